@@ -1,0 +1,1 @@
+//! The ess-rollout.io API types and their CRDs.

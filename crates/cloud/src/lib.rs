@@ -1,0 +1,1 @@
+//! The cloud as the operator sees it: a closed set of queries and mutations with typed answers.

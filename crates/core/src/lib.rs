@@ -1,0 +1,1 @@
+//! What a rolling update needs to know and what it decides: pure.

@@ -1,0 +1,30 @@
+//! The error that a call to an emulated service ends with, in the service's own terms.
+
+use serde_json::Value;
+
+/// A refusal as the real services word it: HTTP status, `Code` and `Message`. The front adds
+/// `RequestId`, `HostId` and `Recommend`.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct ApiError {
+    pub status: u16,
+    pub code: String,
+    pub message: String,
+    /// The `AccessDeniedDetail` object that RAM denials carry.
+    pub access_denied_detail: Option<Value>,
+    /// The request id of the call that failed, once one was given out. Template tasks show it in
+    /// their `StatusMessage`.
+    pub request_id: Option<String>,
+}
+
+impl ApiError {
+    pub fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+            access_denied_detail: None,
+            request_id: None,
+        }
+    }
+}

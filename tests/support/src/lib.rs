@@ -1,0 +1,1 @@
+//! Control plane, processes and builders for the tests, the demo and the benchmarks.
