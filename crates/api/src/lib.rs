@@ -1,1 +1,27 @@
-//! The ess-rollout.io API types and their CRDs.
+//! The ess-rollout.io API: `RollingUpdateTask` and `ScalingGroupRecord`, version v1alpha1.
+//!
+//! Types only: no behaviour beyond small accessors, no client in sight. Rules that CEL can state
+//! stand beside the field they guard and are enforced by the apiserver; what needs the cloud is
+//! Preflight's, in the core.
+//!
+//! - [`v1alpha1::task`]: what a person asks for
+//! - [`v1alpha1::status`]: what the operator answers, and its memory
+//! - [`v1alpha1::record`]: the operator's own memory of a scaling group
+//! - [`requests`]: the annotations by which people act on a running task
+//! - [`crds`]: the CRDs as they are installed
+
+#![deny(missing_docs)]
+
+pub mod crds;
+pub mod requests;
+pub mod v1alpha1;
+
+/// The API group.
+pub const GROUP: &str = "ess-rollout.io";
+/// The finalizer that keeps a task until its execution is over and the group restored.
+pub const FINALIZER: &str = "ess-rollout.io/execution";
+/// Where the execution id is kept once more, because only metadata survives a restore from backup.
+/// Value: `namespace/name/spec-hash/execution-id`; it counts only with the first three.
+pub const EXECUTION_ID_ANNOTATION: &str = "ess-rollout.io/execution-id";
+/// `"true"` lets a task go although its execution or its scaling group cannot be looked after.
+pub const FORCE_DELETE_ANNOTATION: &str = "ess-rollout.io/force-delete";

@@ -1,1 +1,25 @@
-//! The cloud as the operator sees it: a closed set of queries and mutations with typed answers.
+//! The cloud as the operator sees it: one small port.
+//!
+//! [`Query`] and [`Mutation`] are closed sets; each has one typed [`Answer`] or [`Done`]. Whoever
+//! meters, throttles, records or simulates the cloud wraps [`Cloud`] once and has them all.
+//!
+//! This crate does no I/O and knows neither Kubernetes nor HTTP. The pure core imports it for the
+//! answers to its queries; `ess-rollout-aliyun` implements it.
+
+#![deny(missing_docs)]
+
+mod error;
+mod model;
+mod mutation;
+mod port;
+mod query;
+
+pub use error::{CloudError, ErrorClass, Outcome};
+pub use model::{
+    EcsInstance, EcsStatus, Execution, ExecutionStatus, GroupState, GroupType, Image, ImageStatus,
+    Invocation, LifecycleState, Process, ScalingActivity, ScalingConfiguration, ScalingGroup,
+    ScalingInstance, TaskExecution, Template,
+};
+pub use mutation::{Done, ExecutionMode, Mutation, NotifyType, SafetyCheck, StartExecution};
+pub use port::{Cloud, CloudFuture};
+pub use query::{Answer, ExecutionFilter, Query};

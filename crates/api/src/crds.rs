@@ -1,0 +1,79 @@
+//! The CRDs as they are installed: derived from the types, completed with what the derive cannot say.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, ValidationRule,
+};
+use kube_core::CustomResourceExt;
+use serde_json::json;
+
+use crate::v1alpha1::{RollingUpdateTask, ScalingGroupRecord};
+
+/// All CRDs, in the order in which they are printed.
+pub fn all() -> Vec<CustomResourceDefinition> {
+    [RollingUpdateTask::crd(), ScalingGroupRecord::crd()]
+        .into_iter()
+        .map(complete)
+        .collect()
+}
+
+/// One CRD as YAML.
+///
+/// # Errors
+/// When the CRD cannot be serialized, which no derived one does.
+pub fn to_yaml(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::ser::Error> {
+    serde_saphyr::to_string(crd)
+}
+
+/// Bounds that `Condition` of meta/v1 does not carry in its own schema (they are in its
+/// documentation), and the default status: kstatus takes an object without any status as done.
+fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    for version in &mut crd.spec.versions {
+        let Some(root) = version
+            .schema
+            .as_mut()
+            .and_then(|schema| schema.open_api_v3_schema.as_mut())
+        else {
+            continue;
+        };
+        bound_conditions(root);
+        // Stands here because kube's derive for rules on the root needs the `kube` crate in scope.
+        root.x_kubernetes_validations = Some(vec![ValidationRule {
+            rule: "size(self.metadata.name) <= 200".into(),
+            message: Some(
+                "metadata.name must be at most 200 characters, so that Events can be named after it"
+                    .into(),
+            ),
+            ..ValidationRule::default()
+        }]);
+        if crd.spec.names.kind == "RollingUpdateTask"
+            && let Some(status) = root
+                .properties
+                .as_mut()
+                .and_then(|properties| properties.get_mut("status"))
+        {
+            status.default = serde_json::from_value(json!({"observedGeneration": -1})).ok();
+        }
+    }
+    crd
+}
+
+fn bound_conditions(schema: &mut JSONSchemaProps) {
+    if let Some(properties) = schema.properties.as_mut() {
+        if properties.contains_key("lastTransitionTime") {
+            for (name, max) in [
+                ("type", 316),
+                ("status", 16),
+                ("reason", 1024),
+                ("message", 32768),
+            ] {
+                if let Some(property) = properties.get_mut(name) {
+                    property.max_length.get_or_insert(max);
+                }
+            }
+        }
+        properties.values_mut().for_each(bound_conditions);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
+        bound_conditions(items);
+    }
+}

@@ -1,0 +1,17 @@
+//! Requests by annotation. Only the people who ask write these keys; the operator never edits or
+//! removes them. A request exists while the value differs from `status.handledActions`.
+
+/// `<pauseId>` or `current@<nonce>`: leave that pause.
+pub const CONTINUE: &str = "ess-rollout.io/continue";
+/// `<instance>[/<attempt>][,...]@<nonce>`: run these failed instances again.
+pub const RETRY: &str = "ess-rollout.io/retry";
+/// As [`RETRY`]: count these instances as done.
+pub const SKIP: &str = "ess-rollout.io/skip";
+/// As [`RETRY`]: give these instances up.
+pub const CANCEL_INSTANCES: &str = "ess-rollout.io/cancel-instances";
+/// `<nonce>`: cancel the whole task.
+pub const CANCEL: &str = "ess-rollout.io/cancel";
+/// Who asked: free text, never trusted.
+pub const REQUESTED_BY: &str = "ess-rollout.io/requested-by";
+/// Why: free text, never trusted.
+pub const REQUEST_NOTE: &str = "ess-rollout.io/request-note";

@@ -1,0 +1,9 @@
+//! Version v1alpha1.
+
+pub mod record;
+pub mod status;
+pub mod task;
+
+pub use record::*;
+pub use status::*;
+pub use task::*;

@@ -1,0 +1,107 @@
+//! What can be asked of the cloud.
+
+use jiff::Timestamp;
+
+use crate::model::{
+    EcsInstance, Execution, Image, Invocation, ScalingActivity, ScalingConfiguration, ScalingGroup,
+    ScalingInstance, TaskExecution, Template,
+};
+
+/// One read. The implementation pages to the end, checks that the rows that came back are the ones
+/// asked for (an ignored filter returns everything), and never returns half an answer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Query {
+    /// ESS DescribeScalingGroups of one id, whatever its type. Answer: [`Answer::ScalingGroup`].
+    ScalingGroup {
+        /// The scaling group id.
+        group: String,
+    },
+    /// ESS DescribeScalingInstances of a group, all lifecycle states and creation types, all pages.
+    ScalingInstances {
+        /// The scaling group id.
+        group: String,
+    },
+    /// ESS DescribeScalingActivities with `StatusCode=InProgress`.
+    ActivitiesInProgress {
+        /// The scaling group id.
+        group: String,
+    },
+    /// ESS DescribeScalingConfigurations of one id.
+    ScalingConfiguration {
+        /// The scaling configuration id.
+        configuration: String,
+    },
+    /// ECS DescribeImages of one id, in every status.
+    Image {
+        /// The image id.
+        image: String,
+    },
+    /// ECS DescribeInstances of these ids (any number; sorted and without repeats).
+    EcsInstances {
+        /// The instance ids.
+        instances: Vec<String>,
+    },
+    /// OOS ListExecutions.
+    Executions(ExecutionFilter),
+    /// OOS ListTaskExecutions of one execution, loop items included.
+    TaskExecutions {
+        /// The execution id.
+        execution: String,
+    },
+    /// OOS GetTemplate.
+    Template {
+        /// The template name.
+        name: String,
+    },
+    /// ECS DescribeInvocationResults of one Cloud Assistant invocation on one instance.
+    Invocation {
+        /// The invocation id (`t-…`).
+        invocation: String,
+        /// The instance id.
+        instance: String,
+    },
+}
+
+/// Which executions to list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ExecutionFilter {
+    /// The one with this id. An unknown id is an empty answer, not an error.
+    Id(String),
+    /// The direct children of this one.
+    ChildrenOf(String),
+    /// Roots that carry all of these tags, newest first. The tags that come back are checked.
+    Tagged {
+        /// Tag keys and values, sorted by key.
+        tags: Vec<(String, String)>,
+        /// Only those started at or after this time of the cloud's clock.
+        started_after: Option<Timestamp>,
+    },
+    /// Roots that are not final and whose template name contains this text (the API matches
+    /// substrings): what other people run on a group carries no tag of ours.
+    ActiveByTemplate(String),
+}
+
+/// The answer to a [`Query`], of the variant with the query's name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// `None`: no such group in this region.
+    ScalingGroup(Option<ScalingGroup>),
+    /// Sorted by instance id.
+    ScalingInstances(Vec<ScalingInstance>),
+    /// In the order of the API.
+    Activities(Vec<ScalingActivity>),
+    /// `None`: no such configuration.
+    ScalingConfiguration(Option<ScalingConfiguration>),
+    /// `None`: no such image, or not shared with this account.
+    Image(Option<Image>),
+    /// Sorted by instance id; ids that do not exist are absent.
+    EcsInstances(Vec<EcsInstance>),
+    /// In the order of the API.
+    Executions(Vec<Execution>),
+    /// In the order of the API.
+    TaskExecutions(Vec<TaskExecution>),
+    /// `None`: no such template.
+    Template(Option<Template>),
+    /// `None`: no record of it, or not any more (kept about two weeks).
+    Invocation(Option<Invocation>),
+}
