@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::{Process, find_program};
 use crate::watchdog;
 
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
+const CERTIFICATE: &str = "ca.pem";
 
 /// An `ess-emulator` that runs on random ports, and a client of its control API.
 #[derive(Debug)]
@@ -43,20 +44,21 @@ impl Emulator {
         )
         .arg("--fixture")
         .arg(fixture)
-        .args(["--http", "127.0.0.1:0", "--ready-file"])
+        .args([
+            "--http",
+            "127.0.0.1:0",
+            "--https",
+            "127.0.0.1:0",
+            "--tls-cert-out",
+        ])
+        .arg(directory.path().join(CERTIFICATE))
+        .arg("--ready-file")
         .arg(&ready_file)
         .args(flags.iter().copied());
         process.start()?;
         let ready = process.wait_for_ready_file(&ready_file, READY_TIMEOUT)?;
-        let address = |scheme: &str| {
-            let address = ready.get(scheme)?.as_str()?;
-            // Both `127.0.0.1:80` and `http://127.0.0.1:80` are understood.
-            Some(if address.contains("://") {
-                address.to_owned()
-            } else {
-                format!("{scheme}://{address}")
-            })
-        };
+        // URLs, as the emulator writes them.
+        let address = |scheme: &str| ready[scheme].as_str().map(str::to_owned);
         let http = address("http")
             .with_context(|| format!("the emulator's ready file has no http: {ready}"))?;
         let https = address("https");
@@ -81,6 +83,11 @@ impl Emulator {
     /// `https://127.0.0.1:PORT`, when it serves HTTPS.
     pub fn https_endpoint(&self) -> Option<&str> {
         self.https.as_deref()
+    }
+
+    /// PEM of the authority that HTTPS clients must trust.
+    pub fn certificate_authority(&self) -> PathBuf {
+        self.directory.path().join(CERTIFICATE)
     }
 
     pub fn process(&mut self) -> &mut Process {
@@ -113,27 +120,45 @@ impl Emulator {
 
     /// Every call that the emulator received, in order; `byOos` tells those that executions made.
     pub async fn calls(&self) -> Result<Vec<Value>> {
-        let journal = self.get("journal").await?;
-        let calls = match &journal {
-            Value::Array(calls) => Some(calls),
-            Value::Object(fields) => fields.values().find_map(Value::as_array),
-            _ => None,
-        };
-        calls
-            .cloned()
-            .context("the emulator's journal holds no list of calls")
+        self.entries("journal").await
     }
 
-    /// The calls of one action: `journal("OOS", "StartExecution")`.
+    /// The calls of one action by clients (not those of executions): `journal("OOS", "StartExecution")`.
     pub async fn journal(&self, service: &str, action: &str) -> Result<Vec<Value>> {
-        let mut calls = self.calls().await?;
-        calls.retain(|call| {
-            call["service"]
-                .as_str()
-                .is_some_and(|name| name.eq_ignore_ascii_case(service))
-                && call["action"] == action
-        });
-        Ok(calls)
+        self.entries(&format!(
+            "journal?service={service}&action={action}&byOos=false"
+        ))
+        .await
+    }
+
+    async fn entries(&self, path: &str) -> Result<Vec<Value>> {
+        let journal = self.get(path).await?;
+        let entries = journal["entries"].as_array();
+        entries
+            .cloned()
+            .with_context(|| format!("the emulator's journal holds no entries: {journal}"))
+    }
+
+    /// Lets virtual time pass at once.
+    pub async fn advance(&self, by: Duration) -> Result<()> {
+        self.post("clock", &json!({ "advanceSeconds": by.as_secs_f64() }))
+            .await
+            .map(drop)
+    }
+
+    /// Virtual seconds per real second from now on.
+    pub async fn scale_clock(&self, scale: f64) -> Result<()> {
+        self.post("clock", &json!({ "scale": scale }))
+            .await
+            .map(drop)
+    }
+
+    /// Adds a fault and gives its id: `{"service": "OOS", "action": "StartExecution", "effect": …}`.
+    pub async fn add_fault(&self, fault: &Value) -> Result<u64> {
+        let added = self.post("faults", fault).await?;
+        added["id"]
+            .as_u64()
+            .with_context(|| format!("the emulator gave the fault no id: {added}"))
     }
 
     fn url(&self, path: &str) -> String {
