@@ -5,5 +5,6 @@
     reason = "a test that meets the unexpected has failed, and says where"
 )]
 
+mod language;
 mod rolling;
 mod world;
