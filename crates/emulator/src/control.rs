@@ -64,8 +64,13 @@ fn refuse(status: u16, why: impl std::fmt::Display) -> Response {
 }
 
 fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Response> {
-    let body: &[u8] = if request.body.is_empty() { b"{}" } else { &request.body };
-    serde_json::from_slice(body).map_err(|error| refuse(400, format!("the body is not valid: {error}")))
+    let body: &[u8] = if request.body.is_empty() {
+        b"{}"
+    } else {
+        &request.body
+    };
+    serde_json::from_slice(body)
+        .map_err(|error| refuse(400, format!("the body is not valid: {error}")))
 }
 
 /// Answers one request of the control API.
@@ -97,7 +102,10 @@ fn route(
             }
             if let Some(by) = change.advance_seconds {
                 if !(by.is_finite() && by >= 0.0) {
-                    return Err(refuse(400, "advanceSeconds must be a number that is not negative"));
+                    return Err(refuse(
+                        400,
+                        "advanceSeconds must be a number that is not negative",
+                    ));
                 }
                 let to = later(cloud.now(), seconds(by));
                 cloud.advance_to(to);
@@ -132,11 +140,17 @@ fn route(
         ("GET", ["state"]) => state(cloud),
         ("POST", ["groups", id, "scaleOut"]) => {
             let Scale { count, trigger } = read(request)?;
-            activity(crate::services::ess::scale_out(&mut cloud.world, id, count, trigger), cloud)
+            activity(
+                crate::services::ess::scale_out(&mut cloud.world, id, count, trigger),
+                cloud,
+            )
         }
         ("POST", ["groups", id, "scaleIn"]) => {
             let Scale { count, trigger } = read(request)?;
-            activity(crate::services::ess::scale_in(&mut cloud.world, id, count, trigger), cloud)
+            activity(
+                crate::services::ess::scale_in(&mut cloud.world, id, count, trigger),
+                cloud,
+            )
         }
         ("POST", ["instances", id, "vanish"]) => {
             done(crate::services::ecs::vanish(&mut cloud.world, id), cloud)
@@ -161,13 +175,19 @@ fn clock(cloud: &Cloud) -> Response {
 /// Filters: `since` (sequence number), `service`, `action`, `principal`, `byOos`, `code`.
 fn journal(cloud: &Cloud, request: &Request) -> Response {
     let pairs = front::params::pairs(&request.query);
-    let filter = |name: &str| pairs.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    let filter = |name: &str| {
+        pairs
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    };
     let since = match filter("since").map(str::parse) {
         None => 0,
         Some(Ok(since)) => since,
         Some(Err(_)) => return refuse(400, "since must be a number"),
     };
-    let same = |name: &str, have: &str| filter(name).is_none_or(|want| want.eq_ignore_ascii_case(have));
+    let same =
+        |name: &str, have: &str| filter(name).is_none_or(|want| want.eq_ignore_ascii_case(have));
     let entries: Vec<Value> = cloud
         .world
         .journal
@@ -219,7 +239,10 @@ fn call_as(cloud: &mut Cloud, ask: CallAs, wall_now: Timestamp) -> Result<Respon
         .ram
         .principals
         .get(&ask.principal)
-        .map(|p| Caller { principal: p.name.clone(), account_id: p.account_id.clone() })
+        .map(|p| Caller {
+            principal: p.name.clone(),
+            account_id: p.account_id.clone(),
+        })
         .ok_or_else(|| refuse(404, format!("no principal {}", ask.principal)))?;
     let service = Service::parse(&ask.service)
         .ok_or_else(|| refuse(400, format!("no service {}", ask.service)))?;

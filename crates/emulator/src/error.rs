@@ -11,7 +11,7 @@ pub struct ApiError {
     pub code: String,
     pub message: String,
     /// The `AccessDeniedDetail` object that RAM denials carry.
-    pub access_denied_detail: Option<Value>,
+    pub access_denied_detail: Option<Box<Value>>,
     /// The request id of the call that failed, once one was given out. Template tasks show it in
     /// their `StatusMessage`.
     pub request_id: Option<String>,

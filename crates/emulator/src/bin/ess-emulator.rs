@@ -70,7 +70,8 @@ async fn run(options: Options) -> anyhow::Result<()> {
         (http, _) => http,
     };
     let mut server = Server::start(cloud, http, options.https, &tls).await?;
-    let url = |scheme: &str, address: Option<SocketAddr>| address.map(|a| format!("{scheme}://{a}"));
+    let url =
+        |scheme: &str, address: Option<SocketAddr>| address.map(|a| format!("{scheme}://{a}"));
     let ready = json!({
         "ready": true,
         "http": url("http", server.http),
@@ -85,8 +86,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     }
     writeln!(std::io::stdout(), "{ready}").context("cannot write to the standard output")?;
 
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         _ = terminate.recv() => Ok(()),
         result = tokio::signal::ctrl_c() => result.context("cannot wait for a signal"),

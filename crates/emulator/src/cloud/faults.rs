@@ -60,7 +60,12 @@ fn one() -> u64 {
 /// What goes wrong. Times are virtual (`...Seconds`) or in the real time of the caller
 /// (`...Millis`, translated with the scale of the clock at that moment).
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum Effect {
     /// Refused with this code; nothing happens.
     Error {
@@ -141,7 +146,9 @@ fn holds(have: &Value, want: &Value) -> bool {
     match (have, want) {
         (Value::Array(items), Value::String(_)) => items.iter().any(|item| holds(item, want)),
         (Value::String(have), Value::String(want)) => wildcard(want, have),
-        (Value::Number(_) | Value::Bool(_), Value::String(want)) => wildcard(want, &have.to_string()),
+        (Value::Number(_) | Value::Bool(_), Value::String(want)) => {
+            wildcard(want, &have.to_string())
+        }
         (Value::String(have), Value::Number(_) | Value::Bool(_)) => *have == want.to_string(),
         _ => have == want,
     }

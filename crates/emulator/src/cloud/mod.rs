@@ -99,7 +99,10 @@ impl Cloud {
             if let Event::WakeEngine { account } = &event {
                 wakes += 1;
                 if wakes > WAKES_AT_ONE_INSTANT {
-                    tracing::error!(account, "an execution never stops asking to be woken; it is left alone for a second");
+                    tracing::error!(
+                        account,
+                        "an execution never stops asking to be woken; it is left alone for a second"
+                    );
                     let at = world::later(self.world.now, world::seconds(1.0));
                     self.world.queue.push(at, event);
                     return;
@@ -117,15 +120,25 @@ impl Cloud {
             Event::WakeEngine { account } => {
                 let Self { world, engines, .. } = self;
                 world.engine_account.clone_from(&account);
-                engines.entry(account).or_insert_with(Engine::new).wake(world);
+                engines
+                    .entry(account)
+                    .or_insert_with(Engine::new)
+                    .wake(world);
             }
-            Event::LateCall { call, seq, request_id } => {
+            Event::LateCall {
+                call,
+                seq,
+                request_id,
+            } => {
                 let Self { world, engines, .. } = self;
                 world.take_late_effect(&call, seq, &request_id, |world, call| {
                     run(world, engines, call)
                 });
             }
-            Event::Scripted { index, execution_id } => self.perform(index, execution_id.as_deref()),
+            Event::Scripted {
+                index,
+                execution_id,
+            } => self.perform(index, execution_id.as_deref()),
             other => services::happen(&mut self.world, other),
         }
     }
@@ -150,5 +163,11 @@ fn run(
     let account = call.caller.account_id.clone();
     world.engine_account.clone_from(&account);
     let engine = engines.entry(account).or_insert_with(Engine::new);
-    engine.handle(world, &call.caller, &call.region, &call.action, &call.params)
+    engine.handle(
+        world,
+        &call.caller,
+        &call.region,
+        &call.action,
+        &call.params,
+    )
 }

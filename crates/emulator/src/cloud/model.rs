@@ -355,6 +355,8 @@ impl Resources {
 
     /// The members of a group, by instance id.
     pub fn members_of<'a>(&'a self, group_id: &'a str) -> impl Iterator<Item = &'a Member> {
-        self.members.values().filter(move |m| m.scaling_group_id == group_id)
+        self.members
+            .values()
+            .filter(move |m| m.scaling_group_id == group_id)
     }
 }

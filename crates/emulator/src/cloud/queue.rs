@@ -14,9 +14,15 @@ pub enum Event {
     /// An ECS instance reaches the end of Starting or Stopping.
     InstanceSettles { instance_id: String },
     /// A replaced system disk is in use again.
-    DiskReady { instance_id: String, disk_id: String },
+    DiskReady {
+        instance_id: String,
+        disk_id: String,
+    },
     /// A command ends on one instance.
-    CommandEnds { invoke_id: String, instance_id: String },
+    CommandEnds {
+        invoke_id: String,
+        instance_id: String,
+    },
     /// A scaling activity ends.
     ActivityEnds { activity_id: String },
     /// ESS looks at a group: unhealthy instances, missing capacity.
@@ -24,9 +30,16 @@ pub enum Event {
     /// An image that is being created becomes Available.
     ImageReady { image_id: String },
     /// A call whose sender gave up long ago takes effect (`effectLate`).
-    LateCall { call: Box<Call>, seq: usize, request_id: String },
+    LateCall {
+        call: Box<Call>,
+        seq: usize,
+        request_id: String,
+    },
     /// A scripted event of the fixture, by its position there.
-    Scripted { index: usize, execution_id: Option<String> },
+    Scripted {
+        index: usize,
+        execution_id: Option<String>,
+    },
 }
 
 #[derive(Debug, Default)]

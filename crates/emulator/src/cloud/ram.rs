@@ -129,8 +129,13 @@ pub struct Ram {
 impl Ram {
     /// The role behind an assumed-role caller.
     pub fn role_of(&self, caller: &Caller) -> Option<&Role> {
-        let role = caller.principal.strip_prefix("assumed-role/")?.split('/').next()?;
-        self.roles.get(&(caller.account_id.clone(), role.to_owned()))
+        let role = caller
+            .principal
+            .strip_prefix("assumed-role/")?
+            .split('/')
+            .next()?;
+        self.roles
+            .get(&(caller.account_id.clone(), role.to_owned()))
     }
 
     /// The ARN shown by `GetCallerIdentity` and in denials.
@@ -162,17 +167,19 @@ impl Ram {
         let mut error = ApiError::new(
             403,
             code,
-            format!("User not authorized to operate on the specified resource, or this API doesn't support RAM: {action}."),
+            format!(
+                "User not authorized to operate on the specified resource, or this API doesn't support RAM: {action}."
+            ),
         );
         let is_role = caller.principal.starts_with("assumed-role/");
-        error.access_denied_detail = Some(json!({
+        error.access_denied_detail = Some(Box::new(json!({
             "AuthAction": action,
             "AuthPrincipalType": if is_role { "AssumedRoleUser" } else { "SubUser" },
             "AuthPrincipalDisplayName": caller.principal,
             "AuthPrincipalOwnerId": caller.account_id,
             "PolicyType": "AccountLevelIdentityBasedPolicy",
             "NoPermissionType": "ImplicitDeny",
-        }));
+        })));
         Err(error)
     }
 
@@ -184,7 +191,11 @@ impl Ram {
             .roles
             .get(&(caller.account_id.clone(), name.to_owned()))
             .ok_or_else(|| {
-                ApiError::new(404, "EntityNotExist.Role", format!("The role not exists: {name}."))
+                ApiError::new(
+                    404,
+                    "EntityNotExist.Role",
+                    format!("The role not exists: {name}."),
+                )
             })?;
         if !found.trusts_oos {
             return Err(ApiError::new(

@@ -26,8 +26,14 @@ pub struct Script {
 
 impl Script {
     pub fn new(events: Vec<ScriptedEvent>) -> Self {
-        let open = (0..events.len()).filter(|i| events[*i].at_seconds.is_none()).collect();
-        Self { events, open, ..Self::default() }
+        let open = (0..events.len())
+            .filter(|i| events[*i].at_seconds.is_none())
+            .collect();
+        Self {
+            events,
+            open,
+            ..Self::default()
+        }
     }
 
     /// The events with a fixed time.
@@ -37,7 +43,13 @@ impl Script {
             .enumerate()
             .filter_map(|(index, event)| {
                 let at = later(start, seconds(event.at_seconds?));
-                Some((at, Event::Scripted { index, execution_id: None }))
+                Some((
+                    at,
+                    Event::Scripted {
+                        index,
+                        execution_id: None,
+                    },
+                ))
             })
             .collect()
     }
@@ -48,7 +60,13 @@ impl Cloud {
     pub(super) fn script_after_call(&mut self, call: &Call) {
         let open: Vec<usize> = self.script.open.iter().copied().collect();
         for index in open {
-            let Some(When::Call { service, action, nth, .. }) = &self.script.events[index].when else {
+            let Some(When::Call {
+                service,
+                action,
+                nth,
+                ..
+            }) = &self.script.events[index].when
+            else {
                 continue;
             };
             let same = service.eq_ignore_ascii_case(call.service.name())
@@ -64,20 +82,29 @@ impl Cloud {
     /// Makes the events due that wait for an execution to reach a status.
     pub(super) fn script_after_change(&mut self) {
         let waiting = |event: &ScriptedEvent| matches!(event.when, Some(When::Execution { .. }));
-        if !self.script.open.iter().any(|i| waiting(&self.script.events[*i])) {
+        if !self
+            .script
+            .open
+            .iter()
+            .any(|i| waiting(&self.script.events[*i]))
+        {
             return;
         }
         for execution in self.root_executions() {
             let text = |name: &str| execution[name].as_str().unwrap_or_default().to_owned();
-            let (id, status, template) = (text("ExecutionId"), text("Status"), text("TemplateName"));
+            let (id, status, template) =
+                (text("ExecutionId"), text("Status"), text("TemplateName"));
             let before = self.script.statuses.insert(id.clone(), status.clone());
             if before.as_ref() == Some(&status) {
                 continue;
             }
             let open: Vec<usize> = self.script.open.iter().copied().collect();
             for index in open {
-                let Some(When::Execution { status: want, template_name, nth }) =
-                    &self.script.events[index].when
+                let Some(When::Execution {
+                    status: want,
+                    template_name,
+                    nth,
+                }) = &self.script.events[index].when
                 else {
                     continue;
                 };
@@ -97,7 +124,13 @@ impl Cloud {
         }
         self.script.open.remove(&index);
         let delay = self.script.events[index].delay_seconds;
-        self.world.after(delay, Event::Scripted { index, execution_id });
+        self.world.after(
+            delay,
+            Event::Scripted {
+                index,
+                execution_id,
+            },
+        );
     }
 
     /// All root executions, read without leaving a trace in the journal.
@@ -107,7 +140,10 @@ impl Cloud {
         let mut found = Vec::new();
         for account in accounts {
             for region in &regions {
-                let caller = Caller { principal: String::new(), account_id: account.clone() };
+                let caller = Caller {
+                    principal: String::new(),
+                    account_id: account.clone(),
+                };
                 let mut params = Params::new();
                 params.insert("MaxResults".into(), json!("100"));
                 let call = Call {
@@ -137,7 +173,13 @@ impl Cloud {
             return;
         };
         let done = match event.action {
-            Action::Call { service, action, region, principal, params } => {
+            Action::Call {
+                service,
+                action,
+                region,
+                principal,
+                params,
+            } => {
                 let caller = self.world.ram.principals.get(&principal).map(|p| Caller {
                     principal: p.name.clone(),
                     account_id: p.account_id.clone(),
@@ -162,12 +204,20 @@ impl Cloud {
                     _ => Err(format!("no principal {principal} or no service {service}")),
                 }
             }
-            Action::ScaleOut { scaling_group_id, count, trigger } => {
-                ess::scale_out(&mut self.world, &scaling_group_id, count, trigger).map(drop).map_err(|e| e.message)
-            }
-            Action::ScaleIn { scaling_group_id, count, trigger } => {
-                ess::scale_in(&mut self.world, &scaling_group_id, count, trigger).map(drop).map_err(|e| e.message)
-            }
+            Action::ScaleOut {
+                scaling_group_id,
+                count,
+                trigger,
+            } => ess::scale_out(&mut self.world, &scaling_group_id, count, trigger)
+                .map(drop)
+                .map_err(|e| e.message),
+            Action::ScaleIn {
+                scaling_group_id,
+                count,
+                trigger,
+            } => ess::scale_in(&mut self.world, &scaling_group_id, count, trigger)
+                .map(drop)
+                .map_err(|e| e.message),
             Action::Vanish { instance_id } => {
                 crate::services::ecs::vanish(&mut self.world, &instance_id).map_err(|e| e.message)
             }
@@ -176,7 +226,11 @@ impl Cloud {
             }
         };
         if let Err(why) = done {
-            tracing::warn!(event = index, why, "a scripted event could not be carried out");
+            tracing::warn!(
+                event = index,
+                why,
+                "a scripted event could not be carried out"
+            );
         }
     }
 }

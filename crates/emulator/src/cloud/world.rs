@@ -69,7 +69,10 @@ impl World {
     pub fn new(start: Timestamp, seed: u64) -> Self {
         Self {
             now: start,
-            clock: ClockSettings { scale: 1.0, paused: false },
+            clock: ClockSettings {
+                scale: 1.0,
+                paused: false,
+            },
             queue: Queue::default(),
             ids: Ids::new(seed),
             ram: Ram::default(),
@@ -105,7 +108,10 @@ impl World {
 
     /// Real milliseconds of a caller as virtual time, at the present scale.
     fn real_millis(&self, millis: u64) -> SignedDuration {
-        #[allow(clippy::cast_precision_loss, reason = "a fault never waits 2^52 milliseconds")]
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "a fault never waits 2^52 milliseconds"
+        )]
         let virtual_seconds = millis as f64 / 1000.0 * self.clock.scale;
         seconds(virtual_seconds)
     }
@@ -136,7 +142,11 @@ impl World {
             self.journal.fault(seq, effect.name());
         }
         match effect {
-            Some(Effect::Error { status, code, message }) => {
+            Some(Effect::Error {
+                status,
+                code,
+                message,
+            }) => {
                 let error = Err(ApiError::new(status, code, message));
                 Outcome::Answered(self.settle(seq, &request_id, error))
             }
@@ -154,13 +164,28 @@ impl World {
                 self.journal.outcome(seq, &Err(lost));
                 Outcome::Dropped
             }
-            Some(Effect::EffectLate { after_seconds, after_millis }) => {
+            Some(Effect::EffectLate {
+                after_seconds,
+                after_millis,
+            }) => {
                 let at = later(self.now, self.delay_of(after_seconds, after_millis));
                 let call = Box::new(call.clone());
-                self.queue.push(at, Event::LateCall { call, seq, request_id });
+                self.queue.push(
+                    at,
+                    Event::LateCall {
+                        call,
+                        seq,
+                        request_id,
+                    },
+                );
                 Outcome::Dropped
             }
-            Some(Effect::Partial { instances, status, code, message }) => {
+            Some(Effect::Partial {
+                instances,
+                status,
+                code,
+                message,
+            }) => {
                 let spared = without_instances(&call.params, &instances);
                 let mut call = call.clone();
                 if let Some(params) = spared {
@@ -231,7 +256,8 @@ impl World {
             return Ok(());
         }
         let service = call.service.name().to_ascii_lowercase();
-        self.ram.check(&call.caller, &format!("{service}:{}", call.action))
+        self.ram
+            .check(&call.caller, &format!("{service}:{}", call.action))
     }
 
     /// Keeps what lists may still show while reads lag.
@@ -275,7 +301,8 @@ fn without_instances(params: &Params, instances: &[String]) -> Option<Params> {
         match params.get_mut(name) {
             Some(Value::Array(ids)) => {
                 ids.retain(|id| {
-                    !id.as_str().is_some_and(|id| instances.iter().any(|i| wildcard(i, id)))
+                    !id.as_str()
+                        .is_some_and(|id| instances.iter().any(|i| wildcard(i, id)))
                 });
                 left = !ids.is_empty();
             }

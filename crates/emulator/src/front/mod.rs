@@ -28,7 +28,10 @@ pub struct Request {
 impl Request {
     /// The first header of this lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 }
 
@@ -42,8 +45,15 @@ pub struct Response {
 
 impl Response {
     pub fn json(status: u16, body: &Value) -> Self {
-        let headers = vec![("content-type".into(), "application/json;charset=utf-8".into())];
-        Self { status, headers, body: body.to_string().into_bytes() }
+        let headers = vec![(
+            "content-type".into(),
+            "application/json;charset=utf-8".into(),
+        )];
+        Self {
+            status,
+            headers,
+            body: body.to_string().into_bytes(),
+        }
     }
 }
 
@@ -69,12 +79,22 @@ const NONCE_LIFE: SignedDuration = SignedDuration::from_mins(30);
 const SWEEP: SignedDuration = SignedDuration::from_mins(1);
 
 impl State {
-    fn use_nonce(&mut self, principal: &str, nonce: String, now: Timestamp) -> Result<(), ApiError> {
+    fn use_nonce(
+        &mut self,
+        principal: &str,
+        nonce: String,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
         if self.swept.is_none_or(|at| now.duration_since(at) > SWEEP) {
-            self.nonces.retain(|_, used| now.duration_since(*used) <= NONCE_LIFE);
+            self.nonces
+                .retain(|_, used| now.duration_since(*used) <= NONCE_LIFE);
             self.swept = Some(now);
         }
-        if self.nonces.insert((principal.to_owned(), nonce), now).is_some() {
+        if self
+            .nonces
+            .insert((principal.to_owned(), nonce), now)
+            .is_some()
+        {
             return Err(ApiError::new(
                 400,
                 "SignatureNonceUsed",
@@ -87,8 +107,17 @@ impl State {
 
 /// The parameters that are about the request itself. With version 3 they travel in headers.
 const PUBLIC: &[&str] = &[
-    "Action", "Version", "Format", "AccessKeyId", "SignatureMethod", "SignatureVersion",
-    "SignatureNonce", "SignatureType", "Timestamp", "SecurityToken", "Signature",
+    "Action",
+    "Version",
+    "Format",
+    "AccessKeyId",
+    "SignatureMethod",
+    "SignatureVersion",
+    "SignatureNonce",
+    "SignatureType",
+    "Timestamp",
+    "SecurityToken",
+    "Signature",
 ];
 
 /// Answers one request. `wall_now` is the clock that signatures and STS credentials go by, which
@@ -124,7 +153,10 @@ fn early(cloud: &mut Cloud, host: &str, error: ApiError) -> Response {
 fn response(host: &str, result: Result<Value, ApiError>, request_id: &str) -> Response {
     let (mut response, id) = match result {
         Ok(answer) => {
-            let id = answer["RequestId"].as_str().unwrap_or(request_id).to_owned();
+            let id = answer["RequestId"]
+                .as_str()
+                .unwrap_or(request_id)
+                .to_owned();
             (Response::json(200, &answer), id)
         }
         Err(error) => {
@@ -139,11 +171,13 @@ fn response(host: &str, result: Result<Value, ApiError>, request_id: &str) -> Re
                 ),
             });
             if let Some(detail) = error.access_denied_detail {
-                body["AccessDeniedDetail"] = detail;
+                body["AccessDeniedDetail"] = *detail;
             }
             let mut response = Response::json(error.status, &body);
             if let Some(millis) = error.retry_after_millis {
-                response.headers.push(("x-acs-retry-after".into(), millis.to_string()));
+                response
+                    .headers
+                    .push(("x-acs-retry-after".into(), millis.to_string()));
             }
             (response, id)
         }
@@ -155,9 +189,10 @@ fn response(host: &str, result: Result<Value, ApiError>, request_id: &str) -> Re
 /// All parameters, query first.
 fn all_pairs(request: &Request) -> Vec<(String, String)> {
     let mut all = params::pairs(&request.query);
-    let form = request
-        .header("content-type")
-        .is_some_and(|t| t.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
+    let form = request.header("content-type").is_some_and(|t| {
+        t.to_ascii_lowercase()
+            .starts_with("application/x-www-form-urlencoded")
+    });
     if form {
         all.extend(params::pairs(&String::from_utf8_lossy(&request.body)));
     }
@@ -180,7 +215,10 @@ fn decode(
     let pairs = all_pairs(request);
     let scheme = Scheme::of(request, &pairs);
     let param = |name: &str| {
-        pairs.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.clone())
+        pairs
+            .iter()
+            .find(|(n, v)| n == name && !v.is_empty())
+            .map(|(_, v)| v.clone())
     };
     let header = |name: &str| request.header(name).map(str::to_owned);
     let (action, version) = match scheme {
@@ -236,7 +274,10 @@ fn decode(
         .or_else(|| cloud.world.regions.first().cloned())
         .unwrap_or_default();
     Ok(Call {
-        caller: Caller { principal: String::new(), account_id: String::new() },
+        caller: Caller {
+            principal: String::new(),
+            account_id: String::new(),
+        },
         region,
         service: by_version,
         action,
@@ -264,7 +305,10 @@ fn endpoint(host: &str) -> (Option<Service>, Option<String>) {
     let Some(service) = Service::parse(product) else {
         return (None, None);
     };
-    let second = labels.next().filter(|label| label.contains('-')).map(str::to_owned);
+    let second = labels
+        .next()
+        .filter(|label| label.contains('-'))
+        .map(str::to_owned);
     (Some(service), inner_region.or(second))
 }
 
@@ -280,11 +324,16 @@ fn authenticate(
         && call.service == Service::Sts
         && call.action.eq_ignore_ascii_case("AssumeRoleWithOIDC")
     {
-        return Ok(Caller { principal: "anonymous".into(), account_id: String::new() });
+        return Ok(Caller {
+            principal: "anonymous".into(),
+            account_id: String::new(),
+        });
     }
     let verified = signature::verify(&cloud.world.ram, request, &pairs, wall_now)?;
     let caller = verified.key.caller.clone();
-    cloud.front.use_nonce(&caller.principal, verified.nonce, wall_now)?;
+    cloud
+        .front
+        .use_nonce(&caller.principal, verified.nonce, wall_now)?;
     Ok(caller)
 }
 
@@ -295,16 +344,32 @@ mod tests {
     #[test]
     fn endpoints_name_their_service_and_region() {
         for (host, service, region) in [
-            ("oos.cn-hangzhou.aliyuncs.com", Some(Service::Oos), Some("cn-hangzhou")),
-            ("oos-vpc.cn-beijing.aliyuncs.com", Some(Service::Oos), Some("cn-beijing")),
+            (
+                "oos.cn-hangzhou.aliyuncs.com",
+                Some(Service::Oos),
+                Some("cn-hangzhou"),
+            ),
+            (
+                "oos-vpc.cn-beijing.aliyuncs.com",
+                Some(Service::Oos),
+                Some("cn-beijing"),
+            ),
             ("ess.aliyuncs.com", Some(Service::Ess), None),
-            ("ecs-cn-hangzhou.aliyuncs.com:443", Some(Service::Ecs), Some("cn-hangzhou")),
+            (
+                "ecs-cn-hangzhou.aliyuncs.com:443",
+                Some(Service::Ecs),
+                Some("cn-hangzhou"),
+            ),
             ("sts.aliyuncs.com", Some(Service::Sts), None),
             ("127.0.0.1:18080", None, None),
             ("localhost:1", None, None),
             ("ess", None, None),
         ] {
-            assert_eq!(endpoint(host), (service, region.map(str::to_owned)), "{host}");
+            assert_eq!(
+                endpoint(host),
+                (service, region.map(str::to_owned)),
+                "{host}"
+            );
         }
     }
 }

@@ -39,7 +39,9 @@ pub fn nest(flat: &Params) -> Params {
             insert(&mut root, &path, value);
         }
     }
-    root.into_iter().map(|(name, value)| (name, lists(value))).collect()
+    root.into_iter()
+        .map(|(name, value)| (name, lists(value)))
+        .collect()
 }
 
 fn insert(into: &mut Map<String, Value>, path: &[&str], value: &Value) {
@@ -49,7 +51,9 @@ fn insert(into: &mut Map<String, Value>, path: &[&str], value: &Value) {
             into.entry(*last).or_insert_with(|| value.clone());
         }
         [first, rest @ ..] => {
-            let inner = into.entry(*first).or_insert_with(|| Value::Object(Map::new()));
+            let inner = into
+                .entry(*first)
+                .or_insert_with(|| Value::Object(Map::new()));
             if let Some(inner) = inner.as_object_mut() {
                 insert(inner, rest, value);
             }
@@ -64,14 +68,29 @@ fn lists(value: Value) -> Value {
     };
     let numbered: Option<BTreeMap<u64, String>> = map
         .keys()
-        .map(|key| key.parse().ok().filter(|n| *n > 0).map(|n| (n, key.clone())))
+        .map(|key| {
+            key.parse()
+                .ok()
+                .filter(|n| *n > 0)
+                .map(|n| (n, key.clone()))
+        })
         .collect();
     match numbered {
         Some(order) if !order.is_empty() => {
             let mut map = map;
-            Value::Array(order.values().filter_map(|key| map.remove(key)).map(lists).collect())
+            Value::Array(
+                order
+                    .values()
+                    .filter_map(|key| map.remove(key))
+                    .map(lists)
+                    .collect(),
+            )
         }
-        _ => Value::Object(map.into_iter().map(|(key, value)| (key, lists(value))).collect()),
+        _ => Value::Object(
+            map.into_iter()
+                .map(|(key, value)| (key, lists(value)))
+                .collect(),
+        ),
     }
 }
 
@@ -81,7 +100,10 @@ mod tests {
     use serde_json::json;
 
     fn nested(text: &str) -> Value {
-        let flat = pairs(text).into_iter().map(|(k, v)| (k, Value::String(v))).collect();
+        let flat = pairs(text)
+            .into_iter()
+            .map(|(k, v)| (k, Value::String(v)))
+            .collect();
         Value::Object(nest(&flat))
     }
 
@@ -97,7 +119,10 @@ mod tests {
     fn odd_names_do_no_harm() {
         assert_eq!(nested("A=1&A.1=2"), json!({"A": "1"}));
         assert_eq!(nested("A..B=1&.=2"), json!({"A..B": "1", ".": "2"}));
-        assert_eq!(nested("A.99999999999999999999=1"), json!({"A": {"99999999999999999999": "1"}}));
+        assert_eq!(
+            nested("A.99999999999999999999=1"),
+            json!({"A": {"99999999999999999999": "1"}})
+        );
         assert_eq!(nested("A.0=1"), json!({"A": {"0": "1"}}));
         let deep = vec!["a"; 1000].join(".");
         assert_eq!(nested(&deep), json!({ deep: "" }));

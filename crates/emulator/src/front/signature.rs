@@ -19,7 +19,11 @@ use crate::error::ApiError;
 const SKEW: SignedDuration = SignedDuration::from_mins(15);
 
 /// RFC 3986: these stay as they are.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
@@ -39,7 +43,10 @@ pub enum Scheme {
 
 impl Scheme {
     pub fn of(request: &Request, params: &[(String, String)]) -> Self {
-        if request.header("authorization").is_some_and(|a| a.starts_with("ACS3-HMAC-SHA256")) {
+        if request
+            .header("authorization")
+            .is_some_and(|a| a.starts_with("ACS3-HMAC-SHA256"))
+        {
             Self::V3
         } else if params.iter().any(|(name, _)| name == "Signature") {
             Self::V1
@@ -89,7 +96,9 @@ fn verify_v3<'a>(
     wall_now: Timestamp,
 ) -> Result<Verified<'a>, ApiError> {
     let authorization = request.header("authorization").unwrap_or_default();
-    let fields = authorization.strip_prefix("ACS3-HMAC-SHA256 ").unwrap_or_default();
+    let fields = authorization
+        .strip_prefix("ACS3-HMAC-SHA256 ")
+        .unwrap_or_default();
     let field = |name: &str| {
         fields
             .split(',')
@@ -97,10 +106,16 @@ fn verify_v3<'a>(
             .filter(|value| !value.is_empty())
             .ok_or_else(|| incomplete(&format!("the Authorization header has no {name}")))
     };
-    let (id, signed, signature) = (field("Credential")?, field("SignedHeaders")?, field("Signature")?);
+    let (id, signed, signature) = (
+        field("Credential")?,
+        field("SignedHeaders")?,
+        field("Signature")?,
+    );
     let key = access_key(ram, id)?;
     let header = |name: &str| {
-        request.header(name).ok_or_else(|| incomplete(&format!("the header {name} is missing")))
+        request
+            .header(name)
+            .ok_or_else(|| incomplete(&format!("the header {name} is missing")))
     };
     check_date(header("x-acs-date")?, wall_now)?;
     check_token(key, request.header("x-acs-security-token"), wall_now)?;
@@ -117,7 +132,9 @@ fn verify_v3<'a>(
     }
     let payload = hex(&Sha256::digest(&request.body));
     let (canonical, hash) = canonical_v3(request, &names, &payload)?;
-    let claimed = request.header("x-acs-content-sha256").is_none_or(|h| h == payload);
+    let claimed = request
+        .header("x-acs-content-sha256")
+        .is_none_or(|h| h == payload);
     let mut mac = mac::<Hmac<Sha256>>(key.secret.as_bytes());
     mac.update(format!("ACS3-HMAC-SHA256\n{hash}").as_bytes());
     let right = unhex(signature).is_some_and(|s| mac.verify_slice(&s).is_ok());
@@ -174,25 +191,46 @@ fn verify_v1<'a>(
     params: &[(String, String)],
     wall_now: Timestamp,
 ) -> Result<Verified<'a>, ApiError> {
-    let get = |name: &str| params.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    let get = |name: &str| {
+        params
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    };
     let need = |name: &str| {
         get(name)
             .filter(|value| !value.is_empty())
             .ok_or_else(|| incomplete(&format!("the parameter {name} is missing")))
     };
-    let id = get("AccessKeyId").filter(|id| !id.is_empty()).ok_or_else(|| {
-        refuse(400, "MissingAccessKeyId", "AccessKeyId is mandatory for this action.")
-    })?;
+    let id = get("AccessKeyId")
+        .filter(|id| !id.is_empty())
+        .ok_or_else(|| {
+            refuse(
+                400,
+                "MissingAccessKeyId",
+                "AccessKeyId is mandatory for this action.",
+            )
+        })?;
     let key = access_key(ram, id)?;
     if need("SignatureMethod")? != "HMAC-SHA1" || need("SignatureVersion")? != "1.0" {
-        return Err(incomplete("only HMAC-SHA1 version 1.0 and ACS3-HMAC-SHA256 are known"));
+        return Err(incomplete(
+            "only HMAC-SHA1 version 1.0 and ACS3-HMAC-SHA256 are known",
+        ));
     }
     let nonce = need("SignatureNonce")?.to_owned();
     check_date(need("Timestamp")?, wall_now)?;
     check_token(key, get("SecurityToken"), wall_now)?;
-    let signed = params.iter().filter(|(name, _)| name != "Signature").cloned().collect();
-    let string_to_sign =
-        format!("{}&{}&{}", request.method, encode("/"), encode(&canonical_query(signed)));
+    let signed = params
+        .iter()
+        .filter(|(name, _)| name != "Signature")
+        .cloned()
+        .collect();
+    let string_to_sign = format!(
+        "{}&{}&{}",
+        request.method,
+        encode("/"),
+        encode(&canonical_query(signed))
+    );
     let mut mac = mac::<Hmac<Sha1>>(format!("{}&", key.secret).as_bytes());
     mac.update(string_to_sign.as_bytes());
     let right = STANDARD
@@ -217,10 +255,18 @@ fn mac<M: KeyInit>(key: &[u8]) -> M {
 
 fn access_key<'a>(ram: &'a Ram, id: &str) -> Result<&'a AccessKey, ApiError> {
     let key = ram.keys.get(id).ok_or_else(|| {
-        refuse(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
+        refuse(
+            404,
+            "InvalidAccessKeyId.NotFound",
+            "Specified access key is not found.",
+        )
     })?;
     if key.inactive {
-        return Err(refuse(400, "InvalidAccessKeyId.Inactive", "Specified access key is disabled."));
+        return Err(refuse(
+            400,
+            "InvalidAccessKeyId.Inactive",
+            "Specified access key is disabled.",
+        ));
     }
     Ok(key)
 }
@@ -281,7 +327,10 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.is_ascii() || text.len() % 2 != 0 {
         return None;
     }
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok())
+        .collect()
 }
 
 #[cfg(test)]

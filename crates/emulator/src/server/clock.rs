@@ -19,15 +19,26 @@ const LONGEST: f64 = 3600.0;
 
 impl RealTime {
     pub fn new(cloud: &Cloud) -> Self {
-        Self { real: Instant::now(), shown: cloud.now(), settings: cloud.world.clock }
+        Self {
+            real: Instant::now(),
+            shown: cloud.now(),
+            settings: cloud.world.clock,
+        }
     }
 
     fn rate(&self) -> f64 {
-        if self.settings.paused { 0.0 } else { self.settings.scale }
+        if self.settings.paused {
+            0.0
+        } else {
+            self.settings.scale
+        }
     }
 
     fn virtual_now(&self) -> Timestamp {
-        later(self.shown, seconds(self.real.elapsed().as_secs_f64() * self.rate()))
+        later(
+            self.shown,
+            seconds(self.real.elapsed().as_secs_f64() * self.rate()),
+        )
     }
 
     /// Lets the virtual clock show what it should, and what is due by then happen.

@@ -132,7 +132,10 @@ async fn prepare(
             Err(_) => return,
         },
     };
-    let connection = Cuttable { stream, connection: Connection::default() };
+    let connection = Cuttable {
+        stream,
+        connection: Connection::default(),
+    };
     // The server is going down when nobody takes it.
     ready.send((connection, peer)).await.ok();
 }

@@ -44,7 +44,10 @@ impl Shared {
     fn locked(&self) -> MutexGuard<'_, Driven> {
         // A panic while the lock was held has already failed that request; the state is plain
         // data, and later requests may go on with it.
-        let mut driven = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut driven = self
+            .inner
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let Driven { cloud, time } = &mut *driven;
         time.catch_up(cloud);
         driven
@@ -81,7 +84,10 @@ impl Server {
         tls: &TlsFiles,
     ) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared {
-            inner: Mutex::new(Driven { time: RealTime::new(&cloud), cloud }),
+            inner: Mutex::new(Driven {
+                time: RealTime::new(&cloud),
+                cloud,
+            }),
             changed: Notify::new(),
         });
         let app = Router::new()
@@ -107,7 +113,12 @@ impl Server {
         }
         let driver = Arc::clone(&shared);
         tasks.spawn(async move { driver.drive().await });
-        Ok(Self { http: bound[0], https: bound[1], shared, tasks })
+        Ok(Self {
+            http: bound[0],
+            https: bound[1],
+            shared,
+            tasks,
+        })
     }
 
     /// Waits until a part of the server ends, which none should.
@@ -181,7 +192,10 @@ async fn answer(
         headers: headers
             .iter()
             .map(|(name, value)| {
-                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+                (
+                    name.as_str().to_owned(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
             })
             .collect(),
         body: body.to_vec(),
@@ -209,9 +223,10 @@ fn to_http(response: front::Response) -> Response {
     *answer.status_mut() =
         StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in response.headers {
-        if let (Ok(name), Ok(value)) =
-            (axum::http::HeaderName::try_from(name), HeaderValue::from_str(&value))
-        {
+        if let (Ok(name), Ok(value)) = (
+            axum::http::HeaderName::try_from(name),
+            HeaderValue::from_str(&value),
+        ) {
             answer.headers_mut().insert(name, value);
         }
     }

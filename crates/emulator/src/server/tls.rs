@@ -21,7 +21,8 @@ impl TlsFiles {
     pub fn make() -> anyhow::Result<Self> {
         let ca_key = KeyPair::generate().context("cannot make a key")?;
         let mut ca = CertificateParams::new(Vec::new())?;
-        ca.distinguished_name.push(DnType::CommonName, "ess-emulator CA");
+        ca.distinguished_name
+            .push(DnType::CommonName, "ess-emulator CA");
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let ca_certificate = ca.self_signed(&ca_key)?;
@@ -29,7 +30,9 @@ impl TlsFiles {
         let key = KeyPair::generate()?;
         let names = ["localhost", "127.0.0.1", "::1"].map(String::from).to_vec();
         let mut server = CertificateParams::new(names)?;
-        server.distinguished_name.push(DnType::CommonName, "ess-emulator");
+        server
+            .distinguished_name
+            .push(DnType::CommonName, "ess-emulator");
         server.use_authority_key_identifier_extension = true;
         let certificate = server.signed_by(&key, &issuer)?;
         Ok(Self {

@@ -158,11 +158,15 @@ impl<'a> Args<'a> {
 
     /// `PageNumber` and `PageSize` with the API's own maximum and default.
     pub fn page(&self, default: usize, most: usize) -> Result<Page, ApiError> {
-        let number = self.number("PageNumber", 1, i64::from(i32::MAX))?.unwrap_or(1);
+        let number = self
+            .number("PageNumber", 1, i64::from(i32::MAX))?
+            .unwrap_or(1);
         let size = self.number("PageSize", 1, i64::try_from(most).unwrap_or(i64::MAX))?;
         Ok(Page {
             number: usize::try_from(number).unwrap_or(1),
-            size: size.and_then(|s| usize::try_from(s).ok()).unwrap_or(default),
+            size: size
+                .and_then(|s| usize::try_from(s).ok())
+                .unwrap_or(default),
         })
     }
 }

@@ -63,7 +63,10 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         .filter(|token| !token.is_empty() && IDEMPOTENT.contains(&call.action.as_str()))
         .map(|token| {
             let account = &call.caller.account_id;
-            (format!("{account}/{}/{}", call.region, call.action), token.to_owned())
+            (
+                format!("{account}/{}/{}", call.region, call.action),
+                token.to_owned(),
+            )
         });
     if let Some(known) = token.as_ref().and_then(|key| world.client_tokens.get(key)) {
         return if known.0 == call.params {
@@ -83,7 +86,9 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         Service::Oos | Service::Eci => Err(unknown_action(&call.action)),
     }?;
     if let Some(key) = token {
-        world.client_tokens.insert(key, (call.params.clone(), answer.clone()));
+        world
+            .client_tokens
+            .insert(key, (call.params.clone(), answer.clone()));
     }
     Ok(answer)
 }
@@ -92,8 +97,14 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
 pub fn happen(world: &mut World, event: Event) {
     match event {
         Event::InstanceSettles { instance_id } => ecs::settle(world, &instance_id),
-        Event::DiskReady { instance_id, disk_id } => ecs::disk_ready(world, &instance_id, &disk_id),
-        Event::CommandEnds { invoke_id, instance_id } => {
+        Event::DiskReady {
+            instance_id,
+            disk_id,
+        } => ecs::disk_ready(world, &instance_id, &disk_id),
+        Event::CommandEnds {
+            invoke_id,
+            instance_id,
+        } => {
             ecs::command_ends(world, &invoke_id, &instance_id);
         }
         Event::ImageReady { image_id } => ecs::image_ready(world, &image_id),

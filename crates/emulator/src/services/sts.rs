@@ -42,13 +42,19 @@ fn role<'a>(world: &'a World, args: Args<'_>) -> Result<&'a Role, ApiError> {
     let arn = args.required("RoleArn")?;
     let key = parse_arn(&arn, "role").ok_or_else(|| refused("RoleArn"))?;
     world.ram.roles.get(&key).ok_or_else(|| {
-        ApiError::new(404, "EntityNotExist.Role", format!("The role not exists: {arn}."))
+        ApiError::new(
+            404,
+            "EntityNotExist.Role",
+            format!("The role not exists: {arn}."),
+        )
     })
 }
 
 fn session_name(args: Args<'_>) -> Result<String, ApiError> {
     let name = args.required("RoleSessionName")?;
-    let legal = name.chars().all(|c| c.is_ascii_alphanumeric() || ".@-_".contains(c));
+    let legal = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".@-_".contains(c));
     if (2..=64).contains(&name.len()) && legal {
         Ok(name)
     } else {
@@ -71,13 +77,21 @@ fn duration(args: Args<'_>, role: &Role) -> Result<i64, ApiError> {
 fn policy(args: Args<'_>) -> Result<(), ApiError> {
     match args.text("Policy") {
         Some(text) if text.len() > 2048 => Err(refused("PolicySize")),
-        Some(text) if serde_json::from_str::<Value>(&text).is_err() => Err(refused("PolicyGrammar")),
+        Some(text) if serde_json::from_str::<Value>(&text).is_err() => {
+            Err(refused("PolicyGrammar"))
+        }
         _ => Ok(()),
     }
 }
 
 /// A new session: its credentials, as answered.
-fn issue(world: &mut World, role: &Role, session: &str, seconds: i64, wall_now: Timestamp) -> Value {
+fn issue(
+    world: &mut World,
+    role: &Role,
+    session: &str,
+    seconds: i64,
+    wall_now: Timestamp,
+) -> Value {
     let expires = later(wall_now, SignedDuration::from_secs(seconds));
     let id = world.ids.id("STS.");
     let secret = world.ids.id("");
@@ -123,7 +137,11 @@ fn assume_role(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, 
     Ok(issue(world, &role, &session, seconds, call.wall_now))
 }
 
-fn assume_role_with_oidc(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+fn assume_role_with_oidc(
+    world: &mut World,
+    call: &Call,
+    args: Args<'_>,
+) -> Result<Value, ApiError> {
     let session = session_name(args)?;
     policy(args)?;
     let provider_arn = args.required("OIDCProviderArn")?;
@@ -140,18 +158,27 @@ fn assume_role_with_oidc(world: &mut World, call: &Call, args: Args<'_>) -> Resu
             "This operation is not authorized by RAM or the OIDC provider is not trusted by the role.",
         )
     };
-    let key = parse_arn(&provider_arn, "oidc-provider").ok_or_else(|| refused("OIDCProviderArn"))?;
-    let provider = world.ram.oidc_providers.get(&key).ok_or_else(no_permission)?;
+    let key =
+        parse_arn(&provider_arn, "oidc-provider").ok_or_else(|| refused("OIDCProviderArn"))?;
+    let provider = world
+        .ram
+        .oidc_providers
+        .get(&key)
+        .ok_or_else(no_permission)?;
     if provider.account_id != role.account_id || !role.trusts_oidc.contains(&key.1) {
         return Err(no_permission());
     }
-    let token = provider.tokens.iter().find(|t| t.token == token).ok_or_else(|| {
-        ApiError::new(
-            400,
-            "AuthenticationFail.OIDCToken.IssuerNotMatch",
-            "The issuer of the OIDC token does not match the OIDC provider.",
-        )
-    })?;
+    let token = provider
+        .tokens
+        .iter()
+        .find(|t| t.token == token)
+        .ok_or_else(|| {
+            ApiError::new(
+                400,
+                "AuthenticationFail.OIDCToken.IssuerNotMatch",
+                "The issuer of the OIDC token does not match the OIDC provider.",
+            )
+        })?;
     if token.expires_at.is_some_and(|at| at <= call.wall_now) {
         return Err(ApiError::new(
             400,

@@ -24,7 +24,10 @@ const CONTENT_BYTES: usize = 24 * 1024;
 pub fn run(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let kind = args.required("Type")?;
     if !["RunShellScript", "RunBatScript", "RunPowerShellScript"].contains(&kind.as_str()) {
-        return Err(invalid("Type", "it must be RunShellScript, RunBatScript or RunPowerShellScript"));
+        return Err(invalid(
+            "Type",
+            "it must be RunShellScript, RunBatScript or RunPowerShellScript",
+        ));
     }
     let content = args.required("CommandContent")?;
     let (content, encoded) = match args.text("ContentEncoding").as_deref() {
@@ -61,7 +64,10 @@ pub fn run(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
         let run = start(world, &id, &kind, &content, timeout);
         if let Some(verdict) = &run.verdict {
             let at = verdict.finished.unwrap_or(world.now);
-            let event = Event::CommandEnds { invoke_id: invoke_id.clone(), instance_id: id.clone() };
+            let event = Event::CommandEnds {
+                invoke_id: invoke_id.clone(),
+                instance_id: id.clone(),
+            };
             world.queue.push(at, event);
         }
         runs.insert(id, run);
@@ -78,7 +84,10 @@ pub fn run(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
         created: world.now,
         runs,
     };
-    world.resources.invocations.insert(invoke_id.clone(), invocation);
+    world
+        .resources
+        .invocations
+        .insert(invoke_id.clone(), invocation);
     Ok(json!({ "CommandId": command_id, "InvokeId": invoke_id }))
 }
 
@@ -110,17 +119,29 @@ fn start(world: &mut World, id: &str, kind: &str, content: &str, timeout: i64) -
         return failed(run, "Invalid", "CommandNotApplicable");
     }
     let rule = world.command_outcomes.iter().find(|rule| {
-        rule.instance.as_ref().is_none_or(|pattern| wildcard(pattern, id))
+        rule.instance
+            .as_ref()
+            .is_none_or(|pattern| wildcard(pattern, id))
             && rule.attempt.is_none_or(|n| n == attempt)
-            && rule.content_contains.as_ref().is_none_or(|part| content.contains(part.as_str()))
+            && rule
+                .content_contains
+                .as_ref()
+                .is_none_or(|part| content.contains(part.as_str()))
     });
-    let duration = rule.and_then(|r| r.duration_seconds).unwrap_or(world.durations.command);
+    let duration = rule
+        .and_then(|r| r.duration_seconds)
+        .unwrap_or(world.durations.command);
     let mut verdict = run.clone();
-    #[allow(clippy::cast_precision_loss, reason = "a timeout is at most a day of seconds")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "a timeout is at most a day of seconds"
+    )]
     let limit = timeout as f64;
     if let Some(code) = rule.and_then(|r| r.error_code.as_deref()) {
         verdict = failed(verdict, "Failed", code);
-        verdict.error_info = rule.and_then(|r| r.error_info.clone()).unwrap_or_else(|| code.to_owned());
+        verdict.error_info = rule
+            .and_then(|r| r.error_info.clone())
+            .unwrap_or_else(|| code.to_owned());
         verdict.finished = Some(world::later(now, world::seconds(duration)));
     } else if duration > limit {
         verdict = failed(verdict, "Timeout", "ExecutionTimeout");
@@ -193,7 +214,16 @@ fn overall(invocation: &Invocation) -> (&'static str, &'static str) {
     if records.contains(&"Running") {
         ("Running", "Running")
     } else if all("Finished") {
-        ("Finished", if has("Failed") && has("Success") { "PartialFailed" } else if has("Failed") { "Failed" } else { "Success" })
+        (
+            "Finished",
+            if has("Failed") && has("Success") {
+                "PartialFailed"
+            } else if has("Failed") {
+                "Failed"
+            } else {
+                "Success"
+            },
+        )
     } else if all("Failed") {
         ("Failed", "Failed")
     } else {
@@ -229,7 +259,13 @@ fn plain(args: Args<'_>) -> Result<bool, ApiError> {
     }
 }
 
-fn run_row(invocation: &Invocation, id: &str, run: &CommandRun, plain: bool, with_output: bool) -> Value {
+fn run_row(
+    invocation: &Invocation,
+    id: &str,
+    run: &CommandRun,
+    plain: bool,
+    with_output: bool,
+) -> Value {
     let (text, dropped) = output(run, plain);
     let mut row = json!({
         "InstanceId": id,
@@ -267,7 +303,11 @@ pub fn invocations(world: &World, call: &Call, args: Args<'_>) -> Result<Value, 
     let (start, size) = token_page(args, 10, 50)?;
     let found: Vec<&Invocation> = of_call(world, call)
         .filter(|i| invoke_id.as_ref().is_none_or(|id| *id == i.invoke_id))
-        .filter(|i| instance_id.as_ref().is_none_or(|id| i.runs.contains_key(id)))
+        .filter(|i| {
+            instance_id
+                .as_ref()
+                .is_none_or(|id| i.runs.contains_key(id))
+        })
         .filter(|i| name.as_ref().is_none_or(|n| *n == i.name))
         .filter(|i| status.as_ref().is_none_or(|s| s == overall(i).0))
         .collect();

@@ -16,11 +16,14 @@ use crate::services::args::{Args, invalid};
 /// DescribeImages: only Available ones unless `Status` asks for others.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let words = |name: &str| -> Option<Vec<String>> {
-        args.text(name).map(|t| t.split(',').map(|w| w.trim().to_owned()).collect())
+        args.text(name)
+            .map(|t| t.split(',').map(|w| w.trim().to_owned()).collect())
     };
     let ids = words("ImageId");
     let statuses = words("Status").unwrap_or_else(|| vec!["Available".into()]);
-    let name = args.text("ImageName").map(|n| format!("*{}*", n.trim_matches('*')));
+    let name = args
+        .text("ImageName")
+        .map(|n| format!("*{}*", n.trim_matches('*')));
     let family = args.text("ImageFamily");
     let owner = args.text("ImageOwnerAlias");
     let page = args.page(10, 100)?;
@@ -71,7 +74,10 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
 pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let source = args.required("InstanceId")?;
     let source = instance(&world.resources, call, &source)?.clone();
-    if !matches!(source.status, InstanceStatus::Running | InstanceStatus::Stopped) {
+    if !matches!(
+        source.status,
+        InstanceStatus::Running | InstanceStatus::Stopped
+    ) {
         return Err(ApiError::new(
             403,
             "IncorrectInstanceStatus",
@@ -82,7 +88,9 @@ pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     let name = args.text("ImageName").unwrap_or_else(|| image_id.clone());
     let length = name.chars().count();
     let legal = name.chars().next().is_some_and(char::is_alphabetic)
-        && name.chars().all(|c| c.is_alphanumeric() || ":_-".contains(c));
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || ":_-".contains(c));
     if !(2..=128).contains(&length) || !legal {
         return Err(invalid(
             "ImageName",
@@ -119,7 +127,12 @@ pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
         created: world.now,
     };
     world.resources.images.insert(image_id.clone(), image);
-    world.after(world.durations.create_image, Event::ImageReady { image_id: image_id.clone() });
+    world.after(
+        world.durations.create_image,
+        Event::ImageReady {
+            image_id: image_id.clone(),
+        },
+    );
     Ok(json!({ "ImageId": image_id }))
 }
 

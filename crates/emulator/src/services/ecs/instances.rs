@@ -29,7 +29,9 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         .filter(|i| image.as_ref().is_none_or(|image| *image == i.image_id))
         .filter(|i| {
             tags.iter().all(|(key, value)| {
-                i.tags.get(key).is_some_and(|have| value.as_ref().is_none_or(|v| v == have))
+                i.tags
+                    .get(key)
+                    .is_some_and(|have| value.as_ref().is_none_or(|v| v == have))
             })
         })
         .collect();
@@ -101,7 +103,13 @@ pub fn stop_call(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value
 
 /// Stops an instance, whoever asks.
 pub fn stop(world: &mut World, id: &str) -> Result<(), ApiError> {
-    change(world, id, InstanceStatus::Running, InstanceStatus::Stopping, world.durations.stop_instance)
+    change(
+        world,
+        id,
+        InstanceStatus::Running,
+        InstanceStatus::Stopping,
+        world.durations.stop_instance,
+    )
 }
 
 /// StartInstance: only a Stopped instance whose disk is in use can be started.
@@ -114,7 +122,13 @@ pub fn start_call(world: &mut World, call: &Call, args: Args<'_>) -> Result<Valu
             "The current disk status does not support this operation.",
         ));
     }
-    change(world, &id, InstanceStatus::Stopped, InstanceStatus::Starting, world.durations.start_instance)?;
+    change(
+        world,
+        &id,
+        InstanceStatus::Stopped,
+        InstanceStatus::Starting,
+        world.durations.start_instance,
+    )?;
     Ok(json!({}))
 }
 
@@ -125,13 +139,22 @@ fn change(
     to: InstanceStatus,
     duration: f64,
 ) -> Result<(), ApiError> {
-    let instance = world.resources.instances.get_mut(id).ok_or_else(no_instance)?;
+    let instance = world
+        .resources
+        .instances
+        .get_mut(id)
+        .ok_or_else(no_instance)?;
     if instance.status != from {
         return Err(wrong_status());
     }
     instance.status = to;
     super::commands::interrupt(world, id);
-    let at = world.after(duration, Event::InstanceSettles { instance_id: id.to_owned() });
+    let at = world.after(
+        duration,
+        Event::InstanceSettles {
+            instance_id: id.to_owned(),
+        },
+    );
     if let Some(instance) = world.resources.instances.get_mut(id) {
         instance.settles_at = Some(at);
     }
@@ -160,14 +183,23 @@ pub fn settle(world: &mut World, id: &str) {
 /// The instance is released behind the back of ESS.
 pub fn vanish(world: &mut World, id: &str) -> Result<(), ApiError> {
     super::commands::interrupt(world, id);
-    world.resources.instances.remove(id).ok_or_else(no_instance)?;
+    world
+        .resources
+        .instances
+        .remove(id)
+        .ok_or_else(no_instance)?;
     notice(world, id);
     Ok(())
 }
 
 /// Lets ESS look at the group of an instance whose health may have changed.
 fn notice(world: &mut World, id: &str) {
-    if let Some(group) = world.resources.members.get(id).map(|m| m.scaling_group_id.clone()) {
+    if let Some(group) = world
+        .resources
+        .members
+        .get(id)
+        .map(|m| m.scaling_group_id.clone())
+    {
         check_soon(world, &group);
     }
 }
@@ -236,7 +268,10 @@ pub fn replace_system_disk(
     }
     world.after(
         world.durations.replace_system_disk,
-        Event::DiskReady { instance_id: id, disk_id: disk_id.clone() },
+        Event::DiskReady {
+            instance_id: id,
+            disk_id: disk_id.clone(),
+        },
     );
     Ok(json!({ "DiskId": disk_id }))
 }
@@ -291,12 +326,10 @@ pub fn describe_disks(world: &World, call: &Call, args: Args<'_>) -> Result<Valu
 }
 
 /// ModifyInstanceAttribute: user data.
-pub fn modify_attribute(
-    world: &mut World,
-    call: &Call,
-    args: Args<'_>,
-) -> Result<Value, ApiError> {
-    let id = args.text("InstanceId").ok_or_else(|| missing("InstanceId"))?;
+pub fn modify_attribute(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let id = args
+        .text("InstanceId")
+        .ok_or_else(|| missing("InstanceId"))?;
     instance(&world.resources, call, &id)?;
     if let Some(instance) = world.resources.instances.get_mut(&id)
         && let Some(data) = args.text("UserData")

@@ -22,7 +22,10 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     let names = args.list_up_to("LaunchTemplateName", 50)?;
     let page = args.page(10, 50)?;
     let found: Vec<&LaunchTemplate> = of_call(world, call)
-        .filter(|t| ids.as_ref().is_none_or(|ids| ids.contains(&t.launch_template_id)))
+        .filter(|t| {
+            ids.as_ref()
+                .is_none_or(|ids| ids.contains(&t.launch_template_id))
+        })
         .filter(|t| names.as_ref().is_none_or(|names| names.contains(&t.name)))
         .collect();
     let total = found.len();
@@ -57,7 +60,10 @@ pub fn versions(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     let default = args.flag("DefaultVersion")?.unwrap_or(false);
     let page = args.page(10, 50)?;
     let template = of_call(world, call)
-        .find(|t| id.as_ref().is_none_or(|id| *id == t.launch_template_id) && name.as_ref().is_none_or(|n| *n == t.name))
+        .find(|t| {
+            id.as_ref().is_none_or(|id| *id == t.launch_template_id)
+                && name.as_ref().is_none_or(|n| *n == t.name)
+        })
         .ok_or_else(|| {
             ApiError::new(
                 404,
@@ -68,7 +74,11 @@ pub fn versions(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     let found: Vec<_> = template
         .versions
         .iter()
-        .filter(|v| wanted.as_ref().is_none_or(|w| w.contains(&v.version.to_string())))
+        .filter(|v| {
+            wanted
+                .as_ref()
+                .is_none_or(|w| w.contains(&v.version.to_string()))
+        })
         .filter(|v| !default || v.version == template.default_version)
         .collect();
     let total = found.len();

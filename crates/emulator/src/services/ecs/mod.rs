@@ -62,7 +62,11 @@ fn seconds(at: Timestamp) -> String {
 }
 
 fn no_instance() -> ApiError {
-    ApiError::new(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist.")
+    ApiError::new(
+        404,
+        "InvalidInstanceId.NotFound",
+        "The specified InstanceId does not exist.",
+    )
 }
 
 /// The instance that a call names, if it is in the caller's account and in the region.

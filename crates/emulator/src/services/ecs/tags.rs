@@ -47,7 +47,9 @@ pub fn tag(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
     };
     for id in &ids {
         match kind.as_str() {
-            "instance" => instance(&world.resources, call, id).map(drop).map_err(|_| unknown(id))?,
+            "instance" => instance(&world.resources, call, id)
+                .map(drop)
+                .map_err(|_| unknown(id))?,
             "image" if world.resources.images.contains_key(id) => {}
             "image" => return Err(unknown(id)),
             _ => return Err(invalid("ResourceType", "only instance and image are known")),
@@ -60,7 +62,10 @@ pub fn tag(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
             world.resources.images.get_mut(id).map(|i| &mut i.tags)
         };
         let Some(held) = held else { continue };
-        let added = tags.iter().filter(|(key, _)| !held.contains_key(key)).count();
+        let added = tags
+            .iter()
+            .filter(|(key, _)| !held.contains_key(key))
+            .count();
         if held.len() + added > TAGS {
             return Err(ApiError::new(
                 400,

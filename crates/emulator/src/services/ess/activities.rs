@@ -37,15 +37,20 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         .activities
         .values()
         .filter(|a| {
-            seen.groups.get(&a.scaling_group_id).is_some_and(|g| {
-                g.account_id == call.caller.account_id && g.region == call.region
-            })
+            seen.groups
+                .get(&a.scaling_group_id)
+                .is_some_and(|g| g.account_id == call.caller.account_id && g.region == call.region)
         })
         .filter(|a| group_id.as_ref().is_none_or(|id| *id == a.scaling_group_id))
-        .filter(|a| ids.as_ref().is_none_or(|ids| ids.contains(&a.scaling_activity_id)))
+        .filter(|a| {
+            ids.as_ref()
+                .is_none_or(|ids| ids.contains(&a.scaling_activity_id))
+        })
         .filter(|a| status.as_ref().is_none_or(|s| s == a.status.name()))
         .collect();
-    found.sort_by(|a, b| (b.started, &b.scaling_activity_id).cmp(&(a.started, &a.scaling_activity_id)));
+    found.sort_by(|a, b| {
+        (b.started, &b.scaling_activity_id).cmp(&(a.started, &a.scaling_activity_id))
+    });
     let total = found.len();
     let rows = page
         .cut(found)
@@ -107,7 +112,11 @@ pub fn scale_out(
     let description = format!("Add \"{room}\" ECS instance");
     let blueprint = world.resources.blueprint(&group.source);
     let usable = blueprint.filter(|b| {
-        world.resources.images.get(&b.image_id).is_none_or(|image| image.status == "Available")
+        world
+            .resources
+            .images
+            .get(&b.image_id)
+            .is_none_or(|image| image.status == "Available")
     });
     let Some(blueprint) = usable else {
         let id = started(world, group_id, &description, 0.0);
@@ -120,7 +129,9 @@ pub fn scale_out(
     let id = started(world, group_id, &description, world.durations.scale_out);
     let (configuration, template) = match &group.source {
         InstanceSource::Configuration(id) => (Some(id.clone()), None),
-        InstanceSource::LaunchTemplate { id, version } => (None, Some((id.clone(), version.clone()))),
+        InstanceSource::LaunchTemplate { id, version } => {
+            (None, Some((id.clone(), version.clone())))
+        }
     };
     for _ in 0..room {
         let instance_id = world.ids.id("i-");
@@ -133,7 +144,9 @@ pub fn scale_out(
             settles_at: None,
             image_id: blueprint.image_id.clone(),
             os_type: image.as_ref().map_or(OsType::Linux, |i| i.os_type),
-            architecture: image.as_ref().map_or_else(|| "x86_64".into(), |i| i.architecture.clone()),
+            architecture: image
+                .as_ref()
+                .map_or_else(|| "x86_64".into(), |i| i.architecture.clone()),
             zone_id: format!("{}-h", group.region),
             instance_type: blueprint.instance_type.clone(),
             private_ip: world.fresh_address(),
@@ -147,7 +160,10 @@ pub fn scale_out(
             created: world.now,
             commands_sent: 0,
         };
-        world.resources.instances.insert(instance_id.clone(), instance);
+        world
+            .resources
+            .instances
+            .insert(instance_id.clone(), instance);
         world.resources.members.insert(
             instance_id.clone(),
             Member {
@@ -194,17 +210,33 @@ pub fn scale_in(
         .collect();
     oldest.sort();
     let chosen: Vec<String> = oldest.into_iter().take(room).map(|(_, id)| id).collect();
-    if let Some(why) = held_back(world, group_id, "ScaleIn", trigger)
-        .or_else(|| chosen.is_empty().then(|| "No instance can be removed.".to_owned()))
-    {
+    if let Some(why) = held_back(world, group_id, "ScaleIn", trigger).or_else(|| {
+        chosen
+            .is_empty()
+            .then(|| "No instance can be removed.".to_owned())
+    }) {
         return Ok(rejected(world, group_id, "Remove instances", &why));
     }
-    Ok(remove_instances(world, group_id, chosen, "A scale-in was requested."))
+    Ok(remove_instances(
+        world,
+        group_id,
+        chosen,
+        "A scale-in was requested.",
+    ))
 }
 
 /// Starts the removal of these members. They are released at its end, and not replaced.
-pub fn remove_instances(world: &mut World, group_id: &str, ids: Vec<String>, cause: &str) -> String {
-    let left = world.resources.members_of(group_id).count().saturating_sub(ids.len());
+pub fn remove_instances(
+    world: &mut World,
+    group_id: &str,
+    ids: Vec<String>,
+    cause: &str,
+) -> String {
+    let left = world
+        .resources
+        .members_of(group_id)
+        .count()
+        .saturating_sub(ids.len());
     if let Some(group) = world.resources.groups.get_mut(group_id) {
         group.desired_capacity = group.desired_capacity.min(left.max(group.min_size));
     }
@@ -268,7 +300,12 @@ fn started(world: &mut World, group_id: &str, description: &str, duration: f64) 
         total_capacity: world.resources.members_of(group_id).count(),
     };
     world.resources.activities.insert(id.clone(), activity);
-    world.queue.push(ends_at, Event::ActivityEnds { activity_id: id.clone() });
+    world.queue.push(
+        ends_at,
+        Event::ActivityEnds {
+            activity_id: id.clone(),
+        },
+    );
     id
 }
 
@@ -311,7 +348,10 @@ pub fn activity_ends(world: &mut World, activity_id: &str) {
         world.resources.members.remove(id);
         world.resources.instances.remove(id);
     }
-    let total = world.resources.members_of(&activity.scaling_group_id).count();
+    let total = world
+        .resources
+        .members_of(&activity.scaling_group_id)
+        .count();
     if let Some(activity) = world.resources.activities.get_mut(activity_id) {
         activity.status = if activity.error_code.is_empty() {
             ActivityStatus::Successful
@@ -340,7 +380,12 @@ pub fn check_soon(world: &mut World, group_id: &str) {
         .queue
         .any(|event| matches!(event, Event::GroupCheck { group_id: id } if id == group_id));
     if !waiting {
-        world.after(world.durations.health_check, Event::GroupCheck { group_id: group_id.to_owned() });
+        world.after(
+            world.durations.health_check,
+            Event::GroupCheck {
+                group_id: group_id.to_owned(),
+            },
+        );
     }
 }
 
@@ -375,7 +420,11 @@ pub fn check_group(world: &mut World, group_id: &str) {
         return;
     }
     let total = world.resources.members_of(group_id).count();
-    let wanted = world.resources.groups.get(group_id).map_or(0, |g| g.desired_capacity);
+    let wanted = world
+        .resources
+        .groups
+        .get(group_id)
+        .map_or(0, |g| g.desired_capacity);
     if total < wanted && held_back(world, group_id, "ScaleOut", Trigger::Manual).is_none() {
         // The outcome is in the activity.
         scale_out(world, group_id, wanted - total, Trigger::Manual).ok();

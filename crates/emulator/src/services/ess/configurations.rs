@@ -20,7 +20,10 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         .values()
         .filter(|c| c.account_id == call.caller.account_id && c.region == call.region)
         .filter(|c| group_id.as_ref().is_none_or(|id| *id == c.scaling_group_id))
-        .filter(|c| ids.as_ref().is_none_or(|ids| ids.contains(&c.scaling_configuration_id)))
+        .filter(|c| {
+            ids.as_ref()
+                .is_none_or(|ids| ids.contains(&c.scaling_configuration_id))
+        })
         .filter(|c| names.as_ref().is_none_or(|names| names.contains(&c.name)))
         .collect();
     let total = found.len();

@@ -24,7 +24,10 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         .values()
         .filter(|g| g.account_id == call.caller.account_id && g.region == call.region)
         .filter(|_| wanted_type)
-        .filter(|g| ids.as_ref().is_none_or(|ids| ids.contains(&g.scaling_group_id)))
+        .filter(|g| {
+            ids.as_ref()
+                .is_none_or(|ids| ids.contains(&g.scaling_group_id))
+        })
         .filter(|g| names.as_ref().is_none_or(|names| names.contains(&g.name)))
         .filter(|g| name.as_ref().is_none_or(|name| *name == g.name))
         .collect();
@@ -45,7 +48,10 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
 fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
     let id = &group.scaling_group_id;
     let count = |state: LifecycleState| {
-        resources.members_of(id).filter(|m| m.lifecycle_state == state).count()
+        resources
+            .members_of(id)
+            .filter(|m| m.lifecycle_state == state)
+            .count()
     };
     let texts = |items: &mut dyn Iterator<Item = &String>| -> Vec<Value> {
         items.map(|t| json!(t)).collect()
@@ -147,7 +153,10 @@ pub fn enable(
 pub fn tags(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let kind = args.required("ResourceType")?;
     if !kind.eq_ignore_ascii_case("scalinggroup") {
-        return Err(crate::services::args::invalid("ResourceType", "only scalinggroup is known"));
+        return Err(crate::services::args::invalid(
+            "ResourceType",
+            "only scalinggroup is known",
+        ));
     }
     let ids = args.ess_list("ResourceId", 50)?;
     let rows = world
@@ -155,7 +164,10 @@ pub fn tags(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
         .groups
         .values()
         .filter(|g| g.account_id == call.caller.account_id && g.region == call.region)
-        .filter(|g| ids.as_ref().is_none_or(|ids| ids.contains(&g.scaling_group_id)))
+        .filter(|g| {
+            ids.as_ref()
+                .is_none_or(|ids| ids.contains(&g.scaling_group_id))
+        })
         .flat_map(|g| {
             g.tags.iter().map(|(key, value)| {
                 json!({"ResourceId": g.scaling_group_id, "ResourceType": "scalinggroup",

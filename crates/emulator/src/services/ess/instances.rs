@@ -16,7 +16,10 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     let mut states = args.list("LifecycleStates").unwrap_or_default();
     states.extend(args.text("LifecycleState"));
     if let Some(unknown) = states.iter().find(|s| !KNOWN_STATES.contains(&s.as_str())) {
-        return Err(invalid("LifecycleState", &format!("{unknown} is not a lifecycle state")));
+        return Err(invalid(
+            "LifecycleState",
+            &format!("{unknown} is not a lifecycle state"),
+        ));
     }
     let mut types = args.list("CreationTypes").unwrap_or_default();
     types.extend(args.text("CreationType"));
@@ -29,18 +32,16 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         .members
         .values()
         .filter(|m| {
-            seen.groups.get(&m.scaling_group_id).is_some_and(|g| {
-                g.account_id == call.caller.account_id && g.region == call.region
-            })
+            seen.groups
+                .get(&m.scaling_group_id)
+                .is_some_and(|g| g.account_id == call.caller.account_id && g.region == call.region)
         })
         .filter(|m| group_id.as_ref().is_none_or(|id| *id == m.scaling_group_id))
         .filter(|m| ids.as_ref().is_none_or(|ids| ids.contains(&m.instance_id)))
         .filter(|m| states.is_empty() || states.iter().any(|s| s == m.lifecycle_state.name()))
         .filter(|m| types.is_empty() || types.iter().any(|t| t == m.creation_type.name()))
         .filter(|m| health.as_ref().is_none_or(|h| *h == health_of(seen, m)))
-        .filter(|m| {
-            configuration.is_none() || configuration == m.scaling_configuration_id
-        })
+        .filter(|m| configuration.is_none() || configuration == m.scaling_configuration_id)
         .filter(|m| activity.is_none() || activity == m.activity_id)
         .collect();
     found.sort_by(|a, b| (a.created, &a.instance_id).cmp(&(b.created, &b.instance_id)));
@@ -56,13 +57,23 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
 }
 
 const KNOWN_STATES: &[&str] = &[
-    "InService", "Pending", "Pending:Wait", "Protected", "Standby", "Stopped", "Removing",
+    "InService",
+    "Pending",
+    "Pending:Wait",
+    "Protected",
+    "Standby",
+    "Stopped",
+    "Removing",
     "Removing:Wait",
 ];
 
 /// An instance that is not Running, or is gone, counts as unhealthy.
 pub fn health_of(resources: &Resources, member: &Member) -> &'static str {
-    match resources.instances.get(&member.instance_id).map(|i| i.status) {
+    match resources
+        .instances
+        .get(&member.instance_id)
+        .map(|i| i.status)
+    {
         Some(InstanceStatus::Running) => "Healthy",
         _ => "Unhealthy",
     }

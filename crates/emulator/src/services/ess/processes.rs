@@ -29,11 +29,7 @@ pub fn resume(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     Ok(json!({}))
 }
 
-fn target(
-    world: &World,
-    call: &Call,
-    args: Args<'_>,
-) -> Result<(String, Vec<String>), ApiError> {
+fn target(world: &World, call: &Call, args: Args<'_>) -> Result<(String, Vec<String>), ApiError> {
     let id = args.required("ScalingGroupId")?;
     let processes = args.ess_list_required("Process", 20)?;
     if let Some(unknown) = processes.iter().find(|p| !PROCESSES.contains(&p.as_str())) {

@@ -13,7 +13,12 @@ use crate::services::args::{Args, missing};
 /// EnterStandby: from InService; the load-balancer weight becomes 0.
 pub fn enter(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let (group_id, ids) = target(world, call, args)?;
-    let ids = ready(world, &ids, LifecycleState::InService, LifecycleState::Standby)?;
+    let ids = ready(
+        world,
+        &ids,
+        LifecycleState::InService,
+        LifecycleState::Standby,
+    )?;
     quiet(world, call, &group_id)?;
     for id in ids {
         if let Some(member) = world.resources.members.get_mut(&id) {
@@ -27,7 +32,12 @@ pub fn enter(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, Ap
 /// ExitStandby: to InService, the weight as before; neither health nor ECS status is looked at.
 pub fn exit(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let (group_id, ids) = target(world, call, args)?;
-    let ids = ready(world, &ids, LifecycleState::Standby, LifecycleState::InService)?;
+    let ids = ready(
+        world,
+        &ids,
+        LifecycleState::Standby,
+        LifecycleState::InService,
+    )?;
     quiet(world, call, &group_id)?;
     for id in ids {
         if let Some(member) = world.resources.members.get_mut(&id) {
@@ -63,15 +73,16 @@ pub fn protect(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, 
 pub fn remove(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let (group_id, ids) = target(world, call, args)?;
     quiet(world, call, &group_id)?;
-    let activity = super::remove_instances(world, &group_id, ids, "A user requests to remove instances.");
+    let activity = super::remove_instances(
+        world,
+        &group_id,
+        ids,
+        "A user requests to remove instances.",
+    );
     Ok(json!({ "ScalingActivityId": activity }))
 }
 
-fn target(
-    world: &World,
-    call: &Call,
-    args: Args<'_>,
-) -> Result<(String, Vec<String>), ApiError> {
+fn target(world: &World, call: &Call, args: Args<'_>) -> Result<(String, Vec<String>), ApiError> {
     let id = args.required("ScalingGroupId")?;
     let ids = args.ess_list_required("InstanceId", 20)?;
     group(&world.resources, call, &id)?;
@@ -101,7 +112,9 @@ fn ready(
                 return Err(ApiError::new(
                     400,
                     "IncorrectInstanceStatus",
-                    format!("The current status {state} of instance {id} does not support this action."),
+                    format!(
+                        "The current status {state} of instance {id} does not support this action."
+                    ),
                 ));
             }
         }
