@@ -149,7 +149,10 @@ fn holds(have: &Value, want: &Value) -> bool {
         (Value::Number(_) | Value::Bool(_), Value::String(want)) => {
             wildcard(want, &have.to_string())
         }
-        (Value::String(have), Value::Number(_) | Value::Bool(_)) => *have == want.to_string(),
+        (Value::String(have), Value::Number(number)) => {
+            have.parse().is_ok_and(|n: serde_json::Number| n == *number)
+        }
+        (Value::String(have), Value::Bool(flag)) => have.parse() == Ok(*flag),
         _ => have == want,
     }
 }

@@ -120,10 +120,7 @@ impl Cloud {
             Event::WakeEngine { account } => {
                 let Self { world, engines, .. } = self;
                 world.engine_account.clone_from(&account);
-                engines
-                    .entry(account)
-                    .or_insert_with(Engine::new)
-                    .wake(world);
+                engines.entry(account).or_insert_with(engine).wake(world);
             }
             Event::LateCall {
                 call,
@@ -162,7 +159,7 @@ fn run(
     }
     let account = call.caller.account_id.clone();
     world.engine_account.clone_from(&account);
-    let engine = engines.entry(account).or_insert_with(Engine::new);
+    let engine = engines.entry(account).or_insert_with(engine);
     engine.handle(
         world,
         &call.caller,
@@ -170,4 +167,10 @@ fn run(
         &call.action,
         &call.params,
     )
+}
+
+/// An engine for an account that has none yet. `Engine::default` would not know the public
+/// templates.
+fn engine() -> Engine {
+    Engine::new()
 }
