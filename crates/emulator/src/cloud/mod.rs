@@ -147,6 +147,7 @@ fn run(
     engines: &mut BTreeMap<String, Engine>,
     call: &Call,
 ) -> Result<Value, ApiError> {
+    services::check_region(world, call)?;
     if call.service != Service::Oos {
         return services::run(world, call);
     }

@@ -327,7 +327,10 @@ impl Host for World {
         params: &Params,
     ) -> Result<Value, ApiError> {
         let mut call = self.inner_call(caller, region, service, action, params)?;
-        answer_of(self.through_door(&mut call, services::run))
+        answer_of(self.through_door(&mut call, |world, call| {
+            services::check_region(world, call)?;
+            services::run(world, call)
+        }))
     }
 
     fn admit(

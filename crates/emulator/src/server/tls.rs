@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -23,6 +26,13 @@ impl TlsFiles {
         let mut ca = CertificateParams::new(Vec::new())?;
         ca.distinguished_name
             .push(DnType::CommonName, "ess-emulator CA");
+        let year = jiff::Timestamp::now()
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .year()
+            .into();
+        // Some clients refuse certificates that are good for more than 825 days.
+        let (from, until) = (date_time_ymd(year, 1, 1), date_time_ymd(year + 2, 1, 1));
+        (ca.not_before, ca.not_after) = (from, until);
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let ca_certificate = ca.self_signed(&ca_key)?;
@@ -33,6 +43,7 @@ impl TlsFiles {
         server
             .distinguished_name
             .push(DnType::CommonName, "ess-emulator");
+        (server.not_before, server.not_after) = (from, until);
         server.use_authority_key_identifier_extension = true;
         let certificate = server.signed_by(&key, &issuer)?;
         Ok(Self {

@@ -44,17 +44,45 @@ const IDEMPOTENT: &[&str] = &[
     "ReplaceSystemDisk",
 ];
 
+/// Actions whose `RegionId` is mandatory (API reference). The others take the region of the
+/// endpoint, or the default region of the emulator.
+const REGIONAL: &[&str] = &[
+    "DescribeScalingGroups",
+    "DescribeScalingInstances",
+    "DescribeScalingActivities",
+    "DescribeScalingConfigurations",
+    "DescribeInstances",
+    "DescribeDisks",
+    "DescribeImages",
+    "CreateImage",
+    "RunCommand",
+    "DescribeInvocations",
+    "DescribeInvocationResults",
+    "TagResources",
+    "DescribeLaunchTemplates",
+    "DescribeLaunchTemplateVersions",
+];
+
+/// `Err` for a region that the scene does not have.
+pub fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
+    if call.service == Service::Sts || world.regions.contains(&call.region) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        404,
+        "InvalidRegionId.NotFound",
+        "The specified region does not exist.",
+    ))
+}
+
 /// Carries out a call to ESS, ECS or STS.
 pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     if !call.service.actions().contains(&call.action.as_str()) {
         return Err(unknown_action(&call.action));
     }
-    if call.service != Service::Sts && !world.regions.contains(&call.region) {
-        return Err(ApiError::new(
-            404,
-            "InvalidRegionId.NotFound",
-            "The specified region does not exist.",
-        ));
+    // Templates run in a region, which need not be among the parameters.
+    if REGIONAL.contains(&call.action.as_str()) && !call.by_oos {
+        args::Args::new(&call.params, call.version).required("RegionId")?;
     }
     let token = call
         .params
