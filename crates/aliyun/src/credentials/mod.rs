@@ -13,9 +13,11 @@ use crate::config::{ClientConfig, ConfigError};
 
 mod fixed;
 mod oidc;
+mod rrsa;
 
 pub use fixed::{EnvironmentCredentials, StaticCredentials};
-pub use oidc::{OidcCredentials, OidcRole};
+pub use oidc::OidcCredentials;
+pub use rrsa::OidcRole;
 
 /// An access key, permanent or temporary. `Debug` shows the id and nothing else.
 #[derive(Clone)]

@@ -4,7 +4,6 @@
 
 use std::{
     fmt,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,10 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::{Credentials, CredentialsError, CredentialsFuture, CredentialsProvider};
+use super::{Credentials, CredentialsError, CredentialsFuture, CredentialsProvider, OidcRole};
 use crate::{
     config::{ClientConfig, ConfigError},
-    endpoints::{Endpoints, Network, Service},
+    endpoints::{Network, Service},
     errors::Failed,
     fields::{text, time},
     limits::Lane,
@@ -42,73 +41,6 @@ const PAUSE_AFTER_REJECTION: SignedDuration = SignedDuration::from_secs(30);
 
 /// STS takes tokens of 4 to 20,000 characters.
 const LONGEST_TOKEN: u64 = 20_000;
-
-/// A role and the way into it, as RRSA describes it in a pod's environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OidcRole {
-    /// `ALIBABA_CLOUD_ROLE_ARN`: `acs:ram::<account>:role/<name>`.
-    pub role_arn: String,
-    /// `ALIBABA_CLOUD_OIDC_PROVIDER_ARN`.
-    pub provider_arn: String,
-    /// `ALIBABA_CLOUD_OIDC_TOKEN_FILE`: read again at each refresh, as kubelet replaces it.
-    pub token_file: PathBuf,
-    /// `ALIBABA_CLOUD_ROLE_SESSION_NAME`: shown in audit logs.
-    pub session_name: String,
-    /// `ALIBABA_CLOUD_STS_REGION`, where it is set.
-    pub sts_region: Option<String>,
-    /// `ALIBABA_CLOUD_STS_ENDPOINT`: a host name, where it is set.
-    pub sts_endpoint: Option<String>,
-    /// `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED`.
-    pub vpc: bool,
-}
-
-impl OidcRole {
-    /// Looks for the variables that RRSA sets. `None` when none of the three needed ones is set.
-    ///
-    /// # Errors
-    /// When only some of the three are set.
-    pub fn find(
-        variable: &impl Fn(&str) -> Option<String>,
-    ) -> Result<Option<Self>, CredentialsError> {
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        const NEEDED: [&str; 3] = [
-            "ALIBABA_CLOUD_ROLE_ARN",
-            "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
-            "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
-        ];
-        let (role_arn, provider_arn, token_file) = match NEEDED.map(set) {
-            [None, None, None] => return Ok(None),
-            [Some(role), Some(provider), Some(file)] => (role, provider, file),
-            found => {
-                let missing: Vec<&str> = NEEDED
-                    .iter()
-                    .zip(&found)
-                    .filter(|(_, value)| value.is_none())
-                    .map(|(name, _)| *name)
-                    .collect();
-                return Err(CredentialsError::unauthenticated(
-                    "no-credentials",
-                    format!(
-                        "an OIDC role needs {} too; RRSA sets all three, see the service account's \
-                         annotation pod-identity.alibabacloud.com/role-name",
-                        missing.join(" and ")
-                    ),
-                ));
-            }
-        };
-        Ok(Some(Self {
-            role_arn,
-            provider_arn,
-            token_file: token_file.into(),
-            session_name: set("ALIBABA_CLOUD_ROLE_SESSION_NAME")
-                .unwrap_or_else(|| "ess-rollout".to_owned()),
-            sts_region: set("ALIBABA_CLOUD_STS_REGION"),
-            sts_endpoint: set("ALIBABA_CLOUD_STS_ENDPOINT"),
-            vpc: set("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED")
-                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
-        }))
-    }
-}
 
 /// Credentials of a role, renewed before they end.
 pub struct OidcCredentials {
@@ -168,7 +100,7 @@ impl OidcCredentials {
         } else {
             config.network
         };
-        let url = sts_url(&role, &config.endpoints, network).map_err(|error| {
+        let url = role.sts_url(&config.endpoints, network).map_err(|error| {
             ConfigError::Credentials(CredentialsError::unauthenticated(
                 "endpoint",
                 format!("STS: {error}"),
@@ -366,28 +298,6 @@ impl CredentialsProvider for OidcCredentials {
         rejected: &'a Credentials,
     ) -> CredentialsFuture<'a, Option<Credentials>> {
         Box::pin(self.after_rejection(rejected))
-    }
-}
-
-fn sts_url(
-    role: &OidcRole,
-    endpoints: &Endpoints,
-    network: Network,
-) -> Result<reqwest::Url, crate::EndpointError> {
-    // A configured override goes before what the environment says: it is the more deliberate one.
-    if let Some(url) = endpoints.overridden(Service::Sts) {
-        return Ok(url);
-    }
-    let region = role.sts_region.as_deref();
-    match (&role.sts_endpoint, region) {
-        (Some(host), _) => Endpoints::standard()
-            .with(Service::Sts, &format!("https://{host}"))?
-            .resolve(network, Service::Sts, "cn-hangzhou"),
-        (None, Some(region)) => Endpoints::standard().resolve(network, Service::Sts, region),
-        // Serves every region, over the internet.
-        (None, None) => Endpoints::standard()
-            .with(Service::Sts, "https://sts.aliyuncs.com")?
-            .resolve(network, Service::Sts, "cn-hangzhou"),
     }
 }
 
