@@ -1,9 +1,7 @@
 //! ECS 2014-05-26: ids as one JSON array in a string, lists wrapped in an object.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ess_rollout_cloud::{
-    CloudError, EcsInstance, EcsStatus, ErrorClass, Image, ImageStatus, Invocation,
-};
+use ess_rollout_cloud::{CloudError, EcsInstance, EcsStatus, Image, ImageStatus, Invocation};
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,7 +9,7 @@ use crate::{
     endpoints::Service,
     fields::{integer, text},
     limits::Lane,
-    paging::Listing,
+    paging::{Listing, absent_if_not_found},
 };
 
 /// How many ids DescribeInstances takes, and how many rows it returns.
@@ -109,16 +107,6 @@ impl Client {
 
 fn read<'a>(action: &'static str, region: &'a str) -> Call<'a> {
     Call::new(Service::Ecs, action, Lane::Read, region)
-}
-
-/// Some reads say "not found" where others return no rows.
-pub(crate) fn absent_if_not_found(
-    result: Result<Vec<Value>, CloudError>,
-) -> Result<Vec<Value>, CloudError> {
-    match result {
-        Err(error) if error.class == ErrorClass::NotFound => Ok(Vec::new()),
-        other => other,
-    }
 }
 
 fn ecs_instance(row: &Value) -> EcsInstance {

@@ -18,7 +18,8 @@ use crate::{
 const MAX_MESSAGE: usize = 1024;
 
 /// Words after which services echo what was signed.
-const ECHOES: [&str; 4] = [
+const ECHOES: [&str; 5] = [
+    "server string to sign",
     "string to sign",
     "stringtosign",
     "signature=",
@@ -49,6 +50,8 @@ const TABLE: &[(&str, ErrorClass)] = &[
     // These end in .NotFound, but what is missing is the API.
     ("InvalidApi.NotFound", ErrorClass::Invalid),
     ("InvalidAction.NotFound", ErrorClass::Invalid),
+    // Not the object that was asked for: the region was mistyped.
+    ("InvalidRegionId*", ErrorClass::Invalid),
     ("ResourceNotAvailable", ErrorClass::Invalid),
     ("MissingParameter*", ErrorClass::Invalid),
     ("InvalidParameter*", ErrorClass::Invalid),

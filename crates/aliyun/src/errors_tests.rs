@@ -54,6 +54,7 @@ fn codes_have_the_classes_that_decisions_rest_on() {
         (403, "Forbidden.RAM", Denied),
         (403, "NoPermission", Denied),
         (404, "InvalidAction.NotFound", Invalid),
+        (404, "InvalidRegionId.NotFound", Invalid),
         (400, "ResourceNotAvailable", Invalid),
         (400, "IncorrectScalingGroupStatus", Conflict),
         (400, "ScalingActivityInProgress", Conflict),

@@ -11,7 +11,7 @@ use crate::{
     endpoints::Service,
     fields::{integer, rows, some_text, text},
     limits::Lane,
-    paging::Listing,
+    paging::{Listing, absent_if_not_found},
 };
 
 /// The page size that every version of these APIs accepts.
@@ -39,7 +39,8 @@ impl Client {
                 .with_list("ScalingGroupIds", [group])
                 .with("PageSize", PAGE.to_string())
                 .with_some("GroupType", group_type);
-            if let Some(row) = self.list_once(&call, &listing).await?.first() {
+            let found = absent_if_not_found(self.list_once(&call, &listing).await)?;
+            if let Some(row) = found.first() {
                 return Ok(Some(scaling_group(row)));
             }
         }
@@ -101,7 +102,7 @@ impl Client {
             filter: &format!("ScalingConfigurationIds.1={configuration}"),
             matches: &|row| text(row, "ScalingConfigurationId") == configuration,
         };
-        let found = self.list_once(&call, &listing).await?;
+        let found = absent_if_not_found(self.list_once(&call, &listing).await)?;
         Ok(found.first().map(|row| ScalingConfiguration {
             id: text(row, "ScalingConfigurationId"),
             image: some_text(row, "ImageId"),

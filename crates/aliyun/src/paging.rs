@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use ess_rollout_cloud::CloudError;
+use ess_rollout_cloud::{CloudError, ErrorClass};
 use serde_json::Value;
 
 use crate::{
@@ -170,6 +170,16 @@ impl Client {
             }
         }
         Err(too_long(call))
+    }
+}
+
+/// Some reads say "not found" where others return no rows.
+pub(crate) fn absent_if_not_found(
+    result: Result<Vec<Value>, CloudError>,
+) -> Result<Vec<Value>, CloudError> {
+    match result {
+        Err(error) if error.class == ErrorClass::NotFound => Ok(Vec::new()),
+        other => other,
     }
 }
 
