@@ -96,24 +96,49 @@ async fn a_certificate_that_is_none_is_refused_at_once() {
     );
 }
 
-/// The environment of a process is set before it starts, so the test runs itself once more.
-#[tokio::test]
-async fn a_proxy_of_the_environment_is_not_asked_for_loopback() {
-    if std::env::var_os("ESS_ROLLOUT_TEST_PROXIED").is_some() {
-        let fake = Fake::start([ok(json!({}))]).await;
-        fake.client().mutate(REGION, &cancel()).await.unwrap();
-        return;
+/// The environment of a process is set before it starts, so a test runs itself once more in it.
+/// `true` in the second run.
+async fn run_again_with(test: &str, environment: &[(&str, &str)]) -> bool {
+    if std::env::var_os("ESS_ROLLOUT_TEST_AGAIN").is_some() {
+        return true;
     }
     let status = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .arg("connections::a_proxy_of_the_environment_is_not_asked_for_loopback")
+        .arg(format!("connections::{test}"))
         .arg("--exact")
-        .env("ESS_ROLLOUT_TEST_PROXIED", "1")
-        // Nothing listens on the discard port.
-        .envs(["HTTP_PROXY", "http_proxy", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:9")))
         .env_remove("NO_PROXY")
         .env_remove("no_proxy")
+        .envs(environment.iter().copied())
+        .env("ESS_ROLLOUT_TEST_AGAIN", "1")
         .status()
         .await
         .unwrap();
     assert!(status.success());
+    false
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_not_asked_for_loopback() {
+    // Nothing listens on the discard port.
+    let nowhere = "http://127.0.0.1:9";
+    let environment = ["HTTP_PROXY", "http_proxy", "ALL_PROXY"].map(|name| (name, nowhere));
+    let test = "a_proxy_of_the_environment_is_not_asked_for_loopback";
+    if run_again_with(test, &environment).await {
+        let fake = Fake::start([ok(json!({}))]).await;
+        fake.client().mutate(REGION, &cancel()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_machine_without_a_trust_store_can_use_an_emulator_and_nothing_else() {
+    let environment = [
+        ("SSL_CERT_FILE", "/dev/null"),
+        ("SSL_CERT_DIR", "/nonexistent"),
+    ];
+    let test = "a_machine_without_a_trust_store_can_use_an_emulator_and_nothing_else";
+    if run_again_with(test, &environment).await {
+        let fake = Fake::start([ok(json!({}))]).await;
+        fake.client().mutate(REGION, &cancel()).await.unwrap();
+        let error = ess_rollout_aliyun::Client::new(ClientConfig::default(), key()).unwrap_err();
+        assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
+    }
 }
