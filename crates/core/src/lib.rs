@@ -1,1 +1,27 @@
 //! What a rolling update needs to know and what it decides: pure.
+//!
+//! No clock, no network, no randomness, no Kubernetes client. Whoever drives this crate reads an
+//! object, calls [`rollout::step`], answers the queries it asks for, carries out what it decides,
+//! and does so again:
+//!
+//! ```text
+//! object + record ──> step ──> Read(queries) ──> answers ──┐
+//!                      ^                                   │
+//!                      └───────────────────────────────────┘
+//!                     step ──> Decided: record write, status write, then one cloud mutation
+//! ```
+//!
+//! The order of a decision's effects is its safety: the group's record is written first, the
+//! task's status second, both guarded by the `resourceVersion` that was read, and only then is the
+//! cloud touched. Whatever is lost after that is found again by looking.
+//!
+//! - [`rollout`]: the stages of a task, from the first visit to the released group
+//! - [`batches`], [`identity`], [`requests`], [`conditions`]: the vocabulary
+
+#![deny(missing_docs)]
+
+pub mod batches;
+pub mod conditions;
+pub mod identity;
+pub mod requests;
+pub mod rollout;

@@ -1,0 +1,24 @@
+//! The life of a `RollingUpdateTask`, one decision at a time.
+//!
+//! [`step`] looks at the task, the group's record and what has been observed, and either asks for
+//! more or decides. It is total: every combination of inputs has an answer, and waiting is a
+//! decision with a reason.
+//!
+//! The stages, each a module, told apart by what is on record and by nothing else:
+//!
+//! | on record | stage |
+//! |---|---|
+//! | nothing | `pending`: credentials, queue, [`preflight`], the group taken, the intent to start |
+//! | intent, no execution | `starting`: look up, send again, adopt |
+//! | execution, no result | `running`: progress, pauses, requests, cancellation |
+//! | result | `ending`: the group put back and read back, the record released |
+
+mod decision;
+mod observation;
+mod step;
+
+pub use decision::{
+    Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Work, WorkOutcome,
+};
+pub use observation::Observation;
+pub use step::step;
