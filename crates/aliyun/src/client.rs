@@ -1,0 +1,394 @@
+//! The client: one function that every call goes through, and the port on top of it.
+
+use std::{fmt, sync::Arc, time::Instant};
+
+use ess_rollout_cloud::{
+    Answer, Cloud, CloudError, CloudFuture, Done, ErrorClass, Mutation, Outcome, Query,
+};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use crate::{
+    config::{ClientConfig, ConfigError},
+    credentials::{Credentials, CredentialsProvider},
+    endpoints::{Service, host_header},
+    errors::Failed,
+    fields::text,
+    limits::{Draw, Lane},
+    observe::ObservedCall,
+    sign::{FORM, Signed, Unsigned, form, sign},
+    transport::{HttpTransport, Transport, WireRequest},
+};
+
+/// One account of Alibaba Cloud. Clones share connections, limiter and credentials.
+#[derive(Clone)]
+pub struct Client {
+    config: ClientConfig,
+    transport: Arc<dyn Transport>,
+    credentials: Arc<dyn CredentialsProvider>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("account", &self.credentials.account())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One API call. Parameters without a value are left out, never sent empty.
+pub(crate) struct Call<'a> {
+    pub service: Service,
+    pub action: &'static str,
+    pub region: &'a str,
+    pub lane: Lane,
+    parameters: Vec<(String, String)>,
+}
+
+impl<'a> Call<'a> {
+    /// A call in a region. `RegionId` is always sent: `ess.aliyuncs.com` serves many.
+    pub(crate) fn new(service: Service, action: &'static str, lane: Lane, region: &'a str) -> Self {
+        Self {
+            service,
+            action,
+            region,
+            lane,
+            parameters: vec![("RegionId".to_owned(), region.to_owned())],
+        }
+    }
+
+    /// Sets one parameter, or replaces it.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
+        let value = value.into();
+        match self.parameters.iter_mut().find(|(n, _)| n == name) {
+            Some(slot) => slot.1 = value,
+            None => self.parameters.push((name.to_owned(), value)),
+        }
+    }
+
+    /// Sets one parameter.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// Sets one parameter unless it is empty.
+    pub(crate) fn with_some(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) if !value.is_empty() => self.with(name, value),
+            _ => self,
+        }
+    }
+
+    /// Sets a list as `Name.1`, `Name.2`, ….
+    pub(crate) fn with_list<'v>(
+        mut self,
+        name: &str,
+        values: impl IntoIterator<Item = &'v str>,
+    ) -> Self {
+        for (index, value) in values.into_iter().enumerate() {
+            self.set(&format!("{name}.{}", index + 1), value);
+        }
+        self
+    }
+
+    /// For the errors of this call.
+    pub(crate) fn failed(&self) -> Failed {
+        Failed {
+            service: self.service,
+            action: self.action,
+            lane: self.lane,
+        }
+    }
+}
+
+/// Codes after which other credentials may be accepted. The request was refused before anything
+/// looked at what it asks for, so even a mutation may be sent again.
+fn rejects_credentials(code: &str) -> bool {
+    code.starts_with("InvalidAccessKeyId")
+        || code.starts_with("InvalidSecurityToken")
+        || code == "MissingSecurityToken"
+}
+
+impl Client {
+    /// A client with its own connections. The process's rustls crypto provider must be installed.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be built.
+    pub fn new(
+        config: ClientConfig,
+        credentials: Arc<dyn CredentialsProvider>,
+    ) -> Result<Self, ConfigError> {
+        let transport = Arc::new(HttpTransport::new(&config)?);
+        Ok(Self::with_transport(config, credentials, transport))
+    }
+
+    /// A client that sends through this.
+    pub fn with_transport(
+        config: ClientConfig,
+        credentials: Arc<dyn CredentialsProvider>,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self {
+            config,
+            transport,
+            credentials,
+        }
+    }
+
+    /// The same client for another account: connections, trust store and limiter are shared.
+    pub fn with_credentials(&self, credentials: Arc<dyn CredentialsProvider>) -> Self {
+        Self {
+            credentials,
+            ..self.clone()
+        }
+    }
+
+    /// Sends one call and returns its answer, which is a JSON object with a request id.
+    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Value, CloudError> {
+        let failed = call.failed();
+        let credentials = self
+            .credentials
+            .current()
+            .await
+            .map_err(|error| failed.credentials(error))?;
+        let error = match self.attempt(call, &credentials).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        if rejects_credentials(&error.code) {
+            let fresh = self
+                .credentials
+                .refresh_after_rejection(&credentials)
+                .await
+                .map_err(|error| failed.credentials(error))?;
+            return match fresh {
+                Some(fresh) => self.attempt(call, &fresh).await,
+                None => Err(error),
+            };
+        }
+        // A read may go again with a new nonce. A mutation may not: ours was fresh, so something
+        // on the way sent the request twice, and the first may have done its work.
+        if error.code == "SignatureNonceUsed" && call.lane == Lane::Read {
+            return self.attempt(call, &credentials).await;
+        }
+        Err(error)
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        credentials: &Credentials,
+    ) -> Result<Value, CloudError> {
+        let draw = Draw {
+            account: self.credentials.account(),
+            region: call.region,
+            service: call.service,
+            action: call.action,
+            lane: call.lane,
+        };
+        if let Err(wait) = self.config.limiter.take(draw).await {
+            let error = call.failed().held_back(wait);
+            self.observe(call, None, Some(&error));
+            return Err(error);
+        }
+        let started = Instant::now();
+        let result = self.exchange(call, credentials).await;
+        let error = result.as_ref().err();
+        if let Some(error) = error.filter(|error| error.class == ErrorClass::Throttled) {
+            self.config.limiter.throttled(draw, error.retry_after);
+        }
+        self.observe(call, Some(started), error);
+        result
+    }
+
+    fn observe(&self, call: &Call<'_>, started: Option<Instant>, error: Option<&CloudError>) {
+        let duration = started.map(|started| started.elapsed()).unwrap_or_default();
+        tracing::debug!(
+            service = call.service.name(),
+            action = call.action,
+            region = call.region,
+            code = error.map(|error| error.code.as_str()),
+            request_id = error.and_then(|error| error.request_id.as_deref()),
+            ?duration,
+            "cloud call"
+        );
+        if let Some(observer) = &self.config.observer {
+            observer.observed(ObservedCall {
+                service: call.service,
+                action: call.action,
+                class: error.map(|error| error.class),
+                code: error.map(|error| error.code.as_str()),
+                duration,
+                held_back: started.is_none(),
+            });
+        }
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call<'_>,
+        credentials: &Credentials,
+    ) -> Result<Value, CloudError> {
+        let failed = call.failed();
+        let url = self
+            .config
+            .endpoints
+            .resolve(self.config.network, call.service, call.region)
+            .map_err(|error| {
+                let (class, effect) = (ErrorClass::Invalid, Outcome::NoEffect);
+                failed.error(class, effect, "endpoint", error.to_string())
+            })?;
+        // A form body, not the query: a script of 16 KiB does not fit into a URL.
+        let body = form(
+            call.parameters
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        );
+        let Signed {
+            mut headers,
+            signature,
+            ..
+        } = sign(
+            Unsigned {
+                host: &host_header(&url),
+                action: call.action,
+                version: call.service.version(),
+                query: "",
+                body: &body,
+                date: &self
+                    .config
+                    .clock
+                    .now()
+                    .strftime("%Y-%m-%dT%H:%M:%SZ")
+                    .to_string(),
+                nonce: &uuid::Uuid::new_v4().simple().to_string(),
+            },
+            credentials,
+        );
+        debug_assert!(headers.contains(&("content-type", FORM.to_owned())));
+        headers.push(("accept", "application/json".to_owned()));
+        let response = self
+            .transport
+            .send(WireRequest { url, headers, body })
+            .await
+            .map_err(|error| failed.transport(&error))?;
+        if !(200..300).contains(&response.status) {
+            let mut secrets = vec![
+                signature.as_str(),
+                credentials.access_key_secret.expose_secret(),
+            ];
+            if let Some(token) = &credentials.security_token {
+                secrets.push(token.expose_secret());
+            }
+            return Err(failed.answer(&response, &secrets));
+        }
+        let answer: Value = serde_json::from_slice(&response.body)
+            .map_err(|error| failed.unreadable(format!("the answer is no JSON: {error}")))?;
+        // Every success has one; what has none was not written by the service.
+        if text(&answer, "RequestId").is_empty() {
+            return Err(failed.unreadable("the answer has no RequestId"));
+        }
+        Ok(answer)
+    }
+
+    async fn ask(&self, region: &str, query: &Query) -> Result<Answer, CloudError> {
+        match query {
+            Query::ScalingGroup { group } => self
+                .scaling_group(region, group)
+                .await
+                .map(Answer::ScalingGroup),
+            Query::ScalingInstances { group } => self
+                .scaling_instances(region, group)
+                .await
+                .map(Answer::ScalingInstances),
+            Query::ActivitiesInProgress { group } => self
+                .activities_in_progress(region, group)
+                .await
+                .map(Answer::Activities),
+            Query::ScalingConfiguration { configuration } => self
+                .scaling_configuration(region, configuration)
+                .await
+                .map(Answer::ScalingConfiguration),
+            Query::Image { image } => self.image(region, image).await.map(Answer::Image),
+            Query::EcsInstances { instances } => self
+                .ecs_instances(region, instances)
+                .await
+                .map(Answer::EcsInstances),
+            Query::Executions(filter) => self
+                .executions(region, filter)
+                .await
+                .map(Answer::Executions),
+            Query::TaskExecutions { execution } => self
+                .task_executions(region, execution)
+                .await
+                .map(Answer::TaskExecutions),
+            Query::Template { name } => self.template(region, name).await.map(Answer::Template),
+            Query::Invocation {
+                invocation,
+                instance,
+            } => self
+                .invocation(region, invocation, instance)
+                .await
+                .map(Answer::Invocation),
+        }
+    }
+
+    async fn change(&self, region: &str, mutation: &Mutation) -> Result<Done, CloudError> {
+        let request_id = match mutation {
+            Mutation::StartExecution(start) => return self.start_execution(region, start).await,
+            Mutation::NotifyExecution {
+                execution,
+                notify,
+                task_execution,
+                loop_item,
+                note,
+            } => {
+                let target = (task_execution.as_deref(), loop_item.as_deref());
+                self.notify_execution(region, execution, *notify, target, note)
+                    .await
+            }
+            Mutation::CancelExecution { execution } => {
+                self.cancel_execution(region, execution).await
+            }
+            Mutation::SuspendProcesses { group, processes } => {
+                self.processes("SuspendProcesses", region, group, processes)
+                    .await
+            }
+            Mutation::ResumeProcesses { group, processes } => {
+                self.processes("ResumeProcesses", region, group, processes)
+                    .await
+            }
+            Mutation::ExitStandby { group, instances } => {
+                self.exit_standby(region, group, instances).await
+            }
+            Mutation::SetInstancesProtection {
+                group,
+                instances,
+                protected,
+            } => {
+                self.set_protection(region, group, instances, *protected)
+                    .await
+            }
+            Mutation::ModifyScalingConfiguration {
+                configuration,
+                image,
+            } => {
+                self.modify_configuration(region, configuration, image)
+                    .await
+            }
+            Mutation::StartInstance { instance } => self.start_instance(region, instance).await,
+        }?;
+        Ok(Done::Accepted { request_id })
+    }
+}
+
+impl Cloud for Client {
+    fn query<'a>(&'a self, region: &'a str, query: &'a Query) -> CloudFuture<'a, Answer> {
+        Box::pin(self.ask(region, query))
+    }
+
+    fn mutate<'a>(&'a self, region: &'a str, mutation: &'a Mutation) -> CloudFuture<'a, Done> {
+        Box::pin(self.change(region, mutation))
+    }
+}

@@ -1,0 +1,257 @@
+//! ESS, in the spelling of 2022-02-22: plural list parameters, plain lists in answers.
+
+use ess_rollout_cloud::{
+    CloudError, ErrorClass, GroupState, GroupType, LifecycleState, Outcome, Process,
+    ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance,
+};
+use serde_json::Value;
+
+use crate::{
+    client::{Call, Client},
+    endpoints::Service,
+    fields::{integer, rows, some_text, text},
+    limits::Lane,
+    paging::{Listing, absent_if_not_found},
+};
+
+/// The page size that every version of these APIs accepts.
+const PAGE: usize = 50;
+
+/// How many instances ExitStandby and SetInstancesProtection take at once.
+const INSTANCES_PER_CALL: usize = 20;
+
+impl Client {
+    /// DescribeScalingGroups without a type lists ECS groups only, by old accounts of it, so an
+    /// absent group is asked for once more as an ECI group.
+    pub(crate) async fn scaling_group(
+        &self,
+        region: &str,
+        group: &str,
+    ) -> Result<Option<ScalingGroup>, CloudError> {
+        let listing = Listing {
+            path: &["ScalingGroups"],
+            id: "ScalingGroupId",
+            filter: &format!("ScalingGroupIds.1={group}"),
+            matches: &|row| text(row, "ScalingGroupId") == group,
+        };
+        for group_type in [None, Some("ECI")] {
+            let call = read("DescribeScalingGroups", region)
+                .with_list("ScalingGroupIds", [group])
+                .with("PageSize", PAGE.to_string())
+                .with_some("GroupType", group_type);
+            let found = absent_if_not_found(self.list_once(&call, &listing).await)?;
+            if let Some(row) = found.first() {
+                return Ok(Some(scaling_group(row)));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) async fn scaling_instances(
+        &self,
+        region: &str,
+        group: &str,
+    ) -> Result<Vec<ScalingInstance>, CloudError> {
+        let mut call = read("DescribeScalingInstances", region).with("ScalingGroupId", group);
+        let listing = Listing {
+            path: &["ScalingInstances"],
+            id: "InstanceId",
+            filter: &format!("ScalingGroupId={group}"),
+            matches: &|row| text(row, "ScalingGroupId") == group,
+        };
+        let found = self.list_by_number(&mut call, PAGE, &listing).await?;
+        let mut instances: Vec<_> = found.iter().map(scaling_instance).collect();
+        instances.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(instances)
+    }
+
+    pub(crate) async fn activities_in_progress(
+        &self,
+        region: &str,
+        group: &str,
+    ) -> Result<Vec<ScalingActivity>, CloudError> {
+        let mut call = read("DescribeScalingActivities", region)
+            .with("ScalingGroupId", group)
+            .with("StatusCode", "InProgress");
+        let listing = Listing {
+            path: &["ScalingActivities"],
+            id: "ScalingActivityId",
+            filter: &format!("ScalingGroupId={group}"),
+            matches: &|row| text(row, "ScalingGroupId") == group,
+        };
+        let found = self.list_by_number(&mut call, PAGE, &listing).await?;
+        Ok(found
+            .iter()
+            // One may end between the filter and the answer.
+            .filter(|row| text(row, "StatusCode") == "InProgress")
+            .map(scaling_activity)
+            .collect())
+    }
+
+    pub(crate) async fn scaling_configuration(
+        &self,
+        region: &str,
+        configuration: &str,
+    ) -> Result<Option<ScalingConfiguration>, CloudError> {
+        let call = read("DescribeScalingConfigurations", region)
+            .with_list("ScalingConfigurationIds", [configuration])
+            .with("PageSize", PAGE.to_string());
+        let listing = Listing {
+            path: &["ScalingConfigurations"],
+            id: "ScalingConfigurationId",
+            filter: &format!("ScalingConfigurationIds.1={configuration}"),
+            matches: &|row| text(row, "ScalingConfigurationId") == configuration,
+        };
+        let found = absent_if_not_found(self.list_once(&call, &listing).await)?;
+        Ok(found.first().map(|row| ScalingConfiguration {
+            id: text(row, "ScalingConfigurationId"),
+            image: some_text(row, "ImageId"),
+        }))
+    }
+
+    /// SuspendProcesses and ResumeProcesses.
+    pub(crate) async fn processes(
+        &self,
+        action: &'static str,
+        region: &str,
+        group: &str,
+        processes: &[Process],
+    ) -> Result<String, CloudError> {
+        let call = mutation(action, region)
+            .with("ScalingGroupId", group)
+            .with_list("Processes", processes.iter().map(Process::as_str));
+        if processes.is_empty() {
+            return Err(nothing_to_do(&call, "processes"));
+        }
+        Ok(text(&self.send(&call).await?, "RequestId"))
+    }
+
+    pub(crate) async fn exit_standby(
+        &self,
+        region: &str,
+        group: &str,
+        instances: &[String],
+    ) -> Result<String, CloudError> {
+        self.in_calls_of_twenty(instances, || {
+            mutation("ExitStandby", region).with("ScalingGroupId", group)
+        })
+        .await
+    }
+
+    pub(crate) async fn set_protection(
+        &self,
+        region: &str,
+        group: &str,
+        instances: &[String],
+        protected: bool,
+    ) -> Result<String, CloudError> {
+        self.in_calls_of_twenty(instances, || {
+            mutation("SetInstancesProtection", region)
+                .with("ScalingGroupId", group)
+                .with("ProtectedFromScaleIn", protected.to_string())
+        })
+        .await
+    }
+
+    /// Stops at the first refusal. An error after a call that went through says that the whole may
+    /// have had an effect, and how far it came.
+    async fn in_calls_of_twenty<'a>(
+        &self,
+        instances: &[String],
+        call: impl Fn() -> Call<'a>,
+    ) -> Result<String, CloudError> {
+        let mut request_id = None;
+        for (index, chunk) in instances.chunks(INSTANCES_PER_CALL).enumerate() {
+            let call = call().with_list("InstanceIds", chunk.iter().map(String::as_str));
+            match self.send(&call).await {
+                Ok(answer) => request_id = Some(text(&answer, "RequestId")),
+                Err(mut error) if index > 0 => {
+                    error.outcome = Outcome::Unknown;
+                    error.message.push_str(&format!(
+                        " (after {} of {} instances)",
+                        index * INSTANCES_PER_CALL,
+                        instances.len()
+                    ));
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        request_id.ok_or_else(|| nothing_to_do(&call(), "instances"))
+    }
+
+    pub(crate) async fn modify_configuration(
+        &self,
+        region: &str,
+        configuration: &str,
+        image: &str,
+    ) -> Result<String, CloudError> {
+        let call = mutation("ModifyScalingConfiguration", region)
+            .with("ScalingConfigurationId", configuration)
+            .with("ImageId", image);
+        Ok(text(&self.send(&call).await?, "RequestId"))
+    }
+}
+
+fn read<'a>(action: &'static str, region: &'a str) -> Call<'a> {
+    Call::new(Service::Ess, action, Lane::Read, region)
+}
+
+fn mutation<'a>(action: &'static str, region: &'a str) -> Call<'a> {
+    Call::new(Service::Ess, action, Lane::Mutation, region)
+}
+
+/// The services refuse empty lists, some by taking them for "all".
+fn nothing_to_do(call: &Call<'_>, what: &str) -> CloudError {
+    call.failed().error(
+        ErrorClass::Invalid,
+        Outcome::NoEffect,
+        "empty-list",
+        format!("no {what} were named; nothing was sent"),
+    )
+}
+
+fn scaling_group(row: &Value) -> ScalingGroup {
+    let count = |name| integer(row, name).unwrap_or(0);
+    let mut suspended_processes: Vec<Process> = rows(row, &["SuspendedProcesses"])
+        .iter()
+        .chain(rows(row, &["SuspendedProcesses", "SuspendedProcess"]))
+        .filter_map(|process| process.as_str().filter(|name| !name.is_empty()))
+        .map(Process::from)
+        .collect();
+    suspended_processes.sort();
+    suspended_processes.dedup();
+    let group_type = some_text(row, "GroupType").unwrap_or_else(|| "ECS".to_owned());
+    ScalingGroup {
+        id: text(row, "ScalingGroupId"),
+        group_type: GroupType::from(group_type),
+        state: GroupState::from(text(row, "LifecycleState")),
+        suspended_processes,
+        active_scaling_configuration: some_text(row, "ActiveScalingConfigurationId"),
+        launch_template: some_text(row, "LaunchTemplateId"),
+        total_instances: integer(row, "TotalInstanceCount")
+            .unwrap_or_else(|| count("TotalCapacity")),
+        instances_in_motion: count("PendingCapacity")
+            + count("PendingWaitCapacity")
+            + count("RemovingCapacity")
+            + count("RemovingWaitCapacity"),
+    }
+}
+
+fn scaling_instance(row: &Value) -> ScalingInstance {
+    ScalingInstance {
+        id: text(row, "InstanceId"),
+        state: LifecycleState::from(text(row, "LifecycleState")),
+        creation_type: text(row, "CreationType"),
+        load_balancer_weight: integer(row, "LoadBalancerWeight"),
+        scaling_configuration: some_text(row, "ScalingConfigurationId"),
+    }
+}
+
+fn scaling_activity(row: &Value) -> ScalingActivity {
+    ScalingActivity {
+        id: text(row, "ScalingActivityId"),
+        description: text(row, "Description"),
+        progress: integer(row, "Progress").unwrap_or(0),
+    }
+}

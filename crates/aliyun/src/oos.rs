@@ -1,0 +1,345 @@
+//! OOS 2019-06-01: executions, their tasks, templates.
+
+use std::collections::{BTreeMap, HashSet};
+
+use ess_rollout_cloud::{
+    CloudError, Done, ErrorClass, Execution, ExecutionFilter, ExecutionMode, ExecutionStatus,
+    NotifyType, SafetyCheck, StartExecution, TaskExecution, Template,
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    client::{Call, Client},
+    endpoints::Service,
+    fields::{integer, object, rows, some_text, text, time},
+    limits::Lane,
+    paging::Listing,
+};
+
+/// The largest page of ListExecutions and ListTaskExecutions.
+const PAGE: &str = "100";
+
+/// The states that are not final and that ListExecutions can filter by, one at a time. `Queued` is
+/// no filter value. In the order in which an execution passes through them, so that one that moves
+/// on between two lists is seen in the later; `Waiting` twice, as the way back to it is open.
+const ACTIVE: [&str; 5] = ["Pending", "Started", "Waiting", "Running", "Waiting"];
+
+impl Client {
+    pub(crate) async fn executions(
+        &self,
+        region: &str,
+        filter: &ExecutionFilter,
+    ) -> Result<Vec<Execution>, CloudError> {
+        match filter {
+            ExecutionFilter::Id(id) => {
+                let call = read("ListExecutions", region).with("ExecutionId", id);
+                let matches = |row: &Value| text(row, "ExecutionId") == *id;
+                self.list_executions(call, &format!("ExecutionId={id}"), &matches)
+                    .await
+            }
+            ExecutionFilter::ChildrenOf(parent) => {
+                let call = read("ListExecutions", region).with("ParentExecutionId", parent);
+                let matches = |row: &Value| text(row, "ParentExecutionId") == *parent;
+                self.list_executions(call, &format!("ParentExecutionId={parent}"), &matches)
+                    .await
+            }
+            ExecutionFilter::Tagged {
+                tags,
+                started_after,
+            } => self.tagged(region, tags, *started_after).await,
+            ExecutionFilter::ActiveByTemplate(part) => self.active_by_template(region, part).await,
+        }
+    }
+
+    async fn tagged(
+        &self,
+        region: &str,
+        tags: &[(String, String)],
+        started_after: Option<jiff::Timestamp>,
+    ) -> Result<Vec<Execution>, CloudError> {
+        let wanted = tags_json(tags);
+        let after = started_after.map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let call = newest_first(region)
+            .with("Tags", &wanted)
+            .with_some("StartDateAfter", after.as_deref());
+        let matches = |row: &Value| {
+            let found = object(row, "Tags");
+            tags.iter()
+                .all(|(key, value)| found.get(key).and_then(Value::as_str) == Some(value))
+        };
+        let mut found = self
+            .list_executions(call, &format!("Tags={wanted}"), &matches)
+            .await?;
+        found.retain(|execution| {
+            // The filter has whole seconds, and so have the dates: compare as it does.
+            let recent = match (started_after, execution.start) {
+                (Some(after), Some(start)) => start.as_second() >= after.as_second(),
+                _ => true,
+            };
+            execution.parent.is_none() && recent
+        });
+        Ok(found)
+    }
+
+    /// One list for each state that can be filtered by, as the whole history of a template may be
+    /// long, and the newest page of it without that filter, which is where a `Queued` one is found.
+    /// One that has been queued for longer than a hundred newer starts is not seen.
+    async fn active_by_template(
+        &self,
+        region: &str,
+        part: &str,
+    ) -> Result<Vec<Execution>, CloudError> {
+        let filter = format!("TemplateName={part}");
+        let matches = |row: &Value| text(row, "TemplateName").contains(part);
+        let newest = newest_first(region).with("TemplateName", part);
+        let listing = Listing {
+            path: &["Executions"],
+            id: "ExecutionId",
+            filter: &filter,
+            matches: &matches,
+        };
+        let mut found: Vec<Execution> = self
+            .list_once(&newest, &listing)
+            .await?
+            .iter()
+            .map(execution)
+            .collect();
+        for status in ACTIVE {
+            let call = newest_first(region)
+                .with("TemplateName", part)
+                .with("Status", status);
+            found.extend(self.list_executions(call, &filter, &matches).await?);
+        }
+        // The lists were read one after the other: what is final in one of them is final.
+        let ended: HashSet<String> = found
+            .iter()
+            .filter(|execution| execution.status.is_final())
+            .map(|execution| execution.id.clone())
+            .collect();
+        let mut seen = HashSet::new();
+        found.retain(|execution| {
+            execution.parent.is_none()
+                && !ended.contains(&execution.id)
+                && seen.insert(execution.id.clone())
+        });
+        found.sort_by(|a, b| b.start.cmp(&a.start).then_with(|| a.id.cmp(&b.id)));
+        Ok(found)
+    }
+
+    async fn list_executions(
+        &self,
+        mut call: Call<'_>,
+        filter: &str,
+        matches: &(dyn Fn(&Value) -> bool + Send + Sync),
+    ) -> Result<Vec<Execution>, CloudError> {
+        call.set("MaxResults", PAGE);
+        let listing = Listing {
+            path: &["Executions"],
+            id: "ExecutionId",
+            filter,
+            matches,
+        };
+        let found = self.list_by_token(&mut call, &listing).await?;
+        Ok(found.iter().map(execution).collect())
+    }
+
+    pub(crate) async fn task_executions(
+        &self,
+        region: &str,
+        execution: &str,
+    ) -> Result<Vec<TaskExecution>, CloudError> {
+        let mut call = read("ListTaskExecutions", region)
+            .with("ExecutionId", execution)
+            // Without it the items of a loop are not shown.
+            .with("IncludeChildTaskExecution", "true")
+            .with("MaxResults", PAGE);
+        let listing = Listing {
+            path: &["TaskExecutions"],
+            id: "TaskExecutionId",
+            filter: &format!("ExecutionId={execution}"),
+            matches: &|row| text(row, "ExecutionId") == execution,
+        };
+        let found = self.list_by_token(&mut call, &listing).await?;
+        Ok(found.iter().map(task_execution).collect())
+    }
+
+    pub(crate) async fn template(
+        &self,
+        region: &str,
+        name: &str,
+    ) -> Result<Option<Template>, CloudError> {
+        let call = read("GetTemplate", region).with("TemplateName", name);
+        let answer = match self.send(&call).await {
+            Ok(answer) => answer,
+            Err(error) if error.class == ErrorClass::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let row = &answer["Template"];
+        let found = text(row, "TemplateName");
+        if found != name {
+            return Err(call
+                .failed()
+                .ignored(format!("asked for template {name}, but got {found:?}")));
+        }
+        Ok(Some(Template {
+            name: found,
+            version: text(row, "TemplateVersion"),
+        }))
+    }
+
+    pub(crate) async fn start_execution(
+        &self,
+        region: &str,
+        start: &StartExecution,
+    ) -> Result<Done, CloudError> {
+        let parameters = Value::Object(start.parameters.clone()).to_string();
+        let call = mutation("StartExecution", region)
+            .with("TemplateName", &start.template_name)
+            .with_some("TemplateVersion", start.template_version.as_deref())
+            .with("Parameters", parameters)
+            .with(
+                "Mode",
+                match start.mode {
+                    ExecutionMode::Automatic => "Automatic",
+                    ExecutionMode::FailurePause => "FailurePause",
+                },
+            )
+            .with_some(
+                "SafetyCheck",
+                start.safety_check.map(|check| match check {
+                    SafetyCheck::Skip => "Skip",
+                    SafetyCheck::ConfirmEveryHighRiskAction => "ConfirmEveryHighRiskAction",
+                }),
+            )
+            .with_some("ClientToken", Some(&start.client_token))
+            .with_some("Description", Some(&start.description))
+            .with("Tags", tags_json(&start.tags));
+        let answer = self.send(&call).await?;
+        let started = execution(&answer["Execution"]);
+        if started.id.is_empty() {
+            return Err(call.failed().unreadable("the answer names no execution"));
+        }
+        Ok(Done::Started {
+            execution: Box::new(started),
+            request_id: text(&answer, "RequestId"),
+        })
+    }
+
+    pub(crate) async fn notify_execution(
+        &self,
+        region: &str,
+        execution: &str,
+        notify: NotifyType,
+        (task_execution, loop_item): (Option<&str>, Option<&str>),
+        note: &str,
+    ) -> Result<String, CloudError> {
+        let call = mutation("NotifyExecution", region)
+            .with("ExecutionId", execution)
+            .with(
+                "NotifyType",
+                match notify {
+                    NotifyType::Approve => "Approve",
+                    NotifyType::RetryTask => "RetryTask",
+                    NotifyType::SkipTask => "SkipTask",
+                    NotifyType::CancelTask => "CancelTask",
+                },
+            )
+            .with_some("TaskExecutionId", task_execution)
+            .with_some("LoopItem", loop_item)
+            .with_some("NotifyNote", Some(note));
+        Ok(text(&self.send(&call).await?, "RequestId"))
+    }
+
+    pub(crate) async fn cancel_execution(
+        &self,
+        region: &str,
+        execution: &str,
+    ) -> Result<String, CloudError> {
+        let call = mutation("CancelExecution", region).with("ExecutionId", execution);
+        Ok(text(&self.send(&call).await?, "RequestId"))
+    }
+}
+
+fn read<'a>(action: &'static str, region: &'a str) -> Call<'a> {
+    Call::new(Service::Oos, action, Lane::Read, region)
+}
+
+fn mutation<'a>(action: &'static str, region: &'a str) -> Call<'a> {
+    Call::new(Service::Oos, action, Lane::Mutation, region)
+}
+
+fn newest_first(region: &str) -> Call<'_> {
+    read("ListExecutions", region)
+        .with("SortField", "StartDate")
+        .with("SortOrder", "Descending")
+        .with("MaxResults", PAGE)
+}
+
+fn tags_json(tags: &[(String, String)]) -> String {
+    let map: Map<String, Value> = tags
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::String(value.clone())))
+        .collect();
+    Value::Object(map).to_string()
+}
+
+fn execution(row: &Value) -> Execution {
+    let tags: BTreeMap<String, String> = object(row, "Tags")
+        .into_iter()
+        .filter_map(|(key, value)| match value {
+            Value::String(value) => Some((key, value)),
+            Value::Null => Some((key, String::new())),
+            Value::Number(_) | Value::Bool(_) => Some((key, value.to_string())),
+            Value::Array(_) | Value::Object(_) => None,
+        })
+        .collect();
+    Execution {
+        id: text(row, "ExecutionId"),
+        parent: some_text(row, "ParentExecutionId"),
+        template_name: text(row, "TemplateName"),
+        template_version: text(row, "TemplateVersion"),
+        status: ExecutionStatus::from(text(row, "Status")),
+        status_message: text(row, "StatusMessage"),
+        waiting_status: text(row, "WaitingStatus"),
+        mode: text(row, "Mode"),
+        safety_check: text(row, "SafetyCheck"),
+        category: text(row, "Category"),
+        executed_by: text(row, "ExecutedBy"),
+        start: time(row, "StartDate"),
+        end: time(row, "EndDate"),
+        updated: time(row, "UpdateDate"),
+        parameters: object(row, "Parameters"),
+        counters: object(row, "Counters"),
+        current_actions: rows(row, &["CurrentTasks"])
+            .iter()
+            .filter_map(|task| some_text(task, "TaskAction"))
+            .collect(),
+        tags,
+    }
+}
+
+fn task_execution(row: &Value) -> TaskExecution {
+    TaskExecution {
+        id: text(row, "TaskExecutionId"),
+        name: text(row, "TaskName"),
+        action: text(row, "TaskAction"),
+        parent: some_text(row, "ParentTaskExecutionId"),
+        child_execution: some_text(row, "ChildExecutionId"),
+        status: ExecutionStatus::from(text(row, "Status")),
+        status_message: text(row, "StatusMessage"),
+        start: time(row, "StartDate"),
+        end: time(row, "EndDate"),
+        loop_batch: integer(row, "LoopBatchNumber"),
+        loop_item: loop_item(row),
+        outputs: object(row, "Outputs"),
+    }
+}
+
+/// The item's text, character by character as given: OOS wants it back so.
+fn loop_item(row: &Value) -> Option<String> {
+    match row.get("LoopItem") {
+        // Documented as text; taken apart by nobody, so any other form is kept as JSON.
+        Some(item @ (Value::Object(_) | Value::Array(_))) => Some(item.to_string()),
+        _ => some_text(row, "LoopItem"),
+    }
+}

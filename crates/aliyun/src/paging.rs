@@ -1,0 +1,190 @@
+//! Reading lists to their end, and holding what came back against what was asked.
+//!
+//! A service ignores parameters that it does not know, and then returns everything. So every list
+//! is checked: rows that do not match are dropped, and a first page on which nothing matches is an
+//! error that names the filter, not an empty answer and not a walk through the whole account.
+
+use std::collections::HashSet;
+
+use ess_rollout_cloud::{CloudError, ErrorClass};
+use serde_json::Value;
+
+use crate::{
+    client::{Call, Client},
+    fields::{integer, rows, text},
+};
+
+/// The most pages that a list may have: ten thousand rows at a hundred each, ten times what one
+/// rolling update can have.
+const MAX_PAGES: usize = 100;
+
+/// How often a list that changes while it is read is read again.
+const READINGS: usize = 3;
+
+/// What a list looks like in the answer, and which of its rows were asked for.
+pub(crate) struct Listing<'a> {
+    /// Where the rows are.
+    pub path: &'a [&'a str],
+    /// Each row's own id.
+    pub id: &'a str,
+    /// The filter, as it reads in an error.
+    pub filter: &'a str,
+    /// Whether a row was asked for.
+    pub matches: &'a (dyn Fn(&Value) -> bool + Send + Sync),
+}
+
+impl Listing<'_> {
+    /// The rows of one page, whether they match or not.
+    fn page<'v>(&self, call: &Call<'_>, answer: &'v Value) -> Result<&'v [Value], CloudError> {
+        let rows = rows(answer, self.path);
+        if rows.is_empty() && integer(answer, "TotalCount").unwrap_or(0) > 0 && self.absent(answer)
+        {
+            let field = self.path.join(".");
+            return Err(call
+                .failed()
+                .unreadable(format!("the answer counts rows but has no list {field}")));
+        }
+        Ok(rows)
+    }
+
+    fn absent(&self, answer: &Value) -> bool {
+        let pointer: String = self.path.iter().map(|name| format!("/{name}")).collect();
+        !answer.pointer(&pointer).is_some_and(Value::is_array)
+    }
+
+    /// Keeps the rows that were asked for. `first` marks the page that decides whether the filter
+    /// was applied at all.
+    fn keep(&self, call: &Call<'_>, page: &[Value], first: bool) -> Result<Vec<Value>, CloudError> {
+        let kept: Vec<Value> = page
+            .iter()
+            .filter(|row| (self.matches)(row))
+            .cloned()
+            .collect();
+        if first && kept.is_empty() && !page.is_empty() {
+            return Err(call.failed().ignored(format!(
+                "asked for {}, but none of the {} rows that came back is of it: the endpoint \
+                 ignores the filter",
+                self.filter,
+                page.len()
+            )));
+        }
+        Ok(kept)
+    }
+}
+
+impl Client {
+    /// One call whose answer is one page.
+    pub(crate) async fn list_once(
+        &self,
+        call: &Call<'_>,
+        listing: &Listing<'_>,
+    ) -> Result<Vec<Value>, CloudError> {
+        let answer = self.send(call).await?;
+        listing.keep(call, listing.page(call, &answer)?, true)
+    }
+
+    /// Pages by `NextToken` until there is none. Rows that come twice are kept once.
+    pub(crate) async fn list_by_token(
+        &self,
+        call: &mut Call<'_>,
+        listing: &Listing<'_>,
+    ) -> Result<Vec<Value>, CloudError> {
+        let mut seen = HashSet::new();
+        let mut tokens = HashSet::new();
+        let mut found = Vec::new();
+        for page in 0..MAX_PAGES {
+            let answer = self.send(call).await?;
+            for row in listing.keep(call, listing.page(call, &answer)?, page == 0)? {
+                if seen.insert(text(&row, listing.id)) {
+                    found.push(row);
+                }
+            }
+            let token = text(&answer, "NextToken");
+            if token.is_empty() {
+                return Ok(found);
+            }
+            if !tokens.insert(token.clone()) {
+                return Err(call
+                    .failed()
+                    .unreadable("the list never ends: NextToken repeats"));
+            }
+            call.set("NextToken", token);
+        }
+        Err(too_long(call))
+    }
+
+    /// Pages by `PageNumber` until all of `TotalCount` was seen. Rows move between pages when the
+    /// list changes meanwhile, so such a reading is thrown away.
+    pub(crate) async fn list_by_number(
+        &self,
+        call: &mut Call<'_>,
+        page_size: usize,
+        listing: &Listing<'_>,
+    ) -> Result<Vec<Value>, CloudError> {
+        call.set("PageSize", page_size.to_string());
+        for _ in 0..READINGS {
+            if let Some(found) = self.read_by_number(call, page_size, listing).await? {
+                return Ok(found);
+            }
+        }
+        Err(call
+            .failed()
+            .unreadable("the list changed each time while it was read"))
+    }
+
+    /// `None` when the list changed meanwhile.
+    async fn read_by_number(
+        &self,
+        call: &mut Call<'_>,
+        page_size: usize,
+        listing: &Listing<'_>,
+    ) -> Result<Option<Vec<Value>>, CloudError> {
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        let mut total = None;
+        for page in 0..MAX_PAGES {
+            call.set("PageNumber", (page + 1).to_string());
+            let answer = self.send(call).await?;
+            let rows = listing.page(call, &answer)?;
+            let count =
+                integer(&answer, "TotalCount").and_then(|count| usize::try_from(count).ok());
+            if page > 0 && count != total {
+                return Ok(None);
+            }
+            total = count;
+            let kept = listing.keep(call, rows, page == 0)?;
+            let fresh = rows
+                .iter()
+                .filter(|row| seen.insert(text(row, listing.id)))
+                .count();
+            if fresh < rows.len() {
+                return Ok(None);
+            }
+            found.extend(kept);
+            match total {
+                Some(total) if seen.len() >= total => return Ok(Some(found)),
+                Some(_) if rows.is_empty() => return Ok(None),
+                Some(_) => {}
+                None if rows.len() < page_size => return Ok(Some(found)),
+                None => {}
+            }
+        }
+        Err(too_long(call))
+    }
+}
+
+/// Some reads say "not found" where others return no rows.
+pub(crate) fn absent_if_not_found(
+    result: Result<Vec<Value>, CloudError>,
+) -> Result<Vec<Value>, CloudError> {
+    match result {
+        Err(error) if error.class == ErrorClass::NotFound => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+fn too_long(call: &Call<'_>) -> CloudError {
+    call.failed().unreadable(format!(
+        "the list has more than {MAX_PAGES} pages; that is no list of one rolling update"
+    ))
+}

@@ -1,0 +1,8 @@
+//! The client over real sockets against canned answers in the services' shapes.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod executions;
+mod fake;
+mod faults;
+mod mutations;
+mod queries;

@@ -1,0 +1,361 @@
+//! Queries of ESS and ECS: what is sent, what is read, and what is done with rows that nobody asked for.
+
+use ess_rollout_cloud::{
+    Answer, Cloud, ErrorClass, ExecutionFilter, GroupState, GroupType, ImageStatus, LifecycleState,
+    Process, Query,
+};
+use serde_json::{Value, json};
+
+use crate::fake::{Canned, Fake, REGION, ok, refuse};
+
+pub async fn ask(fake: &Fake, query: Query) -> Answer {
+    fake.client().query(REGION, &query).await.unwrap()
+}
+
+fn group(id: &str) -> Value {
+    json!({"ScalingGroupId": id, "GroupType": "ECS", "LifecycleState": "Active",
+        "SuspendedProcesses": null, "ActiveScalingConfigurationId": "asc-1", "LaunchTemplateId": "",
+        "TotalInstanceCount": 4, "PendingCapacity": 1, "RemovingWaitCapacity": "2"})
+}
+
+#[tokio::test]
+async fn a_group_is_read() {
+    let mut suspended = group("asg-1");
+    suspended["SuspendedProcesses"] = json!(["ScaleOut", "ScaleIn", "Novelty"]);
+    // A row of somebody else does no harm.
+    let fake = Fake::start([ok(
+        json!({"TotalCount": 2, "ScalingGroups": [group("asg-2"), suspended]}),
+    )])
+    .await;
+    let Answer::ScalingGroup(Some(found)) = ask(
+        &fake,
+        Query::ScalingGroup {
+            group: "asg-1".into(),
+        },
+    )
+    .await
+    else {
+        panic!("no group");
+    };
+    assert_eq!(found.id, "asg-1");
+    assert_eq!(found.state, GroupState::Active);
+    assert_eq!(
+        found.suspended_processes,
+        [
+            Process::ScaleIn,
+            Process::ScaleOut,
+            Process::Unknown("Novelty".into())
+        ]
+    );
+    assert_eq!(found.active_scaling_configuration.as_deref(), Some("asc-1"));
+    assert_eq!(found.launch_template, None);
+    assert_eq!((found.total_instances, found.instances_in_motion), (4, 3));
+    let request = &fake.received()[0];
+    assert_eq!(
+        (request.action.as_str(), request.version.as_str()),
+        ("DescribeScalingGroups", "2022-02-22")
+    );
+    assert_eq!(request.form["ScalingGroupIds.1"], "asg-1");
+    assert_eq!(request.form["RegionId"], REGION);
+    assert!(!request.form.contains_key("GroupType"));
+}
+
+#[tokio::test]
+async fn an_absent_group_is_asked_for_as_an_eci_group_too() {
+    let mut eci = group("asg-1");
+    eci["GroupType"] = json!("ECI");
+    let fake = Fake::start([
+        ok(json!({"TotalCount": 0, "ScalingGroups": null})),
+        ok(json!({"TotalCount": 1, "ScalingGroups": [eci]})),
+    ])
+    .await;
+    let Answer::ScalingGroup(Some(found)) = ask(
+        &fake,
+        Query::ScalingGroup {
+            group: "asg-1".into(),
+        },
+    )
+    .await
+    else {
+        panic!("no group");
+    };
+    assert_eq!(found.group_type, GroupType::Eci);
+    assert_eq!(fake.forms()[1]["GroupType"], "ECI");
+
+    let none = Fake::start([
+        ok(json!({"TotalCount": 0})),
+        ok(json!({"ScalingGroups": []})),
+    ])
+    .await;
+    assert_eq!(
+        ask(
+            &none,
+            Query::ScalingGroup {
+                group: "asg-1".into()
+            }
+        )
+        .await,
+        Answer::ScalingGroup(None)
+    );
+}
+
+/// An ignored filter returns everything.
+#[tokio::test]
+async fn rows_of_others_alone_are_an_error_that_names_the_filter() {
+    let others = json!({"ExecutionId": "exec-2", "ParentExecutionId": "", "TemplateName": "T", "Tags": {"a": "b"}});
+    for (query, answer, filter) in [
+        (
+            Query::ScalingGroup {
+                group: "asg-1".into(),
+            },
+            json!({"ScalingGroups": [group("asg-2")]}),
+            "ScalingGroupIds.1=asg-1",
+        ),
+        (
+            Query::ScalingInstances {
+                group: "asg-1".into(),
+            },
+            json!({"TotalCount": 1, "ScalingInstances": [{"InstanceId": "i-1", "ScalingGroupId": "asg-2"}]}),
+            "ScalingGroupId=asg-1",
+        ),
+        (
+            Query::Image {
+                image: "m-1".into(),
+            },
+            json!({"Images": {"Image": [{"ImageId": "m-2"}]}}),
+            "ImageId=m-1",
+        ),
+        (
+            Query::Executions(ExecutionFilter::Id("exec-1".into())),
+            json!({"Executions": [others]}),
+            "ExecutionId=exec-1",
+        ),
+        (
+            Query::Executions(ExecutionFilter::ChildrenOf("exec-1".into())),
+            json!({"Executions": [others]}),
+            "ParentExecutionId=exec-1",
+        ),
+        (
+            Query::Executions(ExecutionFilter::Tagged {
+                tags: vec![("run".into(), "1".into())],
+                started_after: None,
+            }),
+            json!({"Executions": [others]}),
+            r#"Tags={"run":"1"}"#,
+        ),
+    ] {
+        let fake = Fake::start([ok(answer)]).await;
+        let error = fake.client().query(REGION, &query).await.unwrap_err();
+        assert_eq!(error.code, "ignored-filter");
+        assert_eq!(error.class, ErrorClass::Invalid);
+        assert!(error.message.contains(filter), "{error}");
+    }
+}
+
+fn instances(ids: std::ops::Range<usize>, total: usize) -> Canned {
+    let rows: Vec<Value> = ids
+        .map(|n| {
+            json!({"InstanceId": format!("i-{:03}", 999 - n), "ScalingGroupId": "asg-1",
+                "LifecycleState": "InService", "CreationType": "AutoCreated",
+                "LoadBalancerWeight": 50, "ScalingConfigurationId": "asc-1"})
+        })
+        .collect();
+    ok(json!({"TotalCount": total, "PageSize": 50, "ScalingInstances": rows}))
+}
+
+#[tokio::test]
+async fn instances_are_read_to_the_last_page() {
+    let fake = Fake::start([
+        instances(0..50, 120),
+        instances(50..100, 120),
+        instances(100..120, 120),
+    ])
+    .await;
+    let Answer::ScalingInstances(found) = ask(
+        &fake,
+        Query::ScalingInstances {
+            group: "asg-1".into(),
+        },
+    )
+    .await
+    else {
+        panic!("another answer");
+    };
+    assert_eq!(found.len(), 120);
+    assert!(found.is_sorted_by(|a, b| a.id < b.id));
+    assert_eq!(found[0].state, LifecycleState::InService);
+    assert_eq!(found[0].load_balancer_weight, Some(50));
+    let pages: Vec<_> = fake
+        .forms()
+        .iter()
+        .map(|form| form["PageNumber"].clone())
+        .collect();
+    assert_eq!(pages, ["1", "2", "3"]);
+}
+
+/// A row that moves to a page that was read already would be missing from the answer.
+#[tokio::test]
+async fn a_list_that_changes_while_it_is_read_is_read_again() {
+    let fake = Fake::start([
+        instances(0..50, 60),
+        instances(51..60, 59),
+        instances(0..50, 59),
+        instances(50..59, 59),
+    ])
+    .await;
+    let Answer::ScalingInstances(found) = ask(
+        &fake,
+        Query::ScalingInstances {
+            group: "asg-1".into(),
+        },
+    )
+    .await
+    else {
+        panic!("another answer");
+    };
+    assert_eq!(found.len(), 59);
+
+    let restless = Fake::start((0..6).map(|n| instances(0..50, 60 + n))).await;
+    let error = restless
+        .client()
+        .query(
+            REGION,
+            &Query::ScalingInstances {
+                group: "asg-1".into(),
+            },
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(error.class, ErrorClass::Retry);
+}
+
+#[tokio::test]
+async fn activities_that_ended_meanwhile_are_left_out() {
+    let fake = Fake::start([ok(json!({"TotalCount": 2, "ScalingActivities": [
+        {"ScalingActivityId": "asa-1", "ScalingGroupId": "asg-1", "StatusCode": "InProgress", "Progress": 40, "Description": "Add 1"},
+        {"ScalingActivityId": "asa-2", "ScalingGroupId": "asg-1", "StatusCode": "Successful", "Progress": 100},
+    ]}))])
+    .await;
+    let Answer::Activities(found) = ask(
+        &fake,
+        Query::ActivitiesInProgress {
+            group: "asg-1".into(),
+        },
+    )
+    .await
+    else {
+        panic!("another answer");
+    };
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].id.as_str(), found[0].progress), ("asa-1", 40));
+    assert_eq!(fake.forms()[0]["StatusCode"], "InProgress");
+}
+
+#[tokio::test]
+async fn a_configuration_and_an_image_are_read() {
+    let fake = Fake::start([
+        ok(json!({"TotalCount": 1, "ScalingConfigurations": [{"ScalingConfigurationId": "asc-1", "ImageId": "m-1"}]})),
+        ok(json!({"TotalCount": 1, "Images": {"Image": [{"ImageId": "m-1", "Status": "Creating", "OSType": "linux", "Architecture": "x86_64", "Size": 40}]}})),
+        refuse(404, "InvalidImageId.NotFound"),
+    ])
+    .await;
+    let Answer::ScalingConfiguration(Some(found)) = ask(
+        &fake,
+        Query::ScalingConfiguration {
+            configuration: "asc-1".into(),
+        },
+    )
+    .await
+    else {
+        panic!("no configuration");
+    };
+    assert_eq!(found.image.as_deref(), Some("m-1"));
+    let Answer::Image(Some(found)) = ask(
+        &fake,
+        Query::Image {
+            image: "m-1".into(),
+        },
+    )
+    .await
+    else {
+        panic!("no image");
+    };
+    assert_eq!((found.status, found.size_gib), (ImageStatus::Creating, 40));
+    assert!(fake.forms()[1]["Status"].contains("Creating"));
+    assert_eq!(
+        ask(
+            &fake,
+            Query::Image {
+                image: "m-1".into()
+            }
+        )
+        .await,
+        Answer::Image(None)
+    );
+}
+
+#[tokio::test]
+async fn ecs_instances_are_asked_for_by_the_hundred() {
+    let ids: Vec<String> = (0..150).map(|n| format!("i-{n:03}")).collect();
+    let rows = |ids: &[String]| -> Vec<Value> {
+        ids.iter()
+            .map(|id| json!({"InstanceId": id, "Status": "Running", "ImageId": "m-1", "OSType": "linux", "InstanceType": "ecs.g7.large"}))
+            .collect()
+    };
+    let fake = Fake::start([
+        ok(json!({"NextToken": "t", "Instances": {"Instance": rows(&ids[50..100])}})),
+        ok(json!({"NextToken": "", "Instances": {"Instance": rows(&ids[0..50])}})),
+        // One does not exist any more.
+        ok(json!({"Instances": {"Instance": rows(&ids[100..149])}})),
+    ])
+    .await;
+    let Answer::EcsInstances(found) = ask(
+        &fake,
+        Query::EcsInstances {
+            instances: ids.clone(),
+        },
+    )
+    .await
+    else {
+        panic!("another answer");
+    };
+    let found: Vec<_> = found.into_iter().map(|instance| instance.id).collect();
+    assert_eq!(found, ids[..149]);
+    let forms = fake.forms();
+    let sent: Vec<String> = serde_json::from_str(&forms[0]["InstanceIds"]).unwrap();
+    assert_eq!(sent, ids[..100]);
+    assert_eq!(forms[1]["NextToken"], "t");
+    assert!(
+        !forms[2].contains_key("NextToken"),
+        "a new list begins anew"
+    );
+
+    let none = Fake::start([]).await;
+    assert_eq!(
+        ask(&none, Query::EcsInstances { instances: vec![] }).await,
+        Answer::EcsInstances(vec![])
+    );
+    assert!(none.received().is_empty());
+}
+
+#[tokio::test]
+async fn the_output_of_a_command_is_decoded() {
+    let results =
+        |row: Value| ok(json!({"Invocation": {"InvocationResults": {"InvocationResult": [row]}}}));
+    let fake = Fake::start([
+        results(json!({"InstanceId": "i-1", "InvokeId": "t-1", "InvocationStatus": "Failed", "ExitCode": 3, "ErrorCode": "ExitCodeNonzero", "ErrorInfo": "x", "Output": "b29wc/8K", "Dropped": 5})),
+        ok(json!({"Invocation": {"InvocationResults": {"InvocationResult": []}}})),
+    ])
+    .await;
+    let query = Query::Invocation {
+        invocation: "t-1".into(),
+        instance: "i-1".into(),
+    };
+    let Answer::Invocation(Some(found)) = ask(&fake, query.clone()).await else {
+        panic!("no invocation");
+    };
+    assert_eq!(found.output, "oops\u{fffd}\n");
+    assert_eq!((found.exit_code, found.dropped_bytes), (Some(3), 5));
+    assert_eq!(fake.forms()[0]["ContentEncoding"], "Base64");
+    assert_eq!(ask(&fake, query).await, Answer::Invocation(None));
+}
