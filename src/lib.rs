@@ -42,6 +42,7 @@
 
 pub mod cli;
 pub mod clouds;
+mod identity;
 pub mod kubernetes;
 pub mod poller;
 pub mod reconcile;

@@ -168,11 +168,7 @@ impl Kubernetes for KubeApi {
     ) -> KubeFuture<'a, Option<SecretData>> {
         Box::pin(async move {
             let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-            let secret = call(
-                format!("get Secret {namespace}/{name}"),
-                api.get_opt(name),
-            )
-            .await?;
+            let secret = call(format!("get Secret {namespace}/{name}"), api.get_opt(name)).await?;
             Ok(secret.map(|secret| SecretData {
                 resource_version: secret.metadata.resource_version.unwrap_or_default(),
                 data: secret
@@ -219,12 +215,16 @@ mod tests {
         assert_eq!(finalizer_patch(&object, false), None);
         assert_eq!(
             finalizer_patch(&object, true),
-            Some(json!([test, {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}]))
+            Some(
+                json!([test, {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}])
+            )
         );
         object.metadata.finalizers = Some(vec!["other/one".into()]);
         assert_eq!(
             finalizer_patch(&object, true),
-            Some(json!([test, {"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}]))
+            Some(
+                json!([test, {"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}])
+            )
         );
         object.metadata.finalizers = Some(vec!["other/one".into(), FINALIZER.into()]);
         assert_eq!(finalizer_patch(&object, true), None);

@@ -54,11 +54,7 @@ impl KubeError {
     }
 
     /// Of a plain word.
-    pub fn other(
-        operation: impl Into<String>,
-        class: ErrorClass,
-        why: impl Into<String>,
-    ) -> Self {
+    pub fn other(operation: impl Into<String>, class: ErrorClass, why: impl Into<String>) -> Self {
         Self {
             operation: operation.into(),
             class,
@@ -70,7 +66,9 @@ impl KubeError {
 /// The client's own text of an API error repeats the whole status in debug form.
 fn describe(error: &kube::Error) -> String {
     match error {
-        kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
+        kube::Error::Api(status) => {
+            format!("{} ({} {})", status.message, status.code, status.reason)
+        }
         other => other.to_string(),
     }
 }

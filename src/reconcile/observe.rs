@@ -86,8 +86,8 @@ pub async fn read(
         return Ok(None);
     };
     versions.extend(task.metadata.resource_version.clone());
-    let region = identity::region(&task.spec, context.settings.default_region.as_deref())
-        .map(str::to_owned);
+    let region =
+        identity::region(&task.spec, context.settings.default_region.as_deref()).map(str::to_owned);
     let record_name = region
         .as_deref()
         .map(|region| identity::record_name(region, &task.spec.scaling_group_id));

@@ -74,7 +74,11 @@ impl Events for Publisher {
                     tracing::warn!(name = task.name_any(), reason, %error, "Event not published");
                 }
                 Err(_) => {
-                    tracing::warn!(name = task.name_any(), reason, "Event not published in time");
+                    tracing::warn!(
+                        name = task.name_any(),
+                        reason,
+                        "Event not published in time"
+                    );
                 }
             }
         })

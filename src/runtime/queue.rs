@@ -161,7 +161,13 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
                 entry.failures = entry.failures.saturating_add(1);
                 entry.failed_at = Some(now);
                 let delay = backoff::delay(entry.failures, noise);
-                Some(now + if changed { delay.min(AFTER_FAILURE) } else { delay })
+                Some(
+                    now + if changed {
+                        delay.min(AFTER_FAILURE)
+                    } else {
+                        delay
+                    },
+                )
             }
             other => {
                 entry.failures = 0;
@@ -223,7 +229,13 @@ mod tests {
         queue.trigger("a", now);
         assert_eq!(queue.pop(now), Some("a"));
         queue.changed("a", "2".into(), now);
-        queue.done("a", Again::OnChange, vec!["1".into(), "2".into(), "3".into()], now, 0.5);
+        queue.done(
+            "a",
+            Again::OnChange,
+            vec!["1".into(), "2".into(), "3".into()],
+            now,
+            0.5,
+        );
         queue.changed("a", "3".into(), now);
         queue.changed("a", "1".into(), now);
         assert_eq!(queue.next_due(), None);
@@ -259,13 +271,21 @@ mod tests {
             assert_eq!(queue.next_due(), Some(now + Duration::from_secs(expected)));
         }
         queue.trigger("a", now);
-        assert_eq!(queue.next_due(), Some(now + Duration::from_secs(4)), "a poll");
+        assert_eq!(
+            queue.next_due(),
+            Some(now + Duration::from_secs(4)),
+            "a poll"
+        );
         queue.changed("a", "9".into(), now);
         assert_eq!(queue.next_due(), Some(now + AFTER_FAILURE), "an edit");
         queue.pop(now + LATER);
         queue.done("a", Again::OnChange, Vec::new(), now, 0.5);
         queue.changed("a", "10".into(), now);
-        assert_eq!(queue.next_due(), Some(now + DEBOUNCE), "a success resets it");
+        assert_eq!(
+            queue.next_due(),
+            Some(now + DEBOUNCE),
+            "a success resets it"
+        );
     }
 
     #[test]

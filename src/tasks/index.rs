@@ -1,7 +1,7 @@
 //! The index of all watched tasks.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -9,10 +9,7 @@ use ess_rollout_core::rollout::QueueEntry;
 use jiff::Timestamp;
 use kube::runtime::watcher::Event;
 
-use super::{
-    CredentialsScope, TaskView,
-    view::Facts,
-};
+use super::{CredentialsScope, TaskView, view::Facts};
 use crate::kubernetes::ObjectKey;
 
 /// The index. Each watch (one for each namespace, or one for all) owns what it brought in.
@@ -118,11 +115,7 @@ impl TaskIndex {
         }
     }
 
-    fn drop_all(
-        &self,
-        tasks: &mut HashMap<ObjectKey, Entry>,
-        gone: Vec<ObjectKey>,
-    ) -> Vec<Change> {
+    fn drop_all(&self, tasks: &mut HashMap<ObjectKey, Entry>, gone: Vec<ObjectKey>) -> Vec<Change> {
         let dropped: Vec<_> = gone.iter().filter_map(|key| tasks.remove(key)).collect();
         let mut changes: Vec<_> = gone.into_iter().map(Change::Gone).collect();
         for entry in dropped {
@@ -144,7 +137,13 @@ impl TaskIndex {
 
     /// The first of the tasks that wait for the same group and were created earlier: by creation
     /// time, then namespace and name.
-    pub fn ahead(&self, region: Option<&str>, group: &str, key: &ObjectKey, created: Option<Timestamp>) -> Option<QueueEntry> {
+    pub fn ahead(
+        &self,
+        region: Option<&str>,
+        group: &str,
+        key: &ObjectKey,
+        created: Option<Timestamp>,
+    ) -> Option<QueueEntry> {
         let own = (created, key);
         self.lock()
             .values()
@@ -200,14 +199,6 @@ impl TaskIndex {
             *counts.entry(state.to_owned()).or_default() += 1;
         }
         counts
-    }
-
-    /// All scopes of credentials that a task names.
-    pub fn scopes(&self) -> HashSet<CredentialsScope> {
-        self.lock()
-            .values()
-            .map(|entry| entry.facts.scope.clone())
-            .collect()
     }
 }
 
@@ -287,7 +278,10 @@ mod tests {
         let next = Change::Unblocked(ObjectKey::new("ns", "b"));
         assert!(
             index
-                .apply(0, Event::Apply(object("a", 1, json!({"result": {"outcome": "Failed"}}))))
+                .apply(
+                    0,
+                    Event::Apply(object("a", 1, json!({"result": {"outcome": "Failed"}})))
+                )
                 .contains(&next)
         );
         index.apply(0, Event::Apply(object("a", 1, json!({}))));
@@ -302,14 +296,19 @@ mod tests {
         let index = index([object("a", 1, json!({})), object("b", 2, json!({}))]);
         index.apply(
             1,
-            Event::Apply(view(json!({"metadata": {"namespace": "other", "name": "x"},
-                "spec": {"scalingGroupId": "asg-9"}}))),
+            Event::Apply(view(
+                json!({"metadata": {"namespace": "other", "name": "x"},
+                "spec": {"scalingGroupId": "asg-9"}}),
+            )),
         );
         index.apply(0, Event::Init);
         index.apply(0, Event::InitApply(object("b", 2, json!({}))));
         let changes = index.apply(0, Event::InitDone);
         assert!(changes.contains(&Change::Gone(ObjectKey::new("ns", "a"))));
-        assert_eq!(index.by_state(), BTreeMap::from([("Pending".to_owned(), 2)]));
+        assert_eq!(
+            index.by_state(),
+            BTreeMap::from([("Pending".to_owned(), 2)])
+        );
     }
 
     #[test]

@@ -127,11 +127,6 @@ impl Facts {
 }
 
 impl TaskView {
-    /// Its metadata as watched.
-    pub fn metadata(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
     /// Which task it is.
     pub fn key(&self) -> ObjectKey {
         key_of(&self.metadata)
