@@ -219,16 +219,17 @@ async fn write_status(
     Ok(())
 }
 
-/// Whether the two differ on the wire. Times lose their fractions there, so a comparison of the
-/// values alone would find a difference, and write it, for ever.
-fn differs<T: Serialize + PartialEq>(old: Option<&T>, new: &T) -> bool {
-    match old {
-        None => true,
-        Some(old) if old == new => false,
-        Some(old) => match (serde_json::to_value(old), serde_json::to_value(new)) {
-            (Ok(old), Ok(new)) => old != new,
-            _ => true,
-        },
+/// Whether the two differ on the wire; no status is an empty one. Times lose their fractions there,
+/// so a comparison of the values alone would find a difference, and write it, for ever.
+fn differs<T: Serialize + PartialEq + Default>(old: Option<&T>, new: &T) -> bool {
+    let empty = T::default();
+    let old = old.unwrap_or(&empty);
+    if old == new {
+        return false;
+    }
+    match (serde_json::to_value(old), serde_json::to_value(new)) {
+        (Ok(old), Ok(new)) => old != new,
+        _ => true,
     }
 }
 

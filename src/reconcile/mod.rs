@@ -8,8 +8,10 @@ pub mod act;
 pub mod observe;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 pub(crate) mod fake;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests;
 
 use std::{sync::Arc, time::Duration};

@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(cut(&exact, NOTE_MAX), exact);
         for filler in ["x", "é", "界", "🦀"] {
             for lead in 0..4 {
-                let text = format!("{}{}", "a".repeat(lead), filler.repeat(NOTE_MAX));
+                let text = format!("{}{}", "a".repeat(lead), filler.repeat(NOTE_MAX + 1));
                 let short = cut(&text, NOTE_MAX);
                 assert!(short.len() <= NOTE_MAX && short.len() > NOTE_MAX - 8);
                 assert!(short.ends_with('…'));
