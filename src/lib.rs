@@ -1,1 +1,52 @@
-//! The operator.
+//! The operator: everything that is I/O around the pure core.
+//!
+//! ```text
+//!  watch / poll            observe            decide (pure)         act                     report
+//!  watch, poller  ->  reconcile::observe  ->  core's `step`  ->  reconcile::act  ->  Events, metrics
+//!      |                     ^                                       |
+//!      v                     |                                       v
+//!  runtime::queue -----------+------- fresh reads each time <--- record, status, one cloud call
+//! ```
+//!
+//! The modules, from the outside in:
+//!
+//! - [`cli`], [`settings`]: what the program is told, checked once
+//! - [`run`]: wires everything, joins everything
+//! - [`watch`], [`tasks`]: the watches and the little that is kept of each task
+//! - [`poller`]: the one batched reader of executions per account and region
+//! - [`reconcile`]: one pass over one task; [`reconcile::observe`] answers the core's queries,
+//!   [`reconcile::act`] carries out its decisions
+//! - [`kubernetes`], [`clouds`]: the two ports that a pass is written against, and what is behind
+//!   them
+//! - [`runtime`]: machinery that knows no domain: clock, queue, backoff, events, health, metrics,
+//!   telemetry
+//!
+//! What must hold, whoever changes what:
+//!
+//! 1. A pass acts on what it just read from the apiserver, never on what a watch left in memory.
+//! 2. Every write carries the `resourceVersion` that was read. After a conflict nothing else of
+//!    that decision is done: the pass starts over with fresh reads.
+//! 3. The order of effects is finalizer, record, status, the one cloud mutation, Events. Each only
+//!    after the one before it succeeded.
+//! 4. A mutation is sent by [`reconcile::act`] and nowhere else, and never twice for one decision.
+//! 5. After every write and every mutation the next step sees a fresh observation.
+//! 6. No state that matters is in memory: the index of tasks, the queue and the poller's
+//!    fingerprints may be lost at any moment.
+//! 7. A failing Event, metric or log line never fails a pass.
+//! 8. No secret is in a log line, an error or a `Debug` output.
+//! 9. No lock is held across an await.
+//! 10. Every task of the process is joined; when one ends by itself, the program ends, with an
+//!     error.
+
+#![deny(missing_docs)]
+
+pub mod cli;
+pub mod clouds;
+pub mod kubernetes;
+pub mod poller;
+pub mod reconcile;
+pub mod run;
+pub mod runtime;
+pub mod settings;
+pub mod tasks;
+pub mod watch;

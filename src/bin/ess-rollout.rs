@@ -1,9 +1,59 @@
 //! The operator's program.
-fn main() {
-    for crd in ess_rollout_api::crds::all() {
-        match ess_rollout_api::crds::to_yaml(&crd) {
-            Ok(text) => print!("---\n{text}"),
-            Err(error) => eprintln!("{error}"),
+
+use std::{io::Write, path::Path, process::ExitCode};
+
+use anyhow::Context;
+use clap::Parser;
+use ess_rollout::{
+    cli::{Cli, Command, RunArgs},
+    run,
+    runtime::telemetry,
+    settings::Settings,
+};
+use ess_rollout_api::crds;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => operator(&args),
+        Command::Crds(args) => print_crds(args.dir.as_deref()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ess-rollout: {error:#}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn operator(args: &RunArgs) -> anyhow::Result<()> {
+    // Before any client is built: with none installed the first TLS connection panics.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let settings = Settings::try_from(args)?;
+    telemetry::start(args.log_format, &args.log_level)?;
+    // Two threads: one slow decode must not hold up everything else; more only cost memory.
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("no async runtime")?
+        .block_on(run::run(settings))
+}
+
+fn print_crds(dir: Option<&Path>) -> anyhow::Result<()> {
+    for crd in crds::all() {
+        let name = format!("{}.{}", crd.spec.names.plural, crd.spec.group);
+        let text = crds::to_yaml(&crd).with_context(|| format!("cannot print {name}"))?;
+        match dir {
+            None => std::io::stdout().write_all(format!("---\n{text}").as_bytes())?,
+            Some(dir) => {
+                std::fs::create_dir_all(dir)
+                    .with_context(|| format!("cannot make {}", dir.display()))?;
+                let path = dir.join(format!("{name}.yaml"));
+                std::fs::write(&path, text)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,164 @@
+//! What the program can be told. Checked in [`crate::settings`].
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::runtime::telemetry::LogFormat;
+
+/// Rolling updates of Alibaba Cloud Auto Scaling groups, as Kubernetes objects.
+#[derive(Debug, Parser)]
+#[command(name = "ess-rollout", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator.
+    Run(Box<RunArgs>),
+    /// Print the CustomResourceDefinitions as YAML.
+    Crds(CrdsArgs),
+}
+
+/// Arguments of `crds`.
+#[derive(Debug, Args)]
+pub struct CrdsArgs {
+    /// Write one file for each into this directory instead.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Which of the services' own addresses to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NetworkArg {
+    /// Reachable from the internet.
+    Public,
+    /// Reachable from within a VPC of the region.
+    Vpc,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The operator's own namespace: its ScalingGroupRecords are there. Default: the namespace of
+    /// the pod's ServiceAccount or of the kubeconfig's context.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// The pod's name, shown in Events.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub pod_name: Option<String>,
+
+    /// Look after tasks in these namespaces only. Default: all.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAMESPACE,…",
+        env = "ESS_ROLLOUT_WATCH_NAMESPACES"
+    )]
+    pub watch_namespaces: Vec<String>,
+
+    /// The region of tasks that name none.
+    #[arg(long, env = "ESS_ROLLOUT_REGION", value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// Call a service at this base URL: oos, ess, ecs, sts or all. Repeatable.
+    #[arg(
+        long,
+        value_name = "SERVICE=URL",
+        env = "ESS_ROLLOUT_ENDPOINT",
+        value_delimiter = ','
+    )]
+    pub endpoint: Vec<String>,
+
+    /// Which of the services' own addresses to call.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "public",
+        env = "ESS_ROLLOUT_NETWORK"
+    )]
+    pub network: NetworkArg,
+
+    /// Namespaces whose tasks may use the operator's own credentials: whoever may create a task
+    /// there runs scripts as root on every instance that the credentials reach. Default: the
+    /// operator's own namespace.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAMESPACE,…",
+        env = "ESS_ROLLOUT_OWN_CREDENTIALS_NAMESPACES"
+    )]
+    pub own_credentials_namespaces: Option<Vec<String>>,
+
+    /// RAM roles that those tasks may hand to OOS. Default: none.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "ROLE,…",
+        env = "ESS_ROLLOUT_OWN_CREDENTIALS_RAM_ROLES"
+    )]
+    pub own_credentials_ram_roles: Vec<String>,
+
+    /// Seconds between two looks at running executions; fractions are allowed.
+    #[arg(
+        long,
+        default_value = "10",
+        value_name = "SECONDS",
+        env = "ESS_ROLLOUT_POLL_INTERVAL_SECONDS"
+    )]
+    pub poll_interval_seconds: String,
+
+    /// Seconds between two writes of nothing but progress to the same task; fractions are allowed.
+    #[arg(
+        long,
+        default_value = "10",
+        value_name = "SECONDS",
+        env = "ESS_ROLLOUT_PROGRESS_INTERVAL_SECONDS"
+    )]
+    pub progress_interval_seconds: String,
+
+    /// The bound on lateness: a call whose answer was lost takes effect within this many seconds
+    /// or never. Fractions are allowed. Lower it for emulated clouds only.
+    #[arg(
+        long,
+        default_value = "60",
+        value_name = "SECONDS",
+        env = "ESS_ROLLOUT_SETTLE_SECONDS"
+    )]
+    pub settle_seconds: String,
+
+    /// Where /livez, /readyz and /metrics are served. Port 0 takes any.
+    #[arg(
+        long,
+        default_value = "0.0.0.0:8080",
+        value_name = "ADDRESS",
+        env = "ESS_ROLLOUT_HEALTH_ADDR"
+    )]
+    pub health_addr: SocketAddr,
+
+    /// Write a JSON object with the address of the health server here once the watches are synced.
+    #[arg(long, value_name = "PATH")]
+    pub ready_file: Option<PathBuf>,
+
+    /// How log lines look.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "json",
+        env = "ESS_ROLLOUT_LOG_FORMAT"
+    )]
+    pub log_format: LogFormat,
+
+    /// A level, or a list such as info,ess_rollout=debug.
+    #[arg(long, default_value = "info", env = "RUST_LOG", value_name = "FILTER")]
+    pub log_level: String,
+
+    /// Tasks that are looked at side by side, 1 to 64.
+    #[arg(long, default_value_t = 8, value_name = "N", env = "ESS_ROLLOUT_WORKERS", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub workers: u8,
+}

@@ -1,0 +1,278 @@
+//! Accounts of Alibaba Cloud, from Secrets and from the operator's own environment.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ess_rollout_aliyun::{
+    CallObserver, Client, ClientConfig, ConfigError, CredentialsError, CredentialsProvider,
+    ObservedCall,
+    credentials::{StaticCredentials, from_environment},
+};
+use ess_rollout_cloud::{Cloud, CloudError, CloudFuture, ErrorClass, Outcome};
+use tokio::time::Instant;
+
+use super::Clouds;
+use crate::{
+    kubernetes::{self, Kubernetes, SecretData},
+    runtime::{
+        metrics::{CloudCall, Metrics},
+        telemetry::chain,
+    },
+    tasks::CredentialsScope,
+};
+
+/// How long a Secret that was read is taken as unchanged.
+const FRESH: Duration = Duration::from_secs(60);
+/// Keys of a Secret.
+const ACCESS_KEY_ID: &str = "accessKeyId";
+const ACCESS_KEY_SECRET: &str = "accessKeySecret";
+const SECURITY_TOKEN: &str = "securityToken";
+
+/// Reads an environment variable.
+type Variables = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The accounts that tasks use.
+pub struct AliyunClouds {
+    config: ClientConfig,
+    kubernetes: Arc<dyn Kubernetes>,
+    own_namespaces: BTreeSet<String>,
+    variables: Variables,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    own: Option<Client>,
+    /// Any client: others share its connections.
+    base: Option<Client>,
+    secrets: HashMap<CredentialsScope, Cached>,
+}
+
+struct Cached {
+    version: String,
+    read: Instant,
+    client: Client,
+}
+
+impl AliyunClouds {
+    /// Clients of this configuration. Namespaces in `own_namespaces` may use the operator's own
+    /// credentials, which are looked for in the environment when first needed.
+    pub fn new(
+        config: ClientConfig,
+        kubernetes: Arc<dyn Kubernetes>,
+        own_namespaces: BTreeSet<String>,
+        variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            config,
+            kubernetes,
+            own_namespaces,
+            variables: Box::new(variables),
+            cache: Mutex::default(),
+        }
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        // Nothing panics while holding it.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn client(
+        &self,
+        cache: &mut Cache,
+        credentials: Arc<dyn CredentialsProvider>,
+    ) -> Result<Client, CloudError> {
+        if let Some(base) = &cache.base {
+            return Ok(base.with_credentials(credentials));
+        }
+        let client = Client::new(self.config.clone(), credentials).map_err(of_config)?;
+        cache.base = Some(client.clone());
+        Ok(client)
+    }
+
+    fn own(&self, namespace: &str) -> Result<Client, CloudError> {
+        if !self.own_namespaces.contains(namespace) {
+            return Err(CloudError {
+                class: ErrorClass::Denied,
+                ..failure(
+                    "own-credentials-refused",
+                    format!(
+                        "namespace {namespace} may not use the operator's own credentials; set \
+                         spec.credentialsRef to a Secret, or list the namespace in the operator's \
+                         --own-credentials-namespaces"
+                    ),
+                )
+            });
+        }
+        let mut cache = self.cache();
+        if let Some(own) = &cache.own {
+            return Ok(own.clone());
+        }
+        let credentials = from_environment(&self.config, &self.variables).map_err(of_config)?;
+        let client = self.client(&mut cache, credentials)?;
+        cache.own = Some(client.clone());
+        Ok(client)
+    }
+
+    async fn of_secret(&self, scope: &CredentialsScope, name: &str) -> Result<Client, CloudError> {
+        let namespace = scope.namespace.as_str();
+        if let Some(cached) = self.cache().secrets.get(scope)
+            && cached.read.elapsed() < FRESH
+        {
+            return Ok(cached.client.clone());
+        }
+        let secret = self.kubernetes.get_secret(namespace, name).await;
+        let mut cache = self.cache();
+        let secret = match secret {
+            Ok(Some(secret)) => secret,
+            Ok(None) => {
+                cache.secrets.remove(scope);
+                return Err(failure(
+                    "no-secret",
+                    format!(
+                        "Secret {namespace}/{name} (spec.credentialsRef) does not exist; create it \
+                         with the keys {ACCESS_KEY_ID} and {ACCESS_KEY_SECRET}"
+                    ),
+                ));
+            }
+            Err(error) => return Err(unreadable(namespace, name, &error)),
+        };
+        if let Some(cached) = cache.secrets.get_mut(scope)
+            && cached.version == secret.resource_version
+        {
+            cached.read = Instant::now();
+            return Ok(cached.client.clone());
+        }
+        let credentials = match parse(&secret) {
+            Ok(credentials) => credentials,
+            Err(problem) => {
+                cache.secrets.remove(scope);
+                return Err(failure(
+                    "bad-secret",
+                    format!("Secret {namespace}/{name} (spec.credentialsRef): {problem}"),
+                ));
+            }
+        };
+        let client = self.client(&mut cache, Arc::new(credentials))?;
+        cache.secrets.insert(
+            scope.clone(),
+            Cached {
+                version: secret.resource_version,
+                read: Instant::now(),
+                client: client.clone(),
+            },
+        );
+        Ok(client)
+    }
+}
+
+impl Clouds for AliyunClouds {
+    fn open<'a>(&'a self, scope: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>> {
+        Box::pin(async move {
+            let client = match &scope.secret {
+                None => self.own(&scope.namespace)?,
+                Some(name) => self.of_secret(scope, name).await?,
+            };
+            Ok(Arc::new(client) as Arc<dyn Cloud>)
+        })
+    }
+
+    fn rejected(&self, scope: &CredentialsScope) {
+        // The operator's own providers renew themselves.
+        if scope.secret.is_some() {
+            self.cache().secrets.remove(scope);
+        }
+    }
+}
+
+/// The access key in a Secret, or what is wrong with it: never a value.
+fn parse(secret: &SecretData) -> Result<StaticCredentials, String> {
+    let text = |key: &str| match secret.data.get(key) {
+        None => Ok(None),
+        Some(bytes) => std::str::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| format!("the value of key {key} is not text")),
+    };
+    let needed = |key: &str| text(key)?.ok_or_else(|| format!("key {key} is missing; add it"));
+    StaticCredentials::new(
+        needed(ACCESS_KEY_ID)?,
+        needed(ACCESS_KEY_SECRET)?,
+        text(SECURITY_TOKEN)?,
+    )
+    .map_err(|error: CredentialsError| error.message)
+}
+
+fn failure(code: &str, message: String) -> CloudError {
+    CloudError {
+        call: "finding credentials".to_owned(),
+        class: ErrorClass::Unauthenticated,
+        outcome: Outcome::NoEffect,
+        code: code.to_owned(),
+        message,
+        request_id: None,
+        missing_action: None,
+        retry_after: None,
+    }
+}
+
+fn of_config(error: ConfigError) -> CloudError {
+    match error {
+        ConfigError::Credentials(error) => CloudError {
+            class: error.class,
+            request_id: error.request_id,
+            ..failure(&error.code, error.message)
+        },
+        other => failure("client", other.to_string()),
+    }
+}
+
+fn unreadable(namespace: &str, name: &str, error: &kubernetes::KubeError) -> CloudError {
+    let (class, cure) = match error.class {
+        kubernetes::ErrorClass::Refused => (
+            ErrorClass::Unauthenticated,
+            "; let the operator's ServiceAccount get this Secret",
+        ),
+        _ => (ErrorClass::Retry, ""),
+    };
+    CloudError {
+        class,
+        ..failure(
+            "unreadable-secret",
+            format!(
+                "Secret {namespace}/{name} (spec.credentialsRef) cannot be read: {}{cure}",
+                chain(error)
+            ),
+        )
+    }
+}
+
+/// Counts calls.
+pub struct Metered(pub Arc<Metrics>);
+
+impl CallObserver for Metered {
+    fn observed(&self, call: ObservedCall<'_>) {
+        self.0.cloud_called(CloudCall {
+            service: call.service.name(),
+            action: call.action,
+            code: call.class.map_or("OK", word),
+            duration: (!call.held_back).then_some(call.duration),
+            throttled: call.class == Some(ErrorClass::Throttled),
+        });
+    }
+}
+
+fn word(class: ErrorClass) -> &'static str {
+    match class {
+        ErrorClass::Retry => "Retry",
+        ErrorClass::Throttled => "Throttled",
+        ErrorClass::Unauthenticated => "Unauthenticated",
+        ErrorClass::Denied => "Denied",
+        ErrorClass::Invalid => "Invalid",
+        ErrorClass::NotFound => "NotFound",
+        ErrorClass::Conflict => "Conflict",
+        ErrorClass::TokenMismatch => "TokenMismatch",
+    }
+}

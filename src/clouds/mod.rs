@@ -1,0 +1,22 @@
+//! The cloud by credentials: the port that a pass asks for an account, and what is behind it.
+
+mod aliyun;
+
+use std::sync::Arc;
+
+use ess_rollout_cloud::{Cloud, CloudFuture};
+
+use crate::tasks::CredentialsScope;
+
+pub use aliyun::{AliyunClouds, Metered};
+
+/// Opens accounts. Implementations cache; asking is cheap while nothing changes.
+pub trait Clouds: Send + Sync {
+    /// The account that these credentials belong to. Credentials that are missing, incomplete or
+    /// not to be used by the namespace are an error that says which and what to do about it, and
+    /// becomes the answer to whatever was going to be asked.
+    fn open<'a>(&'a self, scope: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>>;
+
+    /// The cloud refused these credentials: look for newer ones next time.
+    fn rejected(&self, scope: &CredentialsScope);
+}

@@ -1,0 +1,236 @@
+//! The port on a real apiserver.
+
+use std::future::Future;
+
+use ess_rollout_api::{
+    FINALIZER,
+    v1alpha1::{RollingUpdateTask, ScalingGroupRecord},
+};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+
+use super::{
+    ErrorClass, KubeError, KubeFuture, Kubernetes, ObjectKey, SecretData, clients::CALL_TIMEOUT,
+    error::Cause,
+};
+
+/// Named in managedFields and in the apiserver's audit log.
+const FIELD_MANAGER: &str = "ess-rollout";
+
+/// The port on a real apiserver.
+#[derive(Clone)]
+pub struct KubeApi {
+    client: Client,
+    records: Api<ScalingGroupRecord>,
+}
+
+impl KubeApi {
+    /// Calls through this client; records are in this namespace. The client must not retry.
+    pub fn new(client: Client, own_namespace: &str) -> Self {
+        Self {
+            records: Api::namespaced(client.clone(), own_namespace),
+            client,
+        }
+    }
+
+    fn tasks(&self, namespace: &str) -> Api<RollingUpdateTask> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+fn post() -> PostParams {
+    PostParams {
+        dry_run: false,
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+    }
+}
+
+async fn call<T>(
+    operation: String,
+    future: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, KubeError> {
+    match tokio::time::timeout(CALL_TIMEOUT, future).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(KubeError::of(operation, error)),
+        Err(_) => Err(KubeError {
+            operation,
+            class: ErrorClass::Unavailable,
+            source: Cause::Timeout(CALL_TIMEOUT),
+        }),
+    }
+}
+
+impl Kubernetes for KubeApi {
+    fn get_task<'a>(&'a self, key: &'a ObjectKey) -> KubeFuture<'a, Option<RollingUpdateTask>> {
+        Box::pin(async move {
+            let api = self.tasks(&key.namespace);
+            call(
+                format!("get RollingUpdateTask {key}"),
+                api.get_opt(&key.name),
+            )
+            .await
+        })
+    }
+
+    fn get_record<'a>(&'a self, name: &'a str) -> KubeFuture<'a, Option<ScalingGroupRecord>> {
+        Box::pin(call(
+            format!("get ScalingGroupRecord {name}"),
+            self.records.get_opt(name),
+        ))
+    }
+
+    fn create_record<'a>(
+        &'a self,
+        record: &'a ScalingGroupRecord,
+    ) -> KubeFuture<'a, ScalingGroupRecord> {
+        Box::pin(async move {
+            call(
+                format!("create ScalingGroupRecord {}", record.name_any()),
+                self.records.create(&post(), record),
+            )
+            .await
+        })
+    }
+
+    fn replace_record_status<'a>(
+        &'a self,
+        record: &'a ScalingGroupRecord,
+    ) -> KubeFuture<'a, ScalingGroupRecord> {
+        Box::pin(async move {
+            let name = record.name_any();
+            call(
+                format!("write the status of ScalingGroupRecord {name}"),
+                self.records.replace_status(&name, &post(), record),
+            )
+            .await
+        })
+    }
+
+    fn replace_task_status<'a>(
+        &'a self,
+        task: &'a RollingUpdateTask,
+    ) -> KubeFuture<'a, RollingUpdateTask> {
+        Box::pin(async move {
+            let (namespace, name) = (task.namespace().unwrap_or_default(), task.name_any());
+            call(
+                format!("write the status of RollingUpdateTask {namespace}/{name}"),
+                self.tasks(&namespace).replace_status(&name, &post(), task),
+            )
+            .await
+        })
+    }
+
+    fn set_finalizer<'a>(
+        &'a self,
+        task: &'a RollingUpdateTask,
+        present: bool,
+    ) -> KubeFuture<'a, RollingUpdateTask> {
+        Box::pin(async move {
+            let (namespace, name) = (task.namespace().unwrap_or_default(), task.name_any());
+            let verb = if present { "add" } else { "remove" };
+            let operation =
+                format!("{verb} the finalizer {FINALIZER} of RollingUpdateTask {namespace}/{name}");
+            let Some(operations) = finalizer_patch(task, present) else {
+                return Ok(task.clone());
+            };
+            let patch = serde_json::from_value(operations).map_err(|error| {
+                KubeError::other(&operation, ErrorClass::Invalid, error.to_string())
+            })?;
+            let api = self.tasks(&namespace);
+            let parameters = PatchParams {
+                field_manager: Some(FIELD_MANAGER.to_owned()),
+                ..PatchParams::default()
+            };
+            call(
+                operation,
+                api.patch(&name, &parameters, &Patch::Json::<()>(patch)),
+            )
+            .await
+            // A test operation that fails is answered as an invalid request: somebody wrote first.
+            .map_err(|error| match error.class {
+                ErrorClass::Invalid => KubeError {
+                    class: ErrorClass::Conflict,
+                    ..error
+                },
+                _ => error,
+            })
+        })
+    }
+
+    fn get_secret<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> KubeFuture<'a, Option<SecretData>> {
+        Box::pin(async move {
+            let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+            let secret = call(format!("get Secret {namespace}/{name}"), api.get_opt(name)).await?;
+            Ok(secret.map(|secret| SecretData {
+                resource_version: secret.metadata.resource_version.unwrap_or_default(),
+                data: secret
+                    .data
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(key, value)| (key, value.0))
+                    .collect(),
+            }))
+        })
+    }
+}
+
+/// The JSON patch, tested against the version that was read; `None`: nothing to change.
+fn finalizer_patch(task: &RollingUpdateTask, present: bool) -> Option<serde_json::Value> {
+    let finalizers = task.finalizers();
+    let position = finalizers.iter().position(|name| name == FINALIZER);
+    let test = json!({"op": "test", "path": "/metadata/resourceVersion",
+        "value": task.resource_version()});
+    let change = match (present, position) {
+        (true, Some(_)) | (false, None) => return None,
+        (true, None) if finalizers.is_empty() => {
+            json!({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]})
+        }
+        (true, None) => json!({"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}),
+        (false, Some(index)) => {
+            json!({"op": "remove", "path": format!("/metadata/finalizers/{index}")})
+        }
+    };
+    Some(json!([test, change]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::fake::task;
+
+    #[test]
+    fn the_finalizer_is_added_beside_others_and_removed_alone() {
+        let mut object = task("ns", "a");
+        object.metadata.resource_version = Some("7".into());
+        let test = json!({"op": "test", "path": "/metadata/resourceVersion", "value": "7"});
+
+        assert_eq!(finalizer_patch(&object, false), None);
+        assert_eq!(
+            finalizer_patch(&object, true),
+            Some(
+                json!([test, {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}])
+            )
+        );
+        object.metadata.finalizers = Some(vec!["other/one".into()]);
+        assert_eq!(
+            finalizer_patch(&object, true),
+            Some(
+                json!([test, {"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}])
+            )
+        );
+        object.metadata.finalizers = Some(vec!["other/one".into(), FINALIZER.into()]);
+        assert_eq!(finalizer_patch(&object, true), None);
+        assert_eq!(
+            finalizer_patch(&object, false),
+            Some(json!([test, {"op": "remove", "path": "/metadata/finalizers/1"}]))
+        );
+    }
+}

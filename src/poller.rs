@@ -1,0 +1,236 @@
+//! The one batched reader of executions: one list for each account and region, whatever the number
+//! of tasks. It decides nothing: it wakes the tasks whose execution moved.
+//!
+//! What it remembers may be lost at any moment: a task is looked at every few polls anyway.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use ess_rollout_cloud::{Answer, CloudError, Execution, ExecutionFilter, Query};
+use futures::{FutureExt, StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use ess_rollout_core::identity;
+
+use crate::{
+    clouds::Clouds,
+    kubernetes::ObjectKey,
+    runtime::{clock::Clock, dispatcher::Triggers, metrics::Metrics, shutdown::Shutdown},
+    tasks::{ActiveTask, CredentialsScope, TaskIndex},
+};
+
+/// Every so many polls all active tasks are woken, moved or not: lists lag behind.
+const EVERY: u64 = 5;
+/// Accounts and regions that are listed side by side.
+const SIDE_BY_SIDE: usize = 4;
+/// How long one list may take, all its pages.
+const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How far before the oldest active execution the list begins: dates have whole seconds.
+const MARGIN: SignedDuration = SignedDuration::from_secs(60);
+
+/// What the poller works with.
+pub struct Poller {
+    /// Which tasks are active.
+    pub tasks: Arc<TaskIndex>,
+    /// Whom to ask.
+    pub clouds: Arc<dyn Clouds>,
+    /// Whom to wake.
+    pub triggers: Arc<Triggers<ObjectKey>>,
+    /// Where a poll is counted.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// From the end of one poll to the next.
+    pub interval: Duration,
+}
+
+/// Whose executions one list holds.
+type Place = (CredentialsScope, String);
+
+/// What was last seen of each active execution.
+#[derive(Default)]
+struct Seen {
+    polls: u64,
+    fingerprints: HashMap<(Place, String), u64>,
+    /// Places whose last list failed: said once, not at every poll.
+    failing: HashMap<Place, String>,
+}
+
+impl Poller {
+    /// Polls until the word to stop.
+    pub async fn run(self, mut shutdown: Shutdown) {
+        let mut seen = Seen::default();
+        loop {
+            tokio::select! {
+                () = self.clock.sleep(self.interval) => {}
+                () = shutdown.wait() => return,
+            }
+            tokio::select! {
+                () = self.poll(&mut seen) => {}
+                () = shutdown.wait() => return,
+            }
+        }
+    }
+
+    /// One poll. Without active tasks it calls nobody.
+    async fn poll(&self, seen: &mut Seen) {
+        seen.polls += 1;
+        let mut places: BTreeMap<Place, Vec<ActiveTask>> = BTreeMap::new();
+        for task in self.tasks.active() {
+            let place = (task.scope.clone(), task.region.clone());
+            places.entry(place).or_default().push(task);
+        }
+        seen.forget_all_but(&places);
+        let lists: Vec<_> = stream::iter(places)
+            .map(|(place, tasks)| {
+                async move {
+                    let list = self.list(&place, &tasks).await;
+                    (place, tasks, list)
+                }
+                .boxed()
+            })
+            .buffer_unordered(SIDE_BY_SIDE)
+            .collect()
+            .await;
+        let mut complete = true;
+        for (place, tasks, list) in lists {
+            let woken = match list {
+                Ok(executions) => {
+                    seen.failing.remove(&place);
+                    seen.moved(&place, &tasks, &executions)
+                }
+                Err(error) => {
+                    complete = false;
+                    seen.failed(&place, &error);
+                    Vec::new()
+                }
+            };
+            let everyone = seen.polls.is_multiple_of(EVERY);
+            for task in tasks {
+                if everyone || woken.contains(&task.key) {
+                    self.triggers.trigger(task.key.clone());
+                }
+            }
+        }
+        if complete {
+            self.metrics.polled(self.clock.now().as_second());
+        }
+    }
+
+    async fn list(
+        &self,
+        (scope, region): &Place,
+        tasks: &[ActiveTask],
+    ) -> Result<Vec<Execution>, String> {
+        let (key, value) = identity::TAG_MANAGED_BY;
+        let query = Query::Executions(ExecutionFilter::Tagged {
+            tags: vec![(key.to_owned(), value.to_owned())],
+            started_after: begin(tasks),
+        });
+        let listed = async {
+            let cloud = self.clouds.open(scope).await?;
+            let answer = cloud.query(region, &query).await;
+            if matches!(&answer, Err(error) if error.class == ess_rollout_cloud::ErrorClass::Unauthenticated)
+            {
+                self.clouds.rejected(scope);
+            }
+            answer
+        };
+        tokio::select! {
+            answer = listed => match answer {
+                Ok(Answer::Executions(executions)) => Ok(executions),
+                Ok(_) => Err("the answer is of another kind".to_owned()),
+                Err(error @ CloudError { .. }) => Err(error.to_string()),
+            },
+            () = self.clock.sleep(LIST_TIMEOUT) => Err(format!("no list within {LIST_TIMEOUT:?}")),
+        }
+    }
+}
+
+/// Where the list has to begin to hold all of these; `None`: the start of one is not known.
+fn begin(tasks: &[ActiveTask]) -> Option<Timestamp> {
+    let mut oldest = None;
+    for task in tasks {
+        let started = task.started?;
+        oldest = Some(oldest.map_or(started, |oldest: Timestamp| oldest.min(started)));
+    }
+    oldest.map(|oldest| oldest.saturating_sub(MARGIN).unwrap_or(oldest))
+}
+
+impl Seen {
+    /// The tasks whose execution differs from the last list, or is not in this one.
+    fn moved(
+        &mut self,
+        place: &Place,
+        tasks: &[ActiveTask],
+        executions: &[Execution],
+    ) -> Vec<ObjectKey> {
+        let by_id: HashMap<&str, &Execution> = executions
+            .iter()
+            .map(|execution| (execution.id.as_str(), execution))
+            .collect();
+        let mut moved = Vec::new();
+        for task in tasks {
+            let slot = (place.clone(), task.execution.clone());
+            let unchanged = match by_id.get(task.execution.as_str()) {
+                None => false,
+                Some(execution) => {
+                    let print = fingerprint(execution);
+                    self.fingerprints.insert(slot, print) == Some(print)
+                }
+            };
+            if !unchanged {
+                moved.push(task.key.clone());
+            }
+        }
+        moved
+    }
+
+    fn failed(&mut self, place: &Place, error: &str) {
+        let (scope, region) = place;
+        // Request ids differ each time: the word before them is what tells a new problem.
+        let kind = error
+            .split(" (request id")
+            .next()
+            .unwrap_or(error)
+            .to_owned();
+        if self.failing.get(place) != Some(&kind) {
+            tracing::warn!(
+                namespace = scope.namespace,
+                secret = scope.secret,
+                region,
+                error,
+                "executions cannot be listed, trying again"
+            );
+        }
+        self.failing.insert(place.clone(), kind);
+    }
+
+    fn forget_all_but(&mut self, places: &BTreeMap<Place, Vec<ActiveTask>>) {
+        self.failing.retain(|place, _| places.contains_key(place));
+        self.fingerprints.retain(|(place, execution), _| {
+            places
+                .get(place)
+                .is_some_and(|tasks| tasks.iter().any(|task| task.execution == *execution))
+        });
+    }
+}
+
+/// What tells that an execution moved.
+fn fingerprint(execution: &Execution) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    execution.status.as_str().hash(&mut hasher);
+    execution.waiting_status.hash(&mut hasher);
+    execution.updated.hash(&mut hasher);
+    execution.end.hash(&mut hasher);
+    execution.current_actions.hash(&mut hasher);
+    for (name, value) in &execution.counters {
+        name.hash(&mut hasher);
+        value.to_string().hash(&mut hasher);
+    }
+    hasher.finish()
+}

@@ -1,0 +1,257 @@
+//! Carries out one decision, in the order of its fields, each only after the one before it
+//! succeeded. The only place that sends mutations.
+
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{
+    RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec,
+    ScalingGroupRecordStatus,
+};
+use ess_rollout_core::rollout::{Decision, Next, Work, WorkOutcome};
+use serde::Serialize;
+
+use super::{
+    Context,
+    observe::{self, Decided, Subject},
+};
+use crate::kubernetes::{ErrorClass, KubeError};
+
+/// What came of it.
+pub enum Acted {
+    /// Somebody else wrote first, or it took too long: nothing more of it was done. Read again.
+    Stale,
+    /// The task is gone.
+    Gone,
+    /// All done, and the mutation has this outcome.
+    Worked(WorkOutcome),
+    /// All done; there was no mutation.
+    Done(Next),
+}
+
+/// Why it stopped short.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A write failed: whether it took effect is seen by reading.
+    #[error("cannot write what was decided")]
+    Write(#[source] KubeError),
+    /// The decision contradicts itself. A defect.
+    #[error("the decision cannot be carried out: {0}")]
+    Contradiction(&'static str),
+}
+
+impl Error {
+    /// How to treat it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Write(error) => error.class,
+            Self::Contradiction(_) => ErrorClass::Invalid,
+        }
+    }
+}
+
+/// Stops a decision on its way.
+enum Stop {
+    Stale,
+    Gone,
+    Error(Error),
+}
+
+impl Stop {
+    fn write(error: KubeError) -> Self {
+        match error.class {
+            ErrorClass::Conflict => Self::Stale,
+            ErrorClass::Gone => Self::Gone,
+            ErrorClass::Refused | ErrorClass::Invalid | ErrorClass::Unavailable => {
+                Self::Error(Error::Write(error))
+            }
+        }
+    }
+}
+
+/// Carries out a decision about what was just read.
+///
+/// # Errors
+/// When a write fails other than by a conflict, or the decision contradicts itself.
+pub async fn carry_out(
+    context: &Context,
+    subject: Subject,
+    decided: Decided,
+    versions: &mut Vec<String>,
+) -> Result<Acted, Error> {
+    match effects(context, subject, decided, versions).await {
+        Ok(acted) => Ok(acted),
+        Err(Stop::Stale) => Ok(Acted::Stale),
+        Err(Stop::Gone) => Ok(Acted::Gone),
+        Err(Stop::Error(error)) => Err(error),
+    }
+}
+
+async fn effects(
+    context: &Context,
+    mut subject: Subject,
+    decided: Decided,
+    versions: &mut Vec<String>,
+) -> Result<Acted, Stop> {
+    let Decided { decision, at } = decided;
+    // Without `..`: a new kind of effect must not be overlooked here.
+    let Decision {
+        finalizer,
+        record,
+        status,
+        work,
+        events,
+        next,
+    } = decision;
+
+    let mut released = false;
+    if let Some(present) = finalizer {
+        subject.task = context
+            .kubernetes
+            .set_finalizer(&subject.task, present)
+            .await
+            .map_err(Stop::write)?;
+        versions.extend(subject.task.metadata.resource_version.clone());
+        released = is_released(&subject.task);
+    }
+    if let Some(record) = record {
+        write_record(context, &mut subject, record, versions).await?;
+    }
+    if released {
+        // The apiserver has dropped the object: there is nothing left to write a status on, and
+        // without one nothing may be sent.
+        if work.is_some() {
+            return Err(Stop::Error(Error::Contradiction(
+                "it lets the task go and still has work for it",
+            )));
+        }
+    } else {
+        write_status(context, &mut subject.task, status, versions).await?;
+    }
+
+    let worked = match work {
+        Some(work) => Some(send(context, &subject, work, at).await?),
+        None => None,
+    };
+    for event in &events {
+        context.events.publish(&subject.task, event).await;
+    }
+    Ok(match worked {
+        Some(outcome) => Acted::Worked(outcome),
+        None if released => Acted::Gone,
+        None => Acted::Done(next),
+    })
+}
+
+/// Whether the apiserver drops the object with its last finalizer.
+fn is_released(task: &RollingUpdateTask) -> bool {
+    task.metadata.deletion_timestamp.is_some()
+        && task.metadata.finalizers.as_ref().is_none_or(Vec::is_empty)
+}
+
+async fn write_record(
+    context: &Context,
+    subject: &mut Subject,
+    status: ScalingGroupRecordStatus,
+    versions: &mut Vec<String>,
+) -> Result<(), Stop> {
+    let (Some(region), Some(name)) = (&subject.region, &subject.record_name) else {
+        return Err(Stop::Error(Error::Contradiction(
+            "it writes the record of a group whose region is not known",
+        )));
+    };
+    let mut record = match subject.record.take() {
+        Some(record) => record,
+        None => {
+            let record = ScalingGroupRecord::new(
+                name,
+                ScalingGroupRecordSpec {
+                    scaling_group_id: subject.task.spec.scaling_group_id.clone(),
+                    region_id: region.clone(),
+                },
+            );
+            let created = context
+                .kubernetes
+                .create_record(&record)
+                .await
+                .map_err(record_failure)?;
+            versions.extend(created.metadata.resource_version.clone());
+            created
+        }
+    };
+    if !differs(record.status.as_ref(), &status) {
+        return Ok(());
+    }
+    record.status = Some(status);
+    let written = context
+        .kubernetes
+        .replace_record_status(&record)
+        .await
+        .map_err(record_failure)?;
+    versions.extend(written.metadata.resource_version.clone());
+    subject.record = Some(written);
+    Ok(())
+}
+
+/// A record that vanished is read again and made anew; it says nothing about the task.
+fn record_failure(error: KubeError) -> Stop {
+    match Stop::write(error) {
+        Stop::Gone => Stop::Stale,
+        other => other,
+    }
+}
+
+async fn write_status(
+    context: &Context,
+    task: &mut RollingUpdateTask,
+    status: RollingUpdateTaskStatus,
+    versions: &mut Vec<String>,
+) -> Result<(), Stop> {
+    if !differs(task.status.as_ref(), &status) {
+        return Ok(());
+    }
+    task.status = Some(status);
+    *task = context
+        .kubernetes
+        .replace_task_status(task)
+        .await
+        .map_err(Stop::write)?;
+    versions.extend(task.metadata.resource_version.clone());
+    Ok(())
+}
+
+/// Whether the two differ on the wire; no status is an empty one. Times lose their fractions there,
+/// so a comparison of the values alone would find a difference, and write it, for ever.
+fn differs<T: Serialize + PartialEq + Default>(old: Option<&T>, new: &T) -> bool {
+    let empty = T::default();
+    let old = old.unwrap_or(&empty);
+    if old == new {
+        return false;
+    }
+    match (serde_json::to_value(old), serde_json::to_value(new)) {
+        (Ok(old), Ok(new)) => old != new,
+        _ => true,
+    }
+}
+
+async fn send(
+    context: &Context,
+    subject: &Subject,
+    work: Work,
+    decided_at: jiff::Timestamp,
+) -> Result<WorkOutcome, Stop> {
+    let Work { mutation } = work;
+    let opened = observe::open(context, subject).await;
+    let age = context.clock.now().duration_since(decided_at);
+    if Duration::try_from(age).is_ok_and(|age| age > context.limits.decision_age) {
+        tracing::warn!(?age, "decision is too old to be acted on, looking again");
+        return Err(Stop::Stale);
+    }
+    let result = match opened {
+        Ok((region, cloud)) => cloud.mutate(region, &mutation).await,
+        Err(error) => Err(error),
+    };
+    if observe::rejected(&result) {
+        context.clouds.rejected(&subject.scope);
+    }
+    Ok(WorkOutcome { mutation, result })
+}

@@ -1,0 +1,150 @@
+//! One pass over one task: read, decide, act, until there is nothing more to do at once.
+//!
+//! Our own function rather than kube-runtime's controller, so that a simulation can drive it
+//! against its own [`Kubernetes`] and [`Clouds`] under its own [`Clock`]. It spawns nothing and
+//! sleeps on nothing but that clock.
+
+pub mod act;
+pub mod observe;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+pub(crate) mod fake;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use ess_rollout_core::rollout::{Input, Next, Settings, Step};
+
+use crate::{
+    clouds::Clouds,
+    kubernetes::{ErrorClass, Kubernetes, ObjectKey},
+    runtime::{clock::Clock, events::Events},
+    tasks::TaskIndex,
+};
+use act::Acted;
+
+/// How a decision is made: [`ess_rollout_core::rollout::step`], or a script in tests.
+pub type StepFn = Box<dyn for<'a> Fn(Input<'a>) -> Step + Send + Sync>;
+
+/// What a pass works with.
+pub struct Context {
+    /// The apiserver.
+    pub kubernetes: Arc<dyn Kubernetes>,
+    /// The cloud, by credentials.
+    pub clouds: Arc<dyn Clouds>,
+    /// Where Events go.
+    pub events: Arc<dyn Events>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The queue of each group.
+    pub tasks: Arc<TaskIndex>,
+    /// What the operator's configuration says about every task.
+    pub settings: Settings,
+    /// What bounds a pass.
+    pub limits: Limits,
+    /// The decision.
+    pub step: StepFn,
+}
+
+/// What bounds a pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long the cloud is read from for one decision. What is not answered by then is answered
+    /// as a timeout.
+    pub reading: Duration,
+    /// How many times a step may ask for more before it decides.
+    pub rounds: usize,
+    /// How many decisions are carried out before other tasks get their turn.
+    pub decisions: usize,
+    /// How old a decision may be when its mutation is sent. The bound on lateness is counted from
+    /// times that the decision put on record, so slow writes must not stretch it.
+    pub decision_age: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            reading: Duration::from_secs(60),
+            rounds: 8,
+            decisions: 25,
+            decision_age: Duration::from_secs(15),
+        }
+    }
+}
+
+/// What a pass came to.
+#[derive(Debug)]
+pub struct Pass {
+    /// When to look again, or why it stopped short.
+    pub outcome: Result<Next, Error>,
+    /// The versions of the task and the record that it read or wrote: a watch event with one of
+    /// them is no news.
+    pub versions: Vec<String>,
+}
+
+/// Why a pass stopped short. Conflicts are none of these: they start it over.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no decision.
+    #[error("no decision")]
+    Observe(#[from] observe::Error),
+    /// The decision was not carried out to its end.
+    #[error("a decision was not carried out")]
+    Act(#[from] act::Error),
+}
+
+impl Error {
+    /// How to treat it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Observe(error) => error.class(),
+            Self::Act(error) => error.class(),
+        }
+    }
+}
+
+/// One pass over one task. The only errors are those of the apiserver, and contradictions in the
+/// core: what the cloud refuses is an answer.
+pub async fn reconcile(context: &Context, key: &ObjectKey) -> Pass {
+    let mut versions = Vec::new();
+    let outcome = pass(context, key, &mut versions).await;
+    Pass { outcome, versions }
+}
+
+async fn pass(
+    context: &Context,
+    key: &ObjectKey,
+    versions: &mut Vec<String>,
+) -> Result<Next, Error> {
+    // Kept until a decision that has seen it is carried out: after a conflict it is handed in
+    // again, or the answer of the call would be lost.
+    let mut outcome = None;
+    let mut decisions = 0;
+    loop {
+        let Some(subject) = observe::read(context, key, versions).await? else {
+            return Ok(Next::OnChange);
+        };
+        let decided = observe::decide(context, &subject, outcome.as_ref()).await?;
+        match act::carry_out(context, subject, decided, versions).await? {
+            Acted::Stale => {}
+            Acted::Gone => return Ok(Next::OnChange),
+            Acted::Worked(result) => outcome = Some(result),
+            Acted::Done(Next::Now) => outcome = None,
+            Acted::Done(next @ (Next::After(_) | Next::OnChange)) => return Ok(next),
+        }
+        decisions += 1;
+        // An outcome that nobody has looked at costs the bound on lateness to find again, so it
+        // gets some more turns.
+        let limit = match &outcome {
+            None => context.limits.decisions,
+            Some(_) => context.limits.decisions * 2,
+        };
+        if decisions >= limit {
+            tracing::debug!(decisions, "pass is long, others get their turn");
+            return Ok(Next::Now);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Reads only: the task, the group's record, and the answers to what the core asks for.
+
+use std::{sync::Arc, time::Duration};
+
+use ess_rollout_api::v1alpha1::{RollingUpdateTask, ScalingGroupRecord};
+use ess_rollout_cloud::{Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query};
+use ess_rollout_core::identity;
+use ess_rollout_core::rollout::{Decision, Input, Observation, Step, WorkOutcome};
+use futures::{
+    StreamExt,
+    future::{Either, select},
+    stream,
+};
+use jiff::Timestamp;
+
+use super::Context;
+use crate::{
+    kubernetes::{ErrorClass, KubeError, ObjectKey},
+    tasks::CredentialsScope,
+};
+
+/// How many queries of one decision are under way at the same time. The limiter of the cloud
+/// client is what protects the account; this bounds memory.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Why there is no decision.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The task or the record cannot be read.
+    #[error("cannot read what it is about")]
+    Read(#[source] KubeError),
+    /// The core asks without end. A defect.
+    #[error("the core still asks for more after {0} rounds: {1}")]
+    Rounds(usize, String),
+}
+
+impl Error {
+    /// How to treat it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Read(error) => error.class,
+            Self::Rounds(..) => ErrorClass::Invalid,
+        }
+    }
+}
+
+/// What a pass is about, as just read.
+pub struct Subject {
+    /// Which task.
+    pub key: ObjectKey,
+    /// The task.
+    pub task: RollingUpdateTask,
+    /// The region of its group; `None`: neither the task nor the operator names one.
+    pub region: Option<String>,
+    /// The name of the group's record; `None` without a region.
+    pub record_name: Option<String>,
+    /// The record; `None`: there is none yet.
+    pub record: Option<ScalingGroupRecord>,
+    /// Whose credentials the task uses.
+    pub scope: CredentialsScope,
+}
+
+/// A decision, and when it was made.
+pub struct Decided {
+    /// The decision.
+    pub decision: Decision,
+    /// The `now` that it was made with.
+    pub at: Timestamp,
+}
+
+/// Reads the task and then its group's record; `None`: the task is gone.
+///
+/// # Errors
+/// When the apiserver does not say.
+pub async fn read(
+    context: &Context,
+    key: &ObjectKey,
+    versions: &mut Vec<String>,
+) -> Result<Option<Subject>, Error> {
+    let Some(task) = context
+        .kubernetes
+        .get_task(key)
+        .await
+        .map_err(Error::Read)?
+    else {
+        return Ok(None);
+    };
+    versions.extend(task.metadata.resource_version.clone());
+    let region =
+        identity::region(&task.spec, context.settings.default_region.as_deref()).map(str::to_owned);
+    let record_name = region
+        .as_deref()
+        .map(|region| identity::record_name(region, &task.spec.scaling_group_id));
+    let record = match &record_name {
+        Some(name) => context
+            .kubernetes
+            .get_record(name)
+            .await
+            .map_err(Error::Read)?,
+        None => None,
+    };
+    versions.extend(
+        record
+            .as_ref()
+            .and_then(|record| record.metadata.resource_version.clone()),
+    );
+    Ok(Some(Subject {
+        key: key.clone(),
+        scope: CredentialsScope::of(&task),
+        task,
+        region,
+        record_name,
+        record,
+    }))
+}
+
+/// Asks the core, answers what it asks for, and so on until it decides. Everything that it sees is
+/// read after the task and the record.
+///
+/// # Errors
+/// When the core does not decide within the bound on rounds.
+pub async fn decide(
+    context: &Context,
+    subject: &Subject,
+    outcome: Option<&WorkOutcome>,
+) -> Result<Decided, Error> {
+    let ahead = context.tasks.ahead(
+        subject.region.as_deref(),
+        &subject.task.spec.scaling_group_id,
+        &subject.key,
+        subject
+            .task
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0),
+    );
+    let deadline = context.clock.now() + context.limits.reading;
+    let mut observation = Observation::default();
+    let mut asked = Vec::new();
+    for _ in 0..=context.limits.rounds {
+        // Taken anew for each round: what the decision puts on record is when it was made, not
+        // when the reads for it began.
+        let at = context.clock.now();
+        let step = (context.step)(Input {
+            task: &subject.task,
+            record: subject.record.as_ref(),
+            ahead: ahead.as_ref(),
+            settings: &context.settings,
+            now: at,
+            observation: &observation,
+            outcome,
+        });
+        match step {
+            Step::Decided(decision) => {
+                return Ok(Decided {
+                    decision: *decision,
+                    at,
+                });
+            }
+            Step::Read(queries) => {
+                asked = queries.clone();
+                for (query, answer) in answer(context, subject, queries, deadline).await {
+                    observation.insert(query, answer);
+                }
+            }
+        }
+    }
+    Err(Error::Rounds(context.limits.rounds, format!("{asked:?}")))
+}
+
+async fn answer(
+    context: &Context,
+    subject: &Subject,
+    queries: Vec<Query>,
+    deadline: Timestamp,
+) -> Vec<(Query, Result<Answer, CloudError>)> {
+    let cloud = open(context, subject).await;
+    let (region, cloud) = match cloud {
+        Ok(opened) => opened,
+        Err(error) => {
+            return queries
+                .into_iter()
+                .map(|query| (query, Err(error.clone())))
+                .collect();
+        }
+    };
+    let cloud = &cloud;
+    let answers: Vec<_> = stream::iter(queries)
+        .map(|query| async move {
+            let answer = ask(context, cloud.as_ref(), region, &query, deadline).await;
+            (query, answer)
+        })
+        .buffer_unordered(SIDE_BY_SIDE)
+        .collect()
+        .await;
+    if answers.iter().any(|(_, answer)| rejected(answer)) {
+        context.clouds.rejected(&subject.scope);
+    }
+    answers
+}
+
+/// The cloud under the task's credentials, and the region to call.
+pub(super) async fn open<'a>(
+    context: &Context,
+    subject: &'a Subject,
+) -> Result<(&'a str, Arc<dyn Cloud>), CloudError> {
+    let Some(region) = subject.region.as_deref() else {
+        return Err(CloudError {
+            call: "choosing the region".to_owned(),
+            class: CloudClass::Invalid,
+            outcome: Outcome::NoEffect,
+            code: "no-region".to_owned(),
+            message: "set spec.regionId, or give the operator a default with --region".to_owned(),
+            request_id: None,
+            missing_action: None,
+            retry_after: None,
+        });
+    };
+    Ok((region, context.clouds.open(&subject.scope).await?))
+}
+
+pub(super) fn rejected<T>(answer: &Result<T, CloudError>) -> bool {
+    matches!(answer, Err(error) if error.class == CloudClass::Unauthenticated)
+}
+
+async fn ask(
+    context: &Context,
+    cloud: &dyn Cloud,
+    region: &str,
+    query: &Query,
+    deadline: Timestamp,
+) -> Result<Answer, CloudError> {
+    let left = Duration::try_from(deadline.duration_since(context.clock.now())).unwrap_or_default();
+    match select(cloud.query(region, query), context.clock.sleep(left)).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => Err(CloudError {
+            call: name_of(query).to_owned(),
+            class: CloudClass::Retry,
+            outcome: Outcome::NoEffect,
+            code: "timeout".to_owned(),
+            message: format!(
+                "not answered within the {:?} that reads may take for one decision",
+                context.limits.reading
+            ),
+            request_id: None,
+            missing_action: None,
+            retry_after: None,
+        }),
+    }
+}
+
+/// The call that answers a query, as errors name it.
+fn name_of(query: &Query) -> &'static str {
+    match query {
+        Query::ScalingGroup { .. } => "ESS DescribeScalingGroups",
+        Query::ScalingInstances { .. } => "ESS DescribeScalingInstances",
+        Query::ActivitiesInProgress { .. } => "ESS DescribeScalingActivities",
+        Query::ScalingConfiguration { .. } => "ESS DescribeScalingConfigurations",
+        Query::Image { .. } => "ECS DescribeImages",
+        Query::EcsInstances { .. } => "ECS DescribeInstances",
+        Query::Executions(_) => "OOS ListExecutions",
+        Query::TaskExecutions { .. } => "OOS ListTaskExecutions",
+        Query::Template { .. } => "OOS GetTemplate",
+        Query::Invocation { .. } => "ECS DescribeInvocationResults",
+    }
+}

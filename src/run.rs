@@ -1,0 +1,356 @@
+//! `ess-rollout run`: wires everything and joins everything.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use ess_rollout_aliyun::ClientConfig;
+use ess_rollout_core::rollout::{self, Next};
+use kube::Api;
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tracing::Instrument;
+
+use crate::{
+    clouds::{AliyunClouds, Clouds, Metered},
+    kubernetes::{Clients, ErrorClass, KubeApi, Kubernetes, ObjectKey},
+    poller::Poller,
+    reconcile::{Context, Limits, reconcile},
+    runtime::{
+        clock::{Clock, SystemClock},
+        dispatcher::{self, Finished, Triggers},
+        events::Publisher,
+        health::{self, Readiness},
+        metrics::{Metrics, PassResult},
+        queue::Again,
+        shutdown::{self, Shutdown},
+        telemetry::chain,
+    },
+    settings::Settings,
+    tasks::TaskIndex,
+    watch::{self, Feed},
+};
+
+/// How long passes may take to finish after the word to stop; within the 30 s that a pod gets.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// What one part of the process ended with.
+type Ended = (&'static str, anyhow::Result<()>);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot begin, or a part of it ends by itself.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let clients = Clients::infer().await?;
+    let listener = TcpListener::bind(settings.health)
+        .await
+        .with_context(|| format!("cannot listen on --health-addr {}", settings.health))?;
+    let health = listener.local_addr()?;
+    let own_namespace = settings
+        .namespace
+        .clone()
+        .unwrap_or_else(|| clients.default_namespace.clone());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        namespace = own_namespace,
+        %health,
+        "operator begins"
+    );
+
+    let operator = Operator::new(&settings, &clients, &own_namespace);
+    let (stop, shutdown) = shutdown::channel();
+    let mut parts: JoinSet<Ended> = JoinSet::new();
+    operator.spawn(&mut parts, listener, &clients, &settings, &shutdown);
+
+    let ready = operator.readiness.clone();
+    let ready_file = settings.ready_file.clone();
+    let mut stopping = shutdown.clone();
+    parts.spawn(async move {
+        tokio::select! {
+            () = ready.wait() => {}
+            () = stopping.wait() => return ("readiness", Ok(())),
+        }
+        tracing::info!("operator is ready");
+        let written = match &ready_file {
+            Some(path) => write_ready_file(path, health)
+                .with_context(|| format!("cannot write --ready-file {}", path.display())),
+            None => Ok(()),
+        };
+        if written.is_ok() {
+            stopping.wait().await;
+        }
+        ("readiness", written)
+    });
+
+    let first = tokio::select! {
+        signal = shutdown::signalled() => {
+            tracing::info!(signal = signal?, "operator stops");
+            Ok(())
+        }
+        Some(ended) = parts.join_next() => Err(unexpected(ended)),
+    };
+    stop.stop();
+    let drained = tokio::time::timeout(DRAIN, drain(&mut parts)).await;
+    first?;
+    drained.map_err(|_| {
+        anyhow!("passes did not finish within {DRAIN:?}; they resume at the next start")
+    })?
+}
+
+/// A part that ends before the word to stop.
+fn unexpected(ended: Result<Ended, tokio::task::JoinError>) -> anyhow::Error {
+    match ended {
+        Ok((part, Ok(()))) => anyhow!("{part} ended by itself"),
+        Ok((part, Err(error))) => error.context(format!("{part} ended by itself")),
+        Err(error) => anyhow::Error::new(error).context("a part of the program panicked"),
+    }
+}
+
+/// Waits for all parts but the health server, which answers to the end.
+async fn drain(parts: &mut JoinSet<Ended>) -> anyhow::Result<()> {
+    while parts.len() > 1 {
+        match parts.join_next().await {
+            None => break,
+            Some(Ok((_, Ok(())))) => {}
+            Some(ended) => return Err(unexpected(ended)),
+        }
+    }
+    Ok(())
+}
+
+/// A reader sees the whole file or none.
+fn write_ready_file(path: &Path, health: std::net::SocketAddr) -> std::io::Result<()> {
+    let mut reachable = health;
+    if reachable.ip().is_unspecified() {
+        reachable.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let text = serde_json::json!({"health": reachable.to_string()}).to_string();
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, text)?;
+    std::fs::rename(&partial, path)
+}
+
+/// What the parts share.
+struct Operator {
+    context: Arc<Context>,
+    clouds: Arc<dyn Clouds>,
+    tasks: Arc<TaskIndex>,
+    triggers: Arc<Triggers<ObjectKey>>,
+    readiness: Arc<Readiness>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    own_namespace: String,
+    /// `None`: all.
+    watched: Vec<Option<String>>,
+}
+
+fn task_gate(namespace: Option<&str>) -> String {
+    match namespace {
+        None => "watch of rollingupdatetasks".to_owned(),
+        Some(namespace) => format!("watch of rollingupdatetasks in {namespace}"),
+    }
+}
+
+const RECORD_GATE: &str = "watch of scalinggrouprecords";
+
+impl Operator {
+    fn new(settings: &Settings, clients: &Clients, own_namespace: &str) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let tasks = Arc::new(TaskIndex::new(settings.region.clone()));
+        let kubernetes: Arc<dyn Kubernetes> =
+            Arc::new(KubeApi::new(clients.calls.clone(), own_namespace));
+        let own_credentials_namespaces = settings
+            .own_credentials_namespaces
+            .clone()
+            .unwrap_or_else(|| BTreeSet::from([own_namespace.to_owned()]));
+        let clouds: Arc<dyn Clouds> = Arc::new(AliyunClouds::new(
+            ClientConfig {
+                endpoints: settings.endpoints.clone(),
+                network: settings.network,
+                observer: Some(Arc::new(Metered(metrics.clone()))),
+                ..ClientConfig::default()
+            },
+            kubernetes.clone(),
+            own_credentials_namespaces.clone(),
+            |name| std::env::var(name).ok(),
+        ));
+        let watched: Vec<Option<String>> = match settings.watch_namespaces.is_empty() {
+            true => vec![None],
+            false => settings
+                .watch_namespaces
+                .iter()
+                .cloned()
+                .map(Some)
+                .collect(),
+        };
+        let gates = watched
+            .iter()
+            .map(|namespace| task_gate(namespace.as_deref()))
+            .chain([RECORD_GATE.to_owned()]);
+        let context = Context {
+            kubernetes,
+            clouds: clouds.clone(),
+            events: Arc::new(Publisher::new(
+                clients.calls.clone(),
+                settings.pod_name.clone(),
+            )),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            settings: rollout::Settings {
+                default_region: settings.region.clone(),
+                own_credentials_namespaces,
+                own_credentials_ram_roles: settings.own_credentials_ram_roles.clone(),
+                settle: settings.settle,
+                poll_interval: settings.poll_interval,
+                progress_interval: settings.progress_interval,
+            },
+            limits: Limits::default(),
+            step: Box::new(rollout::step),
+        };
+        Self {
+            context: Arc::new(context),
+            clouds,
+            tasks,
+            triggers: Arc::new(Triggers::new()),
+            readiness: Arc::new(Readiness::new(gates)),
+            metrics,
+            clock,
+            own_namespace: own_namespace.to_owned(),
+            watched,
+        }
+    }
+
+    fn spawn(
+        &self,
+        parts: &mut JoinSet<Ended>,
+        listener: TcpListener,
+        clients: &Clients,
+        settings: &Settings,
+        shutdown: &Shutdown,
+    ) {
+        let feed = Feed {
+            tasks: self.tasks.clone(),
+            triggers: self.triggers.clone(),
+            readiness: self.readiness.clone(),
+        };
+        for (source, namespace) in self.watched.iter().enumerate() {
+            let api = match namespace {
+                None => Api::all(clients.watches.clone()),
+                Some(namespace) => Api::namespaced(clients.watches.clone(), namespace),
+            };
+            let gate = task_gate(namespace.as_deref());
+            let watching = watch::tasks(api, source, gate, feed.clone(), shutdown.clone());
+            parts.spawn(async move {
+                watching.await;
+                ("watch of tasks", Ok(()))
+            });
+        }
+        let api = Api::namespaced(clients.watches.clone(), &self.own_namespace);
+        let watching = watch::records(api, RECORD_GATE.to_owned(), feed, shutdown.clone());
+        parts.spawn(async move {
+            watching.await;
+            ("watch of records", Ok(()))
+        });
+
+        let poller = Poller {
+            tasks: self.tasks.clone(),
+            clouds: self.clouds.clone(),
+            triggers: self.triggers.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            interval: settings.poll_interval,
+        };
+        let polling = poller.run(shutdown.clone());
+        parts.spawn(async move {
+            polling.await;
+            ("poller", Ok(()))
+        });
+
+        let (tasks, triggers, metrics) = (
+            self.tasks.clone(),
+            self.triggers.clone(),
+            self.metrics.clone(),
+        );
+        let serving = health::serve(
+            listener,
+            self.readiness.clone(),
+            Arc::new(move || metrics.render(tasks.by_state(), triggers.depth())),
+        );
+        parts.spawn(async move { ("health server", serving.await.map_err(Into::into)) });
+
+        parts.spawn(self.passes(settings.workers, shutdown.clone()));
+    }
+
+    /// Serves the queue once the index is complete: before that, who is ahead in a group's queue
+    /// is not known.
+    fn passes(
+        &self,
+        workers: usize,
+        mut shutdown: Shutdown,
+    ) -> impl Future<Output = Ended> + Send + 'static {
+        let (context, triggers, readiness, metrics) = (
+            self.context.clone(),
+            self.triggers.clone(),
+            self.readiness.clone(),
+            self.metrics.clone(),
+        );
+        async move {
+            tokio::select! {
+                () = readiness.wait() => {}
+                () = shutdown.wait() => return ("passes", Ok(())),
+            }
+            let served = dispatcher::run(&triggers, workers, shutdown, |key| {
+                one_pass(context.clone(), metrics.clone(), key)
+            })
+            .await;
+            ("passes", served.map_err(Into::into))
+        }
+    }
+}
+
+/// One pass, counted, and its error said once.
+async fn one_pass(context: Arc<Context>, metrics: Arc<Metrics>, key: ObjectKey) -> Finished {
+    let span = tracing::info_span!(
+        "pass",
+        controller = "rollingupdatetask",
+        namespace = key.namespace,
+        name = key.name,
+        uid = tracing::field::Empty,
+        generation = tracing::field::Empty,
+        executionId = tracing::field::Empty,
+    );
+    async {
+        let began = Instant::now();
+        metrics.pass_began();
+        let pass = reconcile(&context, &key).await;
+        let (result, class, again) = match &pass.outcome {
+            Ok(Next::Now) => (PassResult::Requeue, None, Again::Now),
+            Ok(Next::After(delay)) => (PassResult::RequeueAfter, None, Again::After(*delay)),
+            Ok(Next::OnChange) => (PassResult::Success, None, Again::OnChange),
+            Err(error) => {
+                let class = word(error.class());
+                tracing::warn!(class, error = chain(error), "pass failed");
+                (PassResult::Error, Some(class), Again::Failed)
+            }
+        };
+        let took = began.elapsed();
+        metrics.pass_ended(result, class, took);
+        tracing::debug!(?took, ?result, "pass ended");
+        Finished {
+            again,
+            versions: pass.versions,
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+fn word(class: ErrorClass) -> &'static str {
+    match class {
+        ErrorClass::Conflict => "Conflict",
+        ErrorClass::Gone => "Gone",
+        ErrorClass::Refused => "Refused",
+        ErrorClass::Invalid => "Invalid",
+        ErrorClass::Unavailable => "Unavailable",
+    }
+}

@@ -1,0 +1,216 @@
+//! Runs passes: each object by itself, a bounded number side by side.
+
+use std::{
+    future::Future,
+    hash::Hash,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{
+    sync::Notify,
+    task::{JoinError, JoinSet},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    queue::{Again, WorkQueue},
+    shutdown::Shutdown,
+};
+
+/// What a pass came to.
+#[derive(Debug)]
+pub struct Finished {
+    /// When to look again.
+    pub again: Again,
+    /// The versions that it read or wrote.
+    pub versions: Vec<String>,
+}
+
+/// The queue, and a way to wake who serves it.
+#[derive(Debug, Default)]
+pub struct Triggers<K> {
+    queue: Mutex<WorkQueue<K>>,
+    wake: Notify,
+}
+
+impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self {
+            queue: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, WorkQueue<K>> {
+        // Nothing panics while holding it.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// See [`WorkQueue::changed`].
+    pub fn changed(&self, key: K, version: String) {
+        self.queue().changed(key, version, Instant::now());
+        self.wake.notify_one();
+    }
+
+    /// See [`WorkQueue::trigger`].
+    pub fn trigger(&self, key: K) {
+        self.queue().trigger(key, Instant::now());
+        self.wake.notify_one();
+    }
+
+    /// See [`WorkQueue::forget`].
+    pub fn forget(&self, key: &K) {
+        self.queue().forget(key);
+    }
+
+    /// How many objects wait for a worker.
+    pub fn depth(&self) -> usize {
+        self.queue().depth(Instant::now())
+    }
+}
+
+/// A pass panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("a pass panicked")]
+pub struct Panicked(#[source] JoinError);
+
+/// Serves the queue until the word to stop, then lets the passes that are under way finish: a call
+/// to the cloud that is cut off would have an unknown outcome.
+///
+/// # Errors
+/// When a pass panicked; the others finish first.
+pub async fn run<K, F, P>(
+    triggers: &Triggers<K>,
+    workers: usize,
+    mut shutdown: Shutdown,
+    pass: F,
+) -> Result<(), Panicked>
+where
+    K: Clone + Eq + Hash + Ord + Send + 'static,
+    F: Fn(K) -> P,
+    P: Future<Output = Finished> + Send + 'static,
+{
+    let mut running: JoinSet<(K, Finished)> = JoinSet::new();
+    let mut panicked = None;
+    loop {
+        let stopping = panicked.is_some() || shutdown.requested();
+        while !stopping && running.len() < workers {
+            let Some(key) = triggers.queue().pop(Instant::now()) else {
+                break;
+            };
+            let future = pass(key.clone());
+            running.spawn(async move { (key, future.await) });
+        }
+        if stopping && running.is_empty() {
+            return match panicked {
+                Some(error) => Err(Panicked(error)),
+                None => Ok(()),
+            };
+        }
+        let due = match !stopping && running.len() < workers {
+            true => triggers.queue().next_due(),
+            false => None,
+        };
+        tokio::select! {
+            () = triggers.wake.notified() => {}
+            () = async { match due { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
+            () = shutdown.wait(), if !stopping => {}
+            Some(joined) = running.join_next(), if !running.is_empty() => match joined {
+                Ok((key, Finished { again, versions })) => {
+                    triggers.queue().done(key, again, versions, Instant::now(), fastrand::f64());
+                }
+                Err(error) => panicked = Some(error),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::runtime::shutdown;
+
+    fn finished(again: Again) -> Finished {
+        Finished {
+            again,
+            versions: Vec::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn passes_under_way_finish_and_no_new_ones_begin_after_the_word_to_stop() {
+        let triggers = Arc::new(Triggers::new());
+        let ended = Arc::new(AtomicUsize::new(0));
+        for key in 0..5 {
+            triggers.trigger(key);
+        }
+        let (stop, shutdown) = shutdown::channel();
+        let (counter, served) = (ended.clone(), triggers.clone());
+        let serving = tokio::spawn(async move {
+            run(&served, 2, shutdown, |_| {
+                let counter = counter.clone();
+                async move {
+                    tokio::time::sleep(Duration::from_secs(10)).await;
+                    counter.fetch_add(1, Ordering::SeqCst);
+                    finished(Again::OnChange)
+                }
+            })
+            .await
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.stop();
+        assert!(serving.await.is_ok_and(|result| result.is_ok()));
+        assert_eq!(ended.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_ends_it_with_an_error() {
+        let triggers = Triggers::new();
+        triggers.trigger("a");
+        let (_stop, shutdown) = shutdown::channel();
+        let result = run(&triggers, 2, shutdown, |_| async { panic!("no") }).await;
+        assert!(result.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_requeue_comes_due_and_workers_bound_what_runs_side_by_side() {
+        let triggers = Arc::new(Triggers::new());
+        let (running, most, passes) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        for key in 0..10 {
+            triggers.trigger(key);
+        }
+        let (stop, shutdown) = shutdown::channel();
+        let (r, m, p, served) = (running, most.clone(), passes.clone(), triggers.clone());
+        let serving = tokio::spawn(async move {
+            run(&served, 3, shutdown, |_| {
+                let (r, m, p) = (r.clone(), m.clone(), p.clone());
+                async move {
+                    m.fetch_max(r.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    r.fetch_sub(1, Ordering::SeqCst);
+                    p.fetch_add(1, Ordering::SeqCst);
+                    finished(Again::After(Duration::from_secs(60)))
+                }
+            })
+            .await
+        });
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        stop.stop();
+        assert!(serving.await.is_ok_and(|result| result.is_ok()));
+        assert_eq!(most.load(Ordering::SeqCst), 3);
+        assert_eq!(passes.load(Ordering::SeqCst), 20);
+    }
+}

@@ -1,0 +1,264 @@
+//! Metrics in the OpenMetrics text format. Labels are of closed sets: never an instance, an
+//! execution or a message.
+
+use std::{collections::BTreeMap, sync::atomic::AtomicU64, time::Duration};
+
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::Registry,
+};
+
+type Labels = Vec<(&'static str, String)>;
+type Seconds = Family<Labels, Histogram, fn() -> Histogram>;
+
+/// Upper bounds in seconds: a no-op pass takes milliseconds, one with slow cloud calls a minute.
+const BUCKETS: [f64; 13] = [
+    0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
+];
+
+/// The label of the one controller, as dashboards of controller-runtime expect it.
+const CONTROLLER: &str = "rollingupdatetask";
+
+/// How a pass ended, in controller-runtime's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassResult {
+    /// Nothing more until something changes.
+    Success,
+    /// Again at once.
+    Requeue,
+    /// Again later.
+    RequeueAfter,
+    /// It stopped short.
+    Error,
+}
+
+/// One call to the cloud.
+#[derive(Debug, Clone, Copy)]
+pub struct CloudCall<'a> {
+    /// `ESS`, `ECS`, `OOS`, `STS`.
+    pub service: &'a str,
+    /// The API name.
+    pub action: &'a str,
+    /// `OK`, or the class of the error.
+    pub code: &'a str,
+    /// Until the answer; `None`: it was not sent.
+    pub duration: Option<Duration>,
+    /// Whether the account's rate limit, or our own below it, refused it.
+    pub throttled: bool,
+}
+
+/// All metrics of the process.
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<Labels, Counter>,
+    reconcile_errors: Family<Labels, Counter>,
+    reconcile_time: Seconds,
+    active_workers: Family<Labels, Gauge>,
+    queue_depth: Family<Labels, Gauge>,
+    cloud_requests: Family<Labels, Counter>,
+    cloud_time: Seconds,
+    cloud_throttled: Family<Labels, Counter>,
+    tasks: Family<Labels, Gauge>,
+    last_poll: Gauge<f64, AtomicU64>,
+}
+
+fn controller() -> Labels {
+    vec![("controller", CONTROLLER.to_owned())]
+}
+
+fn seconds() -> Seconds {
+    Family::new_with_constructor(|| Histogram::new(BUCKETS))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let reconciles = Family::<Labels, Counter>::default();
+        let reconcile_errors = Family::<Labels, Counter>::default();
+        let reconcile_time = seconds();
+        let active_workers = Family::<Labels, Gauge>::default();
+        let queue_depth = Family::<Labels, Gauge>::default();
+        let cloud_requests = Family::<Labels, Counter>::default();
+        let cloud_time = seconds();
+        let cloud_throttled = Family::<Labels, Counter>::default();
+        let tasks = Family::<Labels, Gauge>::default();
+        let last_poll = Gauge::<f64, AtomicU64>::default();
+        // The library appends `_total` to counters and `_info` to infos.
+        registry.register(
+            "controller_runtime_reconcile",
+            "Passes by how they ended",
+            reconciles.clone(),
+        );
+        registry.register(
+            "controller_runtime_reconcile_errors",
+            "Passes that stopped short, by class of error",
+            reconcile_errors.clone(),
+        );
+        registry.register(
+            "controller_runtime_reconcile_time_seconds",
+            "Time of a pass",
+            reconcile_time.clone(),
+        );
+        registry.register(
+            "controller_runtime_active_workers",
+            "Passes under way",
+            active_workers.clone(),
+        );
+        registry.register(
+            "workqueue_depth",
+            "Objects that wait for a worker",
+            queue_depth.clone(),
+        );
+        registry.register(
+            "ess_rollout_cloud_requests",
+            "Calls to Alibaba Cloud; code is OK or the class of the error",
+            cloud_requests.clone(),
+        );
+        registry.register(
+            "ess_rollout_cloud_request_duration_seconds",
+            "Time of a call to Alibaba Cloud",
+            cloud_time.clone(),
+        );
+        registry.register(
+            "ess_rollout_cloud_throttled",
+            "Calls refused by the account's rate limit, or held back below it",
+            cloud_throttled.clone(),
+        );
+        registry.register("ess_rollout_tasks", "Tasks by state", tasks.clone());
+        registry.register(
+            "ess_rollout_last_successful_poll_timestamp_seconds",
+            "When executions were last listed, or found not to need it",
+            last_poll.clone(),
+        );
+        registry.register(
+            "ess_rollout_build",
+            "The program",
+            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        Self {
+            registry,
+            reconciles,
+            reconcile_errors,
+            reconcile_time,
+            active_workers,
+            queue_depth,
+            cloud_requests,
+            cloud_time,
+            cloud_throttled,
+            tasks,
+            last_poll,
+        }
+    }
+
+    /// A pass begins.
+    pub fn pass_began(&self) {
+        self.active_workers.get_or_create(&controller()).inc();
+    }
+
+    /// A pass ended. `class` is that of its error.
+    pub fn pass_ended(&self, result: PassResult, class: Option<&str>, duration: Duration) {
+        self.active_workers.get_or_create(&controller()).dec();
+        let word = match result {
+            PassResult::Success => "success",
+            PassResult::Requeue => "requeue",
+            PassResult::RequeueAfter => "requeue_after",
+            PassResult::Error => "error",
+        };
+        let mut labels = controller();
+        labels.push(("result", word.to_owned()));
+        self.reconciles.get_or_create(&labels).inc();
+        if let Some(class) = class {
+            let mut labels = controller();
+            labels.push(("class", class.to_owned()));
+            self.reconcile_errors.get_or_create(&labels).inc();
+        }
+        self.reconcile_time
+            .get_or_create(&controller())
+            .observe(duration.as_secs_f64());
+    }
+
+    /// A call to the cloud ended.
+    pub fn cloud_called(&self, call: CloudCall<'_>) {
+        let labels = vec![
+            ("service", call.service.to_owned()),
+            ("action", call.action.to_owned()),
+        ];
+        if call.throttled {
+            self.cloud_throttled.get_or_create(&labels).inc();
+        }
+        if let Some(duration) = call.duration {
+            self.cloud_time
+                .get_or_create(&labels)
+                .observe(duration.as_secs_f64());
+            let mut labels = labels;
+            labels.push(("code", call.code.to_owned()));
+            self.cloud_requests.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Executions were listed, or none had to be.
+    pub fn polled(&self, unix_seconds: i64) {
+        #[allow(clippy::cast_precision_loss, reason = "exact for millions of years")]
+        self.last_poll.set(unix_seconds as f64);
+    }
+
+    /// The text of a scrape, with what is only counted then.
+    pub fn render(&self, tasks_by_state: BTreeMap<String, i64>, queue_depth: usize) -> String {
+        self.tasks.clear();
+        for (state, count) in tasks_by_state {
+            self.tasks.get_or_create(&vec![("state", state)]).set(count);
+        }
+        self.queue_depth
+            .get_or_create(&vec![("name", CONTROLLER.to_owned())])
+            .set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scrape_names_what_dashboards_ask_for() {
+        let metrics = Metrics::new();
+        metrics.pass_began();
+        metrics.pass_ended(PassResult::Error, Some("Refused"), Duration::from_millis(3));
+        metrics.cloud_called(CloudCall {
+            service: "OOS",
+            action: "ListExecutions",
+            code: "Throttled",
+            duration: Some(Duration::from_millis(30)),
+            throttled: true,
+        });
+        metrics.polled(1_700_000_000);
+        let text = metrics.render(BTreeMap::from([("Running".to_owned(), 2)]), 1);
+        for line in [
+            r#"controller_runtime_reconcile_total{controller="rollingupdatetask",result="error"} 1"#,
+            r#"controller_runtime_reconcile_errors_total{controller="rollingupdatetask",class="Refused"} 1"#,
+            r#"controller_runtime_active_workers{controller="rollingupdatetask"} 0"#,
+            r#"ess_rollout_cloud_requests_total{service="OOS",action="ListExecutions",code="Throttled"} 1"#,
+            r#"ess_rollout_cloud_throttled_total{service="OOS",action="ListExecutions"} 1"#,
+            r#"ess_rollout_tasks{state="Running"} 2"#,
+            r#"workqueue_depth{name="rollingupdatetask"} 1"#,
+            "ess_rollout_last_successful_poll_timestamp_seconds 1700000000.0",
+            "ess_rollout_build_info{version=",
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "{line} is missing in:\n{text}");
+        }
+        let text = metrics.render(BTreeMap::new(), 0);
+        assert!(!text.contains("Running"), "a state without tasks is gone");
+    }
+}

@@ -1,0 +1,11 @@
+//! Machinery that knows no domain.
+
+pub mod backoff;
+pub mod clock;
+pub mod dispatcher;
+pub mod events;
+pub mod health;
+pub mod metrics;
+pub mod queue;
+pub mod shutdown;
+pub mod telemetry;

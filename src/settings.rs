@@ -1,0 +1,315 @@
+//! What the program was told, checked once and typed. Passed down, never global.
+
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
+
+use ess_rollout_aliyun::{EndpointError, Endpoints, Network, Service};
+
+use crate::cli::{NetworkArg, RunArgs};
+
+/// Between polls: below, a real account is only throttled; above, pauses go unnoticed.
+const POLL_INTERVAL: (f64, f64) = (0.05, 3600.0);
+/// Between writes of progress: above, nobody would look.
+const PROGRESS_INTERVAL: (f64, f64) = (0.0, 3600.0);
+/// L: the upper bound is a mistyped unit.
+const SETTLE: (f64, f64) = (0.0, 3600.0);
+
+/// Settings of `run`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// As given; `None`: the default of the Kubernetes configuration.
+    pub namespace: Option<String>,
+    /// Shown in Events.
+    pub pod_name: Option<String>,
+    /// Empty: all.
+    pub watch_namespaces: BTreeSet<String>,
+    /// The region of tasks that name none.
+    pub region: Option<String>,
+    /// Addresses that replace the services' own.
+    pub endpoints: Endpoints,
+    /// Which of the services' own addresses to use.
+    pub network: Network,
+    /// `None`: the operator's own namespace.
+    pub own_credentials_namespaces: Option<BTreeSet<String>>,
+    /// RAM roles for tasks with the operator's own credentials.
+    pub own_credentials_ram_roles: BTreeSet<String>,
+    /// Between polls.
+    pub poll_interval: Duration,
+    /// Between writes of nothing but progress.
+    pub progress_interval: Duration,
+    /// L, the bound on lateness.
+    pub settle: Duration,
+    /// Where health and metrics are served.
+    pub health: SocketAddr,
+    /// Written once the watches are synced.
+    pub ready_file: Option<PathBuf>,
+    /// Tasks that are looked at side by side.
+    pub workers: usize,
+}
+
+/// A flag that cannot be used. The text names it and says what would do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SettingsError {
+    /// A number of seconds.
+    #[error(
+        "--{flag} {given:?} must be a number of seconds from {min} to {max}, for instance 10 or 0.5"
+    )]
+    Seconds {
+        /// The flag.
+        flag: &'static str,
+        /// As given.
+        given: String,
+        /// The least.
+        min: f64,
+        /// The most.
+        max: f64,
+    },
+    /// The form of an endpoint.
+    #[error(
+        "--endpoint {given:?} must be SERVICE=URL with SERVICE one of oos, ess, ecs, sts, all; for instance oos=https://oos.example.com"
+    )]
+    EndpointForm {
+        /// As given.
+        given: String,
+    },
+    /// The URL of an endpoint.
+    #[error("--endpoint")]
+    Endpoint(#[source] EndpointError),
+    /// A region that is none.
+    #[error("--region")]
+    Region(#[source] EndpointError),
+    /// A namespace that is none.
+    #[error(
+        "--{flag} {given:?} is not a namespace: lower-case letters, digits and hyphens, at most 63"
+    )]
+    Namespace {
+        /// The flag.
+        flag: &'static str,
+        /// As given.
+        given: String,
+    },
+}
+
+impl TryFrom<&RunArgs> for Settings {
+    type Error = SettingsError;
+
+    fn try_from(args: &RunArgs) -> Result<Self, SettingsError> {
+        // Without `..`: a new flag must not be overlooked here.
+        let RunArgs {
+            namespace,
+            pod_name,
+            watch_namespaces,
+            region,
+            endpoint,
+            network,
+            own_credentials_namespaces,
+            own_credentials_ram_roles,
+            poll_interval_seconds,
+            progress_interval_seconds,
+            settle_seconds,
+            health_addr,
+            ready_file,
+            log_format: _,
+            log_level: _,
+            workers,
+        } = args;
+        let namespace = match namespace.as_deref() {
+            None | Some("") => None,
+            Some(given) => Some(a_namespace("namespace", given)?),
+        };
+        let region = region.clone().filter(|region| !region.is_empty());
+        if let Some(region) = &region {
+            Endpoints::standard()
+                .resolve(Network::Vpc, Service::Oos, region)
+                .map_err(SettingsError::Region)?;
+        }
+        Ok(Self {
+            namespace,
+            pod_name: pod_name.clone().filter(|name| !name.is_empty()),
+            watch_namespaces: namespaces("watch-namespaces", watch_namespaces)?,
+            region,
+            endpoints: endpoints(endpoint)?,
+            network: match network {
+                NetworkArg::Public => Network::Public,
+                NetworkArg::Vpc => Network::Vpc,
+            },
+            own_credentials_namespaces: own_credentials_namespaces
+                .as_deref()
+                .map(|given| namespaces("own-credentials-namespaces", given))
+                .transpose()?,
+            own_credentials_ram_roles: words(own_credentials_ram_roles)
+                .map(str::to_owned)
+                .collect(),
+            poll_interval: seconds(
+                "poll-interval-seconds",
+                poll_interval_seconds,
+                POLL_INTERVAL,
+            )?,
+            progress_interval: seconds(
+                "progress-interval-seconds",
+                progress_interval_seconds,
+                PROGRESS_INTERVAL,
+            )?,
+            settle: seconds("settle-seconds", settle_seconds, SETTLE)?,
+            health: *health_addr,
+            ready_file: ready_file.clone(),
+            workers: usize::from(*workers),
+        })
+    }
+}
+
+/// Without the empty ones: `a,,b` and a variable that is set to nothing are common.
+fn words(given: &[String]) -> impl Iterator<Item = &str> {
+    given
+        .iter()
+        .map(|word| word.trim())
+        .filter(|word| !word.is_empty())
+}
+
+fn namespaces(flag: &'static str, given: &[String]) -> Result<BTreeSet<String>, SettingsError> {
+    words(given).map(|word| a_namespace(flag, word)).collect()
+}
+
+fn a_namespace(flag: &'static str, given: &str) -> Result<String, SettingsError> {
+    let fits = given.len() <= 63
+        && given
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !given.starts_with('-')
+        && !given.ends_with('-');
+    match fits {
+        true => Ok(given.to_owned()),
+        false => Err(SettingsError::Namespace {
+            flag,
+            given: given.to_owned(),
+        }),
+    }
+}
+
+fn seconds(
+    flag: &'static str,
+    given: &str,
+    (min, max): (f64, f64),
+) -> Result<Duration, SettingsError> {
+    given
+        .trim()
+        .parse::<f64>()
+        .ok()
+        .filter(|value| (min..=max).contains(value))
+        .and_then(|value| Duration::try_from_secs_f64(value).ok())
+        .ok_or_else(|| SettingsError::Seconds {
+            flag,
+            given: given.to_owned(),
+            min,
+            max,
+        })
+}
+
+fn endpoints(given: &[String]) -> Result<Endpoints, SettingsError> {
+    let mut endpoints = Endpoints::standard();
+    for given in words(given) {
+        let form = || SettingsError::EndpointForm {
+            given: given.to_owned(),
+        };
+        let (service, url) = given.split_once('=').ok_or_else(form)?;
+        let service = match service.trim().to_ascii_lowercase().as_str() {
+            "all" => None,
+            "oos" => Some(Service::Oos),
+            "ess" => Some(Service::Ess),
+            "ecs" => Some(Service::Ecs),
+            "sts" => Some(Service::Sts),
+            _ => return Err(form()),
+        };
+        endpoints = match service {
+            None => endpoints.with_all(url),
+            Some(service) => endpoints.with(service, url),
+        }
+        .map_err(SettingsError::Endpoint)?;
+    }
+    Ok(endpoints)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn settings(flags: &[&str]) -> Result<Settings, SettingsError> {
+        let words = ["ess-rollout", "run"].iter().chain(flags);
+        match Cli::try_parse_from(words).unwrap().command {
+            Command::Run(args) => Settings::try_from(&*args),
+            Command::Crds(_) => unreachable!("run was asked for"),
+        }
+    }
+
+    #[test]
+    fn durations_may_have_fractions_and_nothing_else() {
+        let given =
+            settings(&["--poll-interval-seconds", "0.5", "--settle-seconds", "1.25"]).unwrap();
+        assert_eq!(given.poll_interval, Duration::from_millis(500));
+        assert_eq!(given.settle, Duration::from_millis(1250));
+        for wrong in ["0", "-1", "NaN", "inf", "1e9", "10s", ""] {
+            let error = settings(&[&format!("--poll-interval-seconds={wrong}")]).unwrap_err();
+            assert!(
+                error.to_string().contains("--poll-interval-seconds"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn endpoints_name_a_service_and_a_base_url() {
+        let given = settings(&[
+            "--endpoint",
+            "all=http://127.0.0.1:9",
+            "--endpoint",
+            "OOS=https://oos.example.com",
+        ])
+        .unwrap();
+        let host = |service| {
+            given
+                .endpoints
+                .resolve(Network::Public, service, "cn-hangzhou")
+                .unwrap()
+                .to_string()
+        };
+        assert!(host(Service::Oos).starts_with("https://oos.example.com"));
+        assert!(host(Service::Ess).starts_with("http://127.0.0.1:9"));
+        for wrong in ["oos", "rds=http://x", "oos=not a url"] {
+            assert!(settings(&["--endpoint", wrong]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn own_credentials_default_to_the_own_namespace_and_may_be_nobodys() {
+        assert_eq!(settings(&[]).unwrap().own_credentials_namespaces, None);
+        assert_eq!(
+            settings(&["--own-credentials-namespaces="])
+                .unwrap()
+                .own_credentials_namespaces,
+            Some(BTreeSet::new())
+        );
+        assert_eq!(
+            settings(&["--own-credentials-namespaces", "a,b"])
+                .unwrap()
+                .own_credentials_namespaces,
+            Some(BTreeSet::from(["a".to_owned(), "b".to_owned()]))
+        );
+    }
+
+    #[test]
+    fn regions_and_namespaces_are_checked() {
+        assert!(settings(&["--region", "cn-hangzhou"]).is_ok());
+        assert!(settings(&["--region", "evil.example.com/"]).is_err());
+        assert!(settings(&["--watch-namespaces", "a,B"]).is_err());
+        assert_eq!(
+            settings(&["--watch-namespaces", "a,,b"])
+                .unwrap()
+                .watch_namespaces
+                .len(),
+            2
+        );
+    }
+}

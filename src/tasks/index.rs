@@ -1,0 +1,326 @@
+//! The index of all watched tasks.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use ess_rollout_core::rollout::QueueEntry;
+use jiff::Timestamp;
+use kube::runtime::watcher::Event;
+
+use super::{CredentialsScope, TaskView, view::Facts};
+use crate::kubernetes::ObjectKey;
+
+/// The index. Each watch (one for each namespace, or one for all) owns what it brought in.
+pub struct TaskIndex {
+    default_region: Option<String>,
+    tasks: Mutex<HashMap<ObjectKey, Entry>>,
+}
+
+struct Entry {
+    source: usize,
+    /// Set while a new list is coming in: what is not listed again is gone.
+    unconfirmed: bool,
+    facts: Facts,
+}
+
+/// What came of a watch event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The task is there in this version.
+    Present(ObjectKey, String),
+    /// It is gone.
+    Gone(ObjectKey),
+    /// It left its group's queue, so that this one, which waits there, may be next.
+    Unblocked(ObjectKey),
+}
+
+/// A task whose execution may move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveTask {
+    /// Which.
+    pub key: ObjectKey,
+    /// Whose credentials it uses.
+    pub scope: CredentialsScope,
+    /// Where its execution is.
+    pub region: String,
+    /// Which execution that is.
+    pub execution: String,
+    /// When that started, by the cloud's clock.
+    pub started: Option<Timestamp>,
+}
+
+impl TaskIndex {
+    /// An empty one. Tasks without a region are in this one.
+    pub fn new(default_region: Option<String>) -> Self {
+        Self {
+            default_region,
+            tasks: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, Entry>> {
+        // Nothing panics while holding it; if it did, the index is still only a hint.
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place<'a>(&'a self, facts: &'a Facts) -> (Option<&'a str>, &'a str) {
+        (
+            facts.region.as_deref().or(self.default_region.as_deref()),
+            &facts.group,
+        )
+    }
+
+    /// Takes in an event of the watch with this number.
+    pub fn apply(&self, source: usize, event: Event<TaskView>) -> Vec<Change> {
+        let mut tasks = self.lock();
+        match event {
+            Event::Init => {
+                for entry in tasks.values_mut().filter(|entry| entry.source == source) {
+                    entry.unconfirmed = true;
+                }
+                Vec::new()
+            }
+            Event::InitApply(view) | Event::Apply(view) => {
+                let facts = view.into_facts();
+                let present = Change::Present(facts.key.clone(), facts.version.clone());
+                let waits = facts.waits();
+                let old = tasks.insert(
+                    facts.key.clone(),
+                    Entry {
+                        source,
+                        unconfirmed: false,
+                        facts,
+                    },
+                );
+                let mut changes = vec![present];
+                if let Some(old) = old
+                    && old.facts.waits()
+                    && !waits
+                {
+                    changes.extend(self.unblocked(&tasks, &old.facts));
+                }
+                changes
+            }
+            Event::Delete(view) => self.drop_all(&mut tasks, vec![view.key()]),
+            Event::InitDone => {
+                let gone = tasks
+                    .iter()
+                    .filter(|(_, entry)| entry.source == source && entry.unconfirmed)
+                    .map(|(key, _)| key.clone())
+                    .collect();
+                self.drop_all(&mut tasks, gone)
+            }
+        }
+    }
+
+    fn drop_all(&self, tasks: &mut HashMap<ObjectKey, Entry>, gone: Vec<ObjectKey>) -> Vec<Change> {
+        let dropped: Vec<_> = gone.iter().filter_map(|key| tasks.remove(key)).collect();
+        let mut changes: Vec<_> = gone.into_iter().map(Change::Gone).collect();
+        for entry in dropped {
+            changes.extend(self.unblocked(tasks, &entry.facts));
+        }
+        changes
+    }
+
+    /// The first that waits in the group that another task left the queue of.
+    fn unblocked(&self, tasks: &HashMap<ObjectKey, Entry>, left: &Facts) -> Option<Change> {
+        let place = self.place(left);
+        tasks
+            .values()
+            .map(|entry| &entry.facts)
+            .filter(|facts| facts.waits() && self.place(facts) == place)
+            .min_by_key(|facts| order(facts))
+            .map(|facts| Change::Unblocked(facts.key.clone()))
+    }
+
+    /// The first of the tasks that wait for the same group and were created earlier: by creation
+    /// time, then namespace and name.
+    pub fn ahead(
+        &self,
+        region: Option<&str>,
+        group: &str,
+        key: &ObjectKey,
+        created: Option<Timestamp>,
+    ) -> Option<QueueEntry> {
+        let own = (created, key);
+        self.lock()
+            .values()
+            .map(|entry| &entry.facts)
+            .filter(|facts| {
+                facts.waits() && self.place(facts) == (region, group) && order(facts) < own
+            })
+            .min_by_key(|facts| order(facts))
+            .map(|facts| QueueEntry {
+                kind: "RollingUpdateTask".to_owned(),
+                namespace: facts.key.namespace.clone(),
+                name: facts.key.name.clone(),
+            })
+    }
+
+    /// The tasks of a group that something may still happen to.
+    pub fn unfinished_of(&self, region: &str, group: &str) -> Vec<ObjectKey> {
+        self.lock()
+            .values()
+            .map(|entry| &entry.facts)
+            .filter(|facts| facts.unfinished() && self.place(facts) == (Some(region), group))
+            .map(|facts| facts.key.clone())
+            .collect()
+    }
+
+    /// The tasks that have an execution and no result.
+    pub fn active(&self) -> Vec<ActiveTask> {
+        self.lock()
+            .values()
+            .map(|entry| &entry.facts)
+            .filter(|facts| !facts.result)
+            .filter_map(|facts| {
+                let (execution, started) = facts.execution.clone()?;
+                Some(ActiveTask {
+                    key: facts.key.clone(),
+                    scope: facts.scope.clone(),
+                    region: self.place(facts).0?.to_owned(),
+                    execution,
+                    started,
+                })
+            })
+            .collect()
+    }
+
+    /// How many tasks are in each state, by the word in `status.state`.
+    pub fn by_state(&self) -> BTreeMap<String, i64> {
+        let mut counts = BTreeMap::new();
+        for entry in self.lock().values() {
+            let state = match entry.facts.state.as_str() {
+                "" => "Pending",
+                state => state,
+            };
+            *counts.entry(state.to_owned()).or_default() += 1;
+        }
+        counts
+    }
+}
+
+fn order(facts: &Facts) -> (Option<Timestamp>, &ObjectKey) {
+    (facts.created, &facts.key)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::tasks::view::tests::view;
+
+    fn object(name: &str, second: u32, status: Value) -> TaskView {
+        view(json!({
+            "metadata": {"namespace": "ns", "name": name, "resourceVersion": format!("{name}-1"),
+                "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z")},
+            "spec": {"scalingGroupId": "asg-1"}, "status": status
+        }))
+    }
+
+    fn index(objects: impl IntoIterator<Item = TaskView>) -> TaskIndex {
+        let index = TaskIndex::new(Some("cn-hangzhou".into()));
+        for object in objects {
+            index.apply(0, Event::Apply(object));
+        }
+        index
+    }
+
+    fn ahead(index: &TaskIndex, name: &str, second: u32) -> Option<String> {
+        index
+            .ahead(
+                Some("cn-hangzhou"),
+                "asg-1",
+                &ObjectKey::new("ns", name),
+                Some(format!("2026-01-01T00:00:{second:02}Z").parse().unwrap()),
+            )
+            .map(|entry| entry.name)
+    }
+
+    #[test]
+    fn the_oldest_that_waits_is_ahead_and_ties_go_by_name() {
+        let index = index([
+            object("c", 5, json!({})),
+            object("b", 5, json!({})),
+            object("a", 7, json!({})),
+            object("running", 1, json!({"execution": {"id": "exec-1"}})),
+            object("intended", 1, json!({"start": {"attempt": 1}})),
+            object("over", 1, json!({"result": {"outcome": "Failed"}})),
+        ]);
+        assert_eq!(ahead(&index, "b", 5), None);
+        assert_eq!(ahead(&index, "c", 5).as_deref(), Some("b"));
+        assert_eq!(ahead(&index, "a", 7).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn another_region_or_group_is_another_queue() {
+        let index = index([object("a", 1, json!({}))]);
+        let other = |region, group| {
+            index.ahead(
+                Some(region),
+                group,
+                &ObjectKey::new("ns", "z"),
+                Some("2026-01-01T00:01:00Z".parse().unwrap()),
+            )
+        };
+        assert!(other("cn-hangzhou", "asg-1").is_some());
+        assert!(other("cn-beijing", "asg-1").is_none());
+        assert!(other("cn-hangzhou", "asg-2").is_none());
+    }
+
+    #[test]
+    fn whoever_leaves_the_queue_wakes_the_next() {
+        let index = index([object("a", 1, json!({})), object("b", 2, json!({}))]);
+        let next = Change::Unblocked(ObjectKey::new("ns", "b"));
+        assert!(
+            index
+                .apply(
+                    0,
+                    Event::Apply(object("a", 1, json!({"result": {"outcome": "Failed"}})))
+                )
+                .contains(&next)
+        );
+        index.apply(0, Event::Apply(object("a", 1, json!({}))));
+        assert_eq!(
+            index.apply(0, Event::Delete(object("a", 1, json!({})))),
+            [Change::Gone(ObjectKey::new("ns", "a")), next]
+        );
+    }
+
+    #[test]
+    fn a_new_list_drops_what_it_does_not_name_of_its_own_watch_only() {
+        let index = index([object("a", 1, json!({})), object("b", 2, json!({}))]);
+        index.apply(
+            1,
+            Event::Apply(view(
+                json!({"metadata": {"namespace": "other", "name": "x"},
+                "spec": {"scalingGroupId": "asg-9"}}),
+            )),
+        );
+        index.apply(0, Event::Init);
+        index.apply(0, Event::InitApply(object("b", 2, json!({}))));
+        let changes = index.apply(0, Event::InitDone);
+        assert!(changes.contains(&Change::Gone(ObjectKey::new("ns", "a"))));
+        assert_eq!(
+            index.by_state(),
+            BTreeMap::from([("Pending".to_owned(), 2)])
+        );
+    }
+
+    #[test]
+    fn active_are_those_with_an_execution_and_no_result() {
+        let index = index([
+            object("a", 1, json!({"execution": {"id": "exec-1"}})),
+            object("b", 1, json!({"execution": {"id": "exec-2"}, "result": {}})),
+            object("c", 1, json!({})),
+        ]);
+        let active = index.active();
+        assert_eq!(active.len(), 1);
+        assert_eq!(active[0].execution, "exec-1");
+        assert_eq!(active[0].region, "cn-hangzhou");
+    }
+}

@@ -1,0 +1,10 @@
+//! The little that is kept of each task between passes: enough to order the queue of a group, to
+//! know which executions to poll, and to count.
+//!
+//! Never acted on: a pass reads the task anew. May be stale, may be lost.
+
+mod index;
+mod view;
+
+pub use index::{ActiveTask, Change, TaskIndex};
+pub use view::{CredentialsScope, RecordView, TaskView};

@@ -1,0 +1,287 @@
+//! What the watches decode: a few fields of each object. Lists of instances, scripts and managed
+//! fields never reach memory as more than passing text.
+
+use std::borrow::Cow;
+
+use ess_rollout_api::v1alpha1::{RollingUpdateTask, ScalingGroupRecord};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::kubernetes::ObjectKey;
+
+/// Whose credentials a task uses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialsScope {
+    /// The task's namespace.
+    pub namespace: String,
+    /// The Secret there; `None`: the operator's own credentials.
+    pub secret: Option<String>,
+}
+
+impl CredentialsScope {
+    /// Of a task.
+    pub fn of(task: &RollingUpdateTask) -> Self {
+        Self {
+            namespace: task.metadata.namespace.clone().unwrap_or_default(),
+            secret: task
+                .spec
+                .credentials_ref
+                .as_ref()
+                .map(|reference| reference.name.clone()),
+        }
+    }
+}
+
+/// The part of a task that is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskView {
+    metadata: ObjectMeta,
+    spec: Spec,
+    #[serde(default)]
+    status: Option<Status>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    scaling_group_id: String,
+    #[serde(default)]
+    region_id: Option<String>,
+    #[serde(default)]
+    credentials_ref: Option<Reference>,
+    #[serde(default)]
+    desired_state: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Reference {
+    name: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    #[serde(default)]
+    state: Option<String>,
+    #[serde(default)]
+    start: Option<IgnoredAny>,
+    #[serde(default)]
+    execution: Option<Execution>,
+    #[serde(default)]
+    result: Option<IgnoredAny>,
+    #[serde(default)]
+    restore: Option<Restore>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Restore {
+    #[serde(default)]
+    done: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Execution {
+    id: String,
+    #[serde(default)]
+    start_time: Option<Timestamp>,
+}
+
+/// The parts that decide, without the object's metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub key: ObjectKey,
+    pub version: String,
+    pub created: Option<Timestamp>,
+    pub deleting: bool,
+    pub group: String,
+    /// As the task says; `None`: the operator's default.
+    pub region: Option<String>,
+    pub scope: CredentialsScope,
+    pub desired_state: String,
+    pub state: String,
+    pub intent: bool,
+    pub execution: Option<(String, Option<Timestamp>)>,
+    pub result: bool,
+    /// Whether something is still to be put back after the result.
+    pub restoring: bool,
+}
+
+impl Facts {
+    /// Whether it stands in its group's queue: to be run, and not begun.
+    pub(super) fn waits(&self) -> bool {
+        !self.deleting
+            && !self.intent
+            && self.execution.is_none()
+            && !self.result
+            && self.desired_state == "Run"
+    }
+
+    /// Whether more is going to happen.
+    pub(super) fn unfinished(&self) -> bool {
+        self.deleting || !self.result || self.restoring
+    }
+}
+
+impl TaskView {
+    /// Which task it is.
+    pub fn key(&self) -> ObjectKey {
+        key_of(&self.metadata)
+    }
+
+    pub(super) fn into_facts(self) -> Facts {
+        let key = self.key();
+        let status = self.status.unwrap_or_default();
+        Facts {
+            version: self.metadata.resource_version.unwrap_or_default(),
+            created: self.metadata.creation_timestamp.map(|time| time.0),
+            deleting: self.metadata.deletion_timestamp.is_some(),
+            group: self.spec.scaling_group_id,
+            region: self.spec.region_id,
+            scope: CredentialsScope {
+                namespace: key.namespace.clone(),
+                secret: self.spec.credentials_ref.map(|reference| reference.name),
+            },
+            desired_state: self.spec.desired_state.unwrap_or_else(|| "Run".to_owned()),
+            state: status.state.unwrap_or_default(),
+            intent: status.start.is_some(),
+            execution: status
+                .execution
+                .map(|execution| (execution.id, execution.start_time)),
+            result: status.result.is_some(),
+            restoring: status.restore.is_some_and(|restore| !restore.done),
+            key,
+        }
+    }
+}
+
+/// The part of a record that is looked at: which group it is of, and its version.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RecordView {
+    metadata: ObjectMeta,
+    spec: RecordSpec,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RecordSpec {
+    scaling_group_id: String,
+    region_id: String,
+}
+
+impl RecordView {
+    /// The region and the id of its group.
+    pub fn group(&self) -> (&str, &str) {
+        (&self.spec.region_id, &self.spec.scaling_group_id)
+    }
+
+    /// Its `resourceVersion`.
+    pub fn version(&self) -> &str {
+        self.metadata.resource_version.as_deref().unwrap_or("")
+    }
+}
+
+fn key_of(metadata: &ObjectMeta) -> ObjectKey {
+    ObjectKey {
+        namespace: metadata.namespace.clone().unwrap_or_default(),
+        name: metadata.name.clone().unwrap_or_default(),
+    }
+}
+
+/// Makes a view watchable under the names of the kind that it is a part of.
+macro_rules! view_of {
+    ($view:ty, $kind:ty) => {
+        impl Resource for $view {
+            type DynamicType = ();
+            type Scope = <$kind as Resource>::Scope;
+            fn kind(_: &()) -> Cow<'_, str> {
+                <$kind>::kind(&())
+            }
+            fn group(_: &()) -> Cow<'_, str> {
+                <$kind>::group(&())
+            }
+            fn version(_: &()) -> Cow<'_, str> {
+                <$kind>::version(&())
+            }
+            fn plural(_: &()) -> Cow<'_, str> {
+                <$kind>::plural(&())
+            }
+            fn meta(&self) -> &ObjectMeta {
+                &self.metadata
+            }
+            fn meta_mut(&mut self) -> &mut ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
+}
+
+view_of!(TaskView, RollingUpdateTask);
+view_of!(RecordView, ScalingGroupRecord);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+pub(super) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    pub fn view(value: Value) -> TaskView {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_running_task_keeps_what_decides_and_drops_the_rest() {
+        let facts = view(json!({
+            "apiVersion": "ess-rollout.io/v1alpha1", "kind": "RollingUpdateTask",
+            "metadata": {"namespace": "ns", "name": "a", "resourceVersion": "9",
+                "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"scalingGroupId": "asg-1", "regionId": "cn-hangzhou",
+                "credentialsRef": {"name": "cloud"}, "update": {"script": {"run": {"inline": "x"}}}},
+            "status": {"state": "Running", "start": {"attempt": 1},
+                "execution": {"id": "exec-1", "startTime": "2026-01-01T00:01:00Z", "status": "Running"},
+                "instances": [{"id": "i-1"}], "unknownField": [1, 2]}
+        }))
+        .into_facts();
+
+        assert_eq!(facts.key, ObjectKey::new("ns", "a"));
+        assert_eq!(facts.scope.secret.as_deref(), Some("cloud"));
+        assert_eq!(
+            facts.execution,
+            Some((
+                "exec-1".to_owned(),
+                Some("2026-01-01T00:01:00Z".parse().unwrap())
+            ))
+        );
+        assert!(facts.intent && !facts.result && !facts.waits() && facts.unfinished());
+    }
+
+    #[test]
+    fn a_task_without_status_waits_and_a_planned_or_leaving_one_does_not() {
+        let base = json!({"metadata": {"namespace": "ns", "name": "a"},
+            "spec": {"scalingGroupId": "asg-1"}, "status": {"observedGeneration": -1}});
+        assert!(view(base.clone()).into_facts().waits());
+
+        let mut planned = base.clone();
+        planned["spec"]["desiredState"] = "Plan".into();
+        assert!(!view(planned).into_facts().waits());
+
+        let mut leaving = base;
+        leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        assert!(!view(leaving).into_facts().waits());
+    }
+
+    #[test]
+    fn a_task_is_unfinished_until_its_group_is_restored() {
+        let base = json!({"metadata": {"namespace": "ns", "name": "a"},
+            "spec": {"scalingGroupId": "asg-1"},
+            "status": {"result": {"outcome": "Failed"}, "restore": {"items": []}}});
+        assert!(view(base.clone()).into_facts().unfinished());
+        let mut done = base;
+        done["status"]["restore"]["done"] = true.into();
+        assert!(!view(done).into_facts().unfinished());
+    }
+}
