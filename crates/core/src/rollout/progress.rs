@@ -179,10 +179,23 @@ fn state(attempt: &Attempt<'_>) -> InstanceState {
     let Some(child) = attempt.newest else {
         return InstanceState::Pending;
     };
-    let item = attempt.item.as_ref().map(|item| &item.task.status);
+    // An item that still names an older attempt says nothing about this one.
+    let item = attempt
+        .item
+        .as_ref()
+        .filter(|item| item.task.child_execution.as_deref() == Some(child.id.as_str()))
+        .map(|item| &item.task.status);
     match (&child.status, item) {
         (ExecutionStatus::Success, _) => InstanceState::Succeeded,
         (ExecutionStatus::Skipped, _) => InstanceState::Skipped,
+        // The list of children lags behind the list of items.
+        (
+            ExecutionStatus::Started
+            | ExecutionStatus::Queued
+            | ExecutionStatus::Pending
+            | ExecutionStatus::Running,
+            Some(ExecutionStatus::Success),
+        ) => InstanceState::Updating,
         // A person skipped the failed item: OOS counts it as done, and the instance is not.
         (_, Some(ExecutionStatus::Success | ExecutionStatus::Skipped)) => InstanceState::Skipped,
         (ExecutionStatus::Failed, Some(ExecutionStatus::Cancelled)) => InstanceState::Cancelled,
