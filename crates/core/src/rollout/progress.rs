@@ -34,6 +34,8 @@ struct Attempt<'a> {
     newest: Option<&'a Execution>,
     count: usize,
     item: Option<Item<'a>>,
+    /// The nested execution waits, and a task in it has failed.
+    failed_inside: bool,
 }
 
 /// Brings instances, batches and summary up to what was read. Asks for the details of instances
@@ -57,8 +59,10 @@ pub(super) fn apply(
             newest: None,
             count: 0,
             item: None,
+            failed_inside: false,
         });
     }
+    look_inside(ctx, status, &mut attempts)?;
     want_details(ctx, status, &attempts)?;
     // OOS may have divided otherwise than expected: whoever has not begun comes after those who have.
     let begun = attempts
@@ -132,6 +136,7 @@ fn attempts<'a>(
             newest: None,
             count: 0,
             item: None,
+            failed_inside: false,
         });
         attempt.count += 1;
         // A retry makes another child for the same instance: the newest tells how it is now.
@@ -203,6 +208,7 @@ fn state(attempt: &Attempt<'_>) -> InstanceState {
         (ExecutionStatus::Cancelled, _) | (_, Some(ExecutionStatus::Cancelled)) => {
             InstanceState::Cancelled
         }
+        (ExecutionStatus::Waiting, _) if attempt.failed_inside => InstanceState::Failed,
         _ => InstanceState::Updating,
     }
 }
@@ -285,6 +291,48 @@ fn invocation_of(tasks: &[TaskExecution]) -> Option<String> {
     })
 }
 
+/// Whether this very attempt is on record as failed.
+fn known_failed(status: &RollingUpdateTaskStatus, id: &str, child: &Execution) -> bool {
+    status.instances.iter().any(|old| {
+        old.id == id
+            && old.state == InstanceState::Failed
+            && old.execution_id.as_deref() == Some(child.id.as_str())
+    })
+}
+
+/// Looks into nested executions that wait: whether one shows `Failed` or `Waiting` while the root is
+/// suspended upon failure is not documented. What cannot be read is done without.
+fn look_inside(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    attempts: &mut BTreeMap<String, Attempt<'_>>,
+) -> Known<()> {
+    let observation = ctx.input.observation;
+    let mut queries = Vec::new();
+    for (id, attempt) in attempts.iter_mut() {
+        let Some(child) = attempt.newest else {
+            continue;
+        };
+        if child.status != ExecutionStatus::Waiting || state(attempt) != InstanceState::Updating {
+            continue;
+        }
+        if known_failed(status, id, child) {
+            attempt.failed_inside = true;
+        } else if queries.len() < DETAILS_MAX {
+            queries.push(Query::TaskExecutions {
+                execution: child.id.clone(),
+            });
+            let tasks = observation.task_executions(&child.id);
+            attempt.failed_inside = tasks.is_ok_and(|tasks| {
+                tasks
+                    .iter()
+                    .any(|task| task.status == ExecutionStatus::Failed)
+            });
+        }
+    }
+    observation.require(queries)
+}
+
 /// Asks for the tasks of nested executions that have newly failed, and then for the invocations
 /// that they made. What cannot be read is done without.
 fn want_details(
@@ -292,18 +340,11 @@ fn want_details(
     status: &RollingUpdateTaskStatus,
     attempts: &BTreeMap<String, Attempt<'_>>,
 ) -> Known<()> {
-    let known = |id: &str, child: &Execution| {
-        status.instances.iter().any(|old| {
-            old.id == id
-                && old.state == InstanceState::Failed
-                && old.execution_id.as_deref() == Some(child.id.as_str())
-        })
-    };
     let fresh: Vec<(&String, &Execution)> = attempts
         .iter()
         .filter(|(_, attempt)| state(attempt) == InstanceState::Failed)
         .filter_map(|(id, attempt)| Some((id, attempt.newest?)))
-        .filter(|(id, child)| !known(id, child))
+        .filter(|(id, child)| !known_failed(status, id, child))
         .take(DETAILS_MAX)
         .collect();
     let observation = ctx.input.observation;

@@ -191,3 +191,28 @@ fn a_cloud_that_cannot_be_reached_leaves_what_is_known() {
     world.run_for(20);
     assert_eq!(world.said(condition::RECONCILING), "True BatchSuspended");
 }
+#[test]
+fn an_execution_that_is_no_longer_listed_can_still_be_given_up() {
+    let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch"}));
+    world.run_to_state("BatchSuspended");
+    world.cloud.executions.clear();
+    world.run_for(60);
+    assert_eq!(
+        world.said(condition::RECONCILING),
+        "True ExecutionNotListed"
+    );
+    assert!(
+        world
+            .condition(condition::RECONCILING)
+            .unwrap()
+            .message
+            .contains("desiredState")
+    );
+    world.annotated("cancel", "n1");
+    world.run_to_rest();
+    assert_eq!(world.said(condition::SUCCEEDED), "False ExecutionGone");
+    assert!(
+        world.cloud.suspended().is_empty(),
+        "the processes are put back"
+    );
+}

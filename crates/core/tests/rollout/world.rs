@@ -224,7 +224,7 @@ impl World {
             Next::After(wait) => i64::try_from(wait.as_secs_f64().ceil() as u64).unwrap(),
             Next::OnChange => 10,
         };
-        self.cloud.advance(seconds.clamp(1, 10));
+        self.cloud.advance(seconds.clamp(1, 60));
     }
 
     fn set_finalizer(&mut self, present: bool) {
