@@ -20,6 +20,13 @@ const UPDATED: &str = "Updated";
 pub(super) const IN_SERVICE: &str = "InService";
 /// The most failed instances that are looked into at once.
 const DETAILS_MAX: usize = 20;
+/// The longest id of an instance or an execution that is taken for one (CRD: `status.instances`).
+const ID_MAX: usize = 128;
+/// The longest id of a task execution that is kept.
+const TASK_ID_MAX: usize = 160;
+/// The highest batch number that is taken for one: OOS makes at most 100, and `status.batches` holds
+/// 1,000, one of them being for instances that have not begun.
+const BATCH_MAX: i64 = 999;
 /// How much of the end of a script's output is kept, bytes.
 const TAIL_MAX: usize = 1024;
 
@@ -112,6 +119,7 @@ fn instance_of(parameters: &serde_json::Map<String, Value>) -> Option<&str> {
     ["instanceId", "containerGroupId"]
         .iter()
         .find_map(|name| parameters.get(*name)?.as_str())
+        .filter(|id| !id.is_empty() && id.len() <= ID_MAX)
 }
 
 /// In invoke runs an item is an object with `InstanceId`; in rollback runs it is the bare id.
@@ -128,7 +136,7 @@ fn attempts<'a>(
     tasks: &'a [TaskExecution],
 ) -> BTreeMap<String, Attempt<'a>> {
     let mut attempts: BTreeMap<String, Attempt<'a>> = BTreeMap::new();
-    for child in children {
+    for child in children.iter().filter(|child| child.id.len() <= ID_MAX) {
         let Some(id) = instance_of(&child.parameters) else {
             continue;
         };
@@ -152,7 +160,10 @@ fn attempts<'a>(
         .filter_map(|child| Some((child.id.as_str(), instance_of(&child.parameters)?)))
         .collect();
     for task in tasks {
-        let Some(batch) = task.loop_batch.and_then(|batch| i32::try_from(batch).ok()) else {
+        let batch = task
+            .loop_batch
+            .filter(|batch| (1..=BATCH_MAX).contains(batch));
+        let Some(batch) = batch.and_then(|batch| i32::try_from(batch).ok()) else {
             continue;
         };
         let by_execution = task
@@ -232,7 +243,11 @@ fn instance(
         conditions: old.map(|old| old.conditions.clone()).unwrap_or_default(),
         attempt: i32::try_from(attempt.count).unwrap_or(i32::MAX),
         execution_id: child.map(|c| c.id.clone()),
-        task_execution_id: attempt.item.as_ref().map(|item| item.task.id.clone()),
+        task_execution_id: attempt
+            .item
+            .as_ref()
+            .map(|item| item.task.id.clone())
+            .filter(|id| id.len() <= TASK_ID_MAX),
         start_time: child.and_then(|c| c.start).map(Time),
         end_time: child.and_then(|c| c.end).map(Time),
         exit_code: None,

@@ -67,7 +67,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     settle_continues(ctx, &mut status, pause.as_ref(), &execution.id);
 
     if root.status.is_final() {
-        if children.iter().all(|child| ending::has_ended(child)) {
+        if children.iter().all(ending::has_ended) {
             return Ok(conclude(ctx, status, root, tasks));
         }
         report::show(

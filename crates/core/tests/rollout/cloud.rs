@@ -445,7 +445,7 @@ impl Cloud {
         execution.tags = start.tags.iter().cloned().collect();
         self.executions.push(execution.clone());
         self.suspend(&Process::ALL, true);
-        if image.is_some() && text("scalingConfigurationId") != "" {
+        if image.is_some() && !text("scalingConfigurationId").is_empty() {
             self.configuration_image = text("imageId");
         }
         let max_errors = start.parameters.get("maxErrors").and_then(|v| v.as_u64());

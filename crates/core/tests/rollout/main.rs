@@ -2,6 +2,10 @@
 //! virtual time: stage by stage, and as properties over arbitrary schedules.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::result_large_err,
+    reason = "the errors are the cloud's, as the port has them"
+)]
 
 mod builders;
 mod cloud;

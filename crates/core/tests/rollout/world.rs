@@ -3,8 +3,8 @@
 
 use ess_rollout_api::FINALIZER;
 use ess_rollout_api::v1alpha1::{
-    RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec,
-    ScalingGroupRecordStatus, condition,
+    ActionState, RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord,
+    ScalingGroupRecordSpec, ScalingGroupRecordStatus, Verb, condition,
 };
 use ess_rollout_cloud::Mutation;
 use ess_rollout_core::rollout::{
@@ -42,7 +42,10 @@ pub struct World {
     pub next: Next,
     /// Every state word that was written, without repeats in a row.
     pub states: Vec<String>,
-    decisions: usize,
+    /// Approves in the console.
+    pub by_console: usize,
+    /// Requests to continue that were ever accepted.
+    pub requests: usize,
 }
 
 impl World {
@@ -59,7 +62,8 @@ impl World {
             events: Vec::new(),
             next: Next::Now,
             states: Vec::new(),
-            decisions: 0,
+            by_console: 0,
+            requests: 0,
         }
     }
 
@@ -130,7 +134,6 @@ impl World {
                 return;
             }
             let (decision, observation) = self.decide(outcome.as_ref());
-            self.decisions += 1;
             self.hold(&decision, &observation, outcome.as_ref());
             let dies = |at: Crash| crash == Some((number, at));
             if let Some(present) = decision.finalizer {
@@ -262,6 +265,13 @@ impl World {
             return;
         }
         schema::check("RollingUpdateTask", &status);
+        let known = self.task.status.clone().unwrap_or_default().actions;
+        self.requests += status
+            .actions
+            .iter()
+            .filter(|a| a.verb == Verb::Continue && a.state != ActionState::Rejected)
+            .filter(|a| !known.iter().any(|k| k.id == a.id && k.time == a.time))
+            .count();
         self.task.status = Some(through_json(&status));
         self.task_writes += 1;
         let state = self.state().to_owned();
