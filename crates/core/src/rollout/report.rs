@@ -266,7 +266,7 @@ pub(super) fn trouble(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, e
     let phase = Phase::of_status(status).unwrap_or(Phase::Running);
     let (present, absent) = if needs_person {
         (condition::STALLED, condition::RECONCILING)
-    } else if phase.is_stalled() {
+    } else if phase.is_stalled() || is_refused(status) {
         // Already waits for a person: not reaching the cloud changes nothing about that.
         return;
     } else {

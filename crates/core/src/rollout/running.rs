@@ -40,7 +40,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             let Some(reason) = cancel_reason(ctx, &status) else {
                 return Err(Interrupt::Failed(error));
             };
-            let mut decision = cancel(ctx, status, reason, true);
+            let mut decision = cancel(ctx, status, &reason, true);
             if decision.work.is_none() {
                 report::trouble(ctx, &mut decision.status, &error);
                 let wait = error.retry_after.unwrap_or(RETRY.unsigned_abs());
@@ -80,7 +80,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(ctx.decide(status, soon(ctx)));
     }
     if let Some(reason) = cancel_reason(ctx, &status) {
-        return Ok(cancel(ctx, status, reason, true));
+        return Ok(cancel(ctx, status, &reason, true));
     }
     if let Some(pause) = pause
         && pause.kind == PauseKind::Batch
@@ -132,7 +132,7 @@ fn abandon(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
 fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
     ledger::ingest_cancel(ctx, &mut status);
     if let Some(reason) = cancel_reason(ctx, &status) {
-        return cancel(ctx, status, reason, false);
+        return cancel(ctx, status, &reason, false);
     }
     let id = status.execution.as_ref().map_or("", |e| e.id.as_str());
     let message = format!(
@@ -151,24 +151,24 @@ fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decisio
 }
 
 /// Why the task is to end early, if it is: in one CamelCase word.
-pub(super) fn cancel_reason(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> Option<&'static str> {
-    if status
+pub(super) fn cancel_reason(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<String> {
+    let reason = if let Some(cancellation) = &status.cancellation {
+        // What was once begun is brought to its end, under the name that it began with.
+        cancellation.reason.as_str()
+    } else if status
         .latched
         .as_ref()
         .is_some_and(|latched| latched.cancelled)
     {
-        Some("DesiredState")
+        "DesiredState"
     } else if ledger::open(status, Verb::Cancel).is_some() {
-        Some("Request")
+        "Request"
     } else if ctx.deleting.is_some() {
-        Some("Deletion")
+        "Deletion"
     } else {
-        // What was once begun is brought to its end.
-        status.cancellation.as_ref().map(|_| "Requested")
-    }
+        return None;
+    };
+    Some(reason.to_owned())
 }
 
 fn soon(ctx: &Context<'_>) -> Next {

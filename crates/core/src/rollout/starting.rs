@@ -146,7 +146,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(without_answer(ctx, status, &intent));
     }
     if let Some(reason) = running::cancel_reason(ctx, &status) {
-        return Ok(wait_out(ctx, status, reason));
+        return Ok(wait_out(ctx, status, &reason));
     }
     let tokens_end = Time(intent.time.0 + SAME_TOKEN);
     if ctx.now() > tokens_end.0 {
