@@ -7,5 +7,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod failures;
+mod preflight;
 mod scene;
 mod script;
+mod suspension;
