@@ -113,6 +113,15 @@ pub struct RunArgs {
     )]
     pub poll_interval_seconds: String,
 
+    /// Least seconds between two status writes that carry progress alone; fractions are allowed.
+    #[arg(
+        long,
+        default_value = "10",
+        value_name = "SECONDS",
+        env = "ESS_ROLLOUT_PROGRESS_INTERVAL_SECONDS"
+    )]
+    pub progress_interval_seconds: String,
+
     /// The bound on lateness: a call whose answer was lost takes effect within this many seconds
     /// or never. Fractions are allowed. Lower it for emulated clouds only.
     #[arg(

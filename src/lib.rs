@@ -42,7 +42,6 @@
 
 pub mod cli;
 pub mod clouds;
-mod identity;
 pub mod kubernetes;
 pub mod poller;
 pub mod reconcile;

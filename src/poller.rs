@@ -11,12 +11,12 @@ use std::{
 };
 
 use ess_rollout_cloud::{Answer, CloudError, Execution, ExecutionFilter, Query};
+use ess_rollout_core::identity;
 use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     clouds::Clouds,
-    identity,
     kubernetes::ObjectKey,
     runtime::{clock::Clock, dispatcher::Triggers, metrics::Metrics, shutdown::Shutdown},
     tasks::{ActiveTask, CredentialsScope, TaskIndex},

@@ -202,6 +202,7 @@ impl Operator {
                 own_credentials_ram_roles: settings.own_credentials_ram_roles.clone(),
                 settle: settings.settle,
                 poll_interval: settings.poll_interval,
+                progress_interval: settings.progress_interval,
             },
             limits: Limits::default(),
             step: Box::new(rollout::step),

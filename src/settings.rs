@@ -8,6 +8,8 @@ use crate::cli::{NetworkArg, RunArgs};
 
 /// Between polls: below, a real account is only throttled; above, pauses go unnoticed.
 const POLL_INTERVAL: (f64, f64) = (0.05, 3600.0);
+/// Between progress writes: 0 writes each change.
+const PROGRESS_INTERVAL: (f64, f64) = (0.0, 3600.0);
 /// L: the upper bound is a mistyped unit.
 const SETTLE: (f64, f64) = (0.0, 3600.0);
 
@@ -32,6 +34,8 @@ pub struct Settings {
     pub own_credentials_ram_roles: BTreeSet<String>,
     /// Between polls.
     pub poll_interval: Duration,
+    /// Between status writes that carry progress alone.
+    pub progress_interval: Duration,
     /// L, the bound on lateness.
     pub settle: Duration,
     /// Where health and metrics are served.
@@ -100,6 +104,7 @@ impl TryFrom<&RunArgs> for Settings {
             own_credentials_namespaces,
             own_credentials_ram_roles,
             poll_interval_seconds,
+            progress_interval_seconds,
             settle_seconds,
             health_addr,
             ready_file,
@@ -138,6 +143,11 @@ impl TryFrom<&RunArgs> for Settings {
                 "poll-interval-seconds",
                 poll_interval_seconds,
                 POLL_INTERVAL,
+            )?,
+            progress_interval: seconds(
+                "progress-interval-seconds",
+                progress_interval_seconds,
+                PROGRESS_INTERVAL,
             )?,
             settle: seconds("settle-seconds", settle_seconds, SETTLE)?,
             health: *health_addr,

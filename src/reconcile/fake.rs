@@ -429,6 +429,7 @@ impl Bench {
             own_credentials_ram_roles: std::collections::BTreeSet::new(),
             settle: Duration::from_secs(60),
             poll_interval: Duration::from_secs(10),
+            progress_interval: Duration::from_secs(10),
         };
         Self {
             context: Context {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ess_rollout_api::v1alpha1::{RollingUpdateTask, ScalingGroupRecord};
 use ess_rollout_cloud::{Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query};
+use ess_rollout_core::identity;
 use ess_rollout_core::rollout::{Decision, Input, Observation, Step, WorkOutcome};
 use futures::{
     StreamExt,
@@ -14,7 +15,6 @@ use jiff::Timestamp;
 
 use super::Context;
 use crate::{
-    identity,
     kubernetes::{ErrorClass, KubeError, ObjectKey},
     tasks::CredentialsScope,
 };

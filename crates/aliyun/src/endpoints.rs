@@ -168,6 +168,20 @@ impl Endpoints {
         base_url(&format!("https://{host}"))
     }
 
+    /// Whether every service is overridden with an address that needs no TLS.
+    pub(crate) fn all_plain(&self) -> bool {
+        self.all.is_some() && self.overrides().all(|url| url.scheme() == "http")
+    }
+
+    /// Whether every service is overridden with an address of this machine.
+    pub(crate) fn all_loopback(&self) -> bool {
+        self.all.is_some() && self.overrides().all(is_loopback)
+    }
+
+    fn overrides(&self) -> impl Iterator<Item = &Url> {
+        self.all.iter().chain(self.one.values())
+    }
+
     /// The override for a service, if there is one.
     pub(crate) fn overridden(&self, service: Service) -> Option<Url> {
         self.one.get(&service).or(self.all.as_ref()).cloned()
@@ -175,7 +189,7 @@ impl Endpoints {
 
     /// Whether any override points at this machine.
     pub(crate) fn any_loopback(&self) -> bool {
-        self.all.iter().chain(self.one.values()).any(is_loopback)
+        self.overrides().any(is_loopback)
     }
 }
 

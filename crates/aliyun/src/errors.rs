@@ -153,18 +153,13 @@ impl Failed {
             Some(body) => {
                 let class = self.classify(status, &body.code);
                 let message = scrubbed(&body.message, secrets);
-                self.error(
-                    class,
-                    outcome_of(class, status, &body.code),
-                    &body.code,
-                    message,
-                )
+                self.error(class, outcome_of(class, status), &body.code, message)
             }
             None => {
                 let class = by_status(status);
                 self.error(
                     class,
-                    outcome_of(class, status, ""),
+                    outcome_of(class, status),
                     "unreadable",
                     format!("HTTP {status} with a body that is no error of the service"),
                 )
@@ -225,12 +220,12 @@ fn by_status(status: u16) -> ErrorClass {
     }
 }
 
-fn outcome_of(class: ErrorClass, status: u16, code: &str) -> Outcome {
+/// Whether a refused mutation may have happened all the same. `SignatureNonceUsed` is among the
+/// `Retry` ones for a reason: something on the way sent the request twice, and the first may have
+/// done its work.
+fn outcome_of(class: ErrorClass, status: u16) -> Outcome {
     match class {
         ErrorClass::Throttled => Outcome::NoEffect,
-        // The service has seen this request before, so something on the way sent it twice, and the
-        // first may have done its work.
-        _ if code == "SignatureNonceUsed" => Outcome::Unknown,
         ErrorClass::Retry => Outcome::Unknown,
         _ if status >= 500 => Outcome::Unknown,
         _ => Outcome::NoEffect,

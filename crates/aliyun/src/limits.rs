@@ -285,7 +285,7 @@ impl Bucket {
     /// Adds what came in since the last look.
     fn fill(&mut self, now: Instant) {
         let seconds = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.filled = now;
+        self.filled = self.filled.max(now);
         self.tokens = (self.tokens + seconds * self.rate).min(f64::from(self.normal.burst));
         let step = self.normal.per_second / RECOVERY.as_secs_f64();
         self.rate = (self.rate + seconds * step).min(self.normal.per_second);
@@ -337,8 +337,12 @@ impl Bucket {
         let pause = retry_after
             .unwrap_or(LEAST_PAUSE)
             .clamp(LEAST_PAUSE, LONGEST_PAUSE);
-        let until = now + pause;
-        self.closed_until = Some(self.closed_until.map_or(until, |old| old.max(until)));
+        let until = self
+            .closed_until
+            .map_or(now + pause, |old| old.max(now + pause));
+        self.closed_until = Some(until);
+        // Nothing comes in while it is closed, or it would open with a burst.
+        self.filled = until;
     }
 
     fn is_idle(&mut self, now: Instant) -> bool {

@@ -59,6 +59,16 @@ async fn a_short_wait_is_slept_and_a_long_one_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn mutations_are_more_patient_than_reads() {
+    let limiter = limiter(0.5, 1, 0);
+    drain(&limiter, Lane::Read, 1).await;
+    assert!(limiter.take(draw(Lane::Read)).await.is_err());
+    let before = Instant::now();
+    limiter.take(draw(Lane::Mutation)).await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_crowd_is_mostly_sent_away_at_once() {
     let limiter = Arc::new(limiter(10.0, 1, 0));
     let tasks: Vec<_> = (0..100)
@@ -71,14 +81,16 @@ async fn a_crowd_is_mostly_sent_away_at_once() {
             })
         })
         .collect();
-    let mut served = 0;
+    let (mut served, mut at_once) = (0, 0);
     for task in tasks {
         let (result, took) = task.await.unwrap();
         assert!(took <= Duration::from_secs(1));
         served += usize::from(result.is_ok());
+        at_once += usize::from(result.is_err() && took == Duration::ZERO);
     }
     // One from the bucket and what a second brings, give or take the last.
     assert!((9..=11).contains(&served), "{served}");
+    assert!(at_once >= 85, "{at_once}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,6 +114,19 @@ async fn a_throttled_bucket_closes_for_both_lanes_as_long_as_asked() {
     }
     tokio::time::advance(Duration::from_secs(7)).await;
     limiter.take(draw(Lane::Mutation)).await.unwrap();
+}
+
+/// Or the first second after the pause would be throttled again.
+#[tokio::test(start_paused = true)]
+async fn after_a_pause_reads_do_not_start_with_a_burst() {
+    let limiter = limiter(1.0, 100, 10);
+    limiter.throttled(draw(Lane::Read), Some(Duration::from_secs(60)));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(
+        limiter.take(draw(Lane::Read)).await.unwrap_err().as_secs(),
+        2
+    );
+    drain(&limiter, Lane::Mutation, 10).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use reqwest::{
 
 use crate::{
     config::{ClientConfig, ConfigError},
-    endpoints::is_loopback,
+    endpoints::{host_header, is_loopback},
 };
 
 /// More than a full page of executions that each carry a 16 KiB script twice over; anything
@@ -32,6 +32,14 @@ pub struct WireRequest {
     pub headers: Vec<(&'static str, String)>,
     /// The form.
     pub body: String,
+}
+
+impl WireRequest {
+    /// The `host` header that was signed: with the port if it is not the scheme's own. A transport
+    /// that makes its own connections has to send it so.
+    pub fn host(&self) -> String {
+        host_header(&self.url)
+    }
 }
 
 /// An answer of whatever status.
@@ -88,20 +96,15 @@ impl HttpTransport {
             return Err(ConfigError::NoCryptoProvider);
         }
         let loopback = if config.endpoints.any_loopback() {
-            Some(Self::build(builder(config)?.no_proxy())?)
+            Some(build(config, reqwest::ClientBuilder::no_proxy)?)
         } else {
             None
         };
-        Ok(Self {
-            client: Self::build(builder(config)?)?,
-            loopback,
-        })
-    }
-
-    fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ConfigError> {
-        builder
-            .build()
-            .map_err(|error| ConfigError::Http(chain(&error)))
+        let client = match &loopback {
+            Some(client) if config.endpoints.all_loopback() => client.clone(),
+            _ => build(config, |builder| builder)?,
+        };
+        Ok(Self { client, loopback })
     }
 
     async fn exchange(&self, request: WireRequest) -> Result<WireResponse, TransportError> {
@@ -150,6 +153,25 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn send(&self, request: WireRequest) -> WireFuture<'_> {
         Box::pin(self.exchange(request))
+    }
+}
+
+fn build(
+    config: &ClientConfig,
+    adapt: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, ConfigError> {
+    match adapt(builder(config)?).build() {
+        Ok(client) => Ok(client),
+        // A machine without a trust store can still talk to an emulator over plain HTTP. It will
+        // trust nobody over TLS.
+        Err(_) if config.endpoints.all_plain() => adapt(builder(config)?)
+            .tls_certs_only([])
+            .build()
+            .map_err(|error| ConfigError::Http(chain(&error))),
+        Err(error) => Err(ConfigError::Http(format!(
+            "{}; if the system has no CA certificates, install them or point SSL_CERT_FILE at some",
+            chain(&error)
+        ))),
     }
 }
 

@@ -11,6 +11,10 @@
 //! - [`crds`]: the CRDs as they are installed
 
 #![deny(missing_docs)]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "kube's derive takes one printcolumn for each column, and each has a type"
+)]
 
 pub mod crds;
 pub mod requests;

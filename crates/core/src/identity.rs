@@ -1,1 +1,199 @@
-//! Placeholder.
+//! Names by which one thing is known in two places: the record of a group, the hash of a spec,
+//! the tags and the client token of an execution.
+
+use std::fmt::Write as _;
+
+use ess_rollout_api::v1alpha1::{RollingUpdateTaskSpec, StartIntent};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// The tag by which the ESS console lists an execution with its scaling group.
+pub const TAG_SCALING_GROUP: &str = "scaling_group";
+/// The tag that all executions of this operator carry, so that one list serves all tasks.
+pub const TAG_MANAGED_BY: (&str, &str) = ("managed-by", "ess-rollout");
+/// The tag that names the task: `namespace/name`.
+pub const TAG_TASK: &str = "ess-rollout/task";
+/// The tag with the task's uid, by which an execution whose start had no answer is found.
+pub const TAG_UID: &str = "ess-rollout/uid";
+/// The tag with `spec.runKey`.
+pub const TAG_RUN_KEY: &str = "ess-rollout/run-key";
+/// The tag with the hash of the spec.
+pub const TAG_SPEC_HASH: &str = "ess-rollout/spec-hash";
+
+/// The longest value that is put into a tag (ECS tags: 128 characters).
+const TAG_VALUE_MAX: usize = 128;
+
+/// The region of a task: its own, else the operator's. `None`: neither names one.
+pub fn region<'a>(spec: &'a RollingUpdateTaskSpec, default: Option<&'a str>) -> Option<&'a str> {
+    spec.region_id.as_deref().or(default)
+}
+
+/// The name of the `ScalingGroupRecord` of a group: readable where the ids allow, and with a hash
+/// where making them a valid object name lost something, so that two groups never share one.
+pub fn record_name(region: &str, group: &str) -> String {
+    let plain = format!("{region}.{group}");
+    let name: String = plain
+        .to_lowercase()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .take(200)
+        .collect();
+    if name == plain && valid_subdomain(&name) {
+        name
+    } else {
+        let labels = name.split('.').map(|label| label.trim_matches('-'));
+        let name = labels
+            .filter(|label| !label.is_empty())
+            .collect::<Vec<_>>()
+            .join(".");
+        format!("{name}-{}", &hash_text(&plain)[..10])
+    }
+}
+
+fn valid_subdomain(name: &str) -> bool {
+    name.split('.').all(|label| {
+        label.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && label.ends_with(|c: char| c.is_ascii_alphanumeric())
+    })
+}
+
+/// SHA-256 of a text, in lower-case hex.
+pub fn hash_text(text: &str) -> String {
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// SHA-256 of a value as JSON with sorted keys.
+pub fn hash_value(value: &impl Serialize) -> String {
+    let value = serde_json::to_value(value).unwrap_or(Value::Null);
+    let mut text = String::new();
+    canonical(&value, &mut text);
+    hash_text(&text)
+}
+
+/// JSON with sorted keys, whatever order the map type in use keeps.
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            out.push('{');
+            for key in keys {
+                out.push_str(&Value::String(key.clone()).to_string());
+                out.push(':');
+                canonical(&map[key], out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                canonical(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
+/// The hash of what a task does: of its spec without the fields that may change while it runs.
+pub fn spec_hash(spec: &RollingUpdateTaskSpec) -> String {
+    let mut value = serde_json::to_value(spec).unwrap_or(Value::Null);
+    if let Some(map) = value.as_object_mut() {
+        for field in ["desiredState", "approvedBatches", "ttlSecondsAfterFinished"] {
+            map.remove(field);
+        }
+    }
+    hash_value(&value)
+}
+
+/// The client token of an attempt: always the same for the same object, spec and attempt, so that
+/// a start that is sent again after its record was lost still starts nothing new.
+pub fn client_token(uid: &str, spec_hash: &str, attempt: i32) -> String {
+    let name = format!("ess-rollout.io/{uid}/{spec_hash}/{attempt}");
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string()
+}
+
+/// The tags of an execution, sorted by key.
+pub fn tags(
+    namespace: &str,
+    name: &str,
+    uid: &str,
+    group: &str,
+    run_key: Option<&str>,
+    intent: &StartIntent,
+) -> Vec<(String, String)> {
+    let mut tags = vec![
+        (TAG_SCALING_GROUP.to_owned(), group.to_owned()),
+        (TAG_MANAGED_BY.0.to_owned(), TAG_MANAGED_BY.1.to_owned()),
+        (
+            TAG_TASK.to_owned(),
+            format!("{namespace}/{name}")
+                .chars()
+                .take(TAG_VALUE_MAX)
+                .collect(),
+        ),
+        (TAG_UID.to_owned(), uid.to_owned()),
+        (TAG_SPEC_HASH.to_owned(), intent.spec_hash.clone()),
+    ];
+    if let Some(key) = run_key {
+        tags.push((TAG_RUN_KEY.to_owned(), key.to_owned()));
+    }
+    tags.sort();
+    tags
+}
+
+/// The page of an execution in the OOS console.
+pub fn execution_url(region: &str, execution: &str) -> String {
+    format!("https://oos.console.aliyun.com/{region}/execution/detail/{execution}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_named_after_region_and_group() {
+        assert_eq!(
+            record_name("cn-hangzhou", "asg-bp1example"),
+            "cn-hangzhou.asg-bp1example"
+        );
+    }
+
+    #[test]
+    fn groups_whose_ids_differ_in_case_only_have_records_of_their_own() {
+        let lower = record_name("cn-hangzhou", "asg-a");
+        let upper = record_name("cn-hangzhou", "asg-A");
+        assert_ne!(lower, upper);
+        assert!(upper.starts_with("cn-hangzhou.asg-a-"));
+        assert!(valid_subdomain(&record_name("cn-hangzhou", "-_x_-")));
+    }
+
+    #[test]
+    fn the_token_changes_with_uid_spec_and_attempt_only() {
+        let token = client_token("u", "h", 1);
+        assert_eq!(token, client_token("u", "h", 1));
+        assert!(token.len() <= 64 && token.is_ascii());
+        for other in [
+            client_token("v", "h", 1),
+            client_token("u", "i", 1),
+            client_token("u", "h", 2),
+        ] {
+            assert_ne!(token, other);
+        }
+    }
+}

@@ -1,1 +1,201 @@
-//! Placeholder.
+//! The grammar of request annotations.
+
+use ess_rollout_api::{requests, v1alpha1::Verb};
+
+use crate::identity::hash_text;
+
+/// The longest value that is read.
+const VALUE_MAX: usize = 2048;
+/// The most instances that one request may name.
+pub const TARGETS_MAX: usize = 100;
+
+/// The verbs, in the order in which requests seen at the same time take effect: what stops work
+/// comes before what goes on with it.
+pub const VERBS: [(Verb, &str); 5] = [
+    (Verb::Cancel, requests::CANCEL),
+    (Verb::CancelInstances, requests::CANCEL_INSTANCES),
+    (Verb::Skip, requests::SKIP),
+    (Verb::Retry, requests::RETRY),
+    (Verb::Continue, requests::CONTINUE),
+];
+
+/// Which pause a `continue` is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseTarget {
+    /// The pause with this number.
+    Id(i32),
+    /// The one that there is when the request is accepted.
+    Current,
+}
+
+/// One instance of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceTarget {
+    /// The instance.
+    pub instance: String,
+    /// The attempt that the request was made against, when it names one.
+    pub attempt: Option<i32>,
+}
+
+/// Reads the value of `continue`: `<pauseId>` or `current@<nonce>`.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn parse_continue(value: &str) -> Result<PauseTarget, String> {
+    let value = bounded(value)?;
+    if let Some(nonce) = value.strip_prefix("current@") {
+        check_nonce(nonce)?;
+        return Ok(PauseTarget::Current);
+    }
+    value
+        .parse()
+        .ok()
+        .filter(|id| *id > 0)
+        .map(PauseTarget::Id)
+        .ok_or_else(|| {
+            format!("{value:?} is neither a pause number (status.pause.id) nor current@<nonce>")
+        })
+}
+
+/// Reads the value of `retry`, `skip` or `cancel-instances`: `<instance>[/<attempt>][,...]@<nonce>`.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn parse_instances(value: &str) -> Result<Vec<InstanceTarget>, String> {
+    let value = bounded(value)?;
+    let (list, nonce) = value
+        .rsplit_once('@')
+        .ok_or_else(|| format!("{value:?} lacks @<nonce>, for instance i-example@1"))?;
+    check_nonce(nonce)?;
+    let targets = list
+        .split(',')
+        .map(|item| {
+            let (instance, attempt) = match item.split_once('/') {
+                None => (item, None),
+                Some((instance, attempt)) => {
+                    let attempt = attempt
+                        .parse()
+                        .ok()
+                        .filter(|attempt| *attempt > 0)
+                        .ok_or_else(|| format!("{attempt:?} is no attempt number"))?;
+                    (instance, Some(attempt))
+                }
+            };
+            if instance.is_empty() || instance.contains(char::is_whitespace) {
+                return Err(format!("{item:?} names no instance"));
+            }
+            Ok(InstanceTarget {
+                instance: instance.to_owned(),
+                attempt,
+            })
+        })
+        .collect::<Result<Vec<_>, String>>()?;
+    if targets.len() > TARGETS_MAX {
+        return Err(format!(
+            "a request names at most {TARGETS_MAX} instances, and this one names {}",
+            targets.len()
+        ));
+    }
+    Ok(targets)
+}
+
+/// Reads the value of `cancel`: `<nonce>`.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn parse_cancel(value: &str) -> Result<(), String> {
+    check_nonce(bounded(value)?)
+}
+
+/// The id of a request in the ledger: the same value is the same request.
+pub fn action_id(verb: Verb, value: &str) -> String {
+    let verb = match verb {
+        Verb::Continue => "continue",
+        Verb::Retry => "retry",
+        Verb::Skip => "skip",
+        Verb::CancelInstances => "cancel-instances",
+        Verb::Cancel => "cancel",
+    };
+    format!("{verb}-{}", &hash_text(value)[..16])
+}
+
+fn bounded(value: &str) -> Result<&str, String> {
+    if value.len() > VALUE_MAX {
+        Err(format!("the value is longer than {VALUE_MAX} bytes"))
+    } else if value.contains(char::is_control) {
+        Err("the value must be one line".to_owned())
+    } else {
+        Ok(value)
+    }
+}
+
+fn check_nonce(nonce: &str) -> Result<(), String> {
+    let valid = (1..=64).contains(&nonce.len())
+        && nonce
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b));
+    if valid {
+        Ok(())
+    } else {
+        Err(format!(
+            "{nonce:?} is no nonce: 1 to 64 of the characters A-Z a-z 0-9 . _ : -"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_continue_names_a_pause_or_the_current_one() {
+        assert_eq!(parse_continue("2"), Ok(PauseTarget::Id(2)));
+        assert_eq!(
+            parse_continue("current@2026-01-01T00:00:00Z"),
+            Ok(PauseTarget::Current)
+        );
+        for bad in [
+            "",
+            "0",
+            "-1",
+            "current",
+            "current@",
+            "current@a b",
+            "yes",
+            "1\n",
+        ] {
+            assert!(parse_continue(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn instances_may_carry_the_attempt_they_are_meant_for() {
+        assert_eq!(
+            parse_instances("i-a,i-b/2@n1"),
+            Ok(vec![
+                InstanceTarget {
+                    instance: "i-a".into(),
+                    attempt: None
+                },
+                InstanceTarget {
+                    instance: "i-b".into(),
+                    attempt: Some(2)
+                },
+            ])
+        );
+        for bad in ["i-a", "@n", "i-a,@n", "i-a/0@n", "i-a/x@n", "i-a@", "i a@n"] {
+            assert!(parse_instances(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_makes_the_grammar_panic(value in ".{0,200}") {
+            let _ = parse_continue(&value);
+            let _ = parse_instances(&value);
+            let _ = parse_cancel(&value);
+        }
+    }
+}

@@ -11,10 +11,12 @@ pub struct ApiError {
     pub code: String,
     pub message: String,
     /// The `AccessDeniedDetail` object that RAM denials carry.
-    pub access_denied_detail: Option<Value>,
+    pub access_denied_detail: Option<Box<Value>>,
     /// The request id of the call that failed, once one was given out. Template tasks show it in
     /// their `StatusMessage`.
     pub request_id: Option<String>,
+    /// The header `x-acs-retry-after` of throttling answers, in milliseconds.
+    pub retry_after_millis: Option<u64>,
 }
 
 impl ApiError {
@@ -25,6 +27,7 @@ impl ApiError {
             message: message.into(),
             access_denied_detail: None,
             request_id: None,
+            retry_after_millis: None,
         }
     }
 }

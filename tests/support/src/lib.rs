@@ -1,1 +1,50 @@
-//! Control plane, processes and builders for the tests, the demo and the benchmarks.
+//! What the tests, the demo and the benchmarks stand on: a real control plane, the programs of this
+//! project as processes, and the few Kubernetes errands that every test runs.
+//!
+//! | module | for |
+//! |---|---|
+//! | [`control_plane`] | etcd, kube-apiserver and kube-controller-manager on loopback; one for the whole test run |
+//! | [`audit`] | what the apiserver was asked, by whom: counts of writes |
+//! | [`kubectl`] | kubectl with a given kubeconfig; namespaces, CRDs, ServiceAccount tokens |
+//! | [`process`] | a child program: logs, ready file, kill -9, restart |
+//! | [`operator`], [`emulator`] | the two programs, and their flags, in one place each |
+//! | [`chart`] | the Helm chart, rendered by the real helm and applied without its Deployment |
+//! | [`watchdog`] | ends every child and removes every directory when this process dies, however it dies |
+//!
+//! Everything that handles processes is synchronous and needs no runtime; what talks HTTP is async. Nothing is
+//! left behind: [`process::Process`] ends its child when dropped (a panicking test drops it too), and what is
+//! never dropped (statics, a test process killed by SIGKILL) is ended by the [`watchdog`].
+
+pub mod audit;
+pub mod chart;
+pub mod control_plane;
+pub mod emulator;
+pub mod kubectl;
+pub mod operator;
+pub mod process;
+pub mod watchdog;
+
+pub use audit::AuditLog;
+pub use control_plane::{ControlPlane, shared};
+pub use emulator::Emulator;
+pub use kubectl::Kubectl;
+pub use operator::Operator;
+pub use process::Process;
+
+use std::path::{Path, PathBuf};
+
+/// The root of the source tree: where `crds/`, `charts/` and `hack/` are.
+pub fn source_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
+}
+
+/// Installs the TLS provider that reqwest and kube need, once. Both panic without it; calling this again does
+/// nothing.
+pub fn install_crypto_provider() {
+    // An error means that a provider is there already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

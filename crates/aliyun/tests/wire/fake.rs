@@ -118,13 +118,17 @@ impl Fake {
 }
 
 pub fn client(config: ClientConfig, credentials: Arc<dyn CredentialsProvider>) -> Client {
+    install_provider();
+    Client::new(config, credentials).unwrap()
+}
+
+pub fn install_provider() {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         rustls::crypto::ring::default_provider()
             .install_default()
             .unwrap();
     });
-    Client::new(config, credentials).unwrap()
 }
 
 async fn serve(

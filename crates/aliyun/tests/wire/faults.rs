@@ -73,7 +73,7 @@ async fn silence_ends_in_a_timeout_whose_outcome_is_open() {
     }])
     .await;
     let timeouts = Timeouts {
-        request: Duration::from_millis(200),
+        request: Duration::from_secs(1),
         ..Timeouts::default()
     };
     let error = client_of(&fake.url, timeouts)

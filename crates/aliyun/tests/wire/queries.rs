@@ -214,6 +214,29 @@ async fn a_list_that_changes_while_it_is_read_is_read_again() {
         panic!("another answer");
     };
     assert_eq!(found.len(), 59);
+    // The one that was on neither page of the first reading.
+    assert!(found.iter().any(|instance| instance.id == "i-949"));
+
+    // No total to tell by, but a row that was on the page before.
+    let uncounted = |ids| {
+        let mut answer: Value = serde_json::from_str(&instances(ids, 0).body).unwrap();
+        answer.as_object_mut().unwrap().remove("TotalCount");
+        ok(answer)
+    };
+    let shifted = Fake::start([
+        uncounted(0..50),
+        uncounted(49..58),
+        uncounted(0..50),
+        uncounted(50..58),
+    ])
+    .await;
+    let query = Query::ScalingInstances {
+        group: "asg-1".into(),
+    };
+    let Answer::ScalingInstances(found) = ask(&shifted, query).await else {
+        panic!("another answer");
+    };
+    assert_eq!(found.len(), 58);
 
     let restless = Fake::start((0..6).map(|n| instances(0..50, 60 + n))).await;
     let error = restless

@@ -21,13 +21,26 @@ use super::status::{Outcome, RestoreKind};
     doc = "ScalingGroupRecord is what the operator remembers of a scaling group: who holds it, how it was found, what is left to put back, which run keys have run. Written by the operator only.",
     status = "ScalingGroupRecordStatus",
     selectable = ".spec.scalingGroupId",
-    printcolumn(name = "Scaling-Group", type_ = "string", json_path = ".spec.scalingGroupId"),
+    printcolumn(
+        name = "Scaling-Group",
+        type_ = "string",
+        json_path = ".spec.scalingGroupId"
+    ),
     printcolumn(name = "Region", type_ = "string", json_path = ".spec.regionId"),
     printcolumn(name = "Holder", type_ = "string", json_path = ".status.holder.name"),
     printcolumn(name = "Current", type_ = "string", json_path = ".status.current.what"),
     printcolumn(name = "By", type_ = "string", json_path = ".status.current.by"),
-    printcolumn(name = "Leftovers", type_ = "string", json_path = ".status.leftovers[*].target"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", priority = 1),
+    printcolumn(
+        name = "Leftovers",
+        type_ = "string",
+        json_path = ".status.leftovers[*].target"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        priority = 1
+    ),
     crates(kube_core = "::kube_core")
 )]
 #[x_kube(

@@ -79,7 +79,7 @@ pub struct RollingUpdateTaskStatus {
     /// The last value seen of each request annotation.
     #[serde(default, skip_serializing_if = "HandledActions::is_empty")]
     pub handled_actions: HandledActions,
-    /// What was ever asked for in the spec and cannot be taken back.
+    /// What was ever asked for or approved and cannot be taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latched: Option<Latched>,
     /// The cancellation, once one was asked for.
@@ -353,6 +353,10 @@ pub struct Pause {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub message: String,
+    /// The execution's `UpdateDate` when the pause was first seen: while it stays, the pause is the
+    /// same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_update_time: Option<Time>,
     /// The Approve that is to end it, on record before it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
@@ -420,7 +424,9 @@ pub struct Action {
 }
 
 /// The verbs of requests.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[derive(
+    Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema,
+)]
 pub enum Verb {
     /// Leave a batch pause.
     Continue,
@@ -501,13 +507,17 @@ impl HandledActions {
     }
 }
 
-/// Levels of the spec that only rise: lowering the field later changes nothing.
+/// Levels that only rise: lowering the field of the spec later changes nothing.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Latched {
     /// The highest `approvedBatches` seen.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub approved_batches: i32,
+    /// The highest pause that an Approve was put on record for. A pause that is not higher is an old
+    /// one, seen through a list that lags.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub approved_pause: i32,
     /// Whether `desiredState` was ever Cancelled.
     #[serde(default, skip_serializing_if = "is_false")]
     pub cancelled: bool,

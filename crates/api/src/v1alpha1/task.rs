@@ -24,14 +24,50 @@ use super::status::RollingUpdateTaskStatus;
     selectable = ".status.state",
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Batch", type_ = "string", json_path = ".status.summary.batch"),
-    printcolumn(name = "Updated", type_ = "string", json_path = ".status.summary.progress"),
-    printcolumn(name = "Failed", type_ = "integer", json_path = ".status.summary.failed"),
-    printcolumn(name = "Scaling-Group", type_ = "string", json_path = ".spec.scalingGroupId"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Execution", type_ = "string", json_path = ".status.execution.id", priority = 1),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
-    printcolumn(name = "Started", type_ = "date", json_path = ".status.execution.startTime", priority = 1),
-    printcolumn(name = "Finished", type_ = "date", json_path = ".status.result.time", priority = 1),
+    printcolumn(
+        name = "Updated",
+        type_ = "string",
+        json_path = ".status.summary.progress"
+    ),
+    printcolumn(
+        name = "Failed",
+        type_ = "integer",
+        json_path = ".status.summary.failed"
+    ),
+    printcolumn(
+        name = "Scaling-Group",
+        type_ = "string",
+        json_path = ".spec.scalingGroupId"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Execution",
+        type_ = "string",
+        json_path = ".status.execution.id",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Started",
+        type_ = "date",
+        json_path = ".status.execution.startTime",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Finished",
+        type_ = "date",
+        json_path = ".status.result.time",
+        priority = 1
+    ),
     crates(kube_core = "::kube_core")
 )]
 #[x_kube(
@@ -158,7 +194,10 @@ pub struct RollingUpdateTaskSpec {
     /// At most one run per group and key, however often the object is created again. By convention
     /// a release or a commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+    )]
     pub run_key: Option<String>,
 
     /// Report the task as stalled when nothing has moved for this long while it was running.
@@ -259,18 +298,27 @@ pub struct ConfigMapKeyRef {
 pub struct PackageUpdate {
     /// The OOS package. The characters are limited because the template splices the name into a
     /// root shell.
-    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+    #[schemars(
+        length(min = 1, max = 200),
+        regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    )]
     pub name: String,
     /// The version. Default: the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    )]
     pub version: Option<String>,
     /// Install or uninstall.
     #[serde(default)]
     pub action: PackageAction,
     /// The version to go back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    )]
     pub rollback_version: Option<String>,
 }
 
@@ -369,7 +417,9 @@ pub enum OnFailure {
 }
 
 /// Lifecycle states that take part (template parameter `lifecycleState`).
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[derive(
+    Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema,
+)]
 pub enum EligibleState {
     /// In service.
     InService,

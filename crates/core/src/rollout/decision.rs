@@ -24,6 +24,8 @@ pub struct Settings {
     pub settle: Duration,
     /// How often a running task is looked at when nothing tells that it moved.
     pub poll_interval: Duration,
+    /// Progress alone is written no more often than this.
+    pub progress_interval: Duration,
 }
 
 /// Another task on the same group that came earlier and has not begun.

@@ -14,8 +14,19 @@
 //! | result | `ending`: the group put back and read back, the record released |
 
 mod decision;
+mod ending;
+mod kind;
+mod ledger;
 mod observation;
+mod pause;
+mod pending;
+mod preflight;
+mod progress;
+mod report;
+mod running;
+mod starting;
 mod step;
+mod verify;
 
 pub use decision::{
     Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Work, WorkOutcome,

@@ -19,7 +19,7 @@ pub(super) enum Interrupt {
     /// More has to be read.
     Read(Vec<Query>),
     /// Something that has to be known could not be read.
-    Failed(CloudError),
+    Failed(Box<CloudError>),
 }
 
 /// A value, or why there is none.
@@ -35,7 +35,7 @@ macro_rules! accessors {
                 match self.answers.get(&query) {
                     Some(Ok($answer(value))) => Ok(value),
                     Some(Ok(_)) | None => Err(Interrupt::Read(vec![query])),
-                    Some(Err(error)) => Err(Interrupt::Failed(error.clone())),
+                    Some(Err(error)) => Err(Interrupt::Failed(Box::new(error.clone()))),
                 }
             }
         )+

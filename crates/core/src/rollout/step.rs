@@ -1,14 +1,258 @@
-//! Placeholder until the stages land.
-use super::{Decision, Input, Next, Step};
+//! The driver: which stage a task is in, and what every decision has in common.
 
-/// One step.
+use ess_rollout_api::v1alpha1::{
+    DesiredState, Latched, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
+};
+use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
+use ess_rollout_cloud::ErrorClass;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::decision::{Decision, Input, Next, Step};
+use super::kind::{self, Kind};
+use super::observation::{Interrupt, Known};
+use super::report::{self, Phase};
+use super::{ending, ledger, pending, running, starting};
+use crate::identity;
+
+/// How soon to look again after a passing failure of the cloud.
+const RETRY: SignedDuration = SignedDuration::from_secs(5);
+/// How soon after a failure that only a person can mend.
+const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
+
+/// The input with everything that is derived from it once.
+pub(super) struct Context<'a> {
+    pub(super) input: Input<'a>,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) uid: String,
+    pub(super) generation: Option<i64>,
+    /// When the deletion was asked for.
+    pub(super) deleting: Option<Timestamp>,
+    pub(super) spec: &'a RollingUpdateTaskSpec,
+    /// Empty when neither the task nor the operator names one.
+    pub(super) region: String,
+    pub(super) group: String,
+    pub(super) kind: Box<dyn Kind + 'a>,
+    pub(super) record: ScalingGroupRecordStatus,
+    pub(super) spec_hash: String,
+}
+
+impl<'a> Context<'a> {
+    fn new(input: Input<'a>) -> Self {
+        let metadata = &input.task.metadata;
+        let spec = &input.task.spec;
+        Self {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            generation: metadata.generation,
+            deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            spec,
+            region: identity::region(spec, input.settings.default_region.as_deref())
+                .unwrap_or_default()
+                .to_owned(),
+            group: spec.scaling_group_id.clone(),
+            kind: kind::of(spec),
+            record: input
+                .record
+                .and_then(|record| record.status.clone())
+                .unwrap_or_default(),
+            spec_hash: identity::spec_hash(spec),
+            input,
+        }
+    }
+
+    /// Whether this very object holds the group.
+    pub(super) fn holds(&self) -> bool {
+        self.record
+            .holder
+            .as_ref()
+            .is_some_and(|h| h.uid == self.uid)
+    }
+
+    /// `namespace/name`.
+    pub(super) fn path(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.input.now
+    }
+
+    /// L, the bound on lateness.
+    pub(super) fn settle(&self) -> SignedDuration {
+        SignedDuration::try_from(self.input.settings.settle).unwrap_or(SignedDuration::from_mins(1))
+    }
+
+    /// Whether L has passed since `time`. One second more, because times on record have whole
+    /// seconds and may be almost one too early.
+    pub(super) fn settled_since(&self, time: &Time) -> bool {
+        self.now() >= time.0 + self.settle() + SignedDuration::from_secs(1)
+    }
+
+    pub(super) fn has_finalizer(&self) -> bool {
+        self.input
+            .task
+            .metadata
+            .finalizers
+            .as_ref()
+            .is_some_and(|all| all.iter().any(|f| f == FINALIZER))
+    }
+
+    pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
+        let annotations = self.input.task.metadata.annotations.as_ref()?;
+        annotations.get(key).map(String::as_str)
+    }
+
+    /// Whether a deletion may no longer wait: it was forced, or its time is up.
+    pub(super) fn deletion_overdue(&self) -> bool {
+        let Some(since) = self.deleting else {
+            return false;
+        };
+        let patience = SignedDuration::from_secs(self.spec.deletion_timeout_seconds.into());
+        self.annotation(FORCE_DELETE_ANNOTATION) == Some("true") || self.now() >= since + patience
+    }
+
+    /// A decision that changes nothing but the status.
+    pub(super) fn decide(&self, status: RollingUpdateTaskStatus, next: Next) -> Decision {
+        Decision {
+            finalizer: None,
+            record: None,
+            status,
+            work: None,
+            events: Vec::new(),
+            next,
+        }
+    }
+
+    /// The wait of a running task between two looks.
+    pub(super) fn poll(&self) -> Next {
+        Next::After(self.input.settings.poll_interval)
+    }
+}
+
+/// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
-    Step::Decided(Box::new(Decision {
-        finalizer: None,
-        record: None,
-        status: input.task.status.clone().unwrap_or_default(),
-        work: None,
-        events: Vec::new(),
-        next: Next::OnChange,
-    }))
+    let ctx = Context::new(input);
+    let old = input.task.status.clone().unwrap_or_default();
+    let mut status = old.clone();
+
+    let first_visit = status
+        .observed_generation
+        .is_none_or(|generation| generation < 0);
+    if first_visit {
+        if ctx.deleting.is_some() {
+            // Nothing was ever started for it, and a finalizer can no longer be added.
+            return decided(&ctx, &old, ctx.decide(old.clone(), Next::OnChange));
+        }
+        ledger::present_at_creation(&ctx, &mut status);
+        latch(&ctx, &mut status);
+        report::first(&ctx, &mut status);
+        let mut decision = ctx.decide(status, Next::Now);
+        decision.finalizer = (!ctx.has_finalizer()).then_some(true);
+        return decided(&ctx, &old, decision);
+    }
+    let finished = status.restore.as_ref().is_some_and(|restore| restore.done);
+    if !ctx.has_finalizer() && !finished {
+        if ctx.deleting.is_some() {
+            return decided(&ctx, &old, ctx.decide(old.clone(), Next::OnChange));
+        }
+        let mut decision = ctx.decide(status, Next::Now);
+        decision.finalizer = Some(true);
+        return decided(&ctx, &old, decision);
+    }
+
+    latch(&ctx, &mut status);
+    let decision = match stage(&ctx, status.clone()) {
+        Ok(decision) => decision,
+        Err(Interrupt::Read(queries)) => return Step::Read(queries),
+        Err(Interrupt::Failed(error)) => {
+            let wait = match error.class {
+                ErrorClass::Denied | ErrorClass::Unauthenticated | ErrorClass::Invalid => {
+                    RETRY_REFUSED
+                }
+                _ => RETRY,
+            };
+            let wait = error.retry_after.unwrap_or(wait.unsigned_abs());
+            report::trouble(&ctx, &mut status, &error);
+            ctx.decide(status, Next::After(wait))
+        }
+    };
+    decided(&ctx, &old, decision)
+}
+
+fn stage(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {
+    if status.result.is_some() {
+        ending::decide(ctx, status)
+    } else if status.execution.is_some() {
+        running::decide(ctx, status)
+    } else if status.start.is_some() {
+        starting::decide(ctx, status)
+    } else {
+        pending::decide(ctx, status)
+    }
+}
+
+/// Keeps the highest of what only rises: lowering it later, by a revert in Git or a self-heal, is
+/// a no-op.
+fn latch(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let mut latched = status.latched.clone().unwrap_or_default();
+    let approved = ctx.spec.approved_batches.unwrap_or(0);
+    latched.approved_batches = latched.approved_batches.max(approved);
+    latched.cancelled |= ctx.spec.desired_state == DesiredState::Cancelled;
+    if latched != Latched::default() {
+        status.latched = Some(latched);
+    }
+}
+
+fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decision) -> Step {
+    if decision.status != *old {
+        decision.status.observed_generation = ctx.generation;
+    }
+    hold_back_progress(ctx, old, &mut decision);
+    report::trim(&mut decision.status);
+    decision
+        .events
+        .extend(report::events(ctx, old, &decision.status));
+    Step::Decided(Box::new(decision))
+}
+
+/// Progress alone is not worth a write each time it moves: every write goes to every watcher whole.
+fn hold_back_progress(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, decision: &mut Decision) {
+    let new = &mut decision.status;
+    if progress_moved(old, new) {
+        let mut without = new.clone();
+        without.batches.clone_from(&old.batches);
+        without.summary.clone_from(&old.summary);
+        without.instances.clone_from(&old.instances);
+        without.instances_truncated = old.instances_truncated;
+        let interval =
+            SignedDuration::try_from(ctx.input.settings.progress_interval).unwrap_or_default();
+        let due = old.progress_time.as_ref().map(|time| time.0 + interval);
+        match due {
+            Some(due) if without == *old && ctx.now() < due && decision.work.is_none() => {
+                *new = without;
+                let wait = (due - ctx.now()).try_into().unwrap_or(SignedDuration::ZERO);
+                let wait = wait.unsigned_abs();
+                decision.next = match decision.next {
+                    Next::After(next) => Next::After(next.min(wait)),
+                    Next::OnChange => Next::After(wait),
+                    Next::Now => Next::Now,
+                };
+            }
+            _ => new.progress_time = Some(Time(ctx.now())),
+        }
+    }
+}
+
+fn progress_moved(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> bool {
+    old.batches != new.batches || old.summary != new.summary || old.instances != new.instances
+}
+
+impl Phase {
+    /// The phase of a task whose stage was not reached.
+    pub(super) fn of_status(status: &RollingUpdateTaskStatus) -> Option<Self> {
+        status.state.as_deref().and_then(Self::from_word)
+    }
 }

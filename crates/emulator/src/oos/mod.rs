@@ -2,10 +2,42 @@
 //!
 //! The interpreter knows no service. Whatever a template does to the cloud goes through [`Host`].
 
+mod actions;
+mod control;
+mod execution;
+mod expr;
+mod functions;
+mod jq;
+mod loops;
+mod notify;
+mod parameters;
+mod public;
+mod reads;
+mod run;
+mod start;
+mod switches;
+mod template;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
+use execution::Execution;
+use jq::Jq;
+use run::Due;
+use template::Version;
+
+pub use switches::{
+    BatchSplit, ChildInFailurePause, FailurePauseAt, FailurePauseShows, OosSwitches,
+    OthersInFailurePause, PausedStatus, SafetyCheckDefault, SkippedItemStatus, Taken,
+};
 
 /// Parameters of an API call, decoded: lists are arrays, numbers and booleans may still be text.
 pub type Params = Map<String, Value>;
@@ -17,20 +49,6 @@ pub struct Caller {
     pub principal: String,
     /// The account, digits only.
     pub account_id: String,
-}
-
-/// Which undocumented behaviour the service shows (`alibaba-cloud.md` §15.1). Defaults are what
-/// the notes consider likeliest.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct OosSwitches {
-    // filled in by the interpreter's author, one documented field per unknown
-}
-
-impl Default for OosSwitches {
-    fn default() -> Self {
-        Self {}
-    }
 }
 
 /// What the interpreter needs of the world around it.
@@ -70,33 +88,118 @@ pub trait Host {
     fn switches(&self) -> &OosSwitches;
 }
 
-/// All executions and templates of one account, in all regions.
+/// Stored answers to `StartExecution` by (account, region, token): fingerprint and answer.
+type Tokens = BTreeMap<(String, String, String), (String, Value)>;
+
+/// All executions and templates, in all regions.
 #[derive(Debug, Default)]
-pub struct Engine {}
+pub struct Engine {
+    executions: BTreeMap<String, Execution>,
+    /// Own templates by (region, name), oldest version first.
+    private: BTreeMap<(String, String), Vec<Arc<Version>>>,
+    public: BTreeMap<String, Arc<Version>>,
+    /// What is due, by time and then in the order in which it was asked for.
+    agenda: BTreeMap<(Timestamp, u64), Due>,
+    sequence: u64,
+    tokens: Tokens,
+    /// Child executions below each root.
+    families: BTreeMap<String, usize>,
+    jq: Jq,
+}
 
 impl Engine {
     /// An engine that knows the public templates.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            public: public::templates(),
+            ..Self::default()
+        }
     }
 
     /// Answers one call of the OOS API (version 2019-06-01). The answer has every documented
     /// field but `RequestId`, which the front adds.
     pub fn handle(
         &mut self,
-        _host: &mut dyn Host,
-        _caller: &Caller,
-        _region: &str,
+        host: &mut dyn Host,
+        caller: &Caller,
+        region: &str,
         action: &str,
-        _params: &Params,
+        params: &Params,
     ) -> Result<Value, ApiError> {
-        Err(ApiError::new(
-            404,
-            "InvalidAction.NotFound",
-            format!("Specified api is not found: {action}."),
-        ))
+        self.drain(host);
+        let answer = self.answer(host, caller, region, action, params);
+        self.drain(host);
+        answer
     }
 
     /// Goes on with whatever is due at `host.now()`; asks for the next wake-up itself.
-    pub fn wake(&mut self, _host: &mut dyn Host) {}
+    pub fn wake(&mut self, host: &mut dyn Host) {
+        self.drain(host);
+    }
+
+    /// One call, without doing what is due: a running template may be the one that calls.
+    fn answer(
+        &mut self,
+        host: &mut dyn Host,
+        caller: &Caller,
+        region: &str,
+        action: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        match action.to_ascii_lowercase().as_str() {
+            "startexecution" => self.start_execution(host, caller, region, params),
+            "notifyexecution" => self.notify_execution(host, region, params),
+            "cancelexecution" => self.cancel_execution(host, region, params),
+            "updateexecution" => self.update_execution(host, region, params),
+            "deleteexecutions" => self.delete_executions(region, params),
+            "triggerexecution" => self.trigger_execution(region, params),
+            "listexecutions" => self.list_executions(host, region, params),
+            "listtaskexecutions" => self.list_task_executions(region, params),
+            "listexecutionlogs" => self.list_execution_logs(region, params),
+            "listtaskexecutioninvocations" => self.list_invocations(region, params),
+            "getexecutiontemplate" => self.get_execution_template(region, params),
+            "gettemplate" => self.get_template(region, params),
+            "listtemplates" => self.list_templates(region, params),
+            "createtemplate" => self.create_template(host, region, params),
+            "updatetemplate" => self.update_template(region, params),
+            "deletetemplate" => self.delete_template(region, params),
+            "validatetemplatecontent" => self.validate_template_content(params),
+            "describeregions" => Ok(reads::regions()),
+            _ => Err(ApiError::new(
+                404,
+                "InvalidAction.NotFound",
+                format!("Specified api is not found: {action}."),
+            )),
+        }
+    }
+}
+
+/// A refusal of one request parameter.
+fn bad_parameter(name: &str, reason: &str) -> ApiError {
+    ApiError::new(
+        400,
+        "InvalidParameter",
+        format!("The parameter {name} is invalid: {reason}."),
+    )
+}
+
+/// A request parameter as text; numbers and booleans are spelled out, the empty text is none.
+fn optional_text(params: &Params, name: &str) -> Result<Option<String>, ApiError> {
+    match params.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(Some(value.to_string())),
+        Some(_) => Err(bad_parameter(name, "must be a text")),
+    }
+}
+
+fn required_text(params: &Params, name: &str) -> Result<String, ApiError> {
+    optional_text(params, name)?.ok_or_else(|| {
+        ApiError::new(
+            400,
+            "MissingParameter",
+            format!("{name} is mandatory for this action."),
+        )
+    })
 }

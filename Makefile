@@ -1,0 +1,63 @@
+# What a person types; `make` alone lists it. Every target does all of its own set-up.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+target := $(or $(CARGO_TARGET_DIR),target)
+cargo := cargo --locked
+
+.PHONY: help demo test lint bench crds control-plane image
+
+help: ## list the targets
+	@echo "Targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
+
+# The control plane takes minutes to build the first time: it builds while cargo builds. A cargo that fails ends the
+# recipe at once; what the background job has built by then is used by the next run.
+
+demo: ## watch rolling updates run from kubectl to the emulated cloud and back
+	@hack/need rust go
+	@hack/control-plane >/dev/null & control_plane=$$!; \
+	$(cargo) build --package ess-rollout --package ess-emulator --bins; \
+	$(cargo) build --package ess-rollout --example demo; \
+	wait $$control_plane; \
+	exec "$(target)/debug/examples/demo"
+
+test: ## run all tests: Rust, the chart with the real helm, the official Python SDK
+	@hack/need rust go python
+	@{ hack/control-plane && hack/control-plane helm && hack/sdk-tests prepare; } >/dev/null & tools=$$!; \
+	$(cargo) build --workspace --bins; \
+	$(cargo) test --workspace --no-run; \
+	wait $$tools
+	@"$(target)/debug/with-control-plane" -- $(cargo) test --workspace
+	@hack/sdk-tests run "$(target)/debug/ess-emulator"
+
+lint: ## formatting, clippy, generated CRDs, dependency rules, shell scripts
+	@hack/need rust
+	@echo "== formatting"; cargo fmt --all --check
+	@echo "== clippy"; $(cargo) clippy --workspace --all-targets -- -D warnings
+	@echo "== dependency rules"; hack/dependency-rules
+	@echo "== generated CRDs"; $(cargo) build --quiet --package ess-rollout --bin ess-rollout; hack/crds check "$(target)/debug/ess-rollout"
+	@echo "== shell scripts"; if command -v shellcheck >/dev/null; then shellcheck hack/* .ci/run; else echo "shellcheck is not installed: skipped"; fi
+
+bench: ## measure memory, size, writes and latencies of the release binary
+	@hack/need rust go
+	@hack/control-plane >/dev/null & control_plane=$$!; \
+	$(cargo) build --release --package ess-rollout --package ess-emulator --bins; \
+	wait $$control_plane
+	@$(cargo) bench --package ess-rollout --bench operator
+
+crds: ## write crds/ and the chart's copy from the types
+	@hack/need rust
+	@$(cargo) build --package ess-rollout --bin ess-rollout
+	@hack/crds write "$(target)/debug/ess-rollout"
+
+control-plane: ## print the directory with etcd, kube-apiserver, kube-controller-manager, kubectl
+	@hack/need go
+	@hack/control-plane
+
+image: ## build the container image with docker (or DOCKER=podman)
+	@command -v $(or $(DOCKER),docker) >/dev/null || { echo "missing: $(or $(DOCKER),docker): https://docs.docker.com/engine/install/, or DOCKER=podman" >&2; exit 1; }
+	$(or $(DOCKER),docker) build --tag ess-rollout:0.1.0 .

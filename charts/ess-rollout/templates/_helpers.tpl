@@ -1,0 +1,104 @@
+{{- define "ess-rollout.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "ess-rollout.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- $name := include "ess-rollout.name" . }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Names of cluster-wide objects hold the namespace: the same release name may exist in two namespaces. */}}
+{{- define "ess-rollout.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "ess-rollout.fullname" .) }}
+{{- end }}
+
+{{- define "ess-rollout.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "ess-rollout.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- required "serviceAccount.name is needed when serviceAccount.create is false" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "ess-rollout.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "ess-rollout.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "ess-rollout.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{ include "ess-rollout.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: operator
+app.kubernetes.io/part-of: ess-rollout
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "ess-rollout.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end }}
+
+{{/* Refuses settings that contradict each other, before anything is installed. */}}
+{{- define "ess-rollout.check" -}}
+{{- $kinds := list }}
+{{- if .Values.credentials.existingSecret }}{{ $kinds = append $kinds "existingSecret" }}{{ end }}
+{{- if .Values.credentials.rrsa.roleName }}{{ $kinds = append $kinds "rrsa" }}{{ end }}
+{{- if or .Values.credentials.oidc.roleArn .Values.credentials.oidc.providerArn }}{{ $kinds = append $kinds "oidc" }}{{ end }}
+{{- if gt (len $kinds) 1 }}
+{{- fail (printf "credentials: set one of existingSecret, rrsa and oidc, not %s" (join " and " $kinds)) }}
+{{- end }}
+{{- if and (has "oidc" $kinds) (not (and .Values.credentials.oidc.roleArn .Values.credentials.oidc.providerArn)) }}
+{{- fail "credentials.oidc: set both roleArn and providerArn" }}
+{{- end }}
+{{- if .Values.watchNamespaces }}
+{{- range .Values.rbac.secretNamespaces }}
+{{- if not (has . $.Values.watchNamespaces) }}
+{{- fail (printf "rbac.secretNamespaces: %s is not among watchNamespaces" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What the operator does in the namespaces of tasks. */}}
+{{- define "ess-rollout.taskRules" -}}
+- apiGroups: [ess-rollout.io]
+  resources: [rollingupdatetasks]
+  # patch: finalizers and the execution-id annotation; delete: ttlSecondsAfterFinished.
+  verbs: [get, list, watch, patch, update, delete]
+- apiGroups: [ess-rollout.io]
+  resources: [rollingupdatetasks/status]
+  verbs: [get, patch, update]
+- apiGroups: [ess-rollout.io]
+  resources: [rollingupdatetasks/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{- define "ess-rollout.secretRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+{{- end }}
+
+{{- define "ess-rollout.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "ess-rollout.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}

@@ -1,0 +1,419 @@
+//! The result is known: the group is put back, read back, and let go.
+//!
+//! Everything here is convergent: the ledger in `status.restore` is written once, and then each
+//! call follows a fresh read that shows it is still needed.
+
+use ess_rollout_api::v1alpha1::{
+    Current, Leftover, Outcome, Restore, RestoreItem, RestoreState, RollingUpdateTaskStatus,
+    ScalingGroupRecordStatus, TaskResult, condition,
+};
+use ess_rollout_cloud::{
+    CloudError, ErrorClass, Execution, ExecutionFilter, LifecycleState, Query,
+};
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::decision::{Decision, Next, Work};
+use super::ledger;
+use super::observation::Known;
+use super::preflight::{self, ROLLING_TEMPLATES};
+use super::report::{self, Phase};
+use super::step::Context;
+use super::verify::{self, Need};
+use crate::conditions::shorten;
+use crate::identity::hash_value;
+
+/// How soon to look whether a call that puts something back has shown.
+const SOON: SignedDuration = SignedDuration::from_secs(2);
+/// How soon to try again after a passing failure.
+const RETRY: SignedDuration = SignedDuration::from_secs(5);
+/// How soon to try again after a refusal that only a person can mend.
+const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
+
+/// Records how it ended. The group is looked after from the next step on.
+pub(super) fn begin(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    outcome: Outcome,
+    reason: &str,
+    message: &str,
+) -> Decision {
+    status.pause = None;
+    status.result = Some(TaskResult {
+        outcome,
+        reason: reason.to_owned(),
+        message: shorten(message, 2048),
+        time: Time(ctx.now()),
+    });
+    let doing = format!("{message}; the scaling group is being put back and read back");
+    report::show(ctx, &mut status, Phase::Restoring, reason, &doing);
+    ctx.decide(status, Next::Now)
+}
+
+/// Records the end of a task that never touched the group.
+pub(super) fn nothing_ran(
+    ctx: &Context<'_>,
+    status: RollingUpdateTaskStatus,
+    outcome: Outcome,
+    reason: &str,
+    message: &str,
+) -> Decision {
+    let mut decision = begin(ctx, status, outcome, reason, message);
+    decision.status.restore = Some(Restore {
+        done: true,
+        ..Restore::default()
+    });
+    let status = &mut decision.status;
+    use ess_rollout_api::v1alpha1::{ActionState, Verb};
+    ledger::settle_all(
+        ctx,
+        status,
+        Verb::Cancel,
+        ActionState::Applied,
+        "Cancelled",
+        "",
+    );
+    report::set(
+        ctx,
+        status,
+        condition::RESTORED,
+        "True",
+        "NothingChanged",
+        "nothing was started",
+    );
+    report::set(
+        ctx,
+        status,
+        condition::VERIFIED,
+        "Unknown",
+        "NothingRan",
+        "",
+    );
+    show_result(ctx, status);
+    decision
+}
+
+pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
+    ledger::ingest(ctx, &mut status, None);
+    if status.restore.as_ref().is_some_and(|restore| restore.done) {
+        return after(ctx, status);
+    }
+    if ctx.deletion_overdue() {
+        return Ok(give_up(ctx, status));
+    }
+    if let Some(decision) = wait_until_quiet(ctx, &mut status)? {
+        return Ok(decision);
+    }
+    ctx.input
+        .observation
+        .require([Query::Executions(ExecutionFilter::ActiveByTemplate(
+            ROLLING_TEMPLATES.into(),
+        ))])?;
+    if let Some(other) = preflight::foreign_runs(ctx)?.first() {
+        let message = format!(
+            "execution {} of somebody else is updating the group: what is left to put back waits for its end",
+            other.id
+        );
+        report::show(
+            ctx,
+            &mut status,
+            Phase::Restoring,
+            "RollingUpdateInProgress",
+            &message,
+        );
+        return Ok(ctx.decide(status, ctx.poll()));
+    }
+
+    let needs = verify::needs(ctx, &status)?;
+    let restore = status.restore.get_or_insert_default();
+    restore.items = needs
+        .iter()
+        .map(|need| inherit_message(&restore.items, &need.item))
+        .collect();
+    let calls: Vec<&Need> = needs.iter().filter(|need| need.call.is_some()).collect();
+    let Some(call) = calls.first().and_then(|need| need.call.clone()) else {
+        return finish(ctx, status);
+    };
+
+    // A refusal is met again by the next look; what was sent shows in the reads after a while.
+    let outcome = ctx.input.outcome.filter(|outcome| outcome.mutation == call);
+    if let Some(outcome) = outcome {
+        let wait = match &outcome.result {
+            Ok(_) => SOON,
+            Err(error) => {
+                note_refusal(&mut status, &call_targets(&calls), error);
+                match error.class {
+                    ErrorClass::Denied | ErrorClass::Unauthenticated | ErrorClass::Invalid => {
+                        RETRY_REFUSED
+                    }
+                    _ => RETRY,
+                }
+            }
+        };
+        if let Err(error) = &outcome.result {
+            report::trouble(ctx, &mut status, error);
+        }
+        return Ok(ctx.decide(status, Next::After(wait.unsigned_abs())));
+    }
+    let what = calls
+        .iter()
+        .map(|need| need.item.target.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
+    let message = shorten(&format!("putting back: {what}"), 512);
+    report::show(ctx, &mut status, Phase::Restoring, "Restoring", &message);
+    let mut decision = ctx.decide(status, Next::Now);
+    decision.work = Some(Work { mutation: call });
+    Ok(decision)
+}
+
+/// An item that is still to be put back keeps what was noted about the last try.
+fn inherit_message(old: &[RestoreItem], new: &RestoreItem) -> RestoreItem {
+    let mut item = new.clone();
+    let before = old
+        .iter()
+        .find(|o| o.kind == new.kind && o.target == new.target);
+    if let Some(before) = before.filter(|o| o.state == item.state && item.message.is_empty()) {
+        item.message.clone_from(&before.message);
+    }
+    item
+}
+
+fn call_targets(calls: &[&Need]) -> Vec<String> {
+    calls.iter().map(|need| need.item.target.clone()).collect()
+}
+
+fn note_refusal(status: &mut RollingUpdateTaskStatus, targets: &[String], error: &CloudError) {
+    let items = status
+        .restore
+        .iter_mut()
+        .flat_map(|restore| &mut restore.items);
+    for item in items.filter(|item| targets.contains(&item.target)) {
+        // Without the request id, which changes at each try and is in the conditions.
+        item.message = shorten(&format!("{}: {}", error.call, error.code), 512);
+    }
+}
+
+/// A run that did not end well may have calls under way: the group is touched only when the
+/// execution and its children have ended and two reads, a bound on lateness apart, agree.
+fn wait_until_quiet(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+) -> Known<Option<Decision>> {
+    let well = status
+        .result
+        .as_ref()
+        .is_some_and(|r| r.outcome == Outcome::Succeeded);
+    let Some(execution) = status
+        .execution
+        .as_ref()
+        .filter(|_| !well)
+        .map(|e| e.id.clone())
+    else {
+        return Ok(None);
+    };
+    let root = ExecutionFilter::Id(execution.clone());
+    let children = ExecutionFilter::ChildrenOf(execution);
+    let observation = ctx.input.observation;
+    observation.require([
+        Query::Executions(root.clone()),
+        Query::Executions(children.clone()),
+    ])?;
+    let all: Vec<&Execution> = observation
+        .executions(&root)?
+        .iter()
+        .chain(observation.executions(&children)?)
+        .collect();
+    if all.iter().any(|execution| !execution.status.is_final()) {
+        report::show(
+            ctx,
+            status,
+            Phase::Restoring,
+            "Ending",
+            "waiting until the execution and all nested executions have ended",
+        );
+        return Ok(Some(
+            ctx.decide(status.clone(), Next::After(SOON.unsigned_abs())),
+        ));
+    }
+    let mut seen: Vec<(&str, &str)> = all
+        .iter()
+        .map(|e| (e.id.as_str(), e.status.as_str()))
+        .collect();
+    seen.sort_unstable();
+    let fingerprint = hash_value(&seen);
+    let restore = status.restore.get_or_insert_default();
+    let since = restore
+        .quiet_since
+        .clone()
+        .filter(|_| restore.fingerprint == fingerprint);
+    match since {
+        Some(since) if ctx.settled_since(&since) => Ok(None),
+        Some(since) => {
+            let due = since.0 + ctx.settle() + SignedDuration::from_secs(1);
+            let wait = due.duration_since(ctx.now()).unsigned_abs();
+            Ok(Some(ctx.decide(status.clone(), Next::After(wait))))
+        }
+        None => {
+            restore.quiet_since = Some(Time(ctx.now()));
+            restore.fingerprint = fingerprint;
+            let wait = ctx.settle() + SignedDuration::from_secs(1);
+            Ok(Some(
+                ctx.decide(status.clone(), Next::After(wait.unsigned_abs())),
+            ))
+        }
+    }
+}
+
+/// Everything is put back, or listed: read the outcome back and publish it.
+fn finish(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
+    let verdict = verify::outcome(ctx, &mut status)?;
+    report::set(
+        ctx,
+        &mut status,
+        condition::VERIFIED,
+        verdict.status,
+        verdict.reason,
+        &verdict.message,
+    );
+    close(ctx, &mut status);
+    Ok(ctx.decide(status, Next::Now))
+}
+
+/// The deletion may not wait any longer: what is not put back is listed.
+fn give_up(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
+    let unread = verify::unread(&status);
+    let restore = status.restore.get_or_insert_default();
+    if restore.items.is_empty() {
+        restore.items = unread;
+    }
+    for item in &mut restore.items {
+        if item.state == RestoreState::Pending {
+            item.state = RestoreState::Left;
+            item.message = "the task was deleted before this could be put back".into();
+        }
+    }
+    report::set(
+        ctx,
+        &mut status,
+        condition::VERIFIED,
+        "Unknown",
+        "Abandoned",
+        "",
+    );
+    close(ctx, &mut status);
+    ctx.decide(status, Next::Now)
+}
+
+fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let restore = status.restore.get_or_insert_default();
+    restore.done = true;
+    let left: Vec<String> = restore
+        .items
+        .iter()
+        .filter(|item| item.state == RestoreState::Left)
+        .map(|item| format!("{:?} {} ({})", item.kind, item.target, item.message))
+        .collect();
+    if left.is_empty() {
+        report::set(
+            ctx,
+            status,
+            condition::RESTORED,
+            "True",
+            "Restored",
+            "the scaling group is as it was found",
+        );
+    } else {
+        let message = format!("left for a person: {}", left.join("; "));
+        report::set(
+            ctx,
+            status,
+            condition::RESTORED,
+            "False",
+            "LeftBehind",
+            &message,
+        );
+    }
+    show_result(ctx, status);
+}
+
+fn show_result(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    if let Some(result) = status.result.clone() {
+        let phase = match result.outcome {
+            Outcome::Succeeded => Phase::Succeeded,
+            Outcome::Failed => Phase::Failed,
+            Outcome::Cancelled => Phase::Cancelled,
+        };
+        report::show(ctx, status, phase, &result.reason, &result.message);
+    }
+}
+
+/// The task is done: the group goes to whoever is next, and the object may go.
+fn after(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {
+    let mut decision = ctx.decide(status, Next::OnChange);
+    if ctx.holds() {
+        decision.record = Some(record_after(ctx, &decision.status)?);
+        decision.next = Next::Now;
+    } else if ctx.deleting.is_some() && ctx.has_finalizer() {
+        decision.finalizer = Some(false);
+    }
+    Ok(decision)
+}
+
+/// The record without a holder, with what this run left behind and what it brought.
+fn record_after(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Known<ScalingGroupRecordStatus> {
+    let mut record = ctx.record.clone();
+    let items = status.restore.iter().flat_map(|restore| &restore.items);
+    let same = |leftover: &Leftover, item: &RestoreItem| {
+        leftover.kind == item.kind && leftover.target == item.target
+    };
+    let items: Vec<&RestoreItem> = items.collect();
+    // What this run found in order, or put back, is left no more.
+    record
+        .leftovers
+        .retain(|leftover| !items.iter().any(|item| same(leftover, item)));
+    if !record.leftovers.is_empty() {
+        let instances = ctx.input.observation.scaling_instances(&ctx.group)?;
+        record.leftovers.retain(|leftover| {
+            use ess_rollout_api::v1alpha1::RestoreKind;
+            leftover.kind != RestoreKind::Standby
+                || instances
+                    .iter()
+                    .any(|i| i.id == leftover.target && i.state == LifecycleState::Standby)
+        });
+    }
+    for item in items.iter().filter(|item| item.state == RestoreState::Left) {
+        record.leftovers.push(Leftover {
+            kind: item.kind,
+            target: item.target.clone(),
+            wanted: item.wanted.clone(),
+            since: Time(ctx.now()),
+            by: ctx.path(),
+            message: item.message.clone(),
+        });
+    }
+    record.holder = None;
+    if record.leftovers.is_empty() {
+        record.baseline = None;
+    }
+    let Some(result) = &status.result else {
+        return Ok(record);
+    };
+    if result.outcome == Outcome::Succeeded && status.execution.is_some() {
+        record.current = Some(Current {
+            what: ctx.kind.what(),
+            by: ctx.path(),
+            time: result.time.clone(),
+        });
+    }
+    for key in &mut record.run_keys {
+        if Some(&key.key) == ctx.spec.run_key.as_ref() && key.by == ctx.path() {
+            key.outcome = Some(result.outcome);
+            key.execution_id = status.execution.as_ref().map(|e| e.id.clone());
+        }
+    }
+    Ok(record)
+}

@@ -1,0 +1,108 @@
+//! What differs between the kinds of update: the template, its parameters, what has to be checked
+//! before and after. Everything else in a rollout is the same for all of them.
+
+mod image;
+mod script;
+mod unsupported;
+
+use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskSpec, SuspensionPolicy};
+use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
+use serde_json::{Map, Value, json};
+
+use super::observation::{Known, Observation};
+use super::preflight::Problem;
+
+/// One kind of update, bound to the spec of a task.
+pub(super) trait Kind {
+    /// The public template.
+    fn template(&self) -> &'static str;
+
+    /// The groups that it can update.
+    fn group_type(&self) -> GroupType;
+
+    /// What can be said against the spec without looking at the cloud.
+    fn check_spec(&self) -> Option<Problem>;
+
+    /// What [`Kind::check_cloud`] reads.
+    fn reads(&self) -> Vec<Query>;
+
+    /// What can be said against the update as the cloud is now. `instances` are the eligible ones.
+    fn check_cloud(
+        &self,
+        observation: &Observation,
+        group: &ScalingGroup,
+        instances: &[EcsInstance],
+    ) -> Known<Option<Problem>>;
+
+    /// The template's parameters beyond those that all templates share.
+    fn parameters(&self, plan: &Plan) -> Map<String, Value>;
+
+    /// The image that instances run afterwards, and whether the active scaling configuration is to
+    /// carry it too. `None` for updates that leave images alone.
+    fn wanted_image(&self) -> Option<(&str, bool)>;
+
+    /// What was rolled out, for the group's record: the image, or the kind and a hash.
+    fn what(&self) -> String;
+}
+
+/// The kind of a task's update.
+pub(super) fn of(spec: &RollingUpdateTaskSpec) -> Box<dyn Kind + '_> {
+    if let Some(update) = &spec.update.image {
+        Box::new(image::Image {
+            update,
+            max_errors: spec.max_errors.unwrap_or(0),
+        })
+    } else if let Some(update) = &spec.update.script {
+        Box::new(script::Script { update })
+    } else if spec.update.package.is_some() {
+        Box::new(unsupported::Unsupported { field: "package" })
+    } else {
+        Box::new(unsupported::Unsupported {
+            field: "containerGroup",
+        })
+    }
+}
+
+/// All parameters of the start of an update (`invokeType: invoke`).
+pub(super) fn invoke_parameters(
+    kind: &dyn Kind,
+    spec: &RollingUpdateTaskSpec,
+    plan: &Plan,
+    exit_processes: &[String],
+) -> Map<String, Value> {
+    let pause = match spec.suspension_policy {
+        SuspensionPolicy::Automatic => "Automatic",
+        SuspensionPolicy::SuspendFirstBatch => "FirstBatchPause",
+        SuspensionPolicy::SuspendEachBatch => "EveryBatchPause",
+    };
+    let states: Vec<Value> = spec
+        .lifecycle_states
+        .iter()
+        .map(|state| json!(state))
+        .collect();
+    let enter: Vec<Value> = ess_rollout_cloud::Process::ALL
+        .iter()
+        .map(|process| json!(process.as_str()))
+        .collect();
+    let mut parameters = kind.parameters(plan);
+    for (name, value) in [
+        ("invokeType", json!("invoke")),
+        ("scalingGroupId", json!(spec.scaling_group_id)),
+        // All five, even those that are suspended already: suspending twice is harmless, and an
+        // empty list breaks the template's own rollback.
+        ("enterProcess", Value::Array(enter)),
+        // Only those that were not suspended before, or the template would resume what a person
+        // had suspended.
+        ("exitProcess", json!(exit_processes)),
+        ("lifecycleState", Value::Array(states)),
+        ("batchPauseOption", json!(pause)),
+        ("batchNumber", json!(plan.batches)),
+        (
+            "OOSAssumeRole",
+            json!(spec.ram_role.as_deref().unwrap_or("")),
+        ),
+    ] {
+        parameters.insert(name.to_owned(), value);
+    }
+    parameters
+}

@@ -1,0 +1,204 @@
+//! The ledger of requests: what was asked for by annotation, and what became of it.
+
+use ess_rollout_api::requests as keys;
+use ess_rollout_api::v1alpha1::{
+    Action, ActionState, Pause, PauseKind, RollingUpdateTaskStatus, Verb,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::step::Context;
+use crate::conditions::shorten;
+use crate::requests::{self, PauseTarget, VERBS};
+
+/// How many settled requests are kept. Open ones are never dropped.
+const SETTLED_MAX: usize = 20;
+/// The most bytes of an annotation's value that are recorded.
+const VALUE_MAX: usize = 2048;
+
+/// What a verdict on a request says: accepted with what it resolved to, or refused.
+enum Verdict {
+    Accepted(Vec<String>),
+    Rejected(&'static str, String),
+}
+
+/// Takes note of every request that is new, judged against the pause as just read (`None`: the
+/// update is not paused). Nothing is kept for later: not applicable now is refused.
+pub(super) fn ingest(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    pause: Option<&Pause>,
+) {
+    let finished = status.result.is_some();
+    let mut cancelling = status.cancellation.is_some();
+    for (verb, key) in VERBS {
+        let Some(value) = ctx.annotation(key) else {
+            continue;
+        };
+        // Compared as recorded: a value too long to record is one request, not one at each look.
+        if status.handled_actions.get(verb) == Some(shorten(value, VALUE_MAX).as_str()) {
+            continue;
+        }
+        let verdict = if finished {
+            Verdict::Rejected("TaskFinished", "the task has ended".into())
+        } else if cancelling && verb != Verb::Cancel {
+            Verdict::Rejected("Superseded", "the task is being cancelled".into())
+        } else {
+            judge(verb, value, pause)
+        };
+        cancelling |= verb == Verb::Cancel && matches!(verdict, Verdict::Accepted(_));
+        add(ctx, status, verb, value, verdict);
+    }
+}
+
+/// Notes the requests that were there before the operator first saw the object: a copied or
+/// restored manifest must not act. A cancellation is honoured, for nothing has started.
+pub(super) fn present_at_creation(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    for (verb, key) in VERBS {
+        if let Some(value) = ctx.annotation(key) {
+            let verdict = match (verb, requests::parse_cancel(value)) {
+                (Verb::Cancel, Ok(())) => Verdict::Accepted(Vec::new()),
+                _ => Verdict::Rejected(
+                    "PresentAtCreation",
+                    "the request was there before the task was first seen: set another value"
+                        .into(),
+                ),
+            };
+            add(ctx, status, verb, value, verdict);
+        }
+    }
+}
+
+fn judge(verb: Verb, value: &str, pause: Option<&Pause>) -> Verdict {
+    match verb {
+        Verb::Cancel => match requests::parse_cancel(value) {
+            Ok(()) => Verdict::Accepted(Vec::new()),
+            Err(why) => Verdict::Rejected("Malformed", why),
+        },
+        Verb::Continue => match requests::parse_continue(value) {
+            Ok(target) => judge_continue(target, pause),
+            Err(why) => Verdict::Rejected("Malformed", why),
+        },
+        Verb::Retry | Verb::Skip | Verb::CancelInstances => match requests::parse_instances(value) {
+            Ok(_) => Verdict::Rejected(
+                "Unsupported",
+                "this version of the operator cannot act on single instances yet: use the OOS console, and the task follows".into(),
+            ),
+            Err(why) => Verdict::Rejected("Malformed", why),
+        },
+    }
+}
+
+fn judge_continue(target: PauseTarget, pause: Option<&Pause>) -> Verdict {
+    let Some(pause) = pause else {
+        return Verdict::Rejected("NotPaused", "the update is not paused".into());
+    };
+    if let PauseTarget::Id(id) = target {
+        if id < pause.id {
+            return Verdict::Rejected(
+                "StalePause",
+                format!(
+                    "the update has left pause {id} and is in pause {}",
+                    pause.id
+                ),
+            );
+        }
+        if id > pause.id {
+            return Verdict::Rejected(
+                "NotPaused",
+                format!("the update is in pause {}, not yet in pause {id}", pause.id),
+            );
+        }
+    }
+    match pause.kind {
+        PauseKind::Batch => Verdict::Accepted(vec![pause.id.to_string()]),
+        PauseKind::Failure => Verdict::Rejected(
+            "FailurePause",
+            "the update waits because instances failed: say what is to become of them, or cancel the task".into(),
+        ),
+        PauseKind::Approval | PauseKind::Unknown => Verdict::Rejected(
+            "Unsupported",
+            "this pause is no batch pause: answer it in the OOS console".into(),
+        ),
+    }
+}
+
+fn add(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    verb: Verb,
+    value: &str,
+    verdict: Verdict,
+) {
+    status.handled_actions.set(verb, shorten(value, VALUE_MAX));
+    let id = requests::action_id(verb, value);
+    // A value that comes back after another was set is a new request with an old id.
+    status.actions.retain(|action| action.id != id);
+    let requested_by = ctx.annotation(keys::REQUESTED_BY).unwrap_or_default();
+    let mut action = Action {
+        id,
+        verb,
+        targets: Vec::new(),
+        state: ActionState::Accepted,
+        reason: String::new(),
+        message: String::new(),
+        requested_by: shorten(requested_by, 128),
+        time: Time(ctx.now()),
+        end_time: None,
+    };
+    match verdict {
+        Verdict::Accepted(targets) => action.targets = targets,
+        Verdict::Rejected(reason, message) => {
+            settle(ctx, &mut action, ActionState::Rejected, reason, &message);
+        }
+    }
+    status.actions.push(action);
+    let settled = status
+        .actions
+        .iter()
+        .filter(|a| a.state != ActionState::Accepted)
+        .count();
+    let mut excess = settled.saturating_sub(SETTLED_MAX);
+    status.actions.retain(|action| {
+        let drop = excess > 0 && action.state != ActionState::Accepted;
+        excess -= usize::from(drop);
+        !drop
+    });
+}
+
+/// Ends a request.
+pub(super) fn settle(
+    ctx: &Context<'_>,
+    action: &mut Action,
+    state: ActionState,
+    reason: &str,
+    message: &str,
+) {
+    action.state = state;
+    action.reason = reason.to_owned();
+    action.message = shorten(message, 512);
+    action.end_time = Some(Time(ctx.now()));
+}
+
+/// The open request of a verb, if there is one.
+pub(super) fn open(status: &RollingUpdateTaskStatus, verb: Verb) -> Option<&Action> {
+    status
+        .actions
+        .iter()
+        .find(|action| action.verb == verb && action.state == ActionState::Accepted)
+}
+
+/// Ends every open request of a verb.
+pub(super) fn settle_all(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    verb: Verb,
+    state: ActionState,
+    reason: &str,
+    message: &str,
+) {
+    for action in &mut status.actions {
+        if action.verb == verb && action.state == ActionState::Accepted {
+            settle(ctx, action, state, reason, message);
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Before the start: credentials, the queue, preflight, the group taken, the intent on record.
+
+use ess_rollout_api::v1alpha1::{
+    Baseline, DesiredState, Holder, Outcome, Plan, RollingUpdateTaskStatus, RunKey,
+    ScalingGroupRecordStatus, StartIntent, condition,
+};
+use ess_rollout_cloud::Process;
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::decision::{Decision, Next, Work};
+use super::observation::Known;
+use super::preflight::{self, Problem, Ready, Verdict};
+use super::report::{self, Phase};
+use super::step::Context;
+use super::{ending, kind, ledger, running, starting};
+use crate::identity;
+
+/// How often a task that a person has to mend something for is checked again.
+const RECHECK: SignedDuration = SignedDuration::from_secs(60);
+/// The kind of this object, as the record's holder names it.
+pub(super) const KIND: &str = "RollingUpdateTask";
+/// The most run keys that a record keeps.
+const RUN_KEYS_MAX: usize = 500;
+
+pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
+    ledger::ingest(ctx, &mut status, None);
+    if ctx.deleting.is_some() {
+        // Nothing was started. The record goes back before the object does.
+        let mut decision = ctx.decide(status, Next::Now);
+        if ctx.holds() {
+            decision.record = Some(released(ctx));
+        } else {
+            decision.finalizer = Some(false);
+            decision.next = Next::OnChange;
+        }
+        return Ok(decision);
+    }
+    if running::cancel_reason(ctx, &status).is_some() {
+        let message = "cancelled before anything was started";
+        return Ok(ending::nothing_ran(
+            ctx,
+            status,
+            Outcome::Cancelled,
+            "CancelledBeforeStart",
+            message,
+        ));
+    }
+    if let Some(problem) = preflight::check_spec(ctx) {
+        return Ok(refuse(ctx, status, &problem, true));
+    }
+    if ctx.spec.desired_state == DesiredState::Plan {
+        return plan(ctx, status);
+    }
+    if let Some(decision) = queue(ctx, &mut status) {
+        return Ok(decision);
+    }
+    if let Some(decision) = run_key_conflict(ctx, &status) {
+        return Ok(decision);
+    }
+    match preflight::check_cloud(ctx)? {
+        Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
+        Verdict::Ready(ready) => Ok(start(ctx, status, ready)),
+    }
+}
+
+/// `desiredState: Plan`: everything that a start would be derived from, and nothing taken.
+fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
+    match preflight::check_cloud(ctx)? {
+        Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
+        Verdict::Ready(ready) => {
+            let members = ready.plan.members.len();
+            let message = format!(
+                "{members} instances in {} batches; set spec.desiredState to Run to start",
+                ready.plan.members.last().map_or(0, |m| m.batch)
+            );
+            let mut plan = ready.plan;
+            // The time alone is no change worth a write.
+            if let Some(before) = &status.plan {
+                plan.time.clone_from(&before.time);
+            }
+            status.plan = Some(plan);
+            report::set(
+                ctx,
+                &mut status,
+                condition::PREFLIGHT,
+                "True",
+                "Passed",
+                &message,
+            );
+            report::show(ctx, &mut status, Phase::Planned, "Planned", &message);
+            Ok(ctx.decide(status, Next::After(RECHECK.unsigned_abs())))
+        }
+    }
+}
+
+/// First come, first served: whoever holds the group, then whoever asked earlier.
+fn queue(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Decision> {
+    let before = match (&ctx.record.holder, ctx.input.ahead) {
+        (Some(holder), _) if holder.uid != ctx.uid => {
+            format!(
+                "{} {}/{} holds the scaling group",
+                holder.kind, holder.namespace, holder.name
+            )
+        }
+        (Some(_), _) | (None, None) => return None,
+        (None, Some(ahead)) => {
+            format!(
+                "{} {}/{} was created earlier and starts first",
+                ahead.kind, ahead.namespace, ahead.name
+            )
+        }
+    };
+    let message = format!("waits: {before}");
+    report::set(
+        ctx,
+        status,
+        condition::PREFLIGHT,
+        "Unknown",
+        "WaitingForScalingGroup",
+        &message,
+    );
+    report::show(
+        ctx,
+        status,
+        Phase::Pending,
+        "WaitingForScalingGroup",
+        &message,
+    );
+    Some(ctx.decide(status.clone(), Next::After(RECHECK.unsigned_abs())))
+}
+
+/// A run key stands for one spec on one group, once.
+fn run_key_conflict(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Decision> {
+    let key = ctx.spec.run_key.as_ref()?;
+    let used = ctx.record.run_keys.iter().find(|used| used.key == *key)?;
+    if used.by == ctx.path() && used.outcome.is_none() && used.spec_hash == ctx.spec_hash {
+        // Ours, from before a crash.
+        return None;
+    }
+    let (outcome, reason, message) = if used.spec_hash != ctx.spec_hash {
+        (
+            Outcome::Failed,
+            "RunKeyConflict",
+            format!(
+                "spec.runKey {key} was used by {} for another update of this group: nothing was started; choose another key",
+                used.by
+            ),
+        )
+    } else {
+        match used.outcome {
+            Some(outcome) => (
+                outcome,
+                "AlreadyRun",
+                format!(
+                    "spec.runKey {key} has run already, as {} (execution {}): nothing was started",
+                    used.by,
+                    used.execution_id.as_deref().unwrap_or("unknown")
+                ),
+            ),
+            None => (
+                Outcome::Failed,
+                "RunKeyConflict",
+                format!(
+                    "spec.runKey {key} belongs to a run of {} whose end was not seen: nothing was started; choose another key",
+                    used.by
+                ),
+            ),
+        }
+    };
+    Some(ending::nothing_ran(
+        ctx,
+        status.clone(),
+        outcome,
+        reason,
+        &message,
+    ))
+}
+
+/// Reports what stands against the start. The group is not kept while it does.
+fn refuse(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    problem: &Problem,
+    of_spec: bool,
+) -> Decision {
+    let (phase, value) = if problem.passes {
+        (Phase::Pending, "Unknown")
+    } else {
+        (Phase::Blocked, "False")
+    };
+    report::set(
+        ctx,
+        &mut status,
+        condition::PREFLIGHT,
+        value,
+        problem.reason,
+        &problem.message,
+    );
+    report::show(ctx, &mut status, phase, problem.reason, &problem.message);
+    let next = if of_spec {
+        Next::OnChange
+    } else if problem.passes {
+        ctx.poll()
+    } else {
+        Next::After(RECHECK.unsigned_abs())
+    };
+    let mut decision = ctx.decide(status, next);
+    if ctx.holds() {
+        decision.record = Some(released(ctx));
+    }
+    decision
+}
+
+/// Takes the group, puts the intent on record, and starts: three effects, in this order.
+fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -> Decision {
+    let Ready {
+        plan,
+        template_version,
+    } = ready;
+    let record = taken(ctx, &plan);
+    if plan.members.is_empty() {
+        status.plan = Some(plan);
+        let message = "no instance of the group is eligible: there was nothing to update";
+        let mut decision = ending::begin(ctx, status, Outcome::Succeeded, "NoInstances", message);
+        decision.record = Some(record);
+        return decision;
+    }
+    let exit_processes: Vec<String> = Process::ALL
+        .iter()
+        .map(|process| process.as_str().to_owned())
+        .filter(|process| !plan.suspended_processes.contains(process))
+        .collect();
+    let parameters = kind::invoke_parameters(&*ctx.kind, ctx.spec, &plan, &exit_processes);
+    status.start = Some(StartIntent {
+        attempt: 1,
+        client_token: identity::client_token(&ctx.uid, &ctx.spec_hash, 1),
+        time: Time(ctx.now()),
+        template_name: ctx.kind.template().to_owned(),
+        template_version: Some(template_version).filter(|version| !version.is_empty()),
+        parameters_hash: identity::hash_value(&parameters),
+        spec_hash: ctx.spec_hash.clone(),
+        exit_processes,
+        empty_lookups: 0,
+        last_lookup_time: None,
+    });
+    let message = format!(
+        "{} instances in {} batches",
+        plan.members.len(),
+        plan.members.last().map_or(0, |m| m.batch)
+    );
+    status.plan = Some(plan);
+    report::set(
+        ctx,
+        &mut status,
+        condition::PREFLIGHT,
+        "True",
+        "Passed",
+        &message,
+    );
+    report::show(ctx, &mut status, Phase::Running, "Starting", &message);
+    let work = starting::mutation(ctx, &status);
+    let mut decision = ctx.decide(status, Next::Now);
+    decision.record = Some(record);
+    decision.work = work.map(|mutation| Work { mutation });
+    decision
+}
+
+/// The record with this task as holder and the group as found.
+fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
+    let mut record = ctx.record.clone();
+    let now = Time(ctx.now());
+    if !ctx.holds() {
+        record.holder = Some(Holder {
+            kind: KIND.to_owned(),
+            namespace: ctx.namespace.clone(),
+            name: ctx.name.clone(),
+            uid: ctx.uid.clone(),
+            since: now.clone(),
+        });
+    }
+    // Inherited while something is left to put back from the run before.
+    if record.leftovers.is_empty() || record.baseline.is_none() {
+        record.baseline = Some(Baseline {
+            time: now.clone(),
+            suspended_processes: plan.suspended_processes.clone(),
+            scaling_configuration_id: plan.scaling_configuration_id.clone(),
+            image_id: plan.scaling_configuration_image_id.clone(),
+        });
+    }
+    if let Some(key) = &ctx.spec.run_key
+        && !record.run_keys.iter().any(|used| used.key == *key)
+    {
+        record.run_keys.push(RunKey {
+            key: key.clone(),
+            spec_hash: ctx.spec_hash.clone(),
+            by: ctx.path(),
+            execution_id: None,
+            outcome: None,
+            time: now,
+        });
+        let excess = record.run_keys.len().saturating_sub(RUN_KEYS_MAX);
+        record.run_keys.drain(..excess);
+    }
+    record
+}
+
+/// The record without a holder.
+pub(super) fn released(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
+    let mut record = ctx.record.clone();
+    record.holder = None;
+    if record.leftovers.is_empty() {
+        record.baseline = None;
+    }
+    record
+}

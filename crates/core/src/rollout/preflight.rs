@@ -1,0 +1,339 @@
+//! Whether an update may start: everything that can be known to go wrong before anything is
+//! touched.
+
+use ess_rollout_api::v1alpha1::{EligibleState, Member, Plan};
+use ess_rollout_cloud::{
+    EcsInstance, Execution, ExecutionFilter, GroupState, LifecycleState, Query, ScalingInstance,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::observation::Known;
+use super::step::Context;
+use crate::{batches, identity};
+
+/// The most items that an OOS loop takes.
+const MAX_INSTANCES: usize = 1000;
+
+/// Part of the name of every public rolling-update template.
+pub(super) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";
+
+/// Something that stands against the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// One CamelCase word.
+    pub(super) reason: &'static str,
+    /// What is wrong, and the cure.
+    pub(super) message: String,
+    /// Whether it passes by itself. If not, a person has to act.
+    pub(super) passes: bool,
+}
+
+impl Problem {
+    pub(super) fn blocked(reason: &'static str, message: String) -> Self {
+        Self {
+            reason,
+            message,
+            passes: false,
+        }
+    }
+
+    pub(super) fn wait(reason: &'static str, message: String) -> Self {
+        Self {
+            reason,
+            message,
+            passes: true,
+        }
+    }
+}
+
+/// The answer of preflight.
+pub(super) enum Verdict {
+    /// Nothing stands against it.
+    Ready(Ready),
+    /// This does.
+    Problem(Problem),
+}
+
+/// What the start is derived from.
+pub(super) struct Ready {
+    /// The group and its members as they are. No members: there is nothing to update.
+    pub(super) plan: Plan,
+    /// The template's newest version.
+    pub(super) template_version: String,
+}
+
+/// What can be said against a task without looking at the cloud.
+pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
+    let settings = ctx.input.settings;
+    if ctx.region.is_empty() {
+        return Some(Problem::blocked(
+            "RegionMissing",
+            "spec.regionId is not set and the operator has no default region: set it in a new task, or start the operator with --region".into(),
+        ));
+    }
+    if ctx.spec.credentials_ref.is_none() {
+        if !settings.own_credentials_namespaces.contains(&ctx.namespace) {
+            return Some(Problem::blocked(
+                "CredentialsNotAllowed",
+                format!(
+                    "namespace {} may not use the operator's own credentials: set spec.credentialsRef in a new task, or list the namespace in --own-credentials-namespaces",
+                    ctx.namespace
+                ),
+            ));
+        }
+        if let Some(role) = &ctx.spec.ram_role
+            && !settings.own_credentials_ram_roles.contains(role)
+        {
+            return Some(Problem::blocked(
+                "RamRoleNotAllowed",
+                format!(
+                    "spec.ramRole: role {role} may not be used with the operator's own credentials: list it in --own-credentials-ram-roles, or set spec.credentialsRef in a new task"
+                ),
+            ));
+        }
+    }
+    ctx.kind.check_spec()
+}
+
+/// Whether the update may start, as the cloud is now.
+pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
+    let observation = ctx.input.observation;
+    let mut reads = vec![
+        Query::ScalingGroup {
+            group: ctx.group.clone(),
+        },
+        Query::ScalingInstances {
+            group: ctx.group.clone(),
+        },
+        Query::ActivitiesInProgress {
+            group: ctx.group.clone(),
+        },
+        Query::Executions(ExecutionFilter::ActiveByTemplate(ROLLING_TEMPLATES.into())),
+        Query::Template {
+            name: ctx.kind.template().to_owned(),
+        },
+    ];
+    reads.extend(ctx.kind.reads());
+    observation.require(reads)?;
+
+    let Some(group) = observation.scaling_group(&ctx.group)? else {
+        return Ok(problem(Problem::blocked(
+            "ScalingGroupNotFound",
+            format!(
+                "spec.scalingGroupId: scaling group {} does not exist in {}, or these credentials cannot see it",
+                ctx.group, ctx.region
+            ),
+        )));
+    };
+    if group.group_type != ctx.kind.group_type() {
+        return Ok(problem(Problem::blocked(
+            "ScalingGroupTypeMismatch",
+            format!(
+                "scaling group {} is of type {}, and this update is for {} groups",
+                ctx.group,
+                group.group_type,
+                ctx.kind.group_type()
+            ),
+        )));
+    }
+    if group.state != GroupState::Active {
+        return Ok(problem(Problem::blocked(
+            "ScalingGroupNotActive",
+            format!(
+                "scaling group {} is {}: enable it in the ESS console",
+                ctx.group, group.state
+            ),
+        )));
+    }
+    let Some(template) = observation.template(ctx.kind.template())? else {
+        return Ok(problem(Problem::blocked(
+            "TemplateNotFound",
+            format!(
+                "OOS in {} has no public template {}: rolling updates are not offered there",
+                ctx.region,
+                ctx.kind.template()
+            ),
+        )));
+    };
+    if let Some(other) = foreign_runs(ctx)?.first() {
+        return Ok(problem(Problem::wait(
+            "RollingUpdateInProgress",
+            format!(
+                "execution {} ({}) of {} is updating the group; this task starts when it has ended",
+                other.id,
+                other.status,
+                by(other)
+            ),
+        )));
+    }
+    if let Some(activity) = observation.activities(&ctx.group)?.first() {
+        return Ok(problem(Problem::wait(
+            "ScalingActivityInProgress",
+            format!(
+                "scaling activity {} is in progress ({}); this task starts when it has ended",
+                activity.id, activity.description
+            ),
+        )));
+    }
+    if group.instances_in_motion > 0 {
+        return Ok(problem(Problem::wait(
+            "ScalingActivityInProgress",
+            "instances are joining or leaving the group; this task starts when they have".into(),
+        )));
+    }
+
+    let mut eligible: Vec<&ScalingInstance> = observation
+        .scaling_instances(&ctx.group)?
+        .iter()
+        .filter(|instance| is_eligible(ctx, instance))
+        .collect();
+    eligible.sort_by(|a, b| a.id.cmp(&b.id));
+    if eligible.len() > MAX_INSTANCES {
+        return Ok(problem(Problem::blocked(
+            "TooManyInstances",
+            format!(
+                "{} instances are eligible, and an OOS loop takes at most {MAX_INSTANCES}",
+                eligible.len()
+            ),
+        )));
+    }
+    let ids: Vec<String> = eligible
+        .iter()
+        .map(|instance| instance.id.clone())
+        .collect();
+    let mut reads = Vec::new();
+    if !ids.is_empty() {
+        reads.push(Query::EcsInstances {
+            instances: ids.clone(),
+        });
+    }
+    let configuration = group.active_scaling_configuration.as_deref();
+    if let Some(configuration) = configuration {
+        reads.push(Query::ScalingConfiguration {
+            configuration: configuration.to_owned(),
+        });
+    }
+    observation.require(reads)?;
+    let none = Vec::new();
+    let instances: &Vec<EcsInstance> = if ids.is_empty() {
+        &none
+    } else {
+        observation.ecs_instances(&ids)?
+    };
+    if let Some(found) = ctx.kind.check_cloud(observation, group, instances)? {
+        return Ok(problem(found));
+    }
+
+    let batches = match batches::count(ctx.spec.batches, ctx.spec.batch_size.as_ref(), ids.len()) {
+        Ok(batches) => batches,
+        Err(message) => return Ok(problem(Problem::blocked("TooManyBatches", message))),
+    };
+    let image_of = |id: &str| {
+        instances
+            .iter()
+            .find(|i| i.id == id)
+            .map(|i| i.image.clone())
+    };
+    let members: Vec<Member> = eligible
+        .iter()
+        .zip(batches::assign(ids.len(), batches))
+        .map(|(instance, batch)| Member {
+            id: instance.id.clone(),
+            batch,
+            protected: instance.state == LifecycleState::Protected,
+            image_id: image_of(&instance.id),
+        })
+        .collect();
+    let source_image_id = match members.split_first() {
+        Some((first, rest)) if rest.iter().all(|m| m.image_id == first.image_id) => {
+            first.image_id.clone()
+        }
+        _ => None,
+    };
+    let configuration_image = match configuration {
+        Some(id) => observation
+            .scaling_configuration(id)?
+            .as_ref()
+            .and_then(|c| c.image.clone()),
+        None => None,
+    };
+    // While something of an earlier run is left to put back, the group as found now is not the
+    // group as it should be.
+    let baseline = ctx
+        .record
+        .baseline
+        .as_ref()
+        .filter(|_| !ctx.record.leftovers.is_empty());
+    let suspended = match baseline {
+        Some(baseline) => baseline.suspended_processes.clone(),
+        None => group
+            .suspended_processes
+            .iter()
+            .map(|p| p.as_str().to_owned())
+            .collect(),
+    };
+    Ok(Verdict::Ready(Ready {
+        plan: Plan {
+            time: Some(Time(ctx.input.now)),
+            batches,
+            scaling_configuration_id: configuration.map(str::to_owned),
+            scaling_configuration_image_id: baseline
+                .filter(|b| b.scaling_configuration_id.as_deref() == configuration)
+                .and_then(|b| b.image_id.clone())
+                .or(configuration_image),
+            suspended_processes: suspended,
+            source_image_id,
+            members,
+        },
+        template_version: template.version.clone(),
+    }))
+}
+
+fn problem(problem: Problem) -> Verdict {
+    Verdict::Problem(problem)
+}
+
+fn is_eligible(ctx: &Context<'_>, instance: &ScalingInstance) -> bool {
+    let state = match instance.state {
+        LifecycleState::InService => EligibleState::InService,
+        LifecycleState::Protected => EligibleState::Protected,
+        _ => return false,
+    };
+    // The templates list instances of these creation types only.
+    ctx.spec.lifecycle_states.contains(&state)
+        && matches!(instance.creation_type.as_str(), "AutoCreated" | "Attached")
+}
+
+/// Rolling updates of others on this group that have not ended: of the console, the command line,
+/// another cluster.
+pub(super) fn foreign_runs<'a>(ctx: &Context<'a>) -> Known<Vec<&'a Execution>> {
+    let filter = ExecutionFilter::ActiveByTemplate(ROLLING_TEMPLATES.into());
+    let observation = ctx.input.observation;
+    Ok(observation
+        .executions(&filter)?
+        .iter()
+        .filter(|execution| {
+            let parameter = execution
+                .parameters
+                .get("scalingGroupId")
+                .and_then(|v| v.as_str());
+            let tag = execution
+                .tags
+                .get(identity::TAG_SCALING_GROUP)
+                .map(String::as_str);
+            parameter.or(tag) == Some(ctx.group.as_str())
+        })
+        .filter(|execution| execution.parent.is_none() && !execution.status.is_final())
+        // A schedule waits by nature and updates nothing while it does.
+        .filter(|execution| execution.category != "TimerTrigger")
+        .filter(|execution| execution.tags.get(identity::TAG_UID) != Some(&ctx.uid))
+        .collect())
+}
+
+fn by(execution: &Execution) -> &str {
+    if execution.executed_by.is_empty() {
+        "somebody else"
+    } else {
+        &execution.executed_by
+    }
+}

@@ -1,0 +1,472 @@
+//! What the execution has done so far, per instance and per batch, from its children and tasks.
+
+use std::collections::BTreeMap;
+
+use ess_rollout_api::v1alpha1::{
+    BatchState, BatchStatus, InstanceState, InstanceStatus, RollingUpdateTaskStatus, Summary,
+};
+use ess_rollout_cloud::{Execution, ExecutionStatus, Query, TaskExecution};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+
+use super::observation::{Interrupt, Known};
+use super::step::Context;
+use crate::conditions;
+
+/// Instance condition: the update was done to it.
+const UPDATED: &str = "Updated";
+/// Instance condition: it serves.
+pub(super) const IN_SERVICE: &str = "InService";
+/// The most failed instances that are looked into at once.
+const DETAILS_MAX: usize = 20;
+/// How much of the end of a script's output is kept, bytes.
+const TAIL_MAX: usize = 1024;
+
+/// One item of the loop over instances.
+struct Item<'a> {
+    task: &'a TaskExecution,
+    batch: i32,
+}
+
+/// The newest attempt on one instance.
+struct Attempt<'a> {
+    newest: Option<&'a Execution>,
+    count: usize,
+    item: Option<Item<'a>>,
+}
+
+/// Brings instances, batches and summary up to what was read. Asks for the details of instances
+/// that have newly failed.
+pub(super) fn apply(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    children: &[Execution],
+    tasks: &[TaskExecution],
+) -> Known<()> {
+    let mut attempts = attempts(children, tasks);
+    let planned: BTreeMap<String, i32> = status
+        .plan
+        .iter()
+        .flat_map(|plan| &plan.members)
+        .map(|member| (member.id.clone(), member.batch))
+        .collect();
+    // An instance that joined between the plan and the start takes part all the same.
+    for id in planned.keys() {
+        attempts.entry(id.clone()).or_insert(Attempt {
+            newest: None,
+            count: 0,
+            item: None,
+        });
+    }
+    want_details(ctx, status, &attempts)?;
+    // OOS may have divided otherwise than expected: whoever has not begun comes after those who have.
+    let begun = attempts
+        .values()
+        .filter_map(|a| Some(a.item.as_ref()?.batch))
+        .max()
+        .unwrap_or(0);
+    let old: BTreeMap<&str, &InstanceStatus> = status
+        .instances
+        .iter()
+        .map(|i| (i.id.as_str(), i))
+        .collect();
+    let mut instances = Vec::with_capacity(attempts.len());
+    for (id, attempt) in &attempts {
+        let batch = attempt.item.as_ref().map(|item| item.batch);
+        let expected = planned.get(id).copied().unwrap_or(1);
+        let batch = batch.unwrap_or(if attempt.newest.is_none() && expected < begun {
+            begun + 1
+        } else {
+            expected
+        });
+        instances.push(instance(
+            ctx,
+            id,
+            batch,
+            attempt,
+            old.get(id.as_str()).copied(),
+        ));
+    }
+    instances.sort_by(|a, b| (a.batch, &a.id).cmp(&(b.batch, &b.id)));
+    status.instances = instances;
+    status.instances_truncated = None;
+    status.batches = batches(&status.instances);
+    status.summary = Some(summary(&status.instances, &status.batches));
+    Ok(())
+}
+
+/// The number of the highest batch of which an item has ended. When nothing is in motion, all of
+/// that batch has: OOS begins a batch only after the one before, and all of a batch at once.
+pub(super) fn highest_ended_batch(status: &RollingUpdateTaskStatus) -> i32 {
+    let ended = status.instances.iter().filter(|i| i.state.is_final());
+    ended.map(|i| i.batch).max().unwrap_or(0)
+}
+
+/// Which instance an execution or a loop item is for.
+fn instance_of(parameters: &serde_json::Map<String, Value>) -> Option<&str> {
+    ["instanceId", "containerGroupId"]
+        .iter()
+        .find_map(|name| parameters.get(*name)?.as_str())
+}
+
+/// In invoke runs an item is an object with `InstanceId`; in rollback runs it is the bare id.
+fn instance_of_item(item: &str) -> Option<String> {
+    match serde_json::from_str::<Value>(item) {
+        Ok(Value::Object(map)) => Some(map.get("InstanceId")?.as_str()?.to_owned()),
+        Ok(Value::String(id)) => Some(id),
+        _ => Some(item.to_owned()).filter(|id| !id.is_empty() && !id.contains(['{', ' '])),
+    }
+}
+
+fn attempts<'a>(
+    children: &'a [Execution],
+    tasks: &'a [TaskExecution],
+) -> BTreeMap<String, Attempt<'a>> {
+    let mut attempts: BTreeMap<String, Attempt<'a>> = BTreeMap::new();
+    for child in children {
+        let Some(id) = instance_of(&child.parameters) else {
+            continue;
+        };
+        let attempt = attempts.entry(id.to_owned()).or_insert(Attempt {
+            newest: None,
+            count: 0,
+            item: None,
+        });
+        attempt.count += 1;
+        // A retry makes another child for the same instance: the newest tells how it is now.
+        if attempt
+            .newest
+            .is_none_or(|n| (n.start, &n.id) < (child.start, &child.id))
+        {
+            attempt.newest = Some(child);
+        }
+    }
+    let by_child: BTreeMap<&str, &str> = children
+        .iter()
+        .filter_map(|child| Some((child.id.as_str(), instance_of(&child.parameters)?)))
+        .collect();
+    for task in tasks {
+        let Some(batch) = task.loop_batch.and_then(|batch| i32::try_from(batch).ok()) else {
+            continue;
+        };
+        let by_execution = task
+            .child_execution
+            .as_deref()
+            .and_then(|id| by_child.get(id))
+            .map(|id| (*id).to_owned());
+        let Some(id) = by_execution.or_else(|| instance_of_item(task.loop_item.as_deref()?)) else {
+            continue;
+        };
+        // Other loops of the template (the one that tags) go over instances too, but only the one
+        // that updates has nested executions.
+        let Some(attempt) = attempts.get_mut(&id) else {
+            continue;
+        };
+        let known = attempt
+            .item
+            .as_ref()
+            .map(|item| (item.task.start, &item.task.id));
+        let newer = known.is_none_or(|known| known < (task.start, &task.id));
+        if task.child_execution.is_some() && newer {
+            attempt.item = Some(Item { task, batch });
+        }
+    }
+    attempts
+}
+
+fn state(attempt: &Attempt<'_>) -> InstanceState {
+    let Some(child) = attempt.newest else {
+        return InstanceState::Pending;
+    };
+    let item = attempt.item.as_ref().map(|item| &item.task.status);
+    match (&child.status, item) {
+        (ExecutionStatus::Success, _) => InstanceState::Succeeded,
+        (ExecutionStatus::Skipped, _) => InstanceState::Skipped,
+        // A person skipped the failed item: OOS counts it as done, and the instance is not.
+        (_, Some(ExecutionStatus::Success | ExecutionStatus::Skipped)) => InstanceState::Skipped,
+        (ExecutionStatus::Failed, Some(ExecutionStatus::Cancelled)) => InstanceState::Cancelled,
+        (ExecutionStatus::Failed, _) | (_, Some(ExecutionStatus::Failed)) => InstanceState::Failed,
+        (ExecutionStatus::Cancelled, _) | (_, Some(ExecutionStatus::Cancelled)) => {
+            InstanceState::Cancelled
+        }
+        _ => InstanceState::Updating,
+    }
+}
+
+fn instance(
+    ctx: &Context<'_>,
+    id: &str,
+    batch: i32,
+    attempt: &Attempt<'_>,
+    old: Option<&InstanceStatus>,
+) -> InstanceStatus {
+    let state = state(attempt);
+    let child = attempt.newest;
+    let same = old.filter(|old| {
+        old.state == state && old.execution_id.as_deref() == child.map(|c| c.id.as_str())
+    });
+    let mut status = InstanceStatus {
+        id: id.to_owned(),
+        batch,
+        state,
+        conditions: old.map(|old| old.conditions.clone()).unwrap_or_default(),
+        attempt: i32::try_from(attempt.count).unwrap_or(i32::MAX),
+        execution_id: child.map(|c| c.id.clone()),
+        task_execution_id: attempt.item.as_ref().map(|item| item.task.id.clone()),
+        start_time: child.and_then(|c| c.start).map(Time),
+        end_time: child.and_then(|c| c.end).map(Time),
+        exit_code: None,
+        output_tail: None,
+    };
+    if let Some(same) = same {
+        (status.exit_code, status.output_tail) = (same.exit_code, same.output_tail.clone());
+        return status;
+    }
+    let mut why = String::new();
+    if state == InstanceState::Failed {
+        let details = child.map(|child| details(ctx, child, attempt.item.as_ref(), id));
+        if let Some(details) = details {
+            (why, status.exit_code, status.output_tail) =
+                (details.message, details.exit_code, details.output_tail);
+        }
+    }
+    let (updated, in_service) = match state {
+        InstanceState::Pending => (("Unknown", "NotStarted"), ("True", "AsFound")),
+        InstanceState::Updating => (("Unknown", "Updating"), ("Unknown", "Updating")),
+        InstanceState::Succeeded => (("True", "Updated"), ("True", "Returned")),
+        InstanceState::Failed => (("False", "Failed"), ("False", "LeftInStandby")),
+        InstanceState::Cancelled => (("False", "Cancelled"), ("Unknown", "Interrupted")),
+        InstanceState::Skipped => (("False", "Skipped"), ("False", "LeftInStandby")),
+    };
+    let now = ctx.now();
+    let all = &mut status.conditions;
+    conditions::set(all, UPDATED, updated.0, updated.1, &why, None, now);
+    conditions::set(all, IN_SERVICE, in_service.0, in_service.1, "", None, now);
+    status
+}
+
+/// Why an instance failed.
+struct Details {
+    message: String,
+    exit_code: Option<i32>,
+    output_tail: Option<String>,
+}
+
+/// The task of a nested execution that failed, or waits because it failed.
+fn failed_task<'a>(tasks: &'a [TaskExecution]) -> Option<&'a TaskExecution> {
+    tasks
+        .iter()
+        .filter(|task| task.status == ExecutionStatus::Failed || !task.status_message.is_empty())
+        .max_by_key(|task| (task.status == ExecutionStatus::Failed, task.end, task.start))
+}
+
+/// The Cloud Assistant invocation that a nested execution made.
+fn invocation_of(tasks: &[TaskExecution]) -> Option<String> {
+    tasks.iter().find_map(|task| {
+        let (_, value) = task
+            .outputs
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("invokeId"))?;
+        Some(value.as_str()?.to_owned())
+    })
+}
+
+/// Asks for the tasks of nested executions that have newly failed, and then for the invocations
+/// that they made. What cannot be read is done without.
+fn want_details(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    attempts: &BTreeMap<String, Attempt<'_>>,
+) -> Known<()> {
+    let known = |id: &str, child: &Execution| {
+        status.instances.iter().any(|old| {
+            old.id == id
+                && old.state == InstanceState::Failed
+                && old.execution_id.as_deref() == Some(child.id.as_str())
+        })
+    };
+    let fresh: Vec<(&String, &Execution)> = attempts
+        .iter()
+        .filter(|(_, attempt)| state(attempt) == InstanceState::Failed)
+        .filter_map(|(id, attempt)| Some((id, attempt.newest?)))
+        .filter(|(id, child)| !known(id, child))
+        .take(DETAILS_MAX)
+        .collect();
+    let observation = ctx.input.observation;
+    observation.require(fresh.iter().map(|(_, child)| Query::TaskExecutions {
+        execution: child.id.clone(),
+    }))?;
+    let invocations = fresh.iter().filter_map(|(id, child)| {
+        let tasks = observation.task_executions(&child.id).ok()?;
+        Some(Query::Invocation {
+            invocation: invocation_of(tasks)?,
+            instance: (*id).clone(),
+        })
+    });
+    match observation.require(invocations) {
+        Err(Interrupt::Read(queries)) => Err(Interrupt::Read(queries)),
+        _ => Ok(()),
+    }
+}
+
+fn details(ctx: &Context<'_>, child: &Execution, item: Option<&Item<'_>>, id: &str) -> Details {
+    let observation = ctx.input.observation;
+    let tasks = observation
+        .task_executions(&child.id)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let said = [
+        failed_task(tasks).map(|task| {
+            if task.status_message.is_empty() {
+                format!("task {} ({}) failed", task.name, task.action)
+            } else {
+                format!("{}: {}", task.name, task.status_message)
+            }
+        }),
+        Some(child.status_message.clone()),
+        item.map(|item| item.task.status_message.clone()),
+    ];
+    let mut message = said
+        .into_iter()
+        .flatten()
+        .find(|text| !text.is_empty())
+        .unwrap_or_else(|| format!("execution {} failed and OOS gives no reason", child.id));
+    let invocation = invocation_of(tasks).and_then(|invocation| {
+        observation
+            .invocation(&invocation, id)
+            .ok()
+            .cloned()
+            .flatten()
+    });
+    let (mut exit_code, mut output_tail) = (None, None);
+    if let Some(invocation) = invocation {
+        if invocation.exit_code.is_some_and(|code| code != 0) || !invocation.error_code.is_empty() {
+            exit_code = invocation
+                .exit_code
+                .and_then(|code| i32::try_from(code).ok());
+            if let Some(code) = exit_code {
+                message = format!("the script ended with exit code {code}; {message}");
+            }
+            if !invocation.error_code.is_empty() {
+                message = format!(
+                    "Cloud Assistant: {} {}; {message}",
+                    invocation.error_code, invocation.error_info
+                );
+            }
+        }
+        output_tail = Some(tail(&invocation.output)).filter(|tail| !tail.is_empty());
+    }
+    Details {
+        message: conditions::shorten(&message, 512),
+        exit_code,
+        output_tail,
+    }
+}
+
+fn tail(output: &str) -> String {
+    let output = output.trim_end();
+    let start = output.ceil_char_boundary(output.len().saturating_sub(TAIL_MAX));
+    output[start..].to_owned()
+}
+
+fn batches(instances: &[InstanceStatus]) -> Vec<BatchStatus> {
+    let mut batches: BTreeMap<i32, Vec<&InstanceStatus>> = BTreeMap::new();
+    for instance in instances {
+        batches.entry(instance.batch).or_default().push(instance);
+    }
+    batches
+        .into_iter()
+        .map(|(index, members)| {
+            let ended = members.iter().all(|m| m.state.is_final());
+            let begun = members.iter().any(|m| m.state != InstanceState::Pending);
+            let well = members
+                .iter()
+                .all(|m| matches!(m.state, InstanceState::Succeeded | InstanceState::Skipped));
+            BatchStatus {
+                index,
+                size: i32::try_from(members.len()).unwrap_or(i32::MAX),
+                state: match (begun, ended, well) {
+                    (_, true, true) => BatchState::Succeeded,
+                    (_, true, false) => BatchState::Failed,
+                    (true, false, _) => BatchState::Updating,
+                    (false, false, _) => BatchState::Pending,
+                },
+                start_time: members
+                    .iter()
+                    .filter_map(|m| m.start_time.as_ref())
+                    .map(|t| t.0)
+                    .min()
+                    .map(Time),
+                end_time: ended
+                    .then(|| {
+                        members
+                            .iter()
+                            .filter_map(|m| m.end_time.as_ref())
+                            .map(|t| t.0)
+                            .max()
+                    })
+                    .flatten()
+                    .map(Time),
+            }
+        })
+        .collect()
+}
+
+fn summary(instances: &[InstanceStatus], batches: &[BatchStatus]) -> Summary {
+    let count = |state: InstanceState| {
+        i32::try_from(instances.iter().filter(|i| i.state == state).count()).unwrap_or(i32::MAX)
+    };
+    let total = i32::try_from(instances.len()).unwrap_or(i32::MAX);
+    let ended = instances.iter().filter(|i| i.state.is_final()).count();
+    let succeeded = count(InstanceState::Succeeded);
+    let current = batches
+        .iter()
+        .filter(|b| b.state != BatchState::Pending)
+        .map(|b| b.index)
+        .max();
+    Summary {
+        total,
+        pending: count(InstanceState::Pending),
+        updating: count(InstanceState::Updating),
+        succeeded,
+        failed: count(InstanceState::Failed),
+        cancelled: count(InstanceState::Cancelled),
+        skipped: count(InstanceState::Skipped),
+        percent: i32::try_from((ended * 100).checked_div(instances.len()).unwrap_or(100))
+            .unwrap_or(100),
+        progress: format!("{succeeded}/{total}"),
+        batch: format!("{}/{}", current.unwrap_or(0), batches.len()),
+        estimated_end_time: estimate(batches).map(Time),
+    }
+}
+
+/// If the batches to come take as long as those that ended took: when the last one ends.
+fn estimate(batches: &[BatchStatus]) -> Option<Timestamp> {
+    let ended: Vec<SignedDuration> = batches
+        .iter()
+        .filter_map(|b| {
+            Some(
+                b.end_time
+                    .as_ref()?
+                    .0
+                    .duration_since(b.start_time.as_ref()?.0),
+            )
+        })
+        .collect();
+    let average = ended.iter().sum::<SignedDuration>()
+        / i32::try_from(ended.len()).ok().filter(|n| *n > 0)?;
+    let current = batches.iter().find(|b| b.end_time.is_none())?;
+    let begun = match &current.start_time {
+        Some(time) => time.0,
+        None => batches
+            .iter()
+            .filter_map(|b| b.end_time.as_ref())
+            .map(|t| t.0)
+            .max()?,
+    };
+    let left = i32::try_from(batches.iter().filter(|b| b.end_time.is_none()).count()).ok()?;
+    let span = average.checked_mul(left)?;
+    let end = begun.checked_add(span).ok()?;
+    Timestamp::from_second(end.as_second()).ok()
+}

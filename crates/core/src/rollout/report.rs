@@ -1,0 +1,468 @@
+//! What people and tools read: the state word, the conditions, Events, and the size of it all.
+
+use std::fmt::Write as _;
+
+use ess_rollout_api::v1alpha1::{
+    ActionState, BatchState, InstanceState, Outcome, PauseKind, RestoreState,
+    RollingUpdateTaskStatus, condition,
+};
+use ess_rollout_cloud::{CloudError, ErrorClass};
+
+use super::decision::{Event, EventKind};
+use super::step::Context;
+use crate::conditions;
+
+/// The most bytes of a serialized status: with metadata and managed fields the object stays well
+/// under etcd's limit of 1.5 MiB.
+const STATUS_BYTES_MAX: usize = 900 * 1024;
+/// The most instances that carry the tail of their output.
+const OUTPUT_TAILS_MAX: usize = 20;
+/// The most Events for failed instances that one change leads to.
+const INSTANCE_EVENTS_MAX: usize = 5;
+
+/// Where a task is, in the word that people read. Derived: nothing is decided by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Waits for its turn, or is about to start.
+    Pending,
+    /// Preflight found what a person has to mend.
+    Blocked,
+    /// Checked, not to be run yet.
+    Planned,
+    /// In progress.
+    Running,
+    /// Waits for a person after a batch.
+    BatchSuspended,
+    /// Waits for a person because an instance failed.
+    FailureSuspended,
+    /// Waits for confirmation of a high-risk action.
+    ApprovalSuspended,
+    /// Waits for something unknown.
+    Suspended,
+    /// On its way to the end, on request.
+    Cancelling,
+    /// Ended; the group is being put back.
+    Restoring,
+    /// Done.
+    Succeeded,
+    /// Not done.
+    Failed,
+    /// Ended on request.
+    Cancelled,
+}
+
+impl Phase {
+    const ALL: [Self; 13] = [
+        Self::Pending,
+        Self::Blocked,
+        Self::Planned,
+        Self::Running,
+        Self::BatchSuspended,
+        Self::FailureSuspended,
+        Self::ApprovalSuspended,
+        Self::Suspended,
+        Self::Cancelling,
+        Self::Restoring,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.word() == word)
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Blocked => "Blocked",
+            Self::Planned => "Planned",
+            Self::Running => "Running",
+            Self::BatchSuspended => "BatchSuspended",
+            Self::FailureSuspended => "FailureSuspended",
+            Self::ApprovalSuspended => "ApprovalSuspended",
+            Self::Suspended => "Suspended",
+            Self::Cancelling => "Cancelling",
+            Self::Restoring => "Restoring",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+
+    fn is_paused(self) -> bool {
+        matches!(
+            self,
+            Self::BatchSuspended
+                | Self::FailureSuspended
+                | Self::ApprovalSuspended
+                | Self::Suspended
+        )
+    }
+
+    /// Whether a person has to act before anything moves (kstatus `Stalled`).
+    fn is_stalled(self) -> bool {
+        matches!(
+            self,
+            Self::Blocked | Self::FailureSuspended | Self::Failed | Self::Cancelled
+        )
+    }
+
+    fn succeeded(self) -> &'static str {
+        match self {
+            Self::Succeeded => "True",
+            Self::Failed | Self::Cancelled => "False",
+            _ => "Unknown",
+        }
+    }
+}
+
+/// Writes the state word and the conditions that follow from the phase.
+pub(super) fn show(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    phase: Phase,
+    reason: &str,
+    message: &str,
+) {
+    status.state = Some(phase.word().to_owned());
+    let ready = match phase {
+        Phase::Succeeded => "True",
+        _ if phase.is_stalled() => "False",
+        _ => "Unknown",
+    };
+    set(
+        ctx,
+        status,
+        condition::SUCCEEDED,
+        phase.succeeded(),
+        reason,
+        message,
+    );
+    set(ctx, status, condition::READY, ready, reason, message);
+    // kstatus: abnormal-true, present only while True, and never both.
+    let (present, absent) = if phase.is_stalled() {
+        (Some(condition::STALLED), condition::RECONCILING)
+    } else if phase == Phase::Succeeded {
+        conditions::remove(&mut status.conditions, condition::STALLED);
+        (None, condition::RECONCILING)
+    } else {
+        (Some(condition::RECONCILING), condition::STALLED)
+    };
+    conditions::remove(&mut status.conditions, absent);
+    if let Some(type_) = present {
+        set(ctx, status, type_, "True", reason, message);
+    }
+    let paused = if phase.is_paused() { "True" } else { "False" };
+    let (paused_reason, paused_message) = if phase.is_paused() {
+        (reason, message)
+    } else {
+        ("NotPaused", "")
+    };
+    set(
+        ctx,
+        status,
+        condition::PAUSED,
+        paused,
+        paused_reason,
+        paused_message,
+    );
+}
+
+/// Sets one condition.
+pub(super) fn set(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    type_: &str,
+    value: &str,
+    reason: &str,
+    message: &str,
+) {
+    let now = ctx.now();
+    conditions::set(
+        &mut status.conditions,
+        type_,
+        value,
+        reason,
+        message,
+        ctx.generation,
+        now,
+    );
+}
+
+/// All conditions on the first visit, so that a missing one never has to be guessed at.
+pub(super) fn first(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    show(
+        ctx,
+        status,
+        Phase::Pending,
+        "Accepted",
+        "the task has been seen and nothing has been started",
+    );
+    for type_ in [
+        condition::PREFLIGHT,
+        condition::RESTORED,
+        condition::VERIFIED,
+    ] {
+        set(ctx, status, type_, "Unknown", "NotYet", "");
+    }
+}
+
+/// A failure of the cloud that keeps the task from moving. What is known stays as it is.
+pub(super) fn trouble(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, error: &CloudError) {
+    let (reason, cure) = match error.class {
+        // Slows everyone down and is nobody's news.
+        ErrorClass::Throttled => return,
+        ErrorClass::Denied => (
+            "AccessDenied",
+            "; grant the action to the credentials in use",
+        ),
+        ErrorClass::Unauthenticated => ("CredentialsRejected", "; check the credentials in use"),
+        ErrorClass::Invalid => ("RequestRefused", ""),
+        ErrorClass::NotFound => ("NotFound", ""),
+        ErrorClass::Retry | ErrorClass::Conflict | ErrorClass::TokenMismatch => {
+            ("CloudUnavailable", "")
+        }
+    };
+    let message = format!("{error}{cure}");
+    let needs_person = matches!(
+        error.class,
+        ErrorClass::Denied | ErrorClass::Unauthenticated | ErrorClass::Invalid
+    );
+    if status.execution.is_none() && status.result.is_none() {
+        let phase = if needs_person {
+            Phase::Blocked
+        } else {
+            Phase::Pending
+        };
+        let value = if needs_person { "False" } else { "Unknown" };
+        if status.start.is_none() {
+            set(ctx, status, condition::PREFLIGHT, value, reason, &message);
+        }
+        show(ctx, status, phase, reason, &message);
+        return;
+    }
+    let phase = Phase::of_status(status).unwrap_or(Phase::Running);
+    let (present, absent) = if needs_person {
+        (condition::STALLED, condition::RECONCILING)
+    } else if phase.is_stalled() {
+        // Already waits for a person: not reaching the cloud changes nothing about that.
+        return;
+    } else {
+        (condition::RECONCILING, condition::STALLED)
+    };
+    conditions::remove(&mut status.conditions, absent);
+    set(ctx, status, present, "True", reason, &message);
+    set(
+        ctx,
+        status,
+        condition::READY,
+        if needs_person { "False" } else { "Unknown" },
+        reason,
+        &message,
+    );
+}
+
+/// Keeps the status small: output tails first, then messages of healthy instances, then healthy
+/// instances. Intents, ledgers and membership are never touched.
+pub(super) fn trim(status: &mut RollingUpdateTaskStatus) {
+    let mut tails = 0;
+    for instance in &mut status.instances {
+        if instance.output_tail.is_some() {
+            tails += 1;
+            if tails > OUTPUT_TAILS_MAX {
+                instance.output_tail = None;
+            }
+        }
+    }
+    if size(status) <= STATUS_BYTES_MAX {
+        return;
+    }
+    status
+        .instances
+        .iter_mut()
+        .for_each(|i| i.output_tail = None);
+    if size(status) <= STATUS_BYTES_MAX {
+        return;
+    }
+    for instance in &mut status.instances {
+        if instance.state == InstanceState::Succeeded || instance.state == InstanceState::Pending {
+            instance.conditions.clear();
+        }
+    }
+    if size(status) <= STATUS_BYTES_MAX {
+        return;
+    }
+    let before = status.instances.len();
+    status
+        .instances
+        .retain(|i| !matches!(i.state, InstanceState::Succeeded | InstanceState::Pending));
+    let dropped = before - status.instances.len();
+    status.instances_truncated = i32::try_from(dropped).ok();
+}
+
+fn size(status: &RollingUpdateTaskStatus) -> usize {
+    serde_json::to_vec(status).map_or(0, |bytes| bytes.len())
+}
+
+/// The Events that a change of status is worth. Everything in them is in the status too.
+pub(super) fn events(
+    ctx: &Context<'_>,
+    old: &RollingUpdateTaskStatus,
+    new: &RollingUpdateTaskStatus,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut push = |kind, reason: &str, action: &str, note: String| {
+        events.push(Event {
+            kind,
+            reason: reason.into(),
+            action: action.into(),
+            note,
+        });
+    };
+    if old.execution.is_none()
+        && let Some(execution) = &new.execution
+    {
+        let template = &execution.template_name;
+        push(
+            EventKind::Normal,
+            "Started",
+            "StartExecution",
+            format!(
+                "execution {} of template {template} updates scaling group {}",
+                execution.id, ctx.group
+            ),
+        );
+    }
+    if old.state != new.state {
+        let ready = conditions::get(&new.conditions, condition::READY);
+        let message = ready.map(|c| c.message.clone()).unwrap_or_default();
+        match new.state.as_deref().and_then(Phase::from_word) {
+            Some(Phase::Blocked) => {
+                push(EventKind::Warning, "PreflightFailed", "Preflight", message)
+            }
+            Some(Phase::Cancelling) => {
+                push(EventKind::Normal, "Cancelling", "CancelExecution", message)
+            }
+            Some(Phase::Restoring) => push(EventKind::Normal, "Restoring", "Restore", message),
+            _ => {}
+        }
+    }
+    if let Some(pause) = &new.pause
+        && old.pause.as_ref().map(|p| (p.id, p.kind)) != Some((pause.id, pause.kind))
+    {
+        let (kind, reason) = match pause.kind {
+            PauseKind::Batch => (EventKind::Normal, "BatchSuspended"),
+            PauseKind::Failure => (EventKind::Warning, "FailureSuspended"),
+            PauseKind::Approval => (EventKind::Warning, "ApprovalNeeded"),
+            PauseKind::Unknown => (EventKind::Warning, "Suspended"),
+        };
+        push(kind, reason, "Pause", pause.message.clone());
+    }
+    instance_events(old, new, &mut push);
+    for action in &new.actions {
+        let before = old.actions.iter().find(|a| a.id == action.id);
+        if before.is_some_and(|a| a.state == action.state) {
+            continue;
+        }
+        let mut note = format!("{:?} {}", action.verb, action.targets.join(", "));
+        let _ = write!(note, ": {} {}", action.reason, action.message);
+        match action.state {
+            ActionState::Accepted => {}
+            ActionState::Applied => push(EventKind::Normal, "ActionApplied", "Request", note),
+            ActionState::Rejected => push(EventKind::Warning, "ActionRejected", "Request", note),
+        }
+    }
+    let done = |status: &RollingUpdateTaskStatus| status.restore.as_ref().is_some_and(|r| r.done);
+    if !done(old) && done(new) {
+        ending_events(new, &mut push);
+    }
+    events
+}
+
+fn instance_events(
+    old: &RollingUpdateTaskStatus,
+    new: &RollingUpdateTaskStatus,
+    push: &mut impl FnMut(EventKind, &str, &str, String),
+) {
+    let failed = |instance: &&ess_rollout_api::v1alpha1::InstanceStatus| {
+        instance.state == InstanceState::Failed
+            && !old.instances.iter().any(|before| {
+                before.id == instance.id
+                    && before.state == instance.state
+                    && before.execution_id == instance.execution_id
+            })
+    };
+    let all: Vec<_> = new.instances.iter().filter(failed).collect();
+    for instance in all.iter().take(INSTANCE_EVENTS_MAX) {
+        let why = conditions::get(&instance.conditions, "Updated").map_or("", |c| &c.message);
+        push(
+            EventKind::Warning,
+            "InstanceFailed",
+            "Update",
+            format!(
+                "instance {} in batch {}: {why}",
+                instance.id, instance.batch
+            ),
+        );
+    }
+    if all.len() > INSTANCE_EVENTS_MAX {
+        let more = all.len() - INSTANCE_EVENTS_MAX;
+        push(
+            EventKind::Warning,
+            "InstanceFailed",
+            "Update",
+            format!("{more} more instances failed: see status.instances"),
+        );
+    }
+    for batch in &new.batches {
+        let before = old.batches.iter().find(|b| b.index == batch.index);
+        let ended = matches!(batch.state, BatchState::Succeeded | BatchState::Failed);
+        if ended && before.is_none_or(|b| b.state != batch.state) && !new.batches.is_empty() {
+            let of = new.batches.len();
+            let word = if batch.state == BatchState::Succeeded {
+                "updated"
+            } else {
+                "ended with failures"
+            };
+            push(
+                EventKind::Normal,
+                "BatchEnded",
+                "Update",
+                format!(
+                    "batch {} of {of} ({} instances) {word}",
+                    batch.index, batch.size
+                ),
+            );
+        }
+    }
+}
+
+fn ending_events(
+    new: &RollingUpdateTaskStatus,
+    push: &mut impl FnMut(EventKind, &str, &str, String),
+) {
+    if let Some(result) = &new.result {
+        let (kind, reason) = match result.outcome {
+            Outcome::Succeeded => (EventKind::Normal, "Succeeded"),
+            Outcome::Failed => (EventKind::Warning, "Failed"),
+            Outcome::Cancelled => (EventKind::Warning, "Cancelled"),
+        };
+        push(kind, reason, "Finish", result.message.clone());
+    }
+    let left: Vec<String> = new
+        .restore
+        .iter()
+        .flat_map(|restore| &restore.items)
+        .filter(|item| item.state == RestoreState::Left)
+        .map(|item| format!("{:?} {}", item.kind, item.target))
+        .collect();
+    if !left.is_empty() {
+        push(
+            EventKind::Warning,
+            "LeftBehind",
+            "Restore",
+            format!("not put back: {}", left.join(", ")),
+        );
+    }
+}

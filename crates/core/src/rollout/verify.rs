@@ -1,0 +1,382 @@
+//! The group read back against what it should be: what is still to be put back, and whether the
+//! update did what it said.
+
+use ess_rollout_api::v1alpha1::{
+    FailedInstancePolicy, InstanceState, Outcome, Plan, RestoreItem, RestoreKind, RestorePolicy,
+    RestoreState, RollingUpdateTaskStatus,
+};
+use ess_rollout_cloud::{
+    EcsInstance, EcsStatus, LifecycleState, Mutation, Process, Query, ScalingInstance,
+};
+
+use super::observation::Known;
+use super::progress;
+use super::step::Context;
+use crate::conditions;
+
+/// One thing that a run can have left changed.
+pub(super) struct Need {
+    pub(super) item: RestoreItem,
+    /// The call that puts it back; none when it is as wanted, or left to a person.
+    pub(super) call: Option<Mutation>,
+}
+
+/// The verdict of the condition `Verified`.
+pub(super) struct Verdict {
+    pub(super) status: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+fn need(kind: RestoreKind, target: &str, wanted: &str, state: RestoreState, message: &str) -> Need {
+    Need {
+        item: RestoreItem {
+            kind,
+            target: target.to_owned(),
+            wanted: wanted.to_owned(),
+            state,
+            message: message.to_owned(),
+        },
+        call: None,
+    }
+}
+
+/// What the run may have left changed, without having looked: for a deletion that cannot wait.
+pub(super) fn unread(status: &RollingUpdateTaskStatus) -> Vec<RestoreItem> {
+    let processes = status.start.iter().flat_map(|start| &start.exit_processes);
+    processes
+        .map(|process| {
+            need(
+                RestoreKind::Process,
+                process,
+                "Resumed",
+                RestoreState::Pending,
+                "",
+            )
+            .item
+        })
+        .collect()
+}
+
+/// Everything that is or was to be put back, as the cloud is now.
+pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Known<Vec<Need>> {
+    let observation = ctx.input.observation;
+    let Some(plan) = &status.plan else {
+        return Ok(Vec::new());
+    };
+    let mut reads = vec![
+        Query::ScalingGroup {
+            group: ctx.group.clone(),
+        },
+        Query::ScalingInstances {
+            group: ctx.group.clone(),
+        },
+    ];
+    let configuration = plan.scaling_configuration_id.as_deref();
+    let configuration =
+        configuration.filter(|_| matches!(ctx.kind.wanted_image(), Some((_, true))));
+    if let Some(id) = configuration {
+        reads.push(Query::ScalingConfiguration {
+            configuration: id.to_owned(),
+        });
+    }
+    let members = member_ids(plan);
+    if !members.is_empty() {
+        reads.push(Query::EcsInstances {
+            instances: members.clone(),
+        });
+    }
+    observation.require(reads)?;
+
+    let Some(group) = observation.scaling_group(&ctx.group)? else {
+        // The group is gone, and everything about it.
+        return Ok(Vec::new());
+    };
+    let mut needs = Vec::new();
+    let suspended: Vec<Process> = status
+        .start
+        .iter()
+        .flat_map(|start| &start.exit_processes)
+        .map(|process| Process::from(process.as_str()))
+        .filter(|process| group.suspended_processes.contains(process))
+        .collect();
+    for process in status.start.iter().flat_map(|start| &start.exit_processes) {
+        let process = Process::from(process.as_str());
+        let found = group.suspended_processes.contains(&process);
+        let state = if found {
+            RestoreState::Pending
+        } else {
+            RestoreState::Restored
+        };
+        let mut need = need(RestoreKind::Process, process.as_str(), "Resumed", state, "");
+        if found {
+            need.call = Some(Mutation::ResumeProcesses {
+                group: ctx.group.clone(),
+                processes: suspended.clone(),
+            });
+        }
+        needs.push(need);
+    }
+    if let Some(id) = configuration {
+        needs.extend(configuration_image(ctx, status, plan, id)?);
+    }
+    let none = Vec::new();
+    let ecs = if members.is_empty() {
+        &none
+    } else {
+        observation.ecs_instances(&members)?
+    };
+    let instances = observation.scaling_instances(&ctx.group)?;
+    let members = plan.members.iter().filter_map(|member| {
+        let instance = instances.iter().find(|i| i.id == member.id)?;
+        Some((member, instance))
+    });
+    for (member, instance) in members {
+        if instance.state == LifecycleState::Standby {
+            needs.push(standby(ctx, status, instance, ecs));
+        } else if member.protected && instance.state == LifecycleState::InService {
+            let mut need = need(
+                RestoreKind::Protection,
+                &member.id,
+                "Protected",
+                RestoreState::Pending,
+                "",
+            );
+            need.call = Some(Mutation::SetInstancesProtection {
+                group: ctx.group.clone(),
+                instances: vec![member.id.clone()],
+                protected: true,
+            });
+            needs.push(need);
+        }
+    }
+    if ctx.spec.restore_policy == RestorePolicy::Manual {
+        for need in &mut needs {
+            if need.call.take().is_some() {
+                need.item.state = RestoreState::Left;
+                need.item.message = "spec.restorePolicy is Manual".into();
+            }
+        }
+    }
+    Ok(needs)
+}
+
+/// The image in the active scaling configuration. The template changes it before it touches an
+/// instance, so after a run that did not succeed it is the new one, and goes back; after one that
+/// succeeded it is the new one and stays, an empty group included, where the template leaves it.
+fn configuration_image(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+    id: &str,
+) -> Known<Option<Need>> {
+    let kind = RestoreKind::ScalingConfigurationImage;
+    let Some((new, _)) = ctx.kind.wanted_image() else {
+        return Ok(None);
+    };
+    let well = status
+        .result
+        .as_ref()
+        .is_some_and(|r| r.outcome == Outcome::Succeeded);
+    let before = plan.scaling_configuration_image_id.as_deref();
+    let Some(wanted) = (if well { Some(new) } else { before }) else {
+        return Ok(None);
+    };
+    let found = ctx
+        .input
+        .observation
+        .scaling_configuration(id)?
+        .as_ref()
+        .and_then(|c| c.image.clone());
+    let mut result = match found.as_deref() {
+        Some(found) if found == wanted => need(kind, id, wanted, RestoreState::Restored, ""),
+        Some(found) if well || found == new => need(kind, id, wanted, RestoreState::Pending, ""),
+        Some(found) => {
+            let message = format!(
+                "the configuration carries {found}, which neither this update nor the group before it did: somebody changed it"
+            );
+            need(kind, id, wanted, RestoreState::Left, &message)
+        }
+        None => need(
+            kind,
+            id,
+            wanted,
+            RestoreState::Left,
+            "the scaling configuration is gone",
+        ),
+    };
+    if result.item.state == RestoreState::Pending {
+        result.call = Some(Mutation::ModifyScalingConfiguration {
+            configuration: id.to_owned(),
+            image: wanted.to_owned(),
+        });
+    }
+    Ok(Some(result))
+}
+
+/// A member that the run left in Standby.
+fn standby(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    instance: &ScalingInstance,
+    ecs: &[EcsInstance],
+) -> Need {
+    let kind = RestoreKind::Standby;
+    let state = status
+        .instances
+        .iter()
+        .find(|i| i.id == instance.id)
+        .map(|i| i.state);
+    // A person said of a skipped one that it is fine.
+    let returns = state == Some(InstanceState::Skipped)
+        || state == Some(InstanceState::Succeeded)
+        || ctx.spec.failed_instance_policy == FailedInstancePolicy::ReturnToService;
+    if !returns {
+        let message = "spec.failedInstancePolicy is KeepInStandby: mend it and take it out of Standby, or remove it";
+        return need(kind, &instance.id, "InService", RestoreState::Left, message);
+    }
+    let running = ecs
+        .iter()
+        .any(|e| e.id == instance.id && e.status == EcsStatus::Running);
+    if !running {
+        let message =
+            "its ECS instance is not Running: start it and take it out of Standby, or remove it";
+        return need(kind, &instance.id, "InService", RestoreState::Left, message);
+    }
+    let mut need = need(kind, &instance.id, "InService", RestoreState::Pending, "");
+    need.call = Some(Mutation::ExitStandby {
+        group: ctx.group.clone(),
+        instances: vec![instance.id.clone()],
+    });
+    need
+}
+
+/// Reads the outcome back: whether each updated instance runs what it should and serves, and
+/// whether processes and configuration are as they should be.
+pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Known<Verdict> {
+    let observation = ctx.input.observation;
+    let Some(plan) = status.plan.clone() else {
+        return Ok(Verdict {
+            status: "Unknown",
+            reason: "NothingRan",
+            message: String::new(),
+        });
+    };
+    if observation.scaling_group(&ctx.group)?.is_none() {
+        return Ok(Verdict {
+            status: "False",
+            reason: "ScalingGroupNotFound",
+            message: "the scaling group is gone".into(),
+        });
+    }
+    let members = member_ids(&plan);
+    let none = Vec::new();
+    let ecs = if members.is_empty() {
+        &none
+    } else {
+        observation.ecs_instances(&members)?
+    };
+    let instances = observation.scaling_instances(&ctx.group)?;
+    let mut differ = Vec::new();
+    for instance in &mut status.instances {
+        let found = instances.iter().find(|i| i.id == instance.id);
+        show_service(ctx, instance, found);
+        if instance.state != InstanceState::Succeeded {
+            continue;
+        }
+        match found.map(|f| &f.state) {
+            Some(LifecycleState::InService | LifecycleState::Protected) => {}
+            Some(state) => differ.push(format!("{} is {state}", instance.id)),
+            None => differ.push(format!("{} has left the group", instance.id)),
+        }
+        let weight = found.and_then(|f| f.load_balancer_weight);
+        if weight == Some(0) {
+            differ.push(format!("{} has load-balancer weight 0", instance.id));
+        }
+        if let Some((wanted, _)) = ctx.kind.wanted_image()
+            && let Some(ecs) = ecs.iter().find(|e| e.id == instance.id)
+            && ecs.image != wanted
+        {
+            differ.push(format!("{} runs image {}", instance.id, ecs.image));
+        }
+    }
+    let items = status.restore.iter().flat_map(|restore| &restore.items);
+    for item in
+        items.filter(|i| i.state != RestoreState::Restored && i.kind != RestoreKind::Standby)
+    {
+        differ.push(format!(
+            "{:?} {} is not {}",
+            item.kind, item.target, item.wanted
+        ));
+    }
+    let well = status
+        .result
+        .as_ref()
+        .is_some_and(|r| r.outcome == Outcome::Succeeded);
+    Ok(if !differ.is_empty() {
+        Verdict {
+            status: "False",
+            reason: "Different",
+            message: differ.join("; "),
+        }
+    } else if well {
+        Verdict {
+            status: "True",
+            reason: "AsWanted",
+            message:
+                "instances, processes and scaling configuration were read back and are as wanted"
+                    .into(),
+        }
+    } else {
+        Verdict {
+            status: "Unknown",
+            reason: "NotSucceeded",
+            message: "the update did not succeed".into(),
+        }
+    })
+}
+
+fn show_service(
+    ctx: &Context<'_>,
+    instance: &mut ess_rollout_api::v1alpha1::InstanceStatus,
+    found: Option<&ScalingInstance>,
+) {
+    let (value, reason, message) = match found.map(|f| &f.state) {
+        Some(LifecycleState::InService) => ("True", "InService", String::new()),
+        Some(LifecycleState::Protected) => ("True", "Protected", String::new()),
+        Some(LifecycleState::Standby) => (
+            "False",
+            "Standby",
+            "in Standby: it gets no traffic".to_owned(),
+        ),
+        Some(state) => (
+            "False",
+            "NotInService",
+            format!("its lifecycle state is {state}"),
+        ),
+        None => (
+            "False",
+            "LeftGroup",
+            "it is no longer in the scaling group".to_owned(),
+        ),
+    };
+    conditions::set(
+        &mut instance.conditions,
+        progress::IN_SERVICE,
+        value,
+        reason,
+        &message,
+        None,
+        ctx.now(),
+    );
+}
+
+fn member_ids(plan: &Plan) -> Vec<String> {
+    let mut ids: Vec<String> = plan
+        .members
+        .iter()
+        .map(|member| member.id.clone())
+        .collect();
+    ids.sort();
+    ids
+}

@@ -1,0 +1,95 @@
+//! One API call, decoded: who, where, what.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::oos::{Caller, Params};
+
+/// The services that answer here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Service {
+    Ess,
+    Ecs,
+    Oos,
+    Sts,
+    Eci,
+}
+
+impl Service {
+    /// The name as templates and the journal write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ess => "ESS",
+            Self::Ecs => "ECS",
+            Self::Oos => "OOS",
+            Self::Sts => "STS",
+            Self::Eci => "ECI",
+        }
+    }
+
+    /// By product code, whatever its case.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Ess, Self::Ecs, Self::Oos, Self::Sts, Self::Eci]
+            .into_iter()
+            .find(|s| s.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The actions that are answered, as the API reference spells them. Callers are matched
+    /// whatever their case, because templates spell `ExitStandBy`.
+    pub fn actions(self) -> &'static [&'static str] {
+        match self {
+            Self::Ess => crate::services::ess::ACTIONS,
+            Self::Ecs => crate::services::ecs::ACTIONS,
+            Self::Sts => crate::services::sts::ACTIONS,
+            // The engine knows its own; ECI has none yet.
+            Self::Oos | Self::Eci => &[],
+        }
+    }
+
+    /// `action` in its documented spelling.
+    pub fn spelling(self, action: &str) -> String {
+        self.actions()
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(action))
+            .map_or_else(|| action.to_owned(), |known| (*known).to_owned())
+    }
+}
+
+/// The two versions of the ESS API. They differ in the names of list parameters and in how
+/// answers wrap lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EssVersion {
+    /// 2014-08-28: `InstanceId.1`, `ScalingGroups.ScalingGroup[]`.
+    V2014,
+    /// 2022-02-22: `InstanceIds.1`, `ScalingGroups[]`.
+    V2022,
+}
+
+/// One call at the door.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub caller: Caller,
+    pub region: String,
+    pub service: Service,
+    pub action: String,
+    pub version: EssVersion,
+    pub params: Params,
+    /// Made by an execution rather than by a client.
+    pub by_oos: bool,
+    /// The clock of the caller's world, which decides how long STS credentials live.
+    pub wall_now: Timestamp,
+}
+
+/// What became of a call.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// Answered at once.
+    Answered(Result<Value, ApiError>),
+    /// Answered when the virtual clock reaches the time.
+    AnsweredAt(Timestamp, Result<Value, ApiError>),
+    /// The connection ends without an answer.
+    Dropped,
+}

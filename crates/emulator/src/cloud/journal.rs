@@ -1,0 +1,134 @@
+//! Every call that was received, in order, for tests to count and for people to read.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::call::{Call, Service};
+use crate::error::ApiError;
+use crate::oos::Params;
+
+/// One call. `code` is empty while a call is still on its way (a late effect).
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Counts from 1.
+    pub seq: usize,
+    /// Virtual time of arrival.
+    pub time: Timestamp,
+    pub service: Service,
+    pub action: String,
+    pub region: String,
+    /// Empty when the signature was refused.
+    pub principal: String,
+    pub by_oos: bool,
+    pub params: Params,
+    pub status: u16,
+    /// `OK` or the error code that the call ended with (also when the answer was then lost).
+    pub code: String,
+    pub message: String,
+    pub request_id: String,
+    /// The fault that was applied, if any.
+    pub fault: Option<String>,
+    /// When a late effect happened.
+    pub effect_time: Option<Timestamp>,
+}
+
+/// Parameters that hold secrets: never kept.
+const SECRET: &[&str] = &["OIDCToken", "Password", "SecurityToken", "AccessKeySecret"];
+
+/// The journal keeps this many calls; a test that makes more reads as it goes.
+const KEPT: usize = 200_000;
+
+#[derive(Debug, Default)]
+pub struct Journal {
+    entries: Vec<Entry>,
+    dropped: usize,
+}
+
+impl Journal {
+    /// Notes the arrival of a call; gives its number.
+    pub fn arrive(&mut self, now: Timestamp, call: &Call, request_id: &str) -> usize {
+        let params = call
+            .params
+            .iter()
+            .map(|(name, value)| {
+                let value = if SECRET.contains(&name.as_str()) {
+                    Value::String("***".into())
+                } else {
+                    value.clone()
+                };
+                (name.clone(), value)
+            })
+            .collect();
+        if self.entries.len() >= KEPT {
+            let half = KEPT / 2;
+            self.entries.drain(..half);
+            self.dropped += half;
+        }
+        let seq = self.dropped + self.entries.len() + 1;
+        self.entries.push(Entry {
+            seq,
+            time: now,
+            service: call.service,
+            action: call.action.clone(),
+            region: call.region.clone(),
+            principal: call.caller.principal.clone(),
+            by_oos: call.by_oos,
+            params,
+            status: 0,
+            code: String::new(),
+            message: String::new(),
+            request_id: request_id.to_owned(),
+            fault: None,
+            effect_time: None,
+        });
+        seq
+    }
+
+    fn entry(&mut self, seq: usize) -> Option<&mut Entry> {
+        self.entries.get_mut(seq.checked_sub(self.dropped + 1)?)
+    }
+
+    pub fn fault(&mut self, seq: usize, fault: &str) {
+        if let Some(entry) = self.entry(seq) {
+            entry.fault = Some(fault.to_owned());
+        }
+    }
+
+    pub fn effect(&mut self, seq: usize, at: Timestamp) {
+        if let Some(entry) = self.entry(seq) {
+            entry.effect_time = Some(at);
+        }
+    }
+
+    pub fn outcome(&mut self, seq: usize, result: &Result<Value, ApiError>) {
+        if let Some(entry) = self.entry(seq) {
+            match result {
+                Ok(_) => {
+                    entry.status = 200;
+                    entry.code = "OK".into();
+                }
+                Err(error) => {
+                    entry.status = error.status;
+                    entry.code = error.code.clone();
+                    entry.message = error.message.clone();
+                }
+            }
+        }
+    }
+
+    /// Calls from number `since` on, oldest first.
+    pub fn since(&self, since: usize) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |e| e.seq >= since)
+    }
+
+    /// How many calls were ever received.
+    pub fn len(&self) -> usize {
+        self.dropped + self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,76 @@
+//! What is due and when, in order of time and then of asking.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::call::Call;
+
+/// Something that happens by itself when its time comes.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// An execution of this account wants to go on.
+    WakeEngine { account: String },
+    /// An ECS instance reaches the end of Starting or Stopping.
+    InstanceSettles { instance_id: String },
+    /// A replaced system disk is in use again.
+    DiskReady {
+        instance_id: String,
+        disk_id: String,
+    },
+    /// A command ends on one instance.
+    CommandEnds {
+        invoke_id: String,
+        instance_id: String,
+    },
+    /// A scaling activity ends.
+    ActivityEnds { activity_id: String },
+    /// ESS looks at a group: unhealthy instances, missing capacity.
+    GroupCheck { group_id: String },
+    /// An image that is being created becomes Available.
+    ImageReady { image_id: String },
+    /// A call whose sender gave up long ago takes effect (`effectLate`).
+    LateCall {
+        call: Box<Call>,
+        seq: usize,
+        request_id: String,
+    },
+    /// A scripted event of the fixture, by its position there.
+    Scripted {
+        index: usize,
+        execution_id: Option<String>,
+    },
+}
+
+#[derive(Debug, Default)]
+pub struct Queue {
+    events: BTreeMap<(Timestamp, u64), Event>,
+    asked: u64,
+}
+
+impl Queue {
+    pub fn push(&mut self, at: Timestamp, event: Event) {
+        self.asked += 1;
+        self.events.insert((at, self.asked), event);
+    }
+
+    /// When the next event is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.events.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Takes the next event if it is due at `now`.
+    pub fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Event)> {
+        let entry = self.events.first_entry()?;
+        if entry.key().0 > now {
+            return None;
+        }
+        let ((at, _), event) = entry.remove_entry();
+        Some((at, event))
+    }
+
+    /// Whether any waiting event satisfies `test`.
+    pub fn any(&self, test: impl Fn(&Event) -> bool) -> bool {
+        self.events.values().any(test)
+    }
+}

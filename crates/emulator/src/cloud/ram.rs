@@ -1,0 +1,244 @@
+//! Who may do what: access keys, roles, OIDC providers, and the sessions that STS gave out.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::error::ApiError;
+use crate::oos::Caller;
+
+/// Which actions somebody may use: RAM actions such as `ess:SuspendProcesses`, with `*` for any
+/// run of characters. A denial wins over every permission. Case does not matter.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Policy {
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+}
+
+impl Policy {
+    pub fn allows(&self, action: &str) -> bool {
+        let hit = |patterns: &[String]| patterns.iter().any(|p| wildcard(p, action));
+        hit(&self.allow) && !hit(&self.deny)
+    }
+}
+
+/// Whether `text` matches `pattern`, where `*` stands for any run of characters; case-insensitive.
+pub fn wildcard(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// A RAM user (or a fixed STS credential) of the fixture.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    pub name: String,
+    pub account_id: String,
+    pub policy: Policy,
+}
+
+/// A RAM role.
+#[derive(Debug, Clone)]
+pub struct Role {
+    pub name: String,
+    pub account_id: String,
+    pub trusts_oos: bool,
+    /// Accounts whose users may assume it.
+    pub trusts_accounts: Vec<String>,
+    /// OIDC providers, by name, whose tokens may assume it.
+    pub trusts_oidc: Vec<String>,
+    pub max_session_seconds: i64,
+    pub policy: Policy,
+}
+
+/// A token that an OIDC provider issued. What the token holds is not looked at.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OidcToken {
+    pub token: String,
+    #[serde(default = "default_subject")]
+    pub subject: String,
+    #[serde(default = "default_audience")]
+    pub audience: String,
+    /// Wall-clock time from which it is refused as expired.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+}
+
+fn default_subject() -> String {
+    "system:serviceaccount:ess-rollout:ess-rollout".into()
+}
+
+fn default_audience() -> String {
+    "sts.aliyuncs.com".into()
+}
+
+#[derive(Debug, Clone)]
+pub struct OidcProvider {
+    pub account_id: String,
+    pub issuer: String,
+    pub tokens: Vec<OidcToken>,
+}
+
+/// What an access key id opens.
+#[derive(Clone)]
+pub struct AccessKey {
+    pub secret: String,
+    pub security_token: Option<String>,
+    /// Wall-clock end of a temporary credential.
+    pub expires_at: Option<Timestamp>,
+    pub inactive: bool,
+    pub caller: Caller,
+}
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessKey")
+            .field("caller", &self.caller)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All identities. `Caller::principal` is a user's name, or `assumed-role/<role>/<session>`.
+#[derive(Debug, Default)]
+pub struct Ram {
+    pub keys: BTreeMap<String, AccessKey>,
+    pub principals: BTreeMap<String, Principal>,
+    /// By account and name.
+    pub roles: BTreeMap<(String, String), Role>,
+    /// By account and name.
+    pub oidc_providers: BTreeMap<(String, String), OidcProvider>,
+}
+
+impl Ram {
+    /// The role behind an assumed-role caller.
+    pub fn role_of(&self, caller: &Caller) -> Option<&Role> {
+        let role = caller
+            .principal
+            .strip_prefix("assumed-role/")?
+            .split('/')
+            .next()?;
+        self.roles
+            .get(&(caller.account_id.clone(), role.to_owned()))
+    }
+
+    /// The ARN shown by `GetCallerIdentity` and in denials.
+    pub fn arn(&self, caller: &Caller) -> String {
+        let account = &caller.account_id;
+        if caller.principal.starts_with("assumed-role/") {
+            format!("acs:ram::{account}:{}", caller.principal)
+        } else {
+            format!("acs:ram::{account}:user/{}", caller.principal)
+        }
+    }
+
+    /// `Err` with the shape of a RAM denial when `caller` may not use `action` (`ess:EnterStandby`).
+    pub fn check(&self, caller: &Caller, action: &str) -> Result<(), ApiError> {
+        let policy = self
+            .principals
+            .get(&caller.principal)
+            .map(|p| &p.policy)
+            .or_else(|| self.role_of(caller).map(|r| &r.policy));
+        if policy.is_some_and(|p| p.allows(action)) {
+            return Ok(());
+        }
+        let service = action.split(':').next().unwrap_or_default();
+        // ESS and ECS answer Forbidden.RAM, the younger services NoPermission.
+        let code = match service {
+            "sts" => "NoPermission",
+            _ => "Forbidden.RAM",
+        };
+        let mut error = ApiError::new(
+            403,
+            code,
+            format!(
+                "User not authorized to operate on the specified resource, or this API doesn't support RAM: {action}."
+            ),
+        );
+        let is_role = caller.principal.starts_with("assumed-role/");
+        error.access_denied_detail = Some(Box::new(json!({
+            "AuthAction": action,
+            "AuthPrincipalType": if is_role { "AssumedRoleUser" } else { "SubUser" },
+            "AuthPrincipalDisplayName": caller.principal,
+            "AuthPrincipalOwnerId": caller.account_id,
+            "PolicyType": "AccountLevelIdentityBasedPolicy",
+            "NoPermissionType": "ImplicitDeny",
+        })));
+        Err(error)
+    }
+
+    /// The identity that OOS takes on when a template names a role (an ARN or a bare name).
+    pub fn assume_for_oos(&self, caller: &Caller, role: &str) -> Result<Caller, ApiError> {
+        let name = role.rsplit('/').next().unwrap_or(role);
+        self.check(caller, "ram:PassRole")?;
+        let found = self
+            .roles
+            .get(&(caller.account_id.clone(), name.to_owned()))
+            .ok_or_else(|| {
+                ApiError::new(
+                    404,
+                    "EntityNotExist.Role",
+                    format!("The role not exists: {name}."),
+                )
+            })?;
+        if !found.trusts_oos {
+            return Err(ApiError::new(
+                403,
+                "NoPermission",
+                format!("The role {name} does not trust oos.aliyuncs.com to assume it."),
+            ));
+        }
+        Ok(Caller {
+            principal: format!("assumed-role/{name}/oos"),
+            account_id: caller.account_id.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_match_runs_of_characters_whatever_the_case() {
+        for (pattern, text, want) in [
+            ("*", "ess:EnterStandby", true),
+            ("ess:*", "ess:EnterStandby", true),
+            ("ess:*", "ecs:RunCommand", false),
+            ("ess:exitstandby", "ess:ExitStandBy", true),
+            ("oos:List*", "oos:ListExecutions", true),
+            ("oos:*Execution", "oos:StartExecution", true),
+            ("oos:*Execution", "oos:StartExecutions", false),
+            ("o*s:*Ex*", "oos:StartExecution", true),
+            ("", "oos:x", false),
+        ] {
+            assert_eq!(wildcard(pattern, text), want, "{pattern} against {text}");
+        }
+    }
+
+    #[test]
+    fn a_denial_wins() {
+        let policy = Policy {
+            allow: vec!["*".into()],
+            deny: vec!["ess:EnterStandby".into()],
+        };
+        assert!(policy.allows("ess:ExitStandby"));
+        assert!(!policy.allows("ess:enterstandby"));
+    }
+}

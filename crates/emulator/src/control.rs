@@ -1,0 +1,277 @@
+//! The control API under `/_emulator/`: unsigned JSON for whoever drives a test. See the crate's
+//! README for the list.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::cloud::Cloud;
+use crate::cloud::call::{Call, EssVersion, Outcome, Service};
+use crate::cloud::faults::Fault;
+use crate::cloud::world::{later, seconds};
+use crate::error::ApiError;
+use crate::fixture::{Switches, Trigger};
+use crate::front::{self, Request, Response};
+use crate::oos::{Caller, Params};
+
+/// Every path of the control API begins so.
+pub const PREFIX: &str = "/_emulator/";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ClockChange {
+    scale: Option<f64>,
+    paused: Option<bool>,
+    advance_seconds: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Scale {
+    #[serde(default = "one")]
+    count: usize,
+    #[serde(default)]
+    trigger: Trigger,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CallAs {
+    #[serde(rename = "as")]
+    principal: String,
+    service: String,
+    action: String,
+    #[serde(default)]
+    region: Option<String>,
+    /// Only for ESS: `2014-08-28`; 2022-02-22 otherwise.
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    params: Params,
+}
+
+fn answer(body: &Value) -> Response {
+    Response::json(200, body)
+}
+
+fn refuse(status: u16, why: impl std::fmt::Display) -> Response {
+    Response::json(status, &json!({ "error": why.to_string() }))
+}
+
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Response> {
+    let body: &[u8] = if request.body.is_empty() {
+        b"{}"
+    } else {
+        &request.body
+    };
+    serde_json::from_slice(body)
+        .map_err(|error| refuse(400, format!("the body is not valid: {error}")))
+}
+
+/// Answers one request of the control API.
+pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Response {
+    let path = request.path.strip_prefix(PREFIX).unwrap_or_default();
+    let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    route(cloud, request, &parts, wall_now).unwrap_or_else(|refused| refused)
+}
+
+fn route(
+    cloud: &mut Cloud,
+    request: &Request,
+    parts: &[&str],
+    wall_now: Timestamp,
+) -> Result<Response, Response> {
+    Ok(match (request.method.as_str(), parts) {
+        ("GET", ["health"]) => answer(&json!({ "status": "ok" })),
+        ("GET", ["clock"]) => clock(cloud),
+        ("POST", ["clock"]) => {
+            let change: ClockChange = read(request)?;
+            if let Some(scale) = change.scale {
+                if !(scale.is_finite() && scale >= 0.0) {
+                    return Err(refuse(400, "scale must be a number that is not negative"));
+                }
+                cloud.world.clock.scale = scale;
+            }
+            if let Some(paused) = change.paused {
+                cloud.world.clock.paused = paused;
+            }
+            if let Some(by) = change.advance_seconds {
+                if !(by.is_finite() && by >= 0.0) {
+                    return Err(refuse(
+                        400,
+                        "advanceSeconds must be a number that is not negative",
+                    ));
+                }
+                let to = later(cloud.now(), seconds(by));
+                cloud.advance_to(to);
+            }
+            clock(cloud)
+        }
+        ("GET", ["journal"]) => journal(cloud, request),
+        ("GET", ["faults"]) => answer(&json!({ "faults": cloud.world.faults.list() })),
+        ("POST", ["faults"]) => {
+            let fault: Fault = read(request)?;
+            if fault.nth == 0 {
+                return Err(refuse(400, "nth counts from 1"));
+            }
+            let id = cloud.world.faults.add(fault);
+            Response::json(201, &json!({ "id": id }))
+        }
+        ("DELETE", ["faults"]) => {
+            cloud.world.faults.clear();
+            answer(&json!({}))
+        }
+        ("DELETE", ["faults", id]) => match id.parse() {
+            Ok(id) if cloud.world.faults.remove(id) => answer(&json!({})),
+            _ => refuse(404, "no such fault"),
+        },
+        ("GET", ["switches"]) => answer(&json!(cloud.world.switches)),
+        ("PUT", ["switches"]) => {
+            let switches: Switches = read(request)?;
+            cloud.world.switches = switches;
+            cloud.settle();
+            answer(&json!(cloud.world.switches))
+        }
+        ("GET", ["state"]) => state(cloud),
+        ("POST", ["groups", id, "scaleOut"]) => {
+            let Scale { count, trigger } = read(request)?;
+            activity(
+                crate::services::ess::scale_out(&mut cloud.world, id, count, trigger),
+                cloud,
+            )
+        }
+        ("POST", ["groups", id, "scaleIn"]) => {
+            let Scale { count, trigger } = read(request)?;
+            activity(
+                crate::services::ess::scale_in(&mut cloud.world, id, count, trigger),
+                cloud,
+            )
+        }
+        ("POST", ["instances", id, "vanish"]) => {
+            done(crate::services::ecs::vanish(&mut cloud.world, id), cloud)
+        }
+        ("POST", ["instances", id, "stop"]) => {
+            done(crate::services::ecs::stop(&mut cloud.world, id), cloud)
+        }
+        ("POST", ["calls"]) => call_as(cloud, read(request)?, wall_now)?,
+        _ => refuse(404, "no such path in the control API"),
+    })
+}
+
+fn clock(cloud: &Cloud) -> Response {
+    answer(&json!({
+        "now": cloud.now(),
+        "scale": cloud.world.clock.scale,
+        "paused": cloud.world.clock.paused,
+        "nextDue": cloud.next_due(),
+    }))
+}
+
+/// Filters: `since` (sequence number), `service`, `action`, `principal`, `byOos`, `code`.
+fn journal(cloud: &Cloud, request: &Request) -> Response {
+    let pairs = front::params::pairs(&request.query);
+    let filter = |name: &str| {
+        pairs
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    };
+    let since = match filter("since").map(str::parse) {
+        None => 0,
+        Some(Ok(since)) => since,
+        Some(Err(_)) => return refuse(400, "since must be a number"),
+    };
+    let same =
+        |name: &str, have: &str| filter(name).is_none_or(|want| want.eq_ignore_ascii_case(have));
+    let entries: Vec<Value> = cloud
+        .world
+        .journal
+        .since(since)
+        .filter(|e| same("service", e.service.name()))
+        .filter(|e| same("action", &e.action))
+        .filter(|e| same("principal", &e.principal))
+        .filter(|e| same("byOos", if e.by_oos { "true" } else { "false" }))
+        .filter(|e| same("code", &e.code))
+        .map(|e| json!(e))
+        .collect();
+    answer(&json!({ "entries": entries, "next": cloud.world.journal.len() + 1 }))
+}
+
+/// Everything that the services hold, for people and for tests.
+fn state(cloud: &Cloud) -> Response {
+    let r = &cloud.world.resources;
+    answer(&json!({
+        "now": cloud.now(),
+        "scalingGroups": r.groups.values().collect::<Vec<_>>(),
+        "scalingConfigurations": r.configurations.values().collect::<Vec<_>>(),
+        "scalingInstances": r.members.values().collect::<Vec<_>>(),
+        "scalingActivities": r.activities.values().collect::<Vec<_>>(),
+        "instances": r.instances.values().collect::<Vec<_>>(),
+        "images": r.images.values().collect::<Vec<_>>(),
+        "invocations": r.invocations.values().collect::<Vec<_>>(),
+    }))
+}
+
+fn activity(result: Result<String, ApiError>, cloud: &mut Cloud) -> Response {
+    cloud.settle();
+    match result {
+        Ok(id) => answer(&json!({ "activity": cloud.world.resources.activities.get(&id) })),
+        Err(error) => refuse(error.status, error),
+    }
+}
+
+fn done(result: Result<(), ApiError>, cloud: &mut Cloud) -> Response {
+    cloud.settle();
+    match result {
+        Ok(()) => answer(&json!({})),
+        Err(error) => refuse(error.status, error),
+    }
+}
+
+fn call_as(cloud: &mut Cloud, ask: CallAs, wall_now: Timestamp) -> Result<Response, Response> {
+    let caller = cloud
+        .world
+        .ram
+        .principals
+        .get(&ask.principal)
+        .map(|p| Caller {
+            principal: p.name.clone(),
+            account_id: p.account_id.clone(),
+        })
+        .ok_or_else(|| refuse(404, format!("no principal {}", ask.principal)))?;
+    let service = Service::parse(&ask.service)
+        .ok_or_else(|| refuse(400, format!("no service {}", ask.service)))?;
+    let version = match ask.version.as_deref() {
+        Some("2014-08-28") => EssVersion::V2014,
+        _ => EssVersion::V2022,
+    };
+    let region = ask
+        .region
+        .or_else(|| cloud.world.regions.first().cloned())
+        .unwrap_or_default();
+    let outcome = cloud.call(Call {
+        caller,
+        region,
+        service,
+        action: ask.action,
+        version,
+        params: front::params::nest(&ask.params),
+        by_oos: false,
+        wall_now,
+    });
+    Ok(match outcome {
+        Outcome::Answered(Ok(body)) | Outcome::AnsweredAt(_, Ok(body)) => {
+            answer(&json!({ "status": 200, "body": body }))
+        }
+        Outcome::Answered(Err(error)) | Outcome::AnsweredAt(_, Err(error)) => answer(&json!({
+            "status": error.status,
+            "body": { "Code": error.code, "Message": error.message, "RequestId": error.request_id },
+        })),
+        Outcome::Dropped => answer(&json!({ "status": 0, "body": null })),
+    })
+}

@@ -1,0 +1,375 @@
+//! The HTTP front without HTTP: from a request to an answer, in one synchronous step. The server
+//! puts sockets around it; a simulation calls it as it is.
+
+pub mod params;
+pub mod signature;
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::cloud::Cloud;
+use crate::cloud::call::{self, Call, EssVersion, Service};
+use crate::error::ApiError;
+use crate::oos::{Caller, Params};
+use signature::Scheme;
+
+/// An HTTP request. Header names are lower case; `query` is as it was sent.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The first header of this lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    }
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    pub fn json(status: u16, body: &Value) -> Self {
+        let headers = vec![(
+            "content-type".into(),
+            "application/json;charset=utf-8".into(),
+        )];
+        Self {
+            status,
+            headers,
+            body: body.to_string().into_bytes(),
+        }
+    }
+}
+
+/// What the client gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Answer(Response),
+    /// When the virtual clock reaches the time.
+    AnswerAt(Timestamp, Response),
+    /// The connection ends without an answer.
+    Dropped,
+}
+
+/// What the front remembers between requests: nonces, by the wall time of their use.
+#[derive(Debug, Default)]
+pub struct State {
+    nonces: BTreeMap<(String, String), Timestamp>,
+    swept: Option<Timestamp>,
+}
+
+/// A nonce is remembered as long as a date from both ends of the allowed skew could repeat it.
+const NONCE_LIFE: SignedDuration = SignedDuration::from_mins(30);
+const SWEEP: SignedDuration = SignedDuration::from_mins(1);
+
+impl State {
+    fn use_nonce(
+        &mut self,
+        principal: &str,
+        nonce: String,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        if self.swept.is_none_or(|at| now.duration_since(at) > SWEEP) {
+            self.nonces
+                .retain(|_, used| now.duration_since(*used) <= NONCE_LIFE);
+            self.swept = Some(now);
+        }
+        if self
+            .nonces
+            .insert((principal.to_owned(), nonce), now)
+            .is_some()
+        {
+            return Err(ApiError::new(
+                400,
+                "SignatureNonceUsed",
+                "Specified signature nonce was used already.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The parameters that are about the request itself. With version 3 they travel in headers.
+const PUBLIC: &[&str] = &[
+    "Action",
+    "Version",
+    "Format",
+    "AccessKeyId",
+    "SignatureMethod",
+    "SignatureVersion",
+    "SignatureNonce",
+    "SignatureType",
+    "Timestamp",
+    "SecurityToken",
+    "Signature",
+];
+
+/// Answers one request. `wall_now` is the clock that signatures and STS credentials go by, which
+/// is not the virtual one.
+pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outcome {
+    let host = request.header("host").unwrap_or("localhost").to_owned();
+    let mut call = match decode(cloud, request, &host, wall_now) {
+        Ok(call) => call,
+        Err(error) => return Outcome::Answer(early(cloud, &host, error)),
+    };
+    match authenticate(cloud, request, &call, wall_now) {
+        Ok(caller) => call.caller = caller,
+        Err(error) => {
+            let id = cloud.world.ids.request_id();
+            let seq = cloud.world.journal.arrive(cloud.world.now, &call, &id);
+            cloud.world.journal.outcome(seq, &Err(error.clone()));
+            return Outcome::Answer(response(&host, Err(error), &id));
+        }
+    }
+    match cloud.call(call) {
+        call::Outcome::Answered(result) => Outcome::Answer(response(&host, result, "")),
+        call::Outcome::AnsweredAt(at, result) => Outcome::AnswerAt(at, response(&host, result, "")),
+        call::Outcome::Dropped => Outcome::Dropped,
+    }
+}
+
+/// The answer to a request that is not even a call.
+fn early(cloud: &mut Cloud, host: &str, error: ApiError) -> Response {
+    let id = cloud.world.ids.request_id();
+    response(host, Err(error), &id)
+}
+
+fn response(host: &str, result: Result<Value, ApiError>, request_id: &str) -> Response {
+    let (mut response, id) = match result {
+        Ok(answer) => {
+            let id = answer["RequestId"]
+                .as_str()
+                .unwrap_or(request_id)
+                .to_owned();
+            (Response::json(200, &answer), id)
+        }
+        Err(error) => {
+            let id = error.request_id.unwrap_or_else(|| request_id.to_owned());
+            let mut body = json!({
+                "RequestId": id,
+                "HostId": host,
+                "Code": error.code,
+                "Message": error.message,
+                "Recommend": format!(
+                    "https://api.aliyun.com/troubleshoot?q={}&requestId={id}", error.code
+                ),
+            });
+            if let Some(detail) = error.access_denied_detail {
+                body["AccessDeniedDetail"] = *detail;
+            }
+            let mut response = Response::json(error.status, &body);
+            if let Some(millis) = error.retry_after_millis {
+                response
+                    .headers
+                    .push(("x-acs-retry-after".into(), millis.to_string()));
+            }
+            (response, id)
+        }
+    };
+    response.headers.push(("x-acs-request-id".into(), id));
+    response
+}
+
+/// All parameters, query first.
+fn all_pairs(request: &Request) -> Vec<(String, String)> {
+    let mut all = params::pairs(&request.query);
+    let form = request.header("content-type").is_some_and(|t| {
+        t.to_ascii_lowercase()
+            .starts_with("application/x-www-form-urlencoded")
+    });
+    if form {
+        all.extend(params::pairs(&String::from_utf8_lossy(&request.body)));
+    }
+    all
+}
+
+fn decode(
+    cloud: &Cloud,
+    request: &Request,
+    host: &str,
+    wall_now: Timestamp,
+) -> Result<Call, ApiError> {
+    if !["GET", "POST"].contains(&request.method.as_str()) {
+        return Err(ApiError::new(
+            400,
+            "UnsupportedHTTPMethod",
+            "This http method is not supported.",
+        ));
+    }
+    let pairs = all_pairs(request);
+    let scheme = Scheme::of(request, &pairs);
+    let param = |name: &str| {
+        pairs
+            .iter()
+            .find(|(n, v)| n == name && !v.is_empty())
+            .map(|(_, v)| v.clone())
+    };
+    let header = |name: &str| request.header(name).map(str::to_owned);
+    let (action, version) = match scheme {
+        Scheme::V3 => (
+            header("x-acs-action").or_else(|| param("Action")),
+            header("x-acs-version").or_else(|| param("Version")),
+        ),
+        Scheme::V1 | Scheme::Unsigned => (
+            param("Action").or_else(|| header("x-acs-action")),
+            param("Version").or_else(|| header("x-acs-version")),
+        ),
+    };
+    let missing = crate::services::args::missing;
+    let action = action.ok_or_else(|| missing("Action"))?;
+    let version = version.ok_or_else(|| missing("Version"))?;
+    let (by_version, ess_version) = match version.as_str() {
+        "2019-06-01" => (Service::Oos, EssVersion::V2022),
+        "2014-08-28" => (Service::Ess, EssVersion::V2014),
+        "2022-02-22" => (Service::Ess, EssVersion::V2022),
+        "2014-05-26" => (Service::Ecs, EssVersion::V2022),
+        "2015-04-01" => (Service::Sts, EssVersion::V2022),
+        "2018-08-08" => (Service::Eci, EssVersion::V2022),
+        _ => {
+            return Err(ApiError::new(
+                400,
+                "NoSuchVersion",
+                format!("Specified version {version} does not exist."),
+            ));
+        }
+    };
+    let (by_host, region_of_host) = endpoint(host);
+    if by_host.is_some_and(|service| service != by_version) {
+        return Err(ApiError::new(
+            404,
+            "InvalidVersion",
+            format!("Specified parameter Version is not valid: {host} does not have {version}."),
+        ));
+    }
+    let mut flat = Params::new();
+    for (name, value) in pairs {
+        let public = scheme != Scheme::V3 && PUBLIC.contains(&name.as_str());
+        if !public {
+            flat.entry(name).or_insert(Value::String(value));
+        }
+    }
+    let params = params::nest(&flat);
+    let region = params
+        .get("RegionId")
+        .and_then(Value::as_str)
+        .filter(|region| !region.is_empty())
+        .map(str::to_owned)
+        .or(region_of_host)
+        .or_else(|| cloud.world.regions.first().cloned())
+        .unwrap_or_default();
+    Ok(Call {
+        caller: Caller {
+            principal: String::new(),
+            account_id: String::new(),
+        },
+        region,
+        service: by_version,
+        action,
+        version: ess_version,
+        params,
+        by_oos: false,
+        wall_now,
+    })
+}
+
+/// What an endpoint's host says: the service, and the region if it is in the name. Hosts that look
+/// like no endpoint (an address, localhost) say nothing.
+fn endpoint(host: &str) -> (Option<Service>, Option<String>) {
+    let name = host.split(':').next().unwrap_or_default();
+    let mut labels = name.split('.');
+    let first = labels.next().unwrap_or_default();
+    if first.is_empty() || labels.clone().next().is_none() {
+        return (None, None);
+    }
+    let (product, inner_region) = match first.split_once('-') {
+        None | Some((_, "vpc")) => (first.trim_end_matches("-vpc"), None),
+        // `ecs-cn-hangzhou.aliyuncs.com`
+        Some((product, region)) => (product, Some(region.to_owned())),
+    };
+    let Some(service) = Service::parse(product) else {
+        return (None, None);
+    };
+    let second = labels
+        .next()
+        .filter(|label| label.contains('-'))
+        .map(str::to_owned);
+    (Some(service), inner_region.or(second))
+}
+
+fn authenticate(
+    cloud: &mut Cloud,
+    request: &Request,
+    call: &Call,
+    wall_now: Timestamp,
+) -> Result<Caller, ApiError> {
+    let pairs = all_pairs(request);
+    let unsigned = Scheme::of(request, &pairs) == Scheme::Unsigned;
+    if unsigned
+        && call.service == Service::Sts
+        && call.action.eq_ignore_ascii_case("AssumeRoleWithOIDC")
+    {
+        return Ok(Caller {
+            principal: "anonymous".into(),
+            account_id: String::new(),
+        });
+    }
+    let verified = signature::verify(&cloud.world.ram, request, &pairs, wall_now)?;
+    let caller = verified.key.caller.clone();
+    cloud
+        .front
+        .use_nonce(&caller.principal, verified.nonce, wall_now)?;
+    Ok(caller)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_name_their_service_and_region() {
+        for (host, service, region) in [
+            (
+                "oos.cn-hangzhou.aliyuncs.com",
+                Some(Service::Oos),
+                Some("cn-hangzhou"),
+            ),
+            (
+                "oos-vpc.cn-beijing.aliyuncs.com",
+                Some(Service::Oos),
+                Some("cn-beijing"),
+            ),
+            ("ess.aliyuncs.com", Some(Service::Ess), None),
+            (
+                "ecs-cn-hangzhou.aliyuncs.com:443",
+                Some(Service::Ecs),
+                Some("cn-hangzhou"),
+            ),
+            ("sts.aliyuncs.com", Some(Service::Sts), None),
+            ("127.0.0.1:18080", None, None),
+            ("localhost:1", None, None),
+            ("ess", None, None),
+        ] {
+            assert_eq!(
+                endpoint(host),
+                (service, region.map(str::to_owned)),
+                "{host}"
+            );
+        }
+    }
+}

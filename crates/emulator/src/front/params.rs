@@ -1,0 +1,130 @@
+//! From `Name.1.Key=value` to nested values, and the decoding of query strings and forms.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use crate::oos::Params;
+
+/// Names with more members than this are taken literally: no API nests deeper.
+const DEPTH: usize = 8;
+
+/// The pairs of a query string or a form, decoded, in order.
+pub fn pairs(text: &str) -> Vec<(String, String)> {
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+        .collect()
+}
+
+fn decode(text: &str) -> String {
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+}
+
+/// Lists and structures out of dotted names: `InstanceIds.2` becomes the second member of the list
+/// `InstanceIds`, `Tag.1.Key` a member of a structure in a list. Values that are lists or
+/// structures already stay as they are. The first of two that collide wins.
+pub fn nest(flat: &Params) -> Params {
+    let mut root = Map::new();
+    for (name, value) in flat {
+        let path: Vec<&str> = name.split('.').collect();
+        if path.len() > DEPTH || path.iter().any(|part| part.is_empty()) {
+            root.entry(name.clone()).or_insert_with(|| value.clone());
+        } else {
+            insert(&mut root, &path, value);
+        }
+    }
+    root.into_iter()
+        .map(|(name, value)| (name, lists(value)))
+        .collect()
+}
+
+fn insert(into: &mut Map<String, Value>, path: &[&str], value: &Value) {
+    match path {
+        [] => {}
+        [last] => {
+            into.entry(*last).or_insert_with(|| value.clone());
+        }
+        [first, rest @ ..] => {
+            let inner = into
+                .entry(*first)
+                .or_insert_with(|| Value::Object(Map::new()));
+            if let Some(inner) = inner.as_object_mut() {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// Structures whose member names are all numbers are lists, in the order of the numbers.
+fn lists(value: Value) -> Value {
+    let Value::Object(map) = value else {
+        return value;
+    };
+    let numbered: Option<BTreeMap<u64, String>> = map
+        .keys()
+        .map(|key| {
+            key.parse()
+                .ok()
+                .filter(|n| *n > 0)
+                .map(|n| (n, key.clone()))
+        })
+        .collect();
+    match numbered {
+        Some(order) if !order.is_empty() => {
+            let mut map = map;
+            Value::Array(
+                order
+                    .values()
+                    .filter_map(|key| map.remove(key))
+                    .map(lists)
+                    .collect(),
+            )
+        }
+        _ => Value::Object(
+            map.into_iter()
+                .map(|(key, value)| (key, lists(value)))
+                .collect(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn nested(text: &str) -> Value {
+        let flat = pairs(text)
+            .into_iter()
+            .map(|(k, v)| (k, Value::String(v)))
+            .collect();
+        Value::Object(nest(&flat))
+    }
+
+    #[test]
+    fn lists_keep_the_order_of_their_numbers() {
+        assert_eq!(
+            nested("I.10=j&I.2=b&I.1=a&T.1.Key=k&T.1.Value=&A.B=1&C=x%20y%2B"),
+            json!({"I": ["a", "b", "j"], "T": [{"Key": "k", "Value": ""}], "A": {"B": "1"}, "C": "x y+"})
+        );
+    }
+
+    #[test]
+    fn odd_names_do_no_harm() {
+        assert_eq!(nested("A=1&A.1=2"), json!({"A": "1"}));
+        assert_eq!(nested("A..B=1&.=2"), json!({"A..B": "1", ".": "2"}));
+        assert_eq!(
+            nested("A.99999999999999999999=1"),
+            json!({"A": {"99999999999999999999": "1"}})
+        );
+        assert_eq!(nested("A.0=1"), json!({"A": {"0": "1"}}));
+        let deep = vec!["a"; 1000].join(".");
+        assert_eq!(nested(&deep), json!({ deep: "" }));
+    }
+}

@@ -1,0 +1,264 @@
+//! Calls to cloud APIs: `ACS::ExecuteAPI` with its paging, and `ACS::SelectTargets`.
+
+use serde_json::{Map, Value, json};
+
+use super::{Outcome, is_high_risk};
+use crate::error::ApiError;
+use crate::oos::execution::Pause;
+use crate::oos::parameters::{same, shorten};
+use crate::oos::{Engine, Host, Params};
+
+/// Most pages that automatic paging follows.
+const MAX_PAGES: usize = 100;
+/// Page size that automatic paging asks for where the template asks for none. Every list API
+/// here accepts it.
+const PAGE_SIZE: u64 = 50;
+
+/// A call as a template's properties describe it.
+pub(super) struct Call {
+    pub(super) service: String,
+    pub(super) api: String,
+    pub(super) params: Params,
+    auto_paging: bool,
+}
+
+impl Call {
+    pub(super) fn parse(properties: &Value) -> Result<Self, String> {
+        let text = |keys: &[&str]| {
+            keys.iter()
+                .find_map(|key| properties.get(*key).and_then(Value::as_str))
+                .map(str::to_owned)
+        };
+        let params = match properties.get("Parameters") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(map)) => map.clone(),
+            Some(_) => return Err("Parameters is not an object".to_owned()),
+        };
+        Ok(Self {
+            service: text(&["Service"])
+                .ok_or("Service is missing")?
+                .to_uppercase(),
+            api: text(&["API", "Api"]).ok_or("API is missing")?,
+            params,
+            auto_paging: properties
+                .get("AutoPaging")
+                .is_none_or(|value| !same(value, &json!(false))),
+        })
+    }
+}
+
+/// A failed call in words: the call, the code, the message and the request id.
+pub(super) fn describe(call: &Call, error: &ApiError) -> String {
+    let request = match &error.request_id {
+        Some(id) => format!(", RequestId: {id}"),
+        None => String::new(),
+    };
+    format!(
+        "{} {} failed. Code: {}, Message: {}{request}",
+        call.service,
+        call.api,
+        error.code,
+        shorten(&error.message)
+    )
+}
+
+impl Engine {
+    pub(super) fn execute_api(
+        &mut self,
+        host: &mut dyn Host,
+        id: &str,
+        task: usize,
+        properties: &Value,
+    ) -> Outcome {
+        let call = match Call::parse(properties) {
+            Ok(call) => call,
+            Err(e) => return Outcome::Failed(e),
+        };
+        let execution = &self.executions[id];
+        let needs_approval = execution.confirm_high_risk && is_high_risk(&call.api);
+        if needs_approval && !execution.tasks[task].approved {
+            return Outcome::Stays(Some(Pause::HighRisk));
+        }
+        match self.call_all_pages(host, id, &call) {
+            Ok(answer) => Outcome::Done(answer),
+            Err(e) => Outcome::Failed(describe(&call, &e)),
+        }
+    }
+
+    /// One call on behalf of an execution.
+    pub(super) fn call_api(
+        &mut self,
+        host: &mut dyn Host,
+        id: &str,
+        call: &Call,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let execution = &self.executions[id];
+        let caller = execution.acting.clone();
+        let region = params
+            .get("RegionId")
+            .and_then(Value::as_str)
+            .filter(|region| !region.is_empty())
+            .unwrap_or(&execution.region)
+            .to_owned();
+        if call.service != "OOS" {
+            return host.call(&caller, &region, &call.service, &call.api, params);
+        }
+        let request_id = host.admit(&caller, &region, "OOS", &call.api, params)?;
+        let mut answer = self
+            .answer(host, &caller, &region, &call.api, params)
+            .map_err(|mut e| {
+                e.request_id = Some(request_id.clone());
+                e
+            })?;
+        if let Value::Object(map) = &mut answer {
+            map.insert("RequestId".to_owned(), json!(request_id));
+        }
+        Ok(answer)
+    }
+
+    /// A call with all its pages in one answer.
+    pub(super) fn call_all_pages(
+        &mut self,
+        host: &mut dyn Host,
+        id: &str,
+        call: &Call,
+    ) -> Result<Value, ApiError> {
+        let mut params = call.params.clone();
+        let lists = call.api.starts_with("Describe") || call.api.starts_with("List");
+        let pages_itself = ["PageNumber", "NextToken"]
+            .iter()
+            .any(|key| params.contains_key(*key));
+        if !call.auto_paging || !lists || pages_itself {
+            return self.call_api(host, id, call, &params);
+        }
+        let has_size = params.contains_key("PageSize") || params.contains_key("MaxResults");
+        if !has_size && call.service != "OOS" {
+            params.insert("PageSize".to_owned(), json!(PAGE_SIZE));
+        }
+        let mut whole = self.call_api(host, id, call, &params)?;
+        let mut last = whole.clone();
+        for _ in 1..MAX_PAGES {
+            let Some((key, value)) = next_page(&last) else {
+                break;
+            };
+            params.remove("PageNumber");
+            params.insert(key.to_owned(), value);
+            last = self.call_api(host, id, call, &params)?;
+            if append(&mut whole, &last, 0) == 0 {
+                break;
+            }
+        }
+        Ok(whole)
+    }
+
+    pub(super) fn select_targets(
+        &mut self,
+        host: &mut dyn Host,
+        id: &str,
+        properties: &Value,
+    ) -> Outcome {
+        let kind = properties
+            .get("ResourceType")
+            .and_then(Value::as_str)
+            .unwrap_or("ALIYUN::ECS::Instance");
+        if !kind.eq_ignore_ascii_case("ALIYUN::ECS::Instance") {
+            return Outcome::Failed(format!("ResourceType {kind} is not supported"));
+        }
+        let ids = match target_ids(properties) {
+            Ok(ids) => ids,
+            Err(e) => return Outcome::Failed(e),
+        };
+        // DescribeInstances takes 100 ids at a time.
+        let mut whole = json!({"Instances": {"Instance": []}});
+        for chunk in ids.chunks(100) {
+            let mut params = Map::new();
+            if let Some(region) = properties.get("RegionId").filter(|v| v.is_string()) {
+                params.insert("RegionId".to_owned(), region.clone());
+            } else {
+                params.insert("RegionId".to_owned(), json!(self.executions[id].region));
+            }
+            params.insert("InstanceIds".to_owned(), json!(json!(chunk).to_string()));
+            let call = Call {
+                service: "ECS".to_owned(),
+                api: "DescribeInstances".to_owned(),
+                params,
+                auto_paging: true,
+            };
+            match self.call_all_pages(host, id, &call) {
+                Ok(page) => {
+                    append(&mut whole, &page, 0);
+                }
+                Err(e) => return Outcome::Failed(describe(&call, &e)),
+            }
+        }
+        Outcome::Done(whole)
+    }
+}
+
+/// Instance ids in `Filters` of type `ResourceIds` (or the flat form of the same).
+fn target_ids(properties: &Value) -> Result<Vec<Value>, String> {
+    let mut ids = Vec::new();
+    let mut filters = vec![properties];
+    if let Some(Value::Array(list)) = properties.get("Filters") {
+        filters.extend(list);
+    }
+    let mut named = false;
+    for filter in filters {
+        let list = filter.get("ResourceIds").or_else(|| {
+            filter
+                .get("Parameters")
+                .and_then(|parameters| parameters.get("ResourceIds"))
+        });
+        if let Some(Value::Array(list)) = list {
+            named = true;
+            for id in list {
+                if !ids.contains(id) {
+                    ids.push(id.clone());
+                }
+            }
+        }
+    }
+    if named {
+        Ok(ids)
+    } else {
+        Err("only targets named by ResourceIds are supported".to_owned())
+    }
+}
+
+/// The parameter that asks for the page after this answer.
+fn next_page(answer: &Value) -> Option<(&'static str, Value)> {
+    if let Some(token) = answer.get("NextToken").and_then(Value::as_str)
+        && !token.is_empty()
+    {
+        return Some(("NextToken", json!(token)));
+    }
+    let number = |key: &str| answer.get(key).and_then(Value::as_u64);
+    let (page, size, total) = (
+        number("PageNumber")?,
+        number("PageSize")?,
+        number("TotalCount")?,
+    );
+    (page * size < total).then(|| ("PageNumber", json!(page + 1)))
+}
+
+/// Appends the lists of a further page, one or two objects deep. Gives how much was appended.
+fn append(whole: &mut Value, page: &Value, depth: usize) -> usize {
+    let (Value::Object(whole), Value::Object(page)) = (whole, page) else {
+        return 0;
+    };
+    let mut appended = 0;
+    for (key, value) in page {
+        match (whole.get_mut(key), value) {
+            (Some(Value::Array(into)), Value::Array(from)) => {
+                appended += from.len();
+                into.extend(from.iter().cloned());
+            }
+            (Some(into @ Value::Object(_)), Value::Object(_)) if depth < 2 => {
+                appended += append(into, value, depth + 1);
+            }
+            _ => {}
+        }
+    }
+    appended
+}

@@ -1,0 +1,241 @@
+//! `ACS::WaitFor`, `ACS::CheckFor`, `ACS::Sleep`, and the repetition of failing tasks.
+
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::api::{Call, describe};
+use crate::oos::parameters::{same, shorten};
+use crate::oos::template::TaskSpec;
+use crate::oos::{Engine, Host};
+
+/// How a task repeats itself (`Retries`, `DelayType`, ...).
+struct Repetition {
+    retries: u32,
+    kind: String,
+    delay: f64,
+    back_off: f64,
+    max_interval: f64,
+}
+
+impl Repetition {
+    /// Reads the settings from the task or, where a template puts them there, its properties.
+    fn of(spec: &TaskSpec, properties: &Value, default_retries: u32) -> Self {
+        let get = |key: &str| {
+            let value = spec.raw.get(key).or_else(|| properties.get(key))?;
+            match value {
+                Value::String(text) => text.parse().ok(),
+                other => other.as_f64(),
+            }
+        };
+        let kind = spec
+            .raw
+            .get("DelayType")
+            .or_else(|| properties.get("DelayType"))
+            .and_then(Value::as_str)
+            .unwrap_or("Exponential");
+        Self {
+            retries: get("Retries").map_or(default_retries, |x: f64| x.clamp(0.0, 300.0) as u32),
+            kind: kind.to_owned(),
+            delay: get("Delay").unwrap_or(2.0).clamp(1.0, 3600.0),
+            back_off: get("BackOff").unwrap_or(2.0).clamp(0.0, 3600.0),
+            max_interval: get("MaxRetryInterval").unwrap_or(1800.0).clamp(1.0, 3600.0),
+        }
+    }
+
+    /// Seconds before repetition `n`, counted from 1.
+    fn seconds(&self, n: u32) -> i64 {
+        let x = match self.kind.as_str() {
+            "Constant" => self.delay,
+            "Linear" => self.delay + self.back_off * f64::from(n),
+            _ => self.delay * self.back_off.powi(n.saturating_sub(1).min(64) as i32),
+        };
+        x.clamp(1.0, self.max_interval) as i64
+    }
+}
+
+impl Engine {
+    /// Repeats a failed task if its template asks for that. Waits repeat themselves.
+    pub(in crate::oos) fn repeat(
+        &mut self,
+        host: &mut dyn Host,
+        id: &str,
+        task: usize,
+        spec: &TaskSpec,
+    ) -> bool {
+        let is_wait = matches!(spec.action.as_str(), "ACS::WaitFor" | "ACS::Sleep");
+        if is_wait || self.executions[id].tasks[task].looped.is_some() {
+            return false;
+        }
+        let repetition = Repetition::of(spec, &Value::Null, 0);
+        let Some(t) = self.task_mut(id, task) else {
+            return false;
+        };
+        if t.attempt >= repetition.retries {
+            return false;
+        }
+        t.attempt += 1;
+        t.child = None;
+        t.properties = Value::Null;
+        let seconds = repetition.seconds(t.attempt);
+        self.schedule_step(host, id, task, seconds);
+        true
+    }
+
+    pub(super) fn wait_for(
+        &mut self,
+        host: &mut dyn Host,
+        id: &str,
+        task: usize,
+        spec: &TaskSpec,
+        properties: &Value,
+    ) -> Outcome {
+        let poll = match self.poll(host, id, properties) {
+            Ok(poll) => poll,
+            Err(e) => return Outcome::Failed(e),
+        };
+        if poll.is_one_of(properties.get("StopRetryValues"), false) {
+            return Outcome::Failed(poll.why(&format!(
+                "{} must not become {}",
+                poll.selector,
+                shorten(&json!(poll.values).to_string())
+            )));
+        }
+        if poll.is_one_of(properties.get("DesiredValues"), true) {
+            return Outcome::Done(poll.answer);
+        }
+        let repetition = Repetition::of(spec, properties, 10);
+        let Some(t) = self.task_mut(id, task) else {
+            return Outcome::Stays(None);
+        };
+        if t.attempt >= repetition.retries {
+            return Outcome::Failed(poll.why(&format!(
+                "{} is {} after {} tries, not among {}",
+                poll.selector,
+                shorten(&json!(poll.values).to_string()),
+                t.attempt + 1,
+                properties.get("DesiredValues").unwrap_or(&Value::Null)
+            )));
+        }
+        t.attempt += 1;
+        Outcome::Later(repetition.seconds(t.attempt))
+    }
+
+    pub(super) fn check_for(
+        &mut self,
+        host: &mut dyn Host,
+        id: &str,
+        properties: &Value,
+    ) -> Outcome {
+        match self.poll(host, id, properties) {
+            Ok(poll) if poll.is_one_of(properties.get("DesiredValues"), true) => {
+                Outcome::Done(poll.answer)
+            }
+            Ok(poll) => Outcome::Failed(poll.why(&format!(
+                "{} is {}, not among {}",
+                poll.selector,
+                shorten(&json!(poll.values).to_string()),
+                properties.get("DesiredValues").unwrap_or(&Value::Null)
+            ))),
+            Err(e) => Outcome::Failed(e),
+        }
+    }
+
+    /// One call and what the selector finds in its answer. A refusal is an answer, too, with
+    /// `Code` and `Message`: templates wait until a call goes through that way. A selector that
+    /// does not look for them lets the refusal fail the task.
+    fn poll(&mut self, host: &mut dyn Host, id: &str, properties: &Value) -> Result<Poll, String> {
+        let call = Call::parse(properties)?;
+        let selector = properties
+            .get("PropertySelector")
+            .and_then(Value::as_str)
+            .unwrap_or(".")
+            .to_owned();
+        let (answer, error) = match self.call_all_pages(host, id, &call) {
+            Ok(answer) => (answer, None),
+            Err(e) => {
+                let text = describe(&call, &e);
+                let body = json!({
+                    "Code": e.code, "Message": e.message,
+                    "RequestId": e.request_id.unwrap_or_default(),
+                });
+                (body, Some(text))
+            }
+        };
+        let values = match (self.jq.run(&selector, &answer), &error) {
+            (Ok(values), None) => values,
+            (Ok(values), Some(text)) => {
+                if values.iter().all(Value::is_null) || !selector.contains("Code") {
+                    return Err(text.clone());
+                }
+                values
+            }
+            (Err(_), Some(text)) => return Err(text.clone()),
+            (Err(e), None) => return Err(e),
+        };
+        Ok(Poll {
+            call: format!("{} {}", call.service, call.api),
+            selector,
+            values,
+            answer,
+            error,
+        })
+    }
+
+    pub(super) fn sleep(&mut self, id: &str, task: usize, properties: &Value) -> Outcome {
+        let seconds = match properties.get("Duration") {
+            Some(Value::String(text)) => text
+                .parse::<jiff::SignedDuration>()
+                .ok()
+                .map(|d| d.as_secs())
+                .filter(|s| (0..=86_400).contains(s)),
+            Some(other) => other.as_i64().filter(|s| (0..=86_400).contains(s)),
+            None => None,
+        };
+        let Some(seconds) = seconds else {
+            return Outcome::Failed(
+                "Duration must be an ISO 8601 duration of at most a day, such as PT5M".to_owned(),
+            );
+        };
+        let Some(t) = self.task_mut(id, task) else {
+            return Outcome::Stays(None);
+        };
+        if t.attempt > 0 {
+            return Outcome::Done(Value::Null);
+        }
+        t.attempt = 1;
+        Outcome::Later(seconds)
+    }
+}
+
+struct Poll {
+    call: String,
+    selector: String,
+    values: Vec<Value>,
+    answer: Value,
+    error: Option<String>,
+}
+
+impl Poll {
+    /// Whether all (or any) of the values found are among `wanted`. None found is never enough.
+    fn is_one_of(&self, wanted: Option<&Value>, all: bool) -> bool {
+        let Some(Value::Array(wanted)) = wanted else {
+            return false;
+        };
+        let is_wanted = |value: &Value| wanted.iter().any(|w| same(w, value));
+        if self.values.is_empty() {
+            return false;
+        }
+        if all {
+            self.values.iter().all(is_wanted)
+        } else {
+            self.values.iter().any(is_wanted)
+        }
+    }
+
+    fn why(&self, reason: &str) -> String {
+        match &self.error {
+            Some(error) => error.clone(),
+            None => format!("{}: {reason}", self.call),
+        }
+    }
+}

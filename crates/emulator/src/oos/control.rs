@@ -1,0 +1,175 @@
+//! Writes on executions other than notifications: cancel, update, delete, trigger.
+
+use serde_json::{Map, Value, json};
+
+use super::execution::Status;
+use super::run::Due;
+use super::start::json_parameter;
+use super::{Engine, Host, Params, bad_parameter, optional_text, required_text};
+use crate::error::ApiError;
+
+/// A request that the execution's status does not allow.
+pub(super) fn wrong_status(id: &str, status: Status, what: &str) -> ApiError {
+    ApiError::new(
+        400,
+        "InvalidExecutionStatus",
+        format!("The execution {id} is {}; {what}.", status.name()),
+    )
+}
+
+impl Engine {
+    /// `CancelExecution`: takes effect a little later, children included. Calls already made are
+    /// not undone and nothing is cleaned up.
+    pub(super) fn cancel_execution(
+        &mut self,
+        host: &mut dyn Host,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let id = required_text(params, "ExecutionId")?;
+        let execution = self.existing(region, &id)?;
+        if execution.status.is_final() {
+            return Err(wrong_status(
+                &id,
+                execution.status,
+                "it cannot be cancelled",
+            ));
+        }
+        if execution.cancelling {
+            return Ok(json!({}));
+        }
+        if let Some(execution) = self.executions.get_mut(&id) {
+            execution.cancelling = true;
+        }
+        let delay = i64::from(host.switches().cancel_delay_seconds);
+        self.schedule(host, delay, Due::Cancel { execution: id });
+        Ok(json!({}))
+    }
+
+    /// Cancels an execution and everything below it that is not final.
+    pub(super) fn cancel_now(&mut self, host: &mut dyn Host, id: &str, message: &str) {
+        let mut open = vec![id.to_owned()];
+        while let Some(id) = open.pop() {
+            let Some(execution) = self.executions.get(&id) else {
+                continue;
+            };
+            if execution.status.is_final() {
+                continue;
+            }
+            open.extend(execution.children.iter().cloned());
+            let running: Vec<usize> = (0..execution.tasks.len())
+                .filter(|i| !execution.tasks[*i].status.is_final())
+                .collect();
+            for task in running {
+                self.set_task(host, &id, task, Status::Cancelled, message.to_owned());
+                if let Some(t) = self.task_mut(&id, task) {
+                    t.generation += 1;
+                }
+            }
+            self.finish(host, &id, Status::Cancelled, message.to_owned());
+        }
+    }
+
+    pub(super) fn update_execution(
+        &mut self,
+        host: &mut dyn Host,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let id = required_text(params, "ExecutionId")?;
+        let execution = self.existing(region, &id)?;
+        if !matches!(execution.status, Status::Running | Status::Waiting) {
+            return Err(wrong_status(&id, execution.status, "it cannot be updated"));
+        }
+        let tags = object(params, "Tags")?;
+        let parameters = object(params, "Parameters")?;
+        let description = optional_text(params, "Description")?;
+        let group = optional_text(params, "ResourceGroupId")?;
+        if let Some(parameters) = &parameters {
+            let declared = &execution.template.parsed.parameters;
+            if let Some(name) = parameters.keys().find(|name| !declared.contains_key(*name)) {
+                let reason = format!("the template has no parameter {name}");
+                return Err(bad_parameter("Parameters", &reason));
+            }
+        }
+        if let Some(execution) = self.executions.get_mut(&id) {
+            if let Some(tags) = tags {
+                execution.tags = tags;
+            }
+            if let Some(parameters) = parameters {
+                execution.parameters.extend(parameters);
+            }
+            if let Some(description) = description {
+                execution.description = description;
+            }
+            if let Some(group) = group {
+                execution.resource_group = group;
+            }
+        }
+        self.changed(host, &id);
+        Ok(json!({}))
+    }
+
+    pub(super) fn delete_executions(
+        &mut self,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let ids = match json_parameter(params, "ExecutionIds")? {
+            Some(Value::Array(list)) if list.len() <= 100 => list,
+            None => {
+                required_text(params, "ExecutionIds")?;
+                Vec::new()
+            }
+            Some(_) => {
+                let form = "must be a JSON array of at most 100 ids";
+                return Err(bad_parameter("ExecutionIds", form));
+            }
+        };
+        let force = matches!(
+            optional_text(params, "Force")?.as_deref(),
+            Some("true" | "True")
+        );
+        let mut gone = Vec::new();
+        for id in ids.iter().filter_map(Value::as_str) {
+            let execution = self.existing(region, id)?;
+            if !execution.status.is_final() && !force {
+                return Err(wrong_status(id, execution.status, "it cannot be deleted"));
+            }
+            gone.push(id.to_owned());
+        }
+        while let Some(id) = gone.pop() {
+            if let Some(execution) = self.executions.remove(&id) {
+                gone.extend(execution.children);
+            }
+        }
+        Ok(json!({}))
+    }
+
+    /// `TriggerExecution` is for executions that wait for a trigger; there are none here.
+    pub(super) fn trigger_execution(
+        &mut self,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let id = required_text(params, "ExecutionId")?;
+        match required_text(params, "Type")?.as_str() {
+            "Event" | "Alarm" | "Timer" => {}
+            _ => return Err(bad_parameter("Type", "must be Event, Alarm or Timer")),
+        }
+        let execution = self.existing(region, &id)?;
+        Err(wrong_status(
+            &id,
+            execution.status,
+            "it does not wait for a trigger",
+        ))
+    }
+}
+
+fn object(params: &Params, name: &str) -> Result<Option<Map<String, Value>>, ApiError> {
+    match json_parameter(params, name)? {
+        None => Ok(None),
+        Some(Value::Object(map)) => Ok(Some(map)),
+        Some(_) => Err(bad_parameter(name, "must be a JSON object")),
+    }
+}

@@ -1,0 +1,184 @@
+//! Expressions: `{{ references }}`, pseudo parameters and `Fn::` calls inside template values.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::functions;
+use super::jq::Jq;
+use super::switches::BatchSplit;
+use super::template::{MAX_DEPTH, TaskSpec};
+
+/// Most characters that one resolved value may grow to by splicing.
+const MAX_TEXT: usize = 1024 * 1024;
+/// How often text that came out of a parameter is looked through for further references.
+/// OOS does so, which is why a script that holds `{{` is not safe to pass.
+const MAX_PASSES: usize = 3;
+
+/// What expressions can see.
+pub(super) struct Scope<'a> {
+    pub(super) parameters: &'a Map<String, Value>,
+    /// Outputs of tasks that have ended, by task name.
+    pub(super) tasks: &'a BTreeMap<String, Map<String, Value>>,
+    /// Names of all tasks. What one of them that never ran would have put out is null.
+    pub(super) declared: &'a [TaskSpec],
+    pub(super) item: Option<&'a Value>,
+    /// Values of pseudo parameters other than `ACS::TaskLoopItem`, without the `ACS::`.
+    pub(super) pseudo: BTreeMap<&'static str, Value>,
+    pub(super) now: Timestamp,
+    pub(super) split: BatchSplit,
+}
+
+/// Resolves expressions against a [`Scope`].
+pub(super) struct Resolver<'a> {
+    pub(super) scope: &'a Scope<'a>,
+    pub(super) jq: &'a mut Jq,
+}
+
+impl Resolver<'_> {
+    /// The value with every reference and function in it replaced.
+    pub(super) fn resolve(&mut self, value: &Value) -> Result<Value, String> {
+        self.resolve_at(value, 0)
+    }
+
+    fn resolve_at(&mut self, value: &Value, depth: usize) -> Result<Value, String> {
+        if depth > 2 * MAX_DEPTH {
+            return Err("the value nests too deeply".to_owned());
+        }
+        match value {
+            Value::String(text) => self.text(text, 0),
+            Value::Array(list) => list
+                .iter()
+                .map(|v| self.resolve_at(v, depth + 1))
+                .collect::<Result<Vec<_>, _>>()
+                .map(Value::Array),
+            Value::Object(map) => {
+                if let Some((name, argument)) = functions::call_in(map) {
+                    let argument = self.resolve_at(argument, depth + 1)?;
+                    return functions::apply(name, argument, self.scope, self.jq);
+                }
+                let mut out = Map::new();
+                for (key, v) in map {
+                    let key = match self.text(key, 0)? {
+                        Value::String(key) => key,
+                        other => other.to_string(),
+                    };
+                    out.insert(key, self.resolve_at(v, depth + 1)?);
+                }
+                Ok(Value::Object(out))
+            }
+            other => Ok(other.clone()),
+        }
+    }
+
+    fn text(&mut self, text: &str, pass: usize) -> Result<Value, String> {
+        if !text.contains("{{") {
+            return Ok(json!(text));
+        }
+        let parts = split_references(text)?;
+        if let [Part::Reference(name)] = parts.as_slice() {
+            let value = self.look_up(name)?;
+            return match value {
+                Value::String(inner) if inner.contains("{{") && pass < MAX_PASSES => {
+                    self.text(&inner, pass + 1)
+                }
+                other => Ok(other),
+            };
+        }
+        let mut out = String::new();
+        for part in parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Reference(name) => match self.look_up(name)? {
+                    Value::String(text) => out.push_str(&text),
+                    Value::Null => {}
+                    other => out.push_str(&other.to_string()),
+                },
+            }
+            if out.len() > MAX_TEXT {
+                return Err(format!("a text grew beyond {MAX_TEXT} bytes"));
+            }
+        }
+        if out.contains("{{") && pass < MAX_PASSES && out != text {
+            return self.text(&out, pass + 1);
+        }
+        Ok(json!(out))
+    }
+
+    fn look_up(&self, name: &str) -> Result<Value, String> {
+        let unknown = || format!("the reference {{{{ {name} }}}} is not defined");
+        if let Some(pseudo) = name.strip_prefix("ACS::") {
+            if let Some(rest) = pseudo.strip_prefix("TaskLoopItem") {
+                let item = self.scope.item.ok_or_else(unknown)?;
+                return walk(item, rest.trim_start_matches('.')).ok_or_else(unknown);
+            }
+            return self.scope.pseudo.get(pseudo).cloned().ok_or_else(unknown);
+        }
+        if let Some(value) = self.scope.parameters.get(name) {
+            return Ok(value.clone());
+        }
+        let (head, rest) = name.split_once('.').unwrap_or((name, ""));
+        if let Some(outputs) = self.scope.tasks.get(head) {
+            if rest.is_empty() {
+                return Ok(Value::Object(outputs.clone()));
+            }
+            if let Some(value) = outputs.get(rest) {
+                return Ok(value.clone());
+            }
+            let (output, path) = rest.split_once('.').unwrap_or((rest, ""));
+            // Public templates spell an output in another case than they declared it in, and work.
+            return outputs
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(output))
+                .and_then(|(_, value)| walk(value, path))
+                .ok_or_else(unknown);
+        }
+        if self.scope.declared.iter().any(|task| task.name == head) {
+            return Ok(Value::Null);
+        }
+        // OOS drops dots from parameter names inside templates.
+        if let Some(value) = self.scope.parameters.get(head) {
+            return walk(value, rest).ok_or_else(unknown);
+        }
+        Err(unknown())
+    }
+}
+
+/// Follows `a.b.c` into a value; the empty path is the value itself.
+fn walk(value: &Value, path: &str) -> Option<Value> {
+    let mut here = value;
+    for step in path.split('.').filter(|step| !step.is_empty()) {
+        here = match here {
+            Value::Object(map) => map.get(step)?,
+            Value::Array(list) => list.get(step.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+    }
+    Some(here.clone())
+}
+
+enum Part<'a> {
+    Text(&'a str),
+    Reference(&'a str),
+}
+
+fn split_references(text: &str) -> Result<Vec<Part<'_>>, String> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("{{") {
+        let (before, after) = rest.split_at(open);
+        let Some(close) = after.find("}}") else {
+            return Err("a {{ has no }}".to_owned());
+        };
+        if !before.is_empty() {
+            parts.push(Part::Text(before));
+        }
+        parts.push(Part::Reference(after[2..close].trim()));
+        rest = &after[close + 2..];
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest));
+    }
+    Ok(parts)
+}

@@ -1,0 +1,165 @@
+//! `NotifyExecution`: what people and programs tell an execution that waits.
+
+mod items;
+mod targets;
+
+use serde_json::{Value, json};
+
+use super::control::wrong_status;
+use super::execution::{Mode, Pause, Status};
+use super::run::Ending;
+use super::{Engine, Host, Params, bad_parameter, optional_text, required_text};
+use crate::error::ApiError;
+
+/// What to do about a failed (or not yet finished) task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Retry,
+    Skip,
+    Cancel,
+}
+
+impl Engine {
+    pub(super) fn notify_execution(
+        &mut self,
+        host: &mut dyn Host,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let id = required_text(params, "ExecutionId")?;
+        let kind = required_text(params, "NotifyType")?;
+        let note = optional_text(params, "NotifyNote")?.unwrap_or_default();
+        let execution = self.existing(region, &id)?;
+        match kind.as_str() {
+            "Approve" | "Reject" => {
+                if !self.is_paused(&id) {
+                    return Err(wrong_status(&id, execution.status, "it waits for nobody"));
+                }
+                let aim = optional_text(params, "TaskExecutionId")?;
+                let Some((execution, task)) = self.waiting_for_approval(&id, aim.as_deref()) else {
+                    return Err(wrong_status(
+                        &id,
+                        Status::Waiting,
+                        "nothing in it waits for approval",
+                    ));
+                };
+                if let Some(t) = self.task_mut(&execution, task) {
+                    t.note.clone_from(&note);
+                }
+                if kind == "Approve" {
+                    self.approve(host, &execution, task);
+                } else {
+                    self.reject(host, &execution, task, &note);
+                }
+            }
+            "RetryTask" => self.act_on_tasks(host, &id, params, Verb::Retry, &note)?,
+            "SkipTask" => self.act_on_tasks(host, &id, params, Verb::Skip, &note)?,
+            "CancelTask" => self.act_on_tasks(host, &id, params, Verb::Cancel, &note)?,
+            "ExecuteTask" | "CompleteExecution" => {
+                return Err(wrong_status(
+                    &id,
+                    execution.status,
+                    "this is only for executions in Debug mode",
+                ));
+            }
+            _ => {
+                return Err(bad_parameter(
+                    "NotifyType",
+                    "must be Approve, Reject, RetryTask, SkipTask, CancelTask, ExecuteTask or \
+                     CompleteExecution",
+                ));
+            }
+        }
+        Ok(json!({}))
+    }
+
+    /// Whether something in an execution waits, whatever its status shows.
+    pub(super) fn is_paused(&self, id: &str) -> bool {
+        self.executions.get(id).is_some_and(|execution| {
+            !execution.status.is_final() && execution.tasks.iter().any(|t| t.pause.is_some())
+        })
+    }
+
+    /// The first task that waits for approval in an execution or below it.
+    fn waiting_for_approval(&self, id: &str, aim: Option<&str>) -> Option<(String, usize)> {
+        let mut open = vec![id];
+        let mut next = 0;
+        while let Some(id) = open.get(next).copied() {
+            next += 1;
+            let execution = self.executions.get(id)?;
+            for (i, task) in execution.tasks.iter().enumerate() {
+                match task.pause {
+                    Some(Pause::Batch | Pause::Approval | Pause::HighRisk)
+                        if aim.is_none_or(|aim| aim == task.id) =>
+                    {
+                        return Some((id.to_owned(), i));
+                    }
+                    Some(Pause::Child) => {
+                        open.extend(task.child.as_deref());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
+    fn approve(&mut self, host: &mut dyn Host, id: &str, task: usize) {
+        self.log(id, task, host.now(), "Approved.".to_owned());
+        self.set_task(host, id, task, Status::Running, String::new());
+        if let Some(run) = self.loop_mut(id, task) {
+            run.approved = true;
+            self.loop_progress(host, id, task);
+            return;
+        }
+        if let Some(t) = self.task_mut(id, task) {
+            t.approved = true;
+        }
+        self.refresh(host, id);
+        self.schedule_step(host, id, task, 0);
+    }
+
+    fn reject(&mut self, host: &mut dyn Host, id: &str, task: usize, note: &str) {
+        let message = if note.is_empty() {
+            "Rejected.".to_owned()
+        } else {
+            format!("Rejected: {note}")
+        };
+        if self.parent_loop(id, task).is_some() {
+            self.task_ended(host, id, task, Ending::Failure(message));
+            return;
+        }
+        self.log(id, task, host.now(), message.clone());
+        self.set_task(host, id, task, Status::Failed, message.clone());
+        self.finish(host, id, Status::Failed, message);
+    }
+
+    fn act_on_tasks(
+        &mut self,
+        host: &mut dyn Host,
+        id: &str,
+        params: &Params,
+        verb: Verb,
+        note: &str,
+    ) -> Result<(), ApiError> {
+        let targets = self.targets(host.switches(), id, params)?;
+        for target in &targets {
+            if self.executions[&target.execution].mode != Mode::FailurePause {
+                return Err(wrong_status(
+                    id,
+                    self.executions[id].status,
+                    "tasks can be retried, skipped and cancelled only in Mode=FailurePause",
+                ));
+            }
+            if !self.is_paused(&target.execution) {
+                let status = self.executions[&target.execution].status;
+                return Err(wrong_status(id, status, "it waits for nobody"));
+            }
+            self.check(target, verb)?;
+        }
+        for target in targets {
+            self.apply(host, &target, verb, note);
+        }
+        Ok(())
+    }
+}

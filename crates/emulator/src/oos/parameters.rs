@@ -1,0 +1,206 @@
+//! Template parameters: declarations, and what a caller gave for them.
+
+use serde_json::{Map, Value, json};
+
+use super::jq::Jq;
+
+/// The types that a parameter or output may declare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    String,
+    Number,
+    Boolean,
+    List,
+    Json,
+}
+
+impl Kind {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "String" => Self::String,
+            "Number" => Self::Number,
+            "Boolean" => Self::Boolean,
+            "List" => Self::List,
+            "Json" => Self::Json,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::String => "String",
+            Self::Number => "Number",
+            Self::Boolean => "Boolean",
+            Self::List => "List",
+            Self::Json => "Json",
+        }
+    }
+
+    /// The value in this type; text that spells the type's value is taken, too.
+    pub(super) fn coerce(self, value: Value) -> Option<Value> {
+        Some(match (self, value) {
+            (Self::String, v @ Value::String(_))
+            | (Self::Number, v @ Value::Number(_))
+            | (Self::Boolean, v @ Value::Bool(_))
+            | (Self::List, v @ Value::Array(_))
+            | (Self::Json, v @ (Value::Array(_) | Value::Object(_))) => v,
+            (Self::String, v @ (Value::Number(_) | Value::Bool(_))) => json!(v.to_string()),
+            (Self::Number, Value::String(text)) => {
+                let number: serde_json::Number = text.trim().parse().ok()?;
+                Value::Number(number)
+            }
+            (Self::Boolean, Value::String(text)) => match text.as_str() {
+                "true" | "True" => json!(true),
+                "false" | "False" => json!(false),
+                _ => return None,
+            },
+            (Self::List, Value::String(text)) => match serde_json::from_str(&text) {
+                Ok(v @ Value::Array(_)) => v,
+                _ => return None,
+            },
+            (Self::Json, Value::String(text)) => match serde_json::from_str(&text) {
+                Ok(v @ (Value::Array(_) | Value::Object(_))) => v,
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
+}
+
+/// A parameter as the template declares it.
+#[derive(Debug, Clone)]
+pub(super) struct Declaration {
+    pub(super) kind: Kind,
+    pub(super) default: Option<Value>,
+    pub(super) raw: Map<String, Value>,
+}
+
+impl Declaration {
+    pub(super) fn parse(name: &str, spec: &Value) -> Result<Self, String> {
+        let Value::Object(raw) = spec else {
+            return Err(format!("parameter {name} is not an object"));
+        };
+        let kind = match raw.get("Type").and_then(Value::as_str) {
+            Some(text) => Kind::parse(text)
+                .ok_or_else(|| format!("parameter {name} has the unknown type {text:?}"))?,
+            None => return Err(format!("parameter {name} has no Type")),
+        };
+        Ok(Self {
+            kind,
+            default: raw.get("Default").filter(|v| !v.is_null()).cloned(),
+            raw: raw.clone(),
+        })
+    }
+
+    /// Checks a value and gives it in the declared type.
+    pub(super) fn check(&self, name: &str, value: Value, jq: &mut Jq) -> Result<Value, String> {
+        let shown = value.to_string();
+        let value = self.kind.coerce(value).ok_or_else(|| {
+            format!(
+                "The parameter {name} must be of type {}, not {}.",
+                self.kind.name(),
+                shorten(&shown)
+            )
+        })?;
+        self.check_allowed(name, &value)?;
+        let length = match &value {
+            Value::String(text) => Some(text.chars().count()),
+            Value::Array(list) => Some(list.len()),
+            _ => None,
+        };
+        if let Some(length) = length {
+            if self
+                .limit("MinLength")
+                .is_some_and(|min| (length as f64) < min)
+            {
+                return Err(format!(
+                    "The parameter {name} is shorter than its MinLength."
+                ));
+            }
+            if self
+                .limit("MaxLength")
+                .is_some_and(|max| (length as f64) > max)
+            {
+                return Err(format!(
+                    "The parameter {name} is longer than its MaxLength."
+                ));
+            }
+        }
+        if let Some(number) = value.as_f64() {
+            if self.limit("MinValue").is_some_and(|min| number < min) {
+                return Err(format!("The parameter {name} is below its MinValue."));
+            }
+            if self.limit("MaxValue").is_some_and(|max| number > max) {
+                return Err(format!("The parameter {name} is above its MaxValue."));
+            }
+        }
+        if let (Some(pattern), Value::String(text)) = (
+            self.raw.get("AllowedPattern").and_then(Value::as_str),
+            &value,
+        ) {
+            let input = json!([text, format!("^(?:{pattern})$")]);
+            let matches = jq
+                .run(". as [$text, $pattern] | $text | test($pattern)", &input)
+                .map_err(|_| format!("The AllowedPattern of parameter {name} is invalid."))?;
+            if matches != [json!(true)] {
+                return Err(format!(
+                    "The parameter {name} does not match its AllowedPattern {pattern}."
+                ));
+            }
+        }
+        Ok(value)
+    }
+
+    fn limit(&self, key: &str) -> Option<f64> {
+        match self.raw.get(key)? {
+            Value::String(text) => text.parse().ok(),
+            other => other.as_f64(),
+        }
+    }
+
+    /// For a list, each member must be among the allowed values.
+    fn check_allowed(&self, name: &str, value: &Value) -> Result<(), String> {
+        let Some(Value::Array(allowed)) = self.raw.get("AllowedValues") else {
+            return Ok(());
+        };
+        let is_allowed = |v: &Value| allowed.iter().any(|a| same(a, v));
+        let ok = match value {
+            Value::Array(list) => is_allowed(value) || list.iter().all(is_allowed),
+            other => is_allowed(other),
+        };
+        if ok {
+            return Ok(());
+        }
+        Err(format!(
+            "The parameter {name} must be one of {}, not {}.",
+            Value::Array(allowed.clone()),
+            shorten(&value.to_string())
+        ))
+    }
+}
+
+/// Equal as JSON, or spelled alike: template authors write `0` and `"0"` for the same thing.
+pub(super) fn same(a: &Value, b: &Value) -> bool {
+    if a == b {
+        return true;
+    }
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => x.as_f64() == y.as_f64(),
+        (Value::String(text), other) | (other, Value::String(text)) => match other {
+            Value::Number(_) | Value::Bool(_) => *text == other.to_string(),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The beginning of a long text, for messages.
+pub(super) fn shorten(text: &str) -> String {
+    const KEEP: usize = 120;
+    if text.chars().count() <= KEEP {
+        text.to_owned()
+    } else {
+        let head: String = text.chars().take(KEEP).collect();
+        format!("{head}…")
+    }
+}

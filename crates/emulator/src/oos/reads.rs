@@ -1,0 +1,213 @@
+//! What can be read of executions: `ListExecutions`, `ListTaskExecutions`, logs, invocations.
+
+mod filters;
+mod paging;
+
+use serde_json::{Map, Value, json};
+
+use super::execution::{Execution, Task, time_text};
+use super::start::json_parameter;
+use super::{Engine, Host, Params, optional_text, required_text, view};
+use crate::error::ApiError;
+use filters::{Filters, TaskFilters};
+use paging::Page;
+
+impl Engine {
+    pub(super) fn list_executions(
+        &self,
+        host: &dyn Host,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let switches = host.switches();
+        let page = Page::parse(params, 10, 100)?;
+        let filters = Filters::parse(params)?;
+        let now = host.now();
+        let mut rows: Vec<(String, &Execution)> = self
+            .executions
+            .values()
+            .filter(|e| e.region == region && filters.matches(self, e, switches, now))
+            .map(|e| (page.key(e), e))
+            .collect();
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        let keys: Vec<&str> = rows.iter().map(|row| row.0.as_str()).collect();
+        let (range, next) = page.cut(&keys, switches.stable_pages)?;
+        let executions: Vec<Value> = rows[range]
+            .iter()
+            .map(|(_, e)| self.listed(e, switches, now))
+            .collect();
+        Ok(json!({
+            "Executions": executions, "MaxResults": page.size, "NextToken": next,
+            "TotalCount": rows.len(),
+        }))
+    }
+
+    pub(super) fn list_task_executions(
+        &self,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let page = Page::parse(params, 20, 100)?;
+        let filters = TaskFilters::parse(params)?;
+        let mut rows: Vec<(String, &Execution, &Task)> = Vec::new();
+        for execution in self.executions.values().filter(|e| e.region == region) {
+            for task in &execution.tasks {
+                if filters.matches(execution, task) {
+                    rows.push((page.task_key(execution, task), execution, task));
+                }
+            }
+        }
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        let keys: Vec<&str> = rows.iter().map(|row| row.0.as_str()).collect();
+        let (range, next) = page.cut(&keys, true)?;
+        let tasks: Vec<Value> = rows[range]
+            .iter()
+            .map(|(_, e, t)| view::task(e, t))
+            .collect();
+        Ok(json!({
+            "TaskExecutions": tasks, "MaxResults": page.size, "NextToken": next,
+            "TotalCount": rows.len(),
+        }))
+    }
+
+    pub(super) fn list_execution_logs(
+        &self,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let page = Page::parse(params, 1, 100)?;
+        let id = required_text(params, "ExecutionId")?;
+        let task = optional_text(params, "TaskExecutionId")?;
+        let execution = self.existing(region, &id)?;
+        let kind = optional_text(params, "LogType")?;
+        let rows: Vec<_> = execution
+            .logs
+            .iter()
+            .filter(|log| task.as_ref().is_none_or(|task| log.task == *task))
+            .filter(|_| kind.as_deref().is_none_or(|kind| kind == "System"))
+            .enumerate()
+            .map(|(i, log)| (format!("{i:08}"), log))
+            .collect();
+        let keys: Vec<&str> = rows.iter().map(|row| row.0.as_str()).collect();
+        let (range, next) = page.cut(&keys, true)?;
+        let logs: Vec<Value> = rows[range]
+            .iter()
+            .map(|(_, log)| {
+                json!({
+                    "LogType": "System", "Timestamp": time_text(log.at),
+                    "TaskExecutionId": log.task, "Message": log.message,
+                })
+            })
+            .collect();
+        Ok(json!({
+            "ExecutionLogs": logs, "IsTruncated": !next.is_empty(), "NextToken": next,
+            "MaxResults": page.size,
+        }))
+    }
+
+    /// Cloud Assistant invocations that the tasks below a task started: their answers have an
+    /// `InvokeId`, which templates keep as an output.
+    pub(super) fn list_invocations(
+        &self,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let wanted = required_text(params, "TaskExecutionId")?;
+        let status = optional_text(params, "Status")?;
+        let mut rows = Vec::new();
+        let mut open: Vec<(&Execution, &Task)> = self
+            .executions
+            .values()
+            .filter(|e| e.region == region)
+            .flat_map(|e| e.tasks.iter().map(move |t| (e, t)))
+            .filter(|(_, t)| t.id == wanted)
+            .collect();
+        while let Some((execution, task)) = open.pop() {
+            if let Some(child) = task.child.as_ref().and_then(|c| self.executions.get(c)) {
+                open.extend(child.tasks.iter().map(|t| (child, t)));
+            }
+            let invocation = task
+                .outputs
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case("invokeId"))
+                .and_then(|(_, value)| value.as_str());
+            let shown = task.status.name();
+            if let Some(invocation) = invocation
+                && status.as_deref().is_none_or(|status| status == shown)
+            {
+                rows.push(json!({
+                    "InvocationId": invocation,
+                    "InvocationTaskExecutionId": task.id,
+                    "InvocationTaskName": execution.template.parsed.tasks[task.spec].name,
+                    "RegionId": execution.region,
+                    "Status": shown,
+                }));
+            }
+        }
+        Ok(json!({
+            "TaskExecutionInvocations": rows, "MaxResults": 50, "NextToken": "",
+        }))
+    }
+
+    pub(super) fn get_execution_template(
+        &self,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let execution = self.existing(region, &required_text(params, "ExecutionId")?)?;
+        Ok(json!({
+            "Content": execution.template.content,
+            "Template": view::template(&execution.template),
+        }))
+    }
+
+    pub(super) fn existing(&self, region: &str, id: &str) -> Result<&Execution, ApiError> {
+        self.executions
+            .get(id)
+            .filter(|execution| execution.region == region)
+            .ok_or_else(|| {
+                ApiError::new(
+                    404,
+                    "EntityNotExists.Execution",
+                    format!("The specified execution {id} does not exist."),
+                )
+            })
+    }
+}
+
+/// Tags given as JSON object, in a filter.
+fn tag_filter(params: &Params) -> Result<Map<String, Value>, ApiError> {
+    match json_parameter(params, "Tags")? {
+        Some(Value::Object(map)) => Ok(map),
+        None => Ok(Map::new()),
+        Some(_) => Err(super::bad_parameter("Tags", "must be a JSON object")),
+    }
+}
+
+/// `DescribeRegions`: some regions, so that region checks have something to check against.
+pub(super) fn regions() -> Value {
+    const REGIONS: &[(&str, &str)] = &[
+        ("cn-hangzhou", "China (Hangzhou)"),
+        ("cn-shanghai", "China (Shanghai)"),
+        ("cn-beijing", "China (Beijing)"),
+        ("cn-shenzhen", "China (Shenzhen)"),
+        ("cn-qingdao", "China (Qingdao)"),
+        ("cn-zhangjiakou", "China (Zhangjiakou)"),
+        ("cn-hongkong", "China (Hong Kong)"),
+        ("ap-southeast-1", "Singapore"),
+        ("ap-northeast-1", "Japan (Tokyo)"),
+        ("eu-central-1", "Germany (Frankfurt)"),
+        ("us-east-1", "US (Virginia)"),
+        ("us-west-1", "US (Silicon Valley)"),
+    ];
+    let regions: Vec<Value> = REGIONS
+        .iter()
+        .map(|(id, name)| {
+            json!({
+                "RegionId": id, "LocalName": name,
+                "RegionEndpoint": format!("oos.{id}.aliyuncs.com"),
+            })
+        })
+        .collect();
+    json!({ "Regions": regions })
+}

@@ -1,0 +1,420 @@
+//! `StartExecution`: templates found, parameters bound, executions made.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::actions::is_built_in;
+use super::execution::{Execution, Mode, ParentLink, PauseOption, Status};
+use super::expr::{Resolver, Scope};
+use super::run::Due;
+use super::switches::{SafetyCheckDefault, Taken};
+use super::template::{MAX_DEPTH, Template, Version, depth};
+use super::{Caller, Engine, Host, Params, bad_parameter, optional_text, view};
+use crate::error::ApiError;
+
+/// What a new execution is given besides its template and parameters.
+pub(super) struct NewExecution {
+    pub(super) link: Option<ParentLink>,
+    pub(super) parent_id: String,
+    pub(super) root_id: Option<String>,
+    pub(super) level: usize,
+    pub(super) mode: Mode,
+    /// `LoopMode` as given; empty for none.
+    pub(super) loop_mode: String,
+    pub(super) safety_check: String,
+    pub(super) confirm_high_risk: bool,
+    pub(super) starter: Caller,
+    pub(super) acting: Caller,
+    pub(super) tags: Map<String, Value>,
+    pub(super) description: String,
+    pub(super) resource_group: String,
+}
+
+impl NewExecution {
+    pub(super) fn default_for(caller: &Caller) -> Self {
+        Self {
+            link: None,
+            parent_id: String::new(),
+            root_id: None,
+            level: 0,
+            mode: Mode::Automatic,
+            loop_mode: String::new(),
+            safety_check: String::new(),
+            confirm_high_risk: false,
+            starter: caller.clone(),
+            acting: caller.clone(),
+            tags: Map::new(),
+            description: String::new(),
+            resource_group: String::new(),
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn start_execution(
+        &mut self,
+        host: &mut dyn Host,
+        caller: &Caller,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let token = optional_text(params, "ClientToken")?;
+        let key = token.map(|token| (caller.account_id.clone(), region.to_owned(), token));
+        let fingerprint = fingerprint(params);
+        if let Some(key) = &key {
+            if key.2.len() > 64 || !key.2.is_ascii() {
+                return Err(bad_parameter(
+                    "ClientToken",
+                    "must be at most 64 ASCII characters",
+                ));
+            }
+            if let Some((first, answer)) = self.tokens.get(key) {
+                if *first == fingerprint {
+                    return Ok(answer.clone());
+                }
+                return Err(ApiError::new(
+                    400,
+                    "IdempotentParameterMismatch",
+                    "The request uses the same client token as a previous, but non-identical request.",
+                ));
+            }
+        }
+        let template = self.template_to_start(host, region, params)?;
+        let given = match json_parameter(params, "Parameters")? {
+            Some(Value::Object(map)) => map,
+            None => Map::new(),
+            Some(_) => return Err(bad_parameter("Parameters", "must be a JSON object")),
+        };
+        let new = self.settings(host, caller, params)?;
+        let id = self.create(host, region, template, given, new)?;
+        let answer = json!({ "Execution": view::started(&self.executions[&id]) });
+        if let Some(key) = key {
+            self.tokens.insert(key, (fingerprint, answer.clone()));
+        }
+        Ok(answer)
+    }
+
+    fn template_to_start(
+        &mut self,
+        host: &mut dyn Host,
+        region: &str,
+        params: &Params,
+    ) -> Result<Arc<Version>, ApiError> {
+        if let Some(content) = optional_text(params, "TemplateContent")? {
+            let id = host.fresh_id("t-");
+            let template = Version::new(&id, &id, "v1", &content, false)
+                .map_err(|e| ApiError::new(400, "InvalidTemplate", format!("{e}.")))?;
+            self.check_actions(&template.parsed)
+                .map_err(|e| ApiError::new(400, "InvalidTemplate", e))?;
+            return Ok(template);
+        }
+        if params.contains_key("TemplateURL") {
+            return Err(ApiError::new(
+                400,
+                "UnsupportedParameter",
+                "TemplateURL is not supported by this emulator; pass TemplateContent.",
+            ));
+        }
+        let name = optional_text(params, "TemplateName")?.ok_or_else(|| {
+            ApiError::new(
+                400,
+                "MissingParameter",
+                "TemplateName is mandatory for this action.",
+            )
+        })?;
+        let version = optional_text(params, "TemplateVersion")?;
+        self.find_template(region, &name, version.as_deref())
+    }
+
+    fn settings(
+        &self,
+        host: &dyn Host,
+        caller: &Caller,
+        params: &Params,
+    ) -> Result<NewExecution, ApiError> {
+        let switches = host.switches();
+        let mode = match optional_text(params, "Mode")?.as_deref() {
+            None | Some("Automatic") => Mode::Automatic,
+            Some("FailurePause") => Mode::FailurePause,
+            Some("Debug") => {
+                return Err(bad_parameter(
+                    "Mode",
+                    "Debug is not supported by this emulator",
+                ));
+            }
+            Some(_) => {
+                return Err(bad_parameter(
+                    "Mode",
+                    "must be Automatic, FailurePause or Debug",
+                ));
+            }
+        };
+        let loop_mode = optional_text(params, "LoopMode")?.unwrap_or_default();
+        if !loop_mode.is_empty() && PauseOption::parse(&loop_mode).is_none() {
+            let allowed = "must be Automatic, FirstBatchPause or EveryBatchPause";
+            return Err(bad_parameter("LoopMode", allowed));
+        }
+        let safety_check = optional_text(params, "SafetyCheck")?.unwrap_or_else(|| {
+            match switches.safety_check_default {
+                SafetyCheckDefault::Skip => "Skip",
+                SafetyCheckDefault::ConfirmEveryHighRiskAction => "ConfirmEveryHighRiskAction",
+            }
+            .to_owned()
+        });
+        let confirm_high_risk = match safety_check.as_str() {
+            "Skip" => false,
+            "ConfirmEveryHighRiskAction" => true,
+            _ => {
+                let allowed = "must be Skip or ConfirmEveryHighRiskAction";
+                return Err(bad_parameter("SafetyCheck", allowed));
+            }
+        };
+        let asks_to_skip = params.get("SafetyCheck") == Some(&json!("Skip"));
+        if asks_to_skip
+            && mode == Mode::FailurePause
+            && switches.skip_with_failure_pause == Taken::Refused
+        {
+            let reason = "Skip is valid only when Mode is Automatic";
+            return Err(bad_parameter("SafetyCheck", reason));
+        }
+        let tags = match json_parameter(params, "Tags")? {
+            Some(Value::Object(map)) if map.len() <= 20 => map,
+            None => Map::new(),
+            Some(_) => {
+                return Err(bad_parameter(
+                    "Tags",
+                    "must be a JSON object of at most 20 pairs",
+                ));
+            }
+        };
+        Ok(NewExecution {
+            parent_id: optional_text(params, "ParentExecutionId")?.unwrap_or_default(),
+            mode,
+            loop_mode,
+            safety_check,
+            confirm_high_risk,
+            tags,
+            description: optional_text(params, "Description")?.unwrap_or_default(),
+            resource_group: optional_text(params, "ResourceGroupId")?.unwrap_or_default(),
+            ..NewExecution::default_for(caller)
+        })
+    }
+
+    /// Whether this interpreter can carry out every action of a template.
+    pub(super) fn check_actions(&self, template: &Template) -> Result<(), String> {
+        for (i, task) in template.tasks.iter().enumerate() {
+            if task.action.ends_with("Trigger") {
+                return Err(format!(
+                    "Task {}: {} is not supported by this emulator.",
+                    task.name, task.action
+                ));
+            }
+            if !is_built_in(&task.action) && !self.public.contains_key(&task.action) {
+                return Err(format!(
+                    "Task {} (number {}): there is no action {}.",
+                    task.name,
+                    i + 1,
+                    task.action
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an execution and schedules its first task.
+    pub(super) fn create(
+        &mut self,
+        host: &mut dyn Host,
+        region: &str,
+        template: Arc<Version>,
+        given: Map<String, Value>,
+        new: NewExecution,
+    ) -> Result<String, ApiError> {
+        let now = host.now();
+        let parameters = self.bind(host, region, &template, given, &new)?;
+        let scope = start_scope(host, region, &parameters, &new);
+        let ram_role = match &template.parsed.ram_role {
+            None => String::new(),
+            Some(role) => {
+                let role = Resolver {
+                    scope: &scope,
+                    jq: &mut self.jq,
+                }
+                .resolve(role);
+                match role {
+                    Ok(Value::String(role)) => role,
+                    Ok(Value::Null) => String::new(),
+                    Ok(_) => return Err(bad_parameter("RamRole", "must be a text")),
+                    Err(e) => return Err(bad_parameter("RamRole", &e)),
+                }
+            }
+        };
+        let acting = if ram_role.is_empty() {
+            new.acting
+        } else {
+            host.assume_role(&new.starter, &ram_role)?
+        };
+        let id = host.fresh_id("exec-");
+        self.sequence += 1;
+        let execution = Execution {
+            number: self.sequence,
+            region: region.to_owned(),
+            link: new.link,
+            parent_id: new.parent_id,
+            root_id: new.root_id.unwrap_or_else(|| id.clone()),
+            level: new.level,
+            template,
+            mode: new.mode,
+            loop_mode: PauseOption::parse(&new.loop_mode).unwrap_or(PauseOption::Automatic),
+            loop_mode_text: new.loop_mode,
+            confirm_high_risk: new.confirm_high_risk,
+            safety_check: new.safety_check,
+            starter: new.starter,
+            acting,
+            ram_role,
+            status: Status::Started,
+            message: String::new(),
+            created: now,
+            ended: None,
+            updates: VecDeque::from([now]),
+            parameters,
+            outputs: Map::new(),
+            tags: new.tags,
+            description: new.description,
+            resource_group: new.resource_group,
+            tasks: Vec::new(),
+            position: 0,
+            named: BTreeMap::new(),
+            children: Vec::new(),
+            runs: 0,
+            logs: Vec::new(),
+            cancelling: false,
+            id: id.clone(),
+        };
+        self.executions.insert(id.clone(), execution);
+        let delay = i64::from(host.switches().start_delay_seconds);
+        let due = Due::Advance {
+            execution: id.clone(),
+        };
+        self.schedule(host, delay, due);
+        Ok(id)
+    }
+
+    /// The parameters of an execution: given ones checked, missing ones from their defaults.
+    fn bind(
+        &mut self,
+        host: &dyn Host,
+        region: &str,
+        template: &Version,
+        given: Map<String, Value>,
+        new: &NewExecution,
+    ) -> Result<Map<String, Value>, ApiError> {
+        let declared = &template.parsed.parameters;
+        if given.values().any(|value| depth(value) > MAX_DEPTH) {
+            return Err(bad_parameter("Parameters", "nest too deeply"));
+        }
+        if host.switches().unknown_template_parameters == Taken::Refused
+            && let Some(name) = given.keys().find(|name| !declared.contains_key(*name))
+        {
+            let reason = format!("the template {} has no parameter {name}", template.name);
+            return Err(bad_parameter("Parameters", &reason));
+        }
+        let mut bound = Map::new();
+        let mut defaults = Vec::new();
+        for (name, declaration) in declared {
+            let value = match given.get(name) {
+                Some(value) if !value.is_null() => declaration
+                    .check(name, value.clone(), &mut self.jq)
+                    .map_err(|e| ApiError::new(400, "InvalidParameter", e))?,
+                _ => match &declaration.default {
+                    Some(default) => {
+                        defaults.push(name.clone());
+                        default.clone()
+                    }
+                    None => {
+                        return Err(ApiError::new(
+                            400,
+                            "MissingParameter",
+                            format!("The template parameter {name} is mandatory."),
+                        ));
+                    }
+                },
+            };
+            bound.insert(name.clone(), value);
+        }
+        for name in defaults {
+            let scope = start_scope(host, region, &bound, new);
+            let resolved = Resolver {
+                scope: &scope,
+                jq: &mut self.jq,
+            }
+            .resolve(&bound[&name]);
+            // What only exists once the execution runs is resolved where it is used.
+            if let Ok(value) = resolved {
+                let value = declared[&name].kind.coerce(value.clone()).unwrap_or(value);
+                bound.insert(name, value);
+            }
+        }
+        Ok(bound)
+    }
+}
+
+fn start_scope<'a>(
+    host: &dyn Host,
+    region: &str,
+    parameters: &'a Map<String, Value>,
+    new: &NewExecution,
+) -> Scope<'a> {
+    static NO_TASKS: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    Scope {
+        parameters,
+        tasks: &NO_TASKS,
+        declared: &[],
+        item: None,
+        pseudo: BTreeMap::from([
+            ("RegionId", json!(region)),
+            ("AccountId", json!(new.starter.account_id)),
+            ("UserId", json!(new.starter.account_id)),
+        ]),
+        now: host.now(),
+        split: host.switches().batch_split,
+    }
+}
+
+/// A parameter that holds JSON text, or already the value it spells.
+pub(super) fn json_parameter(params: &Params, name: &str) -> Result<Option<Value>, ApiError> {
+    match params.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+        Some(Value::String(text)) => serde_json::from_str(text)
+            .map(Some)
+            .map_err(|e| bad_parameter(name, &format!("is not valid JSON: {e}"))),
+        Some(other) => Ok(Some(other.clone())),
+    }
+}
+
+/// All parameters that must agree when a client token is used again. Protocol parameters change
+/// with every request and do not count.
+fn fingerprint(params: &Params) -> String {
+    const PROTOCOL: &[&str] = &[
+        "Action",
+        "Version",
+        "Format",
+        "Timestamp",
+        "Signature",
+        "SignatureNonce",
+        "SignatureMethod",
+        "SignatureVersion",
+        "SignatureType",
+        "AccessKeyId",
+        "SecurityToken",
+    ];
+    let kept: Map<String, Value> = params
+        .iter()
+        .filter(|(name, _)| !PROTOCOL.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    Value::Object(kept).to_string()
+}

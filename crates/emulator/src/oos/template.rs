@@ -1,0 +1,235 @@
+//! Templates: reading the `OOS-2019-06-01` format from YAML or JSON, with its limits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::parameters::Declaration;
+
+/// Longest template text, in bytes (64 KB, as in the OOS limits).
+const MAX_CONTENT: usize = 64 * 1024;
+/// Deepest nesting of lists and objects. Resolving references recurses on it.
+pub(super) const MAX_DEPTH: usize = 48;
+/// Most tasks in one template.
+const MAX_TASKS: usize = 100;
+
+/// One task of a template, as written.
+#[derive(Debug, Clone)]
+pub(super) struct TaskSpec {
+    pub(super) name: String,
+    pub(super) action: String,
+    pub(super) properties: Value,
+    pub(super) when: Option<Value>,
+    pub(super) looped: Option<Value>,
+    /// Declared outputs: name to `{Type, ValueSelector}`.
+    pub(super) outputs: Map<String, Value>,
+    pub(super) on_error: Option<String>,
+    pub(super) on_success: Option<String>,
+    /// The whole task object, for `Retries`, `Delay` and their kind.
+    pub(super) raw: Map<String, Value>,
+}
+
+/// A template that has been read.
+#[derive(Debug)]
+pub(super) struct Template {
+    pub(super) description: String,
+    pub(super) ram_role: Option<Value>,
+    pub(super) parameters: BTreeMap<String, Declaration>,
+    pub(super) tasks: Vec<TaskSpec>,
+    pub(super) outputs: Map<String, Value>,
+}
+
+/// A stored version of a template.
+#[derive(Debug)]
+pub(super) struct Version {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) content: String,
+    pub(super) hash: String,
+    pub(super) public: bool,
+    pub(super) parsed: Template,
+}
+
+impl Version {
+    pub(super) fn new(
+        id: &str,
+        name: &str,
+        version: &str,
+        content: &str,
+        public: bool,
+    ) -> Result<Arc<Self>, String> {
+        let parsed = Template::parse(content)?;
+        let hash = Sha256::digest(content.as_bytes())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Arc::new(Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            version: version.to_owned(),
+            content: content.to_owned(),
+            hash,
+            public,
+            parsed,
+        }))
+    }
+
+    /// `JSON` or `YAML`, as `TemplateFormat` shows it.
+    pub(super) fn format(&self) -> &'static str {
+        if self.content.trim_start().starts_with('{') {
+            "JSON"
+        } else {
+            "YAML"
+        }
+    }
+}
+
+impl Template {
+    /// Reads a template. The error says what is wrong and where.
+    pub(super) fn parse(content: &str) -> Result<Self, String> {
+        if content.len() > MAX_CONTENT {
+            return Err(format!("the template is longer than {MAX_CONTENT} bytes"));
+        }
+        let value: Value = if content.trim_start().starts_with('{') {
+            serde_json::from_str(content)
+                .or_else(|json| serde_saphyr::from_str(content).map_err(|_| json))
+                .map_err(|e| format!("the template is not valid JSON: {e}"))?
+        } else {
+            serde_saphyr::from_str(content)
+                .map_err(|e| format!("the template is not valid YAML: {e}"))?
+        };
+        if depth(&value) > MAX_DEPTH {
+            return Err(format!("the template nests deeper than {MAX_DEPTH}"));
+        }
+        let Value::Object(root) = value else {
+            return Err("the template is not an object".to_owned());
+        };
+        match root.get("FormatVersion").and_then(Value::as_str) {
+            Some("OOS-2019-06-01") => {}
+            Some(other) => return Err(format!("FormatVersion {other:?} is not supported")),
+            None => return Err("FormatVersion is missing; it must be OOS-2019-06-01".to_owned()),
+        }
+        let known = [
+            "FormatVersion",
+            "Description",
+            "Parameters",
+            "RamRole",
+            "Tasks",
+            "Outputs",
+            "Metadata",
+            "Conditions",
+            "Rules",
+        ];
+        if let Some(key) = root.keys().find(|key| !known.contains(&key.as_str())) {
+            return Err(format!("the template has an unknown section {key:?}"));
+        }
+        let mut parameters = BTreeMap::new();
+        for (name, spec) in object(root.get("Parameters"), "Parameters")? {
+            parameters.insert(name.clone(), Declaration::parse(&name, &spec)?);
+        }
+        let tasks = parse_tasks(root.get("Tasks"))?;
+        Ok(Self {
+            description: match root.get("Description") {
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Null) | None => String::new(),
+                Some(other) => other.to_string(),
+            },
+            ram_role: root.get("RamRole").filter(|v| !v.is_null()).cloned(),
+            parameters,
+            tasks,
+            outputs: object(root.get("Outputs"), "Outputs")?,
+        })
+    }
+
+    pub(super) fn task_index(&self, name: &str) -> Option<usize> {
+        self.tasks.iter().position(|task| task.name == name)
+    }
+}
+
+fn parse_tasks(value: Option<&Value>) -> Result<Vec<TaskSpec>, String> {
+    let Some(Value::Array(list)) = value else {
+        return Err("Tasks is missing or not a list".to_owned());
+    };
+    if list.is_empty() || list.len() > MAX_TASKS {
+        return Err(format!("Tasks must hold 1 to {MAX_TASKS} tasks"));
+    }
+    let mut tasks: Vec<TaskSpec> = Vec::with_capacity(list.len());
+    for (i, task) in list.iter().enumerate() {
+        let Value::Object(raw) = task else {
+            return Err(format!("task {} is not an object", i + 1));
+        };
+        let text = |key: &str| raw.get(key).and_then(Value::as_str).map(str::to_owned);
+        let name = text("Name").ok_or_else(|| format!("task {} has no Name", i + 1))?;
+        let action = text("Action").ok_or_else(|| format!("task {name} has no Action"))?;
+        if tasks.iter().any(|other| other.name == name) {
+            return Err(format!("two tasks are called {name}"));
+        }
+        tasks.push(TaskSpec {
+            properties: raw.get("Properties").cloned().unwrap_or(Value::Null),
+            when: raw.get("When").cloned(),
+            looped: raw.get("Loop").filter(|v| !v.is_null()).cloned(),
+            outputs: object(raw.get("Outputs"), "Outputs")?,
+            on_error: text("OnError"),
+            on_success: text("OnSuccess"),
+            raw: raw.clone(),
+            name,
+            action,
+        });
+    }
+    check_targets(&tasks)?;
+    Ok(tasks)
+}
+
+fn check_targets(tasks: &[TaskSpec]) -> Result<(), String> {
+    let exists = |target: &str| {
+        matches!(target, "ACS::END" | "ACS::NEXT") || tasks.iter().any(|t| t.name == target)
+    };
+    for task in tasks {
+        let mut targets: Vec<&str> = Vec::new();
+        targets.extend(task.on_error.as_deref());
+        targets.extend(task.on_success.as_deref());
+        if task.action == "ACS::Choice" {
+            targets.extend(task.properties.get("DefaultTask").and_then(Value::as_str));
+            if let Some(Value::Array(choices)) = task.properties.get("Choices") {
+                targets.extend(
+                    choices
+                        .iter()
+                        .filter_map(|c| c.get("NextTask").and_then(Value::as_str)),
+                );
+            }
+        }
+        if let Some(target) = targets.into_iter().find(|target| !exists(target)) {
+            return Err(format!(
+                "task {} goes to {target:?}, which does not exist",
+                task.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn object(value: Option<&Value>, section: &str) -> Result<Map<String, Value>, String> {
+    match value {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(map)) => Ok(map.clone()),
+        Some(_) => Err(format!("{section} is not an object")),
+    }
+}
+
+/// Nesting of a value. Iterative, because the value may come from a stranger.
+pub(super) fn depth(value: &Value) -> usize {
+    let mut deepest = 0;
+    let mut open = vec![(value, 1)];
+    while let Some((value, level)) = open.pop() {
+        deepest = deepest.max(level);
+        match value {
+            Value::Array(list) => open.extend(list.iter().map(|v| (v, level + 1))),
+            Value::Object(map) => open.extend(map.values().map(|v| (v, level + 1))),
+            _ => {}
+        }
+    }
+    deepest
+}

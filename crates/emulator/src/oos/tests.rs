@@ -1,0 +1,10 @@
+//! The interpreter against a small scripted world.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected has failed, and says where"
+)]
+
+mod language;
+mod rolling;
+mod world;

@@ -1,0 +1,206 @@
+//! The rolling-update templates from end to end.
+
+use serde_json::{Value, json};
+
+use super::world::{Cloud, GROUP};
+
+const SCRIPT: &str = "ACS-ESS-RollingUpdateByRunCommandInScalingGroup";
+const IMAGE: &str = "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup";
+
+fn script(more: Value) -> Value {
+    let mut parameters = json!({
+        "invokeType": "invoke", "scalingGroupId": GROUP, "invokeScript": "echo ok",
+        "batchNumber": 2,
+    });
+    let extra = more.as_object().unwrap().clone();
+    parameters.as_object_mut().unwrap().extend(extra);
+    json!({"TemplateName": SCRIPT, "Parameters": parameters.to_string()})
+}
+
+#[test]
+fn script_update_runs_to_success_and_leaves_the_group_as_it_was() {
+    let mut cloud = Cloud::new(&["i-1", "i-2", "i-3"]);
+    let root = cloud.start(script(json!({})));
+    assert_eq!(cloud.status(&root), "Started");
+    cloud.settle();
+    let execution = cloud.execution(&root);
+    assert_eq!(execution["Status"], "Success", "{execution}");
+    assert_eq!(
+        execution["Outputs"],
+        r#"{"commandOutputs":["ok\n","ok\n","ok\n"]}"#
+    );
+    assert!(cloud.world.suspended.is_empty());
+    assert_eq!(cloud.world.count("SuspendProcesses"), 1);
+    assert_eq!(cloud.world.count("ResumeProcesses"), 1);
+    for instance in cloud.world.instances.values() {
+        assert_eq!(instance.state, "InService");
+        assert_eq!(instance.tags["ess:rollingupdate"], format!("oos:{root}"));
+    }
+    let children = cloud.children(&root);
+    assert_eq!(children.len(), 3);
+    assert_eq!(children[0]["TemplateName"], "ACS::ESS::RunCommand");
+    assert_eq!(children[0]["Parameters"]["instanceId"], "i-1");
+    assert_eq!(children[0]["Parameters"]["lifecycleState"], "InService");
+}
+
+#[test]
+fn image_update_changes_configuration_first_and_then_every_disk() {
+    let mut cloud = Cloud::new(&["i-1", "i-2"]);
+    cloud.world.instances.get_mut("i-2").unwrap().state = "Protected".into();
+    let parameters = json!({
+        "invokeType": "invoke", "scalingGroupId": GROUP, "imageId": "m-new",
+        "sourceImageId": "m-old", "scalingConfigurationId": "asc-1",
+        "lifecycleState": ["InService", "Protected"],
+    });
+    let root = cloud.start(json!({"TemplateName": IMAGE, "Parameters": parameters.to_string()}));
+    cloud.settle();
+    let execution = cloud.execution(&root);
+    assert_eq!(
+        execution["Status"],
+        "Success",
+        "{execution} {:?}",
+        cloud.children(&root)
+    );
+    assert_eq!(cloud.world.configuration_image, "m-new");
+    let names = cloud.world.names();
+    let first = |name: &str| names.iter().position(|n| *n == name).unwrap();
+    assert!(first("ModifyScalingConfiguration") < first("EnterStandby"));
+    assert!(first("ReplaceSystemDisk") < first("ModifyInstanceAttribute"));
+    for instance in cloud.world.instances.values() {
+        assert_eq!(
+            (instance.image.as_str(), instance.status.as_str()),
+            ("m-new", "Running")
+        );
+    }
+    assert_eq!(cloud.world.instances["i-1"].state, "InService");
+    assert_eq!(cloud.world.instances["i-2"].state, "Protected");
+    assert_eq!(
+        execution["Outputs"],
+        r#"{"commandOutputs":["d-i-1","d-i-2"]}"#
+    );
+}
+
+#[test]
+fn an_empty_group_ends_well_and_untouched() {
+    let mut cloud = Cloud::new(&[]);
+    let root = cloud.start(script(json!({})));
+    cloud.settle();
+    assert_eq!(cloud.status(&root), "Success");
+    assert_eq!(cloud.world.names(), ["DescribeScalingInstances"]);
+}
+
+#[test]
+fn every_batch_pause_waits_for_one_approval_per_batch() {
+    let mut cloud = Cloud::new(&["i-1", "i-2", "i-3"]);
+    let root = cloud.start(script(json!({"batchPauseOption": "EveryBatchPause"})));
+    cloud.settle();
+    assert_eq!(cloud.status(&root), "Waiting");
+    let items = cloud.items(&root);
+    assert_eq!(items.len(), 2, "the first batch of 3 in 2 holds two");
+    assert_eq!(items[0]["LoopBatchNumber"], 1);
+    assert_eq!(
+        items[0]["LoopItem"],
+        r#"{"InstanceId":"i-1","LifecycleState":"InService"}"#
+    );
+    let approve = json!({"ExecutionId": root, "NotifyType": "Approve"});
+    cloud.ask("NotifyExecution", approve.clone()).unwrap();
+    assert_eq!(cloud.status(&root), "Running");
+    cloud.settle();
+    assert_eq!(cloud.status(&root), "Success");
+    let refused = cloud.ask("NotifyExecution", approve).unwrap_err();
+    assert_eq!(refused.status, 400);
+}
+
+#[test]
+fn without_failure_pause_a_failing_script_fails_the_root_and_leaves_standby() {
+    let mut cloud = Cloud::new(&["i-1", "i-2"]);
+    cloud.world.instances.get_mut("i-1").unwrap().exit_codes = [3].into();
+    let root = cloud.start(script(json!({})));
+    cloud.settle();
+    let execution = cloud.execution(&root);
+    assert_eq!(execution["Status"], "Failed");
+    assert!(
+        !execution["StatusMessage"]
+            .as_str()
+            .unwrap()
+            .contains("ExitCode")
+    );
+    let children = cloud.children(&root);
+    assert_eq!(children.len(), 1, "the second batch never starts");
+    assert!(
+        children[0]["StatusMessage"]
+            .as_str()
+            .unwrap()
+            .contains("ExitCode")
+    );
+    assert_eq!(cloud.world.instances["i-1"].state, "Standby");
+    assert_eq!(cloud.world.suspended.len(), 5);
+}
+
+#[test]
+fn with_failure_pause_a_retry_takes_the_standby_branch_and_goes_on() {
+    let mut cloud = Cloud::new(&["i-1", "i-2"]);
+    cloud.world.instances.get_mut("i-1").unwrap().exit_codes = [3].into();
+    let mut params = script(json!({}));
+    params["Mode"] = json!("FailurePause");
+    let root = cloud.start(params);
+    cloud.settle();
+    assert_eq!(cloud.status(&root), "Waiting");
+    let items = cloud.items(&root);
+    assert_eq!(items[0]["Status"], "Failed");
+    let approve = json!({"ExecutionId": root, "NotifyType": "Approve"});
+    assert!(
+        cloud.ask("NotifyExecution", approve).is_err(),
+        "approval solves no failure"
+    );
+    cloud
+        .ask(
+            "NotifyExecution",
+            json!({
+                "ExecutionId": root, "NotifyType": "RetryTask",
+                "TaskExecutionId": items[0]["TaskExecutionId"], "LoopItem": items[0]["LoopItem"],
+            }),
+        )
+        .unwrap();
+    cloud.settle();
+    assert_eq!(cloud.status(&root), "Success");
+    assert_eq!(cloud.world.count("EnterStandby"), 2);
+    let children = cloud.children(&root);
+    let of_first: Vec<&Value> = children
+        .iter()
+        .filter(|c| c["Parameters"]["instanceId"] == "i-1")
+        .collect();
+    assert_eq!(of_first.len(), 2, "a retry makes another child");
+}
+
+#[test]
+fn cancelling_takes_a_moment_and_undoes_nothing() {
+    let mut cloud = Cloud::new(&["i-1", "i-2"]);
+    let root = cloud.start(script(json!({})));
+    while cloud.world.count("EnterStandby") == 0 {
+        cloud.pass(1);
+    }
+    assert_eq!(cloud.world.instances["i-1"].state, "Standby");
+    cloud
+        .ask("CancelExecution", json!({"ExecutionId": root}))
+        .unwrap();
+    assert_eq!(cloud.status(&root), "Running");
+    cloud.settle();
+    assert_eq!(cloud.status(&root), "Cancelled");
+    assert_eq!(cloud.children(&root)[0]["Status"], "Cancelled");
+    assert_eq!(cloud.world.instances["i-1"].state, "Standby");
+    assert_eq!(cloud.world.suspended.len(), 5);
+    let again = cloud.ask("CancelExecution", json!({"ExecutionId": root}));
+    assert_eq!(again.unwrap_err().status, 400);
+}
+
+#[test]
+fn a_thousand_instances_in_one_loop_are_fine() {
+    let names: Vec<String> = (0..1000).map(|i| format!("i-{i:04}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut cloud = Cloud::new(&names);
+    let root = cloud.start(script(json!({"batchNumber": 10})));
+    cloud.settle();
+    assert_eq!(cloud.status(&root), "Success");
+    assert_eq!(cloud.world.count("RunCommand"), 1000);
+}

@@ -1,0 +1,432 @@
+//! Scaling activities: what changes the membership of a group, and what sets it off.
+
+use serde_json::{Value, json};
+
+use super::instances::health_of;
+use super::{list, minutes, no_group};
+use crate::cloud::call::Call;
+use crate::cloud::model::{
+    Activity, ActivityStatus, CreationType, Instance, InstanceSource, InstanceStatus,
+    LifecycleState, Member, OsType, Resources,
+};
+use crate::cloud::queue::Event;
+use crate::cloud::world::{World, later, seconds};
+use crate::error::ApiError;
+use crate::fixture::Trigger;
+use crate::services::args::{Args, missing};
+
+/// The activity of a group that is under way.
+pub fn in_progress<'a>(resources: &'a Resources, group_id: &str) -> Option<&'a Activity> {
+    resources
+        .activities
+        .values()
+        .find(|a| a.scaling_group_id == group_id && a.status == ActivityStatus::InProgress)
+}
+
+/// DescribeScalingActivities, newest first.
+pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let group_id = args.text("ScalingGroupId");
+    let ids = args.ess_list("ScalingActivityId", 20)?;
+    if group_id.is_none() && ids.is_none() {
+        return Err(missing("ScalingGroupId"));
+    }
+    let status = args.text("StatusCode");
+    let page = args.page(10, 50)?;
+    let seen = world.seen();
+    let mut found: Vec<&Activity> = seen
+        .activities
+        .values()
+        .filter(|a| {
+            seen.groups
+                .get(&a.scaling_group_id)
+                .is_some_and(|g| g.account_id == call.caller.account_id && g.region == call.region)
+        })
+        .filter(|a| group_id.as_ref().is_none_or(|id| *id == a.scaling_group_id))
+        .filter(|a| {
+            ids.as_ref()
+                .is_none_or(|ids| ids.contains(&a.scaling_activity_id))
+        })
+        .filter(|a| status.as_ref().is_none_or(|s| s == a.status.name()))
+        .collect();
+    found.sort_by(|a, b| {
+        (b.started, &b.scaling_activity_id).cmp(&(a.started, &a.scaling_activity_id))
+    });
+    let total = found.len();
+    let rows = page
+        .cut(found)
+        .into_iter()
+        .map(|a| {
+            json!({
+                "ScalingActivityId": a.scaling_activity_id,
+                "ScalingGroupId": a.scaling_group_id,
+                "StatusCode": a.status.name(),
+                "StatusMessage": a.error_message,
+                "Description": a.description,
+                "Cause": a.cause,
+                "Progress": if a.ended.is_some() { 100 } else { 50 },
+                "StartTime": minutes(a.started),
+                "EndTime": a.ended.map_or(String::new(), minutes),
+                "TotalCapacity": a.total_capacity.to_string(),
+                "ScalingInstanceNumber": a.created_instances.len() + a.destroyed_instances.len(),
+                "ErrorCode": a.error_code,
+                "ErrorMessage": a.error_message,
+                "CreatedInstances": list(
+                    call.version,
+                    "CreatedInstance",
+                    a.created_instances.iter().map(|i| json!(i)).collect(),
+                ),
+                "DestroyedInstances": list(
+                    call.version,
+                    "DestroyedInstance",
+                    a.destroyed_instances.iter().map(|i| json!(i)).collect(),
+                ),
+            })
+        })
+        .collect();
+    Ok(json!({
+        "TotalCount": total,
+        "PageNumber": page.number,
+        "PageSize": page.size,
+        "ScalingActivities": list(call.version, "ScalingActivity", rows),
+    }))
+}
+
+/// Adds instances, made as the active configuration or launch template says now. The activity is
+/// Rejected when a suspended process, the maximum or another activity stands in the way.
+pub fn scale_out(
+    world: &mut World,
+    group_id: &str,
+    count: usize,
+    trigger: Trigger,
+) -> Result<String, ApiError> {
+    let Some(group) = world.resources.groups.get(group_id).cloned() else {
+        return Err(no_group(group_id));
+    };
+    let total = world.resources.members_of(group_id).count();
+    let room = group.max_size.saturating_sub(total).min(count);
+    if let Some(why) = held_back(world, group_id, "ScaleOut", trigger)
+        .or_else(|| (room == 0).then(|| "The group is at its maximum size.".to_owned()))
+    {
+        return Ok(rejected(world, group_id, "Add instances", &why));
+    }
+    let description = format!("Add \"{room}\" ECS instance");
+    let blueprint = world.resources.blueprint(&group.source);
+    let usable = blueprint.filter(|b| {
+        world
+            .resources
+            .images
+            .get(&b.image_id)
+            .is_none_or(|image| image.status == "Available")
+    });
+    let Some(blueprint) = usable else {
+        let id = started(world, group_id, &description, 0.0);
+        if let Some(activity) = world.resources.activities.get_mut(&id) {
+            activity.error_code = "InvalidImageId.NotFound".into();
+            activity.error_message = "The image of the group is not available.".into();
+        }
+        return Ok(id);
+    };
+    let id = started(world, group_id, &description, world.durations.scale_out);
+    let (configuration, template) = match &group.source {
+        InstanceSource::Configuration(id) => (Some(id.clone()), None),
+        InstanceSource::LaunchTemplate { id, version } => {
+            (None, Some((id.clone(), version.clone())))
+        }
+    };
+    for _ in 0..room {
+        let instance_id = world.ids.id("i-");
+        let image = world.resources.images.get(&blueprint.image_id).cloned();
+        let instance = Instance {
+            instance_id: instance_id.clone(),
+            account_id: group.account_id.clone(),
+            region: group.region.clone(),
+            status: InstanceStatus::Starting,
+            settles_at: None,
+            image_id: blueprint.image_id.clone(),
+            os_type: image.as_ref().map_or(OsType::Linux, |i| i.os_type),
+            architecture: image
+                .as_ref()
+                .map_or_else(|| "x86_64".into(), |i| i.architecture.clone()),
+            zone_id: format!("{}-h", group.region),
+            instance_type: blueprint.instance_type.clone(),
+            private_ip: world.fresh_address(),
+            disk_id: world.ids.id("d-"),
+            disk_size: image.as_ref().map_or(40, |i| i.size),
+            disk_ready: true,
+            user_data: blueprint.user_data.clone(),
+            key_pair_name: blueprint.key_pair_name.clone(),
+            cloud_assistant: true,
+            tags: std::collections::BTreeMap::new(),
+            created: world.now,
+            commands_sent: 0,
+        };
+        world
+            .resources
+            .instances
+            .insert(instance_id.clone(), instance);
+        world.resources.members.insert(
+            instance_id.clone(),
+            Member {
+                instance_id: instance_id.clone(),
+                scaling_group_id: group_id.to_owned(),
+                lifecycle_state: LifecycleState::Pending,
+                creation_type: CreationType::AutoCreated,
+                scaling_configuration_id: configuration.clone(),
+                launch_template: template.clone(),
+                load_balancer_weight: 0,
+                normal_weight: 50,
+                activity_id: Some(id.clone()),
+                created: world.now,
+            },
+        );
+        if let Some(activity) = world.resources.activities.get_mut(&id) {
+            activity.created_instances.push(instance_id);
+        }
+    }
+    let total = total + room;
+    if let Some(group) = world.resources.groups.get_mut(group_id) {
+        group.desired_capacity = group.desired_capacity.max(total);
+    }
+    Ok(id)
+}
+
+/// Removes the oldest instances that are InService, down to the minimum.
+pub fn scale_in(
+    world: &mut World,
+    group_id: &str,
+    count: usize,
+    trigger: Trigger,
+) -> Result<String, ApiError> {
+    let Some(group) = world.resources.groups.get(group_id) else {
+        return Err(no_group(group_id));
+    };
+    let total = world.resources.members_of(group_id).count();
+    let room = total.saturating_sub(group.min_size).min(count);
+    let mut oldest: Vec<_> = world
+        .resources
+        .members_of(group_id)
+        .filter(|m| m.lifecycle_state == LifecycleState::InService)
+        .map(|m| (m.created, m.instance_id.clone()))
+        .collect();
+    oldest.sort();
+    let chosen: Vec<String> = oldest.into_iter().take(room).map(|(_, id)| id).collect();
+    if let Some(why) = held_back(world, group_id, "ScaleIn", trigger).or_else(|| {
+        chosen
+            .is_empty()
+            .then(|| "No instance can be removed.".to_owned())
+    }) {
+        return Ok(rejected(world, group_id, "Remove instances", &why));
+    }
+    Ok(remove_instances(
+        world,
+        group_id,
+        chosen,
+        "A scale-in was requested.",
+    ))
+}
+
+/// Starts the removal of these members. They are released at its end, and not replaced.
+pub fn remove_instances(
+    world: &mut World,
+    group_id: &str,
+    ids: Vec<String>,
+    cause: &str,
+) -> String {
+    let left = world
+        .resources
+        .members_of(group_id)
+        .count()
+        .saturating_sub(ids.len());
+    if let Some(group) = world.resources.groups.get_mut(group_id) {
+        group.desired_capacity = group.desired_capacity.min(left.max(group.min_size));
+    }
+    start_removal(world, group_id, ids, cause)
+}
+
+fn start_removal(world: &mut World, group_id: &str, ids: Vec<String>, cause: &str) -> String {
+    let description = format!("Remove \"{}\" ECS instance", ids.len());
+    let activity = started(world, group_id, &description, world.durations.scale_in);
+    for id in &ids {
+        if let Some(member) = world.resources.members.get_mut(id) {
+            member.lifecycle_state = LifecycleState::Removing;
+            member.load_balancer_weight = 0;
+        }
+    }
+    if let Some(activity) = world.resources.activities.get_mut(&activity) {
+        activity.destroyed_instances = ids;
+        activity.cause = cause.to_owned();
+    }
+    activity
+}
+
+fn held_back(world: &World, group_id: &str, process: &str, trigger: Trigger) -> Option<String> {
+    let group = world.resources.groups.get(group_id)?;
+    let by_trigger = match trigger {
+        Trigger::Manual => None,
+        Trigger::Scheduled => Some("ScheduledAction"),
+        Trigger::Alarm => Some("AlarmNotification"),
+    };
+    let suspended = [Some(process), by_trigger]
+        .into_iter()
+        .flatten()
+        .find(|p| group.suspended_processes.contains(*p));
+    if !group.enabled {
+        Some("The scaling group is not active.".into())
+    } else if let Some(process) = suspended {
+        Some(format!("The process {process} is suspended."))
+    } else if in_progress(&world.resources, group_id).is_some() {
+        Some("Another scaling activity is in progress.".into())
+    } else {
+        None
+    }
+}
+
+fn started(world: &mut World, group_id: &str, description: &str, duration: f64) -> String {
+    let id = world.ids.id("asa-");
+    let ends_at = later(world.now, seconds(duration));
+    let activity = Activity {
+        scaling_activity_id: id.clone(),
+        scaling_group_id: group_id.to_owned(),
+        status: ActivityStatus::InProgress,
+        description: description.to_owned(),
+        cause: String::new(),
+        error_code: String::new(),
+        error_message: String::new(),
+        created_instances: Vec::new(),
+        destroyed_instances: Vec::new(),
+        started: world.now,
+        ends_at,
+        ended: None,
+        total_capacity: world.resources.members_of(group_id).count(),
+    };
+    world.resources.activities.insert(id.clone(), activity);
+    world.queue.push(
+        ends_at,
+        Event::ActivityEnds {
+            activity_id: id.clone(),
+        },
+    );
+    id
+}
+
+fn rejected(world: &mut World, group_id: &str, description: &str, why: &str) -> String {
+    let id = world.ids.id("asa-");
+    let activity = Activity {
+        scaling_activity_id: id.clone(),
+        scaling_group_id: group_id.to_owned(),
+        status: ActivityStatus::Rejected,
+        description: description.to_owned(),
+        cause: String::new(),
+        error_code: String::new(),
+        error_message: why.to_owned(),
+        created_instances: Vec::new(),
+        destroyed_instances: Vec::new(),
+        started: world.now,
+        ends_at: world.now,
+        ended: Some(world.now),
+        total_capacity: world.resources.members_of(group_id).count(),
+    };
+    world.resources.activities.insert(id.clone(), activity);
+    id
+}
+
+/// The end of an activity: new members serve, removed ones are released.
+pub fn activity_ends(world: &mut World, activity_id: &str) {
+    let Some(activity) = world.resources.activities.get(activity_id).cloned() else {
+        return;
+    };
+    for id in &activity.created_instances {
+        if let Some(instance) = world.resources.instances.get_mut(id) {
+            instance.status = InstanceStatus::Running;
+        }
+        if let Some(member) = world.resources.members.get_mut(id) {
+            member.lifecycle_state = LifecycleState::InService;
+            member.load_balancer_weight = member.normal_weight;
+        }
+    }
+    for id in &activity.destroyed_instances {
+        world.resources.members.remove(id);
+        world.resources.instances.remove(id);
+    }
+    let total = world
+        .resources
+        .members_of(&activity.scaling_group_id)
+        .count();
+    if let Some(activity) = world.resources.activities.get_mut(activity_id) {
+        activity.status = if activity.error_code.is_empty() {
+            ActivityStatus::Successful
+        } else {
+            ActivityStatus::Failed
+        };
+        activity.ended = Some(world.now);
+        activity.total_capacity = total;
+    }
+    // A failed activity is not tried again by itself; the next change of the group does that.
+    if activity.error_code.is_empty() {
+        check_soon(world, &activity.scaling_group_id);
+    }
+}
+
+/// Asks ESS to look at the group after its health-check interval, if there is anything to see.
+pub fn check_soon(world: &mut World, group_id: &str) {
+    let Some(group) = world.resources.groups.get(group_id) else {
+        return;
+    };
+    let total = world.resources.members_of(group_id).count();
+    if unhealthy(&world.resources, group_id).is_empty() && total >= group.desired_capacity {
+        return;
+    }
+    let waiting = world
+        .queue
+        .any(|event| matches!(event, Event::GroupCheck { group_id: id } if id == group_id));
+    if !waiting {
+        world.after(
+            world.durations.health_check,
+            Event::GroupCheck {
+                group_id: group_id.to_owned(),
+            },
+        );
+    }
+}
+
+/// `check_soon` for every group.
+pub fn check_all_groups(world: &mut World) {
+    let ids: Vec<String> = world.resources.groups.keys().cloned().collect();
+    for id in ids {
+        check_soon(world, &id);
+    }
+}
+
+/// Members that an unsuspended HealthCheck replaces: InService and not Running. Standby and
+/// Protected ones are not looked at.
+fn unhealthy(resources: &Resources, group_id: &str) -> Vec<String> {
+    resources
+        .members_of(group_id)
+        .filter(|m| m.lifecycle_state == LifecycleState::InService)
+        .filter(|m| health_of(resources, m) == "Unhealthy")
+        .map(|m| m.instance_id.clone())
+        .collect()
+}
+
+/// ESS looks at a group: unhealthy members are removed, missing ones are made.
+pub fn check_group(world: &mut World, group_id: &str) {
+    if in_progress(&world.resources, group_id).is_some() {
+        // Its end looks again.
+        return;
+    }
+    let bad = unhealthy(&world.resources, group_id);
+    if !bad.is_empty() && held_back(world, group_id, "HealthCheck", Trigger::Manual).is_none() {
+        start_removal(world, group_id, bad, "Unhealthy instances are removed.");
+        return;
+    }
+    let total = world.resources.members_of(group_id).count();
+    let wanted = world
+        .resources
+        .groups
+        .get(group_id)
+        .map_or(0, |g| g.desired_capacity);
+    if total < wanted && held_back(world, group_id, "ScaleOut", Trigger::Manual).is_none() {
+        // The outcome is in the activity.
+        scale_out(world, group_id, wanted - total, Trigger::Manual).ok();
+    }
+}

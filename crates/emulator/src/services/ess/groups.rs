@@ -1,0 +1,179 @@
+//! Scaling groups.
+
+use serde_json::{Value, json};
+
+use super::{check_soon, group, list, list_or_null, minutes};
+use crate::cloud::call::{Call, EssVersion};
+use crate::cloud::model::{Group, InstanceSource, LifecycleState, Resources};
+use crate::cloud::world::World;
+use crate::error::ApiError;
+use crate::services::args::Args;
+
+/// DescribeScalingGroups. Ids that do not exist are left out.
+pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let ids = args.ess_list("ScalingGroupId", 20)?;
+    let names = args.ess_list("ScalingGroupName", 20)?;
+    let name = args.text("ScalingGroupName");
+    let group_type = args.text("GroupType");
+    // The 2014 metadata gives ECS as the default; all groups here are of that type.
+    let wanted_type = group_type.as_deref().is_none_or(|t| t == "ECS");
+    let page = args.page(10, 50)?;
+    let seen = world.seen();
+    let found: Vec<&Group> = seen
+        .groups
+        .values()
+        .filter(|g| g.account_id == call.caller.account_id && g.region == call.region)
+        .filter(|_| wanted_type)
+        .filter(|g| {
+            ids.as_ref()
+                .is_none_or(|ids| ids.contains(&g.scaling_group_id))
+        })
+        .filter(|g| names.as_ref().is_none_or(|names| names.contains(&g.name)))
+        .filter(|g| name.as_ref().is_none_or(|name| *name == g.name))
+        .collect();
+    let total = found.len();
+    let rows = page
+        .cut(found)
+        .into_iter()
+        .map(|g| row(seen, g, call.version))
+        .collect();
+    Ok(json!({
+        "TotalCount": total,
+        "PageNumber": page.number,
+        "PageSize": page.size,
+        "ScalingGroups": list(call.version, "ScalingGroup", rows),
+    }))
+}
+
+fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
+    let id = &group.scaling_group_id;
+    let count = |state: LifecycleState| {
+        resources
+            .members_of(id)
+            .filter(|m| m.lifecycle_state == state)
+            .count()
+    };
+    let texts = |items: &mut dyn Iterator<Item = &String>| -> Vec<Value> {
+        items.map(|t| json!(t)).collect()
+    };
+    let total = resources.members_of(id).count();
+    let mut row = json!({
+        "ScalingGroupId": id,
+        "ScalingGroupName": group.name,
+        "RegionId": group.region,
+        "GroupType": "ECS",
+        "LifecycleState": if group.enabled { "Active" } else { "Inactive" },
+        "SuspendedProcesses": list_or_null(
+            version,
+            "SuspendedProcess",
+            texts(&mut group.suspended_processes.iter()),
+        ),
+        "SystemSuspended": false,
+        "MinSize": group.min_size,
+        "MaxSize": group.max_size,
+        "DesiredCapacity": group.desired_capacity,
+        "EnableDesiredCapacity": true,
+        "DefaultCooldown": 300,
+        "TotalCapacity": total,
+        "TotalInstanceCount": total,
+        "ActiveCapacity": count(LifecycleState::InService),
+        "PendingCapacity": count(LifecycleState::Pending),
+        "PendingWaitCapacity": 0,
+        "ProtectedCapacity": count(LifecycleState::Protected),
+        "StandbyCapacity": count(LifecycleState::Standby),
+        "StoppedCapacity": 0,
+        "RemovingCapacity": count(LifecycleState::Removing),
+        "RemovingWaitCapacity": 0,
+        "InitCapacity": 0,
+        "SpotCapacity": 0,
+        "HealthCheckType": "ECS",
+        "HealthCheckTypes": list(version, "HealthCheckType", vec![json!("ECS")]),
+        "ScalingPolicy": "recycle",
+        "MultiAZPolicy": "PRIORITY",
+        "RemovalPolicies": list(
+            version,
+            "RemovalPolicy",
+            vec![json!("OldestScalingConfiguration"), json!("OldestInstance")],
+        ),
+        "LoadBalancerIds": list(
+            version,
+            "LoadBalancerId",
+            texts(&mut group.load_balancer_ids.iter()),
+        ),
+        "VServerGroups": list(version, "VServerGroup", vec![]),
+        "AlbServerGroups": list(version, "AlbServerGroup", vec![]),
+        "DBInstanceIds": list(version, "DBInstanceId", vec![]),
+        "GroupDeletionProtection": false,
+        "MaxInstanceLifetime": 0,
+        "Tags": list(
+            version,
+            "Tag",
+            group
+                .tags
+                .iter()
+                .map(|(k, v)| json!({"TagKey": k, "TagValue": v, "Propagate": false}))
+                .collect(),
+        ),
+        "CreationTime": minutes(group.created),
+        "ModificationTime": minutes(group.created),
+    });
+    match &group.source {
+        InstanceSource::Configuration(id) => row["ActiveScalingConfigurationId"] = json!(id),
+        InstanceSource::LaunchTemplate { id, version } => {
+            row["LaunchTemplateId"] = json!(id);
+            row["LaunchTemplateVersion"] = json!(version);
+        }
+    }
+    row
+}
+
+/// EnableScalingGroup and DisableScalingGroup.
+pub fn enable(
+    world: &mut World,
+    call: &Call,
+    args: Args<'_>,
+    enabled: bool,
+) -> Result<Value, ApiError> {
+    let id = args.required("ScalingGroupId")?;
+    if group(&world.resources, call, &id)?.enabled == enabled {
+        return Err(ApiError::new(
+            400,
+            "IncorrectScalingGroupStatus",
+            format!("The current status of scaling group {id} does not support this action."),
+        ));
+    }
+    if let Some(group) = world.resources.groups.get_mut(&id) {
+        group.enabled = enabled;
+    }
+    check_soon(world, &id);
+    Ok(json!({}))
+}
+
+/// ListTagResources, for scaling groups.
+pub fn tags(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let kind = args.required("ResourceType")?;
+    if !kind.eq_ignore_ascii_case("scalinggroup") {
+        return Err(crate::services::args::invalid(
+            "ResourceType",
+            "only scalinggroup is known",
+        ));
+    }
+    let ids = args.ess_list("ResourceId", 50)?;
+    let rows = world
+        .seen()
+        .groups
+        .values()
+        .filter(|g| g.account_id == call.caller.account_id && g.region == call.region)
+        .filter(|g| {
+            ids.as_ref()
+                .is_none_or(|ids| ids.contains(&g.scaling_group_id))
+        })
+        .flat_map(|g| {
+            g.tags.iter().map(|(key, value)| {
+                json!({"ResourceId": g.scaling_group_id, "ResourceType": "scalinggroup",
+                       "TagKey": key, "TagValue": value, "Propagate": false})
+            })
+        })
+        .collect();
+    Ok(json!({"TagResources": list(call.version, "TagResource", rows), "NextToken": ""}))
+}

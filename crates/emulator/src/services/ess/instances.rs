@@ -1,0 +1,112 @@
+//! DescribeScalingInstances.
+
+use serde_json::{Value, json};
+
+use super::{list, minutes, seconds};
+use crate::cloud::call::Call;
+use crate::cloud::model::{InstanceStatus, Member, Resources};
+use crate::cloud::world::World;
+use crate::error::ApiError;
+use crate::services::args::{Args, invalid};
+
+/// Page sizes up to 100 (current metadata; older documentation says 50).
+pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let group_id = args.text("ScalingGroupId");
+    let ids = args.ess_list("InstanceId", 20)?;
+    let mut states = args.list("LifecycleStates").unwrap_or_default();
+    states.extend(args.text("LifecycleState"));
+    if let Some(unknown) = states.iter().find(|s| !KNOWN_STATES.contains(&s.as_str())) {
+        return Err(invalid(
+            "LifecycleState",
+            &format!("{unknown} is not a lifecycle state"),
+        ));
+    }
+    let mut types = args.list("CreationTypes").unwrap_or_default();
+    types.extend(args.text("CreationType"));
+    let health = args.text("HealthStatus");
+    let configuration = args.text("ScalingConfigurationId");
+    let activity = args.text("ScalingActivityId");
+    let page = args.page(10, 100)?;
+    let seen = world.seen();
+    let mut found: Vec<&Member> = seen
+        .members
+        .values()
+        .filter(|m| {
+            seen.groups
+                .get(&m.scaling_group_id)
+                .is_some_and(|g| g.account_id == call.caller.account_id && g.region == call.region)
+        })
+        .filter(|m| group_id.as_ref().is_none_or(|id| *id == m.scaling_group_id))
+        .filter(|m| ids.as_ref().is_none_or(|ids| ids.contains(&m.instance_id)))
+        .filter(|m| states.is_empty() || states.iter().any(|s| s == m.lifecycle_state.name()))
+        .filter(|m| types.is_empty() || types.iter().any(|t| t == m.creation_type.name()))
+        .filter(|m| health.as_ref().is_none_or(|h| *h == health_of(seen, m)))
+        .filter(|m| configuration.is_none() || configuration == m.scaling_configuration_id)
+        .filter(|m| activity.is_none() || activity == m.activity_id)
+        .collect();
+    found.sort_by(|a, b| (a.created, &a.instance_id).cmp(&(b.created, &b.instance_id)));
+    let total = found.len();
+    let rows = page.cut(found).into_iter().map(|m| row(seen, m)).collect();
+    Ok(json!({
+        "TotalCount": total,
+        "TotalSpotCount": 0,
+        "PageNumber": page.number,
+        "PageSize": page.size,
+        "ScalingInstances": list(call.version, "ScalingInstance", rows),
+    }))
+}
+
+const KNOWN_STATES: &[&str] = &[
+    "InService",
+    "Pending",
+    "Pending:Wait",
+    "Protected",
+    "Standby",
+    "Stopped",
+    "Removing",
+    "Removing:Wait",
+];
+
+/// An instance that is not Running, or is gone, counts as unhealthy.
+pub fn health_of(resources: &Resources, member: &Member) -> &'static str {
+    match resources
+        .instances
+        .get(&member.instance_id)
+        .map(|i| i.status)
+    {
+        Some(InstanceStatus::Running) => "Healthy",
+        _ => "Unhealthy",
+    }
+}
+
+fn row(resources: &Resources, member: &Member) -> Value {
+    let instance = resources.instances.get(&member.instance_id);
+    let mut row = json!({
+        "InstanceId": member.instance_id,
+        "ScalingGroupId": member.scaling_group_id,
+        "ScalingInstanceId": member.instance_id.replacen("i-", "asi-", 1),
+        "LifecycleState": member.lifecycle_state.name(),
+        "HealthStatus": health_of(resources, member),
+        "CreationType": member.creation_type.name(),
+        "CreationTime": minutes(member.created),
+        "CreatedTime": seconds(member.created),
+        "LoadBalancerWeight": member.load_balancer_weight,
+        "WarmupState": "NoNeedWarmup",
+        "WeightedCapacity": 1,
+        "ZoneId": instance.map_or("", |i| i.zone_id.as_str()),
+        "PrivateIpAddress": instance.map_or("", |i| i.private_ip.as_str()),
+        "Entrusted": true,
+        "SpotStrategy": "NoSpot",
+    });
+    if let Some(id) = &member.scaling_configuration_id {
+        row["ScalingConfigurationId"] = json!(id);
+    }
+    if let Some((id, version)) = &member.launch_template {
+        row["LaunchTemplateId"] = json!(id);
+        row["LaunchTemplateVersion"] = json!(version);
+    }
+    if let Some(id) = &member.activity_id {
+        row["ScalingActivityId"] = json!(id);
+    }
+    row
+}

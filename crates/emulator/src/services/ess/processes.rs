@@ -1,0 +1,40 @@
+//! SuspendProcesses and ResumeProcesses. Repeating either is harmless.
+
+use serde_json::{Value, json};
+
+use super::{check_soon, group};
+use crate::cloud::call::Call;
+use crate::cloud::model::PROCESSES;
+use crate::cloud::world::World;
+use crate::error::ApiError;
+use crate::services::args::{Args, invalid};
+
+pub fn suspend(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let (id, processes) = target(world, call, args)?;
+    if let Some(group) = world.resources.groups.get_mut(&id) {
+        group.suspended_processes.extend(processes);
+    }
+    Ok(json!({}))
+}
+
+pub fn resume(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let (id, processes) = target(world, call, args)?;
+    if let Some(group) = world.resources.groups.get_mut(&id) {
+        for process in &processes {
+            group.suspended_processes.remove(process);
+        }
+    }
+    // HealthCheck and ScaleOut may have work that waited.
+    check_soon(world, &id);
+    Ok(json!({}))
+}
+
+fn target(world: &World, call: &Call, args: Args<'_>) -> Result<(String, Vec<String>), ApiError> {
+    let id = args.required("ScalingGroupId")?;
+    let processes = args.ess_list_required("Process", 20)?;
+    if let Some(unknown) = processes.iter().find(|p| !PROCESSES.contains(&p.as_str())) {
+        return Err(invalid("Process", &format!("{unknown} is not a process")));
+    }
+    group(&world.resources, call, &id)?;
+    Ok((id, processes))
+}

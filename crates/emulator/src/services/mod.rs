@@ -1,0 +1,144 @@
+//! The services besides OOS: what each action answers and does.
+
+pub mod args;
+pub mod ecs;
+pub mod ess;
+pub mod sts;
+
+use serde_json::Value;
+
+use crate::cloud::call::{Call, Service};
+use crate::cloud::queue::Event;
+use crate::cloud::world::World;
+use crate::error::ApiError;
+
+/// The error of every service for an action that it does not have.
+pub fn unknown_action(action: &str) -> ApiError {
+    ApiError::new(
+        404,
+        "InvalidAction.NotFound",
+        format!("Specified api is not found, please check your url and method: {action}."),
+    )
+}
+
+/// Actions that need no permission.
+pub fn open_to_all(service: Service, action: &str) -> bool {
+    match service {
+        // The first is not signed; the role's trust decides. The second is allowed to everybody.
+        Service::Sts => ["AssumeRoleWithOIDC", "GetCallerIdentity"].contains(&action),
+        // An action that does not exist is not found rather than denied. The engine knows the
+        // actions of OOS.
+        Service::Oos => false,
+        other => !other.actions().contains(&action),
+    }
+}
+
+/// Actions that take a client token (API reference); the same token gives the same answer.
+const IDEMPOTENT: &[&str] = &[
+    "SuspendProcesses",
+    "ResumeProcesses",
+    "EnterStandby",
+    "ExitStandby",
+    "RunCommand",
+    "CreateImage",
+    "ReplaceSystemDisk",
+];
+
+/// Actions whose `RegionId` is mandatory (API reference). The others take the region of the
+/// endpoint, or the default region of the emulator.
+const REGIONAL: &[&str] = &[
+    "DescribeScalingGroups",
+    "DescribeScalingInstances",
+    "DescribeScalingActivities",
+    "DescribeScalingConfigurations",
+    "DescribeInstances",
+    "DescribeDisks",
+    "DescribeImages",
+    "CreateImage",
+    "RunCommand",
+    "DescribeInvocations",
+    "DescribeInvocationResults",
+    "TagResources",
+    "DescribeLaunchTemplates",
+    "DescribeLaunchTemplateVersions",
+];
+
+/// `Err` for a region that the scene does not have.
+pub fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
+    if call.service == Service::Sts || world.regions.contains(&call.region) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        404,
+        "InvalidRegionId.NotFound",
+        "The specified region does not exist.",
+    ))
+}
+
+/// Carries out a call to ESS, ECS or STS.
+pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
+    if !call.service.actions().contains(&call.action.as_str()) {
+        return Err(unknown_action(&call.action));
+    }
+    // Templates run in a region, which need not be among the parameters.
+    if REGIONAL.contains(&call.action.as_str()) && !call.by_oos {
+        args::Args::new(&call.params, call.version).required("RegionId")?;
+    }
+    let token = call
+        .params
+        .get("ClientToken")
+        .and_then(Value::as_str)
+        .filter(|token| !token.is_empty() && IDEMPOTENT.contains(&call.action.as_str()))
+        .map(|token| {
+            let account = &call.caller.account_id;
+            (
+                format!("{account}/{}/{}", call.region, call.action),
+                token.to_owned(),
+            )
+        });
+    if let Some(known) = token.as_ref().and_then(|key| world.client_tokens.get(key)) {
+        return if known.0 == call.params {
+            Ok(known.1.clone())
+        } else {
+            Err(ApiError::new(
+                400,
+                "IdempotentParameterMismatch",
+                "The request uses the same client token as a previous, but non-identical request.",
+            ))
+        };
+    }
+    let answer = match call.service {
+        Service::Ess => ess::run(world, call),
+        Service::Ecs => ecs::run(world, call),
+        Service::Sts => sts::run(world, call),
+        Service::Oos | Service::Eci => Err(unknown_action(&call.action)),
+    }?;
+    if let Some(key) = token {
+        world
+            .client_tokens
+            .insert(key, (call.params.clone(), answer.clone()));
+    }
+    Ok(answer)
+}
+
+/// Lets something happen whose time has come.
+pub fn happen(world: &mut World, event: Event) {
+    match event {
+        Event::InstanceSettles { instance_id } => ecs::settle(world, &instance_id),
+        Event::DiskReady {
+            instance_id,
+            disk_id,
+        } => ecs::disk_ready(world, &instance_id, &disk_id),
+        Event::CommandEnds {
+            invoke_id,
+            instance_id,
+        } => {
+            ecs::command_ends(world, &invoke_id, &instance_id);
+        }
+        Event::ImageReady { image_id } => ecs::image_ready(world, &image_id),
+        Event::ActivityEnds { activity_id } => ess::activity_ends(world, &activity_id),
+        Event::GroupCheck { group_id } => ess::check_group(world, &group_id),
+        // The core keeps these to itself.
+        Event::WakeEngine { .. } | Event::LateCall { .. } | Event::Scripted { .. } => {}
+    }
+}

@@ -1,0 +1,224 @@
+//! Security Token Service, API version 2015-04-01.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::args::{Args, missing};
+use crate::cloud::call::Call;
+use crate::cloud::ram::{AccessKey, Role};
+use crate::cloud::world::{World, later};
+use crate::error::ApiError;
+use crate::oos::Caller;
+
+pub const ACTIONS: &[&str] = &["AssumeRole", "AssumeRoleWithOIDC", "GetCallerIdentity"];
+
+pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
+    let args = Args::new(&call.params, call.version);
+    match call.action.as_str() {
+        "AssumeRole" => assume_role(world, call, args),
+        "AssumeRoleWithOIDC" => assume_role_with_oidc(world, call, args),
+        "GetCallerIdentity" => Ok(caller_identity(world, call)),
+        other => Err(super::unknown_action(other)),
+    }
+}
+
+fn refused(field: &str) -> ApiError {
+    ApiError::new(
+        400,
+        format!("InvalidParameter.{field}"),
+        format!("The parameter {field} is wrongly formed."),
+    )
+}
+
+/// (account, name) of `acs:ram::<account>:<kind>/<name>`.
+fn parse_arn(arn: &str, kind: &str) -> Option<(String, String)> {
+    let (account, rest) = arn.strip_prefix("acs:ram::")?.split_once(':')?;
+    let name = rest.strip_prefix(kind)?.strip_prefix('/')?;
+    let digits = !account.is_empty() && account.chars().all(|c| c.is_ascii_digit());
+    (digits && !name.is_empty()).then(|| (account.to_owned(), name.to_owned()))
+}
+
+fn role<'a>(world: &'a World, args: Args<'_>) -> Result<&'a Role, ApiError> {
+    let arn = args.required("RoleArn")?;
+    let key = parse_arn(&arn, "role").ok_or_else(|| refused("RoleArn"))?;
+    world.ram.roles.get(&key).ok_or_else(|| {
+        ApiError::new(
+            404,
+            "EntityNotExist.Role",
+            format!("The role not exists: {arn}."),
+        )
+    })
+}
+
+fn session_name(args: Args<'_>) -> Result<String, ApiError> {
+    let name = args.required("RoleSessionName")?;
+    let legal = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".@-_".contains(c));
+    if (2..=64).contains(&name.len()) && legal {
+        Ok(name)
+    } else {
+        Err(refused("RoleSessionName"))
+    }
+}
+
+fn duration(args: Args<'_>, role: &Role) -> Result<i64, ApiError> {
+    match args.text("DurationSeconds") {
+        None => Ok(role.max_session_seconds.min(3600)),
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|n| (900..=role.max_session_seconds).contains(n))
+            .ok_or_else(|| refused("DurationSeconds")),
+    }
+}
+
+/// `Policy` would narrow the session; its size and grammar are checked, its rules are not applied.
+fn policy(args: Args<'_>) -> Result<(), ApiError> {
+    match args.text("Policy") {
+        Some(text) if text.len() > 2048 => Err(refused("PolicySize")),
+        Some(text) if serde_json::from_str::<Value>(&text).is_err() => {
+            Err(refused("PolicyGrammar"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A new session: its credentials, as answered.
+fn issue(
+    world: &mut World,
+    role: &Role,
+    session: &str,
+    seconds: i64,
+    wall_now: Timestamp,
+) -> Value {
+    let expires = later(wall_now, SignedDuration::from_secs(seconds));
+    let id = world.ids.id("STS.");
+    let secret = world.ids.id("");
+    let token = format!("{}{}", world.ids.id("CAIS"), world.ids.id(""));
+    let caller = Caller {
+        principal: format!("assumed-role/{}/{session}", role.name),
+        account_id: role.account_id.clone(),
+    };
+    let key = AccessKey {
+        secret: secret.clone(),
+        security_token: Some(token.clone()),
+        expires_at: Some(expires),
+        inactive: false,
+        caller,
+    };
+    world.ram.keys.insert(id.clone(), key);
+    json!({
+        "AssumedRoleUser": {
+            "Arn": format!("acs:ram::{}:assumed-role/{}/{session}", role.account_id, role.name),
+            "AssumedRoleId": format!("3{}:{session}", role.account_id),
+        },
+        "Credentials": {
+            "AccessKeyId": id,
+            "AccessKeySecret": secret,
+            "SecurityToken": token,
+            "Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        },
+    })
+}
+
+fn assume_role(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let session = session_name(args)?;
+    policy(args)?;
+    let role = role(world, args)?.clone();
+    let seconds = duration(args, &role)?;
+    if !role.trusts_accounts.contains(&call.caller.account_id) {
+        return Err(ApiError::new(
+            403,
+            "NoPermission",
+            "You are not authorized to do this action. You should be authorized by RAM.",
+        ));
+    }
+    Ok(issue(world, &role, &session, seconds, call.wall_now))
+}
+
+fn assume_role_with_oidc(
+    world: &mut World,
+    call: &Call,
+    args: Args<'_>,
+) -> Result<Value, ApiError> {
+    let session = session_name(args)?;
+    policy(args)?;
+    let provider_arn = args.required("OIDCProviderArn")?;
+    let token = args.text("OIDCToken").ok_or_else(|| missing("OIDCToken"))?;
+    if !(4..=20_000).contains(&token.len()) {
+        return Err(refused("OIDCToken"));
+    }
+    let role = role(world, args)?.clone();
+    let seconds = duration(args, &role)?;
+    let no_permission = || {
+        ApiError::new(
+            403,
+            "AuthenticationFail.NoPermission",
+            "This operation is not authorized by RAM or the OIDC provider is not trusted by the role.",
+        )
+    };
+    let key =
+        parse_arn(&provider_arn, "oidc-provider").ok_or_else(|| refused("OIDCProviderArn"))?;
+    let provider = world
+        .ram
+        .oidc_providers
+        .get(&key)
+        .ok_or_else(no_permission)?;
+    if provider.account_id != role.account_id || !role.trusts_oidc.contains(&key.1) {
+        return Err(no_permission());
+    }
+    let token = provider
+        .tokens
+        .iter()
+        .find(|t| t.token == token)
+        .ok_or_else(|| {
+            ApiError::new(
+                400,
+                "AuthenticationFail.OIDCToken.IssuerNotMatch",
+                "The issuer of the OIDC token does not match the OIDC provider.",
+            )
+        })?;
+    if token.expires_at.is_some_and(|at| at <= call.wall_now) {
+        return Err(ApiError::new(
+            400,
+            "AuthenticationFail.OIDCToken.Expired",
+            "This JWT has expired.",
+        ));
+    }
+    if token.audience != "sts.aliyuncs.com" {
+        return Err(ApiError::new(
+            400,
+            "AuthenticationFail.OIDCToken.AudienceNotMatch",
+            "The audience of the OIDC token does not match the client ids of the OIDC provider.",
+        ));
+    }
+    let info = json!({
+        "Issuer": provider.issuer,
+        "Subject": token.subject,
+        "ClientIds": token.audience,
+        "ExpirationTime": token.expires_at.map_or(String::new(), |t| t.to_string()),
+        "IssuanceTime": call.wall_now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "VerificationInfo": "Success",
+    });
+    let mut answer = issue(world, &role, &session, seconds, call.wall_now);
+    answer["OIDCTokenInfo"] = info;
+    Ok(answer)
+}
+
+fn caller_identity(world: &World, call: &Call) -> Value {
+    let caller = &call.caller;
+    let mut answer = json!({
+        "AccountId": caller.account_id,
+        "Arn": world.ram.arn(caller),
+        "PrincipalId": caller.principal,
+    });
+    if let Some(role) = world.ram.role_of(caller) {
+        answer["IdentityType"] = json!("AssumedRoleUser");
+        answer["RoleId"] = json!(format!("3{}", role.account_id));
+    } else {
+        answer["IdentityType"] = json!("RAMUser");
+        answer["UserId"] = json!(format!("2{}", caller.account_id));
+    }
+    answer
+}

@@ -1,0 +1,270 @@
+//! The chart and the kustomize tree, rendered by the real tools and applied to the real apiserver.
+
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+use ess_rollout_test_support::chart::{
+    apply_chart, documents, kind, render_chart, render_chart_in, run_helm,
+};
+use ess_rollout_test_support::{shared, source_root};
+use serde_json::{Value, json};
+
+fn of_kind<'a>(documents: &'a [Value], wanted: &str) -> Vec<&'a Value> {
+    documents
+        .iter()
+        .filter(|document| kind(document) == wanted)
+        .collect()
+}
+
+fn args(documents: &[Value]) -> Vec<String> {
+    let container =
+        &of_kind(documents, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+    serde_json::from_value(container["args"].clone()).unwrap()
+}
+
+#[test]
+fn the_chart_passes_lint() {
+    let chart = source_root().join("charts/ess-rollout");
+    run_helm(&["lint", "--strict", chart.to_str().unwrap()]).unwrap();
+}
+
+#[test]
+fn a_misspelt_value_is_refused() {
+    let error = render_chart(&json!({"watchNamespace": ["shop"]}))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("watchNamespace"), "{error}");
+}
+
+#[test]
+fn values_that_contradict_each_other_are_refused() {
+    let both = json!({"credentials": {"existingSecret": "key", "rrsa": {"roleName": "role"}}});
+    let error = render_chart(&both).unwrap_err().to_string();
+    assert!(
+        error.contains("set one of existingSecret, rrsa and oidc"),
+        "{error}"
+    );
+    let half = json!({"credentials": {"oidc": {"roleArn": "acs:ram::1:role/x"}}});
+    assert!(render_chart(&half).is_err());
+}
+
+#[test]
+fn settings_become_flags() {
+    let values = json!({
+        "region": "cn-hangzhou",
+        "watchNamespaces": ["shop", "web"],
+        "network": "vpc",
+        "endpoints": {"oos": "https://oos.example.com"},
+        "ownCredentials": {"namespaces": ["shop"], "ramRoles": ["OOSServiceRole"]},
+        "pollIntervalSeconds": 5,
+        "settleSeconds": 90,
+        "log": {"format": "text", "level": "debug"},
+        "extraArgs": ["--more"],
+    });
+    let expected = [
+        "run",
+        "--health-addr=0.0.0.0:8080",
+        "--network=vpc",
+        "--poll-interval-seconds=5",
+        "--settle-seconds=90",
+        "--log-format=text",
+        "--log-level=debug",
+        "--region=cn-hangzhou",
+        "--watch-namespaces=shop,web",
+        "--own-credentials-namespaces=shop",
+        "--own-credentials-ram-roles=OOSServiceRole",
+        "--endpoint=oos=https://oos.example.com",
+        "--more",
+    ];
+    assert_eq!(args(&render_chart(&values).unwrap()), expected);
+}
+
+#[test]
+fn watched_namespaces_get_roles_and_nothing_is_granted_cluster_wide() {
+    let values = json!({"watchNamespaces": ["shop", "web"], "rbac": {"aggregate": false}});
+    let documents = render_chart(&values).unwrap();
+    assert!(of_kind(&documents, "ClusterRole").is_empty());
+    assert!(of_kind(&documents, "ClusterRoleBinding").is_empty());
+    let mut namespaces: Vec<_> = of_kind(&documents, "Role")
+        .iter()
+        .map(|role| role["metadata"]["namespace"].as_str().unwrap())
+        .collect();
+    namespaces.sort_unstable();
+    assert_eq!(namespaces, ["ess-rollout", "shop", "web"]);
+}
+
+#[test]
+fn secrets_can_be_limited_to_namespaces() {
+    let documents = render_chart(&json!({"rbac": {"secretNamespaces": ["shop"]}})).unwrap();
+    let reads_secrets = |role: &&Value| role["rules"].to_string().contains("secrets");
+    assert!(!of_kind(&documents, "ClusterRole").iter().any(reads_secrets));
+    let roles: Vec<_> = of_kind(&documents, "Role")
+        .into_iter()
+        .filter(reads_secrets)
+        .collect();
+    assert_eq!(roles.len(), 1);
+    assert_eq!(roles[0]["metadata"]["namespace"], "shop");
+}
+
+#[test]
+fn credentials_come_as_the_values_say() {
+    let secret = render_chart(&json!({"credentials": {"existingSecret": "key"}})).unwrap();
+    let container = &of_kind(&secret, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+    let names: Vec<_> = container["env"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|env| env["name"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "POD_NAMESPACE",
+        "ALIBABA_CLOUD_ACCESS_KEY_ID",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+        "ALIBABA_CLOUD_SECURITY_TOKEN",
+    ];
+    assert_eq!(names, expected);
+
+    let rrsa = render_chart(&json!({"credentials": {"rrsa": {"roleName": "rollout"}}})).unwrap();
+    let account = of_kind(&rrsa, "ServiceAccount")[0];
+    assert_eq!(
+        account["metadata"]["annotations"]["pod-identity.alibabacloud.com/role-name"],
+        "rollout"
+    );
+
+    let arns = json!({"roleArn": "acs:ram::1:role/x", "providerArn": "acs:ram::1:oidc-provider/y"});
+    let oidc = render_chart(&json!({"credentials": {"oidc": arns}})).unwrap();
+    let pod = &of_kind(&oidc, "Deployment")[0]["spec"]["template"]["spec"];
+    let token = &pod["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"];
+    assert_eq!(token["audience"], "sts.aliyuncs.com");
+}
+
+#[test]
+fn crds_can_be_left_out_and_are_kept_unless_told() {
+    let with = render_chart(&json!({})).unwrap();
+    let crds = of_kind(&with, "CustomResourceDefinition");
+    assert_eq!(crds.len(), 2);
+    for crd in crds {
+        assert_eq!(
+            crd["metadata"]["annotations"]["helm.sh/resource-policy"],
+            "keep"
+        );
+    }
+    let not_kept = render_chart(&json!({"crds": {"keep": false}})).unwrap();
+    let policy = &of_kind(&not_kept, "CustomResourceDefinition")[0]["metadata"]["annotations"]["helm.sh/resource-policy"];
+    assert!(policy.is_null());
+    let without = render_chart(&json!({"crds": {"enabled": false}})).unwrap();
+    assert!(of_kind(&without, "CustomResourceDefinition").is_empty());
+}
+
+#[test]
+fn kustomize_grants_what_the_chart_grants() {
+    let tree = source_root().join("config/default");
+    let kustomize = documents(
+        &shared()
+            .kubectl()
+            .run(&["kustomize", tree.to_str().unwrap()])
+            .unwrap(),
+    )
+    .unwrap();
+    let chart = render_chart(&json!({})).unwrap();
+    let all_rules = |documents: &[Value]| {
+        let mut rules: Vec<String> = of_kind(documents, "ClusterRole")
+            .into_iter()
+            .chain(of_kind(documents, "Role"))
+            .map(|role| format!("{} {}", kind(role), role["rules"]))
+            .collect();
+        rules.sort_unstable();
+        rules
+    };
+    assert_eq!(all_rules(&kustomize), all_rules(&chart));
+}
+
+/// The token that `apply_chart` gives has the operator's rights and no more.
+#[test]
+fn the_chart_s_service_account_has_what_the_operator_needs() {
+    let control_plane = shared();
+    let kubectl = control_plane.kubectl();
+    let (own, other) = (
+        kubectl.namespace("chart").unwrap(),
+        kubectl.namespace("tasks").unwrap(),
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let kubeconfig = directory.path().join("kubeconfig");
+    apply_chart(control_plane, &own, &json!({}), &kubeconfig).unwrap();
+    let crds = source_root().join("crds");
+    kubectl
+        .run(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=30s",
+            "-f",
+            crds.to_str().unwrap(),
+        ])
+        .unwrap();
+
+    let operator = kubectl.with_kubeconfig(&kubeconfig);
+    operator
+        .run(&["get", "rollingupdatetasks", "--all-namespaces"])
+        .unwrap();
+    operator
+        .run(&["get", "scalinggrouprecords", "-n", &own])
+        .unwrap();
+    let may = |verb: &str, resource: &str, namespace: &str| {
+        operator
+            .run(&["auth", "can-i", verb, resource, "-n", namespace])
+            .is_ok()
+    };
+    assert!(may(
+        "patch",
+        "rollingupdatetasks.ess-rollout.io/status",
+        &other
+    ));
+    assert!(may("get", "secrets", &other));
+    assert!(!may("list", "secrets", &other));
+    assert!(!may("create", "scalinggrouprecords.ess-rollout.io", &other));
+    assert!(!may("create", "pods", &own));
+}
+
+/// The pod that the Deployment describes, created where Pod Security `restricted` is enforced.
+#[test]
+fn the_pod_is_admitted_under_pod_security_restricted() {
+    let kubectl = shared().kubectl();
+    let namespace = kubectl.namespace("restricted").unwrap();
+    kubectl
+        .run(&[
+            "label",
+            "namespace",
+            &namespace,
+            "pod-security.kubernetes.io/enforce=restricted",
+        ])
+        .unwrap();
+    let arns = json!({"roleArn": "acs:ram::1:role/x", "providerArn": "acs:ram::1:oidc-provider/y"});
+    let values = json!({"crds": {"enabled": false}, "credentials": {"oidc": arns}});
+    let documents = render_chart_in(&namespace, &values).unwrap();
+    let account = of_kind(&documents, "ServiceAccount")[0].to_string();
+    kubectl.apply_server_side(&namespace, &account).unwrap();
+    let template = &of_kind(&documents, "Deployment")[0]["spec"]["template"];
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "operator", "labels": template["metadata"]["labels"]},
+        "spec": template["spec"],
+    });
+    kubectl
+        .run_with_input(
+            &["create", "--dry-run=server", "-n", &namespace, "-f", "-"],
+            Some(&pod.to_string()),
+        )
+        .unwrap();
+}
+
+/// What people copy first must be valid.
+#[test]
+fn the_samples_are_accepted_by_the_apiserver() {
+    let kubectl = shared().kubectl();
+    kubectl.apply_crds(&source_root().join("crds")).unwrap();
+    let namespace = kubectl.namespace("samples").unwrap();
+    let samples = source_root().join("config/samples");
+    kubectl
+        .run(&["apply", "-n", &namespace, "-k", samples.to_str().unwrap()])
+        .unwrap();
+}
