@@ -113,7 +113,7 @@ pub struct RunArgs {
     )]
     pub poll_interval_seconds: String,
 
-    /// Least seconds between two status writes that carry progress alone; fractions are allowed.
+    /// Seconds between two writes of nothing but progress to the same task; fractions are allowed.
     #[arg(
         long,
         default_value = "10",

@@ -15,6 +15,8 @@ use ess_rollout_core::identity;
 use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
+use ess_rollout_core::identity;
+
 use crate::{
     clouds::Clouds,
     kubernetes::ObjectKey,

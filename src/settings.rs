@@ -8,7 +8,7 @@ use crate::cli::{NetworkArg, RunArgs};
 
 /// Between polls: below, a real account is only throttled; above, pauses go unnoticed.
 const POLL_INTERVAL: (f64, f64) = (0.05, 3600.0);
-/// Between progress writes: 0 writes each change.
+/// Between writes of progress: above, nobody would look.
 const PROGRESS_INTERVAL: (f64, f64) = (0.0, 3600.0);
 /// L: the upper bound is a mistyped unit.
 const SETTLE: (f64, f64) = (0.0, 3600.0);
@@ -34,7 +34,7 @@ pub struct Settings {
     pub own_credentials_ram_roles: BTreeSet<String>,
     /// Between polls.
     pub poll_interval: Duration,
-    /// Between status writes that carry progress alone.
+    /// Between writes of nothing but progress.
     pub progress_interval: Duration,
     /// L, the bound on lateness.
     pub settle: Duration,

@@ -254,7 +254,7 @@ struct Details {
 }
 
 /// The task of a nested execution that failed, or waits because it failed.
-fn failed_task<'a>(tasks: &'a [TaskExecution]) -> Option<&'a TaskExecution> {
+fn failed_task(tasks: &[TaskExecution]) -> Option<&TaskExecution> {
     tasks
         .iter()
         .filter(|task| task.status == ExecutionStatus::Failed || !task.status_message.is_empty())
