@@ -109,6 +109,9 @@ struct State {
     version: u64,
     task: Option<RollingUpdateTask>,
     record: Option<ScalingGroupRecord>,
+    secrets: std::collections::HashMap<(String, String), SecretData>,
+    /// How many Secrets were read.
+    secret_reads: usize,
     /// The write of this name fails, after so many that do not.
     failing: Option<(usize, &'static str, ErrorClass)>,
 }
@@ -150,6 +153,25 @@ impl FakeKubernetes {
         if let Some(task) = &mut state.task {
             task.metadata.resource_version = version;
         }
+    }
+
+    /// Puts a Secret there, or replaces it.
+    pub fn put_secret(&self, namespace: &str, name: &str, data: &[(&str, &str)]) {
+        let mut state = self.state.lock().unwrap();
+        let secret = SecretData {
+            resource_version: state.next_version().unwrap(),
+            data: data
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()))
+                .collect(),
+        };
+        let place = (namespace.to_owned(), name.to_owned());
+        state.secrets.insert(place, secret);
+    }
+
+    /// How many times a Secret was read.
+    pub fn secret_reads(&self) -> usize {
+        self.state.lock().unwrap().secret_reads
     }
 
     /// The task as it is.
@@ -282,8 +304,15 @@ impl Kubernetes for FakeKubernetes {
         })))
     }
 
-    fn get_secret<'a>(&'a self, _: &'a str, _: &'a str) -> KubeFuture<'a, Option<SecretData>> {
-        Box::pin(ready(Ok(None)))
+    fn get_secret<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> KubeFuture<'a, Option<SecretData>> {
+        let mut state = self.state.lock().unwrap();
+        state.secret_reads += 1;
+        let place = (namespace.to_owned(), name.to_owned());
+        Box::pin(ready(Ok(state.secrets.get(&place).cloned())))
     }
 }
 
