@@ -109,6 +109,7 @@ struct State {
     version: u64,
     task: Option<RollingUpdateTask>,
     record: Option<ScalingGroupRecord>,
+    always_failing: Option<(&'static str, ErrorClass)>,
     secrets: std::collections::HashMap<(String, String), SecretData>,
     /// How many Secrets were read.
     secret_reads: usize,
@@ -155,6 +156,11 @@ impl FakeKubernetes {
         }
     }
 
+    /// Every write of this name fails so.
+    pub fn always_fail(&self, write: &'static str, class: ErrorClass) {
+        self.state.lock().unwrap().always_failing = Some((write, class));
+    }
+
     /// Puts a Secret there, or replaces it.
     pub fn put_secret(&self, namespace: &str, name: &str, data: &[(&str, &str)]) {
         let mut state = self.state.lock().unwrap();
@@ -185,6 +191,10 @@ impl FakeKubernetes {
         act: impl FnOnce(&mut State) -> Result<T, ErrorClass>,
     ) -> Result<T, KubeError> {
         let mut state = self.state.lock().unwrap();
+        let always = match state.always_failing {
+            Some((write, class)) if write == name => Some(class),
+            _ => None,
+        };
         let scripted = match &mut state.failing {
             Some((0, write, class)) if *write == name => Some(*class),
             Some((passing, write, _)) if *write == name => {
@@ -193,7 +203,7 @@ impl FakeKubernetes {
             }
             _ => None,
         };
-        let done = match scripted {
+        let done = match scripted.or(always) {
             Some(class) => {
                 state.failing = None;
                 Err(class)
