@@ -83,10 +83,9 @@ impl Jq {
     /// leading dot.
     pub(super) fn run(&mut self, program: &str, input: &Value) -> Result<Vec<Value>, String> {
         let text = with_leading_dot(program.trim(), input);
-        let input = input.to_string();
-        let filter = self.program(&text, input.len())?;
-        let input =
-            read::parse_single(input.as_bytes()).map_err(|e| format!("jq {text:?}: input: {e}"))?;
+        let filter = self.program(&text, cost::weight(input))?;
+        let input = read::parse_single(input.to_string().as_bytes())
+            .map_err(|e| format!("jq {text:?}: input: {e}"))?;
         let ctx = Ctx::<JustLut<Val>>::new(&filter.lut, Vars::new([]));
         let mut outputs = Vec::new();
         for output in filter.id.run((ctx, input)).map(unwrap_valr) {
@@ -102,7 +101,7 @@ impl Jq {
         Ok(outputs)
     }
 
-    /// The compiled program, if it is harmless for an input of `size` bytes.
+    /// The compiled program, if it is harmless for an input of weight `size`.
     fn program(&mut self, text: &str, size: usize) -> Result<Arc<Filter>, String> {
         if let Some(program) = self.programs.get_mut(text) {
             if size > program.harmless_up_to {

@@ -187,7 +187,8 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => x.as_f64() == y.as_f64(),
         (Value::String(text), other) | (other, Value::String(text)) => match other {
-            Value::Number(_) | Value::Bool(_) => *text == other.to_string(),
+            Value::Number(number) => *text == number.to_string(),
+            Value::Bool(value) => text == if *value { "true" } else { "false" },
             _ => false,
         },
         _ => false,

@@ -6,5 +6,7 @@
 )]
 
 mod language;
+mod pauses;
+mod reads;
 mod rolling;
 mod world;
