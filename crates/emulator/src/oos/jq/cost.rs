@@ -11,12 +11,12 @@ use jaq_core::path::Part;
 use serde_json::Value;
 
 /// Most work that a program may be asked for: values handled, plus one for each 32 bytes.
-const MAX_WORK: f64 = 2e7;
+const MAX_WORK: f64 = 5e7;
 /// Bytes of text that weigh as much as one value.
 const BYTES_PER_VALUE: f64 = 32.0;
 
 /// What a value weighs: the values in it, itself included, plus its share of text.
-pub(super) fn weight(value: &Value) -> usize {
+pub(in crate::oos) fn weight(value: &Value) -> usize {
     let mut values = 0;
     let mut bytes = 0;
     let mut open = vec![value];

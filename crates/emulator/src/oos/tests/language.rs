@@ -426,6 +426,43 @@ Tasks:
 }
 
 #[test]
+fn outputs_that_grow_into_themselves_come_to_an_end() {
+    for value in [json!({"a": "{{ t.o }}"}), json!(["{{ t.o }}", "{{ t.o }}"])] {
+        let template = json!({
+            "FormatVersion": "OOS-2019-06-01",
+            "Tasks": [{
+                "Name": "t", "Action": "ACS::ExecuteAPI", "OnSuccess": "t",
+                "Properties": {"Service": "TEST", "API": "Do"},
+                "Outputs": {"o": {"Type": "Json", "Value": value}},
+            }],
+        });
+        let mut cloud = Cloud::new(&[]);
+        cloud.world.answers.insert("Do".into(), [json!({})].into());
+        assert_eq!(
+            cloud.run(&template.to_string(), json!({}))["Status"],
+            "Failed"
+        );
+        assert!(cloud.world.count("Do") < 100);
+    }
+}
+
+#[test]
+fn selectors_are_cheap_enough_for_the_largest_groups() {
+    let row = json!({"InstanceId": "i-0123456789abcdef", "LifecycleState": "InService",
+                     "More": "x".repeat(400), "A": 1, "B": 2, "C": 3, "D": 4, "E": 5});
+    let answer = json!({"ScalingInstances": {"ScalingInstance": vec![row; 1000]}});
+    let program = ".ScalingInstances.ScalingInstance[] \
+                   | {InstanceId: .InstanceId, LifecycleState: .LifecycleState}";
+    assert_eq!(crate::oos::jq::run(program, &answer).unwrap().len(), 1000);
+    let script = "x".repeat(16_000);
+    let row = json!({"Parameters": {"instanceId": "i-1", "commandContent": script}});
+    let answer = json!({"Executions": vec![row; 1000]});
+    let program = "[.Executions[].Parameters | {key: .instanceId, value: .lifecycleState}] \
+                   | from_entries";
+    assert_eq!(crate::oos::jq::run(program, &answer).unwrap().len(), 1);
+}
+
+#[test]
 fn a_script_that_holds_braces_is_taken_for_a_reference() {
     let mut cloud = Cloud::new(&["i-1"]);
     let parameters = json!({
