@@ -4,6 +4,7 @@
 
 mod actions;
 mod control;
+mod ending;
 mod execution;
 mod expr;
 mod functions;

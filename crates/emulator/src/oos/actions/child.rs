@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Outcome;
+use crate::oos::ending::Ending;
 use crate::oos::execution::{Mode, ParentLink, Pause, Status};
-use crate::oos::run::Ending;
 use crate::oos::start::NewExecution;
 use crate::oos::switches::ChildInFailurePause;
 use crate::oos::{Engine, Host};
