@@ -16,6 +16,8 @@ use super::{Engine, Host};
 /// Task runs that one execution may make, loop items included. Templates that run in circles end
 /// here instead of running for ever.
 const MAX_RUNS: u32 = 5_000;
+/// Task runs that a root and all executions below it may make together.
+const MAX_FAMILY_RUNS: usize = 200_000;
 /// Log lines kept per execution.
 const MAX_LOGS: usize = 2_000;
 
@@ -106,6 +108,13 @@ impl Engine {
         };
         if execution.runs >= MAX_RUNS {
             let message = format!("The execution ran more than {MAX_RUNS} tasks.");
+            self.finish(host, id, Status::Failed, message);
+            return;
+        }
+        let family = self.families.entry(execution.root_id.clone()).or_default();
+        family.runs += 1;
+        if family.runs > MAX_FAMILY_RUNS {
+            let message = format!("All executions together ran more than {MAX_FAMILY_RUNS} tasks.");
             self.finish(host, id, Status::Failed, message);
             return;
         }
@@ -231,15 +240,21 @@ impl Engine {
         if execution.status.is_final() || execution.status == Status::Started {
             return;
         }
-        let mut waits = false;
-        for task in &mut execution.tasks {
-            let Some(pause) = task.pause else { continue };
+        let waits = execution.tasks.iter().enumerate().any(|(i, task)| {
+            let Some(pause) = task.pause else {
+                return false;
+            };
+            // An item that waits for its failure to be resolved shows through its loop.
+            let shows_through_loop = task
+                .parent
+                .and_then(|parent| execution.tasks[parent].looped.as_ref())
+                .is_some_and(|run| run.unresolved.contains(&i));
             let shows = match pause {
                 Pause::Failure => switches.root_in_failure_pause == PausedStatus::Waiting,
-                _ => true,
+                _ => !shows_through_loop,
             };
-            waits |= shows && pause_shows(task, &switches);
-        }
+            shows && pause_shows(task, &switches)
+        });
         let status = if waits {
             Status::Waiting
         } else {
