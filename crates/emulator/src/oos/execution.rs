@@ -206,6 +206,8 @@ pub(super) struct Execution {
     pub(super) children: Vec<String>,
     /// Task runs so far; a bound on endless `OnError` circles.
     pub(super) runs: u32,
+    /// Weight of all task outputs so far.
+    pub(super) kept: usize,
     pub(super) logs: Vec<Log>,
     pub(super) cancelling: bool,
 }

@@ -30,7 +30,6 @@ use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use execution::Execution;
-use jq::Jq;
 use run::Due;
 use template::Version;
 
@@ -104,7 +103,6 @@ pub struct Engine {
     tokens: Tokens,
     /// Child executions below each root.
     families: BTreeMap<String, usize>,
-    jq: Jq,
 }
 
 impl Engine {

@@ -1,7 +1,7 @@
 //! Templates: the public ones that come with the emulator, and those that callers save.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
@@ -29,8 +29,8 @@ const SOURCES: &[(&str, &str)] = &[
     ),
 ];
 
-/// All public templates. One that cannot be read is left out; a test reads them all.
-pub(super) fn templates() -> BTreeMap<String, Arc<Version>> {
+/// Read once for all engines of the process.
+static PUBLIC: LazyLock<BTreeMap<String, Arc<Version>>> = LazyLock::new(|| {
     let mut all = BTreeMap::new();
     for (i, (name, content)) in SOURCES.iter().enumerate() {
         let id = format!("t-public{:04}", i + 1);
@@ -39,6 +39,11 @@ pub(super) fn templates() -> BTreeMap<String, Arc<Version>> {
         }
     }
     all
+});
+
+/// All public templates. One that cannot be read is left out; a test reads them all.
+pub(super) fn templates() -> BTreeMap<String, Arc<Version>> {
+    PUBLIC.clone()
 }
 
 #[cfg(test)]

@@ -8,13 +8,17 @@ use serde_json::{Map, Value, json};
 use super::execution::{Execution, Log, Mode, Pause, PauseOption, Status, Task, time_text};
 use super::expr::{Resolver, Scope};
 use super::functions::truth;
+use super::jq;
 use super::parameters::Kind;
 use super::switches::{ChildInFailurePause, PausedStatus};
+use super::template::{MAX_DEPTH, depth};
 use super::{Engine, Host};
 
 /// Task runs that one execution may make, loop items included. Templates that run in circles end
 /// here instead of running for ever.
 const MAX_RUNS: u32 = 5_000;
+/// Weight of all outputs that an execution may keep.
+const MAX_KEPT: usize = 4_000_000;
 /// Log lines kept per execution.
 const MAX_LOGS: usize = 2_000;
 
@@ -207,11 +211,7 @@ impl Engine {
     ) -> Result<Value, String> {
         let execution = self.executions.get(id).ok_or("the execution is gone")?;
         let scope = scope_of(execution, task, host);
-        Resolver {
-            scope: &scope,
-            jq: &mut self.jq,
-        }
-        .resolve(value)
+        Resolver::new(&scope).resolve(value)
     }
 
     /// Takes the end of a task's action: repeats, outputs, loops, and where to go on.
@@ -234,8 +234,9 @@ impl Engine {
                 return;
             }
         };
-        if let Some(t) = self.task_mut(id, task) {
-            t.outputs = outputs;
+        if let Err(message) = self.keep(id, task, outputs) {
+            self.task_failed(host, id, task, message);
+            return;
         }
         self.set_task(host, id, task, Status::Success, String::new());
         if self.parent_loop(id, task).is_some() {
@@ -247,6 +248,25 @@ impl Engine {
             .or(spec.on_success)
             .unwrap_or_else(|| "ACS::NEXT".to_owned());
         self.go_to(host, id, &target, true);
+    }
+
+    /// Stores a task's outputs, within bounds on their nesting and on all outputs together.
+    fn keep(&mut self, id: &str, task: usize, outputs: Map<String, Value>) -> Result<(), String> {
+        let Some(execution) = self.executions.get_mut(id) else {
+            return Ok(());
+        };
+        let outputs = Value::Object(outputs);
+        if depth(&outputs) > MAX_DEPTH {
+            return Err(format!("the outputs nest deeper than {MAX_DEPTH}"));
+        }
+        execution.kept += jq::weight(&outputs);
+        if execution.kept > MAX_KEPT {
+            return Err("the outputs of the execution are too large".to_owned());
+        }
+        if let Value::Object(outputs) = outputs {
+            execution.tasks[task].outputs = outputs;
+        }
+        Ok(())
     }
 
     pub(super) fn publish_outputs(&mut self, id: &str, task: usize) {
@@ -526,7 +546,7 @@ impl Engine {
                     Value::String(text) => text,
                     other => other.to_string(),
                 };
-                collect(kind, self.jq.run(&selector, answer)?)
+                collect(kind, jq::run(&selector, answer)?)
             };
             outputs.insert(name.clone(), value);
         }

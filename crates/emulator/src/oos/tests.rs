@@ -5,5 +5,8 @@
     reason = "a test that meets the unexpected has failed, and says where"
 )]
 
+mod language;
+mod pauses;
+mod reads;
 mod rolling;
 mod world;

@@ -1,0 +1,523 @@
+//! The template language: functions, selectors, waits, choices, parameters, limits.
+
+use serde_json::{Value, json};
+
+use super::world::Cloud;
+use crate::error::ApiError;
+
+/// A template whose only task answers nothing and whose output `out` is `expression`.
+fn evaluate(expression: Value) -> Value {
+    let mut cloud = Cloud::new(&[]);
+    let template = json!({
+        "FormatVersion": "OOS-2019-06-01",
+        "Parameters": {
+            "text": {"Type": "String", "Default": "abc"},
+            "list": {"Type": "List", "Default": [1, 2, 3]},
+            "map": {"Type": "Json", "Default": {"a": 1, "b": {"c": "d"}}},
+        },
+        "Tasks": [{"Name": "nap", "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}],
+        "Outputs": {"out": {"Type": "Json", "Value": expression}},
+    });
+    let execution = cloud.run(&template.to_string(), json!({}));
+    if execution["Status"] != "Success" {
+        return execution["StatusMessage"].clone();
+    }
+    let outputs: Value = serde_json::from_str(execution["Outputs"].as_str().unwrap()).unwrap();
+    outputs["out"].clone()
+}
+
+#[test]
+fn references_keep_their_type_alone_and_become_text_inside_text() {
+    assert_eq!(evaluate(json!("{{ list }}")), json!([1, 2, 3]));
+    assert_eq!(
+        evaluate(json!("x{{list}}-{{ text }}")),
+        json!("x[1,2,3]-abc")
+    );
+    assert_eq!(evaluate(json!("{{ map.b.c }}")), json!("d"));
+    assert_eq!(evaluate(json!("{{ ACS::RegionId }}")), json!("cn-hangzhou"));
+    assert_eq!(
+        evaluate(json!("{{ ACS::CurrentDate }}")),
+        json!("2024-05-06")
+    );
+    let unknown = evaluate(json!("{{ nobody }}"));
+    assert!(unknown.as_str().unwrap().contains("nobody"), "{unknown}");
+}
+
+#[test]
+fn functions_give_what_the_documentation_says() {
+    let cases = [
+        (json!({"Fn::Base64Encode": "ok"}), json!("b2s=")),
+        (json!({"Fn::Base64Decode": "b2s="}), json!("ok")),
+        (json!({"Fn::Join": [",", ["a", "b"]]}), json!("a,b")),
+        (json!({"Fn::Select": ["1", "{{ list }}"]}), json!(2)),
+        (json!({"Fn::Select": ["a", "{{ map }}"]}), json!(1)),
+        (json!({"Fn::Split": [",", "a,b"]}), json!(["a", "b"])),
+        (json!({"Fn::Replace": [{"b": "x"}, "abc"]}), json!("axc")),
+        (json!({"Fn::Min": [3, 1, 2]}), json!(1)),
+        (json!({"Fn::Max": [3, 1, 2]}), json!(3)),
+        (json!({"Fn::First": "{{ list }}"}), json!(1)),
+        (json!({"Fn::Last": "{{ list }}"}), json!(3)),
+        (
+            json!({"Fn::ListJoin": [["a"], ["b", "c"]]}),
+            json!(["a", "b", "c"]),
+        ),
+        (json!({"Fn::Equals": ["1", 1]}), json!(true)),
+        (
+            json!({"Fn::If": [{"Fn::Equals": [1, 2]}, "y", "n"]}),
+            json!("n"),
+        ),
+        (json!({"Fn::Not": "false"}), json!(true)),
+        (json!({"Fn::And": [true, "true", false]}), json!(false)),
+        (json!({"Fn::Or": [false, true]}), json!(true)),
+        (
+            json!({"Fn::AddHour": ["2024-05-06T07:00:00Z", 2, "%H:%M"]}),
+            json!("09:00"),
+        ),
+        (
+            json!({"Fn::FormatUTCTime": ["2024-05-06T07:08:09Z", "%Y%m%d"]}),
+            json!("20240506"),
+        ),
+        (
+            json!({"Fn::DurationBetween": ["2024-05-06T07:00:00Z", "2024-05-06T07:01:00Z"]}),
+            json!(60),
+        ),
+        (json!({"Fn::Eval": "2 * (3 + 4) - 10 / 4"}), json!(11.5)),
+        (
+            json!({"Fn::Intersection": [[1, 2, 3], [2, 3, 4]]}),
+            json!([2, 3]),
+        ),
+        (json!({"Fn::Union": [[1, 2], [2, 3]]}), json!([1, 2, 3])),
+        (json!({"Fn::Difference": [[1, 2, 3], [2]]}), json!([1, 3])),
+        (
+            json!({"Fn::Jq": ["All", ".[] | select(. > 1)", "{{ list }}"]}),
+            json!([2, 3]),
+        ),
+        (
+            json!({"Fn::Jq": ["First", ".b.c", "{{ map }}"]}),
+            json!("d"),
+        ),
+        (
+            json!({"Fn::MapJoin": [";", "=", {"a": 1, "b": 2}]}),
+            json!("a=1;b=2"),
+        ),
+        (json!({"Fn::Sub": ["x${n}", {"n": "1"}]}), json!("x1")),
+        (
+            json!({"Fn::IsIpInCIDR": ["192.0.2.10", "192.0.2.0/24"]}),
+            json!(true),
+        ),
+        (
+            json!({"Fn::IsIpInCIDR": ["198.51.100.1", "192.0.2.0/24"]}),
+            json!(false),
+        ),
+        (json!({"Fn::Escape": "a\"b\n"}), json!("a\\\"b\\n")),
+        (
+            json!({"Fn::MergeMap": [{"a": 1}, {"b": 2}]}),
+            json!({"a": 1, "b": 2}),
+        ),
+        (
+            json!({"Fn::MergeMapToList": [[{"a": 1}, {"a": 2}], [{"b": 3}, {"b": 4}]]}),
+            json!([{"a": 1, "b": 3}, {"a": 2, "b": 4}]),
+        ),
+        (
+            json!({"Fn::ConvertMapToList": [{"a": 1}, "Key", "Value"]}),
+            json!([{"Key": "a", "Value": 1}]),
+        ),
+        (
+            json!({"Fn::CalculateBatch": [3, [1, 2, 3, 4, 5, 6, 7]]}),
+            json!([3, 2, 2]),
+        ),
+        (
+            json!({"Fn::CalculateBatch": [5, [1, 2, 3, 4]]}),
+            json!([1, 1, 1, 1]),
+        ),
+    ];
+    for (expression, expected) in cases {
+        let shown = expression.to_string();
+        assert_eq!(evaluate(expression), expected, "{shown}");
+    }
+}
+
+#[test]
+fn a_bad_function_call_fails_the_execution_with_its_name() {
+    for (expression, name) in [
+        (json!({"Fn::Select": [9, "{{ list }}"]}), "Fn::Select"),
+        (json!({"Fn::Nonsense": 1}), "Fn::Nonsense"),
+        (json!({"Fn::Jq": ["All", ".[", []]}), "Fn::Jq"),
+        (json!({"Fn::Eval": "1 / 0"}), "Fn::Eval"),
+    ] {
+        let message = evaluate(expression);
+        assert!(message.as_str().unwrap().contains(name), "{message}");
+    }
+}
+
+#[test]
+fn programs_that_could_run_away_are_refused() {
+    let nested = "[.[] as $a | ".repeat(40) + "1" + &"]".repeat(40);
+    let doubled = ".+.|".repeat(60) + ".";
+    let copied = "[.,.]|".repeat(60) + ".";
+    for program in [
+        "def f: f; f",
+        "[range(1e12)]",
+        "repeat(1)",
+        "\"x\" * 1000000000",
+        "env",
+        "now",
+        "last(recurse(1))",
+        ".[1000000000] = 1",
+        nested.as_str(),
+        doubled.as_str(),
+        copied.as_str(),
+    ] {
+        let message = evaluate(json!({"Fn::Jq": ["All", program, "{{ list }}"]}));
+        assert!(
+            message.as_str().is_some_and(|m| m.contains("Fn::Jq")),
+            "{program}: {message}"
+        );
+    }
+}
+
+const WAIT: &str = r"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - Name: wait
+    Action: ACS::WaitFor
+    Retries: 3
+    DelayType: Constant
+    Delay: 10
+    Properties:
+      Service: TEST
+      API: GetThing
+      PropertySelector: Things.Thing[].Status
+      DesiredValues: [Ready]
+      StopRetryValues: [Broken]
+    Outputs:
+      ids: {Type: List, ValueSelector: 'Things.Thing[].Id'}
+Outputs:
+  ids: {Type: List, Value: '{{ wait.ids }}'}
+";
+
+fn thing(status: &str) -> Value {
+    json!({"Things": {"Thing": [{"Id": "x-1", "Status": status}]}})
+}
+
+#[test]
+fn a_wait_polls_until_the_value_is_there() {
+    let mut cloud = Cloud::new(&[]);
+    let answers = [thing("Busy"), thing("Busy"), thing("Ready")].into();
+    cloud.world.answers.insert("GetThing".into(), answers);
+    let execution = cloud.run(WAIT, json!({}));
+    assert_eq!(execution["Status"], "Success");
+    assert_eq!(execution["Outputs"], r#"{"ids":["x-1"]}"#);
+    assert_eq!(cloud.world.count("GetThing"), 3);
+    assert_eq!(
+        execution["EndDate"], "2024-05-06T07:00:21Z",
+        "one second, then two waits of ten"
+    );
+}
+
+#[test]
+fn a_wait_ends_at_a_stop_value_and_when_its_tries_are_used_up() {
+    let mut cloud = Cloud::new(&[]);
+    let answers = [thing("Busy"), thing("Broken")].into();
+    cloud.world.answers.insert("GetThing".into(), answers);
+    assert_eq!(cloud.run(WAIT, json!({}))["Status"], "Failed");
+    assert_eq!(cloud.world.count("GetThing"), 2);
+
+    cloud.world.calls.clear();
+    cloud
+        .world
+        .answers
+        .insert("GetThing".into(), [thing("Busy")].into());
+    assert_eq!(cloud.run(WAIT, json!({}))["Status"], "Failed");
+    assert_eq!(
+        cloud.world.count("GetThing"),
+        4,
+        "one try and three repetitions"
+    );
+}
+
+#[test]
+fn a_failing_call_is_named_with_code_and_request_id_in_the_task() {
+    let mut cloud = Cloud::new(&[]);
+    let refusal = ApiError::new(400, "Thing.Locked", "The thing is locked.");
+    cloud
+        .world
+        .refusals
+        .insert("GetThing".into(), [refusal].into());
+    let execution = cloud.run(WAIT, json!({}));
+    assert_eq!(execution["StatusMessage"], "Task wait failed.");
+    let id = execution["ExecutionId"].as_str().unwrap();
+    let tasks = cloud
+        .ask("ListTaskExecutions", json!({"ExecutionId": id}))
+        .unwrap();
+    let message = tasks["TaskExecutions"][0]["StatusMessage"]
+        .as_str()
+        .unwrap();
+    for part in ["GetThing", "Thing.Locked", "The thing is locked.", "REQ-"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn a_foreign_template_in_json_runs_with_its_choices_checks_errors_and_repetitions() {
+    let template = json!({
+        "FormatVersion": "OOS-2019-06-01",
+        "Parameters": {"size": {"Type": "Number", "AllowedValues": [1, 2]}},
+        "Tasks": [
+            {"Name": "choose", "Action": "ACS::Choice", "Properties": {
+                "DefaultTask": "small",
+                "Choices": [{"When": {"Fn::Equals": ["{{ size }}", 2]}, "NextTask": "big"}]}},
+            {"Name": "small", "Action": "ACS::ExecuteAPI", "OnSuccess": "ACS::END",
+             "Properties": {"Service": "TEST", "API": "MakeSmall"}},
+            {"Name": "big", "Action": "ACS::ExecuteAPI", "OnError": "repair", "Retries": 1,
+             "DelayType": "Constant", "Delay": 5,
+             "Properties": {"Service": "test", "API": "MakeBig", "Parameters": {"A": "{{ size }}"}}},
+            {"Name": "never", "Action": "ACS::ExecuteAPI",
+             "Properties": {"Service": "TEST", "API": "Never"}},
+            {"Name": "repair", "Action": "ACS::CheckFor", "When": {"Fn::Equals": ["{{ size }}", 2]},
+             "Properties": {"Service": "TEST", "API": "Look", "PropertySelector": ".Count",
+                            "DesiredValues": ["7"]}},
+        ],
+    })
+    .to_string();
+    let mut cloud = Cloud::new(&[]);
+    cloud
+        .world
+        .answers
+        .insert("MakeSmall".into(), [json!({})].into());
+    cloud
+        .world
+        .answers
+        .insert("Look".into(), [json!({"Count": 7})].into());
+    assert_eq!(
+        cloud.run(&template, json!({"size": 1}))["Status"],
+        "Success"
+    );
+    assert_eq!(cloud.world.names(), ["MakeSmall"]);
+
+    cloud.world.calls.clear();
+    assert_eq!(
+        cloud.run(&template, json!({"size": "2"}))["Status"],
+        "Success"
+    );
+    assert_eq!(cloud.world.names(), ["MakeBig", "MakeBig", "Look"]);
+    assert_eq!(cloud.world.calls[0].params["A"], 2);
+
+    let wrong = cloud.ask(
+        "StartExecution",
+        json!({"TemplateContent": template, "Parameters": r#"{"size": 3}"#}),
+    );
+    assert_eq!(wrong.unwrap_err().code, "InvalidParameter");
+}
+
+#[test]
+fn list_calls_return_all_pages() {
+    let names: Vec<String> = (0..120).map(|i| format!("i-{i:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut cloud = Cloud::new(&names);
+    let template = r"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - Name: list
+    Action: ACS::ExecuteAPI
+    Properties: {Service: ESS, API: DescribeScalingInstances, Parameters: {ScalingGroupId: asg-1}}
+    Outputs:
+      count: {Type: Number, ValueSelector: '.ScalingInstances.ScalingInstance | length'}
+Outputs:
+  count: {Type: Number, Value: '{{ list.count }}'}
+";
+    assert_eq!(
+        cloud.run(template, json!({}))["Outputs"],
+        r#"{"count":120}"#
+    );
+}
+
+#[test]
+fn wrong_parameters_and_templates_are_refused_at_once() {
+    let template = |parameters: Value| {
+        json!({
+            "FormatVersion": "OOS-2019-06-01", "Parameters": parameters,
+            "Tasks": [{"Name": "nap", "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}],
+        })
+        .to_string()
+    };
+    let pattern = json!({"p": {"Type": "String", "AllowedPattern": "[a-z]+"}});
+    let long = json!({"p": {"Type": "String", "MaxLength": 3}});
+    let high = json!({"p": {"Type": "Number", "MaxValue": 3, "Default": 1}});
+    let cases = [
+        (
+            template(pattern.clone()),
+            json!({"p": "Ab1"}),
+            "InvalidParameter",
+        ),
+        (template(pattern), json!({}), "MissingParameter"),
+        (template(long), json!({"p": "abcd"}), "InvalidParameter"),
+        (template(high.clone()), json!({"p": 4}), "InvalidParameter"),
+        (
+            template(high.clone()),
+            json!({"p": "many"}),
+            "InvalidParameter",
+        ),
+        (template(high), json!({"q": 1}), "InvalidParameter"),
+        ("{".to_owned(), json!({}), "InvalidTemplate"),
+        (
+            template(json!({"p": {"Type": "Float"}})),
+            json!({}),
+            "InvalidTemplate",
+        ),
+        (
+            template(json!({})).replace("ACS::Sleep", "ACS::Dance"),
+            json!({}),
+            "InvalidTemplate",
+        ),
+        (
+            template(json!({})).replace("Sleep", "TimerTrigger"),
+            json!({}),
+            "InvalidTemplate",
+        ),
+        ("[".repeat(30_000), json!({}), "InvalidTemplate"),
+        ("x: ".repeat(60_000), json!({}), "InvalidTemplate"),
+    ];
+    for (content, parameters, code) in cases {
+        let mut cloud = Cloud::new(&[]);
+        let refused = cloud.ask(
+            "StartExecution",
+            json!({"TemplateContent": content, "Parameters": parameters.to_string()}),
+        );
+        assert_eq!(
+            refused.unwrap_err().code,
+            code,
+            "{:.80} {parameters}",
+            content
+        );
+    }
+    let mut cloud = Cloud::new(&[]);
+    let missing = cloud.ask("StartExecution", json!({"TemplateName": "ACS-None"}));
+    assert_eq!(missing.unwrap_err().code, "EntityNotExists.Template");
+}
+
+#[test]
+fn templates_that_run_in_circles_or_call_themselves_come_to_an_end() {
+    let mut cloud = Cloud::new(&[]);
+    cloud.world.switches.task_delay_seconds = 0;
+    let circle = r"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - {Name: a, Action: 'ACS::ExecuteAPI', OnError: a, Properties: {Service: TEST, API: None}}
+";
+    assert_eq!(cloud.run(circle, json!({}))["Status"], "Failed");
+
+    let content = r"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - Name: again
+    Action: ACS::Template
+    Properties: {TemplateName: own}
+    Loop: {Items: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], Concurrency: 10}
+";
+    let made = cloud.ask(
+        "CreateTemplate",
+        json!({"TemplateName": "own", "Content": content}),
+    );
+    assert_eq!(made.unwrap()["Template"]["TemplateVersion"], "v1");
+    let id = cloud.start(json!({"TemplateName": "own"}));
+    cloud.settle();
+    assert_eq!(cloud.status(&id), "Failed");
+}
+
+#[test]
+fn outputs_that_grow_into_themselves_come_to_an_end() {
+    for value in [json!({"a": "{{ t.o }}"}), json!(["{{ t.o }}", "{{ t.o }}"])] {
+        let template = json!({
+            "FormatVersion": "OOS-2019-06-01",
+            "Tasks": [{
+                "Name": "t", "Action": "ACS::ExecuteAPI", "OnSuccess": "t",
+                "Properties": {"Service": "TEST", "API": "Do"},
+                "Outputs": {"o": {"Type": "Json", "Value": value}},
+            }],
+        });
+        let mut cloud = Cloud::new(&[]);
+        cloud.world.answers.insert("Do".into(), [json!({})].into());
+        assert_eq!(
+            cloud.run(&template.to_string(), json!({}))["Status"],
+            "Failed"
+        );
+        assert!(cloud.world.count("Do") < 100);
+    }
+}
+
+#[test]
+fn selectors_are_cheap_enough_for_the_largest_groups() {
+    let row = json!({"InstanceId": "i-0123456789abcdef", "LifecycleState": "InService",
+                     "More": "x".repeat(400), "A": 1, "B": 2, "C": 3, "D": 4, "E": 5});
+    let answer = json!({"ScalingInstances": {"ScalingInstance": vec![row; 1000]}});
+    let program = ".ScalingInstances.ScalingInstance[] \
+                   | {InstanceId: .InstanceId, LifecycleState: .LifecycleState}";
+    assert_eq!(crate::oos::jq::run(program, &answer).unwrap().len(), 1000);
+    let script = "x".repeat(16_000);
+    let row = json!({"Parameters": {"instanceId": "i-1", "commandContent": script}});
+    let answer = json!({"Executions": vec![row; 1000]});
+    let program = "[.Executions[].Parameters | {key: .instanceId, value: .lifecycleState}] \
+                   | from_entries";
+    assert_eq!(crate::oos::jq::run(program, &answer).unwrap().len(), 1);
+}
+
+#[test]
+fn a_script_that_holds_braces_is_taken_for_a_reference() {
+    let mut cloud = Cloud::new(&["i-1"]);
+    let parameters = json!({
+        "invokeType": "invoke", "scalingGroupId": "asg-1", "invokeScript": "echo {{ name }}",
+    });
+    let id = cloud.start(json!({
+        "TemplateName": "ACS-ESS-RollingUpdateByRunCommandInScalingGroup",
+        "Parameters": parameters.to_string(),
+    }));
+    cloud.settle();
+    assert_eq!(cloud.status(&id), "Failed");
+    assert_eq!(cloud.world.count("RunCommand"), 0);
+}
+
+#[test]
+fn a_role_makes_the_calls_and_permissions_are_those_of_whoever_calls() {
+    let template = |role: &str| {
+        format!(
+            "FormatVersion: OOS-2019-06-01\nRamRole: '{role}'\nTasks:\n  - Name: list\n    Action: \
+             ACS::ExecuteAPI\n    Properties: {{Service: ESS, API: DescribeScalingGroups}}\n"
+        )
+    };
+    let mut cloud = Cloud::new(&[]);
+    assert_eq!(
+        cloud.run(&template("OOSServiceRole"), json!({}))["Status"],
+        "Success"
+    );
+    assert_eq!(cloud.world.calls[0].by, "role/OOSServiceRole");
+    assert_eq!(cloud.run(&template(""), json!({}))["RamRole"], "");
+    assert_eq!(cloud.world.calls[1].by, "someone");
+    let missing = cloud.ask(
+        "StartExecution",
+        json!({"TemplateContent": template("Nobody")}),
+    );
+    assert_eq!(missing.unwrap_err().code, "AssumeRoleNotExist");
+
+    cloud
+        .world
+        .denied
+        .insert("ess:DescribeScalingGroups".into());
+    assert_eq!(cloud.run(&template(""), json!({}))["Status"], "Failed");
+}
+
+#[test]
+fn all_public_templates_can_be_read() {
+    let cloud = Cloud::new(&[]);
+    for name in crate::oos::public::names() {
+        assert!(cloud.engine.public.contains_key(name), "{name}");
+        let template = &cloud.engine.public[name].parsed;
+        cloud.engine.check_actions(template).unwrap();
+    }
+}
+
+#[test]
+fn an_engine_can_be_moved_between_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<crate::oos::Engine>();
+}
