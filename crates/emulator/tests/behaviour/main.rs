@@ -8,6 +8,7 @@ mod door;
 mod ecs;
 mod ess;
 mod fixtures;
+mod robustness;
 mod second_actor;
 mod sockets;
 mod sts;
