@@ -6,10 +6,10 @@ mod waits;
 
 use serde_json::{Value, json};
 
+use super::ending::Ending;
 use super::execution::Pause;
 use super::execution::Status;
 use super::functions::truth;
-use super::run::Ending;
 use super::template::TaskSpec;
 use super::{Engine, Host};
 

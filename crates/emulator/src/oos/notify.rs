@@ -6,8 +6,8 @@ mod targets;
 use serde_json::{Value, json};
 
 use super::control::wrong_status;
+use super::ending::Ending;
 use super::execution::{Mode, Pause, Status};
-use super::run::Ending;
 use super::{Engine, Host, Params, bad_parameter, optional_text, required_text};
 use crate::error::ApiError;
 

@@ -27,6 +27,18 @@ const SOURCES: &[(&str, &str)] = &[
         "ACS::ESS::ReplaceSystemDisk",
         include_str!("../../templates/ess-replace-system-disk.yaml"),
     ),
+    (
+        "ACS-ESS-CreateImageAndUpdateScalingConfiguration",
+        include_str!("../../templates/create-image-and-update-scaling-configuration.yaml"),
+    ),
+    (
+        "ACS::ECS::CreateImage",
+        include_str!("../../templates/ecs-create-image.yaml"),
+    ),
+    (
+        "ACS::ECS::RunCommand",
+        include_str!("../../templates/ecs-run-command.yaml"),
+    ),
 ];
 
 /// Read once for all engines of the process.

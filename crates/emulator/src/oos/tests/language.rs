@@ -341,6 +341,12 @@ fn wrong_parameters_and_templates_are_refused_at_once() {
         })
         .to_string()
     };
+    // Aliases of aliases: two thousand bytes that spell out a billion texts.
+    let mut laughs = "a0: &a0 [x]\n".to_owned();
+    for i in 1..30 {
+        let again = format!("*a{}, ", i - 1).repeat(10);
+        laughs += &format!("a{i}: &a{i} [{again}]\n");
+    }
     let pattern = json!({"p": {"Type": "String", "AllowedPattern": "[a-z]+"}});
     let long = json!({"p": {"Type": "String", "MaxLength": 3}});
     let high = json!({"p": {"Type": "Number", "MaxValue": 3, "Default": 1}});
@@ -376,6 +382,7 @@ fn wrong_parameters_and_templates_are_refused_at_once() {
             "InvalidTemplate",
         ),
         ("[".repeat(30_000), json!({}), "InvalidTemplate"),
+        (laughs, json!({}), "InvalidTemplate"),
         ("x: ".repeat(60_000), json!({}), "InvalidTemplate"),
     ];
     for (content, parameters, code) in cases {
