@@ -192,9 +192,9 @@ impl Ram {
             .get(&(caller.account_id.clone(), name.to_owned()))
             .ok_or_else(|| {
                 ApiError::new(
-                    404,
-                    "EntityNotExist.Role",
-                    format!("The role not exists: {name}."),
+                    400,
+                    "AssumeRoleNotExist",
+                    format!("The role that OOS should assume does not exist: {name}."),
                 )
             })?;
         if !found.trusts_oos {

@@ -341,3 +341,63 @@ fn the_same_calls_give_the_same_answers() {
     assert!(first.contains("ReplaceSystemDisk"));
     assert_eq!(first, run());
 }
+
+#[test]
+fn a_role_must_exist_and_trust_oos() {
+    let mut cloud = small("");
+    let mut start = |role: &str| {
+        let parameters = json!({"invokeType": "invoke", "scalingGroupId": "asg-small", "invokeScript": "true", "OOSAssumeRole": role});
+        let params = json!({"TemplateName": "ACS-ESS-RollingUpdateByRunCommandInScalingGroup", "Parameters": parameters.to_string()});
+        code(crate::support::oos(&mut cloud, "StartExecution", params))
+    };
+    assert_eq!(start("NoSuchRole"), "AssumeRoleNotExist");
+    let yaml = crate::support::SMALL.replace("trustsOos: true", "trustsOos: false");
+    let mut cloud = crate::support::cloud(&yaml);
+    let parameters = json!({"invokeType": "invoke", "scalingGroupId": "asg-small", "invokeScript": "true", "OOSAssumeRole": "OOSServiceRole"});
+    let params = json!({"TemplateName": "ACS-ESS-RollingUpdateByRunCommandInScalingGroup", "Parameters": parameters.to_string()});
+    assert_eq!(
+        code(crate::support::oos(&mut cloud, "StartExecution", params)),
+        "NoPermission"
+    );
+}
+
+#[test]
+fn accounts_do_not_see_each_other() {
+    let yaml = crate::support::SMALL.replace("name: reader", "name: reader\n    accountId: \"2\"");
+    let mut cloud = crate::support::cloud(&yaml);
+    let foreign = |cloud: &mut Cloud, service, action: &str| {
+        let call = ess_emulator::cloud::call::Call {
+            caller: ess_emulator::oos::Caller {
+                principal: "reader".into(),
+                account_id: "2".into(),
+            },
+            region: crate::support::REGION.into(),
+            service,
+            action: action.into(),
+            version: ess_emulator::cloud::call::EssVersion::V2022,
+            params: json!({"RegionId": crate::support::REGION})
+                .as_object()
+                .unwrap()
+                .clone(),
+            by_oos: false,
+            wall_now: cloud.now(),
+        };
+        match cloud.call(call) {
+            Outcome::Answered(Ok(answer)) => answer["TotalCount"].as_u64(),
+            other => panic!("an answer was expected, not {other:?}"),
+        }
+    };
+    let parameters =
+        json!({"invokeType": "invoke", "scalingGroupId": "asg-small", "invokeScript": "true"});
+    let params = json!({"TemplateName": "ACS-ESS-RollingUpdateByRunCommandInScalingGroup", "Parameters": parameters.to_string()});
+    crate::support::oos(&mut cloud, "StartExecution", params).unwrap();
+    for (service, action) in [
+        (Service::Ess, "DescribeScalingGroups"),
+        (Service::Ess, "DescribeScalingInstances"),
+        (Service::Ecs, "DescribeInstances"),
+        (Service::Ecs, "DescribeImages"),
+        (Service::Oos, "ListExecutions"),
+    ] {
+        assert_eq!(foreign(&mut cloud, service, action), Some(0), "{action}");
+    }
+}
