@@ -135,7 +135,7 @@ impl World {
         let seq = self.journal.arrive(self.now, call, &request_id);
 
         if let Err(error) = self.permit(call) {
-            return Outcome::Answered(self.settle(seq, &request_id, Err(error)));
+            return Outcome::Answered(self.settle(call, seq, &request_id, Err(error)));
         }
         let effect = self.faults.strike(call);
         if let Some(effect) = &effect {
@@ -148,7 +148,7 @@ impl World {
                 message,
             }) => {
                 let error = Err(ApiError::new(status, code, message));
-                Outcome::Answered(self.settle(seq, &request_id, error))
+                Outcome::Answered(self.settle(call, seq, &request_id, error))
             }
             Some(Effect::Throttle { retry_after_millis }) => {
                 let mut error = ApiError::new(
@@ -157,7 +157,7 @@ impl World {
                     "Request was denied due to user flow control.",
                 );
                 error.retry_after_millis = retry_after_millis;
-                Outcome::Answered(self.settle(seq, &request_id, Err(error)))
+                Outcome::Answered(self.settle(call, seq, &request_id, Err(error)))
             }
             Some(Effect::LostBefore) => {
                 let lost = ApiError::new(0, "ConnectionLost", "Lost before it took effect.");
@@ -191,24 +191,24 @@ impl World {
                 if let Some(params) = spared {
                     call.params = params;
                     if let Err(error) = run(self, &call) {
-                        return Outcome::Answered(self.settle(seq, &request_id, Err(error)));
+                        return Outcome::Answered(self.settle(&call, seq, &request_id, Err(error)));
                     }
                 }
                 let error = Err(ApiError::new(status, code, message));
-                Outcome::Answered(self.settle(seq, &request_id, error))
+                Outcome::Answered(self.settle(&call, seq, &request_id, error))
             }
             None => {
                 let result = run(self, call);
-                Outcome::Answered(self.settle(seq, &request_id, result))
+                Outcome::Answered(self.settle(call, seq, &request_id, result))
             }
             Some(Effect::Delay { seconds, millis }) => {
                 let at = later(self.now, self.delay_of(seconds, millis));
                 let result = run(self, call);
-                Outcome::AnsweredAt(at, self.settle(seq, &request_id, result))
+                Outcome::AnsweredAt(at, self.settle(call, seq, &request_id, result))
             }
             Some(Effect::AnswerLost) => {
                 let result = run(self, call);
-                self.settle(seq, &request_id, result).ok();
+                self.settle(call, seq, &request_id, result).ok();
                 Outcome::Dropped
             }
         }
@@ -224,12 +224,13 @@ impl World {
     ) {
         self.journal.effect(seq, self.now);
         let result = run(self, call);
-        self.settle(seq, request_id, result).ok();
+        self.settle(call, seq, request_id, result).ok();
     }
 
     /// Puts the request id into the answer or error and notes the outcome.
     fn settle(
         &mut self,
+        call: &Call,
         seq: usize,
         request_id: &str,
         result: Result<Value, ApiError>,
@@ -247,7 +248,12 @@ impl World {
             }
         };
         self.journal.outcome(seq, &result);
-        self.remember();
+        let reads = ["Describe", "List", "Get"]
+            .iter()
+            .any(|verb| call.action.starts_with(verb));
+        if !reads {
+            self.remember();
+        }
         result
     }
 
@@ -267,7 +273,12 @@ impl World {
             self.history.clear();
             return;
         }
-        if self.history.back().is_some_and(|(at, _)| *at == self.now) {
+        // One picture per second is enough, and keeps a long lag affordable.
+        if self
+            .history
+            .back()
+            .is_some_and(|(at, _)| at.as_second() == self.now.as_second())
+        {
             self.history.pop_back();
         }
         self.history.push_back((self.now, self.resources.clone()));
