@@ -107,9 +107,7 @@ impl Engine {
             Outcome::Stays(pause) => {
                 if let Some(pause) = pause {
                     self.set_task(host, id, task, Status::Waiting, String::new());
-                    if let Some(t) = self.task_mut(id, task) {
-                        t.pause = Some(pause);
-                    }
+                    self.pause_task(id, task, pause);
                 }
                 self.refresh(host, id);
             }

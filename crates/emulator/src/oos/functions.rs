@@ -1,6 +1,8 @@
 //! The `Fn::` functions of the template language.
 
 mod lists;
+#[cfg(test)]
+pub(super) use lists::calculate_batch;
 mod text;
 mod times;
 

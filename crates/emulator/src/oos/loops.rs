@@ -151,9 +151,7 @@ impl Engine {
             PausedStatus::Running => Status::Running,
         };
         self.set_task(host, id, task, status, String::new());
-        if let Some(t) = self.task_mut(id, task) {
-            t.pause = Some(pause);
-        }
+        self.pause_task(id, task, pause);
     }
 
     /// Enters or leaves a failure pause.

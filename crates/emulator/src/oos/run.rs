@@ -227,7 +227,20 @@ impl Engine {
             t.ended = status.is_final().then_some(now);
             t.pause = None;
         }
+        if let Some(execution) = self.executions.get_mut(id) {
+            execution.paused.remove(&task);
+        }
         self.changed(host, id);
+    }
+
+    /// Makes a task wait for somebody. The next [`Engine::set_task`] ends that.
+    pub(super) fn pause_task(&mut self, id: &str, task: usize, pause: Pause) {
+        if let Some(execution) = self.executions.get_mut(id)
+            && let Some(t) = execution.tasks.get_mut(task)
+        {
+            t.pause = Some(pause);
+            execution.paused.insert(task);
+        }
     }
 
     /// Works out whether a running execution waits for somebody, and tells the parent if that
@@ -240,7 +253,8 @@ impl Engine {
         if execution.status.is_final() || execution.status == Status::Started {
             return;
         }
-        let waits = execution.tasks.iter().enumerate().any(|(i, task)| {
+        let waits = execution.paused.iter().any(|i| {
+            let task = &execution.tasks[*i];
             let Some(pause) = task.pause else {
                 return false;
             };
@@ -248,7 +262,7 @@ impl Engine {
             let shows_through_loop = task
                 .parent
                 .and_then(|parent| execution.tasks[parent].looped.as_ref())
-                .is_some_and(|run| run.unresolved.contains(&i));
+                .is_some_and(|run| run.unresolved.contains(i));
             let shows = match pause {
                 Pause::Failure => switches.root_in_failure_pause == PausedStatus::Waiting,
                 _ => !shows_through_loop,

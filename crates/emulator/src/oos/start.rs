@@ -1,6 +1,6 @@
 //! `StartExecution`: templates found, parameters bound, executions made.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -284,6 +284,7 @@ impl Engine {
             position: 0,
             named: BTreeMap::new(),
             children: Vec::new(),
+            paused: BTreeSet::new(),
             runs: 0,
             kept: 0,
             logs: Vec::new(),

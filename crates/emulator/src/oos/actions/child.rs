@@ -138,9 +138,7 @@ impl Engine {
             Status::Waiting => {
                 let failed = self.waits_for_failure(&child.id.clone());
                 self.set_task(host, id, task, Status::Waiting, String::new());
-                if let Some(t) = self.task_mut(id, task) {
-                    t.pause = Some(Pause::Child);
-                }
+                self.pause_task(id, task, Pause::Child);
                 self.note_waiting_item(host, id, task, failed);
             }
             Status::Started | Status::Running => {
