@@ -12,7 +12,7 @@ use tracing::Instrument;
 use crate::{
     clouds::{AliyunClouds, Clouds, Metered},
     kubernetes::{Clients, ErrorClass, KubeApi, Kubernetes, ObjectKey},
-    poller::Poller,
+    poller::{self, Poller},
     reconcile::{Context, Limits, reconcile},
     runtime::{
         clock::{Clock, SystemClock},
@@ -201,7 +201,8 @@ impl Operator {
                 own_credentials_namespaces,
                 own_credentials_ram_roles: settings.own_credentials_ram_roles.clone(),
                 settle: settings.settle,
-                poll_interval: settings.poll_interval,
+                // What moves is told by the poller; this is for what it cannot tell.
+                poll_interval: settings.poll_interval * poller::EVERY,
                 progress_interval: settings.progress_interval,
             },
             limits: Limits::default(),

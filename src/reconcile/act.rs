@@ -23,7 +23,7 @@ pub enum Acted {
     /// The task is gone.
     Gone,
     /// All done, and the mutation has this outcome.
-    Worked(WorkOutcome),
+    Worked(Box<WorkOutcome>),
     /// All done; there was no mutation.
     Done(Next),
 }
@@ -136,7 +136,7 @@ async fn effects(
         context.events.publish(&subject.task, event).await;
     }
     Ok(match worked {
-        Some(outcome) => Acted::Worked(outcome),
+        Some(outcome) => Acted::Worked(Box::new(outcome)),
         None if released => Acted::Gone,
         None => Acted::Done(next),
     })

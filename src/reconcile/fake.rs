@@ -392,8 +392,6 @@ pub struct Bench {
     pub journal: Journal,
     /// The apiserver.
     pub kubernetes: Arc<FakeKubernetes>,
-    /// The cloud.
-    pub cloud: Arc<FakeCloud>,
     /// The time.
     pub clock: FakeClock,
     /// What the pass works with.
@@ -429,11 +427,12 @@ impl Bench {
             own_credentials_ram_roles: std::collections::BTreeSet::new(),
             settle: Duration::from_secs(60),
             poll_interval: Duration::from_secs(10),
+            progress_interval: Duration::from_secs(10),
         };
         Self {
             context: Context {
                 kubernetes: kubernetes.clone(),
-                clouds: Arc::new(FakeClouds(cloud.clone())),
+                clouds: Arc::new(FakeClouds(cloud)),
                 events: Arc::new(FakeEvents(journal.clone())),
                 clock: Arc::new(clock.clone()),
                 tasks: Arc::new(TaskIndex::new(settings.default_region.clone())),
@@ -443,7 +442,6 @@ impl Bench {
             },
             journal,
             kubernetes,
-            cloud,
             clock,
         }
     }

@@ -131,7 +131,7 @@ async fn pass(
         match act::carry_out(context, subject, decided, versions).await? {
             Acted::Stale => {}
             Acted::Gone => return Ok(Next::OnChange),
-            Acted::Worked(result) => outcome = Some(result),
+            Acted::Worked(result) => outcome = Some(*result),
             Acted::Done(Next::Now) => outcome = None,
             Acted::Done(next @ (Next::After(_) | Next::OnChange)) => return Ok(next),
         }
