@@ -3,7 +3,7 @@
 //! `approvedBatches`, and watched to their end. What is printed is read from the objects and from
 //! the emulator's journal of calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -88,27 +88,26 @@ impl Demo {
         let emulator = Emulator::start_with(&fixture, &["--clock-scale", CLOCK_SCALE])?;
 
         println!("Starting the operator, with the rights of its ServiceAccount ...");
-        let operator = Operator::start(&operator::Options {
+        let endpoint = format!("all={}", emulator.endpoint());
+        let flags = [
+            ("--namespace", SYSTEM),
+            ("--region", "cn-hangzhou"),
+            ("--endpoint", &endpoint),
+            ("--own-credentials-namespaces", TEAM),
+            ("--poll-interval-seconds", "0.5"),
+            ("--progress-interval-seconds", "1"),
+            ("--settle-seconds", "2"),
+        ];
+        let options = operator::Options {
             kubeconfig,
-            namespace: SYSTEM.into(),
-            watch_namespaces: Vec::new(),
-            region: "cn-hangzhou".into(),
-            endpoint: emulator.endpoint().into(),
-            access_key: Some(("demo-access-key-id".into(), "demo-access-key-secret".into())),
-            flags: [
-                "--own-credentials-namespaces",
-                TEAM,
-                "--poll-interval-seconds",
-                "0.5",
-                "--progress-interval-seconds",
-                "1",
-                "--settle-seconds",
-                "2",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            flags: flags
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
             envs: Vec::new(),
-        })?;
+        };
+        let operator =
+            Operator::start(&options.access_key("demo-access-key-id", "demo-access-key-secret"))?;
         Ok(Self {
             kubectl,
             emulator,
@@ -218,20 +217,34 @@ impl Demo {
 
     async fn print_groups(&self) -> Result<()> {
         let state = self.emulator.get("state").await?;
-        for group in state["scalingGroups"]
-            .as_array()
-            .context("the emulator shows no scaling groups")?
-        {
-            let id = &group["scalingGroupId"];
-            let images: std::collections::BTreeSet<&str> = instances(&state, id)
-                .filter_map(|i| i["imageId"].as_str())
-                .collect();
-            let states: std::collections::BTreeSet<&str> = instances(&state, id)
-                .filter_map(|i| i["lifecycleState"].as_str())
-                .collect();
+        let rows = |name: &str| state[name].as_array().cloned().unwrap_or_default();
+        for group in rows("scalingGroups") {
+            let id = group["scalingGroupId"]
+                .as_str()
+                .context("a scaling group without an id")?;
+            let members: Vec<Value> = rows("scalingInstances");
+            let members = members.iter().filter(|m| m["scalingGroupId"] == id);
+            let mut images = BTreeSet::new();
+            let mut states = BTreeSet::new();
+            for member in members {
+                states.insert(member["lifecycleState"].as_str().unwrap_or("?").to_owned());
+                let ecs = rows("instances");
+                let ecs = ecs.iter().find(|i| i["instanceId"] == member["instanceId"]);
+                images.insert(
+                    ecs.and_then(|i| i["imageId"].as_str())
+                        .unwrap_or("?")
+                        .to_owned(),
+                );
+            }
+            let configurations = rows("scalingConfigurations");
+            let configured = configurations.iter().find(|c| c["scalingGroupId"] == id);
             println!(
-                "  {}: instances run {images:?}, are {states:?}; suspended processes {}",
-                id.as_str().unwrap_or("?"),
+                "  {id}: instances run {}, are {}; new ones get {}; suspended processes {}",
+                words(&images),
+                words(&states),
+                configured
+                    .and_then(|c| c["imageId"].as_str())
+                    .unwrap_or("?"),
                 group["suspendedProcesses"],
             );
         }
@@ -245,7 +258,7 @@ impl Demo {
         let count = |action: &str| {
             calls
                 .iter()
-                .filter(|c| c["action"] == action && c["code"].is_null())
+                .filter(|c| c["action"] == action && c["code"] == "OK")
                 .count()
         };
         let (suspended, resumed) = (count("SuspendProcesses"), count("ResumeProcesses"));
@@ -281,9 +294,11 @@ impl Demo {
     }
 }
 
-fn instances<'a>(state: &'a Value, group: &'a Value) -> impl Iterator<Item = &'a Value> {
-    let all = state["instances"].as_array().into_iter().flatten();
-    all.filter(move |instance| instance["scalingGroupId"] == *group)
+fn words(set: &BTreeSet<String>) -> String {
+    set.iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {

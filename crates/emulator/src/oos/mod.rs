@@ -4,6 +4,7 @@
 
 mod actions;
 mod control;
+mod ending;
 mod execution;
 mod expr;
 mod functions;
@@ -30,7 +31,6 @@ use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use execution::Execution;
-use jq::Jq;
 use run::Due;
 use template::Version;
 
@@ -91,6 +91,13 @@ pub trait Host {
 /// Stored answers to `StartExecution` by (account, region, token): fingerprint and answer.
 type Tokens = BTreeMap<(String, String, String), (String, Value)>;
 
+/// What a root and the executions below it have used up.
+#[derive(Debug, Default)]
+struct Family {
+    children: usize,
+    runs: usize,
+}
+
 /// All executions and templates, in all regions.
 #[derive(Debug, Default)]
 pub struct Engine {
@@ -102,9 +109,8 @@ pub struct Engine {
     agenda: BTreeMap<(Timestamp, u64), Due>,
     sequence: u64,
     tokens: Tokens,
-    /// Child executions below each root.
-    families: BTreeMap<String, usize>,
-    jq: Jq,
+    /// What each root and the executions below it have used up, by root.
+    families: BTreeMap<String, Family>,
 }
 
 impl Engine {

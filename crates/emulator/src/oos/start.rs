@@ -1,6 +1,6 @@
 //! `StartExecution`: templates found, parameters bound, executions made.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -238,11 +238,7 @@ impl Engine {
         let ram_role = match &template.parsed.ram_role {
             None => String::new(),
             Some(role) => {
-                let role = Resolver {
-                    scope: &scope,
-                    jq: &mut self.jq,
-                }
-                .resolve(role);
+                let role = Resolver::new(&scope).resolve(role);
                 match role {
                     Ok(Value::String(role)) => role,
                     Ok(Value::Null) => String::new(),
@@ -288,7 +284,9 @@ impl Engine {
             position: 0,
             named: BTreeMap::new(),
             children: Vec::new(),
+            paused: BTreeSet::new(),
             runs: 0,
+            kept: 0,
             logs: Vec::new(),
             cancelling: false,
             id: id.clone(),
@@ -326,7 +324,7 @@ impl Engine {
         for (name, declaration) in declared {
             let value = match given.get(name) {
                 Some(value) if !value.is_null() => declaration
-                    .check(name, value.clone(), &mut self.jq)
+                    .check(name, value.clone())
                     .map_err(|e| ApiError::new(400, "InvalidParameter", e))?,
                 _ => match &declaration.default {
                     Some(default) => {
@@ -346,11 +344,7 @@ impl Engine {
         }
         for name in defaults {
             let scope = start_scope(host, region, &bound, new);
-            let resolved = Resolver {
-                scope: &scope,
-                jq: &mut self.jq,
-            }
-            .resolve(&bound[&name]);
+            let resolved = Resolver::new(&scope).resolve(&bound[&name]);
             // What only exists once the execution runs is resolved where it is used.
             if let Ok(value) = resolved {
                 let value = declared[&name].kind.coerce(value.clone()).unwrap_or(value);

@@ -5,6 +5,9 @@
     reason = "a test that meets the unexpected has failed, and says where"
 )]
 
+mod hostile;
 mod language;
+mod pauses;
+mod reads;
 mod rolling;
 mod world;

@@ -8,13 +8,37 @@
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::path::Part;
+use serde_json::Value;
 
-/// Most work that a program may be asked for, in values and bytes handled.
+/// Most work that a program may be asked for: values handled, plus one for each 32 bytes.
 const MAX_WORK: f64 = 5e7;
+/// Bytes of text that weigh as much as one value.
+const BYTES_PER_VALUE: f64 = 32.0;
+
+/// What a value weighs: the values in it, itself included, plus its share of text.
+pub(in crate::oos) fn weight(value: &Value) -> usize {
+    let mut values = 0;
+    let mut bytes = 0;
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        values += 1;
+        match value {
+            Value::String(text) => bytes += text.len(),
+            Value::Array(list) => open.extend(list),
+            Value::Object(map) => {
+                bytes += map.keys().map(String::len).sum::<usize>();
+                open.extend(map.values());
+            }
+            _ => {}
+        }
+    }
+    values + (bytes as f64 / BYTES_PER_VALUE) as usize
+}
 
 /// Functions that yield one value, no larger than what they are given.
 const ONE: &[&str] = &[
     "select",
+    "from_entries",
     "length",
     "not",
     "first",
@@ -94,7 +118,6 @@ const LARGER: &[&str] = &[
     "tostring",
     "tojson",
     "to_entries",
-    "from_entries",
     "with_entries",
     "join",
     "split",
@@ -133,7 +156,7 @@ struct Cost {
     bound: f64,
 }
 
-/// Checks a program against an input of `size` values and bytes.
+/// Checks a program against an input of that [`weight`].
 pub(super) fn check(term: &Term<&str>, size: usize) -> Result<(), String> {
     let size = size.max(1) as f64;
     let mut cost = Cost {
@@ -165,7 +188,7 @@ impl Cost {
         };
         let text = |length: usize| Stream {
             count: input.count,
-            size: input.count * (length as f64 + 1.0),
+            size: input.count * (length as f64 / BYTES_PER_VALUE + 1.0),
             single: true,
         };
         Ok(match term {
@@ -185,8 +208,10 @@ impl Cost {
                         StrPart::Char(_) => out = both(out, text(4)),
                     }
                 }
-                // Escaping may write up to six characters for one.
-                out.size *= 6.0;
+                if parts.iter().any(|part| matches!(part, StrPart::Term(_))) {
+                    // Escaping may write up to six characters for one.
+                    out.size *= 6.0;
+                }
                 out
             }
             Term::Arr(None) => text(0),

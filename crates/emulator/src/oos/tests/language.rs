@@ -341,6 +341,12 @@ fn wrong_parameters_and_templates_are_refused_at_once() {
         })
         .to_string()
     };
+    // Aliases of aliases: two thousand bytes that spell out a billion texts.
+    let mut laughs = "a0: &a0 [x]\n".to_owned();
+    for i in 1..30 {
+        let again = format!("*a{}, ", i - 1).repeat(10);
+        laughs += &format!("a{i}: &a{i} [{again}]\n");
+    }
     let pattern = json!({"p": {"Type": "String", "AllowedPattern": "[a-z]+"}});
     let long = json!({"p": {"Type": "String", "MaxLength": 3}});
     let high = json!({"p": {"Type": "Number", "MaxValue": 3, "Default": 1}});
@@ -376,6 +382,7 @@ fn wrong_parameters_and_templates_are_refused_at_once() {
             "InvalidTemplate",
         ),
         ("[".repeat(30_000), json!({}), "InvalidTemplate"),
+        (laughs, json!({}), "InvalidTemplate"),
         ("x: ".repeat(60_000), json!({}), "InvalidTemplate"),
     ];
     for (content, parameters, code) in cases {
@@ -423,6 +430,43 @@ Tasks:
     let id = cloud.start(json!({"TemplateName": "own"}));
     cloud.settle();
     assert_eq!(cloud.status(&id), "Failed");
+}
+
+#[test]
+fn outputs_that_grow_into_themselves_come_to_an_end() {
+    for value in [json!({"a": "{{ t.o }}"}), json!(["{{ t.o }}", "{{ t.o }}"])] {
+        let template = json!({
+            "FormatVersion": "OOS-2019-06-01",
+            "Tasks": [{
+                "Name": "t", "Action": "ACS::ExecuteAPI", "OnSuccess": "t",
+                "Properties": {"Service": "TEST", "API": "Do"},
+                "Outputs": {"o": {"Type": "Json", "Value": value}},
+            }],
+        });
+        let mut cloud = Cloud::new(&[]);
+        cloud.world.answers.insert("Do".into(), [json!({})].into());
+        assert_eq!(
+            cloud.run(&template.to_string(), json!({}))["Status"],
+            "Failed"
+        );
+        assert!(cloud.world.count("Do") < 100);
+    }
+}
+
+#[test]
+fn selectors_are_cheap_enough_for_the_largest_groups() {
+    let row = json!({"InstanceId": "i-0123456789abcdef", "LifecycleState": "InService",
+                     "More": "x".repeat(400), "A": 1, "B": 2, "C": 3, "D": 4, "E": 5});
+    let answer = json!({"ScalingInstances": {"ScalingInstance": vec![row; 1000]}});
+    let program = ".ScalingInstances.ScalingInstance[] \
+                   | {InstanceId: .InstanceId, LifecycleState: .LifecycleState}";
+    assert_eq!(crate::oos::jq::run(program, &answer).unwrap().len(), 1000);
+    let script = "x".repeat(16_000);
+    let row = json!({"Parameters": {"instanceId": "i-1", "commandContent": script}});
+    let answer = json!({"Executions": vec![row; 1000]});
+    let program = "[.Executions[].Parameters | {key: .instanceId, value: .lifecycleState}] \
+                   | from_entries";
+    assert_eq!(crate::oos::jq::run(program, &answer).unwrap().len(), 1);
 }
 
 #[test]

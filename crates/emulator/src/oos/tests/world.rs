@@ -188,9 +188,15 @@ impl World {
                 let rows: Vec<Value> = ids
                     .iter()
                     .filter_map(|id| self.instances.get(id).map(|i| (id, i)))
-                    .map(|(id, i)| json!({"InstanceId": id, "Status": i.status}))
+                    .map(|(id, i)| {
+                        json!({"InstanceId": id, "Status": i.status, "ResourceGroupId": "rg-1"})
+                    })
                     .collect();
                 Ok(json!({"Instances": {"Instance": rows}}))
+            }
+            "CreateImage" => Ok(json!({"ImageId": "m-made"})),
+            "DescribeImages" => {
+                Ok(json!({"Images": {"Image": [{"ImageId": "m-made", "Status": "Available"}]}}))
             }
             "DescribeDisks" => Ok(json!({"Disks": {"Disk": [{"Status": "In_use"}]}})),
             "ModifyInstanceAttribute" => Ok(json!({})),
