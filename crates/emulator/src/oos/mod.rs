@@ -3,6 +3,7 @@
 //! The interpreter knows no service. Whatever a template does to the cloud goes through [`Host`].
 
 mod actions;
+mod binding;
 mod control;
 mod ending;
 mod execution;
