@@ -228,3 +228,55 @@ Tasks:
         assert_eq!(cloud.status(&id), expected, "{verb}");
     }
 }
+
+#[test]
+fn a_paused_update_can_be_cancelled_and_takes_no_more_notifications() {
+    let (mut cloud, root) = update(|_| {}, &["i-1"]);
+    let item = item_of(&mut cloud, &root, "i-1");
+    cloud
+        .ask("CancelExecution", json!({"ExecutionId": root}))
+        .unwrap();
+    assert_eq!(cloud.status(&root), "Waiting");
+    cloud.settle();
+    assert_eq!(cloud.status(&root), "Cancelled");
+    assert!(notify(&mut cloud, &root, "RetryTask", &item).is_err());
+    let children = cloud.children(&root);
+    let of = |instance: &str| {
+        let child = children
+            .iter()
+            .find(|c| c["Parameters"]["instanceId"] == instance);
+        child.unwrap()["Status"].clone()
+    };
+    assert_eq!((of("i-1"), of("i-2")), (json!("Failed"), json!("Success")));
+    assert_eq!(cloud.world.suspended.len(), 5, "nothing is put back");
+}
+
+#[test]
+fn a_failure_pause_comes_also_where_a_template_spells_out_the_default_on_error() {
+    let template = r"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - {Name: call, Action: 'ACS::ExecuteAPI', OnError: 'ACS::END', Properties: {Service: TEST, API: Call}}
+";
+    let mut cloud = Cloud::new(&[]);
+    let id = cloud.start(json!({"TemplateContent": template, "Mode": "FailurePause"}));
+    cloud.settle();
+    assert_eq!(cloud.status(&id), "Waiting");
+}
+
+#[test]
+fn giving_up_the_failed_task_inside_a_waiting_child_gives_up_the_item() {
+    let (mut cloud, root) = update(
+        |s| {
+            s.child_in_failure_pause = ChildInFailurePause::Waiting;
+            s.notify_by_child_execution = true;
+        },
+        &["i-1"],
+    );
+    let item = item_of(&mut cloud, &root, "i-1");
+    let cancel = json!({"ExecutionId": item["ChildExecutionId"], "NotifyType": "CancelTask"});
+    cloud.ask("NotifyExecution", cancel).unwrap();
+    cloud.settle();
+    assert_eq!(cloud.status(&root), "Success");
+    assert_eq!(item_of(&mut cloud, &root, "i-1")["Status"], "Failed");
+}
