@@ -109,6 +109,10 @@ struct State {
     version: u64,
     task: Option<RollingUpdateTask>,
     record: Option<ScalingGroupRecord>,
+    always_failing: Option<(&'static str, ErrorClass)>,
+    secrets: std::collections::HashMap<(String, String), SecretData>,
+    /// How many Secrets were read.
+    secret_reads: usize,
     /// The write of this name fails, after so many that do not.
     failing: Option<(usize, &'static str, ErrorClass)>,
 }
@@ -152,6 +156,30 @@ impl FakeKubernetes {
         }
     }
 
+    /// Every write of this name fails so.
+    pub fn always_fail(&self, write: &'static str, class: ErrorClass) {
+        self.state.lock().unwrap().always_failing = Some((write, class));
+    }
+
+    /// Puts a Secret there, or replaces it.
+    pub fn put_secret(&self, namespace: &str, name: &str, data: &[(&str, &str)]) {
+        let mut state = self.state.lock().unwrap();
+        let secret = SecretData {
+            resource_version: state.next_version().unwrap(),
+            data: data
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()))
+                .collect(),
+        };
+        let place = (namespace.to_owned(), name.to_owned());
+        state.secrets.insert(place, secret);
+    }
+
+    /// How many times a Secret was read.
+    pub fn secret_reads(&self) -> usize {
+        self.state.lock().unwrap().secret_reads
+    }
+
     /// The task as it is.
     pub fn task(&self) -> Option<RollingUpdateTask> {
         self.state.lock().unwrap().task.clone()
@@ -163,6 +191,10 @@ impl FakeKubernetes {
         act: impl FnOnce(&mut State) -> Result<T, ErrorClass>,
     ) -> Result<T, KubeError> {
         let mut state = self.state.lock().unwrap();
+        let always = match state.always_failing {
+            Some((write, class)) if write == name => Some(class),
+            _ => None,
+        };
         let scripted = match &mut state.failing {
             Some((0, write, class)) if *write == name => Some(*class),
             Some((passing, write, _)) if *write == name => {
@@ -171,7 +203,7 @@ impl FakeKubernetes {
             }
             _ => None,
         };
-        let done = match scripted {
+        let done = match scripted.or(always) {
             Some(class) => {
                 state.failing = None;
                 Err(class)
@@ -282,8 +314,15 @@ impl Kubernetes for FakeKubernetes {
         })))
     }
 
-    fn get_secret<'a>(&'a self, _: &'a str, _: &'a str) -> KubeFuture<'a, Option<SecretData>> {
-        Box::pin(ready(Ok(None)))
+    fn get_secret<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> KubeFuture<'a, Option<SecretData>> {
+        let mut state = self.state.lock().unwrap();
+        state.secret_reads += 1;
+        let place = (namespace.to_owned(), name.to_owned());
+        Box::pin(ready(Ok(state.secrets.get(&place).cloned())))
     }
 }
 

@@ -117,6 +117,26 @@ fn a_stale_task_is_refused_by_the_version_that_was_read() {
 }
 
 #[test]
+fn a_conflict_that_does_not_pass_is_an_error() {
+    let bench = Bench::new(everything_once());
+    bench
+        .kubernetes
+        .always_fail("set finalizer", ErrorClass::Conflict);
+    let error = bench.pass().outcome.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Conflict);
+    assert_eq!(bench.journal(), ["set finalizer refused"; 6]);
+}
+
+#[test]
+fn a_record_without_a_namespace_is_an_error_and_not_a_race() {
+    let bench = Bench::new(everything_once());
+    bench.kubernetes.fail("create record", ErrorClass::Gone);
+    let error = bench.pass().outcome.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Gone);
+    assert_eq!(bench.journal().last().unwrap(), "create record refused");
+}
+
+#[test]
 fn no_mutation_is_sent_when_a_write_before_it_failed() {
     for write in [
         "set finalizer",
