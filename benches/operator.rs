@@ -41,7 +41,7 @@ fn line(what: &str, measured: &str, target: &str) {
 }
 
 fn mebibytes(bytes: u64) -> String {
-    format!("{}.{} MiB", bytes >> 20, (bytes % (1 << 20)) * 10 >> 20)
+    format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20)
 }
 
 fn size(binary: &std::path::Path) -> Result<()> {
