@@ -6,13 +6,17 @@ use anyhow::{Context as _, anyhow};
 use ess_rollout_aliyun::ClientConfig;
 use ess_rollout_core::rollout::{self, Next};
 use kube::Api;
-use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{
+    net::TcpListener,
+    task::{AbortHandle, JoinSet},
+    time::Instant,
+};
 use tracing::Instrument;
 
 use crate::{
     clouds::{AliyunClouds, Clouds, Metered},
     kubernetes::{Clients, ErrorClass, KubeApi, Kubernetes, ObjectKey},
-    poller::Poller,
+    poller::{self, Poller},
     reconcile::{Context, Limits, reconcile},
     runtime::{
         clock::{Clock, SystemClock},
@@ -59,7 +63,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let operator = Operator::new(&settings, &clients, &own_namespace);
     let (stop, shutdown) = shutdown::channel();
     let mut parts: JoinSet<Ended> = JoinSet::new();
-    operator.spawn(&mut parts, listener, &clients, &settings, &shutdown);
+    let health_server = operator.spawn(&mut parts, listener, &clients, &settings, &shutdown);
 
     let ready = operator.readiness.clone();
     let ready_file = settings.ready_file.clone();
@@ -89,7 +93,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         Some(ended) = parts.join_next() => Err(unexpected(ended)),
     };
     stop.stop();
-    let drained = tokio::time::timeout(DRAIN, drain(&mut parts)).await;
+    let drained = tokio::time::timeout(DRAIN, drain(&mut parts, &health_server)).await;
     first?;
     drained.map_err(|_| {
         anyhow!("passes did not finish within {DRAIN:?}; they resume at the next start")
@@ -106,8 +110,8 @@ fn unexpected(ended: Result<Ended, tokio::task::JoinError>) -> anyhow::Error {
 }
 
 /// Waits for all parts but the health server, which answers to the end.
-async fn drain(parts: &mut JoinSet<Ended>) -> anyhow::Result<()> {
-    while parts.len() > 1 {
+async fn drain(parts: &mut JoinSet<Ended>, health_server: &AbortHandle) -> anyhow::Result<()> {
+    while parts.len() > usize::from(!health_server.is_finished()) {
         match parts.join_next().await {
             None => break,
             Some(Ok((_, Ok(())))) => {}
@@ -201,7 +205,8 @@ impl Operator {
                 own_credentials_namespaces,
                 own_credentials_ram_roles: settings.own_credentials_ram_roles.clone(),
                 settle: settings.settle,
-                poll_interval: settings.poll_interval,
+                // What moves is told by the poller; this is for what it cannot tell.
+                poll_interval: settings.poll_interval * poller::EVERY,
                 progress_interval: settings.progress_interval,
             },
             limits: Limits::default(),
@@ -220,6 +225,7 @@ impl Operator {
         }
     }
 
+    /// Starts all parts; gives the handle of the health server.
     fn spawn(
         &self,
         parts: &mut JoinSet<Ended>,
@@ -227,7 +233,7 @@ impl Operator {
         clients: &Clients,
         settings: &Settings,
         shutdown: &Shutdown,
-    ) {
+    ) -> AbortHandle {
         let feed = Feed {
             tasks: self.tasks.clone(),
             triggers: self.triggers.clone(),
@@ -276,9 +282,8 @@ impl Operator {
             self.readiness.clone(),
             Arc::new(move || metrics.render(tasks.by_state(), triggers.depth())),
         );
-        parts.spawn(async move { ("health server", serving.await.map_err(Into::into)) });
-
         parts.spawn(self.passes(settings.workers, shutdown.clone()));
+        parts.spawn(async move { ("health server", serving.await.map_err(Into::into)) })
     }
 
     /// Serves the queue once the index is complete: before that, who is ahead in a group's queue

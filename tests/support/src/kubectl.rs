@@ -150,6 +150,20 @@ impl Kubectl {
         .map(drop)
     }
 
+    /// Waits until the apiserver serves the CRDs of this project.
+    pub fn wait_for_crds(&self) -> Result<()> {
+        let crds = crate::source_root().join("crds");
+        let crds = crds.to_str().context("the path of the CRDs is not UTF-8")?;
+        self.run(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=30s",
+            "-f",
+            crds,
+        ])
+        .map(drop)
+    }
+
     /// A token of a ServiceAccount (TokenRequest API), valid for one hour.
     pub fn service_account_token(&self, namespace: &str, name: &str) -> Result<String> {
         let token = self.run(&["create", "token", name, "-n", namespace, "--duration=1h"])?;

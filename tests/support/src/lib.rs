@@ -9,6 +9,7 @@
 //! | [`process`] | a child program: logs, ready file, kill -9, restart |
 //! | [`operator`], [`emulator`] | the two programs, and their flags, in one place each |
 //! | [`chart`] | the Helm chart, rendered by the real helm and applied without its Deployment |
+//! | [`installation`] | the chart installed for one test, and the operator's flags and rights from it |
 //! | [`watchdog`] | ends every child and removes every directory when this process dies, however it dies |
 //!
 //! Everything that handles processes is synchronous and needs no runtime; what talks HTTP is async. Nothing is
@@ -19,6 +20,7 @@ pub mod audit;
 pub mod chart;
 pub mod control_plane;
 pub mod emulator;
+pub mod installation;
 pub mod kubectl;
 pub mod operator;
 pub mod process;
@@ -27,6 +29,7 @@ pub mod watchdog;
 pub use audit::AuditLog;
 pub use control_plane::{ControlPlane, shared};
 pub use emulator::Emulator;
+pub use installation::Installation;
 pub use kubectl::Kubectl;
 pub use operator::Operator;
 pub use process::Process;

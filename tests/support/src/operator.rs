@@ -11,26 +11,36 @@ use crate::watchdog;
 
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a test says about the operator that it runs.
+/// How to run an operator. [`crate::Installation::operator`] makes one from the chart; change what the test is about.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Whose rights it has.
     pub kubeconfig: PathBuf,
-    /// Its own namespace, where the records are.
-    pub namespace: String,
-    /// The namespaces it watches; empty: all.
-    pub watch_namespaces: Vec<String>,
-    pub region: String,
-    /// Where all cloud services are, for instance [`crate::Emulator::endpoint`].
-    pub endpoint: String,
-    /// AccessKey id and secret of the operator's own credentials.
-    pub access_key: Option<(String, String)>,
-    /// Further flags and variables.
+    /// The flags after `run`, without those that say where it serves its health.
     pub flags: Vec<String>,
+    /// Variables besides KUBECONFIG: POD_NAMESPACE, credentials.
     pub envs: Vec<(String, String)>,
 }
 
-/// An `ess-rollout run`. Start, kill and restart it through [`Operator::process`]; the health port is new after each start.
+impl Options {
+    pub fn flag(mut self, flag: impl Into<String>) -> Self {
+        self.flags.push(flag.into());
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.envs.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The operator's own credentials.
+    pub fn access_key(self, id: &str, secret: &str) -> Self {
+        self.env("ALIBABA_CLOUD_ACCESS_KEY_ID", id)
+            .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", secret)
+    }
+}
+
+/// An `ess-rollout run`. Kill it through [`Operator::process`]; the health port is a new one after each start.
 #[derive(Debug)]
 pub struct Operator {
     process: Process,
@@ -53,22 +63,10 @@ impl Operator {
             directory.path().join("operator.log"),
         )
         .arg("run")
-        .args(["--namespace", &options.namespace])
-        .args(["--region", &options.region])
-        .args(["--endpoint", &format!("all={}", options.endpoint)])
+        .args(&options.flags)
         .args(["--health-addr", "127.0.0.1:0", "--ready-file"])
         .arg(&ready_file)
-        .args(["--log-format", "text"])
-        .args(&options.flags)
         .env("KUBECONFIG", &options.kubeconfig);
-        if !options.watch_namespaces.is_empty() {
-            process = process.args(["--watch-namespaces", &options.watch_namespaces.join(",")]);
-        }
-        if let Some((id, secret)) = &options.access_key {
-            process = process
-                .env("ALIBABA_CLOUD_ACCESS_KEY_ID", id)
-                .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", secret);
-        }
         for (name, value) in &options.envs {
             process = process.env(name, value);
         }

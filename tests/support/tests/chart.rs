@@ -5,7 +5,7 @@
 use ess_rollout_test_support::chart::{
     apply_chart, documents, kind, render_chart, render_chart_in, run_helm,
 };
-use ess_rollout_test_support::{shared, source_root};
+use ess_rollout_test_support::{Installation, shared, source_root};
 use serde_json::{Value, json};
 
 fn of_kind<'a>(documents: &'a [Value], wanted: &str) -> Vec<&'a Value> {
@@ -180,7 +180,7 @@ fn kustomize_grants_what_the_chart_grants() {
 
 /// The token that `apply_chart` gives has the operator's rights and no more.
 #[test]
-fn the_chart_s_service_account_has_what_the_operator_needs() {
+fn the_service_account_may_do_what_the_operator_does_and_no_more() {
     let control_plane = shared();
     let kubectl = control_plane.kubectl();
     let (own, other) = (
@@ -190,16 +190,7 @@ fn the_chart_s_service_account_has_what_the_operator_needs() {
     let directory = tempfile::tempdir().unwrap();
     let kubeconfig = directory.path().join("kubeconfig");
     apply_chart(control_plane, &own, &json!({}), &kubeconfig).unwrap();
-    let crds = source_root().join("crds");
-    kubectl
-        .run(&[
-            "wait",
-            "--for=condition=Established",
-            "--timeout=30s",
-            "-f",
-            crds.to_str().unwrap(),
-        ])
-        .unwrap();
+    kubectl.wait_for_crds().unwrap();
 
     let operator = kubectl.with_kubeconfig(&kubeconfig);
     operator
@@ -222,6 +213,51 @@ fn the_chart_s_service_account_has_what_the_operator_needs() {
     assert!(!may("list", "secrets", &other));
     assert!(!may("create", "scalinggrouprecords.ess-rollout.io", &other));
     assert!(!may("create", "pods", &own));
+}
+
+/// What the tests of the operator start from.
+#[test]
+fn an_installation_watches_the_namespace_of_its_test_alone() {
+    let control_plane = shared();
+    let more = json!({"settleSeconds": 3});
+    let installation = Installation::new(
+        control_plane,
+        "installed",
+        "cn-hangzhou",
+        "http://127.0.0.1:1",
+        &more,
+    )
+    .unwrap();
+    let options = installation.operator();
+    let has = |flag: &str| options.flags.iter().any(|have| have == flag);
+    assert!(
+        has("--settle-seconds=3") && has("--endpoint=all=http://127.0.0.1:1"),
+        "{:?}",
+        options.flags
+    );
+    assert!(
+        !options
+            .flags
+            .iter()
+            .any(|flag| flag == "run" || flag.contains("health-addr"))
+    );
+
+    let operator = control_plane
+        .kubectl()
+        .with_kubeconfig(installation.kubeconfig());
+    operator
+        .run(&["get", "rollingupdatetasks", "-n", &installation.tasks])
+        .unwrap();
+    assert!(
+        operator
+            .run(&["get", "rollingupdatetasks", "-n", "default"])
+            .is_err()
+    );
+    let refused = control_plane
+        .audit_log()
+        .refused(&installation.user())
+        .unwrap();
+    assert_eq!(refused, ["list rollingupdatetasks in \"default\""]);
 }
 
 /// The pod that the Deployment describes, created where Pod Security `restricted` is enforced.
