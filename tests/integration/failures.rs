@@ -11,7 +11,10 @@ const BAD: &str = "i-web-03";
 
 /// The script ends with 7 on the first instance of the second batch.
 fn one_fails() -> Value {
-    with(fixture(), json!({"commands": [{"instance": BAD, "exitCode": 7, "output": "disk full\n"}]}))
+    with(
+        fixture(),
+        json!({"commands": [{"instance": BAD, "exitCode": 7, "output": "disk full\n"}]}),
+    )
 }
 
 /// The disk of the same instance cannot be replaced.
@@ -30,7 +33,10 @@ fn instance<'a>(task: &'a Value, id: &str) -> &'a Value {
 
 fn restore_item<'a>(task: &'a Value, target: &str) -> &'a Value {
     let items = task["status"]["restore"]["items"].as_array().unwrap();
-    items.iter().find(|item| item["target"] == target).unwrap_or(&Value::Null)
+    items
+        .iter()
+        .find(|item| item["target"] == target)
+        .unwrap_or(&Value::Null)
 }
 
 async fn leftovers(scene: &Scene) -> Vec<Value> {
@@ -39,35 +45,55 @@ async fn leftovers(scene: &Scene) -> Vec<Value> {
             Some(scene.record(GROUP).await).filter(|record| record["status"]["holder"].is_null())
         })
         .await;
-    let left = record["status"]["leftovers"].as_array().cloned().unwrap_or_default();
+    let left = record["status"]["leftovers"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     left.iter().map(|left| left["target"].clone()).collect()
 }
 
 #[tokio::test]
 async fn a_failure_ends_the_update_where_it_is_to_fail() {
     let scene = Scene::with_fixture(one_fails()).await;
-    scene.create("agent", with(script_task(), json!({"onFailure": "Fail"}))).await;
+    scene
+        .create("agent", with(script_task(), json!({"onFailure": "Fail"})))
+        .await;
     let task = scene.until_state("agent", "Failed").await;
 
     assert_condition(&task, "Succeeded", "False", "ExecutionFailed");
     assert_eq!(kstatus(&task), "Failed");
-    assert_says(&task["status"]["result"]["message"], &[BAD, "batch 2", "exit code 7"]);
+    assert_says(
+        &task["status"]["result"]["message"],
+        &[BAD, "batch 2", "exit code 7"],
+    );
     let failed = instance(&task, BAD);
-    assert_eq!((&failed["state"], &failed["exitCode"], &failed["outputTail"]), (&json!("Failed"), &json!(7), &json!("disk full")));
+    assert_eq!(
+        (&failed["state"], &failed["exitCode"], &failed["outputTail"]),
+        (&json!("Failed"), &json!(7), &json!("disk full"))
+    );
     assert_condition(failed, "Updated", "False", "Failed");
     assert_condition(failed, "InService", "False", "Standby");
     assert_eq!(task["status"]["summary"]["failed"], 1);
     assert_eq!(instance(&task, "i-web-06")["state"], "Pending");
 
     // The group works as before; the instance waits for somebody to look at it.
-    assert_eq!(scene.suspended_processes(GROUP).await, json!(["ScheduledAction"]));
+    assert_eq!(
+        scene.suspended_processes(GROUP).await,
+        json!(["ScheduledAction"])
+    );
     assert_condition(&task, "Restored", "False", "LeftBehind");
     let item = restore_item(&task, BAD);
-    assert_eq!((&item["kind"], &item["state"]), (&json!("Standby"), &json!("Left")));
+    assert_eq!(
+        (&item["kind"], &item["state"]),
+        (&json!("Standby"), &json!("Left"))
+    );
     assert_eq!(leftovers(&scene).await, [BAD]);
     let reasons = scene.event_reasons("agent").await;
     for reason in ["InstanceFailed", "Failed", "LeftBehind"] {
-        assert!(reasons.iter().any(|found| found == reason), "{reason} is not in {reasons:?}");
+        assert!(
+            reasons.iter().any(|found| found == reason),
+            "{reason} is not in {reasons:?}"
+        );
     }
 }
 
@@ -82,22 +108,36 @@ async fn a_failure_suspends_the_update_until_a_person_ends_it() {
 
     scene.request("agent", "continue", "current@1").await;
     let action = scene.until_settled("agent", "continue", "current@1").await;
-    assert_eq!((&action["state"], &action["reason"]), (&json!("Rejected"), &json!("FailurePause")));
+    assert_eq!(
+        (&action["state"], &action["reason"]),
+        (&json!("Rejected"), &json!("FailurePause"))
+    );
     scene.polls(3).await;
     assert_eq!(scene.notifications("Approve").await, 0);
 
-    scene.patch_spec("agent", json!({"desiredState": "Cancelled"})).await;
+    scene
+        .patch_spec("agent", json!({"desiredState": "Cancelled"}))
+        .await;
     let task = scene.until_state("agent", "Cancelled").await;
     assert_condition(&task, "Succeeded", "False", "Cancelled");
     assert_condition(&task, "Restored", "False", "LeftBehind");
     assert_eq!(task["status"]["execution"]["status"], "Cancelled");
-    assert_eq!(scene.suspended_processes(GROUP).await, json!(["ScheduledAction"]));
+    assert_eq!(
+        scene.suspended_processes(GROUP).await,
+        json!(["ScheduledAction"])
+    );
     assert_eq!(restore_item(&task, BAD)["state"], "Left");
     assert_eq!(leftovers(&scene).await, [BAD]);
 
     // Cancelled is final.
-    scene.patch_spec("agent", json!({"desiredState": "Run"})).await;
-    scene.until("agent", "the change is seen", |task| kstatus(task) != "InProgress").await;
+    scene
+        .patch_spec("agent", json!({"desiredState": "Run"}))
+        .await;
+    scene
+        .until("agent", "the change is seen", |task| {
+            kstatus(task) != "InProgress"
+        })
+        .await;
     assert_eq!(scene.task("agent").await["status"]["state"], "Cancelled");
     assert_eq!(scene.asked("OOS", "StartExecution").await, 1);
 }
@@ -109,7 +149,11 @@ async fn a_failed_instance_returns_to_service_where_the_task_says_so() {
     scene.create("agent", with(script_task(), spec)).await;
     let task = scene.until_state("agent", "Failed").await;
     assert_condition(&task, "Restored", "True", "Restored");
-    assert!(scene.all_instances(GROUP, "lifecycleState", "InService").await);
+    assert!(
+        scene
+            .all_instances(GROUP, "lifecycleState", "InService")
+            .await
+    );
     assert_eq!(leftovers(&scene).await, [] as [Value; 0]);
 }
 
@@ -117,12 +161,20 @@ async fn a_failed_instance_returns_to_service_where_the_task_says_so() {
 async fn a_failed_image_update_puts_the_old_image_back_into_the_scaling_configuration() {
     let scene = Scene::start().await;
     refuse_the_disk(&scene).await;
-    scene.create("web-v2", with(image_task(), json!({"onFailure": "Fail"}))).await;
+    scene
+        .create("web-v2", with(image_task(), json!({"onFailure": "Fail"})))
+        .await;
     let task = scene.until_state("web-v2", "Failed").await;
-    assert_says(&task["status"]["result"]["message"], &[BAD, "OperationDenied.ImageNotValid", "ReplaceSystemDisk"]);
+    assert_says(
+        &task["status"]["result"]["message"],
+        &[BAD, "OperationDenied.ImageNotValid", "ReplaceSystemDisk"],
+    );
     assert_eq!(scene.configuration_image(CONFIGURATION).await, "m-v1");
     assert_eq!(restore_item(&task, CONFIGURATION)["state"], "Restored");
-    assert_eq!(scene.suspended_processes(GROUP).await, json!(["ScheduledAction"]));
+    assert_eq!(
+        scene.suspended_processes(GROUP).await,
+        json!(["ScheduledAction"])
+    );
     assert_eq!(leftovers(&scene).await, [BAD]);
 }
 
@@ -137,13 +189,20 @@ async fn a_cancelled_image_update_puts_the_old_image_back_unless_told_to_leave_i
         scene.request("web-v2", "cancel", "enough").await;
         let task = scene.until_state("web-v2", "Cancelled").await;
         assert_eq!(scene.configuration_image(CONFIGURATION).await, image);
-        let reason = if restored == "True" { "Restored" } else { "LeftBehind" };
+        let reason = if restored == "True" {
+            "Restored"
+        } else {
+            "LeftBehind"
+        };
         assert_condition(&task, "Restored", restored, reason);
         assert_eq!(task["status"]["actions"][0]["state"], "Applied");
         if policy == "Manual" {
             assert_eq!(restore_item(&task, CONFIGURATION)["state"], "Left");
         } else {
-            assert_eq!(scene.suspended_processes(GROUP).await, json!(["ScheduledAction"]));
+            assert_eq!(
+                scene.suspended_processes(GROUP).await,
+                json!(["ScheduledAction"])
+            );
         }
     }
 }
@@ -152,11 +211,29 @@ async fn a_cancelled_image_update_puts_the_old_image_back_unless_told_to_leave_i
 async fn as_many_instances_may_fail_as_max_errors_says() {
     let scene = Scene::start().await;
     refuse_the_disk(&scene).await;
-    scene.create("web-v2", with(image_task(), json!({"maxErrors": 1, "onFailure": "Fail"}))).await;
-    let task = scene.until("web-v2", "the end", |task| !task["status"]["result"].is_null() && task["status"]["restore"]["done"] == true).await;
-    assert_eq!((&task["status"]["summary"]["succeeded"], &task["status"]["summary"]["failed"]), (&json!(5), &json!(1)));
+    scene
+        .create(
+            "web-v2",
+            with(image_task(), json!({"maxErrors": 1, "onFailure": "Fail"})),
+        )
+        .await;
+    let task = scene
+        .until("web-v2", "the end", |task| {
+            !task["status"]["result"].is_null() && task["status"]["restore"]["done"] == true
+        })
+        .await;
+    assert_eq!(
+        (
+            &task["status"]["summary"]["succeeded"],
+            &task["status"]["summary"]["failed"]
+        ),
+        (&json!(5), &json!(1))
+    );
     assert_condition(&task, "Succeeded", "True", "PartlyUpdated");
-    assert_says(&task["status"]["result"]["message"], &["5 of 6", "1 failed"]);
+    assert_says(
+        &task["status"]["result"]["message"],
+        &["5 of 6", "1 failed"],
+    );
     assert_eq!(scene.configuration_image(CONFIGURATION).await, "m-v2");
     assert_eq!(leftovers(&scene).await, [BAD]);
 }

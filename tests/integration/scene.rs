@@ -7,8 +7,7 @@ use ess_rollout_test_support as support;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use support::{ControlPlane, Emulator, Kubectl, Operator, chart, operator};
-use tempfile::TempDir;
+use support::{ControlPlane, Emulator, Installation, Kubectl, Operator};
 
 /// How long something may take before the test fails. Everything here takes a second or two; a machine that compiles at
 /// the same time needs many times that.
@@ -90,15 +89,20 @@ pub struct Setup {
     pub fixture: Value,
     /// Virtual seconds per second.
     pub clock_scale: f64,
-    /// L, which after a failure or a cancellation is waited out in real time.
-    pub settle: &'static str,
-    /// More flags of the operator.
-    pub flags: Vec<&'static str>,
+    /// Values of the chart.
+    pub values: Value,
+    /// Seconds between two writes of nothing but progress.
+    pub progress_interval: f64,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { fixture: fixture(), clock_scale: 100.0, settle: "1", flags: Vec::new() }
+        Self {
+            fixture: fixture(),
+            clock_scale: 100.0,
+            values: json!({}),
+            progress_interval: 0.5,
+        }
     }
 }
 
@@ -108,10 +112,11 @@ pub struct Scene {
     pub emulator: Emulator,
     /// As the admin.
     pub kubectl: Kubectl,
+    /// Where the tasks are.
     pub namespace: String,
+    pub installation: Installation,
     client: Client,
     control_plane: &'static ControlPlane,
-    _files: TempDir,
 }
 
 impl Scene {
@@ -120,70 +125,68 @@ impl Scene {
     }
 
     pub async fn with_fixture(fixture: Value) -> Self {
-        Self::with(Setup { fixture, ..Setup::default() }).await
+        Self::with(Setup {
+            fixture,
+            ..Setup::default()
+        })
+        .await
+    }
+
+    pub async fn with_values(values: Value) -> Self {
+        Self::with(Setup {
+            values,
+            ..Setup::default()
+        })
+        .await
     }
 
     pub async fn with(setup: Setup) -> Self {
-        let control_plane = control_plane();
-        let namespace = control_plane.kubectl().namespace("it").unwrap();
-        let values = json!({
-            "crds": {"enabled": false},
-            "rbac": {"aggregate": false},
-            "watchNamespaces": [namespace],
-        });
-        let watched = vec![namespace.clone()];
-        Self::on(control_plane, namespace, &values, watched, setup).await
+        Self::on(control_plane(), setup).await
     }
 
-    /// Installs the chart with `values` into `namespace`, and runs the operator with its ServiceAccount's token.
-    pub async fn on(
-        control_plane: &'static ControlPlane,
-        namespace: String,
-        values: &Value,
-        watch_namespaces: Vec<String>,
-        setup: Setup,
-    ) -> Self {
+    /// The same on another control plane.
+    pub async fn on(control_plane: &'static ControlPlane, setup: Setup) -> Self {
         let files = tempfile::tempdir().unwrap();
-        let kubeconfig = files.path().join("operator.kubeconfig");
-        chart::apply_chart(control_plane, &namespace, values, &kubeconfig).unwrap();
         let fixture = files.path().join("fixture.yaml");
         std::fs::write(&fixture, setup.fixture.to_string()).unwrap();
         let scale = setup.clock_scale.to_string();
         let emulator = Emulator::start_with(&fixture, &["--clock-scale", &scale]).unwrap();
-        let poll = POLL.as_secs_f64().to_string();
-        let mut flags: Vec<String> = [
-            "--poll-interval-seconds", &poll,
-            "--progress-interval-seconds", "0.5",
-            "--settle-seconds", setup.settle,
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        flags.extend(setup.flags.into_iter().map(str::to_owned));
-        let operator = Operator::start(&operator::Options {
-            kubeconfig,
-            namespace: namespace.clone(),
-            watch_namespaces,
-            region: "cn-hangzhou".into(),
-            endpoint: emulator.endpoint().into(),
-            access_key: Some((OWN_KEY.0.into(), OWN_KEY.1.into())),
-            flags,
-            envs: Vec::new(),
-        })
+        let values = json!({
+            "crds": {"enabled": false},
+            "rbac": {"aggregate": false},
+            // L, which after a failure or a cancellation is waited out in real time.
+            "settleSeconds": 1,
+        });
+        let values = with(values, setup.values);
+        let installation = Installation::new(
+            control_plane,
+            "it",
+            "cn-hangzhou",
+            emulator.endpoint(),
+            &values,
+        )
         .unwrap();
+        let mut options = installation.operator().access_key(OWN_KEY.0, OWN_KEY.1);
+        // Shorter than the chart lets anybody have against the real cloud.
+        options
+            .flags
+            .retain(|flag| !flag.starts_with("--poll-interval-seconds"));
+        let options = options
+            .flag(format!("--poll-interval-seconds={}", POLL.as_secs_f64()))
+            .flag(format!(
+                "--progress-interval-seconds={}",
+                setup.progress_interval
+            ));
+        let operator = Operator::start(&options).unwrap();
         Self {
             operator,
             emulator,
             kubectl: control_plane.kubectl(),
-            namespace,
+            namespace: installation.tasks.clone(),
+            installation,
             client: control_plane.client().await.unwrap(),
             control_plane,
-            _files: files,
         }
-    }
-
-    /// The user that the operator is to the apiserver.
-    pub fn user(&self) -> String {
-        format!("system:serviceaccount:{}:{}", self.namespace, chart::RELEASE)
     }
 
     pub fn control_plane(&self) -> &'static ControlPlane {
@@ -203,23 +206,37 @@ impl Scene {
 
     pub async fn try_create(&self, name: &str, spec: Value) -> Result<Value, kube::Error> {
         let object = serde_json::from_value(task(name, spec)).unwrap();
-        let created = self.api(&self.namespace, "RollingUpdateTask").create(&Default::default(), &object).await;
+        let created = self
+            .api(&self.namespace, "RollingUpdateTask")
+            .create(&Default::default(), &object)
+            .await;
         created.map(|object| json!(object))
     }
 
     pub async fn task(&self, name: &str) -> Value {
-        self.find_task(name).await.unwrap_or_else(|| panic!("there is no task {name}"))
+        self.find_task(name)
+            .await
+            .unwrap_or_else(|| panic!("there is no task {name}"))
     }
 
     pub async fn find_task(&self, name: &str) -> Option<Value> {
-        let found = self.api(&self.namespace, "RollingUpdateTask").get_opt(name).await.unwrap();
+        let found = self
+            .api(&self.namespace, "RollingUpdateTask")
+            .get_opt(name)
+            .await
+            .unwrap();
         found.map(|object| json!(object))
     }
 
     /// The record of a group.
     pub async fn record(&self, group: &str) -> Value {
         let name = format!("cn-hangzhou.{group}");
-        json!(self.api(&self.namespace, "ScalingGroupRecord").get(&name).await.unwrap())
+        json!(
+            self.api(&self.installation.namespace, "ScalingGroupRecord")
+                .get(&name)
+                .await
+                .unwrap()
+        )
     }
 
     /// Changes fields of the spec.
@@ -230,13 +247,15 @@ impl Scene {
     /// Sets an annotation `ess-rollout.io/VERB`.
     pub async fn request(&self, name: &str, verb: &str, value: &str) {
         let key = format!("ess-rollout.io/{verb}");
-        self.patch(name, json!({"metadata": {"annotations": {key: value}}})).await;
+        self.patch(name, json!({"metadata": {"annotations": {key: value}}}))
+            .await;
     }
 
     /// Makes the operator look at a task now rather than at its next look, which after a refusal is a minute away.
     pub async fn poke(&self, name: &str) {
         let now = format!("{:?}", Instant::now());
-        self.patch(name, json!({"metadata": {"annotations": {"poke": now}}})).await;
+        self.patch(name, json!({"metadata": {"annotations": {"poke": now}}}))
+            .await;
     }
 
     async fn patch(&self, name: &str, patch: Value) {
@@ -254,14 +273,25 @@ impl Scene {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data,
         });
-        self.kubectl.apply_server_side(&self.namespace, &secret.to_string()).unwrap();
+        self.kubectl
+            .apply_server_side(&self.namespace, &secret.to_string())
+            .unwrap();
     }
 
     /// The reasons of the Events of a task, in no order.
     pub async fn event_reasons(&self, task: &str) -> Vec<String> {
-        let events = self.api(&self.namespace, "Event").list(&ListParams::default()).await.unwrap();
-        let of_task = events.items.iter().filter(|event| event.data["regarding"]["name"] == task);
-        of_task.filter_map(|event| Some(event.data["reason"].as_str()?.to_owned())).collect()
+        let events = self
+            .api(&self.namespace, "Event")
+            .list(&ListParams::default())
+            .await
+            .unwrap();
+        let of_task = events
+            .items
+            .iter()
+            .filter(|event| event.data["regarding"]["name"] == task);
+        of_task
+            .filter_map(|event| Some(event.data["reason"].as_str()?.to_owned()))
+            .collect()
     }
 
     // --- Waiting
@@ -274,9 +304,15 @@ impl Scene {
                 return found;
             }
             if began.elapsed() > PATIENCE {
-                let tasks = self.api(&self.namespace, "RollingUpdateTask").list(&ListParams::default()).await;
+                let tasks = self
+                    .api(&self.namespace, "RollingUpdateTask")
+                    .list(&ListParams::default())
+                    .await;
                 for task in tasks.iter().flat_map(|tasks| &tasks.items) {
-                    eprintln!("{}", serde_json::to_string_pretty(&task.data["status"]).unwrap_or_default());
+                    eprintln!(
+                        "{}",
+                        serde_json::to_string_pretty(&task.data["status"]).unwrap_or_default()
+                    );
                 }
                 panic!("after {PATIENCE:?} there is still not: {what}");
             }
@@ -293,11 +329,18 @@ impl Scene {
     }
 
     pub async fn until_state(&self, name: &str, state: &str) -> Value {
-        self.until(name, state, |task| task["status"]["state"] == state).await
+        self.until(name, state, |task| task["status"]["state"] == state)
+            .await
     }
 
     /// Waits until a condition has a status and a reason.
-    pub async fn until_condition(&self, name: &str, kind: &str, status: &str, reason: &str) -> Value {
+    pub async fn until_condition(
+        &self,
+        name: &str,
+        kind: &str,
+        status: &str,
+        reason: &str,
+    ) -> Value {
         self.until(name, &format!("{kind}={status} {reason}"), |task| {
             let found = condition(task, kind);
             found["status"] == status && found["reason"] == reason
@@ -317,19 +360,37 @@ impl Scene {
         let field = verb.to_owned();
         let task = self
             .until(name, &format!("{verb} {value} is settled"), |task| {
-                let newest = task["status"]["actions"].as_array().and_then(|actions| actions.last());
+                let newest = task["status"]["actions"]
+                    .as_array()
+                    .and_then(|actions| actions.last());
                 task["status"]["handledActions"][&field] == value
                     && newest.is_some_and(|action| action["state"] != "Accepted")
             })
             .await;
-        task["status"]["actions"].as_array().unwrap().last().unwrap().clone()
+        task["status"]["actions"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()
+            .clone()
     }
 
     /// Waits until the operator has polled the emulator so many times more.
     pub async fn polls(&self, count: usize) {
-        let polled = async || self.emulator.calls().await.unwrap().iter().filter(|call| is_poll(call)).count();
+        let polled = async || {
+            self.emulator
+                .calls()
+                .await
+                .unwrap()
+                .iter()
+                .filter(|call| is_poll(call))
+                .count()
+        };
         let before = polled().await;
-        self.eventually("the operator polls", async || (polled().await >= before + count).then_some(())).await;
+        self.eventually("the operator polls", async || {
+            (polled().await >= before + count).then_some(())
+        })
+        .await;
     }
 
     // --- The cloud
@@ -337,7 +398,10 @@ impl Scene {
     /// How many calls of an action had an effect, by clients or by executions.
     pub async fn effects(&self, action: &str) -> usize {
         let calls = self.emulator.calls().await.unwrap();
-        calls.iter().filter(|call| call["action"] == action && call["code"] == "OK").count()
+        calls
+            .iter()
+            .filter(|call| call["action"] == action && call["code"] == "OK")
+            .count()
     }
 
     /// How many times the operator called an action, whatever came of it.
@@ -347,8 +411,14 @@ impl Scene {
 
     /// Notifications of a kind that the operator sent.
     pub async fn notifications(&self, kind: &str) -> usize {
-        let sent = self.emulator.journal("OOS", "NotifyExecution").await.unwrap();
-        sent.iter().filter(|call| call["params"]["NotifyType"] == kind).count()
+        let sent = self
+            .emulator
+            .journal("OOS", "NotifyExecution")
+            .await
+            .unwrap();
+        sent.iter()
+            .filter(|call| call["params"]["NotifyType"] == kind)
+            .count()
     }
 
     /// Instances of a group as the emulator holds them: id and one field.
@@ -356,33 +426,53 @@ impl Scene {
         let state = self.emulator.get("state").await.unwrap();
         // What the group knows of an instance, and what ECS knows of it.
         let members = state["scalingInstances"].as_array().unwrap().iter();
-        let members: Vec<&Value> = members.filter(|member| member["scalingGroupId"] == group).collect();
+        let members: Vec<&Value> = members
+            .filter(|member| member["scalingGroupId"] == group)
+            .collect();
         members
             .into_iter()
             .map(|member| {
                 let ecs = state["instances"].as_array().unwrap().iter();
-                let ecs = ecs.clone().find(|ecs| ecs["instanceId"] == member["instanceId"]);
-                let value = member.get(field).or_else(|| ecs?.get(field)).unwrap_or(&Value::Null);
-                (member["instanceId"].as_str().unwrap().to_owned(), value.clone())
+                let ecs = ecs
+                    .clone()
+                    .find(|ecs| ecs["instanceId"] == member["instanceId"]);
+                let value = member
+                    .get(field)
+                    .or_else(|| ecs?.get(field))
+                    .unwrap_or(&Value::Null);
+                (
+                    member["instanceId"].as_str().unwrap().to_owned(),
+                    value.clone(),
+                )
             })
             .collect()
     }
 
     /// Whether a field has the same value for all instances of a group.
     pub async fn all_instances(&self, group: &str, field: &str, value: &str) -> bool {
-        self.instances(group, field).await.iter().all(|(_, found)| found == value)
+        self.instances(group, field)
+            .await
+            .iter()
+            .all(|(_, found)| found == value)
     }
 
     pub async fn suspended_processes(&self, group: &str) -> Value {
         let state = self.emulator.get("state").await.unwrap();
         let groups = state["scalingGroups"].as_array().unwrap();
-        groups.iter().find(|found| found["scalingGroupId"] == group).unwrap()["suspendedProcesses"].clone()
+        groups
+            .iter()
+            .find(|found| found["scalingGroupId"] == group)
+            .unwrap()["suspendedProcesses"]
+            .clone()
     }
 
     pub async fn configuration_image(&self, configuration: &str) -> Value {
         let state = self.emulator.get("state").await.unwrap();
         let all = state["scalingConfigurations"].as_array().unwrap();
-        all.iter().find(|found| found["scalingConfigurationId"] == configuration).unwrap()["imageId"].clone()
+        all.iter()
+            .find(|found| found["scalingConfigurationId"] == configuration)
+            .unwrap()["imageId"]
+            .clone()
     }
 
     /// A call by somebody in the console; gives the body of the answer.
@@ -403,7 +493,10 @@ pub fn control_plane() -> &'static ControlPlane {
     static CRDS: std::sync::Once = std::sync::Once::new();
     let control_plane = support::shared();
     CRDS.call_once(|| {
-        control_plane.kubectl().apply_crds(&support::source_root().join("crds")).unwrap();
+        control_plane
+            .kubectl()
+            .apply_crds(&support::source_root().join("crds"))
+            .unwrap();
     });
     control_plane
 }
@@ -413,7 +506,11 @@ pub fn api(client: Client, namespace: &str, kind: &str) -> Api<DynamicObject> {
         "Event" => ("events.k8s.io", "v1"),
         _ => ("ess-rollout.io", "v1alpha1"),
     };
-    Api::namespaced_with(client, namespace, &ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)))
+    Api::namespaced_with(
+        client,
+        namespace,
+        &ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)),
+    )
 }
 
 /// The manifest of a task.
@@ -428,21 +525,32 @@ pub fn task(name: &str, spec: Value) -> Value {
 
 /// A condition of a task or of one of its instances; null when there is none.
 pub fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {
-    let holder = if object["status"].is_object() { &object["status"] } else { object };
+    let holder = if object["status"].is_object() {
+        &object["status"]
+    } else {
+        object
+    };
     let all = holder["conditions"].as_array();
-    all.and_then(|all| all.iter().find(|found| found["type"] == kind)).unwrap_or(&Value::Null)
+    all.and_then(|all| all.iter().find(|found| found["type"] == kind))
+        .unwrap_or(&Value::Null)
 }
 
 #[track_caller]
 pub fn assert_condition(object: &Value, kind: &str, status: &str, reason: &str) {
     let found = condition(object, kind);
-    assert!(found["status"] == status && found["reason"] == reason, "{kind} is {found}");
+    assert!(
+        found["status"] == status && found["reason"] == reason,
+        "{kind} is {found}"
+    );
 }
 
 #[track_caller]
 pub fn assert_says(text: &Value, parts: &[&str]) {
     for part in parts {
-        assert!(text.as_str().is_some_and(|text| text.contains(part)), "{part:?} is not in {text}");
+        assert!(
+            text.as_str().is_some_and(|text| text.contains(part)),
+            "{part:?} is not in {text}"
+        );
     }
 }
 

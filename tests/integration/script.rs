@@ -10,7 +10,15 @@ use crate::scene::{GROUP, Scene, assert_condition, condition, kstatus, script_ta
 async fn a_script_update_runs_in_batches_to_succeeded() {
     let scene = Scene::start().await;
     scene.create("agent", script_task()).await;
-    scene.kubectl.wait(&scene.namespace, "rollingupdatetask/agent", "condition=Succeeded", Duration::from_secs(60)).unwrap();
+    scene
+        .kubectl
+        .wait(
+            &scene.namespace,
+            "rollingupdatetask/agent",
+            "condition=Succeeded",
+            Duration::from_secs(60),
+        )
+        .unwrap();
     let task = scene.task("agent").await;
     let status = &task["status"];
 
@@ -27,7 +35,10 @@ async fn a_script_update_runs_in_batches_to_succeeded() {
     let batches = status["batches"].as_array().unwrap();
     assert_eq!(batches.len(), 3);
     for (index, batch) in batches.iter().enumerate() {
-        assert_eq!((&batch["index"], &batch["size"], &batch["state"]), (&json!(index + 1), &json!(2), &json!("Succeeded")));
+        assert_eq!(
+            (&batch["index"], &batch["size"], &batch["state"]),
+            (&json!(index + 1), &json!(2), &json!("Succeeded"))
+        );
         assert!(batch["startTime"].is_string() && batch["endTime"].is_string());
     }
     let instances = status["instances"].as_array().unwrap();
@@ -39,11 +50,27 @@ async fn a_script_update_runs_in_batches_to_succeeded() {
     }
     let summary = &status["summary"];
     assert_eq!(
-        (&summary["total"], &summary["succeeded"], &summary["percent"], &summary["progress"], &summary["batch"]),
-        (&json!(6), &json!(6), &json!(100), &json!("6/6"), &json!("3/3")),
+        (
+            &summary["total"],
+            &summary["succeeded"],
+            &summary["percent"],
+            &summary["progress"],
+            &summary["batch"]
+        ),
+        (
+            &json!(6),
+            &json!(6),
+            &json!(100),
+            &json!("6/6"),
+            &json!("3/3")
+        ),
     );
 
-    assert!(scene.all_instances(GROUP, "lifecycleState", "InService").await);
+    assert!(
+        scene
+            .all_instances(GROUP, "lifecycleState", "InService")
+            .await
+    );
     assert_eq!(scene.effects("RunCommand").await, 6);
 }
 
@@ -57,8 +84,14 @@ async fn the_group_is_left_as_it_was_found_and_each_call_is_made_once() {
     assert_eq!(scene.effects("SuspendProcesses").await, 1);
     assert_eq!(scene.effects("ResumeProcesses").await, 1);
     // A person had suspended this one.
-    assert_eq!(scene.suspended_processes(GROUP).await, json!(["ScheduledAction"]));
-    assert_eq!(task["status"]["plan"]["suspendedProcesses"], json!(["ScheduledAction"]));
+    assert_eq!(
+        scene.suspended_processes(GROUP).await,
+        json!(["ScheduledAction"])
+    );
+    assert_eq!(
+        task["status"]["plan"]["suspendedProcesses"],
+        json!(["ScheduledAction"])
+    );
 
     let record = scene
         .eventually("the record is free", async || {
@@ -67,7 +100,10 @@ async fn the_group_is_left_as_it_was_found_and_each_call_is_made_once() {
         .await;
     assert_eq!(record["spec"]["scalingGroupId"], GROUP);
     assert!(record["status"]["leftovers"].is_null());
-    assert_eq!(record["status"]["current"]["by"], format!("{}/agent", scene.namespace));
+    assert_eq!(
+        record["status"]["current"]["by"],
+        format!("{}/agent", scene.namespace)
+    );
 }
 
 #[tokio::test]
@@ -78,17 +114,48 @@ async fn people_can_follow_an_update() {
 
     let reasons = scene
         .eventually("the Event of the end", async || {
-            Some(scene.event_reasons("agent").await).filter(|reasons| reasons.iter().any(|r| r == "Succeeded"))
+            Some(scene.event_reasons("agent").await)
+                .filter(|reasons| reasons.iter().any(|r| r == "Succeeded"))
         })
         .await;
     let count = |reason: &str| reasons.iter().filter(|found| *found == reason).count();
-    assert_eq!((count("Started"), count("BatchEnded")), (1, 3), "{reasons:?}");
+    assert_eq!(
+        (count("Started"), count("BatchEnded")),
+        (1, 3),
+        "{reasons:?}"
+    );
 
-    let table = scene.kubectl.run(&["get", "rut", "-n", &scene.namespace]).unwrap();
-    let cells: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(cells[0], ["NAME", "STATE", "BATCH", "UPDATED", "FAILED", "SCALING-GROUP", "AGE"]);
-    assert_eq!(cells[1][..6], ["agent", "Succeeded", "3/3", "6/6", "0", GROUP]);
+    let table = scene
+        .kubectl
+        .run(&["get", "rut", "-n", &scene.namespace])
+        .unwrap();
+    let cells: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        cells[0],
+        [
+            "NAME",
+            "STATE",
+            "BATCH",
+            "UPDATED",
+            "FAILED",
+            "SCALING-GROUP",
+            "AGE"
+        ]
+    );
+    assert_eq!(
+        cells[1][..6],
+        ["agent", "Succeeded", "3/3", "6/6", "0", GROUP]
+    );
 
-    let records = scene.kubectl.run(&["get", "sgr", "-n", &scene.namespace]).unwrap();
-    assert!(records.contains(GROUP) && records.contains("cn-hangzhou"), "{records}");
+    let records = scene
+        .kubectl
+        .run(&["get", "sgr", "-n", &scene.installation.namespace])
+        .unwrap();
+    assert!(
+        records.contains(GROUP) && records.contains("cn-hangzhou"),
+        "{records}"
+    );
 }
