@@ -7,8 +7,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod credentials;
+mod deletion;
+mod exclusion;
 mod failures;
+mod permissions;
+mod planning;
 mod preflight;
 mod scene;
 mod script;
 mod suspension;
+mod throttling;
+mod writes;
