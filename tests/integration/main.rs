@@ -7,13 +7,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod admission;
 mod credentials;
 mod deletion;
 mod exclusion;
 mod failures;
+mod installed;
 mod permissions;
 mod planning;
 mod preflight;
+mod robustness;
 mod scene;
 mod script;
 mod suspension;
