@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use ess_rollout_aliyun::ClientConfig;
+use ess_rollout_aliyun::{ClientConfig, Timeouts};
 use ess_rollout_core::rollout::{self, Next};
 use kube::Api;
 use tokio::{
@@ -160,6 +160,7 @@ impl Operator {
     fn new(settings: &Settings, clients: &Clients, own_namespace: &str) -> Self {
         let metrics = Arc::new(Metrics::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let limits = Limits::for_calls(settings.call_timeout);
         let tasks = Arc::new(TaskIndex::new(settings.region.clone()));
         let kubernetes: Arc<dyn Kubernetes> =
             Arc::new(KubeApi::new(clients.calls.clone(), own_namespace));
@@ -171,6 +172,10 @@ impl Operator {
             ClientConfig {
                 endpoints: settings.endpoints.clone(),
                 network: settings.network,
+                timeouts: Timeouts {
+                    request: settings.call_timeout,
+                    ..Timeouts::default()
+                },
                 observer: Some(Arc::new(Metered(metrics.clone()))),
                 ..ClientConfig::default()
             },
@@ -204,12 +209,12 @@ impl Operator {
                 default_region: settings.region.clone(),
                 own_credentials_namespaces,
                 own_credentials_ram_roles: settings.own_credentials_ram_roles.clone(),
-                settle: settings.settle,
+                settle: settings.settle + limits.call_time(settings.call_timeout),
                 // What moves is told by the poller; this is for what it cannot tell.
                 poll_interval: settings.poll_interval * poller::EVERY,
                 progress_interval: settings.progress_interval,
             },
-            limits: Limits::default(),
+            limits,
             step: Box::new(rollout::step),
         };
         Self {

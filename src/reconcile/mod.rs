@@ -67,6 +67,22 @@ pub struct Limits {
     pub decision_age: Duration,
 }
 
+impl Limits {
+    /// For calls that may take this long: a decision is acted on within half of that time.
+    pub fn for_calls(timeout: Duration) -> Self {
+        Self {
+            decision_age: timeout / 2,
+            ..Self::default()
+        }
+    }
+
+    /// How long after the time that a decision put on record its call may last be under way. The
+    /// bound on lateness begins there.
+    pub fn call_time(&self, timeout: Duration) -> Duration {
+        self.decision_age + timeout
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
