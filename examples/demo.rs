@@ -3,7 +3,7 @@
 //! `approvedBatches`, and watched to their end. What is printed is read from the objects and from
 //! the emulator's journal of calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -30,15 +30,21 @@ async fn main() -> Result<()> {
 
     title("A script, in three batches, with a pause after the first");
     demo.apply("restart-agent", SCRIPT)?;
-    demo.watch(&["restart-agent"], |demo, task, pause| demo.continue_pause(task, pause))?;
+    demo.watch(&["restart-agent"], |demo, task, pause| {
+        demo.continue_pause(task, pause)
+    })?;
 
     title("An image, half of the group at a time, with a pause after each batch");
     demo.apply("web-v2", IMAGE)?;
-    demo.watch(&["web-v2"], |demo, task, pause| demo.approve(task, pause + 1))?;
+    demo.watch(&["web-v2"], |demo, task, pause| {
+        demo.approve(task, pause + 1)
+    })?;
 
     title("Two updates of one group, applied at the same instant, run one after the other");
     demo.apply("api-script and api-v2", TWINS)?;
-    demo.watch(&["api-script", "api-v2"], |demo, task, pause| demo.continue_pause(task, pause))?;
+    demo.watch(&["api-script", "api-v2"], |demo, task, pause| {
+        demo.continue_pause(task, pause)
+    })?;
 
     title("What people see");
     demo.show(&["get", "rollingupdatetasks"])?;
@@ -82,27 +88,27 @@ impl Demo {
         let emulator = Emulator::start_with(&fixture, &["--clock-scale", CLOCK_SCALE])?;
 
         println!("Starting the operator, with the rights of its ServiceAccount ...");
-        let operator = Operator::start(&operator::Options {
+        let endpoint = format!("all={}", emulator.endpoint());
+        let flags = [
+            ("--namespace", SYSTEM),
+            ("--region", "cn-hangzhou"),
+            ("--endpoint", &endpoint),
+            ("--own-credentials-namespaces", TEAM),
+            ("--poll-interval-seconds", "0.5"),
+            ("--progress-interval-seconds", "1"),
+            ("--settle-seconds", "2"),
+            ("--call-timeout-seconds", "5"),
+        ];
+        let options = operator::Options {
             kubeconfig,
-            namespace: SYSTEM.into(),
-            watch_namespaces: Vec::new(),
-            region: "cn-hangzhou".into(),
-            endpoint: emulator.endpoint().into(),
-            access_key: Some(("demo-access-key-id".into(), "demo-access-key-secret".into())),
-            flags: [
-                "--own-credentials-namespaces",
-                TEAM,
-                "--poll-interval-seconds",
-                "0.5",
-                "--progress-interval-seconds",
-                "1",
-                "--settle-seconds",
-                "2",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            flags: flags
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
             envs: Vec::new(),
-        })?;
+        };
+        let operator =
+            Operator::start(&options.access_key("demo-access-key-id", "demo-access-key-secret"))?;
         Ok(Self {
             kubectl,
             emulator,
@@ -134,22 +140,31 @@ impl Demo {
         let mut answered: BTreeMap<&str, i64> = BTreeMap::new();
         let mut ended = Vec::new();
         while ended.len() < tasks.len() {
-            ensure!(began.elapsed() < PATIENCE, "{tasks:?} did not end within {PATIENCE:?}");
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "{tasks:?} did not end within {PATIENCE:?}"
+            );
             for task in tasks {
-                let object = self.kubectl.get(&["rollingupdatetask", task, "--namespace", TEAM])?;
+                let object = self
+                    .kubectl
+                    .get(&["rollingupdatetask", task, "--namespace", TEAM])?;
                 let status = &object["status"];
                 let line = progress(task, status);
                 if shown.get(task) != Some(&line) {
                     println!("{line}");
                     shown.insert(task, line);
                 }
-                let paused = status["pause"]["id"].as_i64().filter(|_| status["state"] == "BatchSuspended");
+                let paused = status["pause"]["id"]
+                    .as_i64()
+                    .filter(|_| status["state"] == "BatchSuspended");
                 if let Some(pause) = paused
                     && answered.insert(task, pause) != Some(pause)
                 {
                     at_pause(self, task, pause)?;
                 }
-                let over = ["True", "False"].iter().any(|s| condition(status, "Succeeded")["status"] == **s);
+                let over = ["True", "False"]
+                    .iter()
+                    .any(|s| condition(status, "Succeeded")["status"] == **s);
                 if over && !ended.contains(task) {
                     ended.push(task);
                     self.tasks.push((*task).to_owned());
@@ -164,7 +179,13 @@ impl Demo {
         let annotation = format!("ess-rollout.io/continue={pause}");
         println!("$ kubectl annotate rollingupdatetask {task} {annotation}");
         self.kubectl.run(&[
-            "annotate", "rollingupdatetask", task, &annotation, "--overwrite", "--namespace", TEAM,
+            "annotate",
+            "rollingupdatetask",
+            task,
+            &annotation,
+            "--overwrite",
+            "--namespace",
+            TEAM,
         ])?;
         Ok(())
     }
@@ -173,7 +194,14 @@ impl Demo {
         let patch = format!("{{\"spec\":{{\"approvedBatches\":{batches}}}}}");
         println!("$ kubectl patch rollingupdatetask {task} --type=merge -p '{patch}'");
         self.kubectl.run(&[
-            "patch", "rollingupdatetask", task, "--type=merge", "-p", &patch, "--namespace", TEAM,
+            "patch",
+            "rollingupdatetask",
+            task,
+            "--type=merge",
+            "-p",
+            &patch,
+            "--namespace",
+            TEAM,
         ])?;
         Ok(())
     }
@@ -190,17 +218,34 @@ impl Demo {
 
     async fn print_groups(&self) -> Result<()> {
         let state = self.emulator.get("state").await?;
-        for group in state["scalingGroups"].as_array().context("the emulator shows no scaling groups")? {
-            let id = &group["scalingGroupId"];
-            let images: std::collections::BTreeSet<&str> = instances(&state, id)
-                .filter_map(|i| i["imageId"].as_str())
-                .collect();
-            let states: std::collections::BTreeSet<&str> = instances(&state, id)
-                .filter_map(|i| i["lifecycleState"].as_str())
-                .collect();
+        let rows = |name: &str| state[name].as_array().cloned().unwrap_or_default();
+        for group in rows("scalingGroups") {
+            let id = group["scalingGroupId"]
+                .as_str()
+                .context("a scaling group without an id")?;
+            let members: Vec<Value> = rows("scalingInstances");
+            let members = members.iter().filter(|m| m["scalingGroupId"] == id);
+            let mut images = BTreeSet::new();
+            let mut states = BTreeSet::new();
+            for member in members {
+                states.insert(member["lifecycleState"].as_str().unwrap_or("?").to_owned());
+                let ecs = rows("instances");
+                let ecs = ecs.iter().find(|i| i["instanceId"] == member["instanceId"]);
+                images.insert(
+                    ecs.and_then(|i| i["imageId"].as_str())
+                        .unwrap_or("?")
+                        .to_owned(),
+                );
+            }
+            let configurations = rows("scalingConfigurations");
+            let configured = configurations.iter().find(|c| c["scalingGroupId"] == id);
             println!(
-                "  {}: instances run {images:?}, are {states:?}; suspended processes {}",
-                id.as_str().unwrap_or("?"),
+                "  {id}: instances run {}, are {}; new ones get {}; suspended processes {}",
+                words(&images),
+                words(&states),
+                configured
+                    .and_then(|c| c["imageId"].as_str())
+                    .unwrap_or("?"),
                 group["suspendedProcesses"],
             );
         }
@@ -211,38 +256,56 @@ impl Demo {
     async fn close(&self, began: Instant) -> Result<()> {
         let starts = self.emulator.journal("OOS", "StartExecution").await?.len();
         let calls = self.emulator.calls().await?;
-        let count = |action: &str| calls.iter().filter(|c| c["action"] == action && c["code"].is_null()).count();
+        let count = |action: &str| {
+            calls
+                .iter()
+                .filter(|c| c["action"] == action && c["code"] == "OK")
+                .count()
+        };
         let (suspended, resumed) = (count("SuspendProcesses"), count("ResumeProcesses"));
         let mut succeeded = 0;
         for task in &self.tasks {
-            let object = self.kubectl.get(&["rollingupdatetask", task, "--namespace", TEAM])?;
+            let object = self
+                .kubectl
+                .get(&["rollingupdatetask", task, "--namespace", TEAM])?;
             let done = condition(&object["status"], "Succeeded")["status"] == "True";
             let verified = condition(&object["status"], "Verified")["status"] == "True";
-            ensure!(!done || verified, "{task} succeeded and was not verified: {}", object["status"]);
+            ensure!(
+                !done || verified,
+                "{task} succeeded and was not verified: {}",
+                object["status"]
+            );
             succeeded += usize::from(done);
         }
         let tasks = self.tasks.len();
-        println!("\nThe emulator's journal: SuspendProcesses={suspended} ResumeProcesses={resumed}");
+        println!(
+            "\nThe emulator's journal: SuspendProcesses={suspended} ResumeProcesses={resumed}"
+        );
         println!(
             "demo: {tasks} tasks, {succeeded} succeeded, {} failed, StartExecution={starts}, {:.0} s",
             tasks - succeeded,
             began.elapsed().as_secs_f64()
         );
         if succeeded != tasks || starts != tasks || suspended != tasks || resumed != tasks {
-            bail!("each task must succeed with one StartExecution, one SuspendProcesses and one ResumeProcesses");
+            bail!(
+                "each task must succeed with one StartExecution, one SuspendProcesses and one ResumeProcesses"
+            );
         }
         Ok(())
     }
 }
 
-fn instances<'a>(state: &'a Value, group: &'a Value) -> impl Iterator<Item = &'a Value> {
-    let all = state["instances"].as_array().into_iter().flatten();
-    all.filter(move |instance| instance["scalingGroupId"] == *group)
+fn words(set: &BTreeSet<String>) -> String {
+    set.iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {
     let all = status["conditions"].as_array();
-    all.and_then(|all| all.iter().find(|c| c["type"] == kind)).unwrap_or(&Value::Null)
+    all.and_then(|all| all.iter().find(|c| c["type"] == kind))
+        .unwrap_or(&Value::Null)
 }
 
 /// One line: the state, the batch, each instance as a sign, and what it waits for.
@@ -272,7 +335,9 @@ fn progress(task: &str, status: &Value) -> String {
 /// A file that goes away with the machine's temporary files; the token in it lives an hour and is
 /// for a control plane that ends with the demo.
 fn scratch(name: &str) -> Result<PathBuf> {
-    let directory = tempfile::Builder::new().prefix("ess-rollout-demo-").tempdir()?;
+    let directory = tempfile::Builder::new()
+        .prefix("ess-rollout-demo-")
+        .tempdir()?;
     support::watchdog::add_directory(directory.path())?;
     Ok(directory.keep().join(name))
 }

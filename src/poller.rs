@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Every so many polls all active tasks are woken, moved or not: lists lag behind.
-const EVERY: u64 = 5;
+pub const EVERY: u32 = 5;
 /// Accounts and regions that are listed side by side.
 const SIDE_BY_SIDE: usize = 4;
 /// How long one list may take, all its pages.
@@ -54,7 +54,7 @@ type Place = (CredentialsScope, String);
 /// What was last seen of each active execution.
 #[derive(Default)]
 struct Seen {
-    polls: u64,
+    polls: u32,
     fingerprints: HashMap<(Place, String), u64>,
     /// Places whose last list failed: said once, not at every poll.
     failing: HashMap<Place, String>,
@@ -78,7 +78,7 @@ impl Poller {
 
     /// One poll. Without active tasks it calls nobody.
     async fn poll(&self, seen: &mut Seen) {
-        seen.polls += 1;
+        seen.polls = seen.polls.wrapping_add(1);
         let mut places: BTreeMap<Place, Vec<ActiveTask>> = BTreeMap::new();
         for task in self.tasks.active() {
             let place = (task.scope.clone(), task.region.clone());
@@ -234,3 +234,8 @@ fn fingerprint(execution: &Execution) -> u64 {
     }
     hasher.finish()
 }
+
+#[cfg(test)]
+#[path = "poller_tests.rs"]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests;

@@ -140,7 +140,10 @@ fn decoded<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> 
 fn explain<K: Resource<DynamicType = ()>>(error: &watcher::Error) -> String {
     let absent = match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.is_not_found(),
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
+            // The answer for an unknown path is plain text, so there is no reason to go by.
+            status.code == 404
+        }
         _ => false,
     };
     if absent {

@@ -201,24 +201,22 @@ fn state(attempt: &Attempt<'_>) -> InstanceState {
         .as_ref()
         .filter(|item| item.task.child_execution.as_deref() == Some(child.id.as_str()))
         .map(|item| &item.task.status);
+    // The two lists are read one after the other, so an item may be ahead of its execution: what is
+    // still in motion is so until its own list says otherwise.
     match (&child.status, item) {
         (ExecutionStatus::Success, _) => InstanceState::Succeeded,
         (ExecutionStatus::Skipped, _) => InstanceState::Skipped,
-        // The list of children lags behind the list of items.
-        (
-            ExecutionStatus::Started
-            | ExecutionStatus::Queued
-            | ExecutionStatus::Pending
-            | ExecutionStatus::Running,
-            Some(ExecutionStatus::Success),
-        ) => InstanceState::Updating,
         // A person skipped the failed item: OOS counts it as done, and the instance is not.
-        (_, Some(ExecutionStatus::Success | ExecutionStatus::Skipped)) => InstanceState::Skipped,
-        (ExecutionStatus::Failed, Some(ExecutionStatus::Cancelled)) => InstanceState::Cancelled,
-        (ExecutionStatus::Failed, _) | (_, Some(ExecutionStatus::Failed)) => InstanceState::Failed,
-        (ExecutionStatus::Cancelled, _) | (_, Some(ExecutionStatus::Cancelled)) => {
+        (
+            ExecutionStatus::Failed | ExecutionStatus::Cancelled | ExecutionStatus::Waiting,
+            Some(ExecutionStatus::Success | ExecutionStatus::Skipped),
+        ) => InstanceState::Skipped,
+        (ExecutionStatus::Cancelled, _)
+        | (ExecutionStatus::Failed | ExecutionStatus::Waiting, Some(ExecutionStatus::Cancelled)) => {
             InstanceState::Cancelled
         }
+        (ExecutionStatus::Failed, _)
+        | (ExecutionStatus::Waiting, Some(ExecutionStatus::Failed)) => InstanceState::Failed,
         (ExecutionStatus::Waiting, _) if attempt.failed_inside => InstanceState::Failed,
         _ => InstanceState::Updating,
     }

@@ -222,8 +222,14 @@ fn latch(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
 }
 
 fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decision) -> Step {
-    // Also where nothing else changes: kstatus takes an older generation for work in progress.
-    decision.status.observed_generation = ctx.generation;
+    // A change of the spec that changes nothing else must be seen too: kstatus, and with it Argo CD
+    // and Flux, takes a status of an older generation for work in progress.
+    let seen = old
+        .observed_generation
+        .is_some_and(|generation| generation >= 0);
+    if decision.status != *old || seen {
+        decision.status.observed_generation = ctx.generation;
+    }
     // Before anything is compared: what is on record was trimmed, too.
     report::trim(&mut decision.status);
     hold_back_progress(ctx, old, &mut decision);

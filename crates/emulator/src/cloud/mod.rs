@@ -6,6 +6,7 @@
 
 pub mod call;
 pub mod faults;
+mod host;
 pub mod ids;
 pub mod journal;
 pub mod model;

@@ -68,7 +68,7 @@ pub struct Role {
 }
 
 /// A token that an OIDC provider issued. What the token holds is not looked at.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OidcToken {
     pub token: String,
@@ -79,6 +79,14 @@ pub struct OidcToken {
     /// Wall-clock time from which it is refused as expired.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for OidcToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OidcToken")
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
+    }
 }
 
 fn default_subject() -> String {
@@ -192,9 +200,9 @@ impl Ram {
             .get(&(caller.account_id.clone(), name.to_owned()))
             .ok_or_else(|| {
                 ApiError::new(
-                    404,
-                    "EntityNotExist.Role",
-                    format!("The role not exists: {name}."),
+                    400,
+                    "AssumeRoleNotExist",
+                    format!("The role that OOS should assume does not exist: {name}."),
                 )
             })?;
         if !found.trusts_oos {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::call::{Call, EssVersion, Outcome, Service};
+use super::call::{Call, Outcome};
 use super::faults::{Effect, Faults};
 use super::ids::Ids;
 use super::journal::Journal;
@@ -15,7 +15,7 @@ use super::queue::{Event, Queue};
 use super::ram::{Ram, wildcard};
 use crate::error::ApiError;
 use crate::fixture::{CommandOutcome, Durations, Switches};
-use crate::oos::{Caller, Host, OosSwitches, Params};
+use crate::oos::Params;
 use crate::services;
 
 /// How real time drives the virtual clock. The core only keeps it; whoever owns real time obeys.
@@ -135,7 +135,7 @@ impl World {
         let seq = self.journal.arrive(self.now, call, &request_id);
 
         if let Err(error) = self.permit(call) {
-            return Outcome::Answered(self.settle(seq, &request_id, Err(error)));
+            return Outcome::Answered(self.settle(call, seq, &request_id, Err(error)));
         }
         let effect = self.faults.strike(call);
         if let Some(effect) = &effect {
@@ -148,7 +148,7 @@ impl World {
                 message,
             }) => {
                 let error = Err(ApiError::new(status, code, message));
-                Outcome::Answered(self.settle(seq, &request_id, error))
+                Outcome::Answered(self.settle(call, seq, &request_id, error))
             }
             Some(Effect::Throttle { retry_after_millis }) => {
                 let mut error = ApiError::new(
@@ -157,7 +157,7 @@ impl World {
                     "Request was denied due to user flow control.",
                 );
                 error.retry_after_millis = retry_after_millis;
-                Outcome::Answered(self.settle(seq, &request_id, Err(error)))
+                Outcome::Answered(self.settle(call, seq, &request_id, Err(error)))
             }
             Some(Effect::LostBefore) => {
                 let lost = ApiError::new(0, "ConnectionLost", "Lost before it took effect.");
@@ -191,24 +191,24 @@ impl World {
                 if let Some(params) = spared {
                     call.params = params;
                     if let Err(error) = run(self, &call) {
-                        return Outcome::Answered(self.settle(seq, &request_id, Err(error)));
+                        return Outcome::Answered(self.settle(&call, seq, &request_id, Err(error)));
                     }
                 }
                 let error = Err(ApiError::new(status, code, message));
-                Outcome::Answered(self.settle(seq, &request_id, error))
+                Outcome::Answered(self.settle(&call, seq, &request_id, error))
             }
             None => {
                 let result = run(self, call);
-                Outcome::Answered(self.settle(seq, &request_id, result))
+                Outcome::Answered(self.settle(call, seq, &request_id, result))
             }
             Some(Effect::Delay { seconds, millis }) => {
                 let at = later(self.now, self.delay_of(seconds, millis));
                 let result = run(self, call);
-                Outcome::AnsweredAt(at, self.settle(seq, &request_id, result))
+                Outcome::AnsweredAt(at, self.settle(call, seq, &request_id, result))
             }
             Some(Effect::AnswerLost) => {
                 let result = run(self, call);
-                self.settle(seq, &request_id, result).ok();
+                self.settle(call, seq, &request_id, result).ok();
                 Outcome::Dropped
             }
         }
@@ -224,12 +224,13 @@ impl World {
     ) {
         self.journal.effect(seq, self.now);
         let result = run(self, call);
-        self.settle(seq, request_id, result).ok();
+        self.settle(call, seq, request_id, result).ok();
     }
 
     /// Puts the request id into the answer or error and notes the outcome.
     fn settle(
         &mut self,
+        call: &Call,
         seq: usize,
         request_id: &str,
         result: Result<Value, ApiError>,
@@ -247,7 +248,12 @@ impl World {
             }
         };
         self.journal.outcome(seq, &result);
-        self.remember();
+        let reads = ["Describe", "List", "Get"]
+            .iter()
+            .any(|verb| call.action.starts_with(verb));
+        if !reads {
+            self.remember();
+        }
         result
     }
 
@@ -267,7 +273,12 @@ impl World {
             self.history.clear();
             return;
         }
-        if self.history.back().is_some_and(|(at, _)| *at == self.now) {
+        // One picture per second is enough, and keeps a long lag affordable.
+        if self
+            .history
+            .back()
+            .is_some_and(|(at, _)| at.as_second() == self.now.as_second())
+        {
             self.history.pop_back();
         }
         self.history.push_back((self.now, self.resources.clone()));
@@ -311,101 +322,4 @@ fn without_instances(params: &Params, instances: &[String]) -> Option<Params> {
         }
     }
     left.then_some(params)
-}
-
-impl Host for World {
-    fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    fn call(
-        &mut self,
-        caller: &Caller,
-        region: &str,
-        service: &str,
-        action: &str,
-        params: &Params,
-    ) -> Result<Value, ApiError> {
-        let mut call = self.inner_call(caller, region, service, action, params)?;
-        answer_of(self.through_door(&mut call, |world, call| {
-            services::check_region(world, call)?;
-            services::run(world, call)
-        }))
-    }
-
-    fn admit(
-        &mut self,
-        caller: &Caller,
-        region: &str,
-        service: &str,
-        action: &str,
-        params: &Params,
-    ) -> Result<String, ApiError> {
-        let mut call = self.inner_call(caller, region, service, action, params)?;
-        let answer = answer_of(self.through_door(&mut call, |_, _| Ok(json!({}))))?;
-        Ok(answer["RequestId"].as_str().unwrap_or_default().to_owned())
-    }
-
-    fn wake_at(&mut self, at: Timestamp) {
-        let at = at.max(self.now);
-        let account = self.engine_account.clone();
-        if self.wakes.insert((at, account.clone())) {
-            self.queue.push(at, Event::WakeEngine { account });
-        }
-    }
-
-    fn fresh_id(&mut self, prefix: &str) -> String {
-        self.ids.id(prefix)
-    }
-
-    fn assume_role(&self, caller: &Caller, role: &str) -> Result<Caller, ApiError> {
-        self.ram.assume_for_oos(caller, role)
-    }
-
-    fn switches(&self) -> &OosSwitches {
-        &self.switches.oos
-    }
-}
-
-impl World {
-    fn inner_call(
-        &mut self,
-        caller: &Caller,
-        region: &str,
-        service: &str,
-        action: &str,
-        params: &Params,
-    ) -> Result<Call, ApiError> {
-        let service = Service::parse(service).ok_or_else(|| {
-            ApiError::new(
-                404,
-                "InvalidProduct.NotFound",
-                format!("The specified product is not found: {service}."),
-            )
-        })?;
-        Ok(Call {
-            caller: caller.clone(),
-            region: region.to_owned(),
-            service,
-            action: action.to_owned(),
-            // Templates use the 2014 spelling of ESS.
-            version: EssVersion::V2014,
-            params: crate::front::params::nest(params),
-            by_oos: true,
-            wall_now: self.now,
-        })
-    }
-}
-
-/// How an execution sees the outcome: it does not notice a delay, and a lost connection looks
-/// like a service that is away for a moment.
-fn answer_of(outcome: Outcome) -> Result<Value, ApiError> {
-    match outcome {
-        Outcome::Answered(result) | Outcome::AnsweredAt(_, result) => result,
-        Outcome::Dropped => Err(ApiError::new(
-            503,
-            "ServiceUnavailable",
-            "The request has failed due to a temporary failure of the server.",
-        )),
-    }
 }

@@ -403,6 +403,12 @@ fn a_nonce_is_good_for_one_request() {
         code(&mut cloud, &request(&wrong), NOW),
         "SignatureDoesNotMatch"
     );
+    // It is in the journal, without a principal.
+    let refused = cloud.world.journal.since(0).last().unwrap();
+    assert_eq!(
+        (refused.code.as_str(), refused.principal.as_str()),
+        ("SignatureDoesNotMatch", "")
+    );
     // A refused request does not use its nonce up.
     assert_ne!(
         code(&mut cloud, &request(SDK_OOS), NOW),

@@ -6,10 +6,10 @@ mod waits;
 
 use serde_json::{Value, json};
 
+use super::ending::Ending;
 use super::execution::Pause;
 use super::execution::Status;
 use super::functions::truth;
-use super::run::Ending;
 use super::template::TaskSpec;
 use super::{Engine, Host};
 
@@ -107,9 +107,7 @@ impl Engine {
             Outcome::Stays(pause) => {
                 if let Some(pause) = pause {
                     self.set_task(host, id, task, Status::Waiting, String::new());
-                    if let Some(t) = self.task_mut(id, task) {
-                        t.pause = Some(pause);
-                    }
+                    self.pause_task(id, task, pause);
                 }
                 self.refresh(host, id);
             }

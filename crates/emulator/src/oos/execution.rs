@@ -204,8 +204,12 @@ pub(super) struct Execution {
     pub(super) position: usize,
     pub(super) named: BTreeMap<String, Map<String, Value>>,
     pub(super) children: Vec<String>,
+    /// The tasks that have a [`Pause`].
+    pub(super) paused: BTreeSet<usize>,
     /// Task runs so far; a bound on endless `OnError` circles.
     pub(super) runs: u32,
+    /// Weight of all task outputs so far.
+    pub(super) kept: usize,
     pub(super) logs: Vec<Log>,
     pub(super) cancelling: bool,
 }

@@ -6,12 +6,15 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::functions;
-use super::jq::Jq;
+use super::jq::weight;
 use super::switches::BatchSplit;
 use super::template::{MAX_DEPTH, TaskSpec};
 
 /// Most characters that one resolved value may grow to by splicing.
 const MAX_TEXT: usize = 1024 * 1024;
+/// Most that one value may take in by references, by weight. Templates that put a value into
+/// itself twice, over and over, end here.
+pub(super) const MAX_WEIGHT: usize = 1_000_000;
 /// How often text that came out of a parameter is looked through for further references.
 /// OOS does so, which is why a script that holds `{{` is not safe to pass.
 const MAX_PASSES: usize = 3;
@@ -33,10 +36,18 @@ pub(super) struct Scope<'a> {
 /// Resolves expressions against a [`Scope`].
 pub(super) struct Resolver<'a> {
     pub(super) scope: &'a Scope<'a>,
-    pub(super) jq: &'a mut Jq,
+    /// Weight of what may still be looked up.
+    budget: usize,
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
+    pub(super) fn new(scope: &'a Scope<'a>) -> Self {
+        Self {
+            scope,
+            budget: MAX_WEIGHT,
+        }
+    }
+
     /// The value with every reference and function in it replaced.
     pub(super) fn resolve(&mut self, value: &Value) -> Result<Value, String> {
         self.resolve_at(value, 0)
@@ -56,7 +67,7 @@ impl Resolver<'_> {
             Value::Object(map) => {
                 if let Some((name, argument)) = functions::call_in(map) {
                     let argument = self.resolve_at(argument, depth + 1)?;
-                    return functions::apply(name, argument, self.scope, self.jq);
+                    return functions::apply(name, argument, self.scope);
                 }
                 let mut out = Map::new();
                 for (key, v) in map {
@@ -106,7 +117,16 @@ impl Resolver<'_> {
         Ok(json!(out))
     }
 
-    fn look_up(&self, name: &str) -> Result<Value, String> {
+    fn look_up(&mut self, name: &str) -> Result<Value, String> {
+        let value = self.find(name)?;
+        match self.budget.checked_sub(weight(&value)) {
+            Some(left) => self.budget = left,
+            None => return Err(format!("the value is too large at {{{{ {name} }}}}")),
+        }
+        Ok(value)
+    }
+
+    fn find(&self, name: &str) -> Result<Value, String> {
         let unknown = || format!("the reference {{{{ {name} }}}} is not defined");
         if let Some(pseudo) = name.strip_prefix("ACS::") {
             if let Some(rest) = pseudo.strip_prefix("TaskLoopItem") {

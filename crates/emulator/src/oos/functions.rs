@@ -1,13 +1,15 @@
 //! The `Fn::` functions of the template language.
 
 mod lists;
+#[cfg(test)]
+pub(super) use lists::calculate_batch;
 mod text;
 mod times;
 
 use serde_json::{Map, Value, json};
 
 use super::expr::Scope;
-use super::jq::Jq;
+use super::jq;
 use super::parameters::same;
 
 /// The function call that an object stands for: a single key that begins with `Fn::`.
@@ -20,15 +22,10 @@ pub(super) fn call_in(map: &Map<String, Value>) -> Option<(&str, &Value)> {
 }
 
 /// Applies function `name` (without `Fn::`) to its resolved argument.
-pub(super) fn apply(
-    name: &str,
-    argument: Value,
-    scope: &Scope<'_>,
-    jq: &mut Jq,
-) -> Result<Value, String> {
+pub(super) fn apply(name: &str, argument: Value, scope: &Scope<'_>) -> Result<Value, String> {
     let result = match name {
         "Equals" | "If" | "Not" | "And" | "Or" => logic(name, &argument),
-        "Jq" => run_jq(&argument, jq),
+        "Jq" => run_jq(&argument),
         "CalculateBatch" => lists::calculate_batch(&argument, scope.split),
         "AddHour" | "FormatUTCTime" | "DurationBetween" | "CalculateTimeByOpsWindow" => {
             times::apply(name, &argument, scope.now)
@@ -136,10 +133,10 @@ fn logic(name: &str, argument: &Value) -> Result<Value, String> {
 }
 
 /// `Fn::Jq: [All | First, program, input]`.
-fn run_jq(argument: &Value, jq: &mut Jq) -> Result<Value, String> {
+fn run_jq(argument: &Value) -> Result<Value, String> {
     let [mode, program, input] = positional(argument)?;
     let program = as_text(program)?;
-    let mut outputs = jq.run(&program, input)?;
+    let mut outputs = jq::run(&program, input)?;
     match mode.as_str() {
         Some("All") => Ok(Value::Array(outputs)),
         Some("First") => Ok(if outputs.is_empty() {

@@ -5,9 +5,10 @@
 
 mod cost;
 
+pub(super) use cost::weight;
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jaq_core::data::JustLut;
 use jaq_core::load::{Arena, File, Loader, lex, parse};
@@ -63,66 +64,54 @@ struct Program {
     harmless_up_to: usize,
 }
 
-/// Compiled programs by text.
-#[derive(Default, Clone)]
-pub(super) struct Jq {
-    programs: BTreeMap<String, Program>,
+/// Compiled programs by text, for all engines of the process: what a program does depends on
+/// nothing but its text, and compiling the standard definitions takes far longer than running.
+static PROGRAMS: Mutex<BTreeMap<String, Program>> = Mutex::new(BTreeMap::new());
+
+/// All values that `program` yields for `input`. A program that is a bare path
+/// (`Instances.Instance[].Status`, as the OOS documentation writes selectors) gets its
+/// leading dot.
+pub(super) fn run(program: &str, input: &Value) -> Result<Vec<Value>, String> {
+    let text = with_leading_dot(program.trim(), input);
+    let filter = compiled(&text, cost::weight(input))?;
+    let input = read::parse_single(input.to_string().as_bytes())
+        .map_err(|e| format!("jq {text:?}: input: {e}"))?;
+    let ctx = Ctx::<JustLut<Val>>::new(&filter.lut, Vars::new([]));
+    let mut outputs = Vec::new();
+    for output in filter.id.run((ctx, input)).map(unwrap_valr) {
+        let output = output.map_err(|e| format!("jq {text:?}: {e}"))?;
+        if outputs.len() == MAX_OUTPUTS {
+            return Err(format!("jq {text:?} yields more than {MAX_OUTPUTS} values"));
+        }
+        outputs.push(
+            serde_json::from_str(&output.to_string())
+                .map_err(|e| format!("jq {text:?} yields no JSON: {e}"))?,
+        );
+    }
+    Ok(outputs)
 }
 
-impl fmt::Debug for Jq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Jq")
-            .field("programs", &self.programs.len())
-            .finish()
-    }
-}
-
-impl Jq {
-    /// All values that `program` yields for `input`. A program that is a bare path
-    /// (`Instances.Instance[].Status`, as the OOS documentation writes selectors) gets its
-    /// leading dot.
-    pub(super) fn run(&mut self, program: &str, input: &Value) -> Result<Vec<Value>, String> {
-        let text = with_leading_dot(program.trim(), input);
-        let input = input.to_string();
-        let filter = self.program(&text, input.len())?;
-        let input =
-            read::parse_single(input.as_bytes()).map_err(|e| format!("jq {text:?}: input: {e}"))?;
-        let ctx = Ctx::<JustLut<Val>>::new(&filter.lut, Vars::new([]));
-        let mut outputs = Vec::new();
-        for output in filter.id.run((ctx, input)).map(unwrap_valr) {
-            let output = output.map_err(|e| format!("jq {text:?}: {e}"))?;
-            if outputs.len() == MAX_OUTPUTS {
-                return Err(format!("jq {text:?} yields more than {MAX_OUTPUTS} values"));
-            }
-            outputs.push(
-                serde_json::from_str(&output.to_string())
-                    .map_err(|e| format!("jq {text:?} yields no JSON: {e}"))?,
-            );
+/// The compiled program, if it is harmless for an input of weight `size`.
+fn compiled(text: &str, size: usize) -> Result<Arc<Filter>, String> {
+    let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(program) = programs.get_mut(text) {
+        if size > program.harmless_up_to {
+            check(text, size)?;
+            program.harmless_up_to = size;
         }
-        Ok(outputs)
+        return Ok(Arc::clone(&program.filter));
     }
-
-    /// The compiled program, if it is harmless for an input of `size` bytes.
-    fn program(&mut self, text: &str, size: usize) -> Result<Arc<Filter>, String> {
-        if let Some(program) = self.programs.get_mut(text) {
-            if size > program.harmless_up_to {
-                check(text, size)?;
-                program.harmless_up_to = size;
-            }
-            return Ok(Arc::clone(&program.filter));
-        }
-        check(text, size)?;
-        let filter = Arc::new(compile(text)?);
-        if self.programs.len() >= MAX_CACHED {
-            self.programs.clear();
-        }
-        let program = Program {
-            filter: Arc::clone(&filter),
-            harmless_up_to: size,
-        };
-        self.programs.insert(text.to_owned(), program);
-        Ok(filter)
+    check(text, size)?;
+    let filter = Arc::new(compile(text)?);
+    if programs.len() >= MAX_CACHED {
+        programs.clear();
     }
+    let program = Program {
+        filter: Arc::clone(&filter),
+        harmless_up_to: size,
+    };
+    programs.insert(text.to_owned(), program);
+    Ok(filter)
 }
 
 /// Reads a program and bounds its work.

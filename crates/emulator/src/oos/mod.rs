@@ -3,7 +3,9 @@
 //! The interpreter knows no service. Whatever a template does to the cloud goes through [`Host`].
 
 mod actions;
+mod binding;
 mod control;
+mod ending;
 mod execution;
 mod expr;
 mod functions;
@@ -30,7 +32,6 @@ use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use execution::Execution;
-use jq::Jq;
 use run::Due;
 use template::Version;
 
@@ -91,8 +92,15 @@ pub trait Host {
 /// Stored answers to `StartExecution` by (account, region, token): fingerprint and answer.
 type Tokens = BTreeMap<(String, String, String), (String, Value)>;
 
+/// What a root and the executions below it have used up.
+#[derive(Debug, Clone, Default)]
+struct Family {
+    children: usize,
+    runs: usize,
+}
+
 /// All executions and templates, in all regions.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Engine {
     executions: BTreeMap<String, Execution>,
     /// Own templates by (region, name), oldest version first.
@@ -102,9 +110,8 @@ pub struct Engine {
     agenda: BTreeMap<(Timestamp, u64), Due>,
     sequence: u64,
     tokens: Tokens,
-    /// Child executions below each root.
-    families: BTreeMap<String, usize>,
-    jq: Jq,
+    /// What each root and the executions below it have used up, by root.
+    families: BTreeMap<String, Family>,
 }
 
 impl Engine {

@@ -6,8 +6,8 @@ mod targets;
 use serde_json::{Value, json};
 
 use super::control::wrong_status;
+use super::ending::Ending;
 use super::execution::{Mode, Pause, Status};
-use super::run::Ending;
 use super::{Engine, Host, Params, bad_parameter, optional_text, required_text};
 use crate::error::ApiError;
 
@@ -75,9 +75,9 @@ impl Engine {
 
     /// Whether something in an execution waits, whatever its status shows.
     pub(super) fn is_paused(&self, id: &str) -> bool {
-        self.executions.get(id).is_some_and(|execution| {
-            !execution.status.is_final() && execution.tasks.iter().any(|t| t.pause.is_some())
-        })
+        self.executions
+            .get(id)
+            .is_some_and(|execution| !execution.status.is_final() && !execution.paused.is_empty())
     }
 
     /// The first task that waits for approval in an execution or below it.

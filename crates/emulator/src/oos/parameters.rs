@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::jq::Jq;
+use super::jq;
 
 /// The types that a parameter or output may declare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Declaration {
     }
 
     /// Checks a value and gives it in the declared type.
-    pub(super) fn check(&self, name: &str, value: Value, jq: &mut Jq) -> Result<Value, String> {
+    pub(super) fn check(&self, name: &str, value: Value) -> Result<Value, String> {
         let shown = value.to_string();
         let value = self.kind.coerce(value).ok_or_else(|| {
             format!(
@@ -139,8 +139,7 @@ impl Declaration {
             &value,
         ) {
             let input = json!([text, format!("^(?:{pattern})$")]);
-            let matches = jq
-                .run(". as [$text, $pattern] | $text | test($pattern)", &input)
+            let matches = jq::run(". as [$text, $pattern] | $text | test($pattern)", &input)
                 .map_err(|_| format!("The AllowedPattern of parameter {name} is invalid."))?;
             if matches != [json!(true)] {
                 return Err(format!(
@@ -187,7 +186,8 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => x.as_f64() == y.as_f64(),
         (Value::String(text), other) | (other, Value::String(text)) => match other {
-            Value::Number(_) | Value::Bool(_) => *text == other.to_string(),
+            Value::Number(number) => *text == number.to_string(),
+            Value::Bool(value) => text == if *value { "true" } else { "false" },
             _ => false,
         },
         _ => false,

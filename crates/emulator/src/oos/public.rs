@@ -1,7 +1,7 @@
 //! Templates: the public ones that come with the emulator, and those that callers save.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
@@ -27,10 +27,22 @@ const SOURCES: &[(&str, &str)] = &[
         "ACS::ESS::ReplaceSystemDisk",
         include_str!("../../templates/ess-replace-system-disk.yaml"),
     ),
+    (
+        "ACS-ESS-CreateImageAndUpdateScalingConfiguration",
+        include_str!("../../templates/create-image-and-update-scaling-configuration.yaml"),
+    ),
+    (
+        "ACS::ECS::CreateImage",
+        include_str!("../../templates/ecs-create-image.yaml"),
+    ),
+    (
+        "ACS::ECS::RunCommand",
+        include_str!("../../templates/ecs-run-command.yaml"),
+    ),
 ];
 
-/// All public templates. One that cannot be read is left out; a test reads them all.
-pub(super) fn templates() -> BTreeMap<String, Arc<Version>> {
+/// Read once for all engines of the process.
+static PUBLIC: LazyLock<BTreeMap<String, Arc<Version>>> = LazyLock::new(|| {
     let mut all = BTreeMap::new();
     for (i, (name, content)) in SOURCES.iter().enumerate() {
         let id = format!("t-public{:04}", i + 1);
@@ -39,6 +51,11 @@ pub(super) fn templates() -> BTreeMap<String, Arc<Version>> {
         }
     }
     all
+});
+
+/// All public templates. One that cannot be read is left out; a test reads them all.
+pub(super) fn templates() -> BTreeMap<String, Arc<Version>> {
+    PUBLIC.clone()
 }
 
 #[cfg(test)]

@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::execution::{Execution, Log, Mode, Pause, PauseOption, Status, Task, time_text};
+use super::ending::Ending;
+
+use super::execution::{Execution, Log, Pause, Status, Task, time_text};
 use super::expr::{Resolver, Scope};
 use super::functions::truth;
-use super::parameters::Kind;
 use super::switches::{ChildInFailurePause, PausedStatus};
 use super::{Engine, Host};
 
 /// Task runs that one execution may make, loop items included. Templates that run in circles end
 /// here instead of running for ever.
 const MAX_RUNS: u32 = 5_000;
+/// Task runs that a root and all executions below it may make together.
+const MAX_FAMILY_RUNS: usize = 200_000;
 /// Log lines kept per execution.
 const MAX_LOGS: usize = 2_000;
 
@@ -33,16 +36,6 @@ pub(super) enum Due {
     ChildChanged { execution: String, task: usize },
     /// Make a cancellation that was asked for earlier take effect.
     Cancel { execution: String },
-}
-
-/// How a task ended.
-pub(super) enum Ending {
-    /// The answer that outputs select from, and where to go instead of the next task.
-    Success {
-        answer: Value,
-        next: Option<String>,
-    },
-    Failure(String),
 }
 
 impl Engine {
@@ -115,6 +108,13 @@ impl Engine {
         };
         if execution.runs >= MAX_RUNS {
             let message = format!("The execution ran more than {MAX_RUNS} tasks.");
+            self.finish(host, id, Status::Failed, message);
+            return;
+        }
+        let family = self.families.entry(execution.root_id.clone()).or_default();
+        family.runs += 1;
+        if family.runs > MAX_FAMILY_RUNS {
+            let message = format!("All executions together ran more than {MAX_FAMILY_RUNS} tasks.");
             self.finish(host, id, Status::Failed, message);
             return;
         }
@@ -207,190 +207,7 @@ impl Engine {
     ) -> Result<Value, String> {
         let execution = self.executions.get(id).ok_or("the execution is gone")?;
         let scope = scope_of(execution, task, host);
-        Resolver {
-            scope: &scope,
-            jq: &mut self.jq,
-        }
-        .resolve(value)
-    }
-
-    /// Takes the end of a task's action: repeats, outputs, loops, and where to go on.
-    pub(super) fn task_ended(&mut self, host: &mut dyn Host, id: &str, task: usize, end: Ending) {
-        let Some(execution) = self.executions.get(id) else {
-            return;
-        };
-        let spec = execution.template.parsed.tasks[execution.tasks[task].spec].clone();
-        let (answer, next) = match end {
-            Ending::Failure(message) => {
-                self.task_failed(host, id, task, message);
-                return;
-            }
-            Ending::Success { answer, next } => (answer, next),
-        };
-        let outputs = match self.select_outputs(host, id, task, &spec.outputs, &answer) {
-            Ok(outputs) => outputs,
-            Err(message) => {
-                self.task_failed(host, id, task, message);
-                return;
-            }
-        };
-        if let Some(t) = self.task_mut(id, task) {
-            t.outputs = outputs;
-        }
-        self.set_task(host, id, task, Status::Success, String::new());
-        if self.parent_loop(id, task).is_some() {
-            self.item_ended(host, id, task);
-            return;
-        }
-        self.publish_outputs(id, task);
-        let target = next
-            .or(spec.on_success)
-            .unwrap_or_else(|| "ACS::NEXT".to_owned());
-        self.go_to(host, id, &target, true);
-    }
-
-    pub(super) fn publish_outputs(&mut self, id: &str, task: usize) {
-        if let Some(execution) = self.executions.get_mut(id) {
-            let t = &execution.tasks[task];
-            let name = execution.template.parsed.tasks[t.spec].name.clone();
-            execution.named.insert(name, t.outputs.clone());
-        }
-    }
-
-    fn task_failed(&mut self, host: &mut dyn Host, id: &str, task: usize, message: String) {
-        let Some(execution) = self.executions.get(id) else {
-            return;
-        };
-        let spec = execution.template.parsed.tasks[execution.tasks[task].spec].clone();
-        let is_pausing = execution.mode == Mode::FailurePause;
-        let is_root = execution.is_root();
-        if self.repeat(host, id, task, &spec) {
-            return;
-        }
-        let now = host.now();
-        self.log(
-            id,
-            task,
-            now,
-            format!("Task {} failed: {message}", spec.name),
-        );
-        self.set_task(host, id, task, Status::Failed, message.clone());
-        if self.parent_loop(id, task).is_some() {
-            self.item_ended(host, id, task);
-            return;
-        }
-        if let Some(target) = &spec.on_error
-            && target != "ACS::END"
-        {
-            self.publish_outputs(id, task);
-            self.go_to(host, id, target, false);
-            return;
-        }
-        let is_loop = self.executions[id].tasks[task].looped.is_some();
-        // The items of a loop were resolved one by one before it ended.
-        if is_pausing && spec.on_error.is_none() && !is_loop {
-            if let Some(t) = self.task_mut(id, task) {
-                t.pause = Some(Pause::Failure);
-            }
-            self.refresh(host, id);
-            return;
-        }
-        let shown = if is_root {
-            format!("Task {} failed.", spec.name)
-        } else {
-            message
-        };
-        self.finish(host, id, Status::Failed, shown);
-    }
-
-    /// Goes on after a task. `well` says what `ACS::END` means.
-    pub(super) fn go_to(&mut self, host: &mut dyn Host, id: &str, target: &str, well: bool) {
-        let Some(execution) = self.executions.get_mut(id) else {
-            return;
-        };
-        match target {
-            "ACS::NEXT" => execution.position += 1,
-            "ACS::END" => {
-                let (status, message) = if well {
-                    (Status::Success, String::new())
-                } else {
-                    (Status::Failed, "A task failed.".to_owned())
-                };
-                self.finish(host, id, status, message);
-                return;
-            }
-            name => match execution.template.parsed.task_index(name) {
-                Some(index) => execution.position = index,
-                None => {
-                    let message = format!("There is no task {name}.");
-                    self.finish(host, id, Status::Failed, message);
-                    return;
-                }
-            },
-        }
-        if execution.position >= execution.template.parsed.tasks.len() {
-            self.finish(host, id, Status::Success, String::new());
-            return;
-        }
-        self.refresh(host, id);
-        let delay = i64::from(host.switches().task_delay_seconds);
-        let execution = id.to_owned();
-        self.schedule(host, delay, Due::Advance { execution });
-    }
-
-    /// Ends an execution, with its outputs, and tells its parent.
-    pub(super) fn finish(
-        &mut self,
-        host: &mut dyn Host,
-        id: &str,
-        status: Status,
-        message: String,
-    ) {
-        let now = host.now();
-        let (mut status, mut message) = (status, message);
-        if status == Status::Success {
-            let declared = match self.executions.get(id) {
-                Some(execution) => execution.template.parsed.outputs.clone(),
-                None => return,
-            };
-            let mut outputs = Map::new();
-            for (name, spec) in declared {
-                let value = spec.get("Value").cloned().unwrap_or(Value::Null);
-                match self.resolve(host, id, None, &value) {
-                    Ok(value) => {
-                        outputs.insert(name, value);
-                    }
-                    Err(e) => {
-                        status = Status::Failed;
-                        message = format!("Output {name}: {e}.");
-                    }
-                }
-            }
-            if let Some(execution) = self.executions.get_mut(id) {
-                execution.outputs = outputs;
-            }
-        }
-        let Some(execution) = self.executions.get_mut(id) else {
-            return;
-        };
-        if execution.status.is_final() {
-            return;
-        }
-        execution.status = status;
-        execution.message = message;
-        execution.ended = Some(now);
-        self.changed(host, id);
-        self.tell_parent(host, id);
-    }
-
-    fn tell_parent(&mut self, host: &mut dyn Host, id: &str) {
-        if let Some(link) = self.executions.get(id).and_then(|e| e.link.clone()) {
-            let due = Due::ChildChanged {
-                execution: link.execution,
-                task: link.task,
-            };
-            self.schedule(host, 0, due);
-        }
+        Resolver::new(&scope).resolve(value)
     }
 
     /// Sets a task's status, with the dates that go with it.
@@ -410,7 +227,20 @@ impl Engine {
             t.ended = status.is_final().then_some(now);
             t.pause = None;
         }
+        if let Some(execution) = self.executions.get_mut(id) {
+            execution.paused.remove(&task);
+        }
         self.changed(host, id);
+    }
+
+    /// Makes a task wait for somebody. The next [`Engine::set_task`] ends that.
+    pub(super) fn pause_task(&mut self, id: &str, task: usize, pause: Pause) {
+        if let Some(execution) = self.executions.get_mut(id)
+            && let Some(t) = execution.tasks.get_mut(task)
+        {
+            t.pause = Some(pause);
+            execution.paused.insert(task);
+        }
     }
 
     /// Works out whether a running execution waits for somebody, and tells the parent if that
@@ -423,15 +253,22 @@ impl Engine {
         if execution.status.is_final() || execution.status == Status::Started {
             return;
         }
-        let mut waits = false;
-        for task in &mut execution.tasks {
-            let Some(pause) = task.pause else { continue };
+        let waits = execution.paused.iter().any(|i| {
+            let task = &execution.tasks[*i];
+            let Some(pause) = task.pause else {
+                return false;
+            };
+            // An item that waits for its failure to be resolved shows through its loop.
+            let shows_through_loop = task
+                .parent
+                .and_then(|parent| execution.tasks[parent].looped.as_ref())
+                .is_some_and(|run| run.unresolved.contains(i));
             let shows = match pause {
                 Pause::Failure => switches.root_in_failure_pause == PausedStatus::Waiting,
-                _ => true,
+                _ => !shows_through_loop,
             };
-            waits |= shows && pause_shows(task, &switches);
-        }
+            shows && pause_shows(task, &switches)
+        });
         let status = if waits {
             Status::Waiting
         } else {
@@ -491,63 +328,6 @@ impl Engine {
             });
         }
     }
-
-    fn select_outputs(
-        &mut self,
-        host: &dyn Host,
-        id: &str,
-        task: usize,
-        declared: &Map<String, Value>,
-        answer: &Value,
-    ) -> Result<Map<String, Value>, String> {
-        let is_child = self
-            .executions
-            .get(id)
-            .is_some_and(|e| e.tasks[task].child.is_some());
-        let mut outputs = match answer {
-            // The outputs of a child execution can be referred to without declaring them again.
-            Value::Object(map) if is_child => map.clone(),
-            _ => Map::new(),
-        };
-        for (name, spec) in declared {
-            let kind = spec
-                .get("Type")
-                .and_then(Value::as_str)
-                .and_then(Kind::parse)
-                .unwrap_or(Kind::String);
-            let value = if let Some(value) = spec.get("Value") {
-                self.resolve(host, id, Some(task), value)?
-            } else {
-                let selector = spec
-                    .get("ValueSelector")
-                    .and_then(Value::as_str)
-                    .unwrap_or(".");
-                let selector = match self.resolve(host, id, Some(task), &json!(selector))? {
-                    Value::String(text) => text,
-                    other => other.to_string(),
-                };
-                collect(kind, self.jq.run(&selector, answer)?)
-            };
-            outputs.insert(name.clone(), value);
-        }
-        Ok(outputs)
-    }
-}
-
-/// One output value of what a selector yielded: a list takes all, the rest the first.
-fn collect(kind: Kind, mut values: Vec<Value>) -> Value {
-    if kind == Kind::List {
-        return match values.as_slice() {
-            [Value::Array(list)] => Value::Array(list.clone()),
-            [Value::Null] => json!([]),
-            _ => Value::Array(values),
-        };
-    }
-    if values.is_empty() {
-        return Value::Null;
-    }
-    let value = values.swap_remove(0);
-    kind.coerce(value.clone()).unwrap_or(value)
 }
 
 /// Whether a pause shows as `Waiting` yet.
@@ -598,9 +378,4 @@ pub(super) fn scope_of<'a>(
         now,
         split: host.switches().batch_split,
     }
-}
-
-/// The pause option that a loop's setting and the execution's `LoopMode` amount to.
-pub(super) fn pause_option(own: Option<PauseOption>, loop_mode: PauseOption) -> PauseOption {
-    own.unwrap_or(loop_mode)
 }

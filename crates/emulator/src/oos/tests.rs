@@ -5,6 +5,12 @@
     reason = "a test that meets the unexpected has failed, and says where"
 )]
 
+mod hostile;
 mod language;
+mod limits;
+mod notify;
+mod pauses;
+mod reads;
 mod rolling;
+mod update;
 mod world;

@@ -53,6 +53,15 @@ impl Shared {
         driven
     }
 
+    /// Looks at the cloud without letting time pass first.
+    pub fn peek<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
+        let driven = self
+            .inner
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        look(&driven.cloud)
+    }
+
     /// Works with the cloud as it is now.
     pub fn with<T>(&self, work: impl FnOnce(&mut Cloud) -> T) -> T {
         let result = {

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Outcome;
+use crate::oos::ending::Ending;
 use crate::oos::execution::{Mode, ParentLink, Pause, Status};
-use crate::oos::run::Ending;
 use crate::oos::start::NewExecution;
 use crate::oos::switches::ChildInFailurePause;
 use crate::oos::{Engine, Host};
@@ -63,11 +63,11 @@ impl Engine {
         if parent.level >= MAX_LEVEL {
             return Outcome::Failed(format!("executions nest deeper than {MAX_LEVEL} levels"));
         }
-        let family = self.families.entry(parent.root_id.clone()).or_insert(0);
-        if *family >= MAX_FAMILY {
+        let family = self.families.entry(parent.root_id.clone()).or_default();
+        if family.children >= MAX_FAMILY {
             return Outcome::Failed(format!("there are more than {MAX_FAMILY} child executions"));
         }
-        *family += 1;
+        family.children += 1;
         let inherits = host.switches().child_in_failure_pause == ChildInFailurePause::Waiting;
         let region = parent.region.clone();
         let new = NewExecution {
@@ -138,9 +138,7 @@ impl Engine {
             Status::Waiting => {
                 let failed = self.waits_for_failure(&child.id.clone());
                 self.set_task(host, id, task, Status::Waiting, String::new());
-                if let Some(t) = self.task_mut(id, task) {
-                    t.pause = Some(Pause::Child);
-                }
+                self.pause_task(id, task, Pause::Child);
                 self.note_waiting_item(host, id, task, failed);
             }
             Status::Started | Status::Running => {

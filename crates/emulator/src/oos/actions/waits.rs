@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::api::{Call, describe};
+use crate::oos::jq;
 use crate::oos::parameters::{same, shorten};
 use crate::oos::template::TaskSpec;
 use crate::oos::{Engine, Host};
@@ -161,7 +162,7 @@ impl Engine {
                 (body, Some(text))
             }
         };
-        let values = match (self.jq.run(&selector, &answer), &error) {
+        let values = match (jq::run(&selector, &answer), &error) {
             (Ok(values), None) => values,
             (Ok(values), Some(text)) => {
                 if values.iter().all(Value::is_null) || !selector.contains("Code") {

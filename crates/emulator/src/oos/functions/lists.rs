@@ -146,7 +146,10 @@ fn map_join(argument: &Value) -> Result<Value, String> {
 
 /// `[number of batches, items]`: the sizes of consecutive batches. Not documented by OOS; the
 /// even split agrees with the console and with the official Jenkins plugin.
-pub(super) fn calculate_batch(argument: &Value, split: BatchSplit) -> Result<Value, String> {
+pub(in crate::oos) fn calculate_batch(
+    argument: &Value,
+    split: BatchSplit,
+) -> Result<Value, String> {
     let [batches, items] = positional(argument)?;
     let n = as_list(items)?.len();
     let wanted = as_number(batches)?;

@@ -60,6 +60,15 @@ impl Engine {
                 self.go_to(host, id, &target, true);
             }
             Verb::Cancel => {
+                // Inside a loop's child, giving up the task gives up the item.
+                let item = self.executions[id]
+                    .link
+                    .clone()
+                    .filter(|link| self.parent_loop(&link.execution, link.task).is_some());
+                if let Some(link) = item {
+                    self.on_item(host, &link.execution, link.task, Verb::Cancel);
+                    return;
+                }
                 let message = format!("Task {} was cancelled.", spec.name);
                 self.set_task(host, id, task, Status::Failed, message.clone());
                 self.finish(host, id, Status::Failed, message);

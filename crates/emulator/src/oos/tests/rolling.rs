@@ -204,3 +204,83 @@ fn a_thousand_instances_in_one_loop_are_fine() {
     assert_eq!(cloud.status(&root), "Success");
     assert_eq!(cloud.world.count("RunCommand"), 1000);
 }
+
+#[test]
+fn an_image_is_made_from_an_instance_and_put_into_configurations() {
+    let run = |instance: &str| {
+        let mut cloud = Cloud::new(&["i-1"]);
+        let parameters = json!({"instanceId": instance, "scalingConfigurationIds": ["asc-1"]});
+        let root = cloud.start(json!({
+            "TemplateName": "ACS-ESS-CreateImageAndUpdateScalingConfiguration",
+            "Parameters": parameters.to_string(),
+        }));
+        cloud.settle();
+        (cloud.execution(&root), cloud)
+    };
+    let (execution, cloud) = run("i-1");
+    assert_eq!(execution["Status"], "Success", "{execution}");
+    assert_eq!(execution["Outputs"], r#"{"imageId":"m-made"}"#);
+    assert_eq!(cloud.world.configuration_image, "m-made");
+    let made = cloud
+        .world
+        .calls
+        .iter()
+        .find(|c| c.name == "CreateImage")
+        .unwrap();
+    let id = execution["ExecutionId"].as_str().unwrap();
+    assert_eq!(
+        made.params["ImageName"],
+        format!("CreateImage_from_i-1_on_{id}_at_2024-05-06")
+    );
+
+    // A vanished instance is noticed one step too late, by the configuration's refusal.
+    let (execution, mut cloud) = run("i-gone");
+    let id = execution["ExecutionId"].as_str().unwrap();
+    assert_eq!(cloud.children(id)[0]["Status"], "Success");
+    assert_eq!(cloud.world.count("CreateImage"), 0);
+    assert_eq!(
+        cloud.world.calls.last().unwrap().name,
+        "ModifyScalingConfiguration"
+    );
+    assert_eq!(cloud.world.calls.last().unwrap().params["ImageId"], "");
+}
+
+#[test]
+fn a_command_can_be_run_as_a_nested_action() {
+    let template = r"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - Name: run
+    Action: ACS::ECS::RunCommand
+    Properties: {instanceId: '{{ ACS::TaskLoopItem }}', commandContent: hostname}
+    Loop:
+      Items: [i-1, i-2]
+      RateControl: {Mode: Concurrency, Concurrency: 2, MaxErrors: 0}
+      Outputs:
+        all: {AggregateType: 'Fn::ListJoin', AggregateField: invocationOutput}
+Outputs:
+  all: {Type: List, Value: '{{ run.all }}'}
+";
+    let mut cloud = Cloud::new(&["i-1", "i-2"]);
+    let execution = cloud.run(template, json!({}));
+    assert_eq!(execution["Outputs"], r#"{"all":["ok\n","ok\n"]}"#);
+    assert_eq!(cloud.world.count("EnterStandby"), 0);
+    let id = execution["ExecutionId"].as_str().unwrap();
+    assert_eq!(
+        cloud.children(id)[1]["TemplateName"],
+        "ACS::ECS::RunCommand"
+    );
+}
+
+#[test]
+fn the_same_run_makes_the_same_calls() {
+    let journal = || {
+        let mut cloud = Cloud::new(&["i-1", "i-2", "i-3", "i-4", "i-5"]);
+        cloud.world.instances.get_mut("i-2").unwrap().exit_codes = [3].into();
+        let root = cloud.start(script(json!({})));
+        cloud.settle();
+        let calls: Vec<String> = cloud.world.calls.iter().map(|c| format!("{c:?}")).collect();
+        (calls, cloud.execution(&root), cloud.items(&root))
+    };
+    assert_eq!(journal(), journal());
+}

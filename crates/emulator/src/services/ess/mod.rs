@@ -3,13 +3,13 @@
 mod activities;
 mod configurations;
 mod groups;
+mod health;
 mod instances;
 mod processes;
 mod standby;
 
-pub use activities::{
-    activity_ends, check_all_groups, check_group, check_soon, remove_instances, scale_in, scale_out,
-};
+pub use activities::{activity_ends, remove_instances, scale_in, scale_out};
+pub use health::{check_all_groups, check_group, check_soon};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

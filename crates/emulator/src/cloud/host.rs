@@ -1,0 +1,108 @@
+//! The world as executions see it: their calls pass the same door as everybody's.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::call::{Call, EssVersion, Outcome, Service};
+use super::queue::Event;
+use super::world::World;
+use crate::error::ApiError;
+use crate::oos::{Caller, Host, OosSwitches, Params};
+use crate::services;
+
+impl Host for World {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn call(
+        &mut self,
+        caller: &Caller,
+        region: &str,
+        service: &str,
+        action: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let mut call = self.inner_call(caller, region, service, action, params)?;
+        answer_of(self.through_door(&mut call, |world, call| {
+            services::check_region(world, call)?;
+            services::run(world, call)
+        }))
+    }
+
+    fn admit(
+        &mut self,
+        caller: &Caller,
+        region: &str,
+        service: &str,
+        action: &str,
+        params: &Params,
+    ) -> Result<String, ApiError> {
+        let mut call = self.inner_call(caller, region, service, action, params)?;
+        let answer = answer_of(self.through_door(&mut call, |_, _| Ok(json!({}))))?;
+        Ok(answer["RequestId"].as_str().unwrap_or_default().to_owned())
+    }
+
+    fn wake_at(&mut self, at: Timestamp) {
+        let at = at.max(self.now);
+        let account = self.engine_account.clone();
+        if self.wakes.insert((at, account.clone())) {
+            self.queue.push(at, Event::WakeEngine { account });
+        }
+    }
+
+    fn fresh_id(&mut self, prefix: &str) -> String {
+        self.ids.id(prefix)
+    }
+
+    fn assume_role(&self, caller: &Caller, role: &str) -> Result<Caller, ApiError> {
+        self.ram.assume_for_oos(caller, role)
+    }
+
+    fn switches(&self) -> &OosSwitches {
+        &self.switches.oos
+    }
+}
+
+impl World {
+    fn inner_call(
+        &mut self,
+        caller: &Caller,
+        region: &str,
+        service: &str,
+        action: &str,
+        params: &Params,
+    ) -> Result<Call, ApiError> {
+        let service = Service::parse(service).ok_or_else(|| {
+            ApiError::new(
+                404,
+                "InvalidProduct.NotFound",
+                format!("The specified product is not found: {service}."),
+            )
+        })?;
+        Ok(Call {
+            caller: caller.clone(),
+            region: region.to_owned(),
+            service,
+            action: action.to_owned(),
+            // Templates use the 2014 spelling of ESS.
+            version: EssVersion::V2014,
+            params: crate::front::params::nest(params),
+            by_oos: true,
+            wall_now: self.now,
+        })
+    }
+}
+
+/// How an execution sees the outcome: it does not notice a delay, and a lost connection looks
+/// like a service that is away for a moment.
+fn answer_of(outcome: Outcome) -> Result<Value, ApiError> {
+    match outcome {
+        Outcome::Answered(result) | Outcome::AnsweredAt(_, result) => result,
+        Outcome::Dropped => Err(ApiError::new(
+            503,
+            "ServiceUnavailable",
+            "The request has failed due to a temporary failure of the server.",
+        )),
+    }
+}

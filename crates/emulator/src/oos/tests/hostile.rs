@@ -1,0 +1,230 @@
+//! Whatever a stranger sends in: no panic, no endless run.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::world::Cloud;
+
+/// jq programs put together from pieces that can multiply, nest and fail.
+fn program() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        ".",
+        ".a",
+        ".[]",
+        ".[]?",
+        "..",
+        "1",
+        "\"x\"",
+        "[]",
+        "{}",
+        "null",
+        "$x",
+        ".[0]",
+        ".[1:]",
+        "length",
+        "keys",
+        "add",
+        "to_entries",
+        "tojson",
+        "tostring",
+        "unique",
+        "sort",
+        "reverse",
+        "\"\\(.)\"",
+        "-1e400",
+        "explode",
+        "flatten",
+        "first",
+        "empty",
+        "error",
+        "@base64",
+        "paths",
+    ])
+    .prop_map(str::to_owned);
+    leaf.prop_recursive(6, 40, 3, |inner| {
+        let two = (inner.clone(), inner.clone());
+        prop_oneof![
+            two.clone().prop_map(|(a, b)| format!("{a}|{b}")),
+            two.clone().prop_map(|(a, b)| format!("({a},{b})")),
+            two.clone().prop_map(|(a, b)| format!("({a})+({b})")),
+            two.clone().prop_map(|(a, b)| format!("({a})//({b})")),
+            two.clone().prop_map(|(a, b)| format!("({a}) as $x|{b}")),
+            two.clone()
+                .prop_map(|(a, b)| format!("{{(({a})|tostring):({b})}}")),
+            two.prop_map(|(a, b)| format!("if {a} then {b} else . end")),
+            inner.clone().prop_map(|a| format!("[{a}]")),
+            inner.clone().prop_map(|a| format!("map({a})")),
+            inner.clone().prop_map(|a| format!("select({a})")),
+            inner.clone().prop_map(|a| format!("try ({a}) catch .")),
+            inner.clone().prop_map(|a| format!("with_entries({a})")),
+            inner.prop_map(|a| format!("({a})[]?")),
+        ]
+    })
+}
+
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        prop::sample::select(vec![
+            "",
+            "x",
+            "{{ a }}",
+            "{{ p }}",
+            "{{ a.o }}",
+            "{{",
+            "}}",
+            "{{ ACS::TaskLoopItem }}",
+            "ACS::END",
+            "a",
+            "b",
+            "TEST",
+            "Do",
+            ".[]",
+            "50%",
+            "Batch",
+            "EveryBatchPause",
+            "PT1S",
+        ])
+        .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        let key = prop::sample::select(vec![
+            "Service",
+            "API",
+            "Parameters",
+            "Items",
+            "Concurrency",
+            "MaxErrors",
+            "RateControl",
+            "Mode",
+            "Batch",
+            "Fn::Join",
+            "Fn::Select",
+            "Fn::CalculateBatch",
+            "Fn::If",
+            "Fn::Jq",
+            "Duration",
+            "Choices",
+            "When",
+            "NextTask",
+            "DesiredValues",
+            "PropertySelector",
+            "TemplateName",
+            "Filters",
+            "ResourceIds",
+            "instanceId",
+            "BatchPauseOption",
+        ]);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key, inner, 0..4)
+                .prop_map(|map| map.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
+        ]
+    })
+}
+
+fn task(name: &'static str) -> impl Strategy<Value = Value> {
+    let action = prop::sample::select(vec![
+        "ACS::ExecuteAPI",
+        "ACS::WaitFor",
+        "ACS::CheckFor",
+        "ACS::Choice",
+        "ACS::Template",
+        "ACS::SelectTargets",
+        "ACS::Approve",
+        "ACS::Sleep",
+        "ACS::ECS::RunCommand",
+    ]);
+    let target = prop::option::of(prop::sample::select(vec![
+        "ACS::END",
+        "ACS::NEXT",
+        "a",
+        "b",
+    ]));
+    (
+        action,
+        anything(),
+        prop::option::of(anything()),
+        anything(),
+        target.clone(),
+        target,
+    )
+        .prop_map(
+            move |(action, properties, looped, when, on_error, on_success)| {
+                let mut task = json!({
+                    "Name": name, "Action": action, "Properties": properties,
+                    "Outputs": {"o": {"Type": "List", "ValueSelector": ".[]"}},
+                });
+                let map = task.as_object_mut().unwrap();
+                if let Some(looped) = looped {
+                    map.insert("Loop".into(), looped);
+                }
+                if when.is_boolean() || when.is_object() {
+                    map.insert("When".into(), when);
+                }
+                for (key, target) in [("OnError", on_error), ("OnSuccess", on_success)] {
+                    if let Some(target) = target {
+                        map.insert(key.into(), json!(target));
+                    }
+                }
+                task
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(20_240_506), ..Default::default() })]
+
+    #[test]
+    fn any_program_ends(program in program()) {
+        let input = json!({"a": [1, [2, 3], {"b": "c"}], "d": "e", "f": null});
+        let _ = crate::oos::jq::run(&program, &input);
+    }
+
+    #[test]
+    fn any_template_ends_or_waits(a in task("a"), b in task("b"), parameter in anything()) {
+        let template = json!({
+            "FormatVersion": "OOS-2019-06-01",
+            "Parameters": {"p": {"Type": "Json", "Default": {}}},
+            "Tasks": [a, b],
+            "Outputs": {"x": {"Type": "Json", "Value": "{{ a }}"}},
+        });
+        for mode in ["Automatic", "FailurePause"] {
+            let mut cloud = Cloud::new(&["i-1"]);
+            cloud.world.answers.insert("Do".into(), [json!([1, 2])].into());
+            let request = json!({
+                "TemplateContent": template.to_string(), "Mode": mode,
+                "Parameters": json!({"p": parameter}).to_string(),
+            });
+            let Ok(answer) = cloud.ask("StartExecution", request) else { continue };
+            cloud.settle();
+            let id = answer["Execution"]["ExecutionId"].as_str().unwrap();
+            for verb in ["Approve", "RetryTask", "SkipTask", "CancelTask", "Reject"] {
+                let _ = cloud.ask(
+                    "NotifyExecution",
+                    json!({"ExecutionId": id, "NotifyType": verb, "LoopItem": "x"}),
+                );
+                cloud.settle();
+            }
+            let status = cloud.status(id);
+            let rests = ["Success", "Failed", "Waiting", "Cancelled"].contains(&status.as_str());
+            prop_assert!(rests, "{status}");
+        }
+    }
+
+    #[test]
+    fn batches_cover_all_items(batches in 1..120usize, items in 0..1000usize) {
+        use crate::oos::BatchSplit::{CeilingFirst, Even, RemainderLast};
+        for split in [Even, RemainderLast, CeilingFirst] {
+            let argument = json!([batches, vec![0; items]]);
+            let sizes = crate::oos::functions::calculate_batch(&argument, split).unwrap();
+            let sizes: Vec<u64> =
+                sizes.as_array().unwrap().iter().map(|s| s.as_u64().unwrap()).collect();
+            prop_assert_eq!(sizes.iter().sum::<u64>(), items as u64);
+            prop_assert!(sizes.len() <= batches && !sizes.contains(&0));
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The control API.
+
+use serde_json::{Value, json};
+
+use crate::support::{control, ess, pass, small, status};
+
+#[test]
+fn the_clock_is_set_and_moved() {
+    let mut cloud = small("");
+    let (_, clock) = control(&mut cloud, "GET", "clock", Value::Null);
+    assert_eq!(
+        (clock["now"].as_str(), clock["scale"].as_f64()),
+        (Some("2026-01-05T08:00:00Z"), Some(1.0))
+    );
+    control(&mut cloud, "POST", "instances/i-small-01/stop", Value::Null);
+    let (_, clock) = control(
+        &mut cloud,
+        "POST",
+        "clock",
+        json!({"scale": 60, "paused": true, "advanceSeconds": 15}),
+    );
+    assert_eq!(clock["now"], "2026-01-05T08:00:15Z");
+    assert_eq!(
+        (clock["scale"].as_f64(), clock["paused"].as_bool()),
+        (Some(60.0), Some(true))
+    );
+    assert_eq!(status(&mut cloud, "i-small-01"), "Stopped");
+    for bad in [
+        json!({"scale": -1}),
+        json!({"advanceSeconds": -1}),
+        json!({"speed": 2}),
+        json!([]),
+    ] {
+        assert_eq!(control(&mut cloud, "POST", "clock", bad).0, 400);
+    }
+}
+
+#[test]
+fn the_journal_is_filtered() {
+    let mut cloud = small("");
+    ess(&mut cloud, "DescribeScalingGroups", json!({})).unwrap();
+    ess(
+        &mut cloud,
+        "SuspendProcesses",
+        json!({"ScalingGroupId": "asg-none", "Processes.1": "ScaleIn"}),
+    )
+    .unwrap_err();
+    let (_, all) = control(&mut cloud, "GET", "journal", Value::Null);
+    assert_eq!(all["entries"].as_array().unwrap().len(), 2);
+    let (_, none) = control(
+        &mut cloud,
+        "GET",
+        &format!("journal?since={}", all["next"]),
+        Value::Null,
+    );
+    assert_eq!(none["entries"], json!([]));
+    let (_, one) = control(
+        &mut cloud,
+        "GET",
+        "journal?action=suspendprocesses&byOos=false",
+        Value::Null,
+    );
+    assert_eq!(one["entries"][0]["code"], "InvalidScalingGroupId.NotFound");
+    assert_eq!(one["entries"][0]["params"]["Processes"], json!(["ScaleIn"]));
+    assert_eq!(one["entries"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        control(&mut cloud, "GET", "journal?since=x", Value::Null).0,
+        400
+    );
+}
+
+#[test]
+fn faults_come_and_go() {
+    let mut cloud = small("");
+    let fault = json!({"action": "DescribeScalingGroups", "count": 0, "effect": {"kind": "error", "status": 503, "code": "ServiceUnavailable"}});
+    let (status, made) = control(&mut cloud, "POST", "faults", fault);
+    assert_eq!(status, 201);
+    ess(&mut cloud, "DescribeScalingGroups", json!({})).unwrap_err();
+    let (_, list) = control(&mut cloud, "GET", "faults", Value::Null);
+    assert_eq!(list["faults"][0]["seen"], 1);
+    let path = format!("faults/{}", made["id"]);
+    assert_eq!(control(&mut cloud, "DELETE", &path, Value::Null).0, 200);
+    assert_eq!(control(&mut cloud, "DELETE", &path, Value::Null).0, 404);
+    ess(&mut cloud, "DescribeScalingGroups", json!({})).unwrap();
+    for bad in [
+        json!({"effect": {"kind": "explode"}}),
+        json!({"effect": {"kind": "answerLost"}, "nth": 0}),
+        json!({"actions": "x", "effect": {"kind": "answerLost"}}),
+    ] {
+        assert_eq!(control(&mut cloud, "POST", "faults", bad).0, 400);
+    }
+}
+
+#[test]
+fn switches_are_read_and_written() {
+    let mut cloud = small("");
+    let (_, mut switches) = control(&mut cloud, "GET", "switches", Value::Null);
+    assert_eq!(switches["readLagSeconds"], 0.0);
+    switches["readLagSeconds"] = json!(7.0);
+    assert_eq!(
+        control(&mut cloud, "PUT", "switches", switches.clone()).1,
+        switches
+    );
+    assert_eq!(
+        control(&mut cloud, "PUT", "switches", json!({"nonsense": 1})).0,
+        400
+    );
+}
+
+#[test]
+fn somebody_else_can_call() {
+    let mut cloud = small("");
+    let ask = json!({"as": "reader", "service": "ess", "action": "SuspendProcesses", "params": {"ScalingGroupId": "asg-small", "Processes.1": "ScaleIn"}});
+    let (status, answer) = control(&mut cloud, "POST", "calls", ask.clone());
+    assert_eq!(
+        (
+            status,
+            answer["status"].as_u64(),
+            answer["body"]["Code"].as_str()
+        ),
+        (200, Some(403), Some("Forbidden.RAM"))
+    );
+    let mut allowed = ask;
+    allowed["as"] = json!("admin");
+    assert_eq!(
+        control(&mut cloud, "POST", "calls", allowed.clone()).1["status"],
+        200
+    );
+    let (_, state) = control(&mut cloud, "GET", "state", Value::Null);
+    assert_eq!(
+        state["scalingGroups"][0]["suspendedProcesses"],
+        json!(["ScaleIn"])
+    );
+    allowed["as"] = json!("nobody");
+    assert_eq!(control(&mut cloud, "POST", "calls", allowed).0, 404);
+}
+
+#[test]
+fn unknown_paths_and_things_are_not_found() {
+    let mut cloud = small("");
+    assert_eq!(control(&mut cloud, "GET", "health", Value::Null).0, 200);
+    for (method, path) in [
+        ("GET", "nothing"),
+        ("POST", "health"),
+        ("POST", "groups/asg-none/scaleOut"),
+        ("POST", "instances/i-none/vanish"),
+    ] {
+        assert_eq!(
+            control(&mut cloud, method, path, Value::Null).0,
+            404,
+            "{path}"
+        );
+    }
+    pass(&mut cloud, 1);
+}
+
+#[test]
+fn a_principal_can_be_granted_and_denied_actions_while_it_runs() {
+    let mut cloud = small("");
+    let name = cloud.world.ram.principals.keys().next().unwrap().clone();
+    let path = format!("principals/{name}");
+    let deny = json!({"allow": ["*"], "deny": ["ess:Describe*"]});
+    assert_eq!(control(&mut cloud, "PUT", &path, deny).0, 200);
+    let refused = ess(&mut cloud, "DescribeScalingGroups", json!({})).unwrap_err();
+    assert_eq!(refused.code, "Forbidden.RAM");
+    control(&mut cloud, "PUT", &path, json!({"allow": ["*"]}));
+    ess(&mut cloud, "DescribeScalingGroups", json!({})).unwrap();
+    let nobody = control(&mut cloud, "PUT", "principals/nobody", json!({}));
+    assert_eq!(nobody.0, 404);
+    let typo = control(&mut cloud, "PUT", &path, json!({"alow": []}));
+    assert_eq!(typo.0, 400);
+}

@@ -1,0 +1,15 @@
+//! What the emulator does, seen through its doors.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod acting;
+mod commands;
+mod control;
+mod door;
+mod ecs;
+mod ess;
+mod fixtures;
+mod robustness;
+mod second_actor;
+mod sockets;
+mod sts;
+mod support;

@@ -1,0 +1,165 @@
+//! Bad input of every kind gets an answer of the 4xx kind, and never a panic.
+
+use ess_emulator::cloud::Cloud;
+use ess_emulator::cloud::call::{EssVersion, Service};
+use ess_emulator::front::{Outcome, Request, handle};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::{Ask, pass, small};
+
+const NAMES: &[&str] = &[
+    "ScalingGroupId",
+    "ScalingGroupIds.1",
+    "InstanceId",
+    "InstanceIds",
+    "InstanceIds.1",
+    "InstanceId.1",
+    "Processes.1",
+    "Process",
+    "PageNumber",
+    "PageSize",
+    "MaxResults",
+    "NextToken",
+    "ScalingConfigurationId",
+    "ImageId",
+    "ImageName",
+    "ResourceType",
+    "ResourceId.1",
+    "Tag.1.Key",
+    "Tag.1.Value",
+    "Tag",
+    "Type",
+    "CommandContent",
+    "ContentEncoding",
+    "Timeout",
+    "DiskIds",
+    "ProtectedFromScaleIn",
+    "Async",
+    "ClientToken",
+    "RoleArn",
+    "RoleSessionName",
+    "DurationSeconds",
+    "Policy",
+    "LaunchTemplateId",
+    "DefaultVersion",
+    "SystemDisk.Size",
+    "ExecutionId",
+    "Parameters",
+    "TemplateName",
+    "TemplateContent",
+    "Tags",
+    "NotifyType",
+    "TaskExecutionIds",
+    "Status",
+    "StartDateAfter",
+    "RegionId",
+];
+
+const VALUES: &[&str] = &[
+    "asg-small",
+    "i-small-01",
+    "[\"i-small-01\"]",
+    "",
+    "0",
+    "-1",
+    "1",
+    "100",
+    "99999999999999999999",
+    "true",
+    "maybe",
+    "[",
+    "{}",
+    "[[[[",
+    "null",
+    "ScaleIn",
+    "m-1",
+    "instance",
+    "RunShellScript",
+    "Base64",
+    "中",
+    "\u{0}",
+    "acs:ram::1:role/x",
+    "ab",
+    "cn-hangzhou",
+    "ACS-ESS-RollingUpdateByRunCommandInScalingGroup",
+    "{\"scalingGroupId\":\"asg-small\",\"invokeType\":\"invoke\"}",
+    "Approve",
+    "asc-small",
+];
+
+fn actions() -> Vec<(Service, &'static str)> {
+    let oos = [
+        "StartExecution",
+        "ListExecutions",
+        "ListTaskExecutions",
+        "NotifyExecution",
+        "CancelExecution",
+        "CreateTemplate",
+        "GetTemplate",
+        "ListTemplates",
+        "ListExecutionLogs",
+        "GetExecutionTemplate",
+    ];
+    [Service::Ess, Service::Ecs, Service::Sts]
+        .into_iter()
+        .flat_map(|service| {
+            service
+                .actions()
+                .iter()
+                .map(move |action| (service, *action))
+        })
+        .chain(oos.map(|action| (Service::Oos, action)))
+        .collect()
+}
+
+fn params() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
+    let pair = (prop::sample::select(NAMES), prop::sample::select(VALUES));
+    prop::collection::vec(pair, 0..6)
+}
+
+fn unsigned(cloud: &mut Cloud, request: &Request) -> u16 {
+    match handle(cloud, request, Timestamp::UNIX_EPOCH) {
+        Outcome::Answer(response) => response.status,
+        other => panic!("an answer was expected, not {other:?}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_call_is_answered_by_a_server_error(
+        calls in prop::collection::vec((prop::sample::select(actions()), params(), any::<bool>()), 1..6)
+    ) {
+        let mut cloud = small("");
+        for ((service, action), params, old) in calls {
+            let version = if old { EssVersion::V2014 } else { EssVersion::V2022 };
+            let params: serde_json::Map<_, _> =
+                params.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+            let shown = format!("{action} {params:?}");
+            let result = Ask { version, ..Ask::default() }.call(&mut cloud, service, action, Value::Object(params));
+            if let Err(error) = result {
+                prop_assert!((400..500).contains(&error.status), "{shown}: {error:?}");
+            }
+            pass(&mut cloud, 100);
+        }
+    }
+
+    #[test]
+    fn no_request_is_answered_by_a_server_error(
+        method in "(GET|POST|PUT|\\PC{0,3})",
+        query in "(Action=[a-zA-Z]{0,12}&Version=2014-08-28&)?(Signature=)?[ -~]{0,60}",
+        headers in prop::collection::vec(
+            ("(authorization|x-acs-action|x-acs-version|x-acs-date|host|content-type)", "(ACS3-HMAC-SHA256 )?(Credential=[a-z-]{0,9},)?(SignedHeaders=[a-z;-]{0,9},)?(Signature=[0-9a-f]{0,5})?\\PC{0,12}"),
+            0..5,
+        ),
+        body in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let mut cloud = small("");
+        let request = Request { method, path: "/".into(), query, headers, body };
+        let status = unsigned(&mut cloud, &request);
+        prop_assert!((400..500).contains(&status), "{request:?}: {status}");
+    }
+}
