@@ -13,7 +13,7 @@ use super::observation::Known;
 use super::preflight::{self, Problem, Ready, Verdict};
 use super::report::{self, Phase};
 use super::step::Context;
-use super::{ending, kind, ledger, running, starting};
+use super::{cancel, ending, kind, ledger, starting};
 use crate::identity;
 
 /// How often a task that a person has to mend something for is checked again.
@@ -36,7 +36,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         }
         return Ok(decision);
     }
-    if running::cancel_reason(ctx, &status).is_some() {
+    if cancel::reason(ctx, &status).is_some() {
         let message = "cancelled before anything was started";
         return Ok(ending::nothing_ran(
             ctx,

@@ -11,7 +11,7 @@ use super::decision::{Decision, Input, Next, Step};
 use super::kind::{self, Kind};
 use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
-use super::{ending, ledger, pending, running, starting};
+use super::{ending, events, ledger, pending, running, starting};
 use crate::identity;
 
 /// How soon to look again after a passing failure of the cloud.
@@ -235,7 +235,7 @@ fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decis
     hold_back_progress(ctx, old, &mut decision);
     decision
         .events
-        .extend(report::events(ctx, old, &decision.status));
+        .extend(events::events(ctx, old, &decision.status));
     Step::Decided(Box::new(decision))
 }
 
