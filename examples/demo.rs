@@ -97,6 +97,7 @@ impl Demo {
             ("--poll-interval-seconds", "0.5"),
             ("--progress-interval-seconds", "1"),
             ("--settle-seconds", "2"),
+            ("--call-timeout-seconds", "5"),
         ];
         let options = operator::Options {
             kubeconfig,

@@ -122,8 +122,18 @@ pub struct RunArgs {
     )]
     pub progress_interval_seconds: String,
 
+    /// Seconds that one call to the cloud may take; fractions are allowed.
+    #[arg(
+        long,
+        default_value = "30",
+        value_name = "SECONDS",
+        env = "ESS_ROLLOUT_CALL_TIMEOUT_SECONDS"
+    )]
+    pub call_timeout_seconds: String,
+
     /// The bound on lateness: a call whose answer was lost takes effect within this many seconds
-    /// or never. Fractions are allowed. Lower it for emulated clouds only.
+    /// after the operator gave it up, or never. Fractions are allowed. Lower it for emulated clouds
+    /// only.
     #[arg(
         long,
         default_value = "60",

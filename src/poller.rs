@@ -234,3 +234,8 @@ fn fingerprint(execution: &Execution) -> u64 {
     }
     hasher.finish()
 }
+
+#[cfg(test)]
+#[path = "poller_tests.rs"]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests;

@@ -3,10 +3,14 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use ess_rollout_aliyun::ClientConfig;
+use ess_rollout_aliyun::{ClientConfig, Timeouts};
 use ess_rollout_core::rollout::{self, Next};
 use kube::Api;
-use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{
+    net::TcpListener,
+    task::{AbortHandle, JoinSet},
+    time::Instant,
+};
 use tracing::Instrument;
 
 use crate::{
@@ -59,7 +63,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let operator = Operator::new(&settings, &clients, &own_namespace);
     let (stop, shutdown) = shutdown::channel();
     let mut parts: JoinSet<Ended> = JoinSet::new();
-    operator.spawn(&mut parts, listener, &clients, &settings, &shutdown);
+    let health_server = operator.spawn(&mut parts, listener, &clients, &settings, &shutdown);
 
     let ready = operator.readiness.clone();
     let ready_file = settings.ready_file.clone();
@@ -89,7 +93,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         Some(ended) = parts.join_next() => Err(unexpected(ended)),
     };
     stop.stop();
-    let drained = tokio::time::timeout(DRAIN, drain(&mut parts)).await;
+    let drained = tokio::time::timeout(DRAIN, drain(&mut parts, &health_server)).await;
     first?;
     drained.map_err(|_| {
         anyhow!("passes did not finish within {DRAIN:?}; they resume at the next start")
@@ -106,8 +110,8 @@ fn unexpected(ended: Result<Ended, tokio::task::JoinError>) -> anyhow::Error {
 }
 
 /// Waits for all parts but the health server, which answers to the end.
-async fn drain(parts: &mut JoinSet<Ended>) -> anyhow::Result<()> {
-    while parts.len() > 1 {
+async fn drain(parts: &mut JoinSet<Ended>, health_server: &AbortHandle) -> anyhow::Result<()> {
+    while parts.len() > usize::from(!health_server.is_finished()) {
         match parts.join_next().await {
             None => break,
             Some(Ok((_, Ok(())))) => {}
@@ -156,6 +160,7 @@ impl Operator {
     fn new(settings: &Settings, clients: &Clients, own_namespace: &str) -> Self {
         let metrics = Arc::new(Metrics::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let limits = Limits::for_calls(settings.call_timeout);
         let tasks = Arc::new(TaskIndex::new(settings.region.clone()));
         let kubernetes: Arc<dyn Kubernetes> =
             Arc::new(KubeApi::new(clients.calls.clone(), own_namespace));
@@ -167,6 +172,10 @@ impl Operator {
             ClientConfig {
                 endpoints: settings.endpoints.clone(),
                 network: settings.network,
+                timeouts: Timeouts {
+                    request: settings.call_timeout,
+                    ..Timeouts::default()
+                },
                 observer: Some(Arc::new(Metered(metrics.clone()))),
                 ..ClientConfig::default()
             },
@@ -200,12 +209,12 @@ impl Operator {
                 default_region: settings.region.clone(),
                 own_credentials_namespaces,
                 own_credentials_ram_roles: settings.own_credentials_ram_roles.clone(),
-                settle: settings.settle,
+                settle: settings.settle + limits.call_time(settings.call_timeout),
                 // What moves is told by the poller; this is for what it cannot tell.
                 poll_interval: settings.poll_interval * poller::EVERY,
                 progress_interval: settings.progress_interval,
             },
-            limits: Limits::default(),
+            limits,
             step: Box::new(rollout::step),
         };
         Self {
@@ -221,6 +230,7 @@ impl Operator {
         }
     }
 
+    /// Starts all parts; gives the handle of the health server.
     fn spawn(
         &self,
         parts: &mut JoinSet<Ended>,
@@ -228,7 +238,7 @@ impl Operator {
         clients: &Clients,
         settings: &Settings,
         shutdown: &Shutdown,
-    ) {
+    ) -> AbortHandle {
         let feed = Feed {
             tasks: self.tasks.clone(),
             triggers: self.triggers.clone(),
@@ -277,9 +287,8 @@ impl Operator {
             self.readiness.clone(),
             Arc::new(move || metrics.render(tasks.by_state(), triggers.depth())),
         );
-        parts.spawn(async move { ("health server", serving.await.map_err(Into::into)) });
-
         parts.spawn(self.passes(settings.workers, shutdown.clone()));
+        parts.spawn(async move { ("health server", serving.await.map_err(Into::into)) })
     }
 
     /// Serves the queue once the index is complete: before that, who is ahead in a group's queue

@@ -10,6 +10,8 @@ use crate::cli::{NetworkArg, RunArgs};
 const POLL_INTERVAL: (f64, f64) = (0.05, 3600.0);
 /// Between writes of progress: above, nobody would look.
 const PROGRESS_INTERVAL: (f64, f64) = (0.0, 3600.0);
+/// Of one call: below, healthy calls are given up; above, a pass holds its worker for too long.
+const CALL_TIMEOUT: (f64, f64) = (0.5, 300.0);
 /// L: the upper bound is a mistyped unit.
 const SETTLE: (f64, f64) = (0.0, 3600.0);
 
@@ -36,6 +38,8 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// Between writes of nothing but progress.
     pub progress_interval: Duration,
+    /// How long one call to the cloud may take.
+    pub call_timeout: Duration,
     /// L, the bound on lateness.
     pub settle: Duration,
     /// Where health and metrics are served.
@@ -105,6 +109,7 @@ impl TryFrom<&RunArgs> for Settings {
             own_credentials_ram_roles,
             poll_interval_seconds,
             progress_interval_seconds,
+            call_timeout_seconds,
             settle_seconds,
             health_addr,
             ready_file,
@@ -149,6 +154,7 @@ impl TryFrom<&RunArgs> for Settings {
                 progress_interval_seconds,
                 PROGRESS_INTERVAL,
             )?,
+            call_timeout: seconds("call-timeout-seconds", call_timeout_seconds, CALL_TIMEOUT)?,
             settle: seconds("settle-seconds", settle_seconds, SETTLE)?,
             health: *health_addr,
             ready_file: ready_file.clone(),

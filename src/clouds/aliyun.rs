@@ -276,3 +276,92 @@ fn word(class: ErrorClass) -> &'static str {
         ErrorClass::TokenMismatch => "TokenMismatch",
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests {
+    use super::*;
+    use crate::reconcile::fake::{FakeKubernetes, task};
+
+    fn clouds(own: &[&str]) -> (AliyunClouds, Arc<FakeKubernetes>) {
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let kubernetes = Arc::new(FakeKubernetes::new(Arc::default(), task("ns", "a")));
+        let namespaces = own.iter().map(|name| (*name).to_owned()).collect();
+        let clouds = AliyunClouds::new(
+            ClientConfig::default(),
+            kubernetes.clone(),
+            namespaces,
+            |_| None,
+        );
+        (clouds, kubernetes)
+    }
+
+    fn scope(secret: Option<&str>) -> CredentialsScope {
+        CredentialsScope {
+            namespace: "ns".to_owned(),
+            secret: secret.map(str::to_owned),
+        }
+    }
+
+    async fn refused(clouds: &AliyunClouds, secret: Option<&str>) -> CloudError {
+        match clouds.open(&scope(secret)).await {
+            Ok(_) => panic!("it was opened"),
+            Err(error) => error,
+        }
+    }
+
+    const GOOD: [(&str, &str); 2] = [(ACCESS_KEY_ID, "LTAI-1"), (ACCESS_KEY_SECRET, "s3cr3t")];
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_wrong_with_a_secret_is_said_with_the_cure_and_without_its_values() {
+        let (clouds, kubernetes) = clouds(&[]);
+        let error = refused(&clouds, Some("cloud")).await;
+        assert_eq!(error.class, ErrorClass::Unauthenticated);
+        let text = error.to_string();
+        assert!(
+            text.contains("ns/cloud") && text.contains(ACCESS_KEY_ID),
+            "{text}"
+        );
+
+        kubernetes.put_secret("ns", "cloud", &[(ACCESS_KEY_SECRET, "s3cr3t")]);
+        let text = refused(&clouds, Some("cloud")).await.to_string();
+        assert!(text.contains("key accessKeyId is missing"), "{text}");
+
+        let broken = [(ACCESS_KEY_ID, "LTAI-1"), (ACCESS_KEY_SECRET, "s3 cr3t")];
+        kubernetes.put_secret("ns", "cloud", &broken);
+        let text = refused(&clouds, Some("cloud")).await.to_string();
+        assert!(!text.contains("cr3t"), "{text}");
+
+        kubernetes.put_secret("ns", "cloud", &GOOD);
+        assert!(clouds.open(&scope(Some("cloud"))).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_is_read_once_a_minute_and_at_once_after_a_rejection() {
+        let (clouds, kubernetes) = clouds(&[]);
+        kubernetes.put_secret("ns", "cloud", &GOOD);
+        let scope = scope(Some("cloud"));
+        for _ in 0..3 {
+            assert!(clouds.open(&scope).await.is_ok());
+        }
+        assert_eq!(kubernetes.secret_reads(), 1);
+        tokio::time::advance(FRESH + Duration::from_secs(1)).await;
+        assert!(clouds.open(&scope).await.is_ok());
+        assert_eq!(kubernetes.secret_reads(), 2);
+        clouds.rejected(&scope);
+        assert!(clouds.open(&scope).await.is_ok());
+        assert_eq!(kubernetes.secret_reads(), 3);
+    }
+
+    #[tokio::test]
+    async fn only_listed_namespaces_use_the_operators_own_credentials() {
+        let error = refused(&clouds(&["other"]).0, None).await;
+        assert_eq!(error.class, ErrorClass::Denied);
+        assert!(error.to_string().contains("--own-credentials-namespaces"));
+        // Listed, but there are none: the operator still runs, and says so when asked.
+        let error = refused(&clouds(&["ns"]).0, None).await;
+        assert_eq!(error.class, ErrorClass::Unauthenticated);
+        assert!(error.to_string().contains("ALIBABA_CLOUD_ACCESS_KEY_ID"));
+    }
+}

@@ -19,7 +19,7 @@ use crate::kubernetes::{ErrorClass, KubeError};
 /// What came of it.
 pub enum Acted {
     /// Somebody else wrote first, or it took too long: nothing more of it was done. Read again.
-    Stale,
+    Stale(Error),
     /// The task is gone.
     Gone,
     /// All done, and the mutation has this outcome.
@@ -34,6 +34,9 @@ pub enum Error {
     /// A write failed: whether it took effect is seen by reading.
     #[error("cannot write what was decided")]
     Write(#[source] KubeError),
+    /// It took longer to write than the bound on lateness leaves room for.
+    #[error("it took {0:?} to write what was decided")]
+    Late(Duration),
     /// The decision contradicts itself. A defect.
     #[error("the decision cannot be carried out: {0}")]
     Contradiction(&'static str),
@@ -44,6 +47,7 @@ impl Error {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Write(error) => error.class,
+            Self::Late(_) => ErrorClass::Unavailable,
             Self::Contradiction(_) => ErrorClass::Invalid,
         }
     }
@@ -51,7 +55,7 @@ impl Error {
 
 /// Stops a decision on its way.
 enum Stop {
-    Stale,
+    Stale(Error),
     Gone,
     Error(Error),
 }
@@ -59,7 +63,7 @@ enum Stop {
 impl Stop {
     fn write(error: KubeError) -> Self {
         match error.class {
-            ErrorClass::Conflict => Self::Stale,
+            ErrorClass::Conflict => Self::Stale(Error::Write(error)),
             ErrorClass::Gone => Self::Gone,
             ErrorClass::Refused | ErrorClass::Invalid | ErrorClass::Unavailable => {
                 Self::Error(Error::Write(error))
@@ -80,7 +84,7 @@ pub async fn carry_out(
 ) -> Result<Acted, Error> {
     match effects(context, subject, decided, versions).await {
         Ok(acted) => Ok(acted),
-        Err(Stop::Stale) => Ok(Acted::Stale),
+        Err(Stop::Stale(why)) => Ok(Acted::Stale(why)),
         Err(Stop::Gone) => Ok(Acted::Gone),
         Err(Stop::Error(error)) => Err(error),
     }
@@ -173,7 +177,7 @@ async fn write_record(
                 .kubernetes
                 .create_record(&record)
                 .await
-                .map_err(record_failure)?;
+                .map_err(|error| record_failure(error, false))?;
             versions.extend(created.metadata.resource_version.clone());
             created
         }
@@ -186,17 +190,19 @@ async fn write_record(
         .kubernetes
         .replace_record_status(&record)
         .await
-        .map_err(record_failure)?;
+        .map_err(|error| record_failure(error, true))?;
     versions.extend(written.metadata.resource_version.clone());
     subject.record = Some(written);
     Ok(())
 }
 
-/// A record that vanished is read again and made anew; it says nothing about the task.
-fn record_failure(error: KubeError) -> Stop {
-    match Stop::write(error) {
-        Stop::Gone => Stop::Stale,
-        other => other,
+/// A record that vanished is read again and made anew; it says nothing about the task. One that
+/// cannot be made because its namespace is missing is a failure.
+fn record_failure(error: KubeError, existed: bool) -> Stop {
+    match error.class {
+        ErrorClass::Conflict => Stop::Stale(Error::Write(error)),
+        ErrorClass::Gone if existed => Stop::Stale(Error::Write(error)),
+        _ => Stop::Error(Error::Write(error)),
     }
 }
 
@@ -242,9 +248,10 @@ async fn send(
     let Work { mutation } = work;
     let opened = observe::open(context, subject).await;
     let age = context.clock.now().duration_since(decided_at);
-    if Duration::try_from(age).is_ok_and(|age| age > context.limits.decision_age) {
+    let age = Duration::try_from(age).unwrap_or_default();
+    if age > context.limits.decision_age {
         tracing::warn!(?age, "decision is too old to be acted on, looking again");
-        return Err(Stop::Stale);
+        return Err(Stop::Stale(Error::Late(age)));
     }
     let result = match opened {
         Ok((region, cloud)) => cloud.mutate(region, &mutation).await,

@@ -1,33 +1,32 @@
 //! Stand-ins for the ports of a pass: an apiserver in memory that refuses stale versions, a cloud
 //! that answers by script, and one journal of everything that was written or sent.
 
+mod cloud;
+mod kubernetes;
+
 use std::{
-    collections::VecDeque,
-    future::{Future, pending, ready},
+    collections::BTreeSet,
+    future::{Future, ready},
     pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use ess_rollout_api::{
-    FINALIZER,
-    v1alpha1::{RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord},
-};
-use ess_rollout_cloud::{
-    Answer, Cloud, CloudError, CloudFuture, Done, ErrorClass as CloudClass, Mutation, Outcome,
-    Query,
-};
+use ess_rollout_api::v1alpha1::{RollingUpdateTask, RollingUpdateTaskStatus};
+use ess_rollout_cloud::{CloudError, ErrorClass as CloudClass, Mutation, Outcome};
 use ess_rollout_core::rollout::{Decision, Event, EventKind, Next, Settings, Work};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Context, Limits, StepFn};
 use crate::{
-    clouds::Clouds,
-    kubernetes::{ErrorClass, KubeError, KubeFuture, Kubernetes, ObjectKey, SecretData},
+    kubernetes::ObjectKey,
     runtime::{clock::Clock, events::Events},
-    tasks::{CredentialsScope, TaskIndex},
+    tasks::TaskIndex,
 };
+pub use cloud::FakeCloud;
+use cloud::FakeClouds;
+pub use kubernetes::FakeKubernetes;
 
 /// The name of the record of the group that [`task`] is about.
 pub const RECORD: &str = "cn-hangzhou.asg-1";
@@ -97,241 +96,6 @@ pub fn failure(class: CloudClass) -> CloudError {
 
 /// What happened, in order.
 pub type Journal = Arc<Mutex<Vec<String>>>;
-
-/// The apiserver.
-pub struct FakeKubernetes {
-    journal: Journal,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    version: u64,
-    task: Option<RollingUpdateTask>,
-    record: Option<ScalingGroupRecord>,
-    /// The write of this name fails, after so many that do not.
-    failing: Option<(usize, &'static str, ErrorClass)>,
-}
-
-impl State {
-    fn next_version(&mut self) -> Option<String> {
-        self.version += 1;
-        Some(self.version.to_string())
-    }
-}
-
-impl FakeKubernetes {
-    /// With this task in it.
-    pub fn new(journal: Journal, task: RollingUpdateTask) -> Self {
-        Self {
-            journal,
-            state: Mutex::new(State {
-                version: 1,
-                task: Some(task),
-                ..State::default()
-            }),
-        }
-    }
-
-    /// The next write of this name fails so.
-    pub fn fail(&self, write: &'static str, class: ErrorClass) {
-        self.fail_after(0, write, class);
-    }
-
-    /// A write of this name fails so, once, after so many that do not.
-    pub fn fail_after(&self, passing: usize, write: &'static str, class: ErrorClass) {
-        self.state.lock().unwrap().failing = Some((passing, write, class));
-    }
-
-    /// Somebody else edits the task.
-    pub fn touch(&self) {
-        let mut state = self.state.lock().unwrap();
-        let version = state.next_version();
-        if let Some(task) = &mut state.task {
-            task.metadata.resource_version = version;
-        }
-    }
-
-    /// The task as it is.
-    pub fn task(&self) -> Option<RollingUpdateTask> {
-        self.state.lock().unwrap().task.clone()
-    }
-
-    fn write<T>(
-        &self,
-        name: &'static str,
-        act: impl FnOnce(&mut State) -> Result<T, ErrorClass>,
-    ) -> Result<T, KubeError> {
-        let mut state = self.state.lock().unwrap();
-        let scripted = match &mut state.failing {
-            Some((0, write, class)) if *write == name => Some(*class),
-            Some((passing, write, _)) if *write == name => {
-                *passing -= 1;
-                None
-            }
-            _ => None,
-        };
-        let done = match scripted {
-            Some(class) => {
-                state.failing = None;
-                Err(class)
-            }
-            None => act(&mut state),
-        };
-        let word = if done.is_ok() {
-            name.to_owned()
-        } else {
-            format!("{name} refused")
-        };
-        self.journal.lock().unwrap().push(word);
-        done.map_err(|class| KubeError::other(name, class, "scripted"))
-    }
-}
-
-fn same(stored: Option<&String>, given: Option<&String>) -> Result<(), ErrorClass> {
-    if stored == given {
-        Ok(())
-    } else {
-        Err(ErrorClass::Conflict)
-    }
-}
-
-impl Kubernetes for FakeKubernetes {
-    fn get_task<'a>(&'a self, _: &'a ObjectKey) -> KubeFuture<'a, Option<RollingUpdateTask>> {
-        Box::pin(ready(Ok(self.task())))
-    }
-
-    fn get_record<'a>(&'a self, name: &'a str) -> KubeFuture<'a, Option<ScalingGroupRecord>> {
-        assert_eq!(name, RECORD);
-        Box::pin(ready(Ok(self.state.lock().unwrap().record.clone())))
-    }
-
-    fn create_record<'a>(
-        &'a self,
-        record: &'a ScalingGroupRecord,
-    ) -> KubeFuture<'a, ScalingGroupRecord> {
-        Box::pin(ready(self.write("create record", |state| {
-            if state.record.is_some() {
-                return Err(ErrorClass::Conflict);
-            }
-            let mut record = record.clone();
-            record.metadata.resource_version = state.next_version();
-            record.status = None;
-            state.record = Some(record.clone());
-            Ok(record)
-        })))
-    }
-
-    fn replace_record_status<'a>(
-        &'a self,
-        record: &'a ScalingGroupRecord,
-    ) -> KubeFuture<'a, ScalingGroupRecord> {
-        Box::pin(ready(self.write("write record", |state| {
-            let stored = state.record.as_ref().ok_or(ErrorClass::Gone)?;
-            same(
-                stored.metadata.resource_version.as_ref(),
-                record.metadata.resource_version.as_ref(),
-            )?;
-            let mut record = record.clone();
-            record.metadata.resource_version = state.next_version();
-            state.record = Some(record.clone());
-            Ok(record)
-        })))
-    }
-
-    fn replace_task_status<'a>(
-        &'a self,
-        task: &'a RollingUpdateTask,
-    ) -> KubeFuture<'a, RollingUpdateTask> {
-        Box::pin(ready(self.write("write status", |state| {
-            let stored = state.task.as_ref().ok_or(ErrorClass::Gone)?;
-            same(
-                stored.metadata.resource_version.as_ref(),
-                task.metadata.resource_version.as_ref(),
-            )?;
-            // Through the wire form, as times lose their fractions there.
-            let status = serde_json::to_value(&task.status).expect("a status");
-            let mut task = task.clone();
-            task.status = serde_json::from_value(status).expect("a status");
-            task.metadata.resource_version = state.next_version();
-            state.task = Some(task.clone());
-            Ok(task)
-        })))
-    }
-
-    fn set_finalizer<'a>(
-        &'a self,
-        task: &'a RollingUpdateTask,
-        present: bool,
-    ) -> KubeFuture<'a, RollingUpdateTask> {
-        Box::pin(ready(self.write("set finalizer", |state| {
-            let stored = state.task.as_ref().ok_or(ErrorClass::Gone)?;
-            same(
-                stored.metadata.resource_version.as_ref(),
-                task.metadata.resource_version.as_ref(),
-            )?;
-            let mut task = task.clone();
-            task.metadata.finalizers = Some(match present {
-                true => vec![FINALIZER.to_owned()],
-                false => Vec::new(),
-            });
-            task.metadata.resource_version = state.next_version();
-            let dropped = !present && task.metadata.deletion_timestamp.is_some();
-            state.task = (!dropped).then(|| task.clone());
-            Ok(task)
-        })))
-    }
-
-    fn get_secret<'a>(&'a self, _: &'a str, _: &'a str) -> KubeFuture<'a, Option<SecretData>> {
-        Box::pin(ready(Ok(None)))
-    }
-}
-
-/// The cloud, and whoever opens it.
-pub struct FakeCloud {
-    journal: Journal,
-    /// Answers to mutations, in order; accepted when there are no more.
-    pub results: Mutex<VecDeque<Result<Done, CloudError>>>,
-    /// Queries never come back.
-    pub hangs: bool,
-    /// There are no credentials.
-    pub closed: Option<CloudError>,
-}
-
-impl Cloud for FakeCloud {
-    fn query<'a>(&'a self, _: &'a str, query: &'a Query) -> CloudFuture<'a, Answer> {
-        self.journal.lock().unwrap().push(format!("ask {query:?}"));
-        if self.hangs {
-            return Box::pin(pending());
-        }
-        Box::pin(ready(Ok(Answer::ScalingGroup(None))))
-    }
-
-    fn mutate<'a>(&'a self, region: &'a str, mutation: &'a Mutation) -> CloudFuture<'a, Done> {
-        assert_eq!(region, "cn-hangzhou");
-        let _ = mutation;
-        self.journal.lock().unwrap().push("mutate".to_owned());
-        let result = self.results.lock().unwrap().pop_front();
-        Box::pin(ready(result.unwrap_or(Ok(Done::Accepted {
-            request_id: "R-1".to_owned(),
-        }))))
-    }
-}
-
-struct FakeClouds(Arc<FakeCloud>);
-
-impl Clouds for FakeClouds {
-    fn open<'a>(&'a self, _: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>> {
-        Box::pin(ready(match &self.0.closed {
-            Some(error) => Err(error.clone()),
-            None => Ok(self.0.clone() as Arc<dyn Cloud>),
-        }))
-    }
-
-    fn rejected(&self, _: &CredentialsScope) {
-        self.0.journal.lock().unwrap().push("rejected".to_owned());
-    }
-}
 
 struct FakeEvents(Journal);
 
@@ -423,8 +187,8 @@ impl Bench {
         let clock = FakeClock::new();
         let settings = Settings {
             default_region: Some("cn-hangzhou".to_owned()),
-            own_credentials_namespaces: std::collections::BTreeSet::new(),
-            own_credentials_ram_roles: std::collections::BTreeSet::new(),
+            own_credentials_namespaces: BTreeSet::new(),
+            own_credentials_ram_roles: BTreeSet::new(),
             settle: Duration::from_secs(60),
             poll_interval: Duration::from_secs(10),
             progress_interval: Duration::from_secs(10),

@@ -59,9 +59,28 @@ pub struct Limits {
     pub rounds: usize,
     /// How many decisions are carried out before other tasks get their turn.
     pub decisions: usize,
+    /// How many times in a row a pass starts over because somebody else wrote first. More is no
+    /// race but an object that the apiserver will not take.
+    pub conflicts: usize,
     /// How old a decision may be when its mutation is sent. The bound on lateness is counted from
     /// times that the decision put on record, so slow writes must not stretch it.
     pub decision_age: Duration,
+}
+
+impl Limits {
+    /// For calls that may take this long: a decision is acted on within half of that time.
+    pub fn for_calls(timeout: Duration) -> Self {
+        Self {
+            decision_age: timeout / 2,
+            ..Self::default()
+        }
+    }
+
+    /// How long after the time that a decision put on record its call may last be under way. The
+    /// bound on lateness begins there.
+    pub fn call_time(&self, timeout: Duration) -> Duration {
+        self.decision_age + timeout
+    }
 }
 
 impl Default for Limits {
@@ -70,6 +89,7 @@ impl Default for Limits {
             reading: Duration::from_secs(60),
             rounds: 8,
             decisions: 25,
+            conflicts: 5,
             decision_age: Duration::from_secs(15),
         }
     }
@@ -85,7 +105,8 @@ pub struct Pass {
     pub versions: Vec<String>,
 }
 
-/// Why a pass stopped short. Conflicts are none of these: they start it over.
+/// Why a pass stopped short. A conflict starts it over and is one
+/// of these only if it does not pass.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no decision.
@@ -123,19 +144,27 @@ async fn pass(
     // again, or the answer of the call would be lost.
     let mut outcome = None;
     let mut decisions = 0;
+    let mut conflicts = 0;
     loop {
         let Some(subject) = observe::read(context, key, versions).await? else {
             return Ok(Next::OnChange);
         };
         let decided = observe::decide(context, &subject, outcome.as_ref()).await?;
         match act::carry_out(context, subject, decided, versions).await? {
-            Acted::Stale => {}
+            Acted::Stale(why) => {
+                conflicts += 1;
+                if conflicts > context.limits.conflicts {
+                    return Err(why.into());
+                }
+                continue;
+            }
             Acted::Gone => return Ok(Next::OnChange),
             Acted::Worked(result) => outcome = Some(*result),
             Acted::Done(Next::Now) => outcome = None,
             Acted::Done(next @ (Next::After(_) | Next::OnChange)) => return Ok(next),
         }
         decisions += 1;
+        conflicts = 0;
         // An outcome that nobody has looked at costs the bound on lateness to find again, so it
         // gets some more turns.
         let limit = match &outcome {

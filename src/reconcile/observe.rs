@@ -86,6 +86,7 @@ pub async fn read(
         return Ok(None);
     };
     versions.extend(task.metadata.resource_version.clone());
+    describe(&task);
     let region =
         identity::region(&task.spec, context.settings.default_region.as_deref()).map(str::to_owned);
     let record_name = region
@@ -112,6 +113,21 @@ pub async fn read(
         record_name,
         record,
     }))
+}
+
+/// Tells the log what the pass is about.
+fn describe(task: &RollingUpdateTask) {
+    let span = tracing::Span::current();
+    span.record("uid", task.metadata.uid.as_deref());
+    span.record("generation", task.metadata.generation);
+    let execution = task
+        .status
+        .as_ref()
+        .and_then(|status| status.execution.as_ref());
+    span.record(
+        "executionId",
+        execution.map(|execution| execution.id.as_str()),
+    );
 }
 
 /// Asks the core, answers what it asks for, and so on until it decides. Everything that it sees is

@@ -64,6 +64,11 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
         self.queue().forget(key);
     }
 
+    /// See [`WorkQueue::pop`].
+    pub fn pop(&self, now: Instant) -> Option<K> {
+        self.queue().pop(now)
+    }
+
     /// How many objects wait for a worker.
     pub fn depth(&self) -> usize {
         self.queue().depth(Instant::now())
@@ -96,7 +101,7 @@ where
     loop {
         let stopping = panicked.is_some() || shutdown.requested();
         while !stopping && running.len() < workers {
-            let Some(key) = triggers.queue().pop(Instant::now()) else {
+            let Some(key) = triggers.pop(Instant::now()) else {
                 break;
             };
             let future = pass(key.clone());

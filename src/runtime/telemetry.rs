@@ -3,7 +3,7 @@
 //! Keys of the JSON form: `ts`, `level`, `msg`, `target`, then the fields of the enclosing spans
 //! (`namespace`, `name`, `uid`, …) and of the event itself.
 
-use std::fmt;
+use std::{fmt, io::IsTerminal};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -51,7 +51,10 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
             .fmt_fields(JsonFields::new())
             .event_format(JsonLines)
             .init(),
-        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Text => builder
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .init(),
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use ess_rollout_test_support::Operator;
@@ -75,7 +75,11 @@ pub enum Verdict {
 
 #[derive(Debug, Default)]
 struct State {
-    steps: Vec<String>,
+    began: Option<Instant>,
+    /// Lines of the operator's log that are older than the run.
+    log: usize,
+    /// Each with its time since the run began.
+    steps: Vec<(Duration, String)>,
     counts: BTreeMap<String, usize>,
     /// Requests since the last event.
     seen: usize,
@@ -104,6 +108,8 @@ impl Gate {
     /// Begins a run in which these events happen, in this order.
     pub fn begin(&self, events: Vec<Event>) {
         *locked(&self.state) = State {
+            began: Some(Instant::now()),
+            log: self.log().lines().count(),
             events: events.into(),
             ..State::default()
         };
@@ -111,7 +117,7 @@ impl Gate {
 
     /// The requests of this run that change something, in order, each as `name#n`.
     pub fn steps(&self) -> Vec<String> {
-        locked(&self.state).steps.clone()
+        locked(&self.state).steps.iter().map(|(_, step)| step.clone()).collect()
     }
 
     /// How many events have happened in this run.
@@ -124,10 +130,22 @@ impl Gate {
         locked(&self.state).failure.clone()
     }
 
-    pub fn log_tail(&self) -> String {
-        locked(&self.operator)
-            .as_mut()
-            .map_or_else(String::new, |operator| operator.process().log_tail())
+    /// What happened in this run, for people: the requests with their times, and the operator's log.
+    pub fn story(&self) -> String {
+        let log = self.log();
+        let state = locked(&self.state);
+        let steps = state.steps.iter().map(|(at, step)| format!("{:.1} {step}", at.as_secs_f64()));
+        let mut story = format!("its steps: {}", steps.collect::<Vec<_>>().join(", "));
+        for line in log.lines().skip(state.log) {
+            story.push_str("
+  ");
+            story.push_str(line);
+        }
+        story
+    }
+
+    fn log(&self) -> String {
+        locked(&self.operator).as_mut().map_or_else(String::new, |operator| operator.process().log())
     }
 
     pub fn arrive(&self, step: &str) -> Verdict {
@@ -135,7 +153,8 @@ impl Gate {
         let count = state.counts.entry(step.to_owned()).or_default();
         *count += 1;
         let name = format!("{step}#{count}");
-        state.steps.push(name);
+        let at = state.began.map_or(Duration::ZERO, |began| began.elapsed());
+        state.steps.push((at, name));
         let Some(event) = state.events.front() else {
             return Verdict::Pass;
         };

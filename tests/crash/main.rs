@@ -6,7 +6,7 @@
 //! there and started again; further runs add a second kill during the recovery, time that passes while nobody runs,
 //! calls that take effect after their sender died, lost answers, and lists that lag.
 //!
-//! `CRASH_ONLY=text` runs only what has the text in its name.
+//! `CRASH_ONLY=text` runs only what has the text in its name; `CRASH_STORIES=1` tells each run's requests and the operator's log.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -123,16 +123,13 @@ async fn once(site: &Site, run: Run, number: usize) -> Outcome {
     };
     let seconds = began.elapsed().as_secs_f64();
     let steps = site.gate.steps();
-    if !findings.violations.is_empty() {
+    if !findings.violations.is_empty() || std::env::var_os("CRASH_STORIES").is_some() {
         say(&format!(
-            "crash: run {number}, {} ({seconds:.1} s): {:#?}\nits steps: {}",
+            "crash: run {number}, {} ({seconds:.1} s): {:#?}\n{}",
             run.name,
             findings.violations,
-            steps.join(", ")
+            site.gate.story()
         ));
-        if std::env::var_os("CRASH_LOGS").is_some() {
-            say(&site.gate.log_tail());
-        }
     }
     Outcome {
         reached: site.gate.happened() == run.events.len(),

@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 
 use super::gate::{Event, Side, What};
 use super::scenario::Scenario;
-use super::site::SETTLE;
+use super::site::{CALL_TIMEOUT, CLOCK_SCALE, SETTLE};
 
 /// Nearly the whole bound on lateness: what is left is for the way through the proxy.
 const LATE: Duration = Duration::from_millis(SETTLE.as_millis() as u64 * 9 / 10);
 /// The operator stays away until every call that it left behind has had its effect, the next batch has run, and the next
 /// pause has come.
-const LONG: Duration = Duration::from_millis(SETTLE.as_millis() as u64 * 5 / 2);
+const LONG: Duration = Duration::from_millis(3500);
 /// A person has time to delete the task meanwhile.
 const SHORT: Duration = Duration::from_millis(400);
-/// Virtual seconds; below the bound on lateness.
-const LAG: u32 = 60;
+/// Virtual seconds: most of the bound on lateness.
+const LAG: u32 = (SETTLE.as_millis() as f64 * CLOCK_SCALE / 1000.0 * 0.9) as u32;
 
 /// One run, and what happens in it.
 #[derive(Debug, Clone)]
@@ -204,7 +204,7 @@ pub fn combinations(steps: &[String]) -> Vec<Run> {
                 nth,
                 what: What::SlowAnswer(by),
             };
-            for by in [SETTLE, SETTLE * 2] {
+            for by in [CALL_TIMEOUT * 2 / 5, CALL_TIMEOUT, CALL_TIMEOUT * 2] {
                 runs.push(Run::new(Script, vec![slow(by)]).fault(action, &late));
                 runs.push(Run::new(
                     Script,

@@ -130,6 +130,7 @@ impl Scenario {
             site,
             scenario: self,
             name,
+            run,
             answered: 0,
             deleted: false,
         };
@@ -151,6 +152,7 @@ struct Person<'a> {
     site: &'a Site,
     scenario: Scenario,
     name: String,
+    run: usize,
     /// The last pause that was answered.
     answered: i32,
     deleted: bool,
@@ -177,7 +179,8 @@ impl Person<'_> {
             .iter()
             .find(|c| c.type_ == condition::SUCCEEDED);
         if succeeded.is_some_and(|c| c.status != "Unknown") && !self.deleted {
-            return Ok(false);
+            // The last effect of a run is that the group is let go.
+            return self.site.holds(self.run).await;
         }
         let pause = status.pause.as_ref().filter(|p| p.kind == PauseKind::Batch);
         let Some(pause) = pause.map(|p| p.id).filter(|id| *id > self.answered) else {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ess_rollout_api::v1alpha1::{RollingUpdateTask, ScalingGroupRecord};
+use ess_rollout_core::identity;
 use ess_rollout_test_support::{ControlPlane, Emulator, Installation, Operator};
 use kube::Api;
 use serde_json::{Value, json};
@@ -15,10 +16,13 @@ use super::gate::Gate;
 use super::proxy::{Proxy, Upstream};
 
 pub const REGION: &str = "cn-hangzhou";
-/// The bound on lateness that the operator is told.
-pub const SETTLE: Duration = Duration::from_secs(1);
-/// Virtual seconds per real second.
-pub const CLOCK_SCALE: f64 = 100.0;
+/// The bound on lateness that the operator is told: a call has its effect within this time after it was given up.
+pub const SETTLE: Duration = Duration::from_millis(500);
+/// How long one call of the operator may take. A decision is acted on within half of it.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Virtual seconds per real second. A batch takes less than the bound on lateness, so that a call which comes late
+/// can meet the next pause.
+pub const CLOCK_SCALE: f64 = 150.0;
 /// Suspended by a person before the run.
 pub const FOUND_SUSPENDED: &str = "ScheduledAction";
 pub const OLD_IMAGE: &str = "m-old";
@@ -107,18 +111,17 @@ impl Site {
         let mut options = installation
             .operator()
             .access_key("operator-id", "operator-secret");
-        let settle = SETTLE.as_secs_f64();
-        // Progress writes are held back, so that a run has the same writes each time.
-        for flag in [
-            "--poll-interval-seconds=0.2".into(),
-            format!("--settle-seconds={settle}"),
-            "--progress-interval-seconds=600".into(),
+        for (name, seconds) in [
+            ("--poll-interval-seconds", 0.2),
+            ("--settle-seconds", SETTLE.as_secs_f64()),
+            ("--call-timeout-seconds", CALL_TIMEOUT.as_secs_f64()),
+            // Progress writes are held back, so that a run has the same writes each time.
+            ("--progress-interval-seconds", 600.0),
         ] {
-            let name = flag.split('=').next().unwrap_or_default();
             options
                 .flags
-                .retain(|old| old.split('=').next() != Some(name));
-            options.flags.push(flag);
+                .retain(|flag| flag.split('=').next() != Some(name));
+            options.flags.push(format!("{name}={seconds}"));
         }
         let operator = tokio::task::spawn_blocking(move || Operator::start(&options)).await??;
         gate.guard(operator);
@@ -142,6 +145,12 @@ impl Site {
             .as_str()
             .context("the emulator's clock shows no time")?
             .parse()?)
+    }
+
+    /// Whether the group of a run is held by a task.
+    pub async fn holds(&self, run: usize) -> Result<bool> {
+        let record = self.records.get_opt(&identity::record_name(REGION, &group(run))).await?;
+        Ok(record.and_then(|record| record.status).is_some_and(|status| status.holder.is_some()))
     }
 
     /// A call by somebody who is not the operator.

@@ -19,8 +19,9 @@ pub struct Settings {
     pub own_credentials_namespaces: BTreeSet<String>,
     /// RAM roles that those tasks may hand to OOS.
     pub own_credentials_ram_roles: BTreeSet<String>,
-    /// L, the bound on lateness: a call whose answer was lost takes effect within this time or
-    /// never.
+    /// The bound on lateness, counted from the time that is on record with a call: within this
+    /// time it takes effect or never. It covers the call itself and L, the time after its answer
+    /// was given up.
     pub settle: Duration,
     /// How often a running task is looked at when nothing tells that it moved.
     pub poll_interval: Duration,

@@ -117,7 +117,7 @@ impl Engine {
         }
         let is_loop = self.executions[id].tasks[task].looped.is_some();
         // The items of a loop were resolved one by one before it ended.
-        if is_pausing && spec.on_error.is_none() && !is_loop {
+        if is_pausing && !is_loop {
             self.pause_task(id, task, Pause::Failure);
             self.refresh(host, id);
             return;

@@ -3,6 +3,7 @@
 //! The interpreter knows no service. Whatever a template does to the cloud goes through [`Host`].
 
 mod actions;
+mod binding;
 mod control;
 mod ending;
 mod execution;
@@ -92,14 +93,14 @@ pub trait Host {
 type Tokens = BTreeMap<(String, String, String), (String, Value)>;
 
 /// What a root and the executions below it have used up.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Family {
     children: usize,
     runs: usize,
 }
 
 /// All executions and templates, in all regions.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Engine {
     executions: BTreeMap<String, Execution>,
     /// Own templates by (region, name), oldest version first.

@@ -50,7 +50,12 @@ impl Engine {
         let page = Page::parse(params, 20, 100)?;
         let filters = TaskFilters::parse(params)?;
         let mut rows: Vec<(String, &Execution, &Task)> = Vec::new();
-        for execution in self.executions.values().filter(|e| e.region == region) {
+        let of_one = filters.execution().map(|id| self.executions.get(id));
+        let executions: Vec<&Execution> = match of_one {
+            Some(one) => one.into_iter().collect(),
+            None => self.executions.values().collect(),
+        };
+        for execution in executions.into_iter().filter(|e| e.region == region) {
             for task in &execution.tasks {
                 if filters.matches(execution, task) {
                     rows.push((page.task_key(execution, task), execution, task));

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::actions::is_built_in;
+use super::binding::start_scope;
 use super::execution::{Execution, Mode, ParentLink, PauseOption, Status};
-use super::expr::{Resolver, Scope};
+use super::expr::Resolver;
 use super::run::Due;
 use super::switches::{SafetyCheckDefault, Taken};
-use super::template::{MAX_DEPTH, Template, Version, depth};
+use super::template::{Template, Version};
 use super::{Caller, Engine, Host, Params, bad_parameter, optional_text, view};
 use crate::error::ApiError;
 
@@ -298,82 +299,6 @@ impl Engine {
         };
         self.schedule(host, delay, due);
         Ok(id)
-    }
-
-    /// The parameters of an execution: given ones checked, missing ones from their defaults.
-    fn bind(
-        &mut self,
-        host: &dyn Host,
-        region: &str,
-        template: &Version,
-        given: Map<String, Value>,
-        new: &NewExecution,
-    ) -> Result<Map<String, Value>, ApiError> {
-        let declared = &template.parsed.parameters;
-        if given.values().any(|value| depth(value) > MAX_DEPTH) {
-            return Err(bad_parameter("Parameters", "nest too deeply"));
-        }
-        if host.switches().unknown_template_parameters == Taken::Refused
-            && let Some(name) = given.keys().find(|name| !declared.contains_key(*name))
-        {
-            let reason = format!("the template {} has no parameter {name}", template.name);
-            return Err(bad_parameter("Parameters", &reason));
-        }
-        let mut bound = Map::new();
-        let mut defaults = Vec::new();
-        for (name, declaration) in declared {
-            let value = match given.get(name) {
-                Some(value) if !value.is_null() => declaration
-                    .check(name, value.clone())
-                    .map_err(|e| ApiError::new(400, "InvalidParameter", e))?,
-                _ => match &declaration.default {
-                    Some(default) => {
-                        defaults.push(name.clone());
-                        default.clone()
-                    }
-                    None => {
-                        return Err(ApiError::new(
-                            400,
-                            "MissingParameter",
-                            format!("The template parameter {name} is mandatory."),
-                        ));
-                    }
-                },
-            };
-            bound.insert(name.clone(), value);
-        }
-        for name in defaults {
-            let scope = start_scope(host, region, &bound, new);
-            let resolved = Resolver::new(&scope).resolve(&bound[&name]);
-            // What only exists once the execution runs is resolved where it is used.
-            if let Ok(value) = resolved {
-                let value = declared[&name].kind.coerce(value.clone()).unwrap_or(value);
-                bound.insert(name, value);
-            }
-        }
-        Ok(bound)
-    }
-}
-
-fn start_scope<'a>(
-    host: &dyn Host,
-    region: &str,
-    parameters: &'a Map<String, Value>,
-    new: &NewExecution,
-) -> Scope<'a> {
-    static NO_TASKS: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-    Scope {
-        parameters,
-        tasks: &NO_TASKS,
-        declared: &[],
-        item: None,
-        pseudo: BTreeMap::from([
-            ("RegionId", json!(region)),
-            ("AccountId", json!(new.starter.account_id)),
-            ("UserId", json!(new.starter.account_id)),
-        ]),
-        now: host.now(),
-        split: host.switches().batch_split,
     }
 }
 

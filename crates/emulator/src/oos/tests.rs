@@ -7,7 +7,10 @@
 
 mod hostile;
 mod language;
+mod limits;
+mod notify;
 mod pauses;
 mod reads;
 mod rolling;
+mod update;
 mod world;

@@ -213,6 +213,9 @@ fn target_ids(properties: &Value) -> Result<Vec<Value>, String> {
         if let Some(Value::Array(list)) = list {
             named = true;
             for id in list {
+                if !id.is_string() {
+                    return Err(format!("ResourceIds holds {id}, which is no id"));
+                }
                 if !ids.contains(id) {
                     ids.push(id.clone());
                 }

@@ -225,6 +225,12 @@ impl TaskFilters {
         })
     }
 
+    /// The execution whose tasks are asked for, if the request names one.
+    pub(super) fn execution(&self) -> Option<&str> {
+        let named = self.exact.iter().find(|(name, _)| *name == "ExecutionId");
+        named.map(|(_, id)| id.as_str())
+    }
+
     pub(super) fn matches(&self, execution: &Execution, task: &Task) -> bool {
         let spec = &execution.template.parsed.tasks[task.spec];
         let mut named = false;

@@ -413,3 +413,23 @@ fn a_rollback_takes_every_child_of_its_source_and_that_ones_processes() {
     cloud.settle();
     assert_eq!(cloud.status(&root), "Failed");
 }
+
+#[test]
+fn commands_of_an_update_can_be_found_from_its_tasks() {
+    let mut cloud = Cloud::new(&["i-1"]);
+    let parameters = json!({"invokeType": "invoke", "scalingGroupId": "asg-1",
+                            "invokeScript": "echo"});
+    let root = cloud.start(json!({
+        "TemplateName": "ACS-ESS-RollingUpdateByRunCommandInScalingGroup",
+        "Parameters": parameters.to_string(),
+    }));
+    cloud.settle();
+    let items = cloud.items(&root);
+    let item = items
+        .iter()
+        .find(|item| item["ChildExecutionId"] != "")
+        .unwrap();
+    let request = json!({"TaskExecutionId": item["TaskExecutionId"]});
+    let found = cloud.ask("ListTaskExecutionInvocations", request).unwrap();
+    assert_eq!(found["TaskExecutionInvocations"][0]["InvocationId"], "t-1");
+}

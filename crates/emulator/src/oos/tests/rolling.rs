@@ -271,3 +271,16 @@ Outputs:
         "ACS::ECS::RunCommand"
     );
 }
+
+#[test]
+fn the_same_run_makes_the_same_calls() {
+    let journal = || {
+        let mut cloud = Cloud::new(&["i-1", "i-2", "i-3", "i-4", "i-5"]);
+        cloud.world.instances.get_mut("i-2").unwrap().exit_codes = [3].into();
+        let root = cloud.start(script(json!({})));
+        cloud.settle();
+        let calls: Vec<String> = cloud.world.calls.iter().map(|c| format!("{c:?}")).collect();
+        (calls, cloud.execution(&root), cloud.items(&root))
+    };
+    assert_eq!(journal(), journal());
+}

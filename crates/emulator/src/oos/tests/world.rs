@@ -127,7 +127,7 @@ impl World {
                     ));
                 }
                 for process in list {
-                    let process = process.as_str().unwrap().to_owned();
+                    let process = process.as_str().unwrap_or("").to_owned();
                     if action == "SuspendProcesses" {
                         self.suspended.insert(process);
                     } else {
@@ -171,7 +171,10 @@ impl World {
             action,
             "StopInstance" | "StartInstance" | "ReplaceSystemDisk"
         ) {
-            let instance = self.instances.get_mut(text("InstanceId")).unwrap();
+            let instance = self
+                .instances
+                .get_mut(text("InstanceId"))
+                .ok_or_else(|| bad("InstanceId"))?;
             match action {
                 "StopInstance" => instance.status = "Stopped".into(),
                 "StartInstance" => instance.status = "Running".into(),
@@ -184,7 +187,8 @@ impl World {
         }
         match action {
             "DescribeInstances" => {
-                let ids: Vec<String> = serde_json::from_str(text("InstanceIds")).unwrap();
+                let ids: Vec<String> =
+                    serde_json::from_str(text("InstanceIds")).map_err(|_| bad("InstanceIds"))?;
                 let rows: Vec<Value> = ids
                     .iter()
                     .filter_map(|id| self.instances.get(id).map(|i| (id, i)))
@@ -202,27 +206,40 @@ impl World {
             "ModifyInstanceAttribute" => Ok(json!({})),
             "RunCommand" => {
                 let id = text("InstanceId.1").to_owned();
-                let code = self.instances.get_mut(&id).unwrap().exit_codes.pop_front();
+                let instance = self
+                    .instances
+                    .get_mut(&id)
+                    .ok_or_else(|| bad("InstanceId"))?;
+                let code = instance.exit_codes.pop_front();
                 let invoke = format!("t-{}", self.invocations.len() + 1);
                 self.invocations
                     .insert(invoke.clone(), (id, code.unwrap_or(0), now));
                 Ok(json!({"CommandId": "c-1", "InvokeId": invoke}))
             }
             "DescribeInvocations" => {
-                let (_, _, since) = &self.invocations[text("InvokeId")];
+                let (_, _, since) = self
+                    .invocations
+                    .get(text("InvokeId"))
+                    .ok_or_else(|| bad("InvokeId"))?;
                 let is_done = now.duration_since(*since) >= SignedDuration::from_secs(5);
                 let status = if is_done { "Finished" } else { "Running" };
                 Ok(json!({"Invocations": {"Invocation": [{"InvokeStatus": status}]}}))
             }
             "DescribeInvocationResults" => {
-                let (id, code, _) = &self.invocations[text("InvokeId")];
+                let (id, code, _) = self
+                    .invocations
+                    .get(text("InvokeId"))
+                    .ok_or_else(|| bad("InvokeId"))?;
                 Ok(
                     json!({"Invocation": {"InvocationResults": {"InvocationResult": [
                     {"InstanceId": id, "ExitCode": code, "Output": "b2sK"}]}}}),
                 )
             }
             "TagResources" => {
-                let instance = self.instances.get_mut(text("ResourceId.1")).unwrap();
+                let instance = self
+                    .instances
+                    .get_mut(text("ResourceId.1"))
+                    .ok_or_else(|| bad("ResourceId.1"))?;
                 instance
                     .tags
                     .insert(text("Tag.1.Key").to_owned(), text("Tag.1.Value").to_owned());
@@ -231,6 +248,10 @@ impl World {
             _ => Err(ApiError::new(404, "InvalidAction.NotFound", action)),
         }
     }
+}
+
+fn bad(name: &str) -> ApiError {
+    ApiError::new(400, "InvalidParameter", name)
 }
 
 impl Host for World {

@@ -1,0 +1,356 @@
+//! `make bench`: the budgets of the operator, measured on the release binary as a process against
+//! a real apiserver and the emulated cloud. One line for each, with the target.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use ess_rollout_test_support as support;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use support::process::find_program;
+use support::{ControlPlane, Emulator, Installation, Kubectl, Operator, audit};
+
+/// Tasks whose start and continue are timed, one after the other.
+const SAMPLES: usize = 40;
+/// How long an object at rest is watched for writes.
+const REST: Duration = Duration::from_secs(30);
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// Batches of the image update whose writes are counted, as in the demo.
+const IMAGE_BATCHES: usize = 2;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let binary = find_program("ess-rollout")?;
+    ensure!(
+        binary
+            .components()
+            .any(|part| part.as_os_str() == "release"),
+        "{} is no release binary: run `make bench`",
+        binary.display()
+    );
+    let control_plane = ControlPlane::start()?;
+    size(&binary)?;
+    writes(&control_plane).await?;
+    latencies(&control_plane).await
+}
+
+fn line(what: &str, measured: &str, target: &str) {
+    println!("{what:<58} {measured:>22}   target {target}");
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20)
+}
+
+fn size(binary: &std::path::Path) -> Result<()> {
+    line(
+        "size of the release binary",
+        &mebibytes(fs::metadata(binary)?.len()),
+        "<=15 MiB",
+    );
+    Ok(())
+}
+
+/// Resident memory as the kernel accounts it.
+fn resident(operator: &mut Operator) -> Result<u64> {
+    let pid = operator
+        .process()
+        .pid()
+        .context("the operator does not run")?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .context("the kernel shows no VmRSS")?;
+    Ok(kib.parse::<u64>()? << 10)
+}
+
+struct Scene {
+    kubectl: Kubectl,
+    emulator: Emulator,
+    installation: Installation,
+    operator: Operator,
+}
+
+impl Scene {
+    fn start(
+        control_plane: &ControlPlane,
+        prefix: &str,
+        groups: usize,
+        scale: &str,
+    ) -> Result<Self> {
+        let fixture = fixture(groups)?;
+        let emulator = Emulator::start_with(&fixture, &["--clock-scale", scale])?;
+        let installation = Installation::new(
+            control_plane,
+            prefix,
+            "cn-hangzhou",
+            emulator.endpoint(),
+            // Progress is a budget of its own: what is counted here are the writes of the life of a task.
+            &json!({"extraArgs": ["--progress-interval-seconds=3600"]}),
+        )?;
+        let options = installation
+            .operator()
+            .access_key("bench-id", "bench-secret");
+        Ok(Self {
+            kubectl: control_plane.kubectl(),
+            emulator,
+            operator: Operator::start(&options)?,
+            installation,
+        })
+    }
+
+    fn apply(&self, name: &str, group: usize, spec: &Value) -> Result<()> {
+        let mut manifest = json!({
+            "apiVersion": "ess-rollout.io/v1alpha1",
+            "kind": "RollingUpdateTask",
+            "metadata": {"name": name},
+            "spec": {"scalingGroupId": format!("asg-bench-{group}")},
+        });
+        if let (Some(into), Some(from)) = (manifest["spec"].as_object_mut(), spec.as_object()) {
+            into.extend(from.clone());
+        }
+        self.kubectl
+            .apply(&self.installation.tasks, &manifest.to_string())?;
+        Ok(())
+    }
+
+    fn task(&self, name: &str) -> Result<Value> {
+        self.kubectl.get(&[
+            "rollingupdatetask",
+            name,
+            "--namespace",
+            &self.installation.tasks,
+        ])
+    }
+
+    fn wait_for(&self, name: &str, state: &str) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let task = self.task(name)?;
+            if task["status"]["state"] == state {
+                return Ok(());
+            }
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "{name} is not {state} after {PATIENCE:?}: {}",
+                task["status"]
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn writes(&self, control_plane: &ControlPlane) -> Result<Vec<audit::Entry>> {
+        let user = self.installation.user();
+        // Events are not part of the budget.
+        control_plane
+            .audit_log()
+            .writes(|entry| entry.user.username == user && entry.resource() != "events")
+    }
+}
+
+/// A file with `groups` scaling groups of four instances.
+fn fixture(groups: usize) -> Result<std::path::PathBuf> {
+    let scaling_groups: Vec<Value> = (0..groups)
+        .map(|group| {
+            json!({
+                "scalingGroupId": format!("asg-bench-{group}"), "minSize": 1, "maxSize": 8,
+                "configurations": [{"scalingConfigurationId": format!("asc-bench-{group}"), "imageId": "m-v1"}],
+                "instances": {"count": 4},
+            })
+        })
+        .collect();
+    let fixture = json!({
+        "accountId": "1000000000000001",
+        "regions": ["cn-hangzhou"],
+        "durations": {"command": 2},
+        "principals": [{
+            "name": "bench", "accessKeyId": "bench-id", "accessKeySecret": "bench-secret", "allow": ["*"],
+        }],
+        "images": [{"imageId": "m-v1", "name": "v1"}, {"imageId": "m-v2", "name": "v2"}],
+        "scalingGroups": scaling_groups,
+    });
+    let directory = tempfile::Builder::new()
+        .prefix("ess-rollout-bench-")
+        .tempdir()?;
+    support::watchdog::add_directory(directory.path())?;
+    let path = directory.keep().join("fixture.yaml");
+    // JSON is YAML.
+    fs::write(&path, fixture.to_string())?;
+    Ok(path)
+}
+
+/// Memory when idle, writes over the life of a task, writes at rest.
+async fn writes(control_plane: &ControlPlane) -> Result<()> {
+    let mut scene = Scene::start(control_plane, "bench-writes", 1, "60")?;
+    line(
+        "memory of the operator when idle (RSS)",
+        &mebibytes(resident(&mut scene.operator)?),
+        "<=15 MiB",
+    );
+
+    let image = json!({
+        "update": {"image": {"imageId": "m-v2"}}, "batches": IMAGE_BATCHES, "suspensionPolicy": "SuspendEachBatch",
+    });
+    scene.apply("image", 0, &image)?;
+    scene.wait_for("image", "BatchSuspended")?;
+    annotate(&scene, "image", "1")?;
+    scene.wait_for("image", "Succeeded")?;
+    let counted = settled(&scene, control_plane)?;
+    let target = format!("<={}", 4 * IMAGE_BATCHES + 12);
+    line(
+        "writes over the life of an image update in 2 batches",
+        &counted.to_string(),
+        &target,
+    );
+
+    let before = scene.writes(control_plane)?.len();
+    std::thread::sleep(REST);
+    let after = scene.writes(control_plane)?.len();
+    let per_minute = (after - before) as f64 * 60.0 / REST.as_secs_f64();
+    line(
+        "writes per minute for a task at rest",
+        &format!("{per_minute}"),
+        "0",
+    );
+    Ok(())
+}
+
+/// The number of writes once the record is released, which is the last of them.
+fn settled(scene: &Scene, control_plane: &ControlPlane) -> Result<usize> {
+    let began = Instant::now();
+    loop {
+        let records = scene.kubectl.get(&[
+            "scalinggrouprecords",
+            "--namespace",
+            &scene.installation.namespace,
+        ])?;
+        let held = records["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|r| !r["status"]["holder"].is_null());
+        if !held {
+            return Ok(scene.writes(control_plane)?.len());
+        }
+        ensure!(
+            began.elapsed() < PATIENCE,
+            "the record is not released after {PATIENCE:?}"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn annotate(scene: &Scene, name: &str, pause: &str) -> Result<()> {
+    let value = format!("ess-rollout.io/continue={pause}");
+    let namespace = &scene.installation.tasks;
+    scene.kubectl.run(&[
+        "annotate",
+        "rollingupdatetask",
+        name,
+        &value,
+        "--namespace",
+        namespace,
+    ])?;
+    Ok(())
+}
+
+/// From the apiserver's answer to a person until the emulator receives the call. The emulator's
+/// clock runs at real speed from the real time, so its journal and ours are one clock.
+async fn latencies(control_plane: &ControlPlane) -> Result<()> {
+    let scene = Scene::start(control_plane, "bench-latency", SAMPLES, "1")?;
+    let script = json!({
+        "update": {"script": {"run": {"inline": "true"}}}, "batches": 2, "suspensionPolicy": "SuspendFirstBatch",
+    });
+    let mut starts = Vec::new();
+    for sample in 0..SAMPLES {
+        let name = format!("sample-{sample}");
+        scene.apply(&name, sample, &script)?;
+        starts.push(
+            latency(
+                &scene,
+                "StartExecution",
+                sample,
+                "create",
+                &name,
+                control_plane,
+            )
+            .await?,
+        );
+    }
+    report("create -> StartExecution", starts);
+    let mut continues = Vec::new();
+    for sample in 0..SAMPLES {
+        let name = format!("sample-{sample}");
+        scene.wait_for(&name, "BatchSuspended")?;
+        annotate(&scene, &name, "1")?;
+        continues.push(
+            latency(
+                &scene,
+                "NotifyExecution",
+                sample,
+                "patch",
+                &name,
+                control_plane,
+            )
+            .await?,
+        );
+    }
+    report("annotation -> NotifyExecution", continues);
+    Ok(())
+}
+
+/// Waits until the journal holds one more call of an action, and gives the time since the write of
+/// the person that caused it, as the apiserver's audit log has it.
+async fn latency(
+    scene: &Scene,
+    action: &str,
+    earlier: usize,
+    verb: &str,
+    name: &str,
+    control_plane: &ControlPlane,
+) -> Result<Duration> {
+    let began = Instant::now();
+    let arrived = loop {
+        let calls = scene.emulator.journal("OOS", action).await?;
+        if let Some(call) = calls.get(earlier) {
+            break call["time"]
+                .as_str()
+                .context("a call without a time")?
+                .parse::<Timestamp>()?;
+        }
+        ensure!(
+            began.elapsed() < PATIENCE,
+            "no {action} for {name} after {PATIENCE:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let user = scene.installation.user();
+    let asked = control_plane
+        .audit_log()
+        .writes(|e| {
+            e.user.username != user
+                && e.verb == verb
+                && e.name() == name
+                && e.resource() == "rollingupdatetasks"
+        })?
+        .last()
+        .with_context(|| format!("the audit log has no {verb} of {name}"))?
+        .stage_timestamp
+        .parse::<Timestamp>()?;
+    Ok(Duration::try_from(arrived.duration_since(asked)).unwrap_or_default())
+}
+
+fn report(what: &str, mut samples: Vec<Duration>) {
+    samples.sort();
+    let at =
+        |percent: usize| samples[(samples.len() * percent).div_ceil(100).max(1) - 1].as_millis();
+    line(
+        &format!("{what}, p50 and p99 of {}", samples.len()),
+        &format!("{} ms, {} ms", at(50), at(99)),
+        "p99 <=500 ms",
+    );
+}

@@ -1,0 +1,187 @@
+//! Whom a poll wakes, and whom it asks.
+
+use std::{
+    future::ready,
+    sync::{Mutex, MutexGuard},
+};
+
+use ess_rollout_cloud::{Cloud, CloudFuture, Done, ErrorClass, Mutation, Outcome};
+use kube::runtime::watcher::Event;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::*;
+use crate::runtime::clock::SystemClock;
+
+#[derive(Default)]
+struct Script {
+    /// Status of the executions that the list holds.
+    executions: Vec<(&'static str, &'static str)>,
+    fails: bool,
+    queries: Vec<Query>,
+}
+
+#[derive(Clone, Default)]
+struct Account(Arc<Mutex<Script>>);
+
+impl Account {
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().unwrap()
+    }
+}
+
+fn execution(id: &str, status: &str) -> Execution {
+    Execution {
+        id: id.to_owned(),
+        parent: None,
+        template_name: String::new(),
+        template_version: String::new(),
+        status: status.into(),
+        status_message: String::new(),
+        waiting_status: String::new(),
+        mode: String::new(),
+        safety_check: String::new(),
+        category: String::new(),
+        executed_by: String::new(),
+        start: None,
+        end: None,
+        updated: None,
+        parameters: serde_json::Map::new(),
+        counters: serde_json::Map::new(),
+        current_actions: Vec::new(),
+        tags: BTreeMap::new(),
+    }
+}
+
+impl Cloud for Account {
+    fn query<'a>(&'a self, _: &'a str, query: &'a Query) -> CloudFuture<'a, Answer> {
+        let mut script = self.script();
+        script.queries.push(query.clone());
+        let answer = match script.fails {
+            false => Ok(Answer::Executions(
+                script
+                    .executions
+                    .iter()
+                    .map(|(id, status)| execution(id, status))
+                    .collect(),
+            )),
+            true => Err(CloudError {
+                call: "OOS ListExecutions".to_owned(),
+                class: ErrorClass::Throttled,
+                outcome: Outcome::NoEffect,
+                code: "Throttling".to_owned(),
+                message: String::new(),
+                request_id: None,
+                missing_action: None,
+                retry_after: None,
+            }),
+        };
+        Box::pin(ready(answer))
+    }
+
+    fn mutate<'a>(&'a self, _: &'a str, _: &'a Mutation) -> CloudFuture<'a, Done> {
+        unreachable!("a poll changes nothing")
+    }
+}
+
+impl Clouds for Account {
+    fn open<'a>(&'a self, _: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>> {
+        Box::pin(ready(Ok(Arc::new(self.clone()) as Arc<dyn Cloud>)))
+    }
+
+    fn rejected(&self, _: &CredentialsScope) {}
+}
+
+fn poller(tasks: &[(&str, &str)]) -> (Poller, Account) {
+    let index = TaskIndex::new(Some("cn-hangzhou".to_owned()));
+    for (name, execution) in tasks {
+        let view = serde_json::from_value(json!({
+            "metadata": {"namespace": "ns", "name": name},
+            "spec": {"scalingGroupId": "asg-1"},
+            "status": {"execution": {"id": execution, "startTime": "2026-01-01T00:10:00Z"}}
+        }))
+        .unwrap();
+        index.apply(0, Event::Apply(view));
+    }
+    let account = Account::default();
+    let poller = Poller {
+        tasks: Arc::new(index),
+        clouds: Arc::new(account.clone()),
+        triggers: Arc::new(Triggers::new()),
+        metrics: Arc::new(Metrics::new()),
+        clock: Arc::new(SystemClock),
+        interval: Duration::from_secs(10),
+    };
+    (poller, account)
+}
+
+/// Whom a poll wakes. Everyone who was woken counts as looked at.
+async fn poll(poller: &mut Poller, seen: &mut Seen) -> Vec<String> {
+    poller.triggers = Arc::new(Triggers::new());
+    poller.poll(seen).await;
+    let mut woken: Vec<_> = std::iter::from_fn(|| poller.triggers.pop(Instant::now()))
+        .map(|key| key.name)
+        .collect();
+    woken.sort();
+    woken
+}
+
+#[tokio::test]
+async fn without_active_tasks_nobody_is_asked() {
+    let (mut poller, account) = poller(&[]);
+    assert!(poll(&mut poller, &mut Seen::default()).await.is_empty());
+    assert!(account.script().queries.is_empty());
+}
+
+#[tokio::test]
+async fn one_list_serves_all_tasks_of_an_account_and_wakes_those_that_moved() {
+    let (mut poller, account) = poller(&[("a", "exec-a"), ("b", "exec-b"), ("c", "exec-c")]);
+    let mut seen = Seen::default();
+    account.script().executions = vec![
+        ("exec-a", "Running"),
+        ("exec-b", "Running"),
+        ("exec-c", "Running"),
+    ];
+    assert_eq!(
+        poll(&mut poller, &mut seen).await,
+        ["a", "b", "c"],
+        "seen first"
+    );
+    assert!(
+        poll(&mut poller, &mut seen).await.is_empty(),
+        "nothing moved"
+    );
+    account.script().executions = vec![("exec-a", "Running"), ("exec-b", "Waiting")];
+    assert_eq!(
+        poll(&mut poller, &mut seen).await,
+        ["b", "c"],
+        "moved, missing"
+    );
+
+    let script = account.script();
+    assert_eq!(script.queries.len(), 3);
+    let Query::Executions(ExecutionFilter::Tagged {
+        tags,
+        started_after,
+    }) = &script.queries[0]
+    else {
+        panic!("{:?}", script.queries[0])
+    };
+    assert_eq!(tags, &[("managed-by".to_owned(), "ess-rollout".to_owned())]);
+    assert_eq!(
+        *started_after,
+        Some("2026-01-01T00:09:00Z".parse().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn a_list_that_fails_wakes_nobody_but_every_fifth_poll_wakes_all() {
+    let (mut poller, account) = poller(&[("a", "exec-a")]);
+    let mut seen = Seen::default();
+    account.script().fails = true;
+    let mut woken = Vec::new();
+    for _ in 0..10 {
+        woken.push(poll(&mut poller, &mut seen).await.len());
+    }
+    assert_eq!(woken, [0, 0, 0, 0, 1, 0, 0, 0, 0, 1]);
+}

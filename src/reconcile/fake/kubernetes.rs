@@ -1,0 +1,239 @@
+//! An apiserver in memory that refuses stale versions and fails by script.
+
+use std::{collections::HashMap, future::ready, sync::Mutex};
+
+use ess_rollout_api::{
+    FINALIZER,
+    v1alpha1::{RollingUpdateTask, ScalingGroupRecord},
+};
+
+use super::{Journal, RECORD};
+use crate::kubernetes::{ErrorClass, KubeError, KubeFuture, Kubernetes, ObjectKey, SecretData};
+
+/// The apiserver.
+pub struct FakeKubernetes {
+    journal: Journal,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    version: u64,
+    task: Option<RollingUpdateTask>,
+    record: Option<ScalingGroupRecord>,
+    always_failing: Option<(&'static str, ErrorClass)>,
+    secrets: HashMap<(String, String), SecretData>,
+    /// How many Secrets were read.
+    secret_reads: usize,
+    /// The write of this name fails, after so many that do not.
+    failing: Option<(usize, &'static str, ErrorClass)>,
+}
+
+impl State {
+    fn next_version(&mut self) -> Option<String> {
+        self.version += 1;
+        Some(self.version.to_string())
+    }
+}
+
+impl FakeKubernetes {
+    /// With this task in it.
+    pub fn new(journal: Journal, task: RollingUpdateTask) -> Self {
+        Self {
+            journal,
+            state: Mutex::new(State {
+                version: 1,
+                task: Some(task),
+                ..State::default()
+            }),
+        }
+    }
+
+    /// The next write of this name fails so.
+    pub fn fail(&self, write: &'static str, class: ErrorClass) {
+        self.fail_after(0, write, class);
+    }
+
+    /// A write of this name fails so, once, after so many that do not.
+    pub fn fail_after(&self, passing: usize, write: &'static str, class: ErrorClass) {
+        self.state.lock().unwrap().failing = Some((passing, write, class));
+    }
+
+    /// Somebody else edits the task.
+    pub fn touch(&self) {
+        let mut state = self.state.lock().unwrap();
+        let version = state.next_version();
+        if let Some(task) = &mut state.task {
+            task.metadata.resource_version = version;
+        }
+    }
+
+    /// Every write of this name fails so.
+    pub fn always_fail(&self, write: &'static str, class: ErrorClass) {
+        self.state.lock().unwrap().always_failing = Some((write, class));
+    }
+
+    /// Puts a Secret there, or replaces it.
+    pub fn put_secret(&self, namespace: &str, name: &str, data: &[(&str, &str)]) {
+        let mut state = self.state.lock().unwrap();
+        let secret = SecretData {
+            resource_version: state.next_version().unwrap(),
+            data: data
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()))
+                .collect(),
+        };
+        let place = (namespace.to_owned(), name.to_owned());
+        state.secrets.insert(place, secret);
+    }
+
+    /// How many times a Secret was read.
+    pub fn secret_reads(&self) -> usize {
+        self.state.lock().unwrap().secret_reads
+    }
+
+    /// The task as it is.
+    pub fn task(&self) -> Option<RollingUpdateTask> {
+        self.state.lock().unwrap().task.clone()
+    }
+
+    fn write<T>(
+        &self,
+        name: &'static str,
+        act: impl FnOnce(&mut State) -> Result<T, ErrorClass>,
+    ) -> Result<T, KubeError> {
+        let mut state = self.state.lock().unwrap();
+        let always = match state.always_failing {
+            Some((write, class)) if write == name => Some(class),
+            _ => None,
+        };
+        let scripted = match &mut state.failing {
+            Some((0, write, class)) if *write == name => Some(*class),
+            Some((passing, write, _)) if *write == name => {
+                *passing -= 1;
+                None
+            }
+            _ => None,
+        };
+        let done = match scripted.or(always) {
+            Some(class) => {
+                state.failing = None;
+                Err(class)
+            }
+            None => act(&mut state),
+        };
+        let word = if done.is_ok() {
+            name.to_owned()
+        } else {
+            format!("{name} refused")
+        };
+        self.journal.lock().unwrap().push(word);
+        done.map_err(|class| KubeError::other(name, class, "scripted"))
+    }
+}
+
+fn same(stored: Option<&String>, given: Option<&String>) -> Result<(), ErrorClass> {
+    if stored == given {
+        Ok(())
+    } else {
+        Err(ErrorClass::Conflict)
+    }
+}
+
+impl Kubernetes for FakeKubernetes {
+    fn get_task<'a>(&'a self, _: &'a ObjectKey) -> KubeFuture<'a, Option<RollingUpdateTask>> {
+        Box::pin(ready(Ok(self.task())))
+    }
+
+    fn get_record<'a>(&'a self, name: &'a str) -> KubeFuture<'a, Option<ScalingGroupRecord>> {
+        assert_eq!(name, RECORD);
+        Box::pin(ready(Ok(self.state.lock().unwrap().record.clone())))
+    }
+
+    fn create_record<'a>(
+        &'a self,
+        record: &'a ScalingGroupRecord,
+    ) -> KubeFuture<'a, ScalingGroupRecord> {
+        Box::pin(ready(self.write("create record", |state| {
+            if state.record.is_some() {
+                return Err(ErrorClass::Conflict);
+            }
+            let mut record = record.clone();
+            record.metadata.resource_version = state.next_version();
+            record.status = None;
+            state.record = Some(record.clone());
+            Ok(record)
+        })))
+    }
+
+    fn replace_record_status<'a>(
+        &'a self,
+        record: &'a ScalingGroupRecord,
+    ) -> KubeFuture<'a, ScalingGroupRecord> {
+        Box::pin(ready(self.write("write record", |state| {
+            let stored = state.record.as_ref().ok_or(ErrorClass::Gone)?;
+            same(
+                stored.metadata.resource_version.as_ref(),
+                record.metadata.resource_version.as_ref(),
+            )?;
+            let mut record = record.clone();
+            record.metadata.resource_version = state.next_version();
+            state.record = Some(record.clone());
+            Ok(record)
+        })))
+    }
+
+    fn replace_task_status<'a>(
+        &'a self,
+        task: &'a RollingUpdateTask,
+    ) -> KubeFuture<'a, RollingUpdateTask> {
+        Box::pin(ready(self.write("write status", |state| {
+            let stored = state.task.as_ref().ok_or(ErrorClass::Gone)?;
+            same(
+                stored.metadata.resource_version.as_ref(),
+                task.metadata.resource_version.as_ref(),
+            )?;
+            // Through the wire form, as times lose their fractions there.
+            let status = serde_json::to_value(&task.status).expect("a status");
+            let mut task = task.clone();
+            task.status = serde_json::from_value(status).expect("a status");
+            task.metadata.resource_version = state.next_version();
+            state.task = Some(task.clone());
+            Ok(task)
+        })))
+    }
+
+    fn set_finalizer<'a>(
+        &'a self,
+        task: &'a RollingUpdateTask,
+        present: bool,
+    ) -> KubeFuture<'a, RollingUpdateTask> {
+        Box::pin(ready(self.write("set finalizer", |state| {
+            let stored = state.task.as_ref().ok_or(ErrorClass::Gone)?;
+            same(
+                stored.metadata.resource_version.as_ref(),
+                task.metadata.resource_version.as_ref(),
+            )?;
+            let mut task = task.clone();
+            task.metadata.finalizers = Some(match present {
+                true => vec![FINALIZER.to_owned()],
+                false => Vec::new(),
+            });
+            task.metadata.resource_version = state.next_version();
+            let dropped = !present && task.metadata.deletion_timestamp.is_some();
+            state.task = (!dropped).then(|| task.clone());
+            Ok(task)
+        })))
+    }
+
+    fn get_secret<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> KubeFuture<'a, Option<SecretData>> {
+        let mut state = self.state.lock().unwrap();
+        state.secret_reads += 1;
+        let place = (namespace.to_owned(), name.to_owned());
+        Box::pin(ready(Ok(state.secrets.get(&place).cloned())))
+    }
+}

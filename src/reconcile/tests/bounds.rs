@@ -1,0 +1,150 @@
+//! What stops a pass, and what it does not do.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use ess_rollout_cloud::ErrorClass as CloudClass;
+use ess_rollout_core::rollout::{Decision, Input, Next, Step};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{decided, everything_once, group};
+use crate::{
+    kubernetes::ErrorClass,
+    reconcile::{
+        Error,
+        fake::{Bench, FakeClock, failure, idle, status, task, work},
+        observe,
+    },
+};
+
+#[test]
+fn a_conflict_that_does_not_pass_is_an_error() {
+    let bench = Bench::new(everything_once());
+    bench
+        .kubernetes
+        .always_fail("set finalizer", ErrorClass::Conflict);
+    let error = bench.pass().outcome.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Conflict);
+    assert_eq!(bench.journal(), ["set finalizer refused"; 6]);
+}
+
+#[test]
+fn a_record_without_a_namespace_is_an_error_and_not_a_race() {
+    let bench = Bench::new(everything_once());
+    bench.kubernetes.fail("create record", ErrorClass::Gone);
+    let error = bench.pass().outcome.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Gone);
+    assert_eq!(bench.journal().last().unwrap(), "create record refused");
+}
+
+#[test]
+fn a_core_that_never_decides_is_stopped() {
+    let bench = Bench::new(Box::new(|_| Step::Read(vec![group()])));
+    let error = bench.pass().outcome.unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Observe(observe::Error::Rounds(8, _))
+    ));
+    assert_eq!(bench.journal().len(), 9);
+}
+
+#[test]
+fn a_core_that_decides_without_end_gives_others_their_turn() {
+    let bench = Bench::new(Box::new(|input| {
+        decided(Decision {
+            next: Next::Now,
+            ..idle(input.task)
+        })
+    }));
+    assert!(matches!(bench.pass().outcome, Ok(Next::Now)));
+    assert!(bench.journal().is_empty());
+}
+
+#[test]
+fn an_unchanged_status_is_not_written_even_if_its_times_have_fractions() {
+    let bench = Bench::new(Box::new(|input| {
+        let mut status = status("Running");
+        status.progress_time = Some(Time("2026-01-01T00:00:00.75Z".parse().unwrap()));
+        decided(Decision {
+            status,
+            ..idle(input.task)
+        })
+    }));
+    for _ in 0..3 {
+        assert!(bench.pass().outcome.is_ok());
+    }
+    assert_eq!(bench.journal(), ["write status"]);
+}
+
+#[test]
+fn a_pass_names_every_version_that_it_read_or_wrote() {
+    let bench = Bench::new(everything_once());
+    let versions = bench.pass().versions;
+    let last = bench.kubernetes.task().unwrap().metadata.resource_version;
+    for version in ["1".to_owned(), last.unwrap()] {
+        assert!(versions.contains(&version), "{version} of {versions:?}");
+    }
+}
+
+#[test]
+fn missing_credentials_are_the_answer_to_what_was_asked() {
+    let answers = Arc::new(AtomicUsize::new(0));
+    let held = answers.clone();
+    let bench = Bench::with(
+        task("ns", "a"),
+        Box::new(move |input| {
+            if !input.observation.holds(&group()) {
+                return Step::Read(vec![group()]);
+            }
+            held.fetch_add(1, Ordering::SeqCst);
+            decided(idle(input.task))
+        }),
+        |cloud| cloud.closed = Some(failure(CloudClass::Unauthenticated)),
+    );
+    assert!(bench.pass().outcome.is_ok());
+    assert_eq!(answers.load(Ordering::SeqCst), 1);
+    assert!(bench.journal().is_empty(), "nobody was called");
+}
+
+#[test]
+fn a_cloud_that_hangs_is_answered_as_a_timeout() {
+    let bench = Bench::with(
+        task("ns", "a"),
+        Box::new(|input| match input.observation.holds(&group()) {
+            false => Step::Read(vec![group()]),
+            true => decided(idle(input.task)),
+        }),
+        |cloud| cloud.hangs = true,
+    );
+    assert!(matches!(bench.pass().outcome, Ok(Next::OnChange)));
+}
+
+#[test]
+fn a_decision_that_got_old_while_it_was_written_is_not_acted_on() {
+    let clock = Arc::new(Mutex::new(None::<FakeClock>));
+    let (late, steps) = (clock.clone(), AtomicUsize::new(0));
+    let bench = Bench::new(Box::new(move |input: Input<'_>| {
+        let step = steps.fetch_add(1, Ordering::SeqCst);
+        if step == 0 {
+            // As if the writes took that long.
+            let clock = late.lock().unwrap();
+            clock.as_ref().unwrap().advance(Duration::from_secs(60));
+        }
+        decided(match step {
+            0 => Decision {
+                work: Some(work()),
+                status: status("Sent"),
+                ..idle(input.task)
+            },
+            _ => idle(input.task),
+        })
+    }));
+    *clock.lock().unwrap() = Some(bench.clock.clone());
+    assert!(bench.pass().outcome.is_ok());
+    assert_eq!(bench.journal(), ["write status"]);
+}

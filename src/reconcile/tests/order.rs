@@ -1,0 +1,236 @@
+//! The order of effects, and what is handed from one decision to the next.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use ess_rollout_api::v1alpha1::RollingUpdateTask;
+use ess_rollout_cloud::ErrorClass as CloudClass;
+use ess_rollout_core::rollout::{Decision, Next, Step};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{decided, everything_once, group};
+use crate::{
+    kubernetes::ErrorClass,
+    reconcile::fake::{Bench, FakeKubernetes, event, failure, idle, status, task, work},
+};
+
+#[test]
+fn effects_come_in_the_order_of_the_decision() {
+    let bench = Bench::new(everything_once());
+    assert!(matches!(bench.pass().outcome, Ok(Next::OnChange)));
+    assert_eq!(
+        bench.journal(),
+        [
+            "set finalizer",
+            "create record",
+            "write record",
+            "write status",
+            "mutate",
+            "event Reason"
+        ]
+    );
+}
+
+#[test]
+fn nothing_is_done_after_a_conflict_and_the_pass_starts_over_with_fresh_reads() {
+    for write in [
+        "set finalizer",
+        "create record",
+        "write record",
+        "write status",
+    ] {
+        let bench = Bench::new(everything_once());
+        bench.kubernetes.fail(write, ErrorClass::Conflict);
+        assert!(bench.pass().outcome.is_ok(), "{write}");
+        let journal = bench.journal();
+        let refused = format!("{write} refused");
+        let at = journal.iter().position(|e| *e == refused).unwrap();
+        assert_eq!(journal[at + 1], "set finalizer", "{write}: {journal:?}");
+        let mutations = journal.iter().filter(|e| *e == "mutate").count();
+        assert_eq!(mutations, 1, "{write}: {journal:?}");
+        assert_eq!(journal.last().unwrap(), "event Reason");
+    }
+}
+
+#[test]
+fn a_stale_task_is_refused_by_the_version_that_was_read() {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let bench = Arc::new(Mutex::new(None::<Arc<FakeKubernetes>>));
+    let (steps, editor) = (seen.clone(), bench.clone());
+    let run = Bench::new(Box::new(move |input| {
+        // Somebody edits the task between the read and the write of the first decision.
+        if steps.fetch_add(1, Ordering::SeqCst) == 0 {
+            editor.lock().unwrap().as_ref().unwrap().touch();
+        }
+        everything_once()(input)
+    }));
+    *bench.lock().unwrap() = Some(run.kubernetes.clone());
+    assert!(run.pass().outcome.is_ok());
+    assert_eq!(run.journal()[0], "set finalizer refused");
+    assert_eq!(run.journal().iter().filter(|e| *e == "mutate").count(), 1);
+}
+
+#[test]
+fn no_mutation_is_sent_when_a_write_before_it_failed() {
+    for write in [
+        "set finalizer",
+        "create record",
+        "write record",
+        "write status",
+    ] {
+        let bench = Bench::new(everything_once());
+        bench.kubernetes.fail(write, ErrorClass::Unavailable);
+        let error = bench.pass().outcome.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Unavailable);
+        assert!(
+            !bench
+                .journal()
+                .iter()
+                .any(|e| e == "mutate" || e.starts_with("event"))
+        );
+    }
+}
+
+#[test]
+fn the_outcome_is_handed_to_the_next_decision_and_to_no_other() {
+    let outcomes = Arc::new(Mutex::new(Vec::new()));
+    let seen = outcomes.clone();
+    let bench = Bench::with(
+        task("ns", "a"),
+        Box::new(move |input| {
+            seen.lock().unwrap().push(input.outcome.cloned());
+            let state = input.task.status.as_ref().and_then(|s| s.state.as_deref());
+            decided(match state {
+                None => Decision {
+                    work: Some(work()),
+                    status: status("Sent"),
+                    ..idle(input.task)
+                },
+                Some("Sent") => Decision {
+                    status: status("Known"),
+                    next: Next::Now,
+                    ..idle(input.task)
+                },
+                Some(_) => idle(input.task),
+            })
+        }),
+        |cloud| {
+            let lost = Err(failure(CloudClass::Retry));
+            cloud.results.lock().unwrap().push_back(lost);
+        },
+    );
+    assert!(bench.pass().outcome.is_ok());
+    let outcomes = outcomes.lock().unwrap();
+    assert_eq!(outcomes.len(), 3);
+    assert!(outcomes[0].is_none() && outcomes[2].is_none());
+    let outcome = outcomes[1].as_ref().unwrap();
+    assert_eq!(outcome.mutation, work().mutation);
+    assert_eq!(outcome.result, Err(failure(CloudClass::Retry)));
+}
+
+#[test]
+fn a_conflict_does_not_lose_the_outcome() {
+    let with_outcome = Arc::new(AtomicUsize::new(0));
+    let count = with_outcome.clone();
+    let bench = Bench::new(Box::new(move |input| {
+        let state = input.task.status.as_ref().and_then(|s| s.state.as_deref());
+        decided(match (state, input.outcome) {
+            (None, _) => Decision {
+                work: Some(work()),
+                status: status("Sent"),
+                ..idle(input.task)
+            },
+            (Some("Sent"), Some(_)) => {
+                count.fetch_add(1, Ordering::SeqCst);
+                Decision {
+                    status: status("Known"),
+                    ..idle(input.task)
+                }
+            }
+            (Some(_), _) => idle(input.task),
+        })
+    }));
+    bench
+        .kubernetes
+        .fail_after(1, "write status", ErrorClass::Conflict);
+    assert!(bench.pass().outcome.is_ok());
+    assert_eq!(with_outcome.load(Ordering::SeqCst), 2);
+    let state = bench.kubernetes.task().unwrap().status.unwrap().state;
+    assert_eq!(state.as_deref(), Some("Known"));
+}
+
+#[test]
+fn the_observation_is_fresh_after_every_write_and_mutation() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let bench = Bench::new(Box::new(move |input| {
+        if !input.observation.holds(&group()) {
+            return Step::Read(vec![group()]);
+        }
+        match sent.fetch_add(1, Ordering::SeqCst) {
+            0 => decided(Decision {
+                status: status("A"),
+                next: Next::Now,
+                ..idle(input.task)
+            }),
+            1 => decided(Decision {
+                work: Some(work()),
+                status: status("B"),
+                ..idle(input.task)
+            }),
+            _ => decided(idle(input.task)),
+        }
+    }));
+    assert!(bench.pass().outcome.is_ok());
+    let asked = bench
+        .journal()
+        .iter()
+        .filter(|e| e.starts_with("ask"))
+        .count();
+    assert_eq!(asked, 3);
+}
+
+fn leaving() -> RollingUpdateTask {
+    let mut task = task("ns", "a");
+    task.metadata.deletion_timestamp = Some(Time("2026-01-01T00:00:00Z".parse().unwrap()));
+    task.metadata.finalizers = Some(vec![ess_rollout_api::FINALIZER.to_owned()]);
+    task
+}
+
+#[test]
+fn a_task_that_is_let_go_ends_the_pass() {
+    let bench = Bench::with(
+        leaving(),
+        Box::new(|input| {
+            decided(Decision {
+                finalizer: Some(false),
+                status: status("Released"),
+                events: vec![event()],
+                ..idle(input.task)
+            })
+        }),
+        |_| {},
+    );
+    assert!(matches!(bench.pass().outcome, Ok(Next::OnChange)));
+    assert_eq!(bench.journal(), ["set finalizer", "event Reason"]);
+    assert!(bench.kubernetes.task().is_none());
+}
+
+#[test]
+fn nothing_is_sent_for_a_task_that_is_let_go() {
+    let bench = Bench::with(
+        leaving(),
+        Box::new(|input| {
+            decided(Decision {
+                finalizer: Some(false),
+                work: Some(work()),
+                ..idle(input.task)
+            })
+        }),
+        |_| {},
+    );
+    let error = bench.pass().outcome.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Invalid);
+    assert_eq!(bench.journal(), ["set finalizer"]);
+}

@@ -1,0 +1,101 @@
+//! What people copy: the manifests in the README and the samples are taken by a real apiserver,
+//! and what the README tells people to type exists.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use ess_rollout_test_support::{shared, source_root};
+
+/// The fenced blocks of a language in a Markdown text.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let opening = format!("```{language}\n");
+    text.split(&opening)
+        .skip(1)
+        .filter_map(|rest| rest.split("\n```").next())
+        .collect()
+}
+
+#[test]
+fn the_manifests_in_the_readme_are_accepted_by_the_apiserver() -> Result<()> {
+    let control_plane = shared();
+    let kubectl = control_plane.kubectl();
+    kubectl.apply_crds(&source_root().join("crds"))?;
+    let namespace = kubectl.namespace("readme")?;
+    let readme = fs::read_to_string(source_root().join("README.md"))?;
+    let manifests = blocks(&readme, "yaml");
+    ensure!(
+        manifests.len() >= 2,
+        "the README shows {} manifests",
+        manifests.len()
+    );
+    for manifest in manifests {
+        kubectl
+            .apply(&namespace, manifest)
+            .with_context(|| format!("from the README:\n{manifest}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_samples_are_accepted_by_the_apiserver() -> Result<()> {
+    let control_plane = shared();
+    let kubectl = control_plane.kubectl();
+    kubectl.apply_crds(&source_root().join("crds"))?;
+    let namespace = kubectl.namespace("samples")?;
+    let samples = source_root().join("config/samples");
+    let samples = samples
+        .to_str()
+        .context("the source tree has a path that is no text")?;
+    let applied = kubectl.run(&["apply", "--namespace", &namespace, "-k", samples])?;
+    ensure!(
+        applied.lines().count() >= 2,
+        "kustomize applied {applied:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_the_readme_tells_people_to_type_exists() -> Result<()> {
+    let root = source_root();
+    let readme = fs::read_to_string(root.join("README.md"))?;
+    let makefile = fs::read_to_string(root.join("Makefile"))?;
+    let mut targets = 0;
+    for word in readme.split("make ").skip(1) {
+        let target: String = word
+            .chars()
+            .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+            .collect();
+        // Prose uses the word too; what is typed stands in code.
+        let typed = readme.contains(&format!("`make {target}`"))
+            || readme.contains(&format!("\nmake {target}\n"));
+        if typed && !target.is_empty() {
+            ensure!(
+                makefile.contains(&format!("\n{target}: ")),
+                "there is no target {target}"
+            );
+            targets += 1;
+        }
+    }
+    ensure!(targets >= 4, "found {targets} targets in the README");
+    for link in readme
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+    {
+        let there = link.starts_with("http") || root.join(link).exists();
+        ensure!(there, "the README links to {link}, which does not exist");
+    }
+    // The values that the README sets are ones that the chart has.
+    let values = fs::read_to_string(root.join("charts/ess-rollout/values.yaml"))?;
+    for name in [
+        "repository:",
+        "region:",
+        "existingSecret:",
+        "namespaces:",
+        "roleName:",
+        "ramRoles:",
+    ] {
+        ensure!(values.contains(name), "the chart has no value {name}");
+    }
+    Ok(())
+}
