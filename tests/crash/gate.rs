@@ -117,7 +117,11 @@ impl Gate {
 
     /// The requests of this run that change something, in order, each as `name#n`.
     pub fn steps(&self) -> Vec<String> {
-        locked(&self.state).steps.iter().map(|(_, step)| step.clone()).collect()
+        locked(&self.state)
+            .steps
+            .iter()
+            .map(|(_, step)| step.clone())
+            .collect()
     }
 
     /// How many events have happened in this run.
@@ -134,18 +138,25 @@ impl Gate {
     pub fn story(&self) -> String {
         let log = self.log();
         let state = locked(&self.state);
-        let steps = state.steps.iter().map(|(at, step)| format!("{:.1} {step}", at.as_secs_f64()));
+        let steps = state
+            .steps
+            .iter()
+            .map(|(at, step)| format!("{:.1} {step}", at.as_secs_f64()));
         let mut story = format!("its steps: {}", steps.collect::<Vec<_>>().join(", "));
         for line in log.lines().skip(state.log) {
-            story.push_str("
-  ");
+            story.push_str(
+                "
+  ",
+            );
             story.push_str(line);
         }
         story
     }
 
     fn log(&self) -> String {
-        locked(&self.operator).as_mut().map_or_else(String::new, |operator| operator.process().log())
+        locked(&self.operator)
+            .as_mut()
+            .map_or_else(String::new, |operator| operator.process().log())
     }
 
     pub fn arrive(&self, step: &str) -> Verdict {

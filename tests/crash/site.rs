@@ -149,8 +149,13 @@ impl Site {
 
     /// Whether the group of a run is held by a task.
     pub async fn holds(&self, run: usize) -> Result<bool> {
-        let record = self.records.get_opt(&identity::record_name(REGION, &group(run))).await?;
-        Ok(record.and_then(|record| record.status).is_some_and(|status| status.holder.is_some()))
+        let record = self
+            .records
+            .get_opt(&identity::record_name(REGION, &group(run)))
+            .await?;
+        Ok(record
+            .and_then(|record| record.status)
+            .is_some_and(|status| status.holder.is_some()))
     }
 
     /// A call by somebody who is not the operator.
