@@ -33,7 +33,7 @@ use scenario::Scenario;
 use site::Site;
 
 /// Sites that work side by side. Most of a run is waiting.
-const SITES: usize = 6;
+const SITES: usize = 8;
 /// Scaling groups per site: more than there are runs.
 const RUNS: usize = 500;
 /// The fewest kill points that count as a sweep.
