@@ -103,8 +103,16 @@ fn is_cloud(step: &str) -> bool {
     !step.contains(' ')
 }
 
-/// A kill on every side of every request that changes something. `steps` are those of the dry run.
+/// A kill on every side of every request that changes something. `steps` are those of the dry run. Up to the start all
+/// scenarios do the same, so that is swept once.
 pub fn sweep(scenario: Scenario, steps: &[String]) -> Vec<Run> {
+    let started = steps
+        .iter()
+        .position(|step| parts(step) == ("StartExecution", 1));
+    let steps = match (scenario, started) {
+        (Scenario::Script, _) | (_, None) => steps,
+        (_, Some(start)) => steps.get(start + 2..).unwrap_or_default(),
+    };
     let mut runs = Vec::new();
     for step in steps {
         let (name, nth) = parts(step);
@@ -188,7 +196,7 @@ pub fn combinations(steps: &[String]) -> Vec<Run> {
     ] {
         runs.push(Run::new(Script, Vec::new()).lag(switches.clone()));
         for step in [START, NOTIFY] {
-            for side in [Side::Before, Side::After, Side::Late(LATE)] {
+            for side in [Side::After, Side::Late(LATE)] {
                 runs.push(Run::new(Script, vec![kill(step, 1, side, zero)]).lag(switches.clone()));
             }
         }
