@@ -46,7 +46,10 @@ pub async fn check(
     story: &Story,
     since: u64,
 ) -> Result<Findings> {
-    let mut found = Findings::default();
+    let mut found = Findings {
+        executions: 0,
+        violations: story.trouble.iter().cloned().collect(),
+    };
     let group = group(run);
     let scene = site.emulator.get("state").await?;
     let journal = site.emulator.get(&format!("journal?since={since}")).await?;

@@ -36,6 +36,8 @@ use site::Site;
 const SITES: usize = 8;
 /// Scaling groups per site: more than there are runs.
 const RUNS: usize = 500;
+/// After so many runs that broke a rule, no more are begun.
+const ENOUGH: usize = 12;
 /// The fewest kill points that count as a sweep.
 const POINTS: usize = 60;
 
@@ -62,6 +64,12 @@ async fn no_kill_has_a_second_effect() {
     let numbers = Arc::new(AtomicUsize::new(0));
 
     let dry = all(&sites, &numbers, plan::dry()).await;
+    if dry
+        .iter()
+        .any(|outcome| !outcome.findings.violations.is_empty())
+    {
+        conclude(&dry);
+    }
     let steps = |scenario: Scenario| {
         let run = dry.iter().find(|outcome| outcome.run.scenario == scenario);
         run.map(|outcome| outcome.steps.clone()).unwrap_or_default()
@@ -95,8 +103,10 @@ async fn no_kill_has_a_second_effect() {
 /// Distributes the runs over the sites.
 async fn all(sites: &[Arc<Site>], numbers: &Arc<AtomicUsize>, runs: Vec<Run>) -> Vec<Outcome> {
     let queue = Arc::new(Mutex::new(VecDeque::from(runs)));
+    let failures = Arc::new(AtomicUsize::new(0));
     let workers = sites.iter().map(|site| {
         let (site, queue, numbers) = (site.clone(), queue.clone(), numbers.clone());
+        let failures = failures.clone();
         tokio::spawn(async move {
             let mut outcomes = Vec::new();
             loop {
@@ -104,7 +114,12 @@ async fn all(sites: &[Arc<Site>], numbers: &Arc<AtomicUsize>, runs: Vec<Run>) ->
                     return outcomes;
                 };
                 let number = numbers.fetch_add(1, Ordering::Relaxed);
-                outcomes.push(once(&site, run, number).await);
+                let outcome = once(&site, run, number).await;
+                let broken = !outcome.findings.violations.is_empty();
+                outcomes.push(outcome);
+                if broken && failures.fetch_add(1, Ordering::Relaxed) + 1 == ENOUGH {
+                    queue.lock().unwrap().clear();
+                }
             }
         })
     });

@@ -39,6 +39,8 @@ pub struct Story {
     pub approvals: Vec<Timestamp>,
     /// The task as last seen; `None` once it is gone.
     pub task: Option<RollingUpdateTask>,
+    /// Why the story has no end.
+    pub trouble: Option<String>,
 }
 
 impl Scenario {
@@ -125,6 +127,7 @@ impl Scenario {
             uid: task.uid().context("the apiserver gave no uid")?,
             approvals: Vec::new(),
             task: Some(task),
+            trouble: None,
         };
         let mut person = Person {
             site,
@@ -135,12 +138,22 @@ impl Scenario {
             deleted: false,
         };
         let began = Instant::now();
-        while person.goes_on(&mut story).await? {
+        loop {
+            match person.goes_on(&mut story).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    story.trouble = Some(format!("{error:#}"));
+                    break;
+                }
+            }
             if began.elapsed() > PATIENCE {
-                bail!("the task did not end within {PATIENCE:?}");
+                story.trouble = Some(format!("the task did not end within {PATIENCE:?}"));
+                break;
             }
             if let Some(failure) = site.gate.failure() {
-                bail!("the operator could not be started: {failure}");
+                story.trouble = Some(format!("the operator could not be started: {failure}"));
+                break;
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -17,7 +17,7 @@ use super::proxy::{Proxy, Upstream};
 
 pub const REGION: &str = "cn-hangzhou";
 /// The bound on lateness that the operator is told: a call has its effect within this time after it was given up.
-pub const SETTLE: Duration = Duration::from_millis(500);
+pub const SETTLE: Duration = Duration::from_millis(800);
 /// How long one call of the operator may take. A decision is acted on within half of it.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Virtual seconds per real second. A batch takes less than the bound on lateness, so that a call which comes late
