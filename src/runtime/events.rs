@@ -1,13 +1,25 @@
 //! Kubernetes Events. A failure to publish one is logged and nothing else.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use ess_rollout_api::v1alpha1::RollingUpdateTask;
 use ess_rollout_core::rollout::{Event, EventKind};
-use kube::{
-    Client, Resource, ResourceExt,
-    runtime::events::{self, EventType, Recorder, Reporter},
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::events::v1 as wire,
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
 
 /// The apiserver's bound on `note` (events.k8s.io/v1), in bytes.
 const NOTE_MAX: usize = 1024;
@@ -15,6 +27,11 @@ const NOTE_MAX: usize = 1024;
 const WORD_MAX: usize = 128;
 /// An Event is not worth waiting for.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// For how long a repeat is counted on the first one rather than published anew (events.k8s.io:
+/// a series ends after six minutes without another).
+const SERIES: Duration = Duration::from_secs(360);
+/// `reportingController`.
+const CONTROLLER: &str = "ess-rollout.io/operator";
 
 /// Where Events about tasks go.
 pub trait Events: Send + Sync {
@@ -26,20 +43,99 @@ pub trait Events: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 }
 
-/// Publishes through the events.k8s.io API. Needs `create` and `patch` there: repeats of an Event
-/// within six minutes become a series.
-pub struct Publisher(Recorder);
+/// Publishes through the events.k8s.io API. Needs `create` and `patch` there.
+///
+/// Not through kube's `Recorder`: for that two Events of one reason are one series, whatever they
+/// say, so that the end of the second batch would be lost in the series of the first.
+pub struct Publisher {
+    client: Client,
+    instance: String,
+    series: Mutex<HashMap<Said, Series>>,
+}
+
+/// What makes an Event the same as another: the object's uid, the reason, the action, the note.
+type Said = (String, String, String, String);
+
+struct Series {
+    name: String,
+    count: i32,
+    last: Instant,
+}
 
 impl Publisher {
-    /// One for the process: the cache of series is in it. `instance` is the pod's name.
+    /// One for the process: the memory of series is in it. `instance` is the pod's name.
     pub fn new(client: Client, instance: Option<String>) -> Self {
-        Self(Recorder::new(
+        let instance = instance.unwrap_or_else(|| CONTROLLER.to_owned());
+        Self {
             client,
-            Reporter {
-                controller: "ess-rollout.io/operator".to_owned(),
-                instance: instance.map(|name| cut(&name, WORD_MAX)),
+            instance: cut(&instance, WORD_MAX),
+            series: Mutex::default(),
+        }
+    }
+
+    async fn send(&self, task: &RollingUpdateTask, event: &Event) -> Result<(), kube::Error> {
+        let namespace = task.namespace().unwrap_or_default();
+        let events: Api<wire::Event> = Api::namespaced(self.client.clone(), &namespace);
+        let said = (
+            task.uid().unwrap_or_default(),
+            event.reason.clone(),
+            event.action.clone(),
+            event.note.clone(),
+        );
+        if let Some((name, count)) = self.repeated(&said) {
+            let series = json!({"series": {"count": count, "lastObservedTime": MicroTime(Timestamp::now())}});
+            let patched = events
+                .patch(&name, &PatchParams::default(), &Patch::Merge(series))
+                .await;
+            return patched.map(drop);
+        }
+        let now = Timestamp::now();
+        let name = format!("{}.{:x}", task.name_any(), now.as_nanosecond());
+        let object = wire::Event {
+            metadata: ObjectMeta {
+                namespace: Some(namespace.clone()),
+                name: Some(name.clone()),
+                ..ObjectMeta::default()
             },
-        ))
+            event_time: Some(MicroTime(now)),
+            type_: Some(match event.kind {
+                EventKind::Normal => "Normal".to_owned(),
+                EventKind::Warning => "Warning".to_owned(),
+            }),
+            reason: Some(cut(&event.reason, WORD_MAX)),
+            action: Some(cut(&event.action, WORD_MAX)),
+            note: Some(cut(&event.note, NOTE_MAX)),
+            regarding: Some(task.object_ref(&())),
+            reporting_controller: Some(CONTROLLER.to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            ..wire::Event::default()
+        };
+        events.create(&PostParams::default(), &object).await?;
+        let last = Instant::now();
+        self.series().insert(
+            said,
+            Series {
+                name,
+                count: 1,
+                last,
+            },
+        );
+        Ok(())
+    }
+
+    /// The Event that this one repeats, and how many there are with it.
+    fn repeated(&self, said: &Said) -> Option<(String, i32)> {
+        let mut all = self.series();
+        all.retain(|_, series| series.last.elapsed() < SERIES);
+        let series = all.get_mut(said)?;
+        series.count = series.count.saturating_add(1);
+        series.last = Instant::now();
+        Some((series.name.clone(), series.count))
+    }
+
+    fn series(&self) -> std::sync::MutexGuard<'_, HashMap<Said, Series>> {
+        // Nothing panics while holding it.
+        self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,25 +146,8 @@ impl Events for Publisher {
         event: &'a Event,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
-            let Event {
-                kind,
-                reason,
-                action,
-                note,
-            } = event;
-            let published = events::Event {
-                type_: match kind {
-                    EventKind::Normal => EventType::Normal,
-                    EventKind::Warning => EventType::Warning,
-                },
-                reason: cut(reason, WORD_MAX),
-                note: Some(cut(note, NOTE_MAX)),
-                action: cut(action, WORD_MAX),
-                secondary: None,
-            };
-            let reference = task.object_ref(&());
-            let published = self.0.publish(&published, &reference);
-            match tokio::time::timeout(TIMEOUT, published).await {
+            let reason = &event.reason;
+            match tokio::time::timeout(TIMEOUT, self.send(task, event)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     tracing::warn!(name = task.name_any(), reason, %error, "Event not published");

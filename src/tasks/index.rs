@@ -257,6 +257,16 @@ mod tests {
     }
 
     #[test]
+    fn one_that_a_person_has_to_mend_something_for_stands_aside() {
+        let index = index([object("a", 1, json!({})), object("b", 2, json!({}))]);
+        assert_eq!(ahead(&index, "b", 2).as_deref(), Some("a"));
+        let blocked = object("a", 1, json!({"state": "Blocked"}));
+        let next = Change::Unblocked(ObjectKey::new("ns", "b"));
+        assert!(index.apply(0, Event::Apply(blocked)).contains(&next));
+        assert_eq!(ahead(&index, "b", 2), None);
+    }
+
+    #[test]
     fn another_region_or_group_is_another_queue() {
         let index = index([object("a", 1, json!({}))]);
         let other = |region, group| {

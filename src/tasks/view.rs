@@ -90,6 +90,9 @@ struct Execution {
     start_time: Option<Timestamp>,
 }
 
+/// `status.state` of a task that a person has to mend something for before it can start.
+const BLOCKED: &str = "Blocked";
+
 /// The parts that decide, without the object's metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Facts {
@@ -111,9 +114,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Whether it stands in its group's queue: to be run, and not begun.
+    /// Whether it stands in its group's queue: to be run, and not begun. One that a person has to
+    /// mend something for stands aside meanwhile, or a misspelt image would stop the group for good.
     pub(super) fn waits(&self) -> bool {
         !self.deleting
+            && self.state != BLOCKED
             && !self.intent
             && self.execution.is_none()
             && !self.result

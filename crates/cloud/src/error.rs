@@ -58,6 +58,14 @@ pub struct CloudError {
 }
 
 impl CloudError {
+    /// Whether only a person can mend it: trying again at once would fail again.
+    pub fn needs_person(&self) -> bool {
+        matches!(
+            self.class,
+            ErrorClass::Denied | ErrorClass::Unauthenticated | ErrorClass::Invalid
+        )
+    }
+
     fn describe(&self) -> String {
         let mut text = format!("{} failed: {}", self.call, self.code);
         if !self.message.is_empty() {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::cloud::Cloud;
 use crate::cloud::call::{Call, EssVersion, Outcome, Service};
 use crate::cloud::faults::Fault;
+use crate::cloud::ram::Policy;
 use crate::cloud::world::{later, seconds};
 use crate::error::ApiError;
 use crate::fixture::{Switches, Trigger};
@@ -136,6 +137,16 @@ fn route(
             cloud.world.switches = switches;
             cloud.settle();
             answer(&json!(cloud.world.switches))
+        }
+        ("PUT", ["principals", name]) => {
+            let policy: Policy = read(request)?;
+            match cloud.world.ram.principals.get_mut(*name) {
+                Some(principal) => {
+                    principal.policy = policy;
+                    answer(&json!(principal.policy))
+                }
+                None => return Err(refuse(404, format!("no principal {name}"))),
+            }
         }
         ("GET", ["state"]) => state(cloud),
         ("POST", ["groups", id, "scaleOut"]) => {

@@ -172,6 +172,10 @@ pub struct RunKey {
     /// `namespace/name` of the object.
     #[schemars(length(max = 512))]
     pub by: String,
+    /// Its uid: another object of the same name is not it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub uid: String,
     /// The execution, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]

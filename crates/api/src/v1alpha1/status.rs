@@ -180,6 +180,17 @@ pub struct StartIntent {
     /// When the last of them was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_lookup_time: Option<Time>,
+    /// Whether the call was, or may have been, sent more than once: a refusal then says nothing of
+    /// the calls before it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub resent: bool,
+    /// Why nothing is sent any more, once a call was refused that may not have been the only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub refusal: String,
+    /// Whether the refusal said that the token had been used: then something was started.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub token_used: bool,
 }
 
 /// The OOS root execution.
@@ -353,8 +364,8 @@ pub struct Pause {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub message: String,
-    /// The execution's `UpdateDate` when the pause was first seen: while it stays, the pause is the
-    /// same one.
+    /// The execution's `UpdateDate` when the pause was first seen, or when an Approve was last put
+    /// on record: while it stays, the pause is the same one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution_update_time: Option<Time>,
     /// The Approve that is to end it, on record before it is sent.
@@ -379,8 +390,8 @@ pub enum PauseKind {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
-    /// When it was last put on record; the call follows at once. Another comes only after the
-    /// bound on lateness and a fresh read of the same pause.
+    /// When it was last put on record, the call following at once, or when the execution was seen
+    /// to have changed since. Another comes only after the bound on lateness without a change.
     pub time: Time,
     /// How many times it was put on record.
     pub attempt: i32,
@@ -518,6 +529,10 @@ pub struct Latched {
     /// one, seen through a list that lags.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub approved_pause: i32,
+    /// When that was. Should the pause still be there a bound on lateness later, the Approve was
+    /// lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_pause_time: Option<Time>,
     /// Whether `desiredState` was ever Cancelled.
     #[serde(default, skip_serializing_if = "is_false")]
     pub cancelled: bool,

@@ -4,18 +4,18 @@
 //! call follows a fresh read that shows it is still needed.
 
 use ess_rollout_api::v1alpha1::{
-    Current, Leftover, Outcome, Restore, RestoreItem, RestoreState, RollingUpdateTaskStatus,
-    ScalingGroupRecordStatus, TaskResult, condition,
+    ActionState, Current, Leftover, Outcome, Restore, RestoreItem, RestoreKind, RestoreState,
+    RollingUpdateTaskStatus, ScalingGroupRecordStatus, TaskResult, Verb, condition,
 };
 use ess_rollout_cloud::{
-    CloudError, ErrorClass, Execution, ExecutionFilter, LifecycleState, Query,
+    CloudError, Execution, ExecutionFilter, ExecutionStatus, LifecycleState, Query,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decision::{Decision, Next, Work};
 use super::ledger;
-use super::observation::Known;
+use super::observation::{Interrupt, Known};
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
 use super::step::Context;
@@ -29,6 +29,19 @@ const SOON: SignedDuration = SignedDuration::from_secs(2);
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// How soon to try again after a refusal that only a person can mend.
 const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
+
+/// Reason of a result: the deletion could not wait for what may be under way.
+pub(super) const ABANDONED: &str = "Abandoned";
+/// Reason of a result: nothing was started, and nothing will be.
+pub(super) const CANCELLED_BEFORE_START: &str = "CancelledBeforeStart";
+/// Reason of a result: OOS refused to start, and nothing was started.
+pub(super) const START_REFUSED: &str = "StartRefused";
+
+/// Whether a nested execution acts no more, its root having ended: one that waits for somebody will
+/// not be asked again.
+pub(super) fn has_ended(child: &Execution) -> bool {
+    child.status.is_final() || child.status == ExecutionStatus::Waiting
+}
 
 /// Records how it ended. The group is looked after from the next step on.
 pub(super) fn begin(
@@ -64,7 +77,6 @@ pub(super) fn nothing_ran(
         ..Restore::default()
     });
     let status = &mut decision.status;
-    use ess_rollout_api::v1alpha1::{ActionState, Verb};
     ledger::settle_all(
         ctx,
         status,
@@ -109,7 +121,11 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         .require([Query::Executions(ExecutionFilter::ActiveByTemplate(
             ROLLING_TEMPLATES.into(),
         ))])?;
-    if let Some(other) = preflight::foreign_runs(ctx)?.first() {
+    let needs = verify::needs(ctx, &status)?;
+    let whole = needs
+        .iter()
+        .all(|need| need.item.state == RestoreState::Restored);
+    if let Some(other) = preflight::foreign_runs(ctx)?.first().filter(|_| !whole) {
         let message = format!(
             "execution {} of somebody else is updating the group: what is left to put back waits for its end",
             other.id
@@ -124,47 +140,84 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(ctx.decide(status, ctx.poll()));
     }
 
-    let needs = verify::needs(ctx, &status)?;
     let restore = status.restore.get_or_insert_default();
     restore.items = needs
         .iter()
         .map(|need| inherit_message(&restore.items, &need.item))
         .collect();
     let calls: Vec<&Need> = needs.iter().filter(|need| need.call.is_some()).collect();
-    let Some(call) = calls.first().and_then(|need| need.call.clone()) else {
+    if calls.is_empty() {
         return finish(ctx, status);
-    };
-
-    // A refusal is met again by the next look; what was sent shows in the reads after a while.
-    let outcome = ctx.input.outcome.filter(|outcome| outcome.mutation == call);
-    if let Some(outcome) = outcome {
-        let wait = match &outcome.result {
-            Ok(_) => SOON,
-            Err(error) => {
-                note_refusal(&mut status, &call_targets(&calls), error);
-                match error.class {
-                    ErrorClass::Denied | ErrorClass::Unauthenticated | ErrorClass::Invalid => {
-                        RETRY_REFUSED
-                    }
-                    _ => RETRY,
-                }
-            }
-        };
-        if let Err(error) = &outcome.result {
-            report::trouble(ctx, &mut status, error);
-        }
-        return Ok(ctx.decide(status, Next::After(wait.unsigned_abs())));
     }
+    Ok(put_back(ctx, status, &calls))
+}
+
+/// One call of those that are still needed.
+fn put_back(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, calls: &[&Need]) -> Decision {
     let what = calls
         .iter()
         .map(|need| need.item.target.as_str())
         .collect::<Vec<_>>()
         .join(", ");
     let message = shorten(&format!("putting back: {what}"), 512);
-    report::show(ctx, &mut status, Phase::Restoring, "Restoring", &message);
-    let mut decision = ctx.decide(status, Next::Now);
-    decision.work = Some(Work { mutation: call });
-    Ok(decision)
+    let sent = ctx.input.outcome.filter(|outcome| {
+        calls
+            .iter()
+            .any(|need| need.call.as_ref() == Some(&outcome.mutation))
+    });
+    let mut wait = None;
+    match sent.map(|outcome| (&outcome.mutation, &outcome.result)) {
+        // What was sent shows in the reads after a while.
+        Some((_, Ok(_))) => {
+            report::show(ctx, &mut status, Phase::Restoring, "Restoring", &message);
+            return ctx.decide(status, Next::After(SOON.unsigned_abs()));
+        }
+        Some((mutation, Err(error))) => {
+            let targets: Vec<&str> = calls
+                .iter()
+                .filter(|need| need.call.as_ref() == Some(mutation))
+                .map(|need| need.item.target.as_str())
+                .collect();
+            note_refusal(&mut status, &targets, error);
+            report::trouble(ctx, &mut status, error);
+            let after = if error.needs_person() {
+                RETRY_REFUSED
+            } else {
+                RETRY
+            };
+            wait = Some(error.retry_after.unwrap_or(after.unsigned_abs()));
+        }
+        None => {
+            report::show_unless_refused(ctx, &mut status, Phase::Restoring, "Restoring", &message);
+        }
+    }
+    let refused = |need: &Need| {
+        let items = status.restore.iter().flat_map(|restore| &restore.items);
+        items.into_iter().any(|item| {
+            item.kind == need.item.kind
+                && item.target == need.item.target
+                && !item.message.is_empty()
+        })
+    };
+    // One that is refused does not hold up the others. Of those that are, each gets its turn.
+    let turn = usize::try_from(ctx.now().as_second() / RETRY_REFUSED.as_secs()).unwrap_or(0);
+    let fresh = calls.iter().find(|need| !refused(need));
+    let next = match (fresh, wait) {
+        (Some(need), _) => Some(need),
+        (None, Some(_)) => None,
+        (None, None) => calls.get(turn % calls.len().max(1)),
+    };
+    match next.and_then(|need| need.call.clone()) {
+        Some(mutation) => {
+            let mut decision = ctx.decide(status, Next::Now);
+            decision.work = Some(Work { mutation });
+            decision
+        }
+        None => ctx.decide(
+            status,
+            Next::After(wait.unwrap_or(RETRY_REFUSED.unsigned_abs())),
+        ),
+    }
 }
 
 /// An item that is still to be put back keeps what was noted about the last try.
@@ -179,16 +232,12 @@ fn inherit_message(old: &[RestoreItem], new: &RestoreItem) -> RestoreItem {
     item
 }
 
-fn call_targets(calls: &[&Need]) -> Vec<String> {
-    calls.iter().map(|need| need.item.target.clone()).collect()
-}
-
-fn note_refusal(status: &mut RollingUpdateTaskStatus, targets: &[String], error: &CloudError) {
+fn note_refusal(status: &mut RollingUpdateTaskStatus, targets: &[&str], error: &CloudError) {
     let items = status
         .restore
         .iter_mut()
         .flat_map(|restore| &mut restore.items);
-    for item in items.filter(|item| targets.contains(&item.target)) {
+    for item in items.filter(|item| targets.contains(&item.target.as_str())) {
         // Without the request id, which changes at each try and is in the conditions.
         item.message = shorten(&format!("{}: {}", error.call, error.code), 512);
     }
@@ -219,12 +268,12 @@ fn wait_until_quiet(
         Query::Executions(root.clone()),
         Query::Executions(children.clone()),
     ])?;
-    let all: Vec<&Execution> = observation
-        .executions(&root)?
-        .iter()
-        .chain(observation.executions(&children)?)
-        .collect();
-    if all.iter().any(|execution| !execution.status.is_final()) {
+    let roots = observation.executions(&root)?;
+    let children = observation.executions(&children)?;
+    let moves = roots.iter().any(|root| !root.status.is_final())
+        || children.iter().any(|child| !has_ended(child));
+    let all = roots.iter().chain(children);
+    if moves {
         report::show(
             ctx,
             status,
@@ -236,10 +285,7 @@ fn wait_until_quiet(
             ctx.decide(status.clone(), Next::After(SOON.unsigned_abs())),
         ));
     }
-    let mut seen: Vec<(&str, &str)> = all
-        .iter()
-        .map(|e| (e.id.as_str(), e.status.as_str()))
-        .collect();
+    let mut seen: Vec<(&str, &str)> = all.map(|e| (e.id.as_str(), e.status.as_str())).collect();
     seen.sort_unstable();
     let fingerprint = hash_value(&seen);
     let restore = status.restore.get_or_insert_default();
@@ -282,7 +328,7 @@ fn finish(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decis
 
 /// The deletion may not wait any longer: what is not put back is listed.
 fn give_up(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
-    let unread = verify::unread(&status);
+    let unread = verify::unread(ctx, &status);
     let restore = status.restore.get_or_insert_default();
     if restore.items.is_empty() {
         restore.items = unread;
@@ -376,14 +422,17 @@ fn record_after(
         .leftovers
         .retain(|leftover| !items.iter().any(|item| same(leftover, item)));
     if !record.leftovers.is_empty() {
-        let instances = ctx.input.observation.scaling_instances(&ctx.group)?;
-        record.leftovers.retain(|leftover| {
-            use ess_rollout_api::v1alpha1::RestoreKind;
-            leftover.kind != RestoreKind::Standby
-                || instances
-                    .iter()
-                    .any(|i| i.id == leftover.target && i.state == LifecycleState::Standby)
-        });
+        match ctx.input.observation.scaling_instances(&ctx.group) {
+            Ok(instances) => record.leftovers.retain(|leftover| {
+                leftover.kind != RestoreKind::Standby
+                    || instances
+                        .iter()
+                        .any(|i| i.id == leftover.target && i.state == LifecycleState::Standby)
+            }),
+            Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
+            // Not being able to look keeps them on the list, and nobody from the group.
+            Err(Interrupt::Failed(_)) => {}
+        }
     }
     for item in items.iter().filter(|item| item.state == RestoreState::Left) {
         record.leftovers.push(Leftover {
@@ -409,8 +458,11 @@ fn record_after(
             time: result.time.clone(),
         });
     }
+    if [CANCELLED_BEFORE_START, START_REFUSED].contains(&result.reason.as_str()) {
+        record.run_keys.retain(|key| key.uid != ctx.uid);
+    }
     for key in &mut record.run_keys {
-        if Some(&key.key) == ctx.spec.run_key.as_ref() && key.by == ctx.path() {
+        if Some(&key.key) == ctx.spec.run_key.as_ref() && key.uid == ctx.uid {
             key.outcome = Some(result.outcome);
             key.execution_id = status.execution.as_ref().map(|e| e.id.clone());
         }

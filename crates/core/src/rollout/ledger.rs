@@ -12,6 +12,9 @@ use crate::requests::{self, PauseTarget, VERBS};
 
 /// How many settled requests are kept. Open ones are never dropped.
 const SETTLED_MAX: usize = 20;
+/// How many requests may be open. With the settled ones they fit the bound on `status.actions`:
+/// a status that the schema refuses would end all progress.
+const OPEN_MAX: usize = 18;
 /// The most bytes of an annotation's value that are recorded.
 const VALUE_MAX: usize = 2048;
 
@@ -28,9 +31,29 @@ pub(super) fn ingest(
     status: &mut RollingUpdateTaskStatus,
     pause: Option<&Pause>,
 ) {
+    ingest_verbs(ctx, status, pause, &VERBS);
+}
+
+/// Takes note of a cancellation alone, where it is not known whether the update is paused: every
+/// other request waits until it is.
+pub(super) fn ingest_cancel(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let cancel: Vec<_> = VERBS
+        .into_iter()
+        .filter(|(verb, _)| *verb == Verb::Cancel)
+        .collect();
+    ingest_verbs(ctx, status, None, &cancel);
+}
+
+fn ingest_verbs(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    pause: Option<&Pause>,
+    verbs: &[(Verb, &str)],
+) {
     let finished = status.result.is_some();
     let mut cancelling = status.cancellation.is_some();
-    for (verb, key) in VERBS {
+    for (verb, key) in verbs {
+        let verb = *verb;
         let Some(value) = ctx.annotation(key) else {
             continue;
         };
@@ -42,6 +65,11 @@ pub(super) fn ingest(
             Verdict::Rejected("TaskFinished", "the task has ended".into())
         } else if cancelling && verb != Verb::Cancel {
             Verdict::Rejected("Superseded", "the task is being cancelled".into())
+        } else if too_many(status, verb) {
+            Verdict::Rejected(
+                "TooManyRequests",
+                format!("{OPEN_MAX} requests are open: wait for their effect"),
+            )
         } else {
             judge(verb, value, pause)
         };
@@ -66,6 +94,15 @@ pub(super) fn present_at_creation(ctx: &Context<'_>, status: &mut RollingUpdateT
             add(ctx, status, verb, value, verdict);
         }
     }
+}
+
+/// Whether no more can be open. The first cancellation always can.
+fn too_many(status: &RollingUpdateTaskStatus, verb: Verb) -> bool {
+    let open = status
+        .actions
+        .iter()
+        .filter(|action| action.state == ActionState::Accepted);
+    open.count() >= OPEN_MAX && (verb != Verb::Cancel || self::open(status, verb).is_some())
 }
 
 fn judge(verb: Verb, value: &str, pause: Option<&Pause>) -> Verdict {

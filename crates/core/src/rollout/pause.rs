@@ -1,13 +1,18 @@
 //! What an execution in `Waiting` waits for. OOS does not say: it is read off its parts.
 
 use ess_rollout_api::v1alpha1::{
-    InstanceState, Pause, PauseKind, RollingUpdateTaskStatus, SuspensionPolicy,
+    Approval, InstanceState, OnFailure, Pause, PauseKind, RollingUpdateTaskStatus,
+    SuspensionPolicy, Verb,
 };
 use ess_rollout_cloud::{Execution, ExecutionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::progress;
 use super::step::Context;
+use crate::conditions::shorten;
+
+/// The most bytes of a pause's message.
+const MESSAGE_MAX: usize = 1024;
 
 /// Actions that wait for an Approve when the execution runs with
 /// `SafetyCheck=ConfirmEveryHighRiskAction`.
@@ -19,9 +24,6 @@ pub(super) fn classify(
     status: &RollingUpdateTaskStatus,
     root: &Execution,
 ) -> Option<Pause> {
-    if root.status != ExecutionStatus::Waiting {
-        return None;
-    }
     let id = progress::highest_ended_batch(status);
     let of = status.batches.len();
     let failed: Vec<&str> = status
@@ -35,6 +37,14 @@ pub(super) fn classify(
         .iter()
         .any(|i| i.state == InstanceState::Updating);
     let tolerated = usize::try_from(ctx.spec.max_errors.unwrap_or(0)).unwrap_or(0);
+    let suspends = ctx.spec.on_failure == OnFailure::Suspend;
+    // Whether the root itself shows Waiting in a failure pause is not documented.
+    let held_up = suspends && failed.len() > tolerated && !in_motion;
+    if root.status != ExecutionStatus::Waiting
+        && !(root.status == ExecutionStatus::Running && held_up)
+    {
+        return None;
+    }
     let due = match ctx.spec.suspension_policy {
         SuspensionPolicy::Automatic => false,
         SuspensionPolicy::SuspendFirstBatch => id == 1,
@@ -64,6 +74,12 @@ pub(super) fn classify(
     } else if in_motion {
         // The lists lag behind the root, or the other way round: judge when they agree.
         return None;
+    } else if suspends && !failed.is_empty() {
+        // Whether OOS pauses at each failure or only beyond maxErrors is not documented.
+        (
+            PauseKind::Failure,
+            format!("{} failed; see status.instances", list(&failed)),
+        )
     } else {
         (
             PauseKind::Unknown,
@@ -73,6 +89,7 @@ pub(super) fn classify(
             ),
         )
     };
+    let message = shorten(&message, MESSAGE_MAX);
     let update_time = root.updated.map(Time);
     let before = status
         .pause
@@ -83,8 +100,7 @@ pub(super) fn classify(
         .as_ref()
         .map_or(0, |latched| latched.approved_pause);
     if kind == PauseKind::Batch && before.is_none() && id <= approved {
-        // This pause was left: the lists do not show the batch that ran since.
-        return None;
+        return approved_before(ctx, status, id, message, update_time);
     }
     Some(match before {
         // The same pause: it keeps its time and what was done about it.
@@ -100,6 +116,42 @@ pub(super) fn classify(
             execution_update_time: update_time,
             approval: None,
         },
+    })
+}
+
+/// An Approve of this pause was put on record, and then the pause was not seen for a while. Most
+/// likely it was left, and the lists do not show the batch that ran since. If it stays, the Approve
+/// was lost: the pause is taken up again, and the wait for another one begins anew.
+fn approved_before(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    id: i32,
+    message: String,
+    execution_update_time: Option<Time>,
+) -> Option<Pause> {
+    let latched = status.latched.as_ref()?;
+    let lost = latched
+        .approved_pause_time
+        .as_ref()
+        .is_some_and(|time| ctx.settled_since(time));
+    if id != latched.approved_pause || !lost {
+        return None;
+    }
+    let request = status.actions.iter().rev().find(|action| {
+        action.verb == Verb::Continue && action.targets.first() == Some(&id.to_string())
+    });
+    let by = request.map_or("spec.approvedBatches", |action| action.id.as_str());
+    Some(Pause {
+        id,
+        kind: PauseKind::Batch,
+        since: Time(ctx.now()),
+        message,
+        execution_update_time,
+        approval: Some(Approval {
+            time: Time(ctx.now()),
+            attempt: 1,
+            by: by.to_owned(),
+        }),
     })
 }
 

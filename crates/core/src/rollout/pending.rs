@@ -29,9 +29,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         // Nothing was started. The record goes back before the object does.
         let mut decision = ctx.decide(status, Next::Now);
         if ctx.holds() {
-            decision.record = Some(released(ctx));
+            decision.record = Some(given_back(ctx));
         } else {
-            decision.finalizer = Some(false);
+            decision.finalizer = ctx.has_finalizer().then_some(false);
             decision.next = Next::OnChange;
         }
         return Ok(decision);
@@ -42,7 +42,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             ctx,
             status,
             Outcome::Cancelled,
-            "CancelledBeforeStart",
+            ending::CANCELLED_BEFORE_START,
             message,
         ));
     }
@@ -89,7 +89,12 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
                 &message,
             );
             report::show(ctx, &mut status, Phase::Planned, "Planned", &message);
-            Ok(ctx.decide(status, Next::After(RECHECK.unsigned_abs())))
+            let mut decision = ctx.decide(status, Next::After(RECHECK.unsigned_abs()));
+            // Taken for a start that was put off just then.
+            if ctx.holds() {
+                decision.record = Some(given_back(ctx));
+            }
+            Ok(decision)
         }
     }
 }
@@ -134,7 +139,7 @@ fn queue(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Deci
 fn run_key_conflict(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Decision> {
     let key = ctx.spec.run_key.as_ref()?;
     let used = ctx.record.run_keys.iter().find(|used| used.key == *key)?;
-    if used.by == ctx.path() && used.outcome.is_none() && used.spec_hash == ctx.spec_hash {
+    if used.uid == ctx.uid && used.outcome.is_none() && used.execution_id.is_none() {
         // Ours, from before a crash.
         return None;
     }
@@ -207,7 +212,7 @@ fn refuse(
     };
     let mut decision = ctx.decide(status, next);
     if ctx.holds() {
-        decision.record = Some(released(ctx));
+        decision.record = Some(given_back(ctx));
     }
     decision
 }
@@ -222,6 +227,14 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
     if plan.members.is_empty() {
         status.plan = Some(plan);
         let message = "no instance of the group is eligible: there was nothing to update";
+        report::set(
+            ctx,
+            &mut status,
+            condition::PREFLIGHT,
+            "True",
+            "Passed",
+            message,
+        );
         let mut decision = ending::begin(ctx, status, Outcome::Succeeded, "NoInstances", message);
         decision.record = Some(record);
         return decision;
@@ -243,6 +256,9 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         exit_processes,
         empty_lookups: 0,
         last_lookup_time: None,
+        resent: false,
+        refusal: String::new(),
+        token_used: false,
     });
     let message = format!(
         "{} instances in {} batches",
@@ -295,6 +311,7 @@ fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
             key: key.clone(),
             spec_hash: ctx.spec_hash.clone(),
             by: ctx.path(),
+            uid: ctx.uid.clone(),
             execution_id: None,
             outcome: None,
             time: now,
@@ -302,6 +319,13 @@ fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
         let excess = record.run_keys.len().saturating_sub(RUN_KEYS_MAX);
         record.run_keys.drain(..excess);
     }
+    record
+}
+
+/// The record as it was before this task took the group and started nothing: its run key is free.
+pub(super) fn given_back(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
+    let mut record = released(ctx);
+    record.run_keys.retain(|key| key.uid != ctx.uid);
     record
 }
 

@@ -20,6 +20,13 @@ const UPDATED: &str = "Updated";
 pub(super) const IN_SERVICE: &str = "InService";
 /// The most failed instances that are looked into at once.
 const DETAILS_MAX: usize = 20;
+/// The longest id of an instance or an execution that is taken for one (CRD: `status.instances`).
+const ID_MAX: usize = 128;
+/// The longest id of a task execution that is kept.
+const TASK_ID_MAX: usize = 160;
+/// The highest batch number that is taken for one: OOS makes at most 100, and `status.batches` holds
+/// 1,000, one of them being for instances that have not begun.
+const BATCH_MAX: i64 = 999;
 /// How much of the end of a script's output is kept, bytes.
 const TAIL_MAX: usize = 1024;
 
@@ -34,6 +41,8 @@ struct Attempt<'a> {
     newest: Option<&'a Execution>,
     count: usize,
     item: Option<Item<'a>>,
+    /// The nested execution waits, and a task in it has failed.
+    failed_inside: bool,
 }
 
 /// Brings instances, batches and summary up to what was read. Asks for the details of instances
@@ -57,8 +66,10 @@ pub(super) fn apply(
             newest: None,
             count: 0,
             item: None,
+            failed_inside: false,
         });
     }
+    look_inside(ctx, status, &mut attempts)?;
     want_details(ctx, status, &attempts)?;
     // OOS may have divided otherwise than expected: whoever has not begun comes after those who have.
     let begun = attempts
@@ -108,6 +119,7 @@ fn instance_of(parameters: &serde_json::Map<String, Value>) -> Option<&str> {
     ["instanceId", "containerGroupId"]
         .iter()
         .find_map(|name| parameters.get(*name)?.as_str())
+        .filter(|id| !id.is_empty() && id.len() <= ID_MAX)
 }
 
 /// In invoke runs an item is an object with `InstanceId`; in rollback runs it is the bare id.
@@ -124,7 +136,7 @@ fn attempts<'a>(
     tasks: &'a [TaskExecution],
 ) -> BTreeMap<String, Attempt<'a>> {
     let mut attempts: BTreeMap<String, Attempt<'a>> = BTreeMap::new();
-    for child in children {
+    for child in children.iter().filter(|child| child.id.len() <= ID_MAX) {
         let Some(id) = instance_of(&child.parameters) else {
             continue;
         };
@@ -132,6 +144,7 @@ fn attempts<'a>(
             newest: None,
             count: 0,
             item: None,
+            failed_inside: false,
         });
         attempt.count += 1;
         // A retry makes another child for the same instance: the newest tells how it is now.
@@ -147,7 +160,10 @@ fn attempts<'a>(
         .filter_map(|child| Some((child.id.as_str(), instance_of(&child.parameters)?)))
         .collect();
     for task in tasks {
-        let Some(batch) = task.loop_batch.and_then(|batch| i32::try_from(batch).ok()) else {
+        let batch = task
+            .loop_batch
+            .filter(|batch| (1..=BATCH_MAX).contains(batch));
+        let Some(batch) = batch.and_then(|batch| i32::try_from(batch).ok()) else {
             continue;
         };
         let by_execution = task
@@ -179,7 +195,12 @@ fn state(attempt: &Attempt<'_>) -> InstanceState {
     let Some(child) = attempt.newest else {
         return InstanceState::Pending;
     };
-    let item = attempt.item.as_ref().map(|item| &item.task.status);
+    // An item that still names an older attempt says nothing about this one.
+    let item = attempt
+        .item
+        .as_ref()
+        .filter(|item| item.task.child_execution.as_deref() == Some(child.id.as_str()))
+        .map(|item| &item.task.status);
     // The two lists are read one after the other, so an item may be ahead of its execution: what is
     // still in motion is so until its own list says otherwise.
     match (&child.status, item) {
@@ -196,6 +217,7 @@ fn state(attempt: &Attempt<'_>) -> InstanceState {
         }
         (ExecutionStatus::Failed, _)
         | (ExecutionStatus::Waiting, Some(ExecutionStatus::Failed)) => InstanceState::Failed,
+        (ExecutionStatus::Waiting, _) if attempt.failed_inside => InstanceState::Failed,
         _ => InstanceState::Updating,
     }
 }
@@ -219,7 +241,11 @@ fn instance(
         conditions: old.map(|old| old.conditions.clone()).unwrap_or_default(),
         attempt: i32::try_from(attempt.count).unwrap_or(i32::MAX),
         execution_id: child.map(|c| c.id.clone()),
-        task_execution_id: attempt.item.as_ref().map(|item| item.task.id.clone()),
+        task_execution_id: attempt
+            .item
+            .as_ref()
+            .map(|item| item.task.id.clone())
+            .filter(|id| id.len() <= TASK_ID_MAX),
         start_time: child.and_then(|c| c.start).map(Time),
         end_time: child.and_then(|c| c.end).map(Time),
         exit_code: None,
@@ -278,6 +304,48 @@ fn invocation_of(tasks: &[TaskExecution]) -> Option<String> {
     })
 }
 
+/// Whether this very attempt is on record as failed.
+fn known_failed(status: &RollingUpdateTaskStatus, id: &str, child: &Execution) -> bool {
+    status.instances.iter().any(|old| {
+        old.id == id
+            && old.state == InstanceState::Failed
+            && old.execution_id.as_deref() == Some(child.id.as_str())
+    })
+}
+
+/// Looks into nested executions that wait: whether one shows `Failed` or `Waiting` while the root is
+/// suspended upon failure is not documented. What cannot be read is done without.
+fn look_inside(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    attempts: &mut BTreeMap<String, Attempt<'_>>,
+) -> Known<()> {
+    let observation = ctx.input.observation;
+    let mut queries = Vec::new();
+    for (id, attempt) in attempts.iter_mut() {
+        let Some(child) = attempt.newest else {
+            continue;
+        };
+        if child.status != ExecutionStatus::Waiting || state(attempt) != InstanceState::Updating {
+            continue;
+        }
+        if known_failed(status, id, child) {
+            attempt.failed_inside = true;
+        } else if queries.len() < DETAILS_MAX {
+            queries.push(Query::TaskExecutions {
+                execution: child.id.clone(),
+            });
+            let tasks = observation.task_executions(&child.id);
+            attempt.failed_inside = tasks.is_ok_and(|tasks| {
+                tasks
+                    .iter()
+                    .any(|task| task.status == ExecutionStatus::Failed)
+            });
+        }
+    }
+    observation.require(queries)
+}
+
 /// Asks for the tasks of nested executions that have newly failed, and then for the invocations
 /// that they made. What cannot be read is done without.
 fn want_details(
@@ -285,18 +353,11 @@ fn want_details(
     status: &RollingUpdateTaskStatus,
     attempts: &BTreeMap<String, Attempt<'_>>,
 ) -> Known<()> {
-    let known = |id: &str, child: &Execution| {
-        status.instances.iter().any(|old| {
-            old.id == id
-                && old.state == InstanceState::Failed
-                && old.execution_id.as_deref() == Some(child.id.as_str())
-        })
-    };
     let fresh: Vec<(&String, &Execution)> = attempts
         .iter()
         .filter(|(_, attempt)| state(attempt) == InstanceState::Failed)
         .filter_map(|(id, attempt)| Some((id, attempt.newest?)))
-        .filter(|(id, child)| !known(id, child))
+        .filter(|(id, child)| !known_failed(status, id, child))
         .take(DETAILS_MAX)
         .collect();
     let observation = ctx.input.observation;

@@ -17,6 +17,10 @@ use crate::conditions;
 const STATUS_BYTES_MAX: usize = 900 * 1024;
 /// The most instances that carry the tail of their output.
 const OUTPUT_TAILS_MAX: usize = 20;
+/// The reasons of what only a person can mend.
+const REFUSALS: [&str; 3] = ["AccessDenied", "CredentialsRejected", "RequestRefused"];
+/// The most bytes of an instance's message once there is no room for more.
+const SHORT_MESSAGE: usize = 96;
 /// The most Events for failed instances that one change leads to.
 const INSTANCE_EVENTS_MAX: usize = 5;
 
@@ -169,6 +173,26 @@ pub(super) fn show(
     );
 }
 
+/// Whether a refusal that only a person can mend is on show.
+pub(super) fn is_refused(status: &RollingUpdateTaskStatus) -> bool {
+    conditions::get(&status.conditions, condition::STALLED)
+        .is_some_and(|stalled| REFUSALS.contains(&stalled.reason.as_str()))
+}
+
+/// As [`show`] before another try; but a refusal of the last one stays on show until one succeeds,
+/// or each try would change the object twice.
+pub(super) fn show_unless_refused(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    phase: Phase,
+    reason: &str,
+    message: &str,
+) {
+    if status.state.as_deref() != Some(phase.word()) || !is_refused(status) {
+        show(ctx, status, phase, reason, message);
+    }
+}
+
 /// Sets one condition.
 pub(super) fn set(
     ctx: &Context<'_>,
@@ -213,12 +237,9 @@ pub(super) fn trouble(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, e
     let (reason, cure) = match error.class {
         // Slows everyone down and is nobody's news.
         ErrorClass::Throttled => return,
-        ErrorClass::Denied => (
-            "AccessDenied",
-            "; grant the action to the credentials in use",
-        ),
-        ErrorClass::Unauthenticated => ("CredentialsRejected", "; check the credentials in use"),
-        ErrorClass::Invalid => ("RequestRefused", ""),
+        ErrorClass::Denied => (REFUSALS[0], "; grant the action to the credentials in use"),
+        ErrorClass::Unauthenticated => (REFUSALS[1], "; check the credentials in use"),
+        ErrorClass::Invalid => (REFUSALS[2], ""),
         ErrorClass::NotFound => ("NotFound", ""),
         ErrorClass::Retry | ErrorClass::Conflict | ErrorClass::TokenMismatch => {
             ("CloudUnavailable", "")
@@ -263,8 +284,8 @@ pub(super) fn trouble(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, e
     );
 }
 
-/// Keeps the status small: output tails first, then messages of healthy instances, then healthy
-/// instances. Intents, ledgers and membership are never touched.
+/// Keeps the status small: output tails first, then messages, then the conditions of healthy
+/// instances, then healthy instances. Intents, ledgers and membership are never touched.
 pub(super) fn trim(status: &mut RollingUpdateTaskStatus) {
     let mut tails = 0;
     for instance in &mut status.instances {
@@ -282,6 +303,12 @@ pub(super) fn trim(status: &mut RollingUpdateTaskStatus) {
         .instances
         .iter_mut()
         .for_each(|i| i.output_tail = None);
+    if size(status) <= STATUS_BYTES_MAX {
+        return;
+    }
+    for condition in status.instances.iter_mut().flat_map(|i| &mut i.conditions) {
+        condition.message = conditions::shorten(&condition.message, SHORT_MESSAGE);
+    }
     if size(status) <= STATUS_BYTES_MAX {
         return;
     }
@@ -331,6 +358,18 @@ pub(super) fn events(
             format!(
                 "execution {} of template {template} updates scaling group {}",
                 execution.id, ctx.group
+            ),
+        );
+    }
+    let (level, latched) = (ctx.spec.approved_batches.unwrap_or(0), &new.latched);
+    let kept = latched.as_ref().map_or(0, |l| l.approved_batches);
+    if level < kept && old.observed_generation != new.observed_generation {
+        push(
+            EventKind::Warning,
+            "LoweringIgnored",
+            "Update",
+            format!(
+                "spec.approvedBatches was {kept} before and only ever rises: {level} has no effect"
             ),
         );
     }

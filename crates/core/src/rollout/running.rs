@@ -5,14 +5,14 @@ use ess_rollout_api::v1alpha1::{
     RollingUpdateTaskStatus, Verb, condition,
 };
 use ess_rollout_cloud::{
-    ErrorClass, Execution, ExecutionFilter, ExecutionStatus, Mutation, NotifyType,
-    Outcome as Effect, Query, TaskExecution,
+    CloudError, Done, ErrorClass, Execution, ExecutionFilter, ExecutionStatus, Mutation,
+    NotifyType, Outcome as Effect, Query, TaskExecution,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::decision::{Decision, Next, Work, WorkOutcome};
-use super::observation::Known;
+use super::decision::{Decision, Next, Work};
+use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
 use super::step::Context;
 use super::{ending, ledger, pause, pending, progress};
@@ -20,8 +20,6 @@ use crate::conditions;
 
 /// How soon to look again while something is about to move.
 const SOON: SignedDuration = SignedDuration::from_secs(1);
-/// How soon to try again after a refusal that only a person can mend.
-const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
 /// How soon to try again after another refusal.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
 
@@ -33,62 +31,43 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(orphan(ctx, status));
     }
     if ctx.deletion_overdue() {
-        let message = "the task was deleted and its execution could not be ended in time";
-        return Ok(ending::begin(
-            ctx,
-            status,
-            Outcome::Cancelled,
-            "Abandoned",
-            message,
-        ));
+        return Ok(abandon(ctx, status));
     }
-    let root_filter = ExecutionFilter::Id(execution.id.clone());
-    let children_filter = ExecutionFilter::ChildrenOf(execution.id.clone());
-    let observation = ctx.input.observation;
-    observation.require([
-        Query::Executions(root_filter.clone()),
-        Query::Executions(children_filter.clone()),
-        Query::TaskExecutions {
-            execution: execution.id.clone(),
-        },
-    ])?;
-    let roots = observation.executions(&root_filter)?;
-    let Some(root) = roots.iter().find(|root| root.id == execution.id) else {
-        // Lists lag behind the start; and history does not last for ever.
-        let message = format!(
-            "OOS does not list execution {} (yet, or any more)",
-            execution.id
-        );
-        report::set(
-            ctx,
-            &mut status,
-            condition::RECONCILING,
-            "True",
-            "ExecutionNotListed",
-            &message,
-        );
-        conditions::remove(&mut status.conditions, condition::STALLED);
-        return Ok(ctx.decide(status, ctx.poll()));
+    let (root, children, tasks) = match parts(ctx, &execution.id) {
+        Err(Interrupt::Failed(error)) => {
+            // What cannot be read does not keep an execution from being ended.
+            ledger::ingest_cancel(ctx, &mut status);
+            let Some(reason) = cancel_reason(ctx, &status) else {
+                return Err(Interrupt::Failed(error));
+            };
+            let mut decision = cancel(ctx, status, reason, true);
+            if decision.work.is_none() {
+                report::trouble(ctx, &mut decision.status, &error);
+                let wait = error.retry_after.unwrap_or(RETRY.unsigned_abs());
+                decision.next = Next::After(wait);
+            }
+            return Ok(decision);
+        }
+        parts => parts?,
     };
-    let children = observation.executions(&children_filter)?;
-    let tasks = observation.task_executions(&execution.id)?;
+    let Some(root) = root else {
+        return Ok(not_listed(ctx, status));
+    };
     progress::apply(ctx, &mut status, children, tasks)?;
     if let Some(execution) = &mut status.execution {
-        execution.status = root.status.as_str().to_owned();
+        execution.status = conditions::shorten(root.status.as_str(), 64);
         execution.end_time = root.end.map(Time);
         if !root.template_version.is_empty() {
-            execution
-                .template_version
-                .clone_from(&root.template_version);
+            execution.template_version = conditions::shorten(&root.template_version, 64);
         }
     }
     status.pause = pause::classify(ctx, &status, root);
     let pause = status.pause.clone();
     ledger::ingest(ctx, &mut status, pause.as_ref());
-    settle_continues(ctx, &mut status, pause.as_ref());
+    settle_continues(ctx, &mut status, pause.as_ref(), &execution.id);
 
     if root.status.is_final() {
-        if children.iter().all(|child| child.status.is_final()) {
+        if children.iter().all(ending::has_ended) {
             return Ok(conclude(ctx, status, root, tasks));
         }
         report::show(
@@ -101,7 +80,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(ctx.decide(status, soon(ctx)));
     }
     if let Some(reason) = cancel_reason(ctx, &status) {
-        return Ok(cancel(ctx, status, reason));
+        return Ok(cancel(ctx, status, reason, true));
     }
     if let Some(pause) = pause
         && pause.kind == PauseKind::Batch
@@ -112,6 +91,63 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     show_progress(ctx, &mut status);
     let next = ctx.poll();
     Ok(ctx.decide(status, next))
+}
+
+type Parts<'a> = (Option<&'a Execution>, &'a [Execution], &'a [TaskExecution]);
+
+/// The execution, if it is listed, its children and its tasks.
+fn parts<'a>(ctx: &Context<'a>, id: &str) -> Known<Parts<'a>> {
+    let root = ExecutionFilter::Id(id.to_owned());
+    let children = ExecutionFilter::ChildrenOf(id.to_owned());
+    let observation = ctx.input.observation;
+    observation.require([
+        Query::Executions(root.clone()),
+        Query::Executions(children.clone()),
+        Query::TaskExecutions {
+            execution: id.to_owned(),
+        },
+    ])?;
+    Ok((
+        observation.executions(&root)?.iter().find(|e| e.id == id),
+        observation.executions(&children)?,
+        observation.task_executions(id)?,
+    ))
+}
+
+/// The time of the deletion is up. Its cancellation is asked for once, whatever comes of it.
+fn abandon(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
+    let asked = status
+        .cancellation
+        .as_ref()
+        .is_some_and(|cancellation| cancellation.last_call_time.is_some());
+    if !asked {
+        return cancel(ctx, status, "Deletion", true);
+    }
+    let message = "the task was deleted and its execution could not be ended in time";
+    ending::begin(ctx, status, Outcome::Cancelled, ending::ABANDONED, message)
+}
+
+/// Lists lag behind the start; and history does not last for ever. Which of the two it is, only a
+/// person can say, by cancelling.
+fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
+    ledger::ingest_cancel(ctx, &mut status);
+    if let Some(reason) = cancel_reason(ctx, &status) {
+        return cancel(ctx, status, reason, false);
+    }
+    let id = status.execution.as_ref().map_or("", |e| e.id.as_str());
+    let message = format!(
+        "OOS does not list execution {id} (yet, or any more); if it is gone for good, end the task by setting spec.desiredState to Cancelled"
+    );
+    report::set(
+        ctx,
+        &mut status,
+        condition::RECONCILING,
+        "True",
+        "ExecutionNotListed",
+        &message,
+    );
+    conditions::remove(&mut status.conditions, condition::STALLED);
+    ctx.decide(status, ctx.poll())
 }
 
 /// Why the task is to end early, if it is: in one CamelCase word.
@@ -156,17 +192,27 @@ fn show_progress(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
             (phase, reason, pause.message.clone())
         }
     };
-    report::show(ctx, status, phase, reason, &message);
+    if status.pause.as_ref().is_some_and(|p| p.approval.is_some()) {
+        report::show_unless_refused(ctx, status, phase, reason, &message);
+    } else {
+        report::show(ctx, status, phase, reason, &message);
+    }
 }
 
 /// Deletion with `deletionPolicy: Orphan`: the execution goes on by itself, and the template puts
 /// the processes back at its end.
 fn orphan(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
+    let execution = status.execution.as_ref().map(|e| e.id.clone());
     let mut decision = ctx.decide(status, Next::Now);
     if ctx.holds() {
-        decision.record = Some(pending::released(ctx));
+        let mut record = pending::released(ctx);
+        // Its end will not be seen; that it ran must not be forgotten.
+        for key in record.run_keys.iter_mut().filter(|k| k.uid == ctx.uid) {
+            key.execution_id.clone_from(&execution);
+        }
+        decision.record = Some(record);
     } else {
-        decision.finalizer = Some(false);
+        decision.finalizer = ctx.has_finalizer().then_some(false);
         decision.next = Next::OnChange;
     }
     decision
@@ -177,20 +223,19 @@ fn settle_continues(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
     pause: Option<&Pause>,
+    execution: &str,
 ) {
+    let (reason, message) = match approve_outcome(ctx, execution) {
+        Some(Ok(_)) => ("Continued", ""),
+        _ => ("AlreadyEffective", "the pause has been left"),
+    };
     let current = pause
         .filter(|p| p.kind == PauseKind::Batch)
         .map(|p| p.id.to_string());
     for action in &mut status.actions {
         let open = action.verb == Verb::Continue && action.state == ActionState::Accepted;
         if open && action.targets.first() != current.as_ref() {
-            ledger::settle(
-                ctx,
-                action,
-                ActionState::Applied,
-                "AlreadyEffective",
-                "the pause has been left",
-            );
+            ledger::settle(ctx, action, ActionState::Applied, reason, message);
         }
     }
 }
@@ -211,6 +256,13 @@ fn approved_by(status: &RollingUpdateTaskStatus, pause: &Pause) -> Option<String
     pause.approval.as_ref().map(|approval| approval.by.clone())
 }
 
+/// What became of an Approve that was sent just before.
+fn approve_outcome<'a>(ctx: &Context<'a>, execution: &str) -> Option<&'a Result<Done, CloudError>> {
+    let outcome = ctx.input.outcome?;
+    matches!(&outcome.mutation, Mutation::NotifyExecution { execution: id, .. } if id == execution)
+        .then_some(&outcome.result)
+}
+
 /// Leaves a batch pause: one Approve for each pause, and another only when the first can no longer
 /// take effect and the pause is still the same one.
 fn approve(
@@ -220,11 +272,7 @@ fn approve(
     pause: Pause,
     by: &str,
 ) -> Decision {
-    let ours = |outcome: &&WorkOutcome| matches!(&outcome.mutation, Mutation::NotifyExecution { execution, .. } if *execution == root.id);
-    match (
-        &pause.approval,
-        ctx.input.outcome.filter(ours).map(|o| &o.result),
-    ) {
+    match (&pause.approval, approve_outcome(ctx, &root.id)) {
         (Some(_), Some(Ok(_))) => {
             ledger::settle_all(
                 ctx,
@@ -238,26 +286,34 @@ fn approve(
             ctx.decide(status, soon(ctx))
         }
         (Some(_), Some(Err(error))) if error.outcome == Effect::NoEffect => {
+            report::trouble(ctx, &mut status, error);
+            if error.needs_person() {
+                // Stays on record, so that it is tried again no sooner than a lost one.
+                return ctx.decide(status, Next::After(ctx.settle().unsigned_abs()));
+            }
             // Certain to have done nothing: the pause is open again for the next try.
             if let Some(pause) = &mut status.pause {
                 pause.approval = None;
             }
-            show_progress(ctx, &mut status);
-            report::trouble(ctx, &mut status, error);
-            let wait = match error.class {
-                ErrorClass::Denied | ErrorClass::Unauthenticated | ErrorClass::Invalid => {
-                    RETRY_REFUSED
-                }
-                _ => RETRY,
-            };
-            let wait = error.retry_after.unwrap_or(wait.unsigned_abs());
-            let mut decision = ctx.decide(status, Next::After(wait));
-            if by == "spec.approvedBatches" || error.class == ErrorClass::Conflict {
-                decision.next = Next::After(RETRY.unsigned_abs());
+            if let Some(latched) = &mut status.latched {
+                latched.approved_pause = latched.approved_pause.min(pause.id - 1);
             }
-            decision
+            let wait = error.retry_after.unwrap_or(RETRY.unsigned_abs());
+            ctx.decide(status, Next::After(wait))
         }
-        (Some(approval), _) if !may_repeat(ctx, approval, &pause, root) => {
+        (Some(approval), _) if !ctx.settled_since(&approval.time) => {
+            show_progress(ctx, &mut status);
+            ctx.decide(status, soon(ctx))
+        }
+        // An Approve has no address: a second one that met the next pause would let a batch run
+        // that nobody approved. So the execution must not have changed while it was waited for.
+        (Some(_), _) if root.updated.map(Time) != pause.execution_update_time => {
+            if let Some(pause) = &mut status.pause {
+                pause.execution_update_time = root.updated.map(Time);
+                if let Some(approval) = &mut pause.approval {
+                    approval.time = Time(ctx.now());
+                }
+            }
             show_progress(ctx, &mut status);
             ctx.decide(status, soon(ctx))
         }
@@ -274,6 +330,7 @@ fn approve(
             }
             let latched = status.latched.get_or_insert_default();
             latched.approved_pause = latched.approved_pause.max(pause.id);
+            latched.approved_pause_time = Some(Time(ctx.now()));
             show_progress(ctx, &mut status);
             let mut decision = ctx.decide(status, Next::Now);
             decision.work = Some(Work {
@@ -290,16 +347,15 @@ fn approve(
     }
 }
 
-/// Whether another Approve is safe: the last one can no longer take effect, and nothing about the
-/// execution has changed since it was put on record. An Approve has no address, so a second one
-/// that meets the next pause would let a batch run that nobody approved.
-fn may_repeat(ctx: &Context<'_>, approval: &Approval, pause: &Pause, root: &Execution) -> bool {
-    ctx.settled_since(&approval.time) && root.updated.map(Time) == pause.execution_update_time
-}
-
 /// Ends the execution: on record first, then the call, again whenever the last one can no longer
-/// take effect. CancelExecution is convergent.
-fn cancel(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, reason: &str) -> Decision {
+/// take effect. CancelExecution is convergent. `listed`: OOS still shows the execution, or it is not
+/// known whether it does.
+fn cancel(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    reason: &str,
+    listed: bool,
+) -> Decision {
     let id = status
         .execution
         .as_ref()
@@ -313,6 +369,7 @@ fn cancel(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, reason: &str) 
     let mut wait = soon(ctx);
     match ours.map(|outcome| &outcome.result) {
         Some(Ok(_)) => {
+            report::show(ctx, &mut status, Phase::Cancelling, "Cancelling", &message);
             ledger::settle_all(
                 ctx,
                 &mut status,
@@ -322,19 +379,27 @@ fn cancel(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, reason: &str) 
                 "",
             );
         }
-        Some(Err(error))
-            if matches!(
-                error.class,
-                ErrorClass::Denied | ErrorClass::Unauthenticated
-            ) =>
-        {
+        Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
+            let message = format!("execution {id} is not known to OOS any more: {error}");
+            return ending::begin(ctx, status, Outcome::Cancelled, "ExecutionGone", &message);
+        }
+        Some(Err(error)) if error.needs_person() => {
             report::trouble(ctx, &mut status, error);
-            return ctx.decide(status, Next::After(RETRY_REFUSED.unsigned_abs()));
+            return ctx.decide(status, Next::After(ctx.settle().unsigned_abs()));
         }
         Some(Err(error)) => {
             let after = error.retry_after.unwrap_or(RETRY.unsigned_abs());
             wait = Next::After(after);
+            // Certain to have done nothing: the next look tries again. (A refusal because of the
+            // execution's state is no such thing: the lists will show why.)
+            if error.outcome == Effect::NoEffect
+                && error.class != ErrorClass::Conflict
+                && let Some(cancellation) = &mut status.cancellation
+            {
+                cancellation.last_call_time = None;
+            }
         }
+        None if report::is_refused(&status) => wait = ctx.poll(),
         None => {}
     }
     let last = status
@@ -351,7 +416,7 @@ fn cancel(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, reason: &str) 
         });
         cancellation.last_call_time = Some(now);
     }
-    report::show(ctx, &mut status, Phase::Cancelling, "Cancelling", &message);
+    report::show_unless_refused(ctx, &mut status, Phase::Cancelling, "Cancelling", &message);
     let mut decision = ctx.decide(status, wait);
     if call {
         decision.next = Next::Now;
@@ -369,14 +434,16 @@ fn conclude(
     root: &Execution,
     tasks: &[TaskExecution],
 ) -> Decision {
-    ledger::settle_all(
-        ctx,
-        &mut status,
-        Verb::Cancel,
-        ActionState::Applied,
-        "Cancelled",
-        "",
-    );
+    let (state, reason, message) = if root.status == ExecutionStatus::Cancelled {
+        (ActionState::Applied, "Cancelled", "")
+    } else {
+        (
+            ActionState::Rejected,
+            "TaskFinished",
+            "the execution ended before it could be cancelled",
+        )
+    };
+    ledger::settle_all(ctx, &mut status, Verb::Cancel, state, reason, message);
     let summary = status.summary.clone().unwrap_or_default();
     let (outcome, reason, message) = match root.status {
         ExecutionStatus::Success => {

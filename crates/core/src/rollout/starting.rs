@@ -5,11 +5,11 @@
 //! what came before, have found nothing.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, Cancellation, ExecutionRef, Outcome, RollingUpdateTaskStatus, Verb,
+    ActionState, Cancellation, ExecutionRef, Outcome, RollingUpdateTaskStatus, StartIntent, Verb,
 };
 use ess_rollout_cloud::{
-    Done, ErrorClass, Execution, ExecutionFilter, ExecutionMode, Mutation, Outcome as Effect,
-    Query, SafetyCheck, StartExecution,
+    CloudError, Done, ErrorClass, Execution, ExecutionFilter, ExecutionMode, Mutation,
+    Outcome as Effect, Query, SafetyCheck, StartExecution,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -20,6 +20,7 @@ use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
 use super::step::Context;
 use super::{ending, kind, ledger, running};
+use crate::conditions::shorten;
 use crate::identity;
 
 /// How long a start is sent again with the same token: OOS keeps tokens for an undocumented time,
@@ -69,6 +70,16 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     let Some(intent) = status.start.clone() else {
         return Ok(ctx.decide(status, Next::Now));
     };
+    if ctx.deletion_overdue() {
+        let message = "the task was deleted and it could not be learned in time whether its start took effect";
+        return Ok(ending::begin(
+            ctx,
+            status,
+            Outcome::Cancelled,
+            ending::ABANDONED,
+            message,
+        ));
+    }
     let outcome = ctx.input.outcome.filter(|outcome| {
         matches!(&outcome.mutation, Mutation::StartExecution(start) if start.client_token == intent.client_token)
     });
@@ -83,13 +94,10 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             ErrorClass::TokenMismatch => {}
             ErrorClass::Invalid | ErrorClass::NotFound | ErrorClass::Conflict => {
                 let message = format!("OOS refused to start: {error}");
-                return Ok(ending::nothing_ran(
-                    ctx,
-                    status,
-                    Outcome::Failed,
-                    "StartRefused",
-                    &message,
-                ));
+                if intent.resent {
+                    return Ok(note_refusal(ctx, status, &message));
+                }
+                return Ok(start_refused(ctx, status, &message));
             }
             ErrorClass::Denied | ErrorClass::Unauthenticated => {
                 report::trouble(ctx, &mut status, error);
@@ -129,6 +137,14 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         }
         return Ok(decision);
     }
+    if let Some(Err(error)) = outcome.map(|outcome| &outcome.result)
+        && error.class == ErrorClass::TokenMismatch
+    {
+        return Ok(note_used_token(ctx, status, error));
+    }
+    if !intent.refusal.is_empty() {
+        return Ok(without_answer(ctx, status, &intent));
+    }
     if let Some(reason) = running::cancel_reason(ctx, &status) {
         return Ok(wait_out(ctx, status, reason));
     }
@@ -136,10 +152,63 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if ctx.now() > tokens_end.0 {
         return Ok(new_attempt(ctx, status, &tokens_end));
     }
+    if let Some(intent) = status.start.as_mut() {
+        intent.resent = true;
+    }
     let work = mutation(ctx, &status).map(|mutation| Work { mutation });
     let mut decision = ctx.decide(status, Next::Now);
     decision.work = work;
     Ok(decision)
+}
+
+fn start_refused(ctx: &Context<'_>, status: RollingUpdateTaskStatus, message: &str) -> Decision {
+    ending::nothing_ran(ctx, status, Outcome::Failed, ending::START_REFUSED, message)
+}
+
+/// A call was refused that was not the only one: one before it, whose answer was lost, may still
+/// take effect. Nothing is sent any more until that is known.
+fn note_refusal(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, message: &str) -> Decision {
+    if let Some(intent) = status.start.as_mut() {
+        intent.refusal = shorten(message, 1024);
+        (intent.empty_lookups, intent.last_lookup_time) = (0, Some(Time(ctx.now())));
+    }
+    ctx.decide(status, Next::After(LOOK_SOON.unsigned_abs()))
+}
+
+/// The token was used with other parameters, so something was started: it is only looked for, for
+/// as long as lists may lag behind.
+fn note_used_token(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    error: &CloudError,
+) -> Decision {
+    if let Some(intent) = status.start.as_mut() {
+        intent.refusal = shorten(&error.to_string(), 1024);
+        intent.token_used = true;
+        (intent.empty_lookups, intent.last_lookup_time) = (0, None);
+    }
+    ctx.decide(status, Next::After(LOOK_SOON.unsigned_abs()))
+}
+
+/// After a refusal, another look found nothing either.
+fn without_answer(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    intent: &StartIntent,
+) -> Decision {
+    let patient = intent.token_used && running::cancel_reason(ctx, &status).is_none();
+    let since = patient.then(|| Time(intent.time.0 + SAME_TOKEN));
+    if count_empty_lookup(ctx, &mut status, since) < 2 {
+        return ctx.decide(status, ctx.poll());
+    }
+    if intent.token_used {
+        let message = format!(
+            "OOS lists no execution of this task and says that its client token was used: {}",
+            intent.refusal
+        );
+        return ending::begin(ctx, status, Outcome::Failed, "ExecutionNotFound", &message);
+    }
+    start_refused(ctx, status, &intent.refusal)
 }
 
 fn own_runs(ctx: &Context<'_>) -> ExecutionFilter {
@@ -170,13 +239,13 @@ fn wait_out(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, reason: &str
         return ctx.decide(status, Next::Now);
     }
     let since = status.cancellation.as_ref().map(|c| c.time.clone());
-    if ctx.deletion_overdue() || count_empty_lookup(ctx, &mut status, since) >= 2 {
+    if count_empty_lookup(ctx, &mut status, since) >= 2 {
         let message = "cancelled; no execution was ever started";
         return ending::nothing_ran(
             ctx,
             status,
             Outcome::Cancelled,
-            "CancelledBeforeStart",
+            ending::CANCELLED_BEFORE_START,
             message,
         );
     }
@@ -192,6 +261,7 @@ fn new_attempt(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, since: &T
         intent.attempt += 1;
         intent.client_token = identity::client_token(&ctx.uid, &ctx.spec_hash, intent.attempt);
         intent.time = Time(ctx.now());
+        intent.resent = false;
         (intent.empty_lookups, intent.last_lookup_time) = (0, None);
     }
     let work = mutation(ctx, &status).map(|mutation| Work { mutation });
@@ -250,9 +320,9 @@ fn adopt(
     });
     status.execution = Some(ExecutionRef {
         id: execution.id.clone(),
-        template_name: execution.template_name.clone(),
-        template_version: execution.template_version.clone(),
-        status: execution.status.as_str().to_owned(),
+        template_name: shorten(&execution.template_name, 200),
+        template_version: shorten(&execution.template_version, 64),
+        status: shorten(execution.status.as_str(), 64),
         start_time: execution.start.map(Time),
         end_time: execution.end.map(Time),
         url: identity::execution_url(&ctx.region, &execution.id),

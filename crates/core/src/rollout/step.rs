@@ -4,7 +4,6 @@ use ess_rollout_api::v1alpha1::{
     DesiredState, Latched, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
 };
 use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
-use ess_rollout_cloud::ErrorClass;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -143,8 +142,7 @@ pub fn step(input: Input<'_>) -> Step {
         .is_none_or(|generation| generation < 0);
     if first_visit {
         if ctx.deleting.is_some() {
-            // Nothing was ever started for it, and a finalizer can no longer be added.
-            return decided(&ctx, &old, ctx.decide(old.clone(), Next::OnChange));
+            return Step::Decided(Box::new(never_visited(&ctx, old)));
         }
         ledger::present_at_creation(&ctx, &mut status);
         latch(&ctx, &mut status);
@@ -154,10 +152,9 @@ pub fn step(input: Input<'_>) -> Step {
         return decided(&ctx, &old, decision);
     }
     let finished = status.restore.as_ref().is_some_and(|restore| restore.done);
-    if !ctx.has_finalizer() && !finished {
-        if ctx.deleting.is_some() {
-            return decided(&ctx, &old, ctx.decide(old.clone(), Next::OnChange));
-        }
+    // Once the object is being deleted a finalizer can no longer be added. Should something else
+    // keep the object, its update is ended all the same.
+    if !ctx.has_finalizer() && !finished && ctx.deleting.is_none() {
         let mut decision = ctx.decide(status, Next::Now);
         decision.finalizer = Some(true);
         return decided(&ctx, &old, decision);
@@ -168,18 +165,36 @@ pub fn step(input: Input<'_>) -> Step {
         Ok(decision) => decision,
         Err(Interrupt::Read(queries)) => return Step::Read(queries),
         Err(Interrupt::Failed(error)) => {
-            let wait = match error.class {
-                ErrorClass::Denied | ErrorClass::Unauthenticated | ErrorClass::Invalid => {
-                    RETRY_REFUSED
-                }
-                _ => RETRY,
+            let wait = if error.needs_person() {
+                RETRY_REFUSED
+            } else {
+                RETRY
             };
             let wait = error.retry_after.unwrap_or(wait.unsigned_abs());
+            let waits = status.start.is_none() && status.result.is_none();
             report::trouble(&ctx, &mut status, &error);
-            ctx.decide(status, Next::After(wait))
+            let mut decision = ctx.decide(status, Next::After(wait));
+            // A group is not kept from others for something that only a person can mend.
+            if waits && ctx.holds() && error.needs_person() {
+                decision.record = Some(pending::given_back(&ctx));
+            }
+            decision
         }
     };
     decided(&ctx, &old, decision)
+}
+
+/// Deleted before it was ever seen: nothing was started for it. The finalizer may be there all the
+/// same, set just before the operator died.
+fn never_visited(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
+    let mut decision = ctx.decide(status, Next::OnChange);
+    if ctx.holds() {
+        decision.record = Some(pending::released(ctx));
+        decision.next = Next::Now;
+    } else {
+        decision.finalizer = ctx.has_finalizer().then_some(false);
+    }
+    decision
 }
 
 fn stage(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {
@@ -207,11 +222,17 @@ fn latch(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
 }
 
 fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decision) -> Step {
-    if decision.status != *old {
+    // A change of the spec that changes nothing else must be seen too: kstatus, and with it Argo CD
+    // and Flux, takes a status of an older generation for work in progress.
+    let seen = old
+        .observed_generation
+        .is_some_and(|generation| generation >= 0);
+    if decision.status != *old || seen {
         decision.status.observed_generation = ctx.generation;
     }
-    hold_back_progress(ctx, old, &mut decision);
+    // Before anything is compared: what is on record was trimmed, too.
     report::trim(&mut decision.status);
+    hold_back_progress(ctx, old, &mut decision);
     decision
         .events
         .extend(report::events(ctx, old, &decision.status));

@@ -42,20 +42,36 @@ fn need(kind: RestoreKind, target: &str, wanted: &str, state: RestoreState, mess
 }
 
 /// What the run may have left changed, without having looked: for a deletion that cannot wait.
-pub(super) fn unread(status: &RollingUpdateTaskStatus) -> Vec<RestoreItem> {
-    let processes = status.start.iter().flat_map(|start| &start.exit_processes);
-    processes
-        .map(|process| {
-            need(
-                RestoreKind::Process,
-                process,
-                "Resumed",
-                RestoreState::Pending,
-                "",
-            )
-            .item
-        })
-        .collect()
+pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec<RestoreItem> {
+    let Some(start) = &status.start else {
+        return Vec::new();
+    };
+    let pending = |kind, target: &str, wanted: &str| {
+        need(kind, target, wanted, RestoreState::Pending, "").item
+    };
+    let mut items: Vec<RestoreItem> = start
+        .exit_processes
+        .iter()
+        .map(|process| pending(RestoreKind::Process, process, "Resumed"))
+        .collect();
+    let well = status
+        .result
+        .as_ref()
+        .is_some_and(|r| r.outcome == Outcome::Succeeded);
+    if let Some(plan) = &status.plan
+        && let Some((_, true)) = ctx.kind.wanted_image()
+        && let Some(id) = &plan.scaling_configuration_id
+        && let Some(image) = &plan.scaling_configuration_image_id
+        && !well
+    {
+        items.push(pending(RestoreKind::ScalingConfigurationImage, id, image));
+    }
+    let touched = status
+        .instances
+        .iter()
+        .filter(|i| !matches!(i.state, InstanceState::Pending | InstanceState::Succeeded));
+    items.extend(touched.map(|i| pending(RestoreKind::Standby, &i.id, "InService")));
+    items
 }
 
 /// Everything that is or was to be put back, as the cloud is now.

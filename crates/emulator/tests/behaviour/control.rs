@@ -153,3 +153,20 @@ fn unknown_paths_and_things_are_not_found() {
     }
     pass(&mut cloud, 1);
 }
+
+#[test]
+fn a_principal_can_be_granted_and_denied_actions_while_it_runs() {
+    let mut cloud = small("");
+    let name = cloud.world.ram.principals.keys().next().unwrap().clone();
+    let path = format!("principals/{name}");
+    let deny = json!({"allow": ["*"], "deny": ["ess:Describe*"]});
+    assert_eq!(control(&mut cloud, "PUT", &path, deny).0, 200);
+    let refused = ess(&mut cloud, "DescribeScalingGroups", json!({})).unwrap_err();
+    assert_eq!(refused.code, "Forbidden.RAM");
+    control(&mut cloud, "PUT", &path, json!({"allow": ["*"]}));
+    ess(&mut cloud, "DescribeScalingGroups", json!({})).unwrap();
+    let nobody = control(&mut cloud, "PUT", "principals/nobody", json!({}));
+    assert_eq!(nobody.0, 404);
+    let typo = control(&mut cloud, "PUT", &path, json!({"alow": []}));
+    assert_eq!(typo.0, 400);
+}

@@ -1,0 +1,721 @@
+//! A cloud that runs rolling updates as the public templates do, small enough to be seen through.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ess_rollout_cloud::{
+    Answer, CloudError, Done, EcsInstance, EcsStatus, ErrorClass, Execution, ExecutionFilter,
+    ExecutionMode, ExecutionStatus, GroupState, GroupType, Image, ImageStatus, Invocation,
+    LifecycleState, Mutation, NotifyType, Outcome, Process, Query, ScalingActivity,
+    ScalingConfiguration, ScalingGroup, ScalingInstance, StartExecution, TaskExecution, Template,
+};
+use ess_rollout_core::batches;
+use jiff::Timestamp;
+use serde_json::{Map, json};
+
+/// How long one instance takes, seconds.
+pub const ITEM_SECONDS: i64 = 20;
+/// The group of all tests.
+pub const GROUP: &str = "asg-example";
+/// What the group's instances and its scaling configuration run at first.
+pub const OLD_IMAGE: &str = "m-old";
+/// What image updates bring.
+pub const NEW_IMAGE: &str = "m-new";
+
+/// What becomes of a mutation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It takes effect and is answered.
+    Answered,
+    /// It takes effect and the answer is lost.
+    AnswerLost,
+    /// The answer is lost and it takes effect so many seconds later.
+    Late(i64),
+    /// It never arrives.
+    Lost,
+    /// The service refuses it.
+    Refused(ErrorClass),
+}
+
+/// A rolling update in the model.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub root: String,
+    items: Vec<String>,
+    batch_of: BTreeMap<String, i32>,
+    option: String,
+    suspend_on_failure: bool,
+    max_errors: usize,
+    exit: Vec<Process>,
+    image: Option<String>,
+    pub batch: i32,
+    /// The batch after which it waits for an Approve.
+    pub paused_after: Option<i32>,
+    attempts: BTreeMap<String, u32>,
+}
+
+type Listed = (Vec<Execution>, BTreeMap<String, Vec<TaskExecution>>);
+
+#[derive(Debug, Clone)]
+pub struct Cloud {
+    pub now: i64,
+    pub group: Option<ScalingGroup>,
+    pub instances: Vec<ScalingInstance>,
+    pub ecs: Vec<EcsInstance>,
+    pub configuration_image: String,
+    pub images: Vec<Image>,
+    pub template: Option<Template>,
+    pub activities: Vec<ScalingActivity>,
+    pub invocations: BTreeMap<(String, String), Invocation>,
+    pub executions: Vec<Execution>,
+    pub tasks: BTreeMap<String, Vec<TaskExecution>>,
+    pub runs: Vec<Run>,
+    /// Instances that fail, and how many attempts do.
+    pub failing: BTreeMap<String, u32>,
+    /// Whether EveryBatchPause pauses after the last batch too.
+    pub pause_after_last: bool,
+    /// Whether `UpdateDate` of the root moves when it pauses or goes on.
+    pub update_date_moves: bool,
+    /// Seconds by which lists of executions and tasks are behind.
+    pub lag: i64,
+    /// What becomes of the next mutations, first to last; then all are answered.
+    pub fates: Vec<Fate>,
+    /// Calls that fail, by the name of the query or mutation.
+    pub broken: BTreeMap<&'static str, ErrorClass>,
+    /// Every mutation that was sent.
+    pub sent: Vec<Mutation>,
+    /// For each Approve that took effect: the pause that it left.
+    pub approved: Vec<i32>,
+    late: Vec<(i64, Mutation)>,
+    tokens: BTreeMap<String, String>,
+    history: Vec<(i64, Listed)>,
+}
+
+pub fn error(call: &str, class: ErrorClass, outcome: Outcome) -> CloudError {
+    CloudError {
+        call: call.to_owned(),
+        class,
+        outcome,
+        code: format!("{class:?}"),
+        message: "as scripted".into(),
+        request_id: Some("req-1".into()),
+        missing_action: None,
+        retry_after: None,
+    }
+}
+
+pub fn query_name(query: &Query) -> &'static str {
+    match query {
+        Query::ScalingGroup { .. } => "ScalingGroup",
+        Query::ScalingInstances { .. } => "ScalingInstances",
+        Query::ActivitiesInProgress { .. } => "Activities",
+        Query::ScalingConfiguration { .. } => "ScalingConfiguration",
+        Query::Image { .. } => "Image",
+        Query::EcsInstances { .. } => "EcsInstances",
+        Query::Executions(ExecutionFilter::ActiveByTemplate(_)) => "ForeignExecutions",
+        Query::Executions(ExecutionFilter::ChildrenOf(_)) => "Children",
+        Query::Executions(ExecutionFilter::Tagged { .. }) => "TaggedExecutions",
+        Query::Executions(ExecutionFilter::Id(_)) => "Execution",
+        Query::TaskExecutions { .. } => "TaskExecutions",
+        Query::Template { .. } => "Template",
+        Query::Invocation { .. } => "Invocation",
+    }
+}
+
+pub fn mutation_name(mutation: &Mutation) -> &'static str {
+    match mutation {
+        Mutation::StartExecution(_) => "StartExecution",
+        Mutation::NotifyExecution { .. } => "NotifyExecution",
+        Mutation::CancelExecution { .. } => "CancelExecution",
+        Mutation::SuspendProcesses { .. } => "SuspendProcesses",
+        Mutation::ResumeProcesses { .. } => "ResumeProcesses",
+        Mutation::ExitStandby { .. } => "ExitStandby",
+        Mutation::SetInstancesProtection { .. } => "SetInstancesProtection",
+        Mutation::ModifyScalingConfiguration { .. } => "ModifyScalingConfiguration",
+        Mutation::StartInstance { .. } => "StartInstance",
+    }
+}
+
+impl Cloud {
+    pub fn with_instances(count: usize) -> Self {
+        let ids: Vec<String> = (1..=count).map(|n| format!("i-{n:04}")).collect();
+        let image = |id: &str| Image {
+            id: id.into(),
+            status: ImageStatus::Available,
+            architecture: "x86_64".into(),
+            os_type: "linux".into(),
+            size_gib: 40,
+        };
+        Self {
+            now: 1_700_000_000,
+            group: Some(ScalingGroup {
+                id: GROUP.into(),
+                group_type: GroupType::Ecs,
+                state: GroupState::Active,
+                suspended_processes: Vec::new(),
+                active_scaling_configuration: Some("asc-1".into()),
+                launch_template: None,
+                total_instances: 0,
+                instances_in_motion: 0,
+            }),
+            instances: ids
+                .iter()
+                .map(|id| ScalingInstance {
+                    id: id.clone(),
+                    state: LifecycleState::InService,
+                    creation_type: "AutoCreated".into(),
+                    load_balancer_weight: Some(50),
+                    scaling_configuration: Some("asc-1".into()),
+                })
+                .collect(),
+            ecs: ids
+                .iter()
+                .map(|id| EcsInstance {
+                    id: id.clone(),
+                    status: EcsStatus::Running,
+                    image: OLD_IMAGE.into(),
+                    os_type: "linux".into(),
+                    instance_type: "ecs.g7.large".into(),
+                })
+                .collect(),
+            configuration_image: OLD_IMAGE.into(),
+            images: vec![image(OLD_IMAGE), image(NEW_IMAGE)],
+            template: Some(Template {
+                name: String::new(),
+                version: "v3".into(),
+            }),
+            activities: Vec::new(),
+            invocations: BTreeMap::new(),
+            executions: Vec::new(),
+            tasks: BTreeMap::new(),
+            runs: Vec::new(),
+            failing: BTreeMap::new(),
+            pause_after_last: false,
+            update_date_moves: true,
+            lag: 0,
+            fates: Vec::new(),
+            broken: BTreeMap::new(),
+            sent: Vec::new(),
+            approved: Vec::new(),
+            late: Vec::new(),
+            tokens: BTreeMap::new(),
+            history: Vec::new(),
+        }
+    }
+
+    pub fn time(&self) -> Timestamp {
+        Timestamp::from_second(self.now).unwrap()
+    }
+
+    pub fn count(&self, name: &str) -> usize {
+        self.sent
+            .iter()
+            .filter(|m| mutation_name(m) == name)
+            .count()
+    }
+
+    pub fn suspended(&self) -> BTreeSet<String> {
+        let group = self.group.iter().flat_map(|g| &g.suspended_processes);
+        group.map(|p| p.as_str().to_owned()).collect()
+    }
+
+    pub fn root(&mut self) -> &mut Execution {
+        self.executions
+            .iter_mut()
+            .find(|e| e.parent.is_none())
+            .unwrap()
+    }
+
+    pub fn set_state(&mut self, id: &str, state: LifecycleState) {
+        if let Some(instance) = self.instances.iter_mut().find(|i| i.id == id) {
+            instance.state = state;
+        }
+    }
+
+    // ---- reads
+
+    pub fn answer(&self, query: &Query) -> Result<Answer, CloudError> {
+        let name = query_name(query);
+        if let Some(class) = self.broken.get(name) {
+            return Err(error(name, *class, Outcome::NoEffect));
+        }
+        let (executions, tasks) = self.listed();
+        Ok(match query {
+            Query::ScalingGroup { .. } => Answer::ScalingGroup(self.group.clone()),
+            Query::ScalingInstances { .. } => Answer::ScalingInstances(self.instances.clone()),
+            Query::ActivitiesInProgress { .. } => Answer::Activities(self.activities.clone()),
+            Query::ScalingConfiguration { configuration } => {
+                Answer::ScalingConfiguration(Some(ScalingConfiguration {
+                    id: configuration.clone(),
+                    image: Some(self.configuration_image.clone()),
+                }))
+            }
+            Query::Image { image } => {
+                Answer::Image(self.images.iter().find(|i| i.id == *image).cloned())
+            }
+            Query::EcsInstances { instances } => Answer::EcsInstances(
+                self.ecs
+                    .iter()
+                    .filter(|e| instances.contains(&e.id))
+                    .cloned()
+                    .collect(),
+            ),
+            Query::Executions(filter) => Answer::Executions(
+                executions
+                    .into_iter()
+                    .filter(|e| match filter {
+                        ExecutionFilter::Id(id) => e.id == *id,
+                        ExecutionFilter::ChildrenOf(id) => e.parent.as_ref() == Some(id),
+                        ExecutionFilter::Tagged { tags, .. } => {
+                            e.parent.is_none() && tags.iter().all(|(k, v)| e.tags.get(k) == Some(v))
+                        }
+                        ExecutionFilter::ActiveByTemplate(text) => {
+                            e.parent.is_none()
+                                && e.template_name.contains(text.as_str())
+                                && !e.status.is_final()
+                        }
+                    })
+                    .collect(),
+            ),
+            Query::TaskExecutions { execution } => {
+                Answer::TaskExecutions(tasks.get(execution).cloned().unwrap_or_default())
+            }
+            Query::Template { .. } => Answer::Template(self.template.clone()),
+            Query::Invocation {
+                invocation,
+                instance,
+            } => Answer::Invocation(
+                self.invocations
+                    .get(&(invocation.clone(), instance.clone()))
+                    .cloned(),
+            ),
+        })
+    }
+
+    fn listed(&self) -> Listed {
+        if self.lag > 0 {
+            let seen = self.now - self.lag;
+            return self
+                .history
+                .iter()
+                .rev()
+                .find(|(time, _)| *time <= seen)
+                .map(|(_, listed)| listed.clone())
+                .unwrap_or_default();
+        }
+        (self.executions.clone(), self.tasks.clone())
+    }
+
+    // ---- writes
+
+    pub fn mutate(&mut self, mutation: &Mutation) -> Result<Done, CloudError> {
+        self.sent.push(mutation.clone());
+        let name = mutation_name(mutation);
+        if let Some(class) = self.broken.get(name) {
+            return Err(error(name, *class, Outcome::NoEffect));
+        }
+        let fate = if self.fates.is_empty() {
+            Fate::Answered
+        } else {
+            self.fates.remove(0)
+        };
+        let unknown = || Err(error(name, ErrorClass::Retry, Outcome::Unknown));
+        match fate {
+            Fate::Answered => self.apply(mutation),
+            Fate::AnswerLost => {
+                let _ = self.apply(mutation);
+                unknown()
+            }
+            Fate::Late(seconds) => {
+                self.late.push((self.now + seconds, mutation.clone()));
+                unknown()
+            }
+            Fate::Lost => unknown(),
+            Fate::Refused(class) => Err(error(name, class, Outcome::NoEffect)),
+        }
+    }
+
+    fn apply(&mut self, mutation: &Mutation) -> Result<Done, CloudError> {
+        let conflict = error(
+            mutation_name(mutation),
+            ErrorClass::Conflict,
+            Outcome::NoEffect,
+        );
+        match mutation {
+            Mutation::StartExecution(start) => return self.start(start),
+            Mutation::NotifyExecution {
+                execution, notify, ..
+            } => {
+                assert_eq!(*notify, NotifyType::Approve);
+                let run = self.runs.iter_mut().find(|r| r.root == *execution);
+                let Some(batch) = run.and_then(|r| r.paused_after.take()) else {
+                    return Err(conflict);
+                };
+                self.approved.push(batch);
+                self.next_batch(execution);
+            }
+            Mutation::CancelExecution { execution } => {
+                if !self.executions.iter().any(|e| e.id == *execution) {
+                    return Err(error(
+                        "CancelExecution",
+                        ErrorClass::NotFound,
+                        Outcome::NoEffect,
+                    ));
+                }
+                self.end(execution, ExecutionStatus::Cancelled);
+            }
+            Mutation::SuspendProcesses { processes, .. } => self.suspend(processes, true),
+            Mutation::ResumeProcesses { processes, .. } => self.suspend(processes, false),
+            Mutation::ExitStandby { instances, .. } => {
+                for id in instances {
+                    self.set_state(id, LifecycleState::InService);
+                }
+            }
+            Mutation::SetInstancesProtection {
+                instances,
+                protected,
+                ..
+            } => {
+                for id in instances {
+                    let state = if *protected {
+                        LifecycleState::Protected
+                    } else {
+                        LifecycleState::InService
+                    };
+                    self.set_state(id, state);
+                }
+            }
+            Mutation::ModifyScalingConfiguration { image, .. } => {
+                self.configuration_image.clone_from(image);
+            }
+            Mutation::StartInstance { .. } => {}
+        }
+        self.remember();
+        Ok(Done::Accepted {
+            request_id: "req-2".into(),
+        })
+    }
+
+    fn suspend(&mut self, processes: &[Process], suspended: bool) {
+        let Some(group) = &mut self.group else { return };
+        for process in processes {
+            group.suspended_processes.retain(|p| p != process);
+            if suspended {
+                group.suspended_processes.push(process.clone());
+            }
+        }
+        group.suspended_processes.sort();
+    }
+
+    fn start(&mut self, start: &StartExecution) -> Result<Done, CloudError> {
+        if let Some(id) = self.tokens.get(&start.client_token) {
+            let execution = self.executions.iter().find(|e| e.id == *id).unwrap();
+            if execution.parameters != start.parameters {
+                let outcome = Outcome::NoEffect;
+                return Err(error("StartExecution", ErrorClass::TokenMismatch, outcome));
+            }
+            return Ok(Done::Started {
+                execution: Box::new(execution.clone()),
+                request_id: "req-2".into(),
+            });
+        }
+        let id = format!("exec-{}", self.runs.len() + 1);
+        self.tokens.insert(start.client_token.clone(), id.clone());
+        let text = |name: &str| start.parameters[name].as_str().unwrap_or("").to_owned();
+        let exit = start.parameters["exitProcess"].as_array().unwrap();
+        let exit = exit.iter().map(|p| p.as_str().unwrap().into()).collect();
+        let mut items: Vec<String> = self
+            .instances
+            .iter()
+            .filter(|i| {
+                let states = start.parameters["lifecycleState"].as_array().unwrap();
+                states.contains(&json!(i.state.as_str()))
+            })
+            .map(|i| i.id.clone())
+            .collect();
+        items.sort();
+        let wanted = start.parameters["batchNumber"].as_i64().unwrap() as i32;
+        let batch_of = items
+            .iter()
+            .cloned()
+            .zip(batches::assign(items.len(), wanted))
+            .collect();
+        let image = start.parameters.get("imageId").map(|_| text("imageId"));
+        let mut execution = execution(&id, None, &start.template_name, self.time());
+        execution.parameters = start.parameters.clone();
+        execution.tags = start.tags.iter().cloned().collect();
+        self.executions.push(execution.clone());
+        self.suspend(&Process::ALL, true);
+        if image.is_some() && !text("scalingConfigurationId").is_empty() {
+            self.configuration_image = text("imageId");
+        }
+        let max_errors = start.parameters.get("maxErrors").and_then(|v| v.as_u64());
+        self.runs.push(Run {
+            root: id.clone(),
+            items,
+            batch_of,
+            option: text("batchPauseOption"),
+            suspend_on_failure: start.mode == ExecutionMode::FailurePause,
+            max_errors: max_errors.unwrap_or(0) as usize,
+            exit,
+            image,
+            batch: 0,
+            paused_after: None,
+            attempts: BTreeMap::new(),
+        });
+        self.next_batch(&id);
+        Ok(Done::Started {
+            execution: Box::new(execution),
+            request_id: "req-2".into(),
+        })
+    }
+
+    // ---- what happens by itself
+
+    /// Lets time pass, second by second.
+    pub fn advance(&mut self, seconds: i64) {
+        for _ in 0..seconds {
+            self.now += 1;
+            let due: Vec<Mutation> = self
+                .late
+                .extract_if(.., |(time, _)| *time <= self.now)
+                .map(|(_, mutation)| mutation)
+                .collect();
+            for mutation in due {
+                let _ = self.apply(&mutation);
+            }
+            for root in self.runs.iter().map(|r| r.root.clone()).collect::<Vec<_>>() {
+                self.work(&root);
+            }
+        }
+    }
+
+    fn remember(&mut self) {
+        let listed = (self.executions.clone(), self.tasks.clone());
+        self.history.push((self.now, listed));
+    }
+
+    fn set_root(&mut self, root: &str, status: ExecutionStatus) {
+        let (now, moves) = (self.time(), self.update_date_moves);
+        if let Some(e) = self.executions.iter_mut().find(|e| e.id == *root) {
+            e.end = status.is_final().then_some(now);
+            e.status = status;
+            if moves {
+                e.updated = Some(now);
+            }
+        }
+        self.remember();
+    }
+
+    fn run(&self, root: &str) -> Run {
+        self.runs.iter().find(|r| r.root == *root).unwrap().clone()
+    }
+
+    fn run_mut(&mut self, root: &str) -> &mut Run {
+        self.runs.iter_mut().find(|r| r.root == *root).unwrap()
+    }
+
+    fn next_batch(&mut self, root: &str) {
+        let batch = self.run(root).batch + 1;
+        let run = self.run(root);
+        let members: Vec<String> = run
+            .items
+            .iter()
+            .filter(|id| run.batch_of[*id] == batch)
+            .cloned()
+            .collect();
+        if members.is_empty() {
+            self.suspend(&run.exit, false);
+            return self.set_root(root, ExecutionStatus::Success);
+        }
+        self.run_mut(root).batch = batch;
+        for id in members {
+            self.begin_item(root, &id, batch);
+        }
+        self.set_root(root, ExecutionStatus::Running);
+    }
+
+    /// Another attempt on one instance.
+    pub fn begin_item(&mut self, root: &str, id: &str, batch: i32) {
+        let run = self.run_mut(root);
+        let attempt = run.attempts.entry(id.to_owned()).or_default();
+        *attempt += 1;
+        let child_id = format!("{root}-{id}-{attempt}");
+        let mut child = execution(&child_id, Some(root), "ACS::ESS::Nested", self.time());
+        child.parameters.insert("instanceId".into(), json!(id));
+        self.executions.push(child);
+        let time = self.time();
+        let items = self.tasks.entry(root.to_owned()).or_default();
+        items.retain(|t| t.id != format!("{root}.{id}"));
+        items.push(TaskExecution {
+            id: format!("{root}.{id}"),
+            name: "rollingUpdate".into(),
+            action: "ACS::ESS::Nested".into(),
+            parent: Some("loop".into()),
+            child_execution: Some(child_id),
+            status: ExecutionStatus::Running,
+            status_message: String::new(),
+            start: Some(time),
+            end: None,
+            loop_batch: Some(batch.into()),
+            loop_item: Some(json!({"InstanceId": id}).to_string()),
+            outputs: Map::new(),
+        });
+        self.set_state(id, LifecycleState::Standby);
+    }
+
+    fn work(&mut self, root: &str) {
+        let run = self.run(root);
+        let Some(execution) = self.executions.iter().find(|e| e.id == *root) else {
+            return;
+        };
+        if execution.status.is_final() || run.paused_after.is_some() {
+            return;
+        }
+        let (now, time) = (self.now, self.time());
+        let ended: Vec<(String, String)> = self
+            .executions
+            .iter()
+            .filter(|e| e.parent.as_deref() == Some(root) && !e.status.is_final())
+            .filter(|e| e.start.unwrap().as_second() + ITEM_SECONDS <= now)
+            .map(|e| {
+                (
+                    e.id.clone(),
+                    e.parameters["instanceId"].as_str().unwrap().to_owned(),
+                )
+            })
+            .collect();
+        for (child, id) in &ended {
+            let fails = run.attempts[id] <= self.failing.get(id).copied().unwrap_or(0);
+            let status = if fails {
+                ExecutionStatus::Failed
+            } else {
+                ExecutionStatus::Success
+            };
+            for e in self.executions.iter_mut().filter(|e| e.id == *child) {
+                (e.status, e.end, e.updated) = (status.clone(), Some(time), Some(time));
+                if fails {
+                    e.status_message = "the nested action failed".into();
+                }
+            }
+            for t in self.tasks.get_mut(root).unwrap().iter_mut() {
+                if t.child_execution.as_ref() == Some(child) {
+                    (t.status, t.end) = (status.clone(), Some(time));
+                }
+            }
+            if !fails {
+                self.set_state(id, LifecycleState::InService);
+                if let Some(image) = &run.image {
+                    for e in self.ecs.iter_mut().filter(|e| e.id == *id) {
+                        e.image.clone_from(image);
+                    }
+                }
+            }
+        }
+        if ended.is_empty() {
+            return;
+        }
+        self.remember();
+        let items = &self.tasks[root];
+        if items.iter().any(|t| !t.status.is_final()) {
+            return;
+        }
+        let failed = items
+            .iter()
+            .filter(|t| t.status == ExecutionStatus::Failed)
+            .count();
+        if failed > run.max_errors {
+            let status = if run.suspend_on_failure {
+                ExecutionStatus::Waiting
+            } else {
+                ExecutionStatus::Failed
+            };
+            return self.set_root(root, status);
+        }
+        self.batch_ended(root);
+    }
+
+    fn batch_ended(&mut self, root: &str) {
+        let run = self.run(root);
+        let last = run.batch_of.values().max() == Some(&run.batch);
+        let pauses = match run.option.as_str() {
+            "EveryBatchPause" => !last || self.pause_after_last,
+            "FirstBatchPause" => run.batch == 1 && !last,
+            _ => false,
+        };
+        if pauses {
+            self.run_mut(root).paused_after = Some(run.batch);
+            self.set_root(root, ExecutionStatus::Waiting);
+        } else {
+            self.next_batch(root);
+        }
+    }
+
+    /// Somebody approves in the console.
+    pub fn approve_in_console(&mut self) {
+        let root = self.runs[0].root.clone();
+        let batch = self.run_mut(&root).paused_after.take().unwrap();
+        self.approved.push(batch);
+        self.next_batch(&root);
+    }
+
+    /// Somebody retries a failed instance in the console: another child.
+    pub fn retry_in_console(&mut self, id: &str) {
+        let run = self.runs[0].clone();
+        self.begin_item(&run.root, id, run.batch_of[id]);
+        self.set_root(&run.root, ExecutionStatus::Running);
+    }
+
+    /// Somebody skips a failed instance in the console.
+    pub fn skip_in_console(&mut self, id: &str) {
+        let root = self.runs[0].root.clone();
+        for t in self.tasks.get_mut(&root).unwrap().iter_mut() {
+            if t.id.ends_with(id) {
+                t.status = ExecutionStatus::Skipped;
+            }
+        }
+        self.batch_ended(&root);
+    }
+
+    /// Ends a run and everything below it, wherever it stands.
+    pub fn end(&mut self, root: &str, status: ExecutionStatus) {
+        let time = self.time();
+        for e in &mut self.executions {
+            if (e.id == *root || e.parent.as_deref() == Some(root)) && !e.status.is_final() {
+                (e.status, e.end, e.updated) = (status.clone(), Some(time), Some(time));
+            }
+        }
+        for t in self.tasks.get_mut(root).into_iter().flatten() {
+            if !t.status.is_final() {
+                (t.status, t.end) = (status.clone(), Some(time));
+            }
+        }
+        if let Some(run) = self.runs.iter_mut().find(|r| r.root == *root) {
+            run.paused_after = None;
+        }
+        self.remember();
+    }
+}
+
+/// An execution that has just begun.
+pub fn execution(id: &str, parent: Option<&str>, template: &str, start: Timestamp) -> Execution {
+    Execution {
+        id: id.into(),
+        parent: parent.map(str::to_owned),
+        template_name: template.into(),
+        template_version: "v3".into(),
+        status: ExecutionStatus::Running,
+        status_message: String::new(),
+        waiting_status: String::new(),
+        mode: String::new(),
+        safety_check: String::new(),
+        category: "Other".into(),
+        executed_by: "somebody@example.com".into(),
+        start: Some(start),
+        end: None,
+        updated: Some(start),
+        parameters: Map::new(),
+        counters: Map::new(),
+        current_actions: Vec::new(),
+        tags: BTreeMap::new(),
+    }
+}

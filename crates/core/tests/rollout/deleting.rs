@@ -1,0 +1,209 @@
+//! Deletion at each stage: the finalizer goes, neither too early nor never.
+
+use ess_rollout_api::FINALIZER;
+use ess_rollout_api::v1alpha1::RestoreKind;
+use ess_rollout_cloud::ErrorClass;
+use serde_json::json;
+
+use crate::builders::{image, script};
+use crate::cloud::Fate;
+use crate::world::{Crash, World};
+
+fn goes(mut world: World) -> World {
+    world.deleted();
+    world.run_until(7200, "gone", |w| w.gone);
+    assert!(
+        !world.holds(),
+        "the group is still held by an object that is gone"
+    );
+    world
+}
+
+#[test]
+fn an_object_that_was_never_visited_goes() {
+    let world = goes(script(json!({})));
+    assert!(world.cloud.sent.is_empty());
+    // The finalizer was set and the operator died before the first status.
+    let mut world = script(json!({}));
+    world.pass_with(Some((0, Crash::Finalizer)));
+    assert!(world.has_finalizer());
+    goes(world);
+}
+
+#[test]
+fn a_waiting_object_goes_at_once() {
+    let mut world = script(json!({}));
+    world.cloud.template = None;
+    world.run_for(10);
+    let before = world.cloud.now;
+    let world = goes(world);
+    assert!(world.cloud.now - before < 5);
+}
+
+#[test]
+fn an_unresolved_start_is_waited_out() {
+    let mut world = script(json!({}));
+    world.cloud.fates = vec![Fate::Late(50)];
+    world.pass();
+    let world = goes(world);
+    assert_eq!(world.cloud.runs.len(), 1);
+    assert_eq!(world.cloud.count("CancelExecution"), 1);
+    assert!(world.cloud.suspended().is_empty());
+}
+
+#[test]
+fn a_running_update_is_cancelled_and_the_group_put_back_first() {
+    let mut world = image(json!({}));
+    world.run_to_state("Running");
+    world.cloud.advance(3);
+    let world = goes(world);
+    assert_eq!(world.cloud.count("CancelExecution"), 1);
+    assert!(world.cloud.suspended().is_empty());
+    assert_eq!(world.cloud.configuration_image, crate::cloud::OLD_IMAGE);
+    assert!(
+        world
+            .record_status()
+            .leftovers
+            .iter()
+            .all(|l| l.kind == RestoreKind::Standby)
+    );
+}
+
+#[test]
+fn an_orphan_runs_on() {
+    let mut world = script(json!({"deletionPolicy": "Orphan"}));
+    world.run_to_state("Running");
+    let before = world.cloud.now;
+    let mut world = goes(world);
+    assert!(world.cloud.now - before < 5);
+    assert_eq!(world.cloud.count("CancelExecution"), 0);
+    world.cloud.advance(100);
+    assert!(world.cloud.suspended().is_empty());
+}
+
+#[test]
+fn a_finished_task_goes_at_once() {
+    let mut world = script(json!({}));
+    world.run_to_rest();
+    let before = world.cloud.now;
+    let world = goes(world);
+    assert_eq!(world.cloud.now, before);
+}
+
+/// Every read and write of the cloud fails, as with credentials that are gone.
+fn broken(world: &mut World) {
+    for call in [
+        "ScalingGroup",
+        "ScalingInstances",
+        "Activities",
+        "ScalingConfiguration",
+        "Image",
+        "EcsInstances",
+        "ForeignExecutions",
+        "Children",
+        "TaggedExecutions",
+        "Execution",
+        "TaskExecutions",
+        "Template",
+        "StartExecution",
+        "NotifyExecution",
+        "CancelExecution",
+        "ResumeProcesses",
+        "ExitStandby",
+        "ModifyScalingConfiguration",
+    ] {
+        world.cloud.broken.insert(call, ErrorClass::Unauthenticated);
+    }
+}
+
+#[test]
+fn without_credentials_an_object_goes_when_its_time_is_up_at_every_stage() {
+    type Stage = fn() -> World;
+    let stages: Vec<(&str, Stage)> = vec![
+        ("pending", || {
+            let mut world = script(json!({}));
+            world.cloud.template = None;
+            world.run_for(10);
+            world
+        }),
+        ("taken", || {
+            let mut world = script(json!({}));
+            world.pass_with(Some((1, Crash::Record)));
+            world
+        }),
+        ("starting", || {
+            let mut world = script(json!({}));
+            world.cloud.fates = vec![Fate::Lost];
+            world.pass();
+            world
+        }),
+        ("running", || {
+            let mut world = image(json!({}));
+            world.run_to_state("Running");
+            world
+        }),
+        ("ending", || {
+            let mut world = image(json!({}));
+            world.run_to_state("Running");
+            world.annotated("cancel", "n");
+            world.run_to_state("Restoring");
+            world
+        }),
+        ("finished", || {
+            let mut world = script(json!({}));
+            world.run_to_rest();
+            world
+        }),
+    ];
+    for (name, stage) in &stages {
+        for forced in [false, true] {
+            let mut world = stage();
+            broken(&mut world);
+            world.deleted();
+            let before = world.cloud.now;
+            if forced {
+                world.run_for(30);
+                world.annotated("force-delete", "true");
+                world.run_until(30, "gone by force", |w| w.gone);
+            } else {
+                world.run_until(3700, "gone in time", |w| w.gone);
+            }
+            assert!(!world.holds(), "{name}");
+            assert!(world.cloud.now - before <= 3700);
+            if ["running", "ending"].contains(name) {
+                let left = world.record_status().leftovers;
+                assert!(
+                    left.iter().any(|l| l.kind == RestoreKind::Process),
+                    "{name}: {left:?}"
+                );
+                assert!(
+                    left.iter()
+                        .any(|l| l.kind == RestoreKind::ScalingConfigurationImage),
+                    "{name}: {left:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_deletion_that_may_not_wait_still_asks_for_the_cancellation() {
+    let mut world = script(json!({"deletionTimeoutSeconds": 0}));
+    world.run_to_state("Running");
+    let world = goes(world);
+    assert_eq!(world.cloud.count("CancelExecution"), 1);
+}
+
+#[test]
+fn a_finalizer_that_somebody_took_away_does_not_leave_the_group_held() {
+    let mut world = script(json!({}));
+    world.run_to_state("Running");
+    // Another finalizer keeps the object.
+    world.task.metadata.finalizers = Some(vec!["example.com/other".into()]);
+    world.deleted();
+    world.gone = false;
+    world.run_until(600, "released", |w| !w.holds());
+    assert_eq!(world.cloud.count("CancelExecution"), 1);
+    let finalizers = world.task.metadata.finalizers.clone().unwrap();
+    assert!(!finalizers.contains(&FINALIZER.to_owned()));
+}

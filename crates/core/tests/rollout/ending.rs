@@ -1,0 +1,234 @@
+//! After the result: the group put back, read back, let go.
+
+use ess_rollout_api::v1alpha1::{RestoreKind, RestoreState, condition};
+use ess_rollout_cloud::{EcsStatus, ErrorClass, LifecycleState, Process};
+use serde_json::{Value, json};
+
+use crate::builders::image;
+use crate::cloud::{NEW_IMAGE, OLD_IMAGE, execution};
+use crate::world::World;
+
+/// An image update of which the first of two batches is cut off.
+fn cut_off(spec: Value) -> World {
+    let mut world = image(spec);
+    world.cloud.group.as_mut().unwrap().suspended_processes = vec![Process::ScaleIn];
+    world.run_to_state("Running");
+    world.cloud.advance(5);
+    world.annotated("cancel", "n1");
+    world
+}
+
+#[test]
+fn after_a_cancellation_everything_is_as_found_but_for_what_the_policy_keeps() {
+    let mut world = cut_off(json!({}));
+    world.run_to_rest();
+    assert_eq!(world.state(), "Cancelled");
+    assert_eq!(world.cloud.suspended(), ["ScaleIn".to_owned()].into());
+    assert_eq!(world.cloud.configuration_image, OLD_IMAGE);
+    assert_eq!(world.cloud.count("ResumeProcesses"), 1);
+    assert_eq!(world.said(condition::RESTORED), "False LeftBehind");
+    let left = world.record_status().leftovers;
+    assert_eq!(left.len(), 2, "two instances stay in Standby");
+    assert!(left.iter().all(|l| l.kind == RestoreKind::Standby));
+    let event = world
+        .events
+        .iter()
+        .find(|e| e.reason == "LeftBehind")
+        .unwrap();
+    assert!(event.note.contains("i-0001"));
+}
+
+#[test]
+fn instances_return_to_service_if_the_policy_says_so_and_they_run() {
+    let mut world = cut_off(json!({"failedInstancePolicy": "ReturnToService"}));
+    world.cloud.ecs[1].status = EcsStatus::Stopped;
+    world.run_to_rest();
+    assert_eq!(world.cloud.instances[0].state, LifecycleState::InService);
+    assert_eq!(world.cloud.instances[1].state, LifecycleState::Standby);
+    let items = &world.status().restore.as_ref().unwrap().items;
+    let stopped = items.iter().find(|i| i.target == "i-0002").unwrap();
+    assert_eq!(stopped.state, RestoreState::Left);
+    assert!(stopped.message.contains("not Running"));
+}
+
+#[test]
+fn manual_restores_nothing_and_lists_everything() {
+    let mut world = cut_off(json!({"restorePolicy": "Manual"}));
+    world.run_to_rest();
+    assert_eq!(world.cloud.suspended().len(), 5);
+    assert_eq!(world.cloud.configuration_image, NEW_IMAGE);
+    assert_eq!(world.cloud.count("ResumeProcesses"), 0);
+    let left = world.record_status();
+    assert_eq!(left.leftovers.len(), 4 + 1 + 2);
+    assert!(left.baseline.is_some(), "kept for the next run");
+}
+
+#[test]
+fn a_failed_run_names_the_instance_and_is_put_back() {
+    let mut world = image(json!({"onFailure": "Fail"}));
+    world.cloud.failing.insert("i-0002".into(), 9);
+    world.run_to_rest();
+    assert_eq!(world.said(condition::SUCCEEDED), "False ExecutionFailed");
+    let message = &world.condition(condition::SUCCEEDED).unwrap().message;
+    assert!(
+        message.contains("i-0002") && message.contains("nested action failed"),
+        "{message}"
+    );
+    assert_eq!(world.cloud.configuration_image, OLD_IMAGE);
+    assert!(world.cloud.suspended().is_empty());
+}
+
+#[test]
+fn protection_is_given_back() {
+    let mut world = image(json!({"lifecycleStates": ["InService", "Protected"]}));
+    world.cloud.instances[0].state = LifecycleState::Protected;
+    world.run_to_rest();
+    assert_eq!(world.cloud.instances[0].state, LifecycleState::Protected);
+    assert_eq!(world.cloud.count("SetInstancesProtection"), 1);
+}
+
+#[test]
+fn the_group_is_touched_only_after_the_bound_on_lateness() {
+    let mut world = cut_off(json!({}));
+    world.run_to_state("Restoring");
+    let ended = world.cloud.now;
+    world.run_until(200, "put back", |w| w.cloud.count("ResumeProcesses") == 1);
+    assert!(world.cloud.now - ended >= 60);
+}
+
+#[test]
+fn a_run_of_somebody_else_is_not_disturbed() {
+    let mut world = cut_off(json!({}));
+    world.run_to_state("Restoring");
+    let mut other = execution(
+        "exec-z",
+        None,
+        "ACS-ESS-RollingUpdateByX",
+        world.cloud.time(),
+    );
+    other
+        .parameters
+        .insert("scalingGroupId".into(), json!("asg-example"));
+    world.cloud.executions.push(other);
+    world.run_for(300);
+    assert_eq!(world.cloud.count("ResumeProcesses"), 0);
+    assert!(
+        world
+            .condition(condition::RECONCILING)
+            .unwrap()
+            .message
+            .contains("exec-z")
+    );
+    world.cloud.executions.pop();
+    world.run_to_rest();
+    assert!(world.cloud.suspended().contains("ScaleIn") && world.cloud.suspended().len() == 1);
+}
+
+#[test]
+fn nothing_to_put_back_does_not_wait_for_somebody_else() {
+    let mut world = image(json!({}));
+    world.run_to_state("Running");
+    let mut other = execution(
+        "exec-z",
+        None,
+        "ACS-ESS-RollingUpdateByX",
+        world.cloud.time(),
+    );
+    other
+        .parameters
+        .insert("scalingGroupId".into(), json!("asg-example"));
+    world.cloud.executions.push(other);
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+}
+
+#[test]
+fn a_denied_restoration_does_not_hold_up_the_others_and_is_not_written_again_and_again() {
+    let mut world = cut_off(json!({"failedInstancePolicy": "ReturnToService"}));
+    world
+        .cloud
+        .broken
+        .insert("ResumeProcesses", ErrorClass::Denied);
+    world.run_until(400, "the rest is put back", |w| {
+        w.cloud.configuration_image == OLD_IMAGE && w.cloud.count("ExitStandby") == 2
+    });
+    world.run_for(120);
+    assert_eq!(world.table(), ["Unknown", "False", "-", "True", "False"]);
+    let items = world.status().restore.clone().unwrap().items;
+    for item in &items {
+        let refused = item.message.contains("Denied");
+        assert_eq!(
+            refused,
+            item.kind == RestoreKind::Process && item.target != "ScaleIn",
+            "{item:?}"
+        );
+    }
+    let (writes, sent) = (world.task_writes, world.cloud.sent.len());
+    world.run_for(600);
+    assert_eq!(world.task_writes, writes);
+    assert!(world.cloud.sent.len() - sent <= 11);
+    world.cloud.broken.clear();
+    world.run_to_rest();
+    assert_eq!(world.said(condition::RESTORED), "True Restored");
+}
+
+#[test]
+fn a_configuration_that_somebody_changed_is_left_to_them() {
+    let mut world = cut_off(json!({}));
+    world.run_to_state("Restoring");
+    world.cloud.configuration_image = "m-theirs".into();
+    world.run_to_rest();
+    assert_eq!(world.cloud.configuration_image, "m-theirs");
+    let left = world.record_status().leftovers;
+    assert!(
+        left.iter()
+            .any(|l| l.message.contains("somebody changed it"))
+    );
+}
+
+#[test]
+fn what_differs_is_reported() {
+    let mut world = image(json!({}));
+    world.run_to_state("Running");
+    world.run_until(200, "ended", |w| {
+        w.status().result.is_some() || w.cloud.runs[0].batch == 2
+    });
+    world.cloud.ecs[0].image = "m-else".into();
+    world.cloud.instances[1].load_balancer_weight = Some(0);
+    world.run_to_rest();
+    assert_eq!(world.said(condition::VERIFIED), "False Different");
+    let message = &world.condition(condition::VERIFIED).unwrap().message;
+    assert!(
+        message.contains("m-else") && message.contains("weight 0"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_group_that_is_gone_does_not_keep_the_task() {
+    let mut world = cut_off(json!({}));
+    world.run_to_state("Restoring");
+    world.cloud.group = None;
+    world.run_to_rest();
+    assert_eq!(
+        world.said(condition::VERIFIED),
+        "False ScalingGroupNotFound"
+    );
+}
+
+#[test]
+fn leftovers_that_somebody_put_right_are_forgotten_by_the_next_run() {
+    let mut world = cut_off(json!({}));
+    world.run_to_rest();
+    assert_eq!(world.record_status().leftovers.len(), 2);
+    world.cloud.set_state("i-0001", LifecycleState::InService);
+    let mut task = crate::builders::script_task(json!({}));
+    task.metadata.uid = Some("uid-2".into());
+    let mut next = World::new(task, world.cloud.clone());
+    next.record = world.record.clone();
+    next.run_to_rest();
+    assert_eq!(next.state(), "Succeeded");
+    let left = next.record_status().leftovers;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].target, "i-0002");
+}

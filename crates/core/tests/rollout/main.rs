@@ -1,0 +1,23 @@
+//! Whole runs of [`ess_rollout_core::rollout::step`] against a small model of the cloud, under
+//! virtual time: stage by stage, and as properties over arbitrary schedules.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::result_large_err,
+    reason = "the errors are the cloud's, as the port has them"
+)]
+
+mod builders;
+mod cloud;
+mod schema;
+mod world;
+
+mod cancelling;
+mod deleting;
+mod ending;
+mod pausing;
+mod pending;
+mod properties;
+mod reporting;
+mod running;
+mod starting;

@@ -1,0 +1,341 @@
+//! A driver for one task: answers reads, carries decisions out in their order, crashes where it is
+//! told to, and holds every decision to what must always be true.
+
+use ess_rollout_api::FINALIZER;
+use ess_rollout_api::v1alpha1::{
+    ActionState, RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord,
+    ScalingGroupRecordSpec, ScalingGroupRecordStatus, Verb, condition,
+};
+use ess_rollout_cloud::Mutation;
+use ess_rollout_core::rollout::{
+    Decision, Event, Input, Next, Observation, QueueEntry, Settings, Step, WorkOutcome, step,
+};
+
+use crate::builders::settings;
+use crate::cloud::{Cloud, GROUP};
+use crate::schema;
+
+/// The most rounds of reads that a decision may take.
+const ROUNDS_MAX: usize = 8;
+/// The most decisions that a pass may take: more is a loop that nothing ends.
+const DECISIONS_MAX: usize = 60;
+
+/// After which effect of a decision the operator dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crash {
+    Finalizer,
+    Record,
+    Status,
+    Mutation,
+}
+
+pub struct World {
+    pub task: RollingUpdateTask,
+    pub record: Option<ScalingGroupRecord>,
+    pub cloud: Cloud,
+    pub settings: Settings,
+    pub ahead: Option<QueueEntry>,
+    pub gone: bool,
+    pub task_writes: usize,
+    pub record_writes: usize,
+    pub events: Vec<Event>,
+    pub next: Next,
+    /// Every state word that was written, without repeats in a row.
+    pub states: Vec<String>,
+    /// Approves in the console.
+    pub by_console: usize,
+    /// Requests to continue that were ever accepted.
+    pub requests: usize,
+}
+
+impl World {
+    pub fn new(task: RollingUpdateTask, cloud: Cloud) -> Self {
+        Self {
+            task,
+            record: None,
+            cloud,
+            settings: settings(),
+            ahead: None,
+            gone: false,
+            task_writes: 0,
+            record_writes: 0,
+            events: Vec::new(),
+            next: Next::Now,
+            states: Vec::new(),
+            by_console: 0,
+            requests: 0,
+        }
+    }
+
+    pub fn status(&self) -> &RollingUpdateTaskStatus {
+        self.task.status.as_ref().unwrap()
+    }
+
+    pub fn state(&self) -> &str {
+        self.status().state.as_deref().unwrap_or("")
+    }
+
+    pub fn record_status(&self) -> ScalingGroupRecordStatus {
+        let status = self.record.as_ref().and_then(|r| r.status.clone());
+        status.unwrap_or_default()
+    }
+
+    pub fn holds(&self) -> bool {
+        let holder = self.record_status().holder;
+        holder.is_some_and(|h| Some(&h.uid) == self.task.metadata.uid.as_ref())
+    }
+
+    pub fn at_rest(&self) -> bool {
+        self.gone || self.status().restore.as_ref().is_some_and(|r| r.done) && !self.holds()
+    }
+
+    /// Decides once, with as many reads as it takes.
+    fn decide(&self, outcome: Option<&WorkOutcome>) -> (Decision, Observation) {
+        let mut observation = Observation::default();
+        for _ in 0..=ROUNDS_MAX {
+            match step(self.input(&self.task, &observation, outcome)) {
+                Step::Decided(decision) => return (*decision, observation),
+                Step::Read(queries) => {
+                    assert!(!queries.is_empty(), "asks for nothing");
+                    for query in queries {
+                        assert!(!observation.holds(&query), "asks again for {query:?}");
+                        let answer = self.cloud.answer(&query);
+                        observation.insert(query, answer);
+                    }
+                }
+            }
+        }
+        panic!("still asks for more after {ROUNDS_MAX} rounds");
+    }
+
+    fn input<'a>(
+        &'a self,
+        task: &'a RollingUpdateTask,
+        observation: &'a Observation,
+        outcome: Option<&'a WorkOutcome>,
+    ) -> Input<'a> {
+        Input {
+            task,
+            record: self.record.as_ref(),
+            ahead: self.ahead.as_ref(),
+            settings: &self.settings,
+            now: self.cloud.time(),
+            observation,
+            outcome,
+        }
+    }
+
+    /// One pass: until there is nothing more to do at once, or the operator dies. `crash` is when:
+    /// after which effect of which of the pass's decisions.
+    pub fn pass_with(&mut self, crash: Option<(usize, Crash)>) {
+        let mut outcome: Option<WorkOutcome> = None;
+        for number in 0..DECISIONS_MAX {
+            if self.gone {
+                return;
+            }
+            let (decision, observation) = self.decide(outcome.as_ref());
+            self.hold(&decision, &observation, outcome.as_ref());
+            let dies = |at: Crash| crash == Some((number, at));
+            if let Some(present) = decision.finalizer {
+                self.set_finalizer(present);
+                if dies(Crash::Finalizer) {
+                    return;
+                }
+            }
+            if let Some(record) = decision.record {
+                self.write_record(record);
+                if dies(Crash::Record) {
+                    return;
+                }
+            }
+            if !self.gone {
+                self.write_status(decision.status);
+            }
+            self.events.extend(decision.events);
+            if dies(Crash::Status) {
+                return;
+            }
+            self.next = decision.next;
+            outcome = match decision.work {
+                Some(work) => {
+                    assert!(!self.gone, "lets the task go and still has work");
+                    let result = self.cloud.mutate(&work.mutation);
+                    if dies(Crash::Mutation) {
+                        return;
+                    }
+                    Some(WorkOutcome {
+                        mutation: work.mutation,
+                        result,
+                    })
+                }
+                None if decision.next == Next::Now => None,
+                None => return,
+            };
+        }
+        panic!(
+            "a pass without end, in state {:?}: {:#?}",
+            self.state(),
+            self.status().conditions
+        );
+    }
+
+    pub fn pass(&mut self) {
+        self.pass_with(None);
+    }
+
+    /// Passes and waits, until the condition holds.
+    ///
+    /// # Panics
+    /// When it does not within so many seconds.
+    pub fn run_until(&mut self, seconds: i64, what: &str, holds: impl Fn(&Self) -> bool) {
+        let end = self.cloud.now + seconds;
+        loop {
+            self.pass();
+            if holds(self) {
+                return;
+            }
+            assert!(
+                self.cloud.now < end,
+                "not within {seconds} s: {what}; state {}, {:#?}",
+                self.state(),
+                self.status().conditions
+            );
+            self.wait();
+        }
+    }
+
+    pub fn run_to_state(&mut self, state: &str) {
+        self.run_until(900, state, |w| w.state() == state);
+    }
+
+    pub fn run_to_rest(&mut self) {
+        self.run_until(1200, "at rest", World::at_rest);
+    }
+
+    /// Passes as they come, for so long.
+    pub fn run_for(&mut self, seconds: i64) {
+        let end = self.cloud.now + seconds;
+        while self.cloud.now < end {
+            self.pass();
+            self.wait();
+        }
+    }
+
+    fn wait(&mut self) {
+        let seconds = match self.next {
+            Next::Now => 1,
+            Next::After(wait) => i64::try_from(wait.as_secs_f64().ceil() as u64).unwrap(),
+            Next::OnChange => 10,
+        };
+        self.cloud.advance(seconds.clamp(1, 60));
+    }
+
+    fn set_finalizer(&mut self, present: bool) {
+        let finalizers = self.task.metadata.finalizers.get_or_insert_default();
+        finalizers.retain(|f| f != FINALIZER);
+        if present {
+            assert!(
+                self.task.metadata.deletion_timestamp.is_none(),
+                "the apiserver takes no finalizer on an object that is being deleted"
+            );
+            finalizers.push(FINALIZER.into());
+        } else if self.task.metadata.deletion_timestamp.is_some() && finalizers.is_empty() {
+            self.gone = true;
+        }
+    }
+
+    fn write_record(&mut self, status: ScalingGroupRecordStatus) {
+        let mut record = self.record.take().unwrap_or_else(|| {
+            let spec = ScalingGroupRecordSpec {
+                scaling_group_id: GROUP.into(),
+                region_id: "cn-hangzhou".into(),
+            };
+            ScalingGroupRecord::new("cn-hangzhou.asg-example", spec)
+        });
+        if record.status.as_ref() != Some(&status) {
+            schema::check("ScalingGroupRecord", &status);
+            record.status = Some(through_json(&status));
+            self.record_writes += 1;
+        }
+        self.record = Some(record);
+    }
+
+    fn write_status(&mut self, status: RollingUpdateTaskStatus) {
+        if self.task.status.as_ref() == Some(&status) {
+            return;
+        }
+        schema::check("RollingUpdateTask", &status);
+        let known = self.task.status.clone().unwrap_or_default().actions;
+        self.requests += status
+            .actions
+            .iter()
+            .filter(|a| a.verb == Verb::Continue && a.state != ActionState::Rejected)
+            .filter(|a| !known.iter().any(|k| k.id == a.id && k.time == a.time))
+            .count();
+        self.task.status = Some(through_json(&status));
+        self.task_writes += 1;
+        let state = self.state().to_owned();
+        if self.states.last() != Some(&state) {
+            self.states.push(state);
+        }
+    }
+
+    /// What is true of every decision.
+    fn hold(&self, decision: &Decision, observation: &Observation, outcome: Option<&WorkOutcome>) {
+        let status = &decision.status;
+        let has = |type_: &str| status.conditions.iter().any(|c| c.type_ == type_);
+        assert!(
+            !(has(condition::RECONCILING) && has(condition::STALLED)),
+            "both Reconciling and Stalled"
+        );
+        if let Some(work) = &decision.work {
+            assert!(
+                intended(&work.mutation, status),
+                "no intent on record for {:?}",
+                work.mutation
+            );
+            return;
+        }
+        if outcome.is_some() || decision.finalizer.is_some() || decision.next == Next::Now {
+            return;
+        }
+        // Looking again at the same things, having written, is no news.
+        let mut again = self.task.clone();
+        again.status = Some(through_json(status));
+        if let Step::Decided(second) = step(self.input(&again, observation, None)) {
+            assert_eq!(second.status, through_json(status), "a second look differs");
+        }
+    }
+}
+
+/// Whether the status that goes with a mutation says that it will be sent.
+fn intended(mutation: &Mutation, status: &RollingUpdateTaskStatus) -> bool {
+    let restored = |target: &str| {
+        let items = status.restore.iter().flat_map(|r| &r.items);
+        items.into_iter().any(|i| i.target == target)
+    };
+    match mutation {
+        Mutation::StartExecution(start) => status
+            .start
+            .as_ref()
+            .is_some_and(|s| s.client_token == start.client_token),
+        Mutation::NotifyExecution { .. } => {
+            status.pause.as_ref().is_some_and(|p| p.approval.is_some())
+        }
+        Mutation::CancelExecution { .. } => status.cancellation.is_some(),
+        Mutation::ResumeProcesses { processes, .. }
+        | Mutation::SuspendProcesses { processes, .. } => {
+            processes.iter().all(|p| restored(p.as_str()))
+        }
+        Mutation::ExitStandby { instances, .. }
+        | Mutation::SetInstancesProtection { instances, .. } => {
+            instances.iter().all(|i| restored(i))
+        }
+        Mutation::ModifyScalingConfiguration { configuration, .. } => restored(configuration),
+        Mutation::StartInstance { instance } => restored(instance),
+    }
+}
+
+fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    serde_json::from_value(serde_json::to_value(value).unwrap()).unwrap()
+}
