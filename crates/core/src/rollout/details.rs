@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus};
 use ess_rollout_cloud::{Execution, ExecutionStatus, Query, TaskExecution};
 
+use super::context::Context;
 use super::observation::{Interrupt, Known};
 use super::progress::{Attempt, Item, state};
-use super::step::Context;
 use crate::conditions;
 
 /// The most failed instances that are looked into at once.

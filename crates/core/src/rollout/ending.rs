@@ -11,11 +11,11 @@ use ess_rollout_cloud::{CloudError, Execution, ExecutionFilter, ExecutionStatus,
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::context::Context;
 use super::decision::{Decision, Next, Work};
 use super::observation::Known;
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
-use super::step::Context;
 use super::verify::{self, Need};
 use super::{ledger, release};
 use crate::conditions::shorten;
@@ -135,7 +135,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             "RollingUpdateInProgress",
             &message,
         );
-        return Ok(ctx.decide(status, ctx.poll()));
+        return Ok(ctx.decide(status, ctx.recheck()));
     }
 
     let restore = status.restore.get_or_insert_default();

@@ -7,9 +7,9 @@ use ess_rollout_api::v1alpha1::{
     RollingUpdateTaskStatus, condition,
 };
 
+use super::context::Context;
 use super::decision::{Event, EventKind};
 use super::report::Phase;
-use super::step::Context;
 use crate::conditions;
 
 /// The most Events for failed instances that one change leads to.

@@ -15,6 +15,7 @@
 
 mod approve;
 mod cancel;
+mod context;
 mod decision;
 mod details;
 mod ending;
@@ -25,6 +26,7 @@ mod observation;
 mod pause;
 mod pending;
 mod preflight;
+mod problem;
 mod progress;
 mod release;
 mod report;

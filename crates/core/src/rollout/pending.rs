@@ -8,11 +8,12 @@ use ess_rollout_cloud::Process;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::context::Context;
 use super::decision::{Decision, Next, Work};
 use super::observation::Known;
-use super::preflight::{self, Problem, Ready, Verdict};
+use super::preflight::{self, Ready, Verdict};
+use super::problem::Problem;
 use super::report::{self, Phase};
-use super::step::Context;
 use super::{cancel, ending, kind, ledger, starting};
 use crate::identity;
 
@@ -206,7 +207,7 @@ fn refuse(
     let next = if of_spec {
         Next::OnChange
     } else if problem.passes {
-        ctx.poll()
+        ctx.recheck()
     } else {
         Next::After(RECHECK.unsigned_abs())
     };

@@ -10,9 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
+use super::context::Context;
 use super::details;
 use super::observation::Known;
-use super::step::Context;
 use crate::conditions;
 
 /// Instance condition: the update was done to it.

@@ -7,10 +7,10 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::LifecycleState;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::context::Context;
 use super::decision::{Decision, Next};
 use super::ending::{CANCELLED_BEFORE_START, START_REFUSED};
 use super::observation::{Interrupt, Known};
-use super::step::Context;
 
 /// The task is done: the group goes to whoever is next, and the object may go.
 pub(super) fn after(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {

@@ -3,7 +3,7 @@
 use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus, condition};
 use ess_rollout_cloud::{CloudError, ErrorClass};
 
-use super::step::Context;
+use super::context::Context;
 use crate::conditions;
 
 /// The most bytes of a serialized status: with metadata and managed fields the object stays well

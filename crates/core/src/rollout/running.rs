@@ -8,10 +8,10 @@ use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query, Task
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::context::Context;
 use super::decision::{Decision, Next};
 use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
-use super::step::Context;
 use super::{approve, cancel, ending, ledger, pause, pending, progress};
 use crate::conditions;
 

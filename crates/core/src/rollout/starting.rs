@@ -14,11 +14,11 @@ use ess_rollout_cloud::{
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next, Work};
 use super::observation::{Interrupt, Known};
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
-use super::step::Context;
 use super::{cancel, ending, kind, ledger};
 use crate::conditions::shorten;
 use crate::identity;
