@@ -12,6 +12,7 @@ use futures::{
     stream,
 };
 use jiff::Timestamp;
+use kube::Resource;
 
 use super::Context;
 use crate::{
@@ -56,6 +57,8 @@ pub struct Subject {
     pub record_name: Option<String>,
     /// The record; `None`: there is none yet.
     pub record: Option<ScalingGroupRecord>,
+    /// Whether another object holds the group and does not exist any more.
+    pub holder_gone: bool,
     /// Whose credentials the task uses.
     pub scope: CredentialsScope,
 }
@@ -105,8 +108,10 @@ pub async fn read(
             .as_ref()
             .and_then(|record| record.metadata.resource_version.clone()),
     );
+    let holder_gone = holder_gone(context, &task, record.as_ref()).await;
     Ok(Some(Subject {
         key: key.clone(),
+        holder_gone,
         scope: CredentialsScope::of(&task),
         task,
         region,
@@ -128,6 +133,33 @@ fn describe(task: &RollingUpdateTask) {
         "executionId",
         execution.map(|execution| execution.id.as_str()),
     );
+}
+
+/// Whether the group is held by another object that does not exist any more. What cannot be read
+/// exists: taking a group from a task that runs would be worse than waiting.
+async fn holder_gone(
+    context: &Context,
+    task: &RollingUpdateTask,
+    record: Option<&ScalingGroupRecord>,
+) -> bool {
+    let status = record.and_then(|record| record.status.as_ref());
+    let Some(holder) = status.and_then(|status| status.holder.as_ref()) else {
+        return false;
+    };
+    if task.metadata.uid.as_ref() == Some(&holder.uid)
+        || holder.kind != RollingUpdateTask::kind(&())
+    {
+        return false;
+    }
+    let key = ObjectKey::new(&holder.namespace, &holder.name);
+    match context.kubernetes.get_task(&key).await {
+        Ok(None) => true,
+        Ok(Some(found)) => found.metadata.uid.as_ref() != Some(&holder.uid),
+        Err(error) => {
+            tracing::debug!(%error, holder = %key, "holder of the group cannot be read");
+            false
+        }
+    }
 }
 
 /// Asks the core, answers what it asks for, and so on until it decides. Everything that it sees is
@@ -161,6 +193,7 @@ pub async fn decide(
         let step = (context.step)(Input {
             task: &subject.task,
             record: subject.record.as_ref(),
+            holder_gone: subject.holder_gone,
             ahead: ahead.as_ref(),
             settings: &context.settings,
             now: at,

@@ -68,6 +68,18 @@ impl<'a> Context<'a> {
             .is_some_and(|h| h.uid == self.uid)
     }
 
+    /// Whether the group is to be put back as the record says, not as it is now: an earlier run
+    /// left something, or its object vanished before anything was put back.
+    pub(super) fn inherits_baseline(&self) -> bool {
+        let record = &self.record;
+        let vanished = match (&record.holder, &record.baseline) {
+            // Of our own if it was read when the group was taken, else taken over.
+            (Some(holder), Some(baseline)) => !self.holds() || baseline.time.0 < holder.since.0,
+            _ => false,
+        };
+        !record.leftovers.is_empty() || vanished
+    }
+
     /// `namespace/name`.
     pub(super) fn path(&self) -> String {
         format!("{}/{}", self.namespace, self.name)

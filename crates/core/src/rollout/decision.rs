@@ -47,6 +47,9 @@ pub struct Input<'a> {
     pub task: &'a RollingUpdateTask,
     /// The record of its group as read before anything in `observation`; `None`: there is none yet.
     pub record: Option<&'a ScalingGroupRecord>,
+    /// Whether the object that holds the group was looked for and does not exist any more: its
+    /// finalizer was taken by hand, or its namespace by force.
+    pub holder_gone: bool,
     /// The first of the tasks that wait for the group and were created earlier.
     pub ahead: Option<&'a QueueEntry>,
     /// The operator's configuration.

@@ -102,20 +102,23 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
 
 /// First come, first served: whoever holds the group, then whoever asked earlier.
 fn queue(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Decision> {
-    let before = match (&ctx.record.holder, ctx.input.ahead) {
-        (Some(holder), _) if holder.uid != ctx.uid => {
-            format!(
-                "{} {}/{} holds the scaling group",
-                holder.kind, holder.namespace, holder.name
-            )
-        }
-        (Some(_), _) | (None, None) => return None,
-        (None, Some(ahead)) => {
-            format!(
-                "{} {}/{} was created earlier and starts first",
-                ahead.kind, ahead.namespace, ahead.name
-            )
-        }
+    // Whoever holds it and does not exist any more will never let it go. What its run still does is
+    // seen as an update of others.
+    let holder = ctx.record.holder.as_ref();
+    let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.input.holder_gone);
+    let before = if let Some(holder) = holder {
+        format!(
+            "{} {}/{} holds the scaling group",
+            holder.kind, holder.namespace, holder.name
+        )
+    } else if ctx.holds() {
+        return None;
+    } else {
+        let ahead = ctx.input.ahead?;
+        format!(
+            "{} {}/{} was created earlier and starts first",
+            ahead.kind, ahead.namespace, ahead.name
+        )
     };
     let message = format!("waits: {before}");
     report::set(
@@ -297,7 +300,7 @@ fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
         });
     }
     // Inherited while something is left to put back from the run before.
-    if record.leftovers.is_empty() || record.baseline.is_none() {
+    if !ctx.inherits_baseline() || record.baseline.is_none() {
         record.baseline = Some(Baseline {
             time: now.clone(),
             suspended_processes: plan.suspended_processes.clone(),

@@ -229,13 +229,8 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
             .and_then(|c| c.image.clone()),
         None => None,
     };
-    // While something of an earlier run is left to put back, the group as found now is not the
-    // group as it should be.
-    let baseline = ctx
-        .record
-        .baseline
-        .as_ref()
-        .filter(|_| !ctx.record.leftovers.is_empty());
+    let baseline = ctx.record.baseline.as_ref();
+    let baseline = baseline.filter(|_| ctx.inherits_baseline());
     let suspended = match baseline {
         Some(baseline) => baseline.suspended_processes.clone(),
         None => group

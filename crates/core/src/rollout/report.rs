@@ -184,6 +184,18 @@ pub(super) fn show_unless_refused(
     }
 }
 
+/// Says that a person has to look, whatever the phase.
+pub(super) fn stalled(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    reason: &str,
+    message: &str,
+) {
+    conditions::remove(&mut status.conditions, condition::RECONCILING);
+    set(ctx, status, condition::STALLED, "True", reason, message);
+    set(ctx, status, condition::READY, "False", reason, message);
+}
+
 /// Sets one condition.
 pub(super) fn set(
     ctx: &Context<'_>,

@@ -5,7 +5,7 @@ use ess_rollout_api::v1alpha1::{
     condition,
 };
 use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query, TaskExecution};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
@@ -86,8 +86,30 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(approve::approve(ctx, status, root, pause, &by));
     }
     show_progress(ctx, &mut status);
+    if let Some(since) = stands_still(ctx, &status) {
+        let message =
+            format!("nothing has moved since {since}: look at the execution in the OOS console");
+        report::stalled(ctx, &mut status, "ProgressDeadlineExceeded", &message);
+    }
     let next = ctx.poll();
     Ok(ctx.decide(status, next))
+}
+
+/// Since when nothing has moved, if that is longer than `spec.progressDeadlineSeconds` and it is
+/// not a person who is waited for.
+fn stands_still(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Timestamp> {
+    let deadline = SignedDuration::from_secs(ctx.spec.progress_deadline_seconds?.into());
+    if status.pause.is_some() {
+        return None;
+    }
+    let resumed = conditions::get(&status.conditions, condition::PAUSED);
+    let moved = [
+        status.progress_time.as_ref().map(|time| time.0),
+        status.start.as_ref().map(|intent| intent.time.0),
+        resumed.map(|paused| paused.last_transition_time.0),
+    ];
+    let since = moved.into_iter().flatten().max()?;
+    (ctx.now() >= since + deadline).then_some(since)
 }
 
 type Parts<'a> = (Option<&'a Execution>, &'a [Execution], &'a [TaskExecution]);

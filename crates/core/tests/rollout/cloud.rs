@@ -77,6 +77,8 @@ pub struct Cloud {
     pub pause_after_last: bool,
     /// Whether `UpdateDate` of the root moves when it pauses or goes on.
     pub update_date_moves: bool,
+    /// Whether runs do nothing by themselves.
+    pub frozen: bool,
     /// Seconds by which lists of executions and tasks are behind.
     pub lag: i64,
     /// What becomes of the next mutations, first to last; then all are answered.
@@ -193,6 +195,7 @@ impl Cloud {
             failing: BTreeMap::new(),
             pause_after_last: false,
             update_date_moves: true,
+            frozen: false,
             lag: 0,
             fates: Vec::new(),
             broken: BTreeMap::new(),

@@ -222,6 +222,33 @@ fn a_group_that_somebody_holds_is_waited_for() {
     assert_eq!(world.state(), "Succeeded");
 }
 
+#[test]
+fn a_group_whose_holder_vanished_is_taken_over_and_left_as_that_one_found_it() {
+    for crash in [None, Some((0, Crash::Record))] {
+        let mut world = held_by_another();
+        // The run of the one that vanished left everything suspended; a person had suspended one.
+        let record = world.record.as_mut().unwrap().status.as_mut().unwrap();
+        record.baseline.as_mut().unwrap().suspended_processes = vec!["ScheduledAction".into()];
+        world.cloud.group.as_mut().unwrap().suspended_processes = Process::ALL.to_vec();
+        world.cloud.now += 10;
+        world.run_for(60);
+        assert_eq!(
+            world.said(condition::PREFLIGHT),
+            "Unknown WaitingForScalingGroup"
+        );
+        world.holder_gone = true;
+        world.pass_with(crash);
+        world.holder_gone = false;
+        world.run_to_rest();
+        assert_eq!(world.state(), "Succeeded");
+        assert_eq!(
+            world.cloud.suspended(),
+            ["ScheduledAction".to_owned()].into(),
+            "{crash:?}"
+        );
+    }
+}
+
 pub fn held_by_another() -> World {
     let mut world = script(json!({}));
     world.pass_with(Some((1, Crash::Record)));

@@ -301,7 +301,8 @@ proptest! {
         let mut asked = 0;
         for _ in 0..9 {
             let input = Input {
-                task: &world.task, record: world.record.as_ref(), ahead: None, settings: &settings,
+                task: &world.task, record: world.record.as_ref(), holder_gone: false,
+                ahead: None, settings: &settings,
                 now: world.cloud.time(), observation: &observation, outcome: None,
             };
             match step(input) {

@@ -216,3 +216,35 @@ fn an_execution_that_is_no_longer_listed_can_still_be_given_up() {
         "the processes are put back"
     );
 }
+
+#[test]
+fn a_run_that_stands_still_is_reported_until_it_moves_again() {
+    let mut world = script(json!({
+        "progressDeadlineSeconds": 60, "suspensionPolicy": "SuspendFirstBatch", "batches": 2,
+    }));
+    world.run_to_state("BatchSuspended");
+    world.run_for(600);
+    assert_eq!(
+        world.said(condition::STALLED),
+        "-",
+        "a person is waited for"
+    );
+    world.annotated("continue", "1");
+    world.run_until(60, "batch 2 begun", |w| w.cloud.runs[0].batch == 2);
+    world.cloud.frozen = true;
+    world.run_to_state("Running");
+    world.run_for(40);
+    assert_eq!(world.said(condition::STALLED), "-", "not for long enough");
+    world.run_for(60);
+    assert_eq!(
+        world.said(condition::STALLED),
+        "True ProgressDeadlineExceeded"
+    );
+    assert_eq!(world.said(condition::RECONCILING), "-", "never both");
+    let writes = world.task_writes;
+    world.run_for(600);
+    assert_eq!(world.task_writes, writes, "said once");
+    world.cloud.frozen = false;
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+}

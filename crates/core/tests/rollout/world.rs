@@ -34,6 +34,7 @@ pub struct World {
     pub record: Option<ScalingGroupRecord>,
     pub cloud: Cloud,
     pub settings: Settings,
+    pub holder_gone: bool,
     pub ahead: Option<QueueEntry>,
     pub gone: bool,
     pub task_writes: usize,
@@ -55,6 +56,7 @@ impl World {
             record: None,
             cloud,
             settings: settings(),
+            holder_gone: false,
             ahead: None,
             gone: false,
             task_writes: 0,
@@ -117,6 +119,7 @@ impl World {
         Input {
             task,
             record: self.record.as_ref(),
+            holder_gone: self.holder_gone,
             ahead: self.ahead.as_ref(),
             settings: &self.settings,
             now: self.cloud.time(),

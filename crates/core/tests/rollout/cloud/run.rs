@@ -18,6 +18,9 @@ impl Cloud {
             for mutation in due {
                 let _ = self.apply(&mutation);
             }
+            if self.frozen {
+                continue;
+            }
             for root in self.runs.iter().map(|r| r.root.clone()).collect::<Vec<_>>() {
                 self.work(&root);
             }
