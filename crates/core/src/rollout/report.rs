@@ -26,6 +26,8 @@ pub(super) enum Phase {
     Planned,
     /// In progress.
     Running,
+    /// In progress, and nothing has moved for too long.
+    StandingStill,
     /// Waits for a person after a batch.
     BatchSuspended,
     /// Waits for a person because an instance failed.
@@ -72,7 +74,7 @@ impl Phase {
             Self::Pending => "Pending",
             Self::Blocked => "Blocked",
             Self::Planned => "Planned",
-            Self::Running => "Running",
+            Self::Running | Self::StandingStill => "Running",
             Self::BatchSuspended => "BatchSuspended",
             Self::FailureSuspended => "FailureSuspended",
             Self::ApprovalSuspended => "ApprovalSuspended",
@@ -99,7 +101,11 @@ impl Phase {
     fn is_stalled(self) -> bool {
         matches!(
             self,
-            Self::Blocked | Self::FailureSuspended | Self::Failed | Self::Cancelled
+            Self::Blocked
+                | Self::StandingStill
+                | Self::FailureSuspended
+                | Self::Failed
+                | Self::Cancelled
         )
     }
 
@@ -182,18 +188,6 @@ pub(super) fn show_unless_refused(
     if status.state.as_deref() != Some(phase.word()) || !is_refused(status) {
         show(ctx, status, phase, reason, message);
     }
-}
-
-/// Says that a person has to look, whatever the phase.
-pub(super) fn stalled(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-    reason: &str,
-    message: &str,
-) {
-    conditions::remove(&mut status.conditions, condition::RECONCILING);
-    set(ctx, status, condition::STALLED, "True", reason, message);
-    set(ctx, status, condition::READY, "False", reason, message);
 }
 
 /// Sets one condition.

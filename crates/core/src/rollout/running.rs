@@ -86,11 +86,6 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(approve::approve(ctx, status, root, pause, &by));
     }
     show_progress(ctx, &mut status);
-    if let Some(since) = stands_still(ctx, &status) {
-        let message =
-            format!("nothing has moved since {since}: look at the execution in the OOS console");
-        report::stalled(ctx, &mut status, "ProgressDeadlineExceeded", &message);
-    }
     let next = ctx.poll();
     Ok(ctx.decide(status, next))
 }
@@ -175,11 +170,20 @@ pub(super) fn soon(ctx: &Context<'_>) -> Next {
 
 pub(super) fn show_progress(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     let (phase, reason, message) = match &status.pause {
-        None => (
-            Phase::Running,
-            "Running",
-            "the execution is in progress".to_owned(),
-        ),
+        None => match stands_still(ctx, status) {
+            None => (
+                Phase::Running,
+                "Running",
+                "the execution is in progress".to_owned(),
+            ),
+            Some(since) => (
+                Phase::StandingStill,
+                "ProgressDeadlineExceeded",
+                format!(
+                    "nothing has moved since {since}: look at the execution in the OOS console"
+                ),
+            ),
+        },
         Some(pause) => {
             let (phase, reason) = match pause.kind {
                 PauseKind::Batch => (Phase::BatchSuspended, "BatchSuspended"),
