@@ -50,11 +50,11 @@ pub fn record_name(region: &str, group: &str) -> String {
         name
     } else {
         let labels = name.split('.').map(|label| label.trim_matches('-'));
-        let name = labels
-            .filter(|label| !label.is_empty())
-            .collect::<Vec<_>>()
-            .join(".");
-        format!("{name}-{}", &hash_text(&plain)[..10])
+        let mut labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
+        if labels.is_empty() {
+            labels.push("group");
+        }
+        format!("{}-{}", labels.join("."), &hash_text(&plain)[..10])
     }
 }
 
@@ -181,6 +181,7 @@ mod tests {
         assert_ne!(lower, upper);
         assert!(upper.starts_with("cn-hangzhou.asg-a-"));
         assert!(valid_subdomain(&record_name("cn-hangzhou", "-_x_-")));
+        assert!(valid_subdomain(&record_name("-", "_")));
     }
 
     #[test]

@@ -4,22 +4,20 @@
 //! call follows a fresh read that shows it is still needed.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, Current, Leftover, Outcome, Restore, RestoreItem, RestoreKind, RestoreState,
-    RollingUpdateTaskStatus, ScalingGroupRecordStatus, TaskResult, Verb, condition,
+    ActionState, Outcome, Restore, RestoreItem, RestoreState, RollingUpdateTaskStatus, TaskResult,
+    Verb, condition,
 };
-use ess_rollout_cloud::{
-    CloudError, Execution, ExecutionFilter, ExecutionStatus, LifecycleState, Query,
-};
+use ess_rollout_cloud::{CloudError, Execution, ExecutionFilter, ExecutionStatus, Query};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::context::Context;
 use super::decision::{Decision, Next, Work};
-use super::ledger;
-use super::observation::{Interrupt, Known};
+use super::observation::Known;
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
-use super::step::Context;
 use super::verify::{self, Need};
+use super::{ledger, release};
 use crate::conditions::shorten;
 use crate::identity::hash_value;
 
@@ -108,7 +106,7 @@ pub(super) fn nothing_ran(
 pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
     ledger::ingest(ctx, &mut status, None);
     if status.restore.as_ref().is_some_and(|restore| restore.done) {
-        return after(ctx, status);
+        return release::after(ctx, status);
     }
     if ctx.deletion_overdue() {
         return Ok(give_up(ctx, status));
@@ -137,7 +135,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             "RollingUpdateInProgress",
             &message,
         );
-        return Ok(ctx.decide(status, ctx.poll()));
+        return Ok(ctx.decide(status, ctx.recheck()));
     }
 
     let restore = status.restore.get_or_insert_default();
@@ -392,80 +390,4 @@ fn show_result(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
         };
         report::show(ctx, status, phase, &result.reason, &result.message);
     }
-}
-
-/// The task is done: the group goes to whoever is next, and the object may go.
-fn after(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {
-    let mut decision = ctx.decide(status, Next::OnChange);
-    if ctx.holds() {
-        decision.record = Some(record_after(ctx, &decision.status)?);
-        decision.next = Next::Now;
-    } else if ctx.deleting.is_some() && ctx.has_finalizer() {
-        decision.finalizer = Some(false);
-    }
-    Ok(decision)
-}
-
-/// The record without a holder, with what this run left behind and what it brought.
-fn record_after(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> Known<ScalingGroupRecordStatus> {
-    let mut record = ctx.record.clone();
-    let items = status.restore.iter().flat_map(|restore| &restore.items);
-    let same = |leftover: &Leftover, item: &RestoreItem| {
-        leftover.kind == item.kind && leftover.target == item.target
-    };
-    let items: Vec<&RestoreItem> = items.collect();
-    // What this run found in order, or put back, is left no more.
-    record
-        .leftovers
-        .retain(|leftover| !items.iter().any(|item| same(leftover, item)));
-    if !record.leftovers.is_empty() {
-        match ctx.input.observation.scaling_instances(&ctx.group) {
-            Ok(instances) => record.leftovers.retain(|leftover| {
-                leftover.kind != RestoreKind::Standby
-                    || instances
-                        .iter()
-                        .any(|i| i.id == leftover.target && i.state == LifecycleState::Standby)
-            }),
-            Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
-            // Not being able to look keeps them on the list, and nobody from the group.
-            Err(Interrupt::Failed(_)) => {}
-        }
-    }
-    for item in items.iter().filter(|item| item.state == RestoreState::Left) {
-        record.leftovers.push(Leftover {
-            kind: item.kind,
-            target: item.target.clone(),
-            wanted: item.wanted.clone(),
-            since: Time(ctx.now()),
-            by: ctx.path(),
-            message: item.message.clone(),
-        });
-    }
-    record.holder = None;
-    if record.leftovers.is_empty() {
-        record.baseline = None;
-    }
-    let Some(result) = &status.result else {
-        return Ok(record);
-    };
-    if result.outcome == Outcome::Succeeded && status.execution.is_some() {
-        record.current = Some(Current {
-            what: ctx.kind.what(),
-            by: ctx.path(),
-            time: result.time.clone(),
-        });
-    }
-    if [CANCELLED_BEFORE_START, START_REFUSED].contains(&result.reason.as_str()) {
-        record.run_keys.retain(|key| key.uid != ctx.uid);
-    }
-    for key in &mut record.run_keys {
-        if Some(&key.key) == ctx.spec.run_key.as_ref() && key.uid == ctx.uid {
-            key.outcome = Some(result.outcome);
-            key.execution_id = status.execution.as_ref().map(|e| e.id.clone());
-        }
-    }
-    Ok(record)
 }

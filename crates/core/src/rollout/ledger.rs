@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::step::Context;
+use super::context::Context;
 use crate::conditions::shorten;
 use crate::requests::{self, PauseTarget, VERBS};
 

@@ -10,18 +10,25 @@
 //! |---|---|
 //! | nothing | `pending`: credentials, queue, [`preflight`], the group taken, the intent to start |
 //! | intent, no execution | `starting`: look up, send again, adopt |
-//! | execution, no result | `running`: progress, pauses, requests, cancellation |
-//! | result | `ending`: the group put back and read back, the record released |
+//! | execution, no result | `running`: progress, pauses, requests; `approve`, `cancel` |
+//! | result | `ending`: the group put back and read back; `release`: the record let go |
 
+mod approve;
+mod cancel;
+mod context;
 mod decision;
+mod details;
 mod ending;
+mod events;
 mod kind;
 mod ledger;
 mod observation;
 mod pause;
 mod pending;
 mod preflight;
+mod problem;
 mod progress;
+mod release;
 mod report;
 mod running;
 mod starting;

@@ -7,8 +7,8 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{Execution, ExecutionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::context::Context;
 use super::progress;
-use super::step::Context;
 use crate::conditions::shorten;
 
 /// The most bytes of a pause's message.

@@ -8,12 +8,13 @@ use ess_rollout_cloud::Process;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::context::Context;
 use super::decision::{Decision, Next, Work};
 use super::observation::Known;
-use super::preflight::{self, Problem, Ready, Verdict};
+use super::preflight::{self, Ready, Verdict};
+use super::problem::Problem;
 use super::report::{self, Phase};
-use super::step::Context;
-use super::{ending, kind, ledger, running, starting};
+use super::{cancel, ending, kind, ledger, starting};
 use crate::identity;
 
 /// How often a task that a person has to mend something for is checked again.
@@ -36,7 +37,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         }
         return Ok(decision);
     }
-    if running::cancel_reason(ctx, &status).is_some() {
+    if cancel::reason(ctx, &status).is_some() {
         let message = "cancelled before anything was started";
         return Ok(ending::nothing_ran(
             ctx,
@@ -206,7 +207,7 @@ fn refuse(
     let next = if of_spec {
         Next::OnChange
     } else if problem.passes {
-        ctx.poll()
+        ctx.recheck()
     } else {
         Next::After(RECHECK.unsigned_abs())
     };

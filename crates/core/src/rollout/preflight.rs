@@ -7,8 +7,9 @@ use ess_rollout_cloud::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::context::Context;
 use super::observation::Known;
-use super::step::Context;
+use super::problem::Problem;
 use crate::{batches, identity};
 
 /// The most items that an OOS loop takes.
@@ -16,35 +17,6 @@ const MAX_INSTANCES: usize = 1000;
 
 /// Part of the name of every public rolling-update template.
 pub(super) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";
-
-/// Something that stands against the start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    /// One CamelCase word.
-    pub(super) reason: &'static str,
-    /// What is wrong, and the cure.
-    pub(super) message: String,
-    /// Whether it passes by itself. If not, a person has to act.
-    pub(super) passes: bool,
-}
-
-impl Problem {
-    pub(super) fn blocked(reason: &'static str, message: String) -> Self {
-        Self {
-            reason,
-            message,
-            passes: false,
-        }
-    }
-
-    pub(super) fn wait(reason: &'static str, message: String) -> Self {
-        Self {
-            reason,
-            message,
-            passes: true,
-        }
-    }
-}
 
 /// The answer of preflight.
 pub(super) enum Verdict {

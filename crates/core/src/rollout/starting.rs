@@ -14,12 +14,12 @@ use ess_rollout_cloud::{
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next, Work};
 use super::observation::{Interrupt, Known};
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
-use super::step::Context;
-use super::{ending, kind, ledger, running};
+use super::{cancel, ending, kind, ledger};
 use crate::conditions::shorten;
 use crate::identity;
 
@@ -145,8 +145,8 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if !intent.refusal.is_empty() {
         return Ok(without_answer(ctx, status, &intent));
     }
-    if let Some(reason) = running::cancel_reason(ctx, &status) {
-        return Ok(wait_out(ctx, status, reason));
+    if let Some(reason) = cancel::reason(ctx, &status) {
+        return Ok(wait_out(ctx, status, &reason));
     }
     let tokens_end = Time(intent.time.0 + SAME_TOKEN);
     if ctx.now() > tokens_end.0 {
@@ -196,7 +196,7 @@ fn without_answer(
     mut status: RollingUpdateTaskStatus,
     intent: &StartIntent,
 ) -> Decision {
-    let patient = intent.token_used && running::cancel_reason(ctx, &status).is_none();
+    let patient = intent.token_used && cancel::reason(ctx, &status).is_none();
     let since = patient.then(|| Time(intent.time.0 + SAME_TOKEN));
     if count_empty_lookup(ctx, &mut status, since) < 2 {
         return ctx.decide(status, ctx.poll());

@@ -1,135 +1,19 @@
 //! The driver: which stage a task is in, and what every decision has in common.
 
-use ess_rollout_api::v1alpha1::{
-    DesiredState, Latched, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
-};
-use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
-use jiff::{SignedDuration, Timestamp};
+use ess_rollout_api::v1alpha1::{DesiredState, Latched, RollingUpdateTaskStatus};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::context::Context;
 use super::decision::{Decision, Input, Next, Step};
-use super::kind::{self, Kind};
 use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
-use super::{ending, ledger, pending, running, starting};
-use crate::identity;
+use super::{ending, events, ledger, pending, running, starting};
 
 /// How soon to look again after a passing failure of the cloud.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// How soon after a failure that only a person can mend.
 const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
-
-/// The input with everything that is derived from it once.
-pub(super) struct Context<'a> {
-    pub(super) input: Input<'a>,
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) uid: String,
-    pub(super) generation: Option<i64>,
-    /// When the deletion was asked for.
-    pub(super) deleting: Option<Timestamp>,
-    pub(super) spec: &'a RollingUpdateTaskSpec,
-    /// Empty when neither the task nor the operator names one.
-    pub(super) region: String,
-    pub(super) group: String,
-    pub(super) kind: Box<dyn Kind + 'a>,
-    pub(super) record: ScalingGroupRecordStatus,
-    pub(super) spec_hash: String,
-}
-
-impl<'a> Context<'a> {
-    fn new(input: Input<'a>) -> Self {
-        let metadata = &input.task.metadata;
-        let spec = &input.task.spec;
-        Self {
-            namespace: metadata.namespace.clone().unwrap_or_default(),
-            name: metadata.name.clone().unwrap_or_default(),
-            uid: metadata.uid.clone().unwrap_or_default(),
-            generation: metadata.generation,
-            deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
-            spec,
-            region: identity::region(spec, input.settings.default_region.as_deref())
-                .unwrap_or_default()
-                .to_owned(),
-            group: spec.scaling_group_id.clone(),
-            kind: kind::of(spec),
-            record: input
-                .record
-                .and_then(|record| record.status.clone())
-                .unwrap_or_default(),
-            spec_hash: identity::spec_hash(spec),
-            input,
-        }
-    }
-
-    /// Whether this very object holds the group.
-    pub(super) fn holds(&self) -> bool {
-        self.record
-            .holder
-            .as_ref()
-            .is_some_and(|h| h.uid == self.uid)
-    }
-
-    /// `namespace/name`.
-    pub(super) fn path(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
-    }
-
-    pub(super) fn now(&self) -> Timestamp {
-        self.input.now
-    }
-
-    /// L, the bound on lateness.
-    pub(super) fn settle(&self) -> SignedDuration {
-        SignedDuration::try_from(self.input.settings.settle).unwrap_or(SignedDuration::from_mins(1))
-    }
-
-    /// Whether L has passed since `time`. One second more, because times on record have whole
-    /// seconds and may be almost one too early.
-    pub(super) fn settled_since(&self, time: &Time) -> bool {
-        self.now() >= time.0 + self.settle() + SignedDuration::from_secs(1)
-    }
-
-    pub(super) fn has_finalizer(&self) -> bool {
-        self.input
-            .task
-            .metadata
-            .finalizers
-            .as_ref()
-            .is_some_and(|all| all.iter().any(|f| f == FINALIZER))
-    }
-
-    pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
-        let annotations = self.input.task.metadata.annotations.as_ref()?;
-        annotations.get(key).map(String::as_str)
-    }
-
-    /// Whether a deletion may no longer wait: it was forced, or its time is up.
-    pub(super) fn deletion_overdue(&self) -> bool {
-        let Some(since) = self.deleting else {
-            return false;
-        };
-        let patience = SignedDuration::from_secs(self.spec.deletion_timeout_seconds.into());
-        self.annotation(FORCE_DELETE_ANNOTATION) == Some("true") || self.now() >= since + patience
-    }
-
-    /// A decision that changes nothing but the status.
-    pub(super) fn decide(&self, status: RollingUpdateTaskStatus, next: Next) -> Decision {
-        Decision {
-            finalizer: None,
-            record: None,
-            status,
-            work: None,
-            events: Vec::new(),
-            next,
-        }
-    }
-
-    /// The wait of a running task between two looks.
-    pub(super) fn poll(&self) -> Next {
-        Next::After(self.input.settings.poll_interval)
-    }
-}
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
@@ -235,7 +119,7 @@ fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decis
     hold_back_progress(ctx, old, &mut decision);
     decision
         .events
-        .extend(report::events(ctx, old, &decision.status));
+        .extend(events::events(ctx, old, &decision.status));
     Step::Decided(Box::new(decision))
 }
 

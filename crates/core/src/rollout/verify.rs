@@ -9,9 +9,9 @@ use ess_rollout_cloud::{
     EcsInstance, EcsStatus, LifecycleState, Mutation, Process, Query, ScalingInstance,
 };
 
+use super::context::Context;
 use super::observation::Known;
 use super::progress;
-use super::step::Context;
 use crate::conditions;
 
 /// One thing that a run can have left changed.

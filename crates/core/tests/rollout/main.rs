@@ -19,5 +19,6 @@ mod pausing;
 mod pending;
 mod properties;
 mod reporting;
+mod run_keys;
 mod running;
 mod starting;

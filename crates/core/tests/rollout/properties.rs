@@ -285,7 +285,7 @@ proptest! {
         for call in broken {
             world.cloud.broken.insert(call, ErrorClass::Retry);
         }
-        world.run_for(200);
+        world.run_for(60);
     }
 
     /// Every query of every stage may be answered by an error of every class.

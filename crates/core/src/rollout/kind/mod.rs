@@ -10,7 +10,7 @@ use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::observation::{Known, Observation};
-use super::preflight::Problem;
+use super::problem::Problem;
 
 /// One kind of update, bound to the spec of a task.
 pub(super) trait Kind {

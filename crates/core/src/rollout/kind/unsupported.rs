@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Kind;
 use crate::rollout::observation::{Known, Observation};
-use crate::rollout::preflight::Problem;
+use crate::rollout::problem::Problem;
 
 pub(super) struct Unsupported {
     pub(super) field: &'static str,

@@ -1,0 +1,114 @@
+//! Ending an execution before its time.
+
+use ess_rollout_api::v1alpha1::{
+    ActionState, Cancellation, Outcome, RollingUpdateTaskStatus, Verb,
+};
+use ess_rollout_cloud::{ErrorClass, Mutation, Outcome as Effect};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::context::Context;
+use super::decision::{Decision, Next, Work};
+use super::report::{self, Phase};
+use super::running::{RETRY, soon};
+use super::{ending, ledger};
+
+/// Why the task is to end early, if it is: in one CamelCase word.
+pub(super) fn reason(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<String> {
+    let reason = if let Some(cancellation) = &status.cancellation {
+        // What was once begun is brought to its end, under the name that it began with.
+        cancellation.reason.as_str()
+    } else if status
+        .latched
+        .as_ref()
+        .is_some_and(|latched| latched.cancelled)
+    {
+        "DesiredState"
+    } else if ledger::open(status, Verb::Cancel).is_some() {
+        "Request"
+    } else if ctx.deleting.is_some() {
+        "Deletion"
+    } else {
+        return None;
+    };
+    Some(reason.to_owned())
+}
+
+/// Ends the execution: on record first, then the call, again whenever the last one can no longer
+/// take effect. CancelExecution is convergent. `listed`: OOS still shows the execution, or it is not
+/// known whether it does.
+pub(super) fn cancel(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    reason: &str,
+    listed: bool,
+) -> Decision {
+    let id = status
+        .execution
+        .as_ref()
+        .map(|e| e.id.clone())
+        .unwrap_or_default();
+    let message = format!("execution {id} is being cancelled ({reason})");
+    let ours = ctx
+        .input
+        .outcome
+        .filter(|o| matches!(o.mutation, Mutation::CancelExecution { .. }));
+    let mut wait = soon(ctx);
+    match ours.map(|outcome| &outcome.result) {
+        Some(Ok(_)) => {
+            report::show(ctx, &mut status, Phase::Cancelling, "Cancelling", &message);
+            ledger::settle_all(
+                ctx,
+                &mut status,
+                Verb::Cancel,
+                ActionState::Applied,
+                "Cancelled",
+                "",
+            );
+        }
+        Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
+            let message = format!("execution {id} is not known to OOS any more: {error}");
+            return ending::begin(ctx, status, Outcome::Cancelled, "ExecutionGone", &message);
+        }
+        Some(Err(error)) if error.needs_person() => {
+            report::trouble(ctx, &mut status, error);
+            return ctx.decide(status, Next::After(ctx.settle().unsigned_abs()));
+        }
+        Some(Err(error)) => {
+            let after = error.retry_after.unwrap_or(RETRY.unsigned_abs());
+            wait = Next::After(after);
+            // Certain to have done nothing: the next look tries again. (A refusal because of the
+            // execution's state is no such thing: the lists will show why.)
+            if error.outcome == Effect::NoEffect
+                && error.class != ErrorClass::Conflict
+                && let Some(cancellation) = &mut status.cancellation
+            {
+                cancellation.last_call_time = None;
+            }
+        }
+        None if report::is_refused(&status) => wait = ctx.poll(),
+        None => {}
+    }
+    let last = status
+        .cancellation
+        .as_ref()
+        .and_then(|c| c.last_call_time.clone());
+    let call = ours.is_none() && last.is_none_or(|last| ctx.settled_since(&last));
+    if call {
+        let now = Time(ctx.now());
+        let cancellation = status.cancellation.get_or_insert_with(|| Cancellation {
+            time: now.clone(),
+            reason: reason.to_owned(),
+            last_call_time: None,
+        });
+        cancellation.last_call_time = Some(now);
+    }
+    report::show_unless_refused(ctx, &mut status, Phase::Cancelling, "Cancelling", &message);
+    let mut decision = ctx.decide(status, wait);
+    if call {
+        decision.next = Next::Now;
+        decision.work = Some(Work {
+            mutation: Mutation::CancelExecution { execution: id },
+        });
+    }
+    decision
+}

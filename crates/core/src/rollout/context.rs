@@ -1,0 +1,136 @@
+//! What every stage works with: the input, and all that is derived from it once.
+
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{
+    RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
+};
+use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::decision::{Decision, Input, Next};
+use super::kind::{self, Kind};
+use crate::identity;
+
+/// How often something that passes by itself is looked at: it is one task's wait, and the reads of
+/// a preflight are few.
+const RECHECK_PASSING: Duration = Duration::from_secs(10);
+
+/// The input with everything that is derived from it once.
+pub(super) struct Context<'a> {
+    pub(super) input: Input<'a>,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) uid: String,
+    pub(super) generation: Option<i64>,
+    /// When the deletion was asked for.
+    pub(super) deleting: Option<Timestamp>,
+    pub(super) spec: &'a RollingUpdateTaskSpec,
+    /// Empty when neither the task nor the operator names one.
+    pub(super) region: String,
+    pub(super) group: String,
+    pub(super) kind: Box<dyn Kind + 'a>,
+    pub(super) record: ScalingGroupRecordStatus,
+    pub(super) spec_hash: String,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(input: Input<'a>) -> Self {
+        let metadata = &input.task.metadata;
+        let spec = &input.task.spec;
+        Self {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            generation: metadata.generation,
+            deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            spec,
+            region: identity::region(spec, input.settings.default_region.as_deref())
+                .unwrap_or_default()
+                .to_owned(),
+            group: spec.scaling_group_id.clone(),
+            kind: kind::of(spec),
+            record: input
+                .record
+                .and_then(|record| record.status.clone())
+                .unwrap_or_default(),
+            spec_hash: identity::spec_hash(spec),
+            input,
+        }
+    }
+
+    /// Whether this very object holds the group.
+    pub(super) fn holds(&self) -> bool {
+        self.record
+            .holder
+            .as_ref()
+            .is_some_and(|h| h.uid == self.uid)
+    }
+
+    /// `namespace/name`.
+    pub(super) fn path(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.input.now
+    }
+
+    /// L, the bound on lateness.
+    pub(super) fn settle(&self) -> SignedDuration {
+        SignedDuration::try_from(self.input.settings.settle).unwrap_or(SignedDuration::from_mins(1))
+    }
+
+    /// Whether L has passed since `time`. One second more, because times on record have whole
+    /// seconds and may be almost one too early.
+    pub(super) fn settled_since(&self, time: &Time) -> bool {
+        self.now() >= time.0 + self.settle() + SignedDuration::from_secs(1)
+    }
+
+    pub(super) fn has_finalizer(&self) -> bool {
+        self.input
+            .task
+            .metadata
+            .finalizers
+            .as_ref()
+            .is_some_and(|all| all.iter().any(|f| f == FINALIZER))
+    }
+
+    pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
+        let annotations = self.input.task.metadata.annotations.as_ref()?;
+        annotations.get(key).map(String::as_str)
+    }
+
+    /// Whether a deletion may no longer wait: it was forced, or its time is up.
+    pub(super) fn deletion_overdue(&self) -> bool {
+        let Some(since) = self.deleting else {
+            return false;
+        };
+        let patience = SignedDuration::from_secs(self.spec.deletion_timeout_seconds.into());
+        self.annotation(FORCE_DELETE_ANNOTATION) == Some("true") || self.now() >= since + patience
+    }
+
+    /// A decision that changes nothing but the status.
+    pub(super) fn decide(&self, status: RollingUpdateTaskStatus, next: Next) -> Decision {
+        Decision {
+            finalizer: None,
+            record: None,
+            status,
+            work: None,
+            events: Vec::new(),
+            next,
+        }
+    }
+
+    /// The wait of a running task between two looks, when nothing tells that it moved.
+    pub(super) fn poll(&self) -> Next {
+        Next::After(self.input.settings.poll_interval)
+    }
+
+    /// The wait for something that passes by itself and that nobody tells of: a scaling activity,
+    /// an update of others.
+    pub(super) fn recheck(&self) -> Next {
+        Next::After(self.input.settings.poll_interval.min(RECHECK_PASSING))
+    }
+}

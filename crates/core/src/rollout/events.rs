@@ -1,0 +1,190 @@
+//! The Events that a change of status is worth. Everything in them is in the status too.
+
+use std::fmt::Write as _;
+
+use ess_rollout_api::v1alpha1::{
+    ActionState, BatchState, InstanceState, Outcome, PauseKind, RestoreState,
+    RollingUpdateTaskStatus, condition,
+};
+
+use super::context::Context;
+use super::decision::{Event, EventKind};
+use super::report::Phase;
+use crate::conditions;
+
+/// The most Events for failed instances that one change leads to.
+const INSTANCE_EVENTS_MAX: usize = 5;
+
+/// The Events that a change of status is worth. Everything in them is in the status too.
+pub(super) fn events(
+    ctx: &Context<'_>,
+    old: &RollingUpdateTaskStatus,
+    new: &RollingUpdateTaskStatus,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut push = |kind, reason: &str, action: &str, note: String| {
+        events.push(Event {
+            kind,
+            reason: reason.into(),
+            action: action.into(),
+            note,
+        });
+    };
+    if old.execution.is_none()
+        && let Some(execution) = &new.execution
+    {
+        let template = &execution.template_name;
+        push(
+            EventKind::Normal,
+            "Started",
+            "StartExecution",
+            format!(
+                "execution {} of template {template} updates scaling group {}",
+                execution.id, ctx.group
+            ),
+        );
+    }
+    let (level, latched) = (ctx.spec.approved_batches.unwrap_or(0), &new.latched);
+    let kept = latched.as_ref().map_or(0, |l| l.approved_batches);
+    if level < kept && old.observed_generation != new.observed_generation {
+        push(
+            EventKind::Warning,
+            "LoweringIgnored",
+            "Update",
+            format!(
+                "spec.approvedBatches was {kept} before and only ever rises: {level} has no effect"
+            ),
+        );
+    }
+    if old.state != new.state {
+        let ready = conditions::get(&new.conditions, condition::READY);
+        let message = ready.map(|c| c.message.clone()).unwrap_or_default();
+        match new.state.as_deref().and_then(Phase::from_word) {
+            Some(Phase::Blocked) => {
+                push(EventKind::Warning, "PreflightFailed", "Preflight", message)
+            }
+            Some(Phase::Cancelling) => {
+                push(EventKind::Normal, "Cancelling", "CancelExecution", message)
+            }
+            Some(Phase::Restoring) => push(EventKind::Normal, "Restoring", "Restore", message),
+            _ => {}
+        }
+    }
+    if let Some(pause) = &new.pause
+        && old.pause.as_ref().map(|p| (p.id, p.kind)) != Some((pause.id, pause.kind))
+    {
+        let (kind, reason) = match pause.kind {
+            PauseKind::Batch => (EventKind::Normal, "BatchSuspended"),
+            PauseKind::Failure => (EventKind::Warning, "FailureSuspended"),
+            PauseKind::Approval => (EventKind::Warning, "ApprovalNeeded"),
+            PauseKind::Unknown => (EventKind::Warning, "Suspended"),
+        };
+        push(kind, reason, "Pause", pause.message.clone());
+    }
+    instance_events(old, new, &mut push);
+    for action in &new.actions {
+        let before = old.actions.iter().find(|a| a.id == action.id);
+        if before.is_some_and(|a| a.state == action.state) {
+            continue;
+        }
+        let mut note = format!("{:?} {}", action.verb, action.targets.join(", "));
+        let _ = write!(note, ": {} {}", action.reason, action.message);
+        match action.state {
+            ActionState::Accepted => {}
+            ActionState::Applied => push(EventKind::Normal, "ActionApplied", "Request", note),
+            ActionState::Rejected => push(EventKind::Warning, "ActionRejected", "Request", note),
+        }
+    }
+    let done = |status: &RollingUpdateTaskStatus| status.restore.as_ref().is_some_and(|r| r.done);
+    if !done(old) && done(new) {
+        ending_events(new, &mut push);
+    }
+    events
+}
+
+fn instance_events(
+    old: &RollingUpdateTaskStatus,
+    new: &RollingUpdateTaskStatus,
+    push: &mut impl FnMut(EventKind, &str, &str, String),
+) {
+    let failed = |instance: &&ess_rollout_api::v1alpha1::InstanceStatus| {
+        instance.state == InstanceState::Failed
+            && !old.instances.iter().any(|before| {
+                before.id == instance.id
+                    && before.state == instance.state
+                    && before.execution_id == instance.execution_id
+            })
+    };
+    let all: Vec<_> = new.instances.iter().filter(failed).collect();
+    for instance in all.iter().take(INSTANCE_EVENTS_MAX) {
+        let why = conditions::get(&instance.conditions, "Updated").map_or("", |c| &c.message);
+        push(
+            EventKind::Warning,
+            "InstanceFailed",
+            "Update",
+            format!(
+                "instance {} in batch {}: {why}",
+                instance.id, instance.batch
+            ),
+        );
+    }
+    if all.len() > INSTANCE_EVENTS_MAX {
+        let more = all.len() - INSTANCE_EVENTS_MAX;
+        push(
+            EventKind::Warning,
+            "InstanceFailed",
+            "Update",
+            format!("{more} more instances failed: see status.instances"),
+        );
+    }
+    for batch in &new.batches {
+        let before = old.batches.iter().find(|b| b.index == batch.index);
+        let ended = matches!(batch.state, BatchState::Succeeded | BatchState::Failed);
+        if ended && before.is_none_or(|b| b.state != batch.state) && !new.batches.is_empty() {
+            let of = new.batches.len();
+            let word = if batch.state == BatchState::Succeeded {
+                "updated"
+            } else {
+                "ended with failures"
+            };
+            push(
+                EventKind::Normal,
+                "BatchEnded",
+                "Update",
+                format!(
+                    "batch {} of {of} ({} instances) {word}",
+                    batch.index, batch.size
+                ),
+            );
+        }
+    }
+}
+
+fn ending_events(
+    new: &RollingUpdateTaskStatus,
+    push: &mut impl FnMut(EventKind, &str, &str, String),
+) {
+    if let Some(result) = &new.result {
+        let (kind, reason) = match result.outcome {
+            Outcome::Succeeded => (EventKind::Normal, "Succeeded"),
+            Outcome::Failed => (EventKind::Warning, "Failed"),
+            Outcome::Cancelled => (EventKind::Warning, "Cancelled"),
+        };
+        push(kind, reason, "Finish", result.message.clone());
+    }
+    let left: Vec<String> = new
+        .restore
+        .iter()
+        .flat_map(|restore| &restore.items)
+        .filter(|item| item.state == RestoreState::Left)
+        .map(|item| format!("{:?} {}", item.kind, item.target))
+        .collect();
+    if !left.is_empty() {
+        push(
+            EventKind::Warning,
+            "LeftBehind",
+            "Restore",
+            format!("not put back: {}", left.join(", ")),
+        );
+    }
+}

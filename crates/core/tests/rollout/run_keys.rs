@@ -1,0 +1,74 @@
+//! Run keys: one run for each, however often the object is created again.
+
+use ess_rollout_api::v1alpha1::{RunKey, condition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::json;
+
+use crate::builders::{script, script_task};
+use crate::pending::held_by_another;
+use crate::world::World;
+
+#[test]
+fn a_run_key_is_used_once_for_one_spec() {
+    let mut world = script(json!({"runKey": "v1"}));
+    world.run_to_rest();
+    let record = world.record.clone();
+    let mut again = script_task(json!({"runKey": "v1"}));
+    again.metadata.uid = Some("uid-2".into());
+    let mut second = World::new(again, world.cloud.clone());
+    second.record = record.clone();
+    second.run_to_rest();
+    assert_eq!(second.said(condition::SUCCEEDED), "True AlreadyRun");
+    assert_eq!(second.cloud.count("StartExecution"), 1);
+
+    let mut other = script_task(json!({"runKey": "v1", "batches": 3}));
+    other.metadata.uid = Some("uid-3".into());
+    let mut third = World::new(other, world.cloud.clone());
+    third.record = record;
+    third.run_to_rest();
+    assert_eq!(third.said(condition::SUCCEEDED), "False RunKeyConflict");
+}
+
+#[test]
+fn a_run_key_whose_run_was_lost_sight_of_is_not_run_again_by_a_namesake() {
+    let mut world = script(
+        json!({"runKey": "v1", "suspensionPolicy": "SuspendEachBatch", "deletionPolicy": "Orphan"}),
+    );
+    world.run_to_state("BatchSuspended");
+    world.deleted();
+    world.run_to_rest();
+    assert!(world.gone);
+    let mut again = world.task.clone();
+    again.metadata.uid = Some("uid-2".into());
+    again.metadata.deletion_timestamp = None;
+    again.metadata.finalizers = None;
+    again.status = serde_json::from_value(json!({"observedGeneration": -1})).ok();
+    world.cloud.approve_in_console();
+    world.cloud.advance(100);
+    let mut second = World::new(again, world.cloud.clone());
+    second.record = world.record.clone();
+    second.run_to_rest();
+    assert_eq!(second.said(condition::SUCCEEDED), "False RunKeyConflict");
+    assert_eq!(second.cloud.count("StartExecution"), 1);
+}
+
+#[test]
+fn no_more_run_keys_are_kept_than_the_record_holds() {
+    let mut world = held_by_another();
+    let at = Time(world.cloud.time());
+    let record = world.record.as_mut().unwrap().status.as_mut().unwrap();
+    record.holder = None;
+    record.run_keys = (0..500)
+        .map(|n| {
+            serde_json::from_value::<RunKey>(json!({
+                "key": format!("k{n}"), "specHash": "h", "by": "shop/web", "time": at,
+            }))
+            .unwrap()
+        })
+        .collect();
+    world.task.spec.run_key = Some("new".into());
+    world.run_to_rest();
+    let keys = world.record_status().run_keys;
+    assert_eq!(keys.len(), 500);
+    assert_eq!(keys.last().unwrap().key, "new");
+}
