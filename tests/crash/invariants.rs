@@ -64,7 +64,14 @@ pub async fn check(
         _ => 1..=1,
     };
     found.check(wanted.contains(&roots.len()), || {
-        format!("{} executions of one task: {roots:?}", roots.len())
+        format!(
+            "{} executions of one task: {:?}",
+            roots.len(),
+            roots
+                .iter()
+                .map(|root| &root["ExecutionId"])
+                .collect::<Vec<_>>()
+        )
     });
     for root in &roots {
         let tag = &root["Tags"][identity::TAG_UID];

@@ -116,14 +116,20 @@ pub fn sweep(scenario: Scenario, steps: &[String]) -> Vec<Run> {
     let mut runs = Vec::new();
     for step in steps {
         let (name, nth) = parts(step);
-        let mut sides = vec![Side::Before, Side::After];
-        if is_cloud(name) || scenario == Scenario::Script {
-            sides.push(Side::Late(LATE));
-        }
+        // The writes of an image update and of a cancellation are those of a script and of a deletion, told apart by
+        // data: one side of each is enough there.
+        let sides: &[Side] = match scenario {
+            _ if is_cloud(name) => &[Side::Before, Side::After, Side::Late(LATE)],
+            Scenario::Script => &[Side::Before, Side::After, Side::Late(LATE)],
+            Scenario::Image | Scenario::Cancelled => &[Side::After],
+            Scenario::Failing | Scenario::Deleted | Scenario::DeletedAtOnce => {
+                &[Side::Before, Side::After]
+            }
+        };
         for side in sides {
             runs.push(Run::new(
                 scenario,
-                vec![kill(name, nth, side, Duration::ZERO)],
+                vec![kill(name, nth, *side, Duration::ZERO)],
             ));
         }
     }
