@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use ess_rollout_aliyun::{ClientConfig, Timeouts};
+use ess_rollout_aliyun::{ClientConfig, Limiter, Limits as RateLimits, Timeouts};
 use ess_rollout_core::rollout::{self, Next};
 use kube::Api;
 use tokio::{
@@ -172,6 +172,10 @@ impl Operator {
             ClientConfig {
                 endpoints: settings.endpoints.clone(),
                 network: settings.network,
+                limiter: Arc::new(Limiter::new(RateLimits {
+                    longest_wait_of_mutations: limits.turn,
+                    ..RateLimits::default()
+                })),
                 timeouts: Timeouts {
                     request: settings.call_timeout,
                     ..Timeouts::default()

@@ -65,13 +65,17 @@ pub struct Limits {
     /// How old a decision may be when its mutation is sent. The bound on lateness is counted from
     /// times that the decision put on record, so slow writes must not stretch it.
     pub decision_age: Duration,
+    /// How long a mutation may then wait for its turn under the account's rate limit.
+    pub turn: Duration,
 }
 
 impl Limits {
-    /// For calls that may take this long: a decision is acted on within half of that time.
+    /// For calls that may take this long: a decision is acted on within half of that time, and its
+    /// call waits for its turn within a quarter of it.
     pub fn for_calls(timeout: Duration) -> Self {
         Self {
             decision_age: timeout / 2,
+            turn: timeout / 4,
             ..Self::default()
         }
     }
@@ -79,7 +83,7 @@ impl Limits {
     /// How long after the time that a decision put on record its call may last be under way. The
     /// bound on lateness begins there.
     pub fn call_time(&self, timeout: Duration) -> Duration {
-        self.decision_age + timeout
+        self.decision_age + self.turn + timeout
     }
 }
 
@@ -91,6 +95,7 @@ impl Default for Limits {
             decisions: 25,
             conflicts: 5,
             decision_age: Duration::from_secs(15),
+            turn: Duration::from_secs(2),
         }
     }
 }
