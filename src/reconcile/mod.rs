@@ -71,11 +71,11 @@ pub struct Limits {
 
 impl Limits {
     /// For calls that may take this long: a decision is acted on within half of that time, and its
-    /// call waits for its turn within a quarter of it.
+    /// call waits for its turn within a quarter of it and no longer than by default.
     pub fn for_calls(timeout: Duration) -> Self {
         Self {
             decision_age: timeout / 2,
-            turn: timeout / 4,
+            turn: (timeout / 4).min(Self::default().turn),
             ..Self::default()
         }
     }
