@@ -132,14 +132,6 @@ impl Scene {
         .await
     }
 
-    pub async fn with_values(values: Value) -> Self {
-        Self::with(Setup {
-            values,
-            ..Setup::default()
-        })
-        .await
-    }
-
     pub async fn with(setup: Setup) -> Self {
         Self::on(control_plane(), setup).await
     }
@@ -154,8 +146,9 @@ impl Scene {
         let values = json!({
             "crds": {"enabled": false},
             "rbac": {"aggregate": false},
-            // L, which after a failure or a cancellation is waited out in real time.
-            "settleSeconds": 1,
+            // After a failure or a cancellation this, and the time that calls may take, is waited out in real time. Nothing
+            // comes late here that a test does not make late.
+            "settleSeconds": 0,
         });
         let values = with(values, setup.values);
         let installation = Installation::new(
@@ -172,6 +165,7 @@ impl Scene {
             .flags
             .retain(|flag| !flag.starts_with("--poll-interval-seconds"));
         let options = options
+            .flag("--call-timeout-seconds=2")
             .flag(format!("--poll-interval-seconds={}", POLL.as_secs_f64()))
             .flag(format!(
                 "--progress-interval-seconds={}",

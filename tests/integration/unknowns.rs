@@ -89,7 +89,6 @@ async fn a_failure_is_seen_and_cancelled_whichever_way_oos_shows_it() {
         json!({"oos": {"rootInFailurePause": "Running"}}),
         json!({"oos": {"loopTaskInPause": "Running"}}),
         json!({"oos": {"childInFailurePause": "waiting"}}),
-        json!({"oos": {"childInFailurePause": "waiting", "rootInFailurePause": "Running"}}),
         json!({"oos": {"failurePauseAt": "everyFailure"}}),
         json!({"oos": {"othersInFailurePause": "standStill"}}),
         json!({"oos": {"failurePauseShows": "afterRunningItems"}}),
