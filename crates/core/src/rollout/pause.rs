@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{
     Approval, InstanceState, OnFailure, Pause, PauseKind, RollingUpdateTaskStatus,
     SuspensionPolicy, Verb,
 };
-use ess_rollout_cloud::{Execution, ExecutionStatus};
+use ess_rollout_cloud::{Execution, ExecutionStatus, TaskExecution};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
@@ -23,6 +23,7 @@ pub(super) fn classify(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     root: &Execution,
+    tasks: &[TaskExecution],
 ) -> Option<Pause> {
     let id = progress::highest_ended_batch(status);
     let of = status.batches.len();
@@ -54,6 +55,14 @@ pub(super) fn classify(
         (
             PauseKind::Failure,
             format!("{} failed; see status.instances", list(&failed)),
+        )
+    } else if let Some(task) = failed_task(tasks).filter(|_| suspends) {
+        (
+            PauseKind::Failure,
+            format!(
+                "task {} failed: {}; retry or skip it in the OOS console, or cancel the update",
+                task.name, task.status_message
+            ),
         )
     } else if due && !in_motion {
         (
@@ -152,6 +161,17 @@ fn approved_before(
             attempt: 1,
             by: by.to_owned(),
         }),
+    })
+}
+
+/// A task of the root itself that failed, a refused SuspendProcesses for instance. The loop over
+/// instances is none: it is judged by its items.
+fn failed_task(tasks: &[TaskExecution]) -> Option<&TaskExecution> {
+    tasks.iter().find(|task| {
+        let is_loop = tasks
+            .iter()
+            .any(|item| item.parent.as_deref() == Some(task.id.as_str()));
+        task.status == ExecutionStatus::Failed && task.parent.is_none() && !is_loop
     })
 }
 

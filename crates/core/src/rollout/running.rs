@@ -58,7 +58,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             execution.template_version = conditions::shorten(&root.template_version, 64);
         }
     }
-    status.pause = pause::classify(ctx, &status, root);
+    status.pause = pause::classify(ctx, &status, root, tasks);
     let pause = status.pause.clone();
     ledger::ingest(ctx, &mut status, pause.as_ref());
     approve::settle_continues(ctx, &mut status, pause.as_ref(), &execution.id);

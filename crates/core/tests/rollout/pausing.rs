@@ -369,6 +369,28 @@ fn a_failure_that_is_tolerated_but_waited_upon_is_a_failure_pause() {
 }
 
 #[test]
+fn a_task_of_the_root_that_failed_is_a_failure_pause_that_names_it() {
+    let mut world = script(json!({}));
+    world.run_to_state("Running");
+    let mut task = world.cloud.tasks["exec-1"][0].clone();
+    task.id = "exec-1.t0002".into();
+    task.name = "suspendProcesses".into();
+    task.status = ExecutionStatus::Failed;
+    task.status_message = "ESS SuspendProcesses Forbidden.RAM".into();
+    (task.parent, task.child_execution, task.loop_batch) = (None, None, None);
+    world.cloud.frozen = true;
+    world.cloud.tasks.insert("exec-1".into(), vec![task]);
+    world.cloud.executions.retain(|e| e.parent.is_none());
+    world.cloud.root().status = ExecutionStatus::Waiting;
+    world.run_to_state("FailureSuspended");
+    let message = &world.status().pause.as_ref().unwrap().message;
+    assert!(
+        message.contains("SuspendProcesses Forbidden.RAM"),
+        "{message}"
+    );
+}
+
+#[test]
 fn high_risk_confirmations_and_unknown_waits_are_shown_and_left_alone() {
     let mut world = script(json!({"approvedBatches": 9}));
     world.run_to_state("Running");
