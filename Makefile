@@ -25,13 +25,14 @@ demo: ## watch rolling updates run from kubectl to the emulated cloud and back
 	wait $$control_plane; \
 	exec "$(target)/debug/examples/demo"
 
+# Most tests wait for programs most of the time, so more of them than there are cores run side by side.
 test: ## run all tests: Rust, the chart with the real helm, the official Python SDK
 	@hack/need rust go python
 	@{ hack/control-plane && hack/control-plane helm && hack/sdk-tests prepare; } >/dev/null & tools=$$!; \
 	$(cargo) build --workspace --bins; \
 	$(cargo) test --workspace --no-run; \
 	wait $$tools
-	@"$(target)/debug/with-control-plane" -- $(cargo) test --workspace
+	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace
 	@hack/sdk-tests run "$(target)/debug/ess-emulator"
 
 lint: ## formatting, clippy, generated CRDs, dependency rules, shell scripts
