@@ -117,6 +117,7 @@ fn credentials_come_as_the_values_say() {
         .collect();
     let expected = [
         "POD_NAMESPACE",
+        "POD_NAME",
         "ALIBABA_CLOUD_ACCESS_KEY_ID",
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
         "ALIBABA_CLOUD_SECURITY_TOKEN",
