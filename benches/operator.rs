@@ -12,12 +12,12 @@ use support::process::find_program;
 use support::{ControlPlane, Emulator, Installation, Kubectl, Operator, audit};
 
 /// Tasks whose start and continue are timed, one after the other.
-const SAMPLES: usize = 30;
+const SAMPLES: usize = 20;
 /// Between two samples: the client's own rate limit for OOS gets back to idle, so that what is
 /// measured is one update and not a queue of them.
-const BREATH: Duration = Duration::from_millis(1500);
+const BREATH: Duration = Duration::from_secs(4);
 /// How long an object at rest is watched for writes.
-const REST: Duration = Duration::from_secs(30);
+const REST: Duration = Duration::from_secs(20);
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Batches of the image update whose writes are counted, as in the demo.
