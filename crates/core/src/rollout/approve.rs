@@ -6,11 +6,11 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{CloudError, Done, Execution, Mutation, NotifyType, Outcome as Effect};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::Context;
+use super::context::{Context, RETRY};
 use super::decision::{Decision, Next, Work};
 use super::ledger;
 use super::report;
-use super::running::{RETRY, show_progress, soon};
+use super::running::{show_progress, soon};
 
 /// A request whose pause is gone has had its effect, whoever caused it.
 pub(super) fn settle_continues(

@@ -6,10 +6,10 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{ErrorClass, Mutation, Outcome as Effect};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::Context;
+use super::context::{Context, RETRY};
 use super::decision::{Decision, Next, Work};
 use super::report::{self, Phase};
-use super::running::{RETRY, soon};
+use super::running::soon;
 use super::{ending, ledger};
 
 /// Why the task is to end early, if it is: in one CamelCase word.

@@ -13,6 +13,10 @@ use super::decision::{Decision, Input, Next};
 use super::kind::{self, Kind};
 use crate::identity;
 
+/// How soon to try again after a passing failure of the cloud.
+pub(super) const RETRY: SignedDuration = SignedDuration::from_secs(5);
+/// How soon after a refusal that only a person can mend.
+pub(super) const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
 /// How often something that passes by itself is looked at: it is one task's wait, and the reads of
 /// a preflight are few.
 const RECHECK_PASSING: Duration = Duration::from_secs(10);

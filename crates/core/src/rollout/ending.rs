@@ -11,7 +11,7 @@ use ess_rollout_cloud::{CloudError, Execution, ExecutionFilter, ExecutionStatus,
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::Context;
+use super::context::{Context, RETRY, RETRY_REFUSED};
 use super::decision::{Decision, Next, Work};
 use super::observation::Known;
 use super::preflight::{self, ROLLING_TEMPLATES};
@@ -23,10 +23,6 @@ use crate::identity::hash_value;
 
 /// How soon to look whether a call that puts something back has shown.
 const SOON: SignedDuration = SignedDuration::from_secs(2);
-/// How soon to try again after a passing failure.
-const RETRY: SignedDuration = SignedDuration::from_secs(5);
-/// How soon to try again after a refusal that only a person can mend.
-const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
 
 /// Reason of a result: the deletion could not wait for what may be under way.
 pub(super) const ABANDONED: &str = "Abandoned";

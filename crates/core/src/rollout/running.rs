@@ -8,7 +8,7 @@ use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query, Task
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::Context;
+use super::context::{Context, RETRY};
 use super::decision::{Decision, Next};
 use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
@@ -17,8 +17,6 @@ use crate::conditions;
 
 /// How soon to look again while something is about to move.
 const SOON: SignedDuration = SignedDuration::from_secs(1);
-/// How soon to try again after another refusal.
-pub(super) const RETRY: SignedDuration = SignedDuration::from_secs(5);
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
     let Some(execution) = status.execution.clone() else {

@@ -14,7 +14,7 @@ use ess_rollout_cloud::{
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::Context;
+use super::context::{Context, RETRY, RETRY_REFUSED};
 use super::decision::{Decision, Event, EventKind, Next, Work};
 use super::observation::{Interrupt, Known};
 use super::preflight::{self, ROLLING_TEMPLATES};
@@ -28,10 +28,6 @@ use crate::identity;
 const SAME_TOKEN: SignedDuration = SignedDuration::from_mins(30);
 /// How soon to look after a start whose answer was lost.
 const LOOK_SOON: SignedDuration = SignedDuration::from_secs(2);
-/// How soon to try again after a refusal that only a person can mend.
-const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
-/// How soon to try again after a passing failure.
-const RETRY: SignedDuration = SignedDuration::from_secs(5);
 
 /// The call that the intent on record describes.
 pub(super) fn mutation(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Mutation> {

@@ -4,16 +4,11 @@ use ess_rollout_api::v1alpha1::{DesiredState, Latched, RollingUpdateTaskStatus};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::Context;
+use super::context::{Context, RETRY, RETRY_REFUSED};
 use super::decision::{Decision, Input, Next, Step};
 use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
 use super::{ending, events, ledger, pending, running, starting};
-
-/// How soon to look again after a passing failure of the cloud.
-const RETRY: SignedDuration = SignedDuration::from_secs(5);
-/// How soon after a failure that only a person can mend.
-const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
