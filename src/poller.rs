@@ -1,7 +1,8 @@
 //! The one batched reader of executions: one list for each account and region, whatever the number
 //! of tasks. It decides nothing: it wakes the tasks whose execution moved.
 //!
-//! What it remembers may be lost at any moment: a task is looked at every few polls anyway.
+//! What it remembers may be lost at any moment: a task is looked at every few polls anyway, by a
+//! timer of its own, so that not all of them are looked at at once.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,7 +24,8 @@ use crate::{
     tasks::{ActiveTask, CredentialsScope, TaskIndex},
 };
 
-/// Every so many polls all active tasks are woken, moved or not: lists lag behind.
+/// After so many polls a running task is looked at, moved or not: lists lag behind, and whether an
+/// execution moves with its children is not documented.
 pub const EVERY: u32 = 5;
 /// Accounts and regions that are listed side by side.
 const SIDE_BY_SIDE: usize = 4;
@@ -54,7 +56,6 @@ type Place = (CredentialsScope, String);
 /// What was last seen of each active execution.
 #[derive(Default)]
 struct Seen {
-    polls: u32,
     fingerprints: HashMap<(Place, String), u64>,
     /// Places whose last list failed: said once, not at every poll.
     failing: HashMap<Place, String>,
@@ -78,7 +79,6 @@ impl Poller {
 
     /// One poll. Without active tasks it calls nobody.
     async fn poll(&self, seen: &mut Seen) {
-        seen.polls = seen.polls.wrapping_add(1);
         let mut places: BTreeMap<Place, Vec<ActiveTask>> = BTreeMap::new();
         for task in self.tasks.active() {
             let place = (task.scope.clone(), task.region.clone());
@@ -98,21 +98,16 @@ impl Poller {
             .await;
         let mut complete = true;
         for (place, tasks, list) in lists {
-            let woken = match list {
+            match list {
                 Ok(executions) => {
                     seen.failing.remove(&place);
-                    seen.moved(&place, &tasks, &executions)
+                    for key in seen.moved(&place, &tasks, &executions) {
+                        self.triggers.trigger(key);
+                    }
                 }
                 Err(error) => {
                     complete = false;
                     seen.failed(&place, &error);
-                    Vec::new()
-                }
-            };
-            let everyone = seen.polls.is_multiple_of(EVERY);
-            for task in tasks {
-                if everyone || woken.contains(&task.key) {
-                    self.triggers.trigger(task.key.clone());
                 }
             }
         }

@@ -48,6 +48,11 @@ impl Client {
                 started_after,
             } => self.tagged(region, tags, *started_after).await,
             ExecutionFilter::ActiveByTemplate(part) => self.active_by_template(region, part).await,
+            ExecutionFilter::NewestByTemplate(part) => {
+                let mut found = self.newest_by_template(region, part).await?;
+                found.retain(|execution| execution.parent.is_none());
+                Ok(found)
+            }
         }
     }
 
@@ -91,19 +96,7 @@ impl Client {
     ) -> Result<Vec<Execution>, CloudError> {
         let filter = format!("TemplateName={part}");
         let matches = |row: &Value| text(row, "TemplateName").contains(part);
-        let newest = newest_first(region).with("TemplateName", part);
-        let listing = Listing {
-            path: &["Executions"],
-            id: "ExecutionId",
-            filter: &filter,
-            matches: &matches,
-        };
-        let mut found: Vec<Execution> = self
-            .list_once(&newest, &listing)
-            .await?
-            .iter()
-            .map(execution)
-            .collect();
+        let mut found = self.newest_by_template(region, part).await?;
         for status in ACTIVE {
             let call = newest_first(region)
                 .with("TemplateName", part)
@@ -124,6 +117,25 @@ impl Client {
         });
         found.sort_by(|a, b| b.start.cmp(&a.start).then_with(|| a.id.cmp(&b.id)));
         Ok(found)
+    }
+
+    /// The first page of a template's executions, newest first.
+    async fn newest_by_template(
+        &self,
+        region: &str,
+        part: &str,
+    ) -> Result<Vec<Execution>, CloudError> {
+        let filter = format!("TemplateName={part}");
+        let matches = |row: &Value| text(row, "TemplateName").contains(part);
+        let listing = Listing {
+            path: &["Executions"],
+            id: "ExecutionId",
+            filter: &filter,
+            matches: &matches,
+        };
+        let call = newest_first(region).with("TemplateName", part);
+        let rows = self.list_once(&call, &listing).await?;
+        Ok(rows.iter().map(execution).collect())
     }
 
     async fn list_executions(

@@ -79,6 +79,9 @@ pub enum ExecutionFilter {
     /// Roots that are not final and whose template name contains this text (the API matches
     /// substrings): what other people run on a group carries no tag of ours.
     ActiveByTemplate(String),
+    /// The roots started last, about a hundred, whose template name contains this text, ended or
+    /// not: one call, where [`Self::ActiveByTemplate`] takes one for each state.
+    NewestByTemplate(String),
 }
 
 /// The answer to a [`Query`], of the variant with the query's name.

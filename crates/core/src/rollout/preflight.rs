@@ -275,9 +275,13 @@ fn is_eligible(ctx: &Context<'_>, instance: &ScalingInstance) -> bool {
 /// another cluster.
 pub(super) fn foreign_runs<'a>(ctx: &Context<'a>) -> Known<Vec<&'a Execution>> {
     let filter = ExecutionFilter::ActiveByTemplate(ROLLING_TEMPLATES.into());
-    let observation = ctx.input.observation;
-    Ok(observation
-        .executions(&filter)?
+    let listed = ctx.input.observation.executions(&filter)?;
+    Ok(of_others(ctx, listed))
+}
+
+/// Those of the listed executions that update this group, have not ended and are not of this task.
+pub(super) fn of_others<'a>(ctx: &Context<'_>, listed: &'a [Execution]) -> Vec<&'a Execution> {
+    listed
         .iter()
         .filter(|execution| {
             let parameter = execution
@@ -294,7 +298,7 @@ pub(super) fn foreign_runs<'a>(ctx: &Context<'a>) -> Known<Vec<&'a Execution>> {
         // A schedule waits by nature and updates nothing while it does.
         .filter(|execution| execution.category != "TimerTrigger")
         .filter(|execution| execution.tags.get(identity::TAG_UID) != Some(&ctx.uid))
-        .collect())
+        .collect()
 }
 
 fn by(execution: &Execution) -> &str {

@@ -17,6 +17,9 @@ use crate::conditions;
 
 /// How soon to look again while something is about to move.
 const SOON: SignedDuration = SignedDuration::from_secs(1);
+/// A paused task is looked at so many times less often than a running one: a fleet of them waits
+/// for people for hours, and each look costs three reads of the account's rate.
+const WHILE_PAUSED: u32 = 3;
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
     let Some(execution) = status.execution.clone() else {
@@ -84,7 +87,11 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(approve::approve(ctx, status, root, pause, &by));
     }
     show_progress(ctx, &mut status);
-    let next = ctx.poll();
+    let next = match status.pause {
+        None => ctx.poll(),
+        // Leaving a pause shows in the execution's own row, which the poller reads.
+        Some(_) => Next::After(ctx.input.settings.poll_interval * WHILE_PAUSED),
+    };
     Ok(ctx.decide(status, next))
 }
 

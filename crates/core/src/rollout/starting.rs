@@ -294,17 +294,17 @@ fn adopt(
     mut status: RollingUpdateTaskStatus,
     execution: &Execution,
 ) -> Known<Decision> {
-    let clash =
-        match ctx
-            .input
-            .observation
-            .require([Query::Executions(ExecutionFilter::ActiveByTemplate(
-                ROLLING_TEMPLATES.into(),
-            ))]) {
-            Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
-            // Not being able to look for others is no reason to lose our own.
-            _ => preflight::foreign_runs(ctx).unwrap_or_default(),
-        };
+    // Whoever was there before the start was seen by preflight: the newest are enough.
+    let newest = ExecutionFilter::NewestByTemplate(ROLLING_TEMPLATES.into());
+    let observation = ctx.input.observation;
+    let clash = match observation.require([Query::Executions(newest.clone())]) {
+        Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
+        // Not being able to look for others is no reason to lose our own.
+        _ => observation
+            .executions(&newest)
+            .map(|listed| preflight::of_others(ctx, listed))
+            .unwrap_or_default(),
+    };
     let events = clash.iter().map(|other| Event {
         kind: EventKind::Warning,
         reason: "ForeignExecution".into(),

@@ -116,6 +116,7 @@ pub fn query_name(query: &Query) -> &'static str {
         Query::Image { .. } => "Image",
         Query::EcsInstances { .. } => "EcsInstances",
         Query::Executions(ExecutionFilter::ActiveByTemplate(_)) => "ForeignExecutions",
+        Query::Executions(ExecutionFilter::NewestByTemplate(_)) => "NewestExecutions",
         Query::Executions(ExecutionFilter::ChildrenOf(_)) => "Children",
         Query::Executions(ExecutionFilter::Tagged { .. }) => "TaggedExecutions",
         Query::Executions(ExecutionFilter::Id(_)) => "Execution",
@@ -272,6 +273,9 @@ impl Cloud {
                         ExecutionFilter::ChildrenOf(id) => e.parent.as_ref() == Some(id),
                         ExecutionFilter::Tagged { tags, .. } => {
                             e.parent.is_none() && tags.iter().all(|(k, v)| e.tags.get(k) == Some(v))
+                        }
+                        ExecutionFilter::NewestByTemplate(text) => {
+                            e.parent.is_none() && e.template_name.contains(text.as_str())
                         }
                         ExecutionFilter::ActiveByTemplate(text) => {
                             e.parent.is_none()
