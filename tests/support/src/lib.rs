@@ -10,12 +10,14 @@
 //! | [`operator`], [`emulator`] | the two programs, and their flags, in one place each |
 //! | [`chart`] | the Helm chart, rendered by the real helm and applied without its Deployment |
 //! | [`installation`] | the chart installed for one test, and the operator's flags and rights from it |
+//! | [`apiserver`] | a Kubernetes API without a process, for simulations |
 //! | [`watchdog`] | ends every child and removes every directory when this process dies, however it dies |
 //!
 //! Everything that handles processes is synchronous and needs no runtime; what talks HTTP is async. Nothing is
 //! left behind: [`process::Process`] ends its child when dropped (a panicking test drops it too), and what is
 //! never dropped (statics, a test process killed by SIGKILL) is ended by the [`watchdog`].
 
+pub mod apiserver;
 pub mod audit;
 pub mod chart;
 pub mod control_plane;
@@ -26,6 +28,7 @@ pub mod operator;
 pub mod process;
 pub mod watchdog;
 
+pub use apiserver::FakeApiserver;
 pub use audit::AuditLog;
 pub use control_plane::{ControlPlane, shared};
 pub use emulator::Emulator;
