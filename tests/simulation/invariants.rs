@@ -38,7 +38,9 @@ fn form_value(body: &str, name: &str) -> Option<String> {
 pub fn before_call(world: &World, action: &str, body: &str) {
     let objects = || {
         let kinds = ["rollingupdatetasks", "rollbacks"];
-        kinds.into_iter().flat_map(|plural| world.apiserver.list(plural))
+        kinds
+            .into_iter()
+            .flat_map(|plural| world.apiserver.list(plural))
     };
     match action {
         "StartExecution" => {
@@ -99,12 +101,7 @@ pub fn nothing_runs(world: &World) -> bool {
 }
 
 /// Everything that is looked at when a run is over.
-pub fn at_the_end(
-    world: &World,
-    scenario: &Scenario,
-    requests: &[PersonRequest],
-    found: &Found,
-) {
+pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest], found: &Found) {
     let changes = world.apiserver.changes_since(0);
     let roots = roots(world);
     one_execution_for_each_object(world, &roots);
@@ -125,7 +122,10 @@ fn one_execution_for_each_object(world: &World, roots: &[Value]) {
         }
     }
     for (uid, ids) in by_uid.iter().filter(|(_, ids)| ids.len() > 1) {
-        world.violation(format!("{} executions of the object {uid}: {ids:?}", ids.len()));
+        world.violation(format!(
+            "{} executions of the object {uid}: {ids:?}",
+            ids.len()
+        ));
     }
 }
 
@@ -166,7 +166,9 @@ fn nothing_but_status(world: &World, changes: &[Change]) {
     };
     let theirs = changes.iter().filter(|c| {
         let kinds = [RECORDS, "events"];
-        &*c.user == OPERATOR && !kinds.contains(&c.resource.as_str()) && c.kind == ChangeKind::Modified
+        &*c.user == OPERATOR
+            && !kinds.contains(&c.resource.as_str())
+            && c.kind == ChangeKind::Modified
     });
     for change in theirs {
         let before = change.old.as_deref().map(people_s);
@@ -227,18 +229,23 @@ fn requests_hit_what_they_name(
     drop(cloud);
     for root in roots {
         let tags = tags(root);
-        let (Some(uid), Some(id)) = (tags[identity::TAG_UID].as_str(), root["ExecutionId"].as_str())
-        else {
+        let (Some(uid), Some(id)) = (
+            tags[identity::TAG_UID].as_str(),
+            root["ExecutionId"].as_str(),
+        ) else {
             continue;
         };
         let asked = |until: Timestamp| {
             let until = requests.iter().filter(move |request| request.time <= until);
             until.filter(|request| request.uid == uid).map(|r| &r.what)
         };
-        let notifies = entries.iter().filter(|e| {
-            e.action == "NotifyExecution" && e.principal == OPERATOR && !e.by_oos
+        let notifies = entries
+            .iter()
+            .filter(|e| e.action == "NotifyExecution" && e.principal == OPERATOR && !e.by_oos);
+        let of_run = notifies.filter(|e| {
+            id == parameter(e, "ExecutionId")
+                || children_of(world, id).contains(parameter(e, "ExecutionId"))
         });
-        let of_run = notifies.filter(|e| id == parameter(e, "ExecutionId") || children_of(world, id).contains(parameter(e, "ExecutionId")));
         let mut hits: BTreeMap<(String, String), usize> = BTreeMap::new();
         for entry in of_run {
             let Some(at) = effect(entry) else { continue };
@@ -267,7 +274,9 @@ fn requests_hit_what_they_name(
                 "CancelTask" => "cancel-instances",
                 other => other,
             };
-            let count = hits.entry((verb.to_owned(), instance.to_owned())).or_default();
+            let count = hits
+                .entry((verb.to_owned(), instance.to_owned()))
+                .or_default();
             *count += 1;
             let named = asked(at).filter(|what| matches!(what, Asked::Instances { verb: v, targets } if v == verb && targets.iter().any(|t| t == instance)));
             let named = named.count();
@@ -310,7 +319,11 @@ fn pause_at(
             continue;
         }
         let text = serde_json::to_string(&entry.params).unwrap_or_default();
-        begun.extend(members.iter().filter(|id| text.contains(&format!("{id:?}"))));
+        begun.extend(
+            members
+                .iter()
+                .filter(|id| text.contains(&format!("{id:?}"))),
+        );
     }
     let parameters = match &root["Parameters"] {
         Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
@@ -333,12 +346,7 @@ fn pause_at(
 type Difference = (&'static str, String);
 
 /// What is changed is in the group's record, or in the ledger of an object that is still there.
-fn what_is_left_is_listed(
-    world: &World,
-    scenario: &Scenario,
-    changes: &[Change],
-    found: &Found,
-) {
+fn what_is_left_is_listed(world: &World, scenario: &Scenario, changes: &[Change], found: &Found) {
     let cloud = world.cloud();
     let now = &cloud.world.resources;
     let mut left = Vec::new();
@@ -349,7 +357,10 @@ fn what_is_left_is_listed(
     let wanted = images_rolled_out(changes);
     let mut listed: BTreeSet<String> = BTreeSet::new();
     for record in world.apiserver.list(RECORDS) {
-        let leftovers = record["status"]["leftovers"].as_array().into_iter().flatten();
+        let leftovers = record["status"]["leftovers"]
+            .as_array()
+            .into_iter()
+            .flatten();
         listed.extend(leftovers.map(|left| left["target"].as_str().unwrap_or("").to_owned()));
     }
     for plural in ["rollingupdatetasks", "rollbacks"] {
@@ -362,10 +373,18 @@ fn what_is_left_is_listed(
     }
     for (kind, target) in left {
         let by_others = scenario.changed_by_others.contains(&target.as_str());
-        let image = world.cloud().world.resources.configurations.get(&target).map(|c| c.image_id.clone());
+        let image = world
+            .cloud()
+            .world
+            .resources
+            .configurations
+            .get(&target)
+            .map(|c| c.image_id.clone());
         let rolled_out = kind == "image" && image.is_some_and(|image| wanted.contains(&image));
         if !listed.contains(&target) && !by_others && !rolled_out {
-            world.violation(format!("the {kind} of {target} is left changed and listed nowhere"));
+            world.violation(format!(
+                "the {kind} of {target} is left changed and listed nowhere"
+            ));
         }
     }
 }
@@ -411,6 +430,7 @@ fn images_rolled_out(changes: &[Change]) -> BTreeSet<String> {
     let succeeded = changes
         .iter()
         .filter(|change| change.new["status"]["result"]["outcome"] == "Succeeded");
-    let images = succeeded.filter_map(|change| change.new["spec"]["update"]["image"]["imageId"].as_str());
+    let images =
+        succeeded.filter_map(|change| change.new["spec"]["update"]["image"]["imageId"].as_str());
     images.map(str::to_owned).collect()
 }

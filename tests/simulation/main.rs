@@ -34,6 +34,10 @@ mod wire;
 mod world;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use ess_rollout_test_support::apiserver::{FakeApiserver, Kinds};
+use ess_rollout_test_support::conformity;
 
 fn main() -> ExitCode {
     // What libtest takes and this does not need: a filter that asks for another test runs nothing.
@@ -46,5 +50,28 @@ fn main() -> ExitCode {
     let only = only.filter(|only| !only.is_empty());
     let seeds = std::env::var("SEEDS").ok();
     let seeds = seeds.and_then(|seeds| seeds.parse().ok());
-    sweep::all(only.as_deref(), seeds)
+    let kinds = Arc::new(Kinds::of_this_tree().unwrap());
+    if only.is_none() && !apiserver_conforms(&kinds) {
+        return ExitCode::FAILURE;
+    }
+    sweep::all(&kinds, only.as_deref(), seeds)
+}
+
+/// The suite that the real apiserver passes in the integration tests.
+fn apiserver_conforms(kinds: &Arc<Kinds>) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let begin = jiff::Timestamp::UNIX_EPOCH;
+    let apiserver = FakeApiserver::new(kinds.clone(), Arc::new(move || begin));
+    let passed = runtime.block_on(async {
+        conformity::all(&apiserver.client("suite", "conformity"), "conformity").await
+    });
+    match passed {
+        Ok(cases) => println!("conformity: cases={cases} rules={}", kinds.rules()),
+        Err(ref error) => println!("conformity: {error:?}"),
+    }
+    passed.is_ok()
 }

@@ -214,7 +214,9 @@ impl Person {
         }
         let created = body["metadata"]["name"].as_str().unwrap_or(name);
         let object = world.apiserver.get(plural, NAMESPACE, created);
-        object.map(|object| Value::clone(&object)).unwrap_or_default()
+        object
+            .map(|object| Value::clone(&object))
+            .unwrap_or_default()
     }
 }
 

@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const AWAY: Duration = Duration::from_secs(20);
 /// The same where the next pause is to come meanwhile.
 const LONG_AWAY: Duration = Duration::from_secs(300);
+/// The same once everything has ended.
+const REST_LOOK: Duration = Duration::from_secs(20);
 /// What is on its way has its effect within this time. Then everything rests.
 const QUIET: Duration = Duration::from_secs(SETTLE.as_secs() * 2);
 /// For how long it has to rest.
@@ -90,7 +92,7 @@ impl Run {
                     operator = None;
                     starts_at = Instant::now() + self.away(fault);
                 }
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(if ended_at.is_some() { REST_LOOK } else { LOOK }) => {}
             }
             if operator.is_none() && Instant::now() >= starts_at {
                 world.trace(|| "operator starts".to_owned());
@@ -147,11 +149,18 @@ impl Run {
     }
 
     fn missing(&self, world: &World, person: &Person) -> String {
-        let open = self.scenario.endings.iter().filter(|e| !has_ended(world, e));
+        let open = self
+            .scenario
+            .endings
+            .iter()
+            .filter(|e| !has_ended(world, e));
         let mut open: Vec<String> = open
             .map(|ending| {
                 let (state, reason) = state_of(world, ending);
-                format!("{} is {state} ({reason}), not {:?}", ending.object, ending.states)
+                format!(
+                    "{} is {state} ({reason}), not {:?}",
+                    ending.object, ending.states
+                )
             })
             .collect();
         if !person.done() {

@@ -135,7 +135,11 @@ fn task(name: &str, update: Value, more: Value) -> Value {
 
 /// A task of [`GROUP`] that runs a script in two batches.
 pub fn script(name: &str, more: Value) -> Value {
-    task(name, json!({"script": {"run": {"inline": "systemctl restart agent"}}}), more)
+    task(
+        name,
+        json!({"script": {"run": {"inline": "systemctl restart agent"}}}),
+        more,
+    )
 }
 
 /// A task of [`GROUP`] that rolls out [`NEW_IMAGE`] in two batches.

@@ -160,7 +160,15 @@ fn summary(action: &str, body: &str, answer: &front::Response) -> String {
     let about: Vec<&str> = body
         .split('&')
         .filter(|pair| {
-            let shown = ["ExecutionId=", "NotifyType=", "ClientToken=", "LoopItem=", "Process", "InstanceId", "ImageId="];
+            let shown = [
+                "ExecutionId=",
+                "NotifyType=",
+                "ClientToken=",
+                "LoopItem=",
+                "Process",
+                "InstanceId",
+                "ImageId=",
+            ];
             !is_read(action) && shown.iter().any(|name| pair.starts_with(name))
         })
         .collect();
@@ -211,7 +219,11 @@ impl ApiserverWire {
         let number = world.gate.passed();
         let story = |became: &str| {
             let fault = fault.map_or(String::new(), |fault| format!(" [{}]", fault.name()));
-            let at = if event { String::new() } else { format!("#{number} ") };
+            let at = if event {
+                String::new()
+            } else {
+                format!("#{number} ")
+            };
             format!("{at}kube  {}{fault}: {became}", name())
         };
         match fault {
@@ -246,7 +258,13 @@ impl ApiserverWire {
 /// What a trace shows of a write: the state that it gives, or the reason of an Event.
 fn said(request: &Request<Vec<u8>>) -> String {
     let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap_or_default();
-    let words = ["/status/state", "/status/pause/kind", "/status/holder/name", "/reason", "/note"];
+    let words = [
+        "/status/state",
+        "/status/pause/kind",
+        "/status/holder/name",
+        "/reason",
+        "/note",
+    ];
     let words = words
         .iter()
         .filter_map(|pointer| body.pointer(pointer)?.as_str());

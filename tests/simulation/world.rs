@@ -74,10 +74,7 @@ impl ess_rollout::runtime::clock::Clock for VirtualClock {
         Timestamp::from_second(VirtualClock::now(self).as_second()).unwrap_or_default()
     }
 
-    fn sleep(
-        &self,
-        duration: Duration,
-    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(tokio::time::sleep(duration))
     }
 }

@@ -11,6 +11,7 @@
 //! | [`chart`] | the Helm chart, rendered by the real helm and applied without its Deployment |
 //! | [`installation`] | the chart installed for one test, and the operator's flags and rights from it |
 //! | [`apiserver`] | a Kubernetes API without a process, for simulations |
+//! | [`conformity`] | what an apiserver does to our objects, held against the real one and against that one |
 //! | [`watchdog`] | ends every child and removes every directory when this process dies, however it dies |
 //!
 //! Everything that handles processes is synchronous and needs no runtime; what talks HTTP is async. Nothing is
@@ -20,6 +21,7 @@
 pub mod apiserver;
 pub mod audit;
 pub mod chart;
+pub mod conformity;
 pub mod control_plane;
 pub mod emulator;
 pub mod installation;

@@ -70,7 +70,9 @@ fn of_json(value: &Value) -> cel::Value {
             None => cel::Value::Float(number.as_f64().unwrap_or(f64::NAN)),
         },
         Value::String(text) => text.as_str().into(),
-        Value::Array(items) => cel::Value::List(items.iter().map(of_json).collect::<Vec<_>>().into()),
+        Value::Array(items) => {
+            cel::Value::List(items.iter().map(of_json).collect::<Vec<_>>().into())
+        }
         Value::Object(fields) => {
             let fields: std::collections::HashMap<String, cel::Value> = fields
                 .iter()

@@ -14,9 +14,8 @@ pub(super) fn apply(
     media_type: &str,
     body: &[u8],
 ) -> Result<Value, Failure> {
-    let malformed = |error: serde_json::Error| {
-        Failure::bad_request(format!("error decoding patch: {error}"))
-    };
+    let malformed =
+        |error: serde_json::Error| Failure::bad_request(format!("error decoding patch: {error}"));
     let mut patched = object.clone();
     match media_type {
         "application/merge-patch+json" => {
@@ -37,7 +36,10 @@ pub(super) fn apply(
                 Failure::unprocessable(
                     kind,
                     name,
-                    &format!("the server rejected our request due to an error in our request: {why}: {}", error.path),
+                    &format!(
+                        "the server rejected our request due to an error in our request: {why}: {}",
+                        error.path
+                    ),
                 )
             })?;
         }

@@ -119,7 +119,9 @@ fn route(
     };
     let options = Options {
         dry_run: query.get("dryRun").is_some_and(|given| given == "All"),
-        strict: query.get("fieldValidation").is_some_and(|given| given == "Strict"),
+        strict: query
+            .get("fieldValidation")
+            .is_some_and(|given| given == "Strict"),
     };
     let by = |verb| By {
         user,
@@ -150,7 +152,9 @@ fn route(
         }
         Method::PATCH => {
             let media_type = request.headers().get(header::CONTENT_TYPE);
-            let media_type = media_type.and_then(|value| value.to_str().ok()).unwrap_or("");
+            let media_type = media_type
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or("");
             let patched = patch::apply(kind, name, &old, media_type, request.body())?;
             let object = write::update(store, kind, &old, patched, options, &by("patch"))?;
             Reply::Object(200, object)

@@ -138,7 +138,9 @@ pub(super) fn begin(
         newest: apiserver.shared.newest.subscribe(),
         ready: VecDeque::new(),
         ends: tokio::time::Instant::now() + patience,
-        bookmarks: query.get("allowWatchBookmarks").is_some_and(|b| b == "true"),
+        bookmarks: query
+            .get("allowWatchBookmarks")
+            .is_some_and(|b| b == "true"),
         ended: false,
     };
     if query.get("sendInitialEvents").is_some_and(|s| s == "true") {
@@ -156,9 +158,9 @@ pub(super) fn begin(
             .map(|object| line(ChangeKind::Added.name(), object))
             .collect();
     } else {
-        watch.seen = from
-            .parse()
-            .map_err(|_| Failure::bad_request(format!("resourceVersion: {from:?} is no version")))?;
+        watch.seen = from.parse().map_err(|_| {
+            Failure::bad_request(format!("resourceVersion: {from:?} is no version"))
+        })?;
         if watch.seen < store.compacted() {
             let expired = Failure::expired(watch.seen, store.compacted());
             watch.ready.push_back(line("ERROR", &expired.status()));
@@ -166,9 +168,15 @@ pub(super) fn begin(
         }
     }
     drop(store);
-    Ok(Body::from_stream(stream::unfold(watch, |mut watch| async {
-        watch.next().await.map(|line| (Ok::<_, Infallible>(line), watch))
-    })))
+    Ok(Body::from_stream(stream::unfold(
+        watch,
+        |mut watch| async {
+            watch
+                .next()
+                .await
+                .map(|line| (Ok::<_, Infallible>(line), watch))
+        },
+    )))
 }
 
 impl Watch {

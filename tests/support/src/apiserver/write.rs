@@ -99,7 +99,12 @@ fn builtin(kind: &Kind, object: &mut Value) {
         return;
     }
     let given = object.as_object_mut().and_then(|o| o.remove("stringData"));
-    for (key, value) in given.as_ref().and_then(Value::as_object).into_iter().flatten() {
+    for (key, value) in given
+        .as_ref()
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         let bytes = value.as_str().unwrap_or_default().as_bytes();
         let encoded = k8s_openapi::ByteString(bytes.to_vec());
         object["data"][key] = serde_json::to_value(encoded).unwrap_or_default();
@@ -139,14 +144,22 @@ pub(super) fn create(
         ));
     }
     if let Some(problem) = wrong_name(&name) {
-        let cause = Cause::new("metadata.name", problem, format!("{name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"));
+        let cause = Cause::new(
+            "metadata.name",
+            problem,
+            format!(
+                "{name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
+            ),
+        );
         return Err(Failure::invalid(kind, &name, &[cause]));
     }
     let fields = metadata(&mut object)?;
     for field in OWN.iter().chain(&["managedFields"]) {
         fields.remove(*field);
     }
-    if kind.status && let Some(object) = object.as_object_mut() {
+    if kind.status
+        && let Some(object) = object.as_object_mut()
+    {
         object.remove("status");
     }
     admit(kind, &name, &mut object, None, options)?;
@@ -303,7 +316,10 @@ fn spec_differs(kind: &Kind, old: &Value, new: &Value) -> bool {
 }
 
 fn finalizers(object: &Value) -> Vec<&str> {
-    let all = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+    let all = object["metadata"]["finalizers"]
+        .as_array()
+        .into_iter()
+        .flatten();
     all.filter_map(Value::as_str).collect()
 }
 
@@ -332,19 +348,26 @@ pub(super) fn delete(
     by: &By<'_>,
 ) -> Result<Option<Arc<Value>>, Failure> {
     let name = text(old, "name").to_owned();
-    for (field, words) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
+    for (field, words, happened) in [
+        ("uid", "UID", "deleted and then recreated"),
+        ("resourceVersion", "ResourceVersion", "modified"),
+    ] {
         let Some(wanted) = parameters["preconditions"][field].as_str() else {
             continue;
         };
         if wanted != text(old, field) {
             let why = format!(
-                "Precondition failed: {words} in precondition: {wanted}, {words} in object meta: {}",
+                "the {words} in the precondition ({wanted}) does not match the {words} in record ({}). The object might \
+                 have been {happened}",
                 text(old, field)
             );
             return Err(Failure::conflict(kind, &name, &why));
         }
     }
-    if parameters["dryRun"].as_array().is_some_and(|all| !all.is_empty()) {
+    if parameters["dryRun"]
+        .as_array()
+        .is_some_and(|all| !all.is_empty())
+    {
         return Ok(Some(old.clone()));
     }
     if finalizers(old).is_empty() {
