@@ -31,7 +31,7 @@ use crate::world::{NAMESPACE, REGION, SETTLE, World};
 pub const ACCESS_KEY: (&str, &str) = ("operator-key", "operator-secret");
 /// Between two polls.
 const POLL: Duration = Duration::from_secs(10);
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const WORKERS: usize = 4;
 
 /// An operator that runs. Dropped without a word, as by `kill -9`.

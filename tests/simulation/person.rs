@@ -142,12 +142,6 @@ impl Person {
                 let answer = call(world, service, action, params);
                 world.trace(|| format!("person was answered {answer:?}"));
             }
-            Act::Switches(switches) => {
-                let mut cloud = world.cloud();
-                cloud.world.switches =
-                    serde_json::from_value(switches.clone()).expect("valid switches");
-                cloud.settle();
-            }
         }
     }
 

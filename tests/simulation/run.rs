@@ -16,15 +16,15 @@ use crate::world::{Latency, OPERATOR, SETTLE, World};
 /// Between two looks of the people.
 const LOOK: Duration = Duration::from_millis(500);
 /// Between a stop and the next start: longer than between any two changes, shorter than the bound on lateness.
-const AWAY: Duration = Duration::from_secs(20);
+const AWAY: Duration = Duration::from_secs(12);
 /// The same where the next pause is to come meanwhile.
 const LONG_AWAY: Duration = Duration::from_secs(300);
 /// The same once everything has ended.
 const REST_LOOK: Duration = Duration::from_secs(20);
 /// What is on its way has its effect within this time. Then everything rests.
-const QUIET: Duration = Duration::from_secs(SETTLE.as_secs() * 2);
+const QUIET: Duration = Duration::from_secs(SETTLE.as_secs() * 3);
 /// For how long it has to rest.
-const REST: Duration = Duration::from_secs(120);
+const REST: Duration = Duration::from_secs(90);
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -138,7 +138,7 @@ impl Run {
     fn away(&self, fault: Fault) -> Duration {
         match (fault, self.seed) {
             (Fault::StopLong, _) => LONG_AWAY,
-            (_, Some(_)) => Duration::from_millis(fastrand::u64(10..150_000)),
+            (_, Some(_)) => Duration::from_millis(fastrand::u64(10..90_000)),
             _ => AWAY,
         }
     }

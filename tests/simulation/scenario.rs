@@ -71,8 +71,6 @@ pub enum Act {
         action: &'static str,
         params: Value,
     },
-    /// Puts the emulator's switches, as its control API takes them.
-    Switches(Value),
 }
 
 /// How an object ends.

@@ -17,6 +17,14 @@ fn failing() -> Value {
     json!({"commands": [{"instance": BAD, "exitCode": 7, "output": "disk full"}]})
 }
 
+/// The disk of one instance cannot be replaced.
+fn bad_disk() -> Value {
+    json!({"faults": [{
+        "service": "ECS", "action": "ReplaceSystemDisk", "params": {"InstanceId": BAD}, "caller": "oos", "count": 0,
+        "effect": {"kind": "error", "status": 403, "code": "OperationDenied.ImageNotValid"},
+    }]})
+}
+
 /// A call by hand.
 fn console(of: &'static str, action: &'static str, params: Value) -> Act {
     let oos = action.ends_with("Execution");
@@ -123,7 +131,11 @@ fn ending_early() -> Vec<Scenario> {
         Scenario::new("cancelled-in-the-console", image("web", first(json!({}))))
             .then(
                 Paused("web", 1),
-                console("web", "CancelExecution", json!({"ExecutionId": "$execution"})),
+                console(
+                    "web",
+                    "CancelExecution",
+                    json!({"ExecutionId": "$execution"}),
+                ),
             )
             .ends("web", &["Cancelled"])
             .because("CancelledElsewhere"),
@@ -148,11 +160,39 @@ fn ending_early() -> Vec<Scenario> {
             .then(Later(60), Annotate("web", "cancel", "enough"))
             .ends("web", &["Cancelled"]),
         Scenario::new("image-fails", image("web", json!({"onFailure": "Fail"})))
-            .cloud(json!({"faults": [{
-                "service": "ECS", "action": "ReplaceSystemDisk", "params": {"InstanceId": BAD}, "caller": "oos",
-                "count": 0, "effect": {"kind": "error", "status": 403, "code": "OperationDenied.ImageNotValid"},
-            }]}))
+            .cloud(bad_disk())
             .ends("web", &["Failed"]),
+        Scenario::new(
+            "max-errors",
+            image("web", json!({"onFailure": "Fail", "maxErrors": 1})),
+        )
+        .cloud(bad_disk())
+        .ends("web", &["Succeeded"])
+        .because("PartlyUpdated"),
+        Scenario::new(
+            "cancelled-and-not-restored",
+            image("web", first(json!({"restorePolicy": "Manual"}))),
+        )
+        .then(Paused("web", 1), Annotate("web", "cancel", "enough"))
+        .ends("web", &["Cancelled"]),
+        Scenario::new(
+            "cancelled-before-the-start",
+            image("web", json!({"desiredState": "Plan"})),
+        )
+        .then(
+            State("web", "Planned"),
+            Edit("web", json!({"desiredState": "Cancelled"})),
+        )
+        .ends("web", &["Cancelled"]),
+        Scenario::new("failure-pause-deleted", image("web", json!({})))
+            .cloud(bad_disk())
+            .then(State("web", "FailureSuspended"), Delete("web"))
+            .ends("web", &["Gone"]),
+        // `kubectl replace --force`: another object of the same name, while the old one is on its way out.
+        Scenario::new("replaced", script("web", first(json!({}))))
+            .then(Paused("web", 1), Delete("web"))
+            .then(Gone("web"), Create(script("web", json!({}))))
+            .ends("web", &["Succeeded"]),
         Scenario::new("deleted", image("web", first(json!({}))))
             .then(Paused("web", 1), Delete("web"))
             .ends("web", &["Gone"]),
@@ -167,7 +207,10 @@ fn ending_early() -> Vec<Scenario> {
         .then(State("web", "Running"), Delete("web"))
         .ends("web", &["Gone"]),
         Scenario::new("finished-and-deleted", script("web", json!({})))
-            .then(Field("web", "/status/restore/done", true.into()), Delete("web"))
+            .then(
+                Field("web", "/status/restore/done", true.into()),
+                Delete("web"),
+            )
             .ends("web", &["Gone"]),
     ]
 }
@@ -195,6 +238,27 @@ fn with_others() -> Vec<Scenario> {
             .then(Paused("first", 1), Delete("first"))
             .ends("first", &["Gone"])
             .ends("second", &["Succeeded"]),
+        // Cancelled while it waits for the other.
+        Scenario::new("cancelled-in-the-queue", script("first", first()))
+            .then(Later(1), Create(image("second", json!({}))))
+            .then(Paused("first", 1), Annotate("second", "cancel", "no"))
+            .then(
+                State("second", "Cancelled"),
+                Annotate("first", "continue", "1"),
+            )
+            .ends("first", &["Succeeded"])
+            .ends("second", &["Cancelled"]),
+        // The ECS instance goes behind everybody's back.
+        Scenario::new(
+            "an-instance-vanishes",
+            script("web", json!({"onFailure": "Fail"})),
+        )
+        .cloud(json!({"events": [
+            {"when": {"call": {"service": "OOS", "action": "StartExecution"}}, "delaySeconds": 12,
+             "do": {"vanish": {"instanceId": "i-web-04"}}},
+        ]}))
+        .others_change(&["i-web-04"])
+        .ends("web", &["Failed"]),
         // A run key runs once, however often its object is created.
         Scenario::new("run-key", script("web", keyed()))
             .then(

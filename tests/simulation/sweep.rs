@@ -20,7 +20,7 @@ const SEEDS: u64 = 20;
 const ENOUGH: usize = 8;
 /// A run takes at most so many passes more for each fault: while an answer is missing, the operator looks once a second for
 /// as long as the bound on lateness.
-const PASSES_A_FAULT: usize = 180;
+const PASSES_A_FAULT: usize = 80;
 
 /// A run and what came of it.
 type Done = (Run, Outcome);
