@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::{
     ActionState, RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord,
     ScalingGroupRecordSpec, ScalingGroupRecordStatus, Verb, condition,
 };
-use ess_rollout_cloud::Mutation;
+use ess_rollout_cloud::{Mutation, NotifyType};
 use ess_rollout_core::rollout::{
     Decision, Event, Input, Next, Observation, QueueEntry, Settings, Step, WorkOutcome, step,
 };
@@ -322,8 +322,18 @@ fn intended(mutation: &Mutation, status: &RollingUpdateTaskStatus) -> bool {
             .start
             .as_ref()
             .is_some_and(|s| s.client_token == start.client_token),
-        Mutation::NotifyExecution { .. } => {
-            status.pause.as_ref().is_some_and(|p| p.approval.is_some())
+        Mutation::NotifyExecution {
+            notify: NotifyType::Approve,
+            ..
+        } => status.pause.as_ref().is_some_and(|p| p.approval.is_some()),
+        Mutation::NotifyExecution { note, .. } => {
+            let actions = status.actions.iter();
+            let mut targets = actions.flat_map(|a| a.instances.iter().map(move |t| (a, t)));
+            targets.any(|(action, target)| {
+                target.state == ActionState::Accepted
+                    && target.call.as_ref().is_some_and(|c| c.unanswered)
+                    && note.contains(&format!("({} {})", action.id, target.instance))
+            })
         }
         Mutation::CancelExecution { .. } => status.cancellation.is_some(),
         Mutation::ResumeProcesses { processes, .. }
