@@ -3,7 +3,9 @@
 use ess_rollout_api::v1alpha1::{
     ActionState, Approval, Pause, PauseKind, RollingUpdateTaskStatus, Verb,
 };
-use ess_rollout_cloud::{CloudError, Done, ErrorClass, Execution, Mutation, NotifyType, Outcome as Effect};
+use ess_rollout_cloud::{
+    CloudError, Done, ErrorClass, Execution, Mutation, NotifyType, Outcome as Effect,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;

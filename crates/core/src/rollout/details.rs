@@ -140,7 +140,10 @@ fn in_turn(
     let moving: Vec<&String> = attempts
         .iter()
         .filter(|(_, attempt)| state(attempt) == InstanceState::Updating)
-        .filter(|(_, a)| a.newest.is_some_and(|c| c.status != ExecutionStatus::Waiting))
+        .filter(|(_, a)| {
+            a.newest
+                .is_some_and(|c| c.status != ExecutionStatus::Waiting)
+        })
         .map(|(id, _)| id)
         .collect();
     let Ok(count) = i64::try_from(moving.len().max(1)) else {

@@ -208,7 +208,10 @@ fn attempts<'a, 'p>(
 /// How far the newest attempt is, as OOS shows it.
 pub(super) fn state(attempt: &Attempt<'_>) -> InstanceState {
     let Some(child) = attempt.newest else {
-        let item = attempt.item.as_ref().filter(|i| i.task.child_execution.is_none());
+        let item = attempt
+            .item
+            .as_ref()
+            .filter(|i| i.task.child_execution.is_none());
         return match item.map(|item| &item.task.status) {
             Some(ExecutionStatus::Skipped | ExecutionStatus::Success) => InstanceState::Skipped,
             Some(ExecutionStatus::Cancelled) => InstanceState::Cancelled,
@@ -261,11 +264,7 @@ fn state_after(
 
 /// The number of the newest attempt: its nested execution, or a retry that went on inside it, which
 /// shows by the failure there being gone or another one.
-fn number(
-    attempt: &Attempt<'_>,
-    state: InstanceState,
-    old: Option<&InstanceStatus>,
-) -> i32 {
+fn number(attempt: &Attempt<'_>, state: InstanceState, old: Option<&InstanceStatus>) -> i32 {
     let children = i32::try_from(attempt.count).unwrap_or(i32::MAX);
     // An item can fail before it has a nested execution.
     let begun = children.max(i32::from(state == InstanceState::Failed));

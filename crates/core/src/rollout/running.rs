@@ -10,9 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Next};
+use super::instance_requests::{self, Act};
 use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
-use super::instance_requests::{self, Act};
 use super::{approve, cancel, ending, ledger, pause, pending, progress};
 use crate::conditions;
 
@@ -67,7 +67,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     approve::settle_continues(ctx, &mut status, pause.as_ref(), &execution.id);
 
     if root.status.is_final() {
-        instance_requests::finish(ctx, &mut status);
+        instance_requests::finish(ctx, &mut status, root);
         if children.iter().all(ending::has_ended) {
             return Ok(conclude(ctx, status, root, tasks));
         }

@@ -50,6 +50,25 @@ pub(super) struct Look<'l, 'a> {
     pub(super) busy: bool,
 }
 
+/// Reason: what was asked for has happened, whoever caused it.
+const EFFECTIVE: &str = "AlreadyEffective";
+
+/// Whether a call that gives an instance up had no answer and may have had its effect. OOS shows an
+/// instance that was given up like one that failed; that the update does not wait for it any more
+/// tells.
+pub(super) fn may_be_given_up(
+    verb: Verb,
+    target: &ActionTarget,
+    instance: &InstanceStatus,
+) -> bool {
+    verb == Verb::CancelInstances
+        && instance.state == InstanceState::Failed
+        && target
+            .call
+            .as_ref()
+            .is_some_and(|call| call.unanswered || call.lost)
+}
+
 /// An instance in a few words, for messages.
 pub(super) fn describe(instance: &InstanceStatus) -> String {
     let state = match instance.state {
@@ -63,6 +82,11 @@ pub(super) fn describe(instance: &InstanceStatus) -> String {
     format!("it is {state}, attempt {}", instance.attempt)
 }
 
+/// What was asked for an instance has happened.
+pub(super) fn effective(instance: &InstanceStatus) -> Verdict {
+    Verdict::Done(ActionState::Applied, EFFECTIVE, describe(instance))
+}
+
 fn done(state: ActionState, reason: &'static str, message: impl Into<String>) -> Option<Verdict> {
     Some(Verdict::Done(state, reason, message.into()))
 }
@@ -74,7 +98,6 @@ pub(super) fn already(
     instance: &InstanceStatus,
 ) -> Option<Verdict> {
     use ActionState::{Applied, Rejected};
-    const EFFECTIVE: &str = "AlreadyEffective";
     let how = describe(instance);
     let maybe_sent = target
         .call
@@ -96,9 +119,8 @@ pub(super) fn already(
             done(Rejected, "InstanceFinished", how)
         }
         (Verb::Skip | Verb::CancelInstances, _) if newer => done(Rejected, "StaleAttempt", how),
-        (Verb::Skip, InstanceState::Skipped) | (Verb::CancelInstances, InstanceState::Cancelled) => {
-            done(Applied, EFFECTIVE, how)
-        }
+        (Verb::Skip, InstanceState::Skipped)
+        | (Verb::CancelInstances, InstanceState::Cancelled) => done(Applied, EFFECTIVE, how),
         // OOS may show a skipped instance as any other that succeeded. Taken for skipped: nothing
         // says that the update was done to it.
         (Verb::Skip, InstanceState::Succeeded) if maybe_sent => done(Applied, EFFECTIVE, how),
@@ -112,7 +134,10 @@ pub(super) fn already(
 
 /// What would have to change before OOS answers otherwise.
 pub(super) fn fingerprint(status: &RollingUpdateTaskStatus, instance: &InstanceStatus) -> String {
-    let pause = status.pause.as_ref().map(|p| (p.id, format!("{:?}", p.kind)));
+    let pause = status
+        .pause
+        .as_ref()
+        .map(|p| (p.id, format!("{:?}", p.kind)));
     let seen = (
         pause,
         format!("{:?}", instance.state),
@@ -138,6 +163,12 @@ impl Look<'_, '_> {
         if let Some(verdict) = already(verb, target, instance) {
             return Ok(verdict);
         }
+        if !self.is_paused()
+            && !pause::is_held(ctx, self.status)
+            && may_be_given_up(verb, target, instance)
+        {
+            return Ok(effective(instance));
+        }
         if self.busy {
             return Ok(Verdict::Wait(soon(ctx)));
         }
@@ -153,6 +184,11 @@ impl Look<'_, '_> {
             Some(verdict) => verdict,
             None => self.address(action, target, instance)?,
         })
+    }
+
+    /// Whether OOS takes requests on instances.
+    fn is_paused(&self) -> bool {
+        self.status.pause.is_some() || self.root.status == ExecutionStatus::Waiting
     }
 
     /// While a refusal that only a person can mend is on show, calls are made at long intervals.
@@ -173,17 +209,8 @@ impl Look<'_, '_> {
         let ctx = self.ctx;
         let failed = instance.state == InstanceState::Failed;
         let call = target.call.as_ref();
-        let gave_up = verb == Verb::CancelInstances
-            && failed
-            && call.is_some_and(|call| call.unanswered || call.lost);
-        let paused = self.status.pause.is_some() || self.root.status == ExecutionStatus::Waiting;
-        if !paused {
-            // An instance that was given up looks like one that failed. If the update no longer
-            // waits for it, the call whose answer was lost had its effect.
+        if !self.is_paused() {
             return match (failed, pause::is_held(ctx, self.status)) {
-                (true, false) if gave_up => {
-                    done(ActionState::Applied, "AlreadyEffective", describe(instance))
-                }
                 (true, false) => done(
                     ActionState::Rejected,
                     "NotPaused",
@@ -200,8 +227,8 @@ impl Look<'_, '_> {
         if other_address || call.seen != fingerprint(self.status, instance) {
             return None;
         }
-        if gave_up {
-            return done(ActionState::Applied, "AlreadyEffective", describe(instance));
+        if may_be_given_up(verb, target, instance) {
+            return Some(effective(instance));
         }
         if call.refusals < REFUSALS_MAX && ctx.settled_since(&call.time) {
             return None;
@@ -288,4 +315,3 @@ impl Look<'_, '_> {
         Some(text.replace(from, to))
     }
 }
-

@@ -21,7 +21,7 @@ use ess_rollout_api::v1alpha1::{
     Action, ActionCall, ActionState, ActionTarget, InstanceRequest, InstanceState,
     RollingUpdateTaskStatus, Verb,
 };
-use ess_rollout_cloud::{CloudError, Execution};
+use ess_rollout_cloud::{CloudError, Execution, ExecutionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
@@ -127,7 +127,8 @@ pub(super) fn act<'a>(
 }
 
 /// The execution has ended: what is still open had its effect, or will have none.
-pub(super) fn finish(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+pub(super) fn finish(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, root: &Execution) {
+    let well = root.status == ExecutionStatus::Success;
     let mut actions = std::mem::take(&mut status.actions);
     for action in &mut actions {
         let verb = action.verb;
@@ -136,7 +137,10 @@ pub(super) fn finish(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
                 continue;
             }
             let instance = status.instances.iter().find(|i| i.id == one.instance);
-            let done = instance.and_then(|instance| judge::already(verb, one, instance));
+            let done = instance.and_then(|instance| {
+                let given_up = well && judge::may_be_given_up(verb, one, instance);
+                judge::already(verb, one, instance).or(given_up.then(|| judge::effective(instance)))
+            });
             if let Some(Verdict::Done(state, reason, message)) = done {
                 if state == ActionState::Applied && verb != Verb::Retry {
                     carried_out(ctx, status, verb, &one.instance);

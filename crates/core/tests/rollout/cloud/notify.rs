@@ -79,7 +79,10 @@ impl Cloud {
         };
         self.run_mut(root).unresolved.remove(id);
         let child = item.child_execution.clone().unwrap_or_default();
-        let ended = self.executions.iter().any(|e| e.id == child && e.status.is_final());
+        let ended = self
+            .executions
+            .iter()
+            .any(|e| e.id == child && e.status.is_final());
         let time = self.time();
         match notify {
             NotifyType::Approve => unreachable!("an Approve names no instance"),
@@ -88,7 +91,13 @@ impl Cloud {
             }
             NotifyType::RetryTask => {
                 *self.run_mut(root).attempts.get_mut(id).unwrap() += 1;
-                self.show(root, id, &child, ExecutionStatus::Running, ExecutionStatus::Running);
+                self.show(
+                    root,
+                    id,
+                    &child,
+                    ExecutionStatus::Running,
+                    ExecutionStatus::Running,
+                );
                 for t in self.tasks.get_mut(&child).into_iter().flatten() {
                     (t.status, t.end) = (ExecutionStatus::Running, None);
                 }
