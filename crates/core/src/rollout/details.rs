@@ -20,6 +20,15 @@ const DETAILS_MAX: usize = 20;
 const LOOKS_IN_TURN: i64 = 2;
 /// How long it is their turn.
 const TURN_SECONDS: i64 = 10;
+/// `InvocationStatus` of a command that was given up.
+const UNFINISHED: [&str; 6] = [
+    "Timeout",
+    "Error",
+    "Cancelled",
+    "Terminated",
+    "Stopped",
+    "Aborted",
+];
 /// How much of the end of a script's output is kept, bytes.
 const TAIL_MAX: usize = 1024;
 
@@ -238,6 +247,14 @@ pub(super) fn details(
                     invocation.error_code, invocation.error_info
                 );
             }
+        }
+        // Neither an exit code nor an error: the words of ECS for a command that did not come to its
+        // end.
+        if exit_code.is_none() && UNFINISHED.contains(&invocation.status.as_str()) {
+            message = format!(
+                "Cloud Assistant: the command is {}; {message}",
+                invocation.status
+            );
         }
         output_tail = Some(tail(&invocation.output)).filter(|tail| !tail.is_empty());
     }

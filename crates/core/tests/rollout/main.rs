@@ -15,6 +15,7 @@ mod world;
 mod cancelling;
 mod deleting;
 mod ending;
+mod failing;
 mod instances;
 mod pausing;
 mod pending;

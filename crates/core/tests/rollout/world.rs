@@ -3,7 +3,7 @@
 
 use ess_rollout_api::FINALIZER;
 use ess_rollout_api::v1alpha1::{
-    ActionState, RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord,
+    ActionState, ActionTarget, RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord,
     ScalingGroupRecordSpec, ScalingGroupRecordStatus, Verb, condition,
 };
 use ess_rollout_cloud::{Mutation, NotifyType};
@@ -47,6 +47,8 @@ pub struct World {
     pub by_console: usize,
     /// Requests to continue that were ever accepted.
     pub requests: usize,
+    /// What accepted requests on instances named: the instance, and the attempt or 0.
+    pub named: Vec<(NotifyType, String, u32)>,
 }
 
 impl World {
@@ -66,6 +68,7 @@ impl World {
             states: Vec::new(),
             by_console: 0,
             requests: 0,
+            named: Vec::new(),
         }
     }
 
@@ -275,6 +278,21 @@ impl World {
             .filter(|a| a.verb == Verb::Continue && a.state != ActionState::Rejected)
             .filter(|a| !known.iter().any(|k| k.id == a.id && k.time == a.time))
             .count();
+        for action in &status.actions {
+            let new = !known
+                .iter()
+                .any(|k| k.id == action.id && k.time == action.time);
+            let notify = match action.verb {
+                Verb::Retry => NotifyType::RetryTask,
+                Verb::Skip => NotifyType::SkipTask,
+                _ => NotifyType::CancelTask,
+            };
+            let open = |t: &&ActionTarget| t.state == ActionState::Accepted;
+            for target in action.instances.iter().filter(open).filter(|_| new) {
+                let attempt = u32::try_from(target.attempt).unwrap();
+                self.named.push((notify, target.instance.clone(), attempt));
+            }
+        }
         self.task.status = Some(through_json(&status));
         self.task_writes += 1;
         let state = self.state().to_owned();

@@ -23,11 +23,6 @@ impl Cloud {
         };
         let root = found.parent.clone().unwrap_or(found.id.clone());
         let run = self.run(&root);
-        let waits = run.paused_after.is_some() || self.is_held(&root);
-        let ended = |e: &&Execution| e.id == root && e.status.is_final();
-        if !run.suspend_on_failure || !waits || self.executions.iter().any(|e| ended(&e)) {
-            return refused(ErrorClass::Conflict);
-        }
         let instance = if is_root {
             run.items.iter().find(|id| {
                 let by_task = self.oos.by_task && task == Some(format!("{root}.{id}").as_str());
@@ -46,18 +41,30 @@ impl Cloud {
         let Some(instance) = instance.cloned() else {
             return refused(ErrorClass::Invalid);
         };
-        let unresolved = run.unresolved.contains(&instance);
-        let begun = self.item_of(&root, &instance).map(|t| t.status.is_final());
-        let fits = match (notify, begun) {
-            (NotifyType::RetryTask, _) => unresolved,
-            (_, Some(true)) => unresolved,
-            (_, _) => true,
-        };
-        if !fits {
+        if !self.takes(notify, &root, &instance) {
             return refused(ErrorClass::Conflict);
         }
         self.act_on(notify, &root, &instance);
+        let attempt = run.attempts.get(&instance).copied().unwrap_or(0);
+        self.notified.push((notify, instance, attempt));
         Ok(())
+    }
+
+    /// Whether a notification fits what the update and the instance are doing.
+    pub(super) fn takes(&self, notify: NotifyType, root: &str, id: &str) -> bool {
+        let run = self.run(root);
+        let waits = run.paused_after.is_some() || self.is_held(root);
+        let ended = |e: &Execution| e.id == *root && e.status.is_final();
+        if !run.suspend_on_failure || !waits || self.executions.iter().any(ended) {
+            return false;
+        }
+        let unresolved = run.unresolved.contains(id);
+        let begun = self.item_of(root, id).map(|t| t.status.is_final());
+        match (notify, begun) {
+            (NotifyType::RetryTask, _) => unresolved,
+            (_, Some(true)) => unresolved,
+            (_, _) => run.items.iter().any(|item| item == id),
+        }
     }
 
     fn item_of(&self, root: &str, id: &str) -> Option<&TaskExecution> {
@@ -68,8 +75,6 @@ impl Cloud {
     /// What a notification, or somebody in the console, does to an instance.
     pub(super) fn act_on(&mut self, notify: NotifyType, root: &str, id: &str) {
         let run = self.run(root);
-        let attempt = run.attempts.get(id).copied().unwrap_or(0);
-        self.notified.push((notify, id.to_owned(), attempt));
         let Some(item) = self.item_of(root, id).cloned() else {
             let skipped = notify == NotifyType::SkipTask;
             self.run_mut(root)

@@ -283,6 +283,16 @@ impl Cloud {
         self.act_on(notify, &root, id);
     }
 
+    /// Somebody decides about an instance in the console, if the console lets them.
+    pub fn decide_in_console(&mut self, notify: NotifyType, id: &str) {
+        let Some(root) = self.runs.first().map(|r| r.root.clone()) else {
+            return;
+        };
+        if self.takes(notify, &root, id) {
+            self.act_on(notify, &root, id);
+        }
+    }
+
     /// Ends a run and everything below it, wherever it stands.
     pub fn end(&mut self, root: &str, status: ExecutionStatus) {
         let time = self.time();
