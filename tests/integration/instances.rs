@@ -118,7 +118,7 @@ async fn a_retry_runs_a_failed_instance_again_and_the_update_goes_on() {
 async fn a_skip_whose_answer_is_lost_has_one_effect_and_the_instance_returns_to_service() {
     let scene = failing(9).await;
     let fault = json!({
-        "service": "OOS", "action": "NotifyExecution", "caller": "client", "count": 1, "effect": {"kind": "answerLost"},
+        "service": "OOS", "action": "NotifyExecution", "caller": "outside", "count": 1, "effect": {"kind": "answerLost"},
     });
     scene.emulator.add_fault(&fault).await.unwrap();
     scene.create("agent", script_task()).await;

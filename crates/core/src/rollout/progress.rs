@@ -275,7 +275,13 @@ fn number(attempt: &Attempt<'_>, state: InstanceState, old: Option<&InstanceStat
         return begun;
     };
     let known = old.attempt.max(begun);
-    let goes_on = matches!(state, InstanceState::Updating | InstanceState::Succeeded);
+    // Passed over inside its execution, it goes on as well, and that is no new attempt.
+    let skipped = old
+        .request
+        .as_ref()
+        .is_some_and(|request| request.verb == Verb::Skip && request.attempt == old.attempt);
+    let moves = matches!(state, InstanceState::Updating | InstanceState::Succeeded);
+    let goes_on = moves && !skipped;
     match &old.failure_time {
         Some(failure) if attempt.failed_inside => {
             let same = attempt.failure_time.is_none_or(|time| time == failure.0);

@@ -79,6 +79,8 @@ pub struct Oos {
     pub by_item: bool,
     /// NotifyExecution takes the nested execution.
     pub by_child: bool,
+    /// A skip that was told to a nested execution skips its failed task, and it goes on.
+    pub skip_inside: bool,
     /// A skipped instance shows Success.
     pub skipped_as_success: bool,
 }
@@ -94,6 +96,7 @@ impl Default for Oos {
             by_task: true,
             by_item: true,
             by_child: false,
+            skip_inside: false,
             skipped_as_success: false,
         }
     }

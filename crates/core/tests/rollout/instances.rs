@@ -162,6 +162,40 @@ fn each_way_to_address_an_instance_is_tried() {
 }
 
 #[test]
+fn a_skip_that_goes_on_inside_the_nested_execution_is_a_skip_all_the_same() {
+    for fate in [Fate::Answered, Fate::AnswerLost] {
+        let mut world = failed_in(1, json!({}), |cloud| {
+            cloud.oos = Oos {
+                by_task: false,
+                by_item: false,
+                by_child: true,
+                child_waits: true,
+                skip_inside: true,
+                ..Oos::default()
+            };
+        });
+        // The root is tried first, and refuses.
+        world.cloud.fates = vec![Fate::Answered, fate];
+        world.annotated("skip", "i-0001@n1");
+        world.run_to_rest();
+        let ledger = world.ledger();
+        assert!(ledger[0].contains("Skip Applied"), "{fate:?}: {ledger:?}");
+        assert_eq!(world.said(condition::SUCCEEDED), "True PartlyUpdated");
+        assert_eq!(world.instance("i-0001").state, InstanceState::Skipped);
+        assert_eq!(world.cloud.notified.len(), 1, "{fate:?}");
+    }
+}
+
+#[test]
+fn those_that_have_not_begun_are_decided_about_before_the_update_goes_on() {
+    let mut world = failed(9);
+    world.annotated("skip", "i-0001,i-0004@n1");
+    world.settled();
+    let order: Vec<_> = world.cloud.notified.iter().map(|n| &*n.1).collect();
+    assert_eq!(order, ["i-0004", "i-0001"]);
+}
+
+#[test]
 fn a_request_that_oos_takes_in_no_way_ends_with_what_it_said() {
     let mut world = failed_in(1, json!({}), |cloud| {
         (cloud.oos.by_task, cloud.oos.by_item) = (false, false);

@@ -197,7 +197,7 @@ prop_compose! {
     ) -> Oos {
         Oos {
             child_waits, root_shows_running, every_failure, stand_still, by_task, by_item, by_child,
-            skipped_as_success, child_shows_running: false,
+            skipped_as_success, child_shows_running: false, skip_inside: false,
         }
     }
 }

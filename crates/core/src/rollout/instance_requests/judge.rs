@@ -118,12 +118,18 @@ pub(super) fn already(
         (Verb::Retry, InstanceState::Skipped | InstanceState::Cancelled) => {
             done(Rejected, "InstanceFinished", how)
         }
+        // Told to the nested execution, a skip lets it go on to its end, as a retry would.
+        (Verb::Skip, InstanceState::Updating) if newer && !other && maybe_sent => Some(
+            Verdict::Hold("its nested execution goes on: what it comes to will tell".to_owned()),
+        ),
+        // OOS may show a skipped instance as any other that succeeded. Taken for skipped: nothing
+        // says that the update was done to it.
+        (Verb::Skip, InstanceState::Succeeded) if !other && maybe_sent => {
+            done(Applied, EFFECTIVE, how)
+        }
         (Verb::Skip | Verb::CancelInstances, _) if newer => done(Rejected, "StaleAttempt", how),
         (Verb::Skip, InstanceState::Skipped)
         | (Verb::CancelInstances, InstanceState::Cancelled) => done(Applied, EFFECTIVE, how),
-        // OOS may show a skipped instance as any other that succeeded. Taken for skipped: nothing
-        // says that the update was done to it.
-        (Verb::Skip, InstanceState::Succeeded) if maybe_sent => done(Applied, EFFECTIVE, how),
         (
             Verb::Skip | Verb::CancelInstances,
             InstanceState::Succeeded | InstanceState::Skipped | InstanceState::Cancelled,

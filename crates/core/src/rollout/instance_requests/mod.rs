@@ -73,10 +73,7 @@ pub(super) fn act<'a>(
             if actions[action].verb != verb {
                 continue;
             }
-            for target in 0..actions[action].instances.len() {
-                if actions[action].instances[target].state != ActionState::Accepted {
-                    continue;
-                }
+            for target in in_order(status, &actions[action]) {
                 let look = judge::Look {
                     ctx,
                     status,
@@ -124,6 +121,22 @@ pub(super) fn act<'a>(
         },
         (None, None) => Act::Idle,
     })
+}
+
+/// The open instances of a request, those that have not begun first: once those that hold the update
+/// up are decided about it goes on, and their turn would come.
+fn in_order(status: &RollingUpdateTaskStatus, action: &Action) -> Vec<usize> {
+    let begun = |id: &str| {
+        let mut all = status.instances.iter();
+        all.any(|i| i.id == *id && i.state != InstanceState::Pending)
+    };
+    let all = action.instances.iter().enumerate();
+    let mut open: Vec<(bool, usize)> = all
+        .filter(|(_, one)| one.state == ActionState::Accepted)
+        .map(|(index, one)| (begun(&one.instance), index))
+        .collect();
+    open.sort_unstable();
+    open.into_iter().map(|(_, index)| index).collect()
 }
 
 /// The execution has ended: what is still open had its effect, or will have none.

@@ -110,6 +110,22 @@ impl Cloud {
                     e.updated = Some(time);
                 }
             }
+            NotifyType::SkipTask if self.oos.skip_inside && !ended => {
+                *self.run_mut(root).attempts.get_mut(id).unwrap() += 1;
+                self.show(
+                    root,
+                    id,
+                    &child,
+                    ExecutionStatus::Running,
+                    ExecutionStatus::Running,
+                );
+                for t in self.tasks.get_mut(&child).into_iter().flatten() {
+                    t.status = ExecutionStatus::Skipped;
+                }
+                for e in self.executions.iter_mut().filter(|e| e.id == child) {
+                    e.updated = Some(time);
+                }
+            }
             NotifyType::SkipTask => {
                 let status = if self.oos.skipped_as_success {
                     ExecutionStatus::Success
