@@ -119,7 +119,8 @@ fn poller(tasks: &[(&str, &str)]) -> (Poller, Account) {
 async fn poll(poller: &mut Poller, seen: &mut Seen) -> Vec<String> {
     poller.triggers = Arc::new(Triggers::new());
     poller.poll(seen).await;
-    let mut woken: Vec<_> = std::iter::from_fn(|| poller.triggers.pop(Instant::now()))
+    let all = Instant::now() + poller.interval;
+    let mut woken: Vec<_> = std::iter::from_fn(|| poller.triggers.pop(all))
         .map(|key| key.name)
         .collect();
     woken.sort();
@@ -172,6 +173,26 @@ async fn one_list_serves_all_tasks_of_an_account_and_wakes_those_that_moved() {
         *started_after,
         Some("2026-01-01T00:09:00Z".parse().unwrap())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_moved_are_woken_one_after_the_other_and_all_before_the_next_poll() {
+    let names: Vec<(String, String)> = (0..40)
+        .map(|n| (format!("t{n}"), format!("exec-{n}")))
+        .collect();
+    let pairs: Vec<(&str, &str)> = names
+        .iter()
+        .map(|(a, b)| (a.as_str(), b.as_str()))
+        .collect();
+    for (count, first_second) in [(4, 2), (40, 4)] {
+        let (poller, _) = poller(&pairs[..count]);
+        poller.poll(&mut Seen::default()).await;
+        let woken = |at: Instant| std::iter::from_fn(|| poller.triggers.pop(at)).count();
+        let now = Instant::now();
+        assert_eq!(woken(now), 1);
+        assert_eq!(woken(now + Duration::from_millis(999)), first_second - 1);
+        assert_eq!(woken(now + poller.interval), count - first_second);
+    }
 }
 
 #[tokio::test]
