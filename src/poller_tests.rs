@@ -201,8 +201,9 @@ async fn a_list_that_fails_wakes_nobody() {
     let mut seen = Seen::default();
     account.script().fails = true;
     assert!(poll(&mut poller, &mut seen).await.is_empty());
-    let mut script = account.script();
-    (script.fails, script.executions) = (false, vec![("exec-a", "Running")]);
-    drop(script);
+    {
+        let mut script = account.script();
+        (script.fails, script.executions) = (false, vec![("exec-a", "Running")]);
+    }
     assert_eq!(poll(&mut poller, &mut seen).await, ["a"]);
 }
