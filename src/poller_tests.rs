@@ -5,13 +5,14 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
+use ess_rollout_api::v1alpha1::RollingUpdateTask;
 use ess_rollout_cloud::{Cloud, CloudFuture, Done, ErrorClass, Mutation, Outcome};
 use kube::runtime::watcher::Event;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::*;
-use crate::runtime::clock::SystemClock;
+use crate::{runtime::clock::SystemClock, tasks::ObjectView};
 
 #[derive(Default)]
 struct Script {
@@ -95,7 +96,7 @@ impl Clouds for Account {
 fn poller(tasks: &[(&str, &str)]) -> (Poller, Account) {
     let index = TaskIndex::new(Some("cn-hangzhou".to_owned()));
     for (name, execution) in tasks {
-        let view = serde_json::from_value(json!({
+        let view: ObjectView<RollingUpdateTask> = serde_json::from_value(json!({
             "metadata": {"namespace": "ns", "name": name},
             "spec": {"scalingGroupId": "asg-1"},
             "status": {"execution": {"id": execution, "startTime": "2026-01-01T00:10:00Z"}}

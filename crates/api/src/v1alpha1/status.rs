@@ -1,4 +1,4 @@
-//! What the operator answers on a task, and its memory of it.
+//! What the operator answers on a task or a rollback, and its memory of it.
 //!
 //! One writer: the operator, on the status subresource, guarded by `resourceVersion`. No state that
 //! matters lives anywhere else but here and in the group's [`super::record::ScalingGroupRecord`].
@@ -7,6 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube_derive::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::rollback::Source;
 
 /// Condition types of a task.
 pub mod condition {
@@ -28,7 +30,7 @@ pub mod condition {
     pub const VERIFIED: &str = "Verified";
 }
 
-/// What is known of a rolling update.
+/// What is known of a rolling update: of a task, or of a rollback, which is one too.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
@@ -48,6 +50,12 @@ pub struct RollingUpdateTaskStatus {
     /// The group and its members as they were before the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+    /// Of a rollback: what it undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Of a task: the rollback that undoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back_by: Option<RollbackRef>,
     /// The intent to start, on record before the call that it describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<StartIntent>,
@@ -94,6 +102,18 @@ pub struct RollingUpdateTaskStatus {
     /// When progress was last written; progress alone is written at most every ten seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_time: Option<Time>,
+}
+
+/// Names a Rollback in the same namespace.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackRef {
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its uid.
+    #[schemars(length(max = 64))]
+    pub uid: String,
 }
 
 /// The scaling group as found, and who takes part.
@@ -650,7 +670,7 @@ pub enum RestoreState {
     Left,
 }
 
-fn is_false(value: &bool) -> bool {
+pub(super) fn is_false(value: &bool) -> bool {
     !*value
 }
 

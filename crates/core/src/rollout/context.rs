@@ -41,8 +41,7 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(input: Input<'a>) -> Self {
-        let metadata = &input.task.metadata;
-        let spec = &input.task.spec;
+        let (metadata, spec) = (input.subject.metadata, input.subject.spec);
         Self {
             namespace: metadata.namespace.clone().unwrap_or_default(),
             name: metadata.name.clone().unwrap_or_default(),
@@ -106,7 +105,7 @@ impl<'a> Context<'a> {
 
     pub(super) fn has_finalizer(&self) -> bool {
         self.input
-            .task
+            .subject
             .metadata
             .finalizers
             .as_ref()
@@ -114,7 +113,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
-        let annotations = self.input.task.metadata.annotations.as_ref()?;
+        let annotations = self.input.subject.metadata.annotations.as_ref()?;
         annotations.get(key).map(String::as_str)
     }
 

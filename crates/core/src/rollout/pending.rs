@@ -19,8 +19,6 @@ use crate::identity;
 
 /// How often a task that a person has to mend something for is checked again.
 const RECHECK: SignedDuration = SignedDuration::from_secs(60);
-/// The kind of this object, as the record's holder names it.
-pub(super) const KIND: &str = "RollingUpdateTask";
 /// The most run keys that a record keeps.
 const RUN_KEYS_MAX: usize = 500;
 
@@ -292,11 +290,12 @@ fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
     let now = Time(ctx.now());
     if !ctx.holds() {
         record.holder = Some(Holder {
-            kind: KIND.to_owned(),
+            kind: ctx.input.subject.kind.to_owned(),
             namespace: ctx.namespace.clone(),
             name: ctx.name.clone(),
             uid: ctx.uid.clone(),
             since: now.clone(),
+            taken_over_from: None,
         });
     }
     // Inherited while something is left to put back from the run before.

@@ -13,7 +13,7 @@ use super::{ending, events, ledger, pending, running, starting};
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
     let ctx = Context::new(input);
-    let old = input.task.status.clone().unwrap_or_default();
+    let old = input.subject.status.cloned().unwrap_or_default();
     let mut status = old.clone();
 
     let first_visit = status

@@ -117,7 +117,7 @@ impl World {
         outcome: Option<&'a WorkOutcome>,
     ) -> Input<'a> {
         Input {
-            task,
+            subject: task.into(),
             record: self.record.as_ref(),
             holder_gone: self.holder_gone,
             ahead: self.ahead.as_ref(),
