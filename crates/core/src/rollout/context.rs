@@ -71,6 +71,15 @@ impl<'a> Context<'a> {
             .is_some_and(|h| h.uid == self.uid)
     }
 
+    /// Whether the group, whose record exists, is not this object's any more.
+    pub(super) fn lost_group(&self) -> bool {
+        let exists = self
+            .input
+            .record
+            .is_some_and(|record| record.status.is_some());
+        exists && !self.holds()
+    }
+
     /// Whether the group is to be put back as the record says, not as it is now: an earlier run
     /// left something, or its object vanished before anything was put back.
     pub(super) fn inherits_baseline(&self) -> bool {

@@ -109,6 +109,9 @@ fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decis
     if decision.status != *old || seen {
         decision.status.observed_generation = ctx.generation;
     }
+    if let Some(by) = ctx.input.subject.rolled_back_by {
+        decision.status.rolled_back_by = Some(by.clone());
+    }
     // Before anything is compared: what is on record was trimmed, too.
     report::trim(&mut decision.status);
     hold_back_progress(ctx, old, &mut decision);
