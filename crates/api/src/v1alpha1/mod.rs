@@ -2,11 +2,13 @@
 
 pub mod action;
 pub mod record;
+pub mod rollback;
 pub mod status;
 pub mod task;
 
 pub use action::*;
 pub use record::*;
+pub use rollback::*;
 pub use status::*;
 pub use task::*;
 

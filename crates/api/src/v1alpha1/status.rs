@@ -1,4 +1,4 @@
-//! What the operator answers on a task, and its memory of it.
+//! What the operator answers on a task or a rollback, and its memory of it.
 //!
 //! One writer: the operator, on the status subresource, guarded by `resourceVersion`. No state that
 //! matters lives anywhere else but here and in the group's [`super::record::ScalingGroupRecord`].
@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, HandledActions, InstanceRequest};
+use super::rollback::Source;
 use super::{is_false, is_zero};
 
 /// Condition types of a task.
@@ -31,7 +32,7 @@ pub mod condition {
     pub const VERIFIED: &str = "Verified";
 }
 
-/// What is known of a rolling update.
+/// What is known of a rolling update: of a task, or of a rollback, which is one too.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
@@ -51,6 +52,12 @@ pub struct RollingUpdateTaskStatus {
     /// The group and its members as they were before the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+    /// Of a rollback: what it undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Of a task: the rollback that undoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back_by: Option<RollbackRef>,
     /// The intent to start, on record before the call that it describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<StartIntent>,
@@ -101,6 +108,18 @@ pub struct RollingUpdateTaskStatus {
     /// When progress was last written; progress alone is written at most every ten seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_time: Option<Time>,
+}
+
+/// Names a Rollback in the same namespace.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackRef {
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its uid.
+    #[schemars(length(max = 64))]
+    pub uid: String,
 }
 
 /// The scaling group as found, and who takes part.

@@ -506,7 +506,7 @@ fn yes() -> bool {
     true
 }
 
-fn default_deletion_timeout() -> i32 {
+pub(super) fn default_deletion_timeout() -> i32 {
     3600
 }
 
@@ -514,7 +514,7 @@ fn default_lifecycle_states() -> Vec<EligibleState> {
     vec![EligibleState::InService]
 }
 
-fn batch_size_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(super) fn batch_size_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "x-kubernetes-int-or-string": true,
         "x-kubernetes-validations": [{

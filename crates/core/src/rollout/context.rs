@@ -42,8 +42,7 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(input: Input<'a>) -> Self {
-        let metadata = &input.task.metadata;
-        let spec = &input.task.spec;
+        let (metadata, spec) = (input.subject.metadata, input.subject.spec);
         Self {
             namespace: metadata.namespace.clone().unwrap_or_default(),
             name: metadata.name.clone().unwrap_or_default(),
@@ -73,6 +72,15 @@ impl<'a> Context<'a> {
             .is_some_and(|h| h.uid == self.uid)
     }
 
+    /// Whether the group, whose record exists, is not this object's any more.
+    pub(super) fn lost_group(&self) -> bool {
+        let exists = self
+            .input
+            .record
+            .is_some_and(|record| record.status.is_some());
+        exists && !self.holds()
+    }
+
     /// Whether the group is to be put back as the record says, not as it is now: an earlier run
     /// left something, or its object vanished before anything was put back.
     pub(super) fn inherits_baseline(&self) -> bool {
@@ -88,6 +96,11 @@ impl<'a> Context<'a> {
     /// `namespace/name`.
     pub(super) fn path(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The kind as `kubectl` takes it.
+    pub(super) fn resource(&self) -> String {
+        self.input.subject.kind.to_lowercase()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -107,7 +120,7 @@ impl<'a> Context<'a> {
 
     pub(super) fn has_finalizer(&self) -> bool {
         self.input
-            .task
+            .subject
             .metadata
             .finalizers
             .as_ref()
@@ -115,7 +128,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
-        let annotations = self.input.task.metadata.annotations.as_ref()?;
+        let annotations = self.input.subject.metadata.annotations.as_ref()?;
         annotations.get(key).map(String::as_str)
     }
 

@@ -262,38 +262,59 @@ pub(super) fn settle_all(
 /// Ends what is still open where nothing more will be done: every accepted request ends.
 pub(super) fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     let result = status.result.as_ref().map(|result| result.outcome);
-    if result.is_none() && status.cancellation.is_none() {
-        return;
-    }
     let cancelled = result == Some(Outcome::Cancelled);
-    let mut actions = std::mem::take(&mut status.actions);
-    for action in &mut actions {
-        if action.state != ActionState::Accepted {
+    if cancelled {
+        settle_all(
+            ctx,
+            status,
+            Verb::Cancel,
+            ActionState::Applied,
+            "Cancelled",
+            "",
+        );
+    }
+    let (reason, message) = match result {
+        None if status.cancellation.is_none() => return,
+        None => ("Superseded", "the task is being cancelled"),
+        Some(_) if cancelled => ("Superseded", "the task was cancelled"),
+        Some(_) => ("TaskFinished", "the task has ended"),
+    };
+    reject_open(ctx, status, reason, message);
+    if result.is_some() {
+        settle_all(
+            ctx,
+            status,
+            Verb::Cancel,
+            ActionState::Rejected,
+            reason,
+            message,
+        );
+    }
+}
+
+/// Rejects every open request but those to cancel the task.
+pub(super) fn reject_open(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    reason: &str,
+    message: &str,
+) {
+    for action in &mut status.actions {
+        if action.state != ActionState::Accepted || action.verb == Verb::Cancel {
             continue;
         }
-        let (reason, message) = match (action.verb, result) {
-            (Verb::Cancel, None) => continue,
-            (Verb::Cancel, Some(_)) if cancelled => {
-                settle(ctx, action, ActionState::Applied, "Cancelled", "");
-                continue;
-            }
-            (_, None) => ("Superseded", "the task is being cancelled"),
-            (_, Some(_)) if cancelled => ("Superseded", "the task was cancelled"),
-            (_, Some(_)) => ("TaskFinished", "the task has ended"),
-        };
         if action.instances.is_empty() {
             settle(ctx, action, ActionState::Rejected, reason, message);
         } else {
             instance_requests::reject_open(ctx, action, reason, message);
         }
     }
-    status.actions = actions;
 }
 
 /// Takes note of annotations that look like requests and are none: a slip of the pen would wait for
 /// its effect for ever. Each is told of once.
 pub(super) fn note_unknown_annotations(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
-    let annotations = ctx.input.task.metadata.annotations.iter().flatten();
+    let annotations = ctx.input.subject.metadata.annotations.iter().flatten();
     for key in annotations.map(|(key, _)| key) {
         let ours = key.strip_prefix(ess_rollout_api::GROUP);
         let unknown = ours.is_some_and(|rest| rest.starts_with('/'))

@@ -114,7 +114,8 @@ pub(super) fn classify(
         (
             PauseKind::Batch,
             format!(
-                "batch {id} of {of} has ended; to go on: kubectl annotate rollingupdatetask -n {} {} {}={id} --overwrite, or raise spec.approvedBatches to {}",
+                "batch {id} of {of} has ended; to go on: kubectl annotate {} -n {} {} {}={id} --overwrite, or raise spec.approvedBatches to {}",
+                ctx.resource(),
                 ctx.namespace,
                 ctx.name,
                 keys::CONTINUE,
@@ -200,8 +201,10 @@ fn failure_message(ctx: &Context<'_>, failed: &[&InstanceStatus]) -> String {
         .join(",");
     let command = |key: &str| {
         format!(
-            "kubectl annotate rollingupdatetask -n {} {} {key}={named}@$(date +%s) --overwrite",
-            ctx.namespace, ctx.name
+            "kubectl annotate {} -n {} {} {key}={named}@$(date +%s) --overwrite",
+            ctx.resource(),
+            ctx.namespace,
+            ctx.name
         )
     };
     format!(

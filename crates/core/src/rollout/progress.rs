@@ -120,6 +120,22 @@ pub(super) fn highest_ended_batch(status: &RollingUpdateTaskStatus) -> i32 {
     ended.map(|i| i.batch).max().unwrap_or(0)
 }
 
+/// The instances that nested executions were for, in the order in which they began.
+pub(super) fn instances_of(children: &[Execution]) -> Vec<String> {
+    let mut children: Vec<&Execution> = children.iter().collect();
+    children.sort_by_key(|child| (child.start, &child.id));
+    let mut ids: Vec<String> = Vec::new();
+    for id in children
+        .into_iter()
+        .filter_map(|child| instance_of(&child.parameters))
+    {
+        if !ids.iter().any(|known| known == id) {
+            ids.push(id.to_owned());
+        }
+    }
+    ids
+}
+
 /// Which instance an execution or a loop item is for.
 fn instance_of(parameters: &serde_json::Map<String, Value>) -> Option<&str> {
     ["instanceId", "containerGroupId"]

@@ -61,7 +61,11 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             execution.template_version = conditions::shorten(&root.template_version, 64);
         }
     }
-    status.pause = pause::classify(ctx, &status, root, tasks, quiet);
+    let lost = ctx.lost_group();
+    status.pause = match lost {
+        false => pause::classify(ctx, &status, root, tasks, quiet),
+        true => None,
+    };
     let pause = status.pause.clone();
     let accepted = ledger::ingest(ctx, &mut status, pause.as_ref());
     approve::settle_continues(ctx, &mut status, pause.as_ref(), &execution.id);
@@ -78,6 +82,12 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             "Ending",
             "the execution has ended and waits for its nested executions",
         );
+        return Ok(ctx.decide(status, soon(ctx)));
+    }
+    if lost {
+        let message = "a rollback took the scaling group over, and cancels the execution";
+        ledger::reject_open(ctx, &mut status, "Superseded", message);
+        report::show(ctx, &mut status, Phase::Cancelling, "RolledBack", message);
         return Ok(ctx.decide(status, soon(ctx)));
     }
     if let Some(reason) = cancel::reason(ctx, &status) {
@@ -297,7 +307,9 @@ fn conclude(
             (Outcome::Succeeded, reason, message)
         }
         ExecutionStatus::Cancelled => {
-            let reason = if status.cancellation.is_some() {
+            let reason = if ctx.lost_group() {
+                "RolledBack"
+            } else if status.cancellation.is_some() {
                 "Cancelled"
             } else {
                 "CancelledElsewhere"

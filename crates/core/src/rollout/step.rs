@@ -13,7 +13,7 @@ use super::{ending, events, instance_requests, ledger, pending, running, startin
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
     let ctx = Context::new(input);
-    let old = input.task.status.clone().unwrap_or_default();
+    let old = input.subject.status.cloned().unwrap_or_default();
     let mut status = old.clone();
 
     let first_visit = status
@@ -108,6 +108,9 @@ fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decis
         decision.status.observed_generation = ctx.generation;
     }
     ledger::close(ctx, &mut decision.status);
+    if let Some(by) = ctx.input.subject.rolled_back_by {
+        decision.status.rolled_back_by = Some(by.clone());
+    }
     // Before anything is compared: what is on record was trimmed, too.
     report::trim(&mut decision.status);
     hold_back_progress(ctx, old, &mut decision);

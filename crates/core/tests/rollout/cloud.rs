@@ -496,26 +496,26 @@ impl Cloud {
         }
         let id = format!("exec-{}", self.runs.len() + 1);
         self.tokens.insert(start.client_token.clone(), id.clone());
-        let text = |name: &str| start.parameters[name].as_str().unwrap_or("").to_owned();
-        let exit = start.parameters["exitProcess"].as_array().unwrap();
-        let exit = exit.iter().map(|p| p.as_str().unwrap().into()).collect();
-        let mut items: Vec<String> = self
-            .instances
-            .iter()
-            .filter(|i| {
-                let states = start.parameters["lifecycleState"].as_array().unwrap();
-                states.contains(&json!(i.state.as_str()))
-            })
-            .map(|i| i.id.clone())
-            .collect();
-        items.sort();
+        let text = |name: &str| {
+            let value = start.parameters.get(name).and_then(|v| v.as_str());
+            value.unwrap_or("").to_owned()
+        };
+        let source = self.source(start);
+        let (items, exit) = match &source {
+            Some((items, exit)) => (items.clone(), exit.clone()),
+            None => self.invoked(start),
+        };
         let wanted = start.parameters["batchNumber"].as_i64().unwrap() as i32;
         let batch_of = items
             .iter()
             .cloned()
             .zip(batches::assign(items.len(), wanted))
             .collect();
-        let image = start.parameters.get("imageId").map(|_| text("imageId"));
+        let image = match (&source, start.parameters.contains_key("maxErrors")) {
+            (_, false) => None,
+            (Some(_), true) => Some(text("sourceImageId")),
+            (None, true) => Some(text("imageId")),
+        };
         let mut execution = execution(&id, None, &start.template_name, self.time());
         execution.parameters = start.parameters.clone();
         execution.tags = start.tags.iter().cloned().collect();
@@ -545,6 +545,39 @@ impl Cloud {
             execution: Box::new(execution),
             request_id: "req-2".into(),
         })
+    }
+}
+
+impl Cloud {
+    /// Who takes part in an update, and what is resumed after it.
+    fn invoked(&self, start: &StartExecution) -> (Vec<String>, Vec<Process>) {
+        let exit = start.parameters["exitProcess"].as_array().unwrap();
+        let exit = exit.iter().map(|p| p.as_str().unwrap().into()).collect();
+        let states = start.parameters["lifecycleState"].as_array().unwrap();
+        let mut items: Vec<String> = self
+            .instances
+            .iter()
+            .filter(|i| states.contains(&json!(i.state.as_str())))
+            .map(|i| i.id.clone())
+            .collect();
+        items.sort();
+        (items, exit)
+    }
+
+    /// The same of a rollback: every instance that the source has a nested execution for, and the
+    /// processes of the source.
+    fn source(&self, start: &StartExecution) -> Option<(Vec<String>, Vec<Process>)> {
+        let id = start.parameters.get("sourceExecutionId")?.as_str()?;
+        let mut items: Vec<String> = self
+            .executions
+            .iter()
+            .filter(|e| e.parent.as_deref() == Some(id))
+            .filter_map(|e| Some(e.parameters["instanceId"].as_str()?.to_owned()))
+            .collect();
+        items.sort();
+        items.dedup();
+        let run = self.runs.iter().find(|run| run.root == id)?;
+        Some((items, run.exit.clone()))
     }
 }
 

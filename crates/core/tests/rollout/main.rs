@@ -21,6 +21,7 @@ mod pausing;
 mod pending;
 mod properties;
 mod reporting;
+mod rolling_back;
 mod run_keys;
 mod running;
 mod starting;

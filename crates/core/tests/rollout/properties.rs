@@ -366,7 +366,7 @@ proptest! {
         let mut asked = 0;
         for _ in 0..9 {
             let input = Input {
-                task: &world.task, record: world.record.as_ref(), holder_gone: false,
+                subject: (&world.task).into(), record: world.record.as_ref(), holder_gone: false,
                 ahead: None, settings: &settings,
                 now: world.cloud.time(), observation: &observation, outcome: None,
             };
