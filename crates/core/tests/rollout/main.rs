@@ -12,6 +12,7 @@ mod cloud;
 mod schema;
 mod world;
 
+mod actions;
 mod cancelling;
 mod deleting;
 mod ending;

@@ -32,11 +32,13 @@ pub enum Crash {
 }
 
 /// What makes a world that of a rollback: `World::task` then carries its metadata and status alone.
+#[derive(Clone)]
 pub struct RollingBack {
     pub spec: RollbackSpec,
     pub source: Option<RollingUpdateTask>,
 }
 
+#[derive(Clone)]
 pub struct World {
     pub task: RollingUpdateTask,
     pub rolling_back: Option<RollingBack>,
