@@ -18,6 +18,7 @@ mod permissions;
 mod planning;
 mod preflight;
 mod robustness;
+mod rolling_back;
 mod scene;
 mod script;
 mod suspension;

@@ -68,7 +68,8 @@ pub(super) fn classify(
         (
             PauseKind::Batch,
             format!(
-                "batch {id} of {of} has ended; to go on: kubectl annotate rollingupdatetask -n {} {} {}={id} --overwrite, or raise spec.approvedBatches to {}",
+                "batch {id} of {of} has ended; to go on: kubectl annotate {} -n {} {} {}={id} --overwrite, or raise spec.approvedBatches to {}",
+                ctx.input.subject.kind.to_lowercase(),
                 ctx.namespace,
                 ctx.name,
                 ess_rollout_api::requests::CONTINUE,
