@@ -19,6 +19,7 @@ mod permissions;
 mod planning;
 mod preflight;
 mod robustness;
+mod rolling_back;
 mod scene;
 mod script;
 mod suspension;

@@ -420,7 +420,8 @@ fn an_execution_without_processes_goes_back_by_a_fresh_update() {
 
 #[test]
 fn a_rollback_or_anothers_execution_is_refused() {
-    let cases: [(&str, fn(&mut World)); 3] = [
+    type Change = fn(&mut World);
+    let cases: [(&str, Change); 3] = [
         ("False RollbackOfRollback", |w| {
             w.cloud.executions[0].parameters["invokeType"] = json!("rollback");
         }),
