@@ -518,12 +518,8 @@ fn whatever_becomes_of_the_call_there_is_one_effect_and_it_is_on_the_attempt_nam
 
 #[test]
 fn wherever_the_operator_dies_there_is_one_effect_and_every_request_ends() {
-    let crashes = [
-        Crash::Finalizer,
-        Crash::Record,
-        Crash::Status,
-        Crash::Mutation,
-    ];
+    // Requests write neither finalizer nor record.
+    let crashes = [Crash::Status, Crash::Mutation];
     for verb in ["retry", "skip", "cancel-instances"] {
         for number in 0..4 {
             for crash in crashes {
@@ -583,14 +579,28 @@ fn a_decision_in_the_console_settles_the_request() {
     world.run_to_rest();
     assert!(world.cloud.notified.is_empty(), "nothing but the console");
     assert_eq!(world.said(condition::SUCCEEDED), "True Updated");
+}
 
-    let mut world = failed(2);
-    world.cloud.fates = vec![Fate::Lost];
-    world.annotated("skip", "i-0001@n1");
-    world.pass();
-    world.cloud.retry_in_console("i-0001");
-    world.run_for(100);
-    assert_eq!(world.ledger(), ["Skip Rejected StaleAttempt"]);
+#[test]
+fn a_call_that_was_lost_is_not_sent_again_for_a_later_attempt() {
+    for child_waits in [false, true] {
+        for (verb, verdict) in [
+            ("retry", "Retry Applied AlreadyEffective"),
+            ("skip", "Skip Rejected StaleAttempt"),
+            ("cancel-instances", "CancelInstances Rejected StaleAttempt"),
+        ] {
+            let mut world = failed_in(2, json!({}), |cloud| cloud.oos.child_waits = child_waits);
+            world.cloud.fates = vec![Fate::Lost];
+            world.annotated(verb, "i-0001@n1");
+            world.pass();
+            world.cloud.retry_in_console("i-0001");
+            world.run_for(100);
+            let what = format!("{verb} child waits {child_waits}");
+            assert_eq!(world.instance("i-0001").attempt, 2, "{what}");
+            assert_eq!(world.ledger(), [verdict], "{what}");
+            assert!(world.cloud.notified.is_empty(), "{what}");
+        }
+    }
 }
 
 #[test]
