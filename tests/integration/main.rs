@@ -13,6 +13,7 @@ mod deletion;
 mod exclusion;
 mod failures;
 mod installed;
+mod instances;
 mod others;
 mod permissions;
 mod planning;

@@ -12,9 +12,12 @@ mod cloud;
 mod schema;
 mod world;
 
+mod actions;
 mod cancelling;
 mod deleting;
 mod ending;
+mod failing;
+mod instances;
 mod pausing;
 mod pending;
 mod properties;
