@@ -13,9 +13,9 @@ use support::{ControlPlane, Emulator, Installation, Kubectl, Operator, audit};
 
 /// Tasks whose start and continue are timed, one after the other.
 const SAMPLES: usize = 20;
-/// Between two samples: the client's own rate limit for OOS gets back to idle, so that what is
-/// measured is one update and not a queue of them.
-const BREATH: Duration = Duration::from_secs(4);
+/// Between two samples, none of which is in motion then: the client's own rate limit for OOS gets
+/// back to idle, so that what is measured is one update and not a queue of them.
+const BREATH: Duration = Duration::from_secs(2);
 /// How long an object at rest is watched for writes.
 const REST: Duration = Duration::from_secs(20);
 /// How long anything may take.
@@ -268,7 +268,7 @@ fn annotate(scene: &Scene, name: &str, pause: &str) -> Result<()> {
 /// From the apiserver's answer to a person until the emulator receives the call. The emulator's
 /// clock runs at real speed from the real time, so its journal and ours are one clock.
 async fn latencies(control_plane: &ControlPlane) -> Result<()> {
-    let scene = Scene::start(control_plane, "bench-latency", SAMPLES, "1", 10)?;
+    let scene = Scene::start(control_plane, "bench-latency", SAMPLES, "1", 2)?;
     let script = json!({
         "update": {"script": {"run": {"inline": "true"}}}, "batches": 2, "suspensionPolicy": "SuspendFirstBatch",
     });
@@ -288,12 +288,12 @@ async fn latencies(control_plane: &ControlPlane) -> Result<()> {
             )
             .await?,
         );
+        scene.wait_for(&name, "BatchSuspended")?;
     }
     report("create -> StartExecution", starts);
     let mut continues = Vec::new();
     for sample in 0..SAMPLES {
         let name = format!("sample-{sample}");
-        scene.wait_for(&name, "BatchSuspended")?;
         tokio::time::sleep(BREATH).await;
         annotate(&scene, &name, "1")?;
         continues.push(
@@ -307,6 +307,7 @@ async fn latencies(control_plane: &ControlPlane) -> Result<()> {
             )
             .await?,
         );
+        scene.wait_for(&name, "Succeeded")?;
     }
     report("annotation -> NotifyExecution", continues);
     Ok(())

@@ -27,6 +27,8 @@ use crate::{
 /// After so many polls a running task is looked at, moved or not: lists lag behind, and whether an
 /// execution moves with its children is not documented.
 pub const EVERY: u32 = 5;
+/// Between two tasks that one poll wakes: each is three reads of a rate of about ten a second.
+const APART: Duration = Duration::from_millis(500);
 /// Accounts and regions that are listed side by side.
 const SIDE_BY_SIDE: usize = 4;
 /// How long one list may take, all its pages.
@@ -101,8 +103,12 @@ impl Poller {
             match list {
                 Ok(executions) => {
                     seen.failing.remove(&place);
-                    for key in seen.moved(&place, &tasks, &executions) {
-                        self.triggers.trigger(key);
+                    let moved = seen.moved(&place, &tasks, &executions);
+                    let apart = self.apart(moved.len());
+                    let mut wait = Duration::ZERO;
+                    for key in moved {
+                        self.triggers.trigger_after(key, wait);
+                        wait += apart;
                     }
                 }
                 Err(error) => {
@@ -114,6 +120,13 @@ impl Poller {
         if complete {
             self.metrics.polled(self.clock.now().as_second());
         }
+    }
+
+    /// How far apart so many tasks are woken: before the next poll, and otherwise far enough that
+    /// their reads leave tokens of the account's rate to what a person asks for meanwhile.
+    fn apart(&self, tasks: usize) -> Duration {
+        let tasks = u32::try_from(tasks).unwrap_or(u32::MAX).max(1);
+        APART.min(self.interval / tasks)
     }
 
     async fn list(

@@ -5,13 +5,14 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
+use ess_rollout_api::v1alpha1::RollingUpdateTask;
 use ess_rollout_cloud::{Cloud, CloudFuture, Done, ErrorClass, Mutation, Outcome};
 use kube::runtime::watcher::Event;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::*;
-use crate::runtime::clock::SystemClock;
+use crate::{runtime::clock::SystemClock, tasks::ObjectView};
 
 #[derive(Default)]
 struct Script {
@@ -95,7 +96,7 @@ impl Clouds for Account {
 fn poller(tasks: &[(&str, &str)]) -> (Poller, Account) {
     let index = TaskIndex::new(Some("cn-hangzhou".to_owned()));
     for (name, execution) in tasks {
-        let view = serde_json::from_value(json!({
+        let view: ObjectView<RollingUpdateTask> = serde_json::from_value(json!({
             "metadata": {"namespace": "ns", "name": name},
             "spec": {"scalingGroupId": "asg-1"},
             "status": {"execution": {"id": execution, "startTime": "2026-01-01T00:10:00Z"}}
@@ -119,7 +120,8 @@ fn poller(tasks: &[(&str, &str)]) -> (Poller, Account) {
 async fn poll(poller: &mut Poller, seen: &mut Seen) -> Vec<String> {
     poller.triggers = Arc::new(Triggers::new());
     poller.poll(seen).await;
-    let mut woken: Vec<_> = std::iter::from_fn(|| poller.triggers.pop(Instant::now()))
+    let all = Instant::now() + poller.interval;
+    let mut woken: Vec<_> = std::iter::from_fn(|| poller.triggers.pop(all))
         .map(|key| key.name)
         .collect();
     woken.sort();
@@ -174,14 +176,35 @@ async fn one_list_serves_all_tasks_of_an_account_and_wakes_those_that_moved() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn those_who_moved_are_woken_one_after_the_other_and_all_before_the_next_poll() {
+    let names: Vec<(String, String)> = (0..40)
+        .map(|n| (format!("t{n}"), format!("exec-{n}")))
+        .collect();
+    let pairs: Vec<(&str, &str)> = names
+        .iter()
+        .map(|(a, b)| (a.as_str(), b.as_str()))
+        .collect();
+    for (count, first_second) in [(4, 2), (40, 4)] {
+        let (poller, _) = poller(&pairs[..count]);
+        poller.poll(&mut Seen::default()).await;
+        let woken = |at: Instant| std::iter::from_fn(|| poller.triggers.pop(at)).count();
+        let now = Instant::now();
+        assert_eq!(woken(now), 1);
+        assert_eq!(woken(now + Duration::from_millis(999)), first_second - 1);
+        assert_eq!(woken(now + poller.interval), count - first_second);
+    }
+}
+
 #[tokio::test]
 async fn a_list_that_fails_wakes_nobody() {
     let (mut poller, account) = poller(&[("a", "exec-a")]);
     let mut seen = Seen::default();
     account.script().fails = true;
     assert!(poll(&mut poller, &mut seen).await.is_empty());
-    let mut script = account.script();
-    (script.fails, script.executions) = (false, vec![("exec-a", "Running")]);
-    drop(script);
+    {
+        let mut script = account.script();
+        (script.fails, script.executions) = (false, vec![("exec-a", "Running")]);
+    }
     assert_eq!(poll(&mut poller, &mut seen).await, ["a"]);
 }

@@ -1,10 +1,12 @@
 //! `ess-rollout run`: wires everything and joins everything.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt::Debug, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use ess_rollout_aliyun::{ClientConfig, Limiter, Limits as RateLimits, Timeouts};
+use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask};
 use ess_rollout_core::rollout::{self, Next};
+use k8s_openapi::NamespaceResourceScope;
 use kube::Api;
 use tokio::{
     net::TcpListener,
@@ -29,7 +31,7 @@ use crate::{
         telemetry::chain,
     },
     settings::Settings,
-    tasks::TaskIndex,
+    tasks::{TaskIndex, Viewed},
     watch::{self, Feed},
 };
 
@@ -147,10 +149,11 @@ struct Operator {
     watched: Vec<Option<String>>,
 }
 
-fn task_gate(namespace: Option<&str>) -> String {
+fn gate<K: Viewed>(namespace: Option<&str>) -> String {
+    let plural = K::plural(&());
     match namespace {
-        None => "watch of rollingupdatetasks".to_owned(),
-        Some(namespace) => format!("watch of rollingupdatetasks in {namespace}"),
+        None => format!("watch of {plural}"),
+        Some(namespace) => format!("watch of {plural} in {namespace}"),
     }
 }
 
@@ -198,7 +201,13 @@ impl Operator {
         };
         let gates = watched
             .iter()
-            .map(|namespace| task_gate(namespace.as_deref()))
+            .map(|namespace| namespace.as_deref())
+            .flat_map(|namespace| {
+                [
+                    gate::<RollingUpdateTask>(namespace),
+                    gate::<Rollback>(namespace),
+                ]
+            })
             .chain([RECORD_GATE.to_owned()]);
         let context = Context {
             kubernetes,
@@ -248,18 +257,8 @@ impl Operator {
             triggers: self.triggers.clone(),
             readiness: self.readiness.clone(),
         };
-        for (source, namespace) in self.watched.iter().enumerate() {
-            let api = match namespace {
-                None => Api::all(clients.watches.clone()),
-                Some(namespace) => Api::namespaced(clients.watches.clone(), namespace),
-            };
-            let gate = task_gate(namespace.as_deref());
-            let watching = watch::tasks(api, source, gate, feed.clone(), shutdown.clone());
-            parts.spawn(async move {
-                watching.await;
-                ("watch of tasks", Ok(()))
-            });
-        }
+        self.watch_objects::<RollingUpdateTask>(parts, 0, clients, &feed, shutdown);
+        self.watch_objects::<Rollback>(parts, self.watched.len(), clients, &feed, shutdown);
         let api = Api::namespaced(clients.watches.clone(), &self.own_namespace);
         let watching = watch::records(api, RECORD_GATE.to_owned(), feed, shutdown.clone());
         parts.spawn(async move {
@@ -295,6 +294,31 @@ impl Operator {
         parts.spawn(async move { ("health server", serving.await.map_err(Into::into)) })
     }
 
+    /// One watch for each namespace, numbered from `first`.
+    fn watch_objects<K>(
+        &self,
+        parts: &mut JoinSet<Ended>,
+        first: usize,
+        clients: &Clients,
+        feed: &Feed,
+        shutdown: &Shutdown,
+    ) where
+        K: Viewed<Scope = NamespaceResourceScope> + Debug + Clone + 'static,
+    {
+        for (source, namespace) in (first..).zip(&self.watched) {
+            let api = match namespace {
+                None => Api::all(clients.watches.clone()),
+                Some(namespace) => Api::namespaced(clients.watches.clone(), namespace),
+            };
+            let gate = gate::<K>(namespace.as_deref());
+            let watching = watch::objects::<K>(api, source, gate, feed.clone(), shutdown.clone());
+            parts.spawn(async move {
+                watching.await;
+                ("watch of objects", Ok(()))
+            });
+        }
+    }
+
     /// Serves the queue once the index is complete: before that, who is ahead in a group's queue
     /// is not known.
     fn passes(
@@ -326,7 +350,7 @@ impl Operator {
 async fn one_pass(context: Arc<Context>, metrics: Arc<Metrics>, key: ObjectKey) -> Finished {
     let span = tracing::info_span!(
         "pass",
-        controller = "rollingupdatetask",
+        controller = key.kind.name(),
         namespace = key.namespace,
         name = key.name,
         uid = tracing::field::Empty,

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     kubernetes::ObjectKey,
     runtime::{dispatcher::Triggers, health::Readiness, shutdown::Shutdown, telemetry::chain},
-    tasks::{Change, RecordView, TaskIndex, TaskView},
+    tasks::{Change, ObjectView, RecordView, TaskIndex, Viewed},
 };
 
 /// Objects per page of the first list. A task's status can hold a thousand instances, and a page
@@ -34,19 +34,22 @@ pub struct Feed {
     pub readiness: Arc<Readiness>,
 }
 
-/// Watches tasks until the word to stop. `source` tells watches of several namespaces apart.
-pub async fn tasks(
-    api: Api<DeserializeGuard<TaskView>>,
+/// Watches the objects of one kind until the word to stop. `source` tells the watches of kinds and
+/// namespaces apart.
+pub async fn objects<K>(
+    api: Api<DeserializeGuard<ObjectView<K>>>,
     source: usize,
     gate: String,
     feed: Feed,
     shutdown: Shutdown,
-) {
+) where
+    K: Viewed + Debug + Clone + 'static,
+{
     follow(api, &gate, &feed.readiness, shutdown, |event| {
         for change in feed.tasks.apply(source, event) {
             match change {
                 Change::Present(key, version) => feed.triggers.changed(key, version),
-                Change::Unblocked(key) => feed.triggers.trigger(key),
+                Change::Concerns(key) => feed.triggers.trigger(key),
                 Change::Gone(key) => feed.triggers.forget(&key),
             }
         }

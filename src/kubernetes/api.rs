@@ -4,18 +4,20 @@ use std::future::Future;
 
 use ess_rollout_api::{
     FINALIZER,
-    v1alpha1::{RollingUpdateTask, ScalingGroupRecord},
+    v1alpha1::{Rollback, RollingUpdateTask, ScalingGroupRecord},
 };
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{
+    NamespaceResourceScope, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 
 use super::{
-    ErrorClass, KubeError, KubeFuture, Kubernetes, ObjectKey, SecretData, clients::CALL_TIMEOUT,
-    error::Cause,
+    ErrorClass, KubeError, KubeFuture, Kubernetes, Object, ObjectKey, ObjectKind, SecretData,
+    clients::CALL_TIMEOUT, error::Cause,
 };
 
 /// Named in managedFields and in the apiserver's audit log.
@@ -37,8 +39,49 @@ impl KubeApi {
         }
     }
 
-    fn tasks(&self, namespace: &str) -> Api<RollingUpdateTask> {
+    fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
         Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+impl KubeApi {
+    /// A JSON patch that begins with a test of the version that was read.
+    async fn patch(
+        &self,
+        operation: String,
+        object: &Object,
+        patch: &Patch<()>,
+    ) -> Result<Object, KubeError> {
+        let ObjectKey {
+            namespace, name, ..
+        } = &object.key();
+        let parameters = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patched = match object {
+            Object::Task(_) => {
+                let api = self.api::<RollingUpdateTask>(namespace);
+                let patching = api.patch(name, &parameters, patch);
+                call(operation, patching).await.map(Object::from)
+            }
+            Object::Rollback(_) => {
+                let api = self.api::<Rollback>(namespace);
+                let patching = api.patch(name, &parameters, patch);
+                call(operation, patching).await.map(Object::from)
+            }
+        };
+        // A test operation that fails is answered as an invalid request: somebody wrote first.
+        patched.map_err(|error| match error.class {
+            ErrorClass::Invalid => KubeError {
+                class: ErrorClass::Conflict,
+                ..error
+            },
+            _ => error,
+        })
     }
 }
 
@@ -65,14 +108,21 @@ async fn call<T>(
 }
 
 impl Kubernetes for KubeApi {
-    fn get_task<'a>(&'a self, key: &'a ObjectKey) -> KubeFuture<'a, Option<RollingUpdateTask>> {
+    fn get<'a>(&'a self, key: &'a ObjectKey) -> KubeFuture<'a, Option<Object>> {
         Box::pin(async move {
-            let api = self.tasks(&key.namespace);
-            call(
-                format!("get RollingUpdateTask {key}"),
-                api.get_opt(&key.name),
-            )
-            .await
+            let (operation, name) = (format!("get {key}"), key.name.as_str());
+            match key.kind {
+                ObjectKind::RollingUpdateTask => {
+                    let api = self.api::<RollingUpdateTask>(&key.namespace);
+                    let found = call(operation, api.get_opt(name)).await?;
+                    Ok(found.map(Object::from))
+                }
+                ObjectKind::Rollback => {
+                    let api = self.api::<Rollback>(&key.namespace);
+                    let found = call(operation, api.get_opt(name)).await?;
+                    Ok(found.map(Object::from))
+                }
+            }
         })
     }
 
@@ -110,54 +160,40 @@ impl Kubernetes for KubeApi {
         })
     }
 
-    fn replace_task_status<'a>(
-        &'a self,
-        task: &'a RollingUpdateTask,
-    ) -> KubeFuture<'a, RollingUpdateTask> {
+    fn replace_status<'a>(&'a self, object: &'a Object) -> KubeFuture<'a, Object> {
         Box::pin(async move {
-            let (namespace, name) = (task.namespace().unwrap_or_default(), task.name_any());
-            call(
-                format!("write the status of RollingUpdateTask {namespace}/{name}"),
-                self.tasks(&namespace).replace_status(&name, &post(), task),
-            )
-            .await
+            let ObjectKey {
+                namespace, name, ..
+            } = &object.key();
+            let operation = format!("write the status of {}", object.key());
+            match object {
+                Object::Task(task) => {
+                    let api = self.api::<RollingUpdateTask>(namespace);
+                    let written = call(operation, api.replace_status(name, &post(), task)).await?;
+                    Ok(written.into())
+                }
+                Object::Rollback(rollback) => {
+                    let api = self.api::<Rollback>(namespace);
+                    let written =
+                        call(operation, api.replace_status(name, &post(), rollback)).await?;
+                    Ok(written.into())
+                }
+            }
         })
     }
 
-    fn set_finalizer<'a>(
-        &'a self,
-        task: &'a RollingUpdateTask,
-        present: bool,
-    ) -> KubeFuture<'a, RollingUpdateTask> {
+    fn set_finalizer<'a>(&'a self, object: &'a Object, present: bool) -> KubeFuture<'a, Object> {
         Box::pin(async move {
-            let (namespace, name) = (task.namespace().unwrap_or_default(), task.name_any());
             let verb = if present { "add" } else { "remove" };
-            let operation =
-                format!("{verb} the finalizer {FINALIZER} of RollingUpdateTask {namespace}/{name}");
-            let Some(operations) = finalizer_patch(task, present) else {
-                return Ok(task.clone());
+            let operation = format!("{verb} the finalizer {FINALIZER} of {}", object.key());
+            let Some(operations) = finalizer_patch(object.metadata(), present) else {
+                return Ok(object.clone());
             };
             let patch = serde_json::from_value(operations).map_err(|error| {
                 KubeError::other(&operation, ErrorClass::Invalid, error.to_string())
             })?;
-            let api = self.tasks(&namespace);
-            let parameters = PatchParams {
-                field_manager: Some(FIELD_MANAGER.to_owned()),
-                ..PatchParams::default()
-            };
-            call(
-                operation,
-                api.patch(&name, &parameters, &Patch::Json::<()>(patch)),
-            )
-            .await
-            // A test operation that fails is answered as an invalid request: somebody wrote first.
-            .map_err(|error| match error.class {
-                ErrorClass::Invalid => KubeError {
-                    class: ErrorClass::Conflict,
-                    ..error
-                },
-                _ => error,
-            })
+            self.patch(operation, object, &Patch::Json::<()>(patch))
+                .await
         })
     }
 
@@ -183,11 +219,11 @@ impl Kubernetes for KubeApi {
 }
 
 /// The JSON patch, tested against the version that was read; `None`: nothing to change.
-fn finalizer_patch(task: &RollingUpdateTask, present: bool) -> Option<serde_json::Value> {
-    let finalizers = task.finalizers();
+fn finalizer_patch(metadata: &ObjectMeta, present: bool) -> Option<serde_json::Value> {
+    let finalizers = metadata.finalizers.as_deref().unwrap_or_default();
     let position = finalizers.iter().position(|name| name == FINALIZER);
     let test = json!({"op": "test", "path": "/metadata/resourceVersion",
-        "value": task.resource_version()});
+        "value": metadata.resource_version});
     let change = match (present, position) {
         (true, Some(_)) | (false, None) => return None,
         (true, None) if finalizers.is_empty() => {
@@ -212,24 +248,24 @@ mod tests {
         object.metadata.resource_version = Some("7".into());
         let test = json!({"op": "test", "path": "/metadata/resourceVersion", "value": "7"});
 
-        assert_eq!(finalizer_patch(&object, false), None);
+        assert_eq!(finalizer_patch(&object.metadata, false), None);
         assert_eq!(
-            finalizer_patch(&object, true),
+            finalizer_patch(&object.metadata, true),
             Some(
                 json!([test, {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}])
             )
         );
         object.metadata.finalizers = Some(vec!["other/one".into()]);
         assert_eq!(
-            finalizer_patch(&object, true),
+            finalizer_patch(&object.metadata, true),
             Some(
                 json!([test, {"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}])
             )
         );
         object.metadata.finalizers = Some(vec!["other/one".into(), FINALIZER.into()]);
-        assert_eq!(finalizer_patch(&object, true), None);
+        assert_eq!(finalizer_patch(&object.metadata, true), None);
         assert_eq!(
-            finalizer_patch(&object, false),
+            finalizer_patch(&object.metadata, false),
             Some(json!([test, {"op": "remove", "path": "/metadata/finalizers/1"}]))
         );
     }

@@ -6,42 +6,19 @@
 mod api;
 mod clients;
 mod error;
+mod object;
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin};
 
-use ess_rollout_api::v1alpha1::{RollingUpdateTask, ScalingGroupRecord};
+use ess_rollout_api::v1alpha1::ScalingGroupRecord;
 
 pub use api::KubeApi;
 pub use clients::{Clients, ClientsError};
 pub use error::{Cause, ErrorClass, KubeError};
+pub use object::{Object, ObjectKey, ObjectKind};
 
 /// What a call returns; boxed, so that the port can be an object.
 pub type KubeFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, KubeError>> + Send + 'a>>;
-
-/// Names one task.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectKey {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl ObjectKey {
-    /// Of these two.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-}
-
-impl fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// A Secret's data. `Debug` shows the keys and nothing else.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,8 +40,8 @@ impl fmt::Debug for SecretData {
 
 /// What a pass reads and writes. Implementations bound every call by a timeout and repeat nothing.
 pub trait Kubernetes: Send + Sync {
-    /// The task as the apiserver has it now; `None`: there is none.
-    fn get_task<'a>(&'a self, key: &'a ObjectKey) -> KubeFuture<'a, Option<RollingUpdateTask>>;
+    /// The object as the apiserver has it now; `None`: there is none.
+    fn get<'a>(&'a self, key: &'a ObjectKey) -> KubeFuture<'a, Option<Object>>;
 
     /// The record of this name in the operator's namespace; `None`: there is none.
     fn get_record<'a>(&'a self, name: &'a str) -> KubeFuture<'a, Option<ScalingGroupRecord>>;
@@ -81,19 +58,12 @@ pub trait Kubernetes: Send + Sync {
         record: &'a ScalingGroupRecord,
     ) -> KubeFuture<'a, ScalingGroupRecord>;
 
-    /// Replaces the status of the task, if its `resourceVersion` is still the newest.
-    fn replace_task_status<'a>(
-        &'a self,
-        task: &'a RollingUpdateTask,
-    ) -> KubeFuture<'a, RollingUpdateTask>;
+    /// Replaces the status of the object, if its `resourceVersion` is still the newest.
+    fn replace_status<'a>(&'a self, object: &'a Object) -> KubeFuture<'a, Object>;
 
-    /// Adds or removes the operator's finalizer, if the task's `resourceVersion` is still the
+    /// Adds or removes the operator's finalizer, if the object's `resourceVersion` is still the
     /// newest. The answer differs from what was handed in by that alone.
-    fn set_finalizer<'a>(
-        &'a self,
-        task: &'a RollingUpdateTask,
-        present: bool,
-    ) -> KubeFuture<'a, RollingUpdateTask>;
+    fn set_finalizer<'a>(&'a self, object: &'a Object, present: bool) -> KubeFuture<'a, Object>;
 
     /// A Secret; `None`: there is none.
     fn get_secret<'a>(

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec,
-    ScalingGroupRecordStatus,
+    RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
 };
 use ess_rollout_core::rollout::{Decision, Next, Work, WorkOutcome};
 use serde::Serialize;
@@ -14,7 +13,7 @@ use super::{
     Context,
     observe::{self, Decided, Subject},
 };
-use crate::kubernetes::{ErrorClass, KubeError};
+use crate::kubernetes::{ErrorClass, KubeError, Object};
 
 /// What came of it.
 pub enum Acted {
@@ -109,13 +108,13 @@ async fn effects(
 
     let mut released = false;
     if let Some(present) = finalizer {
-        subject.task = context
+        subject.object = context
             .kubernetes
-            .set_finalizer(&subject.task, present)
+            .set_finalizer(&subject.object, present)
             .await
             .map_err(Stop::write)?;
-        versions.extend(subject.task.metadata.resource_version.clone());
-        released = is_released(&subject.task);
+        versions.extend(subject.object.version());
+        released = is_released(&subject.object);
     }
     if let Some(record) = record {
         write_record(context, &mut subject, record, versions).await?;
@@ -129,7 +128,7 @@ async fn effects(
             )));
         }
     } else {
-        write_status(context, &mut subject.task, status, versions).await?;
+        write_status(context, &mut subject.object, status, versions).await?;
     }
 
     let worked = match work {
@@ -137,7 +136,7 @@ async fn effects(
         None => None,
     };
     for event in &events {
-        context.events.publish(&subject.task, event).await;
+        context.events.publish(&subject.object, event).await;
     }
     Ok(match worked {
         Some(outcome) => Acted::Worked(Box::new(outcome)),
@@ -147,9 +146,9 @@ async fn effects(
 }
 
 /// Whether the apiserver drops the object with its last finalizer.
-fn is_released(task: &RollingUpdateTask) -> bool {
-    task.metadata.deletion_timestamp.is_some()
-        && task.metadata.finalizers.as_ref().is_none_or(Vec::is_empty)
+fn is_released(object: &Object) -> bool {
+    let metadata = object.metadata();
+    metadata.deletion_timestamp.is_some() && metadata.finalizers.as_ref().is_none_or(Vec::is_empty)
 }
 
 async fn write_record(
@@ -169,7 +168,7 @@ async fn write_record(
             let record = ScalingGroupRecord::new(
                 name,
                 ScalingGroupRecordSpec {
-                    scaling_group_id: subject.task.spec.scaling_group_id.clone(),
+                    scaling_group_id: subject.spec().scaling_group_id.clone(),
                     region_id: region.clone(),
                 },
             );
@@ -208,20 +207,20 @@ fn record_failure(error: KubeError, existed: bool) -> Stop {
 
 async fn write_status(
     context: &Context,
-    task: &mut RollingUpdateTask,
+    object: &mut Object,
     status: RollingUpdateTaskStatus,
     versions: &mut Vec<String>,
 ) -> Result<(), Stop> {
-    if !differs(task.status.as_ref(), &status) {
+    if !differs(object.status(), &status) {
         return Ok(());
     }
-    task.status = Some(status);
-    *task = context
+    object.set_status(status);
+    *object = context
         .kubernetes
-        .replace_task_status(task)
+        .replace_status(object)
         .await
         .map_err(Stop::write)?;
-    versions.extend(task.metadata.resource_version.clone());
+    versions.extend(object.version());
     Ok(())
 }
 

@@ -14,13 +14,13 @@ use std::{
 
 use ess_rollout_api::v1alpha1::{RollingUpdateTask, RollingUpdateTaskStatus};
 use ess_rollout_cloud::{CloudError, ErrorClass as CloudClass, Mutation, Outcome};
-use ess_rollout_core::rollout::{Decision, Event, EventKind, Next, Settings, Work};
+use ess_rollout_core::rollout::{Decision, Event, EventKind, Next, Settings, Subject, Work};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Context, Limits, StepFn};
 use crate::{
-    kubernetes::ObjectKey,
+    kubernetes::{Object, ObjectKey},
     runtime::{clock::Clock, events::Events},
     tasks::TaskIndex,
 };
@@ -42,11 +42,11 @@ pub fn task(namespace: &str, name: &str) -> RollingUpdateTask {
 }
 
 /// A decision that changes nothing.
-pub fn idle(task: &RollingUpdateTask) -> Decision {
+pub fn idle(subject: Subject<'_>) -> Decision {
     Decision {
         finalizer: None,
         record: None,
-        status: task.status.clone().unwrap_or_default(),
+        status: subject.status.cloned().unwrap_or_default(),
         work: None,
         events: Vec::new(),
         next: Next::OnChange,
@@ -102,7 +102,7 @@ struct FakeEvents(Journal);
 impl Events for FakeEvents {
     fn publish<'a>(
         &'a self,
-        _: &'a RollingUpdateTask,
+        _: &'a Object,
         event: &'a Event,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         self.0
@@ -212,7 +212,7 @@ impl Bench {
 
     /// One pass.
     pub fn pass(&self) -> super::Pass {
-        futures::executor::block_on(super::reconcile(&self.context, &ObjectKey::new("ns", "a")))
+        futures::executor::block_on(super::reconcile(&self.context, &ObjectKey::task("ns", "a")))
     }
 
     /// What happened so far.

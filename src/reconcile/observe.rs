@@ -2,21 +2,24 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ess_rollout_api::v1alpha1::{RollingUpdateTask, ScalingGroupRecord};
+use ess_rollout_api::v1alpha1::{
+    RollbackRef, RollingUpdateTask, RollingUpdateTaskSpec, ScalingGroupRecord,
+};
 use ess_rollout_cloud::{Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query};
 use ess_rollout_core::identity;
-use ess_rollout_core::rollout::{Decision, Input, Observation, Step, WorkOutcome};
+use ess_rollout_core::rollout::{
+    self, Decision, Input, Observation, Step, Undo, WorkOutcome, effective_spec,
+};
 use futures::{
     StreamExt,
     future::{Either, select},
     stream,
 };
 use jiff::Timestamp;
-use kube::Resource;
 
 use super::Context;
 use crate::{
-    kubernetes::{ErrorClass, KubeError, ObjectKey},
+    kubernetes::{ErrorClass, KubeError, Object, ObjectKey, ObjectKind},
     tasks::CredentialsScope,
 };
 
@@ -47,10 +50,16 @@ impl Error {
 
 /// What a pass is about, as just read.
 pub struct Subject {
-    /// Which task.
+    /// Which object.
     pub key: ObjectKey,
-    /// The task.
-    pub task: RollingUpdateTask,
+    /// The object.
+    pub object: Object,
+    /// Of a rollback: the task that it undoes, if that exists.
+    pub source: Option<RollingUpdateTask>,
+    /// Of a rollback: what it asks for as an update.
+    effective: Option<RollingUpdateTaskSpec>,
+    /// Of a task: the rollback that undoes it.
+    rolled_back_by: Option<RollbackRef>,
     /// The region of its group; `None`: neither the task nor the operator names one.
     pub region: Option<String>,
     /// The name of the group's record; `None` without a region.
@@ -63,6 +72,34 @@ pub struct Subject {
     pub scope: CredentialsScope,
 }
 
+impl Subject {
+    /// What is asked for.
+    pub fn spec(&self) -> &RollingUpdateTaskSpec {
+        match (&self.object, &self.effective) {
+            (Object::Task(task), _) => &task.spec,
+            (Object::Rollback(_), Some(spec)) => spec,
+            (Object::Rollback(_), None) => unreachable!("set where the subject is made"),
+        }
+    }
+
+    fn view(&self) -> rollout::Subject<'_> {
+        rollout::Subject {
+            kind: self.key.kind.name(),
+            metadata: self.object.metadata(),
+            spec: self.spec(),
+            status: self.object.status(),
+            undo: match &self.object {
+                Object::Task(_) => None,
+                Object::Rollback(rollback) => Some(Undo {
+                    spec: &rollback.spec,
+                    source: self.source.as_ref(),
+                }),
+            },
+            rolled_back_by: self.rolled_back_by.as_ref(),
+        }
+    }
+}
+
 /// A decision, and when it was made.
 pub struct Decided {
     /// The decision.
@@ -71,7 +108,8 @@ pub struct Decided {
     pub at: Timestamp,
 }
 
-/// Reads the task and then its group's record; `None`: the task is gone.
+/// Reads the object, the task that it undoes if it is a rollback, and then its group's record;
+/// `None`: the object is gone.
 ///
 /// # Errors
 /// When the apiserver does not say.
@@ -80,55 +118,81 @@ pub async fn read(
     key: &ObjectKey,
     versions: &mut Vec<String>,
 ) -> Result<Option<Subject>, Error> {
-    let Some(task) = context
-        .kubernetes
-        .get_task(key)
-        .await
-        .map_err(Error::Read)?
-    else {
+    let found = context.kubernetes.get(key).await.map_err(Error::Read)?;
+    let Some(object) = found else {
         return Ok(None);
     };
-    versions.extend(task.metadata.resource_version.clone());
-    describe(&task);
+    versions.extend(object.version());
+    describe(&object);
+    let source = source(context, &object).await?;
+    let effective = match &object {
+        Object::Task(_) => None,
+        Object::Rollback(rollback) => Some(effective_spec(rollback, source.as_ref())),
+    };
+    let mut subject = Subject {
+        key: key.clone(),
+        rolled_back_by: context.tasks.rolled_back_by(key, object.metadata()),
+        object,
+        source,
+        effective,
+        region: None,
+        record_name: None,
+        record: None,
+        holder_gone: false,
+        scope: CredentialsScope {
+            namespace: key.namespace.clone(),
+            secret: None,
+        },
+    };
+    let spec = subject.spec();
+    let secret = spec
+        .credentials_ref
+        .as_ref()
+        .map(|secret| secret.name.clone());
     let region =
-        identity::region(&task.spec, context.settings.default_region.as_deref()).map(str::to_owned);
+        identity::region(spec, context.settings.default_region.as_deref()).map(str::to_owned);
+    // Of a rollback whose task is not known the group is not known either.
     let record_name = region
         .as_deref()
-        .map(|region| identity::record_name(region, &task.spec.scaling_group_id));
-    let record = match &record_name {
-        Some(name) => context
-            .kubernetes
-            .get_record(name)
-            .await
-            .map_err(Error::Read)?,
-        None => None,
-    };
+        .filter(|_| !spec.scaling_group_id.is_empty())
+        .map(|region| identity::record_name(region, &spec.scaling_group_id));
+    (subject.scope.secret, subject.region) = (secret, region);
+    if let Some(name) = &record_name {
+        let record = context.kubernetes.get_record(name).await;
+        subject.record = record.map_err(Error::Read)?;
+    }
+    subject.record_name = record_name;
     versions.extend(
-        record
+        subject
+            .record
             .as_ref()
             .and_then(|record| record.metadata.resource_version.clone()),
     );
-    let holder_gone = holder_gone(context, &task, record.as_ref()).await;
-    Ok(Some(Subject {
-        key: key.clone(),
-        holder_gone,
-        scope: CredentialsScope::of(&task),
-        task,
-        region,
-        record_name,
-        record,
-    }))
+    subject.holder_gone = holder_gone(context, &subject).await;
+    Ok(Some(subject))
+}
+
+/// The task that a rollback undoes, if it names one and that exists.
+async fn source(context: &Context, object: &Object) -> Result<Option<RollingUpdateTask>, Error> {
+    let Object::Rollback(rollback) = object else {
+        return Ok(None);
+    };
+    let Some(task) = &rollback.spec.task_ref else {
+        return Ok(None);
+    };
+    let key = ObjectKey::task(object.key().namespace, &task.name);
+    match context.kubernetes.get(&key).await.map_err(Error::Read)? {
+        Some(Object::Task(task)) => Ok(Some(task)),
+        Some(Object::Rollback(_)) | None => Ok(None),
+    }
 }
 
 /// Tells the log what the pass is about.
-fn describe(task: &RollingUpdateTask) {
+fn describe(object: &Object) {
     let span = tracing::Span::current();
-    span.record("uid", task.metadata.uid.as_deref());
-    span.record("generation", task.metadata.generation);
-    let execution = task
-        .status
-        .as_ref()
-        .and_then(|status| status.execution.as_ref());
+    span.record("uid", object.metadata().uid.as_deref());
+    span.record("generation", object.metadata().generation);
+    let execution = object.status().and_then(|status| status.execution.as_ref());
     span.record(
         "executionId",
         execution.map(|execution| execution.id.as_str()),
@@ -137,24 +201,28 @@ fn describe(task: &RollingUpdateTask) {
 
 /// Whether the group is held by another object that does not exist any more. What cannot be read
 /// exists: taking a group from a task that runs would be worse than waiting.
-async fn holder_gone(
-    context: &Context,
-    task: &RollingUpdateTask,
-    record: Option<&ScalingGroupRecord>,
-) -> bool {
-    let status = record.and_then(|record| record.status.as_ref());
+async fn holder_gone(context: &Context, subject: &Subject) -> bool {
+    let status = subject
+        .record
+        .as_ref()
+        .and_then(|record| record.status.as_ref());
     let Some(holder) = status.and_then(|status| status.holder.as_ref()) else {
         return false;
     };
-    if task.metadata.uid.as_ref() == Some(&holder.uid)
-        || holder.kind != RollingUpdateTask::kind(&())
-    {
+    let Some(kind) = ObjectKind::from_name(&holder.kind) else {
+        return false;
+    };
+    if subject.object.metadata().uid.as_ref() == Some(&holder.uid) {
         return false;
     }
-    let key = ObjectKey::new(&holder.namespace, &holder.name);
-    match context.kubernetes.get_task(&key).await {
+    let key = ObjectKey {
+        namespace: holder.namespace.clone(),
+        name: holder.name.clone(),
+        kind,
+    };
+    match context.kubernetes.get(&key).await {
         Ok(None) => true,
-        Ok(Some(found)) => found.metadata.uid.as_ref() != Some(&holder.uid),
+        Ok(Some(found)) => found.metadata().uid.as_ref() != Some(&holder.uid),
         Err(error) => {
             tracing::debug!(%error, holder = %key, "holder of the group cannot be read");
             false
@@ -174,11 +242,11 @@ pub async fn decide(
 ) -> Result<Decided, Error> {
     let ahead = context.tasks.ahead(
         subject.region.as_deref(),
-        &subject.task.spec.scaling_group_id,
+        &subject.spec().scaling_group_id,
         &subject.key,
         subject
-            .task
-            .metadata
+            .object
+            .metadata()
             .creation_timestamp
             .as_ref()
             .map(|time| time.0),
@@ -191,7 +259,7 @@ pub async fn decide(
         // when the reads for it began.
         let at = context.clock.now();
         let step = (context.step)(Input {
-            task: &subject.task,
+            subject: subject.view(),
             record: subject.record.as_ref(),
             holder_gone: subject.holder_gone,
             ahead: ahead.as_ref(),

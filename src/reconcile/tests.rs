@@ -35,9 +35,9 @@ pub(super) fn record_status() -> ScalingGroupRecordStatus {
 /// Everything at once the first time, nothing afterwards.
 pub(super) fn everything_once() -> Box<dyn for<'a> Fn(Input<'a>) -> Step + Send + Sync> {
     Box::new(|input| {
-        let done = input.task.status.as_ref().and_then(|s| s.state.as_deref()) == Some("Done");
+        let done = input.subject.status.and_then(|s| s.state.as_deref()) == Some("Done");
         if done {
-            return decided(idle(input.task));
+            return decided(idle(input.subject));
         }
         decided(Decision {
             finalizer: Some(true),

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     hash::Hash,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
@@ -55,7 +56,12 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
 
     /// See [`WorkQueue::trigger`].
     pub fn trigger(&self, key: K) {
-        self.queue().trigger(key, Instant::now());
+        self.trigger_after(key, Duration::ZERO);
+    }
+
+    /// The same, this much later.
+    pub fn trigger_after(&self, key: K, wait: Duration) {
+        self.queue().trigger(key, Instant::now() + wait);
         self.wake.notify_one();
     }
 
@@ -133,12 +139,9 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::{
-            Arc,
-            atomic::{AtomicUsize, Ordering},
-        },
-        time::Duration,
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
     };
 
     use super::*;

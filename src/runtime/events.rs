@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ess_rollout_api::v1alpha1::RollingUpdateTask;
 use ess_rollout_core::rollout::{Event, EventKind};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -16,10 +15,12 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client,
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::json;
+
+use crate::kubernetes::{Object, ObjectKey};
 
 /// The apiserver's bound on `note` (events.k8s.io/v1), in bytes.
 const NOTE_MAX: usize = 1024;
@@ -33,12 +34,12 @@ const SERIES: Duration = Duration::from_secs(360);
 /// `reportingController`.
 const CONTROLLER: &str = "ess-rollout.io/operator";
 
-/// Where Events about tasks go.
+/// Where Events about objects go.
 pub trait Events: Send + Sync {
     /// Publishes one, or logs why not.
     fn publish<'a>(
         &'a self,
-        task: &'a RollingUpdateTask,
+        object: &'a Object,
         event: &'a Event,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 }
@@ -73,11 +74,13 @@ impl Publisher {
         }
     }
 
-    async fn send(&self, task: &RollingUpdateTask, event: &Event) -> Result<(), kube::Error> {
-        let namespace = task.namespace().unwrap_or_default();
+    async fn send(&self, object: &Object, event: &Event) -> Result<(), kube::Error> {
+        let ObjectKey {
+            namespace, name, ..
+        } = object.key();
         let events: Api<wire::Event> = Api::namespaced(self.client.clone(), &namespace);
         let said = (
-            task.uid().unwrap_or_default(),
+            object.metadata().uid.clone().unwrap_or_default(),
             event.reason.clone(),
             event.action.clone(),
             event.note.clone(),
@@ -90,7 +93,7 @@ impl Publisher {
             return patched.map(drop);
         }
         let now = Timestamp::now();
-        let name = format!("{}.{:x}", task.name_any(), now.as_nanosecond());
+        let name = format!("{name}.{:x}", now.as_nanosecond());
         let object = wire::Event {
             metadata: ObjectMeta {
                 namespace: Some(namespace.clone()),
@@ -105,7 +108,7 @@ impl Publisher {
             reason: Some(cut(&event.reason, WORD_MAX)),
             action: Some(cut(&event.action, WORD_MAX)),
             note: Some(cut(&event.note, NOTE_MAX)),
-            regarding: Some(task.object_ref(&())),
+            regarding: Some(object.reference()),
             reporting_controller: Some(CONTROLLER.to_owned()),
             reporting_instance: Some(self.instance.clone()),
             ..wire::Event::default()
@@ -142,19 +145,19 @@ impl Publisher {
 impl Events for Publisher {
     fn publish<'a>(
         &'a self,
-        task: &'a RollingUpdateTask,
+        object: &'a Object,
         event: &'a Event,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
-            let reason = &event.reason;
-            match tokio::time::timeout(TIMEOUT, self.send(task, event)).await {
+            let (reason, key) = (&event.reason, object.key());
+            match tokio::time::timeout(TIMEOUT, self.send(object, event)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(name = task.name_any(), reason, %error, "Event not published");
+                    tracing::warn!(object = %key, reason, %error, "Event not published");
                 }
                 Err(_) => {
                     tracing::warn!(
-                        name = task.name_any(),
+                        object = %key,
                         reason,
                         "Event not published in time"
                     );

@@ -87,13 +87,13 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         self.bring_forward(&key, at);
     }
 
-    /// Somebody thinks that a look is worth while. Does not shorten the delay after a failure.
-    pub fn trigger(&mut self, key: K, now: Instant) {
+    /// Somebody thinks that a look is worth while, then. Does not shorten the delay after a failure.
+    pub fn trigger(&mut self, key: K, at: Instant) {
         let entry = self.entries.entry(key.clone()).or_default();
         if entry.running {
             entry.again = true;
         } else if entry.failed_at.is_none() || entry.due.is_none() {
-            self.bring_forward(&key, now);
+            self.bring_forward(&key, at);
         }
     }
 

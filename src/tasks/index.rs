@@ -5,11 +5,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use ess_rollout_api::v1alpha1::RollbackRef;
 use ess_rollout_core::rollout::QueueEntry;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
 
-use super::{CredentialsScope, TaskView, view::Facts};
+use super::{CredentialsScope, ObjectView, Viewed, view::Facts};
 use crate::kubernetes::ObjectKey;
 
 /// The index. Each watch (one for each namespace, or one for all) owns what it brought in.
@@ -32,8 +34,9 @@ pub enum Change {
     Present(ObjectKey, String),
     /// It is gone.
     Gone(ObjectKey),
-    /// It left its group's queue, so that this one, which waits there, may be next.
-    Unblocked(ObjectKey),
+    /// It concerns this one: the next in the queue of a group that it left, a rollback that waits for
+    /// its task, a task that is rolled back.
+    Concerns(ObjectKey),
 }
 
 /// A task whose execution may move.
@@ -73,7 +76,7 @@ impl TaskIndex {
     }
 
     /// Takes in an event of the watch with this number.
-    pub fn apply(&self, source: usize, event: Event<TaskView>) -> Vec<Change> {
+    pub fn apply<K: Viewed>(&self, source: usize, event: Event<ObjectView<K>>) -> Vec<Change> {
         let mut tasks = self.lock();
         match event {
             Event::Init => {
@@ -86,6 +89,8 @@ impl TaskIndex {
                 let facts = view.into_facts();
                 let present = Change::Present(facts.key.clone(), facts.version.clone());
                 let waits = facts.waits();
+                let mut changes = vec![present];
+                changes.extend(related(&tasks, &facts).map(Change::Concerns));
                 let old = tasks.insert(
                     facts.key.clone(),
                     Entry {
@@ -94,7 +99,6 @@ impl TaskIndex {
                         facts,
                     },
                 );
-                let mut changes = vec![present];
                 if let Some(old) = old
                     && old.facts.waits()
                     && !waits
@@ -132,7 +136,7 @@ impl TaskIndex {
             .map(|entry| &entry.facts)
             .filter(|facts| facts.waits() && self.place(facts) == place)
             .min_by_key(|facts| order(facts))
-            .map(|facts| Change::Unblocked(facts.key.clone()))
+            .map(|facts| Change::Concerns(facts.key.clone()))
     }
 
     /// The first of the tasks that wait for the same group and were created earlier: by creation
@@ -153,10 +157,26 @@ impl TaskIndex {
             })
             .min_by_key(|facts| order(facts))
             .map(|facts| QueueEntry {
-                kind: "RollingUpdateTask".to_owned(),
+                kind: facts.key.kind.name().to_owned(),
                 namespace: facts.key.namespace.clone(),
                 name: facts.key.name.clone(),
             })
+    }
+
+    /// The rollback that undoes this task: the newest that was found to.
+    pub fn rolled_back_by(&self, key: &ObjectKey, metadata: &ObjectMeta) -> Option<RollbackRef> {
+        let uid = metadata.uid.as_deref()?;
+        let tasks = self.lock();
+        let rollbacks = tasks.values().map(|entry| &entry.facts).filter(|facts| {
+            facts.key.namespace == key.namespace
+                && facts.undoes.as_deref() == Some(uid)
+                && !facts.is_blocked()
+        });
+        let newest = rollbacks.max_by_key(|facts| order(facts))?;
+        Some(RollbackRef {
+            name: newest.key.name.clone(),
+            uid: newest.uid.clone(),
+        })
     }
 
     /// The tasks of a group that something may still happen to.
@@ -202,6 +222,27 @@ impl TaskIndex {
     }
 }
 
+/// Who is concerned by what an object has become, if that is news: rollbacks that wait for a task,
+/// and the task that a rollback undoes.
+fn related<'a>(
+    tasks: &'a HashMap<ObjectKey, Entry>,
+    facts: &'a Facts,
+) -> impl Iterator<Item = ObjectKey> + use<'a> {
+    let old = tasks.get(&facts.key).map(|entry| &entry.facts);
+    let news = old.is_none_or(|old| {
+        (&old.state, &old.undoes, old.restoring) != (&facts.state, &facts.undoes, facts.restoring)
+    });
+    let others = tasks
+        .values()
+        .map(|entry| &entry.facts)
+        .filter(move |other| {
+            let waits = other.names.as_ref() == Some(&facts.key.name) && !other.result;
+            let undone = facts.undoes.as_ref() == Some(&other.uid);
+            news && other.key.namespace == facts.key.namespace && (waits || undone)
+        });
+    others.map(|other| other.key.clone())
+}
+
 fn order(facts: &Facts) -> (Option<Timestamp>, &ObjectKey) {
     (facts.created, &facts.key)
 }
@@ -209,12 +250,13 @@ fn order(facts: &Facts) -> (Option<Timestamp>, &ObjectKey) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
+    use ess_rollout_api::v1alpha1::RollingUpdateTask;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::tasks::view::tests::view;
 
-    fn object(name: &str, second: u32, status: Value) -> TaskView {
+    fn object(name: &str, second: u32, status: Value) -> ObjectView<RollingUpdateTask> {
         view(json!({
             "metadata": {"namespace": "ns", "name": name, "resourceVersion": format!("{name}-1"),
                 "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z")},
@@ -222,7 +264,7 @@ mod tests {
         }))
     }
 
-    fn index(objects: impl IntoIterator<Item = TaskView>) -> TaskIndex {
+    fn index(objects: impl IntoIterator<Item = ObjectView<RollingUpdateTask>>) -> TaskIndex {
         let index = TaskIndex::new(Some("cn-hangzhou".into()));
         for object in objects {
             index.apply(0, Event::Apply(object));
@@ -235,7 +277,7 @@ mod tests {
             .ahead(
                 Some("cn-hangzhou"),
                 "asg-1",
-                &ObjectKey::new("ns", name),
+                &ObjectKey::task("ns", name),
                 Some(format!("2026-01-01T00:00:{second:02}Z").parse().unwrap()),
             )
             .map(|entry| entry.name)
@@ -261,7 +303,7 @@ mod tests {
         let index = index([object("a", 1, json!({})), object("b", 2, json!({}))]);
         assert_eq!(ahead(&index, "b", 2).as_deref(), Some("a"));
         let blocked = object("a", 1, json!({"state": "Blocked"}));
-        let next = Change::Unblocked(ObjectKey::new("ns", "b"));
+        let next = Change::Concerns(ObjectKey::task("ns", "b"));
         assert!(index.apply(0, Event::Apply(blocked)).contains(&next));
         assert_eq!(ahead(&index, "b", 2), None);
     }
@@ -273,7 +315,7 @@ mod tests {
             index.ahead(
                 Some(region),
                 group,
-                &ObjectKey::new("ns", "z"),
+                &ObjectKey::task("ns", "z"),
                 Some("2026-01-01T00:01:00Z".parse().unwrap()),
             )
         };
@@ -285,7 +327,7 @@ mod tests {
     #[test]
     fn whoever_leaves_the_queue_wakes_the_next() {
         let index = index([object("a", 1, json!({})), object("b", 2, json!({}))]);
-        let next = Change::Unblocked(ObjectKey::new("ns", "b"));
+        let next = Change::Concerns(ObjectKey::task("ns", "b"));
         assert!(
             index
                 .apply(
@@ -297,7 +339,7 @@ mod tests {
         index.apply(0, Event::Apply(object("a", 1, json!({}))));
         assert_eq!(
             index.apply(0, Event::Delete(object("a", 1, json!({})))),
-            [Change::Gone(ObjectKey::new("ns", "a")), next]
+            [Change::Gone(ObjectKey::task("ns", "a")), next]
         );
     }
 
@@ -311,10 +353,10 @@ mod tests {
                 "spec": {"scalingGroupId": "asg-9"}}),
             )),
         );
-        index.apply(0, Event::Init);
+        index.apply::<RollingUpdateTask>(0, Event::Init);
         index.apply(0, Event::InitApply(object("b", 2, json!({}))));
-        let changes = index.apply(0, Event::InitDone);
-        assert!(changes.contains(&Change::Gone(ObjectKey::new("ns", "a"))));
+        let changes = index.apply::<RollingUpdateTask>(0, Event::InitDone);
+        assert!(changes.contains(&Change::Gone(ObjectKey::task("ns", "a"))));
         assert_eq!(
             index.by_state(),
             BTreeMap::from([("Pending".to_owned(), 2)])

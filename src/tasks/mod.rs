@@ -7,4 +7,4 @@ mod index;
 mod view;
 
 pub use index::{ActiveTask, Change, TaskIndex};
-pub use view::{CredentialsScope, RecordView, TaskView};
+pub use view::{CredentialsScope, ObjectView, RecordView, Viewed};

@@ -1,15 +1,15 @@
 //! What the watches decode: a few fields of each object. Lists of instances, scripts and managed
 //! fields never reach memory as more than passing text.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, marker::PhantomData};
 
-use ess_rollout_api::v1alpha1::{RollingUpdateTask, ScalingGroupRecord};
+use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask, ScalingGroupRecord};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::kubernetes::ObjectKey;
+use crate::kubernetes::{ObjectKey, ObjectKind};
 
 /// Whose credentials a task uses.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,34 +20,40 @@ pub struct CredentialsScope {
     pub secret: Option<String>,
 }
 
-impl CredentialsScope {
-    /// Of a task.
-    pub fn of(task: &RollingUpdateTask) -> Self {
-        Self {
-            namespace: task.metadata.namespace.clone().unwrap_or_default(),
-            secret: task
-                .spec
-                .credentials_ref
-                .as_ref()
-                .map(|reference| reference.name.clone()),
-        }
-    }
-}
-
-/// The part of a task that is kept.
+/// The part of an object of kind `K` that is kept.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TaskView {
+#[serde(rename_all = "camelCase", bound = "")]
+pub struct ObjectView<K> {
     metadata: ObjectMeta,
     spec: Spec,
     #[serde(default)]
     status: Option<Status>,
+    #[serde(skip)]
+    kind: PhantomData<fn() -> K>,
 }
 
+/// The kinds that views are of.
+pub trait Viewed: Resource<DynamicType = ()> {
+    /// Which one it is.
+    const KIND: ObjectKind;
+}
+
+impl Viewed for RollingUpdateTask {
+    const KIND: ObjectKind = ObjectKind::RollingUpdateTask;
+}
+
+impl Viewed for Rollback {
+    const KIND: ObjectKind = ObjectKind::Rollback;
+}
+
+/// The fields of both kinds.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Spec {
-    scaling_group_id: String,
+    #[serde(default)]
+    task_ref: Option<Reference>,
+    #[serde(default)]
+    scaling_group_id: Option<String>,
     #[serde(default)]
     region_id: Option<String>,
     #[serde(default)]
@@ -67,6 +73,8 @@ struct Status {
     #[serde(default)]
     state: Option<String>,
     #[serde(default)]
+    source: Option<Source>,
+    #[serde(default)]
     start: Option<IgnoredAny>,
     #[serde(default)]
     execution: Option<Execution>,
@@ -74,6 +82,19 @@ struct Status {
     result: Option<IgnoredAny>,
     #[serde(default)]
     restore: Option<Restore>,
+}
+
+/// What a rollback was found to undo.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Source {
+    #[serde(default)]
+    uid: Option<String>,
+    scaling_group_id: String,
+    #[serde(default)]
+    region_id: Option<String>,
+    #[serde(default)]
+    credentials_ref: Option<Reference>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -97,11 +118,17 @@ const BLOCKED: &str = "Blocked";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Facts {
     pub key: ObjectKey,
+    pub uid: String,
     pub version: String,
     pub created: Option<Timestamp>,
     pub deleting: bool,
+    /// Of a rollback: the task that it names.
+    pub names: Option<String>,
+    /// Of a rollback: the uid of the task that it was found to undo.
+    pub undoes: Option<String>,
+    /// Empty: not known yet.
     pub group: String,
-    /// As the task says; `None`: the operator's default.
+    /// As the object says; `None`: the operator's default.
     pub region: Option<String>,
     pub scope: CredentialsScope,
     pub desired_state: String,
@@ -118,11 +145,15 @@ impl Facts {
     /// mend something for stands aside meanwhile, or a misspelt image would stop the group for good.
     pub(super) fn waits(&self) -> bool {
         !self.deleting
-            && self.state != BLOCKED
+            && !self.is_blocked()
             && !self.intent
             && self.execution.is_none()
             && !self.result
             && self.desired_state == "Run"
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.state == BLOCKED
     }
 
     /// Whether more is going to happen.
@@ -131,26 +162,35 @@ impl Facts {
     }
 }
 
-impl TaskView {
-    /// Which task it is.
+impl<K: Viewed> ObjectView<K> {
+    /// Which object it is.
     pub fn key(&self) -> ObjectKey {
-        key_of(&self.metadata)
+        ObjectKey {
+            namespace: self.metadata.namespace.clone().unwrap_or_default(),
+            name: self.metadata.name.clone().unwrap_or_default(),
+            kind: K::KIND,
+        }
     }
 
     pub(super) fn into_facts(self) -> Facts {
-        let key = self.key();
+        let (key, spec) = (self.key(), self.spec);
         let status = self.status.unwrap_or_default();
+        let source = status.source.unwrap_or_default();
+        let secret = spec.credentials_ref.or(source.credentials_ref);
         Facts {
+            uid: self.metadata.uid.unwrap_or_default(),
             version: self.metadata.resource_version.unwrap_or_default(),
             created: self.metadata.creation_timestamp.map(|time| time.0),
             deleting: self.metadata.deletion_timestamp.is_some(),
-            group: self.spec.scaling_group_id,
-            region: self.spec.region_id,
+            names: spec.task_ref.map(|task| task.name),
+            undoes: source.uid.filter(|uid| !uid.is_empty()),
+            group: spec.scaling_group_id.unwrap_or(source.scaling_group_id),
+            region: spec.region_id.or(source.region_id),
             scope: CredentialsScope {
                 namespace: key.namespace.clone(),
-                secret: self.spec.credentials_ref.map(|reference| reference.name),
+                secret: secret.map(|reference| reference.name),
             },
-            desired_state: self.spec.desired_state.unwrap_or_else(|| "Run".to_owned()),
+            desired_state: spec.desired_state.unwrap_or_else(|| "Run".to_owned()),
             state: status.state.unwrap_or_default(),
             intent: status.start.is_some(),
             execution: status
@@ -189,43 +229,52 @@ impl RecordView {
     }
 }
 
-fn key_of(metadata: &ObjectMeta) -> ObjectKey {
-    ObjectKey {
-        namespace: metadata.namespace.clone().unwrap_or_default(),
-        name: metadata.name.clone().unwrap_or_default(),
+/// Watchable under the names of the kind that it is a part of.
+impl<K: Viewed> Resource for ObjectView<K> {
+    type DynamicType = ();
+    type Scope = K::Scope;
+    fn kind(_: &()) -> Cow<'_, str> {
+        K::kind(&())
+    }
+    fn group(_: &()) -> Cow<'_, str> {
+        K::group(&())
+    }
+    fn version(_: &()) -> Cow<'_, str> {
+        K::version(&())
+    }
+    fn plural(_: &()) -> Cow<'_, str> {
+        K::plural(&())
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
     }
 }
 
-/// Makes a view watchable under the names of the kind that it is a part of.
-macro_rules! view_of {
-    ($view:ty, $kind:ty) => {
-        impl Resource for $view {
-            type DynamicType = ();
-            type Scope = <$kind as Resource>::Scope;
-            fn kind(_: &()) -> Cow<'_, str> {
-                <$kind>::kind(&())
-            }
-            fn group(_: &()) -> Cow<'_, str> {
-                <$kind>::group(&())
-            }
-            fn version(_: &()) -> Cow<'_, str> {
-                <$kind>::version(&())
-            }
-            fn plural(_: &()) -> Cow<'_, str> {
-                <$kind>::plural(&())
-            }
-            fn meta(&self) -> &ObjectMeta {
-                &self.metadata
-            }
-            fn meta_mut(&mut self) -> &mut ObjectMeta {
-                &mut self.metadata
-            }
-        }
-    };
+impl Resource for RecordView {
+    type DynamicType = ();
+    type Scope = <ScalingGroupRecord as Resource>::Scope;
+    fn kind(_: &()) -> Cow<'_, str> {
+        ScalingGroupRecord::kind(&())
+    }
+    fn group(_: &()) -> Cow<'_, str> {
+        ScalingGroupRecord::group(&())
+    }
+    fn version(_: &()) -> Cow<'_, str> {
+        ScalingGroupRecord::version(&())
+    }
+    fn plural(_: &()) -> Cow<'_, str> {
+        ScalingGroupRecord::plural(&())
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
 }
-
-view_of!(TaskView, RollingUpdateTask);
-view_of!(RecordView, ScalingGroupRecord);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -234,7 +283,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub fn view(value: Value) -> TaskView {
+    pub fn view(value: Value) -> ObjectView<RollingUpdateTask> {
         serde_json::from_value(value).unwrap()
     }
 
@@ -252,7 +301,7 @@ pub(super) mod tests {
         }))
         .into_facts();
 
-        assert_eq!(facts.key, ObjectKey::new("ns", "a"));
+        assert_eq!(facts.key, ObjectKey::task("ns", "a"));
         assert_eq!(facts.scope.secret.as_deref(), Some("cloud"));
         assert_eq!(
             facts.execution,

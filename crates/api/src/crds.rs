@@ -6,14 +6,18 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube_core::CustomResourceExt;
 use serde_json::json;
 
-use crate::v1alpha1::{RollingUpdateTask, ScalingGroupRecord};
+use crate::v1alpha1::{Rollback, RollingUpdateTask, ScalingGroupRecord};
 
 /// All CRDs, in the order in which they are printed.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    [RollingUpdateTask::crd(), ScalingGroupRecord::crd()]
-        .into_iter()
-        .map(complete)
-        .collect()
+    [
+        RollingUpdateTask::crd(),
+        Rollback::crd(),
+        ScalingGroupRecord::crd(),
+    ]
+    .into_iter()
+    .map(complete)
+    .collect()
 }
 
 /// One CRD as YAML.
@@ -45,7 +49,7 @@ fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
             ),
             ..ValidationRule::default()
         }]);
-        if crd.spec.names.kind == "RollingUpdateTask"
+        if crd.spec.names.kind != "ScalingGroupRecord"
             && let Some(status) = root
                 .properties
                 .as_mut()

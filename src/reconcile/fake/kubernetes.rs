@@ -8,7 +8,9 @@ use ess_rollout_api::{
 };
 
 use super::{Journal, RECORD};
-use crate::kubernetes::{ErrorClass, KubeError, KubeFuture, Kubernetes, ObjectKey, SecretData};
+use crate::kubernetes::{
+    ErrorClass, KubeError, KubeFuture, Kubernetes, Object, ObjectKey, SecretData,
+};
 
 /// The apiserver.
 pub struct FakeKubernetes {
@@ -140,9 +142,16 @@ fn same(stored: Option<&String>, given: Option<&String>) -> Result<(), ErrorClas
     }
 }
 
+fn task_of(object: &Object) -> &RollingUpdateTask {
+    match object {
+        Object::Task(task) => task,
+        Object::Rollback(_) => unreachable!("there is one object, a task"),
+    }
+}
+
 impl Kubernetes for FakeKubernetes {
-    fn get_task<'a>(&'a self, _: &'a ObjectKey) -> KubeFuture<'a, Option<RollingUpdateTask>> {
-        Box::pin(ready(Ok(self.task())))
+    fn get<'a>(&'a self, _: &'a ObjectKey) -> KubeFuture<'a, Option<Object>> {
+        Box::pin(ready(Ok(self.task().map(Object::from))))
     }
 
     fn get_record<'a>(&'a self, name: &'a str) -> KubeFuture<'a, Option<ScalingGroupRecord>> {
@@ -183,10 +192,8 @@ impl Kubernetes for FakeKubernetes {
         })))
     }
 
-    fn replace_task_status<'a>(
-        &'a self,
-        task: &'a RollingUpdateTask,
-    ) -> KubeFuture<'a, RollingUpdateTask> {
+    fn replace_status<'a>(&'a self, object: &'a Object) -> KubeFuture<'a, Object> {
+        let task = task_of(object);
         Box::pin(ready(self.write("write status", |state| {
             let stored = state.task.as_ref().ok_or(ErrorClass::Gone)?;
             same(
@@ -199,15 +206,12 @@ impl Kubernetes for FakeKubernetes {
             task.status = serde_json::from_value(status).expect("a status");
             task.metadata.resource_version = state.next_version();
             state.task = Some(task.clone());
-            Ok(task)
+            Ok(task.into())
         })))
     }
 
-    fn set_finalizer<'a>(
-        &'a self,
-        task: &'a RollingUpdateTask,
-        present: bool,
-    ) -> KubeFuture<'a, RollingUpdateTask> {
+    fn set_finalizer<'a>(&'a self, object: &'a Object, present: bool) -> KubeFuture<'a, Object> {
+        let task = task_of(object);
         Box::pin(ready(self.write("set finalizer", |state| {
             let stored = state.task.as_ref().ok_or(ErrorClass::Gone)?;
             same(
@@ -222,7 +226,7 @@ impl Kubernetes for FakeKubernetes {
             task.metadata.resource_version = state.next_version();
             let dropped = !present && task.metadata.deletion_timestamp.is_some();
             state.task = (!dropped).then(|| task.clone());
-            Ok(task)
+            Ok(task.into())
         })))
     }
 

@@ -58,7 +58,7 @@ fn a_core_that_decides_without_end_gives_others_their_turn() {
     let bench = Bench::new(Box::new(|input| {
         decided(Decision {
             next: Next::Now,
-            ..idle(input.task)
+            ..idle(input.subject)
         })
     }));
     assert!(matches!(bench.pass().outcome, Ok(Next::Now)));
@@ -72,7 +72,7 @@ fn an_unchanged_status_is_not_written_even_if_its_times_have_fractions() {
         status.progress_time = Some(Time("2026-01-01T00:00:00.75Z".parse().unwrap()));
         decided(Decision {
             status,
-            ..idle(input.task)
+            ..idle(input.subject)
         })
     }));
     for _ in 0..3 {
@@ -102,7 +102,7 @@ fn missing_credentials_are_the_answer_to_what_was_asked() {
                 return Step::Read(vec![group()]);
             }
             held.fetch_add(1, Ordering::SeqCst);
-            decided(idle(input.task))
+            decided(idle(input.subject))
         }),
         |cloud| cloud.closed = Some(failure(CloudClass::Unauthenticated)),
     );
@@ -117,7 +117,7 @@ fn a_cloud_that_hangs_is_answered_as_a_timeout() {
         task("ns", "a"),
         Box::new(|input| match input.observation.holds(&group()) {
             false => Step::Read(vec![group()]),
-            true => decided(idle(input.task)),
+            true => decided(idle(input.subject)),
         }),
         |cloud| cloud.hangs = true,
     );
@@ -139,9 +139,9 @@ fn a_decision_that_got_old_while_it_was_written_is_not_acted_on() {
             0 => Decision {
                 work: Some(work()),
                 status: status("Sent"),
-                ..idle(input.task)
+                ..idle(input.subject)
             },
-            _ => idle(input.task),
+            _ => idle(input.subject),
         })
     }));
     *clock.lock().unwrap() = Some(bench.clock.clone());

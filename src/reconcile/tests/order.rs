@@ -101,19 +101,19 @@ fn the_outcome_is_handed_to_the_next_decision_and_to_no_other() {
         task("ns", "a"),
         Box::new(move |input| {
             seen.lock().unwrap().push(input.outcome.cloned());
-            let state = input.task.status.as_ref().and_then(|s| s.state.as_deref());
+            let state = input.subject.status.and_then(|s| s.state.as_deref());
             decided(match state {
                 None => Decision {
                     work: Some(work()),
                     status: status("Sent"),
-                    ..idle(input.task)
+                    ..idle(input.subject)
                 },
                 Some("Sent") => Decision {
                     status: status("Known"),
                     next: Next::Now,
-                    ..idle(input.task)
+                    ..idle(input.subject)
                 },
-                Some(_) => idle(input.task),
+                Some(_) => idle(input.subject),
             })
         }),
         |cloud| {
@@ -135,21 +135,21 @@ fn a_conflict_does_not_lose_the_outcome() {
     let with_outcome = Arc::new(AtomicUsize::new(0));
     let count = with_outcome.clone();
     let bench = Bench::new(Box::new(move |input| {
-        let state = input.task.status.as_ref().and_then(|s| s.state.as_deref());
+        let state = input.subject.status.and_then(|s| s.state.as_deref());
         decided(match (state, input.outcome) {
             (None, _) => Decision {
                 work: Some(work()),
                 status: status("Sent"),
-                ..idle(input.task)
+                ..idle(input.subject)
             },
             (Some("Sent"), Some(_)) => {
                 count.fetch_add(1, Ordering::SeqCst);
                 Decision {
                     status: status("Known"),
-                    ..idle(input.task)
+                    ..idle(input.subject)
                 }
             }
-            (Some(_), _) => idle(input.task),
+            (Some(_), _) => idle(input.subject),
         })
     }));
     bench
@@ -172,14 +172,14 @@ fn the_observation_is_fresh_after_every_write_and_mutation() {
             0 => decided(Decision {
                 status: status("A"),
                 next: Next::Now,
-                ..idle(input.task)
+                ..idle(input.subject)
             }),
             1 => decided(Decision {
                 work: Some(work()),
                 status: status("B"),
-                ..idle(input.task)
+                ..idle(input.subject)
             }),
-            _ => decided(idle(input.task)),
+            _ => decided(idle(input.subject)),
         }
     }));
     assert!(bench.pass().outcome.is_ok());
@@ -207,7 +207,7 @@ fn a_task_that_is_let_go_ends_the_pass() {
                 finalizer: Some(false),
                 status: status("Released"),
                 events: vec![event()],
-                ..idle(input.task)
+                ..idle(input.subject)
             })
         }),
         |_| {},
@@ -225,7 +225,7 @@ fn nothing_is_sent_for_a_task_that_is_let_go() {
             decided(Decision {
                 finalizer: Some(false),
                 work: Some(work()),
-                ..idle(input.task)
+                ..idle(input.subject)
             })
         }),
         |_| {},

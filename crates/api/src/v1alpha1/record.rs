@@ -101,6 +101,11 @@ pub struct Holder {
     pub uid: String,
     /// Since when.
     pub since: Time,
+    /// Of a rollback: the task from which it took the group over, whose baseline and open
+    /// restorations are now its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub taken_over_from: Option<String>,
 }
 
 /// How a group was found.

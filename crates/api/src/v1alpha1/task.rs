@@ -161,9 +161,10 @@ pub struct RollingUpdateTaskSpec {
     pub desired_state: DesiredState,
 
     /// How many batches may run without a person: the pause after batch k is left when this is
-    /// greater than k. Only raising it has an effect.
+    /// greater than k, so 101 leaves the one after the last of 100 too. Only raising it has an
+    /// effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 100))]
+    #[schemars(range(min = 0, max = 101))]
     pub approved_batches: Option<i32>,
 
     /// Whether the operator puts back what a cancelled or failed update left changed.
@@ -505,7 +506,7 @@ fn yes() -> bool {
     true
 }
 
-fn default_deletion_timeout() -> i32 {
+pub(super) fn default_deletion_timeout() -> i32 {
     3600
 }
 
@@ -513,7 +514,7 @@ fn default_lifecycle_states() -> Vec<EligibleState> {
     vec![EligibleState::InService]
 }
 
-fn batch_size_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(super) fn batch_size_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "x-kubernetes-int-or-string": true,
         "x-kubernetes-validations": [{

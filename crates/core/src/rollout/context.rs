@@ -6,6 +6,7 @@ use ess_rollout_api::v1alpha1::{
     RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
 };
 use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
+use ess_rollout_cloud::CloudError;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -41,8 +42,7 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(input: Input<'a>) -> Self {
-        let metadata = &input.task.metadata;
-        let spec = &input.task.spec;
+        let (metadata, spec) = (input.subject.metadata, input.subject.spec);
         Self {
             namespace: metadata.namespace.clone().unwrap_or_default(),
             name: metadata.name.clone().unwrap_or_default(),
@@ -72,6 +72,15 @@ impl<'a> Context<'a> {
             .is_some_and(|h| h.uid == self.uid)
     }
 
+    /// Whether the group, whose record exists, is not this object's any more.
+    pub(super) fn lost_group(&self) -> bool {
+        let exists = self
+            .input
+            .record
+            .is_some_and(|record| record.status.is_some());
+        exists && !self.holds()
+    }
+
     /// Whether the group is to be put back as the record says, not as it is now: an earlier run
     /// left something, or its object vanished before anything was put back.
     pub(super) fn inherits_baseline(&self) -> bool {
@@ -87,6 +96,11 @@ impl<'a> Context<'a> {
     /// `namespace/name`.
     pub(super) fn path(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The kind as `kubectl` takes it.
+    pub(super) fn resource(&self) -> String {
+        self.input.subject.kind.to_lowercase()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -106,7 +120,7 @@ impl<'a> Context<'a> {
 
     pub(super) fn has_finalizer(&self) -> bool {
         self.input
-            .task
+            .subject
             .metadata
             .finalizers
             .as_ref()
@@ -114,7 +128,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
-        let annotations = self.input.task.metadata.annotations.as_ref()?;
+        let annotations = self.input.subject.metadata.annotations.as_ref()?;
         annotations.get(key).map(String::as_str)
     }
 
@@ -137,6 +151,24 @@ impl<'a> Context<'a> {
             events: Vec::new(),
             next,
         }
+    }
+
+    /// The wait after a failed call until the next try, be it a read or a mutation that is known to
+    /// have done nothing: as long as the service asks for, else soon after a passing failure and
+    /// with [`Context::patience`] after a refusal.
+    pub(super) fn wait_after(&self, error: &CloudError) -> Next {
+        let wait = if error.needs_person() {
+            self.patience()
+        } else {
+            RETRY
+        };
+        Next::After(error.retry_after.unwrap_or(wait.unsigned_abs()))
+    }
+
+    /// How long to leave the cloud alone after a refusal that only a person can mend. No less than
+    /// the bound on lateness, so that a call on record may be made again when it has passed.
+    pub(super) fn patience(&self) -> SignedDuration {
+        RETRY_REFUSED.max(self.settle() + SignedDuration::from_secs(1))
     }
 
     /// The wait of a running task between two looks, when nothing tells that it moved.

@@ -3,10 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ess_rollout_api::v1alpha1::{
-    RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordStatus,
+    RollbackRef, RollbackSpec, RollingUpdateTask, RollingUpdateTaskSpec, RollingUpdateTaskStatus,
+    ScalingGroupRecord, ScalingGroupRecordStatus,
 };
 use ess_rollout_cloud::{CloudError, Done, Mutation, Query};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::Observation;
 
@@ -32,7 +34,7 @@ pub struct Settings {
 /// Another task on the same group that came earlier and has not begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueEntry {
-    /// `RollingUpdateTask`.
+    /// `RollingUpdateTask` or `Rollback`.
     pub kind: String,
     /// Its namespace.
     pub namespace: String,
@@ -40,11 +42,51 @@ pub struct QueueEntry {
     pub name: String,
 }
 
+/// The object that a decision is about, as just read. A `Rollback` is a rolling update too: what it
+/// asks for is the spec of the update that undoes its source ([`super::effective_spec`]).
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// `RollingUpdateTask` or `Rollback`.
+    pub kind: &'static str,
+    /// The object's metadata.
+    pub metadata: &'a ObjectMeta,
+    /// What is asked for.
+    pub spec: &'a RollingUpdateTaskSpec,
+    /// What is known of it.
+    pub status: Option<&'a RollingUpdateTaskStatus>,
+    /// Of a rollback: what it undoes.
+    pub undo: Option<Undo<'a>>,
+    /// Of a task: the rollback that undoes it.
+    pub rolled_back_by: Option<&'a RollbackRef>,
+}
+
+impl<'a> From<&'a RollingUpdateTask> for Subject<'a> {
+    fn from(task: &'a RollingUpdateTask) -> Self {
+        Self {
+            kind: "RollingUpdateTask",
+            metadata: &task.metadata,
+            spec: &task.spec,
+            status: task.status.as_ref(),
+            undo: None,
+            rolled_back_by: None,
+        }
+    }
+}
+
+/// What a rollback undoes.
+#[derive(Debug, Clone, Copy)]
+pub struct Undo<'a> {
+    /// The rollback as its author wrote it.
+    pub spec: &'a RollbackSpec,
+    /// The task that it names, if it names one and that exists.
+    pub source: Option<&'a RollingUpdateTask>,
+}
+
 /// Everything a decision is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
-    /// The task as just read.
-    pub task: &'a RollingUpdateTask,
+    /// The object as just read.
+    pub subject: Subject<'a>,
     /// The record of its group as read before anything in `observation`; `None`: there is none yet.
     pub record: Option<&'a ScalingGroupRecord>,
     /// Whether the object that holds the group was looked for and does not exist any more: its

@@ -1,6 +1,6 @@
-//! The life of a `RollingUpdateTask`, one decision at a time.
+//! The life of a `RollingUpdateTask` or a `Rollback`, one decision at a time.
 //!
-//! [`step`] looks at the task, the group's record and what has been observed, and either asks for
+//! [`step`] looks at the object, the group's record and what has been observed, and either asks for
 //! more or decides. It is total: every combination of inputs has an answer, and waiting is a
 //! decision with a reason.
 //!
@@ -10,8 +10,12 @@
 //! |---|---|
 //! | nothing | `pending`: credentials, queue, [`preflight`], the group taken, the intent to start |
 //! | intent, no execution | `starting`: look up, send again, adopt |
-//! | execution, no result | `running`: progress, pauses, requests; `approve`, `cancel` |
+//! | execution, no result | `running`: progress, pauses, requests; `approve`, `instance_requests`, `cancel` |
 //! | result | `ending`: the group put back and read back; `release`: the record let go |
+//!
+//! A `Rollback` is a rolling update too: the one that [`effective_spec`] derives from it. What is its
+//! own is before the start, in `rollback`: what it undoes is found and frozen, a suspended source is
+//! cancelled and the group taken over from it, and the call that starts it differs.
 
 mod approve;
 mod cancel;
@@ -20,6 +24,7 @@ mod decision;
 mod details;
 mod ending;
 mod events;
+mod instance_requests;
 mod kind;
 mod ledger;
 mod observation;
@@ -30,13 +35,16 @@ mod problem;
 mod progress;
 mod release;
 mod report;
+mod rollback;
 mod running;
 mod starting;
 mod step;
 mod verify;
 
 pub use decision::{
-    Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Work, WorkOutcome,
+    Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Subject, Undo, Work,
+    WorkOutcome,
 };
 pub use observation::Observation;
+pub use rollback::effective_spec;
 pub use step::step;

@@ -11,7 +11,7 @@ use ess_rollout_cloud::{
 
 use super::context::Context;
 use super::observation::Known;
-use super::progress;
+use super::{progress, rollback};
 use crate::conditions;
 
 /// One thing that a run can have left changed.
@@ -43,28 +43,22 @@ fn need(kind: RestoreKind, target: &str, wanted: &str, state: RestoreState, mess
 
 /// What the run may have left changed, without having looked: for a deletion that cannot wait.
 pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec<RestoreItem> {
-    let Some(start) = &status.start else {
-        return Vec::new();
-    };
     let pending = |kind, target: &str, wanted: &str| {
         need(kind, target, wanted, RestoreState::Pending, "").item
     };
-    let mut items: Vec<RestoreItem> = start
-        .exit_processes
+    let mut items: Vec<RestoreItem> = exit_processes(ctx, status)
         .iter()
         .map(|process| pending(RestoreKind::Process, process, "Resumed"))
         .collect();
-    let well = status
-        .result
-        .as_ref()
-        .is_some_and(|r| r.outcome == Outcome::Succeeded);
     if let Some(plan) = &status.plan
-        && let Some((_, true)) = ctx.kind.wanted_image()
         && let Some(id) = &plan.scaling_configuration_id
-        && let Some(image) = &plan.scaling_configuration_image_id
-        && !well
+        && let Some(goal) = configuration_goal(ctx, status, plan)
     {
-        items.push(pending(RestoreKind::ScalingConfigurationImage, id, image));
+        items.push(pending(
+            RestoreKind::ScalingConfigurationImage,
+            id,
+            goal.wanted,
+        ));
     }
     let touched = status
         .instances
@@ -72,6 +66,55 @@ pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec
         .filter(|i| !matches!(i.state, InstanceState::Pending | InstanceState::Succeeded));
     items.extend(touched.map(|i| pending(RestoreKind::Standby, &i.id, "InService")));
     items
+}
+
+/// The processes that are to run again afterwards.
+fn exit_processes<'a>(ctx: &Context<'_>, status: &'a RollingUpdateTaskStatus) -> &'a [String] {
+    match (&status.start, &status.source) {
+        (Some(start), _) => &start.exit_processes,
+        // Its own start was not reached: what the source suspended is its to put back.
+        (None, Some(source)) if rollback::takeover::has_taken_over(ctx, status) => {
+            &source.exit_processes
+        }
+        (None, _) => &[],
+    }
+}
+
+/// What the active scaling configuration is to carry, and what the run may have put there.
+struct ConfigurationGoal<'a> {
+    wanted: &'a str,
+    /// `None`: it is put right whatever it carries.
+    from: Option<&'a str>,
+}
+
+/// After an update that succeeded the configuration carries the new image; after one that did not, the
+/// one from before. After a rollback that succeeded it carries what it did before the update; one
+/// that did not succeed leaves it alone, unless it took the group over from a suspended update,
+/// whose end it then is.
+fn configuration_goal<'a>(
+    ctx: &'a Context<'_>,
+    status: &'a RollingUpdateTaskStatus,
+    plan: &'a Plan,
+) -> Option<ConfigurationGoal<'a>> {
+    let Some((new, true)) = ctx.kind.wanted_image() else {
+        return None;
+    };
+    let well = status
+        .result
+        .as_ref()
+        .is_some_and(|r| r.outcome == Outcome::Succeeded);
+    let before = plan.scaling_configuration_image_id.as_deref();
+    let (wanted, from) = match &status.source {
+        None if well => (Some(new), None),
+        None => (before, Some(new)),
+        Some(source) if well => (source.scaling_configuration_image_id.as_deref(), None),
+        Some(source) if source.suspended => (before, source.updated_image_id.as_deref()),
+        Some(_) => (None, None),
+    };
+    Some(ConfigurationGoal {
+        wanted: wanted?,
+        from,
+    })
 }
 
 /// Everything that is or was to be put back, as the cloud is now.
@@ -89,8 +132,7 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
         },
     ];
     let configuration = plan.scaling_configuration_id.as_deref();
-    let configuration =
-        configuration.filter(|_| matches!(ctx.kind.wanted_image(), Some((_, true))));
+    let configuration = configuration.filter(|_| configuration_goal(ctx, status, plan).is_some());
     if let Some(id) = configuration {
         reads.push(Query::ScalingConfiguration {
             configuration: id.to_owned(),
@@ -109,14 +151,12 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
         return Ok(Vec::new());
     };
     let mut needs = Vec::new();
-    let suspended: Vec<Process> = status
-        .start
+    let suspended: Vec<Process> = exit_processes(ctx, status)
         .iter()
-        .flat_map(|start| &start.exit_processes)
         .map(|process| Process::from(process.as_str()))
         .filter(|process| group.suspended_processes.contains(process))
         .collect();
-    for process in status.start.iter().flat_map(|start| &start.exit_processes) {
+    for process in exit_processes(ctx, status) {
         let process = Process::from(process.as_str());
         let found = group.suspended_processes.contains(&process);
         let state = if found {
@@ -187,15 +227,7 @@ fn configuration_image(
     id: &str,
 ) -> Known<Option<Need>> {
     let kind = RestoreKind::ScalingConfigurationImage;
-    let Some((new, _)) = ctx.kind.wanted_image() else {
-        return Ok(None);
-    };
-    let well = status
-        .result
-        .as_ref()
-        .is_some_and(|r| r.outcome == Outcome::Succeeded);
-    let before = plan.scaling_configuration_image_id.as_deref();
-    let Some(wanted) = (if well { Some(new) } else { before }) else {
+    let Some(ConfigurationGoal { wanted, from }) = configuration_goal(ctx, status, plan) else {
         return Ok(None);
     };
     let found = ctx
@@ -206,7 +238,9 @@ fn configuration_image(
         .and_then(|c| c.image.clone());
     let mut result = match found.as_deref() {
         Some(found) if found == wanted => need(kind, id, wanted, RestoreState::Restored, ""),
-        Some(found) if well || found == new => need(kind, id, wanted, RestoreState::Pending, ""),
+        Some(found) if from.is_none_or(|from| found == from) => {
+            need(kind, id, wanted, RestoreState::Pending, "")
+        }
         Some(found) => {
             let message = format!(
                 "the configuration carries {found}, which neither this update nor the group before it did: somebody changed it"

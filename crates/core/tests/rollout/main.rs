@@ -12,13 +12,17 @@ mod cloud;
 mod schema;
 mod world;
 
+mod actions;
 mod cancelling;
 mod deleting;
 mod ending;
+mod failing;
+mod instances;
 mod pausing;
 mod pending;
 mod properties;
 mod reporting;
+mod rolling_back;
 mod run_keys;
 mod running;
 mod starting;

@@ -255,6 +255,7 @@ pub fn held_by_another() -> World {
     world.task.status = Some(serde_json::from_value(json!({"observedGeneration": -1})).unwrap());
     let record = world.record.as_mut().unwrap().status.as_mut().unwrap();
     record.holder = Some(Holder {
+        taken_over_from: None,
         kind: "RollingUpdateTask".into(),
         namespace: "shop".into(),
         name: "other".into(),
