@@ -108,7 +108,7 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     one_run_on_each_group(world, &roots);
     nothing_but_status(world, &changes);
     results_are_final(world, &changes);
-    requests_hit_what_they_name(world, &roots, requests, found);
+    requests_hit_what_they_name(world, &roots, requests, &changes);
     what_is_left_is_listed(world, scenario, &changes, found);
 }
 
@@ -222,11 +222,9 @@ fn requests_hit_what_they_name(
     world: &World,
     roots: &[Value],
     requests: &[PersonRequest],
-    found: &Found,
+    changes: &[Change],
 ) {
-    let cloud = world.cloud();
-    let entries: Vec<Entry> = cloud.world.journal.since(0).cloned().collect();
-    drop(cloud);
+    let entries: Vec<Entry> = world.cloud().world.journal.since(0).cloned().collect();
     for root in roots {
         let tags = tags(root);
         let (Some(uid), Some(id)) = (
@@ -235,82 +233,101 @@ fn requests_hit_what_they_name(
         ) else {
             continue;
         };
+        let members = members(changes, uid);
+        let children = children(world, id);
         let asked = |until: Timestamp| {
-            let until = requests.iter().filter(move |request| request.time <= until);
+            let until = requests.iter().filter(move |r| r.time <= until);
             until.filter(|request| request.uid == uid).map(|r| &r.what)
         };
+        let mut hits: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         let notifies = entries
             .iter()
             .filter(|e| e.action == "NotifyExecution" && e.principal == OPERATOR && !e.by_oos);
-        let of_run = notifies.filter(|e| {
-            id == parameter(e, "ExecutionId")
-                || children_of(world, id).contains(parameter(e, "ExecutionId"))
-        });
-        let mut hits: BTreeMap<(String, String), usize> = BTreeMap::new();
-        for entry in of_run {
-            let Some(at) = effect(entry) else { continue };
-            let kind = parameter(entry, "NotifyType");
-            if kind == "Approve" {
-                let group = tags[identity::TAG_SCALING_GROUP].as_str().unwrap_or("");
-                let pause = pause_at(root, &entries, found, group, at);
-                let wanted = asked(at).any(|what| match what {
-                    Asked::Pause(id) => Some(*id) == pause,
-                    Asked::Batches(batches) => pause.is_some_and(|pause| pause < *batches),
-                    Asked::Instances { .. } => false,
-                });
-                if !wanted {
-                    world.violation(format!(
-                        "an Approve left the pause {pause:?} of {id}, which nobody had asked for"
-                    ));
-                }
+        for entry in notifies {
+            let target = parameter(entry, "ExecutionId");
+            let Some(at) = effect(entry).filter(|_| target == id || children.contains_key(target))
+            else {
                 continue;
-            }
-            let item = parameter(entry, "LoopItem");
-            let item: Value = serde_json::from_str(item).unwrap_or_else(|_| json!(item));
-            let instance = item["InstanceId"].as_str().or(item.as_str()).unwrap_or("?");
-            let verb = match kind {
+            };
+            let verb = match parameter(entry, "NotifyType") {
+                "Approve" => {
+                    let pause = pause_at(root, &entries, &members, at);
+                    let wanted = asked(at).any(|what| match what {
+                        Asked::Pause(id) => Some(*id) == pause,
+                        Asked::Batches(batches) => pause.is_some_and(|pause| pause < *batches),
+                        Asked::Instances { .. } => false,
+                    });
+                    if !wanted {
+                        world.violation(format!(
+                            "an Approve left the pause {pause:?} of {id}, which nobody had asked for"
+                        ));
+                    }
+                    continue;
+                }
                 "RetryTask" => "retry",
                 "SkipTask" => "skip",
                 "CancelTask" => "cancel-instances",
                 other => other,
             };
-            let count = hits
-                .entry((verb.to_owned(), instance.to_owned()))
-                .or_default();
+            let item = parameter(entry, "LoopItem");
+            let named = members.iter().find(|member| item.contains(member.as_str()));
+            let instance = match (named, children.get(target)) {
+                (Some(member), _) | (None, Some(member)) => member.as_str(),
+                (None, None) => "an unknown instance",
+            };
+            let count = hits.entry((verb, instance)).or_default();
             *count += 1;
-            let named = asked(at).filter(|what| matches!(what, Asked::Instances { verb: v, targets } if v == verb && targets.iter().any(|t| t == instance)));
-            let named = named.count();
-            if *count > named {
+            let asked = asked(at).filter(|what| match what {
+                Asked::Instances { verb: v, targets } => {
+                    v == verb && targets.iter().any(|target| target == instance)
+                }
+                Asked::Pause(_) | Asked::Batches(_) => false,
+            });
+            let asked = asked.count();
+            if *count > asked {
                 world.violation(format!(
-                    "{count} times {verb} of {instance}, which was asked for {named} times"
+                    "{count} times {verb} of {instance}, which was asked for {asked} times"
                 ));
             }
         }
     }
 }
 
-fn children_of(world: &World, root: &str) -> BTreeSet<String> {
+/// The instances that take part in the run of an object, as it was planned.
+fn members(changes: &[Change], uid: &str) -> Vec<String> {
+    let of_object = changes
+        .iter()
+        .rev()
+        .filter(|c| c.new["metadata"]["uid"] == *uid);
+    let mut plans = of_object.filter_map(|c| c.new["status"]["plan"]["members"].as_array());
+    let members = plans.next().into_iter().flatten();
+    members
+        .filter_map(|member| member["id"].as_str().map(str::to_owned))
+        .collect()
+}
+
+fn parameters(execution: &Value) -> Value {
+    match &execution["Parameters"] {
+        Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
+        parameters => parameters.clone(),
+    }
+}
+
+/// The nested executions of a root, and the instance that each is about.
+fn children(world: &World, root: &str) -> BTreeMap<String, String> {
     let params = json!({"MaxResults": 100, "ParentExecutionId": root});
     let params = serde_json::from_value(params).unwrap_or_default();
     let list = call(world, "OOS", "ListExecutions", params).unwrap_or_default();
     let all = list["Executions"].as_array().into_iter().flatten();
-    all.filter_map(|e| e["ExecutionId"].as_str().map(str::to_owned))
-        .collect()
+    all.filter_map(|child| {
+        let instance = parameters(child)["instanceId"].as_str()?.to_owned();
+        Some((child["ExecutionId"].as_str()?.to_owned(), instance))
+    })
+    .collect()
 }
 
 /// The pause that a run was in: how many batches had begun, if all instances of them had.
-fn pause_at(
-    root: &Value,
-    entries: &[Entry],
-    found: &Found,
-    group: &str,
-    at: Timestamp,
-) -> Option<i64> {
-    let members: BTreeSet<&str> = found
-        .0
-        .members_of(group)
-        .map(|member| member.instance_id.as_str())
-        .collect();
+fn pause_at(root: &Value, entries: &[Entry], members: &[String], at: Timestamp) -> Option<i64> {
     let started: Timestamp = root["StartDate"].as_str()?.parse().ok()?;
     let mut begun: BTreeSet<&str> = BTreeSet::new();
     for entry in entries.iter().filter(|e| e.by_oos) {
@@ -319,19 +336,14 @@ fn pause_at(
             continue;
         }
         let text = serde_json::to_string(&entry.params).unwrap_or_default();
-        begun.extend(
-            members
-                .iter()
-                .filter(|id| text.contains(&format!("{id:?}"))),
-        );
+        let hit = members
+            .iter()
+            .filter(|id| text.contains(&format!("{id:?}")));
+        begun.extend(hit.map(String::as_str));
     }
-    let parameters = match &root["Parameters"] {
-        Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
-        parameters => parameters.clone(),
-    };
-    let batches = usize::try_from(parameters["batchNumber"].as_i64()?).ok()?;
+    let batches = usize::try_from(parameters(root)["batchNumber"].as_i64()?).ok()?;
     // The default of the emulator: the remainder goes one by one to the first batches.
-    let batches = batches.min(members.len().max(1));
+    let batches = batches.min(members.len()).max(1);
     let mut so_far = 0;
     for batch in 0..batches {
         so_far += members.len() / batches + usize::from(batch < members.len() % batches);

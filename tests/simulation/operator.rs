@@ -18,6 +18,7 @@ use ess_rollout::tasks::{CredentialsScope, TaskIndex};
 use ess_rollout::watch::{self, Feed};
 use ess_rollout_aliyun::credentials::StaticCredentials;
 use ess_rollout_aliyun::{Client, ClientConfig, Limiter, Limits as RateLimits, Timeouts};
+use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask};
 use ess_rollout_cloud::{Cloud, CloudFuture};
 use ess_rollout_core::rollout::{self, Next, Settings};
 use kube::Api;
@@ -84,7 +85,7 @@ impl Operator {
         let clouds: Arc<dyn Clouds> = Arc::new(OneCloud(cloud));
         let tasks = Arc::new(TaskIndex::new(Some(REGION.to_owned())));
         let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new());
-        let gates = ["tasks", "records"];
+        let gates = ["tasks", "rollbacks", "records"];
         let readiness = Arc::new(Readiness::new(gates.map(str::to_owned)));
         let context = Arc::new(Context {
             kubernetes: Arc::new(KubeApi::new(client.clone(), NAMESPACE)),
@@ -111,11 +112,18 @@ impl Operator {
             triggers: triggers.clone(),
             readiness: readiness.clone(),
         };
-        let [tasks_gate, records_gate] = gates.map(str::to_owned);
-        parts.spawn(watch::tasks(
+        let [tasks_gate, rollbacks_gate, records_gate] = gates.map(str::to_owned);
+        parts.spawn(watch::objects::<RollingUpdateTask>(
             Api::all(client.clone()),
             0,
             tasks_gate,
+            feed.clone(),
+            shutdown.clone(),
+        ));
+        parts.spawn(watch::objects::<Rollback>(
+            Api::all(client.clone()),
+            1,
+            rollbacks_gate,
             feed.clone(),
             shutdown.clone(),
         ));

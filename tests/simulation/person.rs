@@ -97,6 +97,7 @@ impl Person {
 
     fn act(&mut self, world: &World, act: &Act) {
         match act {
+            Act::Wait => {}
             Act::Create(object) => {
                 let plural = format!(
                     "{}s",

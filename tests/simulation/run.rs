@@ -78,7 +78,7 @@ impl Run {
             random: self.seed.is_some(),
         };
         let scenario = &self.scenario;
-        let world = World::new(kinds, &scenario.fixture, self.plan.clone(), latency, traced);
+        let world = World::new(kinds, scenario, self.plan.clone(), latency, traced);
         let found = invariants::Found::of(&world);
         let mut person = Person::new(scenario);
         let began = Instant::now();

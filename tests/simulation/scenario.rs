@@ -22,6 +22,8 @@ pub struct Scenario {
     pub endings: Vec<Ending>,
     /// Virtual time within which it ends, faults and all.
     pub bound: Duration,
+    /// Random schedules do not let ESS and ECS show an older state.
+    pub fresh_reads: bool,
     /// Processes, instances and configurations that somebody else changes: not held against the operator.
     pub changed_by_others: Vec<&'static str>,
 }
@@ -58,6 +60,8 @@ pub enum When {
 /// What a person does.
 #[derive(Debug, Clone)]
 pub enum Act {
+    /// Nothing: the next step follows.
+    Wait,
     Create(Value),
     /// Sets annotations below `ess-rollout.io/`. `$uid` and the like are not known: values are as given.
     Annotate(Name, &'static str, &'static str),
@@ -157,6 +161,7 @@ impl Scenario {
             }],
             endings: Vec::new(),
             bound: Duration::from_secs(3600),
+            fresh_reads: false,
             changed_by_others: Vec::new(),
         }
     }
@@ -200,6 +205,12 @@ impl Scenario {
         if let Some(ending) = self.endings.last_mut() {
             ending.reason = Some(reason);
         }
+        self
+    }
+
+    /// What ESS and ECS show is what there is, in random schedules, too.
+    pub fn fresh_reads(mut self) -> Self {
+        self.fresh_reads = true;
         self
     }
 

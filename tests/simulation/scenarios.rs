@@ -6,7 +6,7 @@ use crate::scenario::{
     Act::{self, Annotate, Console, Create, Delete, Edit},
     GROUP, Scenario,
     When::{Boundary, Field, Gone, Later, Paused, State},
-    fixture, group, image, script, with,
+    fixture, group, image, object, script, with,
 };
 
 /// The second instance: of the first batch.
@@ -25,6 +25,13 @@ fn bad_disk() -> Value {
     }]})
 }
 
+/// The same, the first time.
+fn bad_disk_once() -> Value {
+    let mut cloud = bad_disk();
+    cloud["faults"][0]["count"] = 1.into();
+    cloud
+}
+
 /// A call by hand.
 fn console(of: &'static str, action: &'static str, params: Value) -> Act {
     let oos = action.ends_with("Execution");
@@ -41,6 +48,8 @@ pub fn all() -> Vec<Scenario> {
     let mut all = running();
     all.extend(ending_early());
     all.extend(with_others());
+    all.extend(deciding());
+    all.extend(going_back());
     all
 }
 
@@ -288,6 +297,110 @@ fn with_others() -> Vec<Scenario> {
                 }),
             ))
             .others_change(&["ScheduledAction"])
+            .fresh_reads()
             .ends("late", &["Succeeded"]),
+    ]
+}
+
+/// The script ends with 7 on one instance, so many times.
+fn failing_times(times: u32) -> Value {
+    let commands: Vec<Value> = (1..=times)
+        .map(|attempt| json!({"instance": BAD, "attempt": attempt, "exitCode": 7, "output": "disk full"}))
+        .collect();
+    json!({"commands": commands})
+}
+
+/// People decide about single instances.
+fn deciding() -> Vec<Scenario> {
+    let paused = || State("web", "FailureSuspended");
+    vec![
+        Scenario::new("retried", script("web", json!({})))
+            .cloud(failing_times(1))
+            .then(paused(), Annotate("web", "retry", "i-web-02@one"))
+            .ends("web", &["Succeeded"]),
+        // The first retry fails as well; the second names the attempt that it means.
+        Scenario::new("retried-twice", script("web", json!({})))
+            .cloud(failing_times(2))
+            .then(paused(), Annotate("web", "retry", "i-web-02/1@one"))
+            .then(
+                Field("web", "/status/instances/1/attempt", 2.into()),
+                Act::Wait,
+            )
+            .then(paused(), Annotate("web", "retry", "i-web-02/2@two"))
+            .ends("web", &["Succeeded"]),
+        Scenario::new("skipped", script("web", json!({})))
+            .cloud(failing())
+            .then(paused(), Annotate("web", "skip", "i-web-02@one"))
+            .ends("web", &["Succeeded"]),
+        Scenario::new("given-up", script("web", json!({})))
+            .cloud(failing())
+            .then(
+                paused(),
+                Annotate("web", "cancel-instances", "i-web-02@one"),
+            )
+            .ends("web", &["Succeeded", "Failed"]),
+        Scenario::new("image-retried", image("web", json!({})))
+            .cloud(bad_disk_once())
+            .then(paused(), Annotate("web", "retry", "i-web-02@one"))
+            .ends("web", &["Succeeded"]),
+        // An instance that has not begun.
+        Scenario::new(
+            "skipped-before-it-began",
+            script("web", json!({"suspensionPolicy": "SuspendFirstBatch"})),
+        )
+        .then(Paused("web", 1), Annotate("web", "skip", "i-web-04@one"))
+        .then(Later(40), Annotate("web", "continue", "1"))
+        .ends("web", &["Succeeded"]),
+    ]
+}
+
+/// Rollbacks.
+fn going_back() -> Vec<Scenario> {
+    let back = |more: Value| {
+        let spec = with(json!({"taskRef": {"name": "web"}, "batches": 2}), more);
+        Create(object("Rollback", "back", spec))
+    };
+    let first = || json!({"suspensionPolicy": "SuspendFirstBatch"});
+    let with_rollback = |more: Value| {
+        let way_back =
+            json!({"update": {"script": {"rollback": {"inline": "systemctl restart old"}}}});
+        script("web", with(way_back, more))
+    };
+    vec![
+        Scenario::new("rolled-back", image("web", json!({})))
+            .then(
+                Field("web", "/status/restore/done", true.into()),
+                back(json!({})),
+            )
+            .ends("web", &["Succeeded"])
+            .ends("rollbacks/back", &["Succeeded"]),
+        Scenario::new("suspended-and-rolled-back", image("web", first()))
+            .then(Paused("web", 1), back(json!({})))
+            .ends("web", &["Cancelled"])
+            .ends("rollbacks/back", &["Succeeded"]),
+        Scenario::new("script-rolled-back", with_rollback(json!({})))
+            .then(
+                Field("web", "/status/restore/done", true.into()),
+                back(first()),
+            )
+            .then(
+                Paused("rollbacks/back", 1),
+                Annotate("rollbacks/back", "continue", "1"),
+            )
+            .ends("web", &["Succeeded"])
+            .ends("rollbacks/back", &["Succeeded"]),
+        Scenario::new("failed-and-rolled-back", image("web", json!({})))
+            .cloud(bad_disk_once())
+            .then(State("web", "FailureSuspended"), back(json!({})))
+            .ends("web", &["Cancelled"])
+            .ends("rollbacks/back", &["Succeeded"]),
+        Scenario::new("rollback-deleted", image("web", json!({})))
+            .then(
+                Field("web", "/status/restore/done", true.into()),
+                back(first()),
+            )
+            .then(Paused("rollbacks/back", 1), Delete("rollbacks/back"))
+            .ends("web", &["Succeeded"])
+            .ends("rollbacks/back", &["Gone"]),
     ]
 }

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::gate::{Gate, Plan};
+use crate::scenario::Scenario;
 
 /// The namespace of the tasks, and of the operator with its records.
 pub const NAMESPACE: &str = "shop";
@@ -127,15 +128,18 @@ fn lag(fixture: &mut Fixture) {
 impl World {
     pub fn new(
         kinds: Arc<Kinds>,
-        fixture: &serde_json::Value,
+        scenario: &Scenario,
         plan: Plan,
         latency: Latency,
         traced: bool,
     ) -> Arc<Self> {
-        let mut fixture: Fixture =
-            serde_json::from_value(fixture.clone()).expect("a scenario's fixture is valid");
+        let mut fixture: Fixture = serde_json::from_value(scenario.fixture.clone())
+            .expect("a scenario's fixture is valid");
         if latency.random {
             lag(&mut fixture);
+            if scenario.fresh_reads {
+                fixture.switches.read_lag_seconds = 0.0;
+            }
         }
         fixture.start_time = Some(begin());
         let clock = VirtualClock::new();
