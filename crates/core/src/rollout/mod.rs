@@ -39,6 +39,7 @@ mod rollback;
 mod running;
 mod starting;
 mod step;
+mod summary;
 mod verify;
 
 pub use decision::{

@@ -17,6 +17,7 @@ mod cancelling;
 mod deleting;
 mod ending;
 mod failing;
+mod instance_calls;
 mod instances;
 mod pausing;
 mod pending;
