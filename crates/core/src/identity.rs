@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use ess_rollout_api::v1alpha1::{RollingUpdateTaskSpec, StartIntent};
+use ess_rollout_api::v1alpha1::{RollbackSpec, RollingUpdateTaskSpec, StartIntent};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -112,6 +112,10 @@ fn canonical(value: &Value, out: &mut String) {
 
 /// The hash of what a task does: of its spec without the fields that may change while it runs.
 pub fn spec_hash(spec: &RollingUpdateTaskSpec) -> String {
+    hash_without_mutable(spec)
+}
+
+fn hash_without_mutable(spec: &impl Serialize) -> String {
     let mut value = serde_json::to_value(spec).unwrap_or(Value::Null);
     if let Some(map) = value.as_object_mut() {
         for field in ["desiredState", "approvedBatches", "ttlSecondsAfterFinished"] {
@@ -119,6 +123,32 @@ pub fn spec_hash(spec: &RollingUpdateTaskSpec) -> String {
         }
     }
     hash_value(&value)
+}
+
+/// The value of the annotation that keeps an execution's id: bound to the object, so that a copy of
+/// its manifest under another name, or for another update, says nothing.
+pub fn execution_annotation(namespace: &str, name: &str, hash: &str, execution: &str) -> String {
+    format!("{namespace}/{name}/{hash}/{execution}")
+}
+
+/// The execution that the annotation names, if it was written for this very object.
+pub fn annotated_execution<'a>(
+    value: &'a str,
+    namespace: &str,
+    name: &str,
+    hash: &str,
+) -> Option<&'a str> {
+    let bound = format!("{namespace}/{name}/{hash}/");
+    let execution = value.strip_prefix(&bound)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let valid = !execution.is_empty() && execution.len() <= 128 && execution.chars().all(plain);
+    valid.then_some(execution)
+}
+
+/// The hash that the annotation of a rollback is bound to: of what its author wrote. The update that
+/// it is depends on its source, which is not known again after a restore.
+pub fn rollback_hash(spec: &RollbackSpec) -> String {
+    hash_without_mutable(spec)
 }
 
 /// The client token of an attempt: always the same for the same object, spec and attempt, so that

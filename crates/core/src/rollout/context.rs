@@ -71,16 +71,16 @@ impl<'a> Context<'a> {
             .is_some_and(|h| h.uid == self.uid)
     }
 
-    /// Whether the group is to be put back as the record says, not as it is now: an earlier run
-    /// left something, or its object vanished before anything was put back.
+    /// Whether the group is to be put back as the record says, not as it is now: it was taken over
+    /// from another object, or that vanished before anything was put back. (What an earlier run has
+    /// left is on a list of its own: see `leftovers`.)
     pub(super) fn inherits_baseline(&self) -> bool {
         let record = &self.record;
-        let vanished = match (&record.holder, &record.baseline) {
+        match (&record.holder, &record.baseline) {
             // Of our own if it was read when the group was taken, else taken over.
             (Some(holder), Some(baseline)) => !self.holds() || baseline.time.0 < holder.since.0,
             _ => false,
-        };
-        !record.leftovers.is_empty() || vanished
+        }
     }
 
     /// `namespace/name`.
@@ -130,10 +130,12 @@ impl<'a> Context<'a> {
     pub(super) fn decide(&self, status: RollingUpdateTaskStatus, next: Next) -> Decision {
         Decision {
             finalizer: None,
+            execution_annotation: None,
             record: None,
             status,
             work: None,
             events: Vec::new(),
+            delete: false,
             next,
         }
     }

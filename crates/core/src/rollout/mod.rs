@@ -17,6 +17,7 @@
 //! own is before the start, in `rollback`: what it undoes is found and frozen, a suspended source is
 //! cancelled and the group taken over from it, and the call that starts it differs.
 
+mod adoption;
 mod approve;
 mod cancel;
 mod context;
@@ -26,6 +27,7 @@ mod ending;
 mod events;
 mod kind;
 mod ledger;
+mod leftovers;
 mod observation;
 mod pause;
 mod pending;
@@ -34,8 +36,10 @@ mod problem;
 mod progress;
 mod release;
 mod report;
+mod restore;
 mod rollback;
 mod running;
+mod standby;
 mod starting;
 mod step;
 mod verify;

@@ -298,7 +298,7 @@ fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
             taken_over_from: None,
         });
     }
-    // Inherited while something is left to put back from the run before.
+    // Inherited from an object that vanished, or that it was taken over from.
     if !ctx.inherits_baseline() || record.baseline.is_none() {
         record.baseline = Some(Baseline {
             time: now.clone(),

@@ -3,11 +3,13 @@
 
 use ess_rollout_api::v1alpha1::{EligibleState, Member, Plan};
 use ess_rollout_cloud::{
-    EcsInstance, Execution, ExecutionFilter, GroupState, LifecycleState, Query, ScalingInstance,
+    EcsInstance, EcsStatus, Execution, ExecutionFilter, GroupState, LifecycleState, Query,
+    ScalingInstance,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
+use super::leftovers;
 use super::observation::Known;
 use super::problem::Problem;
 use crate::{batches, identity};
@@ -206,6 +208,10 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
             .find(|i| i.id == id)
             .map(|i| i.image.clone())
     };
+    let stopped = |id: &str| {
+        let found = instances.iter().find(|i| i.id == id);
+        found.is_some_and(|i| i.status != EcsStatus::Running)
+    };
     let members: Vec<Member> = eligible
         .iter()
         .zip(batches::assign(ids.len(), batches))
@@ -213,6 +219,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
             id: instance.id.clone(),
             batch,
             protected: instance.state == LifecycleState::Protected,
+            stopped: stopped(&instance.id),
             image_id: image_of(&instance.id),
         })
         .collect();
@@ -233,11 +240,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     let baseline = baseline.filter(|_| ctx.inherits_baseline());
     let suspended = match baseline {
         Some(baseline) => baseline.suspended_processes.clone(),
-        None => group
-            .suspended_processes
-            .iter()
-            .map(|p| p.as_str().to_owned())
-            .collect(),
+        None => leftovers::suspended_as_found(ctx, group),
     };
     Ok(Verdict::Ready(Ready {
         plan: Plan {
@@ -247,13 +250,22 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
             scaling_configuration_image_id: baseline
                 .filter(|b| b.scaling_configuration_id.as_deref() == configuration)
                 .and_then(|b| b.image_id.clone())
-                .or(configuration_image),
+                .or_else(|| image_as_found(ctx, configuration, configuration_image)),
             suspended_processes: suspended,
             source_image_id,
             members,
         },
         template_version: template.version.clone(),
     }))
+}
+
+/// The image of the active scaling configuration, as people want it.
+fn image_as_found(
+    ctx: &Context<'_>,
+    configuration: Option<&str>,
+    found: Option<String>,
+) -> Option<String> {
+    leftovers::image_as_found(ctx, configuration?, found)
 }
 
 fn problem(problem: Problem) -> Verdict {

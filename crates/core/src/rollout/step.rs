@@ -8,7 +8,7 @@ use super::context::{Context, RETRY, RETRY_REFUSED};
 use super::decision::{Decision, Input, Next, Step};
 use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
-use super::{ending, events, ledger, pending, running, starting};
+use super::{adoption, ending, events, ledger, pending, running, starting};
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
@@ -36,6 +36,12 @@ pub fn step(input: Input<'_>) -> Step {
     if !ctx.has_finalizer() && !finished && ctx.deleting.is_none() {
         let mut decision = ctx.decide(status, Next::Now);
         decision.finalizer = Some(true);
+        return decided(&ctx, &old, decision);
+    }
+
+    if let Some(value) = adoption::missing_annotation(&ctx, &status) {
+        let mut decision = ctx.decide(status, Next::Now);
+        decision.execution_annotation = Some(value);
         return decided(&ctx, &old, decision);
     }
 

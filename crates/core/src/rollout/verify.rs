@@ -2,16 +2,14 @@
 //! update did what it said.
 
 use ess_rollout_api::v1alpha1::{
-    FailedInstancePolicy, InstanceState, Outcome, Plan, RestoreItem, RestoreKind, RestorePolicy,
+    InstanceState, InstanceStatus, Outcome, Plan, RestoreItem, RestoreKind, RestorePolicy,
     RestoreState, RollingUpdateTaskStatus,
 };
-use ess_rollout_cloud::{
-    EcsInstance, EcsStatus, LifecycleState, Mutation, Process, Query, ScalingInstance,
-};
+use ess_rollout_cloud::{LifecycleState, Mutation, Process, Query, ScalingInstance};
 
 use super::context::Context;
 use super::observation::Known;
-use super::progress;
+use super::{leftovers, progress, standby};
 use crate::conditions;
 
 /// One thing that a run can have left changed.
@@ -26,15 +24,27 @@ pub(super) struct Verdict {
     pub(super) status: &'static str,
     pub(super) reason: &'static str,
     pub(super) message: String,
+    /// Whether it may be that the cloud does not show yet what was done.
+    pub(super) may_lag: bool,
 }
 
-fn need(kind: RestoreKind, target: &str, wanted: &str, state: RestoreState, message: &str) -> Need {
+pub(super) fn need(
+    kind: RestoreKind,
+    target: &str,
+    wanted: &str,
+    state: RestoreState,
+    message: &str,
+) -> Need {
     Need {
         item: RestoreItem {
             kind,
             target: target.to_owned(),
             wanted: wanted.to_owned(),
+            found: None,
             state,
+            kept: false,
+            attempts: 0,
+            last_attempt_time: None,
             message: message.to_owned(),
         },
         call: None,
@@ -71,6 +81,13 @@ pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec
         .iter()
         .filter(|i| !matches!(i.state, InstanceState::Pending | InstanceState::Succeeded));
     items.extend(touched.map(|i| pending(RestoreKind::Standby, &i.id, "InService")));
+    let members = status.plan.iter().flat_map(|plan| &plan.members);
+    let touched = |id: &str| {
+        let of = |i: &InstanceStatus| i.id == id && i.state != InstanceState::Pending;
+        status.instances.iter().any(of)
+    };
+    let protected = members.filter(|member| member.protected && touched(&member.id));
+    items.extend(protected.map(|m| pending(RestoreKind::Protection, &m.id, "Protected")));
     items
 }
 
@@ -96,7 +113,8 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
             configuration: id.to_owned(),
         });
     }
-    let members = member_ids(plan);
+    reads.extend(leftovers::reads(ctx, plan));
+    let members = leftovers::instances(ctx, plan);
     if !members.is_empty() {
         reads.push(Query::EcsInstances {
             instances: members.clone(),
@@ -143,37 +161,19 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
         observation.ecs_instances(&members)?
     };
     let instances = observation.scaling_instances(&ctx.group)?;
-    let members = plan.members.iter().filter_map(|member| {
-        let instance = instances.iter().find(|i| i.id == member.id)?;
-        Some((member, instance))
-    });
-    for (member, instance) in members {
-        if instance.state == LifecycleState::Standby {
-            needs.push(standby(ctx, status, instance, ecs));
-        } else if member.protected && instance.state == LifecycleState::InService {
-            let mut need = need(
-                RestoreKind::Protection,
-                &member.id,
-                "Protected",
-                RestoreState::Pending,
-                "",
-            );
-            need.call = Some(Mutation::SetInstancesProtection {
-                group: ctx.group.clone(),
-                instances: vec![member.id.clone()],
-                protected: true,
-            });
-            needs.push(need);
-        }
-    }
+    needs.extend(standby::needs(ctx, status, plan, instances, ecs));
     if ctx.spec.restore_policy == RestorePolicy::Manual {
         for need in &mut needs {
-            if need.call.take().is_some() {
+            if need.item.state == RestoreState::Pending {
+                need.call = None;
+                need.item.kept = true;
                 need.item.state = RestoreState::Left;
                 need.item.message = "spec.restorePolicy is Manual".into();
             }
         }
     }
+    let taken_up = leftovers::needs(ctx, plan, group, instances, ecs, &needs)?;
+    needs.extend(taken_up);
     Ok(needs)
 }
 
@@ -195,15 +195,17 @@ fn configuration_image(
         .as_ref()
         .is_some_and(|r| r.outcome == Outcome::Succeeded);
     let before = plan.scaling_configuration_image_id.as_deref();
-    let Some(wanted) = (if well { Some(new) } else { before }) else {
-        return Ok(None);
-    };
     let found = ctx
         .input
         .observation
         .scaling_configuration(id)?
         .as_ref()
         .and_then(|c| c.image.clone());
+    let Some(wanted) = (if well { Some(new) } else { before }) else {
+        let unknown = "which image it carried before the run is not on record: set it";
+        let left = need(kind, id, "unknown", RestoreState::Left, unknown);
+        return Ok(Some(left).filter(|_| found.as_deref() == Some(new)));
+    };
     let mut result = match found.as_deref() {
         Some(found) if found == wanted => need(kind, id, wanted, RestoreState::Restored, ""),
         Some(found) if well || found == new => need(kind, id, wanted, RestoreState::Pending, ""),
@@ -222,49 +224,13 @@ fn configuration_image(
         ),
     };
     if result.item.state == RestoreState::Pending {
+        result.item.found = found;
         result.call = Some(Mutation::ModifyScalingConfiguration {
             configuration: id.to_owned(),
             image: wanted.to_owned(),
         });
     }
     Ok(Some(result))
-}
-
-/// A member that the run left in Standby.
-fn standby(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    instance: &ScalingInstance,
-    ecs: &[EcsInstance],
-) -> Need {
-    let kind = RestoreKind::Standby;
-    let state = status
-        .instances
-        .iter()
-        .find(|i| i.id == instance.id)
-        .map(|i| i.state);
-    // A person said of a skipped one that it is fine.
-    let returns = state == Some(InstanceState::Skipped)
-        || state == Some(InstanceState::Succeeded)
-        || ctx.spec.failed_instance_policy == FailedInstancePolicy::ReturnToService;
-    if !returns {
-        let message = "spec.failedInstancePolicy is KeepInStandby: mend it and take it out of Standby, or remove it";
-        return need(kind, &instance.id, "InService", RestoreState::Left, message);
-    }
-    let running = ecs
-        .iter()
-        .any(|e| e.id == instance.id && e.status == EcsStatus::Running);
-    if !running {
-        let message =
-            "its ECS instance is not Running: start it and take it out of Standby, or remove it";
-        return need(kind, &instance.id, "InService", RestoreState::Left, message);
-    }
-    let mut need = need(kind, &instance.id, "InService", RestoreState::Pending, "");
-    need.call = Some(Mutation::ExitStandby {
-        group: ctx.group.clone(),
-        instances: vec![instance.id.clone()],
-    });
-    need
 }
 
 /// Reads the outcome back: whether each updated instance runs what it should and serves, and
@@ -276,6 +242,7 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             status: "Unknown",
             reason: "NothingRan",
             message: String::new(),
+            may_lag: false,
         });
     };
     if observation.scaling_group(&ctx.group)?.is_none() {
@@ -283,9 +250,10 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             status: "False",
             reason: "ScalingGroupNotFound",
             message: "the scaling group is gone".into(),
+            may_lag: false,
         });
     }
-    let members = member_ids(&plan);
+    let members = leftovers::instances(ctx, &plan);
     let none = Vec::new();
     let ecs = if members.is_empty() {
         &none
@@ -316,10 +284,15 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             differ.push(format!("{} runs image {}", instance.id, ecs.image));
         }
     }
+    let may_lag = !differ.is_empty();
     let items = status.restore.iter().flat_map(|restore| &restore.items);
-    for item in
-        items.filter(|i| i.state != RestoreState::Restored && i.kind != RestoreKind::Standby)
-    {
+    let of_group = |kind| {
+        matches!(
+            kind,
+            RestoreKind::Process | RestoreKind::ScalingConfigurationImage
+        )
+    };
+    for item in items.filter(|i| i.state != RestoreState::Restored && of_group(i.kind)) {
         differ.push(format!(
             "{:?} {} is not {}",
             item.kind, item.target, item.wanted
@@ -334,6 +307,7 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             status: "False",
             reason: "Different",
             message: differ.join("; "),
+            may_lag,
         }
     } else if well {
         Verdict {
@@ -342,21 +316,19 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             message:
                 "instances, processes and scaling configuration were read back and are as wanted"
                     .into(),
+            may_lag,
         }
     } else {
         Verdict {
             status: "Unknown",
             reason: "NotSucceeded",
             message: "the update did not succeed".into(),
+            may_lag,
         }
     })
 }
 
-fn show_service(
-    ctx: &Context<'_>,
-    instance: &mut ess_rollout_api::v1alpha1::InstanceStatus,
-    found: Option<&ScalingInstance>,
-) {
+fn show_service(ctx: &Context<'_>, instance: &mut InstanceStatus, found: Option<&ScalingInstance>) {
     let (value, reason, message) = match found.map(|f| &f.state) {
         Some(LifecycleState::InService) => ("True", "InService", String::new()),
         Some(LifecycleState::Protected) => ("True", "Protected", String::new()),
@@ -385,14 +357,4 @@ fn show_service(
         None,
         ctx.now(),
     );
-}
-
-fn member_ids(plan: &Plan) -> Vec<String> {
-    let mut ids: Vec<String> = plan
-        .members
-        .iter()
-        .map(|member| member.id.clone())
-        .collect();
-    ids.sort();
-    ids
 }

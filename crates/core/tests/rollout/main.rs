@@ -19,6 +19,7 @@ mod pausing;
 mod pending;
 mod properties;
 mod reporting;
+mod restoring;
 mod run_keys;
 mod running;
 mod starting;

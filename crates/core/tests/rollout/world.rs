@@ -1,11 +1,11 @@
 //! A driver for one task: answers reads, carries decisions out in their order, crashes where it is
 //! told to, and holds every decision to what must always be true.
 
-use ess_rollout_api::FINALIZER;
 use ess_rollout_api::v1alpha1::{
     ActionState, RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord,
     ScalingGroupRecordSpec, ScalingGroupRecordStatus, Verb, condition,
 };
+use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::Mutation;
 use ess_rollout_core::rollout::{
     Decision, Event, Input, Next, Observation, QueueEntry, Settings, Step, WorkOutcome, step,
@@ -24,6 +24,7 @@ const DECISIONS_MAX: usize = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
     Finalizer,
+    Annotation,
     Record,
     Status,
     Mutation,
@@ -145,6 +146,14 @@ impl World {
                     return;
                 }
             }
+            if let Some(value) = decision.execution_annotation.filter(|_| !self.gone) {
+                let annotations = self.task.metadata.annotations.get_or_insert_default();
+                annotations.insert(EXECUTION_ID_ANNOTATION.into(), value);
+                self.task_writes += 1;
+                if dies(Crash::Annotation) {
+                    return;
+                }
+            }
             if let Some(record) = decision.record {
                 self.write_record(record);
                 if dies(Crash::Record) {
@@ -159,6 +168,9 @@ impl World {
                 return;
             }
             self.next = decision.next;
+            if decision.delete && !self.gone {
+                self.deleted();
+            }
             outcome = match decision.work {
                 Some(work) => {
                     assert!(!self.gone, "lets the task go and still has work");
@@ -299,7 +311,8 @@ impl World {
             );
             return;
         }
-        if outcome.is_some() || decision.finalizer.is_some() || decision.next == Next::Now {
+        let metadata = decision.finalizer.is_some() || decision.execution_annotation.is_some();
+        if outcome.is_some() || metadata || decision.delete || decision.next == Next::Now {
             return;
         }
         // Looking again at the same things, having written, is no news.
