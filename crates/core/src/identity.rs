@@ -23,7 +23,7 @@ pub const TAG_RUN_KEY: &str = "ess-rollout/run-key";
 pub const TAG_SPEC_HASH: &str = "ess-rollout/spec-hash";
 
 /// The longest value that is put into a tag (ECS tags: 128 characters).
-const TAG_VALUE_MAX: usize = 128;
+pub const TAG_VALUE_MAX: usize = 128;
 
 /// The region of a task: its own, else the operator's. `None`: neither names one.
 pub fn region<'a>(spec: &'a RollingUpdateTaskSpec, default: Option<&'a str>) -> Option<&'a str> {
@@ -151,10 +151,12 @@ pub fn rollback_hash(spec: &RollbackSpec) -> String {
     hash_without_mutable(spec)
 }
 
-/// The client token of an attempt: always the same for the same object, spec and attempt, so that
-/// a start that is sent again after its record was lost still starts nothing new.
-pub fn client_token(uid: &str, spec_hash: &str, attempt: i32) -> String {
-    let name = format!("ess-rollout.io/{uid}/{spec_hash}/{attempt}");
+/// The client token of an attempt: always the same for the same owner, spec and attempt, so that
+/// a start that is sent again after its record was lost still starts nothing new. The owner is the
+/// object's uid, or what its run key stands for: then two clusters that start at the same moment
+/// send the same token, and OOS starts one execution.
+pub fn client_token(owner: &str, spec_hash: &str, attempt: i32) -> String {
+    let name = format!("ess-rollout.io/{owner}/{spec_hash}/{attempt}");
     Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string()
 }
 

@@ -83,6 +83,14 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whose the client token is.
+    pub(super) fn token_owner(&self) -> String {
+        match &self.spec.run_key {
+            Some(key) => format!("run-key/{}/{}/{key}", self.region, self.group),
+            None => self.uid.clone(),
+        }
+    }
+
     /// `namespace/name`.
     pub(super) fn path(&self) -> String {
         format!("{}/{}", self.namespace, self.name)

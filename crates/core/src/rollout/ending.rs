@@ -270,7 +270,18 @@ fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
         .filter(|item| item.state == RestoreState::Left)
         .map(|item| format!("{:?} {} ({})", item.kind, item.target, item.message))
         .collect();
-    if left.is_empty() {
+    if status.plan.is_none() {
+        let message =
+            "the scaling group was not looked at: this object is not the one that changed it";
+        report::set(
+            ctx,
+            status,
+            condition::RESTORED,
+            "Unknown",
+            "NotLookedAt",
+            message,
+        );
+    } else if left.is_empty() {
         report::set(
             ctx,
             status,

@@ -15,7 +15,7 @@ use super::problem::Problem;
 use crate::{batches, identity};
 
 /// The most items that an OOS loop takes.
-const MAX_INSTANCES: usize = 1000;
+pub(super) const MAX_INSTANCES: usize = 1000;
 
 /// Part of the name of every public rolling-update template.
 pub(super) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";
@@ -272,7 +272,7 @@ fn problem(problem: Problem) -> Verdict {
     Verdict::Problem(problem)
 }
 
-fn is_eligible(ctx: &Context<'_>, instance: &ScalingInstance) -> bool {
+pub(super) fn is_eligible(ctx: &Context<'_>, instance: &ScalingInstance) -> bool {
     let state = match instance.state {
         LifecycleState::InService => EligibleState::InService,
         LifecycleState::Protected => EligibleState::Protected,

@@ -15,6 +15,8 @@ mod world;
 mod cancelling;
 mod deleting;
 mod ending;
+mod finished;
+mod identity;
 mod pausing;
 mod pending;
 mod properties;
