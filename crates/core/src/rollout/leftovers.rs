@@ -53,26 +53,25 @@ fn of_kind<'a>(ctx: &'a Context<'_>, kind: RestoreKind) -> impl Iterator<Item = 
     all.filter(move |leftover| leftover.kind == kind)
 }
 
-/// The lines that this run takes up: not those about what it has in its own hands.
-fn taken_up<'a>(ctx: &'a Context<'_>, plan: &Plan) -> Vec<&'a Leftover> {
+/// The lines that this run takes up.
+fn taken_up<'a>(ctx: &'a Context<'_>) -> Vec<&'a Leftover> {
     if ctx.spec.restore_policy == RestorePolicy::Manual {
         return Vec::new();
     }
     let all = ctx.record.leftovers.iter();
-    all.filter(|leftover| !plan.members.iter().any(|m| m.id == leftover.target))
-        .filter(|leftover| {
-            !leftover.kept
-                || leftover.kind != RestoreKind::Standby
-                || ctx.spec.failed_instance_policy == FailedInstancePolicy::ReturnToService
-        })
-        .take(TAKEN_UP_MAX)
-        .collect()
+    all.filter(|leftover| {
+        !leftover.kept
+            || leftover.kind != RestoreKind::Standby
+            || ctx.spec.failed_instance_policy == FailedInstancePolicy::ReturnToService
+    })
+    .take(TAKEN_UP_MAX)
+    .collect()
 }
 
 /// Members and instances that were left before, sorted: those whose ECS instances are looked at.
 pub(super) fn instances(ctx: &Context<'_>, plan: &Plan) -> Vec<String> {
     let members = plan.members.iter().map(|member| member.id.clone());
-    let left = taken_up(ctx, plan);
+    let left = taken_up(ctx);
     let left = left.iter().filter(|leftover| {
         matches!(
             leftover.kind,
@@ -86,8 +85,8 @@ pub(super) fn instances(ctx: &Context<'_>, plan: &Plan) -> Vec<String> {
 }
 
 /// What [`needs`] reads beyond the group and its instances.
-pub(super) fn reads(ctx: &Context<'_>, plan: &Plan) -> Vec<Query> {
-    let configurations = taken_up(ctx, plan);
+pub(super) fn reads(ctx: &Context<'_>) -> Vec<Query> {
+    let configurations = taken_up(ctx);
     let configurations = configurations
         .iter()
         .filter(|l| l.kind == RestoreKind::ScalingConfigurationImage && l.found.is_some());
@@ -101,14 +100,13 @@ pub(super) fn reads(ctx: &Context<'_>, plan: &Plan) -> Vec<Query> {
 /// What of it is to be put back now, besides what this run has to put back itself.
 pub(super) fn needs(
     ctx: &Context<'_>,
-    plan: &Plan,
     group: &ScalingGroup,
     instances: &[ScalingInstance],
     ecs: &[EcsInstance],
     own: &[Need],
 ) -> Known<Vec<Need>> {
     let mut needs = Vec::new();
-    for leftover in taken_up(ctx, plan) {
+    for leftover in taken_up(ctx) {
         let (kind, target) = (leftover.kind, leftover.target.as_str());
         let known = |needs: &[Need]| {
             needs

@@ -1,6 +1,8 @@
 //! The driver: which stage a task is in, and what every decision has in common.
 
-use ess_rollout_api::v1alpha1::{DesiredState, Latched, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{
+    DeletionPolicy, DesiredState, Latched, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
+};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -45,6 +47,12 @@ pub fn step(input: Input<'_>) -> Step {
         return decided(&ctx, &old, decision);
     }
 
+    if let Some(record) = regained(&ctx, &status, finished) {
+        let mut decision = ctx.decide(status, Next::Now);
+        decision.record = Some(record);
+        return decided(&ctx, &old, decision);
+    }
+
     latch(&ctx, &mut status);
     let decision = match stage(&ctx, status.clone()) {
         Ok(decision) => decision,
@@ -80,6 +88,26 @@ fn never_visited(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision
         decision.finalizer = ctx.has_finalizer().then_some(false);
     }
     decision
+}
+
+/// The record with this object as holder again: somebody has deleted it, or emptied it, while the run
+/// was on. Without it another object would start on the group, and what is left in the end would be
+/// noted nowhere.
+fn regained(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    finished: bool,
+) -> Option<ScalingGroupRecordStatus> {
+    let let_go = ctx.deleting.is_some()
+        && ctx.spec.deletion_policy == DeletionPolicy::Orphan
+        && status.execution.is_some()
+        && status.result.is_none();
+    let on = status.start.is_some() && !finished && !let_go && !ctx.region.is_empty();
+    let plan = status.plan.as_ref().filter(|_| on)?;
+    ctx.record
+        .holder
+        .is_none()
+        .then(|| pending::taken(ctx, plan))
 }
 
 fn stage(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {

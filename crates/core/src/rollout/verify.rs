@@ -69,12 +69,14 @@ pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec
         .as_ref()
         .is_some_and(|r| r.outcome == Outcome::Succeeded);
     if let Some(plan) = &status.plan
-        && let Some((_, true)) = ctx.kind.wanted_image()
+        && let Some((new, true)) = ctx.kind.wanted_image()
         && let Some(id) = &plan.scaling_configuration_id
         && let Some(image) = &plan.scaling_configuration_image_id
         && !well
     {
-        items.push(pending(RestoreKind::ScalingConfigurationImage, id, image));
+        let mut item = pending(RestoreKind::ScalingConfigurationImage, id, image);
+        item.found = Some(new.to_owned());
+        items.push(item);
     }
     let touched = status
         .instances
@@ -113,7 +115,7 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
             configuration: id.to_owned(),
         });
     }
-    reads.extend(leftovers::reads(ctx, plan));
+    reads.extend(leftovers::reads(ctx));
     let members = leftovers::instances(ctx, plan);
     if !members.is_empty() {
         reads.push(Query::EcsInstances {
@@ -172,7 +174,7 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
             }
         }
     }
-    let taken_up = leftovers::needs(ctx, plan, group, instances, ecs, &needs)?;
+    let taken_up = leftovers::needs(ctx, group, instances, ecs, &needs)?;
     needs.extend(taken_up);
     Ok(needs)
 }

@@ -51,6 +51,7 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     let crash = select(vec![
         Crash::Finalizer,
+        Crash::Annotation,
         Crash::Record,
         Crash::Status,
         Crash::Mutation,
