@@ -12,6 +12,7 @@ mod credentials;
 mod deletion;
 mod exclusion;
 mod failures;
+mod identity;
 mod installed;
 mod others;
 mod permissions;
