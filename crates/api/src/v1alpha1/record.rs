@@ -5,7 +5,8 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::{Outcome, RestoreKind, is_false};
+use super::is_false;
+use super::status::{Outcome, RestoreKind};
 
 /// Written by the operator only, in its own namespace: one for each scaling group it ever touched.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]

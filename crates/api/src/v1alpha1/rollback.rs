@@ -321,8 +321,18 @@ pub struct Source {
     pub credentials_ref: Option<CredentialsRef>,
     /// Whether the update was suspended, so that it is cancelled first and the group taken over
     /// from it.
-    #[serde(default, skip_serializing_if = "super::status::is_false")]
+    #[serde(default, skip_serializing_if = "super::is_false")]
     pub suspended: bool,
+    /// When its cancellation was last asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_time: Option<Time>,
+    /// Since when it and its nested executions have been seen to be at rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_since: Option<Time>,
+    /// Of what was seen then.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub fingerprint: String,
 }
 
 /// How OOS is asked to go back.

@@ -3,6 +3,8 @@
 //! Everything here is convergent: the ledger in `status.restore` is written once, and then each
 //! call follows a fresh read that shows it is still needed.
 
+use std::time::Duration;
+
 use ess_rollout_api::v1alpha1::{
     ActionState, Outcome, Restore, RestoreState, RollingUpdateTaskStatus, TaskResult, Verb,
     condition,
@@ -105,6 +107,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if status.restore.as_ref().is_some_and(|restore| restore.done) {
         return release::after(ctx, status);
     }
+    if status.execution.is_some() && ctx.lost_group() {
+        return Ok(hand_over(ctx, status));
+    }
     if ctx.deletion_overdue() {
         return Ok(give_up(ctx, status));
     }
@@ -159,8 +164,51 @@ fn wait_until_quiet(
     else {
         return Ok(None);
     };
-    let root = ExecutionFilter::Id(execution.clone());
-    let children = ExecutionFilter::ChildrenOf(execution);
+    let mut mark = status.restore.take().unwrap_or_default();
+    let found = rest(
+        ctx,
+        &execution,
+        &mut mark.quiet_since,
+        &mut mark.fingerprint,
+    );
+    status.restore = Some(mark);
+    let next = match found? {
+        Rest::Quiet => return Ok(None),
+        Rest::Settling(wait) => Next::After(wait),
+        Rest::Moving => {
+            report::show(
+                ctx,
+                status,
+                Phase::Restoring,
+                "Ending",
+                "waiting until the execution and all nested executions have ended",
+            );
+            Next::After(SOON.unsigned_abs())
+        }
+    };
+    Ok(Some(ctx.decide(status.clone(), next)))
+}
+
+/// Whether an execution can still act.
+pub(super) enum Rest {
+    /// It, or a nested one, has not ended.
+    Moving,
+    /// All have ended: the next look after this long decides.
+    Settling(Duration),
+    /// All have ended, and two looks, a bound on lateness apart, agree.
+    Quiet,
+}
+
+/// Looks whether an execution and its nested ones are at rest. What was seen, and since when, is
+/// kept in the status between looks.
+pub(super) fn rest(
+    ctx: &Context<'_>,
+    execution: &str,
+    quiet_since: &mut Option<Time>,
+    fingerprint: &mut String,
+) -> Known<Rest> {
+    let root = ExecutionFilter::Id(execution.to_owned());
+    let children = ExecutionFilter::ChildrenOf(execution.to_owned());
     let observation = ctx.input.observation;
     observation.require([
         Query::Executions(root.clone()),
@@ -170,41 +218,26 @@ fn wait_until_quiet(
     let children = observation.executions(&children)?;
     let moves = roots.iter().any(|root| !root.status.is_final())
         || children.iter().any(|child| !has_ended(child));
-    let all = roots.iter().chain(children);
     if moves {
-        report::show(
-            ctx,
-            status,
-            Phase::Restoring,
-            "Ending",
-            "waiting until the execution and all nested executions have ended",
-        );
-        return Ok(Some(
-            ctx.decide(status.clone(), Next::After(SOON.unsigned_abs())),
-        ));
+        *quiet_since = None;
+        return Ok(Rest::Moving);
     }
+    let all = roots.iter().chain(children);
     let mut seen: Vec<(&str, &str)> = all.map(|e| (e.id.as_str(), e.status.as_str())).collect();
     seen.sort_unstable();
-    let fingerprint = hash_value(&seen);
-    let restore = status.restore.get_or_insert_default();
-    let since = restore
-        .quiet_since
-        .clone()
-        .filter(|_| restore.fingerprint == fingerprint);
+    let seen = hash_value(&seen);
+    let since = quiet_since.clone().filter(|_| *fingerprint == seen);
     match since {
-        Some(since) if ctx.settled_since(&since) => Ok(None),
+        Some(since) if ctx.settled_since(&since) => Ok(Rest::Quiet),
         Some(since) => {
             let due = since.0 + ctx.settle() + SignedDuration::from_secs(1);
-            let wait = due.duration_since(ctx.now()).unsigned_abs();
-            Ok(Some(ctx.decide(status.clone(), Next::After(wait))))
+            Ok(Rest::Settling(due.duration_since(ctx.now()).unsigned_abs()))
         }
         None => {
-            restore.quiet_since = Some(Time(ctx.now()));
-            restore.fingerprint = fingerprint;
+            *quiet_since = Some(Time(ctx.now()));
+            *fingerprint = seen;
             let wait = ctx.settle() + SignedDuration::from_secs(1);
-            Ok(Some(
-                ctx.decide(status.clone(), Next::After(wait.unsigned_abs())),
-            ))
+            Ok(Rest::Settling(wait.unsigned_abs()))
         }
     }
 }
@@ -258,6 +291,25 @@ fn give_up(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
         "",
     );
     close(ctx, &mut status);
+    ctx.decide(status, Next::Now)
+}
+
+/// Another object holds the group by now, with everything that is to be put back: a rollback that took
+/// it over.
+fn hand_over(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
+    let by = match &ctx.record.holder {
+        Some(holder) => format!("{} {}/{}", holder.kind, holder.namespace, holder.name),
+        None => "a rollback that has ended".to_owned(),
+    };
+    let message = format!("{by} took the scaling group over, and puts it back");
+    status.restore.get_or_insert_default().done = true;
+    for (kind, value) in [
+        (condition::RESTORED, "Unknown"),
+        (condition::VERIFIED, "Unknown"),
+    ] {
+        report::set(ctx, &mut status, kind, value, "TakenOver", &message);
+    }
+    show_result(ctx, &mut status);
     ctx.decide(status, Next::Now)
 }
 

@@ -1,20 +1,20 @@
 //! Before the start: credentials, the queue, preflight, the group taken, the intent on record.
 
 use ess_rollout_api::v1alpha1::{
-    Baseline, DesiredState, Holder, Outcome, Plan, RollingUpdateTaskStatus, RunKey,
-    ScalingGroupRecordStatus, StartIntent, condition,
+    ActionState, Baseline, DesiredState, Holder, Outcome, Plan, RollingUpdateTaskStatus, RunKey,
+    ScalingGroupRecordStatus, StartIntent, Verb, condition,
 };
 use ess_rollout_cloud::Process;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use super::decision::{Decision, Next, Work};
+use super::decision::{Decision, Next, Undo, Work};
 use super::observation::Known;
 use super::preflight::{self, Ready, Verdict};
 use super::problem::Problem;
 use super::report::{self, Phase};
-use super::{adoption, cancel, ending, kind, ledger, starting};
+use super::{adoption, cancel, ending, ledger, rollback, starting};
 use crate::identity;
 
 /// How often a task that a person has to mend something for is checked again.
@@ -25,6 +25,11 @@ const RUN_KEYS_MAX: usize = 500;
 pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
     ledger::ingest(ctx, &mut status, None);
     if let Some(decision) = adoption::restored(ctx, &status)? {
+        return Ok(decision);
+    }
+    if rollback::takeover::has_taken_over(ctx, &status)
+        && let Some(decision) = after_takeover(ctx, &mut status)?
+    {
         return Ok(decision);
     }
     if ctx.deleting.is_some() {
@@ -48,6 +53,11 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             message,
         ));
     }
+    if let Some(undo) = ctx.input.subject.undo
+        && status.source.is_none()
+    {
+        return find_source(ctx, status, undo);
+    }
     if let Some(problem) = preflight::check_spec(ctx) {
         return Ok(refuse(ctx, status, &problem, true));
     }
@@ -60,10 +70,77 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if let Some(decision) = run_key_conflict(ctx, &status)? {
         return Ok(decision);
     }
+    if let Some(source) = status
+        .source
+        .clone()
+        .filter(|s| s.suspended && !ctx.holds())
+    {
+        return match rollback::takeover::take_over(ctx, status.clone(), &source)? {
+            Ok(decision) => Ok(decision),
+            Err(problem) => Ok(refuse(ctx, status, &problem, false)),
+        };
+    }
     match preflight::check_cloud(ctx)? {
         Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
         Verdict::Ready(ready) => Ok(start(ctx, status, ready)),
     }
+}
+
+/// What a rollback undoes goes on record before anything else is looked at.
+fn find_source(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    undo: Undo<'_>,
+) -> Known<Decision> {
+    if ctx.region.is_empty()
+        && let Some(problem) = preflight::check_spec(ctx)
+    {
+        return Ok(refuse(ctx, status, &problem, true));
+    }
+    Ok(match rollback::source::find(ctx, undo)? {
+        Ok(source) => {
+            status.source = Some(source);
+            ctx.decide(status, Next::Now)
+        }
+        Err(problem) => refuse(ctx, status, &problem, false),
+    })
+}
+
+/// A rollback that has taken the group over from a suspended source: the source's execution is ended
+/// whatever comes next, and what it left is this object's to put back. `None`: on to the start.
+fn after_takeover(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+) -> Known<Option<Decision>> {
+    if ctx.deletion_overdue() {
+        let message = "the rollback was deleted, and the update that it was to undo could not be ended in time";
+        let outcome = Outcome::Cancelled;
+        let ended = ending::begin(ctx, status.clone(), outcome, ending::ABANDONED, message);
+        return Ok(Some(ended));
+    }
+    if let Some(decision) = rollback::takeover::end_source(ctx, status)? {
+        return Ok(Some(decision));
+    }
+    if ctx.deleting.is_some() || cancel::reason(ctx, status).is_some() {
+        let message = "cancelled after the update that it was to undo had been cancelled";
+        ledger::settle_all(
+            ctx,
+            status,
+            Verb::Cancel,
+            ActionState::Applied,
+            "Cancelled",
+            "",
+        );
+        let (outcome, reason) = (Outcome::Cancelled, ending::CANCELLED_BEFORE_START);
+        return Ok(Some(ending::begin(
+            ctx,
+            status.clone(),
+            outcome,
+            reason,
+            message,
+        )));
+    }
+    Ok(None)
 }
 
 /// `desiredState: Plan`: everything that a start would be derived from, and nothing taken.
@@ -107,6 +184,12 @@ fn queue(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Deci
     // seen as an update of others.
     let holder = ctx.record.holder.as_ref();
     let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.input.holder_gone);
+    // A rollback takes the group over from its source, ahead of the queue.
+    if let (Some(source), Some(holder)) = (&status.source, holder)
+        && rollback::takeover::from(source, holder)
+    {
+        return None;
+    }
     let before = if let Some(holder) = holder {
         format!(
             "{} {}/{} holds the scaling group",
@@ -238,7 +321,11 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
     let Ready {
         plan,
         template_version,
+        method,
     } = ready;
+    if let (Some(source), Some(method)) = (&mut status.source, method) {
+        source.method = method;
+    }
     let record = taken(ctx, &plan);
     if plan.members.is_empty() {
         status.plan = Some(plan);
@@ -260,7 +347,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         .map(|process| process.as_str().to_owned())
         .filter(|process| !plan.suspended_processes.contains(process))
         .collect();
-    let parameters = kind::invoke_parameters(&*ctx.kind, ctx.spec, &plan, &exit_processes);
+    let parameters = starting::parameters(ctx, &status, &plan, &exit_processes);
     status.start = Some(StartIntent {
         attempt: 1,
         client_token: identity::client_token(&ctx.token_owner(), &ctx.spec_hash, 1),

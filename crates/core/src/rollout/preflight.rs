@@ -1,10 +1,12 @@
 //! Whether an update may start: everything that can be known to go wrong before anything is
 //! touched.
 
-use ess_rollout_api::v1alpha1::{EligibleState, Member, Plan};
+use ess_rollout_api::v1alpha1::{
+    EligibleState, Member, Plan, RollbackMethod, RollbackSpec, Source,
+};
 use ess_rollout_cloud::{
     EcsInstance, EcsStatus, Execution, ExecutionFilter, GroupState, LifecycleState, Query,
-    ScalingInstance,
+    ScalingGroup, ScalingInstance,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -12,6 +14,7 @@ use super::context::Context;
 use super::leftovers;
 use super::observation::Known;
 use super::problem::Problem;
+use super::rollback;
 use crate::{batches, identity};
 
 /// The most items that an OOS loop takes.
@@ -34,6 +37,8 @@ pub(super) struct Ready {
     pub(super) plan: Plan,
     /// The template's newest version.
     pub(super) template_version: String,
+    /// Of a rollback: how it starts.
+    pub(super) method: Option<RollbackMethod>,
 }
 
 /// What can be said against a task without looking at the cloud.
@@ -88,6 +93,11 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         },
     ];
     reads.extend(ctx.kind.reads());
+    let undo = undo(ctx);
+    reads.extend(
+        undo.iter()
+            .flat_map(|(_, source)| rollback::takeover::reads(source)),
+    );
     observation.require(reads)?;
 
     let Some(group) = observation.scaling_group(&ctx.group)? else {
@@ -161,6 +171,15 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         .iter()
         .filter(|instance| is_eligible(ctx, instance))
         .collect();
+    let suspended = suspended_processes(ctx, group);
+    let mut method = None;
+    if let Some((spec, source)) = undo {
+        let all = observation.scaling_instances(&ctx.group)?;
+        match rollback::scope::reach(ctx, spec, source, all, eligible, &suspended)? {
+            Ok(reach) => (method, eligible) = (Some(reach.method), reach.instances),
+            Err(found) => return Ok(problem(found)),
+        }
+    }
     eligible.sort_by(|a, b| a.id.cmp(&b.id));
     if eligible.len() > MAX_INSTANCES {
         return Ok(problem(Problem::blocked(
@@ -238,10 +257,6 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     };
     let baseline = ctx.record.baseline.as_ref();
     let baseline = baseline.filter(|_| ctx.inherits_baseline());
-    let suspended = match baseline {
-        Some(baseline) => baseline.suspended_processes.clone(),
-        None => leftovers::suspended_as_found(ctx, group),
-    };
     Ok(Verdict::Ready(Ready {
         plan: Plan {
             time: Some(Time(ctx.input.now)),
@@ -256,6 +271,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
             members,
         },
         template_version: template.version.clone(),
+        method,
     }))
 }
 
@@ -266,6 +282,22 @@ fn image_as_found(
     found: Option<String>,
 ) -> Option<String> {
     leftovers::image_as_found(ctx, configuration?, found)
+}
+
+/// What a rollback undoes, once that was found.
+fn undo<'a>(ctx: &Context<'a>) -> Option<(&'a RollbackSpec, &'a Source)> {
+    let subject = ctx.input.subject;
+    Some((subject.undo?.spec, subject.status?.source.as_ref()?))
+}
+
+/// The processes that stay suspended afterwards: as the group is, or as it was found by the run
+/// whose baseline is inherited.
+fn suspended_processes(ctx: &Context<'_>, group: &ScalingGroup) -> Vec<String> {
+    let baseline = ctx.record.baseline.as_ref();
+    match baseline.filter(|_| ctx.inherits_baseline()) {
+        Some(baseline) => baseline.suspended_processes.clone(),
+        None => leftovers::suspended_as_found(ctx, group),
+    }
 }
 
 fn problem(problem: Problem) -> Verdict {
@@ -293,24 +325,30 @@ pub(super) fn foreign_runs<'a>(ctx: &Context<'a>) -> Known<Vec<&'a Execution>> {
 
 /// Those of the listed executions that update this group, have not ended and are not of this task.
 pub(super) fn of_others<'a>(ctx: &Context<'_>, listed: &'a [Execution]) -> Vec<&'a Execution> {
+    let source = ctx.input.subject.status.and_then(|s| s.source.as_ref());
     listed
         .iter()
-        .filter(|execution| {
-            let parameter = execution
-                .parameters
-                .get("scalingGroupId")
-                .and_then(|v| v.as_str());
-            let tag = execution
-                .tags
-                .get(identity::TAG_SCALING_GROUP)
-                .map(String::as_str);
-            parameter.or(tag) == Some(ctx.group.as_str())
-        })
-        .filter(|execution| execution.parent.is_none() && !execution.status.is_final())
-        // A schedule waits by nature and updates nothing while it does.
-        .filter(|execution| execution.category != "TimerTrigger")
+        .filter(|execution| updates_group(ctx, execution) && !execution.status.is_final())
         .filter(|execution| execution.tags.get(identity::TAG_UID) != Some(&ctx.uid))
+        // A suspended source is cancelled before anything else.
+        .filter(|execution| source.is_none_or(|source| source.execution_id != execution.id))
         .collect()
+}
+
+/// Whether this is a rolling update of the group, by whomever.
+pub(super) fn updates_group(ctx: &Context<'_>, execution: &Execution) -> bool {
+    let parameter = execution
+        .parameters
+        .get("scalingGroupId")
+        .and_then(|v| v.as_str());
+    let tag = execution
+        .tags
+        .get(identity::TAG_SCALING_GROUP)
+        .map(String::as_str);
+    parameter.or(tag) == Some(ctx.group.as_str())
+        && execution.parent.is_none()
+        // A schedule waits by nature and updates nothing while it does.
+        && execution.category != "TimerTrigger"
 }
 
 fn by(execution: &Execution) -> &str {

@@ -5,7 +5,8 @@
 //! what came before, have found nothing.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, Cancellation, ExecutionRef, Outcome, RollingUpdateTaskStatus, StartIntent, Verb,
+    ActionState, Cancellation, ExecutionRef, Outcome, Plan, RollingUpdateTaskStatus, StartIntent,
+    Verb,
 };
 use ess_rollout_cloud::{
     CloudError, Done, ErrorClass, Execution, ExecutionFilter, ExecutionMode, Mutation,
@@ -13,13 +14,14 @@ use ess_rollout_cloud::{
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Map, Value};
 
-use super::context::{Context, RETRY, RETRY_REFUSED};
+use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next, Work};
 use super::observation::{Interrupt, Known};
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
-use super::{adoption, cancel, ending, kind, ledger};
+use super::{adoption, cancel, ending, kind, ledger, rollback};
 use crate::conditions::shorten;
 use crate::identity;
 
@@ -35,12 +37,25 @@ pub(super) fn mutation(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> O
     let automatic = ctx.spec.on_failure == ess_rollout_api::v1alpha1::OnFailure::Fail;
     let description = match &ctx.spec.description {
         Some(text) => text.clone(),
-        None => format!("RollingUpdateTask {}", ctx.path()),
+        None => format!("{} {}", ctx.input.subject.kind, ctx.path()),
     };
+    let mut tags = identity::tags(
+        &ctx.namespace,
+        &ctx.name,
+        &ctx.uid,
+        &ctx.group,
+        ctx.spec.run_key.as_deref(),
+        intent,
+    );
+    if let Some(source) = &status.source {
+        let tag = identity::TAG_SOURCE_EXECUTION.to_owned();
+        tags.push((tag, source.execution_id.clone()));
+        tags.sort();
+    }
     Some(Mutation::StartExecution(StartExecution {
         template_name: intent.template_name.clone(),
         template_version: intent.template_version.clone(),
-        parameters: kind::invoke_parameters(&*ctx.kind, ctx.spec, plan, &intent.exit_processes),
+        parameters: parameters(ctx, status, plan, &intent.exit_processes),
         mode: if automatic {
             ExecutionMode::Automatic
         } else {
@@ -50,15 +65,23 @@ pub(super) fn mutation(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> O
         safety_check: automatic.then_some(SafetyCheck::Skip),
         client_token: intent.client_token.clone(),
         description,
-        tags: identity::tags(
-            &ctx.namespace,
-            &ctx.name,
-            &ctx.uid,
-            &ctx.group,
-            ctx.spec.run_key.as_deref(),
-            intent,
-        ),
+        tags,
     }))
+}
+
+/// The template parameters of the start.
+pub(super) fn parameters(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+    exit_processes: &[String],
+) -> Map<String, Value> {
+    match &status.source {
+        None => kind::invoke_parameters(&*ctx.kind, ctx.spec, plan, exit_processes),
+        Some(source) => {
+            rollback::call::parameters(&*ctx.kind, ctx.spec, plan, exit_processes, source)
+        }
+    }
 }
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
@@ -102,14 +125,12 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
                 }
                 return Ok(start_refused(ctx, status, &message));
             }
-            ErrorClass::Denied | ErrorClass::Unauthenticated => {
+            ErrorClass::Denied
+            | ErrorClass::Unauthenticated
+            | ErrorClass::Retry
+            | ErrorClass::Throttled => {
                 report::trouble(ctx, &mut status, error);
-                return Ok(ctx.decide(status, Next::After(RETRY_REFUSED.unsigned_abs())));
-            }
-            ErrorClass::Retry | ErrorClass::Throttled => {
-                report::trouble(ctx, &mut status, error);
-                let wait = error.retry_after.unwrap_or(RETRY.unsigned_abs());
-                return Ok(ctx.decide(status, Next::After(wait)));
+                return Ok(ctx.decide(status, ctx.wait_after(error)));
             }
         },
         Some(Ok(Done::Accepted { .. })) | None => {}

@@ -9,7 +9,7 @@ use ess_rollout_cloud::{LifecycleState, Mutation, Process, Query, ScalingInstanc
 
 use super::context::Context;
 use super::observation::Known;
-use super::{leftovers, progress, standby};
+use super::{leftovers, progress, rollback, standby};
 use crate::conditions;
 
 /// One thing that a run can have left changed.
@@ -53,29 +53,19 @@ pub(super) fn need(
 
 /// What the run may have left changed, without having looked: for a deletion that cannot wait.
 pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec<RestoreItem> {
-    let Some(start) = &status.start else {
-        return Vec::new();
-    };
     let pending = |kind, target: &str, wanted: &str| {
         need(kind, target, wanted, RestoreState::Pending, "").item
     };
-    let mut items: Vec<RestoreItem> = start
-        .exit_processes
+    let mut items: Vec<RestoreItem> = exit_processes(ctx, status)
         .iter()
         .map(|process| pending(RestoreKind::Process, process, "Resumed"))
         .collect();
-    let well = status
-        .result
-        .as_ref()
-        .is_some_and(|r| r.outcome == Outcome::Succeeded);
     if let Some(plan) = &status.plan
-        && let Some((new, true)) = ctx.kind.wanted_image()
         && let Some(id) = &plan.scaling_configuration_id
-        && let Some(image) = &plan.scaling_configuration_image_id
-        && !well
+        && let Some(goal) = configuration_goal(ctx, status, plan)
     {
-        let mut item = pending(RestoreKind::ScalingConfigurationImage, id, image);
-        item.found = Some(new.to_owned());
+        let mut item = pending(RestoreKind::ScalingConfigurationImage, id, goal.wanted);
+        item.found = goal.from.map(str::to_owned);
         items.push(item);
     }
     let touched = status
@@ -93,6 +83,70 @@ pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec
     items
 }
 
+/// The processes that are to run again afterwards.
+fn exit_processes<'a>(ctx: &Context<'_>, status: &'a RollingUpdateTaskStatus) -> &'a [String] {
+    match (&status.start, &status.source) {
+        (Some(start), _) => &start.exit_processes,
+        // Its own start was not reached: what the source suspended is its to put back.
+        (None, Some(source)) if rollback::takeover::has_taken_over(ctx, status) => {
+            &source.exit_processes
+        }
+        (None, _) => &[],
+    }
+}
+
+/// What the active scaling configuration is to carry, and what the run may have put there.
+struct ConfigurationGoal<'a> {
+    wanted: &'a str,
+    /// `None`: it is put right whatever it carries.
+    from: Option<&'a str>,
+}
+
+/// After an update that succeeded the configuration carries the new image; after one that did not, the
+/// one from before. After a rollback that succeeded it carries what it did before the update; one
+/// that did not succeed leaves it alone, unless it took the group over from a suspended update,
+/// whose end it then is.
+fn configuration_goal<'a>(
+    ctx: &'a Context<'_>,
+    status: &'a RollingUpdateTaskStatus,
+    plan: &'a Plan,
+) -> Option<ConfigurationGoal<'a>> {
+    let Some((new, true)) = ctx.kind.wanted_image() else {
+        return None;
+    };
+    let well = status
+        .result
+        .as_ref()
+        .is_some_and(|r| r.outcome == Outcome::Succeeded);
+    let before = plan.scaling_configuration_image_id.as_deref();
+    let (wanted, from) = match &status.source {
+        None if well => (Some(new), None),
+        None => (before, Some(new)),
+        Some(source) if well => (source.scaling_configuration_image_id.as_deref(), None),
+        Some(source) if source.suspended => (before, source.updated_image_id.as_deref()),
+        Some(_) => (None, None),
+    };
+    Some(ConfigurationGoal {
+        wanted: wanted?,
+        from,
+    })
+}
+
+/// The new image in a configuration of which it is not on record what it carried before, and the
+/// configuration.
+fn image_without_record<'a>(
+    ctx: &'a Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &'a Plan,
+) -> Option<(&'a str, &'a str)> {
+    let (new, true) = ctx.kind.wanted_image()? else {
+        return None;
+    };
+    let configuration = plan.scaling_configuration_id.as_deref()?;
+    let goal = configuration_goal(ctx, status, plan);
+    (goal.is_none() && status.source.is_none()).then_some((new, configuration))
+}
+
 /// Everything that is or was to be put back, as the cloud is now.
 pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Known<Vec<Need>> {
     let observation = ctx.input.observation;
@@ -108,9 +162,14 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
         },
     ];
     let configuration = plan.scaling_configuration_id.as_deref();
-    let configuration =
-        configuration.filter(|_| matches!(ctx.kind.wanted_image(), Some((_, true))));
+    let configuration = configuration.filter(|_| configuration_goal(ctx, status, plan).is_some());
     if let Some(id) = configuration {
+        reads.push(Query::ScalingConfiguration {
+            configuration: id.to_owned(),
+        });
+    }
+    let without_record = image_without_record(ctx, status, plan);
+    if let Some((_, id)) = without_record {
         reads.push(Query::ScalingConfiguration {
             configuration: id.to_owned(),
         });
@@ -129,14 +188,12 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
         return Ok(Vec::new());
     };
     let mut needs = Vec::new();
-    let suspended: Vec<Process> = status
-        .start
+    let suspended: Vec<Process> = exit_processes(ctx, status)
         .iter()
-        .flat_map(|start| &start.exit_processes)
         .map(|process| Process::from(process.as_str()))
         .filter(|process| group.suspended_processes.contains(process))
         .collect();
-    for process in status.start.iter().flat_map(|start| &start.exit_processes) {
+    for process in exit_processes(ctx, status) {
         let process = Process::from(process.as_str());
         let found = group.suspended_processes.contains(&process);
         let state = if found {
@@ -155,6 +212,14 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
     }
     if let Some(id) = configuration {
         needs.extend(configuration_image(ctx, status, plan, id)?);
+    }
+    if let Some((new, id)) = without_record {
+        let found = observation.scaling_configuration(id)?.as_ref();
+        let kind = RestoreKind::ScalingConfigurationImage;
+        let message = "which image it carried before the run is not on record: set it";
+        let left = need(kind, id, "unknown", RestoreState::Left, message);
+        let changed = found.is_some_and(|c| c.image.as_deref() == Some(new));
+        needs.extend(changed.then_some(left));
     }
     let none = Vec::new();
     let ecs = if members.is_empty() {
@@ -189,28 +254,20 @@ fn configuration_image(
     id: &str,
 ) -> Known<Option<Need>> {
     let kind = RestoreKind::ScalingConfigurationImage;
-    let Some((new, _)) = ctx.kind.wanted_image() else {
+    let Some(ConfigurationGoal { wanted, from }) = configuration_goal(ctx, status, plan) else {
         return Ok(None);
     };
-    let well = status
-        .result
-        .as_ref()
-        .is_some_and(|r| r.outcome == Outcome::Succeeded);
-    let before = plan.scaling_configuration_image_id.as_deref();
     let found = ctx
         .input
         .observation
         .scaling_configuration(id)?
         .as_ref()
         .and_then(|c| c.image.clone());
-    let Some(wanted) = (if well { Some(new) } else { before }) else {
-        let unknown = "which image it carried before the run is not on record: set it";
-        let left = need(kind, id, "unknown", RestoreState::Left, unknown);
-        return Ok(Some(left).filter(|_| found.as_deref() == Some(new)));
-    };
     let mut result = match found.as_deref() {
         Some(found) if found == wanted => need(kind, id, wanted, RestoreState::Restored, ""),
-        Some(found) if well || found == new => need(kind, id, wanted, RestoreState::Pending, ""),
+        Some(found) if from.is_none_or(|from| found == from) => {
+            need(kind, id, wanted, RestoreState::Pending, "")
+        }
         Some(found) => {
             let message = format!(
                 "the configuration carries {found}, which neither this update nor the group before it did: somebody changed it"

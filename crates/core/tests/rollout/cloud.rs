@@ -1,5 +1,6 @@
 //! A cloud that runs rolling updates as the public templates do, small enough to be seen through.
 
+mod notify;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,52 @@ pub struct Run {
     /// The batch after which it waits for an Approve.
     pub paused_after: Option<i32>,
     attempts: BTreeMap<String, u32>,
+    /// Failed instances that nobody has decided about.
+    unresolved: BTreeSet<String>,
+    /// Instances to pass over when their turn comes: skipped, or else given up.
+    passed_over: BTreeMap<String, bool>,
+}
+
+/// What no documentation of OOS settles.
+#[derive(Debug, Clone)]
+pub struct Oos {
+    /// The nested execution of a failed instance waits, and a retry goes on inside it.
+    pub child_waits: bool,
+    /// It shows Running all the same.
+    pub child_shows_running: bool,
+    /// The root shows Running in a failure pause.
+    pub root_shows_running: bool,
+    /// Each failure suspends, whatever maxErrors says.
+    pub every_failure: bool,
+    /// The others of a batch stand still in a failure pause.
+    pub stand_still: bool,
+    /// NotifyExecution takes the root with the task execution of the loop item.
+    pub by_task: bool,
+    /// NotifyExecution takes the root with the loop item.
+    pub by_item: bool,
+    /// NotifyExecution takes the nested execution.
+    pub by_child: bool,
+    /// A skip that was told to a nested execution skips its failed task, and it goes on.
+    pub skip_inside: bool,
+    /// A skipped instance shows Success.
+    pub skipped_as_success: bool,
+}
+
+impl Default for Oos {
+    fn default() -> Self {
+        Self {
+            child_waits: false,
+            child_shows_running: false,
+            root_shows_running: false,
+            every_failure: false,
+            stand_still: false,
+            by_task: true,
+            by_item: true,
+            by_child: false,
+            skip_inside: false,
+            skipped_as_success: false,
+        }
+    }
 }
 
 type Listed = (Vec<Execution>, BTreeMap<String, Vec<TaskExecution>>);
@@ -73,6 +120,12 @@ pub struct Cloud {
     pub runs: Vec<Run>,
     /// Instances that fail, and how many attempts do.
     pub failing: BTreeMap<String, u32>,
+    /// Instances that take longer, seconds more.
+    pub slow: BTreeMap<String, i64>,
+    pub oos: Oos,
+    /// For each Retry-, Skip- or CancelTask that took effect: what, on which instance, on which
+    /// attempt.
+    pub notified: Vec<(NotifyType, String, u32)>,
     /// Whether EveryBatchPause pauses after the last batch too.
     pub pause_after_last: bool,
     /// Whether `UpdateDate` of the root moves when it pauses or goes on.
@@ -194,6 +247,9 @@ impl Cloud {
             tasks: BTreeMap::new(),
             runs: Vec::new(),
             failing: BTreeMap::new(),
+            slow: BTreeMap::new(),
+            oos: Oos::default(),
+            notified: Vec::new(),
             pause_after_last: false,
             update_date_moves: true,
             frozen: false,
@@ -361,9 +417,20 @@ impl Cloud {
         match mutation {
             Mutation::StartExecution(start) => return self.start(start),
             Mutation::NotifyExecution {
-                execution, notify, ..
-            } => {
-                assert_eq!(*notify, NotifyType::Approve);
+                execution,
+                notify,
+                task_execution,
+                loop_item,
+                ..
+            } if *notify != NotifyType::Approve => {
+                self.notify(
+                    *notify,
+                    execution,
+                    task_execution.as_deref(),
+                    loop_item.as_deref(),
+                )?;
+            }
+            Mutation::NotifyExecution { execution, .. } => {
                 let run = self.runs.iter_mut().find(|r| r.root == *execution);
                 let Some(batch) = run.and_then(|r| r.paused_after.take()) else {
                     return Err(conflict);
@@ -440,26 +507,26 @@ impl Cloud {
         }
         let id = format!("exec-{}", self.runs.len() + 1);
         self.tokens.insert(start.client_token.clone(), id.clone());
-        let text = |name: &str| start.parameters[name].as_str().unwrap_or("").to_owned();
-        let exit = start.parameters["exitProcess"].as_array().unwrap();
-        let exit = exit.iter().map(|p| p.as_str().unwrap().into()).collect();
-        let mut items: Vec<String> = self
-            .instances
-            .iter()
-            .filter(|i| {
-                let states = start.parameters["lifecycleState"].as_array().unwrap();
-                states.contains(&json!(i.state.as_str()))
-            })
-            .map(|i| i.id.clone())
-            .collect();
-        items.sort();
+        let text = |name: &str| {
+            let value = start.parameters.get(name).and_then(|v| v.as_str());
+            value.unwrap_or("").to_owned()
+        };
+        let source = self.source(start);
+        let (items, exit) = match &source {
+            Some((items, exit)) => (items.clone(), exit.clone()),
+            None => self.invoked(start),
+        };
         let wanted = start.parameters["batchNumber"].as_i64().unwrap() as i32;
         let batch_of = items
             .iter()
             .cloned()
             .zip(batches::assign(items.len(), wanted))
             .collect();
-        let image = start.parameters.get("imageId").map(|_| text("imageId"));
+        let image = match (&source, start.parameters.contains_key("maxErrors")) {
+            (_, false) => None,
+            (Some(_), true) => Some(text("sourceImageId")),
+            (None, true) => Some(text("imageId")),
+        };
         let mut execution = execution(&id, None, &start.template_name, self.time());
         execution.parameters = start.parameters.clone();
         execution.tags = start.tags.iter().cloned().collect();
@@ -481,12 +548,47 @@ impl Cloud {
             batch: 0,
             paused_after: None,
             attempts: BTreeMap::new(),
+            unresolved: BTreeSet::new(),
+            passed_over: BTreeMap::new(),
         });
         self.next_batch(&id);
         Ok(Done::Started {
             execution: Box::new(execution),
             request_id: "req-2".into(),
         })
+    }
+}
+
+impl Cloud {
+    /// Who takes part in an update, and what is resumed after it.
+    fn invoked(&self, start: &StartExecution) -> (Vec<String>, Vec<Process>) {
+        let exit = start.parameters["exitProcess"].as_array().unwrap();
+        let exit = exit.iter().map(|p| p.as_str().unwrap().into()).collect();
+        let states = start.parameters["lifecycleState"].as_array().unwrap();
+        let mut items: Vec<String> = self
+            .instances
+            .iter()
+            .filter(|i| states.contains(&json!(i.state.as_str())))
+            .map(|i| i.id.clone())
+            .collect();
+        items.sort();
+        (items, exit)
+    }
+
+    /// The same of a rollback: every instance that the source has a nested execution for, and the
+    /// processes of the source.
+    fn source(&self, start: &StartExecution) -> Option<(Vec<String>, Vec<Process>)> {
+        let id = start.parameters.get("sourceExecutionId")?.as_str()?;
+        let mut items: Vec<String> = self
+            .executions
+            .iter()
+            .filter(|e| e.parent.as_deref() == Some(id))
+            .filter_map(|e| Some(e.parameters["instanceId"].as_str()?.to_owned()))
+            .collect();
+        items.sort();
+        items.dedup();
+        let run = self.runs.iter().find(|run| run.root == id)?;
+        Some((items, run.exit.clone()))
     }
 }
 

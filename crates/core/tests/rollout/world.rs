@@ -2,13 +2,15 @@
 //! told to, and holds every decision to what must always be true.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord,
-    ScalingGroupRecordSpec, ScalingGroupRecordStatus, Verb, condition,
+    ActionState, ActionTarget, Rollback, RollbackSpec, RollingUpdateTask, RollingUpdateTaskSpec,
+    RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
+    Verb, condition,
 };
 use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
-use ess_rollout_cloud::Mutation;
+use ess_rollout_cloud::{Mutation, NotifyType};
 use ess_rollout_core::rollout::{
-    Decision, Event, Input, Next, Observation, QueueEntry, Settings, Step, WorkOutcome, step,
+    Decision, Event, Input, Next, Observation, QueueEntry, Settings, Step, Subject, Undo,
+    WorkOutcome, effective_spec, step,
 };
 
 use crate::builders::settings;
@@ -30,8 +32,17 @@ pub enum Crash {
     Mutation,
 }
 
+/// What makes a world that of a rollback: `World::task` then carries its metadata and status alone.
+#[derive(Clone)]
+pub struct RollingBack {
+    pub spec: RollbackSpec,
+    pub source: Option<RollingUpdateTask>,
+}
+
+#[derive(Clone)]
 pub struct World {
     pub task: RollingUpdateTask,
+    pub rolling_back: Option<RollingBack>,
     pub record: Option<ScalingGroupRecord>,
     pub cloud: Cloud,
     pub settings: Settings,
@@ -48,12 +59,15 @@ pub struct World {
     pub by_console: usize,
     /// Requests to continue that were ever accepted.
     pub requests: usize,
+    /// What accepted requests on instances named: the instance, and the attempt or 0.
+    pub named: Vec<(NotifyType, String, u32)>,
 }
 
 impl World {
     pub fn new(task: RollingUpdateTask, cloud: Cloud) -> Self {
         Self {
             task,
+            rolling_back: None,
             record: None,
             cloud,
             settings: settings(),
@@ -67,6 +81,7 @@ impl World {
             states: Vec::new(),
             by_console: 0,
             requests: 0,
+            named: Vec::new(),
         }
     }
 
@@ -96,7 +111,8 @@ impl World {
     fn decide(&self, outcome: Option<&WorkOutcome>) -> (Decision, Observation) {
         let mut observation = Observation::default();
         for _ in 0..=ROUNDS_MAX {
-            match step(self.input(&self.task, &observation, outcome)) {
+            let spec = self.effective(&self.task);
+            match step(self.input(&self.task, &spec, &observation, outcome)) {
                 Step::Decided(decision) => return (*decision, observation),
                 Step::Read(queries) => {
                     assert!(!queries.is_empty(), "asks for nothing");
@@ -111,14 +127,36 @@ impl World {
         panic!("still asks for more after {ROUNDS_MAX} rounds");
     }
 
+    /// What is asked for: the task's spec, or what the rollback amounts to.
+    fn effective(&self, carrier: &RollingUpdateTask) -> RollingUpdateTaskSpec {
+        let Some(back) = &self.rolling_back else {
+            return carrier.spec.clone();
+        };
+        let mut rollback = Rollback::new("back", back.spec.clone());
+        rollback.status.clone_from(&carrier.status);
+        effective_spec(&rollback, back.source.as_ref())
+    }
+
     fn input<'a>(
         &'a self,
         task: &'a RollingUpdateTask,
+        spec: &'a RollingUpdateTaskSpec,
         observation: &'a Observation,
         outcome: Option<&'a WorkOutcome>,
     ) -> Input<'a> {
         Input {
-            subject: task.into(),
+            subject: match &self.rolling_back {
+                None => task.into(),
+                Some(back) => Subject {
+                    kind: "Rollback",
+                    spec,
+                    undo: Some(Undo {
+                        spec: &back.spec,
+                        source: back.source.as_ref(),
+                    }),
+                    ..task.into()
+                },
+            },
             record: self.record.as_ref(),
             holder_gone: self.holder_gone,
             ahead: self.ahead.as_ref(),
@@ -287,6 +325,21 @@ impl World {
             .filter(|a| a.verb == Verb::Continue && a.state != ActionState::Rejected)
             .filter(|a| !known.iter().any(|k| k.id == a.id && k.time == a.time))
             .count();
+        for action in &status.actions {
+            let new = !known
+                .iter()
+                .any(|k| k.id == action.id && k.time == action.time);
+            let notify = match action.verb {
+                Verb::Retry => NotifyType::RetryTask,
+                Verb::Skip => NotifyType::SkipTask,
+                _ => NotifyType::CancelTask,
+            };
+            let open = |t: &&ActionTarget| t.state == ActionState::Accepted;
+            for target in action.instances.iter().filter(open).filter(|_| new) {
+                let attempt = u32::try_from(target.attempt).unwrap();
+                self.named.push((notify, target.instance.clone(), attempt));
+            }
+        }
         self.task.status = Some(through_json(&status));
         self.task_writes += 1;
         let state = self.state().to_owned();
@@ -318,7 +371,8 @@ impl World {
         // Looking again at the same things, having written, is no news.
         let mut again = self.task.clone();
         again.status = Some(through_json(status));
-        if let Step::Decided(second) = step(self.input(&again, observation, None)) {
+        let spec = self.effective(&again);
+        if let Step::Decided(second) = step(self.input(&again, &spec, observation, None)) {
             assert_eq!(second.status, through_json(status), "a second look differs");
         }
     }
@@ -335,10 +389,23 @@ fn intended(mutation: &Mutation, status: &RollingUpdateTaskStatus) -> bool {
             .start
             .as_ref()
             .is_some_and(|s| s.client_token == start.client_token),
-        Mutation::NotifyExecution { .. } => {
-            status.pause.as_ref().is_some_and(|p| p.approval.is_some())
+        Mutation::NotifyExecution {
+            notify: NotifyType::Approve,
+            ..
+        } => status.pause.as_ref().is_some_and(|p| p.approval.is_some()),
+        Mutation::NotifyExecution { note, .. } => {
+            let actions = status.actions.iter();
+            let mut targets = actions.flat_map(|a| a.instances.iter().map(move |t| (a, t)));
+            targets.any(|(action, target)| {
+                target.state == ActionState::Accepted
+                    && target.call.as_ref().is_some_and(|c| c.unanswered)
+                    && note.contains(&format!("({} {})", action.id, target.instance))
+            })
         }
-        Mutation::CancelExecution { .. } => status.cancellation.is_some(),
+        Mutation::CancelExecution { .. } => {
+            let source = status.source.as_ref();
+            status.cancellation.is_some() || source.is_some_and(|s| s.cancel_time.is_some())
+        }
         Mutation::ResumeProcesses { processes, .. }
         | Mutation::SuspendProcesses { processes, .. } => {
             processes.iter().all(|p| restored(p.as_str()))

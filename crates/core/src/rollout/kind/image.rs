@@ -15,7 +15,7 @@ pub(super) struct Image<'a> {
 
 impl Kind for Image<'_> {
     fn template(&self) -> &'static str {
-        "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup"
+        super::IMAGE_TEMPLATE
     }
 
     fn group_type(&self) -> GroupType {
@@ -105,6 +105,13 @@ impl Kind for Image<'_> {
             "scalingConfigurationId".into(),
             json!(configuration.unwrap_or("")),
         );
+        parameters.insert("maxErrors".into(), json!(self.max_errors));
+        parameters
+    }
+
+    fn rollback_parameters(&self) -> Map<String, Value> {
+        let mut parameters = Map::new();
+        parameters.insert("sourceImageId".into(), json!(self.update.image_id));
         parameters.insert("maxErrors".into(), json!(self.max_errors));
         parameters
     }

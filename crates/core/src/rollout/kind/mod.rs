@@ -37,6 +37,9 @@ pub(super) trait Kind {
     /// The template's parameters beyond those that all templates share.
     fn parameters(&self, plan: &Plan) -> Map<String, Value>;
 
+    /// The same for the public template's rollback (`invokeType: rollback`) to what this update is.
+    fn rollback_parameters(&self) -> Map<String, Value>;
+
     /// The image that instances run afterwards, and whether the active scaling configuration is to
     /// carry it too. `None` for updates that leave images alone.
     fn wanted_image(&self) -> Option<(&str, bool)>;
@@ -44,6 +47,11 @@ pub(super) trait Kind {
     /// What was rolled out, for the group's record: the image, or the kind and a hash.
     fn what(&self) -> String;
 }
+
+/// The public template of image updates.
+pub(super) const IMAGE_TEMPLATE: &str = "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup";
+/// The public template of script updates.
+pub(super) const SCRIPT_TEMPLATE: &str = "ACS-ESS-RollingUpdateByRunCommandInScalingGroup";
 
 /// The kind of a task's update.
 pub(super) fn of(spec: &RollingUpdateTaskSpec) -> Box<dyn Kind + '_> {
@@ -63,6 +71,15 @@ pub(super) fn of(spec: &RollingUpdateTaskSpec) -> Box<dyn Kind + '_> {
     }
 }
 
+/// Template parameter `batchPauseOption`.
+pub(super) fn batch_pause_option(policy: SuspensionPolicy) -> &'static str {
+    match policy {
+        SuspensionPolicy::Automatic => "Automatic",
+        SuspensionPolicy::SuspendFirstBatch => "FirstBatchPause",
+        SuspensionPolicy::SuspendEachBatch => "EveryBatchPause",
+    }
+}
+
 /// All parameters of the start of an update (`invokeType: invoke`).
 pub(super) fn invoke_parameters(
     kind: &dyn Kind,
@@ -70,11 +87,7 @@ pub(super) fn invoke_parameters(
     plan: &Plan,
     exit_processes: &[String],
 ) -> Map<String, Value> {
-    let pause = match spec.suspension_policy {
-        SuspensionPolicy::Automatic => "Automatic",
-        SuspensionPolicy::SuspendFirstBatch => "FirstBatchPause",
-        SuspensionPolicy::SuspendEachBatch => "EveryBatchPause",
-    };
+    let pause = batch_pause_option(spec.suspension_policy);
     let states: Vec<Value> = spec
         .lifecycle_states
         .iter()

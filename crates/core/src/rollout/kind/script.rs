@@ -56,7 +56,7 @@ fn check(field: &str, source: &ScriptSource) -> Option<Problem> {
 
 impl Kind for Script<'_> {
     fn template(&self) -> &'static str {
-        "ACS-ESS-RollingUpdateByRunCommandInScalingGroup"
+        super::SCRIPT_TEMPLATE
     }
 
     fn group_type(&self) -> GroupType {
@@ -116,6 +116,15 @@ impl Kind for Script<'_> {
                     .and_then(|s| s.inline.as_deref())
                     .unwrap_or_default()
             ),
+        );
+        parameters
+    }
+
+    fn rollback_parameters(&self) -> Map<String, Value> {
+        let mut parameters = Map::new();
+        parameters.insert(
+            "rollbackScript".into(),
+            json!(self.update.run.inline.as_deref().unwrap_or_default()),
         );
         parameters
     }

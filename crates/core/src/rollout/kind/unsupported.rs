@@ -48,6 +48,10 @@ impl Kind for Unsupported {
         Map::new()
     }
 
+    fn rollback_parameters(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
     fn wanted_image(&self) -> Option<(&str, bool)> {
         None
     }

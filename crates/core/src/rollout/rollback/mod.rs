@@ -4,7 +4,15 @@
 //! |---|---|
 //! | what is undone is found, checked and frozen in `status.source` | [`source`] |
 //! | a suspended source is cancelled, and the group taken over from it in one write | [`takeover`] |
-//! | the call that starts it: the public template's rollback, or a fresh update | [`call`] |
+//! | which instances it reaches, and by which call | [`scope`] |
+//! | the parameters of that call: the public template's rollback, or a fresh update | [`call`] |
+
+pub(super) mod call;
+mod foreign;
+mod payload;
+pub(super) mod scope;
+pub(super) mod source;
+pub(super) mod takeover;
 
 use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask, RollingUpdateTaskSpec, Update};
 

@@ -1,0 +1,46 @@
+//! The template parameters of the call that starts a rollback.
+
+use ess_rollout_api::v1alpha1::{Plan, RollbackMethod, RollingUpdateTaskSpec, Source};
+use serde_json::{Map, Value, json};
+
+use crate::rollout::kind::{self, Kind};
+
+/// All parameters of the start.
+pub(in crate::rollout) fn parameters(
+    kind: &dyn Kind,
+    spec: &RollingUpdateTaskSpec,
+    plan: &Plan,
+    exit_processes: &[String],
+    source: &Source,
+) -> Map<String, Value> {
+    match source.method {
+        RollbackMethod::Invoke => {
+            let mut parameters = kind::invoke_parameters(kind, spec, plan, exit_processes);
+            // The image in the scaling configuration goes back at the end, when the instances have.
+            if let Some(configuration) = parameters.get_mut("scalingConfigurationId") {
+                *configuration = json!("");
+            }
+            parameters
+        }
+        RollbackMethod::Template => {
+            let mut parameters = kind.rollback_parameters();
+            for (name, value) in [
+                ("invokeType", json!("rollback")),
+                ("scalingGroupId", json!(spec.scaling_group_id)),
+                ("sourceExecutionId", json!(source.execution_id)),
+                (
+                    "batchPauseOption",
+                    json!(kind::batch_pause_option(spec.suspension_policy)),
+                ),
+                ("batchNumber", json!(plan.batches)),
+                (
+                    "OOSAssumeRole",
+                    json!(spec.ram_role.as_deref().unwrap_or("")),
+                ),
+            ] {
+                parameters.insert(name.to_owned(), value);
+            }
+            parameters
+        }
+    }
+}

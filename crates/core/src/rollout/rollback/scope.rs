@@ -1,0 +1,69 @@
+//! Which instances a rollback reaches, and by which call: the public template's rollback takes exactly
+//! those that the source touched; a fresh update takes all that are in service.
+
+use std::collections::BTreeSet;
+
+use ess_rollout_api::v1alpha1::{RollbackMethod, RollbackScope, RollbackSpec, Source};
+use ess_rollout_cloud::{ExecutionFilter, ScalingInstance};
+
+use crate::rollout::context::Context;
+use crate::rollout::observation::Known;
+use crate::rollout::problem::Problem;
+use crate::rollout::progress;
+
+/// How a rollback starts, and on whom.
+pub(in crate::rollout) struct Reach<'a> {
+    pub(in crate::rollout) method: RollbackMethod,
+    pub(in crate::rollout) instances: Vec<&'a ScalingInstance>,
+}
+
+/// `in_service` are those that a fresh update would take; `suspended` the processes that stay suspended
+/// afterwards.
+pub(in crate::rollout) fn reach<'a>(
+    ctx: &Context<'_>,
+    spec: &RollbackSpec,
+    source: &Source,
+    all: &'a [ScalingInstance],
+    in_service: Vec<&'a ScalingInstance>,
+    suspended: &[String],
+) -> Known<Result<Reach<'a>, Problem>> {
+    let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
+    let children = ctx.input.observation.executions(&children)?;
+    let touched: BTreeSet<String> = progress::instances_of(children).into_iter().collect();
+    let untouched = in_service.iter().find(|i| !touched.contains(&i.id));
+    // The template resumes what the source resumes, whoever has suspended it since.
+    let resumed = source.exit_processes.iter().find(|p| suspended.contains(p));
+    let why = if source.method == RollbackMethod::Invoke {
+        Some("the public template cannot roll this update back".to_owned())
+    } else {
+        resumed.map(|process| {
+            format!(
+                "{process} was suspended after the update, and the public template's rollback would resume it"
+            )
+        })
+    };
+    let wider = spec.scope == RollbackScope::AllInService && untouched.is_some();
+    match (why, untouched) {
+        (Some(why), Some(other)) if spec.scope == RollbackScope::Updated => {
+            Ok(Err(Problem::blocked(
+                "ScopeTooNarrow",
+                format!(
+                    "{why}, and a fresh update would reach {} as well, which the update did not touch: set spec.scope to AllInService in a new rollback",
+                    other.id
+                ),
+            )))
+        }
+        (Some(_), _) => Ok(Ok(Reach {
+            method: RollbackMethod::Invoke,
+            instances: in_service,
+        })),
+        (None, _) if wider => Ok(Ok(Reach {
+            method: RollbackMethod::Invoke,
+            instances: in_service,
+        })),
+        (None, _) => Ok(Ok(Reach {
+            method: RollbackMethod::Template,
+            instances: all.iter().filter(|i| touched.contains(&i.id)).collect(),
+        })),
+    }
+}

@@ -1,0 +1,206 @@
+//! Finds what a rollback undoes, and freezes it: the task may be deleted afterwards, its execution
+//! pruned, its ConfigMaps changed.
+
+use ess_rollout_api::v1alpha1::{RollbackMethod, RollingUpdateTask, Source};
+use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{foreign, payload};
+use crate::identity;
+use crate::rollout::context::Context;
+use crate::rollout::decision::Undo;
+use crate::rollout::observation::Known;
+use crate::rollout::preflight::{self, ROLLING_TEMPLATES};
+use crate::rollout::problem::Problem;
+
+/// What is undone, or why it cannot be.
+pub(in crate::rollout) fn find(
+    ctx: &Context<'_>,
+    undo: Undo<'_>,
+) -> Known<Result<Source, Problem>> {
+    match (&undo.spec.task_ref, undo.source, &undo.spec.execution_id) {
+        (_, Some(task), _) => of_task(ctx, undo, task),
+        (Some(named), None, _) => Ok(Err(Problem::blocked(
+            "SourceNotFound",
+            format!(
+                "spec.taskRef.name: there is no RollingUpdateTask {}/{}; to undo a run whose task is gone, name its execution by spec.executionId",
+                ctx.namespace, named.name
+            ),
+        ))),
+        (None, None, Some(execution)) => foreign::find(ctx, undo.spec, execution),
+        // The CRD refuses it.
+        (None, None, None) => Ok(Err(Problem::blocked(
+            "InvalidSpec",
+            "neither spec.taskRef nor spec.executionId is set".into(),
+        ))),
+    }
+}
+
+fn of_task(
+    ctx: &Context<'_>,
+    undo: Undo<'_>,
+    task: &RollingUpdateTask,
+) -> Known<Result<Source, Problem>> {
+    let suspended = match standing(ctx, task) {
+        Ok(suspended) => suspended,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let status = task.status.clone().unwrap_or_default();
+    let execution = status.execution.map(|e| e.id).unwrap_or_default();
+    let root = match root(ctx, &execution)? {
+        Ok(root) => root,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let plan = status.plan.unwrap_or_default();
+    let update = match payload::of_task(&task.spec.update, &plan, undo.spec.to.as_ref()) {
+        Ok(update) => update,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    if let Some(problem) = not_latest(ctx, root)? {
+        return Ok(Err(problem));
+    }
+    let image = task.spec.update.image.as_ref();
+    let configuration = plan
+        .scaling_configuration_id
+        .filter(|_| image.is_some_and(|image| image.update_scaling_configuration));
+    // Where to is said by a person: that is what new instances are to get, too.
+    let chosen = undo.spec.to.as_ref().and_then(|to| to.image_id.clone());
+    Ok(Ok(Source {
+        time: Time(ctx.now()),
+        name: task.metadata.name.clone().unwrap_or_default(),
+        uid: task.metadata.uid.clone().unwrap_or_default(),
+        execution_id: execution,
+        scaling_group_id: task.spec.scaling_group_id.clone(),
+        region_id: task.spec.region_id.clone(),
+        method: payload::method(&update),
+        updated_image_id: image.map(|image| image.image_id.clone()),
+        scaling_configuration_image_id: configuration
+            .is_some()
+            .then(|| chosen.or(plan.scaling_configuration_image_id))
+            .flatten(),
+        scaling_configuration_id: configuration,
+        lifecycle_states: task.spec.lifecycle_states.clone(),
+        exit_processes: status.start.map(|s| s.exit_processes).unwrap_or_default(),
+        ram_role: task.spec.ram_role.clone(),
+        credentials_ref: task.spec.credentials_ref.clone(),
+        suspended,
+        update,
+        cancel_time: None,
+        quiet_since: None,
+        fingerprint: String::new(),
+    }))
+}
+
+/// Whether the task is suspended rather than finished. Anything else cannot be undone, or not yet.
+pub(super) fn standing(ctx: &Context<'_>, task: &RollingUpdateTask) -> Result<bool, Problem> {
+    let name = task.metadata.name.as_deref().unwrap_or_default();
+    let status = task.status.clone().unwrap_or_default();
+    let path = format!("RollingUpdateTask {}/{name}", ctx.namespace);
+    if status.execution.is_none() {
+        return Err(match (&status.result, &status.start) {
+            (None, Some(_)) => Problem::wait(
+                "SourceStarting",
+                format!("{path} is being started; whether it can be rolled back is seen then"),
+            ),
+            _ => Problem::blocked(
+                "NothingToRollBack",
+                format!("{path} has started nothing: there is nothing to roll back"),
+            ),
+        });
+    }
+    if status.result.is_some() {
+        let restored = status.restore.as_ref().is_some_and(|restore| restore.done);
+        return match restored {
+            true => Ok(false),
+            false => Err(Problem::wait(
+                "SourceRestoring",
+                format!("the scaling group is still being put back after {path}"),
+            )),
+        };
+    }
+    if status.cancellation.is_some() {
+        return Err(Problem::wait(
+            "SourceCancelling",
+            format!("{path} is being cancelled; the rollback starts when it has ended"),
+        ));
+    }
+    match &status.pause {
+        // About to be left: the approval may be on its way.
+        Some(pause) if pause.approval.is_none() => Ok(true),
+        _ => Err(Problem::blocked(
+            "SourceRunning",
+            format!(
+                "{path} is running: the rollback starts once it is suspended or finished; cancel it to roll back sooner"
+            ),
+        )),
+    }
+}
+
+/// The source's root execution.
+pub(super) fn root<'a>(ctx: &Context<'a>, id: &str) -> Known<Result<&'a Execution, Problem>> {
+    let filter = ExecutionFilter::Id(id.to_owned());
+    let observation = ctx.input.observation;
+    observation.require([
+        Query::Executions(filter.clone()),
+        Query::Executions(newest()),
+    ])?;
+    let found = observation.executions(&filter)?.iter().find(|e| e.id == id);
+    Ok(found.ok_or_else(|| {
+        Problem::blocked(
+            "SourceExecutionGone",
+            format!(
+                "OOS does not list execution {id} any more, and without it cannot roll back: start a new RollingUpdateTask with what you want to go back to"
+            ),
+        )
+    }))
+}
+
+fn newest() -> ExecutionFilter {
+    ExecutionFilter::NewestByTemplate(ROLLING_TEMPLATES.into())
+}
+
+/// Only the last run on a group can be undone: what came after it would be undone as well. A
+/// rollback of the same source that did not succeed may be tried again.
+pub(super) fn not_latest(ctx: &Context<'_>, root: &Execution) -> Known<Option<Problem>> {
+    let listed = ctx.input.observation.executions(&newest())?;
+    let later = listed.iter().find(|other| {
+        let again =
+            undone_by(other) == Some(root.id.as_str()) && other.status != ExecutionStatus::Success;
+        other.id != root.id
+            && other.start > root.start
+            && preflight::updates_group(ctx, other)
+            && !again
+    });
+    Ok(later.map(|later| match undone_by(later) == Some(root.id.as_str()) {
+        true => Problem::blocked(
+            "AlreadyRolledBack",
+            format!(
+                "execution {} was rolled back already, by execution {}",
+                root.id, later.id
+            ),
+        ),
+        false => Problem::blocked(
+            "NotLatest",
+            format!(
+                "execution {} updated the group after {}: only the latest update can be rolled back",
+                later.id, root.id
+            ),
+        ),
+    }))
+}
+
+/// The execution that this one rolls back, if it is a rollback.
+pub(super) fn undone_by(execution: &Execution) -> Option<&str> {
+    let tag = execution.tags.get(identity::TAG_SOURCE_EXECUTION);
+    let parameter = execution
+        .parameters
+        .get("sourceExecutionId")
+        .and_then(|id| id.as_str());
+    tag.map(String::as_str)
+        .or(parameter)
+        .filter(|id| !id.is_empty())
+}
+
+/// What a rollback of this kind goes through, unless something that is found before the start stands
+/// against it.
+pub(super) const PREFERRED: RollbackMethod = RollbackMethod::Template;

@@ -1,0 +1,205 @@
+//! A suspended source is cancelled before it is undone, and the group goes from it to the rollback in
+//! one write: holder, baseline and everything that is still to be put back. The source, once it sees
+//! that, puts nothing back.
+
+use ess_rollout_api::v1alpha1::{
+    Baseline, Holder, Member, Plan, RollingUpdateTaskStatus, ScalingGroupRecordStatus, Source,
+};
+use ess_rollout_cloud::{ErrorClass, ExecutionFilter, Mutation, Process, Query};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{foreign, source};
+use crate::rollout::context::{Context, RETRY};
+use crate::rollout::decision::{Decision, Next, Work};
+use crate::rollout::ending::{self, Rest};
+use crate::rollout::observation::Known;
+use crate::rollout::problem::Problem;
+use crate::rollout::progress;
+use crate::rollout::report::{self, Phase};
+
+/// Whether this rollback has taken the group over from a suspended source.
+pub(in crate::rollout) fn has_taken_over(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> bool {
+    status.source.as_ref().is_some_and(|s| s.suspended) && ctx.holds()
+}
+
+/// Whether the group may be taken over from this holder: the source itself, still suspended.
+pub(in crate::rollout) fn from(source: &Source, holder: &Holder) -> bool {
+    source.suspended && !source.uid.is_empty() && holder.uid == source.uid
+}
+
+/// Takes the group over. A source that has moved on since it was found is looked at anew.
+pub(in crate::rollout) fn take_over(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    found: &Source,
+) -> Known<Result<Decision, Problem>> {
+    let still = match ctx.input.subject.undo.and_then(|undo| undo.source) {
+        Some(task) if task.metadata.uid.as_ref() == Some(&found.uid) => source::standing(ctx, task),
+        Some(_) | None => match source::root(ctx, &found.execution_id)? {
+            Ok(root) => foreign::standing(root),
+            Err(problem) => Err(problem),
+        },
+    };
+    match still {
+        Err(problem) => return Ok(Err(problem)),
+        Ok(true) => {}
+        Ok(false) => {
+            // It has ended meanwhile, by itself: an ordinary rollback.
+            if let Some(source) = &mut status.source {
+                source.suspended = false;
+            }
+            return Ok(Ok(ctx.decide(status, Next::Now)));
+        }
+    }
+    // What is to be put back should this rollback not come to its own start.
+    let plan = match ctx.input.subject.undo.and_then(|undo| undo.source) {
+        Some(task) => task.status.as_ref().and_then(|s| s.plan.clone()),
+        None => None,
+    };
+    let plan = match plan {
+        Some(plan) => plan,
+        None => plan_of_execution(ctx, found)?,
+    };
+    let record = taken_over(ctx, found, &plan);
+    status.plan = Some(plan);
+    show(ctx, &mut status, found);
+    let mut decision = ctx.decide(status, Next::Now);
+    decision.record = Some(record);
+    Ok(Ok(decision))
+}
+
+fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRecordStatus {
+    let mut record = ctx.record.clone();
+    record.holder = Some(Holder {
+        kind: ctx.input.subject.kind.to_owned(),
+        namespace: ctx.namespace.clone(),
+        name: ctx.name.clone(),
+        uid: ctx.uid.clone(),
+        since: Time(ctx.now()),
+        taken_over_from: Some(source.uid.clone()),
+    });
+    if record.baseline.is_none() {
+        record.baseline = Some(Baseline {
+            time: source.time.clone(),
+            suspended_processes: plan.suspended_processes.clone(),
+            scaling_configuration_id: plan.scaling_configuration_id.clone(),
+            image_id: plan.scaling_configuration_image_id.clone(),
+        });
+    }
+    record
+}
+
+/// The group before an execution that was started elsewhere, as far as that can be told: what it does
+/// not resume at its end was suspended before.
+fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
+    let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
+    let children = ctx.input.observation.executions(&children)?;
+    let suspended = Process::ALL
+        .iter()
+        .map(|process| process.as_str().to_owned())
+        .filter(|process| !source.exit_processes.contains(process));
+    Ok(Plan {
+        time: Some(source.time.clone()),
+        batches: 1,
+        scaling_configuration_id: source.scaling_configuration_id.clone(),
+        scaling_configuration_image_id: source.scaling_configuration_image_id.clone(),
+        suspended_processes: suspended.collect(),
+        source_image_id: None,
+        members: progress::instances_of(children)
+            .into_iter()
+            .map(|id| Member {
+                id,
+                batch: 1,
+                protected: false,
+                stopped: false,
+                image_id: None,
+            })
+            .collect(),
+    })
+}
+
+/// Ends the source's execution, and waits until nothing of it can act any more. `None`: it is so.
+pub(in crate::rollout) fn end_source(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+) -> Known<Option<Decision>> {
+    let Some(mut source) = status.source.clone() else {
+        return Ok(None);
+    };
+    show(ctx, status, &source);
+    let (mut since, mut fingerprint) = (source.quiet_since.take(), source.fingerprint.clone());
+    let rest = ending::rest(ctx, &source.execution_id, &mut since, &mut fingerprint)?;
+    (source.quiet_since, source.fingerprint) = (since, fingerprint);
+    let next = match rest {
+        Rest::Quiet => return Ok(None),
+        Rest::Settling(wait) => Next::After(wait),
+        Rest::Moving => return cancel(ctx, status, source).map(Some),
+    };
+    status.source = Some(source);
+    Ok(Some(ctx.decide(status.clone(), next)))
+}
+
+/// CancelExecution is convergent: on record first, and again when the last can no longer take effect.
+fn cancel(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    mut source: Source,
+) -> Known<Decision> {
+    let id = source.execution_id.clone();
+    let root = ExecutionFilter::Id(id.clone());
+    let ended = ctx
+        .input
+        .observation
+        .executions(&root)?
+        .iter()
+        .all(|root| root.status.is_final());
+    let outcome = ctx.input.outcome.filter(
+        |outcome| matches!(&outcome.mutation, Mutation::CancelExecution { execution } if *execution == id),
+    );
+    let mut next = Next::After(ctx.input.settings.poll_interval.min(RETRY.unsigned_abs()));
+    if let Some(Err(error)) = outcome.map(|outcome| &outcome.result) {
+        // It has ended meanwhile: the lists will show it.
+        if error.class != ErrorClass::Conflict {
+            report::trouble(ctx, status, error);
+            if error.needs_person() {
+                next = ctx.wait_after(error);
+            }
+        }
+    }
+    let due = source
+        .cancel_time
+        .as_ref()
+        .is_none_or(|last| ctx.settled_since(last));
+    let call = !ended && outcome.is_none() && due;
+    if call {
+        source.cancel_time = Some(Time(ctx.now()));
+        next = Next::Now;
+    }
+    status.source = Some(source);
+    let mut decision = ctx.decide(status.clone(), next);
+    if call {
+        decision.work = Some(Work {
+            mutation: Mutation::CancelExecution { execution: id },
+        });
+    }
+    Ok(decision)
+}
+
+fn show(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, source: &Source) {
+    let message = format!(
+        "execution {} is suspended: it is cancelled, and then rolled back",
+        source.execution_id
+    );
+    report::show_unless_refused(ctx, status, Phase::Pending, "CancellingSource", &message);
+}
+
+/// The reads of [`take_over`] and [`end_source`], to be made side by side.
+pub(in crate::rollout) fn reads(source: &Source) -> [Query; 2] {
+    [
+        Query::Executions(ExecutionFilter::Id(source.execution_id.clone())),
+        Query::Executions(ExecutionFilter::ChildrenOf(source.execution_id.clone())),
+    ]
+}
