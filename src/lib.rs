@@ -26,8 +26,8 @@
 //! 1. A pass acts on what it just read from the apiserver, never on what a watch left in memory.
 //! 2. Every write carries the `resourceVersion` that was read. After a conflict nothing else of
 //!    that decision is done: the pass starts over with fresh reads.
-//! 3. The order of effects is finalizer, record, status, the one cloud mutation, Events. Each only
-//!    after the one before it succeeded.
+//! 3. The order of effects is finalizer and annotation, record, status, the one cloud mutation, Events,
+//!    the deletion of an object that has outlived its time. Each only after the one before it succeeded.
 //! 4. A mutation is sent by [`reconcile::act`] and nowhere else, and never twice for one decision.
 //! 5. After every write and every mutation the next step sees a fresh observation.
 //! 6. No state that matters is in memory: the index of tasks, the queue and the poller's

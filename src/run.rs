@@ -31,7 +31,7 @@ use crate::{
         telemetry::chain,
     },
     settings::Settings,
-    tasks::{TaskIndex, Viewed},
+    tasks::{Leftovers, TaskIndex, Viewed},
     watch::{self, Feed},
 };
 
@@ -140,6 +140,7 @@ struct Operator {
     context: Arc<Context>,
     clouds: Arc<dyn Clouds>,
     tasks: Arc<TaskIndex>,
+    leftovers: Arc<Leftovers>,
     triggers: Arc<Triggers<ObjectKey>>,
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
@@ -234,6 +235,7 @@ impl Operator {
             context: Arc::new(context),
             clouds,
             tasks,
+            leftovers: Arc::default(),
             triggers: Arc::new(Triggers::new()),
             readiness: Arc::new(Readiness::new(gates)),
             metrics,
@@ -254,6 +256,7 @@ impl Operator {
     ) -> AbortHandle {
         let feed = Feed {
             tasks: self.tasks.clone(),
+            leftovers: self.leftovers.clone(),
             triggers: self.triggers.clone(),
             readiness: self.readiness.clone(),
         };
@@ -280,15 +283,19 @@ impl Operator {
             ("poller", Ok(()))
         });
 
-        let (tasks, triggers, metrics) = (
+        let (tasks, leftovers, triggers, metrics) = (
             self.tasks.clone(),
+            self.leftovers.clone(),
             self.triggers.clone(),
             self.metrics.clone(),
         );
         let serving = health::serve(
             listener,
             self.readiness.clone(),
-            Arc::new(move || metrics.render(tasks.by_state(), triggers.depth())),
+            Arc::new(move || {
+                let counts = (tasks.by_state(), leftovers.by_kind());
+                metrics.render(counts.0, counts.1, triggers.depth())
+            }),
         );
         parts.spawn(self.passes(settings.workers, shutdown.clone()));
         parts.spawn(async move { ("health server", serving.await.map_err(Into::into)) })

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     kubernetes::ObjectKey,
     runtime::{dispatcher::Triggers, health::Readiness, shutdown::Shutdown, telemetry::chain},
-    tasks::{Change, ObjectView, RecordView, TaskIndex, Viewed},
+    tasks::{Change, Leftovers, ObjectView, RecordView, TaskIndex, Viewed},
 };
 
 /// Objects per page of the first list. A task's status can hold a thousand instances, and a page
@@ -28,6 +28,8 @@ const PAGE: u32 = 50;
 pub struct Feed {
     /// The index of tasks.
     pub tasks: Arc<TaskIndex>,
+    /// What the records list as left.
+    pub leftovers: Arc<Leftovers>,
     /// The queue of passes.
     pub triggers: Arc<Triggers<ObjectKey>>,
     /// Where the first complete list is reported.
@@ -71,10 +73,15 @@ pub async fn records(
             feed.triggers.changed(key, record.version().to_owned());
         }
     };
-    follow(api, &gate, &feed.readiness, shutdown, |event| match event {
-        Event::Init | Event::InitDone => {}
-        // A list that is made again may hold what happened while nobody watched.
-        Event::InitApply(record) | Event::Apply(record) | Event::Delete(record) => touched(record),
+    follow(api, &gate, &feed.readiness, shutdown, |event| {
+        feed.leftovers.apply(&event);
+        match event {
+            Event::Init | Event::InitDone => {}
+            // A list that is made again may hold what happened while nobody watched.
+            Event::InitApply(record) | Event::Apply(record) | Event::Delete(record) => {
+                touched(record);
+            }
+        }
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use ess_rollout_api::{
-    FINALIZER,
+    EXECUTION_ID_ANNOTATION, FINALIZER,
     v1alpha1::{Rollback, RollingUpdateTask, ScalingGroupRecord},
 };
 use k8s_openapi::{
@@ -11,7 +11,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde_json::json;
 
@@ -197,6 +197,46 @@ impl Kubernetes for KubeApi {
         })
     }
 
+    fn set_execution_annotation<'a>(
+        &'a self,
+        object: &'a Object,
+        value: &'a str,
+    ) -> KubeFuture<'a, Object> {
+        Box::pin(async move {
+            let operation = format!("annotate {} with its execution", object.key());
+            let patch = serde_json::from_value(annotation_patch(object.metadata(), value))
+                .map_err(|error| {
+                    KubeError::other(&operation, ErrorClass::Invalid, error.to_string())
+                })?;
+            self.patch(operation, object, &Patch::Json::<()>(patch))
+                .await
+        })
+    }
+
+    fn delete<'a>(&'a self, object: &'a Object) -> KubeFuture<'a, ()> {
+        Box::pin(async move {
+            let ObjectKey {
+                namespace, name, ..
+            } = &object.key();
+            let operation = format!("delete {}", object.key());
+            let parameters = DeleteParams::default().preconditions(Preconditions {
+                uid: object.metadata().uid.clone(),
+                resource_version: object.metadata().resource_version.clone(),
+            });
+            match object {
+                Object::Task(_) => {
+                    let api = self.api::<RollingUpdateTask>(namespace);
+                    call(operation, api.delete(name, &parameters)).await?;
+                }
+                Object::Rollback(_) => {
+                    let api = self.api::<Rollback>(namespace);
+                    call(operation, api.delete(name, &parameters)).await?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn get_secret<'a>(
         &'a self,
         namespace: &'a str,
@@ -216,6 +256,22 @@ impl Kubernetes for KubeApi {
             }))
         })
     }
+}
+
+/// The JSON patch, tested against the version that was read.
+fn annotation_patch(metadata: &ObjectMeta, value: &str) -> serde_json::Value {
+    let test = json!({"op": "test", "path": "/metadata/resourceVersion",
+        "value": metadata.resource_version});
+    let change = match &metadata.annotations {
+        // JSON pointer: a slash in a key is written ~1.
+        Some(annotations) if !annotations.is_empty() => {
+            let key = EXECUTION_ID_ANNOTATION.replace('/', "~1");
+            json!({"op": "add", "path": format!("/metadata/annotations/{key}"), "value": value})
+        }
+        _ => json!({"op": "add", "path": "/metadata/annotations",
+            "value": {EXECUTION_ID_ANNOTATION: value}}),
+    };
+    json!([test, change])
 }
 
 /// The JSON patch, tested against the version that was read; `None`: nothing to change.
@@ -241,6 +297,24 @@ fn finalizer_patch(metadata: &ObjectMeta, present: bool) -> Option<serde_json::V
 mod tests {
     use super::*;
     use crate::reconcile::fake::task;
+
+    #[test]
+    fn the_annotation_is_set_beside_others() {
+        let mut object = task("ns", "a");
+        object.metadata.resource_version = Some("7".into());
+        let test = json!({"op": "test", "path": "/metadata/resourceVersion", "value": "7"});
+        assert_eq!(
+            annotation_patch(&object.metadata, "v"),
+            json!([test, {"op": "add", "path": "/metadata/annotations",
+                "value": {"ess-rollout.io/execution-id": "v"}}])
+        );
+        object.metadata.annotations = Some([("other".to_owned(), "x".to_owned())].into());
+        assert_eq!(
+            annotation_patch(&object.metadata, "v"),
+            json!([test, {"op": "add",
+                "path": "/metadata/annotations/ess-rollout.io~1execution-id", "value": "v"}])
+        );
+    }
 
     #[test]
     fn the_finalizer_is_added_beside_others_and_removed_alone() {

@@ -65,6 +65,19 @@ pub trait Kubernetes: Send + Sync {
     /// newest. The answer differs from what was handed in by that alone.
     fn set_finalizer<'a>(&'a self, object: &'a Object, present: bool) -> KubeFuture<'a, Object>;
 
+    /// Sets the annotation that keeps the execution's id
+    /// ([`ess_rollout_api::EXECUTION_ID_ANNOTATION`]), if the object's `resourceVersion` is still
+    /// the newest. The answer differs from what was handed in by that alone.
+    fn set_execution_annotation<'a>(
+        &'a self,
+        object: &'a Object,
+        value: &'a str,
+    ) -> KubeFuture<'a, Object>;
+
+    /// Deletes the object, if its uid and its `resourceVersion` are still those handed in. While it
+    /// has finalizers it stays and is marked. [`ErrorClass::Gone`] when there is none.
+    fn delete<'a>(&'a self, object: &'a Object) -> KubeFuture<'a, ()>;
+
     /// A Secret; `None`: there is none.
     fn get_secret<'a>(
         &'a self,

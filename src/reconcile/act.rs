@@ -99,10 +99,12 @@ async fn effects(
     // Without `..`: a new kind of effect must not be overlooked here.
     let Decision {
         finalizer,
+        execution_annotation,
         record,
         status,
         work,
         events,
+        delete,
         next,
     } = decision;
 
@@ -115,6 +117,14 @@ async fn effects(
             .map_err(Stop::write)?;
         versions.extend(subject.object.version());
         released = is_released(&subject.object);
+    }
+    if let Some(value) = execution_annotation.filter(|_| !released) {
+        subject.object = context
+            .kubernetes
+            .set_execution_annotation(&subject.object, &value)
+            .await
+            .map_err(Stop::write)?;
+        versions.extend(subject.object.version());
     }
     if let Some(record) = record {
         write_record(context, &mut subject, record, versions).await?;
@@ -137,6 +147,13 @@ async fn effects(
     };
     for event in &events {
         context.events.publish(&subject.object, event).await;
+    }
+    if delete && !released {
+        context
+            .kubernetes
+            .delete(&subject.object)
+            .await
+            .map_err(Stop::write)?;
     }
     Ok(match worked {
         Some(outcome) => Acted::Worked(Box::new(outcome)),

@@ -45,10 +45,12 @@ pub fn task(namespace: &str, name: &str) -> RollingUpdateTask {
 pub fn idle(subject: Subject<'_>) -> Decision {
     Decision {
         finalizer: None,
+        execution_annotation: None,
         record: None,
         status: subject.status.cloned().unwrap_or_default(),
         work: None,
         events: Vec::new(),
+        delete: false,
         next: Next::OnChange,
     }
 }

@@ -41,10 +41,12 @@ pub(super) fn everything_once() -> Box<dyn for<'a> Fn(Input<'a>) -> Step + Send 
         }
         decided(Decision {
             finalizer: Some(true),
+            execution_annotation: Some("ns/a/hash/exec-1".to_owned()),
             record: Some(record_status()),
             status: status("Done"),
             work: Some(work()),
             events: vec![event()],
+            delete: false,
             next: Next::OnChange,
         })
     })

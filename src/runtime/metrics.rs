@@ -60,6 +60,7 @@ pub struct Metrics {
     cloud_time: Seconds,
     cloud_throttled: Family<Labels, Counter>,
     tasks: Family<Labels, Gauge>,
+    leftovers: Family<Labels, Gauge>,
     last_poll: Gauge<f64, AtomicU64>,
 }
 
@@ -89,6 +90,7 @@ impl Metrics {
         let cloud_requests = Family::<Labels, Counter>::default();
         let cloud_time = seconds();
         let cloud_throttled = Family::<Labels, Counter>::default();
+        let leftovers = Family::<Labels, Gauge>::default();
         let tasks = Family::<Labels, Gauge>::default();
         let last_poll = Gauge::<f64, AtomicU64>::default();
         // The library appends `_total` to counters and `_info` to infos.
@@ -134,6 +136,11 @@ impl Metrics {
         );
         registry.register("ess_rollout_tasks", "Tasks by state", tasks.clone());
         registry.register(
+            "ess_rollout_leftovers",
+            "What runs have left changed in scaling groups, by kind: see status.leftovers of the ScalingGroupRecords",
+            leftovers.clone(),
+        );
+        registry.register(
             "ess_rollout_last_successful_poll_timestamp_seconds",
             "When executions were last listed, or found not to need it",
             last_poll.clone(),
@@ -154,6 +161,7 @@ impl Metrics {
             cloud_time,
             cloud_throttled,
             tasks,
+            leftovers,
             last_poll,
         }
     }
@@ -211,10 +219,21 @@ impl Metrics {
     }
 
     /// The text of a scrape, with what is only counted then.
-    pub fn render(&self, tasks_by_state: BTreeMap<String, i64>, queue_depth: usize) -> String {
+    pub fn render(
+        &self,
+        tasks_by_state: BTreeMap<String, i64>,
+        leftovers_by_kind: BTreeMap<String, i64>,
+        queue_depth: usize,
+    ) -> String {
         self.tasks.clear();
         for (state, count) in tasks_by_state {
             self.tasks.get_or_create(&vec![("state", state)]).set(count);
+        }
+        self.leftovers.clear();
+        for (kind, count) in leftovers_by_kind {
+            self.leftovers
+                .get_or_create(&vec![("kind", kind)])
+                .set(count);
         }
         self.queue_depth
             .get_or_create(&vec![("name", CONTROLLER.to_owned())])
@@ -243,7 +262,11 @@ mod tests {
             throttled: true,
         });
         metrics.polled(1_700_000_000);
-        let text = metrics.render(BTreeMap::from([("Running".to_owned(), 2)]), 1);
+        let text = metrics.render(
+            BTreeMap::from([("Running".to_owned(), 2)]),
+            BTreeMap::from([("Standby".to_owned(), 3)]),
+            1,
+        );
         for line in [
             r#"controller_runtime_reconcile_total{controller="rollingupdatetask",result="error"} 1"#,
             r#"controller_runtime_reconcile_errors_total{controller="rollingupdatetask",class="Refused"} 1"#,
@@ -251,6 +274,7 @@ mod tests {
             r#"ess_rollout_cloud_requests_total{service="OOS",action="ListExecutions",code="Throttled"} 1"#,
             r#"ess_rollout_cloud_throttled_total{service="OOS",action="ListExecutions"} 1"#,
             r#"ess_rollout_tasks{state="Running"} 2"#,
+            r#"ess_rollout_leftovers{kind="Standby"} 3"#,
             r#"workqueue_depth{name="rollingupdatetask"} 1"#,
             "ess_rollout_last_successful_poll_timestamp_seconds 1700000000.0",
             "ess_rollout_build_info{version=",
@@ -258,7 +282,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is missing in:\n{text}");
         }
-        let text = metrics.render(BTreeMap::new(), 0);
+        let text = metrics.render(BTreeMap::new(), BTreeMap::new(), 0);
         assert!(!text.contains("Running"), "a state without tasks is gone");
     }
 }

@@ -4,7 +4,9 @@
 //! Never acted on: a pass reads the task anew. May be stale, may be lost.
 
 mod index;
+mod leftovers;
 mod view;
 
 pub use index::{ActiveTask, Change, TaskIndex};
+pub use leftovers::Leftovers;
 pub use view::{CredentialsScope, ObjectView, RecordView, Viewed};

@@ -203,11 +203,25 @@ impl<K: Viewed> ObjectView<K> {
     }
 }
 
-/// The part of a record that is looked at: which group it is of, and its version.
+/// The part of a record that is looked at: which group it is of, what it lists as left, and its
+/// version.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RecordView {
     metadata: ObjectMeta,
     spec: RecordSpec,
+    #[serde(default)]
+    status: Option<RecordStatus>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct RecordStatus {
+    #[serde(default)]
+    leftovers: Vec<LeftoverView>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct LeftoverView {
+    kind: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -221,6 +235,18 @@ impl RecordView {
     /// The region and the id of its group.
     pub fn group(&self) -> (&str, &str) {
         (&self.spec.region_id, &self.spec.scaling_group_id)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or("")
+    }
+
+    /// The kinds of what it lists as left to put back.
+    pub fn leftovers(&self) -> Vec<String> {
+        let status = self.status.iter();
+        let all = status.flat_map(|status| &status.leftovers);
+        all.map(|leftover| leftover.kind.clone()).collect()
     }
 
     /// Its `resourceVersion`.

@@ -13,6 +13,7 @@ mod credentials;
 mod deletion;
 mod exclusion;
 mod failures;
+mod identity;
 mod installed;
 mod instances;
 mod others;

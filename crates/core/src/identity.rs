@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use ess_rollout_api::v1alpha1::{RollingUpdateTaskSpec, StartIntent};
+use ess_rollout_api::v1alpha1::{RollbackSpec, RollingUpdateTaskSpec, StartIntent};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -26,7 +26,7 @@ pub const TAG_SPEC_HASH: &str = "ess-rollout/spec-hash";
 pub const TAG_SOURCE_EXECUTION: &str = "ess-rollout/source-execution";
 
 /// The longest value that is put into a tag (ECS tags: 128 characters).
-const TAG_VALUE_MAX: usize = 128;
+pub const TAG_VALUE_MAX: usize = 128;
 
 /// The region of a task: its own, else the operator's. `None`: neither names one.
 pub fn region<'a>(spec: &'a RollingUpdateTaskSpec, default: Option<&'a str>) -> Option<&'a str> {
@@ -115,6 +115,10 @@ fn canonical(value: &Value, out: &mut String) {
 
 /// The hash of what a task does: of its spec without the fields that may change while it runs.
 pub fn spec_hash(spec: &RollingUpdateTaskSpec) -> String {
+    hash_without_mutable(spec)
+}
+
+fn hash_without_mutable(spec: &impl Serialize) -> String {
     let mut value = serde_json::to_value(spec).unwrap_or(Value::Null);
     if let Some(map) = value.as_object_mut() {
         for field in ["desiredState", "approvedBatches", "ttlSecondsAfterFinished"] {
@@ -124,10 +128,38 @@ pub fn spec_hash(spec: &RollingUpdateTaskSpec) -> String {
     hash_value(&value)
 }
 
-/// The client token of an attempt: always the same for the same object, spec and attempt, so that
-/// a start that is sent again after its record was lost still starts nothing new.
-pub fn client_token(uid: &str, spec_hash: &str, attempt: i32) -> String {
-    let name = format!("ess-rollout.io/{uid}/{spec_hash}/{attempt}");
+/// The value of the annotation that keeps an execution's id: bound to the object, so that a copy of
+/// its manifest under another name, or for another update, says nothing.
+pub fn execution_annotation(namespace: &str, name: &str, hash: &str, execution: &str) -> String {
+    format!("{namespace}/{name}/{hash}/{execution}")
+}
+
+/// The execution that the annotation names, if it was written for this very object.
+pub fn annotated_execution<'a>(
+    value: &'a str,
+    namespace: &str,
+    name: &str,
+    hash: &str,
+) -> Option<&'a str> {
+    let bound = format!("{namespace}/{name}/{hash}/");
+    let execution = value.strip_prefix(&bound)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let valid = !execution.is_empty() && execution.len() <= 128 && execution.chars().all(plain);
+    valid.then_some(execution)
+}
+
+/// The hash that the annotation of a rollback is bound to: of what its author wrote. The update that
+/// it is depends on its source, which is not known again after a restore.
+pub fn rollback_hash(spec: &RollbackSpec) -> String {
+    hash_without_mutable(spec)
+}
+
+/// The client token of an attempt: always the same for the same owner, spec and attempt, so that
+/// a start that is sent again after its record was lost still starts nothing new. The owner is the
+/// object's uid, or what its run key stands for: then two clusters that start at the same moment
+/// send the same token, and OOS starts one execution.
+pub fn client_token(owner: &str, spec_hash: &str, attempt: i32) -> String {
+    let name = format!("ess-rollout.io/{owner}/{spec_hash}/{attempt}");
     Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string()
 }
 

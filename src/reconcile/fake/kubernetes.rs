@@ -3,7 +3,7 @@
 use std::{collections::HashMap, future::ready, sync::Mutex};
 
 use ess_rollout_api::{
-    FINALIZER,
+    EXECUTION_ID_ANNOTATION, FINALIZER,
     v1alpha1::{RollingUpdateTask, ScalingGroupRecord},
 };
 
@@ -227,6 +227,40 @@ impl Kubernetes for FakeKubernetes {
             let dropped = !present && task.metadata.deletion_timestamp.is_some();
             state.task = (!dropped).then(|| task.clone());
             Ok(task.into())
+        })))
+    }
+
+    fn set_execution_annotation<'a>(
+        &'a self,
+        object: &'a Object,
+        value: &'a str,
+    ) -> KubeFuture<'a, Object> {
+        let task = task_of(object);
+        Box::pin(ready(self.write("set annotation", |state| {
+            let stored = state.task.as_ref().ok_or(ErrorClass::Gone)?;
+            same(
+                stored.metadata.resource_version.as_ref(),
+                task.metadata.resource_version.as_ref(),
+            )?;
+            let mut task = task.clone();
+            let annotations = task.metadata.annotations.get_or_insert_default();
+            annotations.insert(EXECUTION_ID_ANNOTATION.to_owned(), value.to_owned());
+            task.metadata.resource_version = state.next_version();
+            state.task = Some(task.clone());
+            Ok(task.into())
+        })))
+    }
+
+    fn delete<'a>(&'a self, object: &'a Object) -> KubeFuture<'a, ()> {
+        let task = task_of(object);
+        Box::pin(ready(self.write("delete", |state| {
+            let stored = state.task.as_ref().ok_or(ErrorClass::Gone)?;
+            same(
+                stored.metadata.resource_version.as_ref(),
+                task.metadata.resource_version.as_ref(),
+            )?;
+            state.task = None;
+            Ok(())
         })))
     }
 

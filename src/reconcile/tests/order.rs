@@ -24,6 +24,7 @@ fn effects_come_in_the_order_of_the_decision() {
         bench.journal(),
         [
             "set finalizer",
+            "set annotation",
             "create record",
             "write record",
             "write status",
@@ -37,6 +38,7 @@ fn effects_come_in_the_order_of_the_decision() {
 fn nothing_is_done_after_a_conflict_and_the_pass_starts_over_with_fresh_reads() {
     for write in [
         "set finalizer",
+        "set annotation",
         "create record",
         "write record",
         "write status",
@@ -76,6 +78,7 @@ fn a_stale_task_is_refused_by_the_version_that_was_read() {
 fn no_mutation_is_sent_when_a_write_before_it_failed() {
     for write in [
         "set finalizer",
+        "set annotation",
         "create record",
         "write record",
         "write status",

@@ -5,6 +5,7 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::is_false;
 use super::status::{Outcome, RestoreKind};
 
 /// Written by the operator only, in its own namespace: one for each scaling group it ever touched.
@@ -140,6 +141,14 @@ pub struct Leftover {
     /// The state to put it back to.
     #[schemars(length(max = 256))]
     pub wanted: String,
+    /// Of an image: what was in its place then. The next run puts it back if that is still so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub found: Option<String>,
+    /// Whether it was left on purpose, because a policy of the task said so: only a run whose policy
+    /// says otherwise puts it back.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub kept: bool,
     /// Since when.
     pub since: Time,
     /// The object whose run left it: `namespace/name`.

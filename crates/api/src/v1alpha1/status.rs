@@ -165,6 +165,9 @@ pub struct Member {
     /// Whether it was Protected rather than InService.
     #[serde(default, skip_serializing_if = "is_false")]
     pub protected: bool,
+    /// Whether its ECS instance was not Running: then it is not started when it is put back.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stopped: bool,
     /// The image it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
@@ -513,9 +516,17 @@ pub struct Restore {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub fingerprint: String,
-    /// When the last call that puts something back was put on record.
+    /// When the last call that puts something back was put on record; gone once it is known what
+    /// became of all of them. The group is not let go before none can take effect any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_call_time: Option<Time>,
+    /// Whether the answer of one of these calls was lost.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub answer_lost: bool,
+    /// When the outcome, read back, was first seen to differ. It is read again for a while, since
+    /// what OOS has just changed may show late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differs_since: Option<Time>,
     /// Set once everything is put back or given up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub done: bool,
@@ -533,8 +544,21 @@ pub struct RestoreItem {
     /// The state to put it back to.
     #[schemars(length(max = 256))]
     pub wanted: String,
+    /// Of an image: what was found in its place, which the run had put there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub found: Option<String>,
     /// How far.
     pub state: RestoreState,
+    /// Whether it is left on purpose, because a policy of the spec says so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub kept: bool,
+    /// How many calls that put it back were put on record.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: i32,
+    /// When the last of them was, or since when it is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attempt_time: Option<Time>,
     /// Why it is left, or why it is not yet put back.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]

@@ -72,25 +72,34 @@ impl<'a> Context<'a> {
             .is_some_and(|h| h.uid == self.uid)
     }
 
-    /// Whether the group, whose record exists, is not this object's any more.
+    /// Whether the group, which this object held and whose record exists, is not its own any more.
     pub(super) fn lost_group(&self) -> bool {
         let exists = self
             .input
             .record
             .is_some_and(|record| record.status.is_some());
-        exists && !self.holds()
+        let held = self.input.subject.status.is_some_and(|s| s.start.is_some());
+        exists && held && !self.holds()
     }
 
-    /// Whether the group is to be put back as the record says, not as it is now: an earlier run
-    /// left something, or its object vanished before anything was put back.
+    /// Whether the group is to be put back as the record says, not as it is now: it was taken over
+    /// from another object, or that vanished before anything was put back. (What an earlier run has
+    /// left is on a list of its own: see `leftovers`.)
     pub(super) fn inherits_baseline(&self) -> bool {
         let record = &self.record;
-        let vanished = match (&record.holder, &record.baseline) {
+        match (&record.holder, &record.baseline) {
             // Of our own if it was read when the group was taken, else taken over.
             (Some(holder), Some(baseline)) => !self.holds() || baseline.time.0 < holder.since.0,
             _ => false,
-        };
-        !record.leftovers.is_empty() || vanished
+        }
+    }
+
+    /// Whose the client token is.
+    pub(super) fn token_owner(&self) -> String {
+        match &self.spec.run_key {
+            Some(key) => format!("run-key/{}/{}/{key}", self.region, self.group),
+            None => self.uid.clone(),
+        }
     }
 
     /// `namespace/name`.
@@ -145,10 +154,12 @@ impl<'a> Context<'a> {
     pub(super) fn decide(&self, status: RollingUpdateTaskStatus, next: Next) -> Decision {
         Decision {
             finalizer: None,
+            execution_annotation: None,
             record: None,
             status,
             work: None,
             events: Vec::new(),
+            delete: false,
             next,
         }
     }

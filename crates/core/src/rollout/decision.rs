@@ -120,6 +120,8 @@ pub enum Step {
 pub struct Decision {
     /// Metadata: whether the finalizer is to be there. `None`: leave it.
     pub finalizer: Option<bool>,
+    /// Metadata: the value of the annotation that keeps the execution's id. `None`: leave it.
+    pub execution_annotation: Option<String>,
     /// The record's next status, if it changes; the record is created first where there is none.
     pub record: Option<ScalingGroupRecordStatus>,
     /// The task's next status; written only if it differs from what was read.
@@ -128,6 +130,8 @@ pub struct Decision {
     pub work: Option<Work>,
     /// To publish once the status is written.
     pub events: Vec<Event>,
+    /// Whether the object itself is to be deleted, as the last of all.
+    pub delete: bool,
     /// When to look again.
     pub next: Next,
 }

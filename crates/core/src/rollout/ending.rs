@@ -6,25 +6,26 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, Outcome, Restore, RestoreItem, RestoreState, RollingUpdateTaskStatus, TaskResult,
-    Verb, condition,
+    ActionState, Outcome, Restore, RestoreState, RollingUpdateTaskStatus, TaskResult, Verb,
+    condition,
 };
-use ess_rollout_cloud::{CloudError, Execution, ExecutionFilter, ExecutionStatus, Query};
+use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::{Context, RETRY_REFUSED};
-use super::decision::{Decision, Next, Work};
+use super::context::Context;
+use super::decision::{Decision, Next};
 use super::observation::Known;
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
-use super::verify::{self, Need};
+use super::restore::{self, SOON};
+use super::verify;
 use super::{ledger, release};
 use crate::conditions::shorten;
 use crate::identity::hash_value;
 
-/// How soon to look whether a call that puts something back has shown.
-const SOON: SignedDuration = SignedDuration::from_secs(2);
+/// How often an outcome that differs is read again.
+const READ_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// Reason of a result: the deletion could not wait for what may be under way.
 pub(super) const ABANDONED: &str = "Abandoned";
@@ -139,101 +140,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(ctx.decide(status, ctx.recheck()));
     }
 
-    let restore = status.restore.get_or_insert_default();
-    restore.items = needs
-        .iter()
-        .map(|need| inherit_message(&restore.items, &need.item))
-        .collect();
-    let calls: Vec<&Need> = needs.iter().filter(|need| need.call.is_some()).collect();
-    if calls.is_empty() {
-        return finish(ctx, status);
-    }
-    Ok(put_back(ctx, status, &calls))
-}
-
-/// One call of those that are still needed.
-fn put_back(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, calls: &[&Need]) -> Decision {
-    let what = calls
-        .iter()
-        .map(|need| need.item.target.as_str())
-        .collect::<Vec<_>>()
-        .join(", ");
-    let message = shorten(&format!("putting back: {what}"), 512);
-    let sent = ctx.input.outcome.filter(|outcome| {
-        calls
-            .iter()
-            .any(|need| need.call.as_ref() == Some(&outcome.mutation))
-    });
-    let mut wait = None;
-    match sent.map(|outcome| (&outcome.mutation, &outcome.result)) {
-        // What was sent shows in the reads after a while.
-        Some((_, Ok(_))) => {
-            report::show(ctx, &mut status, Phase::Restoring, "Restoring", &message);
-            return ctx.decide(status, Next::After(SOON.unsigned_abs()));
-        }
-        Some((mutation, Err(error))) => {
-            let targets: Vec<&str> = calls
-                .iter()
-                .filter(|need| need.call.as_ref() == Some(mutation))
-                .map(|need| need.item.target.as_str())
-                .collect();
-            note_refusal(&mut status, &targets, error);
-            report::trouble(ctx, &mut status, error);
-            wait = Some(ctx.wait_after(error));
-        }
-        None => {
-            report::show_unless_refused(ctx, &mut status, Phase::Restoring, "Restoring", &message);
-        }
-    }
-    let refused = |need: &Need| {
-        let items = status.restore.iter().flat_map(|restore| &restore.items);
-        items.into_iter().any(|item| {
-            item.kind == need.item.kind
-                && item.target == need.item.target
-                && !item.message.is_empty()
-        })
-    };
-    // One that is refused does not hold up the others. Of those that are, each gets its turn.
-    let turn = usize::try_from(ctx.now().as_second() / RETRY_REFUSED.as_secs()).unwrap_or(0);
-    let fresh = calls.iter().find(|need| !refused(need));
-    let next = match (fresh, wait) {
-        (Some(need), _) => Some(need),
-        (None, Some(_)) => None,
-        (None, None) => calls.get(turn % calls.len().max(1)),
-    };
-    match next.and_then(|need| need.call.clone()) {
-        Some(mutation) => {
-            let mut decision = ctx.decide(status, Next::Now);
-            decision.work = Some(Work { mutation });
-            decision
-        }
-        None => ctx.decide(
-            status,
-            wait.unwrap_or(Next::After(RETRY_REFUSED.unsigned_abs())),
-        ),
-    }
-}
-
-/// An item that is still to be put back keeps what was noted about the last try.
-fn inherit_message(old: &[RestoreItem], new: &RestoreItem) -> RestoreItem {
-    let mut item = new.clone();
-    let before = old
-        .iter()
-        .find(|o| o.kind == new.kind && o.target == new.target);
-    if let Some(before) = before.filter(|o| o.state == item.state && item.message.is_empty()) {
-        item.message.clone_from(&before.message);
-    }
-    item
-}
-
-fn note_refusal(status: &mut RollingUpdateTaskStatus, targets: &[&str], error: &CloudError) {
-    let items = status
-        .restore
-        .iter_mut()
-        .flat_map(|restore| &mut restore.items);
-    for item in items.filter(|item| targets.contains(&item.target.as_str())) {
-        // Without the request id, which changes at each try and is in the conditions.
-        item.message = shorten(&format!("{}: {}", error.call, error.code), 512);
+    match restore::step(ctx, &mut status, &needs) {
+        Some(decision) => Ok(decision),
+        None => finish(ctx, status),
     }
 }
 
@@ -336,6 +245,18 @@ pub(super) fn rest(
 /// Everything is put back, or listed: read the outcome back and publish it.
 fn finish(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
     let verdict = verify::outcome(ctx, &mut status)?;
+    // What OOS has just changed may show late: it is read again until it would have shown.
+    let restore = status.restore.get_or_insert_default();
+    if verdict.may_lag {
+        let since = restore.differs_since.get_or_insert(Time(ctx.now())).clone();
+        if !ctx.settled_since(&since) {
+            let message = format!("reading the outcome back: {}", verdict.message);
+            report::show(ctx, &mut status, Phase::Restoring, "Verifying", &message);
+            return Ok(ctx.decide(status, Next::After(READ_AGAIN.unsigned_abs())));
+        }
+    } else {
+        restore.differs_since = None;
+    }
     report::set(
         ctx,
         &mut status,
@@ -401,7 +322,18 @@ fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
         .filter(|item| item.state == RestoreState::Left)
         .map(|item| format!("{:?} {} ({})", item.kind, item.target, item.message))
         .collect();
-    if left.is_empty() {
+    if status.plan.is_none() {
+        let message =
+            "the scaling group was not looked at: this object is not the one that changed it";
+        report::set(
+            ctx,
+            status,
+            condition::RESTORED,
+            "Unknown",
+            "NotLookedAt",
+            message,
+        );
+    } else if left.is_empty() {
         report::set(
             ctx,
             status,

@@ -14,6 +14,8 @@ use crate::conditions;
 
 /// The most Events for failed instances that one change leads to.
 const INSTANCE_EVENTS_MAX: usize = 5;
+/// The most Events for what is left behind.
+const LEFTOVER_EVENTS_MAX: usize = 10;
 
 /// The most targets of a request that its Event names.
 const TARGETS_SHOWN: usize = 10;
@@ -57,6 +59,19 @@ pub(super) fn events(
             format!(
                 "spec.approvedBatches was {kept} before and only ever rises: {level} has no effect"
             ),
+        );
+    }
+    let respecified = old.observed_generation != new.observed_generation;
+    if respecified
+        && ctx.spec.ttl_seconds_after_finished.is_some()
+        && ctx.spec.run_key.is_none()
+        && ctx.deleting.is_none()
+    {
+        push(
+            EventKind::Warning,
+            "MayRunAgain",
+            "Update",
+            "spec.ttlSecondsAfterFinished is set and spec.runKey is not: if the manifest is synced from Git, it is created, and run, again after it was deleted".into(),
         );
     }
     let revived = ctx.spec.desired_state != DesiredState::Cancelled
@@ -211,19 +226,28 @@ fn ending_events(
         };
         push(kind, reason, "Finish", result.message.clone());
     }
-    let left: Vec<String> = new
-        .restore
-        .iter()
-        .flat_map(|restore| &restore.items)
+    let items = new.restore.iter().flat_map(|restore| &restore.items);
+    let left: Vec<_> = items
         .filter(|item| item.state == RestoreState::Left)
-        .map(|item| format!("{:?} {}", item.kind, item.target))
         .collect();
-    if !left.is_empty() {
+    for item in left.iter().take(LEFTOVER_EVENTS_MAX) {
         push(
             EventKind::Warning,
             "LeftBehind",
             "Restore",
-            format!("not put back: {}", left.join(", ")),
+            format!(
+                "{:?} {} is not put back to {}: {}",
+                item.kind, item.target, item.wanted, item.message
+            ),
+        );
+    }
+    if left.len() > LEFTOVER_EVENTS_MAX {
+        let more = left.len() - LEFTOVER_EVENTS_MAX;
+        push(
+            EventKind::Warning,
+            "LeftBehind",
+            "Restore",
+            format!("{more} more things are not put back: see status.restore"),
         );
     }
 }

@@ -17,6 +17,7 @@
 //! own is before the start, in `rollback`: what it undoes is found and frozen, a suspended source is
 //! cancelled and the group taken over from it, and the call that starts it differs.
 
+mod adoption;
 mod approve;
 mod cancel;
 mod context;
@@ -27,6 +28,7 @@ mod events;
 mod instance_requests;
 mod kind;
 mod ledger;
+mod leftovers;
 mod observation;
 mod pause;
 mod pending;
@@ -35,8 +37,10 @@ mod problem;
 mod progress;
 mod release;
 mod report;
+mod restore;
 mod rollback;
 mod running;
+mod standby;
 mod starting;
 mod step;
 mod summary;

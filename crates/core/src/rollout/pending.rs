@@ -14,7 +14,7 @@ use super::observation::Known;
 use super::preflight::{self, Ready, Verdict};
 use super::problem::Problem;
 use super::report::{self, Phase};
-use super::{cancel, ending, ledger, progress, rollback, starting};
+use super::{adoption, cancel, ending, ledger, progress, rollback, starting};
 use crate::identity;
 
 /// How often a task that a person has to mend something for is checked again.
@@ -24,6 +24,9 @@ const RUN_KEYS_MAX: usize = 500;
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
     ledger::ingest(ctx, &mut status, None);
+    if let Some(decision) = adoption::restored(ctx, &status)? {
+        return Ok(decision);
+    }
     if rollback::takeover::has_taken_over(ctx, &status)
         && let Some(decision) = after_takeover(ctx, &mut status)?
     {
@@ -64,7 +67,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if let Some(decision) = queue(ctx, &mut status) {
         return Ok(decision);
     }
-    if let Some(decision) = run_key_conflict(ctx, &status) {
+    if let Some(decision) = run_key_conflict(ctx, &status)? {
         return Ok(decision);
     }
     if let Some(source) = status
@@ -236,12 +239,23 @@ fn queue(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Deci
 }
 
 /// A run key stands for one spec on one group, once.
-fn run_key_conflict(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Decision> {
-    let key = ctx.spec.run_key.as_ref()?;
-    let used = ctx.record.run_keys.iter().find(|used| used.key == *key)?;
+fn run_key_conflict(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Known<Option<Decision>> {
+    let Some(key) = &ctx.spec.run_key else {
+        return Ok(None);
+    };
+    let Some(used) = ctx.record.run_keys.iter().find(|used| used.key == *key) else {
+        return adoption::run_key_elsewhere(ctx, status);
+    };
     if used.uid == ctx.uid && used.outcome.is_none() && used.execution_id.is_none() {
         // Ours, from before a crash.
-        return None;
+        return adoption::run_key_elsewhere(ctx, status);
+    }
+    let lost_sight_of = used.spec_hash == ctx.spec_hash && used.outcome.is_none();
+    if lost_sight_of && let Some(decision) = adoption::run_key_elsewhere(ctx, status)? {
+        return Ok(Some(decision));
     }
     let (outcome, reason, message) = if used.spec_hash != ctx.spec_hash {
         (
@@ -273,17 +287,17 @@ fn run_key_conflict(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Opti
             ),
         }
     };
-    Some(ending::nothing_ran(
+    Ok(Some(ending::nothing_ran(
         ctx,
         status.clone(),
         outcome,
         reason,
         &message,
-    ))
+    )))
 }
 
 /// Reports what stands against the start. The group is not kept while it does.
-fn refuse(
+pub(super) fn refuse(
     ctx: &Context<'_>,
     mut status: RollingUpdateTaskStatus,
     problem: &Problem,
@@ -353,7 +367,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
     let parameters = starting::parameters(ctx, &status, &plan, &exit_processes);
     status.start = Some(StartIntent {
         attempt: 1,
-        client_token: identity::client_token(&ctx.uid, &ctx.spec_hash, 1),
+        client_token: identity::client_token(&ctx.token_owner(), &ctx.spec_hash, 1),
         time: Time(ctx.now()),
         template_name: ctx.kind.template().to_owned(),
         template_version: Some(template_version).filter(|version| !version.is_empty()),
@@ -385,7 +399,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
 }
 
 /// The record with this task as holder and the group as found.
-fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
+pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
     let mut record = ctx.record.clone();
     let now = Time(ctx.now());
     if !ctx.holds() {
@@ -398,7 +412,7 @@ fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
             taken_over_from: None,
         });
     }
-    // Inherited while something is left to put back from the run before.
+    // Inherited from an object that vanished, or that it was taken over from.
     if !ctx.inherits_baseline() || record.baseline.is_none() {
         record.baseline = Some(Baseline {
             time: now.clone(),

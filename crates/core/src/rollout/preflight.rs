@@ -5,19 +5,20 @@ use ess_rollout_api::v1alpha1::{
     EligibleState, Member, Plan, RollbackMethod, RollbackSpec, Source,
 };
 use ess_rollout_cloud::{
-    EcsInstance, Execution, ExecutionFilter, GroupState, LifecycleState, Query, ScalingGroup,
-    ScalingInstance,
+    EcsInstance, EcsStatus, Execution, ExecutionFilter, GroupState, LifecycleState, Query,
+    ScalingGroup, ScalingInstance,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
+use super::leftovers;
 use super::observation::Known;
 use super::problem::Problem;
 use super::rollback;
 use crate::{batches, identity};
 
 /// The most items that an OOS loop takes.
-const MAX_INSTANCES: usize = 1000;
+pub(super) const MAX_INSTANCES: usize = 1000;
 
 /// Part of the name of every public rolling-update template.
 pub(super) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";
@@ -226,6 +227,10 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
             .find(|i| i.id == id)
             .map(|i| i.image.clone())
     };
+    let stopped = |id: &str| {
+        let found = instances.iter().find(|i| i.id == id);
+        found.is_some_and(|i| i.status != EcsStatus::Running)
+    };
     let members: Vec<Member> = eligible
         .iter()
         .zip(batches::assign(ids.len(), batches))
@@ -233,6 +238,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
             id: instance.id.clone(),
             batch,
             protected: instance.state == LifecycleState::Protected,
+            stopped: stopped(&instance.id),
             image_id: image_of(&instance.id),
         })
         .collect();
@@ -259,7 +265,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
             scaling_configuration_image_id: baseline
                 .filter(|b| b.scaling_configuration_id.as_deref() == configuration)
                 .and_then(|b| b.image_id.clone())
-                .or(configuration_image),
+                .or_else(|| image_as_found(ctx, configuration, configuration_image)),
             suspended_processes: suspended,
             source_image_id,
             members,
@@ -267,6 +273,15 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         template_version: template.version.clone(),
         method,
     }))
+}
+
+/// The image of the active scaling configuration, as people want it.
+fn image_as_found(
+    ctx: &Context<'_>,
+    configuration: Option<&str>,
+    found: Option<String>,
+) -> Option<String> {
+    leftovers::image_as_found(ctx, configuration?, found)
 }
 
 /// What a rollback undoes, once that was found.
@@ -281,11 +296,7 @@ fn suspended_processes(ctx: &Context<'_>, group: &ScalingGroup) -> Vec<String> {
     let baseline = ctx.record.baseline.as_ref();
     match baseline.filter(|_| ctx.inherits_baseline()) {
         Some(baseline) => baseline.suspended_processes.clone(),
-        None => group
-            .suspended_processes
-            .iter()
-            .map(|process| process.as_str().to_owned())
-            .collect(),
+        None => leftovers::suspended_as_found(ctx, group),
     }
 }
 
@@ -293,7 +304,7 @@ fn problem(problem: Problem) -> Verdict {
     Verdict::Problem(problem)
 }
 
-fn is_eligible(ctx: &Context<'_>, instance: &ScalingInstance) -> bool {
+pub(super) fn is_eligible(ctx: &Context<'_>, instance: &ScalingInstance) -> bool {
     let state = match instance.state {
         LifecycleState::InService => EligibleState::InService,
         LifecycleState::Protected => EligibleState::Protected,

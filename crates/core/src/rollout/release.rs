@@ -1,16 +1,16 @@
 //! The task is at rest: the group's record goes on without it.
 
 use ess_rollout_api::v1alpha1::{
-    Current, Leftover, Outcome, RestoreItem, RestoreKind, RestoreState, RollingUpdateTaskStatus,
-    ScalingGroupRecordStatus,
+    Current, Outcome, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
 };
-use ess_rollout_cloud::LifecycleState;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use jiff::SignedDuration;
 
 use super::context::Context;
 use super::decision::{Decision, Next};
 use super::ending::{CANCELLED_BEFORE_START, START_REFUSED};
-use super::observation::{Interrupt, Known};
+use super::leftovers;
+use super::observation::Known;
 
 /// The task is done: the group goes to whoever is next, and the object may go.
 pub(super) fn after(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {
@@ -18,10 +18,22 @@ pub(super) fn after(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known
     if ctx.holds() {
         decision.record = Some(record_after(ctx, &decision.status)?);
         decision.next = Next::Now;
-    } else if ctx.deleting.is_some() && ctx.has_finalizer() {
-        decision.finalizer = Some(false);
+    } else if ctx.deleting.is_some() {
+        decision.finalizer = ctx.has_finalizer().then_some(false);
+    } else if let Some(left) = time_left(ctx, &decision.status) {
+        match left.is_positive() {
+            true => decision.next = Next::After(left.unsigned_abs()),
+            false => decision.delete = true,
+        }
     }
     Ok(decision)
+}
+
+/// How long the object is kept yet, if `ttlSecondsAfterFinished` says so.
+fn time_left(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<SignedDuration> {
+    let kept = ctx.spec.ttl_seconds_after_finished?;
+    let end = status.result.as_ref()?.time.0 + SignedDuration::from_secs(kept.into());
+    Some(end.duration_since(ctx.now()))
 }
 
 /// The record without a holder, with what this run left behind and what it brought.
@@ -30,38 +42,7 @@ fn record_after(
     status: &RollingUpdateTaskStatus,
 ) -> Known<ScalingGroupRecordStatus> {
     let mut record = ctx.record.clone();
-    let items = status.restore.iter().flat_map(|restore| &restore.items);
-    let same = |leftover: &Leftover, item: &RestoreItem| {
-        leftover.kind == item.kind && leftover.target == item.target
-    };
-    let items: Vec<&RestoreItem> = items.collect();
-    // What this run found in order, or put back, is left no more.
-    record
-        .leftovers
-        .retain(|leftover| !items.iter().any(|item| same(leftover, item)));
-    if !record.leftovers.is_empty() {
-        match ctx.input.observation.scaling_instances(&ctx.group) {
-            Ok(instances) => record.leftovers.retain(|leftover| {
-                leftover.kind != RestoreKind::Standby
-                    || instances
-                        .iter()
-                        .any(|i| i.id == leftover.target && i.state == LifecycleState::Standby)
-            }),
-            Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
-            // Not being able to look keeps them on the list, and nobody from the group.
-            Err(Interrupt::Failed(_)) => {}
-        }
-    }
-    for item in items.iter().filter(|item| item.state == RestoreState::Left) {
-        record.leftovers.push(Leftover {
-            kind: item.kind,
-            target: item.target.clone(),
-            wanted: item.wanted.clone(),
-            since: Time(ctx.now()),
-            by: ctx.path(),
-            message: item.message.clone(),
-        });
-    }
+    leftovers::update(ctx, status, &mut record)?;
     record.holder = None;
     if record.leftovers.is_empty() {
         record.baseline = None;

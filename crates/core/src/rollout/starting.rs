@@ -21,7 +21,7 @@ use super::decision::{Decision, Event, EventKind, Next, Work};
 use super::observation::{Interrupt, Known};
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
-use super::{cancel, ending, kind, ledger, rollback};
+use super::{adoption, cancel, ending, kind, ledger, rollback};
 use crate::conditions::shorten;
 use crate::identity;
 
@@ -103,7 +103,14 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         matches!(&outcome.mutation, Mutation::StartExecution(start) if start.client_token == intent.client_token)
     });
     match outcome.map(|outcome| &outcome.result) {
-        Some(Ok(Done::Started { execution, .. })) => return adopt(ctx, status, execution),
+        Some(Ok(Done::Started { execution, .. })) => {
+            // With a run key the token may be that of another cluster, and the execution its own.
+            let uid = execution.tags.get(identity::TAG_UID);
+            return match uid.filter(|_| ctx.spec.run_key.is_some()) {
+                Some(uid) if *uid != ctx.uid => Ok(adoption::step_back(ctx, status, execution)),
+                _ => adopt(ctx, status, execution),
+            };
+        }
         Some(Err(error)) if error.outcome == Effect::Unknown => {
             report::trouble(ctx, &mut status, error);
             return Ok(ctx.decide(status, Next::After(LOOK_SOON.unsigned_abs())));
@@ -153,6 +160,15 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             });
         }
         return Ok(decision);
+    }
+    if let Some(key) = ctx.spec.run_key.as_deref() {
+        let others = adoption::with_run_key(ctx, key)?;
+        let same = |e: &&&Execution| e.tags.get(identity::TAG_SPEC_HASH) == Some(&ctx.spec_hash);
+        // The same key and the same update: the same token, so nothing was started for this object,
+        // and nothing will be.
+        if let Some(other) = others.iter().rfind(same) {
+            return Ok(adoption::step_back(ctx, status, other));
+        }
     }
     if let Some(Err(error)) = outcome.map(|outcome| &outcome.result)
         && error.class == ErrorClass::TokenMismatch
@@ -276,7 +292,8 @@ fn new_attempt(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, since: &T
     }
     if let Some(intent) = status.start.as_mut() {
         intent.attempt += 1;
-        intent.client_token = identity::client_token(&ctx.uid, &ctx.spec_hash, intent.attempt);
+        intent.client_token =
+            identity::client_token(&ctx.token_owner(), &ctx.spec_hash, intent.attempt);
         intent.time = Time(ctx.now());
         intent.resent = false;
         (intent.empty_lookups, intent.last_lookup_time) = (0, None);

@@ -1,6 +1,8 @@
 //! The driver: which stage a task is in, and what every decision has in common.
 
-use ess_rollout_api::v1alpha1::{DesiredState, Latched, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{
+    DeletionPolicy, DesiredState, Latched, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
+};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -8,7 +10,7 @@ use super::context::Context;
 use super::decision::{Decision, Input, Next, Step};
 use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
-use super::{ending, events, instance_requests, ledger, pending, running, starting};
+use super::{adoption, ending, events, instance_requests, ledger, pending, running, starting};
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
@@ -37,6 +39,18 @@ pub fn step(input: Input<'_>) -> Step {
     if !ctx.has_finalizer() && !finished && ctx.deleting.is_none() {
         let mut decision = ctx.decide(status, Next::Now);
         decision.finalizer = Some(true);
+        return decided(&ctx, &old, decision);
+    }
+
+    if let Some(value) = adoption::missing_annotation(&ctx, &status) {
+        let mut decision = ctx.decide(status, Next::Now);
+        decision.execution_annotation = Some(value);
+        return decided(&ctx, &old, decision);
+    }
+
+    if let Some(record) = regained(&ctx, &status, finished) {
+        let mut decision = ctx.decide(status, Next::Now);
+        decision.record = Some(record);
         return decided(&ctx, &old, decision);
     }
 
@@ -72,6 +86,24 @@ fn never_visited(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision
         decision.finalizer = ctx.has_finalizer().then_some(false);
     }
     decision
+}
+
+/// The record with this object as holder again: somebody has deleted it while the run was on. Without it another object would start on the group, and what is left in the end would be
+/// noted nowhere.
+fn regained(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    finished: bool,
+) -> Option<ScalingGroupRecordStatus> {
+    let let_go = ctx.deleting.is_some()
+        && ctx.spec.deletion_policy == DeletionPolicy::Orphan
+        && status.execution.is_some()
+        && status.result.is_none();
+    let on = status.start.is_some() && !finished && !let_go && !ctx.region.is_empty();
+    let plan = status.plan.as_ref().filter(|_| on)?;
+    // A record that exists and names nobody was let go: by a rollback that took the group over.
+    let exists = ctx.input.record.is_some_and(|r| r.status.is_some());
+    (!exists).then(|| pending::taken(ctx, plan))
 }
 
 fn stage(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {

@@ -2,16 +2,14 @@
 //! update did what it said.
 
 use ess_rollout_api::v1alpha1::{
-    FailedInstancePolicy, InstanceState, Outcome, Plan, RestoreItem, RestoreKind, RestorePolicy,
+    InstanceState, InstanceStatus, Outcome, Plan, RestoreItem, RestoreKind, RestorePolicy,
     RestoreState, RollingUpdateTaskStatus,
 };
-use ess_rollout_cloud::{
-    EcsInstance, EcsStatus, LifecycleState, Mutation, Process, Query, ScalingInstance,
-};
+use ess_rollout_cloud::{LifecycleState, Mutation, Process, Query, ScalingInstance};
 
 use super::context::Context;
 use super::observation::Known;
-use super::{progress, rollback};
+use super::{leftovers, progress, rollback, standby};
 use crate::conditions;
 
 /// One thing that a run can have left changed.
@@ -26,15 +24,27 @@ pub(super) struct Verdict {
     pub(super) status: &'static str,
     pub(super) reason: &'static str,
     pub(super) message: String,
+    /// Whether it may be that the cloud does not show yet what was done.
+    pub(super) may_lag: bool,
 }
 
-fn need(kind: RestoreKind, target: &str, wanted: &str, state: RestoreState, message: &str) -> Need {
+pub(super) fn need(
+    kind: RestoreKind,
+    target: &str,
+    wanted: &str,
+    state: RestoreState,
+    message: &str,
+) -> Need {
     Need {
         item: RestoreItem {
             kind,
             target: target.to_owned(),
             wanted: wanted.to_owned(),
+            found: None,
             state,
+            kept: false,
+            attempts: 0,
+            last_attempt_time: None,
             message: message.to_owned(),
         },
         call: None,
@@ -54,17 +64,22 @@ pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec
         && let Some(id) = &plan.scaling_configuration_id
         && let Some(goal) = configuration_goal(ctx, status, plan)
     {
-        items.push(pending(
-            RestoreKind::ScalingConfigurationImage,
-            id,
-            goal.wanted,
-        ));
+        let mut item = pending(RestoreKind::ScalingConfigurationImage, id, goal.wanted);
+        item.found = goal.from.map(str::to_owned);
+        items.push(item);
     }
     let touched = status
         .instances
         .iter()
         .filter(|i| !matches!(i.state, InstanceState::Pending | InstanceState::Succeeded));
     items.extend(touched.map(|i| pending(RestoreKind::Standby, &i.id, "InService")));
+    let members = status.plan.iter().flat_map(|plan| &plan.members);
+    let touched = |id: &str| {
+        let of = |i: &InstanceStatus| i.id == id && i.state != InstanceState::Pending;
+        status.instances.iter().any(of)
+    };
+    let protected = members.filter(|member| member.protected && touched(&member.id));
+    items.extend(protected.map(|m| pending(RestoreKind::Protection, &m.id, "Protected")));
     items
 }
 
@@ -117,6 +132,21 @@ fn configuration_goal<'a>(
     })
 }
 
+/// The new image in a configuration of which it is not on record what it carried before, and the
+/// configuration.
+fn image_without_record<'a>(
+    ctx: &'a Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &'a Plan,
+) -> Option<(&'a str, &'a str)> {
+    let (new, true) = ctx.kind.wanted_image()? else {
+        return None;
+    };
+    let configuration = plan.scaling_configuration_id.as_deref()?;
+    let goal = configuration_goal(ctx, status, plan);
+    (goal.is_none() && status.source.is_none()).then_some((new, configuration))
+}
+
 /// Everything that is or was to be put back, as the cloud is now.
 pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Known<Vec<Need>> {
     let observation = ctx.input.observation;
@@ -138,7 +168,14 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
             configuration: id.to_owned(),
         });
     }
-    let members = member_ids(plan);
+    let without_record = image_without_record(ctx, status, plan);
+    if let Some((_, id)) = without_record {
+        reads.push(Query::ScalingConfiguration {
+            configuration: id.to_owned(),
+        });
+    }
+    reads.extend(leftovers::reads(ctx));
+    let members = leftovers::instances(ctx, plan);
     if !members.is_empty() {
         reads.push(Query::EcsInstances {
             instances: members.clone(),
@@ -176,6 +213,14 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
     if let Some(id) = configuration {
         needs.extend(configuration_image(ctx, status, plan, id)?);
     }
+    if let Some((new, id)) = without_record {
+        let found = observation.scaling_configuration(id)?.as_ref();
+        let kind = RestoreKind::ScalingConfigurationImage;
+        let message = "which image it carried before the run is not on record: set it";
+        let left = need(kind, id, "unknown", RestoreState::Left, message);
+        let changed = found.is_some_and(|c| c.image.as_deref() == Some(new));
+        needs.extend(changed.then_some(left));
+    }
     let none = Vec::new();
     let ecs = if members.is_empty() {
         &none
@@ -183,37 +228,19 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
         observation.ecs_instances(&members)?
     };
     let instances = observation.scaling_instances(&ctx.group)?;
-    let members = plan.members.iter().filter_map(|member| {
-        let instance = instances.iter().find(|i| i.id == member.id)?;
-        Some((member, instance))
-    });
-    for (member, instance) in members {
-        if instance.state == LifecycleState::Standby {
-            needs.push(standby(ctx, status, instance, ecs));
-        } else if member.protected && instance.state == LifecycleState::InService {
-            let mut need = need(
-                RestoreKind::Protection,
-                &member.id,
-                "Protected",
-                RestoreState::Pending,
-                "",
-            );
-            need.call = Some(Mutation::SetInstancesProtection {
-                group: ctx.group.clone(),
-                instances: vec![member.id.clone()],
-                protected: true,
-            });
-            needs.push(need);
-        }
-    }
+    needs.extend(standby::needs(ctx, status, plan, instances, ecs));
     if ctx.spec.restore_policy == RestorePolicy::Manual {
         for need in &mut needs {
-            if need.call.take().is_some() {
+            if need.item.state == RestoreState::Pending {
+                need.call = None;
+                need.item.kept = true;
                 need.item.state = RestoreState::Left;
                 need.item.message = "spec.restorePolicy is Manual".into();
             }
         }
     }
+    let taken_up = leftovers::needs(ctx, group, instances, ecs, &needs)?;
+    needs.extend(taken_up);
     Ok(needs)
 }
 
@@ -256,49 +283,13 @@ fn configuration_image(
         ),
     };
     if result.item.state == RestoreState::Pending {
+        result.item.found = found;
         result.call = Some(Mutation::ModifyScalingConfiguration {
             configuration: id.to_owned(),
             image: wanted.to_owned(),
         });
     }
     Ok(Some(result))
-}
-
-/// A member that the run left in Standby.
-fn standby(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    instance: &ScalingInstance,
-    ecs: &[EcsInstance],
-) -> Need {
-    let kind = RestoreKind::Standby;
-    let state = status
-        .instances
-        .iter()
-        .find(|i| i.id == instance.id)
-        .map(|i| i.state);
-    // A person said of a skipped one that it is fine.
-    let returns = state == Some(InstanceState::Skipped)
-        || state == Some(InstanceState::Succeeded)
-        || ctx.spec.failed_instance_policy == FailedInstancePolicy::ReturnToService;
-    if !returns {
-        let message = "spec.failedInstancePolicy is KeepInStandby: mend it and take it out of Standby, or remove it";
-        return need(kind, &instance.id, "InService", RestoreState::Left, message);
-    }
-    let running = ecs
-        .iter()
-        .any(|e| e.id == instance.id && e.status == EcsStatus::Running);
-    if !running {
-        let message =
-            "its ECS instance is not Running: start it and take it out of Standby, or remove it";
-        return need(kind, &instance.id, "InService", RestoreState::Left, message);
-    }
-    let mut need = need(kind, &instance.id, "InService", RestoreState::Pending, "");
-    need.call = Some(Mutation::ExitStandby {
-        group: ctx.group.clone(),
-        instances: vec![instance.id.clone()],
-    });
-    need
 }
 
 /// Reads the outcome back: whether each updated instance runs what it should and serves, and
@@ -310,6 +301,7 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             status: "Unknown",
             reason: "NothingRan",
             message: String::new(),
+            may_lag: false,
         });
     };
     if observation.scaling_group(&ctx.group)?.is_none() {
@@ -317,9 +309,10 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             status: "False",
             reason: "ScalingGroupNotFound",
             message: "the scaling group is gone".into(),
+            may_lag: false,
         });
     }
-    let members = member_ids(&plan);
+    let members = leftovers::instances(ctx, &plan);
     let none = Vec::new();
     let ecs = if members.is_empty() {
         &none
@@ -350,10 +343,15 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             differ.push(format!("{} runs image {}", instance.id, ecs.image));
         }
     }
+    let may_lag = !differ.is_empty();
     let items = status.restore.iter().flat_map(|restore| &restore.items);
-    for item in
-        items.filter(|i| i.state != RestoreState::Restored && i.kind != RestoreKind::Standby)
-    {
+    let of_group = |kind| {
+        matches!(
+            kind,
+            RestoreKind::Process | RestoreKind::ScalingConfigurationImage
+        )
+    };
+    for item in items.filter(|i| i.state != RestoreState::Restored && of_group(i.kind)) {
         differ.push(format!(
             "{:?} {} is not {}",
             item.kind, item.target, item.wanted
@@ -368,6 +366,7 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             status: "False",
             reason: "Different",
             message: differ.join("; "),
+            may_lag,
         }
     } else if well {
         Verdict {
@@ -376,21 +375,19 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             message:
                 "instances, processes and scaling configuration were read back and are as wanted"
                     .into(),
+            may_lag,
         }
     } else {
         Verdict {
             status: "Unknown",
             reason: "NotSucceeded",
             message: "the update did not succeed".into(),
+            may_lag,
         }
     })
 }
 
-fn show_service(
-    ctx: &Context<'_>,
-    instance: &mut ess_rollout_api::v1alpha1::InstanceStatus,
-    found: Option<&ScalingInstance>,
-) {
+fn show_service(ctx: &Context<'_>, instance: &mut InstanceStatus, found: Option<&ScalingInstance>) {
     let (value, reason, message) = match found.map(|f| &f.state) {
         Some(LifecycleState::InService) => ("True", "InService", String::new()),
         Some(LifecycleState::Protected) => ("True", "Protected", String::new()),
@@ -419,14 +416,4 @@ fn show_service(
         None,
         ctx.now(),
     );
-}
-
-fn member_ids(plan: &Plan) -> Vec<String> {
-    let mut ids: Vec<String> = plan
-        .members
-        .iter()
-        .map(|member| member.id.clone())
-        .collect();
-    ids.sort();
-    ids
 }

@@ -287,9 +287,18 @@ impl Cloud {
             .unwrap()
     }
 
+    /// An instance in Standby gets no traffic, and one that comes back gets its share again.
     pub fn set_state(&mut self, id: &str, state: LifecycleState) {
         if let Some(instance) = self.instances.iter_mut().find(|i| i.id == id) {
+            let serves = state != LifecycleState::Standby;
+            instance.load_balancer_weight = Some(if serves { 50 } else { 0 });
             instance.state = state;
+        }
+    }
+
+    pub fn set_ecs(&mut self, id: &str, status: EcsStatus) {
+        for ecs in self.ecs.iter_mut().filter(|ecs| ecs.id == id) {
+            ecs.status = status.clone();
         }
     }
 
@@ -443,6 +452,8 @@ impl Cloud {
             Mutation::ResumeProcesses { processes, .. } => self.suspend(processes, false),
             Mutation::ExitStandby { instances, .. } => {
                 for id in instances {
+                    let ecs = self.ecs.iter().find(|ecs| ecs.id == *id).unwrap();
+                    assert_eq!(ecs.status, EcsStatus::Running, "{id} would not serve");
                     self.set_state(id, LifecycleState::InService);
                 }
             }
@@ -463,7 +474,7 @@ impl Cloud {
             Mutation::ModifyScalingConfiguration { image, .. } => {
                 self.configuration_image.clone_from(image);
             }
-            Mutation::StartInstance { .. } => {}
+            Mutation::StartInstance { instance } => self.set_ecs(instance, EcsStatus::Running),
         }
         self.remember();
         Ok(Done::Accepted {

@@ -207,3 +207,120 @@ fn a_finalizer_that_somebody_took_away_does_not_leave_the_group_held() {
     let finalizers = world.task.metadata.finalizers.clone().unwrap();
     assert!(!finalizers.contains(&FINALIZER.to_owned()));
 }
+
+#[test]
+fn an_object_that_waits_its_turn_goes_at_once() {
+    let mut world = crate::pending::held_by_another();
+    world.run_for(10);
+    let before = world.cloud.now;
+    world.deleted();
+    world.run_until(10, "gone", |w| w.gone);
+    assert!(world.cloud.now - before < 5);
+    assert!(world.cloud.sent.is_empty());
+    let holder = world.record_status().holder.unwrap();
+    assert_ne!(holder.uid, "uid-1", "the other one still holds the group");
+}
+
+#[test]
+fn a_paused_update_is_cancelled_and_the_group_put_back_first() {
+    for failing in [false, true] {
+        let mut world = image(json!({"suspensionPolicy": "SuspendEachBatch",
+            "failedInstancePolicy": "ReturnToService"}));
+        if failing {
+            world.cloud.failing.insert("i-0001".into(), 1);
+        }
+        world.run_to_state(if failing {
+            "FailureSuspended"
+        } else {
+            "BatchSuspended"
+        });
+        let world = goes(world);
+        assert_eq!(world.cloud.count("CancelExecution"), 1);
+        assert!(world.cloud.suspended().is_empty());
+        assert_eq!(world.cloud.configuration_image, crate::cloud::OLD_IMAGE);
+        assert!(world.record_status().leftovers.is_empty());
+        let serve = |i: &ess_rollout_cloud::ScalingInstance| {
+            i.state == ess_rollout_cloud::LifecycleState::InService
+        };
+        assert!(world.cloud.instances.iter().all(serve));
+    }
+}
+
+#[test]
+fn a_record_that_somebody_deletes_is_made_again_and_holds_what_is_left() {
+    type Stage = fn(&mut World);
+    let stages: [Stage; 3] = [
+        |w| w.run_to_state("Running"),
+        |w| w.run_to_state("BatchSuspended"),
+        |w| {
+            w.run_to_state("Running");
+            w.cloud.advance(3);
+            w.annotated("cancel", "1");
+            w.run_to_state("Restoring");
+        },
+    ];
+    for stage in stages {
+        for orphan in [false, true] {
+            let policy = if orphan { "Orphan" } else { "Cancel" };
+            let mut world = image(json!({"suspensionPolicy": "SuspendFirstBatch",
+                "deletionPolicy": policy, "runKey": "v1"}));
+            world.cloud.failing.insert("i-0001".into(), 1);
+            world.task.spec.max_errors = Some(1);
+            stage(&mut world);
+            world.record = None;
+            world.pass();
+            assert!(world.holds());
+            world.record = None;
+            let restoring = world.state() == "Restoring";
+            let world = goes(world);
+            if !orphan || restoring {
+                assert!(world.record_status().run_keys[0].outcome.is_some());
+                assert!(world.cloud.suspended().is_empty());
+            }
+        }
+    }
+}
+
+/// Of a namespace that goes, Events and Secrets vanish first, and new objects are refused there: what
+/// is left goes to the record, which is elsewhere.
+#[test]
+fn whatever_is_left_by_a_deletion_is_on_record() {
+    for forced in [false, true] {
+        let mut world = image(json!({"deletionTimeoutSeconds": 120,
+            "lifecycleStates": ["InService", "Protected"]}));
+        world.cloud.instances[0].state = ess_rollout_cloud::LifecycleState::Protected;
+        world.run_to_state("Running");
+        world.cloud.advance(3);
+        world.pass();
+        broken(&mut world);
+        world.deleted();
+        if forced {
+            world.annotated("force-delete", "true");
+        }
+        world.run_until(130, "gone", |w| w.gone);
+        let left = world.record_status().leftovers;
+        let of_kind = |kind| left.iter().filter(|l| l.kind == kind).count();
+        assert_eq!(of_kind(RestoreKind::Process), 5);
+        assert_eq!(of_kind(RestoreKind::ScalingConfigurationImage), 1);
+        assert_eq!(of_kind(RestoreKind::Standby), 2);
+        assert_eq!(of_kind(RestoreKind::Protection), 1);
+        // The next run, with credentials, puts it back.
+        let mut task =
+            crate::builders::script_task(json!({"failedInstancePolicy": "ReturnToService"}));
+        task.metadata.uid = Some("uid-2".into());
+        let mut next = World::new(task, world.cloud.clone());
+        next.cloud.broken.clear();
+        let root = next.cloud.root().id.clone();
+        next.cloud
+            .end(&root, ess_rollout_cloud::ExecutionStatus::Cancelled);
+        next.record = world.record.clone();
+        next.run_to_rest();
+        assert_eq!(next.record_status().leftovers, []);
+        assert!(next.cloud.suspended().is_empty());
+        assert_eq!(next.cloud.configuration_image, crate::cloud::OLD_IMAGE);
+        assert_eq!(
+            next.cloud.instances[0].state,
+            ess_rollout_cloud::LifecycleState::Protected
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! After the result: the group put back, read back, let go.
 
-use ess_rollout_api::v1alpha1::{RestoreKind, RestoreState, condition};
-use ess_rollout_cloud::{EcsStatus, ErrorClass, LifecycleState, Process};
+use ess_rollout_api::v1alpha1::{RestoreKind, condition};
+use ess_rollout_cloud::{LifecycleState, Process};
 use serde_json::{Value, json};
 
 use crate::builders::image;
@@ -9,7 +9,7 @@ use crate::cloud::{NEW_IMAGE, OLD_IMAGE, execution};
 use crate::world::World;
 
 /// An image update of which the first of two batches is cut off.
-fn cut_off(spec: Value) -> World {
+pub fn cut_off(spec: Value) -> World {
     let mut world = image(spec);
     world.cloud.group.as_mut().unwrap().suspended_processes = vec![Process::ScaleIn];
     world.run_to_state("Running");
@@ -36,19 +36,6 @@ fn after_a_cancellation_everything_is_as_found_but_for_what_the_policy_keeps() {
         .find(|e| e.reason == "LeftBehind")
         .unwrap();
     assert!(event.note.contains("i-0001"));
-}
-
-#[test]
-fn instances_return_to_service_if_the_policy_says_so_and_they_run() {
-    let mut world = cut_off(json!({"failedInstancePolicy": "ReturnToService"}));
-    world.cloud.ecs[1].status = EcsStatus::Stopped;
-    world.run_to_rest();
-    assert_eq!(world.cloud.instances[0].state, LifecycleState::InService);
-    assert_eq!(world.cloud.instances[1].state, LifecycleState::Standby);
-    let items = &world.status().restore.as_ref().unwrap().items;
-    let stopped = items.iter().find(|i| i.target == "i-0002").unwrap();
-    assert_eq!(stopped.state, RestoreState::Left);
-    assert!(stopped.message.contains("not Running"));
 }
 
 #[test]
@@ -140,36 +127,6 @@ fn nothing_to_put_back_does_not_wait_for_somebody_else() {
     world.cloud.executions.push(other);
     world.run_to_rest();
     assert_eq!(world.state(), "Succeeded");
-}
-
-#[test]
-fn a_denied_restoration_does_not_hold_up_the_others_and_is_not_written_again_and_again() {
-    let mut world = cut_off(json!({"failedInstancePolicy": "ReturnToService"}));
-    world
-        .cloud
-        .broken
-        .insert("ResumeProcesses", ErrorClass::Denied);
-    world.run_until(400, "the rest is put back", |w| {
-        w.cloud.configuration_image == OLD_IMAGE && w.cloud.count("ExitStandby") == 2
-    });
-    world.run_for(120);
-    assert_eq!(world.table(), ["Unknown", "False", "-", "True", "False"]);
-    let items = world.status().restore.clone().unwrap().items;
-    for item in &items {
-        let refused = item.message.contains("Denied");
-        assert_eq!(
-            refused,
-            item.kind == RestoreKind::Process && item.target != "ScaleIn",
-            "{item:?}"
-        );
-    }
-    let (writes, sent) = (world.task_writes, world.cloud.sent.len());
-    world.run_for(600);
-    assert_eq!(world.task_writes, writes);
-    assert!(world.cloud.sent.len() - sent <= 11);
-    world.cloud.broken.clear();
-    world.run_to_rest();
-    assert_eq!(world.said(condition::RESTORED), "True Restored");
 }
 
 #[test]

@@ -359,6 +359,8 @@ fn processes_suspended_before_stay_so_and_an_unfinished_baseline_is_inherited() 
         kind: RestoreKind::Process,
         target: "ScaleIn".into(),
         wanted: "Resumed".into(),
+        found: None,
+        kept: false,
         since: at,
         by: "shop/before".into(),
         message: String::new(),

@@ -67,6 +67,7 @@ fn request() -> impl Strategy<Value = (&'static str, String)> {
 fn happening() -> impl Strategy<Value = Happening> {
     let crash = select(vec![
         Crash::Finalizer,
+        Crash::Annotation,
         Crash::Record,
         Crash::Status,
         Crash::Mutation,

@@ -42,14 +42,23 @@ fn a_run_key_whose_run_was_lost_sight_of_is_not_run_again_by_a_namesake() {
     again.metadata.uid = Some("uid-2".into());
     again.metadata.deletion_timestamp = None;
     again.metadata.finalizers = None;
+    again.metadata.annotations = None;
     again.status = serde_json::from_value(json!({"observedGeneration": -1})).ok();
     world.cloud.approve_in_console();
     world.cloud.advance(100);
     let mut second = World::new(again, world.cloud.clone());
     second.record = world.record.clone();
+    // Once OOS has forgotten it, its result is not known.
+    let mut forgotten = World::new(second.task.clone(), world.cloud.clone());
+    forgotten.record = world.record.clone();
+    forgotten.cloud.executions.clear();
+    forgotten.run_to_rest();
+    assert_eq!(forgotten.said(condition::SUCCEEDED), "False RunKeyConflict");
     second.run_to_rest();
-    assert_eq!(second.said(condition::SUCCEEDED), "False RunKeyConflict");
-    assert_eq!(second.cloud.count("StartExecution"), 1);
+    assert_eq!(second.said(condition::SUCCEEDED), "True AlreadyRun");
+    for world in [second, forgotten] {
+        assert_eq!(world.cloud.count("StartExecution"), 1);
+    }
 }
 
 #[test]

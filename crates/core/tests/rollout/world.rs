@@ -1,12 +1,12 @@
 //! A driver for one task: answers reads, carries decisions out in their order, crashes where it is
 //! told to, and holds every decision to what must always be true.
 
-use ess_rollout_api::FINALIZER;
 use ess_rollout_api::v1alpha1::{
     ActionState, ActionTarget, Rollback, RollbackSpec, RollingUpdateTask, RollingUpdateTaskSpec,
     RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
     Verb, condition,
 };
+use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::{Mutation, NotifyType};
 use ess_rollout_core::rollout::{
     Decision, Event, Input, Next, Observation, QueueEntry, Settings, Step, Subject, Undo,
@@ -26,6 +26,7 @@ const DECISIONS_MAX: usize = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
     Finalizer,
+    Annotation,
     Record,
     Status,
     Mutation,
@@ -183,6 +184,14 @@ impl World {
                     return;
                 }
             }
+            if let Some(value) = decision.execution_annotation.filter(|_| !self.gone) {
+                let annotations = self.task.metadata.annotations.get_or_insert_default();
+                annotations.insert(EXECUTION_ID_ANNOTATION.into(), value);
+                self.task_writes += 1;
+                if dies(Crash::Annotation) {
+                    return;
+                }
+            }
             if let Some(record) = decision.record {
                 self.write_record(record);
                 if dies(Crash::Record) {
@@ -197,6 +206,9 @@ impl World {
                 return;
             }
             self.next = decision.next;
+            if decision.delete && !self.gone {
+                self.deleted();
+            }
             outcome = match decision.work {
                 Some(work) => {
                     assert!(!self.gone, "lets the task go and still has work");
@@ -352,7 +364,8 @@ impl World {
             );
             return;
         }
-        if outcome.is_some() || decision.finalizer.is_some() || decision.next == Next::Now {
+        let metadata = decision.finalizer.is_some() || decision.execution_annotation.is_some();
+        if outcome.is_some() || metadata || decision.delete || decision.next == Next::Now {
             return;
         }
         // Looking again at the same things, having written, is no news.

@@ -114,6 +114,7 @@ fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
                 id,
                 batch: 1,
                 protected: false,
+                stopped: false,
                 image_id: None,
             })
             .collect(),

@@ -1,6 +1,8 @@
 //! What a run does by itself as time passes, and what people do to it in the console.
 
-use ess_rollout_cloud::{ExecutionStatus, LifecycleState, Mutation, NotifyType, TaskExecution};
+use ess_rollout_cloud::{
+    EcsStatus, ExecutionStatus, LifecycleState, Mutation, NotifyType, TaskExecution,
+};
 use serde_json::{Map, json};
 
 use super::{Cloud, ITEM_SECONDS, Run, execution};
@@ -129,6 +131,9 @@ impl Cloud {
         items.retain(|t| t.id != item.id);
         items.push(item);
         self.set_state(id, LifecycleState::Standby);
+        if self.run(root).image.is_some() {
+            self.set_ecs(id, EcsStatus::Stopped);
+        }
     }
 
     pub(super) fn work(&mut self, root: &str) {
@@ -201,6 +206,7 @@ impl Cloud {
             return;
         }
         self.set_state(id, LifecycleState::InService);
+        self.set_ecs(id, EcsStatus::Running);
         if let Some(image) = &run.image {
             for e in self.ecs.iter_mut().filter(|e| e.id == *id) {
                 e.image.clone_from(image);

@@ -1,0 +1,431 @@
+//! An object whose execution is known from elsewhere than its status: from the annotation, after a
+//! restore from backup, which keeps metadata and drops the status; or from the run key, when another
+//! object, or another cluster, has run it.
+//!
+//! Neither ever starts a second execution, and neither touches one that is somebody else's.
+
+use ess_rollout_api::EXECUTION_ID_ANNOTATION;
+use ess_rollout_api::v1alpha1::{
+    ExecutionRef, Member, Outcome, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
+    StartIntent,
+};
+use ess_rollout_cloud::{
+    Execution, ExecutionFilter, ExecutionStatus, LifecycleState, Process, Query, ScalingInstance,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+
+use super::context::Context;
+use super::decision::{Decision, Event, EventKind, Next};
+use super::observation::Known;
+use super::problem::Problem;
+use super::report::{self, Phase};
+use super::{ending, pending, preflight};
+use crate::conditions::shorten;
+use crate::{batches, identity};
+
+/// What the annotation is bound to besides namespace and name.
+fn hash(ctx: &Context<'_>) -> String {
+    match &ctx.input.subject.undo {
+        Some(undo) => identity::rollback_hash(undo.spec),
+        None => ctx.spec_hash.clone(),
+    }
+}
+
+/// The value that the annotation must have and has not: metadata survives a restore, a status does
+/// not.
+pub(super) fn missing_annotation(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<String> {
+    if ctx.deleting.is_some() {
+        return None;
+    }
+    let execution = status.execution.as_ref()?;
+    let value =
+        identity::execution_annotation(&ctx.namespace, &ctx.name, &hash(ctx), &execution.id);
+    (ctx.annotation(EXECUTION_ID_ANNOTATION) != Some(value.as_str())).then_some(value)
+}
+
+/// An object without a status whose annotation names its execution: that is followed, whatever it
+/// has come to, and no other is started. `None`: there is no such annotation, or it was written for
+/// another object.
+pub(super) fn restored(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Known<Option<Decision>> {
+    let hash = hash(ctx);
+    let named = ctx
+        .annotation(EXECUTION_ID_ANNOTATION)
+        .and_then(|value| identity::annotated_execution(value, &ctx.namespace, &ctx.name, &hash));
+    let Some(id) = named.filter(|_| !ctx.deletion_overdue()) else {
+        return Ok(None);
+    };
+    // Of a rollback it is not known yet what it undoes, and so not whether that is supported.
+    if ctx.input.subject.undo.is_none() && preflight::check_spec(ctx).is_some() {
+        return Ok(None);
+    }
+    let filter = ExecutionFilter::Id(id.to_owned());
+    let listed = ctx.input.observation.executions(&filter)?;
+    let Some(execution) = listed.iter().find(|execution| execution.id == id) else {
+        return Ok(Some(not_listed(ctx, status.clone(), id)));
+    };
+    if !is_own(ctx, execution) {
+        let problem = Problem::blocked(
+            "ExecutionIdMismatch",
+            format!(
+                "annotation {EXECUTION_ID_ANNOTATION} names execution {id}, which is not of this object: nothing is started; remove the annotation to run the update anew"
+            ),
+        );
+        return Ok(Some(pending::refuse(ctx, status.clone(), &problem, false)));
+    }
+    if ctx.input.subject.undo.is_some() {
+        return Ok(Some(of_rollback(ctx, status.clone(), execution)));
+    }
+    adopt(ctx, status.clone(), execution).map(Some)
+}
+
+/// Whether an execution was started for this object, before it lost its status and its uid.
+fn is_own(ctx: &Context<'_>, execution: &Execution) -> bool {
+    let tag = |key: &str| execution.tags.get(key).map(String::as_str);
+    let path: String = ctx.path().chars().take(identity::TAG_VALUE_MAX).collect();
+    let (managed, by) = identity::TAG_MANAGED_BY;
+    execution.parent.is_none()
+        && tag(managed) == Some(by)
+        && tag(identity::TAG_TASK) == Some(path.as_str())
+        && tag(identity::TAG_SCALING_GROUP) == Some(ctx.group.as_str())
+        && (ctx.input.subject.undo.is_some()
+            || tag(identity::TAG_SPEC_HASH) == Some(ctx.spec_hash.as_str()))
+}
+
+/// OOS keeps its history for a time only, and lists may lag behind a start: what is not listed once
+/// the object is older than that lag never will be.
+fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, id: &str) -> Decision {
+    let created = ctx.input.subject.metadata.creation_timestamp.as_ref();
+    if created.is_some_and(|created| !ctx.settled_since(created)) {
+        let message = format!("waiting for OOS to list execution {id}, which ran for this object");
+        report::show(
+            ctx,
+            &mut status,
+            Phase::Pending,
+            "ExecutionNotListed",
+            &message,
+        );
+        return ctx.decide(status, ctx.recheck());
+    }
+    let of_key = |key: &&RunKey| key.execution_id.as_deref() == Some(id);
+    let outcome = ctx.record.run_keys.iter().find(of_key);
+    let outcome = outcome.and_then(|key| key.outcome);
+    status.execution = Some(ExecutionRef {
+        id: id.to_owned(),
+        template_name: ctx.kind.template().to_owned(),
+        template_version: String::new(),
+        status: "Unknown".into(),
+        start_time: None,
+        end_time: None,
+        url: identity::execution_url(&ctx.region, id),
+    });
+    let (outcome, reason, known) = match outcome {
+        Some(outcome) => (outcome, "AlreadyRun", "its result is on record"),
+        None => (
+            Outcome::Failed,
+            "ExecutionNotFound",
+            "its result is not known: create another object to run the update again",
+        ),
+    };
+    let message = format!(
+        "execution {id} ran for this object before it was restored, and OOS does not list it any more; {known}"
+    );
+    ending::nothing_ran(ctx, status, outcome, reason, &message)
+}
+
+/// A rollback that was restored is not taken up again, since what it undoes is not known any more:
+/// its execution ends by itself, and its result is shown.
+fn of_rollback(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    execution: &Execution,
+) -> Decision {
+    match outcome_of(&execution.status) {
+        Some(outcome) => {
+            status.execution = Some(reference(ctx, execution));
+            let message = format!(
+                "execution {} ran for this object before it was restored",
+                execution.id
+            );
+            ending::nothing_ran(ctx, status, outcome, "AlreadyRun", &message)
+        }
+        None => {
+            let message = format!(
+                "execution {} was started for this object before it was restored: waiting for its end",
+                execution.id
+            );
+            let problem = Problem::wait("ExecutionInProgress", message);
+            pending::refuse(ctx, status, &problem, false)
+        }
+    }
+}
+
+fn outcome_of(status: &ExecutionStatus) -> Option<Outcome> {
+    Some(match status {
+        ExecutionStatus::Success => Outcome::Succeeded,
+        ExecutionStatus::Cancelled => Outcome::Cancelled,
+        status if status.is_final() => Outcome::Failed,
+        _ => return None,
+    })
+}
+
+fn reference(ctx: &Context<'_>, execution: &Execution) -> ExecutionRef {
+    ExecutionRef {
+        id: execution.id.clone(),
+        template_name: shorten(&execution.template_name, 200),
+        template_version: shorten(&execution.template_version, 64),
+        status: shorten(execution.status.as_str(), 64),
+        start_time: execution.start.map(Time),
+        end_time: execution.end.map(Time),
+        url: identity::execution_url(&ctx.region, &execution.id),
+    }
+}
+
+/// Follows the execution. The group is looked after at its end if it still has to be: if the run is
+/// not over, or was over and the object before this one still holds the group.
+fn adopt(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    execution: &Execution,
+) -> Known<Decision> {
+    let holder = ctx.record.holder.as_ref();
+    let free = holder.is_none() || ctx.holds() || ctx.input.holder_gone;
+    let before = holder.is_some_and(|h| {
+        let same = (h.kind.as_str(), &h.namespace, &h.name);
+        same == (ctx.input.subject.kind, &ctx.namespace, &ctx.name)
+    });
+    let restores = free && (before || !execution.status.is_final());
+    let plan = if restores {
+        plan(ctx, execution)?
+    } else {
+        None
+    };
+    let record = plan.as_ref().map(|plan| taken(ctx, plan, execution));
+    if let Some(plan) = &plan {
+        status.start = Some(StartIntent {
+            attempt: 1,
+            client_token: identity::client_token(&ctx.token_owner(), &ctx.spec_hash, 1),
+            time: Time(execution.start.unwrap_or(ctx.now())),
+            template_name: shorten(&execution.template_name, 200),
+            template_version: Some(shorten(&execution.template_version, 64))
+                .filter(|version| !version.is_empty()),
+            parameters_hash: identity::hash_value(&execution.parameters),
+            spec_hash: ctx.spec_hash.clone(),
+            exit_processes: Process::ALL
+                .iter()
+                .map(|process| process.as_str().to_owned())
+                .filter(|process| !plan.suspended_processes.contains(process))
+                .collect(),
+            empty_lookups: 0,
+            last_lookup_time: None,
+            resent: false,
+            refusal: String::new(),
+            token_used: false,
+        });
+    }
+    status.plan = plan;
+    status.execution = Some(reference(ctx, execution));
+    let message = format!(
+        "execution {} ran for this object before it was restored without its status: it is followed, and nothing is started",
+        execution.id
+    );
+    report::show(ctx, &mut status, Phase::Running, "Adopted", &message);
+    let mut decision = ctx.decide(status, Next::Now);
+    decision.record = record;
+    decision.events.push(Event {
+        kind: EventKind::Normal,
+        reason: "Adopted".into(),
+        action: "StartExecution".into(),
+        note: message,
+    });
+    Ok(decision)
+}
+
+/// The group as it was before the run, as far as that can still be known: from the record, from what
+/// the execution was started with, and from who takes part. `None`: the group is gone.
+fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
+    let observation = ctx.input.observation;
+    let children = ExecutionFilter::ChildrenOf(execution.id.clone());
+    observation.require([
+        Query::ScalingGroup {
+            group: ctx.group.clone(),
+        },
+        Query::ScalingInstances {
+            group: ctx.group.clone(),
+        },
+        Query::Executions(children.clone()),
+    ])?;
+    let Some(group) = observation.scaling_group(&ctx.group)? else {
+        return Ok(None);
+    };
+    let begun: Vec<&str> = observation
+        .executions(&children)?
+        .iter()
+        .filter_map(|child| child.parameters.get("instanceId")?.as_str())
+        .collect();
+    let takes_part = |instance: &&ScalingInstance| {
+        begun.contains(&instance.id.as_str()) || preflight::is_eligible(ctx, instance)
+    };
+    let mut members: Vec<&ScalingInstance> = observation
+        .scaling_instances(&ctx.group)?
+        .iter()
+        .filter(takes_part)
+        .collect();
+    members.sort_by(|a, b| a.id.cmp(&b.id));
+    members.truncate(preflight::MAX_INSTANCES);
+    let parameter = |name: &str| execution.parameters.get(name);
+    let count = parameter("batchNumber")
+        .and_then(Value::as_i64)
+        .and_then(|count| i32::try_from(count).ok())
+        .map_or(1, |count| count.clamp(1, 100));
+    let exit: Option<Vec<&str>> = parameter("exitProcess")
+        .and_then(Value::as_array)
+        .map(|all| all.iter().filter_map(Value::as_str).collect());
+    let baseline = ctx.record.baseline.as_ref();
+    let suspended = match (exit, baseline) {
+        (Some(exit), _) => Process::ALL
+            .iter()
+            .map(|process| process.as_str().to_owned())
+            .filter(|process| !exit.contains(&process.as_str()))
+            .collect(),
+        (None, Some(baseline)) => baseline.suspended_processes.clone(),
+        // Nothing is known: nothing is resumed.
+        (None, None) => Process::ALL
+            .iter()
+            .map(|process| process.as_str().to_owned())
+            .collect(),
+    };
+    let configuration = group.active_scaling_configuration.clone();
+    let image = baseline
+        .filter(|baseline| baseline.scaling_configuration_id == configuration)
+        .and_then(|baseline| baseline.image_id.clone());
+    Ok(Some(Plan {
+        time: Some(Time(ctx.now())),
+        batches: count,
+        scaling_configuration_id: configuration,
+        scaling_configuration_image_id: image,
+        suspended_processes: suspended,
+        source_image_id: None,
+        members: members
+            .iter()
+            .zip(batches::assign(members.len(), count))
+            .map(|(instance, batch)| Member {
+                id: instance.id.clone(),
+                batch,
+                protected: instance.state == LifecycleState::Protected,
+                stopped: false,
+                image_id: None,
+            })
+            .collect(),
+    }))
+}
+
+/// The record with this object in the place of the one before it, whose run key is now its own.
+fn taken(ctx: &Context<'_>, plan: &Plan, execution: &Execution) -> ScalingGroupRecordStatus {
+    let mut record = pending::taken(ctx, plan);
+    let own = record
+        .run_keys
+        .iter_mut()
+        .find(|key| Some(&key.key) == ctx.spec.run_key.as_ref() && key.spec_hash == ctx.spec_hash);
+    if let Some(key) = own {
+        key.uid.clone_from(&ctx.uid);
+        key.execution_id = Some(execution.id.clone());
+    }
+    record
+}
+
+/// Executions of this group that carry this run key and are not of this object: of another cluster,
+/// or of an object of which nothing is known any more.
+pub(super) fn with_run_key<'a>(ctx: &Context<'a>, key: &str) -> Known<Vec<&'a Execution>> {
+    let tags = vec![
+        (identity::TAG_RUN_KEY.to_owned(), key.to_owned()),
+        (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone()),
+    ];
+    let filter = ExecutionFilter::Tagged {
+        tags: tags.clone(),
+        started_after: None,
+    };
+    let listed = ctx.input.observation.executions(&filter)?.iter();
+    // An ignored filter returns everything: believe the tags that come back.
+    let mut found: Vec<&Execution> = listed
+        .filter(|e| e.parent.is_none() && e.tags.get(identity::TAG_UID) != Some(&ctx.uid))
+        .filter(|e| {
+            tags.iter()
+                .all(|(key, value)| e.tags.get(key) == Some(value))
+        })
+        .collect();
+    found.sort_by_key(|e| (e.start, e.id.clone()));
+    Ok(found)
+}
+
+/// A run key that was used elsewhere: another update is a conflict, a run in progress is waited for,
+/// and one that has ended stands for this object's, whatever its result.
+pub(super) fn run_key_elsewhere(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Known<Option<Decision>> {
+    let Some(key) = ctx.spec.run_key.as_deref() else {
+        return Ok(None);
+    };
+    let found = with_run_key(ctx, key)?;
+    let path = |e: &Execution| e.tags.get(identity::TAG_TASK).cloned().unwrap_or_default();
+    let same = |e: &&&Execution| e.tags.get(identity::TAG_SPEC_HASH) == Some(&ctx.spec_hash);
+    if let Some(other) = found.iter().find(|e| !same(e)) {
+        let message = format!(
+            "spec.runKey {key} was used for another update of this group by {}, execution {}: nothing was started; choose another key",
+            path(other),
+            other.id
+        );
+        return Ok(Some(ending::nothing_ran(
+            ctx,
+            status.clone(),
+            Outcome::Failed,
+            "RunKeyConflict",
+            &message,
+        )));
+    }
+    if let Some(active) = found.iter().find(|e| !e.status.is_final()) {
+        let problem = in_progress(key, &path(active), &active.id);
+        return Ok(Some(pending::refuse(ctx, status.clone(), &problem, false)));
+    }
+    Ok(found.last().map(|last| {
+        let outcome = outcome_of(&last.status).unwrap_or(Outcome::Failed);
+        let message = format!(
+            "spec.runKey {key} has run already, as {} (execution {}): nothing was started",
+            path(last),
+            last.id
+        );
+        ending::nothing_ran(ctx, status.clone(), outcome, "AlreadyRun", &message)
+    }))
+}
+
+fn in_progress(key: &str, path: &str, id: &str) -> Problem {
+    Problem::wait(
+        "RunKeyInProgress",
+        format!(
+            "spec.runKey {key} is being run by {path}, execution {id}, which is not of this object and is left alone: waiting for its end"
+        ),
+    )
+}
+
+/// The call was answered with an execution of somebody else who used the same run key at the same
+/// time, and so the same client token: nothing was started for this object. It goes back to where it
+/// waits for the other one's end.
+pub(super) fn step_back(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    other: &Execution,
+) -> Decision {
+    status.start = None;
+    status.plan = None;
+    let by = other.tags.get(identity::TAG_TASK).cloned();
+    let key = ctx.spec.run_key.as_deref().unwrap_or_default();
+    let problem = in_progress(key, &by.unwrap_or_default(), &other.id);
+    pending::refuse(ctx, status, &problem, false)
+}

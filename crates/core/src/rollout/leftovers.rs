@@ -1,0 +1,259 @@
+//! What runs before left changed: lines of the group's record that outlive their tasks. The next run
+//! takes them up, puts back what it can, and drops the lines that are done.
+
+use ess_rollout_api::v1alpha1::{
+    FailedInstancePolicy, Leftover, Plan, RestoreItem, RestoreKind, RestorePolicy, RestoreState,
+    RollingUpdateTaskStatus, ScalingGroupRecordStatus,
+};
+use ess_rollout_cloud::{
+    EcsInstance, EcsStatus, LifecycleState, Mutation, Process, Query, ScalingGroup, ScalingInstance,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::context::Context;
+use super::observation::{Interrupt, Known};
+use super::standby;
+use super::verify::{Need, need};
+
+/// The most lines that one run takes up, so that its own items have room beside them.
+const TAKEN_UP_MAX: usize = 500;
+/// The most lines that a record holds.
+const LEFTOVERS_MAX: usize = 3000;
+
+/// The processes that a run finds suspended, as people want them: without those that a run before
+/// suspended and could not resume.
+pub(super) fn suspended_as_found(ctx: &Context<'_>, group: &ScalingGroup) -> Vec<String> {
+    let left = of_kind(ctx, RestoreKind::Process);
+    let left: Vec<&str> = left.map(|leftover| leftover.target.as_str()).collect();
+    group
+        .suspended_processes
+        .iter()
+        .map(|process| process.as_str().to_owned())
+        .filter(|process| !left.contains(&process.as_str()))
+        .collect()
+}
+
+/// The image of a scaling configuration, as people want it: not the one that a run before put there
+/// and could not take back.
+pub(super) fn image_as_found(
+    ctx: &Context<'_>,
+    configuration: &str,
+    found: Option<String>,
+) -> Option<String> {
+    let left = of_kind(ctx, RestoreKind::ScalingConfigurationImage)
+        .find(|leftover| leftover.target == configuration);
+    match left {
+        Some(left) if left.found.is_some() && left.found == found => Some(left.wanted.clone()),
+        _ => found,
+    }
+}
+
+fn of_kind<'a>(ctx: &'a Context<'_>, kind: RestoreKind) -> impl Iterator<Item = &'a Leftover> {
+    let all = ctx.record.leftovers.iter();
+    all.filter(move |leftover| leftover.kind == kind)
+}
+
+/// The lines that this run takes up.
+fn taken_up<'a>(ctx: &'a Context<'_>) -> Vec<&'a Leftover> {
+    if ctx.spec.restore_policy == RestorePolicy::Manual {
+        return Vec::new();
+    }
+    let all = ctx.record.leftovers.iter();
+    all.filter(|leftover| {
+        !leftover.kept
+            || leftover.kind != RestoreKind::Standby
+            || ctx.spec.failed_instance_policy == FailedInstancePolicy::ReturnToService
+    })
+    .take(TAKEN_UP_MAX)
+    .collect()
+}
+
+/// Members and instances that were left before, sorted: those whose ECS instances are looked at.
+pub(super) fn instances(ctx: &Context<'_>, plan: &Plan) -> Vec<String> {
+    let members = plan.members.iter().map(|member| member.id.clone());
+    let left = taken_up(ctx);
+    let left = left.iter().filter(|leftover| {
+        matches!(
+            leftover.kind,
+            RestoreKind::Standby | RestoreKind::StoppedInstance
+        )
+    });
+    let mut ids: Vec<String> = members.chain(left.map(|l| l.target.clone())).collect();
+    ids.sort();
+    ids.dedup();
+    ids
+}
+
+/// What [`needs`] reads beyond the group and its instances.
+pub(super) fn reads(ctx: &Context<'_>) -> Vec<Query> {
+    let configurations = taken_up(ctx);
+    let configurations = configurations
+        .iter()
+        .filter(|l| l.kind == RestoreKind::ScalingConfigurationImage && l.found.is_some());
+    configurations
+        .map(|leftover| Query::ScalingConfiguration {
+            configuration: leftover.target.clone(),
+        })
+        .collect()
+}
+
+/// What of it is to be put back now, besides what this run has to put back itself.
+pub(super) fn needs(
+    ctx: &Context<'_>,
+    group: &ScalingGroup,
+    instances: &[ScalingInstance],
+    ecs: &[EcsInstance],
+    own: &[Need],
+) -> Known<Vec<Need>> {
+    let mut needs = Vec::new();
+    for leftover in taken_up(ctx) {
+        let (kind, target) = (leftover.kind, leftover.target.as_str());
+        let known = |needs: &[Need]| {
+            needs
+                .iter()
+                .any(|need| need.item.kind == kind && need.item.target == target)
+        };
+        if known(own) || known(&needs) {
+            continue;
+        }
+        let state = instances.iter().find(|i| i.id == target).map(|i| &i.state);
+        let found = match kind {
+            RestoreKind::Process => process(ctx, group, target),
+            RestoreKind::ScalingConfigurationImage => image(ctx, leftover)?,
+            RestoreKind::Standby if state == Some(&LifecycleState::Standby) => {
+                Some(standby::back_to_service(ctx, target, false, ecs))
+            }
+            RestoreKind::Protection if state == Some(&LifecycleState::InService) => {
+                Some(standby::protect(ctx, target))
+            }
+            // Waits for the instance to serve again, and is in Standby's hands.
+            RestoreKind::Protection | RestoreKind::StoppedInstance
+                if state == Some(&LifecycleState::Standby)
+                    && (kind == RestoreKind::Protection || !runs(ecs, target)) =>
+            {
+                None
+            }
+            RestoreKind::Standby | RestoreKind::Protection | RestoreKind::StoppedInstance => {
+                Some(done(leftover))
+            }
+        };
+        needs.extend(found);
+    }
+    Ok(needs)
+}
+
+fn runs(ecs: &[EcsInstance], id: &str) -> bool {
+    ecs.iter()
+        .any(|e| e.id == id && e.status == EcsStatus::Running)
+}
+
+fn done(leftover: &Leftover) -> Need {
+    need(
+        leftover.kind,
+        &leftover.target,
+        &leftover.wanted,
+        RestoreState::Restored,
+        "",
+    )
+}
+
+fn process(ctx: &Context<'_>, group: &ScalingGroup, target: &str) -> Option<Need> {
+    let process = Process::from(target);
+    let suspended = group.suspended_processes.contains(&process);
+    let state = if suspended {
+        RestoreState::Pending
+    } else {
+        RestoreState::Restored
+    };
+    let mut need = need(RestoreKind::Process, target, "Resumed", state, "");
+    need.call = suspended.then(|| Mutation::ResumeProcesses {
+        group: ctx.group.clone(),
+        processes: vec![process],
+    });
+    Some(need)
+}
+
+/// `None`: somebody has changed the configuration since, and it stays on the list as it is.
+fn image(ctx: &Context<'_>, leftover: &Leftover) -> Known<Option<Need>> {
+    if leftover.found.is_none() {
+        return Ok(None);
+    }
+    let configuration = ctx
+        .input
+        .observation
+        .scaling_configuration(&leftover.target)?;
+    let Some(configuration) = configuration else {
+        return Ok(Some(done(leftover)));
+    };
+    if configuration.image.as_ref() == Some(&leftover.wanted) {
+        return Ok(Some(done(leftover)));
+    }
+    if configuration.image != leftover.found {
+        return Ok(None);
+    }
+    let mut need = done(leftover);
+    need.item.state = RestoreState::Pending;
+    need.item.found.clone_from(&leftover.found);
+    need.call = Some(Mutation::ModifyScalingConfiguration {
+        configuration: leftover.target.clone(),
+        image: leftover.wanted.clone(),
+    });
+    Ok(Some(need))
+}
+
+/// Brings the record's list up to what this run has found in order, put back, or left.
+pub(super) fn update(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    record: &mut ScalingGroupRecordStatus,
+) -> Known<()> {
+    let items = status.restore.iter().flat_map(|restore| &restore.items);
+    let items: Vec<&RestoreItem> = items.collect();
+    let before = std::mem::take(&mut record.leftovers);
+    let line = |item: &RestoreItem| {
+        let same = before
+            .iter()
+            .find(|l| l.kind == item.kind && l.target == item.target);
+        Leftover {
+            kind: item.kind,
+            target: item.target.clone(),
+            wanted: item.wanted.clone(),
+            found: item.found.clone(),
+            kept: item.kept,
+            since: same.map_or(Time(ctx.now()), |line| line.since.clone()),
+            by: same.map_or_else(|| ctx.path(), |line| line.by.clone()),
+            message: item.message.clone(),
+        }
+    };
+    let mut leftovers: Vec<Leftover> = before
+        .iter()
+        .filter(|l| {
+            let same = |item: &&&RestoreItem| item.kind == l.kind && item.target == l.target;
+            items.iter().find(same).is_none()
+        })
+        .cloned()
+        .collect();
+    if !leftovers.is_empty() {
+        match ctx.input.observation.scaling_instances(&ctx.group) {
+            Ok(instances) => leftovers.retain(|leftover| {
+                leftover.kind != RestoreKind::Standby
+                    || instances
+                        .iter()
+                        .any(|i| i.id == leftover.target && i.state == LifecycleState::Standby)
+            }),
+            Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
+            // Not being able to look keeps them on the list, and nobody from the group.
+            Err(Interrupt::Failed(_)) => {}
+        }
+    }
+    let left = items
+        .iter()
+        .filter(|item| item.state == RestoreState::Left)
+        .map(|item| line(item));
+    leftovers.extend(left);
+    // The newest are the ones that somebody will look for.
+    let excess = leftovers.len().saturating_sub(LEFTOVERS_MAX);
+    leftovers.drain(..excess);
+    record.leftovers = leftovers;
+    Ok(())
+}
