@@ -123,16 +123,19 @@ where
             true => triggers.queue().next_due(),
             false => None,
         };
+        // In this order, so that the same events give the same passes. Nobody is starved by it: the
+        // other branches only begin the next turn, which looks at everything that they tell of.
         tokio::select! {
-            () = triggers.wake.notified() => {}
-            () = async { match due { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
-            () = shutdown.wait(), if !stopping => {}
+            biased;
             Some(joined) = running.join_next(), if !running.is_empty() => match joined {
                 Ok((key, Finished { again, versions })) => {
                     triggers.queue().done(key, again, versions, Instant::now(), fastrand::f64());
                 }
                 Err(error) => panicked = Some(error),
-            }
+            },
+            () = triggers.wake.notified() => {}
+            () = async { match due { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
+            () = shutdown.wait(), if !stopping => {}
         }
     }
 }

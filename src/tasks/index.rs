@@ -191,7 +191,8 @@ impl TaskIndex {
 
     /// The tasks that have an execution and no result.
     pub fn active(&self) -> Vec<ActiveTask> {
-        self.lock()
+        let mut active: Vec<_> = self
+            .lock()
             .values()
             .map(|entry| &entry.facts)
             .filter(|facts| !facts.result)
@@ -205,7 +206,10 @@ impl TaskIndex {
                     started,
                 })
             })
-            .collect()
+            .collect();
+        // Whoever spreads them over time does it in the same way each time.
+        active.sort_by(|one: &ActiveTask, other| one.key.cmp(&other.key));
+        active
     }
 
     /// How many tasks are in each state, by the word in `status.state`.

@@ -275,8 +275,11 @@ fn requests_hit_what_they_name(
                 (Some(member), _) | (None, Some(member)) => member.as_str(),
                 (None, None) => "an unknown instance",
             };
+            // What is said again of an item that has not begun is the same word: OOS shows no state of it, and it takes
+            // effect when the item is reached.
+            let begun = has_begun(&entries, root, instance, at);
             let count = hits.entry((verb, instance)).or_default();
-            *count += 1;
+            *count = if begun { *count + 1 } else { 1 };
             let asked = asked(at).filter(|what| match what {
                 Asked::Instances { verb: v, targets } => {
                     v == verb && targets.iter().any(|target| target == instance)
@@ -291,6 +294,18 @@ fn requests_hit_what_they_name(
             }
         }
     }
+}
+
+/// Whether a run had done anything to an instance by then.
+fn has_begun(entries: &[Entry], root: &Value, instance: &str, at: Timestamp) -> bool {
+    let started: Option<Timestamp> = root["StartDate"].as_str().and_then(|s| s.parse().ok());
+    let id = format!("{instance:?}");
+    let of_run = entries
+        .iter()
+        .filter(|e| e.by_oos && e.time <= at && started.is_some_and(|started| e.time >= started));
+    of_run
+        .map(|entry| serde_json::to_string(&entry.params).unwrap_or_default())
+        .any(|params| params.contains(&id))
 }
 
 /// The instances that take part in the run of an object, as it was planned.

@@ -1,5 +1,7 @@
 //! The CEL rules of a schema (`x-kubernetes-validations`).
 
+use std::collections::HashMap;
+
 use anyhow::{Result, anyhow};
 use cel::{Context, Program};
 use serde_json::Value;
@@ -12,6 +14,8 @@ pub struct Rule {
     message: Option<String>,
     /// It compares with the object before: it says nothing of a new one.
     transition: bool,
+    /// It takes an object as a whole, not field by field.
+    whole: bool,
 }
 
 impl std::fmt::Debug for Rule {
@@ -34,6 +38,7 @@ impl Rule {
             program,
             message: message.map(str::to_owned),
             transition,
+            whole: takes_whole(source),
         })
     }
 
@@ -43,9 +48,9 @@ impl Rule {
             return None;
         }
         let mut context = Context::default();
-        context.add_variable_from_value("self", of_json(value));
+        context.add_variable_from_value("self", self.seen(value));
         if let Some(old) = old {
-            context.add_variable_from_value("oldSelf", of_json(old));
+            context.add_variable_from_value("oldSelf", self.seen(old));
         }
         match self.program.execute(&context) {
             Ok(cel::Value::Bool(true)) => None,
@@ -58,6 +63,32 @@ impl Rule {
             Err(error) => Some(format!("{error} evaluating rule: {}", self.source)),
         }
     }
+}
+
+impl Rule {
+    /// What the rule can see of a value: converting a whole status to look at a name would take most of the time.
+    fn seen(&self, value: &Value) -> cel::Value {
+        match value {
+            Value::Object(fields) if !self.whole => {
+                let named = |name: &str| self.source.contains(&format!(".{name}"));
+                let fields = fields.iter().filter(|(name, _)| named(name));
+                let fields: HashMap<String, cel::Value> = fields
+                    .map(|(name, value)| (name.clone(), of_json(value)))
+                    .collect();
+                cel::Value::Map(fields.into())
+            }
+            other => of_json(other),
+        }
+    }
+}
+
+/// Whether `self` or `oldSelf` stands anywhere without a field after it.
+fn takes_whole(source: &str) -> bool {
+    let source = source.replace("oldSelf", "self");
+    source
+        .split("self")
+        .skip(1)
+        .any(|rest| !rest.starts_with('.'))
 }
 
 /// JSON has one kind of number, CEL three: whole numbers are `int`, as the schemas' integers are.
@@ -74,7 +105,7 @@ fn of_json(value: &Value) -> cel::Value {
             cel::Value::List(items.iter().map(of_json).collect::<Vec<_>>().into())
         }
         Value::Object(fields) => {
-            let fields: std::collections::HashMap<String, cel::Value> = fields
+            let fields: HashMap<String, cel::Value> = fields
                 .iter()
                 .map(|(name, value)| (name.clone(), of_json(value)))
                 .collect();
