@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::call::{Call, EssVersion, Outcome, Service};
+use super::packages::{Installed, Package};
 use super::queue::Event;
 use super::world::World;
 use crate::error::ApiError;
@@ -61,6 +62,24 @@ impl Host for World {
 
     fn switches(&self) -> &OosSwitches {
         &self.switches.oos
+    }
+
+    fn packages(&self) -> &[Package] {
+        &self.packages
+    }
+
+    fn installed_packages(
+        &self,
+        caller: &Caller,
+        region: &str,
+        instance_id: &str,
+    ) -> Vec<(String, Installed)> {
+        self.resources
+            .instances
+            .get(instance_id)
+            .filter(|i| i.account_id == caller.account_id && i.region == region)
+            .map(|i| i.packages.clone().into_iter().collect())
+            .unwrap_or_default()
     }
 }
 

@@ -5,11 +5,15 @@
 //! `Host`. [`Cloud::advance_to`] lets virtual time pass.
 
 pub mod call;
+pub mod container_groups;
+pub mod containers;
 pub mod faults;
 mod host;
 pub mod ids;
+pub mod images;
 pub mod journal;
 pub mod model;
+pub mod packages;
 pub mod queue;
 pub mod ram;
 mod script;
