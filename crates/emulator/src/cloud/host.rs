@@ -4,11 +4,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::call::{Call, EssVersion, Outcome, Service};
-use super::packages::{Installed, Package};
 use super::queue::Event;
 use super::world::World;
 use crate::error::ApiError;
-use crate::oos::{Caller, Host, OosSwitches, Params};
+use crate::oos::{Caller, Host, Installed, OosSwitches, Package, Params};
 use crate::services;
 
 impl Host for World {

@@ -13,7 +13,6 @@ pub mod ids;
 pub mod images;
 pub mod journal;
 pub mod model;
-pub mod packages;
 pub mod queue;
 pub mod ram;
 mod script;

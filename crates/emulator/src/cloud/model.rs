@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::container_groups::{ContainerGroup, EciConfiguration};
 use super::images::{Image, Snapshot};
-use super::packages::Installed;
+use crate::oos::Installed;
 
 /// The five processes of a scaling group that can be suspended here.
 pub const PROCESSES: [&str; 5] = [

@@ -11,12 +11,11 @@ use super::faults::{Effect, Faults};
 use super::ids::Ids;
 use super::journal::Journal;
 use super::model::Resources;
-use super::packages::Package;
 use super::queue::{Event, Queue};
 use super::ram::{Ram, wildcard};
 use crate::error::ApiError;
 use crate::fixture::{CommandOutcome, ContainerUpdateOutcome, Durations, ImageOutcome, Switches};
-use crate::oos::Params;
+use crate::oos::{Package, Params};
 use crate::services;
 
 /// How real time drives the virtual clock. The core only keeps it; whoever owns real time obeys.
@@ -298,7 +297,7 @@ impl World {
         }
     }
 
-    /// What ESS and ECS reads show: the present, or the past when a lag is switched on.
+    /// What ESS, ECS and ECI reads show: the present, or the past when a lag is switched on.
     pub fn seen(&self) -> &Resources {
         let lag = self.switches.read_lag_seconds;
         if lag <= 0.0 {

@@ -31,12 +31,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::cloud::packages::{Installed, Package};
 use crate::error::ApiError;
 use execution::Execution;
 use run::Due;
 use template::Version;
 
+pub use packages::{Installed, Package, PackageVersion};
 pub use switches::{
     BatchSplit, ChildInFailurePause, FailurePauseAt, FailurePauseShows, OosSwitches,
     OthersInFailurePause, PausedStatus, SafetyCheckDefault, SkippedItemStatus, Taken,

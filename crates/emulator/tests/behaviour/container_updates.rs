@@ -190,3 +190,24 @@ fn a_rollback_fails_at_a_container_group_that_is_gone() {
     assert_eq!(failed["Parameters"]["instanceId"], "eci-eci-02");
     assert_eq!(configured(&mut cloud)[0]["Image"], "registry/app:v2");
 }
+
+/// The instance that was tried twice is there twice. In one batch the two get into each other's
+/// way; one after the other they do no harm.
+#[test]
+fn a_rollback_meets_a_retried_container_group_twice() {
+    for (batches, want) in [(1, "Failed"), (100, "Success")] {
+        let mut cloud = cloud(ECI);
+        refuse_update(&mut cloud, "eci-eci-02");
+        let source = start(&mut cloud, "FailurePause", TEMPLATE, &parameters(json!({})));
+        pass(&mut cloud, 600);
+        retry_failed(&mut cloud, &source);
+        pass(&mut cloud, 3600);
+        assert_eq!(execution(&mut cloud, &source)["Status"], "Success");
+        let mut ask = back(&source);
+        ask["batchNumber"] = json!(batches);
+        let root = start(&mut cloud, "Automatic", TEMPLATE, &ask);
+        pass(&mut cloud, 7200);
+        assert_eq!(execution(&mut cloud, &root)["Status"], want);
+        assert_eq!(children(&mut cloud, &root).len(), 4);
+    }
+}

@@ -343,3 +343,17 @@ fn a_denied_update_is_denied_by_name() {
     );
     assert!(oos(&mut cloud, "ListExecutions", json!({})).is_ok());
 }
+
+#[test]
+fn registry_passwords_stay_out_of_the_journal() {
+    let mut cloud = cloud(ECI);
+    let ask = json!({
+        "ImageRegistryCredential.1.UserName": "u", "ImageRegistryCredential.1.Password": "pw-1",
+        "Container.1.Name": "app", "Container.1.Image": "registry/app:v2",
+    });
+    update(&mut cloud, "eci-eci-01", ask).unwrap();
+    let journal = control(&mut cloud, "GET", "journal", Value::Null)
+        .1
+        .to_string();
+    assert!(journal.contains("registry/app:v2") && !journal.contains("pw-1"));
+}

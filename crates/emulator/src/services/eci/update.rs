@@ -20,7 +20,7 @@ use crate::services::args::{Args, invalid, missing};
 pub fn update(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let id = args.required("ContainerGroupId")?;
     let update_type = match args.text("UpdateType") {
-        // Not documented; the templates always send one.
+        // The templates always send one.
         None => UpdateType::Renew,
         Some(text) => UpdateType::parse(&text)
             .ok_or_else(|| invalid("UpdateType", "it must be RenewUpdate or IncrementalUpdate"))?,

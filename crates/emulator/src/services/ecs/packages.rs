@@ -1,7 +1,43 @@
 //! OOS packages on instances: what commands that call the package plug-in of Cloud Assistant do.
 
-use crate::cloud::packages::{Installed, PluginCall};
 use crate::cloud::world::World;
+use crate::oos::Installed;
+
+/// What the package plug-in of Cloud Assistant is told to do.
+#[derive(Debug, Clone, PartialEq)]
+struct PluginCall {
+    is_install: bool,
+    name: String,
+    version: Option<String>,
+}
+
+impl PluginCall {
+    /// The call in a command's text: `configure_package,<action>,<name>[,--package-version,<v>]`.
+    fn find(content: &str) -> Option<Self> {
+        let (_, rest) = content.split_once("configure_package,")?;
+        let end = rest
+            .find(|c: char| c.is_whitespace() || "'\";&|".contains(c))
+            .unwrap_or(rest.len());
+        let mut words = rest[..end].split(',');
+        let is_install = match words.next()? {
+            "install" => true,
+            "uninstall" => false,
+            _ => return None,
+        };
+        let name = words.next().filter(|name| !name.is_empty())?.to_owned();
+        let version = match (words.next(), words.next()) {
+            (Some("--package-version"), Some(version)) if !version.is_empty() => {
+                Some(version.to_owned())
+            }
+            _ => None,
+        };
+        Some(Self {
+            is_install,
+            name,
+            version,
+        })
+    }
+}
 
 /// What the plug-in prints when it finds no such package or version; it then exits with 1. `None`
 /// when it can do what the command asks, or when the command does not call it.
@@ -47,4 +83,27 @@ fn version(world: &World, instance_id: &str, call: &PluginCall) -> Option<String
         .find(|p| p.name == call.name && p.is_seen_by(&instance.account_id, &instance.region))?
         .version(call.version.as_deref())
         .map(|v| v.version.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plug_in_s_call_is_found_in_a_command() {
+        let found = PluginCall::find("x --params configure_package,install,nginx; true").unwrap();
+        assert_eq!(
+            (found.is_install, found.name.as_str(), found.version),
+            (true, "nginx", None)
+        );
+        let found =
+            PluginCall::find("configure_package,uninstall,nginx,--package-version,v2").unwrap();
+        assert_eq!(
+            (found.is_install, found.version.as_deref()),
+            (false, Some("v2"))
+        );
+        for none in ["echo", "configure_package,", "configure_package,install,"] {
+            assert_eq!(PluginCall::find(none), None, "{none}");
+        }
+    }
 }

@@ -78,6 +78,12 @@ pub fn health_of(resources: &Resources, member: &Member) -> &'static str {
     if healthy { "Healthy" } else { "Unhealthy" }
 }
 
+/// `i-x` and `eci-x` both become `asi-x`.
+fn scaling_instance_id(id: &str) -> String {
+    let own = id.split_once('-').map_or(id, |(_, own)| own);
+    format!("asi-{own}")
+}
+
 fn row(resources: &Resources, member: &Member) -> Value {
     let instance = resources.instances.get(&member.instance_id);
     let container_group = resources.container_groups.get(&member.instance_id);
@@ -88,7 +94,7 @@ fn row(resources: &Resources, member: &Member) -> Value {
     let mut row = json!({
         "InstanceId": member.instance_id,
         "ScalingGroupId": member.scaling_group_id,
-        "ScalingInstanceId": member.instance_id.replacen("i-", "asi-", 1),
+        "ScalingInstanceId": scaling_instance_id(&member.instance_id),
         "LifecycleState": member.lifecycle_state.name(),
         "HealthStatus": health_of(resources, member),
         "CreationType": member.creation_type.name(),
