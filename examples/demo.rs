@@ -1,6 +1,7 @@
 //! `make demo`: the main job on a bare machine. A control plane, the emulated cloud and the
 //! operator are started; tasks are applied with kubectl, continued by annotation and by
-//! `approvedBatches`, and watched to their end. What is printed is read from the objects and from
+//! `approvedBatches`, a failing instance is retried and another passed over, an update is undone, and
+//! all are watched to their end. What is printed is read from the objects and from
 //! the emulator's journal of calls.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use ess_rollout_test_support as support;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{ControlPlane, Emulator, Kubectl, Operator, operator, source_root};
 
 /// Where the operator's own objects are.
@@ -30,24 +31,29 @@ async fn main() -> Result<()> {
 
     title("A script, in three batches, with a pause after the first");
     demo.apply("restart-agent", SCRIPT)?;
-    demo.watch(&["restart-agent"], |demo, task, pause| {
-        demo.continue_pause(task, pause)
-    })?;
+    demo.watch(&[TASK("restart-agent")], Demo::continue_pause)?;
+
+    title("A script that fails on two instances: one is retried, the other is passed over");
+    demo.apply("rotate-certificates", FAILING)?;
+    demo.watch(&[TASK("rotate-certificates")], Demo::retry_then_skip)?;
 
     title("An image, half of the group at a time, with a pause after each batch");
     demo.apply("web-v2", IMAGE)?;
-    demo.watch(&["web-v2"], |demo, task, pause| {
-        demo.approve(task, pause + 1)
-    })?;
+    demo.watch(&[TASK("web-v2")], Demo::approve)?;
+    demo.print_groups().await?;
+
+    title("The image update is undone");
+    demo.apply("web-v2-undo", ROLLBACK)?;
+    demo.watch(&[Watched("rollback", "web-v2-undo")], |_, _, _| Ok(()))?;
+    demo.print_groups().await?;
 
     title("Two updates of one group, applied at the same instant, run one after the other");
     demo.apply("api-script and api-v2", TWINS)?;
-    demo.watch(&["api-script", "api-v2"], |demo, task, pause| {
-        demo.continue_pause(task, pause)
-    })?;
+    demo.watch(&[TASK("api-script"), TASK("api-v2")], Demo::continue_pause)?;
 
     title("What people see");
     demo.show(&["get", "rollingupdatetasks"])?;
+    demo.show(&["get", "rollbacks"])?;
     demo.show(&["get", "scalinggrouprecords", "--namespace", SYSTEM])?;
     println!("\nScaling groups, after:");
     demo.print_groups().await?;
@@ -58,10 +64,16 @@ fn title(text: &str) {
     println!("\n== {text}");
 }
 
+/// Kind and name of an object that is watched.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Watched(&'static str, &'static str);
+
+const TASK: fn(&'static str) -> Watched = |name| Watched("rollingupdatetask", name);
+
 struct Demo {
     kubectl: Kubectl,
     emulator: Emulator,
-    tasks: Vec<String>,
+    ended: Vec<Watched>,
     /// Last, because fields are dropped in order and the operator is to end first.
     _operator: Operator,
     _control_plane: ControlPlane,
@@ -112,7 +124,7 @@ impl Demo {
         Ok(Self {
             kubectl,
             emulator,
-            tasks: Vec::new(),
+            ended: Vec::new(),
             _operator: operator,
             _control_plane: control_plane,
         })
@@ -129,45 +141,43 @@ impl Demo {
         Ok(())
     }
 
-    /// Prints the progress of tasks until all have ended, and calls `at_pause` once for each pause.
+    /// Prints the progress of objects until all have ended. Each time that one waits for a person
+    /// it calls `answer` with its status, once.
     fn watch(
         &mut self,
-        tasks: &[&str],
-        at_pause: impl Fn(&Self, &str, i64) -> Result<()>,
+        objects: &[Watched],
+        answer: impl Fn(&Self, Watched, &Value) -> Result<()>,
     ) -> Result<()> {
         let began = Instant::now();
-        let mut shown: BTreeMap<&str, String> = BTreeMap::new();
-        let mut answered: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut shown: BTreeMap<Watched, String> = BTreeMap::new();
+        let mut answered: BTreeMap<Watched, Value> = BTreeMap::new();
         let mut ended = Vec::new();
-        while ended.len() < tasks.len() {
+        while ended.len() < objects.len() {
             ensure!(
                 began.elapsed() < PATIENCE,
-                "{tasks:?} did not end within {PATIENCE:?}"
+                "{:?} did not end within {PATIENCE:?}",
+                objects.iter().map(|object| object.1).collect::<Vec<_>>()
             );
-            for task in tasks {
-                let object = self
-                    .kubectl
-                    .get(&["rollingupdatetask", task, "--namespace", TEAM])?;
-                let status = &object["status"];
-                let line = progress(task, status);
-                if shown.get(task) != Some(&line) {
+            for object in objects {
+                let found = self.object(*object)?;
+                let status = &found["status"];
+                let line = progress(object.1, status);
+                if shown.get(object) != Some(&line) {
                     println!("{line}");
-                    shown.insert(task, line);
+                    shown.insert(*object, line);
                 }
-                let paused = status["pause"]["id"]
-                    .as_i64()
-                    .filter(|_| status["state"] == "BatchSuspended");
-                if let Some(pause) = paused
-                    && answered.insert(task, pause) != Some(pause)
+                let waits = json!([status["pause"]["id"], failed(status)]);
+                if status["pause"].is_object()
+                    && answered.insert(*object, waits.clone()) != Some(waits)
                 {
-                    at_pause(self, task, pause)?;
+                    answer(self, *object, status)?;
                 }
                 let over = ["True", "False"]
                     .iter()
                     .any(|s| condition(status, "Succeeded")["status"] == **s);
-                if over && !ended.contains(task) {
-                    ended.push(task);
-                    self.tasks.push((*task).to_owned());
+                if over && !ended.contains(object) {
+                    ended.push(*object);
+                    self.ended.push(*object);
                 }
             }
             std::thread::sleep(Duration::from_millis(200));
@@ -175,13 +185,17 @@ impl Demo {
         Ok(())
     }
 
-    fn continue_pause(&self, task: &str, pause: i64) -> Result<()> {
-        let annotation = format!("ess-rollout.io/continue={pause}");
-        println!("$ kubectl annotate rollingupdatetask {task} {annotation}");
+    fn object(&self, Watched(kind, name): Watched) -> Result<Value> {
+        self.kubectl.get(&[kind, name, "--namespace", TEAM])
+    }
+
+    fn annotate(&self, Watched(kind, name): Watched, verb: &str, value: &str) -> Result<()> {
+        let annotation = format!("ess-rollout.io/{verb}={value}");
+        println!("$ kubectl annotate {kind} {name} {annotation} --overwrite");
         self.kubectl.run(&[
             "annotate",
-            "rollingupdatetask",
-            task,
+            kind,
+            name,
             &annotation,
             "--overwrite",
             "--namespace",
@@ -190,13 +204,33 @@ impl Demo {
         Ok(())
     }
 
-    fn approve(&self, task: &str, batches: i64) -> Result<()> {
+    fn continue_pause(&self, object: Watched, status: &Value) -> Result<()> {
+        self.annotate(object, "continue", &status["pause"]["id"].to_string())
+    }
+
+    /// The first instance that fails gets another try, the others are left as they are.
+    fn retry_then_skip(&self, object: Watched, status: &Value) -> Result<()> {
+        for instance in failed(status) {
+            let id = instance["id"].as_str().unwrap_or_default();
+            println!(
+                "  {id}: exit code {}, output {}",
+                instance["exitCode"], instance["outputTail"]
+            );
+            let verb = if id == RETRIED { "retry" } else { "skip" };
+            let value = format!("{id}/{}@demo", instance["attempt"]);
+            self.annotate(object, verb, &value)?;
+        }
+        Ok(())
+    }
+
+    fn approve(&self, Watched(kind, name): Watched, status: &Value) -> Result<()> {
+        let batches = status["pause"]["id"].as_i64().unwrap_or_default() + 1;
         let patch = format!("{{\"spec\":{{\"approvedBatches\":{batches}}}}}");
-        println!("$ kubectl patch rollingupdatetask {task} --type=merge -p '{patch}'");
+        println!("$ kubectl patch {kind} {name} --type=merge -p '{patch}'");
         self.kubectl.run(&[
             "patch",
-            "rollingupdatetask",
-            task,
+            kind,
+            name,
             "--type=merge",
             "-p",
             &patch,
@@ -264,20 +298,18 @@ impl Demo {
         };
         let (suspended, resumed) = (count("SuspendProcesses"), count("ResumeProcesses"));
         let mut succeeded = 0;
-        for task in &self.tasks {
-            let object = self
-                .kubectl
-                .get(&["rollingupdatetask", task, "--namespace", TEAM])?;
+        for ended in &self.ended {
+            let (object, name) = (self.object(*ended)?, ended.1);
             let done = condition(&object["status"], "Succeeded")["status"] == "True";
             let verified = condition(&object["status"], "Verified")["status"] == "True";
             ensure!(
                 !done || verified,
-                "{task} succeeded and was not verified: {}",
+                "{name} succeeded and was not verified: {}",
                 object["status"]
             );
             succeeded += usize::from(done);
         }
-        let tasks = self.tasks.len();
+        let tasks = self.ended.len();
         println!(
             "\nThe emulator's journal: SuspendProcesses={suspended} ResumeProcesses={resumed}"
         );
@@ -293,6 +325,14 @@ impl Demo {
         }
         Ok(())
     }
+}
+
+/// The instances that wait for a word about their failure.
+fn failed(status: &Value) -> Vec<Value> {
+    let all = status["instances"].as_array().into_iter().flatten();
+    all.filter(|instance| instance["state"] == "Failed")
+        .cloned()
+        .collect()
 }
 
 fn words(set: &BTreeSet<String>) -> String {
@@ -321,6 +361,7 @@ fn progress(task: &str, status: &Value) -> String {
             Some("Updating") => '>',
             Some("Failed") => '!',
             Some("Pending") => '.',
+            Some("Skipped") => '~',
             _ => '?',
         })
         .collect();
@@ -355,6 +396,34 @@ spec:
         inline: systemctl restart my-agent
   batches: 3
   suspensionPolicy: SuspendFirstBatch
+";
+
+/// As the emulator's fixture has it: this one fails at first, another always.
+const RETRIED: &str = "i-demo-web-02";
+
+const FAILING: &str = "\
+apiVersion: ess-rollout.io/v1alpha1
+kind: RollingUpdateTask
+metadata:
+  name: rotate-certificates
+spec:
+  scalingGroupId: asg-demo-web
+  update:
+    script:
+      run:
+        inline: rotate-certificates --now
+  batches: 3
+";
+
+const ROLLBACK: &str = "\
+apiVersion: ess-rollout.io/v1alpha1
+kind: Rollback
+metadata:
+  name: web-v2-undo
+spec:
+  taskRef:
+    name: web-v2
+  batches: 2
 ";
 
 const IMAGE: &str = "\

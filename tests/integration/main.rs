@@ -8,11 +8,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod admission;
+mod conformity;
 mod credentials;
 mod deletion;
 mod exclusion;
 mod failures;
 mod installed;
+mod instances;
 mod others;
 mod permissions;
 mod planning;

@@ -89,6 +89,7 @@ async fn a_failure_is_seen_and_cancelled_whichever_way_oos_shows_it() {
         json!({"oos": {"rootInFailurePause": "Running"}}),
         json!({"oos": {"loopTaskInPause": "Running"}}),
         json!({"oos": {"childInFailurePause": "waiting"}}),
+        json!({"oos": {"childInFailurePause": "waiting", "rootInFailurePause": "Running"}}),
         json!({"oos": {"failurePauseAt": "everyFailure"}}),
         json!({"oos": {"othersInFailurePause": "standStill"}}),
         json!({"oos": {"failurePauseShows": "afterRunningItems"}}),
@@ -126,4 +127,76 @@ async fn a_failure_is_seen_and_cancelled_whichever_way_oos_shows_it() {
             "{switches}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_failed_instance_can_be_passed_over_whichever_way_oos_behaves() {
+    let scene = three_instances(json!([{"instance": "i-web-01", "exitCode": 7}])).await;
+    let by_child = json!({
+        "notifyByTaskExecutionId": false, "notifyByLoopItem": false, "notifyByChildExecution": true,
+    });
+    let cases = [
+        json!({"notifyByLoopItem": false}),
+        json!({"notifyByTaskExecutionId": false}),
+        by_child.clone(),
+        with(by_child, json!({"childInFailurePause": "waiting"})),
+        json!({"childInFailurePause": "waiting", "rootInFailurePause": "Running"}),
+        json!({"rootInFailurePause": "Running", "othersInFailurePause": "standStill", "loopTaskInPause": "Running"}),
+        json!({"failurePauseShows": "afterRunningItems"}),
+        json!({"failurePauseAt": "everyFailure"}),
+        json!({"skippedItemStatus": "Success"}),
+        json!({"skippedItemStatus": "Success", "childInFailurePause": "waiting"}),
+        json!({"updateDateMovesWithChildren": false, "listLagSeconds": 60, "updateDateLagSeconds": 60}),
+    ];
+    for (index, switches) in cases.iter().enumerate() {
+        switch(&scene, &json!({ "oos": switches })).await;
+        let before = scene.effects("NotifyExecution").await;
+        let name = format!("task-{index}");
+        scene
+            .create(&name, with(script_task(), json!({"batches": 2})))
+            .await;
+        let what = format!("FailureSuspended, with {switches}");
+        scene
+            .until(&name, &what, |task| {
+                task["status"]["state"] == "FailureSuspended"
+                    && task["status"]["summary"]["failed"] == 1
+            })
+            .await;
+        scene.request(&name, "skip", "i-web-01/1@1").await;
+        let what = format!("the end, with {switches}");
+        let task = scene
+            .until(&name, &what, |task| {
+                task["status"]["restore"]["done"] == true
+            })
+            .await;
+        let action = &task["status"]["actions"][0];
+        assert_eq!(action["state"], "Applied", "{switches}: {action}");
+        assert_eq!(task["status"]["state"], "Succeeded", "{switches}");
+        assert_condition(&task, "Restored", "True", "Restored");
+        assert_eq!(task["status"]["summary"]["skipped"], 1, "{switches}");
+        let effects = scene.effects("NotifyExecution").await - before;
+        assert_eq!(effects, 1, "{switches}");
+    }
+}
+
+#[tokio::test]
+async fn a_tolerated_failure_at_the_end_of_a_batch_is_not_taken_for_a_batch_pause_for_ever() {
+    let scene = three_instances(json!([])).await;
+    switch(&scene, &json!({"oos": {"failurePauseAt": "everyFailure"}})).await;
+    let fault = json!({
+        "service": "ECS", "action": "ReplaceSystemDisk", "params": {"InstanceId": "i-web-01"}, "caller": "oos", "count": 1,
+        "effect": {"kind": "error", "status": 403, "code": "OperationDenied", "message": "Not now."},
+    });
+    scene.emulator.add_fault(&fault).await.unwrap();
+    let spec = json!({"batches": 2, "maxErrors": 1, "suspensionPolicy": "SuspendEachBatch", "approvedBatches": 2});
+    scene.create("web", with(image_task(), spec)).await;
+    scene.until_state("web", "FailureSuspended").await;
+    scene.request("web", "retry", "i-web-01@1").await;
+    let task = scene.until_state("web", "Succeeded").await;
+    assert_condition(&task, "Succeeded", "True", "Updated");
+    assert_eq!(
+        scene.effects("NotifyExecution").await,
+        2,
+        "a retry, an Approve"
+    );
 }

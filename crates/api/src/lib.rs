@@ -7,6 +7,7 @@
 //! - [`v1alpha1::task`]: what a person asks for
 //! - [`v1alpha1::rollback`]: what a person asks for to undo it
 //! - [`v1alpha1::status`]: what the operator answers, and its memory
+//! - [`v1alpha1::action`]: what people ask for by annotation while it runs, and what became of it
 //! - [`v1alpha1::record`]: the operator's own memory of a scaling group
 //! - [`requests`]: the annotations by which people act on a running task
 //! - [`crds`]: the CRDs as they are installed

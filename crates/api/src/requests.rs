@@ -15,3 +15,17 @@ pub const CANCEL: &str = "ess-rollout.io/cancel";
 pub const REQUESTED_BY: &str = "ess-rollout.io/requested-by";
 /// Why: free text, never trusted.
 pub const REQUEST_NOTE: &str = "ess-rollout.io/request-note";
+
+/// Every annotation under `ess-rollout.io/` that means something: the requests, and what the
+/// operator itself reads or writes.
+pub const KNOWN: [&str; 9] = [
+    CONTINUE,
+    RETRY,
+    SKIP,
+    CANCEL_INSTANCES,
+    CANCEL,
+    REQUESTED_BY,
+    REQUEST_NOTE,
+    crate::EXECUTION_ID_ANNOTATION,
+    crate::FORCE_DELETE_ANNOTATION,
+];

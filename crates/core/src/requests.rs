@@ -6,6 +6,8 @@ use crate::identity::hash_text;
 
 /// The longest value that is read.
 const VALUE_MAX: usize = 2048;
+/// The longest id of an instance.
+const INSTANCE_ID_MAX: usize = 128;
 /// The most instances that one request may name.
 pub const TARGETS_MAX: usize = 100;
 
@@ -57,17 +59,33 @@ pub fn parse_continue(value: &str) -> Result<PauseTarget, String> {
         })
 }
 
+/// Why the value of a request on instances is refused, each with a sentence for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstancesError {
+    /// It does not follow the grammar.
+    Malformed(String),
+    /// It names more than [`TARGETS_MAX`] instances.
+    TooManyTargets(String),
+}
+
+impl From<String> for InstancesError {
+    fn from(why: String) -> Self {
+        Self::Malformed(why)
+    }
+}
+
 /// Reads the value of `retry`, `skip` or `cancel-instances`: `<instance>[/<attempt>][,...]@<nonce>`.
+/// An instance that is named twice in the same way counts once.
 ///
 /// # Errors
 /// A sentence for the user.
-pub fn parse_instances(value: &str) -> Result<Vec<InstanceTarget>, String> {
+pub fn parse_instances(value: &str) -> Result<Vec<InstanceTarget>, InstancesError> {
     let value = bounded(value)?;
     let (list, nonce) = value
         .rsplit_once('@')
         .ok_or_else(|| format!("{value:?} lacks @<nonce>, for instance i-example@1"))?;
     check_nonce(nonce)?;
-    let targets = list
+    let named = list
         .split(',')
         .map(|item| {
             let (instance, attempt) = match item.split_once('/') {
@@ -81,7 +99,9 @@ pub fn parse_instances(value: &str) -> Result<Vec<InstanceTarget>, String> {
                     (instance, Some(attempt))
                 }
             };
-            if instance.is_empty() || instance.contains(char::is_whitespace) {
+            let valid = (1..=INSTANCE_ID_MAX).contains(&instance.len())
+                && !instance.contains(char::is_whitespace);
+            if !valid {
                 return Err(format!("{item:?} names no instance"));
             }
             Ok(InstanceTarget {
@@ -90,11 +110,22 @@ pub fn parse_instances(value: &str) -> Result<Vec<InstanceTarget>, String> {
             })
         })
         .collect::<Result<Vec<_>, String>>()?;
+    let mut targets: Vec<InstanceTarget> = Vec::with_capacity(named.len());
+    for target in named {
+        match targets.iter().find(|t| t.instance == target.instance) {
+            None => targets.push(target),
+            Some(same) if *same == target => {}
+            Some(_) => {
+                let why = format!("{} is named with two attempts", target.instance);
+                return Err(InstancesError::Malformed(why));
+            }
+        }
+    }
     if targets.len() > TARGETS_MAX {
-        return Err(format!(
+        return Err(InstancesError::TooManyTargets(format!(
             "a request names at most {TARGETS_MAX} instances, and this one names {}",
             targets.len()
-        ));
+        )));
     }
     Ok(targets)
 }
@@ -185,9 +216,27 @@ mod tests {
                 },
             ])
         );
-        for bad in ["i-a", "@n", "i-a,@n", "i-a/0@n", "i-a/x@n", "i-a@", "i a@n"] {
-            assert!(parse_instances(bad).is_err(), "{bad:?}");
+        for bad in [
+            "i-a",
+            "@n",
+            "i-a,@n",
+            "i-a/0@n",
+            "i-a/x@n",
+            "i-a@",
+            "i a@n",
+            "i-a/1,i-a/2@n",
+            &format!("{}@n", "i".repeat(129)),
+        ] {
+            let refused = parse_instances(bad);
+            assert!(
+                matches!(refused, Err(InstancesError::Malformed(_))),
+                "{bad:?}"
+            );
         }
+        assert_eq!(parse_instances("i-a,i-a@n").map(|t| t.len()), Ok(1));
+        let many: Vec<String> = (0..=TARGETS_MAX).map(|n| format!("i-{n}")).collect();
+        let refused = parse_instances(&format!("{}@n", many.join(",")));
+        assert!(matches!(refused, Err(InstancesError::TooManyTargets(_))));
     }
 
     proptest! {

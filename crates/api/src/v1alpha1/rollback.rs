@@ -321,7 +321,7 @@ pub struct Source {
     pub credentials_ref: Option<CredentialsRef>,
     /// Whether the update was suspended, so that it is cancelled first and the group taken over
     /// from it.
-    #[serde(default, skip_serializing_if = "super::status::is_false")]
+    #[serde(default, skip_serializing_if = "super::is_false")]
     pub suspended: bool,
     /// When its cancellation was last asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,9 @@ use kube_derive::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::action::{Action, HandledActions, InstanceRequest};
 use super::rollback::Source;
+use super::{is_false, is_zero};
 
 /// Condition types of a task.
 pub mod condition {
@@ -87,6 +89,10 @@ pub struct RollingUpdateTaskStatus {
     /// The last value seen of each request annotation.
     #[serde(default, skip_serializing_if = "HandledActions::is_empty")]
     pub handled_actions: HandledActions,
+    /// Annotations under `ess-rollout.io/` that mean nothing to the operator: each is told of once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 128)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub unknown_annotations: Vec<String>,
     /// What was ever asked for or approved and cannot be taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latched: Option<Latched>,
@@ -322,6 +328,13 @@ pub struct InstanceStatus {
     /// How many times it was begun.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempt: i32,
+    /// When the task failed that the nested execution waits upon, where a retry goes on inside it:
+    /// a later failure in the same execution is another attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_time: Option<Time>,
+    /// The request that was last carried out on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<InstanceRequest>,
     /// The nested execution of the newest attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
@@ -391,6 +404,10 @@ pub struct Pause {
     /// The Approve that is to end it, on record before it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// Whether OOS refused the Approve although the pause is still there: then it waits because of
+    /// a failure that `spec.maxErrors` tolerates, and an Approve does not end it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub approval_refused: bool,
 }
 
 /// What a pause waits for.
@@ -418,124 +435,6 @@ pub struct Approval {
     /// The request that asked for it, or `spec.approvedBatches`.
     #[schemars(length(max = 128))]
     pub by: String,
-}
-
-/// A request and what became of it.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Action {
-    /// The verb and a hash of the annotation's value.
-    #[schemars(length(max = 64))]
-    pub id: String,
-    /// What was asked for.
-    pub verb: Verb,
-    /// The pause or the instances that it names, as resolved when it was accepted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100), inner(length(max = 160)))]
-    pub targets: Vec<String>,
-    /// How far.
-    pub state: ActionState,
-    /// Why, in one CamelCase word.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 64))]
-    pub reason: String,
-    /// Why, in a sentence.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 512))]
-    pub message: String,
-    /// The value of the requested-by annotation at that time.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 128))]
-    pub requested_by: String,
-    /// When the operator first saw it.
-    pub time: Time,
-    /// When it was settled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end_time: Option<Time>,
-}
-
-/// The verbs of requests.
-#[derive(
-    Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema,
-)]
-pub enum Verb {
-    /// Leave a batch pause.
-    Continue,
-    /// Run failed instances again.
-    Retry,
-    /// Pass over instances.
-    Skip,
-    /// Give up instances.
-    CancelInstances,
-    /// Cancel the task.
-    Cancel,
-}
-
-/// How far a request is.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
-pub enum ActionState {
-    /// On record; its effect may or may not have happened.
-    Accepted,
-    /// Its effect has happened.
-    Applied,
-    /// It has had no effect and will have none.
-    Rejected,
-}
-
-/// The last value seen of each request annotation. Never trimmed.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HandledActions {
-    /// Of `continue`.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "continue")]
-    #[schemars(length(max = 2048))]
-    pub continue_: Option<String>,
-    /// Of `retry`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048))]
-    pub retry: Option<String>,
-    /// Of `skip`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048))]
-    pub skip: Option<String>,
-    /// Of `cancel-instances`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048))]
-    pub cancel_instances: Option<String>,
-    /// Of `cancel`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048))]
-    pub cancel: Option<String>,
-}
-
-impl HandledActions {
-    /// Whether none was ever seen.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The last value seen for a verb.
-    pub fn get(&self, verb: Verb) -> Option<&str> {
-        match verb {
-            Verb::Continue => self.continue_.as_deref(),
-            Verb::Retry => self.retry.as_deref(),
-            Verb::Skip => self.skip.as_deref(),
-            Verb::CancelInstances => self.cancel_instances.as_deref(),
-            Verb::Cancel => self.cancel.as_deref(),
-        }
-    }
-
-    /// Records the value seen for a verb.
-    pub fn set(&mut self, verb: Verb, value: String) {
-        let slot = match verb {
-            Verb::Continue => &mut self.continue_,
-            Verb::Retry => &mut self.retry,
-            Verb::Skip => &mut self.skip,
-            Verb::CancelInstances => &mut self.cancel_instances,
-            Verb::Cancel => &mut self.cancel,
-        };
-        *slot = Some(value);
-    }
 }
 
 /// Levels that only rise: lowering the field of the spec later changes nothing.
@@ -668,12 +567,4 @@ pub enum RestoreState {
     Restored,
     /// Left to a person: see the message.
     Left,
-}
-
-pub(super) fn is_false(value: &bool) -> bool {
-    !*value
-}
-
-fn is_zero(value: &i32) -> bool {
-    *value == 0
 }

@@ -161,9 +161,10 @@ pub struct RollingUpdateTaskSpec {
     pub desired_state: DesiredState,
 
     /// How many batches may run without a person: the pause after batch k is left when this is
-    /// greater than k. Only raising it has an effect.
+    /// greater than k, so 101 leaves the one after the last of 100 too. Only raising it has an
+    /// effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 100))]
+    #[schemars(range(min = 0, max = 101))]
     pub approved_batches: Option<i32>,
 
     /// Whether the operator puts back what a cancelled or failed update left changed.

@@ -3,10 +3,12 @@
 use ess_rollout_api::v1alpha1::{
     ActionState, Approval, Pause, PauseKind, RollingUpdateTaskStatus, Verb,
 };
-use ess_rollout_cloud::{CloudError, Done, Execution, Mutation, NotifyType, Outcome as Effect};
+use ess_rollout_cloud::{
+    CloudError, Done, ErrorClass, Execution, Mutation, NotifyType, Outcome as Effect,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::{Context, RETRY};
+use super::context::Context;
 use super::decision::{Decision, Next, Work};
 use super::ledger;
 use super::report;
@@ -23,12 +25,23 @@ pub(super) fn settle_continues(
         Some(Ok(_)) => ("Continued", ""),
         _ => ("AlreadyEffective", "the pause has been left"),
     };
-    let current = pause
-        .filter(|p| p.kind == PauseKind::Batch)
-        .map(|p| p.id.to_string());
+    let current = pause.map(|p| p.id.to_string());
+    let kind = pause.map(|p| p.kind);
     for action in &mut status.actions {
         let open = action.verb == Verb::Continue && action.state == ActionState::Accepted;
-        if open && action.targets.first() != current.as_ref() {
+        if !open {
+            continue;
+        }
+        let same = action.targets.first() == current.as_ref();
+        if same && kind == Some(PauseKind::Failure) {
+            ledger::settle(
+                ctx,
+                action,
+                ActionState::Rejected,
+                "FailurePause",
+                "OOS refused to go on: the update waits because instances failed",
+            );
+        } else if !same || kind != Some(PauseKind::Batch) {
             ledger::settle(ctx, action, ActionState::Applied, reason, message);
         }
     }
@@ -53,8 +66,15 @@ pub(super) fn approved_by(status: &RollingUpdateTaskStatus, pause: &Pause) -> Op
 /// What became of an Approve that was sent just before.
 fn approve_outcome<'a>(ctx: &Context<'a>, execution: &str) -> Option<&'a Result<Done, CloudError>> {
     let outcome = ctx.input.outcome?;
-    matches!(&outcome.mutation, Mutation::NotifyExecution { execution: id, .. } if id == execution)
-        .then_some(&outcome.result)
+    let Mutation::NotifyExecution {
+        execution: id,
+        notify: NotifyType::Approve,
+        ..
+    } = &outcome.mutation
+    else {
+        return None;
+    };
+    (id == execution).then_some(&outcome.result)
 }
 
 /// Leaves a batch pause: one Approve for each pause, and another only when the first can no longer
@@ -81,19 +101,22 @@ pub(super) fn approve(
         }
         (Some(_), Some(Err(error))) if error.outcome == Effect::NoEffect => {
             report::trouble(ctx, &mut status, error);
+            let wait = ctx.wait_after(error);
             if error.needs_person() {
                 // Stays on record, so that it is tried again no sooner than a lost one.
-                return ctx.decide(status, Next::After(ctx.settle().unsigned_abs()));
+                return ctx.decide(status, wait);
             }
             // Certain to have done nothing: the pause is open again for the next try.
             if let Some(pause) = &mut status.pause {
                 pause.approval = None;
+                // Two pauses look alike where a failure is tolerated: this is not the one that an
+                // Approve ends, unless it has been left by now.
+                pause.approval_refused = error.class == ErrorClass::Conflict;
             }
             if let Some(latched) = &mut status.latched {
                 latched.approved_pause = latched.approved_pause.min(pause.id - 1);
             }
-            let wait = error.retry_after.unwrap_or(RETRY.unsigned_abs());
-            ctx.decide(status, Next::After(wait))
+            ctx.decide(status, wait)
         }
         (Some(approval), _) if !ctx.settled_since(&approval.time) => {
             show_progress(ctx, &mut status);

@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{ErrorClass, Mutation, Outcome as Effect};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::{Context, RETRY};
+use super::context::Context;
 use super::decision::{Decision, Next, Work};
 use super::report::{self, Phase};
 use super::running::soon;
@@ -71,11 +71,10 @@ pub(super) fn cancel(
         }
         Some(Err(error)) if error.needs_person() => {
             report::trouble(ctx, &mut status, error);
-            return ctx.decide(status, Next::After(ctx.settle().unsigned_abs()));
+            return ctx.decide(status, ctx.wait_after(error));
         }
         Some(Err(error)) => {
-            let after = error.retry_after.unwrap_or(RETRY.unsigned_abs());
-            wait = Next::After(after);
+            wait = ctx.wait_after(error);
             // Certain to have done nothing: the next look tries again. (A refusal because of the
             // execution's state is no such thing: the lists will show why.)
             if error.outcome == Effect::NoEffect

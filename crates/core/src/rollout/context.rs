@@ -6,6 +6,7 @@ use ess_rollout_api::v1alpha1::{
     RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
 };
 use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
+use ess_rollout_cloud::CloudError;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -97,6 +98,11 @@ impl<'a> Context<'a> {
         format!("{}/{}", self.namespace, self.name)
     }
 
+    /// The kind as `kubectl` takes it.
+    pub(super) fn resource(&self) -> String {
+        self.input.subject.kind.to_lowercase()
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.input.now
     }
@@ -145,6 +151,24 @@ impl<'a> Context<'a> {
             events: Vec::new(),
             next,
         }
+    }
+
+    /// The wait after a failed call until the next try, be it a read or a mutation that is known to
+    /// have done nothing: as long as the service asks for, else soon after a passing failure and
+    /// with [`Context::patience`] after a refusal.
+    pub(super) fn wait_after(&self, error: &CloudError) -> Next {
+        let wait = if error.needs_person() {
+            self.patience()
+        } else {
+            RETRY
+        };
+        Next::After(error.retry_after.unwrap_or(wait.unsigned_abs()))
+    }
+
+    /// How long to leave the cloud alone after a refusal that only a person can mend. No less than
+    /// the bound on lateness, so that a call on record may be made again when it has passed.
+    pub(super) fn patience(&self) -> SignedDuration {
+        RETRY_REFUSED.max(self.settle() + SignedDuration::from_secs(1))
     }
 
     /// The wait of a running task between two looks, when nothing tells that it moved.

@@ -1,17 +1,34 @@
 //! What nested executions say of their failures, and what the scripts in them printed.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{
+    InstanceState, InstanceStatus, OnFailure, RollingUpdateTaskStatus,
+};
 use ess_rollout_cloud::{Execution, ExecutionStatus, Query, TaskExecution};
+use jiff::Timestamp;
 
 use super::context::Context;
 use super::observation::{Interrupt, Known};
-use super::progress::{Attempt, Item, state};
+use super::progress::{Attempts, Item, state};
+use super::{instance_requests, pause};
 use crate::conditions;
 
 /// The most failed instances that are looked into at once.
 const DETAILS_MAX: usize = 20;
+/// How many nested executions that show no reason for it are looked into at one time.
+const LOOKS_IN_TURN: i64 = 2;
+/// How long it is their turn.
+const TURN_SECONDS: i64 = 10;
+/// `InvocationStatus` of a command that was given up.
+const UNFINISHED: [&str; 6] = [
+    "Timeout",
+    "Error",
+    "Cancelled",
+    "Terminated",
+    "Stopped",
+    "Aborted",
+];
 /// How much of the end of a script's output is kept, bytes.
 const TAIL_MAX: usize = 1024;
 
@@ -41,46 +58,112 @@ fn invocation_of(tasks: &[TaskExecution]) -> Option<String> {
     })
 }
 
-/// Whether this very attempt is on record as failed.
-fn known_failed(status: &RollingUpdateTaskStatus, id: &str, child: &Execution) -> bool {
-    status.instances.iter().any(|old| {
-        old.id == id
-            && old.state == InstanceState::Failed
-            && old.execution_id.as_deref() == Some(child.id.as_str())
+/// What is on record of this very nested execution.
+fn known<'s>(
+    status: &'s RollingUpdateTaskStatus,
+    id: &str,
+    child: &Execution,
+) -> Option<&'s InstanceStatus> {
+    status
+        .instances
+        .iter()
+        .find(|old| old.id == id && old.execution_id.as_deref() == Some(child.id.as_str()))
+}
+
+/// Whether this very failure is on record.
+fn known_failed(
+    status: &RollingUpdateTaskStatus,
+    id: &str,
+    child: &Execution,
+    failure: Option<Timestamp>,
+) -> bool {
+    known(status, id, child).is_some_and(|old| {
+        old.state == InstanceState::Failed && old.failure_time.as_ref().map(|t| t.0) == failure
     })
 }
 
-/// Looks into nested executions that wait: whether one shows `Failed` or `Waiting` while the root is
-/// suspended upon failure is not documented. What cannot be read is done without.
+/// Looks into nested executions that do not move: whether one shows `Failed`, `Waiting` or
+/// something else while the root is suspended upon failure is not documented. What cannot be read
+/// is done without.
 pub(super) fn look_inside(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
-    attempts: &mut BTreeMap<String, Attempt<'_>>,
+    attempts: &mut Attempts<'_>,
 ) -> Known<()> {
     let observation = ctx.input.observation;
     let mut queries = Vec::new();
+    let quiet = in_turn(ctx, status, attempts);
     for (id, attempt) in attempts.iter_mut() {
         let Some(child) = attempt.newest else {
             continue;
         };
-        if child.status != ExecutionStatus::Waiting || state(attempt) != InstanceState::Updating {
+        if state(attempt) != InstanceState::Updating {
             continue;
         }
-        if known_failed(status, id, child) {
-            attempt.failed_inside = true;
-        } else if queries.len() < DETAILS_MAX {
-            queries.push(Query::TaskExecutions {
-                execution: child.id.clone(),
-            });
-            let tasks = observation.task_executions(&child.id);
-            attempt.failed_inside = tasks.is_ok_and(|tasks| {
-                tasks
-                    .iter()
-                    .any(|task| task.status == ExecutionStatus::Failed)
-            });
+        let waits = child.status == ExecutionStatus::Waiting;
+        let failure = known(status, id, child).and_then(|old| old.failure_time.as_ref());
+        if !waits && failure.is_none() && !quiet.contains(id) {
+            continue;
+        }
+        let unchanged = failure.is_some_and(|at| child.updated.is_some_and(|u| u <= at.0));
+        let trusted = waits && unchanged && !instance_requests::is_open(status, id);
+        if trusted || queries.len() >= DETAILS_MAX {
+            attempt.failed_inside = failure.is_some();
+            attempt.failure_time = failure.map(|at| at.0);
+            continue;
+        }
+        queries.push(Query::TaskExecutions {
+            execution: child.id.clone(),
+        });
+        match observation.task_executions(&child.id) {
+            Ok(tasks) => {
+                let failed = tasks.iter().filter(|t| t.status == ExecutionStatus::Failed);
+                let last = failed.max_by_key(|task| task.end);
+                // One that goes on after a failed task was told to by its template.
+                let rests = waits || tasks.iter().all(|task| task.status.is_final());
+                if let Some(task) = last.filter(|_| rests) {
+                    attempt.failed_inside = true;
+                    attempt.failure_time = task.end.or(child.start);
+                }
+            }
+            Err(_) => {
+                attempt.failed_inside = failure.is_some();
+                attempt.failure_time = failure.map(|at| at.0);
+            }
         }
     }
     observation.require(queries)
+}
+
+/// Which of the instances in motion are looked into although their nested executions do not wait: a
+/// few at a time, once nothing has moved for the bound on lateness, and only where OOS suspends upon
+/// failure.
+fn in_turn(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    attempts: &Attempts<'_>,
+) -> BTreeSet<String> {
+    if ctx.spec.on_failure != OnFailure::Suspend || !pause::is_quiet(ctx, status) {
+        return BTreeSet::new();
+    }
+    let moving: Vec<&String> = attempts
+        .iter()
+        .filter(|(_, attempt)| state(attempt) == InstanceState::Updating)
+        .filter(|(_, a)| {
+            a.newest
+                .is_some_and(|c| c.status != ExecutionStatus::Waiting)
+        })
+        .map(|(id, _)| id)
+        .collect();
+    let Ok(count) = i64::try_from(moving.len().max(1)) else {
+        return BTreeSet::new();
+    };
+    let turn = ctx.now().as_second().div_euclid(TURN_SECONDS) * LOOKS_IN_TURN;
+    (turn..turn + LOOKS_IN_TURN)
+        .filter_map(|n| usize::try_from(n.rem_euclid(count)).ok())
+        .filter_map(|n| moving.get(n))
+        .map(|id| (*id).clone())
+        .collect()
 }
 
 /// Asks for the tasks of nested executions that have newly failed, and then for the invocations
@@ -88,13 +171,14 @@ pub(super) fn look_inside(
 pub(super) fn want_details(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
-    attempts: &BTreeMap<String, Attempt<'_>>,
+    attempts: &Attempts<'_>,
 ) -> Known<()> {
     let fresh: Vec<(&String, &Execution)> = attempts
         .iter()
         .filter(|(_, attempt)| state(attempt) == InstanceState::Failed)
-        .filter_map(|(id, attempt)| Some((id, attempt.newest?)))
-        .filter(|(id, child)| !known_failed(status, id, child))
+        .filter_map(|(id, attempt)| Some((id, attempt.newest?, attempt.failure_time)))
+        .filter(|(id, child, failure)| !known_failed(status, id, child, *failure))
+        .map(|(id, child, _)| (id, child))
         .take(DETAILS_MAX)
         .collect();
     let observation = ctx.input.observation;
@@ -163,6 +247,14 @@ pub(super) fn details(
                     invocation.error_code, invocation.error_info
                 );
             }
+        }
+        // Neither an exit code nor an error: the words of ECS for a command that did not come to its
+        // end.
+        if exit_code.is_none() && UNFINISHED.contains(&invocation.status.as_str()) {
+            message = format!(
+                "Cloud Assistant: the command is {}; {message}",
+                invocation.status
+            );
         }
         output_tail = Some(tail(&invocation.output)).filter(|tail| !tail.is_empty());
     }

@@ -13,7 +13,7 @@ use ess_rollout_cloud::{CloudError, Execution, ExecutionFilter, ExecutionStatus,
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::{Context, RETRY, RETRY_REFUSED};
+use super::context::{Context, RETRY_REFUSED};
 use super::decision::{Decision, Next, Work};
 use super::observation::Known;
 use super::preflight::{self, ROLLING_TEMPLATES};
@@ -179,12 +179,7 @@ fn put_back(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, calls: &[&Ne
                 .collect();
             note_refusal(&mut status, &targets, error);
             report::trouble(ctx, &mut status, error);
-            let after = if error.needs_person() {
-                RETRY_REFUSED
-            } else {
-                RETRY
-            };
-            wait = Some(error.retry_after.unwrap_or(after.unsigned_abs()));
+            wait = Some(ctx.wait_after(error));
         }
         None => {
             report::show_unless_refused(ctx, &mut status, Phase::Restoring, "Restoring", &message);
@@ -214,7 +209,7 @@ fn put_back(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, calls: &[&Ne
         }
         None => ctx.decide(
             status,
-            Next::After(wait.unwrap_or(RETRY_REFUSED.unsigned_abs())),
+            wait.unwrap_or(Next::After(RETRY_REFUSED.unsigned_abs())),
         ),
     }
 }

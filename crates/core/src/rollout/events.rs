@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, BatchState, InstanceState, Outcome, PauseKind, RestoreState,
+    ActionState, BatchState, DesiredState, InstanceState, Outcome, PauseKind, RestoreState,
     RollingUpdateTaskStatus, condition,
 };
 
@@ -14,6 +14,9 @@ use crate::conditions;
 
 /// The most Events for failed instances that one change leads to.
 const INSTANCE_EVENTS_MAX: usize = 5;
+
+/// The most targets of a request that its Event names.
+const TARGETS_SHOWN: usize = 10;
 
 /// The Events that a change of status is worth. Everything in them is in the status too.
 pub(super) fn events(
@@ -56,6 +59,31 @@ pub(super) fn events(
             ),
         );
     }
+    let revived = ctx.spec.desired_state != DesiredState::Cancelled
+        && latched.as_ref().is_some_and(|latched| latched.cancelled);
+    if revived && old.observed_generation != new.observed_generation {
+        push(
+            EventKind::Warning,
+            "CancellationIsFinal",
+            "Update",
+            format!(
+                "spec.desiredState was Cancelled before, for good: {:?} has no effect; create a new task",
+                ctx.spec.desired_state
+            ),
+        );
+    }
+    let news = |key: &&String| !old.unknown_annotations.contains(key);
+    for key in new.unknown_annotations.iter().filter(news) {
+        push(
+            EventKind::Warning,
+            "UnknownAnnotation",
+            "Request",
+            format!(
+                "annotation {key} means nothing to the operator; it knows {}",
+                ess_rollout_api::requests::KNOWN.join(", ")
+            ),
+        );
+    }
     if old.state != new.state {
         let ready = conditions::get(&new.conditions, condition::READY);
         let message = ready.map(|c| c.message.clone()).unwrap_or_default();
@@ -84,10 +112,11 @@ pub(super) fn events(
     instance_events(old, new, &mut push);
     for action in &new.actions {
         let before = old.actions.iter().find(|a| a.id == action.id);
-        if before.is_some_and(|a| a.state == action.state) {
+        // A value that came back is another request with the same id.
+        if before.is_some_and(|a| a.state == action.state && a.time == action.time) {
             continue;
         }
-        let mut note = format!("{:?} {}", action.verb, action.targets.join(", "));
+        let mut note = format!("{:?} {}", action.verb, shown(&action.targets));
         let _ = write!(note, ": {} {}", action.reason, action.message);
         match action.state {
             ActionState::Accepted => {}
@@ -100,6 +129,16 @@ pub(super) fn events(
         ending_events(new, &mut push);
     }
     events
+}
+
+/// The first few targets of a request, and how many more.
+fn shown(targets: &[String]) -> String {
+    let named = targets.iter().take(TARGETS_SHOWN).cloned();
+    let text = named.collect::<Vec<_>>().join(", ");
+    match targets.len().saturating_sub(TARGETS_SHOWN) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
 }
 
 fn instance_events(

@@ -2,11 +2,12 @@
 
 use ess_rollout_api::requests as keys;
 use ess_rollout_api::v1alpha1::{
-    Action, ActionState, Pause, PauseKind, RollingUpdateTaskStatus, Verb,
+    Action, ActionState, ActionTarget, Outcome, Pause, PauseKind, RollingUpdateTaskStatus, Verb,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
+use super::instance_requests;
 use crate::conditions::shorten;
 use crate::requests::{self, PauseTarget, VERBS};
 
@@ -15,23 +16,32 @@ const SETTLED_MAX: usize = 20;
 /// How many requests may be open. With the settled ones they fit the bound on `status.actions`:
 /// a status that the schema refuses would end all progress.
 const OPEN_MAX: usize = 18;
+/// How many annotations that mean nothing are told of.
+const UNKNOWN_ANNOTATIONS_MAX: usize = 16;
 /// The most bytes of an annotation's value that are recorded.
 const VALUE_MAX: usize = 2048;
 
-/// What a verdict on a request says: accepted with what it resolved to, or refused.
-enum Verdict {
+/// What a verdict on a request says.
+pub(super) enum Verdict {
+    /// Accepted, for the pause with this number or, empty, for the task.
     Accepted(Vec<String>),
+    /// For these instances, each judged by itself.
+    Instances(Vec<ActionTarget>),
+    /// Refused: why, in a word and a sentence.
     Rejected(&'static str, String),
 }
 
 /// Takes note of every request that is new, judged against the pause as just read (`None`: the
-/// update is not paused). Nothing is kept for later: not applicable now is refused.
+/// update is not paused) and the instances in `status`. Not applicable now is refused. Gives whether
+/// a request on instances was accepted.
 pub(super) fn ingest(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
     pause: Option<&Pause>,
-) {
+) -> bool {
+    let open = instance_requests::count_open(status);
     ingest_verbs(ctx, status, pause, &VERBS);
+    instance_requests::count_open(status) > open
 }
 
 /// Takes note of a cancellation alone, where it is not known whether the update is paused: every
@@ -71,7 +81,7 @@ fn ingest_verbs(
                 format!("{OPEN_MAX} requests are open: wait for their effect"),
             )
         } else {
-            judge(verb, value, pause)
+            judge(ctx, status, verb, value, pause)
         };
         cancelling |= verb == Verb::Cancel && matches!(verdict, Verdict::Accepted(_));
         add(ctx, status, verb, value, verdict);
@@ -105,7 +115,13 @@ fn too_many(status: &RollingUpdateTaskStatus, verb: Verb) -> bool {
     open.count() >= OPEN_MAX && (verb != Verb::Cancel || self::open(status, verb).is_some())
 }
 
-fn judge(verb: Verb, value: &str, pause: Option<&Pause>) -> Verdict {
+fn judge(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    verb: Verb,
+    value: &str,
+    pause: Option<&Pause>,
+) -> Verdict {
     match verb {
         Verb::Cancel => match requests::parse_cancel(value) {
             Ok(()) => Verdict::Accepted(Vec::new()),
@@ -115,13 +131,9 @@ fn judge(verb: Verb, value: &str, pause: Option<&Pause>) -> Verdict {
             Ok(target) => judge_continue(target, pause),
             Err(why) => Verdict::Rejected("Malformed", why),
         },
-        Verb::Retry | Verb::Skip | Verb::CancelInstances => match requests::parse_instances(value) {
-            Ok(_) => Verdict::Rejected(
-                "Unsupported",
-                "this version of the operator cannot act on single instances yet: use the OOS console, and the task follows".into(),
-            ),
-            Err(why) => Verdict::Rejected("Malformed", why),
-        },
+        Verb::Retry | Verb::Skip | Verb::CancelInstances => {
+            instance_requests::accept(ctx, status, verb, value)
+        }
     }
 }
 
@@ -150,7 +162,7 @@ fn judge_continue(target: PauseTarget, pause: Option<&Pause>) -> Verdict {
         PauseKind::Batch => Verdict::Accepted(vec![pause.id.to_string()]),
         PauseKind::Failure => Verdict::Rejected(
             "FailurePause",
-            "the update waits because instances failed: say what is to become of them, or cancel the task".into(),
+            "the update waits because instances failed: retry, skip or give them up (status.pause.message has the commands), or cancel the task".into(),
         ),
         PauseKind::Approval | PauseKind::Unknown => Verdict::Rejected(
             "Unsupported",
@@ -175,6 +187,7 @@ fn add(
         id,
         verb,
         targets: Vec::new(),
+        instances: Vec::new(),
         state: ActionState::Accepted,
         reason: String::new(),
         message: String::new(),
@@ -184,6 +197,11 @@ fn add(
     };
     match verdict {
         Verdict::Accepted(targets) => action.targets = targets,
+        Verdict::Instances(instances) => {
+            action.targets = instances.iter().map(instance_requests::name).collect();
+            action.instances = instances;
+            instance_requests::settle_if_done(ctx, &mut action);
+        }
         Verdict::Rejected(reason, message) => {
             settle(ctx, &mut action, ActionState::Rejected, reason, &message);
         }
@@ -200,6 +218,7 @@ fn add(
         excess -= usize::from(drop);
         !drop
     });
+    instance_requests::forget_details(status);
 }
 
 /// Ends a request.
@@ -236,6 +255,73 @@ pub(super) fn settle_all(
     for action in &mut status.actions {
         if action.verb == verb && action.state == ActionState::Accepted {
             settle(ctx, action, state, reason, message);
+        }
+    }
+}
+
+/// Ends what is still open where nothing more will be done: every accepted request ends.
+pub(super) fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let result = status.result.as_ref().map(|result| result.outcome);
+    let cancelled = result == Some(Outcome::Cancelled);
+    if cancelled {
+        settle_all(
+            ctx,
+            status,
+            Verb::Cancel,
+            ActionState::Applied,
+            "Cancelled",
+            "",
+        );
+    }
+    let (reason, message) = match result {
+        None if status.cancellation.is_none() => return,
+        None => ("Superseded", "the task is being cancelled"),
+        Some(_) if cancelled => ("Superseded", "the task was cancelled"),
+        Some(_) => ("TaskFinished", "the task has ended"),
+    };
+    reject_open(ctx, status, reason, message);
+    if result.is_some() {
+        settle_all(
+            ctx,
+            status,
+            Verb::Cancel,
+            ActionState::Rejected,
+            reason,
+            message,
+        );
+    }
+}
+
+/// Rejects every open request but those to cancel the task.
+pub(super) fn reject_open(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    reason: &str,
+    message: &str,
+) {
+    for action in &mut status.actions {
+        if action.state != ActionState::Accepted || action.verb == Verb::Cancel {
+            continue;
+        }
+        if action.instances.is_empty() {
+            settle(ctx, action, ActionState::Rejected, reason, message);
+        } else {
+            instance_requests::reject_open(ctx, action, reason, message);
+        }
+    }
+}
+
+/// Takes note of annotations that look like requests and are none: a slip of the pen would wait for
+/// its effect for ever. Each is told of once.
+pub(super) fn note_unknown_annotations(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let annotations = ctx.input.subject.metadata.annotations.iter().flatten();
+    for key in annotations.map(|(key, _)| key) {
+        let ours = key.strip_prefix(ess_rollout_api::GROUP);
+        let unknown = ours.is_some_and(|rest| rest.starts_with('/'))
+            && !keys::KNOWN.contains(&key.as_str())
+            && !status.unknown_annotations.contains(key);
+        if unknown && status.unknown_annotations.len() < UNKNOWN_ANNOTATIONS_MAX {
+            status.unknown_annotations.push(key.clone());
         }
     }
 }

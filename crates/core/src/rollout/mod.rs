@@ -10,7 +10,7 @@
 //! |---|---|
 //! | nothing | `pending`: credentials, queue, [`preflight`], the group taken, the intent to start |
 //! | intent, no execution | `starting`: look up, send again, adopt |
-//! | execution, no result | `running`: progress, pauses, requests; `approve`, `cancel` |
+//! | execution, no result | `running`: progress, pauses, requests; `approve`, `instance_requests`, `cancel` |
 //! | result | `ending`: the group put back and read back; `release`: the record let go |
 //!
 //! A `Rollback` is a rolling update too: the one that [`effective_spec`] derives from it. What is its
@@ -24,6 +24,7 @@ mod decision;
 mod details;
 mod ending;
 mod events;
+mod instance_requests;
 mod kind;
 mod ledger;
 mod observation;
@@ -38,6 +39,7 @@ mod rollback;
 mod running;
 mod starting;
 mod step;
+mod summary;
 mod verify;
 
 pub use decision::{

@@ -1,7 +1,8 @@
 //! What an execution in `Waiting` waits for. OOS does not say: it is read off its parts.
 
+use ess_rollout_api::requests as keys;
 use ess_rollout_api::v1alpha1::{
-    Approval, InstanceState, OnFailure, Pause, PauseKind, RollingUpdateTaskStatus,
+    Approval, InstanceState, InstanceStatus, OnFailure, Pause, PauseKind, RollingUpdateTaskStatus,
     SuspensionPolicy, Verb,
 };
 use ess_rollout_cloud::{Execution, ExecutionStatus, TaskExecution};
@@ -11,6 +12,8 @@ use super::context::Context;
 use super::progress;
 use crate::conditions::shorten;
 
+/// How many instances are named in a message.
+const SHOWN: usize = 3;
 /// The most bytes of a pause's message.
 const MESSAGE_MAX: usize = 1024;
 
@@ -18,29 +21,71 @@ const MESSAGE_MAX: usize = 1024;
 /// `SafetyCheck=ConfirmEveryHighRiskAction`.
 const HIGH_RISK: [&str; 4] = ["delete", "stop", "release", "replace"];
 
-/// The pause that the execution is in, if it is in one. `status` holds the progress as just read.
+/// Whether nothing has moved for the bound on lateness, by what is on record.
+pub(super) fn is_quiet(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
+    let begun = status.start.as_ref().map(|intent| &intent.time);
+    let moved = status.progress_time.as_ref().or(begun);
+    moved.is_some_and(|time| ctx.settled_since(time))
+}
+
+/// How many failures OOS tolerates over the whole run.
+fn tolerated(ctx: &Context<'_>) -> usize {
+    usize::try_from(ctx.spec.max_errors.unwrap_or(0)).unwrap_or(0)
+}
+
+/// The failed instances that somebody has yet to decide about. OOS shows one that was given up in the
+/// console as failed; but it begins no further batch before the failures beyond `maxErrors` are
+/// resolved.
+pub(super) fn unresolved<'s>(
+    ctx: &Context<'_>,
+    status: &'s RollingUpdateTaskStatus,
+) -> Vec<&'s InstanceStatus> {
+    let begun = status
+        .instances
+        .iter()
+        .filter(|i| i.state != InstanceState::Pending)
+        .map(|i| i.batch)
+        .max()
+        .unwrap_or(0);
+    let failed = |last: i32| {
+        let all = status.instances.iter();
+        all.filter(move |i| i.state == InstanceState::Failed && i.batch <= last)
+    };
+    let given_up = (1..begun)
+        .rev()
+        .find(|batch| failed(*batch).count() > tolerated(ctx))
+        .unwrap_or(0);
+    failed(i32::MAX).filter(|i| i.batch > given_up).collect()
+}
+
+/// Whether more have failed than OOS tolerates, so that it goes no further by itself.
+pub(super) fn is_held(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
+    ctx.spec.on_failure == OnFailure::Suspend && unresolved(ctx, status).len() > tolerated(ctx)
+}
+
+/// The pause that the execution is in, if it is in one. `status` holds the progress as just read;
+/// `quiet`: nothing has moved for a while.
 pub(super) fn classify(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     root: &Execution,
     tasks: &[TaskExecution],
+    quiet: bool,
 ) -> Option<Pause> {
     let id = progress::highest_ended_batch(status);
     let of = status.batches.len();
-    let failed: Vec<&str> = status
-        .instances
-        .iter()
-        .filter(|i| i.state == InstanceState::Failed)
-        .map(|i| i.id.as_str())
-        .collect();
+    let failed = unresolved(ctx, status);
     let in_motion = status
         .instances
         .iter()
         .any(|i| i.state == InstanceState::Updating);
-    let tolerated = usize::try_from(ctx.spec.max_errors.unwrap_or(0)).unwrap_or(0);
     let suspends = ctx.spec.on_failure == OnFailure::Suspend;
-    // Whether the root itself shows Waiting in a failure pause is not documented.
-    let held_up = suspends && failed.len() > tolerated && !in_motion;
+    let beyond = failed.len() > tolerated(ctx);
+    let same = status.pause.as_ref().filter(|pause| pause.id == id);
+    let shown = same.is_some_and(|pause| pause.kind == PauseKind::Failure);
+    // Whether the root itself shows Waiting in a failure pause is not documented, nor whether the
+    // others of the batch go on.
+    let held_up = suspends && beyond && (!in_motion || loop_waits(tasks) || quiet || shown);
     if root.status != ExecutionStatus::Waiting
         && !(root.status == ExecutionStatus::Running && held_up)
     {
@@ -51,11 +96,12 @@ pub(super) fn classify(
         SuspensionPolicy::SuspendFirstBatch => id == 1,
         SuspensionPolicy::SuspendEachBatch => id >= 1,
     };
-    let (kind, message) = if failed.len() > tolerated {
-        (
-            PauseKind::Failure,
-            format!("{} failed; see status.instances", list(&failed)),
-        )
+    // Whether OOS pauses at each failure or only beyond maxErrors is not documented, and at the end
+    // of a batch the two pauses look alike: an Approve that it refuses tells.
+    let refused = same.is_some_and(|pause| pause.approval_refused);
+    let coincides = refused && suspends && !failed.is_empty();
+    let (kind, message) = if beyond {
+        (PauseKind::Failure, failure_message(ctx, &failed))
     } else if let Some(task) = failed_task(tasks).filter(|_| suspends) {
         (
             PauseKind::Failure,
@@ -64,15 +110,15 @@ pub(super) fn classify(
                 task.name, task.status_message
             ),
         )
-    } else if due && !in_motion {
+    } else if due && !in_motion && !coincides {
         (
             PauseKind::Batch,
             format!(
                 "batch {id} of {of} has ended; to go on: kubectl annotate {} -n {} {} {}={id} --overwrite, or raise spec.approvedBatches to {}",
-                ctx.input.subject.kind.to_lowercase(),
+                ctx.resource(),
                 ctx.namespace,
                 ctx.name,
-                ess_rollout_api::requests::CONTINUE,
+                keys::CONTINUE,
                 id + 1
             ),
         )
@@ -85,11 +131,10 @@ pub(super) fn classify(
         // The lists lag behind the root, or the other way round: judge when they agree.
         return None;
     } else if suspends && !failed.is_empty() {
-        // Whether OOS pauses at each failure or only beyond maxErrors is not documented.
-        (
-            PauseKind::Failure,
-            format!("{} failed; see status.instances", list(&failed)),
-        )
+        (PauseKind::Failure, failure_message(ctx, &failed))
+    } else if was_told_of_late(ctx, status) {
+        // OOS has taken a request, and its lists do not show that yet.
+        return None;
     } else {
         (
             PauseKind::Unknown,
@@ -101,10 +146,7 @@ pub(super) fn classify(
     };
     let message = shorten(&message, MESSAGE_MAX);
     let update_time = root.updated.map(Time);
-    let before = status
-        .pause
-        .as_ref()
-        .filter(|p| p.id == id && p.kind == kind);
+    let before = same.filter(|pause| pause.kind == kind);
     let approved = status
         .latched
         .as_ref()
@@ -125,8 +167,53 @@ pub(super) fn classify(
             message,
             execution_update_time: update_time,
             approval: None,
+            approval_refused: kind == PauseKind::Failure && refused,
         },
     })
+}
+
+/// Whether the loop over instances waits, whatever the root shows.
+fn loop_waits(tasks: &[TaskExecution]) -> bool {
+    tasks.iter().any(|task| {
+        task.status == ExecutionStatus::Waiting
+            && tasks
+                .iter()
+                .any(|item| item.parent.as_deref() == Some(task.id.as_str()))
+    })
+}
+
+/// Whether a request on an instance was carried out within the bound on lateness.
+fn was_told_of_late(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
+    status.instances.iter().any(|instance| {
+        let request = instance.request.as_ref();
+        request.is_some_and(|request| !ctx.settled_since(&request.time))
+    })
+}
+
+/// What failed, and the commands that decide about it.
+fn failure_message(ctx: &Context<'_>, failed: &[&InstanceStatus]) -> String {
+    let ids: Vec<&str> = failed.iter().map(|i| i.id.as_str()).collect();
+    let named = failed
+        .iter()
+        .take(SHOWN)
+        .map(|instance| format!("{}/{}", instance.id, instance.attempt))
+        .collect::<Vec<_>>()
+        .join(",");
+    let command = |key: &str| {
+        format!(
+            "kubectl annotate {} -n {} {} {key}={named}@$(date +%s) --overwrite",
+            ctx.resource(),
+            ctx.namespace,
+            ctx.name
+        )
+    };
+    format!(
+        "{} failed (see status.instances); to run again: {}; to pass over, as done: {}; to give up, as failed: {}=... in the same way; or cancel the update",
+        list(&ids),
+        command(keys::RETRY),
+        command(keys::SKIP),
+        keys::CANCEL_INSTANCES,
+    )
 }
 
 /// An Approve of this pause was put on record, and then the pause was not seen for a while. Most
@@ -162,6 +249,7 @@ fn approved_before(
             attempt: 1,
             by: by.to_owned(),
         }),
+        approval_refused: false,
     })
 }
 
@@ -188,7 +276,6 @@ fn waits_for_approval(root: &Execution) -> bool {
 
 /// The first few of a list, and how many more.
 fn list(ids: &[&str]) -> String {
-    const SHOWN: usize = 3;
     let shown = ids
         .iter()
         .take(SHOWN)

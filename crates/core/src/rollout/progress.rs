@@ -1,18 +1,18 @@
 //! What the execution has done so far, per instance and per batch, from its children and tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ess_rollout_api::v1alpha1::{
-    BatchState, BatchStatus, InstanceState, InstanceStatus, RollingUpdateTaskStatus, Summary,
+    InstanceRequest, InstanceState, InstanceStatus, RollingUpdateTaskStatus, Verb,
 };
 use ess_rollout_cloud::{Execution, ExecutionStatus, TaskExecution};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::context::Context;
-use super::details;
 use super::observation::Known;
+use super::{details, summary};
 use crate::conditions;
 
 /// Instance condition: the update was done to it.
@@ -37,34 +37,43 @@ pub(super) struct Attempt<'a> {
     pub(super) newest: Option<&'a Execution>,
     count: usize,
     pub(super) item: Option<Item<'a>>,
-    /// The nested execution waits, and a task in it has failed.
+    /// The nested execution has not ended, and waits because a task in it has failed.
     pub(super) failed_inside: bool,
+    /// When that task failed.
+    pub(super) failure_time: Option<Timestamp>,
 }
 
-/// Brings instances, batches and summary up to what was read. Asks for the details of instances
-/// that have newly failed.
-pub(super) fn apply(
+impl Attempt<'_> {
+    /// Of an instance that nothing is known of.
+    fn none() -> Self {
+        Self {
+            newest: None,
+            count: 0,
+            item: None,
+            failed_inside: false,
+            failure_time: None,
+        }
+    }
+}
+
+/// The newest attempt on each instance that takes part.
+pub(super) type Attempts<'a> = BTreeMap<String, Attempt<'a>>;
+
+/// Brings instances, batches and summary up to what was read, and gives what they were read from.
+/// Asks for the details of instances that have newly failed.
+pub(super) fn apply<'a>(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
-    children: &[Execution],
-    tasks: &[TaskExecution],
-) -> Known<()> {
-    let mut attempts = attempts(children, tasks);
+    children: &'a [Execution],
+    tasks: &'a [TaskExecution],
+) -> Known<Attempts<'a>> {
     let planned: BTreeMap<String, i32> = status
         .plan
         .iter()
         .flat_map(|plan| &plan.members)
         .map(|member| (member.id.clone(), member.batch))
         .collect();
-    // An instance that joined between the plan and the start takes part all the same.
-    for id in planned.keys() {
-        attempts.entry(id.clone()).or_insert(Attempt {
-            newest: None,
-            count: 0,
-            item: None,
-            failed_inside: false,
-        });
-    }
+    let mut attempts = attempts(planned.keys(), children, tasks);
     details::look_inside(ctx, status, &mut attempts)?;
     details::want_details(ctx, status, &attempts)?;
     // OOS may have divided otherwise than expected: whoever has not begun comes after those who have.
@@ -98,9 +107,9 @@ pub(super) fn apply(
     instances.sort_by(|a, b| (a.batch, &a.id).cmp(&(b.batch, &b.id)));
     status.instances = instances;
     status.instances_truncated = None;
-    status.batches = batches(&status.instances);
-    status.summary = Some(summary(&status.instances, &status.batches));
-    Ok(())
+    status.batches = summary::batches(&status.instances);
+    status.summary = Some(summary::summary(&status.instances, &status.batches));
+    Ok(attempts)
 }
 
 /// The number of the highest batch of which an item has ended. When nothing is in motion, all of
@@ -143,21 +152,18 @@ fn instance_of_item(item: &str) -> Option<String> {
     }
 }
 
-fn attempts<'a>(
+fn attempts<'a, 'p>(
+    planned: impl Iterator<Item = &'p String>,
     children: &'a [Execution],
     tasks: &'a [TaskExecution],
-) -> BTreeMap<String, Attempt<'a>> {
-    let mut attempts: BTreeMap<String, Attempt<'a>> = BTreeMap::new();
+) -> Attempts<'a> {
+    let mut attempts: Attempts<'a> = planned.map(|id| (id.clone(), Attempt::none())).collect();
     for child in children.iter().filter(|child| child.id.len() <= ID_MAX) {
         let Some(id) = instance_of(&child.parameters) else {
             continue;
         };
-        let attempt = attempts.entry(id.to_owned()).or_insert(Attempt {
-            newest: None,
-            count: 0,
-            item: None,
-            failed_inside: false,
-        });
+        // An instance that joined between the plan and the start takes part all the same.
+        let attempt = attempts.entry(id.to_owned()).or_insert_with(Attempt::none);
         attempt.count += 1;
         // A retry makes another child for the same instance: the newest tells how it is now.
         if attempt
@@ -171,7 +177,20 @@ fn attempts<'a>(
         .iter()
         .filter_map(|child| Some((child.id.as_str(), instance_of(&child.parameters)?)))
         .collect();
+    // Other loops of the template (the one that tags) go over instances too, but only the one that
+    // updates has nested executions.
+    let loops: BTreeSet<&str> = tasks
+        .iter()
+        .filter(|task| task.child_execution.is_some())
+        .filter_map(|task| task.parent.as_deref())
+        .collect();
     for task in tasks {
+        // An item that was passed over before its turn has none of its own.
+        let updates = task.child_execution.is_some()
+            || task.parent.as_deref().is_some_and(|p| loops.contains(p));
+        if !updates {
+            continue;
+        }
         let batch = task
             .loop_batch
             .filter(|batch| (1..=BATCH_MAX).contains(batch));
@@ -186,8 +205,6 @@ fn attempts<'a>(
         let Some(id) = by_execution.or_else(|| instance_of_item(task.loop_item.as_deref()?)) else {
             continue;
         };
-        // Other loops of the template (the one that tags) go over instances too, but only the one
-        // that updates has nested executions.
         let Some(attempt) = attempts.get_mut(&id) else {
             continue;
         };
@@ -196,16 +213,26 @@ fn attempts<'a>(
             .as_ref()
             .map(|item| (item.task.start, &item.task.id));
         let newer = known.is_none_or(|known| known < (task.start, &task.id));
-        if task.child_execution.is_some() && newer {
+        if newer {
             attempt.item = Some(Item { task, batch });
         }
     }
     attempts
 }
 
+/// How far the newest attempt is, as OOS shows it.
 pub(super) fn state(attempt: &Attempt<'_>) -> InstanceState {
     let Some(child) = attempt.newest else {
-        return InstanceState::Pending;
+        let item = attempt
+            .item
+            .as_ref()
+            .filter(|i| i.task.child_execution.is_none());
+        return match item.map(|item| &item.task.status) {
+            Some(ExecutionStatus::Skipped | ExecutionStatus::Success) => InstanceState::Skipped,
+            Some(ExecutionStatus::Cancelled) => InstanceState::Cancelled,
+            Some(ExecutionStatus::Failed) => InstanceState::Failed,
+            _ => InstanceState::Pending,
+        };
     };
     // An item that still names an older attempt says nothing about this one.
     let item = attempt
@@ -229,8 +256,54 @@ pub(super) fn state(attempt: &Attempt<'_>) -> InstanceState {
         }
         (ExecutionStatus::Failed, _)
         | (ExecutionStatus::Waiting, Some(ExecutionStatus::Failed)) => InstanceState::Failed,
-        (ExecutionStatus::Waiting, _) if attempt.failed_inside => InstanceState::Failed,
+        _ if attempt.failed_inside => InstanceState::Failed,
         _ => InstanceState::Updating,
+    }
+}
+
+/// The same in the light of the request that was last carried out on this attempt: OOS shows a
+/// skipped or given-up instance like others that ended, and its lists lag behind its answers.
+fn state_after(
+    ctx: &Context<'_>,
+    state: InstanceState,
+    request: &InstanceRequest,
+) -> InstanceState {
+    use InstanceState::{Cancelled, Failed, Skipped, Succeeded, Updating};
+    match (request.verb, state) {
+        (Verb::Retry, Failed) if !ctx.settled_since(&request.time) => Updating,
+        (Verb::Skip, Failed | Cancelled | Succeeded) => Skipped,
+        (Verb::CancelInstances, Failed | Skipped | Succeeded) => Cancelled,
+        _ => state,
+    }
+}
+
+/// The number of the newest attempt: its nested execution, or a retry that went on inside it, which
+/// shows by the failure there being gone or another one.
+fn number(attempt: &Attempt<'_>, state: InstanceState, old: Option<&InstanceStatus>) -> i32 {
+    let children = i32::try_from(attempt.count).unwrap_or(i32::MAX);
+    // An item can fail before it has a nested execution.
+    let begun = children.max(i32::from(state == InstanceState::Failed));
+    let Some(child) = attempt.newest else {
+        return begun;
+    };
+    let Some(old) = old.filter(|old| old.execution_id.as_deref() == Some(child.id.as_str())) else {
+        return begun;
+    };
+    let known = old.attempt.max(begun);
+    // Passed over inside its execution, it goes on as well, and that is no new attempt.
+    let skipped = old
+        .request
+        .as_ref()
+        .is_some_and(|request| request.verb == Verb::Skip && request.attempt == old.attempt);
+    let moves = matches!(state, InstanceState::Updating | InstanceState::Succeeded);
+    let goes_on = moves && !skipped;
+    match &old.failure_time {
+        Some(failure) if attempt.failed_inside => {
+            let same = attempt.failure_time.is_none_or(|time| time == failure.0);
+            known.saturating_add(i32::from(!same))
+        }
+        Some(_) => known.saturating_add(i32::from(goes_on)),
+        None => known,
     }
 }
 
@@ -243,15 +316,29 @@ fn instance(
 ) -> InstanceStatus {
     let state = state(attempt);
     let child = attempt.newest;
+    let number = number(attempt, state, old);
+    // Passed over before its turn, it keeps that until it begins all the same.
+    let request = old.and_then(|old| old.request.clone()).filter(|request| {
+        request.attempt == number || (request.attempt == 0 && attempt.newest.is_none())
+    });
+    let state = match &request {
+        Some(request) if request.attempt > 0 => state_after(ctx, state, request),
+        _ => state,
+    };
+    let failure_time = attempt.failure_time.map(Time);
     let same = old.filter(|old| {
-        old.state == state && old.execution_id.as_deref() == child.map(|c| c.id.as_str())
+        old.state == state
+            && old.execution_id.as_deref() == child.map(|c| c.id.as_str())
+            && old.failure_time == failure_time
     });
     let mut status = InstanceStatus {
         id: id.to_owned(),
         batch,
         state,
         conditions: old.map(|old| old.conditions.clone()).unwrap_or_default(),
-        attempt: i32::try_from(attempt.count).unwrap_or(i32::MAX),
+        attempt: number,
+        failure_time,
+        request,
         execution_id: child.map(|c| c.id.clone()),
         task_execution_id: attempt
             .item
@@ -269,10 +356,14 @@ fn instance(
     }
     let mut why = String::new();
     if state == InstanceState::Failed {
-        let details = child.map(|child| details::details(ctx, child, attempt.item.as_ref(), id));
-        if let Some(details) = details {
-            (why, status.exit_code, status.output_tail) =
-                (details.message, details.exit_code, details.output_tail);
+        match (child, &attempt.item) {
+            (Some(child), item) => {
+                let details = details::details(ctx, child, item.as_ref(), id);
+                (why, status.exit_code, status.output_tail) =
+                    (details.message, details.exit_code, details.output_tail);
+            }
+            (None, Some(item)) => why = conditions::shorten(&item.task.status_message, 512),
+            (None, None) => {}
         }
     }
     let (updated, in_service) = match state {
@@ -288,105 +379,4 @@ fn instance(
     conditions::set(all, UPDATED, updated.0, updated.1, &why, None, now);
     conditions::set(all, IN_SERVICE, in_service.0, in_service.1, "", None, now);
     status
-}
-
-fn batches(instances: &[InstanceStatus]) -> Vec<BatchStatus> {
-    let mut batches: BTreeMap<i32, Vec<&InstanceStatus>> = BTreeMap::new();
-    for instance in instances {
-        batches.entry(instance.batch).or_default().push(instance);
-    }
-    batches
-        .into_iter()
-        .map(|(index, members)| {
-            let ended = members.iter().all(|m| m.state.is_final());
-            let begun = members.iter().any(|m| m.state != InstanceState::Pending);
-            let well = members
-                .iter()
-                .all(|m| matches!(m.state, InstanceState::Succeeded | InstanceState::Skipped));
-            BatchStatus {
-                index,
-                size: i32::try_from(members.len()).unwrap_or(i32::MAX),
-                state: match (begun, ended, well) {
-                    (_, true, true) => BatchState::Succeeded,
-                    (_, true, false) => BatchState::Failed,
-                    (true, false, _) => BatchState::Updating,
-                    (false, false, _) => BatchState::Pending,
-                },
-                start_time: members
-                    .iter()
-                    .filter_map(|m| m.start_time.as_ref())
-                    .map(|t| t.0)
-                    .min()
-                    .map(Time),
-                end_time: ended
-                    .then(|| {
-                        members
-                            .iter()
-                            .filter_map(|m| m.end_time.as_ref())
-                            .map(|t| t.0)
-                            .max()
-                    })
-                    .flatten()
-                    .map(Time),
-            }
-        })
-        .collect()
-}
-
-fn summary(instances: &[InstanceStatus], batches: &[BatchStatus]) -> Summary {
-    let count = |state: InstanceState| {
-        i32::try_from(instances.iter().filter(|i| i.state == state).count()).unwrap_or(i32::MAX)
-    };
-    let total = i32::try_from(instances.len()).unwrap_or(i32::MAX);
-    let ended = instances.iter().filter(|i| i.state.is_final()).count();
-    let succeeded = count(InstanceState::Succeeded);
-    let current = batches
-        .iter()
-        .filter(|b| b.state != BatchState::Pending)
-        .map(|b| b.index)
-        .max();
-    Summary {
-        total,
-        pending: count(InstanceState::Pending),
-        updating: count(InstanceState::Updating),
-        succeeded,
-        failed: count(InstanceState::Failed),
-        cancelled: count(InstanceState::Cancelled),
-        skipped: count(InstanceState::Skipped),
-        percent: i32::try_from((ended * 100).checked_div(instances.len()).unwrap_or(100))
-            .unwrap_or(100),
-        progress: format!("{succeeded}/{total}"),
-        batch: format!("{}/{}", current.unwrap_or(0), batches.len()),
-        estimated_end_time: estimate(batches).map(Time),
-    }
-}
-
-/// If the batches to come take as long as those that ended took: when the last one ends.
-fn estimate(batches: &[BatchStatus]) -> Option<Timestamp> {
-    let ended: Vec<SignedDuration> = batches
-        .iter()
-        .filter_map(|b| {
-            Some(
-                b.end_time
-                    .as_ref()?
-                    .0
-                    .duration_since(b.start_time.as_ref()?.0),
-            )
-        })
-        .collect();
-    let average = ended.iter().sum::<SignedDuration>()
-        / i32::try_from(ended.len()).ok().filter(|n| *n > 0)?;
-    let current = batches.iter().find(|b| b.end_time.is_none())?;
-    let begun = match &current.start_time {
-        Some(time) => time.0,
-        None => batches
-            .iter()
-            .filter_map(|b| b.end_time.as_ref())
-            .map(|t| t.0)
-            .max()?,
-    };
-    let left = i32::try_from(batches.iter().filter(|b| b.end_time.is_none()).count()).ok()?;
-    let span = average.checked_mul(left)?;
-    let end = begun.checked_add(span).ok()?;
-    Timestamp::from_second(end.as_second()).ok()
 }

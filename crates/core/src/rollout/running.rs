@@ -8,8 +8,9 @@ use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query, Task
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::{Context, RETRY};
+use super::context::Context;
 use super::decision::{Decision, Next};
+use super::instance_requests::{self, Act};
 use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
 use super::{approve, cancel, ending, ledger, pause, pending, progress};
@@ -41,8 +42,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             let mut decision = cancel::cancel(ctx, status, &reason, true);
             if decision.work.is_none() {
                 report::trouble(ctx, &mut decision.status, &error);
-                let wait = error.retry_after.unwrap_or(RETRY.unsigned_abs());
-                decision.next = Next::After(wait);
+                decision.next = ctx.wait_after(&error);
             }
             return Ok(decision);
         }
@@ -51,7 +51,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     let Some(root) = root else {
         return Ok(not_listed(ctx, status));
     };
-    progress::apply(ctx, &mut status, children, tasks)?;
+    let before = shape(&status);
+    let attempts = progress::apply(ctx, &mut status, children, tasks)?;
+    let quiet = shape(&status) == before && pause::is_quiet(ctx, &status);
     if let Some(execution) = &mut status.execution {
         execution.status = conditions::shorten(root.status.as_str(), 64);
         execution.end_time = root.end.map(Time);
@@ -61,14 +63,15 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     }
     let lost = ctx.lost_group();
     status.pause = match lost {
-        false => pause::classify(ctx, &status, root, tasks),
+        false => pause::classify(ctx, &status, root, tasks, quiet),
         true => None,
     };
     let pause = status.pause.clone();
-    ledger::ingest(ctx, &mut status, pause.as_ref());
+    let accepted = ledger::ingest(ctx, &mut status, pause.as_ref());
     approve::settle_continues(ctx, &mut status, pause.as_ref(), &execution.id);
 
     if root.status.is_final() {
+        instance_requests::finish(ctx, &mut status, root);
         if children.iter().all(ending::has_ended) {
             return Ok(conclude(ctx, status, root, tasks));
         }
@@ -83,11 +86,33 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     }
     if lost {
         let message = "a rollback took the scaling group over, and cancels the execution";
+        ledger::reject_open(ctx, &mut status, "Superseded", message);
         report::show(ctx, &mut status, Phase::Cancelling, "RolledBack", message);
         return Ok(ctx.decide(status, soon(ctx)));
     }
     if let Some(reason) = cancel::reason(ctx, &status) {
         return Ok(cancel::cancel(ctx, status, &reason, true));
+    }
+    if accepted {
+        // On record first; what is to be done about it is judged by what is read after that.
+        show_progress(ctx, &mut status);
+        return Ok(ctx.decide(status, Next::Now));
+    }
+    match instance_requests::act(ctx, &mut status, root, &attempts)? {
+        Act::Send(work) => {
+            show_progress(ctx, &mut status);
+            let mut decision = ctx.decide(status, Next::Now);
+            decision.work = Some(work);
+            return Ok(decision);
+        }
+        Act::Wait { next, trouble } => {
+            match trouble {
+                Some(error) => report::trouble(ctx, &mut status, error),
+                None => show_progress(ctx, &mut status),
+            }
+            return Ok(ctx.decide(status, next));
+        }
+        Act::Idle => {}
     }
     if let Some(pause) = pause
         && pause.kind == PauseKind::Batch
@@ -102,6 +127,14 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         Some(_) => Next::After(ctx.input.settings.poll_interval * WHILE_PAUSED),
     };
     Ok(ctx.decide(status, next))
+}
+
+/// How far each instance is: what tells that something moved.
+fn shape(status: &RollingUpdateTaskStatus) -> Vec<(String, InstanceState, Option<String>)> {
+    let instances = status.instances.iter();
+    instances
+        .map(|i| (i.id.clone(), i.state, i.execution_id.clone()))
+        .collect()
 }
 
 /// Since when nothing has moved, if that is longer than `spec.progressDeadlineSeconds` and it is
@@ -208,7 +241,8 @@ pub(super) fn show_progress(ctx: &Context<'_>, status: &mut RollingUpdateTaskSta
             (phase, reason, pause.message.clone())
         }
     };
-    if status.pause.as_ref().is_some_and(|p| p.approval.is_some()) {
+    let approving = status.pause.as_ref().is_some_and(|p| p.approval.is_some());
+    if approving || instance_requests::is_calling(status) {
         report::show_unless_refused(ctx, status, phase, reason, &message);
     } else {
         report::show(ctx, status, phase, reason, &message);

@@ -16,7 +16,7 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value};
 
-use super::context::{Context, RETRY, RETRY_REFUSED};
+use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next, Work};
 use super::observation::{Interrupt, Known};
 use super::preflight::{self, ROLLING_TEMPLATES};
@@ -118,14 +118,12 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
                 }
                 return Ok(start_refused(ctx, status, &message));
             }
-            ErrorClass::Denied | ErrorClass::Unauthenticated => {
+            ErrorClass::Denied
+            | ErrorClass::Unauthenticated
+            | ErrorClass::Retry
+            | ErrorClass::Throttled => {
                 report::trouble(ctx, &mut status, error);
-                return Ok(ctx.decide(status, Next::After(RETRY_REFUSED.unsigned_abs())));
-            }
-            ErrorClass::Retry | ErrorClass::Throttled => {
-                report::trouble(ctx, &mut status, error);
-                let wait = error.retry_after.unwrap_or(RETRY.unsigned_abs());
-                return Ok(ctx.decide(status, Next::After(wait)));
+                return Ok(ctx.decide(status, ctx.wait_after(error)));
             }
         },
         Some(Ok(Done::Accepted { .. })) | None => {}

@@ -4,11 +4,11 @@ use ess_rollout_api::v1alpha1::{DesiredState, Latched, RollingUpdateTaskStatus};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::{Context, RETRY, RETRY_REFUSED};
+use super::context::Context;
 use super::decision::{Decision, Input, Next, Step};
 use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
-use super::{ending, events, ledger, pending, running, starting};
+use super::{ending, events, instance_requests, ledger, pending, running, starting};
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
@@ -25,6 +25,7 @@ pub fn step(input: Input<'_>) -> Step {
         }
         ledger::present_at_creation(&ctx, &mut status);
         latch(&ctx, &mut status);
+        ledger::note_unknown_annotations(&ctx, &mut status);
         report::first(&ctx, &mut status);
         let mut decision = ctx.decide(status, Next::Now);
         decision.finalizer = (!ctx.has_finalizer()).then_some(true);
@@ -40,19 +41,16 @@ pub fn step(input: Input<'_>) -> Step {
     }
 
     latch(&ctx, &mut status);
+    ledger::note_unknown_annotations(&ctx, &mut status);
+    // Before anything is read: what OOS answered is known whatever becomes of the reads.
+    instance_requests::take_outcome(&ctx, &mut status);
     let decision = match stage(&ctx, status.clone()) {
         Ok(decision) => decision,
         Err(Interrupt::Read(queries)) => return Step::Read(queries),
         Err(Interrupt::Failed(error)) => {
-            let wait = if error.needs_person() {
-                RETRY_REFUSED
-            } else {
-                RETRY
-            };
-            let wait = error.retry_after.unwrap_or(wait.unsigned_abs());
             let waits = status.start.is_none() && status.result.is_none();
             report::trouble(&ctx, &mut status, &error);
-            let mut decision = ctx.decide(status, Next::After(wait));
+            let mut decision = ctx.decide(status, ctx.wait_after(&error));
             // A group is not kept from others for something that only a person can mend.
             if waits && ctx.holds() && error.needs_person() {
                 decision.record = Some(pending::given_back(&ctx));
@@ -109,6 +107,7 @@ fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decis
     if decision.status != *old || seen {
         decision.status.observed_generation = ctx.generation;
     }
+    ledger::close(ctx, &mut decision.status);
     if let Some(by) = ctx.input.subject.rolled_back_by {
         decision.status.rolled_back_by = Some(by.clone());
     }

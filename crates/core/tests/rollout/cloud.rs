@@ -1,5 +1,6 @@
 //! A cloud that runs rolling updates as the public templates do, small enough to be seen through.
 
+mod notify;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,52 @@ pub struct Run {
     /// The batch after which it waits for an Approve.
     pub paused_after: Option<i32>,
     attempts: BTreeMap<String, u32>,
+    /// Failed instances that nobody has decided about.
+    unresolved: BTreeSet<String>,
+    /// Instances to pass over when their turn comes: skipped, or else given up.
+    passed_over: BTreeMap<String, bool>,
+}
+
+/// What no documentation of OOS settles.
+#[derive(Debug, Clone)]
+pub struct Oos {
+    /// The nested execution of a failed instance waits, and a retry goes on inside it.
+    pub child_waits: bool,
+    /// It shows Running all the same.
+    pub child_shows_running: bool,
+    /// The root shows Running in a failure pause.
+    pub root_shows_running: bool,
+    /// Each failure suspends, whatever maxErrors says.
+    pub every_failure: bool,
+    /// The others of a batch stand still in a failure pause.
+    pub stand_still: bool,
+    /// NotifyExecution takes the root with the task execution of the loop item.
+    pub by_task: bool,
+    /// NotifyExecution takes the root with the loop item.
+    pub by_item: bool,
+    /// NotifyExecution takes the nested execution.
+    pub by_child: bool,
+    /// A skip that was told to a nested execution skips its failed task, and it goes on.
+    pub skip_inside: bool,
+    /// A skipped instance shows Success.
+    pub skipped_as_success: bool,
+}
+
+impl Default for Oos {
+    fn default() -> Self {
+        Self {
+            child_waits: false,
+            child_shows_running: false,
+            root_shows_running: false,
+            every_failure: false,
+            stand_still: false,
+            by_task: true,
+            by_item: true,
+            by_child: false,
+            skip_inside: false,
+            skipped_as_success: false,
+        }
+    }
 }
 
 type Listed = (Vec<Execution>, BTreeMap<String, Vec<TaskExecution>>);
@@ -73,6 +120,12 @@ pub struct Cloud {
     pub runs: Vec<Run>,
     /// Instances that fail, and how many attempts do.
     pub failing: BTreeMap<String, u32>,
+    /// Instances that take longer, seconds more.
+    pub slow: BTreeMap<String, i64>,
+    pub oos: Oos,
+    /// For each Retry-, Skip- or CancelTask that took effect: what, on which instance, on which
+    /// attempt.
+    pub notified: Vec<(NotifyType, String, u32)>,
     /// Whether EveryBatchPause pauses after the last batch too.
     pub pause_after_last: bool,
     /// Whether `UpdateDate` of the root moves when it pauses or goes on.
@@ -194,6 +247,9 @@ impl Cloud {
             tasks: BTreeMap::new(),
             runs: Vec::new(),
             failing: BTreeMap::new(),
+            slow: BTreeMap::new(),
+            oos: Oos::default(),
+            notified: Vec::new(),
             pause_after_last: false,
             update_date_moves: true,
             frozen: false,
@@ -352,9 +408,20 @@ impl Cloud {
         match mutation {
             Mutation::StartExecution(start) => return self.start(start),
             Mutation::NotifyExecution {
-                execution, notify, ..
-            } => {
-                assert_eq!(*notify, NotifyType::Approve);
+                execution,
+                notify,
+                task_execution,
+                loop_item,
+                ..
+            } if *notify != NotifyType::Approve => {
+                self.notify(
+                    *notify,
+                    execution,
+                    task_execution.as_deref(),
+                    loop_item.as_deref(),
+                )?;
+            }
+            Mutation::NotifyExecution { execution, .. } => {
                 let run = self.runs.iter_mut().find(|r| r.root == *execution);
                 let Some(batch) = run.and_then(|r| r.paused_after.take()) else {
                     return Err(conflict);
@@ -470,6 +537,8 @@ impl Cloud {
             batch: 0,
             paused_after: None,
             attempts: BTreeMap::new(),
+            unresolved: BTreeSet::new(),
+            passed_over: BTreeMap::new(),
         });
         self.next_batch(&id);
         Ok(Done::Started {

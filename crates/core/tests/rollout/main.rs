@@ -12,9 +12,13 @@ mod cloud;
 mod schema;
 mod world;
 
+mod actions;
 mod cancelling;
 mod deleting;
 mod ending;
+mod failing;
+mod instance_calls;
+mod instances;
 mod pausing;
 mod pending;
 mod properties;

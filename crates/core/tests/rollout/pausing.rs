@@ -74,7 +74,7 @@ fn requests_that_cannot_be_are_refused_in_words() {
     for (key, value, reason) in [
         ("continue", "1", "NotPaused"),
         ("continue", "yes", "Malformed"),
-        ("retry", "i-1@n", "Unsupported"),
+        ("retry", "i-1@n", "UnknownInstance"),
         ("skip", "i-1", "Malformed"),
         ("cancel-instances", "", "Malformed"),
         ("cancel", "a b", "Malformed"),

@@ -6,15 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use ess_rollout_api::v1alpha1::DesiredState;
-use ess_rollout_cloud::{Answer, ErrorClass, ExecutionStatus, Outcome, TaskExecution};
+use ess_rollout_api::v1alpha1::{ActionState, DesiredState};
+use ess_rollout_cloud::{Answer, ErrorClass, ExecutionStatus, NotifyType, Outcome, TaskExecution};
 use ess_rollout_core::rollout::{Input, Observation, Step, step};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, json};
 
 use crate::builders::{image, script, settings};
-use crate::cloud::{self, Fate, error, execution};
+use crate::cloud::{self, Fate, Oos, error, execution};
 use crate::world::{Crash, World};
 
 /// Sixty-four schedules, or as many as PROPTEST_CASES says.
@@ -46,6 +46,22 @@ enum Happening {
     Broken(&'static str, ErrorClass),
     Mended,
     ConsoleApproves,
+    /// Somebody decides about an instance in the console, where that can be done.
+    Console(NotifyType, String),
+}
+
+/// A request on one instance or two, whatever they are doing, with or without an attempt.
+fn request() -> impl Strategy<Value = (&'static str, String)> {
+    let one = (1..6, proptest::option::of(1..3)).prop_map(|(n, attempt)| match attempt {
+        None => format!("i-{n:04}"),
+        Some(attempt) => format!("i-{n:04}/{attempt}"),
+    });
+    (
+        select(vec!["retry", "skip", "cancel-instances"]),
+        prop::collection::vec(one, 1..3),
+        0..3,
+    )
+        .prop_map(|(verb, ones, nonce)| (verb, format!("{}@{nonce}", ones.join(","))))
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -87,6 +103,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => fate.prop_map(Happening::Fate),
         3 => select(vec!["1", "2", "3", "current@a", "current@b", "x"])
             .prop_map(|v| Happening::Annotate("continue", v.to_owned())),
+        5 => request().prop_map(|(verb, value)| Happening::Annotate(verb, value)),
+        2 => (select(vec![NotifyType::RetryTask, NotifyType::SkipTask, NotifyType::CancelTask]), 1..5)
+            .prop_map(|(verb, n)| Happening::Console(verb, format!("i-{n:04}"))),
         1 => Just(Happening::Annotate("cancel", "n".into())),
         2 => proptest::option::of(0..5).prop_map(Happening::Approved),
         1 => Just(Happening::Cancel),
@@ -113,6 +132,9 @@ impl World {
                 self.cloud.broken.insert(call, *class);
             }
             Happening::Mended => self.cloud.broken.clear(),
+            Happening::Console(verb, instance) => {
+                self.cloud.decide_in_console(*verb, instance);
+            }
             Happening::ConsoleApproves => {
                 if self
                     .cloud
@@ -144,7 +166,39 @@ impl World {
             self.requests,
             self.by_console
         );
+        // Every notification met the attempt that an accepted request named, and once for each.
+        let mut named = self.named.clone();
+        for effect in &self.cloud.notified {
+            let (verb, instance, attempt) = effect;
+            let found = named.iter().position(|(v, i, a)| {
+                v == verb && i == instance && (a == attempt || *a == 0 && *attempt <= 1)
+            });
+            prop_assert!(
+                found.is_some(),
+                "{:?} was not asked for, or not so often: {:?}",
+                effect,
+                self.named
+            );
+            // Passing over an instance that has not begun is the same twice.
+            if let Some(found) = found.filter(|_| *attempt > 0) {
+                named.remove(found);
+            }
+        }
         Ok(())
+    }
+}
+
+prop_compose! {
+    fn oos()(
+        child_waits in any::<bool>(), root_shows_running in any::<bool>(),
+        every_failure in any::<bool>(), stand_still in any::<bool>(),
+        by_task in any::<bool>(), by_item in any::<bool>(), by_child in any::<bool>(),
+        skipped_as_success in any::<bool>(),
+    ) -> Oos {
+        Oos {
+            child_waits, root_shows_running, every_failure, stand_still, by_task, by_item, by_child,
+            skipped_as_success, child_shows_running: false, skip_inside: false,
+        }
     }
 }
 
@@ -158,15 +212,24 @@ proptest! {
         update_date_moves in any::<bool>(),
         pause_after_last in any::<bool>(),
         images in any::<bool>(),
-        failing in prop_oneof![3 => Just(0u32), 1 => 1u32..3],
+        failing in prop::collection::btree_map(1usize..5, 1u32..3, 0..4),
+        slow in proptest::option::of(1usize..5),
+        oos in oos(),
+        max_errors in prop_oneof![2 => Just(0), 1 => 1..3],
     ) {
         let spec = json!({"suspensionPolicy": "SuspendEachBatch", "batches": 4});
-        let mut world = if images { image(spec) } else { script(spec) };
+        let mut world = if images {
+            let mut spec = spec;
+            spec["maxErrors"] = json!(max_errors);
+            image(spec)
+        } else {
+            script(spec)
+        };
+        world.cloud.oos = oos;
+        world.cloud.slow = slow.map(|n| (format!("i-{n:04}"), 100)).into_iter().collect();
         (world.cloud.lag, world.cloud.update_date_moves) = (lag, update_date_moves);
         world.cloud.pause_after_last = pause_after_last;
-        if failing > 0 {
-            world.cloud.failing.insert("i-0003".into(), failing);
-        }
+        world.cloud.failing = failing.iter().map(|(n, times)| (format!("i-{n:04}"), *times)).collect();
         for happening in &happenings {
             if world.gone {
                 break;
@@ -185,6 +248,8 @@ proptest! {
             let writes = (world.task_writes, world.record_writes);
             world.run_for(300);
             prop_assert_eq!((world.task_writes, world.record_writes), writes, "written at rest");
+            let open = world.status().actions.iter().find(|a| a.state == ActionState::Accepted);
+            prop_assert!(open.is_none(), "never settled: {:?}", open);
         }
         prop_assert!(!world.holds());
         let ended = world.cloud.executions.iter().all(|e| e.status.is_final());

@@ -1,6 +1,6 @@
 //! What people and tools read.
 
-use ess_rollout_api::v1alpha1::{InstanceState, condition};
+use ess_rollout_api::v1alpha1::{DesiredState, InstanceState, condition};
 use serde_json::json;
 
 use crate::builders::{image_task, script};
@@ -141,4 +141,89 @@ fn lowering_what_only_rises_is_said_to_do_nothing() {
         .filter(|e| e.reason == "LoweringIgnored")
         .collect();
     assert_eq!(said.len(), 1);
+}
+
+#[test]
+fn each_request_that_ends_is_told_of_once() {
+    let mut world = script(json!({}));
+    world.cloud.failing.insert("i-0001".into(), 2);
+    world.run_to_state("FailureSuspended");
+    let told = |world: &World, reason: &str| {
+        let events = world.events.iter();
+        events.filter(|e| e.reason == reason).count()
+    };
+    // A value that comes back after another is a request of its own.
+    for (value, rejected) in [("i-9@a", 1), ("i-8@b", 2), ("i-9@a", 3)] {
+        world.annotated("retry", value);
+        world.run_for(40);
+        assert_eq!(told(&world, "ActionRejected"), rejected, "{value}");
+    }
+    world.annotated("retry", "i-0001@c");
+    world.run_for(40);
+    world.annotated("skip", "i-0001@d");
+    world.run_to_rest();
+    assert_eq!(told(&world, "ActionApplied"), 2);
+    assert_eq!(told(&world, "ActionRejected"), 3);
+    let applied = world.events.iter().find(|e| e.reason == "ActionApplied");
+    let note = &applied.unwrap().note;
+    assert!(note.contains("Retry i-0001/1"), "{note}");
+}
+
+#[test]
+fn an_annotation_that_means_nothing_is_told_of_once() {
+    let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch"}));
+    world.annotated("contniue", "1");
+    world.annotated("requested-by", "alice");
+    world.annotated("execution-id", "shop/web/0/exec-0");
+    world.run_to_state("BatchSuspended");
+    world.annotated("retry-all", "x");
+    world.run_for(60);
+    world.annotated("retry-all", "y");
+    let annotations = world.task.metadata.annotations.as_mut().unwrap();
+    annotations.insert("example.com/retry".into(), "x".into());
+    annotations.insert("ess-rollout.iodine/x".into(), "x".into());
+    world.run_for(60);
+    let told: Vec<_> = world
+        .events
+        .iter()
+        .filter(|e| e.reason == "UnknownAnnotation")
+        .collect();
+    assert_eq!(told.len(), 2);
+    assert!(told[0].note.contains("ess-rollout.io/contniue"));
+    assert!(told[0].note.contains("ess-rollout.io/continue"), "the cure");
+    assert!(told[1].note.contains("ess-rollout.io/retry-all"));
+    for n in 0..50 {
+        world.annotated(&format!("unknown-{n}"), "x");
+    }
+    world.run_for(30);
+    assert!(world.status().unknown_annotations.len() <= 16);
+}
+
+#[test]
+fn taking_a_cancellation_back_is_said_to_do_nothing() {
+    let mut world = script(json!({}));
+    world.run_to_state("Running");
+    world.edited(|t| t.spec.desired_state = DesiredState::Cancelled);
+    world.run_for(5);
+    world.edited(|t| t.spec.desired_state = DesiredState::Run);
+    world.run_to_rest();
+    assert_eq!(world.state(), "Cancelled");
+    let said: Vec<_> = world
+        .events
+        .iter()
+        .filter(|e| e.reason == "CancellationIsFinal")
+        .collect();
+    assert_eq!(said.len(), 1);
+}
+
+#[test]
+fn the_pause_after_the_hundredth_batch_can_be_approved_beforehand() {
+    let mut cloud = Cloud::with_instances(100);
+    cloud.pause_after_last = true;
+    let spec =
+        json!({"batches": 100, "suspensionPolicy": "SuspendEachBatch", "approvedBatches": 101});
+    let mut world = World::new(crate::builders::script_task(spec), cloud);
+    world.run_until(8000, "at rest", World::at_rest);
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.cloud.approved.len(), 100);
 }

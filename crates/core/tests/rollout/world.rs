@@ -3,11 +3,11 @@
 
 use ess_rollout_api::FINALIZER;
 use ess_rollout_api::v1alpha1::{
-    ActionState, Rollback, RollbackSpec, RollingUpdateTask, RollingUpdateTaskSpec,
+    ActionState, ActionTarget, Rollback, RollbackSpec, RollingUpdateTask, RollingUpdateTaskSpec,
     RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
     Verb, condition,
 };
-use ess_rollout_cloud::Mutation;
+use ess_rollout_cloud::{Mutation, NotifyType};
 use ess_rollout_core::rollout::{
     Decision, Event, Input, Next, Observation, QueueEntry, Settings, Step, Subject, Undo,
     WorkOutcome, effective_spec, step,
@@ -32,11 +32,13 @@ pub enum Crash {
 }
 
 /// What makes a world that of a rollback: `World::task` then carries its metadata and status alone.
+#[derive(Clone)]
 pub struct RollingBack {
     pub spec: RollbackSpec,
     pub source: Option<RollingUpdateTask>,
 }
 
+#[derive(Clone)]
 pub struct World {
     pub task: RollingUpdateTask,
     pub rolling_back: Option<RollingBack>,
@@ -56,6 +58,8 @@ pub struct World {
     pub by_console: usize,
     /// Requests to continue that were ever accepted.
     pub requests: usize,
+    /// What accepted requests on instances named: the instance, and the attempt or 0.
+    pub named: Vec<(NotifyType, String, u32)>,
 }
 
 impl World {
@@ -76,6 +80,7 @@ impl World {
             states: Vec::new(),
             by_console: 0,
             requests: 0,
+            named: Vec::new(),
         }
     }
 
@@ -308,6 +313,21 @@ impl World {
             .filter(|a| a.verb == Verb::Continue && a.state != ActionState::Rejected)
             .filter(|a| !known.iter().any(|k| k.id == a.id && k.time == a.time))
             .count();
+        for action in &status.actions {
+            let new = !known
+                .iter()
+                .any(|k| k.id == action.id && k.time == action.time);
+            let notify = match action.verb {
+                Verb::Retry => NotifyType::RetryTask,
+                Verb::Skip => NotifyType::SkipTask,
+                _ => NotifyType::CancelTask,
+            };
+            let open = |t: &&ActionTarget| t.state == ActionState::Accepted;
+            for target in action.instances.iter().filter(open).filter(|_| new) {
+                let attempt = u32::try_from(target.attempt).unwrap();
+                self.named.push((notify, target.instance.clone(), attempt));
+            }
+        }
         self.task.status = Some(through_json(&status));
         self.task_writes += 1;
         let state = self.state().to_owned();
@@ -356,8 +376,18 @@ fn intended(mutation: &Mutation, status: &RollingUpdateTaskStatus) -> bool {
             .start
             .as_ref()
             .is_some_and(|s| s.client_token == start.client_token),
-        Mutation::NotifyExecution { .. } => {
-            status.pause.as_ref().is_some_and(|p| p.approval.is_some())
+        Mutation::NotifyExecution {
+            notify: NotifyType::Approve,
+            ..
+        } => status.pause.as_ref().is_some_and(|p| p.approval.is_some()),
+        Mutation::NotifyExecution { note, .. } => {
+            let actions = status.actions.iter();
+            let mut targets = actions.flat_map(|a| a.instances.iter().map(move |t| (a, t)));
+            targets.any(|(action, target)| {
+                target.state == ActionState::Accepted
+                    && target.call.as_ref().is_some_and(|c| c.unanswered)
+                    && note.contains(&format!("({} {})", action.id, target.instance))
+            })
         }
         Mutation::CancelExecution { .. } => {
             let source = status.source.as_ref();

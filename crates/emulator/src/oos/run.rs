@@ -264,7 +264,11 @@ impl Engine {
                 .and_then(|parent| execution.tasks[parent].looped.as_ref())
                 .is_some_and(|run| run.unresolved.contains(i));
             let shows = match pause {
-                Pause::Failure => switches.root_in_failure_pause == PausedStatus::Waiting,
+                // The switch is about the root: a child that inherits the mode waits, and its loop
+                // has to learn of that.
+                Pause::Failure => {
+                    !execution.is_root() || switches.root_in_failure_pause == PausedStatus::Waiting
+                }
                 _ => !shows_through_loop,
             };
             shows && pause_shows(task, &switches)

@@ -164,7 +164,7 @@ fn cancel(
         if error.class != ErrorClass::Conflict {
             report::trouble(ctx, status, error);
             if error.needs_person() {
-                next = Next::After(ctx.settle().unsigned_abs());
+                next = ctx.wait_after(error);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a run does by itself as time passes, and what people do to it in the console.
 
-use ess_rollout_cloud::{ExecutionStatus, LifecycleState, Mutation, TaskExecution};
+use ess_rollout_cloud::{ExecutionStatus, LifecycleState, Mutation, NotifyType, TaskExecution};
 use serde_json::{Map, json};
 
 use super::{Cloud, ITEM_SECONDS, Run, execution};
@@ -70,9 +70,49 @@ impl Cloud {
         }
         self.run_mut(root).batch = batch;
         for id in members {
-            self.begin_item(root, &id, batch);
+            match run.passed_over.get(&id) {
+                None => self.begin_item(root, &id, batch),
+                Some(skipped) => self.pass_over(root, &id, batch, *skipped),
+            }
         }
         self.set_root(root, ExecutionStatus::Running);
+        self.go_on(root);
+    }
+
+    /// An item whose turn comes and that is not to be run.
+    fn pass_over(&mut self, root: &str, id: &str, batch: i32, skipped: bool) {
+        let status = if skipped {
+            ExecutionStatus::Skipped
+        } else {
+            ExecutionStatus::Cancelled
+        };
+        let item = self.item(root, id, batch, None, status);
+        self.tasks.entry(root.to_owned()).or_default().push(item);
+    }
+
+    fn item(
+        &self,
+        root: &str,
+        id: &str,
+        batch: i32,
+        child: Option<String>,
+        status: ExecutionStatus,
+    ) -> TaskExecution {
+        let end = status.is_final().then(|| self.time());
+        TaskExecution {
+            id: format!("{root}.{id}"),
+            name: "rollingUpdate".into(),
+            action: "ACS::ESS::Nested".into(),
+            parent: Some("loop".into()),
+            child_execution: child,
+            status,
+            status_message: String::new(),
+            start: Some(self.time()),
+            end,
+            loop_batch: Some(batch.into()),
+            loop_item: Some(loop_item(id)),
+            outputs: Map::new(),
+        }
     }
 
     /// Another attempt on one instance.
@@ -84,23 +124,10 @@ impl Cloud {
         let mut child = execution(&child_id, Some(root), "ACS::ESS::Nested", self.time());
         child.parameters.insert("instanceId".into(), json!(id));
         self.executions.push(child);
-        let time = self.time();
+        let item = self.item(root, id, batch, Some(child_id), ExecutionStatus::Running);
         let items = self.tasks.entry(root.to_owned()).or_default();
-        items.retain(|t| t.id != format!("{root}.{id}"));
-        items.push(TaskExecution {
-            id: format!("{root}.{id}"),
-            name: "rollingUpdate".into(),
-            action: "ACS::ESS::Nested".into(),
-            parent: Some("loop".into()),
-            child_execution: Some(child_id),
-            status: ExecutionStatus::Running,
-            status_message: String::new(),
-            start: Some(time),
-            end: None,
-            loop_batch: Some(batch.into()),
-            loop_item: Some(json!({"InstanceId": id}).to_string()),
-            outputs: Map::new(),
-        });
+        items.retain(|t| t.id != item.id);
+        items.push(item);
         self.set_state(id, LifecycleState::Standby);
     }
 
@@ -112,67 +139,104 @@ impl Cloud {
         if execution.status.is_final() || run.paused_after.is_some() {
             return;
         }
-        let (now, time) = (self.now, self.time());
+        let now = self.now;
+        let stands = self.oos.stand_still && self.is_held(root);
         let ended: Vec<(String, String)> = self
             .executions
             .iter()
             .filter(|e| e.parent.as_deref() == Some(root) && !e.status.is_final())
-            .filter(|e| e.start.unwrap().as_second() + ITEM_SECONDS <= now)
             .map(|e| {
-                (
-                    e.id.clone(),
-                    e.parameters["instanceId"].as_str().unwrap().to_owned(),
-                )
+                let id = e.parameters["instanceId"].as_str().unwrap().to_owned();
+                (e, id)
             })
+            .filter(|(_, id)| !run.unresolved.contains(id) && !stands)
+            .filter(|(e, id)| {
+                let took = ITEM_SECONDS + self.slow.get(id).copied().unwrap_or(0);
+                // A retry inside an execution moves its UpdateDate.
+                e.updated.unwrap().as_second() + took <= now
+            })
+            .map(|(e, id)| (e.id.clone(), id))
             .collect();
         for (child, id) in &ended {
-            let fails = run.attempts[id] <= self.failing.get(id).copied().unwrap_or(0);
-            let status = if fails {
-                ExecutionStatus::Failed
-            } else {
-                ExecutionStatus::Success
-            };
-            for e in self.executions.iter_mut().filter(|e| e.id == *child) {
-                (e.status, e.end, e.updated) = (status.clone(), Some(time), Some(time));
-                if fails {
-                    e.status_message = "the nested action failed".into();
-                }
-            }
-            for t in self.tasks.get_mut(root).unwrap().iter_mut() {
-                if t.child_execution.as_ref() == Some(child) {
-                    (t.status, t.end) = (status.clone(), Some(time));
-                }
-            }
-            if !fails {
-                self.set_state(id, LifecycleState::InService);
-                if let Some(image) = &run.image {
-                    for e in self.ecs.iter_mut().filter(|e| e.id == *id) {
-                        e.image.clone_from(image);
-                    }
-                }
-            }
+            self.end_attempt(root, child, id);
         }
         if ended.is_empty() {
             return;
         }
         self.remember();
-        let items = &self.tasks[root];
-        if items.iter().any(|t| !t.status.is_final()) {
+        self.go_on(root);
+    }
+
+    fn end_attempt(&mut self, root: &str, child: &str, id: &str) {
+        let (run, time) = (self.run(root), self.time());
+        let fails = run.attempts[id] <= self.failing.get(id).copied().unwrap_or(0);
+        let waits = fails && self.oos.child_waits && run.suspend_on_failure;
+        let status = match (fails, waits) {
+            (true, true) if self.oos.child_shows_running => ExecutionStatus::Running,
+            (true, true) => ExecutionStatus::Waiting,
+            (true, false) => ExecutionStatus::Failed,
+            (false, _) => ExecutionStatus::Success,
+        };
+        let end = status.is_final().then_some(time);
+        for e in self.executions.iter_mut().filter(|e| e.id == *child) {
+            (e.status, e.end, e.updated) = (status.clone(), end, Some(time));
+            if fails && !waits {
+                e.status_message = "the nested action failed".into();
+            }
+        }
+        for t in self.tasks.get_mut(root).unwrap().iter_mut() {
+            if t.child_execution.as_deref() == Some(child) {
+                (t.status, t.end) = (status.clone(), end);
+            }
+        }
+        if waits {
+            let mut inner = self.item(root, id, 0, None, ExecutionStatus::Failed);
+            (inner.parent, inner.loop_batch, inner.loop_item) = (None, None, None);
+            inner.id = format!("{child}.check");
+            inner.status_message = "exit code 1".into();
+            self.tasks.insert(child.to_owned(), vec![inner]);
+        }
+        if fails {
+            self.run_mut(root).unresolved.insert(id.to_owned());
             return;
         }
-        let failed = items
-            .iter()
-            .filter(|t| t.status == ExecutionStatus::Failed)
-            .count();
-        if failed > run.max_errors {
-            let status = if run.suspend_on_failure {
-                ExecutionStatus::Waiting
+        self.set_state(id, LifecycleState::InService);
+        if let Some(image) = &run.image {
+            for e in self.ecs.iter_mut().filter(|e| e.id == *id) {
+                e.image.clone_from(image);
+            }
+        }
+    }
+
+    /// Whether a failure pause holds the loop.
+    pub(super) fn is_held(&self, root: &str) -> bool {
+        let run = self.run(root);
+        let each = self.oos.every_failure || self.oos.child_waits;
+        let tolerated = if each { 0 } else { run.max_errors };
+        run.suspend_on_failure && run.unresolved.len() > tolerated
+    }
+
+    /// What comes of items that ended, or were decided about.
+    pub(super) fn go_on(&mut self, root: &str) {
+        let run = self.run(root);
+        if self.is_held(root) {
+            let status = if self.oos.root_shows_running {
+                ExecutionStatus::Running
             } else {
-                ExecutionStatus::Failed
+                ExecutionStatus::Waiting
             };
             return self.set_root(root, status);
         }
-        self.batch_ended(root);
+        let items = self.tasks.get(root).into_iter().flatten();
+        if items.into_iter().any(|t| !t.status.is_final()) {
+            return self.set_root(root, ExecutionStatus::Running);
+        }
+        if run.unresolved.len() > run.max_errors {
+            return self.set_root(root, ExecutionStatus::Failed);
+        }
+        if run.paused_after.is_none() {
+            self.batch_ended(root);
+        }
     }
 
     pub(super) fn batch_ended(&mut self, root: &str) {
@@ -199,22 +263,34 @@ impl Cloud {
         self.next_batch(&root);
     }
 
-    /// Somebody retries a failed instance in the console: another child.
+    /// Somebody retries a failed instance in the console.
     pub fn retry_in_console(&mut self, id: &str) {
-        let run = self.runs[0].clone();
-        self.begin_item(&run.root, id, run.batch_of[id]);
-        self.set_root(&run.root, ExecutionStatus::Running);
+        self.in_console(NotifyType::RetryTask, id);
     }
 
     /// Somebody skips a failed instance in the console.
     pub fn skip_in_console(&mut self, id: &str) {
+        self.in_console(NotifyType::SkipTask, id);
+    }
+
+    /// Somebody gives an instance up in the console.
+    pub fn cancel_in_console(&mut self, id: &str) {
+        self.in_console(NotifyType::CancelTask, id);
+    }
+
+    fn in_console(&mut self, notify: NotifyType, id: &str) {
         let root = self.runs[0].root.clone();
-        for t in self.tasks.get_mut(&root).unwrap().iter_mut() {
-            if t.id.ends_with(id) {
-                t.status = ExecutionStatus::Skipped;
-            }
+        self.act_on(notify, &root, id);
+    }
+
+    /// Somebody decides about an instance in the console, if the console lets them.
+    pub fn decide_in_console(&mut self, notify: NotifyType, id: &str) {
+        let Some(root) = self.runs.first().map(|r| r.root.clone()) else {
+            return;
+        };
+        if self.takes(notify, &root, id) {
+            self.act_on(notify, &root, id);
         }
-        self.batch_ended(&root);
     }
 
     /// Ends a run and everything below it, wherever it stands.
@@ -232,7 +308,13 @@ impl Cloud {
         }
         if let Some(run) = self.runs.iter_mut().find(|r| r.root == *root) {
             run.paused_after = None;
+            run.unresolved.clear();
         }
         self.remember();
     }
+}
+
+/// How OOS shows the loop item of an instance.
+pub(super) fn loop_item(id: &str) -> String {
+    format!(r#"{{"InstanceId":"{id}","LifecycleState":"InService"}}"#)
 }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::update::{item_of, notify, params, update};
 use super::world::{Cloud, GROUP};
 use crate::oos::{
-    BatchSplit, FailurePauseAt, FailurePauseShows, OthersInFailurePause, PausedStatus, Taken,
+    BatchSplit, ChildInFailurePause, FailurePauseAt, FailurePauseShows, OthersInFailurePause,
+    PausedStatus, Taken,
 };
 
 #[test]
@@ -103,6 +104,32 @@ fn what_pauses_show_follows_the_switches() {
     assert_eq!(cloud.status(&root), "Running");
     let item = item_of(&mut cloud, &root, "i-1");
     notify(&mut cloud, &root, "RetryTask", &item).unwrap();
+    cloud.settle();
+    assert_eq!(cloud.status(&root), "Success");
+}
+
+#[test]
+fn a_child_waits_whatever_the_root_shows_and_its_failure_holds_the_loop() {
+    let (mut cloud, root) = update(
+        |s| {
+            s.root_in_failure_pause = PausedStatus::Running;
+            s.child_in_failure_pause = ChildInFailurePause::Waiting;
+        },
+        &["i-1"],
+    );
+    assert_eq!(cloud.status(&root), "Running");
+    let item = item_of(&mut cloud, &root, "i-1");
+    let child = item["ChildExecutionId"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (&item["Status"], cloud.status(&child)),
+        (&json!("Waiting"), "Waiting".into())
+    );
+    assert_eq!(
+        cloud.items(&root).len(),
+        2,
+        "the second batch has not begun"
+    );
+    notify(&mut cloud, &root, "SkipTask", &item).unwrap();
     cloud.settle();
     assert_eq!(cloud.status(&root), "Success");
 }

@@ -1,0 +1,323 @@
+//! What was just read says of one instance of an open request.
+
+use ess_rollout_api::v1alpha1::{
+    Action, ActionState, ActionTarget, InstanceState, InstanceStatus, NotifyAddress,
+    RollingUpdateTaskStatus, Verb,
+};
+use ess_rollout_cloud::{Execution, ExecutionStatus, Mutation};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::notify;
+use crate::identity::hash_value;
+use crate::rollout::context::Context;
+use crate::rollout::decision::Next;
+use crate::rollout::observation::{Interrupt, Known};
+use crate::rollout::progress::Attempts;
+use crate::rollout::running::soon;
+use crate::rollout::{pause, report};
+
+/// How often OOS may refuse a failed instance while the update is paused: what it says twice, a bound
+/// on lateness apart, it will say again.
+const REFUSALS_MAX: i32 = 2;
+
+/// What to make of an instance.
+pub(super) enum Verdict {
+    /// It has had its effect, or will have none.
+    Done(ActionState, &'static str, String),
+    /// OOS would not take it now, and nothing has to wait for it.
+    Hold(String),
+    /// A call may yet take effect: nothing is done after it before that is known.
+    Wait(Next),
+    /// OOS is to be told.
+    Call(Call),
+}
+
+/// A call that may be made.
+pub(super) struct Call {
+    pub(super) address: NotifyAddress,
+    pub(super) mutation: Mutation,
+    /// A hash of what was seen.
+    pub(super) seen: String,
+}
+
+/// What is known when an instance is judged. `status` holds the progress as just read.
+pub(super) struct Look<'l, 'a> {
+    pub(super) ctx: &'l Context<'a>,
+    pub(super) status: &'l RollingUpdateTaskStatus,
+    pub(super) root: &'l Execution,
+    pub(super) attempts: &'l Attempts<'l>,
+    /// Whether a call of another request on this instance may yet take effect.
+    pub(super) busy: bool,
+}
+
+/// Reason: what was asked for has happened, whoever caused it.
+const EFFECTIVE: &str = "AlreadyEffective";
+
+/// Whether a call that gives an instance up had no answer and may have had its effect. OOS shows an
+/// instance that was given up like one that failed; that the update does not wait for it any more
+/// tells.
+pub(super) fn may_be_given_up(
+    verb: Verb,
+    target: &ActionTarget,
+    instance: &InstanceStatus,
+) -> bool {
+    verb == Verb::CancelInstances
+        && instance.state == InstanceState::Failed
+        && target
+            .call
+            .as_ref()
+            .is_some_and(|call| call.unanswered || call.lost)
+}
+
+/// An instance in a few words, for messages.
+pub(super) fn describe(instance: &InstanceStatus) -> String {
+    let state = match instance.state {
+        InstanceState::Pending => return "it has not begun".to_owned(),
+        InstanceState::Updating => "in progress",
+        InstanceState::Succeeded => "updated",
+        InstanceState::Failed => "failed",
+        InstanceState::Cancelled => "given up",
+        InstanceState::Skipped => "skipped",
+    };
+    format!("it is {state}, attempt {}", instance.attempt)
+}
+
+/// What was asked for an instance has happened.
+pub(super) fn effective(instance: &InstanceStatus) -> Verdict {
+    Verdict::Done(ActionState::Applied, EFFECTIVE, describe(instance))
+}
+
+fn done(state: ActionState, reason: &'static str, message: impl Into<String>) -> Option<Verdict> {
+    Some(Verdict::Done(state, reason, message.into()))
+}
+
+/// Whether the request has had its effect, whoever caused it, or can have none any more.
+pub(super) fn already(
+    verb: Verb,
+    target: &ActionTarget,
+    instance: &InstanceStatus,
+) -> Option<Verdict> {
+    use ActionState::{Applied, Rejected};
+    let how = describe(instance);
+    let maybe_sent = target
+        .call
+        .as_ref()
+        .is_some_and(|call| call.unanswered || call.lost);
+    let other = target.execution_id.is_some() && instance.execution_id != target.execution_id;
+    let newer = instance.attempt > target.attempt.max(1) || (other && instance.attempt > 0);
+    match (verb, instance.state) {
+        (Verb::Retry, _) if newer => done(Applied, EFFECTIVE, how),
+        (Verb::Retry, InstanceState::Updating | InstanceState::Succeeded) => {
+            done(Applied, EFFECTIVE, how)
+        }
+        // Its failed attempt is gone. If a call of ours may have had a part in that, it is not said
+        // that it had none.
+        (Verb::Retry, InstanceState::Skipped | InstanceState::Cancelled) if maybe_sent => {
+            done(Applied, EFFECTIVE, how)
+        }
+        (Verb::Retry, InstanceState::Skipped | InstanceState::Cancelled) => {
+            done(Rejected, "InstanceFinished", how)
+        }
+        // Told to the nested execution, a skip lets it go on to its end, as a retry would.
+        (Verb::Skip, InstanceState::Updating) if newer && !other && maybe_sent => Some(
+            Verdict::Hold("its nested execution goes on: what it comes to will tell".to_owned()),
+        ),
+        // OOS may show a skipped instance as any other that succeeded. Taken for skipped: nothing
+        // says that the update was done to it.
+        (Verb::Skip, InstanceState::Succeeded) if !other && maybe_sent => {
+            done(Applied, EFFECTIVE, how)
+        }
+        (Verb::Skip | Verb::CancelInstances, _) if newer => done(Rejected, "StaleAttempt", how),
+        (Verb::Skip, InstanceState::Skipped)
+        | (Verb::CancelInstances, InstanceState::Cancelled) => done(Applied, EFFECTIVE, how),
+        (
+            Verb::Skip | Verb::CancelInstances,
+            InstanceState::Succeeded | InstanceState::Skipped | InstanceState::Cancelled,
+        ) => done(Rejected, "InstanceFinished", how),
+        _ => None,
+    }
+}
+
+/// What would have to change before OOS answers otherwise.
+pub(super) fn fingerprint(status: &RollingUpdateTaskStatus, instance: &InstanceStatus) -> String {
+    let pause = status
+        .pause
+        .as_ref()
+        .map(|p| (p.id, format!("{:?}", p.kind)));
+    let seen = (
+        pause,
+        format!("{:?}", instance.state),
+        instance.attempt,
+        &instance.execution_id,
+        &instance.task_execution_id,
+    );
+    hash_value(&seen)[..16].to_owned()
+}
+
+impl Look<'_, '_> {
+    pub(super) fn judge(&self, action: &Action, target: &ActionTarget) -> Known<Verdict> {
+        let (ctx, verb) = (self.ctx, action.verb);
+        let all = &self.status.instances;
+        let Some(instance) = all.iter().find(|i| i.id == target.instance) else {
+            let message = "it is no longer listed among the instances of this update".to_owned();
+            return Ok(Verdict::Done(
+                ActionState::Rejected,
+                "UnknownInstance",
+                message,
+            ));
+        };
+        if let Some(verdict) = already(verb, target, instance) {
+            return Ok(verdict);
+        }
+        if !self.is_paused()
+            && !pause::is_held(ctx, self.status)
+            && may_be_given_up(verb, target, instance)
+        {
+            return Ok(effective(instance));
+        }
+        if self.busy {
+            return Ok(Verdict::Wait(soon(ctx)));
+        }
+        if let Some(call) = &target.call {
+            if call.unanswered && !ctx.settled_since(&call.time) {
+                return Ok(Verdict::Wait(soon(ctx)));
+            }
+            if let Some(rest) = self.refused_rest(&call.time) {
+                return Ok(Verdict::Wait(rest));
+            }
+        }
+        Ok(match self.obstacle(verb, target, instance) {
+            Some(verdict) => verdict,
+            None => self.address(action, target, instance)?,
+        })
+    }
+
+    /// Whether OOS takes requests on instances.
+    fn is_paused(&self) -> bool {
+        self.status.pause.is_some() || self.root.status == ExecutionStatus::Waiting
+    }
+
+    /// While a refusal that only a person can mend is on show, calls are made at long intervals.
+    fn refused_rest(&self, last: &Time) -> Option<Next> {
+        let due = last.0 + self.ctx.patience();
+        let rest = due.duration_since(self.ctx.now());
+        (report::is_refused(self.status) && rest.is_positive())
+            .then(|| Next::After(rest.unsigned_abs()))
+    }
+
+    /// Why OOS is not to be told now.
+    fn obstacle(
+        &self,
+        verb: Verb,
+        target: &ActionTarget,
+        instance: &InstanceStatus,
+    ) -> Option<Verdict> {
+        let ctx = self.ctx;
+        let failed = instance.state == InstanceState::Failed;
+        let call = target.call.as_ref();
+        if !self.is_paused() {
+            return match (failed, pause::is_held(ctx, self.status)) {
+                (true, false) => done(
+                    ActionState::Rejected,
+                    "NotPaused",
+                    "the update goes on, as spec.maxErrors tolerates the failure: OOS takes requests on instances only while it waits",
+                ),
+                _ => Some(Verdict::Hold(
+                    "waits for the update to be suspended: OOS takes requests on instances only then"
+                        .to_owned(),
+                )),
+            };
+        }
+        let call = call.filter(|call| call.refusals > 0)?;
+        let other_address = call.address == NotifyAddress::ChildExecution;
+        if other_address || call.seen != fingerprint(self.status, instance) {
+            return None;
+        }
+        if may_be_given_up(verb, target, instance) {
+            return Some(effective(instance));
+        }
+        if call.refusals < REFUSALS_MAX && ctx.settled_since(&call.time) {
+            return None;
+        }
+        if failed && call.refusals >= REFUSALS_MAX {
+            return done(ActionState::Rejected, "Refused", target.message.clone());
+        }
+        Some(Verdict::Hold(target.message.clone()))
+    }
+
+    /// How the instance is addressed, if what was read holds an address.
+    fn address(
+        &self,
+        action: &Action,
+        target: &ActionTarget,
+        instance: &InstanceStatus,
+    ) -> Known<Verdict> {
+        let attempt = self.attempts.get(&instance.id);
+        let item = attempt.and_then(|attempt| attempt.item.as_ref());
+        let build = notify::Builder {
+            ctx: self.ctx,
+            root: &self.root.id,
+            action,
+            target,
+        };
+        let call = |address, mutation| {
+            Verdict::Call(Call {
+                address,
+                mutation,
+                seen: fingerprint(self.status, instance),
+            })
+        };
+        // The lists are read one after the other: an item that names another execution is older, or
+        // newer, than what is known of the instance.
+        let item = item
+            .map(|item| item.task)
+            .filter(|task| task.child_execution == instance.execution_id);
+        let Some(task) = item else {
+            let text = (instance.state == InstanceState::Pending)
+                .then(|| self.item_not_begun(&instance.id))
+                .flatten();
+            return Ok(match text {
+                Some(text) => call(NotifyAddress::LoopItem, build.root(None, Some(text))),
+                None => Verdict::Hold("waits until OOS lists the instance".to_owned()),
+            });
+        };
+        let second = target
+            .call
+            .as_ref()
+            .is_some_and(|call| call.address == NotifyAddress::ChildExecution);
+        if let Some(child) = instance.execution_id.as_deref().filter(|_| second) {
+            let tasks = match self.ctx.input.observation.task_executions(child) {
+                Ok(tasks) => tasks,
+                Err(Interrupt::Failed(_)) => {
+                    return Ok(Verdict::Hold(format!("execution {child} cannot be read")));
+                }
+                Err(read) => return Err(read),
+            };
+            let failed = tasks
+                .iter()
+                .filter(|task| task.status == ExecutionStatus::Failed)
+                .max_by_key(|task| task.end)
+                .map(|task| task.id.clone());
+            let mutation = build.child(child, failed);
+            return Ok(call(NotifyAddress::ChildExecution, mutation));
+        }
+        let mutation = build.root(Some(task.id.clone()), task.loop_item.clone());
+        Ok(call(NotifyAddress::LoopTask, mutation))
+    }
+
+    /// The loop item of an instance that has not begun: OOS lists none, so it is written as those
+    /// of its neighbours are.
+    fn item_not_begun(&self, id: &str) -> Option<String> {
+        let members = self.status.plan.iter().flat_map(|plan| &plan.members);
+        let protected = |id: &str| members.clone().any(|m| m.id == id && m.protected);
+        let mut listed = self.attempts.iter().filter_map(|(other, attempt)| {
+            let text = attempt.item.as_ref()?.task.loop_item.as_deref()?;
+            text.contains(other.as_str()).then_some((other, text))
+        });
+        let (other, text) = listed.next()?;
+        let text = text.replace(other.as_str(), id);
+        const STATES: [&str; 2] = ["\"InService\"", "\"Protected\""];
+        let [from, to] = [protected(other), protected(id)].map(|p| STATES[usize::from(p)]);
+        Some(text.replace(from, to))
+    }
+}

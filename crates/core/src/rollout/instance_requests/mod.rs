@@ -1,0 +1,325 @@
+//! Requests on single instances: retry, skip, cancel-instances.
+//!
+//! Each goes through these, every step a decision of its own with its own reads:
+//!
+//! 1. [`accept`]: on record, with each instance's attempt frozen, before anything is done about it
+//! 2. `judge`: what was just read says of each open instance that it is done, cannot be done any
+//!    more, has to wait, or is to be told to OOS
+//! 3. `notify`: one NotifyExecution, on record before it is sent, and what its answer means
+//!
+//! OOS NotifyExecution has no client token, and names an instance but not an attempt on it. So one is
+//! sent only for an attempt that was just read, and where an answer is missing nothing is sent for
+//! that instance until the bound on lateness has passed and the attempt was read once more.
+
+mod accept;
+mod judge;
+mod notify;
+
+use std::collections::BTreeSet;
+
+use ess_rollout_api::v1alpha1::{
+    Action, ActionCall, ActionState, ActionTarget, InstanceRequest, InstanceState,
+    RollingUpdateTaskStatus, Verb,
+};
+use ess_rollout_cloud::{CloudError, Execution, ExecutionStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::context::Context;
+use super::decision::{Next, Work};
+use super::ledger;
+use super::observation::Known;
+use super::progress::Attempts;
+use crate::conditions::shorten;
+use judge::Verdict;
+
+pub(super) use accept::accept;
+pub(super) use notify::take_outcome;
+
+/// The verbs, in the order in which requests seen at the same time take effect.
+const VERBS: [Verb; 3] = [Verb::CancelInstances, Verb::Skip, Verb::Retry];
+/// How many instances settled requests keep their details of, newest first.
+const DETAILS_MAX: usize = 200;
+/// The most bytes of what is said of one instance (CRD: `status.actions[].instances[].message`).
+const MESSAGE_MAX: usize = 256;
+
+/// What is to be done about open requests.
+pub(super) enum Act<'a> {
+    /// A call that is now on record.
+    Send(Work),
+    /// Nothing else before this has settled, which `trouble` may stand in the way of.
+    Wait {
+        next: Next,
+        trouble: Option<&'a CloudError>,
+    },
+    /// Nothing, for now.
+    Idle,
+}
+
+/// Brings open requests forward: at most one call, and none for what has to wait.
+pub(super) fn act<'a>(
+    ctx: &Context<'a>,
+    status: &mut RollingUpdateTaskStatus,
+    root: &Execution,
+    attempts: &Attempts<'_>,
+) -> Known<Act<'a>> {
+    if count_open(status) == 0 {
+        return Ok(Act::Idle);
+    }
+    let failed = notify::passing_failure(ctx);
+    let mut actions = std::mem::take(&mut status.actions);
+    let mut wait = None;
+    for verb in VERBS {
+        for action in 0..actions.len() {
+            if actions[action].verb != verb {
+                continue;
+            }
+            for target in in_order(status, &actions[action]) {
+                let look = judge::Look {
+                    ctx,
+                    status,
+                    root,
+                    attempts,
+                    busy: busy(ctx, &actions, (action, target)),
+                };
+                let verdict = look.judge(&actions[action], &actions[action].instances[target])?;
+                let one = &mut actions[action].instances[target];
+                match verdict {
+                    Verdict::Done(state, reason, message) => {
+                        if state == ActionState::Applied && verb != Verb::Retry {
+                            carried_out(ctx, status, verb, &one.instance);
+                        }
+                        settle_target(one, state, reason, &message);
+                    }
+                    Verdict::Hold(message) => one.message = shorten(&message, MESSAGE_MAX),
+                    Verdict::Wait(next) => wait = Some(sooner(wait, next)),
+                    // The answer that just came says to wait; a call for another instance would
+                    // meet the same.
+                    Verdict::Call(_) if failed.is_some() => {}
+                    Verdict::Call(call) => {
+                        let (address, seen) = (call.address, call.seen);
+                        one.message.clear();
+                        one.call = Some(notify::intent(ctx, one.call.as_ref(), address, seen));
+                        status.actions = actions;
+                        let mutation = call.mutation;
+                        return Ok(Act::Send(Work { mutation }));
+                    }
+                }
+            }
+            settle_if_done(ctx, &mut actions[action]);
+        }
+    }
+    status.actions = actions;
+    forget_details(status);
+    Ok(match (failed, wait) {
+        (Some(error), _) => Act::Wait {
+            next: ctx.wait_after(error),
+            trouble: Some(error),
+        },
+        (None, Some(next)) => Act::Wait {
+            next,
+            trouble: None,
+        },
+        (None, None) => Act::Idle,
+    })
+}
+
+/// The open instances of a request, those that have not begun first: once those that hold the update
+/// up are decided about it goes on, and their turn would come.
+fn in_order(status: &RollingUpdateTaskStatus, action: &Action) -> Vec<usize> {
+    let begun = |id: &str| {
+        let mut all = status.instances.iter();
+        all.any(|i| i.id == *id && i.state != InstanceState::Pending)
+    };
+    let all = action.instances.iter().enumerate();
+    let mut open: Vec<(bool, usize)> = all
+        .filter(|(_, one)| one.state == ActionState::Accepted)
+        .map(|(index, one)| (begun(&one.instance), index))
+        .collect();
+    open.sort_unstable();
+    open.into_iter().map(|(_, index)| index).collect()
+}
+
+/// The execution has ended: what is still open had its effect, or will have none.
+pub(super) fn finish(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, root: &Execution) {
+    let well = root.status == ExecutionStatus::Success;
+    let mut actions = std::mem::take(&mut status.actions);
+    for action in &mut actions {
+        let verb = action.verb;
+        for one in &mut action.instances {
+            if one.state != ActionState::Accepted {
+                continue;
+            }
+            let instance = status.instances.iter().find(|i| i.id == one.instance);
+            let done = instance.and_then(|instance| {
+                let given_up = well && judge::may_be_given_up(verb, one, instance);
+                judge::already(verb, one, instance).or(given_up.then(|| judge::effective(instance)))
+            });
+            if let Some(Verdict::Done(state, reason, message)) = done {
+                if state == ActionState::Applied && verb != Verb::Retry {
+                    carried_out(ctx, status, verb, &one.instance);
+                }
+                settle_target(one, state, reason, &message);
+            }
+        }
+        settle_if_done(ctx, action);
+    }
+    status.actions = actions;
+}
+
+/// How many instances have an open request.
+pub(super) fn count_open(status: &RollingUpdateTaskStatus) -> usize {
+    open_targets(status).count()
+}
+
+/// Whether an instance has an open request.
+pub(super) fn is_open(status: &RollingUpdateTaskStatus, instance: &str) -> bool {
+    open_targets(status).any(|target| target.instance == instance)
+}
+
+/// Whether a call for an open request is on record.
+pub(super) fn is_calling(status: &RollingUpdateTaskStatus) -> bool {
+    open_targets(status).any(|target| target.call.is_some())
+}
+
+fn open_targets(status: &RollingUpdateTaskStatus) -> impl Iterator<Item = &ActionTarget> {
+    let targets = status.actions.iter().flat_map(|action| &action.instances);
+    targets.filter(|target| target.state == ActionState::Accepted)
+}
+
+/// An instance as `status.actions[].targets` names it: with its attempt, where there is one.
+pub(super) fn name(target: &ActionTarget) -> String {
+    match target.attempt {
+        0 => target.instance.clone(),
+        attempt => format!("{}/{attempt}", target.instance),
+    }
+}
+
+/// Ends every open instance of a request in the same way.
+pub(super) fn reject_open(ctx: &Context<'_>, action: &mut Action, reason: &str, message: &str) {
+    for one in &mut action.instances {
+        if one.state == ActionState::Accepted {
+            settle_target(one, ActionState::Rejected, reason, message);
+        }
+    }
+    settle_if_done(ctx, action);
+}
+
+/// Ends a request of which every instance has ended. It is Applied if it was for one of them.
+pub(super) fn settle_if_done(ctx: &Context<'_>, action: &mut Action) {
+    let open = action.state == ActionState::Accepted && !action.instances.is_empty();
+    let all = &action.instances;
+    if !open || all.iter().any(|one| one.state == ActionState::Accepted) {
+        return;
+    }
+    let applied = all.iter().any(|one| one.state == ActionState::Applied);
+    let reasons: BTreeSet<&str> = all.iter().map(|one| one.reason.as_str()).collect();
+    let partly = applied && all.iter().any(|one| one.state == ActionState::Rejected);
+    let reason = match reasons.first() {
+        Some(reason) if reasons.len() == 1 => (*reason).to_owned(),
+        _ if partly => "PartlyApplied".to_owned(),
+        _ if applied => word(action.verb).to_owned(),
+        _ => "Rejected".to_owned(),
+    };
+    let message = match all.as_slice() {
+        [one] => one.message.clone(),
+        all => all
+            .iter()
+            .filter(|one| one.state == ActionState::Rejected)
+            .map(|one| format!("{}: {} ({})", name(one), one.reason, one.message))
+            .collect::<Vec<_>>()
+            .join("; "),
+    };
+    let state = if applied {
+        ActionState::Applied
+    } else {
+        ActionState::Rejected
+    };
+    ledger::settle(ctx, action, state, &reason, &message);
+}
+
+/// Keeps the ledger small: older settled requests keep what they came to, but not for each instance.
+pub(super) fn forget_details(status: &mut RollingUpdateTaskStatus) {
+    let mut room = DETAILS_MAX;
+    for action in status.actions.iter_mut().rev() {
+        if action.state != ActionState::Accepted {
+            if action.instances.len() > room {
+                action.instances.clear();
+            }
+            room -= action.instances.len();
+        }
+    }
+}
+
+fn settle_target(target: &mut ActionTarget, state: ActionState, reason: &str, message: &str) {
+    target.state = state;
+    target.reason = reason.to_owned();
+    target.message = shorten(message, MESSAGE_MAX);
+    // One that may yet take effect keeps others away from the instance until it cannot.
+    target.call = target.call.take().filter(|call| call.unanswered);
+}
+
+/// Puts on record that a request was carried out on an instance.
+fn carried_out(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    verb: Verb,
+    instance: &str,
+) {
+    let found = status.instances.iter_mut().find(|i| i.id == instance);
+    if let Some(instance) = found {
+        let known = instance.request.as_ref();
+        let known = known.is_some_and(|r| r.verb == verb && r.attempt == instance.attempt);
+        if !known {
+            instance.request = Some(InstanceRequest {
+                verb,
+                attempt: instance.attempt,
+                time: Time(ctx.now()),
+            });
+        }
+        match (verb, instance.state) {
+            (_, InstanceState::Pending) | (Verb::Cancel | Verb::Continue, _) => {}
+            (Verb::Retry, _) => instance.state = InstanceState::Updating,
+            (Verb::Skip, _) if instance.state.is_final() => instance.state = InstanceState::Skipped,
+            (Verb::CancelInstances, _) if instance.state.is_final() => {
+                instance.state = InstanceState::Cancelled;
+            }
+            (Verb::Skip | Verb::CancelInstances, _) => {}
+        }
+    }
+}
+
+/// Whether a call for the same instance, of another request, may yet take effect: it would meet what
+/// this one begins.
+fn busy(ctx: &Context<'_>, actions: &[Action], this: (usize, usize)) -> bool {
+    let Some(one) = actions.get(this.0).and_then(|a| a.instances.get(this.1)) else {
+        return false;
+    };
+    let under_way = |call: &ActionCall| call.unanswered && !ctx.settled_since(&call.time);
+    actions.iter().enumerate().any(|(a, action)| {
+        action.instances.iter().enumerate().any(|(t, other)| {
+            (a, t) != this
+                && other.instance == one.instance
+                && other.call.as_ref().is_some_and(under_way)
+        })
+    })
+}
+
+fn sooner(one: Option<Next>, other: Next) -> Next {
+    match (one, other) {
+        (Some(Next::After(one)), Next::After(other)) => Next::After(one.min(other)),
+        (Some(Next::OnChange) | None, other) => other,
+        (Some(one), Next::OnChange) => one,
+        (Some(Next::Now), _) | (_, Next::Now) => Next::Now,
+    }
+}
+
+/// What a verb has done to an instance, in one CamelCase word.
+fn word(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Retry => "Retried",
+        Verb::Skip => "Skipped",
+        Verb::CancelInstances => "Cancelled",
+        Verb::Continue => "Continued",
+        Verb::Cancel => "Cancelled",
+    }
+}
