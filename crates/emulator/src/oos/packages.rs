@@ -10,8 +10,7 @@ use super::{Caller, Engine, Host, Params, bad_parameter, optional_text, required
 use crate::error::ApiError;
 
 /// A package. The last version is the newest.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Package {
     pub template_id: String,
     pub name: String,
@@ -22,8 +21,7 @@ pub struct Package {
     pub versions: Vec<PackageVersion>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct PackageVersion {
     /// `v1`, as OOS counts them.
     pub version: String,

@@ -106,7 +106,7 @@ pub fn scale_out(
         return Ok(rejected(world, group_id, "Add instances", &why));
     }
     let description = format!("Add \"{room}\" {} instance", group.group_type.name());
-    let Some(mould) = members::mould(world, &group) else {
+    let Some(blueprint) = members::blueprint(world, &group) else {
         let id = started(world, group_id, &description, 0.0);
         if let Some(activity) = world.resources.activities.get_mut(&id) {
             activity.error_code = "InvalidImageId.NotFound".into();
@@ -116,7 +116,7 @@ pub fn scale_out(
     };
     let id = started(world, group_id, &description, world.durations.scale_out);
     for _ in 0..room {
-        let member = members::make(world, &group, &mould, &id);
+        let member = members::make(world, &group, &blueprint, &id);
         if let Some(activity) = world.resources.activities.get_mut(&id) {
             activity.created_instances.push(member);
         }

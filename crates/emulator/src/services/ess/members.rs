@@ -10,20 +10,20 @@ use crate::cloud::model::{
 use crate::cloud::world::World;
 
 /// What new members are made from.
-pub enum Mould {
+pub enum MemberBlueprint {
     Instance(Blueprint),
     ContainerGroup(Box<EciConfiguration>),
 }
 
 /// What the group makes members from now; `None` when its image or configuration is of no use.
-pub fn mould(world: &World, group: &Group) -> Option<Mould> {
+pub fn blueprint(world: &World, group: &Group) -> Option<MemberBlueprint> {
     let resources = &world.resources;
     if group.group_type == GroupType::Eci {
         let InstanceSource::Configuration(id) = &group.source else {
             return None;
         };
         let configuration = resources.eci_configurations.get(id)?.clone();
-        return Some(Mould::ContainerGroup(Box::new(configuration)));
+        return Some(MemberBlueprint::ContainerGroup(Box::new(configuration)));
     }
     resources
         .blueprint(&group.source)
@@ -33,15 +33,20 @@ pub fn mould(world: &World, group: &Group) -> Option<Mould> {
                 .get(&b.image_id)
                 .is_none_or(|image| image.status == "Available")
         })
-        .map(Mould::Instance)
+        .map(MemberBlueprint::Instance)
 }
 
 /// Makes one member, Pending until the activity ends. Gives its id.
-pub fn make(world: &mut World, group: &Group, mould: &Mould, activity: &str) -> String {
+pub fn make(
+    world: &mut World,
+    group: &Group,
+    blueprint: &MemberBlueprint,
+    activity: &str,
+) -> String {
     let zone_id = format!("{}-h", group.region);
-    let id = match mould {
-        Mould::Instance(blueprint) => instance(world, group, blueprint, zone_id),
-        Mould::ContainerGroup(configuration) => {
+    let id = match blueprint {
+        MemberBlueprint::Instance(blueprint) => instance(world, group, blueprint, zone_id),
+        MemberBlueprint::ContainerGroup(configuration) => {
             let new = NewContainerGroup {
                 id: world.ids.id("eci-"),
                 zone_id,
