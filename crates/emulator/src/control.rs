@@ -164,7 +164,7 @@ fn route(
             )
         }
         ("POST", ["instances", id, "vanish"]) => {
-            done(crate::services::ecs::vanish(&mut cloud.world, id), cloud)
+            done(crate::services::vanish(&mut cloud.world, id), cloud)
         }
         ("POST", ["instances", id, "stop"]) => {
             done(crate::services::ecs::stop(&mut cloud.world, id), cloud)
@@ -220,10 +220,13 @@ fn state(cloud: &Cloud) -> Response {
         "now": cloud.now(),
         "scalingGroups": r.groups.values().collect::<Vec<_>>(),
         "scalingConfigurations": r.configurations.values().collect::<Vec<_>>(),
+        "eciScalingConfigurations": r.eci_configurations.values().collect::<Vec<_>>(),
         "scalingInstances": r.members.values().collect::<Vec<_>>(),
         "scalingActivities": r.activities.values().collect::<Vec<_>>(),
         "instances": r.instances.values().collect::<Vec<_>>(),
+        "containerGroups": r.container_groups.values().collect::<Vec<_>>(),
         "images": r.images.values().collect::<Vec<_>>(),
+        "snapshots": r.snapshots.values().collect::<Vec<_>>(),
         "invocations": r.invocations.values().collect::<Vec<_>>(),
     }))
 }

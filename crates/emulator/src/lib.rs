@@ -1,5 +1,6 @@
 //! A local Alibaba Cloud for whoever runs rolling updates: Auto Scaling (ESS), CloudOps
-//! Orchestration Service (OOS), the parts of ECS that they touch, and STS, over HTTP and HTTPS.
+//! Orchestration Service (OOS), the parts of ECS and Elastic Container Instance (ECI) that they
+//! touch, and STS, over HTTP and HTTPS.
 //!
 //! The core (`cloud`, `oos`, the services) is synchronous and deterministic: state, a virtual
 //! clock, and a queue of things that are due. `front` checks signatures and decodes requests,

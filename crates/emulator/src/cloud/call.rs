@@ -44,8 +44,9 @@ impl Service {
             Self::Ess => crate::services::ess::ACTIONS,
             Self::Ecs => crate::services::ecs::ACTIONS,
             Self::Sts => crate::services::sts::ACTIONS,
-            // The engine knows its own; ECI has none yet.
-            Self::Oos | Self::Eci => &[],
+            Self::Eci => crate::services::eci::ACTIONS,
+            // The engine knows its own.
+            Self::Oos => &[],
         }
     }
 

@@ -7,7 +7,7 @@ use super::call::{Call, EssVersion, Outcome, Service};
 use super::queue::Event;
 use super::world::World;
 use crate::error::ApiError;
-use crate::oos::{Caller, Host, OosSwitches, Params};
+use crate::oos::{Caller, Host, Installed, OosSwitches, Package, Params};
 use crate::services;
 
 impl Host for World {
@@ -61,6 +61,24 @@ impl Host for World {
 
     fn switches(&self) -> &OosSwitches {
         &self.switches.oos
+    }
+
+    fn packages(&self) -> &[Package] {
+        &self.packages
+    }
+
+    fn installed_packages(
+        &self,
+        caller: &Caller,
+        region: &str,
+        instance_id: &str,
+    ) -> Vec<(String, Installed)> {
+        self.resources
+            .instances
+            .get(instance_id)
+            .filter(|i| i.account_id == caller.account_id && i.region == region)
+            .map(|i| i.packages.clone().into_iter().collect())
+            .unwrap_or_default()
     }
 }
 

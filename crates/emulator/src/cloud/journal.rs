@@ -35,7 +35,13 @@ pub struct Entry {
 }
 
 /// Parameters that hold secrets: never kept.
-const SECRET: &[&str] = &["OIDCToken", "Password", "SecurityToken", "AccessKeySecret"];
+const SECRET: &[&str] = &[
+    "OIDCToken",
+    "Password",
+    "SecurityToken",
+    "AccessKeySecret",
+    "ImageRegistryCredential",
+];
 
 /// The journal keeps this many calls; a test that makes more reads as it goes.
 const KEPT: usize = 200_000;

@@ -5,9 +5,12 @@
 //! `Host`. [`Cloud::advance_to`] lets virtual time pass.
 
 pub mod call;
+pub mod container_groups;
+pub mod containers;
 pub mod faults;
 mod host;
 pub mod ids;
+pub mod images;
 pub mod journal;
 pub mod model;
 pub mod queue;

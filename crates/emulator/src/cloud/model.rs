@@ -5,6 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::container_groups::{ContainerGroup, EciConfiguration};
+use super::images::{Image, Snapshot};
+use crate::oos::Installed;
+
 /// The five processes of a scaling group that can be suspended here.
 pub const PROCESSES: [&str; 5] = [
     "ScaleIn",
@@ -19,19 +23,42 @@ pub const PROCESSES: [&str; 5] = [
 pub struct Resources {
     pub groups: BTreeMap<String, Group>,
     pub configurations: BTreeMap<String, Configuration>,
+    pub eci_configurations: BTreeMap<String, EciConfiguration>,
     pub launch_templates: BTreeMap<String, LaunchTemplate>,
-    /// Members of scaling groups, by ECS instance id.
+    /// Members of scaling groups, by the id of the ECS instance or container group.
     pub members: BTreeMap<String, Member>,
     pub instances: BTreeMap<String, Instance>,
+    pub container_groups: BTreeMap<String, ContainerGroup>,
     pub images: BTreeMap<String, Image>,
+    pub snapshots: BTreeMap<String, Snapshot>,
     pub activities: BTreeMap<String, Activity>,
     pub invocations: BTreeMap<String, Invocation>,
+}
+
+/// What the members of a scaling group are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum GroupType {
+    #[default]
+    Ecs,
+    /// Container groups of Elastic Container Instance.
+    Eci,
+}
+
+impl GroupType {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ecs => "ECS",
+            Self::Eci => "ECI",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
     pub scaling_group_id: String,
+    pub group_type: GroupType,
     pub name: String,
     pub account_id: String,
     pub region: String,
@@ -53,6 +80,7 @@ pub struct Group {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum InstanceSource {
+    /// The active scaling configuration, of the group's type.
     Configuration(String),
     LaunchTemplate {
         id: String,
@@ -230,25 +258,8 @@ pub struct Instance {
     pub created: Timestamp,
     /// How many commands were sent to it.
     pub commands_sent: u32,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Image {
-    pub image_id: String,
-    pub name: String,
-    pub account_id: String,
-    pub region: String,
-    /// `Creating`, `Waiting`, `Available`, `UnAvailable`, `CreateFailed`, `Deprecated`.
-    pub status: String,
-    pub os_type: OsType,
-    pub architecture: String,
-    /// GiB.
-    pub size: u64,
-    pub owner_alias: String,
-    pub family: Option<String>,
-    pub tags: BTreeMap<String, String>,
-    pub created: Timestamp,
+    /// OOS packages that are installed, by name.
+    pub packages: BTreeMap<String, Installed>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -27,8 +27,13 @@ pub enum Event {
     ActivityEnds { activity_id: String },
     /// ESS looks at a group: unhealthy instances, missing capacity.
     GroupCheck { group_id: String },
-    /// An image that is being created becomes Available.
-    ImageReady { image_id: String },
+    /// An image that is being created gets to this status.
+    ImageSettles { image_id: String, status: String },
+    /// An update of a container group ends, by the number of the update.
+    ContainerGroupSettles {
+        container_group_id: String,
+        update: u32,
+    },
     /// A call whose sender gave up long ago takes effect (`effectLate`).
     LateCall {
         call: Box<Call>,

@@ -219,7 +219,7 @@ impl Cloud {
                 .map(drop)
                 .map_err(|e| e.message),
             Action::Vanish { instance_id } => {
-                crate::services::ecs::vanish(&mut self.world, &instance_id).map_err(|e| e.message)
+                crate::services::vanish(&mut self.world, &instance_id).map_err(|e| e.message)
             }
             Action::Stop { instance_id } => {
                 crate::services::ecs::stop(&mut self.world, &instance_id).map_err(|e| e.message)

@@ -14,8 +14,8 @@ use super::model::Resources;
 use super::queue::{Event, Queue};
 use super::ram::{Ram, wildcard};
 use crate::error::ApiError;
-use crate::fixture::{CommandOutcome, Durations, Switches};
-use crate::oos::Params;
+use crate::fixture::{CommandOutcome, ContainerUpdateOutcome, Durations, ImageOutcome, Switches};
+use crate::oos::{Package, Params};
 use crate::services;
 
 /// How real time drives the virtual clock. The core only keeps it; whoever owns real time obeys.
@@ -43,6 +43,11 @@ pub struct World {
     pub switches: Switches,
     pub durations: Durations,
     pub command_outcomes: Vec<CommandOutcome>,
+    pub container_update_outcomes: Vec<ContainerUpdateOutcome>,
+    pub image_outcomes: Vec<ImageOutcome>,
+    /// How many images were asked for, by instance.
+    pub images_asked: BTreeMap<String, u32>,
+    pub packages: Vec<Package>,
     /// Client tokens of calls that took effect: what was asked, what was answered.
     pub client_tokens: BTreeMap<(String, String), (Params, Value)>,
     /// The account whose engine is at work, for wake-ups that it asks for.
@@ -84,6 +89,10 @@ impl World {
             switches: Switches::default(),
             durations: Durations::default(),
             command_outcomes: Vec::new(),
+            container_update_outcomes: Vec::new(),
+            image_outcomes: Vec::new(),
+            images_asked: BTreeMap::new(),
+            packages: Vec::new(),
             client_tokens: BTreeMap::new(),
             engine_account: String::new(),
             wakes: BTreeSet::new(),
@@ -288,7 +297,7 @@ impl World {
         }
     }
 
-    /// What ESS and ECS reads show: the present, or the past when a lag is switched on.
+    /// What ESS, ECS and ECI reads show: the present, or the past when a lag is switched on.
     pub fn seen(&self) -> &Resources {
         let lag = self.switches.read_lag_seconds;
         if lag <= 0.0 {
@@ -308,7 +317,12 @@ impl World {
 fn without_instances(params: &Params, instances: &[String]) -> Option<Params> {
     let mut params = params.clone();
     let mut left = true;
-    for name in ["InstanceId", "InstanceIds", "ResourceId"] {
+    for name in [
+        "InstanceId",
+        "InstanceIds",
+        "ResourceId",
+        "ContainerGroupId",
+    ] {
         match params.get_mut(name) {
             Some(Value::Array(ids)) => {
                 ids.retain(|id| {

@@ -12,6 +12,7 @@ mod functions;
 mod jq;
 mod loops;
 mod notify;
+mod packages;
 mod parameters;
 mod public;
 mod reads;
@@ -35,6 +36,7 @@ use execution::Execution;
 use run::Due;
 use template::Version;
 
+pub use packages::{Installed, Package, PackageVersion};
 pub use switches::{
     BatchSplit, ChildInFailurePause, FailurePauseAt, FailurePauseShows, OosSwitches,
     OthersInFailurePause, PausedStatus, SafetyCheckDefault, SkippedItemStatus, Taken,
@@ -87,6 +89,19 @@ pub trait Host {
     /// The role assumed when a template names one; `Err` when it does not exist or does not trust OOS.
     fn assume_role(&self, caller: &Caller, role: &str) -> Result<Caller, ApiError>;
     fn switches(&self) -> &OosSwitches;
+    /// All packages, of all accounts and regions.
+    fn packages(&self) -> &[Package] {
+        &[]
+    }
+    /// What an instance of the caller has installed: names and versions.
+    fn installed_packages(
+        &self,
+        _caller: &Caller,
+        _region: &str,
+        _instance_id: &str,
+    ) -> Vec<(String, Installed)> {
+        Vec::new()
+    }
 }
 
 /// Stored answers to `StartExecution` by (account, region, token): fingerprint and answer.
@@ -165,8 +180,11 @@ impl Engine {
             "listexecutionlogs" => self.list_execution_logs(region, params),
             "listtaskexecutioninvocations" => self.list_invocations(region, params),
             "getexecutiontemplate" => self.get_execution_template(region, params),
-            "gettemplate" => self.get_template(region, params),
-            "listtemplates" => self.list_templates(region, params),
+            "gettemplate" => self.get_template(host, caller, region, params),
+            "listtemplates" => self.list_templates(host, caller, region, params),
+            "listinstancepackagestates" => {
+                Self::list_instance_package_states(host, caller, region, params)
+            }
             "createtemplate" => self.create_template(host, region, params),
             "updatetemplate" => self.update_template(region, params),
             "deletetemplate" => self.delete_template(region, params),

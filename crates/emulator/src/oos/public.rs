@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock};
 use serde_json::{Value, json};
 
 use super::template::{Template, Version};
-use super::{Engine, Host, Params, bad_parameter, optional_text, required_text, view};
+use super::{
+    Caller, Engine, Host, Params, bad_parameter, optional_text, packages, required_text, view,
+};
 use crate::error::ApiError;
 
 /// Public templates and nested cloud-product actions, by the name they go under.
@@ -26,6 +28,22 @@ const SOURCES: &[(&str, &str)] = &[
     (
         "ACS::ESS::ReplaceSystemDisk",
         include_str!("../../templates/ess-replace-system-disk.yaml"),
+    ),
+    (
+        "ACS-ESS-RollingUpdateByConfigureOOSPackage",
+        include_str!("../../templates/rolling-update-by-configure-oos-package.yaml"),
+    ),
+    (
+        "ACS::ESS::ConfigureOOSPackage",
+        include_str!("../../templates/ess-configure-oos-package.yaml"),
+    ),
+    (
+        "ACS-ESS-RollingUpdateByUpdateContainerGroup",
+        include_str!("../../templates/rolling-update-by-update-container-group.yaml"),
+    ),
+    (
+        "ACS::ESS::UpdateContainerGroup",
+        include_str!("../../templates/ess-update-container-group.yaml"),
     ),
     (
         "ACS-ESS-CreateImageAndUpdateScalingConfiguration",
@@ -95,14 +113,29 @@ impl Engine {
         })
     }
 
-    pub(super) fn get_template(&self, region: &str, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn get_template(
+        &self,
+        host: &dyn Host,
+        caller: &Caller,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
         let name = required_text(params, "TemplateName")?;
         let version = optional_text(params, "TemplateVersion")?;
+        if let Some(package) = packages::get(host, caller, region, &name, version.as_deref()) {
+            return Ok(package);
+        }
         let found = self.find_template(region, &name, version.as_deref())?;
         Ok(json!({ "Content": found.content, "Template": view::template(&found) }))
     }
 
-    pub(super) fn list_templates(&self, region: &str, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn list_templates(
+        &self,
+        host: &dyn Host,
+        caller: &Caller,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
         let name = optional_text(params, "TemplateName")?;
         let share = optional_text(params, "ShareType")?;
         let by = optional_text(params, "CreatedBy")?;
@@ -128,11 +161,15 @@ impl Engine {
             .filter_map(|(_, versions)| versions.last());
         let rows: Vec<Value> = own
             .chain(self.public.values())
-            .filter(|v| {
-                name.as_ref()
-                    .is_none_or(|part| v.name.contains(part.as_str()))
-            })
             .map(|v| view::template(v))
+            .chain(packages::listed(host, caller, region))
+            .filter(|v| {
+                name.as_ref().is_none_or(|part| {
+                    v["TemplateName"]
+                        .as_str()
+                        .is_some_and(|name| name.contains(part.as_str()))
+                })
+            })
             .filter(|v| share.as_ref().is_none_or(|s| v["ShareType"] == **s))
             .filter(|v| by.as_ref().is_none_or(|b| v["CreatedBy"] == **b))
             .filter(|v| kind.as_ref().is_none_or(|k| v["TemplateType"] == **k))

@@ -142,6 +142,14 @@ impl<'a> Args<'a> {
         Ok(Some(parsed))
     }
 
+    /// `Name.N.Member`: a list of structures; empty when absent.
+    pub fn structures(&self, name: &str) -> &'a [Value] {
+        self.params
+            .get(name)
+            .and_then(Value::as_array)
+            .map_or(&[], Vec::as_slice)
+    }
+
     /// `Tag.N.Key` and `Tag.N.Value`; 2022 spells `Tags.N`.
     pub fn pairs(&self, name: &str, key: &str, value: &str) -> Vec<(String, Option<String>)> {
         let Some(items) = self.params.get(name).and_then(Value::as_array) else {

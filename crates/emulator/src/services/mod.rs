@@ -1,6 +1,7 @@
 //! The services besides OOS: what each action answers and does.
 
 pub mod args;
+pub mod eci;
 pub mod ecs;
 pub mod ess;
 pub mod sts;
@@ -42,6 +43,7 @@ const IDEMPOTENT: &[&str] = &[
     "RunCommand",
     "CreateImage",
     "ReplaceSystemDisk",
+    "UpdateContainerGroup",
 ];
 
 /// Actions whose `RegionId` is mandatory (API reference). The others take the region of the
@@ -51,9 +53,13 @@ const REGIONAL: &[&str] = &[
     "DescribeScalingInstances",
     "DescribeScalingActivities",
     "DescribeScalingConfigurations",
+    "DescribeEciScalingConfigurations",
+    "DescribeContainerGroups",
+    "UpdateContainerGroup",
     "DescribeInstances",
     "DescribeDisks",
     "DescribeImages",
+    "DescribeSnapshots",
     "CreateImage",
     "RunCommand",
     "DescribeInvocations",
@@ -75,7 +81,7 @@ pub fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
     ))
 }
 
-/// Carries out a call to ESS, ECS or STS.
+/// Carries out a call to ESS, ECS, ECI or STS.
 pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     if !call.service.actions().contains(&call.action.as_str()) {
         return Err(unknown_action(&call.action));
@@ -111,7 +117,8 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         Service::Ess => ess::run(world, call),
         Service::Ecs => ecs::run(world, call),
         Service::Sts => sts::run(world, call),
-        Service::Oos | Service::Eci => Err(unknown_action(&call.action)),
+        Service::Eci => eci::run(world, call),
+        Service::Oos => Err(unknown_action(&call.action)),
     }?;
     if let Some(key) = token {
         world
@@ -119,6 +126,14 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
             .insert(key, (call.params.clone(), answer.clone()));
     }
     Ok(answer)
+}
+
+/// An ECS instance or container group is released behind the back of ESS.
+pub fn vanish(world: &mut World, id: &str) -> Result<(), ApiError> {
+    if world.resources.container_groups.contains_key(id) {
+        return eci::vanish(world, id);
+    }
+    ecs::vanish(world, id)
 }
 
 /// Lets something happen whose time has come.
@@ -135,7 +150,11 @@ pub fn happen(world: &mut World, event: Event) {
         } => {
             ecs::command_ends(world, &invoke_id, &instance_id);
         }
-        Event::ImageReady { image_id } => ecs::image_ready(world, &image_id),
+        Event::ImageSettles { image_id, status } => ecs::image_settles(world, &image_id, &status),
+        Event::ContainerGroupSettles {
+            container_group_id,
+            update,
+        } => eci::settle(world, &container_group_id, update),
         Event::ActivityEnds { activity_id } => ess::activity_ends(world, &activity_id),
         Event::GroupCheck { group_id } => ess::check_group(world, &group_id),
         // The core keeps these to itself.

@@ -396,6 +396,9 @@ fn accounts_do_not_see_each_other() {
         (Service::Ess, "DescribeScalingInstances"),
         (Service::Ecs, "DescribeInstances"),
         (Service::Ecs, "DescribeImages"),
+        (Service::Ecs, "DescribeSnapshots"),
+        (Service::Eci, "DescribeContainerGroups"),
+        (Service::Ess, "DescribeEciScalingConfigurations"),
         (Service::Oos, "ListExecutions"),
     ] {
         assert_eq!(foreign(&mut cloud, service, action), Some(0), "{action}");

@@ -3,7 +3,10 @@
 use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
 
-use crate::support::{SMALL, cloud, members};
+use ess_emulator::cloud::call::Service;
+use serde_json::{Value, json};
+
+use crate::support::{Ask, SMALL, cloud, members, pass};
 
 #[test]
 fn the_samples_are_valid() {
@@ -63,5 +66,58 @@ fn mistakes_are_named() {
             .expect_err(to)
             .to_string();
         assert!(error.contains(want), "{error} should name {want}");
+    }
+}
+
+#[test]
+fn the_demo_s_key_may_run_every_kind_of_update() {
+    let yaml = include_str!("../../fixtures/demo.yaml");
+    let mut cloud = cloud(yaml);
+    let demo = Ask {
+        by: "demo",
+        ..Ask::default()
+    };
+    let kinds = [
+        (
+            "ByRunCommandInScalingGroup",
+            "asg-demo-web",
+            json!({"invokeScript": "true"}),
+        ),
+        (
+            "ByReplaceSystemDiskInScalingGroup",
+            "asg-demo-api",
+            json!({"imageId": "m-api-v2", "scalingConfigurationId": "asc-demo-api"}),
+        ),
+        (
+            "ByConfigureOOSPackage",
+            "asg-demo-web",
+            json!({"packageName": "demo-agent"}),
+        ),
+        (
+            "ByUpdateContainerGroup",
+            "asg-demo-eci",
+            json!({
+                "containerConfigure": [{"Name": "app", "Image": "registry.example.com/demo/app:v2"}],
+                "scalingConfigurationId": "asc-demo-eci",
+            }),
+        ),
+    ];
+    for (kind, group, more) in kinds {
+        let mut parameters = json!({"invokeType": "invoke", "scalingGroupId": group});
+        let more = more.as_object().unwrap().clone();
+        parameters.as_object_mut().unwrap().extend(more);
+        let ask = json!({
+            "TemplateName": format!("ACS-ESS-RollingUpdate{kind}"),
+            "Parameters": parameters.to_string(),
+        });
+        demo.call(&mut cloud, Service::Oos, "StartExecution", ask)
+            .unwrap();
+        pass(&mut cloud, 7200);
+        let ask = json!({"ParentExecutionId": "", "TemplateName": kind});
+        let list = demo
+            .call(&mut cloud, Service::Oos, "ListExecutions", ask)
+            .unwrap();
+        let root: &Value = &list["Executions"][0];
+        assert_eq!(root["Status"], "Success", "{kind}: {root}");
     }
 }

@@ -3,13 +3,18 @@
 
 mod acting;
 mod commands;
+mod container_updates;
+mod containers;
 mod control;
 mod door;
 mod ecs;
 mod ess;
 mod fixtures;
+mod images;
+mod packages;
 mod robustness;
 mod second_actor;
 mod sockets;
 mod sts;
 mod support;
+mod windows;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{Ask, pass, small};
+use crate::support::{Ask, SMALL, cloud, pass, small};
 
 const NAMES: &[&str] = &[
     "ScalingGroupId",
@@ -55,6 +55,21 @@ const NAMES: &[&str] = &[
     "Status",
     "StartDateAfter",
     "RegionId",
+    "ContainerGroupId",
+    "ContainerGroupIds",
+    "UpdateType",
+    "ContainersUpdateType",
+    "Container",
+    "Container.1",
+    "Container.1.Name",
+    "Container.1.Image",
+    "Container.1.Cpu",
+    "Container.1.EnvironmentVar.1.Key",
+    "Containers.1.Name",
+    "Containers.1.Ports.1.Port",
+    "TemplateNames",
+    "SnapshotIds",
+    "Limit",
 ];
 
 const VALUES: &[&str] = &[
@@ -87,7 +102,26 @@ const VALUES: &[&str] = &[
     "{\"scalingGroupId\":\"asg-small\",\"invokeType\":\"invoke\"}",
     "Approve",
     "asc-small",
+    "asc-eci",
+    "eci-1",
+    "[\"eci-1\"]",
+    "IncrementalUpdate",
+    "RenewUpdate",
+    "app",
+    "configure_package,install,nginx",
 ];
+
+/// The small scene with a group of type ECI and a package.
+fn scene() -> Cloud {
+    cloud(&format!(
+        "{}\npackages: [{{name: nginx}}]",
+        SMALL.replace(
+            "scalingGroups:\n",
+            "scalingGroups:\n  - {scalingGroupId: asg-eci, groupType: ECI, containerGroups: {containerGroupId: eci-1}, \
+             eciConfigurations: [{scalingConfigurationId: asc-eci, containers: [{Name: app, Image: x}]}]}\n"
+        )
+    ))
+}
 
 fn actions() -> Vec<(Service, &'static str)> {
     let oos = [
@@ -101,8 +135,9 @@ fn actions() -> Vec<(Service, &'static str)> {
         "ListTemplates",
         "ListExecutionLogs",
         "GetExecutionTemplate",
+        "ListInstancePackageStates",
     ];
-    [Service::Ess, Service::Ecs, Service::Sts]
+    [Service::Ess, Service::Ecs, Service::Eci, Service::Sts]
         .into_iter()
         .flat_map(|service| {
             service
@@ -133,7 +168,7 @@ proptest! {
     fn no_call_is_answered_by_a_server_error(
         calls in prop::collection::vec((prop::sample::select(actions()), params(), any::<bool>()), 1..6)
     ) {
-        let mut cloud = small("");
+        let mut cloud = scene();
         for ((service, action), params, old) in calls {
             let version = if old { EssVersion::V2014 } else { EssVersion::V2022 };
             let params: serde_json::Map<_, _> =

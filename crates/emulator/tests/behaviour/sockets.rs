@@ -64,8 +64,17 @@ async fn serve(more: &str, secure: bool) -> Client {
 }
 
 impl Client {
-    /// A call signed with version 1.0, as a form.
     async fn call(&self, action: &str, params: &[(&str, &str)]) -> reqwest::Result<(u16, Value)> {
+        self.call_version("2022-02-22", action, params).await
+    }
+
+    /// A call signed with version 1.0, as a form.
+    async fn call_version(
+        &self,
+        version: &str,
+        action: &str,
+        params: &[(&str, &str)],
+    ) -> reqwest::Result<(u16, Value)> {
         let nonce = self
             .calls
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
@@ -82,7 +91,7 @@ impl Client {
             ("SignatureNonce", &nonce),
             ("SignatureVersion", "1.0"),
             ("Timestamp", &now),
-            ("Version", "2022-02-22"),
+            ("Version", version),
         ];
         all.extend_from_slice(params);
         all.sort_unstable();
@@ -133,6 +142,32 @@ async fn signed_calls_are_answered_over_http_and_https() {
         );
         assert_eq!(refused["HostId"].as_str(), client.base.split("//").nth(1));
     }
+}
+
+#[tokio::test]
+async fn the_version_of_eci_chooses_its_service() {
+    let client = serve("", false).await;
+    let eci = "2018-08-08";
+    let (status, answer) = client
+        .call_version(eci, "DescribeContainerGroups", &[])
+        .await
+        .unwrap();
+    assert_eq!((status, &answer["ContainerGroups"]), (200, &json!([])));
+    let params = [
+        ("ContainerGroupId", "eci-none"),
+        ("Container.1.Name", "app"),
+        ("Container.1.Image", "registry/app:v1"),
+        ("Container.1.EnvironmentVar.1.Key", "LEVEL"),
+        ("Container.1.EnvironmentVar.1.Value", "a b"),
+    ];
+    let (status, refused) = client
+        .call_version(eci, "UpdateContainerGroup", &params)
+        .await
+        .unwrap();
+    assert_eq!(
+        (status, refused["Code"].as_str()),
+        (404, Some("InvalidContainerGroupId.NotFound"))
+    );
 }
 
 #[tokio::test]

@@ -93,6 +93,65 @@ pub fn oos(cloud: &mut Cloud, action: &str, params: Value) -> Result<Value, ApiE
     Ask::default().call(cloud, Service::Oos, action, params)
 }
 
+pub fn eci(cloud: &mut Cloud, action: &str, params: Value) -> Result<Value, ApiError> {
+    Ask::default().call(cloud, Service::Eci, action, params)
+}
+
+/// A call as templates make it, in the 2014 spelling of ESS.
+pub fn ess_2014(cloud: &mut Cloud, action: &str, params: Value) -> Result<Value, ApiError> {
+    let old = Ask {
+        version: EssVersion::V2014,
+        ..Ask::default()
+    };
+    old.call(cloud, Service::Ess, action, params)
+}
+
+/// Starts an execution and gives its id.
+pub fn start(cloud: &mut Cloud, mode: &str, template: &str, parameters: &Value) -> String {
+    let ask = json!({"TemplateName": template, "Mode": mode, "Parameters": parameters.to_string()});
+    let answer = oos(cloud, "StartExecution", ask).unwrap();
+    answer["Execution"]["ExecutionId"].as_str().unwrap().into()
+}
+
+pub fn execution(cloud: &mut Cloud, id: &str) -> Value {
+    let list = oos(cloud, "ListExecutions", json!({"ExecutionId": id})).unwrap();
+    list["Executions"][0].clone()
+}
+
+/// Direct children, oldest first.
+pub fn children(cloud: &mut Cloud, id: &str) -> Vec<Value> {
+    let ask = json!({"ParentExecutionId": id, "MaxResults": 100, "SortOrder": "Ascending"});
+    let list = oos(cloud, "ListExecutions", ask).unwrap();
+    list["Executions"].as_array().unwrap().clone()
+}
+
+/// Retries the failed loop items of an execution that is suspended upon failure.
+pub fn retry_failed(cloud: &mut Cloud, id: &str) {
+    let ask = json!({"ExecutionId": id, "IncludeChildTaskExecution": true, "MaxResults": 100});
+    let list = oos(cloud, "ListTaskExecutions", ask).unwrap();
+    let failed = list["TaskExecutions"].as_array().unwrap().clone();
+    for item in failed {
+        if item["Status"] == "Failed" && item.get("LoopItem").is_some() {
+            let ask = json!({
+                "ExecutionId": id, "NotifyType": "RetryTask",
+                "TaskExecutionId": item["TaskExecutionId"], "LoopItem": item["LoopItem"],
+            });
+            oos(cloud, "NotifyExecution", ask).unwrap();
+        }
+    }
+}
+
+/// The actions that executions called, in order, without reads.
+pub fn changes_by_oos(cloud: &Cloud) -> Vec<String> {
+    cloud
+        .world
+        .journal
+        .since(0)
+        .filter(|e| e.by_oos && !e.action.starts_with("Describe") && !e.action.starts_with("List"))
+        .map(|e| e.action.clone())
+        .collect()
+}
+
 /// The code of a refusal.
 pub fn code(result: Result<Value, ApiError>) -> String {
     result.map_or_else(

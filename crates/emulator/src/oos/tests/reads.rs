@@ -307,7 +307,7 @@ fn templates_can_be_made_changed_read_and_deleted() {
             json!({"CreatedBy": "ACS", "TemplateName": "RollingUpdate"}),
         )
         .unwrap();
-    assert_eq!(list["TotalCount"], 2);
+    assert_eq!(list["TotalCount"], 4);
     cloud.ask("DeleteTemplate", named(json!({}))).unwrap();
     assert!(cloud.ask("GetTemplate", named(json!({}))).is_err());
     let checked = cloud

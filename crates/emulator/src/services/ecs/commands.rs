@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{instance, seconds, token_page};
+use super::{instance, packages, seconds, token_page};
 use crate::cloud::call::Call;
 use crate::cloud::model::{CommandRun, InstanceStatus, Invocation};
 use crate::cloud::queue::Event;
@@ -147,9 +147,13 @@ fn start(world: &mut World, id: &str, kind: &str, content: &str, timeout: i64) -
         verdict = failed(verdict, "Timeout", "ExecutionTimeout");
         verdict.finished = Some(world::later(now, world::seconds(limit)));
     } else {
-        let exit_code = rule.map_or(0, |r| r.exit_code);
-        verdict.exit_code = Some(exit_code);
+        let mut exit_code = rule.map_or(0, |r| r.exit_code);
         verdict.output = rule.map_or(String::new(), |r| r.output.repeat(r.output_times));
+        if let Some(why) = packages::refusal(world, id, content).filter(|_| exit_code == 0) {
+            exit_code = 1;
+            verdict.output = why;
+        }
+        verdict.exit_code = Some(exit_code);
         verdict.status = if exit_code == 0 { "Success" } else { "Failed" }.into();
         if exit_code != 0 {
             verdict.error_code = "ExitCodeNonzero".into();
@@ -171,14 +175,17 @@ fn failed(mut run: CommandRun, status: &str, error_code: &str) -> CommandRun {
 
 /// A command ends on one instance.
 pub fn command_ends(world: &mut World, invoke_id: &str, instance_id: &str) {
-    if let Some(run) = world
-        .resources
-        .invocations
-        .get_mut(invoke_id)
-        .and_then(|i| i.runs.get_mut(instance_id))
+    let Some(invocation) = world.resources.invocations.get_mut(invoke_id) else {
+        return;
+    };
+    if let Some(run) = invocation.runs.get_mut(instance_id)
         && let Some(verdict) = run.verdict.take()
     {
         *run = *verdict;
+        if run.exit_code == Some(0) {
+            let content = invocation.command_content.clone();
+            packages::take_effect(world, instance_id, &content);
+        }
     }
 }
 

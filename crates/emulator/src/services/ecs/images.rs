@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use super::{instance, seconds};
 use crate::cloud::call::Call;
-use crate::cloud::model::{Image, InstanceStatus};
+use crate::cloud::images::{Image, Snapshot};
+use crate::cloud::model::InstanceStatus;
 use crate::cloud::queue::Event;
 use crate::cloud::ram::wildcard;
 use crate::cloud::world::World;
 use crate::error::ApiError;
+use crate::fixture::ImageEnd;
 use crate::services::args::{Args, invalid};
 
 /// DescribeImages: only Available ones unless `Status` asks for others.
@@ -48,7 +50,7 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
                 "ImageId": i.image_id,
                 "ImageName": i.name,
                 "Status": i.status,
-                "Progress": if i.status == "Creating" { "45%" } else { "100%" },
+                "Progress": progress(&i.status),
                 "Architecture": i.architecture,
                 "OSType": i.os_type.name(),
                 "Platform": if i.os_type.name() == "linux" { "Aliyun" } else { "Windows Server 2022" },
@@ -57,6 +59,7 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
                 "ImageFamily": i.family.as_deref().unwrap_or_default(),
                 "ImageOwnerAlias": i.owner_alias,
                 "Usage": "instance",
+                "DiskDeviceMappings": { "DiskDeviceMapping": disks(i) },
                 "Tags": { "Tag": i.tags.iter().map(|(k, v)| json!({"TagKey": k, "TagValue": v})).collect::<Vec<_>>() },
             })
         })
@@ -70,7 +73,25 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     }))
 }
 
-/// CreateImage, from an instance that is Running or Stopped.
+fn progress(status: &str) -> &'static str {
+    match status {
+        "Creating" | "Waiting" | "CreateFailed" => "45%",
+        _ => "100%",
+    }
+}
+
+fn disks(image: &Image) -> Vec<Value> {
+    let system = |id| {
+        json!({
+            "Type": "system", "Device": "/dev/xvda", "SnapshotId": id,
+            "Size": image.size.to_string(),
+        })
+    };
+    image.snapshot_id.iter().map(system).collect()
+}
+
+/// CreateImage, from an instance that is Running or Stopped. A snapshot of its system disk comes
+/// with the image.
 pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let source = args.required("InstanceId")?;
     let source = instance(&world.resources, call, &source)?.clone();
@@ -86,32 +107,45 @@ pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     }
     let image_id = world.ids.id("m-");
     let name = args.text("ImageName").unwrap_or_else(|| image_id.clone());
-    let length = name.chars().count();
-    let legal = name.chars().next().is_some_and(char::is_alphabetic)
-        && name
-            .chars()
-            .all(|c| c.is_alphanumeric() || ":_-".contains(c));
-    if !(2..=128).contains(&length) || !legal {
-        return Err(invalid(
-            "ImageName",
-            "it must have 2 to 128 letters, digits, colons, underscores or hyphens, a letter first",
-        ));
-    }
-    let taken = world.resources.images.values().any(|i| {
-        i.name == name && i.region == call.region && i.account_id == call.caller.account_id
-    });
-    if taken {
-        return Err(ApiError::new(
-            400,
-            "InvalidImageName.Duplicated",
-            "The specified Image name has already been used.",
-        ));
-    }
+    check_name(world, call, &name)?;
     let tags: BTreeMap<String, String> = args
         .pairs("Tag", "Key", "Value")
         .into_iter()
         .map(|(key, value)| (key, value.unwrap_or_default()))
         .collect();
+    let attempt = world
+        .images_asked
+        .entry(source.instance_id.clone())
+        .or_default();
+    *attempt += 1;
+    let attempt = *attempt;
+    let rule = world.image_outcomes.iter().find(|rule| {
+        rule.instance
+            .as_ref()
+            .is_none_or(|pattern| wildcard(pattern, &source.instance_id))
+            && rule.attempt.is_none_or(|n| n == attempt)
+            && rule
+                .name_contains
+                .as_ref()
+                .is_none_or(|part| name.contains(part.as_str()))
+    });
+    let status = rule.map_or(ImageEnd::Available, |r| r.status);
+    let duration = rule
+        .and_then(|r| r.duration_seconds)
+        .unwrap_or(world.durations.create_image);
+    let snapshot_id = world.ids.id("s-");
+    world.resources.snapshots.insert(
+        snapshot_id.clone(),
+        Snapshot {
+            snapshot_id: snapshot_id.clone(),
+            account_id: call.caller.account_id.clone(),
+            region: call.region.clone(),
+            source_disk_id: source.disk_id,
+            size: source.disk_size,
+            status: "progressing".into(),
+            created: world.now,
+        },
+    );
     let image = Image {
         image_id: image_id.clone(),
         name,
@@ -124,23 +158,103 @@ pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
         owner_alias: "self".into(),
         family: args.text("ImageFamily"),
         tags,
+        snapshot_id: Some(snapshot_id),
         created: world.now,
     };
     world.resources.images.insert(image_id.clone(), image);
     world.after(
-        world.durations.create_image,
-        Event::ImageReady {
+        duration,
+        Event::ImageSettles {
             image_id: image_id.clone(),
+            status: status.name().to_owned(),
         },
     );
     Ok(json!({ "ImageId": image_id }))
 }
 
-/// An image that was being created is done.
-pub fn image_ready(world: &mut World, image_id: &str) {
-    if let Some(image) = world.resources.images.get_mut(image_id)
-        && image.status == "Creating"
-    {
-        image.status = "Available".into();
+/// 2 to 128 characters of the kinds that the API reference allows, and no other image of the
+/// account in the region has it.
+fn check_name(world: &World, call: &Call, name: &str) -> Result<(), ApiError> {
+    let length = name.chars().count();
+    let legal = name.chars().next().is_some_and(char::is_alphabetic)
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || ":_-".contains(c));
+    let lower = name.to_ascii_lowercase();
+    let reserved = ["acs:", "aliyun", "http://", "https://"]
+        .iter()
+        .any(|head| lower.starts_with(head));
+    if !(2..=128).contains(&length) || !legal || reserved {
+        return Err(invalid(
+            "ImageName",
+            "it must have 2 to 128 letters, digits, colons, underscores or hyphens, a letter first, \
+             and must not begin with acs: or aliyun",
+        ));
     }
+    let taken = world.resources.images.values().any(|i| {
+        i.name == name && i.region == call.region && i.account_id == call.caller.account_id
+    });
+    if taken {
+        return Err(ApiError::new(
+            400,
+            "InvalidImageName.Duplicated",
+            "The specified Image name has already been used.",
+        ));
+    }
+    Ok(())
+}
+
+/// The creation of an image ends. A snapshot without a usable image is a failed one.
+pub fn image_settles(world: &mut World, image_id: &str, status: &str) {
+    let Some(image) = world.resources.images.get_mut(image_id) else {
+        return;
+    };
+    if image.status != "Creating" {
+        return;
+    }
+    image.status = status.to_owned();
+    let snapshot = image.snapshot_id.as_ref();
+    if let Some(snapshot) = snapshot.and_then(|id| world.resources.snapshots.get_mut(id)) {
+        snapshot.status = if status == "CreateFailed" {
+            "failed"
+        } else {
+            "accomplished"
+        }
+        .to_owned();
+    }
+}
+
+/// DescribeSnapshots: those that came with images.
+pub fn snapshots(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let ids = args.json_list("SnapshotIds", 100)?;
+    let page = args.page(10, 100)?;
+    let found: Vec<&Snapshot> = world
+        .seen()
+        .snapshots
+        .values()
+        .filter(|s| s.account_id == call.caller.account_id && s.region == call.region)
+        .filter(|s| ids.as_ref().is_none_or(|ids| ids.contains(&s.snapshot_id)))
+        .collect();
+    let total = found.len();
+    let rows: Vec<Value> = page
+        .cut(found)
+        .into_iter()
+        .map(|s| {
+            json!({
+                "SnapshotId": s.snapshot_id,
+                "SourceDiskId": s.source_disk_id,
+                "SourceDiskSize": s.size.to_string(),
+                "SourceDiskType": "system",
+                "Status": s.status,
+                "Progress": if s.status == "accomplished" { "100%" } else { "45%" },
+                "CreationTime": seconds(s.created),
+            })
+        })
+        .collect();
+    Ok(json!({
+        "TotalCount": total,
+        "PageNumber": page.number,
+        "PageSize": page.size,
+        "Snapshots": { "Snapshot": rows },
+    }))
 }

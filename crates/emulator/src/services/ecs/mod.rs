@@ -4,10 +4,11 @@ mod commands;
 mod images;
 mod instances;
 mod launch_templates;
+mod packages;
 mod tags;
 
 pub use commands::command_ends;
-pub use images::image_ready;
+pub use images::image_settles;
 pub use instances::{disk_ready, settle, stop, vanish};
 
 use jiff::Timestamp;
@@ -28,6 +29,7 @@ pub const ACTIONS: &[&str] = &[
     "ModifyInstanceAttribute",
     "DescribeImages",
     "CreateImage",
+    "DescribeSnapshots",
     "RunCommand",
     "DescribeInvocations",
     "DescribeInvocationResults",
@@ -47,6 +49,7 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         "ModifyInstanceAttribute" => instances::modify_attribute(world, call, args),
         "DescribeImages" => images::describe(world, call, args),
         "CreateImage" => images::create(world, call, args),
+        "DescribeSnapshots" => images::snapshots(world, call, args),
         "RunCommand" => commands::run(world, call, args),
         "DescribeInvocations" => commands::invocations(world, call, args),
         "DescribeInvocationResults" => commands::results(world, call, args),

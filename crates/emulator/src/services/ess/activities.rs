@@ -2,12 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{check_soon, list, minutes, no_group};
+use super::{check_soon, list, members, minutes, no_group};
 use crate::cloud::call::Call;
-use crate::cloud::model::{
-    Activity, ActivityStatus, CreationType, Instance, InstanceSource, InstanceStatus,
-    LifecycleState, Member, OsType, Resources,
-};
+use crate::cloud::model::{Activity, ActivityStatus, GroupType, LifecycleState, Resources};
 use crate::cloud::queue::Event;
 use crate::cloud::world::{World, later, seconds};
 use crate::error::ApiError;
@@ -108,16 +105,8 @@ pub fn scale_out(
     {
         return Ok(rejected(world, group_id, "Add instances", &why));
     }
-    let description = format!("Add \"{room}\" ECS instance");
-    let blueprint = world.resources.blueprint(&group.source);
-    let usable = blueprint.filter(|b| {
-        world
-            .resources
-            .images
-            .get(&b.image_id)
-            .is_none_or(|image| image.status == "Available")
-    });
-    let Some(blueprint) = usable else {
+    let description = format!("Add \"{room}\" {} instance", group.group_type.name());
+    let Some(blueprint) = members::blueprint(world, &group) else {
         let id = started(world, group_id, &description, 0.0);
         if let Some(activity) = world.resources.activities.get_mut(&id) {
             activity.error_code = "InvalidImageId.NotFound".into();
@@ -126,60 +115,10 @@ pub fn scale_out(
         return Ok(id);
     };
     let id = started(world, group_id, &description, world.durations.scale_out);
-    let (configuration, template) = match &group.source {
-        InstanceSource::Configuration(id) => (Some(id.clone()), None),
-        InstanceSource::LaunchTemplate { id, version } => {
-            (None, Some((id.clone(), version.clone())))
-        }
-    };
     for _ in 0..room {
-        let instance_id = world.ids.id("i-");
-        let image = world.resources.images.get(&blueprint.image_id).cloned();
-        let instance = Instance {
-            instance_id: instance_id.clone(),
-            account_id: group.account_id.clone(),
-            region: group.region.clone(),
-            status: InstanceStatus::Starting,
-            settles_at: None,
-            image_id: blueprint.image_id.clone(),
-            os_type: image.as_ref().map_or(OsType::Linux, |i| i.os_type),
-            architecture: image
-                .as_ref()
-                .map_or_else(|| "x86_64".into(), |i| i.architecture.clone()),
-            zone_id: format!("{}-h", group.region),
-            instance_type: blueprint.instance_type.clone(),
-            private_ip: world.fresh_address(),
-            disk_id: world.ids.id("d-"),
-            disk_size: image.as_ref().map_or(40, |i| i.size),
-            disk_ready: true,
-            user_data: blueprint.user_data.clone(),
-            key_pair_name: blueprint.key_pair_name.clone(),
-            cloud_assistant: true,
-            tags: std::collections::BTreeMap::new(),
-            created: world.now,
-            commands_sent: 0,
-        };
-        world
-            .resources
-            .instances
-            .insert(instance_id.clone(), instance);
-        world.resources.members.insert(
-            instance_id.clone(),
-            Member {
-                instance_id: instance_id.clone(),
-                scaling_group_id: group_id.to_owned(),
-                lifecycle_state: LifecycleState::Pending,
-                creation_type: CreationType::AutoCreated,
-                scaling_configuration_id: configuration.clone(),
-                launch_template: template.clone(),
-                load_balancer_weight: 0,
-                normal_weight: 50,
-                activity_id: Some(id.clone()),
-                created: world.now,
-            },
-        );
+        let member = members::make(world, &group, &blueprint, &id);
         if let Some(activity) = world.resources.activities.get_mut(&id) {
-            activity.created_instances.push(instance_id);
+            activity.created_instances.push(member);
         }
     }
     let total = total + room;
@@ -248,7 +187,12 @@ pub(super) fn start_removal(
     ids: Vec<String>,
     cause: &str,
 ) -> String {
-    let description = format!("Remove \"{}\" ECS instance", ids.len());
+    let kind = world
+        .resources
+        .groups
+        .get(group_id)
+        .map_or(GroupType::Ecs, |g| g.group_type);
+    let description = format!("Remove \"{}\" {} instance", ids.len(), kind.name());
     let activity = started(world, group_id, &description, world.durations.scale_in);
     for id in &ids {
         if let Some(member) = world.resources.members.get_mut(id) {
@@ -345,17 +289,10 @@ pub fn activity_ends(world: &mut World, activity_id: &str) {
         return;
     };
     for id in &activity.created_instances {
-        if let Some(instance) = world.resources.instances.get_mut(id) {
-            instance.status = InstanceStatus::Running;
-        }
-        if let Some(member) = world.resources.members.get_mut(id) {
-            member.lifecycle_state = LifecycleState::InService;
-            member.load_balancer_weight = member.normal_weight;
-        }
+        members::serve(world, id);
     }
     for id in &activity.destroyed_instances {
-        world.resources.members.remove(id);
-        world.resources.instances.remove(id);
+        members::release(world, id);
     }
     let total = world
         .resources

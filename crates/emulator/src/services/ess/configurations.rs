@@ -82,7 +82,9 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
             format!("The specified scaling configuration {id} does not exist."),
         ));
     }
-    let image_id = args.text("ImageId");
+    // An empty id is no image, rather than no wish: a template that lost its image fails here.
+    let is_empty = call.params.get("ImageId").and_then(Value::as_str) == Some("");
+    let image_id = args.text("ImageId").or(is_empty.then(String::new));
     if let Some(image) = &image_id {
         let usable = world.resources.images.get(image).is_some_and(|i| {
             i.region == call.region

@@ -15,15 +15,19 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     let names = args.ess_list("ScalingGroupName", 20)?;
     let name = args.text("ScalingGroupName");
     let group_type = args.text("GroupType");
-    // The 2014 metadata gives ECS as the default; all groups here are of that type.
-    let wanted_type = group_type.as_deref().is_none_or(|t| t == "ECS");
+    let only_ecs = call.version == EssVersion::V2014 || world.switches.group_type_defaults_to_ecs;
+    let wanted_type = group_type.or_else(|| only_ecs.then(|| "ECS".to_owned()));
     let page = args.page(10, 50)?;
     let seen = world.seen();
     let found: Vec<&Group> = seen
         .groups
         .values()
         .filter(|g| g.account_id == call.caller.account_id && g.region == call.region)
-        .filter(|_| wanted_type)
+        .filter(|g| {
+            wanted_type
+                .as_ref()
+                .is_none_or(|t| *t == g.group_type.name())
+        })
         .filter(|g| {
             ids.as_ref()
                 .is_none_or(|ids| ids.contains(&g.scaling_group_id))
@@ -61,7 +65,7 @@ fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
         "ScalingGroupId": id,
         "ScalingGroupName": group.name,
         "RegionId": group.region,
-        "GroupType": "ECS",
+        "GroupType": group.group_type.name(),
         "LifecycleState": if group.enabled { "Active" } else { "Inactive" },
         "SuspendedProcesses": list_or_null(
             version,

@@ -67,24 +67,34 @@ const KNOWN_STATES: &[&str] = &[
     "Removing:Wait",
 ];
 
-/// An instance that is not Running, or is gone, counts as unhealthy.
+/// An instance that is not Running, or is gone, counts as unhealthy. A container group may also be
+/// in an update.
 pub fn health_of(resources: &Resources, member: &Member) -> &'static str {
-    match resources
-        .instances
-        .get(&member.instance_id)
-        .map(|i| i.status)
-    {
-        Some(InstanceStatus::Running) => "Healthy",
-        _ => "Unhealthy",
-    }
+    let id = &member.instance_id;
+    let instance = resources.instances.get(id);
+    let container_group = resources.container_groups.get(id);
+    let healthy = instance.is_some_and(|i| i.status == InstanceStatus::Running)
+        || container_group.is_some_and(|g| g.status.is_healthy());
+    if healthy { "Healthy" } else { "Unhealthy" }
+}
+
+/// `i-x` and `eci-x` both become `asi-x`.
+fn scaling_instance_id(id: &str) -> String {
+    let own = id.split_once('-').map_or(id, |(_, own)| own);
+    format!("asi-{own}")
 }
 
 fn row(resources: &Resources, member: &Member) -> Value {
     let instance = resources.instances.get(&member.instance_id);
+    let container_group = resources.container_groups.get(&member.instance_id);
+    let (zone_id, private_ip) = instance
+        .map(|i| (i.zone_id.as_str(), i.private_ip.as_str()))
+        .or(container_group.map(|g| (g.zone_id.as_str(), g.private_ip.as_str())))
+        .unwrap_or_default();
     let mut row = json!({
         "InstanceId": member.instance_id,
         "ScalingGroupId": member.scaling_group_id,
-        "ScalingInstanceId": member.instance_id.replacen("i-", "asi-", 1),
+        "ScalingInstanceId": scaling_instance_id(&member.instance_id),
         "LifecycleState": member.lifecycle_state.name(),
         "HealthStatus": health_of(resources, member),
         "CreationType": member.creation_type.name(),
@@ -93,8 +103,8 @@ fn row(resources: &Resources, member: &Member) -> Value {
         "LoadBalancerWeight": member.load_balancer_weight,
         "WarmupState": "NoNeedWarmup",
         "WeightedCapacity": 1,
-        "ZoneId": instance.map_or("", |i| i.zone_id.as_str()),
-        "PrivateIpAddress": instance.map_or("", |i| i.private_ip.as_str()),
+        "ZoneId": zone_id,
+        "PrivateIpAddress": private_ip,
         "Entrusted": true,
         "SpotStrategy": "NoSpot",
     });

@@ -2,9 +2,11 @@
 
 mod activities;
 mod configurations;
+mod eci_configurations;
 mod groups;
 mod health;
 mod instances;
+mod members;
 mod processes;
 mod standby;
 
@@ -26,6 +28,8 @@ pub const ACTIONS: &[&str] = &[
     "DescribeScalingActivities",
     "DescribeScalingConfigurations",
     "ModifyScalingConfiguration",
+    "DescribeEciScalingConfigurations",
+    "ModifyEciScalingConfiguration",
     "SuspendProcesses",
     "ResumeProcesses",
     "EnterStandby",
@@ -45,6 +49,8 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         "DescribeScalingActivities" => activities::describe(world, call, args),
         "DescribeScalingConfigurations" => configurations::describe(world, call, args),
         "ModifyScalingConfiguration" => configurations::modify(world, call, args),
+        "DescribeEciScalingConfigurations" => eci_configurations::describe(world, call, args),
+        "ModifyEciScalingConfiguration" => eci_configurations::modify(world, call, args),
         "SuspendProcesses" => processes::suspend(world, call, args),
         "ResumeProcesses" => processes::resume(world, call, args),
         "EnterStandby" => standby::enter(world, call, args),

@@ -1,0 +1,44 @@
+//! Custom images and their snapshots.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::model::OsType;
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    pub image_id: String,
+    pub name: String,
+    pub account_id: String,
+    pub region: String,
+    /// `Creating`, `Waiting`, `Available`, `UnAvailable`, `CreateFailed`, `Deprecated`.
+    pub status: String,
+    pub os_type: OsType,
+    pub architecture: String,
+    /// GiB.
+    pub size: u64,
+    pub owner_alias: String,
+    pub family: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    /// Of the system disk; only images made here have one.
+    pub snapshot_id: Option<String>,
+    pub created: Timestamp,
+}
+
+/// A snapshot that belongs to an image.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    pub snapshot_id: String,
+    pub account_id: String,
+    pub region: String,
+    pub source_disk_id: String,
+    /// GiB.
+    pub size: u64,
+    /// `progressing`, `accomplished`, `failed`.
+    pub status: String,
+    pub created: Timestamp,
+}

@@ -1,0 +1,166 @@
+//! Packages: templates of type `Package`, which executions cannot run, and what instances have
+//! installed of them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Caller, Engine, Host, Params, bad_parameter, optional_text, required_text};
+use crate::error::ApiError;
+
+/// A package. The last version is the newest.
+#[derive(Debug, Clone)]
+pub struct Package {
+    pub template_id: String,
+    pub name: String,
+    /// `None` for a public one, which every account sees.
+    pub account_id: Option<String>,
+    pub region: String,
+    pub description: String,
+    pub versions: Vec<PackageVersion>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PackageVersion {
+    /// `v1`, as OOS counts them.
+    pub version: String,
+    pub version_name: String,
+    pub content: String,
+}
+
+impl Package {
+    /// A version by its number; the newest when none is asked for.
+    pub fn version(&self, wanted: Option<&str>) -> Option<&PackageVersion> {
+        match wanted {
+            None => self.versions.last(),
+            Some(wanted) => self.versions.iter().find(|v| v.version == wanted),
+        }
+    }
+
+    pub fn is_seen_by(&self, account: &str, region: &str) -> bool {
+        self.region == region && self.account_id.as_deref().is_none_or(|own| own == account)
+    }
+}
+
+/// A package on an instance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Installed {
+    pub version: String,
+    pub since: Timestamp,
+}
+
+/// The `Template` object of a package.
+pub(super) fn template(package: &Package, version: &PackageVersion) -> Value {
+    let is_public = package.account_id.is_none();
+    let hash: String = Sha256::digest(version.content.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    json!({
+        "TemplateId": package.template_id,
+        "TemplateName": package.name,
+        "TemplateVersion": version.version,
+        "VersionName": version.version_name,
+        "TemplateFormat": "JSON",
+        "TemplateType": "Package",
+        "ShareType": if is_public { "Public" } else { "Private" },
+        "CreatedBy": if is_public { "ACS" } else { "" },
+        "UpdatedBy": if is_public { "ACS" } else { "" },
+        "Description": package.description,
+        "Hash": hash,
+        "HasTrigger": false,
+        "Tags": {},
+    })
+}
+
+/// `GetTemplate` of a package that the caller sees: `None` when there is none of that name or
+/// version.
+pub(super) fn get(
+    host: &dyn Host,
+    caller: &Caller,
+    region: &str,
+    name: &str,
+    version: Option<&str>,
+) -> Option<Value> {
+    let package = find(host, caller, region, name)?;
+    let version = package.version(version)?;
+    Some(json!({ "Content": version.content, "Template": template(package, version) }))
+}
+
+fn find<'a>(host: &'a dyn Host, caller: &Caller, region: &str, name: &str) -> Option<&'a Package> {
+    host.packages()
+        .iter()
+        .find(|p| p.name == name && p.is_seen_by(&caller.account_id, region))
+}
+
+/// The newest versions of all packages that the caller sees, as `ListTemplates` shows them.
+pub(super) fn listed(host: &dyn Host, caller: &Caller, region: &str) -> Vec<Value> {
+    host.packages()
+        .iter()
+        .filter(|p| p.is_seen_by(&caller.account_id, region))
+        .filter_map(|p| p.version(None).map(|version| template(p, version)))
+        .collect()
+}
+
+impl Engine {
+    /// `ListInstancePackageStates`: what an instance has installed. `TemplateNames` is a JSON
+    /// array in a text. An instance that does not exist has nothing.
+    pub(super) fn list_instance_package_states(
+        host: &dyn Host,
+        caller: &Caller,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let id = required_text(params, "InstanceId")?;
+        let names: Option<Vec<String>> = optional_text(params, "TemplateNames")?
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|_| bad_parameter("TemplateNames", "must be a JSON array of texts"))?;
+        let size: usize = match optional_text(params, "MaxResults")? {
+            None => 50,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|size| (1..=100).contains(size))
+                .ok_or_else(|| bad_parameter("MaxResults", "must be 1 to 100"))?,
+        };
+        let start: usize = match optional_text(params, "NextToken")? {
+            None => 0,
+            Some(text) => text
+                .parse()
+                .map_err(|_| bad_parameter("NextToken", "is not one that a list gave"))?,
+        };
+        let rows: Vec<Value> = host
+            .installed_packages(caller, region, &id)
+            .into_iter()
+            .filter(|(name, _)| names.as_ref().is_none_or(|names| names.contains(name)))
+            .map(|(name, installed)| {
+                let package = find(host, caller, region, &name);
+                let version = package.and_then(|p| p.version(Some(&installed.version)));
+                json!({
+                    "TemplateId": package.map_or("", |p| p.template_id.as_str()),
+                    "TemplateName": name,
+                    "TemplateVersion": installed.version,
+                    "TemplateVersionName": version.map_or("", |v| v.version_name.as_str()),
+                    "TemplateCategory": "Package",
+                    "UpdateTime": installed.since.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+                    "Description": package.map_or("", |p| p.description.as_str()),
+                    "Publisher": "",
+                    "Parameters": "{}",
+                })
+            })
+            .collect();
+        let end = start.saturating_add(size).min(rows.len());
+        let next = if end < rows.len() {
+            end.to_string()
+        } else {
+            String::new()
+        };
+        Ok(json!({
+            "PackageStates": rows.get(start..end).unwrap_or_default(),
+            "MaxResults": size.to_string(), "NextToken": next,
+        }))
+    }
+}

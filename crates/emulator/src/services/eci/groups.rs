@@ -1,0 +1,127 @@
+//! DescribeContainerGroups.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::cloud::call::Call;
+use crate::cloud::container_groups::{ContainerGroup, ContainerState, RunningContainer};
+use crate::cloud::world::World;
+use crate::error::ApiError;
+use crate::services::args::{Args, invalid};
+
+/// The most container groups that one answer holds.
+const LIMIT: i64 = 20;
+
+fn seconds(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Ids that do not exist are left out. Pages by `Limit` and `NextToken`.
+pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let ids = args.json_list("ContainerGroupIds", 20)?;
+    let status = args.text("Status");
+    let name = args.text("ContainerGroupName");
+    let tags = args.pairs("Tag", "Key", "Value");
+    let with_events = args.flag("WithEvent")?.unwrap_or(false);
+    let size = args.number("Limit", 1, LIMIT)?.unwrap_or(LIMIT);
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let start: usize = match args.text("NextToken") {
+        None => 0,
+        Some(token) => token
+            .parse()
+            .map_err(|_| invalid("NextToken", "it was not given out by this API"))?,
+    };
+    let found: Vec<&ContainerGroup> = world
+        .seen()
+        .container_groups
+        .values()
+        .filter(|g| g.account_id == call.caller.account_id && g.region == call.region)
+        .filter(|g| {
+            ids.as_ref()
+                .is_none_or(|ids| ids.contains(&g.container_group_id))
+        })
+        .filter(|g| status.as_ref().is_none_or(|s| s == g.status.name()))
+        .filter(|g| name.as_ref().is_none_or(|n| *n == g.name))
+        .filter(|g| {
+            tags.iter().all(|(key, value)| {
+                g.tags
+                    .get(key)
+                    .is_some_and(|have| value.as_ref().is_none_or(|v| v == have))
+            })
+        })
+        .collect();
+    let total = found.len();
+    let rows: Vec<Value> = found
+        .into_iter()
+        .skip(start)
+        .take(size)
+        .map(|g| row(g, with_events))
+        .collect();
+    let end = start.saturating_add(rows.len());
+    Ok(json!({
+        "TotalCount": total,
+        "NextToken": if end < total { end.to_string() } else { String::new() },
+        "ContainerGroups": rows,
+    }))
+}
+
+fn row(group: &ContainerGroup, with_events: bool) -> Value {
+    let events: Vec<Value> = group
+        .events
+        .iter()
+        .filter(|_| with_events)
+        .map(|(at, reason, message)| {
+            json!({
+                "Type": "Warning", "Reason": reason, "Message": message, "Count": 1,
+                "FirstTimestamp": seconds(*at), "LastTimestamp": seconds(*at),
+            })
+        })
+        .collect();
+    let tags: Vec<Value> = group
+        .tags
+        .iter()
+        .map(|(key, value)| json!({"Key": key, "Value": value}))
+        .collect();
+    json!({
+        "ContainerGroupId": group.container_group_id,
+        "ContainerGroupName": group.name,
+        "RegionId": group.region,
+        "ZoneId": group.zone_id,
+        "Status": group.status.name(),
+        "RestartPolicy": group.restart_policy,
+        "Cpu": group.cpu,
+        "Memory": group.memory,
+        "IntranetIp": group.private_ip,
+        "CreationTime": seconds(group.created),
+        "Containers": group.containers.iter().map(container).collect::<Vec<_>>(),
+        "InitContainers": [],
+        "Volumes": [],
+        "Events": events,
+        "Tags": tags,
+    })
+}
+
+fn container(container: &RunningContainer) -> Value {
+    let mut shown = container.spec.shown();
+    shown.insert("Ready".into(), json!(container.ready));
+    shown.insert("RestartCount".into(), json!(container.restart_count));
+    shown.insert("CurrentState".into(), state(&container.current));
+    if let Some(previous) = &container.previous {
+        shown.insert("PreviousState".into(), state(previous));
+    }
+    Value::Object(shown)
+}
+
+fn state(state: &ContainerState) -> Value {
+    let mut shown = json!({
+        "State": state.state,
+        "Reason": state.reason,
+        "Message": state.message,
+        "DetailStatus": state.reason,
+        "StartTime": seconds(state.since),
+    });
+    if let Some(code) = state.exit_code {
+        shown["ExitCode"] = json!(code);
+    }
+    shown
+}
