@@ -141,6 +141,13 @@ impl<'a> Context<'a> {
         annotations.get(key).map(String::as_str)
     }
 
+    /// How long a deletion may still wait, if there is one and its time is not up.
+    pub(super) fn deletion_time_left(&self) -> Option<Duration> {
+        let patience = SignedDuration::from_secs(self.spec.deletion_timeout_seconds.into());
+        let left = (self.deleting? + patience).duration_since(self.now());
+        left.is_positive().then(|| left.unsigned_abs())
+    }
+
     /// Whether a deletion may no longer wait: it was forced, or its time is up.
     pub(super) fn deletion_overdue(&self) -> bool {
         let Some(since) = self.deleting else {

@@ -4,7 +4,9 @@ use ess_rollout_api::v1alpha1::{
     ActionState, DeletionPolicy, InstanceState, Outcome, PauseKind, RollingUpdateTaskStatus, Verb,
     condition,
 };
-use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query, TaskExecution};
+use ess_rollout_cloud::{
+    Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
+};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -181,7 +183,12 @@ fn abandon(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
         .cancellation
         .as_ref()
         .is_some_and(|cancellation| cancellation.last_call_time.is_some());
-    if !asked {
+    // A call that was refused is as good as one without an answer here.
+    let refused = ctx
+        .input
+        .outcome
+        .is_some_and(|outcome| matches!(outcome.mutation, Mutation::CancelExecution { .. }));
+    if !asked && !refused {
         return cancel::cancel(ctx, status, "Deletion", true);
     }
     let message = "the task was deleted and its execution could not be ended in time";

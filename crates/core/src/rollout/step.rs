@@ -139,6 +139,10 @@ fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decis
     if decision.status != *old || seen {
         decision.status.observed_generation = ctx.generation;
     }
+    // No wait outlasts the time that the deletion has.
+    if let (Next::After(wait), Some(left)) = (decision.next, ctx.deletion_time_left()) {
+        decision.next = Next::After(wait.min(left));
+    }
     ledger::close(ctx, &mut decision.status);
     if let Some(by) = ctx.input.subject.rolled_back_by {
         decision.status.rolled_back_by = Some(by.clone());

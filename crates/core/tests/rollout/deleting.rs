@@ -324,3 +324,18 @@ fn whatever_is_left_by_a_deletion_is_on_record() {
         );
     }
 }
+
+#[test]
+fn no_wait_after_a_refusal_outlasts_the_time_that_the_deletion_has() {
+    for class in [ErrorClass::Denied, ErrorClass::Throttled, ErrorClass::Retry] {
+        let mut world = script(json!({"deletionTimeoutSeconds": 4,
+            "suspensionPolicy": "SuspendFirstBatch"}));
+        world.run_to_state("BatchSuspended");
+        world.cloud.broken.insert("CancelExecution", class);
+        world.deleted();
+        let before = world.cloud.now;
+        world.run_until(60, "gone", |w| w.gone);
+        assert!(world.cloud.now - before <= 6, "{class:?}");
+        assert!(!world.record_status().leftovers.is_empty());
+    }
+}
