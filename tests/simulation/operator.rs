@@ -111,6 +111,7 @@ impl Operator {
             tasks: tasks.clone(),
             triggers: triggers.clone(),
             readiness: readiness.clone(),
+            leftovers: Arc::default(),
         };
         let [tasks_gate, rollbacks_gate, records_gate] = gates.map(str::to_owned);
         parts.spawn(watch::objects::<RollingUpdateTask>(
