@@ -42,6 +42,30 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// A stop on either side of every boundary.
+    pub const EVERYWHERE: [Self; 2] = [Self::StopBefore, Self::StopAfter];
+    /// What else befalls a mutation of the cloud.
+    const AT_CALLS: [Self; 6] = [
+        Self::EffectLate,
+        Self::StopLong,
+        Self::AnswerLost,
+        Self::StopLate,
+        Self::Lost,
+        Self::Throttled,
+    ];
+    /// What else befalls a write to the apiserver.
+    const AT_WRITES: [Self; 2] = [Self::AnswerLost, Self::Conflict];
+
+    /// What else happens at the boundary of this number: two of six at a call, one of two at a write, in turn, so that each
+    /// kind of request meets each of them in one scenario or another and all of it takes no longer than people wait.
+    pub fn in_turn(side: Side, number: usize) -> impl Iterator<Item = Self> {
+        let (all, many): (&[Self], usize) = match side {
+            Side::Cloud => (&Self::AT_CALLS, 2),
+            Side::Apiserver => (&Self::AT_WRITES, 1),
+        };
+        (0..many).map(move |nth| all[(number * many + nth) % all.len()])
+    }
+
     /// Those of a mutation of the cloud.
     pub const OF_CALLS: [Self; 8] = [
         Self::StopBefore,
