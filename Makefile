@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 target := $(or $(CARGO_TARGET_DIR),target)
 cargo := cargo --locked
 
-.PHONY: help demo test lint bench crds control-plane image
+.PHONY: help demo test sweep lint bench crds control-plane image
 
 help: ## list the targets
 	@echo "Targets:"
@@ -34,6 +34,11 @@ test: ## run all tests: Rust, the chart with the real helm, the official Python 
 	wait $$tools
 	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace
 	@hack/sdk-tests run "$(target)/debug/ess-emulator"
+
+# ONLY='scenario' or ONLY='scenario:12:after' runs a part, SEEDS=100 more random schedules.
+sweep: ## stop the operator at every call and write of every scenario, in one process
+	@hack/need rust
+	@$(cargo) test --quiet --package ess-rollout --test simulation
 
 lint: ## formatting, clippy, generated CRDs, dependency rules, shell scripts
 	@hack/need rust

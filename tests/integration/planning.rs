@@ -19,7 +19,11 @@ async fn a_plan_shows_the_batches_and_touches_nothing_until_it_is_to_run() {
     assert_condition(&task, "Preflight", "True", "Passed");
     assert_says(
         &condition(&task, "Ready")["message"],
-        &["6 instances in 3 batches", "spec.desiredState"],
+        &[
+            "6 instances in 3 batches",
+            "up to 2 of them (33%)",
+            "spec.desiredState",
+        ],
     );
     let plan = &task["status"]["plan"];
     let members: Vec<(&Value, &Value)> = plan["members"]

@@ -10,14 +10,18 @@
 //! | [`operator`], [`emulator`] | the two programs, and their flags, in one place each |
 //! | [`chart`] | the Helm chart, rendered by the real helm and applied without its Deployment |
 //! | [`installation`] | the chart installed for one test, and the operator's flags and rights from it |
+//! | [`apiserver`] | a Kubernetes API without a process, for simulations |
+//! | [`conformity`] | what an apiserver does to our objects, held against the real one and against that one |
 //! | [`watchdog`] | ends every child and removes every directory when this process dies, however it dies |
 //!
 //! Everything that handles processes is synchronous and needs no runtime; what talks HTTP is async. Nothing is
 //! left behind: [`process::Process`] ends its child when dropped (a panicking test drops it too), and what is
 //! never dropped (statics, a test process killed by SIGKILL) is ended by the [`watchdog`].
 
+pub mod apiserver;
 pub mod audit;
 pub mod chart;
+pub mod conformity;
 pub mod control_plane;
 pub mod emulator;
 pub mod installation;
@@ -26,6 +30,7 @@ pub mod operator;
 pub mod process;
 pub mod watchdog;
 
+pub use apiserver::FakeApiserver;
 pub use audit::AuditLog;
 pub use control_plane::{ControlPlane, shared};
 pub use emulator::Emulator;

@@ -43,6 +43,7 @@ mod running;
 mod standby;
 mod starting;
 mod step;
+mod summary;
 mod verify;
 
 pub use decision::{

@@ -14,7 +14,7 @@ use super::observation::Known;
 use super::preflight::{self, Ready, Verdict};
 use super::problem::Problem;
 use super::report::{self, Phase};
-use super::{adoption, cancel, ending, ledger, rollback, starting};
+use super::{adoption, cancel, ending, ledger, progress, rollback, starting};
 use crate::identity;
 
 /// How often a task that a person has to mend something for is checked again.
@@ -148,17 +148,18 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
     match preflight::check_cloud(ctx)? {
         Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
         Verdict::Ready(ready) => {
-            let members = ready.plan.members.len();
-            let message = format!(
-                "{members} instances in {} batches; set spec.desiredState to Run to start",
-                ready.plan.members.last().map_or(0, |m| m.batch)
-            );
             let mut plan = ready.plan;
             // The time alone is no change worth a write.
             if let Some(before) = &status.plan {
                 plan.time.clone_from(&before.time);
             }
+            let message = format!(
+                "{}; set spec.desiredState to Run to start",
+                in_batches(&plan)
+            );
             status.plan = Some(plan);
+            // Who is in which batch, and how many a batch takes out of service.
+            progress::apply(ctx, &mut status, &[], &[])?;
             report::set(
                 ctx,
                 &mut status,
@@ -176,6 +177,20 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
             Ok(decision)
         }
     }
+}
+
+/// How many instances in how many batches, and what that takes out of service at a time.
+fn in_batches(plan: &Plan) -> String {
+    let total = plan.members.len();
+    let batches = plan.members.last().map_or(0, |member| member.batch);
+    let largest = (1..=batches)
+        .map(|batch| plan.members.iter().filter(|m| m.batch == batch).count())
+        .max()
+        .unwrap_or(0);
+    format!(
+        "{total} instances in {batches} batches, which take up to {largest} of them ({}%) out of service at a time",
+        (largest * 100).checked_div(total).unwrap_or(0)
+    )
 }
 
 /// First come, first served: whoever holds the group, then whoever asked earlier.
@@ -327,6 +342,8 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         source.method = method;
     }
     let record = taken(ctx, &plan);
+    // Of an earlier plan.
+    (status.instances, status.batches, status.summary) = (Vec::new(), Vec::new(), None);
     if plan.members.is_empty() {
         status.plan = Some(plan);
         let message = "no instance of the group is eligible: there was nothing to update";
@@ -363,11 +380,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         refusal: String::new(),
         token_used: false,
     });
-    let message = format!(
-        "{} instances in {} batches",
-        plan.members.len(),
-        plan.members.last().map_or(0, |m| m.batch)
-    );
+    let message = in_batches(&plan);
     status.plan = Some(plan);
     report::set(
         ctx,

@@ -19,6 +19,7 @@ mod ending;
 mod failing;
 mod finished;
 mod identity;
+mod instance_calls;
 mod instances;
 mod pausing;
 mod pending;

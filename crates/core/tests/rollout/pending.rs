@@ -315,6 +315,15 @@ fn a_plan_touches_nothing_and_then_runs() {
     world.run_to_state("Planned");
     assert_eq!(world.said(condition::PREFLIGHT), "True Passed");
     assert_eq!(world.status().plan.as_ref().unwrap().members.len(), 4);
+    let said = &world.condition(condition::PREFLIGHT).unwrap().message;
+    assert!(
+        said.starts_with(
+            "4 instances in 2 batches, which take up to 2 of them (50%) out of service"
+        ),
+        "{said}"
+    );
+    let sizes: Vec<i32> = world.status().batches.iter().map(|b| b.size).collect();
+    assert_eq!(sizes, [2, 2]);
     assert!(world.record.is_none());
     let writes = world.task_writes;
     world.run_for(600);

@@ -1,0 +1,200 @@
+//! The boundaries of a run, and what goes wrong at them.
+//!
+//! A boundary is a request of the operator that changes something: a mutation of the cloud, or a write to the apiserver
+//! other than an Event. They are numbered from 1 in the order in which they are sent; a run up to its first fault is the
+//! dry run, so a number means the same request in both.
+//!
+//! Why reads are no boundaries: the operator keeps nothing that matters in memory, so a stop is described by the state of
+//! the apiserver and of the cloud at that moment, and by the time. Between two changes neither state moves by the
+//! operator's doing. A stop at any read after change k is therefore the stop just after k, some time later; and time
+//! passes anyway between a stop and the next start, for longer than between two changes. Events are left out because
+//! nothing reads them: they are the last effect of a decision, so a stop before or after one is a stop after the effect
+//! before it, with an Event more or less.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// What goes wrong at a boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// The operator stops; the request is not sent.
+    StopBefore,
+    /// The request has its effect; the operator stops before it sees the answer.
+    StopAfter,
+    /// As [`Self::StopAfter`], and nobody runs for so long that the next pause comes.
+    StopLong,
+    /// The operator stops, and the request has its effect nearly the bound on lateness later.
+    StopLate,
+    /// The request has its effect; the connection ends without an answer.
+    AnswerLost,
+    /// The connection ends; the request has its effect nearly the bound on lateness later.
+    EffectLate,
+    /// The connection ends; the request never has an effect.
+    Lost,
+    /// Refused: too many requests.
+    Throttled,
+    /// Refused: somebody else wrote first. Nobody did.
+    Conflict,
+}
+
+impl Fault {
+    /// Those of a mutation of the cloud.
+    pub const OF_CALLS: [Self; 8] = [
+        Self::StopBefore,
+        Self::StopAfter,
+        Self::StopLong,
+        Self::StopLate,
+        Self::AnswerLost,
+        Self::EffectLate,
+        Self::Lost,
+        Self::Throttled,
+    ];
+    /// Those of a write to the apiserver. A stop before one is the stop after the change before it, some time later, so
+    /// it is a run of its own for calls only.
+    pub const OF_WRITES: [Self; 3] = [Self::StopAfter, Self::AnswerLost, Self::Conflict];
+
+    /// As in a replay.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StopBefore => "before",
+            Self::StopAfter => "after",
+            Self::StopLong => "away",
+            Self::StopLate => "stop-late",
+            Self::AnswerLost => "answer-lost",
+            Self::EffectLate => "late",
+            Self::Lost => "lost",
+            Self::Throttled => "throttled",
+            Self::Conflict => "conflict",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = Self::OF_CALLS.into_iter().chain(Self::OF_WRITES);
+        all.into_iter().find(|fault| fault.name() == name)
+    }
+
+    pub fn stops(self) -> bool {
+        matches!(
+            self,
+            Self::StopBefore | Self::StopAfter | Self::StopLong | Self::StopLate
+        )
+    }
+}
+
+/// Whom a request goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Cloud,
+    Apiserver,
+}
+
+/// One request that changes something.
+#[derive(Debug, Clone)]
+pub struct Boundary {
+    pub side: Side,
+    /// As a trace shows it.
+    pub name: String,
+}
+
+impl fmt::Display for Boundary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// Faults by the number of their boundary.
+pub type Plan = BTreeMap<usize, Fault>;
+
+/// Counts boundaries, says what goes wrong, and asks for stops.
+#[derive(Debug, Default)]
+pub struct Gate {
+    state: Mutex<State>,
+    /// Rings when the operator is to stop.
+    stop: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    plan: Plan,
+    passed: Vec<Boundary>,
+    /// What stopped the operator last.
+    stopped_by: Option<Fault>,
+}
+
+impl Gate {
+    pub fn new(plan: Plan) -> Self {
+        Self {
+            state: Mutex::new(State {
+                plan,
+                ..State::default()
+            }),
+            stop: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request comes to its boundary.
+    pub fn reach(&self, side: Side, name: impl Into<String>) -> Option<Fault> {
+        let mut state = self.state();
+        let name = name.into();
+        state.passed.push(Boundary { side, name });
+        let number = state.passed.len();
+        state.plan.remove(&number)
+    }
+
+    /// Stops the operator: this future never ends, and is dropped with it.
+    pub async fn stop(&self, life: &Life, fault: Fault) -> ! {
+        life.end();
+        self.state().stopped_by = Some(fault);
+        self.stop.notify_one();
+        std::future::pending().await
+    }
+
+    /// Ends when the operator is to be stopped; says by what.
+    pub async fn stopped(&self) -> Fault {
+        loop {
+            if let Some(fault) = self.state().stopped_by.take() {
+                return fault;
+            }
+            self.stop.notified().await;
+        }
+    }
+
+    pub fn boundaries(&self) -> Vec<Boundary> {
+        self.state().passed.clone()
+    }
+
+    /// How many boundaries were passed so far.
+    pub fn passed(&self) -> usize {
+        self.state().passed.len()
+    }
+
+    /// Faults whose boundary was not reached.
+    pub fn missed(&self) -> usize {
+        self.state().plan.len()
+    }
+}
+
+/// Whether one operator still runs. What it had begun does not go on after its end.
+#[derive(Debug, Default)]
+pub struct Life(AtomicBool);
+
+impl Life {
+    pub fn end(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Never goes on after the end.
+    pub async fn goes_on(&self) {
+        if self.0.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    }
+}

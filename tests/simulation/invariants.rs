@@ -1,0 +1,448 @@
+//! What must hold in every run, whatever goes wrong in it. Read from the emulator and from the apiserver's changes, never
+//! from what the operator says it did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ess_emulator::cloud::journal::Entry;
+use ess_emulator::cloud::model::{InstanceStatus, LifecycleState, Resources};
+use ess_rollout_core::identity;
+use ess_rollout_test_support::apiserver::{Change, ChangeKind};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::person::{Asked, PersonRequest, call};
+use crate::scenario::Scenario;
+use crate::world::{OPERATOR, World};
+
+/// The one annotation that the operator writes.
+const OWN_ANNOTATION: &str = ess_rollout_api::EXECUTION_ID_ANNOTATION;
+const RECORDS: &str = "scalinggrouprecords";
+
+/// The cloud as it was found.
+pub struct Found(Resources);
+
+impl Found {
+    pub fn of(world: &World) -> Self {
+        Self(world.cloud().world.resources.clone())
+    }
+}
+
+/// A form's value, decoded.
+fn form_value(body: &str, name: &str) -> Option<String> {
+    let pairs = ess_emulator::front::params::pairs(body);
+    let found = pairs.into_iter().find(|(n, _)| n == name);
+    found.map(|(_, value)| value)
+}
+
+/// Intent before effect: what a call that may happen once says is on record when it is sent.
+pub fn before_call(world: &World, action: &str, body: &str) {
+    let objects = || {
+        let kinds = ["rollingupdatetasks", "rollbacks"];
+        kinds
+            .into_iter()
+            .flat_map(|plural| world.apiserver.list(plural))
+    };
+    match action {
+        "StartExecution" => {
+            let token = form_value(body, "ClientToken").unwrap_or_default();
+            let on_record = objects().any(|o| o["status"]["start"]["clientToken"] == *token);
+            if !on_record {
+                world.violation(format!(
+                    "StartExecution with the client token {token:?}, which is not on record"
+                ));
+            }
+        }
+        "NotifyExecution" if form_value(body, "NotifyType").as_deref() == Some("Approve") => {
+            let execution = form_value(body, "ExecutionId").unwrap_or_default();
+            let on_record = objects().any(|o| {
+                o["status"]["execution"]["id"] == *execution
+                    && o["status"]["pause"]["approval"].is_object()
+            });
+            if !on_record {
+                world.violation(format!("an Approve of {execution} that is not on record"));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Root executions that update a group, oldest first.
+fn roots(world: &World) -> Vec<Value> {
+    let params = json!({"MaxResults": 100, "SortField": "StartDate", "SortOrder": "Ascending"});
+    let params = serde_json::from_value(params).unwrap_or_default();
+    let list = call(world, "OOS", "ListExecutions", params).unwrap_or_default();
+    let all = list["Executions"].as_array().cloned().unwrap_or_default();
+    let mut roots: Vec<Value> = all
+        .into_iter()
+        .filter(|e| e["ParentExecutionId"].as_str().is_none_or(str::is_empty))
+        .collect();
+    roots.sort_by_key(|root| root["StartDate"].to_string());
+    roots
+}
+
+fn is_final(execution: &Value) -> bool {
+    ["Success", "Failed", "Cancelled"]
+        .iter()
+        .any(|end| execution["Status"] == **end)
+}
+
+fn tags(execution: &Value) -> Value {
+    match &execution["Tags"] {
+        Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
+        tags => tags.clone(),
+    }
+}
+
+/// Whether all executions are over and all groups free.
+pub fn nothing_runs(world: &World) -> bool {
+    let records = world.apiserver.list(RECORDS);
+    let free = records.iter().all(|r| r["status"]["holder"].is_null());
+    free && roots(world).iter().all(is_final)
+}
+
+/// Everything that is looked at when a run is over.
+pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest], found: &Found) {
+    let changes = world.apiserver.changes_since(0);
+    let roots = roots(world);
+    one_execution_for_each_object(world, &roots);
+    one_run_on_each_group(world, &roots);
+    nothing_but_status(world, &changes);
+    results_are_final(world, &changes);
+    requests_hit_what_they_name(world, &roots, requests, &changes);
+    what_is_left_is_listed(world, scenario, &changes, found);
+}
+
+/// No duplicate StartExecution: a repeat with the same token starts nothing.
+fn one_execution_for_each_object(world: &World, roots: &[Value]) {
+    let mut by_uid: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for root in roots {
+        if let Some(uid) = tags(root)[identity::TAG_UID].as_str() {
+            let ids = by_uid.entry(uid.to_owned()).or_default();
+            ids.push(root["ExecutionId"].to_string());
+        }
+    }
+    for (uid, ids) in by_uid.iter().filter(|(_, ids)| ids.len() > 1) {
+        world.violation(format!(
+            "{} executions of the object {uid}: {ids:?}",
+            ids.len()
+        ));
+    }
+}
+
+/// No run of ours begins while another runs on the same group.
+fn one_run_on_each_group(world: &World, roots: &[Value]) {
+    let group = |root: &Value| tags(root)[identity::TAG_SCALING_GROUP].clone();
+    let time = |root: &Value, field: &str| root[field].as_str()?.parse::<Timestamp>().ok();
+    for (index, later) in roots.iter().enumerate() {
+        if tags(later)[identity::TAG_UID].is_null() {
+            continue;
+        }
+        for earlier in &roots[..index] {
+            let ended = time(earlier, "EndDate").filter(|_| is_final(earlier));
+            let overlap = ended.is_none_or(|end| time(later, "StartDate").is_some_and(|s| s < end));
+            if group(earlier) == group(later) && overlap {
+                world.violation(format!(
+                    "{} began on {} before {} had ended",
+                    later["ExecutionId"],
+                    group(later),
+                    earlier["ExecutionId"]
+                ));
+            }
+        }
+    }
+}
+
+/// The operator writes no spec, no label, and no annotation but its own.
+fn nothing_but_status(world: &World, changes: &[Change]) {
+    let people_s = |object: &Value| {
+        let mut annotations = object["metadata"]["annotations"].clone();
+        if let Some(annotations) = annotations.as_object_mut() {
+            annotations.remove(OWN_ANNOTATION);
+        }
+        if annotations == json!({}) {
+            annotations = Value::Null;
+        }
+        json!([object["spec"], object["metadata"]["labels"], annotations])
+    };
+    let theirs = changes.iter().filter(|c| {
+        let kinds = [RECORDS, "events"];
+        &*c.user == OPERATOR
+            && !kinds.contains(&c.resource.as_str())
+            && c.kind == ChangeKind::Modified
+    });
+    for change in theirs {
+        let before = change.old.as_deref().map(people_s);
+        if before.as_ref() != Some(&people_s(&change.new)) {
+            world.violation(format!(
+                "the operator wrote spec, labels or annotations of {} {}",
+                change.resource, change.name
+            ));
+        }
+    }
+}
+
+/// `Succeeded` never changes once it says yes or no.
+fn results_are_final(world: &World, changes: &[Change]) {
+    let mut said: BTreeMap<String, String> = BTreeMap::new();
+    for change in changes {
+        let conditions = change.new["status"]["conditions"].as_array();
+        let succeeded = conditions
+            .into_iter()
+            .flatten()
+            .find(|condition| condition["type"] == "Succeeded");
+        let Some(status) = succeeded.and_then(|condition| condition["status"].as_str()) else {
+            continue;
+        };
+        let uid = change.new["metadata"]["uid"].to_string();
+        match said.get(&uid) {
+            Some(before) if before != status => world.violation(format!(
+                "Succeeded of {} went from {before} to {status}",
+                change.name
+            )),
+            None if status != "Unknown" => {
+                said.insert(uid, status.to_owned());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// When the effect of a call happened; `None`: it had none.
+fn effect(entry: &Entry) -> Option<Timestamp> {
+    (entry.code == "OK").then(|| entry.effect_time.unwrap_or(entry.time))
+}
+
+fn parameter<'a>(entry: &'a Entry, name: &str) -> &'a str {
+    entry.params.get(name).and_then(Value::as_str).unwrap_or("")
+}
+
+/// An Approve leaves a pause that a person had asked to leave, and a notify hits an instance that a person had named, once
+/// for each time that it was named.
+fn requests_hit_what_they_name(
+    world: &World,
+    roots: &[Value],
+    requests: &[PersonRequest],
+    changes: &[Change],
+) {
+    let entries: Vec<Entry> = world.cloud().world.journal.since(0).cloned().collect();
+    for root in roots {
+        let tags = tags(root);
+        let (Some(uid), Some(id)) = (
+            tags[identity::TAG_UID].as_str(),
+            root["ExecutionId"].as_str(),
+        ) else {
+            continue;
+        };
+        let members = members(changes, uid);
+        let children = children(world, id);
+        let asked = |until: Timestamp| {
+            let until = requests.iter().filter(move |r| r.time <= until);
+            until.filter(|request| request.uid == uid).map(|r| &r.what)
+        };
+        let mut hits: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        let notifies = entries
+            .iter()
+            .filter(|e| e.action == "NotifyExecution" && e.principal == OPERATOR && !e.by_oos);
+        for entry in notifies {
+            let target = parameter(entry, "ExecutionId");
+            let Some(at) = effect(entry).filter(|_| target == id || children.contains_key(target))
+            else {
+                continue;
+            };
+            let verb = match parameter(entry, "NotifyType") {
+                "Approve" => {
+                    let pause = pause_at(root, &entries, &members, at);
+                    let wanted = asked(at).any(|what| match what {
+                        Asked::Pause(id) => Some(*id) == pause,
+                        Asked::Batches(batches) => pause.is_some_and(|pause| pause < *batches),
+                        Asked::Instances { .. } => false,
+                    });
+                    if !wanted {
+                        world.violation(format!(
+                            "an Approve left the pause {pause:?} of {id}, which nobody had asked for"
+                        ));
+                    }
+                    continue;
+                }
+                "RetryTask" => "retry",
+                "SkipTask" => "skip",
+                "CancelTask" => "cancel-instances",
+                other => other,
+            };
+            let item = parameter(entry, "LoopItem");
+            let named = members.iter().find(|member| item.contains(member.as_str()));
+            let instance = match (named, children.get(target)) {
+                (Some(member), _) | (None, Some(member)) => member.as_str(),
+                (None, None) => "an unknown instance",
+            };
+            let count = hits.entry((verb, instance)).or_default();
+            *count += 1;
+            let asked = asked(at).filter(|what| match what {
+                Asked::Instances { verb: v, targets } => {
+                    v == verb && targets.iter().any(|target| target == instance)
+                }
+                Asked::Pause(_) | Asked::Batches(_) => false,
+            });
+            let asked = asked.count();
+            if *count > asked {
+                world.violation(format!(
+                    "{count} times {verb} of {instance}, which was asked for {asked} times"
+                ));
+            }
+        }
+    }
+}
+
+/// The instances that take part in the run of an object, as it was planned.
+fn members(changes: &[Change], uid: &str) -> Vec<String> {
+    let of_object = changes
+        .iter()
+        .rev()
+        .filter(|c| c.new["metadata"]["uid"] == *uid);
+    let mut plans = of_object.filter_map(|c| c.new["status"]["plan"]["members"].as_array());
+    let members = plans.next().into_iter().flatten();
+    members
+        .filter_map(|member| member["id"].as_str().map(str::to_owned))
+        .collect()
+}
+
+fn parameters(execution: &Value) -> Value {
+    match &execution["Parameters"] {
+        Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
+        parameters => parameters.clone(),
+    }
+}
+
+/// The nested executions of a root, and the instance that each is about.
+fn children(world: &World, root: &str) -> BTreeMap<String, String> {
+    let params = json!({"MaxResults": 100, "ParentExecutionId": root});
+    let params = serde_json::from_value(params).unwrap_or_default();
+    let list = call(world, "OOS", "ListExecutions", params).unwrap_or_default();
+    let all = list["Executions"].as_array().into_iter().flatten();
+    all.filter_map(|child| {
+        let instance = parameters(child)["instanceId"].as_str()?.to_owned();
+        Some((child["ExecutionId"].as_str()?.to_owned(), instance))
+    })
+    .collect()
+}
+
+/// The pause that a run was in: how many batches had begun, if all instances of them had.
+fn pause_at(root: &Value, entries: &[Entry], members: &[String], at: Timestamp) -> Option<i64> {
+    let started: Timestamp = root["StartDate"].as_str()?.parse().ok()?;
+    let mut begun: BTreeSet<&str> = BTreeSet::new();
+    for entry in entries.iter().filter(|e| e.by_oos) {
+        let update = ["RunCommand", "ReplaceSystemDisk"].contains(&entry.action.as_str());
+        if !update || entry.time > at || entry.time < started {
+            continue;
+        }
+        let text = serde_json::to_string(&entry.params).unwrap_or_default();
+        let hit = members
+            .iter()
+            .filter(|id| text.contains(&format!("{id:?}")));
+        begun.extend(hit.map(String::as_str));
+    }
+    let batches = usize::try_from(parameters(root)["batchNumber"].as_i64()?).ok()?;
+    // The default of the emulator: the remainder goes one by one to the first batches.
+    let batches = batches.min(members.len()).max(1);
+    let mut so_far = 0;
+    for batch in 0..batches {
+        so_far += members.len() / batches + usize::from(batch < members.len() % batches);
+        if so_far == begun.len() {
+            return i64::try_from(batch + 1).ok();
+        }
+    }
+    None
+}
+
+/// One thing about a group that differs from how it was found.
+type Difference = (&'static str, String);
+
+/// What is changed is in the group's record, or in the ledger of an object that is still there.
+fn what_is_left_is_listed(world: &World, scenario: &Scenario, changes: &[Change], found: &Found) {
+    let cloud = world.cloud();
+    let now = &cloud.world.resources;
+    let mut left = Vec::new();
+    for group in found.0.groups.keys() {
+        left.extend(differences(&found.0, now, group));
+    }
+    drop(cloud);
+    let wanted = images_rolled_out(changes);
+    let mut listed: BTreeSet<String> = BTreeSet::new();
+    for record in world.apiserver.list(RECORDS) {
+        let leftovers = record["status"]["leftovers"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        listed.extend(leftovers.map(|left| left["target"].as_str().unwrap_or("").to_owned()));
+    }
+    for plural in ["rollingupdatetasks", "rollbacks"] {
+        for object in world.apiserver.list(plural) {
+            let items = object["status"]["restore"]["items"].as_array();
+            let open = items.into_iter().flatten();
+            let open = open.filter(|item| item["state"] != "Restored");
+            listed.extend(open.map(|item| item["target"].as_str().unwrap_or("").to_owned()));
+        }
+    }
+    for (kind, target) in left {
+        let by_others = scenario.changed_by_others.contains(&target.as_str());
+        let image = world
+            .cloud()
+            .world
+            .resources
+            .configurations
+            .get(&target)
+            .map(|c| c.image_id.clone());
+        let rolled_out = kind == "image" && image.is_some_and(|image| wanted.contains(&image));
+        if !listed.contains(&target) && !by_others && !rolled_out {
+            world.violation(format!(
+                "the {kind} of {target} is left changed and listed nowhere"
+            ));
+        }
+    }
+}
+
+fn differences(found: &Resources, now: &Resources, group: &str) -> Vec<Difference> {
+    let mut left = Vec::new();
+    let (Some(before), Some(after)) = (found.groups.get(group), now.groups.get(group)) else {
+        return left;
+    };
+    let processes = before
+        .suspended_processes
+        .symmetric_difference(&after.suspended_processes);
+    left.extend(processes.map(|process| ("suspension", process.clone())));
+    for (id, configuration) in &found.configurations {
+        let image = now.configurations.get(id).map(|c| &c.image_id);
+        if configuration.scaling_group_id == group && image != Some(&configuration.image_id) {
+            left.push(("image", id.clone()));
+        }
+    }
+    for member in found.members_of(group) {
+        let id = &member.instance_id;
+        let Some(after) = now.members.get(id) else {
+            left.push(("membership", id.clone()));
+            continue;
+        };
+        let state = (member.lifecycle_state, member.load_balancer_weight);
+        if state != (after.lifecycle_state, after.load_balancer_weight) {
+            left.push(("lifecycle state", id.clone()));
+        }
+        let running = |resources: &Resources| {
+            let instance = resources.instances.get(id);
+            instance.is_some_and(|i| i.status == InstanceStatus::Running)
+        };
+        if running(found) && !running(now) && after.lifecycle_state != LifecycleState::Removing {
+            left.push(("stop", id.clone()));
+        }
+    }
+    left
+}
+
+/// Images of updates that succeeded, of all objects that there were: those stay.
+fn images_rolled_out(changes: &[Change]) -> BTreeSet<String> {
+    let succeeded = changes
+        .iter()
+        .filter(|change| change.new["status"]["result"]["outcome"] == "Succeeded");
+    let images =
+        succeeded.filter_map(|change| change.new["spec"]["update"]["image"]["imageId"].as_str());
+    images.map(str::to_owned).collect()
+}

@@ -1,0 +1,85 @@
+//! Every scenario, with the operator stopped at every boundary, and whatever else can go wrong there.
+//!
+//! The operator's own code runs over a fake apiserver and the emulated cloud in one thread, under virtual time: the same
+//! scenario, faults and seed give the same run. `make sweep` needs nothing but cargo, and prints
+//!
+//! ```text
+//! sweep: scenarios=N runs=N violations=0 S s
+//! ```
+//!
+//! and for each violation the command that replays it with its story. `ONLY='scenario'` sweeps one scenario,
+//! `ONLY='scenario:12:after'` does one run (more than one fault: `scenario:12:after:20:late`), `ONLY='scenario:seed=7'` one
+//! random schedule; `SEEDS=n` says how many random schedules each scenario gets.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`scenario`], [`scenarios`] | what people do, as data; where to add one |
+//! | [`gate`] | boundaries and faults |
+//! | [`run`] | one run |
+//! | [`sweep`] | which runs there are |
+//! | [`invariants`] | what must hold in each |
+//! | [`operator`], [`wire`], [`person`], [`world`] | what a run is made of |
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod gate;
+mod invariants;
+mod operator;
+mod person;
+mod run;
+mod scenario;
+mod scenarios;
+mod sweep;
+mod wire;
+mod world;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ess_rollout_test_support::apiserver::{FakeApiserver, Kinds};
+use ess_rollout_test_support::conformity;
+
+fn main() -> ExitCode {
+    // As libtest has it: names of tests on request, and nothing for a filter that asks for another test.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--list") {
+        println!("sweep: test");
+        return ExitCode::SUCCESS;
+    }
+    let filters: Vec<&String> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
+    if !filters.is_empty()
+        && !filters
+            .iter()
+            .any(|filter| "sweep".contains(filter.as_str()))
+    {
+        return ExitCode::SUCCESS;
+    }
+    let only = std::env::var("ONLY").ok();
+    let only = only.filter(|only| !only.is_empty());
+    let seeds = std::env::var("SEEDS").ok();
+    let seeds = seeds.and_then(|seeds| seeds.parse().ok());
+    let kinds = Arc::new(Kinds::of_this_tree().unwrap());
+    if only.is_none() && !apiserver_conforms(&kinds) {
+        return ExitCode::FAILURE;
+    }
+    sweep::all(&kinds, only.as_deref(), seeds)
+}
+
+/// The suite that the real apiserver passes in the integration tests.
+fn apiserver_conforms(kinds: &Arc<Kinds>) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let begin = jiff::Timestamp::UNIX_EPOCH;
+    let apiserver = FakeApiserver::new(kinds.clone(), Arc::new(move || begin));
+    let passed = runtime.block_on(async {
+        conformity::all(&apiserver.client("suite", "conformity"), "conformity").await
+    });
+    match passed {
+        Ok(cases) => println!("conformity: cases={cases} rules={}", kinds.rules()),
+        Err(ref error) => println!("conformity: {error:?}"),
+    }
+    passed.is_ok()
+}

@@ -1,0 +1,179 @@
+//! The operator, wired as `ess_rollout::run` does it, but over the simulated wires and the virtual clock.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ess_rollout::clouds::Clouds;
+use ess_rollout::kubernetes::{KubeApi, ObjectKey};
+use ess_rollout::poller::{self, Poller};
+use ess_rollout::reconcile::{Context, Limits, reconcile};
+use ess_rollout::runtime::dispatcher::{self, Finished, Triggers};
+use ess_rollout::runtime::events::Publisher;
+use ess_rollout::runtime::health::Readiness;
+use ess_rollout::runtime::metrics::Metrics;
+use ess_rollout::runtime::queue::Again;
+use ess_rollout::runtime::shutdown::{self, Stop};
+use ess_rollout::tasks::{CredentialsScope, TaskIndex};
+use ess_rollout::watch::{self, Feed};
+use ess_rollout_aliyun::credentials::StaticCredentials;
+use ess_rollout_aliyun::{Client, ClientConfig, Limiter, Limits as RateLimits, Timeouts};
+use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask};
+use ess_rollout_cloud::{Cloud, CloudFuture};
+use ess_rollout_core::rollout::{self, Next, Settings};
+use kube::Api;
+use tokio::task::JoinSet;
+
+use crate::gate::Life;
+use crate::wire::{ApiserverWire, CloudWire};
+use crate::world::{NAMESPACE, REGION, SETTLE, World};
+
+/// The operator's AccessKey in every fixture.
+pub const ACCESS_KEY: (&str, &str) = ("operator-key", "operator-secret");
+/// Between two polls.
+const POLL: Duration = Duration::from_secs(10);
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+const WORKERS: usize = 4;
+
+/// An operator that runs. Dropped without a word, as by `kill -9`.
+pub struct Operator {
+    _parts: JoinSet<()>,
+    _stop: Stop,
+}
+
+struct OneCloud(Client);
+
+impl Clouds for OneCloud {
+    fn open<'a>(&'a self, _: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>> {
+        Box::pin(async { Ok(Arc::new(self.0.clone()) as Arc<dyn Cloud>) })
+    }
+
+    fn rejected(&self, _: &CredentialsScope) {}
+}
+
+impl Operator {
+    /// Starts one, with nothing in its memory.
+    pub fn start(world: &Arc<World>) -> Self {
+        let life = Arc::new(Life::default());
+        let client = ApiserverWire {
+            world: world.clone(),
+            life: life.clone(),
+        }
+        .client(NAMESPACE);
+        let limits = Limits::for_calls(CALL_TIMEOUT);
+        let (id, secret) = ACCESS_KEY;
+        let credentials = StaticCredentials::new(id, secret, None).expect("a valid AccessKey");
+        let cloud = Client::with_transport(
+            ClientConfig {
+                limiter: Arc::new(Limiter::new(RateLimits {
+                    longest_wait_of_mutations: limits.turn,
+                    ..RateLimits::default()
+                })),
+                timeouts: Timeouts {
+                    request: CALL_TIMEOUT,
+                    ..Timeouts::default()
+                },
+                clock: Arc::new(world.clock()),
+                ..ClientConfig::default()
+            },
+            Arc::new(credentials),
+            Arc::new(CloudWire {
+                world: world.clone(),
+                life,
+            }),
+        );
+        let clouds: Arc<dyn Clouds> = Arc::new(OneCloud(cloud));
+        let tasks = Arc::new(TaskIndex::new(Some(REGION.to_owned())));
+        let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new());
+        let gates = ["tasks", "rollbacks", "records"];
+        let readiness = Arc::new(Readiness::new(gates.map(str::to_owned)));
+        let context = Arc::new(Context {
+            kubernetes: Arc::new(KubeApi::new(client.clone(), NAMESPACE)),
+            clouds: clouds.clone(),
+            events: Arc::new(Publisher::new(client.clone(), None)),
+            clock: Arc::new(world.clock()),
+            tasks: tasks.clone(),
+            settings: Settings {
+                default_region: Some(REGION.to_owned()),
+                own_credentials_namespaces: BTreeSet::from([NAMESPACE.to_owned()]),
+                own_credentials_ram_roles: BTreeSet::new(),
+                settle: SETTLE + limits.call_time(CALL_TIMEOUT),
+                poll_interval: POLL * poller::EVERY,
+                progress_interval: Duration::from_secs(10),
+            },
+            limits,
+            step: Box::new(rollout::step),
+        });
+
+        let (stop, shutdown) = shutdown::channel();
+        let mut parts = JoinSet::new();
+        let feed = Feed {
+            tasks: tasks.clone(),
+            leftovers: Arc::default(),
+            triggers: triggers.clone(),
+            readiness: readiness.clone(),
+        };
+        let [tasks_gate, rollbacks_gate, records_gate] = gates.map(str::to_owned);
+        parts.spawn(watch::objects::<RollingUpdateTask>(
+            Api::all(client.clone()),
+            0,
+            tasks_gate,
+            feed.clone(),
+            shutdown.clone(),
+        ));
+        parts.spawn(watch::objects::<Rollback>(
+            Api::all(client.clone()),
+            1,
+            rollbacks_gate,
+            feed.clone(),
+            shutdown.clone(),
+        ));
+        parts.spawn(watch::records(
+            Api::namespaced(client, NAMESPACE),
+            records_gate,
+            feed,
+            shutdown.clone(),
+        ));
+        let poller = Poller {
+            tasks,
+            clouds,
+            triggers: triggers.clone(),
+            metrics: Arc::new(Metrics::new()),
+            clock: Arc::new(world.clock()),
+            interval: POLL,
+        };
+        parts.spawn(poller.run(shutdown.clone()));
+        let world = world.clone();
+        parts.spawn(async move {
+            readiness.wait().await;
+            let served = dispatcher::run(&triggers, WORKERS, shutdown, |key| {
+                pass(world.clone(), context.clone(), key)
+            });
+            if let Err(error) = served.await {
+                world.violation(format!("{error:?}"));
+            }
+        });
+        Self {
+            _parts: parts,
+            _stop: stop,
+        }
+    }
+}
+
+async fn pass(world: Arc<World>, context: Arc<Context>, key: ObjectKey) -> Finished {
+    world.pass_begins();
+    let pass = reconcile(&context, &key).await;
+    let again = match &pass.outcome {
+        Ok(Next::Now) => Again::Now,
+        Ok(Next::After(delay)) => Again::After(*delay),
+        Ok(Next::OnChange) => Again::OnChange,
+        Err(error) => {
+            world.trace(|| format!("pass of {key} failed: {error:?}"));
+            Again::Failed
+        }
+    };
+    Finished {
+        again,
+        versions: pass.versions,
+    }
+}

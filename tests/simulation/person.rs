@@ -1,0 +1,248 @@
+//! Does what the people of a scenario do, and remembers what they asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ess_emulator::cloud::call::{Call, EssVersion, Outcome, Service};
+use ess_emulator::front;
+use ess_emulator::oos::Caller;
+use http::Request;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::scenario::{Act, Name, Scenario, When};
+use crate::world::{NAMESPACE, PERSON, REGION, World};
+
+/// Something that a person asked of a run, by the uid of its object.
+#[derive(Debug, Clone)]
+pub struct PersonRequest {
+    pub uid: String,
+    pub time: Timestamp,
+    pub what: Asked,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Leave this pause.
+    Pause(i64),
+    /// Leave every pause before this batch is done.
+    Batches(i64),
+    /// A verb for these instances.
+    Instances { verb: String, targets: Vec<String> },
+}
+
+pub struct Person {
+    scenario: Scenario,
+    next: usize,
+    since: Instant,
+    pub requests: Vec<PersonRequest>,
+}
+
+/// `plural/name` in parts.
+pub fn parts(name: Name) -> (&'static str, &'static str) {
+    name.split_once('/').unwrap_or(("rollingupdatetasks", name))
+}
+
+pub fn find(world: &World, name: Name) -> Option<Arc<Value>> {
+    let (plural, name) = parts(name);
+    world.apiserver.get(plural, NAMESPACE, name)
+}
+
+impl Person {
+    pub fn new(scenario: &Scenario) -> Self {
+        Self {
+            scenario: scenario.clone(),
+            next: 0,
+            since: Instant::now(),
+            requests: Vec::new(),
+        }
+    }
+
+    /// Whether everything is done.
+    pub fn done(&self) -> bool {
+        self.next >= self.scenario.steps.len()
+    }
+
+    /// Looks once, and does what is to be done now.
+    pub fn look(&mut self, world: &World) {
+        while let Some(step) = self.scenario.steps.get(self.next).cloned() {
+            if !self.holds(world, &step.when) {
+                return;
+            }
+            world.trace(|| format!("person {:?}", step.act));
+            self.act(world, &step.act);
+            self.next += 1;
+            self.since = Instant::now();
+        }
+    }
+
+    fn holds(&self, world: &World, when: &When) -> bool {
+        let field = |name: Name, pointer: &str| -> Option<Value> {
+            find(world, name)?.pointer(pointer).cloned()
+        };
+        match when {
+            When::Now => true,
+            When::Later(seconds) => self.since.elapsed().as_secs() >= *seconds,
+            When::State(name, state) => field(name, "/status/state") == Some(json!(state)),
+            When::Paused(name, id) => {
+                field(name, "/status/pause/id") == Some(json!(id))
+                    && field(name, "/status/pause/kind") == Some(json!("Batch"))
+            }
+            When::Field(name, pointer, value) => field(name, pointer).as_ref() == Some(value),
+            When::Gone(name) => find(world, name).is_none(),
+            When::Boundary(number) => world.gate.passed() >= *number,
+        }
+    }
+
+    fn act(&mut self, world: &World, act: &Act) {
+        match act {
+            Act::Wait => {}
+            Act::Create(object) => {
+                let plural = format!(
+                    "{}s",
+                    object["kind"].as_str().unwrap_or_default().to_lowercase()
+                );
+                let uid = self.send(world, "POST", &plural, "", object);
+                self.asked_by_spec(world, &uid["metadata"]["uid"], &object["spec"]);
+            }
+            Act::Annotate(name, verb, value) => {
+                let Some(object) = find(world, name) else {
+                    return;
+                };
+                self.asked_by_annotation(world, &object, verb, value);
+                let key = format!("ess-rollout.io/{verb}");
+                let patch = json!({"metadata": {"annotations": {key: value}}});
+                self.patch(world, name, &patch);
+            }
+            Act::Edit(name, spec) => {
+                let Some(object) = find(world, name) else {
+                    return;
+                };
+                self.asked_by_spec(world, &object["metadata"]["uid"], spec);
+                self.patch(world, name, &json!({"spec": spec}));
+            }
+            Act::Delete(name) => {
+                let (plural, name) = parts(name);
+                if world.apiserver.get(plural, NAMESPACE, name).is_some() {
+                    self.send(world, "DELETE", plural, name, &json!({}));
+                }
+            }
+            Act::Console {
+                of,
+                service,
+                action,
+                params,
+            } => {
+                let execution = find(world, of)
+                    .and_then(|object| object.pointer("/status/execution/id").cloned());
+                let execution = execution.as_ref().and_then(Value::as_str).unwrap_or("");
+                let text = params.to_string().replace("$execution", execution);
+                let params = serde_json::from_str(&text).unwrap_or_default();
+                // What is not possible any more is refused, as for people.
+                let answer = call(world, service, action, params);
+                world.trace(|| format!("person was answered {answer:?}"));
+            }
+        }
+    }
+
+    fn asked(&mut self, world: &World, uid: &Value, what: Asked) {
+        self.requests.push(PersonRequest {
+            uid: uid.as_str().unwrap_or_default().to_owned(),
+            time: world.now(),
+            what,
+        });
+    }
+
+    fn asked_by_spec(&mut self, world: &World, uid: &Value, spec: &Value) {
+        if let Some(batches) = spec["approvedBatches"].as_i64() {
+            self.asked(world, uid, Asked::Batches(batches));
+        }
+    }
+
+    fn asked_by_annotation(&mut self, world: &World, object: &Value, verb: &str, value: &str) {
+        let uid = object["metadata"]["uid"].clone();
+        let what = match verb {
+            "continue" => {
+                // The pause that the person sees.
+                let seen = object.pointer("/status/pause/id").and_then(Value::as_i64);
+                let meant = match value.starts_with("current@") {
+                    true => seen,
+                    false => value.parse().ok(),
+                };
+                meant.map(Asked::Pause)
+            }
+            "retry" | "skip" | "cancel-instances" => {
+                let targets = value.split('@').next().unwrap_or_default().split(',');
+                let targets = targets.filter_map(|target| target.split('/').next());
+                Some(Asked::Instances {
+                    verb: verb.to_owned(),
+                    targets: targets.map(|target| target.trim().to_owned()).collect(),
+                })
+            }
+            _ => None,
+        };
+        if let Some(what) = what {
+            self.asked(world, &uid, what);
+        }
+    }
+
+    fn patch(&self, world: &World, name: Name, patch: &Value) {
+        let (plural, name) = parts(name);
+        self.send(world, "PATCH", plural, name, patch);
+    }
+
+    fn send(&self, world: &World, method: &str, plural: &str, name: &str, body: &Value) -> Value {
+        let uri = format!("/apis/ess-rollout.io/v1alpha1/namespaces/{NAMESPACE}/{plural}/{name}");
+        let request = Request::builder()
+            .method(method)
+            .uri(uri.trim_end_matches('/'))
+            .header("content-type", "application/merge-patch+json")
+            .body(body.to_string().into_bytes())
+            .expect("a valid request");
+        let answer = world.apiserver.answer(PERSON, &request);
+        if !answer.status().is_success() {
+            world.violation(format!(
+                "a person's {method} of {plural} {name} was answered {}: the scenario is wrong",
+                answer.status()
+            ));
+        }
+        let created = body["metadata"]["name"].as_str().unwrap_or(name);
+        let object = world.apiserver.get(plural, NAMESPACE, created);
+        object
+            .map(|object| Value::clone(&object))
+            .unwrap_or_default()
+    }
+}
+
+/// A call in the cloud by a person.
+pub fn call(
+    world: &World,
+    service: &str,
+    action: &str,
+    params: BTreeMap<String, Value>,
+) -> Result<Value, String> {
+    let mut cloud = world.cloud();
+    let principal = &cloud.world.ram.principals[PERSON];
+    let caller = Caller {
+        principal: principal.name.clone(),
+        account_id: principal.account_id.clone(),
+    };
+    let outcome = cloud.call(Call {
+        caller,
+        region: REGION.to_owned(),
+        service: Service::parse(service).expect("a service"),
+        action: action.to_owned(),
+        version: EssVersion::V2022,
+        params: front::params::nest(&params.into_iter().collect()),
+        by_oos: false,
+        wall_now: world.now(),
+    });
+    match outcome {
+        Outcome::Answered(Ok(body)) | Outcome::AnsweredAt(_, Ok(body)) => Ok(body),
+        Outcome::Answered(Err(error)) | Outcome::AnsweredAt(_, Err(error)) => {
+            Err(error.to_string())
+        }
+        Outcome::Dropped => Err("no answer".to_owned()),
+    }
+}

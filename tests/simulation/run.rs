@@ -1,0 +1,214 @@
+//! One run: a scenario, a seed, faults. The same three give the same run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ess_rollout_test_support::apiserver::Kinds;
+use tokio::time::Instant;
+
+use crate::gate::{Boundary, Fault, Plan};
+use crate::invariants;
+use crate::operator::Operator;
+use crate::person::Person;
+use crate::scenario::{Ending, Scenario};
+use crate::world::{Latency, OPERATOR, SETTLE, World};
+
+/// Between two looks of the people.
+const LOOK: Duration = Duration::from_millis(500);
+/// Between a stop and the next start: longer than between any two changes, shorter than the bound on lateness.
+const AWAY: Duration = Duration::from_secs(12);
+/// The same where the next pause is to come meanwhile.
+const LONG_AWAY: Duration = Duration::from_secs(300);
+/// The same once everything has ended.
+const REST_LOOK: Duration = Duration::from_secs(20);
+/// What is on its way has its effect within this time. Then everything rests.
+const QUIET: Duration = Duration::from_secs(SETTLE.as_secs() * 3);
+/// For how long it has to rest.
+const REST: Duration = Duration::from_secs(90);
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub scenario: Arc<Scenario>,
+    pub plan: Plan,
+    /// `Some`: times are drawn, and the operator's starts.
+    pub seed: Option<u64>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub violations: Vec<String>,
+    pub boundaries: Vec<Boundary>,
+    pub passes: usize,
+    /// Virtual.
+    pub seconds: u64,
+    /// Faults whose boundary was not reached.
+    pub missed: usize,
+    pub trace: Vec<String>,
+}
+
+impl Run {
+    /// As `ONLY` takes it.
+    pub fn name(&self) -> String {
+        let mut name = self.scenario.name.to_owned();
+        if let Some(seed) = self.seed {
+            return format!("{name}:seed={seed}");
+        }
+        for (number, fault) in &self.plan {
+            name.push_str(&format!(":{number}:{}", fault.name()));
+        }
+        name
+    }
+
+    /// Runs it, on a thread of its own as far as tokio is concerned.
+    pub fn run(&self, kinds: &Arc<Kinds>, traced: bool) -> Outcome {
+        // The operator scatters some delays; the same seed scatters them in the same way.
+        fastrand::seed(self.seed.unwrap_or(1));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime without I/O");
+        runtime.block_on(self.live(kinds.clone(), traced))
+    }
+
+    async fn live(&self, kinds: Arc<Kinds>, traced: bool) -> Outcome {
+        let latency = Latency {
+            random: self.seed.is_some(),
+        };
+        let scenario = &self.scenario;
+        let world = World::new(kinds, scenario, self.plan.clone(), latency, traced);
+        let found = invariants::Found::of(&world);
+        let mut person = Person::new(scenario);
+        let began = Instant::now();
+        let mut operator = Some(Operator::start(&world));
+        let mut starts_at = began;
+        let mut ended_at = None;
+        loop {
+            tokio::select! {
+                biased;
+                fault = world.gate.stopped() => {
+                    operator = None;
+                    starts_at = Instant::now() + self.away(fault);
+                }
+                () = tokio::time::sleep(if ended_at.is_some() { REST_LOOK } else { LOOK }) => {}
+            }
+            if operator.is_none() && Instant::now() >= starts_at {
+                world.trace(|| "operator starts".to_owned());
+                operator = Some(Operator::start(&world));
+            }
+            person.look(&world);
+            let over = person.done() && operator.is_some() && self.ended(&world);
+            match ended_at {
+                None if over => ended_at = Some(Instant::now()),
+                Some(_) if !over => ended_at = None,
+                _ => {}
+            }
+            if ended_at.is_some_and(|at| at.elapsed() >= QUIET + REST) {
+                break;
+            }
+            if began.elapsed() > scenario.bound {
+                world.violation(format!(
+                    "not ended within {:?}: {}",
+                    scenario.bound,
+                    self.missing(&world, &person)
+                ));
+                break;
+            }
+            if !world.violations().is_empty() && !traced {
+                break;
+            }
+        }
+        if let Some(at) = ended_at {
+            self.rests(&world, at);
+        }
+        invariants::at_the_end(&world, scenario, &person.requests, &found);
+        drop(operator);
+        Outcome {
+            violations: world.violations(),
+            boundaries: world.gate.boundaries(),
+            passes: world.passes(),
+            seconds: began.elapsed().as_secs(),
+            missed: world.gate.missed(),
+            trace: world.take_trace(),
+        }
+    }
+
+    fn away(&self, fault: Fault) -> Duration {
+        match (fault, self.seed) {
+            (Fault::StopLong, _) => LONG_AWAY,
+            (_, Some(_)) => Duration::from_millis(fastrand::u64(10..90_000)),
+            _ => AWAY,
+        }
+    }
+
+    fn ended(&self, world: &World) -> bool {
+        let objects = self.scenario.endings.iter().all(|e| has_ended(world, e));
+        objects && invariants::nothing_runs(world)
+    }
+
+    fn missing(&self, world: &World, person: &Person) -> String {
+        let open = self
+            .scenario
+            .endings
+            .iter()
+            .filter(|e| !has_ended(world, e));
+        let mut open: Vec<String> = open
+            .map(|ending| {
+                let (state, reason) = state_of(world, ending);
+                format!(
+                    "{} is {state} ({reason}), not {:?}",
+                    ending.object, ending.states
+                )
+            })
+            .collect();
+        if !person.done() {
+            open.push("people still wait".to_owned());
+        }
+        if !invariants::nothing_runs(world) {
+            open.push("something runs, or a group is held".to_owned());
+        }
+        open.join("; ")
+    }
+
+    /// At rest nothing is written.
+    fn rests(&self, world: &World, ended_at: Instant) {
+        let rest_began = world.now() - jiff::SignedDuration::try_from(REST).unwrap_or_default();
+        let changes = world.apiserver.changes_since(0);
+        let late: Vec<_> = changes
+            .iter()
+            .filter(|c| &*c.user == OPERATOR && c.resource != "events" && c.time > rest_began)
+            .map(|change| format!("{} {} {}", change.verb, change.resource, change.name))
+            .collect();
+        if !late.is_empty() {
+            world.violation(format!(
+                "written at rest, {:?} after the end: {late:?}",
+                ended_at.elapsed()
+            ));
+        }
+    }
+}
+
+/// State and reason of an object.
+fn state_of(world: &World, ending: &Ending) -> (String, String) {
+    let Some(object) = crate::person::find(world, ending.object) else {
+        return ("Gone".to_owned(), String::new());
+    };
+    let text = |pointer: &str| {
+        let found = object.pointer(pointer).and_then(|v| v.as_str());
+        found.unwrap_or("").to_owned()
+    };
+    let conditions = object["status"]["conditions"].as_array();
+    let succeeded = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == "Succeeded");
+    let reason = succeeded.and_then(|condition| condition["reason"].as_str());
+    (text("/status/state"), reason.unwrap_or("").to_owned())
+}
+
+fn has_ended(world: &World, ending: &Ending) -> bool {
+    let (state, reason) = state_of(world, ending);
+    ending.states.contains(&state.as_str()) && ending.reason.is_none_or(|wanted| wanted == reason)
+}

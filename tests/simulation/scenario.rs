@@ -1,0 +1,222 @@
+//! What a scenario is made of: a cloud, objects, what people do, and how it ends. Data only; [`crate::scenarios`] has them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::operator::ACCESS_KEY;
+use crate::world::{NAMESPACE, OPERATOR, PERSON, REGION};
+
+/// The group of [`Scenario::new`]: four instances `i-web-01` to `i-web-04`, `ScheduledAction` suspended by a person.
+pub const GROUP: &str = "asg-web";
+pub const OLD_IMAGE: &str = "m-v1";
+pub const NEW_IMAGE: &str = "m-v2";
+
+/// One story.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    pub name: &'static str,
+    /// For the emulator.
+    pub fixture: Value,
+    pub steps: Vec<Step>,
+    pub endings: Vec<Ending>,
+    /// Virtual time within which it ends, faults and all.
+    pub bound: Duration,
+    /// Random schedules do not let ESS and ECS show an older state.
+    pub fresh_reads: bool,
+    /// Processes, instances and configurations that somebody else changes: not held against the operator.
+    pub changed_by_others: Vec<&'static str>,
+}
+
+/// Something that a person does once something holds. Steps are done in their order.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub when: When,
+    pub act: Act,
+}
+
+/// Objects are named `name` (a RollingUpdateTask) or `plural/name`.
+pub type Name = &'static str;
+
+/// What a person waits for.
+#[derive(Debug, Clone)]
+pub enum When {
+    /// At once, after the step before.
+    Now,
+    /// So many seconds after the step before.
+    Later(u64),
+    /// `status.state` is this.
+    State(Name, &'static str),
+    /// It waits after this batch.
+    Paused(Name, i64),
+    /// The field at this JSON pointer is this.
+    Field(Name, &'static str, Value),
+    /// The object is gone.
+    Gone(Name),
+    /// The operator has passed so many boundaries.
+    Boundary(usize),
+}
+
+/// What a person does.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// Nothing: the next step follows.
+    Wait,
+    Create(Value),
+    /// Sets annotations below `ess-rollout.io/`. `$uid` and the like are not known: values are as given.
+    Annotate(Name, &'static str, &'static str),
+    /// Merges into the spec.
+    Edit(Name, Value),
+    Delete(Name),
+    /// A call in the cloud. `$execution` in a text is the execution of this object.
+    Console {
+        of: Name,
+        service: &'static str,
+        action: &'static str,
+        params: Value,
+    },
+}
+
+/// How an object ends.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    pub object: Name,
+    /// `Gone`, or a value of `status.state`: any of these.
+    pub states: Vec<&'static str>,
+    /// The reason of `Succeeded`, if it matters.
+    pub reason: Option<&'static str>,
+}
+
+/// The value with more fields, or other values of those that it has.
+pub fn with(mut value: Value, more: Value) -> Value {
+    json_patch::merge(&mut value, &more);
+    value
+}
+
+/// A cloud with these groups.
+pub fn fixture(groups: Vec<Value>) -> Value {
+    json!({
+        "regions": [REGION],
+        "durations": {"command": 8, "stopInstance": 5, "startInstance": 5, "replaceSystemDisk": 5, "healthCheck": 600},
+        "principals": [
+            {"name": OPERATOR, "accessKeyId": ACCESS_KEY.0, "accessKeySecret": ACCESS_KEY.1, "allow": ["*"]},
+            {"name": PERSON, "accessKeyId": "person-key", "accessKeySecret": "person-secret", "allow": ["*"]},
+        ],
+        "roles": [{"name": "OOSServiceRole", "trustsOos": true, "allow": ["*"]}],
+        "images": [{"imageId": OLD_IMAGE}, {"imageId": NEW_IMAGE}],
+        "scalingGroups": groups,
+    })
+}
+
+/// `asg-NAME` with the configuration `asc-NAME` and so many instances `i-NAME-NN`.
+pub fn group(id: &str, instances: usize) -> Value {
+    let name = id.trim_start_matches("asg-");
+    json!({
+        "scalingGroupId": id,
+        "maxSize": 20,
+        "suspendedProcesses": ["ScheduledAction"],
+        "configurations": [{"scalingConfigurationId": format!("asc-{name}"), "imageId": OLD_IMAGE}],
+        "instances": if instances == 0 { json!([]) } else { json!({"count": instances}) },
+    })
+}
+
+/// An object of a kind of ours.
+pub fn object(kind: &str, name: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "ess-rollout.io/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": spec,
+    })
+}
+
+fn task(name: &str, update: Value, more: Value) -> Value {
+    let spec = json!({"scalingGroupId": GROUP, "batches": 2, "update": update});
+    object("RollingUpdateTask", name, with(spec, more))
+}
+
+/// A task of [`GROUP`] that runs a script in two batches.
+pub fn script(name: &str, more: Value) -> Value {
+    task(
+        name,
+        json!({"script": {"run": {"inline": "systemctl restart agent"}}}),
+        more,
+    )
+}
+
+/// A task of [`GROUP`] that rolls out [`NEW_IMAGE`] in two batches.
+pub fn image(name: &str, more: Value) -> Value {
+    task(name, json!({"image": {"imageId": NEW_IMAGE}}), more)
+}
+
+impl Scenario {
+    /// One group of four instances, and this object created at the start.
+    pub fn new(name: &'static str, object: Value) -> Self {
+        Self {
+            name,
+            fixture: fixture(vec![group(GROUP, 4)]),
+            steps: vec![Step {
+                when: When::Now,
+                act: Act::Create(object),
+            }],
+            endings: Vec::new(),
+            bound: Duration::from_secs(3600),
+            fresh_reads: false,
+            changed_by_others: Vec::new(),
+        }
+    }
+
+    /// Another cloud, or more of it.
+    pub fn cloud(mut self, more: Value) -> Self {
+        self.fixture = with(self.fixture, more);
+        self
+    }
+
+    /// OOS behaves in this undocumented way.
+    pub fn oos(self, switches: Value) -> Self {
+        self.cloud(json!({"switches": {"oos": switches}}))
+    }
+
+    /// Before everything else a person does that.
+    pub fn first(mut self, act: Act) -> Self {
+        let when = When::Now;
+        self.steps.insert(0, Step { when, act });
+        self
+    }
+
+    /// Then, once this holds, a person does that.
+    pub fn then(mut self, when: When, act: Act) -> Self {
+        self.steps.push(Step { when, act });
+        self
+    }
+
+    /// An object ends in one of these states.
+    pub fn ends(mut self, object: Name, states: &[&'static str]) -> Self {
+        self.endings.push(Ending {
+            object,
+            states: states.to_vec(),
+            reason: None,
+        });
+        self
+    }
+
+    /// The last ending has this reason.
+    pub fn because(mut self, reason: &'static str) -> Self {
+        if let Some(ending) = self.endings.last_mut() {
+            ending.reason = Some(reason);
+        }
+        self
+    }
+
+    /// What ESS and ECS show is what there is, in random schedules, too.
+    pub fn fresh_reads(mut self) -> Self {
+        self.fresh_reads = true;
+        self
+    }
+
+    /// Somebody else changes these.
+    pub fn others_change(mut self, targets: &[&'static str]) -> Self {
+        self.changed_by_others = targets.to_vec();
+        self
+    }
+}

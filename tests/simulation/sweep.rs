@@ -1,0 +1,265 @@
+//! Which runs there are, made from what the dry runs did; two threads work them off.
+
+use std::collections::VecDeque;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use ess_rollout_test_support::apiserver::Kinds;
+
+use crate::gate::{Boundary, Fault, Plan, Side};
+use crate::run::{Outcome, Run};
+use crate::scenario::Scenario;
+use crate::scenarios;
+
+const THREADS: usize = 2;
+/// Random schedules for each scenario, unless told otherwise.
+const SEEDS: u64 = 20;
+/// After so many broken runs no more are begun.
+const ENOUGH: usize = 8;
+/// A run takes at most so many passes more for each fault: while an answer is missing, the operator looks once a second for
+/// as long as the bound on lateness.
+const PASSES_A_FAULT: usize = 80;
+
+/// A run and what came of it.
+type Done = (Run, Outcome);
+
+fn dry(scenario: &Arc<Scenario>) -> Run {
+    Run {
+        scenario: scenario.clone(),
+        plan: Plan::new(),
+        seed: None,
+    }
+}
+
+/// One run for each boundary and each fault that fits it.
+fn single_faults(scenario: &Arc<Scenario>, boundaries: &[Boundary]) -> Vec<Run> {
+    let mut runs = Vec::new();
+    for (index, boundary) in boundaries.iter().enumerate() {
+        let faults: &[Fault] = match boundary.side {
+            Side::Cloud => &Fault::OF_CALLS,
+            Side::Apiserver => &Fault::OF_WRITES,
+        };
+        for fault in faults {
+            runs.push(Run {
+                plan: Plan::from([(index + 1, *fault)]),
+                ..dry(scenario)
+            });
+        }
+    }
+    runs
+}
+
+/// A schedule with one to four faults, all drawn.
+fn schedule(scenario: &Arc<Scenario>, boundaries: &[Boundary], seed: u64) -> Run {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut plan = Plan::new();
+    for _ in 0..random.usize(1..=4) {
+        // Faults make runs longer: some fall behind the end of the dry run.
+        let at = random.usize(1..=boundaries.len() * 5 / 4 + 1);
+        let side = boundaries.get(at - 1).map(|boundary| boundary.side);
+        let faults: &[Fault] = match side {
+            Some(Side::Apiserver) => &Fault::OF_WRITES,
+            _ => &Fault::OF_CALLS,
+        };
+        plan.insert(at, faults[random.usize(..faults.len())]);
+    }
+    Run {
+        plan,
+        seed: Some(seed),
+        ..dry(scenario)
+    }
+}
+
+/// Works off runs on all threads.
+fn work(kinds: &Arc<Kinds>, runs: Vec<Run>) -> Vec<Done> {
+    let queue = Mutex::new(VecDeque::from(runs));
+    let broken = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        loop {
+            let next = queue.lock().unwrap().pop_front();
+            let Some(run) = next.filter(|_| broken.load(Ordering::Relaxed) < ENOUGH) else {
+                return done;
+            };
+            let began = Instant::now();
+            let outcome = run.run(kinds, false);
+            if std::env::var_os("VERBOSE").is_some() {
+                eprintln!("{:.3} s  {}", began.elapsed().as_secs_f64(), run.name());
+            }
+            if !outcome.violations.is_empty() {
+                broken.fetch_add(1, Ordering::Relaxed);
+            }
+            done.push((run, outcome));
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(worker)).collect();
+        let all = workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap());
+        all.collect()
+    })
+}
+
+/// The run of `ONLY`, once its scenario is known: faults or a seed.
+fn chosen(scenario: &Arc<Scenario>, boundaries: &[Boundary], rest: &str) -> Option<Run> {
+    if let Some(seed) = rest.strip_prefix("seed=") {
+        return Some(schedule(scenario, boundaries, seed.parse().ok()?));
+    }
+    let words: Vec<&str> = rest.split(':').collect();
+    let mut plan = Plan::new();
+    for pair in words.chunks(2) {
+        let [number, fault] = pair else { return None };
+        plan.insert(number.parse().ok()?, Fault::parse(fault)?);
+    }
+    Some(Run {
+        plan,
+        ..dry(scenario)
+    })
+}
+
+/// All runs, or those of `only`.
+pub fn all(kinds: &Arc<Kinds>, only: Option<&str>, seeds: Option<u64>) -> ExitCode {
+    let began = Instant::now();
+    let mut all: Vec<Arc<Scenario>> = scenarios::all().into_iter().map(Arc::new).collect();
+    let (name, rest) = match only.map(|only| only.split_once(':').unwrap_or((only, ""))) {
+        Some((name, rest)) => (Some(name), rest),
+        None => (None, ""),
+    };
+    all.retain(|scenario| name.is_none_or(|name| scenario.name == name));
+    if all.is_empty() {
+        println!("sweep: there is no scenario {:?}", name.unwrap_or_default());
+        return ExitCode::FAILURE;
+    }
+    if !rest.is_empty() {
+        return replay(kinds, &all[0], rest);
+    }
+
+    let mut done = work(kinds, all.iter().map(dry).collect());
+    let mut runs = Vec::new();
+    for (run, outcome) in done.iter().filter(|(_, o)| o.violations.is_empty()) {
+        runs.extend(single_faults(&run.scenario, &outcome.boundaries));
+        let schedules = (1..=seeds.unwrap_or(SEEDS))
+            .map(|seed| schedule(&run.scenario, &outcome.boundaries, seed));
+        runs.extend(schedules);
+    }
+    let passes = |scenario: &Scenario| {
+        let dry = done
+            .iter()
+            .find(|(run, _)| run.scenario.name == scenario.name);
+        dry.map_or(0, |(_, outcome)| outcome.passes)
+    };
+    let usual: Vec<(&str, usize)> = all
+        .iter()
+        .map(|scenario| (scenario.name, passes(scenario)))
+        .collect();
+    done.extend(work(kinds, runs));
+    for (run, outcome) in &mut done {
+        let usual = usual.iter().find(|(name, _)| *name == run.scenario.name);
+        let usual = usual.map_or(0, |(_, passes)| *passes);
+        let bound = usual * 3 + run.plan.len() * PASSES_A_FAULT;
+        if outcome.passes > bound.max(1) {
+            let text = format!("{} passes, and {bound} would be many", outcome.passes);
+            outcome.violations.push(text);
+        }
+    }
+    conclude(kinds, &all, &done, began)
+}
+
+fn conclude(kinds: &Arc<Kinds>, all: &[Arc<Scenario>], done: &[Done], began: Instant) -> ExitCode {
+    let broken: Vec<&Done> = done
+        .iter()
+        .filter(|(_, outcome)| !outcome.violations.is_empty())
+        .collect();
+    for (index, (run, outcome)) in broken.iter().enumerate() {
+        println!(
+            "\nsweep: {} broke {} rules",
+            run.name(),
+            outcome.violations.len()
+        );
+        for violation in &outcome.violations {
+            println!("  {violation}");
+        }
+        println!("  replay: make sweep ONLY='{}'", run.name());
+        if index == 0 {
+            // The same run again, with its story.
+            for line in run.run(kinds, true).trace {
+                println!("    {line}");
+            }
+        }
+    }
+    if std::env::var_os("SCENARIOS").is_some() {
+        table(all, done);
+    }
+    println!(
+        "sweep: scenarios={} runs={} violations={} {:.0} s",
+        all.len(),
+        done.len(),
+        broken.len(),
+        began.elapsed().as_secs_f64()
+    );
+    match broken.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// One line for each scenario.
+fn table(all: &[Arc<Scenario>], done: &[Done]) {
+    for scenario in all {
+        let runs = done
+            .iter()
+            .filter(|(run, _)| run.scenario.name == scenario.name);
+        let runs: Vec<&Done> = runs.collect();
+        let Some((_, dry)) = runs.first() else {
+            continue;
+        };
+        let missed: usize = runs
+            .iter()
+            .filter(|(r, o)| r.seed.is_none() && o.missed > 0)
+            .count();
+        println!(
+            "{:28} boundaries={:3} runs={:4} missed={missed} passes={:3} virtual={} s",
+            scenario.name,
+            dry.boundaries.len(),
+            runs.len(),
+            dry.passes,
+            dry.seconds
+        );
+    }
+}
+
+/// One run, with its story.
+fn replay(kinds: &Arc<Kinds>, scenario: &Arc<Scenario>, rest: &str) -> ExitCode {
+    let boundaries = match rest.starts_with("seed=") {
+        true => dry(scenario).run(kinds, false).boundaries,
+        false => Vec::new(),
+    };
+    let run = if rest == "dry" {
+        Some(dry(scenario))
+    } else {
+        chosen(scenario, &boundaries, rest)
+    };
+    let Some(run) = run else {
+        println!("sweep: {rest:?} is not boundary:fault, nor seed=n, nor dry");
+        return ExitCode::FAILURE;
+    };
+    let outcome = run.run(kinds, true);
+    for line in &outcome.trace {
+        println!("{line}");
+    }
+    println!(
+        "sweep: {}: {} boundaries, {} passes, {} virtual seconds, violations: {:#?}",
+        run.name(),
+        outcome.boundaries.len(),
+        outcome.passes,
+        outcome.seconds,
+        outcome.violations
+    );
+    match outcome.violations.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}

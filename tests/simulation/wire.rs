@@ -1,0 +1,297 @@
+//! The operator's ways to the apiserver and to the cloud, in this thread, with a gate across each.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ess_emulator::cloud::faults::{CallerKind, Effect, Fault as CallFault};
+use ess_emulator::front;
+use ess_rollout_aliyun::{Transport, TransportError, WireRequest, WireResponse};
+use ess_rollout_test_support::apiserver::Answer;
+use http::{Method, Request};
+use kube::client::Body;
+
+use crate::gate::{Fault, Life, Side};
+use crate::invariants;
+use crate::world::{LATE_SECONDS, OPERATOR, World};
+
+/// One way of a call, in milliseconds.
+const CLOUD: u64 = 20;
+const APISERVER: u64 = 2;
+
+/// From the cloud client to the emulator's front.
+pub struct CloudWire {
+    pub world: Arc<World>,
+    pub life: Arc<Life>,
+}
+
+impl Transport for CloudWire {
+    fn send(
+        &self,
+        request: WireRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<WireResponse, TransportError>> + Send + '_>> {
+        Box::pin(self.exchange(request))
+    }
+}
+
+fn header<'a>(request: &'a WireRequest, name: &str) -> &'a str {
+    let found = request.headers.iter().find(|(n, _)| *n == name);
+    found.map_or("", |(_, value)| value.as_str())
+}
+
+/// Whether an action changes nothing.
+pub fn is_read(action: &str) -> bool {
+    ["Describe", "List", "Get"]
+        .iter()
+        .any(|verb| action.starts_with(verb))
+}
+
+impl CloudWire {
+    async fn exchange(&self, request: WireRequest) -> Result<WireResponse, TransportError> {
+        let world = &self.world;
+        world.latency.pass(CLOUD).await;
+        self.life.goes_on().await;
+        let action = header(&request, "x-acs-action").to_owned();
+        let mut fault = None;
+        if !is_read(&action) {
+            invariants::before_call(world, &action, &request.body);
+            fault = world.gate.reach(Side::Cloud, &action);
+        }
+        let number = world.gate.passed();
+        let story = |became: &str| {
+            let at = if is_read(&action) {
+                String::new()
+            } else {
+                format!("#{number} ")
+            };
+            let fault = fault.map_or(String::new(), |fault: Fault| format!(" [{}]", fault.name()));
+            format!("{at}cloud {action}{fault}: {became}")
+        };
+        let effect = match fault {
+            Some(fault @ Fault::StopBefore) => {
+                world.trace(|| story("not sent, the operator stops"));
+                world.gate.stop(&self.life, fault).await
+            }
+            Some(Fault::AnswerLost) => Some(Effect::AnswerLost),
+            Some(Fault::Lost) => Some(Effect::LostBefore),
+            Some(Fault::EffectLate | Fault::StopLate) => Some(Effect::EffectLate {
+                after_seconds: Some(LATE_SECONDS),
+                after_millis: None,
+            }),
+            Some(Fault::Throttled) => Some(Effect::Throttle {
+                retry_after_millis: None,
+            }),
+            _ => None,
+        };
+        let outcome = self.answer(&request, effect);
+        if let Some(fault) = fault.filter(|fault| fault.stops()) {
+            world.trace(|| story("sent, the operator stops"));
+            world.gate.stop(&self.life, fault).await;
+        }
+        let answer = match outcome {
+            front::Outcome::Answer(answer) => Some(answer),
+            front::Outcome::AnswerAt(at, answer) => {
+                let wait = at.duration_since(world.now());
+                tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
+                Some(answer)
+            }
+            front::Outcome::Dropped => None,
+        };
+        world.latency.pass(CLOUD).await;
+        self.life.goes_on().await;
+        let Some(answer) = answer else {
+            world.trace(|| story("no answer"));
+            return Err(TransportError::Broken(
+                "the exchange with the emulator broke off".to_owned(),
+            ));
+        };
+        world.trace(|| story(&summary(&action, &request.body, &answer)));
+        let headers = answer.headers.iter().filter_map(|(name, value)| {
+            let name = http::HeaderName::try_from(name.as_str()).ok()?;
+            Some((name, http::HeaderValue::try_from(value.as_str()).ok()?))
+        });
+        Ok(WireResponse {
+            status: answer.status,
+            headers: headers.collect(),
+            body: answer.body,
+        })
+    }
+
+    fn answer(&self, request: &WireRequest, effect: Option<Effect>) -> front::Outcome {
+        let mut headers = vec![("host".to_owned(), request.host())];
+        let rest = request.headers.iter();
+        headers.extend(rest.map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let request = front::Request {
+            method: "POST".to_owned(),
+            path: request.url.path().to_owned(),
+            query: request.url.query().unwrap_or_default().to_owned(),
+            headers,
+            body: request.body.clone().into_bytes(),
+        };
+        let now = self.world.now();
+        let mut cloud = self.world.cloud();
+        // It strikes the very next call, which is this one.
+        let struck = effect.map(|effect| {
+            cloud.world.faults.add(CallFault {
+                id: 0,
+                service: None,
+                action: None,
+                params: serde_json::Map::default().into_iter().collect(),
+                caller: CallerKind::Outside,
+                principal: Some(OPERATOR.to_owned()),
+                nth: 1,
+                count: 1,
+                effect,
+                seen: 0,
+            })
+        });
+        let outcome = front::handle(&mut cloud, &request, now);
+        if let Some(id) = struck {
+            cloud.world.faults.remove(id);
+        }
+        outcome
+    }
+}
+
+/// What a trace shows of a call.
+fn summary(action: &str, body: &str, answer: &front::Response) -> String {
+    let about: Vec<&str> = body
+        .split('&')
+        .filter(|pair| {
+            let shown = [
+                "ExecutionId=",
+                "NotifyType=",
+                "ClientToken=",
+                "LoopItem=",
+                "Process",
+                "InstanceId",
+                "ImageId=",
+            ];
+            !is_read(action) && shown.iter().any(|name| pair.starts_with(name))
+        })
+        .collect();
+    let code = match answer.status {
+        200 => String::new(),
+        status => {
+            let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            format!(" {}", body["Code"].as_str().unwrap_or("?"))
+                + if status >= 500 { " (5xx)" } else { "" }
+        }
+    };
+    format!("{}{code} {}", answer.status, about.join(" "))
+        .trim()
+        .to_owned()
+}
+
+/// From the operator's Kubernetes client to the fake apiserver.
+#[derive(Clone)]
+pub struct ApiserverWire {
+    pub world: Arc<World>,
+    pub life: Arc<Life>,
+}
+
+impl ApiserverWire {
+    pub fn client(self, namespace: &str) -> kube::Client {
+        kube::Client::new(self, namespace)
+    }
+
+    async fn exchange(self, request: Request<Body>) -> Answer {
+        let Self { world, life } = &self;
+        let (parts, body) = request.into_parts();
+        let body = body.collect_bytes().await.unwrap_or_default().to_vec();
+        let request = Request::from_parts(parts, body);
+        let path = request.uri().path();
+        let writes = request.method() != Method::GET;
+        let event = path.contains("/events.k8s.io/");
+        world.latency.pass(APISERVER).await;
+        life.goes_on().await;
+        let name = || {
+            let segments: Vec<&str> = path.split('/').skip(4).collect();
+            format!("{} {}", request.method(), segments.join("/"))
+        };
+        let fault = if writes && !event {
+            world.gate.reach(Side::Apiserver, name())
+        } else {
+            None
+        };
+        let number = world.gate.passed();
+        let story = |became: &str| {
+            let fault = fault.map_or(String::new(), |fault| format!(" [{}]", fault.name()));
+            let at = if event {
+                String::new()
+            } else {
+                format!("#{number} ")
+            };
+            format!("{at}kube  {}{fault}: {became}", name())
+        };
+        match fault {
+            Some(fault @ Fault::StopBefore) => {
+                world.trace(|| story("not sent, the operator stops"));
+                world.gate.stop(life, fault).await
+            }
+            Some(Fault::Conflict) => {
+                world.trace(|| story("409"));
+                return failure(409, "Conflict");
+            }
+            _ => {}
+        }
+        let answer = world.apiserver.answer(OPERATOR, &request);
+        if let Some(fault) = fault.filter(|fault| fault.stops()) {
+            world.trace(|| story("sent, the operator stops"));
+            world.gate.stop(life, fault).await;
+        }
+        world.latency.pass(APISERVER).await;
+        life.goes_on().await;
+        if fault == Some(Fault::AnswerLost) {
+            world.trace(|| story("done, answered 504"));
+            return failure(504, "Timeout");
+        }
+        if writes {
+            world.trace(|| story(&format!("{} {}", answer.status().as_u16(), said(&request))));
+        }
+        answer
+    }
+}
+
+/// What a trace shows of a write: the state that it gives, or the reason of an Event.
+fn said(request: &Request<Vec<u8>>) -> String {
+    let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap_or_default();
+    let words = [
+        "/status/state",
+        "/status/pause/kind",
+        "/status/holder/name",
+        "/reason",
+        "/note",
+    ];
+    let words = words
+        .iter()
+        .filter_map(|pointer| body.pointer(pointer)?.as_str());
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn failure(code: u16, reason: &str) -> Answer {
+    let status = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "reason": reason, "message": "injected", "code": code,
+    });
+    let mut answer = Answer::new(status.to_string().into());
+    *answer.status_mut() = http::StatusCode::from_u16(code).expect("a status code");
+    answer
+}
+
+impl tower::Service<Request<Body>> for ApiserverWire {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let wire = self.clone();
+        Box::pin(async move { Ok(wire.exchange(request).await) })
+    }
+}

@@ -1,0 +1,219 @@
+//! Everything that one run shares: the virtual time, the emulated cloud, the fake apiserver, and what was seen.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ess_emulator::cloud::Cloud;
+use ess_emulator::fixture::Fixture;
+use ess_rollout_test_support::FakeApiserver;
+use ess_rollout_test_support::apiserver::Kinds;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use crate::gate::{Gate, Plan};
+use crate::scenario::Scenario;
+
+/// The namespace of the tasks, and of the operator with its records.
+pub const NAMESPACE: &str = "shop";
+/// Who acts at the apiserver, and in the cloud.
+pub const OPERATOR: &str = "operator";
+pub const PERSON: &str = "person";
+pub const REGION: &str = "cn-hangzhou";
+/// The bound on lateness that the operator is told. A batch takes less than that, so that a late call can meet the next
+/// pause; and the shorter it is, the fewer looks a run takes while an answer is missing.
+pub const SETTLE: Duration = Duration::from_secs(20);
+/// How late a late effect comes after its connection ended.
+pub const LATE_SECONDS: f64 = 18.0;
+/// More passes than this within a minute of virtual time make no progress.
+const PASSES_A_MINUTE: usize = 150;
+
+pub struct World {
+    pub apiserver: FakeApiserver,
+    pub gate: Gate,
+    cloud: Mutex<Cloud>,
+    clock: VirtualClock,
+    seen: Mutex<Seen>,
+    /// Where calls take how long.
+    pub latency: Latency,
+}
+
+#[derive(Default)]
+struct Seen {
+    violations: Vec<String>,
+    /// `None`: nobody reads it.
+    trace: Option<Vec<String>>,
+    passes: Vec<Instant>,
+    count: usize,
+}
+
+/// Virtual time: tokio's paused clock, from a fixed date on.
+#[derive(Debug, Clone, Copy)]
+pub struct VirtualClock {
+    began: Instant,
+}
+
+const BEGIN: i64 = 1_767_600_000;
+
+impl VirtualClock {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        let elapsed = SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
+        begin().saturating_add(elapsed).unwrap_or(Timestamp::MAX)
+    }
+}
+
+fn begin() -> Timestamp {
+    Timestamp::from_second(BEGIN).unwrap_or_default()
+}
+
+impl ess_rollout::runtime::clock::Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(VirtualClock::now(self).as_second()).unwrap_or_default()
+    }
+
+    fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+impl ess_rollout_aliyun::Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        VirtualClock::now(self)
+    }
+}
+
+/// How long calls take.
+#[derive(Debug, Clone, Copy)]
+pub struct Latency {
+    /// Otherwise fixed.
+    pub random: bool,
+}
+
+impl Latency {
+    /// One way of a call, in milliseconds.
+    pub async fn pass(self, milliseconds: u64) {
+        let milliseconds = match self.random {
+            true => fastrand::u64(1..=milliseconds * 8),
+            false => milliseconds,
+        };
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
+}
+
+/// In a random schedule what is read may be behind what is.
+fn lag(fixture: &mut Fixture) {
+    let switches = &mut fixture.switches;
+    for seconds in [
+        &mut switches.oos.list_lag_seconds,
+        &mut switches.oos.tag_lag_seconds,
+        &mut switches.oos.update_date_lag_seconds,
+    ] {
+        if fastrand::u8(..4) == 0 {
+            *seconds = fastrand::u32(1..40);
+        }
+    }
+    if fastrand::u8(..4) == 0 {
+        switches.read_lag_seconds = f64::from(fastrand::u32(1..15));
+    }
+    switches.oos.update_date_moves_with_children = fastrand::bool();
+    switches.oos.stable_pages = fastrand::bool();
+    switches.oos.cancel_delay_seconds = fastrand::u32(1..30);
+}
+
+impl World {
+    pub fn new(
+        kinds: Arc<Kinds>,
+        scenario: &Scenario,
+        plan: Plan,
+        latency: Latency,
+        traced: bool,
+    ) -> Arc<Self> {
+        let mut fixture: Fixture = serde_json::from_value(scenario.fixture.clone())
+            .expect("a scenario's fixture is valid");
+        if latency.random {
+            lag(&mut fixture);
+            if scenario.fresh_reads {
+                fixture.switches.read_lag_seconds = 0.0;
+            }
+        }
+        fixture.start_time = Some(begin());
+        let clock = VirtualClock::new();
+        Arc::new(Self {
+            apiserver: FakeApiserver::new(kinds, Arc::new(move || clock.now())),
+            gate: Gate::new(plan),
+            cloud: Mutex::new(Cloud::new(&fixture).expect("a scenario's fixture is valid")),
+            clock,
+            seen: Mutex::new(Seen {
+                trace: traced.then(Vec::new),
+                ..Seen::default()
+            }),
+            latency,
+        })
+    }
+
+    pub fn clock(&self) -> VirtualClock {
+        self.clock
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The cloud, with everything that is due by now done.
+    pub fn cloud(&self) -> MutexGuard<'_, Cloud> {
+        let mut cloud = self.cloud.lock().unwrap_or_else(PoisonError::into_inner);
+        cloud.advance_to(self.clock.now());
+        cloud
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A rule was broken.
+    pub fn violation(&self, what: impl Into<String>) {
+        let what = what.into();
+        self.trace(|| format!("VIOLATION {what}"));
+        self.seen().violations.push(what);
+    }
+
+    pub fn violations(&self) -> Vec<String> {
+        self.seen().violations.clone()
+    }
+
+    /// A line of the story, if anybody reads it.
+    pub fn trace(&self, line: impl FnOnce() -> String) {
+        let mut seen = self.seen();
+        if let Some(trace) = &mut seen.trace {
+            let at = self.clock.began.elapsed().as_secs_f64();
+            trace.push(format!("{at:9.3} s  {}", line()));
+        }
+    }
+
+    pub fn take_trace(&self) -> Vec<String> {
+        self.seen().trace.take().unwrap_or_default()
+    }
+
+    /// A pass begins.
+    pub fn pass_begins(&self) {
+        let now = Instant::now();
+        let mut seen = self.seen();
+        seen.count += 1;
+        seen.passes
+            .retain(|at| now.duration_since(*at) < Duration::from_secs(60));
+        seen.passes.push(now);
+        if seen.passes.len() == PASSES_A_MINUTE {
+            drop(seen);
+            self.violation(format!("{PASSES_A_MINUTE} passes within a minute"));
+        }
+    }
+
+    pub fn passes(&self) -> usize {
+        self.seen().count
+    }
+}

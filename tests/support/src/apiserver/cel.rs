@@ -1,0 +1,84 @@
+//! The CEL rules of a schema (`x-kubernetes-validations`).
+
+use anyhow::{Result, anyhow};
+use cel::{Context, Program};
+use serde_json::Value;
+
+/// A compiled rule.
+pub struct Rule {
+    source: String,
+    program: Program,
+    /// Where there is none, the rule itself is said.
+    message: Option<String>,
+    /// It compares with the object before: it says nothing of a new one.
+    transition: bool,
+}
+
+impl std::fmt::Debug for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Rule").field(&self.source).finish()
+    }
+}
+
+impl Rule {
+    /// Compiles a rule.
+    ///
+    /// # Errors
+    /// When it is no CEL.
+    pub fn new(source: &str, message: Option<&str>) -> Result<Self> {
+        let program = Program::compile(source)
+            .map_err(|error| anyhow!("the rule {source:?} does not compile: {error}"))?;
+        let transition = program.references().has_variable("oldSelf");
+        Ok(Self {
+            source: source.to_owned(),
+            program,
+            message: message.map(str::to_owned),
+            transition,
+        })
+    }
+
+    /// What is said when the rule does not hold; `None` when it does.
+    pub fn broken_by(&self, value: &Value, old: Option<&Value>) -> Option<String> {
+        if self.transition && old.is_none() {
+            return None;
+        }
+        let mut context = Context::default();
+        context.add_variable_from_value("self", of_json(value));
+        if let Some(old) = old {
+            context.add_variable_from_value("oldSelf", of_json(old));
+        }
+        match self.program.execute(&context) {
+            Ok(cel::Value::Bool(true)) => None,
+            Ok(cel::Value::Bool(false)) => Some(
+                self.message
+                    .clone()
+                    .unwrap_or_else(|| format!("failed rule: {}", self.source)),
+            ),
+            Ok(other) => Some(format!("rule evaluated to {other:?}: {}", self.source)),
+            Err(error) => Some(format!("{error} evaluating rule: {}", self.source)),
+        }
+    }
+}
+
+/// JSON has one kind of number, CEL three: whole numbers are `int`, as the schemas' integers are.
+fn of_json(value: &Value) -> cel::Value {
+    match value {
+        Value::Null => cel::Value::Null,
+        Value::Bool(flag) => cel::Value::Bool(*flag),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => cel::Value::Int(whole),
+            None => cel::Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => {
+            cel::Value::List(items.iter().map(of_json).collect::<Vec<_>>().into())
+        }
+        Value::Object(fields) => {
+            let fields: std::collections::HashMap<String, cel::Value> = fields
+                .iter()
+                .map(|(name, value)| (name.clone(), of_json(value)))
+                .collect();
+            cel::Value::Map(fields.into())
+        }
+    }
+}

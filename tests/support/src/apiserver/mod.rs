@@ -1,0 +1,151 @@
+//! A Kubernetes API in this process, for simulations: no socket, no clock of its own, no random number.
+//!
+//! It answers at the level of HTTP, so that an ordinary [`kube::Client`] works over it, and with the client everything
+//! that is written against a real apiserver. It takes its kinds from the CRDs' YAML ([`kinds`]) and does to objects what
+//! the real one does: defaults, pruning and validation from the schema ([`schema`]), CEL rules ([`cel`]), versions,
+//! generations, finalizers and preconditions ([`store`], [`write`]), the patches that clients send ([`patch`]), watches
+//! ([`watch`]). Errors have the real shape, and the real words where people read them ([`failure`]).
+//!
+//! [`crate::conformity`] holds it against a real apiserver. What is left out, because nothing here uses it: server-side
+//! apply and managedFields, strategic merge patches, other versions of a kind, protobuf, tables, admission webhooks,
+//! access control. Requests for those are refused, not answered wrongly.
+
+pub mod cel;
+mod failure;
+pub mod kinds;
+mod patch;
+mod request;
+mod schema;
+mod store;
+mod watch;
+mod write;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::body::Body as AnswerBody;
+use http::{Request, Response};
+use jiff::Timestamp;
+use kube::client::Body;
+use serde_json::Value;
+
+pub use kinds::Kinds;
+pub use store::{Change, ChangeKind};
+
+use store::Store;
+
+/// What is answered.
+pub type Answer = Response<AnswerBody>;
+/// The time, for creation and deletion timestamps.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A whole API. Clones are the same one.
+#[derive(Clone)]
+pub struct FakeApiserver {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    kinds: Arc<Kinds>,
+    now: Now,
+    store: Mutex<Store>,
+    /// The newest resourceVersion, for watches to wait on.
+    newest: tokio::sync::watch::Sender<u64>,
+}
+
+impl FakeApiserver {
+    /// An empty one that serves these kinds.
+    pub fn new(kinds: Arc<Kinds>, now: Now) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                kinds,
+                now,
+                store: Mutex::default(),
+                newest: tokio::sync::watch::channel(0).0,
+            }),
+        }
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        // The state is whole after each statement; a panic has failed the test anyway.
+        self.shared
+            .store
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A client of the API that acts as this user. The user's name goes into [`Change::user`].
+    pub fn client(&self, user: &str, namespace: &str) -> kube::Client {
+        kube::Client::new(
+            Service {
+                apiserver: self.clone(),
+                user: user.into(),
+            },
+            namespace,
+        )
+    }
+
+    /// Answers one request at once. The body of a watch goes on.
+    pub fn answer(&self, user: &str, request: &Request<Vec<u8>>) -> Answer {
+        request::answer(self, user, request)
+    }
+
+    /// An object as it is now, past the API: by plural name, namespace, name.
+    pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        let kind = self.shared.kinds.named(plural)?;
+        self.store().get(kind, namespace, name)
+    }
+
+    /// All objects of a kind, by namespace and name.
+    pub fn list(&self, plural: &str) -> Vec<Arc<Value>> {
+        match self.shared.kinds.named(plural) {
+            Some(kind) => self.store().list(kind, None),
+            None => Vec::new(),
+        }
+    }
+
+    /// The newest resourceVersion.
+    pub fn revision(&self) -> u64 {
+        self.store().revision()
+    }
+
+    /// Every change since a resourceVersion, oldest first: what a simulation holds against its rules.
+    pub fn changes_since(&self, revision: u64) -> Vec<Change> {
+        self.store().changes_since(revision).cloned().collect()
+    }
+
+    /// Forgets changes up to now, as etcd's compaction does: a watch from an older version is answered 410 Expired.
+    pub fn compact(&self) {
+        self.store().compact();
+    }
+}
+
+/// The API as a [`tower::Service`].
+#[derive(Clone)]
+struct Service {
+    apiserver: FakeApiserver,
+    user: Arc<str>,
+}
+
+impl tower::Service<Request<Body>> for Service {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Self { apiserver, user } = self.clone();
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            // Only a body that is a stream can fail, and kube sends none.
+            let bytes = body.collect_bytes().await.unwrap_or_default();
+            Ok(apiserver.answer(&user, &Request::from_parts(parts, bytes.to_vec())))
+        })
+    }
+}
