@@ -109,6 +109,7 @@ impl Operator {
         let mut parts = JoinSet::new();
         let feed = Feed {
             tasks: tasks.clone(),
+            leftovers: Arc::default(),
             triggers: triggers.clone(),
             readiness: readiness.clone(),
             leftovers: Arc::default(),
