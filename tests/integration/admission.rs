@@ -175,7 +175,7 @@ fn rules() -> Vec<Rule> {
             batch_size(json!("99%")),
         ),
         (
-            script_and(json!({"approvedBatches": 101})),
+            script_and(json!({"approvedBatches": 102})),
             "spec.approvedBatches",
             script_and(json!({"approvedBatches": 0})),
         ),

@@ -56,14 +56,17 @@ impl Fault {
     /// What else befalls a write to the apiserver.
     const AT_WRITES: [Self; 2] = [Self::AnswerLost, Self::Conflict];
 
-    /// What else happens at the boundary of this number: two of six at a call, one of two at a write, in turn, so that each
-    /// kind of request meets each of them in one scenario or another and all of it takes no longer than people wait.
-    pub fn in_turn(side: Side, number: usize) -> impl Iterator<Item = Self> {
-        let (all, many): (&[Self], usize) = match side {
-            Side::Cloud => (&Self::AT_CALLS, 2),
-            Side::Apiserver => (&Self::AT_WRITES, 1),
-        };
-        (0..many).map(move |nth| all[(number * many + nth) % all.len()])
+    /// What else happens at the boundary of this number: one of six at a call, one of two at every other write, in turn, so
+    /// that each kind of request meets each of them in one scenario or another and all of it takes no longer than people
+    /// wait.
+    pub fn in_turn(side: Side, number: usize) -> Option<Self> {
+        match side {
+            Side::Cloud => Some(Self::AT_CALLS[number % Self::AT_CALLS.len()]),
+            Side::Apiserver if number.is_multiple_of(2) => {
+                Some(Self::AT_WRITES[number / 2 % Self::AT_WRITES.len()])
+            }
+            Side::Apiserver => None,
+        }
     }
 
     /// Those of a mutation of the cloud.

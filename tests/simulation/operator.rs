@@ -112,7 +112,6 @@ impl Operator {
             leftovers: Arc::default(),
             triggers: triggers.clone(),
             readiness: readiness.clone(),
-            leftovers: Arc::default(),
         };
         let [tasks_gate, rollbacks_gate, records_gate] = gates.map(str::to_owned);
         parts.spawn(watch::objects::<RollingUpdateTask>(

@@ -14,7 +14,7 @@ use crate::scenario::{Ending, Scenario};
 use crate::world::{Latency, OPERATOR, SETTLE, World};
 
 /// Between two looks of the people.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_secs(1);
 /// Between a stop and the next start: longer than between any two changes, shorter than the bound on lateness.
 const AWAY: Duration = Duration::from_secs(12);
 /// The same where the next pause is to come meanwhile.

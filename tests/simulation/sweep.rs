@@ -15,7 +15,7 @@ use crate::scenarios;
 
 const THREADS: usize = 2;
 /// Random schedules for each scenario, unless told otherwise.
-const SEEDS: u64 = 5;
+const SEEDS: u64 = 3;
 /// After so many broken runs no more are begun.
 const ENOUGH: usize = 8;
 /// A run takes at most so many passes more for each fault: while an answer is missing, the operator looks once a second for
