@@ -23,7 +23,7 @@ use crate::{
     runtime::{
         clock::{Clock, SystemClock},
         dispatcher::{self, Finished, Triggers},
-        events::Publisher,
+        events::{Counted, Publisher},
         health::{self, Readiness},
         metrics::{Metrics, PassResult},
         queue::Again,
@@ -213,10 +213,10 @@ impl Operator {
         let context = Context {
             kubernetes,
             clouds: clouds.clone(),
-            events: Arc::new(Publisher::new(
-                clients.calls.clone(),
-                settings.pod_name.clone(),
-            )),
+            events: Arc::new(Counted {
+                events: Publisher::new(clients.calls.clone(), settings.pod_name.clone()),
+                metrics: metrics.clone(),
+            }),
             clock: clock.clone(),
             tasks: tasks.clone(),
             settings: rollout::Settings {

@@ -4,11 +4,11 @@ use std::{
     collections::HashMap,
     future::Future,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use ess_rollout_core::rollout::{Event, EventKind};
+use ess_rollout_core::rollout::{ACTION_APPLIED, ACTION_REJECTED, Event, EventKind};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::events::v1 as wire,
@@ -20,6 +20,7 @@ use kube::{
 };
 use serde_json::json;
 
+use super::metrics::Metrics;
 use crate::kubernetes::{Object, ObjectKey};
 
 /// The apiserver's bound on `note` (events.k8s.io/v1), in bytes.
@@ -164,6 +165,29 @@ impl Events for Publisher {
                 }
             }
         })
+    }
+}
+
+/// Counts the requests that Events tell the end of, and passes all on.
+pub struct Counted<E> {
+    /// Where they go.
+    pub events: E,
+    /// Where they are counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl<E: Events> Events for Counted<E> {
+    fn publish<'a>(
+        &'a self,
+        object: &'a Object,
+        event: &'a Event,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        match event.reason.as_str() {
+            ACTION_APPLIED => self.metrics.action_settled(&event.action, "Applied"),
+            ACTION_REJECTED => self.metrics.action_settled(&event.action, "Rejected"),
+            _ => {}
+        }
+        self.events.publish(object, event)
     }
 }
 

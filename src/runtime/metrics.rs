@@ -59,6 +59,7 @@ pub struct Metrics {
     cloud_requests: Family<Labels, Counter>,
     cloud_time: Seconds,
     cloud_throttled: Family<Labels, Counter>,
+    actions: Family<Labels, Counter>,
     tasks: Family<Labels, Gauge>,
     leftovers: Family<Labels, Gauge>,
     last_poll: Gauge<f64, AtomicU64>,
@@ -134,6 +135,12 @@ impl Metrics {
             "Calls refused by the account's rate limit, or held back below it",
             cloud_throttled.clone(),
         );
+        let actions = Family::<Labels, Counter>::default();
+        registry.register(
+            "ess_rollout_actions",
+            "Requests by people that were settled, by verb and result",
+            actions.clone(),
+        );
         registry.register("ess_rollout_tasks", "Tasks by state", tasks.clone());
         registry.register(
             "ess_rollout_leftovers",
@@ -160,10 +167,17 @@ impl Metrics {
             cloud_requests,
             cloud_time,
             cloud_throttled,
+            actions,
             tasks,
             leftovers,
             last_poll,
         }
+    }
+
+    /// A request by a person was settled: its verb, and `Applied` or `Rejected`.
+    pub fn action_settled(&self, verb: &str, result: &str) {
+        let labels = vec![("verb", verb.to_owned()), ("result", result.to_owned())];
+        self.actions.get_or_create(&labels).inc();
     }
 
     /// A pass begins.

@@ -12,6 +12,11 @@ use super::decision::{Event, EventKind};
 use super::report::Phase;
 use crate::conditions;
 
+/// Reason of the Event of a request that had its effect. Its action is the verb.
+pub const ACTION_APPLIED: &str = "ActionApplied";
+/// Reason of the Event of a request that was refused. Its action is the verb.
+pub const ACTION_REJECTED: &str = "ActionRejected";
+
 /// The most Events for failed instances that one change leads to.
 const INSTANCE_EVENTS_MAX: usize = 5;
 /// The most Events for what is left behind.
@@ -131,12 +136,13 @@ pub(super) fn events(
         if before.is_some_and(|a| a.state == action.state && a.time == action.time) {
             continue;
         }
-        let mut note = format!("{:?} {}", action.verb, shown(&action.targets));
+        let verb = format!("{:?}", action.verb);
+        let mut note = format!("{verb} {}", shown(&action.targets));
         let _ = write!(note, ": {} {}", action.reason, action.message);
         match action.state {
             ActionState::Accepted => {}
-            ActionState::Applied => push(EventKind::Normal, "ActionApplied", "Request", note),
-            ActionState::Rejected => push(EventKind::Warning, "ActionRejected", "Request", note),
+            ActionState::Applied => push(EventKind::Normal, ACTION_APPLIED, &verb, note),
+            ActionState::Rejected => push(EventKind::Warning, ACTION_REJECTED, &verb, note),
         }
     }
     let done = |status: &RollingUpdateTaskStatus| status.restore.as_ref().is_some_and(|r| r.done);

@@ -50,6 +50,7 @@ pub use decision::{
     Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Subject, Undo, Work,
     WorkOutcome,
 };
+pub use events::{ACTION_APPLIED, ACTION_REJECTED};
 pub use observation::Observation;
 pub use rollback::effective_spec;
 pub use step::step;
