@@ -10,7 +10,7 @@ use ess_rollout_api::v1alpha1::{
     StartIntent,
 };
 use ess_rollout_cloud::{
-    Execution, ExecutionFilter, ExecutionStatus, LifecycleState, Process, Query, ScalingInstance,
+    Execution, ExecutionFilter, ExecutionStatus, LifecycleState, Query, ScalingInstance,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
@@ -20,7 +20,7 @@ use super::decision::{Decision, Event, EventKind, Next};
 use super::observation::Known;
 use super::problem::Problem;
 use super::report::{self, Phase};
-use super::{ending, pending, preflight};
+use super::{ending, kind, pending, preflight};
 use crate::conditions::shorten;
 use crate::{batches, identity};
 
@@ -175,7 +175,8 @@ fn outcome_of(status: &ExecutionStatus) -> Option<Outcome> {
     })
 }
 
-fn reference(ctx: &Context<'_>, execution: &Execution) -> ExecutionRef {
+/// An execution, as the status names it.
+pub(super) fn reference(ctx: &Context<'_>, execution: &Execution) -> ExecutionRef {
     ExecutionRef {
         id: execution.id.clone(),
         template_name: shorten(&execution.template_name, 200),
@@ -217,11 +218,7 @@ fn adopt(
                 .filter(|version| !version.is_empty()),
             parameters_hash: identity::hash_value(&execution.parameters),
             spec_hash: ctx.spec_hash.clone(),
-            exit_processes: Process::ALL
-                .iter()
-                .map(|process| process.as_str().to_owned())
-                .filter(|process| !plan.suspended_processes.contains(process))
-                .collect(),
+            exit_processes: kind::processes_but(&plan.suspended_processes),
             empty_lookups: 0,
             last_lookup_time: None,
             resent: false,
@@ -289,17 +286,10 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
         .map(|all| all.iter().filter_map(Value::as_str).collect());
     let baseline = ctx.record.baseline.as_ref();
     let suspended = match (exit, baseline) {
-        (Some(exit), _) => Process::ALL
-            .iter()
-            .map(|process| process.as_str().to_owned())
-            .filter(|process| !exit.contains(&process.as_str()))
-            .collect(),
+        (Some(exit), _) => kind::processes_but(&exit),
         (None, Some(baseline)) => baseline.suspended_processes.clone(),
         // Nothing is known: nothing is resumed.
-        (None, None) => Process::ALL
-            .iter()
-            .map(|process| process.as_str().to_owned())
-            .collect(),
+        (None, None) => kind::processes_but::<&str>(&[]),
     };
     let configuration = group.active_scaling_configuration.clone();
     let image = baseline

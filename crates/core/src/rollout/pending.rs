@@ -4,7 +4,6 @@ use ess_rollout_api::v1alpha1::{
     ActionState, Baseline, DesiredState, Holder, Outcome, Plan, RollingUpdateTaskStatus, RunKey,
     ScalingGroupRecordStatus, StartIntent, Verb, condition,
 };
-use ess_rollout_cloud::Process;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -14,7 +13,7 @@ use super::observation::Known;
 use super::preflight::{self, Ready, Verdict};
 use super::problem::Problem;
 use super::report::{self, Phase};
-use super::{adoption, cancel, ending, ledger, progress, rollback, starting};
+use super::{adoption, cancel, ending, kind, ledger, progress, rollback, starting};
 use crate::identity;
 
 /// How often a task that a person has to mend something for is checked again.
@@ -359,11 +358,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         decision.record = Some(record);
         return decision;
     }
-    let exit_processes: Vec<String> = Process::ALL
-        .iter()
-        .map(|process| process.as_str().to_owned())
-        .filter(|process| !plan.suspended_processes.contains(process))
-        .collect();
+    let exit_processes = kind::processes_but(&plan.suspended_processes);
     let parameters = starting::parameters(ctx, &status, &plan, &exit_processes);
     status.start = Some(StartIntent {
         attempt: 1,

@@ -5,8 +5,7 @@
 //! what came before, have found nothing.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, Cancellation, ExecutionRef, Outcome, Plan, RollingUpdateTaskStatus, StartIntent,
-    Verb,
+    ActionState, Cancellation, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb,
 };
 use ess_rollout_cloud::{
     CloudError, Done, ErrorClass, Execution, ExecutionFilter, ExecutionMode, Mutation,
@@ -352,15 +351,7 @@ fn adopt(
             other.id
         ),
     });
-    status.execution = Some(ExecutionRef {
-        id: execution.id.clone(),
-        template_name: shorten(&execution.template_name, 200),
-        template_version: shorten(&execution.template_version, 64),
-        status: shorten(execution.status.as_str(), 64),
-        start_time: execution.start.map(Time),
-        end_time: execution.end.map(Time),
-        url: identity::execution_url(&ctx.region, &execution.id),
-    });
+    status.execution = Some(adoption::reference(ctx, execution));
     ledger::settle_all(
         ctx,
         &mut status,

@@ -6,7 +6,7 @@ mod script;
 mod unsupported;
 
 use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskSpec, SuspensionPolicy};
-use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
+use ess_rollout_cloud::{EcsInstance, GroupType, Process, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::observation::{Known, Observation};
@@ -71,6 +71,17 @@ pub(super) fn of(spec: &RollingUpdateTaskSpec) -> Box<dyn Kind + '_> {
     }
 }
 
+/// The processes that an update suspends, without these: those that it finds suspended stay so, those
+/// that it resumes were not.
+pub(super) fn processes_but<T: AsRef<str>>(excluded: &[T]) -> Vec<String> {
+    Process::ALL
+        .iter()
+        .map(|process| process.as_str())
+        .filter(|process| !excluded.iter().any(|other| other.as_ref() == *process))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Template parameter `batchPauseOption`.
 pub(super) fn batch_pause_option(policy: SuspensionPolicy) -> &'static str {
     match policy {
@@ -93,17 +104,13 @@ pub(super) fn invoke_parameters(
         .iter()
         .map(|state| json!(state))
         .collect();
-    let enter: Vec<Value> = ess_rollout_cloud::Process::ALL
-        .iter()
-        .map(|process| json!(process.as_str()))
-        .collect();
     let mut parameters = kind.parameters(plan);
     for (name, value) in [
         ("invokeType", json!("invoke")),
         ("scalingGroupId", json!(spec.scaling_group_id)),
         // All five, even those that are suspended already: suspending twice is harmless, and an
         // empty list breaks the template's own rollback.
-        ("enterProcess", Value::Array(enter)),
+        ("enterProcess", json!(processes_but::<&str>(&[]))),
         // Only those that were not suspended before, or the template would resume what a person
         // had suspended.
         ("exitProcess", json!(exit_processes)),

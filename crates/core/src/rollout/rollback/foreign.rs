@@ -5,7 +5,7 @@ use ess_rollout_api::v1alpha1::{
     EligibleState, ImageUpdate, Plan, RollbackMethod, RollbackSpec, ScriptSource, ScriptType,
     ScriptUpdate, Source, Update,
 };
-use ess_rollout_cloud::{Execution, ExecutionStatus, Process};
+use ess_rollout_cloud::{Execution, ExecutionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
@@ -108,7 +108,6 @@ fn describe(
     if protected {
         lifecycle_states.push(EligibleState::Protected);
     }
-    let all = Process::ALL.iter().map(|p| p.as_str().to_owned()).collect();
     Ok(Source {
         time: Time(ctx.now()),
         name: String::new(),
@@ -127,7 +126,8 @@ fn describe(
         scaling_configuration_image_id: target.filter(|_| configuration.is_some()),
         scaling_configuration_id: configuration,
         lifecycle_states,
-        exit_processes: list(root, "exitProcess").unwrap_or(all),
+        exit_processes: list(root, "exitProcess")
+            .unwrap_or_else(|| kind::processes_but::<&str>(&[])),
         ram_role: None,
         credentials_ref: None,
         suspended,

@@ -28,29 +28,29 @@ pub fn effective_spec(
         .as_ref()
         .and_then(|status| status.source.as_ref());
     let task = source.map(|task| &task.spec);
-    let group = match (frozen, task) {
-        (Some(frozen), _) => Some(frozen.scaling_group_id.clone()),
-        (None, Some(task)) => Some(task.scaling_group_id.clone()),
-        (None, None) => spec.scaling_group_id.clone(),
-    };
-    let region = match (frozen, task) {
-        (Some(frozen), _) => frozen.region_id.clone(),
-        (None, Some(task)) => task.region_id.clone(),
-        (None, None) => spec.region_id.clone(),
-    };
-    let inherited_credentials = match (frozen, task) {
-        (Some(frozen), _) => frozen.credentials_ref.clone(),
-        (None, Some(task)) => task.credentials_ref.clone(),
-        (None, None) => None,
-    };
-    let inherited_role = match (frozen, task) {
-        (Some(frozen), _) => frozen.ram_role.clone(),
-        (None, Some(task)) => task.ram_role.clone(),
-        (None, None) => None,
+    let (group, region, credentials, role) = match (frozen, task) {
+        (Some(found), _) => (
+            Some(&found.scaling_group_id),
+            &found.region_id,
+            &found.credentials_ref,
+            &found.ram_role,
+        ),
+        (None, Some(task)) => (
+            Some(&task.scaling_group_id),
+            &task.region_id,
+            &task.credentials_ref,
+            &task.ram_role,
+        ),
+        (None, None) => (
+            spec.scaling_group_id.as_ref(),
+            &spec.region_id,
+            &None,
+            &None,
+        ),
     };
     RollingUpdateTaskSpec {
-        scaling_group_id: group.unwrap_or_default(),
-        region_id: region,
+        scaling_group_id: group.cloned().unwrap_or_default(),
+        region_id: region.clone(),
         description: spec.description.clone(),
         update: frozen.map_or_else(Update::default, |frozen| frozen.update.clone()),
         batches: spec.batches,
@@ -59,8 +59,12 @@ pub fn effective_spec(
         max_errors: spec.max_errors,
         on_failure: spec.on_failure,
         lifecycle_states: frozen.map_or_else(Vec::new, |frozen| frozen.lifecycle_states.clone()),
-        ram_role: spec.ram_role.clone().or(inherited_role),
-        credentials_ref: spec.credentials_ref.clone().or(inherited_credentials),
+        ram_role: spec.ram_role.as_ref().or(role.as_ref()).cloned(),
+        credentials_ref: spec
+            .credentials_ref
+            .as_ref()
+            .or(credentials.as_ref())
+            .cloned(),
         desired_state: spec.desired_state,
         approved_batches: spec.approved_batches,
         restore_policy: spec.restore_policy,

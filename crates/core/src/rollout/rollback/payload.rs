@@ -5,7 +5,6 @@ use ess_rollout_api::v1alpha1::{
     RollbackPayload, ScriptType, ScriptUpdate, Update,
 };
 
-use super::source::PREFERRED;
 use crate::rollout::problem::Problem;
 
 /// The update that undoes the update of a task: what `spec.to` says, else what the task says, else
@@ -135,6 +134,6 @@ pub(super) fn method(update: &Update) -> RollbackMethod {
     if windows {
         RollbackMethod::Invoke
     } else {
-        PREFERRED
+        RollbackMethod::Template
     }
 }

@@ -1,7 +1,7 @@
 //! Finds what a rollback undoes, and freezes it: the task may be deleted afterwards, its execution
 //! pruned, its ConfigMaps changed.
 
-use ess_rollout_api::v1alpha1::{RollbackMethod, RollingUpdateTask, Source};
+use ess_rollout_api::v1alpha1::{RollingUpdateTask, Source};
 use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -200,7 +200,3 @@ pub(super) fn undone_by(execution: &Execution) -> Option<&str> {
         .or(parameter)
         .filter(|id| !id.is_empty())
 }
-
-/// What a rollback of this kind goes through, unless something that is found before the start stands
-/// against it.
-pub(super) const PREFERRED: RollbackMethod = RollbackMethod::Template;

@@ -5,13 +5,14 @@
 use ess_rollout_api::v1alpha1::{
     Baseline, Holder, Member, Plan, RollingUpdateTaskStatus, ScalingGroupRecordStatus, Source,
 };
-use ess_rollout_cloud::{ErrorClass, ExecutionFilter, Mutation, Process, Query};
+use ess_rollout_cloud::{ErrorClass, ExecutionFilter, Mutation, Query};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{foreign, source};
 use crate::rollout::context::{Context, RETRY};
 use crate::rollout::decision::{Decision, Next, Work};
 use crate::rollout::ending::{self, Rest};
+use crate::rollout::kind;
 use crate::rollout::observation::Known;
 use crate::rollout::problem::Problem;
 use crate::rollout::progress;
@@ -97,16 +98,12 @@ fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRe
 fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
     let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
     let children = ctx.input.observation.executions(&children)?;
-    let suspended = Process::ALL
-        .iter()
-        .map(|process| process.as_str().to_owned())
-        .filter(|process| !source.exit_processes.contains(process));
     Ok(Plan {
         time: Some(source.time.clone()),
         batches: 1,
         scaling_configuration_id: source.scaling_configuration_id.clone(),
         scaling_configuration_image_id: source.scaling_configuration_image_id.clone(),
-        suspended_processes: suspended.collect(),
+        suspended_processes: kind::processes_but(&source.exit_processes),
         source_image_id: None,
         members: progress::instances_of(children)
             .into_iter()
