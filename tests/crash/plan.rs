@@ -134,7 +134,8 @@ pub fn sweep(scenario: Scenario, steps: &[String]) -> Vec<Run> {
     runs
 }
 
-/// What is worse than one kill. `steps` are those of the dry run of [`Scenario::Script`].
+/// What is worse than one kill, each of them once: `make sweep` combines them. `steps` are those of the dry run of
+/// [`Scenario::Script`].
 pub fn combinations(steps: &[String]) -> Vec<Run> {
     use Scenario::{Cancelled, DeletedAtOnce, Script};
     const START: &str = "StartExecution";
@@ -142,15 +143,11 @@ pub fn combinations(steps: &[String]) -> Vec<Run> {
     let zero = Duration::ZERO;
     let mut runs = Vec::new();
 
-    // Time passes while nobody runs.
     for step in [START, NOTIFY] {
-        for side in [Side::Before, Side::After, Side::Late(LATE)] {
+        for side in [Side::After, Side::Late(LATE)] {
+            // Time passes while nobody runs.
             runs.push(Run::new(Script, vec![kill(step, 1, side, LONG)]));
-        }
-    }
-    // Killed again while it recovers.
-    for step in [START, NOTIFY] {
-        for side in [Side::Before, Side::After, Side::Late(LATE)] {
+            // Killed again while it recovers.
             runs.push(Run::new(
                 Script,
                 vec![
@@ -161,66 +158,66 @@ pub fn combinations(steps: &[String]) -> Vec<Run> {
             ));
         }
     }
-    // The network and the service lose and delay calls, with and without a kill at the same moment.
+    // The network and the service lose and delay calls; the kill comes when the answer would have.
     let late = json!({"kind": "effectLate", "afterMillis": LATE.as_millis() as u64});
-    let effects = [
+    for effect in [
         json!({"kind": "lostBefore"}),
         json!({"kind": "answerLost"}),
         late.clone(),
-    ];
-    for effect in &effects {
-        for action in [START, NOTIFY] {
-            runs.push(Run::new(Script, Vec::new()).fault(action, effect));
+    ] {
+        for (scenario, action) in [
+            (Script, START),
+            (Script, NOTIFY),
+            (Cancelled, "CancelExecution"),
+        ] {
             runs.push(
-                Run::new(Script, vec![kill(action, 1, Side::After, zero)]).fault(action, effect),
+                Run::new(scenario, vec![kill(action, 1, Side::After, zero)]).fault(action, &effect),
             );
         }
-        runs.push(Run::new(Script, vec![kill(NOTIFY, 1, Side::After, LONG)]).fault(NOTIFY, effect));
-        runs.push(Run::new(Cancelled, Vec::new()).fault("CancelExecution", effect));
-        runs.push(
-            Run::new(
-                Cancelled,
-                vec![kill("CancelExecution", 1, Side::After, zero)],
-            )
-            .fault("CancelExecution", effect),
-        );
     }
     // Lists lag behind.
-    for switches in [
-        json!({"listLagSeconds": LAG}),
-        json!({"tagLagSeconds": LAG}),
-        json!({"updateDateLagSeconds": LAG}),
-        json!({"updateDateMovesWithChildren": false}),
+    for (switches, step, side) in [
+        (json!({"listLagSeconds": LAG}), START, Side::After),
+        (json!({"tagLagSeconds": LAG}), START, Side::After),
+        (
+            json!({"updateDateLagSeconds": LAG}),
+            NOTIFY,
+            Side::Late(LATE),
+        ),
+        (
+            json!({"updateDateMovesWithChildren": false}),
+            NOTIFY,
+            Side::Late(LATE),
+        ),
     ] {
-        runs.push(Run::new(Script, Vec::new()).lag(switches.clone()));
-        for (step, side) in [(START, Side::After), (NOTIFY, Side::Late(LATE))] {
-            runs.push(Run::new(Script, vec![kill(step, 1, side, zero)]).lag(switches.clone()));
-        }
+        runs.push(Run::new(Script, vec![kill(step, 1, side, zero)]).lag(switches));
     }
     // The answer to the intent comes late, and the call that follows it has its effect late.
     for action in [START, NOTIFY] {
         let call = steps.iter().position(|step| parts(step) == (action, 1));
         if let Some(intent) = call.and_then(|at| steps.get(at.checked_sub(1)?)) {
             let (step, nth) = parts(intent);
-            let slow = |by| Event {
-                step: step.to_owned(),
-                nth,
-                what: What::SlowAnswer(by),
-            };
             for by in [CALL_TIMEOUT * 2 / 5, CALL_TIMEOUT * 2] {
-                runs.push(Run::new(Script, vec![slow(by)]).fault(action, &late));
+                let slow = Event {
+                    step: step.to_owned(),
+                    nth,
+                    what: What::SlowAnswer(by),
+                };
                 runs.push(Run::new(
                     Script,
-                    vec![slow(by), kill(action, 1, Side::Late(LATE), zero)],
+                    vec![slow, kill(action, 1, Side::Late(LATE), zero)],
                 ));
             }
         }
     }
     // Deleted while it is not known whether there is an execution.
-    for side in [Side::Before, Side::After, Side::Late(LATE)] {
-        for down in [zero, SHORT] {
-            runs.push(Run::new(DeletedAtOnce, vec![kill(START, 1, side, down)]));
-        }
+    for (side, down) in [
+        (Side::Before, zero),
+        (Side::After, SHORT),
+        (Side::Late(LATE), zero),
+        (Side::Late(LATE), SHORT),
+    ] {
+        runs.push(Run::new(DeletedAtOnce, vec![kill(START, 1, side, down)]));
     }
     runs
 }

@@ -7,7 +7,7 @@ use crate::scene::{
 };
 
 /// `kubectl apply` of a rollback.
-fn apply(scene: &Scene, name: &str, spec: Value) {
+pub fn apply(scene: &Scene, name: &str, spec: Value) {
     let manifest = json!({
         "apiVersion": "ess-rollout.io/v1alpha1",
         "kind": "Rollback",
@@ -31,7 +31,7 @@ async fn until(scene: &Scene, name: &str, what: &str, wanted: impl Fn(&Value) ->
         .await
 }
 
-async fn until_state(scene: &Scene, name: &str, state: &str) -> Value {
+pub async fn until_state(scene: &Scene, name: &str, state: &str) -> Value {
     until(scene, name, state, |found| {
         found["status"]["state"] == state
     })
