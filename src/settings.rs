@@ -69,7 +69,7 @@ pub enum SettingsError {
     },
     /// The form of an endpoint.
     #[error(
-        "--endpoint {given:?} must be SERVICE=URL with SERVICE one of oos, ess, ecs, sts, all; for instance oos=https://oos.example.com"
+        "--endpoint {given:?} must be SERVICE=URL with SERVICE one of oos, ess, ecs, eci, sts, all; for instance oos=https://oos.example.com"
     )]
     EndpointForm {
         /// As given.
@@ -222,6 +222,7 @@ fn endpoints(given: &[String]) -> Result<Endpoints, SettingsError> {
             "oos" => Some(Service::Oos),
             "ess" => Some(Service::Ess),
             "ecs" => Some(Service::Ecs),
+            "eci" => Some(Service::Eci),
             "sts" => Some(Service::Sts),
             _ => return Err(form()),
         };

@@ -374,6 +374,8 @@ fn name_of(query: &Query) -> &'static str {
         Query::ScalingInstances { .. } => "ESS DescribeScalingInstances",
         Query::ActivitiesInProgress { .. } => "ESS DescribeScalingActivities",
         Query::ScalingConfiguration { .. } => "ESS DescribeScalingConfigurations",
+        Query::EciScalingConfiguration { .. } => "ESS DescribeEciScalingConfigurations",
+        Query::ContainerGroups { .. } => "ECI DescribeContainerGroups",
         Query::Image { .. } => "ECS DescribeImages",
         Query::EcsInstances { .. } => "ECS DescribeInstances",
         Query::Executions(_) => "OOS ListExecutions",

@@ -27,6 +27,7 @@ pub(super) fn record_status() -> ScalingGroupRecordStatus {
             suspended_processes: Vec::new(),
             scaling_configuration_id: None,
             image_id: None,
+            containers: None,
         }),
         ..ScalingGroupRecordStatus::default()
     }

@@ -10,9 +10,10 @@ use kube::runtime::watcher::Event;
 use super::RecordView;
 
 /// The kinds that a record can name, so that each has a series before there is anything to count.
-const KINDS: [&str; 5] = [
+const KINDS: [&str; 6] = [
     "Process",
     "ScalingConfigurationImage",
+    "ScalingConfigurationContainers",
     "Standby",
     "Protection",
     "StoppedInstance",

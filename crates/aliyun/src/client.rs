@@ -310,6 +310,14 @@ impl Client {
                 .scaling_configuration(region, configuration)
                 .await
                 .map(Answer::ScalingConfiguration),
+            Query::EciScalingConfiguration { configuration } => self
+                .eci_configuration(region, configuration)
+                .await
+                .map(Answer::EciScalingConfiguration),
+            Query::ContainerGroups { groups } => self
+                .container_groups(region, groups)
+                .await
+                .map(Answer::ContainerGroups),
             Query::Image { image } => self.image(region, image).await.map(Answer::Image),
             Query::EcsInstances { instances } => self
                 .ecs_instances(region, instances)
@@ -375,6 +383,14 @@ impl Client {
                 image,
             } => {
                 self.modify_configuration(region, configuration, image)
+                    .await
+            }
+            Mutation::ModifyEciScalingConfiguration {
+                configuration,
+                containers,
+                update,
+            } => {
+                self.modify_eci_configuration(region, configuration, containers, *update)
                     .await
             }
             Mutation::StartInstance { instance } => self.start_instance(region, instance).await,

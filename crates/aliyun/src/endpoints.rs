@@ -11,6 +11,8 @@ pub enum Service {
     Ess,
     /// Elastic Compute Service, API version 2014-05-26.
     Ecs,
+    /// Elastic Container Instance, API version 2018-08-08.
+    Eci,
     /// CloudOps Orchestration Service, API version 2019-06-01.
     Oos,
     /// Security Token Service, API version 2015-04-01.
@@ -23,6 +25,7 @@ impl Service {
         match self {
             Self::Ess => "ESS",
             Self::Ecs => "ECS",
+            Self::Eci => "ECI",
             Self::Oos => "OOS",
             Self::Sts => "STS",
         }
@@ -32,6 +35,7 @@ impl Service {
         match self {
             Self::Ess => "2022-02-22",
             Self::Ecs => "2014-05-26",
+            Self::Eci => "2018-08-08",
             Self::Oos => "2019-06-01",
             Self::Sts => "2015-04-01",
         }
@@ -41,6 +45,7 @@ impl Service {
         match self {
             Self::Ess => "ess",
             Self::Ecs => "ecs",
+            Self::Eci => "eci",
             Self::Oos => "oos",
             Self::Sts => "sts",
         }
@@ -273,6 +278,10 @@ mod tests {
             "ecs.cn-beijing.aliyuncs.com"
         );
         assert_eq!(
+            host(Public, Service::Eci, "cn-hangzhou"),
+            "eci.cn-hangzhou.aliyuncs.com"
+        );
+        assert_eq!(
             host(Public, Service::Oos, "cn-hangzhou"),
             "oos.cn-hangzhou.aliyuncs.com"
         );
@@ -283,6 +292,7 @@ mod tests {
         for (service, product) in [
             (Service::Ess, "ess"),
             (Service::Ecs, "ecs"),
+            (Service::Eci, "eci"),
             (Service::Oos, "oos"),
             (Service::Sts, "sts"),
         ] {

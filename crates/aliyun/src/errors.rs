@@ -66,6 +66,8 @@ const TABLE: &[(&str, ErrorClass)] = &[
         ErrorClass::Conflict,
     ),
     ("IncorrectInstanceStatus*", ErrorClass::Conflict),
+    // ECI, of a container group that cannot be updated as it is.
+    ("IncorrectStatus*", ErrorClass::Conflict),
     ("ScalingActivityInProgress", ErrorClass::Conflict),
     ("BackendServer.configuring", ErrorClass::Conflict),
     ("EntityNotExist*", ErrorClass::NotFound),

@@ -66,6 +66,8 @@ pub struct Limits {
     pub ess: Rate,
     /// Each ECS API.
     pub ecs: Rate,
+    /// Each ECI API. No figures are published for the one that is called here.
+    pub eci: Rate,
     /// How long a read may wait for a token before it is told to come back.
     pub longest_wait_of_reads: Duration,
     /// The same for mutations.
@@ -84,6 +86,7 @@ impl Default for Limits {
             ess_instances: rate(25.0, 25, 2),
             ess: rate(10.0, 10, 2),
             ecs: rate(10.0, 10, 2),
+            eci: rate(10.0, 10, 2),
             longest_wait_of_reads: Duration::from_secs(1),
             longest_wait_of_mutations: Duration::from_secs(2),
         }
@@ -227,6 +230,7 @@ impl Limiter {
             }
             (Service::Ess, _) => self.limits.ess,
             (Service::Ecs, _) => self.limits.ecs,
+            (Service::Eci, _) => self.limits.eci,
         };
         buckets
             .entry(self.key(draw))
@@ -239,7 +243,7 @@ fn bucket_of(service: Service, action: &'static str) -> &'static str {
     match service {
         Service::Oos => "OOS",
         Service::Sts => "STS",
-        Service::Ess | Service::Ecs => action,
+        Service::Ess | Service::Ecs | Service::Eci => action,
     }
 }
 

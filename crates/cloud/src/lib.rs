@@ -8,18 +8,22 @@
 
 #![deny(missing_docs)]
 
+mod container;
 mod error;
 mod model;
 mod mutation;
 mod port;
 mod query;
 
+pub use container::{Container, ContainerGroup, EciScalingConfiguration, GroupContainer};
 pub use error::{CloudError, ErrorClass, Outcome};
 pub use model::{
-    EcsInstance, EcsStatus, Execution, ExecutionStatus, GroupState, GroupType, Image, ImageStatus,
-    Invocation, LifecycleState, Process, ScalingActivity, ScalingConfiguration, ScalingGroup,
-    ScalingInstance, TaskExecution, Template,
+    ContainerGroupStatus, EcsInstance, EcsStatus, Execution, ExecutionStatus, GroupState,
+    GroupType, Image, ImageStatus, Invocation, LifecycleState, Process, ScalingActivity,
+    ScalingConfiguration, ScalingGroup, ScalingInstance, TaskExecution, Template,
 };
-pub use mutation::{Done, ExecutionMode, Mutation, NotifyType, SafetyCheck, StartExecution};
+pub use mutation::{
+    ContainersUpdate, Done, ExecutionMode, Mutation, NotifyType, SafetyCheck, StartExecution,
+};
 pub use port::{Cloud, CloudFuture};
 pub use query::{Answer, ExecutionFilter, Query};

@@ -128,6 +128,32 @@ open_enum! {
 }
 
 open_enum! {
+    /// ECI `Status` of a container group.
+    ContainerGroupStatus {
+        /// Being placed.
+        Scheduling = "Scheduling",
+        /// Could not be placed.
+        ScheduleFailed = "ScheduleFailed",
+        /// Being created.
+        Pending = "Pending",
+        /// Up. Says nothing of the readiness of its containers.
+        Running = "Running",
+        /// All containers ended well.
+        Succeeded = "Succeeded",
+        /// A container ended badly and is not started again.
+        Failed = "Failed",
+        /// Containers are being started again.
+        Restarting = "Restarting",
+        /// Containers are being exchanged.
+        Updating = "Updating",
+        /// On its way out.
+        Terminating = "Terminating",
+        /// A preemptible one that was taken back.
+        Expired = "Expired",
+    }
+}
+
+open_enum! {
     /// ECS `Status` of an image.
     ImageStatus {
         /// Being built.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::container::Container;
 use crate::model::{Execution, Process};
 
 /// One change. The implementation sends it once: who calls decides about trying again.
@@ -65,6 +66,15 @@ pub enum Mutation {
         /// The image that new instances get.
         image: String,
     },
+    /// ESS ModifyEciScalingConfiguration of the containers alone. Convergent.
+    ModifyEciScalingConfiguration {
+        /// The scaling configuration id.
+        configuration: String,
+        /// Not empty.
+        containers: Vec<Container>,
+        /// What becomes of that which is not named.
+        update: ContainersUpdate,
+    },
     /// ECS StartInstance. Convergent.
     StartInstance {
         /// The instance id.
@@ -91,6 +101,26 @@ pub struct StartExecution {
     pub description: String,
     /// At most 20 pairs, sorted by key.
     pub tags: Vec<(String, String)>,
+}
+
+/// `UpdateType` of ECI UpdateContainerGroup, `ContainersUpdateType` of ESS
+/// ModifyEciScalingConfiguration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainersUpdate {
+    /// Containers and fields that are not given stay.
+    Incremental,
+    /// Containers and fields that are not given go.
+    Renew,
+}
+
+impl ContainersUpdate {
+    /// The word as the APIs spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Incremental => "IncrementalUpdate",
+            Self::Renew => "RenewUpdate",
+        }
+    }
 }
 
 /// OOS execution mode, as far as the operator uses it.

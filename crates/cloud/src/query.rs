@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::container::{ContainerGroup, EciScalingConfiguration};
 use crate::model::{
     EcsInstance, Execution, Image, Invocation, ScalingActivity, ScalingConfiguration, ScalingGroup,
     ScalingInstance, TaskExecution, Template,
@@ -30,6 +31,16 @@ pub enum Query {
     ScalingConfiguration {
         /// The scaling configuration id.
         configuration: String,
+    },
+    /// ESS DescribeEciScalingConfigurations of one id.
+    EciScalingConfiguration {
+        /// The scaling configuration id.
+        configuration: String,
+    },
+    /// ECI DescribeContainerGroups of these ids (any number; sorted and without repeats).
+    ContainerGroups {
+        /// The container group ids: what ESS calls the instances of a group of type ECI.
+        groups: Vec<String>,
     },
     /// ECS DescribeImages of one id, in every status.
     Image {
@@ -95,6 +106,10 @@ pub enum Answer {
     Activities(Vec<ScalingActivity>),
     /// `None`: no such configuration.
     ScalingConfiguration(Option<ScalingConfiguration>),
+    /// `None`: no such configuration.
+    EciScalingConfiguration(Option<EciScalingConfiguration>),
+    /// Sorted by id; ids that do not exist are absent.
+    ContainerGroups(Vec<ContainerGroup>),
     /// `None`: no such image, or not shared with this account.
     Image(Option<Image>),
     /// Sorted by instance id; ids that do not exist are absent.

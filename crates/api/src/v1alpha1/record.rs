@@ -127,6 +127,10 @@ pub struct Baseline {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub image_id: Option<String>,
+    /// The containers in it, of a group of type ECI: JSON, as UpdateContainerGroup takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65536))]
+    pub containers: Option<String>,
 }
 
 /// Something that a run left changed.
@@ -141,10 +145,16 @@ pub struct Leftover {
     /// The state to put it back to.
     #[schemars(length(max = 256))]
     pub wanted: String,
-    /// Of an image: what was in its place then. The next run puts it back if that is still so.
+    /// Of an image, or containers: what was in their place then. The next run puts them back if that
+    /// is still so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub found: Option<String>,
+    /// Of containers: what to put back, for which `wanted` has no room. JSON, as UpdateContainerGroup
+    /// takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65536))]
+    pub containers: Option<String>,
     /// Whether it was left on purpose, because a policy of the task said so: only a run whose policy
     /// says otherwise puts it back.
     #[serde(default, skip_serializing_if = "is_false")]

@@ -304,6 +304,11 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub scaling_configuration_image_id: Option<String>,
+    /// The containers that it is to carry, of a group of type ECI: JSON, as UpdateContainerGroup takes
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65536))]
+    pub scaling_configuration_containers: Option<String>,
     /// The lifecycle states that took part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2), extend("x-kubernetes-list-type" = "atomic"))]
@@ -341,6 +346,7 @@ pub enum RollbackMethod {
     /// `invokeType: rollback` of the public template: exactly the instances that were touched.
     Template,
     /// A fresh update with the old payload, for what the public template cannot do: Windows
-    /// scripts, an empty process list, processes that people have suspended since.
+    /// scripts, an empty process list, processes that people have suspended since, container groups
+    /// that were tried twice, are gone, or can be updated no more.
     Invoke,
 }

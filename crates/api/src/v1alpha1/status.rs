@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, HandledActions, InstanceRequest};
 use super::rollback::Source;
+use super::task::ContainerGroupUpdate;
 use super::{is_false, is_zero};
 
 /// Condition types of a task.
@@ -139,6 +140,10 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub scaling_configuration_image_id: Option<String>,
+    /// The containers in it, of a group of type ECI: JSON, as UpdateContainerGroup takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65536))]
+    pub scaling_configuration_containers: Option<String>,
     /// Processes that were suspended before the run and stay so after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(max = 64)))]
@@ -147,6 +152,9 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub source_image_id: Option<String>,
+    /// The update that brings back what all members ran, of a group of type ECI, if all ran the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_container_group: Option<ContainerGroupUpdate>,
     /// The members, in the order in which OOS is expected to take them.
     #[serde(default)]
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
@@ -544,7 +552,7 @@ pub struct RestoreItem {
     /// The state to put it back to.
     #[schemars(length(max = 256))]
     pub wanted: String,
-    /// Of an image: what was found in its place, which the run had put there.
+    /// Of an image, or containers: what was found in their place, which the run had put there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub found: Option<String>,
@@ -574,11 +582,13 @@ pub enum RestoreKind {
     Process,
     /// The image in a scaling configuration.
     ScalingConfigurationImage,
+    /// The containers in a scaling configuration of a group of type ECI.
+    ScalingConfigurationContainers,
     /// An instance in Standby.
     Standby,
     /// An instance that lost its protection from scale-in.
     Protection,
-    /// An ECS instance that was stopped.
+    /// An ECS instance that was stopped, or a container group that is not up yet.
     StoppedInstance,
 }
 

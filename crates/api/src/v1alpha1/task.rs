@@ -330,7 +330,8 @@ pub struct ContainerGroupUpdate {
     /// The containers, in the shape of ECI UpdateContainerGroup, matched by name.
     #[schemars(length(min = 1, max = 20))]
     pub containers: Vec<Container>,
-    /// The containers to go back to.
+    /// The containers to go back to. Default: what the container groups ran before the start, if
+    /// all ran the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub rollback_containers: Vec<Container>,
@@ -340,7 +341,7 @@ pub struct ContainerGroupUpdate {
 }
 
 /// A container of an elastic container instance. Field names are ECI's, in camel case.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Container {
     /// Its name, by which it is matched.
@@ -370,6 +371,58 @@ pub struct Container {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
     pub memory: Option<String>,
+    /// When its image is pulled: Always, IfNotPresent or Never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[A-Za-z]+$"))]
+    pub image_pull_policy: Option<String>,
+    /// Working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub working_dir: Option<String>,
+    /// Ports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub port: Vec<ContainerPort>,
+    /// Volumes of the container group, mounted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub volume_mount: Vec<VolumeMount>,
+}
+
+/// A port of a container.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerPort {
+    /// 1 to 65535.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: i32,
+    /// TCP or UDP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8), regex(pattern = r"^[A-Z]+$"))]
+    pub protocol: Option<String>,
+}
+
+/// A volume in a container.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeMount {
+    /// The volume of the container group.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// Where.
+    #[schemars(length(min = 1, max = 1024))]
+    pub mount_path: String,
+    /// Which directory of the volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub sub_path: Option<String>,
+    /// Whether it cannot be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+    /// None, HostToContainer or Bidirectional.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[A-Za-z]+$"))]
+    pub mount_propagation: Option<String>,
 }
 
 /// An environment variable of a container.

@@ -292,16 +292,16 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
         (None, None) => kind::processes_but::<&str>(&[]),
     };
     let configuration = group.active_scaling_configuration.clone();
-    let image = baseline
-        .filter(|baseline| baseline.scaling_configuration_id == configuration)
-        .and_then(|baseline| baseline.image_id.clone());
+    let baseline = baseline.filter(|baseline| baseline.scaling_configuration_id == configuration);
     Ok(Some(Plan {
         time: Some(Time(ctx.now())),
         batches: count,
         scaling_configuration_id: configuration,
-        scaling_configuration_image_id: image,
+        scaling_configuration_image_id: baseline.and_then(|b| b.image_id.clone()),
+        scaling_configuration_containers: baseline.and_then(|b| b.containers.clone()),
         suspended_processes: suspended,
         source_image_id: None,
+        source_container_group: None,
         members: members
             .iter()
             .zip(batches::assign(members.len(), count))

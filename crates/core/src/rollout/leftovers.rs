@@ -5,15 +5,15 @@ use ess_rollout_api::v1alpha1::{
     FailedInstancePolicy, Leftover, Plan, RestoreItem, RestoreKind, RestorePolicy, RestoreState,
     RollingUpdateTaskStatus, ScalingGroupRecordStatus,
 };
-use ess_rollout_cloud::{
-    EcsInstance, EcsStatus, LifecycleState, Mutation, Process, Query, ScalingGroup, ScalingInstance,
-};
+use ess_rollout_cloud::{LifecycleState, Mutation, Process, Query, ScalingGroup, ScalingInstance};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::compute::{self, Compute, Power};
+use super::configuration::Carries;
 use super::context::Context;
 use super::observation::{Interrupt, Known};
 use super::standby;
-use super::verify::{Need, need};
+use super::verify::{self, Need, need};
 
 /// The most lines that one run takes up, so that its own items have room beside them.
 const TAKEN_UP_MAX: usize = 500;
@@ -33,19 +33,20 @@ pub(super) fn suspended_as_found(ctx: &Context<'_>, group: &ScalingGroup) -> Vec
         .collect()
 }
 
-/// The image of a scaling configuration, as people want it: not the one that a run before put there
-/// and could not take back.
-pub(super) fn image_as_found(
+/// What a scaling configuration carries, as people want it: not what a run before put there and
+/// could not take back.
+pub(super) fn content_as_found(
     ctx: &Context<'_>,
+    carries: Carries,
     configuration: &str,
     found: Option<String>,
 ) -> Option<String> {
-    let left = of_kind(ctx, RestoreKind::ScalingConfigurationImage)
-        .find(|leftover| leftover.target == configuration);
-    match left {
-        Some(left) if left.found.is_some() && left.found == found => Some(left.wanted.clone()),
-        _ => found,
-    }
+    let found = found?;
+    let short = Some(carries.short(&found));
+    let left = of_kind(ctx, carries.kind())
+        .find(|leftover| leftover.target == configuration && leftover.found == short);
+    let wanted = left.and_then(|left| carries.in_leftover(left));
+    Some(wanted.map_or(found, str::to_owned))
 }
 
 fn of_kind<'a>(ctx: &'a Context<'_>, kind: RestoreKind) -> impl Iterator<Item = &'a Leftover> {
@@ -89,12 +90,9 @@ pub(super) fn reads(ctx: &Context<'_>) -> Vec<Query> {
     let configurations = taken_up(ctx);
     let configurations = configurations
         .iter()
-        .filter(|l| l.kind == RestoreKind::ScalingConfigurationImage && l.found.is_some());
-    configurations
-        .map(|leftover| Query::ScalingConfiguration {
-            configuration: leftover.target.clone(),
-        })
-        .collect()
+        .filter(|leftover| leftover.found.is_some())
+        .filter_map(|leftover| Some(Carries::of_kind(leftover.kind)?.query(&leftover.target)));
+    configurations.collect()
 }
 
 /// What of it is to be put back now, besides what this run has to put back itself.
@@ -102,7 +100,7 @@ pub(super) fn needs(
     ctx: &Context<'_>,
     group: &ScalingGroup,
     instances: &[ScalingInstance],
-    ecs: &[EcsInstance],
+    computes: &[Compute],
     own: &[Need],
 ) -> Known<Vec<Need>> {
     let mut needs = Vec::new();
@@ -119,9 +117,10 @@ pub(super) fn needs(
         let state = instances.iter().find(|i| i.id == target).map(|i| &i.state);
         let found = match kind {
             RestoreKind::Process => process(ctx, group, target),
-            RestoreKind::ScalingConfigurationImage => image(ctx, leftover)?,
+            RestoreKind::ScalingConfigurationImage
+            | RestoreKind::ScalingConfigurationContainers => content(ctx, leftover)?,
             RestoreKind::Standby if state == Some(&LifecycleState::Standby) => {
-                Some(standby::back_to_service(ctx, target, false, ecs))
+                Some(standby::back_to_service(ctx, target, false, computes))
             }
             RestoreKind::Protection if state == Some(&LifecycleState::InService) => {
                 Some(standby::protect(ctx, target))
@@ -129,7 +128,7 @@ pub(super) fn needs(
             // Waits for the instance to serve again, and is in Standby's hands.
             RestoreKind::Protection | RestoreKind::StoppedInstance
                 if state == Some(&LifecycleState::Standby)
-                    && (kind == RestoreKind::Protection || !runs(ecs, target)) =>
+                    && (kind == RestoreKind::Protection || !runs(computes, target)) =>
             {
                 None
             }
@@ -142,9 +141,8 @@ pub(super) fn needs(
     Ok(needs)
 }
 
-fn runs(ecs: &[EcsInstance], id: &str) -> bool {
-    ecs.iter()
-        .any(|e| e.id == id && e.status == EcsStatus::Running)
+fn runs(computes: &[Compute], id: &str) -> bool {
+    compute::of(computes, id).is_some_and(|compute| compute.power == Power::Running)
 }
 
 fn done(leftover: &Leftover) -> Need {
@@ -174,30 +172,25 @@ fn process(ctx: &Context<'_>, group: &ScalingGroup, target: &str) -> Option<Need
 }
 
 /// `None`: somebody has changed the configuration since, and it stays on the list as it is.
-fn image(ctx: &Context<'_>, leftover: &Leftover) -> Known<Option<Need>> {
-    if leftover.found.is_none() {
+fn content(ctx: &Context<'_>, leftover: &Leftover) -> Known<Option<Need>> {
+    let Some(carries) = Carries::of_kind(leftover.kind).filter(|_| leftover.found.is_some()) else {
         return Ok(None);
-    }
-    let configuration = ctx
-        .input
-        .observation
-        .scaling_configuration(&leftover.target)?;
-    let Some(configuration) = configuration else {
+    };
+    let (target, wanted) = (&leftover.target, carries.in_leftover(leftover));
+    let Some(found) = carries.found(ctx.input.observation, target)? else {
         return Ok(Some(done(leftover)));
     };
-    if configuration.image.as_ref() == Some(&leftover.wanted) {
+    let short = carries.short(&found);
+    if short == leftover.wanted {
         return Ok(Some(done(leftover)));
     }
-    if configuration.image != leftover.found {
+    let Some(wanted) = wanted.filter(|_| Some(&short) == leftover.found.as_ref()) else {
         return Ok(None);
-    }
+    };
     let mut need = done(leftover);
     need.item.state = RestoreState::Pending;
     need.item.found.clone_from(&leftover.found);
-    need.call = Some(Mutation::ModifyScalingConfiguration {
-        configuration: leftover.target.clone(),
-        image: leftover.wanted.clone(),
-    });
+    need.call = Some(carries.put(target, &found, wanted, true));
     Ok(Some(need))
 }
 
@@ -219,6 +212,10 @@ pub(super) fn update(
             target: item.target.clone(),
             wanted: item.wanted.clone(),
             found: item.found.clone(),
+            containers: match same {
+                Some(line) => line.containers.clone(),
+                None => verify::containers_of(ctx, status, item),
+            },
             kept: item.kept,
             since: same.map_or(Time(ctx.now()), |line| line.since.clone()),
             by: same.map_or_else(|| ctx.path(), |line| line.by.clone()),

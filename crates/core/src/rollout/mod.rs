@@ -20,6 +20,9 @@
 mod adoption;
 mod approve;
 mod cancel;
+mod compute;
+mod configuration;
+mod containers;
 mod context;
 mod decision;
 mod details;

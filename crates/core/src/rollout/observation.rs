@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use ess_rollout_cloud::{
-    Answer, CloudError, EcsInstance, Execution, ExecutionFilter, Image, Invocation, Query,
-    ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, TaskExecution, Template,
+    Answer, CloudError, ContainerGroup, EciScalingConfiguration, EcsInstance, Execution,
+    ExecutionFilter, Image, Invocation, Query, ScalingActivity, ScalingConfiguration, ScalingGroup,
+    ScalingInstance, TaskExecution, Template,
 };
 
 /// Answers to queries, all read after the task and its group's record.
@@ -78,6 +79,10 @@ impl Observation {
             Query::ActivitiesInProgress { group: group.to_owned() }, Answer::Activities;
         scaling_configuration(configuration: &str) -> Option<ScalingConfiguration>,
             Query::ScalingConfiguration { configuration: configuration.to_owned() }, Answer::ScalingConfiguration;
+        eci_scaling_configuration(configuration: &str) -> Option<EciScalingConfiguration>,
+            Query::EciScalingConfiguration { configuration: configuration.to_owned() }, Answer::EciScalingConfiguration;
+        container_groups(groups: &[String]) -> Vec<ContainerGroup>,
+            Query::ContainerGroups { groups: groups.to_vec() }, Answer::ContainerGroups;
         image(image: &str) -> Option<Image>,
             Query::Image { image: image.to_owned() }, Answer::Image;
         ecs_instances(instances: &[String]) -> Vec<EcsInstance>,

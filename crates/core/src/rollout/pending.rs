@@ -414,6 +414,7 @@ pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus 
             suspended_processes: plan.suspended_processes.clone(),
             scaling_configuration_id: plan.scaling_configuration_id.clone(),
             image_id: plan.scaling_configuration_image_id.clone(),
+            containers: plan.scaling_configuration_containers.clone(),
         });
     }
     if let Some(key) = &ctx.spec.run_key

@@ -5,11 +5,12 @@ use ess_rollout_api::v1alpha1::{
     EligibleState, Member, Plan, RollbackMethod, RollbackSpec, Source,
 };
 use ess_rollout_cloud::{
-    EcsInstance, EcsStatus, Execution, ExecutionFilter, GroupState, LifecycleState, Query,
-    ScalingGroup, ScalingInstance,
+    Execution, ExecutionFilter, GroupState, GroupType, LifecycleState, Query, ScalingGroup,
+    ScalingInstance,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::compute::{self, Power};
 use super::context::Context;
 use super::leftovers;
 use super::observation::Known;
@@ -113,10 +114,16 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         return Ok(problem(Problem::blocked(
             "ScalingGroupTypeMismatch",
             format!(
-                "scaling group {} is of type {}, and this update is for {} groups",
+                "scaling group {} is of type {}, and this update is for {} groups: {}",
                 ctx.group,
                 group.group_type,
-                ctx.kind.group_type()
+                ctx.kind.group_type(),
+                match ctx.kind.group_type() {
+                    GroupType::Eci =>
+                        "there is no public template that updates containers of ECS instances; use update.image, update.script or update.package",
+                    GroupType::Ecs | GroupType::Unknown(_) =>
+                        "container groups have no system disk and no Cloud Assistant, and the only public template for them updates their containers; use update.containerGroup",
+                }
             ),
         )));
     }
@@ -196,24 +203,18 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         .collect();
     let mut reads = Vec::new();
     if !ids.is_empty() {
-        reads.push(Query::EcsInstances {
-            instances: ids.clone(),
-        });
+        reads.push(ctx.kind.compute_query(&ids));
     }
     let configuration = group.active_scaling_configuration.as_deref();
-    if let Some(configuration) = configuration {
-        reads.push(Query::ScalingConfiguration {
-            configuration: configuration.to_owned(),
-        });
-    }
+    let carries = ctx.kind.carries();
+    reads.extend(configuration.map(|id| carries.query(id)));
     observation.require(reads)?;
-    let none = Vec::new();
-    let instances: &Vec<EcsInstance> = if ids.is_empty() {
-        &none
+    let computes = if ids.is_empty() {
+        Vec::new()
     } else {
-        observation.ecs_instances(&ids)?
+        ctx.kind.compute(observation, &ids)?
     };
-    if let Some(found) = ctx.kind.check_cloud(observation, group, instances)? {
+    if let Some(found) = ctx.kind.check_members(observation, group, &ids)? {
         return Ok(problem(found));
     }
 
@@ -221,16 +222,8 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         Ok(batches) => batches,
         Err(message) => return Ok(problem(Problem::blocked("TooManyBatches", message))),
     };
-    let image_of = |id: &str| {
-        instances
-            .iter()
-            .find(|i| i.id == id)
-            .map(|i| i.image.clone())
-    };
-    let stopped = |id: &str| {
-        let found = instances.iter().find(|i| i.id == id);
-        found.is_some_and(|i| i.status != EcsStatus::Running)
-    };
+    let image_of = |id: &str| compute::of(&computes, id)?.image.clone();
+    let stopped = |id: &str| compute::of(&computes, id).is_some_and(|c| c.power != Power::Running);
     let members: Vec<Member> = eligible
         .iter()
         .zip(batches::assign(ids.len(), batches))
@@ -248,40 +241,34 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         }
         _ => None,
     };
-    let configuration_image = match configuration {
-        Some(id) => observation
-            .scaling_configuration(id)?
-            .as_ref()
-            .and_then(|c| c.image.clone()),
-        None => None,
+    let mut plan = Plan {
+        time: Some(Time(ctx.input.now)),
+        batches,
+        scaling_configuration_id: configuration.map(str::to_owned),
+        suspended_processes: suspended,
+        source_image_id,
+        members,
+        ..Plan::default()
     };
-    let baseline = ctx.record.baseline.as_ref();
-    let baseline = baseline.filter(|_| ctx.inherits_baseline());
+    if let Some(id) = configuration {
+        let found = carries.found(observation, id)?;
+        let baseline = ctx.record.baseline.as_ref();
+        let inherited = baseline
+            .filter(|_| ctx.inherits_baseline())
+            .filter(|b| b.scaling_configuration_id.as_deref() == configuration)
+            .and_then(|b| carries.in_baseline(b));
+        let content = match inherited {
+            Some(inherited) => Some(inherited.to_owned()),
+            None => leftovers::content_as_found(ctx, carries, id, found),
+        };
+        carries.set_in_plan(&mut plan, content);
+    }
+    ctx.kind.complete(observation, &mut plan)?;
     Ok(Verdict::Ready(Ready {
-        plan: Plan {
-            time: Some(Time(ctx.input.now)),
-            batches,
-            scaling_configuration_id: configuration.map(str::to_owned),
-            scaling_configuration_image_id: baseline
-                .filter(|b| b.scaling_configuration_id.as_deref() == configuration)
-                .and_then(|b| b.image_id.clone())
-                .or_else(|| image_as_found(ctx, configuration, configuration_image)),
-            suspended_processes: suspended,
-            source_image_id,
-            members,
-        },
+        plan,
         template_version: template.version.clone(),
         method,
     }))
-}
-
-/// The image of the active scaling configuration, as people want it.
-fn image_as_found(
-    ctx: &Context<'_>,
-    configuration: Option<&str>,
-    found: Option<String>,
-) -> Option<String> {
-    leftovers::image_as_found(ctx, configuration?, found)
 }
 
 /// What a rollback undoes, once that was found.
@@ -310,9 +297,7 @@ pub(super) fn is_eligible(ctx: &Context<'_>, instance: &ScalingInstance) -> bool
         LifecycleState::Protected => EligibleState::Protected,
         _ => return false,
     };
-    // The templates list instances of these creation types only.
-    ctx.spec.lifecycle_states.contains(&state)
-        && matches!(instance.creation_type.as_str(), "AutoCreated" | "Attached")
+    ctx.spec.lifecycle_states.contains(&state) && ctx.kind.takes(&instance.creation_type)
 }
 
 /// Rolling updates of others on this group that have not ended: of the console, the command line,

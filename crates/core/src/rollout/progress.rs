@@ -136,7 +136,7 @@ pub(super) fn instances_of(children: &[Execution]) -> Vec<String> {
 }
 
 /// Which instance an execution or a loop item is for.
-fn instance_of(parameters: &serde_json::Map<String, Value>) -> Option<&str> {
+pub(super) fn instance_of(parameters: &serde_json::Map<String, Value>) -> Option<&str> {
     ["instanceId", "containerGroupId"]
         .iter()
         .find_map(|name| parameters.get(*name)?.as_str())

@@ -152,11 +152,8 @@ fn items(
         let protected = member.is_some_and(|member| member.protected);
         let stopped = first.kind == RestoreKind::StoppedInstance;
         if stopped {
-            add(
-                RestoreKind::Standby,
-                "InService",
-                "its ECS instance could not be started",
-            );
+            let message = format!("its {} does not run", ctx.kind.noun());
+            add(RestoreKind::Standby, "InService", &message);
         }
         if protected && (stopped || first.kind == RestoreKind::Standby) {
             add(RestoreKind::Protection, "Protected", BEFORE_PROTECTION);
@@ -208,7 +205,10 @@ fn item(ctx: &Context<'_>, old: &[RestoreItem], need: &Need) -> RestoreItem {
             // What an earlier look made of it.
             (Some(_), said) if said.starts_with(GIVEN_UP) => said.to_owned(),
             (Some(_), said) => format!("{GIVEN_UP} {} tries: {said}", item.attempts),
-            (None, _) => "waited ten minutes for its ECS instance to be Running".to_owned(),
+            (None, _) => format!(
+                "waited ten minutes for its {} to be Running",
+                ctx.kind.noun()
+            ),
         };
         item.state = RestoreState::Left;
         item.message = shorten(&why, MESSAGE_MAX);
@@ -231,7 +231,7 @@ fn due(item: &RestoreItem) -> Option<Timestamp> {
 /// right image, and one that is put back must not be removed meanwhile.
 fn next_call(ctx: &Context<'_>, restore: &Restore, needs: &[Need]) -> Option<Mutation> {
     let rank = |kind| match kind {
-        RestoreKind::ScalingConfigurationImage => 0,
+        RestoreKind::ScalingConfigurationImage | RestoreKind::ScalingConfigurationContainers => 0,
         RestoreKind::StoppedInstance => 1,
         RestoreKind::Standby => 2,
         RestoreKind::Protection => 3,
@@ -300,6 +300,9 @@ fn targets(mutation: &Mutation) -> Vec<(RestoreKind, &str)> {
         }
         Mutation::ModifyScalingConfiguration { configuration, .. } => {
             vec![(RestoreKind::ScalingConfigurationImage, configuration)]
+        }
+        Mutation::ModifyEciScalingConfiguration { configuration, .. } => {
+            vec![(RestoreKind::ScalingConfigurationContainers, configuration)]
         }
         Mutation::StartInstance { instance } => vec![(RestoreKind::StoppedInstance, instance)],
         Mutation::StartExecution(_)

@@ -5,8 +5,9 @@ use ess_rollout_api::v1alpha1::{
     FailedInstancePolicy, InstanceState, Member, Plan, RestoreKind, RestoreState,
     RollingUpdateTaskStatus,
 };
-use ess_rollout_cloud::{EcsInstance, EcsStatus, LifecycleState, Mutation, ScalingInstance};
+use ess_rollout_cloud::{LifecycleState, Mutation, ScalingInstance};
 
+use super::compute::{self, Compute, Power};
 use super::context::Context;
 use super::verify::{Need, need};
 
@@ -16,7 +17,7 @@ pub(super) fn needs(
     status: &RollingUpdateTaskStatus,
     plan: &Plan,
     instances: &[ScalingInstance],
-    ecs: &[EcsInstance],
+    computes: &[Compute],
 ) -> Vec<Need> {
     let mut needs = Vec::new();
     for member in &plan.members {
@@ -24,7 +25,7 @@ pub(super) fn needs(
             continue;
         };
         if instance.state == LifecycleState::Standby {
-            needs.push(in_standby(ctx, status, member, ecs));
+            needs.push(in_standby(ctx, status, member, computes));
         } else if member.protected && instance.state == LifecycleState::InService {
             needs.push(protect(ctx, &member.id));
         }
@@ -53,7 +54,7 @@ fn in_standby(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     member: &Member,
-    ecs: &[EcsInstance],
+    computes: &[Compute],
 ) -> Need {
     let state = status
         .instances
@@ -65,35 +66,39 @@ fn in_standby(
         || state == Some(InstanceState::Succeeded)
         || ctx.spec.failed_instance_policy == FailedInstancePolicy::ReturnToService;
     if returns {
-        return back_to_service(ctx, &member.id, member.stopped, ecs);
+        return back_to_service(ctx, &member.id, member.stopped, computes);
     }
-    let stopped = ecs
-        .iter()
-        .any(|e| e.id == member.id && e.status == EcsStatus::Stopped);
-    let message = if stopped {
-        "spec.failedInstancePolicy is KeepInStandby, and its ECS instance is Stopped: mend it, start it and take it out of Standby, or remove it"
-    } else {
-        "spec.failedInstancePolicy is KeepInStandby: mend it and take it out of Standby, or remove it"
+    let noun = ctx.kind.noun();
+    let message = match compute::of(computes, &member.id).map(|compute| &compute.power) {
+        Some(Power::Stopped) => format!(
+            "spec.failedInstancePolicy is KeepInStandby, and its {noun} is Stopped: mend it, start it and take it out of Standby, or remove it"
+        ),
+        Some(Power::Broken(status)) => format!(
+            "spec.failedInstancePolicy is KeepInStandby, and its {noun} is {status}: remove it"
+        ),
+        Some(Power::Running | Power::Changing) | None => "spec.failedInstancePolicy is KeepInStandby: mend it and take it out of Standby, or remove it".to_owned(),
     };
     let mut left = need(
         RestoreKind::Standby,
         &member.id,
         "InService",
         RestoreState::Left,
-        message,
+        &message,
     );
     left.item.kept = true;
     left
 }
 
-/// The next step on an instance's way back to service. Nothing returns whose ECS instance is not
-/// Running; one that ran before the run was stopped by it and is started first.
+/// The next step on an instance's way back to service. Nothing returns whose ECS instance, or
+/// container group, is not Running; an ECS instance that ran before the run was stopped by it and is
+/// started first.
 pub(super) fn back_to_service(
     ctx: &Context<'_>,
     id: &str,
     stopped_before: bool,
-    ecs: &[EcsInstance],
+    computes: &[Compute],
 ) -> Need {
+    let noun = ctx.kind.noun();
     let left = |message: &str| {
         need(
             RestoreKind::Standby,
@@ -112,8 +117,8 @@ pub(super) fn back_to_service(
             "",
         )
     };
-    match ecs.iter().find(|e| e.id == id).map(|e| &e.status) {
-        Some(EcsStatus::Running) => {
+    match compute::of(computes, id).map(|compute| &compute.power) {
+        Some(Power::Running) => {
             let mut exit = need(
                 RestoreKind::Standby,
                 id,
@@ -127,10 +132,10 @@ pub(super) fn back_to_service(
             });
             exit
         }
-        Some(EcsStatus::Stopped) if stopped_before => left(
-            "its ECS instance was not Running before the run and is not now: start it and take it out of Standby, or remove it",
-        ),
-        Some(EcsStatus::Stopped) => {
+        Some(Power::Stopped) if stopped_before => left(&format!(
+            "its {noun} was not Running before the run and is not now: start it and take it out of Standby, or remove it"
+        )),
+        Some(Power::Stopped) => {
             let mut start = start();
             start.call = Some(Mutation::StartInstance {
                 instance: id.to_owned(),
@@ -138,7 +143,10 @@ pub(super) fn back_to_service(
             start
         }
         // On its way up, or down first.
-        Some(_) => start(),
-        None => left("its ECS instance is gone: remove it from the group"),
+        Some(Power::Changing) => start(),
+        Some(Power::Broken(status)) => left(&format!(
+            "its {noun} is {status} and cannot serve: remove it from the group"
+        )),
+        None => left(&format!("its {noun} is gone: remove it from the group")),
     }
 }

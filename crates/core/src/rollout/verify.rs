@@ -7,6 +7,7 @@ use ess_rollout_api::v1alpha1::{
 };
 use ess_rollout_cloud::{LifecycleState, Mutation, Process, Query, ScalingInstance};
 
+use super::compute;
 use super::context::Context;
 use super::observation::Known;
 use super::{leftovers, progress, rollback, standby};
@@ -64,8 +65,9 @@ pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec
         && let Some(id) = &plan.scaling_configuration_id
         && let Some(goal) = configuration_goal(ctx, status, plan)
     {
-        let mut item = pending(RestoreKind::ScalingConfigurationImage, id, goal.wanted);
-        item.found = goal.from.map(str::to_owned);
+        let carries = ctx.kind.carries();
+        let mut item = pending(carries.kind(), id, &carries.short(&goal.wanted));
+        item.found = goal.from.map(|from| carries.short(&from));
         items.push(item);
     }
     let touched = status
@@ -96,55 +98,85 @@ fn exit_processes<'a>(ctx: &Context<'_>, status: &'a RollingUpdateTaskStatus) ->
 }
 
 /// What the active scaling configuration is to carry, and what the run may have put there.
-struct ConfigurationGoal<'a> {
-    wanted: &'a str,
+struct ConfigurationGoal {
+    wanted: String,
+    /// Whether that was read before the run, and is not what an update makes of it.
+    exactly: bool,
     /// `None`: it is put right whatever it carries.
-    from: Option<&'a str>,
+    from: Option<String>,
 }
 
-/// After an update that succeeded the configuration carries the new image; after one that did not, the
-/// one from before. After a rollback that succeeded it carries what it did before the update; one
+/// After an update that succeeded the configuration carries what it brought; after one that did not,
+/// what it did before. After a rollback that succeeded it carries what it did before the update; one
 /// that did not succeed leaves it alone, unless it took the group over from a suspended update,
 /// whose end it then is.
-fn configuration_goal<'a>(
-    ctx: &'a Context<'_>,
-    status: &'a RollingUpdateTaskStatus,
-    plan: &'a Plan,
-) -> Option<ConfigurationGoal<'a>> {
-    let Some((new, true)) = ctx.kind.wanted_image() else {
-        return None;
+fn configuration_goal(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+) -> Option<ConfigurationGoal> {
+    let brought = ctx.kind.brings()?;
+    let carries = ctx.kind.carries();
+    let before = carries.in_plan(plan);
+    let goal = |wanted: Option<&str>, from| {
+        Some(ConfigurationGoal {
+            wanted: wanted?.to_owned(),
+            exactly: true,
+            from,
+        })
     };
-    let well = status
-        .result
-        .as_ref()
-        .is_some_and(|r| r.outcome == Outcome::Succeeded);
-    let before = plan.scaling_configuration_image_id.as_deref();
-    let (wanted, from) = match &status.source {
-        None if well => (Some(new), None),
-        None => (before, Some(new)),
-        Some(source) if well => (source.scaling_configuration_image_id.as_deref(), None),
-        Some(source) if source.suspended => (before, source.updated_image_id.as_deref()),
-        Some(_) => (None, None),
+    let new = || {
+        let wanted = ctx.kind.configured(before)?;
+        Some(ConfigurationGoal {
+            wanted,
+            exactly: false,
+            from: None,
+        })
     };
-    Some(ConfigurationGoal {
-        wanted: wanted?,
-        from,
-    })
+    match &status.source {
+        None if went_well(status) => new(),
+        None => goal(before, Some(brought)),
+        Some(source) if went_well(status) => match carries.in_source(source) {
+            Some(wanted) => goal(Some(wanted), None),
+            None => carries.without_record(brought).and_then(|_| new()),
+        },
+        Some(source) if source.suspended => {
+            let from = source.updated_image_id.clone();
+            goal(before, from.or_else(|| ctx.kind.undoes()))
+        }
+        Some(_) => None,
+    }
 }
 
-/// The new image in a configuration of which it is not on record what it carried before, and the
-/// configuration.
-fn image_without_record<'a>(
-    ctx: &'a Context<'_>,
+fn went_well(status: &RollingUpdateTaskStatus) -> bool {
+    status
+        .result
+        .as_ref()
+        .is_some_and(|r| r.outcome == Outcome::Succeeded)
+}
+
+/// What the update brings to a configuration of which it is not on record what it carried before, and
+/// the configuration.
+fn content_without_record<'a>(
+    ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &'a Plan,
-) -> Option<(&'a str, &'a str)> {
-    let (new, true) = ctx.kind.wanted_image()? else {
-        return None;
-    };
+) -> Option<(String, &'a str)> {
+    let new = ctx.kind.brings()?;
     let configuration = plan.scaling_configuration_id.as_deref()?;
     let goal = configuration_goal(ctx, status, plan);
-    (goal.is_none() && status.source.is_none()).then_some((new, configuration))
+    let unknown = goal.is_none() && status.source.is_none() && !went_well(status);
+    unknown.then_some((new, configuration))
+}
+
+/// Of an item that this run leaves: the containers to put back, for which the item has no room.
+pub(super) fn containers_of(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    item: &RestoreItem,
+) -> Option<String> {
+    let goal = configuration_goal(ctx, status, status.plan.as_ref()?)?;
+    (item.kind == RestoreKind::ScalingConfigurationContainers).then_some(goal.wanted)
 }
 
 /// Everything that is or was to be put back, as the cloud is now.
@@ -163,23 +195,14 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
     ];
     let configuration = plan.scaling_configuration_id.as_deref();
     let configuration = configuration.filter(|_| configuration_goal(ctx, status, plan).is_some());
-    if let Some(id) = configuration {
-        reads.push(Query::ScalingConfiguration {
-            configuration: id.to_owned(),
-        });
-    }
-    let without_record = image_without_record(ctx, status, plan);
-    if let Some((_, id)) = without_record {
-        reads.push(Query::ScalingConfiguration {
-            configuration: id.to_owned(),
-        });
-    }
+    let carries = ctx.kind.carries();
+    reads.extend(configuration.map(|id| carries.query(id)));
+    let without_record = content_without_record(ctx, status, plan);
+    reads.extend(without_record.iter().map(|(_, id)| carries.query(id)));
     reads.extend(leftovers::reads(ctx));
     let members = leftovers::instances(ctx, plan);
     if !members.is_empty() {
-        reads.push(Query::EcsInstances {
-            instances: members.clone(),
-        });
+        reads.push(ctx.kind.compute_query(&members));
     }
     observation.require(reads)?;
 
@@ -211,24 +234,22 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
         needs.push(need);
     }
     if let Some(id) = configuration {
-        needs.extend(configuration_image(ctx, status, plan, id)?);
+        needs.extend(configuration_content(ctx, status, plan, id)?);
     }
     if let Some((new, id)) = without_record {
-        let found = observation.scaling_configuration(id)?.as_ref();
-        let kind = RestoreKind::ScalingConfigurationImage;
-        let message = "which image it carried before the run is not on record: set it";
-        let left = need(kind, id, "unknown", RestoreState::Left, message);
-        let changed = found.is_some_and(|c| c.image.as_deref() == Some(new));
+        let found = carries.found(observation, id)?;
+        let message = "what it carried before the run is not on record: set it";
+        let left = need(carries.kind(), id, "unknown", RestoreState::Left, message);
+        let changed = found.is_some_and(|found| carries.comes_from(&found, &new));
         needs.extend(changed.then_some(left));
     }
-    let none = Vec::new();
-    let ecs = if members.is_empty() {
-        &none
+    let computes = if members.is_empty() {
+        Vec::new()
     } else {
-        observation.ecs_instances(&members)?
+        ctx.kind.compute(observation, &members)?
     };
     let instances = observation.scaling_instances(&ctx.group)?;
-    needs.extend(standby::needs(ctx, status, plan, instances, ecs));
+    needs.extend(standby::needs(ctx, status, plan, instances, &computes));
     if ctx.spec.restore_policy == RestorePolicy::Manual {
         for need in &mut needs {
             if need.item.state == RestoreState::Pending {
@@ -239,57 +260,46 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
             }
         }
     }
-    let taken_up = leftovers::needs(ctx, group, instances, ecs, &needs)?;
+    let taken_up = leftovers::needs(ctx, group, instances, &computes, &needs)?;
     needs.extend(taken_up);
     Ok(needs)
 }
 
-/// The image in the active scaling configuration. The template changes it before it touches an
-/// instance, so after a run that did not succeed it is the new one, and goes back; after one that
-/// succeeded it is the new one and stays, an empty group included, where the template leaves it.
-fn configuration_image(
+/// What the active scaling configuration carries. The template for images changes it before it
+/// touches an instance, that for containers after the last one, so after a run that did not succeed
+/// it may be the new content, and goes back; after one that succeeded it is the new one and stays,
+/// an empty group included.
+fn configuration_content(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &Plan,
     id: &str,
 ) -> Known<Option<Need>> {
-    let kind = RestoreKind::ScalingConfigurationImage;
-    let Some(ConfigurationGoal { wanted, from }) = configuration_goal(ctx, status, plan) else {
+    let Some(goal) = configuration_goal(ctx, status, plan) else {
         return Ok(None);
     };
-    let found = ctx
-        .input
-        .observation
-        .scaling_configuration(id)?
-        .as_ref()
-        .and_then(|c| c.image.clone());
-    let mut result = match found.as_deref() {
-        Some(found) if found == wanted => need(kind, id, wanted, RestoreState::Restored, ""),
-        Some(found) if from.is_none_or(|from| found == from) => {
-            need(kind, id, wanted, RestoreState::Pending, "")
-        }
-        Some(found) => {
-            let message = format!(
-                "the configuration carries {found}, which neither this update nor the group before it did: somebody changed it"
-            );
-            need(kind, id, wanted, RestoreState::Left, &message)
-        }
-        None => need(
-            kind,
-            id,
-            wanted,
-            RestoreState::Left,
-            "the scaling configuration is gone",
-        ),
+    let carries = ctx.kind.carries();
+    let wanted = carries.short(&goal.wanted);
+    let new = |state, message: &str| need(carries.kind(), id, &wanted, state, message);
+    let Some(found) = carries.found(ctx.input.observation, id)? else {
+        let message = "the scaling configuration is gone";
+        return Ok(Some(new(RestoreState::Left, message)));
     };
-    if result.item.state == RestoreState::Pending {
-        result.item.found = found;
-        result.call = Some(Mutation::ModifyScalingConfiguration {
-            configuration: id.to_owned(),
-            image: wanted.to_owned(),
-        });
-    }
-    Ok(Some(result))
+    let ours = |from: &String| carries.comes_from(&found, from);
+    Ok(Some(if carries.is(&found, &goal.wanted, goal.exactly) {
+        new(RestoreState::Restored, "")
+    } else if goal.from.as_ref().is_none_or(ours) {
+        let mut pending = new(RestoreState::Pending, "");
+        pending.item.found = Some(carries.short(&found));
+        pending.call = Some(carries.put(id, &found, &goal.wanted, goal.exactly));
+        pending
+    } else {
+        let message = format!(
+            "the configuration carries {}, which neither this update nor the group before it did: somebody changed it",
+            carries.short(&found)
+        );
+        new(RestoreState::Left, &message)
+    }))
 }
 
 /// Reads the outcome back: whether each updated instance runs what it should and serves, and
@@ -313,11 +323,10 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
         });
     }
     let members = leftovers::instances(ctx, &plan);
-    let none = Vec::new();
-    let ecs = if members.is_empty() {
-        &none
+    let computes = if members.is_empty() {
+        Vec::new()
     } else {
-        observation.ecs_instances(&members)?
+        ctx.kind.compute(observation, &members)?
     };
     let instances = observation.scaling_instances(&ctx.group)?;
     let mut differ = Vec::new();
@@ -336,19 +345,17 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
         if weight == Some(0) {
             differ.push(format!("{} has load-balancer weight 0", instance.id));
         }
-        if let Some((wanted, _)) = ctx.kind.wanted_image()
-            && let Some(ecs) = ecs.iter().find(|e| e.id == instance.id)
-            && ecs.image != wanted
-        {
-            differ.push(format!("{} runs image {}", instance.id, ecs.image));
-        }
+        let compute = compute::of(&computes, &instance.id);
+        differ.extend(compute.and_then(|compute| ctx.kind.difference(compute)));
     }
     let may_lag = !differ.is_empty();
     let items = status.restore.iter().flat_map(|restore| &restore.items);
     let of_group = |kind| {
         matches!(
             kind,
-            RestoreKind::Process | RestoreKind::ScalingConfigurationImage
+            RestoreKind::Process
+                | RestoreKind::ScalingConfigurationImage
+                | RestoreKind::ScalingConfigurationContainers
         )
     };
     for item in items.filter(|i| i.state != RestoreState::Restored && of_group(i.kind)) {
@@ -357,10 +364,7 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             item.kind, item.target, item.wanted
         ));
     }
-    let well = status
-        .result
-        .as_ref()
-        .is_some_and(|r| r.outcome == Outcome::Succeeded);
+    let well = went_well(status);
     Ok(if !differ.is_empty() {
         Verdict {
             status: "False",

@@ -1,15 +1,17 @@
 //! A cloud that runs rolling updates as the public templates do, small enough to be seen through.
 
+pub mod containers;
 mod notify;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ess_rollout_cloud::{
-    Answer, CloudError, Done, EcsInstance, EcsStatus, ErrorClass, Execution, ExecutionFilter,
-    ExecutionMode, ExecutionStatus, GroupState, GroupType, Image, ImageStatus, Invocation,
-    LifecycleState, Mutation, NotifyType, Outcome, Process, Query, ScalingActivity,
-    ScalingConfiguration, ScalingGroup, ScalingInstance, StartExecution, TaskExecution, Template,
+    Answer, CloudError, Container, ContainerGroup, Done, EcsInstance, EcsStatus, ErrorClass,
+    Execution, ExecutionFilter, ExecutionMode, ExecutionStatus, GroupState, GroupType, Image,
+    ImageStatus, Invocation, LifecycleState, Mutation, NotifyType, Outcome, Process, Query,
+    ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, StartExecution,
+    TaskExecution, Template,
 };
 use ess_rollout_core::batches;
 use jiff::Timestamp;
@@ -50,6 +52,7 @@ pub struct Run {
     max_errors: usize,
     exit: Vec<Process>,
     image: Option<String>,
+    containers: Option<containers::Update>,
     pub batch: i32,
     /// The batch after which it waits for an Approve.
     pub paused_after: Option<i32>,
@@ -111,6 +114,9 @@ pub struct Cloud {
     pub instances: Vec<ScalingInstance>,
     pub ecs: Vec<EcsInstance>,
     pub configuration_image: String,
+    /// Of a group of type ECI, which has these in the place of ECS instances.
+    pub container_groups: Vec<ContainerGroup>,
+    pub configuration_containers: Vec<Container>,
     pub images: Vec<Image>,
     pub template: Option<Template>,
     pub activities: Vec<ScalingActivity>,
@@ -166,6 +172,8 @@ pub fn query_name(query: &Query) -> &'static str {
         Query::ScalingInstances { .. } => "ScalingInstances",
         Query::ActivitiesInProgress { .. } => "Activities",
         Query::ScalingConfiguration { .. } => "ScalingConfiguration",
+        Query::EciScalingConfiguration { .. } => "EciScalingConfiguration",
+        Query::ContainerGroups { .. } => "ContainerGroups",
         Query::Image { .. } => "Image",
         Query::EcsInstances { .. } => "EcsInstances",
         Query::Executions(ExecutionFilter::ActiveByTemplate(_)) => "ForeignExecutions",
@@ -189,6 +197,7 @@ pub fn mutation_name(mutation: &Mutation) -> &'static str {
         Mutation::ExitStandby { .. } => "ExitStandby",
         Mutation::SetInstancesProtection { .. } => "SetInstancesProtection",
         Mutation::ModifyScalingConfiguration { .. } => "ModifyScalingConfiguration",
+        Mutation::ModifyEciScalingConfiguration { .. } => "ModifyEciScalingConfiguration",
         Mutation::StartInstance { .. } => "StartInstance",
     }
 }
@@ -236,6 +245,8 @@ impl Cloud {
                 })
                 .collect(),
             configuration_image: OLD_IMAGE.into(),
+            container_groups: Vec::new(),
+            configuration_containers: Vec::new(),
             images: vec![image(OLD_IMAGE), image(NEW_IMAGE)],
             template: Some(Template {
                 name: String::new(),
@@ -320,6 +331,16 @@ impl Cloud {
                     image: Some(self.configuration_image.clone()),
                 }))
             }
+            Query::EciScalingConfiguration { configuration } => {
+                Answer::EciScalingConfiguration(self.eci_configuration(configuration))
+            }
+            Query::ContainerGroups { groups } => Answer::ContainerGroups(
+                self.container_groups
+                    .iter()
+                    .filter(|group| groups.contains(&group.id))
+                    .cloned()
+                    .collect(),
+            ),
             Query::Image { image } => {
                 Answer::Image(self.images.iter().find(|i| i.id == *image).cloned())
             }
@@ -452,8 +473,9 @@ impl Cloud {
             Mutation::ResumeProcesses { processes, .. } => self.suspend(processes, false),
             Mutation::ExitStandby { instances, .. } => {
                 for id in instances {
-                    let ecs = self.ecs.iter().find(|ecs| ecs.id == *id).unwrap();
-                    assert_eq!(ecs.status, EcsStatus::Running, "{id} would not serve");
+                    let mut ecs = self.ecs.iter().filter(|ecs| ecs.id == *id);
+                    let runs = ecs.any(|ecs| ecs.status == EcsStatus::Running);
+                    assert!(runs || self.group_serves(id), "{id} would not serve");
                     self.set_state(id, LifecycleState::InService);
                 }
             }
@@ -474,6 +496,9 @@ impl Cloud {
             Mutation::ModifyScalingConfiguration { image, .. } => {
                 self.configuration_image.clone_from(image);
             }
+            Mutation::ModifyEciScalingConfiguration {
+                containers, update, ..
+            } => containers::change(&mut self.configuration_containers, containers, *update),
             Mutation::StartInstance { instance } => self.set_ecs(instance, EcsStatus::Running),
         }
         self.remember();
@@ -545,6 +570,7 @@ impl Cloud {
             max_errors: max_errors.unwrap_or(0) as usize,
             exit,
             image,
+            containers: containers::update_of(start),
             batch: 0,
             paused_after: None,
             attempts: BTreeMap::new(),
@@ -564,7 +590,13 @@ impl Cloud {
     fn invoked(&self, start: &StartExecution) -> (Vec<String>, Vec<Process>) {
         let exit = start.parameters["exitProcess"].as_array().unwrap();
         let exit = exit.iter().map(|p| p.as_str().unwrap().into()).collect();
-        let states = start.parameters["lifecycleState"].as_array().unwrap();
+        // The template of container groups does not declare it.
+        let in_service = json!(["InService"]);
+        let states = start
+            .parameters
+            .get("lifecycleState")
+            .unwrap_or(&in_service);
+        let states = states.as_array().unwrap();
         let mut items: Vec<String> = self
             .instances
             .iter()
@@ -586,7 +618,13 @@ impl Cloud {
             .filter_map(|e| Some(e.parameters["instanceId"].as_str()?.to_owned()))
             .collect();
         items.sort();
+        let each = items.len();
         items.dedup();
+        let containers = start.parameters.contains_key("containerConfigure");
+        assert!(
+            !containers || items.len() == each,
+            "updated twice at a time"
+        );
         let run = self.runs.iter().find(|run| run.root == id)?;
         Some((items, run.exit.clone()))
     }

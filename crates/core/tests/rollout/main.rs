@@ -14,6 +14,7 @@ mod world;
 
 mod actions;
 mod cancelling;
+mod containers;
 mod deleting;
 mod ending;
 mod failing;

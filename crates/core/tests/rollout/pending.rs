@@ -360,6 +360,7 @@ fn processes_suspended_before_stay_so_and_an_unfinished_baseline_is_inherited() 
         target: "ScaleIn".into(),
         wanted: "Resumed".into(),
         found: None,
+        containers: None,
         kept: false,
         since: at,
         by: "shop/before".into(),

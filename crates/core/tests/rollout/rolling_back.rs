@@ -10,7 +10,7 @@ use crate::cloud::{Fate, GROUP, NEW_IMAGE, OLD_IMAGE};
 use crate::world::{Crash, RollingBack, World};
 
 /// A rollback of the update of this world, in a copy of its cloud and with its record.
-fn rollback(update: &mut World, spec: Value) -> World {
+pub fn rollback(update: &mut World, spec: Value) -> World {
     let mut all = json!({"batches": 2});
     if spec.get("executionId").is_none() {
         all["taskRef"] = json!({"name": "web"});

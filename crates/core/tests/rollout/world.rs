@@ -415,6 +415,7 @@ fn intended(mutation: &Mutation, status: &RollingUpdateTaskStatus) -> bool {
             instances.iter().all(|i| restored(i))
         }
         Mutation::ModifyScalingConfiguration { configuration, .. } => restored(configuration),
+        Mutation::ModifyEciScalingConfiguration { configuration, .. } => restored(configuration),
         Mutation::StartInstance { instance } => restored(instance),
     }
 }

@@ -109,7 +109,12 @@ impl Kind for Image<'_> {
         parameters
     }
 
-    fn rollback_parameters(&self) -> Map<String, Value> {
+    fn for_undoing(&self, parameters: &mut Map<String, Value>) {
+        // The image in the scaling configuration goes back at the end, when the instances have.
+        parameters.insert("scalingConfigurationId".into(), json!(""));
+    }
+
+    fn rollback_parameters(&self, _plan: &Plan) -> Map<String, Value> {
         let mut parameters = Map::new();
         parameters.insert("sourceImageId".into(), json!(self.update.image_id));
         parameters.insert("maxErrors".into(), json!(self.max_errors));

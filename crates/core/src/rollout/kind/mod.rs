@@ -1,14 +1,17 @@
 //! What differs between the kinds of update: the template, its parameters, what has to be checked
 //! before and after. Everything else in a rollout is the same for all of them.
 
+mod container_group;
 mod image;
 mod script;
 mod unsupported;
 
 use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskSpec, SuspensionPolicy};
-use ess_rollout_cloud::{EcsInstance, GroupType, Process, Query, ScalingGroup};
+use ess_rollout_cloud::{EcsInstance, GroupType, Process, Query, ScalingGroup, ScalingInstance};
 use serde_json::{Map, Value, json};
 
+use super::compute::Compute;
+use super::configuration::Carries;
 use super::observation::{Known, Observation};
 use super::problem::Problem;
 
@@ -29,20 +32,118 @@ pub(super) trait Kind {
     /// What can be said against the update as the cloud is now. `instances` are the eligible ones.
     fn check_cloud(
         &self,
+        _observation: &Observation,
+        _group: &ScalingGroup,
+        _instances: &[EcsInstance],
+    ) -> Known<Option<Problem>> {
+        Ok(None)
+    }
+
+    /// The same, where what stands behind the eligible instances may be something else than ECS
+    /// instances.
+    fn check_members(
+        &self,
         observation: &Observation,
         group: &ScalingGroup,
-        instances: &[EcsInstance],
-    ) -> Known<Option<Problem>>;
+        ids: &[String],
+    ) -> Known<Option<Problem>> {
+        let none = Vec::new();
+        let instances = if ids.is_empty() {
+            &none
+        } else {
+            observation.ecs_instances(ids)?
+        };
+        self.check_cloud(observation, group, instances)
+    }
+
+    /// Puts on record what else of the group has to be known from before the start.
+    fn complete(&self, _observation: &Observation, _plan: &mut Plan) -> Known<()> {
+        Ok(())
+    }
 
     /// The template's parameters beyond those that all templates share.
     fn parameters(&self, plan: &Plan) -> Map<String, Value>;
 
     /// The same for the public template's rollback (`invokeType: rollback`) to what this update is.
-    fn rollback_parameters(&self) -> Map<String, Value>;
+    fn rollback_parameters(&self, plan: &Plan) -> Map<String, Value>;
+
+    /// Of the parameters that the templates share: those that this one does not declare. OOS refuses
+    /// them then.
+    fn undeclared(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Changes the parameters of an update to those of one that undoes another.
+    fn for_undoing(&self, _parameters: &mut Map<String, Value>) {}
+
+    /// Why the public template's rollback to what this update is would go wrong. `children` are the
+    /// instances of the source's nested executions, one for each; `members` those of the group.
+    fn template_cannot_undo(
+        &self,
+        _observation: &Observation,
+        _children: &[&str],
+        _members: &[ScalingInstance],
+    ) -> Known<Option<String>> {
+        Ok(None)
+    }
 
     /// The image that instances run afterwards, and whether the active scaling configuration is to
     /// carry it too. `None` for updates that leave images alone.
-    fn wanted_image(&self) -> Option<(&str, bool)>;
+    fn wanted_image(&self) -> Option<(&str, bool)> {
+        None
+    }
+
+    /// What of the active scaling configuration is looked at.
+    fn carries(&self) -> Carries {
+        Carries::Image
+    }
+
+    /// What the update puts into the active scaling configuration; `None`: it leaves it alone.
+    fn brings(&self) -> Option<String> {
+        let (image, configured) = self.wanted_image()?;
+        configured.then(|| image.to_owned())
+    }
+
+    /// What the active scaling configuration carries after it, if that can be told from what it
+    /// carried before.
+    fn configured(&self, _before: Option<&str>) -> Option<String> {
+        self.brings()
+    }
+
+    /// Of a rollback: what the update that it undoes had brought, where the way back says so.
+    fn undoes(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether the template takes instances of this `CreationType`.
+    fn takes(&self, creation_type: &str) -> bool {
+        matches!(creation_type, "AutoCreated" | "Attached")
+    }
+
+    /// What stands behind a member of the group, in words.
+    fn noun(&self) -> &'static str {
+        "ECS instance"
+    }
+
+    /// What [`Kind::compute`] reads. Not for no ids.
+    fn compute_query(&self, ids: &[String]) -> Query {
+        Query::EcsInstances {
+            instances: ids.to_vec(),
+        }
+    }
+
+    /// What stands behind these members of the group.
+    fn compute(&self, observation: &Observation, ids: &[String]) -> Known<Vec<Compute>> {
+        let instances = observation.ecs_instances(ids)?;
+        Ok(instances.iter().map(Compute::of_ecs).collect())
+    }
+
+    /// How that which stands behind an updated member differs from what the update brought.
+    fn difference(&self, compute: &Compute) -> Option<String> {
+        let (wanted, _) = self.wanted_image()?;
+        let image = compute.image.as_deref()?;
+        (image != wanted).then(|| format!("{} runs image {image}", compute.id))
+    }
 
     /// What was rolled out, for the group's record: the image, or the kind and a hash.
     fn what(&self) -> String;
@@ -53,6 +154,9 @@ pub(super) const IMAGE_TEMPLATE: &str = "ACS-ESS-RollingUpdateByReplaceSystemDis
 /// The public template of script updates.
 pub(super) const SCRIPT_TEMPLATE: &str = "ACS-ESS-RollingUpdateByRunCommandInScalingGroup";
 
+/// The public template of container updates.
+pub(super) const CONTAINER_TEMPLATE: &str = "ACS-ESS-RollingUpdateByUpdateContainerGroup";
+
 /// The kind of a task's update.
 pub(super) fn of(spec: &RollingUpdateTaskSpec) -> Box<dyn Kind + '_> {
     if let Some(update) = &spec.update.image {
@@ -62,12 +166,10 @@ pub(super) fn of(spec: &RollingUpdateTaskSpec) -> Box<dyn Kind + '_> {
         })
     } else if let Some(update) = &spec.update.script {
         Box::new(script::Script { update })
-    } else if spec.update.package.is_some() {
-        Box::new(unsupported::Unsupported { field: "package" })
+    } else if let Some(update) = &spec.update.container_group {
+        Box::new(container_group::ContainerGroups { update })
     } else {
-        Box::new(unsupported::Unsupported {
-            field: "containerGroup",
-        })
+        Box::new(unsupported::Unsupported { field: "package" })
     }
 }
 
@@ -122,7 +224,9 @@ pub(super) fn invoke_parameters(
             json!(spec.ram_role.as_deref().unwrap_or("")),
         ),
     ] {
-        parameters.insert(name.to_owned(), value);
+        if !kind.undeclared().contains(&name) {
+            parameters.insert(name.to_owned(), value);
+        }
     }
     parameters
 }

@@ -120,17 +120,13 @@ impl Kind for Script<'_> {
         parameters
     }
 
-    fn rollback_parameters(&self) -> Map<String, Value> {
+    fn rollback_parameters(&self, _plan: &Plan) -> Map<String, Value> {
         let mut parameters = Map::new();
         parameters.insert(
             "rollbackScript".into(),
             json!(self.update.run.inline.as_deref().unwrap_or_default()),
         );
         parameters
-    }
-
-    fn wanted_image(&self) -> Option<(&str, bool)> {
-        None
     }
 
     fn what(&self) -> String {

@@ -1,11 +1,10 @@
 //! Kinds that the API knows and this version cannot run: refused by Preflight, in words.
 
 use ess_rollout_api::v1alpha1::Plan;
-use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
+use ess_rollout_cloud::{GroupType, Query};
 use serde_json::{Map, Value};
 
 use super::Kind;
-use crate::rollout::observation::{Known, Observation};
 use crate::rollout::problem::Problem;
 
 pub(super) struct Unsupported {
@@ -25,7 +24,7 @@ impl Kind for Unsupported {
         Some(Problem::blocked(
             "NotYetSupported",
             format!(
-                "spec.update.{} is not supported by this version of the operator: use update.image or update.script",
+                "spec.update.{} is not supported by this version of the operator: use update.image, update.script or update.containerGroup",
                 self.field
             ),
         ))
@@ -35,25 +34,12 @@ impl Kind for Unsupported {
         Vec::new()
     }
 
-    fn check_cloud(
-        &self,
-        _observation: &Observation,
-        _group: &ScalingGroup,
-        _instances: &[EcsInstance],
-    ) -> Known<Option<Problem>> {
-        Ok(None)
-    }
-
     fn parameters(&self, _plan: &Plan) -> Map<String, Value> {
         Map::new()
     }
 
-    fn rollback_parameters(&self) -> Map<String, Value> {
+    fn rollback_parameters(&self, _plan: &Plan) -> Map<String, Value> {
         Map::new()
-    }
-
-    fn wanted_image(&self) -> Option<(&str, bool)> {
-        None
     }
 
     fn what(&self) -> String {

@@ -16,14 +16,11 @@ pub(in crate::rollout) fn parameters(
     match source.method {
         RollbackMethod::Invoke => {
             let mut parameters = kind::invoke_parameters(kind, spec, plan, exit_processes);
-            // The image in the scaling configuration goes back at the end, when the instances have.
-            if let Some(configuration) = parameters.get_mut("scalingConfigurationId") {
-                *configuration = json!("");
-            }
+            kind.for_undoing(&mut parameters);
             parameters
         }
         RollbackMethod::Template => {
-            let mut parameters = kind.rollback_parameters();
+            let mut parameters = kind.rollback_parameters(plan);
             for (name, value) in [
                 ("invokeType", json!("rollback")),
                 ("scalingGroupId", json!(spec.scaling_group_id)),

@@ -2,15 +2,16 @@
 //! its execution.
 
 use ess_rollout_api::v1alpha1::{
-    EligibleState, ImageUpdate, Plan, RollbackMethod, RollbackSpec, ScriptSource, ScriptType,
-    ScriptUpdate, Source, Update,
+    self as api, ContainerGroupUpdate, ContainerUpdateType, EligibleState, ImageUpdate, Plan,
+    RollbackMethod, RollbackSpec, ScriptSource, ScriptType, ScriptUpdate, Source, Update,
 };
-use ess_rollout_cloud::{Execution, ExecutionStatus};
+use ess_rollout_cloud::{Container, Execution, ExecutionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::{payload, source};
 use crate::identity;
+use crate::rollout::containers::to_spec;
 use crate::rollout::context::Context;
 use crate::rollout::kind;
 use crate::rollout::observation::Known;
@@ -124,6 +125,7 @@ fn describe(
         updated_image_id: image,
         // What the configuration carried before is not known: it gets what the instances go back to.
         scaling_configuration_image_id: target.filter(|_| configuration.is_some()),
+        scaling_configuration_containers: None,
         scaling_configuration_id: configuration,
         lifecycle_states,
         exit_processes: list(root, "exitProcess")
@@ -170,6 +172,21 @@ fn update(root: &Execution) -> Result<Update, Problem> {
             ..Update::default()
         });
     }
+    if template == kind::CONTAINER_TEMPLATE {
+        let renew = text(root, "updateType") == Some("RenewUpdate");
+        return Ok(Update {
+            container_group: Some(ContainerGroupUpdate {
+                containers: containers(root, "containerConfigure")?,
+                rollback_containers: containers(root, "sourceContainerConfigure")?,
+                update_type: if renew {
+                    ContainerUpdateType::Renew
+                } else {
+                    ContainerUpdateType::Incremental
+                },
+            }),
+            ..Update::default()
+        });
+    }
     Err(Problem::blocked(
         "NotYetSupported",
         format!(
@@ -177,6 +194,31 @@ fn update(root: &Execution) -> Result<Update, Problem> {
             root.id
         ),
     ))
+}
+
+/// Containers in a parameter, as far as a spec can say them.
+fn containers(root: &Execution, name: &str) -> Result<Vec<api::Container>, Problem> {
+    let items = match root.parameters.get(name) {
+        Some(Value::Array(items)) => items.clone(),
+        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let container = |item: &Value| {
+        let fields = item.as_object()?.clone();
+        let name = fields.get("Name")?.as_str()?.to_owned();
+        let fields = fields.into_iter().filter(|(field, _)| field != "Name");
+        to_spec(&Container::new(name, fields))
+    };
+    let all: Option<Vec<api::Container>> = items.iter().map(container).collect();
+    all.ok_or_else(|| {
+        Problem::blocked(
+            "NoRollbackPayload",
+            format!(
+                "parameter {name} of execution {} has containers that spec.to.containers could not say: start a new RollingUpdateTask with what you want to go back to",
+                root.id
+            ),
+        )
+    })
 }
 
 /// A parameter; an empty one counts as none, as the templates have it.

@@ -8,7 +8,7 @@ use ess_rollout_api::v1alpha1::{
 use crate::rollout::problem::Problem;
 
 /// The update that undoes the update of a task: what `spec.to` says, else what the task says, else
-/// for an image what all instances ran before.
+/// for images and containers what all instances ran before.
 pub(super) fn of_task(
     update: &Update,
     plan: &Plan,
@@ -55,20 +55,23 @@ pub(super) fn of_task(
     let Some(group) = &update.container_group else {
         return Err(missing("the task names no update"));
     };
-    let containers = to
-        .containers
-        .clone()
-        .unwrap_or_else(|| group.rollback_containers.clone());
-    if containers.is_empty() {
-        return Err(missing(
-            "the task has no spec.update.containerGroup.rollbackContainers: give them by spec.to.containers in a new rollback",
-        ));
-    }
+    let (containers, update_type) = match (&to.containers, &plan.source_container_group) {
+        (Some(given), _) => (given, group.update_type),
+        (None, _) if !group.rollback_containers.is_empty() => {
+            (&group.rollback_containers, group.update_type)
+        }
+        (None, Some(way)) => (&way.containers, way.update_type),
+        (None, None) => {
+            return Err(missing(
+                "the task has no spec.update.containerGroup.rollbackContainers, and the container groups ran different containers before, or what spec.to cannot say: give the containers to go back to by spec.to.containers in a new rollback",
+            ));
+        }
+    };
     Ok(Update {
         container_group: Some(ContainerGroupUpdate {
-            containers,
+            containers: containers.clone(),
             rollback_containers: group.containers.clone(),
-            update_type: group.update_type,
+            update_type,
         }),
         ..Update::default()
     })

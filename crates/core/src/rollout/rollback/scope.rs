@@ -35,12 +35,17 @@ pub(in crate::rollout) fn reach<'a>(
     let resumed = source.exit_processes.iter().find(|p| suspended.contains(p));
     let why = if source.method == RollbackMethod::Invoke {
         Some("the public template cannot roll this update back".to_owned())
+    } else if let Some(process) = resumed {
+        Some(format!(
+            "{process} was suspended after the update, and the public template's rollback would resume it"
+        ))
     } else {
-        resumed.map(|process| {
-            format!(
-                "{process} was suspended after the update, and the public template's rollback would resume it"
-            )
-        })
+        let each: Vec<&str> = children
+            .iter()
+            .filter_map(|child| progress::instance_of(&child.parameters))
+            .collect();
+        ctx.kind
+            .template_cannot_undo(ctx.input.observation, &each, all)?
     };
     let wider = spec.scope == RollbackScope::AllInService && untouched.is_some();
     match (why, untouched) {

@@ -9,6 +9,7 @@ use super::{foreign, payload};
 use crate::identity;
 use crate::rollout::context::Context;
 use crate::rollout::decision::Undo;
+use crate::rollout::kind;
 use crate::rollout::observation::Known;
 use crate::rollout::preflight::{self, ROLLING_TEMPLATES};
 use crate::rollout::problem::Problem;
@@ -62,9 +63,13 @@ fn of_task(
     let image = task.spec.update.image.as_ref();
     let configuration = plan
         .scaling_configuration_id
-        .filter(|_| image.is_some_and(|image| image.update_scaling_configuration));
+        .filter(|_| kind::of(&task.spec).brings().is_some());
     // Where to is said by a person: that is what new instances are to get, too.
     let chosen = undo.spec.to.as_ref().and_then(|to| to.image_id.clone());
+    // Of containers it is what they make of the configuration.
+    let containers = plan
+        .scaling_configuration_containers
+        .filter(|_| undo.spec.to.is_none());
     Ok(Ok(Source {
         time: Time(ctx.now()),
         name: task.metadata.name.clone().unwrap_or_default(),
@@ -78,6 +83,7 @@ fn of_task(
             .is_some()
             .then(|| chosen.or(plan.scaling_configuration_image_id))
             .flatten(),
+        scaling_configuration_containers: containers,
         scaling_configuration_id: configuration,
         lifecycle_states: task.spec.lifecycle_states.clone(),
         exit_processes: status.start.map(|s| s.exit_processes).unwrap_or_default(),

@@ -88,6 +88,7 @@ fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRe
             suspended_processes: plan.suspended_processes.clone(),
             scaling_configuration_id: plan.scaling_configuration_id.clone(),
             image_id: plan.scaling_configuration_image_id.clone(),
+            containers: plan.scaling_configuration_containers.clone(),
         });
     }
     record
@@ -103,8 +104,10 @@ fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
         batches: 1,
         scaling_configuration_id: source.scaling_configuration_id.clone(),
         scaling_configuration_image_id: source.scaling_configuration_image_id.clone(),
+        scaling_configuration_containers: source.scaling_configuration_containers.clone(),
         suspended_processes: kind::processes_but(&source.exit_processes),
         source_image_id: None,
+        source_container_group: None,
         members: progress::instances_of(children)
             .into_iter()
             .map(|id| Member {

@@ -5,7 +5,7 @@ use ess_rollout_cloud::{
 };
 use serde_json::{Map, json};
 
-use super::{Cloud, ITEM_SECONDS, Run, execution};
+use super::{Cloud, ITEM_SECONDS, Run, containers, execution};
 
 impl Cloud {
     /// Lets time pass, second by second.
@@ -67,6 +67,10 @@ impl Cloud {
             .cloned()
             .collect();
         if members.is_empty() {
+            if let Some(update) = &run.containers {
+                let configuration = &mut self.configuration_containers;
+                containers::change(configuration, &update.given, update.kind);
+            }
             self.suspend(&run.exit, false);
             return self.set_root(root, ExecutionStatus::Success);
         }
@@ -130,6 +134,13 @@ impl Cloud {
         let items = self.tasks.entry(root.to_owned()).or_default();
         items.retain(|t| t.id != item.id);
         items.push(item);
+        let parked = self
+            .instances
+            .iter()
+            .any(|i| i.id == id && i.state == LifecycleState::Standby);
+        if let Some(update) = &mut self.run_mut(root).containers {
+            update.found_in_standby(id, parked);
+        }
         self.set_state(id, LifecycleState::Standby);
         if self.run(root).image.is_some() {
             self.set_ecs(id, EcsStatus::Stopped);
@@ -204,6 +215,12 @@ impl Cloud {
         if fails {
             self.run_mut(root).unresolved.insert(id.to_owned());
             return;
+        }
+        if let Some(update) = &run.containers {
+            self.update_group(id, update);
+            if update.stays_in_standby(id) {
+                return;
+            }
         }
         self.set_state(id, LifecycleState::InService);
         self.set_ecs(id, EcsStatus::Running);

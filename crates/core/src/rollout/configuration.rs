@@ -1,0 +1,177 @@
+//! What of the active scaling configuration an update changes: the image of ECS instances, or the
+//! containers of container groups. Either is kept and compared as text: an image id, or the
+//! containers as JSON.
+
+use ess_rollout_api::v1alpha1::{Baseline, Leftover, Plan, RestoreKind, Source};
+use ess_rollout_cloud::{Mutation, Query};
+
+use super::containers;
+use super::observation::{Known, Observation};
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carries {
+    /// `ImageId`.
+    Image,
+    /// `Containers`.
+    Containers,
+}
+
+impl Carries {
+    /// What an item of this kind is about, if it is about a scaling configuration.
+    pub(super) fn of_kind(kind: RestoreKind) -> Option<Self> {
+        match kind {
+            RestoreKind::ScalingConfigurationImage => Some(Self::Image),
+            RestoreKind::ScalingConfigurationContainers => Some(Self::Containers),
+            RestoreKind::Process
+            | RestoreKind::Standby
+            | RestoreKind::Protection
+            | RestoreKind::StoppedInstance => None,
+        }
+    }
+
+    /// Items that are about it.
+    pub(super) fn kind(self) -> RestoreKind {
+        match self {
+            Self::Image => RestoreKind::ScalingConfigurationImage,
+            Self::Containers => RestoreKind::ScalingConfigurationContainers,
+        }
+    }
+
+    /// What [`Carries::found`] reads.
+    pub(super) fn query(self, configuration: &str) -> Query {
+        let configuration = configuration.to_owned();
+        match self {
+            Self::Image => Query::ScalingConfiguration { configuration },
+            Self::Containers => Query::EciScalingConfiguration { configuration },
+        }
+    }
+
+    /// What a configuration carries; `None`: nothing of the sort, or the configuration is gone.
+    pub(super) fn found(
+        self,
+        observation: &Observation,
+        configuration: &str,
+    ) -> Known<Option<String>> {
+        Ok(match self {
+            Self::Image => {
+                let found = observation.scaling_configuration(configuration)?;
+                found.as_ref().and_then(|found| found.image.clone())
+            }
+            Self::Containers => {
+                let found = observation.eci_scaling_configuration(configuration)?;
+                found
+                    .as_ref()
+                    .map(|found| containers::write(&found.containers))
+            }
+        })
+    }
+
+    /// As people read it and lists keep it: at most 256 characters, the same for what is the same.
+    pub(super) fn short(self, content: &str) -> String {
+        match self {
+            Self::Image => content.to_owned(),
+            Self::Containers => containers::short(&containers::read(content)),
+        }
+    }
+
+    /// Whether `found` is as wanted. What was read before is wanted exactly; of what an update made
+    /// of it the service may show more.
+    pub(super) fn is(self, found: &str, wanted: &str, exactly: bool) -> bool {
+        match self {
+            Self::Image => found == wanted,
+            Self::Containers => {
+                let (found, wanted) = (containers::read(found), containers::read(wanted));
+                if exactly {
+                    containers::same(&found, &wanted)
+                } else {
+                    containers::as_wanted(&found, &wanted)
+                }
+            }
+        }
+    }
+
+    /// Whether an update that brings `brought` has made `found` what it is.
+    pub(super) fn comes_from(self, found: &str, brought: &str) -> bool {
+        match self {
+            Self::Image => found == brought,
+            Self::Containers => {
+                containers::carried(&containers::read(found), &containers::read(brought))
+            }
+        }
+    }
+
+    /// The call that makes `wanted` of `found`.
+    pub(super) fn put(
+        self,
+        configuration: &str,
+        found: &str,
+        wanted: &str,
+        exactly: bool,
+    ) -> Mutation {
+        match self {
+            Self::Image => Mutation::ModifyScalingConfiguration {
+                configuration: configuration.to_owned(),
+                image: wanted.to_owned(),
+            },
+            Self::Containers => {
+                let (found, wanted) = (containers::read(found), containers::read(wanted));
+                let (containers, update) = containers::change(&found, &wanted, exactly);
+                Mutation::ModifyEciScalingConfiguration {
+                    configuration: configuration.to_owned(),
+                    containers,
+                    update,
+                }
+            }
+        }
+    }
+
+    /// What it carried before the run.
+    pub(super) fn in_plan(self, plan: &Plan) -> Option<&str> {
+        match self {
+            Self::Image => plan.scaling_configuration_image_id.as_deref(),
+            Self::Containers => plan.scaling_configuration_containers.as_deref(),
+        }
+    }
+
+    /// Puts that on record.
+    pub(super) fn set_in_plan(self, plan: &mut Plan, content: Option<String>) {
+        match self {
+            Self::Image => plan.scaling_configuration_image_id = content,
+            Self::Containers => plan.scaling_configuration_containers = content,
+        }
+    }
+
+    /// What it carried when the group was found.
+    pub(super) fn in_baseline(self, baseline: &Baseline) -> Option<&str> {
+        match self {
+            Self::Image => baseline.image_id.as_deref(),
+            Self::Containers => baseline.containers.as_deref(),
+        }
+    }
+
+    /// What it is to carry once the source is undone, if that is on record.
+    pub(super) fn in_source(self, source: &Source) -> Option<&str> {
+        match self {
+            Self::Image => source.scaling_configuration_image_id.as_deref(),
+            Self::Containers => source.scaling_configuration_containers.as_deref(),
+        }
+    }
+
+    /// What it is to carry once the source is undone, if that is not on record. An image that was
+    /// never known is nobody's to set; containers go back with those of the group.
+    pub(super) fn without_record(self, brought: String) -> Option<String> {
+        match self {
+            Self::Image => None,
+            Self::Containers => Some(brought),
+        }
+    }
+
+    /// What a line of a record wants it to carry.
+    pub(super) fn in_leftover(self, leftover: &Leftover) -> Option<&str> {
+        match self {
+            Self::Image => Some(&leftover.wanted),
+            Self::Containers => leftover.containers.as_deref(),
+        }
+    }
+}
