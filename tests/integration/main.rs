@@ -10,6 +10,7 @@
 mod admission;
 mod as_found;
 mod conformity;
+mod containers;
 mod credentials;
 mod deletion;
 mod exclusion;

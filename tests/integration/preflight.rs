@@ -175,8 +175,8 @@ async fn what_cannot_be_updated_so_is_said_with_the_cure() {
         ),
         (
             json!({"scalingGroupId": GROUP, "update": {"containerGroup": {"containers": [{"name": "web", "image": "nginx"}]}}}),
-            "NotYetSupported",
-            ["spec.update.containerGroup", "update.image"],
+            "ScalingGroupTypeMismatch",
+            ["is of type ECS", "update.image"],
         ),
         (
             // 16 KiB are counted in bytes, and the apiserver counts characters.

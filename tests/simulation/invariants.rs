@@ -346,7 +346,8 @@ fn pause_at(root: &Value, entries: &[Entry], members: &[String], at: Timestamp) 
     let started: Timestamp = root["StartDate"].as_str()?.parse().ok()?;
     let mut begun: BTreeSet<&str> = BTreeSet::new();
     for entry in entries.iter().filter(|e| e.by_oos) {
-        let update = ["RunCommand", "ReplaceSystemDisk"].contains(&entry.action.as_str());
+        let update = ["RunCommand", "ReplaceSystemDisk", "UpdateContainerGroup"]
+            .contains(&entry.action.as_str());
         if !update || entry.time > at || entry.time < started {
             continue;
         }
@@ -407,7 +408,12 @@ fn what_is_left_is_listed(world: &World, scenario: &Scenario, changes: &[Change]
             .configurations
             .get(&target)
             .map(|c| c.image_id.clone());
-        let rolled_out = kind == "image" && image.is_some_and(|image| wanted.contains(&image));
+        let rolled_out = match kind {
+            "image" => image.is_some_and(|image| wanted.contains(&image)),
+            // Each of them rolls the same out.
+            "containers" => containers_rolled_out(changes),
+            _ => false,
+        };
         if !listed.contains(&target) && !by_others && !rolled_out {
             world.violation(format!(
                 "the {kind} of {target} is left changed and listed nowhere"
@@ -429,6 +435,13 @@ fn differences(found: &Resources, now: &Resources, group: &str) -> Vec<Differenc
         let image = now.configurations.get(id).map(|c| &c.image_id);
         if configuration.scaling_group_id == group && image != Some(&configuration.image_id) {
             left.push(("image", id.clone()));
+        }
+    }
+    for (id, configuration) in &found.eci_configurations {
+        let containers = now.eci_configurations.get(id).map(|c| &c.containers);
+        if configuration.scaling_group_id == group && containers != Some(&configuration.containers)
+        {
+            left.push(("containers", id.clone()));
         }
     }
     for member in found.members_of(group) {
@@ -460,4 +473,11 @@ fn images_rolled_out(changes: &[Change]) -> BTreeSet<String> {
     let images =
         succeeded.filter_map(|change| change.new["spec"]["update"]["image"]["imageId"].as_str());
     images.map(str::to_owned).collect()
+}
+
+/// Whether the last container update that succeeded, of all objects that there were, is no rollback.
+fn containers_rolled_out(changes: &[Change]) -> bool {
+    let succeeded = |change: &&Change| change.new["status"]["result"]["outcome"] == "Succeeded";
+    let last = changes.iter().rev().find(succeeded);
+    last.is_some_and(|change| change.new["spec"]["update"]["containerGroup"].is_object())
 }

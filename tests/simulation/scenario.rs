@@ -120,6 +120,22 @@ pub fn group(id: &str, instances: usize) -> Value {
     })
 }
 
+/// The same of type ECI: container groups `eci-NAME-NN` of an `app` and a `log`.
+pub fn eci_group(id: &str, container_groups: usize) -> Value {
+    let name = id.trim_start_matches("asg-");
+    json!({
+        "scalingGroupId": id,
+        "groupType": "ECI",
+        "maxSize": 20,
+        "suspendedProcesses": ["ScheduledAction"],
+        "eciConfigurations": [{
+            "scalingConfigurationId": format!("asc-{name}"),
+            "containers": [{"Name": "app", "Image": "registry/app:v1", "Cpu": 1}, {"Name": "log", "Image": "registry/log:v1"}],
+        }],
+        "containerGroups": {"count": container_groups},
+    })
+}
+
 /// An object of a kind of ours.
 pub fn object(kind: &str, name: &str, spec: Value) -> Value {
     json!({
@@ -147,6 +163,12 @@ pub fn script(name: &str, more: Value) -> Value {
 /// A task of [`GROUP`] that rolls out [`NEW_IMAGE`] in two batches.
 pub fn image(name: &str, more: Value) -> Value {
     task(name, json!({"image": {"imageId": NEW_IMAGE}}), more)
+}
+
+/// A task of [`GROUP`], of type ECI, that changes the image of one container in two batches.
+pub fn containers(name: &str, more: Value) -> Value {
+    let app = json!({"name": "app", "image": "registry/app:v2"});
+    task(name, json!({"containerGroup": {"containers": [app]}}), more)
 }
 
 impl Scenario {

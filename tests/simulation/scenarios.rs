@@ -6,7 +6,7 @@ use crate::scenario::{
     Act::{self, Annotate, Console, Create, Delete, Edit},
     GROUP, Scenario,
     When::{Boundary, Field, Gone, Later, Paused, State},
-    fixture, group, image, object, script, with,
+    containers, eci_group, fixture, group, image, object, script, with,
 };
 
 /// The second instance: of the first batch.
@@ -50,6 +50,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(with_others());
     all.extend(deciding());
     all.extend(going_back());
+    all.extend(container_groups());
     all
 }
 
@@ -402,5 +403,41 @@ fn going_back() -> Vec<Scenario> {
             .then(Paused("rollbacks/back", 1), Delete("rollbacks/back"))
             .ends("web", &["Succeeded"])
             .ends("rollbacks/back", &["Gone"]),
+    ]
+}
+
+/// Container groups.
+fn container_groups() -> Vec<Scenario> {
+    let eci = || json!({"scalingGroups": [eci_group(GROUP, 3)]});
+    let first = || json!({"suspensionPolicy": "SuspendFirstBatch"});
+    let refused_once = json!({"faults": [{
+        "service": "ECI", "action": "UpdateContainerGroup", "params": {"ContainerGroupId": "eci-web-02"}, "caller": "oos", "count": 1,
+        "effect": {"kind": "error", "status": 500, "code": "InternalError"},
+    }]});
+    vec![
+        // The template leaves it in Standby.
+        Scenario::new("containers-retried", containers("web", json!({})))
+            .cloud(with(eci(), refused_once))
+            .then(
+                State("web", "FailureSuspended"),
+                Annotate("web", "retry", "eci-web-02@one"),
+            )
+            .ends("web", &["Succeeded"]),
+        Scenario::new("containers-cancelled", containers("web", first()))
+            .cloud(eci())
+            .then(Paused("web", 1), Annotate("web", "cancel", "enough"))
+            .ends("web", &["Cancelled"]),
+        Scenario::new("containers-rolled-back", containers("web", json!({})))
+            .cloud(eci())
+            .then(
+                Field("web", "/status/restore/done", true.into()),
+                Create(object(
+                    "Rollback",
+                    "back",
+                    json!({"taskRef": {"name": "web"}, "batches": 2}),
+                )),
+            )
+            .ends("web", &["Succeeded"])
+            .ends("rollbacks/back", &["Succeeded"]),
     ]
 }
