@@ -427,6 +427,19 @@ fn container_groups() -> Vec<Scenario> {
             .cloud(eci())
             .then(Paused("web", 1), Annotate("web", "cancel", "enough"))
             .ends("web", &["Cancelled"]),
+        // By then the scaling configuration has the new containers.
+        Scenario::new(
+            "containers-fail-at-the-end",
+            containers("web", json!({"onFailure": "Fail"})),
+        )
+        .cloud(with(
+            eci(),
+            json!({"faults": [{
+                "service": "ESS", "action": "ResumeProcesses", "caller": "oos", "count": 0,
+                "effect": {"kind": "error", "status": 400, "code": "IncorrectScalingGroupStatus"},
+            }]}),
+        ))
+        .ends("web", &["Failed"]),
         Scenario::new("containers-rolled-back", containers("web", json!({})))
             .cloud(eci())
             .then(

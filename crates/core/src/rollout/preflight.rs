@@ -27,7 +27,7 @@ pub(super) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";
 /// The answer of preflight.
 pub(super) enum Verdict {
     /// Nothing stands against it.
-    Ready(Ready),
+    Ready(Box<Ready>),
     /// This does.
     Problem(Problem),
 }
@@ -264,11 +264,11 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         carries.set_in_plan(&mut plan, content);
     }
     ctx.kind.complete(observation, &mut plan)?;
-    Ok(Verdict::Ready(Ready {
+    Ok(Verdict::Ready(Box::new(Ready {
         plan,
         template_version: template.version.clone(),
         method,
-    }))
+    })))
 }
 
 /// What a rollback undoes, once that was found.
