@@ -27,11 +27,11 @@ fn incremental(spec: Value) -> World {
 }
 
 fn start(world: &World) -> &StartExecution {
-    let starts = world.cloud.sent.iter().filter_map(|m| match m {
+    let mut starts = world.cloud.sent.iter().filter_map(|m| match m {
         Mutation::StartExecution(start) => Some(start),
         _ => None,
     });
-    starts.last().unwrap()
+    starts.next_back().unwrap()
 }
 
 fn configured(world: &World) -> Vec<String> {

@@ -47,18 +47,22 @@ pub(super) trait Kind {
         group: &ScalingGroup,
         ids: &[String],
     ) -> Known<Option<Problem>> {
-        let none = Vec::new();
-        let instances = if ids.is_empty() {
-            &none
-        } else {
-            observation.ecs_instances(ids)?
-        };
-        self.check_cloud(observation, group, instances)
+        self.check_cloud(observation, group, ecs(observation, ids)?)
     }
 
     /// Puts on record what else of the group has to be known from before the start.
     fn complete(&self, _observation: &Observation, _plan: &mut Plan) -> Known<()> {
         Ok(())
+    }
+
+    /// What a person should know before the start, although nothing stands against it.
+    fn notes(
+        &self,
+        _observation: &Observation,
+        _group: &ScalingGroup,
+        _ids: &[String],
+    ) -> Known<Vec<String>> {
+        Ok(Vec::new())
     }
 
     /// The template's parameters beyond those that all templates share.
@@ -147,6 +151,14 @@ pub(super) trait Kind {
 
     /// What was rolled out, for the group's record: the image, or the kind and a hash.
     fn what(&self) -> String;
+}
+
+/// These ECS instances; none for no ids, which the service would take for all.
+fn ecs<'o>(observation: &'o Observation, ids: &[String]) -> Known<&'o [EcsInstance]> {
+    if ids.is_empty() {
+        return Ok(&[]);
+    }
+    Ok(observation.ecs_instances(ids)?)
 }
 
 /// The public template of image updates.
