@@ -14,6 +14,7 @@ mod credentials;
 mod deletion;
 mod exclusion;
 mod failures;
+mod from_oos;
 mod identity;
 mod installed;
 mod instances;
