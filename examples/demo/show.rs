@@ -22,7 +22,9 @@ pub fn words(set: &BTreeSet<String>) -> String {
 /// The images of containers, without the registry.
 pub fn images(containers: &Value) -> String {
     let all = containers.as_array().into_iter().flatten();
-    let images = all.filter_map(|container| container["Image"].as_str());
+    // Of a running container the group knows more than what it was made from.
+    let images =
+        all.filter_map(|container| container.get("spec").unwrap_or(container)["Image"].as_str());
     let short: Vec<&str> = images
         .map(|image| image.rsplit('/').next().unwrap_or(image))
         .collect();

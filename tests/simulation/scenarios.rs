@@ -1,5 +1,7 @@
 //! The scenarios. To add one: a name, the object, what people do and when, how it ends.
 
+mod images;
+
 use serde_json::{Value, json};
 
 use crate::scenario::{
@@ -50,6 +52,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(with_others());
     all.extend(deciding());
     all.extend(going_back());
+    all.extend(images::all());
     all
 }
 
