@@ -16,6 +16,7 @@ mod exclusion;
 mod failures;
 mod from_oos;
 mod identity;
+mod image_updates;
 mod installed;
 mod instances;
 mod others;
