@@ -18,6 +18,7 @@ mod identity;
 mod installed;
 mod instances;
 mod others;
+mod packages;
 mod permissions;
 mod planning;
 mod preflight;

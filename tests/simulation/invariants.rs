@@ -45,11 +45,18 @@ pub fn before_call(world: &World, action: &str, body: &str) {
     match action {
         "StartExecution" => {
             let token = form_value(body, "ClientToken").unwrap_or_default();
-            let on_record = objects().any(|o| o["status"]["start"]["clientToken"] == *token);
-            if !on_record {
-                world.violation(format!(
+            let on_record = objects().find(|o| o["status"]["start"]["clientToken"] == *token);
+            let Some(object) = on_record else {
+                return world.violation(format!(
                     "StartExecution with the client token {token:?}, which is not on record"
                 ));
+            };
+            // The same call each time, whatever has become of what it was derived from.
+            let parameters = form_value(body, "Parameters").unwrap_or_default();
+            let parameters: Value = serde_json::from_str(&parameters).unwrap_or_default();
+            let hash = identity::hash_value(&parameters);
+            if object["status"]["start"]["parametersHash"] != *hash {
+                world.violation("StartExecution with other parameters than are on record");
             }
         }
         "NotifyExecution" if form_value(body, "NotifyType").as_deref() == Some("Approve") => {

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::scenario::{
-    Act::{self, Annotate, Console, Create, Delete, Edit},
+    Act::{self, Annotate, Change, Console, Create, Delete, Edit},
     GROUP, Scenario,
-    When::{Boundary, Field, Gone, Later, Paused, State},
-    fixture, group, image, object, script, with,
+    When::{Boundary, Field, Gone, Later, Now, Paused, State},
+    config_map, fixture, group, image, object, package, script, script_from_config_map, with,
 };
 
 /// The second instance: of the first batch.
@@ -50,6 +50,8 @@ pub fn all() -> Vec<Scenario> {
     all.extend(with_others());
     all.extend(deciding());
     all.extend(going_back());
+    all.extend(packages());
+    all.extend(config_maps());
     all
 }
 
@@ -354,12 +356,14 @@ fn deciding() -> Vec<Scenario> {
     ]
 }
 
+/// A rollback of `web`.
+fn back(more: Value) -> Act {
+    let spec = with(json!({"taskRef": {"name": "web"}, "batches": 2}), more);
+    Create(object("Rollback", "back", spec))
+}
+
 /// Rollbacks.
 fn going_back() -> Vec<Scenario> {
-    let back = |more: Value| {
-        let spec = with(json!({"taskRef": {"name": "web"}, "batches": 2}), more);
-        Create(object("Rollback", "back", spec))
-    };
     let first = || json!({"suspensionPolicy": "SuspendFirstBatch"});
     let with_rollback = |more: Value| {
         let way_back =
@@ -402,5 +406,52 @@ fn going_back() -> Vec<Scenario> {
             .then(Paused("rollbacks/back", 1), Delete("rollbacks/back"))
             .ends("web", &["Succeeded"])
             .ends("rollbacks/back", &["Gone"]),
+    ]
+}
+
+/// Packages.
+fn packages() -> Vec<Scenario> {
+    let mut with_version = group(GROUP, 4);
+    with_version["instances"]["packages"] = json!({"agent": "v1"});
+    let packages =
+        json!({"packages": [{"name": "agent", "versions": 2}], "scalingGroups": [with_version]});
+    vec![
+        // The failed command is of an execution within that of the instance.
+        Scenario::new("package-retried", package("web", json!({})))
+            .cloud(with(packages.clone(), failing_times(1)))
+            .then(
+                State("web", "FailureSuspended"),
+                Annotate("web", "retry", "i-web-02@one"),
+            )
+            .ends("web", &["Succeeded"]),
+        Scenario::new("package-rolled-back", package("web", json!({})))
+            .cloud(packages)
+            .then(
+                Field("web", "/status/restore/done", true.into()),
+                back(json!({})),
+            )
+            .ends("web", &["Succeeded"])
+            .ends("rollbacks/back", &["Succeeded"]),
+    ]
+}
+
+/// Scripts from ConfigMaps.
+fn config_maps() -> Vec<Scenario> {
+    let other = json!({"data": {"run": "restart other", "rollback": "restart yet another"}});
+    vec![
+        // It comes late, changes once the start is on record, and is gone before it is rolled back.
+        Scenario::new(
+            "script-from-config-map",
+            script_from_config_map("web", json!({})),
+        )
+        .then(Later(5), Create(config_map("restart new", "restart old")))
+        .then(State("web", "Running"), Change("configmaps/scripts", other))
+        .then(
+            Field("web", "/status/restore/done", true.into()),
+            Delete("configmaps/scripts"),
+        )
+        .then(Now, back(json!({})))
+        .ends("web", &["Succeeded"])
+        .ends("rollbacks/back", &["Succeeded"]),
     ]
 }

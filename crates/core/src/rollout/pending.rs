@@ -87,7 +87,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     }
     match preflight::check_cloud(ctx)? {
         Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
-        Verdict::Ready(ready) => Ok(start(ctx, status, ready)),
+        Verdict::Ready(ready) => Ok(start(ctx, status, *ready)),
     }
 }
 

@@ -30,7 +30,7 @@ const NEW: SignedDuration = SignedDuration::from_mins(1);
 /// The answer of preflight.
 pub(super) enum Verdict {
     /// Nothing stands against it.
-    Ready(Ready),
+    Ready(Box<Ready>),
     /// This does.
     Problem(Problem),
 }
@@ -286,11 +286,11 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         members,
     };
     ctx.kind.complete(observation, &mut plan)?;
-    Ok(Verdict::Ready(Ready {
+    Ok(Verdict::Ready(Box::new(Ready {
         plan,
         template_version: template.version.clone(),
         method,
-    }))
+    })))
 }
 
 /// The image of the active scaling configuration, as people want it.

@@ -25,6 +25,9 @@ fn package(update: Value, installed: &[(&str, &str)]) -> World {
     World::new(task(json!({ "package": all }), json!({})), cloud)
 }
 
+/// Which instances have which version before.
+type Installed = [(&'static str, &'static str)];
+
 const ALL: [&str; 4] = ["i-0001", "i-0002", "i-0003", "i-0004"];
 
 fn all_have(version: &'static str) -> [(&'static str, &'static str); 4] {
@@ -161,7 +164,7 @@ fn what_cannot_be_read_back_is_said_and_fails_nothing() {
 #[test]
 fn the_way_back_is_the_version_that_was_there() {
     let mixed = [("i-0001", "v1"), ("i-0002", "v2")];
-    let cases: [(Value, &[(&str, &str)], Value, [&str; 2]); 6] = [
+    let cases: [(Value, &Installed, Value, [&str; 2]); 6] = [
         (json!({}), &all_have("v1"), json!({}), ["v1", "install"]),
         (json!({}), &[], json!({}), ["", "uninstall"]),
         (
@@ -211,7 +214,7 @@ fn the_way_back_is_the_version_that_was_there() {
 fn what_was_there_before_is_never_guessed() {
     type Change = fn(&mut World);
     let mixed = [("i-0001", "v1")];
-    let cases: [(Value, &[(&str, &str)], Change); 4] = [
+    let cases: [(Value, &Installed, Change); 4] = [
         (json!({}), &mixed, |_| {}),
         (json!({"action": "Uninstall"}), &mixed, |_| {}),
         (json!({"action": "Uninstall"}), &[], |_| {}),
