@@ -411,24 +411,24 @@ fn going_back() -> Vec<Scenario> {
 
 /// Packages.
 fn packages() -> Vec<Scenario> {
-    let mut with_version = group(GROUP, 4);
-    with_version["instances"]["packages"] = json!({"agent": "v1"});
-    let packages =
-        json!({"packages": [{"name": "agent", "versions": 2}], "scalingGroups": [with_version]});
+    let mut two = group(GROUP, 2);
+    two["instances"]["packages"] = json!({"agent": "v1"});
+    let packages = json!({"packages": [{"name": "agent", "versions": 2}], "scalingGroups": [two]});
+    let at_once = || json!({"batches": 1});
     vec![
         // The failed command is of an execution within that of the instance.
-        Scenario::new("package-retried", package("web", json!({})))
+        Scenario::new("package-retried", package("web", at_once()))
             .cloud(with(packages.clone(), failing_times(1)))
             .then(
                 State("web", "FailureSuspended"),
                 Annotate("web", "retry", "i-web-02@one"),
             )
             .ends("web", &["Succeeded"]),
-        Scenario::new("package-rolled-back", package("web", json!({})))
+        Scenario::new("package-rolled-back", package("web", at_once()))
             .cloud(packages)
             .then(
                 Field("web", "/status/restore/done", true.into()),
-                back(json!({})),
+                back(at_once()),
             )
             .ends("web", &["Succeeded"])
             .ends("rollbacks/back", &["Succeeded"]),
@@ -442,15 +442,16 @@ fn config_maps() -> Vec<Scenario> {
         // It comes late, changes once the start is on record, and is gone before it is rolled back.
         Scenario::new(
             "script-from-config-map",
-            script_from_config_map("web", json!({})),
+            script_from_config_map("web", json!({"batches": 1})),
         )
+        .cloud(json!({"scalingGroups": [group(GROUP, 2)]}))
         .then(Later(5), Create(config_map("restart new", "restart old")))
         .then(State("web", "Running"), Change("configmaps/scripts", other))
         .then(
             Field("web", "/status/restore/done", true.into()),
             Delete("configmaps/scripts"),
         )
-        .then(Now, back(json!({})))
+        .then(Now, back(json!({"batches": 1})))
         .ends("web", &["Succeeded"])
         .ends("rollbacks/back", &["Succeeded"]),
     ]
