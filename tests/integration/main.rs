@@ -20,6 +20,7 @@ mod image_updates;
 mod installed;
 mod instances;
 mod others;
+mod packages;
 mod permissions;
 mod planning;
 mod preflight;

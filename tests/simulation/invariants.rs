@@ -45,15 +45,24 @@ pub fn before_call(world: &World, action: &str, body: &str) {
     match action {
         "StartExecution" => {
             let token = form_value(body, "ClientToken").unwrap_or_default();
-            let on_record = objects().any(|o| {
+            let starts = |o: &Value| {
                 let status = &o["status"];
-                let starts = [&status["start"], &status["active"]["start"]];
-                starts.iter().any(|start| start["clientToken"] == *token)
-            });
-            if !on_record {
-                world.violation(format!(
+                [status["start"].clone(), status["active"]["start"].clone()]
+            };
+            let intent = objects().flat_map(|o| starts(&o));
+            let mut intent = intent;
+            let intent = intent.find(|start| start["clientToken"] == *token);
+            let Some(intent) = intent else {
+                return world.violation(format!(
                     "StartExecution with the client token {token:?}, which is not on record"
                 ));
+            };
+            // The same call each time, whatever has become of what it was derived from.
+            let parameters = form_value(body, "Parameters").unwrap_or_default();
+            let parameters: Value = serde_json::from_str(&parameters).unwrap_or_default();
+            let hash = identity::hash_value(&parameters);
+            if intent["parametersHash"] != *hash {
+                world.violation("StartExecution with other parameters than are on record");
             }
         }
         "NotifyExecution" if form_value(body, "NotifyType").as_deref() == Some("Approve") => {

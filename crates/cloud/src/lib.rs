@@ -17,8 +17,8 @@ mod query;
 pub use error::{CloudError, ErrorClass, Outcome};
 pub use model::{
     EcsInstance, EcsStatus, Execution, ExecutionStatus, GroupState, GroupType, Image, ImageStatus,
-    Invocation, LifecycleState, Process, ScalingActivity, ScalingConfiguration, ScalingGroup,
-    ScalingInstance, TaskExecution, Template,
+    Invocation, LifecycleState, Package, Process, ScalingActivity, ScalingConfiguration,
+    ScalingGroup, ScalingInstance, TaskExecution, Template,
 };
 pub use mutation::{Done, ExecutionMode, Mutation, NotifyType, SafetyCheck, StartExecution};
 pub use port::{Cloud, CloudFuture};

@@ -6,4 +6,5 @@ mod executions;
 mod fake;
 mod faults;
 mod mutations;
+mod packages;
 mod queries;

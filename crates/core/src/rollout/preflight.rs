@@ -8,6 +8,7 @@ use ess_rollout_cloud::{
     EcsInstance, EcsStatus, Execution, ExecutionFilter, GroupState, LifecycleState, Query,
     ScalingGroup, ScalingInstance,
 };
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
@@ -23,10 +24,13 @@ pub(super) const MAX_INSTANCES: usize = 1000;
 /// Part of the name of every public rolling-update template.
 pub(super) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";
 
+/// How long after its creation an object may wait for a ConfigMap that was applied with it.
+const NEW: SignedDuration = SignedDuration::from_mins(1);
+
 /// The answer of preflight.
 pub(super) enum Verdict {
     /// Nothing stands against it.
-    Ready(Ready),
+    Ready(Box<Ready>),
     /// This does.
     Problem(Problem),
 }
@@ -74,6 +78,15 @@ pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
         }
     }
     ctx.kind.check_spec()
+}
+
+/// What stands against what ConfigMaps hold. One that is applied together with the task may come a
+/// little after it: that much is waited for before a person is called.
+pub(super) fn check_config_maps(ctx: &Context<'_>) -> Option<Problem> {
+    let mut problem = ctx.kind.check_config_maps()?;
+    let created = ctx.input.subject.metadata.creation_timestamp.as_ref();
+    problem.passes = created.is_some_and(|created| ctx.now() < created.0 + NEW);
+    Some(problem)
 }
 
 /// Whether the update may start, as the cloud is now.
@@ -260,23 +273,28 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     };
     let baseline = ctx.record.baseline.as_ref();
     let baseline = baseline.filter(|_| ctx.inherits_baseline());
-    Ok(Verdict::Ready(Ready {
-        plan: Plan {
-            time: Some(Time(ctx.input.now)),
-            batches,
-            scaling_configuration_id: configuration.map(str::to_owned),
-            scaling_configuration_image_id: baseline
-                .filter(|b| b.scaling_configuration_id.as_deref() == configuration)
-                .and_then(|b| b.image_id.clone())
-                .or_else(|| image_as_found(ctx, configuration, configuration_image)),
-            suspended_processes: suspended,
-            source_image_id,
-            members,
-        },
+    let mut plan = Plan {
+        time: Some(Time(ctx.input.now)),
+        batches,
+        scaling_configuration_id: configuration.map(str::to_owned),
+        scaling_configuration_image_id: baseline
+            .filter(|b| b.scaling_configuration_id.as_deref() == configuration)
+            .and_then(|b| b.image_id.clone())
+            .or_else(|| image_as_found(ctx, configuration, configuration_image)),
+        suspended_processes: suspended,
+        source_image_id,
+        package_version: None,
+        source_package: None,
+        scripts: None,
+        members,
+    };
+    ctx.kind.complete(observation, &mut plan)?;
+    Ok(Verdict::Ready(Box::new(Ready {
+        plan,
         template_version: template.version.clone(),
         method,
         notes,
-    }))
+    })))
 }
 
 /// The image of the active scaling configuration, as people want it.

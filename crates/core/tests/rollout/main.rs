@@ -14,6 +14,7 @@ mod world;
 
 mod actions;
 mod cancelling;
+mod config_maps;
 mod deleting;
 mod ending;
 mod failing;
@@ -21,6 +22,7 @@ mod finished;
 mod identity;
 mod instance_calls;
 mod instances;
+mod packages;
 mod pausing;
 mod pending;
 mod properties;

@@ -10,7 +10,7 @@ use crate::cloud::{Fate, GROUP, NEW_IMAGE, OLD_IMAGE};
 use crate::world::{Crash, RollingBack, World};
 
 /// A rollback of the update of this world, in a copy of its cloud and with its record.
-fn rollback(update: &mut World, spec: Value) -> World {
+pub fn rollback(update: &mut World, spec: Value) -> World {
     let mut all = json!({"batches": 2});
     if spec.get("executionId").is_none() {
         all["taskRef"] = json!({"name": "web"});
@@ -68,7 +68,7 @@ fn finished_image() -> World {
     update
 }
 
-fn started(world: &World) -> &ess_rollout_cloud::StartExecution {
+pub fn started(world: &World) -> &ess_rollout_cloud::StartExecution {
     let mut starts = world.cloud.sent.iter().filter_map(|m| match m {
         Mutation::StartExecution(start) => Some(start),
         _ => None,

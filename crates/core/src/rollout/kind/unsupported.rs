@@ -56,7 +56,7 @@ impl Kind for Unsupported {
         None
     }
 
-    fn what(&self) -> String {
+    fn what(&self, _plan: Option<&Plan>) -> String {
         self.field.to_owned()
     }
 }

@@ -52,7 +52,8 @@ fn of_task(
         Err(problem) => return Ok(Err(problem)),
     };
     let plan = status.plan.unwrap_or_default();
-    let update = match payload::of_task(&task.spec.update, &plan, undo.spec.to.as_ref()) {
+    let given = foreign::text(root, "rollbackScript");
+    let update = match payload::of_task(&task.spec.update, &plan, given, undo.spec.to.as_ref()) {
         Ok(update) => update,
         Err(problem) => return Ok(Err(problem)),
     };

@@ -105,6 +105,9 @@ fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
         scaling_configuration_image_id: source.scaling_configuration_image_id.clone(),
         suspended_processes: kind::processes_but(&source.exit_processes),
         source_image_id: None,
+        package_version: None,
+        source_package: None,
+        scripts: None,
         members: progress::instances_of(children)
             .into_iter()
             .map(|id| Member {
