@@ -17,13 +17,14 @@ help: ## list the targets
 # The control plane takes minutes to build the first time: it builds while cargo builds. A cargo that fails ends the
 # recipe at once; what the background job has built by then is used by the next run.
 
+# KIND=script, image, package, containerGroup or imageUpdate shows that kind on its own.
 demo: ## watch rolling updates run from kubectl to the emulated cloud and back
 	@hack/need rust go
 	@hack/control-plane >/dev/null & control_plane=$$!; \
 	$(cargo) build --package ess-rollout --package ess-emulator --bins; \
 	$(cargo) build --package ess-rollout --example demo; \
 	wait $$control_plane; \
-	exec "$(target)/debug/examples/demo"
+	KIND="$(KIND)" exec "$(target)/debug/examples/demo"
 
 # Most tests wait for programs most of the time, so more of them than there are cores run side by side.
 test: ## run all tests: Rust, the chart with the real helm, the official Python SDK

@@ -7,7 +7,9 @@ use ess_rollout_api::{
     v1alpha1::{Rollback, RollingUpdateTask, ScalingGroupRecord},
 };
 use k8s_openapi::{
-    NamespaceResourceScope, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    NamespaceResourceScope,
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -16,8 +18,8 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    ErrorClass, KubeError, KubeFuture, Kubernetes, Object, ObjectKey, ObjectKind, SecretData,
-    clients::CALL_TIMEOUT, error::Cause,
+    ConfigMapData, ErrorClass, KubeError, KubeFuture, Kubernetes, Object, ObjectKey, ObjectKind,
+    SecretData, clients::CALL_TIMEOUT, error::Cause,
 };
 
 /// Named in managedFields and in the apiserver's audit log.
@@ -234,6 +236,19 @@ impl Kubernetes for KubeApi {
                 }
             }
             Ok(())
+        })
+    }
+
+    fn get_config_map<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> KubeFuture<'a, Option<ConfigMapData>> {
+        Box::pin(async move {
+            let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+            let operation = format!("get ConfigMap {namespace}/{name}");
+            let found = call(operation, api.get_opt(name)).await?;
+            Ok(found.map(|found| found.data.unwrap_or_default()))
         })
     }
 

@@ -38,6 +38,9 @@ impl fmt::Debug for SecretData {
     }
 }
 
+/// What `data` of a ConfigMap holds, by key.
+pub type ConfigMapData = BTreeMap<String, String>;
+
 /// What a pass reads and writes. Implementations bound every call by a timeout and repeat nothing.
 pub trait Kubernetes: Send + Sync {
     /// The object as the apiserver has it now; `None`: there is none.
@@ -77,6 +80,13 @@ pub trait Kubernetes: Send + Sync {
     /// Deletes the object, if its uid and its `resourceVersion` are still those handed in. While it
     /// has finalizers it stays and is marked. [`ErrorClass::Gone`] when there is none.
     fn delete<'a>(&'a self, object: &'a Object) -> KubeFuture<'a, ()>;
+
+    /// The data of a ConfigMap; `None`: there is none.
+    fn get_config_map<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> KubeFuture<'a, Option<ConfigMapData>>;
 
     /// A Secret; `None`: there is none.
     fn get_secret<'a>(

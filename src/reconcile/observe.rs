@@ -1,6 +1,6 @@
 //! Reads only: the task, the group's record, and the answers to what the core asks for.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ess_rollout_api::v1alpha1::{
     RollbackRef, RollingUpdateTask, RollingUpdateTaskSpec, ScalingGroupRecord,
@@ -8,7 +8,8 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query};
 use ess_rollout_core::identity;
 use ess_rollout_core::rollout::{
-    self, Decision, Input, Observation, Step, Undo, WorkOutcome, effective_spec,
+    self, ConfigMapText, ConfigMapTexts, Decision, Input, Observation, Step, Undo, WorkOutcome,
+    config_map_keys, effective_spec,
 };
 use futures::{
     StreamExt,
@@ -30,7 +31,7 @@ const SIDE_BY_SIDE: usize = 8;
 /// Why there is no decision.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The task or the record cannot be read.
+    /// The task, the record or a ConfigMap cannot be read.
     #[error("cannot read what it is about")]
     Read(#[source] KubeError),
     /// The core asks without end. A defect.
@@ -70,6 +71,8 @@ pub struct Subject {
     pub holder_gone: bool,
     /// Whose credentials the task uses.
     pub scope: CredentialsScope,
+    /// What the keys of ConfigMaps hold that its scripts come from, until it starts.
+    texts: ConfigMapTexts,
 }
 
 impl Subject {
@@ -96,6 +99,7 @@ impl Subject {
                 }),
             },
             rolled_back_by: self.rolled_back_by.as_ref(),
+            texts: &self.texts,
         }
     }
 }
@@ -143,7 +147,9 @@ pub async fn read(
             namespace: key.namespace.clone(),
             secret: None,
         },
+        texts: ConfigMapTexts::new(),
     };
+    subject.texts = texts(context, &subject).await?;
     let spec = subject.spec();
     let secret = spec
         .credentials_ref
@@ -185,6 +191,33 @@ async fn source(context: &Context, object: &Object) -> Result<Option<RollingUpda
         Some(Object::Task(task)) => Ok(Some(task)),
         Some(Object::Rollback(_)) | None => Ok(None),
     }
+}
+
+/// What the keys of ConfigMaps hold that the scripts come from, if the next decision may start them.
+async fn texts(context: &Context, subject: &Subject) -> Result<ConfigMapTexts, Error> {
+    let mut texts = ConfigMapTexts::new();
+    let keys = config_map_keys(subject.spec(), subject.object.status());
+    let names: BTreeSet<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+    // Each is read once: two keys of one ConfigMap are of one version of it.
+    for name in names {
+        let namespace = &subject.key.namespace;
+        let data = match context.kubernetes.get_config_map(namespace, name).await {
+            Err(error) if error.class != ErrorClass::Refused => return Err(Error::Read(error)),
+            data => data,
+        };
+        for key in keys.iter().filter(|key| key.name == name) {
+            let text = match &data {
+                Ok(Some(data)) => match data.get(&key.key) {
+                    Some(text) => ConfigMapText::Text(text.clone()),
+                    None => ConfigMapText::NoKey,
+                },
+                Ok(None) => ConfigMapText::NoConfigMap,
+                Err(error) => ConfigMapText::Refused(error.source.to_string()),
+            };
+            texts.insert((*key).clone(), text);
+        }
+    }
+    Ok(texts)
 }
 
 /// Tells the log what the pass is about.
@@ -380,7 +413,8 @@ fn name_of(query: &Query) -> &'static str {
         Query::EcsInstances { .. } => "ECS DescribeInstances",
         Query::Executions(_) => "OOS ListExecutions",
         Query::TaskExecutions { .. } => "OOS ListTaskExecutions",
-        Query::Template { .. } => "OOS GetTemplate",
+        Query::Template { .. } | Query::Package { .. } => "OOS GetTemplate",
+        Query::InstancePackage { .. } => "OOS ListInstancePackageStates",
         Query::Invocation { .. } => "ECS DescribeInvocationResults",
     }
 }

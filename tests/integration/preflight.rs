@@ -170,8 +170,8 @@ async fn what_cannot_be_updated_so_is_said_with_the_cure() {
         ),
         (
             json!({"scalingGroupId": GROUP, "update": {"package": {"name": "my-agent"}}}),
-            "NotYetSupported",
-            ["spec.update.package", "update.script"],
+            "PackageNotFound",
+            ["spec.update.package.name", "my-agent"],
         ),
         (
             json!({"scalingGroupId": GROUP, "update": {"containerGroup": {"containers": [{"name": "web", "image": "nginx"}]}}}),

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::scene::{GROUP, Scene, assert_condition, condition, kstatus, script_task};
+use crate::rolling_back::{apply, until_state};
+use crate::scene::{
+    GROUP, Scene, assert_condition, assert_says, condition, fixture, kstatus, script_task, with,
+};
 
 #[tokio::test]
 async fn a_script_update_runs_in_batches_to_succeeded() {
@@ -158,4 +161,110 @@ async fn people_can_follow_an_update() {
         records.contains(GROUP) && records.contains("cn-hangzhou"),
         "{records}"
     );
+}
+
+/// How many commands of this type with this text ran.
+async fn commands(scene: &Scene, kind: &str, text: &str) -> usize {
+    let calls = scene.emulator.calls().await.unwrap();
+    calls
+        .iter()
+        .filter(|call| call["action"] == "RunCommand" && call["code"] == "OK")
+        .filter(|call| call["params"]["Type"] == kind && call["params"]["CommandContent"] == text)
+        .count()
+}
+
+/// The public template runs every rollback script as a shell script.
+#[tokio::test]
+async fn windows_instances_run_windows_scripts_there_and_back() {
+    let mut windows = fixture();
+    windows["images"] = json!([{"imageId": "m-v1", "osType": "windows"}]);
+    let scene = Scene::with_fixture(windows).await;
+    let script = json!({
+        "type": "WindowsPowerShell",
+        "run": {"inline": "Restart-Service agent"}, "rollback": {"inline": "Stop-Service agent"},
+    });
+    let update = json!({"update": {"script": script}});
+    scene.create("agent", with(script_task(), update)).await;
+    scene.until_state("agent", "Succeeded").await;
+    apply(
+        &scene,
+        "back",
+        json!({"taskRef": {"name": "agent"}, "batches": 2}),
+    );
+    let back = until_state(&scene, "back", "Succeeded").await;
+    assert_eq!(back["status"]["source"]["method"], "Invoke");
+    for text in ["Restart-Service agent", "Stop-Service agent"] {
+        assert_eq!(commands(&scene, "RunPowerShellScript", text).await, 6);
+    }
+    assert_eq!(scene.effects("RunCommand").await, 12);
+}
+
+fn config_map(scene: &Scene, run: &str, rollback: &str) {
+    let manifest = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "scripts"},
+        "data": {"run.sh": run, "rollback.sh": rollback},
+    });
+    scene
+        .kubectl
+        .apply(&scene.namespace, &manifest.to_string())
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_script_from_a_config_map_is_waited_for_and_fixed_at_the_start() {
+    let mut scene = Scene::start().await;
+    let source = |key: &str| json!({"configMapKeyRef": {"name": "scripts", "key": key}});
+    let script = json!({"run": source("run.sh"), "rollback": source("rollback.sh")});
+    let spec = json!({
+        "scalingGroupId": GROUP, "batches": 3, "suspensionPolicy": "SuspendFirstBatch",
+        "runKey": "r1", "update": {"script": script},
+    });
+    scene.create("agent", spec.clone()).await;
+    let task = scene
+        .until_condition("agent", "Preflight", "Unknown", "ConfigMapNotFound")
+        .await;
+    let message = &condition(&task, "Preflight")["message"];
+    assert_says(message, &["ConfigMap scripts", "key run.sh", "create it"]);
+    config_map(&scene, "{{ value }}", "restart old");
+    scene
+        .until_condition("agent", "Preflight", "False", "ScriptAmbiguous")
+        .await;
+    config_map(&scene, "restart new", "restart old");
+    scene.until_paused("agent", 1).await;
+
+    // Nobody looks at it any more, a new operator neither.
+    config_map(&scene, "restart newer", "restart older");
+    scene.operator.kill_and_relaunch().unwrap();
+    scene.operator.wait_ready().unwrap();
+    scene
+        .kubectl
+        .run(&[
+            "delete",
+            "configmap",
+            "scripts",
+            "--namespace",
+            &scene.namespace,
+        ])
+        .unwrap();
+    scene.request("agent", "continue", "1").await;
+    let task = scene.until_state("agent", "Succeeded").await;
+    assert_eq!(commands(&scene, "RunShellScript", "restart new").await, 6);
+    let hash = task["status"]["plan"]["scripts"]["run"].as_str().unwrap();
+    assert_eq!(hash.len(), 64);
+    assert!(task["status"]["start"]["scripts"].is_null());
+
+    apply(
+        &scene,
+        "back",
+        json!({"taskRef": {"name": "agent"}, "batches": 2}),
+    );
+    until_state(&scene, "back", "Succeeded").await;
+    assert_eq!(commands(&scene, "RunShellScript", "restart old").await, 6);
+
+    // The run key stands for the text.
+    config_map(&scene, "restart newer", "restart old");
+    scene.create("other", spec).await;
+    let other = scene.until_state("other", "Failed").await;
+    assert_condition(&other, "Succeeded", "False", "RunKeyConflict");
+    assert_eq!(scene.asked("OOS", "StartExecution").await, 2);
 }

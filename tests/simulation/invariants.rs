@@ -37,7 +37,7 @@ fn form_value(body: &str, name: &str) -> Option<String> {
 /// Intent before effect: what a call that may happen once says is on record when it is sent.
 pub fn before_call(world: &World, action: &str, body: &str) {
     let objects = || {
-        let kinds = ["rollingupdatetasks", "rollbacks"];
+        let kinds = ["rollingupdatetasks", "rollbacks", "imageupdatetasks"];
         kinds
             .into_iter()
             .flat_map(|plural| world.apiserver.list(plural))
@@ -45,11 +45,24 @@ pub fn before_call(world: &World, action: &str, body: &str) {
     match action {
         "StartExecution" => {
             let token = form_value(body, "ClientToken").unwrap_or_default();
-            let on_record = objects().any(|o| o["status"]["start"]["clientToken"] == *token);
-            if !on_record {
-                world.violation(format!(
+            let starts = |o: &Value| {
+                let status = &o["status"];
+                [status["start"].clone(), status["active"]["start"].clone()]
+            };
+            let intent = objects().flat_map(|o| starts(&o));
+            let mut intent = intent;
+            let intent = intent.find(|start| start["clientToken"] == *token);
+            let Some(intent) = intent else {
+                return world.violation(format!(
                     "StartExecution with the client token {token:?}, which is not on record"
                 ));
+            };
+            // The same call each time, whatever has become of what it was derived from.
+            let parameters = form_value(body, "Parameters").unwrap_or_default();
+            let parameters: Value = serde_json::from_str(&parameters).unwrap_or_default();
+            let hash = identity::hash_value(&parameters);
+            if intent["parametersHash"] != *hash {
+                world.violation("StartExecution with other parameters than are on record");
             }
         }
         "NotifyExecution" if form_value(body, "NotifyType").as_deref() == Some("Approve") => {
@@ -105,6 +118,7 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     let changes = world.apiserver.changes_since(0);
     let roots = roots(world);
     one_execution_for_each_object(world, &roots);
+    one_run_for_each_time(world);
     one_run_on_each_group(world, &roots);
     nothing_but_status(world, &changes);
     results_are_final(world, &changes);
@@ -112,20 +126,45 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     what_is_left_is_listed(world, scenario, &changes, found);
 }
 
-/// No duplicate StartExecution: a repeat with the same token starts nothing.
+/// No duplicate StartExecution: a repeat with the same token starts nothing. An image update task has one for each run.
 fn one_execution_for_each_object(world: &World, roots: &[Value]) {
-    let mut by_uid: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut by_run: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for root in roots {
-        if let Some(uid) = tags(root)[identity::TAG_UID].as_str() {
-            let ids = by_uid.entry(uid.to_owned()).or_default();
+        let tags = tags(root);
+        if let Some(uid) = tags[identity::TAG_UID].as_str() {
+            let run = tags[identity::TAG_RUN].as_str().unwrap_or("1");
+            let ids = by_run.entry((uid.to_owned(), run.to_owned())).or_default();
             ids.push(root["ExecutionId"].to_string());
         }
     }
-    for (uid, ids) in by_uid.iter().filter(|(_, ids)| ids.len() > 1) {
+    for ((uid, run), ids) in by_run.iter().filter(|(_, ids)| ids.len() > 1) {
         world.violation(format!(
-            "{} executions of the object {uid}: {ids:?}",
+            "{} executions of run {run} of the object {uid}: {ids:?}",
             ids.len()
         ));
+    }
+}
+
+/// Each time at which a run was due leads to one run: none is doubled, and none left out.
+fn one_run_for_each_time(world: &World) {
+    for task in world.apiserver.list("imageupdatetasks") {
+        let history = task["status"]["history"].as_array();
+        let mut times: Vec<&Value> = history
+            .into_iter()
+            .flatten()
+            .map(|run| &run["scheduleTime"])
+            .filter(|time| !time.is_null())
+            .collect();
+        let ran = times.len();
+        times.sort_by_key(|time| time.to_string());
+        times.dedup();
+        let missed = task["status"]["missedRuns"].as_i64().unwrap_or(0);
+        if times.len() != ran || missed != 0 {
+            world.violation(format!(
+                "{ran} runs for {} times, and {missed} missed",
+                times.len()
+            ));
+        }
     }
 }
 
@@ -181,10 +220,10 @@ fn nothing_but_status(world: &World, changes: &[Change]) {
     }
 }
 
-/// `Succeeded` never changes once it says yes or no.
+/// `Succeeded` never changes once it says yes or no; of an image update task it is of the last run.
 fn results_are_final(world: &World, changes: &[Change]) {
     let mut said: BTreeMap<String, String> = BTreeMap::new();
-    for change in changes {
+    for change in changes.iter().filter(|c| c.resource != "imageupdatetasks") {
         let conditions = change.new["status"]["conditions"].as_array();
         let succeeded = conditions
             .into_iter()
@@ -465,14 +504,17 @@ fn differences(found: &Resources, now: &Resources, group: &str) -> Vec<Differenc
     left
 }
 
-/// Images of updates that succeeded, of all objects that there were: those stay.
+/// Images of updates that succeeded, of all objects that there were: those stay, and so do those that image update tasks
+/// put into configurations.
 fn images_rolled_out(changes: &[Change]) -> BTreeSet<String> {
     let succeeded = changes
         .iter()
         .filter(|change| change.new["status"]["result"]["outcome"] == "Succeeded");
     let images =
         succeeded.filter_map(|change| change.new["spec"]["update"]["image"]["imageId"].as_str());
-    images.map(str::to_owned).collect()
+    let tasks = changes.iter().filter(|c| c.resource == "imageupdatetasks");
+    let put = tasks.filter_map(|change| change.new["status"]["active"]["imageId"].as_str());
+    images.chain(put).map(str::to_owned).collect()
 }
 
 /// Whether the last container update that succeeded, of all objects that there were, is no rollback.

@@ -122,6 +122,7 @@ impl Person {
                 self.asked_by_spec(world, &object["metadata"]["uid"], spec);
                 self.patch(world, name, &json!({"spec": spec}));
             }
+            Act::Change(name, patch) => self.patch(world, name, patch),
             Act::Delete(name) => {
                 let (plural, name) = parts(name);
                 if world.apiserver.get(plural, NAMESPACE, name).is_some() {
@@ -193,7 +194,11 @@ impl Person {
     }
 
     fn send(&self, world: &World, method: &str, plural: &str, name: &str, body: &Value) -> Value {
-        let uri = format!("/apis/ess-rollout.io/v1alpha1/namespaces/{NAMESPACE}/{plural}/{name}");
+        let api = match plural {
+            "configmaps" => "/api/v1",
+            _ => "/apis/ess-rollout.io/v1alpha1",
+        };
+        let uri = format!("{api}/namespaces/{NAMESPACE}/{plural}/{name}");
         let request = Request::builder()
             .method(method)
             .uri(uri.trim_end_matches('/'))

@@ -67,6 +67,8 @@ pub enum Act {
     Annotate(Name, &'static str, &'static str),
     /// Merges into the spec.
     Edit(Name, Value),
+    /// Merges into the object.
+    Change(Name, Value),
     Delete(Name),
     /// A call in the cloud. `$execution` in a text is the execution of this object.
     Console {
@@ -136,6 +138,15 @@ pub fn eci_group(id: &str, container_groups: usize) -> Value {
     })
 }
 
+/// A ConfigMap `scripts` with the keys `run` and `rollback`.
+pub fn config_map(run: &str, rollback: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "scripts", "namespace": NAMESPACE},
+        "data": {"run": run, "rollback": rollback},
+    })
+}
+
 /// An object of a kind of ours.
 pub fn object(kind: &str, name: &str, spec: Value) -> Value {
     json!({
@@ -169,6 +180,18 @@ pub fn image(name: &str, more: Value) -> Value {
 pub fn containers(name: &str, more: Value) -> Value {
     let app = json!({"name": "app", "image": "registry/app:v2"});
     task(name, json!({"containerGroup": {"containers": [app]}}), more)
+}
+
+/// A task of [`GROUP`] that installs the newest version of a package in two batches.
+pub fn package(name: &str, more: Value) -> Value {
+    task(name, json!({"package": {"name": "agent"}}), more)
+}
+
+/// A task of [`GROUP`] whose scripts come from the ConfigMap of [`config_map`].
+pub fn script_from_config_map(name: &str, more: Value) -> Value {
+    let source = |key: &str| json!({"configMapKeyRef": {"name": "scripts", "key": key}});
+    let script = json!({"run": source("run"), "rollback": source("rollback")});
+    task(name, json!({ "script": script }), more)
 }
 
 impl Scenario {

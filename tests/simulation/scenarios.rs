@@ -1,12 +1,15 @@
 //! The scenarios. To add one: a name, the object, what people do and when, how it ends.
 
+mod images;
+
 use serde_json::{Value, json};
 
 use crate::scenario::{
-    Act::{self, Annotate, Console, Create, Delete, Edit},
+    Act::{self, Annotate, Change, Console, Create, Delete, Edit},
     GROUP, Scenario,
-    When::{Boundary, Field, Gone, Later, Paused, State},
-    containers, eci_group, fixture, group, image, object, script, with,
+    When::{Boundary, Field, Gone, Later, Now, Paused, State},
+    config_map, containers, eci_group, fixture, group, image, object, package, script,
+    script_from_config_map, with,
 };
 
 /// The second instance: of the first batch.
@@ -50,6 +53,9 @@ pub fn all() -> Vec<Scenario> {
     all.extend(with_others());
     all.extend(deciding());
     all.extend(going_back());
+    all.extend(images::all());
+    all.extend(packages());
+    all.extend(config_maps());
     all.extend(container_groups());
     all
 }
@@ -355,12 +361,14 @@ fn deciding() -> Vec<Scenario> {
     ]
 }
 
+/// A rollback of `web`.
+fn back(more: Value) -> Act {
+    let spec = with(json!({"taskRef": {"name": "web"}, "batches": 2}), more);
+    Create(object("Rollback", "back", spec))
+}
+
 /// Rollbacks.
 fn going_back() -> Vec<Scenario> {
-    let back = |more: Value| {
-        let spec = with(json!({"taskRef": {"name": "web"}, "batches": 2}), more);
-        Create(object("Rollback", "back", spec))
-    };
     let first = || json!({"suspensionPolicy": "SuspendFirstBatch"});
     let with_rollback = |more: Value| {
         let way_back =
@@ -452,5 +460,53 @@ fn container_groups() -> Vec<Scenario> {
             )
             .ends("web", &["Succeeded"])
             .ends("rollbacks/back", &["Succeeded"]),
+    ]
+}
+
+/// Packages.
+fn packages() -> Vec<Scenario> {
+    let mut two = group(GROUP, 2);
+    two["instances"]["packages"] = json!({"agent": "v1"});
+    let packages = json!({"packages": [{"name": "agent", "versions": 2}], "scalingGroups": [two]});
+    let at_once = || json!({"batches": 1});
+    vec![
+        // The failed command is of an execution within that of the instance.
+        Scenario::new("package-retried", package("web", at_once()))
+            .cloud(with(packages.clone(), failing_times(1)))
+            .then(
+                State("web", "FailureSuspended"),
+                Annotate("web", "retry", "i-web-02@one"),
+            )
+            .ends("web", &["Succeeded"]),
+        Scenario::new("package-rolled-back", package("web", at_once()))
+            .cloud(packages)
+            .then(
+                Field("web", "/status/restore/done", true.into()),
+                back(at_once()),
+            )
+            .ends("web", &["Succeeded"])
+            .ends("rollbacks/back", &["Succeeded"]),
+    ]
+}
+
+/// Scripts from ConfigMaps.
+fn config_maps() -> Vec<Scenario> {
+    let other = json!({"data": {"run": "restart other", "rollback": "restart yet another"}});
+    vec![
+        // It comes late, changes once the start is on record, and is gone before it is rolled back.
+        Scenario::new(
+            "script-from-config-map",
+            script_from_config_map("web", json!({"batches": 1})),
+        )
+        .cloud(json!({"scalingGroups": [group(GROUP, 2)]}))
+        .then(Later(5), Create(config_map("restart new", "restart old")))
+        .then(State("web", "Running"), Change("configmaps/scripts", other))
+        .then(
+            Field("web", "/status/restore/done", true.into()),
+            Delete("configmaps/scripts"),
+        )
+        .then(Now, back(json!({"batches": 1})))
+        .ends("web", &["Succeeded"])
+        .ends("rollbacks/back", &["Succeeded"]),
     ]
 }

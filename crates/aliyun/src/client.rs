@@ -332,6 +332,14 @@ impl Client {
                 .await
                 .map(Answer::TaskExecutions),
             Query::Template { name } => self.template(region, name).await.map(Answer::Template),
+            Query::Package { name, version } => self
+                .package(region, name, version.as_deref())
+                .await
+                .map(Answer::Package),
+            Query::InstancePackage { instance, package } => self
+                .instance_package(region, instance, package)
+                .await
+                .map(Answer::InstancePackage),
             Query::Invocation {
                 invocation,
                 instance,

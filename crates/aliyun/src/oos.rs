@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use ess_rollout_cloud::{
     CloudError, Done, ErrorClass, Execution, ExecutionFilter, ExecutionMode, ExecutionStatus,
-    NotifyType, SafetyCheck, StartExecution, TaskExecution, Template,
+    NotifyType, Package, SafetyCheck, StartExecution, TaskExecution, Template,
 };
 use serde_json::{Map, Value};
 
@@ -180,23 +180,80 @@ impl Client {
         region: &str,
         name: &str,
     ) -> Result<Option<Template>, CloudError> {
-        let call = read("GetTemplate", region).with("TemplateName", name);
-        let answer = match self.send(&call).await {
+        let row = self.get_template(region, name, None).await?;
+        Ok(row.map(|row| Template {
+            name: text(&row, "TemplateName"),
+            version: text(&row, "TemplateVersion"),
+        }))
+    }
+
+    /// The `Template` object of a template or a package; the newest version when none is named.
+    async fn get_template(
+        &self,
+        region: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Value>, CloudError> {
+        let call = read("GetTemplate", region)
+            .with("TemplateName", name)
+            .with_some("TemplateVersion", version);
+        let mut answer = match self.send(&call).await {
             Ok(answer) => answer,
             Err(error) if error.class == ErrorClass::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let row = &answer["Template"];
-        let found = text(row, "TemplateName");
+        let row = answer["Template"].take();
+        let found = text(&row, "TemplateName");
         if found != name {
             return Err(call
                 .failed()
                 .ignored(format!("asked for template {name}, but got {found:?}")));
         }
-        Ok(Some(Template {
-            name: found,
-            version: text(row, "TemplateVersion"),
+        let found = text(&row, "TemplateVersion");
+        match version {
+            Some(version) if found != version => Err(call.failed().ignored(format!(
+                "asked for version {version} of template {name}, but got {found:?}"
+            ))),
+            _ => Ok(Some(row)),
+        }
+    }
+
+    pub(crate) async fn package(
+        &self,
+        region: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Package>, CloudError> {
+        let row = self.get_template(region, name, version).await?;
+        Ok(row.map(|row| Package {
+            name: text(&row, "TemplateName"),
+            version: text(&row, "TemplateVersion"),
+            template_type: text(&row, "TemplateType"),
         }))
+    }
+
+    pub(crate) async fn instance_package(
+        &self,
+        region: &str,
+        instance: &str,
+        package: &str,
+    ) -> Result<Option<String>, CloudError> {
+        let mut call = read("ListInstancePackageStates", region)
+            .with("InstanceId", instance)
+            .with("TemplateNames", Value::from(vec![package]).to_string())
+            .with("MaxResults", PAGE);
+        let listing = Listing {
+            path: &["PackageStates"],
+            id: "TemplateName",
+            filter: &format!("TemplateNames={package}"),
+            // An instance has few packages: with the filter ignored the right row is among them.
+            matches: &|_| true,
+        };
+        let found = self.list_by_token(&mut call, &listing).await?;
+        let row = found
+            .iter()
+            .find(|row| text(row, "TemplateName") == package);
+        Ok(row.map(|row| text(row, "TemplateVersion")))
     }
 
     pub(crate) async fn start_execution(

@@ -19,7 +19,7 @@ pub use container::{Container, ContainerGroup, EciScalingConfiguration, GroupCon
 pub use error::{CloudError, ErrorClass, Outcome};
 pub use model::{
     ContainerGroupStatus, EcsInstance, EcsStatus, Execution, ExecutionStatus, GroupState,
-    GroupType, Image, ImageStatus, Invocation, LifecycleState, Process, ScalingActivity,
+    GroupType, Image, ImageStatus, Invocation, LifecycleState, Package, Process, ScalingActivity,
     ScalingConfiguration, ScalingGroup, ScalingInstance, TaskExecution, Template,
 };
 pub use mutation::{

@@ -371,6 +371,18 @@ pub struct Template {
     pub version: String,
 }
 
+/// An OOS package (GetTemplate).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Package {
+    /// `TemplateName`.
+    pub name: String,
+    /// `TemplateVersion`: the one asked for, or the newest.
+    pub version: String,
+    /// `TemplateType`: `Package` for what the package plug-in of Cloud Assistant can install. Empty
+    /// where the service does not say.
+    pub template_type: String,
+}
+
 /// What a command did on one instance (ECS DescribeInvocationResults).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invocation {

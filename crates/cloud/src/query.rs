@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::container::{ContainerGroup, EciScalingConfiguration};
 use crate::model::{
-    EcsInstance, Execution, Image, Invocation, ScalingActivity, ScalingConfiguration, ScalingGroup,
-    ScalingInstance, TaskExecution, Template,
+    EcsInstance, Execution, Image, Invocation, Package, ScalingActivity, ScalingConfiguration,
+    ScalingGroup, ScalingInstance, TaskExecution, Template,
 };
 
 /// One read. The implementation pages to the end, checks that the rows that came back are the ones
@@ -64,6 +64,20 @@ pub enum Query {
         /// The template name.
         name: String,
     },
+    /// OOS GetTemplate of a package: packages are templates of a type of their own.
+    Package {
+        /// The package name.
+        name: String,
+        /// The version, as `v3`; `None`: the newest.
+        version: Option<String>,
+    },
+    /// OOS ListInstancePackageStates: which version of a package an instance has.
+    InstancePackage {
+        /// The instance id.
+        instance: String,
+        /// The package name.
+        package: String,
+    },
     /// ECS DescribeInvocationResults of one Cloud Assistant invocation on one instance.
     Invocation {
         /// The invocation id (`t-…`).
@@ -120,6 +134,10 @@ pub enum Answer {
     TaskExecutions(Vec<TaskExecution>),
     /// `None`: no such template.
     Template(Option<Template>),
+    /// `None`: no such package, or no such version of it.
+    Package(Option<Package>),
+    /// The installed version; `None`: OOS does not list the package for the instance.
+    InstancePackage(Option<String>),
     /// `None`: no record of it, or not any more (kept about two weeks).
     Invocation(Option<Invocation>),
 }

@@ -9,7 +9,7 @@ use ess_rollout_api::{
 
 use super::{Journal, RECORD};
 use crate::kubernetes::{
-    ErrorClass, KubeError, KubeFuture, Kubernetes, Object, ObjectKey, SecretData,
+    ConfigMapData, ErrorClass, KubeError, KubeFuture, Kubernetes, Object, ObjectKey, SecretData,
 };
 
 /// The apiserver.
@@ -262,6 +262,14 @@ impl Kubernetes for FakeKubernetes {
             state.task = None;
             Ok(())
         })))
+    }
+
+    fn get_config_map<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+    ) -> KubeFuture<'a, Option<ConfigMapData>> {
+        unreachable!("the task names no ConfigMap")
     }
 
     fn get_secret<'a>(

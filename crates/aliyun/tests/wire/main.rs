@@ -7,4 +7,5 @@ mod executions;
 mod fake;
 mod faults;
 mod mutations;
+mod packages;
 mod queries;

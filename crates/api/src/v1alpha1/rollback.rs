@@ -125,7 +125,8 @@ pub struct RollbackSpec {
     pub region_id: Option<String>,
 
     /// Where to go back to. Default: what the source says (`rollbackImageId`, `rollback`,
-    /// `rollbackVersion`, `rollbackContainers`), for an image else what all instances ran before.
+    /// `rollbackVersion`, `rollbackContainers`), for an image or a package else what all instances
+    /// had before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<RollbackPayload>,
 

@@ -155,10 +155,59 @@ pub struct Plan {
     /// The update that brings back what all members ran, of a group of type ECI, if all ran the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_container_group: Option<ContainerGroupUpdate>,
+    /// Of an update to the newest version of a package: the version that was the newest then, which
+    /// OOS is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub package_version: Option<String>,
+    /// What all members had installed of the package that is updated, if that is known and the same
+    /// for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_package: Option<PackageState>,
+    /// Of a script update: the scripts by their hash, wherever their text comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scripts: Option<ScriptHashes>,
     /// The members, in the order in which OOS is expected to take them.
     #[serde(default)]
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
     pub members: Vec<Member>,
+}
+
+/// A package on instances.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PackageState {
+    /// The installed version; none: it is not installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub version: Option<String>,
+}
+
+/// The scripts of an update by the SHA-256 of their text, in lower-case hex.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptHashes {
+    /// Of `spec.update.script.run`.
+    #[schemars(length(max = 64))]
+    pub run: String,
+    /// Of `spec.update.script.rollback`, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub rollback: Option<String>,
+}
+
+/// The text of the scripts that come from ConfigMaps.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptTexts {
+    /// Of `spec.update.script.run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    pub run: Option<String>,
+    /// Of `spec.update.script.rollback`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    pub rollback: Option<String>,
 }
 
 /// One instance that takes part.
@@ -204,9 +253,15 @@ pub struct StartIntent {
     /// SHA-256 of the template parameters.
     #[schemars(length(max = 64))]
     pub parameters_hash: String,
-    /// SHA-256 of the spec, without the fields that may change.
+    /// SHA-256 of the spec, without the fields that may change, and with the text of its scripts in
+    /// the place of the ConfigMap keys that hold them.
     #[schemars(length(max = 64))]
     pub spec_hash: String,
+    /// The scripts from ConfigMaps as they were when this was put on record: sent again, the call is
+    /// the same, whatever has become of the ConfigMaps. Gone once the execution is known, since OOS
+    /// has them then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scripts: Option<ScriptTexts>,
     /// The processes that the template resumes at its end.
     #[serde(default)]
     #[schemars(length(max = 16), inner(length(max = 64)))]

@@ -276,20 +276,26 @@ pub struct ScriptSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16384))]
     pub inline: Option<String>,
-    /// A key of a ConfigMap in the task's namespace; read once, when the task starts.
+    /// A key of a ConfigMap in the task's namespace, with a text of at most 16 KiB. Looked at until
+    /// the task starts: what it holds then is run, and later changes have no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_key_ref: Option<ConfigMapKeyRef>,
 }
 
 /// A key of a ConfigMap.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[derive(
+    Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapKeyRef {
     /// The ConfigMap.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    )]
     pub name: String,
-    /// The key in it.
-    #[schemars(length(min = 1, max = 253))]
+    /// The key in it, under `data`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
     pub key: String,
 }
 
@@ -304,7 +310,8 @@ pub struct PackageUpdate {
         regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     )]
     pub name: String,
-    /// The version. Default: the newest.
+    /// The version (`v3`). Default: the newest when the task starts; when uninstalling, whichever is
+    /// installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 64),
@@ -314,7 +321,8 @@ pub struct PackageUpdate {
     /// Install or uninstall.
     #[serde(default)]
     pub action: PackageAction,
-    /// The version to go back to.
+    /// The version to go back to. Default: what all instances had installed before, if that is known
+    /// and the same for all; where none had it, it is uninstalled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 64),

@@ -20,7 +20,7 @@ use super::decision::{Decision, Event, EventKind, Next};
 use super::observation::Known;
 use super::problem::Problem;
 use super::report::{self, Phase};
-use super::{ending, kind, pending, preflight};
+use super::{ending, kind, pending, preflight, scripts};
 use crate::conditions::shorten;
 use crate::{batches, identity};
 
@@ -28,7 +28,7 @@ use crate::{batches, identity};
 fn hash(ctx: &Context<'_>) -> String {
     match &ctx.input.subject.undo {
         Some(undo) => identity::rollback_hash(undo.spec),
-        None => ctx.spec_hash.clone(),
+        None => ctx.written_hash.clone(),
     }
 }
 
@@ -95,6 +95,8 @@ fn is_own(ctx: &Context<'_>, execution: &Execution) -> bool {
         && tag(identity::TAG_TASK) == Some(path.as_str())
         && tag(identity::TAG_SCALING_GROUP) == Some(ctx.group.as_str())
         && (ctx.input.subject.undo.is_some()
+            // The text that ran is not known any more. The annotation is bound to the spec as written.
+            || scripts::from_config_maps(ctx.spec)
             || tag(identity::TAG_SPEC_HASH) == Some(ctx.spec_hash.as_str()))
 }
 
@@ -209,15 +211,17 @@ fn adopt(
     };
     let record = plan.as_ref().map(|plan| taken(ctx, plan, execution));
     if let Some(plan) = &plan {
+        let spec_hash = spec_hash_of(ctx, execution);
         status.start = Some(StartIntent {
             attempt: 1,
-            client_token: identity::client_token(&ctx.token_owner(), &ctx.spec_hash, 1),
+            client_token: identity::client_token(&ctx.token_owner(), &spec_hash, 1),
             time: Time(execution.start.unwrap_or(ctx.now())),
             template_name: shorten(&execution.template_name, 200),
             template_version: Some(shorten(&execution.template_version, 64))
                 .filter(|version| !version.is_empty()),
             parameters_hash: identity::hash_value(&execution.parameters),
-            spec_hash: ctx.spec_hash.clone(),
+            spec_hash,
+            scripts: None,
             exit_processes: kind::processes_but(&plan.suspended_processes),
             empty_lookups: 0,
             last_lookup_time: None,
@@ -302,6 +306,9 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
         suspended_processes: suspended,
         source_image_id: None,
         source_container_group: None,
+        package_version: None,
+        source_package: None,
+        scripts: None,
         members: members
             .iter()
             .zip(batches::assign(members.len(), count))
@@ -316,13 +323,20 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
     }))
 }
 
+/// The hash of the spec that an execution of this object was started with.
+fn spec_hash_of(ctx: &Context<'_>, execution: &Execution) -> String {
+    let tag = execution.tags.get(identity::TAG_SPEC_HASH);
+    shorten(tag.unwrap_or(&ctx.spec_hash), 64)
+}
+
 /// The record with this object in the place of the one before it, whose run key is now its own.
 fn taken(ctx: &Context<'_>, plan: &Plan, execution: &Execution) -> ScalingGroupRecordStatus {
     let mut record = pending::taken(ctx, plan);
+    let hash = spec_hash_of(ctx, execution);
     let own = record
         .run_keys
         .iter_mut()
-        .find(|key| Some(&key.key) == ctx.spec.run_key.as_ref() && key.spec_hash == ctx.spec_hash);
+        .find(|key| Some(&key.key) == ctx.spec.run_key.as_ref() && key.spec_hash == hash);
     if let Some(key) = own {
         key.uid.clone_from(&ctx.uid);
         key.execution_id = Some(execution.id.clone());

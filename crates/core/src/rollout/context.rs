@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decision::{Decision, Input, Next};
 use super::kind::{self, Kind};
+use super::scripts;
 use crate::identity;
 
 /// How soon to try again after a passing failure of the cloud.
@@ -37,12 +38,17 @@ pub(super) struct Context<'a> {
     pub(super) group: String,
     pub(super) kind: Box<dyn Kind + 'a>,
     pub(super) record: ScalingGroupRecordStatus,
+    /// Of what the task does: see [`scripts::spec_hash`].
     pub(super) spec_hash: String,
+    /// Of the spec as written, whatever a ConfigMap that it names holds.
+    pub(super) written_hash: String,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(input: Input<'a>) -> Self {
         let (metadata, spec) = (input.subject.metadata, input.subject.spec);
+        let (status, texts) = (input.subject.status, input.subject.texts);
+        let written_hash = identity::spec_hash(spec);
         Self {
             namespace: metadata.namespace.clone().unwrap_or_default(),
             name: metadata.name.clone().unwrap_or_default(),
@@ -54,12 +60,13 @@ impl<'a> Context<'a> {
                 .unwrap_or_default()
                 .to_owned(),
             group: spec.scaling_group_id.clone(),
-            kind: kind::of(spec),
+            kind: kind::of(spec, status, texts),
             record: input
                 .record
                 .and_then(|record| record.status.clone())
                 .unwrap_or_default(),
-            spec_hash: identity::spec_hash(spec),
+            spec_hash: scripts::spec_hash(spec, status, texts, &written_hash),
+            written_hash,
             input,
         }
     }

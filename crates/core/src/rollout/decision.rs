@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::Observation;
+use super::scripts::{ConfigMapTexts, NO_TEXTS};
 
 /// What the operator's configuration says about every task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Subject<'a> {
     pub undo: Option<Undo<'a>>,
     /// Of a task: the rollback that undoes it.
     pub rolled_back_by: Option<&'a RollbackRef>,
+    /// What the keys of [`super::config_map_keys`] hold, as just read.
+    pub texts: &'a ConfigMapTexts,
 }
 
 impl<'a> From<&'a RollingUpdateTask> for Subject<'a> {
@@ -69,6 +72,7 @@ impl<'a> From<&'a RollingUpdateTask> for Subject<'a> {
             status: task.status.as_ref(),
             undo: None,
             rolled_back_by: None,
+            texts: &NO_TEXTS,
         }
     }
 }

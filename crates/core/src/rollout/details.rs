@@ -9,7 +9,7 @@ use ess_rollout_cloud::{Execution, ExecutionStatus, Query, TaskExecution};
 use jiff::Timestamp;
 
 use super::context::Context;
-use super::observation::{Interrupt, Known};
+use super::observation::{Interrupt, Known, Observation};
 use super::progress::{Attempts, Item, state};
 use super::{instance_requests, pause};
 use crate::conditions;
@@ -45,6 +45,27 @@ fn failed_task(tasks: &[TaskExecution]) -> Option<&TaskExecution> {
         .iter()
         .filter(|task| task.status == ExecutionStatus::Failed || !task.status_message.is_empty())
         .max_by_key(|task| (task.status == ExecutionStatus::Failed, task.end, task.start))
+}
+
+/// The last of these tasks that failed.
+pub(super) fn last_failed(tasks: &[TaskExecution]) -> Option<&TaskExecution> {
+    let failed = tasks
+        .iter()
+        .filter(|task| task.status == ExecutionStatus::Failed);
+    failed.max_by_key(|task| task.end)
+}
+
+/// The execution one level down in which it failed, or may have: a package is installed by an
+/// `ACS::ECS::RunCommand` within the execution of its instance.
+pub(super) fn below(tasks: &[TaskExecution]) -> Option<&str> {
+    let open = || tasks.iter().find(|task| !task.status.is_final());
+    last_failed(tasks).or_else(open)?.child_execution.as_deref()
+}
+
+/// The tasks one level down, if there are any and they could be read.
+fn tasks_below<'o>(observation: &'o Observation, tasks: &[TaskExecution]) -> &'o [TaskExecution] {
+    let found = below(tasks).and_then(|inner| observation.task_executions(inner).ok());
+    found.map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The Cloud Assistant invocation that a nested execution made.
@@ -117,8 +138,16 @@ pub(super) fn look_inside(
         });
         match observation.task_executions(&child.id) {
             Ok(tasks) => {
-                let failed = tasks.iter().filter(|t| t.status == ExecutionStatus::Failed);
-                let last = failed.max_by_key(|task| task.end);
+                let mut tasks = tasks.as_slice();
+                if last_failed(tasks).is_none()
+                    && let Some(inner) = below(tasks)
+                {
+                    queries.push(Query::TaskExecutions {
+                        execution: inner.to_owned(),
+                    });
+                    tasks = tasks_below(observation, tasks);
+                }
+                let last = last_failed(tasks);
                 // One that goes on after a failed task was told to by its template.
                 let rests = waits || tasks.iter().all(|task| task.status.is_final());
                 if let Some(task) = last.filter(|_| rests) {
@@ -185,10 +214,16 @@ pub(super) fn want_details(
     observation.require(fresh.iter().map(|(_, child)| Query::TaskExecutions {
         execution: child.id.clone(),
     }))?;
+    let inner = fresh.iter().filter_map(|(_, child)| {
+        let execution = below(observation.task_executions(&child.id).ok()?)?.to_owned();
+        Some(Query::TaskExecutions { execution })
+    });
+    observation.require(inner)?;
     let invocations = fresh.iter().filter_map(|(id, child)| {
         let tasks = observation.task_executions(&child.id).ok()?;
+        let made_below = || invocation_of(tasks_below(observation, tasks));
         Some(Query::Invocation {
-            invocation: invocation_of(tasks)?,
+            invocation: invocation_of(tasks).or_else(made_below)?,
             instance: (*id).clone(),
         })
     });
@@ -209,8 +244,10 @@ pub(super) fn details(
         .task_executions(&child.id)
         .map(Vec::as_slice)
         .unwrap_or_default();
+    let inner = tasks_below(observation, tasks);
+    let failed = failed_task(inner).or_else(|| failed_task(tasks));
     let said = [
-        failed_task(tasks).map(|task| {
+        failed.map(|task| {
             if task.status_message.is_empty() {
                 format!("task {} ({}) failed", task.name, task.action)
             } else {
@@ -225,7 +262,8 @@ pub(super) fn details(
         .flatten()
         .find(|text| !text.is_empty())
         .unwrap_or_else(|| format!("execution {} failed and OOS gives no reason", child.id));
-    let invocation = invocation_of(tasks).and_then(|invocation| {
+    let invocation = invocation_of(tasks).or_else(|| invocation_of(inner));
+    let invocation = invocation.and_then(|invocation| {
         observation
             .invocation(&invocation, id)
             .ok()

@@ -49,6 +49,10 @@ pub(super) fn begin(
     message: &str,
 ) -> Decision {
     status.pause = None;
+    // Nothing is sent any more.
+    if let Some(intent) = status.start.as_mut() {
+        intent.scripts = None;
+    }
     status.result = Some(TaskResult {
         outcome,
         reason: reason.to_owned(),

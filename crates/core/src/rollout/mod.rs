@@ -43,6 +43,7 @@ mod report;
 mod restore;
 mod rollback;
 mod running;
+mod scripts;
 mod standby;
 mod starting;
 mod step;
@@ -56,4 +57,5 @@ pub use decision::{
 pub use events::{ACTION_APPLIED, ACTION_REJECTED};
 pub use observation::Observation;
 pub use rollback::effective_spec;
+pub use scripts::{ConfigMapText, ConfigMapTexts, config_map_keys};
 pub use step::step;

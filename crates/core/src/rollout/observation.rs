@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ess_rollout_cloud::{
     Answer, CloudError, ContainerGroup, EciScalingConfiguration, EcsInstance, Execution,
-    ExecutionFilter, Image, Invocation, Query, ScalingActivity, ScalingConfiguration, ScalingGroup,
-    ScalingInstance, TaskExecution, Template,
+    ExecutionFilter, Image, Invocation, Package, Query, ScalingActivity, ScalingConfiguration,
+    ScalingGroup, ScalingInstance, TaskExecution, Template,
 };
 
 /// Answers to queries, all read after the task and its group's record.
@@ -93,6 +93,10 @@ impl Observation {
             Query::TaskExecutions { execution: execution.to_owned() }, Answer::TaskExecutions;
         template(name: &str) -> Option<Template>,
             Query::Template { name: name.to_owned() }, Answer::Template;
+        package(name: &str, version: Option<&str>) -> Option<Package>,
+            Query::Package { name: name.to_owned(), version: version.map(str::to_owned) }, Answer::Package;
+        instance_package(instance: &str, package: &str) -> Option<String>,
+            Query::InstancePackage { instance: instance.to_owned(), package: package.to_owned() }, Answer::InstancePackage;
         invocation(invocation: &str, instance: &str) -> Option<Invocation>,
             Query::Invocation { invocation: invocation.to_owned(), instance: instance.to_owned() }, Answer::Invocation;
     }

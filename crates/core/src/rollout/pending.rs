@@ -60,6 +60,12 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if let Some(problem) = preflight::check_spec(ctx) {
         return Ok(refuse(ctx, status, &problem, true));
     }
+    if let Some(problem) = preflight::check_config_maps(ctx) {
+        let mut decision = refuse(ctx, status, &problem, false);
+        // Nobody tells of a change of a ConfigMap.
+        decision.next = ctx.recheck();
+        return Ok(decision);
+    }
     if ctx.spec.desired_state == DesiredState::Plan {
         return plan(ctx, status);
     }
@@ -375,6 +381,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         template_version: Some(template_version).filter(|version| !version.is_empty()),
         parameters_hash: identity::hash_value(&parameters),
         spec_hash: ctx.spec_hash.clone(),
+        scripts: ctx.kind.frozen_scripts(),
         exit_processes,
         empty_lookups: 0,
         last_lookup_time: None,
@@ -424,7 +431,14 @@ pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus 
             containers: plan.scaling_configuration_containers.clone(),
         });
     }
-    if let Some(key) = &ctx.spec.run_key
+    let own =
+        |used: &&mut RunKey| Some(&used.key) == ctx.spec.run_key.as_ref() && used.uid == ctx.uid;
+    if let Some(used) = record.run_keys.iter_mut().find(own) {
+        // Put there before a crash; a ConfigMap may have changed since.
+        if used.execution_id.is_none() {
+            used.spec_hash.clone_from(&ctx.spec_hash);
+        }
+    } else if let Some(key) = &ctx.spec.run_key
         && !record.run_keys.iter().any(|used| used.key == *key)
     {
         record.run_keys.push(RunKey {

@@ -8,6 +8,7 @@ use ess_rollout_cloud::{
     Execution, ExecutionFilter, GroupState, GroupType, LifecycleState, Query, ScalingGroup,
     ScalingInstance,
 };
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::compute::{self, Power};
@@ -23,6 +24,9 @@ pub(super) const MAX_INSTANCES: usize = 1000;
 
 /// Part of the name of every public rolling-update template.
 pub(super) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";
+
+/// How long after its creation an object may wait for a ConfigMap that was applied with it.
+const NEW: SignedDuration = SignedDuration::from_mins(1);
 
 /// The answer of preflight.
 pub(super) enum Verdict {
@@ -75,6 +79,15 @@ pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
         }
     }
     ctx.kind.check_spec()
+}
+
+/// What stands against what ConfigMaps hold. One that is applied together with the task may come a
+/// little after it: that much is waited for before a person is called.
+pub(super) fn check_config_maps(ctx: &Context<'_>) -> Option<Problem> {
+    let mut problem = ctx.kind.check_config_maps()?;
+    let created = ctx.input.subject.metadata.creation_timestamp.as_ref();
+    problem.passes = created.is_some_and(|created| ctx.now() < created.0 + NEW);
+    Some(problem)
 }
 
 /// Whether the update may start, as the cloud is now.

@@ -11,6 +11,7 @@ use super::decision::{Decision, Next};
 use super::ending::{CANCELLED_BEFORE_START, START_REFUSED};
 use super::leftovers;
 use super::observation::Known;
+use crate::conditions::shorten;
 
 /// The task is done: the group goes to whoever is next, and the object may go.
 pub(super) fn after(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {
@@ -52,7 +53,7 @@ fn record_after(
     };
     if result.outcome == Outcome::Succeeded && status.execution.is_some() {
         record.current = Some(Current {
-            what: ctx.kind.what(),
+            what: shorten(&ctx.kind.what(status.plan.as_ref()), 256),
             by: ctx.path(),
             time: result.time.clone(),
         });

@@ -352,6 +352,10 @@ fn adopt(
         ),
     });
     status.execution = Some(adoption::reference(ctx, execution));
+    // OOS has them now.
+    if let Some(intent) = status.start.as_mut() {
+        intent.scripts = None;
+    }
     ledger::settle_all(
         ctx,
         &mut status,

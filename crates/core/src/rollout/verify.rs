@@ -348,6 +348,13 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
         let compute = compute::of(&computes, &instance.id);
         differ.extend(compute.and_then(|compute| ctx.kind.difference(compute)));
     }
+    let ended_well = status
+        .instances
+        .iter()
+        .filter(|i| i.state == InstanceState::Succeeded);
+    let ended_well: Vec<&str> = ended_well.map(|i| i.id.as_str()).collect();
+    let back = ctx.kind.read_back(observation, &plan, &ended_well)?;
+    differ.extend(back.differ);
     let may_lag = !differ.is_empty();
     let items = status.restore.iter().flat_map(|restore| &restore.items);
     let of_group = |kind| {
@@ -370,6 +377,15 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             status: "False",
             reason: "Different",
             message: differ.join("; "),
+            may_lag,
+        }
+    } else if let Some(unread) = back.unread.filter(|_| well) {
+        Verdict {
+            status: "True",
+            reason: "AsReported",
+            message: format!(
+                "OOS reports that the instances were updated; they serve, and processes and scaling configuration were read back and are as wanted; {unread}"
+            ),
             may_lag,
         }
     } else if well {

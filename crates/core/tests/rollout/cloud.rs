@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ess_rollout_cloud::{
     Answer, CloudError, Container, ContainerGroup, Done, EcsInstance, EcsStatus, ErrorClass,
     Execution, ExecutionFilter, ExecutionMode, ExecutionStatus, GroupState, GroupType, Image,
-    ImageStatus, Invocation, LifecycleState, Mutation, NotifyType, Outcome, Process, Query,
-    ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, StartExecution,
+    ImageStatus, Invocation, LifecycleState, Mutation, NotifyType, Outcome, Package, Process,
+    Query, ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, StartExecution,
     TaskExecution, Template,
 };
 use ess_rollout_core::batches;
@@ -119,6 +119,10 @@ pub struct Cloud {
     pub configuration_containers: Vec<Container>,
     pub images: Vec<Image>,
     pub template: Option<Template>,
+    /// The versions of each package, the newest last.
+    pub packages: BTreeMap<String, Vec<String>>,
+    /// Package and version by instance.
+    pub installed: BTreeMap<String, BTreeMap<String, String>>,
     pub activities: Vec<ScalingActivity>,
     pub invocations: BTreeMap<(String, String), Invocation>,
     pub executions: Vec<Execution>,
@@ -183,6 +187,8 @@ pub fn query_name(query: &Query) -> &'static str {
         Query::Executions(ExecutionFilter::Id(_)) => "Execution",
         Query::TaskExecutions { .. } => "TaskExecutions",
         Query::Template { .. } => "Template",
+        Query::Package { .. } => "Package",
+        Query::InstancePackage { .. } => "InstancePackage",
         Query::Invocation { .. } => "Invocation",
     }
 }
@@ -252,6 +258,8 @@ impl Cloud {
                 name: String::new(),
                 version: "v3".into(),
             }),
+            packages: BTreeMap::new(),
+            installed: BTreeMap::new(),
             activities: Vec::new(),
             invocations: BTreeMap::new(),
             executions: Vec::new(),
@@ -375,6 +383,13 @@ impl Cloud {
                 Answer::TaskExecutions(tasks.get(execution).cloned().unwrap_or_default())
             }
             Query::Template { .. } => Answer::Template(self.template.clone()),
+            Query::Package { name, version } => Answer::Package(self.package(name, version)),
+            Query::InstancePackage { instance, package } => Answer::InstancePackage(
+                self.installed
+                    .get(instance)
+                    .and_then(|installed| installed.get(package))
+                    .cloned(),
+            ),
             Query::Invocation {
                 invocation,
                 instance,
@@ -383,6 +398,19 @@ impl Cloud {
                     .get(&(invocation.clone(), instance.clone()))
                     .cloned(),
             ),
+        })
+    }
+
+    fn package(&self, name: &str, version: &Option<String>) -> Option<Package> {
+        let versions = self.packages.get(name)?;
+        let version = match version {
+            None => versions.last(),
+            Some(version) => versions.iter().find(|v| *v == version),
+        };
+        Some(Package {
+            name: name.into(),
+            version: version?.clone(),
+            template_type: "Package".into(),
         })
     }
 

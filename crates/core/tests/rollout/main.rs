@@ -14,6 +14,7 @@ mod world;
 
 mod actions;
 mod cancelling;
+mod config_maps;
 mod containers;
 mod deleting;
 mod ending;
@@ -22,6 +23,7 @@ mod finished;
 mod identity;
 mod instance_calls;
 mod instances;
+mod packages;
 mod pausing;
 mod pending;
 mod properties;

@@ -47,9 +47,9 @@ fn a_spec_that_cannot_run_is_refused_without_looking_at_the_cloud() {
     refused(world, "False RegionMissing", "spec.regionId");
     for (update, reason, named) in [
         (
-            json!({"package": {"name": "p"}}),
-            "NotYetSupported",
-            "spec.update.package",
+            json!({"package": {"name": "p;reboot"}}),
+            "InvalidSpec",
+            "spec.update.package.name",
         ),
         (
             json!({"script": {"run": {"inline": "a {{ b"}}}),
@@ -67,9 +67,14 @@ fn a_spec_that_cannot_run_is_refused_without_looking_at_the_cloud() {
             "spec.update.script.rollback",
         ),
         (
-            json!({"script": {"run": {"configMapKeyRef": {"name": "a", "key": "b"}}}}),
-            "NotYetSupported",
-            "configMapKeyRef",
+            json!({"package": {"name": "p", "rollbackVersion": "v1,x"}}),
+            "InvalidSpec",
+            "spec.update.package.rollbackVersion",
+        ),
+        (
+            json!({"script": {"run": {"inline": " \n"}}}),
+            "ScriptEmpty",
+            "spec.update.script.run",
         ),
     ] {
         let task = crate::builders::task(update, json!({}));

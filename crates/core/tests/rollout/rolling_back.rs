@@ -68,7 +68,7 @@ fn finished_image() -> World {
     update
 }
 
-fn started(world: &World) -> &ess_rollout_cloud::StartExecution {
+pub fn started(world: &World) -> &ess_rollout_cloud::StartExecution {
     let mut starts = world.cloud.sent.iter().filter_map(|m| match m {
         Mutation::StartExecution(start) => Some(start),
         _ => None,

@@ -2,15 +2,15 @@
 //! told to, and holds every decision to what must always be true.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, ActionTarget, Rollback, RollbackSpec, RollingUpdateTask, RollingUpdateTaskSpec,
-    RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
-    Verb, condition,
+    ActionState, ActionTarget, ConfigMapKeyRef, Rollback, RollbackSpec, RollingUpdateTask,
+    RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec,
+    ScalingGroupRecordStatus, Verb, condition,
 };
 use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::{Mutation, NotifyType};
 use ess_rollout_core::rollout::{
-    Decision, Event, Input, Next, Observation, QueueEntry, Settings, Step, Subject, Undo,
-    WorkOutcome, effective_spec, step,
+    ConfigMapText, ConfigMapTexts, Decision, Event, Input, Next, Observation, QueueEntry, Settings,
+    Step, Subject, Undo, WorkOutcome, config_map_keys, effective_spec, step,
 };
 
 use crate::builders::settings;
@@ -48,6 +48,8 @@ pub struct World {
     pub settings: Settings,
     pub holder_gone: bool,
     pub ahead: Option<QueueEntry>,
+    /// The ConfigMaps, by key.
+    pub texts: ConfigMapTexts,
     pub gone: bool,
     pub task_writes: usize,
     pub record_writes: usize,
@@ -73,6 +75,7 @@ impl World {
             settings: settings(),
             holder_gone: false,
             ahead: None,
+            texts: ConfigMapTexts::new(),
             gone: false,
             task_writes: 0,
             record_writes: 0,
@@ -112,7 +115,8 @@ impl World {
         let mut observation = Observation::default();
         for _ in 0..=ROUNDS_MAX {
             let spec = self.effective(&self.task);
-            match step(self.input(&self.task, &spec, &observation, outcome)) {
+            let texts = self.texts_for(&self.task, &spec);
+            match step(self.input(&self.task, (&spec, &texts), &observation, outcome)) {
                 Step::Decided(decision) => return (*decision, observation),
                 Step::Read(queries) => {
                     assert!(!queries.is_empty(), "asks for nothing");
@@ -137,17 +141,31 @@ impl World {
         effective_spec(&rollback, back.source.as_ref())
     }
 
+    /// What is read of ConfigMaps for the next decision.
+    fn texts_for(&self, task: &RollingUpdateTask, spec: &RollingUpdateTaskSpec) -> ConfigMapTexts {
+        let keys = config_map_keys(spec, task.status.as_ref()).into_iter();
+        let read = |key: &ConfigMapKeyRef| {
+            let text = self.texts.get(key).cloned();
+            (key.clone(), text.unwrap_or(ConfigMapText::NoConfigMap))
+        };
+        keys.map(read).collect()
+    }
+
     fn input<'a>(
         &'a self,
         task: &'a RollingUpdateTask,
-        spec: &'a RollingUpdateTaskSpec,
+        (spec, texts): (&'a RollingUpdateTaskSpec, &'a ConfigMapTexts),
         observation: &'a Observation,
         outcome: Option<&'a WorkOutcome>,
     ) -> Input<'a> {
         Input {
             subject: match &self.rolling_back {
-                None => task.into(),
+                None => Subject {
+                    texts,
+                    ..task.into()
+                },
                 Some(back) => Subject {
+                    texts,
                     kind: "Rollback",
                     spec,
                     undo: Some(Undo {
@@ -372,7 +390,9 @@ impl World {
         let mut again = self.task.clone();
         again.status = Some(through_json(status));
         let spec = self.effective(&again);
-        if let Step::Decided(second) = step(self.input(&again, &spec, observation, None)) {
+        let texts = self.texts_for(&again, &spec);
+        if let Step::Decided(second) = step(self.input(&again, (&spec, &texts), observation, None))
+        {
             assert_eq!(second.status, through_json(status), "a second look differs");
         }
     }

@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{
     Action, ActionState, ActionTarget, InstanceState, InstanceStatus, NotifyAddress,
     RollingUpdateTaskStatus, Verb,
 };
-use ess_rollout_cloud::{Execution, ExecutionStatus, Mutation};
+use ess_rollout_cloud::{Execution, ExecutionStatus, Mutation, TaskExecution};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::notify;
@@ -14,7 +14,7 @@ use crate::rollout::decision::Next;
 use crate::rollout::observation::{Interrupt, Known};
 use crate::rollout::progress::Attempts;
 use crate::rollout::running::soon;
-use crate::rollout::{pause, report};
+use crate::rollout::{details, pause, report};
 
 /// How often OOS may refuse a failed instance while the update is paused: what it says twice, a bound
 /// on lateness apart, it will say again.
@@ -286,23 +286,32 @@ impl Look<'_, '_> {
             .as_ref()
             .is_some_and(|call| call.address == NotifyAddress::ChildExecution);
         if let Some(child) = instance.execution_id.as_deref().filter(|_| second) {
-            let tasks = match self.ctx.input.observation.task_executions(child) {
-                Ok(tasks) => tasks,
-                Err(Interrupt::Failed(_)) => {
-                    return Ok(Verdict::Hold(format!("execution {child} cannot be read")));
-                }
-                Err(read) => return Err(read),
+            let mut child = child;
+            let Some(mut tasks) = self.tasks_of(child)? else {
+                return Ok(Verdict::Hold(format!("execution {child} cannot be read")));
             };
-            let failed = tasks
-                .iter()
-                .filter(|task| task.status == ExecutionStatus::Failed)
-                .max_by_key(|task| task.end)
-                .map(|task| task.id.clone());
+            // It waits for one within itself, whose failed task is meant.
+            if details::last_failed(tasks).is_none()
+                && let Some(inner) = details::below(tasks)
+                && let Some(found) = self.tasks_of(inner)?
+            {
+                (child, tasks) = (inner, found);
+            }
+            let failed = details::last_failed(tasks).map(|task| task.id.clone());
             let mutation = build.child(child, failed);
             return Ok(call(NotifyAddress::ChildExecution, mutation));
         }
         let mutation = build.root(Some(task.id.clone()), task.loop_item.clone());
         Ok(call(NotifyAddress::LoopTask, mutation))
+    }
+
+    /// The tasks of a nested execution; `None`: they cannot be read.
+    fn tasks_of(&self, execution: &str) -> Known<Option<&[TaskExecution]>> {
+        match self.ctx.input.observation.task_executions(execution) {
+            Ok(tasks) => Ok(Some(tasks)),
+            Err(Interrupt::Failed(_)) => Ok(None),
+            Err(read) => Err(read),
+        }
     }
 
     /// The loop item of an instance that has not begun: OOS lists none, so it is written as those

@@ -402,7 +402,7 @@ impl Kind for ContainerGroups<'_> {
         ))
     }
 
-    fn what(&self) -> String {
+    fn what(&self, _plan: Option<&Plan>) -> String {
         let given = self.given();
         let images: Vec<String> = given
             .iter()

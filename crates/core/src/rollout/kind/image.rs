@@ -209,7 +209,7 @@ impl Kind for Image<'_> {
         ))
     }
 
-    fn what(&self) -> String {
+    fn what(&self, _plan: Option<&Plan>) -> String {
         self.update.image_id.clone()
     }
 }

@@ -3,10 +3,13 @@
 
 mod container_group;
 mod image;
+mod nothing;
+mod package;
 mod script;
-mod unsupported;
 
-use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskSpec, SuspensionPolicy};
+use ess_rollout_api::v1alpha1::{
+    Plan, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScriptTexts, SuspensionPolicy, Update,
+};
 use ess_rollout_cloud::{EcsInstance, GroupType, Process, Query, ScalingGroup, ScalingInstance};
 use serde_json::{Map, Value, json};
 
@@ -14,6 +17,16 @@ use super::compute::Compute;
 use super::configuration::Carries;
 use super::observation::{Known, Observation};
 use super::problem::Problem;
+use super::scripts::{ConfigMapTexts, NO_TEXTS, Scripts};
+
+/// What reading a kind's own outcome back has shown, beyond what is the same for all kinds.
+#[derive(Debug, Default)]
+pub(super) struct ReadBack {
+    /// What is not as wanted.
+    pub(super) differ: Vec<String>,
+    /// What could not be read back, and why: then the nested executions are all that is known.
+    pub(super) unread: Option<String>,
+}
 
 /// One kind of update, bound to the spec of a task.
 pub(super) trait Kind {
@@ -25,6 +38,11 @@ pub(super) trait Kind {
 
     /// What can be said against the spec without looking at the cloud.
     fn check_spec(&self) -> Option<Problem>;
+
+    /// What can be said against what ConfigMaps hold. Unlike the spec they may change.
+    fn check_config_maps(&self) -> Option<Problem> {
+        None
+    }
 
     /// What [`Kind::check_cloud`] reads.
     fn reads(&self) -> Vec<Query>;
@@ -50,11 +68,6 @@ pub(super) trait Kind {
         self.check_cloud(observation, group, ecs(observation, ids)?)
     }
 
-    /// Puts on record what else of the group has to be known from before the start.
-    fn complete(&self, _observation: &Observation, _plan: &mut Plan) -> Known<()> {
-        Ok(())
-    }
-
     /// What a person should know before the start, although nothing stands against it.
     fn notes(
         &self,
@@ -63,6 +76,16 @@ pub(super) trait Kind {
         _ids: &[String],
     ) -> Known<Vec<String>> {
         Ok(Vec::new())
+    }
+
+    /// Adds to the plan what the start is derived from besides the spec, and what the way back needs.
+    fn complete(&self, _observation: &Observation, _plan: &mut Plan) -> Known<()> {
+        Ok(())
+    }
+
+    /// The texts from elsewhere that the start is made of: they go on record with it.
+    fn frozen_scripts(&self) -> Option<ScriptTexts> {
+        None
     }
 
     /// The template's parameters beyond those that all templates share.
@@ -149,8 +172,20 @@ pub(super) trait Kind {
         (image != wanted).then(|| format!("{} runs image {image}", compute.id))
     }
 
-    /// What was rolled out, for the group's record: the image, or the kind and a hash.
-    fn what(&self) -> String;
+    /// Reads back what the update was to do to these instances, all of which ended well. What cannot
+    /// be read fails nothing: it is said.
+    fn read_back(
+        &self,
+        _observation: &Observation,
+        _plan: &Plan,
+        _instances: &[&str],
+    ) -> Known<ReadBack> {
+        Ok(ReadBack::default())
+    }
+
+    /// What was rolled out, for the group's record: the image, the package and its version, or the
+    /// kind and a hash.
+    fn what(&self, plan: Option<&Plan>) -> String;
 }
 
 /// These ECS instances; none for no ids, which the service would take for all.
@@ -166,22 +201,48 @@ pub(super) const IMAGE_TEMPLATE: &str = "ACS-ESS-RollingUpdateByReplaceSystemDis
 /// The public template of script updates.
 pub(super) const SCRIPT_TEMPLATE: &str = "ACS-ESS-RollingUpdateByRunCommandInScalingGroup";
 
+/// The public template of package updates.
+pub(super) const PACKAGE_TEMPLATE: &str = "ACS-ESS-RollingUpdateByConfigureOOSPackage";
+
 /// The public template of container updates.
 pub(super) const CONTAINER_TEMPLATE: &str = "ACS-ESS-RollingUpdateByUpdateContainerGroup";
 
 /// The kind of a task's update.
-pub(super) fn of(spec: &RollingUpdateTaskSpec) -> Box<dyn Kind + '_> {
+pub(super) fn of<'a>(
+    spec: &'a RollingUpdateTaskSpec,
+    status: Option<&'a RollingUpdateTaskStatus>,
+    texts: &'a ConfigMapTexts,
+) -> Box<dyn Kind + 'a> {
     if let Some(update) = &spec.update.image {
         Box::new(image::Image {
             update,
             max_errors: spec.max_errors.unwrap_or(0),
         })
     } else if let Some(update) = &spec.update.script {
-        Box::new(script::Script { update })
+        Box::new(script::Script {
+            script_type: update.script_type,
+            scripts: Scripts::of(update, status, texts),
+        })
+    } else if let Some(update) = &spec.update.package {
+        Box::new(package::Package { update })
     } else if let Some(update) = &spec.update.container_group {
         Box::new(container_group::ContainerGroups { update })
     } else {
-        Box::new(unsupported::Unsupported { field: "package" })
+        Box::new(nothing::Nothing)
+    }
+}
+
+/// What can be said against an update that no admission has seen, because it was read off an
+/// execution.
+pub(super) fn check_foreign(update: &Update) -> Option<Problem> {
+    if let Some(update) = &update.script {
+        let scripts = Scripts::of(update, None, &NO_TEXTS);
+        scripts.problem(false).cloned()
+    } else if let Some(update) = &update.package {
+        package::Package { update }.check_spec()
+    } else {
+        let update = update.container_group.as_ref()?;
+        container_group::ContainerGroups { update }.check_spec()
     }
 }
 

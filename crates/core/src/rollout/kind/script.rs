@@ -1,57 +1,17 @@
 //! `update.script`: a script run through Cloud Assistant.
 
-use ess_rollout_api::v1alpha1::{Plan, ScriptSource, ScriptType, ScriptUpdate};
+use ess_rollout_api::v1alpha1::{Plan, ScriptTexts, ScriptType};
 use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::Kind;
-use crate::identity::hash_text;
 use crate::rollout::observation::{Known, Observation};
 use crate::rollout::problem::Problem;
-
-/// The most bytes of a script: what Cloud Assistant takes (24 KB once Base64-encoded), with room.
-const SCRIPT_MAX: usize = 16 * 1024;
+use crate::rollout::scripts::Scripts;
 
 pub(super) struct Script<'a> {
-    pub(super) update: &'a ScriptUpdate,
-}
-
-impl Script<'_> {
-    fn scripts(&self) -> impl Iterator<Item = (&'static str, &ScriptSource)> {
-        std::iter::once(("run", &self.update.run))
-            .chain(self.update.rollback.as_ref().map(|s| ("rollback", s)))
-    }
-}
-
-fn check(field: &str, source: &ScriptSource) -> Option<Problem> {
-    let path = format!("spec.update.script.{field}");
-    if source.config_map_key_ref.is_some() {
-        return Some(Problem::blocked(
-            "NotYetSupported",
-            format!("{path}.configMapKeyRef is not supported yet: give the script inline"),
-        ));
-    }
-    let text = source.inline.as_deref().unwrap_or_default();
-    if text.is_empty() {
-        Some(Problem::blocked("InvalidSpec", format!("{path} is empty")))
-    } else if text.len() > SCRIPT_MAX {
-        Some(Problem::blocked(
-            "ScriptTooLarge",
-            format!(
-                "{path} has {} bytes, and Cloud Assistant takes {SCRIPT_MAX}: have it download the rest",
-                text.len()
-            ),
-        ))
-    } else if text.contains("{{") {
-        Some(Problem::blocked(
-            "ScriptAmbiguous",
-            format!(
-                "{path} contains {{{{, which OOS would read as a reference to a template parameter: build that text in the script"
-            ),
-        ))
-    } else {
-        None
-    }
+    pub(super) script_type: ScriptType,
+    pub(super) scripts: Scripts<'a>,
 }
 
 impl Kind for Script<'_> {
@@ -64,8 +24,11 @@ impl Kind for Script<'_> {
     }
 
     fn check_spec(&self) -> Option<Problem> {
-        self.scripts()
-            .find_map(|(field, source)| check(field, source))
+        self.scripts.problem(false).cloned()
+    }
+
+    fn check_config_maps(&self) -> Option<Problem> {
+        self.scripts.problem(true).cloned()
     }
 
     fn reads(&self) -> Vec<Query> {
@@ -78,7 +41,7 @@ impl Kind for Script<'_> {
         _group: &ScalingGroup,
         instances: &[EcsInstance],
     ) -> Known<Option<Problem>> {
-        let windows_script = self.update.script_type != ScriptType::LinuxShell;
+        let windows_script = self.script_type != ScriptType::LinuxShell;
         Ok(instances
             .iter()
             .find(|instance| {
@@ -90,47 +53,46 @@ impl Kind for Script<'_> {
                     "ScriptTypeMismatch",
                     format!(
                         "spec.update.script.type is {:?}, and instance {} runs {}",
-                        self.update.script_type, instance.id, instance.os_type
+                        self.script_type, instance.id, instance.os_type
                     ),
                 )
             }))
     }
 
+    fn complete(&self, _observation: &Observation, plan: &mut Plan) -> Known<()> {
+        plan.scripts = Some(self.scripts.hashes());
+        Ok(())
+    }
+
+    fn frozen_scripts(&self) -> Option<ScriptTexts> {
+        self.scripts.frozen()
+    }
+
     fn parameters(&self, _plan: &Plan) -> Map<String, Value> {
-        let command_type = match self.update.script_type {
+        let command_type = match self.script_type {
             ScriptType::LinuxShell => "RunShellScript",
             ScriptType::WindowsBat => "RunBatScript",
             ScriptType::WindowsPowerShell => "RunPowerShellScript",
         };
         let mut parameters = Map::new();
         parameters.insert("commandType".into(), json!(command_type));
-        parameters.insert(
-            "invokeScript".into(),
-            json!(self.update.run.inline.as_deref().unwrap_or_default()),
-        );
-        let rollback = self.update.rollback.as_ref();
-        parameters.insert(
-            "rollbackScript".into(),
-            json!(
-                rollback
-                    .and_then(|s| s.inline.as_deref())
-                    .unwrap_or_default()
-            ),
-        );
+        parameters.insert("invokeScript".into(), json!(self.scripts.run()));
+        // For the way back: OOS keeps what the run was started with, whatever becomes of the task
+        // and of a ConfigMap.
+        parameters.insert("rollbackScript".into(), json!(self.scripts.rollback()));
         parameters
     }
 
     fn rollback_parameters(&self, _plan: &Plan) -> Map<String, Value> {
         let mut parameters = Map::new();
-        parameters.insert(
-            "rollbackScript".into(),
-            json!(self.update.run.inline.as_deref().unwrap_or_default()),
-        );
+        parameters.insert("rollbackScript".into(), json!(self.scripts.run()));
         parameters
     }
 
-    fn what(&self) -> String {
-        let script = self.update.run.inline.as_deref().unwrap_or_default();
-        format!("script sha256:{}", &hash_text(script)[..16])
+    fn what(&self, plan: Option<&Plan>) -> String {
+        let hashes = plan.and_then(|plan| plan.scripts.clone());
+        let hashes = hashes.unwrap_or_else(|| self.scripts.hashes());
+        let short: String = hashes.run.chars().take(16).collect();
+        format!("script sha256:{short}")
     }
 }

@@ -2,8 +2,9 @@
 //! its execution.
 
 use ess_rollout_api::v1alpha1::{
-    self as api, ContainerGroupUpdate, ContainerUpdateType, EligibleState, ImageUpdate, Plan,
-    RollbackMethod, RollbackSpec, ScriptSource, ScriptType, ScriptUpdate, Source, Update,
+    self as api, ContainerGroupUpdate, ContainerUpdateType, EligibleState, ImageUpdate,
+    PackageAction, PackageUpdate, Plan, RollbackMethod, RollbackSpec, ScriptSource, ScriptType,
+    ScriptUpdate, Source, Update,
 };
 use ess_rollout_cloud::{Container, Execution, ExecutionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -97,7 +98,16 @@ fn describe(
         ..Plan::default()
     };
     let image = update.image.as_ref().map(|image| image.image_id.clone());
-    let update = payload::of_task(&update, &plan, spec.to.as_ref())?;
+    let update = payload::of_task(&update, &plan, None, spec.to.as_ref())?;
+    if let Some(problem) = kind::check_foreign(&update) {
+        return Err(Problem {
+            message: format!(
+                "execution {} cannot be rolled back: {}",
+                root.id, problem.message
+            ),
+            ..problem
+        });
+    }
     let target = update.image.as_ref().map(|image| image.image_id.clone());
     let configuration = text(root, "scalingConfigurationId").map(str::to_owned);
     let enter = list(root, "enterProcess");
@@ -187,6 +197,20 @@ fn update(root: &Execution) -> Result<Update, Problem> {
             ..Update::default()
         });
     }
+    if template == kind::PACKAGE_TEMPLATE {
+        return Ok(Update {
+            package: Some(PackageUpdate {
+                name: text(root, "packageName").unwrap_or_default().to_owned(),
+                version: text(root, "packageVersion").map(str::to_owned),
+                action: match text(root, "action") {
+                    Some("uninstall") => PackageAction::Uninstall,
+                    _ => PackageAction::Install,
+                },
+                rollback_version: None,
+            }),
+            ..Update::default()
+        });
+    }
     Err(Problem::blocked(
         "NotYetSupported",
         format!(
@@ -222,7 +246,7 @@ fn containers(root: &Execution, name: &str) -> Result<Vec<api::Container>, Probl
 }
 
 /// A parameter; an empty one counts as none, as the templates have it.
-fn text<'a>(root: &'a Execution, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(root: &'a Execution, name: &str) -> Option<&'a str> {
     root.parameters
         .get(name)
         .and_then(Value::as_str)

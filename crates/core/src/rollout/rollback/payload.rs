@@ -1,17 +1,20 @@
 //! Where a rollback goes back to: an update of the same kind, with the old payload.
 
 use ess_rollout_api::v1alpha1::{
-    ContainerGroupUpdate, ImageUpdate, PackageAction, PackageUpdate, Plan, RollbackMethod,
-    RollbackPayload, ScriptType, ScriptUpdate, Update,
+    ContainerGroupUpdate, ImageUpdate, PackageAction, PackageState, PackageUpdate, Plan,
+    RollbackMethod, RollbackPayload, ScriptSource, ScriptType, ScriptUpdate, Update,
 };
 
 use crate::rollout::problem::Problem;
 
 /// The update that undoes the update of a task: what `spec.to` says, else what the task says, else
-/// for images and containers what all instances ran before.
+/// for images, packages and containers what all instances had before. `given` is the rollback script
+/// that OOS was given at the start: what the ConfigMap that it came from holds by now does not
+/// matter.
 pub(super) fn of_task(
     update: &Update,
     plan: &Plan,
+    given: Option<&str>,
     to: Option<&RollbackPayload>,
 ) -> Result<Update, Problem> {
     let none = RollbackPayload::default();
@@ -40,17 +43,31 @@ pub(super) fn of_task(
         let back = back.ok_or_else(|| {
             missing("the task has no spec.update.script.rollback: give the script that undoes it by spec.to.script in a new rollback")
         })?;
+        let run = match (&to.script, &back.config_map_key_ref) {
+            (None, Some(_)) => ScriptSource {
+                inline: Some(given.map(str::to_owned).ok_or_else(|| {
+                    missing("OOS does not show the rollback script that the update was started with: give it by spec.to.script in a new rollback")
+                })?),
+                config_map_key_ref: None,
+            },
+            // In the spec; or in a ConfigMap that the rollback itself names, and that is looked at
+            // until it starts.
+            (_, _) => back.clone(),
+        };
         return Ok(Update {
             script: Some(ScriptUpdate {
                 script_type: script.script_type,
-                run: back.clone(),
+                run,
                 rollback: None,
             }),
             ..Update::default()
         });
     }
     if let Some(package) = &update.package {
-        return package_back(package, to);
+        return Ok(Update {
+            package: Some(package_back(package, plan.source_package.as_ref(), to)?),
+            ..Update::default()
+        });
     }
     let Some(group) = &update.container_group else {
         return Err(missing("the task names no update"));
@@ -77,25 +94,49 @@ pub(super) fn of_task(
     })
 }
 
-/// The opposite action, of the version to go back to.
-fn package_back(package: &PackageUpdate, to: &RollbackPayload) -> Result<Update, Problem> {
-    let version = to
-        .package_version
-        .as_ref()
-        .or(package.rollback_version.as_ref());
-    let (action, version) = match (package.action, version) {
-        (_, Some(version)) => (PackageAction::Install, Some(version.clone())),
-        (PackageAction::Install, None) => (PackageAction::Uninstall, None),
-        (PackageAction::Uninstall, None) => (PackageAction::Install, package.version.clone()),
+/// The version to go back to is installed; where none of the instances had the package before, it is
+/// uninstalled. What was there is never guessed: going back from version 3 to nothing is an outage.
+fn package_back(
+    package: &PackageUpdate,
+    before: Option<&PackageState>,
+    to: &RollbackPayload,
+) -> Result<PackageUpdate, Problem> {
+    let named = to.package_version.as_ref();
+    let named = named.or(package.rollback_version.as_ref());
+    let (action, version) = match (named, before, package.action) {
+        (Some(version), _, _) => (PackageAction::Install, Some(version)),
+        (
+            None,
+            Some(PackageState {
+                version: Some(found),
+            }),
+            _,
+        ) => (PackageAction::Install, Some(found)),
+        (None, Some(PackageState { version: None }), PackageAction::Install) => {
+            (PackageAction::Uninstall, None)
+        }
+        (None, Some(PackageState { version: None }), PackageAction::Uninstall) => {
+            return Err(missing(
+                "no instance had the package installed before it was uninstalled: to install it all the same name a version by spec.to.packageVersion in a new rollback",
+            ));
+        }
+        (None, None, PackageAction::Uninstall) => {
+            let version = package.version.as_ref().ok_or_else(|| {
+                missing("which version was installed before is not known, or differed: name the one to install by spec.to.packageVersion in a new rollback")
+            })?;
+            (PackageAction::Install, Some(version))
+        }
+        (None, None, PackageAction::Install) => {
+            return Err(missing(
+                "which version was installed before is not known, or differed: name the one to go back to by spec.to.packageVersion in a new rollback, or uninstall the package by a new RollingUpdateTask",
+            ));
+        }
     };
-    Ok(Update {
-        package: Some(PackageUpdate {
-            name: package.name.clone(),
-            version,
-            action,
-            rollback_version: None,
-        }),
-        ..Update::default()
+    Ok(PackageUpdate {
+        name: package.name.clone(),
+        version: version.cloned(),
+        action,
+        rollback_version: None,
     })
 }
 

@@ -13,6 +13,7 @@ use crate::rollout::kind;
 use crate::rollout::observation::Known;
 use crate::rollout::preflight::{self, ROLLING_TEMPLATES};
 use crate::rollout::problem::Problem;
+use crate::rollout::scripts::NO_TEXTS;
 
 /// What is undone, or why it cannot be.
 pub(in crate::rollout) fn find(
@@ -53,7 +54,8 @@ fn of_task(
         Err(problem) => return Ok(Err(problem)),
     };
     let plan = status.plan.unwrap_or_default();
-    let update = match payload::of_task(&task.spec.update, &plan, undo.spec.to.as_ref()) {
+    let given = foreign::text(root, "rollbackScript");
+    let update = match payload::of_task(&task.spec.update, &plan, given, undo.spec.to.as_ref()) {
         Ok(update) => update,
         Err(problem) => return Ok(Err(problem)),
     };
@@ -63,7 +65,7 @@ fn of_task(
     let image = task.spec.update.image.as_ref();
     let configuration = plan
         .scaling_configuration_id
-        .filter(|_| kind::of(&task.spec).brings().is_some());
+        .filter(|_| kind::of(&task.spec, None, &NO_TEXTS).brings().is_some());
     // Where to is said by a person: that is what new instances are to get, too.
     let chosen = undo.spec.to.as_ref().and_then(|to| to.image_id.clone());
     // Of containers it is what they make of the configuration.

@@ -108,6 +108,9 @@ fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
         suspended_processes: kind::processes_but(&source.exit_processes),
         source_image_id: None,
         source_container_group: None,
+        package_version: None,
+        source_package: None,
+        scripts: None,
         members: progress::instances_of(children)
             .into_iter()
             .map(|id| Member {

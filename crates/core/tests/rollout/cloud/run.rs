@@ -224,10 +224,32 @@ impl Cloud {
         }
         self.set_state(id, LifecycleState::InService);
         self.set_ecs(id, EcsStatus::Running);
+        self.configure_package(root, id);
         if let Some(image) = &run.image {
             for e in self.ecs.iter_mut().filter(|e| e.id == *id) {
                 e.image.clone_from(image);
             }
+        }
+    }
+
+    /// What the package plug-in does.
+    fn configure_package(&mut self, root: &str, id: &str) {
+        let parameters = &self
+            .executions
+            .iter()
+            .find(|e| e.id == root)
+            .unwrap()
+            .parameters;
+        let text = |name: &str| Some(parameters.get(name)?.as_str()?.to_owned());
+        let Some(name) = text("packageName") else {
+            return;
+        };
+        let version = text("packageVersion").filter(|version| !version.is_empty());
+        let version = version.or_else(|| self.packages.get(&name)?.last().cloned());
+        let installed = self.installed.entry(id.to_owned()).or_default();
+        match text("action").as_deref() {
+            Some("install") => drop(installed.insert(name, version.unwrap())),
+            _ => drop(installed.remove(&name)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Kinds that the API knows and this version cannot run: refused by Preflight, in words.
+//! No update: the spec of a `Rollback` for which it is not known yet what it undoes.
 
 use ess_rollout_api::v1alpha1::Plan;
 use ess_rollout_cloud::{GroupType, Query};
@@ -7,11 +7,9 @@ use serde_json::{Map, Value};
 use super::Kind;
 use crate::rollout::problem::Problem;
 
-pub(super) struct Unsupported {
-    pub(super) field: &'static str,
-}
+pub(super) struct Nothing;
 
-impl Kind for Unsupported {
+impl Kind for Nothing {
     fn template(&self) -> &'static str {
         ""
     }
@@ -21,12 +19,10 @@ impl Kind for Unsupported {
     }
 
     fn check_spec(&self) -> Option<Problem> {
+        // The CRD refuses it.
         Some(Problem::blocked(
-            "NotYetSupported",
-            format!(
-                "spec.update.{} is not supported by this version of the operator: use update.image, update.script or update.containerGroup",
-                self.field
-            ),
+            "InvalidSpec",
+            "spec.update names no update".to_owned(),
         ))
     }
 
@@ -42,7 +38,7 @@ impl Kind for Unsupported {
         Map::new()
     }
 
-    fn what(&self) -> String {
-        self.field.to_owned()
+    fn what(&self, _plan: Option<&Plan>) -> String {
+        String::new()
     }
 }

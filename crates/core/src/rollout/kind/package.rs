@@ -1,0 +1,309 @@
+//! `update.package`: an OOS package installed or uninstalled by the package plug-in of Cloud Assistant.
+//!
+//! The template (`ACS-ESS-RollingUpdateByConfigureOOSPackage`) splices name and version into a command
+//! of root, so their characters are limited here once more: an execution that was started elsewhere
+//! and an object that was restored have passed no admission.
+
+use ess_rollout_api::v1alpha1::{PackageAction, PackageState, PackageUpdate, Plan};
+use ess_rollout_cloud::{EcsInstance, ErrorClass, GroupType, Query, ScalingGroup};
+use serde_json::{Map, Value, json};
+
+use super::{Kind, ReadBack};
+use crate::rollout::observation::{Interrupt, Known, Observation};
+use crate::rollout::problem::Problem;
+
+/// The most instances whose packages are read: OOS tells of one instance at a time.
+const READS_MAX: usize = 100;
+/// OOS `TemplateType` of packages.
+const PACKAGE_TYPE: &str = "Package";
+/// The longest name (OOS `TemplateName`).
+const NAME_MAX: usize = 200;
+/// The longest version that is taken for one.
+const VERSION_MAX: usize = 64;
+
+pub(super) struct Package<'a> {
+    pub(super) update: &'a PackageUpdate,
+}
+
+/// Letters and digits, and `.`, `_`, `-` inside: nothing that a shell or the plug-in's own list of
+/// parameters, which has commas, would read as more than a word.
+fn is_word(text: &str, max: usize) -> bool {
+    text.len() <= max
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+}
+
+impl Package<'_> {
+    fn is_install(&self) -> bool {
+        self.update.action == PackageAction::Install
+    }
+
+    /// The version that OOS is asked for. `None`: when installing the newest, when uninstalling
+    /// whichever is there.
+    fn version<'p>(&'p self, plan: &'p Plan) -> Option<&'p str> {
+        let version = self.update.version.as_ref();
+        version
+            .or(plan.package_version.as_ref())
+            .map(String::as_str)
+    }
+
+    fn package_query(&self, version: Option<&String>) -> Query {
+        Query::Package {
+            name: self.update.name.clone(),
+            version: version.cloned(),
+        }
+    }
+
+    /// The versions that the spec names, each with its field.
+    fn versions(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let versions = [
+            ("version", &self.update.version),
+            ("rollbackVersion", &self.update.rollback_version),
+        ];
+        versions
+            .into_iter()
+            .filter_map(|(field, version)| Some((field, version.as_ref()?)))
+    }
+
+    fn state_queries<'q>(&'q self, instances: &'q [&str]) -> impl Iterator<Item = Query> + 'q {
+        instances.iter().map(|instance| Query::InstancePackage {
+            instance: (*instance).to_owned(),
+            package: self.update.name.clone(),
+        })
+    }
+
+    /// What all members have installed; `None`: not known, or not the same for all.
+    fn source(&self, observation: &Observation, members: &[&str]) -> Known<Option<PackageState>> {
+        if members.is_empty() || members.len() > READS_MAX {
+            return Ok(None);
+        }
+        match observation.require(self.state_queries(members)) {
+            Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
+            Err(Interrupt::Failed(_)) | Ok(()) => {}
+        }
+        let mut found: Option<Option<String>> = None;
+        for member in members {
+            let version = match observation.instance_package(member, &self.update.name) {
+                Ok(version) => version.clone(),
+                Err(Interrupt::Failed(error)) if error.class == ErrorClass::Throttled => {
+                    return Err(Interrupt::Failed(error));
+                }
+                // Not being able to tell what was there is no reason not to start.
+                Err(_) => return Ok(None),
+            };
+            // A version that could not be asked for is as good as none that is known.
+            let unfit = version.as_ref().is_some_and(|v| !is_word(v, VERSION_MAX));
+            if unfit || found.as_ref().is_some_and(|other| *other != version) {
+                return Ok(None);
+            }
+            found = Some(version);
+        }
+        Ok(found.map(|version| PackageState { version }))
+    }
+}
+
+/// An answer, or `None` where the credentials may not ask: whether it exists is then seen by running.
+fn if_allowed<T>(answer: Known<T>) -> Known<Option<T>> {
+    match answer {
+        Err(Interrupt::Failed(error)) if error.class == ErrorClass::Denied => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+impl Kind for Package<'_> {
+    fn template(&self) -> &'static str {
+        super::PACKAGE_TEMPLATE
+    }
+
+    fn group_type(&self) -> GroupType {
+        GroupType::Ecs
+    }
+
+    fn check_spec(&self) -> Option<Problem> {
+        let name = &self.update.name;
+        let wrong = if is_word(name, NAME_MAX) {
+            self.versions()
+                .find(|(_, version)| !is_word(version, VERSION_MAX))
+        } else {
+            Some(("name", name))
+        };
+        wrong.map(|(field, text)| {
+            Problem::blocked(
+                "InvalidSpec",
+                format!(
+                    "spec.update.package.{field}: {text:?} is refused: only letters, digits, '.', '_' and '-', beginning with a letter or a digit, since it becomes part of a command of root"
+                ),
+            )
+        })
+    }
+
+    fn reads(&self) -> Vec<Query> {
+        let mut reads = vec![self.package_query(None)];
+        reads.extend(self.versions().map(|(_, v)| self.package_query(Some(v))));
+        reads
+    }
+
+    fn check_cloud(
+        &self,
+        observation: &Observation,
+        _group: &ScalingGroup,
+        instances: &[EcsInstance],
+    ) -> Known<Option<Problem>> {
+        let name = &self.update.name;
+        let package = match if_allowed(observation.package(name, None))? {
+            None => return Ok(None),
+            Some(None) => {
+                return Ok(Some(Problem::blocked(
+                    "PackageNotFound",
+                    format!(
+                        "spec.update.package.name: OOS has no package {name} in the group's region, public or of this account; create it there, or name another in a new task"
+                    ),
+                )));
+            }
+            Some(Some(package)) => package,
+        };
+        let is_other = !package.template_type.is_empty() && package.template_type != PACKAGE_TYPE;
+        if is_other {
+            return Ok(Some(Problem::blocked(
+                "NotAPackage",
+                format!(
+                    "spec.update.package.name: {name} is an OOS template of type {}, and no package",
+                    package.template_type
+                ),
+            )));
+        }
+        for (field, version) in self.versions() {
+            if let Some(None) = if_allowed(observation.package(name, Some(version)))? {
+                return Ok(Some(Problem::blocked(
+                    "PackageVersionNotFound",
+                    format!(
+                        "spec.update.package.{field}: package {name} has no version {version}; the newest is {}",
+                        package.version
+                    ),
+                )));
+            }
+        }
+        // The template has a branch for Linux and one for everything else, which is for Windows.
+        let other = instances.iter().find(|instance| {
+            let system = instance.os_type.as_str();
+            !["", "linux", "windows"].contains(&system.to_ascii_lowercase().as_str())
+        });
+        Ok(other.map(|instance| {
+            Problem::blocked(
+                "UnsupportedOS",
+                format!(
+                    "instance {} runs {}, and OOS installs packages on linux and windows",
+                    instance.id, instance.os_type
+                ),
+            )
+        }))
+    }
+
+    /// The newest version is looked up once, so that a version that is published while the update runs
+    /// does not end in a group of two versions. What is installed is read for the way back.
+    fn complete(&self, observation: &Observation, plan: &mut Plan) -> Known<()> {
+        if self.is_install() && self.update.version.is_none() {
+            let package = if_allowed(observation.package(&self.update.name, None))?;
+            plan.package_version = package
+                .and_then(Option::as_ref)
+                .map(|package| package.version.clone())
+                .filter(|version| is_word(version, VERSION_MAX));
+        }
+        let members: Vec<&str> = plan.members.iter().map(|m| m.id.as_str()).collect();
+        plan.source_package = self.source(observation, &members)?;
+        Ok(())
+    }
+
+    fn parameters(&self, plan: &Plan) -> Map<String, Value> {
+        self.payload(self.version(plan))
+    }
+
+    /// The template's rollback runs the action that it is given, so it is given the one that undoes.
+    fn rollback_parameters(&self, _plan: &Plan) -> Map<String, Value> {
+        self.payload(self.update.version.as_deref())
+    }
+
+    fn read_back(
+        &self,
+        observation: &Observation,
+        plan: &Plan,
+        instances: &[&str],
+    ) -> Known<ReadBack> {
+        let (name, mut back) = (&self.update.name, ReadBack::default());
+        let (read, left) = instances.split_at(instances.len().min(READS_MAX));
+        match observation.require(self.state_queries(read)) {
+            Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
+            Err(Interrupt::Failed(_)) | Ok(()) => {}
+        }
+        let mut absent = Vec::new();
+        for id in read {
+            let found = match observation.instance_package(id, name) {
+                Ok(found) => found,
+                Err(Interrupt::Failed(error)) => {
+                    back.unread = Some(format!("packages could not be read back: {error}"));
+                    return Ok(back);
+                }
+                Err(read) => return Err(read),
+            };
+            match (found, self.is_install(), self.version(plan)) {
+                (None, true, _) => absent.push(*id),
+                (Some(found), true, Some(wanted)) if found != wanted => {
+                    back.differ
+                        .push(format!("{id} has version {found} of package {name}"));
+                }
+                (Some(found), false, _) => {
+                    back.differ
+                        .push(format!("{id} still has version {found} of package {name}"));
+                }
+                (Some(_), true, _) | (None, false, _) => {}
+            }
+        }
+        if !absent.is_empty() && absent.len() == read.len() {
+            // Whether OOS lists what the template installs is not documented.
+            back.unread = Some(format!(
+                "OOS lists package {name} for none of the instances that it was installed on"
+            ));
+        } else {
+            let gone = absent.iter();
+            back.differ
+                .extend(gone.map(|id| format!("{id} does not have package {name}")));
+        }
+        if !left.is_empty() {
+            back.unread = Some(format!(
+                "the packages of {} of {} instances were not read back: OOS tells of one at a time",
+                left.len(),
+                instances.len()
+            ));
+        }
+        Ok(back)
+    }
+
+    fn what(&self, plan: Option<&Plan>) -> String {
+        let version = match (plan, &self.update.version) {
+            (Some(plan), _) => self.version(plan),
+            (None, version) => version.as_deref(),
+        };
+        let name = &self.update.name;
+        match (self.is_install(), version) {
+            (true, Some(version)) => format!("package {name} {version}"),
+            (true, None) => format!("package {name}, the newest version"),
+            (false, _) => format!("package {name} uninstalled"),
+        }
+    }
+}
+
+impl Package<'_> {
+    fn payload(&self, version: Option<&str>) -> Map<String, Value> {
+        let action = match self.update.action {
+            PackageAction::Install => "install",
+            PackageAction::Uninstall => "uninstall",
+        };
+        let mut parameters = Map::new();
+        parameters.insert("packageName".into(), json!(self.update.name));
+        parameters.insert("packageVersion".into(), json!(version.unwrap_or("")));
+        parameters.insert("action".into(), json!(action));
+        parameters
+    }
+}

@@ -1,0 +1,243 @@
+//! Scripts, wherever their text is: in the spec, in a ConfigMap, or on record with the intent to start.
+//!
+//! A ConfigMap is looked at until the start. Then the text is fixed: it goes on record with the
+//! intent, so that a call that has to be sent again is the same call, and its hash stays. OOS is given
+//! the rollback script too, so nothing is lost with the ConfigMap.
+
+use std::collections::BTreeMap;
+
+use ess_rollout_api::v1alpha1::{
+    ConfigMapKeyRef, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScriptHashes, ScriptSource,
+    ScriptTexts, ScriptUpdate,
+};
+
+use super::problem::Problem;
+use crate::identity::{self, hash_text};
+
+/// The most bytes of a script: what Cloud Assistant takes (24 KB once Base64-encoded), with room.
+const SCRIPT_MAX: usize = 16 * 1024;
+
+/// What a key of a ConfigMap holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigMapText {
+    /// This text.
+    Text(String),
+    /// There is no such ConfigMap.
+    NoConfigMap,
+    /// The ConfigMap has no such key under `data`.
+    NoKey,
+    /// The operator may not read it, in the apiserver's words.
+    Refused(String),
+}
+
+/// What the keys of ConfigMaps hold that a spec names.
+pub type ConfigMapTexts = BTreeMap<ConfigMapKeyRef, ConfigMapText>;
+
+/// For a spec that names none.
+pub(super) static NO_TEXTS: ConfigMapTexts = BTreeMap::new();
+
+/// The keys of ConfigMaps that have to be read before a decision: none once the start is on record.
+pub fn config_map_keys<'a>(
+    spec: &'a RollingUpdateTaskSpec,
+    status: Option<&RollingUpdateTaskStatus>,
+) -> Vec<&'a ConfigMapKeyRef> {
+    let begun =
+        status.is_some_and(|s| s.start.is_some() || s.execution.is_some() || s.result.is_some());
+    match &spec.update.script {
+        Some(script) if !begun => keys(script).filter(|key| is_name(&key.name)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether an object can have this name. It becomes part of a path: with a `/` in it another object
+/// would be read, a Secret for one.
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+    !name.contains("..") && name.chars().all(plain)
+}
+
+fn keys(script: &ScriptUpdate) -> impl Iterator<Item = &ConfigMapKeyRef> {
+    let sources = std::iter::once(&script.run).chain(&script.rollback);
+    sources.filter_map(|source| source.config_map_key_ref.as_ref())
+}
+
+/// Whether a text of the spec is in a ConfigMap.
+pub(super) fn from_config_maps(spec: &RollingUpdateTaskSpec) -> bool {
+    let script = spec.update.script.as_ref();
+    script.is_some_and(|script| keys(script).next().is_some())
+}
+
+/// The scripts of an update, each with its text or with what stands against it.
+pub(super) struct Scripts<'a> {
+    update: &'a ScriptUpdate,
+    run: Result<&'a str, Problem>,
+    rollback: Option<Result<&'a str, Problem>>,
+}
+
+impl<'a> Scripts<'a> {
+    pub(super) fn of(
+        update: &'a ScriptUpdate,
+        status: Option<&'a RollingUpdateTaskStatus>,
+        texts: &'a ConfigMapTexts,
+    ) -> Self {
+        let frozen = status.and_then(|s| s.start.as_ref()?.scripts.as_ref());
+        let (run, rollback) = match frozen {
+            Some(frozen) => (frozen.run.as_deref(), frozen.rollback.as_deref()),
+            None => (None, None),
+        };
+        Self {
+            update,
+            run: text("run", &update.run, run, texts),
+            rollback: update
+                .rollback
+                .as_ref()
+                .map(|source| text("rollback", source, rollback, texts)),
+        }
+    }
+
+    /// The script to run; empty where there is none.
+    pub(super) fn run(&self) -> &'a str {
+        self.run.as_ref().copied().unwrap_or_default()
+    }
+
+    /// The script that undoes it; empty where there is none.
+    pub(super) fn rollback(&self) -> &'a str {
+        match &self.rollback {
+            Some(Ok(text)) => text,
+            Some(Err(_)) | None => "",
+        }
+    }
+
+    /// What stands against a script that is in the spec, or in a ConfigMap.
+    pub(super) fn problem(&self, in_config_map: bool) -> Option<&Problem> {
+        let rollback = self.update.rollback.as_ref().zip(self.rollback.as_ref());
+        let all = std::iter::once((&self.update.run, &self.run)).chain(rollback);
+        all.filter(|(source, _)| source.config_map_key_ref.is_some() == in_config_map)
+            .find_map(|(_, text)| text.as_ref().err())
+    }
+
+    /// What is shown of them.
+    pub(super) fn hashes(&self) -> ScriptHashes {
+        ScriptHashes {
+            run: hash_text(self.run()),
+            rollback: self.rollback.as_ref().map(|_| hash_text(self.rollback())),
+        }
+    }
+
+    /// What is to be put on record with the intent to start. `None`: all of it is in the spec.
+    pub(super) fn frozen(&self) -> Option<ScriptTexts> {
+        let taken = |source: &ScriptSource, text: &str| {
+            source.config_map_key_ref.as_ref().map(|_| text.to_owned())
+        };
+        let frozen = ScriptTexts {
+            run: taken(&self.update.run, self.run()),
+            rollback: self
+                .update
+                .rollback
+                .as_ref()
+                .and_then(|source| taken(source, self.rollback())),
+        };
+        (frozen != ScriptTexts::default()).then_some(frozen)
+    }
+}
+
+/// The text of a script, once nothing stands against it.
+fn text<'a>(
+    field: &str,
+    source: &'a ScriptSource,
+    frozen: Option<&'a str>,
+    texts: &'a ConfigMapTexts,
+) -> Result<&'a str, Problem> {
+    let path = format!("spec.update.script.{field}");
+    let Some(key) = &source.config_map_key_ref else {
+        let text = source.inline.as_deref().unwrap_or_default();
+        return check(text, &path).map(|()| text);
+    };
+    if let Some(text) = frozen {
+        return Ok(text);
+    }
+    let place = format!("key {} of ConfigMap {}", key.key, key.name);
+    match texts.get(key) {
+        Some(ConfigMapText::Text(text)) => {
+            check(text, &format!("{path}: {place}")).map(|()| text.as_str())
+        }
+        Some(ConfigMapText::NoKey) => Err(Problem::blocked(
+            "ConfigMapKeyNotFound",
+            format!(
+                "{path}.configMapKeyRef: ConfigMap {} has no key {} under data: put the script there",
+                key.name, key.key
+            ),
+        )),
+        Some(ConfigMapText::Refused(why)) => Err(Problem::blocked(
+            "ConfigMapAccessDenied",
+            format!(
+                "{path}.configMapKeyRef: the operator may not read ConfigMap {}: let its role get configmaps in this namespace ({why})",
+                key.name
+            ),
+        )),
+        Some(ConfigMapText::NoConfigMap) | None => Err(Problem::blocked(
+            "ConfigMapNotFound",
+            format!(
+                "{path}.configMapKeyRef: there is no ConfigMap {} in this namespace: create it with the script under the key {}",
+                key.name, key.key
+            ),
+        )),
+    }
+}
+
+/// What Cloud Assistant or OOS would make of the text, said before anything is touched.
+fn check(text: &str, place: &str) -> Result<(), Problem> {
+    if text.trim().is_empty() {
+        Err(Problem::blocked(
+            "ScriptEmpty",
+            format!("{place} is empty: there would be nothing to run"),
+        ))
+    } else if text.len() > SCRIPT_MAX {
+        Err(Problem::blocked(
+            "ScriptTooLarge",
+            format!(
+                "{place} has {} bytes, and Cloud Assistant takes {SCRIPT_MAX}: have it download the rest",
+                text.len()
+            ),
+        ))
+    } else if text.contains("{{") {
+        Err(Problem::blocked(
+            "ScriptAmbiguous",
+            format!(
+                "{place} contains {{{{, which OOS would read as a reference to a template parameter: build that text in the script"
+            ),
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// The hash of what a task does: with the text of its scripts rather than where that is kept, so that
+/// a run key stands for what ran. Once the start is on record it is the one there.
+pub(super) fn spec_hash(
+    spec: &RollingUpdateTaskSpec,
+    status: Option<&RollingUpdateTaskStatus>,
+    texts: &ConfigMapTexts,
+    written: &str,
+) -> String {
+    if !from_config_maps(spec) {
+        return written.to_owned();
+    }
+    if let Some(start) = status.and_then(|status| status.start.as_ref()) {
+        return start.spec_hash.clone();
+    }
+    let mut spec = spec.clone();
+    let script = spec.update.script.iter_mut();
+    for source in
+        script.flat_map(|script| std::iter::once(&mut script.run).chain(&mut script.rollback))
+    {
+        let key = source.config_map_key_ref.as_ref();
+        if let Some(ConfigMapText::Text(text)) = key.and_then(|key| texts.get(key)) {
+            *source = ScriptSource {
+                inline: Some(text.clone()),
+                config_map_key_ref: None,
+            };
+        }
+    }
+    identity::spec_hash(&spec)
+}

@@ -1,0 +1,203 @@
+//! Image update tasks: built, failed, run again, gone back, at a time, cancelled.
+
+use serde_json::{Value, json};
+
+use crate::scene::{CONFIGURATION, GROUP, Scene, assert_condition, assert_says, fixture, with};
+
+const NAME: &str = "nightly";
+
+/// Builds an image from the first instance.
+fn building() -> Value {
+    json!({
+        "scalingGroupId": GROUP,
+        "source": {"instanceId": "i-web-01", "imageName": "nightly"},
+    })
+}
+
+/// `kubectl apply`.
+fn apply(scene: &Scene, spec: Value) {
+    let manifest = json!({
+        "apiVersion": "ess-rollout.io/v1alpha1",
+        "kind": "ImageUpdateTask",
+        "metadata": {"name": NAME},
+        "spec": spec,
+    });
+    let applied = scene.kubectl.apply(&scene.namespace, &manifest.to_string());
+    applied.unwrap();
+}
+
+fn annotate(scene: &Scene, annotation: &str) {
+    let annotation = format!("ess-rollout.io/{annotation}");
+    let args = [
+        "annotate",
+        "imageupdatetask",
+        NAME,
+        &annotation,
+        "--overwrite",
+        "-n",
+    ];
+    let args = [&args[..], &[scene.namespace.as_str()]].concat();
+    scene.kubectl.run(&args).unwrap();
+}
+
+async fn until(scene: &Scene, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let api = scene.api(&scene.namespace, "ImageUpdateTask");
+    scene
+        .eventually(&format!("the task: {what}"), async || {
+            Some(json!(api.get(NAME).await.unwrap())).filter(&wanted)
+        })
+        .await
+}
+
+/// The run of this number has ended.
+async fn until_ended(scene: &Scene, number: i64) -> Value {
+    until(scene, &format!("run {number} has ended"), |task| {
+        task["status"]["history"][0]["number"] == number
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_image_is_built_and_an_earlier_one_is_one_edit_away() {
+    let scene = Scene::start().await;
+    apply(&scene, building());
+    let namespace = scene.namespace.as_str();
+    let object = format!("imageupdatetask/{NAME}");
+    scene
+        .kubectl
+        .wait(
+            namespace,
+            &object,
+            "condition=Succeeded",
+            crate::scene::PATIENCE,
+        )
+        .unwrap();
+    let task = until_ended(&scene, 1).await;
+    assert_condition(&task, "Verified", "True", "AsWanted");
+    assert_eq!(task["status"]["state"], "Succeeded");
+    let run = &task["status"]["history"][0];
+    assert_eq!(
+        (&run["outcome"], &run["trigger"]),
+        (&json!("Succeeded"), &json!("Now"))
+    );
+    let image = task["status"]["imageId"].as_str().unwrap();
+    assert_eq!(run["imageId"], image);
+    assert_eq!(
+        task["status"]["configurations"],
+        json!([{"id": CONFIGURATION, "imageId": image, "updated": true}])
+    );
+    assert_eq!(scene.configuration_image(CONFIGURATION).await, image);
+    // Named as OOS names it; instances in service are left alone.
+    let images = scene
+        .console("ECS", "DescribeImages", json!({"ImageId": image}))
+        .await;
+    let name = images["Images"]["Image"][0]["ImageName"].as_str().unwrap();
+    let execution = run["executionId"].as_str().unwrap();
+    assert!(
+        name.starts_with(&format!("nightly_on_{execution}_at_")),
+        "{name}"
+    );
+    assert!(scene.all_instances(GROUP, "imageId", "m-v1").await);
+    assert!(scene.record(GROUP).await["status"]["holder"].is_null());
+    let table = scene
+        .kubectl
+        .run(&["get", "imageupdatetasks", "-n", namespace]);
+    assert_says(&json!(table.unwrap()), &["Succeeded", image, GROUP]);
+
+    apply(&scene, with(building(), json!({"imageId": "m-v1"})));
+    let task = until_ended(&scene, 2).await;
+    assert_condition(&task, "Succeeded", "True", "ImageUpdated");
+    assert_eq!(scene.configuration_image(CONFIGURATION).await, "m-v1");
+    assert_eq!(scene.asked("OOS", "StartExecution").await, 1);
+}
+
+#[tokio::test]
+async fn an_image_that_fails_is_noticed_at_once_and_run_now_tries_again() {
+    let fails = json!({"imageCreations": [{"instance": "i-web-01", "attempt": 1, "status": "CreateFailed"}]});
+    let scene = Scene::with_fixture(with(fixture(), fails)).await;
+    apply(&scene, building());
+    let task = until_ended(&scene, 1).await;
+    assert_condition(&task, "Succeeded", "False", "ImageCreationFailed");
+    assert_says(&task["status"]["history"][0]["message"], &["CreateFailed"]);
+    assert_eq!(task["status"]["history"][0]["outcome"], "Failed");
+    assert_eq!(scene.effects("CancelExecution").await, 1);
+    assert_eq!(scene.configuration_image(CONFIGURATION).await, "m-v1");
+
+    annotate(&scene, "run-now=again");
+    let task = until_ended(&scene, 2).await;
+    assert_condition(&task, "Succeeded", "True", "ImageUpdated");
+    let run = &task["status"]["history"][0];
+    assert_eq!(run["trigger"], "RunNow");
+    assert_eq!(
+        scene.configuration_image(CONFIGURATION).await,
+        run["imageId"]
+    );
+    let task = until(&scene, "the request has ended", |task| {
+        task["status"]["actions"][0]["state"] == "Applied"
+    });
+    assert_eq!(task.await["status"]["actions"][0]["verb"], "RunNow");
+}
+
+#[tokio::test]
+async fn a_run_waits_for_its_time_and_for_its_group_and_can_be_cancelled() {
+    let scene = Scene::start().await;
+    let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(6);
+    let pausing = json!({"suspensionPolicy": "SuspendFirstBatch"});
+    scene
+        .create("web", with(crate::scene::script_task(), pausing))
+        .await;
+    scene.until_paused("web", 1).await;
+    apply(
+        &scene,
+        with(building(), json!({"schedule": {"at": at.to_string()}})),
+    );
+    let task = until(&scene, "it waits for its group", |task| {
+        task["status"]["state"] == "Waiting"
+    });
+    assert_says(
+        &crate::scene::condition(&task.await, "Preflight")["message"],
+        &["RollingUpdateTask", "/web"],
+    );
+    scene.request("web", "continue", "1").await;
+    let task = until(&scene, "it runs", |task| {
+        task["status"]["state"] == "Running"
+    })
+    .await;
+    assert!(task["status"]["active"]["time"].as_str().unwrap() >= at.to_string().as_str());
+    annotate(&scene, "cancel=enough");
+    let task = until_ended(&scene, 1).await;
+    assert_condition(&task, "Succeeded", "False", "Cancelled");
+    assert_eq!(task["status"]["history"][0]["trigger"], "Schedule");
+    assert!(scene.record(GROUP).await["status"]["holder"].is_null());
+
+    // What the apiserver or the operator refuses says what to change.
+    let refused = |spec: Value| {
+        let object = json!({
+            "apiVersion": "ess-rollout.io/v1alpha1", "kind": "ImageUpdateTask",
+            "metadata": {"name": "wrong"}, "spec": spec,
+        });
+        let answer = scene.kubectl.apply(&scene.namespace, &object.to_string());
+        format!("{:#}", answer.unwrap_err())
+    };
+    for (spec, named) in [
+        (json!({"scalingGroupId": GROUP}), "spec.source"),
+        (
+            json!({"scalingGroupId": GROUP, "imageId": "m-v1", "schedule": {"cron": "0 2 * * *"}}),
+            "spec.schedule.cron",
+        ),
+        (
+            with(
+                building(),
+                json!({"schedule": {"cron": "TZ=UTC 0 2 * * *"}}),
+            ),
+            "spec.schedule.timeZone",
+        ),
+        (
+            with(building(), json!({"source": {"imageName": "n".repeat(71)}})),
+            "imageName",
+        ),
+    ] {
+        let message = refused(spec);
+        assert!(message.contains(named), "{message} does not name {named}");
+    }
+}

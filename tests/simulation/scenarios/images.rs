@@ -1,0 +1,75 @@
+//! Image update tasks: built, given, on a schedule, cancelled, beside rolling updates.
+
+use serde_json::{Value, json};
+
+use crate::scenario::{
+    Act::{Annotate, Create, Delete, Edit},
+    GROUP, Scenario,
+    When::{Field, Later, Paused, State},
+    object, script, with,
+};
+
+const NIGHTLY: &str = "imageupdatetasks/nightly";
+
+/// A task of [`GROUP`].
+fn task(more: Value) -> Value {
+    let spec = with(json!({"scalingGroupId": GROUP}), more);
+    object("ImageUpdateTask", "nightly", spec)
+}
+
+/// One that builds an image from the first instance.
+fn building(more: Value) -> Value {
+    task(with(
+        json!({"source": {"instanceId": "i-web-01", "imageName": "nightly"}}),
+        more,
+    ))
+}
+
+pub fn all() -> Vec<Scenario> {
+    vec![
+        Scenario::new("image-built", building(json!({}))).ends(NIGHTLY, &["Succeeded"]),
+        // Time begins at 08:00.
+        Scenario::new(
+            "images-on-a-schedule",
+            building(
+                json!({"schedule": {"cron": "*/10 * * * *", "notAfter": "2026-01-05T08:25:00Z"}}),
+            ),
+        )
+        .then(
+            State(NIGHTLY, "Succeeded"),
+            Annotate(NIGHTLY, "run-now", "once-more"),
+        )
+        .then(
+            Field(NIGHTLY, "/status/lastRun", 3.into()),
+            crate::scenario::Act::Wait,
+        )
+        .ends(NIGHTLY, &["Succeeded"]),
+        Scenario::new("image-build-cancelled", building(json!({})))
+            .then(
+                State(NIGHTLY, "Running"),
+                Annotate(NIGHTLY, "cancel", "enough"),
+            )
+            .ends(NIGHTLY, &["Cancelled", "Succeeded"]),
+        Scenario::new("image-build-deleted", building(json!({})))
+            .then(State(NIGHTLY, "Running"), Delete(NIGHTLY))
+            .others_change(&["asc-web"])
+            .ends(NIGHTLY, &["Gone"]),
+        // The group is somebody else's, and then there is an earlier image to go back to.
+        Scenario::new(
+            "image-given-beside-an-update",
+            script("web", json!({"suspensionPolicy": "SuspendFirstBatch"})),
+        )
+        .then(Later(1), Create(task(json!({"imageId": "m-v2"}))))
+        .then(Paused("web", 1), Annotate("web", "continue", "1"))
+        .then(
+            Field(NIGHTLY, "/status/imageId", "m-v2".into()),
+            Edit(NIGHTLY, json!({"imageId": "m-v1"})),
+        )
+        .then(
+            Field(NIGHTLY, "/status/imageId", "m-v1".into()),
+            crate::scenario::Act::Wait,
+        )
+        .ends("web", &["Succeeded"])
+        .ends(NIGHTLY, &["Succeeded"]),
+    ]
+}
