@@ -159,7 +159,12 @@ async fn renew_takes_away_and_a_failure_is_put_back_and_listed() {
 
     let failed = scene.until_state("fails", "Failed").await;
     assert_condition(&failed, "Restored", "False", "LeftBehind");
-    let left = &scene.record("asg-fails").await["status"]["leftovers"];
+    let record = scene
+        .eventually("the record is free", async || {
+            Some(scene.record("asg-fails").await).filter(|r| r["status"]["holder"].is_null())
+        })
+        .await;
+    let left = &record["status"]["leftovers"];
     assert_eq!(left.as_array().unwrap().len(), 1, "{left}");
     assert_eq!(
         (&left[0]["kind"], &left[0]["target"]),
