@@ -222,3 +222,23 @@ fn an_object_that_is_restored_follows_its_execution_without_the_config_map() {
     assert_eq!(world.said(condition::SUCCEEDED), "True Updated");
     assert_eq!(world.cloud.runs.len(), 1);
 }
+
+/// The update that it undoes is cancelled by then, and nobody else knows how the group was before.
+#[test]
+fn a_rollback_that_took_the_group_over_keeps_it_while_its_config_map_is_missing() {
+    let mut update = ready(json!({"suspensionPolicy": "SuspendFirstBatch"}));
+    update.run_to_state("BatchSuspended");
+    let to = json!({"script": {"configMapKeyRef": {"name": "scripts", "key": "repair"}}});
+    let mut back = rollback(&mut update, json!({ "to": to }));
+    let repair = ConfigMapText::Text("repair".into());
+    back.texts.insert(key("repair"), repair.clone());
+    back.run_until(30, "the group is taken over", World::holds);
+    back.texts.clear();
+    back.run_to_state("Blocked");
+    back.run_for(120);
+    assert!(back.holds());
+    back.texts.insert(key("repair"), repair);
+    back.run_to_rest();
+    assert_eq!(back.said(condition::SUCCEEDED), "True Updated");
+    assert!(back.cloud.suspended().is_empty());
+}
