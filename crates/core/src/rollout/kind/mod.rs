@@ -62,6 +62,16 @@ pub(super) trait Kind {
         None
     }
 
+    /// What a person should know before the start, although nothing stands against it.
+    fn notes(
+        &self,
+        _observation: &Observation,
+        _group: &ScalingGroup,
+        _instances: &[EcsInstance],
+    ) -> Known<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// The template's parameters beyond those that all templates share.
     fn parameters(&self, plan: &Plan) -> Map<String, Value>;
 
