@@ -174,9 +174,10 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
                 &message,
             );
             report::show(ctx, &mut status, Phase::Planned, "Planned", &message);
+            let lets_go = lets_go(ctx, &status);
             let mut decision = ctx.decide(status, Next::After(RECHECK.unsigned_abs()));
             // Taken for a start that was put off just then.
-            if ctx.holds() {
+            if lets_go {
                 decision.record = Some(given_back(ctx));
             }
             Ok(decision)
@@ -335,11 +336,18 @@ pub(super) fn refuse(
     } else {
         Next::After(RECHECK.unsigned_abs())
     };
+    let lets_go = lets_go(ctx, &status);
     let mut decision = ctx.decide(status, next);
-    if ctx.holds() {
+    if lets_go {
         decision.record = Some(given_back(ctx));
     }
     decision
+}
+
+/// Whether the group goes to others while something stands against the start. Not from a rollback
+/// that took it over: how the group was before the update that it undoes is on record for it alone.
+pub(super) fn lets_go(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
+    ctx.holds() && !rollback::takeover::has_taken_over(ctx, status)
 }
 
 /// Takes the group, puts the intent on record, and starts: three effects, in this order.

@@ -175,7 +175,7 @@ fn text<'a>(
                 key.name
             ),
         )),
-        Some(ConfigMapText::NoConfigMap) | None => Err(Problem::blocked(
+        Some(ConfigMapText::NoConfigMap) | None => Err(Problem::wait(
             "ConfigMapNotFound",
             format!(
                 "{path}.configMapKeyRef: there is no ConfigMap {} in this namespace: create it with the script under the key {}",

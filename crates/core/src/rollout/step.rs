@@ -64,9 +64,10 @@ pub fn step(input: Input<'_>) -> Step {
         Err(Interrupt::Failed(error)) => {
             let waits = status.start.is_none() && status.result.is_none();
             report::trouble(&ctx, &mut status, &error);
+            let lets_go = pending::lets_go(&ctx, &status);
             let mut decision = ctx.decide(status, ctx.wait_after(&error));
             // A group is not kept from others for something that only a person can mend.
-            if waits && ctx.holds() && error.needs_person() {
+            if waits && lets_go && error.needs_person() {
                 decision.record = Some(pending::given_back(&ctx));
             }
             decision
