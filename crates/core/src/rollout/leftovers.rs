@@ -11,9 +11,9 @@ use ess_rollout_cloud::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use super::observation::{Interrupt, Known};
 use super::standby;
 use super::verify::{Need, need};
+use crate::observation::{Interrupt, Known};
 
 /// The most lines that one run takes up, so that its own items have room beside them.
 const TAKEN_UP_MAX: usize = 500;

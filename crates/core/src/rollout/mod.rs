@@ -29,11 +29,9 @@ mod instance_requests;
 mod kind;
 mod ledger;
 mod leftovers;
-mod observation;
 mod pause;
 mod pending;
 mod preflight;
-mod problem;
 mod progress;
 mod release;
 mod report;
@@ -46,11 +44,11 @@ mod step;
 mod summary;
 mod verify;
 
+pub use crate::actions::{ACTION_APPLIED, ACTION_REJECTED};
+pub use crate::observation::Observation;
 pub use decision::{
     Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Subject, Undo, Work,
     WorkOutcome,
 };
-pub use events::{ACTION_APPLIED, ACTION_REJECTED};
-pub use observation::Observation;
 pub use rollback::effective_spec;
 pub use step::step;

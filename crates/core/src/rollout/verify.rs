@@ -8,9 +8,9 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{LifecycleState, Mutation, Process, Query, ScalingInstance};
 
 use super::context::Context;
-use super::observation::Known;
 use super::{leftovers, progress, rollback, standby};
 use crate::conditions;
+use crate::observation::Known;
 
 /// One thing that a run can have left changed.
 pub(super) struct Need {

@@ -9,8 +9,8 @@ use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskSpec, SuspensionPolicy};
 use ess_rollout_cloud::{EcsInstance, GroupType, Process, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::observation::{Known, Observation};
-use super::problem::Problem;
+use crate::observation::{Known, Observation};
+use crate::problem::Problem;
 
 /// One kind of update, bound to the spec of a task.
 pub(super) trait Kind {

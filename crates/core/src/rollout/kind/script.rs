@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::Kind;
 use crate::identity::hash_text;
-use crate::rollout::observation::{Known, Observation};
-use crate::rollout::problem::Problem;
+use crate::observation::{Known, Observation};
+use crate::problem::Problem;
 
 /// The most bytes of a script: what Cloud Assistant takes (24 KB once Base64-encoded), with room.
 const SCRIPT_MAX: usize = 16 * 1024;

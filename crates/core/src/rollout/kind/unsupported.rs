@@ -5,8 +5,8 @@ use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value};
 
 use super::Kind;
-use crate::rollout::observation::{Known, Observation};
-use crate::rollout::problem::Problem;
+use crate::observation::{Known, Observation};
+use crate::problem::Problem;
 
 pub(super) struct Unsupported {
     pub(super) field: &'static str,
