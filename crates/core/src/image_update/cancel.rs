@@ -26,8 +26,10 @@ pub(super) fn wanted(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Optio
     }
     let replaces = || {
         ctx.spec.concurrency_policy == ConcurrencyPolicy::Replace
-            && due::timetable(ctx.spec)
-                .is_ok_and(|timetable| due::wanted(ctx, status, &timetable).is_some())
+            && due::timetable(ctx.spec).is_ok_and(|timetable| {
+                let times = due::open_times(ctx, status, &timetable);
+                due::wanted(ctx, status, &timetable, &times).is_some()
+            })
     };
     let (reason, message) = if ctx.deleting.is_some() {
         ("Deletion", "the task was deleted")

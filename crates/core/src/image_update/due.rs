@@ -1,7 +1,8 @@
 //! Which run is due: by the schedule, because what is asked for has not been done, or on request.
 
 use ess_rollout_api::v1alpha1::{
-    ActiveRun, FollowedSchedule, ImageUpdateTaskSpec, ImageUpdateTaskStatus, RunTrigger, Verb,
+    ActiveRun, ConcurrencyPolicy, FollowedSchedule, ImageUpdateTaskSpec, ImageUpdateTaskStatus,
+    RunTrigger, Verb,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -84,7 +85,7 @@ fn counted_from(status: &ImageUpdateTaskStatus) -> Option<Timestamp> {
     Some(last.map_or(since, |last| last.max(since)))
 }
 
-/// The scheduled times that are due and about which nothing has been decided.
+/// The scheduled times that are due and about which nothing has been decided, and the next one.
 pub(super) fn open_times(
     ctx: &Context<'_>,
     status: &ImageUpdateTaskStatus,
@@ -127,6 +128,22 @@ pub(super) fn give_up_late(
     }
 }
 
+/// A run is seen to be under way: one that has come due by the schedule is left out, unless it replaces
+/// it. One that came due when the run had ended and nobody had looked yet is not.
+pub(super) fn leave_out(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    let forbids = ctx.spec.concurrency_policy == ConcurrencyPolicy::Forbid;
+    if !forbids || ctx.spec.suspend || ctx.deleting.is_some() {
+        return;
+    }
+    let Ok(timetable) = timetable(ctx.spec) else {
+        return;
+    };
+    let times = open_times(ctx, status, &timetable);
+    if let Some(newest) = times.newest {
+        miss(status, times.count, newest);
+    }
+}
+
 /// Counts runs that were due and are not made, the newest of them at this time.
 pub(super) fn miss(status: &mut ImageUpdateTaskStatus, count: u32, newest: Timestamp) {
     status.missed_runs = Some(status.missed_runs.unwrap_or(0).saturating_add(count.into()));
@@ -139,9 +156,9 @@ pub(super) fn wanted(
     ctx: &Context<'_>,
     status: &ImageUpdateTaskStatus,
     timetable: &Timetable,
+    times: &Due,
 ) -> Option<Wanted> {
     let by_itself = !ctx.spec.suspend;
-    let times = open_times(ctx, status, timetable);
     if let Some(newest) = times.newest.filter(|_| by_itself) {
         return Some(Wanted {
             trigger: RunTrigger::Schedule,
@@ -160,21 +177,6 @@ pub(super) fn wanted(
     let undone = status.done_hash.as_deref() != Some(content_hash(ctx.spec).as_str());
     let now = matches!(timetable, Timetable::Now) && undone && by_itself;
     now.then(|| one(RunTrigger::Now))
-}
-
-/// When the next run is due.
-pub(super) fn next(
-    ctx: &Context<'_>,
-    status: &ImageUpdateTaskStatus,
-    timetable: &Timetable,
-) -> Option<Timestamp> {
-    match timetable {
-        Timetable::Scheduled(schedule) => {
-            let from = counted_from(status).map_or(ctx.now(), |from| from.max(ctx.now()));
-            schedule.next_after(from)
-        }
-        Timetable::Now => None,
-    }
 }
 
 /// What is on record of a run that begins: which times it settles, and which number it has.

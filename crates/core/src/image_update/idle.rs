@@ -13,6 +13,7 @@ use super::context::Context;
 use super::due::{self, Timetable, Wanted};
 use super::preflight::{self, Ready, TEMPLATE};
 use super::report::{self, Phase};
+use super::schedule::Due;
 use super::{Decision, requests, starting};
 use crate::conditions;
 use crate::decision::{Next, Work};
@@ -40,13 +41,14 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         }
     };
     due::give_up_late(ctx, &mut status, &timetable);
-    let wanted = due::wanted(ctx, &status, &timetable);
-    status.next_schedule_time = due::next(ctx, &status, &timetable).map(Time);
+    let times = due::open_times(ctx, &status, &timetable);
+    let wanted = due::wanted(ctx, &status, &timetable, &times);
+    status.next_schedule_time = times.next.map(Time);
     if let Some(cancelled) = cancel(ctx, &mut status, wanted) {
         return Ok(cancelled);
     }
     let Some(wanted) = wanted else {
-        return Ok(rest(ctx, status, &timetable));
+        return Ok(rest(ctx, status, &timetable, &times));
     };
     // Between two runs whoever else waits gets its turn.
     if ctx.holds() && has_run_since_taken(ctx, &status) {
@@ -101,7 +103,7 @@ fn has_run_since_taken(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> boo
     let ended = conditions::get(&status.conditions, condition::VERIFIED)
         .map(|verified| verified.last_transition_time.0);
     let newest = status.history.iter().map(|run| run.end_time.0).max();
-    since.is_some_and(|since| newest.max(ended).is_some_and(|ended| ended >= since))
+    since.is_some_and(|since| newest.max(ended).is_some_and(|ended| ended > since))
 }
 
 /// A request to cancel while no run is under way: it keeps one that is due from beginning.
@@ -204,14 +206,19 @@ fn until(ctx: &Context<'_>, time: Timestamp) -> Duration {
 }
 
 /// Nothing is due.
-fn rest(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, timetable: &Timetable) -> Decision {
+fn rest(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    timetable: &Timetable,
+    times: &Due,
+) -> Decision {
     if ctx.holds() {
         let mut decision = ctx.decide(status, Next::Now);
         decision.record = Some(ctx.released(&decision.status));
         return decision;
     }
     status.vanished_holder = None;
-    show_rest(ctx, &mut status, timetable);
+    show_rest(ctx, &mut status, timetable, times);
     let next = match &status.next_schedule_time {
         Some(next) => Next::After(until(ctx, next.0).min(LOOK_AT_THE_CLOCK.unsigned_abs())),
         None => Next::OnChange,
@@ -222,7 +229,12 @@ fn rest(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, timetable: &Timeta
     decision
 }
 
-fn show_rest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, timetable: &Timetable) {
+fn show_rest(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    timetable: &Timetable,
+    times: &Due,
+) {
     let (reason, message) = last_run(ctx, status);
     // What was found against an earlier run is not said of the next one.
     let open = conditions::get(&status.conditions, condition::PREFLIGHT)
@@ -240,7 +252,7 @@ fn show_rest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, timetable: &
     let next = status.next_schedule_time.as_ref().map(|time| time.0);
     let undone = matches!(timetable, Timetable::Now)
         && status.done_hash.as_deref() != Some(due::content_hash(ctx.spec).as_str());
-    let waiting = due::open_times(ctx, status, timetable).newest;
+    let waiting = times.newest;
     if ctx.spec.suspend && (next.is_some() || waiting.is_some() || undone) {
         let message = match waiting {
             Some(due) => format!(
@@ -269,10 +281,22 @@ fn show_rest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, timetable: &
             let message = "the only run could not be made in time; set spec.schedule.at to a later time, or ask for one with the annotation ess-rollout.io/run-now";
             report::show(ctx, status, Phase::Blocked, "RunMissed", message);
         }
+        (None, None) if is_never_due(ctx, timetable) => {
+            let message =
+                "spec.schedule.cron: there is no such time in the next four years; write another";
+            report::show(ctx, status, Phase::Blocked, "NeverDue", message);
+        }
         (None, None) => {
-            let message = "no run is due within the next four years";
+            let message = "no run is due any more";
             report::show(ctx, status, Phase::Finished, "NothingDue", message);
         }
+    }
+}
+
+fn is_never_due(ctx: &Context<'_>, timetable: &Timetable) -> bool {
+    match timetable {
+        Timetable::Scheduled(schedule) => schedule.is_never_due(ctx.now()),
+        Timetable::Now => false,
     }
 }
 

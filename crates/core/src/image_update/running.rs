@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::report::{self, Phase};
-use super::{Decision, cancel, ending};
+use super::{Decision, cancel, due, ending};
 use crate::conditions::shorten;
 use crate::decision::Next;
 use crate::observation::{Interrupt, Known};
@@ -81,6 +81,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         report::show(ctx, &mut status, Phase::Running, "Ending", message);
         return Ok(ctx.decide(status, soon(ctx)));
     }
+    due::leave_out(ctx, &mut status);
     let cancellation = match cancellation {
         Some(cancellation) => Some(cancellation),
         None => failed_image(ctx, &status, &seen)?,

@@ -49,6 +49,8 @@ pub struct Due {
     pub count: u32,
     /// The newest.
     pub newest: Option<Timestamp>,
+    /// The first one after the span.
+    pub next: Option<Timestamp>,
 }
 
 impl Schedule {
@@ -86,18 +88,31 @@ impl Schedule {
         next.filter(|next| self.not_after.is_none_or(|last| *next <= last))
     }
 
+    /// Whether the cron expression itself has no time in the four years after this one: there is no
+    /// 30 February.
+    pub fn is_never_due(&self, time: Timestamp) -> bool {
+        match &self.times {
+            Times::Once(_) => false,
+            Times::Cron(cron, zone) => next_of(cron, zone, time).is_none(),
+        }
+    }
+
     /// What was due after `after`, up to and including `until`.
     pub fn between(&self, after: Timestamp, until: Timestamp) -> Due {
-        let mut due = Due::default();
-        let mut at = after;
-        while let Some(next) = self.next_after(at).filter(|next| *next <= until) {
+        let mut due = Due {
+            count: 0,
+            newest: None,
+            next: self.next_after(after),
+        };
+        while let Some(next) = due.next.filter(|next| *next <= until) {
             due.count += 1;
             due.newest = Some(next);
             if due.count == COUNTED_MAX {
                 due.newest = self.newest(next, until);
+                due.next = self.next_after(until);
                 break;
             }
-            at = next;
+            due.next = self.next_after(next);
         }
         due
     }

@@ -1,12 +1,10 @@
 //! The driver: which stage a task is in, and what every decision has in common.
 
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
-use ess_rollout_api::v1alpha1::{
-    ConcurrencyPolicy, ImageUpdateTaskStatus, RunTrigger, ScalingGroupRecordStatus,
-};
+use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunTrigger, ScalingGroupRecordStatus};
 
 use super::context::Context;
-use super::due::{self, Timetable};
+use super::due;
 use super::{
     Decision, Input, Step, ending, events, idle, putting, report, requests, running, starting,
 };
@@ -57,7 +55,6 @@ pub fn step(input: Input<'_>) -> Step {
     due::follow(&ctx, &mut status, false);
     note_unknown_annotations(&ctx, &mut status);
     requests::ingest(&ctx, &mut status);
-    leave_out(&ctx, &mut status);
     let decision = match stage(&ctx, status.clone()) {
         Ok(decision) => decision,
         Err(Interrupt::Read(queries)) => return Step::Read(queries),
@@ -112,21 +109,6 @@ fn regained(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Scaling
     let on = status.active.is_some() && !ctx.region.is_empty() && !ctx.deletion_overdue();
     let free = ctx.record.holder.is_none() || ctx.input.holder_gone;
     (on && free && !ctx.holds()).then(|| ctx.taken())
-}
-
-/// While a run is under way, one that comes due by the schedule is left out, unless it replaces it.
-fn leave_out(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
-    let forbids = ctx.spec.concurrency_policy == ConcurrencyPolicy::Forbid;
-    if status.active.is_none() || !forbids || ctx.deleting.is_some() {
-        return;
-    }
-    let Ok(timetable @ Timetable::Scheduled(_)) = due::timetable(ctx.spec) else {
-        return;
-    };
-    let times = due::open_times(ctx, status, &timetable);
-    if let Some(newest) = times.newest.filter(|_| !ctx.spec.suspend) {
-        due::miss(status, times.count, newest);
-    }
 }
 
 fn stage(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Known<Decision> {

@@ -12,4 +12,12 @@ mod cloud;
 mod schema;
 mod world;
 
+mod ending;
+mod group;
+mod refusing;
+mod requests;
 mod runs;
+mod schedule;
+mod starting;
+mod timing;
+mod year;
