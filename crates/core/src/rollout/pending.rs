@@ -9,12 +9,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Next, Undo, Work};
-use super::observation::Known;
 use super::preflight::{self, Ready, Verdict};
-use super::problem::Problem;
 use super::report::{self, Phase};
 use super::{adoption, cancel, ending, kind, ledger, progress, rollback, starting};
 use crate::identity;
+use crate::observation::Known;
+use crate::problem::Problem;
+use crate::queue;
 
 /// How often a task that a person has to mend something for is checked again.
 const RECHECK: SignedDuration = SignedDuration::from_secs(60);
@@ -69,7 +70,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if ctx.spec.desired_state == DesiredState::Plan {
         return plan(ctx, status);
     }
-    if let Some(decision) = queue(ctx, &mut status) {
+    if let Some(decision) = wait_for_turn(ctx, &mut status) {
         return Ok(decision);
     }
     if let Some(decision) = run_key_conflict(ctx, &status)? {
@@ -206,9 +207,8 @@ fn in_batches(plan: &Plan) -> String {
 }
 
 /// First come, first served: whoever holds the group, then whoever asked earlier.
-fn queue(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Decision> {
-    // Whoever holds it and does not exist any more will never let it go. What its run still does is
-    // seen as an update of others.
+fn wait_for_turn(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Decision> {
+    // What the run of a holder that vanished still does is seen as an update of others.
     let holder = ctx.record.holder.as_ref();
     let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.input.holder_gone);
     // A rollback takes the group over from its source, ahead of the queue.
@@ -217,20 +217,8 @@ fn queue(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Deci
     {
         return None;
     }
-    let before = if let Some(holder) = holder {
-        format!(
-            "{} {}/{} holds the scaling group",
-            holder.kind, holder.namespace, holder.name
-        )
-    } else if ctx.holds() {
-        return None;
-    } else {
-        let ahead = ctx.input.ahead?;
-        format!(
-            "{} {}/{} was created earlier and starts first",
-            ahead.kind, ahead.namespace, ahead.name
-        )
-    };
+    let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
+    let before = queue::before(&ctx.record, &ctx.uid, gone, ahead)?;
     let message = format!("waits: {before}");
     report::set(
         ctx,
