@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Debug, path::Path, sync::Arc, time::Durati
 
 use anyhow::{Context as _, anyhow};
 use ess_rollout_aliyun::{ClientConfig, Limiter, Limits as RateLimits, Timeouts};
-use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask};
+use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
 use ess_rollout_core::rollout::{self, Next};
 use k8s_openapi::NamespaceResourceScope;
 use kube::Api;
@@ -207,6 +207,7 @@ impl Operator {
                 [
                     gate::<RollingUpdateTask>(namespace),
                     gate::<Rollback>(namespace),
+                    gate::<ImageUpdateTask>(namespace),
                 ]
             })
             .chain([RECORD_GATE.to_owned()]);
@@ -261,7 +262,9 @@ impl Operator {
             readiness: self.readiness.clone(),
         };
         self.watch_objects::<RollingUpdateTask>(parts, 0, clients, &feed, shutdown);
-        self.watch_objects::<Rollback>(parts, self.watched.len(), clients, &feed, shutdown);
+        let each = self.watched.len();
+        self.watch_objects::<Rollback>(parts, each, clients, &feed, shutdown);
+        self.watch_objects::<ImageUpdateTask>(parts, 2 * each, clients, &feed, shutdown);
         let api = Api::namespaced(clients.watches.clone(), &self.own_namespace);
         let watching = watch::records(api, RECORD_GATE.to_owned(), feed, shutdown.clone());
         parts.spawn(async move {

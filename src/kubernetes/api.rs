@@ -4,7 +4,7 @@ use std::future::Future;
 
 use ess_rollout_api::{
     EXECUTION_ID_ANNOTATION, FINALIZER,
-    v1alpha1::{Rollback, RollingUpdateTask, ScalingGroupRecord},
+    v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask, ScalingGroupRecord},
 };
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -49,6 +49,29 @@ impl KubeApi {
     }
 }
 
+/// Evaluates an expression with the typed `Api` of an object's kind.
+macro_rules! with_api {
+    ($port:ident, $key:expr, |$api:ident| $body:expr) => {{
+        let ObjectKey {
+            namespace, kind, ..
+        } = $key;
+        match kind {
+            ObjectKind::RollingUpdateTask => {
+                let $api = $port.api::<RollingUpdateTask>(namespace);
+                $body
+            }
+            ObjectKind::Rollback => {
+                let $api = $port.api::<Rollback>(namespace);
+                $body
+            }
+            ObjectKind::ImageUpdateTask => {
+                let $api = $port.api::<ImageUpdateTask>(namespace);
+                $body
+            }
+        }
+    }};
+}
+
 impl KubeApi {
     /// A JSON patch that begins with a test of the version that was read.
     async fn patch(
@@ -57,25 +80,15 @@ impl KubeApi {
         object: &Object,
         patch: &Patch<()>,
     ) -> Result<Object, KubeError> {
-        let ObjectKey {
-            namespace, name, ..
-        } = &object.key();
+        let key = object.key();
         let parameters = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        let patched = match object {
-            Object::Task(_) => {
-                let api = self.api::<RollingUpdateTask>(namespace);
-                let patching = api.patch(name, &parameters, patch);
-                call(operation, patching).await.map(Object::from)
-            }
-            Object::Rollback(_) => {
-                let api = self.api::<Rollback>(namespace);
-                let patching = api.patch(name, &parameters, patch);
-                call(operation, patching).await.map(Object::from)
-            }
-        };
+        let patched = with_api!(self, &key, |api| {
+            let patching = api.patch(&key.name, &parameters, patch);
+            call(operation, patching).await.map(Object::from)
+        });
         // A test operation that fails is answered as an invalid request: somebody wrote first.
         patched.map_err(|error| match error.class {
             ErrorClass::Invalid => KubeError {
@@ -112,19 +125,11 @@ async fn call<T>(
 impl Kubernetes for KubeApi {
     fn get<'a>(&'a self, key: &'a ObjectKey) -> KubeFuture<'a, Option<Object>> {
         Box::pin(async move {
-            let (operation, name) = (format!("get {key}"), key.name.as_str());
-            match key.kind {
-                ObjectKind::RollingUpdateTask => {
-                    let api = self.api::<RollingUpdateTask>(&key.namespace);
-                    let found = call(operation, api.get_opt(name)).await?;
-                    Ok(found.map(Object::from))
-                }
-                ObjectKind::Rollback => {
-                    let api = self.api::<Rollback>(&key.namespace);
-                    let found = call(operation, api.get_opt(name)).await?;
-                    Ok(found.map(Object::from))
-                }
-            }
+            let operation = format!("get {key}");
+            with_api!(self, key, |api| {
+                let found = call(operation, api.get_opt(&key.name)).await?;
+                Ok(found.map(Object::from))
+            })
         })
     }
 
@@ -180,6 +185,11 @@ impl Kubernetes for KubeApi {
                         call(operation, api.replace_status(name, &post(), rollback)).await?;
                     Ok(written.into())
                 }
+                Object::ImageUpdate(task) => {
+                    let api = self.api::<ImageUpdateTask>(namespace);
+                    let written = call(operation, api.replace_status(name, &post(), task)).await?;
+                    Ok(written.into())
+                }
             }
         })
     }
@@ -217,24 +227,15 @@ impl Kubernetes for KubeApi {
 
     fn delete<'a>(&'a self, object: &'a Object) -> KubeFuture<'a, ()> {
         Box::pin(async move {
-            let ObjectKey {
-                namespace, name, ..
-            } = &object.key();
-            let operation = format!("delete {}", object.key());
+            let key = object.key();
+            let operation = format!("delete {key}");
             let parameters = DeleteParams::default().preconditions(Preconditions {
                 uid: object.metadata().uid.clone(),
                 resource_version: object.metadata().resource_version.clone(),
             });
-            match object {
-                Object::Task(_) => {
-                    let api = self.api::<RollingUpdateTask>(namespace);
-                    call(operation, api.delete(name, &parameters)).await?;
-                }
-                Object::Rollback(_) => {
-                    let api = self.api::<Rollback>(namespace);
-                    call(operation, api.delete(name, &parameters)).await?;
-                }
-            }
+            with_api!(self, &key, |api| {
+                call(operation, api.delete(&key.name, &parameters)).await?;
+            });
             Ok(())
         })
     }

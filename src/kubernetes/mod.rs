@@ -15,7 +15,7 @@ use ess_rollout_api::v1alpha1::ScalingGroupRecord;
 pub use api::KubeApi;
 pub use clients::{Clients, ClientsError};
 pub use error::{Cause, ErrorClass, KubeError};
-pub use object::{Object, ObjectKey, ObjectKind};
+pub use object::{Object, ObjectKey, ObjectKind, Status, differs};
 
 /// What a call returns; boxed, so that the port can be an object.
 pub type KubeFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, KubeError>> + Send + 'a>>;

@@ -1,10 +1,14 @@
-//! The objects that passes are about: two kinds, one engine.
+//! The objects that passes are about: two kinds of rolling updates, which share one engine and one type of status, and
+//! image updates.
 
 use std::fmt;
 
-use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{
+    ImageUpdateTask, ImageUpdateTaskStatus, Rollback, RollingUpdateTask, RollingUpdateTaskStatus,
+};
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Resource;
+use serde::Serialize;
 
 /// Which kind an object is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +17,8 @@ pub enum ObjectKind {
     RollingUpdateTask,
     /// The undoing of one.
     Rollback,
+    /// Images for scaling configurations.
+    ImageUpdateTask,
 }
 
 impl ObjectKind {
@@ -21,14 +27,19 @@ impl ObjectKind {
         match self {
             Self::RollingUpdateTask => "RollingUpdateTask",
             Self::Rollback => "Rollback",
+            Self::ImageUpdateTask => "ImageUpdateTask",
         }
     }
 
     /// The kind of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::RollingUpdateTask, Self::Rollback]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        [
+            Self::RollingUpdateTask,
+            Self::Rollback,
+            Self::ImageUpdateTask,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
     }
 }
 
@@ -60,6 +71,14 @@ impl ObjectKey {
             ..Self::task(namespace, name)
         }
     }
+
+    /// An image update task.
+    pub fn image_update(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            kind: ObjectKind::ImageUpdateTask,
+            ..Self::task(namespace, name)
+        }
+    }
 }
 
 impl fmt::Display for ObjectKey {
@@ -75,6 +94,17 @@ pub enum Object {
     Task(RollingUpdateTask),
     /// The undoing of one.
     Rollback(Rollback),
+    /// Images for scaling configurations.
+    ImageUpdate(ImageUpdateTask),
+}
+
+/// What is known of an object, by the type of its kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Status {
+    /// Of a task or a rollback.
+    Rollout(Box<RollingUpdateTaskStatus>),
+    /// Of an image update task.
+    ImageUpdate(Box<ImageUpdateTaskStatus>),
 }
 
 impl Object {
@@ -87,6 +117,7 @@ impl Object {
             kind: match self {
                 Self::Task(_) => ObjectKind::RollingUpdateTask,
                 Self::Rollback(_) => ObjectKind::Rollback,
+                Self::ImageUpdate(_) => ObjectKind::ImageUpdateTask,
             },
         }
     }
@@ -96,6 +127,7 @@ impl Object {
         match self {
             Self::Task(task) => &task.metadata,
             Self::Rollback(rollback) => &rollback.metadata,
+            Self::ImageUpdate(task) => &task.metadata,
         }
     }
 
@@ -104,19 +136,42 @@ impl Object {
         self.metadata().resource_version.clone()
     }
 
-    /// What is known of it.
-    pub fn status(&self) -> Option<&RollingUpdateTaskStatus> {
+    /// What is known of a task or a rollback.
+    pub fn rollout_status(&self) -> Option<&RollingUpdateTaskStatus> {
         match self {
             Self::Task(task) => task.status.as_ref(),
             Self::Rollback(rollback) => rollback.status.as_ref(),
+            Self::ImageUpdate(_) => None,
         }
     }
 
-    /// Puts another status into it.
-    pub fn set_status(&mut self, status: RollingUpdateTaskStatus) {
-        match self {
-            Self::Task(task) => task.status = Some(status),
-            Self::Rollback(rollback) => rollback.status = Some(status),
+    /// The OOS execution that is, or was last, under way for it.
+    pub fn execution_id(&self) -> Option<&str> {
+        let execution = match self {
+            Self::Task(_) | Self::Rollback(_) => self.rollout_status()?.execution.as_ref(),
+            Self::ImageUpdate(task) => {
+                let active = task.status.as_ref()?.active.as_ref()?;
+                active.execution.as_ref()
+            }
+        };
+        execution.map(|execution| execution.id.as_str())
+    }
+
+    /// Puts another status into it, if that differs on the wire from the one it has. Gives whether it
+    /// did.
+    ///
+    /// # Errors
+    /// Gives the status back if it is that of another kind.
+    pub fn set_status(&mut self, status: Status) -> Result<bool, Status> {
+        match (self, status) {
+            (Self::Task(task), Status::Rollout(status)) => Ok(set(&mut task.status, *status)),
+            (Self::Rollback(rollback), Status::Rollout(status)) => {
+                Ok(set(&mut rollback.status, *status))
+            }
+            (Self::ImageUpdate(task), Status::ImageUpdate(status)) => {
+                Ok(set(&mut task.status, *status))
+            }
+            (_, other) => Err(other),
         }
     }
 
@@ -125,7 +180,30 @@ impl Object {
         match self {
             Self::Task(task) => task.object_ref(&()),
             Self::Rollback(rollback) => rollback.object_ref(&()),
+            Self::ImageUpdate(task) => task.object_ref(&()),
         }
+    }
+}
+
+fn set<T: Serialize + PartialEq + Default>(status: &mut Option<T>, new: T) -> bool {
+    let other = differs(status.as_ref(), &new);
+    if other {
+        *status = Some(new);
+    }
+    other
+}
+
+/// Whether the two differ on the wire; no status is an empty one. Times lose their fractions there,
+/// so a comparison of the values alone would find a difference, and write it, for ever.
+pub fn differs<T: Serialize + PartialEq + Default>(old: Option<&T>, new: &T) -> bool {
+    let empty = T::default();
+    let old = old.unwrap_or(&empty);
+    if old == new {
+        return false;
+    }
+    match (serde_json::to_value(old), serde_json::to_value(new)) {
+        (Ok(old), Ok(new)) => old != new,
+        _ => true,
     }
 }
 
@@ -138,5 +216,11 @@ impl From<RollingUpdateTask> for Object {
 impl From<Rollback> for Object {
     fn from(rollback: Rollback) -> Self {
         Self::Rollback(rollback)
+    }
+}
+
+impl From<ImageUpdateTask> for Object {
+    fn from(task: ImageUpdateTask) -> Self {
+        Self::ImageUpdate(task)
     }
 }

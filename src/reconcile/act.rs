@@ -4,16 +4,15 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
+    ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
 };
-use ess_rollout_core::rollout::{Decision, Next, Work, WorkOutcome};
-use serde::Serialize;
+use ess_rollout_core::decision::{Decision, Next, Work, WorkOutcome};
 
 use super::{
     Context,
     observe::{self, Decided, Subject},
 };
-use crate::kubernetes::{ErrorClass, KubeError, Object};
+use crate::kubernetes::{ErrorClass, KubeError, Object, Status, differs};
 
 /// What came of it.
 pub enum Acted {
@@ -185,7 +184,7 @@ async fn write_record(
             let record = ScalingGroupRecord::new(
                 name,
                 ScalingGroupRecordSpec {
-                    scaling_group_id: subject.spec().scaling_group_id.clone(),
+                    scaling_group_id: subject.group.clone(),
                     region_id: region.clone(),
                 },
             );
@@ -225,13 +224,15 @@ fn record_failure(error: KubeError, existed: bool) -> Stop {
 async fn write_status(
     context: &Context,
     object: &mut Object,
-    status: RollingUpdateTaskStatus,
+    status: Status,
     versions: &mut Vec<String>,
 ) -> Result<(), Stop> {
-    if !differs(object.status(), &status) {
+    let changed = object
+        .set_status(status)
+        .map_err(|_| Stop::Error(Error::Contradiction("it has the status of another kind")))?;
+    if !changed {
         return Ok(());
     }
-    object.set_status(status);
     *object = context
         .kubernetes
         .replace_status(object)
@@ -239,20 +240,6 @@ async fn write_status(
         .map_err(Stop::write)?;
     versions.extend(object.version());
     Ok(())
-}
-
-/// Whether the two differ on the wire; no status is an empty one. Times lose their fractions there,
-/// so a comparison of the values alone would find a difference, and write it, for ever.
-fn differs<T: Serialize + PartialEq + Default>(old: Option<&T>, new: &T) -> bool {
-    let empty = T::default();
-    let old = old.unwrap_or(&empty);
-    if old == new {
-        return false;
-    }
-    match (serde_json::to_value(old), serde_json::to_value(new)) {
-        (Ok(old), Ok(new)) => old != new,
-        _ => true,
-    }
 }
 
 async fn send(

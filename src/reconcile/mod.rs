@@ -26,7 +26,8 @@ use crate::{
 };
 use act::Acted;
 
-/// How a decision is made: [`ess_rollout_core::rollout::step`], or a script in tests.
+/// How a decision about a rolling update is made: [`ess_rollout_core::rollout::step`], or a script in
+/// tests.
 pub type StepFn = Box<dyn for<'a> Fn(Input<'a>) -> Step + Send + Sync>;
 
 /// What a pass works with.

@@ -6,11 +6,12 @@ use ess_rollout_api::v1alpha1::{
     RollbackRef, RollingUpdateTask, RollingUpdateTaskSpec, ScalingGroupRecord,
 };
 use ess_rollout_cloud::{Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query};
-use ess_rollout_core::identity;
+use ess_rollout_core::decision::{Decision, Step, WorkOutcome};
+use ess_rollout_core::observation::Observation;
 use ess_rollout_core::rollout::{
-    self, ConfigMapText, ConfigMapTexts, Decision, Input, Observation, Step, Undo, WorkOutcome,
-    config_map_keys, effective_spec,
+    self, ConfigMapText, ConfigMapTexts, QueueEntry, Undo, config_map_keys, effective_spec,
 };
+use ess_rollout_core::{identity, image_update};
 use futures::{
     StreamExt,
     future::{Either, select},
@@ -20,7 +21,7 @@ use jiff::Timestamp;
 
 use super::Context;
 use crate::{
-    kubernetes::{ErrorClass, KubeError, Object, ObjectKey, ObjectKind},
+    kubernetes::{ErrorClass, KubeError, Object, ObjectKey, ObjectKind, Status},
     tasks::CredentialsScope,
 };
 
@@ -61,6 +62,8 @@ pub struct Subject {
     effective: Option<RollingUpdateTaskSpec>,
     /// Of a task: the rollback that undoes it.
     rolled_back_by: Option<RollbackRef>,
+    /// The scaling group; empty: of a rollback whose task is not known.
+    pub group: String,
     /// The region of its group; `None`: neither the task nor the operator names one.
     pub region: Option<String>,
     /// The name of the group's record; `None` without a region.
@@ -76,38 +79,35 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// What is asked for.
-    pub fn spec(&self) -> &RollingUpdateTaskSpec {
-        match (&self.object, &self.effective) {
-            (Object::Task(task), _) => &task.spec,
-            (Object::Rollback(_), Some(spec)) => spec,
-            (Object::Rollback(_), None) => unreachable!("set where the subject is made"),
-        }
-    }
-
-    fn view(&self) -> rollout::Subject<'_> {
-        rollout::Subject {
-            kind: self.key.kind.name(),
-            metadata: self.object.metadata(),
-            spec: self.spec(),
-            status: self.object.status(),
-            undo: match &self.object {
-                Object::Task(_) => None,
-                Object::Rollback(rollback) => Some(Undo {
+    /// As the core sees a task or a rollback; `None`: it is neither.
+    fn rollout(&self) -> Option<rollout::Subject<'_>> {
+        let (spec, undo) = match &self.object {
+            Object::Task(task) => (&task.spec, None),
+            Object::Rollback(rollback) => {
+                let undo = Undo {
                     spec: &rollback.spec,
                     source: self.source.as_ref(),
-                }),
-            },
+                };
+                (self.effective.as_ref()?, Some(undo))
+            }
+            Object::ImageUpdate(_) => return None,
+        };
+        Some(rollout::Subject {
+            kind: self.key.kind.name(),
+            metadata: self.object.metadata(),
+            spec,
+            status: self.object.rollout_status(),
+            undo,
             rolled_back_by: self.rolled_back_by.as_ref(),
             texts: &self.texts,
-        }
+        })
     }
 }
 
 /// A decision, and when it was made.
 pub struct Decided {
     /// The decision.
-    pub decision: Decision,
+    pub decision: Decision<Status>,
     /// The `now` that it was made with.
     pub at: Timestamp,
 }
@@ -129,40 +129,57 @@ pub async fn read(
     versions.extend(object.version());
     describe(&object);
     let source = source(context, &object).await?;
-    let effective = match &object {
-        Object::Task(_) => None,
-        Object::Rollback(rollback) => Some(effective_spec(rollback, source.as_ref())),
+    let mut effective = None;
+    let (group, region, credentials) = match &object {
+        Object::ImageUpdate(task) => {
+            let spec = &task.spec;
+            (
+                &spec.scaling_group_id,
+                &spec.region_id,
+                &spec.credentials_ref,
+            )
+        }
+        Object::Task(RollingUpdateTask { spec, .. }) => (
+            &spec.scaling_group_id,
+            &spec.region_id,
+            &spec.credentials_ref,
+        ),
+        Object::Rollback(rollback) => {
+            let spec = effective.insert(effective_spec(rollback, source.as_ref()));
+            (
+                &spec.scaling_group_id,
+                &spec.region_id,
+                &spec.credentials_ref,
+            )
+        }
     };
+    let default_region = context.settings.default_region.as_ref();
+    let region = region.as_ref().or(default_region).cloned();
+    // Of a rollback whose task is not known the group is not known either.
+    let record_name = region
+        .as_deref()
+        .filter(|_| !group.is_empty())
+        .map(|region| identity::record_name(region, group));
+    let scope = CredentialsScope {
+        namespace: key.namespace.clone(),
+        secret: credentials.as_ref().map(|secret| secret.name.clone()),
+    };
+    let group = group.clone();
     let mut subject = Subject {
         key: key.clone(),
         rolled_back_by: context.tasks.rolled_back_by(key, object.metadata()),
         object,
         source,
         effective,
-        region: None,
+        group,
+        region,
         record_name: None,
         record: None,
         holder_gone: false,
-        scope: CredentialsScope {
-            namespace: key.namespace.clone(),
-            secret: None,
-        },
+        scope,
         texts: ConfigMapTexts::new(),
     };
     subject.texts = texts(context, &subject).await?;
-    let spec = subject.spec();
-    let secret = spec
-        .credentials_ref
-        .as_ref()
-        .map(|secret| secret.name.clone());
-    let region =
-        identity::region(spec, context.settings.default_region.as_deref()).map(str::to_owned);
-    // Of a rollback whose task is not known the group is not known either.
-    let record_name = region
-        .as_deref()
-        .filter(|_| !spec.scaling_group_id.is_empty())
-        .map(|region| identity::record_name(region, &spec.scaling_group_id));
-    (subject.scope.secret, subject.region) = (secret, region);
     if let Some(name) = &record_name {
         let record = context.kubernetes.get_record(name).await;
         subject.record = record.map_err(Error::Read)?;
@@ -189,14 +206,17 @@ async fn source(context: &Context, object: &Object) -> Result<Option<RollingUpda
     let key = ObjectKey::task(object.key().namespace, &task.name);
     match context.kubernetes.get(&key).await.map_err(Error::Read)? {
         Some(Object::Task(task)) => Ok(Some(task)),
-        Some(Object::Rollback(_)) | None => Ok(None),
+        Some(Object::Rollback(_) | Object::ImageUpdate(_)) | None => Ok(None),
     }
 }
 
 /// What the keys of ConfigMaps hold that the scripts come from, if the next decision may start them.
 async fn texts(context: &Context, subject: &Subject) -> Result<ConfigMapTexts, Error> {
     let mut texts = ConfigMapTexts::new();
-    let keys = config_map_keys(subject.spec(), subject.object.status());
+    let Some(rollout) = subject.rollout() else {
+        return Ok(texts);
+    };
+    let keys = config_map_keys(rollout.spec, rollout.status);
     let names: BTreeSet<&str> = keys.iter().map(|key| key.name.as_str()).collect();
     // Each is read once: two keys of one ConfigMap are of one version of it.
     for name in names {
@@ -225,11 +245,7 @@ fn describe(object: &Object) {
     let span = tracing::Span::current();
     span.record("uid", object.metadata().uid.as_deref());
     span.record("generation", object.metadata().generation);
-    let execution = object.status().and_then(|status| status.execution.as_ref());
-    span.record(
-        "executionId",
-        execution.map(|execution| execution.id.as_str()),
-    );
+    span.record("executionId", object.execution_id());
 }
 
 /// Whether the group is held by another object that does not exist any more. What cannot be read
@@ -275,7 +291,7 @@ pub async fn decide(
 ) -> Result<Decided, Error> {
     let ahead = context.tasks.ahead(
         subject.region.as_deref(),
-        &subject.spec().scaling_group_id,
+        &subject.group,
         &subject.key,
         subject
             .object
@@ -291,16 +307,7 @@ pub async fn decide(
         // Taken anew for each round: what the decision puts on record is when it was made, not
         // when the reads for it began.
         let at = context.clock.now();
-        let step = (context.step)(Input {
-            subject: subject.view(),
-            record: subject.record.as_ref(),
-            holder_gone: subject.holder_gone,
-            ahead: ahead.as_ref(),
-            settings: &context.settings,
-            now: at,
-            observation: &observation,
-            outcome,
-        });
+        let step = next_step(context, subject, ahead.as_ref(), at, &observation, outcome);
         match step {
             Step::Decided(decision) => {
                 return Ok(Decided {
@@ -317,6 +324,47 @@ pub async fn decide(
         }
     }
     Err(Error::Rounds(context.limits.rounds, format!("{asked:?}")))
+}
+
+/// What the core says, by the kind of the object.
+fn next_step(
+    context: &Context,
+    subject: &Subject,
+    ahead: Option<&QueueEntry>,
+    now: Timestamp,
+    observation: &Observation,
+    outcome: Option<&WorkOutcome>,
+) -> Step<Status> {
+    let (record, holder_gone) = (subject.record.as_ref(), subject.holder_gone);
+    let settings = &context.settings;
+    if let Object::ImageUpdate(task) = &subject.object {
+        let input = image_update::Input {
+            task,
+            record,
+            holder_gone,
+            ahead,
+            settings,
+            now,
+            observation,
+            outcome,
+        };
+        let step = image_update::step(input);
+        return step.map_status(|status| Status::ImageUpdate(Box::new(status)));
+    }
+    let rollout = subject.rollout();
+    let input = rollout::Input {
+        subject: rollout
+            .unwrap_or_else(|| unreachable!("a rollback's spec is derived when it is read")),
+        record,
+        holder_gone,
+        ahead,
+        settings,
+        now,
+        observation,
+        outcome,
+    };
+    let step = (context.step)(input);
+    step.map_status(|status| Status::Rollout(Box::new(status)))
 }
 
 async fn answer(

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, marker::PhantomData};
 
-use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask, ScalingGroupRecord};
+use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask, ScalingGroupRecord};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
@@ -46,7 +46,11 @@ impl Viewed for Rollback {
     const KIND: ObjectKind = ObjectKind::Rollback;
 }
 
-/// The fields of both kinds.
+impl Viewed for ImageUpdateTask {
+    const KIND: ObjectKind = ObjectKind::ImageUpdateTask;
+}
+
+/// The fields of all kinds.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Spec {
@@ -79,9 +83,18 @@ struct Status {
     #[serde(default)]
     execution: Option<Execution>,
     #[serde(default)]
+    active: Option<ActiveRun>,
+    #[serde(default)]
     result: Option<IgnoredAny>,
     #[serde(default)]
     restore: Option<Restore>,
+}
+
+/// The run of an image update task.
+#[derive(Debug, Clone, Deserialize)]
+struct ActiveRun {
+    #[serde(default)]
+    execution: Option<Execution>,
 }
 
 /// What a rollback was found to undo.
@@ -113,6 +126,8 @@ struct Execution {
 
 /// `status.state` of a task that a person has to mend something for before it can start.
 const BLOCKED: &str = "Blocked";
+/// `status.state` of an image update task whose run is due and waits for its group.
+const WAITING: &str = "Waiting";
 
 /// The parts that decide, without the object's metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +159,9 @@ impl Facts {
     /// Whether it stands in its group's queue: to be run, and not begun. One that a person has to
     /// mend something for stands aside meanwhile, or a misspelt image would stop the group for good.
     pub(super) fn waits(&self) -> bool {
+        if self.key.kind == ObjectKind::ImageUpdateTask {
+            return !self.deleting && self.state == WAITING;
+        }
         !self.deleting
             && !self.is_blocked()
             && !self.intent
@@ -176,6 +194,7 @@ impl<K: Viewed> ObjectView<K> {
         let (key, spec) = (self.key(), self.spec);
         let status = self.status.unwrap_or_default();
         let source = status.source.unwrap_or_default();
+        let active = status.active.and_then(|run| run.execution);
         let secret = spec.credentials_ref.or(source.credentials_ref);
         Facts {
             uid: self.metadata.uid.unwrap_or_default(),
@@ -195,6 +214,7 @@ impl<K: Viewed> ObjectView<K> {
             intent: status.start.is_some(),
             execution: status
                 .execution
+                .or(active)
                 .map(|execution| (execution.id, execution.start_time)),
             result: status.result.is_some(),
             restoring: status.restore.is_some_and(|restore| !restore.done),

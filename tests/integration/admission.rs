@@ -124,6 +124,12 @@ fn rules() -> Vec<Rule> {
             run_from(json!({"configMapKeyRef": key})),
         ),
         (
+            // It becomes part of a path.
+            run_from(json!({"configMapKeyRef": {"name": "../secrets/cloud", "key": "run.sh"}})),
+            "spec.update.script.run.configMapKeyRef.name",
+            run_from(json!({"configMapKeyRef": {"name": "my.scripts-1", "key": "run.sh"}})),
+        ),
+        (
             run_from(json!({})),
             "either inline or by configMapKeyRef",
             script("true"),

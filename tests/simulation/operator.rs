@@ -18,7 +18,7 @@ use ess_rollout::tasks::{CredentialsScope, TaskIndex};
 use ess_rollout::watch::{self, Feed};
 use ess_rollout_aliyun::credentials::StaticCredentials;
 use ess_rollout_aliyun::{Client, ClientConfig, Limiter, Limits as RateLimits, Timeouts};
-use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask};
+use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
 use ess_rollout_cloud::{Cloud, CloudFuture};
 use ess_rollout_core::rollout::{self, Next, Settings};
 use kube::Api;
@@ -85,7 +85,7 @@ impl Operator {
         let clouds: Arc<dyn Clouds> = Arc::new(OneCloud(cloud));
         let tasks = Arc::new(TaskIndex::new(Some(REGION.to_owned())));
         let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new());
-        let gates = ["tasks", "rollbacks", "records"];
+        let gates = ["tasks", "rollbacks", "imageupdates", "records"];
         let readiness = Arc::new(Readiness::new(gates.map(str::to_owned)));
         let context = Arc::new(Context {
             kubernetes: Arc::new(KubeApi::new(client.clone(), NAMESPACE)),
@@ -113,7 +113,8 @@ impl Operator {
             triggers: triggers.clone(),
             readiness: readiness.clone(),
         };
-        let [tasks_gate, rollbacks_gate, records_gate] = gates.map(str::to_owned);
+        let [tasks_gate, rollbacks_gate, image_updates_gate, records_gate] =
+            gates.map(str::to_owned);
         parts.spawn(watch::objects::<RollingUpdateTask>(
             Api::all(client.clone()),
             0,
@@ -125,6 +126,13 @@ impl Operator {
             Api::all(client.clone()),
             1,
             rollbacks_gate,
+            feed.clone(),
+            shutdown.clone(),
+        ));
+        parts.spawn(watch::objects::<ImageUpdateTask>(
+            Api::all(client.clone()),
+            2,
+            image_updates_gate,
             feed.clone(),
             shutdown.clone(),
         ));

@@ -470,12 +470,20 @@ fn packages() -> Vec<Scenario> {
     let packages = json!({"packages": [{"name": "agent", "versions": 2}], "scalingGroups": [two]});
     let at_once = || json!({"batches": 1});
     vec![
-        // The failed command is of an execution within that of the instance.
         Scenario::new("package-retried", package("web", at_once()))
             .cloud(with(packages.clone(), failing_times(1)))
             .then(
                 State("web", "FailureSuspended"),
                 Annotate("web", "retry", "i-web-02@one"),
+            )
+            .ends("web", &["Succeeded"]),
+        // The failed command is of an execution within that of the instance, and both wait.
+        Scenario::new("package-skipped", package("web", at_once()))
+            .cloud(with(packages.clone(), failing()))
+            .oos(json!({"childInFailurePause": "waiting"}))
+            .then(
+                State("web", "FailureSuspended"),
+                Annotate("web", "skip", "i-web-02@one"),
             )
             .ends("web", &["Succeeded"]),
         Scenario::new("package-rolled-back", package("web", at_once()))

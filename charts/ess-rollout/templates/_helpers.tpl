@@ -74,14 +74,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* What the operator does in the namespaces of tasks. */}}
 {{- define "ess-rollout.taskRules" -}}
 - apiGroups: [ess-rollout.io]
-  resources: [rollingupdatetasks, rollbacks]
+  resources: [rollingupdatetasks, rollbacks, imageupdatetasks]
   # patch: finalizers and the execution-id annotation; delete: ttlSecondsAfterFinished.
   verbs: [get, list, watch, patch, update, delete]
 - apiGroups: [ess-rollout.io]
-  resources: [rollingupdatetasks/status, rollbacks/status]
+  resources: [rollingupdatetasks/status, rollbacks/status, imageupdatetasks/status]
   verbs: [get, patch, update]
 - apiGroups: [ess-rollout.io]
-  resources: [rollingupdatetasks/finalizers, rollbacks/finalizers]
+  resources: [rollingupdatetasks/finalizers, rollbacks/finalizers, imageupdatetasks/finalizers]
   verbs: [update]
 - apiGroups: [""]
   resources: [configmaps]

@@ -105,6 +105,7 @@ impl Client {
         let found = absent_if_not_found(self.list_once(&call, &listing).await)?;
         Ok(found.first().map(|row| ScalingConfiguration {
             id: text(row, "ScalingConfigurationId"),
+            group: text(row, "ScalingGroupId"),
             image: some_text(row, "ImageId"),
         }))
     }

@@ -6,13 +6,14 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube_core::CustomResourceExt;
 use serde_json::json;
 
-use crate::v1alpha1::{Rollback, RollingUpdateTask, ScalingGroupRecord};
+use crate::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask, ScalingGroupRecord};
 
 /// All CRDs, in the order in which they are printed.
 pub fn all() -> Vec<CustomResourceDefinition> {
     [
         RollingUpdateTask::crd(),
         Rollback::crd(),
+        ImageUpdateTask::crd(),
         ScalingGroupRecord::crd(),
     ]
     .into_iter()

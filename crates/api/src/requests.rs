@@ -11,6 +11,8 @@ pub const SKIP: &str = "ess-rollout.io/skip";
 pub const CANCEL_INSTANCES: &str = "ess-rollout.io/cancel-instances";
 /// `<nonce>`: cancel the whole task.
 pub const CANCEL: &str = "ess-rollout.io/cancel";
+/// `<nonce>`: of an ImageUpdateTask, make a run now, whatever its schedule says.
+pub const RUN_NOW: &str = "ess-rollout.io/run-now";
 /// Who asked: free text, never trusted.
 pub const REQUESTED_BY: &str = "ess-rollout.io/requested-by";
 /// Why: free text, never trusted.
@@ -18,12 +20,13 @@ pub const REQUEST_NOTE: &str = "ess-rollout.io/request-note";
 
 /// Every annotation under `ess-rollout.io/` that means something: the requests, and what the
 /// operator itself reads or writes.
-pub const KNOWN: [&str; 9] = [
+pub const KNOWN: [&str; 10] = [
     CONTINUE,
     RETRY,
     SKIP,
     CANCEL_INSTANCES,
     CANCEL,
+    RUN_NOW,
     REQUESTED_BY,
     REQUEST_NOTE,
     crate::EXECUTION_ID_ANNOTATION,

@@ -258,6 +258,8 @@ pub struct ScalingActivity {
 pub struct ScalingConfiguration {
     /// `ScalingConfigurationId`.
     pub id: String,
+    /// `ScalingGroupId`.
+    pub group: String,
     /// `ImageId`.
     pub image: Option<String>,
 }

@@ -22,6 +22,9 @@ pub const TAG_RUN_KEY: &str = "ess-rollout/run-key";
 /// The tag with the hash of the spec.
 pub const TAG_SPEC_HASH: &str = "ess-rollout/spec-hash";
 
+/// The tag with the number of the run of an image update task.
+pub const TAG_RUN: &str = "ess-rollout/run";
+
 /// The tag with the execution that a rollback undoes, whichever way it does.
 pub const TAG_SOURCE_EXECUTION: &str = "ess-rollout/source-execution";
 

@@ -15,13 +15,24 @@
 //! task's status second, both guarded by the `resourceVersion` that was read, and only then is the
 //! cloud touched. Whatever is lost after that is found again by looking.
 //!
-//! - [`rollout`]: the stages of a task, from the first visit to the released group
+//! - [`rollout`]: the stages of a rolling update, from the first visit to the released group
+//! - [`image_update`]: the runs of an image update task, and its schedule
+//! - [`decision`], [`observation`]: what both are given and what both give
 //! - [`batches`], [`identity`], [`requests`], [`conditions`]: the vocabulary
 
 #![deny(missing_docs)]
 
+mod actions;
 pub mod batches;
+mod cloud_trouble;
 pub mod conditions;
+pub mod decision;
 pub mod identity;
+pub mod image_update;
+pub mod observation;
+mod problem;
+mod queue;
 pub mod requests;
 pub mod rollout;
+mod start;
+mod waits;

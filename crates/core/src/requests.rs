@@ -13,12 +13,13 @@ pub const TARGETS_MAX: usize = 100;
 
 /// The verbs, in the order in which requests seen at the same time take effect: what stops work
 /// comes before what goes on with it.
-pub const VERBS: [(Verb, &str); 5] = [
+pub const VERBS: [(Verb, &str); 6] = [
     (Verb::Cancel, requests::CANCEL),
     (Verb::CancelInstances, requests::CANCEL_INSTANCES),
     (Verb::Skip, requests::SKIP),
     (Verb::Retry, requests::RETRY),
     (Verb::Continue, requests::CONTINUE),
+    (Verb::RunNow, requests::RUN_NOW),
 ];
 
 /// Which pause a `continue` is for.
@@ -138,6 +139,14 @@ pub fn parse_cancel(value: &str) -> Result<(), String> {
     check_nonce(bounded(value)?)
 }
 
+/// Reads the value of `run-now`: `<nonce>`.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn parse_run_now(value: &str) -> Result<(), String> {
+    check_nonce(bounded(value)?)
+}
+
 /// The id of a request in the ledger: the same value is the same request.
 pub fn action_id(verb: Verb, value: &str) -> String {
     let verb = match verb {
@@ -146,6 +155,7 @@ pub fn action_id(verb: Verb, value: &str) -> String {
         Verb::Skip => "skip",
         Verb::CancelInstances => "cancel-instances",
         Verb::Cancel => "cancel",
+        Verb::RunNow => "run-now",
     };
     format!("{verb}-{}", &hash_text(value)[..16])
 }

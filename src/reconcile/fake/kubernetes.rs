@@ -145,7 +145,7 @@ fn same(stored: Option<&String>, given: Option<&String>) -> Result<(), ErrorClas
 fn task_of(object: &Object) -> &RollingUpdateTask {
     match object {
         Object::Task(task) => task,
-        Object::Rollback(_) => unreachable!("there is one object, a task"),
+        Object::Rollback(_) | Object::ImageUpdate(_) => unreachable!("there is one object, a task"),
     }
 }
 

@@ -142,7 +142,7 @@ fn credentials_come_as_the_values_say() {
 fn crds_can_be_left_out_and_are_kept_unless_told() {
     let with = render_chart(&json!({})).unwrap();
     let crds = of_kind(&with, "CustomResourceDefinition");
-    assert_eq!(crds.len(), 3);
+    assert_eq!(crds.len(), 4);
     for crd in crds {
         assert_eq!(
             crd["metadata"]["annotations"]["helm.sh/resource-policy"],

@@ -137,8 +137,10 @@ pub enum Verb {
     Skip,
     /// Give up instances.
     CancelInstances,
-    /// Cancel the task.
+    /// Cancel the task; of an ImageUpdateTask, the run under way.
     Cancel,
+    /// Of an ImageUpdateTask: make a run now.
+    RunNow,
 }
 
 /// How far a request is.
@@ -176,6 +178,10 @@ pub struct HandledActions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub cancel: Option<String>,
+    /// Of `run-now`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub run_now: Option<String>,
 }
 
 impl HandledActions {
@@ -192,6 +198,7 @@ impl HandledActions {
             Verb::Skip => self.skip.as_deref(),
             Verb::CancelInstances => self.cancel_instances.as_deref(),
             Verb::Cancel => self.cancel.as_deref(),
+            Verb::RunNow => self.run_now.as_deref(),
         }
     }
 
@@ -203,6 +210,7 @@ impl HandledActions {
             Verb::Skip => &mut self.skip,
             Verb::CancelInstances => &mut self.cancel_instances,
             Verb::Cancel => &mut self.cancel,
+            Verb::RunNow => &mut self.run_now,
         };
         *slot = Some(value);
     }

@@ -17,11 +17,11 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next};
-use super::observation::Known;
-use super::problem::Problem;
 use super::report::{self, Phase};
 use super::{ending, kind, pending, preflight, scripts};
 use crate::conditions::shorten;
+use crate::observation::Known;
+use crate::problem::Problem;
 use crate::{batches, identity};
 
 /// What the annotation is bound to besides namespace and name.

@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::{Baseline, Leftover, Plan, RestoreKind, Source};
 use ess_rollout_cloud::{Mutation, Query};
 
 use super::containers;
-use super::observation::{Known, Observation};
+use crate::observation::{Known, Observation};
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

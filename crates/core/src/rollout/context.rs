@@ -13,15 +13,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::decision::{Decision, Input, Next};
 use super::kind::{self, Kind};
 use super::scripts;
-use crate::identity;
-
-/// How soon to try again after a passing failure of the cloud.
-pub(super) const RETRY: SignedDuration = SignedDuration::from_secs(5);
-/// How soon after a refusal that only a person can mend.
-pub(super) const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
-/// How often something that passes by itself is looked at: it is one task's wait, and the reads of
-/// a preflight are few.
-const RECHECK_PASSING: Duration = Duration::from_secs(10);
+use crate::waits::Waits;
+use crate::{actions, identity};
 
 /// The input with everything that is derived from it once.
 pub(super) struct Context<'a> {
@@ -123,15 +116,21 @@ impl<'a> Context<'a> {
         self.input.now
     }
 
-    /// L, the bound on lateness.
-    pub(super) fn settle(&self) -> SignedDuration {
-        SignedDuration::try_from(self.input.settings.settle).unwrap_or(SignedDuration::from_mins(1))
+    pub(super) fn waits(&self) -> Waits<'a> {
+        Waits {
+            settings: self.input.settings,
+            now: self.input.now,
+        }
     }
 
-    /// Whether L has passed since `time`. One second more, because times on record have whole
-    /// seconds and may be almost one too early.
+    /// L, the bound on lateness.
+    pub(super) fn settle(&self) -> SignedDuration {
+        self.waits().settle()
+    }
+
+    /// See [`Waits::settled_since`].
     pub(super) fn settled_since(&self, time: &Time) -> bool {
-        self.now() >= time.0 + self.settle() + SignedDuration::from_secs(1)
+        self.waits().settled_since(time)
     }
 
     pub(super) fn has_finalizer(&self) -> bool {
@@ -144,8 +143,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
-        let annotations = self.input.subject.metadata.annotations.as_ref()?;
-        annotations.get(key).map(String::as_str)
+        actions::annotation(self.input.subject.metadata, key)
     }
 
     /// How long a deletion may still wait, if there is one and its time is not up.
@@ -166,44 +164,26 @@ impl<'a> Context<'a> {
 
     /// A decision that changes nothing but the status.
     pub(super) fn decide(&self, status: RollingUpdateTaskStatus, next: Next) -> Decision {
-        Decision {
-            finalizer: None,
-            execution_annotation: None,
-            record: None,
-            status,
-            work: None,
-            events: Vec::new(),
-            delete: false,
-            next,
-        }
+        Decision::of_status(status, next)
     }
 
-    /// The wait after a failed call until the next try, be it a read or a mutation that is known to
-    /// have done nothing: as long as the service asks for, else soon after a passing failure and
-    /// with [`Context::patience`] after a refusal.
+    /// See [`Waits::after`].
     pub(super) fn wait_after(&self, error: &CloudError) -> Next {
-        let wait = if error.needs_person() {
-            self.patience()
-        } else {
-            RETRY
-        };
-        Next::After(error.retry_after.unwrap_or(wait.unsigned_abs()))
+        self.waits().after(error)
     }
 
-    /// How long to leave the cloud alone after a refusal that only a person can mend. No less than
-    /// the bound on lateness, so that a call on record may be made again when it has passed.
+    /// See [`Waits::patience`].
     pub(super) fn patience(&self) -> SignedDuration {
-        RETRY_REFUSED.max(self.settle() + SignedDuration::from_secs(1))
+        self.waits().patience()
     }
 
-    /// The wait of a running task between two looks, when nothing tells that it moved.
+    /// See [`Waits::poll`].
     pub(super) fn poll(&self) -> Next {
-        Next::After(self.input.settings.poll_interval)
+        self.waits().poll()
     }
 
-    /// The wait for something that passes by itself and that nobody tells of: a scaling activity,
-    /// an update of others.
+    /// See [`Waits::recheck`].
     pub(super) fn recheck(&self) -> Next {
-        Next::After(self.input.settings.poll_interval.min(RECHECK_PASSING))
+        self.waits().recheck()
     }
 }

@@ -9,10 +9,10 @@ use ess_rollout_cloud::{Execution, ExecutionStatus, Query, TaskExecution};
 use jiff::Timestamp;
 
 use super::context::Context;
-use super::observation::{Interrupt, Known, Observation};
 use super::progress::{Attempts, Item, state};
 use super::{instance_requests, pause};
 use crate::conditions;
+use crate::observation::{Interrupt, Known, Observation};
 
 /// The most failed instances that are looked into at once.
 const DETAILS_MAX: usize = 20;

@@ -15,7 +15,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Next};
-use super::observation::Known;
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
 use super::restore::{self, SOON};
@@ -23,6 +22,7 @@ use super::verify;
 use super::{ledger, release};
 use crate::conditions::shorten;
 use crate::identity::hash_value;
+use crate::observation::Known;
 
 /// How often an outcome that differs is read again.
 const READ_AGAIN: SignedDuration = SignedDuration::from_secs(5);

@@ -1,29 +1,19 @@
 //! The Events that a change of status is worth. Everything in them is in the status too.
 
-use std::fmt::Write as _;
-
 use ess_rollout_api::v1alpha1::{
-    ActionState, BatchState, DesiredState, InstanceState, Outcome, PauseKind, RestoreState,
+    BatchState, DesiredState, InstanceState, Outcome, PauseKind, RestoreState,
     RollingUpdateTaskStatus, condition,
 };
 
 use super::context::Context;
 use super::decision::{Event, EventKind};
 use super::report::Phase;
-use crate::conditions;
-
-/// Reason of the Event of a request that had its effect. Its action is the verb.
-pub const ACTION_APPLIED: &str = "ActionApplied";
-/// Reason of the Event of a request that was refused. Its action is the verb.
-pub const ACTION_REJECTED: &str = "ActionRejected";
+use crate::{actions, conditions};
 
 /// The most Events for failed instances that one change leads to.
 const INSTANCE_EVENTS_MAX: usize = 5;
 /// The most Events for what is left behind.
 const LEFTOVER_EVENTS_MAX: usize = 10;
-
-/// The most targets of a request that its Event names.
-const TARGETS_SHOWN: usize = 10;
 
 /// The Events that a change of status is worth. Everything in them is in the status too.
 pub(super) fn events(
@@ -31,7 +21,9 @@ pub(super) fn events(
     old: &RollingUpdateTaskStatus,
     new: &RollingUpdateTaskStatus,
 ) -> Vec<Event> {
-    let mut events = Vec::new();
+    let (known, found) = (&old.unknown_annotations, &new.unknown_annotations);
+    let mut events = actions::unknown_annotation_events(known, found);
+    events.extend(actions::settled_events(&old.actions, &new.actions));
     let mut push = |kind, reason: &str, action: &str, note: String| {
         events.push(Event {
             kind,
@@ -92,18 +84,6 @@ pub(super) fn events(
             ),
         );
     }
-    let news = |key: &&String| !old.unknown_annotations.contains(key);
-    for key in new.unknown_annotations.iter().filter(news) {
-        push(
-            EventKind::Warning,
-            "UnknownAnnotation",
-            "Request",
-            format!(
-                "annotation {key} means nothing to the operator; it knows {}",
-                ess_rollout_api::requests::KNOWN.join(", ")
-            ),
-        );
-    }
     if old.state != new.state {
         let ready = conditions::get(&new.conditions, condition::READY);
         let message = ready.map(|c| c.message.clone()).unwrap_or_default();
@@ -130,36 +110,11 @@ pub(super) fn events(
         push(kind, reason, "Pause", pause.message.clone());
     }
     instance_events(old, new, &mut push);
-    for action in &new.actions {
-        let before = old.actions.iter().find(|a| a.id == action.id);
-        // A value that came back is another request with the same id.
-        if before.is_some_and(|a| a.state == action.state && a.time == action.time) {
-            continue;
-        }
-        let verb = format!("{:?}", action.verb);
-        let mut note = format!("{verb} {}", shown(&action.targets));
-        let _ = write!(note, ": {} {}", action.reason, action.message);
-        match action.state {
-            ActionState::Accepted => {}
-            ActionState::Applied => push(EventKind::Normal, ACTION_APPLIED, &verb, note),
-            ActionState::Rejected => push(EventKind::Warning, ACTION_REJECTED, &verb, note),
-        }
-    }
     let done = |status: &RollingUpdateTaskStatus| status.restore.as_ref().is_some_and(|r| r.done);
     if !done(old) && done(new) {
         ending_events(new, &mut push);
     }
     events
-}
-
-/// The first few targets of a request, and how many more.
-fn shown(targets: &[String]) -> String {
-    let named = targets.iter().take(TARGETS_SHOWN).cloned();
-    let text = named.collect::<Vec<_>>().join(", ");
-    match targets.len().saturating_sub(TARGETS_SHOWN) {
-        0 => text,
-        more => format!("{text} and {more} more"),
-    }
 }
 
 fn instance_events(

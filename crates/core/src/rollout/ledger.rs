@@ -1,26 +1,17 @@
 //! The ledger of requests: what was asked for by annotation, and what became of it.
 
-use ess_rollout_api::requests as keys;
 use ess_rollout_api::v1alpha1::{
     Action, ActionState, ActionTarget, Outcome, Pause, PauseKind, RollingUpdateTaskStatus, Verb,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::instance_requests;
-use crate::conditions::shorten;
+use crate::actions;
 use crate::requests::{self, PauseTarget, VERBS};
 
-/// How many settled requests are kept. Open ones are never dropped.
-const SETTLED_MAX: usize = 20;
 /// How many requests may be open. With the settled ones they fit the bound on `status.actions`:
 /// a status that the schema refuses would end all progress.
 const OPEN_MAX: usize = 18;
-/// How many annotations that mean nothing are told of.
-const UNKNOWN_ANNOTATIONS_MAX: usize = 16;
-/// The most bytes of an annotation's value that are recorded.
-const VALUE_MAX: usize = 2048;
-
 /// What a verdict on a request says.
 pub(super) enum Verdict {
     /// Accepted, for the pause with this number or, empty, for the task.
@@ -67,8 +58,7 @@ fn ingest_verbs(
         let Some(value) = ctx.annotation(key) else {
             continue;
         };
-        // Compared as recorded: a value too long to record is one request, not one at each look.
-        if status.handled_actions.get(verb) == Some(shorten(value, VALUE_MAX).as_str()) {
+        if !actions::is_new(&status.handled_actions, verb, value) {
             continue;
         }
         let verdict = if finished {
@@ -134,6 +124,9 @@ fn judge(
         Verb::Retry | Verb::Skip | Verb::CancelInstances => {
             instance_requests::accept(ctx, status, verb, value)
         }
+        Verb::RunNow => {
+            Verdict::Rejected("Unsupported", "only an ImageUpdateTask makes runs".into())
+        }
     }
 }
 
@@ -178,23 +171,8 @@ fn add(
     value: &str,
     verdict: Verdict,
 ) {
-    status.handled_actions.set(verb, shorten(value, VALUE_MAX));
-    let id = requests::action_id(verb, value);
-    // A value that comes back after another was set is a new request with an old id.
-    status.actions.retain(|action| action.id != id);
-    let requested_by = ctx.annotation(keys::REQUESTED_BY).unwrap_or_default();
-    let mut action = Action {
-        id,
-        verb,
-        targets: Vec::new(),
-        instances: Vec::new(),
-        state: ActionState::Accepted,
-        reason: String::new(),
-        message: String::new(),
-        requested_by: shorten(requested_by, 128),
-        time: Time(ctx.now()),
-        end_time: None,
-    };
+    let metadata = ctx.input.subject.metadata;
+    let mut action = actions::entry(metadata, verb, value, ctx.now());
     match verdict {
         Verdict::Accepted(targets) => action.targets = targets,
         Verdict::Instances(instances) => {
@@ -206,18 +184,12 @@ fn add(
             settle(ctx, &mut action, ActionState::Rejected, reason, &message);
         }
     }
-    status.actions.push(action);
-    let settled = status
-        .actions
-        .iter()
-        .filter(|a| a.state != ActionState::Accepted)
-        .count();
-    let mut excess = settled.saturating_sub(SETTLED_MAX);
-    status.actions.retain(|action| {
-        let drop = excess > 0 && action.state != ActionState::Accepted;
-        excess -= usize::from(drop);
-        !drop
-    });
+    actions::record(
+        &mut status.actions,
+        &mut status.handled_actions,
+        value,
+        action,
+    );
     instance_requests::forget_details(status);
 }
 
@@ -229,18 +201,12 @@ pub(super) fn settle(
     reason: &str,
     message: &str,
 ) {
-    action.state = state;
-    action.reason = reason.to_owned();
-    action.message = shorten(message, 512);
-    action.end_time = Some(Time(ctx.now()));
+    actions::settle(action, state, reason, message, ctx.now());
 }
 
 /// The open request of a verb, if there is one.
 pub(super) fn open(status: &RollingUpdateTaskStatus, verb: Verb) -> Option<&Action> {
-    status
-        .actions
-        .iter()
-        .find(|action| action.verb == verb && action.state == ActionState::Accepted)
+    actions::open(&status.actions, verb)
 }
 
 /// Ends every open request of a verb.
@@ -252,11 +218,7 @@ pub(super) fn settle_all(
     reason: &str,
     message: &str,
 ) {
-    for action in &mut status.actions {
-        if action.verb == verb && action.state == ActionState::Accepted {
-            settle(ctx, action, state, reason, message);
-        }
-    }
+    actions::settle_all(&mut status.actions, verb, state, reason, message, ctx.now());
 }
 
 /// Ends what is still open where nothing more will be done: every accepted request ends.
@@ -307,21 +269,6 @@ pub(super) fn reject_open(
             settle(ctx, action, ActionState::Rejected, reason, message);
         } else {
             instance_requests::reject_open(ctx, action, reason, message);
-        }
-    }
-}
-
-/// Takes note of annotations that look like requests and are none: a slip of the pen would wait for
-/// its effect for ever. Each is told of once.
-pub(super) fn note_unknown_annotations(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
-    let annotations = ctx.input.subject.metadata.annotations.iter().flatten();
-    for key in annotations.map(|(key, _)| key) {
-        let ours = key.strip_prefix(ess_rollout_api::GROUP);
-        let unknown = ours.is_some_and(|rest| rest.starts_with('/'))
-            && !keys::KNOWN.contains(&key.as_str())
-            && !status.unknown_annotations.contains(key);
-        if unknown && status.unknown_annotations.len() < UNKNOWN_ANNOTATIONS_MAX {
-            status.unknown_annotations.push(key.clone());
         }
     }
 }

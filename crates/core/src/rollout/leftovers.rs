@@ -11,9 +11,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::compute::{self, Compute, Power};
 use super::configuration::Carries;
 use super::context::Context;
-use super::observation::{Interrupt, Known};
 use super::standby;
 use super::verify::{self, Need, need};
+use crate::observation::{Interrupt, Known};
 
 /// The most lines that one run takes up, so that its own items have room beside them.
 const TAKEN_UP_MAX: usize = 500;

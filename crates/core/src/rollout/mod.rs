@@ -32,11 +32,9 @@ mod instance_requests;
 mod kind;
 mod ledger;
 mod leftovers;
-mod observation;
 mod pause;
 mod pending;
 mod preflight;
-mod problem;
 mod progress;
 mod release;
 mod report;
@@ -50,12 +48,12 @@ mod step;
 mod summary;
 mod verify;
 
+pub use crate::actions::{ACTION_APPLIED, ACTION_REJECTED};
+pub use crate::observation::Observation;
 pub use decision::{
     Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Subject, Undo, Work,
     WorkOutcome,
 };
-pub use events::{ACTION_APPLIED, ACTION_REJECTED};
-pub use observation::Observation;
 pub use rollback::effective_spec;
 pub use scripts::{ConfigMapText, ConfigMapTexts, config_map_keys};
 pub use step::step;

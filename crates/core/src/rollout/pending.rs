@@ -9,12 +9,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Next, Undo, Work};
-use super::observation::Known;
 use super::preflight::{self, Ready, Verdict};
-use super::problem::Problem;
 use super::report::{self, Phase};
 use super::{adoption, cancel, ending, kind, ledger, progress, rollback, starting};
 use crate::identity;
+use crate::observation::Known;
+use crate::problem::Problem;
+use crate::queue;
 
 /// How often a task that a person has to mend something for is checked again.
 const RECHECK: SignedDuration = SignedDuration::from_secs(60);
@@ -69,7 +70,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if ctx.spec.desired_state == DesiredState::Plan {
         return plan(ctx, status);
     }
-    if let Some(decision) = queue(ctx, &mut status) {
+    if let Some(decision) = wait_for_turn(ctx, &mut status) {
         return Ok(decision);
     }
     if let Some(decision) = run_key_conflict(ctx, &status)? {
@@ -174,9 +175,10 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
                 &message,
             );
             report::show(ctx, &mut status, Phase::Planned, "Planned", &message);
+            let lets_go = lets_go(ctx, &status);
             let mut decision = ctx.decide(status, Next::After(RECHECK.unsigned_abs()));
             // Taken for a start that was put off just then.
-            if ctx.holds() {
+            if lets_go {
                 decision.record = Some(given_back(ctx));
             }
             Ok(decision)
@@ -205,9 +207,8 @@ fn in_batches(plan: &Plan) -> String {
 }
 
 /// First come, first served: whoever holds the group, then whoever asked earlier.
-fn queue(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Decision> {
-    // Whoever holds it and does not exist any more will never let it go. What its run still does is
-    // seen as an update of others.
+fn wait_for_turn(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Decision> {
+    // What the run of a holder that vanished still does is seen as an update of others.
     let holder = ctx.record.holder.as_ref();
     let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.input.holder_gone);
     // A rollback takes the group over from its source, ahead of the queue.
@@ -216,20 +217,8 @@ fn queue(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Deci
     {
         return None;
     }
-    let before = if let Some(holder) = holder {
-        format!(
-            "{} {}/{} holds the scaling group",
-            holder.kind, holder.namespace, holder.name
-        )
-    } else if ctx.holds() {
-        return None;
-    } else {
-        let ahead = ctx.input.ahead?;
-        format!(
-            "{} {}/{} was created earlier and starts first",
-            ahead.kind, ahead.namespace, ahead.name
-        )
-    };
+    let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
+    let before = queue::before(&ctx.record, &ctx.uid, gone, ahead)?;
     let message = format!("waits: {before}");
     report::set(
         ctx,
@@ -335,11 +324,18 @@ pub(super) fn refuse(
     } else {
         Next::After(RECHECK.unsigned_abs())
     };
+    let lets_go = lets_go(ctx, &status);
     let mut decision = ctx.decide(status, next);
-    if ctx.holds() {
+    if lets_go {
         decision.record = Some(given_back(ctx));
     }
     decision
+}
+
+/// Whether the group goes to others while something stands against the start. Not from a rollback
+/// that took it over: how the group was before the update that it undoes is on record for it alone.
+pub(super) fn lets_go(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
+    ctx.holds() && !rollback::takeover::has_taken_over(ctx, status)
 }
 
 /// Takes the group, puts the intent on record, and starts: three effects, in this order.

@@ -14,9 +14,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::compute::{self, Power};
 use super::context::Context;
 use super::leftovers;
-use super::observation::Known;
-use super::problem::Problem;
 use super::rollback;
+use crate::observation::Known;
+use crate::problem::{self, Problem};
 use crate::{batches, identity};
 
 /// The most items that an OOS loop takes.
@@ -57,28 +57,13 @@ pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
             "spec.regionId is not set and the operator has no default region: set it in a new task, or start the operator with --region".into(),
         ));
     }
-    if ctx.spec.credentials_ref.is_none() {
-        if !settings.own_credentials_namespaces.contains(&ctx.namespace) {
-            return Some(Problem::blocked(
-                "CredentialsNotAllowed",
-                format!(
-                    "namespace {} may not use the operator's own credentials: set spec.credentialsRef in a new task, or list the namespace in --own-credentials-namespaces",
-                    ctx.namespace
-                ),
-            ));
-        }
-        if let Some(role) = &ctx.spec.ram_role
-            && !settings.own_credentials_ram_roles.contains(role)
-        {
-            return Some(Problem::blocked(
-                "RamRoleNotAllowed",
-                format!(
-                    "spec.ramRole: role {role} may not be used with the operator's own credentials: list it in --own-credentials-ram-roles, or set spec.credentialsRef in a new task"
-                ),
-            ));
-        }
-    }
-    ctx.kind.check_spec()
+    let refused = problem::of_credentials(
+        settings,
+        &ctx.namespace,
+        ctx.spec.credentials_ref.is_some(),
+        ctx.spec.ram_role.as_deref(),
+    );
+    refused.or_else(|| ctx.kind.check_spec())
 }
 
 /// What stands against what ConfigMaps hold. One that is applied together with the task may come a
@@ -86,7 +71,7 @@ pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
 pub(super) fn check_config_maps(ctx: &Context<'_>) -> Option<Problem> {
     let mut problem = ctx.kind.check_config_maps()?;
     let created = ctx.input.subject.metadata.creation_timestamp.as_ref();
-    problem.passes = created.is_some_and(|created| ctx.now() < created.0 + NEW);
+    problem.passes &= created.is_some_and(|created| ctx.now() < created.0 + NEW);
     Some(problem)
 }
 

@@ -11,9 +11,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::context::Context;
-use super::observation::Known;
 use super::{details, summary};
 use crate::conditions;
+use crate::observation::Known;
 
 /// Instance condition: the update was done to it.
 const UPDATED: &str = "Updated";

@@ -10,8 +10,8 @@ use super::context::Context;
 use super::decision::{Decision, Next};
 use super::ending::{CANCELLED_BEFORE_START, START_REFUSED};
 use super::leftovers;
-use super::observation::Known;
 use crate::conditions::shorten;
+use crate::observation::Known;
 
 /// The task is done: the group goes to whoever is next, and the object may go.
 pub(super) fn after(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {

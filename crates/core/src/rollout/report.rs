@@ -1,9 +1,10 @@
 //! What people and tools read: the state word, the conditions, Events, and the size of it all.
 
 use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus, condition};
-use ess_rollout_cloud::{CloudError, ErrorClass};
+use ess_rollout_cloud::CloudError;
 
 use super::context::Context;
+use crate::cloud_trouble::{self, Trouble};
 use crate::conditions;
 
 /// The most bytes of a serialized status: with metadata and managed fields the object stays well
@@ -11,8 +12,6 @@ use crate::conditions;
 const STATUS_BYTES_MAX: usize = 900 * 1024;
 /// The most instances that carry the tail of their output.
 const OUTPUT_TAILS_MAX: usize = 20;
-/// The reasons of what only a person can mend.
-const REFUSALS: [&str; 3] = ["AccessDenied", "CredentialsRejected", "RequestRefused"];
 /// The most bytes of an instance's message once there is no room for more.
 const SHORT_MESSAGE: usize = 96;
 /// Where a task is, in the word that people read. Derived: nothing is decided by it.
@@ -172,8 +171,7 @@ pub(super) fn show(
 
 /// Whether a refusal that only a person can mend is on show.
 pub(super) fn is_refused(status: &RollingUpdateTaskStatus) -> bool {
-    conditions::get(&status.conditions, condition::STALLED)
-        .is_some_and(|stalled| REFUSALS.contains(&stalled.reason.as_str()))
+    cloud_trouble::is_refused(&status.conditions)
 }
 
 /// As [`show`] before another try; but a refusal of the last one stays on show until one succeeds,
@@ -231,22 +229,14 @@ pub(super) fn first(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
 
 /// A failure of the cloud that keeps the task from moving. What is known stays as it is.
 pub(super) fn trouble(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, error: &CloudError) {
-    let (reason, cure) = match error.class {
-        // Slows everyone down and is nobody's news.
-        ErrorClass::Throttled => return,
-        ErrorClass::Denied => (REFUSALS[0], "; grant the action to the credentials in use"),
-        ErrorClass::Unauthenticated => (REFUSALS[1], "; check the credentials in use"),
-        ErrorClass::Invalid => (REFUSALS[2], ""),
-        ErrorClass::NotFound => ("NotFound", ""),
-        ErrorClass::Retry | ErrorClass::Conflict | ErrorClass::TokenMismatch => {
-            ("CloudUnavailable", "")
-        }
+    let Some(Trouble {
+        reason,
+        message,
+        needs_person,
+    }) = Trouble::of(error)
+    else {
+        return;
     };
-    let message = format!("{error}{cure}");
-    let needs_person = matches!(
-        error.class,
-        ErrorClass::Denied | ErrorClass::Unauthenticated | ErrorClass::Invalid
-    );
     if status.execution.is_none() && status.result.is_none() {
         let phase = if needs_person {
             Phase::Blocked

@@ -13,10 +13,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::decision::{Decision, Next};
 use super::instance_requests::{self, Act};
-use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
 use super::{approve, cancel, ending, ledger, pause, pending, progress};
 use crate::conditions;
+use crate::observation::{Interrupt, Known};
 
 /// How soon to look again while something is about to move.
 const SOON: SignedDuration = SignedDuration::from_secs(1);

@@ -11,8 +11,8 @@ use ess_rollout_api::v1alpha1::{
     ScriptTexts, ScriptUpdate,
 };
 
-use super::problem::Problem;
 use crate::identity::{self, hash_text};
+use crate::problem::Problem;
 
 /// The most bytes of a script: what Cloud Assistant takes (24 KB once Base64-encoded), with room.
 const SCRIPT_MAX: usize = 16 * 1024;
@@ -175,7 +175,7 @@ fn text<'a>(
                 key.name
             ),
         )),
-        Some(ConfigMapText::NoConfigMap) | None => Err(Problem::blocked(
+        Some(ConfigMapText::NoConfigMap) | None => Err(Problem::wait(
             "ConfigMapNotFound",
             format!(
                 "{path}.configMapKeyRef: there is no ConfigMap {} in this namespace: create it with the script under the key {}",

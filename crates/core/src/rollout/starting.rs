@@ -1,34 +1,23 @@
-//! The intent to start is on record and no execution is known: look first, then send again.
-//!
-//! The same client token starts nothing twice, so sending again is safe while OOS remembers the
-//! token. After that a new token is used only when two look-ups, each a bound on lateness after
-//! what came before, have found nothing.
+//! The intent to start is on record and no execution is known: look first, then send again, by the rules of
+//! [`crate::start`].
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, Cancellation, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb,
+    ActionState, Cancellation, Outcome, Plan, RollingUpdateTaskStatus, Verb,
 };
 use ess_rollout_cloud::{
-    CloudError, Done, ErrorClass, Execution, ExecutionFilter, ExecutionMode, Mutation,
-    Outcome as Effect, Query, SafetyCheck, StartExecution,
+    Execution, ExecutionFilter, ExecutionMode, Mutation, Query, SafetyCheck, StartExecution,
 };
-use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value};
 
 use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next, Work};
-use super::observation::{Interrupt, Known};
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
 use super::{adoption, cancel, ending, kind, ledger, rollback};
-use crate::conditions::shorten;
 use crate::identity;
-
-/// How long a start is sent again with the same token: OOS keeps tokens for an undocumented time,
-/// and a few hours at most can be relied on.
-const SAME_TOKEN: SignedDuration = SignedDuration::from_mins(30);
-/// How soon to look after a start whose answer was lost.
-const LOOK_SOON: SignedDuration = SignedDuration::from_secs(2);
+use crate::observation::{Interrupt, Known};
+use crate::start::{self, Answer, Then};
 
 /// The call that the intent on record describes.
 pub(super) fn mutation(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Mutation> {
@@ -98,11 +87,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             message,
         ));
     }
-    let outcome = ctx.input.outcome.filter(|outcome| {
-        matches!(&outcome.mutation, Mutation::StartExecution(start) if start.client_token == intent.client_token)
-    });
-    match outcome.map(|outcome| &outcome.result) {
-        Some(Ok(Done::Started { execution, .. })) => {
+    let answer = start::answer(ctx.input.outcome, &intent);
+    match &answer {
+        Answer::Started(execution) => {
             // With a run key the token may be that of another cluster, and the execution its own.
             let uid = execution.tags.get(identity::TAG_UID);
             return match uid.filter(|_| ctx.spec.run_key.is_some()) {
@@ -110,41 +97,30 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
                 _ => adopt(ctx, status, execution),
             };
         }
-        Some(Err(error)) if error.outcome == Effect::Unknown => {
+        Answer::Lost(error) => {
             report::trouble(ctx, &mut status, error);
-            return Ok(ctx.decide(status, Next::After(LOOK_SOON.unsigned_abs())));
+            return Ok(ctx.decide(status, start::look_soon()));
         }
-        Some(Err(error)) => match error.class {
-            // It ran: find it.
-            ErrorClass::TokenMismatch => {}
-            ErrorClass::Invalid | ErrorClass::NotFound | ErrorClass::Conflict => {
-                let message = format!("OOS refused to start: {error}");
-                if intent.resent {
-                    return Ok(note_refusal(ctx, status, &message));
-                }
-                return Ok(start_refused(ctx, status, &message));
+        Answer::Refused(message) if intent.resent => {
+            if let Some(intent) = status.start.as_mut() {
+                start::note_refusal(intent, message, ctx.now());
             }
-            ErrorClass::Denied
-            | ErrorClass::Unauthenticated
-            | ErrorClass::Retry
-            | ErrorClass::Throttled => {
-                report::trouble(ctx, &mut status, error);
-                return Ok(ctx.decide(status, ctx.wait_after(error)));
-            }
-        },
-        Some(Ok(Done::Accepted { .. })) | None => {}
+            return Ok(ctx.decide(status, start::look_soon()));
+        }
+        Answer::Refused(message) => return Ok(start_refused(ctx, status, message)),
+        Answer::Failed(error) => {
+            report::trouble(ctx, &mut status, error);
+            return Ok(ctx.decide(status, ctx.wait_after(error)));
+        }
+        Answer::TokenUsed(_) | Answer::None => {}
     }
 
-    let mut found: Vec<&Execution> = ctx
-        .input
-        .observation
-        .executions(&own_runs(ctx))?
-        .iter()
-        // An ignored filter returns everything: believe the tags that come back.
-        .filter(|e| e.parent.is_none() && e.tags.get(identity::TAG_UID) == Some(&ctx.uid))
-        .filter(|e| e.tags.get(identity::TAG_SPEC_HASH) == Some(&intent.spec_hash))
-        .collect();
-    found.sort_by_key(|e| (e.start, e.id.clone()));
+    let listed = ctx.input.observation.executions(&own_runs(ctx))?;
+    let own = [
+        (identity::TAG_UID.to_owned(), ctx.uid.clone()),
+        (identity::TAG_SPEC_HASH.to_owned(), intent.spec_hash.clone()),
+    ];
+    let found = start::with_tags(listed, &own);
     if let Some(first) = found.first() {
         let mut decision = adopt(ctx, status, first)?;
         if found.len() > 1 {
@@ -169,78 +145,48 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             return Ok(adoption::step_back(ctx, status, other));
         }
     }
-    if let Some(Err(error)) = outcome.map(|outcome| &outcome.result)
-        && error.class == ErrorClass::TokenMismatch
+    let cancel = cancel::reason(ctx, &status);
+    let waits_out = !matches!(answer, Answer::TokenUsed(_)) && intent.refusal.is_empty();
+    if let Some(reason) = cancel.as_ref().filter(|_| waits_out)
+        && status.cancellation.is_none()
     {
-        return Ok(note_used_token(ctx, status, error));
+        return Ok(begin_wait(ctx, status, reason));
     }
-    if !intent.refusal.is_empty() {
-        return Ok(without_answer(ctx, status, &intent));
-    }
-    if let Some(reason) = cancel::reason(ctx, &status) {
-        return Ok(wait_out(ctx, status, &reason));
-    }
-    let tokens_end = Time(intent.time.0 + SAME_TOKEN);
-    if ctx.now() > tokens_end.0 {
-        return Ok(new_attempt(ctx, status, &tokens_end));
-    }
-    if let Some(intent) = status.start.as_mut() {
-        intent.resent = true;
-    }
-    let work = mutation(ctx, &status).map(|mutation| Work { mutation });
-    let mut decision = ctx.decide(status, Next::Now);
-    decision.work = work;
-    Ok(decision)
+    let since = match &status.cancellation {
+        Some(cancellation) => Some(cancellation.time.clone()),
+        None => cancel.map(|_| Time(ctx.now())),
+    };
+    let Some(intent) = status.start.as_mut() else {
+        return Ok(ctx.decide(status, Next::Now));
+    };
+    let (waits, since) = (ctx.waits(), since.as_ref());
+    let then = start::nothing_found(&waits, intent, &answer, since, |attempt| {
+        identity::client_token(&ctx.token_owner(), &ctx.spec_hash, attempt)
+    });
+    Ok(match then {
+        Then::Wait(next) => ctx.decide(status, next),
+        Then::Send => {
+            let work = mutation(ctx, &status).map(|mutation| Work { mutation });
+            let mut decision = ctx.decide(status, Next::Now);
+            decision.work = work;
+            decision
+        }
+        Then::NothingRan => ending::nothing_ran(
+            ctx,
+            status,
+            Outcome::Cancelled,
+            ending::CANCELLED_BEFORE_START,
+            "cancelled; no execution was ever started",
+        ),
+        Then::Refused(why) => start_refused(ctx, status, &why),
+        Then::NotFound(why) => {
+            ending::begin(ctx, status, Outcome::Failed, "ExecutionNotFound", &why)
+        }
+    })
 }
 
 fn start_refused(ctx: &Context<'_>, status: RollingUpdateTaskStatus, message: &str) -> Decision {
     ending::nothing_ran(ctx, status, Outcome::Failed, ending::START_REFUSED, message)
-}
-
-/// A call was refused that was not the only one: one before it, whose answer was lost, may still
-/// take effect. Nothing is sent any more until that is known.
-fn note_refusal(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, message: &str) -> Decision {
-    if let Some(intent) = status.start.as_mut() {
-        intent.refusal = shorten(message, 1024);
-        (intent.empty_lookups, intent.last_lookup_time) = (0, Some(Time(ctx.now())));
-    }
-    ctx.decide(status, Next::After(LOOK_SOON.unsigned_abs()))
-}
-
-/// The token was used with other parameters, so something was started: it is only looked for, for
-/// as long as lists may lag behind.
-fn note_used_token(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-    error: &CloudError,
-) -> Decision {
-    if let Some(intent) = status.start.as_mut() {
-        intent.refusal = shorten(&error.to_string(), 1024);
-        intent.token_used = true;
-        (intent.empty_lookups, intent.last_lookup_time) = (0, None);
-    }
-    ctx.decide(status, Next::After(LOOK_SOON.unsigned_abs()))
-}
-
-/// After a refusal, another look found nothing either.
-fn without_answer(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-    intent: &StartIntent,
-) -> Decision {
-    let patient = intent.token_used && cancel::reason(ctx, &status).is_none();
-    let since = patient.then(|| Time(intent.time.0 + SAME_TOKEN));
-    if count_empty_lookup(ctx, &mut status, since) < 2 {
-        return ctx.decide(status, ctx.poll());
-    }
-    if intent.token_used {
-        let message = format!(
-            "OOS lists no execution of this task and says that its client token was used: {}",
-            intent.refusal
-        );
-        return ending::begin(ctx, status, Outcome::Failed, "ExecutionNotFound", &message);
-    }
-    start_refused(ctx, status, &intent.refusal)
 }
 
 fn own_runs(ctx: &Context<'_>) -> ExecutionFilter {
@@ -255,73 +201,19 @@ fn own_runs(ctx: &Context<'_>) -> ExecutionFilter {
 
 /// Nothing was found and the task is to end: nothing is sent any more, and it ends once a call
 /// that may be under way can no longer have an effect.
-fn wait_out(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, reason: &str) -> Decision {
-    if status.cancellation.is_none() {
-        status.cancellation = Some(Cancellation {
-            time: Time(ctx.now()),
-            reason: reason.to_owned(),
-            last_call_time: None,
-        });
-        if let Some(intent) = status.start.as_mut() {
-            (intent.empty_lookups, intent.last_lookup_time) = (0, None);
-        }
-        let message =
-            "cancelled while the start had no answer: waiting until it can no longer take effect";
-        report::show(ctx, &mut status, Phase::Cancelling, "Cancelling", message);
-        return ctx.decide(status, Next::Now);
-    }
-    let since = status.cancellation.as_ref().map(|c| c.time.clone());
-    if count_empty_lookup(ctx, &mut status, since) >= 2 {
-        let message = "cancelled; no execution was ever started";
-        return ending::nothing_ran(
-            ctx,
-            status,
-            Outcome::Cancelled,
-            ending::CANCELLED_BEFORE_START,
-            message,
-        );
-    }
-    ctx.decide(status, wait_for_settle(ctx))
-}
-
-/// The token may have been forgotten: start anew, once it is known that nothing runs.
-fn new_attempt(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, since: &Time) -> Decision {
-    if count_empty_lookup(ctx, &mut status, Some(since.clone())) < 2 {
-        return ctx.decide(status, wait_for_settle(ctx));
-    }
+fn begin_wait(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, reason: &str) -> Decision {
+    status.cancellation = Some(Cancellation {
+        time: Time(ctx.now()),
+        reason: reason.to_owned(),
+        last_call_time: None,
+    });
     if let Some(intent) = status.start.as_mut() {
-        intent.attempt += 1;
-        intent.client_token =
-            identity::client_token(&ctx.token_owner(), &ctx.spec_hash, intent.attempt);
-        intent.time = Time(ctx.now());
-        intent.resent = false;
-        (intent.empty_lookups, intent.last_lookup_time) = (0, None);
+        start::count_anew(intent);
     }
-    let work = mutation(ctx, &status).map(|mutation| Work { mutation });
-    let mut decision = ctx.decide(status, Next::Now);
-    decision.work = work;
-    decision
-}
-
-/// Counts a look-up that found nothing, if it came late enough to count. Gives the count.
-fn count_empty_lookup(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-    since: Option<Time>,
-) -> i32 {
-    let Some(intent) = status.start.as_mut() else {
-        return 0;
-    };
-    let since = intent.last_lookup_time.clone().or(since);
-    if since.is_none_or(|since| ctx.settled_since(&since)) {
-        intent.empty_lookups += 1;
-        intent.last_lookup_time = Some(Time(ctx.now()));
-    }
-    intent.empty_lookups
-}
-
-fn wait_for_settle(ctx: &Context<'_>) -> Next {
-    Next::After((ctx.settle() + SignedDuration::from_secs(1)).unsigned_abs())
+    let message =
+        "cancelled while the start had no answer: waiting until it can no longer take effect";
+    report::show(ctx, &mut status, Phase::Cancelling, "Cancelling", message);
+    ctx.decide(status, Next::Now)
 }
 
 /// The execution is known. Whoever else runs on the group by now is reported: other people's runs

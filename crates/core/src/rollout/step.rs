@@ -8,9 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Input, Next, Step};
-use super::observation::{Interrupt, Known};
 use super::report::{self, Phase};
 use super::{adoption, ending, events, instance_requests, ledger, pending, running, starting};
+use crate::actions;
+use crate::observation::{Interrupt, Known};
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
@@ -27,7 +28,7 @@ pub fn step(input: Input<'_>) -> Step {
         }
         ledger::present_at_creation(&ctx, &mut status);
         latch(&ctx, &mut status);
-        ledger::note_unknown_annotations(&ctx, &mut status);
+        note_unknown_annotations(&ctx, &mut status);
         report::first(&ctx, &mut status);
         let mut decision = ctx.decide(status, Next::Now);
         decision.finalizer = (!ctx.has_finalizer()).then_some(true);
@@ -55,7 +56,7 @@ pub fn step(input: Input<'_>) -> Step {
     }
 
     latch(&ctx, &mut status);
-    ledger::note_unknown_annotations(&ctx, &mut status);
+    note_unknown_annotations(&ctx, &mut status);
     // Before anything is read: what OOS answered is known whatever becomes of the reads.
     instance_requests::take_outcome(&ctx, &mut status);
     let decision = match stage(&ctx, status.clone()) {
@@ -64,9 +65,10 @@ pub fn step(input: Input<'_>) -> Step {
         Err(Interrupt::Failed(error)) => {
             let waits = status.start.is_none() && status.result.is_none();
             report::trouble(&ctx, &mut status, &error);
+            let lets_go = pending::lets_go(&ctx, &status);
             let mut decision = ctx.decide(status, ctx.wait_after(&error));
             // A group is not kept from others for something that only a person can mend.
-            if waits && ctx.holds() && error.needs_person() {
+            if waits && lets_go && error.needs_person() {
                 decision.record = Some(pending::given_back(&ctx));
             }
             decision
@@ -128,6 +130,11 @@ fn latch(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     if latched != Latched::default() {
         status.latched = Some(latched);
     }
+}
+
+fn note_unknown_annotations(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let metadata = ctx.input.subject.metadata;
+    actions::note_unknown_annotations(metadata, &mut status.unknown_annotations);
 }
 
 fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decision) -> Step {

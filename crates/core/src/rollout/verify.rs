@@ -9,9 +9,9 @@ use ess_rollout_cloud::{LifecycleState, Mutation, Process, Query, ScalingInstanc
 
 use super::compute;
 use super::context::Context;
-use super::observation::Known;
 use super::{leftovers, progress, rollback, standby};
 use crate::conditions;
+use crate::observation::Known;
 
 /// One thing that a run can have left changed.
 pub(super) struct Need {

@@ -336,6 +336,7 @@ impl Cloud {
             Query::ScalingConfiguration { configuration } => {
                 Answer::ScalingConfiguration(Some(ScalingConfiguration {
                     id: configuration.clone(),
+                    group: GROUP.into(),
                     image: Some(self.configuration_image.clone()),
                 }))
             }

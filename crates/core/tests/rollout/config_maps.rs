@@ -3,7 +3,7 @@
 use ess_rollout_api::v1alpha1::{ConfigMapKeyRef, condition};
 use ess_rollout_cloud::Mutation;
 use ess_rollout_core::identity::hash_text;
-use ess_rollout_core::rollout::ConfigMapText;
+use ess_rollout_core::rollout::{ConfigMapText, config_map_keys};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
@@ -221,4 +221,37 @@ fn an_object_that_is_restored_follows_its_execution_without_the_config_map() {
     world.run_to_rest();
     assert_eq!(world.said(condition::SUCCEEDED), "True Updated");
     assert_eq!(world.cloud.runs.len(), 1);
+}
+
+/// The update that it undoes is cancelled by then, and nobody else knows how the group was before.
+#[test]
+fn a_rollback_that_took_the_group_over_keeps_it_while_its_config_map_is_missing() {
+    let mut update = ready(json!({"suspensionPolicy": "SuspendFirstBatch"}));
+    update.run_to_state("BatchSuspended");
+    let to = json!({"script": {"configMapKeyRef": {"name": "scripts", "key": "repair"}}});
+    let mut back = rollback(&mut update, json!({ "to": to }));
+    let repair = ConfigMapText::Text("repair".into());
+    back.texts.insert(key("repair"), repair.clone());
+    back.run_until(30, "the group is taken over", World::holds);
+    back.texts.clear();
+    back.run_to_state("Blocked");
+    back.run_for(120);
+    assert!(back.holds());
+    back.texts.insert(key("repair"), repair);
+    back.run_to_rest();
+    assert_eq!(back.said(condition::SUCCEEDED), "True Updated");
+    assert!(back.cloud.suspended().is_empty());
+}
+
+/// A path that leads elsewhere is no name: a Secret would be run as a script, and shown.
+#[test]
+fn nothing_but_a_config_map_of_the_namespace_is_read() {
+    for name in ["../secrets/cloud", "..", "a/b", "a?x", "a%2f"] {
+        let source = json!({"configMapKeyRef": {"name": name, "key": "run"}});
+        let task = task(json!({"script": {"run": source}}), json!({}));
+        assert!(config_map_keys(&task.spec, None).is_empty(), "{name}");
+        let mut world = World::new(task, Cloud::with_instances(4));
+        world.run_to_state("Blocked");
+        assert_eq!(world.said(condition::PREFLIGHT), "False ConfigMapNotFound");
+    }
 }

@@ -9,9 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::notify;
 use crate::identity::hash_value;
+use crate::observation::{Interrupt, Known};
 use crate::rollout::context::Context;
 use crate::rollout::decision::Next;
-use crate::rollout::observation::{Interrupt, Known};
 use crate::rollout::progress::Attempts;
 use crate::rollout::running::soon;
 use crate::rollout::{details, pause, report};

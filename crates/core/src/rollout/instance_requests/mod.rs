@@ -27,9 +27,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::decision::{Next, Work};
 use super::ledger;
-use super::observation::Known;
 use super::progress::Attempts;
 use crate::conditions::shorten;
+use crate::observation::Known;
 use judge::Verdict;
 
 pub(super) use accept::accept;
@@ -277,7 +277,7 @@ fn carried_out(
             });
         }
         match (verb, instance.state) {
-            (_, InstanceState::Pending) | (Verb::Cancel | Verb::Continue, _) => {}
+            (_, InstanceState::Pending) | (Verb::Cancel | Verb::Continue | Verb::RunNow, _) => {}
             (Verb::Retry, _) => instance.state = InstanceState::Updating,
             (Verb::Skip, _) if instance.state.is_final() => instance.state = InstanceState::Skipped,
             (Verb::CancelInstances, _) if instance.state.is_final() => {
@@ -321,5 +321,6 @@ fn word(verb: Verb) -> &'static str {
         Verb::CancelInstances => "Cancelled",
         Verb::Continue => "Continued",
         Verb::Cancel => "Cancelled",
+        Verb::RunNow => "Run",
     }
 }

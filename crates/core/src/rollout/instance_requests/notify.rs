@@ -37,7 +37,8 @@ impl Builder<'_, '_> {
                 Verb::Retry => NotifyType::RetryTask,
                 Verb::Skip => NotifyType::SkipTask,
                 Verb::CancelInstances | Verb::Cancel => NotifyType::CancelTask,
-                Verb::Continue => NotifyType::Approve,
+                // Neither names instances.
+                Verb::Continue | Verb::RunNow => NotifyType::Approve,
             },
             task_execution: task,
             loop_item: item,

@@ -11,11 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::Kind;
 use crate::conditions::shorten;
+use crate::observation::{Known, Observation};
+use crate::problem::Problem;
 use crate::rollout::compute::{Compute, Power};
 use crate::rollout::configuration::Carries;
 use crate::rollout::containers;
-use crate::rollout::observation::{Known, Observation};
-use crate::rollout::problem::Problem;
 
 /// The most bytes of containers as JSON: what is changed goes on record, where there is no more room.
 const CONTAINERS_MAX: usize = 64 * 1024;

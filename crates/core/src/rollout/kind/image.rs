@@ -5,8 +5,8 @@ use ess_rollout_cloud::{EcsInstance, GroupType, ImageStatus, Query, ScalingGroup
 use serde_json::{Map, Value, json};
 
 use super::Kind;
-use crate::rollout::observation::{Interrupt, Known, Observation};
-use crate::rollout::problem::Problem;
+use crate::observation::{Interrupt, Known, Observation};
+use crate::problem::Problem;
 
 /// How many images that instances run are looked at: groups run one or two, and each is a call.
 const REPLACED_MAX: usize = 8;

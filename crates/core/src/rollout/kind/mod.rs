@@ -15,9 +15,9 @@ use serde_json::{Map, Value, json};
 
 use super::compute::Compute;
 use super::configuration::Carries;
-use super::observation::{Known, Observation};
-use super::problem::Problem;
 use super::scripts::{ConfigMapTexts, NO_TEXTS, Scripts};
+use crate::observation::{Known, Observation};
+use crate::problem::Problem;
 
 /// What reading a kind's own outcome back has shown, beyond what is the same for all kinds.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use ess_rollout_cloud::{GroupType, Query};
 use serde_json::{Map, Value};
 
 use super::Kind;
-use crate::rollout::problem::Problem;
+use crate::problem::Problem;
 
 pub(super) struct Nothing;
 

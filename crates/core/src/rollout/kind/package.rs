@@ -9,8 +9,8 @@ use ess_rollout_cloud::{EcsInstance, ErrorClass, GroupType, Query, ScalingGroup}
 use serde_json::{Map, Value, json};
 
 use super::{Kind, ReadBack};
-use crate::rollout::observation::{Interrupt, Known, Observation};
-use crate::rollout::problem::Problem;
+use crate::observation::{Interrupt, Known, Observation};
+use crate::problem::Problem;
 
 /// The most instances whose packages are read: OOS tells of one instance at a time.
 const READS_MAX: usize = 100;

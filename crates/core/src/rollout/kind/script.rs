@@ -5,8 +5,8 @@ use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::Kind;
-use crate::rollout::observation::{Known, Observation};
-use crate::rollout::problem::Problem;
+use crate::observation::{Known, Observation};
+use crate::problem::Problem;
 use crate::rollout::scripts::Scripts;
 
 pub(super) struct Script<'a> {

@@ -12,11 +12,11 @@ use serde_json::Value;
 
 use super::{payload, source};
 use crate::identity;
+use crate::observation::Known;
+use crate::problem::Problem;
 use crate::rollout::containers::to_spec;
 use crate::rollout::context::Context;
 use crate::rollout::kind;
-use crate::rollout::observation::Known;
-use crate::rollout::problem::Problem;
 
 /// What is undone, or why it cannot be.
 pub(super) fn find(

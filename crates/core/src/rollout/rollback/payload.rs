@@ -5,7 +5,7 @@ use ess_rollout_api::v1alpha1::{
     RollbackMethod, RollbackPayload, ScriptSource, ScriptType, ScriptUpdate, Update,
 };
 
-use crate::rollout::problem::Problem;
+use crate::problem::Problem;
 
 /// The update that undoes the update of a task: what `spec.to` says, else what the task says, else
 /// for images, packages and containers what all instances had before. `given` is the rollback script

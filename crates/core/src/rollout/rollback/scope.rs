@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use ess_rollout_api::v1alpha1::{RollbackMethod, RollbackScope, RollbackSpec, Source};
 use ess_rollout_cloud::{ExecutionFilter, ScalingInstance};
 
+use crate::observation::Known;
+use crate::problem::Problem;
 use crate::rollout::context::Context;
-use crate::rollout::observation::Known;
-use crate::rollout::problem::Problem;
 use crate::rollout::progress;
 
 /// How a rollback starts, and on whom.

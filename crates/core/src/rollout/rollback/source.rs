@@ -7,12 +7,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{foreign, payload};
 use crate::identity;
+use crate::observation::Known;
+use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::decision::Undo;
 use crate::rollout::kind;
-use crate::rollout::observation::Known;
 use crate::rollout::preflight::{self, ROLLING_TEMPLATES};
-use crate::rollout::problem::Problem;
 use crate::rollout::scripts::NO_TEXTS;
 
 /// What is undone, or why it cannot be.

@@ -9,14 +9,15 @@ use ess_rollout_cloud::{ErrorClass, ExecutionFilter, Mutation, Query};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{foreign, source};
-use crate::rollout::context::{Context, RETRY};
+use crate::observation::Known;
+use crate::problem::Problem;
+use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next, Work};
 use crate::rollout::ending::{self, Rest};
 use crate::rollout::kind;
-use crate::rollout::observation::Known;
-use crate::rollout::problem::Problem;
 use crate::rollout::progress;
 use crate::rollout::report::{self, Phase};
+use crate::waits::RETRY;
 
 /// Whether this rollback has taken the group over from a suspended source.
 pub(in crate::rollout) fn has_taken_over(

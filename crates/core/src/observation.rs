@@ -16,7 +16,7 @@ pub struct Observation {
 
 /// Why a decision cannot be made yet.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Interrupt {
+pub(crate) enum Interrupt {
     /// More has to be read.
     Read(Vec<Query>),
     /// Something that has to be known could not be read.
@@ -24,14 +24,14 @@ pub(super) enum Interrupt {
 }
 
 /// A value, or why there is none.
-pub(super) type Known<T> = Result<T, Interrupt>;
+pub(crate) type Known<T> = Result<T, Interrupt>;
 
 /// Declares one typed accessor for each query.
 macro_rules! accessors {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty, $query:expr, $answer:path;)+) => {
         $(
             $(#[$doc])*
-            pub(super) fn $name(&self, $($arg: $ty),*) -> Known<&$out> {
+            pub(crate) fn $name(&self, $($arg: $ty),*) -> Known<&$out> {
                 let query = $query;
                 match self.answers.get(&query) {
                     Some(Ok($answer(value))) => Ok(value),
@@ -56,7 +56,7 @@ impl Observation {
 
     /// Asks for everything at once that is going to be looked at one by one: a stage names its
     /// reads up front, so that they are made side by side.
-    pub(super) fn require(&self, queries: impl IntoIterator<Item = Query>) -> Known<()> {
+    pub(crate) fn require(&self, queries: impl IntoIterator<Item = Query>) -> Known<()> {
         let mut missing: Vec<Query> = queries
             .into_iter()
             .filter(|query| !self.holds(query))

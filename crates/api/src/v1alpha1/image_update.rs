@@ -1,0 +1,492 @@
+//! What a person asks for: an image built from an instance and put into scaling configurations, now, at a time or on a
+//! schedule; and what the operator answers.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube_derive::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::action::{Action, HandledActions};
+use super::is_false;
+use super::record::Holder;
+use super::status::{ExecutionRef, StartIntent};
+use super::task::CredentialsRef;
+
+/// An image built from an instance of a scaling group, or a given one, put into scaling
+/// configurations, so that new instances get it. Instances in service are left alone.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "ess-rollout.io",
+    version = "v1alpha1",
+    kind = "ImageUpdateTask",
+    plural = "imageupdatetasks",
+    shortname = "iut",
+    category = "ess-rollout",
+    namespaced,
+    derive = "PartialEq",
+    doc = "ImageUpdateTask builds a custom image from an ECS instance and puts it into scaling configurations of an Auto Scaling group, now, at a time or on a schedule; or puts a given image there.",
+    status = "ImageUpdateTaskStatus",
+    selectable = ".spec.scalingGroupId",
+    selectable = ".status.state",
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "Image", type_ = "string", json_path = ".status.imageId"),
+    printcolumn(
+        name = "Schedule",
+        type_ = "string",
+        json_path = ".spec.schedule.cron"
+    ),
+    printcolumn(
+        name = "Suspend",
+        type_ = "boolean",
+        json_path = ".spec.suspend"
+    ),
+    printcolumn(
+        name = "Last-Success",
+        type_ = "date",
+        json_path = ".status.lastSuccessfulTime"
+    ),
+    // Not a date: kubectl shows those as an age, and this one is ahead.
+    printcolumn(
+        name = "Next-Run",
+        type_ = "string",
+        json_path = ".status.nextScheduleTime"
+    ),
+    printcolumn(
+        name = "Scaling-Group",
+        type_ = "string",
+        json_path = ".spec.scalingGroupId"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Execution",
+        type_ = "string",
+        json_path = ".status.active.execution.id",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        priority = 1
+    ),
+    crates(kube_core = "::kube_core")
+)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("has(self.source) || has(self.imageId)")
+        .message("set spec.source to build an image, or spec.imageId to use one that there is"),
+    validation = Rule::new("!has(self.schedule) || !has(self.schedule.cron) || has(self.source)")
+        .message("spec.schedule.cron builds an image each time and needs spec.source"),
+    validation = Rule::new("self.scalingGroupId == oldSelf.scalingGroupId").message("spec.scalingGroupId is immutable: create a new task"),
+    validation = Rule::new("has(self.regionId) == has(oldSelf.regionId) && (!has(self.regionId) || self.regionId == oldSelf.regionId)").message("spec.regionId is immutable: create a new task"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageUpdateTaskSpec {
+    /// The Auto Scaling group whose scaling configurations get the image (`asg-…`). A group of ECS
+    /// instances: ECI groups run no images of this kind.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^\S+$"))]
+    pub scaling_group_id: String,
+
+    /// The region of the group, for instance `cn-hangzhou`. Default: the operator's region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z0-9-]+$"))]
+    pub region_id: Option<String>,
+
+    /// Shown in the OOS and ESS consoles too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub description: Option<String>,
+
+    /// What to build the image from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ImageSource>,
+
+    /// Use this image instead of building one: it is put into the scaling configurations at once,
+    /// or at `schedule.at`, and while it is set nothing is built and `schedule.cron` stands still.
+    /// To go back to an earlier image set it to an id of `status.history`; take it away again to let
+    /// the schedule go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^\S+$"))]
+    pub image_id: Option<String>,
+
+    /// The scaling configurations that get the image, active or not, all of the group. Default: the
+    /// one that is active when a run begins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 128), regex(pattern = r"^\S+$")), extend("x-kubernetes-list-type" = "set"))]
+    pub scaling_configuration_ids: Vec<String>,
+
+    /// When. Default: once, now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+
+    /// What to do when a run is due while one is under way, as for a CronJob. `Allow` is not offered:
+    /// two runs would put their images into the same configurations.
+    #[serde(default)]
+    pub concurrency_policy: ConcurrencyPolicy,
+
+    /// How late a run may begin, in seconds; one that could not begin in time counts as missed.
+    /// Default: however late, but of several that are due only the newest. As for a CronJob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 31536000))]
+    pub starting_deadline_seconds: Option<i32>,
+
+    /// No run begins by itself while this is set; one that is under way goes on. As for a CronJob,
+    /// runs that were due meanwhile count as missed, and the newest of them is made up for within
+    /// `startingDeadlineSeconds`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub suspend: bool,
+
+    /// How many successful runs are kept in `status.history`. Images are never deleted.
+    #[serde(default = "default_successful")]
+    #[schemars(range(min = 0, max = 50))]
+    pub successful_runs_history_limit: i32,
+
+    /// How many failed runs are kept in `status.history`.
+    #[serde(default = "default_failed")]
+    #[schemars(range(min = 0, max = 50))]
+    pub failed_runs_history_limit: i32,
+
+    /// The RAM role that OOS assumes. Empty: OOS acts with the permissions of the credentials used,
+    /// for runs on a schedule, too, because the operator starts each of them itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9._@-]+$"))]
+    pub ram_role: Option<String>,
+
+    /// A Secret in the task's namespace with the credentials to use. Without it the operator's own
+    /// credentials are used, if the operator's configuration lets this namespace use them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_ref: Option<CredentialsRef>,
+}
+
+/// What an image is built from.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageSource {
+    /// The ECS instance, Running or Stopped (`i-…`). Its system disk becomes the image.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^\S+$"))]
+    pub instance_id: String,
+
+    /// What the image's name begins with. OOS adds `_on_`, the id of the execution, `_at_` and the
+    /// date, and ECS takes 128 characters in all. Default: `CreateImage_from_` and the instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 2, max = 70),
+        regex(pattern = r"^[A-Za-z一-龥][A-Za-z0-9一-龥_.:-]*$")
+    )]
+    pub image_name: Option<String>,
+
+    /// Tags on the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
+    pub tags: Vec<ImageTag>,
+}
+
+/// A tag on an image.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageTag {
+    /// Its key.
+    #[schemars(length(min = 1, max = 128))]
+    pub key: String,
+    /// Its value.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 128))]
+    pub value: String,
+}
+
+/// When runs are due: at one time, or again and again.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("has(self.at) != has(self.cron)")
+        .message("set spec.schedule.at or spec.schedule.cron"),
+    validation = Rule::new("has(self.cron) || (!has(self.timeZone) && !has(self.notBefore) && !has(self.notAfter))")
+        .message("spec.schedule.timeZone, notBefore and notAfter go with cron; spec.schedule.at has its zone in itself"),
+    validation = Rule::new("!has(self.notBefore) || !has(self.notAfter) || timestamp(self.notBefore) <= timestamp(self.notAfter)")
+        .message("spec.schedule.notAfter is before notBefore"),
+    validation = Rule::new("!has(self.cron) || !self.cron.contains('TZ')")
+        .message("name the time zone in spec.schedule.timeZone, not in spec.schedule.cron"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Schedule {
+    /// Once, at this time (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    /// Again and again: minute, hour, day of month, month, day of week, as for a CronJob; or
+    /// `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub cron: Option<String>,
+    /// The time zone of `cron` by its IANA name, for instance `Asia/Shanghai`. Default: UTC. A time
+    /// that the change to summer time leaves out is due when the gap ends; one that comes twice is
+    /// due once, the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
+    /// No run is due before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Time>,
+    /// No run is due after this time; then the task has finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Time>,
+}
+
+/// What to do when a run is due while one is under way.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum ConcurrencyPolicy {
+    /// It is left out, and counts as missed.
+    #[default]
+    Forbid,
+    /// The one under way is cancelled, and the new one begins when it has ended.
+    Replace,
+}
+
+/// What is known of an ImageUpdateTask.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[x_kube(crates(kube_core = "::kube_core"))]
+#[serde(rename_all = "camelCase")]
+pub struct ImageUpdateTaskStatus {
+    /// The generation of the spec that this status speaks of; -1 before the first visit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Succeeded, Ready, Reconciling, Stalled, Preflight, Verified. Succeeded and Verified are of the last run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// A word for people, derived from the rest; values may be added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub state: Option<String>,
+    /// The image that was last put into the configurations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub image_id: Option<String>,
+    /// What the scaling configurations of the last run carried when they were read back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub configurations: Vec<ConfigurationImage>,
+    /// The schedule that is followed. Times that had passed when it was first seen are not due: an edit makes nothing up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followed_schedule: Option<FollowedSchedule>,
+    /// The newest time at which a run was due and was begun, given up as missed, or passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_schedule_time: Option<Time>,
+    /// When a run last succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_successful_time: Option<Time>,
+    /// When the next run is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_schedule_time: Option<Time>,
+    /// How many runs were due and not made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed_runs: Option<i64>,
+    /// The number of the newest run, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<i64>,
+    /// How the newest run that has ended did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_outcome: Option<RunOutcome>,
+    /// The run under way. On record before anything is done for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<ActiveRun>,
+    /// Runs that have ended, newest first, within the history limits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
+    pub history: Vec<EndedRun>,
+    /// SHA-256 of what the last run without a schedule did: an edit that changes it leads to the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub done_hash: Option<String>,
+    /// Who held the group and had vanished when a run took it. It is put back as its holder, because
+    /// the next rolling update needs to know how that one found the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vanished_holder: Option<Holder>,
+    /// The newest requests and what became of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 40))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub actions: Vec<Action>,
+    /// The last value seen of each request annotation.
+    #[serde(default, skip_serializing_if = "HandledActions::is_empty")]
+    pub handled_actions: HandledActions,
+    /// Annotations under `ess-rollout.io/` that mean nothing to the operator: each is told of once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 128)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub unknown_annotations: Vec<String>,
+}
+
+/// A schedule and since when it is followed.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FollowedSchedule {
+    /// SHA-256 of what of the spec decides when runs are due.
+    #[schemars(length(max = 64))]
+    pub hash: String,
+    /// Times after this one are due: when the object was created, or when the edit was seen.
+    pub since: Time,
+}
+
+/// One scaling configuration and the image that it carries.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigurationImage {
+    /// The scaling configuration (`asc-…`).
+    #[schemars(length(max = 128))]
+    pub id: String,
+    /// The image in it; none: there is no such configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub image_id: Option<String>,
+    /// Whether that is the image of the last run.
+    pub updated: bool,
+}
+
+/// Why a run is made.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum RunTrigger {
+    /// There is no schedule, and what is asked for has not been done.
+    Now,
+    /// `schedule.at`, or a time of `schedule.cron`.
+    Schedule,
+    /// The annotation `ess-rollout.io/run-now`.
+    RunNow,
+}
+
+/// A run under way, frozen when it began: an edit of the spec has no effect on it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ActiveRun {
+    /// Its number, from 1.
+    pub number: i64,
+    /// Why it is made.
+    pub trigger: RunTrigger,
+    /// Of a scheduled one: when it was due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_time: Option<Time>,
+    /// When it was put on record.
+    pub time: Time,
+    /// SHA-256 of what it does.
+    #[schemars(length(max = 64))]
+    pub hash: String,
+    /// What the image is built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ImageSource>,
+    /// The image: given, or built by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub image_id: Option<String>,
+    /// The configurations that get it, and what they carried before.
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
+    pub configurations: Vec<ConfigurationImage>,
+    /// The intent to start the execution, on record before the call that it describes. None for a
+    /// given image: the operator puts that into the configurations itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartIntent>,
+    /// The OOS execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<ExecutionRef>,
+    /// When and why its cancellation was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancellation: Option<RunCancellation>,
+    /// When a ModifyScalingConfiguration was last put on record whose answer is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_call_time: Option<Time>,
+    /// What it has come to, while its configurations are read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<RunEnd>,
+}
+
+/// What a run has come to.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunEnd {
+    /// When that was seen.
+    pub time: Time,
+    /// How it ended, as far as the service says.
+    pub outcome: RunOutcome,
+    /// Why, in one CamelCase word.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// Why, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub message: String,
+}
+
+/// The cancellation of a run.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunCancellation {
+    /// When it was asked for.
+    pub time: Time,
+    /// Why, in one CamelCase word.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// Why, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub message: String,
+    /// When CancelExecution was last sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_call_time: Option<Time>,
+}
+
+/// How a run ended.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum RunOutcome {
+    /// All its configurations carried the image when they were read back.
+    Succeeded,
+    /// Something failed, or was not as it should be when it was read back.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// A run that has ended.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndedRun {
+    /// Its number, from 1.
+    pub number: i64,
+    /// Why it was made.
+    pub trigger: RunTrigger,
+    /// Of a scheduled one: when it was due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_time: Option<Time>,
+    /// When it began.
+    pub start_time: Time,
+    /// When it ended.
+    pub end_time: Time,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// Why, in one CamelCase word.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// Why, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// The image; also of one that failed, if it had come to one: it exists and costs its snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub image_id: Option<String>,
+    /// The execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub execution_id: Option<String>,
+}
+
+fn default_successful() -> i32 {
+    3
+}
+
+fn default_failed() -> i32 {
+    1
+}

@@ -1,0 +1,177 @@
+//! The ledger of requests, whatever kind of object they are for: entries, their order and their end.
+
+use ess_rollout_api::requests as keys;
+use ess_rollout_api::v1alpha1::{Action, ActionState, HandledActions, Verb};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+use crate::conditions::shorten;
+use crate::decision::{Event, EventKind};
+use crate::requests;
+
+/// Reason of the Event of a request that had its effect. Its action is the verb.
+pub const ACTION_APPLIED: &str = "ActionApplied";
+/// Reason of the Event of a request that was refused. Its action is the verb.
+pub const ACTION_REJECTED: &str = "ActionRejected";
+
+/// The most targets of a request that its Event names.
+const TARGETS_SHOWN: usize = 10;
+
+/// How many settled requests are kept. Open ones are never dropped.
+const SETTLED_MAX: usize = 20;
+/// How many annotations that mean nothing are told of.
+const UNKNOWN_ANNOTATIONS_MAX: usize = 16;
+/// The most bytes of an annotation's value that are recorded.
+const VALUE_MAX: usize = 2048;
+
+/// The value of an annotation, if there is one.
+pub(crate) fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+    let annotations = metadata.annotations.as_ref()?;
+    annotations.get(key).map(String::as_str)
+}
+
+/// Whether a value asks for something that is not on record. Compared as recorded: a value too long
+/// to record is one request, not one at each look.
+pub(crate) fn is_new(handled: &HandledActions, verb: Verb, value: &str) -> bool {
+    handled.get(verb) != Some(shorten(value, VALUE_MAX).as_str())
+}
+
+/// A request that is accepted now.
+pub(crate) fn entry(metadata: &ObjectMeta, verb: Verb, value: &str, now: Timestamp) -> Action {
+    let requested_by = annotation(metadata, keys::REQUESTED_BY).unwrap_or_default();
+    Action {
+        id: requests::action_id(verb, value),
+        verb,
+        targets: Vec::new(),
+        instances: Vec::new(),
+        state: ActionState::Accepted,
+        reason: String::new(),
+        message: String::new(),
+        requested_by: shorten(requested_by, 128),
+        time: Time(now),
+        end_time: None,
+    }
+}
+
+/// Puts an entry on record, and drops the oldest settled ones.
+pub(crate) fn record(
+    actions: &mut Vec<Action>,
+    handled: &mut HandledActions,
+    value: &str,
+    action: Action,
+) {
+    handled.set(action.verb, shorten(value, VALUE_MAX));
+    // A value that comes back after another was set is a new request with an old id.
+    actions.retain(|old| old.id != action.id);
+    actions.push(action);
+    let settled = actions.iter().filter(|a| a.state != ActionState::Accepted);
+    let mut excess = settled.count().saturating_sub(SETTLED_MAX);
+    actions.retain(|action| {
+        let drop = excess > 0 && action.state != ActionState::Accepted;
+        excess -= usize::from(drop);
+        !drop
+    });
+}
+
+/// Ends a request.
+pub(crate) fn settle(
+    action: &mut Action,
+    state: ActionState,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) {
+    action.state = state;
+    action.reason = reason.to_owned();
+    action.message = shorten(message, 512);
+    action.end_time = Some(Time(now));
+}
+
+/// The open request of a verb, if there is one.
+pub(crate) fn open(actions: &[Action], verb: Verb) -> Option<&Action> {
+    actions
+        .iter()
+        .find(|action| action.verb == verb && action.state == ActionState::Accepted)
+}
+
+/// Ends every open request of a verb.
+pub(crate) fn settle_all(
+    actions: &mut [Action],
+    verb: Verb,
+    state: ActionState,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) {
+    for action in actions {
+        if action.verb == verb && action.state == ActionState::Accepted {
+            settle(action, state, reason, message, now);
+        }
+    }
+}
+
+/// Takes note of annotations that look like requests and are none: a slip of the pen would wait for
+/// its effect for ever. Each is told of once.
+pub(crate) fn note_unknown_annotations(metadata: &ObjectMeta, unknown: &mut Vec<String>) {
+    for key in metadata.annotations.iter().flatten().map(|(key, _)| key) {
+        let ours = key.strip_prefix(ess_rollout_api::GROUP);
+        let news = ours.is_some_and(|rest| rest.starts_with('/'))
+            && !keys::KNOWN.contains(&key.as_str())
+            && !unknown.contains(key);
+        if news && unknown.len() < UNKNOWN_ANNOTATIONS_MAX {
+            unknown.push(key.clone());
+        }
+    }
+}
+
+/// The Events of annotations that mean nothing and were not told of.
+pub(crate) fn unknown_annotation_events(old: &[String], new: &[String]) -> Vec<Event> {
+    let news = new.iter().filter(|key| !old.contains(key));
+    news.map(|key| Event {
+        kind: EventKind::Warning,
+        reason: "UnknownAnnotation".into(),
+        action: "Request".into(),
+        note: format!(
+            "annotation {key} means nothing to the operator; it knows {}",
+            keys::KNOWN.join(", ")
+        ),
+    })
+    .collect()
+}
+
+/// One Event for each request that was settled.
+pub(crate) fn settled_events(old: &[Action], new: &[Action]) -> Vec<Event> {
+    let mut events = Vec::new();
+    for action in new {
+        let before = old.iter().find(|a| a.id == action.id);
+        // A value that came back is another request with the same id.
+        if before.is_some_and(|a| a.state == action.state && a.time == action.time) {
+            continue;
+        }
+        let (kind, reason) = match action.state {
+            ActionState::Accepted => continue,
+            ActionState::Applied => (EventKind::Normal, ACTION_APPLIED),
+            ActionState::Rejected => (EventKind::Warning, ACTION_REJECTED),
+        };
+        let verb = format!("{:?}", action.verb);
+        let targets = shown(&action.targets);
+        let note = format!("{verb} {targets}: {} {}", action.reason, action.message);
+        events.push(Event {
+            kind,
+            reason: reason.into(),
+            action: verb,
+            note,
+        });
+    }
+    events
+}
+
+/// The first few targets of a request, and how many more.
+fn shown(targets: &[String]) -> String {
+    let named = targets.iter().take(TARGETS_SHOWN).cloned();
+    let text = named.collect::<Vec<_>>().join(", ");
+    match targets.len().saturating_sub(TARGETS_SHOWN) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}

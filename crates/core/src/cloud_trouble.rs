@@ -1,0 +1,55 @@
+//! A failure of the cloud, in the words of conditions.
+
+use ess_rollout_cloud::{CloudError, ErrorClass};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use ess_rollout_api::v1alpha1::condition;
+
+use crate::conditions;
+
+/// The reasons of what only a person can mend.
+const ACCESS_DENIED: &str = "AccessDenied";
+const CREDENTIALS_REJECTED: &str = "CredentialsRejected";
+const REQUEST_REFUSED: &str = "RequestRefused";
+
+/// A failure that keeps an object from moving.
+pub(crate) struct Trouble {
+    /// One CamelCase word.
+    pub(crate) reason: &'static str,
+    /// What failed, and the cure.
+    pub(crate) message: String,
+    /// Whether a person has to act before anything moves.
+    pub(crate) needs_person: bool,
+}
+
+impl Trouble {
+    /// What is worth showing of a failure. `None`: throttling slows everyone down and is nobody's
+    /// news.
+    pub(crate) fn of(error: &CloudError) -> Option<Self> {
+        let (reason, cure) = match error.class {
+            ErrorClass::Throttled => return None,
+            ErrorClass::Denied => (
+                ACCESS_DENIED,
+                "; grant the action to the credentials in use",
+            ),
+            ErrorClass::Unauthenticated => (CREDENTIALS_REJECTED, "; check the credentials in use"),
+            ErrorClass::Invalid => (REQUEST_REFUSED, ""),
+            ErrorClass::NotFound => ("NotFound", ""),
+            ErrorClass::Retry | ErrorClass::Conflict | ErrorClass::TokenMismatch => {
+                ("CloudUnavailable", "")
+            }
+        };
+        Some(Self {
+            reason,
+            message: format!("{error}{cure}"),
+            needs_person: error.needs_person(),
+        })
+    }
+}
+
+/// Whether a refusal that only a person can mend is on show.
+pub(crate) fn is_refused(all: &[Condition]) -> bool {
+    conditions::get(all, condition::STALLED).is_some_and(|stalled| {
+        [ACCESS_DENIED, CREDENTIALS_REJECTED, REQUEST_REFUSED].contains(&stalled.reason.as_str())
+    })
+}

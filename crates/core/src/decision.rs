@@ -1,0 +1,145 @@
+//! What comes out of a decision, whatever kind of object it is about.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ess_rollout_api::v1alpha1::ScalingGroupRecordStatus;
+use ess_rollout_cloud::{CloudError, Done, Mutation, Query};
+
+/// What the operator's configuration says about every task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The region of tasks that name none.
+    pub default_region: Option<String>,
+    /// Namespaces whose tasks may use the operator's own credentials.
+    pub own_credentials_namespaces: BTreeSet<String>,
+    /// RAM roles that those tasks may hand to OOS.
+    pub own_credentials_ram_roles: BTreeSet<String>,
+    /// The bound on lateness, counted from the time that is on record with a call: within this
+    /// time it takes effect or never. It covers the call itself and L, the time after its answer
+    /// was given up.
+    pub settle: Duration,
+    /// How often a running task is looked at when nothing tells that it moved.
+    pub poll_interval: Duration,
+    /// Progress alone is written no more often than this.
+    pub progress_interval: Duration,
+}
+
+/// The answer of a step, about an object whose status is an `S`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step<S> {
+    /// These are needed first. Never empty, and never one that the observation holds.
+    Read(Vec<Query>),
+    /// This is to be done, in the order of the fields.
+    Decided(Box<Decision<S>>),
+}
+
+impl<S> Step<S> {
+    /// The same answer with the status as another type.
+    pub fn map_status<T>(self, into: impl FnOnce(S) -> T) -> Step<T> {
+        match self {
+            Self::Read(queries) => Step::Read(queries),
+            Self::Decided(decision) => Step::Decided(Box::new(decision.map_status(into))),
+        }
+    }
+}
+
+/// What is to be done. The fields are carried out in order, each only after the one before it
+/// succeeded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision<S> {
+    /// Metadata: whether the finalizer is to be there. `None`: leave it.
+    pub finalizer: Option<bool>,
+    /// Metadata: the value of the annotation that keeps the execution's id. `None`: leave it.
+    pub execution_annotation: Option<String>,
+    /// The record's next status, if it changes; the record is created first where there is none.
+    pub record: Option<ScalingGroupRecordStatus>,
+    /// The object's next status; written only if it differs from what was read.
+    pub status: S,
+    /// The one cloud mutation that the status now has on record.
+    pub work: Option<Work>,
+    /// To publish once the status is written.
+    pub events: Vec<Event>,
+    /// Whether the object itself is to be deleted, as the last of all.
+    pub delete: bool,
+    /// When to look again.
+    pub next: Next,
+}
+
+impl<S> Decision<S> {
+    /// A decision that changes nothing but the status.
+    pub fn of_status(status: S, next: Next) -> Self {
+        Self {
+            finalizer: None,
+            execution_annotation: None,
+            record: None,
+            status,
+            work: None,
+            events: Vec::new(),
+            delete: false,
+            next,
+        }
+    }
+
+    /// The same decision with its status as another type.
+    pub fn map_status<T>(self, into: impl FnOnce(S) -> T) -> Decision<T> {
+        Decision {
+            finalizer: self.finalizer,
+            execution_annotation: self.execution_annotation,
+            record: self.record,
+            status: into(self.status),
+            work: self.work,
+            events: self.events,
+            delete: self.delete,
+            next: self.next,
+        }
+    }
+}
+
+/// A cloud mutation that is on record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// The call.
+    pub mutation: Mutation,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkOutcome {
+    /// The call.
+    pub mutation: Mutation,
+    /// Its answer.
+    pub result: Result<Done, CloudError>,
+}
+
+/// When to look again. Work always leads to another look at once, with its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// At once, with fresh reads.
+    Now,
+    /// After this long, or when something changes.
+    After(Duration),
+    /// When the object, or its group's record, changes.
+    OnChange,
+}
+
+/// An Event about the task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Normal or Warning.
+    pub kind: EventKind,
+    /// One CamelCase word.
+    pub reason: String,
+    /// What was being done, one CamelCase word.
+    pub action: String,
+    /// A sentence. The publisher cuts it at 1 kB.
+    pub note: String,
+}
+
+/// The type of an Event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// Things go their way.
+    Normal,
+    /// A person may want to look.
+    Warning,
+}

@@ -1,0 +1,133 @@
+//! Ending a run before its time.
+
+use ess_rollout_api::v1alpha1::{
+    ActionState, ConcurrencyPolicy, ImageUpdateTaskStatus, RunCancellation, RunOutcome, Verb,
+};
+use ess_rollout_cloud::{CloudError, ErrorClass, Mutation, Outcome as Effect};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::context::Context;
+use super::report::{self, Phase};
+use super::{Decision, due, ending, requests};
+use crate::actions;
+use crate::cloud_trouble::is_refused;
+use crate::conditions::shorten;
+use crate::decision::{Next, Work};
+
+/// Reason of a cancellation: the image did not come to be.
+pub(super) const IMAGE_CREATION_FAILED: &str = "ImageCreationFailed";
+
+/// The cancellation that is wanted of the run under way, if one is. What was once begun is brought to
+/// its end under the name that it began with.
+pub(super) fn wanted(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<RunCancellation> {
+    let run = status.active.as_ref()?;
+    if let Some(cancellation) = &run.cancellation {
+        return Some(cancellation.clone());
+    }
+    let replaces = || {
+        ctx.spec.concurrency_policy == ConcurrencyPolicy::Replace
+            && due::timetable(ctx.spec).is_ok_and(|timetable| {
+                let times = due::open_times(ctx, status, &timetable);
+                due::wanted(ctx, status, &timetable, &times).is_some()
+            })
+    };
+    let (reason, message) = if ctx.deleting.is_some() {
+        ("Deletion", "the task was deleted")
+    } else if actions::open(&status.actions, Verb::Cancel).is_some() {
+        ("Cancelled", "it was cancelled on request")
+    } else if replaces() {
+        (
+            "Replaced",
+            "another run is due, and spec.concurrencyPolicy is Replace",
+        )
+    } else {
+        return None;
+    };
+    Some(new(ctx, reason, message))
+}
+
+/// A cancellation from now on.
+pub(super) fn new(ctx: &Context<'_>, reason: &str, message: &str) -> RunCancellation {
+    RunCancellation {
+        time: Time(ctx.now()),
+        reason: reason.to_owned(),
+        message: shorten(message, 512),
+        last_call_time: None,
+    }
+}
+
+/// Ends the execution: on record first, then the call, again whenever the last one can no longer
+/// take effect. CancelExecution is convergent. `listed`: OOS still shows the execution, or it is not
+/// known whether it does.
+pub(super) fn cancel(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    mut cancellation: RunCancellation,
+    listed: bool,
+) -> Decision {
+    let run = status.active.as_ref();
+    let execution = run.and_then(|run| run.execution.as_ref());
+    let id = execution.map(|e| e.id.clone()).unwrap_or_default();
+    let message = format!(
+        "execution {id} is being cancelled: {}",
+        cancellation.message
+    );
+    let ours = ctx
+        .input
+        .outcome
+        .filter(|o| matches!(o.mutation, Mutation::CancelExecution { .. }));
+    let mut next = ctx.waits().recheck();
+    match ours.map(|outcome| &outcome.result) {
+        Some(Ok(_)) => {
+            let (state, word) = (ActionState::Applied, "Cancelled");
+            requests::settle(ctx, &mut status, Verb::Cancel, state, word, "");
+            next = super::running::soon(ctx);
+        }
+        Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
+            let message = format!("execution {id} is not known to OOS any more: {error}");
+            let outcome = RunOutcome::Cancelled;
+            return ending::begin(ctx, status, outcome, "ExecutionGone", &message);
+        }
+        Some(Err(error)) if error.needs_person() => {
+            set(&mut status, cancellation);
+            report::trouble(ctx, &mut status, error);
+            return ctx.decide(status, ctx.waits().after(error));
+        }
+        Some(Err(error)) => {
+            next = ctx.waits().after(error);
+            if did_nothing(error) {
+                cancellation.last_call_time = None;
+            }
+        }
+        None if is_refused(&status.conditions) => next = ctx.waits().poll(),
+        None => {}
+    }
+    let last = cancellation.last_call_time.as_ref();
+    let call = ours.is_none() && last.is_none_or(|last| ctx.waits().settled_since(last));
+    if call {
+        cancellation.last_call_time = Some(Time(ctx.now()));
+    }
+    let reason = cancellation.reason.clone();
+    set(&mut status, cancellation);
+    report::show_unless_refused(ctx, &mut status, Phase::Cancelling, &reason, &message);
+    let mut decision = ctx.decide(status, next);
+    if call {
+        decision.next = Next::Now;
+        decision.work = Some(Work {
+            mutation: Mutation::CancelExecution { execution: id },
+        });
+    }
+    decision
+}
+
+/// Certain to have done nothing: the next look tries again. (A refusal because of the execution's
+/// state is no such thing: the lists will show why.)
+fn did_nothing(error: &CloudError) -> bool {
+    error.outcome == Effect::NoEffect && error.class != ErrorClass::Conflict
+}
+
+fn set(status: &mut ImageUpdateTaskStatus, cancellation: RunCancellation) {
+    if let Some(run) = &mut status.active {
+        run.cancellation = Some(cancellation);
+    }
+}

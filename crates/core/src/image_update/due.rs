@@ -1,0 +1,215 @@
+//! Which run is due: by the schedule, because what is asked for has not been done, or on request.
+
+use ess_rollout_api::v1alpha1::{
+    ActiveRun, ConcurrencyPolicy, FollowedSchedule, ImageUpdateTaskSpec, ImageUpdateTaskStatus,
+    RunTrigger, Verb,
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::json;
+
+use super::context::Context;
+use super::schedule::{Due, Invalid, Schedule};
+use crate::actions;
+use crate::identity::hash_value;
+
+/// When a task runs by itself.
+pub(super) enum Timetable {
+    /// Once for each different thing that is asked for.
+    Now,
+    /// At these times.
+    Scheduled(Schedule),
+}
+
+/// A run that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) trigger: RunTrigger,
+    /// Of a scheduled one: when it was due.
+    pub(super) schedule_time: Option<Timestamp>,
+    /// How many are due; of several the newest is made.
+    pub(super) count: u32,
+}
+
+/// What a run of this spec does. A given image stands before the source.
+pub(super) fn content_hash(spec: &ImageUpdateTaskSpec) -> String {
+    let ids = &spec.scaling_configuration_ids;
+    hash_value(&match &spec.image_id {
+        Some(image) => json!({"imageId": image, "scalingConfigurationIds": ids}),
+        None => json!({"source": spec.source, "scalingConfigurationIds": ids}),
+    })
+}
+
+/// The timetable that a spec asks for.
+pub(super) fn timetable(spec: &ImageUpdateTaskSpec) -> Result<Timetable, Invalid> {
+    let schedule = spec.schedule.as_ref();
+    // A given image has the cron schedule stand still.
+    let schedule = schedule.filter(|s| spec.image_id.is_none() || s.at.is_some());
+    let Some(schedule) = schedule else {
+        return Ok(Timetable::Now);
+    };
+    let parsed = Schedule::parse(schedule)?;
+    Ok(parsed.map_or(Timetable::Now, Timetable::Scheduled))
+}
+
+/// Takes note of which schedule is followed and since when. Times of a cron schedule that had passed
+/// when it was first seen are not due. One time of its own is, if it is after the task was created:
+/// whoever sets it wants that very run.
+pub(super) fn follow(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, first_visit: bool) {
+    let spec = ctx.spec;
+    let schedule = spec.schedule.as_ref();
+    let Some(schedule) = schedule.filter(|s| spec.image_id.is_none() || s.at.is_some()) else {
+        status.followed_schedule = None;
+        return;
+    };
+    let hash = hash_value(schedule);
+    let followed = status.followed_schedule.as_ref();
+    if followed.is_some_and(|followed| followed.hash == hash) {
+        return;
+    }
+    let since = if first_visit || schedule.at.is_some() {
+        ctx.created()
+    } else {
+        ctx.now()
+    };
+    status.followed_schedule = Some(FollowedSchedule {
+        hash,
+        since: Time(since),
+    });
+}
+
+/// After which time runs are due.
+fn counted_from(status: &ImageUpdateTaskStatus) -> Option<Timestamp> {
+    let since = status.followed_schedule.as_ref()?.since.0;
+    let last = status.last_schedule_time.as_ref().map(|time| time.0);
+    Some(last.map_or(since, |last| last.max(since)))
+}
+
+/// The scheduled times that are due and about which nothing has been decided, and the next one.
+pub(super) fn open_times(
+    ctx: &Context<'_>,
+    status: &ImageUpdateTaskStatus,
+    timetable: &Timetable,
+) -> Due {
+    match (timetable, counted_from(status)) {
+        (Timetable::Scheduled(schedule), Some(from)) => schedule.between(from, ctx.now()),
+        _ => Due::default(),
+    }
+}
+
+/// Of the times that are due, those that will lead to no run any more are counted as missed: later
+/// than `startingDeadlineSeconds`, or before the task was created.
+pub(super) fn give_up_late(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    timetable: &Timetable,
+) {
+    let Timetable::Scheduled(schedule) = timetable else {
+        return;
+    };
+    if let (Some(at), Some(followed)) = (
+        ctx.spec.schedule.as_ref().and_then(|s| s.at.as_ref()),
+        &status.followed_schedule,
+    ) && at.0 <= followed.since.0
+        && status.last_schedule_time.is_none()
+    {
+        return miss(status, 1, at.0);
+    }
+    let Some(deadline) = ctx.spec.starting_deadline_seconds else {
+        return;
+    };
+    let Some(from) = counted_from(status) else {
+        return;
+    };
+    let last_chance = ctx.now() - SignedDuration::from_secs(i64::from(deadline) + 1);
+    let late = schedule.between(from, last_chance);
+    if let Some(newest) = late.newest {
+        miss(status, late.count, newest);
+    }
+}
+
+/// A run is seen to be under way: one that has come due by the schedule is left out, unless it replaces
+/// it. One that came due when the run had ended and nobody had looked yet is not.
+pub(super) fn leave_out(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    let forbids = ctx.spec.concurrency_policy == ConcurrencyPolicy::Forbid;
+    if !forbids || ctx.spec.suspend || ctx.deleting.is_some() {
+        return;
+    }
+    let Ok(timetable) = timetable(ctx.spec) else {
+        return;
+    };
+    let times = open_times(ctx, status, &timetable);
+    if let Some(newest) = times.newest {
+        miss(status, times.count, newest);
+    }
+}
+
+/// Counts runs that were due and are not made, the newest of them at this time.
+pub(super) fn miss(status: &mut ImageUpdateTaskStatus, count: u32, newest: Timestamp) {
+    status.missed_runs = Some(status.missed_runs.unwrap_or(0).saturating_add(count.into()));
+    status.last_schedule_time = Some(Time(newest));
+}
+
+/// The run that is to be made now, if one is. On request even while the task is suspended; else one
+/// that is due by the schedule goes first, and whatever begins serves the request, too.
+pub(super) fn wanted(
+    ctx: &Context<'_>,
+    status: &ImageUpdateTaskStatus,
+    timetable: &Timetable,
+    times: &Due,
+) -> Option<Wanted> {
+    let by_itself = !ctx.spec.suspend;
+    if let Some(newest) = times.newest.filter(|_| by_itself) {
+        return Some(Wanted {
+            trigger: RunTrigger::Schedule,
+            schedule_time: Some(newest),
+            count: times.count,
+        });
+    }
+    let one = |trigger| Wanted {
+        trigger,
+        schedule_time: None,
+        count: 1,
+    };
+    if actions::open(&status.actions, Verb::RunNow).is_some() {
+        return Some(one(RunTrigger::RunNow));
+    }
+    let undone = status.done_hash.as_deref() != Some(content_hash(ctx.spec).as_str());
+    let now = matches!(timetable, Timetable::Now) && undone && by_itself;
+    now.then(|| one(RunTrigger::Now))
+}
+
+/// What is on record of a run that begins: which times it settles, and which number it has.
+pub(super) fn begin(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    timetable: &Timetable,
+    wanted: Wanted,
+) -> i64 {
+    if let Some(newest) = wanted.schedule_time {
+        let passed_over = wanted.count.saturating_sub(1);
+        if passed_over > 0 {
+            miss(status, passed_over, newest);
+        }
+        status.last_schedule_time = Some(Time(newest));
+    }
+    status.done_hash = matches!(timetable, Timetable::Now).then(|| content_hash(ctx.spec));
+    let number = status.last_run.unwrap_or(0) + 1;
+    status.last_run = Some(number);
+    number
+}
+
+/// Gives a run up that is due and was not begun.
+pub(super) fn pass_over(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) {
+    match (wanted.trigger, wanted.schedule_time) {
+        (RunTrigger::Schedule, Some(newest)) => miss(status, wanted.count, newest),
+        (RunTrigger::Now, _) => status.done_hash = Some(content_hash(ctx.spec)),
+        (RunTrigger::Schedule | RunTrigger::RunNow, _) => {}
+    }
+}
+
+/// How a run is told from others: by its number, by when it was due, and by what it does.
+pub(super) fn run_hash(run: &ActiveRun) -> String {
+    let due = run.schedule_time.as_ref().map(|time| time.0.as_second());
+    hash_value(&json!({"run": run.number, "due": due, "does": run.hash}))
+}

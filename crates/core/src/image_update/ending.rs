@@ -1,0 +1,252 @@
+//! A run has come to its end: its configurations are read back, and it goes into the history.
+
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{
+    ActionState, ActiveRun, ConfigurationImage, EndedRun, ImageUpdateTaskStatus, RunEnd,
+    RunOutcome, Verb, condition,
+};
+use ess_rollout_cloud::Query;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::context::Context;
+use super::report::{self, Phase};
+use super::{Decision, requests};
+use crate::conditions::shorten;
+use crate::decision::Next;
+use crate::observation::Known;
+
+/// How often an outcome that differs is read again.
+const READ_AGAIN: Duration = Duration::from_secs(5);
+
+/// Records what the run has come to. It is read back from the next step on.
+pub(super) fn begin(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    outcome: RunOutcome,
+    reason: &str,
+    message: &str,
+) -> Decision {
+    if let Some(run) = &mut status.active {
+        run.end = Some(RunEnd {
+            time: Time(ctx.now()),
+            outcome,
+            reason: shorten(reason, 64),
+            message: shorten(message, 1024),
+        });
+    }
+    settle_cancel(ctx, &mut status, outcome);
+    let doing = format!("{message}; the scaling configurations are being read back");
+    report::show(ctx, &mut status, Phase::Verifying, "Verifying", &doing);
+    ctx.decide(status, Next::Now)
+}
+
+/// A run that never touched anything has nothing to be read back.
+pub(super) fn nothing_ran(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    outcome: RunOutcome,
+    reason: &str,
+    message: &str,
+) -> Decision {
+    settle_cancel(ctx, &mut status, outcome);
+    report::set(
+        ctx,
+        &mut status,
+        condition::VERIFIED,
+        "Unknown",
+        "NothingRan",
+        "",
+    );
+    close(ctx, &mut status, outcome, reason, message);
+    ctx.decide(status, Next::Now)
+}
+
+/// The deletion may not wait any longer.
+pub(super) fn abandon(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    message: &str,
+) -> Decision {
+    let outcome = RunOutcome::Cancelled;
+    settle_cancel(ctx, &mut status, outcome);
+    report::set(
+        ctx,
+        &mut status,
+        condition::VERIFIED,
+        "Unknown",
+        "Abandoned",
+        "",
+    );
+    close(ctx, &mut status, outcome, "Abandoned", message);
+    ctx.decide(status, Next::Now)
+}
+
+fn settle_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, outcome: RunOutcome) {
+    let (state, reason, message) = if outcome == RunOutcome::Cancelled {
+        (ActionState::Applied, "Cancelled", "")
+    } else {
+        let message = "the run ended before it could be cancelled";
+        (ActionState::Rejected, "RunFinished", message)
+    };
+    requests::settle(ctx, status, Verb::Cancel, state, reason, message);
+}
+
+pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
+    let Some(run) = status.active.clone() else {
+        return Ok(ctx.decide(status, Next::Now));
+    };
+    let Some(end) = run.end.clone() else {
+        return Ok(ctx.decide(status, Next::Now));
+    };
+    if ctx.deletion_overdue() {
+        let message = "the task was deleted before its run could be read back";
+        return Ok(abandon(ctx, status, message));
+    }
+    let well = end.outcome == RunOutcome::Succeeded;
+    // A call of the operator's own without an answer, and any that OOS sent before it was ended, may
+    // yet take effect. The group is nobody else's until then.
+    let last_call = run.last_call_time.as_ref();
+    let may_act = match well {
+        true => last_call,
+        false => last_call.max(Some(&end.time)),
+    };
+    if let Some(since) = may_act.filter(|since| !ctx.waits().settled_since(since)) {
+        let wait = ctx.waits().settled_at(since).duration_since(ctx.now());
+        return Ok(ctx.decide(status, Next::After(wait.unsigned_abs())));
+    }
+    let read = read_back(ctx, &run)?;
+    let whole = run.image_id.is_some() && read.iter().all(|c| c.updated);
+    // What was just changed may show late: it is read again until it would have shown.
+    if well && !whole && !ctx.waits().settled_since(&end.time) {
+        return Ok(ctx.decide(status, Next::After(READ_AGAIN)));
+    }
+    let (outcome, reason, message) = verdict(&run, &end, &read);
+    let verified = match outcome {
+        RunOutcome::Succeeded => ("True", "AsWanted"),
+        _ if whole => ("True", "AsWanted"),
+        _ => ("False", "NotUpdated"),
+    };
+    let (value, word) = verified;
+    let shown = carried(&read);
+    report::set(ctx, &mut status, condition::VERIFIED, value, word, &shown);
+    if read.iter().any(|c| c.updated) {
+        status.image_id.clone_from(&run.image_id);
+    }
+    status.configurations = read;
+    close(ctx, &mut status, outcome, &reason, &message);
+    Ok(ctx.decide(status, Next::Now))
+}
+
+/// What the configurations of a run carry.
+fn read_back(ctx: &Context<'_>, run: &ActiveRun) -> Known<Vec<ConfigurationImage>> {
+    let observation = ctx.input.observation;
+    let query = |id: &String| Query::ScalingConfiguration {
+        configuration: id.clone(),
+    };
+    observation.require(run.configurations.iter().map(|c| query(&c.id)))?;
+    let mut read = Vec::with_capacity(run.configurations.len());
+    for configuration in &run.configurations {
+        let found = observation.scaling_configuration(&configuration.id)?;
+        let image = found.as_ref().and_then(|found| found.image.clone());
+        let image = image.map(|image| shorten(&image, 256));
+        read.push(ConfigurationImage {
+            id: configuration.id.clone(),
+            updated: image.is_some() && image == run.image_id,
+            image_id: image,
+        });
+    }
+    Ok(read)
+}
+
+fn carried(read: &[ConfigurationImage]) -> String {
+    let each = read.iter().map(|c| match &c.image_id {
+        Some(image) => format!("scaling configuration {} carries {image}", c.id),
+        None => format!("scaling configuration {} does not exist", c.id),
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// How the run ended, by what was read back.
+fn verdict(
+    run: &ActiveRun,
+    end: &RunEnd,
+    read: &[ConfigurationImage],
+) -> (RunOutcome, String, String) {
+    let image = run.image_id.as_deref().unwrap_or("(unknown)");
+    let with = |updated: bool| {
+        let found = read.iter().filter(|c| c.updated == updated);
+        found.map(|c| c.id.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let (new, old) = (with(true), with(false));
+    if end.outcome == RunOutcome::Succeeded {
+        if old.is_empty() {
+            let message = format!("image {image} is in {new}");
+            return (end.outcome, end.reason.clone(), message);
+        }
+        let message = format!(
+            "{}, and not all scaling configurations carry it when they are read back: {}",
+            end.message,
+            carried(read)
+        );
+        return (RunOutcome::Failed, "NotUpdated".to_owned(), message);
+    }
+    let mut message = end.message.clone();
+    if !new.is_empty() {
+        let before = run.configurations.iter().find(|c| new.contains(&c.id));
+        let before = before.and_then(|c| c.image_id.as_deref());
+        let back = before.map_or(String::new(), |before| {
+            format!("; to go back set spec.imageId to {before}")
+        });
+        message.push_str(&format!(
+            "; {new} carry the new image {image} all the same, for nothing is put back by itself{back}"
+        ));
+    }
+    (end.outcome, end.reason.clone(), message)
+}
+
+/// The run goes into the history.
+fn close(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    outcome: RunOutcome,
+    reason: &str,
+    message: &str,
+) {
+    let Some(run) = status.active.take() else {
+        return;
+    };
+    let now = Time(ctx.now());
+    if outcome == RunOutcome::Succeeded {
+        status.last_successful_time = Some(now.clone());
+    }
+    status.last_outcome = Some(outcome);
+    let ended = EndedRun {
+        number: run.number,
+        trigger: run.trigger,
+        schedule_time: run.schedule_time,
+        start_time: run.time,
+        end_time: now,
+        outcome,
+        reason: shorten(reason, 64),
+        message: shorten(message, 1024),
+        image_id: run.image_id,
+        execution_id: run.execution.map(|execution| execution.id),
+    };
+    status.history.insert(0, ended);
+    let limit = |limit: i32| usize::try_from(limit).unwrap_or(0);
+    let (mut successful, mut failed) = (
+        limit(ctx.spec.successful_runs_history_limit),
+        limit(ctx.spec.failed_runs_history_limit),
+    );
+    status.history.retain(|run| {
+        let left = match run.outcome {
+            RunOutcome::Succeeded => &mut successful,
+            RunOutcome::Failed | RunOutcome::Cancelled => &mut failed,
+        };
+        let keep = *left > 0;
+        *left = left.saturating_sub(1);
+        keep
+    });
+    report::ended(ctx, status, outcome, reason, message);
+}

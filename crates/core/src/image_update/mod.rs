@@ -1,0 +1,69 @@
+//! The life of an `ImageUpdateTask`, one decision at a time: which run is due, and how the one under way goes.
+//!
+//! [`step`] looks at the task, the group's record and what has been observed, and either asks for more or decides, as
+//! [`crate::rollout::step`] does for rolling updates.
+//!
+//! The stages, each a module, told apart by what is on record of the run under way and by nothing else:
+//!
+//! | on record | stage |
+//! |---|---|
+//! | no run | `idle`: what is [`due`](schedule), queue, preflight, the group taken, the run put on record |
+//! | an intent to start, no execution | `starting`: look up, send again, adopt |
+//! | an execution | `running`: the image that it builds; `cancel` |
+//! | neither: the image is given | `putting`: the operator puts it into the configurations itself |
+//! | an end | `ending`: the configurations read back, the run put into the history |
+//!
+//! A run is on record, with its number, before anything is sent for it, and which times are due is counted
+//! from the last one that is on record: so each of them leads to one run, whoever decides and however often it
+//! dies on the way.
+
+mod cancel;
+mod context;
+mod due;
+mod ending;
+mod events;
+mod idle;
+mod preflight;
+mod putting;
+mod report;
+mod requests;
+mod running;
+pub mod schedule;
+mod starting;
+mod step;
+
+use ess_rollout_api::v1alpha1::{ImageUpdateTask, ImageUpdateTaskStatus, ScalingGroupRecord};
+use jiff::Timestamp;
+
+use crate::decision::{Settings, WorkOutcome};
+use crate::observation::Observation;
+use crate::rollout::QueueEntry;
+
+pub use step::step;
+
+/// The answer of [`step`].
+pub type Step = crate::decision::Step<ImageUpdateTaskStatus>;
+/// What is to be done for an image update task.
+pub type Decision = crate::decision::Decision<ImageUpdateTaskStatus>;
+
+/// Everything a decision is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The task as just read.
+    pub task: &'a ImageUpdateTask,
+    /// The record of its group as read before anything in `observation`; `None`: there is none yet.
+    pub record: Option<&'a ScalingGroupRecord>,
+    /// Whether the object that holds the group was looked for and does not exist any more.
+    pub holder_gone: bool,
+    /// The first of the objects that wait for the group and were created earlier.
+    pub ahead: Option<&'a QueueEntry>,
+    /// The operator's configuration.
+    pub settings: &'a Settings,
+    /// Whole seconds: what a status can hold.
+    pub now: Timestamp,
+    /// What was read since the last write or mutation.
+    pub observation: &'a Observation,
+    /// What became of the work of the decision just before, when it was carried out by this very
+    /// process. After a crash there is none, and the run is looked for before anything is sent.
+    pub outcome: Option<&'a WorkOutcome>,
+}

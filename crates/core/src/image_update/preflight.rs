@@ -1,0 +1,336 @@
+//! Whether a run may begin: everything that can be known to go wrong before anything is touched.
+
+use ess_rollout_api::v1alpha1::{ConfigurationImage, ImageSource};
+use ess_rollout_cloud::{
+    EcsStatus, GroupState, GroupType, Image, ImageStatus, Query, ScalingGroup,
+};
+
+use super::context::Context;
+use crate::observation::Known;
+use crate::problem::{self, Problem};
+
+/// The public template that builds an image and puts it into scaling configurations.
+pub(super) const TEMPLATE: &str = "ACS-ESS-CreateImageAndUpdateScalingConfiguration";
+/// The longest name that ECS takes for an image.
+const IMAGE_NAME_MAX: usize = 128;
+/// What OOS adds to a name: `_on_`, the id of the execution, `_at_` and the date. The id is not known
+/// before the start; those that were seen have 25 characters.
+const IMAGE_NAME_SUFFIX: usize = "_on_".len() + 32 + "_at_".len() + "2026-01-31".len();
+
+/// What a run is derived from.
+pub(super) struct Ready {
+    /// The configurations that get the image, and what they carry.
+    pub(super) configurations: Vec<ConfigurationImage>,
+    /// The template's newest version; none for a given image.
+    pub(super) template_version: Option<String>,
+}
+
+/// What can be said against a run without looking at the cloud.
+pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
+    let settings = ctx.input.settings;
+    if ctx.region.is_empty() {
+        return Some(Problem::blocked(
+            "RegionMissing",
+            "spec.regionId is not set and the operator has no default region: set it in a new task, or start the operator with --region".into(),
+        ));
+    }
+    let has_secret = ctx.spec.credentials_ref.is_some();
+    let role = ctx.spec.ram_role.as_deref();
+    let refused = problem::of_credentials(settings, &ctx.namespace, has_secret, role);
+    refused.or_else(|| {
+        let source = ctx.spec.source.as_ref();
+        match (&ctx.spec.image_id, source) {
+            (Some(_), _) => None,
+            (None, Some(source)) => check_name(source),
+            // Refused by the apiserver.
+            (None, None) => Some(Problem::blocked(
+                "NothingToDo",
+                "set spec.source to build an image, or spec.imageId to use one that there is"
+                    .into(),
+            )),
+        }
+    })
+}
+
+/// What the image's name begins with.
+pub(super) fn image_name(source: &ImageSource) -> String {
+    match &source.image_name {
+        Some(name) => name.clone(),
+        None => format!("CreateImage_from_{}", source.instance_id),
+    }
+}
+
+fn check_name(source: &ImageSource) -> Option<Problem> {
+    let name = image_name(source);
+    let length = name.chars().count();
+    let room = IMAGE_NAME_MAX - IMAGE_NAME_SUFFIX;
+    (length > room).then(|| {
+        Problem::blocked(
+            "ImageNameTooLong",
+            format!(
+                "spec.source.imageName: {name} has {length} characters; OOS adds its execution id and the date, and ECS takes {IMAGE_NAME_MAX} in all: use {room} at most"
+            ),
+        )
+    })
+}
+
+/// Whether a run may begin, as the cloud is now.
+pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
+    let observation = ctx.input.observation;
+    let given = ctx.spec.image_id.as_ref();
+    let source = ctx.spec.source.as_ref().filter(|_| given.is_none());
+    let mut reads = vec![Query::ScalingGroup {
+        group: ctx.group.clone(),
+    }];
+    reads.extend(given.map(|image| Query::Image {
+        image: image.clone(),
+    }));
+    if let Some(source) = source {
+        reads.push(Query::Template {
+            name: TEMPLATE.to_owned(),
+        });
+        reads.push(Query::EcsInstances {
+            instances: vec![source.instance_id.clone()],
+        });
+    }
+    let of_configuration = |id: &String| Query::ScalingConfiguration {
+        configuration: id.clone(),
+    };
+    reads.extend(
+        ctx.spec
+            .scaling_configuration_ids
+            .iter()
+            .map(of_configuration),
+    );
+    observation.require(reads)?;
+
+    let group = observation.scaling_group(&ctx.group)?.as_ref();
+    let group = match check_group(ctx, group) {
+        Ok(group) => group,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let mut template_version = None;
+    if let Some(source) = source {
+        let Some(template) = observation.template(TEMPLATE)? else {
+            return Ok(Err(Problem::blocked(
+                "TemplateNotFound",
+                format!(
+                    "OOS in {} has no public template {TEMPLATE}: images cannot be built there",
+                    ctx.region
+                ),
+            )));
+        };
+        template_version = Some(template.version.clone()).filter(|version| !version.is_empty());
+        if let Some(problem) = check_source(ctx, source)? {
+            return Ok(Err(problem));
+        }
+    }
+    let ids = match configurations(ctx, group) {
+        Ok(ids) => ids,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    observation.require(ids.iter().map(of_configuration))?;
+    let mut configurations = Vec::with_capacity(ids.len());
+    for id in ids {
+        let found = observation.scaling_configuration(&id)?.as_ref();
+        let Some(found) = found.filter(|found| found.group.is_empty() || found.group == ctx.group)
+        else {
+            return Ok(Err(Problem::blocked(
+                "ScalingConfigurationNotFound",
+                format!(
+                    "spec.scalingConfigurationIds: scaling group {} has no scaling configuration {id}; take it out, or name another",
+                    ctx.group
+                ),
+            )));
+        };
+        configurations.push(ConfigurationImage {
+            id,
+            image_id: found.image.clone(),
+            updated: false,
+        });
+    }
+    if let Some(id) = given
+        && let Some(problem) = check_image(ctx, id, &configurations)?
+    {
+        return Ok(Err(problem));
+    }
+    Ok(Ok(Ready {
+        configurations,
+        template_version,
+    }))
+}
+
+fn check_group<'a>(
+    ctx: &Context<'_>,
+    group: Option<&'a ScalingGroup>,
+) -> Result<&'a ScalingGroup, Problem> {
+    let id = &ctx.group;
+    let Some(group) = group else {
+        return Err(Problem::blocked(
+            "ScalingGroupNotFound",
+            format!(
+                "spec.scalingGroupId: scaling group {id} does not exist in {}, or these credentials cannot see it",
+                ctx.region
+            ),
+        ));
+    };
+    if group.group_type != GroupType::Ecs {
+        return Err(Problem::blocked(
+            "ScalingGroupTypeMismatch",
+            format!(
+                "scaling group {id} is of type {}: its instances run container images, and only scaling configurations of ECS groups take an image of this kind; for containers use a RollingUpdateTask with spec.update.containerGroup",
+                group.group_type
+            ),
+        ));
+    }
+    if group.state != GroupState::Active {
+        return Err(Problem::blocked(
+            "ScalingGroupNotActive",
+            format!(
+                "scaling group {id} is {}: enable it in the ESS console",
+                group.state
+            ),
+        ));
+    }
+    Ok(group)
+}
+
+/// The configurations that get the image.
+fn configurations(ctx: &Context<'_>, group: &ScalingGroup) -> Result<Vec<String>, Problem> {
+    if !ctx.spec.scaling_configuration_ids.is_empty() {
+        return Ok(ctx.spec.scaling_configuration_ids.clone());
+    }
+    if let Some(active) = &group.active_scaling_configuration {
+        return Ok(vec![active.clone()]);
+    }
+    let id = &ctx.group;
+    Err(match &group.launch_template {
+        Some(template) => Problem::blocked(
+            "LaunchTemplateGroup",
+            format!(
+                "scaling group {id} makes its instances from launch template {template} and has no active scaling configuration to put an image into: name configurations in spec.scalingConfigurationIds, or change the launch template in the ECS console"
+            ),
+        ),
+        None => Problem::blocked(
+            "NoScalingConfiguration",
+            format!(
+                "scaling group {id} has no active scaling configuration: enable one in the ESS console, or name some in spec.scalingConfigurationIds"
+            ),
+        ),
+    })
+}
+
+/// The template takes an instance that is Running or Stopped, and passes over one that is gone only
+/// to fail one step later.
+fn check_source(ctx: &Context<'_>, source: &ImageSource) -> Known<Option<Problem>> {
+    let id = &source.instance_id;
+    let found = ctx
+        .input
+        .observation
+        .ecs_instances(std::slice::from_ref(id))?;
+    let Some(instance) = found.iter().find(|instance| instance.id == *id) else {
+        return Ok(Some(Problem::blocked(
+            "SourceInstanceNotFound",
+            format!(
+                "spec.source.instanceId: ECS instance {id} does not exist in {}, or these credentials cannot see it",
+                ctx.region
+            ),
+        )));
+    };
+    Ok(match &instance.status {
+        EcsStatus::Running | EcsStatus::Stopped => None,
+        status @ (EcsStatus::Pending | EcsStatus::Starting | EcsStatus::Stopping) => {
+            Some(Problem::wait(
+                "SourceInstanceNotReady",
+                format!("instance {id} is {status}; the run begins when it is Running or Stopped"),
+            ))
+        }
+        status => Some(Problem::blocked(
+            "SourceInstanceNotReady",
+            format!(
+                "spec.source.instanceId: instance {id} is {status}; an image is built from one that is Running or Stopped"
+            ),
+        )),
+    })
+}
+
+/// A given image: whether it can be used, and whether instances like those that there are can start
+/// from it.
+fn check_image(
+    ctx: &Context<'_>,
+    id: &str,
+    configurations: &[ConfigurationImage],
+) -> Known<Option<Problem>> {
+    let observation = ctx.input.observation;
+    let Some(image) = observation.image(id)? else {
+        return Ok(Some(Problem::blocked(
+            "ImageNotFound",
+            format!(
+                "spec.imageId: image {id} does not exist in {}, or is not shared with this account; name another, or copy it to the region",
+                ctx.region
+            ),
+        )));
+    };
+    match &image.status {
+        ImageStatus::Available | ImageStatus::Deprecated => {}
+        ImageStatus::Creating | ImageStatus::Waiting => {
+            return Ok(Some(Problem::wait(
+                "ImageNotAvailable",
+                format!(
+                    "image {id} is {}; the run begins when it is Available",
+                    image.status
+                ),
+            )));
+        }
+        status => {
+            return Ok(Some(Problem::blocked(
+                "ImageNotAvailable",
+                format!("spec.imageId: image {id} is {status}; name an Available one"),
+            )));
+        }
+    }
+    let before = configurations.iter().filter_map(|c| c.image_id.as_ref());
+    let queries = before.clone().map(|image| Query::Image {
+        image: image.clone(),
+    });
+    observation.require(queries)?;
+    for configuration in configurations {
+        let Some(before) = &configuration.image_id else {
+            continue;
+        };
+        // One that was deleted says nothing.
+        let Some(old) = observation.image(before)?.as_ref() else {
+            continue;
+        };
+        if let Some(problem) = unlike(image, old, &configuration.id) {
+            return Ok(Some(problem));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether instances of a configuration cannot start from another image. What is not known says
+/// nothing.
+fn unlike(image: &Image, old: &Image, configuration: &str) -> Option<Problem> {
+    let differ = |one: &str, other: &str| {
+        !one.is_empty() && !other.is_empty() && !one.eq_ignore_ascii_case(other)
+    };
+    let (reason, is, was) = if differ(&image.architecture, &old.architecture) {
+        (
+            "ImageArchitectureMismatch",
+            &image.architecture,
+            &old.architecture,
+        )
+    } else if differ(&image.os_type, &old.os_type) {
+        ("ImageOSMismatch", &image.os_type, &old.os_type)
+    } else {
+        return None;
+    };
+    Some(Problem::blocked(
+        reason,
+        format!(
+            "spec.imageId: image {} is for {is}, and scaling configuration {configuration} carries {}, which is for {was}; name another image, or change the configuration in the ESS console first",
+            image.id, old.id
+        ),
+    ))
+}

@@ -1,0 +1,124 @@
+//! What people ask for by annotation, judged against the run under way.
+
+use ess_rollout_api::v1alpha1::{ActionState, ConcurrencyPolicy, ImageUpdateTaskStatus, Verb};
+
+use super::context::Context;
+use crate::actions;
+use crate::requests::{self, VERBS};
+
+/// Accepted, or refused: why, in a word and a sentence.
+type Verdict = Result<(), (&'static str, String)>;
+
+/// Takes note of every request that is new. Not applicable now is refused; what is accepted is
+/// settled by what comes of it.
+pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    let mut cancelling = false;
+    for (verb, key) in VERBS {
+        let Some(value) = ctx.annotation(key) else {
+            continue;
+        };
+        if !actions::is_new(&status.handled_actions, verb, value) {
+            continue;
+        }
+        let verdict = match verb {
+            Verb::Cancel => judge_cancel(status, value),
+            Verb::RunNow if cancelling => Err(superseded()),
+            Verb::RunNow => judge_run_now(ctx, status, value),
+            _ => Err(unsupported()),
+        };
+        cancelling |= verb == Verb::Cancel && verdict.is_ok();
+        add(ctx, status, verb, value, verdict);
+    }
+}
+
+/// Notes the requests that were there before the operator first saw the object: a copied or restored
+/// manifest must not act. A cancellation is honoured: it keeps the first run from being made.
+pub(super) fn present_at_creation(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    for (verb, key) in VERBS {
+        let Some(value) = ctx.annotation(key) else {
+            continue;
+        };
+        let verdict = match verb {
+            Verb::Cancel => judge_cancel(status, value),
+            _ => Err((
+                "PresentAtCreation",
+                "the request was there before the task was first seen: set another value".into(),
+            )),
+        };
+        add(ctx, status, verb, value, verdict);
+    }
+}
+
+fn judge_cancel(status: &ImageUpdateTaskStatus, value: &str) -> Verdict {
+    requests::parse_cancel(value).map_err(|why| ("Malformed", why))?;
+    match &status.active {
+        Some(run) if run.end.is_some() => Err((
+            "RunFinished",
+            format!("run {} has ended and is being read back", run.number),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn judge_run_now(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, value: &str) -> Verdict {
+    requests::parse_run_now(value).map_err(|why| ("Malformed", why))?;
+    if let Some(run) = &status.active
+        && ctx.spec.concurrency_policy == ConcurrencyPolicy::Forbid
+    {
+        return Err((
+            "RunActive",
+            format!(
+                "run {} is under way; cancel it, or ask again when it has ended",
+                run.number
+            ),
+        ));
+    }
+    if actions::open(&status.actions, Verb::RunNow).is_some() {
+        let why = "a run that was asked for before is waiting to begin";
+        return Err(("RunWaiting", why.into()));
+    }
+    Ok(())
+}
+
+fn superseded() -> (&'static str, String) {
+    ("Superseded", "the run is being cancelled".into())
+}
+
+fn unsupported() -> (&'static str, String) {
+    let message = "an ImageUpdateTask knows run-now and cancel alone";
+    ("Unsupported", message.into())
+}
+
+fn add(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    verb: Verb,
+    value: &str,
+    verdict: Verdict,
+) {
+    let mut action = actions::entry(ctx.metadata(), verb, value, ctx.now());
+    if let Err((reason, message)) = verdict {
+        actions::settle(
+            &mut action,
+            ActionState::Rejected,
+            reason,
+            &message,
+            ctx.now(),
+        );
+    }
+    let (all, handled) = (&mut status.actions, &mut status.handled_actions);
+    actions::record(all, handled, value, action);
+}
+
+/// Ends every open request of a verb.
+pub(super) fn settle(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    verb: Verb,
+    state: ActionState,
+    reason: &str,
+    message: &str,
+) {
+    let all = &mut status.actions;
+    actions::settle_all(all, verb, state, reason, message, ctx.now());
+}

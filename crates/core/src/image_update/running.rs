@@ -1,0 +1,302 @@
+//! The execution of a run is known and has not ended: the image that it builds, and cancellation.
+
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunCancellation, RunOutcome};
+use ess_rollout_cloud::{
+    Execution, ExecutionFilter, ExecutionStatus, ImageStatus, Mutation, Query, TaskExecution,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::context::Context;
+use super::report::{self, Phase};
+use super::{Decision, cancel, due, ending};
+use crate::conditions::shorten;
+use crate::decision::Next;
+use crate::observation::{Interrupt, Known};
+
+/// How soon to look again while something is about to move.
+const SOON: Duration = Duration::from_secs(1);
+/// The nested action that builds the image: the template name of its execution.
+const CREATE_IMAGE: &str = "ACS::ECS::CreateImage";
+/// The output that names the image, of that action and of its tasks.
+const IMAGE_ID: &str = "imageId";
+
+/// What is seen of an execution.
+struct Seen<'a> {
+    root: &'a Execution,
+    tasks: &'a [TaskExecution],
+    children: &'a [Execution],
+    /// Of the nested execution that builds the image, once there is one.
+    building: Option<(&'a Execution, &'a [TaskExecution])>,
+}
+
+pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
+    let execution = status.active.as_ref().and_then(|run| run.execution.clone());
+    let Some(execution) = execution else {
+        return Ok(ctx.decide(status, Next::Now));
+    };
+    if ctx.deletion_overdue() {
+        return Ok(abandon(ctx, status));
+    }
+    let cancellation = cancel::wanted(ctx, &status);
+    let seen = match look(ctx, &execution.id) {
+        Err(Interrupt::Failed(error)) => {
+            // What cannot be read does not keep an execution from being ended.
+            let Some(cancellation) = cancellation else {
+                return Err(Interrupt::Failed(error));
+            };
+            let mut decision = cancel::cancel(ctx, status, cancellation, true);
+            if decision.work.is_none() {
+                report::trouble(ctx, &mut decision.status, &error);
+                decision.next = ctx.waits().after(&error);
+            }
+            return Ok(decision);
+        }
+        seen => seen?,
+    };
+    let Some(seen) = seen else {
+        return Ok(not_listed(ctx, status, &execution.id, cancellation));
+    };
+    if let Some(run) = &mut status.active {
+        if let Some(known) = &mut run.execution {
+            known.status = shorten(seen.root.status.as_str(), 64);
+            known.end_time = seen.root.end.map(Time);
+            if !seen.root.template_version.is_empty() {
+                known.template_version = shorten(&seen.root.template_version, 64);
+            }
+        }
+        if run.image_id.is_none() {
+            run.image_id = seen.image();
+        }
+    }
+    if seen.root.status.is_final() {
+        let moves = |child: &&Execution| {
+            !child.status.is_final() && child.status != ExecutionStatus::Waiting
+        };
+        if seen.children.iter().find(moves).is_none() {
+            return Ok(conclude(ctx, status, &seen));
+        }
+        let message = "the execution has ended and waits for its nested executions";
+        report::show(ctx, &mut status, Phase::Running, "Ending", message);
+        return Ok(ctx.decide(status, soon(ctx)));
+    }
+    due::leave_out(ctx, &mut status);
+    let cancellation = match cancellation {
+        Some(cancellation) => Some(cancellation),
+        None => failed_image(ctx, &status, &seen)?,
+    };
+    if let Some(cancellation) = cancellation {
+        return Ok(cancel::cancel(ctx, status, cancellation, true));
+    }
+    let message = match status.active.as_ref().and_then(|run| run.image_id.as_ref()) {
+        Some(image) => format!("execution {} builds image {image}", execution.id),
+        None => format!("execution {} is in progress", execution.id),
+    };
+    report::show(ctx, &mut status, Phase::Running, "Running", &message);
+    Ok(ctx.decide(status, ctx.waits().poll()))
+}
+
+/// The execution, if it is listed, its tasks, its children, and the tasks of the one that builds the
+/// image.
+fn look<'a>(ctx: &Context<'a>, id: &str) -> Known<Option<Seen<'a>>> {
+    let observation = ctx.input.observation;
+    let (root, children) = (
+        ExecutionFilter::Id(id.to_owned()),
+        ExecutionFilter::ChildrenOf(id.to_owned()),
+    );
+    let tasks = |execution: &str| Query::TaskExecutions {
+        execution: execution.to_owned(),
+    };
+    observation.require([
+        Query::Executions(root.clone()),
+        Query::Executions(children.clone()),
+        tasks(id),
+    ])?;
+    let Some(root) = observation.executions(&root)?.iter().find(|e| e.id == id) else {
+        return Ok(None);
+    };
+    let children = observation.executions(&children)?.as_slice();
+    let building = children
+        .iter()
+        .filter(|child| child.template_name == CREATE_IMAGE)
+        .max_by_key(|child| (child.start, &child.id));
+    let building = match building {
+        Some(child) => Some((child, observation.task_executions(&child.id)?.as_slice())),
+        None => None,
+    };
+    Ok(Some(Seen {
+        root,
+        tasks: observation.task_executions(id)?,
+        children,
+        building,
+    }))
+}
+
+impl Seen<'_> {
+    /// The image, as soon as any task has it among its outputs.
+    fn image(&self) -> Option<String> {
+        let nested = self.building.iter().flat_map(|(_, tasks)| tasks.iter());
+        nested
+            .chain(self.tasks)
+            .filter_map(|task| task.outputs.get(IMAGE_ID)?.as_str())
+            .find(|id| !id.trim().is_empty())
+            .map(|id| shorten(id, 256))
+    }
+
+    /// Whether the source instance was gone when it was to be imaged: the nested action passes over
+    /// that and ends well, without an image.
+    fn source_was_gone(&self) -> bool {
+        self.building
+            .is_some_and(|(child, _)| child.status == ExecutionStatus::Success)
+            && self.image().is_none()
+    }
+
+    /// What failed, by the task that says so.
+    fn failure(&self) -> String {
+        let nested = self.building.iter().flat_map(|(_, tasks)| tasks.iter());
+        let failed = nested
+            .chain(self.tasks)
+            .find(|task| task.status == ExecutionStatus::Failed);
+        match failed {
+            Some(task) => format!(
+                "task {} of execution {} failed: {}",
+                task.name, self.root.id, task.status_message
+            ),
+            None => format!(
+                "execution {} failed: {}",
+                self.root.id, self.root.status_message
+            ),
+        }
+    }
+}
+
+/// The template waits for an image that failed until its tries run out, after about a day: ECS says
+/// at once that it has failed.
+fn failed_image(
+    ctx: &Context<'_>,
+    status: &ImageUpdateTaskStatus,
+    seen: &Seen<'_>,
+) -> Known<Option<RunCancellation>> {
+    let image = status.active.as_ref().and_then(|run| run.image_id.clone());
+    let building = seen
+        .building
+        .is_some_and(|(child, _)| !child.status.is_final());
+    let Some(id) = image.filter(|_| building) else {
+        return Ok(None);
+    };
+    let image = match ctx.input.observation.image(&id) {
+        Ok(image) => image,
+        // It ends by itself all the same.
+        Err(Interrupt::Failed(_)) => return Ok(None),
+        Err(more) => return Err(more),
+    };
+    Ok(match image.as_ref().map(|image| &image.status) {
+        Some(bad @ (ImageStatus::CreateFailed | ImageStatus::UnAvailable)) => Some(cancel::new(
+            ctx,
+            cancel::IMAGE_CREATION_FAILED,
+            &format!(
+                "image {id} is {bad}: ECS could not build it; look at it and its snapshots in the ECS console"
+            ),
+        )),
+        _ => None,
+    })
+}
+
+/// The time of the deletion is up. Its cancellation is asked for once, whatever comes of it.
+fn abandon(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
+    let run = status.active.as_ref();
+    let asked = run
+        .and_then(|run| run.cancellation.as_ref())
+        .is_some_and(|cancellation| cancellation.last_call_time.is_some());
+    // A call that was refused is as good as one without an answer here.
+    let refused = ctx
+        .input
+        .outcome
+        .is_some_and(|outcome| matches!(outcome.mutation, Mutation::CancelExecution { .. }));
+    if !asked && !refused {
+        let cancellation = cancel::new(ctx, "Deletion", "the task was deleted");
+        return cancel::cancel(ctx, status, cancellation, true);
+    }
+    let message =
+        "the task was deleted and its execution could not be ended in time: it goes on by itself";
+    ending::abandon(ctx, status, message)
+}
+
+/// Lists lag behind the start; and history does not last for ever. Which of the two it is, only a
+/// person can say, by cancelling.
+fn not_listed(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    id: &str,
+    cancellation: Option<RunCancellation>,
+) -> Decision {
+    if let Some(cancellation) = cancellation {
+        return cancel::cancel(ctx, status, cancellation, false);
+    }
+    let message = format!(
+        "OOS does not list execution {id} (yet, or any more); if it is gone for good, end the run with the annotation ess-rollout.io/cancel"
+    );
+    report::show(
+        ctx,
+        &mut status,
+        Phase::Running,
+        "ExecutionNotListed",
+        &message,
+    );
+    ctx.decide(status, ctx.waits().poll())
+}
+
+pub(super) fn soon(ctx: &Context<'_>) -> Next {
+    Next::After(ctx.input.settings.poll_interval.min(SOON))
+}
+
+/// The execution has ended.
+fn conclude(ctx: &Context<'_>, status: ImageUpdateTaskStatus, seen: &Seen<'_>) -> Decision {
+    let run = status.active.as_ref();
+    let cancellation = run.and_then(|run| run.cancellation.clone());
+    let failed_image = cancellation
+        .as_ref()
+        .filter(|c| c.reason == cancel::IMAGE_CREATION_FAILED);
+    let id = &seen.root.id;
+    let image = run.and_then(|run| run.image_id.as_deref());
+    let (outcome, reason, message) = match &seen.root.status {
+        ExecutionStatus::Success => (
+            RunOutcome::Succeeded,
+            "ImageUpdated".to_owned(),
+            format!("image {} was built", image.unwrap_or("(unknown)")),
+        ),
+        ExecutionStatus::Cancelled if failed_image.is_none() => match cancellation {
+            Some(cancellation) => (
+                RunOutcome::Cancelled,
+                cancellation.reason,
+                format!("execution {id} was cancelled: {}", cancellation.message),
+            ),
+            None => (
+                RunOutcome::Cancelled,
+                "CancelledElsewhere".to_owned(),
+                format!("execution {id} was cancelled by somebody else"),
+            ),
+        },
+        _ => match failed_image {
+            Some(cancellation) => (
+                RunOutcome::Failed,
+                cancellation.reason.clone(),
+                cancellation.message.clone(),
+            ),
+            None if seen.source_was_gone() => (
+                RunOutcome::Failed,
+                "SourceInstanceNotFound".to_owned(),
+                format!(
+                    "the source instance was gone when execution {id} was to build an image from it; name another in spec.source.instanceId"
+                ),
+            ),
+            None => (
+                RunOutcome::Failed,
+                "ExecutionFailed".to_owned(),
+                seen.failure(),
+            ),
+        },
+    };
+    ending::begin(ctx, status, outcome, &reason, &message)
+}

@@ -1,0 +1,211 @@
+//! The intent to start the execution is on record and none is known: look first, then send again, by
+//! the rules of [`crate::start`].
+
+use ess_rollout_api::v1alpha1::{ActiveRun, ExecutionRef, ImageUpdateTaskStatus, RunOutcome};
+use ess_rollout_cloud::{
+    Execution, ExecutionFilter, ExecutionMode, Mutation, SafetyCheck, StartExecution,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Map, Value, json};
+
+use super::context::Context;
+use super::report::{self, Phase};
+use super::{Decision, cancel, due, ending, preflight};
+use crate::conditions::shorten;
+use crate::decision::{Event, EventKind, Next, Work};
+use crate::identity;
+use crate::observation::Known;
+use crate::start::{self, Answer, Then};
+
+/// The tags by which the execution of a run is found.
+fn run_tags(ctx: &Context<'_>, run: &ActiveRun) -> Vec<(String, String)> {
+    // Sorted by key.
+    vec![
+        (identity::TAG_RUN.to_owned(), run.number.to_string()),
+        (identity::TAG_UID.to_owned(), ctx.uid.clone()),
+        (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone()),
+    ]
+}
+
+/// The call that the intent on record describes. `None`: the image is given, and nothing is started.
+pub(super) fn mutation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Mutation> {
+    let run = status.active.as_ref()?;
+    let intent = run.start.as_ref()?;
+    let description = match &ctx.spec.description {
+        Some(text) => text.clone(),
+        None => format!("ImageUpdateTask {} run {}", ctx.path(), run.number),
+    };
+    let mut tags = identity::tags(
+        &ctx.namespace,
+        &ctx.name,
+        &ctx.uid,
+        &ctx.group,
+        None,
+        intent,
+    );
+    tags.push((identity::TAG_RUN.to_owned(), run.number.to_string()));
+    tags.sort();
+    Some(Mutation::StartExecution(StartExecution {
+        template_name: intent.template_name.clone(),
+        template_version: intent.template_version.clone(),
+        parameters: parameters(ctx, run),
+        // Nobody waits at it to say retry: the next run is the retry.
+        mode: ExecutionMode::Automatic,
+        safety_check: Some(SafetyCheck::Skip),
+        client_token: intent.client_token.clone(),
+        description,
+        tags,
+    }))
+}
+
+/// The template parameters.
+pub(super) fn parameters(ctx: &Context<'_>, run: &ActiveRun) -> Map<String, Value> {
+    let mut parameters = Map::new();
+    let Some(source) = &run.source else {
+        return parameters;
+    };
+    let ids: Vec<&str> = run.configurations.iter().map(|c| c.id.as_str()).collect();
+    let tags: Vec<Value> = source
+        .tags
+        .iter()
+        .map(|tag| json!({"Key": tag.key, "Value": tag.value}))
+        .collect();
+    let name = preflight::image_name(source);
+    let role = ctx.spec.ram_role.as_deref().unwrap_or("");
+    for (key, value) in [
+        ("instanceId", json!(source.instance_id)),
+        ("targetImageName", json!(name)),
+        ("scalingConfigurationIds", json!(ids)),
+        ("tags", json!(tags)),
+        ("OOSAssumeRole", json!(role)),
+    ] {
+        parameters.insert(key.to_owned(), value);
+    }
+    parameters
+}
+
+pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
+    let Some(run) = status.active.clone() else {
+        return Ok(ctx.decide(status, Next::Now));
+    };
+    let Some(intent) = run.start.clone() else {
+        return Ok(ctx.decide(status, Next::Now));
+    };
+    if ctx.deletion_overdue() {
+        let message = "the task was deleted and it could not be learned in time whether the start of its run took effect";
+        return Ok(ending::abandon(ctx, status, message));
+    }
+    let answer = start::answer(ctx.input.outcome, &intent);
+    match &answer {
+        Answer::Started(execution) => return Ok(adopt(ctx, status, execution)),
+        Answer::Lost(error) => {
+            report::trouble(ctx, &mut status, error);
+            return Ok(ctx.decide(status, start::look_soon()));
+        }
+        Answer::Refused(message) if intent.resent => {
+            if let Some(intent) = intent_mut(&mut status) {
+                start::note_refusal(intent, message, ctx.now());
+            }
+            return Ok(ctx.decide(status, start::look_soon()));
+        }
+        Answer::Refused(message) => return Ok(refused(ctx, status, message)),
+        Answer::Failed(error) => {
+            report::trouble(ctx, &mut status, error);
+            return Ok(ctx.decide(status, ctx.waits().after(error)));
+        }
+        Answer::TokenUsed(_) | Answer::None => {}
+    }
+
+    let tags = run_tags(ctx, &run);
+    let filter = ExecutionFilter::Tagged {
+        tags: tags.clone(),
+        started_after: None,
+    };
+    let listed = ctx.input.observation.executions(&filter)?;
+    let found = start::with_tags(listed, &tags);
+    if let Some(first) = found.first() {
+        let mut decision = adopt(ctx, status, first);
+        if found.len() > 1 {
+            decision.events.push(Event {
+                kind: EventKind::Warning,
+                reason: "DuplicateExecution".into(),
+                action: "StartExecution".into(),
+                note: format!(
+                    "more than one execution carries the tags of run {}; following {}",
+                    run.number, first.id
+                ),
+            });
+        }
+        return Ok(decision);
+    }
+    let waits_out = !matches!(answer, Answer::TokenUsed(_)) && intent.refusal.is_empty();
+    if run.cancellation.is_none()
+        && let Some(cancellation) = cancel::wanted(ctx, &status).filter(|_| waits_out)
+    {
+        if let Some(run) = &mut status.active {
+            run.cancellation = Some(cancellation);
+        }
+        if let Some(intent) = intent_mut(&mut status) {
+            start::count_anew(intent);
+        }
+        let message =
+            "cancelled while the start had no answer: waiting until it can no longer take effect";
+        report::show(ctx, &mut status, Phase::Cancelling, "Cancelling", message);
+        return Ok(ctx.decide(status, Next::Now));
+    }
+    let since = run.cancellation.as_ref().map(|c| c.time.clone());
+    let hash = due::run_hash(&run);
+    let (waits, uid) = (ctx.waits(), &ctx.uid);
+    let Some(intent) = intent_mut(&mut status) else {
+        return Ok(ctx.decide(status, Next::Now));
+    };
+    let then = start::nothing_found(&waits, intent, &answer, since.as_ref(), |attempt| {
+        identity::client_token(uid, &hash, attempt)
+    });
+    Ok(match then {
+        Then::Wait(next) => ctx.decide(status, next),
+        Then::Send => {
+            let work = mutation(ctx, &status).map(|mutation| Work { mutation });
+            let mut decision = ctx.decide(status, Next::Now);
+            decision.work = work;
+            decision
+        }
+        Then::NothingRan => {
+            let reason = run.cancellation.map_or_else(String::new, |c| c.reason);
+            let message = "cancelled; no execution was ever started";
+            ending::nothing_ran(ctx, status, RunOutcome::Cancelled, &reason, message)
+        }
+        Then::Refused(why) => refused(ctx, status, &why),
+        Then::NotFound(why) => {
+            ending::begin(ctx, status, RunOutcome::Failed, "ExecutionNotFound", &why)
+        }
+    })
+}
+
+fn intent_mut(
+    status: &mut ImageUpdateTaskStatus,
+) -> Option<&mut ess_rollout_api::v1alpha1::StartIntent> {
+    status.active.as_mut()?.start.as_mut()
+}
+
+fn refused(ctx: &Context<'_>, status: ImageUpdateTaskStatus, message: &str) -> Decision {
+    ending::nothing_ran(ctx, status, RunOutcome::Failed, "StartRefused", message)
+}
+
+/// The execution is known.
+fn adopt(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, execution: &Execution) -> Decision {
+    if let Some(run) = &mut status.active {
+        run.execution = Some(ExecutionRef {
+            id: shorten(&execution.id, 128),
+            template_name: shorten(&execution.template_name, 200),
+            template_version: shorten(&execution.template_version, 64),
+            status: shorten(execution.status.as_str(), 64),
+            start_time: execution.start.map(Time),
+            end_time: execution.end.map(Time),
+            url: identity::execution_url(&ctx.region, &execution.id),
+        });
+    }
+    let message = "the execution has started";
+    report::show(ctx, &mut status, Phase::Running, "Running", message);
+    ctx.decide(status, Next::Now)
+}

@@ -1,0 +1,149 @@
+//! The driver: which stage a task is in, and what every decision has in common.
+
+use ess_rollout_api::EXECUTION_ID_ANNOTATION;
+use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunTrigger, ScalingGroupRecordStatus};
+
+use super::context::Context;
+use super::due;
+use super::{
+    Decision, Input, Step, ending, events, idle, putting, report, requests, running, starting,
+};
+use crate::actions;
+use crate::decision::Next;
+use crate::identity;
+use crate::observation::{Interrupt, Known};
+
+/// Asks for more, or decides.
+pub fn step(input: Input<'_>) -> Step {
+    let ctx = Context::new(input);
+    let old = input.task.status.clone().unwrap_or_default();
+    let mut status = old.clone();
+
+    let first_visit = status
+        .observed_generation
+        .is_none_or(|generation| generation < 0);
+    if first_visit {
+        if ctx.deleting.is_some() {
+            return Step::Decided(Box::new(never_visited(&ctx, old)));
+        }
+        requests::present_at_creation(&ctx, &mut status);
+        due::follow(&ctx, &mut status, true);
+        note_unknown_annotations(&ctx, &mut status);
+        restored(&ctx, &mut status);
+        report::first(&ctx, &mut status);
+        let decision = ctx.decide(status, Next::Now);
+        return decided(&ctx, &old, decision);
+    }
+    // Once the object is being deleted a finalizer can no longer be added. Should something else keep
+    // the object, its run is ended all the same.
+    if status.active.is_some() && !ctx.has_finalizer() && ctx.deleting.is_none() {
+        let mut decision = ctx.decide(status, Next::Now);
+        decision.finalizer = Some(true);
+        return decided(&ctx, &old, decision);
+    }
+    if let Some(value) = missing_annotation(&ctx, &status) {
+        let mut decision = ctx.decide(status, Next::Now);
+        decision.execution_annotation = Some(value);
+        return decided(&ctx, &old, decision);
+    }
+    if let Some(record) = regained(&ctx, &status) {
+        let mut decision = ctx.decide(status, Next::Now);
+        decision.record = Some(record);
+        return decided(&ctx, &old, decision);
+    }
+
+    due::follow(&ctx, &mut status, false);
+    note_unknown_annotations(&ctx, &mut status);
+    requests::ingest(&ctx, &mut status);
+    let decision = match stage(&ctx, status.clone()) {
+        Ok(decision) => decision,
+        Err(Interrupt::Read(queries)) => return Step::Read(queries),
+        Err(Interrupt::Failed(error)) => {
+            report::trouble(&ctx, &mut status, &error);
+            let waits = status.active.is_none();
+            let mut decision = ctx.decide(status, ctx.waits().after(&error));
+            // A group is not kept from others for something that only a person can mend.
+            if waits && ctx.holds() && error.needs_person() {
+                decision.record = Some(ctx.released(&decision.status));
+            }
+            decision
+        }
+    };
+    decided(&ctx, &old, decision)
+}
+
+/// Deleted before it was ever seen: nothing was started for it.
+fn never_visited(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
+    let mut decision = ctx.decide(status, Next::OnChange);
+    decision.finalizer = ctx.has_finalizer().then_some(false);
+    decision
+}
+
+/// An object whose annotation names the execution that built the very image that it asks for lost
+/// its status to a restore: what it asks for has been done.
+fn restored(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    let hash = due::content_hash(ctx.spec);
+    let named = ctx
+        .annotation(EXECUTION_ID_ANNOTATION)
+        .and_then(|value| identity::annotated_execution(value, &ctx.namespace, &ctx.name, &hash));
+    if named.is_some() {
+        status.done_hash = Some(hash);
+    }
+}
+
+/// The value that the annotation must have and has not: metadata survives a restore, a status does
+/// not. A scheduled run needs none: times before the object was created are not due.
+fn missing_annotation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<String> {
+    let run = status.active.as_ref()?;
+    if run.trigger == RunTrigger::Schedule || ctx.deleting.is_some() {
+        return None;
+    }
+    let execution = run.execution.as_ref()?;
+    let value = identity::execution_annotation(&ctx.namespace, &ctx.name, &run.hash, &execution.id);
+    (ctx.annotation(EXECUTION_ID_ANNOTATION) != Some(value.as_str())).then_some(value)
+}
+
+/// The record with this object as holder again: somebody has deleted it, or let the group go by hand,
+/// while the run was on.
+fn regained(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<ScalingGroupRecordStatus> {
+    let on = status.active.is_some() && !ctx.region.is_empty() && !ctx.deletion_overdue();
+    let free = ctx.record.holder.is_none() || ctx.input.holder_gone;
+    (on && free && !ctx.holds()).then(|| ctx.taken())
+}
+
+fn stage(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Known<Decision> {
+    let Some(run) = &status.active else {
+        return idle::decide(ctx, status);
+    };
+    if run.end.is_some() {
+        ending::decide(ctx, status)
+    } else if run.execution.is_some() {
+        running::decide(ctx, status)
+    } else if run.start.is_some() {
+        starting::decide(ctx, status)
+    } else {
+        putting::decide(ctx, status)
+    }
+}
+
+fn note_unknown_annotations(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    actions::note_unknown_annotations(ctx.metadata(), &mut status.unknown_annotations);
+}
+
+fn decided(ctx: &Context<'_>, old: &ImageUpdateTaskStatus, mut decision: Decision) -> Step {
+    // A change of the spec that changes nothing else must be seen too: kstatus, and with it Argo CD
+    // and Flux, takes a status of an older generation for work in progress.
+    let seen = old
+        .observed_generation
+        .is_some_and(|generation| generation >= 0);
+    if decision.status != *old || seen {
+        decision.status.observed_generation = ctx.generation;
+    }
+    // No wait outlasts the time that the deletion has.
+    if let (Next::After(wait), Some(left)) = (decision.next, ctx.deletion_time_left()) {
+        decision.next = Next::After(wait.min(left));
+    }
+    let events = events::events(ctx, old, &decision.status);
+    decision.events.extend(events);
+    Step::Decided(Box::new(decision))
+}

@@ -1,0 +1,76 @@
+//! How long to wait for what, whatever kind of object it is for.
+
+use std::time::Duration;
+
+use ess_rollout_cloud::CloudError;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::decision::{Next, Settings};
+
+/// How soon to try again after a passing failure of the cloud.
+pub(crate) const RETRY: SignedDuration = SignedDuration::from_secs(5);
+/// How soon after a refusal that only a person can mend.
+const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
+/// How often something that passes by itself is looked at: it is one object's wait, and the reads of
+/// a preflight are few.
+const RECHECK_PASSING: Duration = Duration::from_secs(10);
+
+/// The waits, as of `now`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waits<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) now: Timestamp,
+}
+
+impl Waits<'_> {
+    /// L, the bound on lateness.
+    pub(crate) fn settle(&self) -> SignedDuration {
+        SignedDuration::try_from(self.settings.settle).unwrap_or(SignedDuration::from_mins(1))
+    }
+
+    /// Whether L has passed since `time`. One second more, because times on record have whole
+    /// seconds and may be almost one too early.
+    pub(crate) fn settled_since(&self, time: &Time) -> bool {
+        self.now >= self.settled_at(time)
+    }
+
+    /// When L has passed since `time`.
+    pub(crate) fn settled_at(&self, time: &Time) -> Timestamp {
+        time.0 + self.settle() + SignedDuration::from_secs(1)
+    }
+
+    /// Until L has passed from now on.
+    pub(crate) fn for_settle(&self) -> Next {
+        Next::After((self.settle() + SignedDuration::from_secs(1)).unsigned_abs())
+    }
+
+    /// The wait after a failed call until the next try, be it a read or a mutation that is known to
+    /// have done nothing: as long as the service asks for, else soon after a passing failure and
+    /// with [`Waits::patience`] after a refusal.
+    pub(crate) fn after(&self, error: &CloudError) -> Next {
+        let wait = if error.needs_person() {
+            self.patience()
+        } else {
+            RETRY
+        };
+        Next::After(error.retry_after.unwrap_or(wait.unsigned_abs()))
+    }
+
+    /// How long to leave the cloud alone after a refusal that only a person can mend. No less than
+    /// the bound on lateness, so that a call on record may be made again when it has passed.
+    pub(crate) fn patience(&self) -> SignedDuration {
+        RETRY_REFUSED.max(self.settle() + SignedDuration::from_secs(1))
+    }
+
+    /// The wait of a running execution between two looks, when nothing tells that it moved.
+    pub(crate) fn poll(&self) -> Next {
+        Next::After(self.settings.poll_interval)
+    }
+
+    /// The wait for something that passes by itself and that nobody tells of: a scaling activity,
+    /// an update of others.
+    pub(crate) fn recheck(&self) -> Next {
+        Next::After(self.settings.poll_interval.min(RECHECK_PASSING))
+    }
+}

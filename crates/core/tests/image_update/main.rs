@@ -1,0 +1,23 @@
+//! Whole runs of [`ess_rollout_core::image_update::step`] against a small model of the cloud, under
+//! virtual time: point by point, and over a year with the operator killed at random.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::result_large_err,
+    reason = "the errors are the cloud's, as the port has them"
+)]
+
+mod cloud;
+#[path = "../rollout/schema.rs"]
+mod schema;
+mod world;
+
+mod ending;
+mod group;
+mod refusing;
+mod requests;
+mod runs;
+mod schedule;
+mod starting;
+mod timing;
+mod year;
