@@ -108,6 +108,11 @@ fn a_package_that_oos_does_not_have_is_refused_before_anything_is_touched() {
     world.cloud.broken.insert("Package", ErrorClass::Denied);
     world.run_to_rest();
     assert_eq!(asked(&world), ["invoke", "nginx", "v2", "install"]);
+    let told = &world.condition(condition::PREFLIGHT).unwrap().message;
+    assert!(
+        told.contains("could not be checked: Package failed"),
+        "{told}"
+    );
 }
 
 /// The run comes to its end while the operator is away.
@@ -226,6 +231,10 @@ fn what_was_there_before_is_never_guessed() {
         let mut update = package(update, installed);
         change(&mut update);
         update.run_to_rest();
+        let told = &update.condition(condition::PREFLIGHT).unwrap().message;
+        let known = told.contains("will have to name a version");
+        // Of one that no instance had there is nothing to say.
+        assert_eq!(known, installed != [], "{told}");
         let mut back = rollback(&mut update, json!({}));
         back.run_to_state("Blocked");
         assert_eq!(back.said(condition::PREFLIGHT), "False NoRollbackPayload");

@@ -201,6 +201,31 @@ impl Kind for Package<'_> {
         }))
     }
 
+    fn notes(
+        &self,
+        observation: &Observation,
+        _group: &ScalingGroup,
+        instances: &[EcsInstance],
+    ) -> Known<Vec<String>> {
+        let mut notes = Vec::new();
+        if let Err(Interrupt::Failed(error)) = observation.package(&self.update.name, None) {
+            notes.push(format!(
+                "whether there is such a package could not be checked: {error}"
+            ));
+        }
+        let ids: Vec<&str> = instances.iter().map(|i| i.id.as_str()).collect();
+        if self.update.rollback_version.is_none()
+            && !ids.is_empty()
+            && self.source(observation, &ids)?.is_none()
+        {
+            notes.push(
+                "what the instances have installed now is not known, or differs: a Rollback will have to name a version"
+                    .to_owned(),
+            );
+        }
+        Ok(notes)
+    }
+
     /// The newest version is looked up once, so that a version that is published while the update runs
     /// does not end in a group of two versions. What is installed is read for the way back.
     fn complete(&self, observation: &Observation, plan: &mut Plan) -> Known<()> {
