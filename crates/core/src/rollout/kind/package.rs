@@ -205,7 +205,7 @@ impl Kind for Package<'_> {
         &self,
         observation: &Observation,
         _group: &ScalingGroup,
-        instances: &[EcsInstance],
+        ids: &[String],
     ) -> Known<Vec<String>> {
         let mut notes = Vec::new();
         if let Err(Interrupt::Failed(error)) = observation.package(&self.update.name, None) {
@@ -213,7 +213,7 @@ impl Kind for Package<'_> {
                 "whether there is such a package could not be checked: {error}"
             ));
         }
-        let ids: Vec<&str> = instances.iter().map(|i| i.id.as_str()).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         if self.update.rollback_version.is_none()
             && !ids.is_empty()
             && self.source(observation, &ids)?.is_none()
