@@ -252,7 +252,7 @@ fn what_was_there_before_is_never_guessed() {
         let told = &update.condition(condition::PREFLIGHT).unwrap().message;
         let known = told.contains("will have to name a version");
         // Of one that no instance had there is nothing to say.
-        assert_eq!(known, installed != [], "{told}");
+        assert_eq!(known, !installed.is_empty(), "{told}");
         let mut back = rollback(&mut update, json!({}));
         back.run_to_state("Blocked");
         assert_eq!(back.said(condition::PREFLIGHT), "False NoRollbackPayload");
