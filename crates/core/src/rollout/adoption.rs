@@ -7,7 +7,7 @@
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
     ExecutionRef, Member, Outcome, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
-    StartIntent,
+    ScriptHashes, StartIntent,
 };
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, LifecycleState, Query, ScalingInstance,
@@ -281,6 +281,7 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
     members.sort_by(|a, b| a.id.cmp(&b.id));
     members.truncate(preflight::MAX_INSTANCES);
     let parameter = |name: &str| execution.parameters.get(name);
+    let text = |name: &str| parameter(name)?.as_str().filter(|text| !text.is_empty());
     let count = parameter("batchNumber")
         .and_then(Value::as_i64)
         .and_then(|count| i32::try_from(count).ok())
@@ -306,9 +307,12 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
         suspended_processes: suspended,
         source_image_id: None,
         source_container_group: None,
-        package_version: None,
+        package_version: text("packageVersion").map(|version| shorten(version, 64)),
         source_package: None,
-        scripts: None,
+        scripts: text("invokeScript").map(|run| ScriptHashes {
+            run: identity::hash_text(run),
+            rollback: text("rollbackScript").map(identity::hash_text),
+        }),
         members: members
             .iter()
             .zip(batches::assign(members.len(), count))

@@ -215,12 +215,17 @@ fn an_object_that_is_restored_follows_its_execution_without_the_config_map() {
     world.texts.clear();
     world.task.metadata.uid = Some("uid-2".into());
     world.task.status = Some(serde_json::from_value(json!({"observedGeneration": -1})).unwrap());
+    world.holder_gone = true;
+    world.run_until(60, "the group is its own", World::holds);
+    world.holder_gone = false;
     world.run_to_state("BatchSuspended");
     assert_eq!(world.cloud.runs.len(), 1);
     world.annotated("continue", "1");
     world.run_to_rest();
     assert_eq!(world.said(condition::SUCCEEDED), "True Updated");
     assert_eq!(world.cloud.runs.len(), 1);
+    let what = world.record_status().current.unwrap().what;
+    assert_eq!(what, format!("script sha256:{}", &hash_text("new")[..16]));
 }
 
 /// The update that it undoes is cancelled by then, and nobody else knows how the group was before.

@@ -146,6 +146,7 @@ fn what_is_installed_is_read_back() {
 fn what_cannot_be_read_back_is_said_and_fails_nothing() {
     for class in [ErrorClass::Denied, ErrorClass::Invalid, ErrorClass::Retry] {
         let mut world = package(json!({"version": "v2"}), &[]);
+        ended_unseen(&mut world);
         world.cloud.broken.insert("InstancePackage", class);
         world.run_to_rest();
         assert_eq!(world.said(condition::SUCCEEDED), "True Updated");
@@ -216,6 +217,23 @@ fn the_way_back_is_the_version_that_was_there() {
 }
 
 #[test]
+fn a_passing_failure_is_waited_out_before_the_start_rather_than_lose_the_way_back() {
+    let mut world = package(json!({}), &all_have("v1"));
+    world
+        .cloud
+        .broken
+        .insert("InstancePackage", ErrorClass::Retry);
+    world.run_for(20);
+    assert_eq!(world.said(condition::PREFLIGHT), "Unknown CloudUnavailable");
+    assert!(world.cloud.sent.is_empty());
+    world.cloud.broken.clear();
+    world.run_to_rest();
+    let plan = world.status().plan.as_ref().unwrap();
+    let before = plan.source_package.as_ref().unwrap();
+    assert_eq!(before.version.as_deref(), Some("v1"));
+}
+
+#[test]
 fn what_was_there_before_is_never_guessed() {
     type Change = fn(&mut World);
     let mixed = [("i-0001", "v1")];
@@ -234,7 +252,7 @@ fn what_was_there_before_is_never_guessed() {
         let told = &update.condition(condition::PREFLIGHT).unwrap().message;
         let known = told.contains("will have to name a version");
         // Of one that no instance had there is nothing to say.
-        assert_eq!(known, installed != [], "{told}");
+        assert_eq!(known, !installed.is_empty(), "{told}");
         let mut back = rollback(&mut update, json!({}));
         back.run_to_state("Blocked");
         assert_eq!(back.said(condition::PREFLIGHT), "False NoRollbackPayload");

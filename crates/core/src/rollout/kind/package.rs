@@ -87,10 +87,10 @@ impl Package<'_> {
         for member in members {
             let version = match observation.instance_package(member, &self.update.name) {
                 Ok(version) => version.clone(),
-                Err(Interrupt::Failed(error)) if error.class == ErrorClass::Throttled => {
+                Err(Interrupt::Failed(error)) if passes(error.class) => {
                     return Err(Interrupt::Failed(error));
                 }
-                // Not being able to tell what was there is no reason not to start.
+                // Not being allowed to tell what was there is no reason not to start.
                 Err(_) => return Ok(None),
             };
             // A version that could not be asked for is as good as none that is known.
@@ -102,6 +102,11 @@ impl Package<'_> {
         }
         Ok(found.map(|version| PackageState { version }))
     }
+}
+
+/// Whether the same call may be answered well soon.
+fn passes(class: ErrorClass) -> bool {
+    matches!(class, ErrorClass::Retry | ErrorClass::Throttled)
 }
 
 /// An answer, or `None` where the credentials may not ask: whether it exists is then seen by running.
