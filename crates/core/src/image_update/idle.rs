@@ -31,12 +31,21 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
     if ctx.deleting.is_some() {
         return Ok(let_go(ctx, status));
     }
-    let timetable = match due::timetable(ctx.spec) {
+    let timetable = match due::timetable(ctx.spec, &status) {
         Ok(timetable) => timetable,
         Err(invalid) => {
             let problem = Problem::blocked(invalid.reason, invalid.message);
             status.next_schedule_time = None;
             reject_cancel(ctx, &mut status);
+            let (rejected, why) = (ActionState::Rejected, &problem.message);
+            requests::settle(
+                ctx,
+                &mut status,
+                Verb::RunNow,
+                rejected,
+                problem.reason,
+                why,
+            );
             return Ok(refuse(ctx, status, &problem, Next::OnChange));
         }
     };
@@ -280,6 +289,10 @@ fn show_rest(
         (None, None) if status.missed_runs.is_some() => {
             let message = "the only run could not be made in time; set spec.schedule.at to a later time, or ask for one with the annotation ess-rollout.io/run-now";
             report::show(ctx, status, Phase::Blocked, "RunMissed", message);
+        }
+        (None, None) if matches!(timetable, Timetable::Now) => {
+            let message = "it had its run before the object was restored without its status; for another use the annotation ess-rollout.io/run-now";
+            report::show(ctx, status, Phase::Finished, "AlreadyRun", message);
         }
         (None, None) if is_never_due(ctx, timetable) => {
             let message =
