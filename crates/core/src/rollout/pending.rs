@@ -155,7 +155,7 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
             }
             let message = format!(
                 "{}; set spec.desiredState to Run to start",
-                in_batches(&plan)
+                said(&plan, &ready.notes)
             );
             status.plan = Some(plan);
             // Who is in which batch, and how many a batch takes out of service.
@@ -177,6 +177,12 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
             Ok(decision)
         }
     }
+}
+
+/// What preflight says when nothing stands against the start.
+fn said(plan: &Plan, notes: &[String]) -> String {
+    let sentences = std::iter::once(in_batches(plan)).chain(notes.iter().cloned());
+    sentences.collect::<Vec<_>>().join(". ")
 }
 
 /// How many instances in how many batches, and what that takes out of service at a time.
@@ -324,6 +330,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         plan,
         template_version,
         method,
+        notes,
     } = ready;
     if let (Some(source), Some(method)) = (&mut status.source, method) {
         source.method = method;
@@ -363,7 +370,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         refusal: String::new(),
         token_used: false,
     });
-    let message = in_batches(&plan);
+    let message = said(&plan, &notes);
     status.plan = Some(plan);
     report::set(
         ctx,

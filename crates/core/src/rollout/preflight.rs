@@ -39,6 +39,8 @@ pub(super) struct Ready {
     pub(super) template_version: String,
     /// Of a rollback: how it starts.
     pub(super) method: Option<RollbackMethod>,
+    /// What a person should know, although nothing stands against the start.
+    pub(super) notes: Vec<String>,
 }
 
 /// What can be said against a task without looking at the cloud.
@@ -201,6 +203,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     if let Some(found) = ctx.kind.check_cloud(observation, group, instances)? {
         return Ok(problem(found));
     }
+    let notes = ctx.kind.notes(observation, group, instances)?;
 
     let batches = match batches::count(ctx.spec.batches, ctx.spec.batch_size.as_ref(), ids.len()) {
         Ok(batches) => batches,
@@ -257,6 +260,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         },
         template_version: template.version.clone(),
         method,
+        notes,
     }))
 }
 

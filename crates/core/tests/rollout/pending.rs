@@ -124,6 +124,11 @@ fn each_thing_that_stands_against_the_start_has_a_reason_and_a_cure() {
             "windows",
         ),
         (
+            |c| c.images[1].architecture = "arm64".into(),
+            "False ImageArchitectureMismatch",
+            "i-0001 runs image m-old, which is for x86_64",
+        ),
+        (
             |c| {
                 c.activities.push(ScalingActivity {
                     id: "asa-1".into(),
@@ -396,4 +401,37 @@ fn only_the_instances_asked_for_take_part() {
     let members = &world.status().plan.as_ref().unwrap().members;
     assert_eq!(members.len(), 2);
     assert_eq!(world.state(), "Succeeded");
+}
+
+#[test]
+fn preflight_says_what_a_person_should_know_of_an_image() {
+    let said = |change: fn(&mut Cloud)| {
+        let mut world = image(json!({}));
+        change(&mut world.cloud);
+        world.run_to_rest();
+        assert_eq!(world.state(), "Succeeded");
+        world
+            .condition(condition::PREFLIGHT)
+            .unwrap()
+            .message
+            .clone()
+    };
+    let plain = said(|_| {});
+    assert!(
+        !plain.contains("GiB") && !plain.contains("launch template"),
+        "{plain}"
+    );
+    // An image that instances still run may be gone: nothing is said of it.
+    assert_eq!(said(|c| drop(c.images.remove(0))), plain);
+    let larger = said(|c| c.images[1].size_gib = 80);
+    assert!(larger.contains("smaller system disks grow"), "{larger}");
+    let template = said(|c| {
+        let group = c.group.as_mut().unwrap();
+        group.launch_template = Some("lt-1".into());
+        group.active_scaling_configuration = None;
+    });
+    assert!(
+        template.contains("launch template lt-1, which is left alone"),
+        "{template}"
+    );
 }

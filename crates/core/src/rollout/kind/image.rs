@@ -5,12 +5,45 @@ use ess_rollout_cloud::{EcsInstance, GroupType, ImageStatus, Query, ScalingGroup
 use serde_json::{Map, Value, json};
 
 use super::Kind;
-use crate::observation::{Known, Observation};
+use crate::observation::{Interrupt, Known, Observation};
 use crate::problem::Problem;
+
+/// How many images that instances run are looked at: groups run one or two, and each is a call.
+const REPLACED_MAX: usize = 8;
 
 pub(super) struct Image<'a> {
     pub(super) update: &'a ImageUpdate,
     pub(super) max_errors: i32,
+}
+
+impl Image<'_> {
+    /// The images that instances run now, as far as they still exist.
+    fn replaced<'o>(
+        &self,
+        observation: &'o Observation,
+        instances: &[EcsInstance],
+    ) -> Known<Vec<&'o ess_rollout_cloud::Image>> {
+        let images = instances.iter().map(|instance| instance.image.as_str());
+        let mut images: Vec<&str> = images
+            .filter(|id| !id.is_empty() && *id != self.update.image_id)
+            .collect();
+        images.sort_unstable();
+        images.dedup();
+        images.truncate(REPLACED_MAX);
+        observation.require(images.iter().map(|id| Query::Image {
+            image: (*id).to_owned(),
+        }))?;
+        let mut found = Vec::new();
+        for id in images {
+            // What cannot be read stops no update: it is a check more, not one that OOS makes.
+            match observation.image(id) {
+                Ok(image) => found.extend(image),
+                Err(Interrupt::Failed(_)) => {}
+                Err(read @ Interrupt::Read(_)) => return Err(read),
+            }
+        }
+        Ok(found)
+    }
 }
 
 impl Kind for Image<'_> {
@@ -73,15 +106,62 @@ impl Kind for Image<'_> {
                 && !instance.os_type.is_empty()
                 && !instance.os_type.eq_ignore_ascii_case(&image.os_type)
         });
-        Ok(other.map(|instance| {
-            Problem::blocked(
+        if let Some(instance) = other {
+            return Ok(Some(Problem::blocked(
                 "ImageOSMismatch",
                 format!(
                     "spec.update.image.imageId: image {id} is for {}, and instance {} runs {}",
                     image.os_type, instance.id, instance.os_type
                 ),
+            )));
+        }
+        // DescribeInstances does not tell the architecture; the image that an instance runs does.
+        let old = self.replaced(observation, instances)?;
+        let other = old.iter().find(|old| {
+            !old.architecture.is_empty()
+                && !image.architecture.is_empty()
+                && old.architecture != image.architecture
+        });
+        Ok(other.map(|old| {
+            let instance = instances.iter().find(|instance| instance.image == old.id);
+            Problem::blocked(
+                "ImageArchitectureMismatch",
+                format!(
+                    "spec.update.image.imageId: image {id} is for {}, and instance {} runs image {}, which is for {}",
+                    image.architecture,
+                    instance.map_or("?", |instance| &instance.id),
+                    old.id,
+                    old.architecture
+                ),
             )
         }))
+    }
+
+    fn notes(
+        &self,
+        observation: &Observation,
+        group: &ScalingGroup,
+        instances: &[EcsInstance],
+    ) -> Known<Vec<String>> {
+        let mut notes = Vec::new();
+        if self.update.update_scaling_configuration
+            && let Some(template) = &group.launch_template
+        {
+            notes.push(format!(
+                "new instances of the group come from launch template {template}, which is left alone: put the image into it, or they run another"
+            ));
+        }
+        let size = match observation.image(&self.update.image_id)? {
+            Some(image) => image.size_gib,
+            None => 0,
+        };
+        let old = self.replaced(observation, instances)?;
+        if old.iter().any(|old| old.size_gib < size) {
+            notes.push(format!(
+                "the image takes {size} GiB: smaller system disks grow to that size, which costs more"
+            ));
+        }
+        Ok(notes)
     }
 
     fn parameters(&self, plan: &Plan) -> Map<String, Value> {

@@ -34,6 +34,16 @@ pub(super) trait Kind {
         instances: &[EcsInstance],
     ) -> Known<Option<Problem>>;
 
+    /// What a person should know before the start, although nothing stands against it.
+    fn notes(
+        &self,
+        _observation: &Observation,
+        _group: &ScalingGroup,
+        _instances: &[EcsInstance],
+    ) -> Known<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// The template's parameters beyond those that all templates share.
     fn parameters(&self, plan: &Plan) -> Map<String, Value>;
 
