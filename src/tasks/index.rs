@@ -258,7 +258,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::tasks::view::tests::view;
+    use crate::tasks::view::tests::{image_update, view};
 
     fn object(name: &str, second: u32, status: Value) -> ObjectView<RollingUpdateTask> {
         view(json!({
@@ -345,6 +345,30 @@ mod tests {
             index.apply(0, Event::Delete(object("a", 1, json!({})))),
             [Change::Gone(ObjectKey::task("ns", "a")), next]
         );
+    }
+
+    #[test]
+    fn a_run_of_an_image_update_task_stands_in_the_queue_while_it_waits() {
+        let index = index([object("b", 2, json!({}))]);
+        let apply = |status: Value| index.apply(1, Event::Apply(image_update("images", 1, status)));
+        apply(json!({"state": "Scheduled"}));
+        assert_eq!(ahead(&index, "b", 2), None);
+        apply(json!({"state": "Waiting"}));
+        assert_eq!(ahead(&index, "b", 2).as_deref(), Some("images"));
+        // It leaves the queue when it begins, and wakes whoever is next to look.
+        let running = json!({"state": "Running", "active": {"execution": {"id": "exec-7"}}});
+        let next = Change::Concerns(ObjectKey::task("ns", "b"));
+        assert!(apply(running).contains(&next));
+        assert_eq!(ahead(&index, "b", 2), None);
+        let active = index.active();
+        assert_eq!(active.len(), 1);
+        assert_eq!(active[0].key, ObjectKey::image_update("ns", "images"));
+        assert_eq!(active[0].execution, "exec-7");
+        // The record of its group concerns it as long as it exists: another run may come.
+        let key = ObjectKey::image_update("ns", "images");
+        apply(json!({"state": "Scheduled"}));
+        assert!(index.active().is_empty());
+        assert!(index.unfinished_of("cn-hangzhou", "asg-1").contains(&key));
     }
 
     #[test]

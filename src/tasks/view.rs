@@ -333,6 +333,45 @@ pub(super) mod tests {
         serde_json::from_value(value).unwrap()
     }
 
+    /// An image update task of the group of `index::tests`.
+    pub fn image_update(name: &str, second: u32, status: Value) -> ObjectView<ImageUpdateTask> {
+        serde_json::from_value(json!({
+            "metadata": {"namespace": "ns", "name": name, "resourceVersion": format!("{name}-1"),
+                "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z")},
+            "spec": {"scalingGroupId": "asg-1", "source": {"instanceId": "i-1"},
+                "schedule": {"cron": "0 2 * * *"}, "credentialsRef": {"name": "cloud"}},
+            "status": status
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_image_update_task_waits_only_when_its_run_does_and_moves_while_that_has_an_execution() {
+        let facts = |status: Value| image_update("a", 1, status).into_facts();
+        for state in [
+            "Scheduled",
+            "Pending",
+            "Blocked",
+            "Running",
+            "Suspended",
+            "Succeeded",
+        ] {
+            assert!(!facts(json!({"state": state})).waits(), "{state}");
+        }
+        assert!(!facts(json!({"observedGeneration": -1})).waits());
+        let waiting = facts(json!({"state": "Waiting"}));
+        assert!(waiting.waits() && waiting.unfinished());
+        assert_eq!(waiting.key, ObjectKey::image_update("ns", "a"));
+        assert_eq!(waiting.scope.secret.as_deref(), Some("cloud"));
+
+        let running = facts(json!({"state": "Running", "active": {"number": 3,
+            "execution": {"id": "exec-1", "startTime": "2026-01-01T00:01:00Z", "status": "Running"}}}));
+        let execution = running.execution.map(|(id, _)| id);
+        assert_eq!(execution.as_deref(), Some("exec-1"));
+        let given = facts(json!({"state": "Running", "active": {"number": 4, "imageId": "m-1"}}));
+        assert_eq!(given.execution, None);
+    }
+
     #[test]
     fn a_running_task_keeps_what_decides_and_drops_the_rest() {
         let facts = view(json!({

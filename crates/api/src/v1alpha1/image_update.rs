@@ -381,6 +381,14 @@ pub struct ActiveRun {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub image_id: Option<String>,
+    /// The RAM role that OOS assumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub ram_role: Option<String>,
+    /// What the consoles show.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub description: String,
     /// The configurations that get it, and what they carried before.
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
     pub configurations: Vec<ConfigurationImage>,

@@ -26,11 +26,19 @@ pub(super) fn wanted(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Optio
     }
     let replaces = || {
         ctx.spec.concurrency_policy == ConcurrencyPolicy::Replace
-            && due::timetable(ctx.spec).is_ok_and(|timetable| {
+            && due::timetable(ctx.spec, status).is_ok_and(|timetable| {
                 let times = due::open_times(ctx, status, &timetable);
                 due::wanted(ctx, status, &timetable, &times).is_some()
             })
     };
+    // Somebody deleted the record, and another object took the group before this one saw it.
+    if let Some(holder) = ctx.held_by_other() {
+        let message = format!(
+            "{} {}/{} has taken the scaling group meanwhile",
+            holder.kind, holder.namespace, holder.name
+        );
+        return Some(new(ctx, "ScalingGroupLost", &message));
+    }
     let (reason, message) = if ctx.deleting.is_some() {
         ("Deletion", "the task was deleted")
     } else if actions::open(&status.actions, Verb::Cancel).is_some() {

@@ -40,11 +40,22 @@ pub(super) fn content_hash(spec: &ImageUpdateTaskSpec) -> String {
     })
 }
 
-/// The timetable that a spec asks for.
-pub(super) fn timetable(spec: &ImageUpdateTaskSpec) -> Result<Timetable, Invalid> {
-    let schedule = spec.schedule.as_ref();
-    // A given image has the cron schedule stand still.
-    let schedule = schedule.filter(|s| spec.image_id.is_none() || s.at.is_some());
+/// The timetable that a spec asks for. A given image has a cron schedule stand still, and one time of
+/// its own that has had its run is over for it.
+pub(super) fn timetable(
+    spec: &ImageUpdateTaskSpec,
+    status: &ImageUpdateTaskStatus,
+) -> Result<Timetable, Invalid> {
+    let had_its_run = |at: &Time| {
+        status.last_run.is_some()
+            && status
+                .last_schedule_time
+                .as_ref()
+                .is_some_and(|last| last.0 >= at.0)
+    };
+    let schedule = spec.schedule.as_ref().filter(|schedule| {
+        spec.image_id.is_none() || schedule.at.as_ref().is_some_and(|at| !had_its_run(at))
+    });
     let Some(schedule) = schedule else {
         return Ok(Timetable::Now);
     };
@@ -131,15 +142,14 @@ pub(super) fn give_up_late(
 /// A run is seen to be under way: one that has come due by the schedule is left out, unless it replaces
 /// it. One that came due when the run had ended and nobody had looked yet is not.
 pub(super) fn leave_out(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
-    let forbids = ctx.spec.concurrency_policy == ConcurrencyPolicy::Forbid;
-    if !forbids || ctx.spec.suspend || ctx.deleting.is_some() {
-        return;
-    }
-    let Ok(timetable) = timetable(ctx.spec) else {
+    let Ok(timetable) = timetable(ctx.spec, status) else {
         return;
     };
     let times = open_times(ctx, status, &timetable);
-    if let Some(newest) = times.newest {
+    status.next_schedule_time = times.next.map(Time);
+    let forbids = ctx.spec.concurrency_policy == ConcurrencyPolicy::Forbid;
+    let newest = times.newest.filter(|_| forbids && !ctx.spec.suspend);
+    if let Some(newest) = newest.filter(|_| ctx.deleting.is_none()) {
         miss(status, times.count, newest);
     }
 }
@@ -193,7 +203,8 @@ pub(super) fn begin(
         }
         status.last_schedule_time = Some(Time(newest));
     }
-    status.done_hash = matches!(timetable, Timetable::Now).then(|| content_hash(ctx.spec));
+    let at_once = matches!(timetable, Timetable::Now) || ctx.spec.image_id.is_some();
+    status.done_hash = at_once.then(|| content_hash(ctx.spec));
     let number = status.last_run.unwrap_or(0) + 1;
     status.last_run = Some(number);
     number

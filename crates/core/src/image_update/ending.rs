@@ -193,8 +193,9 @@ fn verdict(
     }
     let mut message = end.message.clone();
     if !new.is_empty() {
-        let before = run.configurations.iter().find(|c| new.contains(&c.id));
-        let before = before.and_then(|c| c.image_id.as_deref());
+        let mut both = run.configurations.iter().zip(read);
+        let before = both.find(|(_, now)| now.updated);
+        let before = before.and_then(|(before, _)| before.image_id.as_deref());
         let back = before.map_or(String::new(), |before| {
             format!("; to go back set spec.imageId to {before}")
         });

@@ -85,7 +85,15 @@ pub(super) fn events(
         let message = message(new, condition::READY);
         match new.state.as_deref().and_then(Phase::from_word) {
             Some(Phase::Blocked) => {
-                push(EventKind::Warning, "PreflightFailed", "Preflight", message);
+                let ready = conditions::get(&new.conditions, condition::READY);
+                match ready.map(|ready| ready.reason.as_str()) {
+                    // Told of above.
+                    Some("RunMissed") => {}
+                    Some("InvalidSchedule" | "InvalidTimeZone" | "NeverDue") => {
+                        push(EventKind::Warning, "InvalidSchedule", "Schedule", message);
+                    }
+                    _ => push(EventKind::Warning, "PreflightFailed", "Preflight", message),
+                }
             }
             Some(Phase::Cancelling) => {
                 push(EventKind::Normal, "Cancelling", "CancelExecution", message);

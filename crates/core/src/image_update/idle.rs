@@ -13,8 +13,7 @@ use super::context::Context;
 use super::due::{self, Timetable, Wanted};
 use super::preflight::{self, Ready, TEMPLATE};
 use super::report::{self, Phase};
-use super::schedule::Due;
-use super::{Decision, requests, starting};
+use super::{Decision, requests, rest, starting};
 use crate::conditions;
 use crate::decision::{Next, Work};
 use crate::identity;
@@ -24,19 +23,26 @@ use crate::queue;
 
 /// How often a task that a person has to mend something for is checked again.
 const RECHECK: Duration = Duration::from_secs(60);
-/// The longest wait for the next run: a machine that was suspended does not oversleep by more.
-const LOOK_AT_THE_CLOCK: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
     if ctx.deleting.is_some() {
         return Ok(let_go(ctx, status));
     }
-    let timetable = match due::timetable(ctx.spec) {
+    let timetable = match due::timetable(ctx.spec, &status) {
         Ok(timetable) => timetable,
         Err(invalid) => {
             let problem = Problem::blocked(invalid.reason, invalid.message);
             status.next_schedule_time = None;
             reject_cancel(ctx, &mut status);
+            let (rejected, why) = (ActionState::Rejected, &problem.message);
+            requests::settle(
+                ctx,
+                &mut status,
+                Verb::RunNow,
+                rejected,
+                problem.reason,
+                why,
+            );
             return Ok(refuse(ctx, status, &problem, Next::OnChange));
         }
     };
@@ -48,7 +54,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         return Ok(cancelled);
     }
     let Some(wanted) = wanted else {
-        return Ok(rest(ctx, status, &timetable, &times));
+        return Ok(rest::decide(ctx, status, &timetable, &times));
     };
     // Between two runs whoever else waits gets its turn.
     if ctx.holds() && has_run_since_taken(ctx, &status) {
@@ -65,13 +71,13 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         return Ok(wait_for_turn(ctx, status, &before));
     }
     // On record before the group is taken: the next rolling update needs it.
-    if let Some(vanished) = ctx.record.holder.as_ref().filter(|_| gone)
-        && !ctx.holds()
-        && ctx.record.baseline.is_some()
-        && status.vanished_holder.as_ref() != Some(vanished)
-    {
-        status.vanished_holder = Some(vanished.clone());
-        return Ok(ctx.decide(status, Next::Now));
+    if !ctx.holds() {
+        let vanished = ctx.record.holder.clone();
+        let vanished = vanished.filter(|_| gone && ctx.record.baseline.is_some());
+        if status.vanished_holder != vanished {
+            status.vanished_holder = vanished;
+            return Ok(ctx.decide(status, Next::Now));
+        }
     }
     match preflight::check_cloud(ctx)? {
         Err(problem) => {
@@ -200,131 +206,9 @@ fn within(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, wait: Duration) -> 
     }
 }
 
-fn until(ctx: &Context<'_>, time: Timestamp) -> Duration {
+pub(super) fn until(ctx: &Context<'_>, time: Timestamp) -> Duration {
     let wait = time.duration_since(ctx.now());
     wait.max(SignedDuration::from_secs(1)).unsigned_abs()
-}
-
-/// Nothing is due.
-fn rest(
-    ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
-    timetable: &Timetable,
-    times: &Due,
-) -> Decision {
-    if ctx.holds() {
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.record = Some(ctx.released(&decision.status));
-        return decision;
-    }
-    status.vanished_holder = None;
-    show_rest(ctx, &mut status, timetable, times);
-    let next = match &status.next_schedule_time {
-        Some(next) => Next::After(until(ctx, next.0).min(LOOK_AT_THE_CLOCK.unsigned_abs())),
-        None => Next::OnChange,
-    };
-    let mut decision = ctx.decide(status, next);
-    // It guards runs alone: a task at rest goes without the operator.
-    decision.finalizer = ctx.has_finalizer().then_some(false);
-    decision
-}
-
-fn show_rest(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    timetable: &Timetable,
-    times: &Due,
-) {
-    let (reason, message) = last_run(ctx, status);
-    // What was found against an earlier run is not said of the next one.
-    let open = conditions::get(&status.conditions, condition::PREFLIGHT)
-        .is_none_or(|preflight| preflight.status != "True");
-    if open {
-        report::set(
-            ctx,
-            status,
-            condition::PREFLIGHT,
-            "Unknown",
-            "NothingDue",
-            "",
-        );
-    }
-    let next = status.next_schedule_time.as_ref().map(|time| time.0);
-    let undone = matches!(timetable, Timetable::Now)
-        && status.done_hash.as_deref() != Some(due::content_hash(ctx.spec).as_str());
-    let waiting = times.newest;
-    if ctx.spec.suspend && (next.is_some() || waiting.is_some() || undone) {
-        let message = match waiting {
-            Some(due) => format!(
-                "spec.suspend is set: nothing begins by itself, and the run that was due at {due} is made when it is taken away"
-            ),
-            None => "spec.suspend is set: nothing begins by itself".to_owned(),
-        };
-        return report::show(ctx, status, Phase::Suspended, "Suspended", &message);
-    }
-    let ahead = next.map(|next| format!("the next run is due at {next}"));
-    match (status.last_outcome, ahead) {
-        (Some(RunOutcome::Failed), Some(ahead)) => {
-            let message = format!("{message}; {ahead}");
-            report::show(ctx, status, Phase::Failed, &reason, &message);
-        }
-        (_, Some(ahead)) => report::show(ctx, status, Phase::Scheduled, "Scheduled", &ahead),
-        (Some(outcome), None) => {
-            let phase = match outcome {
-                RunOutcome::Succeeded => Phase::Succeeded,
-                RunOutcome::Failed => Phase::Failed,
-                RunOutcome::Cancelled => Phase::Cancelled,
-            };
-            report::show(ctx, status, phase, &reason, &message);
-        }
-        (None, None) if status.missed_runs.is_some() => {
-            let message = "the only run could not be made in time; set spec.schedule.at to a later time, or ask for one with the annotation ess-rollout.io/run-now";
-            report::show(ctx, status, Phase::Blocked, "RunMissed", message);
-        }
-        (None, None) if is_never_due(ctx, timetable) => {
-            let message =
-                "spec.schedule.cron: there is no such time in the next four years; write another";
-            report::show(ctx, status, Phase::Blocked, "NeverDue", message);
-        }
-        (None, None) => {
-            let message = "no run is due any more";
-            report::show(ctx, status, Phase::Finished, "NothingDue", message);
-        }
-    }
-}
-
-fn is_never_due(ctx: &Context<'_>, timetable: &Timetable) -> bool {
-    match timetable {
-        Timetable::Scheduled(schedule) => schedule.is_never_due(ctx.now()),
-        Timetable::Now => false,
-    }
-}
-
-/// How the last run ended, in a word and a sentence. While another was due that was not shown.
-fn last_run(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) -> (String, String) {
-    let Some(outcome) = status.last_outcome else {
-        let nothing = "no run has ended yet";
-        report::set(
-            ctx,
-            status,
-            condition::SUCCEEDED,
-            "Unknown",
-            "NoRun",
-            nothing,
-        );
-        return (String::new(), String::new());
-    };
-    let shown = conditions::get(&status.conditions, condition::SUCCEEDED);
-    if let Some(shown) = shown.filter(|shown| shown.status != "Unknown") {
-        return (shown.reason.clone(), shown.message.clone());
-    }
-    let newest = status.history.iter().find(|run| run.outcome == outcome);
-    let (reason, message) = match newest {
-        Some(run) => (run.reason.clone(), run.message.clone()),
-        None => (format!("{outcome:?}"), String::new()),
-    };
-    report::ended(ctx, status, outcome, &reason, &message);
-    (reason, message)
 }
 
 /// Takes the group, puts the run on record, and starts it: three effects, in this order. The finalizer
@@ -347,6 +231,11 @@ fn begin(
         time: Time(ctx.now()),
         hash,
         image_id: given,
+        ram_role: ctx.spec.ram_role.clone(),
+        description: match &ctx.spec.description {
+            Some(text) => text.clone(),
+            None => format!("ImageUpdateTask {} run {number}", ctx.path()),
+        },
         configurations: ready.configurations,
         start: None,
         execution: None,
@@ -363,7 +252,7 @@ fn begin(
             time: Time(ctx.now()),
             template_name: TEMPLATE.to_owned(),
             template_version: ready.template_version,
-            parameters_hash: identity::hash_value(&starting::parameters(ctx, &run)),
+            parameters_hash: identity::hash_value(&starting::parameters(&run)),
             spec_hash: hash,
             exit_processes: Vec::new(),
             empty_lookups: 0,

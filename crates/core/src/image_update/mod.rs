@@ -7,7 +7,7 @@
 //!
 //! | on record | stage |
 //! |---|---|
-//! | no run | `idle`: what is [`due`](schedule), queue, preflight, the group taken, the run put on record |
+//! | no run | `idle`: what is [`due`](schedule), queue, preflight, the group taken, the run put on record; `rest` |
 //! | an intent to start, no execution | `starting`: look up, send again, adopt |
 //! | an execution | `running`: the image that it builds; `cancel` |
 //! | neither: the image is given | `putting`: the operator puts it into the configurations itself |
@@ -27,6 +27,7 @@ mod preflight;
 mod putting;
 mod report;
 mod requests;
+mod rest;
 mod running;
 pub mod schedule;
 mod starting;

@@ -69,20 +69,6 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
             &cancellation.message,
         ));
     }
-    if let Some(holder) = ctx.held_by_other() {
-        let message = format!(
-            "{} {}/{} has taken the scaling group meanwhile",
-            holder.kind, holder.namespace, holder.name
-        );
-        let outcome = RunOutcome::Failed;
-        return Ok(ending::begin(
-            ctx,
-            status,
-            outcome,
-            "ScalingGroupLost",
-            &message,
-        ));
-    }
     let observation = ctx.input.observation;
     let query = |id: &String| Query::ScalingConfiguration {
         configuration: id.clone(),

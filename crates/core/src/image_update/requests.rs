@@ -29,6 +29,10 @@ pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
         cancelling |= verb == Verb::Cancel && verdict.is_ok();
         add(ctx, status, verb, value, verdict);
     }
+    if ctx.deleting.is_some() {
+        let (state, message) = (ActionState::Rejected, "the task is being deleted");
+        settle(ctx, status, Verb::RunNow, state, "Deletion", message);
+    }
 }
 
 /// Notes the requests that were there before the operator first saw the object: a copied or restored

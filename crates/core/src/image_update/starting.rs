@@ -31,10 +31,6 @@ fn run_tags(ctx: &Context<'_>, run: &ActiveRun) -> Vec<(String, String)> {
 pub(super) fn mutation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Mutation> {
     let run = status.active.as_ref()?;
     let intent = run.start.as_ref()?;
-    let description = match &ctx.spec.description {
-        Some(text) => text.clone(),
-        None => format!("ImageUpdateTask {} run {}", ctx.path(), run.number),
-    };
     let mut tags = identity::tags(
         &ctx.namespace,
         &ctx.name,
@@ -48,18 +44,18 @@ pub(super) fn mutation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Opt
     Some(Mutation::StartExecution(StartExecution {
         template_name: intent.template_name.clone(),
         template_version: intent.template_version.clone(),
-        parameters: parameters(ctx, run),
+        parameters: parameters(run),
         // Nobody waits at it to say retry: the next run is the retry.
         mode: ExecutionMode::Automatic,
         safety_check: Some(SafetyCheck::Skip),
         client_token: intent.client_token.clone(),
-        description,
+        description: run.description.clone(),
         tags,
     }))
 }
 
 /// The template parameters.
-pub(super) fn parameters(ctx: &Context<'_>, run: &ActiveRun) -> Map<String, Value> {
+pub(super) fn parameters(run: &ActiveRun) -> Map<String, Value> {
     let mut parameters = Map::new();
     let Some(source) = &run.source else {
         return parameters;
@@ -71,7 +67,7 @@ pub(super) fn parameters(ctx: &Context<'_>, run: &ActiveRun) -> Map<String, Valu
         .map(|tag| json!({"Key": tag.key, "Value": tag.value}))
         .collect();
     let name = preflight::image_name(source);
-    let role = ctx.spec.ram_role.as_deref().unwrap_or("");
+    let role = run.ram_role.as_deref().unwrap_or("");
     for (key, value) in [
         ("instanceId", json!(source.instance_id)),
         ("targetImageName", json!(name)),

@@ -1,7 +1,7 @@
 //! The driver: which stage a task is in, and what every decision has in common.
 
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
-use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunTrigger, ScalingGroupRecordStatus};
+use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, ScalingGroupRecordStatus};
 
 use super::context::Context;
 use super::due;
@@ -92,10 +92,10 @@ fn restored(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
 }
 
 /// The value that the annotation must have and has not: metadata survives a restore, a status does
-/// not. A scheduled run needs none: times before the object was created are not due.
+/// not. With a schedule none is needed: times before the object was created are not due.
 fn missing_annotation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<String> {
     let run = status.active.as_ref()?;
-    if run.trigger == RunTrigger::Schedule || ctx.deleting.is_some() {
+    if status.done_hash.as_ref() != Some(&run.hash) || ctx.deleting.is_some() {
         return None;
     }
     let execution = run.execution.as_ref()?;

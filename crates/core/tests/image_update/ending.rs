@@ -96,7 +96,7 @@ fn a_cancelled_run_says_what_carries_its_image_and_how_to_go_back() {
         "{}",
         run.message
     );
-    assert_eq!(world.status().configurations[1].updated, false);
+    assert!(!world.status().configurations[1].updated);
     assert_eq!(world.status().image_id.as_deref(), Some("m-1"));
 }
 

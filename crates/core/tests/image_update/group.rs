@@ -125,6 +125,15 @@ fn a_record_that_somebody_deletes_is_taken_again() {
     assert_eq!(world.holder().as_deref(), Some("nightly"));
     world.run_to_rest();
     assert_eq!(world.cloud.runs.len(), 1);
+
+    // Unless another was quicker.
+    let mut lost = building(json!({}));
+    lost.run_to_state("Running");
+    lost.held_by(Some("web"));
+    lost.run_to_rest();
+    assert_eq!(lost.holder().as_deref(), Some("web"));
+    assert_eq!(lost.newest().reason, "ScalingGroupLost");
+    assert_eq!(lost.cloud.count("CancelExecution"), 1);
 }
 
 #[test]
@@ -241,7 +250,10 @@ fn a_restored_task_does_not_run_again_what_has_run() {
     restored.task.metadata.uid = Some("uid-2".into());
     restored.run_to("2026-01-06T12:00:00Z");
     assert!(restored.cloud.sent.is_empty());
-    assert_eq!(restored.state(), "Finished");
+    assert_eq!(
+        (restored.state(), restored.condition("Ready").as_str()),
+        ("Finished", "True/AlreadyRun")
+    );
     // Under another name, or asking for something else, it is another.
     restored.edited(|t| t.spec.scaling_configuration_ids = vec!["asc-2".into()]);
     restored.run_to_rest();

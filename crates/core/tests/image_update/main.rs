@@ -14,6 +14,7 @@ mod world;
 
 mod ending;
 mod group;
+mod properties;
 mod refusing;
 mod requests;
 mod runs;

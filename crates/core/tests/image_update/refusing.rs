@@ -223,6 +223,10 @@ fn a_schedule_that_says_nothing_is_told_of_and_nothing_runs() {
         assert_eq!(world.condition("Stalled"), format!("True/{reason}"));
         assert_eq!(world.condition("Ready"), format!("False/{reason}"));
         assert!(world.cloud.sent.is_empty());
+        assert_eq!(world.reasons(), ["InvalidSchedule"]);
+        world.annotated("run-now", "1");
+        world.run_to("2026-01-12T12:01:00Z");
+        assert_eq!(world.action("RunNow").reason, reason);
         world.edited(|t| {
             let schedule = t.spec.schedule.as_mut().unwrap();
             schedule.cron = Some("0 2 * * *".into());

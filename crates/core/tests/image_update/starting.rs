@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::RunOutcome;
 use ess_rollout_cloud::ErrorClass;
 use serde_json::json;
 
-use crate::cloud::Fate;
+use crate::cloud::{Fate, mutation_name};
 use crate::world::{Crash, building};
 
 #[test]
@@ -17,6 +17,29 @@ fn an_unanswered_start_is_looked_for_before_it_is_sent_again() {
         assert_eq!(world.cloud.count("StartExecution"), sent, "{fate:?}");
         assert_eq!(world.state(), "Succeeded");
     }
+}
+
+#[test]
+fn a_start_that_is_sent_again_is_the_same_whatever_was_edited_meanwhile() {
+    let mut world = building(json!({"ramRole": "OOSServiceRole"}));
+    world.cloud.fates = vec![Fate::Late(50)];
+    world.pass();
+    world.edited(|t| {
+        (t.spec.ram_role, t.spec.description) = (None, Some("another".into()));
+        t.spec.source.as_mut().unwrap().image_name = Some("another".into());
+    });
+    world.run_until(3600, "ended", |w| w.status().history.len() == 1);
+    let starts = world
+        .cloud
+        .sent
+        .iter()
+        .filter(|m| mutation_name(m) == "StartExecution");
+    let starts: Vec<_> = starts.take(2).collect();
+    assert_eq!(starts[0], starts[1]);
+    let first = |e: &&ess_rollout_cloud::Execution| {
+        e.tags.get("ess-rollout/run").is_some_and(|run| run == "1")
+    };
+    assert_eq!(world.cloud.executions.iter().filter(first).count(), 1);
 }
 
 #[test]

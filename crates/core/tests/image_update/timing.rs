@@ -74,7 +74,7 @@ fn one_time_is_one_run_and_one_before_the_task_was_there_is_none() {
     );
     assert_eq!(past.condition("Stalled"), "True/RunMissed");
     assert_eq!(past.status().missed_runs, Some(1));
-    assert_eq!(past.reasons(), ["RunMissed", "PreflightFailed"]);
+    assert_eq!(past.reasons(), ["RunMissed"]);
     past.annotated("run-now", "1");
     past.run_to_rest();
     assert_eq!((past.state(), past.cloud.runs.len()), ("Succeeded", 1));

@@ -4,7 +4,8 @@ use ess_emulator::cloud::Cloud;
 use serde_json::{Value, json};
 
 use crate::support::{
-    SMALL, changes_by_oos, children, cloud, code, control, ecs, ess, execution, pass, small, start,
+    SMALL, changes_by_oos, children, cloud, code, control, ecs, ess, execution, oos, pass, small,
+    start,
 };
 
 const TEMPLATE: &str = "ACS-ESS-CreateImageAndUpdateScalingConfiguration";
@@ -119,6 +120,25 @@ fn the_template_makes_an_image_and_puts_it_into_every_configuration() {
     // Instances that are there keep their image.
     let kept = crate::support::instance(&mut cloud, "i-small-01").unwrap();
     assert_eq!(kept["ImageId"], "m-1");
+}
+
+#[test]
+fn an_image_that_is_being_built_is_named_by_the_task_that_began_it() {
+    let mut cloud = two_configurations("imageCreations: [{durationSeconds: 600}]");
+    let root = start(&mut cloud, "Automatic", TEMPLATE, &parameters("i-small-01"));
+    pass(&mut cloud, 60);
+    let child = children(&mut cloud, &root)[0].clone();
+    assert_eq!(child["TemplateName"], "ACS::ECS::CreateImage");
+    assert_eq!(child["Status"], "Running");
+    let ask = json!({"ExecutionId": child["ExecutionId"]});
+    let listed = oos(&mut cloud, "ListTaskExecutions", ask).unwrap();
+    let tasks = listed["TaskExecutions"].as_array().unwrap();
+    let began = tasks
+        .iter()
+        .find(|t| t["TaskName"] == "createImage")
+        .unwrap();
+    let outputs: Value = serde_json::from_str(began["Outputs"].as_str().unwrap()).unwrap();
+    assert_eq!(image(&mut cloud, &outputs["imageId"])["Status"], "Creating");
 }
 
 #[test]

@@ -1,0 +1,141 @@
+//! No run is under way and none is due: the group is free, and what is shown is the last run and the next.
+
+use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome, condition};
+use jiff::SignedDuration;
+
+use super::context::Context;
+use super::due::{self, Timetable};
+use super::report::{self, Phase};
+use super::schedule::Due;
+use super::{Decision, idle};
+use crate::conditions;
+use crate::decision::Next;
+
+/// The longest wait for the next run: a machine that was suspended does not oversleep by more.
+const LOOK_AT_THE_CLOCK: SignedDuration = SignedDuration::from_hours(1);
+
+/// Nothing is due.
+pub(super) fn decide(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    timetable: &Timetable,
+    times: &Due,
+) -> Decision {
+    if ctx.holds() {
+        let mut decision = ctx.decide(status, Next::Now);
+        decision.record = Some(ctx.released(&decision.status));
+        return decision;
+    }
+    status.vanished_holder = None;
+    show_rest(ctx, &mut status, timetable, times);
+    let next = match &status.next_schedule_time {
+        Some(next) => Next::After(idle::until(ctx, next.0).min(LOOK_AT_THE_CLOCK.unsigned_abs())),
+        None => Next::OnChange,
+    };
+    let mut decision = ctx.decide(status, next);
+    // It guards runs alone: a task at rest goes without the operator.
+    decision.finalizer = ctx.has_finalizer().then_some(false);
+    decision
+}
+
+fn show_rest(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    timetable: &Timetable,
+    times: &Due,
+) {
+    let (reason, message) = last_run(ctx, status);
+    // What was found against an earlier run is not said of the next one.
+    let open = conditions::get(&status.conditions, condition::PREFLIGHT)
+        .is_none_or(|preflight| preflight.status != "True");
+    if open {
+        report::set(
+            ctx,
+            status,
+            condition::PREFLIGHT,
+            "Unknown",
+            "NothingDue",
+            "",
+        );
+    }
+    let next = status.next_schedule_time.as_ref().map(|time| time.0);
+    let undone = matches!(timetable, Timetable::Now)
+        && status.done_hash.as_deref() != Some(due::content_hash(ctx.spec).as_str());
+    let waiting = times.newest;
+    if ctx.spec.suspend && (next.is_some() || waiting.is_some() || undone) {
+        let message = match waiting {
+            Some(due) => format!(
+                "spec.suspend is set: nothing begins by itself, and the run that was due at {due} is made when it is taken away"
+            ),
+            None => "spec.suspend is set: nothing begins by itself".to_owned(),
+        };
+        return report::show(ctx, status, Phase::Suspended, "Suspended", &message);
+    }
+    let ahead = next.map(|next| format!("the next run is due at {next}"));
+    match (status.last_outcome, ahead) {
+        (Some(RunOutcome::Failed), Some(ahead)) => {
+            let message = format!("{message}; {ahead}");
+            report::show(ctx, status, Phase::Failed, &reason, &message);
+        }
+        (_, Some(ahead)) => report::show(ctx, status, Phase::Scheduled, "Scheduled", &ahead),
+        (Some(outcome), None) => {
+            let phase = match outcome {
+                RunOutcome::Succeeded => Phase::Succeeded,
+                RunOutcome::Failed => Phase::Failed,
+                RunOutcome::Cancelled => Phase::Cancelled,
+            };
+            report::show(ctx, status, phase, &reason, &message);
+        }
+        (None, None) if status.missed_runs.is_some() => {
+            let message = "the only run could not be made in time; set spec.schedule.at to a later time, or ask for one with the annotation ess-rollout.io/run-now";
+            report::show(ctx, status, Phase::Blocked, "RunMissed", message);
+        }
+        (None, None) if matches!(timetable, Timetable::Now) => {
+            let message = "it had its run before the object was restored without its status; for another use the annotation ess-rollout.io/run-now";
+            report::show(ctx, status, Phase::Finished, "AlreadyRun", message);
+        }
+        (None, None) if is_never_due(ctx, timetable) => {
+            let message =
+                "spec.schedule.cron: there is no such time in the next four years; write another";
+            report::show(ctx, status, Phase::Blocked, "NeverDue", message);
+        }
+        (None, None) => {
+            let message = "no run is due any more";
+            report::show(ctx, status, Phase::Finished, "NothingDue", message);
+        }
+    }
+}
+
+fn is_never_due(ctx: &Context<'_>, timetable: &Timetable) -> bool {
+    match timetable {
+        Timetable::Scheduled(schedule) => schedule.is_never_due(ctx.now()),
+        Timetable::Now => false,
+    }
+}
+
+/// How the last run ended, in a word and a sentence. While another was due that was not shown.
+fn last_run(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) -> (String, String) {
+    let Some(outcome) = status.last_outcome else {
+        let nothing = "no run has ended yet";
+        report::set(
+            ctx,
+            status,
+            condition::SUCCEEDED,
+            "Unknown",
+            "NoRun",
+            nothing,
+        );
+        return (String::new(), String::new());
+    };
+    let shown = conditions::get(&status.conditions, condition::SUCCEEDED);
+    if let Some(shown) = shown.filter(|shown| shown.status != "Unknown") {
+        return (shown.reason.clone(), shown.message.clone());
+    }
+    let newest = status.history.iter().find(|run| run.outcome == outcome);
+    let (reason, message) = match newest {
+        Some(run) => (run.reason.clone(), run.message.clone()),
+        None => (format!("{outcome:?}"), String::new()),
+    };
+    report::ended(ctx, status, outcome, &reason, &message);
+    (reason, message)
+}
