@@ -39,7 +39,7 @@ const RUNS: usize = 500;
 /// After so many runs that broke a rule, no more are begun.
 const ENOUGH: usize = 12;
 /// The fewest kill points that count as a sweep.
-const POINTS: usize = 45;
+const POINTS: usize = 36;
 
 /// What one run came to.
 struct Outcome {

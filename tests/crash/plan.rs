@@ -103,7 +103,7 @@ fn is_cloud(step: &str) -> bool {
     !step.contains(' ')
 }
 
-/// A kill at every request that changes something, on every side of a call to the cloud and on one side of every other write:
+/// Kills on every side of each call to the cloud, and on one side of every fourth write:
 /// `make sweep` stops the operator on every side of both in simulation, and this shows that the process behaves as
 /// simulated. `steps` are those of the dry run. Up to the start all scenarios do the same, so that is swept once; of
 /// the others the calls are.
@@ -117,8 +117,8 @@ pub fn sweep(scenario: Scenario, steps: &[String]) -> Vec<Run> {
         let (name, nth) = parts(step);
         let sides = match (scenario, is_cloud(name)) {
             (Scenario::Script, true) => &CALL[..],
-            (Scenario::Script, false) if number % 2 == 0 => {
-                let side = number / 2 % 3;
+            (Scenario::Script, false) if number % 4 == 0 => {
+                let side = number / 4 % 3;
                 &CALL[side..=side]
             }
             (_, true) if Some(number) > started => &CALL[1..2],
@@ -144,9 +144,9 @@ pub fn combinations(steps: &[String]) -> Vec<Run> {
     let mut runs = Vec::new();
 
     for step in [START, NOTIFY] {
+        // Time passes while nobody runs.
+        runs.push(Run::new(Script, vec![kill(step, 1, Side::After, LONG)]));
         for side in [Side::After, Side::Late(LATE)] {
-            // Time passes while nobody runs.
-            runs.push(Run::new(Script, vec![kill(step, 1, side, LONG)]));
             // Killed again while it recovers.
             runs.push(Run::new(
                 Script,
@@ -197,17 +197,15 @@ pub fn combinations(steps: &[String]) -> Vec<Run> {
         let call = steps.iter().position(|step| parts(step) == (action, 1));
         if let Some(intent) = call.and_then(|at| steps.get(at.checked_sub(1)?)) {
             let (step, nth) = parts(intent);
-            for by in [CALL_TIMEOUT * 2 / 5, CALL_TIMEOUT * 2] {
-                let slow = Event {
-                    step: step.to_owned(),
-                    nth,
-                    what: What::SlowAnswer(by),
-                };
-                runs.push(Run::new(
-                    Script,
-                    vec![slow, kill(action, 1, Side::Late(LATE), zero)],
-                ));
-            }
+            let slow = Event {
+                step: step.to_owned(),
+                nth,
+                what: What::SlowAnswer(CALL_TIMEOUT * 2 / 5),
+            };
+            runs.push(Run::new(
+                Script,
+                vec![slow, kill(action, 1, Side::Late(LATE), zero)],
+            ));
         }
     }
     // Deleted while it is not known whether there is an execution.

@@ -7,7 +7,8 @@
 //! Why reads are no boundaries: the operator keeps nothing that matters in memory, so a stop is described by the state of
 //! the apiserver and of the cloud at that moment, and by the time. Between two changes neither state moves by the
 //! operator's doing. A stop at any read after change k is therefore the stop just after k, some time later; and time
-//! passes anyway between a stop and the next start, for longer than between two changes. Events are left out because
+//! passes anyway between a stop and the next start, for longer than between two changes. For the same reason a stop
+//! before a change that follows the one before it at once is no run of its own: it is the stop after that one. Events are left out because
 //! nothing reads them: they are the last effect of a decision, so a stop before or after one is a stop after the effect
 //! before it, with an Event more or less.
 
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// What goes wrong at a boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,6 +127,8 @@ pub struct Boundary {
     pub side: Side,
     /// As a trace shows it.
     pub name: String,
+    /// When it was reached.
+    pub at: Instant,
 }
 
 impl fmt::Display for Boundary {
@@ -170,8 +174,8 @@ impl Gate {
     /// A request comes to its boundary.
     pub fn reach(&self, side: Side, name: impl Into<String>) -> Option<Fault> {
         let mut state = self.state();
-        let name = name.into();
-        state.passed.push(Boundary { side, name });
+        let (name, at) = (name.into(), Instant::now());
+        state.passed.push(Boundary { side, name, at });
         let number = state.passed.len();
         state.plan.remove(&number)
     }

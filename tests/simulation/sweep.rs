@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ess_rollout_test_support::apiserver::Kinds;
 
@@ -16,6 +16,8 @@ use crate::scenarios;
 const THREADS: usize = 2;
 /// Random schedules for each scenario, unless told otherwise.
 const SEEDS: u64 = 3;
+/// People look once a second, and nothing in the cloud takes less: what follows within this time follows at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// After so many broken runs no more are begun.
 const ENOUGH: usize = 8;
 /// A run takes at most so many passes more for each fault: while an answer is missing, the operator looks once a second for
@@ -39,10 +41,11 @@ fn single_faults(scenario: &Arc<Scenario>, boundaries: &[Boundary]) -> Vec<Run> 
     for (index, boundary) in boundaries.iter().enumerate() {
         // Scenarios do the same at first: each begins the turn elsewhere.
         let number = index + scenario.name.len();
-        for fault in Fault::EVERYWHERE
-            .into_iter()
-            .chain(Fault::in_turn(boundary.side, number))
-        {
+        let before = index.checked_sub(1).map(|before| boundaries[before].at);
+        let follows = before.is_some_and(|before| boundary.at - before < AT_ONCE);
+        let stops = Fault::EVERYWHERE.into_iter();
+        let stops = stops.filter(|stop| *stop != Fault::StopBefore || !follows);
+        for fault in stops.chain(Fault::in_turn(boundary.side, number)) {
             runs.push(Run {
                 plan: Plan::from([(index + 1, fault)]),
                 ..dry(scenario)
