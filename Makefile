@@ -33,7 +33,7 @@ test: ## run all tests: Rust, the chart with the real helm, the official Python 
 	$(cargo) build --workspace --bins; \
 	$(cargo) test --workspace --no-run; \
 	wait $$tools
-	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace
+	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace
 	@hack/sdk-tests run "$(target)/debug/ess-emulator"
 
 # ONLY='scenario' or ONLY='scenario:12:after' runs a part, SEEDS=100 more random schedules.
