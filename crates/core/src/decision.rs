@@ -43,6 +43,12 @@ impl<S> Step<S> {
     }
 }
 
+/// Whether an object with this `status.observedGeneration` has been visited: the default status of the
+/// CRDs says -1.
+pub(crate) fn visited(observed_generation: Option<i64>) -> bool {
+    observed_generation.is_some_and(|generation| generation >= 0)
+}
+
 /// What is to be done. The fields are carried out in order, each only after the one before it
 /// succeeded.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +84,14 @@ impl<S> Decision<S> {
             delete: false,
             next,
         }
+    }
+
+    /// The same decision, looked at again no later than after `left`, if that is given.
+    pub(crate) fn within(mut self, left: Option<Duration>) -> Self {
+        if let (Next::After(wait), Some(left)) = (self.next, left) {
+            self.next = Next::After(wait.min(left));
+        }
+        self
     }
 
     /// The same decision with its status as another type.

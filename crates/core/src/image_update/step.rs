@@ -9,7 +9,7 @@ use super::{
     Decision, Input, Step, ending, events, idle, putting, report, requests, running, starting,
 };
 use crate::actions;
-use crate::decision::Next;
+use crate::decision::{Next, visited};
 use crate::identity;
 use crate::observation::{Interrupt, Known};
 
@@ -19,10 +19,7 @@ pub fn step(input: Input<'_>) -> Step {
     let old = input.task.status.clone().unwrap_or_default();
     let mut status = old.clone();
 
-    let first_visit = status
-        .observed_generation
-        .is_none_or(|generation| generation < 0);
-    if first_visit {
+    if !visited(status.observed_generation) {
         if ctx.deleting.is_some() {
             return Step::Decided(Box::new(never_visited(&ctx, old)));
         }
@@ -133,16 +130,11 @@ fn note_unknown_annotations(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatu
 fn decided(ctx: &Context<'_>, old: &ImageUpdateTaskStatus, mut decision: Decision) -> Step {
     // A change of the spec that changes nothing else must be seen too: kstatus, and with it Argo CD
     // and Flux, takes a status of an older generation for work in progress.
-    let seen = old
-        .observed_generation
-        .is_some_and(|generation| generation >= 0);
-    if decision.status != *old || seen {
+    if decision.status != *old || visited(old.observed_generation) {
         decision.status.observed_generation = ctx.generation;
     }
     // No wait outlasts the time that the deletion has.
-    if let (Next::After(wait), Some(left)) = (decision.next, ctx.deletion_time_left()) {
-        decision.next = Next::After(wait.min(left));
-    }
+    decision = decision.within(ctx.deletion_time_left());
     let events = events::events(ctx, old, &decision.status);
     decision.events.extend(events);
     Step::Decided(Box::new(decision))

@@ -11,6 +11,7 @@ use super::decision::{Decision, Input, Next, Step};
 use super::report::{self, Phase};
 use super::{adoption, ending, events, instance_requests, ledger, pending, running, starting};
 use crate::actions;
+use crate::decision::visited;
 use crate::observation::{Interrupt, Known};
 
 /// Asks for more, or decides.
@@ -19,10 +20,7 @@ pub fn step(input: Input<'_>) -> Step {
     let old = input.subject.status.cloned().unwrap_or_default();
     let mut status = old.clone();
 
-    let first_visit = status
-        .observed_generation
-        .is_none_or(|generation| generation < 0);
-    if first_visit {
+    if !visited(status.observed_generation) {
         if ctx.deleting.is_some() {
             return Step::Decided(Box::new(never_visited(&ctx, old)));
         }
@@ -140,16 +138,11 @@ fn note_unknown_annotations(ctx: &Context<'_>, status: &mut RollingUpdateTaskSta
 fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decision) -> Step {
     // A change of the spec that changes nothing else must be seen too: kstatus, and with it Argo CD
     // and Flux, takes a status of an older generation for work in progress.
-    let seen = old
-        .observed_generation
-        .is_some_and(|generation| generation >= 0);
-    if decision.status != *old || seen {
+    if decision.status != *old || visited(old.observed_generation) {
         decision.status.observed_generation = ctx.generation;
     }
     // No wait outlasts the time that the deletion has.
-    if let (Next::After(wait), Some(left)) = (decision.next, ctx.deletion_time_left()) {
-        decision.next = Next::After(wait.min(left));
-    }
+    decision = decision.within(ctx.deletion_time_left());
     ledger::close(ctx, &mut decision.status);
     if let Some(by) = ctx.input.subject.rolled_back_by {
         decision.status.rolled_back_by = Some(by.clone());
