@@ -230,19 +230,16 @@ fn of_config(error: ConfigError) -> CloudError {
 }
 
 fn unreadable(namespace: &str, name: &str, error: &kubernetes::KubeError) -> CloudError {
-    let (class, cure) = match error.class {
-        kubernetes::ErrorClass::Refused => (
-            ErrorClass::Unauthenticated,
-            "; let the operator's ServiceAccount get this Secret",
-        ),
-        _ => (ErrorClass::Retry, ""),
+    let class = match error.class {
+        kubernetes::ErrorClass::Refused => ErrorClass::Unauthenticated,
+        _ => ErrorClass::Retry,
     };
     CloudError {
         class,
         ..failure(
             "unreadable-secret",
             format!(
-                "Secret {namespace}/{name} (spec.credentialsRef) cannot be read: {}{cure}",
+                "Secret {namespace}/{name} (spec.credentialsRef) cannot be read: {}",
                 chain(error)
             ),
         )

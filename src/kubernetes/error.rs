@@ -1,5 +1,7 @@
 //! What went wrong with a call to the apiserver, in the terms that a pass decides by.
 
+use crate::runtime::telemetry::chain;
+
 /// How to treat a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
@@ -35,9 +37,9 @@ pub enum Cause {
     /// No answer in time.
     #[error("the apiserver did not answer within {0:?}")]
     Timeout(std::time::Duration),
-    /// The client's word.
+    /// The client's word. Not a source of its own: the text has all that its sources say.
     #[error("{}", describe(.0))]
-    Client(#[source] Box<kube::Error>),
+    Client(Box<kube::Error>),
     /// A plain word.
     #[error("{0}")]
     Other(String),
@@ -67,9 +69,14 @@ impl KubeError {
 fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => {
-            format!("{} ({} {})", status.message, status.code, status.reason)
+            let answer = format!("{} ({} {})", status.message, status.code, status.reason);
+            if status.is_forbidden() {
+                format!("{answer}; give the operator's ServiceAccount this right")
+            } else {
+                answer
+            }
         }
-        other => other.to_string(),
+        other => chain(other),
     }
 }
 
@@ -112,5 +119,15 @@ mod tests {
         assert_eq!(api(422, "Invalid"), ErrorClass::Invalid);
         assert_eq!(api(500, "InternalError"), ErrorClass::Unavailable);
         assert_eq!(api(429, "TooManyRequests"), ErrorClass::Unavailable);
+    }
+
+    #[test]
+    fn a_refusal_is_said_once_and_with_its_cure() {
+        let status = Status::failure("User \"op\" cannot get x", "Forbidden").with_code(403);
+        let error = KubeError::of("get x ns/a", kube::Error::Api(Box::new(status)));
+        assert_eq!(
+            chain(&error),
+            "cannot get x ns/a: User \"op\" cannot get x (403 Forbidden); give the operator's ServiceAccount this right"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! One run for one object, on an apiserver that really takes objects away: time to live, restore from backup, copies,
 //! `kubectl replace --force`, and a namespace that goes.
 
+use ess_rollout_test_support::chart;
 use serde_json::{Value, json};
 
 use crate::scene::{GROUP, Scene, Setup, assert_condition, fixture, script_task, task, with};
@@ -153,10 +154,26 @@ async fn what_is_left_when_a_namespace_goes_is_on_record() {
     for args in [
         &["delete", "namespace", namespace, "--wait=false"][..],
         &["delete", "secret", "team", "-n", namespace],
+        &["delete", "rolebindings", "--all", "-n", namespace],
     ] {
         scene.kubectl.run(args).unwrap();
     }
     scene.delete("agent").await;
+    let deleted = scene.task("agent").await;
+    assert!(!deleted["metadata"]["deletionTimestamp"].is_null());
+
+    // The cure that the chart's values name.
+    let values = json!({
+        "watchNamespaces": [namespace],
+        "crds": {"enabled": false},
+        "rbac": {"aggregate": false, "clusterWideTasks": true},
+    });
+    for document in chart::render_chart_in(&scene.installation.namespace, &values).unwrap() {
+        if chart::kind(&document).starts_with("ClusterRole") {
+            let manifest = document.to_string();
+            scene.kubectl.apply("default", &manifest).unwrap();
+        }
+    }
     gone(&scene, "agent").await;
     let record = scene.record(GROUP).await;
     assert!(record["status"]["holder"].is_null());

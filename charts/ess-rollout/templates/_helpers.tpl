@@ -71,7 +71,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* What the operator does in the namespaces of tasks. */}}
+{{/* What the operator does with tasks. */}}
 {{- define "ess-rollout.taskRules" -}}
 - apiGroups: [ess-rollout.io]
   resources: [rollingupdatetasks, rollbacks, imageupdatetasks]
@@ -83,6 +83,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [ess-rollout.io]
   resources: [rollingupdatetasks/finalizers, rollbacks/finalizers, imageupdatetasks/finalizers]
   verbs: [update]
+{{- end }}
+
+{{/* What else it does in the namespaces of tasks. */}}
+{{- define "ess-rollout.namespaceRules" -}}
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get]

@@ -93,6 +93,32 @@ fn watched_namespaces_get_roles_and_nothing_is_granted_cluster_wide() {
 }
 
 #[test]
+fn the_rights_on_tasks_can_outlive_the_namespaces() {
+    let values = json!({
+        "watchNamespaces": ["shop"],
+        "rbac": {"aggregate": false, "clusterWideTasks": true},
+    });
+    let documents = render_chart(&values).unwrap();
+    let everywhere = of_kind(&documents, "ClusterRole");
+    assert_eq!(everywhere.len(), 1);
+    let rules = everywhere[0]["rules"].as_array().unwrap();
+    assert!(
+        rules
+            .iter()
+            .all(|rule| rule["apiGroups"] == json!(["ess-rollout.io"])),
+        "{rules:?}"
+    );
+    let roles = of_kind(&documents, "Role");
+    let shop = roles
+        .iter()
+        .find(|role| role["metadata"]["namespace"] == "shop")
+        .unwrap();
+    let rules = shop["rules"].to_string();
+    assert!(rules.contains("secrets") && rules.contains("configmaps") && rules.contains("events"));
+    assert!(!rules.contains("rollingupdatetasks"), "{rules}");
+}
+
+#[test]
 fn secrets_can_be_limited_to_namespaces() {
     let documents = render_chart(&json!({"rbac": {"secretNamespaces": ["shop"]}})).unwrap();
     let reads_secrets = |role: &&Value| role["rules"].to_string().contains("secrets");
