@@ -7,6 +7,9 @@ MAKEFLAGS += --no-print-directory
 
 target := $(or $(CARGO_TARGET_DIR),target)
 cargo := cargo --locked
+# The programs, with the features of dependencies that the tests have too: built without them, what has other features
+# then, tokio and kube among it, would be built twice.
+build := $(cargo) build --workspace --bins --example demo
 
 .PHONY: help demo test sweep lint bench crds control-plane image
 
@@ -21,8 +24,7 @@ help: ## list the targets
 demo: ## watch rolling updates run from kubectl to the emulated cloud and back
 	@hack/need rust go
 	@hack/control-plane >/dev/null & control_plane=$$!; \
-	$(cargo) build --package ess-rollout --package ess-emulator --bins; \
-	$(cargo) build --package ess-rollout --example demo; \
+	$(build); \
 	wait $$control_plane; \
 	KIND="$(KIND)" exec "$(target)/debug/examples/demo"
 
@@ -30,7 +32,6 @@ demo: ## watch rolling updates run from kubectl to the emulated cloud and back
 test: ## run all tests: Rust, the chart with the real helm, the official Python SDK
 	@hack/need rust go python
 	@{ hack/control-plane && hack/control-plane helm && hack/sdk-tests prepare; } >/dev/null & tools=$$!; \
-	$(cargo) build --workspace --bins; \
 	$(cargo) test --workspace --no-run; \
 	wait $$tools
 	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace
@@ -46,7 +47,8 @@ lint: ## formatting, clippy, generated CRDs, dependency rules, shell scripts
 	@echo "== formatting"; cargo fmt --all --check
 	@echo "== clippy"; $(cargo) clippy --workspace --all-targets -- -D warnings
 	@echo "== dependency rules"; hack/dependency-rules
-	@echo "== generated CRDs"; $(cargo) build --quiet --package ess-rollout --bin ess-rollout; hack/crds check "$(target)/debug/ess-rollout"
+	@echo "== the programs without the features of the tests"; $(cargo) check --package ess-rollout --package ess-emulator --bins
+	@echo "== generated CRDs"; $(build) --quiet; hack/crds check "$(target)/debug/ess-rollout"
 	@echo "== shell scripts"; if command -v shellcheck >/dev/null; then shellcheck hack/* .ci/run; else echo "shellcheck is not installed: skipped"; fi
 
 bench: ## measure memory, size, writes and latencies of the release binary
@@ -58,7 +60,7 @@ bench: ## measure memory, size, writes and latencies of the release binary
 
 crds: ## write crds/ and the chart's copy from the types
 	@hack/need rust
-	@$(cargo) build --package ess-rollout --bin ess-rollout
+	@$(build)
 	@hack/crds write "$(target)/debug/ess-rollout"
 
 control-plane: ## print the directory with etcd, kube-apiserver, kube-controller-manager, kubectl

@@ -142,19 +142,19 @@ pub async fn read(
         Object::Task(RollingUpdateTask { spec, .. }) => (
             &spec.scaling_group_id,
             &spec.region_id,
-            &spec.credentials_ref,
+            &spec.policy.credentials_ref,
         ),
         Object::Rollback(rollback) => {
             let spec = effective.insert(effective_spec(rollback, source.as_ref()));
             (
                 &spec.scaling_group_id,
                 &spec.region_id,
-                &spec.credentials_ref,
+                &spec.policy.credentials_ref,
             )
         }
     };
-    let default_region = context.settings.default_region.as_ref();
-    let region = region.as_ref().or(default_region).cloned();
+    let region = context.settings.region(region.as_deref());
+    let region = region.map(str::to_owned);
     // Of a rollback whose task is not known the group is not known either.
     let record_name = region
         .as_deref()

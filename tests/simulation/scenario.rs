@@ -22,8 +22,6 @@ pub struct Scenario {
     pub endings: Vec<Ending>,
     /// Virtual time within which it ends, faults and all.
     pub bound: Duration,
-    /// Random schedules do not let ESS and ECS show an older state.
-    pub fresh_reads: bool,
     /// Processes, instances and configurations that somebody else changes: not held against the operator.
     pub changed_by_others: Vec<&'static str>,
 }
@@ -206,7 +204,6 @@ impl Scenario {
             }],
             endings: Vec::new(),
             bound: Duration::from_secs(3600),
-            fresh_reads: false,
             changed_by_others: Vec::new(),
         }
     }
@@ -250,12 +247,6 @@ impl Scenario {
         if let Some(ending) = self.endings.last_mut() {
             ending.reason = Some(reason);
         }
-        self
-    }
-
-    /// What ESS and ECS show is what there is, in random schedules, too.
-    pub fn fresh_reads(mut self) -> Self {
-        self.fresh_reads = true;
         self
     }
 

@@ -304,7 +304,6 @@ fn with_others() -> Vec<Scenario> {
                 }),
             ))
             .others_change(&["ScheduledAction"])
-            .fresh_reads()
             .ends("late", &["Succeeded"]),
     ]
 }

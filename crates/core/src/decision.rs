@@ -24,6 +24,13 @@ pub struct Settings {
     pub progress_interval: Duration,
 }
 
+impl Settings {
+    /// The region of an object: the one that it names, else the default. `None`: neither.
+    pub fn region<'a>(&'a self, own: Option<&'a str>) -> Option<&'a str> {
+        own.or(self.default_region.as_deref())
+    }
+}
+
 /// The answer of a step, about an object whose status is an `S`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step<S> {

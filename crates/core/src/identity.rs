@@ -31,11 +31,6 @@ pub const TAG_SOURCE_EXECUTION: &str = "ess-rollout/source-execution";
 /// The longest value that is put into a tag (ECS tags: 128 characters).
 pub const TAG_VALUE_MAX: usize = 128;
 
-/// The region of a task: its own, else the operator's. `None`: neither names one.
-pub fn region<'a>(spec: &'a RollingUpdateTaskSpec, default: Option<&'a str>) -> Option<&'a str> {
-    spec.region_id.as_deref().or(default)
-}
-
 /// The name of the `ScalingGroupRecord` of a group: readable where the ids allow, and with a hash
 /// where making them a valid object name lost something, so that two groups never share one.
 pub fn record_name(region: &str, group: &str) -> String {
@@ -201,6 +196,7 @@ pub fn execution_url(region: &str, execution: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
     use super::*;
 
@@ -220,6 +216,29 @@ mod tests {
         assert!(upper.starts_with("cn-hangzhou.asg-a-"));
         assert!(valid_subdomain(&record_name("cn-hangzhou", "-_x_-")));
         assert!(valid_subdomain(&record_name("-", "_")));
+    }
+
+    /// Executions, annotations and run keys of objects that exist carry these. A field that is added to the spec must
+    /// not be serialized at its default.
+    #[test]
+    fn the_hash_of_a_spec_stays_as_it_is() {
+        let spec = serde_json::json!({
+            "scalingGroupId": "asg-a",
+            "update": {"image": {"imageId": "m-1"}},
+            "batchSize": "25%",
+            "runKey": "r1",
+        });
+        let spec: RollingUpdateTaskSpec = serde_json::from_value(spec).unwrap();
+        assert_eq!(
+            spec_hash(&spec),
+            "c8d4d0f49e9ec1c63a939b805ac90efe79bed13b235f3eb6030bc73d4d6608af"
+        );
+        let rollback = serde_json::json!({"taskRef": {"name": "a"}});
+        let rollback: RollbackSpec = serde_json::from_value(rollback).unwrap();
+        assert_eq!(
+            rollback_hash(&rollback),
+            "8fc98518777cdb08110b8210856cd2e0e1bed33b714a592ad8718856afc9df00"
+        );
     }
 
     #[test]

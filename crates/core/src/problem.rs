@@ -1,5 +1,7 @@
 //! What can stand against the start of an update or a run.
 
+use ess_rollout_cloud::{GroupState, GroupType, Image, ImageStatus, ScalingGroup};
+
 use crate::decision::Settings;
 
 /// Something that stands against the start.
@@ -29,6 +31,84 @@ impl Problem {
             passes: true,
         }
     }
+}
+
+/// Neither the object nor the operator names a region.
+pub(crate) fn region_missing() -> Problem {
+    Problem::blocked(
+        "RegionMissing",
+        "spec.regionId is not set and the operator has no default region: set it in a new task, or start the operator with --region".into(),
+    )
+}
+
+/// The group as read, if it is there, of a type and active. What is to be done instead for a group of
+/// another type is `instead`'s to say.
+pub(crate) fn usable_group<'a>(
+    group: Option<&'a ScalingGroup>,
+    (id, region): (&str, &str),
+    wanted: &GroupType,
+    instead: &str,
+) -> Result<&'a ScalingGroup, Problem> {
+    let Some(group) = group else {
+        return Err(Problem::blocked(
+            "ScalingGroupNotFound",
+            format!(
+                "spec.scalingGroupId: scaling group {id} does not exist in {region}, or these credentials cannot see it"
+            ),
+        ));
+    };
+    if group.group_type != *wanted {
+        return Err(Problem::blocked(
+            "ScalingGroupTypeMismatch",
+            format!(
+                "scaling group {id} is of type {}, and this is for {wanted} groups: {instead}",
+                group.group_type
+            ),
+        ));
+    }
+    if group.state != GroupState::Active {
+        return Err(Problem::blocked(
+            "ScalingGroupNotActive",
+            format!(
+                "scaling group {id} is {}: enable it in the ESS console",
+                group.state
+            ),
+        ));
+    }
+    Ok(group)
+}
+
+/// The image that a field of the spec names, if it is there and can be used.
+pub(crate) fn usable_image<'a>(
+    image: Option<&'a Image>,
+    field: &str,
+    (id, region): (&str, &str),
+) -> Result<&'a Image, Problem> {
+    let Some(image) = image else {
+        return Err(Problem::blocked(
+            "ImageNotFound",
+            format!(
+                "{field}: image {id} does not exist in {region}, or is not shared with this account; name another, or copy it to the region"
+            ),
+        ));
+    };
+    match &image.status {
+        ImageStatus::Available | ImageStatus::Deprecated => Ok(image),
+        status @ (ImageStatus::Creating | ImageStatus::Waiting) => Err(Problem::wait(
+            "ImageNotAvailable",
+            format!("image {id} is {status}; this begins when it is Available"),
+        )),
+        status => Err(Problem::blocked(
+            "ImageNotAvailable",
+            format!("{field}: image {id} is {status}; name an Available one"),
+        )),
+    }
+}
+
+/// Whether two words of the cloud, as of an image's operating system or architecture, are known and
+/// differ. What is not known says nothing.
+pub(crate) fn differ(one: &str, other: &str) -> bool {
+    !one.is_empty() && !other.is_empty() && !one.eq_ignore_ascii_case(other)
 }
 
 /// Whether the operator's configuration lets a namespace use what its object asks for. With a Secret

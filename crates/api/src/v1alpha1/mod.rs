@@ -2,17 +2,32 @@
 
 pub mod action;
 pub mod image_update;
+pub mod image_update_status;
+pub mod plan;
+pub mod progress;
 pub mod record;
+pub mod restore;
 pub mod rollback;
+mod rules;
+pub mod run_policy;
+pub mod source;
 pub mod status;
 pub mod task;
+pub mod update;
 
 pub use action::*;
 pub use image_update::*;
+pub use image_update_status::*;
+pub use plan::*;
+pub use progress::*;
 pub use record::*;
+pub use restore::*;
 pub use rollback::*;
+pub use run_policy::*;
+pub use source::*;
 pub use status::*;
 pub use task::*;
+pub use update::*;
 
 fn is_false(value: &bool) -> bool {
     !*value

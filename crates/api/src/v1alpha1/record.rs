@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::is_false;
-use super::status::{Outcome, RestoreKind};
+use super::restore::RestoreKind;
+use super::status::Outcome;
 
 /// Written by the operator only, in its own namespace: one for each scaling group it ever touched.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]

@@ -38,7 +38,6 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     pub(super) fn new(input: Input<'a>) -> Self {
         let (metadata, spec) = (&input.task.metadata, &input.task.spec);
-        let region = spec.region_id.as_ref();
         let record = input.record.and_then(|record| record.status.clone());
         Self {
             namespace: metadata.namespace.clone().unwrap_or_default(),
@@ -47,10 +46,11 @@ impl<'a> Context<'a> {
             generation: metadata.generation,
             deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
             spec,
-            region: region
-                .or(input.settings.default_region.as_ref())
-                .cloned()
-                .unwrap_or_default(),
+            region: input
+                .settings
+                .region(spec.region_id.as_deref())
+                .unwrap_or_default()
+                .to_owned(),
             group: spec.scaling_group_id.clone(),
             record: record.unwrap_or_default(),
             input,

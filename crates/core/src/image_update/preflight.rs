@@ -1,9 +1,7 @@
 //! Whether a run may begin: everything that can be known to go wrong before anything is touched.
 
 use ess_rollout_api::v1alpha1::{ConfigurationImage, ImageSource};
-use ess_rollout_cloud::{
-    EcsStatus, GroupState, GroupType, Image, ImageStatus, Query, ScalingGroup,
-};
+use ess_rollout_cloud::{EcsStatus, GroupType, Image, Query, ScalingGroup};
 
 use super::context::Context;
 use crate::observation::Known;
@@ -29,10 +27,7 @@ pub(super) struct Ready {
 pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
     let settings = ctx.input.settings;
     if ctx.region.is_empty() {
-        return Some(Problem::blocked(
-            "RegionMissing",
-            "spec.regionId is not set and the operator has no default region: set it in a new task, or start the operator with --region".into(),
-        ));
+        return Some(problem::region_missing());
     }
     let has_secret = ctx.spec.credentials_ref.is_some();
     let role = ctx.spec.ram_role.as_deref();
@@ -104,8 +99,12 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
     );
     observation.require(reads)?;
 
-    let group = observation.scaling_group(&ctx.group)?.as_ref();
-    let group = match check_group(ctx, group) {
+    let group = match problem::usable_group(
+        observation.scaling_group(&ctx.group)?.as_ref(),
+        (&ctx.group, &ctx.region),
+        &GroupType::Ecs,
+        "only scaling configurations of ECS groups take an image of this kind; for containers use a RollingUpdateTask with spec.update.containerGroup",
+    ) {
         Ok(group) => group,
         Err(problem) => return Ok(Err(problem)),
     };
@@ -158,41 +157,6 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
         configurations,
         template_version,
     }))
-}
-
-fn check_group<'a>(
-    ctx: &Context<'_>,
-    group: Option<&'a ScalingGroup>,
-) -> Result<&'a ScalingGroup, Problem> {
-    let id = &ctx.group;
-    let Some(group) = group else {
-        return Err(Problem::blocked(
-            "ScalingGroupNotFound",
-            format!(
-                "spec.scalingGroupId: scaling group {id} does not exist in {}, or these credentials cannot see it",
-                ctx.region
-            ),
-        ));
-    };
-    if group.group_type != GroupType::Ecs {
-        return Err(Problem::blocked(
-            "ScalingGroupTypeMismatch",
-            format!(
-                "scaling group {id} is of type {}: its instances run container images, and only scaling configurations of ECS groups take an image of this kind; for containers use a RollingUpdateTask with spec.update.containerGroup",
-                group.group_type
-            ),
-        ));
-    }
-    if group.state != GroupState::Active {
-        return Err(Problem::blocked(
-            "ScalingGroupNotActive",
-            format!(
-                "scaling group {id} is {}: enable it in the ESS console",
-                group.state
-            ),
-        ));
-    }
-    Ok(group)
 }
 
 /// The configurations that get the image.
@@ -262,33 +226,11 @@ fn check_image(
     configurations: &[ConfigurationImage],
 ) -> Known<Option<Problem>> {
     let observation = ctx.input.observation;
-    let Some(image) = observation.image(id)? else {
-        return Ok(Some(Problem::blocked(
-            "ImageNotFound",
-            format!(
-                "spec.imageId: image {id} does not exist in {}, or is not shared with this account; name another, or copy it to the region",
-                ctx.region
-            ),
-        )));
+    let found = observation.image(id)?.as_ref();
+    let image = match problem::usable_image(found, "spec.imageId", (id, &ctx.region)) {
+        Ok(image) => image,
+        Err(problem) => return Ok(Some(problem)),
     };
-    match &image.status {
-        ImageStatus::Available | ImageStatus::Deprecated => {}
-        ImageStatus::Creating | ImageStatus::Waiting => {
-            return Ok(Some(Problem::wait(
-                "ImageNotAvailable",
-                format!(
-                    "image {id} is {}; the run begins when it is Available",
-                    image.status
-                ),
-            )));
-        }
-        status => {
-            return Ok(Some(Problem::blocked(
-                "ImageNotAvailable",
-                format!("spec.imageId: image {id} is {status}; name an Available one"),
-            )));
-        }
-    }
     let before = configurations.iter().filter_map(|c| c.image_id.as_ref());
     let queries = before.clone().map(|image| Query::Image {
         image: image.clone(),
@@ -309,19 +251,15 @@ fn check_image(
     Ok(None)
 }
 
-/// Whether instances of a configuration cannot start from another image. What is not known says
-/// nothing.
+/// Whether instances of a configuration cannot start from another image.
 fn unlike(image: &Image, old: &Image, configuration: &str) -> Option<Problem> {
-    let differ = |one: &str, other: &str| {
-        !one.is_empty() && !other.is_empty() && !one.eq_ignore_ascii_case(other)
-    };
-    let (reason, is, was) = if differ(&image.architecture, &old.architecture) {
+    let (reason, is, was) = if problem::differ(&image.architecture, &old.architecture) {
         (
             "ImageArchitectureMismatch",
             &image.architecture,
             &old.architecture,
         )
-    } else if differ(&image.os_type, &old.os_type) {
+    } else if problem::differ(&image.os_type, &old.os_type) {
         ("ImageOSMismatch", &image.os_type, &old.os_type)
     } else {
         return None;

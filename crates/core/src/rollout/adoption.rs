@@ -340,7 +340,7 @@ fn taken(ctx: &Context<'_>, plan: &Plan, execution: &Execution) -> ScalingGroupR
     let own = record
         .run_keys
         .iter_mut()
-        .find(|key| Some(&key.key) == ctx.spec.run_key.as_ref() && key.spec_hash == hash);
+        .find(|key| Some(&key.key) == ctx.spec.policy.run_key.as_ref() && key.spec_hash == hash);
     if let Some(key) = own {
         key.uid.clone_from(&ctx.uid);
         key.execution_id = Some(execution.id.clone());
@@ -378,7 +378,7 @@ pub(super) fn run_key_elsewhere(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
 ) -> Known<Option<Decision>> {
-    let Some(key) = ctx.spec.run_key.as_deref() else {
+    let Some(key) = ctx.spec.policy.run_key.as_deref() else {
         return Ok(None);
     };
     let found = with_run_key(ctx, key)?;
@@ -433,7 +433,7 @@ pub(super) fn step_back(
     status.start = None;
     status.plan = None;
     let by = other.tags.get(identity::TAG_TASK).cloned();
-    let key = ctx.spec.run_key.as_deref().unwrap_or_default();
+    let key = ctx.spec.policy.run_key.as_deref().unwrap_or_default();
     let problem = in_progress(key, &by.unwrap_or_default(), &other.id);
     pending::refuse(ctx, status, &problem, false)
 }

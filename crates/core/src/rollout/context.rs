@@ -49,7 +49,9 @@ impl<'a> Context<'a> {
             generation: metadata.generation,
             deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
             spec,
-            region: identity::region(spec, input.settings.default_region.as_deref())
+            region: input
+                .settings
+                .region(spec.region_id.as_deref())
                 .unwrap_or_default()
                 .to_owned(),
             group: spec.scaling_group_id.clone(),
@@ -96,7 +98,7 @@ impl<'a> Context<'a> {
 
     /// Whose the client token is.
     pub(super) fn token_owner(&self) -> String {
-        match &self.spec.run_key {
+        match &self.spec.policy.run_key {
             Some(key) => format!("run-key/{}/{}/{key}", self.region, self.group),
             None => self.uid.clone(),
         }
@@ -148,7 +150,7 @@ impl<'a> Context<'a> {
 
     /// How long a deletion may still wait, if there is one and its time is not up.
     pub(super) fn deletion_time_left(&self) -> Option<Duration> {
-        let patience = SignedDuration::from_secs(self.spec.deletion_timeout_seconds.into());
+        let patience = SignedDuration::from_secs(self.spec.policy.deletion_timeout_seconds.into());
         let left = (self.deleting? + patience).duration_since(self.now());
         left.is_positive().then(|| left.unsigned_abs())
     }
@@ -158,7 +160,7 @@ impl<'a> Context<'a> {
         let Some(since) = self.deleting else {
             return false;
         };
-        let patience = SignedDuration::from_secs(self.spec.deletion_timeout_seconds.into());
+        let patience = SignedDuration::from_secs(self.spec.policy.deletion_timeout_seconds.into());
         self.annotation(FORCE_DELETE_ANNOTATION) == Some("true") || self.now() >= since + patience
     }
 

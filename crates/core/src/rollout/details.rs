@@ -172,7 +172,7 @@ fn in_turn(
     status: &RollingUpdateTaskStatus,
     attempts: &Attempts<'_>,
 ) -> BTreeSet<String> {
-    if ctx.spec.on_failure != OnFailure::Suspend || !pause::is_quiet(ctx, status) {
+    if ctx.spec.policy.on_failure != OnFailure::Suspend || !pause::is_quiet(ctx, status) {
         return BTreeSet::new();
     }
     let moving: Vec<&String> = attempts

@@ -46,7 +46,7 @@ pub(super) fn events(
             ),
         );
     }
-    let (level, latched) = (ctx.spec.approved_batches.unwrap_or(0), &new.latched);
+    let (level, latched) = (ctx.spec.policy.approved_batches.unwrap_or(0), &new.latched);
     let kept = latched.as_ref().map_or(0, |l| l.approved_batches);
     if level < kept && old.observed_generation != new.observed_generation {
         push(
@@ -60,8 +60,8 @@ pub(super) fn events(
     }
     let respecified = old.observed_generation != new.observed_generation;
     if respecified
-        && ctx.spec.ttl_seconds_after_finished.is_some()
-        && ctx.spec.run_key.is_none()
+        && ctx.spec.policy.ttl_seconds_after_finished.is_some()
+        && ctx.spec.policy.run_key.is_none()
         && ctx.deleting.is_none()
     {
         push(
@@ -71,7 +71,7 @@ pub(super) fn events(
             "spec.ttlSecondsAfterFinished is set and spec.runKey is not: if the manifest is synced from Git, it is created, and run, again after it was deleted".into(),
         );
     }
-    let revived = ctx.spec.desired_state != DesiredState::Cancelled
+    let revived = ctx.spec.policy.desired_state != DesiredState::Cancelled
         && latched.as_ref().is_some_and(|latched| latched.cancelled);
     if revived && old.observed_generation != new.observed_generation {
         push(
@@ -80,7 +80,7 @@ pub(super) fn events(
             "Update",
             format!(
                 "spec.desiredState was Cancelled before, for good: {:?} has no effect; create a new task",
-                ctx.spec.desired_state
+                ctx.spec.policy.desired_state
             ),
         );
     }

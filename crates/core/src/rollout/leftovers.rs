@@ -56,14 +56,14 @@ fn of_kind<'a>(ctx: &'a Context<'_>, kind: RestoreKind) -> impl Iterator<Item = 
 
 /// The lines that this run takes up.
 fn taken_up<'a>(ctx: &'a Context<'_>) -> Vec<&'a Leftover> {
-    if ctx.spec.restore_policy == RestorePolicy::Manual {
+    if ctx.spec.policy.restore_policy == RestorePolicy::Manual {
         return Vec::new();
     }
     let all = ctx.record.leftovers.iter();
     all.filter(|leftover| {
         !leftover.kept
             || leftover.kind != RestoreKind::Standby
-            || ctx.spec.failed_instance_policy == FailedInstancePolicy::ReturnToService
+            || ctx.spec.policy.failed_instance_policy == FailedInstancePolicy::ReturnToService
     })
     .take(TAKEN_UP_MAX)
     .collect()

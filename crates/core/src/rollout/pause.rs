@@ -30,7 +30,7 @@ pub(super) fn is_quiet(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> b
 
 /// How many failures OOS tolerates over the whole run.
 fn tolerated(ctx: &Context<'_>) -> usize {
-    usize::try_from(ctx.spec.max_errors.unwrap_or(0)).unwrap_or(0)
+    usize::try_from(ctx.spec.policy.max_errors.unwrap_or(0)).unwrap_or(0)
 }
 
 /// The failed instances that somebody has yet to decide about. OOS shows one that was given up in the
@@ -60,7 +60,8 @@ pub(super) fn unresolved<'s>(
 
 /// Whether more have failed than OOS tolerates, so that it goes no further by itself.
 pub(super) fn is_held(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
-    ctx.spec.on_failure == OnFailure::Suspend && unresolved(ctx, status).len() > tolerated(ctx)
+    ctx.spec.policy.on_failure == OnFailure::Suspend
+        && unresolved(ctx, status).len() > tolerated(ctx)
 }
 
 /// The pause that the execution is in, if it is in one. `status` holds the progress as just read;
@@ -79,7 +80,7 @@ pub(super) fn classify(
         .instances
         .iter()
         .any(|i| i.state == InstanceState::Updating);
-    let suspends = ctx.spec.on_failure == OnFailure::Suspend;
+    let suspends = ctx.spec.policy.on_failure == OnFailure::Suspend;
     let beyond = failed.len() > tolerated(ctx);
     let same = status.pause.as_ref().filter(|pause| pause.id == id);
     let shown = same.is_some_and(|pause| pause.kind == PauseKind::Failure);
@@ -91,7 +92,7 @@ pub(super) fn classify(
     {
         return None;
     }
-    let due = match ctx.spec.suspension_policy {
+    let due = match ctx.spec.policy.suspension_policy {
         SuspensionPolicy::Automatic => false,
         SuspensionPolicy::SuspendFirstBatch => id == 1,
         SuspensionPolicy::SuspendEachBatch => id >= 1,

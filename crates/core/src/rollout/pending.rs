@@ -12,13 +12,15 @@ use super::decision::{Decision, Next, Undo, Work};
 use super::preflight::{self, Ready, Verdict};
 use super::report::{self, Phase};
 use super::{adoption, cancel, ending, kind, ledger, progress, rollback, starting};
-use crate::identity;
 use crate::observation::Known;
 use crate::problem::Problem;
-use crate::queue;
+use crate::{conditions, identity, queue};
 
 /// How often a task that a person has to mend something for is checked again.
 const RECHECK: SignedDuration = SignedDuration::from_secs(60);
+/// How long after its end what a run of others put back may not show yet. ESS says nothing of it; its
+/// lists were seen to lag by seconds.
+const AFTER_OTHERS: SignedDuration = SignedDuration::from_secs(30);
 /// The most run keys that a record keeps.
 const RUN_KEYS_MAX: usize = 500;
 
@@ -67,7 +69,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         decision.next = ctx.recheck();
         return Ok(decision);
     }
-    if ctx.spec.desired_state == DesiredState::Plan {
+    if ctx.spec.policy.desired_state == DesiredState::Plan {
         return plan(ctx, status);
     }
     if let Some(decision) = wait_for_turn(ctx, &mut status) {
@@ -86,10 +88,42 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             Err(problem) => Ok(refuse(ctx, status, &problem, false)),
         };
     }
-    match preflight::check_cloud(ctx)? {
+    let verdict = preflight::check_cloud(ctx)?;
+    note_end_of_others(ctx, &mut status, &verdict);
+    match verdict {
         Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
-        Verdict::Ready(ready) => Ok(start(ctx, status, *ready)),
+        Verdict::Ready(ready) => Ok(match after_others(ctx, &status) {
+            Some(wait) => {
+                let message = "the update of others that this one waited for has just ended; this one starts when what that one put back is sure to show";
+                let problem = Problem::wait(preflight::OTHERS_RUN, message.into());
+                let mut decision = refuse(ctx, status, &problem, false);
+                decision.next = Next::After(wait.unsigned_abs());
+                decision
+            }
+            None => start(ctx, status, *ready),
+        }),
     }
+}
+
+/// Puts on record when a run of others that the start waits for was first seen to have ended.
+fn note_end_of_others(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, verdict: &Verdict) {
+    if matches!(verdict, Verdict::Problem(problem) if problem.reason == preflight::OTHERS_RUN) {
+        status.others_ended = None;
+        return;
+    }
+    let waited = conditions::get(&status.conditions, condition::PREFLIGHT)
+        .is_some_and(|preflight| preflight.reason == preflight::OTHERS_RUN);
+    if waited && status.others_ended.is_none() {
+        status.others_ended = Some(Time(ctx.now()));
+    }
+}
+
+/// How long the group is not yet read for the start. A process that the run of others had suspended,
+/// read too early, would be taken for one that a person suspended, and stay so.
+fn after_others(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<SignedDuration> {
+    let ended = status.others_ended.as_ref()?;
+    let left = AFTER_OTHERS - ctx.now().duration_since(ended.0);
+    left.is_positive().then_some(left)
 }
 
 /// What a rollback undoes goes on record before anything else is looked at.
@@ -243,7 +277,7 @@ fn run_key_conflict(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
 ) -> Known<Option<Decision>> {
-    let Some(key) = &ctx.spec.run_key else {
+    let Some(key) = &ctx.spec.policy.run_key else {
         return Ok(None);
     };
     let Some(used) = ctx.record.run_keys.iter().find(|used| used.key == *key) else {
@@ -350,6 +384,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         source.method = method;
     }
     let record = taken(ctx, &plan);
+    status.others_ended = None;
     // Of an earlier plan.
     (status.instances, status.batches, status.summary) = (Vec::new(), Vec::new(), None);
     if plan.members.is_empty() {
@@ -427,14 +462,15 @@ pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus 
             containers: plan.scaling_configuration_containers.clone(),
         });
     }
-    let own =
-        |used: &&mut RunKey| Some(&used.key) == ctx.spec.run_key.as_ref() && used.uid == ctx.uid;
+    let own = |used: &&mut RunKey| {
+        Some(&used.key) == ctx.spec.policy.run_key.as_ref() && used.uid == ctx.uid
+    };
     if let Some(used) = record.run_keys.iter_mut().find(own) {
         // Put there before a crash; a ConfigMap may have changed since.
         if used.execution_id.is_none() {
             used.spec_hash.clone_from(&ctx.spec_hash);
         }
-    } else if let Some(key) = &ctx.spec.run_key
+    } else if let Some(key) = &ctx.spec.policy.run_key
         && !record.run_keys.iter().any(|used| used.key == *key)
     {
         record.run_keys.push(RunKey {

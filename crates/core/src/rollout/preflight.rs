@@ -5,8 +5,7 @@ use ess_rollout_api::v1alpha1::{
     EligibleState, Member, Plan, RollbackMethod, RollbackSpec, Source,
 };
 use ess_rollout_cloud::{
-    Execution, ExecutionFilter, GroupState, GroupType, LifecycleState, Query, ScalingGroup,
-    ScalingInstance,
+    Execution, ExecutionFilter, GroupType, LifecycleState, Query, ScalingGroup, ScalingInstance,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -21,6 +20,9 @@ use crate::{batches, identity};
 
 /// The most items that an OOS loop takes.
 pub(super) const MAX_INSTANCES: usize = 1000;
+
+/// Why a start waits while others update the group.
+pub(super) const OTHERS_RUN: &str = "RollingUpdateInProgress";
 
 /// Part of the name of every public rolling-update template.
 pub(super) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";
@@ -52,16 +54,13 @@ pub(super) struct Ready {
 pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
     let settings = ctx.input.settings;
     if ctx.region.is_empty() {
-        return Some(Problem::blocked(
-            "RegionMissing",
-            "spec.regionId is not set and the operator has no default region: set it in a new task, or start the operator with --region".into(),
-        ));
+        return Some(problem::region_missing());
     }
     let refused = problem::of_credentials(
         settings,
         &ctx.namespace,
-        ctx.spec.credentials_ref.is_some(),
-        ctx.spec.ram_role.as_deref(),
+        ctx.spec.policy.credentials_ref.is_some(),
+        ctx.spec.policy.ram_role.as_deref(),
     );
     refused.or_else(|| ctx.kind.check_spec())
 }
@@ -101,41 +100,23 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     );
     observation.require(reads)?;
 
-    let Some(group) = observation.scaling_group(&ctx.group)? else {
-        return Ok(problem(Problem::blocked(
-            "ScalingGroupNotFound",
-            format!(
-                "spec.scalingGroupId: scaling group {} does not exist in {}, or these credentials cannot see it",
-                ctx.group, ctx.region
-            ),
-        )));
+    let wanted = ctx.kind.group_type();
+    let group = match problem::usable_group(
+        observation.scaling_group(&ctx.group)?.as_ref(),
+        (&ctx.group, &ctx.region),
+        &wanted,
+        match wanted {
+            GroupType::Eci => {
+                "there is no public template that updates containers of ECS instances; use update.image, update.script or update.package"
+            }
+            GroupType::Ecs | GroupType::Unknown(_) => {
+                "container groups have no system disk and no Cloud Assistant, and the only public template for them updates their containers; use update.containerGroup"
+            }
+        },
+    ) {
+        Ok(group) => group,
+        Err(found) => return Ok(problem(found)),
     };
-    if group.group_type != ctx.kind.group_type() {
-        return Ok(problem(Problem::blocked(
-            "ScalingGroupTypeMismatch",
-            format!(
-                "scaling group {} is of type {}, and this update is for {} groups: {}",
-                ctx.group,
-                group.group_type,
-                ctx.kind.group_type(),
-                match ctx.kind.group_type() {
-                    GroupType::Eci =>
-                        "there is no public template that updates containers of ECS instances; use update.image, update.script or update.package",
-                    GroupType::Ecs | GroupType::Unknown(_) =>
-                        "container groups have no system disk and no Cloud Assistant, and the only public template for them updates their containers; use update.containerGroup",
-                }
-            ),
-        )));
-    }
-    if group.state != GroupState::Active {
-        return Ok(problem(Problem::blocked(
-            "ScalingGroupNotActive",
-            format!(
-                "scaling group {} is {}: enable it in the ESS console",
-                ctx.group, group.state
-            ),
-        )));
-    }
     let Some(template) = observation.template(ctx.kind.template())? else {
         return Ok(problem(Problem::blocked(
             "TemplateNotFound",
@@ -148,7 +129,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     };
     if let Some(other) = foreign_runs(ctx)?.first() {
         return Ok(problem(Problem::wait(
-            "RollingUpdateInProgress",
+            OTHERS_RUN,
             format!(
                 "execution {} ({}) of {} is updating the group; this task starts when it has ended",
                 other.id,
@@ -219,7 +200,11 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     }
     let notes = ctx.kind.notes(observation, group, &ids)?;
 
-    let batches = match batches::count(ctx.spec.batches, ctx.spec.batch_size.as_ref(), ids.len()) {
+    let batches = match batches::count(
+        ctx.spec.policy.batches,
+        ctx.spec.policy.batch_size.as_ref(),
+        ids.len(),
+    ) {
         Ok(batches) => batches,
         Err(message) => return Ok(problem(Problem::blocked("TooManyBatches", message))),
     };

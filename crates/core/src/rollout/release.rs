@@ -32,7 +32,7 @@ pub(super) fn after(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known
 
 /// How long the object is kept yet, if `ttlSecondsAfterFinished` says so.
 fn time_left(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<SignedDuration> {
-    let kept = ctx.spec.ttl_seconds_after_finished?;
+    let kept = ctx.spec.policy.ttl_seconds_after_finished?;
     let end = status.result.as_ref()?.time.0 + SignedDuration::from_secs(kept.into());
     Some(end.duration_since(ctx.now()))
 }
@@ -62,7 +62,7 @@ fn record_after(
         record.run_keys.retain(|key| key.uid != ctx.uid);
     }
     for key in &mut record.run_keys {
-        if Some(&key.key) == ctx.spec.run_key.as_ref() && key.uid == ctx.uid {
+        if Some(&key.key) == ctx.spec.policy.run_key.as_ref() && key.uid == ctx.uid {
             key.outcome = Some(result.outcome);
             key.execution_id = status.execution.as_ref().map(|e| e.id.clone());
         }

@@ -28,7 +28,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     let Some(execution) = status.execution.clone() else {
         return Ok(ctx.decide(status, Next::Now));
     };
-    if ctx.deleting.is_some() && ctx.spec.deletion_policy == DeletionPolicy::Orphan {
+    if ctx.deleting.is_some() && ctx.spec.policy.deletion_policy == DeletionPolicy::Orphan {
         return Ok(orphan(ctx, status));
     }
     if ctx.deletion_overdue() {
@@ -142,7 +142,7 @@ fn shape(status: &RollingUpdateTaskStatus) -> Vec<(String, InstanceState, Option
 /// Since when nothing has moved, if that is longer than `spec.progressDeadlineSeconds` and it is
 /// not a person who is waited for.
 fn stands_still(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Timestamp> {
-    let deadline = SignedDuration::from_secs(ctx.spec.progress_deadline_seconds?.into());
+    let deadline = SignedDuration::from_secs(ctx.spec.policy.progress_deadline_seconds?.into());
     if status.pause.is_some() {
         return None;
     }

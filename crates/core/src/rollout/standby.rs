@@ -64,7 +64,7 @@ fn in_standby(
     // A person said of a skipped one that it is fine.
     let returns = state == Some(InstanceState::Skipped)
         || state == Some(InstanceState::Succeeded)
-        || ctx.spec.failed_instance_policy == FailedInstancePolicy::ReturnToService;
+        || ctx.spec.policy.failed_instance_policy == FailedInstancePolicy::ReturnToService;
     if returns {
         return back_to_service(ctx, &member.id, member.stopped, computes);
     }

@@ -22,8 +22,8 @@ use crate::start::{self, Answer, Then};
 /// The call that the intent on record describes.
 pub(super) fn mutation(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Mutation> {
     let (intent, plan) = (status.start.as_ref()?, status.plan.as_ref()?);
-    let automatic = ctx.spec.on_failure == ess_rollout_api::v1alpha1::OnFailure::Fail;
-    let description = match &ctx.spec.description {
+    let automatic = ctx.spec.policy.on_failure == ess_rollout_api::v1alpha1::OnFailure::Fail;
+    let description = match &ctx.spec.policy.description {
         Some(text) => text.clone(),
         None => format!("{} {}", ctx.input.subject.kind, ctx.path()),
     };
@@ -32,7 +32,7 @@ pub(super) fn mutation(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> O
         &ctx.name,
         &ctx.uid,
         &ctx.group,
-        ctx.spec.run_key.as_deref(),
+        ctx.spec.policy.run_key.as_deref(),
         intent,
     );
     if let Some(source) = &status.source {
@@ -92,7 +92,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         Answer::Started(execution) => {
             // With a run key the token may be that of another cluster, and the execution its own.
             let uid = execution.tags.get(identity::TAG_UID);
-            return match uid.filter(|_| ctx.spec.run_key.is_some()) {
+            return match uid.filter(|_| ctx.spec.policy.run_key.is_some()) {
                 Some(uid) if *uid != ctx.uid => Ok(adoption::step_back(ctx, status, execution)),
                 _ => adopt(ctx, status, execution),
             };
@@ -136,7 +136,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         }
         return Ok(decision);
     }
-    if let Some(key) = ctx.spec.run_key.as_deref() {
+    if let Some(key) = ctx.spec.policy.run_key.as_deref() {
         let others = adoption::with_run_key(ctx, key)?;
         let same = |e: &&&Execution| e.tags.get(identity::TAG_SPEC_HASH) == Some(&ctx.spec_hash);
         // The same key and the same update: the same token, so nothing was started for this object,

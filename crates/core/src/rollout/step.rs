@@ -96,7 +96,7 @@ fn regained(
     finished: bool,
 ) -> Option<ScalingGroupRecordStatus> {
     let let_go = ctx.deleting.is_some()
-        && ctx.spec.deletion_policy == DeletionPolicy::Orphan
+        && ctx.spec.policy.deletion_policy == DeletionPolicy::Orphan
         && status.execution.is_some()
         && status.result.is_none();
     let on = status.start.is_some() && !finished && !let_go && !ctx.region.is_empty();
@@ -122,9 +122,9 @@ fn stage(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> 
 /// a no-op.
 fn latch(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     let mut latched = status.latched.clone().unwrap_or_default();
-    let approved = ctx.spec.approved_batches.unwrap_or(0);
+    let approved = ctx.spec.policy.approved_batches.unwrap_or(0);
     latched.approved_batches = latched.approved_batches.max(approved);
-    latched.cancelled |= ctx.spec.desired_state == DesiredState::Cancelled;
+    latched.cancelled |= ctx.spec.policy.desired_state == DesiredState::Cancelled;
     if latched != Latched::default() {
         status.latched = Some(latched);
     }

@@ -250,7 +250,7 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
     };
     let instances = observation.scaling_instances(&ctx.group)?;
     needs.extend(standby::needs(ctx, status, plan, instances, &computes));
-    if ctx.spec.restore_policy == RestorePolicy::Manual {
+    if ctx.spec.policy.restore_policy == RestorePolicy::Manual {
         for need in &mut needs {
             if need.item.state == RestoreState::Pending {
                 need.call = None;

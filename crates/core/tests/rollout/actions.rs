@@ -119,7 +119,7 @@ fn case(
     }
     let mut world = paused.clone();
     if situation == AfterFinish {
-        world.edited(|t| t.spec.desired_state = DesiredState::Cancelled);
+        world.edited(|t| t.spec.policy.desired_state = DesiredState::Cancelled);
         world.run_to_rest();
         let before = effects(&world);
         world.annotated(verb, value);

@@ -21,7 +21,7 @@ fn each_source_cancels_and_the_group_is_put_back() {
     let sources: [(Cancel, &str); 2] = [
         (|w| w.annotated("cancel", "n1"), "Request"),
         (
-            |w| w.edited(|t| t.spec.desired_state = DesiredState::Cancelled),
+            |w| w.edited(|t| t.spec.policy.desired_state = DesiredState::Cancelled),
             "DesiredState",
         ),
     ];
@@ -40,10 +40,10 @@ fn each_source_cancels_and_the_group_is_put_back() {
 fn a_cancellation_is_final_whatever_git_says_later() {
     let mut world = running();
     world.cloud.failing = (1..=4).map(|n| (format!("i-{n:04}"), 9)).collect();
-    world.edited(|t| t.spec.desired_state = DesiredState::Cancelled);
+    world.edited(|t| t.spec.policy.desired_state = DesiredState::Cancelled);
     world.cloud.fates = vec![Fate::Lost];
     world.pass();
-    world.edited(|t| t.spec.desired_state = DesiredState::Run);
+    world.edited(|t| t.spec.policy.desired_state = DesiredState::Run);
     world.run_to_rest();
     assert_eq!(world.state(), "Cancelled");
 }

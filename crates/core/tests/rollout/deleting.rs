@@ -265,7 +265,7 @@ fn a_record_that_somebody_deletes_is_made_again_and_holds_what_is_left() {
             let mut world = image(json!({"suspensionPolicy": "SuspendFirstBatch",
                 "deletionPolicy": policy, "runKey": "v1"}));
             world.cloud.failing.insert("i-0001".into(), 1);
-            world.task.spec.max_errors = Some(1);
+            world.task.spec.policy.max_errors = Some(1);
             stage(&mut world);
             world.record = None;
             world.pass();

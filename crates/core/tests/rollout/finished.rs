@@ -40,13 +40,13 @@ fn a_finished_task_is_deleted_when_its_time_is_up_and_its_group_released() {
 fn the_time_may_be_set_while_it_runs_and_taken_back() {
     let mut world = script(json!({}));
     world.run_to_state("Running");
-    world.edited(|task| task.spec.ttl_seconds_after_finished = Some(100));
+    world.edited(|task| task.spec.policy.ttl_seconds_after_finished = Some(100));
     world.run_to_rest();
     assert_eq!(warned(&world), 1);
-    world.edited(|task| task.spec.ttl_seconds_after_finished = None);
+    world.edited(|task| task.spec.policy.ttl_seconds_after_finished = None);
     world.run_for(1000);
     assert!(!world.gone);
-    world.edited(|task| task.spec.ttl_seconds_after_finished = Some(100));
+    world.edited(|task| task.spec.policy.ttl_seconds_after_finished = Some(100));
     world.run_until(5, "gone", |w| w.gone);
 }
 

@@ -176,7 +176,7 @@ fn a_copied_manifest_is_an_object_of_its_own() {
             w.task.metadata.namespace = Some("other".into());
             w.settings.own_credentials_namespaces.insert("other".into());
         },
-        |w| w.task.spec.batches = Some(4),
+        |w| w.task.spec.policy.batches = Some(4),
     ];
     for change in changes {
         let mut copy = restored(&world, true);

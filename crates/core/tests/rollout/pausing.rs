@@ -143,14 +143,14 @@ fn approved_batches_let_so_many_run_and_only_ever_rise() {
         w.status().pause.as_ref().is_some_and(|p| p.id == 2)
     });
     assert_eq!(world.cloud.approved, [1]);
-    world.edited(|t| t.spec.approved_batches = Some(1));
+    world.edited(|t| t.spec.policy.approved_batches = Some(1));
     world.run_for(30);
     assert_eq!(world.status().observed_generation, Some(2));
-    world.edited(|t| t.spec.approved_batches = Some(3));
+    world.edited(|t| t.spec.policy.approved_batches = Some(3));
     world.run_until(200, "pause 3", |w| {
         w.status().pause.as_ref().is_some_and(|p| p.id == 3)
     });
-    world.edited(|t| t.spec.approved_batches = None);
+    world.edited(|t| t.spec.policy.approved_batches = None);
     world.run_for(60);
     assert_eq!(world.cloud.approved, [1, 2]);
 }

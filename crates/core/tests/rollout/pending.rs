@@ -160,7 +160,7 @@ fn each_thing_that_stands_against_the_start_has_a_reason_and_a_cure() {
     world.cloud.ecs[2].os_type = "windows".into();
     refused(world, "False ScriptTypeMismatch", "spec.update.script.type");
     let mut task = image_task(json!({"batchSize": 1}));
-    task.spec.batches = None;
+    task.spec.policy.batches = None;
     let world = World::new(task, Cloud::with_instances(101));
     refused(world, "False TooManyBatches", "spec.batchSize");
 }
@@ -196,10 +196,21 @@ fn a_run_of_somebody_else_is_waited_for() {
         .parameters
         .insert("scalingGroupId".into(), json!("asg-example"));
     world.cloud.executions.push(foreign);
+    let before = world.cloud.suspended();
+    let suspend = |world: &mut World, processes| {
+        world.cloud.group.as_mut().unwrap().suspended_processes = processes;
+    };
+    suspend(&mut world, Process::ALL.to_vec());
     let mut world = refused(world, "Unknown RollingUpdateInProgress", "exec-other");
     world.cloud.root().status = ess_rollout_cloud::ExecutionStatus::Success;
+
+    // What it resumed shows some seconds late.
+    world.run_for(20);
+    assert!(world.cloud.sent.is_empty());
+    suspend(&mut world, Vec::new());
     world.run_to_rest();
     assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.cloud.suspended(), before);
 }
 
 #[test]
@@ -294,10 +305,10 @@ fn a_group_taken_without_an_intent_is_let_go_whatever_comes_between() {
     let changes: Vec<(&str, Change)> = vec![
         ("problem", |w| w.cloud.template = None),
         ("plan", |w| {
-            w.edited(|t| t.spec.desired_state = DesiredState::Plan)
+            w.edited(|t| t.spec.policy.desired_state = DesiredState::Plan)
         }),
         ("cancelled", |w| {
-            w.edited(|t| t.spec.desired_state = DesiredState::Cancelled)
+            w.edited(|t| t.spec.policy.desired_state = DesiredState::Cancelled)
         }),
         ("deleted", |w| w.deleted()),
         ("denied", |w| {
@@ -339,7 +350,7 @@ fn a_plan_touches_nothing_and_then_runs() {
     world.run_for(600);
     assert_eq!(world.task_writes, writes);
     world.cloud.instances[3].state = LifecycleState::Standby;
-    world.edited(|t| t.spec.desired_state = DesiredState::Run);
+    world.edited(|t| t.spec.policy.desired_state = DesiredState::Run);
     world.run_to_rest();
     assert_eq!(world.state(), "Succeeded");
     assert_eq!(

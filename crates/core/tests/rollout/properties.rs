@@ -125,8 +125,10 @@ impl World {
             Happening::Wait(seconds) => self.cloud.advance(*seconds),
             Happening::Fate(fate) => self.cloud.fates.push(*fate),
             Happening::Annotate(key, value) => self.annotated(key, value),
-            Happening::Approved(level) => self.edited(|t| t.spec.approved_batches = *level),
-            Happening::Cancel => self.edited(|t| t.spec.desired_state = DesiredState::Cancelled),
+            Happening::Approved(level) => self.edited(|t| t.spec.policy.approved_batches = *level),
+            Happening::Cancel => {
+                self.edited(|t| t.spec.policy.desired_state = DesiredState::Cancelled)
+            }
             Happening::Delete if self.task.metadata.deletion_timestamp.is_none() => self.deleted(),
             Happening::Delete => {}
             Happening::Broken(call, class) => {
@@ -242,7 +244,7 @@ proptest! {
         world.cloud.broken.clear();
         world.cloud.fates.clear();
         if !world.gone {
-            world.edited(|t| t.spec.desired_state = DesiredState::Cancelled);
+            world.edited(|t| t.spec.policy.desired_state = DesiredState::Cancelled);
             world.run_until(4000, "ended", World::at_rest);
             world.sound()?;
             world.pass();

@@ -51,7 +51,7 @@ fn the_transition_time_stays_while_the_status_does() {
 fn a_change_of_the_spec_after_the_end_is_observed() {
     let mut world = script(json!({}));
     world.run_to_rest();
-    world.edited(|t| t.spec.ttl_seconds_after_finished = Some(60));
+    world.edited(|t| t.spec.policy.ttl_seconds_after_finished = Some(60));
     world.pass();
     assert_eq!(
         world.status().observed_generation,
@@ -133,7 +133,7 @@ fn events_tell_the_story_once() {
 fn lowering_what_only_rises_is_said_to_do_nothing() {
     let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch", "approvedBatches": 1}));
     world.run_to_state("BatchSuspended");
-    world.edited(|t| t.spec.approved_batches = None);
+    world.edited(|t| t.spec.policy.approved_batches = None);
     world.run_for(30);
     let said: Vec<_> = world
         .events
@@ -203,9 +203,9 @@ fn an_annotation_that_means_nothing_is_told_of_once() {
 fn taking_a_cancellation_back_is_said_to_do_nothing() {
     let mut world = script(json!({}));
     world.run_to_state("Running");
-    world.edited(|t| t.spec.desired_state = DesiredState::Cancelled);
+    world.edited(|t| t.spec.policy.desired_state = DesiredState::Cancelled);
     world.run_for(5);
-    world.edited(|t| t.spec.desired_state = DesiredState::Run);
+    world.edited(|t| t.spec.policy.desired_state = DesiredState::Run);
     world.run_to_rest();
     assert_eq!(world.state(), "Cancelled");
     let said: Vec<_> = world

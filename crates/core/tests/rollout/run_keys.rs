@@ -75,7 +75,7 @@ fn no_more_run_keys_are_kept_than_the_record_holds() {
             .unwrap()
         })
         .collect();
-    world.task.spec.run_key = Some("new".into());
+    world.task.spec.policy.run_key = Some("new".into());
     world.run_to_rest();
     let keys = world.record_status().run_keys;
     assert_eq!(keys.len(), 500);

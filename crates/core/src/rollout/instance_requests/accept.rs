@@ -32,7 +32,7 @@ pub(in crate::rollout) fn accept(
     if status.execution.is_none() {
         return Verdict::Rejected("NotPaused", "the update has not started".into());
     }
-    if ctx.spec.on_failure == OnFailure::Fail {
+    if ctx.spec.policy.on_failure == OnFailure::Fail {
         return Verdict::Rejected(
             "NotSuspended",
             "spec.onFailure is Fail: OOS ends the update at a failure instead of suspending it, and takes no requests on instances".into(),

@@ -1,12 +1,12 @@
 //! `update.image`: the system disk replaced by one made from an image.
 
 use ess_rollout_api::v1alpha1::{ImageUpdate, Plan};
-use ess_rollout_cloud::{EcsInstance, GroupType, ImageStatus, Query, ScalingGroup};
+use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::Kind;
 use crate::observation::{Interrupt, Known, Observation};
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 
 /// How many images that instances run are looked at: groups run one or two, and each is a call.
 const REPLACED_MAX: usize = 8;
@@ -72,40 +72,16 @@ impl Kind for Image<'_> {
         instances: &[EcsInstance],
     ) -> Known<Option<Problem>> {
         let id = &self.update.image_id;
-        let Some(image) = observation.image(id)? else {
-            return Ok(Some(Problem::blocked(
-                "ImageNotFound",
-                format!(
-                    "spec.update.image.imageId: image {id} does not exist in the group's region, or is not shared with this account; name another in a new task, or copy it to the region"
-                ),
-            )));
+        let found = observation.image(id)?.as_ref();
+        let field = "spec.update.image.imageId";
+        let image = match problem::usable_image(found, field, (id, "the group's region")) {
+            Ok(image) => image,
+            Err(problem) => return Ok(Some(problem)),
         };
-        match &image.status {
-            ImageStatus::Available | ImageStatus::Deprecated => {}
-            ImageStatus::Creating | ImageStatus::Waiting => {
-                return Ok(Some(Problem::wait(
-                    "ImageNotAvailable",
-                    format!(
-                        "image {id} is {}; the update starts when it is Available",
-                        image.status
-                    ),
-                )));
-            }
-            status => {
-                return Ok(Some(Problem::blocked(
-                    "ImageNotAvailable",
-                    format!(
-                        "spec.update.image.imageId: image {id} is {status}; only an Available image can be rolled out"
-                    ),
-                )));
-            }
-        }
-        // A missing OS type says nothing; a different one is certain to end in dead instances.
-        let other = instances.iter().find(|instance| {
-            !image.os_type.is_empty()
-                && !instance.os_type.is_empty()
-                && !instance.os_type.eq_ignore_ascii_case(&image.os_type)
-        });
+        // Another operating system is certain to end in dead instances.
+        let other = instances
+            .iter()
+            .find(|instance| problem::differ(&instance.os_type, &image.os_type));
         if let Some(instance) = other {
             return Ok(Some(Problem::blocked(
                 "ImageOSMismatch",
@@ -117,11 +93,9 @@ impl Kind for Image<'_> {
         }
         // DescribeInstances does not tell the architecture; the image that an instance runs does.
         let old = self.replaced(observation, instances)?;
-        let other = old.iter().find(|old| {
-            !old.architecture.is_empty()
-                && !image.architecture.is_empty()
-                && old.architecture != image.architecture
-        });
+        let other = old
+            .iter()
+            .find(|old| problem::differ(&old.architecture, &image.architecture));
         Ok(other.map(|old| {
             let instance = instances.iter().find(|instance| instance.image == old.id);
             Problem::blocked(

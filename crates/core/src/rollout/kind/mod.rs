@@ -216,7 +216,7 @@ pub(super) fn of<'a>(
     if let Some(update) = &spec.update.image {
         Box::new(image::Image {
             update,
-            max_errors: spec.max_errors.unwrap_or(0),
+            max_errors: spec.policy.max_errors.unwrap_or(0),
         })
     } else if let Some(update) = &spec.update.script {
         Box::new(script::Script {
@@ -273,7 +273,7 @@ pub(super) fn invoke_parameters(
     plan: &Plan,
     exit_processes: &[String],
 ) -> Map<String, Value> {
-    let pause = batch_pause_option(spec.suspension_policy);
+    let pause = batch_pause_option(spec.policy.suspension_policy);
     let states: Vec<Value> = spec
         .lifecycle_states
         .iter()
@@ -294,7 +294,7 @@ pub(super) fn invoke_parameters(
         ("batchNumber", json!(plan.batches)),
         (
             "OOSAssumeRole",
-            json!(spec.ram_role.as_deref().unwrap_or("")),
+            json!(spec.policy.ram_role.as_deref().unwrap_or("")),
         ),
     ] {
         if !kind.undeclared().contains(&name) {

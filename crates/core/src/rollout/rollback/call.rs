@@ -27,12 +27,12 @@ pub(in crate::rollout) fn parameters(
                 ("sourceExecutionId", json!(source.execution_id)),
                 (
                     "batchPauseOption",
-                    json!(kind::batch_pause_option(spec.suspension_policy)),
+                    json!(kind::batch_pause_option(spec.policy.suspension_policy)),
                 ),
                 ("batchNumber", json!(plan.batches)),
                 (
                     "OOSAssumeRole",
-                    json!(spec.ram_role.as_deref().unwrap_or("")),
+                    json!(spec.policy.ram_role.as_deref().unwrap_or("")),
                 ),
             ] {
                 parameters.insert(name.to_owned(), value);

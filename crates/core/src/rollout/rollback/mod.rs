@@ -14,7 +14,9 @@ pub(super) mod scope;
 pub(super) mod source;
 pub(super) mod takeover;
 
-use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask, RollingUpdateTaskSpec, Update};
+use ess_rollout_api::v1alpha1::{
+    Rollback, RollingUpdateTask, RollingUpdateTaskSpec, RunPolicy, Update,
+};
 
 /// The spec of the update that a rollback is: its own fields, and what it undoes for the rest. Before
 /// that is found (`status.source`) there is no update in it, and without the task no group.
@@ -38,8 +40,8 @@ pub fn effective_spec(
         (None, Some(task)) => (
             Some(&task.scaling_group_id),
             &task.region_id,
-            &task.credentials_ref,
-            &task.ram_role,
+            &task.policy.credentials_ref,
+            &task.policy.ram_role,
         ),
         (None, None) => (
             spec.scaling_group_id.as_ref(),
@@ -48,31 +50,20 @@ pub fn effective_spec(
             &None,
         ),
     };
+    let own = &spec.policy;
     RollingUpdateTaskSpec {
         scaling_group_id: group.cloned().unwrap_or_default(),
         region_id: region.clone(),
-        description: spec.description.clone(),
         update: frozen.map_or_else(Update::default, |frozen| frozen.update.clone()),
-        batches: spec.batches,
-        batch_size: spec.batch_size.clone(),
-        suspension_policy: spec.suspension_policy,
-        max_errors: spec.max_errors,
-        on_failure: spec.on_failure,
         lifecycle_states: frozen.map_or_else(Vec::new, |frozen| frozen.lifecycle_states.clone()),
-        ram_role: spec.ram_role.as_ref().or(role.as_ref()).cloned(),
-        credentials_ref: spec
-            .credentials_ref
-            .as_ref()
-            .or(credentials.as_ref())
-            .cloned(),
-        desired_state: spec.desired_state,
-        approved_batches: spec.approved_batches,
-        restore_policy: spec.restore_policy,
-        failed_instance_policy: spec.failed_instance_policy,
-        deletion_policy: spec.deletion_policy,
-        deletion_timeout_seconds: spec.deletion_timeout_seconds,
-        ttl_seconds_after_finished: spec.ttl_seconds_after_finished,
-        run_key: spec.run_key.clone(),
-        progress_deadline_seconds: spec.progress_deadline_seconds,
+        policy: RunPolicy {
+            ram_role: own.ram_role.as_ref().or(role.as_ref()).cloned(),
+            credentials_ref: own
+                .credentials_ref
+                .as_ref()
+                .or(credentials.as_ref())
+                .cloned(),
+            ..own.clone()
+        },
     }
 }

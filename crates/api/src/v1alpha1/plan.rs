@@ -1,0 +1,170 @@
+//! What is fixed before a rolling update starts: the group as it was found, who takes part, and the call that starts it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::update::ContainerGroupUpdate;
+use super::{is_false, is_zero};
+
+/// The scaling group as found, and who takes part.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// When it was read, by the operator's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+    /// How many batches OOS is asked for.
+    pub batches: i32,
+    /// The group's active scaling configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub scaling_configuration_id: Option<String>,
+    /// The image in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub scaling_configuration_image_id: Option<String>,
+    /// The containers in it, of a group of type ECI: JSON, as UpdateContainerGroup takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65536))]
+    pub scaling_configuration_containers: Option<String>,
+    /// Processes that were suspended before the run and stay so after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 64)))]
+    pub suspended_processes: Vec<String>,
+    /// The image that all members ran, if all ran the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub source_image_id: Option<String>,
+    /// The update that brings back what all members ran, of a group of type ECI, if all ran the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_container_group: Option<ContainerGroupUpdate>,
+    /// Of an update to the newest version of a package: the version that was the newest then, which
+    /// OOS is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub package_version: Option<String>,
+    /// What all members had installed of the package that is updated, if that is known and the same
+    /// for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_package: Option<PackageState>,
+    /// Of a script update: the scripts by their hash, wherever their text comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scripts: Option<ScriptHashes>,
+    /// The members, in the order in which OOS is expected to take them.
+    #[serde(default)]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
+    pub members: Vec<Member>,
+}
+
+/// A package on instances.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PackageState {
+    /// The installed version; none: it is not installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub version: Option<String>,
+}
+
+/// The scripts of an update by the SHA-256 of their text, in lower-case hex.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptHashes {
+    /// Of `spec.update.script.run`.
+    #[schemars(length(max = 64))]
+    pub run: String,
+    /// Of `spec.update.script.rollback`, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub rollback: Option<String>,
+}
+
+/// The text of the scripts that come from ConfigMaps.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptTexts {
+    /// Of `spec.update.script.run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    pub run: Option<String>,
+    /// Of `spec.update.script.rollback`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    pub rollback: Option<String>,
+}
+
+/// One instance that takes part.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// The instance.
+    #[schemars(length(max = 128))]
+    pub id: String,
+    /// The batch it is expected in, from 1.
+    pub batch: i32,
+    /// Whether it was Protected rather than InService.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub protected: bool,
+    /// Whether its ECS instance was not Running: then it is not started when it is put back.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stopped: bool,
+    /// The image it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub image_id: Option<String>,
+}
+
+/// The intent to start an execution. Everything that is derived is frozen here.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StartIntent {
+    /// From 1. A new attempt has a new token; it comes only after the last is known to have
+    /// started nothing.
+    pub attempt: i32,
+    /// OOS `ClientToken`: the same call again starts nothing new.
+    #[schemars(length(max = 64))]
+    pub client_token: String,
+    /// When it was put on record.
+    pub time: Time,
+    /// The public template.
+    #[schemars(length(max = 200))]
+    pub template_name: String,
+    /// The version, pinned: public templates change under their users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub template_version: Option<String>,
+    /// SHA-256 of the template parameters.
+    #[schemars(length(max = 64))]
+    pub parameters_hash: String,
+    /// SHA-256 of the spec, without the fields that may change, and with the text of its scripts in
+    /// the place of the ConfigMap keys that hold them.
+    #[schemars(length(max = 64))]
+    pub spec_hash: String,
+    /// The scripts from ConfigMaps as they were when this was put on record: sent again, the call is
+    /// the same, whatever has become of the ConfigMaps. Gone once the execution is known, since OOS
+    /// has them then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scripts: Option<ScriptTexts>,
+    /// The processes that the template resumes at its end.
+    #[serde(default)]
+    #[schemars(length(max = 16), inner(length(max = 64)))]
+    pub exit_processes: Vec<String>,
+    /// Look-ups that found no execution, each at least the bound on lateness after the last.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub empty_lookups: i32,
+    /// When the last of them was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_lookup_time: Option<Time>,
+    /// Whether the call was, or may have been, sent more than once: a refusal then says nothing of
+    /// the calls before it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub resent: bool,
+    /// Why nothing is sent any more, once a call was refused that may not have been the only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub refusal: String,
+    /// Whether the refusal said that the token had been used: then something was started.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub token_used: bool,
+}

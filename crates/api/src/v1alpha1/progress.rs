@@ -1,0 +1,197 @@
+//! How far a rolling update is: its batches, its instances, the pause that it is in.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::action::InstanceRequest;
+use super::{is_false, is_zero};
+
+/// One batch.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchStatus {
+    /// From 1.
+    pub index: i32,
+    /// How many instances.
+    pub size: i32,
+    /// How far.
+    pub state: BatchState,
+    /// When its first instance began, by the cloud's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When its last instance ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<Time>,
+}
+
+/// How far a batch is.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum BatchState {
+    /// Not begun.
+    Pending,
+    /// Some instance has begun and some has not ended.
+    Updating,
+    /// All ended, all well.
+    Succeeded,
+    /// All ended, some badly.
+    Failed,
+}
+
+/// Progress in numbers.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Instances that take part.
+    pub total: i32,
+    /// Not begun.
+    pub pending: i32,
+    /// In progress.
+    pub updating: i32,
+    /// Ended well.
+    pub succeeded: i32,
+    /// Ended badly.
+    pub failed: i32,
+    /// Given up.
+    pub cancelled: i32,
+    /// Passed over by a person.
+    pub skipped: i32,
+    /// Of all instances, how many ended, in percent.
+    pub percent: i32,
+    /// For the printer column: succeeded of total.
+    #[schemars(length(max = 32))]
+    pub progress: String,
+    /// For the printer column: the batch in progress, or the last ended one, of all.
+    #[schemars(length(max = 32))]
+    pub batch: String,
+    /// When it will be done if it goes on as it went, without pauses. By the cloud's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_end_time: Option<Time>,
+}
+
+/// One instance.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceStatus {
+    /// The instance.
+    #[schemars(length(max = 128))]
+    pub id: String,
+    /// Its batch, from 1.
+    pub batch: i32,
+    /// How far.
+    pub state: InstanceState,
+    /// `Updated` and `InService`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "atomic"))]
+    pub conditions: Vec<Condition>,
+    /// How many times it was begun.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: i32,
+    /// When the task failed that the nested execution waits upon, where a retry goes on inside it:
+    /// a later failure in the same execution is another attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_time: Option<Time>,
+    /// The request that was last carried out on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<InstanceRequest>,
+    /// The nested execution of the newest attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub execution_id: Option<String>,
+    /// The loop item's task execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 160))]
+    pub task_execution_id: Option<String>,
+    /// When the newest attempt began, by the cloud's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<Time>,
+    /// Exit code of the script, where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The end of the script's output, where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub output_tail: Option<String>,
+}
+
+/// How far an instance is.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum InstanceState {
+    /// Not begun.
+    Pending,
+    /// In progress.
+    Updating,
+    /// Updated.
+    Succeeded,
+    /// Not updated.
+    Failed,
+    /// Given up.
+    Cancelled,
+    /// Passed over by a person.
+    Skipped,
+}
+
+impl InstanceState {
+    /// Whether nothing more happens to it by itself.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Pending | Self::Updating)
+    }
+}
+
+/// A pause of the execution.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pause {
+    /// The number of the highest batch that has ended. A request names it, so that a late one
+    /// cannot pass the next pause.
+    pub id: i32,
+    /// What it waits for.
+    pub kind: PauseKind,
+    /// When the operator first saw it.
+    pub since: Time,
+    /// What a person can do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// The execution's `UpdateDate` when the pause was first seen, or when an Approve was last put
+    /// on record: while it stays, the pause is the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_update_time: Option<Time>,
+    /// The Approve that is to end it, on record before it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// Whether OOS refused the Approve although the pause is still there: then it waits because of
+    /// a failure that `spec.maxErrors` tolerates, and an Approve does not end it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub approval_refused: bool,
+}
+
+/// What a pause waits for.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum PauseKind {
+    /// A person, after a batch, because the suspension policy says so.
+    Batch,
+    /// A person, because an instance failed.
+    Failure,
+    /// Confirmation of a high-risk action in the console.
+    Approval,
+    /// Not known: shown and left alone.
+    Unknown,
+}
+
+/// An Approve of a batch pause.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// When it was last put on record, the call following at once, or when the execution was seen
+    /// to have changed since. Another comes only after the bound on lateness without a change.
+    pub time: Time,
+    /// How many times it was put on record.
+    pub attempt: i32,
+    /// The request that asked for it, or `spec.approvedBatches`.
+    #[schemars(length(max = 128))]
+    pub by: String,
+}

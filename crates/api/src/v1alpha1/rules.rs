@@ -1,0 +1,20 @@
+//! Validation rules that several kinds share.
+
+use kube_core::{Message, Rule};
+
+/// A field that always has a value, if only its default, and keeps the one it has.
+pub(super) fn immutable(field: &str, cure: &str) -> Rule {
+    Rule::new(format!("self.{field} == oldSelf.{field}")).message(said(field, cure))
+}
+
+/// A field that may be missing, and can be neither set, changed nor taken away.
+pub(super) fn immutable_optional(field: &str, cure: &str) -> Rule {
+    let rule = format!(
+        "has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+    );
+    Rule::new(rule).message(said(field, cure))
+}
+
+fn said(field: &str, cure: &str) -> Message {
+    Message::Message(format!("spec.{field} is immutable: {cure}"))
+}

@@ -1,0 +1,193 @@
+//! How a run is made: what a rolling update and the undoing of one have in common in their specs.
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a run is made. Its fields stand in the spec itself, beside those that say what is run.
+///
+/// A field that is added here must not be serialized at its default: the hash of a spec, by which an execution is known
+/// as that of an object, would change for objects that exist.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunPolicy {
+    /// Shown in the OOS and ESS consoles too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub description: Option<String>,
+
+    /// Into how many batches the instances are divided, 1 to 100. 1 takes every instance out of
+    /// service at the same time. Default 5, when batchSize is not set either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub batches: Option<i32>,
+
+    /// The most instances in one batch: a count, or a percentage such as "25%". Translated to a
+    /// number of batches at the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "batch_size_schema")]
+    pub batch_size: Option<IntOrString>,
+
+    /// After which batches to wait for a person.
+    #[serde(default)]
+    pub suspension_policy: SuspensionPolicy,
+
+    /// How many failed instances to tolerate. Image updates, and rollbacks of them, only. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub max_errors: Option<i32>,
+
+    /// What happens when more instances fail than maxErrors allows.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+
+    /// The RAM role that OOS assumes. Empty: OOS acts with the permissions of the credentials used;
+    /// of a rollback, the role of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9._@-]+$"))]
+    pub ram_role: Option<String>,
+
+    /// A Secret in the same namespace with the credentials to use. Without it the operator's own
+    /// credentials are used, if the operator's configuration lets this namespace use them; of a
+    /// rollback, those of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_ref: Option<CredentialsRef>,
+
+    /// Run, or only plan, or end it. Cancelled is final: what was once cancelled stays so.
+    #[serde(default)]
+    pub desired_state: DesiredState,
+
+    /// How many batches may run without a person: the pause after batch k is left when this is
+    /// greater than k, so 101 leaves the one after the last of 100 too. Only raising it has an
+    /// effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 101))]
+    pub approved_batches: Option<i32>,
+
+    /// Whether the operator puts back what a cancelled or failed update left changed.
+    #[serde(default)]
+    pub restore_policy: RestorePolicy,
+
+    /// What becomes of failed, cancelled and interrupted instances. A skipped one returns to
+    /// service, and nothing returns whose ECS instance is not Running.
+    #[serde(default)]
+    pub failed_instance_policy: FailedInstancePolicy,
+
+    /// What happens to a running update when the object is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+
+    /// How long a deletion may wait for the execution to end and the group to be restored before
+    /// the object goes and the rest is listed in the group's ScalingGroupRecord.
+    #[serde(default = "default_deletion_timeout")]
+    #[schemars(range(min = 0, max = 604800))]
+    pub deletion_timeout_seconds: i32,
+
+    /// Delete the object this long after it finished. Do not combine it with a manifest that is
+    /// synced from Git without a runKey: it would be created, and run, again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 31536000))]
+    pub ttl_seconds_after_finished: Option<i32>,
+
+    /// At most one run per group and key, however often the object is created again. By convention
+    /// a release or a commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+    )]
+    pub run_key: Option<String>,
+
+    /// Report it as stalled when nothing has moved for this long while it was running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 604800))]
+    pub progress_deadline_seconds: Option<i32>,
+}
+
+/// A Secret in the same namespace with `accessKeyId`, `accessKeySecret` and, for temporary
+/// credentials, `securityToken`.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsRef {
+    /// The Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// After which batches to wait for a person (template parameter `batchPauseOption`).
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum SuspensionPolicy {
+    /// After none.
+    #[default]
+    Automatic,
+    /// After the first.
+    SuspendFirstBatch,
+    /// After each.
+    SuspendEachBatch,
+}
+
+/// What happens when an instance fails (OOS `Mode`).
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum OnFailure {
+    /// The update waits for a person.
+    #[default]
+    Suspend,
+    /// The update ends.
+    Fail,
+}
+
+/// What is to be done.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum DesiredState {
+    /// Check and show the batches; touch nothing.
+    Plan,
+    /// Run.
+    #[default]
+    Run,
+    /// End for good.
+    Cancelled,
+}
+
+/// Whether changes that a run left are put back.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum RestorePolicy {
+    /// By the operator.
+    #[default]
+    Restore,
+    /// By a person: the operator lists them.
+    Manual,
+}
+
+/// What becomes of instances that a run left in Standby.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum FailedInstancePolicy {
+    /// They stay there and are listed.
+    #[default]
+    KeepInStandby,
+    /// They go back into service, if they run.
+    ReturnToService,
+}
+
+/// What happens to a running update when its object is deleted.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum DeletionPolicy {
+    /// It is cancelled and the group restored.
+    #[default]
+    Cancel,
+    /// It goes on without the operator.
+    Orphan,
+}
+
+fn default_deletion_timeout() -> i32 {
+    3600
+}
+
+fn batch_size_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "x-kubernetes-int-or-string": true,
+        "x-kubernetes-validations": [{
+            "rule": "type(self) == int ? self >= 1 && self <= 1000 : self.matches('^([1-9][0-9]?|100)%$')",
+            "message": "spec.batchSize must be a count from 1 to 1000 or a percentage from 1% to 100%"
+        }]
+    })
+}
