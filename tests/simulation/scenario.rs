@@ -22,6 +22,8 @@ pub struct Scenario {
     pub endings: Vec<Ending>,
     /// Virtual time within which it ends, faults and all.
     pub bound: Duration,
+    /// Random schedules do not let ESS and ECS show an older state.
+    pub fresh_reads: bool,
     /// Processes, instances and configurations that somebody else changes: not held against the operator.
     pub changed_by_others: Vec<&'static str>,
 }
@@ -204,6 +206,7 @@ impl Scenario {
             }],
             endings: Vec::new(),
             bound: Duration::from_secs(3600),
+            fresh_reads: false,
             changed_by_others: Vec::new(),
         }
     }
@@ -217,6 +220,15 @@ impl Scenario {
     /// OOS behaves in this undocumented way.
     pub fn oos(self, switches: Value) -> Self {
         self.cloud(json!({"switches": {"oos": switches}}))
+    }
+
+    /// What was done first is so many seconds ago when the object is created.
+    pub fn created_after(mut self, seconds: u64) -> Self {
+        let creations = |step: &&mut Step| matches!(step.act, Act::Create(_));
+        if let Some(step) = self.steps.iter_mut().find(creations) {
+            step.when = When::Later(seconds);
+        }
+        self
     }
 
     /// Before everything else a person does that.
@@ -247,6 +259,12 @@ impl Scenario {
         if let Some(ending) = self.endings.last_mut() {
             ending.reason = Some(reason);
         }
+        self
+    }
+
+    /// What ESS and ECS show is what there is, in random schedules, too.
+    pub fn fresh_reads(mut self) -> Self {
+        self.fresh_reads = true;
         self
     }
 

@@ -289,7 +289,7 @@ fn with_others() -> Vec<Scenario> {
             .ends("web", &["Succeeded"])
             .ends("other", &["Failed"])
             .because("RunKeyConflict"),
-        // Somebody runs the template by hand first.
+        // Somebody runs the template by hand, long enough ago that every list shows it.
         Scenario::new("after-a-foreign-run", script("late", json!({})))
             .first(console(
                 "late",
@@ -297,13 +297,16 @@ fn with_others() -> Vec<Scenario> {
                 json!({
                     "TemplateName": "ACS-ESS-RollingUpdateByRunCommandInScalingGroup",
                     "Parameters": json!({
-                        "invokeType": "invoke", "scalingGroupId": GROUP, "batchNumber": 2,
+                        "invokeType": "invoke", "scalingGroupId": GROUP, "batchNumber": 4,
                         "invokeScript": "true", "OOSAssumeRole": "",
                     }).to_string(),
                     "Tags": json!({"scaling_group": GROUP}).to_string(),
                 }),
             ))
+            .created_after(41)
             .others_change(&["ScheduledAction"])
+            // A run that has ended before it was first seen is not waited for, whatever shows late of it.
+            .fresh_reads()
             .ends("late", &["Succeeded"]),
     ]
 }

@@ -137,6 +137,9 @@ impl World {
             .expect("a scenario's fixture is valid");
         if latency.random {
             lag(&mut fixture);
+            if scenario.fresh_reads {
+                fixture.switches.read_lag_seconds = 0.0;
+            }
         }
         fixture.start_time = Some(begin());
         let clock = VirtualClock::new();

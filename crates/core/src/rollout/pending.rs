@@ -18,9 +18,6 @@ use crate::{conditions, identity, queue};
 
 /// How often a task that a person has to mend something for is checked again.
 const RECHECK: SignedDuration = SignedDuration::from_secs(60);
-/// How long after its end what a run of others put back may not show yet. ESS says nothing of it; its
-/// lists were seen to lag by seconds.
-const AFTER_OTHERS: SignedDuration = SignedDuration::from_secs(30);
 /// The most run keys that a record keeps.
 const RUN_KEYS_MAX: usize = 500;
 
@@ -118,11 +115,11 @@ fn note_end_of_others(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, v
     }
 }
 
-/// How long the group is not yet read for the start. A process that the run of others had suspended,
+/// How long the group is not yet read for the start: the bound on lateness. A process that the run of others had suspended,
 /// read too early, would be taken for one that a person suspended, and stay so.
 fn after_others(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<SignedDuration> {
     let ended = status.others_ended.as_ref()?;
-    let left = AFTER_OTHERS - ctx.now().duration_since(ended.0);
+    let left = ctx.waits().settled_at(ended).duration_since(ctx.now());
     left.is_positive().then_some(left)
 }
 
