@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::context::Context;
-use super::schedule::{Due, Invalid, Schedule};
+use super::schedule::{Due, Invalid, Schedule, whole_seconds};
 use crate::actions;
 use crate::identity::hash_value;
 
@@ -40,22 +40,27 @@ pub(super) fn content_hash(spec: &ImageUpdateTaskSpec) -> String {
     })
 }
 
+/// `schedule.at`.
+pub(super) fn single_time(spec: &ImageUpdateTaskSpec) -> Option<Timestamp> {
+    let at = spec.schedule.as_ref()?.at.as_ref()?;
+    Some(whole_seconds(at))
+}
+
 /// The timetable that a spec asks for. A given image has a cron schedule stand still, and one time of
 /// its own that has had its run is over for it.
 pub(super) fn timetable(
     spec: &ImageUpdateTaskSpec,
     status: &ImageUpdateTaskStatus,
 ) -> Result<Timetable, Invalid> {
-    let had_its_run = |at: &Time| {
-        status.last_run.is_some()
-            && status
-                .last_schedule_time
-                .as_ref()
-                .is_some_and(|last| last.0 >= at.0)
+    let had_its_run = |at: Timestamp| {
+        let last = status.last_schedule_time.as_ref();
+        status.last_run.is_some() && last.is_some_and(|last| last.0 >= at)
     };
-    let schedule = spec.schedule.as_ref().filter(|schedule| {
-        spec.image_id.is_none() || schedule.at.as_ref().is_some_and(|at| !had_its_run(at))
-    });
+    let at = single_time(spec);
+    let schedule = spec
+        .schedule
+        .as_ref()
+        .filter(|_| spec.image_id.is_none() || at.is_some_and(|at| !had_its_run(at)));
     let Some(schedule) = schedule else {
         return Ok(Timetable::Now);
     };
@@ -118,13 +123,11 @@ pub(super) fn give_up_late(
     let Timetable::Scheduled(schedule) = timetable else {
         return;
     };
-    if let (Some(at), Some(followed)) = (
-        ctx.spec.schedule.as_ref().and_then(|s| s.at.as_ref()),
-        &status.followed_schedule,
-    ) && at.0 <= followed.since.0
+    if let (Some(at), Some(followed)) = (single_time(ctx.spec), &status.followed_schedule)
+        && at <= followed.since.0
         && status.last_schedule_time.is_none()
     {
-        return miss(status, 1, at.0);
+        return miss(status, 1, at);
     }
     let Some(deadline) = ctx.spec.starting_deadline_seconds else {
         return;

@@ -81,6 +81,27 @@ fn one_time_is_one_run_and_one_before_the_task_was_there_is_none() {
 }
 
 #[test]
+fn one_time_with_a_fraction_of_a_second_is_one_run_too() {
+    for image in [None, Some("m-given")] {
+        let mut world = building(json!({
+            "schedule": {"at": "2026-01-05T14:00:00.5Z"}, "imageId": image,
+        }));
+        let given = crate::cloud::image("m-given", ImageStatus::Available);
+        world.cloud.images.insert("m-given".into(), given);
+        world.run_to("2026-01-06T00:00:00Z");
+        assert_eq!(
+            (world.state(), world.status().last_run),
+            ("Succeeded", Some(1))
+        );
+        assert_eq!(world.status().missed_runs, None);
+    }
+    let mut past = building(json!({"schedule": {"at": "2026-01-05T11:00:00.5Z"}}));
+    past.run_to("2026-01-06T00:00:00Z");
+    assert_eq!(past.condition("Stalled"), "True/RunMissed");
+    assert_eq!(past.status().missed_runs, Some(1));
+}
+
+#[test]
 fn of_several_that_came_due_without_an_operator_the_newest_is_made() {
     let mut world = cron("0 2 * * *", json!({}));
     world.run_to("2026-01-05T13:00:00Z");
