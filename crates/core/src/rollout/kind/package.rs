@@ -8,7 +8,7 @@ use ess_rollout_api::v1alpha1::{PackageAction, PackageState, PackageUpdate, Plan
 use ess_rollout_cloud::{EcsInstance, ErrorClass, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::{Kind, ReadBack};
+use super::{Kind, ReadBack, script};
 use crate::observation::{Interrupt, Known, Observation};
 use crate::problem::Problem;
 
@@ -158,7 +158,7 @@ impl Kind for Package<'_> {
     ) -> Known<Option<Problem>> {
         let name = &self.update.name;
         let package = match if_allowed(observation.package(name, None))? {
-            None => return Ok(None),
+            None => return Ok(script::not_running(instances)),
             Some(None) => {
                 return Ok(Some(Problem::blocked(
                     "PackageNotFound",
@@ -195,7 +195,7 @@ impl Kind for Package<'_> {
             let system = instance.os_type.as_str();
             !["", "linux", "windows"].contains(&system.to_ascii_lowercase().as_str())
         });
-        Ok(other.map(|instance| {
+        let unsupported = other.map(|instance| {
             Problem::blocked(
                 "UnsupportedOS",
                 format!(
@@ -203,7 +203,8 @@ impl Kind for Package<'_> {
                     instance.id, instance.os_type
                 ),
             )
-        }))
+        });
+        Ok(unsupported.or_else(|| script::not_running(instances)))
     }
 
     fn notes(
