@@ -94,6 +94,39 @@ impl ContainerGroups<'_> {
         ))
     }
 
+    /// The update that undoes this one, where all container groups run the same. An error is why it
+    /// cannot be kept, for people.
+    fn way_back(
+        &self,
+        observation: &Observation,
+        ids: &[String],
+    ) -> Known<Result<Option<ContainerGroupUpdate>, String>> {
+        if ids.is_empty() {
+            return Ok(Ok(None));
+        }
+        let found = observation.container_groups(ids)?;
+        let mut ways = found
+            .iter()
+            .map(|group| containers::way_back(self.update, &specs(group)));
+        let first = ways.next().flatten();
+        let Some(way) = first.filter(|first| ways.all(|way| way.as_ref() == Some(first))) else {
+            return Ok(Ok(None));
+        };
+        let text = containers::write(&containers::of_specs(&way.containers));
+        // As in a spec: OOS would read it as a reference to a template parameter, in the start of the
+        // update, too, which has the way back among its parameters.
+        let why = if text.contains("{{") {
+            "contain {{, which OOS would read as a reference to a template parameter"
+        } else if text.len() > CONTAINERS_MAX {
+            "are too large to be kept on record"
+        } else {
+            return Ok(Ok(Some(way)));
+        };
+        Ok(Err(format!(
+            "the containers that run now {why}: a Rollback will have to name those to go back to in spec.to.containers"
+        )))
+    }
+
     fn check_configuration(
         &self,
         observation: &Observation,
@@ -230,21 +263,22 @@ impl Kind for ContainerGroups<'_> {
         Ok(found.iter().find_map(|group| self.check_group(group)))
     }
 
+    fn notes(
+        &self,
+        observation: &Observation,
+        _group: &ScalingGroup,
+        ids: &[String],
+    ) -> Known<Vec<String>> {
+        if !self.update.rollback_containers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let dropped = self.way_back(observation, ids)?.err();
+        Ok(dropped.into_iter().collect())
+    }
+
     fn complete(&self, observation: &Observation, plan: &mut Plan) -> Known<()> {
         let ids: Vec<String> = plan.members.iter().map(|m| m.id.clone()).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let found = observation.container_groups(&ids)?;
-        let mut ways = found
-            .iter()
-            .map(|group| containers::way_back(self.update, &specs(group)));
-        let first = ways.next().flatten();
-        plan.source_container_group = first
-            .filter(|first| ways.all(|way| way.as_ref() == Some(first)))
-            .filter(|way| {
-                containers::write(&containers::of_specs(&way.containers)).len() <= CONTAINERS_MAX
-            });
+        plan.source_container_group = self.way_back(observation, &ids)?.ok().flatten();
         Ok(())
     }
 
