@@ -139,6 +139,14 @@ pub(super) fn give_up_late(
     let late = schedule.between(from, last_chance);
     if let Some(newest) = late.newest {
         miss(status, late.count, newest);
+        forgo_given(ctx, status);
+    }
+}
+
+/// A given image that had its time and missed it is not put into place at once instead.
+fn forgo_given(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    if ctx.spec.image_id.is_some() {
+        status.done_hash = Some(content_hash(ctx.spec));
     }
 }
 
@@ -193,12 +201,7 @@ pub(super) fn wanted(
 }
 
 /// What is on record of a run that begins: which times it settles, and which number it has.
-pub(super) fn begin(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    timetable: &Timetable,
-    wanted: Wanted,
-) -> i64 {
+pub(super) fn begin(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) -> i64 {
     if let Some(newest) = wanted.schedule_time {
         let passed_over = wanted.count.saturating_sub(1);
         if passed_over > 0 {
@@ -206,8 +209,8 @@ pub(super) fn begin(
         }
         status.last_schedule_time = Some(Time(newest));
     }
-    let at_once = matches!(timetable, Timetable::Now) || ctx.spec.image_id.is_some();
-    status.done_hash = at_once.then(|| content_hash(ctx.spec));
+    // Of a scheduled run, too: a schedule that is taken away leaves nothing to be made up for.
+    status.done_hash = Some(content_hash(ctx.spec));
     let number = status.last_run.unwrap_or(0) + 1;
     status.last_run = Some(number);
     number
@@ -216,7 +219,10 @@ pub(super) fn begin(
 /// Gives a run up that is due and was not begun.
 pub(super) fn pass_over(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) {
     match (wanted.trigger, wanted.schedule_time) {
-        (RunTrigger::Schedule, Some(newest)) => miss(status, wanted.count, newest),
+        (RunTrigger::Schedule, Some(newest)) => {
+            miss(status, wanted.count, newest);
+            forgo_given(ctx, status);
+        }
         (RunTrigger::Now, _) => status.done_hash = Some(content_hash(ctx.spec)),
         (RunTrigger::Schedule | RunTrigger::RunNow, _) => {}
     }
