@@ -74,7 +74,8 @@ impl Kind for Image<'_> {
         let id = &self.update.image_id;
         let found = observation.image(id)?.as_ref();
         let field = "spec.update.image.imageId";
-        let image = match problem::usable_image(found, field, (id, "the group's region")) {
+        let (region, instead) = ("the group's region", "name another in a new task");
+        let image = match problem::usable_image(found, field, (id, region), instead) {
             Ok(image) => image,
             Err(problem) => return Ok(Some(problem)),
         };
