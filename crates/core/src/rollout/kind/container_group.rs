@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use ess_rollout_api::v1alpha1::{ContainerGroupUpdate, ContainerUpdateType, Plan};
+use ess_rollout_api::v1alpha1::{
+    ContainerGroupUpdate, ContainerUpdateType, Plan, RollbackPayload, Update,
+};
 use ess_rollout_cloud::{
     Container, ContainerGroup, ContainerGroupStatus, GroupType, Query, ScalingGroup,
     ScalingInstance,
 };
 use serde_json::{Map, Value, json};
 
-use super::Kind;
+use super::{Before, Kind};
 use crate::conditions::shorten;
 use crate::observation::{Known, Observation};
 use crate::problem::Problem;
@@ -21,6 +23,8 @@ use crate::rollout::containers;
 const CONTAINERS_MAX: usize = 64 * 1024;
 /// Bound of `current.what` of a record, in characters.
 const WHAT_MAX: usize = 200;
+
+pub(super) mod undo;
 
 pub(super) struct ContainerGroups<'a> {
     pub(super) update: &'a ContainerGroupUpdate,
@@ -96,7 +100,7 @@ impl ContainerGroups<'_> {
 
     /// The update that undoes this one, where all container groups run the same. An error is why it
     /// cannot be kept, for people.
-    fn way_back(
+    fn undone_by(
         &self,
         observation: &Observation,
         ids: &[String],
@@ -272,14 +276,22 @@ impl Kind for ContainerGroups<'_> {
         if !self.update.rollback_containers.is_empty() {
             return Ok(Vec::new());
         }
-        let dropped = self.way_back(observation, ids)?.err();
+        let dropped = self.undone_by(observation, ids)?.err();
         Ok(dropped.into_iter().collect())
     }
 
     fn complete(&self, observation: &Observation, plan: &mut Plan) -> Known<()> {
         let ids: Vec<String> = plan.members.iter().map(|m| m.id.clone()).collect();
-        plan.source_container_group = self.way_back(observation, &ids)?.ok().flatten();
+        plan.source_container_group = self.undone_by(observation, &ids)?.ok().flatten();
         Ok(())
+    }
+
+    fn payload_field(&self) -> &'static str {
+        "containers"
+    }
+
+    fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {
+        undo::way_back(self.update, before, to)
     }
 
     fn parameters(&self, plan: &Plan) -> Map<String, Value> {
