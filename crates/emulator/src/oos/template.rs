@@ -180,7 +180,26 @@ fn parse_tasks(value: Option<&Value>) -> Result<Vec<TaskSpec>, String> {
         });
     }
     check_targets(&tasks)?;
+    check_waits(&tasks)?;
     Ok(tasks)
+}
+
+/// A wait or check says what it wants to see: one of the two lists is required (OOS help on
+/// `ACS::WaitFor` and `ACS::CheckFor`).
+fn check_waits(tasks: &[TaskSpec]) -> Result<(), String> {
+    for task in tasks {
+        let is_named = |key: &str| task.properties.get(key).is_some_and(|v| !v.is_null());
+        if matches!(task.action.as_str(), "ACS::WaitFor" | "ACS::CheckFor")
+            && !is_named("DesiredValues")
+            && !is_named("NotDesiredValues")
+        {
+            return Err(format!(
+                "task {} needs DesiredValues or NotDesiredValues",
+                task.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_targets(tasks: &[TaskSpec]) -> Result<(), String> {

@@ -101,7 +101,7 @@ impl Engine {
                 shorten(&json!(poll.values).to_string())
             )));
         }
-        if poll.is_one_of(properties.get("DesiredValues"), true) {
+        if poll.is_as_wanted(properties) {
             return Outcome::Done(poll.answer);
         }
         let repetition = Repetition::of(spec, properties, 10);
@@ -110,11 +110,11 @@ impl Engine {
         };
         if t.attempt >= repetition.retries {
             return Outcome::Failed(poll.why(&format!(
-                "{} is {} after {} tries, not among {}",
+                "{} is {} after {} tries, {}",
                 poll.selector,
                 shorten(&json!(poll.values).to_string()),
                 t.attempt + 1,
-                properties.get("DesiredValues").unwrap_or(&Value::Null)
+                unmet(properties)
             )));
         }
         t.attempt += 1;
@@ -128,14 +128,12 @@ impl Engine {
         properties: &Value,
     ) -> Outcome {
         match self.poll(host, id, properties) {
-            Ok(poll) if poll.is_one_of(properties.get("DesiredValues"), true) => {
-                Outcome::Done(poll.answer)
-            }
+            Ok(poll) if poll.is_as_wanted(properties) => Outcome::Done(poll.answer),
             Ok(poll) => Outcome::Failed(poll.why(&format!(
-                "{} is {}, not among {}",
+                "{} is {}, {}",
                 poll.selector,
                 shorten(&json!(poll.values).to_string()),
-                properties.get("DesiredValues").unwrap_or(&Value::Null)
+                unmet(properties)
             ))),
             Err(e) => Outcome::Failed(e),
         }
@@ -216,7 +214,35 @@ struct Poll {
     error: Option<String>,
 }
 
+/// What a task waits for, in words.
+fn unmet(properties: &Value) -> String {
+    let mut wants = Vec::new();
+    if let Some(values) = properties.get("DesiredValues").filter(|v| !v.is_null()) {
+        wants.push(format!("not among {}", shorten(&values.to_string())));
+    }
+    if let Some(values) = properties.get("NotDesiredValues").filter(|v| !v.is_null()) {
+        wants.push(format!(
+            "which must be none of {}",
+            shorten(&values.to_string())
+        ));
+    }
+    wants.join(", ")
+}
+
 impl Poll {
+    /// Whether all values found are among `DesiredValues` and none is among `NotDesiredValues`,
+    /// as far as the task names them. None found is never enough.
+    fn is_as_wanted(&self, properties: &Value) -> bool {
+        let given = |key: &str| properties.get(key).filter(|values| !values.is_null());
+        let desired = given("DesiredValues");
+        let not_desired = given("NotDesiredValues");
+        (desired.is_some() || not_desired.is_some())
+            && !self.values.is_empty()
+            && desired.is_none_or(|values| self.is_one_of(Some(values), true))
+            && not_desired
+                .is_none_or(|values| values.is_array() && !self.is_one_of(Some(values), false))
+    }
+
     /// Whether all (or any) of the values found are among `wanted`. None found is never enough.
     fn is_one_of(&self, wanted: Option<&Value>, all: bool) -> bool {
         let Some(Value::Array(wanted)) = wanted else {

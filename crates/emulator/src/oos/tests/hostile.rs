@@ -152,7 +152,13 @@ fn task(name: &'static str) -> impl Strategy<Value = Value> {
         target,
     )
         .prop_map(
-            move |(action, properties, looped, when, on_error, on_success)| {
+            move |(action, mut properties, looped, when, on_error, on_success)| {
+                // Without it a wait is refused at once, which would leave nothing to try.
+                if matches!(action, "ACS::WaitFor" | "ACS::CheckFor")
+                    && let Value::Object(map) = &mut properties
+                {
+                    map.entry("NotDesiredValues").or_insert(json!(["x"]));
+                }
                 let mut task = json!({
                     "Name": name, "Action": action, "Properties": properties,
                     "Outputs": {"o": {"Type": "List", "ValueSelector": ".[]"}},

@@ -211,6 +211,40 @@ fn a_wait_ends_at_a_stop_value_and_when_its_tries_are_used_up() {
 }
 
 #[test]
+fn waits_and_checks_succeed_once_no_value_is_among_those_not_desired() {
+    let template = |action: &str, wants: &str| {
+        WAIT.replace("ACS::WaitFor", action)
+            .replace("DesiredValues: [Ready]", wants)
+    };
+    let none = json!({"Things": {"Thing": []}});
+    // (action, answers, status, calls)
+    let cases = [
+        ("ACS::WaitFor", vec![none, thing("Busy"), thing("Odd")], "Success", 3),
+        ("ACS::WaitFor", vec![thing("Busy")], "Failed", 4),
+        ("ACS::CheckFor", vec![thing("Odd")], "Success", 1),
+    ];
+    for (action, answers, status, calls) in cases {
+        let mut cloud = Cloud::new(&[]);
+        cloud.world.answers.insert("GetThing".into(), answers.into());
+        let execution = cloud.run(&template(action, "NotDesiredValues: [Busy]"), json!({}));
+        assert_eq!(execution["Status"], status, "{action}");
+        assert_eq!(cloud.world.count("GetThing"), calls, "{action}");
+    }
+    // One of the two is required.
+    for action in ["ACS::WaitFor", "ACS::CheckFor"] {
+        let mut cloud = Cloud::new(&[]);
+        let content = template(action, "StopRetry: []");
+        let started = cloud.ask("StartExecution", json!({"TemplateContent": content}));
+        let made = json!({"TemplateName": "own", "Content": content});
+        for refused in [started, cloud.ask("CreateTemplate", made)] {
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.code, "InvalidTemplate");
+            assert!(refused.message.contains("NotDesiredValues"), "{refused:?}");
+        }
+    }
+}
+
+#[test]
 fn a_failing_call_is_named_with_code_and_request_id_in_the_task() {
     let mut cloud = Cloud::new(&[]);
     let refusal = ApiError::new(400, "Thing.Locked", "The thing is locked.");
