@@ -147,6 +147,9 @@ pub(super) struct Task {
     /// Counts restarts; work that was due for an older one is void.
     pub(super) generation: u32,
     pub(super) pause: Option<Pause>,
+    /// Whether `When` was passed and, for a loop, the items are known. Until then the action must
+    /// not run, whatever is repeated or retried.
+    pub(super) begun: bool,
     /// A high-risk call or approval that was let through.
     pub(super) approved: bool,
     pub(super) looped: Option<Box<LoopRun>>,

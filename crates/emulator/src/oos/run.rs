@@ -9,7 +9,6 @@ use super::ending::Ending;
 
 use super::execution::{Execution, Log, Pause, Status, Task, time_text};
 use super::expr::{Resolver, Scope};
-use super::functions::truth;
 use super::switches::{ChildInFailurePause, PausedStatus};
 use super::{Engine, Host};
 
@@ -26,7 +25,7 @@ const MAX_LOGS: usize = 2_000;
 pub(super) enum Due {
     /// Begin the task at the execution's position.
     Advance { execution: String },
-    /// Run or go on with one task, if nobody restarted it since.
+    /// Begin, run or go on with one task, if nobody restarted it since.
     Step {
         execution: String,
         task: usize,
@@ -69,7 +68,7 @@ impl Engine {
                         .and_then(|e| e.tasks.get(task))
                         .map(|t| t.generation);
                     if current == Some(generation) {
-                        self.step(host, &execution, task);
+                        self.begin_or_step(host, &execution, task);
                     }
                 }
                 Due::ChildChanged { execution, task } => {
@@ -118,11 +117,38 @@ impl Engine {
             self.finish(host, id, Status::Failed, message);
             return;
         }
-        let (name, when, looped) = (spec.name.clone(), spec.when.clone(), spec.looped.clone());
+        let name = spec.name.clone();
         let task = self.new_task(id, position, now);
         self.log(id, task, now, format!("Task {name} started."));
+        self.begin(host, id, task);
+    }
+
+    /// Goes on with a task that is due: from its `When` if that was not passed yet.
+    fn begin_or_step(&mut self, host: &mut dyn Host, id: &str, task: usize) {
+        let Some(execution) = self.executions.get(id) else {
+            return;
+        };
+        let t = &execution.tasks[task];
+        if execution.status.is_final() || t.status.is_final() {
+            return;
+        }
+        if t.begun {
+            self.step(host, id, task);
+        } else {
+            self.begin(host, id, task);
+        }
+    }
+
+    /// Begins a task outside loops, or a loop: `When`, then the items, then the action. Retries
+    /// come here, too: what guards an action is looked at before each first run of it.
+    fn begin(&mut self, host: &mut dyn Host, id: &str, task: usize) {
+        let Some(execution) = self.executions.get(id) else {
+            return;
+        };
+        let spec = &execution.template.parsed.tasks[execution.tasks[task].spec];
+        let (when, looped) = (spec.when.clone(), spec.looped.clone());
         if let Some(when) = when {
-            match self.resolve(host, id, None, &when).and_then(|v| truth(&v)) {
+            match self.holds(host, id, &when) {
                 Ok(true) => {}
                 Ok(false) => {
                     self.set_task(host, id, task, Status::Skipped, String::new());
@@ -135,10 +161,14 @@ impl Engine {
                 }
             }
         }
-        match looped {
-            Some(looped) => self.begin_loop(host, id, task, &looped),
-            None => self.step(host, id, task),
+        if let Some(looped) = looped {
+            self.begin_loop(host, id, task, &looped);
+            return;
         }
+        if let Some(t) = self.task_mut(id, task) {
+            t.begun = true;
+        }
+        self.step(host, id, task);
     }
 
     /// Whether this child execution has to wait because its loop is in a failure pause.
@@ -191,6 +221,7 @@ impl Engine {
             attempt: 0,
             generation: 0,
             pause: None,
+            begun: false,
             approved: false,
             looped: None,
         });
@@ -208,6 +239,18 @@ impl Engine {
         let execution = self.executions.get(id).ok_or("the execution is gone")?;
         let scope = scope_of(execution, task, host);
         Resolver::new(&scope).resolve(value)
+    }
+
+    /// Whether a `When` holds: a condition of the template by its name, or an expression.
+    pub(super) fn holds(
+        &mut self,
+        host: &dyn Host,
+        id: &str,
+        when: &Value,
+    ) -> Result<bool, String> {
+        let execution = self.executions.get(id).ok_or("the execution is gone")?;
+        let scope = scope_of(execution, None, host);
+        Resolver::new(&scope).holds(when)
     }
 
     /// Sets a task's status, with the dates that go with it.
@@ -375,6 +418,7 @@ pub(super) fn scope_of<'a>(
         parameters: &execution.parameters,
         tasks: &execution.named,
         declared: &execution.template.parsed.tasks,
+        conditions: &execution.template.parsed.conditions,
         item: task
             .and_then(|t| execution.tasks.get(t))
             .and_then(|t| t.item.as_ref()),

@@ -64,7 +64,9 @@ impl Engine {
         spec: &TaskSpec,
     ) -> bool {
         let is_wait = matches!(spec.action.as_str(), "ACS::WaitFor" | "ACS::Sleep");
-        if is_wait || self.executions[id].tasks[task].looped.is_some() {
+        let t = &self.executions[id].tasks[task];
+        // What failed before it began has nothing to repeat: its `When` or `Loop` is at fault.
+        if is_wait || !t.begun || t.looped.is_some() {
             return false;
         }
         let repetition = Repetition::of(spec, &Value::Null, 0);

@@ -47,10 +47,10 @@ impl Engine {
         match verb {
             Verb::Retry => {
                 self.restart(host, id, task);
-                match &spec.looped {
-                    Some(settings) => self.begin_loop(host, id, task, settings),
-                    None => self.schedule_step(host, id, task, 0),
+                if let Some(t) = self.task_mut(id, task) {
+                    t.begun = false;
                 }
+                self.schedule_step(host, id, task, 0);
                 self.refresh(host, id);
             }
             Verb::Skip => {

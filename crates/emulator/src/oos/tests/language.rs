@@ -44,6 +44,14 @@ fn references_keep_their_type_alone_and_become_text_inside_text() {
 }
 
 #[test]
+fn pseudo_parameters_may_be_spelled_in_any_case() {
+    assert_eq!(
+        evaluate(json!("{{ Acs::currentDate }}")),
+        json!("2024-05-06")
+    );
+}
+
+#[test]
 fn functions_give_what_the_documentation_says() {
     let cases = [
         (json!({"Fn::Base64Encode": "ok"}), json!("b2s=")),
@@ -219,13 +227,21 @@ fn waits_and_checks_succeed_once_no_value_is_among_those_not_desired() {
     let none = json!({"Things": {"Thing": []}});
     // (action, answers, status, calls)
     let cases = [
-        ("ACS::WaitFor", vec![none, thing("Busy"), thing("Odd")], "Success", 3),
+        (
+            "ACS::WaitFor",
+            vec![none, thing("Busy"), thing("Odd")],
+            "Success",
+            3,
+        ),
         ("ACS::WaitFor", vec![thing("Busy")], "Failed", 4),
         ("ACS::CheckFor", vec![thing("Odd")], "Success", 1),
     ];
     for (action, answers, status, calls) in cases {
         let mut cloud = Cloud::new(&[]);
-        cloud.world.answers.insert("GetThing".into(), answers.into());
+        cloud
+            .world
+            .answers
+            .insert("GetThing".into(), answers.into());
         let execution = cloud.run(&template(action, "NotDesiredValues: [Busy]"), json!({}));
         assert_eq!(execution["Status"], status, "{action}");
         assert_eq!(cloud.world.count("GetThing"), calls, "{action}");
