@@ -95,7 +95,11 @@ fn functions_give_what_the_documentation_says() {
             json!([2, 3]),
         ),
         (json!({"Fn::Union": [[1, 2], [2, 3]]}), json!([1, 2, 3])),
-        (json!({"Fn::Difference": [[1, 2, 3], [2]]}), json!([1, 3])),
+        (json!({"Fn::Difference": [[1], [1, 2]]}), json!([2])),
+        (
+            json!({"Fn::Difference": [[1, 2, 3], [2, 3], [3, 4]]}),
+            json!([1, 2, 4]),
+        ),
         (
             json!({"Fn::Jq": ["All", ".[] | select(. > 1)", "{{ list }}"]}),
             json!([2, 3]),
@@ -105,8 +109,8 @@ fn functions_give_what_the_documentation_says() {
             json!("d"),
         ),
         (
-            json!({"Fn::MapJoin": [";", "=", {"a": 1, "b": 2}]}),
-            json!("a=1;b=2"),
+            json!({"Fn::MapJoin": [["a", "b"], [1, ["c"]]]}),
+            json!({"a": 1, "b": ["c"]}),
         ),
         (json!({"Fn::Sub": ["x${n}", {"n": "1"}]}), json!("x1")),
         (
@@ -123,8 +127,8 @@ fn functions_give_what_the_documentation_says() {
             json!({"a": 1, "b": 2}),
         ),
         (
-            json!({"Fn::MergeMapToList": [[{"a": 1}, {"a": 2}], [{"b": 3}, {"b": 4}]]}),
-            json!([{"a": 1, "b": 3}, {"a": 2, "b": 4}]),
+            json!({"Fn::MergeMapToList": [{"a": [1, 2]}, {"b": [3, 4]}, {"c": [5]}]}),
+            json!([{"a": 1, "b": 3, "c": 5}, {"a": 2, "b": 4, "c": 5}]),
         ),
         (
             json!({"Fn::ConvertMapToList": [{"a": 1}, "Key", "Value"]}),
@@ -152,6 +156,15 @@ fn a_bad_function_call_fails_the_execution_with_its_name() {
         (json!({"Fn::Nonsense": 1}), "Fn::Nonsense"),
         (json!({"Fn::Jq": ["All", ".[", []]}), "Fn::Jq"),
         (json!({"Fn::Eval": "1 / 0"}), "Fn::Eval"),
+        (json!({"Fn::MapJoin": [["a"], []]}), "Fn::MapJoin"),
+        (
+            json!({"Fn::MergeMapToList": [[{"a": 1}]]}),
+            "Fn::MergeMapToList",
+        ),
+        (
+            json!({"Fn::CalculateTimeByOpsWindow": ["00:00", "01:00"]}),
+            "not supported",
+        ),
     ] {
         let message = evaluate(expression);
         assert!(message.as_str().unwrap().contains(name), "{message}");

@@ -32,6 +32,40 @@ fn programs_that_could_run_away_are_refused() {
 }
 
 #[test]
+fn functions_refuse_results_that_would_not_fit_before_they_make_them() {
+    let long = "x".repeat(20_000);
+    let many = vec![""; 5_000];
+    // What each would make: a hundred million bytes and more, or as many values.
+    for (name, argument) in [
+        ("Join", json!([long, many])),
+        ("Replace", json!([{"x": long}, long])),
+        ("Sub", json!(["${a}".repeat(10_000), {"a": long}])),
+        (
+            "MergeMapToList",
+            json!([{"a": vec![1; 20_000]}, {"b": ["x".repeat(20_000)]}]),
+        ),
+        ("Union", json!([vec![1; 9_000], vec![2; 9_000]])),
+    ] {
+        let name = format!("Fn::{name}");
+        let message = evaluate(json!({ name.clone(): argument }));
+        let message = message.as_str().unwrap_or_default();
+        assert!(message.contains(&name), "{name}: {message}");
+        assert!(
+            message.contains("longer than") || message.contains("at most"),
+            "{name}: {message}"
+        );
+    }
+    // One after the other, too: each fits, all together do not.
+    let half = json!({"Fn::Replace": [{"x": "y".repeat(40)}, "x".repeat(20_000)]});
+    let split = json!({"Fn::Split": ["y", half]});
+    let message = evaluate(json!([split, split]));
+    assert!(
+        message.as_str().unwrap_or_default().contains("too large"),
+        "{message:.200}"
+    );
+}
+
+#[test]
 fn wrong_parameters_and_templates_are_refused_at_once() {
     let template = |parameters: Value| {
         json!({
