@@ -2,10 +2,12 @@
 
 mod api;
 mod child;
+mod targets;
 mod waits;
 
 use serde_json::{Value, json};
 
+use super::approval::Approval;
 use super::ending::Ending;
 use super::execution::Pause;
 use super::execution::Status;
@@ -124,12 +126,14 @@ impl Engine {
             "ACS::SelectTargets" => self.select_targets(host, id, &properties),
             "ACS::Approve" | "ACS::Pause" => {
                 if self.executions[id].tasks[task].approved {
-                    Outcome::Done(Value::Null)
-                } else {
-                    Outcome::Stays(Some(Pause::Approval))
+                    return Outcome::Done(Value::Null);
+                }
+                match Approval::of(&properties) {
+                    Ok(_) => Outcome::Stays(Some(Pause::Approval)),
+                    Err(e) => Outcome::Failed(e),
                 }
             }
-            "ACS::Sleep" => self.sleep(id, task, &properties),
+            "ACS::Sleep" => self.sleep(host, id, task, &properties),
             action => self.start_nested(host, id, task, action, properties),
         }
     }

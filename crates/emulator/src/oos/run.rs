@@ -1,6 +1,6 @@
 //! The scheduler: what is due, the walk from task to task, the end of executions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -110,7 +110,7 @@ impl Engine {
             self.finish(host, id, Status::Failed, message);
             return;
         }
-        let family = self.families.entry(execution.root_id.clone()).or_default();
+        let family = self.families.entry(execution.family.clone()).or_default();
         family.runs += 1;
         if family.runs > MAX_FAMILY_RUNS {
             let message = format!("All executions together ran more than {MAX_FAMILY_RUNS} tasks.");
@@ -222,6 +222,7 @@ impl Engine {
             generation: 0,
             pause: None,
             begun: false,
+            approvals: BTreeSet::new(),
             approved: false,
             looped: None,
         });

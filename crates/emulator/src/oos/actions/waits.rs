@@ -1,5 +1,6 @@
 //! `ACS::WaitFor`, `ACS::CheckFor`, `ACS::Sleep`, and the repetition of failing tasks.
 
+use jiff::{Span, SpanTotal, Timestamp, Unit};
 use serde_json::{Value, json};
 
 use super::Outcome;
@@ -182,30 +183,77 @@ impl Engine {
         })
     }
 
-    pub(super) fn sleep(&mut self, id: &str, task: usize, properties: &Value) -> Outcome {
-        let seconds = match properties.get("Duration") {
-            Some(Value::String(text)) => text
-                .parse::<jiff::SignedDuration>()
-                .ok()
-                .map(|d| d.as_secs())
-                .filter(|s| (0..=86_400).contains(s)),
-            Some(other) => other.as_i64().filter(|s| (0..=86_400).contains(s)),
-            None => None,
-        };
-        let Some(seconds) = seconds else {
-            return Outcome::Failed(
-                "Duration must be an ISO 8601 duration of at most a day, such as PT5M".to_owned(),
-            );
+    pub(super) fn sleep(
+        &mut self,
+        host: &dyn Host,
+        id: &str,
+        task: usize,
+        properties: &Value,
+    ) -> Outcome {
+        let seconds = match sleep_seconds(properties, host.now()) {
+            Ok(seconds) => seconds,
+            Err(e) => return Outcome::Failed(e),
         };
         let Some(t) = self.task_mut(id, task) else {
             return Outcome::Stays(None);
         };
-        if t.attempt > 0 {
+        if t.attempt > 0 || seconds == 0 {
             return Outcome::Done(Value::Null);
         }
         t.attempt = 1;
         Outcome::Later(seconds)
     }
+}
+
+/// Longest sleep, in seconds: a year. OOS names no bound.
+const MAX_SLEEP: i64 = 366 * 86_400;
+
+/// How long `ACS::Sleep` has to wait: for its `Duration`, or until its `EndDate`, of which one is
+/// required (OOS help on `ACS::Sleep`). An `EndDate` that has passed is no wait.
+fn sleep_seconds(properties: &Value, now: Timestamp) -> Result<i64, String> {
+    let given = |key: &str| properties.get(key).filter(|value| !value.is_null());
+    let seconds = match (given("Duration"), given("EndDate")) {
+        (Some(_), Some(_)) | (None, None) => {
+            return Err("either Duration or EndDate is needed".to_owned());
+        }
+        (Some(Value::String(text)), None) => duration(text),
+        (Some(other), None) => other.as_i64(),
+        (None, Some(date)) => {
+            let until: Timestamp = date
+                .as_str()
+                .and_then(|text| text.to_ascii_uppercase().parse().ok())
+                .ok_or("EndDate must be a UTC time such as 2030-01-31T02:00:00Z")?;
+            let left = until.duration_since(now);
+            // Not a moment too early.
+            Some((left.as_secs() + i64::from(left.subsec_nanos() > 0)).max(0))
+        }
+    };
+    seconds
+        .filter(|seconds| (0..=MAX_SLEEP).contains(seconds))
+        .ok_or_else(|| {
+            "the sleep must be an ISO 8601 duration of at most a year, such as PT5M or 1H2M, or end \
+             within a year"
+                .to_owned()
+        })
+}
+
+/// Seconds of an ISO 8601 duration, also in its short form: `1M` is a minute, `1H2M` an hour and
+/// two minutes.
+fn duration(text: &str) -> Option<i64> {
+    let text = text.trim().to_ascii_uppercase();
+    let forms = if text.starts_with('P') {
+        vec![text]
+    } else {
+        vec![format!("PT{text}"), format!("P{text}")]
+    };
+    let span = forms.iter().find_map(|form| form.parse::<Span>().ok())?;
+    if span.get_years() != 0 || span.get_months() != 0 {
+        return None;
+    }
+    let seconds = span
+        .total(SpanTotal::from(Unit::Second).days_are_24_hours())
+        .ok()?;
+    Some(seconds.ceil() as i64)
 }
 
 struct Poll {

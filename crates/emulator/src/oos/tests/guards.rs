@@ -71,6 +71,11 @@ fn a_retried_task_looks_at_its_when_again() {
     let content = template(json!({"When": when, "Retries": 0}), json!({}));
     let id = cloud.start(json!({"TemplateContent": content, "Mode": "FailurePause"}));
     cloud.settle();
+    for wrong in [r#"{"kind": ["big"]}"#, r#"{"size": "big"}"#] {
+        let update = json!({"ExecutionId": id, "Parameters": wrong});
+        let refused = cloud.ask("UpdateExecution", update).unwrap_err();
+        assert_eq!(refused.code, "InvalidParameter", "{wrong}");
+    }
     let update = json!({"ExecutionId": id, "Parameters": r#"{"kind": "big"}"#});
     cloud.ask("UpdateExecution", update).unwrap();
     let retry = json!({"ExecutionId": id, "NotifyType": "RetryTask"});

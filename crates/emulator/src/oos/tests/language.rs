@@ -370,6 +370,108 @@ Outputs:
 }
 
 #[test]
+fn pages_are_followed_where_an_answer_holds_them_one_object_down() {
+    let page = |number: u32, ids: Value| {
+        json!({"Invocation": {"PageNumber": number, "PageSize": 2, "TotalCount": 3,
+                              "Results": {"Result": ids}}})
+    };
+    let mut cloud = Cloud::new(&[]);
+    let answers = [page(1, json!(["a", "b"])), page(2, json!(["c"]))].into();
+    cloud.world.answers.insert("DescribeThings".into(), answers);
+    let template = r"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - Name: list
+    Action: ACS::ExecuteAPI
+    Properties: {Service: TEST, API: DescribeThings}
+    Outputs: {ids: {Type: List, ValueSelector: '.Invocation.Results.Result[]'}}
+Outputs: {ids: {Type: List, Value: '{{ list.ids }}'}}
+";
+    let execution = cloud.run(template, json!({}));
+    assert_eq!(execution["Outputs"], r#"{"ids":["a","b","c"]}"#);
+    assert_eq!(cloud.world.calls[1].params["PageNumber"], 2);
+}
+
+#[test]
+fn targets_are_selected_by_ids_by_tags_or_all() {
+    let template = |targets: Value| {
+        json!({
+            "FormatVersion": "OOS-2019-06-01",
+            "Tasks": [{
+                "Name": "find", "Action": "ACS::SelectTargets",
+                "Properties": {"ResourceType": "ALIYUN::ECS::Instance", "Filters": targets},
+                "Outputs": {"ids": {"Type": "List",
+                                    "ValueSelector": "Instances.Instance[].InstanceId"}},
+            }],
+            "Outputs": {"ids": {"Type": "List", "Value": "{{ find.ids }}"}},
+        })
+        .to_string()
+    };
+    let by_ids = json!({"Type": "ResourceIds", "ResourceIds": ["i-1", "i-9"]});
+    let by_tag = |value: &str| json!({"Type": "Tags", "Tags": [{"Key": "app", "Value": value}]});
+    let cases = [
+        (json!([by_ids]), Some(r#"{"ids":["i-1"]}"#)),
+        (json!([{"ResourceIds": []}]), Some(r#"{"ids":[]}"#)),
+        (json!([by_tag("web")]), Some(r#"{"ids":["i-2"]}"#)),
+        (json!([by_tag("none")]), Some(r#"{"ids":[]}"#)),
+        (
+            json!([{"Type": "All"}]),
+            Some(r#"{"ids":["i-1","i-2","i-3"]}"#),
+        ),
+        (
+            json!([by_tag("web"), by_ids, {"ResourceIds": ["i-2"]}]),
+            Some(r#"{"ids":["i-2","i-1"]}"#),
+        ),
+        (json!([{"Type": "Tags", "Tags": []}]), None),
+        (json!([{"Type": "Inventory"}]), None),
+        (json!([]), Some(r#"{"ids":[]}"#)),
+    ];
+    for (filters, ids) in cases {
+        let mut cloud = Cloud::new(&["i-1", "i-2", "i-3"]);
+        let tags = &mut cloud.world.instances.get_mut("i-2").unwrap().tags;
+        tags.insert("app".into(), "web".into());
+        let execution = cloud.run(&template(filters.clone()), json!({}));
+        match ids {
+            Some(ids) => assert_eq!(execution["Outputs"], ids, "{filters}"),
+            None => assert_eq!(execution["Status"], "Failed", "{filters}"),
+        }
+    }
+}
+
+#[test]
+fn sleeps_take_durations_in_each_form_or_last_until_a_date() {
+    // The first task runs at 07:00:01.
+    for (properties, seconds) in [
+        (json!({"Duration": "PT1M"}), Some(60)),
+        (json!({"Duration": "1m"}), Some(60)),
+        (json!({"Duration": "1H2M"}), Some(3720)),
+        (json!({"Duration": "P1D"}), Some(86_400)),
+        (json!({"EndDate": "2024-05-06t07:00:31z"}), Some(30)),
+        (json!({"EndDate": "2023-01-01T00:00:00Z"}), Some(0)),
+        (json!({"Duration": "P1M"}), None),
+        (json!({"Duration": "soon"}), None),
+        (
+            json!({"Duration": "PT1M", "EndDate": "2025-01-01T00:00:00Z"}),
+            None,
+        ),
+        (json!({}), None),
+    ] {
+        let template = json!({
+            "FormatVersion": "OOS-2019-06-01",
+            "Tasks": [{"Name": "nap", "Action": "ACS::Sleep", "Properties": properties}],
+        });
+        let execution = Cloud::new(&[]).run(&template.to_string(), json!({}));
+        let Some(seconds) = seconds else {
+            assert_eq!(execution["Status"], "Failed", "{properties}");
+            continue;
+        };
+        let start: jiff::Timestamp = "2024-05-06T07:00:01Z".parse().unwrap();
+        let end: jiff::Timestamp = execution["EndDate"].as_str().unwrap().parse().unwrap();
+        assert_eq!(end.duration_since(start).as_secs(), seconds, "{properties}");
+    }
+}
+
+#[test]
 fn a_role_makes_the_calls_and_permissions_are_those_of_whoever_calls() {
     let template = |role: &str| {
         format!(

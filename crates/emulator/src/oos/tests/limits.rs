@@ -166,6 +166,27 @@ Tasks:
 }
 
 #[test]
+fn a_template_that_starts_itself_through_the_api_comes_to_an_end() {
+    let mut cloud = Cloud::new(&[]);
+    cloud.world.switches.task_delay_seconds = 0;
+    cloud.world.switches.start_delay_seconds = 0;
+    let content = r"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - Name: again
+    Action: ACS::ExecuteAPI
+    Properties: {Service: OOS, API: StartExecution, Parameters: {TemplateName: own}}
+";
+    let made = json!({"TemplateName": "own", "Content": content});
+    cloud.ask("CreateTemplate", made).unwrap();
+    cloud.start(json!({"TemplateName": "own"}));
+    cloud.settle();
+    let failed = json!({"Status": "Failed"});
+    let last = cloud.ask("ListExecutions", failed).unwrap();
+    assert_eq!(last["Executions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn outputs_that_grow_into_themselves_come_to_an_end() {
     for value in [json!({"a": "{{ t.o }}"}), json!(["{{ t.o }}", "{{ t.o }}"])] {
         let template = json!({
