@@ -19,6 +19,7 @@ mod public;
 mod reads;
 mod run;
 mod start;
+mod status;
 mod switches;
 mod template;
 mod view;

@@ -86,6 +86,9 @@ fn anything() -> impl Strategy<Value = Value> {
             "Batch",
             "EveryBatchPause",
             "PT1S",
+            "All",
+            "Tags",
+            "isSo",
         ])
         .prop_map(Value::from),
     ];
@@ -116,6 +119,15 @@ fn anything() -> impl Strategy<Value = Value> {
             "ResourceIds",
             "instanceId",
             "BatchPauseOption",
+            "NotDesiredValues",
+            "Type",
+            "Tags",
+            "EndDate",
+            "Approvers",
+            "MinRequiredApprovals",
+            "Fn::MapJoin",
+            "Fn::MergeMapToList",
+            "Fn::Not",
         ]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
@@ -195,6 +207,7 @@ proptest! {
         let template = json!({
             "FormatVersion": "OOS-2019-06-01",
             "Parameters": {"p": {"Type": "Json", "Default": {}}},
+            "Conditions": {"isSo": {"Fn::Equals": ["{{ p }}", "{{ a.o }}"]}},
             "Tasks": [a, b],
             "Outputs": {"x": {"Type": "Json", "Value": "{{ a }}"}},
         });

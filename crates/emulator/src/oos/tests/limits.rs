@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::language::evaluate;
+use super::functions::evaluate;
 use super::world::Cloud;
 
 #[test]
