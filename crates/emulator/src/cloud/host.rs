@@ -63,6 +63,11 @@ impl Host for World {
         &self.switches.oos
     }
 
+    fn regions(&self) -> Vec<String> {
+        let with_oos = |region: &&String| !self.regions_without_oos.contains(*region);
+        self.regions.iter().filter(with_oos).cloned().collect()
+    }
+
     fn packages(&self) -> &[Package] {
         &self.packages
     }
