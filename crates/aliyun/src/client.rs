@@ -180,8 +180,12 @@ impl Client {
         call: &Call<'_>,
         credentials: &Credentials,
     ) -> Result<Value, CloudError> {
+        let (account, ask) = self.config.limiter.accounts.of(self.credentials.account());
+        if ask {
+            self.find_account(call.region, credentials);
+        }
         let draw = Draw {
-            account: self.credentials.account(),
+            account: &account,
             region: call.region,
             service: call.service,
             action: call.action,
@@ -200,6 +204,32 @@ impl Client {
         }
         self.observe(call, Some(started), error);
         result
+    }
+
+    /// Asks STS, in the background, whose the access key is. Nothing is asked where only the other
+    /// services' addresses were replaced: STS may be out of reach there, and this is not worth it.
+    fn find_account(&self, region: &str, credentials: &Credentials) {
+        let endpoints = &self.config.endpoints;
+        let elsewhere = endpoints.any() && endpoints.overridden(Service::Sts).is_none();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        if elsewhere {
+            return;
+        }
+        let (client, credentials) = (self.clone(), credentials.clone());
+        let region = region.to_owned();
+        runtime.spawn(async move {
+            let call = Call::new(Service::Sts, "GetCallerIdentity", Lane::Read, &region);
+            let started = Instant::now();
+            let result = client.exchange(&call, &credentials).await;
+            client.observe(&call, Some(started), result.as_ref().err());
+            if let Ok(answer) = result {
+                let caller = client.credentials.account();
+                let account = text(&answer, "AccountId");
+                client.config.limiter.accounts.found(caller, &account);
+            }
+        });
     }
 
     fn observe(&self, call: &Call<'_>, started: Option<Instant>, error: Option<&CloudError>) {

@@ -193,6 +193,11 @@ impl Endpoints {
         self.all.is_some() && self.overrides().all(is_loopback)
     }
 
+    /// Whether any service is overridden.
+    pub(crate) fn any(&self) -> bool {
+        self.overrides().next().is_some()
+    }
+
     fn overrides(&self) -> impl Iterator<Item = &Url> {
         self.all.iter().chain(self.one.values())
     }
