@@ -164,8 +164,7 @@ fn calls_of_templates_to_oos_happen_although_their_answer_is_lost() {
         assert_eq!(execution["Status"], "Failed", "{effect}");
         let made = oos(&mut cloud, "GetTemplate", json!({"TemplateName": "made"}));
         assert_eq!(made.is_ok(), wait.is_some(), "{effect} {made:?}");
-        let entries = cloud.world.journal.since(0);
-        let entry = entries.filter(|e| e.by_oos).next().unwrap();
+        let entry = cloud.world.journal.since(0).find(|e| e.by_oos).unwrap();
         let late = entry
             .effect_time
             .map(|at| at.duration_since(entry.time).as_secs());
