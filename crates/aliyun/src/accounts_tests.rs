@@ -10,7 +10,8 @@ use reqwest::header::HeaderMap;
 
 use super::*;
 use crate::{
-    client::{Call, Client},
+    call::Call,
+    client::Client,
     config::ClientConfig,
     credentials::StaticCredentials,
     endpoints::{Endpoints, Service},

@@ -293,10 +293,6 @@ mod tests {
             "ecs.aliyuncs.com"
         );
         assert_eq!(
-            host(Public, Service::Eci, "cn-hangzhou-finance"),
-            "eci.cn-hangzhou-finance.aliyuncs.com"
-        );
-        assert_eq!(
             host(Public, Service::Ecs, "cn-shanghai-finance-1"),
             "ecs-cn-hangzhou.aliyuncs.com"
         );

@@ -33,6 +33,7 @@
 )]
 
 mod accounts;
+mod call;
 mod client;
 mod config;
 pub mod credentials;
