@@ -9,10 +9,10 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::{
+    call::Call,
     config::{ClientConfig, ConfigError},
     credentials::{Credentials, CredentialsProvider},
     endpoints::{Service, host_header},
-    errors::Failed,
     fields::text,
     limits::{Draw, Lane},
     observe::ObservedCall,
@@ -33,72 +33,6 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("account", &self.credentials.account())
             .finish_non_exhaustive()
-    }
-}
-
-/// One API call. Parameters without a value are left out, never sent empty.
-pub(crate) struct Call<'a> {
-    pub service: Service,
-    pub action: &'static str,
-    pub region: &'a str,
-    pub lane: Lane,
-    parameters: Vec<(String, String)>,
-}
-
-impl<'a> Call<'a> {
-    /// A call in a region. `RegionId` is always sent: `ess.aliyuncs.com` serves many.
-    pub(crate) fn new(service: Service, action: &'static str, lane: Lane, region: &'a str) -> Self {
-        Self {
-            service,
-            action,
-            region,
-            lane,
-            parameters: vec![("RegionId".to_owned(), region.to_owned())],
-        }
-    }
-
-    /// Sets one parameter, or replaces it.
-    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
-        let value = value.into();
-        match self.parameters.iter_mut().find(|(n, _)| n == name) {
-            Some(slot) => slot.1 = value,
-            None => self.parameters.push((name.to_owned(), value)),
-        }
-    }
-
-    /// Sets one parameter.
-    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.set(name, value);
-        self
-    }
-
-    /// Sets one parameter unless it is empty.
-    pub(crate) fn with_some(self, name: &str, value: Option<&str>) -> Self {
-        match value {
-            Some(value) if !value.is_empty() => self.with(name, value),
-            _ => self,
-        }
-    }
-
-    /// Sets a list as `Name.1`, `Name.2`, ….
-    pub(crate) fn with_list<'v>(
-        mut self,
-        name: &str,
-        values: impl IntoIterator<Item = &'v str>,
-    ) -> Self {
-        for (index, value) in values.into_iter().enumerate() {
-            self.set(&format!("{name}.{}", index + 1), value);
-        }
-        self
-    }
-
-    /// For the errors of this call.
-    pub(crate) fn failed(&self) -> Failed {
-        Failed {
-            service: self.service,
-            action: self.action,
-            lane: self.lane,
-        }
     }
 }
 
@@ -180,8 +114,12 @@ impl Client {
         call: &Call<'_>,
         credentials: &Credentials,
     ) -> Result<Value, CloudError> {
+        let (account, ask) = self.config.limiter.accounts.of(self.credentials.account());
+        if ask {
+            self.find_account(call.region, credentials);
+        }
         let draw = Draw {
-            account: self.credentials.account(),
+            account: &account,
             region: call.region,
             service: call.service,
             action: call.action,
@@ -200,6 +138,32 @@ impl Client {
         }
         self.observe(call, Some(started), error);
         result
+    }
+
+    /// Asks STS, in the background, whose the access key is. Nothing is asked where only the other
+    /// services' addresses were replaced: STS may be out of reach there, and this is not worth it.
+    fn find_account(&self, region: &str, credentials: &Credentials) {
+        let endpoints = &self.config.endpoints;
+        let elsewhere = endpoints.any() && endpoints.overridden(Service::Sts).is_none();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        if elsewhere {
+            return;
+        }
+        let (client, credentials) = (self.clone(), credentials.clone());
+        let region = region.to_owned();
+        runtime.spawn(async move {
+            let call = Call::new(Service::Sts, "GetCallerIdentity", Lane::Read, &region);
+            let started = Instant::now();
+            let result = client.exchange(&call, &credentials).await;
+            client.observe(&call, Some(started), result.as_ref().err());
+            if let Ok(answer) = result {
+                let caller = client.credentials.account();
+                let account = text(&answer, "AccountId");
+                client.config.limiter.accounts.found(caller, &account);
+            }
+        });
     }
 
     fn observe(&self, call: &Call<'_>, started: Option<Instant>, error: Option<&CloudError>) {

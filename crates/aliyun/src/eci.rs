@@ -8,7 +8,8 @@ use ess_rollout_cloud::{
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Call, Client},
+    call::Call,
+    client::Client,
     endpoints::Service,
     fields::{rows, text},
     limits::Lane,

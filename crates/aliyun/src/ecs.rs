@@ -5,7 +5,8 @@ use ess_rollout_cloud::{CloudError, EcsInstance, EcsStatus, Image, ImageStatus, 
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Call, Client},
+    call::Call,
+    client::Client,
     endpoints::Service,
     fields::{integer, text},
     limits::Lane,

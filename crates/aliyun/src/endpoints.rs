@@ -87,6 +87,17 @@ const ESS_CENTRAL: [&str; 15] = [
     "cn-north-2-gov-1",
 ];
 
+/// The public endpoint of ECS in regions that have none of their own.
+fn ecs_without_region(region: &str) -> Option<&'static str> {
+    match region {
+        "cn-hangzhou" | "cn-shanghai-finance-1" | "cn-shenzhen-finance-1" => {
+            Some("ecs-cn-hangzhou.aliyuncs.com")
+        }
+        "cn-hangzhou-finance" | "cn-north-2-gov-1" => Some("ecs.aliyuncs.com"),
+        _ => None,
+    }
+}
+
 /// An endpoint that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
@@ -165,10 +176,9 @@ impl Endpoints {
             (Network::Public, Service::Ess) if ESS_CENTRAL.contains(&region) => {
                 "ess.aliyuncs.com".to_owned()
             }
-            (Network::Public, Service::Ecs) if region == "cn-hangzhou" => {
-                "ecs-cn-hangzhou.aliyuncs.com".to_owned()
-            }
-            (Network::Public, _) => format!("{product}.{region}.aliyuncs.com"),
+            (Network::Public, service) => ecs_without_region(region)
+                .filter(|_| service == Service::Ecs)
+                .map_or_else(|| format!("{product}.{region}.aliyuncs.com"), str::to_owned),
         };
         base_url(&format!("https://{host}"))
     }
@@ -181,6 +191,11 @@ impl Endpoints {
     /// Whether every service is overridden with an address of this machine.
     pub(crate) fn all_loopback(&self) -> bool {
         self.all.is_some() && self.overrides().all(is_loopback)
+    }
+
+    /// Whether any service is overridden.
+    pub(crate) fn any(&self) -> bool {
+        self.overrides().next().is_some()
     }
 
     fn overrides(&self) -> impl Iterator<Item = &Url> {
@@ -271,6 +286,14 @@ mod tests {
         );
         assert_eq!(
             host(Public, Service::Ecs, "cn-hangzhou"),
+            "ecs-cn-hangzhou.aliyuncs.com"
+        );
+        assert_eq!(
+            host(Public, Service::Ecs, "cn-hangzhou-finance"),
+            "ecs.aliyuncs.com"
+        );
+        assert_eq!(
+            host(Public, Service::Ecs, "cn-shanghai-finance-1"),
             "ecs-cn-hangzhou.aliyuncs.com"
         );
         assert_eq!(

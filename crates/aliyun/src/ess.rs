@@ -7,7 +7,8 @@ use ess_rollout_cloud::{
 use serde_json::Value;
 
 use crate::{
-    client::{Call, Client},
+    call::Call,
+    client::Client,
     endpoints::Service,
     fields::{integer, rows, some_text, text},
     limits::Lane,

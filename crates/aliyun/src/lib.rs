@@ -10,6 +10,7 @@
 //! ess, ecs, eci, oos   what is asked, page by page; what came back is checked against it
 //!   client             credentials -> limiter -> signature -> transport -> error table
 //!     limits           one token bucket per account, region and API
+//!     accounts         which account a role or access key belongs to
 //!     sign             ACS3-HMAC-SHA256, pure
 //!     transport        one POST, bounded in time and size
 //!     errors           code -> class, in one table
@@ -31,6 +32,8 @@
     reason = "the port fixes the error; next to a request over the network its size is nothing"
 )]
 
+mod accounts;
+mod call;
 mod client;
 mod config;
 pub mod credentials;

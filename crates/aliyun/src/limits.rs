@@ -17,7 +17,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::endpoints::Service;
+use crate::{accounts::Accounts, endpoints::Service};
 
 /// Who asks for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +120,8 @@ struct Key {
 pub struct Limiter {
     limits: Limits,
     buckets: Mutex<HashMap<Key, Bucket>>,
+    /// Here, as whoever shares the buckets must agree on whose they are.
+    pub(crate) accounts: Accounts,
 }
 
 impl Default for Limiter {
@@ -152,6 +154,7 @@ impl Limiter {
         Self {
             limits,
             buckets: Mutex::default(),
+            accounts: Accounts::default(),
         }
     }
 

@@ -9,7 +9,8 @@ use ess_rollout_cloud::{
 use serde_json::{Map, Value};
 
 use crate::{
-    client::{Call, Client},
+    call::Call,
+    client::Client,
     endpoints::Service,
     fields::{integer, object, rows, some_text, text, time},
     limits::Lane,

@@ -10,7 +10,8 @@ use ess_rollout_cloud::{CloudError, ErrorClass};
 use serde_json::Value;
 
 use crate::{
-    client::{Call, Client},
+    call::Call,
+    client::Client,
     fields::{integer, rows, text},
 };
 

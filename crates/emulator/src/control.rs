@@ -203,14 +203,14 @@ fn journal(cloud: &Cloud, request: &Request) -> Response {
         .world
         .journal
         .since(since)
-        .filter(|e| same("service", e.service.name()))
+        .filter(|e| same("service", e.service.map_or("", |s| s.name())))
         .filter(|e| same("action", &e.action))
         .filter(|e| same("principal", &e.principal))
         .filter(|e| same("byOos", if e.by_oos { "true" } else { "false" }))
         .filter(|e| same("code", &e.code))
         .map(|e| json!(e))
         .collect();
-    answer(&json!({ "entries": entries, "next": cloud.world.journal.len() + 1 }))
+    answer(&json!({ "entries": entries, "next": cloud.world.journal.next_seq() }))
 }
 
 /// Everything that the services hold, for people and for tests.

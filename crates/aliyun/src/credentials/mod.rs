@@ -84,8 +84,8 @@ pub type CredentialsFuture<'a, T> =
 /// Gives credentials that are valid now. Asked before every request, so it must be cheap while
 /// nothing changes.
 pub trait CredentialsProvider: Send + Sync {
-    /// Which account the limiter counts the calls under: the access key id or the role's ARN.
-    /// Constant for the life of the provider, never a secret.
+    /// Who calls: the access key id or the role's ARN, by which the limiter finds the account that
+    /// it counts the calls under. Constant for the life of the provider, never a secret.
     fn account(&self) -> &str;
 
     /// Credentials to sign with.

@@ -23,11 +23,22 @@ impl Host for World {
         action: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
-        let mut call = self.inner_call(caller, region, service, action, params)?;
-        answer_of(self.through_door(&mut call, |world, call| {
+        let (mut call, ignored) = self.inner_call(caller, region, service, action, params)?;
+        let seq = self.journal.next_seq();
+        let outcome = self.through_door(&mut call, |world, call| {
             services::check_region(world, call)?;
             services::run(world, call)
-        }))
+        });
+        if !ignored.is_empty() {
+            tracing::warn!(
+                service = call.service.name(),
+                action = call.action,
+                parameters = ?ignored,
+                "a template gives parameters that are not looked at"
+            );
+            self.journal.ignored(seq, ignored);
+        }
+        answer_of(outcome)
     }
 
     fn admit(
@@ -38,7 +49,7 @@ impl Host for World {
         action: &str,
         params: &Params,
     ) -> Result<String, ApiError> {
-        let mut call = self.inner_call(caller, region, service, action, params)?;
+        let (mut call, _) = self.inner_call(caller, region, service, action, params)?;
         let answer = answer_of(self.through_door(&mut call, |_, _| Ok(json!({}))))?;
         Ok(answer["RequestId"].as_str().unwrap_or_default().to_owned())
     }
@@ -63,6 +74,11 @@ impl Host for World {
         &self.switches.oos
     }
 
+    fn regions(&self) -> Vec<String> {
+        let with_oos = |region: &&String| !self.regions_without_oos.contains(*region);
+        self.regions.iter().filter(with_oos).cloned().collect()
+    }
+
     fn packages(&self) -> &[Package] {
         &self.packages
     }
@@ -83,6 +99,7 @@ impl Host for World {
 }
 
 impl World {
+    /// The call of a template, and the names of parameters that its action does not have.
     fn inner_call(
         &mut self,
         caller: &Caller,
@@ -90,7 +107,7 @@ impl World {
         service: &str,
         action: &str,
         params: &Params,
-    ) -> Result<Call, ApiError> {
+    ) -> Result<(Call, Vec<String>), ApiError> {
         let service = Service::parse(service).ok_or_else(|| {
             ApiError::new(
                 404,
@@ -98,17 +115,20 @@ impl World {
                 format!("The specified product is not found: {service}."),
             )
         })?;
-        Ok(Call {
+        let action = service.spelling(action);
+        let (params, ignored) = services::parameters::of_template(service, &action, params);
+        let call = Call {
             caller: caller.clone(),
             region: region.to_owned(),
             service,
-            action: action.to_owned(),
+            action,
             // Templates use the 2014 spelling of ESS.
             version: EssVersion::V2014,
-            params: crate::front::params::nest(params),
+            params: crate::front::params::nest(&params),
             by_oos: true,
             wall_now: self.now,
-        })
+        };
+        Ok((call, ignored))
     }
 }
 

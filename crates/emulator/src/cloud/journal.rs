@@ -16,13 +16,17 @@ pub struct Entry {
     pub seq: usize,
     /// Virtual time of arrival.
     pub time: Timestamp,
-    pub service: Service,
+    /// `None` for a request that was refused before its service was known.
+    pub service: Option<Service>,
     pub action: String,
     pub region: String,
     /// Empty when the signature was refused.
     pub principal: String,
     pub by_oos: bool,
     pub params: Params,
+    /// Names that a template gave and that the action does not have, so that they changed nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
     pub status: u16,
     /// `OK` or the error code that the call ended with (also when the answer was then lost).
     pub code: String,
@@ -46,6 +50,28 @@ const SECRET: &[&str] = &[
 /// The journal keeps this many calls; a test that makes more reads as it goes.
 const KEPT: usize = 200_000;
 
+impl Entry {
+    fn empty(time: Timestamp, request_id: &str) -> Self {
+        Self {
+            seq: 0,
+            time,
+            service: None,
+            action: String::new(),
+            region: String::new(),
+            principal: String::new(),
+            by_oos: false,
+            params: Params::new(),
+            ignored: Vec::new(),
+            status: 0,
+            code: String::new(),
+            message: String::new(),
+            request_id: request_id.to_owned(),
+            fault: None,
+            effect_time: None,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Journal {
     entries: Vec<Entry>,
@@ -67,29 +93,55 @@ impl Journal {
                 (name.clone(), value)
             })
             .collect();
-        if self.entries.len() >= KEPT {
-            let half = KEPT / 2;
-            self.entries.drain(..half);
-            self.dropped += half;
-        }
-        let seq = self.dropped + self.entries.len() + 1;
-        self.entries.push(Entry {
-            seq,
-            time: now,
-            service: call.service,
+        self.push(Entry {
+            service: Some(call.service),
             action: call.action.clone(),
             region: call.region.clone(),
             principal: call.caller.principal.clone(),
             by_oos: call.by_oos,
             params,
-            status: 0,
-            code: String::new(),
-            message: String::new(),
-            request_id: request_id.to_owned(),
-            fault: None,
-            effect_time: None,
+            ..Entry::empty(now, request_id)
+        })
+    }
+
+    /// Notes a request that was refused before it was a call. Its parameters are not kept: nobody
+    /// knows which of them are secret.
+    pub fn refused(
+        &mut self,
+        now: Timestamp,
+        service: Option<Service>,
+        action: &str,
+        request_id: &str,
+        error: ApiError,
+    ) {
+        let seq = self.push(Entry {
+            service,
+            action: action.to_owned(),
+            ..Entry::empty(now, request_id)
         });
+        self.outcome(seq, &Err(error));
+    }
+
+    fn push(&mut self, entry: Entry) -> usize {
+        if self.entries.len() >= KEPT {
+            let half = KEPT / 2;
+            self.entries.drain(..half);
+            self.dropped += half;
+        }
+        let seq = self.next_seq();
+        self.entries.push(Entry { seq, ..entry });
         seq
+    }
+
+    /// The number of the next call to arrive.
+    pub fn next_seq(&self) -> usize {
+        self.len() + 1
+    }
+
+    pub fn ignored(&mut self, seq: usize, names: Vec<String>) {
+        if let Some(entry) = self.entry(seq) {
+            entry.ignored = names;
+        }
     }
 
     fn entry(&mut self, seq: usize) -> Option<&mut Entry> {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::call::{Call, Outcome};
+use super::call::{Call, Outcome, Service};
 use super::faults::{Effect, Faults};
 use super::ids::Ids;
 use super::journal::Journal;
@@ -214,6 +214,16 @@ impl World {
                 let at = later(self.now, self.delay_of(seconds, millis));
                 let result = run(self, call);
                 Outcome::AnsweredAt(at, self.settle(call, seq, &request_id, result))
+            }
+            // The engine is busy with the execution that calls: the effect comes right after.
+            Some(Effect::AnswerLost) if call.by_oos && call.service == Service::Oos => {
+                let event = Event::LateCall {
+                    call: Box::new(call.clone()),
+                    seq,
+                    request_id,
+                };
+                self.queue.push(self.now, event);
+                Outcome::Dropped
             }
             Some(Effect::AnswerLost) => {
                 let result = run(self, call);

@@ -126,7 +126,7 @@ pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outc
     let host = request.header("host").unwrap_or("localhost").to_owned();
     let mut call = match decode(cloud, request, &host, wall_now) {
         Ok(call) => call,
-        Err(error) => return Outcome::Answer(early(cloud, &host, error)),
+        Err(error) => return Outcome::Answer(early(cloud, request, &host, error)),
     };
     match authenticate(cloud, request, &call, wall_now) {
         Ok(caller) => call.caller = caller,
@@ -144,9 +144,19 @@ pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outc
     }
 }
 
-/// The answer to a request that is not even a call.
-fn early(cloud: &mut Cloud, host: &str, error: ApiError) -> Response {
+/// The answer to a request that is not even a call. It is in the journal as far as it can be told:
+/// the service by the name of the endpoint, the action as it was sent.
+fn early(cloud: &mut Cloud, request: &Request, host: &str, error: ApiError) -> Response {
     let id = cloud.world.ids.request_id();
+    let pairs = all_pairs(request);
+    let (action, _) = action_and_version(request, &pairs);
+    let action: String = action.unwrap_or_default().chars().take(128).collect();
+    let now = cloud.world.now;
+    let (service, _) = endpoint(host);
+    cloud
+        .world
+        .journal
+        .refused(now, service, &action, &id, error.clone());
     response(host, Err(error), &id)
 }
 
@@ -199,6 +209,33 @@ fn all_pairs(request: &Request) -> Vec<(String, String)> {
     all
 }
 
+/// Action and version. Version 3 signs them as headers. With version 1 only parameters are signed,
+/// although clients may send the headers, too.
+fn action_and_version(
+    request: &Request,
+    pairs: &[(String, String)],
+) -> (Option<String>, Option<String>) {
+    let param = |name: &str| {
+        pairs
+            .iter()
+            .find(|(n, v)| n == name && !v.is_empty())
+            .map(|(_, v)| v.clone())
+    };
+    let header = |name: &str| request.header(name).map(str::to_owned);
+    let (action, version) = (param("Action"), param("Version"));
+    match Scheme::of(request, pairs) {
+        Scheme::V3 => (
+            header("x-acs-action").or(action),
+            header("x-acs-version").or(version),
+        ),
+        Scheme::V1 => (action, version),
+        Scheme::Unsigned => (
+            action.or_else(|| header("x-acs-action")),
+            version.or_else(|| header("x-acs-version")),
+        ),
+    }
+}
+
 fn decode(
     cloud: &Cloud,
     request: &Request,
@@ -214,23 +251,7 @@ fn decode(
     }
     let pairs = all_pairs(request);
     let scheme = Scheme::of(request, &pairs);
-    let param = |name: &str| {
-        pairs
-            .iter()
-            .find(|(n, v)| n == name && !v.is_empty())
-            .map(|(_, v)| v.clone())
-    };
-    let header = |name: &str| request.header(name).map(str::to_owned);
-    let (action, version) = match scheme {
-        Scheme::V3 => (
-            header("x-acs-action").or_else(|| param("Action")),
-            header("x-acs-version").or_else(|| param("Version")),
-        ),
-        Scheme::V1 | Scheme::Unsigned => (
-            param("Action").or_else(|| header("x-acs-action")),
-            param("Version").or_else(|| header("x-acs-version")),
-        ),
-    };
+    let (action, version) = action_and_version(request, &pairs);
     let missing = crate::services::args::missing;
     let action = action.ok_or_else(|| missing("Action"))?;
     let version = version.ok_or_else(|| missing("Version"))?;

@@ -122,7 +122,11 @@ fn verify_v3<'a>(
     let nonce = header("x-acs-signature-nonce")?.to_owned();
 
     let names: Vec<&str> = signed.split(';').collect();
-    let must = |name: &str| name == "host" || name.starts_with("x-acs-");
+    let must = |name: &str| {
+        name == "host"
+            || name.starts_with("x-acs-")
+            || (name == "content-type" && !request.body.is_empty())
+    };
     if let Some((unsigned, _)) = request
         .headers
         .iter()

@@ -176,9 +176,52 @@ fn a_form_body_is_hashed_and_its_parameters_count() {
     accepted(&request, DATE);
     let call = decode(&cloud(), &request, OOS, at(DATE)).unwrap();
     assert_eq!(call.params["ExecutionId"], "exec-0000example");
-    let mut tampered = request;
+    let mut tampered = request.clone();
     tampered.body.push(b'x');
     assert_eq!(code(&mut cloud(), &tampered, DATE), "SignatureDoesNotMatch");
+    // What says how to read the body is signed with it.
+    let mut unsigned = request;
+    let authorization = unsigned
+        .headers
+        .iter_mut()
+        .find(|(n, _)| n == "authorization");
+    let authorization = &mut authorization.unwrap().1;
+    *authorization = authorization.replace("content-type;", "");
+    assert_eq!(code(&mut cloud(), &unsigned, DATE), "IncompleteSignature");
+}
+
+#[test]
+fn requests_that_are_no_calls_are_in_the_journal_too() {
+    let mut cloud = cloud();
+    let refused = request(&format!(
+        "POST /?Signature=x&Action=ListExecutions&Version=2019-06-02&Secret=1\nHost: {OOS}"
+    ));
+    assert_eq!(code(&mut cloud, &refused, DATE), "NoSuchVersion");
+    let other = request("PUT /\nx-acs-action: ListExecutions\nHost: 127.0.0.1");
+    assert_eq!(code(&mut cloud, &other, DATE), "UnsupportedHTTPMethod");
+    let entries: Vec<_> = cloud.world.journal.since(0).collect();
+    let told: Vec<_> = entries
+        .iter()
+        .map(|e| {
+            (
+                e.service.map(|s| s.name()),
+                e.action.as_str(),
+                e.code.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some("OOS"), "ListExecutions", "NoSuchVersion"),
+            (None, "ListExecutions", "UnsupportedHTTPMethod")
+        ]
+    );
+    assert!(
+        entries
+            .iter()
+            .all(|e| e.params.is_empty() && !e.request_id.is_empty())
+    );
 }
 
 use crate::front::decode;
@@ -207,6 +250,26 @@ fn version_1(method: &str, signature: &str) -> Request {
     request(&format!(
         "{method} /?AccessKeyId=FAKE-ACCESS-KEY-ID-0001&Action=ListExecutions&ExecutionId=exec-0000example&Format=JSON&RegionId=cn-hangzhou&SignatureMethod=HMAC-SHA1&SignatureNonce=0123456789abcdef0123456789abcdef&SignatureVersion=1.0&Timestamp=2024-05-06T07%3A08%3A09Z&Version=2019-06-01&Signature={signature}\nHost: {OOS}"
     ))
+}
+
+/// Anybody could have changed the headers on the way: nothing signs them.
+#[test]
+fn version_1_takes_action_and_version_from_what_is_signed() {
+    for parameter in ["Action=ListExecutions", "Version=2019-06-01"] {
+        let mut request = version_1("GET", "y4Dj3dIdPZu2QiMYd4wptKIbGRc%3D");
+        request.query = request.query.replace(&format!("&{parameter}"), "");
+        for (name, value) in [
+            ("x-acs-action", "ListExecutions"),
+            ("x-acs-version", "2019-06-01"),
+        ] {
+            request.headers.push((name.into(), value.into()));
+        }
+        assert_eq!(
+            code(&mut cloud(), &request, DATE),
+            "MissingParameter",
+            "{parameter}"
+        );
+    }
 }
 
 #[test]

@@ -92,6 +92,10 @@ pub trait Host {
     /// The role assumed when a template names one; `Err` when it does not exist or does not trust OOS.
     fn assume_role(&self, caller: &Caller, role: &str) -> Result<Caller, ApiError>;
     fn switches(&self) -> &OosSwitches;
+    /// The regions that have OOS.
+    fn regions(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// All packages, of all accounts and regions.
     fn packages(&self) -> &[Package] {
         &[]
@@ -194,7 +198,7 @@ impl Engine {
             "updatetemplate" => self.update_template(region, params),
             "deletetemplate" => self.delete_template(region, params),
             "validatetemplatecontent" => self.validate_template_content(params),
-            "describeregions" => Ok(reads::regions()),
+            "describeregions" => Ok(reads::regions(&host.regions())),
             _ => Err(ApiError::new(
                 404,
                 "InvalidAction.NotFound",

@@ -189,9 +189,9 @@ fn tag_filter(params: &Params) -> Result<Map<String, Value>, ApiError> {
     }
 }
 
-/// `DescribeRegions`: some regions, so that region checks have something to check against.
-pub(super) fn regions() -> Value {
-    const REGIONS: &[(&str, &str)] = &[
+/// `DescribeRegions`: the regions of the scene. A region without a name of its own goes by its id.
+pub(super) fn regions(ids: &[String]) -> Value {
+    const NAMES: &[(&str, &str)] = &[
         ("cn-hangzhou", "China (Hangzhou)"),
         ("cn-shanghai", "China (Shanghai)"),
         ("cn-beijing", "China (Beijing)"),
@@ -205,9 +205,11 @@ pub(super) fn regions() -> Value {
         ("us-east-1", "US (Virginia)"),
         ("us-west-1", "US (Silicon Valley)"),
     ];
-    let regions: Vec<Value> = REGIONS
+    let regions: Vec<Value> = ids
         .iter()
-        .map(|(id, name)| {
+        .map(|id| {
+            let known = NAMES.iter().find(|(known, _)| known == id);
+            let name = known.map_or(id.as_str(), |(_, name)| name);
             json!({
                 "RegionId": id, "LocalName": name,
                 "RegionEndpoint": format!("oos.{id}.aliyuncs.com"),

@@ -109,8 +109,7 @@ impl<'a> Args<'a> {
     pub fn ess_list_name(&self, singular: &str) -> String {
         match self.version {
             EssVersion::V2014 => singular.to_owned(),
-            EssVersion::V2022 if singular.ends_with("ss") => format!("{singular}es"),
-            EssVersion::V2022 => format!("{singular}s"),
+            EssVersion::V2022 => super::parameters::plural(singular),
         }
     }
 

@@ -4,6 +4,7 @@ pub mod args;
 pub mod eci;
 pub mod ecs;
 pub mod ess;
+pub mod parameters;
 pub mod sts;
 
 use serde_json::Value;

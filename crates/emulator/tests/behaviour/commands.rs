@@ -165,3 +165,50 @@ fn commands_have_limits() {
         "MissingParameter"
     );
 }
+
+#[test]
+fn results_are_paged_by_number_and_by_token() {
+    let mut cloud = small("instances: [{idPrefix: i-lone-, count: 12, imageId: m-1}]");
+    let ids: Vec<String> = (1..=12).map(|n| format!("i-lone-{n:02}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let id = run(&mut cloud, &ids);
+    let mut read = |more: Value| {
+        let mut ask = json!({"InvokeId": id});
+        for (name, value) in more.as_object().unwrap() {
+            ask[name] = value.clone();
+        }
+        let answer = ecs(&mut cloud, "DescribeInvocationResults", ask)?;
+        let page = answer["Invocation"].clone();
+        let rows = page["InvocationResults"]["InvocationResult"].clone();
+        Ok((rows.as_array().unwrap().len(), page))
+    };
+    let (rows, page) = read(json!({"PageSize": 5, "PageNumber": 3})).unwrap();
+    assert_eq!(rows, 2);
+    assert_eq!(
+        (&page["PageNumber"], &page["PageSize"]),
+        (&json!(3), &json!(5))
+    );
+    assert_eq!(page["TotalCount"], 12);
+    assert_eq!(read(json!({"PageSize": 50})).unwrap().0, 12);
+    assert_eq!(read(json!({"PageNumber": 2})).unwrap().0, 2);
+    let too_many: Result<_, ess_emulator::error::ApiError> = read(json!({"PageSize": 51}));
+    assert_eq!(too_many.unwrap_err().code, "InvalidParameter");
+    let (rows, page) = read(json!({})).unwrap();
+    assert_eq!((rows, &page["NextToken"]), (10, &json!("10")));
+    // The token decides where both are given.
+    assert_eq!(
+        read(json!({"NextToken": "10", "PageSize": 5})).unwrap().0,
+        2
+    );
+
+    for _ in 0..3 {
+        run(&mut cloud, &["i-lone-01"]);
+    }
+    let page = json!({"PageSize": 3, "PageNumber": 2});
+    let page = ecs(&mut cloud, "DescribeInvocations", page).unwrap();
+    assert_eq!(
+        page["Invocations"]["Invocation"].as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(page["TotalCount"], 4);
+}

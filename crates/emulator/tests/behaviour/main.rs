@@ -17,4 +17,5 @@ mod second_actor;
 mod sockets;
 mod sts;
 mod support;
+mod templates;
 mod windows;

@@ -252,7 +252,7 @@ FormatVersion: OOS-2019-06-01
 Tasks:
   - Name: run
     Action: ACS::ECS::RunCommand
-    Properties: {instanceId: '{{ ACS::TaskLoopItem }}', commandContent: hostname}
+    Properties: {instanceId: '{{ ACS::TaskLoopItem }}', commandType: RunShellScript, commandContent: hostname}
     Loop:
       Items: [i-1, i-2]
       RateControl: {Mode: Concurrency, Concurrency: 2, MaxErrors: 0}

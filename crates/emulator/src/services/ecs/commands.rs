@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{instance, packages, seconds, token_page};
+use super::{Window, instance, packages, seconds};
 use crate::cloud::call::Call;
 use crate::cloud::model::{CommandRun, InstanceStatus, Invocation};
 use crate::cloud::queue::Event;
@@ -307,7 +307,7 @@ pub fn invocations(world: &World, call: &Call, args: Args<'_>) -> Result<Value, 
     let status = args.text("InvokeStatus");
     let with_output = args.flag("IncludeOutput")?.unwrap_or(false);
     let plain = plain(args)?;
-    let (start, size) = token_page(args, 10, 50)?;
+    let window = Window::of(args, 10, 50)?;
     let found: Vec<&Invocation> = of_call(world, call)
         .filter(|i| invoke_id.as_ref().is_none_or(|id| *id == i.invoke_id))
         .filter(|i| {
@@ -318,11 +318,9 @@ pub fn invocations(world: &World, call: &Call, args: Args<'_>) -> Result<Value, 
         .filter(|i| name.as_ref().is_none_or(|n| *n == i.name))
         .filter(|i| status.as_ref().is_none_or(|s| s == overall(i).0))
         .collect();
-    let total = found.len();
-    let rows: Vec<Value> = found
+    let (rows, mut answer) = window.cut(found);
+    let rows: Vec<Value> = rows
         .into_iter()
-        .skip(start)
-        .take(size)
         .map(|i| {
             let (invoke_status, invocation_status) = overall(i);
             json!({
@@ -346,14 +344,8 @@ pub fn invocations(world: &World, call: &Call, args: Args<'_>) -> Result<Value, 
             })
         })
         .collect();
-    let end = start + rows.len();
-    Ok(json!({
-        "TotalCount": total,
-        "PageNumber": 1,
-        "PageSize": size,
-        "NextToken": if end < total { end.to_string() } else { String::new() },
-        "Invocations": { "Invocation": rows },
-    }))
+    answer.insert("Invocations".into(), json!({ "Invocation": rows }));
+    Ok(answer.into())
 }
 
 /// DescribeInvocationResults: one row per instance; the output is Base64 unless asked otherwise.
@@ -361,27 +353,18 @@ pub fn results(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
     let invoke_id = args.text("InvokeId");
     let instance_id = args.text("InstanceId");
     let plain = plain(args)?;
-    let (start, size) = token_page(args, 10, 50)?;
+    let window = Window::of(args, 10, 50)?;
     let found: Vec<(&Invocation, &String, &CommandRun)> = of_call(world, call)
         .filter(|i| invoke_id.as_ref().is_none_or(|id| *id == i.invoke_id))
         .flat_map(|i| i.runs.iter().map(move |(id, run)| (i, id, run)))
         .filter(|(_, id, _)| instance_id.as_ref().is_none_or(|wanted| wanted == *id))
         .collect();
-    let total = found.len();
-    let rows: Vec<Value> = found
+    let (rows, mut invocation) = window.cut(found);
+    let rows: Vec<Value> = rows
         .into_iter()
-        .skip(start)
-        .take(size)
         .map(|(i, id, run)| run_row(i, id, run, plain, true))
         .collect();
-    let end = start + rows.len();
-    Ok(json!({
-        "Invocation": {
-            "TotalCount": total,
-            "PageNumber": 1,
-            "PageSize": size,
-            "NextToken": if end < total { end.to_string() } else { String::new() },
-            "InvocationResults": { "InvocationResult": rows },
-        },
-    }))
+    let rows = json!({ "InvocationResult": rows });
+    invocation.insert("InvocationResults".into(), rows);
+    Ok(json!({ "Invocation": invocation }))
 }

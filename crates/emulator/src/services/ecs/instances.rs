@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{instance, no_instance, seconds, token_page};
+use super::{Window, instance, no_instance, seconds};
 use crate::cloud::call::Call;
 use crate::cloud::model::{Instance, InstanceStatus};
 use crate::cloud::queue::Event;
@@ -11,14 +11,13 @@ use crate::error::ApiError;
 use crate::services::args::{Args, missing};
 use crate::services::ess::check_soon;
 
-/// DescribeInstances: ids that do not exist are left out. Pages by token, or by number as older
-/// clients do.
+/// DescribeInstances: ids that do not exist are left out.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let ids = args.json_list("InstanceIds", 100)?;
     let status = args.text("Status");
     let image = args.text("ImageId");
     let tags = args.pairs("Tag", "Key", "Value");
-    let numbered = args.text("PageNumber").is_some() || args.text("PageSize").is_some();
+    let window = Window::of(args, 10, 100)?;
     let seen = world.seen();
     let found: Vec<&Instance> = seen
         .instances
@@ -35,27 +34,10 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
             })
         })
         .collect();
-    let total = found.len();
-    if numbered {
-        let page = args.page(10, 100)?;
-        let rows: Vec<Value> = page.cut(found).into_iter().map(row).collect();
-        return Ok(json!({
-            "TotalCount": total,
-            "PageNumber": page.number,
-            "PageSize": page.size,
-            "Instances": { "Instance": rows },
-        }));
-    }
-    let (start, size) = token_page(args, 10, 100)?;
-    let rows: Vec<Value> = found.into_iter().skip(start).take(size).map(row).collect();
-    let end = start + rows.len();
-    Ok(json!({
-        "TotalCount": total,
-        "PageNumber": 1,
-        "PageSize": size,
-        "NextToken": if end < total { end.to_string() } else { String::new() },
-        "Instances": { "Instance": rows },
-    }))
+    let (rows, mut answer) = window.cut(found);
+    let rows: Vec<Value> = rows.into_iter().map(row).collect();
+    answer.insert("Instances".into(), json!({ "Instance": rows }));
+    Ok(answer.into())
 }
 
 fn row(i: &Instance) -> Value {

@@ -12,7 +12,8 @@ use crate::services::args::{Args, invalid, missing};
 const TAGS: usize = 20;
 
 pub fn tag(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let kind = args.required("ResourceType")?;
+    // The samples for templates write `Instance`.
+    let kind = args.required("ResourceType")?.to_ascii_lowercase();
     let ids = args
         .list_up_to("ResourceId", 50)?
         .ok_or_else(|| missing("ResourceId"))?;
