@@ -75,6 +75,12 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
         self.queue().pop(now)
     }
 
+    /// See [`WorkQueue::done`].
+    pub fn done(&self, key: K, Finished { again, versions }: Finished) {
+        let (now, noise) = (Instant::now(), fastrand::f64());
+        self.queue().done(key, again, versions, now, noise);
+    }
+
     /// How many objects wait for a worker.
     pub fn depth(&self) -> usize {
         self.queue().depth(Instant::now())
@@ -128,9 +134,7 @@ where
         tokio::select! {
             biased;
             Some(joined) = running.join_next(), if !running.is_empty() => match joined {
-                Ok((key, Finished { again, versions })) => {
-                    triggers.queue().done(key, again, versions, Instant::now(), fastrand::f64());
-                }
+                Ok((key, finished)) => triggers.done(key, finished),
                 Err(error) => panicked = Some(error),
             },
             () = triggers.wake.notified() => {}

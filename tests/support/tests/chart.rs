@@ -245,8 +245,9 @@ fn whoever_may_edit_creates_nothing_and_changes_no_image_update() {
         .map(|verb| format!("{verb} imageupdatetasks"))
         .into();
     for resource in ["rollingupdatetasks", "rollbacks", "imageupdatetasks"] {
-        expected
-            .extend(["create", "delete", "deletecollection"].map(|verb| format!("{verb} {resource}")));
+        expected.extend(
+            ["create", "delete", "deletecollection"].map(|verb| format!("{verb} {resource}")),
+        );
     }
     assert_eq!(more, expected);
 }
