@@ -17,7 +17,7 @@ mod tests;
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use ess_rollout_core::rollout::{Input, Next, Settings, Step};
-use futures::future::{Either, select};
+use futures::future::{Either, FutureExt, join, select};
 
 use crate::{
     clouds::Clouds,
@@ -224,10 +224,10 @@ async fn decisions<'a>(
             Acted::Gone => return Ok(Next::OnChange),
             Acted::Worked(result, events) => {
                 outcome = Some(*result);
-                // One mutation after the other, each with Events: those of the first come first.
-                if let Some(earlier) = publishing.replace(events) {
-                    earlier.await;
-                }
+                *publishing = Some(match publishing.take() {
+                    None => events,
+                    Some(earlier) => join(earlier, events).map(drop).boxed(),
+                });
             }
             Acted::Done(Next::Now) => outcome = None,
             Acted::Done(next @ (Next::After(_) | Next::OnChange)) => return Ok(next),

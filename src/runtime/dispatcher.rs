@@ -96,7 +96,8 @@ pub struct Panicked(#[source] JoinError);
 /// to the cloud that is cut off would have an unknown outcome.
 ///
 /// # Errors
-/// When a pass panicked; the others finish first.
+/// When a pass panicked; the others finish first. The operator's passes contain their panics: what
+/// gets here is a defect of the machinery around them.
 pub async fn run<K, F, P>(
     triggers: &Triggers<K>,
     workers: usize,
