@@ -14,6 +14,7 @@
 //! - [`run`]: wires everything, joins everything
 //! - [`watch`], [`tasks`]: the watches and the little that is kept of each task
 //! - [`poller`]: the one batched reader of executions per account and region
+//! - `pass`: one pass, counted and logged, its panic contained
 //! - [`reconcile`]: one pass over one task; [`reconcile::observe`] answers the core's queries,
 //!   [`reconcile::act`] carries out its decisions
 //! - [`kubernetes`], [`clouds`]: the two ports that a pass is written against, and what is behind
@@ -28,6 +29,8 @@
 //!    that decision is done: the pass starts over with fresh reads.
 //! 3. The order of effects is finalizer and annotation, record, status, the one cloud mutation, Events,
 //!    the deletion of an object that has outlived its time. Each only after the one before it succeeded.
+//!    The Events that come with a mutation are published while its outcome is put on record, and
+//!    before the group is let go.
 //! 4. A mutation is sent by [`reconcile::act`] and nowhere else, and never twice for one decision.
 //! 5. After every write and every mutation the next step sees a fresh observation.
 //! 6. No state that matters is in memory: the index of tasks, the queue and the poller's
@@ -36,13 +39,14 @@
 //! 8. No secret is in a log line, an error or a `Debug` output.
 //! 9. No lock is held across an await.
 //! 10. Every task of the process is joined; when one ends by itself, the program ends, with an
-//!     error.
+//!     error. A pass that panics is a failed pass of its object and no more.
 
 #![deny(missing_docs)]
 
 pub mod cli;
 pub mod clouds;
 pub mod kubernetes;
+mod pass;
 pub mod poller;
 pub mod reconcile;
 pub mod run;

@@ -5,15 +5,16 @@
 //! timer of its own, so that not all of them are looked at at once.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
 };
 
 use ess_rollout_cloud::{Answer, CloudError, Execution, ExecutionFilter, Query};
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
 
 use ess_rollout_core::identity;
 
@@ -29,8 +30,9 @@ use crate::{
 pub const EVERY: u32 = 5;
 /// Between two tasks that one poll wakes: each is three reads of a rate of about ten a second.
 const APART: Duration = Duration::from_millis(500);
-/// Accounts and regions that are listed side by side.
-const SIDE_BY_SIDE: usize = 4;
+/// Accounts and regions that are listed side by side: bounds memory. One that does not answer keeps
+/// its turn for [`LIST_TIMEOUT`], and must not be able to hold up the others with a few like it.
+const SIDE_BY_SIDE: usize = 16;
 /// How long one list may take, all its pages.
 const LIST_TIMEOUT: Duration = Duration::from_secs(60);
 /// How far before the oldest active execution the list begins: dates have whole seconds.
@@ -48,7 +50,7 @@ pub struct Poller {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// From the end of one poll to the next.
+    /// From one poll to the next.
     pub interval: Duration,
 }
 
@@ -61,65 +63,87 @@ struct Seen {
     fingerprints: HashMap<(Place, String), u64>,
     /// Places whose last list failed: said once, not at every poll.
     failing: HashMap<Place, String>,
+    /// Places whose list has not come in yet.
+    listing: BTreeSet<Place>,
 }
+
+/// A list that came in, and the tasks that it was made for.
+struct Listed {
+    place: Place,
+    tasks: Vec<ActiveTask>,
+    list: Result<Vec<Execution>, String>,
+}
+
+/// The lists that are under way. Each is handled when it comes in: one account that does not answer
+/// holds nobody else up, in this poll or the next ones.
+type Lists<'a> = FuturesUnordered<BoxFuture<'a, Listed>>;
 
 impl Poller {
     /// Polls until the word to stop.
     pub async fn run(self, mut shutdown: Shutdown) {
         let mut seen = Seen::default();
+        let turns = Semaphore::new(SIDE_BY_SIDE);
+        let mut lists = Lists::new();
+        let mut next = self.clock.sleep(self.interval);
         loop {
+            // In this order, so that the same events give the same calls.
             tokio::select! {
-                () = self.clock.sleep(self.interval) => {}
+                biased;
                 () = shutdown.wait() => return,
-            }
-            tokio::select! {
-                () = self.poll(&mut seen) => {}
-                () = shutdown.wait() => return,
+                Some(listed) = lists.next() => self.take(&mut seen, listed),
+                () = &mut next => {
+                    self.begin(&mut seen, &turns, &mut lists);
+                    next = self.clock.sleep(self.interval);
+                }
             }
         }
     }
 
-    /// One poll. Without active tasks it calls nobody.
-    async fn poll(&self, seen: &mut Seen) {
+    /// Begins a poll: a list of every place with active tasks, but those whose last list has not
+    /// come in. Without active tasks it calls nobody.
+    fn begin<'a>(&'a self, seen: &mut Seen, turns: &'a Semaphore, lists: &mut Lists<'a>) {
         let mut places: BTreeMap<Place, Vec<ActiveTask>> = BTreeMap::new();
         for task in self.tasks.active() {
             let place = (task.scope.clone(), task.region.clone());
             places.entry(place).or_default().push(task);
         }
         seen.forget_all_but(&places);
-        let lists: Vec<_> = stream::iter(places)
-            .map(|(place, tasks)| {
-                async move {
-                    let list = self.list(&place, &tasks).await;
-                    (place, tasks, list)
-                }
-                .boxed()
-            })
-            .buffer_unordered(SIDE_BY_SIDE)
-            .collect()
-            .await;
-        let mut complete = true;
-        for (place, tasks, list) in lists {
-            match list {
-                Ok(executions) => {
-                    seen.failing.remove(&place);
-                    let moved = seen.moved(&place, &tasks, &executions);
-                    let apart = self.apart(moved.len());
-                    let mut wait = Duration::ZERO;
-                    for key in moved {
-                        self.triggers.trigger_after(key, wait);
-                        wait += apart;
-                    }
-                }
-                Err(error) => {
-                    complete = false;
-                    seen.failed(&place, &error);
-                }
-            }
-        }
-        if complete {
+        self.metrics.polls_fail(seen.failing.len());
+        if places.is_empty() {
             self.metrics.polled(self.clock.now().as_second());
         }
+        for (place, tasks) in places {
+            if !seen.listing.insert(place.clone()) {
+                continue;
+            }
+            let listed = async move {
+                // Fails only if it is closed, which nobody does.
+                let _turn = turns.acquire().await;
+                let list = self.list(&place, &tasks).await;
+                Listed { place, tasks, list }
+            };
+            lists.push(listed.boxed());
+        }
+    }
+
+    /// Wakes those whose execution moved.
+    fn take(&self, seen: &mut Seen, Listed { place, tasks, list }: Listed) {
+        seen.listing.remove(&place);
+        match list {
+            Ok(executions) => {
+                seen.failing.remove(&place);
+                self.metrics.polled(self.clock.now().as_second());
+                let moved = seen.moved(&place, &tasks, &executions);
+                let apart = self.apart(moved.len());
+                let mut wait = Duration::ZERO;
+                for key in moved {
+                    self.triggers.trigger_after(key, wait);
+                    wait += apart;
+                }
+            }
+            Err(error) => seen.failed(&place, &error),
+        }
+        self.metrics.polls_fail(seen.failing.len());
     }
 
     /// How far apart so many tasks are woken: before the next poll, and otherwise far enough that

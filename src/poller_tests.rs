@@ -1,7 +1,7 @@
 //! Whom a poll wakes, and whom it asks.
 
 use std::{
-    future::ready,
+    future::{pending, ready},
     sync::{Mutex, MutexGuard},
 };
 
@@ -12,13 +12,18 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::*;
-use crate::{runtime::clock::SystemClock, tasks::ObjectView};
+use crate::{
+    runtime::{clock::SystemClock, dispatcher::Finished, queue::Again, shutdown},
+    tasks::ObjectView,
+};
 
 #[derive(Default)]
 struct Script {
     /// Status of the executions that the list holds.
     executions: Vec<(&'static str, &'static str)>,
     fails: bool,
+    /// Regions that never answer.
+    silent: Vec<&'static str>,
     queries: Vec<Query>,
 }
 
@@ -55,9 +60,12 @@ fn execution(id: &str, status: &str) -> Execution {
 }
 
 impl Cloud for Account {
-    fn query<'a>(&'a self, _: &'a str, query: &'a Query) -> CloudFuture<'a, Answer> {
+    fn query<'a>(&'a self, region: &'a str, query: &'a Query) -> CloudFuture<'a, Answer> {
         let mut script = self.script();
         script.queries.push(query.clone());
+        if script.silent.contains(&region) {
+            return Box::pin(pending());
+        }
         let answer = match script.fails {
             false => Ok(Answer::Executions(
                 script
@@ -94,11 +102,20 @@ impl Clouds for Account {
 }
 
 fn poller(tasks: &[(&str, &str)]) -> (Poller, Account) {
-    let index = TaskIndex::new(Some("cn-hangzhou".to_owned()));
-    for (name, execution) in tasks {
+    let tasks: Vec<_> = tasks
+        .iter()
+        .map(|(name, execution)| (*name, *execution, "cn-hangzhou"))
+        .collect();
+    poller_in(&tasks)
+}
+
+/// Tasks with their execution and region.
+fn poller_in(tasks: &[(&str, &str, &str)]) -> (Poller, Account) {
+    let index = TaskIndex::new(None);
+    for (name, execution, region) in tasks {
         let view: ObjectView<RollingUpdateTask> = serde_json::from_value(json!({
             "metadata": {"namespace": "ns", "name": name},
-            "spec": {"scalingGroupId": "asg-1"},
+            "spec": {"scalingGroupId": "asg-1", "regionId": region},
             "status": {"execution": {"id": execution, "startTime": "2026-01-01T00:10:00Z"}}
         }))
         .unwrap();
@@ -116,10 +133,20 @@ fn poller(tasks: &[(&str, &str)]) -> (Poller, Account) {
     (poller, account)
 }
 
+/// One poll to its end.
+async fn complete(poller: &Poller, seen: &mut Seen) {
+    let turns = Semaphore::new(SIDE_BY_SIDE);
+    let mut lists = Lists::new();
+    poller.begin(seen, &turns, &mut lists);
+    while let Some(listed) = lists.next().await {
+        poller.take(seen, listed);
+    }
+}
+
 /// Whom a poll wakes. Everyone who was woken counts as looked at.
 async fn poll(poller: &mut Poller, seen: &mut Seen) -> Vec<String> {
     poller.triggers = Arc::new(Triggers::new());
-    poller.poll(seen).await;
+    complete(poller, seen).await;
     let all = Instant::now() + poller.interval;
     let mut woken: Vec<_> = std::iter::from_fn(|| poller.triggers.pop(all))
         .map(|key| key.name)
@@ -187,7 +214,7 @@ async fn those_who_moved_are_woken_one_after_the_other_and_all_before_the_next_p
         .collect();
     for (count, first_second) in [(4, 2), (40, 4)] {
         let (poller, _) = poller(&pairs[..count]);
-        poller.poll(&mut Seen::default()).await;
+        complete(&poller, &mut Seen::default()).await;
         let woken = |at: Instant| std::iter::from_fn(|| poller.triggers.pop(at)).count();
         let now = Instant::now();
         assert_eq!(woken(now), 1);
@@ -207,4 +234,71 @@ async fn a_list_that_fails_wakes_nobody() {
         (script.fails, script.executions) = (false, vec![("exec-a", "Running")]);
     }
     assert_eq!(poll(&mut poller, &mut seen).await, ["a"]);
+}
+
+/// The value of a metric without labels.
+fn metric(metrics: &Metrics, name: &str) -> f64 {
+    let text = metrics.render(BTreeMap::new(), BTreeMap::new(), 0);
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
+    lines.next().unwrap().trim().parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_does_not_answer_holds_nobody_up_in_this_poll_or_the_next() {
+    let (poller, account) = poller_in(&[
+        ("a", "exec-a", "cn-silent"),
+        ("b", "exec-b", "cn-hangzhou"),
+        ("c", "exec-c", "cn-shanghai"),
+    ]);
+    account.script().silent = vec!["cn-silent"];
+    let (triggers, metrics) = (poller.triggers.clone(), poller.metrics.clone());
+    let (stop, shutdown) = shutdown::channel();
+    let woken = || {
+        let now = Instant::now();
+        let names = std::iter::from_fn(|| triggers.pop(now)).map(|key| {
+            let finished = Finished {
+                again: Again::OnChange,
+                versions: Vec::new(),
+            };
+            triggers.done(key.clone(), finished);
+            key.name
+        });
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    };
+    let interval = poller.interval;
+    let polling = tokio::spawn(poller.run(shutdown));
+    tokio::time::sleep(interval / 2).await;
+    for _ in 0..3 {
+        tokio::time::sleep(interval).await;
+        // Neither execution is in the list: both are woken at every poll.
+        assert_eq!(woken(), ["b", "c"]);
+    }
+    assert_eq!(metric(&metrics, "ess_rollout_failing_polls "), 0.0);
+    tokio::time::sleep(LIST_TIMEOUT).await;
+    assert_eq!(metric(&metrics, "ess_rollout_failing_polls "), 1.0);
+    let polled = "ess_rollout_last_successful_poll_timestamp_seconds ";
+    assert!(metric(&metrics, polled) > 0.0, "the others are listed");
+    stop.stop();
+    polling.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_time_of_the_last_poll_stands_only_while_every_account_fails() {
+    let polled = "ess_rollout_last_successful_poll_timestamp_seconds ";
+    let (idle, _) = poller(&[]);
+    complete(&idle, &mut Seen::default()).await;
+    assert!(
+        metric(&idle.metrics, polled) > 0.0,
+        "there is nothing to list"
+    );
+    let (poller, account) = poller(&[("a", "exec-a")]);
+    let mut seen = Seen::default();
+    account.script().fails = true;
+    complete(&poller, &mut seen).await;
+    assert_eq!(metric(&poller.metrics, polled), 0.0);
+    account.script().fails = false;
+    complete(&poller, &mut seen).await;
+    assert!(metric(&poller.metrics, polled) > 0.0);
 }

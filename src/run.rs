@@ -5,38 +5,37 @@ use std::{collections::BTreeSet, fmt::Debug, path::Path, sync::Arc, time::Durati
 use anyhow::{Context as _, anyhow};
 use ess_rollout_aliyun::{ClientConfig, Limiter, Limits as RateLimits, Timeouts};
 use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
-use ess_rollout_core::rollout::{self, Next};
+use ess_rollout_core::rollout;
 use k8s_openapi::NamespaceResourceScope;
 use kube::Api;
 use tokio::{
     net::TcpListener,
     task::{AbortHandle, JoinSet},
-    time::Instant,
 };
-use tracing::Instrument;
 
 use crate::{
     clouds::{AliyunClouds, Clouds, Metered},
-    kubernetes::{Clients, ErrorClass, KubeApi, Kubernetes, ObjectKey},
+    kubernetes::{Clients, KubeApi, Kubernetes, ObjectKey},
+    pass::one_pass,
     poller::{self, Poller},
-    reconcile::{Context, Limits, reconcile},
+    reconcile::{Context, Limits},
     runtime::{
         clock::{Clock, SystemClock},
-        dispatcher::{self, Finished, Triggers},
+        dispatcher::{self, Triggers},
         events::{Counted, Publisher},
         health::{self, Readiness},
-        metrics::{Metrics, PassResult},
-        queue::Again,
+        metrics::Metrics,
         shutdown::{self, Shutdown},
-        telemetry::chain,
     },
     settings::Settings,
     tasks::{Leftovers, TaskIndex, Viewed},
     watch::{self, Feed},
 };
 
-/// How long passes may take to finish after the word to stop; within the 30 s that a pod gets.
-const DRAIN: Duration = Duration::from_secs(25);
+/// How long passes may take to finish after the word to stop, on top of the one call to the cloud that
+/// may be under way: to send it, to write down its outcome, and to publish Events. The
+/// terminationGracePeriodSeconds of the Deployment, 60, must be longer than both.
+const DRAIN: Duration = Duration::from_secs(20);
 
 /// What one part of the process ended with.
 type Ended = (&'static str, anyhow::Result<()>);
@@ -95,10 +94,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         Some(ended) = parts.join_next() => Err(unexpected(ended)),
     };
     stop.stop();
-    let drained = tokio::time::timeout(DRAIN, drain(&mut parts, &health_server)).await;
+    let patience = settings.call_timeout + DRAIN;
+    let drained = tokio::time::timeout(patience, drain(&mut parts, &health_server)).await;
     first?;
     drained.map_err(|_| {
-        anyhow!("passes did not finish within {DRAIN:?}; they resume at the next start")
+        anyhow!("passes did not finish within {patience:?}; they resume at the next start")
     })?
 }
 
@@ -347,58 +347,11 @@ impl Operator {
                 () = readiness.wait() => {}
                 () = shutdown.wait() => return ("passes", Ok(())),
             }
-            let served = dispatcher::run(&triggers, workers, shutdown, |key| {
-                one_pass(context.clone(), metrics.clone(), key)
+            let served = dispatcher::run(&triggers, workers, shutdown.clone(), |key| {
+                one_pass(context.clone(), metrics.clone(), key, shutdown.clone())
             })
             .await;
             ("passes", served.map_err(Into::into))
         }
-    }
-}
-
-/// One pass, counted, and its error said once.
-async fn one_pass(context: Arc<Context>, metrics: Arc<Metrics>, key: ObjectKey) -> Finished {
-    let span = tracing::info_span!(
-        "pass",
-        controller = key.kind.name(),
-        namespace = key.namespace,
-        name = key.name,
-        uid = tracing::field::Empty,
-        generation = tracing::field::Empty,
-        executionId = tracing::field::Empty,
-    );
-    async {
-        let began = Instant::now();
-        metrics.pass_began();
-        let pass = reconcile(&context, &key).await;
-        let (result, class, again) = match &pass.outcome {
-            Ok(Next::Now) => (PassResult::Requeue, None, Again::Now),
-            Ok(Next::After(delay)) => (PassResult::RequeueAfter, None, Again::After(*delay)),
-            Ok(Next::OnChange) => (PassResult::Success, None, Again::OnChange),
-            Err(error) => {
-                let class = word(error.class());
-                tracing::warn!(class, error = chain(error), "pass failed");
-                (PassResult::Error, Some(class), Again::Failed)
-            }
-        };
-        let took = began.elapsed();
-        metrics.pass_ended(result, class, took);
-        tracing::debug!(?took, ?result, "pass ended");
-        Finished {
-            again,
-            versions: pass.versions,
-        }
-    }
-    .instrument(span)
-    .await
-}
-
-fn word(class: ErrorClass) -> &'static str {
-    match class {
-        ErrorClass::Conflict => "Conflict",
-        ErrorClass::Gone => "Gone",
-        ErrorClass::Refused => "Refused",
-        ErrorClass::Invalid => "Invalid",
-        ErrorClass::Unavailable => "Unavailable",
     }
 }

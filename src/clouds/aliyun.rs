@@ -26,6 +26,8 @@ use crate::{
 
 /// How long a Secret that was read is taken as unchanged.
 const FRESH: Duration = Duration::from_secs(60);
+/// After so long without use a client is dropped: its Secret may be gone, and it holds the key.
+const UNUSED: Duration = Duration::from_secs(3600);
 /// Keys of a Secret.
 const ACCESS_KEY_ID: &str = "accessKeyId";
 const ACCESS_KEY_SECRET: &str = "accessKeySecret";
@@ -157,6 +159,10 @@ impl AliyunClouds {
             }
         };
         let client = self.client(&mut cache, Arc::new(credentials))?;
+        // Whatever is used is read every minute.
+        cache
+            .secrets
+            .retain(|_, cached| cached.read.elapsed() < UNUSED);
         cache.secrets.insert(
             scope.clone(),
             Cached {
@@ -349,6 +355,23 @@ mod tests {
         clouds.rejected(&scope);
         assert!(clouds.open(&scope).await.is_ok());
         assert_eq!(kubernetes.secret_reads(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_nobody_uses_are_dropped_when_another_comes() {
+        let (clouds, kubernetes) = clouds(&[]);
+        for name in ["left", "used", "new"] {
+            kubernetes.put_secret("ns", name, &GOOD);
+        }
+        assert!(clouds.open(&scope(Some("left"))).await.is_ok());
+        for _ in 0..7 {
+            assert!(clouds.open(&scope(Some("used"))).await.is_ok());
+            tokio::time::advance(UNUSED / 6).await;
+        }
+        assert!(clouds.open(&scope(Some("new"))).await.is_ok());
+        let mut kept: Vec<_> = clouds.cache().secrets.keys().cloned().collect();
+        kept.sort();
+        assert_eq!(kept, [scope(Some("new")), scope(Some("used"))]);
     }
 
     #[tokio::test]

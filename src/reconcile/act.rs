@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use futures::future::{BoxFuture, FutureExt, join_all};
+
 use ess_rollout_api::v1alpha1::{
     ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
 };
-use ess_rollout_core::decision::{Decision, Next, Work, WorkOutcome};
+use ess_rollout_core::decision::{Decision, Event, Next, Work, WorkOutcome};
 
 use super::{
     Context,
@@ -14,14 +16,18 @@ use super::{
 };
 use crate::kubernetes::{ErrorClass, KubeError, Object, Status, differs};
 
+/// Events on their way. To be awaited before the pass ends.
+pub type Publishing<'a> = BoxFuture<'a, ()>;
+
 /// What came of it.
-pub enum Acted {
+pub enum Acted<'a> {
     /// Somebody else wrote first, or it took too long: nothing more of it was done. Read again.
     Stale(Error),
     /// The task is gone.
     Gone,
-    /// All done, and the mutation has this outcome.
-    Worked(Box<WorkOutcome>),
+    /// All done, and the mutation has this outcome. Its Events have not been published: that must
+    /// not delay the next decision, which puts the outcome on record.
+    Worked(Box<WorkOutcome>, Publishing<'a>),
     /// All done; there was no mutation.
     Done(Next),
 }
@@ -74,12 +80,12 @@ impl Stop {
 ///
 /// # Errors
 /// When a write fails other than by a conflict, or the decision contradicts itself.
-pub async fn carry_out(
-    context: &Context,
+pub async fn carry_out<'a>(
+    context: &'a Context,
     subject: Subject,
     decided: Decided,
     versions: &mut Vec<String>,
-) -> Result<Acted, Error> {
+) -> Result<Acted<'a>, Error> {
     match effects(context, subject, decided, versions).await {
         Ok(acted) => Ok(acted),
         Err(Stop::Stale(why)) => Ok(Acted::Stale(why)),
@@ -88,12 +94,31 @@ pub async fn carry_out(
     }
 }
 
-async fn effects(
-    context: &Context,
+/// Whether a decision lets the group go that the object holds by the record. Who waits for a free
+/// group may look at the Events then, so those of earlier decisions come first.
+pub fn lets_go(subject: &Subject, decided: &Decided) -> bool {
+    let before = subject.record.as_ref().and_then(|r| r.status.as_ref());
+    let held = before.is_some_and(|status| status.holder.is_some());
+    let record = decided.decision.record.as_ref();
+    held && record.is_some_and(|status| status.holder.is_none())
+}
+
+/// All at once: each may take seconds where the API is slow, and there can be one for each instance.
+async fn publish(context: &Context, object: &Object, events: &[Event]) {
+    join_all(
+        events
+            .iter()
+            .map(|event| context.events.publish(object, event)),
+    )
+    .await;
+}
+
+async fn effects<'a>(
+    context: &'a Context,
     mut subject: Subject,
     decided: Decided,
     versions: &mut Vec<String>,
-) -> Result<Acted, Stop> {
+) -> Result<Acted<'a>, Stop> {
     let Decided { decision, at } = decided;
     // Without `..`: a new kind of effect must not be overlooked here.
     let Decision {
@@ -140,13 +165,18 @@ async fn effects(
         write_status(context, &mut subject.object, status, versions).await?;
     }
 
-    let worked = match work {
-        Some(work) => Some(send(context, &subject, work, at).await?),
-        None => None,
-    };
-    for event in &events {
-        context.events.publish(&subject.object, event).await;
+    if let Some(work) = work {
+        if delete {
+            return Err(Stop::Error(Error::Contradiction(
+                "it deletes the task and still has work for it",
+            )));
+        }
+        let outcome = send(context, &subject, work, at).await?;
+        let object = subject.object;
+        let publishing = async move { publish(context, &object, &events).await };
+        return Ok(Acted::Worked(Box::new(outcome), publishing.boxed()));
     }
+    publish(context, &subject.object, &events).await;
     if delete && !released {
         context
             .kubernetes
@@ -154,10 +184,9 @@ async fn effects(
             .await
             .map_err(Stop::write)?;
     }
-    Ok(match worked {
-        Some(outcome) => Acted::Worked(Box::new(outcome)),
-        None if released => Acted::Gone,
-        None => Acted::Done(next),
+    Ok(match released {
+        true => Acted::Gone,
+        false => Acted::Done(next),
     })
 }
 

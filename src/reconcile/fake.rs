@@ -6,7 +6,7 @@ mod kubernetes;
 
 use std::{
     collections::BTreeSet,
-    future::{Future, ready},
+    future::Future,
     pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
@@ -99,7 +99,13 @@ pub fn failure(class: CloudClass) -> CloudError {
 /// What happened, in order.
 pub type Journal = Arc<Mutex<Vec<String>>>;
 
-struct FakeEvents(Journal);
+/// Where Events go. Each takes so many turns of whoever waits for it.
+pub struct FakeEvents {
+    /// What happened.
+    pub journal: Journal,
+    /// 0: it is there at once.
+    pub turns: usize,
+}
 
 impl Events for FakeEvents {
     fn publish<'a>(
@@ -107,11 +113,20 @@ impl Events for FakeEvents {
         _: &'a Object,
         event: &'a Event,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        self.0
-            .lock()
-            .unwrap()
-            .push(format!("event {}", event.reason));
-        Box::pin(ready(()))
+        Box::pin(async move {
+            let mut turns = self.turns;
+            futures::future::poll_fn(|context| {
+                if turns == 0 {
+                    return std::task::Poll::Ready(());
+                }
+                turns -= 1;
+                context.waker().wake_by_ref();
+                std::task::Poll::Pending
+            })
+            .await;
+            let line = format!("event {}", event.reason);
+            self.journal.lock().unwrap().push(line);
+        })
     }
 }
 
@@ -199,7 +214,10 @@ impl Bench {
             context: Context {
                 kubernetes: kubernetes.clone(),
                 clouds: Arc::new(FakeClouds(cloud)),
-                events: Arc::new(FakeEvents(journal.clone())),
+                events: Arc::new(FakeEvents {
+                    journal: journal.clone(),
+                    turns: 0,
+                }),
                 clock: Arc::new(clock.clone()),
                 tasks: Arc::new(TaskIndex::new(settings.default_region.clone())),
                 settings,

@@ -14,17 +14,22 @@ pub(crate) mod fake;
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use ess_rollout_core::rollout::{Input, Next, Settings, Step};
+use futures::future::{Either, FutureExt, join, select};
 
 use crate::{
     clouds::Clouds,
     kubernetes::{ErrorClass, Kubernetes, ObjectKey},
-    runtime::{clock::Clock, events::Events},
+    runtime::{
+        clock::Clock,
+        events::Events,
+        shutdown::{self, Shutdown},
+    },
     tasks::TaskIndex,
 };
-use act::Acted;
+use act::{Acted, Publishing};
 
 /// How a decision about a rolling update is made: [`ess_rollout_core::rollout::step`], or a script in
 /// tests.
@@ -106,6 +111,8 @@ impl Default for Limits {
 pub struct Pass {
     /// When to look again, or why it stopped short.
     pub outcome: Result<Next, Error>,
+    /// Whether there is no such object.
+    pub gone: bool,
     /// The versions of the task and the record that it read or wrote: a watch event with one of
     /// them is no news.
     pub versions: Vec<String>,
@@ -136,15 +143,47 @@ impl Error {
 /// One pass over one task. The only errors are those of the apiserver, and contradictions in the
 /// core: what the cloud refuses is an answer.
 pub async fn reconcile(context: &Context, key: &ObjectKey) -> Pass {
-    let mut versions = Vec::new();
-    let outcome = pass(context, key, &mut versions).await;
-    Pass { outcome, versions }
+    let (_never, shutdown) = shutdown::channel();
+    reconcile_until(context, key, shutdown).await
 }
 
-async fn pass(
-    context: &Context,
+/// The same, but after the word to stop it begins no decision, unless it has an outcome that is not
+/// on record yet: to find that again costs the bound on lateness.
+pub async fn reconcile_until(context: &Context, key: &ObjectKey, shutdown: Shutdown) -> Pass {
+    let mut pass = Pass {
+        outcome: Ok(Next::OnChange),
+        gone: false,
+        versions: Vec::new(),
+    };
+    let mut publishing = None;
+    pass.outcome = decisions(context, key, shutdown, &mut pass, &mut publishing).await;
+    if let Some(publishing) = publishing {
+        publishing.await;
+    }
+    pass
+}
+
+/// Waits for this, and lets Events be published meanwhile.
+async fn meanwhile<T>(publishing: &mut Option<Publishing<'_>>, work: impl Future<Output = T>) -> T {
+    let work = pin!(work);
+    let Some(events) = publishing else {
+        return work.await;
+    };
+    match select(events, work).await {
+        Either::Left(((), work)) => {
+            *publishing = None;
+            work.await
+        }
+        Either::Right((done, _)) => done,
+    }
+}
+
+async fn decisions<'a>(
+    context: &'a Context,
     key: &ObjectKey,
-    versions: &mut Vec<String>,
+    mut shutdown: Shutdown,
+    pass: &mut Pass,
+    publishing: &mut Option<Publishing<'a>>,
 ) -> Result<Next, Error> {
     // Kept until a decision that has seen it is carried out: after a conflict it is handed in
     // again, or the answer of the call would be lost.
@@ -152,11 +191,29 @@ async fn pass(
     let mut decisions = 0;
     let mut conflicts = 0;
     loop {
-        let Some(subject) = observe::read(context, key, versions).await? else {
+        if outcome.is_none() && shutdown.requested() {
+            return Ok(Next::Now);
+        }
+        let versions = &mut pass.versions;
+        let read = meanwhile(publishing, observe::read(context, key, versions)).await?;
+        let Some(subject) = read else {
+            pass.gone = true;
             return Ok(Next::OnChange);
         };
-        let decided = observe::decide(context, &subject, outcome.as_ref()).await?;
-        match act::carry_out(context, subject, decided, versions).await? {
+        let deciding = observe::decide(context, &subject, outcome.as_ref());
+        let decided = tokio::select! {
+            biased;
+            // Reads only: they may be cut off.
+            () = shutdown.wait(), if outcome.is_none() => return Ok(Next::Now),
+            decided = meanwhile(publishing, deciding) => decided?,
+        };
+        if act::lets_go(&subject, &decided)
+            && let Some(events) = publishing.take()
+        {
+            events.await;
+        }
+        let acting = act::carry_out(context, subject, decided, versions);
+        match meanwhile(publishing, acting).await? {
             Acted::Stale(why) => {
                 conflicts += 1;
                 if conflicts > context.limits.conflicts {
@@ -165,7 +222,13 @@ async fn pass(
                 continue;
             }
             Acted::Gone => return Ok(Next::OnChange),
-            Acted::Worked(result) => outcome = Some(*result),
+            Acted::Worked(result, events) => {
+                outcome = Some(*result);
+                *publishing = Some(match publishing.take() {
+                    None => events,
+                    Some(earlier) => join(earlier, events).map(drop).boxed(),
+                });
+            }
             Acted::Done(Next::Now) => outcome = None,
             Acted::Done(next @ (Next::After(_) | Next::OnChange)) => return Ok(next),
         }

@@ -75,6 +75,12 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
         self.queue().pop(now)
     }
 
+    /// See [`WorkQueue::done`].
+    pub fn done(&self, key: K, Finished { again, versions }: Finished) {
+        let (now, noise) = (Instant::now(), fastrand::f64());
+        self.queue().done(key, again, versions, now, noise);
+    }
+
     /// How many objects wait for a worker.
     pub fn depth(&self) -> usize {
         self.queue().depth(Instant::now())
@@ -90,7 +96,8 @@ pub struct Panicked(#[source] JoinError);
 /// to the cloud that is cut off would have an unknown outcome.
 ///
 /// # Errors
-/// When a pass panicked; the others finish first.
+/// When a pass panicked; the others finish first. The operator's passes contain their panics: what
+/// gets here is a defect of the machinery around them.
 pub async fn run<K, F, P>(
     triggers: &Triggers<K>,
     workers: usize,
@@ -128,9 +135,7 @@ where
         tokio::select! {
             biased;
             Some(joined) = running.join_next(), if !running.is_empty() => match joined {
-                Ok((key, Finished { again, versions })) => {
-                    triggers.queue().done(key, again, versions, Instant::now(), fastrand::f64());
-                }
+                Ok((key, finished)) => triggers.done(key, finished),
                 Err(error) => panicked = Some(error),
             },
             () = triggers.wake.notified() => {}

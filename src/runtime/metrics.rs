@@ -17,8 +17,8 @@ const BUCKETS: [f64; 13] = [
     0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
 ];
 
-/// The label of the one controller, as dashboards of controller-runtime expect it.
-const CONTROLLER: &str = "rollingupdatetask";
+/// The name of the one queue, which serves all kinds.
+const QUEUE: &str = "ess-rollout";
 
 /// How a pass ended, in controller-runtime's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +63,12 @@ pub struct Metrics {
     tasks: Family<Labels, Gauge>,
     leftovers: Family<Labels, Gauge>,
     last_poll: Gauge<f64, AtomicU64>,
+    failing_polls: Gauge,
 }
 
-fn controller() -> Labels {
-    vec![("controller", CONTROLLER.to_owned())]
+/// The label of a controller, as dashboards of controller-runtime expect it: the kind in lower case.
+fn controller(kind: &str) -> Labels {
+    vec![("controller", kind.to_ascii_lowercase())]
 }
 
 fn seconds() -> Seconds {
@@ -94,6 +96,7 @@ impl Metrics {
         let leftovers = Family::<Labels, Gauge>::default();
         let tasks = Family::<Labels, Gauge>::default();
         let last_poll = Gauge::<f64, AtomicU64>::default();
+        let failing_polls = Gauge::default();
         // The library appends `_total` to counters and `_info` to infos.
         registry.register(
             "controller_runtime_reconcile",
@@ -149,8 +152,13 @@ impl Metrics {
         );
         registry.register(
             "ess_rollout_last_successful_poll_timestamp_seconds",
-            "When executions were last listed, or found not to need it",
+            "When executions of any account were last listed, or found not to need it",
             last_poll.clone(),
+        );
+        registry.register(
+            "ess_rollout_failing_polls",
+            "Accounts and regions whose executions could not be listed the last time",
+            failing_polls.clone(),
         );
         registry.register(
             "ess_rollout_build",
@@ -171,6 +179,7 @@ impl Metrics {
             tasks,
             leftovers,
             last_poll,
+            failing_polls,
         }
     }
 
@@ -180,30 +189,36 @@ impl Metrics {
         self.actions.get_or_create(&labels).inc();
     }
 
-    /// A pass begins.
-    pub fn pass_began(&self) {
-        self.active_workers.get_or_create(&controller()).inc();
+    /// A pass over an object of this kind begins.
+    pub fn pass_began(&self, kind: &str) {
+        self.active_workers.get_or_create(&controller(kind)).inc();
     }
 
-    /// A pass ended. `class` is that of its error.
-    pub fn pass_ended(&self, result: PassResult, class: Option<&str>, duration: Duration) {
-        self.active_workers.get_or_create(&controller()).dec();
+    /// A pass over an object of this kind ended. `class` is that of its error.
+    pub fn pass_ended(
+        &self,
+        kind: &str,
+        result: PassResult,
+        class: Option<&str>,
+        duration: Duration,
+    ) {
+        self.active_workers.get_or_create(&controller(kind)).dec();
         let word = match result {
             PassResult::Success => "success",
             PassResult::Requeue => "requeue",
             PassResult::RequeueAfter => "requeue_after",
             PassResult::Error => "error",
         };
-        let mut labels = controller();
+        let mut labels = controller(kind);
         labels.push(("result", word.to_owned()));
         self.reconciles.get_or_create(&labels).inc();
         if let Some(class) = class {
-            let mut labels = controller();
+            let mut labels = controller(kind);
             labels.push(("class", class.to_owned()));
             self.reconcile_errors.get_or_create(&labels).inc();
         }
         self.reconcile_time
-            .get_or_create(&controller())
+            .get_or_create(&controller(kind))
             .observe(duration.as_secs_f64());
     }
 
@@ -226,7 +241,13 @@ impl Metrics {
         }
     }
 
-    /// Executions were listed, or none had to be.
+    /// So many accounts and regions failed the last time that they were listed.
+    pub fn polls_fail(&self, places: usize) {
+        self.failing_polls
+            .set(i64::try_from(places).unwrap_or(i64::MAX));
+    }
+
+    /// Executions of an account were listed, or none had to be.
     pub fn polled(&self, unix_seconds: i64) {
         #[allow(clippy::cast_precision_loss, reason = "exact for millions of years")]
         self.last_poll.set(unix_seconds as f64);
@@ -250,7 +271,7 @@ impl Metrics {
                 .set(count);
         }
         self.queue_depth
-            .get_or_create(&vec![("name", CONTROLLER.to_owned())])
+            .get_or_create(&vec![("name", QUEUE.to_owned())])
             .set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
         let mut text = String::new();
         // Writing to a String cannot fail.
@@ -266,8 +287,13 @@ mod tests {
     #[test]
     fn a_scrape_names_what_dashboards_ask_for() {
         let metrics = Metrics::new();
-        metrics.pass_began();
-        metrics.pass_ended(PassResult::Error, Some("Refused"), Duration::from_millis(3));
+        metrics.pass_began("Rollback");
+        metrics.pass_ended(
+            "Rollback",
+            PassResult::Error,
+            Some("Refused"),
+            Duration::from_millis(3),
+        );
         metrics.cloud_called(CloudCall {
             service: "OOS",
             action: "ListExecutions",
@@ -276,21 +302,23 @@ mod tests {
             throttled: true,
         });
         metrics.polled(1_700_000_000);
+        metrics.polls_fail(2);
         let text = metrics.render(
             BTreeMap::from([("Running".to_owned(), 2)]),
             BTreeMap::from([("Standby".to_owned(), 3)]),
             1,
         );
         for line in [
-            r#"controller_runtime_reconcile_total{controller="rollingupdatetask",result="error"} 1"#,
-            r#"controller_runtime_reconcile_errors_total{controller="rollingupdatetask",class="Refused"} 1"#,
-            r#"controller_runtime_active_workers{controller="rollingupdatetask"} 0"#,
+            r#"controller_runtime_reconcile_total{controller="rollback",result="error"} 1"#,
+            r#"controller_runtime_reconcile_errors_total{controller="rollback",class="Refused"} 1"#,
+            r#"controller_runtime_active_workers{controller="rollback"} 0"#,
             r#"ess_rollout_cloud_requests_total{service="OOS",action="ListExecutions",code="Throttled"} 1"#,
             r#"ess_rollout_cloud_throttled_total{service="OOS",action="ListExecutions"} 1"#,
             r#"ess_rollout_tasks{state="Running"} 2"#,
             r#"ess_rollout_leftovers{kind="Standby"} 3"#,
-            r#"workqueue_depth{name="rollingupdatetask"} 1"#,
+            r#"workqueue_depth{name="ess-rollout"} 1"#,
             "ess_rollout_last_successful_poll_timestamp_seconds 1700000000.0",
+            "ess_rollout_failing_polls 2",
             "ess_rollout_build_info{version=",
             "# EOF",
         ] {

@@ -35,6 +35,8 @@ pub enum Again {
     OnChange,
     /// The pass failed: after a growing delay.
     Failed,
+    /// Never, unless it changes: there is no such object.
+    Gone,
 }
 
 /// The queue.
@@ -152,7 +154,9 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         let known = &entry.known;
         let changed = entry.changes.drain(..).any(|seen| !known.contains(&seen));
         let triggered = std::mem::take(&mut entry.again);
-        if entry.gone && !changed {
+        // A trigger may come after the watch has told that the object is gone.
+        let absent = again == Again::Gone && !triggered;
+        if (entry.gone || absent) && !changed {
             self.entries.remove(&key);
             return;
         }
@@ -176,7 +180,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
                     _ if changed || triggered => Some(now),
                     Again::Now => Some(now + TURN),
                     Again::After(delay) => Some(now + delay),
-                    Again::OnChange | Again::Failed => None,
+                    Again::OnChange | Again::Failed | Again::Gone => None,
                 }
             }
         };
@@ -297,6 +301,20 @@ mod tests {
         assert_eq!(queue.pop(now), Some("a"));
         queue.forget(&"a");
         queue.done("a", Again::Failed, Vec::new(), now, 0.5);
+        assert!(queue.entries.is_empty() && queue.due.is_empty());
+    }
+
+    #[test]
+    fn a_trigger_for_what_is_gone_leaves_nothing_behind() {
+        let (mut queue, now) = queue();
+        queue.trigger("a", now);
+        queue.forget(&"a");
+        queue.trigger("a", now);
+        assert_eq!(queue.pop(now), Some("a"));
+        queue.trigger("a", now);
+        queue.done("a", Again::Gone, Vec::new(), now, 0.5);
+        assert_eq!(queue.pop(now), Some("a"), "triggered meanwhile");
+        queue.done("a", Again::Gone, Vec::new(), now, 0.5);
         assert!(queue.entries.is_empty() && queue.due.is_empty());
     }
 

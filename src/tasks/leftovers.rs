@@ -21,30 +21,42 @@ const KINDS: [&str; 6] = [
 
 /// What the records list, by record.
 #[derive(Default)]
-pub struct Leftovers {
-    records: Mutex<HashMap<String, Vec<String>>>,
+pub struct Leftovers(Mutex<Lists>);
+
+/// The kinds, by the name of the record.
+type Records = HashMap<String, Vec<String>>;
+
+#[derive(Default)]
+struct Lists {
+    records: Records,
+    /// A list that is coming in: what was known is counted until it is complete, or an apiserver
+    /// that is away would look like nothing left.
+    coming: Records,
+}
+
+fn put(records: &mut Records, record: &RecordView) {
+    match record.leftovers() {
+        kinds if kinds.is_empty() => records.remove(record.name()),
+        kinds => records.insert(record.name().to_owned(), kinds),
+    };
 }
 
 impl Leftovers {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
+    fn lock(&self) -> MutexGuard<'_, Lists> {
         // Nothing panics while holding it; if it did, the counts are still only counts.
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in an event of the watch of records.
     pub fn apply(&self, event: &Event<RecordView>) {
-        let mut records = self.lock();
+        let mut lists = self.lock();
         match event {
-            Event::Init => records.clear(),
-            Event::InitDone => {}
-            Event::InitApply(record) | Event::Apply(record) => {
-                match record.leftovers() {
-                    kinds if kinds.is_empty() => records.remove(record.name()),
-                    kinds => records.insert(record.name().to_owned(), kinds),
-                };
-            }
+            Event::Init => lists.coming.clear(),
+            Event::InitApply(record) => put(&mut lists.coming, record),
+            Event::InitDone => lists.records = std::mem::take(&mut lists.coming),
+            Event::Apply(record) => put(&mut lists.records, record),
             Event::Delete(record) => {
-                records.remove(record.name());
+                lists.records.remove(record.name());
             }
         }
     }
@@ -53,7 +65,7 @@ impl Leftovers {
     pub fn by_kind(&self) -> BTreeMap<String, i64> {
         let mut counts: BTreeMap<String, i64> =
             KINDS.map(|kind| (kind.to_owned(), 0)).into_iter().collect();
-        for kind in self.lock().values().flatten() {
+        for kind in self.lock().records.values().flatten() {
             *counts.entry(kind.clone()).or_default() += 1;
         }
         counts
@@ -92,7 +104,16 @@ mod tests {
         assert_eq!((count("Standby"), count("Process")), (1, 1));
         all.apply(&Event::Delete(record("b", &[])));
         assert_eq!(count("Standby"), 0);
+        // The list may fail on its way and begin anew.
+        for _ in 0..2 {
+            all.apply(&Event::Init);
+            all.apply(&Event::InitApply(record("c", &["Standby"])));
+            assert_eq!((count("Standby"), count("Process")), (0, 1));
+        }
         all.apply(&Event::Init);
-        assert_eq!(count("Process"), 0);
+        all.apply(&Event::InitApply(record("d", &["Protection"])));
+        all.apply(&Event::InitDone);
+        assert_eq!((count("Standby"), count("Process")), (0, 0));
+        assert_eq!(count("Protection"), 1);
     }
 }

@@ -150,8 +150,9 @@ fn task_of(object: &Object) -> &RollingUpdateTask {
 }
 
 impl Kubernetes for FakeKubernetes {
-    fn get<'a>(&'a self, _: &'a ObjectKey) -> KubeFuture<'a, Option<Object>> {
-        Box::pin(ready(Ok(self.task().map(Object::from))))
+    fn get<'a>(&'a self, key: &'a ObjectKey) -> KubeFuture<'a, Option<Object>> {
+        let task = self.task().map(Object::from);
+        Box::pin(ready(Ok(task.filter(|task| task.key() == *key))))
     }
 
     fn get_record<'a>(&'a self, name: &'a str) -> KubeFuture<'a, Option<ScalingGroupRecord>> {

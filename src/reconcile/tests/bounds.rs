@@ -14,12 +14,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{decided, everything_once, group};
 use crate::{
-    kubernetes::ErrorClass,
+    kubernetes::{ErrorClass, ObjectKey},
     reconcile::{
-        Error,
-        fake::{Bench, FakeClock, failure, idle, status, task, work},
-        observe,
+        Error, Pass,
+        fake::{Bench, FakeClock, FakeCloud, failure, idle, status, task, work},
+        observe, reconcile_until,
     },
+    runtime::shutdown,
 };
 
 #[test]
@@ -147,4 +148,55 @@ fn a_decision_that_got_old_while_it_was_written_is_not_acted_on() {
     *clock.lock().unwrap() = Some(bench.clock.clone());
     assert!(bench.pass().outcome.is_ok());
     assert_eq!(bench.journal(), ["write status"]);
+}
+
+/// The pass of a step that is told to stop while it decides the first time.
+fn stopped_at_first(
+    step: impl Fn(Input<'_>, usize) -> Step + Send + Sync + 'static,
+    change: impl FnOnce(&mut FakeCloud),
+) -> (Bench, Pass) {
+    let (stop, shutdown) = shutdown::channel();
+    let asked = AtomicUsize::new(0);
+    let bench = Bench::with(
+        task("ns", "a"),
+        Box::new(move |input| {
+            stop.stop();
+            step(input, asked.fetch_add(1, Ordering::SeqCst))
+        }),
+        change,
+    );
+    let key = ObjectKey::task("ns", "a");
+    let pass = reconcile_until(&bench.context, &key, shutdown);
+    let pass = futures::executor::block_on(pass);
+    (bench, pass)
+}
+
+#[test]
+fn after_the_word_to_stop_an_outcome_is_put_on_record_and_nothing_else_begins() {
+    let (bench, pass) = stopped_at_first(
+        |input, asked| {
+            decided(Decision {
+                status: status(["Sent", "Known", "Again"][asked]),
+                work: (asked == 0).then(work),
+                next: Next::Now,
+                ..idle(input.subject)
+            })
+        },
+        |_| {},
+    );
+    assert!(matches!(pass.outcome, Ok(Next::Now)));
+    assert_eq!(bench.journal(), ["write status", "mutate", "write status"]);
+}
+
+#[test]
+fn after_the_word_to_stop_reads_for_a_decision_are_cut_off() {
+    let (bench, pass) = stopped_at_first(
+        |_, asked| {
+            assert_eq!(asked, 0, "it was told to stop");
+            Step::Read(vec![group()])
+        },
+        |cloud| cloud.hangs = true,
+    );
+    assert!(matches!(pass.outcome, Ok(Next::Now)));
+    assert_eq!(bench.journal().len(), 1, "{:?}", bench.journal());
 }

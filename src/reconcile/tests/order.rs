@@ -5,15 +5,17 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use ess_rollout_api::v1alpha1::RollingUpdateTask;
+use ess_rollout_api::v1alpha1::{Holder, RollingUpdateTask, ScalingGroupRecordStatus};
 use ess_rollout_cloud::ErrorClass as CloudClass;
 use ess_rollout_core::rollout::{Decision, Next, Step};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{decided, everything_once, group};
+use super::{decided, everything_once, group, record_status};
 use crate::{
     kubernetes::ErrorClass,
-    reconcile::fake::{Bench, FakeKubernetes, event, failure, idle, status, task, work},
+    reconcile::fake::{
+        Bench, FakeEvents, FakeKubernetes, event, failure, idle, status, task, work,
+    },
 };
 
 #[test]
@@ -192,6 +194,81 @@ fn the_observation_is_fresh_after_every_write_and_mutation() {
         .filter(|e| e.starts_with("ask"))
         .count();
     assert_eq!(asked, 3);
+}
+
+/// A call with two Events, its outcome put on record, the group let go.
+fn three_decisions() -> Bench {
+    let mut bench = Bench::new(Box::new(|input| {
+        let state = input.subject.status.and_then(|s| s.state.as_deref());
+        let holder = Holder {
+            kind: "RollingUpdateTask".to_owned(),
+            namespace: "ns".to_owned(),
+            name: "a".to_owned(),
+            uid: String::new(),
+            since: Time("2026-01-01T00:00:00Z".parse().unwrap()),
+            taken_over_from: None,
+        };
+        decided(match state {
+            None => Decision {
+                record: Some(ScalingGroupRecordStatus {
+                    holder: Some(holder),
+                    ..record_status()
+                }),
+                status: status("Sent"),
+                work: Some(work()),
+                events: vec![event(), event()],
+                ..idle(input.subject)
+            },
+            Some("Sent") => Decision {
+                status: status("Known"),
+                next: Next::Now,
+                ..idle(input.subject)
+            },
+            Some("Known") => Decision {
+                record: Some(record_status()),
+                status: status("Done"),
+                ..idle(input.subject)
+            },
+            Some(_) => idle(input.subject),
+        })
+    }));
+    bench.context.events = Arc::new(FakeEvents {
+        journal: bench.journal.clone(),
+        turns: 5,
+    });
+    bench
+}
+
+#[test]
+fn slow_events_delay_neither_each_other_nor_the_outcome_but_come_before_the_group_is_free() {
+    let bench = three_decisions();
+    assert!(bench.pass().outcome.is_ok());
+    assert_eq!(
+        bench.journal(),
+        [
+            "create record",
+            "write record",
+            "write status",
+            "mutate",
+            "write status",
+            "event Reason",
+            "event Reason",
+            "write record",
+            "write status",
+        ]
+    );
+}
+
+#[test]
+fn events_are_published_before_a_pass_ends_that_fails() {
+    let bench = three_decisions();
+    bench
+        .kubernetes
+        .fail_after(1, "write status", ErrorClass::Unavailable);
+    assert!(bench.pass().outcome.is_err());
+    let journal = bench.journal();
+    let last = journal.len() - 2;
+    assert_eq!(journal[last..], ["event Reason"; 2], "{journal:?}");
 }
 
 fn leaving() -> RollingUpdateTask {

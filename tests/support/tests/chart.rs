@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+use std::collections::BTreeSet;
+
 use ess_rollout_test_support::chart::{
     apply_chart, documents, kind, render_chart, render_chart_in, run_helm,
 };
@@ -203,6 +205,51 @@ fn kustomize_grants_what_the_chart_grants() {
         rules
     };
     assert_eq!(all_rules(&kustomize), all_rules(&chart));
+}
+
+/// `edit` is given widely, and an image update runs again when its spec names another image.
+#[test]
+fn whoever_may_edit_creates_nothing_and_changes_no_image_update() {
+    let documents = render_chart(&json!({})).unwrap();
+    let granted = |level: &str| {
+        let label = format!("rbac.authorization.k8s.io/aggregate-to-{level}");
+        let mut granted = BTreeSet::new();
+        for role in of_kind(&documents, "ClusterRole") {
+            if role["metadata"]["labels"][&label] != "true" {
+                continue;
+            }
+            for rule in role["rules"].as_array().unwrap() {
+                for resource in rule["resources"].as_array().unwrap() {
+                    for verb in rule["verbs"].as_array().unwrap() {
+                        let (verb, resource) = (verb.as_str().unwrap(), resource.as_str().unwrap());
+                        granted.insert(format!("{verb} {resource}"));
+                    }
+                }
+            }
+        }
+        granted
+    };
+    let (view, edit, admin) = (granted("view"), granted("edit"), granted("admin"));
+    let more: Vec<_> = edit.difference(&view).map(String::as_str).collect();
+    assert_eq!(
+        more,
+        [
+            "patch rollbacks",
+            "patch rollingupdatetasks",
+            "update rollbacks",
+            "update rollingupdatetasks"
+        ]
+    );
+    let more: BTreeSet<_> = admin.difference(&edit).cloned().collect();
+    let mut expected: BTreeSet<_> = ["patch", "update"]
+        .map(|verb| format!("{verb} imageupdatetasks"))
+        .into();
+    for resource in ["rollingupdatetasks", "rollbacks", "imageupdatetasks"] {
+        expected.extend(
+            ["create", "delete", "deletecollection"].map(|verb| format!("{verb} {resource}")),
+        );
+    }
+    assert_eq!(more, expected);
 }
 
 /// The token that `apply_chart` gives has the operator's rights and no more.

@@ -1,0 +1,153 @@
+//! One pass as the process serves it: in a span, counted, its error said once, its panic contained.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use ess_rollout_core::rollout::Next;
+use futures::FutureExt;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::{
+    kubernetes::{ErrorClass, ObjectKey},
+    reconcile::{Context, Pass, reconcile_until},
+    runtime::{
+        dispatcher::Finished,
+        metrics::{Metrics, PassResult},
+        queue::Again,
+        shutdown::Shutdown,
+        telemetry::chain,
+    },
+};
+
+/// One pass over an object. One that panics has failed, for this object alone: it is tried again
+/// after a growing delay. If it ended the process, the object would be the first to be looked at
+/// after each restart, and nobody else's update would go on.
+pub async fn one_pass(
+    context: Arc<Context>,
+    metrics: Arc<Metrics>,
+    key: ObjectKey,
+    shutdown: Shutdown,
+) -> Finished {
+    let kind = key.kind.name();
+    let span = tracing::info_span!(
+        "pass",
+        controller = kind,
+        namespace = key.namespace,
+        name = key.name,
+        uid = tracing::field::Empty,
+        generation = tracing::field::Empty,
+        executionId = tracing::field::Empty,
+    );
+    async {
+        let began = Instant::now();
+        metrics.pass_began(kind);
+        // What passes share is behind locks that are taken whether or not their holder panicked.
+        let passing = AssertUnwindSafe(reconcile_until(&context, &key, shutdown));
+        let (finished, result, class) = match passing.catch_unwind().await {
+            Ok(pass) => finish(pass),
+            Err(_) => {
+                // Where it was is logged by the panic hook. What it said may hold anything.
+                tracing::error!("pass panicked, a defect of the operator: trying again later");
+                let finished = Finished {
+                    again: Again::Failed,
+                    versions: Vec::new(),
+                };
+                (finished, PassResult::Error, Some("Panic"))
+            }
+        };
+        let took = began.elapsed();
+        metrics.pass_ended(kind, result, class, took);
+        tracing::debug!(?took, ?result, "pass ended");
+        finished
+    }
+    .instrument(span)
+    .await
+}
+
+fn finish(pass: Pass) -> (Finished, PassResult, Option<&'static str>) {
+    let (result, class, again) = match &pass.outcome {
+        Ok(_) if pass.gone => (PassResult::Success, None, Again::Gone),
+        Ok(Next::Now) => (PassResult::Requeue, None, Again::Now),
+        Ok(Next::After(delay)) => (PassResult::RequeueAfter, None, Again::After(*delay)),
+        Ok(Next::OnChange) => (PassResult::Success, None, Again::OnChange),
+        Err(error) => {
+            let class = word(error.class());
+            tracing::warn!(class, error = chain(error), "pass failed");
+            (PassResult::Error, Some(class), Again::Failed)
+        }
+    };
+    let finished = Finished {
+        again,
+        versions: pass.versions,
+    };
+    (finished, result, class)
+}
+
+fn word(class: ErrorClass) -> &'static str {
+    match class {
+        ErrorClass::Conflict => "Conflict",
+        ErrorClass::Gone => "Gone",
+        ErrorClass::Refused => "Refused",
+        ErrorClass::Invalid => "Invalid",
+        ErrorClass::Unavailable => "Unavailable",
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use super::*;
+    use crate::{
+        reconcile::fake::{Bench, idle},
+        runtime::{
+            dispatcher::{self, Triggers},
+            shutdown,
+        },
+    };
+    use ess_rollout_core::rollout::Step;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_that_panics_fails_alone_and_is_tried_again_ever_later() {
+        let bench = Bench::new(Box::new(|_| panic!("no")));
+        let (context, metrics) = (Arc::new(bench.context), Arc::new(Metrics::new()));
+        let triggers = Triggers::new();
+        // The second is not there.
+        triggers.trigger(ObjectKey::task("ns", "a"));
+        triggers.trigger(ObjectKey::task("ns", "b"));
+        let (stop, shutdown) = shutdown::channel();
+        let serving = dispatcher::run(&triggers, 1, shutdown.clone(), |key| {
+            one_pass(context.clone(), metrics.clone(), key, shutdown.clone())
+        });
+        let stopping = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            stop.stop();
+        };
+        let (served, ()) = tokio::join!(serving, stopping);
+        assert!(served.is_ok());
+        let text = metrics.render(BTreeMap::new(), BTreeMap::new(), 0);
+        for line in [
+            // At 0, about 1 and about 3 seconds.
+            r#"controller_runtime_reconcile_errors_total{controller="rollingupdatetask",class="Panic"} 3"#,
+            r#"controller_runtime_reconcile_total{controller="rollingupdatetask",result="success"} 1"#,
+            r#"controller_runtime_active_workers{controller="rollingupdatetask"} 0"#,
+        ] {
+            assert!(text.contains(line), "{line} is missing in:\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_not_there_is_told_to_the_queue() {
+        let bench = Bench::new(Box::new(|input| {
+            Step::Decided(Box::new(idle(input.subject)))
+        }));
+        let (context, metrics) = (Arc::new(bench.context), Arc::new(Metrics::new()));
+        let (_stop, shutdown) = shutdown::channel();
+        for (name, again) in [("a", Again::OnChange), ("b", Again::Gone)] {
+            let key = ObjectKey::task("ns", name);
+            let finished = one_pass(context.clone(), metrics.clone(), key, shutdown.clone()).await;
+            assert_eq!(finished.again, again);
+        }
+    }
+}
