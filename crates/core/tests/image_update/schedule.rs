@@ -237,6 +237,8 @@ fn what_is_no_schedule_is_refused_with_the_field_the_reason_and_the_cure() {
 }
 
 proptest! {
+    #![proptest_config(crate::seeded::config(256))]
+
     #[test]
     fn no_expression_makes_it_panic_or_hang(
         expression in "[-0-9*/,LW#@ ?A-Za-z]{0,24}|([0-9*/,-]{1,6} ){4}[0-9*/,-]{1,6}",

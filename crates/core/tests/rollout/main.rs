@@ -10,6 +10,7 @@
 mod builders;
 mod cloud;
 mod schema;
+mod seeded;
 mod world;
 
 mod actions;
