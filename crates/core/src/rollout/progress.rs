@@ -113,9 +113,15 @@ pub(super) fn apply<'a>(
 }
 
 /// The number of the highest batch of which an item has ended. When nothing is in motion, all of
-/// that batch has: OOS begins a batch only after the one before, and all of a batch at once.
+/// that batch has: OOS begins a batch only after the one before, and all of a batch at once. An
+/// instance that was passed over before its turn may be listed before its batch begins, and counts
+/// only where all up to it have ended.
 pub(super) fn highest_ended_batch(status: &RollingUpdateTaskStatus) -> i32 {
-    let ended = status.instances.iter().filter(|i| i.state.is_final());
+    let all = || status.instances.iter();
+    let open = all().filter(|i| !i.state.is_final()).map(|i| i.batch).min();
+    let begun = |i: &&InstanceStatus| i.execution_id.is_some() || i.state == InstanceState::Failed;
+    let reached = |i: &&InstanceStatus| begun(i) || open.is_none_or(|open| i.batch < open);
+    let ended = all().filter(|i| i.state.is_final()).filter(reached);
     ended.map(|i| i.batch).max().unwrap_or(0)
 }
 

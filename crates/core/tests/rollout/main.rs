@@ -34,3 +34,4 @@ mod rolling_back;
 mod run_keys;
 mod running;
 mod starting;
+mod taking_over;

@@ -146,6 +146,8 @@ fn describe(
         cancel_time: None,
         quiet_since: None,
         fingerprint: String::new(),
+        taken_over_time: None,
+        members: Vec::new(),
     })
 }
 
