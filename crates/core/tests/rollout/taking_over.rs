@@ -386,3 +386,38 @@ fn the_scaling_configuration_that_the_update_changed_goes_back_whichever_is_acti
     let message = &back.condition(condition::PREFLIGHT).unwrap().message;
     assert!(message.contains("asc-2 is active by now"), "{message}");
 }
+
+/// As a backup brings it back: without its status, under another uid.
+#[test]
+fn a_restored_rollback_does_not_say_that_nothing_was_started() {
+    type Change = fn(&mut World);
+    let cases: [(&str, &str, Change); 2] = [
+        ("True AlreadyRun", "Unknown NotLookedAt", |w| {
+            w.cloud.advance(400)
+        }),
+        ("False Cancelled", "Unknown NotLookedAt", |w| {
+            w.annotated("cancel", "n2")
+        }),
+    ];
+    for (said, restored, change) in cases {
+        let mut update = finished_image();
+        let mut back = rollback(&mut update, json!({}));
+        back.run_to_state("Running");
+        back.pass();
+        let mut again = rollback(&mut update, json!({}));
+        again.task.metadata.uid = Some("uid-7".into());
+        again
+            .task
+            .metadata
+            .annotations
+            .clone_from(&back.task.metadata.annotations);
+        after(&mut again, &back);
+        again.holder_gone = true;
+        again.run_to_state("Pending");
+        change(&mut again);
+        again.run_to_rest();
+        assert_eq!(again.said(condition::SUCCEEDED), said);
+        assert_eq!(again.said(condition::RESTORED), restored);
+        assert_eq!(again.cloud.count("StartExecution"), 2);
+    }
+}
