@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::site::{FAILS, INSTANCES, NEW_IMAGE, SETTLE, Site, group};
 
 /// The longest that a run may take, with every kill and every bound on lateness waited out.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_millis(40);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

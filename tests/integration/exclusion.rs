@@ -1,5 +1,7 @@
 //! One group, one update at a time.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::scene::{GROUP, Scene, condition, image_task, script_task, task, with};
@@ -52,7 +54,7 @@ async fn two_tasks_created_at_the_same_instant_run_one_after_the_other() {
         first_end <= second_start || second_end <= first_start,
         "{first_start} {first_end} {second_start} {second_end}"
     );
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 2);
+    assert_eq!(scene.starts().await, 2);
     assert_eq!(
         scene.suspended_processes(GROUP).await,
         json!(["ScheduledAction"])
@@ -98,8 +100,14 @@ async fn a_task_that_waits_names_whom_it_waits_for_and_goes_at_once() {
     // Whoever is next starts when the group is free, not at its next look a minute later.
     scene.request("first", "continue", "1").await;
     scene.until_state("first", "Succeeded").await;
+    let begun = scene.until("third", "it has begun", |task| {
+        !task["status"]["start"].is_null()
+    });
+    tokio::time::timeout(Duration::from_secs(40), begun)
+        .await
+        .expect("it is woken when the group is free");
     scene.until_state("third", "Succeeded").await;
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 2);
+    assert_eq!(scene.starts().await, 2);
 }
 
 #[tokio::test]

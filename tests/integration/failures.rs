@@ -139,7 +139,7 @@ async fn a_failure_suspends_the_update_until_a_person_ends_it() {
         })
         .await;
     assert_eq!(scene.task("agent").await["status"]["state"], "Cancelled");
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 1);
+    assert_eq!(scene.starts().await, 1);
 }
 
 #[tokio::test]

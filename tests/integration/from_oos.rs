@@ -101,7 +101,7 @@ async fn each_manifest_leads_to_the_parameters_before_it() {
     let pairs = pairs(&page);
     assert!(pairs.len() >= 6, "the page shows {} pairs", pairs.len());
     for (mut wanted, manifest) in pairs {
-        let before = scene.asked("OOS", "StartExecution").await;
+        let before = scene.starts().await;
         scene.kubectl.apply(&scene.namespace, manifest).unwrap();
         let started = scene
             .eventually(&format!("a start of\n{manifest}"), async || {

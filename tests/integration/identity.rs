@@ -45,7 +45,7 @@ async fn a_finished_task_is_deleted_when_its_time_is_up_and_its_run_key_stays() 
         .await;
     let task = scene.until_state("agent", "Succeeded").await;
     assert_condition(&task, "Succeeded", "True", "AlreadyRun");
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 1);
+    assert_eq!(scene.starts().await, 1);
     scene
         .patch_spec("agent", json!({"ttlSecondsAfterFinished": 0}))
         .await;
@@ -81,7 +81,7 @@ async fn a_task_restored_without_its_status_follows_its_execution_and_a_copy_doe
     assert_ne!(again["metadata"]["uid"], uid);
     assert_eq!(again["status"]["execution"]["id"], id);
     scene.polls(3).await;
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 1);
+    assert_eq!(scene.starts().await, 1);
 
     scene.request("agent", "continue", "1").await;
     let done = scene.until_state("agent", "Succeeded").await;
@@ -95,7 +95,7 @@ async fn a_task_restored_without_its_status_follows_its_execution_and_a_copy_doe
     assert_ne!(copy["status"]["execution"]["id"], id);
     scene.request("copy", "continue", "1").await;
     scene.until_state("copy", "Succeeded").await;
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 2);
+    assert_eq!(scene.starts().await, 2);
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn replacing_a_task_by_force_runs_it_again_unless_it_has_a_run_key() {
             })
             .await;
         assert_condition(&second, "Succeeded", "True", reason);
-        assert_eq!(scene.asked("OOS", "StartExecution").await, starts, "{name}");
+        assert_eq!(scene.starts().await, starts, "{name}");
     }
 }
 
@@ -152,13 +152,14 @@ async fn what_is_left_when_a_namespace_goes_is_on_record() {
     // What the namespace controller does: marks it, and deletes what is in it, in no good order.
     let namespace = scene.namespace.as_str();
     for args in [
-        &["delete", "namespace", namespace, "--wait=false"][..],
+        &["delete", "rolebindings", "--all", "-n", namespace][..],
         &["delete", "secret", "team", "-n", namespace],
-        &["delete", "rolebindings", "--all", "-n", namespace],
     ] {
         scene.kubectl.run(args).unwrap();
     }
     scene.delete("agent").await;
+    let args = ["delete", "namespace", namespace, "--wait=false"];
+    scene.kubectl.run(&args).unwrap();
     let deleted = scene.task("agent").await;
     assert!(!deleted["metadata"]["deletionTimestamp"].is_null());
 

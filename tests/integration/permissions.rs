@@ -62,7 +62,7 @@ async fn reads_that_are_denied_block_the_start_and_it_goes_on_once_they_are_gran
             (&task["status"]["state"], kstatus(&task)),
             (&json!("Blocked"), "Failed")
         );
-        assert_eq!(scene.asked("OOS", "StartExecution").await, 0);
+        assert_eq!(scene.starts().await, 0);
         grant_everything(&scene).await;
         scene.poke("agent").await;
         scene.until_state("agent", "Succeeded").await;

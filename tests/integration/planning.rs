@@ -97,5 +97,5 @@ async fn a_run_key_runs_one_spec_once() {
         &other["status"]["result"]["message"],
         &["release-7", "choose another key"],
     );
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 1);
+    assert_eq!(scene.starts().await, 1);
 }

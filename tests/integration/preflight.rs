@@ -11,14 +11,6 @@ fn empty_group() -> Value {
     with(fixture(), json!({"scalingGroups": [group(GROUP, 0)]}))
 }
 
-async fn stop_time(scene: &Scene, stopped: bool) {
-    scene
-        .emulator
-        .post("clock", &json!({"paused": stopped}))
-        .await
-        .unwrap();
-}
-
 #[tokio::test]
 async fn an_empty_group_has_nothing_to_update() {
     let scene = Scene::with_fixture(empty_group()).await;
@@ -26,7 +18,7 @@ async fn an_empty_group_has_nothing_to_update() {
     let task = scene.until_state("agent", "Succeeded").await;
     assert_condition(&task, "Succeeded", "True", "NoInstances");
     assert_eq!(kstatus(&task), "Current");
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 0);
+    assert_eq!(scene.starts().await, 0);
     assert_eq!(scene.effects("SuspendProcesses").await, 0);
 }
 
@@ -38,13 +30,13 @@ async fn an_image_update_of_an_empty_group_changes_the_scaling_configuration() {
     assert_condition(&task, "Succeeded", "True", "NoInstances");
     assert_condition(&task, "Verified", "True", "AsWanted");
     assert_eq!(scene.configuration_image("asc-web").await, "m-v2");
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 0);
+    assert_eq!(scene.starts().await, 0);
 }
 
 #[tokio::test]
 async fn a_scaling_activity_is_waited_for() {
     let scene = Scene::start().await;
-    stop_time(&scene, true).await;
+    scene.stop_time(true).await;
     scene
         .emulator
         .post(&format!("groups/{GROUP}/scaleOut"), &json!({"count": 1}))
@@ -60,7 +52,7 @@ async fn a_scaling_activity_is_waited_for() {
     );
     assert!(task["status"]["start"].is_null());
 
-    stop_time(&scene, false).await;
+    scene.stop_time(false).await;
     let task = scene.until_state("agent", "Succeeded").await;
     assert_eq!(task["status"]["summary"]["total"], 7);
 }
@@ -68,7 +60,7 @@ async fn a_scaling_activity_is_waited_for() {
 #[tokio::test]
 async fn an_update_from_the_console_is_waited_for() {
     let scene = Scene::start().await;
-    stop_time(&scene, true).await;
+    scene.stop_time(true).await;
     let parameters = json!({
         "invokeType": "invoke", "scalingGroupId": GROUP, "commandType": "RunShellScript", "invokeScript": "true",
         "enterProcess": ["ScaleIn"], "exitProcess": ["ScaleIn"], "batchNumber": 2, "OOSAssumeRole": "",
@@ -85,7 +77,7 @@ async fn an_update_from_the_console_is_waited_for() {
         .await;
     assert_says(&condition(&task, "Preflight")["message"], &[foreign]);
 
-    stop_time(&scene, false).await;
+    scene.stop_time(false).await;
     let task = scene.until_state("agent", "Succeeded").await;
     assert_eq!(task["status"]["summary"]["succeeded"], 6);
     assert_eq!(scene.effects("RunCommand").await, 12);
@@ -107,7 +99,7 @@ async fn a_missing_image_blocks_its_task_and_not_the_group() {
     );
     scene.create("agent", script_task()).await;
     scene.until_state("agent", "Succeeded").await;
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 1);
+    assert_eq!(scene.starts().await, 1);
 
     // One that was never started goes at once.
     scene.delete("web-v3").await;
@@ -121,7 +113,7 @@ async fn a_missing_image_blocks_its_task_and_not_the_group() {
 #[tokio::test]
 async fn an_image_that_is_being_made_is_waited_for() {
     let scene = Scene::start().await;
-    stop_time(&scene, true).await;
+    scene.stop_time(true).await;
     let made = scene
         .console(
             "ECS",
@@ -134,7 +126,7 @@ async fn an_image_that_is_being_made_is_waited_for() {
     scene
         .until_condition("baked", "Preflight", "Unknown", "ImageNotAvailable")
         .await;
-    stop_time(&scene, false).await;
+    scene.stop_time(false).await;
     scene.until_state("baked", "Succeeded").await;
     assert!(
         scene
@@ -208,5 +200,5 @@ async fn what_cannot_be_updated_so_is_said_with_the_cure() {
             (&json!("Blocked"), "Failed")
         );
     }
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 0);
+    assert_eq!(scene.starts().await, 0);
 }

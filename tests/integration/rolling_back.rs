@@ -66,7 +66,7 @@ async fn a_finished_image_update_is_rolled_back() {
     let task = scene.task("web-v2").await;
     assert_eq!(task["status"]["state"], "Succeeded");
     assert_eq!(task["status"]["rolledBackBy"]["name"], "back");
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 2);
+    assert_eq!(scene.starts().await, 2);
 
     // Once is enough, and a rollback of a rollback is none.
     apply(&scene, "again", of_task("web-v2"));
@@ -228,7 +228,7 @@ async fn what_cannot_be_rolled_back_is_refused_with_the_reason() {
         let applied = scene.kubectl.apply(&scene.namespace, &manifest.to_string());
         assert!(applied.is_err(), "{spec}");
     }
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 2);
+    assert_eq!(scene.starts().await, 2);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What every test stands on: a namespace, an emulated cloud and an operator of its own, on the control plane that
 //! the test run shares. The operator has the rights that the chart gives it, and no more.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ess_rollout_test_support as support;
@@ -389,6 +390,14 @@ impl Scene {
 
     // --- The cloud
 
+    /// Stops the cloud's clock, or lets it go on: what a test looks at meanwhile does not pass by.
+    pub async fn stop_time(&self, stopped: bool) {
+        self.emulator
+            .post("clock", &json!({"paused": stopped}))
+            .await
+            .unwrap();
+    }
+
     /// How many calls of an action had an effect, by clients or by executions.
     pub async fn effects(&self, action: &str) -> usize {
         let calls = self.emulator.calls().await.unwrap();
@@ -401,6 +410,20 @@ impl Scene {
     /// How many times the operator called an action, whatever came of it.
     pub async fn asked(&self, service: &str, action: &str) -> usize {
         self.emulator.journal(service, action).await.unwrap().len()
+    }
+
+    /// How many executions the operator asked for. A call whose answer was late is sent again with the same token, and
+    /// counts once.
+    pub async fn starts(&self) -> usize {
+        let sent = self
+            .emulator
+            .journal("OOS", "StartExecution")
+            .await
+            .unwrap();
+        let tokens = sent
+            .iter()
+            .map(|call| call["params"]["ClientToken"].to_string());
+        tokens.collect::<BTreeSet<_>>().len()
     }
 
     /// Notifications of a kind that the operator sent.
@@ -478,8 +501,14 @@ impl Scene {
     }
 }
 
+/// The operator's look at all of its executions at once: a list by the tag that all of them carry, and nothing else.
 fn is_poll(call: &Value) -> bool {
-    call["service"] == "OOS" && call["action"] == "ListExecutions" && call["byOos"] == false
+    let tags = call["params"]["Tags"].as_str().unwrap_or_default();
+    let tags: Value = serde_json::from_str(tags).unwrap_or_default();
+    call["service"] == "OOS"
+        && call["action"] == "ListExecutions"
+        && call["byOos"] == false
+        && tags == json!({"managed-by": "ess-rollout"})
 }
 
 /// The control plane of this run, with the CRDs installed.

@@ -1,12 +1,11 @@
 //! The main job: a script, run on every instance of a group, in batches.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::rolling_back::{apply, until_state};
 use crate::scene::{
-    GROUP, Scene, assert_condition, assert_says, condition, fixture, kstatus, script_task, with,
+    GROUP, PATIENCE, Scene, assert_condition, assert_says, condition, fixture, kstatus,
+    script_task, with,
 };
 
 #[tokio::test]
@@ -19,7 +18,7 @@ async fn a_script_update_runs_in_batches_to_succeeded() {
             &scene.namespace,
             "rollingupdatetask/agent",
             "condition=Succeeded",
-            Duration::from_secs(60),
+            PATIENCE,
         )
         .unwrap();
     let task = scene.task("agent").await;
@@ -83,7 +82,7 @@ async fn the_group_is_left_as_it_was_found_and_each_call_is_made_once() {
     scene.create("agent", script_task()).await;
     let task = scene.until_state("agent", "Succeeded").await;
 
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 1);
+    assert_eq!(scene.starts().await, 1);
     assert_eq!(scene.effects("SuspendProcesses").await, 1);
     assert_eq!(scene.effects("ResumeProcesses").await, 1);
     // A person had suspended this one.
@@ -266,5 +265,5 @@ async fn a_script_from_a_config_map_is_waited_for_and_fixed_at_the_start() {
     scene.create("other", spec).await;
     let other = scene.until_state("other", "Failed").await;
     assert_condition(&other, "Succeeded", "False", "RunKeyConflict");
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 2);
+    assert_eq!(scene.starts().await, 2);
 }

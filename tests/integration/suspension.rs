@@ -74,7 +74,7 @@ async fn an_image_update_that_suspends_after_each_batch_goes_on_by_annotation() 
     scene.request("web-v2", "continue", "2").await;
     let task = scene.until_state("web-v2", "Succeeded").await;
     assert_eq!(scene.notifications("Approve").await, 2);
-    assert_eq!(scene.asked("OOS", "StartExecution").await, 1);
+    assert_eq!(scene.starts().await, 1);
     assert_condition(&task, "Verified", "True", "AsWanted");
     assert_condition(&task, "Restored", "True", "Restored");
     assert!(scene.all_instances(GROUP, "imageId", "m-v2").await);
@@ -145,11 +145,7 @@ async fn approved_batches_let_batches_run_ahead_and_only_ever_rise() {
 #[tokio::test]
 async fn a_request_is_for_the_pause_that_there_is_and_not_for_a_later_one() {
     let scene = Scene::start().await;
-    scene
-        .emulator
-        .post("clock", &json!({"paused": true}))
-        .await
-        .unwrap();
+    scene.stop_time(true).await;
     let mut task = crate::scene::task(
         "web-v2",
         with(
@@ -177,11 +173,7 @@ async fn a_request_is_for_the_pause_that_there_is_and_not_for_a_later_one() {
         (&json!("Rejected"), &json!("NotPaused"))
     );
 
-    scene
-        .emulator
-        .post("clock", &json!({"paused": false}))
-        .await
-        .unwrap();
+    scene.stop_time(false).await;
     scene.until_paused("web-v2", 1).await;
     scene.polls(3).await;
     assert_eq!(scene.notifications("Approve").await, 0);

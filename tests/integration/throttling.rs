@@ -7,23 +7,25 @@ use crate::scene::{Scene, assert_condition, script_task};
 #[tokio::test]
 async fn throttling_of_every_api_delays_an_update_and_fails_nothing() {
     let scene = Scene::start().await;
+    // Nothing ends before it has been throttled.
+    scene.stop_time(true).await;
     let fault = json!({"caller": "outside", "count": 0, "effect": {"kind": "throttle", "retryAfterMillis": 200}});
-    let throttled = async |least: usize| {
+    let hits = async || {
+        let calls = scene.emulator.calls().await.unwrap();
+        let hit = calls.iter().filter(|call| call["fault"] == "throttle");
+        hit.count()
+    };
+    let throttled = async |more: usize, before: usize| {
         scene
             .eventually("calls are throttled", async || {
-                let calls = scene.emulator.calls().await.unwrap();
-                let hit = calls
-                    .iter()
-                    .filter(|call| call["fault"] == "throttle")
-                    .count();
-                (hit >= least).then_some(())
+                (hits().await >= before + more).then_some(())
             })
             .await;
     };
 
     let id = scene.emulator.add_fault(&fault).await.unwrap();
     scene.create("agent", script_task()).await;
-    throttled(4).await;
+    throttled(4, 0).await;
     let task = scene.task("agent").await;
     assert_condition(&task, "Succeeded", "Unknown", "Accepted");
     scene
@@ -37,8 +39,10 @@ async fn throttling_of_every_api_delays_an_update_and_fails_nothing() {
             !task["status"]["execution"].is_null()
         })
         .await;
+    let before = hits().await;
     let id = scene.emulator.add_fault(&fault).await.unwrap();
-    throttled(8).await;
+    scene.stop_time(false).await;
+    throttled(4, before).await;
     scene
         .emulator
         .delete(&format!("faults/{id}"))
@@ -69,7 +73,7 @@ async fn a_start_that_is_throttled_is_sent_again_with_the_same_token() {
         .journal("OOS", "StartExecution")
         .await
         .unwrap();
-    assert_eq!(starts.len(), 4);
+    assert!(starts.len() >= 4, "{starts:?}");
     assert!(
         starts
             .iter()

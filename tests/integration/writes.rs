@@ -75,6 +75,8 @@ async fn an_image_update_takes_few_writes_and_a_finished_task_none() {
         )
         .await;
     scene.until_paused("agent", 1).await;
+    // The line of the last write is in the audit log by then.
+    scene.polls(1).await;
     let paused = writes(&scene);
     scene.polls(10).await;
     let at_rest = writes(&scene);

@@ -78,17 +78,19 @@ pub(crate) fn usable_group<'a>(
     Ok(group)
 }
 
-/// The image that a field of the spec names, if it is there and can be used.
+/// The image that a field of the spec names, if it is there and can be used. What is to be done instead
+/// is `instead`'s to say.
 pub(crate) fn usable_image<'a>(
     image: Option<&'a Image>,
     field: &str,
     (id, region): (&str, &str),
+    instead: &str,
 ) -> Result<&'a Image, Problem> {
     let Some(image) = image else {
         return Err(Problem::blocked(
             "ImageNotFound",
             format!(
-                "{field}: image {id} does not exist in {region}, or is not shared with this account; name another, or copy it to the region"
+                "{field}: image {id} does not exist in {region}, or is not shared with this account; {instead}, or copy it to the region"
             ),
         ));
     };
@@ -100,7 +102,9 @@ pub(crate) fn usable_image<'a>(
         )),
         status => Err(Problem::blocked(
             "ImageNotAvailable",
-            format!("{field}: image {id} is {status}; name an Available one"),
+            format!(
+                "{field}: image {id} is {status}, and only an Available one can be used: {instead}"
+            ),
         )),
     }
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::process::{Process, find_program};
 use crate::watchdog;
 
-const READY_TIMEOUT: Duration = Duration::from_secs(30);
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
 const CERTIFICATE: &str = "ca.pem";
 
 /// An `ess-emulator` that runs on random ports, and a client of its control API.

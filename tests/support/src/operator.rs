@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::process::{Process, find_program};
 use crate::watchdog;
 
-const READY_TIMEOUT: Duration = Duration::from_secs(30);
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How to run an operator. [`crate::Installation::operator`] makes one from the chart; change what the test is about.
 #[derive(Debug, Clone)]
@@ -66,7 +66,9 @@ impl Operator {
         .args(&options.flags)
         .args(["--health-addr", "127.0.0.1:0", "--ready-file"])
         .arg(&ready_file)
-        .env("KUBECONFIG", &options.kubeconfig);
+        .env("KUBECONFIG", &options.kubeconfig)
+        // It waits for calls that are under way.
+        .grace(Duration::from_secs(60));
         for (name, value) in &options.envs {
             process = process.env(name, value);
         }

@@ -227,7 +227,8 @@ fn check_image(
 ) -> Known<Option<Problem>> {
     let observation = ctx.input.observation;
     let found = observation.image(id)?.as_ref();
-    let image = match problem::usable_image(found, "spec.imageId", (id, &ctx.region)) {
+    let (field, instead) = ("spec.imageId", "name another");
+    let image = match problem::usable_image(found, field, (id, &ctx.region), instead) {
         Ok(image) => image,
         Err(problem) => return Ok(Some(problem)),
     };

@@ -32,6 +32,7 @@ mod instance_requests;
 mod kind;
 mod ledger;
 mod leftovers;
+mod parameters;
 mod pause;
 mod pending;
 mod preflight;

@@ -9,7 +9,7 @@
 mod files;
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
@@ -26,7 +26,7 @@ use crate::{AuditLog, Kubectl, source_root, watchdog};
 pub const HANDSHAKE_VARIABLE: &str = "ESS_ROLLOUT_TEST_CONTROL_PLANE";
 
 /// A warm start takes 3 s; a machine that compiles at the same time needs many times that.
-const START_TIMEOUT: Duration = Duration::from_secs(90);
+const START_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A port that was free may be taken before the program binds it.
 const ATTEMPTS: usize = 3;
@@ -145,6 +145,10 @@ impl ControlPlane {
             // Nobody needs this data after a power cut.
             .args(["--unsafe-no-fsync", "--log-level", "error"]);
         etcd.start()?;
+        // Its ports may have been taken meanwhile: then it has ended, and its log says why.
+        etcd.wait_until("its port", START_TIMEOUT, || {
+            TcpStream::connect(("127.0.0.1", client_port)).ok()
+        })?;
 
         let server = format!("https://127.0.0.1:{apiserver_port}");
         let certificate_authority = dir.join("certificates/apiserver.crt");

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use ess_rollout_api::v1alpha1::{ContainerGroupUpdate, ContainerUpdateType, Plan};
+use ess_rollout_api::v1alpha1::{
+    ContainerGroupUpdate, ContainerUpdateType, Plan, RollbackPayload, Update,
+};
 use ess_rollout_cloud::{
     Container, ContainerGroup, ContainerGroupStatus, GroupType, Query, ScalingGroup,
     ScalingInstance,
 };
 use serde_json::{Map, Value, json};
 
-use super::Kind;
+use super::{Before, Kind};
 use crate::conditions::shorten;
 use crate::observation::{Known, Observation};
 use crate::problem::Problem;
@@ -21,6 +23,8 @@ use crate::rollout::containers;
 const CONTAINERS_MAX: usize = 64 * 1024;
 /// Bound of `current.what` of a record, in characters.
 const WHAT_MAX: usize = 200;
+
+pub(super) mod undo;
 
 pub(super) struct ContainerGroups<'a> {
     pub(super) update: &'a ContainerGroupUpdate,
@@ -246,6 +250,14 @@ impl Kind for ContainerGroups<'_> {
                 containers::write(&containers::of_specs(&way.containers)).len() <= CONTAINERS_MAX
             });
         Ok(())
+    }
+
+    fn payload_field(&self) -> &'static str {
+        "containers"
+    }
+
+    fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {
+        undo::way_back(self.update, before, to)
     }
 
     fn parameters(&self, plan: &Plan) -> Map<String, Value> {

@@ -1,15 +1,17 @@
 //! `update.image`: the system disk replaced by one made from an image.
 
-use ess_rollout_api::v1alpha1::{ImageUpdate, Plan};
+use ess_rollout_api::v1alpha1::{ImageUpdate, Plan, RollbackPayload, Update};
 use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::Kind;
+use super::{Before, Kind};
 use crate::observation::{Interrupt, Known, Observation};
 use crate::problem::{self, Problem};
 
 /// How many images that instances run are looked at: groups run one or two, and each is a call.
 const REPLACED_MAX: usize = 8;
+
+pub(super) mod undo;
 
 pub(super) struct Image<'a> {
     pub(super) update: &'a ImageUpdate,
@@ -74,7 +76,8 @@ impl Kind for Image<'_> {
         let id = &self.update.image_id;
         let found = observation.image(id)?.as_ref();
         let field = "spec.update.image.imageId";
-        let image = match problem::usable_image(found, field, (id, "the group's region")) {
+        let (region, instead) = ("the group's region", "name another in a new task");
+        let image = match problem::usable_image(found, field, (id, region), instead) {
             Ok(image) => image,
             Err(problem) => return Ok(Some(problem)),
         };
@@ -137,6 +140,14 @@ impl Kind for Image<'_> {
             ));
         }
         Ok(notes)
+    }
+
+    fn payload_field(&self) -> &'static str {
+        "imageId"
+    }
+
+    fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {
+        undo::way_back(self.update, before, to)
     }
 
     fn parameters(&self, plan: &Plan) -> Map<String, Value> {

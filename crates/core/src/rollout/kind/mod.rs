@@ -6,13 +6,16 @@ mod image;
 mod nothing;
 mod package;
 mod script;
+mod undo;
 
 use ess_rollout_api::v1alpha1::{
-    Plan, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScriptTexts, SuspensionPolicy, Update,
+    Plan, RollbackPayload, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScriptTexts,
+    SuspensionPolicy, Update,
 };
 use ess_rollout_cloud::{EcsInstance, GroupType, Process, Query, ScalingGroup, ScalingInstance};
 use serde_json::{Map, Value, json};
 
+pub(super) use self::undo::{Before, of_execution, way_back};
 use super::compute::Compute;
 use super::configuration::Carries;
 use super::scripts::{ConfigMapTexts, NO_TEXTS, Scripts};
@@ -102,6 +105,18 @@ pub(super) trait Kind {
 
     /// Changes the parameters of an update to those of one that undoes another.
     fn for_undoing(&self, _parameters: &mut Map<String, Value>) {}
+
+    /// The field of `spec.to` of a rollback that says where updates of this kind go back to.
+    fn payload_field(&self) -> &'static str;
+
+    /// The update that undoes this one. Of `to` no other field is set than [`Kind::payload_field`].
+    fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem>;
+
+    /// Whether the public template, asked to roll back to what this update is, runs it as it is
+    /// written.
+    fn is_run_by_templates_rollback(&self) -> bool {
+        true
+    }
 
     /// Why the public template's rollback to what this update is would go wrong. `children` are the
     /// instances of the source's nested executions, one for each; `members` those of the group.
@@ -213,36 +228,39 @@ pub(super) fn of<'a>(
     status: Option<&'a RollingUpdateTaskStatus>,
     texts: &'a ConfigMapTexts,
 ) -> Box<dyn Kind + 'a> {
-    if let Some(update) = &spec.update.image {
-        Box::new(image::Image {
-            update,
-            max_errors: spec.policy.max_errors.unwrap_or(0),
-        })
-    } else if let Some(update) = &spec.update.script {
+    bound(
+        &spec.update,
+        spec.policy.max_errors.unwrap_or(0),
+        status,
+        texts,
+    )
+}
+
+/// The kind of an update for itself, whatever object asks for it.
+pub(super) fn of_update(update: &Update) -> Box<dyn Kind + '_> {
+    bound(update, 0, None, &NO_TEXTS)
+}
+
+/// The one place that tells the kinds apart.
+fn bound<'a>(
+    update: &'a Update,
+    max_errors: i32,
+    status: Option<&'a RollingUpdateTaskStatus>,
+    texts: &'a ConfigMapTexts,
+) -> Box<dyn Kind + 'a> {
+    if let Some(update) = &update.image {
+        Box::new(image::Image { update, max_errors })
+    } else if let Some(update) = &update.script {
         Box::new(script::Script {
-            script_type: update.script_type,
+            update,
             scripts: Scripts::of(update, status, texts),
         })
-    } else if let Some(update) = &spec.update.package {
+    } else if let Some(update) = &update.package {
         Box::new(package::Package { update })
-    } else if let Some(update) = &spec.update.container_group {
+    } else if let Some(update) = &update.container_group {
         Box::new(container_group::ContainerGroups { update })
     } else {
         Box::new(nothing::Nothing)
-    }
-}
-
-/// What can be said against an update that no admission has seen, because it was read off an
-/// execution.
-pub(super) fn check_foreign(update: &Update) -> Option<Problem> {
-    if let Some(update) = &update.script {
-        let scripts = Scripts::of(update, None, &NO_TEXTS);
-        scripts.problem(false).cloned()
-    } else if let Some(update) = &update.package {
-        package::Package { update }.check_spec()
-    } else {
-        let update = update.container_group.as_ref()?;
-        container_group::ContainerGroups { update }.check_spec()
     }
 }
 

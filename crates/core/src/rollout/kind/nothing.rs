@@ -1,10 +1,11 @@
 //! No update: the spec of a `Rollback` for which it is not known yet what it undoes.
 
-use ess_rollout_api::v1alpha1::Plan;
+use ess_rollout_api::v1alpha1::{Plan, RollbackPayload, Update};
 use ess_rollout_cloud::{GroupType, Query};
 use serde_json::{Map, Value};
 
-use super::Kind;
+use super::undo::missing;
+use super::{Before, Kind};
 use crate::problem::Problem;
 
 pub(super) struct Nothing;
@@ -28,6 +29,14 @@ impl Kind for Nothing {
 
     fn reads(&self) -> Vec<Query> {
         Vec::new()
+    }
+
+    fn payload_field(&self) -> &'static str {
+        ""
+    }
+
+    fn way_back(&self, _before: &Before<'_>, _to: &RollbackPayload) -> Result<Update, Problem> {
+        Err(missing("the task names no update"))
     }
 
     fn parameters(&self, _plan: &Plan) -> Map<String, Value> {

@@ -4,11 +4,13 @@
 //! of root, so their characters are limited here once more: an execution that was started elsewhere
 //! and an object that was restored have passed no admission.
 
-use ess_rollout_api::v1alpha1::{PackageAction, PackageState, PackageUpdate, Plan};
+use ess_rollout_api::v1alpha1::{
+    PackageAction, PackageState, PackageUpdate, Plan, RollbackPayload, Update,
+};
 use ess_rollout_cloud::{EcsInstance, ErrorClass, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::{Kind, ReadBack};
+use super::{Before, Kind, ReadBack};
 use crate::observation::{Interrupt, Known, Observation};
 use crate::problem::Problem;
 
@@ -20,6 +22,8 @@ const PACKAGE_TYPE: &str = "Package";
 const NAME_MAX: usize = 200;
 /// The longest version that is taken for one.
 const VERSION_MAX: usize = 64;
+
+pub(super) mod undo;
 
 pub(super) struct Package<'a> {
     pub(super) update: &'a PackageUpdate,
@@ -244,6 +248,14 @@ impl Kind for Package<'_> {
         let members: Vec<&str> = plan.members.iter().map(|m| m.id.as_str()).collect();
         plan.source_package = self.source(observation, &members)?;
         Ok(())
+    }
+
+    fn payload_field(&self) -> &'static str {
+        "packageVersion"
+    }
+
+    fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {
+        undo::way_back(self.update, before, to)
     }
 
     fn parameters(&self, plan: &Plan) -> Map<String, Value> {

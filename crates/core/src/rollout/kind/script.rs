@@ -1,16 +1,20 @@
 //! `update.script`: a script run through Cloud Assistant.
 
-use ess_rollout_api::v1alpha1::{Plan, ScriptTexts, ScriptType};
+use ess_rollout_api::v1alpha1::{
+    Plan, RollbackPayload, ScriptTexts, ScriptType, ScriptUpdate, Update,
+};
 use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::Kind;
+use super::{Before, Kind};
 use crate::observation::{Known, Observation};
 use crate::problem::Problem;
 use crate::rollout::scripts::Scripts;
 
+pub(super) mod undo;
+
 pub(super) struct Script<'a> {
-    pub(super) script_type: ScriptType,
+    pub(super) update: &'a ScriptUpdate,
     pub(super) scripts: Scripts<'a>,
 }
 
@@ -41,7 +45,7 @@ impl Kind for Script<'_> {
         _group: &ScalingGroup,
         instances: &[EcsInstance],
     ) -> Known<Option<Problem>> {
-        let windows_script = self.script_type != ScriptType::LinuxShell;
+        let windows_script = self.update.script_type != ScriptType::LinuxShell;
         Ok(instances
             .iter()
             .find(|instance| {
@@ -53,7 +57,7 @@ impl Kind for Script<'_> {
                     "ScriptTypeMismatch",
                     format!(
                         "spec.update.script.type is {:?}, and instance {} runs {}",
-                        self.script_type, instance.id, instance.os_type
+                        self.update.script_type, instance.id, instance.os_type
                     ),
                 )
             }))
@@ -68,8 +72,21 @@ impl Kind for Script<'_> {
         self.scripts.frozen()
     }
 
+    fn payload_field(&self) -> &'static str {
+        "script"
+    }
+
+    fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {
+        undo::way_back(self.update, before, to)
+    }
+
+    /// The public template runs every rollback script as a shell script.
+    fn is_run_by_templates_rollback(&self) -> bool {
+        self.update.script_type == ScriptType::LinuxShell
+    }
+
     fn parameters(&self, _plan: &Plan) -> Map<String, Value> {
-        let command_type = match self.script_type {
+        let command_type = match self.update.script_type {
             ScriptType::LinuxShell => "RunShellScript",
             ScriptType::WindowsBat => "RunBatScript",
             ScriptType::WindowsPowerShell => "RunPowerShellScript",

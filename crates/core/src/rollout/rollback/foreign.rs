@@ -1,22 +1,17 @@
 //! A rolling update that was started in the console or by the command line: what it did is read off
 //! its execution.
 
-use ess_rollout_api::v1alpha1::{
-    self as api, ContainerGroupUpdate, ContainerUpdateType, EligibleState, ImageUpdate,
-    PackageAction, PackageUpdate, Plan, RollbackMethod, RollbackSpec, ScriptSource, ScriptType,
-    ScriptUpdate, Source, Update,
-};
-use ess_rollout_cloud::{Container, Execution, ExecutionStatus};
+use ess_rollout_api::v1alpha1::{EligibleState, Plan, RollbackMethod, RollbackSpec, Source};
+use ess_rollout_cloud::{Execution, ExecutionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde_json::Value;
 
-use super::{payload, source};
+use super::source;
 use crate::identity;
 use crate::observation::Known;
 use crate::problem::Problem;
-use crate::rollout::containers::to_spec;
 use crate::rollout::context::Context;
-use crate::rollout::kind;
+use crate::rollout::kind::{self, Before};
+use crate::rollout::parameters::{list, text};
 
 /// What is undone, or why it cannot be.
 pub(super) fn find(
@@ -92,14 +87,20 @@ fn describe(
     root: &Execution,
     suspended: bool,
 ) -> Result<Source, Problem> {
-    let update = update(root)?;
+    let update = kind::of_execution(root)?;
     let plan = Plan {
         source_image_id: text(root, "sourceImageId").map(str::to_owned),
         ..Plan::default()
     };
     let image = update.image.as_ref().map(|image| image.image_id.clone());
-    let update = payload::of_task(&update, &plan, None, spec.to.as_ref())?;
-    if let Some(problem) = kind::check_foreign(&update) {
+    let before = Before {
+        plan: &plan,
+        script: None,
+    };
+    let source = kind::of_update(&update);
+    let update = kind::way_back(source.as_ref(), &before, spec.to.as_ref())?;
+    // No admission has seen it.
+    if let Some(problem) = kind::of_update(&update).check_spec() {
         return Err(Problem {
             message: format!(
                 "execution {} cannot be rolled back: {}",
@@ -129,7 +130,7 @@ fn describe(
         // The public template's rollback calls SuspendProcesses with the source's list, empty or not.
         method: match enter.is_some_and(|enter| enter.is_empty()) {
             true => RollbackMethod::Invoke,
-            false => payload::method(&update),
+            false => source::method(&update),
         },
         update,
         updated_image_id: image,
@@ -149,114 +150,4 @@ fn describe(
         taken_over_time: None,
         members: Vec::new(),
     })
-}
-
-/// The update that the execution ran, with what it knows of the way back.
-fn update(root: &Execution) -> Result<Update, Problem> {
-    let template = root.template_name.as_str();
-    if template == kind::IMAGE_TEMPLATE {
-        return Ok(Update {
-            image: Some(ImageUpdate {
-                image_id: text(root, "imageId").unwrap_or_default().to_owned(),
-                rollback_image_id: text(root, "sourceImageId").map(str::to_owned),
-                update_scaling_configuration: text(root, "scalingConfigurationId").is_some(),
-            }),
-            ..Update::default()
-        });
-    }
-    if template == kind::SCRIPT_TEMPLATE {
-        let script = |name: &str| {
-            text(root, name).map(|text| ScriptSource {
-                inline: Some(text.to_owned()),
-                ..ScriptSource::default()
-            })
-        };
-        return Ok(Update {
-            script: Some(ScriptUpdate {
-                script_type: match text(root, "commandType") {
-                    Some("RunBatScript") => ScriptType::WindowsBat,
-                    Some("RunPowerShellScript") => ScriptType::WindowsPowerShell,
-                    _ => ScriptType::LinuxShell,
-                },
-                run: script("invokeScript").unwrap_or_default(),
-                rollback: script("rollbackScript"),
-            }),
-            ..Update::default()
-        });
-    }
-    if template == kind::CONTAINER_TEMPLATE {
-        let renew = text(root, "updateType") == Some("RenewUpdate");
-        return Ok(Update {
-            container_group: Some(ContainerGroupUpdate {
-                containers: containers(root, "containerConfigure")?,
-                rollback_containers: containers(root, "sourceContainerConfigure")?,
-                update_type: if renew {
-                    ContainerUpdateType::Renew
-                } else {
-                    ContainerUpdateType::Incremental
-                },
-            }),
-            ..Update::default()
-        });
-    }
-    if template == kind::PACKAGE_TEMPLATE {
-        return Ok(Update {
-            package: Some(PackageUpdate {
-                name: text(root, "packageName").unwrap_or_default().to_owned(),
-                version: text(root, "packageVersion").map(str::to_owned),
-                action: match text(root, "action") {
-                    Some("uninstall") => PackageAction::Uninstall,
-                    _ => PackageAction::Install,
-                },
-                rollback_version: None,
-            }),
-            ..Update::default()
-        });
-    }
-    Err(Problem::blocked(
-        "NotYetSupported",
-        format!(
-            "execution {} is of template {template}, which this version of the operator cannot roll back",
-            root.id
-        ),
-    ))
-}
-
-/// Containers in a parameter, as far as a spec can say them.
-fn containers(root: &Execution, name: &str) -> Result<Vec<api::Container>, Problem> {
-    let items = match root.parameters.get(name) {
-        Some(Value::Array(items)) => items.clone(),
-        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
-        _ => Vec::new(),
-    };
-    let container = |item: &Value| {
-        let fields = item.as_object()?.clone();
-        let name = fields.get("Name")?.as_str()?.to_owned();
-        let fields = fields.into_iter().filter(|(field, _)| field != "Name");
-        to_spec(&Container::new(name, fields))
-    };
-    let all: Option<Vec<api::Container>> = items.iter().map(container).collect();
-    all.ok_or_else(|| {
-        Problem::blocked(
-            "NoRollbackPayload",
-            format!(
-                "parameter {name} of execution {} has containers that spec.to.containers could not say: start a new RollingUpdateTask with what you want to go back to",
-                root.id
-            ),
-        )
-    })
-}
-
-/// A parameter; an empty one counts as none, as the templates have it.
-pub(super) fn text<'a>(root: &'a Execution, name: &str) -> Option<&'a str> {
-    root.parameters
-        .get(name)
-        .and_then(Value::as_str)
-        .filter(|text| !text.is_empty())
-}
-
-fn list(root: &Execution, name: &str) -> Option<Vec<String>> {
-    let items = root.parameters.get(name)?.as_array()?;
-    let texts = items.iter().filter_map(Value::as_str).map(str::to_owned);
-    Some(texts.collect())
 }

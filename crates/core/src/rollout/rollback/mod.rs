@@ -9,7 +9,6 @@
 
 pub(super) mod call;
 mod foreign;
-mod payload;
 pub(super) mod scope;
 pub(super) mod source;
 pub(super) mod takeover;

@@ -1,17 +1,18 @@
 //! Finds what a rollback undoes, and freezes it: the task may be deleted afterwards, its execution
 //! pruned, its ConfigMaps changed.
 
-use ess_rollout_api::v1alpha1::{RollbackSpec, RollingUpdateTask, Source};
+use ess_rollout_api::v1alpha1::{RollbackMethod, RollbackSpec, RollingUpdateTask, Source, Update};
 use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{foreign, payload};
+use super::foreign;
 use crate::identity;
 use crate::observation::Known;
 use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::decision::Undo;
-use crate::rollout::kind;
+use crate::rollout::kind::{self, Before};
+use crate::rollout::parameters::text;
 use crate::rollout::preflight::{self, ROLLING_TEMPLATES};
 use crate::rollout::scripts::NO_TEXTS;
 
@@ -68,8 +69,12 @@ fn of_task(
         Err(problem) => return Ok(Err(problem)),
     };
     let plan = status.plan.unwrap_or_default();
-    let given = foreign::text(root, "rollbackScript");
-    let update = match payload::of_task(&task.spec.update, &plan, given, undo.spec.to.as_ref()) {
+    let source = kind::of(&task.spec, None, &NO_TEXTS);
+    let before = Before {
+        plan: &plan,
+        script: text(root, "rollbackScript"),
+    };
+    let update = match kind::way_back(source.as_ref(), &before, undo.spec.to.as_ref()) {
         Ok(update) => update,
         Err(problem) => return Ok(Err(problem)),
     };
@@ -79,7 +84,7 @@ fn of_task(
     let image = task.spec.update.image.as_ref();
     let configuration = plan
         .scaling_configuration_id
-        .filter(|_| kind::of(&task.spec, None, &NO_TEXTS).brings().is_some());
+        .filter(|_| source.brings().is_some());
     // Where to is said by a person: that is what new instances are to get, too.
     let chosen = undo.spec.to.as_ref().and_then(|to| to.image_id.clone());
     // Of containers it is what they make of the configuration.
@@ -93,7 +98,7 @@ fn of_task(
         execution_id: execution,
         scaling_group_id: task.spec.scaling_group_id.clone(),
         region_id: task.spec.region_id.clone(),
-        method: payload::method(&update),
+        method: method(&update),
         updated_image_id: image.map(|image| image.image_id.clone()),
         scaling_configuration_image_id: configuration
             .is_some()
@@ -113,6 +118,14 @@ fn of_task(
         taken_over_time: None,
         members: Vec::new(),
     }))
+}
+
+/// The call for the way back, as far as its kind decides.
+pub(super) fn method(way_back: &Update) -> RollbackMethod {
+    match kind::of_update(way_back).is_run_by_templates_rollback() {
+        true => RollbackMethod::Template,
+        false => RollbackMethod::Invoke,
+    }
 }
 
 /// Whether the task is suspended rather than finished. Anything else cannot be undone, or not yet.

@@ -1,0 +1,71 @@
+//! What differs between the kinds in going back: what an execution says of its update, and the update that undoes it.
+
+use ess_rollout_api::v1alpha1::{Plan, RollbackPayload, Update};
+use ess_rollout_cloud::Execution;
+
+use super::{
+    CONTAINER_TEMPLATE, IMAGE_TEMPLATE, Kind, PACKAGE_TEMPLATE, SCRIPT_TEMPLATE, container_group,
+    image, package, script,
+};
+use crate::problem::Problem;
+
+/// What is known of how things were before an update.
+pub(in crate::rollout) struct Before<'a> {
+    /// The plan of its start.
+    pub(in crate::rollout) plan: &'a Plan,
+    /// The rollback script that OOS was given at the start: what the ConfigMap that it came from holds by now does not
+    /// matter.
+    pub(in crate::rollout) script: Option<&'a str>,
+}
+
+/// There is nothing to go back to.
+pub(super) fn missing(message: &str) -> Problem {
+    Problem::blocked("NoRollbackPayload", message.to_owned())
+}
+
+/// The update that undoes the update of a kind: what `spec.to` says, else what the update itself says, else for images,
+/// packages and containers what all instances had before.
+pub(in crate::rollout) fn way_back(
+    kind: &dyn Kind,
+    before: &Before<'_>,
+    to: Option<&RollbackPayload>,
+) -> Result<Update, Problem> {
+    let none = RollbackPayload::default();
+    let to = to.unwrap_or(&none);
+    let given = [
+        ("imageId", to.image_id.is_some()),
+        ("script", to.script.is_some()),
+        ("packageVersion", to.package_version.is_some()),
+        ("containers", to.containers.is_some()),
+    ];
+    let own = kind.payload_field();
+    match given.iter().find(|(field, given)| *given && *field != own) {
+        Some((field, _)) => Err(Problem::blocked(
+            "PayloadMismatch",
+            format!("spec.to.{field} does not fit: the update that is undone is of another kind"),
+        )),
+        None => kind.way_back(before, to),
+    }
+}
+
+/// The update that an execution ran, with what it knows of the way back.
+pub(in crate::rollout) fn of_execution(root: &Execution) -> Result<Update, Problem> {
+    type Read = fn(&Execution) -> Result<Update, Problem>;
+    let reads: [(&str, Read); 4] = [
+        (IMAGE_TEMPLATE, image::undo::of_execution),
+        (SCRIPT_TEMPLATE, script::undo::of_execution),
+        (PACKAGE_TEMPLATE, package::undo::of_execution),
+        (CONTAINER_TEMPLATE, container_group::undo::of_execution),
+    ];
+    let template = root.template_name.as_str();
+    match reads.iter().find(|(name, _)| *name == template) {
+        Some((_, read)) => read(root),
+        None => Err(Problem::blocked(
+            "NotYetSupported",
+            format!(
+                "execution {} is of template {template}, which this version of the operator cannot roll back",
+                root.id
+            ),
+        )),
+    }
+}
