@@ -115,6 +115,10 @@ async fn an_image_is_built_and_an_earlier_one_is_one_edit_away() {
     );
     assert!(scene.all_instances(GROUP, "imageId", "m-v1").await);
     until_free(&scene).await;
+    until(&scene, "at rest", |task| {
+        task["status"]["state"] == "Succeeded"
+    })
+    .await;
     let table = scene
         .kubectl
         .run(&["get", "imageupdatetasks", "-n", namespace]);
@@ -156,13 +160,17 @@ async fn an_image_that_fails_is_noticed_at_once_and_run_now_tries_again() {
 
 #[tokio::test]
 async fn a_run_waits_for_its_time_and_for_its_group_and_can_be_cancelled() {
-    let scene = Scene::start().await;
-    let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(6);
+    // It lasts until it is cancelled.
+    let slow = json!({"durations": {"createImage": 100_000}});
+    let scene = Scene::with_fixture(with(fixture(), slow)).await;
     let pausing = json!({"suspensionPolicy": "SuspendFirstBatch"});
     scene
         .create("web", with(crate::scene::script_task(), pausing))
         .await;
     scene.until_paused("web", 1).await;
+    // With a fraction, which the status has not: it is one run all the same.
+    let seconds = jiff::Timestamp::now().as_second() + 10;
+    let at = jiff::Timestamp::new(seconds, 500_000_000).unwrap();
     apply(
         &scene,
         with(building(), json!({"schedule": {"at": at.to_string()}})),
@@ -179,12 +187,20 @@ async fn a_run_waits_for_its_time_and_for_its_group_and_can_be_cancelled() {
         task["status"]["state"] == "Running"
     })
     .await;
-    assert!(task["status"]["active"]["time"].as_str().unwrap() >= at.to_string().as_str());
+    let due = jiff::Timestamp::from_second(seconds).unwrap().to_string();
+    assert!(task["status"]["active"]["time"].as_str().unwrap() >= due.as_str());
     annotate(&scene, "cancel=enough");
     let task = until_ended(&scene, 1).await;
     assert_condition(&task, "Succeeded", "False", "Cancelled");
     assert_eq!(task["status"]["history"][0]["trigger"], "Schedule");
     until_free(&scene).await;
+    let task = until(&scene, "at rest", |task| {
+        task["status"]["state"] == "Cancelled"
+    })
+    .await;
+    assert_eq!(task["status"]["lastRun"], 1);
+    assert_eq!(task["status"]["lastScheduleTime"], due);
+    assert_eq!(scene.asked("OOS", "StartExecution").await, 2, "with web's");
 
     // What the apiserver or the operator refuses says what to change.
     let refused = |spec: Value| {
@@ -209,6 +225,34 @@ async fn a_run_waits_for_its_time_and_for_its_group_and_can_be_cancelled() {
             "spec.schedule.timeZone",
         ),
         (
+            with(
+                building(),
+                json!({"schedule": {"cron": "0 2 * * *", "notAfter": "9999-12-31T23:59:59Z"}}),
+            ),
+            "spec.schedule.notAfter must be before the year 9000",
+        ),
+        (
+            with(
+                building(),
+                json!({"schedule": {"cron": "0 2 * * *", "notBefore": "9000-01-01T00:00:00Z"}}),
+            ),
+            "spec.schedule.notBefore must be before the year 9000",
+        ),
+        (
+            with(
+                building(),
+                json!({"schedule": {"at": "9999-12-31T23:59:59Z"}}),
+            ),
+            "spec.schedule.at must be before the year 9000",
+        ),
+        (
+            with(
+                building(),
+                json!({"source": {"tags": [{"key": "team", "value": "{{ x }}"}]}}),
+            ),
+            "spec.source.tags must not contain {{",
+        ),
+        (
             with(building(), json!({"source": {"imageName": "n".repeat(71)}})),
             "imageName",
         ),
@@ -216,4 +260,31 @@ async fn a_run_waits_for_its_time_and_for_its_group_and_can_be_cancelled() {
         let message = refused(spec);
         assert!(message.contains(named), "{message} does not name {named}");
     }
+    // The nearest that are taken.
+    let object = |name: &str, spec: &Value| {
+        json!({
+            "apiVersion": "ess-rollout.io/v1alpha1", "kind": "ImageUpdateTask",
+            "metadata": {"name": name}, "spec": with(spec.clone(), json!({"suspend": true})),
+        })
+        .to_string()
+    };
+    let tags = json!([{"key": "team", "value": "{ {x} }"}, {"key": "alone"}]);
+    let schedule = json!({"cron": "0 2 * * *", "notAfter": "8999-12-31T23:59:59Z"});
+    let right = with(
+        building(),
+        json!({"source": {"tags": tags}, "schedule": schedule}),
+    );
+    let namespace = scene.namespace.as_str();
+    scene
+        .kubectl
+        .apply(namespace, &object("right", &right))
+        .unwrap();
+    // A run goes on with the credentials that it began with.
+    let other = with(right, json!({"credentialsRef": {"name": "team"}}));
+    let message = scene.kubectl.apply(namespace, &object("right", &other));
+    let message = format!("{:#}", message.unwrap_err());
+    assert!(
+        message.contains("spec.credentialsRef is immutable"),
+        "{message}"
+    );
 }

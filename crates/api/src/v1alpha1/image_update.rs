@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::image_update_status::ImageUpdateTaskStatus;
 use super::is_false;
-use super::rules::{immutable, immutable_optional};
+use super::rules::{dated, immutable, immutable_optional};
 use super::run_policy::CredentialsRef;
 
 /// An image built from an instance of a scaling group, or a given one, put into scaling
@@ -82,6 +82,8 @@ use super::run_policy::CredentialsRef;
         .message("spec.schedule.cron builds an image each time and needs spec.source"),
     validation = immutable("scalingGroupId", "create a new task"),
     validation = immutable_optional("regionId", "create a new task"),
+    // A run under way goes on with the credentials that it began with.
+    validation = immutable_optional("credentialsRef", "create a new task"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ImageUpdateTaskSpec {
@@ -139,7 +141,8 @@ pub struct ImageUpdateTaskSpec {
     #[serde(default, skip_serializing_if = "is_false")]
     pub suspend: bool,
 
-    /// How many successful runs are kept in `status.history`. Images are never deleted.
+    /// How many successful runs are kept in `status.history`. Images are never deleted: those of older
+    /// runs are found by their names, which contain `_on_exec-`.
     #[serde(default = "default_successful")]
     #[schemars(range(min = 0, max = 50))]
     pub successful_runs_history_limit: i32,
@@ -165,7 +168,9 @@ pub struct ImageUpdateTaskSpec {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageSource {
-    /// The ECS instance, Running or Stopped (`i-…`). Its system disk becomes the image.
+    /// The ECS instance, Running or Stopped (`i-…`). Use one without data disks: the console's guide
+    /// has only the system disk in the image, but the OOS action images the whole instance, so expect
+    /// snapshots of the data disks in it, too.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^\S+$"))]
     pub instance_id: String,
 
@@ -185,7 +190,12 @@ pub struct ImageSource {
 }
 
 /// A tag on an image.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("!self.key.contains('{{') && (!has(self.value) || !self.value.contains('{{'))")
+        .message("spec.source.tags must not contain {{, which OOS would read as a reference to a template parameter"),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageTag {
     /// Its key.
@@ -209,14 +219,18 @@ pub struct ImageTag {
         .message("spec.schedule.notAfter is before notBefore"),
     validation = Rule::new("!has(self.cron) || !self.cron.contains('TZ')")
         .message("name the time zone in spec.schedule.timeZone, not in spec.schedule.cron"),
+    validation = dated("at"),
+    validation = dated("notBefore"),
+    validation = dated("notAfter"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Schedule {
-    /// Once, at this time (RFC 3339).
+    /// Once, at this time (RFC 3339, a fraction of a second is left off). One that is not later than
+    /// the creation of the object counts as missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
-    /// Again and again: minute, hour, day of month, month, day of week, as for a CronJob; or
-    /// `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
+    /// Again and again: minute, hour, day of month, month, day of week, as for a CronJob, without a
+    /// field for seconds; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub cron: Option<String>,

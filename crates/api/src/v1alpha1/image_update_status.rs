@@ -65,7 +65,7 @@ pub struct ImageUpdateTaskStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
     pub history: Vec<EndedRun>,
-    /// SHA-256 of what the last run without a schedule did: an edit that changes it leads to the next.
+    /// SHA-256 of what the last run did: without a schedule an edit that changes it leads to the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub done_hash: Option<String>,
@@ -165,6 +165,9 @@ pub struct ActiveRun {
     /// The OOS execution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution: Option<ExecutionRef>,
+    /// Since when ECS has not known the image that is being built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_missing_since: Option<Time>,
     /// When and why its cancellation was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancellation: Option<RunCancellation>,

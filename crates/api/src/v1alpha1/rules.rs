@@ -15,6 +15,16 @@ pub(super) fn immutable_optional(field: &str, cure: &str) -> Rule {
     Rule::new(rule).message(said(field, cure))
 }
 
+/// A date-time that may be missing and is of a year that every reader of dates knows.
+pub(super) fn dated(field: &str) -> Rule {
+    Rule::new(format!(
+        "!has(self.{field}) || timestamp(self.{field}) < timestamp('9000-01-01T00:00:00Z')"
+    ))
+    .message(Message::Message(format!(
+        "spec.schedule.{field} must be before the year 9000"
+    )))
+}
+
 fn said(field: &str, cure: &str) -> Message {
     Message::Message(format!("spec.{field} is immutable: {cure}"))
 }

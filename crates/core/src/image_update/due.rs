@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::context::Context;
-use super::schedule::{Due, Invalid, Schedule};
+use super::schedule::{Due, Invalid, Schedule, whole_seconds};
 use crate::actions;
 use crate::identity::hash_value;
 
@@ -40,22 +40,27 @@ pub(super) fn content_hash(spec: &ImageUpdateTaskSpec) -> String {
     })
 }
 
+/// `schedule.at`.
+pub(super) fn single_time(spec: &ImageUpdateTaskSpec) -> Option<Timestamp> {
+    let at = spec.schedule.as_ref()?.at.as_ref()?;
+    Some(whole_seconds(at))
+}
+
 /// The timetable that a spec asks for. A given image has a cron schedule stand still, and one time of
 /// its own that has had its run is over for it.
 pub(super) fn timetable(
     spec: &ImageUpdateTaskSpec,
     status: &ImageUpdateTaskStatus,
 ) -> Result<Timetable, Invalid> {
-    let had_its_run = |at: &Time| {
-        status.last_run.is_some()
-            && status
-                .last_schedule_time
-                .as_ref()
-                .is_some_and(|last| last.0 >= at.0)
+    let had_its_run = |at: Timestamp| {
+        let last = status.last_schedule_time.as_ref();
+        status.last_run.is_some() && last.is_some_and(|last| last.0 >= at)
     };
-    let schedule = spec.schedule.as_ref().filter(|schedule| {
-        spec.image_id.is_none() || schedule.at.as_ref().is_some_and(|at| !had_its_run(at))
-    });
+    let at = single_time(spec);
+    let schedule = spec
+        .schedule
+        .as_ref()
+        .filter(|_| spec.image_id.is_none() || at.is_some_and(|at| !had_its_run(at)));
     let Some(schedule) = schedule else {
         return Ok(Timetable::Now);
     };
@@ -118,13 +123,11 @@ pub(super) fn give_up_late(
     let Timetable::Scheduled(schedule) = timetable else {
         return;
     };
-    if let (Some(at), Some(followed)) = (
-        ctx.spec.schedule.as_ref().and_then(|s| s.at.as_ref()),
-        &status.followed_schedule,
-    ) && at.0 <= followed.since.0
+    if let (Some(at), Some(followed)) = (single_time(ctx.spec), &status.followed_schedule)
+        && at <= followed.since.0
         && status.last_schedule_time.is_none()
     {
-        return miss(status, 1, at.0);
+        return miss(status, 1, at);
     }
     let Some(deadline) = ctx.spec.starting_deadline_seconds else {
         return;
@@ -136,6 +139,14 @@ pub(super) fn give_up_late(
     let late = schedule.between(from, last_chance);
     if let Some(newest) = late.newest {
         miss(status, late.count, newest);
+        forgo_given(ctx, status);
+    }
+}
+
+/// A given image that had its time and missed it is not put into place at once instead.
+fn forgo_given(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    if ctx.spec.image_id.is_some() {
+        status.done_hash = Some(content_hash(ctx.spec));
     }
 }
 
@@ -190,12 +201,7 @@ pub(super) fn wanted(
 }
 
 /// What is on record of a run that begins: which times it settles, and which number it has.
-pub(super) fn begin(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    timetable: &Timetable,
-    wanted: Wanted,
-) -> i64 {
+pub(super) fn begin(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) -> i64 {
     if let Some(newest) = wanted.schedule_time {
         let passed_over = wanted.count.saturating_sub(1);
         if passed_over > 0 {
@@ -203,8 +209,8 @@ pub(super) fn begin(
         }
         status.last_schedule_time = Some(Time(newest));
     }
-    let at_once = matches!(timetable, Timetable::Now) || ctx.spec.image_id.is_some();
-    status.done_hash = at_once.then(|| content_hash(ctx.spec));
+    // Of a scheduled run, too: a schedule that is taken away leaves nothing to be made up for.
+    status.done_hash = Some(content_hash(ctx.spec));
     let number = status.last_run.unwrap_or(0) + 1;
     status.last_run = Some(number);
     number
@@ -213,7 +219,10 @@ pub(super) fn begin(
 /// Gives a run up that is due and was not begun.
 pub(super) fn pass_over(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) {
     match (wanted.trigger, wanted.schedule_time) {
-        (RunTrigger::Schedule, Some(newest)) => miss(status, wanted.count, newest),
+        (RunTrigger::Schedule, Some(newest)) => {
+            miss(status, wanted.count, newest);
+            forgo_given(ctx, status);
+        }
         (RunTrigger::Now, _) => status.done_hash = Some(content_hash(ctx.spec)),
         (RunTrigger::Schedule | RunTrigger::RunNow, _) => {}
     }

@@ -235,6 +235,12 @@ fn close(
         execution_id: run.execution.map(|execution| execution.id),
     };
     status.history.insert(0, ended);
+    trim(ctx, status);
+    report::ended(ctx, status, outcome, reason, message);
+}
+
+/// Keeps the history within its limits, the newest of each kind.
+pub(super) fn trim(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
     let limit = |limit: i32| usize::try_from(limit).unwrap_or(0);
     let (mut successful, mut failed) = (
         limit(ctx.spec.successful_runs_history_limit),
@@ -249,5 +255,4 @@ fn close(
         *left = left.saturating_sub(1);
         keep
     });
-    report::ended(ctx, status, outcome, reason, message);
 }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use super::due::{self, Timetable, Wanted};
+use super::due::{self, Wanted};
 use super::preflight::{self, Ready, TEMPLATE};
 use super::report::{self, Phase};
 use super::{Decision, requests, rest, starting};
@@ -87,7 +87,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
             };
             Ok(refuse(ctx, status, &problem, next))
         }
-        Ok(ready) => Ok(begin(ctx, status, &timetable, wanted, ready)),
+        Ok(ready) => Ok(begin(ctx, status, wanted, ready)),
     }
 }
 
@@ -133,7 +133,8 @@ fn cancel(
     ] {
         requests::settle(ctx, status, verb, state, "CancelledBeforeStart", message);
     }
-    if wanted.trigger == RunTrigger::Now {
+    let only_one = wanted.trigger == RunTrigger::Schedule && due::single_time(ctx.spec).is_some();
+    if wanted.trigger == RunTrigger::Now || only_one {
         status.last_outcome = Some(RunOutcome::Cancelled);
         let message = "cancelled before anything was started";
         report::ended(
@@ -216,11 +217,10 @@ pub(super) fn until(ctx: &Context<'_>, time: Timestamp) -> Duration {
 fn begin(
     ctx: &Context<'_>,
     mut status: ImageUpdateTaskStatus,
-    timetable: &Timetable,
     wanted: Wanted,
     ready: Ready,
 ) -> Decision {
-    let number = due::begin(ctx, &mut status, timetable, wanted);
+    let number = due::begin(ctx, &mut status, wanted);
     let hash = due::content_hash(ctx.spec);
     let given = ctx.spec.image_id.clone();
     let source = ctx.spec.source.clone().filter(|_| given.is_none());
@@ -242,6 +242,7 @@ fn begin(
         cancellation: None,
         last_call_time: None,
         end: None,
+        image_missing_since: None,
         source,
     };
     if run.source.is_some() {

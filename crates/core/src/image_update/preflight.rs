@@ -1,7 +1,7 @@
 //! Whether a run may begin: everything that can be known to go wrong before anything is touched.
 
 use ess_rollout_api::v1alpha1::{ConfigurationImage, ImageSource};
-use ess_rollout_cloud::{EcsStatus, GroupType, Image, Query, ScalingGroup};
+use ess_rollout_cloud::{EcsInstance, EcsStatus, GroupType, Image, Query, ScalingGroup};
 
 use super::context::Context;
 use crate::observation::Known;
@@ -108,7 +108,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
         Ok(group) => group,
         Err(problem) => return Ok(Err(problem)),
     };
-    let mut template_version = None;
+    let (mut template_version, mut built_from) = (None, None);
     if let Some(source) = source {
         let Some(template) = observation.template(TEMPLATE)? else {
             return Ok(Err(Problem::blocked(
@@ -120,8 +120,9 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
             )));
         };
         template_version = Some(template.version.clone()).filter(|version| !version.is_empty());
-        if let Some(problem) = check_source(ctx, source)? {
-            return Ok(Err(problem));
+        match source_instance(ctx, source)? {
+            Ok(instance) => built_from = Some(instance),
+            Err(problem) => return Ok(Err(problem)),
         }
     }
     let ids = match configurations(ctx, group) {
@@ -148,9 +149,12 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
             updated: false,
         });
     }
-    if let Some(id) = given
-        && let Some(problem) = check_image(ctx, id, &configurations)?
-    {
+    let problem = match (given, built_from) {
+        (Some(id), _) => check_given(ctx, id, &configurations)?,
+        (None, Some(instance)) => check_built(ctx, instance, &configurations)?,
+        (None, None) => None,
+    };
+    if let Some(problem) = problem {
         return Ok(Err(problem));
     }
     Ok(Ok(Ready {
@@ -186,14 +190,17 @@ fn configurations(ctx: &Context<'_>, group: &ScalingGroup) -> Result<Vec<String>
 
 /// The template takes an instance that is Running or Stopped, and passes over one that is gone only
 /// to fail one step later.
-fn check_source(ctx: &Context<'_>, source: &ImageSource) -> Known<Option<Problem>> {
+fn source_instance<'a>(
+    ctx: &Context<'a>,
+    source: &ImageSource,
+) -> Known<Result<&'a EcsInstance, Problem>> {
     let id = &source.instance_id;
     let found = ctx
         .input
         .observation
         .ecs_instances(std::slice::from_ref(id))?;
     let Some(instance) = found.iter().find(|instance| instance.id == *id) else {
-        return Ok(Some(Problem::blocked(
+        return Ok(Err(Problem::blocked(
             "SourceInstanceNotFound",
             format!(
                 "spec.source.instanceId: ECS instance {id} does not exist in {}, or these credentials cannot see it",
@@ -202,14 +209,14 @@ fn check_source(ctx: &Context<'_>, source: &ImageSource) -> Known<Option<Problem
         )));
     };
     Ok(match &instance.status {
-        EcsStatus::Running | EcsStatus::Stopped => None,
+        EcsStatus::Running | EcsStatus::Stopped => Ok(instance),
         status @ (EcsStatus::Pending | EcsStatus::Starting | EcsStatus::Stopping) => {
-            Some(Problem::wait(
+            Err(Problem::wait(
                 "SourceInstanceNotReady",
                 format!("instance {id} is {status}; the run begins when it is Running or Stopped"),
             ))
         }
-        status => Some(Problem::blocked(
+        status => Err(Problem::blocked(
             "SourceInstanceNotReady",
             format!(
                 "spec.source.instanceId: instance {id} is {status}; an image is built from one that is Running or Stopped"
@@ -218,25 +225,69 @@ fn check_source(ctx: &Context<'_>, source: &ImageSource) -> Known<Option<Problem
     })
 }
 
+/// Something that configurations are to carry, and what is known of it.
+struct Offered<'a> {
+    /// The field that names it, and what it is.
+    named: String,
+    architecture: &'a str,
+    os_type: &'a str,
+    cure: &'static str,
+}
+
 /// A given image: whether it can be used, and whether instances like those that there are can start
 /// from it.
-fn check_image(
+fn check_given(
     ctx: &Context<'_>,
     id: &str,
     configurations: &[ConfigurationImage],
 ) -> Known<Option<Problem>> {
-    let observation = ctx.input.observation;
-    let found = observation.image(id)?.as_ref();
+    let found = ctx.input.observation.image(id)?.as_ref();
     let (field, instead) = ("spec.imageId", "name another");
     let image = match problem::usable_image(found, field, (id, &ctx.region), instead) {
         Ok(image) => image,
         Err(problem) => return Ok(Some(problem)),
     };
-    let before = configurations.iter().filter_map(|c| c.image_id.as_ref());
-    let queries = before.clone().map(|image| Query::Image {
-        image: image.clone(),
-    });
-    observation.require(queries)?;
+    let offered = Offered {
+        named: format!("spec.imageId: image {id}"),
+        architecture: &image.architecture,
+        os_type: &image.os_type,
+        cure: "name another image",
+    };
+    check_fit(ctx, &offered, configurations)
+}
+
+/// An image that is to be built is for whatever the image of its instance is for: whether instances
+/// like those that there are can start from it.
+fn check_built(
+    ctx: &Context<'_>,
+    instance: &EcsInstance,
+    configurations: &[ConfigurationImage],
+) -> Known<Option<Problem>> {
+    let observation = ctx.input.observation;
+    let (id, from) = (&instance.id, &instance.image);
+    // One that was deleted says nothing of its architecture.
+    let image = match from.as_str() {
+        "" => None,
+        from => observation.image(from)?.as_ref(),
+    };
+    let offered = Offered {
+        named: format!("spec.source.instanceId: an image of instance {id}, which runs {from},"),
+        architecture: image.map_or("", |image| &image.architecture),
+        os_type: image.map_or(&instance.os_type, |image| &image.os_type),
+        cure: "name another instance",
+    };
+    check_fit(ctx, &offered, configurations)
+}
+
+/// Whether instances of each configuration can start from this as they can from what it carries.
+fn check_fit(
+    ctx: &Context<'_>,
+    offered: &Offered<'_>,
+    configurations: &[ConfigurationImage],
+) -> Known<Option<Problem>> {
+    let observation = ctx.input.observation;
+    let carried = configurations.iter().filter_map(|c| c.image_id.clone());
+    observation.require(carried.map(|image| Query::Image { image }))?;
     for configuration in configurations {
         let Some(before) = &configuration.image_id else {
             continue;
@@ -245,7 +296,7 @@ fn check_image(
         let Some(old) = observation.image(before)?.as_ref() else {
             continue;
         };
-        if let Some(problem) = unlike(image, old, &configuration.id) {
+        if let Some(problem) = unlike(offered, old, &configuration.id) {
             return Ok(Some(problem));
         }
     }
@@ -253,23 +304,25 @@ fn check_image(
 }
 
 /// Whether instances of a configuration cannot start from another image.
-fn unlike(image: &Image, old: &Image, configuration: &str) -> Option<Problem> {
-    let (reason, is, was) = if problem::differ(&image.architecture, &old.architecture) {
-        (
-            "ImageArchitectureMismatch",
-            &image.architecture,
-            &old.architecture,
-        )
-    } else if problem::differ(&image.os_type, &old.os_type) {
-        ("ImageOSMismatch", &image.os_type, &old.os_type)
+fn unlike(offered: &Offered<'_>, old: &Image, configuration: &str) -> Option<Problem> {
+    let Offered {
+        named,
+        architecture,
+        os_type,
+        cure,
+    } = offered;
+    let (reason, is, was) = if problem::differ(architecture, &old.architecture) {
+        ("ImageArchitectureMismatch", architecture, &old.architecture)
+    } else if problem::differ(os_type, &old.os_type) {
+        ("ImageOSMismatch", os_type, &old.os_type)
     } else {
         return None;
     };
     Some(Problem::blocked(
         reason,
         format!(
-            "spec.imageId: image {} is for {is}, and scaling configuration {configuration} carries {}, which is for {was}; name another image, or change the configuration in the ESS console first",
-            image.id, old.id
+            "{named} is for {is}, and scaling configuration {configuration} carries {}, which is for {was}; {cure}, or change the configuration in the ESS console first",
+            old.id
         ),
     ))
 }

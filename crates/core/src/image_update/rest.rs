@@ -7,7 +7,7 @@ use super::context::Context;
 use super::due::{self, Timetable};
 use super::report::{self, Phase};
 use super::schedule::Due;
-use super::{Decision, idle};
+use super::{Decision, ending, idle};
 use crate::conditions;
 use crate::decision::Next;
 
@@ -28,6 +28,8 @@ pub(super) fn decide(
     }
     status.vanished_holder = None;
     show_rest(ctx, &mut status, timetable, times);
+    // An edit of the limits acts at once.
+    ending::trim(ctx, &mut status);
     let next = match &status.next_schedule_time {
         Some(next) => Next::After(idle::until(ctx, next.0).min(LOOK_AT_THE_CLOCK.unsigned_abs())),
         None => Next::OnChange,
@@ -63,11 +65,15 @@ fn show_rest(
         && status.done_hash.as_deref() != Some(due::content_hash(ctx.spec).as_str());
     let waiting = times.newest;
     if ctx.spec.suspend && (next.is_some() || waiting.is_some() || undone) {
-        let message = match waiting {
-            Some(due) => format!(
+        let message = match (waiting, &ctx.spec.image_id) {
+            (Some(due), _) => format!(
                 "spec.suspend is set: nothing begins by itself, and the run that was due at {due} is made when it is taken away"
             ),
-            None => "spec.suspend is set: nothing begins by itself".to_owned(),
+            (None, Some(image)) if undone => format!(
+                "spec.suspend is set: image {image} of spec.imageId has not been put into the scaling configurations; take spec.suspend away (while spec.imageId is set nothing is built), or ask for it with the annotation ess-rollout.io/run-now"
+            ),
+            (None, None) if undone => "spec.suspend is set: what is asked for has not been built; take it away, or ask for a run with the annotation ess-rollout.io/run-now".to_owned(),
+            (None, _) => "spec.suspend is set: nothing begins by itself".to_owned(),
         };
         return report::show(ctx, status, Phase::Suspended, "Suspended", &message);
     }
@@ -87,8 +93,8 @@ fn show_rest(
             report::show(ctx, status, phase, &reason, &message);
         }
         (None, None) if status.missed_runs.is_some() => {
-            let message = "the only run could not be made in time; set spec.schedule.at to a later time, or ask for one with the annotation ess-rollout.io/run-now";
-            report::show(ctx, status, Phase::Blocked, "RunMissed", message);
+            let message = missed(ctx, status.missed_runs.unwrap_or_default());
+            report::show(ctx, status, Phase::Blocked, "RunMissed", &message);
         }
         (None, None) if matches!(timetable, Timetable::Now) => {
             let message = "it had its run before the object was restored without its status; for another use the annotation ess-rollout.io/run-now";
@@ -103,6 +109,22 @@ fn show_rest(
             let message = "no run is due any more";
             report::show(ctx, status, Phase::Finished, "NothingDue", message);
         }
+    }
+}
+
+/// Runs were due, none was made, and none is due any more.
+fn missed(ctx: &Context<'_>, count: i64) -> String {
+    let cure = "or ask for a run with the annotation ess-rollout.io/run-now";
+    match due::single_time(ctx.spec) {
+        Some(at) if at <= ctx.created() => format!(
+            "spec.schedule.at: {at} is not later than the creation of this object, so no run was made; set it to a later time, {cure}"
+        ),
+        Some(at) => format!(
+            "spec.schedule.at: the run that was due at {at} was not made; set it to a later time, {cure}"
+        ),
+        None => format!(
+            "no run was made of {count} that came due, and none is due any more; change spec.schedule, {cure}"
+        ),
     }
 }
 

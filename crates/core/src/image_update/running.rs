@@ -84,7 +84,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
     due::leave_out(ctx, &mut status);
     let cancellation = match cancellation {
         Some(cancellation) => Some(cancellation),
-        None => failed_image(ctx, &status, &seen)?,
+        None => failed_image(ctx, &mut status, &seen)?,
     };
     if let Some(cancellation) = cancellation {
         return Ok(cancel::cancel(ctx, status, cancellation, true));
@@ -171,18 +171,20 @@ impl Seen<'_> {
     }
 }
 
-/// The template waits for an image that failed until its tries run out, after about a day: ECS says
-/// at once that it has failed.
+/// The template waits for an image that failed, or was deleted, until its tries run out, after about
+/// a day: ECS says at once that it has failed.
 fn failed_image(
     ctx: &Context<'_>,
-    status: &ImageUpdateTaskStatus,
+    status: &mut ImageUpdateTaskStatus,
     seen: &Seen<'_>,
 ) -> Known<Option<RunCancellation>> {
-    let image = status.active.as_ref().and_then(|run| run.image_id.clone());
     let building = seen
         .building
         .is_some_and(|(child, _)| !child.status.is_final());
-    let Some(id) = image.filter(|_| building) else {
+    let Some(run) = status.active.as_mut().filter(|_| building) else {
+        return Ok(None);
+    };
+    let Some(id) = run.image_id.clone() else {
         return Ok(None);
     };
     let image = match ctx.input.observation.image(&id) {
@@ -191,8 +193,20 @@ fn failed_image(
         Err(Interrupt::Failed(_)) => return Ok(None),
         Err(more) => return Err(more),
     };
-    Ok(match image.as_ref().map(|image| &image.status) {
-        Some(bad @ (ImageStatus::CreateFailed | ImageStatus::UnAvailable)) => Some(cancel::new(
+    let Some(image) = image else {
+        // A list may lag behind the image's creation, by no more than the bound on lateness.
+        let since = run.image_missing_since.get_or_insert(Time(ctx.now()));
+        let gone = ctx.waits().settled_since(since);
+        return Ok(gone.then(|| {
+            let message = format!(
+                "ECS does not know image {id} any more: it was deleted while it was being made"
+            );
+            cancel::new(ctx, cancel::IMAGE_CREATION_FAILED, &message)
+        }));
+    };
+    run.image_missing_since = None;
+    Ok(match &image.status {
+        bad @ (ImageStatus::CreateFailed | ImageStatus::UnAvailable) => Some(cancel::new(
             ctx,
             cancel::IMAGE_CREATION_FAILED,
             &format!(

@@ -12,12 +12,17 @@ use cronexpr::{Crontab, FallbackTimezoneOption, ParseOptions};
 use ess_rollout_api::v1alpha1::Schedule as Spec;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp, civil};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// How many times that were due are counted one by one. Of more it is only known that there are
 /// more.
 pub const COUNTED_MAX: u32 = 1000;
+
+/// The last year in which a cron expression has times. The crate that reads them adds four years to
+/// where it begins, and panics past the year 9999.
+const YEAR_MAX: i16 = 9990;
 
 /// When runs are due.
 #[derive(Debug, Clone)]
@@ -60,7 +65,7 @@ impl Schedule {
     /// A sentence for the user.
     pub fn parse(spec: &Spec) -> Result<Option<Self>, Invalid> {
         let times = match (&spec.at, &spec.cron) {
-            (Some(at), _) => Times::Once(at.0),
+            (Some(at), _) => Times::Once(whole_seconds(at)),
             (None, Some(cron)) => {
                 let zone = zone(spec.time_zone.as_deref())?;
                 Times::Cron(Box::new(crontab(cron)?), zone)
@@ -74,11 +79,15 @@ impl Schedule {
         }))
     }
 
-    /// The first time after this one that is due. `None`: there is none in the next four years.
+    /// The first time after this one that is due. `None`: there is none in the next four years, or
+    /// they are beyond the year 9990.
     pub fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
         // notBefore and notAfter themselves may be due.
         let from = match self.not_before {
-            Some(first) => time.max(first - SignedDuration::from_nanos(1)),
+            Some(first) => {
+                let before = first.saturating_sub(SignedDuration::from_nanos(1));
+                time.max(before.unwrap_or(first))
+            }
             None => time,
         };
         let next = match &self.times {
@@ -124,7 +133,10 @@ impl Schedule {
             SignedDuration::from_hours(24),
             SignedDuration::from_hours(32 * 24),
         ];
-        let starts = SPANS.into_iter().map(|span| (until - span).max(known));
+        let until = self.not_after.map_or(until, |last| last.min(until));
+        let starts = SPANS
+            .into_iter()
+            .map(|span| until.saturating_sub(span).unwrap_or(known).max(known));
         for start in starts.chain([known]) {
             let mut newest = None;
             let mut at = start;
@@ -138,6 +150,13 @@ impl Schedule {
         }
         Some(known)
     }
+}
+
+/// `schedule.at` as a status can hold it. A manifest may have a fraction of a second, and a status
+/// loses it: the time on record would be before the one asked for, which would be due for ever.
+pub(super) fn whole_seconds(time: &Time) -> Timestamp {
+    let second = time.0.as_second() - i64::from(time.0.subsec_nanosecond() < 0);
+    Timestamp::from_second(second).unwrap_or(time.0)
 }
 
 fn zone(name: Option<&str>) -> Result<TimeZone, Invalid> {
@@ -176,9 +195,14 @@ fn crontab(text: &str) -> Result<Crontab, Invalid> {
     if fields != 5 {
         return Err(invalid(&format!("has {fields} fields and not 5")));
     }
+    // CronJob has the two mean the same.
+    let plain: Vec<&str> = plain
+        .split_whitespace()
+        .map(|field| if field == "?" { "*" } else { field })
+        .collect();
     let mut options = ParseOptions::default();
     options.fallback_timezone_option = FallbackTimezoneOption::UTC;
-    let crontab = cronexpr::parse_crontab_with(plain, options).map_err(|error| {
+    let crontab = cronexpr::parse_crontab_with(&plain.join(" "), options).map_err(|error| {
         let why = error.to_string();
         let why: Vec<&str> = why.split_whitespace().collect();
         invalid(&format!("is no cron expression ({})", why.join(" ")))
@@ -190,6 +214,9 @@ fn crontab(text: &str) -> Result<Crontab, Invalid> {
 fn next_of(cron: &Crontab, zone: &TimeZone, from: Timestamp) -> Option<Timestamp> {
     let mut shown = zone.to_datetime(from);
     loop {
+        if shown.year() > YEAR_MAX {
+            return None;
+        }
         // As if it were UTC: a clock that never changes.
         let plain = TimeZone::UTC.to_timestamp(shown).ok()?;
         let next = cron.find_next(plain).ok()?;

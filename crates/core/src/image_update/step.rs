@@ -92,6 +92,9 @@ fn restored(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
 /// not. With a schedule none is needed: times before the object was created are not due.
 fn missing_annotation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<String> {
     let run = status.active.as_ref()?;
+    if ctx.spec.schedule.is_some() {
+        return None;
+    }
     if status.done_hash.as_ref() != Some(&run.hash) || ctx.deleting.is_some() {
         return None;
     }

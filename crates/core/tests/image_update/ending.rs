@@ -35,6 +35,32 @@ fn an_image_that_fails_is_noticed_at_once_and_not_after_a_day() {
 }
 
 #[test]
+fn an_image_that_is_deleted_while_it_is_made_ends_the_run_soon() {
+    let mut world = building(json!({}));
+    world.run_to_state("Running");
+    // Not listed yet: it is as if it had been late.
+    let image = world.cloud.images.remove("m-1").unwrap();
+    world.cloud.advance(30);
+    world.pass();
+    world.cloud.images.insert("m-1".into(), image);
+    world.cloud.advance(60);
+    world.pass();
+    assert_eq!(
+        world.status().active.as_ref().unwrap().image_missing_since,
+        None
+    );
+
+    world.cloud.images.remove("m-1");
+    let deleted = world.cloud.now;
+    world.run_to_rest();
+    assert!(world.cloud.now - deleted < 200);
+    assert_eq!(world.state(), "Failed");
+    assert_eq!(world.condition("Stalled"), "True/ImageCreationFailed");
+    let told = &world.newest().message;
+    assert!(told.contains("m-1") && told.contains("deleted"), "{told}");
+}
+
+#[test]
 fn a_source_that_vanished_is_said_to_be_gone() {
     let mut world = building(json!({}));
     // Between the preflight and the start.

@@ -138,6 +138,44 @@ fn a_given_image_has_to_be_usable_by_instances_like_those_there_are() {
 }
 
 #[test]
+fn what_is_built_has_to_be_usable_by_instances_like_those_there_are() {
+    let source = |image: &str, os: &str, change: fn(&mut ess_rollout_cloud::Image)| {
+        let mut found = crate::cloud::image("m-source", ImageStatus::Available);
+        change(&mut found);
+        with(|c| {
+            c.images.insert("m-source".into(), found);
+            let instance = c.instance.as_mut().unwrap();
+            (instance.image, instance.os_type) = (image.into(), os.into());
+        })
+    };
+    let arm: fn(&mut ess_rollout_cloud::Image) = |i| i.architecture = "arm64".into();
+    let mut told = source("m-source", "linux", arm);
+    told.pass();
+    let told = told.message("Preflight");
+    assert!(
+        told.contains("spec.source.instanceId") && told.contains("m-source"),
+        "{told}"
+    );
+    for (world, reason) in [
+        (
+            source("m-source", "linux", arm),
+            "ImageArchitectureMismatch",
+        ),
+        (
+            source("m-source", "windows", |i| i.os_type = "windows".into()),
+            "ImageOSMismatch",
+        ),
+        // Its image was deleted: what the instance itself says.
+        (source("m-gone", "windows", |_| {}), "ImageOSMismatch"),
+    ] {
+        assert_eq!(stands(world), (reason.to_owned(), true));
+    }
+    let mut unknown = source("m-gone", "linux", |_| {});
+    unknown.run_to_rest();
+    assert_eq!(unknown.state(), "Succeeded");
+}
+
+#[test]
 fn the_namespace_has_to_be_allowed_the_operators_credentials_and_roles() {
     let mut other = building(json!({}));
     other.settings.own_credentials_namespaces.clear();

@@ -110,6 +110,41 @@ fn a_request_that_was_there_before_the_task_was_seen_is_not_carried_out() {
 }
 
 #[test]
+fn the_only_run_of_a_schedule_may_be_cancelled_before_it_begins() {
+    for given in [None, Some("m-given")] {
+        let mut world = building(json!({}));
+        let image = crate::cloud::image("m-given", ess_rollout_cloud::ImageStatus::Available);
+        world.cloud.images.insert("m-given".into(), image);
+        // With a run before, and without one.
+        if given.is_some() {
+            world.run_to_rest();
+        }
+        world.held_by(Some("other"));
+        world.edited(|t| {
+            let schedule = json!({"at": "2026-01-05T14:00:00Z"});
+            t.spec.schedule = serde_json::from_value(schedule).unwrap();
+            t.spec.image_id = given.map(str::to_owned);
+        });
+        world.run_to("2026-01-05T14:05:00Z");
+        assert_eq!(world.state(), "Waiting");
+        world.annotated("cancel", "1");
+        world.pass();
+        assert_eq!(
+            settled(&world, "Cancel"),
+            (ActionState::Applied, "CancelledBeforeStart".into())
+        );
+        world.held_by(None);
+        world.run_to("2026-01-06T14:00:00Z");
+        assert_eq!(
+            (world.state(), world.condition("Succeeded").as_str()),
+            ("Cancelled", "False/CancelledBeforeStart")
+        );
+        assert_eq!(world.cloud.count("ModifyScalingConfiguration"), 0);
+        assert_eq!(world.cloud.runs.len(), usize::from(given.is_some()));
+    }
+}
+
+#[test]
 fn a_run_that_waits_may_be_cancelled_too() {
     let mut world = cron("0 2 * * *", json!({}));
     world.run_to("2026-01-06T01:00:00Z");

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use ess_rollout_api::v1alpha1::Schedule as Spec;
 use ess_rollout_core::image_update::schedule::{COUNTED_MAX, Due, Schedule};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -136,6 +137,8 @@ fn expressions_mean_what_cron_has_them_mean() {
         ("0 2 13 * 5", "2026-01-09T02:00:00Z"),
         ("0 2 */31 * 5", "2026-05-01T02:00:00Z"),
         ("0 2 29 2 *", "2028-02-29T02:00:00Z"),
+        ("0 2 ? * 1", "2026-01-12T02:00:00Z"),
+        ("0 2 1 * ?", "2026-02-01T02:00:00Z"),
         ("  5   4  *  *  * ", "2026-01-06T04:05:00Z"),
     ] {
         assert_eq!(first(expression).as_deref(), Some(next), "{expression}");
@@ -186,12 +189,38 @@ fn of_very_many_times_the_newest_is_found_and_no_more_than_a_thousand_are_counte
 }
 
 #[test]
+fn the_newest_of_very_many_is_found_at_once_when_the_last_is_long_over() {
+    let over = schedule(json!({"cron": "* * * * *", "notAfter": "2025-01-05T12:00:00Z"}));
+    let began = Instant::now();
+    let due = over.between(at("2020-01-05T12:00:00Z"), at("2026-01-05T12:00:00Z"));
+    assert_eq!(
+        (due.newest, due.next),
+        (Some(at("2025-01-05T12:00:00Z")), None)
+    );
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+}
+
+#[test]
 fn one_time_is_due_once() {
     let once = schedule(json!({"at": "2026-01-21T02:00:00+08:00"}));
     let time = at("2026-01-20T18:00:00Z");
     assert_eq!(once.next_after(at("2026-01-05T12:00:00Z")), Some(time));
     assert_eq!(once.next_after(time), None);
     assert_eq!(once.between(at("2026-01-05T12:00:00Z"), time).count, 1);
+}
+
+#[test]
+fn one_time_has_whole_seconds_as_a_status_has() {
+    for (written, due) in [
+        ("2026-01-20T18:00:00.5Z", "2026-01-20T18:00:00Z"),
+        ("2026-01-20T18:00:00.999999999Z", "2026-01-20T18:00:00Z"),
+        ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59Z"),
+    ] {
+        let once = schedule(json!({"at": written}));
+        let time = at(due);
+        assert_eq!(once.next_after(at("1960-01-05T12:00:00Z")), Some(time));
+        assert_eq!(once.next_after(time), None, "{written}");
+    }
 }
 
 #[test]
@@ -236,6 +265,20 @@ fn what_is_no_schedule_is_refused_with_the_field_the_reason_and_the_cure() {
     }
 }
 
+/// Any time that can be written down, the outermost often.
+fn date() -> impl Strategy<Value = Timestamp> {
+    let (min, max) = (Timestamp::MIN, Timestamp::MAX);
+    prop_oneof![
+        2 => Just(min),
+        2 => Just(max),
+        4 => (min.as_second()..=max.as_second()).prop_map(|s| Timestamp::from_second(s).unwrap()),
+        // The last ten years.
+        4 => (max.as_second() - 316_000_000..=max.as_second())
+            .prop_map(|s| Timestamp::new(s, 500_000_000).unwrap_or(Timestamp::MAX)),
+        1 => (0i64..4_000_000_000).prop_map(|s| Timestamp::from_second(s).unwrap()),
+    ]
+}
+
 proptest! {
     #![proptest_config(crate::seeded::config(256))]
 
@@ -251,6 +294,33 @@ proptest! {
                 prop_assert!(next > time);
                 // Nothing was passed over on the way there.
                 prop_assert_eq!(schedule.between(time, next).count, 1);
+            }
+        }
+    }
+
+    #[test]
+    fn no_date_makes_it_panic_or_hang(
+        expression in prop::sample::select(vec!["* * * * *", "0 2 * * *", "0 2 29 2 *", "0 0 30 2 *", "@yearly"]),
+        zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "Pacific/Apia"]),
+        not_before in prop::option::of(date()),
+        not_after in prop::option::of(date()),
+        once in date(),
+        from in date(),
+        span in 0i64..200_000_000,
+    ) {
+        let all: Spec = serde_json::from_value(json!({"cron": expression, "timeZone": zone})).unwrap();
+        let bounded = Spec { not_before: not_before.map(Time), not_after: not_after.map(Time), ..all };
+        let once = Spec { at: Some(Time(once)), ..Spec::default() };
+        for spec in [bounded, once] {
+            let schedule = Schedule::parse(&spec).unwrap().unwrap();
+            schedule.is_never_due(from);
+            let until = from.saturating_add(SignedDuration::from_secs(span)).unwrap();
+            let due = schedule.between(from, until);
+            prop_assert!(due.newest.is_none_or(|newest| from < newest && newest <= until));
+            prop_assert!(due.next.is_none_or(|next| next > from));
+            if let (Some(next), true) = (due.next, spec.cron.is_some()) {
+                prop_assert!(not_before.is_none_or(|first| next >= first));
+                prop_assert!(not_after.is_none_or(|last| next <= last));
             }
         }
     }

@@ -73,11 +73,37 @@ fn one_time_is_one_run_and_one_before_the_task_was_there_is_none() {
         "a re-created manifest runs again"
     );
     assert_eq!(past.condition("Stalled"), "True/RunMissed");
+    let told = past.message("Stalled");
+    assert!(
+        told.contains("spec.schedule.at: 2026-01-05T11:00:00Z is not later than the creation"),
+        "{told}"
+    );
     assert_eq!(past.status().missed_runs, Some(1));
     assert_eq!(past.reasons(), ["RunMissed"]);
     past.annotated("run-now", "1");
     past.run_to_rest();
     assert_eq!((past.state(), past.cloud.runs.len()), ("Succeeded", 1));
+}
+
+#[test]
+fn one_time_with_a_fraction_of_a_second_is_one_run_too() {
+    for image in [None, Some("m-given")] {
+        let mut world = building(json!({
+            "schedule": {"at": "2026-01-05T14:00:00.5Z"}, "imageId": image,
+        }));
+        let given = crate::cloud::image("m-given", ImageStatus::Available);
+        world.cloud.images.insert("m-given".into(), given);
+        world.run_to("2026-01-06T00:00:00Z");
+        assert_eq!(
+            (world.state(), world.status().last_run),
+            ("Succeeded", Some(1))
+        );
+        assert_eq!(world.status().missed_runs, None);
+    }
+    let mut past = building(json!({"schedule": {"at": "2026-01-05T11:00:00.5Z"}}));
+    past.run_to("2026-01-06T00:00:00Z");
+    assert_eq!(past.condition("Stalled"), "True/RunMissed");
+    assert_eq!(past.status().missed_runs, Some(1));
 }
 
 #[test]
@@ -109,6 +135,25 @@ fn one_that_can_no_longer_begin_in_time_is_missed() {
     world.held_by(None);
     world.run_to("2026-01-07T03:00:00Z");
     assert_eq!(ran(&world), [(1, "2026-01-07T02:00:00Z".into())]);
+}
+
+#[test]
+fn a_schedule_that_ended_without_any_run_says_how_many_were_missed() {
+    let mut world = cron(
+        "0 2 * * *",
+        json!({"startingDeadlineSeconds": 600, "schedule": {
+            "cron": "0 2 * * *", "notAfter": "2026-01-08T12:00:00Z",
+        }}),
+    );
+    world.held_by(Some("other"));
+    world.run_to("2026-01-09T02:00:00Z");
+    assert_eq!(world.condition("Stalled"), "True/RunMissed");
+    let told = world.message("Stalled");
+    assert!(told.contains("of 3 that came due"), "{told}");
+    assert!(
+        told.contains("spec.schedule,") && !told.contains("schedule.at"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -150,9 +195,18 @@ fn while_it_is_suspended_nothing_begins_by_itself() {
     assert_eq!(ran(&world)[1], (2, "2026-01-07T02:00:00Z".into()));
     assert_eq!(world.status().missed_runs, Some(1));
 
+    // Going back, too, and it is said what has not been done.
+    world.edited(|t| (t.spec.suspend, t.spec.image_id) = (true, Some("m-1".into())));
+    world.pass();
+    assert_eq!(world.state(), "Suspended");
+    let told = world.message("Ready");
+    assert!(told.contains("image m-1 of spec.imageId has not"), "{told}");
+
     let mut now = building(json!({"suspend": true}));
     now.run_to("2026-01-05T13:00:00Z");
     assert_eq!((now.state(), now.cloud.runs.len()), ("Suspended", 0));
+    let told = now.message("Ready");
+    assert!(told.contains("has not been built"), "{told}");
     now.edited(|t| t.spec.suspend = false);
     now.run_to_rest();
     assert_eq!((now.state(), now.cloud.runs.len()), ("Succeeded", 1));
@@ -168,6 +222,23 @@ fn an_edit_of_the_schedule_makes_nothing_up() {
     assert_eq!(world.cloud.runs.len(), 1);
     world.run_to("2026-01-07T12:00:00Z");
     assert_eq!(ran(&world)[1], (2, "2026-01-07T11:00:00Z".into()));
+}
+
+#[test]
+fn a_schedule_that_is_taken_away_leaves_nothing_to_be_made_up_for() {
+    let at = json!({"schedule": {"at": "2026-01-05T14:00:00Z"}});
+    for mut world in [cron("0 2 * * *", json!({})), building(at)] {
+        world.run_to("2026-01-06T12:00:00Z");
+        assert_eq!(world.cloud.runs.len(), 1);
+        assert!(world.task.metadata.annotations.is_none());
+        world.edited(|t| t.spec.schedule = None);
+        world.run_to("2026-01-07T12:00:00Z");
+        assert_eq!((world.state(), world.cloud.runs.len()), ("Succeeded", 1));
+        // What is asked for is another thing now.
+        world.edited(|t| t.spec.scaling_configuration_ids = vec!["asc-2".into()]);
+        world.run_to_rest();
+        assert_eq!(world.cloud.runs.len(), 2);
+    }
 }
 
 #[test]
@@ -242,6 +313,9 @@ fn the_history_keeps_as_many_of_each_kind_as_its_limits_say() {
         world.task.spec.concurrency_policy,
         ConcurrencyPolicy::Forbid
     );
+    world.edited(|t| t.spec.successful_runs_history_limit = 1);
+    world.pass();
+    assert_eq!(world.outcomes(), [(6, Failed), (5, Succeeded)], "at once");
     world.edited(|t| {
         (
             t.spec.successful_runs_history_limit,

@@ -445,6 +445,30 @@ fn where_to_go_back_to_must_be_known() {
     assert!(found.message.contains("spec.to.containers"));
 }
 
+/// OOS would read what runs now as a reference to a template parameter, at the start already, which
+/// has the way back among its parameters.
+#[test]
+fn a_way_back_that_oos_would_misread_is_not_kept_and_said_so() {
+    let update = json!({"containers": [{"name": "app", "image": "app:v2", "command": ["serve"]}]});
+    let mut update = of(update, json!({}));
+    for group in &mut update.cloud.container_groups {
+        let fields = &mut group.containers[0].container.fields;
+        fields.insert("Command".into(), json!(["render", "{{ name }}"]));
+    }
+    update.run_to_rest();
+    assert_eq!(update.state(), "Succeeded");
+    assert!(
+        !start(&update)
+            .parameters
+            .contains_key("sourceContainerConfigure")
+    );
+    let told = &update.condition(condition::PREFLIGHT).unwrap().message;
+    assert!(
+        told.contains("contain {{") && told.contains("spec.to.containers"),
+        "{told}"
+    );
+}
+
 /// The public template's rollback would update an instance that was tried twice twice at a time, and
 /// fail at one that is gone or can be updated no more.
 #[test]

@@ -1,7 +1,7 @@
 //! After the result: the group put back, read back, let go.
 
 use ess_rollout_api::v1alpha1::{RestoreKind, condition};
-use ess_rollout_cloud::{LifecycleState, Process};
+use ess_rollout_cloud::{EcsStatus, LifecycleState, Process};
 use serde_json::{Value, json};
 
 use crate::builders::image;
@@ -179,6 +179,7 @@ fn leftovers_that_somebody_put_right_are_forgotten_by_the_next_run() {
     world.run_to_rest();
     assert_eq!(world.record_status().leftovers.len(), 2);
     world.cloud.set_state("i-0001", LifecycleState::InService);
+    world.cloud.set_ecs("i-0001", EcsStatus::Running);
     let mut task = crate::builders::script_task(json!({}));
     task.metadata.uid = Some("uid-2".into());
     let mut next = World::new(task, world.cloud.clone());

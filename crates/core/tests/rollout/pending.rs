@@ -2,8 +2,8 @@
 
 use ess_rollout_api::v1alpha1::{DesiredState, Holder, Leftover, RestoreKind, condition};
 use ess_rollout_cloud::{
-    EcsInstance, ErrorClass, GroupState, GroupType, ImageStatus, LifecycleState, Process,
-    ScalingActivity,
+    EcsInstance, EcsStatus, ErrorClass, GroupState, GroupType, ImageStatus, LifecycleState,
+    Process, ScalingActivity,
 };
 use ess_rollout_core::rollout::QueueEntry;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -225,6 +225,31 @@ fn first_come_first_served() {
     world.ahead = None;
     world.run_to_rest();
     assert_eq!(world.state(), "Succeeded");
+}
+
+/// Cloud Assistant runs nothing on the others, which would end up in Standby.
+#[test]
+fn a_command_waits_for_instances_that_are_on_their_way_and_is_refused_where_they_are_stopped() {
+    let package = || {
+        let update = json!({"package": {"name": "nginx"}});
+        let mut cloud = Cloud::with_instances(4);
+        cloud.packages.insert("nginx".into(), vec!["v1".into()]);
+        World::new(crate::builders::task(update, json!({})), cloud)
+    };
+    for with in [|| script(json!({})), package] {
+        for (status, value) in [
+            (EcsStatus::Stopped, "False"),
+            (EcsStatus::Starting, "Unknown"),
+        ] {
+            let mut world = with();
+            world.cloud.set_ecs("i-0002", status);
+            let said = format!("{value} InstanceNotRunning");
+            world = refused(world, &said, "i-0002");
+            world.cloud.set_ecs("i-0002", EcsStatus::Running);
+            world.run_to_rest();
+            assert_eq!(world.state(), "Succeeded");
+        }
+    }
 }
 
 #[test]

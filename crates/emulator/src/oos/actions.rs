@@ -2,14 +2,15 @@
 
 mod api;
 mod child;
+mod targets;
 mod waits;
 
 use serde_json::{Value, json};
 
+use super::approval::Approval;
 use super::ending::Ending;
 use super::execution::Pause;
 use super::execution::Status;
-use super::functions::truth;
 use super::template::TaskSpec;
 use super::{Engine, Host};
 
@@ -120,43 +121,42 @@ impl Engine {
             "ACS::ExecuteAPI" | "ACS::ExecuteApi" => self.execute_api(host, id, task, &properties),
             "ACS::WaitFor" => self.wait_for(host, id, task, spec, &properties),
             "ACS::CheckFor" => self.check_for(host, id, &properties),
-            "ACS::Choice" => choose(&properties),
+            "ACS::Choice" => self.choose(host, id, &properties),
             "ACS::Template" => self.start_template(host, id, task, &properties),
             "ACS::SelectTargets" => self.select_targets(host, id, &properties),
             "ACS::Approve" | "ACS::Pause" => {
                 if self.executions[id].tasks[task].approved {
-                    Outcome::Done(Value::Null)
-                } else {
-                    Outcome::Stays(Some(Pause::Approval))
+                    return Outcome::Done(Value::Null);
+                }
+                match Approval::of(&properties) {
+                    Ok(_) => Outcome::Stays(Some(Pause::Approval)),
+                    Err(e) => Outcome::Failed(e),
                 }
             }
-            "ACS::Sleep" => self.sleep(id, task, &properties),
+            "ACS::Sleep" => self.sleep(host, id, task, &properties),
             action => self.start_nested(host, id, task, action, properties),
         }
     }
-}
 
-fn choose(properties: &Value) -> Outcome {
-    let empty = Vec::new();
-    let choices = properties
-        .get("Choices")
-        .and_then(Value::as_array)
-        .unwrap_or(&empty);
-    for choice in choices {
-        let when = choice.get("When").unwrap_or(&Value::Null);
-        match truth(when) {
-            Ok(true) => {
-                return match choice.get("NextTask").and_then(Value::as_str) {
-                    Some(target) => Outcome::GoTo(target.to_owned()),
-                    None => Outcome::Failed("a choice has no NextTask".to_owned()),
-                };
+    /// The first choice whose `When` holds decides where to go on.
+    fn choose(&mut self, host: &dyn Host, id: &str, properties: &Value) -> Outcome {
+        let choices = properties.get("Choices").and_then(Value::as_array);
+        for choice in choices.into_iter().flatten() {
+            let when = choice.get("When").unwrap_or(&Value::Null);
+            match self.holds(host, id, when) {
+                Ok(true) => {
+                    return match choice.get("NextTask").and_then(Value::as_str) {
+                        Some(target) => Outcome::GoTo(target.to_owned()),
+                        None => Outcome::Failed("a choice has no NextTask".to_owned()),
+                    };
+                }
+                Ok(false) => {}
+                Err(e) => return Outcome::Failed(format!("Choices: {e}")),
             }
-            Ok(false) => {}
-            Err(e) => return Outcome::Failed(format!("Choices: {e}")),
         }
-    }
-    match properties.get("DefaultTask").and_then(Value::as_str) {
-        Some(target) => Outcome::GoTo(target.to_owned()),
-        None => Outcome::GoTo("ACS::NEXT".to_owned()),
+        match properties.get("DefaultTask").and_then(Value::as_str) {
+            Some(target) => Outcome::GoTo(target.to_owned()),
+            None => Outcome::GoTo("ACS::NEXT".to_owned()),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Binding: what a caller gave for a template's parameters, checked and completed.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
@@ -74,11 +75,13 @@ pub(super) fn start_scope<'a>(
     parameters: &'a Map<String, Value>,
     new: &NewExecution,
 ) -> Scope<'a> {
+    static NO_CONDITIONS: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
     static NO_TASKS: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     Scope {
         parameters,
         tasks: &NO_TASKS,
         declared: &[],
+        conditions: &NO_CONDITIONS,
         item: None,
         pseudo: BTreeMap::from([
             ("RegionId", json!(region)),

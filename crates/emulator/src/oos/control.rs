@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::execution::Status;
 use super::run::Due;
 use super::start::json_parameter;
+use super::template::{MAX_DEPTH, depth};
 use super::{Engine, Host, Params, bad_parameter, optional_text, required_text};
 use crate::error::ApiError;
 
@@ -48,7 +49,18 @@ impl Engine {
 
     /// Cancels an execution and everything below it that is not final.
     pub(super) fn cancel_now(&mut self, host: &mut dyn Host, id: &str, message: &str) {
-        let mut open = vec![id.to_owned()];
+        self.end_all(host, id, Status::Cancelled, message);
+    }
+
+    /// Ends an execution with a status, and cancels everything below it that is not final.
+    pub(super) fn end_all(
+        &mut self,
+        host: &mut dyn Host,
+        top: &str,
+        status: Status,
+        message: &str,
+    ) {
+        let mut open = vec![top.to_owned()];
         while let Some(id) = open.pop() {
             let Some(execution) = self.executions.get(&id) else {
                 continue;
@@ -66,7 +78,8 @@ impl Engine {
                     t.generation += 1;
                 }
             }
-            self.finish(host, &id, Status::Cancelled, message.to_owned());
+            let status = if id == top { status } else { Status::Cancelled };
+            self.finish(host, &id, status, message.to_owned());
         }
     }
 
@@ -85,20 +98,25 @@ impl Engine {
         let parameters = object(params, "Parameters")?;
         let description = optional_text(params, "Description")?;
         let group = optional_text(params, "ResourceGroupId")?;
-        if let Some(parameters) = &parameters {
-            let declared = &execution.template.parsed.parameters;
-            if let Some(name) = parameters.keys().find(|name| !declared.contains_key(*name)) {
+        let mut checked = Map::new();
+        for (name, value) in parameters.unwrap_or_default() {
+            let Some(declaration) = execution.template.parsed.parameters.get(&name) else {
                 let reason = format!("the template has no parameter {name}");
                 return Err(bad_parameter("Parameters", &reason));
+            };
+            if depth(&value) > MAX_DEPTH {
+                return Err(bad_parameter("Parameters", "nest too deeply"));
             }
+            let value = declaration
+                .check(&name, value)
+                .map_err(|e| ApiError::new(400, "InvalidParameter", e))?;
+            checked.insert(name, value);
         }
         if let Some(execution) = self.executions.get_mut(&id) {
             if let Some(tags) = tags {
                 execution.tags = tags;
             }
-            if let Some(parameters) = parameters {
-                execution.parameters.extend(parameters);
-            }
+            execution.parameters.extend(checked);
             if let Some(description) = description {
                 execution.description = description;
             }

@@ -147,6 +147,11 @@ pub(super) struct Task {
     /// Counts restarts; work that was due for an older one is void.
     pub(super) generation: u32,
     pub(super) pause: Option<Pause>,
+    /// Whether `When` was passed and, for a loop, the items are known. Until then the action must
+    /// not run, whatever is repeated or retried.
+    pub(super) begun: bool,
+    /// Who has approved an `ACS::Approve` task so far.
+    pub(super) approvals: BTreeSet<String>,
     /// A high-risk call or approval that was let through.
     pub(super) approved: bool,
     pub(super) looped: Option<Box<LoopRun>>,
@@ -176,6 +181,9 @@ pub(super) struct Execution {
     /// `ParentExecutionId`; empty for a root.
     pub(super) parent_id: String,
     pub(super) root_id: String,
+    /// Whose limits count: the root, or the root of the execution whose template made this one by
+    /// a call of StartExecution.
+    pub(super) family: String,
     /// Nesting below the root.
     pub(super) level: usize,
     pub(super) template: Arc<Version>,

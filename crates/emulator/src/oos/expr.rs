@@ -26,6 +26,8 @@ pub(super) struct Scope<'a> {
     pub(super) tasks: &'a BTreeMap<String, Map<String, Value>>,
     /// Names of all tasks. What one of them that never ran would have put out is null.
     pub(super) declared: &'a [TaskSpec],
+    /// The `Conditions` of the template.
+    pub(super) conditions: &'a Map<String, Value>,
     pub(super) item: Option<&'a Value>,
     /// Values of pseudo parameters other than `ACS::TaskLoopItem`, without the `ACS::`.
     pub(super) pseudo: BTreeMap<&'static str, Value>,
@@ -36,8 +38,10 @@ pub(super) struct Scope<'a> {
 /// Resolves expressions against a [`Scope`].
 pub(super) struct Resolver<'a> {
     pub(super) scope: &'a Scope<'a>,
-    /// Weight of what may still be looked up.
+    /// Weight of what may still be looked up or made by functions.
     budget: usize,
+    /// Conditions looked at so far; `None` while one is being looked at, which finds circles.
+    known: BTreeMap<&'a str, Option<bool>>,
 }
 
 impl<'a> Resolver<'a> {
@@ -45,7 +49,72 @@ impl<'a> Resolver<'a> {
         Self {
             scope,
             budget: MAX_WEIGHT,
+            known: BTreeMap::new(),
         }
+    }
+
+    /// Whether a `When` holds: the name of a condition, or an expression that is true or false.
+    pub(super) fn holds(&mut self, when: &Value) -> Result<bool, String> {
+        let value = self.condition_or(when, 0)?;
+        functions::truth(&value)
+    }
+
+    /// The value of the condition that a text names, or else the resolved value.
+    fn condition_or(&mut self, value: &Value, depth: usize) -> Result<Value, String> {
+        match value {
+            Value::String(name) => match self.scope.conditions.get_key_value(name) {
+                Some((name, condition)) => self.condition(name, condition, depth),
+                None => self.text(name, 0),
+            },
+            other => self.resolve_at(other, depth),
+        }
+    }
+
+    fn condition(
+        &mut self,
+        name: &'a str,
+        condition: &'a Value,
+        depth: usize,
+    ) -> Result<Value, String> {
+        match self.known.get(name) {
+            Some(Some(known)) => return Ok(json!(known)),
+            Some(None) => return Err(format!("the condition {name} refers to itself")),
+            None => {}
+        }
+        self.known.insert(name, None);
+        let value = self
+            .resolve_at(condition, depth + 1)
+            .and_then(|value| functions::truth(&value))
+            .map_err(|e| format!("condition {name}: {e}"))?;
+        self.known.insert(name, Some(value));
+        Ok(json!(value))
+    }
+
+    /// The argument of a function. Where one takes a truth, the name of a condition may stand.
+    fn argument(
+        &mut self,
+        function: &str,
+        argument: &Value,
+        depth: usize,
+    ) -> Result<Value, String> {
+        let conditions = match (function, argument) {
+            ("And" | "Or" | "Not", Value::Array(list)) => list.len(),
+            ("If", Value::Array(list)) => list.len().min(1),
+            ("Not", Value::String(_)) => return self.condition_or(argument, depth),
+            _ => 0,
+        };
+        let Value::Array(list) = argument else {
+            return self.resolve_at(argument, depth);
+        };
+        let mut out = Vec::with_capacity(list.len());
+        for (i, member) in list.iter().enumerate() {
+            out.push(if i < conditions {
+                self.condition_or(member, depth + 1)?
+            } else {
+                self.resolve_at(member, depth + 1)?
+            });
+        }
+        Ok(Value::Array(out))
     }
 
     /// The value with every reference and function in it replaced.
@@ -66,8 +135,11 @@ impl<'a> Resolver<'a> {
                 .map(Value::Array),
             Value::Object(map) => {
                 if let Some((name, argument)) = functions::call_in(map) {
-                    let argument = self.resolve_at(argument, depth + 1)?;
-                    return functions::apply(name, argument, self.scope);
+                    let argument = self.argument(name, argument, depth + 1)?;
+                    let value = functions::apply(name, argument, self.scope)?;
+                    self.spend(&value)
+                        .map_err(|()| format!("the value is too large at Fn::{name}"))?;
+                    return Ok(value);
                 }
                 let mut out = Map::new();
                 for (key, v) in map {
@@ -119,26 +191,35 @@ impl<'a> Resolver<'a> {
 
     fn look_up(&mut self, name: &str) -> Result<Value, String> {
         let value = self.find(name)?;
-        match self.budget.checked_sub(weight(&value)) {
-            Some(left) => self.budget = left,
-            None => return Err(format!("the value is too large at {{{{ {name} }}}}")),
-        }
+        self.spend(&value)
+            .map_err(|()| format!("the value is too large at {{{{ {name} }}}}"))?;
         Ok(value)
+    }
+
+    fn spend(&mut self, value: &Value) -> Result<(), ()> {
+        self.budget = self.budget.checked_sub(weight(value)).ok_or(())?;
+        Ok(())
     }
 
     fn find(&self, name: &str) -> Result<Value, String> {
         let unknown = || format!("the reference {{{{ {name} }}}} is not defined");
-        if let Some(pseudo) = name.strip_prefix("ACS::") {
-            if let Some(rest) = pseudo.strip_prefix("TaskLoopItem") {
+        if let Some(pseudo) = after(name, "ACS::") {
+            if let Some(rest) = after(pseudo, "TaskLoopItem") {
                 let item = self.scope.item.ok_or_else(unknown)?;
                 return walk(item, rest.trim_start_matches('.')).ok_or_else(unknown);
             }
-            return self.scope.pseudo.get(pseudo).cloned().ok_or_else(unknown);
+            let values = &self.scope.pseudo;
+            return values
+                .iter()
+                .find(|(own, _)| own.eq_ignore_ascii_case(pseudo))
+                .map(|(_, value)| value.clone())
+                .ok_or_else(unknown);
         }
         if let Some(value) = self.scope.parameters.get(name) {
             return Ok(value.clone());
         }
         let (head, rest) = name.split_once('.').unwrap_or((name, ""));
+        let task = self.scope.declared.iter().find(|task| task.name == head);
         if let Some(outputs) = self.scope.tasks.get(head) {
             if rest.is_empty() {
                 return Ok(Value::Object(outputs.clone()));
@@ -148,13 +229,17 @@ impl<'a> Resolver<'a> {
             }
             let (output, path) = rest.split_once('.').unwrap_or((rest, ""));
             // Public templates spell an output in another case than they declared it in, and work.
-            return outputs
+            let found = outputs
                 .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case(output))
-                .and_then(|(_, value)| walk(value, path))
-                .ok_or_else(unknown);
+                .find(|(name, _)| name.eq_ignore_ascii_case(output));
+            return match found {
+                Some((_, value)) => walk(value, path).ok_or_else(unknown),
+                // The task failed or was skipped before it put anything out.
+                None if task.is_some_and(|task| task.declares(output)) => Ok(Value::Null),
+                None => Err(unknown()),
+            };
         }
-        if self.scope.declared.iter().any(|task| task.name == head) {
+        if task.is_some() {
             return Ok(Value::Null);
         }
         // OOS drops dots from parameter names inside templates.
@@ -163,6 +248,12 @@ impl<'a> Resolver<'a> {
         }
         Err(unknown())
     }
+}
+
+/// What follows a prefix. Templates spell pseudo parameters in more than one case.
+fn after<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 /// Follows `a.b.c` into a value; the empty path is the value itself.

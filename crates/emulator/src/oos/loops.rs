@@ -67,6 +67,7 @@ impl Engine {
             Ok(run) => {
                 if let Some(t) = self.task_mut(id, task) {
                     t.looped = Some(Box::new(run));
+                    t.begun = true;
                 }
                 self.changed(host, id);
                 self.loop_progress(host, id, task);
@@ -197,6 +198,7 @@ impl Engine {
             return;
         };
         t.parent = Some(parent);
+        t.begun = true;
         t.item = Some(item);
         t.item_index = index;
         t.batch_number = Some(batch);

@@ -3,6 +3,7 @@
 //! The interpreter knows no service. Whatever a template does to the cloud goes through [`Host`].
 
 mod actions;
+mod approval;
 mod binding;
 mod control;
 mod ending;
@@ -18,6 +19,7 @@ mod public;
 mod reads;
 mod run;
 mod start;
+mod status;
 mod switches;
 mod template;
 mod view;
@@ -39,7 +41,8 @@ use template::Version;
 pub use packages::{Installed, Package, PackageVersion};
 pub use switches::{
     BatchSplit, ChildInFailurePause, FailurePauseAt, FailurePauseShows, OosSwitches,
-    OthersInFailurePause, PausedStatus, SafetyCheckDefault, SkippedItemStatus, Taken,
+    OthersInFailurePause, PausedStatus, RejectedStatus, SafetyCheckDefault, SkippedItemStatus,
+    Taken,
 };
 
 /// Parameters of an API call, decoded: lists are arrays, numbers and booleans may still be text.
@@ -107,7 +110,7 @@ pub trait Host {
 /// Stored answers to `StartExecution` by (account, region, token): fingerprint and answer.
 type Tokens = BTreeMap<(String, String, String), (String, Value)>;
 
-/// What a root and the executions below it have used up.
+/// What a root and the executions below it have used up, and those that their templates started.
 #[derive(Debug, Clone, Default)]
 struct Family {
     children: usize,
@@ -127,6 +130,8 @@ pub struct Engine {
     tokens: Tokens,
     /// What each root and the executions below it have used up, by root.
     families: BTreeMap<String, Family>,
+    /// The family of the execution whose call to OOS is being answered.
+    calling_family: Option<String>,
 }
 
 impl Engine {
@@ -170,7 +175,7 @@ impl Engine {
     ) -> Result<Value, ApiError> {
         match action.to_ascii_lowercase().as_str() {
             "startexecution" => self.start_execution(host, caller, region, params),
-            "notifyexecution" => self.notify_execution(host, region, params),
+            "notifyexecution" => self.notify_execution(host, caller, region, params),
             "cancelexecution" => self.cancel_execution(host, region, params),
             "updateexecution" => self.update_execution(host, region, params),
             "deleteexecutions" => self.delete_executions(region, params),

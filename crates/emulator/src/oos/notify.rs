@@ -5,10 +5,12 @@ mod targets;
 
 use serde_json::{Value, json};
 
+use super::approval::Approval;
 use super::control::wrong_status;
 use super::ending::Ending;
 use super::execution::{Mode, Pause, Status};
-use super::{Engine, Host, Params, bad_parameter, optional_text, required_text};
+use super::switches::RejectedStatus;
+use super::{Caller, Engine, Host, Params, bad_parameter, optional_text, required_text};
 use crate::error::ApiError;
 
 /// What to do about a failed (or not yet finished) task.
@@ -23,6 +25,7 @@ impl Engine {
     pub(super) fn notify_execution(
         &mut self,
         host: &mut dyn Host,
+        caller: &Caller,
         region: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
@@ -43,11 +46,18 @@ impl Engine {
                         "nothing in it waits for approval",
                     ));
                 };
+                let has_enough = self.is_decided(caller, &execution, task)?;
                 if let Some(t) = self.task_mut(&execution, task) {
                     t.note.clone_from(&note);
                 }
                 if kind == "Approve" {
-                    self.approve(host, &execution, task);
+                    if has_enough {
+                        self.approve(host, &execution, task);
+                    } else {
+                        let message = format!("Approved by {}.", caller.principal);
+                        self.log(&execution, task, host.now(), message);
+                        self.changed(host, &execution);
+                    }
                 } else {
                     self.reject(host, &execution, task, &note);
                 }
@@ -104,6 +114,31 @@ impl Engine {
         None
     }
 
+    /// Notes what a caller has to say to a waiting task, and tells whether an approval of it is
+    /// the last one needed. Only `ACS::Approve` tasks ask for more than one.
+    fn is_decided(&mut self, caller: &Caller, id: &str, task: usize) -> Result<bool, ApiError> {
+        let Some(t) = self.task_mut(id, task) else {
+            return Ok(true);
+        };
+        if t.pause != Some(Pause::Approval) {
+            return Ok(true);
+        }
+        let approval =
+            Approval::of(&t.properties).map_err(|e| bad_parameter("TaskExecutionId", &e))?;
+        if !approval.admits(caller) {
+            return Err(ApiError::new(
+                403,
+                "Forbidden",
+                format!(
+                    "{} is not among the approvers of the task {}.",
+                    caller.principal, t.id
+                ),
+            ));
+        }
+        t.approvals.insert(caller.principal.clone());
+        Ok(t.approvals.len() >= approval.required)
+    }
+
     fn approve(&mut self, host: &mut dyn Host, id: &str, task: usize) {
         self.log(id, task, host.now(), "Approved.".to_owned());
         self.set_task(host, id, task, Status::Running, String::new());
@@ -130,8 +165,12 @@ impl Engine {
             return;
         }
         self.log(id, task, host.now(), message.clone());
-        self.set_task(host, id, task, Status::Failed, message.clone());
-        self.finish(host, id, Status::Failed, message);
+        let status = match host.switches().rejected_execution {
+            RejectedStatus::Cancelled => Status::Cancelled,
+            RejectedStatus::Failed => Status::Failed,
+        };
+        self.set_task(host, id, task, status, message.clone());
+        self.finish(host, id, status, message);
     }
 
     fn act_on_tasks(

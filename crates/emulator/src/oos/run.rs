@@ -1,6 +1,6 @@
 //! The scheduler: what is due, the walk from task to task, the end of executions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -9,8 +9,6 @@ use super::ending::Ending;
 
 use super::execution::{Execution, Log, Pause, Status, Task, time_text};
 use super::expr::{Resolver, Scope};
-use super::functions::truth;
-use super::switches::{ChildInFailurePause, PausedStatus};
 use super::{Engine, Host};
 
 /// Task runs that one execution may make, loop items included. Templates that run in circles end
@@ -26,7 +24,7 @@ const MAX_LOGS: usize = 2_000;
 pub(super) enum Due {
     /// Begin the task at the execution's position.
     Advance { execution: String },
-    /// Run or go on with one task, if nobody restarted it since.
+    /// Begin, run or go on with one task, if nobody restarted it since.
     Step {
         execution: String,
         task: usize,
@@ -69,7 +67,7 @@ impl Engine {
                         .and_then(|e| e.tasks.get(task))
                         .map(|t| t.generation);
                     if current == Some(generation) {
-                        self.step(host, &execution, task);
+                        self.begin_or_step(host, &execution, task);
                     }
                 }
                 Due::ChildChanged { execution, task } => {
@@ -111,18 +109,45 @@ impl Engine {
             self.finish(host, id, Status::Failed, message);
             return;
         }
-        let family = self.families.entry(execution.root_id.clone()).or_default();
+        let family = self.families.entry(execution.family.clone()).or_default();
         family.runs += 1;
         if family.runs > MAX_FAMILY_RUNS {
             let message = format!("All executions together ran more than {MAX_FAMILY_RUNS} tasks.");
             self.finish(host, id, Status::Failed, message);
             return;
         }
-        let (name, when, looped) = (spec.name.clone(), spec.when.clone(), spec.looped.clone());
+        let name = spec.name.clone();
         let task = self.new_task(id, position, now);
         self.log(id, task, now, format!("Task {name} started."));
+        self.begin(host, id, task);
+    }
+
+    /// Goes on with a task that is due: from its `When` if that was not passed yet.
+    fn begin_or_step(&mut self, host: &mut dyn Host, id: &str, task: usize) {
+        let Some(execution) = self.executions.get(id) else {
+            return;
+        };
+        let t = &execution.tasks[task];
+        if execution.status.is_final() || t.status.is_final() {
+            return;
+        }
+        if t.begun {
+            self.step(host, id, task);
+        } else {
+            self.begin(host, id, task);
+        }
+    }
+
+    /// Begins a task outside loops, or a loop: `When`, then the items, then the action. Retries
+    /// come here, too: what guards an action is looked at before each first run of it.
+    fn begin(&mut self, host: &mut dyn Host, id: &str, task: usize) {
+        let Some(execution) = self.executions.get(id) else {
+            return;
+        };
+        let spec = &execution.template.parsed.tasks[execution.tasks[task].spec];
+        let (when, looped) = (spec.when.clone(), spec.looped.clone());
         if let Some(when) = when {
-            match self.resolve(host, id, None, &when).and_then(|v| truth(&v)) {
+            match self.holds(host, id, &when) {
                 Ok(true) => {}
                 Ok(false) => {
                     self.set_task(host, id, task, Status::Skipped, String::new());
@@ -135,10 +160,14 @@ impl Engine {
                 }
             }
         }
-        match looped {
-            Some(looped) => self.begin_loop(host, id, task, &looped),
-            None => self.step(host, id, task),
+        if let Some(looped) = looped {
+            self.begin_loop(host, id, task, &looped);
+            return;
         }
+        if let Some(t) = self.task_mut(id, task) {
+            t.begun = true;
+        }
+        self.step(host, id, task);
     }
 
     /// Whether this child execution has to wait because its loop is in a failure pause.
@@ -191,6 +220,8 @@ impl Engine {
             attempt: 0,
             generation: 0,
             pause: None,
+            begun: false,
+            approvals: BTreeSet::new(),
             approved: false,
             looped: None,
         });
@@ -210,106 +241,16 @@ impl Engine {
         Resolver::new(&scope).resolve(value)
     }
 
-    /// Sets a task's status, with the dates that go with it.
-    pub(super) fn set_task(
+    /// Whether a `When` holds: a condition of the template by its name, or an expression.
+    pub(super) fn holds(
         &mut self,
-        host: &mut dyn Host,
+        host: &dyn Host,
         id: &str,
-        task: usize,
-        status: Status,
-        message: String,
-    ) {
-        let now = host.now();
-        if let Some(t) = self.task_mut(id, task) {
-            t.status = status;
-            t.message = message;
-            t.updated = now;
-            t.ended = status.is_final().then_some(now);
-            t.pause = None;
-        }
-        if let Some(execution) = self.executions.get_mut(id) {
-            execution.paused.remove(&task);
-        }
-        self.changed(host, id);
-    }
-
-    /// Makes a task wait for somebody. The next [`Engine::set_task`] ends that.
-    pub(super) fn pause_task(&mut self, id: &str, task: usize, pause: Pause) {
-        if let Some(execution) = self.executions.get_mut(id)
-            && let Some(t) = execution.tasks.get_mut(task)
-        {
-            t.pause = Some(pause);
-            execution.paused.insert(task);
-        }
-    }
-
-    /// Works out whether a running execution waits for somebody, and tells the parent if that
-    /// changed.
-    pub(super) fn refresh(&mut self, host: &mut dyn Host, id: &str) {
-        let switches = host.switches().clone();
-        let Some(execution) = self.executions.get_mut(id) else {
-            return;
-        };
-        if execution.status.is_final() || execution.status == Status::Started {
-            return;
-        }
-        let waits = execution.paused.iter().any(|i| {
-            let task = &execution.tasks[*i];
-            let Some(pause) = task.pause else {
-                return false;
-            };
-            // An item that waits for its failure to be resolved shows through its loop.
-            let shows_through_loop = task
-                .parent
-                .and_then(|parent| execution.tasks[parent].looped.as_ref())
-                .is_some_and(|run| run.unresolved.contains(i));
-            let shows = match pause {
-                // The switch is about the root: a child that inherits the mode waits, and its loop
-                // has to learn of that.
-                Pause::Failure => {
-                    !execution.is_root() || switches.root_in_failure_pause == PausedStatus::Waiting
-                }
-                _ => !shows_through_loop,
-            };
-            shows && pause_shows(task, &switches)
-        });
-        let status = if waits {
-            Status::Waiting
-        } else {
-            Status::Running
-        };
-        if execution.status != status {
-            execution.status = status;
-            self.changed(host, id);
-            self.tell_parent(host, id);
-        } else {
-            self.changed(host, id);
-        }
-    }
-
-    /// Notes that something changed in an execution, for `UpdateDate`.
-    pub(super) fn changed(&mut self, host: &dyn Host, id: &str) {
-        let now = host.now();
-        let switches = host.switches();
-        let lag = SignedDuration::from_secs(i64::from(switches.update_date_lag_seconds));
-        let horizon = now.checked_sub(lag).unwrap_or(now);
-        let mut next = Some(id.to_owned());
-        while let Some(id) = next {
-            let Some(execution) = self.executions.get_mut(&id) else {
-                return;
-            };
-            if execution.updates.back() != Some(&now) {
-                execution.updates.push_back(now);
-            }
-            while execution.updates.len() > 1 && execution.updates[1] <= horizon {
-                execution.updates.pop_front();
-            }
-            next = execution
-                .link
-                .as_ref()
-                .filter(|_| switches.update_date_moves_with_children)
-                .map(|link| link.execution.clone());
-        }
+        when: &Value,
+    ) -> Result<bool, String> {
+        let execution = self.executions.get(id).ok_or("the execution is gone")?;
+        let scope = scope_of(execution, None, host);
+        Resolver::new(&scope).holds(when)
     }
 
     pub(super) fn task_mut(&mut self, id: &str, task: usize) -> Option<&mut Task> {
@@ -331,25 +272,6 @@ impl Engine {
                 message,
             });
         }
-    }
-}
-
-/// Whether a pause shows as `Waiting` yet.
-fn pause_shows(task: &Task, switches: &super::OosSwitches) -> bool {
-    use super::switches::FailurePauseShows::AtOnce;
-    match (&task.looped, task.pause) {
-        (Some(run), Some(Pause::Failure)) => {
-            switches.failure_pause_shows == AtOnce || run.active <= waiting_inside(run, switches)
-        }
-        _ => true,
-    }
-}
-
-/// Items of a paused loop that are not final because they wait themselves.
-fn waiting_inside(run: &super::execution::LoopRun, switches: &super::OosSwitches) -> usize {
-    match switches.child_in_failure_pause {
-        ChildInFailurePause::Failed => 0,
-        ChildInFailurePause::Waiting => run.unresolved.len(),
     }
 }
 
@@ -375,6 +297,7 @@ pub(super) fn scope_of<'a>(
         parameters: &execution.parameters,
         tasks: &execution.named,
         declared: &execution.template.parsed.tasks,
+        conditions: &execution.template.parsed.conditions,
         item: task
             .and_then(|t| execution.tasks.get(t))
             .and_then(|t| t.item.as_ref()),

@@ -20,6 +20,7 @@ pub(super) struct NewExecution {
     pub(super) link: Option<ParentLink>,
     pub(super) parent_id: String,
     pub(super) root_id: Option<String>,
+    pub(super) family: Option<String>,
     pub(super) level: usize,
     pub(super) mode: Mode,
     /// `LoopMode` as given; empty for none.
@@ -39,6 +40,7 @@ impl NewExecution {
             link: None,
             parent_id: String::new(),
             root_id: None,
+            family: None,
             level: 0,
             mode: Mode::Automatic,
             loop_mode: String::new(),
@@ -88,7 +90,12 @@ impl Engine {
             None => Map::new(),
             Some(_) => return Err(bad_parameter("Parameters", "must be a JSON object")),
         };
-        let new = self.settings(host, caller, params)?;
+        let mut new = self.settings(host, caller, params)?;
+        if let Some(family) = self.calling_family.clone() {
+            self.join_family(&family)
+                .map_err(|e| ApiError::new(400, "QuotaExceeded.Execution", e))?;
+            new.family = Some(family);
+        }
         let id = self.create(host, region, template, given, new)?;
         let answer = json!({ "Execution": view::started(&self.executions[&id]) });
         if let Some(key) = key {
@@ -260,6 +267,10 @@ impl Engine {
             region: region.to_owned(),
             link: new.link,
             parent_id: new.parent_id,
+            family: new
+                .family
+                .or_else(|| new.root_id.clone())
+                .unwrap_or_else(|| id.clone()),
             root_id: new.root_id.unwrap_or_else(|| id.clone()),
             level: new.level,
             template,

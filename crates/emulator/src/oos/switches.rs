@@ -67,6 +67,13 @@ pub enum SkippedItemStatus {
     Success,
 }
 
+/// How an execution ends that somebody rejects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RejectedStatus {
+    Cancelled,
+    Failed,
+}
+
 /// What `StartExecution` assumes when it is given no `SafetyCheck`: the Chinese and the English
 /// documentation disagree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +128,9 @@ pub struct OosSwitches {
     /// Whether an item given up with `CancelTask` still counts against `MaxErrors` at the end of
     /// the loop.
     pub cancelled_items_count_as_errors: bool,
+    /// How an execution ends after `Reject`. The help on `ACS::Approve` says `Cancelled`; nothing
+    /// is said of rejected high-risk calls and batch pauses.
+    pub rejected_execution: RejectedStatus,
     /// `SafetyCheck=Skip` together with `Mode=FailurePause`.
     pub skip_with_failure_pause: Taken,
     /// What a missing `SafetyCheck` means.
@@ -165,6 +175,7 @@ impl Default for OosSwitches {
             notify_by_child_execution: false,
             skipped_item_status: SkippedItemStatus::Skipped,
             cancelled_items_count_as_errors: false,
+            rejected_execution: RejectedStatus::Cancelled,
             skip_with_failure_pause: Taken::Accepted,
             safety_check_default: SafetyCheckDefault::Skip,
             unknown_template_parameters: Taken::Refused,

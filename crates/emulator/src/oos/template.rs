@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::functions::call_in;
 use super::parameters::Declaration;
 
 /// Longest template text, in bytes (64 KB, as in the OOS limits).
@@ -39,6 +40,9 @@ pub(super) struct Template {
     pub(super) parameters: BTreeMap<String, Declaration>,
     pub(super) tasks: Vec<TaskSpec>,
     pub(super) outputs: Map<String, Value>,
+    /// What a `When` may name. Values are looked at where they are used, because a condition may
+    /// refer to the outputs of tasks.
+    pub(super) conditions: Map<String, Value>,
 }
 
 /// A stored version of a template.
@@ -87,6 +91,23 @@ impl Version {
     }
 }
 
+impl TaskSpec {
+    /// Whether the task, or its loop, declares an output of that name. As where outputs are
+    /// looked up, case does not count.
+    pub(super) fn declares(&self, output: &str) -> bool {
+        let of_loop = self.looped.as_ref().and_then(|l| l.get("Outputs"));
+        self.outputs
+            .keys()
+            .chain(
+                of_loop
+                    .and_then(Value::as_object)
+                    .into_iter()
+                    .flat_map(Map::keys),
+            )
+            .any(|name| name.eq_ignore_ascii_case(output))
+    }
+}
+
 impl Template {
     /// Reads a template. The error says what is wrong and where.
     pub(super) fn parse(content: &str) -> Result<Self, String> {
@@ -131,6 +152,8 @@ impl Template {
             parameters.insert(name.clone(), Declaration::parse(&name, &spec)?);
         }
         let tasks = parse_tasks(root.get("Tasks"))?;
+        let conditions = object(root.get("Conditions"), "Conditions")?;
+        check_conditions(&conditions, &tasks)?;
         Ok(Self {
             description: match root.get("Description") {
                 Some(Value::String(text)) => text.clone(),
@@ -141,6 +164,7 @@ impl Template {
             parameters,
             tasks,
             outputs: object(root.get("Outputs"), "Outputs")?,
+            conditions,
         })
     }
 
@@ -180,7 +204,55 @@ fn parse_tasks(value: Option<&Value>) -> Result<Vec<TaskSpec>, String> {
         });
     }
     check_targets(&tasks)?;
+    check_waits(&tasks)?;
     Ok(tasks)
+}
+
+/// A wait or check says what it wants to see: one of the two lists is required (OOS help on
+/// `ACS::WaitFor` and `ACS::CheckFor`).
+fn check_waits(tasks: &[TaskSpec]) -> Result<(), String> {
+    for task in tasks {
+        let is_named = |key: &str| task.properties.get(key).is_some_and(|v| !v.is_null());
+        if matches!(task.action.as_str(), "ACS::WaitFor" | "ACS::CheckFor")
+            && !is_named("DesiredValues")
+            && !is_named("NotDesiredValues")
+        {
+            return Err(format!(
+                "task {} needs DesiredValues or NotDesiredValues",
+                task.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The outermost function of a condition is one of four (OOS help on Conditions), and a `When`
+/// that is plain text names one of them.
+fn check_conditions(conditions: &Map<String, Value>, tasks: &[TaskSpec]) -> Result<(), String> {
+    for (name, condition) in conditions {
+        let function = condition
+            .as_object()
+            .and_then(call_in)
+            .map(|(name, _)| name);
+        if !matches!(function, Some("And" | "Or" | "Not" | "Equals")) {
+            return Err(format!(
+                "the condition {name} must be Fn::And, Fn::Or, Fn::Not or Fn::Equals"
+            ));
+        }
+    }
+    for task in tasks {
+        if let Some(Value::String(when)) = &task.when
+            && !when.contains("{{")
+            && !matches!(when.to_ascii_lowercase().as_str(), "true" | "false")
+            && !conditions.contains_key(when)
+        {
+            return Err(format!(
+                "When of task {} names the condition {when:?}, which does not exist",
+                task.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_targets(tasks: &[TaskSpec]) -> Result<(), String> {

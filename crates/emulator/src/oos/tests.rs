@@ -5,6 +5,8 @@
     reason = "a test that meets the unexpected has failed, and says where"
 )]
 
+mod functions;
+mod guards;
 mod hostile;
 mod language;
 mod limits;

@@ -10,7 +10,7 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{EcsInstance, ErrorClass, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::{Before, Kind, ReadBack};
+use super::{Before, Kind, ReadBack, script};
 use crate::observation::{Interrupt, Known, Observation};
 use crate::problem::Problem;
 
@@ -162,7 +162,7 @@ impl Kind for Package<'_> {
     ) -> Known<Option<Problem>> {
         let name = &self.update.name;
         let package = match if_allowed(observation.package(name, None))? {
-            None => return Ok(None),
+            None => return Ok(script::not_running(instances)),
             Some(None) => {
                 return Ok(Some(Problem::blocked(
                     "PackageNotFound",
@@ -199,7 +199,7 @@ impl Kind for Package<'_> {
             let system = instance.os_type.as_str();
             !["", "linux", "windows"].contains(&system.to_ascii_lowercase().as_str())
         });
-        Ok(other.map(|instance| {
+        let unsupported = other.map(|instance| {
             Problem::blocked(
                 "UnsupportedOS",
                 format!(
@@ -207,7 +207,8 @@ impl Kind for Package<'_> {
                     instance.id, instance.os_type
                 ),
             )
-        }))
+        });
+        Ok(unsupported.or_else(|| script::not_running(instances)))
     }
 
     fn notes(

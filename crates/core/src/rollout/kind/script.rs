@@ -3,7 +3,7 @@
 use ess_rollout_api::v1alpha1::{
     Plan, RollbackPayload, ScriptTexts, ScriptType, ScriptUpdate, Update,
 };
-use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
+use ess_rollout_cloud::{EcsInstance, EcsStatus, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::{Before, Kind};
@@ -16,6 +16,47 @@ pub(super) mod undo;
 pub(super) struct Script<'a> {
     pub(super) update: &'a ScriptUpdate,
     pub(super) scripts: Scripts<'a>,
+}
+
+/// The most instances that are named in a message.
+const NAMED_MAX: usize = 10;
+
+/// Cloud Assistant runs commands on instances that are Running and on no others (ECS RunCommand). An
+/// update of one that is not would take it to Standby, fail and leave it there.
+pub(super) fn not_running(instances: &[EcsInstance]) -> Option<Problem> {
+    let of = |wanted: fn(&EcsStatus) -> bool| {
+        let found = instances.iter().filter(|instance| wanted(&instance.status));
+        let all: Vec<String> = found.map(|i| format!("{} is {}", i.id, i.status)).collect();
+        let more = all.len().saturating_sub(NAMED_MAX);
+        let mut named = all[..all.len() - more].join(", ");
+        if more > 0 {
+            named.push_str(&format!(", and {more} more"));
+        }
+        (!all.is_empty()).then_some(named)
+    };
+    let stopped = of(|status| matches!(status, EcsStatus::Stopped | EcsStatus::Unknown(_)));
+    if let Some(named) = stopped {
+        return Some(Problem::blocked(
+            "InstanceNotRunning",
+            format!(
+                "{named}, and Cloud Assistant runs commands on Running instances alone: start them, or take them out of the scaling group"
+            ),
+        ));
+    }
+    let changing = of(|status| {
+        matches!(
+            status,
+            EcsStatus::Pending | EcsStatus::Starting | EcsStatus::Stopping
+        )
+    });
+    changing.map(|named| {
+        Problem::wait(
+            "InstanceNotRunning",
+            format!(
+                "{named}; this task starts when all are Running, as Cloud Assistant needs them"
+            ),
+        )
+    })
 }
 
 impl Kind for Script<'_> {
@@ -46,7 +87,7 @@ impl Kind for Script<'_> {
         instances: &[EcsInstance],
     ) -> Known<Option<Problem>> {
         let windows_script = self.update.script_type != ScriptType::LinuxShell;
-        Ok(instances
+        let mismatch = instances
             .iter()
             .find(|instance| {
                 !instance.os_type.is_empty()
@@ -60,7 +101,8 @@ impl Kind for Script<'_> {
                         self.update.script_type, instance.id, instance.os_type
                     ),
                 )
-            }))
+            });
+        Ok(mismatch.or_else(|| not_running(instances)))
     }
 
     fn complete(&self, _observation: &Observation, plan: &mut Plan) -> Known<()> {

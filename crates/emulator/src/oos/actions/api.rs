@@ -1,4 +1,4 @@
-//! Calls to cloud APIs: `ACS::ExecuteAPI` with its paging, and `ACS::SelectTargets`.
+//! Calls to cloud APIs: `ACS::ExecuteAPI` with its paging.
 
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,7 @@ pub(super) struct Call {
     pub(super) service: String,
     pub(super) api: String,
     pub(super) params: Params,
-    auto_paging: bool,
+    pub(super) auto_paging: bool,
 }
 
 impl Call {
@@ -104,13 +104,15 @@ impl Engine {
         if call.service != "OOS" {
             return host.call(&caller, &region, &call.service, &call.api, params);
         }
+        let family = execution.family.clone();
         let request_id = host.admit(&caller, &region, "OOS", &call.api, params)?;
-        let mut answer = self
-            .answer(host, &caller, &region, &call.api, params)
-            .map_err(|mut e| {
-                e.request_id = Some(request_id.clone());
-                e
-            })?;
+        self.calling_family = Some(family);
+        let answer = self.answer(host, &caller, &region, &call.api, params);
+        self.calling_family = None;
+        let mut answer = answer.map_err(|mut e| {
+            e.request_id = Some(request_id.clone());
+            e
+        })?;
         if let Value::Object(map) = &mut answer {
             map.insert("RequestId".to_owned(), json!(request_id));
         }
@@ -151,86 +153,18 @@ impl Engine {
         }
         Ok(whole)
     }
-
-    pub(super) fn select_targets(
-        &mut self,
-        host: &mut dyn Host,
-        id: &str,
-        properties: &Value,
-    ) -> Outcome {
-        let kind = properties
-            .get("ResourceType")
-            .and_then(Value::as_str)
-            .unwrap_or("ALIYUN::ECS::Instance");
-        if !kind.eq_ignore_ascii_case("ALIYUN::ECS::Instance") {
-            return Outcome::Failed(format!("ResourceType {kind} is not supported"));
-        }
-        let ids = match target_ids(properties) {
-            Ok(ids) => ids,
-            Err(e) => return Outcome::Failed(e),
-        };
-        // DescribeInstances takes 100 ids at a time.
-        let mut whole = json!({"Instances": {"Instance": []}});
-        for chunk in ids.chunks(100) {
-            let mut params = Map::new();
-            if let Some(region) = properties.get("RegionId").filter(|v| v.is_string()) {
-                params.insert("RegionId".to_owned(), region.clone());
-            } else {
-                params.insert("RegionId".to_owned(), json!(self.executions[id].region));
-            }
-            params.insert("InstanceIds".to_owned(), json!(json!(chunk).to_string()));
-            let call = Call {
-                service: "ECS".to_owned(),
-                api: "DescribeInstances".to_owned(),
-                params,
-                auto_paging: true,
-            };
-            match self.call_all_pages(host, id, &call) {
-                Ok(page) => {
-                    append(&mut whole, &page, 0);
-                }
-                Err(e) => return Outcome::Failed(describe(&call, &e)),
-            }
-        }
-        Outcome::Done(whole)
-    }
 }
 
-/// Instance ids in `Filters` of type `ResourceIds` (or the flat form of the same).
-fn target_ids(properties: &Value) -> Result<Vec<Value>, String> {
-    let mut ids = Vec::new();
-    let mut filters = vec![properties];
-    if let Some(Value::Array(list)) = properties.get("Filters") {
-        filters.extend(list);
-    }
-    let mut named = false;
-    for filter in filters {
-        let list = filter.get("ResourceIds").or_else(|| {
-            filter
-                .get("Parameters")
-                .and_then(|parameters| parameters.get("ResourceIds"))
-        });
-        if let Some(Value::Array(list)) = list {
-            named = true;
-            for id in list {
-                if !id.is_string() {
-                    return Err(format!("ResourceIds holds {id}, which is no id"));
-                }
-                if !ids.contains(id) {
-                    ids.push(id.clone());
-                }
-            }
-        }
-    }
-    if named {
-        Ok(ids)
-    } else {
-        Err("only targets named by ResourceIds are supported".to_owned())
-    }
-}
-
-/// The parameter that asks for the page after this answer.
+/// The parameter that asks for the page after this answer. Some answers hold their paging one
+/// object down (`Invocation` of ECS DescribeInvocationResults).
 fn next_page(answer: &Value) -> Option<(&'static str, Value)> {
+    let inside = answer.as_object().into_iter().flat_map(Map::values);
+    std::iter::once(answer)
+        .chain(inside.filter(|value| value.is_object()))
+        .find_map(page_after)
+}
+
+fn page_after(answer: &Value) -> Option<(&'static str, Value)> {
     if let Some(token) = answer.get("NextToken").and_then(Value::as_str)
         && !token.is_empty()
     {
@@ -246,7 +180,7 @@ fn next_page(answer: &Value) -> Option<(&'static str, Value)> {
 }
 
 /// Appends the lists of a further page, one or two objects deep. Gives how much was appended.
-fn append(whole: &mut Value, page: &Value, depth: usize) -> usize {
+pub(super) fn append(whole: &mut Value, page: &Value, depth: usize) -> usize {
     let (Value::Object(whole), Value::Object(page)) = (whole, page) else {
         return 0;
     };

@@ -12,7 +12,8 @@ use crate::oos::{Engine, Host};
 
 /// Deepest nesting of child executions.
 const MAX_LEVEL: usize = 5;
-/// Most executions below one root, so that templates which call themselves in loops end.
+/// Most executions that the templates of one root may make, so that templates which call
+/// themselves, in loops or through StartExecution, end.
 const MAX_FAMILY: usize = 5_000;
 
 impl Engine {
@@ -50,6 +51,16 @@ impl Engine {
         self.start_child(host, id, task, action, None, parameters)
     }
 
+    /// Counts one more execution that a template made, unless there are too many.
+    pub(in crate::oos) fn join_family(&mut self, family: &str) -> Result<(), String> {
+        let family = self.families.entry(family.to_owned()).or_default();
+        if family.children >= MAX_FAMILY {
+            return Err(format!("there are more than {MAX_FAMILY} child executions"));
+        }
+        family.children += 1;
+        Ok(())
+    }
+
     fn start_child(
         &mut self,
         host: &mut dyn Host,
@@ -63,11 +74,11 @@ impl Engine {
         if parent.level >= MAX_LEVEL {
             return Outcome::Failed(format!("executions nest deeper than {MAX_LEVEL} levels"));
         }
-        let family = self.families.entry(parent.root_id.clone()).or_default();
-        if family.children >= MAX_FAMILY {
-            return Outcome::Failed(format!("there are more than {MAX_FAMILY} child executions"));
+        let family = parent.family.clone();
+        if let Err(e) = self.join_family(&family) {
+            return Outcome::Failed(e);
         }
-        family.children += 1;
+        let parent = &self.executions[id];
         let inherits = host.switches().child_in_failure_pause == ChildInFailurePause::Waiting;
         let region = parent.region.clone();
         let new = NewExecution {
@@ -77,6 +88,7 @@ impl Engine {
             }),
             parent_id: id.to_owned(),
             root_id: Some(parent.root_id.clone()),
+            family: Some(family),
             level: parent.level + 1,
             mode: if inherits {
                 parent.mode
@@ -132,7 +144,10 @@ impl Engine {
                 self.task_ended(host, id, task, Ending::Failure(message));
             }
             Status::Cancelled => {
-                let message = "The child execution was cancelled.".to_owned();
+                let mut message = "The child execution was cancelled.".to_owned();
+                if !child.message.is_empty() {
+                    message = format!("{message} {}", child.message);
+                }
                 self.task_ended(host, id, task, Ending::Failure(message));
             }
             Status::Waiting => {

@@ -1,5 +1,6 @@
 //! `ACS::WaitFor`, `ACS::CheckFor`, `ACS::Sleep`, and the repetition of failing tasks.
 
+use jiff::{Span, SpanTotal, Timestamp, Unit};
 use serde_json::{Value, json};
 
 use super::Outcome;
@@ -64,7 +65,9 @@ impl Engine {
         spec: &TaskSpec,
     ) -> bool {
         let is_wait = matches!(spec.action.as_str(), "ACS::WaitFor" | "ACS::Sleep");
-        if is_wait || self.executions[id].tasks[task].looped.is_some() {
+        let t = &self.executions[id].tasks[task];
+        // What failed before it began has nothing to repeat: its `When` or `Loop` is at fault.
+        if is_wait || !t.begun || t.looped.is_some() {
             return false;
         }
         let repetition = Repetition::of(spec, &Value::Null, 0);
@@ -101,7 +104,7 @@ impl Engine {
                 shorten(&json!(poll.values).to_string())
             )));
         }
-        if poll.is_one_of(properties.get("DesiredValues"), true) {
+        if poll.is_as_wanted(properties) {
             return Outcome::Done(poll.answer);
         }
         let repetition = Repetition::of(spec, properties, 10);
@@ -110,11 +113,11 @@ impl Engine {
         };
         if t.attempt >= repetition.retries {
             return Outcome::Failed(poll.why(&format!(
-                "{} is {} after {} tries, not among {}",
+                "{} is {} after {} tries, {}",
                 poll.selector,
                 shorten(&json!(poll.values).to_string()),
                 t.attempt + 1,
-                properties.get("DesiredValues").unwrap_or(&Value::Null)
+                unmet(properties)
             )));
         }
         t.attempt += 1;
@@ -128,14 +131,12 @@ impl Engine {
         properties: &Value,
     ) -> Outcome {
         match self.poll(host, id, properties) {
-            Ok(poll) if poll.is_one_of(properties.get("DesiredValues"), true) => {
-                Outcome::Done(poll.answer)
-            }
+            Ok(poll) if poll.is_as_wanted(properties) => Outcome::Done(poll.answer),
             Ok(poll) => Outcome::Failed(poll.why(&format!(
-                "{} is {}, not among {}",
+                "{} is {}, {}",
                 poll.selector,
                 shorten(&json!(poll.values).to_string()),
-                properties.get("DesiredValues").unwrap_or(&Value::Null)
+                unmet(properties)
             ))),
             Err(e) => Outcome::Failed(e),
         }
@@ -182,30 +183,77 @@ impl Engine {
         })
     }
 
-    pub(super) fn sleep(&mut self, id: &str, task: usize, properties: &Value) -> Outcome {
-        let seconds = match properties.get("Duration") {
-            Some(Value::String(text)) => text
-                .parse::<jiff::SignedDuration>()
-                .ok()
-                .map(|d| d.as_secs())
-                .filter(|s| (0..=86_400).contains(s)),
-            Some(other) => other.as_i64().filter(|s| (0..=86_400).contains(s)),
-            None => None,
-        };
-        let Some(seconds) = seconds else {
-            return Outcome::Failed(
-                "Duration must be an ISO 8601 duration of at most a day, such as PT5M".to_owned(),
-            );
+    pub(super) fn sleep(
+        &mut self,
+        host: &dyn Host,
+        id: &str,
+        task: usize,
+        properties: &Value,
+    ) -> Outcome {
+        let seconds = match sleep_seconds(properties, host.now()) {
+            Ok(seconds) => seconds,
+            Err(e) => return Outcome::Failed(e),
         };
         let Some(t) = self.task_mut(id, task) else {
             return Outcome::Stays(None);
         };
-        if t.attempt > 0 {
+        if t.attempt > 0 || seconds == 0 {
             return Outcome::Done(Value::Null);
         }
         t.attempt = 1;
         Outcome::Later(seconds)
     }
+}
+
+/// Longest sleep, in seconds: a year. OOS names no bound.
+const MAX_SLEEP: i64 = 366 * 86_400;
+
+/// How long `ACS::Sleep` has to wait: for its `Duration`, or until its `EndDate`, of which one is
+/// required (OOS help on `ACS::Sleep`). An `EndDate` that has passed is no wait.
+fn sleep_seconds(properties: &Value, now: Timestamp) -> Result<i64, String> {
+    let given = |key: &str| properties.get(key).filter(|value| !value.is_null());
+    let seconds = match (given("Duration"), given("EndDate")) {
+        (Some(_), Some(_)) | (None, None) => {
+            return Err("either Duration or EndDate is needed".to_owned());
+        }
+        (Some(Value::String(text)), None) => duration(text),
+        (Some(other), None) => other.as_i64(),
+        (None, Some(date)) => {
+            let until: Timestamp = date
+                .as_str()
+                .and_then(|text| text.to_ascii_uppercase().parse().ok())
+                .ok_or("EndDate must be a UTC time such as 2030-01-31T02:00:00Z")?;
+            let left = until.duration_since(now);
+            // Not a moment too early.
+            Some((left.as_secs() + i64::from(left.subsec_nanos() > 0)).max(0))
+        }
+    };
+    seconds
+        .filter(|seconds| (0..=MAX_SLEEP).contains(seconds))
+        .ok_or_else(|| {
+            "the sleep must be an ISO 8601 duration of at most a year, such as PT5M or 1H2M, or end \
+             within a year"
+                .to_owned()
+        })
+}
+
+/// Seconds of an ISO 8601 duration, also in its short form: `1M` is a minute, `1H2M` an hour and
+/// two minutes.
+fn duration(text: &str) -> Option<i64> {
+    let text = text.trim().to_ascii_uppercase();
+    let forms = if text.starts_with('P') {
+        vec![text]
+    } else {
+        vec![format!("PT{text}"), format!("P{text}")]
+    };
+    let span = forms.iter().find_map(|form| form.parse::<Span>().ok())?;
+    if span.get_years() != 0 || span.get_months() != 0 {
+        return None;
+    }
+    let seconds = span
+        .total(SpanTotal::from(Unit::Second).days_are_24_hours())
+        .ok()?;
+    Some(seconds.ceil() as i64)
 }
 
 struct Poll {
@@ -216,7 +264,35 @@ struct Poll {
     error: Option<String>,
 }
 
+/// What a task waits for, in words.
+fn unmet(properties: &Value) -> String {
+    let mut wants = Vec::new();
+    if let Some(values) = properties.get("DesiredValues").filter(|v| !v.is_null()) {
+        wants.push(format!("not among {}", shorten(&values.to_string())));
+    }
+    if let Some(values) = properties.get("NotDesiredValues").filter(|v| !v.is_null()) {
+        wants.push(format!(
+            "which must be none of {}",
+            shorten(&values.to_string())
+        ));
+    }
+    wants.join(", ")
+}
+
 impl Poll {
+    /// Whether all values found are among `DesiredValues` and none is among `NotDesiredValues`,
+    /// as far as the task names them. None found is never enough.
+    fn is_as_wanted(&self, properties: &Value) -> bool {
+        let given = |key: &str| properties.get(key).filter(|values| !values.is_null());
+        let desired = given("DesiredValues");
+        let not_desired = given("NotDesiredValues");
+        (desired.is_some() || not_desired.is_some())
+            && !self.values.is_empty()
+            && desired.is_none_or(|values| self.is_one_of(Some(values), true))
+            && not_desired
+                .is_none_or(|values| values.is_array() && !self.is_one_of(Some(values), false))
+    }
+
     /// Whether all (or any) of the values found are among `wanted`. None found is never enough.
     fn is_one_of(&self, wanted: Option<&Value>, all: bool) -> bool {
         let Some(Value::Array(wanted)) = wanted else {

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::text::{fits, times};
 use super::{as_list, as_number, as_text, number, positional};
+use crate::oos::jq::weight;
 use crate::oos::parameters::same;
 use crate::oos::switches::BatchSplit;
 
@@ -65,22 +67,34 @@ fn list_join(argument: &Value) -> Result<Value, String> {
     Ok(Value::Array(out))
 }
 
+/// The difference is what the union holds beyond the intersection (OOS help on functions).
 fn sets(name: &str, argument: &Value) -> Result<Value, String> {
-    let mut lists = as_list(argument)?.iter();
-    let mut result: Vec<Value> = as_list(lists.next().ok_or("takes at least one list")?)?.clone();
-    for list in lists {
-        let list = as_list(list)?;
-        let holds = |v: &Value| list.iter().any(|other| same(other, v));
-        match name {
-            "Intersection" => result.retain(holds),
-            "Difference" => result.retain(|v| !holds(v)),
-            _ => result.extend(list.iter().cloned()),
-        }
+    // Each member is compared with all others.
+    const MAX_MEMBERS: usize = 5_000;
+    let lists: Vec<&Vec<Value>> = as_list(argument)?
+        .iter()
+        .map(as_list)
+        .collect::<Result<_, _>>()?;
+    if lists.is_empty() {
+        return Err("takes at least one list".to_owned());
     }
-    let mut unique: Vec<Value> = Vec::with_capacity(result.len());
-    for value in result {
-        if !unique.contains(&value) {
-            unique.push(value);
+    if lists.iter().map(|list| list.len()).sum::<usize>() > MAX_MEMBERS {
+        return Err(format!("takes at most {MAX_MEMBERS} members in all lists"));
+    }
+    let mut unique: Vec<Value> = Vec::new();
+    for value in lists.iter().copied().flatten() {
+        let in_all = || {
+            lists
+                .iter()
+                .all(|list| list.iter().any(|other| same(other, value)))
+        };
+        let is_wanted = match name {
+            "Intersection" => in_all(),
+            "Difference" => !in_all(),
+            _ => true,
+        };
+        if is_wanted && !unique.contains(value) {
+            unique.push(value.clone());
         }
     }
     Ok(Value::Array(unique))
@@ -96,20 +110,40 @@ fn merge_map(argument: &Value) -> Result<Value, String> {
     Ok(Value::Object(out))
 }
 
-/// Lists of maps, merged place by place: `[[{a}], [{b}]]` is `[{a, b}]`.
+/// Maps of lists become one list of maps: `[{a: [1, 2]}, {b: [3, 4]}]` is
+/// `[{a: 1, b: 3}, {a: 2, b: 4}]`. A shorter list repeats its last value (as the help of Resource
+/// Orchestration Service says of its function of the same name).
 fn merge_map_to_list(argument: &Value) -> Result<Value, String> {
-    let lists = as_list(argument)?;
-    let mut out: Vec<Map<String, Value>> = Vec::new();
-    for list in lists {
-        for (i, member) in as_list(list)?.iter().enumerate() {
-            let map = member.as_object().ok_or("takes lists of objects")?;
-            if i == out.len() {
-                out.push(Map::new());
-            }
-            out[i].extend(map.iter().map(|(k, v)| (k.clone(), v.clone())));
+    let mut columns: Vec<(&String, &Vec<Value>)> = Vec::new();
+    for member in as_list(argument)? {
+        for (key, values) in member.as_object().ok_or("takes a list of objects")? {
+            columns.push((key, as_list(values)?));
         }
     }
-    Ok(json!(out))
+    let rows = columns.iter().map(|(_, values)| values.len()).max();
+    let rows = rows.unwrap_or_default();
+    let bytes: usize = columns
+        .iter()
+        .map(|(key, values)| {
+            let repeated = rows - values.len();
+            let last = values.last().map_or(0, weight);
+            let values: usize = values.iter().map(weight).sum();
+            times(rows, key.len() + 1)
+                .saturating_add(values)
+                .saturating_add(times(repeated, last))
+        })
+        .fold(0, usize::saturating_add);
+    fits(bytes)?;
+    let row = |i: usize| -> Map<String, Value> {
+        columns
+            .iter()
+            .filter_map(|(key, values)| {
+                let value = values.get(i).or_else(|| values.last())?;
+                Some(((*key).clone(), value.clone()))
+            })
+            .collect()
+    };
+    Ok((0..rows).map(|i| Value::Object(row(i))).collect())
 }
 
 /// `[map, key name, value name]`: one object per entry.
@@ -124,24 +158,29 @@ fn convert_map_to_list(argument: &Value) -> Result<Value, String> {
             (map, as_text(key)?, as_text(value)?)
         }
     };
+    fits(times(map.len(), key_name.len() + value_name.len()))?;
     Ok(map
         .iter()
         .map(|(k, v)| json!({ key_name.clone(): k, value_name.clone(): v }))
         .collect())
 }
 
-/// `[between pairs, between key and value, map]` as text.
+/// `[keys, values]`: one map of both lists, which must be of the same length.
 fn map_join(argument: &Value) -> Result<Value, String> {
-    let [pairs, inner, map] = positional(argument)?;
-    let (pairs, inner) = (as_text(pairs)?, as_text(inner)?);
-    let map = map
-        .as_object()
-        .ok_or("the third argument must be an object")?;
-    let joined: Result<Vec<String>, String> = map
-        .iter()
-        .map(|(k, v)| Ok(format!("{k}{inner}{}", as_text(v)?)))
-        .collect();
-    Ok(json!(joined?.join(&pairs)))
+    let [keys, values] = positional(argument)?;
+    let (keys, values) = (as_list(keys)?, as_list(values)?);
+    if keys.len() != values.len() {
+        return Err(format!(
+            "there are {} keys and {} values",
+            keys.len(),
+            values.len()
+        ));
+    }
+    keys.iter()
+        .zip(values)
+        .map(|(key, value)| Ok((as_text(key)?, value.clone())))
+        .collect::<Result<Map<_, _>, String>>()
+        .map(Value::Object)
 }
 
 /// `[number of batches, items]`: the sizes of consecutive batches. Not documented by OOS; the

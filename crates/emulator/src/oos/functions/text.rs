@@ -19,8 +19,14 @@ pub(super) fn apply(name: &str, argument: &Value) -> Result<Value, String> {
         }
         "Join" => {
             let [separator, list] = positional(argument)?;
-            let parts: Result<Vec<String>, String> = as_list(list)?.iter().map(as_text).collect();
-            Ok(json!(parts?.join(&as_text(separator)?)))
+            let separator = as_text(separator)?;
+            let parts: Vec<String> = as_list(list)?
+                .iter()
+                .map(as_text)
+                .collect::<Result<_, _>>()?;
+            let own: usize = parts.iter().map(String::len).sum();
+            fits(own.saturating_add(times(parts.len().saturating_sub(1), separator.len())))?;
+            Ok(json!(parts.join(&separator)))
         }
         "Split" => {
             let [separator, text] = positional(argument)?;
@@ -37,7 +43,7 @@ pub(super) fn apply(name: &str, argument: &Value) -> Result<Value, String> {
                 .ok_or("the first argument must be an object of replacements")?;
             let mut text = as_text(text)?;
             for (from, to) in map.iter().filter(|(from, _)| !from.is_empty()) {
-                text = bounded(text.replace(from, &as_text(to)?))?;
+                text = replaced(&text, from, &as_text(to)?)?;
             }
             Ok(json!(text))
         }
@@ -59,12 +65,25 @@ pub(super) fn apply(name: &str, argument: &Value) -> Result<Value, String> {
     }
 }
 
-fn bounded(text: String) -> Result<String, String> {
+/// Refuses a result before it is made: a template of a few bytes can ask for more memory than any
+/// machine has.
+pub(super) fn fits(bytes: usize) -> Result<(), String> {
     const MAX: usize = 1024 * 1024;
-    if text.len() > MAX {
-        return Err(format!("the text grew beyond {MAX} bytes"));
+    if bytes > MAX {
+        return Err(format!("the result would be longer than {MAX} bytes"));
     }
-    Ok(text)
+    Ok(())
+}
+
+pub(super) fn times(count: usize, bytes: usize) -> usize {
+    count.saturating_mul(bytes)
+}
+
+fn replaced(text: &str, from: &str, to: &str) -> Result<String, String> {
+    let count = text.matches(from).count();
+    let kept = text.len().saturating_sub(times(count, from.len()));
+    fits(kept.saturating_add(times(count, to.len())))?;
+    Ok(text.replace(from, to))
 }
 
 /// `[text with ${name}, {name: value}]`.
@@ -81,7 +100,7 @@ fn substitute(argument: &Value) -> Result<Value, String> {
     };
     let mut out = text;
     for (name, value) in map {
-        out = bounded(out.replace(&format!("${{{name}}}"), &as_text(value)?))?;
+        out = replaced(&out, &format!("${{{name}}}"), &as_text(value)?)?;
     }
     Ok(json!(out))
 }

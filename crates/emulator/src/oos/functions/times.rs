@@ -54,6 +54,10 @@ fn parse(text: &str) -> Result<Timestamp, String> {
 
 /// Writes a time in a `%Y-%m-%d`-like format.
 fn print(time: Timestamp, format: &str) -> Result<Value, String> {
+    const MAX: usize = 256;
+    if format.len() > MAX {
+        return Err(format!("the format is longer than {MAX} bytes"));
+    }
     jiff::fmt::strtime::format(format, &time.to_zoned(TimeZone::UTC))
         .map(|text| json!(text))
         .map_err(|e| format!("the format {format:?} is invalid: {e}"))

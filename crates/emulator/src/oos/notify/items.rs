@@ -47,10 +47,10 @@ impl Engine {
         match verb {
             Verb::Retry => {
                 self.restart(host, id, task);
-                match &spec.looped {
-                    Some(settings) => self.begin_loop(host, id, task, settings),
-                    None => self.schedule_step(host, id, task, 0),
+                if let Some(t) = self.task_mut(id, task) {
+                    t.begun = false;
                 }
+                self.schedule_step(host, id, task, 0);
                 self.refresh(host, id);
             }
             Verb::Skip => {
@@ -113,7 +113,8 @@ impl Engine {
         }
         if was_active && let Some(child) = child {
             if verb == Verb::Skip {
-                self.finish(host, &child, status, message);
+                // What the child has started must not go on calling the cloud.
+                self.end_all(host, &child, status, &message);
             } else {
                 self.cancel_now(host, &child, &message);
             }
@@ -138,6 +139,7 @@ impl Engine {
             t.child = None;
             t.properties = Value::Null;
             t.approved = false;
+            t.approvals.clear();
             t.looped = None;
             t.generation += 1;
         }

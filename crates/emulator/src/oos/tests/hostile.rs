@@ -86,6 +86,9 @@ fn anything() -> impl Strategy<Value = Value> {
             "Batch",
             "EveryBatchPause",
             "PT1S",
+            "All",
+            "Tags",
+            "isSo",
         ])
         .prop_map(Value::from),
     ];
@@ -116,6 +119,15 @@ fn anything() -> impl Strategy<Value = Value> {
             "ResourceIds",
             "instanceId",
             "BatchPauseOption",
+            "NotDesiredValues",
+            "Type",
+            "Tags",
+            "EndDate",
+            "Approvers",
+            "MinRequiredApprovals",
+            "Fn::MapJoin",
+            "Fn::MergeMapToList",
+            "Fn::Not",
         ]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
@@ -152,7 +164,13 @@ fn task(name: &'static str) -> impl Strategy<Value = Value> {
         target,
     )
         .prop_map(
-            move |(action, properties, looped, when, on_error, on_success)| {
+            move |(action, mut properties, looped, when, on_error, on_success)| {
+                // Without it a wait is refused at once, which would leave nothing to try.
+                if matches!(action, "ACS::WaitFor" | "ACS::CheckFor")
+                    && let Value::Object(map) = &mut properties
+                {
+                    map.entry("NotDesiredValues").or_insert(json!(["x"]));
+                }
                 let mut task = json!({
                     "Name": name, "Action": action, "Properties": properties,
                     "Outputs": {"o": {"Type": "List", "ValueSelector": ".[]"}},
@@ -189,6 +207,7 @@ proptest! {
         let template = json!({
             "FormatVersion": "OOS-2019-06-01",
             "Parameters": {"p": {"Type": "Json", "Default": {}}},
+            "Conditions": {"isSo": {"Fn::Equals": ["{{ p }}", "{{ a.o }}"]}},
             "Tasks": [a, b],
             "Outputs": {"x": {"Type": "Json", "Value": "{{ a }}"}},
         });

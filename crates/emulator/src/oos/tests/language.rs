@@ -1,154 +1,9 @@
-//! The template language: functions, selectors, waits, choices, parameters, limits.
+//! The template language: actions, selectors, waits, choices, parameters.
 
 use serde_json::{Value, json};
 
 use super::world::Cloud;
 use crate::error::ApiError;
-
-/// A template whose only task answers nothing and whose output `out` is `expression`.
-pub(super) fn evaluate(expression: Value) -> Value {
-    let mut cloud = Cloud::new(&[]);
-    let template = json!({
-        "FormatVersion": "OOS-2019-06-01",
-        "Parameters": {
-            "text": {"Type": "String", "Default": "abc"},
-            "list": {"Type": "List", "Default": [1, 2, 3]},
-            "map": {"Type": "Json", "Default": {"a": 1, "b": {"c": "d"}}},
-        },
-        "Tasks": [{"Name": "nap", "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}],
-        "Outputs": {"out": {"Type": "Json", "Value": expression}},
-    });
-    let execution = cloud.run(&template.to_string(), json!({}));
-    if execution["Status"] != "Success" {
-        return execution["StatusMessage"].clone();
-    }
-    let outputs: Value = serde_json::from_str(execution["Outputs"].as_str().unwrap()).unwrap();
-    outputs["out"].clone()
-}
-
-#[test]
-fn references_keep_their_type_alone_and_become_text_inside_text() {
-    assert_eq!(evaluate(json!("{{ list }}")), json!([1, 2, 3]));
-    assert_eq!(
-        evaluate(json!("x{{list}}-{{ text }}")),
-        json!("x[1,2,3]-abc")
-    );
-    assert_eq!(evaluate(json!("{{ map.b.c }}")), json!("d"));
-    assert_eq!(evaluate(json!("{{ ACS::RegionId }}")), json!("cn-hangzhou"));
-    assert_eq!(
-        evaluate(json!("{{ ACS::CurrentDate }}")),
-        json!("2024-05-06")
-    );
-    let unknown = evaluate(json!("{{ nobody }}"));
-    assert!(unknown.as_str().unwrap().contains("nobody"), "{unknown}");
-}
-
-#[test]
-fn functions_give_what_the_documentation_says() {
-    let cases = [
-        (json!({"Fn::Base64Encode": "ok"}), json!("b2s=")),
-        (json!({"Fn::Base64Decode": "b2s="}), json!("ok")),
-        (json!({"Fn::Join": [",", ["a", "b"]]}), json!("a,b")),
-        (json!({"Fn::Select": ["1", "{{ list }}"]}), json!(2)),
-        (json!({"Fn::Select": ["a", "{{ map }}"]}), json!(1)),
-        (json!({"Fn::Split": [",", "a,b"]}), json!(["a", "b"])),
-        (json!({"Fn::Replace": [{"b": "x"}, "abc"]}), json!("axc")),
-        (json!({"Fn::Min": [3, 1, 2]}), json!(1)),
-        (json!({"Fn::Max": [3, 1, 2]}), json!(3)),
-        (json!({"Fn::First": "{{ list }}"}), json!(1)),
-        (json!({"Fn::Last": "{{ list }}"}), json!(3)),
-        (
-            json!({"Fn::ListJoin": [["a"], ["b", "c"]]}),
-            json!(["a", "b", "c"]),
-        ),
-        (json!({"Fn::Equals": ["1", 1]}), json!(true)),
-        (
-            json!({"Fn::If": [{"Fn::Equals": [1, 2]}, "y", "n"]}),
-            json!("n"),
-        ),
-        (json!({"Fn::Not": "false"}), json!(true)),
-        (json!({"Fn::And": [true, "true", false]}), json!(false)),
-        (json!({"Fn::Or": [false, true]}), json!(true)),
-        (
-            json!({"Fn::AddHour": ["2024-05-06T07:00:00Z", 2, "%H:%M"]}),
-            json!("09:00"),
-        ),
-        (
-            json!({"Fn::FormatUTCTime": ["2024-05-06T07:08:09Z", "%Y%m%d"]}),
-            json!("20240506"),
-        ),
-        (
-            json!({"Fn::DurationBetween": ["2024-05-06T07:00:00Z", "2024-05-06T07:01:00Z"]}),
-            json!(60),
-        ),
-        (json!({"Fn::Eval": "2 * (3 + 4) - 10 / 4"}), json!(11.5)),
-        (
-            json!({"Fn::Intersection": [[1, 2, 3], [2, 3, 4]]}),
-            json!([2, 3]),
-        ),
-        (json!({"Fn::Union": [[1, 2], [2, 3]]}), json!([1, 2, 3])),
-        (json!({"Fn::Difference": [[1, 2, 3], [2]]}), json!([1, 3])),
-        (
-            json!({"Fn::Jq": ["All", ".[] | select(. > 1)", "{{ list }}"]}),
-            json!([2, 3]),
-        ),
-        (
-            json!({"Fn::Jq": ["First", ".b.c", "{{ map }}"]}),
-            json!("d"),
-        ),
-        (
-            json!({"Fn::MapJoin": [";", "=", {"a": 1, "b": 2}]}),
-            json!("a=1;b=2"),
-        ),
-        (json!({"Fn::Sub": ["x${n}", {"n": "1"}]}), json!("x1")),
-        (
-            json!({"Fn::IsIpInCIDR": ["192.0.2.10", "192.0.2.0/24"]}),
-            json!(true),
-        ),
-        (
-            json!({"Fn::IsIpInCIDR": ["198.51.100.1", "192.0.2.0/24"]}),
-            json!(false),
-        ),
-        (json!({"Fn::Escape": "a\"b\n"}), json!("a\\\"b\\n")),
-        (
-            json!({"Fn::MergeMap": [{"a": 1}, {"b": 2}]}),
-            json!({"a": 1, "b": 2}),
-        ),
-        (
-            json!({"Fn::MergeMapToList": [[{"a": 1}, {"a": 2}], [{"b": 3}, {"b": 4}]]}),
-            json!([{"a": 1, "b": 3}, {"a": 2, "b": 4}]),
-        ),
-        (
-            json!({"Fn::ConvertMapToList": [{"a": 1}, "Key", "Value"]}),
-            json!([{"Key": "a", "Value": 1}]),
-        ),
-        (
-            json!({"Fn::CalculateBatch": [3, [1, 2, 3, 4, 5, 6, 7]]}),
-            json!([3, 2, 2]),
-        ),
-        (
-            json!({"Fn::CalculateBatch": [5, [1, 2, 3, 4]]}),
-            json!([1, 1, 1, 1]),
-        ),
-    ];
-    for (expression, expected) in cases {
-        let shown = expression.to_string();
-        assert_eq!(evaluate(expression), expected, "{shown}");
-    }
-}
-
-#[test]
-fn a_bad_function_call_fails_the_execution_with_its_name() {
-    for (expression, name) in [
-        (json!({"Fn::Select": [9, "{{ list }}"]}), "Fn::Select"),
-        (json!({"Fn::Nonsense": 1}), "Fn::Nonsense"),
-        (json!({"Fn::Jq": ["All", ".[", []]}), "Fn::Jq"),
-        (json!({"Fn::Eval": "1 / 0"}), "Fn::Eval"),
-    ] {
-        let message = evaluate(expression);
-        assert!(message.as_str().unwrap().contains(name), "{message}");
-    }
-}
 
 const WAIT: &str = r"
 FormatVersion: OOS-2019-06-01
@@ -208,6 +63,48 @@ fn a_wait_ends_at_a_stop_value_and_when_its_tries_are_used_up() {
         4,
         "one try and three repetitions"
     );
+}
+
+#[test]
+fn waits_and_checks_succeed_once_no_value_is_among_those_not_desired() {
+    let template = |action: &str, wants: &str| {
+        WAIT.replace("ACS::WaitFor", action)
+            .replace("DesiredValues: [Ready]", wants)
+    };
+    let none = json!({"Things": {"Thing": []}});
+    // (action, answers, status, calls)
+    let cases = [
+        (
+            "ACS::WaitFor",
+            vec![none, thing("Busy"), thing("Odd")],
+            "Success",
+            3,
+        ),
+        ("ACS::WaitFor", vec![thing("Busy")], "Failed", 4),
+        ("ACS::CheckFor", vec![thing("Odd")], "Success", 1),
+    ];
+    for (action, answers, status, calls) in cases {
+        let mut cloud = Cloud::new(&[]);
+        cloud
+            .world
+            .answers
+            .insert("GetThing".into(), answers.into());
+        let execution = cloud.run(&template(action, "NotDesiredValues: [Busy]"), json!({}));
+        assert_eq!(execution["Status"], status, "{action}");
+        assert_eq!(cloud.world.count("GetThing"), calls, "{action}");
+    }
+    // One of the two is required.
+    for action in ["ACS::WaitFor", "ACS::CheckFor"] {
+        let mut cloud = Cloud::new(&[]);
+        let content = template(action, "StopRetry: []");
+        let started = cloud.ask("StartExecution", json!({"TemplateContent": content}));
+        let made = json!({"TemplateName": "own", "Content": content});
+        for refused in [started, cloud.ask("CreateTemplate", made)] {
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.code, "InvalidTemplate");
+            assert!(refused.message.contains("NotDesiredValues"), "{refused:?}");
+        }
+    }
 }
 
 #[test]
@@ -304,6 +201,108 @@ Outputs:
         cloud.run(template, json!({}))["Outputs"],
         r#"{"count":120}"#
     );
+}
+
+#[test]
+fn pages_are_followed_where_an_answer_holds_them_one_object_down() {
+    let page = |number: u32, ids: Value| {
+        json!({"Invocation": {"PageNumber": number, "PageSize": 2, "TotalCount": 3,
+                              "Results": {"Result": ids}}})
+    };
+    let mut cloud = Cloud::new(&[]);
+    let answers = [page(1, json!(["a", "b"])), page(2, json!(["c"]))].into();
+    cloud.world.answers.insert("DescribeThings".into(), answers);
+    let template = r"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - Name: list
+    Action: ACS::ExecuteAPI
+    Properties: {Service: TEST, API: DescribeThings}
+    Outputs: {ids: {Type: List, ValueSelector: '.Invocation.Results.Result[]'}}
+Outputs: {ids: {Type: List, Value: '{{ list.ids }}'}}
+";
+    let execution = cloud.run(template, json!({}));
+    assert_eq!(execution["Outputs"], r#"{"ids":["a","b","c"]}"#);
+    assert_eq!(cloud.world.calls[1].params["PageNumber"], 2);
+}
+
+#[test]
+fn targets_are_selected_by_ids_by_tags_or_all() {
+    let template = |targets: Value| {
+        json!({
+            "FormatVersion": "OOS-2019-06-01",
+            "Tasks": [{
+                "Name": "find", "Action": "ACS::SelectTargets",
+                "Properties": {"ResourceType": "ALIYUN::ECS::Instance", "Filters": targets},
+                "Outputs": {"ids": {"Type": "List",
+                                    "ValueSelector": "Instances.Instance[].InstanceId"}},
+            }],
+            "Outputs": {"ids": {"Type": "List", "Value": "{{ find.ids }}"}},
+        })
+        .to_string()
+    };
+    let by_ids = json!({"Type": "ResourceIds", "ResourceIds": ["i-1", "i-9"]});
+    let by_tag = |value: &str| json!({"Type": "Tags", "Tags": [{"Key": "app", "Value": value}]});
+    let cases = [
+        (json!([by_ids]), Some(r#"{"ids":["i-1"]}"#)),
+        (json!([{"ResourceIds": []}]), Some(r#"{"ids":[]}"#)),
+        (json!([by_tag("web")]), Some(r#"{"ids":["i-2"]}"#)),
+        (json!([by_tag("none")]), Some(r#"{"ids":[]}"#)),
+        (
+            json!([{"Type": "All"}]),
+            Some(r#"{"ids":["i-1","i-2","i-3"]}"#),
+        ),
+        (
+            json!([by_tag("web"), by_ids, {"ResourceIds": ["i-2"]}]),
+            Some(r#"{"ids":["i-2","i-1"]}"#),
+        ),
+        (json!([{"Type": "Tags", "Tags": []}]), None),
+        (json!([{"Type": "Inventory"}]), None),
+        (json!([]), Some(r#"{"ids":[]}"#)),
+    ];
+    for (filters, ids) in cases {
+        let mut cloud = Cloud::new(&["i-1", "i-2", "i-3"]);
+        let tags = &mut cloud.world.instances.get_mut("i-2").unwrap().tags;
+        tags.insert("app".into(), "web".into());
+        let execution = cloud.run(&template(filters.clone()), json!({}));
+        match ids {
+            Some(ids) => assert_eq!(execution["Outputs"], ids, "{filters}"),
+            None => assert_eq!(execution["Status"], "Failed", "{filters}"),
+        }
+    }
+}
+
+#[test]
+fn sleeps_take_durations_in_each_form_or_last_until_a_date() {
+    // The first task runs at 07:00:01.
+    for (properties, seconds) in [
+        (json!({"Duration": "PT1M"}), Some(60)),
+        (json!({"Duration": "1m"}), Some(60)),
+        (json!({"Duration": "1H2M"}), Some(3720)),
+        (json!({"Duration": "P1D"}), Some(86_400)),
+        (json!({"EndDate": "2024-05-06t07:00:31z"}), Some(30)),
+        (json!({"EndDate": "2023-01-01T00:00:00Z"}), Some(0)),
+        (json!({"Duration": "P1M"}), None),
+        (json!({"Duration": "soon"}), None),
+        (
+            json!({"Duration": "PT1M", "EndDate": "2025-01-01T00:00:00Z"}),
+            None,
+        ),
+        (json!({}), None),
+    ] {
+        let template = json!({
+            "FormatVersion": "OOS-2019-06-01",
+            "Tasks": [{"Name": "nap", "Action": "ACS::Sleep", "Properties": properties}],
+        });
+        let execution = Cloud::new(&[]).run(&template.to_string(), json!({}));
+        let Some(seconds) = seconds else {
+            assert_eq!(execution["Status"], "Failed", "{properties}");
+            continue;
+        };
+        let start: jiff::Timestamp = "2024-05-06T07:00:01Z".parse().unwrap();
+        let end: jiff::Timestamp = execution["EndDate"].as_str().unwrap().parse().unwrap();
+        assert_eq!(end.duration_since(start).as_secs(), seconds, "{properties}");
+    }
 }
 
 #[test]

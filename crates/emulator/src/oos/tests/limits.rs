@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::language::evaluate;
+use super::functions::evaluate;
 use super::world::Cloud;
 
 #[test]
@@ -29,6 +29,40 @@ fn programs_that_could_run_away_are_refused() {
             "{program}: {message}"
         );
     }
+}
+
+#[test]
+fn functions_refuse_results_that_would_not_fit_before_they_make_them() {
+    let long = "x".repeat(20_000);
+    let many = vec![""; 5_000];
+    // What each would make: a hundred million bytes and more, or as many values.
+    for (name, argument) in [
+        ("Join", json!([long, many])),
+        ("Replace", json!([{"x": long}, long])),
+        ("Sub", json!(["${a}".repeat(10_000), {"a": long}])),
+        (
+            "MergeMapToList",
+            json!([{"a": vec![1; 20_000]}, {"b": ["x".repeat(20_000)]}]),
+        ),
+        ("Union", json!([vec![1; 9_000], vec![2; 9_000]])),
+    ] {
+        let name = format!("Fn::{name}");
+        let message = evaluate(json!({ name.clone(): argument }));
+        let message = message.as_str().unwrap_or_default();
+        assert!(message.contains(&name), "{name}: {message}");
+        assert!(
+            message.contains("longer than") || message.contains("at most"),
+            "{name}: {message}"
+        );
+    }
+    // One after the other, too: each fits, all together do not.
+    let half = json!({"Fn::Replace": [{"x": "y".repeat(40)}, "x".repeat(20_000)]});
+    let split = json!({"Fn::Split": ["y", half]});
+    let message = evaluate(json!([split, split]));
+    assert!(
+        message.as_str().unwrap_or_default().contains("too large"),
+        "{message:.200}"
+    );
 }
 
 #[test]
@@ -129,6 +163,27 @@ Tasks:
     let id = cloud.start(json!({"TemplateName": "own"}));
     cloud.settle();
     assert_eq!(cloud.status(&id), "Failed");
+}
+
+#[test]
+fn a_template_that_starts_itself_through_the_api_comes_to_an_end() {
+    let mut cloud = Cloud::new(&[]);
+    cloud.world.switches.task_delay_seconds = 0;
+    cloud.world.switches.start_delay_seconds = 0;
+    let content = r"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - Name: again
+    Action: ACS::ExecuteAPI
+    Properties: {Service: OOS, API: StartExecution, Parameters: {TemplateName: own}}
+";
+    let made = json!({"TemplateName": "own", "Content": content});
+    cloud.ask("CreateTemplate", made).unwrap();
+    cloud.start(json!({"TemplateName": "own"}));
+    cloud.settle();
+    let failed = json!({"Status": "Failed"});
+    let last = cloud.ask("ListExecutions", failed).unwrap();
+    assert_eq!(last["Executions"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -280,3 +280,88 @@ fn giving_up_the_failed_task_inside_a_waiting_child_gives_up_the_item() {
     assert_eq!(cloud.status(&root), "Success");
     assert_eq!(item_of(&mut cloud, &root, "i-1")["Status"], "Failed");
 }
+
+#[test]
+fn an_approval_task_counts_different_approvers() {
+    let template = |properties: Value| {
+        json!({
+            "FormatVersion": "OOS-2019-06-01",
+            "Tasks": [{"Name": "ask", "Action": "ACS::Approve", "Properties": properties}],
+        })
+    };
+    let two = json!({"MinRequiredApprovals": "2", "Approvers": ["ann", "bob", "deploy"]});
+    let mut cloud = Cloud::new(&[]);
+    let id = cloud.start(json!({"TemplateContent": template(two.clone()).to_string()}));
+    cloud.settle();
+    let approve = json!({"ExecutionId": id, "NotifyType": "Approve"});
+    for who in ["ann", "ann"] {
+        cloud
+            .ask_as(who, "NotifyExecution", approve.clone())
+            .unwrap();
+        cloud.settle();
+        assert_eq!(cloud.status(&id), "Waiting");
+    }
+    let refused = cloud.ask_as("someone", "NotifyExecution", approve.clone());
+    assert_eq!(refused.unwrap_err().status, 403);
+    let role = "assumed-role/deploy/session";
+    cloud.ask_as(role, "NotifyExecution", approve).unwrap();
+    cloud.settle();
+    assert_eq!(cloud.status(&id), "Success");
+
+    for properties in [
+        json!({"MinRequiredApprovals": 0}),
+        json!({"MinRequiredApprovals": 2, "Approvers": ["ann"]}),
+        json!({"Approvers": "ann"}),
+    ] {
+        let mut cloud = Cloud::new(&[]);
+        let execution = cloud.run(&template(properties.clone()).to_string(), json!({}));
+        assert_eq!(execution["Status"], "Failed", "{properties}");
+    }
+
+    use crate::oos::RejectedStatus::{Cancelled, Failed};
+    for status in [Cancelled, Failed] {
+        let mut cloud = Cloud::new(&[]);
+        cloud.world.switches.rejected_execution = status;
+        let id = cloud.start(json!({"TemplateContent": template(two.clone()).to_string()}));
+        cloud.settle();
+        let reject = json!({"ExecutionId": id, "NotifyType": "Reject"});
+        cloud.ask_as("bob", "NotifyExecution", reject).unwrap();
+        cloud.settle();
+        assert_eq!(cloud.status(&id), format!("{status:?}"));
+    }
+}
+
+#[test]
+fn skipping_an_item_that_waits_ends_what_its_child_has_started() {
+    let mut cloud = Cloud::new(&[]);
+    cloud.world.switches.notify_by_loop_item = true;
+    let make = |cloud: &mut Cloud, name: &str, task: Value| {
+        let content = json!({"FormatVersion": "OOS-2019-06-01", "Tasks": [task]});
+        let made = json!({"TemplateName": name, "Content": content.to_string()});
+        cloud.ask("CreateTemplate", made).unwrap();
+    };
+    let poll = json!({
+        "Name": "poll", "Action": "ACS::WaitFor", "Retries": 300, "DelayType": "Constant",
+        "Properties": {"Service": "TEST", "API": "Look", "PropertySelector": ".A",
+                       "DesiredValues": [1]},
+    });
+    let busy = [json!({"A": 0})].into();
+    cloud.world.answers.insert("Look".into(), busy);
+    let nest = |name: &str| json!({"Name": "nest", "Action": "ACS::Template", "Properties": {"TemplateName": name}});
+    make(&mut cloud, "grandchild", poll);
+    make(&mut cloud, "child", nest("grandchild"));
+    let mut looped = nest("child");
+    // The second item fails, which holds the loop; the first one is at work meanwhile.
+    looped["Properties"]["TemplateName"] = json!("{{ ACS::TaskLoopItem }}");
+    looped["Loop"] = json!({"Items": ["child", "nobody"], "Concurrency": 2});
+    make(&mut cloud, "root", looped);
+    let root = cloud.start(json!({"TemplateName": "root", "Mode": "FailurePause"}));
+    cloud.pass(20);
+    assert_eq!(cloud.status(&root), "Waiting");
+    let calls = cloud.world.count("Look");
+    assert!(calls > 0);
+    let item = cloud.items(&root).remove(0);
+    notify(&mut cloud, &root, "SkipTask", &item).unwrap();
+    cloud.pass(60);
+    assert_eq!(cloud.world.count("Look"), calls, "nobody polls any more");
+}

@@ -187,11 +187,23 @@ impl World {
         }
         match action {
             "DescribeInstances" => {
-                let ids: Vec<String> =
-                    serde_json::from_str(text("InstanceIds")).map_err(|_| bad("InstanceIds"))?;
-                let rows: Vec<Value> = ids
+                let ids: Option<Vec<String>> = match params.get("InstanceIds") {
+                    None => None,
+                    Some(_) => Some(
+                        serde_json::from_str(text("InstanceIds"))
+                            .map_err(|_| bad("InstanceIds"))?,
+                    ),
+                };
+                let tags = params.get("Tag").and_then(Value::as_array);
+                let has = |i: &Instance, tag: &Value| {
+                    let key = tag["Key"].as_str().unwrap_or("");
+                    i.tags.get(key).is_some_and(|v| tag["Value"] == *v)
+                };
+                let rows: Vec<Value> = self
+                    .instances
                     .iter()
-                    .filter_map(|id| self.instances.get(id).map(|i| (id, i)))
+                    .filter(|(id, _)| ids.as_ref().is_none_or(|ids| ids.contains(id)))
+                    .filter(|(_, i)| tags.into_iter().flatten().all(|tag| has(i, tag)))
                     .map(|(id, i)| {
                         json!({"InstanceId": id, "Status": i.status, "ResourceGroupId": "rg-1"})
                     })
@@ -357,11 +369,20 @@ impl Cloud {
     }
 
     pub(super) fn ask(&mut self, action: &str, params: Value) -> Result<Value, ApiError> {
+        self.ask_as("someone", action, params)
+    }
+
+    pub(super) fn ask_as(
+        &mut self,
+        who: &str,
+        action: &str,
+        params: Value,
+    ) -> Result<Value, ApiError> {
         let Value::Object(params) = params else {
             panic!("parameters are an object");
         };
         let caller = Caller {
-            principal: "someone".into(),
+            principal: who.into(),
             account_id: "1000".into(),
         };
         self.engine

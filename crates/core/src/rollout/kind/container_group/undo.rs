@@ -1,15 +1,87 @@
 //! Going back to containers.
 
+use std::collections::BTreeSet;
+
 use ess_rollout_api::v1alpha1::{
     self as api, ContainerGroupUpdate, ContainerUpdateType, RollbackPayload, Update,
 };
-use ess_rollout_cloud::{Container, Execution};
+use ess_rollout_cloud::{Container, Execution, ScalingInstance};
 use serde_json::Value;
 
+use super::{CONTAINERS_MAX, ContainerGroups, power, specs};
+use crate::observation::{Known, Observation};
 use crate::problem::Problem;
-use crate::rollout::containers::to_spec;
+use crate::rollout::compute::Power;
+use crate::rollout::containers::{self, to_spec};
 use crate::rollout::kind::undo::{Before, missing};
 use crate::rollout::parameters::text;
+
+impl ContainerGroups<'_> {
+    /// The update that undoes this one, where all container groups run the same. An error is why it
+    /// cannot be kept, for people.
+    pub(super) fn undone_by(
+        &self,
+        observation: &Observation,
+        ids: &[String],
+    ) -> Known<Result<Option<ContainerGroupUpdate>, String>> {
+        if ids.is_empty() {
+            return Ok(Ok(None));
+        }
+        let found = observation.container_groups(ids)?;
+        let mut ways = found
+            .iter()
+            .map(|group| containers::way_back(self.update, &specs(group)));
+        let first = ways.next().flatten();
+        let Some(way) = first.filter(|first| ways.all(|way| way.as_ref() == Some(first))) else {
+            return Ok(Ok(None));
+        };
+        let text = containers::write(&containers::of_specs(&way.containers));
+        // As in a spec: OOS would read it as a reference to a template parameter, in the start of the
+        // update, too, which has the way back among its parameters.
+        let why = if text.contains("{{") {
+            "contain {{, which OOS would read as a reference to a template parameter"
+        } else if text.len() > CONTAINERS_MAX {
+            "are too large to be kept on record"
+        } else {
+            return Ok(Ok(Some(way)));
+        };
+        Ok(Err(format!(
+            "the containers that run now {why}: a Rollback will have to name those to go back to in spec.to.containers"
+        )))
+    }
+}
+
+/// Why the public template's rollback would go wrong.
+pub(super) fn template_cannot(
+    observation: &Observation,
+    children: &[&str],
+    members: &[ScalingInstance],
+) -> Known<Option<String>> {
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = children.iter().find(|id| !seen.insert(**id)) {
+        return Ok(Some(format!(
+            "{twice} was tried more than once, and the public template's rollback would update it as often, at the same time"
+        )));
+    }
+    let gone = |id: &&&str| members.iter().all(|member| member.id != ***id);
+    if let Some(gone) = seen.iter().find(|id| gone(id)) {
+        return Ok(Some(format!(
+            "{gone} has left the group, and the public template's rollback would fail at it"
+        )));
+    }
+    let ids: Vec<String> = seen.iter().map(|id| (*id).to_owned()).collect();
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let found = observation.container_groups(&ids)?;
+    let broken = ids.iter().find(|id| {
+        let group = found.iter().find(|group| group.id == **id);
+        group.is_none_or(|group| matches!(power(group), Power::Broken(_)))
+    });
+    Ok(broken.map(|id| {
+            format!("container group {id} can be updated no more, and the public template's rollback would fail at it")
+        }))
+}
 
 pub(super) fn way_back(
     update: &ContainerGroupUpdate,
@@ -42,8 +114,8 @@ pub(in crate::rollout::kind) fn of_execution(root: &Execution) -> Result<Update,
     let renew = text(root, "updateType") == Some("RenewUpdate");
     Ok(Update {
         container_group: Some(ContainerGroupUpdate {
-            containers: containers(root, "containerConfigure")?,
-            rollback_containers: containers(root, "sourceContainerConfigure")?,
+            containers: in_parameter(root, "containerConfigure")?,
+            rollback_containers: in_parameter(root, "sourceContainerConfigure")?,
             update_type: if renew {
                 ContainerUpdateType::Renew
             } else {
@@ -55,7 +127,7 @@ pub(in crate::rollout::kind) fn of_execution(root: &Execution) -> Result<Update,
 }
 
 /// Containers in a parameter, as far as a spec can say them.
-fn containers(root: &Execution, name: &str) -> Result<Vec<api::Container>, Problem> {
+fn in_parameter(root: &Execution, name: &str) -> Result<Vec<api::Container>, Problem> {
     let items = match root.parameters.get(name) {
         Some(Value::Array(items)) => items.clone(),
         Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
