@@ -28,6 +28,7 @@ pub(super) fn record_status() -> ScalingGroupRecordStatus {
             scaling_configuration_id: None,
             image_id: None,
             containers: None,
+            inherited: false,
         }),
         ..ScalingGroupRecordStatus::default()
     }

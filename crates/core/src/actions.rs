@@ -61,7 +61,12 @@ pub(crate) fn record(
     action: Action,
 ) {
     handled.set(action.verb, shorten(value, VALUE_MAX));
-    // A value that comes back after another was set is a new request with an old id.
+    // A value that comes back after another was set is a new request with an old id; but one that is
+    // open may have a call under way, which must not be forgotten.
+    let open = |old: &Action| old.id == action.id && old.state == ActionState::Accepted;
+    if actions.iter().any(open) {
+        return;
+    }
     actions.retain(|old| old.id != action.id);
     actions.push(action);
     let settled = actions.iter().filter(|a| a.state != ActionState::Accepted);

@@ -95,6 +95,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::seeded::config(256))]
+
         #[test]
         fn no_batch_is_larger_than_the_size_asked_for(instances in 1usize..1000, size in 1i32..1000) {
             if let Ok(batches) = count(None, Some(&IntOrString::Int(size)), instances) {

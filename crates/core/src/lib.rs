@@ -34,5 +34,8 @@ mod problem;
 mod queue;
 pub mod requests;
 pub mod rollout;
+#[cfg(test)]
+#[path = "../tests/rollout/seeded.rs"]
+mod seeded;
 mod start;
 mod waits;

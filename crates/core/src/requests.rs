@@ -250,6 +250,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::seeded::config(256))]
+
         #[test]
         fn no_value_makes_the_grammar_panic(value in ".{0,200}") {
             let _ = parse_continue(&value);

@@ -132,6 +132,11 @@ pub struct Baseline {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65536))]
     pub containers: Option<String>,
+    /// Whether the group has not been whole since: a run that suspended processes was taken over, or
+    /// vanished, before it had put them back. The next run then puts the group back to this, and does
+    /// not read it anew.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub inherited: bool,
 }
 
 /// Something that a run left changed.

@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::is_false;
+use super::progress::InstanceState;
 use super::run_policy::CredentialsRef;
 use super::task::EligibleState;
 use super::update::Update;
@@ -82,6 +84,31 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub fingerprint: String,
+    /// When what the update had changed became this rollback's to put back: it took the scaling group
+    /// over from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_over_time: Option<Time>,
+    /// The instances of the update then. Those that the rollback does not reach are put back as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
+    pub members: Vec<SourceMember>,
+}
+
+/// An instance of an update from which a rollback took the scaling group over.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceMember {
+    /// Its id.
+    #[schemars(length(max = 128))]
+    pub id: String,
+    /// Whether it was protected from scale-in before the update.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub protected: bool,
+    /// Whether its ECS instance, or container group, was not running before the update.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stopped: bool,
+    /// How far the update was with it.
+    pub state: InstanceState,
 }
 
 /// How OOS is asked to go back.

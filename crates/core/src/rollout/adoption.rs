@@ -7,7 +7,7 @@
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
     ExecutionRef, Member, Outcome, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
-    ScriptHashes, StartIntent,
+    ScriptHashes, StartIntent, condition,
 };
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, LifecycleState, Query, ScalingInstance,
@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next};
 use super::report::{self, Phase};
-use super::{ending, kind, pending, preflight, scripts};
+use super::{cancel, ending, kind, pending, preflight, scripts};
 use crate::conditions::shorten;
 use crate::observation::Known;
 use crate::problem::Problem;
@@ -70,14 +70,22 @@ pub(super) fn restored(
     let Some(execution) = listed.iter().find(|execution| execution.id == id) else {
         return Ok(Some(not_listed(ctx, status.clone(), id)));
     };
+    let ends = cancel::reason(ctx, status).is_some();
     if !is_own(ctx, execution) {
+        if ends {
+            return Ok(None);
+        }
         let problem = Problem::blocked(
             "ExecutionIdMismatch",
             format!(
-                "annotation {EXECUTION_ID_ANNOTATION} names execution {id}, which is not of this object: nothing is started; remove the annotation to run the update anew"
+                "annotation {EXECUTION_ID_ANNOTATION} names execution {id}, which is not of this object: nothing is started; remove the annotation to run the update anew, or delete this object"
             ),
         );
         return Ok(Some(pending::refuse(ctx, status.clone(), &problem, false)));
+    }
+    if ctx.input.subject.undo.is_some() && ctx.deleting.is_some() {
+        // Its execution is left to itself: what it undoes, and so what it would leave, is not known.
+        return Ok(None);
     }
     if ctx.input.subject.undo.is_some() {
         return Ok(Some(of_rollback(ctx, status.clone(), execution)));
@@ -138,7 +146,25 @@ fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, id: &str) 
     let message = format!(
         "execution {id} ran for this object before it was restored, and OOS does not list it any more; {known}"
     );
-    ending::nothing_ran(ctx, status, outcome, reason, &message)
+    not_looked_at(
+        ctx,
+        ending::nothing_ran(ctx, status, outcome, reason, &message),
+    )
+}
+
+/// The group was touched, by a run of which too little is known to put it back.
+fn not_looked_at(ctx: &Context<'_>, mut decision: Decision) -> Decision {
+    let message = "the execution ran before this object was restored, and what it may have left changed was not looked at: see the instances, processes and configuration of the scaling group";
+    let status = &mut decision.status;
+    report::set(
+        ctx,
+        status,
+        condition::RESTORED,
+        "Unknown",
+        "NotLookedAt",
+        message,
+    );
+    decision
 }
 
 /// A rollback that was restored is not taken up again, since what it undoes is not known any more:
@@ -155,11 +181,23 @@ fn of_rollback(
                 "execution {} ran for this object before it was restored",
                 execution.id
             );
-            ending::nothing_ran(ctx, status, outcome, "AlreadyRun", &message)
+            let ended = ending::nothing_ran(ctx, status, outcome, "AlreadyRun", &message);
+            not_looked_at(ctx, ended)
+        }
+        None if cancel::reason(ctx, &status).is_some() => {
+            let message = format!(
+                "execution {} was started for this object before it was restored, and is left to itself: cancel it in the OOS console",
+                execution.id
+            );
+            let (outcome, reason) = (Outcome::Cancelled, "Cancelled");
+            not_looked_at(
+                ctx,
+                ending::nothing_ran(ctx, status, outcome, reason, &message),
+            )
         }
         None => {
             let message = format!(
-                "execution {} was started for this object before it was restored: waiting for its end",
+                "execution {} was started for this object before it was restored: waiting for its end; to end it sooner cancel it in the OOS console, or delete this object, which leaves it to itself",
                 execution.id
             );
             let problem = Problem::wait("ExecutionInProgress", message);

@@ -88,12 +88,9 @@ impl<'a> Context<'a> {
     /// from another object, or that vanished before anything was put back. (What an earlier run has
     /// left is on a list of its own: see `leftovers`.)
     pub(super) fn inherits_baseline(&self) -> bool {
-        let record = &self.record;
-        match (&record.holder, &record.baseline) {
-            // Of our own if it was read when the group was taken, else taken over.
-            (Some(holder), Some(baseline)) => !self.holds() || baseline.time.0 < holder.since.0,
-            _ => false,
-        }
+        let another = self.record.holder.is_some() && !self.holds();
+        let baseline = self.record.baseline.as_ref();
+        baseline.is_some_and(|baseline| another || baseline.inherited)
     }
 
     /// Whose the client token is.

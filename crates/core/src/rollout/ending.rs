@@ -18,7 +18,7 @@ use super::decision::{Decision, Next};
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
 use super::restore::{self, SOON};
-use super::verify;
+use super::verify::{self, Need};
 use super::{ledger, release};
 use crate::conditions::shorten;
 use crate::identity::hash_value;
@@ -64,7 +64,8 @@ pub(super) fn begin(
     ctx.decide(status, Next::Now)
 }
 
-/// Records the end of a task that never touched the group.
+/// Records the end of a task that never touched the group. What it was to put back after another run is
+/// put back first.
 pub(super) fn nothing_ran(
     ctx: &Context<'_>,
     status: RollingUpdateTaskStatus,
@@ -72,7 +73,11 @@ pub(super) fn nothing_ran(
     reason: &str,
     message: &str,
 ) -> Decision {
+    let inherits = ctx.holds() && ctx.inherits_baseline() && status.plan.is_some();
     let mut decision = begin(ctx, status, outcome, reason, message);
+    if inherits {
+        return decision;
+    }
     decision.status.restore = Some(Restore {
         done: true,
         ..Restore::default()
@@ -126,10 +131,19 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             ROLLING_TEMPLATES.into(),
         ))])?;
     let needs = verify::needs(ctx, &status)?;
-    let whole = needs
-        .iter()
-        .all(|need| need.item.state == RestoreState::Restored);
-    if let Some(other) = preflight::foreign_runs(ctx)?.first().filter(|_| !whole) {
+    let items = status
+        .restore
+        .as_ref()
+        .map_or(&[][..], |restore| &restore.items);
+    let given_up = |need: &&Need| {
+        items.iter().any(|item| {
+            (item.kind, &item.target) == (need.item.kind, &need.item.target)
+                && item.state == RestoreState::Left
+        })
+    };
+    let mut open = needs.iter().filter(|need| !given_up(need));
+    let open = open.any(|need| need.item.state == RestoreState::Pending);
+    if let Some(other) = preflight::foreign_runs(ctx)?.first().filter(|_| open) {
         let message = format!(
             "execution {} of somebody else is updating the group: what is left to put back waits for its end",
             other.id

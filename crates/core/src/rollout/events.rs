@@ -58,6 +58,15 @@ pub(super) fn events(
             ),
         );
     }
+    let planned = ctx.spec.policy.desired_state == DesiredState::Plan && new.start.is_some();
+    if planned && old.observed_generation != new.observed_generation {
+        push(
+            EventKind::Warning,
+            "LoweringIgnored",
+            "Update",
+            "spec.desiredState is Plan, and the update has been started: Plan has no effect any more; to end it set Cancelled".into(),
+        );
+    }
     let respecified = old.observed_generation != new.observed_generation;
     if respecified
         && ctx.spec.policy.ttl_seconds_after_finished.is_some()

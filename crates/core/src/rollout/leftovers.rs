@@ -11,8 +11,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::compute::{self, Compute, Power};
 use super::configuration::Carries;
 use super::context::Context;
-use super::standby;
 use super::verify::{self, Need, need};
+use super::{kind, standby};
 use crate::observation::{Interrupt, Known};
 
 /// The most lines that one run takes up, so that its own items have room beside them.
@@ -49,6 +49,47 @@ pub(super) fn content_as_found(
     Some(wanted.map_or(found, str::to_owned))
 }
 
+/// Of these processes, those that no run before suspended and could not resume.
+pub(super) fn but_left(ctx: &Context<'_>, processes: Vec<String>) -> Vec<String> {
+    let left = |process: &String| of_kind(ctx, RestoreKind::Process).any(|l| l.target == *process);
+    processes
+        .into_iter()
+        .filter(|process| !left(process))
+        .collect()
+}
+
+/// Lists what this object was to put back after a run that it inherited from, and has not: nothing was
+/// started. The baseline stays for whoever is next; the list is what people read.
+pub(super) fn add_inherited(ctx: &Context<'_>, record: &mut ScalingGroupRecordStatus) {
+    let Some(baseline) = &record.baseline else {
+        return;
+    };
+    let runs = kind::processes_but(&baseline.suspended_processes);
+    let group = ctx.input.observation.scaling_group(&ctx.group).ok();
+    let group = group.and_then(Option::as_ref);
+    for process in runs {
+        let known = |l: &Leftover| l.kind == RestoreKind::Process && l.target == process;
+        let suspended = |group: &ScalingGroup| {
+            let found = Process::from(process.as_str());
+            group.suspended_processes.contains(&found)
+        };
+        if record.leftovers.iter().any(known) || !group.is_none_or(suspended) {
+            continue;
+        }
+        record.leftovers.push(Leftover {
+            kind: RestoreKind::Process,
+            target: process,
+            wanted: "Resumed".into(),
+            found: None,
+            containers: None,
+            kept: false,
+            since: Time(ctx.now()),
+            by: ctx.path(),
+            message: "suspended by a run that vanished or was taken over before it had resumed it; the next run of an update resumes it".into(),
+        });
+    }
+}
+
 fn of_kind<'a>(ctx: &'a Context<'_>, kind: RestoreKind) -> impl Iterator<Item = &'a Leftover> {
     let all = ctx.record.leftovers.iter();
     all.filter(move |leftover| leftover.kind == kind)
@@ -70,8 +111,13 @@ fn taken_up<'a>(ctx: &'a Context<'_>) -> Vec<&'a Leftover> {
 }
 
 /// Members and instances that were left before, sorted: those whose ECS instances are looked at.
-pub(super) fn instances(ctx: &Context<'_>, plan: &Plan) -> Vec<String> {
-    let members = plan.members.iter().map(|member| member.id.clone());
+pub(super) fn instances(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+) -> Vec<String> {
+    let members = standby::members(status, plan).into_iter();
+    let members = members.map(|member| member.id);
     let left = taken_up(ctx);
     let left = left.iter().filter(|leftover| {
         matches!(

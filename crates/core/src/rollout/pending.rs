@@ -11,8 +11,8 @@ use super::context::Context;
 use super::decision::{Decision, Next, Undo, Work};
 use super::preflight::{self, Ready, Verdict};
 use super::report::{self, Phase};
-use super::{adoption, cancel, ending, kind, ledger, progress, rollback, starting};
-use crate::observation::Known;
+use super::{adoption, cancel, ending, kind, ledger, leftovers, progress, rollback, starting};
+use crate::observation::{Interrupt, Known};
 use crate::problem::Problem;
 use crate::{conditions, identity, queue};
 
@@ -80,6 +80,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         .clone()
         .filter(|s| s.suspended && !ctx.holds())
     {
+        if let Some(problem) = rollback::source::overtaken(ctx, &source)? {
+            return Ok(refuse(ctx, status, &problem, false));
+        }
         return match rollback::takeover::take_over(ctx, status.clone(), &source)? {
             Ok(decision) => Ok(decision),
             Err(problem) => Ok(refuse(ctx, status, &problem, false)),
@@ -149,6 +152,18 @@ fn after_takeover(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
 ) -> Known<Option<Decision>> {
+    let frozen = status
+        .source
+        .as_ref()
+        .and_then(|s| s.taken_over_time.as_ref());
+    if frozen.is_none() {
+        // The operator died between the record and the status.
+        match rollback::takeover::freeze(ctx, status) {
+            Ok(()) => return Ok(Some(ctx.decide(status.clone(), Next::Now))),
+            Err(Interrupt::Failed(_)) if ctx.deletion_overdue() => {}
+            Err(interrupt) => return Err(interrupt),
+        }
+    }
     if ctx.deletion_overdue() {
         let message = "the rollback was deleted, and the update that it was to undo could not be ended in time";
         let outcome = Outcome::Cancelled;
@@ -242,9 +257,10 @@ fn wait_for_turn(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Opt
     // What the run of a holder that vanished still does is seen as an update of others.
     let holder = ctx.record.holder.as_ref();
     let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.input.holder_gone);
-    // A rollback takes the group over from its source, ahead of the queue.
-    if let (Some(source), Some(holder)) = (&status.source, holder)
-        && rollback::takeover::from(source, holder)
+    // A rollback takes the group over from its source, ahead of the queue: whoever is before it there
+    // waits for the source's end.
+    if let Some(source) = &status.source
+        && rollback::takeover::may_begin(source, holder)
     {
         return None;
     }
@@ -449,15 +465,9 @@ pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus 
             taken_over_from: None,
         });
     }
-    // Inherited from an object that vanished, or that it was taken over from.
-    if !ctx.inherits_baseline() || record.baseline.is_none() {
-        record.baseline = Some(Baseline {
-            time: now.clone(),
-            suspended_processes: plan.suspended_processes.clone(),
-            scaling_configuration_id: plan.scaling_configuration_id.clone(),
-            image_id: plan.scaling_configuration_image_id.clone(),
-            containers: plan.scaling_configuration_containers.clone(),
-        });
+    match &mut record.baseline {
+        Some(baseline) if ctx.inherits_baseline() => baseline.inherited = true,
+        baseline => *baseline = Some(as_found(plan, now.clone())),
     }
     let own = |used: &&mut RunKey| {
         Some(&used.key) == ctx.spec.policy.run_key.as_ref() && used.uid == ctx.uid
@@ -485,19 +495,38 @@ pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus 
     record
 }
 
+/// The group as a plan found it.
+pub(super) fn as_found(plan: &Plan, time: Time) -> Baseline {
+    Baseline {
+        time,
+        suspended_processes: plan.suspended_processes.clone(),
+        scaling_configuration_id: plan.scaling_configuration_id.clone(),
+        image_id: plan.scaling_configuration_image_id.clone(),
+        containers: plan.scaling_configuration_containers.clone(),
+        inherited: false,
+    }
+}
+
 /// The record as it was before this task took the group and started nothing: its run key is free.
 pub(super) fn given_back(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
     let mut record = released(ctx);
+    if ctx.inherits_baseline() {
+        record.baseline.clone_from(&ctx.record.baseline);
+        leftovers::add_inherited(ctx, &mut record);
+    }
     record.run_keys.retain(|key| key.uid != ctx.uid);
     record
 }
 
-/// The record without a holder.
+/// The record without a holder, whose run puts the group back by itself or has not begun.
 pub(super) fn released(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
     let mut record = ctx.record.clone();
     record.holder = None;
     if record.leftovers.is_empty() {
         record.baseline = None;
+    }
+    if let Some(baseline) = &mut record.baseline {
+        baseline.inherited = false;
     }
     record
 }

@@ -98,6 +98,10 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         undo.iter()
             .flat_map(|(_, source)| rollback::takeover::reads(source)),
     );
+    reads.extend(
+        undo.iter()
+            .flat_map(|(_, source)| rollback::source::reads(source)),
+    );
     observation.require(reads)?;
 
     let wanted = ctx.kind.group_type();
@@ -137,6 +141,14 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
                 by(other)
             ),
         )));
+    }
+    if let Some((_, source)) = undo
+        && let Some(mut found) = rollback::source::overtaken(ctx, source)?
+    {
+        if ctx.holds() && source.suspended {
+            found.message.push_str("; the update that it was to undo has been cancelled: set spec.desiredState to Cancelled, and the group is put back");
+        }
+        return Ok(problem(found));
     }
     if let Some(activity) = observation.activities(&ctx.group)?.first() {
         return Ok(problem(Problem::wait(
@@ -198,7 +210,16 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     if let Some(found) = ctx.kind.check_members(observation, group, &ids)? {
         return Ok(problem(found));
     }
-    let notes = ctx.kind.notes(observation, group, &ids)?;
+    let mut notes = ctx.kind.notes(observation, group, &ids)?;
+    let changed = undo.and_then(|(_, source)| source.scaling_configuration_id.as_deref());
+    if let Some(changed) = changed
+        && let Some(active) = group.active_scaling_configuration.as_deref()
+        && active != changed
+    {
+        notes.push(format!(
+            "the update changed scaling configuration {changed}, which goes back; {active} is active by now and is left alone"
+        ));
+    }
 
     let batches = match batches::count(
         ctx.spec.policy.batches,

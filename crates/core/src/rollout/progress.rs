@@ -77,8 +77,10 @@ pub(super) fn apply<'a>(
     details::look_inside(ctx, status, &mut attempts)?;
     details::want_details(ctx, status, &attempts)?;
     // OOS may have divided otherwise than expected: whoever has not begun comes after those who have.
+    // (One that was passed over has not: it may be listed before its batch.)
     let begun = attempts
         .values()
+        .filter(|attempt| attempt.newest.is_some())
         .filter_map(|a| Some(a.item.as_ref()?.batch))
         .max()
         .unwrap_or(0);
@@ -113,10 +115,22 @@ pub(super) fn apply<'a>(
 }
 
 /// The number of the highest batch of which an item has ended. When nothing is in motion, all of
-/// that batch has: OOS begins a batch only after the one before, and all of a batch at once.
+/// that batch has: OOS begins a batch only after the one before, and all of a batch at once. An
+/// instance that was passed over before its turn may be listed before its batch begins: it counts only
+/// where all before it have ended, and ended before it did.
 pub(super) fn highest_ended_batch(status: &RollingUpdateTaskStatus) -> i32 {
-    let ended = status.instances.iter().filter(|i| i.state.is_final());
-    ended.map(|i| i.batch).max().unwrap_or(0)
+    let all = || status.instances.iter();
+    let begun = |i: &&InstanceStatus| i.execution_id.is_some() || i.state == InstanceState::Failed;
+    let open = all().filter(|i| !i.state.is_final()).map(|i| i.batch).min();
+    let turn = |i: &&InstanceStatus| {
+        let before = all().filter(|b| b.batch < i.batch).filter(begun);
+        let last = before.filter_map(|b| b.end_time.as_ref()).max();
+        let its = i.end_time.as_ref();
+        open.is_none_or(|open| i.batch < open) && (its.is_none() || its >= last)
+    };
+    let ended = all().filter(|i| i.state.is_final());
+    let reached = ended.filter(|i| begun(i) || turn(i));
+    reached.map(|i| i.batch).max().unwrap_or(0)
 }
 
 /// The instances that nested executions were for, in the order in which they began.
@@ -346,7 +360,11 @@ fn instance(
             .map(|item| item.task.id.clone())
             .filter(|id| id.len() <= TASK_ID_MAX),
         start_time: child.and_then(|c| c.start).map(Time),
-        end_time: child.and_then(|c| c.end).map(Time),
+        end_time: match (child, &attempt.item) {
+            (Some(child), _) => child.end.map(Time),
+            (None, Some(item)) => item.task.end.map(Time),
+            (None, None) => None,
+        },
         exit_code: None,
         output_tail: None,
     };

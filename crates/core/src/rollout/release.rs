@@ -44,10 +44,17 @@ fn record_after(
 ) -> Known<ScalingGroupRecordStatus> {
     let mut record = ctx.record.clone();
     leftovers::update(ctx, status, &mut record)?;
-    record.holder = None;
-    if record.leftovers.is_empty() {
-        record.baseline = None;
+    let put_back =
+        status.execution.is_some() || status.restore.as_ref().is_some_and(|r| !r.items.is_empty());
+    if ctx.inherits_baseline() && !put_back {
+        leftovers::add_inherited(ctx, &mut record);
+    } else {
+        record.baseline = record.baseline.filter(|_| !record.leftovers.is_empty());
+        if let Some(baseline) = &mut record.baseline {
+            baseline.inherited = false;
+        }
     }
+    record.holder = None;
     let Some(result) = &status.result else {
         return Ok(record);
     };

@@ -89,6 +89,12 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if lost {
         let message = "a rollback took the scaling group over, and cancels the execution";
         ledger::reject_open(ctx, &mut status, "Superseded", message);
+        // Whoever took it over ends the execution; this object does if that one never will.
+        let alone = ctx.record.holder.is_none() || ctx.input.holder_gone;
+        let reason = cancel::reason(ctx, &status);
+        if let Some(reason) = reason.or_else(|| alone.then(|| "RolledBack".to_owned())) {
+            return Ok(cancel::cancel(ctx, status, &reason, true));
+        }
         report::show(ctx, &mut status, Phase::Cancelling, "RolledBack", message);
         return Ok(ctx.decide(status, soon(ctx)));
     }

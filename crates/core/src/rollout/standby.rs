@@ -1,15 +1,76 @@
 //! What a run leaves changed about instances: in Standby, their ECS instance stopped, without their
 //! protection from scale-in.
 
+use std::collections::BTreeMap;
+
 use ess_rollout_api::v1alpha1::{
-    FailedInstancePolicy, InstanceState, Member, Plan, RestoreKind, RestoreState,
-    RollingUpdateTaskStatus,
+    FailedInstancePolicy, InstanceState, Plan, RestoreKind, RestoreState, RollingUpdateTaskStatus,
+    SourceMember,
 };
 use ess_rollout_cloud::{LifecycleState, Mutation, ScalingInstance};
 
 use super::compute::{self, Compute, Power};
 use super::context::Context;
 use super::verify::{Need, need};
+
+/// An instance that the run, or the one that it took the group over from, may have touched.
+pub(super) struct Touched {
+    pub(super) id: String,
+    /// Whether it is to be protected from scale-in.
+    pub(super) protected: bool,
+    /// Whether its ECS instance, or container group, was not running before.
+    pub(super) stopped: bool,
+    /// How far the run is with it, or else the one before was.
+    pub(super) state: InstanceState,
+}
+
+/// Everybody who took part, of a rollback that took the group over in the update that it undoes as
+/// well: such an instance it may not reach, or find as the update had left it.
+pub(super) fn members(status: &RollingUpdateTaskStatus, plan: &Plan) -> Vec<Touched> {
+    let before: &[SourceMember] = status.source.as_ref().map_or(&[], |source| &source.members);
+    let before: BTreeMap<&str, &SourceMember> = before.iter().map(|m| (m.id.as_str(), m)).collect();
+    let states: BTreeMap<&str, InstanceState> = status
+        .instances
+        .iter()
+        .map(|i| (i.id.as_str(), i.state))
+        .collect();
+    let mut members: BTreeMap<&str, Touched> = BTreeMap::new();
+    for member in before.values() {
+        let touched = Touched {
+            id: member.id.clone(),
+            protected: member.protected,
+            stopped: member.stopped,
+            state: member.state,
+        };
+        members.insert(&member.id, touched);
+    }
+    for member in &plan.members {
+        let known = before.get(member.id.as_str());
+        let touched = Touched {
+            id: member.id.clone(),
+            // The update takes the protection away; only a person gives it.
+            protected: member.protected || known.is_some_and(|known| known.protected),
+            // The update stops it; only a person starts it again before the rollback.
+            stopped: member.stopped && known.is_none_or(|known| known.stopped),
+            state: known.map_or(InstanceState::Pending, |known| known.state),
+        };
+        members.insert(&member.id, touched);
+    }
+    // One that joined between the plan and the start took part all the same.
+    for instance in &status.instances {
+        members.entry(&instance.id).or_insert_with(|| Touched {
+            id: instance.id.clone(),
+            protected: false,
+            stopped: false,
+            state: instance.state,
+        });
+    }
+    for (id, member) in &mut members {
+        let own = states.get(id).filter(|own| **own != InstanceState::Pending);
+        member.state = own.copied().unwrap_or(member.state);
+    }
+    members.into_values().collect()
+}
 
 /// Of the members: what is to be put back, or left.
 pub(super) fn needs(
@@ -20,12 +81,12 @@ pub(super) fn needs(
     computes: &[Compute],
 ) -> Vec<Need> {
     let mut needs = Vec::new();
-    for member in &plan.members {
+    for member in &members(status, plan) {
         let Some(instance) = instances.iter().find(|i| i.id == member.id) else {
             continue;
         };
         if instance.state == LifecycleState::Standby {
-            needs.push(in_standby(ctx, status, member, computes));
+            needs.push(in_standby(ctx, member, computes));
         } else if member.protected && instance.state == LifecycleState::InService {
             needs.push(protect(ctx, &member.id));
         }
@@ -50,20 +111,9 @@ pub(super) fn protect(ctx: &Context<'_>, id: &str) -> Need {
     need
 }
 
-fn in_standby(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    member: &Member,
-    computes: &[Compute],
-) -> Need {
-    let state = status
-        .instances
-        .iter()
-        .find(|i| i.id == member.id)
-        .map(|i| i.state);
+fn in_standby(ctx: &Context<'_>, member: &Touched, computes: &[Compute]) -> Need {
     // A person said of a skipped one that it is fine.
-    let returns = state == Some(InstanceState::Skipped)
-        || state == Some(InstanceState::Succeeded)
+    let returns = [InstanceState::Skipped, InstanceState::Succeeded].contains(&member.state)
         || ctx.spec.policy.failed_instance_policy == FailedInstancePolicy::ReturnToService;
     if returns {
         return back_to_service(ctx, &member.id, member.stopped, computes);

@@ -80,7 +80,7 @@ pub fn step(input: Input<'_>) -> Step {
 fn never_visited(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
     let mut decision = ctx.decide(status, Next::OnChange);
     if ctx.holds() {
-        decision.record = Some(pending::released(ctx));
+        decision.record = Some(pending::given_back(ctx));
         decision.next = Next::Now;
     } else {
         decision.finalizer = ctx.has_finalizer().then_some(false);
@@ -88,8 +88,9 @@ fn never_visited(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision
     decision
 }
 
-/// The record with this object as holder again: somebody has deleted it while the run was on. Without it another object would start on the group, and what is left in the end would be
-/// noted nowhere.
+/// The record with this object as holder again: somebody has deleted it while the run was on, or
+/// the rollback that took the group over has vanished. Without it another object would start on the
+/// group, and what is left in the end would be noted nowhere.
 fn regained(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
@@ -103,7 +104,10 @@ fn regained(
     let plan = status.plan.as_ref().filter(|_| on)?;
     // A record that exists and names nobody was let go: by a rollback that took the group over.
     let exists = ctx.input.record.is_some_and(|r| r.status.is_some());
-    (!exists).then(|| pending::taken(ctx, plan))
+    let holder = ctx.record.holder.as_ref();
+    let from_this = holder.is_some_and(|h| h.taken_over_from.as_ref() == Some(&ctx.uid));
+    let vanished = ctx.input.holder_gone && from_this;
+    (!exists || vanished).then(|| pending::taken(ctx, plan))
 }
 
 fn stage(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {

@@ -9,7 +9,7 @@ use ess_rollout_cloud::{LifecycleState, Mutation, Process, Query, ScalingInstanc
 
 use super::compute;
 use super::context::Context;
-use super::{leftovers, progress, rollback, standby};
+use super::{kind, leftovers, progress, rollback, standby};
 use crate::conditions;
 use crate::observation::Known;
 
@@ -62,7 +62,7 @@ pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec
         .map(|process| pending(RestoreKind::Process, process, "Resumed"))
         .collect();
     if let Some(plan) = &status.plan
-        && let Some(id) = &plan.scaling_configuration_id
+        && let Some(id) = changed_configuration(status, plan)
         && let Some(goal) = configuration_goal(ctx, status, plan)
     {
         let carries = ctx.kind.carries();
@@ -70,34 +70,53 @@ pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec
         item.found = goal.from.map(|from| carries.short(&from));
         items.push(item);
     }
-    let touched = status
-        .instances
-        .iter()
-        .filter(|i| !matches!(i.state, InstanceState::Pending | InstanceState::Succeeded));
-    items.extend(touched.map(|i| pending(RestoreKind::Standby, &i.id, "InService")));
-    let members = status.plan.iter().flat_map(|plan| &plan.members);
-    let touched = |id: &str| {
-        let of = |i: &InstanceStatus| i.id == id && i.state != InstanceState::Pending;
-        status.instances.iter().any(of)
+    let Some(plan) = &status.plan else {
+        return items;
     };
-    let protected = members.filter(|member| member.protected && touched(&member.id));
+    let members = standby::members(status, plan);
+    let in_motion = |member: &standby::Touched| {
+        let rests = [InstanceState::Pending, InstanceState::Succeeded].contains(&member.state);
+        !rests
+    };
+    let touched = members.iter().filter(|member| in_motion(member));
+    items.extend(touched.map(|m| pending(RestoreKind::Standby, &m.id, "InService")));
+    let begun = |member: &standby::Touched| member.state != InstanceState::Pending;
+    let protected = members
+        .iter()
+        .filter(|member| member.protected && begun(member));
     items.extend(protected.map(|m| pending(RestoreKind::Protection, &m.id, "Protected")));
     items
 }
 
 /// The processes that are to run again afterwards.
-fn exit_processes<'a>(ctx: &Context<'_>, status: &'a RollingUpdateTaskStatus) -> &'a [String] {
-    match (&status.start, &status.source) {
-        (Some(start), _) => &start.exit_processes,
+fn exit_processes(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec<String> {
+    match (&status.start, &status.source, &status.plan) {
+        (Some(start), _, _) => start.exit_processes.clone(),
         // Its own start was not reached: what the source suspended is its to put back.
-        (None, Some(source)) if rollback::takeover::has_taken_over(ctx, status) => {
-            &source.exit_processes
+        (None, Some(source), _) if rollback::takeover::has_taken_over(ctx, status) => {
+            source.exit_processes.clone()
         }
-        (None, _) => &[],
+        // Nor was there anybody to update: what the run before it suspended is.
+        (None, _, Some(plan)) if ctx.inherits_baseline() && ctx.holds() => {
+            kind::processes_but(&plan.suspended_processes)
+        }
+        (None, _, _) => Vec::new(),
     }
 }
 
-/// What the active scaling configuration is to carry, and what the run may have put there.
+/// The scaling configuration that the run has changed: the one that was active, or the one that the
+/// update changed that is undone, whichever is active by now.
+fn changed_configuration<'a>(
+    status: &'a RollingUpdateTaskStatus,
+    plan: &'a Plan,
+) -> Option<&'a str> {
+    let source = status.source.as_ref();
+    source
+        .and_then(|source| source.scaling_configuration_id.as_deref())
+        .or(plan.scaling_configuration_id.as_deref())
+}
+
+/// What that scaling configuration is to carry, and what the run may have put there.
 struct ConfigurationGoal {
     wanted: String,
     /// Whether that was read before the run, and is not what an update makes of it.
@@ -117,7 +136,11 @@ fn configuration_goal(
 ) -> Option<ConfigurationGoal> {
     let brought = ctx.kind.brings()?;
     let carries = ctx.kind.carries();
-    let before = carries.in_plan(plan);
+    let id = changed_configuration(status, plan);
+    let before = match &status.source {
+        Some(source) if plan.scaling_configuration_id.as_deref() != id => carries.in_source(source),
+        _ => carries.in_plan(plan),
+    };
     let goal = |wanted: Option<&str>, from| {
         Some(ConfigurationGoal {
             wanted: wanted?.to_owned(),
@@ -193,14 +216,14 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
             group: ctx.group.clone(),
         },
     ];
-    let configuration = plan.scaling_configuration_id.as_deref();
+    let configuration = changed_configuration(status, plan);
     let configuration = configuration.filter(|_| configuration_goal(ctx, status, plan).is_some());
     let carries = ctx.kind.carries();
     reads.extend(configuration.map(|id| carries.query(id)));
     let without_record = content_without_record(ctx, status, plan);
     reads.extend(without_record.iter().map(|(_, id)| carries.query(id)));
     reads.extend(leftovers::reads(ctx));
-    let members = leftovers::instances(ctx, plan);
+    let members = leftovers::instances(ctx, status, plan);
     if !members.is_empty() {
         reads.push(ctx.kind.compute_query(&members));
     }
@@ -211,12 +234,13 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
         return Ok(Vec::new());
     };
     let mut needs = Vec::new();
-    let suspended: Vec<Process> = exit_processes(ctx, status)
+    let exit = exit_processes(ctx, status);
+    let suspended: Vec<Process> = exit
         .iter()
         .map(|process| Process::from(process.as_str()))
         .filter(|process| group.suspended_processes.contains(process))
         .collect();
-    for process in exit_processes(ctx, status) {
+    for process in &exit {
         let process = Process::from(process.as_str());
         let found = group.suspended_processes.contains(&process);
         let state = if found {
@@ -282,6 +306,9 @@ fn configuration_content(
     let wanted = carries.short(&goal.wanted);
     let new = |state, message: &str| need(carries.kind(), id, &wanted, state, message);
     let Some(found) = carries.found(ctx.input.observation, id)? else {
+        if plan.scaling_configuration_id.as_deref() != Some(id) {
+            return Ok(None);
+        }
         let message = "the scaling configuration is gone";
         return Ok(Some(new(RestoreState::Left, message)));
     };
@@ -322,7 +349,7 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             may_lag: false,
         });
     }
-    let members = leftovers::instances(ctx, &plan);
+    let members = leftovers::instances(ctx, status, &plan);
     let computes = if members.is_empty() {
         Vec::new()
     } else {

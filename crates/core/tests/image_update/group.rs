@@ -73,6 +73,7 @@ fn what_a_rolling_update_left_in_the_record_stays_as_it_is() {
         time: Time(world.cloud.time()),
     });
     record.baseline = Some(Baseline {
+        inherited: false,
         containers: None,
         time: Time(world.cloud.time()),
         suspended_processes: vec!["ScaleIn".into()],
@@ -98,6 +99,7 @@ fn a_holder_that_vanished_is_passed_over_and_put_back_for_the_next_rolling_updat
         world.held_by(Some("web"));
         let mut record = world.record_status();
         record.baseline = Some(Baseline {
+            inherited: false,
             containers: None,
             time: Time(world.cloud.time()),
             suspended_processes: Vec::new(),

@@ -10,6 +10,8 @@
 mod cloud;
 #[path = "../rollout/schema.rs"]
 mod schema;
+#[path = "../rollout/seeded.rs"]
+mod seeded;
 mod world;
 
 mod ending;

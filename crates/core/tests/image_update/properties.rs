@@ -2,6 +2,7 @@
 //!
 //! [`World`] itself holds each decision to the rest: reads end, work has its intent in the status that goes
 //! with it and the group in hand, statuses fit the schema, a second look at the same things finds no news.
+//! Which cases are run, and how to run others: see [`seeded`].
 
 use ess_rollout_api::v1alpha1::{ActionState, ConcurrencyPolicy};
 use ess_rollout_cloud::{ErrorClass, ImageStatus};
@@ -10,6 +11,7 @@ use proptest::sample::select;
 use serde_json::json;
 
 use crate::cloud::{Fate, OLD_IMAGE, image};
+use crate::seeded;
 use crate::world::{Crash, World, building};
 
 /// One thing that happens to a task.
@@ -180,15 +182,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() {
-            ProptestConfig::default().cases
-        } else {
-            128
-        },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(seeded::config(128))]
 
     #[test]
     fn no_course_of_things_runs_two_at_once_or_one_twice_and_each_comes_to_rest(

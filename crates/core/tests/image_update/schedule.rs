@@ -280,6 +280,8 @@ fn date() -> impl Strategy<Value = Timestamp> {
 }
 
 proptest! {
+    #![proptest_config(crate::seeded::config(256))]
+
     #[test]
     fn no_expression_makes_it_panic_or_hang(
         expression in "[-0-9*/,LW#@ ?A-Za-z]{0,24}|([0-9*/,-]{1,6} ){4}[0-9*/,-]{1,6}",

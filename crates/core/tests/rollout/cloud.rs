@@ -105,6 +105,15 @@ impl Default for Oos {
     }
 }
 
+/// An attempt on an instance.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    pub instance: String,
+    pub time: i64,
+    /// The nested execution within which it goes on, and when the attempt before failed there.
+    pub after: Option<(String, Timestamp)>,
+}
+
 type Listed = (Vec<Execution>, BTreeMap<String, Vec<TaskExecution>>);
 
 #[derive(Debug, Clone)]
@@ -136,6 +145,10 @@ pub struct Cloud {
     /// For each Retry-, Skip- or CancelTask that took effect: what, on which instance, on which
     /// attempt.
     pub notified: Vec<(NotifyType, String, u32)>,
+    /// When each of these was sent.
+    pub notified_sent: Vec<i64>,
+    /// Every attempt on an instance, in order.
+    pub begun: Vec<Begun>,
     /// Whether EveryBatchPause pauses after the last batch too.
     pub pause_after_last: bool,
     /// Whether `UpdateDate` of the root moves when it pauses or goes on.
@@ -152,7 +165,10 @@ pub struct Cloud {
     pub sent: Vec<Mutation>,
     /// For each Approve that took effect: the pause that it left.
     pub approved: Vec<i32>,
-    late: Vec<(i64, Mutation)>,
+    /// Calls under way: when they take effect, and when they were sent.
+    late: Vec<(i64, i64, Mutation)>,
+    /// When the call that takes effect now was sent.
+    sent_at: i64,
     tokens: BTreeMap<String, String>,
     history: Vec<(i64, Listed)>,
 }
@@ -269,6 +285,8 @@ impl Cloud {
             slow: BTreeMap::new(),
             oos: Oos::default(),
             notified: Vec::new(),
+            notified_sent: Vec::new(),
+            begun: Vec::new(),
             pause_after_last: false,
             update_date_moves: true,
             frozen: false,
@@ -278,6 +296,7 @@ impl Cloud {
             sent: Vec::new(),
             approved: Vec::new(),
             late: Vec::new(),
+            sent_at: 0,
             tokens: BTreeMap::new(),
             history: Vec::new(),
         }
@@ -433,6 +452,7 @@ impl Cloud {
 
     pub fn mutate(&mut self, mutation: &Mutation) -> Result<Done, CloudError> {
         self.sent.push(mutation.clone());
+        self.sent_at = self.now;
         let name = mutation_name(mutation);
         if let Some(class) = self.broken.get(name) {
             return Err(error(name, *class, Outcome::NoEffect));
@@ -450,7 +470,8 @@ impl Cloud {
                 unknown()
             }
             Fate::Late(seconds) => {
-                self.late.push((self.now + seconds, mutation.clone()));
+                self.late
+                    .push((self.now + seconds, self.now, mutation.clone()));
                 unknown()
             }
             Fate::Lost => unknown(),

@@ -5,7 +5,7 @@ use ess_rollout_cloud::{EcsStatus, LifecycleState, Process};
 use serde_json::{Value, json};
 
 use crate::builders::image;
-use crate::cloud::{NEW_IMAGE, OLD_IMAGE, execution};
+use crate::cloud::{GROUP, NEW_IMAGE, OLD_IMAGE, execution};
 use crate::world::World;
 
 /// An image update of which the first of two batches is cut off.
@@ -189,4 +189,20 @@ fn leftovers_that_somebody_put_right_are_forgotten_by_the_next_run() {
     let left = next.record_status().leftovers;
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].target, "i-0002");
+}
+
+/// What a policy leaves to people is not waited for.
+#[test]
+fn an_update_of_others_does_not_hold_up_an_end_with_nothing_to_put_back() {
+    let mut world = image(json!({"onFailure": "Fail", "restorePolicy": "Manual"}));
+    world.cloud.failing.insert("i-0001".into(), 1);
+    world.run_until(200, "ended", |w| w.status().result.is_some());
+    let now = world.cloud.time();
+    let mut other = execution("exec-other", None, "ACS-ESS-RollingUpdateOther", now);
+    other
+        .parameters
+        .insert("scalingGroupId".into(), json!(GROUP));
+    world.cloud.executions.push(other);
+    world.run_to_rest();
+    assert_eq!(world.said(condition::RESTORED), "False LeftBehind");
 }

@@ -5,7 +5,7 @@ use ess_rollout_cloud::{ErrorClass, LifecycleState, NotifyType};
 use serde_json::json;
 
 use crate::builders::{image, script};
-use crate::cloud::{Cloud, Fate};
+use crate::cloud::{Cloud, Fate, ITEM_SECONDS};
 use crate::world::World;
 
 /// A script update of which the first of four instances, in two batches, fails so many times, in its
@@ -423,4 +423,52 @@ fn a_flood_of_requests_on_instances_stays_within_bounds() {
     assert!(bytes < 200 * 1024, "{bytes}");
     let refused = world.status().actions.iter();
     assert!(refused.clone().any(|a| a.reason == "TooManyRequests"));
+}
+
+/// OOS retries within the nested execution, where a failure that nobody has read leaves nothing to be
+/// seen: the request means the attempt that there is.
+#[test]
+fn a_retry_that_nobody_could_see_is_not_counted() {
+    let mut world = script(json!({}));
+    (world.cloud.oos.child_waits, world.cloud.oos.by_child) = (true, true);
+    world.cloud.failing.insert("i-0001".into(), 2);
+    world.run_for(10);
+    world.cloud.advance(ITEM_SECONDS);
+    world.cloud.retry_in_console("i-0001");
+    world.annotated("skip", "i-0001@n");
+    world.settled();
+    assert_eq!(world.outcomes(), ["i-0001 Applied Skipped"]);
+    assert_eq!(
+        world.cloud.notified,
+        [(NotifyType::SkipTask, "i-0001".to_owned(), 2)]
+    );
+    assert_eq!(world.instance("i-0001").attempt, 1);
+    // One that shows is another attempt, and no request on the one before meets it.
+    let mut world = failed_in(2, json!({}), |cloud| cloud.oos.child_waits = true);
+    world.cloud.retry_in_console("i-0001");
+    world.cloud.advance(ITEM_SECONDS);
+    world.annotated("skip", "i-0001/1@n");
+    world.settled();
+    assert_eq!(world.outcomes(), ["i-0001 Rejected StaleAttempt"]);
+    assert_eq!(world.cloud.notified, []);
+}
+
+/// The same value again, after another, while the first is open.
+#[test]
+fn an_open_request_that_is_made_again_is_the_same_one() {
+    let mut world = script(json!({}));
+    world.run_to_state("Running");
+    for value in ["i-0003@a", "i-0004@b", "i-0003@a"] {
+        world.annotated("skip", value);
+        world.pass();
+        world.cloud.advance(1);
+    }
+    let actions = &world.status().actions;
+    let targets: Vec<_> = actions.iter().map(|a| a.targets.join(",")).collect();
+    assert_eq!(targets, ["i-0003", "i-0004"]);
+    assert!(actions[0].time.0 < actions[1].time.0);
+    assert_eq!(
+        world.status().handled_actions.skip.as_deref(),
+        Some("i-0003@a")
+    );
 }

@@ -10,6 +10,7 @@
 mod builders;
 mod cloud;
 mod schema;
+mod seeded;
 mod world;
 
 mod actions;
@@ -33,3 +34,4 @@ mod rolling_back;
 mod run_keys;
 mod running;
 mod starting;
+mod taking_over;

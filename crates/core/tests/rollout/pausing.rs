@@ -409,3 +409,22 @@ fn high_risk_confirmations_and_unknown_waits_are_shown_and_left_alone() {
     world.pass();
     assert_eq!(world.cloud.count("NotifyExecution"), 0);
 }
+
+/// OOS may list an instance that was passed over as soon as it is told so, before its batch begins.
+#[test]
+fn an_instance_that_was_passed_over_early_does_not_move_the_number_of_the_pause() {
+    let mut world = paused();
+    let id = "exec-1.i-0003".to_owned();
+    let mut item = world.cloud.tasks["exec-1"][0].clone();
+    (item.id, item.child_execution, item.loop_batch) = (id, None, Some(3));
+    (item.status, item.loop_item) = (ExecutionStatus::Skipped, Some("i-0003".into()));
+    world.cloud.tasks.get_mut("exec-1").unwrap().push(item);
+    world.run_for(30);
+    assert_eq!(world.status().pause.as_ref().unwrap().id, 1);
+    world.annotated("continue", "1");
+    world.run_until(100, "pause 2", |w| {
+        w.status().pause.as_ref().is_some_and(|p| p.id == 2)
+    });
+    world.run_for(200);
+    assert_eq!(world.cloud.approved, [1]);
+}

@@ -2,7 +2,8 @@
 //! lagging lists and time.
 //!
 //! [`World`] itself holds each decision to the rest: reads end, work has its intent in the status
-//! that goes with it, statuses fit the schema, a second look at the same things finds no news.
+//! that goes with it, statuses fit the schema, a second look at the same things finds no news. Which
+//! cases are run, and how to run others: see [`seeded`].
 
 use std::collections::BTreeMap;
 
@@ -15,22 +16,8 @@ use serde_json::{Map, json};
 
 use crate::builders::{image, script, settings};
 use crate::cloud::{self, Fate, Oos, error, execution};
+use crate::seeded;
 use crate::world::{Crash, World};
-
-/// Sixty-four schedules, or as many as PROPTEST_CASES says.
-fn config() -> ProptestConfig {
-    let default = ProptestConfig::default();
-    let cases = if std::env::var_os("PROPTEST_CASES").is_some() {
-        default.cases
-    } else {
-        64
-    };
-    ProptestConfig {
-        cases,
-        failure_persistence: None,
-        ..default
-    }
-}
 
 /// One thing that happens to a task.
 #[derive(Debug, Clone)]
@@ -152,8 +139,29 @@ impl World {
         }
     }
 
+    /// Which attempts the notifications that took effect since may have been meant for. Two things
+    /// keep the operator from knowing the attempt that one meets, and no read helps: a list that is
+    /// behind, or a call that takes effect late, misses what began since; and of an attempt that was
+    /// retried within its nested execution before anybody looked, nothing is left to be seen there.
+    fn note_meant(&mut self) {
+        let cloud = &self.cloud;
+        for number in self.meant.len()..cloud.notified.len() {
+            let (_, instance, attempt) = &cloud.notified[number];
+            let known = cloud.notified_sent[number] - cloud.lag;
+            let all = cloud.begun.iter().filter(|b| b.instance == *instance);
+            let visible = all.take(*attempt as usize).filter(|begun| {
+                let after = begun.after.as_ref();
+                after.is_none_or(|failure| self.failures.contains(failure))
+            });
+            let times: Vec<i64> = visible.map(|begun| begun.time).collect();
+            let sure = times.iter().filter(|time| **time <= known).count();
+            self.meant.push(sure as u32..=times.len() as u32);
+        }
+    }
+
     /// What may never be broken, whatever happened.
-    fn sound(&self) -> Result<(), TestCaseError> {
+    fn sound(&mut self) -> Result<(), TestCaseError> {
+        self.note_meant();
         prop_assert!(self.cloud.runs.len() <= 1, "started twice");
         let mut left = self.cloud.approved.clone();
         left.dedup();
@@ -171,10 +179,10 @@ impl World {
         );
         // Every notification met the attempt that an accepted request named, and once for each.
         let mut named = self.named.clone();
-        for effect in &self.cloud.notified {
+        for (effect, meant) in self.cloud.notified.iter().zip(&self.meant) {
             let (verb, instance, attempt) = effect;
             let found = named.iter().position(|(v, i, a)| {
-                v == verb && i == instance && (a == attempt || *a == 0 && *attempt <= 1)
+                v == verb && i == instance && (meant.contains(a) || *a == 0 && *meant.start() <= 1)
             });
             prop_assert!(
                 found.is_some(),
@@ -206,7 +214,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(seeded::config(64))]
 
     #[test]
     fn no_schedule_runs_twice_or_leaves_a_pause_that_nobody_approved(
@@ -252,7 +260,8 @@ proptest! {
             world.run_for(300);
             prop_assert_eq!((world.task_writes, world.record_writes), writes, "written at rest");
             let open = world.status().actions.iter().find(|a| a.state == ActionState::Accepted);
-            prop_assert!(open.is_none(), "never settled: {:?}", open);
+            // Deleted with its object.
+            prop_assert!(open.is_none() || world.gone, "never settled: {:?}", open);
         }
         prop_assert!(!world.holds());
         let ended = world.cloud.executions.iter().all(|e| e.status.is_final());
@@ -325,7 +334,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(seeded::config(64))]
 
     /// Whatever the cloud says of a run, the core has an answer that the apiserver takes.
     #[test]

@@ -31,7 +31,7 @@ pub fn rollback(update: &mut World, spec: Value) -> World {
 }
 
 /// Hands cloud and record over to the other world, and shows a rollback its source as it is now.
-fn swap(from: &mut World, to: &mut World) {
+pub fn swap(from: &mut World, to: &mut World) {
     std::mem::swap(&mut from.cloud, &mut to.cloud);
     to.record.clone_from(&from.record);
     if let Some(back) = &mut to.rolling_back {
@@ -40,7 +40,7 @@ fn swap(from: &mut World, to: &mut World) {
 }
 
 /// Both objects are looked at in turn until both are at rest.
-fn run_both(update: &mut World, back: &mut World) {
+pub fn run_both(update: &mut World, back: &mut World) {
     for _ in 0..400 {
         back.pass();
         swap(back, update);
@@ -60,7 +60,7 @@ fn run_both(update: &mut World, back: &mut World) {
     );
 }
 
-fn finished_image() -> World {
+pub fn finished_image() -> World {
     let mut update = image(json!({}));
     update.run_to_rest();
     assert_eq!(update.state(), "Succeeded");
@@ -385,7 +385,7 @@ fn a_rollback_is_not_repeated_and_one_that_failed_can_be() {
 }
 
 /// An update that somebody ran by the command line, as its execution shows it.
-fn by_hand() -> World {
+pub fn by_hand() -> World {
     let mut update = finished_image();
     for execution in &mut update.cloud.executions {
         execution.tags.clear();

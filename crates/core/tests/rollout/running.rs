@@ -1,6 +1,6 @@
 //! Whole runs, and progress as it is read.
 
-use ess_rollout_api::v1alpha1::{BatchState, InstanceState, condition};
+use ess_rollout_api::v1alpha1::{BatchState, DesiredState, InstanceState, condition};
 use ess_rollout_cloud::{ErrorClass, ExecutionStatus};
 use serde_json::json;
 
@@ -247,4 +247,20 @@ fn a_run_that_stands_still_is_reported_until_it_moves_again() {
     world.cloud.frozen = false;
     world.run_to_rest();
     assert_eq!(world.state(), "Succeeded");
+}
+
+#[test]
+fn planning_what_was_started_is_told_to_have_no_effect() {
+    let mut world = script(json!({}));
+    world.run_to_state("Running");
+    world.edited(|task| task.spec.policy.desired_state = DesiredState::Plan);
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+    let told = world
+        .events
+        .iter()
+        .filter(|e| e.reason == "LoweringIgnored");
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].note.contains("spec.desiredState is Plan"));
 }

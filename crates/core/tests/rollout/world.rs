@@ -1,6 +1,9 @@
 //! A driver for one task: answers reads, carries decisions out in their order, crashes where it is
 //! told to, and holds every decision to what must always be true.
 
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
 use ess_rollout_api::v1alpha1::{
     ActionState, ActionTarget, ConfigMapKeyRef, Rollback, RollbackSpec, RollingUpdateTask,
     RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec,
@@ -12,6 +15,8 @@ use ess_rollout_core::rollout::{
     ConfigMapText, ConfigMapTexts, Decision, Event, Input, Next, Observation, QueueEntry, Settings,
     Step, Subject, Undo, WorkOutcome, config_map_keys, effective_spec, step,
 };
+
+use jiff::Timestamp;
 
 use crate::builders::settings;
 use crate::cloud::{Cloud, GROUP};
@@ -63,6 +68,10 @@ pub struct World {
     pub requests: usize,
     /// What accepted requests on instances named: the instance, and the attempt or 0.
     pub named: Vec<(NotifyType, String, u32)>,
+    /// Failures that were ever on record: the nested execution, and when it failed.
+    pub failures: BTreeSet<(String, Timestamp)>,
+    /// Of each notification that took effect: which attempts it may have been meant for.
+    pub meant: Vec<RangeInclusive<u32>>,
 }
 
 impl World {
@@ -85,6 +94,8 @@ impl World {
             by_console: 0,
             requests: 0,
             named: Vec::new(),
+            failures: BTreeSet::new(),
+            meant: Vec::new(),
         }
     }
 
@@ -358,6 +369,12 @@ impl World {
                 self.named.push((notify, target.instance.clone(), attempt));
             }
         }
+        self.failures.extend(
+            status
+                .instances
+                .iter()
+                .filter_map(|i| Some((i.execution_id.clone()?, i.failure_time.as_ref()?.0))),
+        );
         self.task.status = Some(through_json(&status));
         self.task_writes += 1;
         let state = self.state().to_owned();

@@ -178,18 +178,17 @@ impl Look<'_, '_> {
         if self.busy {
             return Ok(Verdict::Wait(soon(ctx)));
         }
-        if let Some(call) = &target.call {
-            if call.unanswered && !ctx.settled_since(&call.time) {
-                return Ok(Verdict::Wait(soon(ctx)));
-            }
-            if let Some(rest) = self.refused_rest(&call.time) {
-                return Ok(Verdict::Wait(rest));
-            }
+        let call = target.call.as_ref();
+        if call.is_some_and(|call| call.unanswered && !ctx.settled_since(&call.time)) {
+            return Ok(Verdict::Wait(soon(ctx)));
         }
-        Ok(match self.obstacle(verb, target, instance) {
-            Some(verdict) => verdict,
-            None => self.address(action, target, instance)?,
-        })
+        if let Some(verdict) = self.obstacle(verb, target, instance) {
+            return Ok(verdict);
+        }
+        match call.and_then(|call| self.refused_rest(&call.time)) {
+            Some(rest) => Ok(Verdict::Wait(rest)),
+            None => self.address(action, target, instance),
+        }
     }
 
     /// Whether OOS takes requests on instances.

@@ -147,5 +147,7 @@ fn describe(
         cancel_time: None,
         quiet_since: None,
         fingerprint: String::new(),
+        taken_over_time: None,
+        members: Vec::new(),
     })
 }

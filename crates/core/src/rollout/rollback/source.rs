@@ -1,7 +1,7 @@
 //! Finds what a rollback undoes, and freezes it: the task may be deleted afterwards, its execution
 //! pruned, its ConfigMaps changed.
 
-use ess_rollout_api::v1alpha1::{RollbackMethod, RollingUpdateTask, Source, Update};
+use ess_rollout_api::v1alpha1::{RollbackMethod, RollbackSpec, RollingUpdateTask, Source, Update};
 use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -21,21 +21,35 @@ pub(in crate::rollout) fn find(
     ctx: &Context<'_>,
     undo: Undo<'_>,
 ) -> Known<Result<Source, Problem>> {
-    match (&undo.spec.task_ref, undo.source, &undo.spec.execution_id) {
-        (_, Some(task), _) => of_task(ctx, undo, task),
-        (Some(named), None, _) => Ok(Err(Problem::blocked(
+    let found = match (&undo.spec.task_ref, undo.source, &undo.spec.execution_id) {
+        (_, Some(task), _) => of_task(ctx, undo, task)?,
+        (Some(named), None, _) => Err(Problem::blocked(
             "SourceNotFound",
             format!(
                 "spec.taskRef.name: there is no RollingUpdateTask {}/{}; to undo a run whose task is gone, name its execution by spec.executionId",
                 ctx.namespace, named.name
             ),
-        ))),
-        (None, None, Some(execution)) => foreign::find(ctx, undo.spec, execution),
+        )),
+        (None, None, Some(execution)) => foreign::find(ctx, undo.spec, execution)?,
         // The CRD refuses it.
-        (None, None, None) => Ok(Err(Problem::blocked(
+        (None, None, None) => Err(Problem::blocked(
             "InvalidSpec",
             "neither spec.taskRef nor spec.executionId is set".into(),
-        ))),
+        )),
+    };
+    Ok(found.and_then(|source| tolerable(undo.spec, source)))
+}
+
+/// Of the public templates only that for images has a parameter `maxErrors`.
+fn tolerable(spec: &RollbackSpec, source: Source) -> Result<Source, Problem> {
+    match spec.policy.max_errors {
+        Some(tolerated) if tolerated > 0 && source.update.image.is_none() => Err(Problem::blocked(
+            "InvalidSpec",
+            format!(
+                "spec.maxErrors is {tolerated}, and only a rollback of an image update can tolerate failures: the public templates for the other kinds do not; leave it out in a new rollback"
+            ),
+        )),
+        _ => Ok(source),
     }
 }
 
@@ -101,6 +115,8 @@ fn of_task(
         cancel_time: None,
         quiet_since: None,
         fingerprint: String::new(),
+        taken_over_time: None,
+        members: Vec::new(),
     }))
 }
 
@@ -174,6 +190,23 @@ pub(super) fn root<'a>(ctx: &Context<'a>, id: &str) -> Known<Result<&'a Executio
             ),
         )
     }))
+}
+
+/// Whether, since it was found, others have updated the group or undone the same: a rollback may have
+/// waited for long.
+pub(in crate::rollout) fn overtaken(ctx: &Context<'_>, source: &Source) -> Known<Option<Problem>> {
+    match root(ctx, &source.execution_id)? {
+        Ok(root) => not_latest(ctx, root),
+        Err(problem) => Ok(Some(problem)),
+    }
+}
+
+/// What [`overtaken`] reads.
+pub(in crate::rollout) fn reads(source: &Source) -> [Query; 2] {
+    [
+        Query::Executions(ExecutionFilter::Id(source.execution_id.clone())),
+        Query::Executions(newest()),
+    ]
 }
 
 fn newest() -> ExecutionFilter {

@@ -3,9 +3,10 @@
 //! that, puts nothing back.
 
 use ess_rollout_api::v1alpha1::{
-    Baseline, Holder, Member, Plan, RollingUpdateTaskStatus, ScalingGroupRecordStatus, Source,
+    Baseline, Holder, InstanceState, Member, Plan, RollingUpdateTaskStatus,
+    ScalingGroupRecordStatus, Source, SourceMember,
 };
-use ess_rollout_cloud::{ErrorClass, ExecutionFilter, Mutation, Query};
+use ess_rollout_cloud::{ErrorClass, Execution, ExecutionFilter, ExecutionStatus, Mutation, Query};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{foreign, source};
@@ -14,9 +15,8 @@ use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next, Work};
 use crate::rollout::ending::{self, Rest};
-use crate::rollout::kind;
-use crate::rollout::progress;
 use crate::rollout::report::{self, Phase};
+use crate::rollout::{kind, leftovers, pending, progress};
 use crate::waits::RETRY;
 
 /// Whether this rollback has taken the group over from a suspended source.
@@ -27,9 +27,11 @@ pub(in crate::rollout) fn has_taken_over(
     status.source.as_ref().is_some_and(|s| s.suspended) && ctx.holds()
 }
 
-/// Whether the group may be taken over from this holder: the source itself, still suspended.
-pub(in crate::rollout) fn from(source: &Source, holder: &Holder) -> bool {
-    source.suspended && !source.uid.is_empty() && holder.uid == source.uid
+/// Whether the group may be taken over although others may wait for it: it is held by the source
+/// itself, still suspended, or by nobody, the source being a run that was started elsewhere.
+pub(in crate::rollout) fn may_begin(source: &Source, holder: Option<&Holder>) -> bool {
+    let from = |holder: &Holder| !source.uid.is_empty() && holder.uid == source.uid;
+    source.suspended && holder.is_none_or(from)
 }
 
 /// Takes the group over. A source that has moved on since it was found is looked at anew.
@@ -56,21 +58,78 @@ pub(in crate::rollout) fn take_over(
             return Ok(Ok(ctx.decide(status, Next::Now)));
         }
     }
-    // What is to be put back should this rollback not come to its own start.
-    let plan = match ctx.input.subject.undo.and_then(|undo| undo.source) {
-        Some(task) => task.status.as_ref().and_then(|s| s.plan.clone()),
-        None => None,
-    };
-    let plan = match plan {
-        Some(plan) => plan,
-        None => plan_of_execution(ctx, found)?,
-    };
+    freeze(ctx, &mut status)?;
+    let plan = status.plan.clone().unwrap_or_default();
     let record = taken_over(ctx, found, &plan);
-    status.plan = Some(plan);
     show(ctx, &mut status, found);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = Some(record);
     Ok(Ok(decision))
+}
+
+/// Puts on record what the source had changed: that is put back should this rollback not come to its
+/// own start, and what its own run does not reach in any case.
+pub(in crate::rollout) fn freeze(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+) -> Known<()> {
+    let Some(source) = &mut status.source else {
+        return Ok(());
+    };
+    let task = ctx.input.subject.undo.and_then(|undo| undo.source);
+    let task = task.filter(|task| task.metadata.uid.as_ref() == Some(&source.uid));
+    let known = task.and_then(|task| task.status.as_ref());
+    let plan = match known.and_then(|known| known.plan.clone()) {
+        Some(plan) => plan,
+        None => plan_of_execution(ctx, source)?,
+    };
+    let instances = known.map(|known| known.instances.as_slice());
+    let children = match instances {
+        Some(_) => Vec::new(),
+        None => newest_children(ctx, source)?,
+    };
+    let state_of = |id: &str| match instances {
+        Some(instances) => instances.iter().find(|i| i.id == id).map(|i| i.state),
+        None => children
+            .iter()
+            .find(|(of, _)| of == id)
+            .map(|(_, state)| *state),
+    };
+    source.members = plan
+        .members
+        .iter()
+        .map(|member| SourceMember {
+            id: member.id.clone(),
+            protected: member.protected,
+            stopped: member.stopped,
+            state: state_of(&member.id).unwrap_or(InstanceState::Pending),
+        })
+        .collect();
+    source.taken_over_time = Some(Time(ctx.now()));
+    status.plan = Some(plan);
+    Ok(())
+}
+
+/// How far an execution that was started elsewhere is with each instance.
+fn newest_children(ctx: &Context<'_>, source: &Source) -> Known<Vec<(String, InstanceState)>> {
+    let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
+    let mut children: Vec<&Execution> = ctx
+        .input
+        .observation
+        .executions(&children)?
+        .iter()
+        .collect();
+    children.sort_by_key(|child| std::cmp::Reverse((child.start, &child.id)));
+    let state = |child: &Execution| match child.status {
+        ExecutionStatus::Success => InstanceState::Succeeded,
+        ExecutionStatus::Skipped => InstanceState::Skipped,
+        _ => InstanceState::Failed,
+    };
+    let each = children.into_iter().filter_map(|child| {
+        let id = progress::instance_of(&child.parameters)?;
+        Some((id.to_owned(), state(child)))
+    });
+    Ok(each.collect())
 }
 
 fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRecordStatus {
@@ -83,15 +142,14 @@ fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRe
         since: Time(ctx.now()),
         taken_over_from: Some(source.uid.clone()),
     });
-    if record.baseline.is_none() {
-        record.baseline = Some(Baseline {
-            time: source.time.clone(),
-            suspended_processes: plan.suspended_processes.clone(),
-            scaling_configuration_id: plan.scaling_configuration_id.clone(),
-            image_id: plan.scaling_configuration_image_id.clone(),
-            containers: plan.scaling_configuration_containers.clone(),
-        });
-    }
+    // Without a holder it is that of an earlier run, kept for what that one left.
+    let known = ctx.record.holder.is_some() || ctx.inherits_baseline();
+    let baseline = record.baseline.take().filter(|_| known);
+    let baseline = baseline.unwrap_or_else(|| pending::as_found(plan, source.time.clone()));
+    record.baseline = Some(Baseline {
+        inherited: true,
+        ..baseline
+    });
     record
 }
 
@@ -106,7 +164,7 @@ fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
         scaling_configuration_id: source.scaling_configuration_id.clone(),
         scaling_configuration_image_id: source.scaling_configuration_image_id.clone(),
         scaling_configuration_containers: source.scaling_configuration_containers.clone(),
-        suspended_processes: kind::processes_but(&source.exit_processes),
+        suspended_processes: leftovers::but_left(ctx, kind::processes_but(&source.exit_processes)),
         source_image_id: None,
         source_container_group: None,
         package_version: None,
@@ -133,15 +191,19 @@ pub(in crate::rollout) fn end_source(
     let Some(mut source) = status.source.clone() else {
         return Ok(None);
     };
-    show(ctx, status, &source);
     let (mut since, mut fingerprint) = (source.quiet_since.take(), source.fingerprint.clone());
     let rest = ending::rest(ctx, &source.execution_id, &mut since, &mut fingerprint)?;
     (source.quiet_since, source.fingerprint) = (since, fingerprint);
     let next = match rest {
+        // What stands against the start is shown now.
         Rest::Quiet => return Ok(None),
         Rest::Settling(wait) => Next::After(wait),
-        Rest::Moving => return cancel(ctx, status, source).map(Some),
+        Rest::Moving => {
+            show(ctx, status, &source);
+            return cancel(ctx, status, source).map(Some);
+        }
     };
+    show(ctx, status, &source);
     status.source = Some(source);
     Ok(Some(ctx.decide(status.clone(), next)))
 }

@@ -5,7 +5,7 @@ use ess_rollout_cloud::{
 };
 
 use super::run::loop_item;
-use super::{Cloud, error};
+use super::{Begun, Cloud, error};
 
 impl Cloud {
     pub(super) fn notify(
@@ -47,6 +47,7 @@ impl Cloud {
         self.act_on(notify, &root, &instance);
         let attempt = run.attempts.get(&instance).copied().unwrap_or(0);
         self.notified.push((notify, instance, attempt));
+        self.notified_sent.push(self.sent_at);
         Ok(())
     }
 
@@ -95,6 +96,13 @@ impl Cloud {
                 self.begin_item(root, id, run.batch_of[id]);
             }
             NotifyType::RetryTask => {
+                let mut inner = self.tasks.get(&child).into_iter().flatten();
+                let failed = inner.find_map(|t| t.end).unwrap();
+                self.begun.push(Begun {
+                    instance: id.to_owned(),
+                    time: self.now,
+                    after: Some((child.clone(), failed)),
+                });
                 *self.run_mut(root).attempts.get_mut(id).unwrap() += 1;
                 self.show(
                     root,

@@ -5,19 +5,19 @@ use ess_rollout_cloud::{
 };
 use serde_json::{Map, json};
 
-use super::{Cloud, ITEM_SECONDS, Run, containers, execution};
+use super::{Begun, Cloud, ITEM_SECONDS, Run, containers, execution};
 
 impl Cloud {
     /// Lets time pass, second by second.
     pub fn advance(&mut self, seconds: i64) {
         for _ in 0..seconds {
             self.now += 1;
-            let due: Vec<Mutation> = self
+            let due: Vec<(i64, i64, Mutation)> = self
                 .late
-                .extract_if(.., |(time, _)| *time <= self.now)
-                .map(|(_, mutation)| mutation)
+                .extract_if(.., |(time, _, _)| *time <= self.now)
                 .collect();
-            for mutation in due {
+            for (_, sent, mutation) in due {
+                self.sent_at = sent;
                 let _ = self.apply(&mutation);
             }
             if self.frozen {
@@ -126,6 +126,13 @@ impl Cloud {
         let run = self.run_mut(root);
         let attempt = run.attempts.entry(id.to_owned()).or_default();
         *attempt += 1;
+        let (instance, time) = (id.to_owned(), self.now);
+        self.begun.push(Begun {
+            instance,
+            time,
+            after: None,
+        });
+        let attempt = self.run(root).attempts[id];
         let child_id = format!("{root}-{id}-{attempt}");
         let mut child = execution(&child_id, Some(root), "ACS::ESS::Nested", self.time());
         child.parameters.insert("instanceId".into(), json!(id));
