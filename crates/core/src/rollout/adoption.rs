@@ -1,8 +1,7 @@
 //! An object whose execution is known from elsewhere than its status: from the annotation, after a
-//! restore from backup, which keeps metadata and drops the status; or from the run key, when another
-//! object, or another cluster, has run it.
+//! restore from backup, which keeps metadata and drops the status.
 //!
-//! Neither ever starts a second execution, and neither touches one that is somebody else's.
+//! It never starts a second execution, and touches none that is somebody else's.
 
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
@@ -18,7 +17,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next};
 use super::report::{self, Phase};
-use super::{cancel, ending, kind, pending, preflight, scripts};
+use super::{cancel, ending, holding, kind, pending, preflight, scripts};
 use crate::conditions::shorten;
 use crate::observation::Known;
 use crate::problem::Problem;
@@ -206,7 +205,7 @@ fn of_rollback(
     }
 }
 
-fn outcome_of(status: &ExecutionStatus) -> Option<Outcome> {
+pub(super) fn outcome_of(status: &ExecutionStatus) -> Option<Outcome> {
     Some(match status {
         ExecutionStatus::Success => Outcome::Succeeded,
         ExecutionStatus::Cancelled => Outcome::Cancelled,
@@ -373,7 +372,7 @@ fn spec_hash_of(ctx: &Context<'_>, execution: &Execution) -> String {
 
 /// The record with this object in the place of the one before it, whose run key is now its own.
 fn taken(ctx: &Context<'_>, plan: &Plan, execution: &Execution) -> ScalingGroupRecordStatus {
-    let mut record = pending::taken(ctx, plan);
+    let mut record = holding::taken(ctx, plan);
     let hash = spec_hash_of(ctx, execution);
     let own = record
         .run_keys
@@ -384,94 +383,4 @@ fn taken(ctx: &Context<'_>, plan: &Plan, execution: &Execution) -> ScalingGroupR
         key.execution_id = Some(execution.id.clone());
     }
     record
-}
-
-/// Executions of this group that carry this run key and are not of this object: of another cluster,
-/// or of an object of which nothing is known any more.
-pub(super) fn with_run_key<'a>(ctx: &Context<'a>, key: &str) -> Known<Vec<&'a Execution>> {
-    let tags = vec![
-        (identity::TAG_RUN_KEY.to_owned(), key.to_owned()),
-        (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone()),
-    ];
-    let filter = ExecutionFilter::Tagged {
-        tags: tags.clone(),
-        started_after: None,
-    };
-    let listed = ctx.input.observation.executions(&filter)?.iter();
-    // An ignored filter returns everything: believe the tags that come back.
-    let mut found: Vec<&Execution> = listed
-        .filter(|e| e.parent.is_none() && e.tags.get(identity::TAG_UID) != Some(&ctx.uid))
-        .filter(|e| {
-            tags.iter()
-                .all(|(key, value)| e.tags.get(key) == Some(value))
-        })
-        .collect();
-    found.sort_by_key(|e| (e.start, e.id.clone()));
-    Ok(found)
-}
-
-/// A run key that was used elsewhere: another update is a conflict, a run in progress is waited for,
-/// and one that has ended stands for this object's, whatever its result.
-pub(super) fn run_key_elsewhere(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> Known<Option<Decision>> {
-    let Some(key) = ctx.spec.policy.run_key.as_deref() else {
-        return Ok(None);
-    };
-    let found = with_run_key(ctx, key)?;
-    let path = |e: &Execution| e.tags.get(identity::TAG_TASK).cloned().unwrap_or_default();
-    let same = |e: &&&Execution| e.tags.get(identity::TAG_SPEC_HASH) == Some(&ctx.spec_hash);
-    if let Some(other) = found.iter().find(|e| !same(e)) {
-        let message = format!(
-            "spec.runKey {key} was used for another update of this group by {}, execution {}: nothing was started; choose another key",
-            path(other),
-            other.id
-        );
-        return Ok(Some(ending::nothing_ran(
-            ctx,
-            status.clone(),
-            Outcome::Failed,
-            "RunKeyConflict",
-            &message,
-        )));
-    }
-    if let Some(active) = found.iter().find(|e| !e.status.is_final()) {
-        let problem = in_progress(key, &path(active), &active.id);
-        return Ok(Some(pending::refuse(ctx, status.clone(), &problem, false)));
-    }
-    Ok(found.last().map(|last| {
-        let outcome = outcome_of(&last.status).unwrap_or(Outcome::Failed);
-        let message = format!(
-            "spec.runKey {key} has run already, as {} (execution {}): nothing was started",
-            path(last),
-            last.id
-        );
-        ending::nothing_ran(ctx, status.clone(), outcome, "AlreadyRun", &message)
-    }))
-}
-
-fn in_progress(key: &str, path: &str, id: &str) -> Problem {
-    Problem::wait(
-        "RunKeyInProgress",
-        format!(
-            "spec.runKey {key} is being run by {path}, execution {id}, which is not of this object and is left alone: waiting for its end"
-        ),
-    )
-}
-
-/// The call was answered with an execution of somebody else who used the same run key at the same
-/// time, and so the same client token: nothing was started for this object. It goes back to where it
-/// waits for the other one's end.
-pub(super) fn step_back(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-    other: &Execution,
-) -> Decision {
-    status.start = None;
-    status.plan = None;
-    let by = other.tags.get(identity::TAG_TASK).cloned();
-    let key = ctx.spec.policy.run_key.as_deref().unwrap_or_default();
-    let problem = in_progress(key, &by.unwrap_or_default(), &other.id);
-    pending::refuse(ctx, status, &problem, false)
 }

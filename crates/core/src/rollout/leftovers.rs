@@ -11,8 +11,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::compute::{self, Compute, Power};
 use super::configuration::Carries;
 use super::context::Context;
-use super::verify::{self, Need, need};
-use super::{kind, standby};
+use super::verify::{Need, need};
+use super::{goal, kind, standby};
 use crate::observation::{Interrupt, Known};
 
 /// The most lines that one run takes up, so that its own items have room beside them.
@@ -260,7 +260,7 @@ pub(super) fn update(
             found: item.found.clone(),
             containers: match same {
                 Some(line) => line.containers.clone(),
-                None => verify::containers_of(ctx, status, item),
+                None => goal::containers_of(ctx, status, item),
             },
             kept: item.kept,
             since: same.map_or(Time(ctx.now()), |line| line.since.clone()),

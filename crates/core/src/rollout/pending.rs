@@ -1,8 +1,7 @@
 //! Before the start: credentials, the queue, preflight, the group taken, the intent on record.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, Baseline, DesiredState, Holder, Outcome, Plan, RollingUpdateTaskStatus, RunKey,
-    ScalingGroupRecordStatus, StartIntent, Verb, condition,
+    ActionState, DesiredState, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb, condition,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,15 +10,15 @@ use super::context::Context;
 use super::decision::{Decision, Next, Undo, Work};
 use super::preflight::{self, Ready, Verdict};
 use super::report::{self, Phase};
-use super::{adoption, cancel, ending, kind, ledger, leftovers, progress, rollback, starting};
+use super::{
+    adoption, cancel, ending, holding, kind, ledger, progress, rollback, run_keys, starting,
+};
 use crate::observation::{Interrupt, Known};
 use crate::problem::Problem;
 use crate::{conditions, identity, queue};
 
 /// How often a task that a person has to mend something for is checked again.
 const RECHECK: SignedDuration = SignedDuration::from_secs(60);
-/// The most run keys that a record keeps.
-const RUN_KEYS_MAX: usize = 500;
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
     ledger::ingest(ctx, &mut status, None);
@@ -35,7 +34,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         // Nothing was started. The record goes back before the object does.
         let mut decision = ctx.decide(status, Next::Now);
         if ctx.holds() {
-            decision.record = Some(given_back(ctx));
+            decision.record = Some(holding::given_back(ctx));
         } else {
             decision.finalizer = ctx.has_finalizer().then_some(false);
             decision.next = Next::OnChange;
@@ -72,7 +71,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if let Some(decision) = wait_for_turn(ctx, &mut status) {
         return Ok(decision);
     }
-    if let Some(decision) = run_key_conflict(ctx, &status)? {
+    if let Some(decision) = run_keys::conflict(ctx, &status)? {
         return Ok(decision);
     }
     if let Some(source) = status
@@ -225,7 +224,7 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
             let mut decision = ctx.decide(status, Next::After(RECHECK.unsigned_abs()));
             // Taken for a start that was put off just then.
             if lets_go {
-                decision.record = Some(given_back(ctx));
+                decision.record = Some(holding::given_back(ctx));
             }
             Ok(decision)
         }
@@ -285,64 +284,6 @@ fn wait_for_turn(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Opt
     Some(ctx.decide(status.clone(), Next::After(RECHECK.unsigned_abs())))
 }
 
-/// A run key stands for one spec on one group, once.
-fn run_key_conflict(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> Known<Option<Decision>> {
-    let Some(key) = &ctx.spec.policy.run_key else {
-        return Ok(None);
-    };
-    let Some(used) = ctx.record.run_keys.iter().find(|used| used.key == *key) else {
-        return adoption::run_key_elsewhere(ctx, status);
-    };
-    if used.uid == ctx.uid && used.outcome.is_none() && used.execution_id.is_none() {
-        // Ours, from before a crash.
-        return adoption::run_key_elsewhere(ctx, status);
-    }
-    let lost_sight_of = used.spec_hash == ctx.spec_hash && used.outcome.is_none();
-    if lost_sight_of && let Some(decision) = adoption::run_key_elsewhere(ctx, status)? {
-        return Ok(Some(decision));
-    }
-    let (outcome, reason, message) = if used.spec_hash != ctx.spec_hash {
-        (
-            Outcome::Failed,
-            "RunKeyConflict",
-            format!(
-                "spec.runKey {key} was used by {} for another update of this group: nothing was started; choose another key",
-                used.by
-            ),
-        )
-    } else {
-        match used.outcome {
-            Some(outcome) => (
-                outcome,
-                "AlreadyRun",
-                format!(
-                    "spec.runKey {key} has run already, as {} (execution {}): nothing was started",
-                    used.by,
-                    used.execution_id.as_deref().unwrap_or("unknown")
-                ),
-            ),
-            None => (
-                Outcome::Failed,
-                "RunKeyConflict",
-                format!(
-                    "spec.runKey {key} belongs to a run of {} whose end was not seen: nothing was started; choose another key",
-                    used.by
-                ),
-            ),
-        }
-    };
-    Ok(Some(ending::nothing_ran(
-        ctx,
-        status.clone(),
-        outcome,
-        reason,
-        &message,
-    )))
-}
-
 /// Reports what stands against the start. The group is not kept while it does.
 pub(super) fn refuse(
     ctx: &Context<'_>,
@@ -374,7 +315,7 @@ pub(super) fn refuse(
     let lets_go = lets_go(ctx, &status);
     let mut decision = ctx.decide(status, next);
     if lets_go {
-        decision.record = Some(given_back(ctx));
+        decision.record = Some(holding::given_back(ctx));
     }
     decision
 }
@@ -396,7 +337,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
     if let (Some(source), Some(method)) = (&mut status.source, method) {
         source.method = method;
     }
-    let record = taken(ctx, &plan);
+    let record = holding::taken(ctx, &plan);
     status.others_ended = None;
     // Of an earlier plan.
     (status.instances, status.batches, status.summary) = (Vec::new(), Vec::new(), None);
@@ -449,84 +390,4 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
     decision.record = Some(record);
     decision.work = work.map(|mutation| Work { mutation });
     decision
-}
-
-/// The record with this task as holder and the group as found.
-pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
-    let mut record = ctx.record.clone();
-    let now = Time(ctx.now());
-    if !ctx.holds() {
-        record.holder = Some(Holder {
-            kind: ctx.input.subject.kind.to_owned(),
-            namespace: ctx.namespace.clone(),
-            name: ctx.name.clone(),
-            uid: ctx.uid.clone(),
-            since: now.clone(),
-            taken_over_from: None,
-        });
-    }
-    match &mut record.baseline {
-        Some(baseline) if ctx.inherits_baseline() => baseline.inherited = true,
-        baseline => *baseline = Some(as_found(plan, now.clone())),
-    }
-    let own = |used: &&mut RunKey| {
-        Some(&used.key) == ctx.spec.policy.run_key.as_ref() && used.uid == ctx.uid
-    };
-    if let Some(used) = record.run_keys.iter_mut().find(own) {
-        // Put there before a crash; a ConfigMap may have changed since.
-        if used.execution_id.is_none() {
-            used.spec_hash.clone_from(&ctx.spec_hash);
-        }
-    } else if let Some(key) = &ctx.spec.policy.run_key
-        && !record.run_keys.iter().any(|used| used.key == *key)
-    {
-        record.run_keys.push(RunKey {
-            key: key.clone(),
-            spec_hash: ctx.spec_hash.clone(),
-            by: ctx.path(),
-            uid: ctx.uid.clone(),
-            execution_id: None,
-            outcome: None,
-            time: now,
-        });
-        let excess = record.run_keys.len().saturating_sub(RUN_KEYS_MAX);
-        record.run_keys.drain(..excess);
-    }
-    record
-}
-
-/// The group as a plan found it.
-pub(super) fn as_found(plan: &Plan, time: Time) -> Baseline {
-    Baseline {
-        time,
-        suspended_processes: plan.suspended_processes.clone(),
-        scaling_configuration_id: plan.scaling_configuration_id.clone(),
-        image_id: plan.scaling_configuration_image_id.clone(),
-        containers: plan.scaling_configuration_containers.clone(),
-        inherited: false,
-    }
-}
-
-/// The record as it was before this task took the group and started nothing: its run key is free.
-pub(super) fn given_back(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
-    let mut record = released(ctx);
-    if ctx.inherits_baseline() {
-        record.baseline.clone_from(&ctx.record.baseline);
-        leftovers::add_inherited(ctx, &mut record);
-    }
-    record.run_keys.retain(|key| key.uid != ctx.uid);
-    record
-}
-
-/// The record without a holder, whose run puts the group back by itself or has not begun.
-pub(super) fn released(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
-    let mut record = ctx.record.clone();
-    record.holder = None;
-    if record.leftovers.is_empty() {
-        record.baseline = None;
-    }
-    if let Some(baseline) = &mut record.baseline {
-        baseline.inherited = false;
-    }
-    record
 }

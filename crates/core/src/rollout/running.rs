@@ -14,7 +14,7 @@ use super::context::Context;
 use super::decision::{Decision, Next};
 use super::instance_requests::{self, Act};
 use super::report::{self, Phase};
-use super::{approve, cancel, ending, ledger, pause, pending, progress};
+use super::{approve, cancel, ending, holding, ledger, pause, progress};
 use crate::conditions;
 use crate::observation::{Interrupt, Known};
 
@@ -268,7 +268,7 @@ fn orphan(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
     let execution = status.execution.as_ref().map(|e| e.id.clone());
     let mut decision = ctx.decide(status, Next::Now);
     if ctx.holds() {
-        let mut record = pending::released(ctx);
+        let mut record = holding::released(ctx);
         // Its end will not be seen; that it ran must not be forgotten.
         for key in record.run_keys.iter_mut().filter(|k| k.uid == ctx.uid) {
             key.execution_id.clone_from(&execution);

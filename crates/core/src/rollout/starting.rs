@@ -14,7 +14,7 @@ use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next, Work};
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
-use super::{adoption, cancel, ending, kind, ledger, rollback};
+use super::{adoption, cancel, ending, kind, ledger, rollback, run_keys};
 use crate::identity;
 use crate::observation::{Interrupt, Known};
 use crate::start::{self, Answer, Then};
@@ -93,7 +93,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             // With a run key the token may be that of another cluster, and the execution its own.
             let uid = execution.tags.get(identity::TAG_UID);
             return match uid.filter(|_| ctx.spec.policy.run_key.is_some()) {
-                Some(uid) if *uid != ctx.uid => Ok(adoption::step_back(ctx, status, execution)),
+                Some(uid) if *uid != ctx.uid => Ok(run_keys::step_back(ctx, status, execution)),
                 _ => adopt(ctx, status, execution),
             };
         }
@@ -137,12 +137,12 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(decision);
     }
     if let Some(key) = ctx.spec.policy.run_key.as_deref() {
-        let others = adoption::with_run_key(ctx, key)?;
+        let others = run_keys::with_run_key(ctx, key)?;
         let same = |e: &&&Execution| e.tags.get(identity::TAG_SPEC_HASH) == Some(&ctx.spec_hash);
         // The same key and the same update: the same token, so nothing was started for this object,
         // and nothing will be.
         if let Some(other) = others.iter().rfind(same) {
-            return Ok(adoption::step_back(ctx, status, other));
+            return Ok(run_keys::step_back(ctx, status, other));
         }
     }
     let cancel = cancel::reason(ctx, &status);

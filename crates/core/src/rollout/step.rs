@@ -9,7 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::decision::{Decision, Input, Next, Step};
 use super::report::{self, Phase};
-use super::{adoption, ending, events, instance_requests, ledger, pending, running, starting};
+use super::{
+    adoption, ending, events, holding, instance_requests, ledger, pending, running, starting,
+};
 use crate::actions;
 use crate::decision::visited;
 use crate::observation::{Interrupt, Known};
@@ -67,7 +69,7 @@ pub fn step(input: Input<'_>) -> Step {
             let mut decision = ctx.decide(status, ctx.wait_after(&error));
             // A group is not kept from others for something that only a person can mend.
             if waits && lets_go && error.needs_person() {
-                decision.record = Some(pending::given_back(&ctx));
+                decision.record = Some(holding::given_back(&ctx));
             }
             decision
         }
@@ -80,7 +82,7 @@ pub fn step(input: Input<'_>) -> Step {
 fn never_visited(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
     let mut decision = ctx.decide(status, Next::OnChange);
     if ctx.holds() {
-        decision.record = Some(pending::given_back(ctx));
+        decision.record = Some(holding::given_back(ctx));
         decision.next = Next::Now;
     } else {
         decision.finalizer = ctx.has_finalizer().then_some(false);
@@ -107,7 +109,7 @@ fn regained(
     let holder = ctx.record.holder.as_ref();
     let from_this = holder.is_some_and(|h| h.taken_over_from.as_ref() == Some(&ctx.uid));
     let vanished = ctx.input.holder_gone && from_this;
-    (!exists || vanished).then(|| pending::taken(ctx, plan))
+    (!exists || vanished).then(|| holding::taken(ctx, plan))
 }
 
 fn stage(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {

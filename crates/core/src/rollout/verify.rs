@@ -2,14 +2,14 @@
 //! update did what it said.
 
 use ess_rollout_api::v1alpha1::{
-    InstanceState, InstanceStatus, Outcome, Plan, RestoreItem, RestoreKind, RestorePolicy,
-    RestoreState, RollingUpdateTaskStatus,
+    InstanceState, InstanceStatus, RestoreItem, RestoreKind, RestorePolicy, RestoreState,
+    RollingUpdateTaskStatus,
 };
 use ess_rollout_cloud::{LifecycleState, Mutation, Process, Query, ScalingInstance};
 
 use super::compute;
 use super::context::Context;
-use super::{kind, leftovers, progress, rollback, standby};
+use super::{goal, kind, leftovers, progress, rollback, standby};
 use crate::conditions;
 use crate::observation::Known;
 
@@ -62,8 +62,8 @@ pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec
         .map(|process| pending(RestoreKind::Process, process, "Resumed"))
         .collect();
     if let Some(plan) = &status.plan
-        && let Some(id) = changed_configuration(status, plan)
-        && let Some(goal) = configuration_goal(ctx, status, plan)
+        && let Some(id) = goal::changed_configuration(status, plan)
+        && let Some(goal) = goal::configuration_goal(ctx, status, plan)
     {
         let carries = ctx.kind.carries();
         let mut item = pending(carries.kind(), id, &carries.short(&goal.wanted));
@@ -104,104 +104,6 @@ fn exit_processes(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec<St
     }
 }
 
-/// The scaling configuration that the run has changed: the one that was active, or the one that the
-/// update changed that is undone, whichever is active by now.
-fn changed_configuration<'a>(
-    status: &'a RollingUpdateTaskStatus,
-    plan: &'a Plan,
-) -> Option<&'a str> {
-    let source = status.source.as_ref();
-    source
-        .and_then(|source| source.scaling_configuration_id.as_deref())
-        .or(plan.scaling_configuration_id.as_deref())
-}
-
-/// What that scaling configuration is to carry, and what the run may have put there.
-struct ConfigurationGoal {
-    wanted: String,
-    /// Whether that was read before the run, and is not what an update makes of it.
-    exactly: bool,
-    /// `None`: it is put right whatever it carries.
-    from: Option<String>,
-}
-
-/// After an update that succeeded the configuration carries what it brought; after one that did not,
-/// what it did before. After a rollback that succeeded it carries what it did before the update; one
-/// that did not succeed leaves it alone, unless it took the group over from a suspended update,
-/// whose end it then is.
-fn configuration_goal(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    plan: &Plan,
-) -> Option<ConfigurationGoal> {
-    let brought = ctx.kind.brings()?;
-    let carries = ctx.kind.carries();
-    let id = changed_configuration(status, plan);
-    let before = match &status.source {
-        Some(source) if plan.scaling_configuration_id.as_deref() != id => carries.in_source(source),
-        _ => carries.in_plan(plan),
-    };
-    let goal = |wanted: Option<&str>, from| {
-        Some(ConfigurationGoal {
-            wanted: wanted?.to_owned(),
-            exactly: true,
-            from,
-        })
-    };
-    let new = || {
-        let wanted = ctx.kind.configured(before)?;
-        Some(ConfigurationGoal {
-            wanted,
-            exactly: false,
-            from: None,
-        })
-    };
-    match &status.source {
-        None if went_well(status) => new(),
-        None => goal(before, Some(brought)),
-        Some(source) if went_well(status) => match carries.in_source(source) {
-            Some(wanted) => goal(Some(wanted), None),
-            None => carries.without_record(brought).and_then(|_| new()),
-        },
-        Some(source) if source.suspended => {
-            let from = source.updated_image_id.clone();
-            goal(before, from.or_else(|| ctx.kind.undoes()))
-        }
-        Some(_) => None,
-    }
-}
-
-fn went_well(status: &RollingUpdateTaskStatus) -> bool {
-    status
-        .result
-        .as_ref()
-        .is_some_and(|r| r.outcome == Outcome::Succeeded)
-}
-
-/// What the update brings to a configuration of which it is not on record what it carried before, and
-/// the configuration.
-fn content_without_record<'a>(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    plan: &'a Plan,
-) -> Option<(String, &'a str)> {
-    let new = ctx.kind.brings()?;
-    let configuration = plan.scaling_configuration_id.as_deref()?;
-    let goal = configuration_goal(ctx, status, plan);
-    let unknown = goal.is_none() && status.source.is_none() && !went_well(status);
-    unknown.then_some((new, configuration))
-}
-
-/// Of an item that this run leaves: the containers to put back, for which the item has no room.
-pub(super) fn containers_of(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    item: &RestoreItem,
-) -> Option<String> {
-    let goal = configuration_goal(ctx, status, status.plan.as_ref()?)?;
-    (item.kind == RestoreKind::ScalingConfigurationContainers).then_some(goal.wanted)
-}
-
 /// Everything that is or was to be put back, as the cloud is now.
 pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Known<Vec<Need>> {
     let observation = ctx.input.observation;
@@ -216,11 +118,12 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
             group: ctx.group.clone(),
         },
     ];
-    let configuration = changed_configuration(status, plan);
-    let configuration = configuration.filter(|_| configuration_goal(ctx, status, plan).is_some());
+    let configuration = goal::changed_configuration(status, plan);
+    let configuration =
+        configuration.filter(|_| goal::configuration_goal(ctx, status, plan).is_some());
     let carries = ctx.kind.carries();
     reads.extend(configuration.map(|id| carries.query(id)));
-    let without_record = content_without_record(ctx, status, plan);
+    let without_record = goal::content_without_record(ctx, status, plan);
     reads.extend(without_record.iter().map(|(_, id)| carries.query(id)));
     reads.extend(leftovers::reads(ctx));
     let members = leftovers::instances(ctx, status, plan);
@@ -258,7 +161,7 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
         needs.push(need);
     }
     if let Some(id) = configuration {
-        needs.extend(configuration_content(ctx, status, plan, id)?);
+        needs.extend(goal::configuration_content(ctx, status, plan, id)?);
     }
     if let Some((new, id)) = without_record {
         let found = carries.found(observation, id)?;
@@ -287,46 +190,6 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
     let taken_up = leftovers::needs(ctx, group, instances, &computes, &needs)?;
     needs.extend(taken_up);
     Ok(needs)
-}
-
-/// What the active scaling configuration carries. The template for images changes it before it
-/// touches an instance, that for containers after the last one, so after a run that did not succeed
-/// it may be the new content, and goes back; after one that succeeded it is the new one and stays,
-/// an empty group included.
-fn configuration_content(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    plan: &Plan,
-    id: &str,
-) -> Known<Option<Need>> {
-    let Some(goal) = configuration_goal(ctx, status, plan) else {
-        return Ok(None);
-    };
-    let carries = ctx.kind.carries();
-    let wanted = carries.short(&goal.wanted);
-    let new = |state, message: &str| need(carries.kind(), id, &wanted, state, message);
-    let Some(found) = carries.found(ctx.input.observation, id)? else {
-        if plan.scaling_configuration_id.as_deref() != Some(id) {
-            return Ok(None);
-        }
-        let message = "the scaling configuration is gone";
-        return Ok(Some(new(RestoreState::Left, message)));
-    };
-    let ours = |from: &String| carries.comes_from(&found, from);
-    Ok(Some(if carries.is(&found, &goal.wanted, goal.exactly) {
-        new(RestoreState::Restored, "")
-    } else if goal.from.as_ref().is_none_or(ours) {
-        let mut pending = new(RestoreState::Pending, "");
-        pending.item.found = Some(carries.short(&found));
-        pending.call = Some(carries.put(id, &found, &goal.wanted, goal.exactly));
-        pending
-    } else {
-        let message = format!(
-            "the configuration carries {}, which neither this update nor the group before it did: somebody changed it",
-            carries.short(&found)
-        );
-        new(RestoreState::Left, &message)
-    }))
 }
 
 /// Reads the outcome back: whether each updated instance runs what it should and serves, and
@@ -398,7 +261,7 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
             item.kind, item.target, item.wanted
         ));
     }
-    let well = went_well(status);
+    let well = goal::went_well(status);
     Ok(if !differ.is_empty() {
         Verdict {
             status: "False",

@@ -16,7 +16,7 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next, Work};
 use crate::rollout::ending::{self, Rest};
 use crate::rollout::report::{self, Phase};
-use crate::rollout::{kind, leftovers, pending, progress};
+use crate::rollout::{holding, kind, leftovers, progress};
 use crate::waits::RETRY;
 
 /// Whether this rollback has taken the group over from a suspended source.
@@ -145,7 +145,7 @@ fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRe
     // Without a holder it is that of an earlier run, kept for what that one left.
     let known = ctx.record.holder.is_some() || ctx.inherits_baseline();
     let baseline = record.baseline.take().filter(|_| known);
-    let baseline = baseline.unwrap_or_else(|| pending::as_found(plan, source.time.clone()));
+    let baseline = baseline.unwrap_or_else(|| holding::as_found(plan, source.time.clone()));
     record.baseline = Some(Baseline {
         inherited: true,
         ..baseline

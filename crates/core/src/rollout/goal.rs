@@ -1,0 +1,147 @@
+//! What the scaling configuration that a run has changed is to carry afterwards.
+
+use ess_rollout_api::v1alpha1::{
+    Outcome, Plan, RestoreItem, RestoreKind, RestoreState, RollingUpdateTaskStatus,
+};
+
+use super::context::Context;
+use super::verify::{Need, need};
+use crate::observation::Known;
+
+/// The scaling configuration that the run has changed: the one that was active, or the one that the
+/// update changed that is undone, whichever is active by now.
+pub(super) fn changed_configuration<'a>(
+    status: &'a RollingUpdateTaskStatus,
+    plan: &'a Plan,
+) -> Option<&'a str> {
+    let source = status.source.as_ref();
+    source
+        .and_then(|source| source.scaling_configuration_id.as_deref())
+        .or(plan.scaling_configuration_id.as_deref())
+}
+
+/// What that scaling configuration is to carry, and what the run may have put there.
+pub(super) struct ConfigurationGoal {
+    pub(super) wanted: String,
+    /// Whether that was read before the run, and is not what an update makes of it.
+    pub(super) exactly: bool,
+    /// `None`: it is put right whatever it carries.
+    pub(super) from: Option<String>,
+}
+
+/// After an update that succeeded the configuration carries what it brought; after one that did not,
+/// what it did before. After a rollback that succeeded it carries what it did before the update; one
+/// that did not succeed leaves it alone, unless it took the group over from a suspended update,
+/// whose end it then is.
+pub(super) fn configuration_goal(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+) -> Option<ConfigurationGoal> {
+    let brought = ctx.kind.brings()?;
+    let carries = ctx.kind.carries();
+    let id = changed_configuration(status, plan);
+    let before = match &status.source {
+        Some(source) if plan.scaling_configuration_id.as_deref() != id => carries.in_source(source),
+        _ => carries.in_plan(plan),
+    };
+    let goal = |wanted: Option<&str>, from| {
+        Some(ConfigurationGoal {
+            wanted: wanted?.to_owned(),
+            exactly: true,
+            from,
+        })
+    };
+    let new = || {
+        let wanted = ctx.kind.configured(before)?;
+        Some(ConfigurationGoal {
+            wanted,
+            exactly: false,
+            from: None,
+        })
+    };
+    match &status.source {
+        None if went_well(status) => new(),
+        None => goal(before, Some(brought)),
+        Some(source) if went_well(status) => match carries.in_source(source) {
+            Some(wanted) => goal(Some(wanted), None),
+            None => carries.without_record(brought).and_then(|_| new()),
+        },
+        Some(source) if source.suspended => {
+            let from = source.updated_image_id.clone();
+            goal(before, from.or_else(|| ctx.kind.undoes()))
+        }
+        Some(_) => None,
+    }
+}
+
+pub(super) fn went_well(status: &RollingUpdateTaskStatus) -> bool {
+    status
+        .result
+        .as_ref()
+        .is_some_and(|r| r.outcome == Outcome::Succeeded)
+}
+
+/// What the update brings to a configuration of which it is not on record what it carried before, and
+/// the configuration.
+pub(super) fn content_without_record<'a>(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &'a Plan,
+) -> Option<(String, &'a str)> {
+    let new = ctx.kind.brings()?;
+    let configuration = plan.scaling_configuration_id.as_deref()?;
+    let goal = configuration_goal(ctx, status, plan);
+    let unknown = goal.is_none() && status.source.is_none() && !went_well(status);
+    unknown.then_some((new, configuration))
+}
+
+/// Of an item that this run leaves: the containers to put back, for which the item has no room.
+pub(super) fn containers_of(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    item: &RestoreItem,
+) -> Option<String> {
+    let goal = configuration_goal(ctx, status, status.plan.as_ref()?)?;
+    (item.kind == RestoreKind::ScalingConfigurationContainers).then_some(goal.wanted)
+}
+
+/// What the active scaling configuration carries. The template for images changes it before it
+/// touches an instance, that for containers after the last one, so after a run that did not succeed
+/// it may be the new content, and goes back; after one that succeeded it is the new one and stays,
+/// an empty group included.
+pub(super) fn configuration_content(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+    id: &str,
+) -> Known<Option<Need>> {
+    let Some(goal) = configuration_goal(ctx, status, plan) else {
+        return Ok(None);
+    };
+    let carries = ctx.kind.carries();
+    let wanted = carries.short(&goal.wanted);
+    let new = |state, message: &str| need(carries.kind(), id, &wanted, state, message);
+    let Some(found) = carries.found(ctx.input.observation, id)? else {
+        if plan.scaling_configuration_id.as_deref() != Some(id) {
+            return Ok(None);
+        }
+        let message = "the scaling configuration is gone";
+        return Ok(Some(new(RestoreState::Left, message)));
+    };
+    let ours = |from: &String| carries.comes_from(&found, from);
+    Ok(Some(if carries.is(&found, &goal.wanted, goal.exactly) {
+        new(RestoreState::Restored, "")
+    } else if goal.from.as_ref().is_none_or(ours) {
+        let mut pending = new(RestoreState::Pending, "");
+        pending.item.found = Some(carries.short(&found));
+        pending.call = Some(carries.put(id, &found, &goal.wanted, goal.exactly));
+        pending
+    } else {
+        let message = format!(
+            "the configuration carries {}, which neither this update nor the group before it did: somebody changed it",
+            carries.short(&found)
+        );
+        new(RestoreState::Left, &message)
+    }))
+}

@@ -1,0 +1,90 @@
+//! The group's record as it is taken, given back and let go.
+
+use ess_rollout_api::v1alpha1::{Baseline, Holder, Plan, RunKey, ScalingGroupRecordStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::context::Context;
+use super::leftovers;
+
+/// The most run keys that a record keeps.
+const RUN_KEYS_MAX: usize = 500;
+
+/// The record with this task as holder and the group as found.
+pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
+    let mut record = ctx.record.clone();
+    let now = Time(ctx.now());
+    if !ctx.holds() {
+        record.holder = Some(Holder {
+            kind: ctx.input.subject.kind.to_owned(),
+            namespace: ctx.namespace.clone(),
+            name: ctx.name.clone(),
+            uid: ctx.uid.clone(),
+            since: now.clone(),
+            taken_over_from: None,
+        });
+    }
+    match &mut record.baseline {
+        Some(baseline) if ctx.inherits_baseline() => baseline.inherited = true,
+        baseline => *baseline = Some(as_found(plan, now.clone())),
+    }
+    let own = |used: &&mut RunKey| {
+        Some(&used.key) == ctx.spec.policy.run_key.as_ref() && used.uid == ctx.uid
+    };
+    if let Some(used) = record.run_keys.iter_mut().find(own) {
+        // Put there before a crash; a ConfigMap may have changed since.
+        if used.execution_id.is_none() {
+            used.spec_hash.clone_from(&ctx.spec_hash);
+        }
+    } else if let Some(key) = &ctx.spec.policy.run_key
+        && !record.run_keys.iter().any(|used| used.key == *key)
+    {
+        record.run_keys.push(RunKey {
+            key: key.clone(),
+            spec_hash: ctx.spec_hash.clone(),
+            by: ctx.path(),
+            uid: ctx.uid.clone(),
+            execution_id: None,
+            outcome: None,
+            time: now,
+        });
+        let excess = record.run_keys.len().saturating_sub(RUN_KEYS_MAX);
+        record.run_keys.drain(..excess);
+    }
+    record
+}
+
+/// The group as a plan found it.
+pub(super) fn as_found(plan: &Plan, time: Time) -> Baseline {
+    Baseline {
+        time,
+        suspended_processes: plan.suspended_processes.clone(),
+        scaling_configuration_id: plan.scaling_configuration_id.clone(),
+        image_id: plan.scaling_configuration_image_id.clone(),
+        containers: plan.scaling_configuration_containers.clone(),
+        inherited: false,
+    }
+}
+
+/// The record as it was before this task took the group and started nothing: its run key is free.
+pub(super) fn given_back(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
+    let mut record = released(ctx);
+    if ctx.inherits_baseline() {
+        record.baseline.clone_from(&ctx.record.baseline);
+        leftovers::add_inherited(ctx, &mut record);
+    }
+    record.run_keys.retain(|key| key.uid != ctx.uid);
+    record
+}
+
+/// The record without a holder, whose run puts the group back by itself or has not begun.
+pub(super) fn released(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
+    let mut record = ctx.record.clone();
+    record.holder = None;
+    if record.leftovers.is_empty() {
+        record.baseline = None;
+    }
+    if let Some(baseline) = &mut record.baseline {
+        baseline.inherited = false;
+    }
+    record
+}
