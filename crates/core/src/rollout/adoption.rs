@@ -6,7 +6,7 @@
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
     ExecutionRef, Member, Outcome, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
-    ScriptHashes, StartIntent, condition,
+    ScriptHashes, StartIntent,
 };
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, LifecycleState, Query, ScalingInstance,
@@ -154,15 +154,7 @@ fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, id: &str) 
 /// The group was touched, by a run of which too little is known to put it back.
 fn not_looked_at(ctx: &Context<'_>, mut decision: Decision) -> Decision {
     let message = "the execution ran before this object was restored, and what it may have left changed was not looked at: see the instances, processes and configuration of the scaling group";
-    let status = &mut decision.status;
-    report::set(
-        ctx,
-        status,
-        condition::RESTORED,
-        "Unknown",
-        "NotLookedAt",
-        message,
-    );
+    report::not_looked_at(ctx, &mut decision.status, message);
     decision
 }
 

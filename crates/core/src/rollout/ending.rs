@@ -343,14 +343,7 @@ fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     if status.plan.is_none() {
         let message =
             "the scaling group was not looked at: this object is not the one that changed it";
-        report::set(
-            ctx,
-            status,
-            condition::RESTORED,
-            "Unknown",
-            "NotLookedAt",
-            message,
-        );
+        report::not_looked_at(ctx, status, message);
     } else if left.is_empty() {
         report::set(
             ctx,

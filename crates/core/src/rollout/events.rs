@@ -46,9 +46,10 @@ pub(super) fn events(
             ),
         );
     }
+    let respecified = old.observed_generation != new.observed_generation;
     let (level, latched) = (ctx.spec.policy.approved_batches.unwrap_or(0), &new.latched);
     let kept = latched.as_ref().map_or(0, |l| l.approved_batches);
-    if level < kept && old.observed_generation != new.observed_generation {
+    if level < kept && respecified {
         push(
             EventKind::Warning,
             "LoweringIgnored",
@@ -59,7 +60,7 @@ pub(super) fn events(
         );
     }
     let planned = ctx.spec.policy.desired_state == DesiredState::Plan && new.start.is_some();
-    if planned && old.observed_generation != new.observed_generation {
+    if planned && respecified {
         push(
             EventKind::Warning,
             "LoweringIgnored",
@@ -67,7 +68,6 @@ pub(super) fn events(
             "spec.desiredState is Plan, and the update has been started: Plan has no effect any more; to end it set Cancelled".into(),
         );
     }
-    let respecified = old.observed_generation != new.observed_generation;
     if respecified
         && ctx.spec.policy.ttl_seconds_after_finished.is_some()
         && ctx.spec.policy.run_key.is_none()
@@ -82,7 +82,7 @@ pub(super) fn events(
     }
     let revived = ctx.spec.policy.desired_state != DesiredState::Cancelled
         && latched.as_ref().is_some_and(|latched| latched.cancelled);
-    if revived && old.observed_generation != new.observed_generation {
+    if revived && respecified {
         push(
             EventKind::Warning,
             "CancellationIsFinal",

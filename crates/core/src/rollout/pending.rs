@@ -117,8 +117,8 @@ fn note_end_of_others(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, v
     }
 }
 
-/// How long the group is not yet read for the start: the bound on lateness. A process that the run of others had suspended,
-/// read too early, would be taken for one that a person suspended, and stay so.
+/// How long the group is not yet read for the start: the bound on lateness. A process that the run of
+/// others had suspended, read too early, would be taken for one that a person suspended, and stay so.
 fn after_others(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<SignedDuration> {
     let ended = status.others_ended.as_ref()?;
     let left = ctx.waits().settled_at(ended).duration_since(ctx.now());

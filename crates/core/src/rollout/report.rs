@@ -188,6 +188,22 @@ pub(super) fn show_unless_refused(
     }
 }
 
+/// Says that what a run may have left changed was not looked at, and why.
+pub(super) fn not_looked_at(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    message: &str,
+) {
+    set(
+        ctx,
+        status,
+        condition::RESTORED,
+        "Unknown",
+        "NotLookedAt",
+        message,
+    );
+}
+
 /// Sets one condition.
 pub(super) fn set(
     ctx: &Context<'_>,
