@@ -396,7 +396,6 @@ async fn a_spec_stays_what_it_was_but_for_three_fields() {
         ("restorePolicy", json!("Manual"), false),
         ("failedInstancePolicy", json!("ReturnToService"), false),
         ("deletionPolicy", json!("Orphan"), false),
-        ("deletionTimeoutSeconds", json!(1), false),
         ("runKey", json!("r2"), true),
         ("progressDeadlineSeconds", json!(90), true),
     ];
@@ -420,6 +419,7 @@ async fn a_spec_stays_what_it_was_but_for_three_fields() {
         ("desiredState", json!("Cancelled")),
         ("approvedBatches", json!(2)),
         ("ttlSecondsAfterFinished", json!(60)),
+        ("deletionTimeoutSeconds", json!(0)),
     ] {
         change(&full, field, &value).await.unwrap();
     }

@@ -25,7 +25,8 @@ pub mod v1alpha1;
 
 /// The API group.
 pub const GROUP: &str = "ess-rollout.io";
-/// The finalizer that keeps a task until its execution is over and the group restored.
+/// The finalizer that keeps an object from before it takes its scaling group until its execution is
+/// over and the group restored. An object that has nothing to put back has none.
 pub const FINALIZER: &str = "ess-rollout.io/execution";
 /// Where the execution id is kept once more, because only metadata survives a restore from backup.
 /// Value: `namespace/name/spec-hash/execution-id`; it counts only with the first three.

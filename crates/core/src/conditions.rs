@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// The longest message that is kept (the conventions allow 32 KiB; a page of text helps nobody).
-const MESSAGE_MAX: usize = 1024;
+pub(crate) const MESSAGE_MAX: usize = 1024;
 
 /// Sets a condition. `status` is `True`, `False` or `Unknown`.
 pub fn set(

@@ -27,6 +27,7 @@ pub mod batches;
 mod cloud_trouble;
 pub mod conditions;
 pub mod decision;
+mod deletion;
 pub mod identity;
 pub mod image_update;
 pub mod observation;

@@ -95,7 +95,6 @@ const NEW: &str = "create a new rollback";
     validation = immutable("restorePolicy", NEW),
     validation = immutable("failedInstancePolicy", NEW),
     validation = immutable("deletionPolicy", NEW),
-    validation = immutable("deletionTimeoutSeconds", NEW),
     validation = immutable_optional("runKey", NEW),
     validation = immutable_optional("progressDeadlineSeconds", NEW),
 )]

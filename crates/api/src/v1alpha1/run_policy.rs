@@ -78,7 +78,8 @@ pub struct RunPolicy {
     pub deletion_policy: DeletionPolicy,
 
     /// How long a deletion may wait for the execution to end and the group to be restored before
-    /// the object goes and the rest is listed in the group's ScalingGroupRecord.
+    /// the object goes and the rest is listed in the group's ScalingGroupRecord. It may be changed
+    /// while it waits; the annotation ess-rollout.io/force-delete=true ends the wait at once.
     #[serde(default = "default_deletion_timeout")]
     #[schemars(range(min = 0, max = 604800))]
     pub deletion_timeout_seconds: i32,

@@ -97,7 +97,6 @@ const NEW: &str = "create a new task";
     validation = immutable("restorePolicy", NEW),
     validation = immutable("failedInstancePolicy", NEW),
     validation = immutable("deletionPolicy", NEW),
-    validation = immutable("deletionTimeoutSeconds", NEW),
     validation = immutable_optional("runKey", NEW),
     validation = immutable_optional("progressDeadlineSeconds", NEW),
 )]

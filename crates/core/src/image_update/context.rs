@@ -128,19 +128,23 @@ impl<'a> Context<'a> {
         record
     }
 
+    /// When a deletion may no longer wait.
+    pub(super) fn deletion_due(&self) -> Option<Timestamp> {
+        Some(self.deleting? + DELETION_PATIENCE)
+    }
+
     /// How long a deletion may still wait, if there is one and its time is not up.
     pub(super) fn deletion_time_left(&self) -> Option<Duration> {
-        let left = (self.deleting? + DELETION_PATIENCE).duration_since(self.now());
+        let left = self.deletion_due()?.duration_since(self.now());
         left.is_positive().then(|| left.unsigned_abs())
     }
 
     /// Whether a deletion may no longer wait: it was forced, or its time is up.
     pub(super) fn deletion_overdue(&self) -> bool {
-        let Some(since) = self.deleting else {
+        let Some(due) = self.deletion_due() else {
             return false;
         };
-        self.annotation(FORCE_DELETE_ANNOTATION) == Some("true")
-            || self.now() >= since + DELETION_PATIENCE
+        self.annotation(FORCE_DELETE_ANNOTATION) == Some("true") || self.now() >= due
     }
 
     /// A decision that changes nothing but the status.

@@ -298,7 +298,6 @@ fn begin(
     report::show(ctx, &mut status, Phase::Running, "Starting", &message);
     let work = starting::mutation(ctx, &status);
     let mut decision = ctx.decide(status, Next::Now);
-    decision.finalizer = (!ctx.has_finalizer()).then_some(true);
     decision.record = Some(ctx.taken());
     decision.work = work.map(|mutation| Work { mutation });
     decision

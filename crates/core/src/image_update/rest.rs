@@ -34,10 +34,7 @@ pub(super) fn decide(
         Some(next) => Next::After(idle::until(ctx, next.0).min(LOOK_AT_THE_CLOCK.unsigned_abs())),
         None => Next::OnChange,
     };
-    let mut decision = ctx.decide(status, next);
-    // It guards runs alone: a task at rest goes without the operator.
-    decision.finalizer = ctx.has_finalizer().then_some(false);
-    decision
+    ctx.decide(status, next)
 }
 
 fn show_rest(

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::actions;
 use crate::decision::{Next, visited};
+use crate::deletion::Wait;
 use crate::identity;
 use crate::observation::{Interrupt, Known};
 
@@ -29,13 +30,6 @@ pub fn step(input: Input<'_>) -> Step {
         restored(&ctx, &mut status);
         report::first(&ctx, &mut status);
         let decision = ctx.decide(status, Next::Now);
-        return decided(&ctx, &old, decision);
-    }
-    // Once the object is being deleted a finalizer can no longer be added. Should something else keep
-    // the object, its run is ended all the same.
-    if status.active.is_some() && !ctx.has_finalizer() && ctx.deleting.is_none() {
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.finalizer = Some(true);
         return decided(&ctx, &old, decision);
     }
     if let Some(value) = missing_annotation(&ctx, &status) {
@@ -138,7 +132,38 @@ fn decided(ctx: &Context<'_>, old: &ImageUpdateTaskStatus, mut decision: Decisio
     }
     // No wait outlasts the time that the deletion has.
     decision = decision.within(ctx.deletion_time_left());
+    guard(ctx, old, &mut decision);
+    say_of_deletion(ctx, &mut decision);
     let events = events::events(ctx, old, &decision.status);
     decision.events.extend(events);
     Step::Decided(Box::new(decision))
+}
+
+/// The finalizer is there from before the group is taken until it is let go, and no longer: an object
+/// that has no run under way goes without the operator, whatever has become of that. Once the object is
+/// being deleted none can be added, and the stage that is done with it takes it away.
+fn guard(ctx: &Context<'_>, old: &ImageUpdateTaskStatus, decision: &mut Decision) {
+    if ctx.deleting.is_some() {
+        return;
+    }
+    let takes = decision.record.as_ref().and_then(|r| r.holder.as_ref());
+    let takes = takes.is_some_and(|holder| holder.uid == ctx.uid);
+    let runs = old.active.is_some() || decision.status.active.is_some();
+    let guards = ctx.holds() || takes || runs;
+    decision.finalizer = (guards != ctx.has_finalizer()).then_some(guards);
+}
+
+/// Says of a deletion that waits how long it does, and how to end that.
+fn say_of_deletion(ctx: &Context<'_>, decision: &mut Decision) {
+    let Some(until) = ctx.deletion_due().filter(|_| !ctx.deletion_overdue()) else {
+        return;
+    };
+    let wait = Wait {
+        resource: "imageupdatetask",
+        namespace: &ctx.namespace,
+        name: &ctx.name,
+        until,
+        rule: "an hour after it was asked for",
+    };
+    wait.add_to(&mut decision.status.conditions);
 }

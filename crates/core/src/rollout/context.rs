@@ -145,20 +145,24 @@ impl<'a> Context<'a> {
         actions::annotation(self.input.subject.metadata, key)
     }
 
+    /// When a deletion may no longer wait.
+    pub(super) fn deletion_due(&self) -> Option<Timestamp> {
+        let patience = SignedDuration::from_secs(self.spec.policy.deletion_timeout_seconds.into());
+        Some(self.deleting? + patience)
+    }
+
     /// How long a deletion may still wait, if there is one and its time is not up.
     pub(super) fn deletion_time_left(&self) -> Option<Duration> {
-        let patience = SignedDuration::from_secs(self.spec.policy.deletion_timeout_seconds.into());
-        let left = (self.deleting? + patience).duration_since(self.now());
+        let left = self.deletion_due()?.duration_since(self.now());
         left.is_positive().then(|| left.unsigned_abs())
     }
 
     /// Whether a deletion may no longer wait: it was forced, or its time is up.
     pub(super) fn deletion_overdue(&self) -> bool {
-        let Some(since) = self.deleting else {
+        let Some(due) = self.deletion_due() else {
             return false;
         };
-        let patience = SignedDuration::from_secs(self.spec.policy.deletion_timeout_seconds.into());
-        self.annotation(FORCE_DELETE_ANNOTATION) == Some("true") || self.now() >= since + patience
+        self.annotation(FORCE_DELETE_ANNOTATION) == Some("true") || self.now() >= due
     }
 
     /// A decision that changes nothing but the status.

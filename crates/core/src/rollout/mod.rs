@@ -25,6 +25,7 @@ mod configuration;
 mod containers;
 mod context;
 mod decision;
+mod deletion;
 mod details;
 mod ending;
 mod events;

@@ -10,7 +10,8 @@ use super::context::Context;
 use super::decision::{Decision, Input, Next, Step};
 use super::report::{self, Phase};
 use super::{
-    adoption, ending, events, holding, instance_requests, ledger, pending, running, starting,
+    adoption, deletion, ending, events, holding, instance_requests, ledger, pending, running,
+    starting,
 };
 use crate::actions;
 use crate::decision::visited;
@@ -30,19 +31,10 @@ pub fn step(input: Input<'_>) -> Step {
         latch(&ctx, &mut status);
         note_unknown_annotations(&ctx, &mut status);
         report::first(&ctx, &mut status);
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.finalizer = (!ctx.has_finalizer()).then_some(true);
+        let decision = ctx.decide(status, Next::Now);
         return decided(&ctx, &old, decision);
     }
-    let finished = status.restore.as_ref().is_some_and(|restore| restore.done);
-    // Once the object is being deleted a finalizer can no longer be added. Should something else
-    // keep the object, its update is ended all the same.
-    if !ctx.has_finalizer() && !finished && ctx.deleting.is_none() {
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.finalizer = Some(true);
-        return decided(&ctx, &old, decision);
-    }
-
+    let finished = deletion::is_finished(&status);
     if let Some(value) = adoption::missing_annotation(&ctx, &status) {
         let mut decision = ctx.decide(status, Next::Now);
         decision.execution_annotation = Some(value);
@@ -149,6 +141,8 @@ fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decis
     }
     // No wait outlasts the time that the deletion has.
     decision = decision.within(ctx.deletion_time_left());
+    deletion::guard(ctx, old, &mut decision);
+    deletion::say(ctx, &mut decision);
     ledger::close(ctx, &mut decision.status);
     if let Some(by) = ctx.input.subject.rolled_back_by {
         decision.status.rolled_back_by = Some(by.clone());

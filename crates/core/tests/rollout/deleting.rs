@@ -23,11 +23,74 @@ fn goes(mut world: World) -> World {
 fn an_object_that_was_never_visited_goes() {
     let world = goes(script(json!({})));
     assert!(world.cloud.sent.is_empty());
-    // The finalizer was set and the operator died before the first status.
+}
+
+#[test]
+fn an_object_goes_that_got_its_finalizer_and_nothing_more() {
     let mut world = script(json!({}));
-    world.pass_with(Some((0, Crash::Finalizer)));
+    world.pass_with(Some((1, Crash::Finalizer)));
     assert!(world.has_finalizer());
-    goes(world);
+    let world = goes(world);
+    assert!(world.cloud.sent.is_empty());
+}
+
+/// `kubectl delete`, of the object, its namespace or everything, with the operator uninstalled: nothing
+/// is there that could take a finalizer away.
+#[test]
+fn the_finalizer_is_there_while_there_is_something_to_put_back_and_no_longer() {
+    // Not looked at yet, planned, refused.
+    let mut planned = script(json!({"desiredState": "Plan"}));
+    planned.run_for(30);
+    assert_eq!(
+        (planned.state(), planned.has_finalizer()),
+        ("Planned", false)
+    );
+    let mut blocked = script(json!({}));
+    blocked.cloud.template = None;
+    blocked.run_for(30);
+    assert_eq!(
+        (blocked.state(), blocked.has_finalizer()),
+        ("Blocked", false)
+    );
+    // Running, at every look, and then finished, however it ended.
+    for cancelled in [false, true] {
+        let mut world = image(json!({}));
+        world.run_to_state("Running");
+        while !world.at_rest() {
+            assert!(world.has_finalizer(), "{}", world.state());
+            if cancelled {
+                world.annotated("cancel", "1");
+            }
+            world.pass();
+            world.wait();
+        }
+        world.run_for(10);
+        assert!(!world.has_finalizer());
+        // An older version left it there: it goes at the next look, with one write.
+        world.task.metadata.finalizers = Some(vec![FINALIZER.into()]);
+        let (writes, records) = (world.task_writes, world.record_writes);
+        world.run_for(600);
+        assert!(!world.has_finalizer());
+        assert_eq!((world.task_writes, world.record_writes), (writes, records));
+    }
+}
+
+#[test]
+fn a_deletion_that_waits_says_how_long_and_how_to_end_that() {
+    let mut world = image(json!({}));
+    world.run_to_state("Running");
+    broken(&mut world);
+    world.deleted();
+    world.run_for(120);
+    let shown = world.status().conditions.iter();
+    let mut shown = shown.filter(|c| ["Stalled", "Reconciling"].contains(&c.type_.as_str()));
+    let shown = shown.next().unwrap();
+    for words in [
+        "spec.deletionTimeoutSeconds",
+        "kubectl -n shop annotate rollingupdatetask web ess-rollout.io/force-delete=true --overwrite",
+    ] {
+        assert!(shown.message.contains(words), "{}", shown.message);
+    }
 }
 
 #[test]

@@ -303,7 +303,7 @@ impl World {
         }
     }
 
-    fn wait(&mut self) {
+    pub fn wait(&mut self) {
         let seconds = match self.next {
             Next::Now => 1,
             Next::After(wait) => i64::try_from(wait.as_secs_f64().ceil() as u64).unwrap(),
