@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use ess_emulator::cloud::faults::{CallerKind, Effect, Fault as CallFault};
+use ess_emulator::cloud::faults::{Effect, Fault as CallFault};
 use ess_emulator::front;
 use ess_rollout_aliyun::{Transport, TransportError, WireRequest, WireResponse};
 use ess_rollout_test_support::apiserver::Answer;
@@ -134,18 +134,9 @@ impl CloudWire {
         let mut cloud = self.world.cloud();
         // It strikes the very next call, which is this one.
         let struck = effect.map(|effect| {
-            cloud.world.faults.add(CallFault {
-                id: 0,
-                service: None,
-                action: None,
-                params: serde_json::Map::default().into_iter().collect(),
-                caller: CallerKind::Outside,
-                principal: Some(OPERATOR.to_owned()),
-                nth: 1,
-                count: 1,
-                effect,
-                seen: 0,
-            })
+            let mut fault = CallFault::of(effect);
+            fault.principal = Some(OPERATOR.to_owned());
+            cloud.world.faults.add(fault, now)
         });
         let outcome = front::handle(&mut cloud, &request, now);
         if let Some(id) = struck {

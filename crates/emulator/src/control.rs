@@ -117,10 +117,11 @@ fn route(
         ("GET", ["faults"]) => answer(&json!({ "faults": cloud.world.faults.list() })),
         ("POST", ["faults"]) => {
             let fault: Fault = read(request)?;
-            if fault.nth == 0 {
-                return Err(refuse(400, "nth counts from 1"));
+            if let Some(problem) = fault.problem() {
+                return Err(refuse(400, problem));
             }
-            let id = cloud.world.faults.add(fault);
+            let now = cloud.now();
+            let id = cloud.world.faults.add(fault, now);
             Response::json(201, &json!({ "id": id }))
         }
         ("DELETE", ["faults"]) => {
@@ -147,6 +148,17 @@ fn route(
                 }
                 None => return Err(refuse(404, format!("no principal {name}"))),
             }
+        }
+        ("PUT", ["roles", name]) => {
+            let policy: Policy = read(request)?;
+            let mut found = None;
+            for role in cloud.world.ram.roles.values_mut() {
+                if role.name == *name {
+                    role.policy = policy.clone();
+                    found = Some(answer(&json!(policy)));
+                }
+            }
+            found.ok_or_else(|| refuse(404, format!("no role {name}")))?
         }
         ("GET", ["state"]) => state(cloud),
         ("POST", ["groups", id, "scaleOut"]) => {

@@ -1,10 +1,12 @@
 //! Faults on demand: which call, how often, and what goes wrong.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::call::Call;
 use super::ram::wildcard;
+use super::world::{later, seconds};
 use crate::oos::Params;
 
 /// Whose calls a fault hits.
@@ -19,7 +21,7 @@ pub enum CallerKind {
     Any,
 }
 
-/// One fault: hits the calls that match, from the `nth` on, `count` times.
+/// One fault: hits the calls that match, from the `nth` on, `count` times, while it is in force.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
@@ -47,10 +49,20 @@ pub struct Fault {
     /// How many calls are hit; 0 means all that follow.
     #[serde(default = "one")]
     pub count: u64,
+    /// In force only from so many virtual seconds after it was given on. Calls before that are not
+    /// counted.
+    #[serde(default)]
+    pub after_seconds: Option<f64>,
+    /// In force only for so many virtual seconds.
+    #[serde(default)]
+    pub for_seconds: Option<f64>,
     pub effect: Effect,
     /// How many calls have matched so far.
     #[serde(default)]
     pub seen: u64,
+    /// When it was given.
+    #[serde(skip)]
+    given: Timestamp,
 }
 
 fn one() -> u64 {
@@ -106,6 +118,26 @@ pub enum Effect {
         #[serde(default)]
         message: String,
     },
+    /// Refused as by RAM, from the nth call or a time on: what a policy that is changed meanwhile
+    /// does. Nothing happens.
+    Deny,
+    /// Answered, without these entries (ids with `*`) of its lists; nothing else tells.
+    Omit {
+        #[serde(default = "all")]
+        entries: Vec<String>,
+    },
+    /// Carried out in another account or region: what credentials or an endpoint that were changed
+    /// meanwhile do.
+    Elsewhere {
+        #[serde(default)]
+        account_id: Option<String>,
+        #[serde(default)]
+        region: Option<String>,
+    },
+}
+
+fn all() -> Vec<String> {
+    vec!["*".to_owned()]
 }
 
 impl Effect {
@@ -118,11 +150,51 @@ impl Effect {
             Self::AnswerLost => "answerLost",
             Self::EffectLate { .. } => "effectLate",
             Self::Partial { .. } => "partial",
+            Self::Deny => "deny",
+            Self::Omit { .. } => "omit",
+            Self::Elsewhere { .. } => "elsewhere",
         }
     }
 }
 
 impl Fault {
+    /// One that hits the very next call of a client, whichever it is.
+    pub fn of(effect: Effect) -> Self {
+        Self {
+            id: 0,
+            service: None,
+            action: None,
+            params: Params::new(),
+            caller: CallerKind::default(),
+            principal: None,
+            nth: 1,
+            count: 1,
+            after_seconds: None,
+            for_seconds: None,
+            effect,
+            seen: 0,
+            given: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// What is wrong with it, if anything.
+    pub fn problem(&self) -> Option<&'static str> {
+        let bad = |seconds: Option<f64>| seconds.is_some_and(|s| !(s.is_finite() && s >= 0.0));
+        if self.nth == 0 {
+            return Some("nth counts from 1");
+        }
+        if bad(self.after_seconds) || bad(self.for_seconds) {
+            return Some("afterSeconds and forSeconds must be numbers that are not negative");
+        }
+        None
+    }
+
+    fn in_force(&self, now: Timestamp) -> bool {
+        let begins = later(self.given, seconds(self.after_seconds.unwrap_or(0.0)));
+        let ends = self.for_seconds.map(|s| later(begins, seconds(s)));
+        begins <= now && ends.is_none_or(|ends| now < ends)
+    }
+
     fn matches(&self, call: &Call) -> bool {
         let kind = match self.caller {
             CallerKind::Outside => !call.by_oos,
@@ -164,10 +236,12 @@ pub struct Faults {
 }
 
 impl Faults {
-    pub fn add(&mut self, mut fault: Fault) -> u64 {
+    /// Takes a fault that is given now; its id.
+    pub fn add(&mut self, mut fault: Fault, now: Timestamp) -> u64 {
         self.given += 1;
         fault.id = self.given;
         fault.seen = 0;
+        fault.given = now;
         self.list.push(fault);
         self.given
     }
@@ -187,9 +261,10 @@ impl Faults {
     }
 
     /// The effect for this call. The first fault that applies wins; the others still count it.
-    pub fn strike(&mut self, call: &Call) -> Option<Effect> {
+    pub fn strike(&mut self, call: &Call, now: Timestamp) -> Option<Effect> {
         let mut hit = None;
-        for fault in self.list.iter_mut().filter(|f| f.matches(call)) {
+        let struck = |fault: &&mut Fault| fault.in_force(now) && fault.matches(call);
+        for fault in self.list.iter_mut().filter(struck) {
             fault.seen += 1;
             let last = fault.nth.saturating_add(fault.count).saturating_sub(1);
             let due = fault.seen >= fault.nth && (fault.count == 0 || fault.seen <= last);

@@ -166,6 +166,11 @@ impl Ram {
         if policy.is_some_and(|p| p.allows(action)) {
             return Ok(());
         }
+        Err(self.denial(caller, action))
+    }
+
+    /// The refusal of an action to a caller.
+    pub fn denial(&self, caller: &Caller, action: &str) -> ApiError {
         let service = action.split(':').next().unwrap_or_default();
         // ESS and ECS answer Forbidden.RAM, the younger services NoPermission.
         let code = match service {
@@ -188,7 +193,7 @@ impl Ram {
             "PolicyType": "AccountLevelIdentityBasedPolicy",
             "NoPermissionType": "ImplicitDeny",
         })));
-        Err(error)
+        error
     }
 
     /// The identity that OOS takes on when a template names a role (an ARN or a bare name).

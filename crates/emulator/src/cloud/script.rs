@@ -224,6 +224,11 @@ impl Cloud {
             Action::Stop { instance_id } => {
                 crate::services::ecs::stop(&mut self.world, &instance_id).map_err(|e| e.message)
             }
+            Action::Fault(fault) => {
+                let now = self.world.now;
+                self.world.faults.add(*fault, now);
+                Ok(())
+            }
         };
         if let Err(why) = done {
             tracing::warn!(

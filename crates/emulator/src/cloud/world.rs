@@ -11,6 +11,7 @@ use super::faults::{Effect, Faults};
 use super::ids::Ids;
 use super::journal::Journal;
 use super::model::Resources;
+use super::omit::omit;
 use super::queue::{Event, Queue};
 use super::ram::{Ram, wildcard};
 use crate::error::ApiError;
@@ -146,7 +147,7 @@ impl World {
         if let Err(error) = self.permit(call) {
             return Outcome::Answered(self.settle(call, seq, &request_id, Err(error)));
         }
-        let effect = self.faults.strike(call);
+        let effect = self.faults.strike(call, self.now);
         if let Some(effect) = &effect {
             self.journal.fault(seq, effect.name());
         }
@@ -208,6 +209,24 @@ impl World {
             }
             None => {
                 let result = run(self, call);
+                Outcome::Answered(self.settle(call, seq, &request_id, result))
+            }
+            Some(Effect::Deny) => {
+                let denied = Err(self.ram.denial(&call.caller, &action_of(call)));
+                Outcome::Answered(self.settle(call, seq, &request_id, denied))
+            }
+            Some(Effect::Omit { entries }) => {
+                let mut result = run(self, call);
+                if let Ok(answer) = &mut result {
+                    omit(answer, &entries);
+                }
+                Outcome::Answered(self.settle(call, seq, &request_id, result))
+            }
+            Some(Effect::Elsewhere { account_id, region }) => {
+                let mut elsewhere = call.clone();
+                elsewhere.caller.account_id = account_id.unwrap_or(elsewhere.caller.account_id);
+                elsewhere.region = region.unwrap_or(elsewhere.region);
+                let result = run(self, &elsewhere);
                 Outcome::Answered(self.settle(call, seq, &request_id, result))
             }
             Some(Effect::Delay { seconds, millis }) => {
@@ -280,9 +299,7 @@ impl World {
         if services::open_to_all(call.service, &call.action) {
             return Ok(());
         }
-        let service = call.service.name().to_ascii_lowercase();
-        self.ram
-            .check(&call.caller, &format!("{service}:{}", call.action))
+        self.ram.check(&call.caller, &action_of(call))
     }
 
     /// Keeps what lists may still show while reads lag.
@@ -321,6 +338,12 @@ impl World {
             .or_else(|| self.history.front())
             .map_or(&self.resources, |(_, resources)| resources)
     }
+}
+
+/// The RAM action of a call.
+fn action_of(call: &Call) -> String {
+    let service = call.service.name().to_ascii_lowercase();
+    format!("{service}:{}", call.action)
 }
 
 /// The parameters without the named instances; `None` when no instance is left.

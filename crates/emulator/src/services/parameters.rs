@@ -77,6 +77,16 @@ fn own(service: Service, action: &str) -> Option<&'static [&'static str]> {
         (Service::Ess, "SetInstancesProtection") => {
             &["ScalingGroupId", "InstanceId.N", "ProtectedFromScaleIn"]
         }
+        (Service::Ess, "ModifyScalingGroup") => &[
+            "ScalingGroupId",
+            "ScalingGroupName",
+            "MinSize",
+            "MaxSize",
+            "DesiredCapacity",
+            "ActiveScalingConfigurationId",
+            "LaunchTemplateId",
+            "LaunchTemplateVersion",
+        ],
         (Service::Ess, "EnableScalingGroup" | "DisableScalingGroup") => &["ScalingGroupId"],
         (Service::Ess, "RemoveInstances") => &["ScalingGroupId", "InstanceId.N"],
         (Service::Ess, "ListTagResources") => &["ResourceType", "ResourceId.N"],

@@ -85,6 +85,7 @@ fn faults_come_and_go() {
     for bad in [
         json!({"effect": {"kind": "explode"}}),
         json!({"effect": {"kind": "answerLost"}, "nth": 0}),
+        json!({"effect": {"kind": "omit"}, "afterSeconds": -1}),
         json!({"actions": "x", "effect": {"kind": "answerLost"}}),
     ] {
         assert_eq!(control(&mut cloud, "POST", "faults", bad).0, 400);

@@ -168,7 +168,8 @@ pub fn pass(cloud: &mut Cloud, seconds: i64) {
 
 pub fn fault(cloud: &mut Cloud, fault: Value) {
     let fault: Fault = serde_json::from_value(fault).unwrap();
-    cloud.world.faults.add(fault);
+    let now = cloud.now();
+    cloud.world.faults.add(fault, now);
 }
 
 /// (lifecycle state, weight) of a member, as ESS says.

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::{check_soon, group, list, list_or_null, minutes};
 use crate::cloud::call::{Call, EssVersion};
-use crate::cloud::model::{Group, InstanceSource, LifecycleState, Resources};
+use crate::cloud::model::{Group, GroupType, InstanceSource, LifecycleState, Resources};
 use crate::cloud::world::World;
 use crate::error::ApiError;
-use crate::services::args::Args;
+use crate::services::args::{Args, invalid};
 
 /// DescribeScalingGroups. Ids that do not exist are left out.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -131,6 +131,77 @@ fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
     row
 }
 
+/// ModifyScalingGroup: another active configuration, a launch template instead, the size, the name.
+/// Parameters that are left out stay as they are. Instances that exist are not touched: the next
+/// scale-out goes by what is said here.
+pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let id = args.required("ScalingGroupId")?;
+    let mut changed = group(&world.resources, call, &id)?.clone();
+    if let Some(source) = source(&world.resources, &changed, args)? {
+        changed.source = source;
+    }
+    let size = |name: &str, now: usize| -> Result<usize, ApiError> {
+        let given = args.number(name, 0, 2000)?;
+        Ok(given.and_then(|n| usize::try_from(n).ok()).unwrap_or(now))
+    };
+    changed.min_size = size("MinSize", changed.min_size)?;
+    changed.max_size = size("MaxSize", changed.max_size)?;
+    changed.desired_capacity = size("DesiredCapacity", changed.desired_capacity)?;
+    if changed.min_size > changed.max_size {
+        return Err(invalid("MinSize", "it must not be above MaxSize"));
+    }
+    if let Some(name) = args.text("ScalingGroupName") {
+        changed.name = name;
+    }
+    world.resources.groups.insert(id.clone(), changed);
+    check_soon(world, &id);
+    Ok(json!({}))
+}
+
+/// Where new instances are to come from, if the call says.
+fn source(
+    resources: &Resources,
+    of: &Group,
+    args: Args<'_>,
+) -> Result<Option<InstanceSource>, ApiError> {
+    if let Some(id) = args.text("ActiveScalingConfigurationId") {
+        let group = match of.group_type {
+            GroupType::Ecs => resources
+                .configurations
+                .get(&id)
+                .map(|c| &c.scaling_group_id),
+            GroupType::Eci => resources
+                .eci_configurations
+                .get(&id)
+                .map(|c| &c.scaling_group_id),
+        };
+        if group != Some(&of.scaling_group_id) {
+            return Err(ApiError::new(
+                404,
+                "InvalidScalingConfigurationId.NotFound",
+                format!("The specified scaling configuration {id} does not exist."),
+            ));
+        }
+        return Ok(Some(InstanceSource::Configuration(id)));
+    }
+    let Some(id) = args.text("LaunchTemplateId") else {
+        return Ok(None);
+    };
+    let version = args
+        .text("LaunchTemplateVersion")
+        .unwrap_or_else(|| "Default".to_owned());
+    let template = resources.launch_templates.get(&id);
+    let template = template.filter(|t| t.account_id == of.account_id && t.region == of.region);
+    if template.and_then(|t| t.version(&version)).is_none() {
+        return Err(ApiError::new(
+            404,
+            "InvalidLaunchTemplate.NotFound",
+            format!("The specified launch template {id} does not have version {version}."),
+        ));
+    }
+    Ok(Some(InstanceSource::LaunchTemplate { id, version }))
+}
+
 /// EnableScalingGroup and DisableScalingGroup.
 pub fn enable(
     world: &mut World,
@@ -157,10 +228,7 @@ pub fn enable(
 pub fn tags(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let kind = args.required("ResourceType")?;
     if !kind.eq_ignore_ascii_case("scalinggroup") {
-        return Err(crate::services::args::invalid(
-            "ResourceType",
-            "only scalinggroup is known",
-        ));
+        return Err(invalid("ResourceType", "only scalinggroup is known"));
     }
     let ids = args.ess_list("ResourceId", 50)?;
     let rows = world

@@ -24,6 +24,7 @@ use crate::error::ApiError;
 
 pub const ACTIONS: &[&str] = &[
     "DescribeScalingGroups",
+    "ModifyScalingGroup",
     "DescribeScalingInstances",
     "DescribeScalingActivities",
     "DescribeScalingConfigurations",
@@ -45,6 +46,7 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     let args = Args::new(&call.params, call.version);
     match call.action.as_str() {
         "DescribeScalingGroups" => groups::describe(world, call, args),
+        "ModifyScalingGroup" => groups::modify(world, call, args),
         "DescribeScalingInstances" => instances::describe(world, call, args),
         "DescribeScalingActivities" => activities::describe(world, call, args),
         "DescribeScalingConfigurations" => configurations::describe(world, call, args),
