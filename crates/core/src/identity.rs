@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use ess_rollout_api::v1alpha1::{RollbackSpec, RollingUpdateTaskSpec, StartIntent};
+use ess_rollout_api::v1alpha1::{
+    RollbackSpec, RollingUpdateTaskSpec, StartIntent, default_deletion_timeout,
+};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -122,6 +124,11 @@ fn hash_without_mutable(spec: &impl Serialize) -> String {
         for field in ["desiredState", "approvedBatches", "ttlSecondsAfterFinished"] {
             map.remove(field);
         }
+        // It was hashed before it could be changed: one that is left at its default has the hash that
+        // executions, annotations and run keys of objects that exist carry.
+        if let Some(timeout) = map.get_mut("deletionTimeoutSeconds") {
+            *timeout = default_deletion_timeout().into();
+        }
     }
     hash_value(&value)
 }
@@ -232,6 +239,13 @@ mod tests {
         assert_eq!(
             spec_hash(&spec),
             "c8d4d0f49e9ec1c63a939b805ac90efe79bed13b235f3eb6030bc73d4d6608af"
+        );
+        let mut changed = spec.clone();
+        changed.policy.deletion_timeout_seconds = 0;
+        assert_eq!(
+            spec_hash(&changed),
+            spec_hash(&spec),
+            "it may be lowered while a deletion waits"
         );
         let rollback = serde_json::json!({"taskRef": {"name": "a"}});
         let rollback: RollbackSpec = serde_json::from_value(rollback).unwrap();

@@ -179,7 +179,8 @@ pub enum DeletionPolicy {
     Orphan,
 }
 
-fn default_deletion_timeout() -> i32 {
+/// The default of `deletionTimeoutSeconds`: an hour.
+pub fn default_deletion_timeout() -> i32 {
     3600
 }
 
