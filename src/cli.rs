@@ -132,7 +132,8 @@ pub struct RunArgs {
     pub call_timeout_seconds: String,
 
     /// The bound on lateness: a call whose answer was lost takes effect within this many seconds
-    /// after the operator gave it up, or never. Fractions are allowed. Lower it for emulated clouds
+    /// after the operator gave it up, or never; and what OOS lists is no older than that. Calls that
+    /// may happen once are repeated only after both. Fractions are allowed. Lower it for emulated clouds
     /// only.
     #[arg(
         long,

@@ -225,6 +225,7 @@ impl Operator {
                 own_credentials_namespaces,
                 own_credentials_ram_roles: settings.own_credentials_ram_roles.clone(),
                 settle: settings.settle + limits.call_time(settings.call_timeout),
+                list_lag: settings.settle,
                 // What moves is told by the poller; this is for what it cannot tell.
                 poll_interval: settings.poll_interval * poller::EVERY,
                 progress_interval: settings.progress_interval,

@@ -8,7 +8,8 @@ use futures::future::{BoxFuture, FutureExt, join_all};
 use ess_rollout_api::v1alpha1::{
     ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
 };
-use ess_rollout_core::decision::{Decision, Event, Next, Work, WorkOutcome};
+use ess_rollout_cloud::{CloudError, Done, ErrorClass as CloudClass, Mutation};
+use ess_rollout_core::decision::{CallOutcome, Decision, Event, Next, Work, WorkOutcome};
 
 use super::{
     Context,
@@ -127,6 +128,7 @@ async fn effects<'a>(
         record,
         status,
         work,
+        also,
         events,
         delete,
         next,
@@ -171,7 +173,7 @@ async fn effects<'a>(
                 "it deletes the task and still has work for it",
             )));
         }
-        let outcome = send(context, &subject, work, at).await?;
+        let outcome = send(context, &subject, work, also, at).await?;
         let object = subject.object;
         let publishing = async move { publish(context, &object, &events).await };
         return Ok(Acted::Worked(Box::new(outcome), publishing.boxed()));
@@ -275,22 +277,61 @@ async fn send(
     context: &Context,
     subject: &Subject,
     work: Work,
+    also: Vec<Mutation>,
     decided_at: jiff::Timestamp,
 ) -> Result<WorkOutcome, Stop> {
     let Work { mutation } = work;
     let opened = observe::open(context, subject).await;
-    let age = context.clock.now().duration_since(decided_at);
-    let age = Duration::try_from(age).unwrap_or_default();
+    let age = age(context, decided_at);
     if age > context.limits.decision_age {
         tracing::warn!(?age, "decision is too old to be acted on, looking again");
         return Err(Stop::Stale(Error::Late(age)));
     }
-    let result = match opened {
-        Ok((region, cloud)) => cloud.mutate(region, &mutation).await,
-        Err(error) => Err(error),
+    let (region, cloud) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Ok(WorkOutcome::of(mutation, Err(error))),
     };
+    let mut result = cloud.mutate(region, &mutation).await;
     if observe::rejected(&result) {
         context.clouds.rejected(&subject.scope);
     }
-    Ok(WorkOutcome { mutation, result })
+    let mut outcome = WorkOutcome::of(mutation, result.clone());
+    // What is not sent now goes on record again: nothing of it has happened.
+    let mut goes_on = true;
+    for mutation in also {
+        goes_on = goes_on
+            && judged(&result)
+            && self::age(context, decided_at) <= context.limits.decision_age;
+        let sent = match goes_on {
+            true => {
+                result = cloud.mutate(region, &mutation).await;
+                if observe::rejected(&result) {
+                    context.clouds.rejected(&subject.scope);
+                }
+                Some(result.clone())
+            }
+            false => None,
+        };
+        outcome.also.push(CallOutcome {
+            mutation,
+            result: sent,
+        });
+    }
+    Ok(outcome)
+}
+
+fn age(context: &Context, decided_at: jiff::Timestamp) -> Duration {
+    let age = context.clock.now().duration_since(decided_at);
+    Duration::try_from(age).unwrap_or_default()
+}
+
+/// Whether the service took a call or judged it: the next one would not meet the same trouble.
+fn judged(result: &Result<Done, CloudError>) -> bool {
+    match result {
+        Ok(_) => true,
+        Err(error) => matches!(
+            error.class,
+            CloudClass::Invalid | CloudClass::NotFound | CloudClass::Conflict
+        ),
+    }
 }

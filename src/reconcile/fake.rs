@@ -49,6 +49,7 @@ pub fn idle(subject: Subject<'_>) -> Decision {
         record: None,
         status: subject.status.cloned().unwrap_or_default(),
         work: None,
+        also: Vec::new(),
         events: Vec::new(),
         delete: false,
         next: Next::OnChange,
@@ -193,20 +194,23 @@ impl Bench {
     ) -> Self {
         let journal = Journal::default();
         let kubernetes = Arc::new(FakeKubernetes::new(journal.clone(), task));
+        let clock = FakeClock::new();
         let mut cloud = FakeCloud {
             journal: journal.clone(),
             results: Mutex::default(),
+            takes: Duration::ZERO,
+            clock: clock.clone(),
             hangs: false,
             closed: None,
         };
         change(&mut cloud);
         let cloud = Arc::new(cloud);
-        let clock = FakeClock::new();
         let settings = Settings {
             default_region: Some("cn-hangzhou".to_owned()),
             own_credentials_namespaces: BTreeSet::new(),
             own_credentials_ram_roles: BTreeSet::new(),
             settle: Duration::from_secs(60),
+            list_lag: Duration::from_secs(60),
             poll_interval: Duration::from_secs(10),
             progress_interval: Duration::from_secs(10),
         };

@@ -1,6 +1,7 @@
 //! What a pass does with decisions, whoever makes them.
 
 mod bounds;
+mod many;
 mod order;
 
 use ess_rollout_api::v1alpha1::{Baseline, ScalingGroupRecordStatus};
@@ -47,6 +48,7 @@ pub(super) fn everything_once() -> Box<dyn for<'a> Fn(Input<'a>) -> Step + Send 
             record: Some(record_status()),
             status: status("Done"),
             work: Some(work()),
+            also: Vec::new(),
             events: vec![event()],
             delete: false,
             next: Next::OnChange,

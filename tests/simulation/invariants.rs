@@ -10,7 +10,7 @@ use ess_rollout_test_support::apiserver::{Change, ChangeKind};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::person::{Asked, PersonRequest, call};
+use crate::person::{Asked, PersonRequest, UNKNOWN, call};
 use crate::scenario::Scenario;
 use crate::world::{OPERATOR, World};
 
@@ -312,7 +312,7 @@ fn requests_hit_what_they_name(
             let named = members.iter().find(|member| item.contains(member.as_str()));
             let instance = match (named, children.get(target)) {
                 (Some(member), _) | (None, Some(member)) => member.as_str(),
-                (None, None) => "an unknown instance",
+                (None, None) => UNKNOWN,
             };
             // What is said again of an item that has not begun is the same word: OOS shows no state of it, and it takes
             // effect when the item is reached.

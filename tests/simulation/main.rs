@@ -18,12 +18,13 @@
 //! | [`run`] | one run |
 //! | [`sweep`] | which runs there are |
 //! | [`invariants`] | what must hold in each |
-//! | [`operator`], [`wire`], [`person`], [`world`] | what a run is made of |
+//! | [`operator`], [`wire`], [`lists`], [`person`], [`world`] | what a run is made of |
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod gate;
 mod invariants;
+mod lists;
 mod operator;
 mod person;
 mod run;

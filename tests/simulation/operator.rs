@@ -98,6 +98,7 @@ impl Operator {
                 own_credentials_namespaces: BTreeSet::from([NAMESPACE.to_owned()]),
                 own_credentials_ram_roles: BTreeSet::new(),
                 settle: SETTLE + limits.call_time(CALL_TIMEOUT),
+                list_lag: SETTLE,
                 poll_interval: POLL * poller::EVERY,
                 progress_interval: Duration::from_secs(10),
             },

@@ -32,11 +32,43 @@ pub enum Asked {
     Instances { verb: String, targets: Vec<String> },
 }
 
+/// What a call that names no instance is about.
+pub const UNKNOWN: &str = "an unknown instance";
+
 pub struct Person {
     scenario: Scenario,
     next: usize,
     since: Instant,
     pub requests: Vec<PersonRequest>,
+}
+
+/// The instances that a request names: one by one, or as the set that the person sees.
+fn named(object: &Value, list: &str) -> Vec<String> {
+    let all = object
+        .pointer("/status/instances")
+        .and_then(Value::as_array);
+    let all = || all.into_iter().flatten();
+    let ids = |those: &dyn Fn(&&Value) -> bool| -> Vec<String> {
+        let those = all().filter(|instance| those(instance));
+        those
+            .filter_map(|instance| Some(instance["id"].as_str()?.to_owned()))
+            .collect()
+    };
+    if list == "failed" {
+        return ids(&|instance| instance["state"] == "Failed");
+    }
+    if let Some(batch) = list.strip_prefix("batch-") {
+        let batch: i64 = batch.parse().unwrap_or_default();
+        return ids(&|instance| instance["batch"] == batch);
+    }
+    if list.starts_with("task:") {
+        // A loop has an item for each instance; anything else is about none.
+        let mut targets = ids(&|_| true);
+        targets.push(UNKNOWN.to_owned());
+        return targets;
+    }
+    let names = list.split(',').filter_map(|name| name.split('/').next());
+    names.map(|name| name.trim().to_owned()).collect()
 }
 
 /// `plural/name` in parts.
@@ -169,16 +201,15 @@ impl Person {
                 let seen = object.pointer("/status/pause/id").and_then(Value::as_i64);
                 let meant = match value.starts_with("current@") {
                     true => seen,
-                    false => value.parse().ok(),
+                    false => value.split('@').next().and_then(|id| id.parse().ok()),
                 };
                 meant.map(Asked::Pause)
             }
             "retry" | "skip" | "cancel-instances" => {
-                let targets = value.split('@').next().unwrap_or_default().split(',');
-                let targets = targets.filter_map(|target| target.split('/').next());
+                let list = value.split('@').next().unwrap_or_default();
                 Some(Asked::Instances {
                     verb: verb.to_owned(),
-                    targets: targets.map(|target| target.trim().to_owned()).collect(),
+                    targets: named(object, list),
                 })
             }
             _ => None,

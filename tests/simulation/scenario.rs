@@ -24,6 +24,8 @@ pub struct Scenario {
     pub bound: Duration,
     /// Random schedules do not let ESS and ECS show an older state.
     pub fresh_reads: bool,
+    /// By so many seconds, and no more, what OOS lists is behind.
+    pub lists_behind: u64,
     /// Processes, instances and configurations that somebody else changes: not held against the operator.
     pub changed_by_others: Vec<&'static str>,
 }
@@ -207,6 +209,7 @@ impl Scenario {
             endings: Vec::new(),
             bound: Duration::from_secs(3600),
             fresh_reads: false,
+            lists_behind: 0,
             changed_by_others: Vec::new(),
         }
     }
@@ -265,6 +268,12 @@ impl Scenario {
     /// What ESS and ECS show is what there is, in random schedules, too.
     pub fn fresh_reads(mut self) -> Self {
         self.fresh_reads = true;
+        self
+    }
+
+    /// Executions, their nested ones and their tasks show as they were up to so many seconds ago.
+    pub fn lists_behind(mut self, seconds: u64) -> Self {
+        self.lists_behind = seconds;
         self
     }
 

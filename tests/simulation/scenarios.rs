@@ -1,6 +1,7 @@
 //! The scenarios. To add one: a name, the object, what people do and when, how it ends.
 
 mod images;
+mod pauses;
 
 use serde_json::{Value, json};
 
@@ -54,6 +55,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(deciding());
     all.extend(going_back());
     all.extend(images::all());
+    all.extend(pauses::all());
     all.extend(packages());
     all.extend(config_maps());
     all.extend(container_groups());

@@ -101,6 +101,10 @@ impl CloudWire {
         };
         world.latency.pass(CLOUD).await;
         self.life.goes_on().await;
+        let answer = answer.map(|answer| {
+            let lists = &world.lists;
+            lists.shown(&action, &request.body, world.now(), answer)
+        });
         let Some(answer) = answer else {
             world.trace(|| story("no answer"));
             return Err(TransportError::Broken(

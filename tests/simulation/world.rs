@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::gate::{Gate, Plan};
+use crate::lists::Lists;
 use crate::scenario::Scenario;
 
 /// The namespace of the tasks, and of the operator with its records.
@@ -35,6 +36,8 @@ pub struct World {
     seen: Mutex<Seen>,
     /// Where calls take how long.
     pub latency: Latency,
+    /// What OOS has listed, for lists that are behind.
+    pub lists: Lists,
 }
 
 #[derive(Default)]
@@ -153,6 +156,7 @@ impl World {
                 ..Seen::default()
             }),
             latency,
+            lists: Lists::new(scenario.lists_behind),
         })
     }
 

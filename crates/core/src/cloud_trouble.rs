@@ -47,6 +47,21 @@ impl Trouble {
     }
 }
 
+/// Whether a call that failed may be made again as it was: the service did not judge it, or refused
+/// for what a person can mend elsewhere.
+pub(crate) fn is_passing(error: &CloudError) -> bool {
+    match error.class {
+        ErrorClass::Retry
+        | ErrorClass::Throttled
+        | ErrorClass::Denied
+        | ErrorClass::Unauthenticated => true,
+        ErrorClass::Invalid
+        | ErrorClass::NotFound
+        | ErrorClass::Conflict
+        | ErrorClass::TokenMismatch => false,
+    }
+}
+
 /// Whether a refusal that only a person can mend is on show.
 pub(crate) fn is_refused(all: &[Condition]) -> bool {
     conditions::get(all, condition::STALLED).is_some_and(|stalled| {

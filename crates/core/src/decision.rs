@@ -18,6 +18,10 @@ pub struct Settings {
     /// time it takes effect or never. It covers the call itself and L, the time after its answer
     /// was given up.
     pub settle: Duration,
+    /// How old what OOS lists may be: executions, nested ones and tasks show everything that
+    /// happened this long ago. With [`Settings::settle`] the one assumption about time; the operator
+    /// takes L for it, and says so where an answer of OOS proves a list to be older.
+    pub list_lag: Duration,
     /// How often a running task is looked at when nothing tells that it moved.
     pub poll_interval: Duration,
     /// Progress alone is written no more often than this.
@@ -70,6 +74,10 @@ pub struct Decision<S> {
     pub status: S,
     /// The one cloud mutation that the status now has on record.
     pub work: Option<Work>,
+    /// More of them, which the status has on record, too: to be sent in this order after `work`, each
+    /// only if those before it were answered and judged, and while the decision is not too old.
+    /// Empty without `work`.
+    pub also: Vec<Mutation>,
     /// To publish once the status is written.
     pub events: Vec<Event>,
     /// Whether the object itself is to be deleted, as the last of all.
@@ -87,6 +95,7 @@ impl<S> Decision<S> {
             record: None,
             status,
             work: None,
+            also: Vec::new(),
             events: Vec::new(),
             delete: false,
             next,
@@ -109,6 +118,7 @@ impl<S> Decision<S> {
             record: self.record,
             status: into(self.status),
             work: self.work,
+            also: self.also,
             events: self.events,
             delete: self.delete,
             next: self.next,
@@ -130,6 +140,28 @@ pub struct WorkOutcome {
     pub mutation: Mutation,
     /// Its answer.
     pub result: Result<Done, CloudError>,
+    /// What became of the others.
+    pub also: Vec<CallOutcome>,
+}
+
+impl WorkOutcome {
+    /// Of a mutation that was the only one.
+    pub fn of(mutation: Mutation, result: Result<Done, CloudError>) -> Self {
+        Self {
+            mutation,
+            result,
+            also: Vec::new(),
+        }
+    }
+}
+
+/// What became of one of [`Decision::also`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallOutcome {
+    /// The call.
+    pub mutation: Mutation,
+    /// Its answer; `None`: it was not sent.
+    pub result: Option<Result<Done, CloudError>>,
 }
 
 /// When to look again. Work always leads to another look at once, with its outcome.

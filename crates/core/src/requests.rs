@@ -8,7 +8,9 @@ use crate::identity::hash_text;
 const VALUE_MAX: usize = 2048;
 /// The longest id of an instance.
 const INSTANCE_ID_MAX: usize = 128;
-/// The most instances that one request may name.
+/// The longest name of a task.
+const TASK_NAME_MAX: usize = 128;
+/// The most instances that one request may name one by one.
 pub const TARGETS_MAX: usize = 100;
 
 /// The verbs, in the order in which requests seen at the same time take effect: what stops work
@@ -40,24 +42,53 @@ pub struct InstanceTarget {
     pub attempt: Option<i32>,
 }
 
-/// Reads the value of `continue`: `<pauseId>` or `current@<nonce>`.
+/// Reads the value of `continue`: `<pauseId>[@<nonce>]` or `current@<nonce>`.
 ///
 /// # Errors
 /// A sentence for the user.
 pub fn parse_continue(value: &str) -> Result<PauseTarget, String> {
     let value = bounded(value)?;
-    if let Some(nonce) = value.strip_prefix("current@") {
-        check_nonce(nonce)?;
-        return Ok(PauseTarget::Current);
+    let pause = match value.split_once('@') {
+        None => value,
+        Some((pause, nonce)) => {
+            check_nonce(nonce)?;
+            if pause == "current" {
+                return Ok(PauseTarget::Current);
+            }
+            pause
+        }
+    };
+    let id = pause.parse().ok().filter(|id| *id > 0);
+    id.map(PauseTarget::Id).ok_or_else(|| {
+        format!(
+            "{value:?} is neither a pause number (status.pause.id), alone or with @<nonce>, nor current@<nonce>"
+        )
+    })
+}
+
+/// Whom a request is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Targets {
+    /// These instances.
+    Instances(Vec<InstanceTarget>),
+    /// Every instance that failed and that nobody has decided about.
+    Failed,
+    /// Every instance of this batch that the verb can be for.
+    Batch(i32),
+    /// The failed task of the execution itself with this name; of a loop, its failed items.
+    Task(String),
+}
+
+impl Targets {
+    /// The name of a set, as `status.actions[].targets` has it; `None`: instances are named.
+    pub fn set(&self) -> Option<String> {
+        match self {
+            Self::Instances(_) => None,
+            Self::Failed => Some("failed".to_owned()),
+            Self::Batch(batch) => Some(format!("batch-{batch}")),
+            Self::Task(name) => Some(format!("task:{name}")),
+        }
     }
-    value
-        .parse()
-        .ok()
-        .filter(|id| *id > 0)
-        .map(PauseTarget::Id)
-        .ok_or_else(|| {
-            format!("{value:?} is neither a pause number (status.pause.id) nor current@<nonce>")
-        })
 }
 
 /// Why the value of a request on instances is refused, each with a sentence for the user.
@@ -75,17 +106,39 @@ impl From<String> for InstancesError {
     }
 }
 
-/// Reads the value of `retry`, `skip` or `cancel-instances`: `<instance>[/<attempt>][,...]@<nonce>`.
+/// Reads the value of `retry`, `skip` or `cancel-instances`: `<instance>[/<attempt>][,...]@<nonce>`,
+/// or a set in the place of the list: `failed`, `batch-<number>`, `task:<name>`.
 /// An instance that is named twice in the same way counts once.
 ///
 /// # Errors
 /// A sentence for the user.
-pub fn parse_instances(value: &str) -> Result<Vec<InstanceTarget>, InstancesError> {
+pub fn parse_targets(value: &str) -> Result<Targets, InstancesError> {
     let value = bounded(value)?;
     let (list, nonce) = value
         .rsplit_once('@')
         .ok_or_else(|| format!("{value:?} lacks @<nonce>, for instance i-example@1"))?;
     check_nonce(nonce)?;
+    if list == "failed" {
+        return Ok(Targets::Failed);
+    }
+    if let Some(batch) = list.strip_prefix("batch-") {
+        let number = batch.parse().ok().filter(|batch| *batch > 0);
+        let number = number.ok_or_else(|| format!("{batch:?} is no batch number"))?;
+        return Ok(Targets::Batch(number));
+    }
+    if let Some(name) = list.strip_prefix("task:") {
+        let valid = (1..=TASK_NAME_MAX).contains(&name.len())
+            && !name.contains([',', '@'])
+            && !name.contains(char::is_whitespace);
+        if !valid {
+            return Err(format!("{list:?} names no task").into());
+        }
+        return Ok(Targets::Task(name.to_owned()));
+    }
+    parse_instances(list).map(Targets::Instances)
+}
+
+fn parse_instances(list: &str) -> Result<Vec<InstanceTarget>, InstancesError> {
     let named = list
         .split(',')
         .map(|item| {
@@ -124,7 +177,7 @@ pub fn parse_instances(value: &str) -> Result<Vec<InstanceTarget>, InstancesErro
     }
     if targets.len() > TARGETS_MAX {
         return Err(InstancesError::TooManyTargets(format!(
-            "a request names at most {TARGETS_MAX} instances, and this one names {}",
+            "a request names at most {TARGETS_MAX} instances, and this one names {}: failed@<nonce> and batch-<number>@<nonce> stand for more",
             targets.len()
         )));
     }
@@ -193,6 +246,7 @@ mod tests {
     #[test]
     fn a_continue_names_a_pause_or_the_current_one() {
         assert_eq!(parse_continue("2"), Ok(PauseTarget::Id(2)));
+        assert_eq!(parse_continue("2@1700000000"), Ok(PauseTarget::Id(2)));
         assert_eq!(
             parse_continue("current@2026-01-01T00:00:00Z"),
             Ok(PauseTarget::Current)
@@ -204,6 +258,10 @@ mod tests {
             "current",
             "current@",
             "current@a b",
+            "2@",
+            "0@n",
+            "@n",
+            "1@a@b",
             "yes",
             "1\n",
         ] {
@@ -214,8 +272,8 @@ mod tests {
     #[test]
     fn instances_may_carry_the_attempt_they_are_meant_for() {
         assert_eq!(
-            parse_instances("i-a,i-b/2@n1"),
-            Ok(vec![
+            parse_targets("i-a,i-b/2@n1"),
+            Ok(Targets::Instances(vec![
                 InstanceTarget {
                     instance: "i-a".into(),
                     attempt: None
@@ -224,7 +282,7 @@ mod tests {
                     instance: "i-b".into(),
                     attempt: Some(2)
                 },
-            ])
+            ]))
         );
         for bad in [
             "i-a",
@@ -235,17 +293,30 @@ mod tests {
             "i-a@",
             "i a@n",
             "i-a/1,i-a/2@n",
+            "batch-0@n",
+            "batch-@n",
+            "task:@n",
+            "task:a,b@n",
+            "failed",
             &format!("{}@n", "i".repeat(129)),
         ] {
-            let refused = parse_instances(bad);
+            let refused = parse_targets(bad);
             assert!(
                 matches!(refused, Err(InstancesError::Malformed(_))),
                 "{bad:?}"
             );
         }
-        assert_eq!(parse_instances("i-a,i-a@n").map(|t| t.len()), Ok(1));
+        assert_eq!(parse_instances("i-a,i-a").map(|t| t.len()), Ok(1));
+        for (value, set) in [
+            ("failed@n", Targets::Failed),
+            ("batch-3@n", Targets::Batch(3)),
+            ("task:tagInstance@n", Targets::Task("tagInstance".into())),
+        ] {
+            assert_eq!(parse_targets(value), Ok(set.clone()));
+            assert_eq!(set.set().as_deref(), value.strip_suffix("@n"));
+        }
         let many: Vec<String> = (0..=TARGETS_MAX).map(|n| format!("i-{n}")).collect();
-        let refused = parse_instances(&format!("{}@n", many.join(",")));
+        let refused = parse_targets(&format!("{}@n", many.join(",")));
         assert!(matches!(refused, Err(InstancesError::TooManyTargets(_))));
     }
 
@@ -255,7 +326,7 @@ mod tests {
         #[test]
         fn no_value_makes_the_grammar_panic(value in ".{0,200}") {
             let _ = parse_continue(&value);
-            let _ = parse_instances(&value);
+            let _ = parse_targets(&value);
             let _ = parse_cancel(&value);
         }
     }

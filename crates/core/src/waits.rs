@@ -40,6 +40,24 @@ impl Waits<'_> {
         time.0 + self.settle() + SignedDuration::from_secs(1)
     }
 
+    /// When lists show everything that had happened at `time`.
+    pub(crate) fn shown_at(&self, time: Timestamp) -> Timestamp {
+        let lag = SignedDuration::try_from(self.settings.list_lag);
+        time + lag.unwrap_or(SignedDuration::from_mins(1)) + SignedDuration::from_secs(1)
+    }
+
+    /// When a call that went on record at `time` can no longer take effect, and lists show whether
+    /// it did.
+    pub(crate) fn clear_at(&self, time: &Time) -> Timestamp {
+        self.shown_at(self.settled_at(time))
+    }
+
+    /// Until then; at once, if that is past.
+    pub(crate) fn until(&self, time: Timestamp) -> Next {
+        let rest = time.duration_since(self.now);
+        Next::After(rest.max(SignedDuration::from_secs(1)).unsigned_abs())
+    }
+
     /// Until L has passed from now on.
     pub(crate) fn for_settle(&self) -> Next {
         Next::After((self.settle() + SignedDuration::from_secs(1)).unsigned_abs())
@@ -55,6 +73,15 @@ impl Waits<'_> {
             RETRY
         };
         Next::After(error.retry_after.unwrap_or(wait.unsigned_abs()))
+    }
+
+    /// The wait after so many failures in a row that had no effect: longer each time, and no longer
+    /// than after a refusal.
+    pub(crate) fn after_failures(&self, failures: i32) -> SignedDuration {
+        let doublings = u32::try_from(failures.saturating_sub(1))
+            .unwrap_or(0)
+            .min(8);
+        (RETRY * 2_i32.pow(doublings)).min(self.patience())
     }
 
     /// How long to leave the cloud alone after a refusal that only a person can mend. No less than

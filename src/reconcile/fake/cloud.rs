@@ -4,11 +4,12 @@ use std::{
     collections::VecDeque,
     future::{pending, ready},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use ess_rollout_cloud::{Answer, Cloud, CloudError, CloudFuture, Done, Mutation, Query};
 
-use super::Journal;
+use super::{FakeClock, Journal};
 use crate::{clouds::Clouds, tasks::CredentialsScope};
 
 /// The cloud, and whoever opens it.
@@ -17,6 +18,10 @@ pub struct FakeCloud {
     pub journal: Journal,
     /// Answers to mutations, in order; accepted when there are no more.
     pub results: Mutex<VecDeque<Result<Done, CloudError>>>,
+    /// How long a mutation takes.
+    pub takes: Duration,
+    /// Its clock.
+    pub clock: FakeClock,
     /// Queries never come back.
     pub hangs: bool,
     /// There are no credentials.
@@ -36,6 +41,7 @@ impl Cloud for FakeCloud {
         assert_eq!(region, "cn-hangzhou");
         let _ = mutation;
         self.journal.lock().unwrap().push("mutate".to_owned());
+        self.clock.advance(self.takes);
         let result = self.results.lock().unwrap().pop_front();
         Box::pin(ready(result.unwrap_or(Ok(Done::Accepted {
             request_id: "R-1".to_owned(),

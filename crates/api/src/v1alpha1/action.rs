@@ -15,13 +15,15 @@ pub struct Action {
     pub id: String,
     /// What was asked for.
     pub verb: Verb,
-    /// The pause or the instances that it names, as resolved when it was accepted.
+    /// The pause or the instances that it names, as resolved when it was accepted; of a set, its name
+    /// (`failed`, `batch-3`, `task:tagInstance`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 160)))]
     pub targets: Vec<String>,
-    /// What became of each instance that it names. Dropped from older requests that are settled.
+    /// What became of each instance that it names, or that was in the set that it names when it was
+    /// accepted. Dropped from older requests that are settled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 2000), extend("x-kubernetes-list-type" = "atomic"))]
     pub instances: Vec<ActionTarget>,
     /// How far.
     pub state: ActionState,
@@ -48,9 +50,16 @@ pub struct Action {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ActionTarget {
-    /// The instance.
+    /// The instance; of a task of the execution itself, the loop item or the task's name.
     #[schemars(length(max = 128))]
     pub instance: String,
+    /// The task execution, where a task of the execution itself is meant and no instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 160))]
+    pub task_execution_id: Option<String>,
+    /// When that task failed: a later failure of it is another attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_time: Option<Time>,
     /// The attempt that it is for (`status.instances[].attempt`), fixed when the request was
     /// accepted. 0: the instance had not begun, and it is for its first attempt.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -80,6 +89,10 @@ pub struct ActionTarget {
 pub struct ActionCall {
     /// When it was last put on record, the call following at once.
     pub time: Time,
+    /// From when on it can no longer take effect and what OOS lists shows that, by the bounds as they
+    /// were then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
     /// How many times it was put on record.
     pub count: i32,
     /// How the instance is addressed.

@@ -160,11 +160,10 @@ pub struct Pause {
     /// on record: while it stays, the pause is the same one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution_update_time: Option<Time>,
-    /// The Approve that is to end it, on record before it is sent.
+    /// The Approve that is to end it. What is judged by is `status.approve`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
-    /// Whether OOS refused the Approve although the pause is still there: then it waits because of
-    /// a failure that `spec.maxErrors` tolerates, and an Approve does not end it.
+    /// Whether OOS refused the last Approve although the pause is still there.
     #[serde(default, skip_serializing_if = "is_false")]
     pub approval_refused: bool,
 }
@@ -186,12 +185,64 @@ pub enum PauseKind {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
-    /// When it was last put on record, the call following at once, or when the execution was seen
-    /// to have changed since. Another comes only after the bound on lateness without a change.
+    /// When it was last put on record, the call following at once.
     pub time: Time,
     /// How many times it was put on record.
     pub attempt: i32,
     /// The request that asked for it, or `spec.approvedBatches`.
     #[schemars(length(max = 128))]
     pub by: String,
+}
+
+/// The newest Approve that was put on record, whichever pause it was for, and what became of it.
+///
+/// An Approve has no address: one that takes effect late, or that is repeated by what an old list
+/// shows, leaves the next pause. So what it was sent under stays on record, and the settings of a
+/// later start of the operator change nothing about it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApproveRecord {
+    /// The pause that it is to leave.
+    pub pause: i32,
+    /// When it was put on record, the call following at once.
+    pub time: Time,
+    /// How many times one was put on record for that pause.
+    pub attempt: i32,
+    /// The request that asked for it, or `spec.approvedBatches`.
+    #[schemars(length(max = 128))]
+    pub by: String,
+    /// The execution's `UpdateDate` as it was shown then, or later: while it stays, the pause is the
+    /// same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_update_time: Option<Time>,
+    /// From when on what is read shows what became of it: it can no longer take effect, and what
+    /// OOS lists is newer than that. No other one is sent before, by the bounds as they were then.
+    pub until: Time,
+    /// What OOS answered; absent while that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<ApproveAnswer>,
+    /// When the answer came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_time: Option<Time>,
+    /// How many times OOS refused one for that pause: no more than two are sent for one request.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refusals: i32,
+    /// How many in a row had no effect for a reason that passes: each makes the next wait longer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures: i32,
+    /// What OOS said when it refused.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub message: String,
+}
+
+/// What became of an Approve.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum ApproveAnswer {
+    /// OOS took it: the pause is left.
+    Taken,
+    /// OOS judged it, and refused: it had no effect.
+    Refused,
+    /// It had no effect, for a reason that passes or that a person can mend.
+    Failed,
 }

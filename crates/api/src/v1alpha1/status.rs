@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, HandledActions};
 use super::plan::{Plan, StartIntent};
-use super::progress::{BatchStatus, InstanceStatus, Pause, Summary};
+use super::progress::{ApproveRecord, BatchStatus, InstanceStatus, Pause, Summary};
 use super::restore::Restore;
 use super::source::Source;
 use super::{is_false, is_zero};
@@ -88,6 +88,9 @@ pub struct RollingUpdateTaskStatus {
     /// The pause that the update is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
+    /// The newest Approve, and what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approve: Option<ApproveRecord>,
     /// The newest requests and what became of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 40))]
@@ -165,12 +168,11 @@ pub struct Latched {
     /// The highest `approvedBatches` seen.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub approved_batches: i32,
-    /// The highest pause that an Approve was put on record for. A pause that is not higher is an old
-    /// one, seen through a list that lags.
+    /// Of earlier versions: the highest pause that an Approve was put on record for. Now in
+    /// `status.approve`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub approved_pause: i32,
-    /// When that was. Should the pause still be there a bound on lateness later, the Approve was
-    /// lost.
+    /// When that was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_pause_time: Option<Time>,
     /// Whether `desiredState` was ever Cancelled.
@@ -190,6 +192,16 @@ pub struct Cancellation {
     /// When CancelExecution was last put on record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_call_time: Option<Time>,
+    /// When the next one may come, where the last one had no effect: later each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_time: Option<Time>,
+    /// How many had no effect.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures: i32,
+    /// What OOS said of the last of these.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 256))]
+    pub message: String,
 }
 
 /// How a task ended.

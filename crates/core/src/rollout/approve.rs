@@ -1,70 +1,36 @@
 //! Leaving a batch pause: who lets it, and one Approve for each.
+//!
+//! An Approve has no address and OOS gives none a token, so one that takes effect late, or that is
+//! repeated by what an old list shows, lets a batch run that nobody approved. Hence:
+//!
+//! - while one has no answer, no other is sent, for whichever pause, before the first can no longer
+//!   take effect and lists are newer than that ([`ApproveRecord::until`], fixed when it is sent)
+//! - one that OOS took is not repeated: a pause that still shows then is an old list
+//! - one that OOS refused is repeated once, after a look that is newer than the refusal; then it is
+//!   said, and a person has to ask again
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, Approval, Pause, PauseKind, RollingUpdateTaskStatus, Verb,
+    Action, ActionState, Approval, ApproveAnswer, ApproveRecord, Pause, PauseKind,
+    RollingUpdateTaskStatus, Verb,
 };
-use ess_rollout_cloud::{
-    CloudError, Done, ErrorClass, Execution, Mutation, NotifyType, Outcome as Effect,
-};
+use ess_rollout_cloud::{CloudError, Done, Execution, Mutation, NotifyType, Outcome as Effect};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Next, Work};
-use super::ledger;
-use super::report;
-use super::running::{show_progress, soon};
+use super::running::show_progress;
+use super::{ledger, pause, report};
+use crate::cloud_trouble;
+use crate::conditions::shorten;
 
-/// A request whose pause is gone has had its effect, whoever caused it.
-pub(super) fn settle_continues(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-    pause: Option<&Pause>,
-    execution: &str,
-) {
-    let (reason, message) = match approve_outcome(ctx, execution) {
-        Some(Ok(_)) => ("Continued", ""),
-        _ => ("AlreadyEffective", "the pause has been left"),
-    };
-    let current = pause.map(|p| p.id.to_string());
-    let kind = pause.map(|p| p.kind);
-    for action in &mut status.actions {
-        let open = action.verb == Verb::Continue && action.state == ActionState::Accepted;
-        if !open {
-            continue;
-        }
-        let same = action.targets.first() == current.as_ref();
-        if same && kind == Some(PauseKind::Failure) {
-            ledger::settle(
-                ctx,
-                action,
-                ActionState::Rejected,
-                "FailurePause",
-                "OOS refused to go on: the update waits because instances failed",
-            );
-        } else if !same || kind != Some(PauseKind::Batch) {
-            ledger::settle(ctx, action, ActionState::Applied, reason, message);
-        }
-    }
-}
-
-/// Who lets the update leave this pause: a request, or the level in the spec.
-pub(super) fn approved_by(status: &RollingUpdateTaskStatus, pause: &Pause) -> Option<String> {
-    if let Some(action) = ledger::open(status, Verb::Continue) {
-        return Some(action.id.clone());
-    }
-    let level = status
-        .latched
-        .as_ref()
-        .map_or(0, |latched| latched.approved_batches);
-    if level > pause.id {
-        return Some("spec.approvedBatches".to_owned());
-    }
-    // What is on record stays wanted until the pause is left.
-    pause.approval.as_ref().map(|approval| approval.by.clone())
-}
+/// How often OOS may refuse an Approve of a pause before a person has to ask again: once more after
+/// a look that is newer than the refusal.
+const REFUSALS_MAX: i32 = 2;
+/// The most bytes of what OOS said (CRD: `status.approve.message`).
+const MESSAGE_MAX: usize = 512;
 
 /// What became of an Approve that was sent just before.
-fn approve_outcome<'a>(ctx: &Context<'a>, execution: &str) -> Option<&'a Result<Done, CloudError>> {
+fn outcome<'a>(ctx: &Context<'a>, execution: &str) -> Option<&'a Result<Done, CloudError>> {
     let outcome = ctx.input.outcome?;
     let Mutation::NotifyExecution {
         execution: id,
@@ -77,6 +43,267 @@ fn approve_outcome<'a>(ctx: &Context<'a>, execution: &str) -> Option<&'a Result<
     (id == execution).then_some(&outcome.result)
 }
 
+/// Puts on record what became of the Approve just sent, whatever becomes of the reads after it; and
+/// takes over what an earlier version, or a clock that was ahead, has left.
+pub(super) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    inherit(ctx, status);
+    let now = Time(ctx.now());
+    let Some(record) = &mut status.approve else {
+        return;
+    };
+    if record.time.0 > now.0 {
+        let wait = record.until.0.duration_since(record.time.0);
+        record.time = now.clone();
+        record.until = Time(now.0 + wait);
+    }
+    let id = status.execution.as_ref().map_or("", |e| e.id.as_str());
+    let Some(result) = outcome(ctx, id).filter(|_| record.answer.is_none()) else {
+        return;
+    };
+    let waits = ctx.waits();
+    match result {
+        Ok(_) => {
+            record.answer = Some(ApproveAnswer::Taken);
+            record.until = Time(waits.shown_at(now.0));
+        }
+        Err(error) if error.outcome == Effect::Unknown => return,
+        Err(error) if cloud_trouble::is_passing(error) => {
+            record.answer = Some(ApproveAnswer::Failed);
+            record.failures += 1;
+            let wait = match error.needs_person() {
+                true => waits.patience(),
+                false => waits.after_failures(record.failures),
+            };
+            record.until = Time(now.0 + wait);
+        }
+        Err(error) => {
+            record.answer = Some(ApproveAnswer::Refused);
+            record.refusals += 1;
+            record.until = Time(waits.shown_at(now.0));
+            // Without the request id, which changes at each try.
+            let message = format!("{} {}", error.code, error.message);
+            record.message = shorten(message.trim(), MESSAGE_MAX);
+        }
+    }
+    record.answer_time = Some(now);
+    let (pause, answer) = (record.pause, record.answer);
+    if answer == Some(ApproveAnswer::Taken) {
+        for action in open_continues(&mut status.actions) {
+            if is_for(action, pause) {
+                ledger::settle(ctx, action, ActionState::Applied, "Continued", "");
+            }
+        }
+    } else if let Some(pause) = &mut status.pause {
+        // Nothing is on its way: a rollback may take the update over.
+        pause.approval = None;
+    }
+}
+
+/// Earlier versions kept what is now the record elsewhere.
+fn inherit(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let Some(latched) = status.latched.as_mut().filter(|l| l.approved_pause > 0) else {
+        return;
+    };
+    let pause = std::mem::take(&mut latched.approved_pause);
+    let time = latched.approved_pause_time.take();
+    if status.approve.is_some() {
+        return;
+    }
+    let time = time.unwrap_or_else(|| Time(ctx.now()));
+    let approval = status.pause.as_ref().and_then(|p| p.approval.as_ref());
+    status.approve = Some(ApproveRecord {
+        pause,
+        until: Time(ctx.waits().clear_at(&time)),
+        time,
+        attempt: approval.map_or(1, |approval| approval.attempt),
+        by: approval.map_or_else(|| "spec.approvedBatches".to_owned(), |a| a.by.clone()),
+        execution_update_time: status
+            .pause
+            .as_ref()
+            .and_then(|p| p.execution_update_time.clone()),
+        answer: None,
+        answer_time: None,
+        refusals: 0,
+        failures: 0,
+        message: String::new(),
+    });
+}
+
+fn open_continues(actions: &mut [Action]) -> impl Iterator<Item = &mut Action> {
+    let open = |a: &&mut Action| a.verb == Verb::Continue && a.state == ActionState::Accepted;
+    actions.iter_mut().filter(open)
+}
+
+fn is_for(action: &Action, pause: i32) -> bool {
+    action.targets.first() == Some(&pause.to_string())
+}
+
+/// The record of the newest Approve, if it was for this pause.
+pub(super) fn of_pause(status: &RollingUpdateTaskStatus, pause: i32) -> Option<&ApproveRecord> {
+    status
+        .approve
+        .as_ref()
+        .filter(|record| record.pause == pause)
+}
+
+/// What stands against another Approve of a pause, for good.
+pub(super) enum Obstacle<'s> {
+    /// OOS took one.
+    Taken(&'s ApproveRecord),
+    /// OOS refused as often as it may for one request.
+    Refused(&'s ApproveRecord),
+    /// One was never answered, and the next batch would leave no trace: whether the pause is still
+    /// the same one cannot be told.
+    Alike,
+}
+
+/// See [`Obstacle`]. `asked`: the request that asks for it now, if there is one.
+pub(super) fn obstacle<'s>(
+    ctx: &Context<'_>,
+    status: &'s RollingUpdateTaskStatus,
+    pause: i32,
+    asked: Option<&Action>,
+) -> Option<Obstacle<'s>> {
+    let record = of_pause(status, pause)?;
+    match record.answer {
+        Some(ApproveAnswer::Taken) => Some(Obstacle::Taken(record)),
+        Some(ApproveAnswer::Refused) if record.refusals >= REFUSALS_MAX => {
+            let anew = asked.is_some_and(|a| Some(&a.time) >= record.answer_time.as_ref());
+            (!anew).then_some(Obstacle::Refused(record))
+        }
+        None if ctx.now() >= record.until.0 && pause::passed_over(status, pause + 1) => {
+            Some(Obstacle::Alike)
+        }
+        _ => None,
+    }
+}
+
+/// Ends requests to leave a pause that has been left, whoever caused it, or that cannot be left so.
+/// `ended`: the execution has ended.
+pub(super) fn settle_continues(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    pause: Option<&Pause>,
+    ended: bool,
+) {
+    use ActionState::{Applied, Rejected};
+    let mut actions = std::mem::take(&mut status.actions);
+    for action in open_continues(&mut actions) {
+        let target = action.targets.first().and_then(|text| text.parse().ok());
+        let id: i32 = target.unwrap_or(0);
+        let same = pause.filter(|pause| pause.id == id);
+        let (state, reason, message) = match same {
+            None if ended || left(status, id, pause) => (
+                Applied,
+                "AlreadyEffective",
+                "the pause has been left".to_owned(),
+            ),
+            // A list from before the pause.
+            None => continue,
+            Some(pause) => match pause.kind {
+                PauseKind::Failure => (
+                    Rejected,
+                    "FailurePause",
+                    "the update waits because something failed: status.pause.message has the commands".to_owned(),
+                ),
+                PauseKind::Approval | PauseKind::Unknown => (
+                    Rejected,
+                    "Unsupported",
+                    "this pause is no batch pause: answer it in the OOS console".to_owned(),
+                ),
+                PauseKind::Batch => match obstacle(ctx, status, id, Some(action)) {
+                    None => continue,
+                    Some(Obstacle::Taken(record)) => (
+                        Applied,
+                        "AlreadyEffective",
+                        format!("OOS took an Approve of this pause at {}", record.time.0),
+                    ),
+                    Some(Obstacle::Refused(record)) => (
+                        Rejected,
+                        "Refused",
+                        format!("OOS refused to go on: {}", record.message),
+                    ),
+                    Some(Obstacle::Alike) => (
+                        Rejected,
+                        "OutcomeUnknown",
+                        "an Approve of this pause was never answered, and it cannot be told whether the update has left it: go on in the OOS console".to_owned(),
+                    ),
+                },
+            },
+        };
+        ledger::settle(ctx, action, state, reason, &message);
+    }
+    status.actions = actions;
+}
+
+/// Whether it shows that the update has left a pause: by a later one, or by an instance of a later
+/// batch that has begun.
+fn left(status: &RollingUpdateTaskStatus, id: i32, pause: Option<&Pause>) -> bool {
+    let begun = |i: &&ess_rollout_api::v1alpha1::InstanceStatus| i.execution_id.is_some();
+    let mut later = status.instances.iter().filter(|i| i.batch > id);
+    pause.is_some_and(|pause| pause.id > id) || later.any(|i| begun(&i))
+}
+
+/// Who lets the update leave this pause: a request, or the level in the spec.
+pub(super) fn approved_by(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    pause: &Pause,
+) -> Option<String> {
+    let asked = ledger::open(status, Verb::Continue).filter(|action| is_for(action, pause.id));
+    if obstacle(ctx, status, pause.id, asked).is_some() {
+        return None;
+    }
+    if let Some(action) = asked {
+        return Some(action.id.clone());
+    }
+    let level = status
+        .latched
+        .as_ref()
+        .map_or(0, |latched| latched.approved_batches);
+    if level > pause.id {
+        return Some("spec.approvedBatches".to_owned());
+    }
+    // What is on record stays wanted until the pause is left.
+    of_pause(status, pause.id).map(|record| record.by.clone())
+}
+
+/// Whether an Approve of the pause on show is wanted and its effect not seen.
+pub(super) fn is_under_way(status: &RollingUpdateTaskStatus) -> bool {
+    let id = status.pause.as_ref().map(|pause| pause.id);
+    let record = id.and_then(|id| of_pause(status, id));
+    record.is_some_and(|r| matches!(r.answer, None | Some(ApproveAnswer::Failed)))
+}
+
+/// Until when no Approve may be sent, by what was sent before. `root`: the execution as just read.
+fn held_until(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    root: &Execution,
+    pause: &Pause,
+) -> Option<Time> {
+    let (now, waits) = (ctx.now(), ctx.waits());
+    if let Some(record) = &mut status.approve
+        && (record.pause == pause.id || record.answer.is_none())
+    {
+        if now < record.until.0 {
+            return Some(record.until.clone());
+        }
+        // A second one that met the next pause would let a batch run that nobody approved. So the
+        // execution must not have changed while it was waited for, whatever the other lists show.
+        let updated = root.updated.map(Time);
+        if record.pause == pause.id && record.execution_update_time != updated {
+            record.execution_update_time = updated;
+            record.until = Time(waits.shown_at(now));
+            return Some(record.until.clone());
+        }
+    }
+    // After the last batch that is known, the list of tasks may not show yet that it is something
+    // else that waits.
+    let shown = waits.shown_at(pause.since.0);
+    (pause::is_last(status, pause.id) && now < shown).then_some(Time(shown))
+}
+
 /// Leaves a batch pause: one Approve for each pause, and another only when the first can no longer
 /// take effect and the pause is still the same one.
 pub(super) fn approve(
@@ -86,80 +313,61 @@ pub(super) fn approve(
     pause: Pause,
     by: &str,
 ) -> Decision {
-    match (&pause.approval, approve_outcome(ctx, &root.id)) {
-        (Some(_), Some(Ok(_))) => {
-            ledger::settle_all(
-                ctx,
-                &mut status,
-                Verb::Continue,
-                ActionState::Applied,
-                "Continued",
-                "",
-            );
-            show_progress(ctx, &mut status);
-            ctx.decide(status, soon(ctx))
+    let failed = outcome(ctx, &root.id).and_then(|result| result.as_ref().err());
+    let failed = failed.filter(|e| e.outcome == Effect::NoEffect && cloud_trouble::is_passing(e));
+    if let Some(until) = held_until(ctx, &mut status, root, &pause) {
+        match failed {
+            Some(error) => report::trouble(ctx, &mut status, error),
+            None => show_progress(ctx, &mut status),
         }
-        (Some(_), Some(Err(error))) if error.outcome == Effect::NoEffect => {
-            report::trouble(ctx, &mut status, error);
-            let wait = ctx.wait_after(error);
-            if error.needs_person() {
-                // Stays on record, so that it is tried again no sooner than a lost one.
-                return ctx.decide(status, wait);
-            }
-            // Certain to have done nothing: the pause is open again for the next try.
-            if let Some(pause) = &mut status.pause {
-                pause.approval = None;
-                // Two pauses look alike where a failure is tolerated: this is not the one that an
-                // Approve ends, unless it has been left by now.
-                pause.approval_refused = error.class == ErrorClass::Conflict;
-            }
-            if let Some(latched) = &mut status.latched {
-                latched.approved_pause = latched.approved_pause.min(pause.id - 1);
-            }
-            ctx.decide(status, wait)
-        }
-        (Some(approval), _) if !ctx.settled_since(&approval.time) => {
-            show_progress(ctx, &mut status);
-            ctx.decide(status, soon(ctx))
-        }
-        // An Approve has no address: a second one that met the next pause would let a batch run
-        // that nobody approved. So the execution must not have changed while it was waited for.
-        (Some(_), _) if root.updated.map(Time) != pause.execution_update_time => {
-            if let Some(pause) = &mut status.pause {
-                pause.execution_update_time = root.updated.map(Time);
-                if let Some(approval) = &mut pause.approval {
-                    approval.time = Time(ctx.now());
-                }
-            }
-            show_progress(ctx, &mut status);
-            ctx.decide(status, soon(ctx))
-        }
-        (approval, _) => {
-            let attempt = approval.as_ref().map_or(0, |a| a.attempt) + 1;
-            if let Some(pause) = &mut status.pause {
-                pause.approval = Some(Approval {
-                    time: Time(ctx.now()),
-                    attempt,
-                    by: by.to_owned(),
-                });
-                // The pause is judged the same from here on by what the root says now.
-                pause.execution_update_time = root.updated.map(Time);
-            }
-            let latched = status.latched.get_or_insert_default();
-            latched.approved_pause = latched.approved_pause.max(pause.id);
-            latched.approved_pause_time = Some(Time(ctx.now()));
-            show_progress(ctx, &mut status);
-            let mut decision = ctx.decide(status, Next::Now);
-            decision.work = Some(Work {
-                mutation: Mutation::NotifyExecution {
-                    execution: root.id.clone(),
-                    notify: NotifyType::Approve,
-                    task_execution: None,
-                    loop_item: None,
-                    note: format!("{} ({by})", ctx.path()),
-                },
-            });
-            decision
-        }
+        let wait = match (
+            ctx.waits().until(until.0),
+            failed.and_then(|e| e.retry_after),
+        ) {
+            (Next::After(wait), Some(asked)) => wait.max(asked),
+            (Next::After(wait), None) if failed.is_some() => wait,
+            // That it was left shows sooner.
+            (Next::After(wait), None) => wait.min(ctx.input.settings.poll_interval),
+            (other, _) => return ctx.decide(status, other),
+        };
+        return ctx.decide(status, Next::After(wait));
     }
+    let same = of_pause(&status, pause.id);
+    let attempt = same.map_or(0, |record| record.attempt) + 1;
+    let now = Time(ctx.now());
+    let record = ApproveRecord {
+        pause: pause.id,
+        time: now.clone(),
+        attempt,
+        by: by.to_owned(),
+        execution_update_time: root.updated.map(Time),
+        until: Time(ctx.waits().clear_at(&now)),
+        answer: None,
+        answer_time: None,
+        // Somebody has asked anew where it was refused as often as it may be.
+        refusals: same.map_or(0, |record| record.refusals % REFUSALS_MAX),
+        failures: same.map_or(0, |record| record.failures),
+        message: String::new(),
+    };
+    if let Some(pause) = &mut status.pause {
+        pause.execution_update_time = root.updated.map(Time);
+        pause.approval = Some(Approval {
+            time: now,
+            attempt,
+            by: by.to_owned(),
+        });
+    }
+    status.approve = Some(record);
+    show_progress(ctx, &mut status);
+    let mut decision = ctx.decide(status, Next::Now);
+    decision.work = Some(Work {
+        mutation: Mutation::NotifyExecution {
+            execution: root.id.clone(),
+            notify: NotifyType::Approve,
+            task_execution: None,
+            loop_item: None,
+            note: format!("{} ({by})", ctx.path()),
+        },
+    });
+    decision
 }

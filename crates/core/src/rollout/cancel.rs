@@ -3,7 +3,8 @@
 use ess_rollout_api::v1alpha1::{
     ActionState, Cancellation, Outcome, RollingUpdateTaskStatus, Verb,
 };
-use ess_rollout_cloud::{ErrorClass, Mutation, Outcome as Effect};
+use ess_rollout_cloud::{CloudError, ErrorClass, Mutation, Outcome as Effect};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
@@ -11,6 +12,8 @@ use super::decision::{Decision, Next, Work};
 use super::report::{self, Phase};
 use super::running::soon;
 use super::{ending, ledger};
+use crate::cloud_trouble::is_passing;
+use crate::conditions::shorten;
 
 /// Why the task is to end early, if it is: in one CamelCase word.
 pub(super) fn reason(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<String> {
@@ -47,7 +50,7 @@ pub(super) fn cancel(
         .as_ref()
         .map(|e| e.id.clone())
         .unwrap_or_default();
-    let message = format!("execution {id} is being cancelled ({reason})");
+    let mut message = format!("execution {id} is being cancelled ({reason})");
     let ours = ctx
         .input
         .outcome
@@ -69,37 +72,56 @@ pub(super) fn cancel(
             let message = format!("execution {id} is not known to OOS any more: {error}");
             return ending::begin(ctx, status, Outcome::Cancelled, "ExecutionGone", &message);
         }
-        Some(Err(error)) if error.needs_person() => {
-            report::trouble(ctx, &mut status, error);
-            return ctx.decide(status, ctx.wait_after(error));
-        }
         Some(Err(error)) => {
-            wait = ctx.wait_after(error);
-            // Certain to have done nothing: the next look tries again. (A refusal because of the
-            // execution's state is no such thing: the lists will show why.)
+            // Certain to have done nothing. (A refusal because of the execution's state may be one of
+            // an execution that is ending: the lists will show.)
             if error.outcome == Effect::NoEffect
-                && error.class != ErrorClass::Conflict
                 && let Some(cancellation) = &mut status.cancellation
             {
-                cancellation.last_call_time = None;
+                failed(ctx, cancellation, error);
             }
+            if error.needs_person() {
+                report::trouble(ctx, &mut status, error);
+                return ctx.decide(status, ctx.wait_after(error));
+            }
+            wait = ctx.wait_after(error);
         }
         None if report::is_refused(&status) => wait = ctx.poll(),
         None => {}
     }
-    let last = status
-        .cancellation
-        .as_ref()
-        .and_then(|c| c.last_call_time.clone());
-    let call = ours.is_none() && last.is_none_or(|last| ctx.settled_since(&last));
+    let last = status.cancellation.as_ref();
+    if let Some(cancellation) = last.filter(|c| c.failures > 1) {
+        message.push_str(&format!(
+            "; it had no effect {} times ({}), and is tried again at longer intervals",
+            cancellation.failures, cancellation.message
+        ));
+    }
+    let due = last.and_then(|c| {
+        let last = c.last_call_time.as_ref()?;
+        Some(match &c.retry_time {
+            Some(time) => time.0,
+            None => ctx.waits().settled_at(last),
+        })
+    });
+    let call = ours.is_none() && due.is_none_or(|due| ctx.now() >= due);
+    if let (Next::After(soon), Some(due)) = (wait, due.filter(|_| !call)) {
+        let failing = last.is_some_and(|c| c.failures > 0);
+        if let (true, Next::After(rest)) = (failing, ctx.waits().until(due)) {
+            wait = Next::After(soon.max(rest.min(ctx.input.settings.poll_interval)));
+        }
+    }
     if call {
         let now = Time(ctx.now());
         let cancellation = status.cancellation.get_or_insert_with(|| Cancellation {
             time: now.clone(),
             reason: reason.to_owned(),
             last_call_time: None,
+            retry_time: None,
+            failures: 0,
+            message: String::new(),
         });
         cancellation.last_call_time = Some(now);
+        cancellation.retry_time = None;
     }
     report::show_unless_refused(ctx, &mut status, Phase::Cancelling, "Cancelling", &message);
     let mut decision = ctx.decide(status, wait);
@@ -110,4 +132,28 @@ pub(super) fn cancel(
         });
     }
     decision
+}
+
+/// The longest wait between two calls that OOS refuses.
+const REFUSED_WAIT_MAX: SignedDuration = SignedDuration::from_mins(15);
+/// The most bytes of what OOS said (CRD: `status.cancellation.message`).
+const MESSAGE_MAX: usize = 256;
+
+/// Puts on record that a call had no effect, and when the next one may come: later each time.
+fn failed(ctx: &Context<'_>, cancellation: &mut Cancellation, error: &CloudError) {
+    cancellation.failures += 1;
+    // Without the request id, which changes at each try.
+    let said = format!("{} {}", error.code, error.message);
+    cancellation.message = shorten(said.trim(), MESSAGE_MAX);
+    let failures = cancellation.failures;
+    let wait = if is_passing(error) {
+        match error.needs_person() {
+            true => ctx.patience(),
+            false => ctx.waits().after_failures(failures),
+        }
+    } else {
+        let doublings = u32::try_from(failures - 1).unwrap_or(0).min(8);
+        (ctx.settle() * 2_i32.pow(doublings)).min(REFUSED_WAIT_MAX.max(ctx.settle()))
+    };
+    cancellation.retry_time = Some(Time(ctx.now() + wait));
 }

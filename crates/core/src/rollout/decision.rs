@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::scripts::{ConfigMapTexts, NO_TEXTS};
-pub use crate::decision::{Event, EventKind, Next, Settings, Work, WorkOutcome};
+pub use crate::decision::{CallOutcome, Event, EventKind, Next, Settings, Work, WorkOutcome};
 use crate::observation::Observation;
 
 /// The answer of [`super::step`].

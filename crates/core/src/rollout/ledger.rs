@@ -16,8 +16,8 @@ const OPEN_MAX: usize = 18;
 pub(super) enum Verdict {
     /// Accepted, for the pause with this number or, empty, for the task.
     Accepted(Vec<String>),
-    /// For these instances, each judged by itself.
-    Instances(Vec<ActionTarget>),
+    /// For these instances, each judged by itself; the name of the set that they are, if it is one.
+    Instances(Option<String>, Vec<ActionTarget>),
     /// Refused: why, in a word and a sentence.
     Rejected(&'static str, String),
 }
@@ -155,7 +155,7 @@ fn judge_continue(target: PauseTarget, pause: Option<&Pause>) -> Verdict {
         PauseKind::Batch => Verdict::Accepted(vec![pause.id.to_string()]),
         PauseKind::Failure => Verdict::Rejected(
             "FailurePause",
-            "the update waits because instances failed: retry, skip or give them up (status.pause.message has the commands), or cancel the task".into(),
+            "the update waits because something failed: retry, skip or give it up (status.pause.message has the commands), or cancel the task".into(),
         ),
         PauseKind::Approval | PauseKind::Unknown => Verdict::Rejected(
             "Unsupported",
@@ -175,8 +175,11 @@ fn add(
     let mut action = actions::entry(metadata, verb, value, ctx.now());
     match verdict {
         Verdict::Accepted(targets) => action.targets = targets,
-        Verdict::Instances(instances) => {
-            action.targets = instances.iter().map(instance_requests::name).collect();
+        Verdict::Instances(set, instances) => {
+            action.targets = match set {
+                Some(set) => vec![set],
+                None => instances.iter().map(instance_requests::name).collect(),
+            };
             action.instances = instances;
             instance_requests::settle_if_done(ctx, &mut action);
         }

@@ -56,8 +56,8 @@ mod verify;
 pub use crate::actions::{ACTION_APPLIED, ACTION_REJECTED};
 pub use crate::observation::Observation;
 pub use decision::{
-    Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Subject, Undo, Work,
-    WorkOutcome,
+    CallOutcome, Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Subject,
+    Undo, Work, WorkOutcome,
 };
 pub use rollback::effective_spec;
 pub use scripts::{ConfigMapText, ConfigMapTexts, config_map_keys};

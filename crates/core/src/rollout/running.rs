@@ -1,8 +1,8 @@
 //! An execution is known and has not ended: progress, pauses, requests, cancellation.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, DeletionPolicy, InstanceState, Outcome, PauseKind, RollingUpdateTaskStatus, Verb,
-    condition,
+    ActionState, DeletionPolicy, InstanceState, InstanceStatus, Outcome, PauseKind,
+    RollingUpdateTaskStatus, Verb, condition,
 };
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
@@ -70,7 +70,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     };
     let pause = status.pause.clone();
     let accepted = ledger::ingest(ctx, &mut status, pause.as_ref());
-    approve::settle_continues(ctx, &mut status, pause.as_ref(), &execution.id);
+    approve::settle_continues(ctx, &mut status, pause.as_ref(), root.status.is_final());
 
     if root.status.is_final() {
         instance_requests::finish(ctx, &mut status, root);
@@ -107,10 +107,11 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(ctx.decide(status, Next::Now));
     }
     match instance_requests::act(ctx, &mut status, root, &attempts)? {
-        Act::Send(work) => {
+        Act::Send(work, also) => {
             show_progress(ctx, &mut status);
             let mut decision = ctx.decide(status, Next::Now);
             decision.work = Some(work);
+            decision.also = also;
             return Ok(decision);
         }
         Act::Wait { next, trouble } => {
@@ -124,7 +125,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     }
     if let Some(pause) = pause
         && pause.kind == PauseKind::Batch
-        && let Some(by) = approve::approved_by(&status, &pause)
+        && let Some(by) = approve::approved_by(ctx, &status, &pause)
     {
         return Ok(approve::approve(ctx, status, root, pause, &by));
     }
@@ -254,8 +255,7 @@ pub(super) fn show_progress(ctx: &Context<'_>, status: &mut RollingUpdateTaskSta
             (phase, reason, pause.message.clone())
         }
     };
-    let approving = status.pause.as_ref().is_some_and(|p| p.approval.is_some());
-    if approving || instance_requests::is_calling(status) {
+    if approve::is_under_way(status) || instance_requests::is_calling(status) {
         report::show_unless_refused(ctx, status, phase, reason, &message);
     } else {
         report::show(ctx, status, phase, reason, &message);
@@ -336,23 +336,58 @@ fn conclude(
         _ => (
             Outcome::Failed,
             "ExecutionFailed",
-            failure(&status, root, tasks),
+            failure(ctx, &status, root, tasks),
         ),
     };
     ending::begin(ctx, status, outcome, reason, &message)
 }
 
-/// What failed: the first failed instance, or the task of the root itself.
-fn failure(status: &RollingUpdateTaskStatus, root: &Execution, tasks: &[TaskExecution]) -> String {
-    if let Some(instance) = status
+/// How many failed instances a result names, each with why.
+const FAILURES_SHOWN: usize = 5;
+
+/// What failed: the failed instances, and how many of them were tolerated, or the task of the root
+/// itself.
+fn failure(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    root: &Execution,
+    tasks: &[TaskExecution],
+) -> String {
+    let mut failed: Vec<&InstanceStatus> = status
         .instances
         .iter()
-        .find(|i| i.state == InstanceState::Failed)
+        .filter(|i| i.state == InstanceState::Failed)
+        .collect();
+    failed.sort_by_key(|i| (i.end_time.as_ref().map(|time| time.0), i.batch));
+    let tolerated = pause::tolerated(ctx);
+    let why = |i: &InstanceStatus| {
+        let why = conditions::get(&i.conditions, "Updated").map_or("", |c| &c.message);
+        format!("instance {} failed in batch {}: {why}", i.id, i.batch)
+    };
+    if failed.len() > tolerated {
+        let shown: Vec<String> = failed.iter().take(FAILURES_SHOWN).map(|i| why(i)).collect();
+        let mut message = shown.join("; ");
+        if tolerated > 0 {
+            message = format!(
+                "{} instances failed, and spec.maxErrors tolerates {tolerated}: {message}",
+                failed.len()
+            );
+        }
+        if failed.len() > FAILURES_SHOWN {
+            message.push_str(&format!(
+                "; and {} more (see status.instances)",
+                failed.len() - FAILURES_SHOWN
+            ));
+        }
+        return message;
+    }
+    // As many as are tolerated end nothing: what did is a task after the instances.
+    if let Some(task) = pause::tasks::failed(tasks).first()
+        && let Some(part) = task.parts.first()
     {
-        let why = conditions::get(&instance.conditions, "Updated").map_or("", |c| &c.message);
         return format!(
-            "instance {} failed in batch {}: {why}",
-            instance.id, instance.batch
+            "task {} of execution {} failed: {}",
+            task.name, root.id, part.status_message
         );
     }
     let task = tasks

@@ -206,6 +206,9 @@ fn begin_wait(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, reason: &s
         time: Time(ctx.now()),
         reason: reason.to_owned(),
         last_call_time: None,
+        retry_time: None,
+        failures: 0,
+        message: String::new(),
     });
     if let Some(intent) = status.start.as_mut() {
         start::count_anew(intent);

@@ -10,8 +10,8 @@ use super::context::Context;
 use super::decision::{Decision, Input, Next, Step};
 use super::report::{self, Phase};
 use super::{
-    adoption, deletion, ending, events, holding, instance_requests, ledger, pending, running,
-    starting,
+    adoption, approve, deletion, ending, events, holding, instance_requests, ledger, pending,
+    running, starting,
 };
 use crate::actions;
 use crate::decision::visited;
@@ -51,6 +51,7 @@ pub fn step(input: Input<'_>) -> Step {
     note_unknown_annotations(&ctx, &mut status);
     // Before anything is read: what OOS answered is known whatever becomes of the reads.
     instance_requests::take_outcome(&ctx, &mut status);
+    approve::take_outcome(&ctx, &mut status);
     let decision = match stage(&ctx, status.clone()) {
         Ok(decision) => decision,
         Err(Interrupt::Read(queries)) => return Step::Read(queries),

@@ -110,6 +110,7 @@ impl World {
                 own_credentials_namespaces: ["shop".to_owned()].into(),
                 own_credentials_ram_roles: ["OOSServiceRole".to_owned()].into(),
                 settle: Duration::from_secs(60),
+                list_lag: Duration::from_secs(60),
                 poll_interval: Duration::from_secs(10),
                 progress_interval: Duration::from_secs(10),
             },
@@ -311,10 +312,7 @@ impl World {
         let outcome = decision.work.map(|work| {
             assert!(!self.gone, "lets the task go and still has work");
             let result = self.cloud.mutate(&work.mutation);
-            WorkOutcome {
-                mutation: work.mutation,
-                result,
-            }
+            WorkOutcome::of(work.mutation, result)
         });
         if outcome.is_some() && dies(Crash::Mutation) {
             return None;

@@ -155,7 +155,7 @@ fn case(
         _ => {}
     }
     // Retried, the instance fails once more; else the update comes to the next pause.
-    world.run_for(130);
+    world.run_for(250);
     let wanted = usize::from(
         !matches!(situation, Stale | Malformed) || (verb, situation) == ("cancel", Stale),
     );

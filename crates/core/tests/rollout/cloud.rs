@@ -3,6 +3,7 @@
 pub mod containers;
 mod notify;
 mod run;
+mod tagging;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +55,8 @@ pub struct Run {
     image: Option<String>,
     containers: Option<containers::Update>,
     pub batch: i32,
+    /// Whether the loop over instances has ended.
+    pub over: bool,
     /// The batch after which it waits for an Approve.
     pub paused_after: Option<i32>,
     attempts: BTreeMap<String, u32>,
@@ -157,6 +160,12 @@ pub struct Cloud {
     pub frozen: bool,
     /// Seconds by which lists of executions and tasks are behind.
     pub lag: i64,
+    /// The same of lists of tasks alone, if that is more.
+    pub lag_of_tasks: i64,
+    /// Whether OOS may not tag the instances after the last batch, as the template wants it.
+    pub tagging_denied: bool,
+    /// Whether one that is passed over before its turn is listed at once.
+    pub passed_over_at_once: bool,
     /// What becomes of the next mutations, first to last; then all are answered.
     pub fates: Vec<Fate>,
     /// Calls that fail, by the name of the query or mutation.
@@ -291,6 +300,9 @@ impl Cloud {
             update_date_moves: true,
             frozen: false,
             lag: 0,
+            lag_of_tasks: 0,
+            tagging_denied: false,
+            passed_over_at_once: false,
             fates: Vec::new(),
             broken: BTreeMap::new(),
             sent: Vec::new(),
@@ -435,17 +447,37 @@ impl Cloud {
     }
 
     fn listed(&self) -> Listed {
-        if self.lag > 0 {
-            let seen = self.now - self.lag;
-            return self
-                .history
-                .iter()
-                .rev()
-                .find(|(time, _)| *time <= seen)
-                .map(|(_, listed)| listed.clone())
-                .unwrap_or_default();
+        let behind = |lag: i64| match lag {
+            0 => self.everything(),
+            lag => {
+                let mut known = self.history.iter().rev();
+                let known = known.find(|(time, _)| *time <= self.now - lag);
+                known.map(|(_, listed)| listed.clone()).unwrap_or_default()
+            }
+        };
+        let (executions, tasks) = behind(self.lag);
+        match self.lag_of_tasks > self.lag {
+            true => (executions, behind(self.lag_of_tasks).1),
+            false => (executions, tasks),
         }
-        (self.executions.clone(), self.tasks.clone())
+    }
+
+    /// What lists show that are up to date: with the task of each loop over instances, which ends
+    /// before the execution does.
+    fn everything(&self) -> Listed {
+        let mut tasks = self.tasks.clone();
+        for run in &self.runs {
+            let root = self.executions.iter().find(|e| e.id == run.root);
+            let status = root.map_or(ExecutionStatus::Running, |root| root.status.clone());
+            let mut task = self.item(&run.root, "", 0, None, status);
+            if run.over {
+                task.status = ExecutionStatus::Success;
+            }
+            (task.id, task.parent) = ("loop".to_owned(), None);
+            (task.loop_batch, task.loop_item) = (None, None);
+            tasks.entry(run.root.clone()).or_default().push(task);
+        }
+        (self.executions.clone(), tasks)
     }
 
     // ---- writes
@@ -622,6 +654,7 @@ impl Cloud {
             image,
             containers: containers::update_of(start),
             batch: 0,
+            over: false,
             paused_after: None,
             attempts: BTreeMap::new(),
             unresolved: BTreeSet::new(),

@@ -145,15 +145,16 @@ fn the_message_of_a_failure_pause_has_the_commands() {
     let message = world.status().pause.as_ref().unwrap().message.clone();
     for part in [
         "instances i-0001, i-0002, i-0003 and 1 more failed",
-        "kubectl annotate rollingupdatetask -n shop web ess-rollout.io/retry=i-0001/1,i-0002/1,i-0003/1@$(date +%s) --overwrite",
-        "kubectl annotate rollingupdatetask -n shop web ess-rollout.io/skip=i-0001/1,",
+        "kubectl annotate rollingupdatetask -n shop web ess-rollout.io/retry=failed@$(date +%s) --overwrite",
+        "kubectl annotate rollingupdatetask -n shop web ess-rollout.io/skip=failed@$(date +%s) --overwrite",
         "ess-rollout.io/cancel-instances=",
     ] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
     // As a shell would write it, it is a request that is taken.
-    world.annotated("retry", "i-0001/1,i-0002/1,i-0003/1@1700000000");
+    world.annotated("retry", "failed@1700000000");
     world.run_until(100, "retried", |w| w.ledger() == ["Retry Applied Retried"]);
+    assert_eq!(world.cloud.count("NotifyExecution"), 4);
 }
 
 /// A failed task of the nested execution of the first instance.

@@ -197,7 +197,8 @@ fn a_lost_approve_is_repeated_only_after_the_bound_on_lateness() {
     let mut world = paused();
     world.cloud.fates = vec![Fate::Lost];
     world.annotated("continue", "1");
-    world.run_for(55);
+    // The time within which it may take effect, and that by which lists may be behind.
+    world.run_for(115);
     assert_eq!(world.cloud.count("NotifyExecution"), 1);
     world.run_for(20);
     assert_eq!(world.cloud.count("NotifyExecution"), 2);

@@ -10,10 +10,10 @@ use ess_rollout_api::v1alpha1::{
     ScalingGroupRecordStatus, Verb, condition,
 };
 use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
-use ess_rollout_cloud::{Mutation, NotifyType};
+use ess_rollout_cloud::{CloudError, Done, ErrorClass, Mutation, NotifyType};
 use ess_rollout_core::rollout::{
-    ConfigMapText, ConfigMapTexts, Decision, Event, Input, Next, Observation, QueueEntry, Settings,
-    Step, Subject, Undo, WorkOutcome, config_map_keys, effective_spec, step,
+    CallOutcome, ConfigMapText, ConfigMapTexts, Decision, Event, Input, Next, Observation,
+    QueueEntry, Settings, Step, Subject, Undo, WorkOutcome, config_map_keys, effective_spec, step,
 };
 
 use jiff::Timestamp;
@@ -245,10 +245,9 @@ impl World {
                     if dies(Crash::Mutation) {
                         return;
                     }
-                    Some(WorkOutcome {
-                        mutation: work.mutation,
-                        result,
-                    })
+                    let mut outcome = WorkOutcome::of(work.mutation, result);
+                    self.send_also(decision.also, &mut outcome);
+                    Some(outcome)
                 }
                 None if decision.next == Next::Now => None,
                 None => return,
@@ -259,6 +258,23 @@ impl World {
             self.state(),
             self.status().conditions
         );
+    }
+
+    /// The other calls of a decision, as the shell sends them: none after one that was not judged.
+    fn send_also(&mut self, also: Vec<Mutation>, outcome: &mut WorkOutcome) {
+        let judged = |result: &Result<Done, CloudError>| match result {
+            Ok(_) => true,
+            Err(error) => matches!(
+                error.class,
+                ErrorClass::Invalid | ErrorClass::NotFound | ErrorClass::Conflict
+            ),
+        };
+        let mut goes_on = judged(&outcome.result);
+        for mutation in also {
+            let result = goes_on.then(|| self.cloud.mutate(&mutation));
+            goes_on = goes_on && result.as_ref().is_some_and(judged);
+            outcome.also.push(CallOutcome { mutation, result });
+        }
     }
 
     pub fn pass(&mut self) {
@@ -392,11 +408,12 @@ impl World {
             "both Reconciling and Stalled"
         );
         if let Some(work) = &decision.work {
-            assert!(
-                intended(&work.mutation, status),
-                "no intent on record for {:?}",
-                work.mutation
-            );
+            for mutation in decision.also.iter().chain([&work.mutation]) {
+                assert!(
+                    intended(mutation, status),
+                    "no intent on record for {mutation:?}"
+                );
+            }
             return;
         }
         let metadata = decision.finalizer.is_some() || decision.execution_annotation.is_some();
@@ -436,7 +453,10 @@ fn intended(mutation: &Mutation, status: &RollingUpdateTaskStatus) -> bool {
             targets.any(|(action, target)| {
                 target.state == ActionState::Accepted
                     && target.call.as_ref().is_some_and(|c| c.unanswered)
-                    && note.contains(&format!("({} {})", action.id, target.instance))
+                    && [Some(&target.instance), target.task_execution_id.as_ref()]
+                        .into_iter()
+                        .flatten()
+                        .any(|what| note.contains(&format!("({} {what})", action.id)))
             })
         }
         Mutation::CancelExecution { .. } => {

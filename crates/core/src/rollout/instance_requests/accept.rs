@@ -1,19 +1,25 @@
-//! A request is seen for the first time: whom it is for, each with the attempt that it means.
+//! A request is seen for the first time: whom it is for, each with the attempt that it means. A set is
+//! resolved then: who fails later is not in it.
 
 use ess_rollout_api::v1alpha1::{
     ActionState, ActionTarget, InstanceState, InstanceStatus, OnFailure, RollingUpdateTaskStatus,
     Verb,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{MESSAGE_MAX, count_open, judge};
+use super::{INSTANCE_MAX, MESSAGE_MAX, TASK_ID_MAX, count_open, judge};
 use crate::conditions::shorten;
-use crate::requests::{self, InstanceTarget, InstancesError};
+use crate::requests::{self, InstanceTarget, InstancesError, Targets};
 use crate::rollout::context::Context;
 use crate::rollout::ledger::Verdict;
+use crate::rollout::pause;
 
-/// How many instances may have an open request. With the details of settled ones they fit the bound
-/// on the status.
+/// How many instances that are named one by one may have an open request. With the details of settled
+/// ones they fit the bound on the status.
 const OPEN_MAX: usize = 200;
+/// How many may with the sets: as many as an update has instances. Of a set each is some hundred
+/// bytes, and no more than a few have a call on record at a time.
+const SET_OPEN_MAX: usize = 2000;
 
 /// Judges a new request against the instances as just read.
 pub(in crate::rollout) fn accept(
@@ -22,7 +28,7 @@ pub(in crate::rollout) fn accept(
     verb: Verb,
     value: &str,
 ) -> Verdict {
-    let targets = match requests::parse_instances(value) {
+    let targets = match requests::parse_targets(value) {
         Ok(targets) => targets,
         Err(InstancesError::Malformed(why)) => return Verdict::Rejected("Malformed", why),
         Err(InstancesError::TooManyTargets(why)) => {
@@ -38,17 +44,129 @@ pub(in crate::rollout) fn accept(
             "spec.onFailure is Fail: OOS ends the update at a failure instead of suspending it, and takes no requests on instances".into(),
         );
     }
-    if count_open(status) + targets.len() > OPEN_MAX {
+    let set = targets.set();
+    let (resolved, bound) = match targets {
+        Targets::Instances(named) => {
+            let judged = named.into_iter().map(|target| {
+                let found = status.instances.iter().find(|i| i.id == target.instance);
+                resolve(verb, target, found)
+            });
+            (Ok(judged.collect::<Vec<_>>()), OPEN_MAX)
+        }
+        Targets::Failed => (failed(ctx, status, verb), SET_OPEN_MAX),
+        Targets::Batch(batch) => (members(status, verb, batch), SET_OPEN_MAX),
+        Targets::Task(name) => (task(ctx, status, verb, &name), SET_OPEN_MAX),
+    };
+    let resolved = match resolved {
+        Ok(resolved) => resolved,
+        Err((reason, message)) => return Verdict::Rejected(reason, message),
+    };
+    if count_open(status) + resolved.len() > bound {
         return Verdict::Rejected(
             "TooManyRequests",
-            format!("requests on {OPEN_MAX} instances are open: wait for their effect"),
+            format!(
+                "requests on {bound} instances would be open: wait for the effect of those that are"
+            ),
         );
     }
-    let judged = targets.into_iter().map(|target| {
-        let found = status.instances.iter().find(|i| i.id == target.instance);
-        resolve(verb, target, found)
+    Verdict::Instances(set, resolved)
+}
+
+/// Why a set is refused: in a word and a sentence.
+type Refusal = (&'static str, String);
+
+fn failed(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    verb: Verb,
+) -> Result<Vec<ActionTarget>, Refusal> {
+    let found = pause::unresolved(ctx, status);
+    let targets = applicable(verb, found.into_iter());
+    match targets.is_empty() {
+        true => Err(("InstanceNotFailed", "no instance has failed".to_owned())),
+        false => Ok(targets),
+    }
+}
+
+fn members(
+    status: &RollingUpdateTaskStatus,
+    verb: Verb,
+    batch: i32,
+) -> Result<Vec<ActionTarget>, Refusal> {
+    let all = || status.instances.iter().filter(|i| i.batch == batch);
+    let targets = applicable(verb, all());
+    match (targets.is_empty(), all().next().is_none(), verb) {
+        (false, ..) => Ok(targets),
+        (true, true, _) => {
+            let message = format!("there is no batch {batch}, but {}", status.batches.len());
+            Err(("UnknownBatch", message))
+        }
+        (true, false, Verb::Retry) => {
+            let message = format!("no instance of batch {batch} has failed");
+            Err(("InstanceNotFailed", message))
+        }
+        (true, false, _) => {
+            let message = format!("every instance of batch {batch} has ended");
+            Err(("InstanceFinished", message))
+        }
+    }
+}
+
+/// Those of a set that a verb can be for.
+fn applicable<'s>(verb: Verb, all: impl Iterator<Item = &'s InstanceStatus>) -> Vec<ActionTarget> {
+    let resolved = all.map(|found| {
+        let named = InstanceTarget {
+            instance: found.id.clone(),
+            attempt: None,
+        };
+        resolve(verb, named, Some(found))
     });
-    Verdict::Instances(judged.collect())
+    resolved
+        .filter(|target| target.state == ActionState::Accepted)
+        .collect()
+}
+
+fn task(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    verb: Verb,
+    name: &str,
+) -> Result<Vec<ActionTarget>, Refusal> {
+    if verb == Verb::CancelInstances {
+        let message = "a task of the execution itself cannot be given up: cancel the update";
+        return Err(("Unsupported", message.to_owned()));
+    }
+    let root = status.execution.as_ref().map_or("", |e| e.id.as_str());
+    // Read for this very decision.
+    let tasks = ctx.input.observation.task_executions(root);
+    let failed = pause::tasks::failed(tasks.map_or(&[], Vec::as_slice));
+    let Some(found) = failed.iter().find(|task| task.name == name) else {
+        let names: Vec<&str> = failed.iter().map(|task| task.name).collect();
+        let message = match names.as_slice() {
+            [] => format!("no task {name} of the execution itself has failed, and no other either"),
+            names => format!(
+                "no task {name} of the execution itself has failed, but {}",
+                names.join(", ")
+            ),
+        };
+        return Err(("TaskNotFailed", shorten(&message, 512)));
+    };
+    let parts = found
+        .parts
+        .iter()
+        .filter(|part| part.id.len() <= TASK_ID_MAX);
+    let targets = parts.map(|part| ActionTarget {
+        instance: shorten(part.loop_item.as_deref().unwrap_or(name), INSTANCE_MAX),
+        task_execution_id: Some(part.id.clone()),
+        failure_time: part.end.map(Time),
+        attempt: 0,
+        execution_id: None,
+        state: ActionState::Accepted,
+        reason: String::new(),
+        message: String::new(),
+        call: None,
+    });
+    Ok(targets.collect())
 }
 
 fn resolve(verb: Verb, named: InstanceTarget, found: Option<&InstanceStatus>) -> ActionTarget {
@@ -66,6 +184,8 @@ fn resolve(verb: Verb, named: InstanceTarget, found: Option<&InstanceStatus>) ->
     };
     ActionTarget {
         instance: named.instance,
+        task_execution_id: None,
+        failure_time: None,
         // A refused one is listed as it was named.
         attempt: match (state, named.attempt) {
             (ActionState::Rejected, Some(named)) => named,

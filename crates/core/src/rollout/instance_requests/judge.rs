@@ -1,7 +1,7 @@
 //! What was just read says of one instance of an open request.
 
 use ess_rollout_api::v1alpha1::{
-    Action, ActionState, ActionTarget, InstanceState, InstanceStatus, NotifyAddress,
+    Action, ActionCall, ActionState, ActionTarget, InstanceState, InstanceStatus, NotifyAddress,
     RollingUpdateTaskStatus, Verb,
 };
 use ess_rollout_cloud::{Execution, ExecutionStatus, Mutation, TaskExecution};
@@ -48,6 +48,24 @@ pub(super) struct Look<'l, 'a> {
     pub(super) attempts: &'l Attempts<'l>,
     /// Whether a call of another request on this instance may yet take effect.
     pub(super) busy: bool,
+}
+
+/// Whether a call may yet take effect, or lists may not show yet whether it did; or, where it had none
+/// for a reason that passes, whether it is too soon for another. Until when, then.
+pub(super) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<Next> {
+    let until = match &call.until {
+        Some(until) => until.0,
+        // On record by an earlier version.
+        None if call.unanswered => ctx.waits().clear_at(&call.time),
+        None => return None,
+    };
+    (ctx.now() < until).then(|| match ctx.waits().until(until) {
+        // That it had its effect shows sooner.
+        Next::After(wait) if call.unanswered => {
+            Next::After(wait.min(ctx.input.settings.poll_interval))
+        }
+        wait => wait,
+    })
 }
 
 /// Reason: what was asked for has happened, whoever caused it.
@@ -157,6 +175,9 @@ pub(super) fn fingerprint(status: &RollingUpdateTaskStatus, instance: &InstanceS
 impl Look<'_, '_> {
     pub(super) fn judge(&self, action: &Action, target: &ActionTarget) -> Known<Verdict> {
         let (ctx, verb) = (self.ctx, action.verb);
+        if let Some(task) = target.task_execution_id.as_deref() {
+            return self.judge_task(action, target, task);
+        }
         let all = &self.status.instances;
         let Some(instance) = all.iter().find(|i| i.id == target.instance) else {
             let message = "it is no longer listed among the instances of this update".to_owned();
@@ -179,8 +200,11 @@ impl Look<'_, '_> {
             return Ok(Verdict::Wait(soon(ctx)));
         }
         let call = target.call.as_ref();
-        if call.is_some_and(|call| call.unanswered && !ctx.settled_since(&call.time)) {
-            return Ok(Verdict::Wait(soon(ctx)));
+        if let Some(rest) = call
+            .filter(|c| c.refusals == 0)
+            .and_then(|call| rests(ctx, call))
+        {
+            return Ok(Verdict::Wait(rest));
         }
         if let Some(verdict) = self.obstacle(verb, target, instance) {
             return Ok(verdict);
@@ -202,6 +226,54 @@ impl Look<'_, '_> {
         let rest = due.duration_since(self.ctx.now());
         (report::is_refused(self.status) && rest.is_positive())
             .then(|| Next::After(rest.unsigned_abs()))
+    }
+
+    /// The same of a failed task of the execution itself, or a failed item of one.
+    fn judge_task(&self, action: &Action, target: &ActionTarget, id: &str) -> Known<Verdict> {
+        use ActionState::{Applied, Rejected};
+        let (ctx, verb) = (self.ctx, action.verb);
+        let tasks = ctx.input.observation.task_executions(&self.root.id)?;
+        let Some(task) = tasks.iter().find(|task| task.id == id) else {
+            let message = "OOS does not list that task any more".to_owned();
+            return Ok(Verdict::Done(Rejected, "UnknownTask", message));
+        };
+        let same =
+            task.status == ExecutionStatus::Failed && task.end.map(Time) == target.failure_time;
+        if !same {
+            let how = format!("it is {}", task.status.as_str());
+            return Ok(
+                match verb == Verb::Skip && task.status == ExecutionStatus::Failed {
+                    true => {
+                        Verdict::Done(Rejected, "StaleAttempt", "it has failed again".to_owned())
+                    }
+                    false => Verdict::Done(Applied, EFFECTIVE, how),
+                },
+            );
+        }
+        if let Some(call) = &target.call {
+            if let Some(rest) = rests(ctx, call) {
+                return Ok(Verdict::Wait(rest));
+            }
+            if call.refusals >= REFUSALS_MAX {
+                return Ok(Verdict::Done(Rejected, "Refused", target.message.clone()));
+            }
+        }
+        if !self.is_paused() {
+            let message = "waits for the update to be suspended: OOS takes requests only then";
+            return Ok(Verdict::Hold(message.to_owned()));
+        }
+        let build = notify::Builder {
+            ctx,
+            root: &self.root.id,
+            action,
+            target,
+        };
+        Ok(Verdict::Call(Call {
+            address: NotifyAddress::LoopTask,
+            mutation: build.root(Some(id.to_owned()), task.loop_item.clone()),
+            // A refusal of the same failure is the same refusal.
+            seen: hash_value(&(id, &target.failure_time))[..16].to_owned(),
+        }))
     }
 
     /// Why OOS is not to be told now.
@@ -235,7 +307,7 @@ impl Look<'_, '_> {
         if may_be_given_up(verb, target, instance) {
             return Some(effective(instance));
         }
-        if call.refusals < REFUSALS_MAX && ctx.settled_since(&call.time) {
+        if call.refusals < REFUSALS_MAX && rests(ctx, call).is_none() {
             return None;
         }
         if failed && call.refusals >= REFUSALS_MAX {

@@ -5,7 +5,8 @@
 //! 1. [`accept`]: on record, with each instance's attempt frozen, before anything is done about it
 //! 2. `judge`: what was just read says of each open instance that it is done, cannot be done any
 //!    more, has to wait, or is to be told to OOS
-//! 3. `notify`: one NotifyExecution, on record before it is sent, and what its answer means
+//! 3. `notify`: one NotifyExecution for each, all of them on record before the first is sent, and what
+//!    the answers mean
 //!
 //! OOS NotifyExecution has no client token, and names an instance but not an attempt on it. So one is
 //! sent only for an attempt that was just read, and where an answer is missing nothing is sent for
@@ -21,7 +22,7 @@ use ess_rollout_api::v1alpha1::{
     Action, ActionCall, ActionState, ActionTarget, InstanceRequest, InstanceState,
     RollingUpdateTaskStatus, Verb,
 };
-use ess_rollout_cloud::{CloudError, Execution, ExecutionStatus};
+use ess_rollout_cloud::{CloudError, Execution, ExecutionStatus, Mutation};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
@@ -41,11 +42,19 @@ const VERBS: [Verb; 3] = [Verb::CancelInstances, Verb::Skip, Verb::Retry];
 const DETAILS_MAX: usize = 200;
 /// The most bytes of what is said of one instance (CRD: `status.actions[].instances[].message`).
 const MESSAGE_MAX: usize = 256;
+/// The most bytes of an instance's id (CRD: `status.actions[].instances[].instance`).
+const INSTANCE_MAX: usize = 128;
+/// The most bytes of a task execution's id.
+const TASK_ID_MAX: usize = 160;
+/// How many calls go on record with one write of the status: about as many as the rate of an account
+/// leaves room for before the decision is too old to be acted on. Those that were not sent by then
+/// go on record again.
+const CALLS_MAX: usize = 100;
 
 /// What is to be done about open requests.
 pub(super) enum Act<'a> {
-    /// A call that is now on record.
-    Send(Work),
+    /// Calls that are now on record, each for another instance.
+    Send(Work, Vec<Mutation>),
     /// Nothing else before this has settled, which `trouble` may stand in the way of.
     Wait {
         next: Next,
@@ -55,7 +64,7 @@ pub(super) enum Act<'a> {
     Idle,
 }
 
-/// Brings open requests forward: at most one call, and none for what has to wait.
+/// Brings open requests forward: calls for those that can be told now, and none for what has to wait.
 pub(super) fn act<'a>(
     ctx: &Context<'a>,
     status: &mut RollingUpdateTaskStatus,
@@ -68,12 +77,16 @@ pub(super) fn act<'a>(
     let failed = notify::passing_failure(ctx);
     let mut actions = std::mem::take(&mut status.actions);
     let mut wait = None;
+    let mut calls = Vec::new();
     for verb in VERBS {
         for action in 0..actions.len() {
             if actions[action].verb != verb {
                 continue;
             }
             for target in in_order(status, &actions[action]) {
+                if calls.len() >= CALLS_MAX {
+                    break;
+                }
                 let look = judge::Look {
                     ctx,
                     status,
@@ -85,7 +98,8 @@ pub(super) fn act<'a>(
                 let one = &mut actions[action].instances[target];
                 match verdict {
                     Verdict::Done(state, reason, message) => {
-                        if state == ActionState::Applied && verb != Verb::Retry {
+                        if state == ActionState::Applied && verb != Verb::Retry && is_instance(one)
+                        {
                             carried_out(ctx, status, verb, &one.instance);
                         }
                         settle_target(one, state, reason, &message);
@@ -99,9 +113,7 @@ pub(super) fn act<'a>(
                         let (address, seen) = (call.address, call.seen);
                         one.message.clear();
                         one.call = Some(notify::intent(ctx, one.call.as_ref(), address, seen));
-                        status.actions = actions;
-                        let mutation = call.mutation;
-                        return Ok(Act::Send(Work { mutation }));
+                        calls.push(call.mutation);
                     }
                 }
             }
@@ -110,6 +122,10 @@ pub(super) fn act<'a>(
     }
     status.actions = actions;
     forget_details(status);
+    let mut calls = calls.into_iter();
+    if let Some(mutation) = calls.next() {
+        return Ok(Act::Send(Work { mutation }, calls.collect()));
+    }
     Ok(match (failed, wait) {
         (Some(error), _) => Act::Wait {
             next: ctx.wait_after(error),
@@ -149,6 +165,13 @@ pub(super) fn finish(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, ro
             if one.state != ActionState::Accepted {
                 continue;
             }
+            if !is_instance(one) {
+                if well {
+                    let message = "the execution went on";
+                    settle_target(one, ActionState::Applied, "AlreadyEffective", message);
+                }
+                continue;
+            }
             let instance = status.instances.iter().find(|i| i.id == one.instance);
             let done = instance.and_then(|instance| {
                 let given_up = well && judge::may_be_given_up(verb, one, instance);
@@ -173,12 +196,17 @@ pub(super) fn count_open(status: &RollingUpdateTaskStatus) -> usize {
 
 /// Whether an instance has an open request.
 pub(super) fn is_open(status: &RollingUpdateTaskStatus, instance: &str) -> bool {
-    open_targets(status).any(|target| target.instance == instance)
+    open_targets(status).any(|target| target.instance == instance && is_instance(target))
 }
 
 /// Whether a call for an open request is on record.
 pub(super) fn is_calling(status: &RollingUpdateTaskStatus) -> bool {
     open_targets(status).any(|target| target.call.is_some())
+}
+
+/// Whether an instance is meant, and not a task of the execution itself.
+fn is_instance(target: &ActionTarget) -> bool {
+    target.task_execution_id.is_none()
 }
 
 fn open_targets(status: &RollingUpdateTaskStatus) -> impl Iterator<Item = &ActionTarget> {
@@ -222,12 +250,17 @@ pub(super) fn settle_if_done(ctx: &Context<'_>, action: &mut Action) {
     };
     let message = match all.as_slice() {
         [one] => one.message.clone(),
-        all => all
-            .iter()
-            .filter(|one| one.state == ActionState::Rejected)
-            .map(|one| format!("{}: {} ({})", name(one), one.reason, one.message))
-            .collect::<Vec<_>>()
-            .join("; "),
+        all => {
+            let rejected = all.iter().filter(|one| one.state == ActionState::Rejected);
+            let each: Vec<String> = rejected
+                .map(|one| format!("{}: {} ({})", name(one), one.reason, one.message))
+                .collect();
+            match (each.len(), partly) {
+                (0, _) => format!("{} instances", all.len()),
+                (_, false) => each.join("; "),
+                (some, true) => format!("{some} of {} not: {}", all.len(), each.join("; ")),
+            }
+        }
     };
     let state = if applied {
         ActionState::Applied
@@ -243,9 +276,11 @@ pub(super) fn forget_details(status: &mut RollingUpdateTaskStatus) {
     for action in status.actions.iter_mut().rev() {
         if action.state != ActionState::Accepted {
             if action.instances.len() > room {
-                action.instances.clear();
+                // A call that may yet take effect keeps others away from its instance.
+                let calling = |one: &ActionTarget| one.call.is_some();
+                action.instances.retain(calling);
             }
-            room -= action.instances.len();
+            room = room.saturating_sub(action.instances.len());
         }
     }
 }
@@ -294,11 +329,12 @@ fn busy(ctx: &Context<'_>, actions: &[Action], this: (usize, usize)) -> bool {
     let Some(one) = actions.get(this.0).and_then(|a| a.instances.get(this.1)) else {
         return false;
     };
-    let under_way = |call: &ActionCall| call.unanswered && !ctx.settled_since(&call.time);
+    let under_way = |call: &ActionCall| call.unanswered && judge::rests(ctx, call).is_some();
     actions.iter().enumerate().any(|(a, action)| {
         action.instances.iter().enumerate().any(|(t, other)| {
             (a, t) != this
                 && other.instance == one.instance
+                && other.task_execution_id == one.task_execution_id
                 && other.call.as_ref().is_some_and(under_way)
         })
     })

@@ -1,13 +1,16 @@
 //! One NotifyExecution for one instance: on record, sent, and what its answer means.
 
+use std::collections::BTreeMap;
+
 use ess_rollout_api::v1alpha1::{
     Action, ActionCall, ActionState, ActionTarget, InstanceState, NotifyAddress,
     RollingUpdateTaskStatus, Verb,
 };
-use ess_rollout_cloud::{CloudError, ErrorClass, Mutation, NotifyType, Outcome as Effect};
+use ess_rollout_cloud::{CloudError, Done, Mutation, NotifyType, Outcome as Effect};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{MESSAGE_MAX, carried_out, settle_if_done, settle_target, word};
+use crate::cloud_trouble::is_passing;
 use crate::conditions::shorten;
 use crate::rollout::context::Context;
 
@@ -49,7 +52,9 @@ impl Builder<'_, '_> {
 
 /// Shown in the console. No two calls that are on record at the same time have the same.
 fn note(ctx: &Context<'_>, action: &Action, target: &ActionTarget) -> String {
-    format!("{} ({} {})", ctx.path(), action.id, target.instance)
+    let what = target.task_execution_id.as_ref();
+    let what = what.unwrap_or(&target.instance);
+    format!("{} ({} {what})", ctx.path(), action.id)
 }
 
 /// What goes on record before a call is sent.
@@ -60,8 +65,10 @@ pub(super) fn intent(
     seen: String,
 ) -> ActionCall {
     let same = before.filter(|call| call.seen == seen);
+    let now = Time(ctx.now());
     ActionCall {
-        time: Time(ctx.now()),
+        until: Some(Time(ctx.waits().clear_at(&now))),
+        time: now,
         count: before.map_or(0, |call| call.count) + 1,
         address,
         unanswered: true,
@@ -71,76 +78,99 @@ pub(super) fn intent(
     }
 }
 
-/// Whether a failed call is to be tried again as it was: the service did not judge it.
-fn is_passing(error: &CloudError) -> bool {
-    match error.class {
-        ErrorClass::Retry
-        | ErrorClass::Throttled
-        | ErrorClass::Denied
-        | ErrorClass::Unauthenticated => true,
-        ErrorClass::Invalid
-        | ErrorClass::NotFound
-        | ErrorClass::Conflict
-        | ErrorClass::TokenMismatch => false,
-    }
+/// The calls just sent, each with its answer; `None`: it was not sent, as one before it had failed or
+/// it would have been too late.
+fn sent<'a>(
+    ctx: &Context<'a>,
+) -> impl Iterator<Item = (&'a Mutation, Option<&'a Result<Done, CloudError>>)> {
+    ctx.input.outcome.into_iter().flat_map(|outcome| {
+        let also = outcome.also.iter();
+        let also = also.map(|call| (&call.mutation, call.result.as_ref()));
+        std::iter::once((&outcome.mutation, Some(&outcome.result))).chain(also)
+    })
 }
 
-/// Why the call just sent did nothing, where that is no answer about the instance.
+/// Why a call just sent did nothing, where that is no answer about the instance.
 pub(super) fn passing_failure<'a>(ctx: &Context<'a>) -> Option<&'a CloudError> {
-    let outcome = ctx.input.outcome?;
-    let Mutation::NotifyExecution { notify, .. } = &outcome.mutation else {
-        return None;
-    };
-    let error = outcome.result.as_ref().err()?;
-    let ours = *notify != NotifyType::Approve;
-    (ours && error.outcome == Effect::NoEffect && is_passing(error)).then_some(error)
+    sent(ctx).find_map(|(mutation, result)| {
+        let Mutation::NotifyExecution { notify, .. } = mutation else {
+            return None;
+        };
+        let error = result?.as_ref().err()?;
+        let ours = *notify != NotifyType::Approve;
+        (ours && error.outcome == Effect::NoEffect && is_passing(error)).then_some(error)
+    })
 }
 
-/// Puts on record what became of the call just sent.
+/// Puts on record what became of the calls just sent.
 pub(in crate::rollout) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
-    let Some(outcome) = ctx.input.outcome else {
+    let notified = sent(ctx).filter_map(|(mutation, result)| match mutation {
+        Mutation::NotifyExecution { note, .. } => Some((note.as_str(), result)),
+        _ => None,
+    });
+    let answers: BTreeMap<&str, _> = notified.collect();
+    if answers.is_empty() {
         return;
-    };
-    let Mutation::NotifyExecution { note: sent, .. } = &outcome.mutation else {
-        return;
-    };
+    }
     let mut actions = std::mem::take(&mut status.actions);
     for action in &mut actions {
-        let (verb, mut applied) = (action.verb, None);
-        let notes: Vec<String> = action
-            .instances
-            .iter()
-            .map(|one| note(ctx, action, one))
-            .collect();
-        for (one, note) in action.instances.iter_mut().zip(notes) {
-            let open = one.state == ActionState::Accepted && note == *sent;
-            let Some(call) = one.call.as_mut().filter(|call| open && call.unanswered) else {
+        let verb = action.verb;
+        for index in 0..action.instances.len() {
+            let one = &action.instances[index];
+            let calling = one.call.as_ref().is_some_and(|call| call.unanswered);
+            if !calling || one.state != ActionState::Accepted {
+                continue;
+            }
+            let Some(answer) = answers.get(note(ctx, action, one).as_str()) else {
                 continue;
             };
-            match &outcome.result {
-                Ok(_) => {
-                    call.unanswered = false;
+            let one = &mut action.instances[index];
+            match answer {
+                Some(Ok(_)) => {
+                    if let Some(call) = &mut one.call {
+                        call.unanswered = false;
+                    }
                     settle_target(one, ActionState::Applied, word(verb), "");
-                    applied = Some(one.instance.clone());
+                    if one.task_execution_id.is_none() {
+                        let instance = one.instance.clone();
+                        carried_out(ctx, status, verb, &instance);
+                    }
                 }
-                Err(error) if error.outcome == Effect::Unknown => {}
-                Err(error) if is_passing(error) => call.unanswered = false,
-                Err(error) => {
-                    refused(status, one, error);
+                Some(Err(error)) if error.outcome == Effect::Unknown => {}
+                Some(Err(error)) if is_passing(error) => rest(ctx, one, error),
+                Some(Err(error)) => refused(ctx, status, one, error),
+                None => {
+                    if let Some(call) = &mut one.call {
+                        (call.unanswered, call.until) = (false, None);
+                    }
                 }
             }
-        }
-        if let Some(instance) = applied {
-            carried_out(ctx, status, verb, &instance);
         }
         settle_if_done(ctx, action);
     }
     status.actions = actions;
 }
 
+/// It had no effect, for a reason that passes: the next one comes later each time.
+fn rest(ctx: &Context<'_>, target: &mut ActionTarget, error: &CloudError) {
+    if let Some(call) = &mut target.call {
+        call.unanswered = false;
+        let wait = match error.needs_person() {
+            true => ctx.patience(),
+            false => ctx.waits().after_failures(call.count),
+        };
+        call.until = Some(Time(ctx.now() + wait));
+    }
+}
+
 /// OOS does not take it so. Which addresses it takes is not documented, so the next is tried; when
 /// there is none left, it is a matter of what the instance and the update are doing.
-fn refused(status: &RollingUpdateTaskStatus, target: &mut ActionTarget, error: &CloudError) {
+fn refused(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    target: &mut ActionTarget,
+    error: &CloudError,
+) {
     // Without the request id, which changes at each try.
     let message = format!("OOS refused it: {} {}", error.code, error.message);
     target.message = shorten(&message, MESSAGE_MAX);
@@ -148,7 +178,7 @@ fn refused(status: &RollingUpdateTaskStatus, target: &mut ActionTarget, error: &
     let Some(call) = &mut target.call else {
         return;
     };
-    call.unanswered = false;
+    (call.unanswered, call.until) = (false, None);
     let has_child = found.is_some_and(|instance| {
         instance.state == InstanceState::Failed && instance.execution_id.is_some()
     });
@@ -158,4 +188,6 @@ fn refused(status: &RollingUpdateTaskStatus, target: &mut ActionTarget, error: &
     }
     call.address = NotifyAddress::LoopTask;
     call.refusals += 1;
+    // What it is judged by next is newer than the refusal.
+    call.until = Some(Time(ctx.waits().shown_at(ctx.now())));
 }

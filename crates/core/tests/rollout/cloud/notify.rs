@@ -23,6 +23,9 @@ impl Cloud {
         };
         let root = found.parent.clone().unwrap_or(found.id.clone());
         let run = self.run(&root);
+        if let Some(tagging) = task.filter(|task| self.is_tagging(&root, task)) {
+            return self.decide_about_tagging(notify, &root, tagging);
+        }
         let instance = if is_root {
             run.items.iter().find(|id| {
                 let by_task = self.oos.by_task && task == Some(format!("{root}.{id}").as_str());
@@ -68,7 +71,7 @@ impl Cloud {
         }
     }
 
-    fn item_of(&self, root: &str, id: &str) -> Option<&TaskExecution> {
+    pub(super) fn item_of(&self, root: &str, id: &str) -> Option<&TaskExecution> {
         let items = self.tasks.get(root)?;
         items.iter().find(|t| t.id == format!("{root}.{id}"))
     }
@@ -81,6 +84,10 @@ impl Cloud {
             self.run_mut(root)
                 .passed_over
                 .insert(id.to_owned(), skipped);
+            if self.passed_over_at_once {
+                self.pass_over(root, id, run.batch_of[id], skipped);
+                self.remember();
+            }
             return;
         };
         self.run_mut(root).unresolved.remove(id);

@@ -30,10 +30,10 @@ impl Cloud {
     }
 
     pub(super) fn remember(&mut self) {
-        if self.lag == 0 {
+        if self.lag == 0 && self.lag_of_tasks == 0 {
             return;
         }
-        let listed = (self.executions.clone(), self.tasks.clone());
+        let listed = self.everything();
         self.history.push((self.now, listed));
     }
 
@@ -71,8 +71,8 @@ impl Cloud {
                 let configuration = &mut self.configuration_containers;
                 containers::change(configuration, &update.given, update.kind);
             }
-            self.suspend(&run.exit, false);
-            return self.set_root(root, ExecutionStatus::Success);
+            self.run_mut(root).over = true;
+            return self.tag(root);
         }
         self.run_mut(root).batch = batch;
         for id in members {
@@ -86,7 +86,10 @@ impl Cloud {
     }
 
     /// An item whose turn comes and that is not to be run.
-    fn pass_over(&mut self, root: &str, id: &str, batch: i32, skipped: bool) {
+    pub(super) fn pass_over(&mut self, root: &str, id: &str, batch: i32, skipped: bool) {
+        if self.item_of(root, id).is_some() {
+            return;
+        }
         let status = if skipped {
             ExecutionStatus::Skipped
         } else {
@@ -96,7 +99,7 @@ impl Cloud {
         self.tasks.entry(root.to_owned()).or_default().push(item);
     }
 
-    fn item(
+    pub(super) fn item(
         &self,
         root: &str,
         id: &str,
@@ -279,8 +282,8 @@ impl Cloud {
             };
             return self.set_root(root, status);
         }
-        let items = self.tasks.get(root).into_iter().flatten();
-        if items.into_iter().any(|t| !t.status.is_final()) {
+        let mut items = self.tasks.get(root).into_iter().flatten();
+        if items.any(|t| t.parent.as_deref() == Some("loop") && !t.status.is_final()) {
             return self.set_root(root, ExecutionStatus::Running);
         }
         if run.unresolved.len() > run.max_errors {

@@ -1,0 +1,38 @@
+//! Lists of OOS that are behind: a question is answered as it was some time ago, if it was asked then.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use ess_emulator::front::Response;
+use jiff::{SignedDuration, Timestamp};
+
+/// Earlier answers to the same question, with their times, oldest first.
+type Answers = BTreeMap<String, Vec<(Timestamp, Response)>>;
+
+pub struct Lists {
+    behind: SignedDuration,
+    answers: Mutex<Answers>,
+}
+
+impl Lists {
+    pub fn new(seconds: u64) -> Self {
+        Self {
+            behind: SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(0)),
+            answers: Mutex::default(),
+        }
+    }
+
+    /// What is shown of this answer, which is true now: the oldest one to the same question that is no
+    /// older than lists may be.
+    pub fn shown(&self, action: &str, body: &str, now: Timestamp, answer: Response) -> Response {
+        let lists = ["ListExecutions", "ListTaskExecutions"].contains(&action);
+        if self.behind.is_zero() || !lists || answer.status != 200 {
+            return answer;
+        }
+        let mut all = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(format!("{action}?{body}")).or_default();
+        known.retain(|(at, _)| now.duration_since(*at) <= self.behind);
+        known.push((now, answer.clone()));
+        known.first().map_or(answer, |(_, shown)| shown.clone())
+    }
+}

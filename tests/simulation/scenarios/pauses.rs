@@ -1,0 +1,78 @@
+//! Pauses: tasks of the execution itself that fail, requests for sets, lists that are behind.
+
+use serde_json::{Value, json};
+
+use crate::scenario::{
+    Act::Annotate,
+    Scenario,
+    When::{Later, Paused, State},
+    image, script, with,
+};
+
+/// OOS may not tag the instances after the last batch, the first so many times; 0: ever.
+fn untagged(times: u32) -> Value {
+    json!({"faults": [{
+        "service": "ECS", "action": "TagResources", "caller": "oos", "count": times,
+        "effect": {"kind": "error", "status": 403, "code": "Forbidden.RAM"},
+    }]})
+}
+
+/// The script ends with 7 on these instances, the first time.
+fn failing(instances: &[&str]) -> Value {
+    let all = instances.iter().map(|instance| {
+        json!({"instance": instance, "attempt": 1, "exitCode": 7, "output": "disk full"})
+    });
+    json!({"commands": all.collect::<Vec<_>>()})
+}
+
+pub fn all() -> Vec<Scenario> {
+    let each = |more: Value| with(json!({"suspensionPolicy": "SuspendEachBatch"}), more);
+    let failed = || State("web", "FailureSuspended");
+    vec![
+        // Approved for more pauses than there are: none is after the last batch.
+        Scenario::new(
+            "untagged-and-retried",
+            image("web", each(json!({"approvedBatches": 101}))),
+        )
+        .cloud(untagged(4))
+        .then(failed(), Annotate("web", "retry", "task:tagInstance@one"))
+        .ends("web", &["Succeeded"]),
+        Scenario::new("untagged-and-skipped", image("web", json!({})))
+            .cloud(untagged(0))
+            .then(failed(), Annotate("web", "continue", "2"))
+            .then(Later(5), Annotate("web", "skip", "task:tagInstance@one"))
+            .ends("web", &["Succeeded"]),
+        // Before any instance is touched.
+        Scenario::new("not-suspended-and-retried", image("web", json!({})))
+            .cloud(json!({"faults": [{
+                "service": "ESS", "action": "SuspendProcesses", "caller": "oos", "count": 1,
+                "effect": {"kind": "error", "status": 403, "code": "Forbidden.RAM"},
+            }]}))
+            .then(
+                failed(),
+                Annotate("web", "retry", "task:suspendProcess@one"),
+            )
+            .ends("web", &["Succeeded"]),
+        Scenario::new("all-retried", script("web", json!({"batches": 1})))
+            .cloud(failing(&["i-web-01", "i-web-02", "i-web-04"]))
+            .then(failed(), Annotate("web", "retry", "failed@one"))
+            .ends("web", &["Succeeded"]),
+        // The pauses before and after the batch look alike.
+        Scenario::new(
+            "a-batch-skipped",
+            script("web", each(json!({"batches": 4}))),
+        )
+        .then(Paused("web", 1), Annotate("web", "skip", "batch-2@one"))
+        .then(Later(40), Annotate("web", "continue", "1@two"))
+        .then(Paused("web", 2), Annotate("web", "continue", "2"))
+        .then(Paused("web", 3), Annotate("web", "continue", "3@three"))
+        .ends("web", &["Succeeded"]),
+        // Lateness and lag: one word leaves one pause.
+        Scenario::new("lists-behind", script("web", each(json!({"batches": 4}))))
+            .lists_behind(45)
+            .then(Paused("web", 1), Annotate("web", "continue", "1"))
+            .then(Paused("web", 2), Annotate("web", "continue", "current@two"))
+            .then(Paused("web", 3), Annotate("web", "continue", "3"))
+            .ends("web", &["Succeeded"]),
+    ]
+}
