@@ -6,12 +6,15 @@ use ess_rollout_cloud::CloudError;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::cloud_trouble;
 use crate::decision::{Next, Settings};
 
 /// How soon to try again after a passing failure of the cloud.
 pub(crate) const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// How soon after a refusal that only a person can mend.
 const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
+/// The longest wait between two calls that the service refuses in the same way.
+const REFUSED_MAX: SignedDuration = SignedDuration::from_mins(15);
 /// How often something that passes by itself is looked at: it is one object's wait, and the reads of
 /// a preflight are few.
 const RECHECK_PASSING: Duration = Duration::from_secs(10);
@@ -82,6 +85,22 @@ impl Waits<'_> {
             .unwrap_or(0)
             .min(8);
         (RETRY * 2_i32.pow(doublings)).min(self.patience())
+    }
+
+    /// The wait after so many calls in a row that had no effect, the last for this reason: longer each
+    /// time, to a bound. Nothing is sent at the same pace for ever.
+    pub(crate) fn after_no_effect(&self, error: &CloudError, failures: i32) -> SignedDuration {
+        if error.needs_person() {
+            return self.patience();
+        }
+        if cloud_trouble::is_passing(error) {
+            return self.after_failures(failures);
+        }
+        // What it said it will say again, until something else changes.
+        let doublings = u32::try_from(failures.saturating_sub(1))
+            .unwrap_or(0)
+            .min(8);
+        (self.settle() * 2_i32.pow(doublings)).min(REFUSED_MAX.max(self.settle()))
     }
 
     /// How long to leave the cloud alone after a refusal that only a person can mend. No less than

@@ -212,6 +212,12 @@ pub struct RunCancellation {
     /// When CancelExecution was last sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_call_time: Option<Time>,
+    /// When the next one may come, where the last one had no effect: later each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_time: Option<Time>,
+    /// How many had no effect.
+    #[serde(default, skip_serializing_if = "super::is_zero")]
+    pub failures: i32,
 }
 
 /// How a run ended.

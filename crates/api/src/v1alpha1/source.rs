@@ -4,11 +4,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::is_false;
 use super::progress::InstanceState;
 use super::run_policy::CredentialsRef;
 use super::task::EligibleState;
 use super::update::Update;
+use super::{is_false, is_zero};
 
 /// What a rollback undoes, found once and frozen: the task may be deleted, its execution pruned.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
@@ -77,6 +77,12 @@ pub struct Source {
     /// When its cancellation was last asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_time: Option<Time>,
+    /// When the next one may come, where the last one had no effect: later each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_retry_time: Option<Time>,
+    /// How many had no effect.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cancel_failures: i32,
     /// Since when it and its nested executions have been seen to be at rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_since: Option<Time>,

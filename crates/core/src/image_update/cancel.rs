@@ -61,6 +61,8 @@ pub(super) fn new(ctx: &Context<'_>, reason: &str, message: &str) -> RunCancella
         reason: reason.to_owned(),
         message: shorten(message, 512),
         last_call_time: None,
+        retry_time: None,
+        failures: 0,
     }
 }
 
@@ -76,10 +78,6 @@ pub(super) fn cancel(
     let run = status.active.as_ref();
     let execution = run.and_then(|run| run.execution.as_ref());
     let id = execution.map(|e| e.id.clone()).unwrap_or_default();
-    let message = format!(
-        "execution {id} is being cancelled: {}",
-        cancellation.message
-    );
     let ours = ctx
         .input
         .outcome
@@ -97,22 +95,37 @@ pub(super) fn cancel(
             return ending::begin(ctx, status, outcome, "ExecutionGone", &message);
         }
         Some(Err(error)) if error.needs_person() => {
+            failed(ctx, &mut cancellation, error);
             set(&mut status, cancellation);
             report::trouble(ctx, &mut status, error);
             return ctx.decide(status, ctx.waits().after(error));
         }
         Some(Err(error)) => {
             next = ctx.waits().after(error);
-            if did_nothing(error) {
-                cancellation.last_call_time = None;
-            }
+            failed(ctx, &mut cancellation, error);
         }
         None if is_refused(&status.conditions) => next = ctx.waits().poll(),
         None => {}
     }
-    let last = cancellation.last_call_time.as_ref();
-    let call = ours.is_none() && last.is_none_or(|last| ctx.waits().settled_since(last));
+    let due = match (&cancellation.retry_time, &cancellation.last_call_time) {
+        (Some(retry), _) => ctx.now() >= retry.0,
+        (None, last) => last
+            .as_ref()
+            .is_none_or(|last| ctx.waits().settled_since(last)),
+    };
+    let call = ours.is_none() && due;
+    let mut message = format!(
+        "execution {id} is being cancelled: {}",
+        cancellation.message
+    );
+    if cancellation.failures > 1 {
+        message.push_str(&format!(
+            "; CancelExecution had no effect {} times, and is tried again at longer intervals",
+            cancellation.failures
+        ));
+    }
     if call {
+        cancellation.retry_time = None;
         cancellation.last_call_time = Some(Time(ctx.now()));
     }
     let reason = cancellation.reason.clone();
@@ -128,10 +141,14 @@ pub(super) fn cancel(
     decision
 }
 
-/// Certain to have done nothing: the next look tries again. (A refusal because of the execution's
-/// state is no such thing: the lists will show why.)
-fn did_nothing(error: &CloudError) -> bool {
-    error.outcome == Effect::NoEffect && error.class != ErrorClass::Conflict
+/// Where a call is certain to have done nothing, the next one may come sooner than after one that was
+/// lost, and later each time.
+fn failed(ctx: &Context<'_>, cancellation: &mut RunCancellation, error: &CloudError) {
+    if error.outcome == Effect::NoEffect {
+        cancellation.failures += 1;
+        let wait = ctx.waits().after_no_effect(error, cancellation.failures);
+        cancellation.retry_time = Some(Time(ctx.now() + wait));
+    }
 }
 
 fn set(status: &mut ImageUpdateTaskStatus, cancellation: RunCancellation) {

@@ -70,11 +70,7 @@ pub(super) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStat
         Err(error) if cloud_trouble::is_passing(error) => {
             record.answer = Some(ApproveAnswer::Failed);
             record.failures += 1;
-            let wait = match error.needs_person() {
-                true => waits.patience(),
-                false => waits.after_failures(record.failures),
-            };
-            record.until = Time(now.0 + wait);
+            record.until = Time(now.0 + waits.after_no_effect(error, record.failures));
         }
         Err(error) => {
             record.answer = Some(ApproveAnswer::Refused);

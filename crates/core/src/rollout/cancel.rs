@@ -4,7 +4,6 @@ use ess_rollout_api::v1alpha1::{
     ActionState, Cancellation, Outcome, RollingUpdateTaskStatus, Verb,
 };
 use ess_rollout_cloud::{CloudError, ErrorClass, Mutation, Outcome as Effect};
-use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
@@ -12,7 +11,6 @@ use super::decision::{Decision, Next, Work};
 use super::report::{self, Phase};
 use super::running::soon;
 use super::{ending, ledger};
-use crate::cloud_trouble::is_passing;
 use crate::conditions::shorten;
 
 /// Why the task is to end early, if it is: in one CamelCase word.
@@ -134,8 +132,6 @@ pub(super) fn cancel(
     decision
 }
 
-/// The longest wait between two calls that OOS refuses.
-const REFUSED_WAIT_MAX: SignedDuration = SignedDuration::from_mins(15);
 /// The most bytes of what OOS said (CRD: `status.cancellation.message`).
 const MESSAGE_MAX: usize = 256;
 
@@ -145,15 +141,6 @@ fn failed(ctx: &Context<'_>, cancellation: &mut Cancellation, error: &CloudError
     // Without the request id, which changes at each try.
     let said = format!("{} {}", error.code, error.message);
     cancellation.message = shorten(said.trim(), MESSAGE_MAX);
-    let failures = cancellation.failures;
-    let wait = if is_passing(error) {
-        match error.needs_person() {
-            true => ctx.patience(),
-            false => ctx.waits().after_failures(failures),
-        }
-    } else {
-        let doublings = u32::try_from(failures - 1).unwrap_or(0).min(8);
-        (ctx.settle() * 2_i32.pow(doublings)).min(REFUSED_WAIT_MAX.max(ctx.settle()))
-    };
+    let wait = ctx.waits().after_no_effect(error, cancellation.failures);
     cancellation.retry_time = Some(Time(ctx.now() + wait));
 }

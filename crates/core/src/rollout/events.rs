@@ -1,7 +1,7 @@
 //! The Events that a change of status is worth. Everything in them is in the status too.
 
 use ess_rollout_api::v1alpha1::{
-    BatchState, DesiredState, InstanceState, Outcome, PauseKind, RestoreState,
+    ApproveAnswer, BatchState, DesiredState, InstanceState, Outcome, PauseKind, RestoreState,
     RollingUpdateTaskStatus, condition,
 };
 
@@ -117,6 +117,24 @@ pub(super) fn events(
             PauseKind::Unknown => (EventKind::Warning, "Suspended"),
         };
         push(kind, reason, "Pause", pause.message.clone());
+    }
+    let refusals = |status: &RollingUpdateTaskStatus| {
+        let record = status.approve.as_ref();
+        record.map(|record| (record.time.0, record.refusals))
+    };
+    if let Some(record) = &new.approve
+        && record.answer == Some(ApproveAnswer::Refused)
+        && refusals(old) != refusals(new)
+    {
+        push(
+            EventKind::Warning,
+            "ApproveRefused",
+            "Continue",
+            format!(
+                "OOS refused to leave the pause after batch {}: {}",
+                record.pause, record.message
+            ),
+        );
     }
     instance_events(old, new, &mut push);
     let done = |status: &RollingUpdateTaskStatus| status.restore.as_ref().is_some_and(|r| r.done);

@@ -29,6 +29,7 @@ mod deletion;
 mod details;
 mod ending;
 mod events;
+mod failure;
 mod goal;
 mod holding;
 mod instance_requests;

@@ -1,8 +1,8 @@
 //! An execution is known and has not ended: progress, pauses, requests, cancellation.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, DeletionPolicy, InstanceState, InstanceStatus, Outcome, PauseKind,
-    RollingUpdateTaskStatus, Verb, condition,
+    ActionState, DeletionPolicy, InstanceState, Outcome, PauseKind, RollingUpdateTaskStatus, Verb,
+    condition,
 };
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
@@ -14,7 +14,7 @@ use super::context::Context;
 use super::decision::{Decision, Next};
 use super::instance_requests::{self, Act};
 use super::report::{self, Phase};
-use super::{approve, cancel, ending, holding, ledger, pause, progress};
+use super::{approve, cancel, ending, failure, holding, ledger, pause, progress};
 use crate::conditions;
 use crate::observation::{Interrupt, Known};
 
@@ -336,68 +336,8 @@ fn conclude(
         _ => (
             Outcome::Failed,
             "ExecutionFailed",
-            failure(ctx, &status, root, tasks),
+            failure::describe(ctx, &status, root, tasks),
         ),
     };
     ending::begin(ctx, status, outcome, reason, &message)
-}
-
-/// How many failed instances a result names, each with why.
-const FAILURES_SHOWN: usize = 5;
-
-/// What failed: the failed instances, and how many of them were tolerated, or the task of the root
-/// itself.
-fn failure(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    root: &Execution,
-    tasks: &[TaskExecution],
-) -> String {
-    let mut failed: Vec<&InstanceStatus> = status
-        .instances
-        .iter()
-        .filter(|i| i.state == InstanceState::Failed)
-        .collect();
-    failed.sort_by_key(|i| (i.end_time.as_ref().map(|time| time.0), i.batch));
-    let tolerated = pause::tolerated(ctx);
-    let why = |i: &InstanceStatus| {
-        let why = conditions::get(&i.conditions, "Updated").map_or("", |c| &c.message);
-        format!("instance {} failed in batch {}: {why}", i.id, i.batch)
-    };
-    if failed.len() > tolerated {
-        let shown: Vec<String> = failed.iter().take(FAILURES_SHOWN).map(|i| why(i)).collect();
-        let mut message = shown.join("; ");
-        if tolerated > 0 {
-            message = format!(
-                "{} instances failed, and spec.maxErrors tolerates {tolerated}: {message}",
-                failed.len()
-            );
-        }
-        if failed.len() > FAILURES_SHOWN {
-            message.push_str(&format!(
-                "; and {} more (see status.instances)",
-                failed.len() - FAILURES_SHOWN
-            ));
-        }
-        return message;
-    }
-    // As many as are tolerated end nothing: what did is a task after the instances.
-    if let Some(task) = pause::tasks::failed(tasks).first()
-        && let Some(part) = task.parts.first()
-    {
-        return format!(
-            "task {} of execution {} failed: {}",
-            task.name, root.id, part.status_message
-        );
-    }
-    let task = tasks
-        .iter()
-        .find(|task| task.status == ExecutionStatus::Failed);
-    match task {
-        Some(task) => format!(
-            "task {} of execution {} failed: {}",
-            task.name, root.id, task.status_message
-        ),
-        None => format!("execution {} failed: {}", root.id, root.status_message),
-    }
 }

@@ -18,7 +18,7 @@ use crate::rollout::{details, pause, report};
 
 /// How often OOS may refuse a failed instance while the update is paused: what it says twice, a bound
 /// on lateness apart, it will say again.
-const REFUSALS_MAX: i32 = 2;
+pub(super) const REFUSALS_MAX: i32 = 2;
 
 /// What to make of an instance.
 pub(super) enum Verdict {
@@ -69,7 +69,7 @@ pub(super) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<Next> {
 }
 
 /// Reason: what was asked for has happened, whoever caused it.
-const EFFECTIVE: &str = "AlreadyEffective";
+pub(super) const EFFECTIVE: &str = "AlreadyEffective";
 
 /// Whether a call that gives an instance up had no answer and may have had its effect. OOS shows an
 /// instance that was given up like one that failed; that the update does not wait for it any more
@@ -216,7 +216,7 @@ impl Look<'_, '_> {
     }
 
     /// Whether OOS takes requests on instances.
-    fn is_paused(&self) -> bool {
+    pub(super) fn is_paused(&self) -> bool {
         self.status.pause.is_some() || self.root.status == ExecutionStatus::Waiting
     }
 
@@ -226,54 +226,6 @@ impl Look<'_, '_> {
         let rest = due.duration_since(self.ctx.now());
         (report::is_refused(self.status) && rest.is_positive())
             .then(|| Next::After(rest.unsigned_abs()))
-    }
-
-    /// The same of a failed task of the execution itself, or a failed item of one.
-    fn judge_task(&self, action: &Action, target: &ActionTarget, id: &str) -> Known<Verdict> {
-        use ActionState::{Applied, Rejected};
-        let (ctx, verb) = (self.ctx, action.verb);
-        let tasks = ctx.input.observation.task_executions(&self.root.id)?;
-        let Some(task) = tasks.iter().find(|task| task.id == id) else {
-            let message = "OOS does not list that task any more".to_owned();
-            return Ok(Verdict::Done(Rejected, "UnknownTask", message));
-        };
-        let same =
-            task.status == ExecutionStatus::Failed && task.end.map(Time) == target.failure_time;
-        if !same {
-            let how = format!("it is {}", task.status.as_str());
-            return Ok(
-                match verb == Verb::Skip && task.status == ExecutionStatus::Failed {
-                    true => {
-                        Verdict::Done(Rejected, "StaleAttempt", "it has failed again".to_owned())
-                    }
-                    false => Verdict::Done(Applied, EFFECTIVE, how),
-                },
-            );
-        }
-        if let Some(call) = &target.call {
-            if let Some(rest) = rests(ctx, call) {
-                return Ok(Verdict::Wait(rest));
-            }
-            if call.refusals >= REFUSALS_MAX {
-                return Ok(Verdict::Done(Rejected, "Refused", target.message.clone()));
-            }
-        }
-        if !self.is_paused() {
-            let message = "waits for the update to be suspended: OOS takes requests only then";
-            return Ok(Verdict::Hold(message.to_owned()));
-        }
-        let build = notify::Builder {
-            ctx,
-            root: &self.root.id,
-            action,
-            target,
-        };
-        Ok(Verdict::Call(Call {
-            address: NotifyAddress::LoopTask,
-            mutation: build.root(Some(id.to_owned()), task.loop_item.clone()),
-            // A refusal of the same failure is the same refusal.
-            seen: hash_value(&(id, &target.failure_time))[..16].to_owned(),
-        }))
     }
 
     /// Why OOS is not to be told now.

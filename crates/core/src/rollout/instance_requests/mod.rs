@@ -15,6 +15,7 @@
 mod accept;
 mod judge;
 mod notify;
+mod tasks;
 
 use std::collections::BTreeSet;
 

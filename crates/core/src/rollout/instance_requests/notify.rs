@@ -155,10 +155,7 @@ pub(in crate::rollout) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUp
 fn rest(ctx: &Context<'_>, target: &mut ActionTarget, error: &CloudError) {
     if let Some(call) = &mut target.call {
         call.unanswered = false;
-        let wait = match error.needs_person() {
-            true => ctx.patience(),
-            false => ctx.waits().after_failures(call.count),
-        };
+        let wait = ctx.waits().after_no_effect(error, call.count);
         call.until = Some(Time(ctx.now() + wait));
     }
 }

@@ -145,6 +145,8 @@ fn describe(
         credentials_ref: None,
         suspended,
         cancel_time: None,
+        cancel_retry_time: None,
+        cancel_failures: 0,
         quiet_since: None,
         fingerprint: String::new(),
         taken_over_time: None,

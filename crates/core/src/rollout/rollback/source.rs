@@ -113,6 +113,8 @@ fn of_task(
         suspended,
         update,
         cancel_time: None,
+        cancel_retry_time: None,
+        cancel_failures: 0,
         quiet_since: None,
         fingerprint: String::new(),
         taken_over_time: None,

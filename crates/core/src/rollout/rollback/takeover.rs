@@ -6,7 +6,9 @@ use ess_rollout_api::v1alpha1::{
     Baseline, Holder, InstanceState, Member, Plan, RollingUpdateTaskStatus,
     ScalingGroupRecordStatus, Source, SourceMember,
 };
-use ess_rollout_cloud::{ErrorClass, Execution, ExecutionFilter, ExecutionStatus, Mutation, Query};
+use ess_rollout_cloud::{
+    ErrorClass, Execution, ExecutionFilter, ExecutionStatus, Mutation, Outcome as Effect, Query,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{foreign, source};
@@ -227,6 +229,11 @@ fn cancel(
     );
     let mut next = Next::After(ctx.input.settings.poll_interval.min(RETRY.unsigned_abs()));
     if let Some(Err(error)) = outcome.map(|outcome| &outcome.result) {
+        if error.outcome == Effect::NoEffect {
+            source.cancel_failures += 1;
+            let wait = ctx.waits().after_no_effect(error, source.cancel_failures);
+            source.cancel_retry_time = Some(Time(ctx.now() + wait));
+        }
         // It has ended meanwhile: the lists will show it.
         if error.class != ErrorClass::Conflict {
             report::trouble(ctx, status, error);
@@ -235,13 +242,14 @@ fn cancel(
             }
         }
     }
-    let due = source
-        .cancel_time
-        .as_ref()
-        .is_none_or(|last| ctx.settled_since(last));
+    let due = match (&source.cancel_retry_time, &source.cancel_time) {
+        (Some(retry), _) => ctx.now() >= retry.0,
+        (None, last) => last.as_ref().is_none_or(|last| ctx.settled_since(last)),
+    };
     let call = !ended && outcome.is_none() && due;
     if call {
         source.cancel_time = Some(Time(ctx.now()));
+        source.cancel_retry_time = None;
         next = Next::Now;
     }
     status.source = Some(source);
@@ -255,10 +263,16 @@ fn cancel(
 }
 
 fn show(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, source: &Source) {
-    let message = format!(
+    let mut message = format!(
         "execution {} is suspended: it is cancelled, and then rolled back",
         source.execution_id
     );
+    if source.cancel_failures > 1 {
+        message.push_str(&format!(
+            "; CancelExecution had no effect {} times, and is tried again at longer intervals: look at the execution in the OOS console",
+            source.cancel_failures
+        ));
+    }
     report::show_unless_refused(ctx, status, Phase::Pending, "CancellingSource", &message);
 }
 
