@@ -108,10 +108,11 @@ pub(super) fn cancel(
         None => {}
     }
     let due = match (&cancellation.retry_time, &cancellation.last_call_time) {
+        // A clock that was ahead then must not make anything wait for it.
+        (_, None) => true,
+        (_, Some(last)) if last.0 > ctx.now() => true,
         (Some(retry), _) => ctx.now() >= retry.0,
-        (None, last) => last
-            .as_ref()
-            .is_none_or(|last| ctx.waits().settled_since(last)),
+        (None, Some(last)) => ctx.waits().settled_since(last),
     };
     let call = ours.is_none() && due;
     let mut message = format!(

@@ -95,7 +95,11 @@ pub(super) fn cancel(
         ));
     }
     let due = last.and_then(|c| {
-        let last = c.last_call_time.as_ref()?;
+        // A clock that was ahead then must not make anything wait for it.
+        let last = c
+            .last_call_time
+            .as_ref()
+            .filter(|last| last.0 <= ctx.now())?;
         Some(match &c.retry_time {
             Some(time) => time.0,
             None => ctx.waits().settled_at(last),

@@ -77,6 +77,9 @@ pub(super) fn act<'a>(
     }
     let failed = notify::passing_failure(ctx);
     let mut actions = std::mem::take(&mut status.actions);
+    actions
+        .iter_mut()
+        .for_each(|action| reset_clock(ctx, action));
     let mut wait = None;
     let mut calls = Vec::new();
     for verb in VERBS {
@@ -203,6 +206,22 @@ pub(super) fn is_open(status: &RollingUpdateTaskStatus, instance: &str) -> bool 
 /// Whether a call for an open request is on record.
 pub(super) fn is_calling(status: &RollingUpdateTaskStatus) -> bool {
     open_targets(status).any(|target| target.call.is_some())
+}
+
+/// A clock that was ahead when a call went on record must not make anything wait for it.
+fn reset_clock(ctx: &Context<'_>, action: &mut Action) {
+    let calls = action
+        .instances
+        .iter_mut()
+        .filter_map(|one| one.call.as_mut());
+    for call in calls.filter(|call| call.time.0 > ctx.now()) {
+        let wait = call
+            .until
+            .as_ref()
+            .map(|until| until.0.duration_since(call.time.0));
+        call.time = Time(ctx.now());
+        call.until = wait.map(|wait| Time(ctx.now() + wait));
+    }
 }
 
 /// Whether an instance is meant, and not a task of the execution itself.

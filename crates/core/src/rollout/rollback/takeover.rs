@@ -243,8 +243,11 @@ fn cancel(
         }
     }
     let due = match (&source.cancel_retry_time, &source.cancel_time) {
+        // A clock that was ahead then must not make anything wait for it.
+        (_, None) => true,
+        (_, Some(last)) if last.0 > ctx.now() => true,
         (Some(retry), _) => ctx.now() >= retry.0,
-        (None, last) => last.as_ref().is_none_or(|last| ctx.settled_since(last)),
+        (None, Some(last)) => ctx.settled_since(last),
     };
     let call = !ended && outcome.is_none() && due;
     if call {
