@@ -291,3 +291,25 @@ fn the_command_that_is_printed_always_works_when_it_is_typed() {
         );
     }
 }
+
+#[test]
+fn a_clock_that_was_ahead_makes_no_call_wait_for_it() {
+    let days = 5 * 86_400;
+    let mut approving = paused_in(json!({}), |_| {});
+    approving.annotated("continue", "1");
+    let mut retrying = script(json!({}));
+    retrying.cloud.failing.insert("i-0001".into(), 1);
+    retrying.run_to_state("FailureSuspended");
+    retrying.annotated("retry", "i-0001@1");
+    let mut cancelling = paused_in(json!({}), |_| {});
+    cancelling.annotated("cancel", "n");
+    for mut world in [approving, retrying, cancelling] {
+        world.cloud.fates = vec![Fate::Lost];
+        world.cloud.now += days;
+        world.pass();
+        world.cloud.now -= days;
+        let sent = world.cloud.sent.len();
+        world.run_for(300);
+        assert!(world.cloud.sent.len() > sent, "{}", world.state());
+    }
+}
