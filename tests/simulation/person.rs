@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ess_emulator::cloud::call::{Call, EssVersion, Outcome, Service};
 use ess_emulator::front;
@@ -39,6 +40,8 @@ pub struct Person {
     scenario: Scenario,
     next: usize,
     since: Instant,
+    /// How often something was done again.
+    again: usize,
     pub requests: Vec<PersonRequest>,
 }
 
@@ -71,6 +74,9 @@ fn named(object: &Value, list: &str) -> Vec<String> {
     names.map(|name| name.trim().to_owned()).collect()
 }
 
+/// Before a person does something again.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// `plural/name` in parts.
 pub fn parts(name: Name) -> (&'static str, &'static str) {
     name.split_once('/').unwrap_or(("rollingupdatetasks", name))
@@ -87,6 +93,7 @@ impl Person {
             scenario: scenario.clone(),
             next: 0,
             since: Instant::now(),
+            again: 0,
             requests: Vec::new(),
         }
     }
@@ -106,6 +113,14 @@ impl Person {
             self.act(world, &step.act);
             self.next += 1;
             self.since = Instant::now();
+        }
+        for step in self.scenario.whenever.clone() {
+            if self.since.elapsed() >= PATIENCE && self.holds(world, &step.when) {
+                world.trace(|| format!("person again {:?}", step.act));
+                self.again += 1;
+                self.act(world, &step.act);
+                self.since = Instant::now();
+            }
         }
     }
 
@@ -142,6 +157,7 @@ impl Person {
                 let Some(object) = find(world, name) else {
                     return;
                 };
+                let value = &value.replace("$n", &self.again.to_string());
                 self.asked_by_annotation(world, &object, verb, value);
                 let key = format!("ess-rollout.io/{verb}");
                 let patch = json!({"metadata": {"annotations": {key: value}}});

@@ -19,6 +19,8 @@ pub struct Scenario {
     /// For the emulator.
     pub fixture: Value,
     pub steps: Vec<Step>,
+    /// What people do whenever something holds, once all steps are done: people who are waited for look again.
+    pub whenever: Vec<Step>,
     pub endings: Vec<Ending>,
     /// Virtual time within which it ends, faults and all.
     pub bound: Duration,
@@ -206,6 +208,7 @@ impl Scenario {
                 when: When::Now,
                 act: Act::Create(object),
             }],
+            whenever: Vec::new(),
             endings: Vec::new(),
             bound: Duration::from_secs(3600),
             fresh_reads: false,
@@ -244,6 +247,13 @@ impl Scenario {
     /// Then, once this holds, a person does that.
     pub fn then(mut self, when: When, act: Act) -> Self {
         self.steps.push(Step { when, act });
+        self
+    }
+
+    /// From then on, whenever this holds, a person does that: every two minutes at most. `$n` in the value of an annotation
+    /// is another number each time.
+    pub fn whenever(mut self, when: When, act: Act) -> Self {
+        self.whenever.push(Step { when, act });
         self
     }
 

@@ -434,6 +434,11 @@ fn container_groups() -> Vec<Scenario> {
                 State("web", "FailureSuspended"),
                 Annotate("web", "retry", "eci-web-02@one"),
             )
+            // Where reads lag, the template takes the container group for one in service, and the retry fails as well.
+            .whenever(
+                State("web", "FailureSuspended"),
+                Annotate("web", "retry", "failed@$n"),
+            )
             .ends("web", &["Succeeded"]),
         Scenario::new("containers-cancelled", containers("web", first()))
             .cloud(eci())
