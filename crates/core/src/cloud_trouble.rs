@@ -11,6 +11,7 @@ use crate::conditions;
 const ACCESS_DENIED: &str = "AccessDenied";
 const CREDENTIALS_REJECTED: &str = "CredentialsRejected";
 const REQUEST_REFUSED: &str = "RequestRefused";
+const CLOCK_WRONG: &str = "ClockWrong";
 
 /// A failure that keeps an object from moving.
 pub(crate) struct Trouble {
@@ -31,6 +32,11 @@ impl Trouble {
             ErrorClass::Denied => (
                 ACCESS_DENIED,
                 "; grant the action to the credentials in use",
+            ),
+            // Requests carry the time, and a signature that is too old or too new is refused: the credentials are right.
+            ErrorClass::Unauthenticated if error.code == "InvalidTimeStamp.Expired" => (
+                CLOCK_WRONG,
+                "; the clock of the node that the operator runs on differs from the cloud's by more than 15 minutes: set it right (NTP)",
             ),
             ErrorClass::Unauthenticated => (CREDENTIALS_REJECTED, "; check the credentials in use"),
             ErrorClass::Invalid => (REQUEST_REFUSED, ""),
@@ -65,6 +71,44 @@ pub(crate) fn is_passing(error: &CloudError) -> bool {
 /// Whether a refusal that only a person can mend is on show.
 pub(crate) fn is_refused(all: &[Condition]) -> bool {
     conditions::get(all, condition::STALLED).is_some_and(|stalled| {
-        [ACCESS_DENIED, CREDENTIALS_REJECTED, REQUEST_REFUSED].contains(&stalled.reason.as_str())
+        [
+            ACCESS_DENIED,
+            CREDENTIALS_REJECTED,
+            REQUEST_REFUSED,
+            CLOCK_WRONG,
+        ]
+        .contains(&stalled.reason.as_str())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ess_rollout_cloud::Outcome;
+
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_is_named_and_not_the_credentials() {
+        let error = |code: &str| CloudError {
+            call: "ESS DescribeScalingGroups".into(),
+            class: ErrorClass::Unauthenticated,
+            outcome: Outcome::NoEffect,
+            code: code.into(),
+            message: "Specified time stamp or date value is expired.".into(),
+            request_id: Some("r-1".into()),
+            missing_action: None,
+            retry_after: None,
+        };
+        let trouble = Trouble::of(&error("InvalidTimeStamp.Expired")).unwrap();
+        assert_eq!((trouble.reason, trouble.needs_person), (CLOCK_WRONG, true));
+        assert!(
+            trouble.message.contains("the clock of the node")
+                && !trouble.message.contains("credentials"),
+            "{}",
+            trouble.message
+        );
+        let trouble = Trouble::of(&error("InvalidAccessKeyId.NotFound")).unwrap();
+        assert_eq!(trouble.reason, CREDENTIALS_REJECTED);
+        assert!(trouble.message.contains("check the credentials in use"));
+    }
 }
