@@ -1,10 +1,36 @@
 //! What the program can be told. Checked in [`crate::settings`].
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::runtime::telemetry::LogFormat;
+
+/// Between polls: below, a real account is only throttled; above, pauses go unnoticed.
+const POLL_INTERVAL: (f64, f64) = (0.05, 3600.0);
+/// Between writes of progress: above, nobody would look.
+const PROGRESS_INTERVAL: (f64, f64) = (0.0, 3600.0);
+/// Of one call: below, healthy calls are given up; above, a pass holds its worker for too long.
+const CALL_TIMEOUT: (f64, f64) = (0.5, 300.0);
+/// L: the upper bound is a mistyped unit.
+const SETTLE: (f64, f64) = (0.0, 3600.0);
+
+/// Reads a number of seconds within these bounds.
+fn seconds(
+    (min, max): (f64, f64),
+) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
+    move |given| {
+        let value = given.trim().parse::<f64>().ok();
+        let value = value.filter(|value| (min..=max).contains(value));
+        value
+            .and_then(|value| Duration::try_from_secs_f64(value).ok())
+            .ok_or_else(|| {
+                format!(
+                    "it must be a number of seconds from {min} to {max}, for instance 10 or 0.5"
+                )
+            })
+    }
+}
 
 /// Rolling updates of Alibaba Cloud Auto Scaling groups, as Kubernetes objects.
 #[derive(Debug, Parser)]
@@ -109,27 +135,30 @@ pub struct RunArgs {
         long,
         default_value = "10",
         value_name = "SECONDS",
-        env = "ESS_ROLLOUT_POLL_INTERVAL_SECONDS"
+        env = "ESS_ROLLOUT_POLL_INTERVAL_SECONDS",
+        value_parser = seconds(POLL_INTERVAL)
     )]
-    pub poll_interval_seconds: String,
+    pub poll_interval_seconds: Duration,
 
     /// Seconds between two writes of nothing but progress to the same task; fractions are allowed.
     #[arg(
         long,
         default_value = "10",
         value_name = "SECONDS",
-        env = "ESS_ROLLOUT_PROGRESS_INTERVAL_SECONDS"
+        env = "ESS_ROLLOUT_PROGRESS_INTERVAL_SECONDS",
+        value_parser = seconds(PROGRESS_INTERVAL)
     )]
-    pub progress_interval_seconds: String,
+    pub progress_interval_seconds: Duration,
 
     /// Seconds that one call to the cloud may take; fractions are allowed.
     #[arg(
         long,
         default_value = "30",
         value_name = "SECONDS",
-        env = "ESS_ROLLOUT_CALL_TIMEOUT_SECONDS"
+        env = "ESS_ROLLOUT_CALL_TIMEOUT_SECONDS",
+        value_parser = seconds(CALL_TIMEOUT)
     )]
-    pub call_timeout_seconds: String,
+    pub call_timeout_seconds: Duration,
 
     /// The bound on lateness: a call whose answer was lost takes effect within this many seconds
     /// after the operator gave it up, or never; and what OOS lists is no older than that. Calls that
@@ -139,9 +168,10 @@ pub struct RunArgs {
         long,
         default_value = "60",
         value_name = "SECONDS",
-        env = "ESS_ROLLOUT_SETTLE_SECONDS"
+        env = "ESS_ROLLOUT_SETTLE_SECONDS",
+        value_parser = seconds(SETTLE)
     )]
-    pub settle_seconds: String,
+    pub settle_seconds: Duration,
 
     /// Where /livez, /readyz and /metrics are served. Port 0 takes any.
     #[arg(
@@ -165,7 +195,8 @@ pub struct RunArgs {
     )]
     pub log_format: LogFormat,
 
-    /// A level, or a list such as info,ess_rollout=debug.
+    /// off, error, warn, info, debug or trace; or a list such as info,ess_rollout=debug. What a list says nothing
+    /// about is logged at info.
     #[arg(long, default_value = "info", env = "RUST_LOG", value_name = "FILTER")]
     pub log_level: String,
 

@@ -6,15 +6,6 @@ use ess_rollout_aliyun::{EndpointError, Endpoints, Network, Service};
 
 use crate::cli::{NetworkArg, RunArgs};
 
-/// Between polls: below, a real account is only throttled; above, pauses go unnoticed.
-const POLL_INTERVAL: (f64, f64) = (0.05, 3600.0);
-/// Between writes of progress: above, nobody would look.
-const PROGRESS_INTERVAL: (f64, f64) = (0.0, 3600.0);
-/// Of one call: below, healthy calls are given up; above, a pass holds its worker for too long.
-const CALL_TIMEOUT: (f64, f64) = (0.5, 300.0);
-/// L: the upper bound is a mistyped unit.
-const SETTLE: (f64, f64) = (0.0, 3600.0);
-
 /// Settings of `run`.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -53,20 +44,6 @@ pub struct Settings {
 /// A flag that cannot be used. The text names it and says what would do.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SettingsError {
-    /// A number of seconds.
-    #[error(
-        "--{flag} {given:?} must be a number of seconds from {min} to {max}, for instance 10 or 0.5"
-    )]
-    Seconds {
-        /// The flag.
-        flag: &'static str,
-        /// As given.
-        given: String,
-        /// The least.
-        min: f64,
-        /// The most.
-        max: f64,
-    },
     /// The form of an endpoint.
     #[error(
         "--endpoint {given:?} must be SERVICE=URL with SERVICE one of oos, ess, ecs, eci, sts, all; for instance oos=https://oos.example.com"
@@ -144,18 +121,10 @@ impl TryFrom<&RunArgs> for Settings {
             own_credentials_ram_roles: words(own_credentials_ram_roles)
                 .map(str::to_owned)
                 .collect(),
-            poll_interval: seconds(
-                "poll-interval-seconds",
-                poll_interval_seconds,
-                POLL_INTERVAL,
-            )?,
-            progress_interval: seconds(
-                "progress-interval-seconds",
-                progress_interval_seconds,
-                PROGRESS_INTERVAL,
-            )?,
-            call_timeout: seconds("call-timeout-seconds", call_timeout_seconds, CALL_TIMEOUT)?,
-            settle: seconds("settle-seconds", settle_seconds, SETTLE)?,
+            poll_interval: *poll_interval_seconds,
+            progress_interval: *progress_interval_seconds,
+            call_timeout: *call_timeout_seconds,
+            settle: *settle_seconds,
             health: *health_addr,
             ready_file: ready_file.clone(),
             workers: usize::from(*workers),
@@ -189,25 +158,6 @@ fn a_namespace(flag: &'static str, given: &str) -> Result<String, SettingsError>
             given: given.to_owned(),
         }),
     }
-}
-
-fn seconds(
-    flag: &'static str,
-    given: &str,
-    (min, max): (f64, f64),
-) -> Result<Duration, SettingsError> {
-    given
-        .trim()
-        .parse::<f64>()
-        .ok()
-        .filter(|value| (min..=max).contains(value))
-        .and_then(|value| Duration::try_from_secs_f64(value).ok())
-        .ok_or_else(|| SettingsError::Seconds {
-            flag,
-            given: given.to_owned(),
-            min,
-            max,
-        })
 }
 
 fn endpoints(given: &[String]) -> Result<Endpoints, SettingsError> {
@@ -258,10 +208,12 @@ mod tests {
         assert_eq!(given.poll_interval, Duration::from_millis(500));
         assert_eq!(given.settle, Duration::from_millis(1250));
         for wrong in ["0", "-1", "NaN", "inf", "1e9", "10s", ""] {
-            let error = settings(&[&format!("--poll-interval-seconds={wrong}")]).unwrap_err();
+            let flag = format!("--poll-interval-seconds={wrong}");
+            let error = Cli::try_parse_from(["ess-rollout", "run", &flag]).unwrap_err();
+            let text = error.to_string();
             assert!(
-                error.to_string().contains("--poll-interval-seconds"),
-                "{error}"
+                text.contains("--poll-interval-seconds") && text.contains("from 0.05 to 3600"),
+                "{text}"
             );
         }
     }

@@ -29,12 +29,63 @@ pub enum LogFormat {
     Text,
 }
 
-/// A level or filter that cannot be used.
+/// The levels, from the least lines to the most.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// A filter that cannot be used. A misspelt level would be taken for a target, and everything else be silent.
 #[derive(Debug, thiserror::Error)]
-#[error("--log-level {given:?} is neither a level nor a list of target=level: {reason}")]
+#[error(
+    "--log-level (RUST_LOG, the chart's log.level) {given:?}: {part:?} is no level; use off, error, warn, info, debug or trace, or a list such as info,ess_rollout=debug"
+)]
 pub struct FilterError {
     given: String,
-    reason: String,
+    part: String,
+}
+
+/// The filter that was asked for. What no part of it is about is logged at `info`.
+///
+/// # Errors
+/// When a part of it is neither a level nor `target=level`.
+pub fn filter(given: &str) -> Result<EnvFilter, FilterError> {
+    let refused = |part: &str| FilterError {
+        given: given.to_owned(),
+        part: part.to_owned(),
+    };
+    let mut general = false;
+    let parts = parts(given);
+    for part in &parts {
+        // A field of a span may have a value: `target[span{field=value}]=level`.
+        let (target, level) = match part.rsplit_once('=') {
+            Some((target, level)) => (Some(target), level),
+            None => (None, *part),
+        };
+        if !LEVELS.contains(&level.to_ascii_lowercase().as_str()) || target == Some("") {
+            return Err(refused(part));
+        }
+        general |= target.is_none();
+    }
+    let mut text = parts.join(",");
+    if !general {
+        text = format!("info,{text}");
+    }
+    EnvFilter::try_new(text.trim_end_matches(',')).map_err(|_| refused(given))
+}
+
+/// The parts of a list, without empty ones. A comma within braces is part of a span's fields.
+fn parts(given: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    let parts = given.split(|c: char| {
+        match c {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    });
+    parts
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 /// Begins to log to standard error, panics among the rest. Once per process.
@@ -70,10 +121,7 @@ fn filtered<S>(filter: &str) -> Result<impl Layer<S> + use<S>, FilterError>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let given = EnvFilter::try_new(filter).map_err(|error| FilterError {
-        given: filter.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let given = self::filter(filter)?;
     Ok(given.and_then(filter_fn(|metadata| !answers_of_the_apiserver(metadata))))
 }
 
@@ -231,6 +279,37 @@ mod tests {
             assert!(text.contains("pass failed"), "{filter}: {text}");
             assert!(!text.contains("aHVudGVyMg"), "{filter}: {text}");
         }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_with_those_that_are() {
+        for good in [
+            "",
+            "info",
+            "WARN",
+            "info,ess_rollout=debug",
+            "debug, kube=off",
+            "ess_rollout[pass{name=a}]=trace",
+        ] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for (wrong, part) in [
+            ("warning", "warning"),
+            ("nonsense", "nonsense"),
+            ("info,ess_rollout", "ess_rollout"),
+            ("info,kube=loud", "kube=loud"),
+            ("=debug", "=debug"),
+            ("3", "3"),
+        ] {
+            let text = filter(wrong).unwrap_err().to_string();
+            assert!(
+                text.contains(&format!("{part:?} is no level; use off, error, warn, info")),
+                "{text}"
+            );
+        }
+        // What a list says nothing about is not silent.
+        let levels = filter("ess_rollout=debug").unwrap().to_string();
+        assert!(levels.contains("info"), "{levels}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod tls;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
@@ -108,7 +109,10 @@ impl Server {
         let mut bound = [None, None];
         for (slot, address, secure) in [(0, http, false), (1, https, true)] {
             let Some(address) = address else { continue };
-            let tcp = TcpListener::bind(address).await?;
+            let option = if secure { "--https" } else { "--http" };
+            let tcp = TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {option} {address}"))?;
             let local = tcp.local_addr()?;
             bound[slot] = Some(local);
             let acceptor = secure.then(|| tls.acceptor()).transpose()?;
