@@ -64,6 +64,33 @@ fn every_text_list_and_map_has_a_bound() {
     assert_eq!(found, [] as [String; 0]);
 }
 
+/// `kubectl explain` shows descriptions and no defaults.
+#[test]
+fn a_field_of_a_spec_that_has_a_default_says_so() {
+    let mut seen = 0;
+    let mut silent = Vec::new();
+    for crd in crds::all() {
+        let kind = crd.spec.names.kind.clone();
+        let crd = serde_json::to_value(crd).unwrap();
+        let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        walk(
+            &format!("{kind}.spec"),
+            &root["properties"]["spec"],
+            &mut |path, schema| {
+                let description = schema["description"].as_str().unwrap_or_default();
+                if !schema["default"].is_null() {
+                    seen += 1;
+                    if !description.contains("Default: ") {
+                        silent.push(path.to_owned());
+                    }
+                }
+            },
+        );
+    }
+    assert!(seen > 20, "only {seen} fields have a default");
+    assert_eq!(silent, [] as [String; 0]);
+}
+
 /// The apiserver ignores formats that it does not know, and kubectl warns of them.
 #[test]
 fn numbers_have_formats_that_kubernetes_knows() {

@@ -125,7 +125,7 @@ pub struct ImageUpdateTaskSpec {
     pub schedule: Option<Schedule>,
 
     /// What to do when a run is due while one is under way, as for a CronJob. `Allow` is not offered:
-    /// two runs would put their images into the same configurations.
+    /// two runs would put their images into the same configurations. Default: Forbid.
     #[serde(default)]
     pub concurrency_policy: ConcurrencyPolicy,
 
@@ -142,12 +142,12 @@ pub struct ImageUpdateTaskSpec {
     pub suspend: bool,
 
     /// How many successful runs are kept in `status.history`. Images are never deleted: those of older
-    /// runs are found by their names, which contain `_on_exec-`.
+    /// runs are found by their names, which contain `_on_exec-`. Default: 3.
     #[serde(default = "default_successful")]
     #[schemars(range(min = 0, max = 50))]
     pub successful_runs_history_limit: i32,
 
-    /// How many failed runs are kept in `status.history`.
+    /// How many failed runs are kept in `status.history`. Default: 1.
     #[serde(default = "default_failed")]
     #[schemars(range(min = 0, max = 50))]
     pub failed_runs_history_limit: i32,

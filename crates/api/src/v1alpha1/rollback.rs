@@ -127,7 +127,7 @@ pub struct RollbackSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<RollbackPayload>,
 
-    /// Which instances.
+    /// Which instances. Default: Updated, those that the update touched.
     #[serde(default)]
     pub scope: RollbackScope,
 

@@ -28,7 +28,7 @@ pub struct RunPolicy {
     #[schemars(schema_with = "batch_size_schema")]
     pub batch_size: Option<IntOrString>,
 
-    /// After which batches to wait for a person.
+    /// After which batches to wait for a person. Default: Automatic, after none.
     #[serde(default)]
     pub suspension_policy: SuspensionPolicy,
 
@@ -37,7 +37,7 @@ pub struct RunPolicy {
     #[schemars(range(min = 0, max = 1000))]
     pub max_errors: Option<i32>,
 
-    /// What happens when more instances fail than maxErrors allows.
+    /// What happens when more instances fail than maxErrors allows. Default: Suspend, wait for a person.
     #[serde(default)]
     pub on_failure: OnFailure,
 
@@ -53,7 +53,7 @@ pub struct RunPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<CredentialsRef>,
 
-    /// Run, or only plan, or end it. Cancelled is final: what was once cancelled stays so.
+    /// Run, or only plan, or end it. Cancelled is final: what was once cancelled stays so. Default: Run.
     #[serde(default)]
     pub desired_state: DesiredState,
 
@@ -64,22 +64,23 @@ pub struct RunPolicy {
     #[schemars(range(min = 0, max = 101))]
     pub approved_batches: Option<i32>,
 
-    /// Whether the operator puts back what a cancelled or failed update left changed.
+    /// Whether the operator puts back what a cancelled or failed update left changed. Default: Restore, it does.
     #[serde(default)]
     pub restore_policy: RestorePolicy,
 
     /// What becomes of failed, cancelled and interrupted instances. A skipped one returns to
-    /// service, and nothing returns whose ECS instance is not Running.
+    /// service, and nothing returns whose ECS instance is not Running. Default: KeepInStandby.
     #[serde(default)]
     pub failed_instance_policy: FailedInstancePolicy,
 
-    /// What happens to a running update when the object is deleted.
+    /// What happens to a running update when the object is deleted. Default: Cancel.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
     /// How long a deletion may wait for the execution to end and the group to be restored before
     /// the object goes and the rest is listed in the group's ScalingGroupRecord. It may be changed
     /// while it waits; the annotation ess-rollout.io/force-delete=true ends the wait at once.
+    /// Default: 3600, an hour.
     #[serde(default = "default_deletion_timeout")]
     #[schemars(range(min = 0, max = 604800))]
     pub deletion_timeout_seconds: i32,

@@ -114,7 +114,7 @@ pub struct RollingUpdateTaskSpec {
     /// What to do to each instance: exactly one kind.
     pub update: Update,
 
-    /// Which instances take part, by their lifecycle state in the group.
+    /// Which instances take part, by their lifecycle state in the group. Default: those that are InService.
     #[serde(default = "default_lifecycle_states")]
     #[schemars(length(min = 1, max = 2), extend("x-kubernetes-list-type" = "set"))]
     pub lifecycle_states: Vec<EligibleState>,

@@ -39,7 +39,7 @@ pub struct ImageUpdate {
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^\S+$"))]
     pub rollback_image_id: Option<String>,
     /// Also put the image into the group's active scaling configuration, so that new instances
-    /// get it.
+    /// get it. Default: true.
     #[serde(default = "yes")]
     pub update_scaling_configuration: bool,
 }
@@ -48,7 +48,7 @@ pub struct ImageUpdate {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScriptUpdate {
-    /// The language.
+    /// The language. Default: LinuxShell.
     #[serde(default, rename = "type")]
     pub script_type: ScriptType,
     /// The script to run. Exit code 0 is success.
@@ -115,7 +115,7 @@ pub struct PackageUpdate {
         regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     )]
     pub version: Option<String>,
-    /// Install or uninstall.
+    /// Install or uninstall. Default: Install.
     #[serde(default)]
     pub action: PackageAction,
     /// The version to go back to. Default: what all instances had installed before, if that is known
@@ -140,7 +140,7 @@ pub struct ContainerGroupUpdate {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub rollback_containers: Vec<Container>,
-    /// Whether fields that are not given stay or go.
+    /// Whether fields that are not given stay or go. Default: Incremental, they stay.
     #[serde(default)]
     pub update_type: ContainerUpdateType,
 }
@@ -237,7 +237,7 @@ pub struct EnvironmentVar {
     /// Its name.
     #[schemars(length(min = 1, max = 128))]
     pub key: String,
-    /// Its value.
+    /// Its value. Default: empty.
     #[serde(default)]
     #[schemars(length(max = 4096))]
     pub value: String,

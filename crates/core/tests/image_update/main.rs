@@ -16,6 +16,9 @@ mod world;
 
 mod ending;
 mod group;
+mod kstatus;
+#[path = "../rollout/kstatus_rules.rs"]
+mod kstatus_rules;
 mod properties;
 mod refusing;
 mod requests;

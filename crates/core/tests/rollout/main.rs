@@ -26,6 +26,8 @@ mod finished;
 mod identity;
 mod instance_calls;
 mod instances;
+mod kstatus;
+mod kstatus_rules;
 mod packages;
 mod pausing;
 mod pending;

@@ -1,0 +1,42 @@
+//! What Flux and others conclude from each state, as docs/gitops.md has it.
+
+use serde_json::json;
+
+use crate::builders::{image, script, task};
+use crate::cloud::Cloud;
+use crate::kstatus_rules::{Seen, kstatus};
+use crate::world::World;
+
+fn follow(seen: &Seen, mut world: World, state: &str) -> World {
+    assert_eq!(kstatus(&world.task), "InProgress", "before the first visit");
+    world.run_until(900, state, |w| {
+        seen.look(&w.task);
+        w.state() == state
+    });
+    world
+}
+
+#[test]
+fn each_state_is_read_as_the_documentation_says() {
+    let seen = Seen::against("## RollingUpdateTasks and Rollbacks");
+    follow(&seen, script(json!({})), "Succeeded");
+    follow(&seen, script(json!({"desiredState": "Plan"})), "Planned");
+    let gone = task(json!({"image": {"imageId": "m-gone"}}), json!({}));
+    follow(&seen, World::new(gone, Cloud::with_instances(4)), "Blocked");
+
+    let pausing = image(json!({"suspensionPolicy": "SuspendFirstBatch"}));
+    let mut world = follow(&seen, pausing, "BatchSuspended");
+    world.annotated("cancel", "enough");
+    world.run_until(900, "the end", |w| {
+        seen.look(&w.task);
+        w.state() == "Cancelled"
+    });
+
+    for (on_failure, state) in [("Suspend", "FailureSuspended"), ("Fail", "Failed")] {
+        let mut world = script(json!({"onFailure": on_failure}));
+        world.cloud.failing.insert("i-0001".into(), 9);
+        follow(&seen, world, state);
+    }
+    // OOS shows these for what the core's model of the cloud has not.
+    assert_eq!(seen.unseen(), ["ApprovalSuspended", "Suspended"]);
+}
