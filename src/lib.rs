@@ -13,6 +13,7 @@
 //! - [`cli`], [`settings`]: what the program is told, checked once
 //! - [`run`]: wires everything, joins everything
 //! - [`watch`], [`tasks`]: the watches and the little that is kept of each task
+//! - [`versions`]: whether the CRDs of the cluster are those of this version
 //! - [`poller`]: the one batched reader of executions per account and region
 //! - `pass`: one pass, counted and logged, its panic contained
 //! - [`reconcile`]: one pass over one task; [`reconcile::observe`] answers the core's queries,
@@ -53,4 +54,5 @@ pub mod run;
 pub mod runtime;
 pub mod settings;
 pub mod tasks;
+pub mod versions;
 pub mod watch;

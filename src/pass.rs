@@ -71,8 +71,15 @@ fn finish(pass: Pass) -> (Finished, PassResult, Option<&'static str>) {
         Ok(Next::After(delay)) => (PassResult::RequeueAfter, None, Again::After(*delay)),
         Ok(Next::OnChange) => (PassResult::Success, None, Again::OnChange),
         Err(error) => {
-            let class = word(error.class());
-            tracing::warn!(class, error = chain(error), "pass failed");
+            let kind = error.class();
+            let class = word(kind);
+            match kind {
+                // Said when the object was told, and on the object.
+                ErrorClass::Outdated | ErrorClass::NotUnderstood => {
+                    tracing::debug!(class, error = chain(error), "pass failed");
+                }
+                _ => tracing::warn!(class, error = chain(error), "pass failed"),
+            }
             (PassResult::Error, Some(class), Again::Failed)
         }
     };
@@ -89,6 +96,8 @@ fn word(class: ErrorClass) -> &'static str {
         ErrorClass::Gone => "Gone",
         ErrorClass::Refused => "Refused",
         ErrorClass::Invalid => "Invalid",
+        ErrorClass::Outdated => "CRDOutdated",
+        ErrorClass::NotUnderstood => "NotUnderstood",
         ErrorClass::Unavailable => "Unavailable",
     }
 }
@@ -96,13 +105,14 @@ fn word(class: ErrorClass) -> &'static str {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
-    use std::{collections::BTreeMap, time::Duration};
+    use std::time::Duration;
 
     use super::*;
     use crate::{
         reconcile::fake::{Bench, idle},
         runtime::{
             dispatcher::{self, Triggers},
+            metrics::Scrape,
             shutdown,
         },
     };
@@ -126,7 +136,7 @@ mod tests {
         };
         let (served, ()) = tokio::join!(serving, stopping);
         assert!(served.is_ok());
-        let text = metrics.render(BTreeMap::new(), BTreeMap::new(), 0);
+        let text = metrics.render(Scrape::default());
         for line in [
             // At 0, about 1 and about 3 seconds.
             r#"controller_runtime_reconcile_errors_total{controller="rollingupdatetask",class="Panic"} 3"#,

@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     clouds::{AliyunClouds, Clouds, Metered},
-    kubernetes::{Clients, KubeApi, Kubernetes, ObjectKey},
+    kubernetes::{Clients, Heard, KubeApi, Kubernetes, ObjectKey, Schemas},
     pass::one_pass,
     poller::{self, Poller},
     reconcile::{Context, Limits},
@@ -24,11 +24,12 @@ use crate::{
         dispatcher::{self, Triggers},
         events::{Counted, Publisher},
         health::{self, Readiness},
-        metrics::Metrics,
+        metrics::{Metrics, Scrape},
         shutdown::{self, Shutdown},
     },
     settings::Settings,
     tasks::{Leftovers, TaskIndex, Viewed},
+    versions,
     watch::{self, Feed},
 };
 
@@ -45,10 +46,16 @@ type Ended = (&'static str, anyhow::Result<()>);
 /// # Errors
 /// When it cannot begin, or a part of it ends by itself.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
-    let clients = Clients::infer().await?;
+    let heard = Arc::new(Heard::new(Arc::new(SystemClock)));
+    let clients = Clients::infer(heard).await?;
     let listener = TcpListener::bind(settings.health)
         .await
-        .with_context(|| format!("cannot listen on --health-addr {}", settings.health))?;
+        .with_context(|| {
+            format!(
+                "cannot listen on --health-addr (ESS_ROLLOUT_HEALTH_ADDR) {}, where /readyz and /metrics are served",
+                settings.health
+            )
+        })?;
     let health = listener.local_addr()?;
     let own_namespace = settings
         .namespace
@@ -211,6 +218,7 @@ impl Operator {
                 ]
             })
             .chain([RECORD_GATE.to_owned()]);
+        let schemas = Arc::new(Schemas::default());
         let context = Context {
             kubernetes,
             clouds: clouds.clone(),
@@ -231,6 +239,7 @@ impl Operator {
                 progress_interval: settings.progress_interval,
             },
             limits,
+            schemas: schemas.clone(),
             step: Box::new(rollout::step),
         };
         Self {
@@ -261,6 +270,7 @@ impl Operator {
             leftovers: self.leftovers.clone(),
             triggers: self.triggers.clone(),
             readiness: self.readiness.clone(),
+            metrics: self.metrics.clone(),
         };
         self.watch_objects::<RollingUpdateTask>(parts, 0, clients, &feed, shutdown);
         let each = self.watched.len();
@@ -271,6 +281,17 @@ impl Operator {
         parts.spawn(async move {
             watching.await;
             ("watch of records", Ok(()))
+        });
+
+        let checking = versions::watch(
+            clients.calls.clone(),
+            self.context.schemas.clone(),
+            self.readiness.clone(),
+            shutdown.clone(),
+        );
+        parts.spawn(async move {
+            checking.await;
+            ("check of the CRDs", Ok(()))
         });
 
         let poller = Poller {
@@ -293,12 +314,18 @@ impl Operator {
             self.triggers.clone(),
             self.metrics.clone(),
         );
+        let (heard, schemas) = (clients.heard.clone(), self.context.schemas.clone());
         let serving = health::serve(
             listener,
             self.readiness.clone(),
             Arc::new(move || {
-                let counts = (tasks.by_state(), leftovers.by_kind());
-                metrics.render(counts.0, counts.1, triggers.depth())
+                metrics.render(Scrape {
+                    tasks: tasks.by_state(),
+                    leftovers: leftovers.by_kind(),
+                    queue_depth: triggers.depth(),
+                    watches: heard.times(),
+                    missing_fields: schemas.missing(),
+                })
             }),
         );
         parts.spawn(self.passes(settings.workers, shutdown.clone()));

@@ -3,6 +3,7 @@
 use std::{fmt::Debug, sync::Arc};
 
 use futures::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Resource,
     core::DeserializeGuard,
@@ -15,13 +16,21 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     kubernetes::ObjectKey,
-    runtime::{dispatcher::Triggers, health::Readiness, shutdown::Shutdown, telemetry::chain},
+    runtime::{
+        dispatcher::Triggers, health::Readiness, metrics::Metrics, shutdown::Shutdown,
+        telemetry::chain,
+    },
     tasks::{Change, Leftovers, ObjectView, RecordView, TaskIndex, Viewed},
 };
 
 /// Objects per page of the first list. A task's status can hold a thousand instances, and a page
 /// is in memory at once.
 const PAGE: u32 = 50;
+
+/// For how many seconds a watch is asked for. The apiserver ends it then, and it is begun anew from where it was; what is
+/// not ended is dead, and is given up five seconds later (kube-runtime's margin). So a new object is seen within half a
+/// minute of the moment at which a connection died without a word.
+pub const SECONDS: u32 = 18;
 
 /// Everything that a watch feeds.
 #[derive(Clone)]
@@ -34,6 +43,8 @@ pub struct Feed {
     pub triggers: Arc<Triggers<ObjectKey>>,
     /// Where the first complete list is reported.
     pub readiness: Arc<Readiness>,
+    /// Where failures are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Watches the objects of one kind until the word to stop. `source` tells the watches of kinds and
@@ -47,7 +58,17 @@ pub async fn objects<K>(
 ) where
     K: Viewed + Debug + Clone + 'static,
 {
-    follow(api, &gate, &feed.readiness, shutdown, |event| {
+    let strange = |metadata: ObjectMeta| {
+        // A pass reads it whole, finds what is not understood, and says so on it.
+        let key = ObjectKey {
+            namespace: metadata.namespace.unwrap_or_default(),
+            name: metadata.name.unwrap_or_default(),
+            kind: K::KIND,
+        };
+        feed.triggers
+            .changed(key, metadata.resource_version.unwrap_or_default());
+    };
+    follow(api, &gate, &feed, shutdown, strange, |event| {
         for change in feed.tasks.apply(source, event) {
             match change {
                 Change::Present(key, version) => feed.triggers.changed(key, version),
@@ -73,7 +94,9 @@ pub async fn records(
             feed.triggers.changed(key, record.version().to_owned());
         }
     };
-    follow(api, &gate, &feed.readiness, shutdown, |event| {
+    // Who needs it finds it unreadable, and says so.
+    let strange = |_| {};
+    follow(api, &gate, &feed, shutdown, strange, |event| {
         feed.leftovers.apply(&event);
         match event {
             Event::Init | Event::InitDone => {}
@@ -89,14 +112,17 @@ pub async fn records(
 async fn follow<K>(
     api: Api<DeserializeGuard<K>>,
     gate: &str,
-    readiness: &Readiness,
+    Feed {
+        readiness, metrics, ..
+    }: &Feed,
     mut shutdown: Shutdown,
+    mut strange: impl FnMut(ObjectMeta),
     mut take: impl FnMut(Event<K>),
 ) where
     K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + 'static,
 {
     readiness.waiting(gate, "the first list has not come in");
-    let config = watcher::Config::default().page_size(PAGE);
+    let config = watcher::Config::default().page_size(PAGE).timeout(SECONDS);
     let mut events = std::pin::pin!(watcher(api, config).default_backoff());
     loop {
         let event = tokio::select! {
@@ -108,11 +134,12 @@ async fn follow<K>(
             Some(Err(error)) => {
                 let reason = explain::<K>(&error);
                 tracing::warn!(gate, error = reason, "watch failed, trying again");
+                metrics.watch_failed(&K::plural(&()));
                 readiness.waiting(gate, reason);
             }
             Some(Ok(event)) => {
                 let complete = matches!(event, Event::InitDone);
-                if let Some(event) = decoded(event) {
+                if let Some(event) = decoded(event, &mut strange) {
                     take(event);
                 }
                 if complete {
@@ -123,18 +150,22 @@ async fn follow<K>(
     }
 }
 
-/// Drops what cannot be decoded: one such object must not stop the others.
-fn decoded<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
-    let open = |guard: DeserializeGuard<K>| match guard.0 {
+/// Sorts out what cannot be decoded: one such object must not stop the others.
+fn decoded<K: Resource<DynamicType = ()>>(
+    event: Event<DeserializeGuard<K>>,
+    strange: &mut impl FnMut(ObjectMeta),
+) -> Option<Event<K>> {
+    let mut open = |guard: DeserializeGuard<K>| match guard.0 {
         Ok(object) => Some(object),
         Err(invalid) => {
             tracing::warn!(
                 kind = %K::kind(&()),
                 namespace = invalid.metadata.namespace,
                 name = invalid.metadata.name,
-                error = invalid.error,
-                "object cannot be decoded and is left alone"
+                error = crate::kubernetes::explain(&invalid.error),
+                "object cannot be decoded: a newer version of the operator, or of its CRDs, wrote it"
             );
+            strange(invalid.metadata);
             None
         }
     };
@@ -165,7 +196,118 @@ fn explain<K: Resource<DynamicType = ()>>(error: &watcher::Error) -> String {
     }
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.message.clone(),
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => match status.code {
+            403 => format!(
+                "{}; give the operator's ServiceAccount this right",
+                status.message
+            ),
+            _ => status.message.clone(),
+        },
         other => chain(other),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use axum::body::Body as AnswerBody;
+    use ess_rollout_api::v1alpha1::RollingUpdateTask;
+    use ess_rollout_test_support::apiserver::{FakeApiserver, Kinds};
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::runtime::shutdown;
+
+    fn apiserver() -> FakeApiserver {
+        let kinds = Kinds::of_this_tree().unwrap();
+        FakeApiserver::new(Arc::new(kinds), Arc::new(|| jiff::Timestamp::UNIX_EPOCH))
+    }
+
+    fn create(apiserver: &FakeApiserver, name: &str) {
+        let task: Value = json!({"metadata": {"name": name}, "spec": {"scalingGroupId": "asg-1",
+            "update": {"script": {"run": {"inline": "true"}}}}});
+        let request =
+            Request::post("/apis/ess-rollout.io/v1alpha1/namespaces/shop/rollingupdatetasks");
+        let request = request.body(task.to_string().into_bytes()).unwrap();
+        assert_eq!(apiserver.answer("person", &request).status(), 201);
+    }
+
+    /// A way to the apiserver on which the first so many watches are silent, as after a firewall has forgotten their
+    /// connections.
+    fn silent(apiserver: &FakeApiserver, watches: usize) -> (kube::Client, Arc<AtomicUsize>) {
+        let (apiserver, seen) = (apiserver.clone(), Arc::new(AtomicUsize::new(0)));
+        let counted = seen.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let (apiserver, counted) = (apiserver.clone(), counted.clone());
+            async move {
+                let watch = request
+                    .uri()
+                    .query()
+                    .is_some_and(|q| q.contains("watch=true"));
+                if watch && counted.fetch_add(1, Ordering::SeqCst) < watches {
+                    let nothing = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+                    return Ok(Response::new(AnswerBody::from_stream(nothing)));
+                }
+                let (parts, body) = request.into_parts();
+                let body = body.collect_bytes().await.unwrap_or_default().to_vec();
+                Ok::<_, std::convert::Infallible>(
+                    apiserver.answer("operator", &Request::from_parts(parts, body)),
+                )
+            }
+        });
+        (kube::Client::new(service, "shop"), seen)
+    }
+
+    fn feed() -> Feed {
+        Feed {
+            tasks: Arc::new(TaskIndex::new(None)),
+            leftovers: Arc::default(),
+            triggers: Arc::new(Triggers::new()),
+            readiness: Arc::new(Readiness::new(["tasks".to_owned()])),
+            metrics: Arc::new(Metrics::new()),
+        }
+    }
+
+    async fn next(triggers: &Triggers<ObjectKey>) -> ObjectKey {
+        loop {
+            if let Some(key) = triggers.pop(Instant::now()) {
+                return key;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_object_is_seen_within_half_a_minute_of_a_connection_that_died_without_a_word() {
+        let (apiserver, feed) = (apiserver(), feed());
+        let (client, watches) = silent(&apiserver, 1);
+        let (stop, shutdown) = shutdown::channel();
+        let api = Api::all(client);
+        let watching = tokio::spawn(objects::<RollingUpdateTask>(
+            api,
+            0,
+            "tasks".to_owned(),
+            feed.clone(),
+            shutdown,
+        ));
+        feed.readiness.wait().await;
+        while watches.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        create(&apiserver, "new");
+        let created = Instant::now();
+        assert_eq!(next(&feed.triggers).await, ObjectKey::task("shop", "new"));
+        let took = created.elapsed();
+        assert!(took <= Duration::from_secs(30), "{took:?}");
+        stop.stop();
+        watching.await.unwrap();
     }
 }

@@ -3,23 +3,25 @@
 use std::future::Future;
 
 use ess_rollout_api::{
-    EXECUTION_ID_ANNOTATION, FINALIZER,
-    v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask, ScalingGroupRecord},
+    FINALIZER,
+    v1alpha1::{
+        ImageUpdateTask, Rollback, RollingUpdateTask, ScalingGroupRecord, ScalingGroupRecordStatus,
+    },
 };
-use k8s_openapi::{
-    NamespaceResourceScope,
-    api::core::v1::{ConfigMap, Secret},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{
+        DeleteParams, GetParams, Patch, PatchParams, PostParams, Preconditions, Request,
+        ValidationDirective,
+    },
 };
-use serde_json::json;
+use serde_json::Value;
 
 use super::{
     ConfigMapData, ErrorClass, KubeError, KubeFuture, Kubernetes, Object, ObjectKey, ObjectKind,
-    SecretData, clients::CALL_TIMEOUT, error::Cause,
+    SecretData, Status, clients::CALL_TIMEOUT, decode, error::Cause, patches,
 };
 
 /// Named in managedFields and in the apiserver's audit log.
@@ -30,6 +32,22 @@ const FIELD_MANAGER: &str = "ess-rollout";
 pub struct KubeApi {
     client: Client,
     records: Api<ScalingGroupRecord>,
+    records_path: String,
+}
+
+/// Where the objects of a kind are.
+fn place(key: &ObjectKey) -> Request {
+    let namespace = Some(key.namespace.as_str());
+    Request::new(match key.kind {
+        ObjectKind::RollingUpdateTask => RollingUpdateTask::url_path(&(), namespace),
+        ObjectKind::Rollback => Rollback::url_path(&(), namespace),
+        ObjectKind::ImageUpdateTask => ImageUpdateTask::url_path(&(), namespace),
+    })
+}
+
+/// What a request that cannot be built is.
+fn unbuilt(operation: &str, error: impl std::fmt::Display) -> KubeError {
+    KubeError::other(operation, ErrorClass::Invalid, error.to_string())
 }
 
 impl KubeApi {
@@ -37,66 +55,72 @@ impl KubeApi {
     pub fn new(client: Client, own_namespace: &str) -> Self {
         Self {
             records: Api::namespaced(client.clone(), own_namespace),
+            records_path: ScalingGroupRecord::url_path(&(), Some(own_namespace)),
             client,
         }
     }
 
-    fn api<K>(&self, namespace: &str) -> Api<K>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-    {
-        Api::namespaced(self.client.clone(), namespace)
-    }
-}
-
-/// Evaluates an expression with the typed `Api` of an object's kind.
-macro_rules! with_api {
-    ($port:ident, $key:expr, |$api:ident| $body:expr) => {{
-        let ObjectKey {
-            namespace, kind, ..
-        } = $key;
-        match kind {
-            ObjectKind::RollingUpdateTask => {
-                let $api = $port.api::<RollingUpdateTask>(namespace);
-                $body
-            }
-            ObjectKind::Rollback => {
-                let $api = $port.api::<Rollback>(namespace);
-                $body
-            }
-            ObjectKind::ImageUpdateTask => {
-                let $api = $port.api::<ImageUpdateTask>(namespace);
-                $body
-            }
+    /// The text of an object; `None`: there is none.
+    async fn text(
+        &self,
+        operation: &str,
+        place: &Request,
+        name: &str,
+    ) -> Result<Option<String>, KubeError> {
+        let request = place.get(name, &GetParams::default());
+        let request = request.map_err(|error| unbuilt(operation, error))?;
+        match call(operation, self.client.request_text(request)).await {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.class == ErrorClass::Gone => Ok(None),
+            Err(error) => Err(error),
         }
-    }};
-}
+    }
 
-impl KubeApi {
-    /// A JSON patch that begins with a test of the version that was read.
+    /// A JSON patch that begins with a test of the version that was read. Gives the text of what it led to.
     async fn patch(
         &self,
-        operation: String,
-        object: &Object,
-        patch: &Patch<()>,
-    ) -> Result<Object, KubeError> {
-        let key = object.key();
+        operation: &str,
+        place: &Request,
+        (subresource, name): (Option<&str>, &str),
+        operations: Vec<Value>,
+    ) -> Result<String, KubeError> {
         let parameters = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
+            // A field that the CRDs do not have is refused, not dropped. Metadata is changed whatever the rest is.
+            field_validation: subresource.map(|_| ValidationDirective::Strict),
             ..PatchParams::default()
         };
-        let patched = with_api!(self, &key, |api| {
-            let patching = api.patch(&key.name, &parameters, patch);
-            call(operation, patching).await.map(Object::from)
-        });
-        // A test operation that fails is answered as an invalid request: somebody wrote first.
+        let patch = serde_json::from_value(Value::from(operations));
+        let patch = Patch::Json::<()>(patch.map_err(|error| unbuilt(operation, error))?);
+        let request = match subresource {
+            Some(subresource) => place.patch_subresource(subresource, name, &parameters, &patch),
+            None => place.patch(name, &parameters, &patch),
+        };
+        let request = request.map_err(|error| unbuilt(operation, error))?;
+        let patched = call(operation, self.client.request_text(request)).await;
+        // A test operation that fails is answered as an invalid request with no field to blame: somebody wrote first.
         patched.map_err(|error| match error.class {
-            ErrorClass::Invalid => KubeError {
+            ErrorClass::Invalid if !error.blames_a_field() => KubeError {
                 class: ErrorClass::Conflict,
                 ..error
             },
             _ => error,
         })
+    }
+
+    /// The same of an object.
+    async fn patch_object(
+        &self,
+        operation: &str,
+        key: &ObjectKey,
+        subresource: Option<&str>,
+        operations: Vec<Value>,
+    ) -> Result<Object, KubeError> {
+        let target = (subresource, key.name.as_str());
+        let text = self
+            .patch(operation, &place(key), target, operations)
+            .await?;
+        decode::object(operation, key.kind, &text)
     }
 }
 
@@ -107,15 +131,15 @@ fn post() -> PostParams {
     }
 }
 
-async fn call<T>(
-    operation: String,
+pub(super) async fn call<T>(
+    operation: &str,
     future: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, KubeError> {
     match tokio::time::timeout(CALL_TIMEOUT, future).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(KubeError::of(operation, error)),
         Err(_) => Err(KubeError {
-            operation,
+            operation: operation.to_owned(),
             class: ErrorClass::Unavailable,
             source: Cause::Timeout(CALL_TIMEOUT),
         }),
@@ -126,18 +150,20 @@ impl Kubernetes for KubeApi {
     fn get<'a>(&'a self, key: &'a ObjectKey) -> KubeFuture<'a, Option<Object>> {
         Box::pin(async move {
             let operation = format!("get {key}");
-            with_api!(self, key, |api| {
-                let found = call(operation, api.get_opt(&key.name)).await?;
-                Ok(found.map(Object::from))
-            })
+            let text = self.text(&operation, &place(key), &key.name).await?;
+            text.map(|text| decode::object(&operation, key.kind, &text))
+                .transpose()
         })
     }
 
     fn get_record<'a>(&'a self, name: &'a str) -> KubeFuture<'a, Option<ScalingGroupRecord>> {
-        Box::pin(call(
-            format!("get ScalingGroupRecord {name}"),
-            self.records.get_opt(name),
-        ))
+        Box::pin(async move {
+            let operation = format!("get ScalingGroupRecord {name}");
+            let place = Request::new(&self.records_path);
+            let text = self.text(&operation, &place, name).await?;
+            text.map(|text| decode::decoded(&operation, &text))
+                .transpose()
+        })
     }
 
     fn create_record<'a>(
@@ -145,67 +171,86 @@ impl Kubernetes for KubeApi {
         record: &'a ScalingGroupRecord,
     ) -> KubeFuture<'a, ScalingGroupRecord> {
         Box::pin(async move {
-            call(
-                format!("create ScalingGroupRecord {}", record.name_any()),
-                self.records.create(&post(), record),
-            )
-            .await
+            let operation = format!("create ScalingGroupRecord {}", record.name_any());
+            call(&operation, self.records.create(&post(), record)).await
         })
     }
 
-    fn replace_record_status<'a>(
+    fn write_record_status<'a>(
         &'a self,
         record: &'a ScalingGroupRecord,
+        status: &'a ScalingGroupRecordStatus,
     ) -> KubeFuture<'a, ScalingGroupRecord> {
         Box::pin(async move {
             let name = record.name_any();
-            call(
-                format!("write the status of ScalingGroupRecord {name}"),
-                self.records.replace_status(&name, &post(), record),
-            )
-            .await
+            let operation = format!("write the status of ScalingGroupRecord {name}");
+            let operations = patches::status(&record.metadata, record.status.as_ref(), status)
+                .map_err(|error| unbuilt(&operation, error))?;
+            let (place, target) = (Request::new(&self.records_path), (Some("status"), &*name));
+            let text = self.patch(&operation, &place, target, operations).await?;
+            decode::decoded(&operation, &text)
         })
     }
 
-    fn replace_status<'a>(&'a self, object: &'a Object) -> KubeFuture<'a, Object> {
+    fn write_status<'a>(
+        &'a self,
+        object: &'a Object,
+        status: &'a Status,
+    ) -> KubeFuture<'a, Object> {
         Box::pin(async move {
-            let ObjectKey {
-                namespace, name, ..
-            } = &object.key();
-            let operation = format!("write the status of {}", object.key());
-            match object {
-                Object::Task(task) => {
-                    let api = self.api::<RollingUpdateTask>(namespace);
-                    let written = call(operation, api.replace_status(name, &post(), task)).await?;
-                    Ok(written.into())
+            let key = object.key();
+            let operation = format!("write the status of {key}");
+            let metadata = object.metadata();
+            let operations = match (object, status) {
+                (Object::ImageUpdate(task), Status::ImageUpdate(new)) => {
+                    patches::status(metadata, task.status.as_ref(), new)
                 }
-                Object::Rollback(rollback) => {
-                    let api = self.api::<Rollback>(namespace);
-                    let written =
-                        call(operation, api.replace_status(name, &post(), rollback)).await?;
-                    Ok(written.into())
+                (_, Status::Rollout(new)) => {
+                    patches::status(metadata, object.rollout_status(), new)
                 }
-                Object::ImageUpdate(task) => {
-                    let api = self.api::<ImageUpdateTask>(namespace);
-                    let written = call(operation, api.replace_status(name, &post(), task)).await?;
-                    Ok(written.into())
-                }
-            }
+                (_, Status::ImageUpdate(new)) => patches::status(metadata, None, new),
+            };
+            let operations = operations.map_err(|error| unbuilt(&operation, error))?;
+            self.patch_object(&operation, &key, Some("status"), operations)
+                .await
+        })
+    }
+
+    fn stall<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        reason: &'a str,
+        message: &'a str,
+        now: Timestamp,
+    ) -> KubeFuture<'a, Option<String>> {
+        Box::pin(async move {
+            let operation = format!("say on {key} that it stands still");
+            let place = place(key);
+            let Some(text) = self.text(&operation, &place, &key.name).await? else {
+                return Ok(None);
+            };
+            let object: Value = decode::decoded(&operation, &text)?;
+            let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let Some(operations) = patches::stalled(&object, reason, message, &now) else {
+                return Ok(None);
+            };
+            let target = (Some("status"), key.name.as_str());
+            let text = self.patch(&operation, &place, target, operations).await?;
+            let object: Value = decode::decoded(&operation, &text)?;
+            let version = object["metadata"]["resourceVersion"].as_str();
+            Ok(version.map(str::to_owned))
         })
     }
 
     fn set_finalizer<'a>(&'a self, object: &'a Object, present: bool) -> KubeFuture<'a, Object> {
         Box::pin(async move {
             let verb = if present { "add" } else { "remove" };
-            let operation = format!("{verb} the finalizer {FINALIZER} of {}", object.key());
-            let Some(operations) = finalizer_patch(object.metadata(), present) else {
+            let key = object.key();
+            let operation = format!("{verb} the finalizer {FINALIZER} of {key}");
+            let Some(operations) = patches::finalizer(object.metadata(), present) else {
                 return Ok(object.clone());
             };
-            let patch = serde_json::from_value(operations).map_err(|error| {
-                KubeError::other(&operation, ErrorClass::Invalid, error.to_string())
-            })?;
-            self.patch(operation, object, &Patch::Json::<()>(patch))
-                .await
+            self.patch_object(&operation, &key, None, operations).await
         })
     }
 
@@ -215,13 +260,10 @@ impl Kubernetes for KubeApi {
         value: &'a str,
     ) -> KubeFuture<'a, Object> {
         Box::pin(async move {
-            let operation = format!("annotate {} with its execution", object.key());
-            let patch = serde_json::from_value(annotation_patch(object.metadata(), value))
-                .map_err(|error| {
-                    KubeError::other(&operation, ErrorClass::Invalid, error.to_string())
-                })?;
-            self.patch(operation, object, &Patch::Json::<()>(patch))
-                .await
+            let key = object.key();
+            let operation = format!("annotate {key} with its execution");
+            let operations = patches::annotation(object.metadata(), value);
+            self.patch_object(&operation, &key, None, operations).await
         })
     }
 
@@ -233,9 +275,9 @@ impl Kubernetes for KubeApi {
                 uid: object.metadata().uid.clone(),
                 resource_version: object.metadata().resource_version.clone(),
             });
-            with_api!(self, &key, |api| {
-                call(operation, api.delete(&key.name, &parameters)).await?;
-            });
+            let request = place(&key).delete(&key.name, &parameters);
+            let request = request.map_err(|error| unbuilt(&operation, error))?;
+            call(&operation, self.client.request_text(request)).await?;
             Ok(())
         })
     }
@@ -248,7 +290,7 @@ impl Kubernetes for KubeApi {
         Box::pin(async move {
             let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
             let operation = format!("get ConfigMap {namespace}/{name}");
-            let found = call(operation, api.get_opt(name)).await?;
+            let found = call(&operation, api.get_opt(name)).await?;
             Ok(found.map(|found| found.data.unwrap_or_default()))
         })
     }
@@ -260,7 +302,8 @@ impl Kubernetes for KubeApi {
     ) -> KubeFuture<'a, Option<SecretData>> {
         Box::pin(async move {
             let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-            let secret = call(format!("get Secret {namespace}/{name}"), api.get_opt(name)).await?;
+            let operation = format!("get Secret {namespace}/{name}");
+            let secret = call(&operation, api.get_opt(name)).await?;
             Ok(secret.map(|secret| SecretData {
                 resource_version: secret.metadata.resource_version.unwrap_or_default(),
                 data: secret
@@ -271,92 +314,5 @@ impl Kubernetes for KubeApi {
                     .collect(),
             }))
         })
-    }
-}
-
-/// The JSON patch, tested against the version that was read.
-fn annotation_patch(metadata: &ObjectMeta, value: &str) -> serde_json::Value {
-    let test = json!({"op": "test", "path": "/metadata/resourceVersion",
-        "value": metadata.resource_version});
-    let change = match &metadata.annotations {
-        // JSON pointer: a slash in a key is written ~1.
-        Some(annotations) if !annotations.is_empty() => {
-            let key = EXECUTION_ID_ANNOTATION.replace('/', "~1");
-            json!({"op": "add", "path": format!("/metadata/annotations/{key}"), "value": value})
-        }
-        _ => json!({"op": "add", "path": "/metadata/annotations",
-            "value": {EXECUTION_ID_ANNOTATION: value}}),
-    };
-    json!([test, change])
-}
-
-/// The JSON patch, tested against the version that was read; `None`: nothing to change.
-fn finalizer_patch(metadata: &ObjectMeta, present: bool) -> Option<serde_json::Value> {
-    let finalizers = metadata.finalizers.as_deref().unwrap_or_default();
-    let position = finalizers.iter().position(|name| name == FINALIZER);
-    let test = json!({"op": "test", "path": "/metadata/resourceVersion",
-        "value": metadata.resource_version});
-    let change = match (present, position) {
-        (true, Some(_)) | (false, None) => return None,
-        (true, None) if finalizers.is_empty() => {
-            json!({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]})
-        }
-        (true, None) => json!({"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}),
-        (false, Some(index)) => {
-            json!({"op": "remove", "path": format!("/metadata/finalizers/{index}")})
-        }
-    };
-    Some(json!([test, change]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reconcile::fake::task;
-
-    #[test]
-    fn the_annotation_is_set_beside_others() {
-        let mut object = task("ns", "a");
-        object.metadata.resource_version = Some("7".into());
-        let test = json!({"op": "test", "path": "/metadata/resourceVersion", "value": "7"});
-        assert_eq!(
-            annotation_patch(&object.metadata, "v"),
-            json!([test, {"op": "add", "path": "/metadata/annotations",
-                "value": {"ess-rollout.io/execution-id": "v"}}])
-        );
-        object.metadata.annotations = Some([("other".to_owned(), "x".to_owned())].into());
-        assert_eq!(
-            annotation_patch(&object.metadata, "v"),
-            json!([test, {"op": "add",
-                "path": "/metadata/annotations/ess-rollout.io~1execution-id", "value": "v"}])
-        );
-    }
-
-    #[test]
-    fn the_finalizer_is_added_beside_others_and_removed_alone() {
-        let mut object = task("ns", "a");
-        object.metadata.resource_version = Some("7".into());
-        let test = json!({"op": "test", "path": "/metadata/resourceVersion", "value": "7"});
-
-        assert_eq!(finalizer_patch(&object.metadata, false), None);
-        assert_eq!(
-            finalizer_patch(&object.metadata, true),
-            Some(
-                json!([test, {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}])
-            )
-        );
-        object.metadata.finalizers = Some(vec!["other/one".into()]);
-        assert_eq!(
-            finalizer_patch(&object.metadata, true),
-            Some(
-                json!([test, {"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}])
-            )
-        );
-        object.metadata.finalizers = Some(vec!["other/one".into(), FINALIZER.into()]);
-        assert_eq!(finalizer_patch(&object.metadata, true), None);
-        assert_eq!(
-            finalizer_patch(&object.metadata, false),
-            Some(json!([test, {"op": "remove", "path": "/metadata/finalizers/1"}]))
-        );
     }
 }

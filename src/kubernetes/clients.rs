@@ -1,12 +1,18 @@
 //! The two clients of one configuration.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use kube::{Client, Config, config::InferConfigError};
+use kube::{Client, Config, client::ClientBuilder, config::InferConfigError};
+
+use super::{Heard, HeardLayer};
 
 /// How long one call may take. A healthy apiserver answers in milliseconds; what takes longer is
 /// better asked again by the next pass.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest silence of a watch: longer than any that the apiserver ends by itself ([`crate::watch::SECONDS`]), so that a
+/// connection that died without a word is given up, and never one that lives.
+const SILENCE: Duration = Duration::from_secs(25);
 
 /// A client for calls and one for watches.
 ///
@@ -16,8 +22,10 @@ pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Clients {
     /// For single calls: no retries, bounded reads.
     pub calls: Client,
-    /// For watches: reads may stay open.
+    /// For watches: no retries, reads may stay open for as long as a watch is asked for.
     pub watches: Client,
+    /// When watches were last answered.
+    pub heard: Arc<Heard>,
     /// The namespace of the kubeconfig's context, or of the pod's ServiceAccount.
     pub default_namespace: String,
 }
@@ -40,15 +48,15 @@ impl Clients {
     ///
     /// # Errors
     /// When there is neither, or it is unusable.
-    pub async fn infer() -> Result<Self, ClientsError> {
-        Self::of(Config::infer().await.map_err(ClientsError::Config)?)
+    pub async fn infer(heard: Arc<Heard>) -> Result<Self, ClientsError> {
+        Self::of(Config::infer().await.map_err(ClientsError::Config)?, heard)
     }
 
     /// From a configuration.
     ///
     /// # Errors
     /// When it is unusable.
-    pub fn of(config: Config) -> Result<Self, ClientsError> {
+    pub fn of(config: Config, heard: Arc<Heard>) -> Result<Self, ClientsError> {
         let default_namespace = config.default_namespace.clone();
         let mut calls = config.clone();
         calls.default_retry = false;
@@ -59,9 +67,16 @@ impl Clients {
         // The watcher has a backoff of its own.
         watches.default_retry = false;
         watches.connect_timeout = Some(Duration::from_secs(5));
+        watches.read_timeout = Some(SILENCE);
+        let layer = HeardLayer {
+            heard: heard.clone(),
+            patience: CALL_TIMEOUT,
+        };
+        let watches = ClientBuilder::try_from(watches).map_err(ClientsError::Client)?;
         Ok(Self {
             calls: Client::try_from(calls).map_err(ClientsError::Client)?,
-            watches: Client::try_from(watches).map_err(ClientsError::Client)?,
+            watches: watches.with_layer(&layer).build(),
+            heard,
             default_namespace,
         })
     }

@@ -4,18 +4,27 @@
 //! the object as written. [`KubeApi`] is the port on a real apiserver; simulations bring their own.
 
 mod api;
+mod changes;
 mod clients;
+mod decode;
 mod error;
+mod heard;
 mod object;
+mod patches;
+mod schemas;
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin};
 
-use ess_rollout_api::v1alpha1::ScalingGroupRecord;
+use ess_rollout_api::v1alpha1::{ScalingGroupRecord, ScalingGroupRecordStatus};
+use jiff::Timestamp;
 
 pub use api::KubeApi;
 pub use clients::{Clients, ClientsError};
+pub use decode::explain;
 pub use error::{Cause, ErrorClass, KubeError};
-pub use object::{Object, ObjectKey, ObjectKind, Status, differs};
+pub use heard::{Asked, Heard, HeardLayer};
+pub use object::{Object, ObjectKey, ObjectKind, OtherKind, Status, differs};
+pub use schemas::{Schemas, cure};
 
 /// What a call returns; boxed, so that the port can be an object.
 pub type KubeFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, KubeError>> + Send + 'a>>;
@@ -55,14 +64,29 @@ pub trait Kubernetes: Send + Sync {
         record: &'a ScalingGroupRecord,
     ) -> KubeFuture<'a, ScalingGroupRecord>;
 
-    /// Replaces the status of the record, if its `resourceVersion` is still the newest.
-    fn replace_record_status<'a>(
+    /// Changes the status of the record, which is as it was read, to this one, if its `resourceVersion` is still
+    /// the newest. What this version does not know of the status stays. [`ErrorClass::Outdated`], and nothing is
+    /// written, when the CRDs do not have a field of it.
+    fn write_record_status<'a>(
         &'a self,
         record: &'a ScalingGroupRecord,
+        status: &'a ScalingGroupRecordStatus,
     ) -> KubeFuture<'a, ScalingGroupRecord>;
 
-    /// Replaces the status of the object, if its `resourceVersion` is still the newest.
-    fn replace_status<'a>(&'a self, object: &'a Object) -> KubeFuture<'a, Object>;
+    /// The same for an object. The status is that of its kind.
+    fn write_status<'a>(&'a self, object: &'a Object, status: &'a Status)
+    -> KubeFuture<'a, Object>;
+
+    /// Says on an object, by the conditions `Stalled` and `Ready`, that it stands still and why, without a look at
+    /// the rest of its status, which may be what cannot be read or written. Gives the version that this led to;
+    /// `None`: it says so already, or there is none.
+    fn stall<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        reason: &'a str,
+        message: &'a str,
+        now: Timestamp,
+    ) -> KubeFuture<'a, Option<String>>;
 
     /// Adds or removes the operator's finalizer, if the object's `resourceVersion` is still the
     /// newest. The answer differs from what was handed in by that alone.

@@ -157,21 +157,19 @@ impl Object {
         execution.map(|execution| execution.id.as_str())
     }
 
-    /// Puts another status into it, if that differs on the wire from the one it has. Gives whether it
-    /// did.
+    /// Whether a status differs on the wire from the one that it has.
     ///
     /// # Errors
-    /// Gives the status back if it is that of another kind.
-    pub fn set_status(&mut self, status: Status) -> Result<bool, Status> {
+    /// When it is that of another kind.
+    pub fn differs_from(&self, status: &Status) -> Result<bool, OtherKind> {
         match (self, status) {
-            (Self::Task(task), Status::Rollout(status)) => Ok(set(&mut task.status, *status)),
-            (Self::Rollback(rollback), Status::Rollout(status)) => {
-                Ok(set(&mut rollback.status, *status))
+            (Self::Task(_) | Self::Rollback(_), Status::Rollout(status)) => {
+                Ok(differs(self.rollout_status(), status.as_ref()))
             }
             (Self::ImageUpdate(task), Status::ImageUpdate(status)) => {
-                Ok(set(&mut task.status, *status))
+                Ok(differs(task.status.as_ref(), status.as_ref()))
             }
-            (_, other) => Err(other),
+            _ => Err(OtherKind),
         }
     }
 
@@ -185,13 +183,9 @@ impl Object {
     }
 }
 
-fn set<T: Serialize + PartialEq + Default>(status: &mut Option<T>, new: T) -> bool {
-    let other = differs(status.as_ref(), &new);
-    if other {
-        *status = Some(new);
-    }
-    other
-}
+/// A status is that of another kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherKind;
 
 /// Whether the two differ on the wire; no status is an empty one. Times lose their fractions there,
 /// so a comparison of the values alone would find a difference, and write it, for ever.

@@ -14,6 +14,7 @@ use ess_rollout_core::decision::{CallOutcome, Decision, Event, Next, Work, WorkO
 use super::{
     Context,
     observe::{self, Decided, Subject},
+    story::{self, Turn},
 };
 use crate::kubernetes::{ErrorClass, KubeError, Object, Status, differs};
 
@@ -70,9 +71,11 @@ impl Stop {
         match error.class {
             ErrorClass::Conflict => Self::Stale(Error::Write(error)),
             ErrorClass::Gone => Self::Gone,
-            ErrorClass::Refused | ErrorClass::Invalid | ErrorClass::Unavailable => {
-                Self::Error(Error::Write(error))
-            }
+            ErrorClass::Refused
+            | ErrorClass::Invalid
+            | ErrorClass::Outdated
+            | ErrorClass::NotUnderstood
+            | ErrorClass::Unavailable => Self::Error(Error::Write(error)),
         }
     }
 }
@@ -106,6 +109,7 @@ pub fn lets_go(subject: &Subject, decided: &Decided) -> bool {
 
 /// All at once: each may take seconds where the API is slow, and there can be one for each instance.
 async fn publish(context: &Context, object: &Object, events: &[Event]) {
+    events.iter().for_each(story::event);
     join_all(
         events
             .iter()
@@ -134,6 +138,7 @@ async fn effects<'a>(
         next,
     } = decision;
 
+    known_to_the_crds(context, &subject, record.as_ref(), &status)?;
     let mut released = false;
     if let Some(present) = finalizer {
         subject.object = context
@@ -192,6 +197,34 @@ async fn effects<'a>(
     })
 }
 
+/// Refuses what the apiserver would refuse, before anything is written: the record of a group would have a holder whose
+/// own status cannot be written.
+fn known_to_the_crds(
+    context: &Context,
+    subject: &Subject,
+    record: Option<&ScalingGroupRecordStatus>,
+    status: &Status,
+) -> Result<(), Stop> {
+    let refused = |what: String, fields: Vec<String>| match fields.is_empty() {
+        true => Ok(()),
+        false => {
+            let error = KubeError::outdated(format!("write the status of {what}"), fields);
+            Err(Stop::Error(Error::Write(error)))
+        }
+    };
+    if let Some(record) = record {
+        let name = subject.record_name.as_deref().unwrap_or_default();
+        let fields = context.schemas.lacking("ScalingGroupRecord", record);
+        refused(format!("ScalingGroupRecord {name}"), fields)?;
+    }
+    let kind = subject.key.kind.name();
+    let fields = match status {
+        Status::Rollout(status) => context.schemas.lacking(kind, status),
+        Status::ImageUpdate(status) => context.schemas.lacking(kind, status),
+    };
+    refused(subject.key.to_string(), fields)
+}
+
 /// Whether the apiserver drops the object with its last finalizer.
 fn is_released(object: &Object) -> bool {
     let metadata = object.metadata();
@@ -209,7 +242,7 @@ async fn write_record(
             "it writes the record of a group whose region is not known",
         )));
     };
-    let mut record = match subject.record.take() {
+    let record = match subject.record.take() {
         Some(record) => record,
         None => {
             let record = ScalingGroupRecord::new(
@@ -231,10 +264,9 @@ async fn write_record(
     if !differs(record.status.as_ref(), &status) {
         return Ok(());
     }
-    record.status = Some(status);
     let written = context
         .kubernetes
-        .replace_record_status(&record)
+        .write_record_status(&record, &status)
         .await
         .map_err(|error| record_failure(error, true))?;
     versions.extend(written.metadata.resource_version.clone());
@@ -258,18 +290,22 @@ async fn write_status(
     status: Status,
     versions: &mut Vec<String>,
 ) -> Result<(), Stop> {
-    let changed = object
-        .set_status(status)
+    let differs = object
+        .differs_from(&status)
         .map_err(|_| Stop::Error(Error::Contradiction("it has the status of another kind")))?;
-    if !changed {
+    if !differs {
         return Ok(());
     }
+    let turn = Turn::of(object, &status);
     *object = context
         .kubernetes
-        .replace_status(object)
+        .write_status(object, &status)
         .await
         .map_err(Stop::write)?;
     versions.extend(object.version());
+    if let Some(turn) = turn {
+        turn.tell();
+    }
     Ok(())
 }
 
@@ -284,7 +320,10 @@ async fn send(
     let opened = observe::open(context, subject).await;
     let age = age(context, decided_at);
     if age > context.limits.decision_age {
-        tracing::warn!(?age, "decision is too old to be acted on, looking again");
+        tracing::warn!(
+            ?age,
+            "it took too long to write down what was decided, so it is not sent: looking again"
+        );
         return Err(Stop::Stale(Error::Late(age)));
     }
     let (region, cloud) = match opened {
@@ -292,6 +331,7 @@ async fn send(
         Err(error) => return Ok(WorkOutcome::of(mutation, Err(error))),
     };
     let mut result = cloud.mutate(region, &mutation).await;
+    story::effect(subject, &mutation, &result);
     if observe::rejected(&result) {
         context.clouds.rejected(&subject.scope);
     }
@@ -305,6 +345,7 @@ async fn send(
         let sent = match goes_on {
             true => {
                 result = cloud.mutate(region, &mutation).await;
+                story::effect(subject, &mutation, &result);
                 if observe::rejected(&result) {
                     context.clouds.rejected(&subject.scope);
                 }

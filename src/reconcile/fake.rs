@@ -226,6 +226,7 @@ impl Bench {
                 tasks: Arc::new(TaskIndex::new(settings.default_region.clone())),
                 settings,
                 limits: Limits::default(),
+                schemas: Arc::default(),
                 step,
             },
             journal,

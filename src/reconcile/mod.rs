@@ -6,6 +6,8 @@
 
 pub mod act;
 pub mod observe;
+mod stall;
+mod story;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -21,7 +23,7 @@ use futures::future::{Either, FutureExt, join, select};
 
 use crate::{
     clouds::Clouds,
-    kubernetes::{ErrorClass, Kubernetes, ObjectKey},
+    kubernetes::{ErrorClass, Kubernetes, ObjectKey, Schemas},
     runtime::{
         clock::Clock,
         events::Events,
@@ -51,6 +53,8 @@ pub struct Context {
     pub settings: Settings,
     /// What bounds a pass.
     pub limits: Limits,
+    /// What is known of the CRDs.
+    pub schemas: Arc<Schemas>,
     /// The decision.
     pub step: StepFn,
 }
@@ -159,6 +163,10 @@ pub async fn reconcile_until(context: &Context, key: &ObjectKey, shutdown: Shutd
     pass.outcome = decisions(context, key, shutdown, &mut pass, &mut publishing).await;
     if let Some(publishing) = publishing {
         publishing.await;
+    }
+    if let Err(error) = &pass.outcome {
+        let version = stall::tell(context, key, error).await;
+        pass.versions.extend(version);
     }
     pass
 }

@@ -3,6 +3,8 @@
 mod bounds;
 mod many;
 mod order;
+mod stalled;
+mod story;
 
 use ess_rollout_api::v1alpha1::{Baseline, ScalingGroupRecordStatus};
 use ess_rollout_cloud::Query;

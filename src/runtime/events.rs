@@ -20,8 +20,8 @@ use kube::{
 };
 use serde_json::json;
 
-use super::metrics::Metrics;
-use crate::kubernetes::{Object, ObjectKey};
+use super::{metrics::Metrics, telemetry::chain};
+use crate::kubernetes::{KubeError, Object, ObjectKey};
 
 /// The apiserver's bound on `note` (events.k8s.io/v1), in bytes.
 const NOTE_MAX: usize = 1024;
@@ -154,13 +154,15 @@ impl Events for Publisher {
             match tokio::time::timeout(TIMEOUT, self.send(object, event)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(object = %key, reason, %error, "Event not published");
+                    let error = chain(&KubeError::of("publish an Event", error));
+                    tracing::warn!(object = %key, reason, error, "Event not published");
                 }
                 Err(_) => {
                     tracing::warn!(
                         object = %key,
                         reason,
-                        "Event not published in time"
+                        timeout = ?TIMEOUT,
+                        "Event not published: the apiserver did not answer in time"
                     );
                 }
             }

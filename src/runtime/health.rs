@@ -15,6 +15,8 @@ use tokio::{net::TcpListener, sync::watch};
 /// What has to be there before the program is ready, by name, and what each still waits for.
 pub struct Readiness {
     gates: Mutex<BTreeMap<String, Option<String>>>,
+    /// What is wrong now, by name.
+    faults: Mutex<BTreeMap<&'static str, String>>,
     ready: watch::Sender<bool>,
 }
 
@@ -28,6 +30,7 @@ impl Readiness {
         let (ready, _) = watch::channel(gates.is_empty());
         Self {
             gates: Mutex::new(gates),
+            faults: Mutex::default(),
             ready,
         }
     }
@@ -55,18 +58,33 @@ impl Readiness {
         }
     }
 
+    /// What is wrong now about something, or nothing any more. It makes the program not ready, and stops nothing: who
+    /// waits for it to be ready first ([`Self::wait`]) does not wait for this.
+    pub fn fault(&self, name: &'static str, trouble: Option<String>) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(trouble) => _ = faults.insert(name, trouble),
+            None => _ = faults.remove(name),
+        }
+    }
+
     /// Ends when all are open.
     pub async fn wait(&self) {
         // The sender lives as long as `self`.
         let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
     }
 
-    /// What is still waited for, one line each.
+    /// What is still waited for, and what is wrong, one line each.
     pub fn missing(&self) -> Vec<String> {
-        self.gates()
+        let gates = self.gates();
+        let gates = gates
             .iter()
-            .filter_map(|(gate, reason)| Some(format!("{gate}: {}", reason.as_deref()?)))
-            .collect()
+            .filter_map(|(gate, reason)| Some(format!("{gate}: {}", reason.as_deref()?)));
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let faults = faults
+            .iter()
+            .map(|(name, trouble)| format!("{name}: {trouble}"));
+        gates.chain(faults).collect()
     }
 }
 
@@ -144,6 +162,13 @@ mod tests {
         readiness.open("records");
         readiness.waiting("records", "a passing fault");
         readiness.wait().await;
+        assert!(fetch(port, "/readyz").await.starts_with("HTTP/1.1 200"));
+        readiness.fault("crds", Some("too old".to_owned()));
+        let answer = fetch(port, "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("crds: too old"));
+        // Who waited for the gates goes on.
+        readiness.wait().await;
+        readiness.fault("crds", None);
         assert!(fetch(port, "/readyz").await.starts_with("HTTP/1.1 200"));
         assert!(fetch(port, "/metrics").await.ends_with("# EOF\n"));
         server.abort();

@@ -48,6 +48,21 @@ pub struct CloudCall<'a> {
     pub throttled: bool,
 }
 
+/// What is only counted when it is asked for.
+#[derive(Debug, Default)]
+pub struct Scrape {
+    /// Objects, by kind, namespace and `status.state`.
+    pub tasks: BTreeMap<(&'static str, String, String), i64>,
+    /// What runs have left changed, by kind.
+    pub leftovers: BTreeMap<String, i64>,
+    /// Objects that wait for a worker.
+    pub queue_depth: usize,
+    /// When watches were last answered in Unix seconds, by resource and namespace.
+    pub watches: BTreeMap<(String, String), i64>,
+    /// Fields that the CRDs of the cluster do not have, by kind.
+    pub missing_fields: BTreeMap<String, i64>,
+}
+
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
@@ -62,6 +77,9 @@ pub struct Metrics {
     actions: Family<Labels, Counter>,
     tasks: Family<Labels, Gauge>,
     leftovers: Family<Labels, Gauge>,
+    watches: Family<Labels, Gauge>,
+    watch_failures: Family<Labels, Counter>,
+    missing_fields: Family<Labels, Gauge>,
     last_poll: Gauge<f64, AtomicU64>,
     failing_polls: Gauge,
 }
@@ -144,7 +162,29 @@ impl Metrics {
             "Requests by people that were settled, by verb and result",
             actions.clone(),
         );
-        registry.register("ess_rollout_tasks", "Tasks by state", tasks.clone());
+        registry.register(
+            "ess_rollout_tasks",
+            "RollingUpdateTasks, Rollbacks and ImageUpdateTasks by kind, namespace and state",
+            tasks.clone(),
+        );
+        let watches = Family::<Labels, Gauge>::default();
+        registry.register(
+            "ess_rollout_watch_last_answer_timestamp_seconds",
+            "When the apiserver last answered a list or a watch, which each watch asks for every 18 seconds",
+            watches.clone(),
+        );
+        let watch_failures = Family::<Labels, Counter>::default();
+        registry.register(
+            "ess_rollout_watch_failures",
+            "Watches that failed and were begun anew",
+            watch_failures.clone(),
+        );
+        let missing_fields = Family::<Labels, Gauge>::default();
+        registry.register(
+            "ess_rollout_crd_missing_fields",
+            "Fields of this version that the CustomResourceDefinitions of the cluster do not have",
+            missing_fields.clone(),
+        );
         registry.register(
             "ess_rollout_leftovers",
             "What runs have left changed in scaling groups, by kind: see status.leftovers of the ScalingGroupRecords",
@@ -178,9 +218,18 @@ impl Metrics {
             actions,
             tasks,
             leftovers,
+            watches,
+            watch_failures,
+            missing_fields,
             last_poll,
             failing_polls,
         }
+    }
+
+    /// The watch of a resource failed.
+    pub fn watch_failed(&self, resource: &str) {
+        let labels = vec![("resource", resource.to_owned())];
+        self.watch_failures.get_or_create(&labels).inc();
     }
 
     /// A request by a person was settled: its verb, and `Applied` or `Rejected`.
@@ -253,23 +302,34 @@ impl Metrics {
         self.last_poll.set(unix_seconds as f64);
     }
 
-    /// The text of a scrape, with what is only counted then.
-    pub fn render(
-        &self,
-        tasks_by_state: BTreeMap<String, i64>,
-        leftovers_by_kind: BTreeMap<String, i64>,
-        queue_depth: usize,
-    ) -> String {
-        self.tasks.clear();
-        for (state, count) in tasks_by_state {
-            self.tasks.get_or_create(&vec![("state", state)]).set(count);
-        }
-        self.leftovers.clear();
-        for (kind, count) in leftovers_by_kind {
-            self.leftovers
-                .get_or_create(&vec![("kind", kind)])
-                .set(count);
-        }
+    /// The text of a scrape.
+    pub fn render(&self, scrape: Scrape) -> String {
+        let Scrape {
+            tasks,
+            leftovers,
+            queue_depth,
+            watches,
+            missing_fields,
+        } = scrape;
+        let tasks = tasks.into_iter().map(|((kind, namespace, state), count)| {
+            let labels = vec![
+                ("kind", kind.to_owned()),
+                ("namespace", namespace),
+                ("state", state),
+            ];
+            (labels, count)
+        });
+        set_all(&self.tasks, tasks);
+        let leftovers = leftovers.into_iter();
+        let leftovers = leftovers.map(|(kind, count)| (vec![("kind", kind)], count));
+        set_all(&self.leftovers, leftovers);
+        let watches = watches.into_iter().map(|((resource, namespace), time)| {
+            (vec![("resource", resource), ("namespace", namespace)], time)
+        });
+        set_all(&self.watches, watches);
+        let missing = missing_fields.into_iter();
+        let missing = missing.map(|(kind, count)| (vec![("kind", kind)], count));
+        set_all(&self.missing_fields, missing);
         self.queue_depth
             .get_or_create(&vec![("name", QUEUE.to_owned())])
             .set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
@@ -277,6 +337,14 @@ impl Metrics {
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+/// Makes these the only ones: what is not there any more has no series.
+fn set_all(family: &Family<Labels, Gauge>, values: impl Iterator<Item = (Labels, i64)>) {
+    family.clear();
+    for (labels, value) in values {
+        family.get_or_create(&labels).set(value);
     }
 }
 
@@ -303,18 +371,24 @@ mod tests {
         });
         metrics.polled(1_700_000_000);
         metrics.polls_fail(2);
-        let text = metrics.render(
-            BTreeMap::from([("Running".to_owned(), 2)]),
-            BTreeMap::from([("Standby".to_owned(), 3)]),
-            1,
-        );
+        metrics.watch_failed("rollbacks");
+        let text = metrics.render(Scrape {
+            tasks: BTreeMap::from([(("Rollback", "shop".to_owned(), "Running".to_owned()), 2)]),
+            leftovers: BTreeMap::from([("Standby".to_owned(), 3)]),
+            queue_depth: 1,
+            watches: BTreeMap::from([(("rollbacks".to_owned(), String::new()), 1_700_000_001)]),
+            missing_fields: BTreeMap::from([("Rollback".to_owned(), 4)]),
+        });
         for line in [
             r#"controller_runtime_reconcile_total{controller="rollback",result="error"} 1"#,
             r#"controller_runtime_reconcile_errors_total{controller="rollback",class="Refused"} 1"#,
             r#"controller_runtime_active_workers{controller="rollback"} 0"#,
             r#"ess_rollout_cloud_requests_total{service="OOS",action="ListExecutions",code="Throttled"} 1"#,
             r#"ess_rollout_cloud_throttled_total{service="OOS",action="ListExecutions"} 1"#,
-            r#"ess_rollout_tasks{state="Running"} 2"#,
+            r#"ess_rollout_tasks{kind="Rollback",namespace="shop",state="Running"} 2"#,
+            r#"ess_rollout_watch_last_answer_timestamp_seconds{resource="rollbacks",namespace=""} 1700000001"#,
+            r#"ess_rollout_watch_failures_total{resource="rollbacks"} 1"#,
+            r#"ess_rollout_crd_missing_fields{kind="Rollback"} 4"#,
             r#"ess_rollout_leftovers{kind="Standby"} 3"#,
             r#"workqueue_depth{name="ess-rollout"} 1"#,
             "ess_rollout_last_successful_poll_timestamp_seconds 1700000000.0",
@@ -324,7 +398,34 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is missing in:\n{text}");
         }
-        let text = metrics.render(BTreeMap::new(), BTreeMap::new(), 0);
+        let text = metrics.render(Scrape::default());
         assert!(!text.contains("Running"), "a state without tasks is gone");
+    }
+
+    /// The names in a table of the documentation, which is its first column.
+    fn listed(text: &str) -> Vec<&str> {
+        let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+        rows.filter_map(|row| row.split_once('`'))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    #[test]
+    fn the_documentation_lists_each_metric_and_no_other() {
+        let source = include_str!("metrics.rs");
+        let registered = source.split("registry.register(\n").skip(1);
+        let mut registered: Vec<&str> = registered
+            .filter_map(|rest| rest.split('"').nth(1))
+            .collect();
+        registered.sort_unstable();
+        let document = include_str!("../../docs/metrics.md");
+        // The library appends these to counters and infos.
+        let mut documented: Vec<&str> = listed(document)
+            .into_iter()
+            .map(|name| name.trim_end_matches("_total").trim_end_matches("_info"))
+            .collect();
+        documented.sort_unstable();
+        assert_eq!(documented, registered);
+        assert!(registered.len() > 15);
     }
 }

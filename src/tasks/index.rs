@@ -1,7 +1,7 @@
 //! The index of all watched tasks.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,6 +13,11 @@ use kube::runtime::watcher::Event;
 
 use super::{CredentialsScope, ObjectView, Viewed, view::Facts};
 use crate::kubernetes::ObjectKey;
+
+/// The most namespaces that objects are counted by.
+const NAMESPACES_MAX: usize = 200;
+/// How the rest is named: no namespace can be.
+const OTHERS: &str = "(others)";
 
 /// The index. Each watch (one for each namespace, or one for all) owns what it brought in.
 pub struct TaskIndex {
@@ -212,15 +217,24 @@ impl TaskIndex {
         active
     }
 
-    /// How many tasks are in each state, by the word in `status.state`.
-    pub fn by_state(&self) -> BTreeMap<String, i64> {
+    /// How many objects there are, by kind, namespace and the word in `status.state`. A cluster may have any number of
+    /// namespaces: those that come after the first so many in the alphabet are counted together.
+    pub fn by_state(&self) -> BTreeMap<(&'static str, String, String), i64> {
+        let tasks = self.lock();
+        let namespaces: BTreeSet<&str> = tasks.keys().map(|key| key.namespace.as_str()).collect();
+        let named: BTreeSet<&str> = namespaces.into_iter().take(NAMESPACES_MAX).collect();
         let mut counts = BTreeMap::new();
-        for entry in self.lock().values() {
+        for (key, entry) in tasks.iter() {
             let state = match entry.facts.state.as_str() {
                 "" => "Pending",
                 state => state,
             };
-            *counts.entry(state.to_owned()).or_default() += 1;
+            let namespace = match named.contains(key.namespace.as_str()) {
+                true => key.namespace.as_str(),
+                false => OTHERS,
+            };
+            let place = (key.kind.name(), namespace.to_owned(), state.to_owned());
+            *counts.entry(place).or_default() += 1;
         }
         counts
     }
@@ -387,8 +401,39 @@ mod tests {
         assert!(changes.contains(&Change::Gone(ObjectKey::task("ns", "a"))));
         assert_eq!(
             index.by_state(),
-            BTreeMap::from([("Pending".to_owned(), 2)])
+            BTreeMap::from([
+                (
+                    ("RollingUpdateTask", "ns".to_owned(), "Pending".to_owned()),
+                    1
+                ),
+                (
+                    (
+                        "RollingUpdateTask",
+                        "other".to_owned(),
+                        "Pending".to_owned()
+                    ),
+                    1
+                ),
+            ])
         );
+    }
+
+    #[test]
+    fn objects_of_any_number_of_namespaces_are_counted_by_a_bounded_number() {
+        let objects = (0..NAMESPACES_MAX + 7).map(|number| {
+            view(
+                json!({"metadata": {"namespace": format!("ns-{number:04}"), "name": "x"},
+                "spec": {"scalingGroupId": "asg-1"}}),
+            )
+        });
+        let index = TaskIndex::new(None);
+        for object in objects {
+            index.apply(0, Event::Apply(object));
+        }
+        let counts = index.by_state();
+        assert_eq!(counts.len(), NAMESPACES_MAX + 1);
+        let others = ("RollingUpdateTask", OTHERS.to_owned(), "Pending".to_owned());
+        assert_eq!(counts[&others], 7);
     }
 
     #[test]

@@ -103,6 +103,7 @@ impl Operator {
                 progress_interval: Duration::from_secs(10),
             },
             limits,
+            schemas: Arc::default(),
             step: Box::new(rollout::step),
         });
 
@@ -113,6 +114,7 @@ impl Operator {
             leftovers: Arc::default(),
             triggers: triggers.clone(),
             readiness: readiness.clone(),
+            metrics: Arc::new(Metrics::new()),
         };
         let [tasks_gate, rollbacks_gate, image_updates_gate, records_gate] =
             gates.map(str::to_owned);

@@ -137,6 +137,11 @@ impl Person {
                     && field(name, "/status/pause/kind") == Some(json!("Batch"))
             }
             When::Field(name, pointer, value) => field(name, pointer).as_ref() == Some(value),
+            When::Stalled(name, reason) => find(world, name).is_some_and(|object| {
+                let conditions = object["status"]["conditions"].as_array();
+                let mut conditions = conditions.into_iter().flatten();
+                conditions.any(|c| c["type"] == "Stalled" && c["reason"] == *reason)
+            }),
             When::Gone(name) => find(world, name).is_none(),
             When::Boundary(number) => world.gate.passed() >= *number,
         }
@@ -170,6 +175,7 @@ impl Person {
                 self.asked_by_spec(world, &object["metadata"]["uid"], spec);
                 self.patch(world, name, &json!({"spec": spec}));
             }
+            Act::Crd(plural, fields) => world.apiserver.hide(plural, fields),
             Act::Change(name, patch) => self.patch(world, name, patch),
             Act::Delete(name) => {
                 let (plural, name) = parts(name);

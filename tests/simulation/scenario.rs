@@ -55,6 +55,8 @@ pub enum When {
     Paused(Name, i64),
     /// The field at this JSON pointer is this.
     Field(Name, &'static str, Value),
+    /// The condition `Stalled` has this reason.
+    Stalled(Name, &'static str),
     /// The object is gone.
     Gone(Name),
     /// The operator has passed so many boundaries.
@@ -74,6 +76,8 @@ pub enum Act {
     /// Merges into the object.
     Change(Name, Value),
     Delete(Name),
+    /// From now on the CRD of the kind with this plural name is without these fields of the status.
+    Crd(&'static str, &'static [&'static str]),
     /// A call in the cloud. `$execution` in a text is the execution of this object.
     Console {
         of: Name,

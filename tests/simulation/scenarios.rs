@@ -2,6 +2,7 @@
 
 mod images;
 mod pauses;
+mod shell;
 
 use serde_json::{Value, json};
 
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(going_back());
     all.extend(images::all());
     all.extend(pauses::all());
+    all.extend(shell::all());
     all.extend(packages());
     all.extend(config_maps());
     all.extend(container_groups());

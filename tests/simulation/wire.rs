@@ -260,9 +260,17 @@ fn said(request: &Request<Vec<u8>>) -> String {
         "/reason",
         "/note",
     ];
-    let words = words
-        .iter()
-        .filter_map(|pointer| body.pointer(pointer)?.as_str());
+    // Of a JSON patch: what is put there.
+    let put = |pointer: &str| {
+        let mut operations = body.as_array().into_iter().flatten();
+        let found = operations.find(|operation| operation["path"] == pointer)?;
+        found["value"].as_str()
+    };
+    let words = words.iter().filter_map(|pointer| {
+        body.pointer(pointer)
+            .and_then(|v| v.as_str())
+            .or_else(|| put(pointer))
+    });
     words.collect::<Vec<_>>().join(", ")
 }
 

@@ -4,12 +4,13 @@ use std::{collections::HashMap, future::ready, sync::Mutex};
 
 use ess_rollout_api::{
     EXECUTION_ID_ANNOTATION, FINALIZER,
-    v1alpha1::{RollingUpdateTask, ScalingGroupRecord},
+    v1alpha1::{RollingUpdateTask, ScalingGroupRecord, ScalingGroupRecordStatus},
 };
 
 use super::{Journal, RECORD};
 use crate::kubernetes::{
-    ConfigMapData, ErrorClass, KubeError, KubeFuture, Kubernetes, Object, ObjectKey, SecretData,
+    Cause, ConfigMapData, ErrorClass, KubeError, KubeFuture, Kubernetes, Object, ObjectKey,
+    SecretData, Status,
 };
 
 /// The apiserver.
@@ -27,6 +28,8 @@ struct State {
     secrets: HashMap<(String, String), SecretData>,
     /// How many Secrets were read.
     secret_reads: usize,
+    /// A field that cannot be read.
+    strange: Option<&'static str>,
     /// The write of this name fails, after so many that do not.
     failing: Option<(usize, &'static str, ErrorClass)>,
 }
@@ -68,6 +71,11 @@ impl FakeKubernetes {
         if let Some(task) = &mut state.task {
             task.metadata.resource_version = version;
         }
+    }
+
+    /// The task cannot be read, because of this field.
+    pub fn reads_of(&self, strange: &'static str) {
+        self.state.lock().unwrap().strange = Some(strange);
     }
 
     /// Every write of this name fails so.
@@ -151,6 +159,18 @@ fn task_of(object: &Object) -> &RollingUpdateTask {
 
 impl Kubernetes for FakeKubernetes {
     fn get<'a>(&'a self, key: &'a ObjectKey) -> KubeFuture<'a, Option<Object>> {
+        if let Some(path) = self.state.lock().unwrap().strange {
+            let source = Cause::NotUnderstood {
+                path: path.to_owned(),
+                why: "unknown variant `Explode`".to_owned(),
+            };
+            let error = KubeError {
+                operation: format!("get {key}"),
+                class: ErrorClass::NotUnderstood,
+                source,
+            };
+            return Box::pin(ready(Err(error)));
+        }
         let task = self.task().map(Object::from);
         Box::pin(ready(Ok(task.filter(|task| task.key() == *key))))
     }
@@ -176,9 +196,10 @@ impl Kubernetes for FakeKubernetes {
         })))
     }
 
-    fn replace_record_status<'a>(
+    fn write_record_status<'a>(
         &'a self,
         record: &'a ScalingGroupRecord,
+        status: &'a ScalingGroupRecordStatus,
     ) -> KubeFuture<'a, ScalingGroupRecord> {
         Box::pin(ready(self.write("write record", |state| {
             let stored = state.record.as_ref().ok_or(ErrorClass::Gone)?;
@@ -187,14 +208,22 @@ impl Kubernetes for FakeKubernetes {
                 record.metadata.resource_version.as_ref(),
             )?;
             let mut record = record.clone();
+            record.status = Some(status.clone());
             record.metadata.resource_version = state.next_version();
             state.record = Some(record.clone());
             Ok(record)
         })))
     }
 
-    fn replace_status<'a>(&'a self, object: &'a Object) -> KubeFuture<'a, Object> {
-        let task = task_of(object);
+    fn write_status<'a>(
+        &'a self,
+        object: &'a Object,
+        status: &'a Status,
+    ) -> KubeFuture<'a, Object> {
+        let (task, status) = match (object, status) {
+            (Object::Task(task), Status::Rollout(status)) => (task, status),
+            _ => unreachable!("there is one object, a task"),
+        };
         Box::pin(ready(self.write("write status", |state| {
             let stored = state.task.as_ref().ok_or(ErrorClass::Gone)?;
             same(
@@ -202,13 +231,28 @@ impl Kubernetes for FakeKubernetes {
                 task.metadata.resource_version.as_ref(),
             )?;
             // Through the wire form, as times lose their fractions there.
-            let status = serde_json::to_value(&task.status).expect("a status");
+            let status = serde_json::to_value(status).expect("a status");
             let mut task = task.clone();
             task.status = serde_json::from_value(status).expect("a status");
             task.metadata.resource_version = state.next_version();
             state.task = Some(task.clone());
             Ok(task.into())
         })))
+    }
+
+    fn stall<'a>(
+        &'a self,
+        _: &'a ObjectKey,
+        reason: &'a str,
+        message: &'a str,
+        _: jiff::Timestamp,
+    ) -> KubeFuture<'a, Option<String>> {
+        let said = format!("stalled {reason}: {message}");
+        let new = !self.journal.lock().unwrap().contains(&said);
+        if new {
+            self.journal.lock().unwrap().push(said);
+        }
+        Box::pin(ready(Ok(new.then(|| "stalled".to_owned()))))
     }
 
     fn set_finalizer<'a>(&'a self, object: &'a Object, present: bool) -> KubeFuture<'a, Object> {

@@ -28,6 +28,9 @@ pub const CASES: &[Case] = &[
         generations(a).boxed()
     }),
     ("status is written by itself", |a| status(a).boxed()),
+    ("unknown fields are refused when that is asked for", |a| {
+        strict(a).boxed()
+    }),
     ("finalizers hold an object", |a| finalizers(a).boxed()),
     ("deletions have preconditions", |a| preconditions(a).boxed()),
     ("rules refuse what is wrong", |a| rules(a).boxed()),
@@ -76,6 +79,8 @@ struct Refused {
     code: u16,
     reason: String,
     message: String,
+    /// The fields that are to blame.
+    fields: Vec<String>,
 }
 
 fn expect<T: std::fmt::Debug>(
@@ -144,6 +149,7 @@ impl Apiserver {
                 code: 0,
                 reason: String::new(),
                 message: error.to_string(),
+                fields: Vec::new(),
             })?;
         match self.client.request::<Value>(request).await {
             Ok(answer) => Ok(answer),
@@ -151,11 +157,18 @@ impl Apiserver {
                 code: status.code,
                 reason: status.reason,
                 message: status.message,
+                fields: status
+                    .details
+                    .into_iter()
+                    .flat_map(|details| details.causes)
+                    .map(|cause| cause.field)
+                    .collect(),
             }),
             Err(other) => Err(Refused {
                 code: 0,
                 reason: String::new(),
                 message: other.to_string(),
+                fields: Vec::new(),
             }),
         }
     }
@@ -425,6 +438,85 @@ async fn status(a: Apiserver) -> Result<()> {
     ensure!(
         without["status"] == json!({"observedGeneration": -1}),
         "{without}"
+    );
+    Ok(())
+}
+
+/// How the operator writes a status: what the CRD does not have must not be dropped without a word.
+async fn strict(a: Apiserver) -> Result<()> {
+    let created = a.created("strict").await?;
+    let path = format!(
+        "{}/status?fieldValidation=Strict",
+        Apiserver::path("strict")
+    );
+    let version = &created["metadata"]["resourceVersion"];
+    let test = json!({"op": "test", "path": "/metadata/resourceVersion", "value": version});
+    let add = |name: &str, value: Value| json!([test, {"op": "add", "path": format!("/status/{name}"), "value": value}]);
+
+    let nested = json!({"done": true, "nonsense": 1});
+    let refused = a
+        .send("PATCH", &path, JSON_PATCH, &add("restore", nested))
+        .await;
+    let says = "strict decoding error: unknown field \"status.restore.nonsense\"";
+    expect(refused, 422, "Invalid", says)?;
+    let item = json!([{"id": "i-1", "batch": 1, "state": "Pending", "nonsense": 1}]);
+    let refused = a
+        .send("PATCH", &path, JSON_PATCH, &add("instances", item))
+        .await;
+    expect(
+        refused,
+        422,
+        "Invalid",
+        "unknown field \"status.instances[0].nonsense\"",
+    )?;
+    // A word that is not in the schema is to blame by its field.
+    let action =
+        json!([{"id": "a", "verb": "Explode", "state": "Applied", "time": "2026-01-01T00:00:00Z"}]);
+    match a
+        .send("PATCH", &path, JSON_PATCH, &add("actions", action))
+        .await
+    {
+        Err(refused) => ensure!(
+            refused.code == 422
+                && refused.fields == ["status.actions[0].verb"]
+                && refused.message.contains("Unsupported value: \"Explode\""),
+            "{refused:?}"
+        ),
+        Ok(accepted) => bail!("accepted: {accepted}"),
+    }
+    let written = a
+        .send("PATCH", &path, JSON_PATCH, &add("state", "Running".into()))
+        .await;
+    let written = accepted(written)?;
+    ensure!(
+        written["status"] == json!({"observedGeneration": -1, "state": "Running"}),
+        "{written}"
+    );
+    // The version that was tested is not there any more: refused with no field to blame.
+    match a
+        .send("PATCH", &path, JSON_PATCH, &add("state", "Failed".into()))
+        .await
+    {
+        Err(refused) => ensure!(
+            refused.code == 422 && refused.fields.is_empty(),
+            "{refused:?}"
+        ),
+        Ok(accepted) => bail!("accepted: {accepted}"),
+    }
+    // A status that is not there can be added whole.
+    let bare = json!([{"op": "remove", "path": "/status"}, {"op": "add", "path": "/status", "value": {"state": "Pending"}}]);
+    let written = accepted(a.send("PATCH", &path, JSON_PATCH, &bare).await)?;
+    ensure!(
+        written["status"] == json!({"state": "Pending"}),
+        "{written}"
+    );
+    // Not asked for, it is dropped.
+    let path = format!("{}/status", Apiserver::path("strict"));
+    let dropped = json!([{"op": "add", "path": "/status/nonsense", "value": 1}]);
+    let written = accepted(a.send("PATCH", &path, JSON_PATCH, &dropped).await)?;
+    ensure!(
+        written["status"] == json!({"state": "Pending"}),
+        "{written}"
     );
     Ok(())
 }

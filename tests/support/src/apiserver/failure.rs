@@ -85,6 +85,19 @@ impl Failure {
         Self::new(422, "Invalid", message).about(kind, name)
     }
 
+    /// A patch that leads to an object which cannot be decoded.
+    pub fn undecodable_patch(why: &str) -> Self {
+        let message = format!("Invalid value: {why}");
+        let mut failure = Self::new(
+            422,
+            "Invalid",
+            format!(" \"\" is invalid: patch: {message}"),
+        );
+        failure.details = json!({"causes": [
+            {"reason": "FieldValueInvalid", "message": message, "field": "patch"}]});
+        failure
+    }
+
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
     }

@@ -112,6 +112,12 @@ impl FakeApiserver {
         self.store().revision()
     }
 
+    /// From now on the schema of a kind is without these fields, paths such as `status.restore.quietSince`, as an older
+    /// CRD is; none: it has all again. Before any object has them: what is stored is not pruned when it is read.
+    pub fn hide(&self, plural: &str, fields: &[&str]) {
+        self.store().hide(plural, fields);
+    }
+
     /// Every change since a resourceVersion, oldest first: what a simulation holds against its rules.
     pub fn changes_since(&self, revision: u64) -> Vec<Change> {
         self.store().changes_since(revision).cloned().collect()

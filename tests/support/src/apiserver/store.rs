@@ -67,6 +67,8 @@ pub(super) struct Store {
     given: u64,
     /// Rests of lists that are read page by page, by the number in their `continue`.
     pages: BTreeMap<u64, (u64, Vec<Arc<Value>>)>,
+    /// Fields that the schemas are without for now, by plural name.
+    hidden: BTreeMap<String, Vec<String>>,
 }
 
 /// Who changes what, and how.
@@ -78,6 +80,16 @@ pub(super) struct By<'a> {
 }
 
 impl Store {
+    /// The fields that the schema of a kind is without for now.
+    pub fn hidden(&self, kind: &Kind) -> Vec<String> {
+        self.hidden.get(&kind.plural).cloned().unwrap_or_default()
+    }
+
+    pub fn hide(&mut self, plural: &str, fields: &[&str]) {
+        let fields = fields.iter().map(|field| (*field).to_owned());
+        self.hidden.insert(plural.to_owned(), fields.collect());
+    }
+
     pub fn revision(&self) -> u64 {
         self.revision
     }

@@ -65,17 +65,28 @@ fn admit(
     object: &mut Value,
     old: Option<&Value>,
     options: Options,
+    hidden: &[String],
+    by: &By<'_>,
 ) -> Result<(), Failure> {
     let Some(schema) = &kind.schema else {
         builtin(kind, object);
         return Ok(());
     };
-    let unknown = schema.prune(object);
+    let mut unknown = schema.prune(object);
+    for path in hidden {
+        hide(object, path, "", &mut unknown);
+    }
     if options.strict && !unknown.is_empty() {
         let all: Vec<String> = unknown
             .iter()
             .map(|path| format!("unknown field \"{path}\""))
             .collect();
+        if by.verb == "patch" {
+            // The real one quotes the whole object, too.
+            let quoted = format!("{:?}", object.to_string());
+            let why = format!("{quoted}: strict decoding error: {}", all.join(", "));
+            return Err(Failure::undecodable_patch(&why));
+        }
         return Err(Failure::bad_request(format!(
             "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
             kind.kind,
@@ -90,6 +101,31 @@ fn admit(
         Ok(())
     } else {
         Err(Failure::invalid(kind, name, &causes))
+    }
+}
+
+/// Drops what is at a path, in any item of the lists on it, and says where it was.
+fn hide(value: &mut Value, path: &str, at: &str, unknown: &mut Vec<String>) {
+    if let Value::Array(items) = value {
+        for (index, item) in items.iter_mut().enumerate() {
+            hide(item, path, &format!("{at}[{index}]"), unknown);
+        }
+        return;
+    }
+    let Some(fields) = value.as_object_mut() else {
+        return;
+    };
+    let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+    let at = match at {
+        "" => name.to_owned(),
+        at => format!("{at}.{name}"),
+    };
+    if rest.is_empty() {
+        if fields.remove(name).is_some() {
+            unknown.push(at);
+        }
+    } else if let Some(value) = fields.get_mut(name) {
+        hide(value, rest, &at, unknown);
     }
 }
 
@@ -162,7 +198,8 @@ pub(super) fn create(
     {
         object.remove("status");
     }
-    admit(kind, &name, &mut object, None, options)?;
+    let hidden = store.hidden(kind);
+    admit(kind, &name, &mut object, None, options, &hidden, by)?;
     if store.get(kind, namespace, &name).is_some() {
         return Err(Failure::already_exists(kind, &name));
     }
@@ -259,7 +296,8 @@ pub(super) fn update(
         object
     };
     tidy(&mut new);
-    admit(kind, &name, &mut new, Some(old), options)?;
+    let hidden = store.hidden(kind);
+    admit(kind, &name, &mut new, Some(old), options, &hidden, by)?;
     let going = !old["metadata"]["deletionTimestamp"].is_null();
     if going {
         no_new_finalizers(kind, &name, old, &new)?;

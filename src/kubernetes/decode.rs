@@ -1,0 +1,99 @@
+//! From what the apiserver answers to our types. What cannot be read is named, and never quoted.
+
+use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
+use serde::de::DeserializeOwned;
+
+use super::{Cause, ErrorClass, KubeError, Object, ObjectKind};
+
+/// One object of this kind.
+///
+/// # Errors
+/// Of class [`ErrorClass::NotUnderstood`] when it holds what this version does not know.
+pub(super) fn object(operation: &str, kind: ObjectKind, text: &str) -> Result<Object, KubeError> {
+    Ok(match kind {
+        ObjectKind::RollingUpdateTask => decoded::<RollingUpdateTask>(operation, text)?.into(),
+        ObjectKind::Rollback => decoded::<Rollback>(operation, text)?.into(),
+        ObjectKind::ImageUpdateTask => decoded::<ImageUpdateTask>(operation, text)?.into(),
+    })
+}
+
+/// The same of any type.
+///
+/// # Errors
+/// As [`object`].
+pub(super) fn decoded<T: DeserializeOwned>(operation: &str, text: &str) -> Result<T, KubeError> {
+    // Where it is wrong is only looked for when it is: that takes longer.
+    if let Ok(value) = serde_json::from_str(text) {
+        return Ok(value);
+    }
+    let mut source = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut source).map_err(|error| {
+        let path = error.path().to_string();
+        KubeError {
+            operation: operation.to_owned(),
+            class: ErrorClass::NotUnderstood,
+            source: Cause::NotUnderstood {
+                path,
+                why: explain(&error.into_inner().to_string()),
+            },
+        }
+    })
+}
+
+/// What the decoder says, without what it found where that may be anything: a script, for instance.
+pub fn explain(said: &str) -> String {
+    let said = said.split(" at line ").next().unwrap_or(said);
+    let harmless = ["unknown variant", "missing field", "unknown field"];
+    if harmless.iter().any(|word| said.starts_with(word)) {
+        let mut end = said.len().min(256);
+        while !said.is_char_boundary(end) {
+            end -= 1;
+        }
+        return said[..end].to_owned();
+    }
+    match said.rsplit_once("expected ") {
+        Some((_, wanted)) => format!("expected {wanted}"),
+        None => "it is not what is expected there".to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::runtime::telemetry::chain;
+
+    fn refused(status: serde_json::Value) -> String {
+        let task = json!({
+            "apiVersion": "ess-rollout.io/v1alpha1", "kind": "RollingUpdateTask", "metadata": {"name": "a"},
+            "spec": {"scalingGroupId": "asg-1", "update": {"script": {"run": {"inline": "true"}}}}, "status": status
+        });
+        let text = task.to_string();
+        let error = object("get x", ObjectKind::RollingUpdateTask, &text).unwrap_err();
+        assert_eq!(error.class, ErrorClass::NotUnderstood);
+        chain(&error)
+    }
+
+    #[test]
+    fn a_word_of_a_newer_version_is_named_with_its_field() {
+        let action = json!({"id": "a", "verb": "Explode", "state": "Applied", "time": "2026-01-01T00:00:00Z"});
+        let text = refused(json!({"actions": [action]}));
+        assert!(
+            text.starts_with(
+                "cannot get x: status.actions[0].verb is not understood: unknown variant `Explode`, expected one of"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_found_in_place_of_something_else_is_not_repeated() {
+        let text = refused(json!({"plan": {"batches": "hunter2"}}));
+        assert_eq!(
+            text,
+            "cannot get x: status.plan.batches is not understood: expected i32"
+        );
+    }
+}
