@@ -61,14 +61,14 @@ proptest! {
     fn what_was_approved_is_left_once_and_nothing_else_is(
         fates in prop::collection::vec(fate(), 0..4),
         lag in 0i64..=60,
-        lag_of_tasks in 0i64..=60,
+        lag_of_parts in 0i64..=60,
         update_date_moves in any::<bool>(),
         level in proptest::option::of(2i32..=3),
         crash in proptest::option::of(select(vec![Crash::Status, Crash::Mutation])),
         settle in proptest::option::of(0u64..30),
     ) {
         let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch", "batches": 4}));
-        (world.cloud.lag, world.cloud.lag_of_tasks) = (lag, lag_of_tasks);
+        (world.cloud.lag, world.cloud.lag_of_parts) = (lag, lag_of_parts);
         world.cloud.update_date_moves = update_date_moves;
         world.run_to_state("BatchSuspended");
         world.cloud.fates = fates.clone();
@@ -158,9 +158,9 @@ fn an_approve_without_an_answer_keeps_that_of_the_next_pause_waiting() {
 
 #[test]
 fn an_execution_that_has_changed_since_the_approve_is_not_approved_again() {
-    // The list of tasks is older than it may be, and shows the pause that was left; the execution's own
-    // row shows that something has happened since.
-    let mut world = paused_in(json!({}), |c| c.lag_of_tasks = 150);
+    // What is in the execution is shown older than lists may be, and shows the pause that was left; the
+    // execution's own row shows that something has happened since.
+    let mut world = paused_in(json!({}), |c| c.lag_of_parts = 150);
     world.cloud.fates = vec![Fate::AnswerLost];
     world.annotated("continue", "1");
     world.run_for(900);

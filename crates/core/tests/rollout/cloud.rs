@@ -160,8 +160,8 @@ pub struct Cloud {
     pub frozen: bool,
     /// Seconds by which lists of executions and tasks are behind.
     pub lag: i64,
-    /// The same of lists of tasks alone, if that is more.
-    pub lag_of_tasks: i64,
+    /// The same of all but the row of a root execution, if that is more.
+    pub lag_of_parts: i64,
     /// Whether OOS may not tag the instances after the last batch, as the template wants it.
     pub tagging_denied: bool,
     /// Whether one that is passed over before its turn is listed at once.
@@ -300,7 +300,7 @@ impl Cloud {
             update_date_moves: true,
             frozen: false,
             lag: 0,
-            lag_of_tasks: 0,
+            lag_of_parts: 0,
             tagging_denied: false,
             passed_over_at_once: false,
             fates: Vec::new(),
@@ -455,11 +455,14 @@ impl Cloud {
                 known.map(|(_, listed)| listed.clone()).unwrap_or_default()
             }
         };
-        let (executions, tasks) = behind(self.lag);
-        match self.lag_of_tasks > self.lag {
-            true => (executions, behind(self.lag_of_tasks).1),
-            false => (executions, tasks),
+        let (mut executions, tasks) = behind(self.lag);
+        if self.lag_of_parts <= self.lag {
+            return (executions, tasks);
         }
+        let (parts, tasks) = behind(self.lag_of_parts);
+        executions.retain(|e| e.parent.is_none());
+        executions.extend(parts.into_iter().filter(|e| e.parent.is_some()));
+        (executions, tasks)
     }
 
     /// What lists show that are up to date: with the task of each loop over instances, which ends
