@@ -308,7 +308,8 @@ impl Operator {
             ("poller", Ok(()))
         });
 
-        let (tasks, leftovers, triggers, metrics) = (
+        let (clock, tasks, leftovers, triggers, metrics) = (
+            self.clock.clone(),
             self.tasks.clone(),
             self.leftovers.clone(),
             self.triggers.clone(),
@@ -319,9 +320,15 @@ impl Operator {
             listener,
             self.readiness.clone(),
             Arc::new(move || {
+                let now = clock.now();
+                let frozen = tasks.frozen().into_iter().map(|(key, since)| {
+                    let seconds = now.duration_since(since).as_secs();
+                    ((key.kind.name(), key.namespace, key.name), seconds)
+                });
                 metrics.render(Scrape {
                     tasks: tasks.by_state(),
                     leftovers: leftovers.by_kind(),
+                    frozen: frozen.collect(),
                     queue_depth: triggers.depth(),
                     watches: heard.times(),
                     missing_fields: schemas.missing(),

@@ -55,6 +55,9 @@ pub struct Scrape {
     pub tasks: BTreeMap<(&'static str, String, String), i64>,
     /// What runs have left changed, by kind.
     pub leftovers: BTreeMap<String, i64>,
+    /// For how many seconds updates have had their scaling group stand still, by kind, namespace and name: only of
+    /// those under way.
+    pub frozen: BTreeMap<(&'static str, String, String), i64>,
     /// Objects that wait for a worker.
     pub queue_depth: usize,
     /// When watches were last answered in Unix seconds, by resource and namespace.
@@ -80,6 +83,7 @@ pub struct Metrics {
     watches: Family<Labels, Gauge>,
     watch_failures: Family<Labels, Counter>,
     missing_fields: Family<Labels, Gauge>,
+    frozen: Family<Labels, Gauge>,
     last_poll: Gauge<f64, AtomicU64>,
     failing_polls: Gauge,
 }
@@ -113,6 +117,7 @@ impl Metrics {
         let cloud_throttled = Family::<Labels, Counter>::default();
         let leftovers = Family::<Labels, Gauge>::default();
         let tasks = Family::<Labels, Gauge>::default();
+        let frozen = Family::<Labels, Gauge>::default();
         let last_poll = Gauge::<f64, AtomicU64>::default();
         let failing_polls = Gauge::default();
         // The library appends `_total` to counters and `_info` to infos.
@@ -191,6 +196,11 @@ impl Metrics {
             leftovers.clone(),
         );
         registry.register(
+            "ess_rollout_group_frozen_seconds",
+            "How long an update has had processes of its scaling group suspended, so that it neither scales nor replaces what is unhealthy; one series for each such update, gone when it ends",
+            frozen.clone(),
+        );
+        registry.register(
             "ess_rollout_last_successful_poll_timestamp_seconds",
             "When executions of any account were last listed, or found not to need it",
             last_poll.clone(),
@@ -221,6 +231,7 @@ impl Metrics {
             watches,
             watch_failures,
             missing_fields,
+            frozen,
             last_poll,
             failing_polls,
         }
@@ -307,6 +318,7 @@ impl Metrics {
         let Scrape {
             tasks,
             leftovers,
+            frozen,
             queue_depth,
             watches,
             missing_fields,
@@ -323,6 +335,16 @@ impl Metrics {
         let leftovers = leftovers.into_iter();
         let leftovers = leftovers.map(|(kind, count)| (vec![("kind", kind)], count));
         set_all(&self.leftovers, leftovers);
+        let frozen = frozen.into_iter();
+        let frozen = frozen.map(|((kind, namespace, name), seconds)| {
+            let labels = vec![
+                ("kind", kind.to_owned()),
+                ("namespace", namespace),
+                ("name", name),
+            ];
+            (labels, seconds.max(0))
+        });
+        set_all(&self.frozen, frozen);
         let watches = watches.into_iter().map(|((resource, namespace), time)| {
             (vec![("resource", resource), ("namespace", namespace)], time)
         });
@@ -375,6 +397,10 @@ mod tests {
         let text = metrics.render(Scrape {
             tasks: BTreeMap::from([(("Rollback", "shop".to_owned(), "Running".to_owned()), 2)]),
             leftovers: BTreeMap::from([("Standby".to_owned(), 3)]),
+            frozen: BTreeMap::from([(
+                ("RollingUpdateTask", "shop".to_owned(), "web".to_owned()),
+                1800,
+            )]),
             queue_depth: 1,
             watches: BTreeMap::from([(("rollbacks".to_owned(), String::new()), 1_700_000_001)]),
             missing_fields: BTreeMap::from([("Rollback".to_owned(), 4)]),
@@ -390,6 +416,7 @@ mod tests {
             r#"ess_rollout_watch_failures_total{resource="rollbacks"} 1"#,
             r#"ess_rollout_crd_missing_fields{kind="Rollback"} 4"#,
             r#"ess_rollout_leftovers{kind="Standby"} 3"#,
+            r#"ess_rollout_group_frozen_seconds{kind="RollingUpdateTask",namespace="shop",name="web"} 1800"#,
             r#"workqueue_depth{name="ess-rollout"} 1"#,
             "ess_rollout_last_successful_poll_timestamp_seconds 1700000000.0",
             "ess_rollout_failing_polls 2",
@@ -399,6 +426,10 @@ mod tests {
             assert!(text.contains(line), "{line} is missing in:\n{text}");
         }
         let text = metrics.render(Scrape::default());
+        assert!(
+            !text.contains("group_frozen_seconds{"),
+            "one that ended is gone"
+        );
         assert!(!text.contains("Running"), "a state without tasks is gone");
     }
 

@@ -217,6 +217,16 @@ impl TaskIndex {
         active
     }
 
+    /// The tasks because of which a group stands still, and since when.
+    pub fn frozen(&self) -> Vec<(ObjectKey, Timestamp)> {
+        let tasks = self.lock();
+        let facts = tasks.values().map(|entry| &entry.facts);
+        let frozen = facts.filter(|facts| facts.unfinished());
+        frozen
+            .filter_map(|facts| Some((facts.key.clone(), facts.frozen_since?)))
+            .collect()
+    }
+
     /// How many objects there are, by kind, namespace and the word in `status.state`. A cluster may have any number of
     /// namespaces: those that come after the first so many in the alphabet are counted together.
     pub fn by_state(&self) -> BTreeMap<(&'static str, String, String), i64> {
@@ -434,6 +444,22 @@ mod tests {
         assert_eq!(counts.len(), NAMESPACES_MAX + 1);
         let others = ("RollingUpdateTask", OTHERS.to_owned(), "Pending".to_owned());
         assert_eq!(counts[&others], 7);
+    }
+
+    #[test]
+    fn frozen_are_those_that_have_the_processes_of_a_group_suspended() {
+        let frozen = json!({"processes": ["ScaleIn"], "since": "2026-01-01T00:05:00Z"});
+        let index = index([
+            object("a", 1, json!({"freeze": frozen})),
+            object("b", 1, json!({"execution": {"id": "exec-2"}})),
+            object(
+                "c",
+                1,
+                json!({"freeze": frozen, "result": {}, "restore": {"done": true}}),
+            ),
+        ]);
+        let since = "2026-01-01T00:05:00Z".parse().unwrap();
+        assert_eq!(index.frozen(), [(ObjectKey::task("ns", "a"), since)]);
     }
 
     #[test]

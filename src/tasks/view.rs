@@ -88,6 +88,14 @@ struct Status {
     result: Option<IgnoredAny>,
     #[serde(default)]
     restore: Option<Restore>,
+    #[serde(default)]
+    freeze: Option<Freeze>,
+}
+
+/// The time for which a group stands still.
+#[derive(Debug, Clone, Deserialize)]
+struct Freeze {
+    since: Timestamp,
 }
 
 /// The run of an image update task.
@@ -153,6 +161,8 @@ pub(super) struct Facts {
     pub result: bool,
     /// Whether something is still to be put back after the result.
     pub restoring: bool,
+    /// Since when its group has stood still because of it.
+    pub frozen_since: Option<Timestamp>,
 }
 
 impl Facts {
@@ -218,6 +228,7 @@ impl<K: Viewed> ObjectView<K> {
                 .map(|execution| (execution.id, execution.start_time)),
             result: status.result.is_some(),
             restoring: status.restore.is_some_and(|restore| !restore.done),
+            frozen_since: status.freeze.map(|freeze| freeze.since),
             key,
         }
     }

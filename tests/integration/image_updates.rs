@@ -253,6 +253,21 @@ async fn a_run_waits_for_its_time_and_for_its_group_and_can_be_cancelled() {
             "spec.source.tags must not contain {{",
         ),
         (
+            with(
+                building(),
+                json!({"source": {"imageName": "aliyun-nightly"}}),
+            ),
+            "spec.source.imageName must not begin with aliyun or acs:",
+        ),
+        (
+            with(building(), json!({"source": {"imageName": "ACS:web"}})),
+            "spec.source.imageName must not begin with aliyun or acs:",
+        ),
+        (
+            with(building(), json!({"source": {"imageName": "http://web"}})),
+            "imageName",
+        ),
+        (
             with(building(), json!({"source": {"imageName": "n".repeat(71)}})),
             "imageName",
         ),

@@ -52,8 +52,15 @@ pub fn get<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition
     conditions.iter().find(|c| c.type_ == type_)
 }
 
-fn without_request_id(text: &str) -> &str {
-    text.split(" (request id ").next().unwrap_or(text)
+/// The text without what differs from one refusal of a call to the next.
+fn without_request_id(text: &str) -> String {
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once(" (request id ") {
+        plain.push_str(before);
+        rest = after.split_once(')').map_or("", |(_, behind)| behind);
+    }
+    plain.push_str(rest);
+    plain
 }
 
 /// Cuts a text at a number of bytes, at a character, marking the cut.
@@ -131,6 +138,18 @@ mod tests {
             at(2),
         );
         assert_eq!(conditions, before);
+        // What stands behind it is news.
+        let told = "ESS X failed: Forbidden (request id 3); asc-1 has it";
+        set(
+            &mut conditions,
+            "Preflight",
+            "False",
+            "Denied",
+            told,
+            None,
+            at(1),
+        );
+        assert_eq!(conditions[0].message, told);
     }
 
     #[test]

@@ -95,6 +95,8 @@ pub(crate) fn usable_image<'a>(
         ));
     };
     match &image.status {
+        // ModifyImageAttribute: a Deprecated image can be neither shared nor copied, but instances are made from it
+        // and system disks replaced by it.
         ImageStatus::Available | ImageStatus::Deprecated => Ok(image),
         status @ (ImageStatus::Creating | ImageStatus::Waiting) => Err(Problem::wait(
             "ImageNotAvailable",

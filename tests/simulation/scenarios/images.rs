@@ -44,6 +44,33 @@ pub fn all() -> Vec<Scenario> {
             crate::scenario::Act::Wait,
         )
         .ends(NIGHTLY, &["Succeeded"]),
+        // The permission to start is granted after the second refusal.
+        Scenario::new("image-build-denied", building(json!({})))
+            .cloud(json!({"faults": [{
+                "service": "OOS", "action": "StartExecution", "count": 2,
+                "effect": {"kind": "error", "status": 403, "code": "Forbidden.RAM"},
+            }]}))
+            .ends(NIGHTLY, &["Succeeded"]),
+        // What would keep the run from being made is seen before it is due, and mended.
+        Scenario::new(
+            "images-checked-before-they-are-due",
+            building(json!({
+                "scalingConfigurationIds": ["asc-none"],
+                "schedule": {"cron": "*/30 * * * *", "notAfter": "2026-01-05T08:35:00Z"},
+            })),
+        )
+        .then(
+            State(NIGHTLY, "Blocked"),
+            Edit(NIGHTLY, json!({"scalingConfigurationIds": ["asc-web"]})),
+        )
+        .ends(NIGHTLY, &["Succeeded"]),
+        // A given image, by a permission that comes late.
+        Scenario::new("image-given-denied", task(json!({"imageId": "m-v2"})))
+            .cloud(json!({"faults": [{
+                "service": "ESS", "action": "ModifyScalingConfiguration", "count": 2,
+                "effect": {"kind": "error", "status": 403, "code": "Forbidden.Unauthorized"},
+            }]}))
+            .ends(NIGHTLY, &["Succeeded"]),
         Scenario::new("image-build-cancelled", building(json!({})))
             .then(
                 State(NIGHTLY, "Running"),

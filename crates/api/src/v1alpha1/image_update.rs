@@ -129,8 +129,11 @@ pub struct ImageUpdateTaskSpec {
     #[serde(default)]
     pub concurrency_policy: ConcurrencyPolicy,
 
-    /// How late a run may begin, in seconds; one that could not begin in time counts as missed.
-    /// Default: however late, but of several that are due only the newest. As for a CronJob.
+    /// How late a run may begin, in seconds: one that could not begin in time, whatever it waited for, counts as
+    /// missed and is not made later. As for a CronJob. Without a schedule it is counted from when the run was first
+    /// seen to be due. Default: a day for a run that is Blocked, so that nothing begins by itself long after
+    /// it was asked for because its cause was mended; no limit for one that waits for the scaling group, or that was due
+    /// while the operator was down. Of several that are due only the newest is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 31536000))]
     pub starting_deadline_seconds: Option<i32>,
@@ -165,7 +168,12 @@ pub struct ImageUpdateTaskSpec {
 }
 
 /// What an image is built from.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("!has(self.imageName) || !self.imageName.matches('(?i)^(aliyun|acs:)')")
+        .message("spec.source.imageName must not begin with aliyun or acs:, which ECS keeps for its own images"),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageSource {
     /// The ECS instance, Running or Stopped (`i-…`). Use one without data disks: the console's guide
@@ -174,7 +182,8 @@ pub struct ImageSource {
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^\S+$"))]
     pub instance_id: String,
 
-    /// What the image's name begins with. OOS adds `_on_`, the id of the execution, `_at_` and the
+    /// What the image's name begins with: a letter, then letters, digits, `.`, `_`, `:` and `-`; not `aliyun` or
+    /// `acs:`, which ECS keeps for its own images. OOS adds `_on_`, the id of the execution, `_at_` and the
     /// date, and ECS takes 128 characters in all. Default: `CreateImage_from_` and the instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(

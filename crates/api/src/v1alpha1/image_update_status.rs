@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, HandledActions};
 use super::image_update::ImageSource;
+use super::is_false;
 use super::plan::StartIntent;
 use super::record::Holder;
 use super::status::ExecutionRef;
@@ -58,6 +59,13 @@ pub struct ImageUpdateTaskStatus {
     /// How the newest run that has ended did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_outcome: Option<RunOutcome>,
+    /// A run that is due and has not begun, or that the cloud has refused to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<WaitingRun>,
+    /// What was last found when it was looked whether a run could begin. While runs are scheduled that is done when the
+    /// task is created or changed, and again half an hour before a run is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight_check: Option<PreflightCheck>,
     /// The run under way. On record before anything is done for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<ActiveRun>,
@@ -85,6 +93,72 @@ pub struct ImageUpdateTaskStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(max = 128)), extend("x-kubernetes-list-type" = "atomic"))]
     pub unknown_annotations: Vec<String>,
+}
+
+/// A run that is due and has not begun.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingRun {
+    /// Why it is to be made.
+    pub trigger: RunTrigger,
+    /// When it was due, by the schedule; else when it was first seen to be.
+    pub due: Time,
+    /// How many times of the schedule were due; of several the newest is made.
+    pub count: i32,
+    /// SHA-256 of what it is to do.
+    #[schemars(length(max = 64))]
+    pub hash: String,
+    /// Since when something stands against it that a person has to mend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_since: Option<Time>,
+    /// What the last run had done before this one was begun: it is so again if this one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub done_before: Option<String>,
+    /// How the cloud has refused to let it begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<RunRefusal>,
+}
+
+/// A refusal that only a person can mend. Nothing was changed, and the group was given back.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRefusal {
+    /// How many times in a row. It is tried again after a minute, two, four, and so on up to an hour.
+    pub count: i32,
+    /// When it was last refused.
+    pub time: Time,
+    /// Why, in one CamelCase word.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// Why, in a sentence.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+}
+
+/// What was found when it was looked whether a run could begin.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreflightCheck {
+    /// When that was.
+    pub time: Time,
+    /// SHA-256 of what was asked for.
+    #[schemars(length(max = 64))]
+    pub hash: String,
+    /// Since when something has stood against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Time>,
+    /// What stands against it, in one CamelCase word; empty: nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// What stands against it, and the cure.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// Whether that passes by itself. If not, a person has to act.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub passes: bool,
 }
 
 /// A schedule and since when it is followed.
@@ -168,6 +242,9 @@ pub struct ActiveRun {
     /// Since when ECS has not known the image that is being built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_missing_since: Option<Time>,
+    /// Since when ESS has not shown one of the configurations that get it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration_missing_since: Option<Time>,
     /// When and why its cancellation was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancellation: Option<RunCancellation>,

@@ -246,3 +246,22 @@ pub enum ApproveAnswer {
     /// It had no effect, for a reason that passes or that a person can mend.
     Failed,
 }
+
+/// The time for which a group stands still because of a run.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Freeze {
+    /// The processes that the run has suspended and nobody before it: of `ScaleIn`, `ScaleOut`, `HealthCheck`,
+    /// `AlarmNotification` and `ScheduledAction`.
+    #[schemars(length(max = 16), inner(length(max = 64)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub processes: Vec<String>,
+    /// Since when. An update that a Rollback undoes hands it on.
+    pub since: Time,
+    /// The pause, by when it began, of which the reminders were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_since: Option<Time>,
+    /// How many Warning Events `GroupFrozen` were published of it: after half an hour of a pause, an hour, two,
+    /// four, and so on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reminders: i32,
+}

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, HandledActions};
 use super::plan::{Plan, StartIntent};
-use super::progress::{ApproveRecord, BatchStatus, InstanceStatus, Pause, Summary};
+use super::progress::{ApproveRecord, BatchStatus, Freeze, InstanceStatus, Pause, Summary};
 use super::restore::Restore;
 use super::source::Source;
 use super::{is_false, is_zero};
@@ -85,6 +85,10 @@ pub struct RollingUpdateTaskStatus {
     /// How many instances were left out of `instances` to keep the object small.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances_truncated: Option<i32>,
+    /// The processes of the group that this run has suspended and that have not been seen running again: meanwhile the
+    /// group does not scale, and replaces no unhealthy instance, in a pause too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<Freeze>,
     /// The pause that the update is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,

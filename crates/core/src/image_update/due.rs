@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::schedule::{Due, Invalid, Schedule, whole_seconds};
+use super::waiting;
 use crate::actions;
 use crate::identity::hash_value;
 
@@ -68,14 +69,16 @@ pub(super) fn timetable(
     Ok(parsed.map_or(Timetable::Now, Timetable::Scheduled))
 }
 
-/// Takes note of which schedule is followed and since when. Times of a cron schedule that had passed
+/// Takes note of which schedule is followed and since when. A run of the one before that has not begun is missed. Times of a cron schedule that had passed
 /// when it was first seen are not due. One time of its own is, if it is after the task was created:
 /// whoever sets it wants that very run.
 pub(super) fn follow(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, first_visit: bool) {
     let spec = ctx.spec;
     let schedule = spec.schedule.as_ref();
     let Some(schedule) = schedule.filter(|s| spec.image_id.is_none() || s.at.is_some()) else {
-        status.followed_schedule = None;
+        if status.followed_schedule.take().is_some() {
+            waiting::schedule_changed(status);
+        }
         return;
     };
     let hash = hash_value(schedule);
@@ -83,6 +86,7 @@ pub(super) fn follow(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, firs
     if followed.is_some_and(|followed| followed.hash == hash) {
         return;
     }
+    waiting::schedule_changed(status);
     let since = if first_visit || schedule.at.is_some() {
         ctx.created()
     } else {
@@ -114,11 +118,12 @@ pub(super) fn open_times(
 }
 
 /// Of the times that are due, those that will lead to no run any more are counted as missed: later
-/// than `startingDeadlineSeconds`, or before the task was created.
+/// than the deadline, or before the task was created.
 pub(super) fn give_up_late(
     ctx: &Context<'_>,
     status: &mut ImageUpdateTaskStatus,
     timetable: &Timetable,
+    deadline: Option<SignedDuration>,
 ) {
     let Timetable::Scheduled(schedule) = timetable else {
         return;
@@ -129,13 +134,10 @@ pub(super) fn give_up_late(
     {
         return miss(status, 1, at);
     }
-    let Some(deadline) = ctx.spec.starting_deadline_seconds else {
+    let (Some(deadline), Some(from)) = (deadline, counted_from(status)) else {
         return;
     };
-    let Some(from) = counted_from(status) else {
-        return;
-    };
-    let last_chance = ctx.now() - SignedDuration::from_secs(i64::from(deadline) + 1);
+    let last_chance = ctx.now() - deadline - SignedDuration::from_secs(1);
     let late = schedule.between(from, last_chance);
     if let Some(newest) = late.newest {
         miss(status, late.count, newest);
@@ -187,6 +189,11 @@ pub(super) fn wanted(
             count: times.count,
         });
     }
+    if status.active.is_none()
+        && let Some(refused) = waiting::refused(ctx, status)
+    {
+        return Some(refused);
+    }
     let one = |trigger| Wanted {
         trigger,
         schedule_time: None,
@@ -226,6 +233,7 @@ pub(super) fn pass_over(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, w
         (RunTrigger::Now, _) => status.done_hash = Some(content_hash(ctx.spec)),
         (RunTrigger::Schedule | RunTrigger::RunNow, _) => {}
     }
+    status.waiting = None;
 }
 
 /// How a run is told from others: by its number, by when it was due, and by what it does.

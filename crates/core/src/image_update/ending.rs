@@ -78,7 +78,10 @@ pub(super) fn abandon(
         "Abandoned",
         "",
     );
-    close(ctx, &mut status, outcome, "Abandoned", message);
+    let left = status.active.as_ref();
+    let left = left.map_or(String::new(), |run| left_over(run, outcome, &[]));
+    let message = format!("{message}{left}");
+    close(ctx, &mut status, outcome, "Abandoned", &message);
     ctx.decide(status, Next::Now)
 }
 
@@ -121,7 +124,17 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
     if well && !whole && !ctx.waits().settled_since(&end.time) {
         return Ok(ctx.decide(status, Next::After(READ_AGAIN)));
     }
-    let (outcome, reason, message) = verdict(&run, &end, &read);
+    // One that is left out of an answer may be there all the same: looked for a bound on lateness longer.
+    let gone = read.iter().any(|c| c.image_id.is_none());
+    if gone
+        && !ctx
+            .waits()
+            .settled_since(&Time(end.time.0 + ctx.waits().settle()))
+    {
+        return Ok(ctx.decide(status, Next::After(READ_AGAIN)));
+    }
+    let (outcome, reason, mut message) = verdict(&run, &end, &read);
+    message.push_str(&left_over(&run, outcome, &read));
     let verified = match outcome {
         RunOutcome::Succeeded => ("True", "AsWanted"),
         _ if whole => ("True", "AsWanted"),
@@ -136,6 +149,18 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
     status.configurations = read;
     close(ctx, &mut status, outcome, &reason, &message);
     Ok(ctx.decide(status, Next::Now))
+}
+
+/// Of a run that did not succeed: the image that it made nevertheless, unless it is in use.
+fn left_over(run: &ActiveRun, outcome: RunOutcome, read: &[ConfigurationImage]) -> String {
+    let built = run.image_id.as_ref().filter(|_| run.source.is_some());
+    let in_use = read.iter().any(|configuration| configuration.updated);
+    match built.filter(|_| outcome != RunOutcome::Succeeded && !in_use) {
+        Some(image) => format!(
+            "; image {image} was begun and stays in ECS, with a snapshot that is billed: delete both there if they are not wanted"
+        ),
+        None => String::new(),
+    }
 }
 
 /// What the configurations of a run carry.
@@ -217,6 +242,7 @@ fn close(
     let Some(run) = status.active.take() else {
         return;
     };
+    status.waiting = None;
     let now = Time(ctx.now());
     if outcome == RunOutcome::Succeeded {
         status.last_successful_time = Some(now.clone());

@@ -16,6 +16,10 @@ pub(super) fn events(
 ) -> Vec<Event> {
     let mut events =
         actions::unknown_annotation_events(&old.unknown_annotations, &new.unknown_annotations);
+    let schedule = |status: &ImageUpdateTaskStatus| {
+        let followed = status.followed_schedule.as_ref();
+        followed.map(|followed| followed.hash.clone())
+    };
     let mut push = |kind, reason: &str, action: &str, note: String| {
         events.push(Event {
             kind,
@@ -30,6 +34,8 @@ pub(super) fn events(
             "another run was under way"
         } else if new.active.is_some() {
             "of several that were due the newest alone is made"
+        } else if schedule(old) != schedule(new) {
+            "spec.schedule was changed, or spec.imageId has it stand still, before it could begin"
         } else {
             "it could no longer begin in time, or was cancelled"
         };

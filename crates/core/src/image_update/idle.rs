@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
     ActionState, ActiveRun, ImageUpdateTaskStatus, RunOutcome, RunTrigger, StartIntent, Verb,
-    condition,
+    WaitingRun, condition,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -13,15 +13,14 @@ use super::context::Context;
 use super::due::{self, Wanted};
 use super::preflight::{self, Ready, TEMPLATE};
 use super::report::{self, Phase};
-use super::{Decision, requests, rest, starting};
-use crate::conditions;
+use super::{Decision, ahead, requests, rest, starting, waiting};
 use crate::decision::{Next, Work};
 use crate::identity;
-use crate::observation::Known;
+use crate::observation::{Interrupt, Known};
 use crate::problem::Problem;
 use crate::queue;
 
-/// How often a task that a person has to mend something for is checked again.
+/// How often a task looks whether its turn has come, should nothing tell.
 const RECHECK: Duration = Duration::from_secs(60);
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
@@ -46,70 +45,85 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
             return Ok(refuse(ctx, status, &problem, Next::OnChange));
         }
     };
-    due::give_up_late(ctx, &mut status, &timetable);
+    if waiting::give_up(ctx, &mut status, &timetable) {
+        return Ok(ctx.decide(status, Next::Now));
+    }
     let times = due::open_times(ctx, &status, &timetable);
     let wanted = due::wanted(ctx, &status, &timetable, &times);
     status.next_schedule_time = times.next.map(Time);
     if let Some(cancelled) = cancel(ctx, &mut status, wanted) {
         return Ok(cancelled);
     }
+    waiting::take_note(ctx, &mut status, wanted, &times);
     let Some(wanted) = wanted else {
-        return Ok(rest::decide(ctx, status, &timetable, &times));
+        return rest::decide(ctx, status, &timetable, &times);
     };
-    // Between two runs whoever else waits gets its turn.
-    if ctx.holds() && has_run_since_taken(ctx, &status) {
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.record = Some(ctx.released(&decision.status));
-        return Ok(decision);
+    // Held for a run that has ended, or that never got on record. Between two runs whoever else waits
+    // gets its turn.
+    if ctx.holds() {
+        return Ok(release(ctx, status));
+    }
+    if let Some(refused) = waiting::left_alone(ctx, &status) {
+        return Ok(waiting::wait(ctx, status, refused));
     }
     if let Some(problem) = preflight::check_spec(ctx) {
-        let next = within(ctx, &status, RECHECK);
-        return Ok(refuse(ctx, status, &problem, next));
+        return Ok(blocked(ctx, status, &problem));
     }
     let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
     if let Some(before) = queue::before(&ctx.record, &ctx.uid, gone, ahead) {
         return Ok(wait_for_turn(ctx, status, &before));
     }
     // On record before the group is taken: the next rolling update needs it.
-    if !ctx.holds() {
-        let vanished = ctx.record.holder.clone();
-        let vanished = vanished.filter(|_| gone && ctx.record.baseline.is_some());
-        if status.vanished_holder != vanished {
-            status.vanished_holder = vanished;
-            return Ok(ctx.decide(status, Next::Now));
-        }
+    let vanished = ctx.record.holder.clone();
+    let vanished = vanished.filter(|_| gone && ctx.record.baseline.is_some());
+    if status.vanished_holder != vanished {
+        status.vanished_holder = vanished;
+        return Ok(ctx.decide(status, Next::Now));
     }
-    match preflight::check_cloud(ctx)? {
-        Err(problem) => {
-            let next = match problem.passes {
-                true => ctx.waits().recheck(),
-                false => within(ctx, &status, RECHECK),
+    match preflight::check_cloud(ctx) {
+        Ok(Ok(ready)) => Ok(begin(ctx, status, wanted, ready)),
+        Ok(Err(problem)) => {
+            ahead::note_news(ctx, &mut status, &problem);
+            Ok(blocked(ctx, status, &problem))
+        }
+        Err(Interrupt::Read(queries)) => Err(Interrupt::Read(queries)),
+        Err(Interrupt::Failed(error)) => {
+            waiting::blocked(ctx, &mut status, error.needs_person());
+            report::trouble(ctx, &mut status, &error);
+            let next = match error.needs_person() {
+                true => within(ctx, &status, waiting::recheck(ctx, &status)),
+                false => ctx.waits().after(&error),
             };
-            Ok(refuse(ctx, status, &problem, next))
+            Ok(ctx.decide(status, next))
         }
-        Ok(ready) => Ok(begin(ctx, status, wanted, ready)),
     }
+}
+
+/// Lets the group go, and looks anew.
+pub(super) fn release(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
+    let mut decision = ctx.decide(status, Next::Now);
+    decision.record = Some(ctx.released(&decision.status));
+    decision
+}
+
+/// Reports what stands against the run that is due, and when that is looked at again.
+fn blocked(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, problem: &Problem) -> Decision {
+    waiting::blocked(ctx, &mut status, !problem.passes);
+    let next = match problem.passes {
+        true => ctx.waits().recheck(),
+        false => within(ctx, &status, waiting::recheck(ctx, &status)),
+    };
+    refuse(ctx, status, problem, next)
 }
 
 /// Nothing runs: the group goes back before the object does.
 fn let_go(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
-    let mut decision = ctx.decide(status, Next::Now);
     if ctx.holds() {
-        decision.record = Some(ctx.released(&decision.status));
-    } else {
-        decision.finalizer = ctx.has_finalizer().then_some(false);
-        decision.next = Next::OnChange;
+        return release(ctx, status);
     }
+    let mut decision = ctx.decide(status, Next::OnChange);
+    decision.finalizer = ctx.has_finalizer().then_some(false);
     decision
-}
-
-/// Whether the group was taken for a run that has ended, not for the one that is to begin.
-fn has_run_since_taken(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> bool {
-    let since = ctx.record.holder.as_ref().map(|holder| holder.since.0);
-    let ended = conditions::get(&status.conditions, condition::VERIFIED)
-        .map(|verified| verified.last_transition_time.0);
-    let newest = status.history.iter().map(|run| run.end_time.0).max();
-    since.is_some_and(|since| newest.max(ended).is_some_and(|ended| ended > since))
 }
 
 /// A request to cancel while no run is under way: it keeps one that is due from beginning.
@@ -155,6 +169,7 @@ fn reject_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
 }
 
 fn wait_for_turn(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, before: &str) -> Decision {
+    waiting::blocked(ctx, &mut status, false);
     let (reason, message) = ("WaitingForScalingGroup", format!("waits: {before}"));
     let unknown = "Unknown";
     report::set(
@@ -200,7 +215,7 @@ fn refuse(
 }
 
 /// The wait, but no longer than until the next run is due.
-fn within(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, wait: Duration) -> Next {
+pub(super) fn within(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, wait: Duration) -> Next {
     match &status.next_schedule_time {
         Some(next) => Next::After(wait.min(until(ctx, next.0))),
         None => Next::After(wait),
@@ -220,6 +235,7 @@ fn begin(
     wanted: Wanted,
     ready: Ready,
 ) -> Decision {
+    let done_before = status.done_hash.clone();
     let number = due::begin(ctx, &mut status, wanted);
     let hash = due::content_hash(ctx.spec);
     let given = ctx.spec.image_id.clone();
@@ -243,6 +259,7 @@ fn begin(
         last_call_time: None,
         end: None,
         image_missing_since: None,
+        configuration_missing_since: None,
         source,
     };
     if run.source.is_some() {
@@ -276,26 +293,31 @@ fn begin(
             image.as_deref().unwrap_or_default()
         ),
     };
+    // Until it is certain that it has begun: it may be refused.
+    let kept = status.waiting.take();
+    let begun = waiting::begun(&run, done_before);
+    status.waiting = Some(match kept {
+        Some(kept) => WaitingRun {
+            count: 1,
+            done_before: begun.done_before,
+            ..kept
+        },
+        None => begun,
+    });
     status.active = Some(run);
     let (settled, word) = (ActionState::Applied, "Started");
     requests::settle(ctx, &mut status, Verb::RunNow, settled, word, &message);
-    report::set(
-        ctx,
-        &mut status,
-        condition::PREFLIGHT,
-        "True",
-        "Passed",
-        &message,
-    );
-    report::set(
-        ctx,
-        &mut status,
-        condition::VERIFIED,
-        "Unknown",
-        "Running",
-        "",
-    );
-    report::show(ctx, &mut status, Phase::Running, "Starting", &message);
+    ahead::note(ctx, &mut status, None);
+    let refusal = status.waiting.as_ref().and_then(|w| w.refusal.as_ref());
+    // What was refused stays on show until it is not, or each try would change the object twice.
+    if refusal.is_none() {
+        let set = report::set;
+        let (preflight, verified) = (condition::PREFLIGHT, condition::VERIFIED);
+        set(ctx, &mut status, preflight, "True", "Passed", &message);
+        set(ctx, &mut status, verified, "Unknown", "Running", "");
+        let phase = Phase::Pending;
+        report::show(ctx, &mut status, phase, "Starting", &message);
+    }
     let work = starting::mutation(ctx, &status);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = Some(ctx.taken());

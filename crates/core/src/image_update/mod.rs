@@ -7,7 +7,7 @@
 //!
 //! | on record | stage |
 //! |---|---|
-//! | no run | `idle`: what is [`due`](schedule), queue, preflight, the group taken, the run put on record; `rest` |
+//! | no run | `idle`: what is [`due`](schedule), queue, preflight, the group taken, the run put on record; `waiting`: what keeps it; `rest`: nothing is due, `ahead`: what will keep the next one |
 //! | an intent to start, no execution | `starting`: look up, send again, adopt |
 //! | an execution | `running`: the image that it builds; `cancel` |
 //! | neither: the image is given | `putting`: the operator puts it into the configurations itself |
@@ -17,7 +17,9 @@
 //! from the last one that is on record: so each of them leads to one run, whoever decides and however often it
 //! dies on the way.
 
+mod ahead;
 mod cancel;
+mod clock;
 mod context;
 mod due;
 mod ending;
@@ -32,6 +34,7 @@ mod running;
 pub mod schedule;
 mod starting;
 mod step;
+mod waiting;
 
 use ess_rollout_api::v1alpha1::{ImageUpdateTask, ImageUpdateTaskStatus, ScalingGroupRecord};
 use jiff::Timestamp;

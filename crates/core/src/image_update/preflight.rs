@@ -15,6 +15,10 @@ const IMAGE_NAME_MAX: usize = 128;
 /// before the start; those that were seen have 25 characters.
 const IMAGE_NAME_SUFFIX: usize = "_on_".len() + 32 + "_at_".len() + "2026-01-31".len();
 
+/// What names of custom images must not begin with, by the documentation of CreateImage. The CRD refuses it, too, but an
+/// object may be older than that rule.
+const RESERVED: [&str; 4] = ["aliyun", "acs:", "http://", "https://"];
+
 /// What a run is derived from.
 pub(super) struct Ready {
     /// The configurations that get the image, and what they carry.
@@ -57,6 +61,16 @@ pub(super) fn image_name(source: &ImageSource) -> String {
 
 fn check_name(source: &ImageSource) -> Option<Problem> {
     let name = image_name(source);
+    let lower = name.to_ascii_lowercase();
+    if RESERVED.iter().any(|reserved| lower.starts_with(reserved)) {
+        return Some(Problem::blocked(
+            "ImageNameReserved",
+            format!(
+                "spec.source.imageName: {name} begins with what ECS keeps for its own images ({}): use another name",
+                RESERVED.join(", ")
+            ),
+        ));
+    }
     let length = name.chars().count();
     let room = IMAGE_NAME_MAX - IMAGE_NAME_SUFFIX;
     (length > room).then(|| {

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::report::{self, Phase};
-use super::{Decision, cancel, ending};
+use super::{Decision, cancel, ending, waiting};
 use crate::decision::{Next, Work};
 use crate::observation::Known;
 
@@ -40,14 +40,23 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         match result {
             Ok(Done::Accepted { .. } | Done::Started { .. }) => {
                 run.last_call_time = None;
+                status.waiting = None;
                 just_put = Some(configuration.as_str());
             }
             Err(error) => {
                 if error.outcome == Effect::NoEffect {
                     run.last_call_time = None;
                 }
+                let denied = matches!(
+                    error.class,
+                    ErrorClass::Denied | ErrorClass::Unauthenticated
+                );
+                // It has put nothing into place so far.
+                if denied && error.outcome == Effect::NoEffect && status.waiting.is_some() {
+                    return Ok(waiting::take_back(ctx, status, error));
+                }
                 let refused = matches!(error.class, ErrorClass::Invalid | ErrorClass::NotFound);
-                if refused && error.outcome == Effect::NoEffect {
+                if (refused || denied) && error.outcome == Effect::NoEffect {
                     let message = format!(
                         "image {image} cannot be put into scaling configuration {configuration}: {error}"
                     );
@@ -74,14 +83,28 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         configuration: id.clone(),
     };
     observation.require(run.configurations.iter().map(|c| query(&c.id)))?;
-    let mut waits = false;
+    let (mut waits, mut missing) = (false, false);
+    // One call at a time: the answer of a later one says nothing of an earlier one whose own was lost.
+    let calling = status
+        .active
+        .as_ref()
+        .and_then(|run| run.last_call_time.clone())
+        .filter(|last| !ctx.waits().settled_since(last));
     for configuration in &run.configurations {
         let found = observation.scaling_configuration(&configuration.id)?;
         match found.as_ref() {
             Some(found) if found.image.as_deref() == Some(image.as_str()) => continue,
-            // Read back at the end, and said so.
-            None => continue,
+            // A list may leave one out: it is looked for until the bound on lateness has passed. Then it
+            // is read back at the end, and said so.
+            None => {
+                missing = true;
+                continue;
+            }
             Some(_) if just_put == Some(configuration.id.as_str()) => {
+                waits = true;
+                continue;
+            }
+            Some(_) if calling.is_some() => {
                 waits = true;
                 continue;
             }
@@ -103,6 +126,14 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
             },
         });
         return Ok(decision);
+    }
+    if let Some(run) = &mut status.active {
+        run.configuration_missing_since = match (missing, run.configuration_missing_since.take()) {
+            (true, since) => since.or_else(|| Some(Time(ctx.now()))),
+            (false, _) => None,
+        };
+        let since = run.configuration_missing_since.as_ref();
+        waits |= since.is_some_and(|since| !ctx.waits().settled_since(since));
     }
     if waits {
         return Ok(ctx.decide(status, Next::After(READ_AGAIN)));

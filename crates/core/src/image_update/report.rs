@@ -97,14 +97,6 @@ pub(super) fn show(
     reason: &str,
     message: &str,
 ) {
-    status.state = Some(phase.word().to_owned());
-    let (ready, present) = if phase.is_stalled() {
-        ("False", Some(condition::STALLED))
-    } else if phase.is_busy() {
-        ("Unknown", Some(condition::RECONCILING))
-    } else {
-        ("True", None)
-    };
     if phase.is_busy() || phase == Phase::Blocked {
         set(
             ctx,
@@ -115,6 +107,25 @@ pub(super) fn show(
             message,
         );
     }
+    show_ahead(ctx, status, phase, reason, message);
+}
+
+/// The same of a run that is not due yet: `Succeeded` is still of the last one.
+pub(super) fn show_ahead(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    phase: Phase,
+    reason: &str,
+    message: &str,
+) {
+    status.state = Some(phase.word().to_owned());
+    let (ready, present) = if phase.is_stalled() {
+        ("False", Some(condition::STALLED))
+    } else if phase.is_busy() {
+        ("Unknown", Some(condition::RECONCILING))
+    } else {
+        ("True", None)
+    };
     set(ctx, status, condition::READY, ready, reason, message);
     // kstatus: abnormal-true, present only while True, and never both.
     for type_ in [condition::STALLED, condition::RECONCILING] {

@@ -7,9 +7,10 @@ use super::context::Context;
 use super::due::{self, Timetable};
 use super::report::{self, Phase};
 use super::schedule::Due;
-use super::{Decision, ending, idle};
+use super::{Decision, ahead, ending, idle};
 use crate::conditions;
 use crate::decision::Next;
+use crate::observation::Known;
 
 /// The longest wait for the next run: a machine that was suspended does not oversleep by more.
 const LOOK_AT_THE_CLOCK: SignedDuration = SignedDuration::from_hours(1);
@@ -20,21 +21,30 @@ pub(super) fn decide(
     mut status: ImageUpdateTaskStatus,
     timetable: &Timetable,
     times: &Due,
-) -> Decision {
+) -> Known<Decision> {
     if ctx.holds() {
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.record = Some(ctx.released(&decision.status));
-        return decision;
+        return Ok(idle::release(ctx, status));
     }
     status.vanished_holder = None;
+    let next = match status.next_schedule_time.as_ref().map(|next| next.0) {
+        Some(next) => {
+            // While nothing begins by itself nothing is looked at either.
+            let look = match ctx.spec.suspend {
+                true => None,
+                false => Some(ahead::check(ctx, &mut status, next)?),
+            };
+            let wait = idle::until(ctx, next).min(LOOK_AT_THE_CLOCK.unsigned_abs());
+            Next::After(look.map_or(wait, |look| wait.min(look)))
+        }
+        None => {
+            status.preflight_check = None;
+            Next::OnChange
+        }
+    };
     show_rest(ctx, &mut status, timetable, times);
     // An edit of the limits acts at once.
     ending::trim(ctx, &mut status);
-    let next = match &status.next_schedule_time {
-        Some(next) => Next::After(idle::until(ctx, next.0).min(LOOK_AT_THE_CLOCK.unsigned_abs())),
-        None => Next::OnChange,
-    };
-    ctx.decide(status, next)
+    Ok(ctx.decide(status, next))
 }
 
 fn show_rest(
@@ -44,19 +54,7 @@ fn show_rest(
     times: &Due,
 ) {
     let (reason, message) = last_run(ctx, status);
-    // What was found against an earlier run is not said of the next one.
-    let open = conditions::get(&status.conditions, condition::PREFLIGHT)
-        .is_none_or(|preflight| preflight.status != "True");
-    if open {
-        report::set(
-            ctx,
-            status,
-            condition::PREFLIGHT,
-            "Unknown",
-            "NothingDue",
-            "",
-        );
-    }
+    show_preflight(ctx, status);
     let next = status.next_schedule_time.as_ref().map(|time| time.0);
     let undone = matches!(timetable, Timetable::Now)
         && status.done_hash.as_deref() != Some(due::content_hash(ctx.spec).as_str());
@@ -75,6 +73,10 @@ fn show_rest(
         return report::show(ctx, status, Phase::Suspended, "Suspended", &message);
     }
     let ahead = next.map(|next| format!("the next run is due at {next}"));
+    if let (Some(found), Some(ahead)) = (ahead::found(status).filter(|f| !f.passes), &ahead) {
+        let (reason, message) = (found.reason.clone(), format!("{}; {ahead}", found.message));
+        return report::show_ahead(ctx, status, Phase::Blocked, &reason, &message);
+    }
     match (status.last_outcome, ahead) {
         (Some(RunOutcome::Failed), Some(ahead)) => {
             let message = format!("{message}; {ahead}");
@@ -107,6 +109,28 @@ fn show_rest(
             report::show(ctx, status, Phase::Finished, "NothingDue", message);
         }
     }
+}
+
+/// What was found when it was looked whether the next run could begin. What was found against an earlier
+/// one is not said of it.
+fn show_preflight(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    let (value, reason, message) = match &status.preflight_check {
+        // None is due: what was found before the last one stays, unless it was against it.
+        None if is_passed(status) => return,
+        None => ("Unknown", "NothingDue", String::new()),
+        Some(check) => match (check.reason.as_str(), check.passes) {
+            ("", _) => ("True", "Passed", "a run could begin".to_owned()),
+            (reason, true) => ("Unknown", reason, check.message.clone()),
+            (reason, false) => ("False", reason, check.message.clone()),
+        },
+    };
+    let reason = reason.to_owned();
+    report::set(ctx, status, condition::PREFLIGHT, value, &reason, &message);
+}
+
+fn is_passed(status: &ImageUpdateTaskStatus) -> bool {
+    let shown = conditions::get(&status.conditions, condition::PREFLIGHT);
+    shown.is_some_and(|shown| shown.status == "True")
 }
 
 /// Runs were due, none was made, and none is due any more.

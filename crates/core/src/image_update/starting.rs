@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::context::Context;
 use super::report::{self, Phase};
-use super::{Decision, cancel, due, ending, preflight};
+use super::{Decision, cancel, due, ending, preflight, waiting};
 use crate::conditions::shorten;
 use crate::decision::{Event, EventKind, Next, Work};
 use crate::identity;
@@ -105,6 +105,17 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Refused(message) => return Ok(refused(ctx, status, message)),
+        Answer::Failed(error) if error.needs_person() => {
+            if !intent.resent {
+                return Ok(waiting::take_back(ctx, status, error));
+            }
+            // One before it may have taken effect.
+            waiting::note_refusal(ctx, &mut status, error);
+            if let Some(intent) = intent_mut(&mut status) {
+                start::note_refusal(intent, &error.to_string(), ctx.now());
+            }
+            return Ok(ctx.decide(status, start::look_soon()));
+        }
         Answer::Failed(error) => {
             report::trouble(ctx, &mut status, error);
             return Ok(ctx.decide(status, ctx.waits().after(error)));
@@ -171,6 +182,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
             let message = "cancelled; no execution was ever started";
             ending::nothing_ran(ctx, status, RunOutcome::Cancelled, &reason, message)
         }
+        Then::Refused(_) if run.cancellation.is_none() && waiting::is_refused(&status) => {
+            waiting::take_back_noted(ctx, status)
+        }
         Then::Refused(why) => refused(ctx, status, &why),
         Then::NotFound(why) => {
             ending::begin(ctx, status, RunOutcome::Failed, "ExecutionNotFound", &why)
@@ -201,6 +215,7 @@ fn adopt(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, execution: &Execu
             url: identity::execution_url(&ctx.region, &execution.id),
         });
     }
+    status.waiting = None;
     let message = "the execution has started";
     report::show(ctx, &mut status, Phase::Running, "Running", message);
     ctx.decide(status, Next::Now)

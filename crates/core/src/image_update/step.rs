@@ -5,8 +5,10 @@ use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, ScalingGroupRecordStatus}
 
 use super::context::Context;
 use super::due;
+use super::due::Timetable;
 use super::{
-    Decision, Input, Step, ending, events, idle, putting, report, requests, running, starting,
+    Decision, Input, Step, clock, ending, events, idle, putting, report, requests, running,
+    starting,
 };
 use crate::actions;
 use crate::decision::{Next, visited};
@@ -43,6 +45,7 @@ pub fn step(input: Input<'_>) -> Step {
         return decided(&ctx, &old, decision);
     }
 
+    clock::bound(&ctx, &mut status);
     due::follow(&ctx, &mut status, false);
     note_unknown_annotations(&ctx, &mut status);
     requests::ingest(&ctx, &mut status);
@@ -70,8 +73,8 @@ fn never_visited(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
     decision
 }
 
-/// An object whose annotation names the execution that built the very image that it asks for lost
-/// its status to a restore: what it asks for has been done.
+/// An object whose annotation names the execution that built the very image that it asks for, or the run that put a
+/// given one into place, lost its status to a restore: what it asks for has been done.
 fn restored(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
     let hash = due::content_hash(ctx.spec);
     let named = ctx
@@ -83,17 +86,23 @@ fn restored(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
 }
 
 /// The value that the annotation must have and has not: metadata survives a restore, a status does
-/// not. With a schedule none is needed: times before the object was created are not due.
+/// not. Of what is made at times of a schedule none is needed: those before the object was created are not due.
 fn missing_annotation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<String> {
     let run = status.active.as_ref()?;
-    if ctx.spec.schedule.is_some() {
+    let fresh = ImageUpdateTaskStatus::default();
+    if !matches!(due::timetable(ctx.spec, &fresh), Ok(Timetable::Now)) {
         return None;
     }
     if status.done_hash.as_ref() != Some(&run.hash) || ctx.deleting.is_some() {
         return None;
     }
-    let execution = run.execution.as_ref()?;
-    let value = identity::execution_annotation(&ctx.namespace, &ctx.name, &run.hash, &execution.id);
+    let done = match (&run.execution, &run.source) {
+        (Some(execution), _) => execution.id.clone(),
+        (None, Some(_)) => return None,
+        // No execution puts a given image into place.
+        (None, None) => format!("run-{}", run.number),
+    };
+    let value = identity::execution_annotation(&ctx.namespace, &ctx.name, &run.hash, &done);
     (ctx.annotation(EXECUTION_ID_ANNOTATION) != Some(value.as_str())).then_some(value)
 }
 

@@ -29,6 +29,8 @@ const UNFINISHED: [&str; 6] = [
     "Stopped",
     "Aborted",
 ];
+/// The most bytes of a script's output in the message of a failure.
+const WORDS_MAX: usize = 256;
 /// How much of the end of a script's output is kept, bytes.
 const TAIL_MAX: usize = 1024;
 
@@ -277,7 +279,11 @@ pub(super) fn details(
                 .exit_code
                 .and_then(|code| i32::try_from(code).ok());
             if let Some(code) = exit_code {
-                message = format!("the script ended with exit code {code}; {message}");
+                // In place of what OOS says, which is how its template looked at it.
+                message = format!("the script ended with exit code {code}");
+                if let Some(said) = last_words(&invocation.output) {
+                    message = format!("{message}, and with: {said}");
+                }
             }
             if !invocation.error_code.is_empty() {
                 message = format!(
@@ -301,6 +307,17 @@ pub(super) fn details(
         exit_code,
         output_tail,
     }
+}
+
+/// The end of a script's output on one line, if it has said anything.
+fn last_words(output: &str) -> Option<String> {
+    let lines = output.lines().map(str::trim);
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let text = lines.join(" / ");
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    let start = text.ceil_char_boundary(text.len().saturating_sub(WORDS_MAX));
+    let cut = if start > 0 { "..." } else { "" };
+    (!text.is_empty()).then(|| format!("{cut}{}", &text[start..]))
 }
 
 fn tail(output: &str) -> String {

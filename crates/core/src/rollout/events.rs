@@ -7,6 +7,7 @@ use ess_rollout_api::v1alpha1::{
 
 use super::context::Context;
 use super::decision::{Event, EventKind};
+use super::freeze;
 use super::report::Phase;
 use crate::{actions, conditions};
 
@@ -141,6 +142,7 @@ pub(super) fn events(
     if !done(old) && done(new) {
         ending_events(new, &mut push);
     }
+    events.extend(freeze::event(old, new));
     events
 }
 

@@ -30,6 +30,7 @@ mod details;
 mod ending;
 mod events;
 mod failure;
+mod freeze;
 mod goal;
 mod holding;
 mod instance_requests;

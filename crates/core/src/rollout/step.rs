@@ -10,8 +10,8 @@ use super::context::Context;
 use super::decision::{Decision, Input, Next, Step};
 use super::report::{self, Phase};
 use super::{
-    adoption, approve, deletion, ending, events, holding, instance_requests, ledger, pending,
-    running, starting,
+    adoption, approve, deletion, ending, events, freeze, holding, instance_requests, ledger,
+    pending, running, starting,
 };
 use crate::actions;
 use crate::decision::visited;
@@ -150,6 +150,7 @@ fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decis
     }
     // Before anything is compared: what is on record was trimmed, too.
     report::trim(&mut decision.status);
+    freeze::note(ctx, &mut decision.status);
     hold_back_progress(ctx, old, &mut decision);
     decision
         .events

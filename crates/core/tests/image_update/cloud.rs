@@ -67,6 +67,12 @@ pub struct Cloud {
     pub fates: Vec<Fate>,
     /// Calls that fail, by the name of the query or mutation.
     pub broken: BTreeMap<&'static str, ErrorClass>,
+    /// A configuration that answers leave out between two times.
+    pub hidden: Option<String>,
+    pub hidden_from: i64,
+    pub hidden_until: i64,
+    /// How many queries were answered.
+    pub asked: std::cell::Cell<usize>,
     /// Every mutation that was sent.
     pub sent: Vec<Mutation>,
     late: Vec<(i64, Mutation)>,
@@ -156,6 +162,10 @@ impl Cloud {
             deaf: Vec::new(),
             fates: Vec::new(),
             broken: BTreeMap::new(),
+            hidden: None,
+            hidden_from: 0,
+            hidden_until: 0,
+            asked: std::cell::Cell::new(0),
             sent: Vec::new(),
             late: Vec::new(),
             tokens: BTreeMap::new(),
@@ -232,13 +242,16 @@ impl Cloud {
 
     pub fn answer(&self, query: &Query) -> Result<Answer, CloudError> {
         let name = query_name(query);
+        self.asked.set(self.asked.get() + 1);
         if let Some(class) = self.broken.get(name) {
             return Err(error(name, *class, Outcome::NoEffect));
         }
         Ok(match query {
             Query::ScalingGroup { .. } => Answer::ScalingGroup(self.group.clone()),
             Query::ScalingConfiguration { configuration } => {
-                let found = self.configurations.get(configuration);
+                let hidden = self.hidden.as_ref() == Some(configuration)
+                    && (self.hidden_from..self.hidden_until).contains(&self.now);
+                let found = self.configurations.get(configuration).filter(|_| !hidden);
                 Answer::ScalingConfiguration(found.map(|(group, image)| ScalingConfiguration {
                     id: configuration.clone(),
                     group: group.clone(),

@@ -7,6 +7,8 @@
     reason = "the errors are the cloud's, as the port has them"
 )]
 
+mod ahead;
+mod clocks;
 mod cloud;
 #[path = "../rollout/schema.rs"]
 mod schema;
@@ -26,4 +28,5 @@ mod runs;
 mod schedule;
 mod starting;
 mod timing;
+mod waiting;
 mod year;

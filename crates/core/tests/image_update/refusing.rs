@@ -208,6 +208,15 @@ fn an_image_name_leaves_room_for_what_oos_adds() {
     for world in [named(Some(&long), SOURCE), named(None, &instance)] {
         assert_eq!(stands(world).0, "ImageNameTooLong");
     }
+    for reserved in [
+        "aliyun-nightly",
+        "acs:web",
+        "Aliyun_x",
+        "http://x",
+        "https://x",
+    ] {
+        assert_eq!(stands(named(Some(reserved), SOURCE)).0, "ImageNameReserved");
+    }
     let mut fits = named(None, SOURCE);
     fits.run_to_rest();
     let start = fits.cloud.started().unwrap();

@@ -106,6 +106,8 @@ fn a_refusal_ends_the_run_and_a_denial_waits_for_the_grant() {
         .broken
         .insert("StartExecution", ErrorClass::Denied);
     denied.run_to("2026-01-05T12:05:00Z");
+    assert_eq!(denied.state(), "Blocked");
+    assert_eq!(denied.condition("Preflight"), "False/AccessDenied");
     assert_eq!(denied.condition("Stalled"), "True/AccessDenied");
     assert!(
         denied.message("Stalled").contains("ram:StartExecution"),
@@ -113,7 +115,6 @@ fn a_refusal_ends_the_run_and_a_denial_waits_for_the_grant() {
         denied.message("Stalled")
     );
     denied.cloud.broken.clear();
-    denied.run_to_rest();
-    assert_eq!(denied.state(), "Succeeded");
+    denied.run_to_state("Succeeded");
     assert_eq!(denied.cloud.runs.len(), 1);
 }

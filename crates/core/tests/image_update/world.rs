@@ -43,6 +43,8 @@ pub struct World {
     pub record: Option<ScalingGroupRecord>,
     pub cloud: Cloud,
     pub settings: Settings,
+    /// By how many seconds the operator's clock is ahead.
+    pub skew: i64,
     /// An object that does not exist any more.
     pub vanished: Option<&'static str>,
     pub ahead: Option<QueueEntry>,
@@ -114,6 +116,7 @@ impl World {
                 poll_interval: Duration::from_secs(10),
                 progress_interval: Duration::from_secs(10),
             },
+            skew: 0,
             vanished: None,
             ahead: None,
             gone: false,
@@ -242,10 +245,15 @@ impl World {
             holder_gone: self.vanished.is_some() && self.holder().as_deref() == self.vanished,
             ahead: self.ahead.as_ref(),
             settings: &self.settings,
-            now: self.cloud.time(),
+            now: self.clock(),
             observation,
             outcome,
         }
+    }
+
+    /// What the operator takes the time to be.
+    pub fn clock(&self) -> Timestamp {
+        Timestamp::from_second(self.cloud.now + self.skew).unwrap()
     }
 
     fn versions(&self) -> Versions {

@@ -212,7 +212,7 @@ fn a_failed_instance_says_which_call_failed_and_why_on_every_way_to_fail() {
             "ECS DescribeInvocationResults: ExitCode is 7",
             Some(invocation("Failed", Some(7), ("ExitCodeNonzero", ""))),
             Some(7),
-            &["exit code 7", "checkExitCode"],
+            &["exit code 7", "and with: starting / disk full"],
         ),
         (
             "runCommand",

@@ -23,6 +23,7 @@ mod deleting;
 mod ending;
 mod failing;
 mod finished;
+mod freezing;
 mod identity;
 mod instance_calls;
 mod instances;

@@ -28,6 +28,13 @@ pub struct Image {
     pub created: Timestamp,
 }
 
+impl Image {
+    /// Whether instances can be made from it and system disks replaced by it.
+    pub fn is_usable(&self) -> bool {
+        matches!(self.status.as_str(), "Available" | "Deprecated")
+    }
+}
+
 /// A snapshot that belongs to an image.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -202,7 +202,7 @@ fn an_unavailable_image_fails_the_activity() {
         json!({"ScalingConfigurationId": "asc-small", "ImageId": "m-2"}),
     )
     .unwrap();
-    cloud.world.resources.images.get_mut("m-2").unwrap().status = "Deprecated".into();
+    cloud.world.resources.images.get_mut("m-2").unwrap().status = "UnAvailable".into();
     control(&mut cloud, "POST", "groups/asg-small/scaleOut", Value::Null);
     pass(&mut cloud, 1);
     assert_eq!(activities(&mut cloud, "Failed"), 1);

@@ -86,7 +86,7 @@ fn a_system_disk_is_replaced_while_the_instance_is_stopped() {
 fn images_must_fit_the_instance() {
     let yaml = crate::support::SMALL.replace(
         "  - {imageId: m-2}",
-        "  - {imageId: m-2}\n  - {imageId: m-arm, architecture: arm64}\n  - {imageId: m-new, status: Creating}",
+        "  - {imageId: m-2}\n  - {imageId: m-arm, architecture: arm64}\n  - {imageId: m-new, status: Creating}\n  - {imageId: m-past, status: Deprecated}",
     );
     let mut cloud = cloud(&format!(
         "{yaml}\ndurations: {{stopInstance: 1, healthCheck: 9999}}"
@@ -107,6 +107,8 @@ fn images_must_fit_the_instance() {
         code(ecs(&mut cloud, "ReplaceSystemDisk", replace("m-new"))),
         "IncorrectImageStatus"
     );
+    // Neither to be shared nor copied, and to be used all the same.
+    ecs(&mut cloud, "ReplaceSystemDisk", replace("m-past")).unwrap();
 }
 
 #[test]

@@ -105,6 +105,29 @@ impl Kind for Script<'_> {
         Ok(mismatch.or_else(|| not_running(instances)))
     }
 
+    /// A script runs as it is, and a shell takes the carriage return for a part of the last word of a line.
+    fn notes(
+        &self,
+        _observation: &Observation,
+        _group: &ScalingGroup,
+        _ids: &[String],
+    ) -> Known<Vec<String>> {
+        let shell = self.update.script_type == ScriptType::LinuxShell;
+        let texts = [
+            ("run", self.scripts.run()),
+            ("rollback", self.scripts.rollback()),
+        ];
+        let with = texts
+            .into_iter()
+            .filter(|(_, text)| shell && text.contains("\r\n"));
+        let notes = with.map(|(field, _)| {
+            format!(
+                "spec.update.script.{field} has lines that end with CR LF, as Windows writes them, and a Linux shell takes the CR for a part of the line: write it with LF"
+            )
+        });
+        Ok(notes.collect())
+    }
+
     fn complete(&self, _observation: &Observation, plan: &mut Plan) -> Known<()> {
         plan.scripts = Some(self.scripts.hashes());
         Ok(())

@@ -9,6 +9,7 @@ use super::tasks::FailedTask;
 use crate::conditions::shorten;
 use crate::rollout::approve::{self, Obstacle};
 use crate::rollout::context::Context;
+use crate::rollout::freeze;
 
 /// How many instances, or tasks, are named in a message.
 const SHOWN: usize = 3;
@@ -61,7 +62,7 @@ pub(super) fn message(
         WaitsFor::Approval => "OOS waits for confirmation of a high-risk action: confirm or refuse it in the OOS console".to_owned(),
         WaitsFor::Unknown => unknown(root),
     };
-    shorten(&text, MESSAGE_MAX)
+    freeze::added_to(status, &text, MESSAGE_MAX)
 }
 
 /// A command that sets a request.

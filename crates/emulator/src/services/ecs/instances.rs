@@ -212,7 +212,8 @@ pub fn replace_system_disk(
                 "The specified ImageId does not exist.",
             )
         })?;
-    if image.status != "Available" {
+    // A Deprecated one can be neither shared nor copied, but used.
+    if !image.is_usable() {
         return Err(ApiError::new(
             403,
             "IncorrectImageStatus",

@@ -31,7 +31,7 @@ pub fn blueprint(world: &World, group: &Group) -> Option<MemberBlueprint> {
             resources
                 .images
                 .get(&b.image_id)
-                .is_none_or(|image| image.status == "Available")
+                .is_none_or(|image| image.is_usable())
         })
         .map(MemberBlueprint::Instance)
 }

@@ -1,0 +1,313 @@
+//! A run that is due and has not begun: since when, what the cloud refused, and until when it may begin.
+
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{
+    ActionState, ActiveRun, ImageUpdateTaskStatus, RunOutcome, RunRefusal, RunTrigger, Verb,
+    WaitingRun,
+};
+use ess_rollout_cloud::CloudError;
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::context::Context;
+use super::due::{self, Timetable, Wanted};
+use super::report::{self, Phase};
+use super::schedule::Due;
+use super::{Decision, idle, requests};
+use crate::actions;
+use crate::cloud_trouble::Trouble;
+use crate::conditions::shorten;
+use crate::decision::Next;
+use ess_rollout_api::v1alpha1::condition;
+
+/// How long a run may be Blocked where the spec does not say how late it may begin. A cause that is mended
+/// later than that has something happen that nobody expects any more.
+pub(super) const BLOCKED_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// The first wait after a refusal, and the longest.
+const REFUSED: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_mins(1), SignedDuration::from_hours(1));
+/// The first wait after something was found that a person has to mend, and the longest.
+const BLOCKED: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_mins(1), SignedDuration::from_mins(5));
+
+/// Takes note of the run that is due: it is told of as missed should it never begin.
+fn note(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) {
+    let hash = due::content_hash(ctx.spec);
+    let before = status.waiting.take();
+    // Taken back, and now a newer one is due in its stead.
+    if let Some(before) = &before
+        && let Some(newest) = wanted.schedule_time
+        && before.trigger == RunTrigger::Schedule
+        && before.refusal.is_some()
+        && before.due.0 < newest
+    {
+        status.missed_runs = Some(status.missed_runs.unwrap_or(0).saturating_add(1));
+    }
+    let same = before
+        .as_ref()
+        .filter(|before| before.trigger == wanted.trigger && before.hash == hash);
+    let due = match wanted.schedule_time {
+        Some(time) => Time(time),
+        None => same.map_or(Time(ctx.now()), |same| same.due.clone()),
+    };
+    status.waiting = Some(WaitingRun {
+        trigger: wanted.trigger,
+        due,
+        count: i32::try_from(wanted.count).unwrap_or(i32::MAX),
+        blocked_since: before.as_ref().and_then(|b| b.blocked_since.clone()),
+        done_before: before.as_ref().and_then(|b| b.done_before.clone()),
+        // A refusal of another thing says nothing of this one, which is tried at once.
+        refusal: before.and_then(|b| {
+            let same = b.hash == hash;
+            let anew = |refusal: RunRefusal| RunRefusal {
+                count: if same { refusal.count } else { 0 },
+                ..refusal
+            };
+            b.refusal.map(anew)
+        }),
+        hash,
+    });
+}
+
+/// The same, of what is due while it is suspended, too; and forgets what is not due any more.
+pub(super) fn take_note(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    wanted: Option<Wanted>,
+    times: &Due,
+) {
+    let suspended = times.newest.map(|newest| Wanted {
+        trigger: RunTrigger::Schedule,
+        schedule_time: Some(newest),
+        count: times.count,
+    });
+    let is_refused = |w: &WaitingRun| w.refusal.is_some();
+    match wanted.or(suspended) {
+        Some(wanted) => note(ctx, status, wanted),
+        None if status.waiting.as_ref().is_some_and(is_refused) => {}
+        None => status.waiting = None,
+    }
+}
+
+/// Whether a person has to mend something before it can begin.
+pub(super) fn blocked(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, blocked: bool) {
+    if let Some(waiting) = &mut status.waiting {
+        match blocked {
+            true => _ = waiting.blocked_since.get_or_insert(Time(ctx.now())),
+            false => waiting.blocked_since = None,
+        }
+    }
+}
+
+/// How soon what a person has to mend is looked at again: the longer it stands, the less often.
+pub(super) fn recheck(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Duration {
+    let since = status
+        .waiting
+        .as_ref()
+        .and_then(|w| w.blocked_since.as_ref());
+    let stood = since.map_or(SignedDuration::ZERO, |since| {
+        ctx.now().duration_since(since.0)
+    });
+    stood.clamp(BLOCKED.0, BLOCKED.1).unsigned_abs()
+}
+
+/// The run that the cloud has refused to let begin, if there is one. Its times are settled, so the
+/// schedule does not know of it any more.
+pub(super) fn refused(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Wanted> {
+    let waiting = status.waiting.as_ref()?;
+    waiting.refusal.as_ref()?;
+    let by_itself = !ctx.spec.suspend || waiting.trigger == RunTrigger::RunNow;
+    let scheduled = waiting.trigger == RunTrigger::Schedule;
+    by_itself.then(|| Wanted {
+        trigger: waiting.trigger,
+        schedule_time: scheduled.then_some(waiting.due.0),
+        count: 1,
+    })
+}
+
+/// Until when a refused run is left alone, if it is. Somebody who asks for it is not kept waiting.
+pub(super) fn left_alone(
+    ctx: &Context<'_>,
+    status: &ImageUpdateTaskStatus,
+) -> Option<(RunRefusal, Duration)> {
+    let waiting = status.waiting.as_ref()?;
+    let refusal = waiting.refusal.clone()?;
+    if refusal.count == 0 || actions::open(&status.actions, Verb::RunNow).is_some() {
+        return None;
+    }
+    let doublings = u32::try_from(refusal.count - 1).unwrap_or(0).min(10);
+    let wait = (REFUSED.0 * 2_i32.pow(doublings)).min(REFUSED.1);
+    let left = (refusal.time.0 + wait).duration_since(ctx.now());
+    left.is_positive().then(|| (refusal, left.unsigned_abs()))
+}
+
+/// Shows what the cloud refused, and waits.
+pub(super) fn wait(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    (refusal, left): (RunRefusal, Duration),
+) -> Decision {
+    show(ctx, &mut status, &refusal);
+    let next = idle::within(ctx, &status, left);
+    ctx.decide(status, next)
+}
+
+fn show(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, refusal: &RunRefusal) {
+    let (reason, message) = (refusal.reason.as_str(), refusal.message.as_str());
+    report::set(ctx, status, condition::PREFLIGHT, "False", reason, message);
+    report::show(ctx, status, Phase::Blocked, reason, message);
+}
+
+/// The call that would have begun the run is refused, and certain to have done nothing: the run is taken
+/// back, and with it all that was taken for it. It is tried again, ever less often, until it may no longer begin.
+pub(super) fn take_back(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    error: &CloudError,
+) -> Decision {
+    note_refusal(ctx, &mut status, error);
+    take_back_noted(ctx, status)
+}
+
+/// Puts a refusal on record. The run stays, for what was sent before may have begun it.
+pub(super) fn note_refusal(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    error: &CloudError,
+) {
+    let Some(run) = &status.active else {
+        return;
+    };
+    let (reason, message) = match Trouble::of(error) {
+        Some(trouble) => (trouble.reason, trouble.message),
+        None => ("CloudUnavailable", error.to_string()),
+    };
+    let before = status.waiting.take().unwrap_or_else(|| begun(run, None));
+    let count = before.refusal.as_ref().map_or(0, |refusal| refusal.count);
+    let since = before.blocked_since.clone();
+    status.waiting = Some(WaitingRun {
+        blocked_since: since.or_else(|| Some(Time(ctx.now()))),
+        refusal: Some(RunRefusal {
+            count: count.saturating_add(1),
+            time: Time(ctx.now()),
+            reason: reason.to_owned(),
+            message: shorten(&message, 1024),
+        }),
+        ..before
+    });
+}
+
+/// Whether the run under way was refused after it was put on record.
+pub(super) fn is_refused(status: &ImageUpdateTaskStatus) -> bool {
+    let refusal = status.waiting.as_ref().and_then(|w| w.refusal.as_ref());
+    let run = status.active.as_ref();
+    refusal
+        .zip(run)
+        .is_some_and(|(refusal, run)| refusal.time.0 >= run.time.0)
+}
+
+/// Takes a run back whose refusal is on record.
+pub(super) fn take_back_noted(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Decision {
+    status.active = None;
+    let waiting = status.waiting.clone();
+    if let Some(waiting) = &waiting {
+        status.done_hash.clone_from(&waiting.done_before);
+    }
+    if let Some(refusal) = waiting.and_then(|waiting| waiting.refusal) {
+        show(ctx, &mut status, &refusal);
+    }
+    // The group is let go by the next decision.
+    ctx.decide(status, Next::Now)
+}
+
+/// What is kept of a run while it begins.
+pub(super) fn begun(run: &ActiveRun, done_before: Option<String>) -> WaitingRun {
+    WaitingRun {
+        trigger: run.trigger,
+        due: run
+            .schedule_time
+            .clone()
+            .unwrap_or_else(|| run.time.clone()),
+        count: 1,
+        hash: run.hash.clone(),
+        blocked_since: None,
+        done_before,
+        refusal: None,
+    }
+}
+
+/// Gives up what may no longer begin: it is missed, and said so. Whether something was.
+pub(super) fn give_up(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    timetable: &Timetable,
+) -> bool {
+    let stood = status
+        .waiting
+        .as_ref()
+        .and_then(|waiting| waiting.blocked_since.as_ref())
+        .map(|since| ctx.now().duration_since(since.0));
+    let own = ctx
+        .spec
+        .starting_deadline_seconds
+        .map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
+    let by_default = stood
+        .filter(|stood| own.is_none() && *stood >= BLOCKED_MAX)
+        .map(|_| BLOCKED_MAX);
+    let Some(deadline) = own.or(by_default) else {
+        due::give_up_late(ctx, status, timetable, None);
+        return false;
+    };
+    let open = is_open(status);
+    due::give_up_late(ctx, status, timetable, Some(deadline));
+    if open && !is_open(status) {
+        status.waiting = None;
+    }
+    let Some(waiting) = status.waiting.clone() else {
+        return false;
+    };
+    if open || ctx.now() <= waiting.due.0 + deadline {
+        return false;
+    }
+    status.waiting = None;
+    status.missed_runs = Some(status.missed_runs.unwrap_or(0).saturating_add(1));
+    let why = waiting.refusal.map(|refusal| refusal.message);
+    let why = why.or_else(|| status.preflight_check.as_ref().map(|c| c.message.clone()));
+    let why = why.filter(|why| !why.is_empty());
+    let message = format!(
+        "the run that was due at {} could not begin within {} s and is not made any more{}; for another use the annotation ess-rollout.io/run-now",
+        waiting.due.0,
+        deadline.as_secs(),
+        why.map_or(String::new(), |why| format!(": {why}")),
+    );
+    let (state, word) = (ActionState::Rejected, "StartingDeadlineExceeded");
+    requests::settle(ctx, status, Verb::RunNow, state, word, &message);
+    if waiting.trigger != RunTrigger::RunNow {
+        status.done_hash = Some(due::content_hash(ctx.spec));
+    }
+    status.last_outcome = Some(RunOutcome::Failed);
+    report::ended(ctx, status, RunOutcome::Failed, word, &message);
+    true
+}
+
+/// Whether what waits is a time of the schedule about which nothing has been decided.
+fn is_open(status: &ImageUpdateTaskStatus) -> bool {
+    let last = status.last_schedule_time.as_ref();
+    status.waiting.as_ref().is_some_and(|waiting| {
+        let settled = last.is_some_and(|last| last.0 >= waiting.due.0);
+        waiting.trigger == RunTrigger::Schedule && !settled
+    })
+}
+
+/// The schedule is another one now, or there is none: a run of the old one that was due and had not begun
+/// will not be made.
+pub(super) fn schedule_changed(status: &mut ImageUpdateTaskStatus) {
+    let of_schedule = |waiting: &WaitingRun| waiting.trigger == RunTrigger::Schedule;
+    if status.active.is_none()
+        && let Some(waiting) = status.waiting.take_if(|waiting| of_schedule(waiting))
+    {
+        let count = u32::try_from(waiting.count).unwrap_or(0);
+        due::miss(status, count, waiting.due.0);
+    }
+}

@@ -1,0 +1,83 @@
+//! While a run has processes suspended its group stands still: said, measured, and told of again in a pause.
+
+use ess_rollout_cloud::Process;
+use serde_json::json;
+
+use crate::builders::script;
+use crate::world::World;
+
+fn paused(suspended: &[Process]) -> World {
+    let mut world = script(json!({"suspensionPolicy": "SuspendFirstBatch", "batches": 2}));
+    world.cloud.group.as_mut().unwrap().suspended_processes = suspended.to_vec();
+    world.run_to_state("BatchSuspended");
+    world
+}
+
+fn reminders(world: &World) -> usize {
+    let all = world.events.iter();
+    all.filter(|e| e.reason == "GroupFrozen").count()
+}
+
+#[test]
+fn a_pause_says_that_the_group_stands_still_and_reminds_of_it_ever_less_often() {
+    let mut world = paused(&[Process::AlarmNotification]);
+    let freeze = world.status().freeze.clone().unwrap();
+    assert_eq!(freeze.processes.len(), 4);
+    assert!(!freeze.processes.contains(&"AlarmNotification".to_owned()));
+    let told = world.status().pause.clone().unwrap().message;
+    for part in ["to go on: kubectl", "does not scale", "ScaleIn"] {
+        assert!(told.contains(part), "{part} is not in: {told}");
+    }
+    let event = world.events.iter().find(|e| e.reason == "BatchSuspended");
+    assert!(event.unwrap().note.contains("does not scale"));
+    world.run_for(1700);
+    assert_eq!(reminders(&world), 0);
+    for (seconds, told) in [(200, 1), (1800, 2), (3600, 3), (3600, 3), (3600, 4)] {
+        world.run_for(seconds);
+        assert_eq!(reminders(&world), told, "after {seconds} s more");
+    }
+    world.run_for(86_400);
+    assert!(reminders(&world) <= 7, "{} in a day", reminders(&world));
+    world.annotated("continue", "1");
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.status().freeze, None);
+}
+
+#[test]
+fn a_group_whose_processes_people_had_suspended_is_not_said_to_be_frozen_by_the_run() {
+    let mut world = paused(&Process::ALL);
+    assert_eq!(world.status().freeze, None);
+    let told = world.status().pause.clone().unwrap().message;
+    assert!(!told.contains("does not scale"), "{told}");
+    world.run_for(7200);
+    assert_eq!(reminders(&world), 0);
+}
+
+#[test]
+fn what_is_frozen_stays_said_until_it_is_read_back_as_running() {
+    let mut world = paused(&[]);
+    world.annotated("cancel", "1");
+    world.run_until(600, "restoring", |w| w.status().result.is_some());
+    assert!(world.status().freeze.is_some());
+    world.run_to_rest();
+    assert_eq!(world.status().freeze, None);
+    let group = world.cloud.group.as_ref().unwrap();
+    assert!(group.suspended_processes.is_empty());
+}
+
+#[test]
+fn carriage_returns_in_a_script_for_linux_are_told_of() {
+    for (text, told) in [("echo a\r\necho b\r\n", true), ("echo a\necho b\n", false)] {
+        let spec = json!({"update": {"script": {"run": {"inline": text}}}, "desiredState": "Plan"});
+        let mut world = script(spec);
+        world.run_to_state("Planned");
+        let planned = world
+            .status()
+            .conditions
+            .iter()
+            .find(|c| c.type_ == "Preflight");
+        let message = &planned.unwrap().message;
+        assert_eq!(message.contains("CR LF"), told, "{message}");
+    }
+}
