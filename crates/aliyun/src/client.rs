@@ -270,6 +270,17 @@ impl Client {
                 .activities_in_progress(region, group)
                 .await
                 .map(Answer::Activities),
+            Query::InstanceRefreshes { group } => self
+                .instance_refreshes(region, group)
+                .await
+                .map(Answer::InstanceRefreshes),
+            Query::LifecycleActions { activity } => self
+                .lifecycle_actions(region, activity)
+                .await
+                .map(Answer::LifecycleActions),
+            Query::Diagnosis { group } => {
+                self.diagnosis(region, group).await.map(Answer::Diagnosis)
+            }
             Query::ScalingConfiguration { configuration } => self
                 .scaling_configuration(region, configuration)
                 .await

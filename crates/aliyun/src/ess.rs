@@ -195,7 +195,7 @@ impl Client {
     }
 }
 
-fn read<'a>(action: &'static str, region: &'a str) -> Call<'a> {
+pub(crate) fn read<'a>(action: &'static str, region: &'a str) -> Call<'a> {
     Call::new(Service::Ess, action, Lane::Read, region)
 }
 
@@ -237,6 +237,7 @@ fn scaling_group(row: &Value) -> ScalingGroup {
             + count("PendingWaitCapacity")
             + count("RemovingCapacity")
             + count("RemovingWaitCapacity"),
+        instances_held: count("PendingWaitCapacity") + count("RemovingWaitCapacity"),
     }
 }
 

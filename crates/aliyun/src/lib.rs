@@ -44,6 +44,7 @@ mod errors;
 mod ess;
 mod fields;
 mod limits;
+mod neighbours;
 mod observe;
 mod oos;
 mod paging;

@@ -12,6 +12,7 @@ mod container;
 mod error;
 mod model;
 mod mutation;
+mod neighbours;
 mod port;
 mod query;
 
@@ -24,6 +25,9 @@ pub use model::{
 };
 pub use mutation::{
     ContainersUpdate, Done, ExecutionMode, Mutation, NotifyType, SafetyCheck, StartExecution,
+};
+pub use neighbours::{
+    Diagnosis, DiagnosisStatus, InstanceRefresh, InstanceRefreshStatus, LifecycleAction,
 };
 pub use port::{Cloud, CloudFuture};
 pub use query::{Answer, ExecutionFilter, Query};

@@ -40,6 +40,8 @@ macro_rules! open_enum {
     };
 }
 
+pub(crate) use open_enum;
+
 open_enum! {
     /// ESS `GroupType`.
     GroupType {
@@ -225,6 +227,9 @@ pub struct ScalingGroup {
     /// Instances joining or leaving: the sum of the Pending, PendingWait, Removing and RemovingWait
     /// capacities.
     pub instances_in_motion: i64,
+    /// Those of them that a lifecycle hook holds: the sum of the PendingWait and RemovingWait
+    /// capacities.
+    pub instances_held: i64,
 }
 
 /// A member of a scaling group (ESS DescribeScalingInstances).

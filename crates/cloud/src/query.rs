@@ -7,6 +7,7 @@ use crate::model::{
     EcsInstance, Execution, Image, Invocation, Package, ScalingActivity, ScalingConfiguration,
     ScalingGroup, ScalingInstance, TaskExecution, Template,
 };
+use crate::neighbours::{Diagnosis, InstanceRefresh, LifecycleAction};
 
 /// One read. The implementation pages to the end, checks that the rows that came back are the ones
 /// asked for (an ignored filter returns everything), and never returns half an answer.
@@ -24,6 +25,23 @@ pub enum Query {
     },
     /// ESS DescribeScalingActivities with `StatusCode=InProgress`.
     ActivitiesInProgress {
+        /// The scaling group id.
+        group: String,
+    },
+    /// ESS DescribeInstanceRefreshes: those that have not ended. Answer: [`Answer::InstanceRefreshes`].
+    InstanceRefreshes {
+        /// The scaling group id.
+        group: String,
+    },
+    /// ESS DescribeLifecycleActions with `LifecycleActionStatus=Pending`: which instances a lifecycle
+    /// hook holds.
+    LifecycleActions {
+        /// The id of a scaling activity that is in progress.
+        activity: String,
+    },
+    /// ESS DescribeScalingGroupDiagnoseDetails: what its latest diagnosis found wrong, however old that
+    /// is.
+    Diagnosis {
         /// The scaling group id.
         group: String,
     },
@@ -118,6 +136,12 @@ pub enum Answer {
     ScalingInstances(Vec<ScalingInstance>),
     /// In the order of the API.
     Activities(Vec<ScalingActivity>),
+    /// In the order of the API.
+    InstanceRefreshes(Vec<InstanceRefresh>),
+    /// In the order of the API.
+    LifecycleActions(Vec<LifecycleAction>),
+    /// In the order of the API; empty when nothing is wrong.
+    Diagnosis(Vec<Diagnosis>),
     /// `None`: no such configuration.
     ScalingConfiguration(Option<ScalingConfiguration>),
     /// `None`: no such configuration.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use ess_rollout_cloud::{
-    Answer, CloudError, ContainerGroup, EciScalingConfiguration, EcsInstance, Execution,
-    ExecutionFilter, Image, Invocation, Package, Query, ScalingActivity, ScalingConfiguration,
-    ScalingGroup, ScalingInstance, TaskExecution, Template,
+    Answer, CloudError, ContainerGroup, Diagnosis, EciScalingConfiguration, EcsInstance, Execution,
+    ExecutionFilter, Image, InstanceRefresh, Invocation, LifecycleAction, Package, Query,
+    ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, TaskExecution, Template,
 };
 
 /// Answers to queries, all read after the task and its group's record.
@@ -77,6 +77,12 @@ impl Observation {
             Query::ScalingInstances { group: group.to_owned() }, Answer::ScalingInstances;
         activities(group: &str) -> Vec<ScalingActivity>,
             Query::ActivitiesInProgress { group: group.to_owned() }, Answer::Activities;
+        instance_refreshes(group: &str) -> Vec<InstanceRefresh>,
+            Query::InstanceRefreshes { group: group.to_owned() }, Answer::InstanceRefreshes;
+        lifecycle_actions(activity: &str) -> Vec<LifecycleAction>,
+            Query::LifecycleActions { activity: activity.to_owned() }, Answer::LifecycleActions;
+        diagnosis(group: &str) -> Vec<Diagnosis>,
+            Query::Diagnosis { group: group.to_owned() }, Answer::Diagnosis;
         scaling_configuration(configuration: &str) -> Option<ScalingConfiguration>,
             Query::ScalingConfiguration { configuration: configuration.to_owned() }, Answer::ScalingConfiguration;
         eci_scaling_configuration(configuration: &str) -> Option<EciScalingConfiguration>,

@@ -238,6 +238,8 @@ fn state(cloud: &Cloud) -> Response {
         "instances": r.instances.values().collect::<Vec<_>>(),
         "containerGroups": r.container_groups.values().collect::<Vec<_>>(),
         "images": r.images.values().collect::<Vec<_>>(),
+        "instanceRefreshes": r.instance_refreshes.values().collect::<Vec<_>>(),
+        "lifecycleActions": r.lifecycle_actions.values().collect::<Vec<_>>(),
         "snapshots": r.snapshots.values().collect::<Vec<_>>(),
         "invocations": r.invocations.values().collect::<Vec<_>>(),
     }))

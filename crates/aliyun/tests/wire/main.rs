@@ -7,5 +7,6 @@ mod executions;
 mod fake;
 mod faults;
 mod mutations;
+mod neighbours;
 mod packages;
 mod queries;

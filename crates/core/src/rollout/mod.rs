@@ -37,6 +37,7 @@ mod instance_requests;
 mod kind;
 mod ledger;
 mod leftovers;
+mod neighbours;
 mod parameters;
 mod pause;
 mod pending;

@@ -12,8 +12,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::compute::{self, Power};
 use super::context::Context;
-use super::leftovers;
 use super::rollback;
+use super::{leftovers, neighbours};
 use crate::observation::Known;
 use crate::problem::{self, Problem};
 use crate::{batches, identity};
@@ -150,20 +150,8 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         }
         return Ok(problem(found));
     }
-    if let Some(activity) = observation.activities(&ctx.group)?.first() {
-        return Ok(problem(Problem::wait(
-            "ScalingActivityInProgress",
-            format!(
-                "scaling activity {} is in progress ({}); this task starts when it has ended",
-                activity.id, activity.description
-            ),
-        )));
-    }
-    if group.instances_in_motion > 0 {
-        return Ok(problem(Problem::wait(
-            "ScalingActivityInProgress",
-            "instances are joining or leaving the group; this task starts when they have".into(),
-        )));
+    if let Some(found) = neighbours::in_motion(ctx, group)? {
+        return Ok(problem(found));
     }
 
     let mut eligible: Vec<&ScalingInstance> = observation
@@ -211,6 +199,10 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         return Ok(problem(found));
     }
     let mut notes = ctx.kind.notes(observation, group, &ids)?;
+    match neighbours::look(ctx, group)? {
+        Ok(more) => notes.extend(more),
+        Err(found) => return Ok(problem(found)),
+    }
     let changed = undo.and_then(|(_, source)| source.scaling_configuration_id.as_deref());
     if let Some(changed) = changed
         && let Some(active) = group.active_scaling_configuration.as_deref()

@@ -141,6 +141,7 @@ impl Cloud {
                 launch_template: None,
                 total_instances: 2,
                 instances_in_motion: 0,
+                instances_held: 0,
             }),
             configurations: [configured("asc-1"), configured("asc-2")].into(),
             images: [(OLD_IMAGE.to_owned(), old)].into(),

@@ -8,11 +8,11 @@ mod tagging;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ess_rollout_cloud::{
-    Answer, CloudError, Container, ContainerGroup, Done, EcsInstance, EcsStatus, ErrorClass,
-    Execution, ExecutionFilter, ExecutionMode, ExecutionStatus, GroupState, GroupType, Image,
-    ImageStatus, Invocation, LifecycleState, Mutation, NotifyType, Outcome, Package, Process,
-    Query, ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, StartExecution,
-    TaskExecution, Template,
+    Answer, CloudError, Container, ContainerGroup, Diagnosis, Done, EcsInstance, EcsStatus,
+    ErrorClass, Execution, ExecutionFilter, ExecutionMode, ExecutionStatus, GroupState, GroupType,
+    Image, ImageStatus, InstanceRefresh, Invocation, LifecycleAction, LifecycleState, Mutation,
+    NotifyType, Outcome, Package, Process, Query, ScalingActivity, ScalingConfiguration,
+    ScalingGroup, ScalingInstance, StartExecution, TaskExecution, Template,
 };
 use ess_rollout_core::batches;
 use jiff::Timestamp;
@@ -136,6 +136,11 @@ pub struct Cloud {
     /// Package and version by instance.
     pub installed: BTreeMap<String, BTreeMap<String, String>>,
     pub activities: Vec<ScalingActivity>,
+    /// How many more instances ESS counts than it lists.
+    pub unlisted: usize,
+    pub refreshes: Vec<InstanceRefresh>,
+    pub held: Vec<LifecycleAction>,
+    pub diagnosis: Vec<Diagnosis>,
     pub invocations: BTreeMap<(String, String), Invocation>,
     pub executions: Vec<Execution>,
     pub tasks: BTreeMap<String, Vec<TaskExecution>>,
@@ -200,6 +205,9 @@ pub fn query_name(query: &Query) -> &'static str {
         Query::ScalingGroup { .. } => "ScalingGroup",
         Query::ScalingInstances { .. } => "ScalingInstances",
         Query::ActivitiesInProgress { .. } => "Activities",
+        Query::InstanceRefreshes { .. } => "InstanceRefreshes",
+        Query::LifecycleActions { .. } => "LifecycleActions",
+        Query::Diagnosis { .. } => "Diagnosis",
         Query::ScalingConfiguration { .. } => "ScalingConfiguration",
         Query::EciScalingConfiguration { .. } => "EciScalingConfiguration",
         Query::ContainerGroups { .. } => "ContainerGroups",
@@ -254,6 +262,7 @@ impl Cloud {
                 launch_template: None,
                 total_instances: 0,
                 instances_in_motion: 0,
+                instances_held: 0,
             }),
             instances: ids
                 .iter()
@@ -286,6 +295,10 @@ impl Cloud {
             packages: BTreeMap::new(),
             installed: BTreeMap::new(),
             activities: Vec::new(),
+            unlisted: 0,
+            refreshes: Vec::new(),
+            held: Vec::new(),
+            diagnosis: Vec::new(),
             invocations: BTreeMap::new(),
             executions: Vec::new(),
             tasks: BTreeMap::new(),
@@ -361,9 +374,19 @@ impl Cloud {
         }
         let (executions, tasks) = self.listed();
         Ok(match query {
-            Query::ScalingGroup { .. } => Answer::ScalingGroup(self.group.clone()),
+            Query::ScalingGroup { .. } => {
+                let mut group = self.group.clone();
+                if let Some(group) = &mut group {
+                    let count = self.instances.len() + self.unlisted;
+                    group.total_instances = i64::try_from(count).unwrap();
+                }
+                Answer::ScalingGroup(group)
+            }
             Query::ScalingInstances { .. } => Answer::ScalingInstances(self.instances.clone()),
             Query::ActivitiesInProgress { .. } => Answer::Activities(self.activities.clone()),
+            Query::InstanceRefreshes { .. } => Answer::InstanceRefreshes(self.refreshes.clone()),
+            Query::LifecycleActions { .. } => Answer::LifecycleActions(self.held.clone()),
+            Query::Diagnosis { .. } => Answer::Diagnosis(self.diagnosis.clone()),
             Query::ScalingConfiguration { configuration } => {
                 Answer::ScalingConfiguration(Some(ScalingConfiguration {
                     id: configuration.clone(),

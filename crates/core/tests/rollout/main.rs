@@ -29,6 +29,7 @@ mod instance_calls;
 mod instances;
 mod kstatus;
 mod kstatus_rules;
+mod neighbours;
 mod packages;
 mod pausing;
 mod pending;

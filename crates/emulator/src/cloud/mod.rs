@@ -13,6 +13,7 @@ pub mod ids;
 pub mod images;
 pub mod journal;
 pub mod model;
+pub mod neighbours;
 mod omit;
 pub mod queue;
 pub mod ram;

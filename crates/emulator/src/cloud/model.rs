@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::container_groups::{ContainerGroup, EciConfiguration};
 use super::images::{Image, Snapshot};
+use super::neighbours::{Finding, InstanceRefresh, LifecycleAction, LifecycleHook};
 use crate::oos::Installed;
 
 /// The five processes of a scaling group that can be suspended here.
@@ -33,6 +34,9 @@ pub struct Resources {
     pub snapshots: BTreeMap<String, Snapshot>,
     pub activities: BTreeMap<String, Activity>,
     pub invocations: BTreeMap<String, Invocation>,
+    pub instance_refreshes: BTreeMap<String, InstanceRefresh>,
+    /// By token.
+    pub lifecycle_actions: BTreeMap<String, LifecycleAction>,
 }
 
 /// What the members of a scaling group are.
@@ -71,6 +75,9 @@ pub struct Group {
     pub load_balancer_ids: Vec<String>,
     pub tags: BTreeMap<String, String>,
     pub created: Timestamp,
+    pub lifecycle_hooks: Vec<LifecycleHook>,
+    /// What the latest diagnosis found.
+    pub diagnosis: Vec<Finding>,
     /// Until when changes of load-balancer weights are refused with `BackendServer.configuring`.
     #[serde(skip)]
     pub backend_busy_until: Option<Timestamp>,
@@ -146,6 +153,12 @@ pub enum LifecycleState {
     Protected,
     Standby,
     Removing,
+    /// Held by a lifecycle hook on its way in.
+    #[serde(rename = "Pending:Wait")]
+    PendingWait,
+    /// Held by a lifecycle hook on its way out.
+    #[serde(rename = "Removing:Wait")]
+    RemovingWait,
 }
 
 impl LifecycleState {
@@ -156,6 +169,8 @@ impl LifecycleState {
             Self::Protected => "Protected",
             Self::Standby => "Standby",
             Self::Removing => "Removing",
+            Self::PendingWait => "Pending:Wait",
+            Self::RemovingWait => "Removing:Wait",
         }
     }
 }

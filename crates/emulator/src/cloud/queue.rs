@@ -25,6 +25,10 @@ pub enum Event {
     },
     /// A scaling activity ends.
     ActivityEnds { activity_id: String },
+    /// A lifecycle hook waits no longer.
+    LifecycleTimeout { token: String },
+    /// An instance refresh ends, unless it was paused meanwhile.
+    InstanceRefreshEnds { id: String },
     /// ESS looks at a group: unhealthy instances, missing capacity.
     GroupCheck { group_id: String },
     /// An image that is being created gets to this status.

@@ -60,7 +60,11 @@ impl Engine {
             let resolved = Resolver::new(&scope).resolve(&bound[&name]);
             // What only exists once the execution runs is resolved where it is used.
             if let Ok(value) = resolved {
-                let value = declared[&name].kind.coerce(value.clone()).unwrap_or(value);
+                let kind = declared[&name].kind;
+                let value = kind
+                    .coerce(value.clone())
+                    .or_else(|| kind.one(&value))
+                    .unwrap_or(value);
                 bound.insert(name, value);
             }
         }

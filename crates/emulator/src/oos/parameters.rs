@@ -67,6 +67,19 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// A default that names one member of a list: the public rolling-update templates declare
+    /// `lifecycleState` as `{Type: List, Default: InService}`.
+    pub(super) fn one(self, default: &Value) -> Option<Value> {
+        let member = match default {
+            Value::String(text) => !text.is_empty(),
+            Value::Number(_) | Value::Bool(_) => true,
+            _ => false,
+        };
+        (self == Self::List && member).then(|| json!([default]))
+    }
+}
+
 /// A parameter as the template declares it.
 #[derive(Debug, Clone)]
 pub(super) struct Declaration {

@@ -53,6 +53,8 @@ const REGIONAL: &[&str] = &[
     "DescribeScalingGroups",
     "DescribeScalingInstances",
     "DescribeScalingActivities",
+    "DescribeInstanceRefreshes",
+    "DescribeScalingGroupDiagnoseDetails",
     "DescribeScalingConfigurations",
     "DescribeEciScalingConfigurations",
     "DescribeContainerGroups",
@@ -157,6 +159,8 @@ pub fn happen(world: &mut World, event: Event) {
             update,
         } => eci::settle(world, &container_group_id, update),
         Event::ActivityEnds { activity_id } => ess::activity_ends(world, &activity_id),
+        Event::LifecycleTimeout { token } => ess::lifecycle_timeout(world, &token),
+        Event::InstanceRefreshEnds { id } => ess::instance_refresh_ends(world, &id),
         Event::GroupCheck { group_id } => ess::check_group(world, &group_id),
         // The core keeps these to itself.
         Event::WakeEngine { .. } | Event::LateCall { .. } | Event::Scripted { .. } => {}

@@ -207,3 +207,108 @@ fn the_same_key_reaches_another_account_for_a_while() {
     pass(&mut cloud, 60);
     assert_eq!(groups(&mut cloud), ["asg-small"]);
 }
+
+/// Of a fixture's group.
+fn with_group(more: &str) -> Cloud {
+    let group = "    configurations:\n";
+    crate::support::cloud(&crate::support::SMALL.replace(group, &format!("{more}{group}")))
+}
+
+fn count(cloud: &mut Cloud, name: &str) -> Value {
+    let answer = ess(cloud, "DescribeScalingGroups", json!({})).unwrap();
+    answer["ScalingGroups"][0][name].clone()
+}
+
+#[test]
+fn a_lifecycle_hook_holds_instances_until_it_is_completed_or_times_out() {
+    let mut cloud = with_group(
+        "    lifecycleHooks:
+      - {lifecycleHookId: ash-in, lifecycleTransition: SCALE_OUT, heartbeatTimeout: 300}
+      - {lifecycleHookId: ash-out, lifecycleTransition: SCALE_IN, heartbeatTimeout: 100}
+",
+    );
+    let scale_out = |cloud: &mut Cloud| {
+        let body = control(cloud, "POST", "groups/asg-small/scaleOut", Value::Null).1;
+        let id = body["activity"]["scalingActivityId"].as_str().unwrap();
+        json!({"ScalingActivityId": id, "LifecycleActionStatus": "Pending"})
+    };
+    let ask = scale_out(&mut cloud);
+    pass(&mut cloud, 120);
+    assert_eq!(count(&mut cloud, "PendingWaitCapacity"), 1);
+    let held = ess(&mut cloud, "DescribeLifecycleActions", ask.clone()).unwrap();
+    let action = held["LifecycleActions"][0].clone();
+    assert_eq!(action["LifecycleHookId"], "ash-in");
+    assert_eq!(action["InstanceIds"].as_array().unwrap().len(), 1);
+    let complete = json!({"LifecycleHookId": "ash-in", "LifecycleActionToken": action["LifecycleActionToken"], "LifecycleActionResult": "CONTINUE"});
+    ess(&mut cloud, "CompleteLifecycleAction", complete.clone()).unwrap();
+    assert_eq!(count(&mut cloud, "ActiveCapacity"), 4);
+    assert_eq!(
+        code(ess(&mut cloud, "CompleteLifecycleAction", complete)),
+        "InvalidLifecycleActionToken.NotFound"
+    );
+    let held = ess(&mut cloud, "DescribeLifecycleActions", ask).unwrap();
+    assert_eq!(held["LifecycleActions"], json!([]));
+
+    // Nobody completes it.
+    scale_out(&mut cloud);
+    pass(&mut cloud, 120);
+    assert_eq!(count(&mut cloud, "PendingWaitCapacity"), 1);
+    pass(&mut cloud, 300);
+    assert_eq!(count(&mut cloud, "ActiveCapacity"), 5);
+    control(&mut cloud, "POST", "groups/asg-small/scaleIn", Value::Null);
+    pass(&mut cloud, 60);
+    assert_eq!(count(&mut cloud, "RemovingWaitCapacity"), 1);
+    pass(&mut cloud, 100);
+    assert_eq!(members(&mut cloud, "asg-small").len(), 4);
+}
+
+#[test]
+fn an_instance_refresh_is_paused_resumed_and_ends() {
+    let mut cloud =
+        with_group("    instanceRefreshes: [{instanceRefreshTaskId: ir-old, status: Failed}]\n");
+    let of_group = || json!({"ScalingGroupId": "asg-small"});
+    let started = ess(&mut cloud, "StartInstanceRefresh", of_group()).unwrap();
+    let id = started["InstanceRefreshTaskId"].clone();
+    assert_eq!(
+        code(ess(&mut cloud, "StartInstanceRefresh", of_group())),
+        "InstanceRefreshInProgress"
+    );
+    let status = |cloud: &mut Cloud| {
+        let answer = ess(
+            cloud,
+            "DescribeInstanceRefreshes",
+            json!({"ScalingGroupId": "asg-small"}),
+        );
+        let answer = answer.unwrap();
+        let rows = answer["InstanceRefreshTasks"].as_array().unwrap().clone();
+        assert_eq!(rows.len(), 2);
+        let row = rows.iter().find(|row| row["InstanceRefreshTaskId"] == id);
+        row.unwrap()["Status"].as_str().unwrap().to_owned()
+    };
+    let named = || json!({"ScalingGroupId": "asg-small", "InstanceRefreshTaskId": id.clone()});
+    pass(&mut cloud, 500);
+    ess(&mut cloud, "SuspendInstanceRefresh", named()).unwrap();
+    pass(&mut cloud, 500);
+    assert_eq!(status(&mut cloud), "Paused");
+    ess(&mut cloud, "ResumeInstanceRefresh", named()).unwrap();
+    pass(&mut cloud, 99);
+    assert_eq!(status(&mut cloud), "InProgress");
+    pass(&mut cloud, 1);
+    assert_eq!(status(&mut cloud), "Successful");
+    assert_eq!(
+        code(ess(&mut cloud, "CancelInstanceRefresh", named())),
+        "IncorrectInstanceRefreshTaskStatus"
+    );
+}
+
+#[test]
+fn a_diagnosis_is_shown_when_something_is_wrong() {
+    let well = "    diagnosis: [{diagnoseType: KeyPair, status: Normal}]\n";
+    let ill = "    diagnosis: [{diagnoseType: KeyPair, status: Normal}, {diagnoseType: VSwitch, status: Critical, resourceId: vsw-1, errorCode: VSwitchIdNotFound}]\n";
+    for (more, items) in [(well, 0), (ill, 2)] {
+        let mut cloud = with_group(more);
+        let ask = json!({"ScalingGroupId": "asg-small"});
+        let answer = ess(&mut cloud, "DescribeScalingGroupDiagnoseDetails", ask).unwrap();
+        assert_eq!(answer["Details"].as_array().unwrap().len(), items);
+    }
+}

@@ -3,7 +3,7 @@
 use ess_emulator::cloud::Cloud;
 use serde_json::{Value, json};
 
-use crate::support::{ecs, execution, fault, instance, oos, pass, small};
+use crate::support::{ecs, ess, execution, fault, instance, oos, pass, small};
 
 /// Runs a template to its end.
 fn ended(cloud: &mut Cloud, template: &str) -> Value {
@@ -168,4 +168,39 @@ fn the_regions_of_oos_are_those_of_the_scene() {
         .map(|region| region["RegionId"].as_str().unwrap())
         .collect();
     assert_eq!(ids, ["cn-hangzhou", "xx-test-1"]);
+}
+
+/// The default as the public rolling-update templates have it. Taken as a text it would be no filter, and every instance
+/// would be found.
+#[test]
+fn a_default_of_a_list_may_name_its_one_member() {
+    let mut cloud = small("");
+    let protect = json!({"ScalingGroupId": "asg-small", "InstanceIds.1": "i-small-02", "ProtectedFromScaleIn": "true"});
+    ess(&mut cloud, "SetInstancesProtection", protect).unwrap();
+    let execution = ended(
+        &mut cloud,
+        r"
+FormatVersion: OOS-2019-06-01
+Parameters:
+  lifecycleState: {Type: List, Default: InService, AllowedValues: [InService, Protected]}
+Tasks:
+  - Name: find
+    Action: ACS::ExecuteAPI
+    Properties:
+      Service: ESS
+      API: DescribeScalingInstances
+      Parameters: {RegionId: cn-hangzhou, ScalingGroupId: asg-small, LifecycleStates: '{{ lifecycleState }}'}
+    Outputs:
+      ids: {Type: List, ValueSelector: '.ScalingInstances.ScalingInstance[].InstanceId'}
+Outputs:
+  ids: {Type: List, Value: '{{ find.ids }}'}
+",
+    );
+    assert_eq!(execution["Status"], "Success", "{execution}");
+    assert_eq!(
+        execution["Parameters"]["lifecycleState"],
+        json!(["InService"])
+    );
+    let outputs: Value = serde_json::from_str(execution["Outputs"].as_str().unwrap()).unwrap();
+    assert_eq!(outputs["ids"], json!(["i-small-01", "i-small-03"]));
 }

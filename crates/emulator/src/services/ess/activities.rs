@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{check_soon, list, members, minutes, no_group};
+use super::{check_soon, hooks, list, members, minutes, no_group};
 use crate::cloud::call::Call;
 use crate::cloud::model::{Activity, ActivityStatus, GroupType, LifecycleState, Resources};
 use crate::cloud::queue::Event;
@@ -288,8 +288,15 @@ pub fn activity_ends(world: &mut World, activity_id: &str) {
     let Some(activity) = world.resources.activities.get(activity_id).cloned() else {
         return;
     };
+    if activity.status != ActivityStatus::InProgress || hooks::hold(world, &activity) {
+        return;
+    }
+    let abandoned = hooks::abandons(world, activity_id);
     for id in &activity.created_instances {
-        members::serve(world, id);
+        match abandoned {
+            true => members::release(world, id),
+            false => members::serve(world, id),
+        }
     }
     for id in &activity.destroyed_instances {
         members::release(world, id);

@@ -5,13 +5,17 @@ mod configurations;
 mod eci_configurations;
 mod groups;
 mod health;
+mod hooks;
 mod instances;
 mod members;
 mod processes;
+mod refreshes;
 mod standby;
 
 pub use activities::{activity_ends, remove_instances, scale_in, scale_out};
 pub use health::{check_all_groups, check_group, check_soon};
+pub use hooks::times_out as lifecycle_timeout;
+pub use refreshes::{begin as begin_instance_refresh, ends as instance_refresh_ends};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -40,6 +44,14 @@ pub const ACTIONS: &[&str] = &[
     "DisableScalingGroup",
     "RemoveInstances",
     "ListTagResources",
+    "DescribeLifecycleActions",
+    "CompleteLifecycleAction",
+    "StartInstanceRefresh",
+    "SuspendInstanceRefresh",
+    "ResumeInstanceRefresh",
+    "CancelInstanceRefresh",
+    "DescribeInstanceRefreshes",
+    "DescribeScalingGroupDiagnoseDetails",
 ];
 
 pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
@@ -62,6 +74,14 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         "DisableScalingGroup" => groups::enable(world, call, args, false),
         "RemoveInstances" => standby::remove(world, call, args),
         "ListTagResources" => groups::tags(world, call, args),
+        "DescribeLifecycleActions" => hooks::describe(world, call, args),
+        "CompleteLifecycleAction" => hooks::complete(world, call, args),
+        "StartInstanceRefresh" => refreshes::start(world, call, args),
+        "SuspendInstanceRefresh" => refreshes::change(world, call, args, "Paused"),
+        "ResumeInstanceRefresh" => refreshes::change(world, call, args, "InProgress"),
+        "CancelInstanceRefresh" => refreshes::change(world, call, args, "Cancelled"),
+        "DescribeInstanceRefreshes" => refreshes::describe(world, call, args),
+        "DescribeScalingGroupDiagnoseDetails" => refreshes::diagnosis(world, call, args),
         other => Err(super::unknown_action(other)),
     }
 }

@@ -1,0 +1,98 @@
+//! What else is at work on a scaling group: instance refreshes, lifecycle hooks, and what a diagnosis
+//! found.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A native instance refresh. It replaces nothing here: it only is under way.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceRefresh {
+    pub instance_refresh_task_id: String,
+    pub scaling_group_id: String,
+    /// `InProgress`, `Paused`, `Successful`, `Cancelled`, ...
+    pub status: String,
+    pub started: Timestamp,
+    pub ended: Option<Timestamp>,
+    /// When it ends by itself, while it is InProgress.
+    #[serde(skip)]
+    pub ends_at: Option<Timestamp>,
+    /// How long it would still have taken when it was paused.
+    #[serde(skip)]
+    pub left: SignedDuration,
+}
+
+impl InstanceRefresh {
+    pub fn is_final(&self) -> bool {
+        [
+            "Failed",
+            "Successful",
+            "Cancelled",
+            "RollbackSuccessful",
+            "RollbackFailed",
+        ]
+        .contains(&self.status.as_str())
+    }
+}
+
+/// Which scaling activities a lifecycle hook holds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Transition {
+    ScaleOut,
+    ScaleIn,
+}
+
+/// What becomes of the instances when a lifecycle action ends. An instance on its way in is released
+/// with `Abandon`; one on its way out leaves either way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ActionResult {
+    #[default]
+    Continue,
+    Abandon,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LifecycleHook {
+    pub lifecycle_hook_id: String,
+    pub lifecycle_transition: Transition,
+    /// Virtual seconds.
+    #[serde(default = "heartbeat")]
+    pub heartbeat_timeout: f64,
+    #[serde(default)]
+    pub default_result: ActionResult,
+}
+
+fn heartbeat() -> f64 {
+    600.0
+}
+
+/// What a hook does to the instances of one scaling activity.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LifecycleAction {
+    pub lifecycle_action_token: String,
+    pub lifecycle_hook_id: String,
+    pub scaling_activity_id: String,
+    pub scaling_group_id: String,
+    pub instance_ids: Vec<String>,
+    /// `Pending`, `Timeout`, `Completed`.
+    pub status: String,
+    pub result: ActionResult,
+}
+
+/// An item of the latest diagnosis of a group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Finding {
+    /// `AccountArrearage`, `VSwitch`, `ElasticStrength`, ...
+    pub diagnose_type: String,
+    /// `Normal`, `Warn`, `Critical`.
+    pub status: String,
+    #[serde(default)]
+    pub resource_id: String,
+    #[serde(default)]
+    pub error_code: String,
+}

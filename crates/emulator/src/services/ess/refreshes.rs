@@ -1,0 +1,188 @@
+//! Native instance refreshes, which only are under way here, and the diagnosis of a group.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::hooks::{index, next};
+use super::{group, list, seconds};
+use crate::cloud::call::Call;
+use crate::cloud::neighbours::InstanceRefresh;
+use crate::cloud::queue::Event;
+use crate::cloud::world::{World, later, seconds as duration};
+use crate::error::ApiError;
+use crate::services::args::{Args, missing};
+
+/// StartInstanceRefresh. One at a time in a group.
+pub fn start(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let group_id = args.required("ScalingGroupId")?;
+    group(&world.resources, call, &group_id)?;
+    let mut refreshes = world.resources.instance_refreshes.values();
+    if let Some(other) = refreshes.find(|r| r.scaling_group_id == group_id && !r.is_final()) {
+        // The code is not documented.
+        return Err(ApiError::new(
+            400,
+            "InstanceRefreshInProgress",
+            format!(
+                "The instance refresh {} of the scaling group has not ended.",
+                other.instance_refresh_task_id
+            ),
+        ));
+    }
+    let id = world.ids.id("ir-");
+    let left = duration(world.durations.instance_refresh);
+    begin(world, &id, &group_id, "InProgress", left);
+    Ok(json!({ "InstanceRefreshTaskId": id }))
+}
+
+/// A refresh in this status, with so much left to do.
+pub fn begin(world: &mut World, id: &str, group: &str, status: &str, left: SignedDuration) {
+    let refresh = InstanceRefresh {
+        instance_refresh_task_id: id.to_owned(),
+        scaling_group_id: group.to_owned(),
+        status: status.to_owned(),
+        started: world.now,
+        ended: None,
+        ends_at: None,
+        left,
+    };
+    world
+        .resources
+        .instance_refreshes
+        .insert(id.to_owned(), refresh);
+    go_on(world, id);
+}
+
+/// An InProgress one will end.
+fn go_on(world: &mut World, id: &str) {
+    let Some(refresh) = world.resources.instance_refreshes.get_mut(id) else {
+        return;
+    };
+    if refresh.status != "InProgress" {
+        return;
+    }
+    let at = later(world.now, refresh.left);
+    refresh.ends_at = Some(at);
+    world
+        .queue
+        .push(at, Event::InstanceRefreshEnds { id: id.to_owned() });
+}
+
+/// The end, unless it was paused or cancelled meanwhile.
+pub fn ends(world: &mut World, id: &str) {
+    let now = world.now;
+    if let Some(refresh) = world.resources.instance_refreshes.get_mut(id)
+        && refresh.ends_at.is_some_and(|at| at <= now)
+    {
+        refresh.status = "Successful".to_owned();
+        refresh.ended = Some(now);
+        refresh.ends_at = None;
+    }
+}
+
+/// SuspendInstanceRefresh, ResumeInstanceRefresh and CancelInstanceRefresh: to this status.
+pub fn change(world: &mut World, call: &Call, args: Args<'_>, to: &str) -> Result<Value, ApiError> {
+    let group_id = args.required("ScalingGroupId")?;
+    let id = args.required("InstanceRefreshTaskId")?;
+    group(&world.resources, call, &group_id)?;
+    let now = world.now;
+    let refresh = world.resources.instance_refreshes.get_mut(&id);
+    let Some(refresh) = refresh.filter(|r| r.scaling_group_id == group_id) else {
+        return Err(ApiError::new(
+            404,
+            "InvalidInstanceRefreshTaskId.NotFound",
+            format!("The specified instance refresh {id} does not exist."),
+        ));
+    };
+    let fits = match to {
+        "Paused" => refresh.status == "InProgress",
+        "InProgress" => ["Paused", "CheckpointPause"].contains(&refresh.status.as_str()),
+        _ => !refresh.is_final(),
+    };
+    if !fits {
+        return Err(ApiError::new(
+            400,
+            "IncorrectInstanceRefreshTaskStatus",
+            format!("The instance refresh {id} is {}.", refresh.status),
+        ));
+    }
+    if let Some(at) = refresh.ends_at.take() {
+        refresh.left = at.duration_since(now);
+    }
+    refresh.status = to.to_owned();
+    if refresh.is_final() {
+        refresh.ended = Some(now);
+    }
+    go_on(world, &id);
+    Ok(json!({}))
+}
+
+/// DescribeInstanceRefreshes, newest first.
+pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let group_id = args.text("ScalingGroupId");
+    let ids = args.ess_list("InstanceRefreshTaskId", 50)?;
+    if group_id.is_none() && ids.is_none() {
+        return Err(missing("ScalingGroupId"));
+    }
+    let most = args.number("MaxResults", 1, 50)?.unwrap_or(10);
+    let first = args.number("NextToken", 0, i64::MAX)?.unwrap_or(0);
+    let seen = world.seen();
+    let mut found: Vec<&InstanceRefresh> = seen
+        .instance_refreshes
+        .values()
+        .filter(|r| group(seen, call, &r.scaling_group_id).is_ok())
+        .filter(|r| group_id.as_ref().is_none_or(|id| *id == r.scaling_group_id))
+        .filter(|r| {
+            ids.as_ref()
+                .is_none_or(|ids| ids.contains(&r.instance_refresh_task_id))
+        })
+        .collect();
+    found.sort_by(|a, b| {
+        (b.started, &b.instance_refresh_task_id).cmp(&(a.started, &a.instance_refresh_task_id))
+    });
+    let total = found.len();
+    let (skip, take) = (index(first), index(most));
+    let rows = found
+        .into_iter()
+        .skip(skip)
+        .take(take)
+        .map(|r| {
+            json!({
+                "InstanceRefreshTaskId": r.instance_refresh_task_id,
+                "ScalingGroupId": r.scaling_group_id,
+                "RegionId": call.region,
+                "Status": r.status,
+                "Detail": "",
+                "StartTime": seconds(r.started),
+                "EndTime": r.ended.map_or(String::new(), seconds),
+                "MinHealthyPercentage": 80,
+                "MaxHealthyPercentage": 120,
+                "SkipMatching": true,
+            })
+        })
+        .collect();
+    Ok(json!({
+        "TotalCount": total, "MaxResults": most, "NextToken": next(skip, take, total),
+        "InstanceRefreshTasks": list(call.version, "InstanceRefreshTask", rows),
+    }))
+}
+
+/// DescribeScalingGroupDiagnoseDetails: as the fixture has it. Nothing when nothing is wrong.
+pub fn diagnosis(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let group_id = args.required("ScalingGroupId")?;
+    let group = group(world.seen(), call, &group_id)?;
+    let all = &group.diagnosis;
+    let wrong = all.iter().any(|finding| finding.status != "Normal");
+    let rows = all
+        .iter()
+        .filter(|_| wrong)
+        .map(|finding| {
+            json!({
+                "DiagnoseType": finding.diagnose_type,
+                "Status": finding.status,
+                "ResourceId": finding.resource_id,
+                "ErrorCode": finding.error_code,
+            })
+        })
+        .collect();
+    Ok(json!({ "Details": list(call.version, "Detail", rows) }))
+}
