@@ -23,13 +23,13 @@ pub(super) async fn tell(context: &Context, key: &ObjectKey, error: &Error) -> O
     match context.kubernetes.stall(key, reason, &message, now).await {
         Ok(None) => None,
         Ok(version) => {
-            tracing::error!(reason, message, "object stands still");
+            tracing::error!(reason, why = message, "object stands still");
             version
         }
         Err(error) => {
             tracing::error!(
                 reason,
-                message,
+                why = message,
                 error = chain(&error),
                 "object stands still, and cannot say so"
             );

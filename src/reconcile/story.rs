@@ -180,7 +180,8 @@ impl Turn {
             reason,
             message,
         } = self;
-        tracing::info!(state, reason, message, "turn");
+        // A field of the name `message` would take the place of the line's own.
+        tracing::info!(state, reason, why = message, "turn");
     }
 }
 

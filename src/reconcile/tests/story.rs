@@ -75,6 +75,7 @@ fn each_effect_each_turn_and_each_event_is_one_line_and_rest_is_none() {
         assert_eq!(told.len(), 3, "{told:?}");
         assert_eq!(told[0]["message"], "turn");
         assert_eq!(told[0]["state"], "Cancelling");
+        assert_eq!(told[0]["why"], "on its way");
         assert_eq!(told[1]["message"], "cloud changed");
         assert_eq!(told[1]["call"], "OOS CancelExecution");
         assert_eq!(told[1]["executionId"], "exec-1");
