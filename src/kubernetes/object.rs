@@ -4,7 +4,8 @@
 use std::fmt;
 
 use ess_rollout_api::v1alpha1::{
-    ImageUpdateTask, ImageUpdateTaskStatus, Rollback, RollingUpdateTask, RollingUpdateTaskStatus,
+    ImageUpdateTask, ImageUpdateTaskStatus, Place, Rollback, RollingUpdateTask,
+    RollingUpdateTaskStatus,
 };
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Resource;
@@ -155,6 +156,17 @@ impl Object {
             }
         };
         execution.map(|execution| execution.id.as_str())
+    }
+
+    /// Where its run takes place, once that is on record.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Task(_) | Self::Rollback(_) => self.rollout_status()?.place.as_ref(),
+            Self::ImageUpdate(task) => {
+                let active = task.status.as_ref()?.active.as_ref()?;
+                active.place.as_ref()
+            }
+        }
     }
 
     /// Whether a status differs on the wire from the one that it has.

@@ -153,7 +153,7 @@ pub async fn read(
             )
         }
     };
-    let region = context.settings.region(region.as_deref());
+    let region = context.settings.region(object.place(), region.as_deref());
     let region = region.map(str::to_owned);
     // Of a rollback whose task is not known the group is not known either.
     let record_name = region
@@ -451,14 +451,23 @@ async fn ask(
 /// The call that answers a query, as errors name it.
 fn name_of(query: &Query) -> &'static str {
     match query {
-        Query::ScalingGroup { .. } => "ESS DescribeScalingGroups",
-        Query::ScalingInstances { .. } => "ESS DescribeScalingInstances",
+        Query::ScalingGroup { .. } | Query::ScalingGroupInList { .. } => {
+            "ESS DescribeScalingGroups"
+        }
+        Query::ScalingInstances { .. } | Query::ScalingInstancesById { .. } => {
+            "ESS DescribeScalingInstances"
+        }
         Query::ActivitiesInProgress { .. } => "ESS DescribeScalingActivities",
         Query::InstanceRefreshes { .. } => "ESS DescribeInstanceRefreshes",
         Query::LifecycleActions { .. } => "ESS DescribeLifecycleActions",
         Query::Diagnosis { .. } => "ESS DescribeScalingGroupDiagnoseDetails",
-        Query::ScalingConfiguration { .. } => "ESS DescribeScalingConfigurations",
-        Query::EciScalingConfiguration { .. } => "ESS DescribeEciScalingConfigurations",
+        Query::ScalingConfiguration { .. } | Query::ScalingConfigurationInGroup { .. } => {
+            "ESS DescribeScalingConfigurations"
+        }
+        Query::EciScalingConfiguration { .. } | Query::EciScalingConfigurationInGroup { .. } => {
+            "ESS DescribeEciScalingConfigurations"
+        }
+        Query::Account => "STS GetCallerIdentity",
         Query::ContainerGroups { .. } => "ECI DescribeContainerGroups",
         Query::Image { .. } => "ECS DescribeImages",
         Query::EcsInstances { .. } => "ECS DescribeInstances",

@@ -3,7 +3,9 @@
 
 use std::{borrow::Cow, marker::PhantomData};
 
-use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask, ScalingGroupRecord};
+use ess_rollout_api::v1alpha1::{
+    ImageUpdateTask, Place, Rollback, RollingUpdateTask, ScalingGroupRecord,
+};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
@@ -77,6 +79,8 @@ struct Status {
     #[serde(default)]
     state: Option<String>,
     #[serde(default)]
+    place: Option<Place>,
+    #[serde(default)]
     source: Option<Source>,
     #[serde(default)]
     start: Option<IgnoredAny>,
@@ -101,6 +105,8 @@ struct Freeze {
 /// The run of an image update task.
 #[derive(Debug, Clone, Deserialize)]
 struct ActiveRun {
+    #[serde(default)]
+    place: Option<Place>,
     #[serde(default)]
     execution: Option<Execution>,
 }
@@ -151,7 +157,7 @@ pub(super) struct Facts {
     pub undoes: Option<String>,
     /// Empty: not known yet.
     pub group: String,
-    /// As the object says; `None`: the operator's default.
+    /// Where its run takes place, or as the object says; `None`: the operator's default.
     pub region: Option<String>,
     pub scope: CredentialsScope,
     pub desired_state: String,
@@ -204,7 +210,10 @@ impl<K: Viewed> ObjectView<K> {
         let (key, spec) = (self.key(), self.spec);
         let status = self.status.unwrap_or_default();
         let source = status.source.unwrap_or_default();
-        let active = status.active.and_then(|run| run.execution);
+        let (run_place, active) = status
+            .active
+            .map_or((None, None), |run| (run.place, run.execution));
+        let place = status.place.or(run_place).map(|place| place.region_id);
         let secret = spec.credentials_ref.or(source.credentials_ref);
         Facts {
             uid: self.metadata.uid.unwrap_or_default(),
@@ -214,7 +223,7 @@ impl<K: Viewed> ObjectView<K> {
             names: spec.task_ref.map(|task| task.name),
             undoes: source.uid.filter(|uid| !uid.is_empty()),
             group: spec.scaling_group_id.unwrap_or(source.scaling_group_id),
-            region: spec.region_id.or(source.region_id),
+            region: place.or(spec.region_id).or(source.region_id),
             scope: CredentialsScope {
                 namespace: key.namespace.clone(),
                 secret: secret.map(|reference| reference.name),

@@ -1,6 +1,8 @@
 //! What must hold in every run, whatever goes wrong in it. Read from the emulator and from the apiserver's changes, never
 //! from what the operator says it did.
 
+mod said;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ess_emulator::cloud::journal::Entry;
@@ -13,6 +15,8 @@ use serde_json::{Value, json};
 use crate::person::{Asked, PersonRequest, UNKNOWN, call};
 use crate::scenario::Scenario;
 use crate::world::{OPERATOR, World};
+
+pub use said::before_write;
 
 /// The one annotation that the operator writes.
 const OWN_ANNOTATION: &str = ess_rollout_api::EXECUTION_ID_ANNOTATION;

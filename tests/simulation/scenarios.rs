@@ -3,6 +3,7 @@
 mod images;
 mod pauses;
 mod shell;
+mod truth;
 
 use serde_json::{Value, json};
 
@@ -58,6 +59,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(images::all());
     all.extend(pauses::all());
     all.extend(shell::all());
+    all.extend(truth::all());
     all.extend(packages());
     all.extend(config_maps());
     all.extend(container_groups());

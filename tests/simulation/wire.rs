@@ -232,6 +232,9 @@ impl ApiserverWire {
             }
             _ => {}
         }
+        if writes {
+            invariants::before_write(world, path, request.body());
+        }
         let answer = world.apiserver.answer(OPERATOR, &request);
         if let Some(fault) = fault.filter(|fault| fault.stops()) {
             world.trace(|| story("sent, the operator stops"));

@@ -1,9 +1,9 @@
 //! Which account a caller belongs to: what the services' limits go by.
 //!
 //! A role says it in its ARN. An access key does not; STS tells, whoever asks for the key it signs
-//! with. It is asked only once there are two callers: one alone has its buckets to itself,
-//! whatever they are called. No call waits for the answer. Until it is there, and where STS cannot
-//! be reached, a key counts as an account of its own.
+//! with. For the limits it is asked only once there are two callers: one alone has its buckets to
+//! itself, whatever they are called. No other call waits for the answer. Until it is there, and where
+//! STS cannot be reached, a key counts as an account of its own.
 
 use std::{
     collections::HashMap,
@@ -30,6 +30,8 @@ enum Known {
 #[derive(Default)]
 pub(crate) struct Accounts {
     callers: Mutex<HashMap<String, Known>>,
+    /// Whom STS told nothing of when somebody waited for the answer, and until when it is left alone.
+    untold: Mutex<HashMap<String, Instant>>,
 }
 
 /// `<account>` of `acs:ram::<account>:role/<name>`.
@@ -61,6 +63,27 @@ impl Accounts {
         };
         callers.insert(caller.to_owned(), known);
         (account, ask)
+    }
+
+    /// The account of a caller, if it is known; else whether STS is worth asking now.
+    pub(crate) fn known(&self, caller: &str) -> Result<String, bool> {
+        if let Some(Known::Account(id)) = self.lock().get(caller) {
+            return Ok(id.clone());
+        }
+        if let Some(id) = of_arn(caller) {
+            return Ok(id.to_owned());
+        }
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        untold.retain(|_, until| *until > Instant::now());
+        Err(!untold.contains_key(caller))
+    }
+
+    /// STS was asked, and did not say.
+    pub(crate) fn not_told(&self, caller: &str) {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        if untold.len() < MANY {
+            untold.insert(caller.to_owned(), Instant::now() + PAUSE);
+        }
     }
 
     /// STS has told. An empty account tells nothing.

@@ -140,11 +140,42 @@ impl Client {
         result
     }
 
-    /// Asks STS, in the background, whose the access key is. Nothing is asked where only the other
-    /// services' addresses were replaced: STS may be out of reach there, and this is not worth it.
-    fn find_account(&self, region: &str, credentials: &Credentials) {
+    /// Whether only the other services' addresses were replaced: STS may be out of reach then.
+    fn sts_is_elsewhere(&self) -> bool {
         let endpoints = &self.config.endpoints;
-        let elsewhere = endpoints.any() && endpoints.overridden(Service::Sts).is_none();
+        endpoints.any() && endpoints.overridden(Service::Sts).is_none()
+    }
+
+    /// The account that the credentials belong to, if that can be told. Asked once for each access key: it
+    /// belongs to one account for good. A failure fails nobody: STS may be out of reach for good, and
+    /// everything else works.
+    async fn account_id(&self, region: &str) -> Option<String> {
+        let (accounts, caller) = (&self.config.limiter.accounts, self.credentials.account());
+        match accounts.known(caller) {
+            Ok(id) => return Some(id),
+            Err(ask) if !ask || self.sts_is_elsewhere() => return None,
+            Err(_) => {}
+        }
+        let call = Call::new(Service::Sts, "GetCallerIdentity", Lane::Read, region);
+        let id = self
+            .send(&call)
+            .await
+            .map(|answer| text(&answer, "AccountId"));
+        match id {
+            Ok(id) if !id.is_empty() => {
+                accounts.found(caller, &id);
+                Some(id)
+            }
+            Ok(_) | Err(_) => {
+                accounts.not_told(caller);
+                None
+            }
+        }
+    }
+
+    /// Asks STS, in the background, whose the access key is.
+    fn find_account(&self, region: &str, credentials: &Credentials) {
+        let elsewhere = self.sts_is_elsewhere();
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
@@ -266,6 +297,29 @@ impl Client {
                 .scaling_instances(region, group)
                 .await
                 .map(Answer::ScalingInstances),
+            Query::ScalingGroupInList { group } => self
+                .scaling_group_in_list(region, group)
+                .await
+                .map(Answer::ScalingGroup),
+            Query::ScalingInstancesById { group, instances } => self
+                .scaling_instances_by_id(region, group, instances)
+                .await
+                .map(Answer::ScalingInstances),
+            Query::ScalingConfigurationInGroup {
+                group,
+                configuration,
+            } => self
+                .scaling_configuration_in_group(region, group, configuration)
+                .await
+                .map(Answer::ScalingConfiguration),
+            Query::EciScalingConfigurationInGroup {
+                group,
+                configuration,
+            } => self
+                .eci_configuration_in_group(region, group, configuration)
+                .await
+                .map(Answer::EciScalingConfiguration),
+            Query::Account => Ok(Answer::Account(self.account_id(region).await)),
             Query::ActivitiesInProgress { group } => self
                 .activities_in_progress(region, group)
                 .await

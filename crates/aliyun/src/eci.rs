@@ -82,10 +82,22 @@ impl Client {
             matches: &|row| text(row, "ScalingConfigurationId") == configuration,
         };
         let found = absent_if_not_found(self.list_once(&call, &listing).await)?;
-        Ok(found.first().map(|row| EciScalingConfiguration {
-            id: text(row, "ScalingConfigurationId"),
-            containers: rows(row, &["Containers"]).iter().map(container).collect(),
-        }))
+        Ok(found.first().map(scaling_configuration))
+    }
+
+    /// The configuration among all of its group.
+    pub(crate) async fn eci_configuration_in_group(
+        &self,
+        region: &str,
+        group: &str,
+        configuration: &str,
+    ) -> Result<Option<EciScalingConfiguration>, CloudError> {
+        let action = "DescribeEciScalingConfigurations";
+        let call = Call::new(Service::Ess, action, Lane::Read, region);
+        let all = self.configurations_of(call, group).await?;
+        let mut all = all.iter();
+        let found = all.find(|row| text(row, "ScalingConfigurationId") == configuration);
+        Ok(found.map(scaling_configuration))
     }
 
     pub(crate) async fn modify_eci_configuration(
@@ -111,6 +123,13 @@ impl Client {
             }
         }
         Ok(text(&self.send(&call).await?, "RequestId"))
+    }
+}
+
+fn scaling_configuration(row: &Value) -> EciScalingConfiguration {
+    EciScalingConfiguration {
+        id: text(row, "ScalingConfigurationId"),
+        containers: rows(row, &["Containers"]).iter().map(container).collect(),
     }
 }
 

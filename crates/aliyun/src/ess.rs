@@ -48,6 +48,59 @@ impl Client {
         Ok(None)
     }
 
+    /// The group among all of the region: another index of the service than a list by ids, and one
+    /// that an ignored or mistyped id cannot empty.
+    pub(crate) async fn scaling_group_in_list(
+        &self,
+        region: &str,
+        group: &str,
+    ) -> Result<Option<ScalingGroup>, CloudError> {
+        let listing = Listing {
+            path: &["ScalingGroups"],
+            id: "ScalingGroupId",
+            filter: "RegionId",
+            matches: &|_| true,
+        };
+        for group_type in [None, Some("ECI")] {
+            let mut call = read("DescribeScalingGroups", region).with_some("GroupType", group_type);
+            let all = self.list_by_number(&mut call, PAGE, &listing).await?;
+            let found = all.iter().find(|row| text(row, "ScalingGroupId") == group);
+            if let Some(row) = found {
+                return Ok(Some(scaling_group(row)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// These members of a group, by their ids.
+    pub(crate) async fn scaling_instances_by_id(
+        &self,
+        region: &str,
+        group: &str,
+        instances: &[String],
+    ) -> Result<Vec<ScalingInstance>, CloudError> {
+        let mut found = Vec::new();
+        for chunk in instances.chunks(INSTANCES_PER_CALL) {
+            let call = read("DescribeScalingInstances", region)
+                .with("ScalingGroupId", group)
+                .with_list("InstanceIds", chunk.iter().map(String::as_str))
+                .with("PageSize", PAGE.to_string());
+            let listing = Listing {
+                path: &["ScalingInstances"],
+                id: "InstanceId",
+                filter: &format!("InstanceIds ({} ids)", chunk.len()),
+                matches: &|row| chunk.contains(&text(row, "InstanceId")),
+            };
+            let rows = absent_if_not_found(self.list_once(&call, &listing).await)?;
+            let of_group = rows
+                .iter()
+                .filter(|row| text(row, "ScalingGroupId") == group);
+            found.extend(of_group.map(scaling_instance));
+        }
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(found)
+    }
+
     pub(crate) async fn scaling_instances(
         &self,
         region: &str,
@@ -104,11 +157,37 @@ impl Client {
             matches: &|row| text(row, "ScalingConfigurationId") == configuration,
         };
         let found = absent_if_not_found(self.list_once(&call, &listing).await)?;
-        Ok(found.first().map(|row| ScalingConfiguration {
-            id: text(row, "ScalingConfigurationId"),
-            group: text(row, "ScalingGroupId"),
-            image: some_text(row, "ImageId"),
-        }))
+        Ok(found.first().map(scaling_configuration))
+    }
+
+    /// The configuration among all of its group.
+    pub(crate) async fn scaling_configuration_in_group(
+        &self,
+        region: &str,
+        group: &str,
+        configuration: &str,
+    ) -> Result<Option<ScalingConfiguration>, CloudError> {
+        let call = read("DescribeScalingConfigurations", region);
+        let all = self.configurations_of(call, group).await?;
+        let mut all = all.iter();
+        let found = all.find(|row| text(row, "ScalingConfigurationId") == configuration);
+        Ok(found.map(scaling_configuration))
+    }
+
+    /// All configurations of a group, of the kind that `call` describes.
+    pub(crate) async fn configurations_of(
+        &self,
+        call: Call<'_>,
+        group: &str,
+    ) -> Result<Vec<Value>, CloudError> {
+        let mut call = call.with("ScalingGroupId", group);
+        let listing = Listing {
+            path: &["ScalingConfigurations"],
+            id: "ScalingConfigurationId",
+            filter: &format!("ScalingGroupId={group}"),
+            matches: &|row| text(row, "ScalingGroupId") == group,
+        };
+        absent_if_not_found(self.list_by_number(&mut call, PAGE, &listing).await)
     }
 
     /// SuspendProcesses and ResumeProcesses.
@@ -238,6 +317,14 @@ fn scaling_group(row: &Value) -> ScalingGroup {
             + count("RemovingCapacity")
             + count("RemovingWaitCapacity"),
         instances_held: count("PendingWaitCapacity") + count("RemovingWaitCapacity"),
+    }
+}
+
+fn scaling_configuration(row: &Value) -> ScalingConfiguration {
+    ScalingConfiguration {
+        id: text(row, "ScalingConfigurationId"),
+        group: text(row, "ScalingGroupId"),
+        image: some_text(row, "ImageId"),
     }
 }
 

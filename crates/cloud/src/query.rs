@@ -18,10 +18,25 @@ pub enum Query {
         /// The scaling group id.
         group: String,
     },
+    /// The same group among all of the region, listed without an id: what is to be asked before one
+    /// that [`Query::ScalingGroup`] does not show is taken for gone. Answer: [`Answer::ScalingGroup`].
+    ScalingGroupInList {
+        /// The scaling group id.
+        group: String,
+    },
     /// ESS DescribeScalingInstances of a group, all lifecycle states and creation types, all pages.
     ScalingInstances {
         /// The scaling group id.
         group: String,
+    },
+    /// ESS DescribeScalingInstances of these ids (any number; sorted and without repeats) in a group: what
+    /// is to be asked before members that [`Query::ScalingInstances`] does not show are taken for gone.
+    /// Answer: [`Answer::ScalingInstances`].
+    ScalingInstancesById {
+        /// The scaling group id.
+        group: String,
+        /// The instance ids.
+        instances: Vec<String>,
     },
     /// ESS DescribeScalingActivities with `StatusCode=InProgress`.
     ActivitiesInProgress {
@@ -55,6 +70,26 @@ pub enum Query {
         /// The scaling configuration id.
         configuration: String,
     },
+    /// ESS DescribeScalingConfigurations of a whole group, searched for this one: what is to be asked
+    /// before one that [`Query::ScalingConfiguration`] does not show is taken for gone. Answer:
+    /// [`Answer::ScalingConfiguration`].
+    ScalingConfigurationInGroup {
+        /// The scaling group id.
+        group: String,
+        /// The scaling configuration id.
+        configuration: String,
+    },
+    /// ESS DescribeEciScalingConfigurations of a whole group, searched for this one, likewise. Answer:
+    /// [`Answer::EciScalingConfiguration`].
+    EciScalingConfigurationInGroup {
+        /// The scaling group id.
+        group: String,
+        /// The scaling configuration id.
+        configuration: String,
+    },
+    /// STS GetCallerIdentity: which account the credentials belong to. An access key and a role never
+    /// change theirs, so implementations ask once.
+    Account,
     /// ECI DescribeContainerGroups of these ids (any number; sorted and without repeats).
     ContainerGroups {
         /// The container group ids: what ESS calls the instances of a group of type ECI.
@@ -127,7 +162,7 @@ pub enum ExecutionFilter {
     NewestByTemplate(String),
 }
 
-/// The answer to a [`Query`], of the variant with the query's name.
+/// The answer to a [`Query`], of the variant with the query's name, or of the one that the query names.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// `None`: no such group in this region.
@@ -164,4 +199,6 @@ pub enum Answer {
     InstancePackage(Option<String>),
     /// `None`: no record of it, or not any more (kept about two weeks).
     Invocation(Option<Invocation>),
+    /// The account's id; `None`: it cannot be told, for instance because STS is out of reach.
+    Account(Option<String>),
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use ess_rollout_api::v1alpha1::ScalingGroupRecordStatus;
+use ess_rollout_api::v1alpha1::{Place, ScalingGroupRecordStatus};
 use ess_rollout_cloud::{CloudError, Done, Mutation, Query};
 
 /// What the operator's configuration says about every task.
@@ -29,9 +29,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The region of an object: the one that it names, else the default. `None`: neither.
-    pub fn region<'a>(&'a self, own: Option<&'a str>) -> Option<&'a str> {
-        own.or(self.default_region.as_deref())
+    /// The region of an object: where its run takes place, once that is on record; else the one that it
+    /// names, else the default. `None`: none of them.
+    pub fn region<'a>(&'a self, place: Option<&'a Place>, own: Option<&'a str>) -> Option<&'a str> {
+        let frozen = place.map(|place| place.region_id.as_str());
+        frozen.or(own).or(self.default_region.as_deref())
     }
 }
 

@@ -22,6 +22,7 @@
 
 #![deny(missing_docs)]
 
+mod absence;
 mod actions;
 pub mod batches;
 mod cloud_trouble;

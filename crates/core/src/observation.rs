@@ -73,6 +73,16 @@ impl Observation {
     accessors! {
         scaling_group(group: &str) -> Option<ScalingGroup>,
             Query::ScalingGroup { group: group.to_owned() }, Answer::ScalingGroup;
+        scaling_group_in_list(group: &str) -> Option<ScalingGroup>,
+            Query::ScalingGroupInList { group: group.to_owned() }, Answer::ScalingGroup;
+        scaling_instances_by_id(group: &str, instances: &[String]) -> Vec<ScalingInstance>,
+            Query::ScalingInstancesById { group: group.to_owned(), instances: instances.to_vec() }, Answer::ScalingInstances;
+        scaling_configuration_in_group(group: &str, configuration: &str) -> Option<ScalingConfiguration>,
+            Query::ScalingConfigurationInGroup { group: group.to_owned(), configuration: configuration.to_owned() }, Answer::ScalingConfiguration;
+        eci_scaling_configuration_in_group(group: &str, configuration: &str) -> Option<EciScalingConfiguration>,
+            Query::EciScalingConfigurationInGroup { group: group.to_owned(), configuration: configuration.to_owned() }, Answer::EciScalingConfiguration;
+        account() -> Option<String>,
+            Query::Account, Answer::Account;
         scaling_instances(group: &str) -> Vec<ScalingInstance>,
             Query::ScalingInstances { group: group.to_owned() }, Answer::ScalingInstances;
         activities(group: &str) -> Vec<ScalingActivity>,

@@ -382,3 +382,100 @@ async fn the_output_of_a_command_is_decoded() {
     assert_eq!(fake.forms()[0]["ContentEncoding"], "Base64");
     assert_eq!(ask(&fake, query).await, Answer::Invocation(None));
 }
+
+#[tokio::test]
+async fn a_group_is_looked_for_among_all_of_the_region() {
+    let fake = Fake::start([
+        ok(json!({"TotalCount": 1, "ScalingGroups": [group("asg-2")]})),
+        ok(json!({"TotalCount": 2, "ScalingGroups": [group("asg-3"), group("asg-1")]})),
+    ])
+    .await;
+    let query = Query::ScalingGroupInList {
+        group: "asg-1".into(),
+    };
+    let Answer::ScalingGroup(Some(found)) = ask(&fake, query).await else {
+        panic!("no group");
+    };
+    assert_eq!(found.id, "asg-1");
+    let received = fake.received();
+    assert!(!received[0].form.contains_key("ScalingGroupIds.1"));
+    assert_eq!(received[1].form["GroupType"], "ECI");
+
+    let nobody = || ok(json!({"TotalCount": 0, "ScalingGroups": []}));
+    let fake = Fake::start([nobody(), nobody()]).await;
+    let query = Query::ScalingGroupInList {
+        group: "asg-1".into(),
+    };
+    assert_eq!(ask(&fake, query).await, Answer::ScalingGroup(None));
+}
+
+#[tokio::test]
+async fn members_are_asked_for_by_their_ids() {
+    let row = |id: &str, group: &str| json!({"InstanceId": id, "ScalingGroupId": group, "LifecycleState": "Standby"});
+    let fake = Fake::start([ok(json!({
+        "TotalCount": 2, "ScalingInstances": [row("i-1", "asg-1"), row("i-2", "asg-2")],
+    }))])
+    .await;
+    let query = Query::ScalingInstancesById {
+        group: "asg-1".into(),
+        instances: vec!["i-1".into(), "i-2".into()],
+    };
+    let Answer::ScalingInstances(found) = ask(&fake, query).await else {
+        panic!("no instances");
+    };
+    // One that has moved to another group is not of this one.
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].id, "i-1");
+    let form = &fake.received()[0].form;
+    assert_eq!(form["ScalingGroupId"], "asg-1");
+    assert_eq!(form["InstanceIds.2"], "i-2");
+}
+
+#[tokio::test]
+async fn a_configuration_is_looked_for_among_those_of_its_group() {
+    let row = |id: &str| json!({"ScalingConfigurationId": id, "ScalingGroupId": "asg-1", "ImageId": "m-1"});
+    let all =
+        || ok(json!({"TotalCount": 2, "ScalingConfigurations": [row("asc-1"), row("asc-2")]}));
+    let fake = Fake::start([all(), all()]).await;
+    let image = Query::ScalingConfigurationInGroup {
+        group: "asg-1".into(),
+        configuration: "asc-2".into(),
+    };
+    let Answer::ScalingConfiguration(Some(found)) = ask(&fake, image).await else {
+        panic!("no configuration");
+    };
+    assert_eq!(
+        (found.id.as_str(), found.image.as_deref()),
+        ("asc-2", Some("m-1"))
+    );
+    let containers = Query::EciScalingConfigurationInGroup {
+        group: "asg-1".into(),
+        configuration: "asc-9".into(),
+    };
+    let answer = ask(&fake, containers).await;
+    assert_eq!(answer, Answer::EciScalingConfiguration(None));
+    for request in fake.received() {
+        assert_eq!(request.form["ScalingGroupId"], "asg-1");
+    }
+}
+
+/// An access key belongs to one account for good; where STS does not say, nothing fails.
+#[tokio::test]
+async fn the_account_is_asked_for_once() {
+    let fake = Fake::start([ok(json!({"AccountId": "1001"}))]).await;
+    let client = fake.client();
+    for _ in 0..3 {
+        let answer = client.query(REGION, &Query::Account).await.unwrap();
+        assert_eq!(answer, Answer::Account(Some("1001".into())));
+    }
+    assert_eq!(fake.received().len(), 1);
+    assert_eq!(fake.received()[0].action, "GetCallerIdentity");
+
+    let fake = Fake::start([refuse(403, "NoPermission")]).await;
+    let client = fake.client();
+    for _ in 0..3 {
+        let answer = client.query(REGION, &Query::Account).await.unwrap();
+        assert_eq!(answer, Answer::Account(None));
+    }
+    assert_eq!(fake.received().len(), 1);
+}

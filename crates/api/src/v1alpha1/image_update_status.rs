@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::action::{Action, HandledActions};
 use super::image_update::ImageSource;
 use super::is_false;
+use super::place::Place;
 use super::plan::StartIntent;
 use super::record::Holder;
 use super::status::ExecutionRef;
@@ -29,6 +30,12 @@ pub struct ImageUpdateTaskStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub state: Option<String>,
+    /// When the last run had ended and no other was due: of a task without a schedule, or whose schedule
+    /// has no more times, the time to wait for with `kubectl wait
+    /// --for=jsonpath='{.status.completionTime}'`, whatever came of the run. Gone while another run is
+    /// due, is under way, or will be by the schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<Time>,
     /// The image that was last put into the configurations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
@@ -214,6 +221,9 @@ pub struct ActiveRun {
     /// SHA-256 of what it does.
     #[schemars(length(max = 64))]
     pub hash: String,
+    /// Where it takes place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// What the image is built from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ImageSource>,
@@ -295,6 +305,10 @@ pub struct RunCancellation {
     /// How many had no effect.
     #[serde(default, skip_serializing_if = "super::is_zero")]
     pub failures: i32,
+    /// Since when OOS has answered that there is no such execution, and listed it nowhere. It is taken
+    /// for gone only when that is still so after the bound on lateness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Time>,
 }
 
 /// How a run ended.

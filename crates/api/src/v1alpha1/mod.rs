@@ -3,6 +3,7 @@
 pub mod action;
 pub mod image_update;
 pub mod image_update_status;
+pub mod place;
 pub mod plan;
 pub mod progress;
 pub mod record;
@@ -18,6 +19,7 @@ pub mod update;
 pub use action::*;
 pub use image_update::*;
 pub use image_update_status::*;
+pub use place::*;
 pub use plan::*;
 pub use progress::*;
 pub use record::*;

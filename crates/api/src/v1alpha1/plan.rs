@@ -51,6 +51,10 @@ pub struct Plan {
     /// Of a script update: the scripts by their hash, wherever their text comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scripts: Option<ScriptHashes>,
+    /// Members of the group that do not take part, and why: the first 1,000. None: that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
+    pub left_out: Option<Vec<LeftOut>>,
     /// The members, in the order in which OOS is expected to take them.
     #[serde(default)]
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
@@ -113,6 +117,20 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub image_id: Option<String>,
+}
+
+/// One member of the group that does not take part.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// The instance.
+    #[schemars(length(max = 128))]
+    pub id: String,
+    /// Why: its lifecycle state, as `Standby`, where `spec.lifecycleStates` does not take it; its
+    /// creation type, as `Managed`, where the public template does not; of a rollback `NotTouched`, where
+    /// the update that it undoes had not reached it.
+    #[schemars(length(max = 64))]
+    pub reason: String,
 }
 
 /// The intent to start an execution. Everything that is derived is frozen here.

@@ -32,6 +32,10 @@ pub struct Restore {
     /// what OOS has just changed may show late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub differs_since: Option<Time>,
+    /// Whether all instances that took part were found to run what the update brings although it did
+    /// not succeed: then the scaling configuration keeps, or gets, that too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub all_updated: bool,
     /// Set once everything is put back or given up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub done: bool,
@@ -64,6 +68,11 @@ pub struct RestoreItem {
     /// When the last of them was, or since when it is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt_time: Option<Time>,
+    /// Since when no answer of the cloud shows what it is about: the scaling group, the instance, or the
+    /// scaling configuration. It is asked for in another way as well, and taken for gone only once it
+    /// has been in no answer for the bound on lateness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Time>,
     /// Why it is left, or why it is not yet put back.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]

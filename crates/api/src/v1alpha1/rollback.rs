@@ -63,7 +63,7 @@ const NEW: &str = "create a new rollback";
     printcolumn(
         name = "Finished",
         type_ = "date",
-        json_path = ".status.result.time",
+        json_path = ".status.completionTime",
         priority = 1
     ),
     crates(kube_core = "::kube_core")

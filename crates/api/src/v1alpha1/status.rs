@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, HandledActions};
+use super::place::Place;
 use super::plan::{Plan, StartIntent};
 use super::progress::{ApproveRecord, BatchStatus, Freeze, InstanceStatus, Pause, Summary};
 use super::restore::Restore;
@@ -52,6 +53,14 @@ pub struct RollingUpdateTaskStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub state: Option<String>,
+    /// When everything was finished, well or not: the result is known, and the scaling group has been put
+    /// back and read back, or what could not be is listed. Set once, in every case: wait for it with
+    /// `kubectl wait --for=jsonpath='{.status.completionTime}'`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<Time>,
+    /// Where the update takes place, once it has taken the scaling group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// The group and its members as they were before the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
@@ -206,6 +215,10 @@ pub struct Cancellation {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 256))]
     pub message: String,
+    /// Since when OOS has answered that there is no such execution, and listed it nowhere. It is taken
+    /// for gone only when that is still so after the bound on lateness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Time>,
 }
 
 /// How a task ended.
@@ -222,6 +235,26 @@ pub struct TaskResult {
     pub message: String,
     /// When the operator saw it.
     pub time: Time,
+    /// What the instances were found to run when they were read back at the end, whatever OOS says of
+    /// them; none: what the update does to an instance cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<ReadBack>,
+}
+
+/// What the instances that took part were found to run.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadBack {
+    /// Instances that took part.
+    pub total: i32,
+    /// Of those: how many run what the update brings.
+    pub updated: i32,
+    /// Of those that do: how many serve (InService or Protected).
+    pub serving: i32,
+    /// How many run something else.
+    pub other: i32,
+    /// How many are not in the scaling group any more, or could not be read.
+    pub unknown: i32,
 }
 
 /// The three ends of a task.

@@ -69,7 +69,7 @@ const NEW: &str = "create a new task";
     printcolumn(
         name = "Finished",
         type_ = "date",
-        json_path = ".status.result.time",
+        json_path = ".status.completionTime",
         priority = 1
     ),
     crates(kube_core = "::kube_core")

@@ -63,6 +63,7 @@ pub(super) fn new(ctx: &Context<'_>, reason: &str, message: &str) -> RunCancella
         last_call_time: None,
         retry_time: None,
         failures: 0,
+        missing_since: None,
     }
 }
 
@@ -90,9 +91,23 @@ pub(super) fn cancel(
             next = super::running::soon(ctx);
         }
         Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
-            let message = format!("execution {id} is not known to OOS any more: {error}");
-            let outcome = RunOutcome::Cancelled;
-            return ending::begin(ctx, status, outcome, "ExecutionGone", &message);
+            let missing = &mut cancellation.missing_since;
+            let since = missing.get_or_insert(Time(ctx.now())).clone();
+            if ctx.waits().settled_since(&since) {
+                let message = format!(
+                    "execution {id} is not known to OOS any more, and listed nowhere: {error}"
+                );
+                let outcome = RunOutcome::Cancelled;
+                return ending::begin(ctx, status, outcome, "ExecutionGone", &message);
+            }
+            let message = format!(
+                "OOS does not know execution {id}, and does not list it: it is looked for again before it is taken for gone"
+            );
+            set(&mut status, cancellation);
+            let (phase, reason) = (Phase::Cancelling, "ExecutionNotListed");
+            report::show(ctx, &mut status, phase, reason, &message);
+            let wait = ctx.waits().settled_at(&since).duration_since(ctx.now());
+            return ctx.decide(status, Next::After(wait.unsigned_abs()));
         }
         Some(Err(error)) if error.needs_person() => {
             failed(ctx, &mut cancellation, error);

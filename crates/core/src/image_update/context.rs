@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    Holder, ImageUpdateTaskSpec, ImageUpdateTaskStatus, ScalingGroupRecordStatus,
+    Holder, ImageUpdateTask, ImageUpdateTaskSpec, ImageUpdateTaskStatus, Place,
+    ScalingGroupRecordStatus,
 };
 use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
 use jiff::{SignedDuration, Timestamp};
@@ -35,6 +36,11 @@ pub(super) struct Context<'a> {
     pub(super) record: ScalingGroupRecordStatus,
 }
 
+/// Where the run under way takes place, if one is.
+fn place(task: &ImageUpdateTask) -> Option<&Place> {
+    task.status.as_ref()?.active.as_ref()?.place.as_ref()
+}
+
 impl<'a> Context<'a> {
     pub(super) fn new(input: Input<'a>) -> Self {
         let (metadata, spec) = (&input.task.metadata, &input.task.spec);
@@ -48,7 +54,7 @@ impl<'a> Context<'a> {
             spec,
             region: input
                 .settings
-                .region(spec.region_id.as_deref())
+                .region(place(input.task), spec.region_id.as_deref())
                 .unwrap_or_default()
                 .to_owned(),
             group: spec.scaling_group_id.clone(),

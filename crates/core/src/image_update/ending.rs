@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::report::{self, Phase};
 use super::{Decision, requests};
+use crate::absence;
 use crate::conditions::shorten;
 use crate::decision::Next;
 use crate::observation::Known;
@@ -172,8 +173,8 @@ fn read_back(ctx: &Context<'_>, run: &ActiveRun) -> Known<Vec<ConfigurationImage
     observation.require(run.configurations.iter().map(|c| query(&c.id)))?;
     let mut read = Vec::with_capacity(run.configurations.len());
     for configuration in &run.configurations {
-        let found = observation.scaling_configuration(&configuration.id)?;
-        let image = found.as_ref().and_then(|found| found.image.clone());
+        let found = absence::configuration(observation, &ctx.group, &configuration.id)?;
+        let image = found.and_then(|found| found.image.clone());
         let image = image.map(|image| shorten(&image, 256));
         read.push(ConfigurationImage {
             id: configuration.id.clone(),

@@ -58,6 +58,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
     let Some(wanted) = wanted else {
         return rest::decide(ctx, status, &timetable, &times);
     };
+    status.completion_time = None;
     // Held for a run that has ended, or that never got on record. Between two runs whoever else waits
     // gets its turn.
     if ctx.holds() {
@@ -260,8 +261,10 @@ fn begin(
         end: None,
         image_missing_since: None,
         configuration_missing_since: None,
+        place: Some(ready.place),
         source,
     };
+    status.completion_time = None;
     if run.source.is_some() {
         let hash = due::run_hash(&run);
         run.start = Some(StartIntent {

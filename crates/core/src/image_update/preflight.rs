@@ -1,9 +1,11 @@
 //! Whether a run may begin: everything that can be known to go wrong before anything is touched.
 
-use ess_rollout_api::v1alpha1::{ConfigurationImage, ImageSource};
+use ess_rollout_api::v1alpha1::{ConfigurationImage, ImageSource, Place};
 use ess_rollout_cloud::{EcsInstance, EcsStatus, GroupType, Image, Query, ScalingGroup};
 
 use super::context::Context;
+use crate::absence;
+use crate::conditions::shorten;
 use crate::observation::Known;
 use crate::problem::{self, Problem};
 
@@ -25,6 +27,8 @@ pub(super) struct Ready {
     pub(super) configurations: Vec<ConfigurationImage>,
     /// The template's newest version; none for a given image.
     pub(super) template_version: Option<String>,
+    /// Where it takes place.
+    pub(super) place: Place,
 }
 
 /// What can be said against a run without looking at the cloud.
@@ -88,9 +92,12 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
     let observation = ctx.input.observation;
     let given = ctx.spec.image_id.as_ref();
     let source = ctx.spec.source.as_ref().filter(|_| given.is_none());
-    let mut reads = vec![Query::ScalingGroup {
-        group: ctx.group.clone(),
-    }];
+    let mut reads = vec![
+        Query::ScalingGroup {
+            group: ctx.group.clone(),
+        },
+        Query::Account,
+    ];
     reads.extend(given.map(|image| Query::Image {
         image: image.clone(),
     }));
@@ -146,7 +153,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
     observation.require(ids.iter().map(of_configuration))?;
     let mut configurations = Vec::with_capacity(ids.len());
     for id in ids {
-        let found = observation.scaling_configuration(&id)?.as_ref();
+        let found = absence::configuration(observation, &ctx.group, &id)?;
         let Some(found) = found.filter(|found| found.group.is_empty() || found.group == ctx.group)
         else {
             return Ok(Err(Problem::blocked(
@@ -174,6 +181,10 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
     Ok(Ok(Ready {
         configurations,
         template_version,
+        place: Place {
+            region_id: ctx.region.clone(),
+            account_id: absence::account(observation)?.map(|id| shorten(&id, 64)),
+        },
     }))
 }
 

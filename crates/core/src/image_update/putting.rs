@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::report::{self, Phase};
 use super::{Decision, cancel, ending, waiting};
+use crate::absence;
 use crate::decision::{Next, Work};
 use crate::observation::Known;
 
@@ -91,8 +92,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         .and_then(|run| run.last_call_time.clone())
         .filter(|last| !ctx.waits().settled_since(last));
     for configuration in &run.configurations {
-        let found = observation.scaling_configuration(&configuration.id)?;
-        match found.as_ref() {
+        match absence::configuration(observation, &ctx.group, &configuration.id)? {
             Some(found) if found.image.as_deref() == Some(image.as_str()) => continue,
             // A list may leave one out: it is looked for until the bound on lateness has passed. Then it
             // is read back at the end, and said so.

@@ -202,6 +202,19 @@ pub(super) fn trouble(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, err
     set(ctx, status, condition::READY, ready, reason, message);
 }
 
+/// Something besides a failed call keeps the run from moving until a person acts. What is known stays as
+/// it is.
+pub(super) fn needs_person(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    reason: &str,
+    message: &str,
+) {
+    conditions::remove(&mut status.conditions, condition::RECONCILING);
+    set(ctx, status, condition::STALLED, "True", reason, message);
+    set(ctx, status, condition::READY, "False", reason, message);
+}
+
 /// Publishes how the last run ended.
 pub(super) fn ended(
     ctx: &Context<'_>,

@@ -2,6 +2,7 @@
 
 use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome, condition};
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::due::{self, Timetable};
@@ -70,8 +71,13 @@ fn show_rest(
             (None, None) if undone => "spec.suspend is set: what is asked for has not been built; take it away, or ask for a run with the annotation ess-rollout.io/run-now".to_owned(),
             (None, _) => "spec.suspend is set: nothing begins by itself".to_owned(),
         };
+        status.completion_time = None;
         return report::show(ctx, status, Phase::Suspended, "Suspended", &message);
     }
+    status.completion_time = match next {
+        Some(_) => None,
+        None => status.completion_time.take().or(Some(Time(ctx.now()))),
+    };
     let ahead = next.map(|next| format!("the next run is due at {next}"));
     if let (Some(found), Some(ahead)) = (ahead::found(status).filter(|f| !f.passes), &ahead) {
         let (reason, message) = (found.reason.clone(), format!("{}; {ahead}", found.message));

@@ -9,8 +9,10 @@ use ess_rollout_cloud::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
+use super::preflight::TEMPLATE;
 use super::report::{self, Phase};
 use super::{Decision, cancel, due, ending};
+use crate::absence;
 use crate::conditions::shorten;
 use crate::decision::Next;
 use crate::observation::{Interrupt, Known};
@@ -59,6 +61,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         return Ok(not_listed(ctx, status, &execution.id, cancellation));
     };
     if let Some(run) = &mut status.active {
+        if let Some(cancellation) = &mut run.cancellation {
+            cancellation.missing_since = None;
+        }
         if let Some(known) = &mut run.execution {
             known.status = shorten(seen.root.status.as_str(), 64);
             known.end_time = seen.root.end.map(Time);
@@ -109,11 +114,11 @@ fn look<'a>(ctx: &Context<'a>, id: &str) -> Known<Option<Seen<'a>>> {
         execution: execution.to_owned(),
     };
     observation.require([
-        Query::Executions(root.clone()),
+        Query::Executions(root),
         Query::Executions(children.clone()),
         tasks(id),
     ])?;
-    let Some(root) = observation.executions(&root)?.iter().find(|e| e.id == id) else {
+    let Some(root) = absence::execution(observation, id, TEMPLATE)? else {
         return Ok(None);
     };
     let children = observation.executions(&children)?.as_slice();

@@ -10,6 +10,7 @@ use super::{
     Decision, Input, Step, clock, ending, events, idle, putting, report, requests, running,
     starting,
 };
+use crate::absence;
 use crate::actions;
 use crate::decision::{Next, visited};
 use crate::deletion::Wait;
@@ -49,7 +50,8 @@ pub fn step(input: Input<'_>) -> Step {
     due::follow(&ctx, &mut status, false);
     note_unknown_annotations(&ctx, &mut status);
     requests::ingest(&ctx, &mut status);
-    let decision = match stage(&ctx, status.clone()) {
+    let staged = stage(&ctx, status.clone());
+    let decision = match with_account(&ctx, &mut status, staged) {
         Ok(decision) => decision,
         Err(Interrupt::Read(queries)) => return Step::Read(queries),
         Err(Interrupt::Failed(error)) => {
@@ -112,6 +114,36 @@ fn regained(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Scaling
     let on = status.active.is_some() && !ctx.region.is_empty() && !ctx.deletion_overdue();
     let free = ctx.record.holder.is_none() || ctx.input.holder_gone;
     (on && free && !ctx.holds()).then(|| ctx.taken())
+}
+
+/// What the stage has come to, if the credentials are still of the account that the run is of: with those
+/// of another nothing of it is seen, and nothing is to be sent. A deletion that may not wait any longer
+/// waits for no credentials either.
+fn with_account(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    staged: Known<Decision>,
+) -> Known<Decision> {
+    let place = status.active.as_ref().and_then(|run| run.place.as_ref());
+    if ctx.deletion_overdue() {
+        return staged;
+    }
+    match absence::other_account(ctx.input.observation, place) {
+        Ok(None) => staged,
+        Ok(Some(message)) => {
+            report::needs_person(ctx, status, "AccountChanged", &message);
+            let wait = ctx.waits().patience().unsigned_abs();
+            Ok(ctx.decide(status.clone(), Next::After(wait)))
+        }
+        // Together with what the stage asks for: one round.
+        Err(Interrupt::Read(account)) => match staged {
+            Err(Interrupt::Read(queries)) => Err(Interrupt::Read(
+                account.into_iter().chain(queries).collect(),
+            )),
+            _ => Err(Interrupt::Read(account)),
+        },
+        Err(failed) => Err(failed),
+    }
 }
 
 fn stage(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Known<Decision> {

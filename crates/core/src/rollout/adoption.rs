@@ -260,6 +260,7 @@ fn adopt(
         });
     }
     status.plan = plan;
+    status.place = Some(ctx.place()?);
     status.execution = Some(reference(ctx, execution));
     let message = format!(
         "execution {} ran for this object before it was restored without its status: it is followed, and nothing is started",
@@ -291,7 +292,7 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
         },
         Query::Executions(children.clone()),
     ])?;
-    let Some(group) = observation.scaling_group(&ctx.group)? else {
+    let Some(group) = ctx.scaling_group()? else {
         return Ok(None);
     };
     let begun: Vec<&str> = observation
@@ -338,6 +339,7 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
         source_container_group: None,
         package_version: text("packageVersion").map(|version| shorten(version, 64)),
         source_package: None,
+        left_out: None,
         scripts: text("invokeScript").map(|run| ScriptHashes {
             run: identity::hash_text(run),
             rollback: text("rollbackScript").map(identity::hash_text),

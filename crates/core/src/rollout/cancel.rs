@@ -34,6 +34,18 @@ pub(super) fn reason(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Opt
     Some(reason.to_owned())
 }
 
+fn begun(ctx: &Context<'_>, reason: &str) -> Cancellation {
+    Cancellation {
+        time: Time(ctx.now()),
+        reason: reason.to_owned(),
+        last_call_time: None,
+        retry_time: None,
+        failures: 0,
+        message: String::new(),
+        missing_since: None,
+    }
+}
+
 /// Ends the execution: on record first, then the call, again whenever the last one can no longer
 /// take effect. CancelExecution is convergent. `listed`: OOS still shows the execution, or it is not
 /// known whether it does.
@@ -67,8 +79,28 @@ pub(super) fn cancel(
             );
         }
         Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
-            let message = format!("execution {id} is not known to OOS any more: {error}");
-            return ending::begin(ctx, status, Outcome::Cancelled, "ExecutionGone", &message);
+            let missing = status
+                .cancellation
+                .get_or_insert_with(|| begun(ctx, reason));
+            let since = missing.missing_since.get_or_insert(Time(ctx.now())).clone();
+            if ctx.settled_since(&since) {
+                let message = format!(
+                    "execution {id} is not known to OOS any more, and listed nowhere: {error}"
+                );
+                return ending::begin(ctx, status, Outcome::Cancelled, "ExecutionGone", &message);
+            }
+            let message = format!(
+                "OOS does not know execution {id}, and does not list it: it is looked for again before it is taken for gone"
+            );
+            report::show(
+                ctx,
+                &mut status,
+                Phase::Cancelling,
+                "ExecutionNotListed",
+                &message,
+            );
+            let wait = ctx.waits().settled_at(&since).duration_since(ctx.now());
+            return ctx.decide(status, Next::After(wait.unsigned_abs()));
         }
         Some(Err(error)) => {
             // Certain to have done nothing. (A refusal because of the execution's state may be one of
@@ -114,14 +146,9 @@ pub(super) fn cancel(
     }
     if call {
         let now = Time(ctx.now());
-        let cancellation = status.cancellation.get_or_insert_with(|| Cancellation {
-            time: now.clone(),
-            reason: reason.to_owned(),
-            last_call_time: None,
-            retry_time: None,
-            failures: 0,
-            message: String::new(),
-        });
+        let cancellation = status
+            .cancellation
+            .get_or_insert_with(|| begun(ctx, reason));
         cancellation.last_call_time = Some(now);
         cancellation.retry_time = None;
     }

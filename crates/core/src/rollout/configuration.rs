@@ -6,6 +6,7 @@ use ess_rollout_api::v1alpha1::{Baseline, Leftover, Plan, RestoreKind, Source};
 use ess_rollout_cloud::{Mutation, Query};
 
 use super::containers;
+use crate::absence;
 use crate::observation::{Known, Observation};
 
 /// Which of the two.
@@ -47,22 +48,22 @@ impl Carries {
         }
     }
 
-    /// What a configuration carries; `None`: nothing of the sort, or the configuration is gone.
+    /// What a configuration of a group carries; `None`: nothing of the sort, or no answer shows the
+    /// configuration.
     pub(super) fn found(
         self,
         observation: &Observation,
+        group: &str,
         configuration: &str,
     ) -> Known<Option<String>> {
         Ok(match self {
             Self::Image => {
-                let found = observation.scaling_configuration(configuration)?;
-                found.as_ref().and_then(|found| found.image.clone())
+                let found = absence::configuration(observation, group, configuration)?;
+                found.and_then(|found| found.image.clone())
             }
             Self::Containers => {
-                let found = observation.eci_scaling_configuration(configuration)?;
-                found
-                    .as_ref()
-                    .map(|found| containers::write(&found.containers))
+                let found = absence::eci_configuration(observation, group, configuration)?;
+                found.map(|found| containers::write(&found.containers))
             }
         })
     }

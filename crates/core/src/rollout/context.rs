@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
+    Place, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
 };
 use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
-use ess_rollout_cloud::CloudError;
+use ess_rollout_cloud::{CloudError, ScalingGroup};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decision::{Decision, Input, Next};
 use super::kind::{self, Kind};
 use super::scripts;
+use crate::conditions::shorten;
+use crate::observation::Known;
 use crate::waits::Waits;
-use crate::{actions, identity};
+use crate::{absence, actions, identity};
 
 /// The input with everything that is derived from it once.
 pub(super) struct Context<'a> {
@@ -51,7 +53,10 @@ impl<'a> Context<'a> {
             spec,
             region: input
                 .settings
-                .region(spec.region_id.as_deref())
+                .region(
+                    status.and_then(|status| status.place.as_ref()),
+                    spec.region_id.as_deref(),
+                )
                 .unwrap_or_default()
                 .to_owned(),
             group: spec.scaling_group_id.clone(),
@@ -91,6 +96,19 @@ impl<'a> Context<'a> {
         let another = self.record.holder.is_some() && !self.holds();
         let baseline = self.record.baseline.as_ref();
         baseline.is_some_and(|baseline| another || baseline.inherited)
+    }
+
+    /// Where a run that begins now takes place. Asks for the account.
+    pub(super) fn place(&self) -> Known<Place> {
+        Ok(Place {
+            region_id: self.region.clone(),
+            account_id: absence::account(self.input.observation)?.map(|id| shorten(&id, 64)),
+        })
+    }
+
+    /// The group, if any way of asking shows it.
+    pub(super) fn scaling_group(&self) -> Known<Option<&'a ScalingGroup>> {
+        absence::group(self.input.observation, &self.group)
     }
 
     /// Whose the client token is.

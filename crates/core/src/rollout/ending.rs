@@ -19,10 +19,11 @@ use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
 use super::restore::{self, SOON};
 use super::verify::{self, Need};
-use super::{ledger, release};
+use super::{goal, ledger, leftovers, outcome, release};
+use crate::absence;
 use crate::conditions::shorten;
 use crate::identity::hash_value;
-use crate::observation::Known;
+use crate::observation::{Interrupt, Known};
 
 /// How often an outcome that differs is read again.
 const READ_AGAIN: SignedDuration = SignedDuration::from_secs(5);
@@ -58,6 +59,7 @@ pub(super) fn begin(
         reason: reason.to_owned(),
         message: shorten(message, 2048),
         time: Time(ctx.now()),
+        read_back: None,
     });
     let doing = format!("{message}; the scaling group is being put back and read back");
     report::show(ctx, &mut status, Phase::Restoring, reason, &doing);
@@ -120,7 +122,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(hand_over(ctx, status));
     }
     if ctx.deletion_overdue() {
-        return Ok(give_up(ctx, status));
+        return give_up(ctx, status);
     }
     if let Some(decision) = wait_until_quiet(ctx, &mut status)? {
         return Ok(decision);
@@ -130,6 +132,10 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         .require([Query::Executions(ExecutionFilter::ActiveByTemplate(
             ROLLING_TEMPLATES.into(),
         ))])?;
+    if let Some(plan) = &status.plan {
+        let ids = leftovers::instances(ctx, &status, plan);
+        goal::judge_instances(ctx, &mut status, &ids)?;
+    }
     let needs = verify::needs(ctx, &status)?;
     let items = status
         .restore
@@ -228,19 +234,17 @@ pub(super) fn rest(
     let root = ExecutionFilter::Id(execution.to_owned());
     let children = ExecutionFilter::ChildrenOf(execution.to_owned());
     let observation = ctx.input.observation;
-    observation.require([
-        Query::Executions(root.clone()),
-        Query::Executions(children.clone()),
-    ])?;
-    let roots = observation.executions(&root)?;
+    observation.require([Query::Executions(root), Query::Executions(children.clone())])?;
     let children = observation.executions(&children)?;
-    let moves = roots.iter().any(|root| !root.status.is_final())
+    // One that no list shows any more has ended; one that a single answer leaves out may not have.
+    let root = absence::execution(observation, execution, ROLLING_TEMPLATES)?;
+    let moves = root.is_some_and(|root| !root.status.is_final())
         || children.iter().any(|child| !has_ended(child));
     if moves {
         *quiet_since = None;
         return Ok(Rest::Moving);
     }
-    let all = roots.iter().chain(children);
+    let all = root.into_iter().chain(children);
     let mut seen: Vec<(&str, &str)> = all.map(|e| (e.id.as_str(), e.status.as_str())).collect();
     seen.sort_unstable();
     let seen = hash_value(&seen);
@@ -262,7 +266,7 @@ pub(super) fn rest(
 
 /// Everything is put back, or listed: read the outcome back and publish it.
 fn finish(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
-    let verdict = verify::outcome(ctx, &mut status)?;
+    let verdict = outcome::outcome(ctx, &mut status)?;
     // What OOS has just changed may show late: it is read again until it would have shown.
     let restore = status.restore.get_or_insert_default();
     if verdict.may_lag {
@@ -283,16 +287,36 @@ fn finish(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decis
         verdict.reason,
         &verdict.message,
     );
-    close(ctx, &mut status);
+    if let Some(result) = &mut status.result {
+        result.read_back = verdict.read_back;
+        if !verdict.found.is_empty() {
+            let message = format!("{}; read back: {}", result.message, verdict.found);
+            result.message = shorten(&message, 2048);
+        }
+    }
+    close(
+        ctx,
+        &mut status,
+        verdict.group_gone.then_some(&verdict.message),
+    );
     Ok(ctx.decide(status, Next::Now))
 }
 
-/// The deletion may not wait any longer: what is not put back is listed.
-fn give_up(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
+/// The deletion may not wait any longer: what is not put back is listed, as it is found in one look if
+/// that can be had.
+fn give_up(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
+    let started = status.start.is_none() || status.execution.is_some();
     let unread = verify::unread(ctx, &status);
+    let found = match verify::needs(ctx, &status) {
+        Err(Interrupt::Read(queries)) if started => return Err(Interrupt::Read(queries)),
+        found => found.ok().filter(|_| started),
+    };
+    let plan = status.plan.clone();
     let restore = status.restore.get_or_insert_default();
-    if restore.items.is_empty() {
-        restore.items = unread;
+    match found {
+        Some(needs) => restore.items = restore::items(ctx, &restore.items, &needs, plan.as_ref()),
+        None if restore.items.is_empty() => restore.items = unread,
+        None => {}
     }
     for item in &mut restore.items {
         if item.state == RestoreState::Pending {
@@ -308,8 +332,8 @@ fn give_up(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
         "Abandoned",
         "",
     );
-    close(ctx, &mut status);
-    ctx.decide(status, Next::Now)
+    close(ctx, &mut status, None);
+    Ok(ctx.decide(status, Next::Now))
 }
 
 /// Another object holds the group by now, with everything that is to be put back: a rollback that took
@@ -331,7 +355,8 @@ fn hand_over(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision
     ctx.decide(status, Next::Now)
 }
 
-fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+/// `group_gone`: what to say of a scaling group that no answer shows.
+fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, group_gone: Option<&String>) {
     let restore = status.restore.get_or_insert_default();
     restore.done = true;
     let left: Vec<String> = restore
@@ -344,6 +369,23 @@ fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
         let message =
             "the scaling group was not looked at: this object is not the one that changed it";
         report::not_looked_at(ctx, status, message);
+    } else if let Some(message) = group_gone {
+        let message = match left.is_empty() {
+            true => message.clone(),
+            false => format!(
+                "{message}: if it was deleted there is nothing to put back; else what the run changed is still changed, and stays listed: {}",
+                left.join("; ")
+            ),
+        };
+        let reason = "ScalingGroupNotFound";
+        report::set(
+            ctx,
+            status,
+            condition::RESTORED,
+            "Unknown",
+            reason,
+            &message,
+        );
     } else if left.is_empty() {
         report::set(
             ctx,

@@ -1,11 +1,12 @@
 //! What the scaling configuration that a run has changed is to carry afterwards.
 
 use ess_rollout_api::v1alpha1::{
-    Outcome, Plan, RestoreItem, RestoreKind, RestoreState, RollingUpdateTaskStatus,
+    Member, Outcome, Plan, RestoreItem, RestoreKind, RestoreState, RollingUpdateTaskStatus,
 };
 
+use super::compute;
 use super::context::Context;
-use super::verify::{Need, need};
+use super::verify::{Need, missing, need};
 use crate::observation::Known;
 
 /// The scaling configuration that the run has changed: the one that was active, or the one that the
@@ -30,7 +31,7 @@ pub(super) struct ConfigurationGoal {
 }
 
 /// After an update that succeeded the configuration carries what it brought; after one that did not,
-/// what it did before. After a rollback that succeeded it carries what it did before the update; one
+/// what it did before, unless all instances were found to run the new all the same. After a rollback that succeeded it carries what it did before the update; one
 /// that did not succeed leaves it alone, unless it took the group over from a suspended update,
 /// whose end it then is.
 pub(super) fn configuration_goal(
@@ -60,10 +61,16 @@ pub(super) fn configuration_goal(
             from: None,
         })
     };
+    let everywhere = went_well(status) || all_updated(status);
     match &status.source {
         None if went_well(status) => new(),
+        // It keeps what the update put there; what somebody else has put there since is theirs.
+        None if everywhere => new().map(|goal| ConfigurationGoal {
+            from: Some(before.map_or(brought, str::to_owned)),
+            ..goal
+        }),
         None => goal(before, Some(brought)),
-        Some(source) if went_well(status) => match carries.in_source(source) {
+        Some(source) if everywhere => match carries.in_source(source) {
             Some(wanted) => goal(Some(wanted), None),
             None => carries.without_record(brought).and_then(|_| new()),
         },
@@ -73,6 +80,36 @@ pub(super) fn configuration_goal(
         }
         Some(_) => None,
     }
+}
+
+/// Whether all who took part were found to run what the update brings, although it did not succeed. What
+/// new instances get then follows what the others run.
+pub(super) fn all_updated(status: &RollingUpdateTaskStatus) -> bool {
+    let restore = status.restore.as_ref();
+    restore.is_some_and(|restore| restore.all_updated)
+}
+
+/// Puts on record whether all who took part run what the update brings, although it did not succeed: what
+/// the scaling configuration goes back to follows that. `ids` are those whose compute is read.
+pub(super) fn judge_instances(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    ids: &[String],
+) -> Known<()> {
+    let Some(plan) = status.plan.as_ref().filter(|_| !went_well(status)) else {
+        return Ok(());
+    };
+    if ctx.kind.brings().is_none() || plan.members.is_empty() || status.execution.is_none() {
+        return Ok(());
+    }
+    let computes = ctx.kind.compute(ctx.input.observation, ids)?;
+    let is_updated = |member: &Member| {
+        compute::of(&computes, &member.id)
+            .is_some_and(|compute| ctx.kind.difference(compute).is_none())
+    };
+    let all = plan.members.iter().all(is_updated);
+    status.restore.get_or_insert_default().all_updated = all;
+    Ok(())
 }
 
 pub(super) fn went_well(status: &RollingUpdateTaskStatus) -> bool {
@@ -122,12 +159,14 @@ pub(super) fn configuration_content(
     let carries = ctx.kind.carries();
     let wanted = carries.short(&goal.wanted);
     let new = |state, message: &str| need(carries.kind(), id, &wanted, state, message);
-    let Some(found) = carries.found(ctx.input.observation, id)? else {
-        if plan.scaling_configuration_id.as_deref() != Some(id) {
-            return Ok(None);
-        }
+    let Some(found) = carries.found(ctx.input.observation, &ctx.group, id)? else {
+        let state = match plan.scaling_configuration_id.as_deref() == Some(id) {
+            true => RestoreState::Left,
+            false => RestoreState::Restored,
+        };
         let message = "the scaling configuration is gone";
-        return Ok(Some(new(RestoreState::Left, message)));
+        let item = new(RestoreState::Pending, "").item;
+        return Ok(Some(missing(item, state, message)));
     };
     let ours = |from: &String| carries.comes_from(&found, from);
     Ok(Some(if carries.is(&found, &goal.wanted, goal.exactly) {

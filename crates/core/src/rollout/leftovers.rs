@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::compute::{self, Compute, Power};
 use super::configuration::Carries;
 use super::context::Context;
-use super::verify::{Need, need};
+use super::verify::{Need, missing, need};
 use super::{goal, kind, standby};
 use crate::observation::{Interrupt, Known};
 
@@ -131,6 +131,20 @@ pub(super) fn instances(
     ids
 }
 
+/// All instances that the record lists.
+pub(super) fn all_instances<'a>(ctx: &'a Context<'_>) -> impl Iterator<Item = String> + 'a {
+    let all = ctx.record.leftovers.iter();
+    all.filter(|leftover| is_of_instance(leftover.kind))
+        .map(|leftover| leftover.target.clone())
+}
+
+fn is_of_instance(kind: RestoreKind) -> bool {
+    matches!(
+        kind,
+        RestoreKind::Standby | RestoreKind::Protection | RestoreKind::StoppedInstance
+    )
+}
+
 /// What [`needs`] reads beyond the group and its instances.
 pub(super) fn reads(ctx: &Context<'_>) -> Vec<Query> {
     let configurations = taken_up(ctx);
@@ -149,8 +163,16 @@ pub(super) fn needs(
     computes: &[Compute],
     own: &[Need],
 ) -> Known<Vec<Need>> {
-    let mut needs = Vec::new();
-    for leftover in taken_up(ctx) {
+    let mut needs: Vec<Need> = Vec::new();
+    let taken_up = taken_up(ctx);
+    // What a policy leaves to people is done with as well once its instance is gone.
+    let kept = ctx.record.leftovers.iter().filter(|leftover| {
+        !taken_up.contains(leftover)
+            && is_of_instance(leftover.kind)
+            && ctx.spec.policy.restore_policy != RestorePolicy::Manual
+            && instances.iter().all(|i| i.id != leftover.target)
+    });
+    for leftover in taken_up.iter().copied().chain(kept) {
         let (kind, target) = (leftover.kind, leftover.target.as_str());
         let known = |needs: &[Need]| {
             needs
@@ -165,6 +187,11 @@ pub(super) fn needs(
             RestoreKind::Process => process(ctx, group, target),
             RestoreKind::ScalingConfigurationImage
             | RestoreKind::ScalingConfigurationContainers => content(ctx, leftover)?,
+            kind if is_of_instance(kind) && state.is_none() => Some(missing(
+                done(leftover).item,
+                RestoreState::Restored,
+                standby::LEFT_GROUP,
+            )),
             RestoreKind::Standby if state == Some(&LifecycleState::Standby) => {
                 Some(standby::back_to_service(ctx, target, false, computes))
             }
@@ -223,8 +250,10 @@ fn content(ctx: &Context<'_>, leftover: &Leftover) -> Known<Option<Need>> {
         return Ok(None);
     };
     let (target, wanted) = (&leftover.target, carries.in_leftover(leftover));
-    let Some(found) = carries.found(ctx.input.observation, target)? else {
-        return Ok(Some(done(leftover)));
+    let Some(found) = carries.found(ctx.input.observation, &ctx.group, target)? else {
+        let message = "the scaling configuration is gone";
+        let item = done(leftover).item;
+        return Ok(Some(missing(item, RestoreState::Restored, message)));
     };
     let short = carries.short(&found);
     if short == leftover.wanted {
@@ -278,11 +307,12 @@ pub(super) fn update(
         .collect();
     if !leftovers.is_empty() {
         match ctx.input.observation.scaling_instances(&ctx.group) {
+            // One that the list leaves out stays: see `needs`.
             Ok(instances) => leftovers.retain(|leftover| {
+                let of = |i: &&ScalingInstance| i.id == leftover.target;
+                let found = instances.iter().find(of);
                 leftover.kind != RestoreKind::Standby
-                    || instances
-                        .iter()
-                        .any(|i| i.id == leftover.target && i.state == LifecycleState::Standby)
+                    || found.is_none_or(|i| i.state == LifecycleState::Standby)
             }),
             Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
             // Not being able to look keeps them on the list, and nobody from the group.

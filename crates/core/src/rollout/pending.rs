@@ -11,7 +11,8 @@ use super::decision::{Decision, Next, Undo, Work};
 use super::preflight::{self, Ready, Verdict};
 use super::report::{self, Phase};
 use super::{
-    adoption, cancel, ending, holding, kind, ledger, progress, rollback, run_keys, starting,
+    adoption, cancel, ending, holding, kind, ledger, left_out, progress, rollback, run_keys,
+    starting,
 };
 use crate::observation::{Interrupt, Known};
 use crate::problem::Problem;
@@ -333,7 +334,9 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         template_version,
         method,
         notes,
+        place,
     } = ready;
+    status.place = Some(place);
     if let (Some(source), Some(method)) = (&mut status.source, method) {
         source.method = method;
     }
@@ -342,17 +345,17 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
     // Of an earlier plan.
     (status.instances, status.batches, status.summary) = (Vec::new(), Vec::new(), None);
     if plan.members.is_empty() {
+        let message = left_out::nobody(ctx, &plan);
         status.plan = Some(plan);
-        let message = "no instance of the group is eligible: there was nothing to update";
         report::set(
             ctx,
             &mut status,
             condition::PREFLIGHT,
             "True",
             "Passed",
-            message,
+            &message,
         );
-        let mut decision = ending::begin(ctx, status, Outcome::Succeeded, "NoInstances", message);
+        let mut decision = ending::begin(ctx, status, Outcome::Succeeded, "NoInstances", &message);
         decision.record = Some(record);
         return decision;
     }

@@ -2,7 +2,7 @@
 //! touched.
 
 use ess_rollout_api::v1alpha1::{
-    EligibleState, Member, Plan, RollbackMethod, RollbackSpec, Source,
+    EligibleState, Member, Place, Plan, RollbackMethod, RollbackSpec, Source,
 };
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, GroupType, LifecycleState, Query, ScalingGroup, ScalingInstance,
@@ -12,8 +12,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::compute::{self, Power};
 use super::context::Context;
-use super::rollback;
-use super::{leftovers, neighbours};
+use super::{left_out, leftovers, neighbours, rollback};
+pub(super) use crate::absence::ROLLING_TEMPLATES;
 use crate::observation::Known;
 use crate::problem::{self, Problem};
 use crate::{batches, identity};
@@ -23,9 +23,6 @@ pub(super) const MAX_INSTANCES: usize = 1000;
 
 /// Why a start waits while others update the group.
 pub(super) const OTHERS_RUN: &str = "RollingUpdateInProgress";
-
-/// Part of the name of every public rolling-update template.
-pub(super) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";
 
 /// How long after its creation an object may wait for a ConfigMap that was applied with it.
 const NEW: SignedDuration = SignedDuration::from_mins(1);
@@ -48,6 +45,8 @@ pub(super) struct Ready {
     pub(super) method: Option<RollbackMethod>,
     /// What a person should know, although nothing stands against the start.
     pub(super) notes: Vec<String>,
+    /// Where it takes place.
+    pub(super) place: Place,
 }
 
 /// What can be said against a task without looking at the cloud.
@@ -91,6 +90,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         Query::Template {
             name: ctx.kind.template().to_owned(),
         },
+        Query::Account,
     ];
     reads.extend(ctx.kind.reads());
     let undo = undo(ctx);
@@ -213,6 +213,11 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         ));
     }
 
+    let left_out = left_out::at_start(ctx, observation.scaling_instances(&ctx.group)?, &ids);
+    if let Some(note) = left_out::note(&left_out) {
+        notes.push(note);
+    }
+
     let batches = match batches::count(
         ctx.spec.policy.batches,
         ctx.spec.policy.batch_size.as_ref(),
@@ -246,11 +251,12 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         scaling_configuration_id: configuration.map(str::to_owned),
         suspended_processes: suspended,
         source_image_id,
+        left_out: Some(left_out),
         members,
         ..Plan::default()
     };
     if let Some(id) = configuration {
-        let found = carries.found(observation, id)?;
+        let found = carries.found(observation, &ctx.group, id)?;
         let baseline = ctx.record.baseline.as_ref();
         let inherited = baseline
             .filter(|_| ctx.inherits_baseline())
@@ -268,6 +274,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         template_version: template.version.clone(),
         method,
         notes,
+        place: ctx.place()?,
     })))
 }
 

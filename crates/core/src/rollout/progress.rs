@@ -16,7 +16,7 @@ use crate::conditions;
 use crate::observation::Known;
 
 /// Instance condition: the update was done to it.
-const UPDATED: &str = "Updated";
+pub(super) const UPDATED: &str = "Updated";
 /// Instance condition: it serves.
 pub(super) const IN_SERVICE: &str = "InService";
 /// The longest id of an instance or an execution that is taken for one (CRD: `status.instances`).

@@ -287,6 +287,19 @@ pub(super) fn trouble(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, e
     );
 }
 
+/// Something besides a failed call keeps the task from moving until a person acts. What is known stays as
+/// it is.
+pub(super) fn needs_person(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    reason: &str,
+    message: &str,
+) {
+    conditions::remove(&mut status.conditions, condition::RECONCILING);
+    set(ctx, status, condition::STALLED, "True", reason, message);
+    set(ctx, status, condition::READY, "False", reason, message);
+}
+
 /// Keeps the status small: output tails first, then messages, then the conditions of healthy
 /// instances, then healthy instances. Intents, ledgers and membership are never touched.
 pub(super) fn trim(status: &mut RollingUpdateTaskStatus) {

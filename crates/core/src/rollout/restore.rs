@@ -27,6 +27,8 @@ const TRIES_MAX: i32 = 10;
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 /// How often that is looked at.
 const LOOK: SignedDuration = SignedDuration::from_secs(5);
+/// How often something is looked for that no answer shows: that takes whole lists.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(20);
 /// Instances in one call of those that take many.
 const TOGETHER: usize = 20;
 /// Bounds of the API, in characters.
@@ -54,10 +56,7 @@ pub(super) fn step(
     if pending.is_empty() {
         return last_call(ctx, status);
     }
-    let message = shorten(
-        &format!("putting back: {}", pending.join(", ")),
-        MESSAGE_MAX,
-    );
+    let message = shorten(&doing(&restore.items, &pending), MESSAGE_MAX);
     match answer {
         Some(Err(error)) => report::trouble(ctx, status, error),
         Some(Ok(())) => report::show(ctx, status, Phase::Restoring, "Restoring", &message),
@@ -81,7 +80,10 @@ pub(super) fn step(
     }
     let due = needs.iter().filter_map(|need| {
         let item = find(&mut restore.items, need.item.kind, &need.item.target)?;
-        let next = due(item).filter(|_| need.call.is_some());
+        let next = match &item.missing_since {
+            Some(since) => Some(ctx.waits().settled_at(since).min(ctx.now() + LOOK_AGAIN)),
+            None => due(item).filter(|_| need.call.is_some()),
+        };
         (item.state == RestoreState::Pending).then(|| next.unwrap_or(ctx.now() + LOOK))
     });
     let wait = due.min().map_or(LOOK, |due| due.duration_since(ctx.now()));
@@ -101,6 +103,28 @@ pub(super) fn step(
     Some(ctx.decide(status.clone(), Next::After(wait)))
 }
 
+/// What is being done about what is pending.
+fn doing(items: &[RestoreItem], pending: &[&str]) -> String {
+    let missing =
+        |item: &&RestoreItem| item.state == RestoreState::Pending && item.missing_since.is_some();
+    let missing: Vec<&str> = items
+        .iter()
+        .filter(missing)
+        .map(|item| item.target.as_str())
+        .collect();
+    let mut all = pending.to_vec();
+    all.retain(|target| !missing.contains(target));
+    match (all.is_empty(), missing.is_empty()) {
+        (_, true) => format!("putting back: {}", all.join(", ")),
+        (true, false) => format!("looking again for: {}", missing.join(", ")),
+        (false, false) => format!(
+            "putting back: {}; looking again for: {}",
+            all.join(", "),
+            missing.join(", ")
+        ),
+    }
+}
+
 /// The item about a thing.
 fn find<'a>(
     items: &'a mut [RestoreItem],
@@ -113,7 +137,7 @@ fn find<'a>(
 }
 
 /// Everything that was or is to be put back. What is needed no more has been.
-fn items(
+pub(super) fn items(
     ctx: &Context<'_>,
     old: &[RestoreItem],
     needs: &[Need],
@@ -145,6 +169,7 @@ fn items(
                 found: None,
                 attempts: 0,
                 last_attempt_time: None,
+                missing_since: None,
                 ..first.clone()
             });
         };
@@ -180,9 +205,23 @@ fn item(ctx: &Context<'_>, old: &[RestoreItem], need: &Need) -> RestoreItem {
     if let Some(before) = before {
         item.attempts = before.attempts;
         item.last_attempt_time.clone_from(&before.last_attempt_time);
-        if item.state == RestoreState::Pending && item.message.is_empty() {
+        // Why it was not shown before is over.
+        let same = need.gone.is_none() && before.missing_since.is_none();
+        if item.state == RestoreState::Pending && item.message.is_empty() && same {
             item.message.clone_from(&before.message);
         }
+    }
+    if let Some(gone) = &need.gone {
+        let since = before.and_then(|before| before.missing_since.clone());
+        let since = since.unwrap_or(Time(ctx.now()));
+        if ctx.settled_since(&since) {
+            item.state = gone.state;
+            item.message = shorten(&gone.message, MESSAGE_MAX);
+        } else {
+            item.message = IN_NO_ANSWER.to_owned();
+        }
+        item.missing_since = Some(since);
+        return item;
     }
     if item.state != RestoreState::Pending {
         return item;
@@ -217,6 +256,8 @@ fn item(ctx: &Context<'_>, old: &[RestoreItem], need: &Need) -> RestoreItem {
 }
 
 const GIVEN_UP: &str = "given up after";
+/// Why something is not put back yet of which no answer shows what it is about.
+const IN_NO_ANSWER: &str = "no answer of the cloud shows it, and it is looked for again";
 
 /// When the next try is due. `None`: there was none yet.
 fn due(item: &RestoreItem) -> Option<Timestamp> {

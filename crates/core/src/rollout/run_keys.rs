@@ -149,6 +149,7 @@ pub(super) fn step_back(
 ) -> Decision {
     status.start = None;
     status.plan = None;
+    status.place = None;
     let by = other.tags.get(identity::TAG_TASK).cloned();
     let key = ctx.spec.policy.run_key.as_deref().unwrap_or_default();
     let problem = in_progress(key, &by.unwrap_or_default(), &other.id);

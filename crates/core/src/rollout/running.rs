@@ -13,8 +13,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::decision::{Decision, Next};
 use super::instance_requests::{self, Act};
+use super::preflight::ROLLING_TEMPLATES;
 use super::report::{self, Phase};
 use super::{approve, cancel, ending, failure, holding, ledger, pause, progress};
+use crate::absence;
 use crate::conditions;
 use crate::observation::{Interrupt, Known};
 
@@ -53,6 +55,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     let Some(root) = root else {
         return Ok(not_listed(ctx, status));
     };
+    if let Some(cancellation) = &mut status.cancellation {
+        cancellation.missing_since = None;
+    }
     let before = shape(&status);
     let attempts = progress::apply(ctx, &mut status, children, tasks)?;
     let quiet = shape(&status) == before && pause::is_quiet(ctx, &status);
@@ -171,14 +176,14 @@ fn parts<'a>(ctx: &Context<'a>, id: &str) -> Known<Parts<'a>> {
     let children = ExecutionFilter::ChildrenOf(id.to_owned());
     let observation = ctx.input.observation;
     observation.require([
-        Query::Executions(root.clone()),
+        Query::Executions(root),
         Query::Executions(children.clone()),
         Query::TaskExecutions {
             execution: id.to_owned(),
         },
     ])?;
     Ok((
-        observation.executions(&root)?.iter().find(|e| e.id == id),
+        absence::execution(observation, id, ROLLING_TEMPLATES)?,
         observation.executions(&children)?,
         observation.task_executions(id)?,
     ))
@@ -328,7 +333,7 @@ fn conclude(
                 "CancelledElsewhere"
             };
             let message = format!(
-                "execution {} was cancelled; {} of {} instances had been updated",
+                "execution {} was cancelled; OOS had finished {} of {} instances",
                 root.id, summary.succeeded, summary.total
             );
             (Outcome::Cancelled, reason, message)

@@ -11,7 +11,7 @@ use ess_rollout_cloud::{LifecycleState, Mutation, ScalingInstance};
 
 use super::compute::{self, Compute, Power};
 use super::context::Context;
-use super::verify::{Need, need};
+use super::verify::{Need, missing, need};
 
 /// An instance that the run, or the one that it took the group over from, may have touched.
 pub(super) struct Touched {
@@ -83,6 +83,7 @@ pub(super) fn needs(
     let mut needs = Vec::new();
     for member in &members(status, plan) {
         let Some(instance) = instances.iter().find(|i| i.id == member.id) else {
+            needs.extend(in_no_answer(status, member));
             continue;
         };
         if instance.state == LifecycleState::Standby {
@@ -93,6 +94,26 @@ pub(super) fn needs(
     }
     needs
 }
+
+/// What is on record, or may be, of a member that no answer shows. One that has left the group has
+/// nothing to be put back.
+fn in_no_answer(status: &RollingUpdateTaskStatus, member: &Touched) -> Vec<Need> {
+    let items = status.restore.iter().flat_map(|restore| &restore.items);
+    let mut items: Vec<_> = items
+        .filter(|item| item.target == member.id && item.state != RestoreState::Restored)
+        .cloned()
+        .collect();
+    let rests = [InstanceState::Pending, InstanceState::Succeeded].contains(&member.state);
+    if items.is_empty() && !rests {
+        let pending = RestoreState::Pending;
+        items.push(need(RestoreKind::Standby, &member.id, "InService", pending, "").item);
+    }
+    let gone = |item| missing(item, RestoreState::Restored, LEFT_GROUP);
+    items.into_iter().map(gone).collect()
+}
+
+/// What becomes of an item about an instance that is taken for gone.
+pub(super) const LEFT_GROUP: &str = "the instance has left the scaling group";
 
 /// Gives protection from scale-in back.
 pub(super) fn protect(ctx: &Context<'_>, id: &str) -> Need {
@@ -197,6 +218,10 @@ pub(super) fn back_to_service(
         Some(Power::Broken(status)) => left(&format!(
             "its {noun} is {status} and cannot serve: remove it from the group"
         )),
-        None => left(&format!("its {noun} is gone: remove it from the group")),
+        None => {
+            let left = left("");
+            let message = format!("its {noun} is gone: remove it from the group");
+            missing(left.item, RestoreState::Left, &message)
+        }
     }
 }

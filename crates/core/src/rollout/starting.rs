@@ -209,6 +209,7 @@ fn begin_wait(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, reason: &s
         retry_time: None,
         failures: 0,
         message: String::new(),
+        missing_since: None,
     });
     if let Some(intent) = status.start.as_mut() {
         start::count_anew(intent);

@@ -13,9 +13,9 @@ use super::{
     adoption, approve, deletion, ending, events, freeze, holding, instance_requests, ledger,
     pending, running, starting,
 };
-use crate::actions;
 use crate::decision::visited;
 use crate::observation::{Interrupt, Known};
+use crate::{absence, actions};
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
@@ -52,7 +52,8 @@ pub fn step(input: Input<'_>) -> Step {
     // Before anything is read: what OOS answered is known whatever becomes of the reads.
     instance_requests::take_outcome(&ctx, &mut status);
     approve::take_outcome(&ctx, &mut status);
-    let decision = match stage(&ctx, status.clone()) {
+    let staged = stage(&ctx, status.clone());
+    let decision = match with_account(&ctx, &mut status, staged, finished) {
         Ok(decision) => decision,
         Err(Interrupt::Read(queries)) => return Step::Read(queries),
         Err(Interrupt::Failed(error)) => {
@@ -105,6 +106,36 @@ fn regained(
     (!exists || vanished).then(|| holding::taken(ctx, plan))
 }
 
+/// What the stage has come to, if the credentials are still of the account that the run is of: with those
+/// of another nothing of it is seen, and nothing is to be sent. A deletion that may not wait any longer
+/// waits for no credentials either.
+fn with_account(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    staged: Known<Decision>,
+    finished: bool,
+) -> Known<Decision> {
+    if finished || ctx.deletion_overdue() {
+        return staged;
+    }
+    match absence::other_account(ctx.input.observation, status.place.as_ref()) {
+        Ok(None) => staged,
+        Ok(Some(message)) => {
+            report::needs_person(ctx, status, "AccountChanged", &message);
+            let wait = ctx.patience().unsigned_abs();
+            Ok(ctx.decide(status.clone(), Next::After(wait)))
+        }
+        // Together with what the stage asks for: one round.
+        Err(Interrupt::Read(account)) => match staged {
+            Err(Interrupt::Read(queries)) => Err(Interrupt::Read(
+                account.into_iter().chain(queries).collect(),
+            )),
+            _ => Err(Interrupt::Read(account)),
+        },
+        Err(failed) => Err(failed),
+    }
+}
+
 fn stage(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {
     if status.result.is_some() {
         ending::decide(ctx, status)
@@ -147,6 +178,11 @@ fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decis
     ledger::close(ctx, &mut decision.status);
     if let Some(by) = ctx.input.subject.rolled_back_by {
         decision.status.rolled_back_by = Some(by.clone());
+    }
+    let is_done =
+        |status: &RollingUpdateTaskStatus| status.restore.as_ref().is_some_and(|r| r.done);
+    if is_done(&decision.status) && !is_done(old) {
+        decision.status.completion_time = Some(Time(ctx.now()));
     }
     // Before anything is compared: what is on record was trimmed, too.
     report::trim(&mut decision.status);

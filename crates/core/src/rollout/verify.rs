@@ -1,16 +1,14 @@
-//! The group read back against what it should be: what is still to be put back, and whether the
-//! update did what it said.
+//! The group read back against what it was before: what is still to be put back.
 
 use ess_rollout_api::v1alpha1::{
-    InstanceState, InstanceStatus, RestoreItem, RestoreKind, RestorePolicy, RestoreState,
+    InstanceState, Plan, RestoreItem, RestoreKind, RestorePolicy, RestoreState,
     RollingUpdateTaskStatus,
 };
-use ess_rollout_cloud::{LifecycleState, Mutation, Process, Query, ScalingInstance};
+use ess_rollout_cloud::{Mutation, Process, Query, ScalingInstance};
 
-use super::compute;
 use super::context::Context;
-use super::{goal, kind, leftovers, progress, rollback, standby};
-use crate::conditions;
+use super::{goal, kind, leftovers, rollback, standby};
+use crate::absence;
 use crate::observation::Known;
 
 /// One thing that a run can have left changed.
@@ -18,15 +16,14 @@ pub(super) struct Need {
     pub(super) item: RestoreItem,
     /// The call that puts it back; none when it is as wanted, or left to a person.
     pub(super) call: Option<Mutation>,
+    /// No answer shows what it is about: what follows once that has been so for the bound on lateness.
+    pub(super) gone: Option<Gone>,
 }
 
-/// The verdict of the condition `Verified`.
-pub(super) struct Verdict {
-    pub(super) status: &'static str,
-    pub(super) reason: &'static str,
+/// What follows for an item once what it is about is taken for gone.
+pub(super) struct Gone {
+    pub(super) state: RestoreState,
     pub(super) message: String,
-    /// Whether it may be that the cloud does not show yet what was done.
-    pub(super) may_lag: bool,
 }
 
 pub(super) fn need(
@@ -46,14 +43,39 @@ pub(super) fn need(
             kept: false,
             attempts: 0,
             last_attempt_time: None,
+            missing_since: None,
             message: message.to_owned(),
         },
         call: None,
+        gone: None,
     }
 }
 
-/// What the run may have left changed, without having looked: for a deletion that cannot wait.
+/// Something of which no answer shows what it is about: it stays on record, and `state` and `message`
+/// follow only after the bound on lateness.
+pub(super) fn missing(item: RestoreItem, state: RestoreState, message: &str) -> Need {
+    Need {
+        item: RestoreItem {
+            state: RestoreState::Pending,
+            kept: false,
+            message: String::new(),
+            ..item
+        },
+        call: None,
+        gone: Some(Gone {
+            state,
+            message: message.to_owned(),
+        }),
+    }
+}
+
+/// What the run may have left changed, without having looked: for a deletion that cannot wait. A start of
+/// which nothing is known has changed nothing that is known of.
 pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec<RestoreItem> {
+    let unproved = status.start.is_some() && status.execution.is_none();
+    if unproved && !rollback::takeover::has_taken_over(ctx, status) {
+        return Vec::new();
+    }
     let pending = |kind, target: &str, wanted: &str| {
         need(kind, target, wanted, RestoreState::Pending, "").item
     };
@@ -132,9 +154,8 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
     }
     observation.require(reads)?;
 
-    let Some(group) = observation.scaling_group(&ctx.group)? else {
-        // The group is gone, and everything about it.
-        return Ok(Vec::new());
+    let Some(group) = ctx.scaling_group()? else {
+        return Ok(without_group(ctx, status));
     };
     let mut needs = Vec::new();
     let exit = exit_processes(ctx, status);
@@ -164,7 +185,7 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
         needs.extend(goal::configuration_content(ctx, status, plan, id)?);
     }
     if let Some((new, id)) = without_record {
-        let found = carries.found(observation, id)?;
+        let found = carries.found(observation, &ctx.group, id)?;
         let message = "what it carried before the run is not on record: set it";
         let left = need(carries.kind(), id, "unknown", RestoreState::Left, message);
         let changed = found.is_some_and(|found| carries.comes_from(&found, &new));
@@ -175,8 +196,8 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
     } else {
         ctx.kind.compute(observation, &members)?
     };
-    let instances = observation.scaling_instances(&ctx.group)?;
-    needs.extend(standby::needs(ctx, status, plan, instances, &computes));
+    let instances = instances(ctx, status, plan)?;
+    needs.extend(standby::needs(ctx, status, plan, &instances, &computes));
     if ctx.spec.policy.restore_policy == RestorePolicy::Manual {
         for need in &mut needs {
             if need.item.state == RestoreState::Pending {
@@ -187,143 +208,51 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
             }
         }
     }
-    let taken_up = leftovers::needs(ctx, group, instances, &computes, &needs)?;
+    let taken_up = leftovers::needs(ctx, group, &instances, &computes, &needs)?;
     needs.extend(taken_up);
     Ok(needs)
 }
 
-/// Reads the outcome back: whether each updated instance runs what it should and serves, and
-/// whether processes and configuration are as they should be.
-pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Known<Verdict> {
-    let observation = ctx.input.observation;
-    let Some(plan) = status.plan.clone() else {
-        return Ok(Verdict {
-            status: "Unknown",
-            reason: "NothingRan",
-            message: String::new(),
-            may_lag: false,
-        });
-    };
-    if observation.scaling_group(&ctx.group)?.is_none() {
-        return Ok(Verdict {
-            status: "False",
-            reason: "ScalingGroupNotFound",
-            message: "the scaling group is gone".into(),
-            may_lag: false,
-        });
-    }
-    let members = leftovers::instances(ctx, status, &plan);
-    let computes = if members.is_empty() {
-        Vec::new()
-    } else {
-        ctx.kind.compute(observation, &members)?
-    };
-    let instances = observation.scaling_instances(&ctx.group)?;
-    let mut differ = Vec::new();
-    for instance in &mut status.instances {
-        let found = instances.iter().find(|i| i.id == instance.id);
-        show_service(ctx, instance, found);
-        if instance.state != InstanceState::Succeeded {
-            continue;
-        }
-        match found.map(|f| &f.state) {
-            Some(LifecycleState::InService | LifecycleState::Protected) => {}
-            Some(state) => differ.push(format!("{} is {state}", instance.id)),
-            None => differ.push(format!("{} has left the group", instance.id)),
-        }
-        let weight = found.and_then(|f| f.load_balancer_weight);
-        if weight == Some(0) {
-            differ.push(format!("{} has load-balancer weight 0", instance.id));
-        }
-        let compute = compute::of(&computes, &instance.id);
-        differ.extend(compute.and_then(|compute| ctx.kind.difference(compute)));
-    }
-    let ended_well = status
-        .instances
-        .iter()
-        .filter(|i| i.state == InstanceState::Succeeded);
-    let ended_well: Vec<&str> = ended_well.map(|i| i.id.as_str()).collect();
-    let back = ctx.kind.read_back(observation, &plan, &ended_well)?;
-    differ.extend(back.differ);
-    let may_lag = !differ.is_empty();
-    let items = status.restore.iter().flat_map(|restore| &restore.items);
-    let of_group = |kind| {
-        matches!(
-            kind,
-            RestoreKind::Process
-                | RestoreKind::ScalingConfigurationImage
-                | RestoreKind::ScalingConfigurationContainers
-        )
-    };
-    for item in items.filter(|i| i.state != RestoreState::Restored && of_group(i.kind)) {
-        differ.push(format!(
-            "{:?} {} is not {}",
-            item.kind, item.target, item.wanted
-        ));
-    }
-    let well = goal::went_well(status);
-    Ok(if !differ.is_empty() {
-        Verdict {
-            status: "False",
-            reason: "Different",
-            message: differ.join("; "),
-            may_lag,
-        }
-    } else if let Some(unread) = back.unread.filter(|_| well) {
-        Verdict {
-            status: "True",
-            reason: "AsReported",
-            message: format!(
-                "OOS reports that the instances were updated; they serve, and processes and scaling configuration were read back and are as wanted; {unread}"
-            ),
-            may_lag,
-        }
-    } else if well {
-        Verdict {
-            status: "True",
-            reason: "AsWanted",
-            message:
-                "instances, processes and scaling configuration were read back and are as wanted"
-                    .into(),
-            may_lag,
-        }
-    } else {
-        Verdict {
-            status: "Unknown",
-            reason: "NotSucceeded",
-            message: "the update did not succeed".into(),
-            may_lag,
-        }
-    })
+/// The members of the group, with those that are on record and that the list of members leaves out.
+pub(super) fn instances(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+) -> Known<Vec<ScalingInstance>> {
+    let members = standby::members(status, plan).into_iter();
+    let touched = members.filter(|member| member.state != InstanceState::Pending);
+    let wanted = touched.map(|member| member.id);
+    let wanted = wanted.chain(leftovers::all_instances(ctx));
+    absence::instances(ctx.input.observation, &ctx.group, wanted)
 }
 
-fn show_service(ctx: &Context<'_>, instance: &mut InstanceStatus, found: Option<&ScalingInstance>) {
-    let (value, reason, message) = match found.map(|f| &f.state) {
-        Some(LifecycleState::InService) => ("True", "InService", String::new()),
-        Some(LifecycleState::Protected) => ("True", "Protected", String::new()),
-        Some(LifecycleState::Standby) => (
-            "False",
-            "Standby",
-            "in Standby: it gets no traffic".to_owned(),
-        ),
-        Some(state) => (
-            "False",
-            "NotInService",
-            format!("its lifecycle state is {state}"),
-        ),
-        None => (
-            "False",
-            "LeftGroup",
-            "it is no longer in the scaling group".to_owned(),
-        ),
-    };
-    conditions::set(
-        &mut instance.conditions,
-        progress::IN_SERVICE,
-        value,
-        reason,
-        &message,
-        None,
-        ctx.now(),
+/// No answer shows the group: everything that is on record stays so. Once that is certain it is left, and
+/// listed: a group that was deleted has nothing to put back, and one that the credentials do not show has.
+fn without_group(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec<Need> {
+    let message = format!(
+        "no answer of the cloud shows scaling group {} in {}: if it was deleted there is nothing to put back",
+        ctx.group, ctx.region
     );
+    let known = status.restore.iter().flat_map(|restore| &restore.items);
+    let known: Vec<RestoreItem> = known.cloned().collect();
+    let is_known = |item: &RestoreItem| {
+        known
+            .iter()
+            .any(|k| (k.kind, &k.target) == (item.kind, &item.target))
+    };
+    let mut items = unread(ctx, status);
+    items.retain(|item| !is_known(item));
+    let open = known.iter().filter(|k| k.state == RestoreState::Pending);
+    items.extend(open.cloned());
+    // What was left before stays so, for the reason that it has.
+    let left = known.iter().filter(|k| k.state == RestoreState::Left);
+    let left = left.map(|item| Need {
+        item: item.clone(),
+        call: None,
+        gone: None,
+    });
+    let each = items.into_iter();
+    each.map(|item| missing(item, RestoreState::Left, &message))
+        .chain(left)
+        .collect()
 }

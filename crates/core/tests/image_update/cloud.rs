@@ -1,7 +1,7 @@
 //! A cloud that builds images and puts them into configurations as the public template does, small
 //! enough to be seen through.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ess_rollout_cloud::{
     Answer, CloudError, Done, EcsInstance, EcsStatus, ErrorClass, Execution, ExecutionFilter,
@@ -56,6 +56,10 @@ pub struct Cloud {
     pub images: BTreeMap<String, Image>,
     pub instance: Option<EcsInstance>,
     pub template: Option<Template>,
+    /// Whose the credentials are; none: STS does not say.
+    pub account: Option<String>,
+    /// Queries that answer that nothing of the sort is there.
+    pub empty: BTreeSet<&'static str>,
     pub executions: Vec<Execution>,
     pub tasks: BTreeMap<String, Vec<TaskExecution>>,
     pub runs: Vec<Run>,
@@ -96,6 +100,8 @@ fn query_name(query: &Query) -> &'static str {
     match query {
         Query::ScalingGroup { .. } => "ScalingGroup",
         Query::ScalingConfiguration { .. } => "ScalingConfiguration",
+        Query::ScalingConfigurationInGroup { .. } => "ScalingConfigurationInGroup",
+        Query::Account => "Account",
         Query::Image { .. } => "Image",
         Query::EcsInstances { .. } => "EcsInstances",
         Query::Executions(ExecutionFilter::ChildrenOf(_)) => "Children",
@@ -145,6 +151,8 @@ impl Cloud {
             }),
             configurations: [configured("asc-1"), configured("asc-2")].into(),
             images: [(OLD_IMAGE.to_owned(), old)].into(),
+            account: Some("1001".into()),
+            empty: BTreeSet::new(),
             instance: Some(EcsInstance {
                 id: SOURCE.into(),
                 status: EcsStatus::Running,
@@ -249,9 +257,12 @@ impl Cloud {
         }
         Ok(match query {
             Query::ScalingGroup { .. } => Answer::ScalingGroup(self.group.clone()),
-            Query::ScalingConfiguration { configuration } => {
+            Query::Account => Answer::Account(self.account.clone()),
+            Query::ScalingConfiguration { configuration }
+            | Query::ScalingConfigurationInGroup { configuration, .. } => {
                 let hidden = self.hidden.as_ref() == Some(configuration)
                     && (self.hidden_from..self.hidden_until).contains(&self.now);
+                let hidden = hidden || self.empty.contains(name);
                 let found = self.configurations.get(configuration).filter(|_| !hidden);
                 Answer::ScalingConfiguration(found.map(|(group, image)| ScalingConfiguration {
                     id: configuration.clone(),
@@ -271,7 +282,14 @@ impl Cloud {
                     ExecutionFilter::Tagged { tags, .. } => {
                         e.parent.is_none() && tags.iter().all(|(k, v)| e.tags.get(k) == Some(v))
                     }
-                    other => panic!("not a filter of image update tasks: {other:?}"),
+                    ExecutionFilter::NewestByTemplate(text) => {
+                        e.parent.is_none() && e.template_name.contains(text.as_str())
+                    }
+                    ExecutionFilter::ActiveByTemplate(text) => {
+                        e.parent.is_none()
+                            && e.template_name.contains(text.as_str())
+                            && !e.status.is_final()
+                    }
                 };
                 Answer::Executions(self.executions.iter().filter(wanted).cloned().collect())
             }

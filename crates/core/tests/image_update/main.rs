@@ -28,5 +28,6 @@ mod runs;
 mod schedule;
 mod starting;
 mod timing;
+mod truth;
 mod waiting;
 mod year;

@@ -126,6 +126,12 @@ pub struct Cloud {
     pub instances: Vec<ScalingInstance>,
     pub ecs: Vec<EcsInstance>,
     pub configuration_image: String,
+    /// The images of configurations that people have made active since.
+    pub other_configurations: BTreeMap<String, String>,
+    /// Answers that leave entries out: the name of the query, and the ids.
+    pub hidden: BTreeSet<(&'static str, String)>,
+    /// Whose the credentials are; none: STS does not say.
+    pub account: Option<String>,
     /// Of a group of type ECI, which has these in the place of ECS instances.
     pub container_groups: Vec<ContainerGroup>,
     pub configuration_containers: Vec<Container>,
@@ -203,6 +209,11 @@ pub fn error(call: &str, class: ErrorClass, outcome: Outcome) -> CloudError {
 pub fn query_name(query: &Query) -> &'static str {
     match query {
         Query::ScalingGroup { .. } => "ScalingGroup",
+        Query::ScalingGroupInList { .. } => "ScalingGroupInList",
+        Query::ScalingInstancesById { .. } => "ScalingInstancesById",
+        Query::ScalingConfigurationInGroup { .. } => "ScalingConfigurationInGroup",
+        Query::EciScalingConfigurationInGroup { .. } => "EciScalingConfigurationInGroup",
+        Query::Account => "Account",
         Query::ScalingInstances { .. } => "ScalingInstances",
         Query::ActivitiesInProgress { .. } => "Activities",
         Query::InstanceRefreshes { .. } => "InstanceRefreshes",
@@ -285,6 +296,9 @@ impl Cloud {
                 })
                 .collect(),
             configuration_image: OLD_IMAGE.into(),
+            other_configurations: BTreeMap::new(),
+            hidden: BTreeSet::new(),
+            account: Some("1001".into()),
             container_groups: Vec::new(),
             configuration_containers: Vec::new(),
             images: vec![image(OLD_IMAGE), image(NEW_IMAGE)],
@@ -372,30 +386,46 @@ impl Cloud {
         if let Some(class) = self.broken.get(name) {
             return Err(error(name, *class, Outcome::NoEffect));
         }
-        let (executions, tasks) = self.listed();
+        let (mut executions, tasks) = self.listed();
+        let shows = |id: &str| !self.hidden.contains(&(name, id.to_owned()));
+        executions.retain(|e| shows(&e.id));
         Ok(match query {
-            Query::ScalingGroup { .. } => {
-                let mut group = self.group.clone();
-                if let Some(group) = &mut group {
+            Query::ScalingGroup { group } | Query::ScalingGroupInList { group } => {
+                let mut found = self.group.clone().filter(|_| shows(group));
+                if let Some(group) = &mut found {
                     let count = self.instances.len() + self.unlisted;
                     group.total_instances = i64::try_from(count).unwrap();
                 }
-                Answer::ScalingGroup(group)
+                Answer::ScalingGroup(found)
             }
-            Query::ScalingInstances { .. } => Answer::ScalingInstances(self.instances.clone()),
-            Query::ActivitiesInProgress { .. } => Answer::Activities(self.activities.clone()),
             Query::InstanceRefreshes { .. } => Answer::InstanceRefreshes(self.refreshes.clone()),
             Query::LifecycleActions { .. } => Answer::LifecycleActions(self.held.clone()),
             Query::Diagnosis { .. } => Answer::Diagnosis(self.diagnosis.clone()),
-            Query::ScalingConfiguration { configuration } => {
-                Answer::ScalingConfiguration(Some(ScalingConfiguration {
+            Query::ScalingInstances { .. } => {
+                let shown = self.instances.iter().filter(|i| shows(&i.id));
+                Answer::ScalingInstances(shown.cloned().collect())
+            }
+            Query::ScalingInstancesById { instances, .. } => {
+                let asked = self.instances.iter().filter(|i| instances.contains(&i.id));
+                Answer::ScalingInstances(asked.filter(|i| shows(&i.id)).cloned().collect())
+            }
+            Query::Account => Answer::Account(self.account.clone()),
+            Query::ActivitiesInProgress { .. } => Answer::Activities(self.activities.clone()),
+            Query::ScalingConfiguration { configuration }
+            | Query::ScalingConfigurationInGroup { configuration, .. } => {
+                let other = self.other_configurations.get(configuration);
+                let image = other.unwrap_or(&self.configuration_image).clone();
+                let found = ScalingConfiguration {
                     id: configuration.clone(),
                     group: GROUP.into(),
-                    image: Some(self.configuration_image.clone()),
-                }))
+                    image: Some(image),
+                };
+                Answer::ScalingConfiguration(shows(configuration).then_some(found))
             }
-            Query::EciScalingConfiguration { configuration } => {
-                Answer::EciScalingConfiguration(self.eci_configuration(configuration))
+            Query::EciScalingConfiguration { configuration }
+            | Query::EciScalingConfigurationInGroup { configuration, .. } => {
+                let found = self.eci_configuration(configuration);
+                Answer::EciScalingConfiguration(found.filter(|_| shows(configuration)))
             }
             Query::ContainerGroups { groups } => Answer::ContainerGroups(
                 self.container_groups
@@ -410,7 +440,7 @@ impl Cloud {
             Query::EcsInstances { instances } => Answer::EcsInstances(
                 self.ecs
                     .iter()
-                    .filter(|e| instances.contains(&e.id))
+                    .filter(|e| instances.contains(&e.id) && shows(&e.id))
                     .cloned()
                     .collect(),
             ),
@@ -601,8 +631,14 @@ impl Cloud {
                     self.set_state(id, state);
                 }
             }
-            Mutation::ModifyScalingConfiguration { image, .. } => {
-                self.configuration_image.clone_from(image);
+            Mutation::ModifyScalingConfiguration {
+                image,
+                configuration,
+            } => {
+                let other = self.other_configurations.get_mut(configuration);
+                other
+                    .unwrap_or(&mut self.configuration_image)
+                    .clone_from(image);
             }
             Mutation::ModifyEciScalingConfiguration {
                 containers, update, ..

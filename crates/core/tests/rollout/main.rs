@@ -43,3 +43,4 @@ mod running;
 mod sets;
 mod starting;
 mod taking_over;
+mod truth;

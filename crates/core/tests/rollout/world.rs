@@ -22,6 +22,8 @@ use crate::builders::settings;
 use crate::cloud::{Cloud, GROUP};
 use crate::schema;
 
+/// The region of the group.
+pub const REGION: &str = "cn-hangzhou";
 /// The most rounds of reads that a decision may take.
 const ROUNDS_MAX: usize = 8;
 /// The most decisions that a pass may take: more is a loop that nothing ends.
@@ -121,6 +123,14 @@ impl World {
         self.gone || self.status().restore.as_ref().is_some_and(|r| r.done) && !self.holds()
     }
 
+    /// Whether calls go to the region of the group: the one that is on record, or else the one that is
+    /// asked for, or else the default.
+    fn is_home(&self) -> bool {
+        let place = self.task.status.as_ref().and_then(|s| s.place.as_ref());
+        let own = self.task.spec.region_id.as_deref();
+        self.settings.region(place, own) == Some(REGION)
+    }
+
     /// Decides once, with as many reads as it takes.
     fn decide(&self, outcome: Option<&WorkOutcome>) -> (Decision, Observation) {
         let mut observation = Observation::default();
@@ -133,7 +143,10 @@ impl World {
                     assert!(!queries.is_empty(), "asks for nothing");
                     for query in queries {
                         assert!(!observation.holds(&query), "asks again for {query:?}");
-                        let answer = self.cloud.answer(&query);
+                        let answer = match self.is_home() {
+                            true => self.cloud.answer(&query),
+                            false => nothing_there(&self.cloud).answer(&query),
+                        };
                         observation.insert(query, answer);
                     }
                 }
@@ -186,7 +199,7 @@ impl World {
                     ..task.into()
                 },
             },
-            record: self.record.as_ref(),
+            record: self.record.as_ref().filter(|_| self.is_home()),
             holder_gone: self.holder_gone,
             ahead: self.ahead.as_ref(),
             settings: &self.settings,
@@ -241,7 +254,10 @@ impl World {
             outcome = match decision.work {
                 Some(work) => {
                     assert!(!self.gone, "lets the task go and still has work");
-                    let result = self.cloud.mutate(&work.mutation);
+                    let result = match self.is_home() {
+                        true => self.cloud.mutate(&work.mutation),
+                        false => nothing_there(&self.cloud).mutate(&work.mutation),
+                    };
                     if dies(Crash::Mutation) {
                         return;
                     }
@@ -430,6 +446,14 @@ impl World {
             assert_eq!(second.status, through_json(status), "a second look differs");
         }
     }
+}
+
+/// Another region at that time: it has nothing of ours.
+fn nothing_there(home: &Cloud) -> Cloud {
+    let mut there = Cloud::with_instances(0);
+    there.now = home.now;
+    there.group = None;
+    there
 }
 
 /// Whether the status that goes with a mutation says that it will be sent.

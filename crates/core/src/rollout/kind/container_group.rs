@@ -238,6 +238,10 @@ impl Kind for ContainerGroups<'_> {
         ))
     }
 
+    fn is_seen_in_compute(&self) -> bool {
+        true
+    }
+
     fn what(&self, _plan: Option<&Plan>) -> String {
         let given = self.given();
         let images: Vec<String> = given

@@ -8,6 +8,8 @@ mod package;
 mod script;
 mod undo;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ess_rollout_api::v1alpha1::{
     Plan, RollbackPayload, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScriptTexts,
     SuspensionPolicy, Update,
@@ -25,8 +27,10 @@ use crate::problem::Problem;
 /// What reading a kind's own outcome back has shown, beyond what is the same for all kinds.
 #[derive(Debug, Default)]
 pub(super) struct ReadBack {
-    /// What is not as wanted.
-    pub(super) differ: Vec<String>,
+    /// The instances that were read.
+    pub(super) read: BTreeSet<String>,
+    /// Those that are not as wanted, and how.
+    pub(super) differ: BTreeMap<String, String>,
     /// What could not be read back, and why: then the nested executions are all that is known.
     pub(super) unread: Option<String>,
 }
@@ -187,8 +191,13 @@ pub(super) trait Kind {
         (image != wanted).then(|| format!("{} runs image {image}", compute.id))
     }
 
-    /// Reads back what the update was to do to these instances, all of which ended well. What cannot
-    /// be read fails nothing: it is said.
+    /// Whether [`Kind::difference`] tells what an instance runs.
+    fn is_seen_in_compute(&self) -> bool {
+        self.wanted_image().is_some()
+    }
+
+    /// Reads back what the update was to do to these instances, where that is not seen in what stands
+    /// behind them. What cannot be read fails nothing: it is said.
     fn read_back(
         &self,
         _observation: &Observation,

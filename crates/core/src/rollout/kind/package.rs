@@ -285,6 +285,7 @@ impl Kind for Package<'_> {
             let found = match observation.instance_package(id, name) {
                 Ok(found) => found,
                 Err(Interrupt::Failed(error)) => {
+                    back.differ.clear();
                     back.unread = Some(format!("packages could not be read back: {error}"));
                     return Ok(back);
                 }
@@ -293,25 +294,31 @@ impl Kind for Package<'_> {
             match (found, self.is_install(), self.version(plan)) {
                 (None, true, _) => absent.push(*id),
                 (Some(found), true, Some(wanted)) if found != wanted => {
-                    back.differ
-                        .push(format!("{id} has version {found} of package {name}"));
+                    let how = format!("{id} has version {found} of package {name}");
+                    back.differ.insert((*id).to_owned(), how);
                 }
                 (Some(found), false, _) => {
-                    back.differ
-                        .push(format!("{id} still has version {found} of package {name}"));
+                    let how = format!("{id} still has version {found} of package {name}");
+                    back.differ.insert((*id).to_owned(), how);
                 }
                 (Some(_), true, _) | (None, false, _) => {}
             }
         }
+        back.read = read.iter().map(|id| (*id).to_owned()).collect();
         if !absent.is_empty() && absent.len() == read.len() {
+            back.read.clear();
             // Whether OOS lists what the template installs is not documented.
             back.unread = Some(format!(
                 "OOS lists package {name} for none of the instances that it was installed on"
             ));
         } else {
             let gone = absent.iter();
-            back.differ
-                .extend(gone.map(|id| format!("{id} does not have package {name}")));
+            back.differ.extend(gone.map(|id| {
+                (
+                    (*id).to_owned(),
+                    format!("{id} does not have package {name}"),
+                )
+            }));
         }
         if !left.is_empty() {
             back.unread = Some(format!(

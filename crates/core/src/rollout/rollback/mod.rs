@@ -28,23 +28,26 @@ pub fn effective_spec(
         .status
         .as_ref()
         .and_then(|status| status.source.as_ref());
+    // Where the update took place, whatever the default is by now.
+    let place = source.and_then(|task| task.status.as_ref()?.place.as_ref());
+    let place = place.map(|place| place.region_id.clone());
     let task = source.map(|task| &task.spec);
     let (group, region, credentials, role) = match (frozen, task) {
         (Some(found), _) => (
             Some(&found.scaling_group_id),
-            &found.region_id,
+            found.region_id.clone(),
             &found.credentials_ref,
             &found.ram_role,
         ),
         (None, Some(task)) => (
             Some(&task.scaling_group_id),
-            &task.region_id,
+            place.or_else(|| task.region_id.clone()),
             &task.policy.credentials_ref,
             &task.policy.ram_role,
         ),
         (None, None) => (
             spec.scaling_group_id.as_ref(),
-            &spec.region_id,
+            spec.region_id.clone(),
             &None,
             &None,
         ),
@@ -52,7 +55,7 @@ pub fn effective_spec(
     let own = &spec.policy;
     RollingUpdateTaskSpec {
         scaling_group_id: group.cloned().unwrap_or_default(),
-        region_id: region.clone(),
+        region_id: region,
         update: frozen.map_or_else(Update::default, |frozen| frozen.update.clone()),
         lifecycle_states: frozen.map_or_else(Vec::new, |frozen| frozen.lifecycle_states.clone()),
         policy: RunPolicy {

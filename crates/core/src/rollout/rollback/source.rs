@@ -97,7 +97,10 @@ fn of_task(
         uid: task.metadata.uid.clone().unwrap_or_default(),
         execution_id: execution,
         scaling_group_id: task.spec.scaling_group_id.clone(),
-        region_id: task.spec.region_id.clone(),
+        region_id: match &status.place {
+            Some(place) => Some(place.region_id.clone()),
+            None => task.spec.region_id.clone(),
+        },
         method: method(&update),
         updated_image_id: image.map(|image| image.image_id.clone()),
         scaling_configuration_image_id: configuration

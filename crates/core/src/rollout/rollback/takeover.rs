@@ -108,6 +108,10 @@ pub(in crate::rollout) fn freeze(
         })
         .collect();
     source.taken_over_time = Some(Time(ctx.now()));
+    status.place = match known.and_then(|known| known.place.clone()) {
+        Some(place) => Some(place),
+        None => Some(ctx.place()?),
+    };
     status.plan = Some(plan);
     Ok(())
 }
@@ -171,6 +175,7 @@ fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
         source_container_group: None,
         package_version: None,
         source_package: None,
+        left_out: None,
         scripts: None,
         members: progress::instances_of(children)
             .into_iter()

@@ -1,0 +1,107 @@
+//! What is said is what is: where a run takes place, what an answer leaves out, when everything is over.
+
+use ess_rollout_cloud::ErrorClass;
+use serde_json::json;
+
+use crate::cloud::OLD_IMAGE;
+use crate::world::{World, building, cron, task};
+
+/// A task that puts a given image into place.
+fn given() -> World {
+    let mut world = World::new(task(json!({"imageId": "m-given"})));
+    let mut image = world.cloud.images.values().next().unwrap().clone();
+    image.id = "m-given".into();
+    world.cloud.images.insert("m-given".into(), image);
+    world
+}
+
+#[test]
+fn there_is_a_time_to_wait_for_good_or_bad() {
+    for fails in [false, true] {
+        let mut world = building(json!({}));
+        world.cloud.images_fail = fails;
+        world.run_to_state("Running");
+        assert_eq!(world.status().completion_time, None);
+        world.run_to_rest();
+        let first = world.status().completion_time.clone();
+        assert!(first.is_some(), "{}", world.state());
+        world.cloud.images_fail = false;
+        world.annotated("run-now", "again");
+        world.run_to_state("Running");
+        assert_eq!(world.status().completion_time, None);
+        world.run_to_rest();
+        assert!(world.status().completion_time > first);
+    }
+}
+
+/// It is never over while a schedule has another time.
+#[test]
+fn a_schedule_that_goes_on_is_not_completed() {
+    let mut world = cron("0 2 * * *", json!({}));
+    world.pass();
+    assert_eq!(world.state(), "Scheduled");
+    assert_eq!(world.status().completion_time, None);
+    world.annotated("run-now", "once");
+    world.run_to_state("Running");
+    world.run_to_state("Scheduled");
+    assert_eq!(world.status().completion_time, None);
+}
+
+#[test]
+fn credentials_of_another_account_stop_a_run_and_say_so() {
+    let mut world = building(json!({}));
+    world.run_to_state("Running");
+    let place = world.status().active.as_ref().unwrap().place.clone();
+    let place = place.unwrap();
+    assert_eq!(place.region_id, "cn-hangzhou");
+    assert_eq!(place.account_id.as_deref(), Some("1001"));
+    world.cloud.account = Some("2002".into());
+    world.annotated("cancel", "1");
+    for _ in 0..10 {
+        world.pass();
+        world.cloud.advance(60);
+    }
+    assert_eq!(world.condition("Stalled"), "True/AccountChanged");
+    assert_eq!(world.cloud.count("CancelExecution"), 0);
+    // OOS went on meanwhile, and had built the image before it could be told to stop.
+    world.cloud.account = Some("1001".into());
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.condition("Verified"), "True/AsWanted");
+}
+
+/// Neither not put into place nor told to be gone.
+#[test]
+fn a_configuration_that_one_answer_leaves_out_gets_its_image() {
+    let mut world = given();
+    world.cloud.empty.insert("ScalingConfiguration");
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.condition("Verified"), "True/AsWanted");
+    assert_ne!(world.cloud.carried("asc-1"), OLD_IMAGE);
+}
+
+#[test]
+fn an_execution_is_taken_for_gone_only_when_it_is_so_twice() {
+    let mut world = building(json!({}));
+    world.run_to_state("Running");
+    let executions = std::mem::take(&mut world.cloud.executions);
+    world
+        .cloud
+        .broken
+        .insert("CancelExecution", ErrorClass::NotFound);
+    world.annotated("cancel", "1");
+    for _ in 0..4 {
+        world.pass();
+        world.cloud.now += 10;
+    }
+    let run = world.status().active.as_ref().unwrap();
+    assert!(run.cancellation.as_ref().unwrap().missing_since.is_some());
+    assert!(run.end.is_none());
+    // It was a lapse.
+    world.cloud.executions = executions;
+    world.cloud.broken.clear();
+    world.run_to_rest();
+    assert_eq!(world.state(), "Cancelled");
+    assert_ne!(world.newest().reason, "ExecutionGone");
+}

@@ -1,0 +1,156 @@
+//! What the operator says of the cloud when an object is completed, held against the cloud at that moment.
+
+use ess_emulator::cloud::model::{InstanceSource, LifecycleState, Resources};
+use serde_json::Value;
+
+use crate::world::{NAMESPACE, World};
+
+/// `Verified=True` and `Restored=True` of the write that completes an object.
+pub fn before_write(world: &World, path: &str, body: &[u8]) {
+    let mut segments = path.split('/').rev();
+    let (Some("status"), Some(name), Some(plural)) =
+        (segments.next(), segments.next(), segments.next())
+    else {
+        return;
+    };
+    if !["rollingupdatetasks", "rollbacks"].contains(&plural) {
+        return;
+    }
+    let Ok(object) = serde_json::from_slice::<Value>(body) else {
+        return;
+    };
+    let before = world.apiserver.get(plural, NAMESPACE, name);
+    let completed = |object: &Value| !object["status"]["completionTime"].is_null();
+    if !completed(&object) || before.is_some_and(|before| completed(&before)) {
+        return;
+    }
+    let cloud = world.cloud();
+    let resources = cloud.world.resources.clone();
+    drop(cloud);
+    let mut wrong = Vec::new();
+    if says(&object, "Verified") {
+        wrong.extend(verified(&object, &resources));
+    }
+    if says(&object, "Restored") {
+        wrong.extend(restored(&object, &resources));
+    }
+    for what in wrong {
+        world.violation(format!("{name} is completed, and {what}"));
+    }
+}
+
+fn says(object: &Value, kind: &str) -> bool {
+    let conditions = object["status"]["conditions"].as_array();
+    let mut all = conditions.into_iter().flatten();
+    all.any(|c| c["type"] == kind && c["status"] == "True")
+}
+
+/// What an image update, or the rollback of one, brings.
+fn image(object: &Value) -> Option<&Value> {
+    let of_task = &object["spec"]["update"]["image"];
+    let of_rollback = &object["status"]["source"]["update"]["image"];
+    [of_task, of_rollback]
+        .into_iter()
+        .find(|image| image.is_object())
+}
+
+fn group(object: &Value) -> &str {
+    let own = object["spec"]["scalingGroupId"].as_str();
+    let of_source = object["status"]["source"]["scalingGroupId"].as_str();
+    own.or(of_source).unwrap_or_default()
+}
+
+fn instances(object: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let all = object["status"]["instances"].as_array();
+    all.into_iter()
+        .flatten()
+        .filter_map(|i| Some((i["id"].as_str()?, i["state"].as_str()?)))
+}
+
+fn verified(object: &Value, resources: &Resources) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (id, _) in instances(object).filter(|(_, state)| *state == "Succeeded") {
+        let state = resources
+            .members
+            .get(id)
+            .map(|member| member.lifecycle_state);
+        if !matches!(
+            state,
+            Some(LifecycleState::InService | LifecycleState::Protected)
+        ) {
+            wrong.push(format!("Verified, while {id} is {state:?}"));
+        }
+    }
+    let Some(image) = image(object) else {
+        return wrong;
+    };
+    let wanted = image["imageId"].as_str().unwrap_or_default();
+    for (id, _) in instances(object).filter(|(_, state)| *state == "Succeeded") {
+        let runs = resources.instances.get(id).map(|i| i.image_id.as_str());
+        if runs != Some(wanted) {
+            wrong.push(format!("Verified, while {id} runs {runs:?}"));
+        }
+    }
+    let before = &object["status"]["source"]["scalingConfigurationImageId"];
+    let active = match resources
+        .groups
+        .get(group(object))
+        .map(|group| &group.source)
+    {
+        Some(InstanceSource::Configuration(id)) => resources.configurations.get(id),
+        Some(InstanceSource::LaunchTemplate { .. }) | None => None,
+    };
+    if image["updateScalingConfiguration"] != false
+        && let Some(active) = active
+        && active.image_id != wanted
+        && *before != *active.image_id
+    {
+        wrong.push(format!(
+            "Verified, while new instances get {} of {}",
+            active.image_id, active.scaling_configuration_id
+        ));
+    }
+    wrong
+}
+
+fn restored(object: &Value, resources: &Resources) -> Vec<String> {
+    let status = &object["status"];
+    // Who never began changed nothing.
+    if !status["execution"].is_object() {
+        return Vec::new();
+    }
+    let mut wrong = Vec::new();
+    let exit = status["start"]["exitProcesses"].as_array();
+    let found = resources.groups.get(group(object));
+    let Some(found) = found else {
+        return vec!["Restored, while the group is gone".to_owned()];
+    };
+    for process in exit.into_iter().flatten().filter_map(Value::as_str) {
+        if found.suspended_processes.contains(process) {
+            wrong.push(format!("Restored, while {process} is suspended"));
+        }
+    }
+    for (id, _) in instances(object).filter(|(_, state)| *state != "Pending") {
+        let member = resources.members.get(id);
+        if member.is_some_and(|member| member.lifecycle_state == LifecycleState::Standby) {
+            wrong.push(format!("Restored, while {id} is in Standby"));
+        }
+    }
+    let plan = &status["plan"];
+    let configuration = plan["scalingConfigurationId"].as_str().unwrap_or_default();
+    let configuration = resources.configurations.get(configuration);
+    let keeps = status["restore"]["allUpdated"] == true;
+    let ended_early = status["result"]["outcome"] != "Succeeded" && !keeps;
+    if let (Some(image), Some(configuration)) = (image(object), configuration)
+        && ended_early
+        && status["source"].is_null()
+        && image["updateScalingConfiguration"] != false
+        && plan["scalingConfigurationImageId"] != *configuration.image_id
+    {
+        wrong.push(format!(
+            "Restored, while {} carries {}",
+            configuration.scaling_configuration_id, configuration.image_id
+        ));
+    }
+    wrong
+}

@@ -1,0 +1,114 @@
+//! Answers that leave something out, and a cloud that others change under a run: what is said afterwards is how it is.
+
+use serde_json::{Value, json};
+
+use crate::scenario::{
+    Act::Annotate, GROUP, NEW_IMAGE, OLD_IMAGE, Scenario, When::Paused, group, image, script, with,
+};
+use crate::world::PERSON;
+
+/// A task that waits after its first batch.
+fn paused(more: Value) -> Value {
+    image(
+        "web",
+        with(json!({"suspensionPolicy": "SuspendFirstBatch"}), more),
+    )
+}
+
+/// From the operator's first CancelExecution on, for so long, or for good.
+fn from_the_cancellation(seconds: Option<u32>, mut fault: Value) -> Value {
+    fault["principal"] = "operator".into();
+    fault["count"] = 0.into();
+    if let Some(seconds) = seconds {
+        fault["forSeconds"] = seconds.into();
+    }
+    json!({"events": [
+        {"when": {"call": {"service": "OOS", "action": "CancelExecution"}}, "do": {"fault": fault}},
+    ]})
+}
+
+fn omit(action: &str, entries: &[&str]) -> Value {
+    json!({"action": action, "effect": {"kind": "omit", "entries": entries}})
+}
+
+/// The second configuration of the group, which somebody makes the active one in the first pause.
+fn another_active(carries: &str) -> Value {
+    let mut web = group(GROUP, 4);
+    web["configurations"] = json!([
+        {"scalingConfigurationId": "asc-web", "imageId": OLD_IMAGE},
+        {"scalingConfigurationId": "asc-next", "imageId": carries},
+    ]);
+    let call = json!({
+        "as": PERSON, "service": "ESS", "action": "ModifyScalingGroup",
+        "params": {"ScalingGroupId": GROUP, "ActiveScalingConfigurationId": "asc-next"},
+    });
+    json!({
+        "scalingGroups": [web],
+        "events": [{"when": {"execution": {"status": "Waiting"}}, "do": {"call": call}}],
+    })
+}
+
+pub fn all() -> Vec<Scenario> {
+    let cancelled = |name, more: Value| {
+        Scenario::new(name, paused(more))
+            .then(Paused("web", 1), Annotate("web", "cancel", "enough"))
+            .ends("web", &["Cancelled"])
+    };
+    let returns = || json!({"failedInstancePolicy": "ReturnToService"});
+    let left_out = || {
+        let mut web = group(GROUP, 4);
+        web["instances"] = json!([
+            {"count": 3},
+            {"instanceId": "i-web-p", "lifecycleState": "Protected"},
+        ]);
+        json!({"scalingGroups": [web]})
+    };
+    vec![
+        Scenario::new(
+            "another-configuration-with-the-old-image",
+            paused(json!({})),
+        )
+        .cloud(another_active(OLD_IMAGE))
+        .then(Paused("web", 1), Annotate("web", "continue", "1"))
+        .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "another-configuration-with-the-new-image",
+            paused(json!({})),
+        )
+        .cloud(another_active(NEW_IMAGE))
+        .then(Paused("web", 1), Annotate("web", "continue", "1"))
+        .ends("web", &["Succeeded"]),
+        // Longer than the execution is waited for, and shorter than a group is looked for again.
+        cancelled("the-group-is-not-listed-for-a-while", json!({})).cloud(from_the_cancellation(
+            Some(60),
+            omit("DescribeScalingGroups", &[GROUP]),
+        )),
+        cancelled("the-group-is-never-listed-again", json!({})).cloud(from_the_cancellation(
+            None,
+            omit("DescribeScalingGroups", &[GROUP]),
+        )),
+        cancelled("an-instance-is-not-listed-for-a-while", returns()).cloud(from_the_cancellation(
+            Some(60),
+            omit("DescribeScalingInstances", &["i-web-03"]),
+        )),
+        cancelled("a-configuration-is-not-listed-for-a-while", json!({})).cloud(
+            from_the_cancellation(
+                Some(60),
+                omit("DescribeScalingConfigurations", &["asc-web"]),
+            ),
+        ),
+        cancelled("executions-are-not-listed-for-a-while", json!({})).cloud(from_the_cancellation(
+            Some(60),
+            omit("ListExecutions", &["*"]),
+        )),
+        cancelled("answers-of-another-account-for-a-while", json!({})).cloud(
+            from_the_cancellation(
+                Some(60),
+                json!({"effect": {"kind": "elsewhere", "accountId": "9999999999999999"}}),
+            ),
+        ),
+        Scenario::new("a-protected-instance-is-left-out", script("web", json!({})))
+            .cloud(left_out())
+            .ends("web", &["Succeeded"]),
+    ]
+}
