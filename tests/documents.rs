@@ -47,6 +47,9 @@ fn the_samples_are_accepted_by_the_apiserver() -> Result<()> {
         .to_str()
         .context("the source tree has a path that is no text")?;
     let applied = kubectl.run(&["apply", "--namespace", &namespace, "-k", samples])?;
+    // What is not applied together with the others.
+    let rollback = format!("{samples}/rollback.yaml");
+    kubectl.run(&["apply", "--namespace", &namespace, "-f", &rollback])?;
     ensure!(
         applied.lines().count() >= 2,
         "kustomize applied {applied:?}"

@@ -299,6 +299,7 @@ pub async fn decide(
             .creation_timestamp
             .as_ref()
             .map(|time| time.0),
+        context.clock.now(),
     );
     let deadline = context.clock.now() + context.limits.reading;
     let mut observation = Observation::default();

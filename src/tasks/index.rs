@@ -7,7 +7,7 @@ use std::{
 
 use ess_rollout_api::v1alpha1::RollbackRef;
 use ess_rollout_core::rollout::QueueEntry;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
 
@@ -30,6 +30,26 @@ struct Entry {
     /// Set while a new list is coming in: what is not listed again is gone.
     unconfirmed: bool,
     facts: Facts,
+    /// Since when somebody waits behind it although its credentials have not been seen to reach the group.
+    waited_for_since: Option<Timestamp>,
+}
+
+/// How long a task whose credentials have not been seen to reach the group is ahead of others in its queue. That
+/// is seen at the first look at it; who never gets there, because the group is somebody else's, keeps nobody
+/// waiting for longer.
+const UNSEEN: SignedDuration = SignedDuration::from_mins(1);
+
+impl Entry {
+    /// Whether it is ahead of those behind it, as of `now`.
+    fn keeps_place(&mut self, now: Timestamp) -> bool {
+        if self.facts.reaches_group {
+            return true;
+        }
+        let since = self.waited_for_since.get_or_insert(now);
+        // A clock that was set back makes nobody wait anew for longer.
+        *since = (*since).min(now);
+        now.duration_since(*since) < UNSEEN
+    }
 }
 
 /// What came of a watch event.
@@ -96,12 +116,16 @@ impl TaskIndex {
                 let waits = facts.waits();
                 let mut changes = vec![present];
                 changes.extend(related(&tasks, &facts).map(Change::Concerns));
+                let before = tasks.get(&facts.key);
+                let before = before.filter(|entry| entry.facts.uid == facts.uid);
+                let waited_for_since = before.and_then(|entry| entry.waited_for_since);
                 let old = tasks.insert(
                     facts.key.clone(),
                     Entry {
                         source,
                         unconfirmed: false,
                         facts,
+                        waited_for_since,
                     },
                 );
                 if let Some(old) = old
@@ -140,26 +164,29 @@ impl TaskIndex {
             .values()
             .map(|entry| &entry.facts)
             .filter(|facts| facts.waits() && self.place(facts) == place)
-            .min_by_key(|facts| order(facts))
+            .min_by_key(|facts| (!facts.reaches_group, order(facts)))
             .map(|facts| Change::Concerns(facts.key.clone()))
     }
 
     /// The first of the tasks that wait for the same group and were created earlier: by creation
-    /// time, then namespace and name.
+    /// time, then namespace and name. One whose credentials have not been seen to reach the group is
+    /// waited for a minute and no longer.
     pub fn ahead(
         &self,
         region: Option<&str>,
         group: &str,
         key: &ObjectKey,
         created: Option<Timestamp>,
+        now: Timestamp,
     ) -> Option<QueueEntry> {
         let own = (created, key);
         self.lock()
-            .values()
-            .map(|entry| &entry.facts)
-            .filter(|facts| {
+            .values_mut()
+            .filter(|entry| {
+                let facts = &entry.facts;
                 facts.waits() && self.place(facts) == (region, group) && order(facts) < own
             })
+            .filter_map(|entry| entry.keeps_place(now).then_some(&entry.facts))
             .min_by_key(|facts| order(facts))
             .map(|facts| QueueEntry {
                 kind: facts.key.kind.name().to_owned(),
@@ -176,6 +203,7 @@ impl TaskIndex {
             facts.key.namespace == key.namespace
                 && facts.undoes.as_deref() == Some(uid)
                 && !facts.is_blocked()
+                && !facts.never_began()
         });
         let newest = rollbacks.max_by_key(|facts| order(facts))?;
         Some(RollbackRef {
@@ -292,6 +320,8 @@ mod tests {
         }))
     }
 
+    const NOW: &str = "2026-01-01T00:10:00Z";
+
     fn index(objects: impl IntoIterator<Item = ObjectView<RollingUpdateTask>>) -> TaskIndex {
         let index = TaskIndex::new(Some("cn-hangzhou".into()));
         for object in objects {
@@ -307,6 +337,7 @@ mod tests {
                 "asg-1",
                 &ObjectKey::task("ns", name),
                 Some(format!("2026-01-01T00:00:{second:02}Z").parse().unwrap()),
+                NOW.parse().unwrap(),
             )
             .map(|entry| entry.name)
     }
@@ -336,6 +367,27 @@ mod tests {
         assert_eq!(ahead(&index, "b", 2), None);
     }
 
+    /// A task of another namespace that names a group which its credentials do not reach.
+    #[test]
+    fn one_that_has_not_been_seen_to_reach_the_group_is_waited_for_a_minute() {
+        let index = index([object("a", 1, json!({})), object("b", 2, json!({}))]);
+        let after = |seconds: i64| {
+            let now = NOW.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds);
+            let created = "2026-01-01T00:00:02Z".parse().unwrap();
+            let key = ObjectKey::task("ns", "b");
+            let ahead = index.ahead(Some("cn-hangzhou"), "asg-1", &key, Some(created), now);
+            ahead.map(|entry| entry.name)
+        };
+        assert_eq!(after(0).as_deref(), Some("a"));
+        // A write to it does not give it another minute.
+        index.apply(0, Event::Apply(object("a", 1, json!({"state": "Pending"}))));
+        assert_eq!(after(59).as_deref(), Some("a"));
+        assert_eq!(after(60), None);
+        let seen = json!({"groupSeenTime": "2026-01-01T00:11:00Z"});
+        index.apply(0, Event::Apply(object("a", 1, seen)));
+        assert_eq!(after(3600).as_deref(), Some("a"));
+    }
+
     #[test]
     fn another_region_or_group_is_another_queue() {
         let index = index([object("a", 1, json!({}))]);
@@ -345,6 +397,7 @@ mod tests {
                 group,
                 &ObjectKey::task("ns", "z"),
                 Some("2026-01-01T00:01:00Z".parse().unwrap()),
+                NOW.parse().unwrap(),
             )
         };
         assert!(other("cn-hangzhou", "asg-1").is_some());

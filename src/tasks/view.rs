@@ -83,6 +83,8 @@ struct Status {
     #[serde(default)]
     source: Option<Source>,
     #[serde(default)]
+    group_seen_time: Option<IgnoredAny>,
+    #[serde(default)]
     start: Option<IgnoredAny>,
     #[serde(default)]
     execution: Option<Execution>,
@@ -162,6 +164,8 @@ pub(super) struct Facts {
     pub scope: CredentialsScope,
     pub desired_state: String,
     pub state: String,
+    /// Whether its credentials have been seen to reach the group.
+    pub reaches_group: bool,
     pub intent: bool,
     pub execution: Option<(String, Option<Timestamp>)>,
     pub result: bool,
@@ -188,6 +192,11 @@ impl Facts {
 
     pub(super) fn is_blocked(&self) -> bool {
         self.state == BLOCKED
+    }
+
+    /// Whether it ended without a start: it has undone nothing.
+    pub(super) fn never_began(&self) -> bool {
+        self.result && !self.intent && self.execution.is_none()
     }
 
     /// Whether more is going to happen.
@@ -230,6 +239,9 @@ impl<K: Viewed> ObjectView<K> {
             },
             desired_state: spec.desired_state.unwrap_or_else(|| "Run".to_owned()),
             state: status.state.unwrap_or_default(),
+            // Of an image update task only a run waits, and that has been through its preflight.
+            reaches_group: status.group_seen_time.is_some()
+                || K::KIND == ObjectKind::ImageUpdateTask,
             intent: status.start.is_some(),
             execution: status
                 .execution

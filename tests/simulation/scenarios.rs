@@ -4,6 +4,7 @@ mod images;
 mod pauses;
 mod shell;
 mod truth;
+mod starts;
 
 use serde_json::{Value, json};
 
@@ -60,6 +61,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(pauses::all());
     all.extend(shell::all());
     all.extend(truth::all());
+    all.extend(starts::all());
     all.extend(packages());
     all.extend(config_maps());
     all.extend(container_groups());

@@ -121,7 +121,12 @@ pub fn spec_hash(spec: &RollingUpdateTaskSpec) -> String {
 fn hash_without_mutable(spec: &impl Serialize) -> String {
     let mut value = serde_json::to_value(spec).unwrap_or(Value::Null);
     if let Some(map) = value.as_object_mut() {
-        for field in ["desiredState", "approvedBatches", "ttlSecondsAfterFinished"] {
+        for field in [
+            "desiredState",
+            "approvedBatches",
+            "ttlSecondsAfterFinished",
+            "startingDeadlineSeconds",
+        ] {
             map.remove(field);
         }
         // It was hashed before it could be changed: one that is left at its default has the hash that

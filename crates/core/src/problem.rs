@@ -13,6 +13,10 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     /// Whether it passes by itself. If not, a person has to act.
     pub(crate) passes: bool,
+    /// Whether only another world than that of the object's creation could lift it: the object ends.
+    pub(crate) is_final: bool,
+    /// Whether the time for which it stands counts against the starting deadline.
+    pub(crate) counts: bool,
 }
 
 impl Problem {
@@ -21,6 +25,16 @@ impl Problem {
             reason,
             message,
             passes: false,
+            is_final: false,
+            counts: true,
+        }
+    }
+
+    /// Nothing lifts it any more.
+    pub(crate) fn refused(reason: &'static str, message: String) -> Self {
+        Self {
+            is_final: true,
+            ..Self::blocked(reason, message)
         }
     }
 
@@ -29,6 +43,16 @@ impl Problem {
             reason,
             message,
             passes: true,
+            is_final: false,
+            counts: false,
+        }
+    }
+
+    /// The same, where nobody promises that it passes.
+    pub(crate) fn counted(self) -> Self {
+        Self {
+            counts: true,
+            ..self
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Answer<'a> {
     Lost(&'a CloudError),
     /// It is certain to have done nothing, and is to be made again.
     Failed(&'a CloudError),
+    /// It is certain to have done nothing, and will do nothing until a person has granted what it lacks.
+    Denied(&'a CloudError),
     /// OOS refuses what it asks for. Of the calls before it this says nothing.
     Refused(String),
     /// The token was used with other parameters: something was started, find it.
@@ -49,10 +51,8 @@ pub(crate) fn answer<'a>(outcome: Option<&'a WorkOutcome>, intent: &StartIntent)
             ErrorClass::Invalid | ErrorClass::NotFound | ErrorClass::Conflict => {
                 Answer::Refused(format!("OOS refused to start: {error}"))
             }
-            ErrorClass::Denied
-            | ErrorClass::Unauthenticated
-            | ErrorClass::Retry
-            | ErrorClass::Throttled => Answer::Failed(error),
+            ErrorClass::Denied | ErrorClass::Unauthenticated => Answer::Denied(error),
+            ErrorClass::Retry | ErrorClass::Throttled => Answer::Failed(error),
         },
     }
 }

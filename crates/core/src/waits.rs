@@ -38,6 +38,11 @@ impl Waits<'_> {
         self.now >= self.settled_at(time)
     }
 
+    /// How long ago `time` was: of a time to come, put on record under a clock that went wrong, no time at all.
+    pub(crate) fn since(&self, time: &Time) -> SignedDuration {
+        self.now.duration_since(time.0).max(SignedDuration::ZERO)
+    }
+
     /// When L has passed since `time`.
     pub(crate) fn settled_at(&self, time: &Time) -> Timestamp {
         time.0 + self.settle() + SignedDuration::from_secs(1)

@@ -133,6 +133,50 @@ pub struct LeftOut {
     pub reason: String,
 }
 
+/// What has stood against a start that only a person can mend.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StartBlocked {
+    /// Since when it is so without a break; none: it is not so now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// For how many seconds it was so before.
+    #[serde(default, skip_serializing_if = "is_zero_seconds")]
+    #[schemars(range(min = 0))]
+    pub seconds: i64,
+    /// How many starts OOS has refused for lack of a permission, one after the other.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0))]
+    pub denied_starts: i32,
+    /// When it refused the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_denied_time: Option<Time>,
+}
+
+fn is_zero_seconds(seconds: &i64) -> bool {
+    *seconds == 0
+}
+
+/// What a start is made of that is read rather than written in the spec.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PinnedInputs {
+    /// When it was read, by the operator's clock.
+    pub time: Time,
+    /// The scripts, where one of them is in a ConfigMap: pinned when they are first read, and for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scripts: Option<ScriptHashes>,
+    /// Of an object that was planned: the version of the public template. Pinned anew by `desiredState: Plan`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub template_version: Option<String>,
+    /// Of an object that was planned, if its spec names no version of the package: the newest one then. Pinned anew by
+    /// `desiredState: Plan`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub package_version: Option<String>,
+}
+
 /// The intent to start an execution. Everything that is derived is frozen here.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -182,6 +226,10 @@ pub struct StartIntent {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub refusal: String,
+    /// Whether the refusal was for lack of a permission: then another start follows later, once it is known that nothing
+    /// was started.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub denied: bool,
     /// Whether the refusal said that the token had been used: then something was started.
     #[serde(default, skip_serializing_if = "is_false")]
     pub token_used: bool,

@@ -78,7 +78,8 @@ pub struct ScalingGroupRecordStatus {
     /// What was last rolled out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Current>,
-    /// Run keys that have been used, newest last. The oldest go when there are more than 500.
+    /// Run keys that have been used, newest last. When there are 500, the oldest of those under which nothing ran goes for
+    /// a new one; where there is none, a task with a new key is Blocked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
@@ -213,6 +214,9 @@ pub struct RunKey {
     /// How it ended, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Whether it is known that nothing ran under it, as in a group without instances.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub never_ran: bool,
     /// When it was first used.
     pub time: Time,
 }

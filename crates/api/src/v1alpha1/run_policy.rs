@@ -104,6 +104,14 @@ pub struct RunPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60, max = 604800))]
     pub progress_deadline_seconds: Option<i32>,
+
+    /// How long it may be Blocked before its start, in all: then it ends as Failed, with the reason StartingDeadlineExceeded,
+    /// and nothing starts when what stood against it goes away later. Default: a day. The time for which it waits for its
+    /// turn, for the updates of others or for a scaling activity does not count, and neither does that for which it is only
+    /// planned. May be changed until it has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 31536000))]
+    pub starting_deadline_seconds: Option<i32>,
 }
 
 /// A Secret in the same namespace with `accessKeyId`, `accessKeySecret` and, for temporary

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, HandledActions};
 use super::place::Place;
-use super::plan::{Plan, StartIntent};
+use super::plan::{PinnedInputs, Plan, StartBlocked, StartIntent};
 use super::progress::{ApproveRecord, BatchStatus, Freeze, InstanceStatus, Pause, Summary};
 use super::restore::Restore;
 use super::source::Source;
@@ -74,6 +74,15 @@ pub struct RollingUpdateTaskStatus {
     /// what that run put back may show late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others_ended: Option<Time>,
+    /// When these credentials were first seen to reach the group. Only then has the object a place in the group's queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_seen_time: Option<Time>,
+    /// What has stood against the start, and for how long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_blocked: Option<StartBlocked>,
+    /// What the start is made of besides the spec, as it was when it was first read: anything else is not started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<PinnedInputs>,
     /// The intent to start, on record before the call that it describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<StartIntent>,

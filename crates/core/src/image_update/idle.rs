@@ -280,6 +280,7 @@ fn begin(
             last_lookup_time: None,
             resent: false,
             refusal: String::new(),
+            denied: false,
             token_used: false,
             scripts: None,
         });

@@ -105,7 +105,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Refused(message) => return Ok(refused(ctx, status, message)),
-        Answer::Failed(error) if error.needs_person() => {
+        Answer::Denied(error) => {
             if !intent.resent {
                 return Ok(waiting::take_back(ctx, status, error));
             }

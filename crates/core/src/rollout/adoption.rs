@@ -256,6 +256,7 @@ fn adopt(
             last_lookup_time: None,
             resent: false,
             refusal: String::new(),
+            denied: false,
             token_used: false,
         });
     }

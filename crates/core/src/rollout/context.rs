@@ -129,6 +129,14 @@ impl<'a> Context<'a> {
         self.input.subject.kind.to_lowercase()
     }
 
+    /// The field by which this object's author names a script of the update.
+    pub(super) fn field_of_script(&self, field: &str) -> String {
+        match self.input.subject.undo {
+            Some(_) => "spec.to.script".to_owned(),
+            None => format!("spec.update.script.{field}"),
+        }
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.input.now
     }
@@ -148,6 +156,11 @@ impl<'a> Context<'a> {
     /// See [`Waits::settled_since`].
     pub(super) fn settled_since(&self, time: &Time) -> bool {
         self.waits().settled_since(time)
+    }
+
+    /// See [`Waits::since`].
+    pub(super) fn since(&self, time: &Time) -> SignedDuration {
+        self.waits().since(time)
     }
 
     pub(super) fn has_finalizer(&self) -> bool {

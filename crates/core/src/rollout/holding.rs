@@ -4,10 +4,7 @@ use ess_rollout_api::v1alpha1::{Baseline, Holder, Plan, RunKey, ScalingGroupReco
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use super::leftovers;
-
-/// The most run keys that a record keeps.
-const RUN_KEYS_MAX: usize = 500;
+use super::{leftovers, run_keys};
 
 /// The record with this task as holder and the group as found.
 pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
@@ -37,6 +34,8 @@ pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus 
         }
     } else if let Some(key) = &ctx.spec.policy.run_key
         && !record.run_keys.iter().any(|used| used.key == *key)
+        // Before a start there is: see `run_keys::conflict`. A run that is adopted keeps its key in OOS.
+        && run_keys::make_room(&mut record.run_keys)
     {
         record.run_keys.push(RunKey {
             key: key.clone(),
@@ -45,10 +44,9 @@ pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus 
             uid: ctx.uid.clone(),
             execution_id: None,
             outcome: None,
+            never_ran: false,
             time: now,
         });
-        let excess = record.run_keys.len().saturating_sub(RUN_KEYS_MAX);
-        record.run_keys.drain(..excess);
     }
     record
 }

@@ -11,8 +11,8 @@ use super::decision::{Decision, Next, Undo, Work};
 use super::preflight::{self, Ready, Verdict};
 use super::report::{self, Phase};
 use super::{
-    adoption, cancel, ending, holding, kind, ledger, left_out, progress, rollback, run_keys,
-    starting,
+    adoption, cancel, deadline, denied, ending, holding, kind, ledger, left_out, pinned, progress,
+    rollback, run_keys, starting,
 };
 use crate::observation::{Interrupt, Known};
 use crate::problem::Problem;
@@ -52,6 +52,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             message,
         ));
     }
+    if let Some(decision) = deadline::exceeded(ctx, &status) {
+        return Ok(decision);
+    }
     if let Some(undo) = ctx.input.subject.undo
         && status.source.is_none()
     {
@@ -60,16 +63,23 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if let Some(problem) = preflight::check_spec(ctx) {
         return Ok(refuse(ctx, status, &problem, true));
     }
-    if let Some(problem) = preflight::check_config_maps(ctx) {
+    let of_texts = preflight::check_config_maps(ctx);
+    if let Some(problem) = of_texts.or_else(|| pinned::scripts(ctx, &mut status)) {
         let mut decision = refuse(ctx, status, &problem, false);
         // Nobody tells of a change of a ConfigMap.
-        decision.next = ctx.recheck();
+        if decision.status.result.is_none() {
+            decision.next = ctx.recheck();
+        }
         return Ok(decision);
     }
     if ctx.spec.policy.desired_state == DesiredState::Plan {
         return plan(ctx, status);
     }
-    if let Some(decision) = wait_for_turn(ctx, &mut status) {
+    if let Some(wait) = denied::left(ctx, &status) {
+        let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
+        return Ok(ctx.decide(status, Next::After(wait)).within(left));
+    }
+    if let Some(decision) = wait_for_turn(ctx, &mut status)? {
         return Ok(decision);
     }
     if let Some(decision) = run_keys::conflict(ctx, &status)? {
@@ -90,8 +100,12 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     }
     let verdict = preflight::check_cloud(ctx)?;
     note_end_of_others(ctx, &mut status, &verdict);
+    note_group(ctx, &mut status);
     match verdict {
         Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
+        Verdict::Ready(ready) if let Some(problem) = pinned::changed(ctx, &status, &ready) => {
+            Ok(refuse(ctx, status, &problem, false))
+        }
         Verdict::Ready(ready) => Ok(match after_others(ctx, &status) {
             Some(wait) => {
                 let message = "the update of others that this one waited for has just ended; this one starts when what that one put back is sure to show";
@@ -102,6 +116,14 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             }
             None => start(ctx, status, *ready),
         }),
+    }
+}
+
+/// Puts on record that these credentials reach the group, when they are first seen to.
+fn note_group(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let seen = ctx.input.observation.scaling_group(&ctx.group);
+    if status.group_seen_time.is_none() && seen.is_ok_and(Option::is_some) {
+        status.group_seen_time = Some(Time(ctx.now()));
     }
 }
 
@@ -201,6 +223,7 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
         Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
         Verdict::Ready(ready) => {
             let mut plan = ready.plan;
+            pinned::plan(ctx, &mut status, &ready.template_version, &plan);
             // The time alone is no change worth a write.
             if let Some(before) = &status.plan {
                 plan.time.clone_from(&before.time);
@@ -210,6 +233,7 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
                 said(&plan, &ready.notes)
             );
             status.plan = Some(plan);
+            deadline::note(ctx, &mut status, false);
             // Who is in which batch, and how many a batch takes out of service.
             progress::apply(ctx, &mut status, &[], &[])?;
             report::set(
@@ -252,8 +276,12 @@ fn in_batches(plan: &Plan) -> String {
     )
 }
 
-/// First come, first served: whoever holds the group, then whoever asked earlier.
-fn wait_for_turn(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Decision> {
+/// First come, first served: whoever holds the group, then whoever asked earlier. Nobody waits for a group that
+/// the credentials do not reach.
+fn wait_for_turn(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+) -> Known<Option<Decision>> {
     // What the run of a holder that vanished still does is seen as an update of others.
     let holder = ctx.record.holder.as_ref();
     let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.input.holder_gone);
@@ -262,11 +290,20 @@ fn wait_for_turn(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Opt
     if let Some(source) = &status.source
         && rollback::takeover::may_begin(source, holder)
     {
-        return None;
+        return Ok(None);
     }
     let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
-    let before = queue::before(&ctx.record, &ctx.uid, gone, ahead)?;
+    let Some(before) = queue::before(&ctx.record, &ctx.uid, gone, ahead) else {
+        return Ok(None);
+    };
+    if status.group_seen_time.is_none() {
+        if let Err(problem) = preflight::usable_group(ctx)? {
+            return Ok(Some(refuse(ctx, status.clone(), &problem, false)));
+        }
+        note_group(ctx, status);
+    }
     let message = format!("waits: {before}");
+    deadline::note(ctx, status, false);
     report::set(
         ctx,
         status,
@@ -282,10 +319,14 @@ fn wait_for_turn(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Opt
         "WaitingForScalingGroup",
         &message,
     );
-    Some(ctx.decide(status.clone(), Next::After(RECHECK.unsigned_abs())))
+    Ok(Some(ctx.decide(
+        status.clone(),
+        Next::After(RECHECK.unsigned_abs()),
+    )))
 }
 
-/// Reports what stands against the start. The group is not kept while it does.
+/// Reports what stands against the start. The group is not kept while it does. What nothing lifts any more ends
+/// the object.
 pub(super) fn refuse(
     ctx: &Context<'_>,
     mut status: RollingUpdateTaskStatus,
@@ -305,16 +346,23 @@ pub(super) fn refuse(
         problem.reason,
         &problem.message,
     );
+    if problem.is_final {
+        deadline::note(ctx, &mut status, false);
+        let (reason, message) = (problem.reason, &problem.message);
+        return ending::nothing_ran(ctx, status, Outcome::Failed, reason, message);
+    }
+    deadline::note(ctx, &mut status, problem.counts);
     report::show(ctx, &mut status, phase, problem.reason, &problem.message);
+    let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
     let next = if of_spec {
-        Next::OnChange
+        left.map_or(Next::OnChange, Next::After)
     } else if problem.passes {
         ctx.recheck()
     } else {
         Next::After(RECHECK.unsigned_abs())
     };
     let lets_go = lets_go(ctx, &status);
-    let mut decision = ctx.decide(status, next);
+    let mut decision = ctx.decide(status, next).within(left);
     if lets_go {
         decision.record = Some(holding::given_back(ctx));
     }
@@ -333,15 +381,17 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         plan,
         template_version,
         method,
-        notes,
+        mut notes,
         place,
     } = ready;
     status.place = Some(place);
+    notes.extend(pinned::note(&status, &plan));
     if let (Some(source), Some(method)) = (&mut status.source, method) {
         source.method = method;
     }
     let record = holding::taken(ctx, &plan);
     status.others_ended = None;
+    deadline::note(ctx, &mut status, false);
     // Of an earlier plan.
     (status.instances, status.batches, status.summary) = (Vec::new(), Vec::new(), None);
     if plan.members.is_empty() {
@@ -375,6 +425,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         last_lookup_time: None,
         resent: false,
         refusal: String::new(),
+        denied: false,
         token_used: false,
     });
     let message = said(&plan, &notes);

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::compute::{self, Power};
 use super::context::Context;
-use super::{left_out, leftovers, neighbours, rollback};
+use super::{left_out, leftovers, neighbours, rollback, run_keys};
 pub(super) use crate::absence::ROLLING_TEMPLATES;
 use crate::observation::Known;
 use crate::problem::{self, Problem};
@@ -73,6 +73,24 @@ pub(super) fn check_config_maps(ctx: &Context<'_>) -> Option<Problem> {
     Some(problem)
 }
 
+/// The group, if the credentials reach it and it is one that the update is for.
+pub(super) fn usable_group<'a>(ctx: &Context<'a>) -> Known<Result<&'a ScalingGroup, Problem>> {
+    let wanted = ctx.kind.group_type();
+    Ok(problem::usable_group(
+        ctx.input.observation.scaling_group(&ctx.group)?.as_ref(),
+        (&ctx.group, &ctx.region),
+        &wanted,
+        match wanted {
+            GroupType::Eci => {
+                "there is no public template that updates containers of ECS instances; use update.image, update.script or update.package"
+            }
+            GroupType::Ecs | GroupType::Unknown(_) => {
+                "container groups have no system disk and no Cloud Assistant, and the only public template for them updates their containers; use update.containerGroup"
+            }
+        },
+    ))
+}
+
 /// Whether the update may start, as the cloud is now.
 pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     let observation = ctx.input.observation;
@@ -104,20 +122,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     );
     observation.require(reads)?;
 
-    let wanted = ctx.kind.group_type();
-    let group = match problem::usable_group(
-        observation.scaling_group(&ctx.group)?.as_ref(),
-        (&ctx.group, &ctx.region),
-        &wanted,
-        match wanted {
-            GroupType::Eci => {
-                "there is no public template that updates containers of ECS instances; use update.image, update.script or update.package"
-            }
-            GroupType::Ecs | GroupType::Unknown(_) => {
-                "container groups have no system disk and no Cloud Assistant, and the only public template for them updates their containers; use update.containerGroup"
-            }
-        },
-    ) {
+    let group = match usable_group(ctx)? {
         Ok(group) => group,
         Err(found) => return Ok(problem(found)),
     };
@@ -146,7 +151,9 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         && let Some(mut found) = rollback::source::overtaken(ctx, source)?
     {
         if ctx.holds() && source.suspended {
-            found.message.push_str("; the update that it was to undo has been cancelled: set spec.desiredState to Cancelled, and the group is put back");
+            found.message.push_str(
+                "; the update that it was to undo has been cancelled, and the group is put back",
+            );
         }
         return Ok(problem(found));
     }
@@ -199,6 +206,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         return Ok(problem(found));
     }
     let mut notes = ctx.kind.notes(observation, group, &ids)?;
+    notes.extend(run_keys::note(ctx));
     match neighbours::look(ctx, group)? {
         Ok(more) => notes.extend(more),
         Err(found) => return Ok(problem(found)),

@@ -65,13 +65,17 @@ fn record_after(
             time: result.time.clone(),
         });
     }
-    if [CANCELLED_BEFORE_START, START_REFUSED].contains(&result.reason.as_str()) {
+    // No start was ever sent: nothing ran, whatever the reason.
+    let never_ran = status.start.is_none() && status.execution.is_none();
+    let refused = [CANCELLED_BEFORE_START, START_REFUSED].contains(&result.reason.as_str());
+    if refused || never_ran && result.outcome != Outcome::Succeeded {
         record.run_keys.retain(|key| key.uid != ctx.uid);
     }
     for key in &mut record.run_keys {
         if Some(&key.key) == ctx.spec.policy.run_key.as_ref() && key.uid == ctx.uid {
             key.outcome = Some(result.outcome);
             key.execution_id = status.execution.as_ref().map(|e| e.id.clone());
+            key.never_ran = never_ran;
         }
     }
     Ok(record)

@@ -1,11 +1,12 @@
 //! `spec.runKey`: one run for each key on a group, whoever asks, from whichever cluster.
 
-use ess_rollout_api::v1alpha1::{Outcome, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{Outcome, RollingUpdateTaskStatus, RunKey};
 use ess_rollout_cloud::{Execution, ExecutionFilter};
 
 use super::context::Context;
 use super::decision::Decision;
-use super::{adoption, ending, pending};
+use super::preflight::ROLLING_TEMPLATES;
+use super::{adoption, ending, pending, preflight, rollback};
 use crate::identity;
 use crate::observation::Known;
 use crate::problem::Problem;
@@ -19,7 +20,8 @@ pub(super) fn conflict(
         return Ok(None);
     };
     let Some(used) = ctx.record.run_keys.iter().find(|used| used.key == *key) else {
-        return elsewhere(ctx, status);
+        let found = elsewhere(ctx, status)?;
+        return Ok(found.or_else(|| no_room(ctx, status)));
     };
     if used.uid == ctx.uid && used.outcome.is_none() && used.execution_id.is_none() {
         // Ours, from before a crash.
@@ -66,6 +68,61 @@ pub(super) fn conflict(
         reason,
         &message,
     )))
+}
+
+/// The most run keys that a record keeps.
+const MAX: usize = 500;
+/// From how many on it is said that there will be no room.
+const MANY: usize = MAX / 10 * 9;
+
+/// Makes room for one more, at the cost of one under which nothing ran: anybody can have many of those. A key under which
+/// something ran, or may have, is never forgotten. Whether there is room now.
+pub(super) fn make_room(keys: &mut Vec<RunKey>) -> bool {
+    if keys.len() < MAX {
+        return true;
+    }
+    let oldest = keys.iter().position(|key| key.never_ran);
+    oldest.map(|oldest| keys.remove(oldest)).is_some()
+}
+
+/// The record cannot take one more key.
+fn no_room(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Decision> {
+    let mut keys = ctx.record.run_keys.clone();
+    (!make_room(&mut keys)).then(|| {
+        let problem = Problem::blocked(
+            "RunKeysExhausted",
+            format!(
+                "the ScalingGroupRecord of the group remembers {} run keys, the most it can, and forgets none under which something ran: {}",
+                keys.len(),
+                cure(ctx)
+            ),
+        );
+        pending::refuse(ctx, status.clone(), &problem, false)
+    })
+}
+
+fn cure(ctx: &Context<'_>) -> String {
+    format!(
+        "take keys that are certain not to come again out of status.runKeys (kubectl edit scalinggrouprecord {} --subresource=status, in the operator's namespace), or leave spec.runKey out in a new object",
+        identity::record_name(&ctx.region, &ctx.group)
+    )
+}
+
+/// What a person should know while there is still room.
+pub(super) fn note(ctx: &Context<'_>) -> Option<String> {
+    ctx.spec.policy.run_key.as_ref()?;
+    let ran = ctx
+        .record
+        .run_keys
+        .iter()
+        .filter(|key| !key.never_ran)
+        .count();
+    (ran >= MANY).then(|| {
+        format!(
+            "the ScalingGroupRecord of the group remembers {ran} run keys of at most {MAX}: {}",
+            cure(ctx)
+        )
+    })
 }
 
 /// A run key that was used elsewhere: another update is a conflict, a run in progress is waited for,
@@ -121,6 +178,12 @@ pub(super) fn with_run_key<'a>(ctx: &Context<'a>, key: &str) -> Known<Vec<&'a Ex
     // An ignored filter returns everything: believe the tags that come back.
     let mut found: Vec<&Execution> = listed
         .filter(|e| e.parent.is_none() && e.tags.get(identity::TAG_UID) != Some(&ctx.uid))
+        // Whoever may start executions of any kind may write these tags: only what updates the group counts.
+        .filter(|e| e.template_name.contains(ROLLING_TEMPLATES) && preflight::updates_group(ctx, e))
+        .filter(|e| {
+            e.tags.get(identity::TAG_MANAGED_BY.0).map(String::as_str)
+                == Some(identity::TAG_MANAGED_BY.1)
+        })
         .filter(|e| {
             tags.iter()
                 .all(|(key, value)| e.tags.get(key) == Some(value))
@@ -134,9 +197,11 @@ fn in_progress(key: &str, path: &str, id: &str) -> Problem {
     Problem::wait(
         "RunKeyInProgress",
         format!(
-            "spec.runKey {key} is being run by {path}, execution {id}, which is not of this object and is left alone: waiting for its end"
+            "spec.runKey {key} is being run by {path}, execution {id}, which is not of this object and is left alone: waiting for its end, for no longer than spec.startingDeadlineSeconds"
         ),
     )
+    // Nobody promises that it ends.
+    .counted()
 }
 
 /// The call was answered with an execution of somebody else who used the same run key at the same
@@ -148,8 +213,10 @@ pub(super) fn step_back(
     other: &Execution,
 ) -> Decision {
     status.start = None;
-    status.plan = None;
-    status.place = None;
+    if !rollback::takeover::has_taken_over(ctx, &status) {
+        status.plan = None;
+        status.place = None;
+    }
     let by = other.tags.get(identity::TAG_TASK).cloned();
     let key = ctx.spec.policy.run_key.as_deref().unwrap_or_default();
     let problem = in_progress(key, &by.unwrap_or_default(), &other.id);

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next, Work};
 use super::preflight::{self, ROLLING_TEMPLATES};
 use super::report::{self, Phase};
-use super::{adoption, cancel, ending, kind, ledger, rollback, run_keys};
+use super::{adoption, cancel, denied, ending, kind, ledger, rollback, run_keys};
 use crate::identity;
 use crate::observation::{Interrupt, Known};
 use crate::start::{self, Answer, Then};
@@ -108,9 +108,23 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Refused(message) => return Ok(start_refused(ctx, status, message)),
+        Answer::Denied(error) if intent.resent => {
+            if let Some(intent) = status.start.as_mut() {
+                start::note_refusal(intent, &error.to_string(), ctx.now());
+                intent.denied = true;
+            }
+            report::trouble(ctx, &mut status, error);
+            return Ok(ctx.decide(status, start::look_soon()));
+        }
+        Answer::Denied(error) => {
+            report::trouble(ctx, &mut status, error);
+            return Ok(denied::give_back(ctx, status));
+        }
         Answer::Failed(error) => {
             report::trouble(ctx, &mut status, error);
-            return Ok(ctx.decide(status, ctx.wait_after(error)));
+            let wait = denied::growing(ctx.since(&intent.time));
+            let next = error.retry_after.map_or(wait, Next::After);
+            return Ok(ctx.decide(status, next));
         }
         Answer::TokenUsed(_) | Answer::None => {}
     }
@@ -120,7 +134,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         (identity::TAG_UID.to_owned(), ctx.uid.clone()),
         (identity::TAG_SPEC_HASH.to_owned(), intent.spec_hash.clone()),
     ];
-    let found = start::with_tags(listed, &own);
+    let mut found = start::with_tags(listed, &own);
+    // Tags can be written by whoever may start executions: another template is not what was started.
+    found.retain(|found| found.template_name == intent.template_name);
     if let Some(first) = found.first() {
         let mut decision = adopt(ctx, status, first)?;
         if found.len() > 1 {
@@ -178,6 +194,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             ending::CANCELLED_BEFORE_START,
             "cancelled; no execution was ever started",
         ),
+        Then::Refused(_) if status.start.as_ref().is_some_and(|s| s.denied) => {
+            denied::give_back(ctx, status)
+        }
         Then::Refused(why) => start_refused(ctx, status, &why),
         Then::NotFound(why) => {
             ending::begin(ctx, status, Outcome::Failed, "ExecutionNotFound", &why)
@@ -248,6 +267,7 @@ fn adopt(
         ),
     });
     status.execution = Some(adoption::reference(ctx, execution));
+    status.start_blocked = None;
     // OOS has them now.
     if let Some(intent) = status.start.as_mut() {
         intent.scripts = None;

@@ -10,8 +10,8 @@ use super::context::Context;
 use super::decision::{Decision, Input, Next, Step};
 use super::report::{self, Phase};
 use super::{
-    adoption, approve, deletion, ending, events, freeze, holding, instance_requests, ledger,
-    pending, running, starting,
+    adoption, approve, deadline, deletion, ending, events, freeze, holding, instance_requests,
+    ledger, pending, running, starting,
 };
 use crate::decision::visited;
 use crate::observation::{Interrupt, Known};
@@ -59,8 +59,14 @@ pub fn step(input: Input<'_>) -> Step {
         Err(Interrupt::Failed(error)) => {
             let waits = status.start.is_none() && status.result.is_none();
             report::trouble(&ctx, &mut status, &error);
+            if waits && error.needs_person() {
+                deadline::note(&ctx, &mut status, true);
+            }
+            let left = deadline::left(&ctx, &status).filter(|_| waits);
             let lets_go = pending::lets_go(&ctx, &status);
-            let mut decision = ctx.decide(status, ctx.wait_after(&error));
+            let next = ctx.wait_after(&error);
+            let left = left.map(|left| left.unsigned_abs());
+            let mut decision = ctx.decide(status, next).within(left);
             // A group is not kept from others for something that only a person can mend.
             if waits && lets_go && error.needs_person() {
                 decision.record = Some(holding::given_back(&ctx));

@@ -254,7 +254,7 @@ fn what_was_there_before_is_never_guessed() {
         // Of one that no instance had there is nothing to say.
         assert_eq!(known, !installed.is_empty(), "{told}");
         let mut back = rollback(&mut update, json!({}));
-        back.run_to_state("Blocked");
+        back.run_to_state("Failed");
         assert_eq!(back.said(condition::PREFLIGHT), "False NoRollbackPayload");
         let message = &back.condition(condition::PREFLIGHT).unwrap().message;
         assert!(message.contains("spec.to.packageVersion"), "{message}");
@@ -301,7 +301,7 @@ fn a_name_that_no_admission_has_seen_is_not_handed_to_a_shell() {
         let mut back = by_hand(|parameters| {
             parameters.insert("packageName".into(), json!(name));
         });
-        back.run_to_state("Blocked");
+        back.run_to_state("Failed");
         assert_eq!(
             back.said(condition::PREFLIGHT),
             "False InvalidSpec",

@@ -184,7 +184,7 @@ fn processes_that_people_resumed_since_run_again() {
 
 #[test]
 fn a_fresh_update_that_would_reach_others_is_refused_unless_all_are_meant() {
-    for (scope, state) in [("Updated", "Blocked"), ("AllInService", "Succeeded")] {
+    for (scope, state) in [("Updated", "Failed"), ("AllInService", "Succeeded")] {
         let mut update = finished_image();
         let mut joined = update.cloud.instances[0].clone();
         joined.id = "i-0009".into();
@@ -195,7 +195,7 @@ fn a_fresh_update_that_would_reach_others_is_refused_unless_all_are_meant() {
         update.cloud.group.as_mut().unwrap().suspended_processes = vec![Process::ScaleIn];
         let mut back = rollback(&mut update, json!({"scope": scope}));
         back.run_to_state(state);
-        if state == "Blocked" {
+        if state == "Failed" {
             assert_eq!(back.said(condition::PREFLIGHT), "False ScopeTooNarrow");
             assert!(!back.holds());
         } else {
@@ -335,7 +335,7 @@ fn what_cannot_be_rolled_back_is_refused_with_the_reason() {
         let mut back = rollback(&mut update, spec);
         back.cloud.advance(5);
         change(&mut update, &mut back);
-        back.run_to_state("Blocked");
+        back.run_to_state("Failed");
         assert_eq!(back.said(condition::PREFLIGHT), said);
         assert!(
             !back
@@ -380,7 +380,7 @@ fn a_rollback_is_not_repeated_and_one_that_failed_can_be() {
 
     let mut third = rollback(&mut update, json!({}));
     third.task.metadata.uid = Some("uid-4".into());
-    third.run_to_state("Blocked");
+    third.run_to_state("Failed");
     assert_eq!(third.said(condition::PREFLIGHT), "False AlreadyRolledBack");
 }
 
@@ -439,7 +439,7 @@ fn a_rollback_or_anothers_execution_is_refused() {
         let spec = json!({"executionId": "exec-1", "scalingGroupId": GROUP});
         let mut back = rollback(&mut update, spec);
         back.rolling_back.as_mut().unwrap().source = None;
-        back.run_to_state("Blocked");
+        back.run_to_state("Failed");
         assert_eq!(back.said(condition::PREFLIGHT), said);
     }
 }

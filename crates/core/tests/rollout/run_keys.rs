@@ -1,11 +1,9 @@
 //! Run keys: one run for each, however often the object is created again.
 
-use ess_rollout_api::v1alpha1::{RunKey, condition};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use ess_rollout_api::v1alpha1::condition;
 use serde_json::json;
 
 use crate::builders::{script, script_task};
-use crate::pending::held_by_another;
 use crate::world::World;
 
 #[test]
@@ -59,25 +57,4 @@ fn a_run_key_whose_run_was_lost_sight_of_is_not_run_again_by_a_namesake() {
     for world in [second, forgotten] {
         assert_eq!(world.cloud.count("StartExecution"), 1);
     }
-}
-
-#[test]
-fn no_more_run_keys_are_kept_than_the_record_holds() {
-    let mut world = held_by_another();
-    let at = Time(world.cloud.time());
-    let record = world.record.as_mut().unwrap().status.as_mut().unwrap();
-    record.holder = None;
-    record.run_keys = (0..500)
-        .map(|n| {
-            serde_json::from_value::<RunKey>(json!({
-                "key": format!("k{n}"), "specHash": "h", "by": "shop/web", "time": at,
-            }))
-            .unwrap()
-        })
-        .collect();
-    world.task.spec.policy.run_key = Some("new".into());
-    world.run_to_rest();
-    let keys = world.record_status().run_keys;
-    assert_eq!(keys.len(), 500);
-    assert_eq!(keys.last().unwrap().key, "new");
 }

@@ -61,7 +61,7 @@ fn after_half_an_hour_a_new_token_is_used_once_two_look_ups_were_empty() {
     world
         .cloud
         .broken
-        .insert("StartExecution", ErrorClass::Denied);
+        .insert("StartExecution", ErrorClass::Retry);
     world.run_for(31 * 60);
     let first = world.status().start.clone().unwrap();
     assert_eq!(first.attempt, 1);

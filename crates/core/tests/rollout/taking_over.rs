@@ -52,7 +52,7 @@ fn of_two_rollbacks_that_wait_for_the_same_group_one_runs() {
     first.run_to_rest();
     assert_eq!(first.state(), "Succeeded");
     after(&mut second, &first);
-    second.run_to_state("Blocked");
+    second.run_to_state("Failed");
     assert_eq!(second.said(condition::PREFLIGHT), "False AlreadyRolledBack");
     assert_eq!(second.cloud.count("StartExecution"), 2);
     assert!(!second.holds());
@@ -70,7 +70,7 @@ fn what_was_updated_while_a_rollback_waited_is_not_undone() {
     later.run_to_rest();
     assert_eq!(later.state(), "Succeeded");
     after(&mut back, &later);
-    back.run_to_state("Blocked");
+    back.run_to_state("Failed");
     assert_eq!(back.said(condition::PREFLIGHT), "False NotLatest");
     assert_eq!(back.cloud.count("StartExecution"), 2);
 }
@@ -364,7 +364,7 @@ fn failures_are_tolerated_where_a_template_can_only() {
     let mut update = World::new(task, Cloud::with_instances(4));
     update.run_to_rest();
     let mut back = rollback(&mut update, json!({"maxErrors": 1}));
-    back.run_to_state("Blocked");
+    back.run_to_state("Failed");
     assert_eq!(back.said(condition::PREFLIGHT), "False InvalidSpec");
     let message = &back.condition(condition::PREFLIGHT).unwrap().message;
     assert!(message.starts_with("spec.maxErrors is 1"), "{message}");

@@ -11,8 +11,8 @@ mod undo;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ess_rollout_api::v1alpha1::{
-    Plan, RollbackPayload, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScriptTexts,
-    SuspensionPolicy, Update,
+    Plan, RollbackPayload, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScriptHashes,
+    ScriptTexts, SuspensionPolicy, Update,
 };
 use ess_rollout_cloud::{EcsInstance, GroupType, Process, Query, ScalingGroup, ScalingInstance};
 use serde_json::{Map, Value, json};
@@ -88,6 +88,11 @@ pub(super) trait Kind {
     /// Adds to the plan what the start is derived from besides the spec, and what the way back needs.
     fn complete(&self, _observation: &Observation, _plan: &mut Plan) -> Known<()> {
         Ok(())
+    }
+
+    /// Of a script update: the scripts, once nothing stands against them.
+    fn script_hashes(&self) -> Option<ScriptHashes> {
+        None
     }
 
     /// The texts from elsewhere that the start is made of: they go on record with it.

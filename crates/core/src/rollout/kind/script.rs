@@ -1,7 +1,7 @@
 //! `update.script`: a script run through Cloud Assistant.
 
 use ess_rollout_api::v1alpha1::{
-    Plan, RollbackPayload, ScriptTexts, ScriptType, ScriptUpdate, Update,
+    Plan, RollbackPayload, ScriptHashes, ScriptTexts, ScriptType, ScriptUpdate, Update,
 };
 use ess_rollout_cloud::{EcsInstance, EcsStatus, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
@@ -131,6 +131,10 @@ impl Kind for Script<'_> {
     fn complete(&self, _observation: &Observation, plan: &mut Plan) -> Known<()> {
         plan.scripts = Some(self.scripts.hashes());
         Ok(())
+    }
+
+    fn script_hashes(&self) -> Option<ScriptHashes> {
+        Some(self.scripts.hashes())
     }
 
     fn frozen_scripts(&self) -> Option<ScriptTexts> {

@@ -20,7 +20,7 @@ pub(in crate::rollout) struct Before<'a> {
 
 /// There is nothing to go back to.
 pub(super) fn missing(message: &str) -> Problem {
-    Problem::blocked("NoRollbackPayload", message.to_owned())
+    Problem::refused("NoRollbackPayload", message.to_owned())
 }
 
 /// The update that undoes the update of a kind: what `spec.to` says, else what the update itself says, else for images,
@@ -40,7 +40,7 @@ pub(in crate::rollout) fn way_back(
     ];
     let own = kind.payload_field();
     match given.iter().find(|(field, given)| *given && *field != own) {
-        Some((field, _)) => Err(Problem::blocked(
+        Some((field, _)) => Err(Problem::refused(
             "PayloadMismatch",
             format!("spec.to.{field} does not fit: the update that is undone is of another kind"),
         )),
@@ -60,7 +60,7 @@ pub(in crate::rollout) fn of_execution(root: &Execution) -> Result<Update, Probl
     let template = root.template_name.as_str();
     match reads.iter().find(|(name, _)| *name == template) {
         Some((_, read)) => read(root),
-        None => Err(Problem::blocked(
+        None => Err(Problem::refused(
             "NotYetSupported",
             format!(
                 "execution {} is of template {template}, which this version of the operator cannot roll back",

@@ -40,7 +40,7 @@ pub(super) fn find(
 fn unfit(ctx: &Context<'_>, root: &Execution) -> Option<Problem> {
     let id = &root.id;
     if let Some(task) = root.tags.get(identity::TAG_TASK) {
-        return Some(Problem::blocked(
+        return Some(Problem::refused(
             "UseTaskRef",
             format!(
                 "execution {id} is of {task}: name it by spec.taskRef in its namespace, so that what it left can be taken over"
@@ -48,14 +48,14 @@ fn unfit(ctx: &Context<'_>, root: &Execution) -> Option<Problem> {
         ));
     }
     if text(root, "invokeType") == Some("rollback") || source::undone_by(root).is_some() {
-        return Some(Problem::blocked(
+        return Some(Problem::refused(
             "RollbackOfRollback",
             format!("execution {id} is a rollback itself: start a new update instead"),
         ));
     }
     let group = text(root, "scalingGroupId").unwrap_or_default();
     if group != ctx.group {
-        return Some(Problem::blocked(
+        return Some(Problem::refused(
             "OtherScalingGroup",
             format!(
                 "execution {id} is of scaling group {group:?}, and spec.scalingGroupId is {}",
@@ -106,6 +106,7 @@ fn describe(
                 "execution {} cannot be rolled back: {}",
                 root.id, problem.message
             ),
+            is_final: true,
             ..problem
         });
     }

@@ -50,7 +50,7 @@ pub(in crate::rollout) fn reach<'a>(
     let wider = spec.scope == RollbackScope::AllInService && untouched.is_some();
     match (why, untouched) {
         (Some(why), Some(other)) if spec.scope == RollbackScope::Updated => {
-            Ok(Err(Problem::blocked(
+            Ok(Err(Problem::refused(
                 "ScopeTooNarrow",
                 format!(
                     "{why}, and a fresh update would reach {} as well, which the update did not touch: set spec.scope to AllInService in a new rollback",

@@ -23,16 +23,16 @@ pub(in crate::rollout) fn find(
 ) -> Known<Result<Source, Problem>> {
     let found = match (&undo.spec.task_ref, undo.source, &undo.spec.execution_id) {
         (_, Some(task), _) => of_task(ctx, undo, task)?,
-        (Some(named), None, _) => Err(Problem::blocked(
+        (Some(named), None, _) => Err(Problem::refused(
             "SourceNotFound",
             format!(
-                "spec.taskRef.name: there is no RollingUpdateTask {}/{}; to undo a run whose task is gone, name its execution by spec.executionId",
+                "spec.taskRef.name: there was no RollingUpdateTask {}/{} when this rollback was created, and one that comes later is not undone; to undo a run whose task is gone, name its execution by spec.executionId",
                 ctx.namespace, named.name
             ),
         )),
         (None, None, Some(execution)) => foreign::find(ctx, undo.spec, execution)?,
         // The CRD refuses it.
-        (None, None, None) => Err(Problem::blocked(
+        (None, None, None) => Err(Problem::refused(
             "InvalidSpec",
             "neither spec.taskRef nor spec.executionId is set".into(),
         )),
@@ -43,7 +43,7 @@ pub(in crate::rollout) fn find(
 /// Of the public templates only that for images has a parameter `maxErrors`.
 fn tolerable(spec: &RollbackSpec, source: Source) -> Result<Source, Problem> {
     match spec.policy.max_errors {
-        Some(tolerated) if tolerated > 0 && source.update.image.is_none() => Err(Problem::blocked(
+        Some(tolerated) if tolerated > 0 && source.update.image.is_none() => Err(Problem::refused(
             "InvalidSpec",
             format!(
                 "spec.maxErrors is {tolerated}, and only a rollback of an image update can tolerate failures: the public templates for the other kinds do not; leave it out in a new rollback"
@@ -58,6 +58,9 @@ fn of_task(
     undo: Undo<'_>,
     task: &RollingUpdateTask,
 ) -> Known<Result<Source, Problem>> {
+    if let Some(problem) = came_later(ctx, task) {
+        return Ok(Err(problem));
+    }
     let suspended = match standing(ctx, task) {
         Ok(suspended) => suspended,
         Err(problem) => return Ok(Err(problem)),
@@ -125,6 +128,32 @@ fn of_task(
     }))
 }
 
+/// A rollback is about what was there when it was created: never about a task, or the run of one, that
+/// came later under the same name.
+///
+/// Both creation times are the apiserver's. The run is dated by its intent, the operator's clock, which comes before
+/// the call: the cloud's own times may be of another clock. They have whole seconds, and in the same second nobody has
+/// seen the run that is to be undone: objects that are applied together do not undo each other.
+fn came_later(ctx: &Context<'_>, task: &RollingUpdateTask) -> Option<Problem> {
+    let created = ctx.input.subject.metadata.creation_timestamp.as_ref()?;
+    let name = task.metadata.name.as_deref().unwrap_or_default();
+    let intent = task.status.as_ref().and_then(|s| s.start.as_ref());
+    let newer = task.metadata.creation_timestamp.as_ref();
+    let newer = newer.filter(|task| *task > created);
+    let begun = intent.map(|start| &start.time);
+    let begun = begun.filter(|time| *time >= created);
+    let (what, time) = newer
+        .map(|time| ("was created", time))
+        .or(begun.map(|time| ("began its run", time)))?;
+    Some(Problem::refused(
+        "SourceIsNewer",
+        format!(
+            "RollingUpdateTask {}/{name} {what} at {}, and this rollback was created at {}: a rollback undoes what had begun when it was created; to undo this run create a new rollback",
+            ctx.namespace, time.0, created.0
+        ),
+    ))
+}
+
 /// The call for the way back, as far as its kind decides.
 pub(super) fn method(way_back: &Update) -> RollbackMethod {
     match kind::of_update(way_back).is_run_by_templates_rollback() {
@@ -144,7 +173,7 @@ pub(super) fn standing(ctx: &Context<'_>, task: &RollingUpdateTask) -> Result<bo
                 "SourceStarting",
                 format!("{path} is being started; whether it can be rolled back is seen then"),
             ),
-            _ => Problem::blocked(
+            _ => Problem::refused(
                 "NothingToRollBack",
                 format!("{path} has started nothing: there is nothing to roll back"),
             ),
@@ -187,14 +216,24 @@ pub(super) fn root<'a>(ctx: &Context<'a>, id: &str) -> Known<Result<&'a Executio
         Query::Executions(newest()),
     ])?;
     let found = observation.executions(&filter)?.iter().find(|e| e.id == id);
-    Ok(found.ok_or_else(|| {
-        Problem::blocked(
-            "SourceExecutionGone",
-            format!(
-                "OOS does not list execution {id} any more, and without it cannot roll back: start a new RollingUpdateTask with what you want to go back to"
-            ),
-        )
-    }))
+    Ok(found.ok_or_else(|| not_listed(ctx, id)))
+}
+
+/// OOS does not list what is to be undone. Lists lag: only after the bound on lateness is that its last word.
+fn not_listed(ctx: &Context<'_>, id: &str) -> Problem {
+    let created = ctx.input.subject.metadata.creation_timestamp.as_ref();
+    if created.is_some_and(|created| !ctx.settled_since(created)) {
+        return Problem::wait(
+            "SourceExecutionNotListed",
+            format!("waiting for OOS to list execution {id}"),
+        );
+    }
+    Problem::refused(
+        "SourceExecutionGone",
+        format!(
+            "OOS does not list execution {id}, or not to these credentials, and without it cannot roll back: start a new RollingUpdateTask with what you want to go back to"
+        ),
+    )
 }
 
 /// Whether, since it was found, others have updated the group or undone the same: a rollback may have
@@ -231,14 +270,14 @@ pub(super) fn not_latest(ctx: &Context<'_>, root: &Execution) -> Known<Option<Pr
             && !again
     });
     Ok(later.map(|later| match undone_by(later) == Some(root.id.as_str()) {
-        true => Problem::blocked(
+        true => Problem::refused(
             "AlreadyRolledBack",
             format!(
                 "execution {} was rolled back already, by execution {}",
                 root.id, later.id
             ),
         ),
-        false => Problem::blocked(
+        false => Problem::refused(
             "NotLatest",
             format!(
                 "execution {} updated the group after {}: only the latest update can be rolled back",

@@ -1,0 +1,94 @@
+//! What may start, and when: denied starts, rollbacks of another run, plans that changed, deadlines.
+
+use serde_json::{Value, json};
+
+use crate::scenario::{
+    Act::{Change, Create, Delete, Edit, Wait},
+    Scenario,
+    When::{Field, Gone, Later, Now, State},
+    config_map, image, object, script, script_from_config_map,
+};
+
+const UNDO: &str = "rollbacks/undo";
+
+/// The next starts are refused for lack of a permission.
+fn denied(times: usize) -> Value {
+    json!({"faults": [{
+        "service": "OOS", "action": "StartExecution", "count": times,
+        "effect": {"kind": "error", "status": 403, "code": "Forbidden.RAM"},
+    }]})
+}
+
+fn undo() -> Value {
+    let spec = json!({"taskRef": {"name": "web"}, "batches": 2});
+    object("Rollback", "undo", spec)
+}
+
+fn plan_only() -> Value {
+    json!({"desiredState": "Plan"})
+}
+
+pub fn all() -> Vec<Scenario> {
+    let changed = json!({"data": {"run": "rm -rf /", "rollback": "restart old"}});
+    let as_planned = json!({"data": {"run": "restart new", "rollback": "restart old"}});
+    vec![
+        // The group goes to the next meanwhile.
+        Scenario::new("start-denied-then-next", script("web", json!({})))
+            .cloud(denied(1))
+            .then(Later(2), Create(script("next", json!({"batches": 1}))))
+            .ends("next", &["Succeeded"])
+            .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "start-denied-for-good",
+            image(
+                "web",
+                json!({"startingDeadlineSeconds": 300, "runKey": "v2"}),
+            ),
+        )
+        .cloud(denied(0))
+        .ends("web", &["Failed"])
+        .because("StartingDeadlineExceeded"),
+        // The name comes back, and what ran under it before does not.
+        Scenario::new("rollback-before-its-task", image("web", plan_only()))
+            .then(State("web", "Planned"), Delete("web"))
+            .then(Gone("web"), Create(undo()))
+            .then(State(UNDO, "Failed"), Create(image("web", json!({}))))
+            .ends("web", &["Succeeded"])
+            .ends(UNDO, &["Failed"])
+            .because("SourceNotFound"),
+        Scenario::new("rollback-of-a-recreated-task", image("web", json!({})))
+            .then(
+                Field("web", "/status/restore/done", true.into()),
+                Delete("web"),
+            )
+            .then(Gone("web"), Create(undo()))
+            .then(Now, Create(image("web", json!({"batches": 1}))))
+            .ends("web", &["Succeeded"])
+            .ends(UNDO, &["Failed"]),
+        Scenario::new(
+            "planned-text-changed",
+            script_from_config_map("web", plan_only()),
+        )
+        .first(Create(config_map("restart new", "restart old")))
+        .then(
+            State("web", "Planned"),
+            Change("configmaps/scripts", changed),
+        )
+        .then(Now, Edit("web", json!({"desiredState": "Run"})))
+        .then(
+            State("web", "Blocked"),
+            Change("configmaps/scripts", as_planned),
+        )
+        .then(State("web", "Running"), Wait)
+        .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "blocked-for-too-long",
+            image(
+                "web",
+                json!({"startingDeadlineSeconds": 120, "update": {"image": {"imageId": "m-none"}}}),
+            ),
+        )
+        .ends("web", &["Failed"])
+        .because("StartingDeadlineExceeded"),
+    ]
+}
