@@ -43,6 +43,23 @@ impl Waits<'_> {
         self.now.duration_since(time.0).max(SignedDuration::ZERO)
     }
 
+    /// Takes a time to come for now: no wait that is counted from it is longer than the rule that made it.
+    pub(crate) fn bound(&self, time: &mut Time) {
+        time.0 = time.0.min(self.now);
+    }
+
+    /// Whether `time`, of another clock, is less than `rule` ago. One that is further ahead than that is of a
+    /// clock that is wrong, or this one is, and nothing is waited for by it.
+    pub(crate) fn is_recent(&self, time: &Time, rule: SignedDuration) -> bool {
+        let age = self.now.duration_since(time.0);
+        -rule <= age && age < rule
+    }
+
+    /// Whether a list may not show yet what happened at `time`, of another clock.
+    pub(crate) fn lags(&self, time: &Time) -> bool {
+        self.is_recent(time, self.settle() + SignedDuration::from_secs(1))
+    }
+
     /// When L has passed since `time`.
     pub(crate) fn settled_at(&self, time: &Time) -> Timestamp {
         time.0 + self.settle() + SignedDuration::from_secs(1)

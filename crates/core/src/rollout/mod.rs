@@ -59,6 +59,7 @@ mod standby;
 mod starting;
 mod step;
 mod summary;
+mod times;
 mod verify;
 
 pub use crate::actions::{ACTION_APPLIED, ACTION_REJECTED};

@@ -69,7 +69,7 @@ pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
 pub(super) fn check_config_maps(ctx: &Context<'_>) -> Option<Problem> {
     let mut problem = ctx.kind.check_config_maps()?;
     let created = ctx.input.subject.metadata.creation_timestamp.as_ref();
-    problem.passes &= created.is_some_and(|created| ctx.now() < created.0 + NEW);
+    problem.passes &= created.is_some_and(|created| ctx.waits().is_recent(created, NEW));
     Some(problem)
 }
 

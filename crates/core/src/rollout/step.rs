@@ -11,7 +11,7 @@ use super::decision::{Decision, Input, Next, Step};
 use super::report::{self, Phase};
 use super::{
     adoption, approve, deadline, deletion, ending, events, freeze, holding, instance_requests,
-    ledger, pending, running, starting,
+    ledger, pending, running, starting, times,
 };
 use crate::decision::visited;
 use crate::observation::{Interrupt, Known};
@@ -22,6 +22,7 @@ pub fn step(input: Input<'_>) -> Step {
     let ctx = Context::new(input);
     let old = input.subject.status.cloned().unwrap_or_default();
     let mut status = old.clone();
+    times::bound(&ctx, &mut status);
 
     if !visited(status.observed_generation) {
         if ctx.deleting.is_some() {
@@ -211,7 +212,7 @@ fn hold_back_progress(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, decision
         without.instances_truncated = old.instances_truncated;
         let interval =
             SignedDuration::try_from(ctx.input.settings.progress_interval).unwrap_or_default();
-        let due = old.progress_time.as_ref().map(|time| time.0 + interval);
+        let due = new.progress_time.as_ref().map(|time| time.0 + interval);
         match due {
             Some(due) if without == *old && ctx.now() < due && decision.work.is_none() => {
                 *new = without;

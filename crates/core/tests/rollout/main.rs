@@ -17,6 +17,7 @@ mod actions;
 mod after_the_loop;
 mod approving;
 mod cancelling;
+mod clocks;
 mod coming_later;
 mod config_maps;
 mod containers;

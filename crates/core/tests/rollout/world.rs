@@ -52,6 +52,8 @@ pub struct World {
     pub rolling_back: Option<RollingBack>,
     pub record: Option<ScalingGroupRecord>,
     pub cloud: Cloud,
+    /// By how many seconds the operator's clock is ahead.
+    pub skew: i64,
     pub settings: Settings,
     pub holder_gone: bool,
     pub ahead: Option<QueueEntry>,
@@ -83,6 +85,7 @@ impl World {
             rolling_back: None,
             record: None,
             cloud,
+            skew: 0,
             settings: settings(),
             holder_gone: false,
             ahead: None,
@@ -203,7 +206,7 @@ impl World {
             holder_gone: self.holder_gone,
             ahead: self.ahead.as_ref(),
             settings: &self.settings,
-            now: self.cloud.time(),
+            now: self.cloud.time() + jiff::SignedDuration::from_secs(self.skew),
             observation,
             outcome,
         }

@@ -222,7 +222,7 @@ pub(super) fn root<'a>(ctx: &Context<'a>, id: &str) -> Known<Result<&'a Executio
 /// OOS does not list what is to be undone. Lists lag: only after the bound on lateness is that its last word.
 fn not_listed(ctx: &Context<'_>, id: &str) -> Problem {
     let created = ctx.input.subject.metadata.creation_timestamp.as_ref();
-    if created.is_some_and(|created| !ctx.settled_since(created)) {
+    if created.is_some_and(|created| ctx.waits().lags(created)) {
         return Problem::wait(
             "SourceExecutionNotListed",
             format!("waiting for OOS to list execution {id}"),
