@@ -104,7 +104,8 @@ impl AliyunClouds {
                     format!(
                         "namespace {namespace} may not use the operator's own credentials; set \
                          spec.credentialsRef to a Secret, or list the namespace in the operator's \
-                         --own-credentials-namespaces"
+                         configuration (chart value ownCredentials.namespaces, flag \
+                         --own-credentials-namespaces)"
                     ),
                 )
             });

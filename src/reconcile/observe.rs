@@ -410,7 +410,7 @@ pub(super) async fn open<'a>(
             class: CloudClass::Invalid,
             outcome: Outcome::NoEffect,
             code: "no-region".to_owned(),
-            message: "set spec.regionId, or give the operator a default with --region".to_owned(),
+            message: "set spec.regionId, or give the operator a default (chart value region, flag --region)".to_owned(),
             request_id: None,
             missing_action: None,
             retry_after: None,

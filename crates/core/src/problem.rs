@@ -61,7 +61,7 @@ impl Problem {
 pub(crate) fn region_missing() -> Problem {
     Problem::blocked(
         "RegionMissing",
-        "spec.regionId is not set and the operator has no default region: set it in a new task, or start the operator with --region".into(),
+        "spec.regionId is not set and the operator has no default region: set it in a new object, or give the operator one (chart value region, flag --region)".into(),
     )
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn region_missing() -> Problem {
 /// another type is `instead`'s to say.
 pub(crate) fn usable_group<'a>(
     group: Option<&'a ScalingGroup>,
-    (id, region): (&str, &str),
+    (field, id, region): (&str, &str, &str),
     wanted: &GroupType,
     instead: &str,
 ) -> Result<&'a ScalingGroup, Problem> {
@@ -77,7 +77,7 @@ pub(crate) fn usable_group<'a>(
         return Err(Problem::blocked(
             "ScalingGroupNotFound",
             format!(
-                "spec.scalingGroupId: scaling group {id} does not exist in {region}, or these credentials cannot see it"
+                "{field}: scaling group {id} does not exist in {region}, or these credentials cannot see it"
             ),
         ));
     };
@@ -156,7 +156,7 @@ pub(crate) fn of_credentials(
         return Some(Problem::blocked(
             "CredentialsNotAllowed",
             format!(
-                "namespace {namespace} may not use the operator's own credentials: set spec.credentialsRef in a new task, or list the namespace in --own-credentials-namespaces"
+                "namespace {namespace} may not use the operator's own credentials: set spec.credentialsRef in a new object, or list the namespace in the operator's configuration (chart value ownCredentials.namespaces, flag --own-credentials-namespaces)"
             ),
         ));
     }
@@ -164,7 +164,7 @@ pub(crate) fn of_credentials(
     Some(Problem::blocked(
         "RamRoleNotAllowed",
         format!(
-            "spec.ramRole: role {role} may not be used with the operator's own credentials: list it in --own-credentials-ram-roles, or set spec.credentialsRef in a new task"
+            "spec.ramRole: role {role} may not be used with the operator's own credentials: list it in the operator's configuration (chart value ownCredentials.ramRoles, flag --own-credentials-ram-roles), or set spec.credentialsRef in a new object"
         ),
     ))
 }

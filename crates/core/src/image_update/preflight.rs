@@ -122,7 +122,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
 
     let group = match problem::usable_group(
         observation.scaling_group(&ctx.group)?.as_ref(),
-        (&ctx.group, &ctx.region),
+        ("spec.scalingGroupId", &ctx.group, &ctx.region),
         &GroupType::Ecs,
         "only scaling configurations of ECS groups take an image of this kind; for containers use a RollingUpdateTask with spec.update.containerGroup",
     ) {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decision::{Decision, Input, Next};
-use super::kind::{self, Kind};
+use super::kind::{self, Author, Kind};
 use super::scripts;
 use crate::conditions::shorten;
 use crate::observation::Known;
@@ -60,7 +60,7 @@ impl<'a> Context<'a> {
                 .unwrap_or_default()
                 .to_owned(),
             group: spec.scaling_group_id.clone(),
-            kind: kind::of(spec, status, texts),
+            kind: kind::of(spec, status, texts, author(&input)),
             record: input
                 .record
                 .and_then(|record| record.status.clone())
@@ -129,12 +129,31 @@ impl<'a> Context<'a> {
         self.input.subject.kind.to_lowercase()
     }
 
-    /// The field by which this object's author names a script of the update.
-    pub(super) fn field_of_script(&self, field: &str) -> String {
-        match self.input.subject.undo {
-            Some(_) => "spec.to.script".to_owned(),
-            None => format!("spec.update.script.{field}"),
+    /// The field that names the group.
+    pub(super) fn field_of_group(&self) -> &'static str {
+        let undo = self.input.subject.undo;
+        match undo.is_some_and(|undo| undo.spec.task_ref.is_some()) {
+            true => "spec.scalingGroupId of the task",
+            false => "spec.scalingGroupId",
         }
+    }
+
+    /// Where the region comes from.
+    pub(super) fn field_of_region(&self) -> &'static str {
+        let undo = self.input.subject.undo;
+        match (
+            undo.is_some_and(|undo| undo.spec.task_ref.is_some()),
+            &self.spec.region_id,
+        ) {
+            (_, None) => "the operator's default: chart value region, flag --region",
+            (true, Some(_)) => "spec.regionId of the task",
+            (false, Some(_)) => "spec.regionId",
+        }
+    }
+
+    /// Who wrote the object, and so knows which fields.
+    pub(super) fn author(&self) -> Author {
+        author(&self.input)
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -219,5 +238,12 @@ impl<'a> Context<'a> {
     /// See [`Waits::recheck`].
     pub(super) fn recheck(&self) -> Next {
         self.waits().recheck()
+    }
+}
+
+fn author(input: &Input<'_>) -> Author {
+    match input.subject.undo {
+        Some(_) => Author::OfRollback,
+        None => Author::OfTask,
     }
 }

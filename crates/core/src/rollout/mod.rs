@@ -60,6 +60,7 @@ mod starting;
 mod step;
 mod summary;
 mod times;
+mod turn;
 mod verify;
 
 pub use crate::actions::{ACTION_APPLIED, ACTION_REJECTED};

@@ -12,14 +12,14 @@ use super::preflight::{self, Ready, Verdict};
 use super::report::{self, Phase};
 use super::{
     adoption, cancel, deadline, denied, ending, holding, kind, ledger, left_out, pinned, progress,
-    rollback, run_keys, starting,
+    rollback, run_keys, starting, turn,
 };
+use crate::identity;
 use crate::observation::{Interrupt, Known};
 use crate::problem::Problem;
-use crate::{conditions, identity, queue};
 
 /// How often a task that a person has to mend something for is checked again.
-const RECHECK: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const RECHECK: SignedDuration = SignedDuration::from_secs(60);
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
     ledger::ingest(ctx, &mut status, None);
@@ -79,7 +79,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
         return Ok(ctx.decide(status, Next::After(wait)).within(left));
     }
-    if let Some(decision) = wait_for_turn(ctx, &mut status)? {
+    if let Some(decision) = turn::wait(ctx, &mut status)? {
         return Ok(decision);
     }
     if let Some(decision) = run_keys::conflict(ctx, &status)? {
@@ -99,14 +99,14 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         };
     }
     let verdict = preflight::check_cloud(ctx)?;
-    note_end_of_others(ctx, &mut status, &verdict);
-    note_group(ctx, &mut status);
+    turn::note_end_of_others(ctx, &mut status, &verdict);
+    turn::note_group(ctx, &mut status);
     match verdict {
         Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
         Verdict::Ready(ready) if let Some(problem) = pinned::changed(ctx, &status, &ready) => {
             Ok(refuse(ctx, status, &problem, false))
         }
-        Verdict::Ready(ready) => Ok(match after_others(ctx, &status) {
+        Verdict::Ready(ready) => Ok(match turn::after_others(ctx, &status) {
             Some(wait) => {
                 let message = "the update of others that this one waited for has just ended; this one starts when what that one put back is sure to show";
                 let problem = Problem::wait(preflight::OTHERS_RUN, message.into());
@@ -117,35 +117,6 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             None => start(ctx, status, *ready),
         }),
     }
-}
-
-/// Puts on record that these credentials reach the group, when they are first seen to.
-fn note_group(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
-    let seen = ctx.input.observation.scaling_group(&ctx.group);
-    if status.group_seen_time.is_none() && seen.is_ok_and(Option::is_some) {
-        status.group_seen_time = Some(Time(ctx.now()));
-    }
-}
-
-/// Puts on record when a run of others that the start waits for was first seen to have ended.
-fn note_end_of_others(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, verdict: &Verdict) {
-    if matches!(verdict, Verdict::Problem(problem) if problem.reason == preflight::OTHERS_RUN) {
-        status.others_ended = None;
-        return;
-    }
-    let waited = conditions::get(&status.conditions, condition::PREFLIGHT)
-        .is_some_and(|preflight| preflight.reason == preflight::OTHERS_RUN);
-    if waited && status.others_ended.is_none() {
-        status.others_ended = Some(Time(ctx.now()));
-    }
-}
-
-/// How long the group is not yet read for the start: the bound on lateness. A process that the run of
-/// others had suspended, read too early, would be taken for one that a person suspended, and stay so.
-fn after_others(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<SignedDuration> {
-    let ended = status.others_ended.as_ref()?;
-    let left = ctx.waits().settled_at(ended).duration_since(ctx.now());
-    left.is_positive().then_some(left)
 }
 
 /// What a rollback undoes goes on record before anything else is looked at.
@@ -274,55 +245,6 @@ fn in_batches(plan: &Plan) -> String {
         "{total} instances in {batches} batches, which take up to {largest} of them ({}%) out of service at a time",
         (largest * 100).checked_div(total).unwrap_or(0)
     )
-}
-
-/// First come, first served: whoever holds the group, then whoever asked earlier. Nobody waits for a group that
-/// the credentials do not reach.
-fn wait_for_turn(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-) -> Known<Option<Decision>> {
-    // What the run of a holder that vanished still does is seen as an update of others.
-    let holder = ctx.record.holder.as_ref();
-    let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.input.holder_gone);
-    // A rollback takes the group over from its source, ahead of the queue: whoever is before it there
-    // waits for the source's end.
-    if let Some(source) = &status.source
-        && rollback::takeover::may_begin(source, holder)
-    {
-        return Ok(None);
-    }
-    let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
-    let Some(before) = queue::before(&ctx.record, &ctx.uid, gone, ahead) else {
-        return Ok(None);
-    };
-    if status.group_seen_time.is_none() {
-        if let Err(problem) = preflight::usable_group(ctx)? {
-            return Ok(Some(refuse(ctx, status.clone(), &problem, false)));
-        }
-        note_group(ctx, status);
-    }
-    let message = format!("waits: {before}");
-    deadline::note(ctx, status, false);
-    report::set(
-        ctx,
-        status,
-        condition::PREFLIGHT,
-        "Unknown",
-        "WaitingForScalingGroup",
-        &message,
-    );
-    report::show(
-        ctx,
-        status,
-        Phase::Pending,
-        "WaitingForScalingGroup",
-        &message,
-    );
-    Ok(Some(ctx.decide(
-        status.clone(),
-        Next::After(RECHECK.unsigned_abs()),
-    )))
 }
 
 /// Reports what stands against the start. The group is not kept while it does. What nothing lifts any more ends

@@ -71,7 +71,7 @@ fn changed_text(
             });
             format!(
                 "{}{place} was sha256 {} and is {} now",
-                ctx.field_of_script(field),
+                ctx.author().field(&format!("script.{field}")),
                 short(&before),
                 short(&now)
             )

@@ -78,7 +78,7 @@ pub(super) fn usable_group<'a>(ctx: &Context<'a>) -> Known<Result<&'a ScalingGro
     let wanted = ctx.kind.group_type();
     Ok(problem::usable_group(
         ctx.input.observation.scaling_group(&ctx.group)?.as_ref(),
-        (&ctx.group, &ctx.region),
+        (ctx.field_of_group(), &ctx.group, &ctx.region),
         &wanted,
         match wanted {
             GroupType::Eci => {

@@ -1,7 +1,7 @@
 //! What people and tools read: the state word, the conditions, Events, and the size of it all.
 
 use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus, condition};
-use ess_rollout_cloud::CloudError;
+use ess_rollout_cloud::{CloudError, ErrorClass, Outcome};
 
 use super::context::Context;
 use crate::cloud_trouble::{self, Trouble};
@@ -247,12 +247,18 @@ pub(super) fn first(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
 pub(super) fn trouble(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, error: &CloudError) {
     let Some(Trouble {
         reason,
-        message,
+        mut message,
         needs_person,
     }) = Trouble::of(error)
     else {
         return;
     };
+    // A region that is misspelt has no endpoint, or one that knows nothing of it.
+    let unreached = error.class == ErrorClass::Retry && error.outcome == Outcome::NoEffect;
+    if unreached || error.code.starts_with("InvalidRegionId") {
+        let (region, field) = (&ctx.region, ctx.field_of_region());
+        message.push_str(&format!("; the region is {region} ({field})"));
+    }
     if status.execution.is_none() && status.result.is_none() {
         let phase = if needs_person {
             Phase::Blocked

@@ -11,6 +11,7 @@ use ess_rollout_api::v1alpha1::{
     ScriptTexts, ScriptUpdate,
 };
 
+use super::kind::Author;
 use crate::identity::{self, hash_text};
 use crate::problem::Problem;
 
@@ -79,6 +80,7 @@ impl<'a> Scripts<'a> {
         update: &'a ScriptUpdate,
         status: Option<&'a RollingUpdateTaskStatus>,
         texts: &'a ConfigMapTexts,
+        author: Author,
     ) -> Self {
         let frozen = status.and_then(|s| s.start.as_ref()?.scripts.as_ref());
         let (run, rollback) = match frozen {
@@ -87,11 +89,11 @@ impl<'a> Scripts<'a> {
         };
         Self {
             update,
-            run: text("run", &update.run, run, texts),
+            run: text(&author.field("script.run"), &update.run, run, texts),
             rollback: update
                 .rollback
                 .as_ref()
-                .map(|source| text("rollback", source, rollback, texts)),
+                .map(|source| text(&author.field("script.rollback"), source, rollback, texts)),
         }
     }
 
@@ -143,15 +145,14 @@ impl<'a> Scripts<'a> {
 
 /// The text of a script, once nothing stands against it.
 fn text<'a>(
-    field: &str,
+    path: &str,
     source: &'a ScriptSource,
     frozen: Option<&'a str>,
     texts: &'a ConfigMapTexts,
 ) -> Result<&'a str, Problem> {
-    let path = format!("spec.update.script.{field}");
     let Some(key) = &source.config_map_key_ref else {
         let text = source.inline.as_deref().unwrap_or_default();
-        return check(text, &path).map(|()| text);
+        return check(text, path).map(|()| text);
     };
     if let Some(text) = frozen {
         return Ok(text);

@@ -8,6 +8,8 @@ use super::context::Context;
 /// Takes every time to come for now. It was put on record under a clock that was ahead, for a moment or in
 /// another replica: counted from there, a wait would be as much longer as that clock was wrong. What has been
 /// waited for is waited for once more, in full, since it is not known when it began.
+///
+/// Not those of calls whose next try has a time of its own on record: both move together, where the call is made.
 pub(super) fn bound(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     let waits = ctx.waits();
     of_waits(status, &mut |time| waits.bound(time));
@@ -17,24 +19,18 @@ fn of_waits(status: &mut RollingUpdateTaskStatus, bound: &mut impl FnMut(&mut Ti
     let blocked = status.start_blocked.iter_mut();
     let blocked = blocked.flat_map(|b| b.since.iter_mut().chain(&mut b.last_denied_time));
     blocked.for_each(&mut *bound);
-    for intent in &mut status.start {
+    if let Some(intent) = &mut status.start {
         bound(&mut intent.time);
         intent.last_lookup_time.iter_mut().for_each(&mut *bound);
     }
-    for source in &mut status.source {
-        let times = source.cancel_time.iter_mut();
-        times.chain(&mut source.quiet_since).for_each(&mut *bound);
+    if let Some(source) = &mut status.source {
+        source.quiet_since.iter_mut().for_each(&mut *bound);
     }
-    for pause in &mut status.pause {
+    if let Some(pause) = &mut status.pause {
         bound(&mut pause.since);
-        let approval = pause.approval.iter_mut();
-        approval.for_each(|approval| bound(&mut approval.time));
     }
     for action in &mut status.actions {
         bound(&mut action.time);
-        let targets = action.instances.iter_mut();
-        let calls = targets.flat_map(|target| target.call.iter_mut());
-        calls.for_each(|call| bound(&mut call.time));
     }
     let requests = status.instances.iter_mut();
     let requests = requests.flat_map(|instance| instance.request.iter_mut());
@@ -42,11 +38,10 @@ fn of_waits(status: &mut RollingUpdateTaskStatus, bound: &mut impl FnMut(&mut Ti
     let latched = status.latched.iter_mut();
     let latched = latched.flat_map(|latched| latched.approved_pause_time.iter_mut());
     latched.for_each(&mut *bound);
-    for cancellation in &mut status.cancellation {
+    if let Some(cancellation) = &mut status.cancellation {
         bound(&mut cancellation.time);
-        cancellation.last_call_time.iter_mut().for_each(&mut *bound);
     }
-    for restore in &mut status.restore {
+    if let Some(restore) = &mut status.restore {
         let times = restore.quiet_since.iter_mut();
         let times = times.chain(&mut restore.last_call_time);
         times

@@ -33,6 +33,7 @@ mod instances;
 mod kstatus;
 mod kstatus_rules;
 mod neighbours;
+mod naming;
 mod packages;
 mod pausing;
 mod pending;

@@ -9,7 +9,7 @@ use ess_rollout_cloud::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Before, Kind};
+use super::{Author, Before, Kind};
 use crate::conditions::shorten;
 use crate::observation::{Known, Observation};
 use crate::problem::Problem;
@@ -27,6 +27,7 @@ pub(super) mod undo;
 
 pub(super) struct ContainerGroups<'a> {
     pub(super) update: &'a ContainerGroupUpdate,
+    pub(super) author: Author,
 }
 
 impl ContainerGroups<'_> {

@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{ImageUpdate, Plan, RollbackPayload, Update};
 use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::{Before, Kind};
+use super::{Author, Before, Kind};
 use crate::observation::{Interrupt, Known, Observation};
 use crate::problem::{self, Problem};
 
@@ -16,6 +16,7 @@ pub(super) mod undo;
 pub(super) struct Image<'a> {
     pub(super) update: &'a ImageUpdate,
     pub(super) max_errors: i32,
+    pub(super) author: Author,
 }
 
 impl Image<'_> {
@@ -75,9 +76,10 @@ impl Kind for Image<'_> {
     ) -> Known<Option<Problem>> {
         let id = &self.update.image_id;
         let found = observation.image(id)?.as_ref();
-        let field = "spec.update.image.imageId";
-        let (region, instead) = ("the group's region", "name another in a new task");
-        let image = match problem::usable_image(found, field, (id, region), instead) {
+        let field = self.author.field("image.imageId");
+        let instead = format!("name another {}", self.author.anew());
+        let region = "the group's region";
+        let image = match problem::usable_image(found, &field, (id, region), &instead) {
             Ok(image) => image,
             Err(problem) => return Ok(Some(problem)),
         };
@@ -89,7 +91,7 @@ impl Kind for Image<'_> {
             return Ok(Some(Problem::blocked(
                 "ImageOSMismatch",
                 format!(
-                    "spec.update.image.imageId: image {id} is for {}, and instance {} runs {}",
+                    "{field}: image {id} is for {}, and instance {} runs {}",
                     image.os_type, instance.id, instance.os_type
                 ),
             )));
@@ -104,7 +106,7 @@ impl Kind for Image<'_> {
             Problem::blocked(
                 "ImageArchitectureMismatch",
                 format!(
-                    "spec.update.image.imageId: image {id} is for {}, and instance {} runs image {}, which is for {}",
+                    "{field}: image {id} is for {}, and instance {} runs image {}, which is for {}",
                     image.architecture,
                     instance.map_or("?", |instance| &instance.id),
                     old.id,

@@ -1,6 +1,7 @@
 //! What differs between the kinds of update: the template, its parameters, what has to be checked
 //! before and after. Everything else in a rollout is the same for all of them.
 
+mod author;
 mod container_group;
 mod image;
 mod nothing;
@@ -17,6 +18,7 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{EcsInstance, GroupType, Process, Query, ScalingGroup, ScalingInstance};
 use serde_json::{Map, Value, json};
 
+pub(super) use self::author::Author;
 pub(super) use self::undo::{Before, of_execution, way_back};
 use super::compute::Compute;
 use super::configuration::Carries;
@@ -241,18 +243,20 @@ pub(super) fn of<'a>(
     spec: &'a RollingUpdateTaskSpec,
     status: Option<&'a RollingUpdateTaskStatus>,
     texts: &'a ConfigMapTexts,
+    author: Author,
 ) -> Box<dyn Kind + 'a> {
     bound(
         &spec.update,
         spec.policy.max_errors.unwrap_or(0),
         status,
         texts,
+        author,
     )
 }
 
 /// The kind of an update for itself, whatever object asks for it.
 pub(super) fn of_update(update: &Update) -> Box<dyn Kind + '_> {
-    bound(update, 0, None, &NO_TEXTS)
+    bound(update, 0, None, &NO_TEXTS, Author::OfTask)
 }
 
 /// The one place that tells the kinds apart.
@@ -261,18 +265,24 @@ fn bound<'a>(
     max_errors: i32,
     status: Option<&'a RollingUpdateTaskStatus>,
     texts: &'a ConfigMapTexts,
+    author: Author,
 ) -> Box<dyn Kind + 'a> {
     if let Some(update) = &update.image {
-        Box::new(image::Image { update, max_errors })
+        Box::new(image::Image {
+            update,
+            max_errors,
+            author,
+        })
     } else if let Some(update) = &update.script {
         Box::new(script::Script {
             update,
-            scripts: Scripts::of(update, status, texts),
+            author,
+            scripts: Scripts::of(update, status, texts, author),
         })
     } else if let Some(update) = &update.package {
-        Box::new(package::Package { update })
+        Box::new(package::Package { update, author })
     } else if let Some(update) = &update.container_group {
-        Box::new(container_group::ContainerGroups { update })
+        Box::new(container_group::ContainerGroups { update, author })
     } else {
         Box::new(nothing::Nothing)
     }

@@ -10,7 +10,7 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{EcsInstance, ErrorClass, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::{Before, Kind, ReadBack, script};
+use super::{Author, Before, Kind, ReadBack, script};
 use crate::observation::{Interrupt, Known, Observation};
 use crate::problem::Problem;
 
@@ -27,6 +27,7 @@ pub(super) mod undo;
 
 pub(super) struct Package<'a> {
     pub(super) update: &'a PackageUpdate,
+    pub(super) author: Author,
 }
 
 /// Letters and digits, and `.`, `_`, `-` inside: nothing that a shell or the plug-in's own list of
@@ -142,7 +143,8 @@ impl Kind for Package<'_> {
             Problem::blocked(
                 "InvalidSpec",
                 format!(
-                    "spec.update.package.{field}: {text:?} is refused: only letters, digits, '.', '_' and '-', beginning with a letter or a digit, since it becomes part of a command of root"
+                    "{}: {text:?} is refused: only letters, digits, '.', '_' and '-', beginning with a letter or a digit, since it becomes part of a command of root",
+                    self.author.field(&format!("package.{field}"))
                 ),
             )
         })
@@ -167,7 +169,8 @@ impl Kind for Package<'_> {
                 return Ok(Some(Problem::blocked(
                     "PackageNotFound",
                     format!(
-                        "spec.update.package.name: OOS has no package {name} in the group's region, public or of this account; create it there, or name another in a new task"
+                        "{}: OOS has no package {name} in the group's region, public or of this account; create it there, or name another in a new task",
+                        self.author.field("package.name")
                     ),
                 )));
             }
@@ -178,7 +181,8 @@ impl Kind for Package<'_> {
             return Ok(Some(Problem::blocked(
                 "NotAPackage",
                 format!(
-                    "spec.update.package.name: {name} is an OOS template of type {}, and no package",
+                    "{}: {name} is an OOS template of type {}, and no package",
+                    self.author.field("package.name"),
                     package.template_type
                 ),
             )));
@@ -188,7 +192,8 @@ impl Kind for Package<'_> {
                 return Ok(Some(Problem::blocked(
                     "PackageVersionNotFound",
                     format!(
-                        "spec.update.package.{field}: package {name} has no version {version}; the newest is {}",
+                        "{}: package {name} has no version {version}; the newest is {}",
+                        self.author.field(&format!("package.{field}")),
                         package.version
                     ),
                 )));

@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{EcsInstance, EcsStatus, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::{Before, Kind};
+use super::{Author, Before, Kind};
 use crate::observation::{Known, Observation};
 use crate::problem::Problem;
 use crate::rollout::scripts::Scripts;
@@ -15,6 +15,7 @@ pub(super) mod undo;
 
 pub(super) struct Script<'a> {
     pub(super) update: &'a ScriptUpdate,
+    pub(super) author: Author,
     pub(super) scripts: Scripts<'a>,
 }
 
@@ -97,8 +98,11 @@ impl Kind for Script<'_> {
                 Problem::blocked(
                     "ScriptTypeMismatch",
                     format!(
-                        "spec.update.script.type is {:?}, and instance {} runs {}",
-                        self.update.script_type, instance.id, instance.os_type
+                        "{} is {:?}, and instance {} runs {}",
+                        self.author.field("script.type"),
+                        self.update.script_type,
+                        instance.id,
+                        instance.os_type
                     ),
                 )
             });

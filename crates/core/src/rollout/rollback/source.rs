@@ -11,7 +11,7 @@ use crate::observation::Known;
 use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::decision::Undo;
-use crate::rollout::kind::{self, Before};
+use crate::rollout::kind::{self, Author, Before};
 use crate::rollout::parameters::text;
 use crate::rollout::preflight::{self, ROLLING_TEMPLATES};
 use crate::rollout::scripts::NO_TEXTS;
@@ -72,7 +72,7 @@ fn of_task(
         Err(problem) => return Ok(Err(problem)),
     };
     let plan = status.plan.unwrap_or_default();
-    let source = kind::of(&task.spec, None, &NO_TEXTS);
+    let source = kind::of(&task.spec, None, &NO_TEXTS, Author::OfTask);
     let before = Before {
         plan: &plan,
         script: text(root, "rollbackScript"),

@@ -13,7 +13,7 @@ use crate::rollout::containers;
 impl ContainerGroups<'_> {
     /// Containers of a spec, before anything is read.
     pub(super) fn check_containers(&self, field: &str, given: &[Container]) -> Option<Problem> {
-        let path = format!("spec.update.containerGroup.{field}");
+        let path = self.author.field(&format!("containerGroup.{field}"));
         let invalid = |message: String| Some(Problem::blocked("InvalidSpec", message));
         let mut names = BTreeSet::new();
         for container in given {
