@@ -53,6 +53,8 @@ fn problem(trouble: Trouble) -> Problem {
         reason: trouble.reason,
         message: trouble.message,
         passes: !trouble.needs_person,
+        is_final: false,
+        counts: trouble.needs_person,
     }
 }
 
