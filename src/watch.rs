@@ -81,7 +81,8 @@ pub async fn objects<K>(
 }
 
 /// Watches records until the word to stop: a group that becomes free, or something that is left to
-/// put back, concerns every unfinished task of that group.
+/// put back, concerns every unfinished task of that group; a run that no object looks after concerns
+/// the record itself.
 pub async fn records(
     api: Api<DeserializeGuard<RecordView>>,
     gate: String,
@@ -89,6 +90,10 @@ pub async fn records(
     shutdown: Shutdown,
 ) {
     let touched = |record: RecordView| {
+        if record.needs_look(|uid| feed.tasks.has(uid)) {
+            let key = ObjectKey::record(record.name());
+            feed.triggers.changed(key, record.version().to_owned());
+        }
         let (region, group) = record.group();
         for key in feed.tasks.unfinished_of(region, group) {
             feed.triggers.changed(key, record.version().to_owned());
@@ -101,8 +106,11 @@ pub async fn records(
         match event {
             Event::Init | Event::InitDone => {}
             // A list that is made again may hold what happened while nobody watched.
-            Event::InitApply(record) | Event::Apply(record) | Event::Delete(record) => {
+            Event::InitApply(record) | Event::Apply(record) => touched(record),
+            Event::Delete(record) => {
+                let key = ObjectKey::record(record.name());
                 touched(record);
+                feed.triggers.forget(&key);
             }
         }
     })

@@ -1,9 +1,11 @@
 //! What people copy: the manifests in the README and the samples are taken by a real apiserver,
 //! and what the README tells people to type exists.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use ess_rollout_test_support::chart::{documents, kind};
 use ess_rollout_test_support::{shared, source_root};
 
 /// The fenced blocks of a language in a Markdown text.
@@ -54,6 +56,27 @@ fn the_samples_are_accepted_by_the_apiserver() -> Result<()> {
         applied.lines().count() >= 2,
         "kustomize applied {applied:?}"
     );
+    Ok(())
+}
+
+/// `kubectl apply -k config/samples` is what people try first: nothing in it waits for, cancels or undoes anything else in it.
+#[test]
+fn the_samples_that_are_applied_together_are_each_about_a_group_of_its_own() -> Result<()> {
+    let samples = source_root().join("config/samples");
+    let samples = samples.to_str().context("a path that is no text")?;
+    let rendered = shared().kubectl().run(&["kustomize", samples])?;
+    let objects = documents(&rendered)?;
+    let mut groups = BTreeSet::new();
+    for object in &objects {
+        ensure!(
+            kind(object) != "Rollback",
+            "a Rollback undoes another sample"
+        );
+        if let Some(group) = object["spec"]["scalingGroupId"].as_str() {
+            ensure!(groups.insert(group), "two samples are about {group}");
+        }
+    }
+    ensure!(groups.len() >= 7, "found {groups:?}");
     Ok(())
 }
 

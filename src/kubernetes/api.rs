@@ -42,6 +42,7 @@ fn place(key: &ObjectKey) -> Request {
         ObjectKind::RollingUpdateTask => RollingUpdateTask::url_path(&(), namespace),
         ObjectKind::Rollback => Rollback::url_path(&(), namespace),
         ObjectKind::ImageUpdateTask => ImageUpdateTask::url_path(&(), namespace),
+        ObjectKind::ScalingGroupRecord => ScalingGroupRecord::url_path(&(), namespace),
     })
 }
 

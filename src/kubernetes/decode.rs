@@ -14,6 +14,10 @@ pub(super) fn object(operation: &str, kind: ObjectKind, text: &str) -> Result<Ob
         ObjectKind::RollingUpdateTask => decoded::<RollingUpdateTask>(operation, text)?.into(),
         ObjectKind::Rollback => decoded::<Rollback>(operation, text)?.into(),
         ObjectKind::ImageUpdateTask => decoded::<ImageUpdateTask>(operation, text)?.into(),
+        ObjectKind::ScalingGroupRecord => {
+            let why = "records have calls of their own";
+            return Err(KubeError::other(operation, ErrorClass::Invalid, why));
+        }
     })
 }
 

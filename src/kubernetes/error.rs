@@ -24,6 +24,13 @@ pub enum ErrorClass {
     Unavailable,
 }
 
+impl ErrorClass {
+    /// Whether the same write will fail again until somebody changes something.
+    pub fn is_lasting(self) -> bool {
+        matches!(self, Self::Gone | Self::Refused | Self::Invalid)
+    }
+}
+
 /// A failed call to the apiserver.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation}")]

@@ -20,6 +20,9 @@ pub enum ObjectKind {
     Rollback,
     /// Images for scaling configurations.
     ImageUpdateTask,
+    /// The operator's memory of a scaling group, looked at while it holds a run that no object looks
+    /// after. Its namespace is the operator's, and left empty in keys.
+    ScalingGroupRecord,
 }
 
 impl ObjectKind {
@@ -29,10 +32,11 @@ impl ObjectKind {
             Self::RollingUpdateTask => "RollingUpdateTask",
             Self::Rollback => "Rollback",
             Self::ImageUpdateTask => "ImageUpdateTask",
+            Self::ScalingGroupRecord => "ScalingGroupRecord",
         }
     }
 
-    /// The kind of this name.
+    /// The kind of objects that people create, by its name.
     pub fn from_name(name: &str) -> Option<Self> {
         [
             Self::RollingUpdateTask,
@@ -70,6 +74,14 @@ impl ObjectKey {
         Self {
             kind: ObjectKind::Rollback,
             ..Self::task(namespace, name)
+        }
+    }
+
+    /// A record.
+    pub fn record(name: impl Into<String>) -> Self {
+        Self {
+            kind: ObjectKind::ScalingGroupRecord,
+            ..Self::task("", name)
         }
     }
 

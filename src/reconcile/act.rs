@@ -27,6 +27,9 @@ pub enum Acted<'a> {
     Stale(Error),
     /// The task is gone.
     Gone,
+    /// The record could not be written, and the object is to go all the same: nothing more of it was
+    /// done.
+    RecordLost(Error),
     /// All done, and the mutation has this outcome. Its Events have not been published: that must
     /// not delay the next decision, which puts the outcome on record.
     Worked(Box<WorkOutcome>, Publishing<'a>),
@@ -63,6 +66,7 @@ impl Error {
 enum Stop {
     Stale(Error),
     Gone,
+    RecordLost(Error),
     Error(Error),
 }
 
@@ -94,6 +98,7 @@ pub async fn carry_out<'a>(
         Ok(acted) => Ok(acted),
         Err(Stop::Stale(why)) => Ok(Acted::Stale(why)),
         Err(Stop::Gone) => Ok(Acted::Gone),
+        Err(Stop::RecordLost(why)) => Ok(Acted::RecordLost(why)),
         Err(Stop::Error(error)) => Err(error),
     }
 }
@@ -130,6 +135,7 @@ async fn effects<'a>(
         finalizer,
         execution_annotation,
         record,
+        lets_go_anyway,
         status,
         work,
         also,
@@ -158,7 +164,13 @@ async fn effects<'a>(
         versions.extend(subject.object.version());
     }
     if let Some(record) = record {
-        write_record(context, &mut subject, record, versions).await?;
+        let written = write_record(context, &mut subject, record, versions).await;
+        written.map_err(|stop| match stop {
+            Stop::Error(Error::Write(error)) if lets_go_anyway && error.class.is_lasting() => {
+                Stop::RecordLost(Error::Write(error))
+            }
+            stop => stop,
+        })?;
     }
     if released {
         // The apiserver has dropped the object: there is nothing left to write a status on, and
@@ -317,7 +329,7 @@ async fn send(
     decided_at: jiff::Timestamp,
 ) -> Result<WorkOutcome, Stop> {
     let Work { mutation } = work;
-    let opened = observe::open(context, subject).await;
+    let opened = observe::open(context, &subject.scope, subject.region.as_deref()).await;
     let age = age(context, decided_at);
     if age > context.limits.decision_age {
         tracing::warn!(

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use ess_rollout_api::v1alpha1::{RollingUpdateTask, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord};
 use ess_rollout_cloud::{CloudError, ErrorClass as CloudClass, Mutation, Outcome};
 use ess_rollout_core::rollout::{Decision, Event, EventKind, Next, Settings, Subject, Work};
 use jiff::Timestamp;
@@ -47,6 +47,7 @@ pub fn idle(subject: Subject<'_>) -> Decision {
         finalizer: None,
         execution_annotation: None,
         record: None,
+        lets_go_anyway: false,
         status: subject.status.cloned().unwrap_or_default(),
         work: None,
         also: Vec::new(),
@@ -128,6 +129,16 @@ impl Events for FakeEvents {
             let line = format!("event {}", event.reason);
             self.journal.lock().unwrap().push(line);
         })
+    }
+
+    fn publish_on_record<'a>(
+        &'a self,
+        _: &'a ScalingGroupRecord,
+        event: &'a Event,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        let line = format!("event {} on the record", event.reason);
+        self.journal.lock().unwrap().push(line);
+        Box::pin(std::future::ready(()))
     }
 }
 

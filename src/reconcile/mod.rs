@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod observe;
+mod record;
 mod stall;
 mod story;
 
@@ -23,11 +24,12 @@ use futures::future::{Either, FutureExt, join, select};
 
 use crate::{
     clouds::Clouds,
-    kubernetes::{ErrorClass, Kubernetes, ObjectKey, Schemas},
+    kubernetes::{ErrorClass, Kubernetes, ObjectKey, ObjectKind, Schemas},
     runtime::{
         clock::Clock,
         events::Events,
         shutdown::{self, Shutdown},
+        telemetry::chain,
     },
     tasks::TaskIndex,
 };
@@ -144,7 +146,7 @@ impl Error {
     }
 }
 
-/// One pass over one task. The only errors are those of the apiserver, and contradictions in the
+/// One pass over one task, or one record. The only errors are those of the apiserver, and contradictions in the
 /// core: what the cloud refuses is an answer.
 pub async fn reconcile(context: &Context, key: &ObjectKey) -> Pass {
     let (_never, shutdown) = shutdown::channel();
@@ -154,6 +156,9 @@ pub async fn reconcile(context: &Context, key: &ObjectKey) -> Pass {
 /// The same, but after the word to stop it begins no decision, unless it has an outcome that is not
 /// on record yet: to find that again costs the bound on lateness.
 pub async fn reconcile_until(context: &Context, key: &ObjectKey, shutdown: Shutdown) -> Pass {
+    if key.kind == ObjectKind::ScalingGroupRecord {
+        return record::reconcile(context, key).await;
+    }
     let mut pass = Pass {
         outcome: Ok(Next::OnChange),
         gone: false,
@@ -196,6 +201,8 @@ async fn decisions<'a>(
     // Kept until a decision that has seen it is carried out: after a conflict it is handed in
     // again, or the answer of the call would be lost.
     let mut outcome = None;
+    // Why the record cannot be written that an object leaves behind which may not wait.
+    let mut record_lost: Option<String> = None;
     let mut decisions = 0;
     let mut conflicts = 0;
     loop {
@@ -208,7 +215,7 @@ async fn decisions<'a>(
             pass.gone = true;
             return Ok(Next::OnChange);
         };
-        let deciding = observe::decide(context, &subject, outcome.as_ref());
+        let deciding = observe::decide(context, &subject, outcome.as_ref(), record_lost.as_deref());
         let decided = tokio::select! {
             biased;
             // Reads only: they may be cut off.
@@ -230,6 +237,12 @@ async fn decisions<'a>(
                 continue;
             }
             Acted::Gone => return Ok(Next::OnChange),
+            Acted::RecordLost(why) if record_lost.is_none() => {
+                record_lost = Some(chain(&why));
+                continue;
+            }
+            // It was not to be written again. A defect.
+            Acted::RecordLost(why) => return Err(why.into()),
             Acted::Worked(result, events) => {
                 outcome = Some(*result);
                 *publishing = Some(match publishing.take() {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ess_rollout_api::v1alpha1::{
-    RollbackRef, RollingUpdateTask, RollingUpdateTaskSpec, ScalingGroupRecord,
+    Holder, RollbackRef, RollingUpdateTask, RollingUpdateTaskSpec, ScalingGroupRecord,
 };
 use ess_rollout_cloud::{Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query};
 use ess_rollout_core::decision::{Decision, Step, WorkOutcome};
@@ -258,12 +258,14 @@ async fn holder_gone(context: &Context, subject: &Subject) -> bool {
     let Some(holder) = status.and_then(|status| status.holder.as_ref()) else {
         return false;
     };
+    subject.object.metadata().uid.as_ref() != Some(&holder.uid) && is_gone(context, holder).await
+}
+
+/// Whether a holder does not exist any more.
+pub(super) async fn is_gone(context: &Context, holder: &Holder) -> bool {
     let Some(kind) = ObjectKind::from_name(&holder.kind) else {
         return false;
     };
-    if subject.object.metadata().uid.as_ref() == Some(&holder.uid) {
-        return false;
-    }
     let key = ObjectKey {
         namespace: holder.namespace.clone(),
         name: holder.name.clone(),
@@ -288,6 +290,7 @@ pub async fn decide(
     context: &Context,
     subject: &Subject,
     outcome: Option<&WorkOutcome>,
+    record_lost: Option<&str>,
 ) -> Result<Decided, Error> {
     let ahead = context.tasks.ahead(
         subject.region.as_deref(),
@@ -308,7 +311,12 @@ pub async fn decide(
         // Taken anew for each round: what the decision puts on record is when it was made, not
         // when the reads for it began.
         let at = context.clock.now();
-        let step = next_step(context, subject, ahead.as_ref(), at, &observation, outcome);
+        let known = Known {
+            ahead: ahead.as_ref(),
+            record_lost,
+            outcome,
+        };
+        let step = next_step(context, subject, known, at, &observation);
         match step {
             Step::Decided(decision) => {
                 return Ok(Decided {
@@ -318,7 +326,9 @@ pub async fn decide(
             }
             Step::Read(queries) => {
                 asked = queries.clone();
-                for (query, answer) in answer(context, subject, queries, deadline).await {
+                let region = subject.region.as_deref();
+                let answers = answer(context, &subject.scope, region, queries, deadline);
+                for (query, answer) in answers.await {
                     observation.insert(query, answer);
                 }
             }
@@ -327,15 +337,27 @@ pub async fn decide(
     Err(Error::Rounds(context.limits.rounds, format!("{asked:?}")))
 }
 
+/// What this process knows beside what it reads.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    ahead: Option<&'a QueueEntry>,
+    record_lost: Option<&'a str>,
+    outcome: Option<&'a WorkOutcome>,
+}
+
 /// What the core says, by the kind of the object.
 fn next_step(
     context: &Context,
     subject: &Subject,
-    ahead: Option<&QueueEntry>,
+    known: Known<'_>,
     now: Timestamp,
     observation: &Observation,
-    outcome: Option<&WorkOutcome>,
 ) -> Step<Status> {
+    let Known {
+        ahead,
+        record_lost,
+        outcome,
+    } = known;
     let (record, holder_gone) = (subject.record.as_ref(), subject.holder_gone);
     let settings = &context.settings;
     if let Object::ImageUpdate(task) = &subject.object {
@@ -343,6 +365,7 @@ fn next_step(
             task,
             record,
             holder_gone,
+            record_lost,
             ahead,
             settings,
             now,
@@ -358,6 +381,7 @@ fn next_step(
             .unwrap_or_else(|| unreachable!("a rollback's spec is derived when it is read")),
         record,
         holder_gone,
+        record_lost,
         ahead,
         settings,
         now,
@@ -368,13 +392,15 @@ fn next_step(
     step.map_status(|status| Status::Rollout(Box::new(status)))
 }
 
-async fn answer(
+/// Answers queries, under these credentials.
+pub(super) async fn answer(
     context: &Context,
-    subject: &Subject,
+    scope: &CredentialsScope,
+    region: Option<&str>,
     queries: Vec<Query>,
     deadline: Timestamp,
 ) -> Vec<(Query, Result<Answer, CloudError>)> {
-    let cloud = open(context, subject).await;
+    let cloud = open(context, scope, region).await;
     let (region, cloud) = match cloud {
         Ok(opened) => opened,
         Err(error) => {
@@ -394,7 +420,7 @@ async fn answer(
         .collect()
         .await;
     if answers.iter().any(|(_, answer)| rejected(answer)) {
-        context.clouds.rejected(&subject.scope);
+        context.clouds.rejected(scope);
     }
     answers
 }
@@ -402,9 +428,10 @@ async fn answer(
 /// The cloud under the task's credentials, and the region to call.
 pub(super) async fn open<'a>(
     context: &Context,
-    subject: &'a Subject,
+    scope: &CredentialsScope,
+    region: Option<&'a str>,
 ) -> Result<(&'a str, Arc<dyn Cloud>), CloudError> {
-    let Some(region) = subject.region.as_deref() else {
+    let Some(region) = region else {
         return Err(CloudError {
             call: "choosing the region".to_owned(),
             class: CloudClass::Invalid,
@@ -416,7 +443,7 @@ pub(super) async fn open<'a>(
             retry_after: None,
         });
     };
-    Ok((region, context.clouds.open(&subject.scope).await?))
+    Ok((region, context.clouds.open(scope).await?))
 }
 
 pub(super) fn rejected<T>(answer: &Result<T, CloudError>) -> bool {

@@ -8,20 +8,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ess_rollout_core::rollout::{ACTION_APPLIED, ACTION_REJECTED, Event, EventKind};
+use ess_rollout_api::v1alpha1::ScalingGroupRecord;
+use ess_rollout_core::rollout::{
+    ACTION_APPLIED, ACTION_REJECTED, Event, EventKind, RECORD_NOT_WRITTEN,
+};
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::events::v1 as wire,
+    api::{core::v1::ObjectReference, events::v1 as wire},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
 use kube::{
-    Api, Client,
+    Api, Client, Resource,
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 
 use super::{metrics::Metrics, telemetry::chain};
-use crate::kubernetes::{KubeError, Object, ObjectKey};
+use crate::kubernetes::{KubeError, Object};
 
 /// The apiserver's bound on `note` (events.k8s.io/v1), in bytes.
 const NOTE_MAX: usize = 1024;
@@ -43,6 +46,45 @@ pub trait Events: Send + Sync {
         object: &'a Object,
         event: &'a Event,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+    /// The same, about a record.
+    fn publish_on_record<'a>(
+        &'a self,
+        record: &'a ScalingGroupRecord,
+        event: &'a Event,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+}
+
+/// What an Event is about.
+struct Regarding {
+    namespace: String,
+    name: String,
+    uid: String,
+    reference: ObjectReference,
+}
+
+impl From<&Object> for Regarding {
+    fn from(object: &Object) -> Self {
+        let key = object.key();
+        Self {
+            namespace: key.namespace,
+            name: key.name,
+            uid: object.metadata().uid.clone().unwrap_or_default(),
+            reference: object.reference(),
+        }
+    }
+}
+
+impl From<&ScalingGroupRecord> for Regarding {
+    fn from(record: &ScalingGroupRecord) -> Self {
+        let metadata = record.metadata.clone();
+        Self {
+            namespace: metadata.namespace.unwrap_or_default(),
+            name: metadata.name.unwrap_or_default(),
+            uid: metadata.uid.unwrap_or_default(),
+            reference: record.object_ref(&()),
+        }
+    }
 }
 
 /// Publishes through the events.k8s.io API. Needs `create` and `patch` there.
@@ -75,13 +117,16 @@ impl Publisher {
         }
     }
 
-    async fn send(&self, object: &Object, event: &Event) -> Result<(), kube::Error> {
-        let ObjectKey {
-            namespace, name, ..
-        } = object.key();
+    async fn send(&self, about: Regarding, event: &Event) -> Result<(), kube::Error> {
+        let Regarding {
+            namespace,
+            name,
+            uid,
+            reference,
+        } = about;
         let events: Api<wire::Event> = Api::namespaced(self.client.clone(), &namespace);
         let said = (
-            object.metadata().uid.clone().unwrap_or_default(),
+            uid,
             event.reason.clone(),
             event.action.clone(),
             event.note.clone(),
@@ -109,7 +154,7 @@ impl Publisher {
             reason: Some(cut(&event.reason, WORD_MAX)),
             action: Some(cut(&event.action, WORD_MAX)),
             note: Some(cut(&event.note, NOTE_MAX)),
-            regarding: Some(object.reference()),
+            regarding: Some(reference),
             reporting_controller: Some(CONTROLLER.to_owned()),
             reporting_instance: Some(self.instance.clone()),
             ..wire::Event::default()
@@ -125,6 +170,27 @@ impl Publisher {
             },
         );
         Ok(())
+    }
+
+    async fn try_to_send(&self, about: Regarding, event: &Event) {
+        let reason = &event.reason;
+        let kind = about.reference.kind.clone().unwrap_or_default();
+        let key = format!("{kind} {}/{}", about.namespace, about.name);
+        match tokio::time::timeout(TIMEOUT, self.send(about, event)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error = chain(&KubeError::of("publish an Event", error));
+                tracing::warn!(object = %key, reason, error, "Event not published");
+            }
+            Err(_) => {
+                tracing::warn!(
+                    object = %key,
+                    reason,
+                    timeout = ?TIMEOUT,
+                    "Event not published: the apiserver did not answer in time"
+                );
+            }
+        }
     }
 
     /// The Event that this one repeats, and how many there are with it.
@@ -149,24 +215,15 @@ impl Events for Publisher {
         object: &'a Object,
         event: &'a Event,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        Box::pin(async move {
-            let (reason, key) = (&event.reason, object.key());
-            match tokio::time::timeout(TIMEOUT, self.send(object, event)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    let error = chain(&KubeError::of("publish an Event", error));
-                    tracing::warn!(object = %key, reason, error, "Event not published");
-                }
-                Err(_) => {
-                    tracing::warn!(
-                        object = %key,
-                        reason,
-                        timeout = ?TIMEOUT,
-                        "Event not published: the apiserver did not answer in time"
-                    );
-                }
-            }
-        })
+        Box::pin(self.try_to_send(Regarding::from(object), event))
+    }
+
+    fn publish_on_record<'a>(
+        &'a self,
+        record: &'a ScalingGroupRecord,
+        event: &'a Event,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(self.try_to_send(Regarding::from(record), event))
     }
 }
 
@@ -187,9 +244,18 @@ impl<E: Events> Events for Counted<E> {
         match event.reason.as_str() {
             ACTION_APPLIED => self.metrics.action_settled(&event.action, "Applied"),
             ACTION_REJECTED => self.metrics.action_settled(&event.action, "Rejected"),
+            RECORD_NOT_WRITTEN => self.metrics.record_not_written(),
             _ => {}
         }
         self.events.publish(object, event)
+    }
+
+    fn publish_on_record<'a>(
+        &'a self,
+        record: &'a ScalingGroupRecord,
+        event: &'a Event,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        self.events.publish_on_record(record, event)
     }
 }
 

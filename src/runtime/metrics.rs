@@ -78,6 +78,7 @@ pub struct Metrics {
     cloud_time: Seconds,
     cloud_throttled: Family<Labels, Counter>,
     actions: Family<Labels, Counter>,
+    records_not_written: Counter,
     tasks: Family<Labels, Gauge>,
     leftovers: Family<Labels, Gauge>,
     watches: Family<Labels, Gauge>,
@@ -161,6 +162,12 @@ impl Metrics {
             "Calls refused by the account's rate limit, or held back below it",
             cloud_throttled.clone(),
         );
+        let records_not_written = Counter::default();
+        registry.register(
+            "ess_rollout_records_not_written",
+            "Deletions that went on without the record of their scaling group, which could not be written",
+            records_not_written.clone(),
+        );
         let actions = Family::<Labels, Counter>::default();
         registry.register(
             "ess_rollout_actions",
@@ -226,6 +233,7 @@ impl Metrics {
             cloud_time,
             cloud_throttled,
             actions,
+            records_not_written,
             tasks,
             leftovers,
             watches,
@@ -247,6 +255,11 @@ impl Metrics {
     pub fn action_settled(&self, verb: &str, result: &str) {
         let labels = vec![("verb", verb.to_owned()), ("result", result.to_owned())];
         self.actions.get_or_create(&labels).inc();
+    }
+
+    /// An object went, and what it left could not be put on record.
+    pub fn record_not_written(&self) {
+        self.records_not_written.inc();
     }
 
     /// A pass over an object of this kind begins.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ess_rollout_api::v1alpha1::RollbackRef;
+use ess_rollout_core::identity;
 use ess_rollout_core::rollout::QueueEntry;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -60,7 +61,7 @@ pub enum Change {
     /// It is gone.
     Gone(ObjectKey),
     /// It concerns this one: the next in the queue of a group that it left, a rollback that waits for
-    /// its task, a task that is rolled back.
+    /// its task, a task that is rolled back, the record of a group that it may have held.
     Concerns(ObjectKey),
 }
 
@@ -153,6 +154,13 @@ impl TaskIndex {
         let mut changes: Vec<_> = gone.into_iter().map(Change::Gone).collect();
         for entry in dropped {
             changes.extend(self.unblocked(tasks, &entry.facts));
+            // It may still be on its group's record, as the one that holds the group.
+            if entry.facts.began()
+                && let (Some(region), group) = self.place(&entry.facts)
+            {
+                let name = identity::record_name(region, group);
+                changes.push(Change::Concerns(ObjectKey::record(name)));
+            }
         }
         changes
     }
@@ -220,6 +228,11 @@ impl TaskIndex {
             .filter(|facts| facts.unfinished() && self.place(facts) == (Some(region), group))
             .map(|facts| facts.key.clone())
             .collect()
+    }
+
+    /// Whether an object of this uid is there.
+    pub fn has(&self, uid: &str) -> bool {
+        self.lock().values().any(|entry| entry.facts.uid == uid)
     }
 
     /// The tasks that have an execution and no result.
@@ -422,6 +435,19 @@ mod tests {
             index.apply(0, Event::Delete(object("a", 1, json!({})))),
             [Change::Gone(ObjectKey::task("ns", "a")), next]
         );
+    }
+
+    #[test]
+    fn one_that_vanishes_while_it_runs_has_the_record_of_its_group_looked_at() {
+        let running = || object("a", 1, json!({"execution": {"id": "exec-1"}}));
+        let done = json!({"execution": {"id": "exec-1"}, "result": {"outcome": "Failed"},
+            "restore": {"done": true}});
+        for (last, looked_at) in [(running(), true), (object("a", 1, done), false)] {
+            let index = index([last]);
+            let changes = index.apply(0, Event::Delete(running()));
+            let record = Change::Concerns(ObjectKey::record("cn-hangzhou.asg-1"));
+            assert_eq!(changes.contains(&record), looked_at);
+        }
     }
 
     #[test]

@@ -10,7 +10,8 @@ use kube::runtime::watcher::Event;
 use super::RecordView;
 
 /// The kinds that a record can name, so that each has a series before there is anything to count.
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
+    "Execution",
     "Process",
     "ScalingConfigurationImage",
     "ScalingConfigurationContainers",

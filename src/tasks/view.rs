@@ -199,6 +199,11 @@ impl Facts {
         self.result && !self.intent && self.execution.is_none()
     }
 
+    /// Whether something was begun for it that is not known to be over.
+    pub(super) fn began(&self) -> bool {
+        (self.intent || self.execution.is_some()) && (!self.result || self.restoring)
+    }
+
     /// Whether more is going to happen.
     pub(super) fn unfinished(&self) -> bool {
         self.deleting || !self.result || self.restoring
@@ -268,7 +273,27 @@ pub struct RecordView {
 #[derive(Debug, Clone, Default, Deserialize)]
 struct RecordStatus {
     #[serde(default)]
+    holder: Option<HolderView>,
+    #[serde(default)]
+    runs: Vec<RunView>,
+    #[serde(default)]
     leftovers: Vec<LeftoverView>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HolderView {
+    uid: String,
+    #[serde(default)]
+    taken_over_from: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RunView {
+    uid: String,
+    #[serde(default)]
+    let_go: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -294,11 +319,31 @@ impl RecordView {
         self.metadata.name.as_deref().unwrap_or("")
     }
 
-    /// The kinds of what it lists as left to put back.
+    /// The kinds of what it lists as left to put back, and an `Execution` for each run that was let go
+    /// and whose end nobody has seen.
     pub fn leftovers(&self) -> Vec<String> {
         let status = self.status.iter();
-        let all = status.flat_map(|status| &status.leftovers);
-        all.map(|leftover| leftover.kind.clone()).collect()
+        let all = status.clone().flat_map(|status| &status.leftovers);
+        let runs = status.flat_map(|status| &status.runs);
+        let runs = runs.filter(|run| run.let_go.is_some());
+        all.map(|leftover| leftover.kind.clone())
+            .chain(runs.map(|_| "Execution".to_owned()))
+            .collect()
+    }
+
+    /// Whether it holds a run that no object looks after, or a holder that is not among those that are
+    /// watched: it is looked at by itself then.
+    pub(crate) fn needs_look(&self, watched: impl Fn(&str) -> bool) -> bool {
+        let Some(status) = &self.status else {
+            return false;
+        };
+        let holder = status.holder.as_ref();
+        let attended = |run: &RunView| {
+            holder.is_some_and(|holder| {
+                holder.uid == run.uid || holder.taken_over_from.as_ref() == Some(&run.uid)
+            })
+        };
+        holder.is_some_and(|holder| !watched(&holder.uid)) || !status.runs.iter().all(attended)
     }
 
     /// Its `resourceVersion`.
@@ -443,6 +488,30 @@ pub(super) mod tests {
         let mut leaving = base;
         leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
         assert!(!view(leaving).into_facts().waits());
+    }
+
+    #[test]
+    fn a_record_is_looked_at_while_a_run_on_it_is_nobody_s_and_counts_that_as_left() {
+        let record = |status: serde_json::Value| -> RecordView {
+            serde_json::from_value(json!({"metadata": {"name": "cn-hangzhou.asg-1"},
+                "spec": {"scalingGroupId": "asg-1", "regionId": "cn-hangzhou"}, "status": status}))
+            .unwrap()
+        };
+        let run = |uid: &str| json!({"uid": uid, "kind": "RollingUpdateTask"});
+        let watched = |uid: &str| uid == "a";
+        assert!(!record(json!({})).needs_look(watched));
+        let held =
+            json!({"holder": {"uid": "a", "takenOverFrom": "b"}, "runs": [run("a"), run("b")]});
+        assert!(!record(held.clone()).needs_look(watched));
+        assert!(
+            record(held).needs_look(|_| false),
+            "its holder has vanished"
+        );
+        let mut let_go = run("c");
+        let_go["letGo"] = "Orphaned".into();
+        let record = record(json!({"holder": {"uid": "a"}, "runs": [run("a"), let_go]}));
+        assert!(record.needs_look(watched));
+        assert_eq!(record.leftovers(), ["Execution"]);
     }
 
     #[test]

@@ -110,10 +110,17 @@ fn tags(execution: &Value) -> Value {
     }
 }
 
-/// Whether all executions are over and all groups free.
+/// Whether all executions are over, the end of each was seen, and all groups are free.
 pub fn nothing_runs(world: &World) -> bool {
     let records = world.apiserver.list(RECORDS);
-    let free = records.iter().all(|r| r["status"]["holder"].is_null());
+    let seen = |record: &Value| {
+        record["status"]["runs"]
+            .as_array()
+            .is_none_or(Vec::is_empty)
+    };
+    let free = records
+        .iter()
+        .all(|r| r["status"]["holder"].is_null() && seen(r));
     free && roots(world).iter().all(is_final)
 }
 

@@ -189,8 +189,10 @@ impl Person {
                 action,
                 params,
             } => {
+                // Of a record: that of the first run on it.
+                let at = ["/status/execution/id", "/status/runs/0/executionId"];
                 let execution = find(world, of)
-                    .and_then(|object| object.pointer("/status/execution/id").cloned());
+                    .and_then(|object| at.iter().find_map(|at| object.pointer(at).cloned()));
                 let execution = execution.as_ref().and_then(Value::as_str).unwrap_or("");
                 let text = params.to_string().replace("$execution", execution);
                 let params = serde_json::from_str(&text).unwrap_or_default();

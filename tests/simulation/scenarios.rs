@@ -1,5 +1,6 @@
 //! The scenarios. To add one: a name, the object, what people do and when, how it ends.
 
+mod deletion;
 mod images;
 mod pauses;
 mod shell;
@@ -20,7 +21,7 @@ use crate::scenario::{
 const BAD: &str = "i-web-02";
 
 /// The script ends with 7 on one instance.
-fn failing() -> Value {
+pub(crate) fn failing() -> Value {
     json!({"commands": [{"instance": BAD, "exitCode": 7, "output": "disk full"}]})
 }
 
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(shell::all());
     all.extend(truth::all());
     all.extend(starts::all());
+    all.extend(deletion::all());
     all.extend(packages());
     all.extend(config_maps());
     all.extend(container_groups());

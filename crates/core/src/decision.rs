@@ -72,6 +72,10 @@ pub struct Decision<S> {
     pub execution_annotation: Option<String>,
     /// The record's next status, if it changes; the record is created first where there is none.
     pub record: Option<ScalingGroupRecordStatus>,
+    /// Whether the object goes although its record cannot be written: its deletion was forced, or its
+    /// time is up. The next decision is told why ([`crate::rollout::Input::record_lost`]), and the
+    /// record is all that is not written.
+    pub lets_go_anyway: bool,
     /// The object's next status; written only if it differs from what was read.
     pub status: S,
     /// The one cloud mutation that the status now has on record.
@@ -95,6 +99,7 @@ impl<S> Decision<S> {
             finalizer: None,
             execution_annotation: None,
             record: None,
+            lets_go_anyway: false,
             status,
             work: None,
             also: Vec::new(),
@@ -118,6 +123,7 @@ impl<S> Decision<S> {
             finalizer: self.finalizer,
             execution_annotation: self.execution_annotation,
             record: self.record,
+            lets_go_anyway: self.lets_go_anyway,
             status: into(self.status),
             work: self.work,
             also: self.also,

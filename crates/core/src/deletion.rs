@@ -7,11 +7,45 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::conditions::{self, MESSAGE_MAX};
+use crate::decision::{Decision, Event, EventKind, Next};
+
+/// A deletion that may not wait goes on although the group's record cannot be written: its namespace is
+/// gone, or the right to is. What would have stood there is said instead.
+pub(crate) fn without_record<S>(
+    decision: &mut Decision<S>,
+    has_finalizer: bool,
+    why: Option<&str>,
+    left: impl FnOnce() -> String,
+) {
+    decision.lets_go_anyway = true;
+    let Some(why) = why else {
+        return;
+    };
+    if decision.record.take().is_some() {
+        decision.finalizer = has_finalizer.then_some(false);
+        decision.next = Next::OnChange;
+    }
+    if decision.finalizer == Some(false) {
+        decision.events.push(Event {
+            kind: EventKind::Warning,
+            reason: RECORD_NOT_WRITTEN.into(),
+            action: "Delete".into(),
+            note: format!(
+                "the object goes, and the record of its scaling group cannot be written ({}): {}",
+                conditions::shorten(why, 256),
+                left()
+            ),
+        });
+    }
+}
+
+/// Reason of the Event about what should stand on a record that cannot be written.
+pub const RECORD_NOT_WRITTEN: &str = "RecordNotWritten";
 
 /// What a deletion that waits says of itself, behind what it waits for.
 pub(crate) struct Wait<'a> {
     /// The kind as kubectl takes it.
-    pub(crate) resource: &'a str,
+    pub(crate) resource: String,
     pub(crate) namespace: &'a str,
     pub(crate) name: &'a str,
     /// When the object goes all the same.

@@ -54,6 +54,12 @@ impl Observation {
         self.answers.contains_key(query)
     }
 
+    /// The first refusal that only a person can mend, if there was one.
+    pub(crate) fn refused(&self) -> Option<&CloudError> {
+        let errors = self.answers.values().filter_map(|a| a.as_ref().err());
+        errors.into_iter().find(|error| error.needs_person())
+    }
+
     /// Asks for everything at once that is going to be looked at one by one: a stage names its
     /// reads up front, so that they are made side by side.
     pub(crate) fn require(&self, queries: impl IntoIterator<Item = Query>) -> Known<()> {

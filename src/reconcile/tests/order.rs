@@ -314,3 +314,36 @@ fn nothing_is_sent_for_a_task_that_is_let_go() {
     assert_eq!(error.class(), ErrorClass::Invalid);
     assert_eq!(bench.journal(), ["set finalizer"]);
 }
+
+/// A forced deletion, and the right to write records was taken away.
+#[test]
+fn a_record_that_cannot_be_written_does_not_keep_an_object_that_may_not_wait() {
+    for waits in [true, false] {
+        let bench = Bench::with(
+            leaving(),
+            Box::new(move |input| {
+                decided(match input.record_lost {
+                    None => Decision {
+                        record: Some(record_status()),
+                        lets_go_anyway: !waits,
+                        status: status("Done"),
+                        next: Next::Now,
+                        ..idle(input.subject)
+                    },
+                    Some(why) => {
+                        assert!(why.contains("cannot create record"), "{why}");
+                        Decision {
+                            finalizer: Some(false),
+                            ..idle(input.subject)
+                        }
+                    }
+                })
+            }),
+            |_| {},
+        );
+        let (write, class) = ("create record", ErrorClass::Refused);
+        bench.kubernetes.always_fail(write, class);
+        assert_eq!(bench.pass().outcome.is_err(), waits);
+        assert_eq!(bench.kubernetes.task().is_some(), waits);
+    }
+}

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::is_false;
 use super::restore::RestoreKind;
+use super::run_policy::CredentialsRef;
 use super::status::Outcome;
 
 /// Written by the operator only, in its own namespace: one for each scaling group it ever touched.
@@ -36,6 +37,11 @@ use super::status::Outcome;
         name = "Leftovers",
         type_ = "string",
         json_path = ".status.leftovers[*].target"
+    ),
+    printcolumn(
+        name = "Let-Go",
+        type_ = "string",
+        json_path = ".status.runs[?(@.letGo)].executionId"
     ),
     printcolumn(
         name = "Age",
@@ -75,6 +81,11 @@ pub struct ScalingGroupRecordStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3000), extend("x-kubernetes-list-type" = "atomic"))]
     pub leftovers: Vec<Leftover>,
+    /// Runs whose end has not been seen: that of the holder, and those that were let go before they had
+    /// ended. No other begins on the group before each of the latter has been seen to end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub runs: Vec<GroupRun>,
     /// What was last rolled out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Current>,
@@ -174,6 +185,116 @@ pub struct Leftover {
     /// Why it was left.
     #[schemars(length(max = 512))]
     pub message: String,
+}
+
+/// A run whose end has not been seen, with all that it may leave changed.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupRun {
+    /// The kind of the object whose run it is.
+    #[schemars(length(max = 64))]
+    pub kind: String,
+    /// Its namespace.
+    #[schemars(length(max = 253))]
+    pub namespace: String,
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its uid, which the execution carries as a tag.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// When it took the group.
+    pub since: Time,
+    /// The OOS execution, once known; until then it is looked for by its tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub execution_id: Option<String>,
+    /// The Secret in that namespace with the credentials that it was started with. Absent: the
+    /// operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_ref: Option<CredentialsRef>,
+    /// What it rolls out, as `current` shows it once it has succeeded.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 256))]
+    pub what: String,
+    /// The processes that it suspends and that are to run again after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 64)))]
+    pub exit_processes: Vec<String>,
+    /// The scaling configuration that it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<RunConfiguration>,
+    /// The instances that take part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2000), extend("x-kubernetes-list-type" = "atomic"))]
+    pub members: Vec<RunMember>,
+    /// Whether instances that it leaves in Standby are left there on purpose (`failedInstancePolicy`,
+    /// `restorePolicy`).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keeps_standby: bool,
+    /// Why no object looks after it any more. Absent: its object does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub let_go: Option<LetGo>,
+    /// What is known of it since: what it waits for, and how to end that.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// Since when the execution, or the scaling group, is not listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Time>,
+    /// When the execution and all its children were first seen ended, without a change since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_since: Option<Time>,
+    /// A hash of what was seen then.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub fingerprint: String,
+}
+
+/// Why no object looks after a run any more.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum LetGo {
+    /// Its object was deleted with `deletionPolicy: Orphan`.
+    Orphaned,
+    /// The deletion of its object was forced, or its time was up.
+    Abandoned,
+    /// Its object vanished: the finalizer was taken away by hand.
+    HolderVanished,
+}
+
+/// What a run makes of a scaling configuration.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunConfiguration {
+    /// The scaling configuration.
+    #[schemars(length(max = 128))]
+    pub id: String,
+    /// `ScalingConfigurationImage` or `ScalingConfigurationContainers`.
+    pub kind: RestoreKind,
+    /// What it is to carry if the run does not succeed. Absent: whatever it carries then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub if_failed: Option<String>,
+    /// What it is to carry if the run succeeds. Absent: whatever it carries then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub if_succeeded: Option<String>,
+    /// What the run puts there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub brings: Option<String>,
+}
+
+/// An instance that takes part in a run.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunMember {
+    /// The instance.
+    #[schemars(length(max = 128))]
+    pub id: String,
+    /// Whether it was Protected before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub protected: bool,
 }
 
 /// What was last rolled out.

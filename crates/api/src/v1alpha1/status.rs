@@ -244,6 +244,10 @@ pub struct TaskResult {
     pub message: String,
     /// When the operator saw it.
     pub time: Time,
+    /// Whether the end of the execution was not seen: the deletion did not wait for it. The run then
+    /// stays on the record of its group.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub end_unseen: bool,
     /// What the instances were found to run when they were read back at the end, whatever OOS says of
     /// them; none: what the update does to an instance cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,7 @@ use crate::decision::Next;
 use crate::waits::Waits;
 
 /// The kind, as records name it.
-const KIND: &str = "ImageUpdateTask";
+pub(super) const KIND: &str = "ImageUpdateTask";
 /// How long a deletion waits for a run to end: as long as that of a rolling update by default.
 const DELETION_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, ActiveRun, ConfigurationImage, EndedRun, ImageUpdateTaskStatus, RunEnd,
-    RunOutcome, Verb, condition,
+    ActionState, ActiveRun, ConfigurationImage, EndedRun, GroupRun, ImageUpdateTaskStatus, LetGo,
+    RunEnd, RunOutcome, Verb, condition,
 };
 use ess_rollout_cloud::Query;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::Context;
+use super::context::{Context, KIND};
 use super::report::{self, Phase};
 use super::{Decision, requests};
 use crate::absence;
@@ -82,8 +82,42 @@ pub(super) fn abandon(
     let left = status.active.as_ref();
     let left = left.map_or(String::new(), |run| left_over(run, outcome, &[]));
     let message = format!("{message}{left}");
+    let run = status.active.as_ref().and_then(|run| let_go(ctx, run));
     close(ctx, &mut status, outcome, "Abandoned", &message);
-    ctx.decide(status, Next::Now)
+    let mut decision = ctx.decide(status, Next::Now);
+    decision.record = run.map(|run| {
+        let mut record = ctx.record.clone();
+        record.runs.retain(|known| known.uid != run.uid);
+        record.runs.push(run);
+        record
+    });
+    decision
+}
+
+/// A run whose end was not seen stays on the record of its group until somebody has seen it. `None`:
+/// nothing was started.
+fn let_go(ctx: &Context<'_>, run: &ActiveRun) -> Option<GroupRun> {
+    let unseen = run.end.is_none() && (run.start.is_some() || run.execution.is_some());
+    unseen.then(|| GroupRun {
+        kind: KIND.to_owned(),
+        namespace: ctx.namespace.clone(),
+        name: ctx.name.clone(),
+        uid: ctx.uid.clone(),
+        since: run.time.clone(),
+        execution_id: run.execution.as_ref().map(|execution| execution.id.clone()),
+        credentials_ref: ctx.spec.credentials_ref.clone(),
+        what: String::new(),
+        // It changes nothing that is put back: the configurations keep the image that they get.
+        exit_processes: Vec::new(),
+        configuration: None,
+        members: Vec::new(),
+        keeps_standby: false,
+        let_go: Some(LetGo::Abandoned),
+        message: String::new(),
+        missing_since: None,
+        quiet_since: None,
+        fingerprint: String::new(),
+    })
 }
 
 fn settle_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, outcome: RunOutcome) {

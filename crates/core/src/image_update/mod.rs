@@ -59,6 +59,8 @@ pub struct Input<'a> {
     pub record: Option<&'a ScalingGroupRecord>,
     /// Whether the object that holds the group was looked for and does not exist any more.
     pub holder_gone: bool,
+    /// Why the record could not be written that a decision of this very pass had.
+    pub record_lost: Option<&'a str>,
     /// The first of the objects that wait for the group and were created earlier.
     pub ahead: Option<&'a QueueEntry>,
     /// The operator's configuration.

@@ -13,7 +13,7 @@ use super::{
 use crate::absence;
 use crate::actions;
 use crate::decision::{Next, visited};
-use crate::deletion::Wait;
+use crate::deletion::{self, Wait};
 use crate::identity;
 use crate::observation::{Interrupt, Known};
 
@@ -174,6 +174,15 @@ fn decided(ctx: &Context<'_>, old: &ImageUpdateTaskStatus, mut decision: Decisio
     // No wait outlasts the time that the deletion has.
     decision = decision.within(ctx.deletion_time_left());
     guard(ctx, old, &mut decision);
+    if ctx.deletion_overdue() {
+        let execution = old.active.as_ref().and_then(|run| run.execution.as_ref());
+        let left = || match execution {
+            Some(execution) => format!("execution {} may go on", execution.id),
+            None => "nothing is left changed".to_owned(),
+        };
+        let (has, why) = (ctx.has_finalizer(), ctx.input.record_lost);
+        deletion::without_record(&mut decision, has, why, left);
+    }
     say_of_deletion(ctx, &mut decision);
     let events = events::events(ctx, old, &decision.status);
     decision.events.extend(events);
@@ -200,7 +209,7 @@ fn say_of_deletion(ctx: &Context<'_>, decision: &mut Decision) {
         return;
     };
     let wait = Wait {
-        resource: "imageupdatetask",
+        resource: "imageupdatetask".to_owned(),
         namespace: &ctx.namespace,
         name: &ctx.name,
         until,

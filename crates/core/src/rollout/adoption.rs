@@ -8,16 +8,14 @@ use ess_rollout_api::v1alpha1::{
     ExecutionRef, Member, Outcome, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
     ScriptHashes, StartIntent,
 };
-use ess_rollout_cloud::{
-    Execution, ExecutionFilter, ExecutionStatus, LifecycleState, Query, ScalingInstance,
-};
+use ess_rollout_cloud::{Execution, ExecutionFilter, LifecycleState, Query, ScalingInstance};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next};
 use super::report::{self, Phase};
-use super::{cancel, ending, holding, kind, pending, preflight, scripts};
+use super::{cancel, ending, holding, kind, pending, preflight, run_end, scripts};
 use crate::conditions::shorten;
 use crate::observation::Known;
 use crate::problem::Problem;
@@ -46,6 +44,16 @@ pub(super) fn missing_annotation(
     (ctx.annotation(EXECUTION_ID_ANNOTATION) != Some(value.as_str())).then_some(value)
 }
 
+/// Whether the annotation names an execution of this object, which its status may not know of.
+pub(super) fn names_execution(ctx: &Context<'_>) -> bool {
+    named(ctx).is_some()
+}
+
+fn named<'a>(ctx: &Context<'a>) -> Option<&'a str> {
+    let value = ctx.annotation(EXECUTION_ID_ANNOTATION)?;
+    identity::annotated_execution(value, &ctx.namespace, &ctx.name, &hash(ctx))
+}
+
 /// An object without a status whose annotation names its execution: that is followed, whatever it
 /// has come to, and no other is started. `None`: there is no such annotation, or it was written for
 /// another object.
@@ -53,11 +61,7 @@ pub(super) fn restored(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
 ) -> Known<Option<Decision>> {
-    let hash = hash(ctx);
-    let named = ctx
-        .annotation(EXECUTION_ID_ANNOTATION)
-        .and_then(|value| identity::annotated_execution(value, &ctx.namespace, &ctx.name, &hash));
-    let Some(id) = named.filter(|_| !ctx.deletion_overdue()) else {
+    let Some(id) = named(ctx).filter(|_| !ctx.deletion_overdue()) else {
         return Ok(None);
     };
     // Of a rollback it is not known yet what it undoes, and so not whether that is supported.
@@ -165,7 +169,7 @@ fn of_rollback(
     mut status: RollingUpdateTaskStatus,
     execution: &Execution,
 ) -> Decision {
-    match outcome_of(&execution.status) {
+    match run_end::outcome_of(&execution.status) {
         Some(outcome) => {
             status.execution = Some(reference(ctx, execution));
             let message = format!(
@@ -195,15 +199,6 @@ fn of_rollback(
             pending::refuse(ctx, status, &problem, false)
         }
     }
-}
-
-pub(super) fn outcome_of(status: &ExecutionStatus) -> Option<Outcome> {
-    Some(match status {
-        ExecutionStatus::Success => Outcome::Succeeded,
-        ExecutionStatus::Cancelled => Outcome::Cancelled,
-        status if status.is_final() => Outcome::Failed,
-        _ => return None,
-    })
 }
 
 /// An execution, as the status names it.

@@ -80,6 +80,9 @@ pub struct Input<'a> {
     /// Whether the object that holds the group was looked for and does not exist any more: its
     /// finalizer was taken by hand, or its namespace by force.
     pub holder_gone: bool,
+    /// Why the record could not be written that a decision of this very pass had: see
+    /// [`Decision::lets_go_anyway`].
+    pub record_lost: Option<&'a str>,
     /// The first of the tasks that wait for the group and were created earlier.
     pub ahead: Option<&'a QueueEntry>,
     /// The operator's configuration.

@@ -60,6 +60,7 @@ pub(super) fn begin(
         message: shorten(message, 2048),
         time: Time(ctx.now()),
         read_back: None,
+        end_unseen: reason == ABANDONED,
     });
     let doing = format!("{message}; the scaling group is being put back and read back");
     report::show(ctx, &mut status, Phase::Restoring, reason, &doing);

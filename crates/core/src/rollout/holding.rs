@@ -1,10 +1,12 @@
 //! The group's record as it is taken, given back and let go.
 
-use ess_rollout_api::v1alpha1::{Baseline, Holder, Plan, RunKey, ScalingGroupRecordStatus};
+use ess_rollout_api::v1alpha1::{
+    Baseline, Holder, LetGo, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use super::{leftovers, run_keys};
+use super::{leftovers, run_keys, runs};
 
 /// The record with this task as holder and the group as found.
 pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
@@ -48,6 +50,7 @@ pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus 
             time: now,
         });
     }
+    runs::put(ctx, Some(plan), &mut record);
     record
 }
 
@@ -71,14 +74,38 @@ pub(super) fn given_back(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
         leftovers::add_inherited(ctx, &mut record);
     }
     record.run_keys.retain(|key| key.uid != ctx.uid);
+    record.runs.retain(|run| run.uid != ctx.uid);
     record
 }
 
-/// The record without a holder, whose run puts the group back by itself or has not begun.
-pub(super) fn released(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
+/// The record without this object as holder, whose run goes on by itself: it stays until somebody has
+/// seen its end.
+pub(super) fn let_go(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    why: LetGo,
+) -> ScalingGroupRecordStatus {
+    let known = ctx.record.runs.iter().any(|run| run.uid == ctx.uid);
+    let mut record = match &status.plan {
+        // Somebody has deleted the record: that it ran must not be forgotten.
+        Some(plan) if !known && status.start.is_some() => taken(ctx, plan),
+        _ => ctx.record.clone(),
+    };
+    let held = record.holder.as_ref().is_some_and(|h| h.uid == ctx.uid);
+    record.holder = record.holder.filter(|_| !held);
+    runs::let_go(ctx, status, &mut record, why);
+    for key in record.run_keys.iter_mut().filter(|k| k.uid == ctx.uid) {
+        key.execution_id = status.execution.as_ref().map(|e| e.id.clone());
+    }
+    record
+}
+
+/// The record without a holder, whose run has not begun.
+fn released(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
     let mut record = ctx.record.clone();
     record.holder = None;
-    if record.leftovers.is_empty() {
+    let open = record.runs.iter().any(|run| run.uid != ctx.uid);
+    if record.leftovers.is_empty() && !open {
         record.baseline = None;
     }
     if let Some(baseline) = &mut record.baseline {

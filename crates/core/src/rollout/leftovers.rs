@@ -12,13 +12,12 @@ use super::compute::{self, Compute, Power};
 use super::configuration::Carries;
 use super::context::Context;
 use super::verify::{Need, missing, need};
-use super::{goal, kind, standby};
+use super::{goal, kind, run_left, standby};
 use crate::observation::{Interrupt, Known};
 
 /// The most lines that one run takes up, so that its own items have room beside them.
 const TAKEN_UP_MAX: usize = 500;
-/// The most lines that a record holds.
-const LEFTOVERS_MAX: usize = 3000;
+pub(super) use super::run_end::LEFTOVERS_MAX;
 
 /// The processes that a run finds suspended, as people want them: without those that a run before
 /// suspended and could not resume.
@@ -297,11 +296,13 @@ pub(super) fn update(
             message: item.message.clone(),
         }
     };
+    // What was listed of this very run while its deletion waited is judged by what is known now.
+    let own = ctx.record.runs.iter().find(|run| run.uid == ctx.uid);
     let mut leftovers: Vec<Leftover> = before
         .iter()
         .filter(|l| {
             let same = |item: &&&RestoreItem| item.kind == l.kind && item.target == l.target;
-            items.iter().find(same).is_none()
+            items.iter().find(same).is_none() && own.is_none_or(|run| !run_left::is_of(run, l))
         })
         .cloned()
         .collect();

@@ -52,8 +52,11 @@ mod release;
 mod report;
 mod restore;
 mod rollback;
+mod run_end;
 mod run_keys;
+mod run_left;
 mod running;
+mod runs;
 mod scripts;
 mod standby;
 mod starting;
@@ -61,9 +64,11 @@ mod step;
 mod summary;
 mod times;
 mod turn;
+mod unattended;
 mod verify;
 
 pub use crate::actions::{ACTION_APPLIED, ACTION_REJECTED};
+pub use crate::deletion::RECORD_NOT_WRITTEN;
 pub use crate::observation::Observation;
 pub use decision::{
     CallOutcome, Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Subject,
@@ -72,3 +77,4 @@ pub use decision::{
 pub use rollback::effective_spec;
 pub use scripts::{ConfigMapText, ConfigMapTexts, config_map_keys};
 pub use step::step;
+pub use unattended::{RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder};

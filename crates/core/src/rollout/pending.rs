@@ -12,7 +12,7 @@ use super::preflight::{self, Ready, Verdict};
 use super::report::{self, Phase};
 use super::{
     adoption, cancel, deadline, denied, ending, holding, kind, ledger, left_out, pinned, progress,
-    rollback, run_keys, starting, turn,
+    rollback, run_keys, runs, starting, turn,
 };
 use crate::identity;
 use crate::observation::{Interrupt, Known};
@@ -83,6 +83,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         return Ok(decision);
     }
     if let Some(decision) = run_keys::conflict(ctx, &status)? {
+        return Ok(decision);
+    }
+    if let Some(decision) = wait_for_unattended(ctx, &status)? {
         return Ok(decision);
     }
     if let Some(source) = status
@@ -245,6 +248,24 @@ fn in_batches(plan: &Plan) -> String {
         "{total} instances in {batches} batches, which take up to {largest} of them ({}%) out of service at a time",
         (largest * 100).checked_div(total).unwrap_or(0)
     )
+}
+
+/// Waits for the end of a run that no object looks after any more.
+fn wait_for_unattended(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Known<Option<Decision>> {
+    let Some(found) = runs::unattended(ctx, status)? else {
+        return Ok(None);
+    };
+    let mut decision = match &found.problem {
+        Some(problem) => refuse(ctx, status.clone(), problem, false),
+        None => ctx.decide(status.clone(), Next::Now),
+    };
+    decision.record = found.record;
+    decision.events = found.events;
+    decision.next = found.next;
+    Ok(Some(decision))
 }
 
 /// Reports what stands against the start. The group is not kept while it does. What nothing lifts any more ends

@@ -1,7 +1,7 @@
 //! The task is at rest: the group's record goes on without it.
 
 use ess_rollout_api::v1alpha1::{
-    Current, Outcome, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
+    Current, LetGo, Outcome, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
 };
 
 use jiff::SignedDuration;
@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::context::Context;
 use super::decision::{Decision, Next};
 use super::ending::{CANCELLED_BEFORE_START, START_REFUSED};
-use super::leftovers;
+use super::{holding, leftovers, runs};
 use crate::conditions::shorten;
 use crate::observation::Known;
 
@@ -42,14 +42,22 @@ fn record_after(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
 ) -> Known<ScalingGroupRecordStatus> {
-    let mut record = ctx.record.clone();
+    let unseen = status.result.as_ref().is_some_and(|r| r.end_unseen);
+    let mut record = match unseen {
+        true => holding::let_go(ctx, status, LetGo::Abandoned),
+        false => ctx.record.clone(),
+    };
     leftovers::update(ctx, status, &mut record)?;
+    if !unseen {
+        runs::ended(ctx, status, &mut record);
+    }
     let put_back =
         status.execution.is_some() || status.restore.as_ref().is_some_and(|r| !r.items.is_empty());
     if ctx.inherits_baseline() && !put_back {
         leftovers::add_inherited(ctx, &mut record);
     } else {
-        record.baseline = record.baseline.filter(|_| !record.leftovers.is_empty());
+        let whole = record.leftovers.is_empty() && record.runs.is_empty();
+        record.baseline = record.baseline.filter(|_| !whole);
         if let Some(baseline) = &mut record.baseline {
             baseline.inherited = false;
         }
@@ -64,6 +72,10 @@ fn record_after(
             by: ctx.path(),
             time: result.time.clone(),
         });
+    }
+    if unseen {
+        // Its end will be seen by whoever looks at the run, and says what becomes of the key.
+        return Ok(record);
     }
     // No start was ever sent: nothing ran, whatever the reason.
     let never_ran = status.start.is_none() && status.execution.is_none();

@@ -6,7 +6,7 @@ use ess_rollout_cloud::{Execution, ExecutionFilter};
 use super::context::Context;
 use super::decision::Decision;
 use super::preflight::ROLLING_TEMPLATES;
-use super::{adoption, ending, pending, preflight, rollback};
+use super::{ending, pending, preflight, rollback, run_end};
 use crate::identity;
 use crate::observation::Known;
 use crate::problem::Problem;
@@ -153,7 +153,7 @@ fn elsewhere(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Known<Optio
         return Ok(Some(pending::refuse(ctx, status.clone(), &problem, false)));
     }
     Ok(found.last().map(|last| {
-        let outcome = adoption::outcome_of(&last.status).unwrap_or(Outcome::Failed);
+        let outcome = run_end::outcome_of(&last.status).unwrap_or(Outcome::Failed);
         let message = format!(
             "spec.runKey {key} has run already, as {} (execution {}): nothing was started",
             path(last),

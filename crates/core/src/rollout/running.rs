@@ -1,8 +1,8 @@
 //! An execution is known and has not ended: progress, pauses, requests, cancellation.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, DeletionPolicy, InstanceState, Outcome, PauseKind, RollingUpdateTaskStatus, Verb,
-    condition,
+    ActionState, DeletionPolicy, InstanceState, LetGo, Outcome, PauseKind, RollingUpdateTaskStatus,
+    Verb, condition,
 };
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
@@ -15,7 +15,7 @@ use super::decision::{Decision, Next};
 use super::instance_requests::{self, Act};
 use super::preflight::ROLLING_TEMPLATES;
 use super::report::{self, Phase};
-use super::{approve, cancel, ending, failure, holding, ledger, pause, progress};
+use super::{approve, cancel, ending, failure, holding, ledger, pause, progress, runs};
 use crate::absence;
 use crate::conditions;
 use crate::observation::{Interrupt, Known};
@@ -268,16 +268,11 @@ pub(super) fn show_progress(ctx: &Context<'_>, status: &mut RollingUpdateTaskSta
 }
 
 /// Deletion with `deletionPolicy: Orphan`: the execution goes on by itself, and the template puts
-/// the processes back at its end.
+/// the processes back at its end, if it comes to that. The run stays on record until its end is seen.
 fn orphan(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
-    let execution = status.execution.as_ref().map(|e| e.id.clone());
     let mut decision = ctx.decide(status, Next::Now);
-    if ctx.holds() {
-        let mut record = holding::released(ctx);
-        // Its end will not be seen; that it ran must not be forgotten.
-        for key in record.run_keys.iter_mut().filter(|k| k.uid == ctx.uid) {
-            key.execution_id.clone_from(&execution);
-        }
+    if ctx.holds() || !(runs::is_let_go(ctx) || ctx.lost_group()) {
+        let record = holding::let_go(ctx, &decision.status, LetGo::Orphaned);
         decision.record = Some(record);
     } else {
         decision.finalizer = ctx.has_finalizer().then_some(false);

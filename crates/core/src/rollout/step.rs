@@ -1,7 +1,8 @@
 //! The driver: which stage a task is in, and what every decision has in common.
 
 use ess_rollout_api::v1alpha1::{
-    DeletionPolicy, DesiredState, Latched, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
+    DeletionPolicy, DesiredState, GroupRun, Latched, LetGo, RollingUpdateTaskStatus,
+    ScalingGroupRecordStatus,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -25,8 +26,10 @@ pub fn step(input: Input<'_>) -> Step {
     times::bound(&ctx, &mut status);
 
     if !visited(status.observed_generation) {
-        if ctx.deleting.is_some() {
-            return Step::Decided(Box::new(never_visited(&ctx, old)));
+        if ctx.deleting.is_some() && !adoption::names_execution(&ctx) {
+            let mut decision = never_visited(&ctx, old);
+            deletion::without_record(&ctx, &mut decision);
+            return Step::Decided(Box::new(decision));
         }
         ledger::present_at_creation(&ctx, &mut status);
         latch(&ctx, &mut status);
@@ -103,13 +106,18 @@ fn regained(
         && ctx.spec.policy.deletion_policy == DeletionPolicy::Orphan
         && status.execution.is_some()
         && status.result.is_none();
-    let on = status.start.is_some() && !finished && !let_go && !ctx.region.is_empty();
+    let lost = ctx.input.record_lost.is_some();
+    let on = status.start.is_some() && !finished && !let_go && !lost && !ctx.region.is_empty();
     let plan = status.plan.as_ref().filter(|_| on)?;
     // A record that exists and names nobody was let go: by a rollback that took the group over.
     let exists = ctx.input.record.is_some_and(|r| r.status.is_some());
     let holder = ctx.record.holder.as_ref();
     let from_this = holder.is_some_and(|h| h.taken_over_from.as_ref() == Some(&ctx.uid));
     let vanished = ctx.input.holder_gone && from_this;
+    // The rollback vanished, and somebody has looked at the record since.
+    let gone = [None, Some(LetGo::HolderVanished)];
+    let open = |run: &GroupRun| run.uid == ctx.uid && gone.contains(&run.let_go);
+    let vanished = vanished || holder.is_none() && ctx.record.runs.iter().any(open);
     (!exists || vanished).then(|| holding::taken(ctx, plan))
 }
 
@@ -181,6 +189,8 @@ fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decis
     // No wait outlasts the time that the deletion has.
     decision = decision.within(ctx.deletion_time_left());
     deletion::guard(ctx, old, &mut decision);
+    deletion::without_record(ctx, &mut decision);
+    deletion::list(ctx, &mut decision);
     deletion::say(ctx, &mut decision);
     ledger::close(ctx, &mut decision.status);
     if let Some(by) = ctx.input.subject.rolled_back_by {

@@ -242,6 +242,7 @@ impl World {
         Input {
             task,
             record: self.record.as_ref(),
+            record_lost: None,
             holder_gone: self.vanished.is_some() && self.holder().as_deref() == self.vanished,
             ahead: self.ahead.as_ref(),
             settings: &self.settings,

@@ -51,3 +51,4 @@ mod starting;
 mod starting_deadline;
 mod taking_over;
 mod truth;
+mod unattended;

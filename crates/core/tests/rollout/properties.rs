@@ -378,7 +378,7 @@ proptest! {
         let mut asked = 0;
         for _ in 0..9 {
             let input = Input {
-                subject: (&world.task).into(), record: world.record.as_ref(), holder_gone: false,
+                subject: (&world.task).into(), record: world.record.as_ref(), holder_gone: false, record_lost: None,
                 ahead: None, settings: &settings,
                 now: world.cloud.time(), observation: &observation, outcome: None,
             };

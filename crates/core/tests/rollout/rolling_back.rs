@@ -495,6 +495,7 @@ fn a_task_names_the_rollback_that_undoes_it() {
         subject,
         record: update.record.as_ref(),
         holder_gone: false,
+        record_lost: None,
         ahead: None,
         settings: &update.settings,
         now: update.cloud.time(),

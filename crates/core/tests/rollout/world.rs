@@ -56,6 +56,8 @@ pub struct World {
     pub skew: i64,
     pub settings: Settings,
     pub holder_gone: bool,
+    /// Nobody lets the operator write records.
+    pub record_refused: bool,
     pub ahead: Option<QueueEntry>,
     /// The ConfigMaps, by key.
     pub texts: ConfigMapTexts,
@@ -88,6 +90,7 @@ impl World {
             skew: 0,
             settings: settings(),
             holder_gone: false,
+            record_refused: false,
             ahead: None,
             texts: ConfigMapTexts::new(),
             gone: false,
@@ -135,12 +138,18 @@ impl World {
     }
 
     /// Decides once, with as many reads as it takes.
-    fn decide(&self, outcome: Option<&WorkOutcome>) -> (Decision, Observation) {
+    fn decide(
+        &self,
+        outcome: Option<&WorkOutcome>,
+        record_lost: Option<&str>,
+    ) -> (Decision, Observation) {
         let mut observation = Observation::default();
         for _ in 0..=ROUNDS_MAX {
             let spec = self.effective(&self.task);
             let texts = self.texts_for(&self.task, &spec);
-            match step(self.input(&self.task, (&spec, &texts), &observation, outcome)) {
+            let mut input = self.input(&self.task, (&spec, &texts), &observation, outcome);
+            input.record_lost = record_lost;
+            match step(input) {
                 Step::Decided(decision) => return (*decision, observation),
                 Step::Read(queries) => {
                     assert!(!queries.is_empty(), "asks for nothing");
@@ -204,6 +213,7 @@ impl World {
             },
             record: self.record.as_ref().filter(|_| self.is_home()),
             holder_gone: self.holder_gone,
+            record_lost: None,
             ahead: self.ahead.as_ref(),
             settings: &self.settings,
             now: self.cloud.time() + jiff::SignedDuration::from_secs(self.skew),
@@ -216,11 +226,12 @@ impl World {
     /// after which effect of which of the pass's decisions.
     pub fn pass_with(&mut self, crash: Option<(usize, Crash)>) {
         let mut outcome: Option<WorkOutcome> = None;
+        let mut record_lost = None;
         for number in 0..DECISIONS_MAX {
             if self.gone {
                 return;
             }
-            let (decision, observation) = self.decide(outcome.as_ref());
+            let (decision, observation) = self.decide(outcome.as_ref(), record_lost);
             self.hold(&decision, &observation, outcome.as_ref());
             let dies = |at: Crash| crash == Some((number, at));
             if let Some(present) = decision.finalizer {
@@ -238,6 +249,15 @@ impl World {
                 }
             }
             if let Some(record) = decision.record {
+                if self.record_refused {
+                    assert_eq!(record_lost, None, "refused twice");
+                    if !decision.lets_go_anyway {
+                        self.next = Next::After(std::time::Duration::from_secs(30));
+                        return;
+                    }
+                    record_lost = Some("403 Forbidden");
+                    continue;
+                }
                 self.write_record(record);
                 if dies(Crash::Record) {
                     return;
@@ -361,7 +381,7 @@ impl World {
         }
     }
 
-    fn write_record(&mut self, status: ScalingGroupRecordStatus) {
+    pub fn write_record(&mut self, status: ScalingGroupRecordStatus) {
         let mut record = self.record.take().unwrap_or_else(|| {
             let spec = ScalingGroupRecordSpec {
                 scaling_group_id: GROUP.into(),

@@ -1,0 +1,149 @@
+//! One pass over a record that holds a run which no object looks after: its end is read, and what it
+//! left is listed. Reads of the cloud and writes of the record alone.
+
+use ess_rollout_api::v1alpha1::{ScalingGroupRecord, ScalingGroupRecordStatus};
+use ess_rollout_core::decision::{Decision, Step};
+use ess_rollout_core::observation::Observation;
+use ess_rollout_core::rollout::{
+    Event, Next, RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder,
+};
+
+use super::{Context, Error, Pass, act, observe, story};
+use crate::kubernetes::{ErrorClass, ObjectKey, differs};
+use crate::tasks::CredentialsScope;
+
+/// One pass over a record.
+pub(super) async fn reconcile(context: &Context, key: &ObjectKey) -> Pass {
+    let mut pass = Pass {
+        outcome: Ok(Next::OnChange),
+        gone: false,
+        versions: Vec::new(),
+    };
+    pass.outcome = looks(context, &key.name, &mut pass).await;
+    pass
+}
+
+async fn looks(context: &Context, name: &str, pass: &mut Pass) -> Result<Next, Error> {
+    let mut conflicts = 0;
+    loop {
+        let read = context.kubernetes.get_record(name).await;
+        let Some(mut record) = read.map_err(observe::Error::Read)? else {
+            pass.gone = true;
+            return Ok(Next::OnChange);
+        };
+        pass.versions
+            .extend(record.metadata.resource_version.clone());
+        match look(context, &mut record, pass).await {
+            Err(Error::Act(act::Error::Write(error)))
+                if error.class == ErrorClass::Conflict && conflicts < context.limits.conflicts =>
+            {
+                conflicts += 1;
+            }
+            Err(error) => return Err(error),
+            Ok(next) => return Ok(next),
+        }
+    }
+}
+
+/// Looks at each of its runs once.
+async fn look(
+    context: &Context,
+    record: &mut ScalingGroupRecord,
+    pass: &mut Pass,
+) -> Result<Next, Error> {
+    if holder_vanished(context, record).await
+        && let Some((status, event)) = record.status.as_ref().and_then(without_holder)
+    {
+        write(context, record, status, pass).await?;
+        say(context, record, &event).await;
+    }
+    let mut next = Next::OnChange;
+    for run in unattended_runs(record) {
+        let decision = decide(context, record, &run).await?;
+        next = sooner(next, decision.next);
+        write(context, record, decision.status, pass).await?;
+        for event in &decision.events {
+            say(context, record, event).await;
+        }
+    }
+    Ok(next)
+}
+
+async fn say(context: &Context, record: &ScalingGroupRecord, event: &Event) {
+    story::event(event);
+    context.events.publish_on_record(record, event).await;
+}
+
+fn sooner(one: Next, other: Next) -> Next {
+    match (one, other) {
+        (Next::Now, _) | (_, Next::Now) => Next::Now,
+        (Next::After(one), Next::After(other)) => Next::After(one.min(other)),
+        (Next::After(wait), Next::OnChange) | (Next::OnChange, Next::After(wait)) => {
+            Next::After(wait)
+        }
+        (Next::OnChange, Next::OnChange) => Next::OnChange,
+    }
+}
+
+async fn holder_vanished(context: &Context, record: &ScalingGroupRecord) -> bool {
+    let holder = record.status.as_ref().and_then(|s| s.holder.as_ref());
+    match holder {
+        // Who is watched is there: nothing has to be read.
+        Some(holder) => !context.tasks.has(&holder.uid) && observe::is_gone(context, holder).await,
+        None => false,
+    }
+}
+
+async fn decide(
+    context: &Context,
+    record: &ScalingGroupRecord,
+    run: &UnattendedRun,
+) -> Result<Decision<ScalingGroupRecordStatus>, Error> {
+    let scope = CredentialsScope {
+        namespace: run.namespace.clone(),
+        secret: run.secret.clone(),
+    };
+    let region = record.spec.region_id.as_str();
+    let deadline = context.clock.now() + context.limits.reading;
+    let mut observation = Observation::default();
+    let mut asked = Vec::new();
+    for _ in 0..=context.limits.rounds {
+        let input = RunInput {
+            record,
+            uid: &run.uid,
+            settings: &context.settings,
+            now: context.clock.now(),
+            observation: &observation,
+        };
+        match look_at_run(input) {
+            Step::Decided(decision) => return Ok(*decision),
+            Step::Read(queries) => {
+                asked = queries.clone();
+                let answers = observe::answer(context, &scope, Some(region), queries, deadline);
+                for (query, answer) in answers.await {
+                    observation.insert(query, answer);
+                }
+            }
+        }
+    }
+    Err(observe::Error::Rounds(context.limits.rounds, format!("{asked:?}")).into())
+}
+
+async fn write(
+    context: &Context,
+    record: &mut ScalingGroupRecord,
+    status: ScalingGroupRecordStatus,
+    pass: &mut Pass,
+) -> Result<(), Error> {
+    if !differs(record.status.as_ref(), &status) {
+        return Ok(());
+    }
+    let written = context
+        .kubernetes
+        .write_record_status(record, &status)
+        .await;
+    *record = written.map_err(act::Error::Write)?;
+    pass.versions
+        .extend(record.metadata.resource_version.clone());
+    Ok(())
+}
