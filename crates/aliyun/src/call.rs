@@ -1,6 +1,11 @@
 //! One call to an API, before it is signed.
 
+use serde_json::Value;
+
 use crate::{endpoints::Service, errors::Failed, limits::Lane};
+
+/// Shorter values are words: cutting them out of a message would spoil it, and nobody's secret is as short.
+const PRIVATE_MIN: usize = 6;
 
 /// One API call. Parameters without a value are left out, never sent empty.
 pub(crate) struct Call<'a> {
@@ -58,6 +63,24 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// What was sent that others must not read, should the service repeat it in its refusal: values of variables,
+    /// arguments and commands of containers, and scripts.
+    pub(crate) fn private_values(&self) -> Vec<String> {
+        let mut values = Vec::new();
+        for (name, value) in &self.parameters {
+            if name == "Parameters" {
+                let parameters = serde_json::from_str(value).unwrap_or_default();
+                collect(&parameters, false, &mut values);
+            } else if is_private(name) {
+                values.push(value.clone());
+            }
+        }
+        values.retain(|value| value.len() >= PRIVATE_MIN);
+        // A value may be a part of another.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values
+    }
+
     /// For the errors of this call.
     pub(crate) fn failed(&self) -> Failed {
         Failed {
@@ -65,5 +88,27 @@ impl<'a> Call<'a> {
             action: self.action,
             lane: self.lane,
         }
+    }
+}
+
+/// A parameter of a container as ESS spells it: `Containers.1.EnvironmentVars.2.Value`.
+fn is_private(name: &str) -> bool {
+    let variable = name.contains(".EnvironmentVars.") && name.ends_with(".Value");
+    variable || name.contains(".Args.") || name.contains(".Commands.")
+}
+
+/// The same of parameters of a template.
+fn collect(value: &Value, private: bool, values: &mut Vec<String>) {
+    match value {
+        Value::String(text) if private => values.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, private, values)),
+        Value::Object(map) => {
+            for (name, value) in map {
+                let names = ["Value", "Arg", "Command", "invokeScript", "rollbackScript"];
+                let within = private || names.contains(&name.as_str());
+                collect(value, within, values);
+            }
+        }
+        _ => {}
     }
 }

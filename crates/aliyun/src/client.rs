@@ -276,6 +276,8 @@ impl Client {
             if let Some(token) = &credentials.security_token {
                 secrets.push(token.expose_secret());
             }
+            let sent = call.private_values();
+            secrets.extend(sent.iter().map(String::as_str));
             return Err(failed.answer(&response, &secrets));
         }
         let answer: Value = serde_json::from_slice(&response.body)

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::call::Call;
 
 const NOTIFY: Failed = Failed {
     service: Service::Oos,
@@ -189,5 +190,48 @@ fn the_wish_to_be_left_alone_is_in_milliseconds() {
             .headers
             .insert("x-acs-retry-after", value.parse().unwrap());
         assert_eq!(SUSPEND.answer(&answer, &[]).retry_after, wait, "{value}");
+    }
+}
+
+/// Services repeat what they refuse. What others may not read of it is cut out, however it was sent.
+#[test]
+fn a_refusal_does_not_repeat_what_was_sent_for_containers_or_scripts() {
+    let variables = json!([{"Name": "app", "Image": "app:v2", "Arg": ["--key", "s3cr3t-argument"],
+        "EnvironmentVar": [{"Key": "DB_PASSWORD", "Value": "hunter2-and-more"}]}]);
+    let parameters = json!({"containerConfigure": variables, "invokeScript": "login hunter3-in-script",
+        "scalingGroupId": "asg-1"});
+    let start = Call::new(
+        Service::Oos,
+        "StartExecution",
+        Lane::Mutation,
+        "cn-hangzhou",
+    )
+    .with("Parameters", parameters.to_string());
+    let modify = Call::new(
+        Service::Ess,
+        "ModifyEciScalingConfiguration",
+        Lane::Mutation,
+        "cn-hangzhou",
+    )
+    .with("Containers.1.EnvironmentVars.1.Value", "hunter2-and-more")
+    .with("Containers.1.Args.2", "s3cr3t-argument")
+    .with("Containers.1.Image", "app:v2");
+    let message =
+        "asg-1 app:v2: hunter2-and-more, s3cr3t-argument or login hunter3-in-script is wrong";
+    let body =
+        json!({"RequestId": "R", "Code": "InvalidParameter", "Message": message}).to_string();
+    for (call, values) in [(&start, 3), (&modify, 2)] {
+        let private = call.private_values();
+        assert_eq!(private.len(), values, "{private:?}");
+        let private: Vec<&str> = private.iter().map(String::as_str).collect();
+        let text = call
+            .failed()
+            .answer(&response(400, &body), &private)
+            .to_string();
+        assert!(
+            !text.contains("hunter2") && !text.contains("s3cr3t"),
+            "{text}"
+        );
+        assert!(text.contains("asg-1 app:v2: …, …"), "{text}");
     }
 }

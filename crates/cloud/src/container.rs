@@ -13,7 +13,7 @@ const UNSET: [&str; 6] = ["Cpu", "Memory", "Gpu", "Stdin", "StdinOnce", "Tty"];
 const NUMBERS: [&str; 3] = ["Cpu", "Memory", "Gpu"];
 
 /// A container of a container group or of a scaling configuration.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Container {
     /// `Name`, by which containers are matched.
     #[serde(rename = "Name")]

@@ -14,6 +14,7 @@ mod model;
 mod mutation;
 mod neighbours;
 mod port;
+mod private;
 mod query;
 
 pub use container::{Container, ContainerGroup, EciScalingConfiguration, GroupContainer};

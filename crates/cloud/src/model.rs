@@ -300,7 +300,7 @@ pub struct EcsInstance {
 }
 
 /// An OOS execution (ListExecutions, StartExecution).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Execution {
     /// `ExecutionId`.
     pub id: String,

@@ -83,7 +83,7 @@ pub enum Mutation {
 }
 
 /// The arguments of OOS StartExecution.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct StartExecution {
     /// The public template.
     pub template_name: String,

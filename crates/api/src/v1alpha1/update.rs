@@ -231,7 +231,7 @@ pub struct VolumeMount {
 }
 
 /// An environment variable of a container.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[derive(Serialize, Deserialize, Clone, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EnvironmentVar {
     /// Its name.
@@ -241,6 +241,15 @@ pub struct EnvironmentVar {
     #[serde(default)]
     #[schemars(length(max = 4096))]
     pub value: String,
+}
+
+// The value may be a secret.
+impl std::fmt::Debug for EnvironmentVar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EnvironmentVar")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Cloud Assistant command types.
