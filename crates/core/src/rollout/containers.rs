@@ -255,6 +255,36 @@ pub(super) const IN_SPEC: [&str; 10] = [
     "VolumeMount",
 ];
 
+/// The members of the structures in a list of a container that a spec can say.
+const IN_LISTS: [(&str, &[&str]); 3] = [
+    ("EnvironmentVar", &["Key", "Value"]),
+    ("Port", &["Port", "Protocol"]),
+    (
+        "VolumeMount",
+        &[
+            "Name",
+            "MountPath",
+            "SubPath",
+            "ReadOnly",
+            "MountPropagation",
+        ],
+    ),
+];
+
+/// What of a field of a container a spec cannot say, for people: the field, or a member in it (a variable that comes from
+/// a field of the container group). `None`: it can say all of it.
+pub(super) fn beyond_spec(field: &str, value: &Value) -> Option<String> {
+    if !IN_SPEC.contains(&field) {
+        return Some(field.to_owned());
+    }
+    let (_, known) = IN_LISTS.iter().find(|(list, _)| *list == field)?;
+    let items = value.as_array()?.iter().filter_map(Value::as_object);
+    items
+        .flat_map(Map::keys)
+        .find(|member| !known.contains(&member.as_str()))
+        .map(|member| format!("{field} with {member}"))
+}
+
 /// The most containers of the API.
 const CONTAINERS: usize = 20;
 

@@ -273,6 +273,11 @@ fn what_cannot_work_is_refused_before_anything_is_touched() {
         update
     };
     let nothing: Spoil = |_| {};
+    let from_field: Spoil = |w| {
+        let variables = json!([{"Key": "POD_IP", "FieldRefFieldPath": "status.podIP"}]);
+        let app = &mut w.cloud.container_group("i-0002").containers[0].container;
+        app.fields.insert("EnvironmentVar".into(), variables);
+    };
     let cases: Vec<(Value, Spoil, &str, &str)> = vec![
         (
             v2(),
@@ -321,6 +326,19 @@ fn what_cannot_work_is_refused_before_anything_is_touched() {
             nothing,
             "RenewRemovesFields",
             "ReadinessProbe",
+        ),
+        // A variable that comes from a field: a spec cannot say it, and the list is exchanged as a whole.
+        (
+            renew(app(json!({"image": "app:v2"}))),
+            from_field,
+            "RenewRemovesFields",
+            "EnvironmentVar with FieldRef",
+        ),
+        (
+            app(json!({"environmentVar": [{"key": "A", "value": "1"}]})),
+            from_field,
+            "UpdateRemovesFields",
+            "leave that field out",
         ),
         (
             renew(app(json!({"cpu": "1"}))),

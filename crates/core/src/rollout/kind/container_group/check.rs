@@ -100,8 +100,9 @@ impl ContainerGroups<'_> {
 
     /// Whether the update fits what is there.
     fn check_found(&self, place: &str, found: &[Container]) -> Option<Problem> {
-        if self.update.update_type == ContainerUpdateType::Renew {
-            return self.lost(place, found);
+        let lost = self.lost(place, found);
+        if lost.is_some() || self.update.update_type == ContainerUpdateType::Renew {
+            return lost;
         }
         let given = &self.update.containers;
         let absent = given
@@ -145,19 +146,30 @@ impl ContainerGroups<'_> {
         self.check_found(&place, &specs(group))
     }
 
-    /// What a container has and an update cannot say, which `Renew` would remove.
+    /// What a container has and an update cannot say, and this one would remove: with `Renew` whatever it does not give,
+    /// with `Incremental` what stands in a list that it gives, for lists are exchanged as a whole.
     fn lost(&self, place: &str, found: &[Container]) -> Option<Problem> {
-        let renewed = found
-            .iter()
-            .filter(|found| self.update.containers.iter().any(|c| c.name == found.name));
-        let mut fields = renewed.flat_map(|found| found.fields.keys().map(move |f| (found, f)));
-        let (container, field) =
-            fields.find(|(_, field)| !containers::IN_SPEC.contains(&field.as_str()))?;
+        let renew = self.update.update_type == ContainerUpdateType::Renew;
+        let given = self.given();
+        let (container, what) = found.iter().find_map(|found| {
+            let given = containers::named(&given, &found.name)?;
+            let fields = found.fields.iter();
+            let mut fields = fields.filter(|(field, _)| renew || given.fields.contains_key(*field));
+            let lost = fields.find_map(|(field, value)| containers::beyond_spec(field, value))?;
+            Some((found, lost))
+        })?;
+        let name = &container.name;
+        let (reason, cure) = match renew {
+            true => ("RenewRemovesFields", "use updateType Incremental"),
+            false => (
+                "UpdateRemovesFields",
+                "leave that field out, and with updateType Incremental it stays as it is",
+            ),
+        };
         Some(Problem::blocked(
-            "RenewRemovesFields",
+            reason,
             format!(
-                "container {} of {place} has {field}, which update.containerGroup cannot give and updateType Renew would remove: use updateType Incremental",
-                container.name
+                "container {name} of {place} has {what}, which update.containerGroup cannot give and this update would remove: {cure}"
             ),
         ))
     }
