@@ -11,6 +11,7 @@ use ess_rollout_aliyun::{
     ObservedCall,
     credentials::{StaticCredentials, from_environment},
 };
+use ess_rollout_api::FORCE_DELETE_ANNOTATION;
 use ess_rollout_cloud::{Cloud, CloudError, CloudFuture, ErrorClass, Outcome};
 use tokio::time::Instant;
 
@@ -26,12 +27,16 @@ use crate::{
 
 /// How long a Secret that was read is taken as unchanged.
 const FRESH: Duration = Duration::from_secs(60);
-/// After so long without use a client is dropped: its Secret may be gone, and it holds the key.
+/// After so long without use a client is dropped: it holds the key. One whose Secret is gone is used only for objects
+/// that are being deleted.
 const UNUSED: Duration = Duration::from_secs(3600);
 /// Keys of a Secret.
 const ACCESS_KEY_ID: &str = "accessKeyId";
 const ACCESS_KEY_SECRET: &str = "accessKeySecret";
 const SECURITY_TOKEN: &str = "securityToken";
+/// Codes of ours: the Secret is not there, or may not be read.
+const NO_SECRET: &str = "no-secret";
+const UNREADABLE: &str = "unreadable-secret";
 
 /// Reads an environment variable.
 type Variables = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -55,8 +60,20 @@ struct Cache {
 
 struct Cached {
     version: String,
+    /// When the Secret was last read, or the client last used without it.
     read: Instant,
+    /// Whether the Secret could not be read again.
+    lost: bool,
     client: Client,
+}
+
+impl Cache {
+    /// The Secret is gone, or may not be read any more.
+    fn lose(&mut self, scope: &CredentialsScope) {
+        if let Some(cached) = self.secrets.get_mut(scope) {
+            cached.lost = true;
+        }
+    }
 }
 
 impl AliyunClouds {
@@ -75,6 +92,12 @@ impl AliyunClouds {
             variables: Box::new(variables),
             cache: Mutex::default(),
         }
+    }
+
+    /// The same over the connections of this client: those of a simulation.
+    pub fn over(self, base: Client) -> Self {
+        self.cache().base = Some(base);
+        self
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -123,6 +146,7 @@ impl AliyunClouds {
     async fn of_secret(&self, scope: &CredentialsScope, name: &str) -> Result<Client, CloudError> {
         let namespace = scope.namespace.as_str();
         if let Some(cached) = self.cache().secrets.get(scope)
+            && !cached.lost
             && cached.read.elapsed() < FRESH
         {
             return Ok(cached.client.clone());
@@ -132,21 +156,26 @@ impl AliyunClouds {
         let secret = match secret {
             Ok(Some(secret)) => secret,
             Ok(None) => {
-                cache.secrets.remove(scope);
+                cache.lose(scope);
                 return Err(failure(
-                    "no-secret",
+                    NO_SECRET,
                     format!(
                         "Secret {namespace}/{name} (spec.credentialsRef) does not exist; create it \
                          with the keys {ACCESS_KEY_ID} and {ACCESS_KEY_SECRET}"
                     ),
                 ));
             }
-            Err(error) => return Err(unreadable(namespace, name, &error)),
+            Err(error) => {
+                if error.class == kubernetes::ErrorClass::Refused {
+                    cache.lose(scope);
+                }
+                return Err(unreadable(namespace, name, &error));
+            }
         };
         if let Some(cached) = cache.secrets.get_mut(scope)
             && cached.version == secret.resource_version
         {
-            cached.read = Instant::now();
+            (cached.read, cached.lost) = (Instant::now(), false);
             return Ok(cached.client.clone());
         }
         let credentials = match parse(&secret) {
@@ -169,6 +198,7 @@ impl AliyunClouds {
             Cached {
                 version: secret.resource_version,
                 read: Instant::now(),
+                lost: false,
                 client: client.clone(),
             },
         );
@@ -184,6 +214,29 @@ impl Clouds for AliyunClouds {
                 Some(name) => self.of_secret(scope, name).await?,
             };
             Ok(Arc::new(client) as Arc<dyn Cloud>)
+        })
+    }
+
+    fn open_last<'a>(&'a self, scope: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>> {
+        Box::pin(async move {
+            let error = match self.open(scope).await {
+                Err(error) if [NO_SECRET, UNREADABLE].contains(&error.code.as_str()) => error,
+                opened => return opened,
+            };
+            let mut cache = self.cache();
+            if let Some(cached) = cache.secrets.get_mut(scope).filter(|cached| cached.lost) {
+                cached.read = Instant::now();
+                return Ok(Arc::new(cached.client.clone()) as Arc<dyn Cloud>);
+            }
+            Err(CloudError {
+                message: format!(
+                    "{}. Without it the scaling group cannot be put back. If namespace {} itself is being deleted, \
+                     nothing can be created in it any more: the annotation {FORCE_DELETE_ANNOTATION}=true lets this \
+                     object go, and what is left to put back is then in the ScalingGroupRecord of its group",
+                    error.message, scope.namespace
+                ),
+                ..error
+            })
         })
     }
 
@@ -244,7 +297,7 @@ fn unreadable(namespace: &str, name: &str, error: &kubernetes::KubeError) -> Clo
     CloudError {
         class,
         ..failure(
-            "unreadable-secret",
+            UNREADABLE,
             format!(
                 "Secret {namespace}/{name} (spec.credentialsRef) cannot be read: {}",
                 chain(error)
@@ -356,6 +409,33 @@ mod tests {
         clouds.rejected(&scope);
         assert!(clouds.open(&scope).await.is_ok());
         assert_eq!(kubernetes.secret_reads(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_that_is_gone_serves_objects_that_are_being_deleted_and_nobody_else() {
+        let (clouds, kubernetes) = clouds(&[]);
+        let scope = scope(Some("cloud"));
+        // Never known: the advice is one that can be followed.
+        let Err(error) = clouds.open_last(&scope).await else {
+            panic!("it was opened")
+        };
+        let text = error.to_string();
+        assert!(text.contains("ess-rollout.io/force-delete=true"), "{text}");
+
+        kubernetes.put_secret("ns", "cloud", &GOOD);
+        assert!(clouds.open(&scope).await.is_ok());
+        kubernetes.delete_secret("ns", "cloud");
+        tokio::time::advance(FRESH + Duration::from_secs(1)).await;
+        assert_eq!(refused(&clouds, Some("cloud")).await.code, NO_SECRET);
+        assert!(clouds.open_last(&scope).await.is_ok());
+        // Taken away to be taken away from the operator: who is not being deleted does not get at it.
+        assert_eq!(refused(&clouds, Some("cloud")).await.code, NO_SECRET);
+        // Put back, it serves everybody; refused by the cloud, nobody.
+        kubernetes.put_secret("ns", "cloud", &GOOD);
+        assert!(clouds.open(&scope).await.is_ok());
+        kubernetes.delete_secret("ns", "cloud");
+        clouds.rejected(&scope);
+        assert!(clouds.open_last(&scope).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

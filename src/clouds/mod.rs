@@ -21,6 +21,13 @@ pub trait Clouds: Send + Sync {
     /// becomes the answer to whatever was going to be asked.
     fn open<'a>(&'a self, scope: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>>;
 
+    /// The same for an object that is being deleted, whose scaling group is to be put back first: its Secret may have gone
+    /// before it, with their namespace. Then the account is the one that it was last known to be, if this process has
+    /// known it.
+    fn open_last<'a>(&'a self, scope: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>> {
+        self.open(scope)
+    }
+
     /// The cloud refused these credentials: look for newer ones next time.
     fn rejected(&self, scope: &CredentialsScope);
 }

@@ -327,7 +327,7 @@ pub async fn decide(
             Step::Read(queries) => {
                 asked = queries.clone();
                 let region = subject.region.as_deref();
-                let answers = answer(context, &subject.scope, region, queries, deadline);
+                let answers = answer(context, Access::of(subject), region, queries, deadline);
                 for (query, answer) in answers.await {
                     observation.insert(query, answer);
                 }
@@ -392,15 +392,33 @@ fn next_step(
     step.map_status(|status| Status::Rollout(Box::new(status)))
 }
 
+/// Whose credentials are used, and for what.
+#[derive(Clone, Copy)]
+pub(super) struct Access<'a> {
+    pub(super) scope: &'a CredentialsScope,
+    /// Whether a group is only to be put back any more, so that those last read will do: see
+    /// [`Clouds::open_last`](crate::clouds::Clouds::open_last).
+    pub(super) leaving: bool,
+}
+
+impl<'a> Access<'a> {
+    pub(super) fn of(subject: &'a Subject) -> Self {
+        Self {
+            scope: &subject.scope,
+            leaving: subject.object.metadata().deletion_timestamp.is_some(),
+        }
+    }
+}
+
 /// Answers queries, under these credentials.
 pub(super) async fn answer(
     context: &Context,
-    scope: &CredentialsScope,
+    access: Access<'_>,
     region: Option<&str>,
     queries: Vec<Query>,
     deadline: Timestamp,
 ) -> Vec<(Query, Result<Answer, CloudError>)> {
-    let cloud = open(context, scope, region).await;
+    let cloud = open(context, access, region).await;
     let (region, cloud) = match cloud {
         Ok(opened) => opened,
         Err(error) => {
@@ -420,7 +438,7 @@ pub(super) async fn answer(
         .collect()
         .await;
     if answers.iter().any(|(_, answer)| rejected(answer)) {
-        context.clouds.rejected(scope);
+        context.clouds.rejected(access.scope);
     }
     answers
 }
@@ -428,7 +446,7 @@ pub(super) async fn answer(
 /// The cloud under the task's credentials, and the region to call.
 pub(super) async fn open<'a>(
     context: &Context,
-    scope: &CredentialsScope,
+    access: Access<'_>,
     region: Option<&'a str>,
 ) -> Result<(&'a str, Arc<dyn Cloud>), CloudError> {
     let Some(region) = region else {
@@ -443,7 +461,11 @@ pub(super) async fn open<'a>(
             retry_after: None,
         });
     };
-    Ok((region, context.clouds.open(scope).await?))
+    let cloud = match access.leaving {
+        true => context.clouds.open_last(access.scope).await?,
+        false => context.clouds.open(access.scope).await?,
+    };
+    Ok((region, cloud))
 }
 
 pub(super) fn rejected<T>(answer: &Result<T, CloudError>) -> bool {

@@ -103,6 +103,11 @@ async fn decide(
         namespace: run.namespace.clone(),
         secret: run.secret.clone(),
     };
+    // The object is gone, and its Secret may be.
+    let access = observe::Access {
+        scope: &scope,
+        leaving: true,
+    };
     let region = record.spec.region_id.as_str();
     let deadline = context.clock.now() + context.limits.reading;
     let mut observation = Observation::default();
@@ -119,7 +124,7 @@ async fn decide(
             Step::Decided(decision) => return Ok(*decision),
             Step::Read(queries) => {
                 asked = queries.clone();
-                let answers = observe::answer(context, &scope, Some(region), queries, deadline);
+                let answers = observe::answer(context, access, Some(region), queries, deadline);
                 for (query, answer) in answers.await {
                     observation.insert(query, answer);
                 }

@@ -97,6 +97,12 @@ impl FakeKubernetes {
         state.secrets.insert(place, secret);
     }
 
+    /// Deletes a Secret.
+    pub fn delete_secret(&self, namespace: &str, name: &str) {
+        let place = (namespace.to_owned(), name.to_owned());
+        self.state.lock().unwrap().secrets.remove(&place);
+    }
+
     /// How many times a Secret was read.
     pub fn secret_reads(&self) -> usize {
         self.state.lock().unwrap().secret_reads
