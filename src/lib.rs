@@ -13,6 +13,7 @@
 //! - [`cli`], [`settings`]: what the program is told, checked once
 //! - [`run`]: wires everything, joins everything
 //! - [`watch`], [`tasks`]: the watches and the little that is kept of each task
+//! - [`kept`]: deletes Secrets in which nothing is kept any more
 //! - [`versions`]: whether the CRDs of the cluster are those of this version
 //! - [`poller`]: the one batched reader of executions per account and region
 //! - `pass`: one pass, counted and logged, its panic contained
@@ -28,7 +29,7 @@
 //! 1. A pass acts on what it just read from the apiserver, never on what a watch left in memory.
 //! 2. Every write carries the `resourceVersion` that was read. After a conflict nothing else of
 //!    that decision is done: the pass starts over with fresh reads.
-//! 3. The order of effects is finalizer and annotation, record, status, the one cloud mutation, Events,
+//! 3. The order of effects is finalizer and annotation, record (after the Secrets that it refers to), status (likewise), the one cloud mutation, Events,
 //!    the deletion of an object that has outlived its time. Each only after the one before it succeeded.
 //!    The Events that come with a mutation are published while its outcome is put on record, and
 //!    before the group is let go.
@@ -37,7 +38,8 @@
 //! 6. No state that matters is in memory: the index of tasks, the queue and the poller's
 //!    fingerprints may be lost at any moment.
 //! 7. A failing Event, metric or log line never fails a pass.
-//! 8. No secret is in a log line, an error or a `Debug` output.
+//! 8. No secret is in a log line, an error or a `Debug` output; none of a container's variables and no script is in a
+//!    status: they are in Secrets of the operator's namespace ([`kubernetes::Keeping`]).
 //! 9. No lock is held across an await.
 //! 10. Every task of the process is joined; when one ends by itself, the program ends, with an
 //!     error. A pass that panics is a failed pass of its object and no more.
@@ -46,6 +48,7 @@
 
 pub mod cli;
 pub mod clouds;
+pub mod kept;
 pub mod kubernetes;
 mod pass;
 pub mod poller;

@@ -15,7 +15,10 @@ use tokio::{
 
 use crate::{
     clouds::{AliyunClouds, Clouds, Metered},
-    kubernetes::{Clients, Heard, KubeApi, Kubernetes, ObjectKey, Schemas},
+    kept::Sweeper,
+    kubernetes::{
+        Clients, Heard, Keeping, KeptSecrets, KubeApi, Kubernetes, ObjectKey, RECORDS, Schemas,
+    },
     pass::one_pass,
     poller::{self, Poller},
     reconcile::{Context, Limits},
@@ -28,7 +31,7 @@ use crate::{
         shutdown::{self, Shutdown},
     },
     settings::Settings,
-    tasks::{Leftovers, TaskIndex, Viewed},
+    tasks::{Leftovers, References, TaskIndex, Viewed},
     versions,
     watch::{self, Feed},
 };
@@ -148,6 +151,8 @@ struct Operator {
     clouds: Arc<dyn Clouds>,
     tasks: Arc<TaskIndex>,
     leftovers: Arc<Leftovers>,
+    kept: Arc<dyn KeptSecrets>,
+    references: Arc<References>,
     triggers: Arc<Triggers<ObjectKey>>,
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
@@ -173,8 +178,10 @@ impl Operator {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let limits = Limits::for_calls(settings.call_timeout);
         let tasks = Arc::new(TaskIndex::new(settings.region.clone()));
+        let api = Arc::new(KubeApi::new(clients.calls.clone(), own_namespace));
+        let kept: Arc<dyn KeptSecrets> = api.clone();
         let kubernetes: Arc<dyn Kubernetes> =
-            Arc::new(KubeApi::new(clients.calls.clone(), own_namespace));
+            Arc::new(Keeping::new(api, kept.clone(), clock.clone()));
         let own_credentials_namespaces = settings
             .own_credentials_namespaces
             .clone()
@@ -223,7 +230,8 @@ impl Operator {
             kubernetes,
             clouds: clouds.clone(),
             events: Arc::new(Counted {
-                events: Publisher::new(clients.calls.clone(), settings.pod_name.clone()),
+                events: Publisher::new(clients.calls.clone(), settings.pod_name.clone())
+                    .beside_records(own_namespace, settings.region.clone()),
                 metrics: metrics.clone(),
             }),
             clock: clock.clone(),
@@ -247,6 +255,8 @@ impl Operator {
             clouds,
             tasks,
             leftovers: Arc::default(),
+            kept,
+            references: Arc::default(),
             triggers: Arc::new(Triggers::new()),
             readiness: Arc::new(Readiness::new(gates)),
             metrics,
@@ -268,6 +278,7 @@ impl Operator {
         let feed = Feed {
             tasks: self.tasks.clone(),
             leftovers: self.leftovers.clone(),
+            references: self.references.clone(),
             triggers: self.triggers.clone(),
             readiness: self.readiness.clone(),
             metrics: self.metrics.clone(),
@@ -336,6 +347,7 @@ impl Operator {
             }),
         );
         parts.spawn(self.passes(settings.workers, shutdown.clone()));
+        parts.spawn(self.sweeping(shutdown.clone()));
         parts.spawn(async move { ("health server", serving.await.map_err(Into::into)) })
     }
 
@@ -361,6 +373,33 @@ impl Operator {
                 watching.await;
                 ("watch of objects", Ok(()))
             });
+        }
+    }
+
+    /// Looks for Secrets that nothing refers to, once it is known what refers to them.
+    fn sweeping(&self, mut shutdown: Shutdown) -> impl Future<Output = Ended> + Send + 'static {
+        let known = self
+            .watched
+            .iter()
+            .cloned()
+            .collect::<Option<Vec<String>>>();
+        let sweeper = Sweeper {
+            secrets: self.kept.clone(),
+            references: self.references.clone(),
+            clock: self.clock.clone(),
+            namespaces: known.map(|mut all| {
+                all.push(RECORDS.to_owned());
+                all
+            }),
+        };
+        let readiness = self.readiness.clone();
+        async move {
+            tokio::select! {
+                () = readiness.wait() => {}
+                () = shutdown.wait() => return ("sweeper", Ok(())),
+            }
+            sweeper.run(shutdown).await;
+            ("sweeper", Ok(()))
         }
     }
 

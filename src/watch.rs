@@ -20,7 +20,7 @@ use crate::{
         dispatcher::Triggers, health::Readiness, metrics::Metrics, shutdown::Shutdown,
         telemetry::chain,
     },
-    tasks::{Change, Leftovers, ObjectView, RecordView, TaskIndex, Viewed},
+    tasks::{Change, Leftovers, ObjectView, RecordView, References, TaskIndex, Viewed},
 };
 
 /// Objects per page of the first list. A task's status can hold a thousand instances, and a page
@@ -39,6 +39,8 @@ pub struct Feed {
     pub tasks: Arc<TaskIndex>,
     /// What the records list as left.
     pub leftovers: Arc<Leftovers>,
+    /// Which Secrets of the operator's namespace are still referred to.
+    pub references: Arc<References>,
     /// The queue of passes.
     pub triggers: Arc<Triggers<ObjectKey>>,
     /// Where the first complete list is reported.
@@ -69,6 +71,14 @@ pub async fn objects<K>(
             .changed(key, metadata.resource_version.unwrap_or_default());
     };
     follow(api, &gate, &feed, shutdown, strange, |event| {
+        match &event {
+            Event::Init | Event::InitDone => {}
+            Event::InitApply(view) | Event::Apply(view) => {
+                feed.references
+                    .put(view.key().to_string(), view.references());
+            }
+            Event::Delete(view) => feed.references.remove(&view.key().to_string()),
+        }
         for change in feed.tasks.apply(source, event) {
             match change {
                 Change::Present(key, version) => feed.triggers.changed(key, version),
@@ -102,6 +112,14 @@ pub async fn records(
     // Who needs it finds it unreadable, and says so.
     let strange = |_| {};
     follow(api, &gate, &feed, shutdown, strange, |event| {
+        match &event {
+            Event::Init | Event::InitDone => {}
+            Event::InitApply(record) | Event::Apply(record) => {
+                let name = record.name().to_owned();
+                feed.references.put(name, record.references());
+            }
+            Event::Delete(record) => feed.references.remove(record.name()),
+        }
         feed.leftovers.apply(&event);
         match event {
             Event::Init | Event::InitDone => {}
@@ -121,7 +139,10 @@ async fn follow<K>(
     api: Api<DeserializeGuard<K>>,
     gate: &str,
     Feed {
-        readiness, metrics, ..
+        readiness,
+        metrics,
+        references,
+        ..
     }: &Feed,
     mut shutdown: Shutdown,
     mut strange: impl FnMut(ObjectMeta),
@@ -147,8 +168,9 @@ async fn follow<K>(
             }
             Some(Ok(event)) => {
                 let complete = matches!(event, Event::InitDone);
-                if let Some(event) = decoded(event, &mut strange) {
-                    take(event);
+                match decoded(event, &mut strange) {
+                    Some(event) => take(event),
+                    None => references.one_is_unknown(),
                 }
                 if complete {
                     readiness.open(gate);
@@ -276,6 +298,7 @@ mod tests {
 
     fn feed() -> Feed {
         Feed {
+            references: Arc::default(),
             tasks: Arc::new(TaskIndex::new(None)),
             leftovers: Arc::default(),
             triggers: Arc::new(Triggers::new()),

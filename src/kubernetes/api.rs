@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Named in managedFields and in the apiserver's audit log.
-const FIELD_MANAGER: &str = "ess-rollout";
+pub(super) const FIELD_MANAGER: &str = "ess-rollout";
 
 /// The port on a real apiserver.
 #[derive(Clone)]
@@ -33,6 +33,8 @@ pub struct KubeApi {
     client: Client,
     records: Api<ScalingGroupRecord>,
     records_path: String,
+    /// Those of the operator's namespace.
+    pub(super) secrets: Api<Secret>,
 }
 
 /// Where the objects of a kind are.
@@ -57,6 +59,7 @@ impl KubeApi {
         Self {
             records: Api::namespaced(client.clone(), own_namespace),
             records_path: ScalingGroupRecord::url_path(&(), Some(own_namespace)),
+            secrets: Api::namespaced(client.clone(), own_namespace),
             client,
         }
     }
@@ -125,7 +128,7 @@ impl KubeApi {
     }
 }
 
-fn post() -> PostParams {
+pub(super) fn post() -> PostParams {
     PostParams {
         dry_run: false,
         field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -304,7 +307,9 @@ impl Kubernetes for KubeApi {
         Box::pin(async move {
             let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
             let operation = format!("get Secret {namespace}/{name}");
-            let secret = call(&operation, api.get_opt(name)).await?;
+            let secret = call(&operation, api.get_opt(name))
+                .await
+                .map_err(KubeError::without_values)?;
             Ok(secret.map(|secret| SecretData {
                 resource_version: secret.metadata.resource_version.unwrap_or_default(),
                 data: secret

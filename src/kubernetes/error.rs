@@ -128,6 +128,18 @@ impl KubeError {
         }
     }
 
+    /// The same of an object whose values nobody may read in an error: a decoder quotes what it did not expect.
+    pub(crate) fn without_values(self) -> Self {
+        match &self.source {
+            Cause::Client(error) if !matches!(**error, kube::Error::Api(_)) => Self::other(
+                self.operation,
+                self.class,
+                "there is no answer, or none that can be decoded",
+            ),
+            _ => self,
+        }
+    }
+
     /// Of a plain word.
     pub fn other(operation: impl Into<String>, class: ErrorClass, why: impl Into<String>) -> Self {
         Self {

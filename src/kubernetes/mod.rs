@@ -1,14 +1,17 @@
 //! Kubernetes as a pass sees it: one small port.
 //!
 //! Every write is guarded by the `resourceVersion` in the object that is handed in, and returns
-//! the object as written. [`KubeApi`] is the port on a real apiserver; simulations bring their own.
+//! the object as written. [`KubeApi`] is the port on a real apiserver; simulations bring their own. [`Keeping`] stands between
+//! it and passes, so that no status holds a secret.
 
 mod api;
+mod api_kept;
 mod changes;
 mod clients;
 mod decode;
 mod error;
 mod heard;
+mod keeping;
 mod object;
 mod patches;
 mod schemas;
@@ -23,6 +26,7 @@ pub use clients::{Clients, ClientsError};
 pub use decode::explain;
 pub use error::{Cause, ErrorClass, KubeError};
 pub use heard::{Asked, Heard, HeardLayer};
+pub use keeping::{Keeping, KeptSecrets, Listed, RECORDS};
 pub use object::{Object, ObjectKey, ObjectKind, OtherKind, Status, differs};
 pub use schemas::{Schemas, cure};
 

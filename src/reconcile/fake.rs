@@ -147,7 +147,8 @@ impl Events for FakeEvents {
 pub struct FakeClock(Arc<Mutex<Timestamp>>);
 
 impl FakeClock {
-    fn new() -> Self {
+    /// One at the beginning of 2026.
+    pub fn new() -> Self {
         let start = "2026-01-01T00:00:00Z".parse().expect("a time");
         Self(Arc::new(Mutex::new(start)))
     }

@@ -117,7 +117,10 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
 }
 
 /// What is logged at all: what the filter lets through, without [`answers_of_the_apiserver`].
-fn filtered<S>(filter: &str) -> Result<impl Layer<S> + use<S>, FilterError>
+///
+/// # Errors
+/// When the filter cannot be parsed.
+pub fn filtered<S>(filter: &str) -> Result<impl Layer<S> + use<S>, FilterError>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {

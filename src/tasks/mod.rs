@@ -5,8 +5,10 @@
 
 mod index;
 mod leftovers;
+mod references;
 mod view;
 
 pub use index::{ActiveTask, Change, TaskIndex};
 pub use leftovers::Leftovers;
+pub use references::References;
 pub use view::{CredentialsScope, ObjectView, RecordView, Viewed};

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::{Deserialize, de::IgnoredAny};
 
+use super::references::Found;
 use crate::kubernetes::{ObjectKey, ObjectKind};
 
 /// Whose credentials a task uses.
@@ -83,9 +84,11 @@ struct Status {
     #[serde(default)]
     source: Option<Source>,
     #[serde(default)]
+    plan: Option<Found>,
+    #[serde(default)]
     group_seen_time: Option<IgnoredAny>,
     #[serde(default)]
-    start: Option<IgnoredAny>,
+    start: Option<Found>,
     #[serde(default)]
     execution: Option<Execution>,
     #[serde(default)]
@@ -124,6 +127,10 @@ struct Source {
     region_id: Option<String>,
     #[serde(default)]
     credentials_ref: Option<Reference>,
+    #[serde(default)]
+    scaling_configuration_containers: Found,
+    #[serde(default)]
+    kept_update: Found,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -220,6 +227,17 @@ impl<K: Viewed> ObjectView<K> {
         }
     }
 
+    /// The Secrets of the operator's namespace that its status refers to.
+    pub fn references(&self) -> Vec<String> {
+        let status = self.status.iter();
+        let found = status.flat_map(|status| {
+            let source = status.source.iter();
+            let source = source.flat_map(|s| [&s.scaling_configuration_containers, &s.kept_update]);
+            source.chain(&status.plan).chain(&status.start)
+        });
+        found.flat_map(|found| found.0.iter().cloned()).collect()
+    }
+
     pub(super) fn into_facts(self) -> Facts {
         let (key, spec) = (self.key(), self.spec);
         let status = self.status.unwrap_or_default();
@@ -277,6 +295,8 @@ struct RecordStatus {
     #[serde(default)]
     runs: Vec<RunView>,
     #[serde(default)]
+    baseline: Option<Found>,
+    #[serde(default)]
     leftovers: Vec<LeftoverView>,
 }
 
@@ -299,6 +319,8 @@ struct RunView {
 #[derive(Debug, Clone, Deserialize)]
 struct LeftoverView {
     kind: String,
+    #[serde(default)]
+    containers: Found,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -344,6 +366,16 @@ impl RecordView {
             })
         };
         holder.is_some_and(|holder| !watched(&holder.uid)) || !status.runs.iter().all(attended)
+    }
+
+    /// The Secrets of the operator's namespace that its status refers to.
+    pub fn references(&self) -> Vec<String> {
+        let status = self.status.iter();
+        let found = status.flat_map(|status| {
+            let left = status.leftovers.iter().map(|leftover| &leftover.containers);
+            status.baseline.iter().chain(left)
+        });
+        found.flat_map(|found| found.0.iter().cloned()).collect()
     }
 
     /// Its `resourceVersion`.

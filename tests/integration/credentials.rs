@@ -105,7 +105,7 @@ async fn secrets_are_not_logged() {
     }));
     let scene = Scene::with(Setup {
         fixture,
-        values: json!({"log": {"level": "debug"}}),
+        values: json!({"log": {"level": "trace"}}),
         ..Setup::default()
     })
     .await;

@@ -29,6 +29,7 @@ mod robustness;
 mod rolling_back;
 mod scene;
 mod script;
+mod secrets;
 mod suspension;
 mod throttling;
 mod unknowns;

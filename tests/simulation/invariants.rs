@@ -12,6 +12,7 @@ use ess_rollout_test_support::apiserver::{Change, ChangeKind};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::canaries;
 use crate::person::{Asked, PersonRequest, UNKNOWN, call};
 use crate::scenario::Scenario;
 use crate::world::{OPERATOR, World};
@@ -61,6 +62,10 @@ pub fn before_call(world: &World, action: &str, body: &str) {
                     "StartExecution with the client token {token:?}, which is not on record"
                 ));
             };
+            for field in ["Description", "Tags"] {
+                let text = form_value(body, field).unwrap_or_default();
+                canaries::in_no_description(world, &text);
+            }
             // The same call each time, whatever has become of what it was derived from.
             let parameters = form_value(body, "Parameters").unwrap_or_default();
             let parameters: Value = serde_json::from_str(&parameters).unwrap_or_default();
@@ -135,6 +140,7 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     results_are_final(world, &changes);
     requests_hit_what_they_name(world, &roots, requests, &changes);
     what_is_left_is_listed(world, scenario, &changes, found);
+    canaries::in_no_write(world, &changes);
 }
 
 /// No duplicate StartExecution: a repeat with the same token starts nothing. An image update task has one for each run.
@@ -215,7 +221,8 @@ fn nothing_but_status(world: &World, changes: &[Change]) {
         json!([object["spec"], object["metadata"]["labels"], annotations])
     };
     let theirs = changes.iter().filter(|c| {
-        let kinds = [RECORDS, "events"];
+        // Its own, among them the Secrets in which it keeps what no status may hold.
+        let kinds = [RECORDS, "events", "secrets"];
         &*c.user == OPERATOR
             && !kinds.contains(&c.resource.as_str())
             && c.kind == ChangeKind::Modified

@@ -18,10 +18,12 @@
 //! | [`run`] | one run |
 //! | [`sweep`] | which runs there are |
 //! | [`invariants`] | what must hold in each |
+//! | [`canaries`] | what must be found nowhere |
 //! | [`operator`], [`wire`], [`lists`], [`person`], [`world`] | what a run is made of |
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod canaries;
 mod gate;
 mod invariants;
 mod lists;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ess_rollout::clouds::Clouds;
-use ess_rollout::kubernetes::{KubeApi, ObjectKey};
+use ess_rollout::clouds::{AliyunClouds, Clouds};
+use ess_rollout::kubernetes::{Keeping, KubeApi, ObjectKey};
 use ess_rollout::poller::{self, Poller};
 use ess_rollout::reconcile::{Context, Limits, reconcile};
 use ess_rollout::runtime::dispatcher::{self, Finished, Triggers};
@@ -14,12 +14,11 @@ use ess_rollout::runtime::health::Readiness;
 use ess_rollout::runtime::metrics::Metrics;
 use ess_rollout::runtime::queue::Again;
 use ess_rollout::runtime::shutdown::{self, Stop};
-use ess_rollout::tasks::{CredentialsScope, TaskIndex};
+use ess_rollout::tasks::TaskIndex;
 use ess_rollout::watch::{self, Feed};
 use ess_rollout_aliyun::credentials::StaticCredentials;
 use ess_rollout_aliyun::{Client, ClientConfig, Limiter, Limits as RateLimits, Timeouts};
 use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
-use ess_rollout_cloud::{Cloud, CloudFuture};
 use ess_rollout_core::rollout::{self, Next, Settings};
 use kube::Api;
 use tokio::task::JoinSet;
@@ -41,16 +40,6 @@ pub struct Operator {
     _stop: Stop,
 }
 
-struct OneCloud(Client);
-
-impl Clouds for OneCloud {
-    fn open<'a>(&'a self, _: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>> {
-        Box::pin(async { Ok(Arc::new(self.0.clone()) as Arc<dyn Cloud>) })
-    }
-
-    fn rejected(&self, _: &CredentialsScope) {}
-}
-
 impl Operator {
     /// Starts one, with nothing in its memory.
     pub fn start(world: &Arc<World>) -> Self {
@@ -63,39 +52,50 @@ impl Operator {
         let limits = Limits::for_calls(CALL_TIMEOUT);
         let (id, secret) = ACCESS_KEY;
         let credentials = StaticCredentials::new(id, secret, None).expect("a valid AccessKey");
-        let cloud = Client::with_transport(
-            ClientConfig {
-                limiter: Arc::new(Limiter::new(RateLimits {
-                    longest_wait_of_mutations: limits.turn,
-                    ..RateLimits::default()
-                })),
-                timeouts: Timeouts {
-                    request: CALL_TIMEOUT,
-                    ..Timeouts::default()
-                },
-                clock: Arc::new(world.clock()),
-                ..ClientConfig::default()
+        let config = ClientConfig {
+            limiter: Arc::new(Limiter::new(RateLimits {
+                longest_wait_of_mutations: limits.turn,
+                ..RateLimits::default()
+            })),
+            timeouts: Timeouts {
+                request: CALL_TIMEOUT,
+                ..Timeouts::default()
             },
-            Arc::new(credentials),
-            Arc::new(CloudWire {
-                world: world.clone(),
-                life,
-            }),
-        );
-        let clouds: Arc<dyn Clouds> = Arc::new(OneCloud(cloud));
+            clock: Arc::new(world.clock()),
+            ..ClientConfig::default()
+        };
+        let wire = CloudWire {
+            world: world.clone(),
+            life,
+        };
+        let cloud = Client::with_transport(config.clone(), Arc::new(credentials), Arc::new(wire));
+        let api = Arc::new(KubeApi::new(client.clone(), NAMESPACE));
+        let own_namespaces = BTreeSet::from([NAMESPACE.to_owned()]);
+        let clouds = AliyunClouds::new(config, api.clone(), own_namespaces.clone(), move |name| {
+            let value = match name {
+                "ALIBABA_CLOUD_ACCESS_KEY_ID" => id,
+                "ALIBABA_CLOUD_ACCESS_KEY_SECRET" => secret,
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        let clouds: Arc<dyn Clouds> = Arc::new(clouds.over(cloud));
         let tasks = Arc::new(TaskIndex::new(Some(REGION.to_owned())));
         let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new());
         let gates = ["tasks", "rollbacks", "imageupdates", "records"];
         let readiness = Arc::new(Readiness::new(gates.map(str::to_owned)));
         let context = Arc::new(Context {
-            kubernetes: Arc::new(KubeApi::new(client.clone(), NAMESPACE)),
+            kubernetes: Arc::new(Keeping::new(api.clone(), api, Arc::new(world.clock()))),
             clouds: clouds.clone(),
-            events: Arc::new(Publisher::new(client.clone(), None)),
+            events: Arc::new(
+                Publisher::new(client.clone(), None)
+                    .beside_records(NAMESPACE, Some(REGION.to_owned())),
+            ),
             clock: Arc::new(world.clock()),
             tasks: tasks.clone(),
             settings: Settings {
                 default_region: Some(REGION.to_owned()),
-                own_credentials_namespaces: BTreeSet::from([NAMESPACE.to_owned()]),
+                own_credentials_namespaces: own_namespaces,
                 own_credentials_ram_roles: BTreeSet::new(),
                 settle: SETTLE + limits.call_time(CALL_TIMEOUT),
                 list_lag: SETTLE,
@@ -112,6 +112,7 @@ impl Operator {
         let feed = Feed {
             tasks: tasks.clone(),
             leftovers: Arc::default(),
+            references: Arc::default(),
             triggers: triggers.clone(),
             readiness: readiness.clone(),
             metrics: Arc::new(Metrics::new()),

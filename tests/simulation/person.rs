@@ -250,7 +250,7 @@ impl Person {
 
     fn send(&self, world: &World, method: &str, plural: &str, name: &str, body: &Value) -> Value {
         let api = match plural {
-            "configmaps" => "/api/v1",
+            "configmaps" | "secrets" => "/api/v1",
             _ => "/apis/ess-rollout.io/v1alpha1",
         };
         let uri = format!("{api}/namespaces/{NAMESPACE}/{plural}/{name}");

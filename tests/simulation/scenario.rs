@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::canaries::ENVIRONMENT;
 use crate::operator::ACCESS_KEY;
 use crate::world::{NAMESPACE, OPERATOR, PERSON, REGION};
 
@@ -140,7 +141,11 @@ pub fn eci_group(id: &str, container_groups: usize) -> Value {
         "suspendedProcesses": ["ScheduledAction"],
         "eciConfigurations": [{
             "scalingConfigurationId": format!("asc-{name}"),
-            "containers": [{"Name": "app", "Image": "registry/app:v1", "Cpu": 1}, {"Name": "log", "Image": "registry/log:v1"}],
+            "containers": [
+                {"Name": "app", "Image": "registry/app:v1", "Cpu": 1,
+                    "EnvironmentVar": [{"Key": "DB_PASSWORD", "Value": ENVIRONMENT}]},
+                {"Name": "log", "Image": "registry/log:v1", "Arg": ["--token", ENVIRONMENT]},
+            ],
         }],
         "containerGroups": {"count": container_groups},
     })

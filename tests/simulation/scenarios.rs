@@ -3,12 +3,14 @@
 mod deletion;
 mod images;
 mod pauses;
+mod secrets;
 mod shell;
 mod truth;
 mod starts;
 
 use serde_json::{Value, json};
 
+use crate::canaries;
 use crate::scenario::{
     Act::{self, Annotate, Change, Console, Create, Delete, Edit},
     GROUP, Scenario,
@@ -67,6 +69,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(packages());
     all.extend(config_maps());
     all.extend(container_groups());
+    all.extend(secrets::all());
     all
 }
 
@@ -524,7 +527,10 @@ fn config_maps() -> Vec<Scenario> {
             script_from_config_map("web", json!({"batches": 1})),
         )
         .cloud(json!({"scalingGroups": [group(GROUP, 2)]}))
-        .then(Later(5), Create(config_map("restart new", "restart old")))
+        .then(
+            Later(5),
+            Create(config_map(canaries::SCRIPT, canaries::SCRIPT)),
+        )
         .then(State("web", "Running"), Change("configmaps/scripts", other))
         .then(
             Field("web", "/status/restore/done", true.into()),

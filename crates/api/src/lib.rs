@@ -11,6 +11,7 @@
 //! - [`v1alpha1::action`]: what people ask for by annotation while it runs, and what became of it
 //! - [`v1alpha1::record`]: the operator's own memory of a scaling group
 //! - [`requests`]: the annotations by which people act on a running task
+//! - [`kept`]: references to what a status must not hold
 //! - [`crds`]: the CRDs as they are installed
 
 #![deny(missing_docs)]
@@ -20,6 +21,7 @@
 )]
 
 pub mod crds;
+pub mod kept;
 pub mod requests;
 pub mod v1alpha1;
 

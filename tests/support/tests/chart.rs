@@ -129,8 +129,13 @@ fn secrets_can_be_limited_to_namespaces() {
         .into_iter()
         .filter(reads_secrets)
         .collect();
-    assert_eq!(roles.len(), 1);
-    assert_eq!(roles[0]["metadata"]["namespace"], "shop");
+    // And its own, for what it keeps itself.
+    let own = json!("ess-rollout");
+    let places: Vec<_> = roles
+        .iter()
+        .map(|role| &role["metadata"]["namespace"])
+        .collect();
+    assert_eq!(places, [&json!("shop"), &own]);
 }
 
 #[test]
@@ -285,6 +290,9 @@ fn the_service_account_may_do_what_the_operator_does_and_no_more() {
     ));
     assert!(may("get", "secrets", &other));
     assert!(!may("list", "secrets", &other));
+    for verb in ["create", "patch", "delete"] {
+        assert!(may(verb, "secrets", &own) && !may(verb, "secrets", &other));
+    }
     assert!(!may("create", "scalinggrouprecords.ess-rollout.io", &other));
     assert!(!may("create", "pods", &own));
 }

@@ -24,7 +24,8 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub scaling_configuration_image_id: Option<String>,
-    /// The containers in it, of a group of type ECI: JSON, as UpdateContainerGroup takes them.
+    /// The containers in it, of a group of type ECI: `secret:NAME`, the Secret in the operator's namespace that keeps
+    /// them. Operators of version 0.1.0 wrote them here, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65536))]
     pub scaling_configuration_containers: Option<String>,
@@ -36,9 +37,14 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub source_image_id: Option<String>,
-    /// The update that brings back what all members ran, of a group of type ECI, if all ran the same.
+    /// Written by operators of version 0.1.0 in the place of `keptSourceContainerGroup`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_container_group: Option<ContainerGroupUpdate>,
+    /// The update that brings back what all members ran, of a group of type ECI, if all ran the same: `secret:NAME`, the
+    /// Secret in the operator's namespace that keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub kept_source_container_group: Option<String>,
     /// Of an update to the newest version of a package: the version that was the newest then, which
     /// OOS is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -203,11 +209,15 @@ pub struct StartIntent {
     /// the place of the ConfigMap keys that hold them.
     #[schemars(length(max = 64))]
     pub spec_hash: String,
-    /// The scripts from ConfigMaps as they were when this was put on record: sent again, the call is
-    /// the same, whatever has become of the ConfigMaps. Gone once the execution is known, since OOS
-    /// has them then.
+    /// Written by operators of version 0.1.0 in the place of `keptScripts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scripts: Option<ScriptTexts>,
+    /// The scripts from ConfigMaps as they were when this was put on record: `secret:NAME`, the Secret in the operator's
+    /// namespace that keeps them. Sent again, the call is the same, whatever has become of the ConfigMaps. Gone once the
+    /// execution is known, since OOS has them then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub kept_scripts: Option<String>,
     /// The processes that the template resumes at its end.
     #[serde(default)]
     #[schemars(length(max = 16), inner(length(max = 64)))]

@@ -140,7 +140,8 @@ pub struct Baseline {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub image_id: Option<String>,
-    /// The containers in it, of a group of type ECI: JSON, as UpdateContainerGroup takes them.
+    /// The containers in it, of a group of type ECI: `secret:NAME`, the Secret in the operator's namespace that keeps
+    /// them. Operators of version 0.1.0 wrote them here, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65536))]
     pub containers: Option<String>,
@@ -168,8 +169,8 @@ pub struct Leftover {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub found: Option<String>,
-    /// Of containers: what to put back, for which `wanted` has no room. JSON, as UpdateContainerGroup
-    /// takes it.
+    /// Of containers: what to put back, for which `wanted` has no room: `secret:NAME`, the Secret in the operator's
+    /// namespace that keeps them. Operators of version 0.1.0 wrote them here, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65536))]
     pub containers: Option<String>,

@@ -36,8 +36,14 @@ pub struct Source {
     pub region_id: Option<String>,
     /// How OOS is asked to go back.
     pub method: RollbackMethod,
-    /// The update that undoes it.
+    /// The update that undoes it. Of containers no more than names and images are here, of scripts no text: the whole is
+    /// where `keptUpdate` says.
     pub update: Update,
+    /// The whole of an update of containers or of a script: `secret:NAME`, the Secret in the operator's namespace that
+    /// keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub kept_update: Option<String>,
     /// The image that the update had brought, which the scaling configuration may carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
@@ -50,8 +56,8 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub scaling_configuration_image_id: Option<String>,
-    /// The containers that it is to carry, of a group of type ECI: JSON, as UpdateContainerGroup takes
-    /// them.
+    /// The containers that it is to carry, of a group of type ECI: `secret:NAME`, the Secret in the operator's namespace
+    /// that keeps them. Operators of version 0.1.0 wrote them here, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65536))]
     pub scaling_configuration_containers: Option<String>,

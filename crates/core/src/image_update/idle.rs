@@ -283,6 +283,7 @@ fn begin(
             denied: false,
             token_used: false,
             scripts: None,
+            kept_scripts: None,
         });
     }
     let into: Vec<&str> = run.configurations.iter().map(|c| c.id.as_str()).collect();

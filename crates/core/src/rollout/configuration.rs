@@ -1,7 +1,8 @@
 //! What of the active scaling configuration an update changes: the image of ECS instances, or the
 //! containers of container groups. Either is kept and compared as text: an image id, or the
-//! containers as JSON.
+//! containers as JSON. What is kept in a Secret that is gone is not known any more: a reference is never taken for content.
 
+use ess_rollout_api::kept;
 use ess_rollout_api::v1alpha1::{Baseline, Leftover, Plan, RestoreKind, Source};
 use ess_rollout_cloud::{Mutation, Query};
 
@@ -131,7 +132,7 @@ impl Carries {
     pub(super) fn in_plan(self, plan: &Plan) -> Option<&str> {
         match self {
             Self::Image => plan.scaling_configuration_image_id.as_deref(),
-            Self::Containers => plan.scaling_configuration_containers.as_deref(),
+            Self::Containers => content(&plan.scaling_configuration_containers),
         }
     }
 
@@ -147,7 +148,7 @@ impl Carries {
     pub(super) fn in_baseline(self, baseline: &Baseline) -> Option<&str> {
         match self {
             Self::Image => baseline.image_id.as_deref(),
-            Self::Containers => baseline.containers.as_deref(),
+            Self::Containers => content(&baseline.containers),
         }
     }
 
@@ -155,7 +156,7 @@ impl Carries {
     pub(super) fn in_source(self, source: &Source) -> Option<&str> {
         match self {
             Self::Image => source.scaling_configuration_image_id.as_deref(),
-            Self::Containers => source.scaling_configuration_containers.as_deref(),
+            Self::Containers => content(&source.scaling_configuration_containers),
         }
     }
 
@@ -172,7 +173,13 @@ impl Carries {
     pub(super) fn in_leftover(self, leftover: &Leftover) -> Option<&str> {
         match self {
             Self::Image => Some(&leftover.wanted),
-            Self::Containers => leftover.containers.as_deref(),
+            Self::Containers => content(&leftover.containers),
         }
     }
+}
+
+/// What is on record, unless it is a reference that could not be followed.
+fn content(on_record: &Option<String>) -> Option<&str> {
+    let on_record = on_record.as_deref();
+    on_record.filter(|text| kept::referred(text).is_none())
 }

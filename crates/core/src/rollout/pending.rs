@@ -363,6 +363,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         parameters_hash: identity::hash_value(&parameters),
         spec_hash: ctx.spec_hash.clone(),
         scripts: ctx.kind.frozen_scripts(),
+        kept_scripts: None,
         exit_processes,
         empty_lookups: 0,
         last_lookup_time: None,

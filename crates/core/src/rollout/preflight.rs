@@ -1,6 +1,7 @@
 //! Whether an update may start: everything that can be known to go wrong before anything is
 //! touched.
 
+use ess_rollout_api::kept;
 use ess_rollout_api::v1alpha1::{
     EligibleState, Member, Place, Plan, RollbackMethod, RollbackSpec, Source,
 };
@@ -61,7 +62,21 @@ pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
         ctx.spec.policy.credentials_ref.is_some(),
         ctx.spec.policy.ram_role.as_deref(),
     );
-    refused.or_else(|| ctx.kind.check_spec())
+    refused
+        .or_else(|| not_kept(ctx))
+        .or_else(|| ctx.kind.check_spec())
+}
+
+/// The update that a rollback was found to be is kept in a Secret, and that is gone.
+fn not_kept(ctx: &Context<'_>) -> Option<Problem> {
+    let source = ctx.input.subject.status?.source.as_ref()?;
+    let secret = kept::referred(source.kept_update.as_deref()?)?;
+    Some(Problem::blocked(
+        "SecretMissing",
+        format!(
+            "Secret {secret} in the operator's namespace, which kept what this rollback goes back to, is missing: put it back, or say in a new Rollback by spec.to what to go back to"
+        ),
+    ))
 }
 
 /// What stands against what ConfigMaps hold. One that is applied together with the task may come a

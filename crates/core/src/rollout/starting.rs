@@ -57,6 +57,16 @@ pub(super) fn mutation(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> O
     }))
 }
 
+/// Whether the call would still be the one that the intent was put on record for. With the same token and other
+/// parameters it would be another update, or none.
+fn is_same_call(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
+    let (Some(intent), Some(plan)) = (&status.start, &status.plan) else {
+        return false;
+    };
+    let parameters = parameters(ctx, status, plan, &intent.exit_processes);
+    identity::hash_value(&parameters) == intent.parameters_hash
+}
+
 /// The template parameters of the start.
 pub(super) fn parameters(
     ctx: &Context<'_>,
@@ -181,6 +191,13 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     });
     Ok(match then {
         Then::Wait(next) => ctx.decide(status, next),
+        Then::Send if !is_same_call(ctx, &status) => {
+            let why = "what the start was made of is not known any more (a Secret of the operator's namespace that kept it is missing, or another version of the operator made it): it is not sent again";
+            if let Some(intent) = status.start.as_mut() {
+                start::note_refusal(intent, why, ctx.now());
+            }
+            ctx.decide(status, start::look_soon())
+        }
         Then::Send => {
             let work = mutation(ctx, &status).map(|mutation| Work { mutation });
             let mut decision = ctx.decide(status, Next::Now);
@@ -270,7 +287,7 @@ fn adopt(
     status.start_blocked = None;
     // OOS has them now.
     if let Some(intent) = status.start.as_mut() {
-        intent.scripts = None;
+        (intent.scripts, intent.kept_scripts) = (None, None);
     }
     ledger::settle_all(
         ctx,

@@ -30,6 +30,7 @@ mod freezing;
 mod identity;
 mod instance_calls;
 mod instances;
+mod kept;
 mod kstatus;
 mod kstatus_rules;
 mod neighbours;

@@ -134,6 +134,7 @@ fn describe(
             false => source::method(&update),
         },
         update,
+        kept_update: None,
         updated_image_id: image,
         // What the configuration carried before is not known: it gets what the instances go back to.
         scaling_configuration_image_id: target.filter(|_| configuration.is_some()),

@@ -31,6 +31,8 @@ pub fn effective_spec(
     // Where the update took place, whatever the default is by now.
     let place = source.and_then(|task| task.status.as_ref()?.place.as_ref());
     let place = place.map(|place| place.region_id.clone());
+    // What is left of an update whose Secret is gone is not that update.
+    let whole = frozen.filter(|source| source.kept_update.is_none());
     let task = source.map(|task| &task.spec);
     let (group, region, credentials, role) = match (frozen, task) {
         (Some(found), _) => (
@@ -56,7 +58,7 @@ pub fn effective_spec(
     RollingUpdateTaskSpec {
         scaling_group_id: group.cloned().unwrap_or_default(),
         region_id: region,
-        update: frozen.map_or_else(Update::default, |frozen| frozen.update.clone()),
+        update: whole.map_or_else(Update::default, |frozen| frozen.update.clone()),
         lifecycle_states: frozen.map_or_else(Vec::new, |frozen| frozen.lifecycle_states.clone()),
         policy: RunPolicy {
             ram_role: own.ram_role.as_ref().or(role.as_ref()).cloned(),

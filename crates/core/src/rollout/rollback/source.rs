@@ -118,6 +118,7 @@ fn of_task(
         credentials_ref: task.spec.policy.credentials_ref.clone(),
         suspended,
         update,
+        kept_update: None,
         cancel_time: None,
         cancel_retry_time: None,
         cancel_failures: 0,

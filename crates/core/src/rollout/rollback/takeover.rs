@@ -177,6 +177,7 @@ fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
         suspended_processes: leftovers::but_left(ctx, kind::processes_but(&source.exit_processes)),
         source_image_id: None,
         source_container_group: None,
+        kept_source_container_group: None,
         package_version: None,
         source_package: None,
         left_out: None,

@@ -32,9 +32,15 @@ impl ContainerGroups<'_> {
             .iter()
             .map(|group| containers::way_back(self.update, &specs(group)));
         let first = ways.next().flatten();
-        let Some(way) = first.filter(|first| ways.all(|way| way.as_ref() == Some(first))) else {
-            return Ok(Ok(None));
+        let Some(first) = first else {
+            return Ok(Err(
+                "the containers that run now have something that an update cannot say (probes, a security context, variables that come from fields) or more than it takes, so what they are cannot be kept as the way back: a Rollback will have to name the containers to go back to in spec.to.containers".to_owned(),
+            ));
         };
+        if !ways.all(|way| way.as_ref() == Some(&first)) {
+            return Ok(Ok(None));
+        }
+        let way = first;
         let text = containers::write(&containers::of_specs(&way.containers));
         // As in a spec: OOS would read it as a reference to a template parameter, in the start of the
         // update, too, which has the way back among its parameters.
@@ -94,6 +100,11 @@ pub(super) fn way_back(
             (&update.rollback_containers, update.update_type)
         }
         (None, Some(way)) => (&way.containers, way.update_type),
+        (None, None) if before.plan.kept_source_container_group.is_some() => {
+            return Err(missing(
+                "the Secret in the operator's namespace that kept what the container groups ran before (status.plan.keptSourceContainerGroup of the task) is missing: give the containers to go back to by spec.to.containers in a new rollback",
+            ));
+        }
         (None, None) => {
             return Err(missing(
                 "the task has no spec.update.containerGroup.rollbackContainers, and the container groups ran different containers before, or what spec.to cannot say: give the containers to go back to by spec.to.containers in a new rollback",
