@@ -329,7 +329,12 @@ async fn send(
     decided_at: jiff::Timestamp,
 ) -> Result<WorkOutcome, Stop> {
     let Work { mutation } = work;
-    let opened = observe::open(context, observe::Access::of(subject), subject.region.as_deref()).await;
+    let opened = observe::open(
+        context,
+        observe::Access::of(subject),
+        subject.region.as_deref(),
+    )
+    .await;
     let age = age(context, decided_at);
     if age > context.limits.decision_age {
         tracing::warn!(

@@ -5,8 +5,8 @@ mod images;
 mod pauses;
 mod secrets;
 mod shell;
-mod truth;
 mod starts;
+mod truth;
 
 use serde_json::{Value, json};
 

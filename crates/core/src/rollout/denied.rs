@@ -24,7 +24,7 @@ pub(super) fn give_back(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) 
     status.start = None;
     // What a rollback took over is put back by the plan, should nothing be started in the end.
     if !rollback::takeover::has_taken_over(ctx, &status) {
-        status.plan = None;
+        (status.plan, status.place) = (None, None);
     }
     let blocked = status.start_blocked.get_or_insert_default();
     blocked.denied_starts = blocked.denied_starts.saturating_add(1);
