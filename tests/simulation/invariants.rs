@@ -535,9 +535,13 @@ fn images_rolled_out(changes: &[Change]) -> BTreeSet<String> {
     images.chain(put).map(str::to_owned).collect()
 }
 
-/// Whether the last container update that succeeded, of all objects that there were, is no rollback.
+/// Whether the last container update that all instances run, of all objects that there were, is no rollback.
 fn containers_rolled_out(changes: &[Change]) -> bool {
-    let succeeded = |change: &&Change| change.new["status"]["result"]["outcome"] == "Succeeded";
-    let last = changes.iter().rev().find(succeeded);
+    // One that failed after its last instance has rolled them out as well.
+    let rolled_out = |change: &&Change| {
+        let status = &change.new["status"];
+        status["result"]["outcome"] == "Succeeded" || status["restore"]["allUpdated"] == true
+    };
+    let last = changes.iter().rev().find(rolled_out);
     last.is_some_and(|change| change.new["spec"]["update"]["containerGroup"].is_object())
 }

@@ -101,10 +101,11 @@ pub fn all() -> Vec<Scenario> {
             Some(60),
             omit("ListExecutions", &["*"]),
         )),
-        cancelled("answers-of-another-account-for-a-while", json!({})).cloud(
+        // Not those of STS: an access key belongs to one account for good.
+        cancelled("executions-of-another-account-for-a-while", json!({})).cloud(
             from_the_cancellation(
                 Some(60),
-                json!({"effect": {"kind": "elsewhere", "accountId": "9999999999999999"}}),
+                json!({"service": "OOS", "effect": {"kind": "elsewhere", "accountId": "9999999999999999"}}),
             ),
         ),
         Scenario::new("a-protected-instance-is-left-out", script("web", json!({})))

@@ -58,10 +58,13 @@ fn a_denied_start_gives_the_group_back_is_tried_ever_less_often_and_ends() {
 fn a_denial_after_a_start_that_was_lost_waits_until_that_cannot_have_begun_it() {
     let mut world = building(json!({}));
     world.cloud.fates = vec![Fate::Lost, Fate::Refused(ErrorClass::Denied)];
-    world.run_until(300, "taken back", |w| w.state() == "Blocked");
-    assert!(world.cloud.now - world.status().waiting.as_ref().unwrap().due.0.as_second() > 60);
+    let due = world.cloud.now;
+    world.run_until(600, "begun anew", |w| !w.cloud.runs.is_empty());
+    assert!(world.cloud.now - due > 60, "{}", world.cloud.now - due);
+    assert!(world.states.contains(&"Blocked".to_owned()));
     world.run_to_state("Succeeded");
-    assert_eq!(world.cloud.runs.len(), 1);
+    let sent = world.cloud.count("StartExecution");
+    assert_eq!((world.cloud.runs.len(), sent), (1, 3));
     // One that comes late after all is the run.
     let mut late = building(json!({}));
     late.cloud.fates = vec![Fate::Late(40), Fate::Refused(ErrorClass::Denied)];

@@ -1,5 +1,6 @@
 //! What Flux and others conclude from each state, as docs/gitops.md has it.
 
+use ess_rollout_cloud::ErrorClass;
 use serde_json::json;
 
 use crate::builders::{image, script, task};
@@ -7,8 +8,12 @@ use crate::cloud::Cloud;
 use crate::kstatus_rules::{Seen, kstatus};
 use crate::world::World;
 
-fn follow(seen: &Seen, mut world: World, state: &str) -> World {
+fn follow(seen: &Seen, world: World, state: &str) -> World {
     assert_eq!(kstatus(&world.task), "InProgress", "before the first visit");
+    follow_on(seen, world, state)
+}
+
+fn follow_on(seen: &Seen, mut world: World, state: &str) -> World {
     world.run_until(900, state, |w| {
         seen.look(&w.task);
         w.state() == state
@@ -24,9 +29,16 @@ fn each_state_is_read_as_the_documentation_says() {
     let gone = task(json!({"image": {"imageId": "m-gone"}}), json!({}));
     follow(&seen, World::new(gone, Cloud::with_instances(4)), "Blocked");
 
+    let mut waits = script(json!({}));
+    waits.cloud.broken.insert("ScalingGroup", ErrorClass::Retry);
+    follow(&seen, waits, "Pending");
+
     let pausing = image(json!({"suspensionPolicy": "SuspendFirstBatch"}));
     let mut world = follow(&seen, pausing, "BatchSuspended");
     world.annotated("cancel", "enough");
+    world.cloud.broken.insert("CancelExecution", ErrorClass::Retry);
+    let mut world = follow_on(&seen, world, "Cancelling");
+    world.cloud.broken.clear();
     world.run_until(900, "the end", |w| {
         seen.look(&w.task);
         w.state() == "Cancelled"

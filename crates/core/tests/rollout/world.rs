@@ -476,6 +476,7 @@ fn nothing_there(home: &Cloud) -> Cloud {
     let mut there = Cloud::with_instances(0);
     there.now = home.now;
     there.group = None;
+    there.broken.clone_from(&home.broken);
     there
 }
 
