@@ -129,7 +129,7 @@ async fn an_uninstalled_package_comes_back_and_what_may_not_be_read_is_said() {
         "back",
         json!({"taskRef": {"name": "agent"}, "batches": 2}),
     );
-    let refused = until_state(&scene, "back", "Blocked").await;
+    let refused = until_state(&scene, "back", "Failed").await;
     assert_condition(&refused, "Preflight", "False", "NoRollbackPayload");
     let to = json!({"taskRef": {"name": "agent"}, "batches": 2, "to": {"packageVersion": "v1"}});
     apply(&scene, "back-to", to);

@@ -70,7 +70,7 @@ async fn a_finished_image_update_is_rolled_back() {
 
     // Once is enough, and a rollback of a rollback is none.
     apply(&scene, "again", of_task("web-v2"));
-    let again = until_state(&scene, "again", "Blocked").await;
+    let again = until_state(&scene, "again", "Failed").await;
     assert_condition(&again, "Preflight", "False", "AlreadyRolledBack");
     let execution = back["status"]["execution"]["id"].as_str().unwrap();
     apply(
@@ -78,7 +78,7 @@ async fn a_finished_image_update_is_rolled_back() {
         "of-rollback",
         json!({"executionId": execution, "scalingGroupId": GROUP}),
     );
-    let refused = until_state(&scene, "of-rollback", "Blocked").await;
+    let refused = until_state(&scene, "of-rollback", "Failed").await;
     assert_condition(&refused, "Preflight", "False", "UseTaskRef");
     let table = scene
         .kubectl
@@ -188,13 +188,13 @@ async fn a_run_of_the_console_is_rolled_back_by_its_execution() {
 async fn what_cannot_be_rolled_back_is_refused_with_the_reason() {
     let scene = Scene::start().await;
     apply(&scene, "nothing", of_task("none-such"));
-    let refused = until_state(&scene, "nothing", "Blocked").await;
+    let refused = until_state(&scene, "nothing", "Failed").await;
     assert_condition(&refused, "Preflight", "False", "SourceNotFound");
 
     scene.create("restart", script_task()).await;
     scene.until_state("restart", "Succeeded").await;
     apply(&scene, "no-script", of_task("restart"));
-    let refused = until_state(&scene, "no-script", "Blocked").await;
+    let refused = until_state(&scene, "no-script", "Failed").await;
     assert_condition(&refused, "Preflight", "False", "NoRollbackPayload");
     assert_says(
         &refused["status"]["conditions"]
@@ -210,7 +210,7 @@ async fn what_cannot_be_rolled_back_is_refused_with_the_reason() {
     scene.until_state("later", "Succeeded").await;
     let to = json!({"to": {"script": {"inline": "true"}}});
     apply(&scene, "not-latest", with(of_task("restart"), to));
-    let refused = until_state(&scene, "not-latest", "Blocked").await;
+    let refused = until_state(&scene, "not-latest", "Failed").await;
     assert_condition(&refused, "Preflight", "False", "NotLatest");
 
     for spec in [
@@ -241,7 +241,7 @@ async fn a_rollback_waits_for_its_turn_behind_another_task() {
     scene.until_paused("restart", 1).await;
     apply(&scene, "back", of_task("web-v2"));
     // The task in between started later: its end does not make the one before it the latest again.
-    let back = until_state(&scene, "back", "Blocked").await;
+    let back = until_state(&scene, "back", "Failed").await;
     assert_condition(&back, "Preflight", "False", "NotLatest");
 
     apply(

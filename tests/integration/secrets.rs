@@ -97,8 +97,10 @@ async fn a_namespace_that_is_deleted_takes_the_credentials_first_and_the_group_i
     fixture["principals"].as_array_mut().unwrap().push(json!({
         "name": "team", "accessKeyId": "team-key", "accessKeySecret": "team-secret", "allow": ["*"],
     }));
+    // The operator's rights in the namespace would go with it.
     let scene = Scene::with(Setup {
         fixture,
+        values: json!({"rbac": {"clusterWideTasks": true}}),
         ..Setup::default()
     })
     .await;

@@ -36,7 +36,10 @@ fn each_state_is_read_as_the_documentation_says() {
     let pausing = image(json!({"suspensionPolicy": "SuspendFirstBatch"}));
     let mut world = follow(&seen, pausing, "BatchSuspended");
     world.annotated("cancel", "enough");
-    world.cloud.broken.insert("CancelExecution", ErrorClass::Retry);
+    world
+        .cloud
+        .broken
+        .insert("CancelExecution", ErrorClass::Retry);
     let mut world = follow_on(&seen, world, "Cancelling");
     world.cloud.broken.clear();
     world.run_until(900, "the end", |w| {
