@@ -191,6 +191,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     });
     Ok(match then {
         Then::Wait(next) => ctx.decide(status, next),
+        // The group was given back after a refusal, and the operator died before the status said so. Sent
+        // again, it would run beside whoever holds the group by now.
+        Then::Send if ctx.lost_group() => denied::give_back(ctx, status),
         Then::Send if !is_same_call(ctx, &status) => {
             let why = "what the start was made of is not known any more (a Secret of the operator's namespace that kept it is missing, or another version of the operator made it): it is not sent again";
             if let Some(intent) = status.start.as_mut() {

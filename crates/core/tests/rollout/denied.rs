@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::builders::{image, script, script_task};
 use crate::cloud::Fate;
 use crate::rolling_back::rollback;
-use crate::world::World;
+use crate::world::{Crash, World};
 
 fn denied(spec: serde_json::Value) -> World {
     let mut world = script(spec);
@@ -44,6 +44,31 @@ fn a_denied_start_gives_the_group_and_the_key_back_and_another_task_runs() {
     other.cloud.broken.clear();
     other.run_to_rest();
     assert_eq!(other.said(condition::SUCCEEDED), "True Updated");
+}
+
+#[test]
+fn nothing_is_sent_for_a_group_that_was_given_back_before_the_status_said_so() {
+    // The operator dies after the record of the refusal.
+    let dies = |decision| {
+        let mut world = denied(json!({}));
+        world.pass_with(Some((decision, Crash::Record)));
+        world
+    };
+    let given_back =
+        |world: &World| starts(world) == 1 && !world.holds() && world.status().start.is_some();
+    let mut world = (0..20).map(dies).find(given_back).unwrap();
+    let mut task = script_task(json!({"suspensionPolicy": "SuspendFirstBatch"}));
+    task.metadata.uid = Some("uid-2".into());
+    let mut other = World::new(task, world.cloud.clone());
+    other.record = world.record.clone();
+    other.cloud.broken.clear();
+    other.run_to_state("BatchSuspended");
+    world.record = other.record.clone();
+    world.cloud = other.cloud.clone();
+    let sent = starts(&world);
+    world.run_for(600);
+    assert_eq!(starts(&world), sent);
+    assert!(world.status().start.is_none());
 }
 
 #[test]
