@@ -20,6 +20,7 @@ mod identity;
 mod image_updates;
 mod installed;
 mod instances;
+mod manuals;
 mod others;
 mod packages;
 mod permissions;

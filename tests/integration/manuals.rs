@@ -1,0 +1,282 @@
+//! What the pages on installing and uninstalling say is typed here, word by word, against a control plane of its own.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use ess_rollout_test_support::chart::{helm, kind};
+use ess_rollout_test_support::operator::Options;
+use ess_rollout_test_support::{ControlPlane, Emulator, Kubectl, Operator, source_root};
+use serde_json::{Value, json};
+
+use crate::scene::{PATIENCE, fixture, script_task, task, with};
+
+/// A shell in a copy of the source tree, with kubectl and helm of one control plane.
+struct Terminal {
+    directory: tempfile::TempDir,
+    kubectl: Kubectl,
+}
+
+impl Terminal {
+    fn new(control_plane: &ControlPlane) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let programs = directory.path().join("bin");
+        std::fs::create_dir(&programs).unwrap();
+        let kubectl = control_plane.kubectl();
+        for (name, program) in [("kubectl", kubectl.program()), ("helm", helm().unwrap())] {
+            std::os::unix::fs::symlink(program, programs.join(name)).unwrap();
+        }
+        for part in ["charts", "config", "crds"] {
+            let from = source_root().join(part);
+            let mut copying = Command::new("cp");
+            copying.arg("-r").arg(from).arg(directory.path());
+            assert!(copying.status().unwrap().success());
+        }
+        Self { directory, kubectl }
+    }
+
+    /// Types a block. What is not for a shell without a cluster's nodes is left out: there are no pods to wait for.
+    fn types(&self, block: &str) -> String {
+        let typed: Vec<&str> = block
+            .lines()
+            .filter(|line| !line.contains("rollout status"))
+            .collect();
+        let typed = typed.join("\n");
+        let path = std::env::var("PATH").unwrap_or_default();
+        let programs = self.directory.path().join("bin");
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", &typed])
+            .current_dir(self.directory.path())
+            .env("PATH", format!("{}:{path}", programs.display()))
+            .env("KUBECONFIG", self.kubectl.kubeconfig())
+            .env("KUBECACHEDIR", self.directory.path().join("cache"))
+            .env("HELM_NO_PLUGINS", "1")
+            .env("HOME", self.directory.path())
+            .env("NO_PROXY", "127.0.0.1,localhost")
+            .env("no_proxy", "127.0.0.1,localhost")
+            .output()
+            .unwrap();
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "{typed}\n{}{}",
+            said(&output.stderr),
+            said(&output.stdout)
+        );
+        said(&output.stdout)
+    }
+
+    /// Types everything below a heading of a page.
+    fn follows(&self, page: &str, heading: &str) {
+        for block in blocks(page, heading) {
+            self.types(&block);
+        }
+    }
+
+    fn get(&self, args: &[&str]) -> Value {
+        self.kubectl.get(args).unwrap()
+    }
+
+    fn absent(&self, args: &[&str]) -> bool {
+        let all = [&["get", "--ignore-not-found", "-o", "name"], args].concat();
+        self.kubectl.run(&all).unwrap().trim().is_empty()
+    }
+
+    /// The operator that this installation would run, with its rights and flags; the cloud is `emulator`.
+    fn operator(&self, control_plane: &ControlPlane, emulator: &Emulator) -> Operator {
+        let deployment = self.get(&["-n", "ess-rollout", "deployment/ess-rollout"]);
+        let pod = &deployment["spec"]["template"]["spec"];
+        let account = pod["serviceAccountName"].as_str().unwrap();
+        let token = self.kubectl.service_account_token("ess-rollout", account);
+        let kubeconfig = self.directory.path().join("operator.kubeconfig");
+        control_plane
+            .write_kubeconfig(&kubeconfig, &token.unwrap())
+            .unwrap();
+        let args: Vec<String> =
+            serde_json::from_value(pod["containers"][0]["args"].clone()).unwrap();
+        let own = |arg: &&String| {
+            *arg != "run"
+                && !["--health-addr", "--poll-interval", "--settle"]
+                    .iter()
+                    .any(|flag| arg.starts_with(flag))
+        };
+        let options = Options {
+            kubeconfig,
+            flags: args.iter().filter(own).cloned().collect(),
+            envs: vec![("POD_NAMESPACE".to_owned(), "ess-rollout".to_owned())],
+        };
+        let options = options
+            .flag(format!("--endpoint=all={}", emulator.endpoint()))
+            .flag("--poll-interval-seconds=0.2")
+            .flag("--settle-seconds=0")
+            .flag("--call-timeout-seconds=2")
+            .access_key("operator-key", "operator-secret");
+        Operator::start(&options).unwrap()
+    }
+
+    fn creates(&self, name: &str, spec: Value) {
+        let task = task(name, spec).to_string();
+        self.kubectl.apply("ess-rollout", &task).unwrap();
+    }
+
+    fn waits(&self, name: &str, field: &str, value: &str) {
+        let object = format!("rollingupdatetask/{name}");
+        let until = format!("jsonpath={{{field}}}={value}");
+        self.kubectl
+            .wait("ess-rollout", &object, &until, PATIENCE)
+            .unwrap();
+    }
+}
+
+/// The fenced shell blocks below a heading.
+fn blocks(page: &str, heading: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(source_root().join("docs").join(page)).unwrap();
+    let marked = format!("\n## {heading}\n");
+    let (_, below) = text
+        .split_once(&marked)
+        .unwrap_or_else(|| panic!("{page} has no heading {heading:?}"));
+    let section = below.split("\n## ").next().unwrap_or(below);
+    let blocks: Vec<String> = section
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("\n```").next())
+        .map(|block| block.replace("repository=REGISTRY/", "repository=registry.example.com/"))
+        .collect();
+    assert!(!blocks.is_empty(), "{heading:?} of {page} has no commands");
+    blocks
+}
+
+fn emulator(directory: &Path) -> Emulator {
+    let file = directory.join("fixture.yaml");
+    std::fs::write(&file, fixture().to_string()).unwrap();
+    Emulator::start_with(&file, &["--clock-scale", "100"]).unwrap()
+}
+
+#[tokio::test]
+async fn an_installation_with_helm_goes_as_the_pages_say_and_its_memory_comes_back() {
+    let control_plane = ControlPlane::start().unwrap();
+    let terminal = Terminal::new(&control_plane);
+    let emulator = emulator(terminal.directory.path());
+    terminal.follows("install.md", "The namespace and the AccessKey");
+    // Twice: the same command upgrades.
+    terminal.types(&blocks("install.md", "With Helm")[0]);
+    terminal.follows("install.md", "With Helm");
+    terminal.follows("install.md", "Upgrades");
+    terminal.kubectl.wait_for_crds().unwrap();
+    let operator = terminal.operator(&control_plane, &emulator);
+    terminal.creates("done", with(script_task(), json!({"runKey": "r1"})));
+    terminal.waits("done", ".status.state", "Succeeded");
+    let paused = json!({"suspensionPolicy": "SuspendFirstBatch"});
+    terminal.creates("paused", with(script_task(), paused.clone()));
+    terminal.waits("paused", ".status.state", "BatchSuspended");
+
+    terminal.follows("uninstall.md", "1. End what runs");
+    assert!(terminal.absent(&["-n", "ess-rollout", "rollingupdatetasks"]));
+    terminal.follows("uninstall.md", "2. See what is left, and keep the records");
+
+    // With the operator gone, what has finished, and what was never begun, is in nobody's way.
+    terminal.creates("again", with(script_task(), json!({"runKey": "r2"})));
+    terminal.waits("again", ".status.state", "Succeeded");
+    terminal.creates(
+        "planned",
+        with(script_task(), json!({"desiredState": "Plan"})),
+    );
+    terminal.waits("planned", ".status.state", "Planned");
+    // At rest: its last write is behind it.
+    terminal.waits("again", ".status.restore.done", "true");
+    let free = || {
+        let task = terminal.get(&["-n", "ess-rollout", "rollingupdatetask/again"]);
+        task["metadata"]["finalizers"].is_null()
+    };
+    for _ in 0..600 {
+        if free() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    drop(operator);
+    terminal.types(&blocks("uninstall.md", "3. Remove the operator")[0]);
+    let records = terminal.get(&["-n", "ess-rollout", "scalinggrouprecords"]);
+    assert!(!records["items"].as_array().unwrap().is_empty());
+    terminal.follows("uninstall.md", "4. Remove everything");
+    assert!(terminal.absent(&["namespace/ess-rollout"]));
+
+    // And back.
+    terminal.follows("install.md", "The namespace and the AccessKey");
+    terminal.types(&blocks("install.md", "With Helm")[0]);
+    terminal.kubectl.wait_for_crds().unwrap();
+    terminal.follows("uninstall.md", "Bring the records back");
+    let records = terminal.get(&["-n", "ess-rollout", "scalinggrouprecords"]);
+    let keys = &records["items"][0]["status"]["runKeys"];
+    assert_eq!(keys[0]["key"], "r1", "{records}");
+    let _operator = terminal.operator(&control_plane, &emulator);
+    terminal.creates("done", with(script_task(), json!({"runKey": "r1"})));
+    terminal.waits(
+        "done",
+        ".status.conditions[?(@.type==\"Succeeded\")].reason",
+        "AlreadyRun",
+    );
+}
+
+#[tokio::test]
+async fn an_installation_with_kubectl_is_applied_again_and_a_stuck_deletion_is_let_go() {
+    let control_plane = ControlPlane::start().unwrap();
+    let terminal = Terminal::new(&control_plane);
+    let emulator = emulator(terminal.directory.path());
+    terminal.follows("install.md", "With kubectl");
+    terminal.kubectl.wait_for_crds().unwrap();
+    let apply = "kubectl apply --server-side -k config/mine";
+    terminal.types(apply);
+    let deployment = terminal.get(&["-n", "ess-rollout", "deployment/ess-rollout"]);
+    assert_eq!(kind(&deployment), "Deployment");
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], "registry.example.com/ess-rollout:0.1.0");
+    let environment = container["env"].as_array().unwrap();
+    let region = environment
+        .iter()
+        .find(|e| e["name"] == "ESS_ROLLOUT_REGION");
+    assert_eq!(region.unwrap()["value"], "cn-hangzhou");
+
+    // What the overlay sets in the environment, the process of this test gets as a flag.
+    let operator = terminal.operator(&control_plane, &emulator);
+    let paused = json!({"suspensionPolicy": "SuspendFirstBatch", "regionId": "cn-hangzhou"});
+    terminal.creates("web-2026-11", with(script_task(), paused.clone()));
+    terminal.waits("web-2026-11", ".status.state", "BatchSuspended");
+    let stuck = blocks("uninstall.md", "A deletion that does not end");
+    let without = blocks("uninstall.md", "A deletion that does not end");
+    let here = |block: &String| block.replace("-n shop", "-n ess-rollout");
+    // The operator is away: nothing but force helps, and then nothing at all.
+    drop(operator);
+    terminal.types("kubectl -n ess-rollout delete rollingupdatetask/web-2026-11 --wait=false");
+    terminal.types(&here(&stuck[0]));
+    assert!(!terminal.absent(&["-n", "ess-rollout", "rollingupdatetask/web-2026-11"]));
+    terminal.types(&here(&without[1]));
+    assert!(terminal.absent(&["-n", "ess-rollout", "rollingupdatetask/web-2026-11"]));
+    // Whoever comes next finds the run on the record, and says how to end it.
+    let _operator = terminal.operator(&control_plane, &emulator);
+    let next = json!({"regionId": "cn-hangzhou"});
+    terminal.creates("next", with(script_task(), next));
+    terminal.waits(
+        "next",
+        ".status.conditions[?(@.type==\"Preflight\")].reason",
+        "UnattendedRun",
+    );
+    let task = terminal.get(&["-n", "ess-rollout", "rollingupdatetask/next"]);
+    let conditions = task["status"]["conditions"].as_array().unwrap();
+    let preflight = conditions.iter().find(|c| c["type"] == "Preflight");
+    let message = preflight.unwrap()["message"].as_str().unwrap();
+    assert!(
+        message.contains("aliyun oos CancelExecution --RegionId cn-hangzhou --ExecutionId exec-"),
+        "{message}"
+    );
+    let shown = terminal.types("kubectl -n ess-rollout get scalinggrouprecords");
+    assert!(
+        shown.contains("exec-"),
+        "LET-GO shows the execution: {shown}"
+    );
+
+    terminal.types("kubectl -n ess-rollout delete rollingupdatetask/next");
+    drop(_operator);
+    terminal.types(&blocks("uninstall.md", "3. Remove the operator")[1]);
+    assert!(terminal.absent(&["-n", "ess-rollout", "deployment/ess-rollout"]));
+}
