@@ -142,6 +142,9 @@ fn container_group(row: &Value) -> ContainerGroup {
             .map(|row| GroupContainer {
                 container: container(row),
                 ready: row.get("Ready").and_then(Value::as_bool) == Some(true),
+                reason: row
+                    .get("CurrentState")
+                    .map_or_else(String::new, |state| text(state, "Reason")),
                 state: state(row),
             })
             .collect(),

@@ -114,6 +114,8 @@ pub struct GroupContainer {
     pub container: Container,
     /// `Ready`.
     pub ready: bool,
+    /// `CurrentState.Reason`, such as `ErrImagePull`; empty while nothing is wrong.
+    pub reason: String,
     /// `CurrentState`: state, reason and message, as far as there are any, for people.
     pub state: String,
 }

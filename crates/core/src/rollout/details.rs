@@ -94,7 +94,7 @@ fn known<'s>(
 }
 
 /// Whether this very failure is on record.
-fn known_failed(
+pub(super) fn known_failed(
     status: &RollingUpdateTaskStatus,
     id: &str,
     child: &Execution,

@@ -65,6 +65,7 @@ mod summary;
 mod times;
 mod turn;
 mod unattended;
+mod unready;
 mod verify;
 
 pub use crate::actions::{ACTION_APPLIED, ACTION_REJECTED};

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::context::Context;
-use super::{details, summary};
+use super::{details, summary, unready};
 use crate::conditions;
 use crate::observation::Known;
 
@@ -76,6 +76,7 @@ pub(super) fn apply<'a>(
     let mut attempts = attempts(planned.keys(), children, tasks);
     details::look_inside(ctx, status, &mut attempts)?;
     details::want_details(ctx, status, &attempts)?;
+    let unready = unready::look(ctx, status, &attempts)?;
     // OOS may have divided otherwise than expected: whoever has not begun comes after those who have.
     // (One that was passed over has not: it may be listed before its batch.)
     let begun = attempts
@@ -104,6 +105,7 @@ pub(super) fn apply<'a>(
             batch,
             attempt,
             old.get(id.as_str()).copied(),
+            unready.get(id),
         ));
     }
     instances.sort_by(|a, b| (a.batch, &a.id).cmp(&(b.batch, &b.id)));
@@ -327,7 +329,9 @@ fn instance(
     batch: i32,
     attempt: &Attempt<'_>,
     old: Option<&InstanceStatus>,
+    unready: Option<&Option<String>>,
 ) -> InstanceStatus {
+    let now = ctx.now();
     let state = state(attempt);
     let child = attempt.newest;
     let number = number(attempt, state, old);
@@ -370,6 +374,12 @@ fn instance(
     };
     if let Some(same) = same {
         (status.exit_code, status.output_tail) = (same.exit_code, same.output_tail.clone());
+        // Not looked at: what is said stays.
+        if let Some(waits) = unready.filter(|_| state == InstanceState::Updating) {
+            let why = waits.as_deref().unwrap_or_default();
+            let (all, word) = (&mut status.conditions, "Updating");
+            conditions::set(all, UPDATED, "Unknown", word, why, None, now);
+        }
         return status;
     }
     let mut why = String::new();
@@ -383,6 +393,9 @@ fn instance(
             (None, Some(item)) => why = conditions::shorten(&item.task.status_message, 512),
             (None, None) => {}
         }
+        if let Some(waits) = unready.and_then(Option::as_ref) {
+            why = format!("{why}; {waits}");
+        }
     }
     let (updated, in_service) = match state {
         InstanceState::Pending => (("Unknown", "NotStarted"), ("True", "AsFound")),
@@ -392,7 +405,6 @@ fn instance(
         InstanceState::Cancelled => (("False", "Cancelled"), ("Unknown", "Interrupted")),
         InstanceState::Skipped => (("False", "Skipped"), ("False", "LeftInStandby")),
     };
-    let now = ctx.now();
     let all = &mut status.conditions;
     conditions::set(all, UPDATED, updated.0, updated.1, &why, None, now);
     conditions::set(all, IN_SERVICE, in_service.0, in_service.1, "", None, now);

@@ -15,7 +15,7 @@ use super::decision::{Decision, Next};
 use super::instance_requests::{self, Act};
 use super::preflight::ROLLING_TEMPLATES;
 use super::report::{self, Phase};
-use super::{approve, cancel, ending, failure, holding, ledger, pause, progress, runs};
+use super::{approve, cancel, ending, failure, holding, ledger, pause, progress, runs, unready};
 use crate::absence;
 use crate::conditions;
 use crate::observation::{Interrupt, Known};
@@ -237,11 +237,7 @@ pub(super) fn soon(ctx: &Context<'_>) -> Next {
 pub(super) fn show_progress(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     let (phase, reason, message) = match &status.pause {
         None => match stands_still(ctx, status) {
-            None => (
-                Phase::Running,
-                "Running",
-                "the execution is in progress".to_owned(),
-            ),
+            None => (Phase::Running, "Running", in_progress(status)),
             Some(since) => (
                 Phase::StandingStill,
                 "ProgressDeadlineExceeded",
@@ -265,6 +261,19 @@ pub(super) fn show_progress(ctx: &Context<'_>, status: &mut RollingUpdateTaskSta
     } else {
         report::show(ctx, status, phase, reason, &message);
     }
+}
+
+/// With what the first instance that takes long waits for, if anything is wrong with it.
+fn in_progress(status: &RollingUpdateTaskStatus) -> String {
+    let mut message = "the execution is in progress".to_owned();
+    let mut updating = status.instances.iter();
+    let stuck = updating.find_map(|instance| {
+        let waits = unready::said(&instance.conditions);
+        let stuck = instance.state == InstanceState::Updating && !waits.is_empty();
+        stuck.then(|| format!("; {}: {waits}", instance.id))
+    });
+    message.extend(stuck);
+    message
 }
 
 /// Deletion with `deletionPolicy: Orphan`: the execution goes on by itself, and the template puts

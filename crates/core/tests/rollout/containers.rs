@@ -549,3 +549,56 @@ fn a_run_of_the_console_is_undone() {
     assert_eq!(back.cloud.images_of("app"), ["app:v1"; 4]);
     assert_eq!(back.cloud.configuration_containers, old());
 }
+
+/// OOS waits for the containers of a group for most of an hour and says nothing: ECI knows.
+#[test]
+fn an_image_that_cannot_be_pulled_is_said_while_it_is_waited_for_and_when_it_fails() {
+    fn stuck(world: &mut World, reason: &str, message: &str) {
+        let container = &mut world.cloud.container_group("i-0001").containers[0];
+        container.ready = false;
+        container.reason = reason.into();
+        container.state = format!("Waiting, {reason}, {message}");
+    }
+    let mut world = incremental(json!({}));
+    world.cloud.slow.insert("i-0001".into(), 600);
+    world.cloud.failing.insert("i-0001".into(), 1);
+    world.run_to_state("Running");
+    stuck(&mut world, "ContainerCreating", "");
+    world.run_for(90);
+    let message = |world: &World| world.condition(condition::READY).unwrap().message.clone();
+    let updated = |world: &World| {
+        let conditions = &world.instance("i-0001").conditions;
+        conditions
+            .iter()
+            .find(|c| c.type_ == "Updated")
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(message(&world), "the execution is in progress");
+    stuck(&mut world, "ErrImagePull", "app:v2: not found");
+    world.run_for(30);
+    let waits = "container app is not ready: Waiting, ErrImagePull, app:v2: not found";
+    assert_eq!(
+        message(&world),
+        format!("the execution is in progress; i-0001: {waits}")
+    );
+    assert_eq!(updated(&world).message, waits);
+    // Tries and waits follow each other: that is no news.
+    let writes = world.task_writes;
+    for (reason, message) in [
+        ("ImagePullBackOff", "back-off pulling image"),
+        ("ErrImagePull", "again"),
+    ] {
+        stuck(&mut world, reason, message);
+        world.run_for(30);
+    }
+    assert_eq!(world.task_writes, writes);
+    world.cloud.container_groups[0].containers[0].ready = true;
+    world.run_for(30);
+    assert_eq!(message(&world), "the execution is in progress");
+    stuck(&mut world, "ErrImagePull", "app:v2: not found");
+    world.run_to_state("FailureSuspended");
+    let failed = updated(&world);
+    assert_eq!(failed.reason, "Failed");
+    assert!(failed.message.ends_with(waits), "{}", failed.message);
+}

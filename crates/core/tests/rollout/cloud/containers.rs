@@ -96,6 +96,7 @@ impl Cloud {
                 .map(|container| GroupContainer {
                     container,
                     ready: true,
+                    reason: String::new(),
                     state: "Running".into(),
                 })
                 .collect(),
@@ -147,6 +148,7 @@ impl Cloud {
             .map(|container| GroupContainer {
                 container,
                 ready: true,
+                reason: String::new(),
                 state: "Running".into(),
             })
             .collect();
