@@ -12,7 +12,7 @@
 //! nothing reads them: they are the last effect of a decision, so a stop before or after one is a stop after the effect
 //! before it, with an Event more or less.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -41,24 +41,27 @@ pub enum Fault {
     Throttled,
     /// Refused: somebody else wrote first. Nobody did.
     Conflict,
+    /// The request has its effect; then each list of the cloud is answered once without any of its entries.
+    Omitted,
 }
 
 impl Fault {
     /// A stop on either side of every boundary.
     pub const EVERYWHERE: [Self; 2] = [Self::StopBefore, Self::StopAfter];
     /// What else befalls a mutation of the cloud.
-    const AT_CALLS: [Self; 6] = [
+    const AT_CALLS: [Self; 7] = [
         Self::EffectLate,
         Self::StopLong,
         Self::AnswerLost,
         Self::StopLate,
         Self::Lost,
         Self::Throttled,
+        Self::Omitted,
     ];
     /// What else befalls a write to the apiserver.
-    const AT_WRITES: [Self; 2] = [Self::AnswerLost, Self::Conflict];
+    const AT_WRITES: [Self; 3] = [Self::AnswerLost, Self::Conflict, Self::Omitted];
 
-    /// What else happens at the boundary of this number: one of six at a call, one of two at every other write, in turn, so
+    /// What else happens at the boundary of this number: one of seven at a call, one of three at every other write, in turn, so
     /// that each kind of request meets each of them in one scenario or another and all of it takes no longer than people
     /// wait.
     pub fn in_turn(side: Side, number: usize) -> Option<Self> {
@@ -85,6 +88,8 @@ impl Fault {
     /// Those of a write to the apiserver. A stop before one is the stop after the change before it, some time later, so
     /// it is a run of its own for calls only.
     pub const OF_WRITES: [Self; 3] = [Self::StopAfter, Self::AnswerLost, Self::Conflict];
+    /// At every boundary.
+    const OF_BOTH: [Self; 1] = [Self::Omitted];
 
     /// As in a replay.
     pub fn name(self) -> &'static str {
@@ -98,12 +103,14 @@ impl Fault {
             Self::Lost => "lost",
             Self::Throttled => "throttled",
             Self::Conflict => "conflict",
+            Self::Omitted => "omitted",
         }
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        let all = Self::OF_CALLS.into_iter().chain(Self::OF_WRITES);
-        all.into_iter().find(|fault| fault.name() == name)
+        let of_sides = Self::OF_CALLS.into_iter().chain(Self::OF_WRITES);
+        let mut all = of_sides.chain(Self::OF_BOTH);
+        all.find(|fault| fault.name() == name)
     }
 
     pub fn stops(self) -> bool {
@@ -154,6 +161,8 @@ struct State {
     passed: Vec<Boundary>,
     /// What stopped the operator last.
     stopped_by: Option<Fault>,
+    /// Since entries are left out: the actions that were answered without theirs.
+    left_out: Option<BTreeSet<String>>,
 }
 
 impl Gate {
@@ -177,7 +186,18 @@ impl Gate {
         let (name, at) = (name.into(), Instant::now());
         state.passed.push(Boundary { side, name, at });
         let number = state.passed.len();
-        state.plan.remove(&number)
+        let fault = state.plan.remove(&number);
+        if fault == Some(Fault::Omitted) {
+            state.left_out = Some(BTreeSet::new());
+        }
+        fault
+    }
+
+    /// Whether this read is the first of its action since entries are left out.
+    pub fn leaves_out(&self, action: &str) -> bool {
+        let mut state = self.state();
+        let left_out = state.left_out.as_mut();
+        left_out.is_some_and(|actions| actions.insert(action.to_owned()))
     }
 
     /// Stops the operator: this future never ends, and is dropped with it.

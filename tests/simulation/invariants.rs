@@ -458,15 +458,8 @@ fn what_is_left_is_listed(world: &World, scenario: &Scenario, changes: &[Change]
     }
     for (kind, target) in left {
         let by_others = scenario.changed_by_others.contains(&target.as_str());
-        let image = world
-            .cloud()
-            .world
-            .resources
-            .configurations
-            .get(&target)
-            .map(|c| c.image_id.clone());
         let rolled_out = match kind {
-            "image" => image.is_some_and(|image| wanted.contains(&image)),
+            "image" => image_is_rolled_out(&world.cloud().world.resources, &target, &wanted),
             // Each of them rolls the same out.
             "containers" => containers_rolled_out(changes),
             _ => false,
@@ -520,6 +513,19 @@ fn differences(found: &Resources, now: &Resources, group: &str) -> Vec<Differenc
         }
     }
     left
+}
+
+/// Whether the image that a configuration carries now is one of these, or what every instance of its group runs: a run
+/// that was given up after its last instance has rolled it out as well.
+fn image_is_rolled_out(now: &Resources, configuration: &str, wanted: &BTreeSet<String>) -> bool {
+    let Some(configuration) = now.configurations.get(configuration) else {
+        return false;
+    };
+    let mut members = now.members_of(&configuration.scaling_group_id).peekable();
+    let some = members.peek().is_some();
+    let runs = |id: &String| now.instances.get(id).map(|instance| &instance.image_id);
+    let all = members.all(|member| runs(&member.instance_id) == Some(&configuration.image_id));
+    wanted.contains(&configuration.image_id) || (some && all)
 }
 
 /// Images of updates that succeeded, of all objects that there were: those stay, and so do those that image update tasks

@@ -2,6 +2,7 @@
 
 mod deletion;
 mod images;
+mod neighbours;
 mod pauses;
 mod secrets;
 mod shell;
@@ -64,6 +65,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(pauses::all());
     all.extend(shell::all());
     all.extend(truth::all());
+    all.extend(neighbours::all());
     all.extend(starts::all());
     all.extend(deletion::all());
     all.extend(packages());

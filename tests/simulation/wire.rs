@@ -83,6 +83,12 @@ impl CloudWire {
             Some(Fault::Throttled) => Some(Effect::Throttle {
                 retry_after_millis: None,
             }),
+            None if is_read(&action) && world.gate.leaves_out(&action) => {
+                world.trace(|| format!("cloud {action}: answered without its entries"));
+                Some(Effect::Omit {
+                    entries: vec!["*".to_owned()],
+                })
+            }
             _ => None,
         };
         let outcome = self.answer(&request, effect);
