@@ -13,7 +13,7 @@ use crate::{
     endpoints::Service,
     fields::{rows, text},
     limits::Lane,
-    paging::{Listing, absent_if_not_found},
+    paging::{Listing, absent_if_not_found, missing},
 };
 
 /// How many ids DescribeContainerGroups takes, and how many rows it returns.
@@ -46,20 +46,33 @@ impl Client {
     ) -> Result<Vec<ContainerGroup>, CloudError> {
         let mut found = Vec::new();
         for chunk in groups.chunks(IDS_PER_CALL) {
-            let mut call = Call::new(Service::Eci, "DescribeContainerGroups", Lane::Read, region)
-                .with("ContainerGroupIds", json!(chunk).to_string())
-                .with("Limit", IDS_PER_CALL.to_string());
-            let listing = Listing {
-                path: &["ContainerGroups"],
-                id: "ContainerGroupId",
-                filter: &format!("ContainerGroupIds ({} ids)", chunk.len()),
-                matches: &|row| chunk.contains(&text(row, "ContainerGroupId")),
-            };
-            let rows = self.list_by_token(&mut call, &listing).await?;
-            found.extend(rows.iter().map(container_group));
+            found.extend(self.container_groups_of(region, chunk).await?);
+            let missing = missing(chunk, found.iter().map(|group| group.id.as_str()));
+            if !missing.is_empty() {
+                found.extend(self.container_groups_of(region, &missing).await?);
+            }
         }
         found.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(found)
+    }
+
+    /// Of as many ids as one call takes.
+    async fn container_groups_of(
+        &self,
+        region: &str,
+        ids: &[String],
+    ) -> Result<Vec<ContainerGroup>, CloudError> {
+        let mut call = Call::new(Service::Eci, "DescribeContainerGroups", Lane::Read, region)
+            .with("ContainerGroupIds", json!(ids).to_string())
+            .with("Limit", IDS_PER_CALL.to_string());
+        let listing = Listing {
+            path: &["ContainerGroups"],
+            id: "ContainerGroupId",
+            filter: &format!("ContainerGroupIds ({} ids)", ids.len()),
+            matches: &|row| ids.contains(&text(row, "ContainerGroupId")),
+        };
+        let rows = self.list_by_token(&mut call, &listing).await?;
+        Ok(rows.iter().map(container_group).collect())
     }
 
     pub(crate) async fn eci_configuration(

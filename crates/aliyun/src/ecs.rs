@@ -10,7 +10,7 @@ use crate::{
     endpoints::Service,
     fields::{integer, text},
     limits::Lane,
-    paging::{Listing, absent_if_not_found},
+    paging::{Listing, absent_if_not_found, missing},
 };
 
 /// How many ids DescribeInstances takes, and how many rows it returns.
@@ -28,20 +28,33 @@ impl Client {
     ) -> Result<Vec<EcsInstance>, CloudError> {
         let mut found = Vec::new();
         for chunk in instances.chunks(IDS_PER_CALL) {
-            let mut call = read("DescribeInstances", region)
-                .with("InstanceIds", json!(chunk).to_string())
-                .with("MaxResults", IDS_PER_CALL.to_string());
-            let listing = Listing {
-                path: &["Instances", "Instance"],
-                id: "InstanceId",
-                filter: &format!("InstanceIds ({} ids)", chunk.len()),
-                matches: &|row| chunk.contains(&text(row, "InstanceId")),
-            };
-            let rows = self.list_by_token(&mut call, &listing).await?;
-            found.extend(rows.iter().map(ecs_instance));
+            found.extend(self.ecs_instances_of(region, chunk).await?);
+            let missing = missing(chunk, found.iter().map(|instance| instance.id.as_str()));
+            if !missing.is_empty() {
+                found.extend(self.ecs_instances_of(region, &missing).await?);
+            }
         }
         found.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(found)
+    }
+
+    /// Of as many ids as one call takes.
+    async fn ecs_instances_of(
+        &self,
+        region: &str,
+        ids: &[String],
+    ) -> Result<Vec<EcsInstance>, CloudError> {
+        let mut call = read("DescribeInstances", region)
+            .with("InstanceIds", json!(ids).to_string())
+            .with("MaxResults", IDS_PER_CALL.to_string());
+        let listing = Listing {
+            path: &["Instances", "Instance"],
+            id: "InstanceId",
+            filter: &format!("InstanceIds ({} ids)", ids.len()),
+            matches: &|row| ids.contains(&text(row, "InstanceId")),
+        };
+        let rows = self.list_by_token(&mut call, &listing).await?;
+        Ok(rows.iter().map(ecs_instance).collect())
     }
 
     pub(crate) async fn image(

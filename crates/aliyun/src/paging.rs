@@ -22,6 +22,14 @@ const MAX_PAGES: usize = 100;
 /// How often a list that changes while it is read is read again.
 const READINGS: usize = 3;
 
+/// The ids that no row shows. They are asked for once more: one answer that leaves something out says little, and what is
+/// not there must not be taken for gone.
+pub(crate) fn missing<'a>(ids: &[String], found: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let found: HashSet<&str> = found.collect();
+    let ids = ids.iter().filter(|id| !found.contains(id.as_str()));
+    ids.cloned().collect()
+}
+
 /// What a list looks like in the answer, and which of its rows were asked for.
 pub(crate) struct Listing<'a> {
     /// Where the rows are.

@@ -32,6 +32,9 @@ async fn container_groups_are_read() {
     let fake = Fake::start([
         ok(json!({"TotalCount": 2, "NextToken": "more", "ContainerGroups": [shown("eci-02", "Updating")]})),
         ok(json!({"TotalCount": 2, "NextToken": "", "ContainerGroups": [shown("eci-01", "Running"), shown("eci-99", "Failed")]})),
+        // Those of the first twenty that were left out.
+        ok(json!({"TotalCount": 1, "NextToken": "", "ContainerGroups": [shown("eci-20", "Pending")]})),
+        ok(json!({"TotalCount": 0, "ContainerGroups": []})),
         ok(json!({"TotalCount": 0, "ContainerGroups": []})),
     ])
     .await;
@@ -44,7 +47,8 @@ async fn container_groups_are_read() {
         groups,
         [
             ("eci-01", &ContainerGroupStatus::Running),
-            ("eci-02", &ContainerGroupStatus::Updating)
+            ("eci-02", &ContainerGroupStatus::Updating),
+            ("eci-20", &ContainerGroupStatus::Pending)
         ]
     );
     let app = &found[0].containers[0];
@@ -61,12 +65,18 @@ async fn container_groups_are_read() {
         .iter()
         .map(|r| (r.action.as_str(), r.version.as_str()))
         .collect();
-    assert_eq!(calls, [("DescribeContainerGroups", "2018-08-08"); 3]);
+    assert_eq!(calls, [("DescribeContainerGroups", "2018-08-08"); 5]);
     let forms = fake.forms();
     let asked: Vec<String> = serde_json::from_str(&forms[0]["ContainerGroupIds"]).unwrap();
     assert_eq!((asked.len(), forms[0]["Limit"].as_str()), (20, "20"));
     assert_eq!(forms[1]["NextToken"], "more");
-    assert_eq!(forms[2]["ContainerGroupIds"], "[\"eci-21\"]");
+    let again: Vec<String> = serde_json::from_str(&forms[2]["ContainerGroupIds"]).unwrap();
+    assert_eq!(
+        (again.len(), again[0].as_str(), again[17].as_str()),
+        (18, "eci-03", "eci-20")
+    );
+    assert_eq!(forms[3]["ContainerGroupIds"], "[\"eci-21\"]");
+    assert_eq!(forms[4]["ContainerGroupIds"], "[\"eci-21\"]");
 }
 
 #[tokio::test]

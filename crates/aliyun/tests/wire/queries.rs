@@ -328,8 +328,9 @@ async fn ecs_instances_are_asked_for_by_the_hundred() {
     let fake = Fake::start([
         ok(json!({"NextToken": "t", "Instances": {"Instance": rows(&ids[50..100])}})),
         ok(json!({"NextToken": "", "Instances": {"Instance": rows(&ids[0..50])}})),
-        // One does not exist any more.
-        ok(json!({"Instances": {"Instance": rows(&ids[100..149])}})),
+        // Two are left out: one does not exist any more.
+        ok(json!({"Instances": {"Instance": rows(&ids[100..148])}})),
+        ok(json!({"Instances": {"Instance": rows(&ids[148..149])}})),
     ])
     .await;
     let Answer::EcsInstances(found) = ask(
@@ -352,6 +353,7 @@ async fn ecs_instances_are_asked_for_by_the_hundred() {
         !forms[2].contains_key("NextToken"),
         "a new list begins anew"
     );
+    assert_eq!(forms[3]["InstanceIds"], "[\"i-148\",\"i-149\"]");
 
     let none = Fake::start([]).await;
     assert_eq!(

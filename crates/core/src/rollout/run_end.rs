@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::configuration::Carries;
 use super::run_left::{Found, is_of, path};
+use crate::absence;
 use crate::conditions::shorten;
 use crate::decision::{Event, EventKind, Next};
 use crate::identity;
@@ -237,8 +238,8 @@ fn left(
     let carries = configuration.and_then(|c| Some((c, Carries::of_kind(c.kind)?)));
     reads.extend(carries.map(|(c, carries)| carries.query(&c.id)));
     observation.require(reads)?;
-    let Some(group) = observation.scaling_group(id)? else {
-        // One answer that leaves it out clears nothing.
+    let Some(group) = absence::group(observation, id)? else {
+        // That it is not shown clears nothing.
         run.missing_since.get_or_insert(Time(waits.now));
         run.message = format!(
             "the run of {} has ended, and scaling group {id} is not listed in {region}: what it left cannot be looked at; if the group was deleted, delete this record",
@@ -247,9 +248,11 @@ fn left(
         return Ok(open(record, run, Next::After(LOOK_RARELY)));
     };
     let outcome = root.and_then(|root| outcome_of(&root.status));
+    let members = run.members.iter().map(|member| member.id.clone());
+    let instances = absence::instances(observation, id, members)?;
     let found = Found {
         group,
-        instances: observation.scaling_instances(id)?,
+        instances: &instances,
         configuration: match carries {
             Some((c, carries)) => carries
                 .found(observation, id, &c.id)?

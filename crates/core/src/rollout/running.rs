@@ -58,6 +58,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     if let Some(cancellation) = &mut status.cancellation {
         cancellation.missing_since = None;
     }
+    if root.status == ExecutionStatus::Waiting && tasks.is_empty() {
+        return Ok(tasks_left_out(ctx, status));
+    }
     let before = shape(&status);
     let attempts = progress::apply(ctx, &mut status, children, tasks)?;
     let quiet = shape(&status) == before && pause::is_quiet(ctx, &status);
@@ -205,6 +208,16 @@ fn abandon(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
     }
     let message = "the task was deleted and its execution could not be ended in time";
     ending::begin(ctx, status, Outcome::Cancelled, ending::ABANDONED, message)
+}
+
+/// An execution that waits has a task that it waits in: an answer without any says nothing of it, and nothing that a person
+/// asked for is judged by it. To be cancelled it need not be known.
+fn tasks_left_out(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
+    ledger::ingest_cancel(ctx, &mut status);
+    match cancel::reason(ctx, &status) {
+        Some(reason) => cancel::cancel(ctx, status, &reason, true),
+        None => ctx.decide(status, soon(ctx)),
+    }
 }
 
 /// Lists lag behind the start; and history does not last for ever. Which of the two it is, only a

@@ -465,7 +465,8 @@ impl Cloud {
                     .collect(),
             ),
             Query::TaskExecutions { execution } => {
-                Answer::TaskExecutions(tasks.get(execution).cloned().unwrap_or_default())
+                let tasks = tasks.get(execution).filter(|_| shows(execution));
+                Answer::TaskExecutions(tasks.cloned().unwrap_or_default())
             }
             Query::Template { .. } => Answer::Template(self.template.clone()),
             Query::Package { name, version } => Answer::Package(self.package(name, version)),

@@ -281,6 +281,18 @@ fn an_orphan_whose_record_was_just_deleted_is_on_record_all_the_same() {
     assert!(record.holder.is_none());
 }
 
+/// Asked for in another way, it is there.
+#[test]
+fn an_answer_that_leaves_the_group_out_holds_nothing_up() {
+    let mut world = orphaned(script(json!({"deletionPolicy": "Orphan"})));
+    let root = world.cloud.root().id.clone();
+    world.cloud.end(&root, ExecutionStatus::Failed);
+    let hidden = ("ScalingGroup", crate::cloud::GROUP.to_owned());
+    world.cloud.hidden.insert(hidden);
+    look_to_the_end(&mut world);
+    assert!(!world.record_status().leftovers.is_empty());
+}
+
 #[test]
 fn one_answer_that_leaves_the_group_out_clears_nothing() {
     let mut world = orphaned(image(json!({"deletionPolicy": "Orphan"})));

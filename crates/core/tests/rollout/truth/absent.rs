@@ -62,6 +62,35 @@ fn a_group_that_no_answer_shows_for_a_while_is_waited_for_and_put_back() {
     assert!(world.record_status().leftovers.is_empty());
 }
 
+/// Nobody's retry is refused for what one answer leaves out.
+#[test]
+fn an_execution_that_waits_in_no_task_is_looked_at_again_before_a_request_is_judged() {
+    let mut world = crate::builders::script(json!({}));
+    world.cloud.failing.insert("i-0001".into(), 1);
+    world.run_to_state("FailureSuspended");
+    let root = world.cloud.root().id.clone();
+    world.hide(&["TaskExecutions"], &root);
+    world.annotated("retry", "i-0001@one");
+    world.run_for(30);
+    assert_eq!(world.state(), "FailureSuspended");
+    assert!(world.status().actions.is_empty());
+    world.cloud.hidden.clear();
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+}
+
+#[test]
+fn an_execution_that_waits_in_no_task_can_be_cancelled() {
+    let mut world = crate::builders::script(json!({}));
+    world.cloud.failing.insert("i-0001".into(), 1);
+    world.run_to_state("FailureSuspended");
+    let root = world.cloud.root().id.clone();
+    world.hide(&["TaskExecutions"], &root);
+    world.annotated("cancel", "enough");
+    world.run_to_rest();
+    assert_eq!(world.state(), "Cancelled");
+}
+
 /// Neither by its id nor among all, and again after the bound on lateness: it may have been deleted, or
 /// the credentials see less than they did. What is on record stays there, and the next run takes it up.
 #[test]
