@@ -16,6 +16,7 @@ use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next};
 use super::report::{self, Phase};
 use super::{cancel, ending, holding, kind, pending, preflight, run_end, scripts};
+use crate::absence;
 use crate::conditions::shorten;
 use crate::observation::Known;
 use crate::problem::Problem;
@@ -68,9 +69,8 @@ pub(super) fn restored(
     if ctx.input.subject.undo.is_none() && preflight::check_spec(ctx).is_some() {
         return Ok(None);
     }
-    let filter = ExecutionFilter::Id(id.to_owned());
-    let listed = ctx.input.observation.executions(&filter)?;
-    let Some(execution) = listed.iter().find(|execution| execution.id == id) else {
+    let found = absence::execution(ctx.input.observation, id, preflight::ROLLING_TEMPLATES)?;
+    let Some(execution) = found else {
         return Ok(Some(not_listed(ctx, status.clone(), id)));
     };
     let ends = cancel::reason(ctx, status).is_some();

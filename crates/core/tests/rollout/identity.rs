@@ -134,6 +134,19 @@ fn a_restored_object_whose_operator_dies_still_starts_nothing() {
     }
 }
 
+/// What follows is final: one answer is no ground for it.
+#[test]
+fn a_restored_object_follows_an_execution_that_one_list_leaves_out() {
+    let mut world = script(json!({"suspensionPolicy": "SuspendFirstBatch"}));
+    world.run_to_state("BatchSuspended");
+    let mut again = restored(&world, true);
+    again.cloud.advance(3600);
+    let id = again.cloud.root().id.clone();
+    again.cloud.hidden.insert(("Execution", id));
+    again.run_to_state("BatchSuspended");
+    assert_eq!(again.cloud.runs.len(), 1);
+}
+
 #[test]
 fn a_restored_object_whose_execution_is_forgotten_says_so() {
     let mut world = script(json!({}));

@@ -6,6 +6,7 @@ use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::foreign;
+use crate::absence;
 use crate::identity;
 use crate::observation::Known;
 use crate::problem::Problem;
@@ -216,7 +217,7 @@ pub(super) fn root<'a>(ctx: &Context<'a>, id: &str) -> Known<Result<&'a Executio
         Query::Executions(filter.clone()),
         Query::Executions(newest()),
     ])?;
-    let found = observation.executions(&filter)?.iter().find(|e| e.id == id);
+    let found = absence::execution(observation, id, ROLLING_TEMPLATES)?;
     Ok(found.ok_or_else(|| not_listed(ctx, id)))
 }
 

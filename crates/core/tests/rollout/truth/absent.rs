@@ -91,6 +91,20 @@ fn an_execution_that_waits_in_no_task_can_be_cancelled() {
     assert_eq!(world.state(), "Cancelled");
 }
 
+/// A refusal of a rollback is final: one answer is no ground for it.
+#[test]
+fn a_rollback_is_not_refused_for_an_execution_that_one_list_leaves_out() {
+    let mut update = crate::rolling_back::finished_image();
+    let mut back = crate::rolling_back::rollback(&mut update, json!({}));
+    back.cloud.advance(3600);
+    let source = back.cloud.root().id.clone();
+    back.hide(&["Execution"], &source);
+    back.run_to_state("Running");
+    back.cloud.hidden.clear();
+    back.run_to_rest();
+    assert_eq!(back.state(), "Succeeded");
+}
+
 /// Neither by its id nor among all, and again after the bound on lateness: it may have been deleted, or
 /// the credentials see less than they did. What is on record stays there, and the next run takes it up.
 #[test]
