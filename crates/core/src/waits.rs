@@ -15,6 +15,8 @@ pub(crate) const RETRY: SignedDuration = SignedDuration::from_secs(5);
 const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
 /// The longest wait between two calls that the service refuses in the same way.
 const REFUSED_MAX: SignedDuration = SignedDuration::from_mins(15);
+/// How soon to look again while something is about to move.
+const SOON: Duration = Duration::from_secs(1);
 /// How often something that passes by itself is looked at: it is one object's wait, and the reads of
 /// a preflight are few.
 const RECHECK_PASSING: Duration = Duration::from_secs(10);
@@ -134,6 +136,11 @@ impl Waits<'_> {
     /// The wait of a running execution between two looks, when nothing tells that it moved.
     pub(crate) fn poll(&self) -> Next {
         Next::After(self.settings.poll_interval)
+    }
+
+    /// The wait while something is about to move.
+    pub(crate) fn soon(&self) -> Next {
+        Next::After(self.settings.poll_interval.min(SOON))
     }
 
     /// The wait for something that passes by itself and that nobody tells of: a scaling activity,

@@ -88,7 +88,7 @@ pub(super) fn cancel(
         Some(Ok(_)) => {
             let (state, word) = (ActionState::Applied, "Cancelled");
             requests::settle(ctx, &mut status, Verb::Cancel, state, word, "");
-            next = super::running::soon(ctx);
+            next = ctx.waits().soon();
         }
         Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
             let missing = &mut cancellation.missing_since;

@@ -154,6 +154,27 @@ impl<'a> Context<'a> {
     }
 
     /// A decision that changes nothing but the status.
+    /// The wait, but no longer than until the next run is due.
+    pub(super) fn within(&self, status: &ImageUpdateTaskStatus, wait: Duration) -> Next {
+        match &status.next_schedule_time {
+            Some(next) => Next::After(wait.min(self.until(next.0))),
+            None => Next::After(wait),
+        }
+    }
+
+    /// How long it is until then; no less than a second.
+    pub(super) fn until(&self, time: Timestamp) -> Duration {
+        let wait = time.duration_since(self.now());
+        wait.max(SignedDuration::from_secs(1)).unsigned_abs()
+    }
+
+    /// Lets the group go, and looks anew.
+    pub(super) fn release(&self, status: ImageUpdateTaskStatus) -> Decision {
+        let mut decision = self.decide(status, Next::Now);
+        decision.record = Some(self.released(&decision.status));
+        decision
+    }
+
     pub(super) fn decide(&self, status: ImageUpdateTaskStatus, next: Next) -> Decision {
         Decision::of_status(status, next)
     }

@@ -2,15 +2,15 @@
 
 use ess_rollout_api::v1alpha1::{
     ActiveRun, ConcurrencyPolicy, FollowedSchedule, ImageUpdateTaskSpec, ImageUpdateTaskStatus,
-    RunTrigger, Verb,
+    RunTrigger, Verb, WaitingRun,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::context::Context;
+use super::due;
 use super::schedule::{Due, Invalid, Schedule, whole_seconds};
-use super::waiting;
 use crate::actions;
 use crate::identity::hash_value;
 
@@ -77,7 +77,7 @@ pub(super) fn follow(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, firs
     let schedule = spec.schedule.as_ref();
     let Some(schedule) = schedule.filter(|s| spec.image_id.is_none() || s.at.is_some()) else {
         if status.followed_schedule.take().is_some() {
-            waiting::schedule_changed(status);
+            schedule_changed(status);
         }
         return;
     };
@@ -86,7 +86,7 @@ pub(super) fn follow(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, firs
     if followed.is_some_and(|followed| followed.hash == hash) {
         return;
     }
-    waiting::schedule_changed(status);
+    schedule_changed(status);
     let since = if first_visit || schedule.at.is_some() {
         ctx.created()
     } else {
@@ -190,7 +190,7 @@ pub(super) fn wanted(
         });
     }
     if status.active.is_none()
-        && let Some(refused) = waiting::refused(ctx, status)
+        && let Some(refused) = refused(ctx, status)
     {
         return Some(refused);
     }
@@ -240,4 +240,30 @@ pub(super) fn pass_over(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, w
 pub(super) fn run_hash(run: &ActiveRun) -> String {
     let due = run.schedule_time.as_ref().map(|time| time.0.as_second());
     hash_value(&json!({"run": run.number, "due": due, "does": run.hash}))
+}
+
+/// The run that the cloud has refused to let begin, if there is one. Its times are settled, so the
+/// schedule does not know of it any more.
+pub(super) fn refused(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Wanted> {
+    let waiting = status.waiting.as_ref()?;
+    waiting.refusal.as_ref()?;
+    let by_itself = !ctx.spec.suspend || waiting.trigger == RunTrigger::RunNow;
+    let scheduled = waiting.trigger == RunTrigger::Schedule;
+    by_itself.then(|| Wanted {
+        trigger: waiting.trigger,
+        schedule_time: scheduled.then_some(waiting.due.0),
+        count: 1,
+    })
+}
+
+/// The schedule is another one now, or there is none: a run of the old one that was due and had not begun
+/// will not be made.
+pub(super) fn schedule_changed(status: &mut ImageUpdateTaskStatus) {
+    let of_schedule = |waiting: &WaitingRun| waiting.trigger == RunTrigger::Schedule;
+    if status.active.is_none()
+        && let Some(waiting) = status.waiting.take_if(|waiting| of_schedule(waiting))
+    {
+        let count = u32::try_from(waiting.count).unwrap_or(0);
+        due::miss(status, count, waiting.due.0);
+    }
 }

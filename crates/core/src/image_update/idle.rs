@@ -1,331 +1,190 @@
-//! No run is under way: whether one is due, what stands against it, and its beginning.
+//! No run is under way and none is due: the group is free, and what is shown is the last run and the next.
 
-use std::time::Duration;
-
-use ess_rollout_api::v1alpha1::{
-    ActionState, ActiveRun, ImageUpdateTaskStatus, RunOutcome, RunTrigger, StartIntent, Verb,
-    WaitingRun, condition,
-};
-use jiff::{SignedDuration, Timestamp};
+use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome, condition};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use super::due::{self, Wanted};
-use super::preflight::{self, Ready, TEMPLATE};
+use super::due::{self, Timetable};
 use super::report::{self, Phase};
-use super::{Decision, ahead, requests, rest, starting, waiting};
-use crate::decision::{Next, Work};
-use crate::identity;
-use crate::observation::{Interrupt, Known};
-use crate::problem::Problem;
-use crate::queue;
+use super::schedule::Due;
+use super::{Decision, ahead, ending};
+use crate::conditions;
+use crate::decision::Next;
+use crate::observation::Known;
 
-/// How often a task looks whether its turn has come, should nothing tell.
-const RECHECK: Duration = Duration::from_secs(60);
+/// The longest wait for the next run: a machine that was suspended does not oversleep by more.
+const LOOK_AT_THE_CLOCK: SignedDuration = SignedDuration::from_hours(1);
 
-pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
-    if ctx.deleting.is_some() {
-        return Ok(let_go(ctx, status));
-    }
-    let timetable = match due::timetable(ctx.spec, &status) {
-        Ok(timetable) => timetable,
-        Err(invalid) => {
-            let problem = Problem::blocked(invalid.reason, invalid.message);
-            status.next_schedule_time = None;
-            reject_cancel(ctx, &mut status);
-            let (rejected, why) = (ActionState::Rejected, &problem.message);
-            requests::settle(
-                ctx,
-                &mut status,
-                Verb::RunNow,
-                rejected,
-                problem.reason,
-                why,
-            );
-            return Ok(refuse(ctx, status, &problem, Next::OnChange));
-        }
-    };
-    if waiting::give_up(ctx, &mut status, &timetable) {
-        return Ok(ctx.decide(status, Next::Now));
-    }
-    let times = due::open_times(ctx, &status, &timetable);
-    let wanted = due::wanted(ctx, &status, &timetable, &times);
-    status.next_schedule_time = times.next.map(Time);
-    if let Some(cancelled) = cancel(ctx, &mut status, wanted) {
-        return Ok(cancelled);
-    }
-    waiting::take_note(ctx, &mut status, wanted, &times);
-    let Some(wanted) = wanted else {
-        return rest::decide(ctx, status, &timetable, &times);
-    };
-    status.completion_time = None;
-    // Held for a run that has ended, or that never got on record. Between two runs whoever else waits
-    // gets its turn.
+/// Nothing is due.
+pub(super) fn decide(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    timetable: &Timetable,
+    times: &Due,
+) -> Known<Decision> {
     if ctx.holds() {
-        return Ok(release(ctx, status));
+        return Ok(ctx.release(status));
     }
-    if let Some(refused) = waiting::left_alone(ctx, &status) {
-        return Ok(waiting::wait(ctx, status, refused));
-    }
-    if let Some(problem) = preflight::check_spec(ctx) {
-        return Ok(blocked(ctx, status, &problem));
-    }
-    let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
-    if let Some(before) = queue::before(&ctx.record, &ctx.uid, gone, ahead) {
-        return Ok(wait_for_turn(ctx, status, &before));
-    }
-    // On record before the group is taken: the next rolling update needs it.
-    let vanished = ctx.record.holder.clone();
-    let vanished = vanished.filter(|_| gone && ctx.record.baseline.is_some());
-    if status.vanished_holder != vanished {
-        status.vanished_holder = vanished;
-        return Ok(ctx.decide(status, Next::Now));
-    }
-    match preflight::check_cloud(ctx) {
-        Ok(Ok(ready)) => Ok(begin(ctx, status, wanted, ready)),
-        Ok(Err(problem)) => {
-            ahead::note_news(ctx, &mut status, &problem);
-            Ok(blocked(ctx, status, &problem))
-        }
-        Err(Interrupt::Read(queries)) => Err(Interrupt::Read(queries)),
-        Err(Interrupt::Failed(error)) => {
-            waiting::blocked(ctx, &mut status, error.needs_person());
-            report::trouble(ctx, &mut status, &error);
-            let next = match error.needs_person() {
-                true => within(ctx, &status, waiting::recheck(ctx, &status)),
-                false => ctx.waits().after(&error),
+    status.vanished_holder = None;
+    let next = match status.next_schedule_time.as_ref().map(|next| next.0) {
+        Some(next) => {
+            // While nothing begins by itself nothing is looked at either.
+            let look = match ctx.spec.suspend {
+                true => None,
+                false => Some(ahead::check(ctx, &mut status, next)?),
             };
-            Ok(ctx.decide(status, next))
+            let wait = ctx.until(next).min(LOOK_AT_THE_CLOCK.unsigned_abs());
+            Next::After(look.map_or(wait, |look| wait.min(look)))
         }
-    }
-}
-
-/// Lets the group go, and looks anew.
-pub(super) fn release(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
-    let mut decision = ctx.decide(status, Next::Now);
-    decision.record = Some(ctx.released(&decision.status));
-    decision
-}
-
-/// Reports what stands against the run that is due, and when that is looked at again.
-fn blocked(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, problem: &Problem) -> Decision {
-    waiting::blocked(ctx, &mut status, !problem.passes);
-    let next = match problem.passes {
-        true => ctx.waits().recheck(),
-        false => within(ctx, &status, waiting::recheck(ctx, &status)),
+        None => {
+            status.preflight_check = None;
+            Next::OnChange
+        }
     };
-    refuse(ctx, status, problem, next)
+    show_rest(ctx, &mut status, timetable, times);
+    // An edit of the limits acts at once.
+    ending::trim(ctx, &mut status);
+    Ok(ctx.decide(status, next))
 }
 
-/// Nothing runs: the group goes back before the object does.
-fn let_go(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
-    if ctx.holds() {
-        return release(ctx, status);
-    }
-    let mut decision = ctx.decide(status, Next::OnChange);
-    decision.finalizer = ctx.has_finalizer().then_some(false);
-    decision
-}
-
-/// A request to cancel while no run is under way: it keeps one that is due from beginning.
-fn cancel(
+fn show_rest(
     ctx: &Context<'_>,
     status: &mut ImageUpdateTaskStatus,
-    wanted: Option<Wanted>,
-) -> Option<Decision> {
-    let wanted = match wanted {
-        Some(wanted) if crate::actions::open(&status.actions, Verb::Cancel).is_some() => wanted,
-        _ => {
-            reject_cancel(ctx, status);
-            return None;
-        }
-    };
-    due::pass_over(ctx, status, wanted);
-    let message = "the run that was due is not made";
-    for (verb, state) in [
-        (Verb::Cancel, ActionState::Applied),
-        (Verb::RunNow, ActionState::Rejected),
-    ] {
-        requests::settle(ctx, status, verb, state, "CancelledBeforeStart", message);
+    timetable: &Timetable,
+    times: &Due,
+) {
+    let (reason, message) = last_run(ctx, status);
+    show_preflight(ctx, status);
+    let next = status.next_schedule_time.as_ref().map(|time| time.0);
+    let undone = matches!(timetable, Timetable::Now)
+        && status.done_hash.as_deref() != Some(due::content_hash(ctx.spec).as_str());
+    let waiting = times.newest;
+    if ctx.spec.suspend && (next.is_some() || waiting.is_some() || undone) {
+        let message = match (waiting, &ctx.spec.image_id) {
+            (Some(due), _) => format!(
+                "spec.suspend is set: nothing begins by itself, and the run that was due at {due} is made when it is taken away"
+            ),
+            (None, Some(image)) if undone => format!(
+                "spec.suspend is set: image {image} of spec.imageId has not been put into the scaling configurations; take spec.suspend away (while spec.imageId is set nothing is built), or ask for it with the annotation ess-rollout.io/run-now"
+            ),
+            (None, None) if undone => "spec.suspend is set: what is asked for has not been built; take it away, or ask for a run with the annotation ess-rollout.io/run-now".to_owned(),
+            (None, _) => "spec.suspend is set: nothing begins by itself".to_owned(),
+        };
+        status.completion_time = None;
+        return report::show(ctx, status, Phase::Suspended, "Suspended", &message);
     }
-    let only_one = wanted.trigger == RunTrigger::Schedule && due::single_time(ctx.spec).is_some();
-    if wanted.trigger == RunTrigger::Now || only_one {
-        status.last_outcome = Some(RunOutcome::Cancelled);
-        let message = "cancelled before anything was started";
-        report::ended(
+    status.completion_time = match next {
+        Some(_) => None,
+        None => status.completion_time.take().or(Some(Time(ctx.now()))),
+    };
+    let ahead = next.map(|next| format!("the next run is due at {next}"));
+    if let (Some(found), Some(ahead)) = (ahead::found(status).filter(|f| !f.passes), &ahead) {
+        let (reason, message) = (found.reason.clone(), format!("{}; {ahead}", found.message));
+        return report::show_ahead(ctx, status, Phase::Blocked, &reason, &message);
+    }
+    match (status.last_outcome, ahead) {
+        (Some(RunOutcome::Failed), Some(ahead)) => {
+            let message = format!("{message}; {ahead}");
+            report::show(ctx, status, Phase::Failed, &reason, &message);
+        }
+        (_, Some(ahead)) => report::show(ctx, status, Phase::Scheduled, "Scheduled", &ahead),
+        (Some(outcome), None) => {
+            let phase = match outcome {
+                RunOutcome::Succeeded => Phase::Succeeded,
+                RunOutcome::Failed => Phase::Failed,
+                RunOutcome::Cancelled => Phase::Cancelled,
+            };
+            report::show(ctx, status, phase, &reason, &message);
+        }
+        (None, None) if status.missed_runs.is_some() => {
+            let message = missed(ctx, status.missed_runs.unwrap_or_default());
+            report::show(ctx, status, Phase::Blocked, "RunMissed", &message);
+        }
+        (None, None) if matches!(timetable, Timetable::Now) => {
+            let message = "it had its run before the object was restored without its status; for another use the annotation ess-rollout.io/run-now";
+            report::show(ctx, status, Phase::Finished, "AlreadyRun", message);
+        }
+        (None, None) if is_never_due(ctx, timetable) => {
+            let message =
+                "spec.schedule.cron: there is no such time in the next four years; write another";
+            report::show(ctx, status, Phase::Blocked, "NeverDue", message);
+        }
+        (None, None) => {
+            let message = "no run is due any more";
+            report::show(ctx, status, Phase::Finished, "NothingDue", message);
+        }
+    }
+}
+
+/// What was found when it was looked whether the next run could begin. What was found against an earlier
+/// one is not said of it.
+fn show_preflight(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    let (value, reason, message) = match &status.preflight_check {
+        // None is due: what was found before the last one stays, unless it was against it.
+        None if is_passed(status) => return,
+        None => ("Unknown", "NothingDue", String::new()),
+        Some(check) => match (check.reason.as_str(), check.passes) {
+            ("", _) => ("True", "Passed", "a run could begin".to_owned()),
+            (reason, true) => ("Unknown", reason, check.message.clone()),
+            (reason, false) => ("False", reason, check.message.clone()),
+        },
+    };
+    let reason = reason.to_owned();
+    report::set(ctx, status, condition::PREFLIGHT, value, &reason, &message);
+}
+
+fn is_passed(status: &ImageUpdateTaskStatus) -> bool {
+    let shown = conditions::get(&status.conditions, condition::PREFLIGHT);
+    shown.is_some_and(|shown| shown.status == "True")
+}
+
+/// Runs were due, none was made, and none is due any more.
+fn missed(ctx: &Context<'_>, count: i64) -> String {
+    let cure = "or ask for a run with the annotation ess-rollout.io/run-now";
+    match due::single_time(ctx.spec) {
+        Some(at) if at <= ctx.created() => format!(
+            "spec.schedule.at: {at} is not later than the creation of this object, so no run was made; set it to a later time, {cure}"
+        ),
+        Some(at) => format!(
+            "spec.schedule.at: the run that was due at {at} was not made; set it to a later time, {cure}"
+        ),
+        None => format!(
+            "no run was made of {count} that came due, and none is due any more; change spec.schedule, {cure}"
+        ),
+    }
+}
+
+fn is_never_due(ctx: &Context<'_>, timetable: &Timetable) -> bool {
+    match timetable {
+        Timetable::Scheduled(schedule) => schedule.is_never_due(ctx.now()),
+        Timetable::Now => false,
+    }
+}
+
+/// How the last run ended, in a word and a sentence. While another was due that was not shown.
+fn last_run(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) -> (String, String) {
+    let Some(outcome) = status.last_outcome else {
+        let nothing = "no run has ended yet";
+        report::set(
             ctx,
             status,
-            RunOutcome::Cancelled,
-            "CancelledBeforeStart",
-            message,
+            condition::SUCCEEDED,
+            "Unknown",
+            "NoRun",
+            nothing,
         );
-    }
-    Some(ctx.decide(status.clone(), Next::Now))
-}
-
-fn reject_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
-    let message = "no run is under way, and none is due";
-    let state = ActionState::Rejected;
-    requests::settle(ctx, status, Verb::Cancel, state, "NoRun", message);
-}
-
-fn wait_for_turn(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, before: &str) -> Decision {
-    waiting::blocked(ctx, &mut status, false);
-    let (reason, message) = ("WaitingForScalingGroup", format!("waits: {before}"));
-    let unknown = "Unknown";
-    report::set(
-        ctx,
-        &mut status,
-        condition::PREFLIGHT,
-        unknown,
-        reason,
-        &message,
-    );
-    report::show(ctx, &mut status, Phase::Waiting, reason, &message);
-    let next = within(ctx, &status, RECHECK);
-    ctx.decide(status, next)
-}
-
-/// Reports what stands against a run. The group is not kept while it does.
-fn refuse(
-    ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
-    problem: &Problem,
-    next: Next,
-) -> Decision {
-    let (phase, value) = if problem.passes {
-        (Phase::Pending, "Unknown")
-    } else {
-        (Phase::Blocked, "False")
+        return (String::new(), String::new());
     };
-    let (reason, message) = (problem.reason, problem.message.as_str());
-    report::set(
-        ctx,
-        &mut status,
-        condition::PREFLIGHT,
-        value,
-        reason,
-        message,
-    );
-    report::show(ctx, &mut status, phase, reason, message);
-    let mut decision = ctx.decide(status, next);
-    if ctx.holds() {
-        decision.record = Some(ctx.released(&decision.status));
+    let shown = conditions::get(&status.conditions, condition::SUCCEEDED);
+    if let Some(shown) = shown.filter(|shown| shown.status != "Unknown") {
+        return (shown.reason.clone(), shown.message.clone());
     }
-    decision
-}
-
-/// The wait, but no longer than until the next run is due.
-pub(super) fn within(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, wait: Duration) -> Next {
-    match &status.next_schedule_time {
-        Some(next) => Next::After(wait.min(until(ctx, next.0))),
-        None => Next::After(wait),
-    }
-}
-
-pub(super) fn until(ctx: &Context<'_>, time: Timestamp) -> Duration {
-    let wait = time.duration_since(ctx.now());
-    wait.max(SignedDuration::from_secs(1)).unsigned_abs()
-}
-
-/// Takes the group, puts the run on record, and starts it: three effects, in this order. The finalizer
-/// comes before all of them.
-fn begin(
-    ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
-    wanted: Wanted,
-    ready: Ready,
-) -> Decision {
-    let done_before = status.done_hash.clone();
-    let number = due::begin(ctx, &mut status, wanted);
-    let hash = due::content_hash(ctx.spec);
-    let given = ctx.spec.image_id.clone();
-    let source = ctx.spec.source.clone().filter(|_| given.is_none());
-    let mut run = ActiveRun {
-        number,
-        trigger: wanted.trigger,
-        schedule_time: wanted.schedule_time.map(Time),
-        time: Time(ctx.now()),
-        hash,
-        image_id: given,
-        ram_role: ctx.spec.ram_role.clone(),
-        description: match &ctx.spec.description {
-            Some(text) => text.clone(),
-            None => format!("ImageUpdateTask {} run {number}", ctx.path()),
-        },
-        configurations: ready.configurations,
-        start: None,
-        execution: None,
-        cancellation: None,
-        last_call_time: None,
-        end: None,
-        image_missing_since: None,
-        configuration_missing_since: None,
-        place: Some(ready.place),
-        source,
+    let newest = status.history.iter().find(|run| run.outcome == outcome);
+    let (reason, message) = match newest {
+        Some(run) => (run.reason.clone(), run.message.clone()),
+        None => (format!("{outcome:?}"), String::new()),
     };
-    status.completion_time = None;
-    if run.source.is_some() {
-        let hash = due::run_hash(&run);
-        run.start = Some(StartIntent {
-            attempt: 1,
-            client_token: identity::client_token(&ctx.uid, &hash, 1),
-            time: Time(ctx.now()),
-            template_name: TEMPLATE.to_owned(),
-            template_version: ready.template_version,
-            parameters_hash: identity::hash_value(&starting::parameters(&run)),
-            spec_hash: hash,
-            exit_processes: Vec::new(),
-            empty_lookups: 0,
-            last_lookup_time: None,
-            resent: false,
-            refusal: String::new(),
-            denied: false,
-            token_used: false,
-            scripts: None,
-            kept_scripts: None,
-        });
-    }
-    let into: Vec<&str> = run.configurations.iter().map(|c| c.id.as_str()).collect();
-    let into = into.join(", ");
-    let message = match (&run.source, &run.image_id) {
-        (Some(source), _) => format!(
-            "run {number}: an image is built from instance {} and put into {into}",
-            source.instance_id
-        ),
-        (None, image) => format!(
-            "run {number}: image {} is put into {into}",
-            image.as_deref().unwrap_or_default()
-        ),
-    };
-    // Until it is certain that it has begun: it may be refused.
-    let kept = status.waiting.take();
-    let begun = waiting::begun(&run, done_before);
-    status.waiting = Some(match kept {
-        Some(kept) => WaitingRun {
-            count: 1,
-            done_before: begun.done_before,
-            ..kept
-        },
-        None => begun,
-    });
-    status.active = Some(run);
-    let (settled, word) = (ActionState::Applied, "Started");
-    requests::settle(ctx, &mut status, Verb::RunNow, settled, word, &message);
-    ahead::note(ctx, &mut status, None);
-    let refusal = status.waiting.as_ref().and_then(|w| w.refusal.as_ref());
-    // What was refused stays on show until it is not, or each try would change the object twice.
-    if refusal.is_none() {
-        let set = report::set;
-        let (preflight, verified) = (condition::PREFLIGHT, condition::VERIFIED);
-        set(ctx, &mut status, preflight, "True", "Passed", &message);
-        set(ctx, &mut status, verified, "Unknown", "Running", "");
-        let phase = Phase::Pending;
-        report::show(ctx, &mut status, phase, "Starting", &message);
-    }
-    let work = starting::mutation(ctx, &status);
-    let mut decision = ctx.decide(status, Next::Now);
-    decision.record = Some(ctx.taken());
-    decision.work = work.map(|mutation| Work { mutation });
-    decision
+    report::ended(ctx, status, outcome, &reason, &message);
+    (reason, message)
 }

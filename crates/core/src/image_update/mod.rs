@@ -7,10 +7,10 @@
 //!
 //! | on record | stage |
 //! |---|---|
-//! | no run | `idle`: what is [`due`](schedule), queue, preflight, the group taken, the run put on record; `waiting`: what keeps it; `rest`: nothing is due, `ahead`: what will keep the next one |
+//! | no run | `due_run`: what is [`due`](schedule), queue, preflight, the group taken, the run put on record; `waiting`: what keeps it; `idle`: nothing is due, `ahead`: what will keep the next one |
 //! | an intent to start, no execution | `starting`: look up, send again, adopt |
 //! | an execution | `running`: the image that it builds; `cancel` |
-//! | neither: the image is given | `putting`: the operator puts it into the configurations itself |
+//! | neither: the image is given | `set_image`: the operator puts it into the configurations itself |
 //! | an end | `ending`: the configurations read back, the run put into the history |
 //!
 //! A run is on record, with its number, before anything is sent for it, and which times are due is counted
@@ -22,16 +22,16 @@ mod cancel;
 mod clock;
 mod context;
 mod due;
+mod due_run;
 mod ending;
 mod events;
 mod idle;
 mod preflight;
-mod putting;
 mod report;
 mod requests;
-mod rest;
 mod running;
 pub mod schedule;
+mod set_image;
 mod starting;
 mod step;
 mod waiting;

@@ -1,7 +1,5 @@
 //! The execution of a run is known and has not ended: the image that it builds, and cancellation.
 
-use std::time::Duration;
-
 use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunCancellation, RunOutcome};
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, ImageStatus, Mutation, Query, TaskExecution,
@@ -17,8 +15,6 @@ use crate::conditions::shorten;
 use crate::decision::Next;
 use crate::observation::{Interrupt, Known};
 
-/// How soon to look again while something is about to move.
-const SOON: Duration = Duration::from_secs(1);
 /// The nested action that builds the image: the template name of its execution.
 const CREATE_IMAGE: &str = "ACS::ECS::CreateImage";
 /// The output that names the image, of that action and of its tasks.
@@ -84,7 +80,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         }
         let message = "the execution has ended and waits for its nested executions";
         report::show(ctx, &mut status, Phase::Running, "Ending", message);
-        return Ok(ctx.decide(status, soon(ctx)));
+        return Ok(ctx.decide(status, ctx.waits().soon()));
     }
     due::leave_out(ctx, &mut status);
     let cancellation = match cancellation {
@@ -264,10 +260,6 @@ fn not_listed(
         &message,
     );
     ctx.decide(status, ctx.waits().poll())
-}
-
-pub(super) fn soon(ctx: &Context<'_>) -> Next {
-    Next::After(ctx.input.settings.poll_interval.min(SOON))
 }
 
 /// The execution has ended.

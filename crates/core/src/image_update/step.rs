@@ -7,7 +7,7 @@ use super::context::Context;
 use super::due;
 use super::due::Timetable;
 use super::{
-    Decision, Input, Step, clock, ending, events, idle, putting, report, requests, running,
+    Decision, Input, Step, clock, due_run, ending, events, report, requests, running, set_image,
     starting,
 };
 use crate::absence;
@@ -148,7 +148,7 @@ fn with_account(
 
 fn stage(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Known<Decision> {
     let Some(run) = &status.active else {
-        return idle::decide(ctx, status);
+        return due_run::decide(ctx, status);
     };
     if run.end.is_some() {
         ending::decide(ctx, status)
@@ -157,7 +157,7 @@ fn stage(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Known<Decision> {
     } else if run.start.is_some() {
         starting::decide(ctx, status)
     } else {
-        putting::decide(ctx, status)
+        set_image::decide(ctx, status)
     }
 }
 

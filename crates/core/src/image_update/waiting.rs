@@ -14,7 +14,7 @@ use super::context::Context;
 use super::due::{self, Timetable, Wanted};
 use super::report::{self, Phase};
 use super::schedule::Due;
-use super::{Decision, idle, requests};
+use super::{Decision, requests};
 use crate::actions;
 use crate::cloud_trouble::Trouble;
 use crate::conditions::shorten;
@@ -112,20 +112,6 @@ pub(super) fn recheck(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Dura
     stood.clamp(BLOCKED.0, BLOCKED.1).unsigned_abs()
 }
 
-/// The run that the cloud has refused to let begin, if there is one. Its times are settled, so the
-/// schedule does not know of it any more.
-pub(super) fn refused(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Wanted> {
-    let waiting = status.waiting.as_ref()?;
-    waiting.refusal.as_ref()?;
-    let by_itself = !ctx.spec.suspend || waiting.trigger == RunTrigger::RunNow;
-    let scheduled = waiting.trigger == RunTrigger::Schedule;
-    by_itself.then(|| Wanted {
-        trigger: waiting.trigger,
-        schedule_time: scheduled.then_some(waiting.due.0),
-        count: 1,
-    })
-}
-
 /// Until when a refused run is left alone, if it is. Somebody who asks for it is not kept waiting.
 pub(super) fn left_alone(
     ctx: &Context<'_>,
@@ -149,7 +135,7 @@ pub(super) fn wait(
     (refusal, left): (RunRefusal, Duration),
 ) -> Decision {
     show(ctx, &mut status, &refusal);
-    let next = idle::within(ctx, &status, left);
+    let next = ctx.within(&status, left);
     ctx.decide(status, next)
 }
 
@@ -298,16 +284,4 @@ fn is_open(status: &ImageUpdateTaskStatus) -> bool {
         let settled = last.is_some_and(|last| last.0 >= waiting.due.0);
         waiting.trigger == RunTrigger::Schedule && !settled
     })
-}
-
-/// The schedule is another one now, or there is none: a run of the old one that was due and had not begun
-/// will not be made.
-pub(super) fn schedule_changed(status: &mut ImageUpdateTaskStatus) {
-    let of_schedule = |waiting: &WaitingRun| waiting.trigger == RunTrigger::Schedule;
-    if status.active.is_none()
-        && let Some(waiting) = status.waiting.take_if(|waiting| of_schedule(waiting))
-    {
-        let count = u32::try_from(waiting.count).unwrap_or(0);
-        due::miss(status, count, waiting.due.0);
-    }
 }

@@ -14,9 +14,10 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next};
+use super::execution::reference;
 use super::report::{self, Phase};
-use super::{cancel, ending, holding, kind, pending, preflight, run_end, scripts};
-use crate::absence;
+use super::{cancel, holding, kind, preflight, refusal, result, run_end, scripts};
+use crate::absence::{self, ROLLING_TEMPLATES};
 use crate::conditions::shorten;
 use crate::observation::Known;
 use crate::problem::Problem;
@@ -69,7 +70,7 @@ pub(super) fn restored(
     if ctx.input.subject.undo.is_none() && preflight::check_spec(ctx).is_some() {
         return Ok(None);
     }
-    let found = absence::execution(ctx.input.observation, id, preflight::ROLLING_TEMPLATES)?;
+    let found = absence::execution(ctx.input.observation, id, ROLLING_TEMPLATES)?;
     let Some(execution) = found else {
         return Ok(Some(not_listed(ctx, status.clone(), id)));
     };
@@ -84,7 +85,7 @@ pub(super) fn restored(
                 "annotation {EXECUTION_ID_ANNOTATION} names execution {id}, which is not of this object: nothing is started; remove the annotation to run the update anew, or delete this object"
             ),
         );
-        return Ok(Some(pending::refuse(ctx, status.clone(), &problem, false)));
+        return Ok(Some(refusal::refuse(ctx, status.clone(), &problem, false)));
     }
     if ctx.input.subject.undo.is_some() && ctx.deleting.is_some() {
         // Its execution is left to itself: what it undoes, and so what it would leave, is not known.
@@ -131,7 +132,7 @@ fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, id: &str) 
     let outcome = outcome.and_then(|key| key.outcome);
     status.execution = Some(ExecutionRef {
         id: id.to_owned(),
-        template_name: ctx.kind.template().to_owned(),
+        template_name: ctx.update.template().to_owned(),
         template_version: String::new(),
         status: "Unknown".into(),
         start_time: None,
@@ -151,7 +152,7 @@ fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, id: &str) 
     );
     not_looked_at(
         ctx,
-        ending::nothing_ran(ctx, status, outcome, reason, &message),
+        result::nothing_ran(ctx, status, outcome, reason, &message),
     )
 }
 
@@ -176,7 +177,7 @@ fn of_rollback(
                 "execution {} ran for this object before it was restored",
                 execution.id
             );
-            let ended = ending::nothing_ran(ctx, status, outcome, "AlreadyRun", &message);
+            let ended = result::nothing_ran(ctx, status, outcome, "AlreadyRun", &message);
             not_looked_at(ctx, ended)
         }
         None if cancel::reason(ctx, &status).is_some() => {
@@ -187,7 +188,7 @@ fn of_rollback(
             let (outcome, reason) = (Outcome::Cancelled, "Cancelled");
             not_looked_at(
                 ctx,
-                ending::nothing_ran(ctx, status, outcome, reason, &message),
+                result::nothing_ran(ctx, status, outcome, reason, &message),
             )
         }
         None => {
@@ -196,21 +197,8 @@ fn of_rollback(
                 execution.id
             );
             let problem = Problem::wait("ExecutionInProgress", message);
-            pending::refuse(ctx, status, &problem, false)
+            refusal::refuse(ctx, status, &problem, false)
         }
-    }
-}
-
-/// An execution, as the status names it.
-pub(super) fn reference(ctx: &Context<'_>, execution: &Execution) -> ExecutionRef {
-    ExecutionRef {
-        id: execution.id.clone(),
-        template_name: shorten(&execution.template_name, 200),
-        template_version: shorten(&execution.template_version, 64),
-        status: shorten(execution.status.as_str(), 64),
-        start_time: execution.start.map(Time),
-        end_time: execution.end.map(Time),
-        url: identity::execution_url(&ctx.region, &execution.id),
     }
 }
 

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::decision::{Decision, Next, Work};
 use super::report::{self, Phase};
-use super::running::soon;
-use super::{ending, ledger};
+use super::requests::close;
+use super::result;
 use crate::conditions::shorten;
 
 /// Why the task is to end early, if it is: in one CamelCase word.
@@ -24,7 +24,7 @@ pub(super) fn reason(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Opt
         .is_some_and(|latched| latched.cancelled)
     {
         "DesiredState"
-    } else if ledger::open(status, Verb::Cancel).is_some() {
+    } else if close::open(status, Verb::Cancel).is_some() {
         "Request"
     } else if ctx.deleting.is_some() {
         "Deletion"
@@ -65,11 +65,11 @@ pub(super) fn cancel(
         .input
         .outcome
         .filter(|o| matches!(o.mutation, Mutation::CancelExecution { .. }));
-    let mut wait = soon(ctx);
+    let mut wait = ctx.soon();
     match ours.map(|outcome| &outcome.result) {
         Some(Ok(_)) => {
             report::show(ctx, &mut status, Phase::Cancelling, "Cancelling", &message);
-            ledger::settle_all(
+            close::settle_all(
                 ctx,
                 &mut status,
                 Verb::Cancel,
@@ -87,7 +87,7 @@ pub(super) fn cancel(
                 let message = format!(
                     "execution {id} is not known to OOS any more, and listed nowhere: {error}"
                 );
-                return ending::begin(ctx, status, Outcome::Cancelled, "ExecutionGone", &message);
+                return result::begin(ctx, status, Outcome::Cancelled, "ExecutionGone", &message);
             }
             let message = format!(
                 "OOS does not know execution {id}, and does not list it: it is looked for again before it is taken for gone"

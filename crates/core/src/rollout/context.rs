@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decision::{Decision, Input, Next};
-use super::kind::{self, Author, Kind};
+use super::kind::{self, Author, UpdateKind};
 use super::scripts;
 use crate::conditions::shorten;
 use crate::observation::Known;
@@ -31,7 +31,7 @@ pub(super) struct Context<'a> {
     /// Empty when neither the task nor the operator names one.
     pub(super) region: String,
     pub(super) group: String,
-    pub(super) kind: Box<dyn Kind + 'a>,
+    pub(super) update: Box<dyn UpdateKind + 'a>,
     pub(super) record: ScalingGroupRecordStatus,
     /// Of what the task does: see [`scripts::spec_hash`].
     pub(super) spec_hash: String,
@@ -60,7 +60,7 @@ impl<'a> Context<'a> {
                 .unwrap_or_default()
                 .to_owned(),
             group: spec.scaling_group_id.clone(),
-            kind: kind::of(spec, status, texts, author(&input)),
+            update: kind::of(spec, status, texts, author(&input)),
             record: input
                 .record
                 .and_then(|record| record.status.clone())
@@ -238,6 +238,23 @@ impl<'a> Context<'a> {
     /// See [`Waits::recheck`].
     pub(super) fn recheck(&self) -> Next {
         self.waits().recheck()
+    }
+
+    /// See [`Waits::soon`].
+    pub(super) fn soon(&self) -> Next {
+        self.waits().soon()
+    }
+
+    /// Whether nothing has moved for the bound on lateness, by what is on record.
+    pub(super) fn is_quiet(&self, status: &RollingUpdateTaskStatus) -> bool {
+        let begun = status.start.as_ref().map(|intent| &intent.time);
+        let moved = status.progress_time.as_ref().or(begun);
+        moved.is_some_and(|time| self.settled_since(time))
+    }
+
+    /// Whether this is a rollback that has taken the group over from a suspended update.
+    pub(super) fn has_taken_over(&self, status: &RollingUpdateTaskStatus) -> bool {
+        status.source.as_ref().is_some_and(|s| s.suspended) && self.holds()
     }
 }
 

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::Decision;
-use super::ending;
+use super::result;
 use crate::conditions;
 
 /// Without `spec.startingDeadlineSeconds`.
@@ -78,7 +78,7 @@ pub(super) fn exceeded(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> O
         deadline(ctx).as_secs()
     );
     let reason = STARTING_DEADLINE_EXCEEDED;
-    Some(ending::nothing_ran(
+    Some(result::nothing_ran(
         ctx,
         status,
         Outcome::Failed,

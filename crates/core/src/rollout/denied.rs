@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::decision::{Decision, Next};
 use super::report::{self, Phase};
-use super::{deadline, holding, pending, rollback};
+use super::{deadline, holding, refusal};
 use crate::conditions;
 use crate::waits::RETRY;
 
@@ -23,7 +23,7 @@ const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(60);
 pub(super) fn give_back(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
     status.start = None;
     // What a rollback took over is put back by the plan, should nothing be started in the end.
-    if !rollback::takeover::has_taken_over(ctx, &status) {
+    if !ctx.has_taken_over(&status) {
         (status.plan, status.place) = (None, None);
     }
     let blocked = status.start_blocked.get_or_insert_default();
@@ -49,7 +49,7 @@ pub(super) fn give_back(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) 
         &message,
     );
     report::show(ctx, &mut status, Phase::Blocked, &reason, &message);
-    let lets_go = pending::lets_go(ctx, &status);
+    let lets_go = refusal::lets_go(ctx, &status);
     let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
     let next = Next::After(wait.unsigned_abs());
     let mut decision = ctx.decide(status, next).within(left);

@@ -8,9 +8,9 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{Execution, ExecutionStatus, Query, TaskExecution};
 use jiff::Timestamp;
 
+use super::attempts::{Attempts, Item, state};
 use super::context::Context;
-use super::progress::{Attempts, Item, state};
-use super::{instance_requests, pause};
+use super::requests::targets;
 use crate::conditions;
 use crate::observation::{Interrupt, Known, Observation};
 
@@ -129,7 +129,7 @@ pub(super) fn look_inside(
             continue;
         }
         let unchanged = failure.is_some_and(|at| child.updated.is_some_and(|u| u <= at.0));
-        let trusted = waits && unchanged && !instance_requests::is_open(status, id);
+        let trusted = waits && unchanged && !targets::is_open(status, id);
         if trusted || queries.len() >= DETAILS_MAX {
             attempt.failed_inside = failure.is_some();
             attempt.failure_time = failure.map(|at| at.0);
@@ -174,7 +174,7 @@ fn in_turn(
     status: &RollingUpdateTaskStatus,
     attempts: &Attempts<'_>,
 ) -> BTreeSet<String> {
-    if ctx.spec.policy.on_failure != OnFailure::Suspend || !pause::is_quiet(ctx, status) {
+    if ctx.spec.policy.on_failure != OnFailure::Suspend || !ctx.is_quiet(status) {
         return BTreeSet::new();
     }
     let moving: Vec<&String> = attempts

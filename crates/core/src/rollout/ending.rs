@@ -3,119 +3,29 @@
 //! Everything here is convergent: the ledger in `status.restore` is written once, and then each
 //! call follows a fresh read that shows it is still needed.
 
-use std::time::Duration;
-
-use ess_rollout_api::v1alpha1::{
-    ActionState, Outcome, Restore, RestoreState, RollingUpdateTaskStatus, TaskResult, Verb,
-    condition,
-};
-use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query};
+use ess_rollout_api::v1alpha1::{Outcome, RestoreState, RollingUpdateTaskStatus, condition};
+use ess_rollout_cloud::{ExecutionFilter, Query};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Next};
-use super::preflight::{self, ROLLING_TEMPLATES};
+use super::need::Need;
+use super::preflight::ROLLING_TEMPLATES;
+use super::quiet::{Rest, rest};
 use super::report::{self, Phase};
+use super::requests::ingest;
 use super::restore::{self, SOON};
-use super::verify::{self, Need};
-use super::{goal, ledger, leftovers, outcome, release};
-use crate::absence;
+use super::result::show_result;
+use super::{goal, leftovers, others, outcome, release, verify};
 use crate::conditions::shorten;
-use crate::identity::hash_value;
 use crate::observation::{Interrupt, Known};
 
 /// How often an outcome that differs is read again.
 const READ_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
-/// Reason of a result: the deletion could not wait for what may be under way.
-pub(super) const ABANDONED: &str = "Abandoned";
-/// Reason of a result: nothing was started, and nothing will be.
-pub(super) const CANCELLED_BEFORE_START: &str = "CancelledBeforeStart";
-/// Reason of a result: OOS refused to start, and nothing was started.
-pub(super) const START_REFUSED: &str = "StartRefused";
-
-/// Whether a nested execution acts no more, its root having ended: one that waits for somebody will
-/// not be asked again.
-pub(super) fn has_ended(child: &Execution) -> bool {
-    child.status.is_final() || child.status == ExecutionStatus::Waiting
-}
-
-/// Records how it ended. The group is looked after from the next step on.
-pub(super) fn begin(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-    outcome: Outcome,
-    reason: &str,
-    message: &str,
-) -> Decision {
-    status.pause = None;
-    // Nothing is sent any more.
-    if let Some(intent) = status.start.as_mut() {
-        intent.scripts = None;
-    }
-    status.result = Some(TaskResult {
-        outcome,
-        reason: reason.to_owned(),
-        message: shorten(message, 2048),
-        time: Time(ctx.now()),
-        read_back: None,
-        end_unseen: reason == ABANDONED,
-    });
-    let doing = format!("{message}; the scaling group is being put back and read back");
-    report::show(ctx, &mut status, Phase::Restoring, reason, &doing);
-    ctx.decide(status, Next::Now)
-}
-
-/// Records the end of a task that never touched the group. What it was to put back after another run is
-/// put back first.
-pub(super) fn nothing_ran(
-    ctx: &Context<'_>,
-    status: RollingUpdateTaskStatus,
-    outcome: Outcome,
-    reason: &str,
-    message: &str,
-) -> Decision {
-    let inherits = ctx.holds() && ctx.inherits_baseline() && status.plan.is_some();
-    let mut decision = begin(ctx, status, outcome, reason, message);
-    if inherits {
-        return decision;
-    }
-    decision.status.restore = Some(Restore {
-        done: true,
-        ..Restore::default()
-    });
-    let status = &mut decision.status;
-    ledger::settle_all(
-        ctx,
-        status,
-        Verb::Cancel,
-        ActionState::Applied,
-        "Cancelled",
-        "",
-    );
-    report::set(
-        ctx,
-        status,
-        condition::RESTORED,
-        "True",
-        "NothingChanged",
-        "nothing was started",
-    );
-    report::set(
-        ctx,
-        status,
-        condition::VERIFIED,
-        "Unknown",
-        "NothingRan",
-        "",
-    );
-    show_result(ctx, status);
-    decision
-}
-
 pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
-    ledger::ingest(ctx, &mut status, None);
+    ingest::ingest(ctx, &mut status, None);
     if status.restore.as_ref().is_some_and(|restore| restore.done) {
         return release::after(ctx, status);
     }
@@ -150,7 +60,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     };
     let mut open = needs.iter().filter(|need| !given_up(need));
     let open = open.any(|need| need.item.state == RestoreState::Pending);
-    if let Some(other) = preflight::foreign_runs(ctx)?.first().filter(|_| open) {
+    if let Some(other) = others::foreign_runs(ctx)?.first().filter(|_| open) {
         let message = format!(
             "execution {} of somebody else is updating the group: what is left to put back waits for its end",
             other.id
@@ -212,57 +122,6 @@ fn wait_until_quiet(
         }
     };
     Ok(Some(ctx.decide(status.clone(), next)))
-}
-
-/// Whether an execution can still act.
-pub(super) enum Rest {
-    /// It, or a nested one, has not ended.
-    Moving,
-    /// All have ended: the next look after this long decides.
-    Settling(Duration),
-    /// All have ended, and two looks, a bound on lateness apart, agree.
-    Quiet,
-}
-
-/// Looks whether an execution and its nested ones are at rest. What was seen, and since when, is
-/// kept in the status between looks.
-pub(super) fn rest(
-    ctx: &Context<'_>,
-    execution: &str,
-    quiet_since: &mut Option<Time>,
-    fingerprint: &mut String,
-) -> Known<Rest> {
-    let root = ExecutionFilter::Id(execution.to_owned());
-    let children = ExecutionFilter::ChildrenOf(execution.to_owned());
-    let observation = ctx.input.observation;
-    observation.require([Query::Executions(root), Query::Executions(children.clone())])?;
-    let children = observation.executions(&children)?;
-    // One that no list shows any more has ended; one that a single answer leaves out may not have.
-    let root = absence::execution(observation, execution, ROLLING_TEMPLATES)?;
-    let moves = root.is_some_and(|root| !root.status.is_final())
-        || children.iter().any(|child| !has_ended(child));
-    if moves {
-        *quiet_since = None;
-        return Ok(Rest::Moving);
-    }
-    let all = root.into_iter().chain(children);
-    let mut seen: Vec<(&str, &str)> = all.map(|e| (e.id.as_str(), e.status.as_str())).collect();
-    seen.sort_unstable();
-    let seen = hash_value(&seen);
-    let since = quiet_since.clone().filter(|_| *fingerprint == seen);
-    match since {
-        Some(since) if ctx.settled_since(&since) => Ok(Rest::Quiet),
-        Some(since) => {
-            let due = since.0 + ctx.settle() + SignedDuration::from_secs(1);
-            Ok(Rest::Settling(due.duration_since(ctx.now()).unsigned_abs()))
-        }
-        None => {
-            *quiet_since = Some(Time(ctx.now()));
-            *fingerprint = seen;
-            let wait = ctx.settle() + SignedDuration::from_secs(1);
-            Ok(Rest::Settling(wait.unsigned_abs()))
-        }
-    }
 }
 
 /// Everything is put back, or listed: read the outcome back and publish it.
@@ -408,15 +267,4 @@ fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, group_gone: Op
         );
     }
     show_result(ctx, status);
-}
-
-fn show_result(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
-    if let Some(result) = status.result.clone() {
-        let phase = match result.outcome {
-            Outcome::Succeeded => Phase::Succeeded,
-            Outcome::Failed => Phase::Failed,
-            Outcome::Cancelled => Phase::Cancelled,
-        };
-        report::show(ctx, status, phase, &result.reason, &result.message);
-    }
 }

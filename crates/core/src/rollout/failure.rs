@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{InstanceState, InstanceStatus, RollingUpdateTask
 use ess_rollout_cloud::{Execution, ExecutionStatus, TaskExecution};
 
 use super::context::Context;
-use super::pause;
+use super::{failures, pause};
 use crate::conditions;
 
 /// How many failed instances a result names, each with why.
@@ -26,7 +26,7 @@ pub(super) fn describe(
         .filter(|i| i.state == InstanceState::Failed)
         .collect();
     failed.sort_by_key(|i| (i.end_time.as_ref().map(|time| time.0), i.batch));
-    let tolerated = pause::tolerated(ctx);
+    let tolerated = failures::tolerated(ctx);
     let why = |i: &InstanceStatus| {
         let why = conditions::get(&i.conditions, "Updated").map_or("", |c| &c.message);
         let why = conditions::shorten(why, WHY_MAX);

@@ -1,12 +1,13 @@
 //! What the scaling configuration that a run has changed is to carry afterwards.
 
 use ess_rollout_api::v1alpha1::{
-    Member, Outcome, Plan, RestoreItem, RestoreKind, RestoreState, RollingUpdateTaskStatus,
+    Member, Plan, RestoreItem, RestoreKind, RestoreState, RollingUpdateTaskStatus,
 };
 
 use super::compute;
 use super::context::Context;
-use super::verify::{Need, missing, need};
+use super::need::{Need, missing, need};
+use super::result::went_well;
 use crate::observation::Known;
 
 /// The scaling configuration that the run has changed: the one that was active, or the one that the
@@ -39,8 +40,8 @@ pub(super) fn configuration_goal(
     status: &RollingUpdateTaskStatus,
     plan: &Plan,
 ) -> Option<ConfigurationGoal> {
-    let brought = ctx.kind.brings()?;
-    let carries = ctx.kind.carries();
+    let brought = ctx.update.brings()?;
+    let carries = ctx.update.carries();
     let id = changed_configuration(status, plan);
     let before = match &status.source {
         Some(source) if plan.scaling_configuration_id.as_deref() != id => carries.in_source(source),
@@ -54,7 +55,7 @@ pub(super) fn configuration_goal(
         })
     };
     let new = || {
-        let wanted = ctx.kind.configured(before)?;
+        let wanted = ctx.update.configured(before)?;
         Some(ConfigurationGoal {
             wanted,
             exactly: false,
@@ -76,7 +77,7 @@ pub(super) fn configuration_goal(
         },
         Some(source) if source.suspended => {
             let from = source.updated_image_id.clone();
-            goal(before, from.or_else(|| ctx.kind.undoes()))
+            goal(before, from.or_else(|| ctx.update.undoes()))
         }
         Some(_) => None,
     }
@@ -99,24 +100,17 @@ pub(super) fn judge_instances(
     let Some(plan) = status.plan.as_ref().filter(|_| !went_well(status)) else {
         return Ok(());
     };
-    if ctx.kind.brings().is_none() || plan.members.is_empty() || status.execution.is_none() {
+    if ctx.update.brings().is_none() || plan.members.is_empty() || status.execution.is_none() {
         return Ok(());
     }
-    let computes = ctx.kind.compute(ctx.input.observation, ids)?;
+    let computes = ctx.update.compute(ctx.input.observation, ids)?;
     let is_updated = |member: &Member| {
         compute::of(&computes, &member.id)
-            .is_some_and(|compute| ctx.kind.difference(compute).is_none())
+            .is_some_and(|compute| ctx.update.difference(compute).is_none())
     };
     let all = plan.members.iter().all(is_updated);
     status.restore.get_or_insert_default().all_updated = all;
     Ok(())
-}
-
-pub(super) fn went_well(status: &RollingUpdateTaskStatus) -> bool {
-    status
-        .result
-        .as_ref()
-        .is_some_and(|r| r.outcome == Outcome::Succeeded)
 }
 
 /// What the update brings to a configuration of which it is not on record what it carried before, and
@@ -126,7 +120,7 @@ pub(super) fn content_without_record<'a>(
     status: &RollingUpdateTaskStatus,
     plan: &'a Plan,
 ) -> Option<(String, &'a str)> {
-    let new = ctx.kind.brings()?;
+    let new = ctx.update.brings()?;
     let configuration = plan.scaling_configuration_id.as_deref()?;
     let goal = configuration_goal(ctx, status, plan);
     let unknown = goal.is_none() && status.source.is_none() && !went_well(status);
@@ -156,7 +150,7 @@ pub(super) fn configuration_content(
     let Some(goal) = configuration_goal(ctx, status, plan) else {
         return Ok(None);
     };
-    let carries = ctx.kind.carries();
+    let carries = ctx.update.carries();
     let wanted = carries.short(&goal.wanted);
     let new = |state, message: &str| need(carries.kind(), id, &wanted, state, message);
     let Some(found) = carries.found(ctx.input.observation, &ctx.group, id)? else {

@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use super::{leftovers, run_keys, runs};
+use super::{holding, left, runs};
 
 /// The record with this task as holder and the group as found.
 pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
@@ -37,7 +37,7 @@ pub(super) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus 
     } else if let Some(key) = &ctx.spec.policy.run_key
         && !record.run_keys.iter().any(|used| used.key == *key)
         // Before a start there is: see `run_keys::conflict`. A run that is adopted keeps its key in OOS.
-        && run_keys::make_room(&mut record.run_keys)
+        && holding::make_room(&mut record.run_keys)
     {
         record.run_keys.push(RunKey {
             key: key.clone(),
@@ -71,7 +71,7 @@ pub(super) fn given_back(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
     let mut record = released(ctx);
     if ctx.inherits_baseline() {
         record.baseline.clone_from(&ctx.record.baseline);
-        leftovers::add_inherited(ctx, &mut record);
+        left::add_inherited(ctx, &mut record);
     }
     record.run_keys.retain(|key| key.uid != ctx.uid);
     record.runs.retain(|run| run.uid != ctx.uid);
@@ -112,4 +112,17 @@ fn released(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
         baseline.inherited = false;
     }
     record
+}
+
+/// The most run keys that a record keeps.
+pub(super) const MAX: usize = 500;
+
+/// Makes room for one more, at the cost of one under which nothing ran: anybody can have many of those. A key under which
+/// something ran, or may have, is never forgotten. Whether there is room now.
+pub(super) fn make_room(keys: &mut Vec<RunKey>) -> bool {
+    if keys.len() < MAX {
+        return true;
+    }
+    let oldest = keys.iter().position(|key| key.never_ran);
+    oldest.map(|oldest| keys.remove(oldest)).is_some()
 }

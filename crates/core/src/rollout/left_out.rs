@@ -43,7 +43,7 @@ fn reason<'a>(ctx: &Context<'_>, instance: &'a ScalingInstance) -> &'a str {
     };
     if state.is_none_or(|state| !ctx.spec.lifecycle_states.contains(&state)) {
         instance.state.as_str()
-    } else if !ctx.kind.takes(&instance.creation_type) {
+    } else if !ctx.update.takes(&instance.creation_type) {
         &instance.creation_type
     } else {
         NOT_TOUCHED
@@ -114,7 +114,7 @@ pub(super) fn now(
     };
     said.insert_str(0, "left out: ");
     if let Some(updated) = updated(ctx, &others)? {
-        let (count, what) = (others.len(), ctx.kind.what(Some(plan)));
+        let (count, what) = (others.len(), ctx.update.what(Some(plan)));
         said.push_str(&format!("; of these {updated} of {count} run {what}"));
     }
     Ok(Some(said))
@@ -122,14 +122,16 @@ pub(super) fn now(
 
 /// How many of these run what the update brings; `None`: that cannot be read.
 fn updated(ctx: &Context<'_>, others: &[&ScalingInstance]) -> Known<Option<usize>> {
-    if !ctx.kind.is_seen_in_compute() || others.len() > READ_MAX {
+    if !ctx.update.is_seen_in_compute() || others.len() > READ_MAX {
         return Ok(None);
     }
     let mut ids: Vec<String> = others.iter().map(|other| other.id.clone()).collect();
     ids.sort();
-    match ctx.kind.compute(ctx.input.observation, &ids) {
+    match ctx.update.compute(ctx.input.observation, &ids) {
         Ok(computes) => {
-            let updated = computes.iter().filter(|c| ctx.kind.difference(c).is_none());
+            let updated = computes
+                .iter()
+                .filter(|c| ctx.update.difference(c).is_none());
             Ok(Some(updated.count()))
         }
         // It is not what was asked for, and fails nothing.

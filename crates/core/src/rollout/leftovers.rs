@@ -11,88 +11,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::compute::{self, Compute, Power};
 use super::configuration::Carries;
 use super::context::Context;
-use super::verify::{Need, missing, need};
-use super::{goal, kind, run_left, standby};
+use super::need::{Need, missing, need};
+use super::{goal, run_left, standby};
 use crate::observation::{Interrupt, Known};
 
 /// The most lines that one run takes up, so that its own items have room beside them.
 const TAKEN_UP_MAX: usize = 500;
 pub(super) use super::run_end::LEFTOVERS_MAX;
-
-/// The processes that a run finds suspended, as people want them: without those that a run before
-/// suspended and could not resume.
-pub(super) fn suspended_as_found(ctx: &Context<'_>, group: &ScalingGroup) -> Vec<String> {
-    let left = of_kind(ctx, RestoreKind::Process);
-    let left: Vec<&str> = left.map(|leftover| leftover.target.as_str()).collect();
-    group
-        .suspended_processes
-        .iter()
-        .map(|process| process.as_str().to_owned())
-        .filter(|process| !left.contains(&process.as_str()))
-        .collect()
-}
-
-/// What a scaling configuration carries, as people want it: not what a run before put there and
-/// could not take back.
-pub(super) fn content_as_found(
-    ctx: &Context<'_>,
-    carries: Carries,
-    configuration: &str,
-    found: Option<String>,
-) -> Option<String> {
-    let found = found?;
-    let short = Some(carries.short(&found));
-    let left = of_kind(ctx, carries.kind())
-        .find(|leftover| leftover.target == configuration && leftover.found == short);
-    let wanted = left.and_then(|left| carries.in_leftover(left));
-    Some(wanted.map_or(found, str::to_owned))
-}
-
-/// Of these processes, those that no run before suspended and could not resume.
-pub(super) fn but_left(ctx: &Context<'_>, processes: Vec<String>) -> Vec<String> {
-    let left = |process: &String| of_kind(ctx, RestoreKind::Process).any(|l| l.target == *process);
-    processes
-        .into_iter()
-        .filter(|process| !left(process))
-        .collect()
-}
-
-/// Lists what this object was to put back after a run that it inherited from, and has not: nothing was
-/// started. The baseline stays for whoever is next; the list is what people read.
-pub(super) fn add_inherited(ctx: &Context<'_>, record: &mut ScalingGroupRecordStatus) {
-    let Some(baseline) = &record.baseline else {
-        return;
-    };
-    let runs = kind::processes_but(&baseline.suspended_processes);
-    let group = ctx.input.observation.scaling_group(&ctx.group).ok();
-    let group = group.and_then(Option::as_ref);
-    for process in runs {
-        let known = |l: &Leftover| l.kind == RestoreKind::Process && l.target == process;
-        let suspended = |group: &ScalingGroup| {
-            let found = Process::from(process.as_str());
-            group.suspended_processes.contains(&found)
-        };
-        if record.leftovers.iter().any(known) || !group.is_none_or(suspended) {
-            continue;
-        }
-        record.leftovers.push(Leftover {
-            kind: RestoreKind::Process,
-            target: process,
-            wanted: "Resumed".into(),
-            found: None,
-            containers: None,
-            kept: false,
-            since: Time(ctx.now()),
-            by: ctx.path(),
-            message: "suspended by a run that vanished or was taken over before it had resumed it; the next run of an update resumes it".into(),
-        });
-    }
-}
-
-fn of_kind<'a>(ctx: &'a Context<'_>, kind: RestoreKind) -> impl Iterator<Item = &'a Leftover> {
-    let all = ctx.record.leftovers.iter();
-    all.filter(move |leftover| leftover.kind == kind)
-}
 
 /// The lines that this run takes up.
 fn taken_up<'a>(ctx: &'a Context<'_>) -> Vec<&'a Leftover> {

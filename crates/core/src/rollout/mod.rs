@@ -10,7 +10,7 @@
 //! |---|---|
 //! | nothing | `pending`: credentials, queue, [`preflight`], the group taken, the intent to start |
 //! | intent, no execution | `starting`: look up, send again, adopt |
-//! | execution, no result | `running`: progress, pauses, requests; `approve`, `instance_requests`, `cancel` |
+//! | execution, no result | `running`: progress, pauses, requests; `requests`, `cancel` |
 //! | result | `ending`: the group put back and read back; `release`: the record let go |
 //!
 //! A `Rollback` is a rolling update too: the one that [`effective_spec`] derives from it. What is its
@@ -18,7 +18,8 @@
 //! cancelled and the group taken over from it, and the call that starts it differs.
 
 mod adoption;
-mod approve;
+mod approval;
+mod attempts;
 mod cancel;
 mod compute;
 mod configuration;
@@ -31,16 +32,19 @@ mod denied;
 mod details;
 mod ending;
 mod events;
+mod execution;
 mod failure;
+mod failures;
 mod freeze;
 mod goal;
 mod holding;
-mod instance_requests;
 mod kind;
-mod ledger;
+mod left;
 mod left_out;
 mod leftovers;
+mod need;
 mod neighbours;
+mod others;
 mod outcome;
 mod parameters;
 mod pause;
@@ -48,9 +52,13 @@ mod pending;
 mod pinned;
 mod preflight;
 mod progress;
+mod quiet;
+mod refusal;
 mod release;
 mod report;
+mod requests;
 mod restore;
+mod result;
 mod rollback;
 mod run_end;
 mod run_keys;
@@ -58,6 +66,7 @@ mod run_left;
 mod running;
 mod runs;
 mod scripts;
+mod show_progress;
 mod standby;
 mod starting;
 mod step;

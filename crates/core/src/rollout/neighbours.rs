@@ -16,7 +16,7 @@ use ess_rollout_cloud::{
 };
 
 use super::context::Context;
-use super::preflight::OTHERS_RUN;
+use super::others::OTHERS_RUN;
 use crate::observation::{Interrupt, Known};
 use crate::problem::Problem;
 

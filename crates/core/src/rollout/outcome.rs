@@ -12,7 +12,7 @@ use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 use super::compute::{self, Compute};
 use super::context::Context;
 use super::kind::ReadBack as OfKind;
-use super::{goal, left_out, leftovers, progress, verify};
+use super::{attempts, left_out, leftovers, result, verify};
 use crate::conditions;
 use crate::observation::Known;
 
@@ -91,16 +91,16 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
     let computes = if ids.is_empty() {
         Vec::new()
     } else {
-        ctx.kind.compute(observation, &ids)?
+        ctx.update.compute(observation, &ids)?
     };
     let members = verify::instances(ctx, status, &plan)?;
-    let well = goal::went_well(status);
+    let well = result::went_well(status);
     let back = {
         let touched = status.instances.iter().filter(|i| {
             i.state == InstanceState::Succeeded || (!well && i.state != InstanceState::Pending)
         });
         let touched: Vec<&str> = touched.map(|i| i.id.as_str()).collect();
-        ctx.kind.read_back(observation, &plan, &touched)?
+        ctx.update.read_back(observation, &plan, &touched)?
     };
     let active = active::configuration(ctx, status, &plan, group)?;
     let others = left_out::now(ctx, status, &plan, &members)?;
@@ -111,7 +111,7 @@ pub(super) fn outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
     differ.extend(differences(ctx, &found));
     differ.extend(of_group(status));
     let partly = counts.as_ref().filter(|c| !well || c.updated < c.total);
-    let counted = partly.map(|counts| in_words(&ctx.kind.what(Some(&plan)), counts, &found));
+    let counted = partly.map(|counts| in_words(&ctx.update.what(Some(&plan)), counts, &found));
     let said: Vec<String> = [counted, active.note, others]
         .into_iter()
         .flatten()
@@ -189,9 +189,9 @@ fn found<'a>(
     let begun = status.instances.iter().map(|i| (i.id.as_str(), i.state));
     let states: BTreeMap<&str, InstanceState> = planned.chain(begun).collect();
     let differs = |id: &str| {
-        if ctx.kind.is_seen_in_compute() {
+        if ctx.update.is_seen_in_compute() {
             let compute = compute::of(computes, id)?;
-            Some(ctx.kind.difference(compute))
+            Some(ctx.update.difference(compute))
         } else {
             back.read.contains(id).then(|| back.differ.get(id).cloned())
         }
@@ -222,9 +222,9 @@ fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
         if weight == Some(0) {
             differ.push(format!("{id} has load-balancer weight 0"));
         }
-        let hidden = instance.differs.is_none() && ctx.kind.is_seen_in_compute();
+        let hidden = instance.differs.is_none() && ctx.update.is_seen_in_compute();
         if hidden && instance.member.is_some() {
-            differ.push(format!("no answer shows the {} of {id}", ctx.kind.noun()));
+            differ.push(format!("no answer shows the {} of {id}", ctx.update.noun()));
         }
         differ.extend(instance.differs.clone().flatten());
     }
@@ -311,7 +311,7 @@ fn show(ctx: &Context<'_>, plan: &Plan, instances: &mut [InstanceStatus], found:
             continue;
         };
         show_service(ctx, instance, found.member);
-        let what = || ctx.kind.what(Some(plan));
+        let what = || ctx.update.what(Some(plan));
         let (value, reason, message) = match (&found.differs, instance.state) {
             (Some(Some(how)), InstanceState::Succeeded) => ("False", "Different", how.clone()),
             (_, InstanceState::Succeeded | InstanceState::Pending) => continue,
@@ -325,7 +325,7 @@ fn show(ctx: &Context<'_>, plan: &Plan, instances: &mut [InstanceStatus], found:
         let all = &mut instance.conditions;
         conditions::set(
             all,
-            progress::UPDATED,
+            attempts::UPDATED,
             value,
             reason,
             &message,
@@ -357,7 +357,7 @@ fn show_service(ctx: &Context<'_>, instance: &mut InstanceStatus, found: Option<
     };
     conditions::set(
         &mut instance.conditions,
-        progress::IN_SERVICE,
+        attempts::IN_SERVICE,
         value,
         reason,
         &message,

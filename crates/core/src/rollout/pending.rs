@@ -3,30 +3,28 @@
 use ess_rollout_api::v1alpha1::{
     ActionState, DesiredState, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb, condition,
 };
-use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Next, Undo, Work};
 use super::preflight::{self, Ready, Verdict};
+use super::refusal::{RECHECK, lets_go, refuse};
 use super::report::{self, Phase};
+use super::requests::{close, ingest};
 use super::{
-    adoption, cancel, deadline, denied, ending, holding, kind, ledger, left_out, pinned, progress,
+    adoption, cancel, deadline, denied, holding, kind, left_out, others, pinned, progress, result,
     rollback, run_keys, runs, starting, turn,
 };
 use crate::identity;
 use crate::observation::{Interrupt, Known};
 use crate::problem::Problem;
 
-/// How often a task that a person has to mend something for is checked again.
-pub(super) const RECHECK: SignedDuration = SignedDuration::from_secs(60);
-
 pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
-    ledger::ingest(ctx, &mut status, None);
+    ingest::ingest(ctx, &mut status, None);
     if let Some(decision) = adoption::restored(ctx, &status)? {
         return Ok(decision);
     }
-    if rollback::takeover::has_taken_over(ctx, &status)
+    if ctx.has_taken_over(&status)
         && let Some(decision) = after_takeover(ctx, &mut status)?
     {
         return Ok(decision);
@@ -44,11 +42,11 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     }
     if cancel::reason(ctx, &status).is_some() {
         let message = "cancelled before anything was started";
-        return Ok(ending::nothing_ran(
+        return Ok(result::nothing_ran(
             ctx,
             status,
             Outcome::Cancelled,
-            ending::CANCELLED_BEFORE_START,
+            result::CANCELLED_BEFORE_START,
             message,
         ));
     }
@@ -112,7 +110,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         Verdict::Ready(ready) => Ok(match turn::after_others(ctx, &status) {
             Some(wait) => {
                 let message = "the update of others that this one waited for has just ended; this one starts when what that one put back is sure to show";
-                let problem = Problem::wait(preflight::OTHERS_RUN, message.into());
+                let problem = Problem::wait(others::OTHERS_RUN, message.into());
                 let mut decision = refuse(ctx, status, &problem, false);
                 decision.next = Next::After(wait.unsigned_abs());
                 decision
@@ -163,7 +161,7 @@ fn after_takeover(
     if ctx.deletion_overdue() {
         let message = "the rollback was deleted, and the update that it was to undo could not be ended in time";
         let outcome = Outcome::Cancelled;
-        let ended = ending::begin(ctx, status.clone(), outcome, ending::ABANDONED, message);
+        let ended = result::begin(ctx, status.clone(), outcome, result::ABANDONED, message);
         return Ok(Some(ended));
     }
     if let Some(decision) = rollback::takeover::end_source(ctx, status)? {
@@ -171,7 +169,7 @@ fn after_takeover(
     }
     if ctx.deleting.is_some() || cancel::reason(ctx, status).is_some() {
         let message = "cancelled after the update that it was to undo had been cancelled";
-        ledger::settle_all(
+        close::settle_all(
             ctx,
             status,
             Verb::Cancel,
@@ -179,8 +177,8 @@ fn after_takeover(
             "Cancelled",
             "",
         );
-        let (outcome, reason) = (Outcome::Cancelled, ending::CANCELLED_BEFORE_START);
-        return Ok(Some(ending::begin(
+        let (outcome, reason) = (Outcome::Cancelled, result::CANCELLED_BEFORE_START);
+        return Ok(Some(result::begin(
             ctx,
             status.clone(),
             outcome,
@@ -268,56 +266,6 @@ fn wait_for_unattended(
     Ok(Some(decision))
 }
 
-/// Reports what stands against the start. The group is not kept while it does. What nothing lifts any more ends
-/// the object.
-pub(super) fn refuse(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-    problem: &Problem,
-    of_spec: bool,
-) -> Decision {
-    let (phase, value) = if problem.passes {
-        (Phase::Pending, "Unknown")
-    } else {
-        (Phase::Blocked, "False")
-    };
-    report::set(
-        ctx,
-        &mut status,
-        condition::PREFLIGHT,
-        value,
-        problem.reason,
-        &problem.message,
-    );
-    if problem.is_final {
-        deadline::note(ctx, &mut status, false);
-        let (reason, message) = (problem.reason, &problem.message);
-        return ending::nothing_ran(ctx, status, Outcome::Failed, reason, message);
-    }
-    deadline::note(ctx, &mut status, problem.counts);
-    report::show(ctx, &mut status, phase, problem.reason, &problem.message);
-    let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
-    let next = if of_spec {
-        left.map_or(Next::OnChange, Next::After)
-    } else if problem.passes {
-        ctx.recheck()
-    } else {
-        Next::After(RECHECK.unsigned_abs())
-    };
-    let lets_go = lets_go(ctx, &status);
-    let mut decision = ctx.decide(status, next).within(left);
-    if lets_go {
-        decision.record = Some(holding::given_back(ctx));
-    }
-    decision
-}
-
-/// Whether the group goes to others while something stands against the start. Not from a rollback
-/// that took it over: how the group was before the update that it undoes is on record for it alone.
-pub(super) fn lets_go(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
-    ctx.holds() && !rollback::takeover::has_taken_over(ctx, status)
-}
-
 /// Takes the group, puts the intent on record, and starts: three effects, in this order.
 fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -> Decision {
     let Ready {
@@ -348,7 +296,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
             "Passed",
             &message,
         );
-        let mut decision = ending::begin(ctx, status, Outcome::Succeeded, "NoInstances", &message);
+        let mut decision = result::begin(ctx, status, Outcome::Succeeded, "NoInstances", &message);
         decision.record = Some(record);
         return decision;
     }
@@ -358,11 +306,11 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         attempt: 1,
         client_token: identity::client_token(&ctx.token_owner(), &ctx.spec_hash, 1),
         time: Time(ctx.now()),
-        template_name: ctx.kind.template().to_owned(),
+        template_name: ctx.update.template().to_owned(),
         template_version: Some(template_version).filter(|version| !version.is_empty()),
         parameters_hash: identity::hash_value(&parameters),
         spec_hash: ctx.spec_hash.clone(),
-        scripts: ctx.kind.frozen_scripts(),
+        scripts: ctx.update.frozen_scripts(),
         kept_scripts: None,
         exit_processes,
         empty_lookups: 0,

@@ -33,7 +33,7 @@ pub(super) fn scripts(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -
     if !scripts::from_config_maps(ctx.spec) {
         return None;
     }
-    let now = ctx.kind.script_hashes()?;
+    let now = ctx.update.script_hashes()?;
     let pinned = pinned(ctx, status);
     match &pinned.scripts {
         None => {
@@ -107,7 +107,7 @@ pub(super) fn changed(
 ) -> Option<Problem> {
     let pinned = status.pinned.as_ref()?;
     let template = (
-        format!("public template {}", ctx.kind.template()),
+        format!("public template {}", ctx.update.template()),
         pinned.template_version.as_deref(),
         Some(ready.template_version.as_str()).filter(|version| !version.is_empty()),
     );

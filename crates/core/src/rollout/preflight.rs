@@ -6,24 +6,22 @@ use ess_rollout_api::v1alpha1::{
     EligibleState, Member, Place, Plan, RollbackMethod, RollbackSpec, Source,
 };
 use ess_rollout_cloud::{
-    Execution, ExecutionFilter, GroupType, LifecycleState, Query, ScalingGroup, ScalingInstance,
+    ExecutionFilter, GroupType, LifecycleState, Query, ScalingGroup, ScalingInstance,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::compute::{self, Power};
 use super::context::Context;
-use super::{left_out, leftovers, neighbours, rollback, run_keys};
+use super::others::{OTHERS_RUN, by, foreign_runs};
+use super::{left, left_out, neighbours, rollback, run_keys};
 pub(super) use crate::absence::ROLLING_TEMPLATES;
+use crate::batches;
 use crate::observation::Known;
 use crate::problem::{self, Problem};
-use crate::{batches, identity};
 
 /// The most items that an OOS loop takes.
 pub(super) const MAX_INSTANCES: usize = 1000;
-
-/// Why a start waits while others update the group.
-pub(super) const OTHERS_RUN: &str = "RollingUpdateInProgress";
 
 /// How long after its creation an object may wait for a ConfigMap that was applied with it.
 const NEW: SignedDuration = SignedDuration::from_mins(1);
@@ -64,7 +62,7 @@ pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
     );
     refused
         .or_else(|| not_kept(ctx))
-        .or_else(|| ctx.kind.check_spec())
+        .or_else(|| ctx.update.check_spec())
 }
 
 /// The update that a rollback was found to be is kept in a Secret, and that is gone.
@@ -82,7 +80,7 @@ fn not_kept(ctx: &Context<'_>) -> Option<Problem> {
 /// What stands against what ConfigMaps hold. One that is applied together with the task may come a
 /// little after it: that much is waited for before a person is called.
 pub(super) fn check_config_maps(ctx: &Context<'_>) -> Option<Problem> {
-    let mut problem = ctx.kind.check_config_maps()?;
+    let mut problem = ctx.update.check_config_maps()?;
     let created = ctx.input.subject.metadata.creation_timestamp.as_ref();
     problem.passes &= created.is_some_and(|created| ctx.waits().is_recent(created, NEW));
     Some(problem)
@@ -90,7 +88,7 @@ pub(super) fn check_config_maps(ctx: &Context<'_>) -> Option<Problem> {
 
 /// The group, if the credentials reach it and it is one that the update is for.
 pub(super) fn usable_group<'a>(ctx: &Context<'a>) -> Known<Result<&'a ScalingGroup, Problem>> {
-    let wanted = ctx.kind.group_type();
+    let wanted = ctx.update.group_type();
     Ok(problem::usable_group(
         ctx.input.observation.scaling_group(&ctx.group)?.as_ref(),
         (ctx.field_of_group(), &ctx.group, &ctx.region),
@@ -121,11 +119,11 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         },
         Query::Executions(ExecutionFilter::ActiveByTemplate(ROLLING_TEMPLATES.into())),
         Query::Template {
-            name: ctx.kind.template().to_owned(),
+            name: ctx.update.template().to_owned(),
         },
         Query::Account,
     ];
-    reads.extend(ctx.kind.reads());
+    reads.extend(ctx.update.reads());
     let undo = undo(ctx);
     reads.extend(
         undo.iter()
@@ -141,13 +139,13 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         Ok(group) => group,
         Err(found) => return Ok(problem(found)),
     };
-    let Some(template) = observation.template(ctx.kind.template())? else {
+    let Some(template) = observation.template(ctx.update.template())? else {
         return Ok(problem(Problem::blocked(
             "TemplateNotFound",
             format!(
                 "OOS in {} has no public template {}: rolling updates are not offered there",
                 ctx.region,
-                ctx.kind.template()
+                ctx.update.template()
             ),
         )));
     };
@@ -206,21 +204,21 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         .collect();
     let mut reads = Vec::new();
     if !ids.is_empty() {
-        reads.push(ctx.kind.compute_query(&ids));
+        reads.push(ctx.update.compute_query(&ids));
     }
     let configuration = group.active_scaling_configuration.as_deref();
-    let carries = ctx.kind.carries();
+    let carries = ctx.update.carries();
     reads.extend(configuration.map(|id| carries.query(id)));
     observation.require(reads)?;
     let computes = if ids.is_empty() {
         Vec::new()
     } else {
-        ctx.kind.compute(observation, &ids)?
+        ctx.update.compute(observation, &ids)?
     };
-    if let Some(found) = ctx.kind.check_members(observation, group, &ids)? {
+    if let Some(found) = ctx.update.check_members(observation, group, &ids)? {
         return Ok(problem(found));
     }
-    let mut notes = ctx.kind.notes(observation, group, &ids)?;
+    let mut notes = ctx.update.notes(observation, group, &ids)?;
     notes.extend(run_keys::note(ctx));
     match neighbours::look(ctx, group)? {
         Ok(more) => notes.extend(more),
@@ -287,11 +285,11 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
             .and_then(|b| carries.in_baseline(b));
         let content = match inherited {
             Some(inherited) => Some(inherited.to_owned()),
-            None => leftovers::content_as_found(ctx, carries, id, found),
+            None => left::content_as_found(ctx, carries, id, found),
         };
         carries.set_in_plan(&mut plan, content);
     }
-    ctx.kind.complete(observation, &mut plan)?;
+    ctx.update.complete(observation, &mut plan)?;
     Ok(Verdict::Ready(Box::new(Ready {
         plan,
         template_version: template.version.clone(),
@@ -313,7 +311,7 @@ fn suspended_processes(ctx: &Context<'_>, group: &ScalingGroup) -> Vec<String> {
     let baseline = ctx.record.baseline.as_ref();
     match baseline.filter(|_| ctx.inherits_baseline()) {
         Some(baseline) => baseline.suspended_processes.clone(),
-        None => leftovers::suspended_as_found(ctx, group),
+        None => left::suspended_as_found(ctx, group),
     }
 }
 
@@ -327,49 +325,5 @@ pub(super) fn is_eligible(ctx: &Context<'_>, instance: &ScalingInstance) -> bool
         LifecycleState::Protected => EligibleState::Protected,
         _ => return false,
     };
-    ctx.spec.lifecycle_states.contains(&state) && ctx.kind.takes(&instance.creation_type)
-}
-
-/// Rolling updates of others on this group that have not ended: of the console, the command line,
-/// another cluster.
-pub(super) fn foreign_runs<'a>(ctx: &Context<'a>) -> Known<Vec<&'a Execution>> {
-    let filter = ExecutionFilter::ActiveByTemplate(ROLLING_TEMPLATES.into());
-    let listed = ctx.input.observation.executions(&filter)?;
-    Ok(of_others(ctx, listed))
-}
-
-/// Those of the listed executions that update this group, have not ended and are not of this task.
-pub(super) fn of_others<'a>(ctx: &Context<'_>, listed: &'a [Execution]) -> Vec<&'a Execution> {
-    let source = ctx.input.subject.status.and_then(|s| s.source.as_ref());
-    listed
-        .iter()
-        .filter(|execution| updates_group(ctx, execution) && !execution.status.is_final())
-        .filter(|execution| execution.tags.get(identity::TAG_UID) != Some(&ctx.uid))
-        // A suspended source is cancelled before anything else.
-        .filter(|execution| source.is_none_or(|source| source.execution_id != execution.id))
-        .collect()
-}
-
-/// Whether this is a rolling update of the group, by whomever.
-pub(super) fn updates_group(ctx: &Context<'_>, execution: &Execution) -> bool {
-    let parameter = execution
-        .parameters
-        .get("scalingGroupId")
-        .and_then(|v| v.as_str());
-    let tag = execution
-        .tags
-        .get(identity::TAG_SCALING_GROUP)
-        .map(String::as_str);
-    parameter.or(tag) == Some(ctx.group.as_str())
-        && execution.parent.is_none()
-        // A schedule waits by nature and updates nothing while it does.
-        && execution.category != "TimerTrigger"
-}
-
-fn by(execution: &Execution) -> &str {
-    if execution.executed_by.is_empty() {
-        "somebody else"
-    } else {
-        &execution.executed_by
-    }
+    ctx.spec.lifecycle_states.contains(&state) && ctx.update.takes(&instance.creation_type)
 }

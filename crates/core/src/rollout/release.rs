@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 
 use super::context::Context;
 use super::decision::{Decision, Next};
-use super::ending::{CANCELLED_BEFORE_START, START_REFUSED};
-use super::{holding, leftovers, runs};
+use super::result::{CANCELLED_BEFORE_START, START_REFUSED};
+use super::{holding, left, leftovers, runs};
 use crate::conditions::shorten;
 use crate::observation::Known;
 
@@ -54,7 +54,7 @@ fn record_after(
     let put_back =
         status.execution.is_some() || status.restore.as_ref().is_some_and(|r| !r.items.is_empty());
     if ctx.inherits_baseline() && !put_back {
-        leftovers::add_inherited(ctx, &mut record);
+        left::add_inherited(ctx, &mut record);
     } else {
         let whole = record.leftovers.is_empty() && record.runs.is_empty();
         record.baseline = record.baseline.filter(|_| !whole);
@@ -68,7 +68,7 @@ fn record_after(
     };
     if result.outcome == Outcome::Succeeded && status.execution.is_some() {
         record.current = Some(Current {
-            what: shorten(&ctx.kind.what(status.plan.as_ref()), 256),
+            what: shorten(&ctx.update.what(status.plan.as_ref()), 256),
             by: ctx.path(),
             time: result.time.clone(),
         });

@@ -10,8 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Next, Work};
+use super::need::Need;
 use super::report::{self, Phase};
-use super::verify::Need;
 use crate::conditions::shorten;
 
 /// How soon to look whether a call that puts something back has shown.
@@ -177,7 +177,7 @@ pub(super) fn items(
         let protected = member.is_some_and(|member| member.protected);
         let stopped = first.kind == RestoreKind::StoppedInstance;
         if stopped {
-            let message = format!("its {} does not run", ctx.kind.noun());
+            let message = format!("its {} does not run", ctx.update.noun());
             add(RestoreKind::Standby, "InService", &message);
         }
         if protected && (stopped || first.kind == RestoreKind::Standby) {
@@ -246,7 +246,7 @@ fn item(ctx: &Context<'_>, old: &[RestoreItem], need: &Need) -> RestoreItem {
             (Some(_), said) => format!("{GIVEN_UP} {} tries: {said}", item.attempts),
             (None, _) => format!(
                 "waited ten minutes for its {} to be Running",
-                ctx.kind.noun()
+                ctx.update.noun()
             ),
         };
         item.state = RestoreState::Left;

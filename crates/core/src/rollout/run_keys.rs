@@ -1,12 +1,13 @@
 //! `spec.runKey`: one run for each key on a group, whoever asks, from whichever cluster.
 
-use ess_rollout_api::v1alpha1::{Outcome, RollingUpdateTaskStatus, RunKey};
+use ess_rollout_api::v1alpha1::{Outcome, RollingUpdateTaskStatus};
 use ess_rollout_cloud::{Execution, ExecutionFilter};
 
 use super::context::Context;
 use super::decision::Decision;
-use super::preflight::ROLLING_TEMPLATES;
-use super::{ending, pending, preflight, rollback, run_end};
+use super::holding::{MAX, make_room};
+use super::{others, refusal, result, run_end};
+use crate::absence::ROLLING_TEMPLATES;
 use crate::identity;
 use crate::observation::Known;
 use crate::problem::Problem;
@@ -61,7 +62,7 @@ pub(super) fn conflict(
             ),
         }
     };
-    Ok(Some(ending::nothing_ran(
+    Ok(Some(result::nothing_ran(
         ctx,
         status.clone(),
         outcome,
@@ -70,20 +71,8 @@ pub(super) fn conflict(
     )))
 }
 
-/// The most run keys that a record keeps.
-const MAX: usize = 500;
 /// From how many on it is said that there will be no room.
 const MANY: usize = MAX / 10 * 9;
-
-/// Makes room for one more, at the cost of one under which nothing ran: anybody can have many of those. A key under which
-/// something ran, or may have, is never forgotten. Whether there is room now.
-pub(super) fn make_room(keys: &mut Vec<RunKey>) -> bool {
-    if keys.len() < MAX {
-        return true;
-    }
-    let oldest = keys.iter().position(|key| key.never_ran);
-    oldest.map(|oldest| keys.remove(oldest)).is_some()
-}
 
 /// The record cannot take one more key.
 fn no_room(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Decision> {
@@ -97,7 +86,7 @@ fn no_room(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Decisi
                 cure(ctx)
             ),
         );
-        pending::refuse(ctx, status.clone(), &problem, false)
+        refusal::refuse(ctx, status.clone(), &problem, false)
     })
 }
 
@@ -140,7 +129,7 @@ fn elsewhere(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Known<Optio
             path(other),
             other.id
         );
-        return Ok(Some(ending::nothing_ran(
+        return Ok(Some(result::nothing_ran(
             ctx,
             status.clone(),
             Outcome::Failed,
@@ -150,7 +139,7 @@ fn elsewhere(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Known<Optio
     }
     if let Some(active) = found.iter().find(|e| !e.status.is_final()) {
         let problem = in_progress(key, &path(active), &active.id);
-        return Ok(Some(pending::refuse(ctx, status.clone(), &problem, false)));
+        return Ok(Some(refusal::refuse(ctx, status.clone(), &problem, false)));
     }
     Ok(found.last().map(|last| {
         let outcome = run_end::outcome_of(&last.status).unwrap_or(Outcome::Failed);
@@ -159,7 +148,7 @@ fn elsewhere(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Known<Optio
             path(last),
             last.id
         );
-        ending::nothing_ran(ctx, status.clone(), outcome, "AlreadyRun", &message)
+        result::nothing_ran(ctx, status.clone(), outcome, "AlreadyRun", &message)
     }))
 }
 
@@ -179,7 +168,7 @@ pub(super) fn with_run_key<'a>(ctx: &Context<'a>, key: &str) -> Known<Vec<&'a Ex
     let mut found: Vec<&Execution> = listed
         .filter(|e| e.parent.is_none() && e.tags.get(identity::TAG_UID) != Some(&ctx.uid))
         // Whoever may start executions of any kind may write these tags: only what updates the group counts.
-        .filter(|e| e.template_name.contains(ROLLING_TEMPLATES) && preflight::updates_group(ctx, e))
+        .filter(|e| e.template_name.contains(ROLLING_TEMPLATES) && others::updates_group(ctx, e))
         .filter(|e| {
             e.tags.get(identity::TAG_MANAGED_BY.0).map(String::as_str)
                 == Some(identity::TAG_MANAGED_BY.1)
@@ -213,12 +202,12 @@ pub(super) fn step_back(
     other: &Execution,
 ) -> Decision {
     status.start = None;
-    if !rollback::takeover::has_taken_over(ctx, &status) {
+    if !ctx.has_taken_over(&status) {
         status.plan = None;
         status.place = None;
     }
     let by = other.tags.get(identity::TAG_TASK).cloned();
     let key = ctx.spec.policy.run_key.as_deref().unwrap_or_default();
     let problem = in_progress(key, &by.unwrap_or_default(), &other.id);
-    pending::refuse(ctx, status, &problem, false)
+    refusal::refuse(ctx, status, &problem, false)
 }

@@ -7,21 +7,19 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
 };
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Next};
-use super::instance_requests::{self, Act};
-use super::preflight::ROLLING_TEMPLATES;
 use super::report::{self, Phase};
-use super::{approve, cancel, ending, failure, holding, ledger, pause, progress, runs, unready};
-use crate::absence;
+use super::requests::act::{self, Act};
+use super::requests::{approve, close, ingest};
+use super::show_progress::show_progress;
+use super::{cancel, failure, holding, pause, progress, quiet, result, runs};
+use crate::absence::{self, ROLLING_TEMPLATES};
 use crate::conditions;
 use crate::observation::{Interrupt, Known};
 
-/// How soon to look again while something is about to move.
-const SOON: SignedDuration = SignedDuration::from_secs(1);
 /// A paused task is looked at so many times less often than a running one: a fleet of them waits
 /// for people for hours, and each look costs three reads of the account's rate.
 const WHILE_PAUSED: u32 = 3;
@@ -39,7 +37,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     let (root, children, tasks) = match parts(ctx, &execution.id) {
         Err(Interrupt::Failed(error)) => {
             // What cannot be read does not keep an execution from being ended.
-            ledger::ingest_cancel(ctx, &mut status);
+            ingest::ingest_cancel(ctx, &mut status);
             let Some(reason) = cancel::reason(ctx, &status) else {
                 return Err(Interrupt::Failed(error));
             };
@@ -63,7 +61,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
     }
     let before = shape(&status);
     let attempts = progress::apply(ctx, &mut status, children, tasks)?;
-    let quiet = shape(&status) == before && pause::is_quiet(ctx, &status);
+    let quiet = shape(&status) == before && ctx.is_quiet(&status);
     if let Some(execution) = &mut status.execution {
         execution.status = conditions::shorten(root.status.as_str(), 64);
         execution.end_time = root.end.map(Time);
@@ -77,12 +75,12 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         true => None,
     };
     let pause = status.pause.clone();
-    let accepted = ledger::ingest(ctx, &mut status, pause.as_ref());
+    let accepted = ingest::ingest(ctx, &mut status, pause.as_ref());
     approve::settle_continues(ctx, &mut status, pause.as_ref(), root.status.is_final());
 
     if root.status.is_final() {
-        instance_requests::finish(ctx, &mut status, root);
-        if children.iter().all(ending::has_ended) {
+        act::finish(ctx, &mut status, root);
+        if children.iter().all(quiet::has_ended) {
             return Ok(conclude(ctx, status, root, tasks));
         }
         report::show(
@@ -92,11 +90,11 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             "Ending",
             "the execution has ended and waits for its nested executions",
         );
-        return Ok(ctx.decide(status, soon(ctx)));
+        return Ok(ctx.decide(status, ctx.soon()));
     }
     if lost {
         let message = "a rollback took the scaling group over, and cancels the execution";
-        ledger::reject_open(ctx, &mut status, "Superseded", message);
+        close::reject_open(ctx, &mut status, "Superseded", message);
         // Whoever took it over ends the execution; this object does if that one never will.
         let alone = ctx.record.holder.is_none() || ctx.input.holder_gone;
         let reason = cancel::reason(ctx, &status);
@@ -104,7 +102,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             return Ok(cancel::cancel(ctx, status, &reason, true));
         }
         report::show(ctx, &mut status, Phase::Cancelling, "RolledBack", message);
-        return Ok(ctx.decide(status, soon(ctx)));
+        return Ok(ctx.decide(status, ctx.soon()));
     }
     if let Some(reason) = cancel::reason(ctx, &status) {
         return Ok(cancel::cancel(ctx, status, &reason, true));
@@ -114,7 +112,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         show_progress(ctx, &mut status);
         return Ok(ctx.decide(status, Next::Now));
     }
-    match instance_requests::act(ctx, &mut status, root, &attempts)? {
+    match act::act(ctx, &mut status, root, &attempts)? {
         Act::Send(work, also) => {
             show_progress(ctx, &mut status);
             let mut decision = ctx.decide(status, Next::Now);
@@ -154,23 +152,6 @@ fn shape(status: &RollingUpdateTaskStatus) -> Vec<(String, InstanceState, Option
         .collect()
 }
 
-/// Since when nothing has moved, if that is longer than `spec.progressDeadlineSeconds` and it is
-/// not a person who is waited for.
-fn stands_still(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Timestamp> {
-    let deadline = SignedDuration::from_secs(ctx.spec.policy.progress_deadline_seconds?.into());
-    if status.pause.is_some() {
-        return None;
-    }
-    let resumed = conditions::get(&status.conditions, condition::PAUSED);
-    let moved = [
-        status.progress_time.as_ref().map(|time| time.0),
-        status.start.as_ref().map(|intent| intent.time.0),
-        resumed.map(|paused| paused.last_transition_time.0),
-    ];
-    let since = moved.into_iter().flatten().max()?;
-    (ctx.now() >= since + deadline).then_some(since)
-}
-
 type Parts<'a> = (Option<&'a Execution>, &'a [Execution], &'a [TaskExecution]);
 
 /// The execution, if it is listed, its children and its tasks.
@@ -207,23 +188,23 @@ fn abandon(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
         return cancel::cancel(ctx, status, "Deletion", true);
     }
     let message = "the task was deleted and its execution could not be ended in time";
-    ending::begin(ctx, status, Outcome::Cancelled, ending::ABANDONED, message)
+    result::begin(ctx, status, Outcome::Cancelled, result::ABANDONED, message)
 }
 
 /// An execution that waits has a task that it waits in: an answer without any says nothing of it, and nothing that a person
 /// asked for is judged by it. To be cancelled it need not be known.
 fn tasks_left_out(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
-    ledger::ingest_cancel(ctx, &mut status);
+    ingest::ingest_cancel(ctx, &mut status);
     match cancel::reason(ctx, &status) {
         Some(reason) => cancel::cancel(ctx, status, &reason, true),
-        None => ctx.decide(status, soon(ctx)),
+        None => ctx.decide(status, ctx.soon()),
     }
 }
 
 /// Lists lag behind the start; and history does not last for ever. Which of the two it is, only a
 /// person can say, by cancelling.
 fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
-    ledger::ingest_cancel(ctx, &mut status);
+    ingest::ingest_cancel(ctx, &mut status);
     if let Some(reason) = cancel::reason(ctx, &status) {
         return cancel::cancel(ctx, status, &reason, false);
     }
@@ -241,52 +222,6 @@ fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decisio
     );
     conditions::remove(&mut status.conditions, condition::STALLED);
     ctx.decide(status, ctx.poll())
-}
-
-pub(super) fn soon(ctx: &Context<'_>) -> Next {
-    Next::After(ctx.input.settings.poll_interval.min(SOON.unsigned_abs()))
-}
-
-pub(super) fn show_progress(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
-    let (phase, reason, message) = match &status.pause {
-        None => match stands_still(ctx, status) {
-            None => (Phase::Running, "Running", in_progress(status)),
-            Some(since) => (
-                Phase::StandingStill,
-                "ProgressDeadlineExceeded",
-                format!(
-                    "nothing has moved since {since}: look at the execution in the OOS console"
-                ),
-            ),
-        },
-        Some(pause) => {
-            let (phase, reason) = match pause.kind {
-                PauseKind::Batch => (Phase::BatchSuspended, "BatchSuspended"),
-                PauseKind::Failure => (Phase::FailureSuspended, "FailurePaused"),
-                PauseKind::Approval => (Phase::ApprovalSuspended, "ApprovalNeeded"),
-                PauseKind::Unknown => (Phase::Suspended, "Suspended"),
-            };
-            (phase, reason, pause.message.clone())
-        }
-    };
-    if approve::is_under_way(status) || instance_requests::is_calling(status) {
-        report::show_unless_refused(ctx, status, phase, reason, &message);
-    } else {
-        report::show(ctx, status, phase, reason, &message);
-    }
-}
-
-/// With what the first instance that takes long waits for, if anything is wrong with it.
-fn in_progress(status: &RollingUpdateTaskStatus) -> String {
-    let mut message = "the execution is in progress".to_owned();
-    let mut updating = status.instances.iter();
-    let stuck = updating.find_map(|instance| {
-        let waits = unready::said(&instance.conditions);
-        let stuck = instance.state == InstanceState::Updating && !waits.is_empty();
-        stuck.then(|| format!("; {}: {waits}", instance.id))
-    });
-    message.extend(stuck);
-    message
 }
 
 /// Deletion with `deletionPolicy: Orphan`: the execution goes on by itself, and the template puts
@@ -319,7 +254,7 @@ fn conclude(
             "the execution ended before it could be cancelled",
         )
     };
-    ledger::settle_all(ctx, &mut status, Verb::Cancel, state, reason, message);
+    close::settle_all(ctx, &mut status, Verb::Cancel, state, reason, message);
     let summary = status.summary.clone().unwrap_or_default();
     let (outcome, reason, message) = match root.status {
         ExecutionStatus::Success => {
@@ -361,5 +296,5 @@ fn conclude(
             failure::describe(ctx, &status, root, tasks),
         ),
     };
-    ending::begin(ctx, status, outcome, reason, &message)
+    result::begin(ctx, status, outcome, reason, &message)
 }

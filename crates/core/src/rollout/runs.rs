@@ -51,7 +51,7 @@ fn of(ctx: &Context<'_>, plan: Option<&Plan>) -> GroupRun {
         since: Time(ctx.now()),
         execution_id: status.execution.as_ref().map(|e| e.id.clone()),
         credentials_ref: policy.credentials_ref.clone(),
-        what: shorten(&ctx.kind.what(plan), 256),
+        what: shorten(&ctx.update.what(plan), 256),
         exit_processes: plan.map_or_else(Vec::new, |plan| {
             kind::processes_but(&plan.suspended_processes)
         }),
@@ -78,10 +78,10 @@ fn configuration(
     plan: &Plan,
 ) -> Option<RunConfiguration> {
     let id = goal::changed_configuration(status, plan)?;
-    let brings = ctx.kind.brings()?;
-    let carries = ctx.kind.carries();
+    let brings = ctx.update.brings()?;
+    let carries = ctx.update.carries();
     let before = carries.in_plan(plan);
-    let put = ctx.kind.configured(before).unwrap_or(brings);
+    let put = ctx.update.configured(before).unwrap_or(brings);
     let ended = |outcome| {
         let mut ended = status.clone();
         ended.result = Some(TaskResult {

@@ -11,7 +11,7 @@ use ess_rollout_cloud::{LifecycleState, Mutation, ScalingInstance};
 
 use super::compute::{self, Compute, Power};
 use super::context::Context;
-use super::verify::{Need, missing, need};
+use super::need::{Need, missing, need};
 
 /// An instance that the run, or the one that it took the group over from, may have touched.
 pub(super) struct Touched {
@@ -139,7 +139,7 @@ fn in_standby(ctx: &Context<'_>, member: &Touched, computes: &[Compute]) -> Need
     if returns {
         return back_to_service(ctx, &member.id, member.stopped, computes);
     }
-    let noun = ctx.kind.noun();
+    let noun = ctx.update.noun();
     let message = match compute::of(computes, &member.id).map(|compute| &compute.power) {
         Some(Power::Stopped) => format!(
             "spec.failedInstancePolicy is KeepInStandby, and its {noun} is Stopped: mend it, start it and take it out of Standby, or remove it"
@@ -169,7 +169,7 @@ pub(super) fn back_to_service(
     stopped_before: bool,
     computes: &[Compute],
 ) -> Need {
-    let noun = ctx.kind.noun();
+    let noun = ctx.update.noun();
     let left = |message: &str| {
         need(
             RestoreKind::Standby,

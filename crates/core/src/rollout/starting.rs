@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 
 use super::context::Context;
 use super::decision::{Decision, Event, EventKind, Next, Work};
-use super::preflight::{self, ROLLING_TEMPLATES};
+use super::preflight::ROLLING_TEMPLATES;
 use super::report::{self, Phase};
-use super::{adoption, cancel, denied, ending, kind, ledger, rollback, run_keys};
+use super::requests::{close, ingest};
+use super::{cancel, denied, execution, kind, others, result, rollback, run_keys};
 use crate::identity;
 use crate::observation::{Interrupt, Known};
 use crate::start::{self, Answer, Then};
@@ -75,25 +76,25 @@ pub(super) fn parameters(
     exit_processes: &[String],
 ) -> Map<String, Value> {
     match &status.source {
-        None => kind::invoke_parameters(&*ctx.kind, ctx.spec, plan, exit_processes),
+        None => kind::invoke_parameters(&*ctx.update, ctx.spec, plan, exit_processes),
         Some(source) => {
-            rollback::call::parameters(&*ctx.kind, ctx.spec, plan, exit_processes, source)
+            rollback::call::parameters(&*ctx.update, ctx.spec, plan, exit_processes, source)
         }
     }
 }
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
-    ledger::ingest(ctx, &mut status, None);
+    ingest::ingest(ctx, &mut status, None);
     let Some(intent) = status.start.clone() else {
         return Ok(ctx.decide(status, Next::Now));
     };
     if ctx.deletion_overdue() {
         let message = "the task was deleted and it could not be learned in time whether its start took effect";
-        return Ok(ending::begin(
+        return Ok(result::begin(
             ctx,
             status,
             Outcome::Cancelled,
-            ending::ABANDONED,
+            result::ABANDONED,
             message,
         ));
     }
@@ -207,11 +208,11 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
             decision.work = work;
             decision
         }
-        Then::NothingRan => ending::nothing_ran(
+        Then::NothingRan => result::nothing_ran(
             ctx,
             status,
             Outcome::Cancelled,
-            ending::CANCELLED_BEFORE_START,
+            result::CANCELLED_BEFORE_START,
             "cancelled; no execution was ever started",
         ),
         Then::Refused(_) if status.start.as_ref().is_some_and(|s| s.denied) => {
@@ -219,13 +220,13 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> 
         }
         Then::Refused(why) => start_refused(ctx, status, &why),
         Then::NotFound(why) => {
-            ending::begin(ctx, status, Outcome::Failed, "ExecutionNotFound", &why)
+            result::begin(ctx, status, Outcome::Failed, "ExecutionNotFound", &why)
         }
     })
 }
 
 fn start_refused(ctx: &Context<'_>, status: RollingUpdateTaskStatus, message: &str) -> Decision {
-    ending::nothing_ran(ctx, status, Outcome::Failed, ending::START_REFUSED, message)
+    result::nothing_ran(ctx, status, Outcome::Failed, result::START_REFUSED, message)
 }
 
 fn own_runs(ctx: &Context<'_>) -> ExecutionFilter {
@@ -274,7 +275,7 @@ fn adopt(
         // Not being able to look for others is no reason to lose our own.
         _ => observation
             .executions(&newest)
-            .map(|listed| preflight::of_others(ctx, listed))
+            .map(|listed| others::of_others(ctx, listed))
             .unwrap_or_default(),
     };
     let events = clash.iter().map(|other| Event {
@@ -286,13 +287,13 @@ fn adopt(
             other.id
         ),
     });
-    status.execution = Some(adoption::reference(ctx, execution));
+    status.execution = Some(execution::reference(ctx, execution));
     status.start_blocked = None;
     // OOS has them now.
     if let Some(intent) = status.start.as_mut() {
         (intent.scripts, intent.kept_scripts) = (None, None);
     }
-    ledger::settle_all(
+    close::settle_all(
         ctx,
         &mut status,
         Verb::Continue,

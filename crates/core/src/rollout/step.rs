@@ -10,9 +10,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::decision::{Decision, Input, Next, Step};
 use super::report::{self, Phase};
+use super::requests::{approve, close, ingest, notify};
 use super::{
-    adoption, approve, deadline, deletion, ending, events, freeze, holding, instance_requests,
-    ledger, pending, running, starting, times,
+    adoption, deadline, deletion, ending, events, freeze, holding, pending, refusal, running,
+    starting, times,
 };
 use crate::decision::visited;
 use crate::observation::{Interrupt, Known};
@@ -31,7 +32,7 @@ pub fn step(input: Input<'_>) -> Step {
             deletion::without_record(&ctx, &mut decision);
             return Step::Decided(Box::new(decision));
         }
-        ledger::present_at_creation(&ctx, &mut status);
+        ingest::present_at_creation(&ctx, &mut status);
         latch(&ctx, &mut status);
         note_unknown_annotations(&ctx, &mut status);
         report::first(&ctx, &mut status);
@@ -54,7 +55,7 @@ pub fn step(input: Input<'_>) -> Step {
     latch(&ctx, &mut status);
     note_unknown_annotations(&ctx, &mut status);
     // Before anything is read: what OOS answered is known whatever becomes of the reads.
-    instance_requests::take_outcome(&ctx, &mut status);
+    notify::take_outcome(&ctx, &mut status);
     approve::take_outcome(&ctx, &mut status);
     let staged = stage(&ctx, status.clone());
     let decision = match with_account(&ctx, &mut status, staged, finished) {
@@ -67,7 +68,7 @@ pub fn step(input: Input<'_>) -> Step {
                 deadline::note(&ctx, &mut status, true);
             }
             let left = deadline::left(&ctx, &status).filter(|_| waits);
-            let lets_go = pending::lets_go(&ctx, &status);
+            let lets_go = refusal::lets_go(&ctx, &status);
             let next = ctx.wait_after(&error);
             let left = left.map(|left| left.unsigned_abs());
             let mut decision = ctx.decide(status, next).within(left);
@@ -192,7 +193,7 @@ fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decis
     deletion::without_record(ctx, &mut decision);
     deletion::list(ctx, &mut decision);
     deletion::say(ctx, &mut decision);
-    ledger::close(ctx, &mut decision.status);
+    close::close(ctx, &mut decision.status);
     if let Some(by) = ctx.input.subject.rolled_back_by {
         decision.status.rolled_back_by = Some(by.clone());
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ess_rollout_api::v1alpha1::{BatchState, BatchStatus, InstanceState, InstanceStatus, Summary};
+use ess_rollout_api::v1alpha1::{
+    BatchState, BatchStatus, InstanceState, InstanceStatus, RollingUpdateTaskStatus, Summary,
+};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -107,4 +109,41 @@ fn estimate(batches: &[BatchStatus]) -> Option<Timestamp> {
     let span = average.checked_mul(left)?;
     let end = begun.checked_add(span).ok()?;
     Timestamp::from_second(end.as_second()).ok()
+}
+
+/// Whether every instance of a batch was passed over before its turn.
+pub(super) fn passed_over(status: &RollingUpdateTaskStatus, batch: i32) -> bool {
+    let mut members = status
+        .instances
+        .iter()
+        .filter(|i| i.batch == batch)
+        .peekable();
+    members.peek().is_some()
+        && members.all(|i| {
+            i.execution_id.is_none() && i.state.is_final() && i.state != InstanceState::Failed
+        })
+}
+
+/// Whether no instance that is known comes after a pause.
+pub(super) fn is_last(status: &RollingUpdateTaskStatus, id: i32) -> bool {
+    status.instances.iter().all(|i| i.batch <= id)
+}
+
+/// The number of the highest batch of which an item has ended. When nothing is in motion, all of
+/// that batch has: OOS begins a batch only after the one before, and all of a batch at once. An
+/// instance that was passed over before its turn may be listed before its batch begins: it counts only
+/// where all before it have ended, and ended before it did.
+pub(super) fn highest_ended_batch(status: &RollingUpdateTaskStatus) -> i32 {
+    let all = || status.instances.iter();
+    let begun = |i: &&InstanceStatus| i.execution_id.is_some() || i.state == InstanceState::Failed;
+    let open = all().filter(|i| !i.state.is_final()).map(|i| i.batch).min();
+    let turn = |i: &&InstanceStatus| {
+        let before = all().filter(|b| b.batch < i.batch).filter(begun);
+        let last = before.filter_map(|b| b.end_time.as_ref()).max();
+        let its = i.end_time.as_ref();
+        open.is_none_or(|open| i.batch < open) && (its.is_none() || its >= last)
+    };
+    let ended = all().filter(|i| i.state.is_final());
+    let reached = ended.filter(|i| begun(i) || turn(i));
+    reached.map(|i| i.batch).max().unwrap_or(0)
 }

@@ -6,10 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Next};
-use super::pending::{RECHECK, refuse};
 use super::preflight::{self, Verdict};
+use super::refusal::{RECHECK, refuse};
 use super::report::{self, Phase};
-use super::{deadline, rollback};
+use super::{deadline, others, rollback};
 use crate::observation::Known;
 use crate::{conditions, queue};
 
@@ -27,12 +27,12 @@ pub(super) fn note_end_of_others(
     status: &mut RollingUpdateTaskStatus,
     verdict: &Verdict,
 ) {
-    if matches!(verdict, Verdict::Problem(problem) if problem.reason == preflight::OTHERS_RUN) {
+    if matches!(verdict, Verdict::Problem(problem) if problem.reason == others::OTHERS_RUN) {
         status.others_ended = None;
         return;
     }
     let waited = conditions::get(&status.conditions, condition::PREFLIGHT)
-        .is_some_and(|preflight| preflight.reason == preflight::OTHERS_RUN);
+        .is_some_and(|preflight| preflight.reason == others::OTHERS_RUN);
     if waited && status.others_ended.is_none() {
         status.others_ended = Some(Time(ctx.now()));
     }

@@ -8,10 +8,10 @@ use ess_rollout_cloud::GroupContainer;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::attempts::{Attempts, UPDATED, state};
 use super::configuration::Carries;
 use super::context::Context;
 use super::details;
-use super::progress::{Attempts, UPDATED, state};
 use crate::conditions;
 use crate::observation::{Interrupt, Known};
 
@@ -36,7 +36,7 @@ pub(super) fn look(
     status: &RollingUpdateTaskStatus,
     attempts: &Attempts<'_>,
 ) -> Known<Unready> {
-    if ctx.kind.carries() != Carries::Containers {
+    if ctx.update.carries() != Carries::Containers {
         return Ok(Unready::new());
     }
     let due = attempts.iter().filter(|(id, attempt)| {
@@ -56,11 +56,11 @@ pub(super) fn look(
         return Ok(Unready::new());
     }
     let observation = ctx.input.observation;
-    match observation.require([ctx.kind.compute_query(&ids)]) {
+    match observation.require([ctx.update.compute_query(&ids)]) {
         Err(Interrupt::Failed(_)) => return Ok(Unready::new()),
         known => known?,
     }
-    let seen = ctx.kind.compute(observation, &ids)?;
+    let seen = ctx.update.compute(observation, &ids)?;
     let old = |id: &str| {
         let known = status.instances.iter().find(|instance| instance.id == id);
         known.map_or("", |instance| said(&instance.conditions))

@@ -7,73 +7,16 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{Mutation, Process, Query, ScalingInstance};
 
 use super::context::Context;
-use super::{goal, kind, leftovers, rollback, standby};
+use super::need::{Need, missing, need};
+use super::{goal, kind, leftovers, standby};
 use crate::absence;
 use crate::observation::Known;
-
-/// One thing that a run can have left changed.
-pub(super) struct Need {
-    pub(super) item: RestoreItem,
-    /// The call that puts it back; none when it is as wanted, or left to a person.
-    pub(super) call: Option<Mutation>,
-    /// No answer shows what it is about: what follows once that has been so for the bound on lateness.
-    pub(super) gone: Option<Gone>,
-}
-
-/// What follows for an item once what it is about is taken for gone.
-pub(super) struct Gone {
-    pub(super) state: RestoreState,
-    pub(super) message: String,
-}
-
-pub(super) fn need(
-    kind: RestoreKind,
-    target: &str,
-    wanted: &str,
-    state: RestoreState,
-    message: &str,
-) -> Need {
-    Need {
-        item: RestoreItem {
-            kind,
-            target: target.to_owned(),
-            wanted: wanted.to_owned(),
-            found: None,
-            state,
-            kept: false,
-            attempts: 0,
-            last_attempt_time: None,
-            missing_since: None,
-            message: message.to_owned(),
-        },
-        call: None,
-        gone: None,
-    }
-}
-
-/// Something of which no answer shows what it is about: it stays on record, and `state` and `message`
-/// follow only after the bound on lateness.
-pub(super) fn missing(item: RestoreItem, state: RestoreState, message: &str) -> Need {
-    Need {
-        item: RestoreItem {
-            state: RestoreState::Pending,
-            kept: false,
-            message: String::new(),
-            ..item
-        },
-        call: None,
-        gone: Some(Gone {
-            state,
-            message: message.to_owned(),
-        }),
-    }
-}
 
 /// What the run may have left changed, without having looked: for a deletion that cannot wait. A start of
 /// which nothing is known has changed nothing that is known of.
 pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec<RestoreItem> {
     let unproved = status.start.is_some() && status.execution.is_none();
-    if unproved && !rollback::takeover::has_taken_over(ctx, status) {
+    if unproved && !ctx.has_taken_over(status) {
         return Vec::new();
     }
     let pending = |kind, target: &str, wanted: &str| {
@@ -87,7 +30,7 @@ pub(super) fn unread(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec
         && let Some(id) = goal::changed_configuration(status, plan)
         && let Some(goal) = goal::configuration_goal(ctx, status, plan)
     {
-        let carries = ctx.kind.carries();
+        let carries = ctx.update.carries();
         let mut item = pending(carries.kind(), id, &carries.short(&goal.wanted));
         item.found = goal.from.map(|from| carries.short(&from));
         items.push(item);
@@ -115,9 +58,7 @@ fn exit_processes(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec<St
     match (&status.start, &status.source, &status.plan) {
         (Some(start), _, _) => start.exit_processes.clone(),
         // Its own start was not reached: what the source suspended is its to put back.
-        (None, Some(source), _) if rollback::takeover::has_taken_over(ctx, status) => {
-            source.exit_processes.clone()
-        }
+        (None, Some(source), _) if ctx.has_taken_over(status) => source.exit_processes.clone(),
         // Nor was there anybody to update: what the run before it suspended is.
         (None, _, Some(plan)) if ctx.inherits_baseline() && ctx.holds() => {
             kind::processes_but(&plan.suspended_processes)
@@ -143,14 +84,14 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
     let configuration = goal::changed_configuration(status, plan);
     let configuration =
         configuration.filter(|_| goal::configuration_goal(ctx, status, plan).is_some());
-    let carries = ctx.kind.carries();
+    let carries = ctx.update.carries();
     reads.extend(configuration.map(|id| carries.query(id)));
     let without_record = goal::content_without_record(ctx, status, plan);
     reads.extend(without_record.iter().map(|(_, id)| carries.query(id)));
     reads.extend(leftovers::reads(ctx));
     let members = leftovers::instances(ctx, status, plan);
     if !members.is_empty() {
-        reads.push(ctx.kind.compute_query(&members));
+        reads.push(ctx.update.compute_query(&members));
     }
     observation.require(reads)?;
 
@@ -194,7 +135,7 @@ pub(super) fn needs(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Know
     let computes = if members.is_empty() {
         Vec::new()
     } else {
-        ctx.kind.compute(observation, &members)?
+        ctx.update.compute(observation, &members)?
     };
     let instances = instances(ctx, status, plan)?;
     needs.extend(standby::needs(ctx, status, plan, &instances, &computes));

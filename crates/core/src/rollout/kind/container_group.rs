@@ -1,15 +1,11 @@
 //! `update.containerGroup`: the containers of elastic container instances exchanged in place.
 
-use ess_rollout_api::v1alpha1::{
-    ContainerGroupUpdate, ContainerUpdateType, Plan, RollbackPayload, Update,
-};
-use ess_rollout_cloud::{
-    Container, ContainerGroup, ContainerGroupStatus, GroupType, Query, ScalingGroup,
-    ScalingInstance,
-};
+use ess_rollout_api::v1alpha1::{ContainerUpdateType, Plan, RollbackPayload, Update};
+use ess_rollout_cloud::{GroupType, Query, ScalingGroup, ScalingInstance};
 use serde_json::{Map, Value, json};
 
-use super::{Author, Before, Kind};
+use self::update::{ContainerGroups, power};
+use super::update_kind::{Before, CONTAINER_TEMPLATE, UpdateKind};
 use crate::conditions::shorten;
 use crate::observation::{Known, Observation};
 use crate::problem::Problem;
@@ -17,45 +13,16 @@ use crate::rollout::compute::{Compute, Power};
 use crate::rollout::configuration::Carries;
 use crate::rollout::containers;
 
-/// The most bytes of containers as JSON: what is changed goes on record, where there is no more room.
-const CONTAINERS_MAX: usize = 64 * 1024;
 /// Bound of `current.what` of a record, in characters.
 const WHAT_MAX: usize = 200;
 
 mod check;
 pub(super) mod undo;
+pub(super) mod update;
 
-pub(super) struct ContainerGroups<'a> {
-    pub(super) update: &'a ContainerGroupUpdate,
-    pub(super) author: Author,
-}
-
-impl ContainerGroups<'_> {
-    fn given(&self) -> Vec<Container> {
-        containers::of_specs(&self.update.containers)
-    }
-
-    fn shared_parameters(&self, plan: &Plan) -> Map<String, Value> {
-        let update_type = containers::update_type(self.update.update_type);
-        let configuration = plan.scaling_configuration_id.as_deref();
-        let mut parameters = Map::new();
-        parameters.insert("updateType".into(), json!(update_type.as_str()));
-        parameters.insert(
-            "scalingConfigurationId".into(),
-            json!(configuration.unwrap_or("")),
-        );
-        parameters
-    }
-}
-
-fn specs(group: &ContainerGroup) -> Vec<Container> {
-    let containers = group.containers.iter();
-    containers.map(|c| c.container.clone()).collect()
-}
-
-impl Kind for ContainerGroups<'_> {
+impl UpdateKind for ContainerGroups<'_> {
     fn template(&self) -> &'static str {
-        super::CONTAINER_TEMPLATE
+        CONTAINER_TEMPLATE
     }
 
     fn group_type(&self) -> GroupType {
@@ -255,23 +222,5 @@ impl Kind for ContainerGroups<'_> {
         } else {
             shorten(&images.join(" "), WHAT_MAX)
         }
-    }
-}
-
-/// A group that runs serves once its containers are ready.
-fn power(group: &ContainerGroup) -> Power {
-    match &group.status {
-        ContainerGroupStatus::Running if group.containers.iter().all(|c| c.ready) => Power::Running,
-        ContainerGroupStatus::Running
-        | ContainerGroupStatus::Scheduling
-        | ContainerGroupStatus::Pending
-        | ContainerGroupStatus::Restarting
-        | ContainerGroupStatus::Updating
-        | ContainerGroupStatus::Unknown(_) => Power::Changing,
-        ContainerGroupStatus::ScheduleFailed
-        | ContainerGroupStatus::Succeeded
-        | ContainerGroupStatus::Failed
-        | ContainerGroupStatus::Terminating
-        | ContainerGroupStatus::Expired => Power::Broken(group.status.to_string()),
     }
 }

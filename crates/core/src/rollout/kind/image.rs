@@ -4,7 +4,8 @@ use ess_rollout_api::v1alpha1::{ImageUpdate, Plan, RollbackPayload, Update};
 use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::{Author, Before, Kind};
+use super::author::Author;
+use super::update_kind::{self, Before, IMAGE_TEMPLATE, UpdateKind};
 use crate::observation::{Interrupt, Known, Observation};
 use crate::problem::{self, Problem};
 
@@ -49,9 +50,9 @@ impl Image<'_> {
     }
 }
 
-impl Kind for Image<'_> {
+impl UpdateKind for Image<'_> {
     fn template(&self) -> &'static str {
-        super::IMAGE_TEMPLATE
+        IMAGE_TEMPLATE
     }
 
     fn group_type(&self) -> GroupType {
@@ -122,7 +123,7 @@ impl Kind for Image<'_> {
         group: &ScalingGroup,
         ids: &[String],
     ) -> Known<Vec<String>> {
-        let instances = super::ecs(observation, ids)?;
+        let instances = update_kind::ecs(observation, ids)?;
         let mut notes = Vec::new();
         if self.update.update_scaling_configuration
             && let Some(template) = &group.launch_template

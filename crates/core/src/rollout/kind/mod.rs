@@ -8,235 +8,17 @@ mod nothing;
 mod package;
 mod script;
 mod undo;
+mod update_kind;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use ess_rollout_api::v1alpha1::{
-    Plan, RollbackPayload, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScriptHashes,
-    ScriptTexts, SuspensionPolicy, Update,
-};
-use ess_rollout_cloud::{EcsInstance, GroupType, Process, Query, ScalingGroup, ScalingInstance};
+use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskSpec, RollingUpdateTaskStatus, Update};
 use serde_json::{Map, Value, json};
 
 pub(super) use self::author::Author;
-pub(super) use self::undo::{Before, of_execution, way_back};
-use super::compute::Compute;
-use super::configuration::Carries;
+pub(super) use self::undo::{of_execution, way_back};
+pub(super) use self::update_kind::{
+    Before, ReadBack, UpdateKind, batch_pause_option, processes_but,
+};
 use super::scripts::{ConfigMapTexts, NO_TEXTS, Scripts};
-use crate::observation::{Known, Observation};
-use crate::problem::Problem;
-
-/// What reading a kind's own outcome back has shown, beyond what is the same for all kinds.
-#[derive(Debug, Default)]
-pub(super) struct ReadBack {
-    /// The instances that were read.
-    pub(super) read: BTreeSet<String>,
-    /// Those that are not as wanted, and how.
-    pub(super) differ: BTreeMap<String, String>,
-    /// What could not be read back, and why: then the nested executions are all that is known.
-    pub(super) unread: Option<String>,
-}
-
-/// One kind of update, bound to the spec of a task.
-pub(super) trait Kind {
-    /// The public template.
-    fn template(&self) -> &'static str;
-
-    /// The groups that it can update.
-    fn group_type(&self) -> GroupType;
-
-    /// What can be said against the spec without looking at the cloud.
-    fn check_spec(&self) -> Option<Problem>;
-
-    /// What can be said against what ConfigMaps hold. Unlike the spec they may change.
-    fn check_config_maps(&self) -> Option<Problem> {
-        None
-    }
-
-    /// What [`Kind::check_cloud`] reads.
-    fn reads(&self) -> Vec<Query>;
-
-    /// What can be said against the update as the cloud is now. `instances` are the eligible ones.
-    fn check_cloud(
-        &self,
-        _observation: &Observation,
-        _group: &ScalingGroup,
-        _instances: &[EcsInstance],
-    ) -> Known<Option<Problem>> {
-        Ok(None)
-    }
-
-    /// The same, where what stands behind the eligible instances may be something else than ECS
-    /// instances.
-    fn check_members(
-        &self,
-        observation: &Observation,
-        group: &ScalingGroup,
-        ids: &[String],
-    ) -> Known<Option<Problem>> {
-        self.check_cloud(observation, group, ecs(observation, ids)?)
-    }
-
-    /// What a person should know before the start, although nothing stands against it.
-    fn notes(
-        &self,
-        _observation: &Observation,
-        _group: &ScalingGroup,
-        _ids: &[String],
-    ) -> Known<Vec<String>> {
-        Ok(Vec::new())
-    }
-
-    /// Adds to the plan what the start is derived from besides the spec, and what the way back needs.
-    fn complete(&self, _observation: &Observation, _plan: &mut Plan) -> Known<()> {
-        Ok(())
-    }
-
-    /// Of a script update: the scripts, once nothing stands against them.
-    fn script_hashes(&self) -> Option<ScriptHashes> {
-        None
-    }
-
-    /// The texts from elsewhere that the start is made of: they go on record with it.
-    fn frozen_scripts(&self) -> Option<ScriptTexts> {
-        None
-    }
-
-    /// The template's parameters beyond those that all templates share.
-    fn parameters(&self, plan: &Plan) -> Map<String, Value>;
-
-    /// The same for the public template's rollback (`invokeType: rollback`) to what this update is.
-    fn rollback_parameters(&self, plan: &Plan) -> Map<String, Value>;
-
-    /// Of the parameters that the templates share: those that this one does not declare. OOS refuses
-    /// them then.
-    fn undeclared(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    /// Changes the parameters of an update to those of one that undoes another.
-    fn for_undoing(&self, _parameters: &mut Map<String, Value>) {}
-
-    /// The field of `spec.to` of a rollback that says where updates of this kind go back to.
-    fn payload_field(&self) -> &'static str;
-
-    /// The update that undoes this one. Of `to` no other field is set than [`Kind::payload_field`].
-    fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem>;
-
-    /// Whether the public template, asked to roll back to what this update is, runs it as it is
-    /// written.
-    fn is_run_by_templates_rollback(&self) -> bool {
-        true
-    }
-
-    /// Why the public template's rollback to what this update is would go wrong. `children` are the
-    /// instances of the source's nested executions, one for each; `members` those of the group.
-    fn template_cannot_undo(
-        &self,
-        _observation: &Observation,
-        _children: &[&str],
-        _members: &[ScalingInstance],
-    ) -> Known<Option<String>> {
-        Ok(None)
-    }
-
-    /// The image that instances run afterwards, and whether the active scaling configuration is to
-    /// carry it too. `None` for updates that leave images alone.
-    fn wanted_image(&self) -> Option<(&str, bool)> {
-        None
-    }
-
-    /// What of the active scaling configuration is looked at.
-    fn carries(&self) -> Carries {
-        Carries::Image
-    }
-
-    /// What the update puts into the active scaling configuration; `None`: it leaves it alone.
-    fn brings(&self) -> Option<String> {
-        let (image, configured) = self.wanted_image()?;
-        configured.then(|| image.to_owned())
-    }
-
-    /// What the active scaling configuration carries after it, if that can be told from what it
-    /// carried before.
-    fn configured(&self, _before: Option<&str>) -> Option<String> {
-        self.brings()
-    }
-
-    /// Of a rollback: what the update that it undoes had brought, where the way back says so.
-    fn undoes(&self) -> Option<String> {
-        None
-    }
-
-    /// Whether the template takes instances of this `CreationType`.
-    fn takes(&self, creation_type: &str) -> bool {
-        matches!(creation_type, "AutoCreated" | "Attached")
-    }
-
-    /// What stands behind a member of the group, in words.
-    fn noun(&self) -> &'static str {
-        "ECS instance"
-    }
-
-    /// What [`Kind::compute`] reads. Not for no ids.
-    fn compute_query(&self, ids: &[String]) -> Query {
-        Query::EcsInstances {
-            instances: ids.to_vec(),
-        }
-    }
-
-    /// What stands behind these members of the group.
-    fn compute(&self, observation: &Observation, ids: &[String]) -> Known<Vec<Compute>> {
-        let instances = observation.ecs_instances(ids)?;
-        Ok(instances.iter().map(Compute::of_ecs).collect())
-    }
-
-    /// How that which stands behind an updated member differs from what the update brought.
-    fn difference(&self, compute: &Compute) -> Option<String> {
-        let (wanted, _) = self.wanted_image()?;
-        let image = compute.image.as_deref()?;
-        (image != wanted).then(|| format!("{} runs image {image}", compute.id))
-    }
-
-    /// Whether [`Kind::difference`] tells what an instance runs.
-    fn is_seen_in_compute(&self) -> bool {
-        self.wanted_image().is_some()
-    }
-
-    /// Reads back what the update was to do to these instances, where that is not seen in what stands
-    /// behind them. What cannot be read fails nothing: it is said.
-    fn read_back(
-        &self,
-        _observation: &Observation,
-        _plan: &Plan,
-        _instances: &[&str],
-    ) -> Known<ReadBack> {
-        Ok(ReadBack::default())
-    }
-
-    /// What was rolled out, for the group's record: the image, the package and its version, or the
-    /// kind and a hash.
-    fn what(&self, plan: Option<&Plan>) -> String;
-}
-
-/// These ECS instances; none for no ids, which the service would take for all.
-fn ecs<'o>(observation: &'o Observation, ids: &[String]) -> Known<&'o [EcsInstance]> {
-    if ids.is_empty() {
-        return Ok(&[]);
-    }
-    Ok(observation.ecs_instances(ids)?)
-}
-
-/// The public template of image updates.
-pub(super) const IMAGE_TEMPLATE: &str = "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup";
-/// The public template of script updates.
-pub(super) const SCRIPT_TEMPLATE: &str = "ACS-ESS-RollingUpdateByRunCommandInScalingGroup";
-
-/// The public template of package updates.
-pub(super) const PACKAGE_TEMPLATE: &str = "ACS-ESS-RollingUpdateByConfigureOOSPackage";
-
-/// The public template of container updates.
-pub(super) const CONTAINER_TEMPLATE: &str = "ACS-ESS-RollingUpdateByUpdateContainerGroup";
 
 /// The kind of a task's update.
 pub(super) fn of<'a>(
@@ -244,7 +26,7 @@ pub(super) fn of<'a>(
     status: Option<&'a RollingUpdateTaskStatus>,
     texts: &'a ConfigMapTexts,
     author: Author,
-) -> Box<dyn Kind + 'a> {
+) -> Box<dyn UpdateKind + 'a> {
     bound(
         &spec.update,
         spec.policy.max_errors.unwrap_or(0),
@@ -255,7 +37,7 @@ pub(super) fn of<'a>(
 }
 
 /// The kind of an update for itself, whatever object asks for it.
-pub(super) fn of_update(update: &Update) -> Box<dyn Kind + '_> {
+pub(super) fn of_update(update: &Update) -> Box<dyn UpdateKind + '_> {
     bound(update, 0, None, &NO_TEXTS, Author::OfTask)
 }
 
@@ -266,7 +48,7 @@ fn bound<'a>(
     status: Option<&'a RollingUpdateTaskStatus>,
     texts: &'a ConfigMapTexts,
     author: Author,
-) -> Box<dyn Kind + 'a> {
+) -> Box<dyn UpdateKind + 'a> {
     if let Some(update) = &update.image {
         Box::new(image::Image {
             update,
@@ -282,35 +64,15 @@ fn bound<'a>(
     } else if let Some(update) = &update.package {
         Box::new(package::Package { update, author })
     } else if let Some(update) = &update.container_group {
-        Box::new(container_group::ContainerGroups { update, author })
+        Box::new(container_group::update::ContainerGroups { update, author })
     } else {
         Box::new(nothing::Nothing)
     }
 }
 
-/// The processes that an update suspends, without these: those that it finds suspended stay so, those
-/// that it resumes were not.
-pub(super) fn processes_but<T: AsRef<str>>(excluded: &[T]) -> Vec<String> {
-    Process::ALL
-        .iter()
-        .map(|process| process.as_str())
-        .filter(|process| !excluded.iter().any(|other| other.as_ref() == *process))
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Template parameter `batchPauseOption`.
-pub(super) fn batch_pause_option(policy: SuspensionPolicy) -> &'static str {
-    match policy {
-        SuspensionPolicy::Automatic => "Automatic",
-        SuspensionPolicy::SuspendFirstBatch => "FirstBatchPause",
-        SuspensionPolicy::SuspendEachBatch => "EveryBatchPause",
-    }
-}
-
 /// All parameters of the start of an update (`invokeType: invoke`).
 pub(super) fn invoke_parameters(
-    kind: &dyn Kind,
+    kind: &dyn UpdateKind,
     spec: &RollingUpdateTaskSpec,
     plan: &Plan,
     exit_processes: &[String],

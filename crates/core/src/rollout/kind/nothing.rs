@@ -4,13 +4,12 @@ use ess_rollout_api::v1alpha1::{Plan, RollbackPayload, Update};
 use ess_rollout_cloud::{GroupType, Query};
 use serde_json::{Map, Value};
 
-use super::undo::missing;
-use super::{Before, Kind};
+use super::update_kind::{Before, UpdateKind, missing};
 use crate::problem::Problem;
 
 pub(super) struct Nothing;
 
-impl Kind for Nothing {
+impl UpdateKind for Nothing {
     fn template(&self) -> &'static str {
         ""
     }

@@ -10,7 +10,8 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{EcsInstance, ErrorClass, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::{Author, Before, Kind, ReadBack, script};
+use super::author::Author;
+use super::update_kind::{Before, PACKAGE_TEMPLATE, ReadBack, UpdateKind, not_running};
 use crate::observation::{Interrupt, Known, Observation};
 use crate::problem::Problem;
 
@@ -122,9 +123,9 @@ fn if_allowed<T>(answer: Known<T>) -> Known<Option<T>> {
     }
 }
 
-impl Kind for Package<'_> {
+impl UpdateKind for Package<'_> {
     fn template(&self) -> &'static str {
-        super::PACKAGE_TEMPLATE
+        PACKAGE_TEMPLATE
     }
 
     fn group_type(&self) -> GroupType {
@@ -164,7 +165,7 @@ impl Kind for Package<'_> {
     ) -> Known<Option<Problem>> {
         let name = &self.update.name;
         let package = match if_allowed(observation.package(name, None))? {
-            None => return Ok(script::not_running(instances)),
+            None => return Ok(not_running(instances)),
             Some(None) => {
                 return Ok(Some(Problem::blocked(
                     "PackageNotFound",
@@ -213,7 +214,7 @@ impl Kind for Package<'_> {
                 ),
             )
         });
-        Ok(unsupported.or_else(|| script::not_running(instances)))
+        Ok(unsupported.or_else(|| not_running(instances)))
     }
 
     fn notes(

@@ -3,10 +3,11 @@
 use ess_rollout_api::v1alpha1::{
     Plan, RollbackPayload, ScriptHashes, ScriptTexts, ScriptType, ScriptUpdate, Update,
 };
-use ess_rollout_cloud::{EcsInstance, EcsStatus, GroupType, Query, ScalingGroup};
+use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
-use super::{Author, Before, Kind};
+use super::author::Author;
+use super::update_kind::{Before, SCRIPT_TEMPLATE, UpdateKind, not_running};
 use crate::observation::{Known, Observation};
 use crate::problem::Problem;
 use crate::rollout::scripts::Scripts;
@@ -19,50 +20,9 @@ pub(super) struct Script<'a> {
     pub(super) scripts: Scripts<'a>,
 }
 
-/// The most instances that are named in a message.
-const NAMED_MAX: usize = 10;
-
-/// Cloud Assistant runs commands on instances that are Running and on no others (ECS RunCommand). An
-/// update of one that is not would take it to Standby, fail and leave it there.
-pub(super) fn not_running(instances: &[EcsInstance]) -> Option<Problem> {
-    let of = |wanted: fn(&EcsStatus) -> bool| {
-        let found = instances.iter().filter(|instance| wanted(&instance.status));
-        let all: Vec<String> = found.map(|i| format!("{} is {}", i.id, i.status)).collect();
-        let more = all.len().saturating_sub(NAMED_MAX);
-        let mut named = all[..all.len() - more].join(", ");
-        if more > 0 {
-            named.push_str(&format!(", and {more} more"));
-        }
-        (!all.is_empty()).then_some(named)
-    };
-    let stopped = of(|status| matches!(status, EcsStatus::Stopped | EcsStatus::Unknown(_)));
-    if let Some(named) = stopped {
-        return Some(Problem::blocked(
-            "InstanceNotRunning",
-            format!(
-                "{named}, and Cloud Assistant runs commands on Running instances alone: start them, or take them out of the scaling group"
-            ),
-        ));
-    }
-    let changing = of(|status| {
-        matches!(
-            status,
-            EcsStatus::Pending | EcsStatus::Starting | EcsStatus::Stopping
-        )
-    });
-    changing.map(|named| {
-        Problem::wait(
-            "InstanceNotRunning",
-            format!(
-                "{named}; this task starts when all are Running, as Cloud Assistant needs them"
-            ),
-        )
-    })
-}
-
-impl Kind for Script<'_> {
+impl UpdateKind for Script<'_> {
     fn template(&self) -> &'static str {
-        super::SCRIPT_TEMPLATE
+        SCRIPT_TEMPLATE
     }
 
     fn group_type(&self) -> GroupType {

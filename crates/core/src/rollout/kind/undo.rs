@@ -1,32 +1,18 @@
 //! What differs between the kinds in going back: what an execution says of its update, and the update that undoes it.
 
-use ess_rollout_api::v1alpha1::{Plan, RollbackPayload, Update};
+use ess_rollout_api::v1alpha1::{RollbackPayload, Update};
 use ess_rollout_cloud::Execution;
 
-use super::{
-    CONTAINER_TEMPLATE, IMAGE_TEMPLATE, Kind, PACKAGE_TEMPLATE, SCRIPT_TEMPLATE, container_group,
-    image, package, script,
+use super::update_kind::{
+    Before, CONTAINER_TEMPLATE, IMAGE_TEMPLATE, PACKAGE_TEMPLATE, SCRIPT_TEMPLATE, UpdateKind,
 };
+use super::{container_group, image, package, script};
 use crate::problem::Problem;
-
-/// What is known of how things were before an update.
-pub(in crate::rollout) struct Before<'a> {
-    /// The plan of its start.
-    pub(in crate::rollout) plan: &'a Plan,
-    /// The rollback script that OOS was given at the start: what the ConfigMap that it came from holds by now does not
-    /// matter.
-    pub(in crate::rollout) script: Option<&'a str>,
-}
-
-/// There is nothing to go back to.
-pub(super) fn missing(message: &str) -> Problem {
-    Problem::refused("NoRollbackPayload", message.to_owned())
-}
 
 /// The update that undoes the update of a kind: what `spec.to` says, else what the update itself says, else for images,
 /// packages and containers what all instances had before.
 pub(in crate::rollout) fn way_back(
-    kind: &dyn Kind,
+    kind: &dyn UpdateKind,
     before: &Before<'_>,
     to: Option<&RollbackPayload>,
 ) -> Result<Update, Problem> {

@@ -5,7 +5,7 @@ use ess_rollout_cloud::ScalingGroup;
 
 use crate::observation::Known;
 use crate::rollout::context::Context;
-use crate::rollout::goal;
+use crate::rollout::{goal, result};
 
 /// What the active scaling configuration says of new instances.
 #[derive(Default)]
@@ -25,12 +25,12 @@ pub(super) fn configuration(
     plan: &Plan,
     group: &ScalingGroup,
 ) -> Known<Active> {
-    let Some(brought) = ctx.kind.brings() else {
+    let Some(brought) = ctx.update.brings() else {
         return Ok(Active::default());
     };
-    let (carries, what) = (ctx.kind.carries(), ctx.kind.what(Some(plan)));
+    let (carries, what) = (ctx.update.carries(), ctx.update.what(Some(plan)));
     let changed = goal::changed_configuration(status, plan);
-    let (observation, well) = (ctx.input.observation, goal::went_well(status));
+    let (observation, well) = (ctx.input.observation, result::went_well(status));
     let Some(active) = group.active_scaling_configuration.as_deref() else {
         return Ok(none(group, &what, well && changed.is_some()));
     };

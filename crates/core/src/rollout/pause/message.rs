@@ -7,9 +7,9 @@ use ess_rollout_cloud::Execution;
 
 use super::tasks::FailedTask;
 use crate::conditions::shorten;
-use crate::rollout::approve::{self, Obstacle};
 use crate::rollout::context::Context;
-use crate::rollout::freeze;
+use crate::rollout::requests::approve::{self, Obstacle};
+use crate::rollout::{approval, freeze};
 
 /// How many instances, or tasks, are named in a message.
 const SHOWN: usize = 3;
@@ -88,7 +88,7 @@ fn batch(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, id: i32) -> String
     };
     match approve::obstacle(ctx, status, id, None) {
         None => {
-            let again = approve::of_pause(status, id).filter(|record| record.refusals > 0);
+            let again = approval::of_pause(status, id).filter(|record| record.refusals > 0);
             let refused = again.map_or_else(String::new, |record| {
                 format!("; OOS refused to go on once ({}), and is asked again once its lists are newer than that", record.message)
             });

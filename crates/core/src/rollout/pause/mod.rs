@@ -4,63 +4,21 @@ mod message;
 pub(super) mod tasks;
 
 use ess_rollout_api::v1alpha1::{
-    Approval, ApproveAnswer, InstanceState, InstanceStatus, OnFailure, Pause, PauseKind,
-    RollingUpdateTaskStatus, SuspensionPolicy,
+    Approval, ApproveAnswer, InstanceState, OnFailure, Pause, PauseKind, RollingUpdateTaskStatus,
+    SuspensionPolicy,
 };
 use ess_rollout_cloud::{Execution, ExecutionStatus, TaskExecution};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::approve;
+use super::approval;
 use super::context::Context;
-use super::progress;
+use super::failures::{tolerated, unresolved};
+use super::summary::{self, passed_over};
 use message::WaitsFor;
 
 /// Actions that wait for an Approve when the execution runs with
 /// `SafetyCheck=ConfirmEveryHighRiskAction`.
 const HIGH_RISK: [&str; 4] = ["delete", "stop", "release", "replace"];
-
-/// Whether nothing has moved for the bound on lateness, by what is on record.
-pub(super) fn is_quiet(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
-    let begun = status.start.as_ref().map(|intent| &intent.time);
-    let moved = status.progress_time.as_ref().or(begun);
-    moved.is_some_and(|time| ctx.settled_since(time))
-}
-
-/// How many failures OOS tolerates over the whole run.
-pub(super) fn tolerated(ctx: &Context<'_>) -> usize {
-    usize::try_from(ctx.spec.policy.max_errors.unwrap_or(0)).unwrap_or(0)
-}
-
-/// The failed instances that somebody has yet to decide about. OOS shows one that was given up in the
-/// console as failed; but it begins no further batch before the failures beyond `maxErrors` are
-/// resolved.
-pub(super) fn unresolved<'s>(
-    ctx: &Context<'_>,
-    status: &'s RollingUpdateTaskStatus,
-) -> Vec<&'s InstanceStatus> {
-    let begun = status
-        .instances
-        .iter()
-        .filter(|i| i.state != InstanceState::Pending)
-        .map(|i| i.batch)
-        .max()
-        .unwrap_or(0);
-    let failed = |last: i32| {
-        let all = status.instances.iter();
-        all.filter(move |i| i.state == InstanceState::Failed && i.batch <= last)
-    };
-    let given_up = (1..begun)
-        .rev()
-        .find(|batch| failed(*batch).count() > tolerated(ctx))
-        .unwrap_or(0);
-    failed(i32::MAX).filter(|i| i.batch > given_up).collect()
-}
-
-/// Whether more have failed than OOS tolerates, so that it goes no further by itself.
-pub(super) fn is_held(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
-    ctx.spec.policy.on_failure == OnFailure::Suspend
-        && unresolved(ctx, status).len() > tolerated(ctx)
-}
 
 /// The pause that the execution is in, if it is in one. `status` holds the progress as just read;
 /// `quiet`: nothing has moved for a while.
@@ -76,7 +34,7 @@ pub(super) fn classify(
     let (kind, message) = (what.kind(), message::message(ctx, status, root, &what));
     let before = status.pause.as_ref();
     let before = before.filter(|pause| pause.id == id && pause.kind == kind);
-    let record = approve::of_pause(status, id);
+    let record = approval::of_pause(status, id);
     if kind == PauseKind::Batch && !may_show(ctx, status, id, before.is_some()) {
         return None;
     }
@@ -143,7 +101,7 @@ fn waits_for<'w>(
     };
     // Whether OOS pauses at each failure or only beyond maxErrors is not documented, and at the end
     // of a batch the two pauses look alike: an Approve that it refuses tells.
-    let record = approve::of_pause(status, id);
+    let record = approval::of_pause(status, id);
     let refused = record.is_some_and(|record| record.answer == Some(ApproveAnswer::Refused));
     let coincides = refused && suspends && !failed.is_empty();
     let tolerated = tolerated(ctx);
@@ -186,7 +144,7 @@ fn may_show(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, id: i32, seen: 
 /// passed over before its turn may be listed as ended long before that, so it tells nothing: the
 /// pause after it is another one if OOS took the Approve of the one before it.
 fn number(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> i32 {
-    let mut id = progress::highest_ended_batch(status);
+    let mut id = summary::highest_ended_batch(status);
     let left = status.approve.as_ref().filter(|record| {
         record.answer == Some(ApproveAnswer::Taken) && ctx.now() >= record.until.0
     });
@@ -194,24 +152,6 @@ fn number(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> i32 {
         id += 1;
     }
     id
-}
-
-/// Whether every instance of a batch was passed over before its turn.
-pub(super) fn passed_over(status: &RollingUpdateTaskStatus, batch: i32) -> bool {
-    let mut members = status
-        .instances
-        .iter()
-        .filter(|i| i.batch == batch)
-        .peekable();
-    members.peek().is_some()
-        && members.all(|i| {
-            i.execution_id.is_none() && i.state.is_final() && i.state != InstanceState::Failed
-        })
-}
-
-/// Whether no instance that is known comes after a pause.
-pub(super) fn is_last(status: &RollingUpdateTaskStatus, id: i32) -> bool {
-    status.instances.iter().all(|i| i.batch <= id)
 }
 
 /// Whether a request on an instance was carried out within the bound on lateness.

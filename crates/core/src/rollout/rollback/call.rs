@@ -3,11 +3,11 @@
 use ess_rollout_api::v1alpha1::{Plan, RollbackMethod, RollingUpdateTaskSpec, Source};
 use serde_json::{Map, Value, json};
 
-use crate::rollout::kind::{self, Kind};
+use crate::rollout::kind::{self, UpdateKind};
 
 /// All parameters of the start.
 pub(in crate::rollout) fn parameters(
-    kind: &dyn Kind,
+    kind: &dyn UpdateKind,
     spec: &RollingUpdateTaskSpec,
     plan: &Plan,
     exit_processes: &[String],

@@ -5,7 +5,7 @@ use ess_rollout_api::v1alpha1::{EligibleState, Plan, RollbackMethod, RollbackSpe
 use ess_rollout_cloud::{Execution, ExecutionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::source;
+use super::checks;
 use crate::identity;
 use crate::observation::Known;
 use crate::problem::Problem;
@@ -19,7 +19,7 @@ pub(super) fn find(
     spec: &RollbackSpec,
     id: &str,
 ) -> Known<Result<Source, Problem>> {
-    let root = match source::root(ctx, id)? {
+    let root = match checks::root(ctx, id)? {
         Ok(root) => root,
         Err(problem) => return Ok(Err(problem)),
     };
@@ -30,7 +30,7 @@ pub(super) fn find(
         Ok(suspended) => suspended,
         Err(problem) => return Ok(Err(problem)),
     };
-    if let Some(problem) = source::not_latest(ctx, root)? {
+    if let Some(problem) = checks::not_latest(ctx, root)? {
         return Ok(Err(problem));
     }
     Ok(describe(ctx, spec, root, suspended))
@@ -47,7 +47,7 @@ fn unfit(ctx: &Context<'_>, root: &Execution) -> Option<Problem> {
             ),
         ));
     }
-    if text(root, "invokeType") == Some("rollback") || source::undone_by(root).is_some() {
+    if text(root, "invokeType") == Some("rollback") || checks::undone_by(root).is_some() {
         return Some(Problem::refused(
             "RollbackOfRollback",
             format!("execution {id} is a rollback itself: start a new update instead"),
@@ -131,7 +131,7 @@ fn describe(
         // The public template's rollback calls SuspendProcesses with the source's list, empty or not.
         method: match enter.is_some_and(|enter| enter.is_empty()) {
             true => RollbackMethod::Invoke,
-            false => source::method(&update),
+            false => checks::method(&update),
         },
         update,
         kept_update: None,

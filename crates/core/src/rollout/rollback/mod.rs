@@ -8,6 +8,7 @@
 //! | the parameters of that call: the public template's rollback, or a fresh update | [`call`] |
 
 pub(super) mod call;
+mod checks;
 mod foreign;
 pub(super) mod scope;
 pub(super) mod source;

@@ -8,8 +8,8 @@ use ess_rollout_cloud::{ExecutionFilter, ScalingInstance};
 
 use crate::observation::Known;
 use crate::problem::Problem;
+use crate::rollout::attempts;
 use crate::rollout::context::Context;
-use crate::rollout::progress;
 
 /// How a rollback starts, and on whom.
 pub(in crate::rollout) struct Reach<'a> {
@@ -29,7 +29,7 @@ pub(in crate::rollout) fn reach<'a>(
 ) -> Known<Result<Reach<'a>, Problem>> {
     let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
     let children = ctx.input.observation.executions(&children)?;
-    let touched: BTreeSet<String> = progress::instances_of(children).into_iter().collect();
+    let touched: BTreeSet<String> = attempts::instances_of(children).into_iter().collect();
     let untouched = in_service.iter().find(|i| !touched.contains(&i.id));
     // The template resumes what the source resumes, whoever has suspended it since.
     let resumed = source.exit_processes.iter().find(|p| suspended.contains(p));
@@ -42,9 +42,9 @@ pub(in crate::rollout) fn reach<'a>(
     } else {
         let each: Vec<&str> = children
             .iter()
-            .filter_map(|child| progress::instance_of(&child.parameters))
+            .filter_map(|child| attempts::instance_of(&child.parameters))
             .collect();
-        ctx.kind
+        ctx.update
             .template_cannot_undo(ctx.input.observation, &each, all)?
     };
     let wider = spec.scope == RollbackScope::AllInService && untouched.is_some();

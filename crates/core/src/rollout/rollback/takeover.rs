@@ -11,23 +11,16 @@ use ess_rollout_cloud::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::checks;
 use super::{foreign, source};
 use crate::observation::Known;
 use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next, Work};
-use crate::rollout::ending::{self, Rest};
+use crate::rollout::quiet::{self, Rest};
 use crate::rollout::report::{self, Phase};
-use crate::rollout::{holding, kind, leftovers, progress};
+use crate::rollout::{attempts, holding, kind, left};
 use crate::waits::RETRY;
-
-/// Whether this rollback has taken the group over from a suspended source.
-pub(in crate::rollout) fn has_taken_over(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> bool {
-    status.source.as_ref().is_some_and(|s| s.suspended) && ctx.holds()
-}
 
 /// Whether the group may be taken over although others may wait for it: it is held by the source
 /// itself, still suspended, or by nobody, the source being a run that was started elsewhere.
@@ -44,7 +37,7 @@ pub(in crate::rollout) fn take_over(
 ) -> Known<Result<Decision, Problem>> {
     let still = match ctx.input.subject.undo.and_then(|undo| undo.source) {
         Some(task) if task.metadata.uid.as_ref() == Some(&found.uid) => source::standing(ctx, task),
-        Some(_) | None => match source::root(ctx, &found.execution_id)? {
+        Some(_) | None => match checks::root(ctx, &found.execution_id)? {
             Ok(root) => foreign::standing(root),
             Err(problem) => Err(problem),
         },
@@ -132,7 +125,7 @@ fn newest_children(ctx: &Context<'_>, source: &Source) -> Known<Vec<(String, Ins
         _ => InstanceState::Failed,
     };
     let each = children.into_iter().filter_map(|child| {
-        let id = progress::instance_of(&child.parameters)?;
+        let id = attempts::instance_of(&child.parameters)?;
         Some((id.to_owned(), state(child)))
     });
     Ok(each.collect())
@@ -174,7 +167,7 @@ fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
         scaling_configuration_id: source.scaling_configuration_id.clone(),
         scaling_configuration_image_id: source.scaling_configuration_image_id.clone(),
         scaling_configuration_containers: source.scaling_configuration_containers.clone(),
-        suspended_processes: leftovers::but_left(ctx, kind::processes_but(&source.exit_processes)),
+        suspended_processes: left::but_left(ctx, kind::processes_but(&source.exit_processes)),
         source_image_id: None,
         source_container_group: None,
         kept_source_container_group: None,
@@ -182,7 +175,7 @@ fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
         source_package: None,
         left_out: None,
         scripts: None,
-        members: progress::instances_of(children)
+        members: attempts::instances_of(children)
             .into_iter()
             .map(|id| Member {
                 id,
@@ -204,7 +197,7 @@ pub(in crate::rollout) fn end_source(
         return Ok(None);
     };
     let (mut since, mut fingerprint) = (source.quiet_since.take(), source.fingerprint.clone());
-    let rest = ending::rest(ctx, &source.execution_id, &mut since, &mut fingerprint)?;
+    let rest = quiet::rest(ctx, &source.execution_id, &mut since, &mut fingerprint)?;
     (source.quiet_since, source.fingerprint) = (since, fingerprint);
     let next = match rest {
         // What stands against the start is shown now.

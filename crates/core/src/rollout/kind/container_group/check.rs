@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ess_rollout_api::v1alpha1::ContainerUpdateType;
 use ess_rollout_cloud::{Container, ContainerGroup, ContainerGroupStatus, ScalingGroup};
 
-use super::{CONTAINERS_MAX, ContainerGroups, specs};
+use super::update::{CONTAINERS_MAX, ContainerGroups, specs};
 use crate::observation::{Known, Observation};
 use crate::problem::Problem;
 use crate::rollout::containers;

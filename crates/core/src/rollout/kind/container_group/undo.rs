@@ -8,12 +8,12 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{Container, Execution, ScalingInstance};
 use serde_json::Value;
 
-use super::{CONTAINERS_MAX, ContainerGroups, power, specs};
+use super::update::{CONTAINERS_MAX, ContainerGroups, power, specs};
 use crate::observation::{Known, Observation};
 use crate::problem::Problem;
 use crate::rollout::compute::Power;
 use crate::rollout::containers::{self, to_spec};
-use crate::rollout::kind::undo::{Before, missing};
+use crate::rollout::kind::update_kind::{Before, missing};
 use crate::rollout::parameters::text;
 
 impl ContainerGroups<'_> {

@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::Execution;
 
 use crate::problem::Problem;
-use crate::rollout::kind::undo::{Before, missing};
+use crate::rollout::kind::update_kind::{Before, missing};
 use crate::rollout::parameters::text;
 
 /// The version to go back to is installed; where none of the instances had the package before, it is uninstalled. What

@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{RollbackPayload, ScriptSource, ScriptType, Scrip
 use ess_rollout_cloud::Execution;
 
 use crate::problem::Problem;
-use crate::rollout::kind::undo::{Before, missing};
+use crate::rollout::kind::update_kind::{Before, missing};
 use crate::rollout::parameters::text;
 
 pub(super) fn way_back(

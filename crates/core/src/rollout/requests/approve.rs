@@ -16,12 +16,14 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{CloudError, Done, Execution, Mutation, NotifyType, Outcome as Effect};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::Context;
-use super::decision::{Decision, Next, Work};
-use super::running::show_progress;
-use super::{ledger, pause, report};
+use super::close;
 use crate::cloud_trouble;
 use crate::conditions::shorten;
+use crate::rollout::approval::of_pause;
+use crate::rollout::context::Context;
+use crate::rollout::decision::{Decision, Next, Work};
+use crate::rollout::show_progress::show_progress;
+use crate::rollout::{report, summary};
 
 /// How often OOS may refuse an Approve of a pause before a person has to ask again: once more after
 /// a look that is newer than the refusal.
@@ -45,7 +47,7 @@ fn outcome<'a>(ctx: &Context<'a>, execution: &str) -> Option<&'a Result<Done, Cl
 
 /// Puts on record what became of the Approve just sent, whatever becomes of the reads after it; and
 /// takes over what an earlier version, or a clock that was ahead, has left.
-pub(super) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+pub(in crate::rollout) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     inherit(ctx, status);
     let now = Time(ctx.now());
     let Some(record) = &mut status.approve else {
@@ -86,7 +88,7 @@ pub(super) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUpdateTaskStat
     if answer == Some(ApproveAnswer::Taken) {
         for action in open_continues(&mut status.actions) {
             if is_for(action, pause) {
-                ledger::settle(ctx, action, ActionState::Applied, "Continued", "");
+                close::settle(ctx, action, ActionState::Applied, "Continued", "");
             }
         }
     } else if let Some(pause) = &mut status.pause {
@@ -134,16 +136,8 @@ fn is_for(action: &Action, pause: i32) -> bool {
     action.targets.first() == Some(&pause.to_string())
 }
 
-/// The record of the newest Approve, if it was for this pause.
-pub(super) fn of_pause(status: &RollingUpdateTaskStatus, pause: i32) -> Option<&ApproveRecord> {
-    status
-        .approve
-        .as_ref()
-        .filter(|record| record.pause == pause)
-}
-
 /// What stands against another Approve of a pause, for good.
-pub(super) enum Obstacle<'s> {
+pub(in crate::rollout) enum Obstacle<'s> {
     /// OOS took one.
     Taken(&'s ApproveRecord),
     /// OOS refused as often as it may for one request.
@@ -154,7 +148,7 @@ pub(super) enum Obstacle<'s> {
 }
 
 /// See [`Obstacle`]. `asked`: the request that asks for it now, if there is one.
-pub(super) fn obstacle<'s>(
+pub(in crate::rollout) fn obstacle<'s>(
     ctx: &Context<'_>,
     status: &'s RollingUpdateTaskStatus,
     pause: i32,
@@ -167,7 +161,7 @@ pub(super) fn obstacle<'s>(
             let anew = asked.is_some_and(|a| Some(&a.time) >= record.answer_time.as_ref());
             (!anew).then_some(Obstacle::Refused(record))
         }
-        None if ctx.now() >= record.until.0 && pause::passed_over(status, pause + 1) => {
+        None if ctx.now() >= record.until.0 && summary::passed_over(status, pause + 1) => {
             Some(Obstacle::Alike)
         }
         _ => None,
@@ -176,7 +170,7 @@ pub(super) fn obstacle<'s>(
 
 /// Ends requests to leave a pause that has been left, whoever caused it, or that cannot be left so.
 /// `ended`: the execution has ended.
-pub(super) fn settle_continues(
+pub(in crate::rollout) fn settle_continues(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
     pause: Option<&Pause>,
@@ -227,7 +221,7 @@ pub(super) fn settle_continues(
                 },
             },
         };
-        ledger::settle(ctx, action, state, reason, &message);
+        close::settle(ctx, action, state, reason, &message);
     }
     status.actions = actions;
 }
@@ -241,12 +235,12 @@ fn left(status: &RollingUpdateTaskStatus, id: i32, pause: Option<&Pause>) -> boo
 }
 
 /// Who lets the update leave this pause: a request, or the level in the spec.
-pub(super) fn approved_by(
+pub(in crate::rollout) fn approved_by(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     pause: &Pause,
 ) -> Option<String> {
-    let asked = ledger::open(status, Verb::Continue).filter(|action| is_for(action, pause.id));
+    let asked = close::open(status, Verb::Continue).filter(|action| is_for(action, pause.id));
     if obstacle(ctx, status, pause.id, asked).is_some() {
         return None;
     }
@@ -262,13 +256,6 @@ pub(super) fn approved_by(
     }
     // What is on record stays wanted until the pause is left.
     of_pause(status, pause.id).map(|record| record.by.clone())
-}
-
-/// Whether an Approve of the pause on show is wanted and its effect not seen.
-pub(super) fn is_under_way(status: &RollingUpdateTaskStatus) -> bool {
-    let id = status.pause.as_ref().map(|pause| pause.id);
-    let record = id.and_then(|id| of_pause(status, id));
-    record.is_some_and(|r| matches!(r.answer, None | Some(ApproveAnswer::Failed)))
 }
 
 /// Until when no Approve may be sent, by what was sent before. `root`: the execution as just read.
@@ -297,12 +284,12 @@ fn held_until(
     // After the last batch that is known, the list of tasks may not show yet that it is something
     // else that waits.
     let shown = waits.shown_at(pause.since.0);
-    (pause::is_last(status, pause.id) && now < shown).then_some(Time(shown))
+    (summary::is_last(status, pause.id) && now < shown).then_some(Time(shown))
 }
 
 /// Leaves a batch pause: one Approve for each pause, and another only when the first can no longer
 /// take effect and the pause is still the same one.
-pub(super) fn approve(
+pub(in crate::rollout) fn approve(
     ctx: &Context<'_>,
     mut status: RollingUpdateTaskStatus,
     root: &Execution,

@@ -12,48 +12,33 @@
 //! sent only for an attempt that was just read, and where an answer is missing nothing is sent for
 //! that instance until the bound on lateness has passed and the attempt was read once more.
 
-mod accept;
-mod judge;
-mod notify;
-mod tasks;
-
-use std::collections::BTreeSet;
-
 use ess_rollout_api::v1alpha1::{
-    Action, ActionCall, ActionState, ActionTarget, InstanceRequest, InstanceState,
-    RollingUpdateTaskStatus, Verb,
+    Action, ActionCall, ActionState, InstanceState, RollingUpdateTaskStatus, Verb,
 };
 use ess_rollout_cloud::{CloudError, Execution, ExecutionStatus, Mutation};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::Context;
-use super::decision::{Next, Work};
-use super::ledger;
-use super::progress::Attempts;
+use super::judge::{self, Verdict};
+use super::notify;
+use super::targets::{
+    MESSAGE_MAX, carried_out, count_open, forget_details, is_instance, settle_if_done,
+    settle_target,
+};
 use crate::conditions::shorten;
 use crate::observation::Known;
-use judge::Verdict;
-
-pub(super) use accept::accept;
-pub(super) use notify::take_outcome;
+use crate::rollout::attempts::Attempts;
+use crate::rollout::context::Context;
+use crate::rollout::decision::{Next, Work};
 
 /// The verbs, in the order in which requests seen at the same time take effect.
 const VERBS: [Verb; 3] = [Verb::CancelInstances, Verb::Skip, Verb::Retry];
-/// How many instances settled requests keep their details of, newest first.
-const DETAILS_MAX: usize = 200;
-/// The most bytes of what is said of one instance (CRD: `status.actions[].instances[].message`).
-const MESSAGE_MAX: usize = 256;
-/// The most bytes of an instance's id (CRD: `status.actions[].instances[].instance`).
-const INSTANCE_MAX: usize = 128;
-/// The most bytes of a task execution's id.
-const TASK_ID_MAX: usize = 160;
 /// How many calls go on record with one write of the status: about as many as the rate of an account
 /// leaves room for before the decision is too old to be acted on. Those that were not sent by then
 /// go on record again.
 const CALLS_MAX: usize = 100;
 
 /// What is to be done about open requests.
-pub(super) enum Act<'a> {
+pub(in crate::rollout) enum Act<'a> {
     /// Calls that are now on record, each for another instance.
     Send(Work, Vec<Mutation>),
     /// Nothing else before this has settled, which `trouble` may stand in the way of.
@@ -66,7 +51,7 @@ pub(super) enum Act<'a> {
 }
 
 /// Brings open requests forward: calls for those that can be told now, and none for what has to wait.
-pub(super) fn act<'a>(
+pub(in crate::rollout) fn act<'a>(
     ctx: &Context<'a>,
     status: &mut RollingUpdateTaskStatus,
     root: &Execution,
@@ -160,7 +145,11 @@ fn in_order(status: &RollingUpdateTaskStatus, action: &Action) -> Vec<usize> {
 }
 
 /// The execution has ended: what is still open had its effect, or will have none.
-pub(super) fn finish(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, root: &Execution) {
+pub(in crate::rollout) fn finish(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    root: &Execution,
+) {
     let well = root.status == ExecutionStatus::Success;
     let mut actions = std::mem::take(&mut status.actions);
     for action in &mut actions {
@@ -193,21 +182,6 @@ pub(super) fn finish(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, ro
     status.actions = actions;
 }
 
-/// How many instances have an open request.
-pub(super) fn count_open(status: &RollingUpdateTaskStatus) -> usize {
-    open_targets(status).count()
-}
-
-/// Whether an instance has an open request.
-pub(super) fn is_open(status: &RollingUpdateTaskStatus, instance: &str) -> bool {
-    open_targets(status).any(|target| target.instance == instance && is_instance(target))
-}
-
-/// Whether a call for an open request is on record.
-pub(super) fn is_calling(status: &RollingUpdateTaskStatus) -> bool {
-    open_targets(status).any(|target| target.call.is_some())
-}
-
 /// A clock that was ahead when a call went on record must not make anything wait for it.
 fn reset_clock(ctx: &Context<'_>, action: &mut Action) {
     let calls = action
@@ -221,125 +195,6 @@ fn reset_clock(ctx: &Context<'_>, action: &mut Action) {
             .map(|until| until.0.duration_since(call.time.0));
         call.time = Time(ctx.now());
         call.until = wait.map(|wait| Time(ctx.now() + wait));
-    }
-}
-
-/// Whether an instance is meant, and not a task of the execution itself.
-fn is_instance(target: &ActionTarget) -> bool {
-    target.task_execution_id.is_none()
-}
-
-fn open_targets(status: &RollingUpdateTaskStatus) -> impl Iterator<Item = &ActionTarget> {
-    let targets = status.actions.iter().flat_map(|action| &action.instances);
-    targets.filter(|target| target.state == ActionState::Accepted)
-}
-
-/// An instance as `status.actions[].targets` names it: with its attempt, where there is one.
-pub(super) fn name(target: &ActionTarget) -> String {
-    match target.attempt {
-        0 => target.instance.clone(),
-        attempt => format!("{}/{attempt}", target.instance),
-    }
-}
-
-/// Ends every open instance of a request in the same way.
-pub(super) fn reject_open(ctx: &Context<'_>, action: &mut Action, reason: &str, message: &str) {
-    for one in &mut action.instances {
-        if one.state == ActionState::Accepted {
-            settle_target(one, ActionState::Rejected, reason, message);
-        }
-    }
-    settle_if_done(ctx, action);
-}
-
-/// Ends a request of which every instance has ended. It is Applied if it was for one of them.
-pub(super) fn settle_if_done(ctx: &Context<'_>, action: &mut Action) {
-    let open = action.state == ActionState::Accepted && !action.instances.is_empty();
-    let all = &action.instances;
-    if !open || all.iter().any(|one| one.state == ActionState::Accepted) {
-        return;
-    }
-    let applied = all.iter().any(|one| one.state == ActionState::Applied);
-    let reasons: BTreeSet<&str> = all.iter().map(|one| one.reason.as_str()).collect();
-    let partly = applied && all.iter().any(|one| one.state == ActionState::Rejected);
-    let reason = match reasons.first() {
-        Some(reason) if reasons.len() == 1 => (*reason).to_owned(),
-        _ if partly => "PartlyApplied".to_owned(),
-        _ if applied => word(action.verb).to_owned(),
-        _ => "Rejected".to_owned(),
-    };
-    let message = match all.as_slice() {
-        [one] => one.message.clone(),
-        all => {
-            let rejected = all.iter().filter(|one| one.state == ActionState::Rejected);
-            let each: Vec<String> = rejected
-                .map(|one| format!("{}: {} ({})", name(one), one.reason, one.message))
-                .collect();
-            match (each.len(), partly) {
-                (0, _) => format!("{} instances", all.len()),
-                (_, false) => each.join("; "),
-                (some, true) => format!("{some} of {} not: {}", all.len(), each.join("; ")),
-            }
-        }
-    };
-    let state = if applied {
-        ActionState::Applied
-    } else {
-        ActionState::Rejected
-    };
-    ledger::settle(ctx, action, state, &reason, &message);
-}
-
-/// Keeps the ledger small: older settled requests keep what they came to, but not for each instance.
-pub(super) fn forget_details(status: &mut RollingUpdateTaskStatus) {
-    let mut room = DETAILS_MAX;
-    for action in status.actions.iter_mut().rev() {
-        if action.state != ActionState::Accepted {
-            if action.instances.len() > room {
-                // A call that may yet take effect keeps others away from its instance.
-                let calling = |one: &ActionTarget| one.call.is_some();
-                action.instances.retain(calling);
-            }
-            room = room.saturating_sub(action.instances.len());
-        }
-    }
-}
-
-fn settle_target(target: &mut ActionTarget, state: ActionState, reason: &str, message: &str) {
-    target.state = state;
-    target.reason = reason.to_owned();
-    target.message = shorten(message, MESSAGE_MAX);
-    // One that may yet take effect keeps others away from the instance until it cannot.
-    target.call = target.call.take().filter(|call| call.unanswered);
-}
-
-/// Puts on record that a request was carried out on an instance.
-fn carried_out(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-    verb: Verb,
-    instance: &str,
-) {
-    let found = status.instances.iter_mut().find(|i| i.id == instance);
-    if let Some(instance) = found {
-        let known = instance.request.as_ref();
-        let known = known.is_some_and(|r| r.verb == verb && r.attempt == instance.attempt);
-        if !known {
-            instance.request = Some(InstanceRequest {
-                verb,
-                attempt: instance.attempt,
-                time: Time(ctx.now()),
-            });
-        }
-        match (verb, instance.state) {
-            (_, InstanceState::Pending) | (Verb::Cancel | Verb::Continue | Verb::RunNow, _) => {}
-            (Verb::Retry, _) => instance.state = InstanceState::Updating,
-            (Verb::Skip, _) if instance.state.is_final() => instance.state = InstanceState::Skipped,
-            (Verb::CancelInstances, _) if instance.state.is_final() => {
-                instance.state = InstanceState::Cancelled;
-            }
-            (Verb::Skip | Verb::CancelInstances, _) => {}
-        }
     }
 }
 
@@ -366,17 +221,5 @@ fn sooner(one: Option<Next>, other: Next) -> Next {
         (Some(Next::OnChange) | None, other) => other,
         (Some(one), Next::OnChange) => one,
         (Some(Next::Now), _) | (_, Next::Now) => Next::Now,
-    }
-}
-
-/// What a verb has done to an instance, in one CamelCase word.
-fn word(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Retry => "Retried",
-        Verb::Skip => "Skipped",
-        Verb::CancelInstances => "Cancelled",
-        Verb::Continue => "Continued",
-        Verb::Cancel => "Cancelled",
-        Verb::RunNow => "Run",
     }
 }

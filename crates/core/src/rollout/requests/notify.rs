@@ -9,27 +9,27 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{CloudError, Done, Mutation, NotifyType, Outcome as Effect};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{MESSAGE_MAX, carried_out, settle_if_done, settle_target, word};
+use super::targets::{MESSAGE_MAX, carried_out, settle_if_done, settle_target, word};
 use crate::cloud_trouble::is_passing;
 use crate::conditions::shorten;
 use crate::rollout::context::Context;
 
 /// Writes calls for one instance of one request.
-pub(super) struct Builder<'b, 'a> {
-    pub(super) ctx: &'b Context<'a>,
-    pub(super) root: &'b str,
-    pub(super) action: &'b Action,
-    pub(super) target: &'b ActionTarget,
+pub(in crate::rollout) struct Builder<'b, 'a> {
+    pub(in crate::rollout) ctx: &'b Context<'a>,
+    pub(in crate::rollout) root: &'b str,
+    pub(in crate::rollout) action: &'b Action,
+    pub(in crate::rollout) target: &'b ActionTarget,
 }
 
 impl Builder<'_, '_> {
     /// To the root execution, which finds the instance by its loop item.
-    pub(super) fn root(&self, task: Option<String>, item: Option<String>) -> Mutation {
+    pub(in crate::rollout) fn root(&self, task: Option<String>, item: Option<String>) -> Mutation {
         self.to(self.root, task, item)
     }
 
     /// To the nested execution, whose failed task is meant.
-    pub(super) fn child(&self, child: &str, failed_task: Option<String>) -> Mutation {
+    pub(in crate::rollout) fn child(&self, child: &str, failed_task: Option<String>) -> Mutation {
         self.to(child, failed_task, None)
     }
 
@@ -58,7 +58,7 @@ fn note(ctx: &Context<'_>, action: &Action, target: &ActionTarget) -> String {
 }
 
 /// What goes on record before a call is sent.
-pub(super) fn intent(
+pub(in crate::rollout) fn intent(
     ctx: &Context<'_>,
     before: Option<&ActionCall>,
     address: NotifyAddress,
@@ -91,7 +91,7 @@ fn sent<'a>(
 }
 
 /// Why a call just sent did nothing, where that is no answer about the instance.
-pub(super) fn passing_failure<'a>(ctx: &Context<'a>) -> Option<&'a CloudError> {
+pub(in crate::rollout) fn passing_failure<'a>(ctx: &Context<'a>) -> Option<&'a CloudError> {
     sent(ctx).find_map(|(mutation, result)| {
         let Mutation::NotifyExecution { notify, .. } = mutation else {
             return None;

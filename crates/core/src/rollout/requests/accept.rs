@@ -7,12 +7,12 @@ use ess_rollout_api::v1alpha1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{INSTANCE_MAX, MESSAGE_MAX, TASK_ID_MAX, count_open, judge};
+use super::judge;
+use super::targets::{INSTANCE_MAX, MESSAGE_MAX, TASK_ID_MAX, count_open};
 use crate::conditions::shorten;
 use crate::requests::{self, InstanceTarget, InstancesError, Targets};
 use crate::rollout::context::Context;
-use crate::rollout::ledger::Verdict;
-use crate::rollout::pause;
+use crate::rollout::{failures, pause};
 
 /// How many instances that are named one by one may have an open request. With the details of settled
 /// ones they fit the bound on the status.
@@ -27,19 +27,19 @@ pub(in crate::rollout) fn accept(
     status: &RollingUpdateTaskStatus,
     verb: Verb,
     value: &str,
-) -> Verdict {
+) -> Judgement {
     let targets = match requests::parse_targets(value) {
         Ok(targets) => targets,
-        Err(InstancesError::Malformed(why)) => return Verdict::Rejected("Malformed", why),
+        Err(InstancesError::Malformed(why)) => return Judgement::Rejected("Malformed", why),
         Err(InstancesError::TooManyTargets(why)) => {
-            return Verdict::Rejected("TooManyTargets", why);
+            return Judgement::Rejected("TooManyTargets", why);
         }
     };
     if status.execution.is_none() {
-        return Verdict::Rejected("NotPaused", "the update has not started".into());
+        return Judgement::Rejected("NotPaused", "the update has not started".into());
     }
     if ctx.spec.policy.on_failure == OnFailure::Fail {
-        return Verdict::Rejected(
+        return Judgement::Rejected(
             "NotSuspended",
             "spec.onFailure is Fail: OOS ends the update at a failure instead of suspending it, and takes no requests on instances".into(),
         );
@@ -59,17 +59,17 @@ pub(in crate::rollout) fn accept(
     };
     let resolved = match resolved {
         Ok(resolved) => resolved,
-        Err((reason, message)) => return Verdict::Rejected(reason, message),
+        Err((reason, message)) => return Judgement::Rejected(reason, message),
     };
     if count_open(status) + resolved.len() > bound {
-        return Verdict::Rejected(
+        return Judgement::Rejected(
             "TooManyRequests",
             format!(
                 "requests on {bound} instances would be open: wait for the effect of those that are"
             ),
         );
     }
-    Verdict::Instances(set, resolved)
+    Judgement::Instances(set, resolved)
 }
 
 /// Why a set is refused: in a word and a sentence.
@@ -80,7 +80,7 @@ fn failed(
     status: &RollingUpdateTaskStatus,
     verb: Verb,
 ) -> Result<Vec<ActionTarget>, Refusal> {
-    let found = pause::unresolved(ctx, status);
+    let found = failures::unresolved(ctx, status);
     let targets = applicable(verb, found.into_iter());
     match targets.is_empty() {
         true => Err(("InstanceNotFailed", "no instance has failed".to_owned())),
@@ -226,4 +226,14 @@ fn refusal(
         (_, InstanceState::Pending | InstanceState::Updating | InstanceState::Failed) => None,
         (_, _) => Some(("InstanceFinished", how)),
     }
+}
+
+/// What a verdict on a request says.
+pub(in crate::rollout) enum Judgement {
+    /// Accepted, for the pause with this number or, empty, for the task.
+    Accepted(Vec<String>),
+    /// For these instances, each judged by itself; the name of the set that they are, if it is one.
+    Instances(Option<String>, Vec<ActionTarget>),
+    /// Refused: why, in a word and a sentence.
+    Rejected(&'static str, String),
 }

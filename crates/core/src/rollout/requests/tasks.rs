@@ -11,7 +11,7 @@ use crate::observation::Known;
 
 impl Look<'_, '_> {
     /// What to make of a failed task of the execution itself, or of a failed item of one.
-    pub(super) fn judge_task(
+    pub(in crate::rollout) fn judge_task(
         &self,
         action: &Action,
         target: &ActionTarget,

@@ -10,18 +10,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::notify;
 use crate::identity::hash_value;
 use crate::observation::{Interrupt, Known};
+use crate::rollout::attempts::Attempts;
 use crate::rollout::context::Context;
 use crate::rollout::decision::Next;
-use crate::rollout::progress::Attempts;
-use crate::rollout::running::soon;
-use crate::rollout::{details, pause, report};
+use crate::rollout::{details, failures, report};
 
 /// How often OOS may refuse a failed instance while the update is paused: what it says twice, a bound
 /// on lateness apart, it will say again.
-pub(super) const REFUSALS_MAX: i32 = 2;
+pub(in crate::rollout) const REFUSALS_MAX: i32 = 2;
 
 /// What to make of an instance.
-pub(super) enum Verdict {
+pub(in crate::rollout) enum Verdict {
     /// It has had its effect, or will have none.
     Done(ActionState, &'static str, String),
     /// OOS would not take it now, and nothing has to wait for it.
@@ -33,26 +32,26 @@ pub(super) enum Verdict {
 }
 
 /// A call that may be made.
-pub(super) struct Call {
-    pub(super) address: NotifyAddress,
-    pub(super) mutation: Mutation,
+pub(in crate::rollout) struct Call {
+    pub(in crate::rollout) address: NotifyAddress,
+    pub(in crate::rollout) mutation: Mutation,
     /// A hash of what was seen.
-    pub(super) seen: String,
+    pub(in crate::rollout) seen: String,
 }
 
 /// What is known when an instance is judged. `status` holds the progress as just read.
-pub(super) struct Look<'l, 'a> {
-    pub(super) ctx: &'l Context<'a>,
-    pub(super) status: &'l RollingUpdateTaskStatus,
-    pub(super) root: &'l Execution,
-    pub(super) attempts: &'l Attempts<'l>,
+pub(in crate::rollout) struct Look<'l, 'a> {
+    pub(in crate::rollout) ctx: &'l Context<'a>,
+    pub(in crate::rollout) status: &'l RollingUpdateTaskStatus,
+    pub(in crate::rollout) root: &'l Execution,
+    pub(in crate::rollout) attempts: &'l Attempts<'l>,
     /// Whether a call of another request on this instance may yet take effect.
-    pub(super) busy: bool,
+    pub(in crate::rollout) busy: bool,
 }
 
 /// Whether a call may yet take effect, or lists may not show yet whether it did; or, where it had none
 /// for a reason that passes, whether it is too soon for another. Until when, then.
-pub(super) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<Next> {
+pub(in crate::rollout) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<Next> {
     let until = match &call.until {
         Some(until) => until.0,
         // On record by an earlier version.
@@ -69,12 +68,12 @@ pub(super) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<Next> {
 }
 
 /// Reason: what was asked for has happened, whoever caused it.
-pub(super) const EFFECTIVE: &str = "AlreadyEffective";
+pub(in crate::rollout) const EFFECTIVE: &str = "AlreadyEffective";
 
 /// Whether a call that gives an instance up had no answer and may have had its effect. OOS shows an
 /// instance that was given up like one that failed; that the update does not wait for it any more
 /// tells.
-pub(super) fn may_be_given_up(
+pub(in crate::rollout) fn may_be_given_up(
     verb: Verb,
     target: &ActionTarget,
     instance: &InstanceStatus,
@@ -88,7 +87,7 @@ pub(super) fn may_be_given_up(
 }
 
 /// An instance in a few words, for messages.
-pub(super) fn describe(instance: &InstanceStatus) -> String {
+pub(in crate::rollout) fn describe(instance: &InstanceStatus) -> String {
     let state = match instance.state {
         InstanceState::Pending => return "it has not begun".to_owned(),
         InstanceState::Updating => "in progress",
@@ -101,7 +100,7 @@ pub(super) fn describe(instance: &InstanceStatus) -> String {
 }
 
 /// What was asked for an instance has happened.
-pub(super) fn effective(instance: &InstanceStatus) -> Verdict {
+pub(in crate::rollout) fn effective(instance: &InstanceStatus) -> Verdict {
     Verdict::Done(ActionState::Applied, EFFECTIVE, describe(instance))
 }
 
@@ -110,7 +109,7 @@ fn done(state: ActionState, reason: &'static str, message: impl Into<String>) ->
 }
 
 /// Whether the request has had its effect, whoever caused it, or can have none any more.
-pub(super) fn already(
+pub(in crate::rollout) fn already(
     verb: Verb,
     target: &ActionTarget,
     instance: &InstanceStatus,
@@ -157,7 +156,10 @@ pub(super) fn already(
 }
 
 /// What would have to change before OOS answers otherwise.
-pub(super) fn fingerprint(status: &RollingUpdateTaskStatus, instance: &InstanceStatus) -> String {
+pub(in crate::rollout) fn fingerprint(
+    status: &RollingUpdateTaskStatus,
+    instance: &InstanceStatus,
+) -> String {
     let pause = status
         .pause
         .as_ref()
@@ -173,7 +175,11 @@ pub(super) fn fingerprint(status: &RollingUpdateTaskStatus, instance: &InstanceS
 }
 
 impl Look<'_, '_> {
-    pub(super) fn judge(&self, action: &Action, target: &ActionTarget) -> Known<Verdict> {
+    pub(in crate::rollout) fn judge(
+        &self,
+        action: &Action,
+        target: &ActionTarget,
+    ) -> Known<Verdict> {
         let (ctx, verb) = (self.ctx, action.verb);
         if let Some(task) = target.task_execution_id.as_deref() {
             return self.judge_task(action, target, task);
@@ -191,13 +197,13 @@ impl Look<'_, '_> {
             return Ok(verdict);
         }
         if !self.is_paused()
-            && !pause::is_held(ctx, self.status)
+            && !failures::is_held(ctx, self.status)
             && may_be_given_up(verb, target, instance)
         {
             return Ok(effective(instance));
         }
         if self.busy {
-            return Ok(Verdict::Wait(soon(ctx)));
+            return Ok(Verdict::Wait(ctx.soon()));
         }
         let call = target.call.as_ref();
         if let Some(rest) = call
@@ -216,7 +222,7 @@ impl Look<'_, '_> {
     }
 
     /// Whether OOS takes requests on instances.
-    pub(super) fn is_paused(&self) -> bool {
+    pub(in crate::rollout) fn is_paused(&self) -> bool {
         self.status.pause.is_some() || self.root.status == ExecutionStatus::Waiting
     }
 
@@ -239,7 +245,7 @@ impl Look<'_, '_> {
         let failed = instance.state == InstanceState::Failed;
         let call = target.call.as_ref();
         if !self.is_paused() {
-            return match (failed, pause::is_held(ctx, self.status)) {
+            return match (failed, failures::is_held(ctx, self.status)) {
                 (true, false) => done(
                     ActionState::Rejected,
                     "NotPaused",

@@ -1,0 +1,309 @@
+//! No run is under way: whether one is due, what stands against it, and its beginning.
+
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{
+    ActionState, ActiveRun, ImageUpdateTaskStatus, RunOutcome, RunTrigger, StartIntent, Verb,
+    WaitingRun, condition,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::context::Context;
+use super::due::{self, Wanted};
+use super::preflight::{self, Ready, TEMPLATE};
+use super::report::{self, Phase};
+use super::{Decision, ahead, idle, requests, starting, waiting};
+use crate::decision::{Next, Work};
+use crate::observation::{Interrupt, Known};
+use crate::problem::Problem;
+use crate::{identity, queue};
+
+/// How often a task looks whether its turn has come, should nothing tell.
+const RECHECK: Duration = Duration::from_secs(60);
+
+pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
+    if ctx.deleting.is_some() {
+        return Ok(let_go(ctx, status));
+    }
+    let timetable = match due::timetable(ctx.spec, &status) {
+        Ok(timetable) => timetable,
+        Err(invalid) => {
+            let problem = Problem::blocked(invalid.reason, invalid.message);
+            status.next_schedule_time = None;
+            reject_cancel(ctx, &mut status);
+            let (rejected, why) = (ActionState::Rejected, &problem.message);
+            requests::settle(
+                ctx,
+                &mut status,
+                Verb::RunNow,
+                rejected,
+                problem.reason,
+                why,
+            );
+            return Ok(refuse(ctx, status, &problem, Next::OnChange));
+        }
+    };
+    if waiting::give_up(ctx, &mut status, &timetable) {
+        return Ok(ctx.decide(status, Next::Now));
+    }
+    let times = due::open_times(ctx, &status, &timetable);
+    let wanted = due::wanted(ctx, &status, &timetable, &times);
+    status.next_schedule_time = times.next.map(Time);
+    if let Some(cancelled) = cancel(ctx, &mut status, wanted) {
+        return Ok(cancelled);
+    }
+    waiting::take_note(ctx, &mut status, wanted, &times);
+    let Some(wanted) = wanted else {
+        return idle::decide(ctx, status, &timetable, &times);
+    };
+    status.completion_time = None;
+    // Held for a run that has ended, or that never got on record. Between two runs whoever else waits
+    // gets its turn.
+    if ctx.holds() {
+        return Ok(ctx.release(status));
+    }
+    if let Some(refused) = waiting::left_alone(ctx, &status) {
+        return Ok(waiting::wait(ctx, status, refused));
+    }
+    if let Some(problem) = preflight::check_spec(ctx) {
+        return Ok(blocked(ctx, status, &problem));
+    }
+    let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
+    if let Some(before) = queue::before(&ctx.record, &ctx.uid, gone, ahead) {
+        return Ok(wait_for_turn(ctx, status, &before));
+    }
+    // On record before the group is taken: the next rolling update needs it.
+    let vanished = ctx.record.holder.clone();
+    let vanished = vanished.filter(|_| gone && ctx.record.baseline.is_some());
+    if status.vanished_holder != vanished {
+        status.vanished_holder = vanished;
+        return Ok(ctx.decide(status, Next::Now));
+    }
+    match preflight::check_cloud(ctx) {
+        Ok(Ok(ready)) => Ok(begin(ctx, status, wanted, ready)),
+        Ok(Err(problem)) => {
+            ahead::note_news(ctx, &mut status, &problem);
+            Ok(blocked(ctx, status, &problem))
+        }
+        Err(Interrupt::Read(queries)) => Err(Interrupt::Read(queries)),
+        Err(Interrupt::Failed(error)) => {
+            waiting::blocked(ctx, &mut status, error.needs_person());
+            report::trouble(ctx, &mut status, &error);
+            let next = match error.needs_person() {
+                true => ctx.within(&status, waiting::recheck(ctx, &status)),
+                false => ctx.waits().after(&error),
+            };
+            Ok(ctx.decide(status, next))
+        }
+    }
+}
+
+/// Reports what stands against the run that is due, and when that is looked at again.
+fn blocked(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, problem: &Problem) -> Decision {
+    waiting::blocked(ctx, &mut status, !problem.passes);
+    let next = match problem.passes {
+        true => ctx.waits().recheck(),
+        false => ctx.within(&status, waiting::recheck(ctx, &status)),
+    };
+    refuse(ctx, status, problem, next)
+}
+
+/// Nothing runs: the group goes back before the object does.
+fn let_go(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
+    if ctx.holds() {
+        return ctx.release(status);
+    }
+    let mut decision = ctx.decide(status, Next::OnChange);
+    decision.finalizer = ctx.has_finalizer().then_some(false);
+    decision
+}
+
+/// A request to cancel while no run is under way: it keeps one that is due from beginning.
+fn cancel(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    wanted: Option<Wanted>,
+) -> Option<Decision> {
+    let wanted = match wanted {
+        Some(wanted) if crate::actions::open(&status.actions, Verb::Cancel).is_some() => wanted,
+        _ => {
+            reject_cancel(ctx, status);
+            return None;
+        }
+    };
+    due::pass_over(ctx, status, wanted);
+    let message = "the run that was due is not made";
+    for (verb, state) in [
+        (Verb::Cancel, ActionState::Applied),
+        (Verb::RunNow, ActionState::Rejected),
+    ] {
+        requests::settle(ctx, status, verb, state, "CancelledBeforeStart", message);
+    }
+    let only_one = wanted.trigger == RunTrigger::Schedule && due::single_time(ctx.spec).is_some();
+    if wanted.trigger == RunTrigger::Now || only_one {
+        status.last_outcome = Some(RunOutcome::Cancelled);
+        let message = "cancelled before anything was started";
+        report::ended(
+            ctx,
+            status,
+            RunOutcome::Cancelled,
+            "CancelledBeforeStart",
+            message,
+        );
+    }
+    Some(ctx.decide(status.clone(), Next::Now))
+}
+
+fn reject_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    let message = "no run is under way, and none is due";
+    let state = ActionState::Rejected;
+    requests::settle(ctx, status, Verb::Cancel, state, "NoRun", message);
+}
+
+fn wait_for_turn(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, before: &str) -> Decision {
+    waiting::blocked(ctx, &mut status, false);
+    let (reason, message) = ("WaitingForScalingGroup", format!("waits: {before}"));
+    let unknown = "Unknown";
+    report::set(
+        ctx,
+        &mut status,
+        condition::PREFLIGHT,
+        unknown,
+        reason,
+        &message,
+    );
+    report::show(ctx, &mut status, Phase::Waiting, reason, &message);
+    let next = ctx.within(&status, RECHECK);
+    ctx.decide(status, next)
+}
+
+/// Reports what stands against a run. The group is not kept while it does.
+fn refuse(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    problem: &Problem,
+    next: Next,
+) -> Decision {
+    let (phase, value) = if problem.passes {
+        (Phase::Pending, "Unknown")
+    } else {
+        (Phase::Blocked, "False")
+    };
+    let (reason, message) = (problem.reason, problem.message.as_str());
+    report::set(
+        ctx,
+        &mut status,
+        condition::PREFLIGHT,
+        value,
+        reason,
+        message,
+    );
+    report::show(ctx, &mut status, phase, reason, message);
+    let mut decision = ctx.decide(status, next);
+    if ctx.holds() {
+        decision.record = Some(ctx.released(&decision.status));
+    }
+    decision
+}
+
+/// Takes the group, puts the run on record, and starts it: three effects, in this order. The finalizer
+/// comes before all of them.
+fn begin(
+    ctx: &Context<'_>,
+    mut status: ImageUpdateTaskStatus,
+    wanted: Wanted,
+    ready: Ready,
+) -> Decision {
+    let done_before = status.done_hash.clone();
+    let number = due::begin(ctx, &mut status, wanted);
+    let hash = due::content_hash(ctx.spec);
+    let given = ctx.spec.image_id.clone();
+    let source = ctx.spec.source.clone().filter(|_| given.is_none());
+    let mut run = ActiveRun {
+        number,
+        trigger: wanted.trigger,
+        schedule_time: wanted.schedule_time.map(Time),
+        time: Time(ctx.now()),
+        hash,
+        image_id: given,
+        ram_role: ctx.spec.ram_role.clone(),
+        description: match &ctx.spec.description {
+            Some(text) => text.clone(),
+            None => format!("ImageUpdateTask {} run {number}", ctx.path()),
+        },
+        configurations: ready.configurations,
+        start: None,
+        execution: None,
+        cancellation: None,
+        last_call_time: None,
+        end: None,
+        image_missing_since: None,
+        configuration_missing_since: None,
+        place: Some(ready.place),
+        source,
+    };
+    status.completion_time = None;
+    if run.source.is_some() {
+        let hash = due::run_hash(&run);
+        run.start = Some(StartIntent {
+            attempt: 1,
+            client_token: identity::client_token(&ctx.uid, &hash, 1),
+            time: Time(ctx.now()),
+            template_name: TEMPLATE.to_owned(),
+            template_version: ready.template_version,
+            parameters_hash: identity::hash_value(&starting::parameters(&run)),
+            spec_hash: hash,
+            exit_processes: Vec::new(),
+            empty_lookups: 0,
+            last_lookup_time: None,
+            resent: false,
+            refusal: String::new(),
+            denied: false,
+            token_used: false,
+            scripts: None,
+            kept_scripts: None,
+        });
+    }
+    let into: Vec<&str> = run.configurations.iter().map(|c| c.id.as_str()).collect();
+    let into = into.join(", ");
+    let message = match (&run.source, &run.image_id) {
+        (Some(source), _) => format!(
+            "run {number}: an image is built from instance {} and put into {into}",
+            source.instance_id
+        ),
+        (None, image) => format!(
+            "run {number}: image {} is put into {into}",
+            image.as_deref().unwrap_or_default()
+        ),
+    };
+    // Until it is certain that it has begun: it may be refused.
+    let kept = status.waiting.take();
+    let begun = waiting::begun(&run, done_before);
+    status.waiting = Some(match kept {
+        Some(kept) => WaitingRun {
+            count: 1,
+            done_before: begun.done_before,
+            ..kept
+        },
+        None => begun,
+    });
+    status.active = Some(run);
+    let (settled, word) = (ActionState::Applied, "Started");
+    requests::settle(ctx, &mut status, Verb::RunNow, settled, word, &message);
+    ahead::note(ctx, &mut status, None);
+    let refusal = status.waiting.as_ref().and_then(|w| w.refusal.as_ref());
+    // What was refused stays on show until it is not, or each try would change the object twice.
+    if refusal.is_none() {
+        let set = report::set;
+        let (preflight, verified) = (condition::PREFLIGHT, condition::VERIFIED);
+        set(ctx, &mut status, preflight, "True", "Passed", &message);
+        set(ctx, &mut status, verified, "Unknown", "Running", "");
+        let phase = Phase::Pending;
+        report::show(ctx, &mut status, phase, "Starting", &message);
+    }
+    let work = starting::mutation(ctx, &status);
+    let mut decision = ctx.decide(status, Next::Now);
+    decision.record = Some(ctx.taken());
+    decision.work = work.map(|mutation| Work { mutation });
+    decision
+}

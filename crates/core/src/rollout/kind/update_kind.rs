@@ -1,0 +1,307 @@
+//! What a kind of update is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ess_rollout_api::v1alpha1::{
+    Plan, RollbackPayload, ScriptHashes, ScriptTexts, SuspensionPolicy, Update,
+};
+use ess_rollout_cloud::{
+    EcsInstance, EcsStatus, GroupType, Process, Query, ScalingGroup, ScalingInstance,
+};
+use serde_json::{Map, Value};
+
+use crate::observation::{Known, Observation};
+use crate::problem::Problem;
+use crate::rollout::compute::Compute;
+use crate::rollout::configuration::Carries;
+
+/// What reading a kind's own outcome back has shown, beyond what is the same for all kinds.
+#[derive(Debug, Default)]
+pub(in crate::rollout) struct ReadBack {
+    /// The instances that were read.
+    pub(in crate::rollout) read: BTreeSet<String>,
+    /// Those that are not as wanted, and how.
+    pub(in crate::rollout) differ: BTreeMap<String, String>,
+    /// What could not be read back, and why: then the nested executions are all that is known.
+    pub(in crate::rollout) unread: Option<String>,
+}
+
+/// One kind of update, bound to the spec of a task.
+pub(in crate::rollout) trait UpdateKind {
+    /// The public template.
+    fn template(&self) -> &'static str;
+
+    /// The groups that it can update.
+    fn group_type(&self) -> GroupType;
+
+    /// What can be said against the spec without looking at the cloud.
+    fn check_spec(&self) -> Option<Problem>;
+
+    /// What can be said against what ConfigMaps hold. Unlike the spec they may change.
+    fn check_config_maps(&self) -> Option<Problem> {
+        None
+    }
+
+    /// What [`UpdateKind::check_cloud`] reads.
+    fn reads(&self) -> Vec<Query>;
+
+    /// What can be said against the update as the cloud is now. `instances` are the eligible ones.
+    fn check_cloud(
+        &self,
+        _observation: &Observation,
+        _group: &ScalingGroup,
+        _instances: &[EcsInstance],
+    ) -> Known<Option<Problem>> {
+        Ok(None)
+    }
+
+    /// The same, where what stands behind the eligible instances may be something else than ECS
+    /// instances.
+    fn check_members(
+        &self,
+        observation: &Observation,
+        group: &ScalingGroup,
+        ids: &[String],
+    ) -> Known<Option<Problem>> {
+        self.check_cloud(observation, group, ecs(observation, ids)?)
+    }
+
+    /// What a person should know before the start, although nothing stands against it.
+    fn notes(
+        &self,
+        _observation: &Observation,
+        _group: &ScalingGroup,
+        _ids: &[String],
+    ) -> Known<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Adds to the plan what the start is derived from besides the spec, and what the way back needs.
+    fn complete(&self, _observation: &Observation, _plan: &mut Plan) -> Known<()> {
+        Ok(())
+    }
+
+    /// Of a script update: the scripts, once nothing stands against them.
+    fn script_hashes(&self) -> Option<ScriptHashes> {
+        None
+    }
+
+    /// The texts from elsewhere that the start is made of: they go on record with it.
+    fn frozen_scripts(&self) -> Option<ScriptTexts> {
+        None
+    }
+
+    /// The template's parameters beyond those that all templates share.
+    fn parameters(&self, plan: &Plan) -> Map<String, Value>;
+
+    /// The same for the public template's rollback (`invokeType: rollback`) to what this update is.
+    fn rollback_parameters(&self, plan: &Plan) -> Map<String, Value>;
+
+    /// Of the parameters that the templates share: those that this one does not declare. OOS refuses
+    /// them then.
+    fn undeclared(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Changes the parameters of an update to those of one that undoes another.
+    fn for_undoing(&self, _parameters: &mut Map<String, Value>) {}
+
+    /// The field of `spec.to` of a rollback that says where updates of this kind go back to.
+    fn payload_field(&self) -> &'static str;
+
+    /// The update that undoes this one. Of `to` no other field is set than [`UpdateKind::payload_field`].
+    fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem>;
+
+    /// Whether the public template, asked to roll back to what this update is, runs it as it is
+    /// written.
+    fn is_run_by_templates_rollback(&self) -> bool {
+        true
+    }
+
+    /// Why the public template's rollback to what this update is would go wrong. `children` are the
+    /// instances of the source's nested executions, one for each; `members` those of the group.
+    fn template_cannot_undo(
+        &self,
+        _observation: &Observation,
+        _children: &[&str],
+        _members: &[ScalingInstance],
+    ) -> Known<Option<String>> {
+        Ok(None)
+    }
+
+    /// The image that instances run afterwards, and whether the active scaling configuration is to
+    /// carry it too. `None` for updates that leave images alone.
+    fn wanted_image(&self) -> Option<(&str, bool)> {
+        None
+    }
+
+    /// What of the active scaling configuration is looked at.
+    fn carries(&self) -> Carries {
+        Carries::Image
+    }
+
+    /// What the update puts into the active scaling configuration; `None`: it leaves it alone.
+    fn brings(&self) -> Option<String> {
+        let (image, configured) = self.wanted_image()?;
+        configured.then(|| image.to_owned())
+    }
+
+    /// What the active scaling configuration carries after it, if that can be told from what it
+    /// carried before.
+    fn configured(&self, _before: Option<&str>) -> Option<String> {
+        self.brings()
+    }
+
+    /// Of a rollback: what the update that it undoes had brought, where the way back says so.
+    fn undoes(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether the template takes instances of this `CreationType`.
+    fn takes(&self, creation_type: &str) -> bool {
+        matches!(creation_type, "AutoCreated" | "Attached")
+    }
+
+    /// What stands behind a member of the group, in words.
+    fn noun(&self) -> &'static str {
+        "ECS instance"
+    }
+
+    /// What [`UpdateKind::compute`] reads. Not for no ids.
+    fn compute_query(&self, ids: &[String]) -> Query {
+        Query::EcsInstances {
+            instances: ids.to_vec(),
+        }
+    }
+
+    /// What stands behind these members of the group.
+    fn compute(&self, observation: &Observation, ids: &[String]) -> Known<Vec<Compute>> {
+        let instances = observation.ecs_instances(ids)?;
+        Ok(instances.iter().map(Compute::of_ecs).collect())
+    }
+
+    /// How that which stands behind an updated member differs from what the update brought.
+    fn difference(&self, compute: &Compute) -> Option<String> {
+        let (wanted, _) = self.wanted_image()?;
+        let image = compute.image.as_deref()?;
+        (image != wanted).then(|| format!("{} runs image {image}", compute.id))
+    }
+
+    /// Whether [`UpdateKind::difference`] tells what an instance runs.
+    fn is_seen_in_compute(&self) -> bool {
+        self.wanted_image().is_some()
+    }
+
+    /// Reads back what the update was to do to these instances, where that is not seen in what stands
+    /// behind them. What cannot be read fails nothing: it is said.
+    fn read_back(
+        &self,
+        _observation: &Observation,
+        _plan: &Plan,
+        _instances: &[&str],
+    ) -> Known<ReadBack> {
+        Ok(ReadBack::default())
+    }
+
+    /// What was rolled out, for the group's record: the image, the package and its version, or the
+    /// kind and a hash.
+    fn what(&self, plan: Option<&Plan>) -> String;
+}
+
+/// These ECS instances; none for no ids, which the service would take for all.
+pub(super) fn ecs<'o>(observation: &'o Observation, ids: &[String]) -> Known<&'o [EcsInstance]> {
+    if ids.is_empty() {
+        return Ok(&[]);
+    }
+    Ok(observation.ecs_instances(ids)?)
+}
+
+/// The public template of image updates.
+pub(in crate::rollout) const IMAGE_TEMPLATE: &str =
+    "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup";
+
+/// The public template of script updates.
+pub(in crate::rollout) const SCRIPT_TEMPLATE: &str =
+    "ACS-ESS-RollingUpdateByRunCommandInScalingGroup";
+
+/// The public template of package updates.
+pub(in crate::rollout) const PACKAGE_TEMPLATE: &str = "ACS-ESS-RollingUpdateByConfigureOOSPackage";
+
+/// The public template of container updates.
+pub(in crate::rollout) const CONTAINER_TEMPLATE: &str =
+    "ACS-ESS-RollingUpdateByUpdateContainerGroup";
+
+/// The processes that an update suspends, without these: those that it finds suspended stay so, those
+/// that it resumes were not.
+pub(in crate::rollout) fn processes_but<T: AsRef<str>>(excluded: &[T]) -> Vec<String> {
+    Process::ALL
+        .iter()
+        .map(|process| process.as_str())
+        .filter(|process| !excluded.iter().any(|other| other.as_ref() == *process))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Template parameter `batchPauseOption`.
+pub(in crate::rollout) fn batch_pause_option(policy: SuspensionPolicy) -> &'static str {
+    match policy {
+        SuspensionPolicy::Automatic => "Automatic",
+        SuspensionPolicy::SuspendFirstBatch => "FirstBatchPause",
+        SuspensionPolicy::SuspendEachBatch => "EveryBatchPause",
+    }
+}
+
+/// What is known of how things were before an update.
+pub(in crate::rollout) struct Before<'a> {
+    /// The plan of its start.
+    pub(in crate::rollout) plan: &'a Plan,
+    /// The rollback script that OOS was given at the start: what the ConfigMap that it came from holds by now does not
+    /// matter.
+    pub(in crate::rollout) script: Option<&'a str>,
+}
+
+/// There is nothing to go back to.
+pub(in crate::rollout) fn missing(message: &str) -> Problem {
+    Problem::refused("NoRollbackPayload", message.to_owned())
+}
+
+/// The most instances that are named in a message.
+const NAMED_MAX: usize = 10;
+
+/// Cloud Assistant runs commands on instances that are Running and on no others (ECS RunCommand). An
+/// update of one that is not would take it to Standby, fail and leave it there.
+pub(in crate::rollout) fn not_running(instances: &[EcsInstance]) -> Option<Problem> {
+    let of = |wanted: fn(&EcsStatus) -> bool| {
+        let found = instances.iter().filter(|instance| wanted(&instance.status));
+        let all: Vec<String> = found.map(|i| format!("{} is {}", i.id, i.status)).collect();
+        let more = all.len().saturating_sub(NAMED_MAX);
+        let mut named = all[..all.len() - more].join(", ");
+        if more > 0 {
+            named.push_str(&format!(", and {more} more"));
+        }
+        (!all.is_empty()).then_some(named)
+    };
+    let stopped = of(|status| matches!(status, EcsStatus::Stopped | EcsStatus::Unknown(_)));
+    if let Some(named) = stopped {
+        return Some(Problem::blocked(
+            "InstanceNotRunning",
+            format!(
+                "{named}, and Cloud Assistant runs commands on Running instances alone: start them, or take them out of the scaling group"
+            ),
+        ));
+    }
+    let changing = of(|status| {
+        matches!(
+            status,
+            EcsStatus::Pending | EcsStatus::Starting | EcsStatus::Stopping
+        )
+    });
+    changing.map(|named| {
+        Problem::wait(
+            "InstanceNotRunning",
+            format!(
+                "{named}; this task starts when all are Running, as Cloud Assistant needs them"
+            ),
+        )
+    })
+}

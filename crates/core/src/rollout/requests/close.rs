@@ -1,0 +1,87 @@
+//! How requests end.
+
+use ess_rollout_api::v1alpha1::{Action, ActionState, Outcome, RollingUpdateTaskStatus, Verb};
+
+use super::targets;
+use crate::actions;
+use crate::rollout::context::Context;
+
+/// Ends a request.
+pub(in crate::rollout) fn settle(
+    ctx: &Context<'_>,
+    action: &mut Action,
+    state: ActionState,
+    reason: &str,
+    message: &str,
+) {
+    actions::settle(action, state, reason, message, ctx.now());
+}
+
+/// The open request of a verb, if there is one.
+pub(in crate::rollout) fn open(status: &RollingUpdateTaskStatus, verb: Verb) -> Option<&Action> {
+    actions::open(&status.actions, verb)
+}
+
+/// Ends every open request of a verb.
+pub(in crate::rollout) fn settle_all(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    verb: Verb,
+    state: ActionState,
+    reason: &str,
+    message: &str,
+) {
+    actions::settle_all(&mut status.actions, verb, state, reason, message, ctx.now());
+}
+
+/// Ends what is still open where nothing more will be done: every accepted request ends.
+pub(in crate::rollout) fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let result = status.result.as_ref().map(|result| result.outcome);
+    let cancelled = result == Some(Outcome::Cancelled);
+    if cancelled {
+        settle_all(
+            ctx,
+            status,
+            Verb::Cancel,
+            ActionState::Applied,
+            "Cancelled",
+            "",
+        );
+    }
+    let (reason, message) = match result {
+        None if status.cancellation.is_none() => return,
+        None => ("Superseded", "the task is being cancelled"),
+        Some(_) if cancelled => ("Superseded", "the task was cancelled"),
+        Some(_) => ("TaskFinished", "the task has ended"),
+    };
+    reject_open(ctx, status, reason, message);
+    if result.is_some() {
+        settle_all(
+            ctx,
+            status,
+            Verb::Cancel,
+            ActionState::Rejected,
+            reason,
+            message,
+        );
+    }
+}
+
+/// Rejects every open request but those to cancel the task.
+pub(in crate::rollout) fn reject_open(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    reason: &str,
+    message: &str,
+) {
+    for action in &mut status.actions {
+        if action.state != ActionState::Accepted || action.verb == Verb::Cancel {
+            continue;
+        }
+        if action.instances.is_empty() {
+            settle(ctx, action, ActionState::Rejected, reason, message);
+        } else {
+            targets::reject_open(ctx, action, reason, message);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The result of a run, put on record when it is known.
+
+use ess_rollout_api::v1alpha1::{
+    ActionState, Outcome, Restore, RollingUpdateTaskStatus, TaskResult, Verb, condition,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::context::Context;
+use super::decision::{Decision, Next};
+use super::report::{self, Phase};
+use super::requests::close;
+use crate::conditions::shorten;
+
+/// Reason of a result: the deletion could not wait for what may be under way.
+pub(super) const ABANDONED: &str = "Abandoned";
+
+/// Reason of a result: nothing was started, and nothing will be.
+pub(super) const CANCELLED_BEFORE_START: &str = "CancelledBeforeStart";
+
+/// Reason of a result: OOS refused to start, and nothing was started.
+pub(super) const START_REFUSED: &str = "StartRefused";
+
+/// Records how it ended. The group is looked after from the next step on.
+pub(super) fn begin(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    outcome: Outcome,
+    reason: &str,
+    message: &str,
+) -> Decision {
+    status.pause = None;
+    // Nothing is sent any more.
+    if let Some(intent) = status.start.as_mut() {
+        intent.scripts = None;
+    }
+    status.result = Some(TaskResult {
+        outcome,
+        reason: reason.to_owned(),
+        message: shorten(message, 2048),
+        time: Time(ctx.now()),
+        read_back: None,
+        end_unseen: reason == ABANDONED,
+    });
+    let doing = format!("{message}; the scaling group is being put back and read back");
+    report::show(ctx, &mut status, Phase::Restoring, reason, &doing);
+    ctx.decide(status, Next::Now)
+}
+
+/// Records the end of a task that never touched the group. What it was to put back after another run is
+/// put back first.
+pub(super) fn nothing_ran(
+    ctx: &Context<'_>,
+    status: RollingUpdateTaskStatus,
+    outcome: Outcome,
+    reason: &str,
+    message: &str,
+) -> Decision {
+    let inherits = ctx.holds() && ctx.inherits_baseline() && status.plan.is_some();
+    let mut decision = begin(ctx, status, outcome, reason, message);
+    if inherits {
+        return decision;
+    }
+    decision.status.restore = Some(Restore {
+        done: true,
+        ..Restore::default()
+    });
+    let status = &mut decision.status;
+    close::settle_all(
+        ctx,
+        status,
+        Verb::Cancel,
+        ActionState::Applied,
+        "Cancelled",
+        "",
+    );
+    report::set(
+        ctx,
+        status,
+        condition::RESTORED,
+        "True",
+        "NothingChanged",
+        "nothing was started",
+    );
+    report::set(
+        ctx,
+        status,
+        condition::VERIFIED,
+        "Unknown",
+        "NothingRan",
+        "",
+    );
+    show_result(ctx, status);
+    decision
+}
+
+pub(super) fn show_result(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    if let Some(result) = status.result.clone() {
+        let phase = match result.outcome {
+            Outcome::Succeeded => Phase::Succeeded,
+            Outcome::Failed => Phase::Failed,
+            Outcome::Cancelled => Phase::Cancelled,
+        };
+        report::show(ctx, status, phase, &result.reason, &result.message);
+    }
+}
+
+pub(super) fn went_well(status: &RollingUpdateTaskStatus) -> bool {
+    status
+        .result
+        .as_ref()
+        .is_some_and(|r| r.outcome == Outcome::Succeeded)
+}
