@@ -11,7 +11,7 @@ use ess_rollout_api::v1alpha1::{
     ScriptTexts, ScriptUpdate,
 };
 
-use super::kind::Author;
+use super::kind::author::Author;
 use crate::identity::{self, hash_text};
 use crate::problem::Problem;
 

@@ -1,7 +1,7 @@
 //! What differs between the kinds of update: the template, its parameters, what has to be checked
 //! before and after. Everything else in a rollout is the same for all of them.
 
-mod author;
+pub(super) mod author;
 mod container_group;
 mod image;
 mod nothing;

@@ -2,7 +2,7 @@
 //!
 //! Each goes through these, every step a decision of its own with its own reads:
 //!
-//! 1. [`accept`]: on record, with each instance's attempt frozen, before anything is done about it
+//! 1. `accept`: on record, with each instance's attempt frozen, before anything is done about it
 //! 2. `judge`: what was just read says of each open instance that it is done, cannot be done any
 //!    more, has to wait, or is to be told to OOS
 //! 3. `notify`: one NotifyExecution for each, all of them on record before the first is sent, and what
