@@ -1,7 +1,7 @@
 //! The ledger of requests, whatever kind of object they are for: entries, their order and their end.
 
 use ess_rollout_api::requests as keys;
-use ess_rollout_api::v1alpha1::{Action, ActionState, HandledActions, Verb};
+use ess_rollout_api::v1alpha1::{Action, ActionState, ActionTarget, HandledActions, Verb};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
@@ -179,4 +179,29 @@ fn shown(targets: &[String]) -> String {
         0 => text,
         more => format!("{text} and {more} more"),
     }
+}
+
+/// How many instances have an open request.
+pub(crate) fn count_open(actions: &[Action]) -> usize {
+    open_targets(actions).count()
+}
+
+/// Whether an instance has an open request.
+pub(crate) fn is_open(actions: &[Action], instance: &str) -> bool {
+    open_targets(actions).any(|target| target.instance == instance && is_instance(target))
+}
+
+/// Whether a call for an open request is on record.
+pub(crate) fn is_calling(actions: &[Action]) -> bool {
+    open_targets(actions).any(|target| target.call.is_some())
+}
+
+/// Whether an instance is meant, and not a task of the execution itself.
+pub(crate) fn is_instance(target: &ActionTarget) -> bool {
+    target.task_execution_id.is_none()
+}
+
+fn open_targets(actions: &[Action]) -> impl Iterator<Item = &ActionTarget> {
+    let targets = actions.iter().flat_map(|action| &action.instances);
+    targets.filter(|target| target.state == ActionState::Accepted)
 }

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Decision, Event, EventKind};
-use super::{goal, leftovers, run_end, verify};
+use super::restore::{configuration, leftovers, run_end, verify};
 use crate::conditions::shorten;
 use crate::deletion::Wait;
 
@@ -71,7 +71,7 @@ pub(super) fn list(ctx: &Context<'_>, decision: &mut Decision) {
             continue;
         }
         record.leftovers.push(Leftover {
-            containers: goal::containers_of(ctx, status, &item),
+            containers: configuration::containers_of(ctx, status, &item),
             kind: item.kind,
             target: item.target,
             wanted: item.wanted,

@@ -7,7 +7,7 @@ use ess_rollout_api::v1alpha1::{
 
 use super::context::Context;
 use super::decision::{Event, EventKind};
-use super::freeze;
+use super::progress::freeze;
 use super::report::Phase;
 use crate::{actions, conditions};
 

@@ -4,78 +4,52 @@
 //! more or decides. It is total: every combination of inputs has an answer, and waiting is a
 //! decision with a reason.
 //!
-//! The stages, each a module, told apart by what is on record and by nothing else:
+//! The stages, each a module of `stages`, told apart by what is on record and by nothing else:
 //!
 //! | on record | stage |
 //! |---|---|
-//! | nothing | `pending`: credentials, queue, [`preflight`], the group taken, the intent to start |
+//! | nothing | `pending`: credentials, queue, preflight, the group taken, the intent to start |
 //! | intent, no execution | `starting`: look up, send again, adopt |
-//! | execution, no result | `running`: progress, pauses, requests; `requests`, `cancel` |
+//! | execution, no result | `running`: progress, pauses, requests; `cancel` |
 //! | result | `ending`: the group put back and read back; `release`: the record let go |
+//!
+//! What they are made of, from the ground up. A folder uses those above it in this list, and none below:
+//!
+//! | folder | what |
+//! |---|---|
+//! | `context`, `kind` | the input with all that is derived from it once; what differs between the kinds of update |
+//! | `progress` | what the execution has done and waits for |
+//! | `restore` | the group put back and read back, and its record |
+//! | `requests` | what people ask of it |
+//! | `rollback`, `before` | what is undone; what stands against a start |
+//! | `stages`, `step` | one decision at a time |
 //!
 //! A `Rollback` is a rolling update too: the one that [`effective_spec`] derives from it. What is its
 //! own is before the start, in `rollback`: what it undoes is found and frozen, a suspended source is
 //! cancelled and the group taken over from it, and the call that starts it differs.
 
-mod adoption;
-mod approval;
-mod attempts;
-mod cancel;
+mod before;
 mod compute;
-mod configuration;
 mod containers;
 mod context;
-mod deadline;
 mod decision;
 mod deletion;
-mod denied;
-mod details;
-mod ending;
 mod events;
 mod execution;
-mod failure;
-mod failures;
-mod freeze;
-mod goal;
-mod holding;
 mod kind;
-mod left;
-mod left_out;
-mod leftovers;
-mod need;
-mod neighbours;
 mod others;
-mod outcome;
 mod parameters;
-mod pause;
-mod pending;
-mod pinned;
-mod preflight;
 mod progress;
 mod quiet;
-mod refusal;
-mod release;
 mod report;
 mod requests;
 mod restore;
 mod result;
 mod rollback;
-mod run_end;
-mod run_keys;
-mod run_left;
-mod running;
-mod runs;
 mod scripts;
-mod show_progress;
-mod standby;
-mod starting;
+mod stages;
 mod step;
-mod summary;
 mod times;
-mod turn;
-mod unattended;
-mod unready;
-mod verify;
 
 pub use crate::actions::{ACTION_APPLIED, ACTION_REJECTED};
 pub use crate::deletion::RECORD_NOT_WRITTEN;
@@ -84,7 +58,9 @@ pub use decision::{
     CallOutcome, Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Subject,
     Undo, Work, WorkOutcome,
 };
+pub use restore::unattended::{
+    RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder,
+};
 pub use rollback::effective_spec;
 pub use scripts::{ConfigMapText, ConfigMapTexts, config_map_keys};
 pub use step::step;
-pub use unattended::{RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder};

@@ -7,14 +7,15 @@ use ess_rollout_api::v1alpha1::{
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::before::{deadline, refusal};
 use super::context::Context;
 use super::decision::{Decision, Input, Next, Step};
+use super::progress::freeze;
 use super::report::{self, Phase};
 use super::requests::{approve, close, ingest, notify};
-use super::{
-    adoption, deadline, deletion, ending, events, freeze, holding, pending, refusal, running,
-    starting, times,
-};
+use super::restore::record;
+use super::stages::{adoption, ending, pending, running, starting};
+use super::{deletion, events, times};
 use crate::decision::visited;
 use crate::observation::{Interrupt, Known};
 use crate::{absence, actions};
@@ -74,7 +75,7 @@ pub fn step(input: Input<'_>) -> Step {
             let mut decision = ctx.decide(status, next).within(left);
             // A group is not kept from others for something that only a person can mend.
             if waits && lets_go && error.needs_person() {
-                decision.record = Some(holding::given_back(&ctx));
+                decision.record = Some(record::given_back(&ctx));
             }
             decision
         }
@@ -87,7 +88,7 @@ pub fn step(input: Input<'_>) -> Step {
 fn never_visited(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
     let mut decision = ctx.decide(status, Next::OnChange);
     if ctx.holds() {
-        decision.record = Some(holding::given_back(ctx));
+        decision.record = Some(record::given_back(ctx));
         decision.next = Next::Now;
     } else {
         decision.finalizer = ctx.has_finalizer().then_some(false);
@@ -119,7 +120,7 @@ fn regained(
     let gone = [None, Some(LetGo::HolderVanished)];
     let open = |run: &GroupRun| run.uid == ctx.uid && gone.contains(&run.let_go);
     let vanished = vanished || holder.is_none() && ctx.record.runs.iter().any(open);
-    (!exists || vanished).then(|| holding::taken(ctx, plan))
+    (!exists || vanished).then(|| record::taken(ctx, plan))
 }
 
 /// What the stage has come to, if the credentials are still of the account that the run is of: with those

@@ -5,12 +5,12 @@ use ess_rollout_cloud::{GroupType, Query, ScalingGroup, ScalingInstance};
 use serde_json::{Map, Value, json};
 
 use self::update::{ContainerGroups, power};
+use super::content::ConfigurationContent;
 use super::update_kind::{Before, CONTAINER_TEMPLATE, UpdateKind};
 use crate::conditions::shorten;
 use crate::observation::{Known, Observation};
 use crate::problem::Problem;
 use crate::rollout::compute::{Compute, Power};
-use crate::rollout::configuration::Carries;
 use crate::rollout::containers;
 
 /// Bound of `current.what` of a record, in characters.
@@ -120,8 +120,8 @@ impl UpdateKind for ContainerGroups<'_> {
         undo::template_cannot(observation, children, members)
     }
 
-    fn carries(&self) -> Carries {
-        Carries::Containers
+    fn carries(&self) -> ConfigurationContent {
+        ConfigurationContent::Containers
     }
 
     fn brings(&self) -> Option<String> {

@@ -3,6 +3,7 @@
 
 pub(super) mod author;
 mod container_group;
+pub(super) mod content;
 mod image;
 mod nothing;
 mod package;

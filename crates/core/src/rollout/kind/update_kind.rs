@@ -10,10 +10,10 @@ use ess_rollout_cloud::{
 };
 use serde_json::{Map, Value};
 
+use super::content::ConfigurationContent;
 use crate::observation::{Known, Observation};
 use crate::problem::Problem;
 use crate::rollout::compute::Compute;
-use crate::rollout::configuration::Carries;
 
 /// What reading a kind's own outcome back has shown, beyond what is the same for all kinds.
 #[derive(Debug, Default)]
@@ -136,8 +136,8 @@ pub(in crate::rollout) trait UpdateKind {
     }
 
     /// What of the active scaling configuration is looked at.
-    fn carries(&self) -> Carries {
-        Carries::Image
+    fn carries(&self) -> ConfigurationContent {
+        ConfigurationContent::Image
     }
 
     /// What the update puts into the active scaling configuration; `None`: it leaves it alone.

@@ -8,11 +8,12 @@ use ess_rollout_api::v1alpha1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::judge;
-use super::targets::{INSTANCE_MAX, MESSAGE_MAX, TASK_ID_MAX, count_open};
+use super::targets::{INSTANCE_MAX, MESSAGE_MAX, TASK_ID_MAX};
+use crate::actions;
 use crate::conditions::shorten;
 use crate::requests::{self, InstanceTarget, InstancesError, Targets};
 use crate::rollout::context::Context;
-use crate::rollout::{failures, pause};
+use crate::rollout::progress::{pause, tolerance};
 
 /// How many instances that are named one by one may have an open request. With the details of settled
 /// ones they fit the bound on the status.
@@ -61,7 +62,7 @@ pub(in crate::rollout) fn accept(
         Ok(resolved) => resolved,
         Err((reason, message)) => return Judgement::Rejected(reason, message),
     };
-    if count_open(status) + resolved.len() > bound {
+    if actions::count_open(&status.actions) + resolved.len() > bound {
         return Judgement::Rejected(
             "TooManyRequests",
             format!(
@@ -80,7 +81,7 @@ fn failed(
     status: &RollingUpdateTaskStatus,
     verb: Verb,
 ) -> Result<Vec<ActionTarget>, Refusal> {
-    let found = failures::unresolved(ctx, status);
+    let found = tolerance::unresolved(ctx, status);
     let targets = applicable(verb, found.into_iter());
     match targets.is_empty() {
         true => Err(("InstanceNotFailed", "no instance has failed".to_owned())),

@@ -20,15 +20,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::judge::{self, Verdict};
 use super::notify;
-use super::targets::{
-    MESSAGE_MAX, carried_out, count_open, forget_details, is_instance, settle_if_done,
-    settle_target,
-};
+use super::targets::{MESSAGE_MAX, carried_out, forget_details, settle_if_done, settle_target};
+use crate::actions::{self, is_instance};
 use crate::conditions::shorten;
 use crate::observation::Known;
-use crate::rollout::attempts::Attempts;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Next, Work};
+use crate::rollout::progress::attempts::Attempts;
 
 /// The verbs, in the order in which requests seen at the same time take effect.
 const VERBS: [Verb; 3] = [Verb::CancelInstances, Verb::Skip, Verb::Retry];
@@ -57,7 +55,7 @@ pub(in crate::rollout) fn act<'a>(
     root: &Execution,
     attempts: &Attempts<'_>,
 ) -> Known<Act<'a>> {
-    if count_open(status) == 0 {
+    if actions::count_open(&status.actions) == 0 {
         return Ok(Act::Idle);
     }
     let failed = notify::passing_failure(ctx);

@@ -19,15 +19,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::close;
 use crate::cloud_trouble;
 use crate::conditions::shorten;
-use crate::rollout::approval::of_pause;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next, Work};
-use crate::rollout::show_progress::show_progress;
-use crate::rollout::{report, summary};
+use crate::rollout::progress::approval::{Obstacle, REFUSALS_MAX, obstacle, of_pause};
+use crate::rollout::progress::show_progress::show_progress;
+use crate::rollout::progress::summary;
+use crate::rollout::report;
 
-/// How often OOS may refuse an Approve of a pause before a person has to ask again: once more after
-/// a look that is newer than the refusal.
-const REFUSALS_MAX: i32 = 2;
 /// The most bytes of what OOS said (CRD: `status.approve.message`).
 const MESSAGE_MAX: usize = 512;
 
@@ -134,38 +132,6 @@ fn open_continues(actions: &mut [Action]) -> impl Iterator<Item = &mut Action> {
 
 fn is_for(action: &Action, pause: i32) -> bool {
     action.targets.first() == Some(&pause.to_string())
-}
-
-/// What stands against another Approve of a pause, for good.
-pub(in crate::rollout) enum Obstacle<'s> {
-    /// OOS took one.
-    Taken(&'s ApproveRecord),
-    /// OOS refused as often as it may for one request.
-    Refused(&'s ApproveRecord),
-    /// One was never answered, and the next batch would leave no trace: whether the pause is still
-    /// the same one cannot be told.
-    Alike,
-}
-
-/// See [`Obstacle`]. `asked`: the request that asks for it now, if there is one.
-pub(in crate::rollout) fn obstacle<'s>(
-    ctx: &Context<'_>,
-    status: &'s RollingUpdateTaskStatus,
-    pause: i32,
-    asked: Option<&Action>,
-) -> Option<Obstacle<'s>> {
-    let record = of_pause(status, pause)?;
-    match record.answer {
-        Some(ApproveAnswer::Taken) => Some(Obstacle::Taken(record)),
-        Some(ApproveAnswer::Refused) if record.refusals >= REFUSALS_MAX => {
-            let anew = asked.is_some_and(|a| Some(&a.time) >= record.answer_time.as_ref());
-            (!anew).then_some(Obstacle::Refused(record))
-        }
-        None if ctx.now() >= record.until.0 && summary::passed_over(status, pause + 1) => {
-            Some(Obstacle::Alike)
-        }
-        _ => None,
-    }
 }
 
 /// Ends requests to leave a pause that has been left, whoever caused it, or that cannot be left so.

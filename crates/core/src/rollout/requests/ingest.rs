@@ -21,9 +21,9 @@ pub(in crate::rollout) fn ingest(
     status: &mut RollingUpdateTaskStatus,
     pause: Option<&Pause>,
 ) -> bool {
-    let open = targets::count_open(status);
+    let open = actions::count_open(&status.actions);
     ingest_verbs(ctx, status, pause, &VERBS);
-    targets::count_open(status) > open
+    actions::count_open(&status.actions) > open
 }
 
 /// Takes note of a cancellation alone, where it is not known whether the update is paused: every

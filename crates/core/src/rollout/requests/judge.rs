@@ -10,10 +10,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::notify;
 use crate::identity::hash_value;
 use crate::observation::{Interrupt, Known};
-use crate::rollout::attempts::Attempts;
 use crate::rollout::context::Context;
 use crate::rollout::decision::Next;
-use crate::rollout::{details, failures, report};
+use crate::rollout::progress::attempts::Attempts;
+use crate::rollout::progress::{details, tolerance};
+use crate::rollout::report;
 
 /// How often OOS may refuse a failed instance while the update is paused: what it says twice, a bound
 /// on lateness apart, it will say again.
@@ -197,7 +198,7 @@ impl Look<'_, '_> {
             return Ok(verdict);
         }
         if !self.is_paused()
-            && !failures::is_held(ctx, self.status)
+            && !tolerance::is_held(ctx, self.status)
             && may_be_given_up(verb, target, instance)
         {
             return Ok(effective(instance));
@@ -245,7 +246,7 @@ impl Look<'_, '_> {
         let failed = instance.state == InstanceState::Failed;
         let call = target.call.as_ref();
         if !self.is_paused() {
-            return match (failed, failures::is_held(ctx, self.status)) {
+            return match (failed, tolerance::is_held(ctx, self.status)) {
                 (true, false) => done(
                     ActionState::Rejected,
                     "NotPaused",

@@ -24,33 +24,6 @@ pub(in crate::rollout) const INSTANCE_MAX: usize = 128;
 /// The most bytes of a task execution's id.
 pub(in crate::rollout) const TASK_ID_MAX: usize = 160;
 
-/// How many instances have an open request.
-pub(in crate::rollout) fn count_open(status: &RollingUpdateTaskStatus) -> usize {
-    open_targets(status).count()
-}
-
-/// Whether an instance has an open request.
-pub(in crate::rollout) fn is_open(status: &RollingUpdateTaskStatus, instance: &str) -> bool {
-    open_targets(status).any(|target| target.instance == instance && is_instance(target))
-}
-
-/// Whether a call for an open request is on record.
-pub(in crate::rollout) fn is_calling(status: &RollingUpdateTaskStatus) -> bool {
-    open_targets(status).any(|target| target.call.is_some())
-}
-
-/// Whether an instance is meant, and not a task of the execution itself.
-pub(in crate::rollout) fn is_instance(target: &ActionTarget) -> bool {
-    target.task_execution_id.is_none()
-}
-
-pub(in crate::rollout) fn open_targets(
-    status: &RollingUpdateTaskStatus,
-) -> impl Iterator<Item = &ActionTarget> {
-    let targets = status.actions.iter().flat_map(|action| &action.instances);
-    targets.filter(|target| target.state == ActionState::Accepted)
-}
-
 /// An instance as `status.actions[].targets` names it: with its attempt, where there is one.
 pub(in crate::rollout) fn name(target: &ActionTarget) -> String {
     match target.attempt {

@@ -8,7 +8,8 @@ use crate::identity;
 use crate::observation::Known;
 use crate::problem::Problem;
 use crate::rollout::context::Context;
-use crate::rollout::{kind, others};
+use crate::rollout::kind;
+use crate::rollout::others;
 
 /// The call for the way back, as far as its kind decides.
 pub(in crate::rollout) fn method(way_back: &Update) -> RollbackMethod {

@@ -8,8 +8,8 @@ use ess_rollout_cloud::{ExecutionFilter, ScalingInstance};
 
 use crate::observation::Known;
 use crate::problem::Problem;
-use crate::rollout::attempts;
 use crate::rollout::context::Context;
+use crate::rollout::progress::attempts;
 
 /// How a rollback starts, and on whom.
 pub(in crate::rollout) struct Reach<'a> {

@@ -11,15 +11,16 @@ use ess_rollout_cloud::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::checks;
-use super::{foreign, source};
+use super::{checks, foreign, source};
 use crate::observation::Known;
 use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next, Work};
+use crate::rollout::kind;
+use crate::rollout::progress::attempts;
 use crate::rollout::quiet::{self, Rest};
 use crate::rollout::report::{self, Phase};
-use crate::rollout::{attempts, holding, kind, left};
+use crate::rollout::restore::{left, record};
 use crate::waits::RETRY;
 
 /// Whether the group may be taken over although others may wait for it: it is held by the source
@@ -148,7 +149,7 @@ fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRe
     // Without a holder it is that of an earlier run, kept for what that one left.
     let known = ctx.record.holder.is_some() || ctx.inherits_baseline();
     let baseline = record.baseline.take().filter(|_| known);
-    let baseline = baseline.unwrap_or_else(|| holding::as_found(plan, source.time.clone()));
+    let baseline = baseline.unwrap_or_else(|| record::as_found(plan, source.time.clone()));
     record.baseline = Some(Baseline {
         inherited: true,
         ..baseline

@@ -1,0 +1,98 @@
+//! How long an object that a person has to mend something for stays ready to start.
+//!
+//! What was asked for is about now: an update that starts by itself, because a Secret or an image came into
+//! being a week later, surprises whoever is there then. So the time for which an object is Blocked is counted,
+//! and when there is more of it than `spec.startingDeadlineSeconds` it ends. What passes by itself is waited
+//! for: the group's turn, the updates of others.
+
+use ess_rollout_api::v1alpha1::{
+    DesiredState, Outcome, RollingUpdateTaskStatus, StartBlocked, condition,
+};
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::conditions;
+use crate::rollout::context::Context;
+use crate::rollout::decision::Decision;
+use crate::rollout::result;
+
+/// Without `spec.startingDeadlineSeconds`.
+const DEFAULT: SignedDuration = SignedDuration::from_hours(24);
+
+/// Reason of a result: it was Blocked for too long.
+pub(in crate::rollout) const STARTING_DEADLINE_EXCEEDED: &str = "StartingDeadlineExceeded";
+
+/// Puts on record whether something stands against the start that counts.
+pub(in crate::rollout) fn note(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    counts: bool,
+) {
+    // What is only planned starts nothing, however long that lasts.
+    let counts = counts && ctx.spec.policy.desired_state == DesiredState::Run;
+    let since = status.start_blocked.as_ref().and_then(|b| b.since.as_ref());
+    match (counts, since) {
+        (true, None) => {
+            status.start_blocked.get_or_insert_default().since = Some(Time(ctx.now()));
+        }
+        (false, Some(_)) => {
+            let spent = spent(ctx, status);
+            let blocked = status.start_blocked.get_or_insert_default();
+            (blocked.since, blocked.seconds) = (None, spent.as_secs());
+            if *blocked == StartBlocked::default() {
+                status.start_blocked = None;
+            }
+        }
+        (true, Some(_)) | (false, None) => {}
+    }
+}
+
+/// For how long it has been Blocked, in all.
+fn spent(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> SignedDuration {
+    let Some(blocked) = &status.start_blocked else {
+        return SignedDuration::ZERO;
+    };
+    let before = SignedDuration::from_secs(blocked.seconds);
+    let since = blocked.since.as_ref();
+    since.map_or(before, |since| before.saturating_add(ctx.since(since)))
+}
+
+fn deadline(ctx: &Context<'_>) -> SignedDuration {
+    let own = ctx.spec.policy.starting_deadline_seconds;
+    own.map_or(DEFAULT, |seconds| SignedDuration::from_secs(seconds.into()))
+}
+
+/// How long it may still be Blocked, if it is.
+pub(in crate::rollout) fn left(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<SignedDuration> {
+    status.start_blocked.as_ref()?.since.as_ref()?;
+    Some((deadline(ctx) - spent(ctx, status)).max(SignedDuration::ZERO))
+}
+
+/// The end of an object that has been Blocked for longer than it may.
+pub(in crate::rollout) fn exceeded(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<Decision> {
+    // It was let go of since, and is not looked at to be started.
+    let armed = ctx.spec.policy.desired_state == DesiredState::Run;
+    left(ctx, status).filter(|left| armed && left.is_zero())?;
+    let mut status = status.clone();
+    note(ctx, &mut status, false);
+    let last = conditions::get(&status.conditions, condition::PREFLIGHT);
+    let last = last.map_or("", |preflight| &preflight.message);
+    let message = format!(
+        "Blocked for longer than the {} s of spec.startingDeadlineSeconds: nothing was started, and nothing will be, although what stood against it may go away ({last}); when it has, create the object anew",
+        deadline(ctx).as_secs()
+    );
+    let reason = STARTING_DEADLINE_EXCEEDED;
+    Some(result::nothing_ran(
+        ctx,
+        status,
+        Outcome::Failed,
+        reason,
+        &message,
+    ))
+}

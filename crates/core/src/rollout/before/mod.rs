@@ -1,0 +1,17 @@
+//! Before the start: what may stand against it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`preflight`], [`neighbours`] | everything that can be known to go wrong before anything is touched; what else is at work on the group |
+//! | [`turn`], [`run_keys`] | whose turn the group is, and whether the same was run before |
+//! | [`pinned`] | what is read later is what was planned |
+//! | [`refusal`], [`deadline`], [`denied`] | what stands against a start, for how long, and what OOS refuses |
+
+pub(in crate::rollout) mod deadline;
+pub(in crate::rollout) mod denied;
+mod neighbours;
+pub(in crate::rollout) mod pinned;
+pub(in crate::rollout) mod preflight;
+pub(in crate::rollout) mod refusal;
+pub(in crate::rollout) mod run_keys;
+pub(in crate::rollout) mod turn;

@@ -1,0 +1,247 @@
+//! What else is at work on the group, or stands in the way of an update: scaling activities, lifecycle hooks that
+//! hold instances, native instance refreshes, and what ESS's own diagnosis found.
+//!
+//! ESS and OOS do not look at each other: a rolling update and an instance refresh of one group run side by side, each
+//! undoing what the other does. So no update starts beside a refresh. What began later is left alone when the group is
+//! put back: a refresh needs the processes that the update suspended, so that a wait for its end might have none; it
+//! does not touch instances in Standby, and what it put into the scaling configuration is nobody's to overwrite (see
+//! [`super::goal`]).
+//!
+//! Reads that not every account permits or every region offers are optional: without one it is said what was not looked
+//! at, and the update starts. They are made last, for updates that nothing else stands against.
+
+use ess_rollout_cloud::{
+    CloudError, Diagnosis, DiagnosisStatus, ErrorClass, InstanceRefresh, InstanceRefreshStatus,
+    LifecycleAction, Query, ScalingActivity, ScalingGroup,
+};
+
+use crate::observation::{Interrupt, Known};
+use crate::problem::Problem;
+use crate::rollout::context::Context;
+use crate::rollout::others::OTHERS_RUN;
+
+/// How many of a kind a message names.
+const NAMED: usize = 5;
+/// The item of the diagnosis without which instances that were stopped do not start again.
+const ARREARS: &str = "AccountArrearage";
+
+/// What an optional read gave, or why there was nothing to be had, as a note.
+type Optional<T> = Result<T, String>;
+
+/// Instances that come or go, by themselves or held by a lifecycle hook.
+pub(in crate::rollout) fn in_motion(
+    ctx: &Context<'_>,
+    group: &ScalingGroup,
+) -> Known<Option<Problem>> {
+    let observation = ctx.input.observation;
+    let activities = observation.activities(&ctx.group)?;
+    if group.instances_held > 0 {
+        return held(ctx, group, activities).map(Some);
+    }
+    if let Some(activity) = activities.first() {
+        return Ok(Some(Problem::wait(
+            "ScalingActivityInProgress",
+            format!(
+                "scaling activity {} is in progress ({}); this task starts when it has ended",
+                activity.id, activity.description
+            ),
+        )));
+    }
+    if group.instances_in_motion > 0 {
+        return Ok(Some(Problem::wait(
+            "ScalingActivityInProgress",
+            "instances are joining or leaving the group; this task starts when they have".into(),
+        )));
+    }
+    let listed = observation.scaling_instances(&ctx.group)?.len();
+    let counted = group.total_instances;
+    Ok((listed == 0 && counted > 0).then(|| {
+        Problem::wait(
+            "InstancesNotListed",
+            format!(
+                "ESS counts {counted} instances in the group and lists none of them; this task starts when it does"
+            ),
+        )
+    }))
+}
+
+/// Instances that a lifecycle hook holds: which hook, where that can be asked.
+fn held(ctx: &Context<'_>, group: &ScalingGroup, activities: &[ScalingActivity]) -> Known<Problem> {
+    let observation = ctx.input.observation;
+    let asked = &activities[..activities.len().min(NAMED)];
+    observation.require(asked.iter().map(|activity| Query::LifecycleActions {
+        activity: activity.id.clone(),
+    }))?;
+    let mut hooks = Vec::new();
+    let mut note = None;
+    for activity in asked {
+        match optional(
+            observation.lifecycle_actions(&activity.id),
+            "which lifecycle hook holds them",
+            may_be_missing,
+        )? {
+            Ok(actions) => hooks.extend(actions.iter().map(|action| by_hook(activity, action))),
+            Err(why) => note = Some(why),
+        }
+    }
+    let count = group.instances_held;
+    let mut message = match hooks.is_empty() {
+        true => format!(
+            "a lifecycle hook holds {count} instances on their way into or out of the group"
+        ),
+        false => named(&hooks),
+    };
+    message.push_str("; this task starts when that has ended: complete the lifecycle action (CompleteLifecycleAction, or the ESS console), or let it time out");
+    message.extend(note.map(|note| format!(". {note}")));
+    Ok(Problem::wait("LifecycleHookPending", message))
+}
+
+fn by_hook(activity: &ScalingActivity, action: &LifecycleAction) -> String {
+    format!(
+        "lifecycle hook {} holds {} (scaling activity {})",
+        action.hook,
+        named(&action.instances),
+        activity.id
+    )
+}
+
+/// What stands against a start beside everything else, or what a person should know.
+pub(in crate::rollout) fn look(
+    ctx: &Context<'_>,
+    group: &ScalingGroup,
+) -> Known<Result<Vec<String>, Problem>> {
+    let observation = ctx.input.observation;
+    let id = || ctx.group.clone();
+    observation.require([
+        Query::InstanceRefreshes { group: id() },
+        Query::Diagnosis { group: id() },
+    ])?;
+    let mut notes = Vec::new();
+    match optional(
+        observation.instance_refreshes(&ctx.group),
+        "whether an instance refresh of ESS is under way",
+        may_be_missing,
+    )? {
+        Ok(refreshes) => {
+            let running = refreshes.iter().find(|refresh| !refresh.status.is_final());
+            if let Some(refresh) = running {
+                return Ok(Err(beside(ctx, refresh)));
+            }
+        }
+        Err(why) => notes.push(why),
+    }
+    // Advice alone: nothing that becomes of it holds up an update.
+    match optional(
+        observation.diagnosis(&ctx.group),
+        "ESS's diagnosis of the group",
+        |_| true,
+    )? {
+        Ok(found) => match diagnosed(ctx, found) {
+            Ok(more) => notes.extend(more),
+            Err(problem) => return Ok(Err(problem)),
+        },
+        Err(why) => notes.push(why),
+    }
+    let listed = observation.scaling_instances(&ctx.group)?.len();
+    let counted = group.total_instances;
+    if i64::try_from(listed) != Ok(counted) {
+        notes.push(format!(
+            "ESS counts {counted} instances in the group and lists {listed}: those that are missing are not updated"
+        ));
+    }
+    Ok(Ok(notes))
+}
+
+/// No update beside this refresh.
+fn beside(ctx: &Context<'_>, refresh: &InstanceRefresh) -> Problem {
+    let (id, status, group) = (&refresh.id, &refresh.status, &ctx.group);
+    let cancel =
+        format!("CancelInstanceRefresh --ScalingGroupId {group} --InstanceRefreshTaskId {id}");
+    match status {
+        InstanceRefreshStatus::Paused => Problem::blocked(
+            OTHERS_RUN,
+            format!(
+                "instance refresh {id} of the group is Paused, and does not end by itself: resume it (ResumeInstanceRefresh) or end it (aliyun ess {cancel})"
+            ),
+        ),
+        _ => Problem::wait(
+            OTHERS_RUN,
+            format!(
+                "instance refresh {id} ({status}) is replacing the group's instances; this task starts when it has ended; to end it: aliyun ess {cancel}"
+            ),
+        ),
+    }
+}
+
+/// What the latest diagnosis calls Critical. Most of it is about instances to come, which an update does not make; but
+/// an account in arrears may stop instances and not start them again.
+fn diagnosed(ctx: &Context<'_>, found: &[Diagnosis]) -> Result<Option<String>, Problem> {
+    let critical = |item: &&Diagnosis| item.status == DiagnosisStatus::Critical;
+    let critical: Vec<&Diagnosis> = found.iter().filter(critical).collect();
+    if critical.iter().any(|item| item.kind == ARREARS) {
+        return Err(Problem::blocked(
+            ARREARS,
+            format!(
+                "the latest diagnosis of the group by ESS says that the account has overdue payments, so that instances that are stopped may not start again: settle them, and diagnose the group again (aliyun ess CreateDiagnoseReport --ScalingGroupId {})",
+                ctx.group
+            ),
+        ));
+    }
+    let items: Vec<String> = critical
+        .iter()
+        .map(|item| {
+            let about = [&item.kind, &item.resource, &item.code];
+            let about: Vec<&str> = about
+                .into_iter()
+                .map(String::as_str)
+                .filter(|text| !text.is_empty())
+                .collect();
+            about.join(" ")
+        })
+        .collect();
+    Ok((!items.is_empty()).then(|| {
+        format!(
+            "The latest diagnosis of the group by ESS found Critical: {}. New instances may not come up",
+            named(&items)
+        )
+    }))
+}
+
+/// What was read, or a note that it was not to be had for a reason that `skips` takes.
+fn optional<T>(
+    read: Known<T>,
+    what: &str,
+    skips: impl Fn(&CloudError) -> bool,
+) -> Known<Optional<T>> {
+    match read {
+        Err(Interrupt::Failed(error)) if skips(&error) => {
+            // Without the request id, which differs each time: the message is written when it changes.
+            let missing = error.missing_action.as_ref();
+            let missing = missing.map_or(String::new(), |action| {
+                format!(" (missing RAM action {action})")
+            });
+            Ok(Err(format!(
+                "Not looked at: {what} ({} answered {}){missing}",
+                error.call, error.code
+            )))
+        }
+        read => read.map(Ok),
+    }
+}
+
+/// Not permitted, or not there; a fault that passes is waited out.
+fn may_be_missing(error: &CloudError) -> bool {
+    matches!(
+        error.class,
+        ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound
+    )
+}
+
+/// The first few of a list, and how many more there are.
+fn named(items: &[String]) -> String {
+    let first = items[..items.len().min(NAMED)].join(", ");
+    match items.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}

@@ -1,0 +1,100 @@
+//! Whose turn the group is, before the start: the queue of this operator's objects, and the updates of others.
+
+use ess_rollout_api::v1alpha1::{RollingUpdateTaskStatus, condition};
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::deadline;
+use super::preflight::{self, Verdict};
+use super::refusal::{RECHECK, refuse};
+use crate::observation::Known;
+use crate::rollout::context::Context;
+use crate::rollout::decision::{Decision, Next};
+use crate::rollout::report::{self, Phase};
+use crate::rollout::{others, rollback};
+use crate::{conditions, queue};
+
+/// Puts on record that these credentials reach the group, when they are first seen to.
+pub(in crate::rollout) fn note_group(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let seen = ctx.input.observation.scaling_group(&ctx.group);
+    if status.group_seen_time.is_none() && seen.is_ok_and(Option::is_some) {
+        status.group_seen_time = Some(Time(ctx.now()));
+    }
+}
+
+/// Puts on record when a run of others that the start waits for was first seen to have ended.
+pub(in crate::rollout) fn note_end_of_others(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    verdict: &Verdict,
+) {
+    if matches!(verdict, Verdict::Problem(problem) if problem.reason == others::OTHERS_RUN) {
+        status.others_ended = None;
+        return;
+    }
+    let waited = conditions::get(&status.conditions, condition::PREFLIGHT)
+        .is_some_and(|preflight| preflight.reason == others::OTHERS_RUN);
+    if waited && status.others_ended.is_none() {
+        status.others_ended = Some(Time(ctx.now()));
+    }
+}
+
+/// How long the group is not yet read for the start: the bound on lateness. A process that the run of
+/// others had suspended, read too early, would be taken for one that a person suspended, and stay so.
+pub(in crate::rollout) fn after_others(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<SignedDuration> {
+    let ended = status.others_ended.as_ref()?;
+    let left = ctx.waits().settled_at(ended).duration_since(ctx.now());
+    left.is_positive().then_some(left)
+}
+
+/// First come, first served: whoever holds the group, then whoever asked earlier. Nobody waits for a group that
+/// the credentials do not reach.
+pub(in crate::rollout) fn wait(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+) -> Known<Option<Decision>> {
+    // What the run of a holder that vanished still does is seen as an update of others.
+    let holder = ctx.record.holder.as_ref();
+    let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.input.holder_gone);
+    // A rollback takes the group over from its source, ahead of the queue: whoever is before it there
+    // waits for the source's end.
+    if let Some(source) = &status.source
+        && rollback::takeover::may_begin(source, holder)
+    {
+        return Ok(None);
+    }
+    let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
+    let Some(before) = queue::before(&ctx.record, &ctx.uid, gone, ahead) else {
+        return Ok(None);
+    };
+    if status.group_seen_time.is_none() {
+        if let Err(problem) = preflight::usable_group(ctx)? {
+            return Ok(Some(refuse(ctx, status.clone(), &problem, false)));
+        }
+        note_group(ctx, status);
+    }
+    let message = format!("waits: {before}");
+    deadline::note(ctx, status, false);
+    report::set(
+        ctx,
+        status,
+        condition::PREFLIGHT,
+        "Unknown",
+        "WaitingForScalingGroup",
+        &message,
+    );
+    report::show(
+        ctx,
+        status,
+        Phase::Pending,
+        "WaitingForScalingGroup",
+        &message,
+    );
+    Ok(Some(ctx.decide(
+        status.clone(),
+        Next::After(RECHECK.unsigned_abs()),
+    )))
+}

@@ -1,0 +1,130 @@
+//! The group stands still while a run has its processes suspended: since when, and that people are told of it.
+//!
+//! In a pause nothing of the run moves, and yet the group neither scales nor replaces what is unhealthy. Whoever
+//! leaves a run in a pause has to know that.
+
+use ess_rollout_api::v1alpha1::{Freeze, RollingUpdateTaskStatus};
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::conditions::shorten;
+use crate::rollout::context::Context;
+use crate::rollout::decision::{Event, EventKind};
+
+/// How long a pause lasts before the first reminder; the wait for each next one is twice as long.
+const REMIND_AFTER: SignedDuration = SignedDuration::from_mins(30);
+/// The most reminders of one pause: the last after more than a year.
+const REMINDERS_MAX: i32 = 15;
+
+/// Takes note of what the run has suspended, and of what was read since.
+pub(in crate::rollout) fn note(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    if status.restore.as_ref().is_some_and(|restore| restore.done) {
+        // What is not put back by now is listed there.
+        status.freeze = None;
+        return;
+    }
+    if status.result.is_none() {
+        begin(ctx, status);
+    } else if let Some(freeze) = &mut status.freeze
+        && let Ok(Some(group)) = ctx.input.observation.scaling_group(&ctx.group)
+    {
+        let suspended = &group.suspended_processes;
+        freeze
+            .processes
+            .retain(|process| suspended.iter().any(|s| s.as_str() == process));
+        if freeze.processes.is_empty() {
+            status.freeze = None;
+        }
+    }
+    remind(ctx, status);
+}
+
+/// The template suspends the processes before it does anything else.
+fn begin(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let (None, Some(execution)) = (&status.freeze, &status.execution) else {
+        return;
+    };
+    // Those that somebody had suspended before stand still on purpose.
+    let start = status.start.as_ref();
+    let processes = start.map(|start| start.exit_processes.clone());
+    let Some(processes) = processes.filter(|all| !all.is_empty()) else {
+        return;
+    };
+    let undone = ctx.input.subject.undo.as_ref().and_then(|undo| undo.source);
+    let inherited = undone
+        .and_then(|source| source.status.as_ref()?.freeze.as_ref())
+        .map(|freeze| freeze.since.clone());
+    let own = execution.start_time.clone();
+    let since = inherited.or(own).unwrap_or_else(|| Time(ctx.now()));
+    status.freeze = Some(Freeze {
+        processes,
+        since: Time(since.0.min(ctx.now())),
+        pause_since: None,
+        reminders: 0,
+    });
+}
+
+/// Counts the reminders that are due.
+fn remind(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let Some(freeze) = &mut status.freeze else {
+        return;
+    };
+    let since = status.pause.as_ref().map(|pause| &pause.since);
+    if freeze.pause_since.as_ref() != since {
+        (freeze.pause_since, freeze.reminders) = (since.cloned(), 0);
+    }
+    let Some(since) = since else {
+        return;
+    };
+    let lasted = ctx.now().duration_since(since.0);
+    while freeze.reminders < REMINDERS_MAX
+        && lasted >= REMIND_AFTER * 2_i32.saturating_pow(freeze.reminders.unsigned_abs())
+    {
+        freeze.reminders += 1;
+    }
+}
+
+/// What a pause says of it, behind what it waits for, within so many bytes in all.
+pub(in crate::rollout) fn added_to(
+    status: &RollingUpdateTaskStatus,
+    message: &str,
+    max: usize,
+) -> String {
+    let Some(freeze) = &status.freeze else {
+        return shorten(message, max);
+    };
+    let words = format!("; {}", said(freeze));
+    let room = max.saturating_sub(words.len());
+    format!("{}{words}", shorten(message, room))
+}
+
+fn said(freeze: &Freeze) -> String {
+    format!(
+        "meanwhile, since {}, the scaling group does not scale and replaces no unhealthy instance: {} stay suspended until the update ends",
+        freeze.since.0,
+        freeze.processes.join(", ")
+    )
+}
+
+/// The reminder that has come due.
+pub(in crate::rollout) fn event(
+    old: &RollingUpdateTaskStatus,
+    new: &RollingUpdateTaskStatus,
+) -> Option<Event> {
+    let freeze = new.freeze.as_ref()?;
+    let before = old
+        .freeze
+        .as_ref()
+        .filter(|old| old.pause_since == freeze.pause_since)
+        .map_or(0, |old| old.reminders);
+    (freeze.reminders > before).then(|| Event {
+        kind: EventKind::Warning,
+        reason: "GroupFrozen".into(),
+        action: "Pause".into(),
+        note: format!(
+            "the update has been paused since {}; {}: continue it, or cancel it to put the group back",
+            freeze.pause_since.as_ref().map_or_else(String::new, |time| time.0.to_string()),
+            said(freeze)
+        ),
+    })
+}

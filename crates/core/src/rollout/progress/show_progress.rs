@@ -1,0 +1,68 @@
+//! What is shown of an execution that is in progress.
+
+use ess_rollout_api::v1alpha1::{InstanceState, PauseKind, RollingUpdateTaskStatus, condition};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{approval, unready};
+use crate::rollout::context::Context;
+use crate::rollout::report::{self, Phase};
+use crate::{actions, conditions};
+
+/// Since when nothing has moved, if that is longer than `spec.progressDeadlineSeconds` and it is
+/// not a person who is waited for.
+fn stands_still(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Timestamp> {
+    let deadline = SignedDuration::from_secs(ctx.spec.policy.progress_deadline_seconds?.into());
+    if status.pause.is_some() {
+        return None;
+    }
+    let resumed = conditions::get(&status.conditions, condition::PAUSED);
+    let moved = [
+        status.progress_time.as_ref().map(|time| time.0),
+        status.start.as_ref().map(|intent| intent.time.0),
+        resumed.map(|paused| paused.last_transition_time.0),
+    ];
+    let since = moved.into_iter().flatten().max()?;
+    (ctx.now() >= since + deadline).then_some(since)
+}
+
+pub(in crate::rollout) fn show_progress(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let (phase, reason, message) = match &status.pause {
+        None => match stands_still(ctx, status) {
+            None => (Phase::Running, "Running", in_progress(status)),
+            Some(since) => (
+                Phase::StandingStill,
+                "ProgressDeadlineExceeded",
+                format!(
+                    "nothing has moved since {since}: look at the execution in the OOS console"
+                ),
+            ),
+        },
+        Some(pause) => {
+            let (phase, reason) = match pause.kind {
+                PauseKind::Batch => (Phase::BatchSuspended, "BatchSuspended"),
+                PauseKind::Failure => (Phase::FailureSuspended, "FailurePaused"),
+                PauseKind::Approval => (Phase::ApprovalSuspended, "ApprovalNeeded"),
+                PauseKind::Unknown => (Phase::Suspended, "Suspended"),
+            };
+            (phase, reason, pause.message.clone())
+        }
+    };
+    if approval::is_under_way(status) || actions::is_calling(&status.actions) {
+        report::show_unless_refused(ctx, status, phase, reason, &message);
+    } else {
+        report::show(ctx, status, phase, reason, &message);
+    }
+}
+
+/// With what the first instance that takes long waits for, if anything is wrong with it.
+fn in_progress(status: &RollingUpdateTaskStatus) -> String {
+    let mut message = "the execution is in progress".to_owned();
+    let mut updating = status.instances.iter();
+    let stuck = updating.find_map(|instance| {
+        let waits = unready::said(&instance.conditions);
+        let stuck = instance.state == InstanceState::Updating && !waits.is_empty();
+        stuck.then(|| format!("; {}: {waits}", instance.id))
+    });
+    message.extend(stuck);
+    message
+}

@@ -1,0 +1,158 @@
+//! Members of the group that do not take part in an update: who they are, and why. They go on running
+//! what they run, so it is said before the start, in the result and in `Verified`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ess_rollout_api::v1alpha1::{EligibleState, LeftOut, Plan, RollingUpdateTaskStatus};
+use ess_rollout_cloud::{LifecycleState, ScalingInstance};
+
+use crate::conditions::shorten;
+use crate::observation::{Interrupt, Known};
+use crate::rollout::context::Context;
+
+/// Bound of the API.
+const LEFT_OUT_MAX: usize = 1000;
+/// The most instances that are named for one reason.
+const NAMED_MAX: usize = 5;
+/// The most instances of which it is read what they run.
+const READ_MAX: usize = 100;
+/// Why a rollback leaves out an instance that would be eligible.
+const NOT_TOUCHED: &str = "NotTouched";
+
+/// Who is left out of an update of these members, and why.
+pub(in crate::rollout) fn at_start(
+    ctx: &Context<'_>,
+    all: &[ScalingInstance],
+    members: &[String],
+) -> Vec<LeftOut> {
+    let members: BTreeSet<&str> = members.iter().map(String::as_str).collect();
+    let left = all.iter().filter(|i| !members.contains(i.id.as_str()));
+    left.take(LEFT_OUT_MAX)
+        .map(|instance| LeftOut {
+            id: instance.id.clone(),
+            reason: shorten(reason(ctx, instance), 64),
+        })
+        .collect()
+}
+
+fn reason<'a>(ctx: &Context<'_>, instance: &'a ScalingInstance) -> &'a str {
+    let state = match instance.state {
+        LifecycleState::InService => Some(EligibleState::InService),
+        LifecycleState::Protected => Some(EligibleState::Protected),
+        _ => None,
+    };
+    if state.is_none_or(|state| !ctx.spec.lifecycle_states.contains(&state)) {
+        instance.state.as_str()
+    } else if !ctx.update.takes(&instance.creation_type) {
+        &instance.creation_type
+    } else {
+        NOT_TOUCHED
+    }
+}
+
+/// What preflight says of them.
+pub(in crate::rollout) fn note(left_out: &[LeftOut]) -> Option<String> {
+    let all = left_out.iter().map(|l| (l.reason.as_str(), l.id.as_str()));
+    let mut note = format!("left out: {}", listed(all)?);
+    let protected = LifecycleState::Protected;
+    if left_out.iter().any(|l| l.reason == protected.as_str()) {
+        note.push_str("; to update Protected instances as well name that state in spec.lifecycleStates of a new task");
+    }
+    Some(note)
+}
+
+/// What is said of an update for which nobody is eligible.
+pub(in crate::rollout) fn nobody(ctx: &Context<'_>, plan: &Plan) -> String {
+    let nothing = "no instance of the group is eligible";
+    match note(plan.left_out.as_deref().unwrap_or_default()) {
+        None => format!("{nothing}: it has none, and there was nothing to update"),
+        Some(note) => {
+            let states = ctx.spec.lifecycle_states.iter();
+            let states: Vec<String> = states.map(|state| format!("{state:?}")).collect();
+            format!(
+                "{nothing} by spec.lifecycleStates ({}): there was nothing to update; {note}",
+                states.join(", ")
+            )
+        }
+    }
+}
+
+/// Who of the group, as it is now, has not taken part, and how many of those run what the update brings
+/// all the same. `None`: everybody has.
+pub(in crate::rollout) fn now(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+    members: &[ScalingInstance],
+) -> Known<Option<String>> {
+    let took_part = plan.members.iter().map(|member| member.id.as_str());
+    let took_part = took_part.chain(status.instances.iter().map(|i| i.id.as_str()));
+    let took_part: BTreeSet<&str> = took_part.collect();
+    let before: Option<BTreeMap<&str, &str>> = plan.left_out.as_ref().map(|left_out| {
+        let each = left_out.iter();
+        each.map(|l| (l.id.as_str(), l.reason.as_str())).collect()
+    });
+    let others: Vec<&ScalingInstance> = members
+        .iter()
+        .filter(|member| !took_part.contains(member.id.as_str()))
+        .collect();
+    let why = |member: &ScalingInstance| -> String {
+        match &before {
+            // Nobody wrote down who was there.
+            None => member.state.as_str().to_owned(),
+            Some(before) => match before.get(member.id.as_str()) {
+                Some(reason) => (*reason).to_owned(),
+                None if before.len() >= LEFT_OUT_MAX => member.state.as_str().to_owned(),
+                None => "that joined later".to_owned(),
+            },
+        }
+    };
+    let reasons: Vec<(String, &str)> = others.iter().map(|m| (why(m), m.id.as_str())).collect();
+    let each = reasons.iter().map(|(why, id)| (why.as_str(), *id));
+    let Some(mut said) = listed(each) else {
+        return Ok(None);
+    };
+    said.insert_str(0, "left out: ");
+    if let Some(updated) = updated(ctx, &others)? {
+        let (count, what) = (others.len(), ctx.update.what(Some(plan)));
+        said.push_str(&format!("; of these {updated} of {count} run {what}"));
+    }
+    Ok(Some(said))
+}
+
+/// How many of these run what the update brings; `None`: that cannot be read.
+fn updated(ctx: &Context<'_>, others: &[&ScalingInstance]) -> Known<Option<usize>> {
+    if !ctx.update.is_seen_in_compute() || others.len() > READ_MAX {
+        return Ok(None);
+    }
+    let mut ids: Vec<String> = others.iter().map(|other| other.id.clone()).collect();
+    ids.sort();
+    match ctx.update.compute(ctx.input.observation, &ids) {
+        Ok(computes) => {
+            let updated = computes
+                .iter()
+                .filter(|c| ctx.update.difference(c).is_none());
+            Ok(Some(updated.count()))
+        }
+        // It is not what was asked for, and fails nothing.
+        Err(Interrupt::Failed(_)) => Ok(None),
+        Err(read) => Err(read),
+    }
+}
+
+/// How many for each reason, and who; `None` for nobody.
+fn listed<'a>(all: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (reason, id) in all {
+        by_reason.entry(reason).or_default().push(id);
+    }
+    let each = by_reason.iter().map(|(reason, ids)| {
+        let mut named = ids[..ids.len().min(NAMED_MAX)].join(", ");
+        if ids.len() > NAMED_MAX {
+            named.push_str(&format!(" and {} more", ids.len() - NAMED_MAX));
+        }
+        format!("{} {reason} ({named})", ids.len())
+    });
+    let each: Vec<String> = each.collect();
+    (!each.is_empty()).then(|| each.join(", "))
+}

@@ -1,0 +1,372 @@
+//! The outcome read back: what the instances run, what new ones would get, and whether that is what the
+//! update wanted. Told of how things are now, whatever OOS says and whatever was captured at the start.
+
+use std::collections::BTreeMap;
+
+use ess_rollout_api::v1alpha1::{
+    InstanceState, InstanceStatus, Plan, ReadBack, RestoreKind, RestoreState,
+    RollingUpdateTaskStatus,
+};
+use ess_rollout_cloud::{LifecycleState, ScalingInstance};
+
+use super::{left_out, leftovers, verify};
+use crate::conditions;
+use crate::observation::Known;
+use crate::rollout::compute::{self, Compute};
+use crate::rollout::context::Context;
+use crate::rollout::kind::ReadBack as OfKind;
+use crate::rollout::progress::attempts;
+use crate::rollout::result;
+
+mod active;
+
+/// The verdict of the condition `Verified`.
+pub(in crate::rollout) struct Verdict {
+    pub(in crate::rollout) status: &'static str,
+    pub(in crate::rollout) reason: &'static str,
+    pub(in crate::rollout) message: String,
+    /// Whether it may be that the cloud does not show yet what was done.
+    pub(in crate::rollout) may_lag: bool,
+    /// No answer shows the scaling group.
+    pub(in crate::rollout) group_gone: bool,
+    /// What the instances were found to run, where that can be read.
+    pub(in crate::rollout) read_back: Option<ReadBack>,
+    /// The same in words, for the result.
+    pub(in crate::rollout) found: String,
+}
+
+impl Verdict {
+    fn new(status: &'static str, reason: &'static str, message: String) -> Self {
+        Self {
+            status,
+            reason,
+            message,
+            may_lag: false,
+            group_gone: false,
+            read_back: None,
+            found: String::new(),
+        }
+    }
+}
+
+/// The most instances whose difference is named.
+const NAMED_MAX: usize = 5;
+
+/// What was found of one instance that took part.
+struct Found<'a> {
+    id: String,
+    /// As OOS reports it.
+    state: InstanceState,
+    /// None: no answer shows it in the group.
+    member: Option<&'a ScalingInstance>,
+    /// How what it runs differs from what the update brings. None: that was not, or cannot be, read.
+    differs: Option<Option<String>>,
+}
+
+impl Found<'_> {
+    fn serves(&self) -> bool {
+        let state = self.member.map(|member| &member.state);
+        matches!(
+            state,
+            Some(LifecycleState::InService | LifecycleState::Protected)
+        )
+    }
+}
+
+/// Reads the outcome back: what each instance that took part runs and whether it serves, whether
+/// processes and configuration are as they should be, and who was left out.
+pub(in crate::rollout) fn outcome(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+) -> Known<Verdict> {
+    let observation = ctx.input.observation;
+    let Some(plan) = status.plan.clone() else {
+        return Ok(Verdict::new("Unknown", "NothingRan", String::new()));
+    };
+    let Some(group) = ctx.scaling_group()? else {
+        let message = format!(
+            "no answer of the cloud shows scaling group {} in {}, neither asked for by its id nor among all",
+            ctx.group, ctx.region
+        );
+        let mut verdict = Verdict::new("False", "ScalingGroupNotFound", message);
+        verdict.group_gone = true;
+        return Ok(verdict);
+    };
+    let ids = leftovers::instances(ctx, status, &plan);
+    let computes = if ids.is_empty() {
+        Vec::new()
+    } else {
+        ctx.update.compute(observation, &ids)?
+    };
+    let members = verify::instances(ctx, status, &plan)?;
+    let well = result::went_well(status);
+    let back = {
+        let touched = status.instances.iter().filter(|i| {
+            i.state == InstanceState::Succeeded || (!well && i.state != InstanceState::Pending)
+        });
+        let touched: Vec<&str> = touched.map(|i| i.id.as_str()).collect();
+        ctx.update.read_back(observation, &plan, &touched)?
+    };
+    let active = active::configuration(ctx, status, &plan, group)?;
+    let others = left_out::now(ctx, status, &plan, &members)?;
+    let found = found(ctx, status, &plan, (&members, &computes), &back);
+    show(ctx, &plan, &mut status.instances, &found);
+    let counts = counted(&found);
+    let mut differ: Vec<String> = active.differs.iter().cloned().collect();
+    differ.extend(differences(ctx, &found));
+    differ.extend(of_group(status));
+    let partly = counts.as_ref().filter(|c| !well || c.updated < c.total);
+    let counted = partly.map(|counts| in_words(&ctx.update.what(Some(&plan)), counts, &found));
+    let said: Vec<String> = [counted, active.note, others]
+        .into_iter()
+        .flatten()
+        .collect();
+    let mut verdict = match (well, &active.differs) {
+        (true, Some(_)) => Verdict::new("False", "ActiveConfigurationDiffers", differ.join("; ")),
+        (true, None) if !differ.is_empty() => Verdict::new("False", "Different", differ.join("; ")),
+        (true, None) => as_wanted(back.unread.as_deref(), active.read),
+        (false, _) => ended_early(counts.as_ref(), &differ, back.unread.as_deref()),
+    };
+    verdict.may_lag = !differ.is_empty();
+    verdict.found = said.join("; ");
+    if !verdict.found.is_empty() {
+        verdict.message = format!("{}; {}", verdict.message, verdict.found);
+    }
+    verdict.read_back = counts;
+    Ok(verdict)
+}
+
+fn as_wanted(unread: Option<&str>, configuration: bool) -> Verdict {
+    let what = match configuration {
+        true => "processes and scaling configuration",
+        false => "processes",
+    };
+    match unread {
+        None => Verdict::new(
+            "True",
+            "AsWanted",
+            format!("instances, {what} were read back and are as wanted"),
+        ),
+        Some(unread) => Verdict::new(
+            "True",
+            "AsReported",
+            format!(
+                "OOS reports that the instances were updated; they serve, and {what} were read back and are as wanted; {unread}"
+            ),
+        ),
+    }
+}
+
+/// Of an update that failed or was cancelled.
+fn ended_early(counts: Option<&ReadBack>, differ: &[String], unread: Option<&str>) -> Verdict {
+    let mut message = "the update did not succeed".to_owned();
+    for more in differ.iter().map(String::as_str).chain(unread) {
+        message.push_str("; ");
+        message.push_str(more);
+    }
+    let known = counts.filter(|counts| counts.unknown < counts.total);
+    let (status, reason) = match known {
+        _ if !differ.is_empty() => ("False", "Different"),
+        None => ("Unknown", "NotSucceeded"),
+        Some(counts) if counts.updated == 0 => ("False", "NotUpdated"),
+        Some(counts) if counts.updated < counts.total => ("False", "PartlyUpdated"),
+        Some(_) => ("True", "AsWanted"),
+    };
+    Verdict::new(status, reason, message)
+}
+
+/// What is found of each instance that took part, by its id.
+fn found<'a>(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+    (members, computes): (&'a [ScalingInstance], &[Compute]),
+    back: &OfKind,
+) -> Vec<Found<'a>> {
+    let members: BTreeMap<&str, &ScalingInstance> = members
+        .iter()
+        .map(|member| (member.id.as_str(), member))
+        .collect();
+    let planned = plan
+        .members
+        .iter()
+        .map(|m| (m.id.as_str(), InstanceState::Pending));
+    let begun = status.instances.iter().map(|i| (i.id.as_str(), i.state));
+    let states: BTreeMap<&str, InstanceState> = planned.chain(begun).collect();
+    let differs = |id: &str| {
+        if ctx.update.is_seen_in_compute() {
+            let compute = compute::of(computes, id)?;
+            Some(ctx.update.difference(compute))
+        } else {
+            back.read.contains(id).then(|| back.differ.get(id).cloned())
+        }
+    };
+    states
+        .into_iter()
+        .map(|(id, state)| Found {
+            id: id.to_owned(),
+            state,
+            member: members.get(id).copied(),
+            differs: differs(id),
+        })
+        .collect()
+}
+
+/// What is not as it should be of the instances that OOS reports as updated.
+fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
+    let mut differ = Vec::new();
+    let updated = |found: &&Found<'_>| found.state == InstanceState::Succeeded;
+    for instance in found.iter().filter(updated) {
+        let id = &instance.id;
+        match instance.member.map(|member| &member.state) {
+            Some(LifecycleState::InService | LifecycleState::Protected) => {}
+            Some(state) => differ.push(format!("{id} is {state}")),
+            None => differ.push(format!("{id} has left the group")),
+        }
+        let weight = instance.member.and_then(|m| m.load_balancer_weight);
+        if weight == Some(0) {
+            differ.push(format!("{id} has load-balancer weight 0"));
+        }
+        let hidden = instance.differs.is_none() && ctx.update.is_seen_in_compute();
+        if hidden && instance.member.is_some() {
+            differ.push(format!("no answer shows the {} of {id}", ctx.update.noun()));
+        }
+        differ.extend(instance.differs.clone().flatten());
+    }
+    differ
+}
+
+/// What of the group itself is not put back.
+fn of_group(status: &RollingUpdateTaskStatus) -> Vec<String> {
+    let of_group = |kind| {
+        matches!(
+            kind,
+            RestoreKind::Process
+                | RestoreKind::ScalingConfigurationImage
+                | RestoreKind::ScalingConfigurationContainers
+        )
+    };
+    let items = status.restore.iter().flat_map(|restore| &restore.items);
+    items
+        .filter(|item| item.state != RestoreState::Restored && of_group(item.kind))
+        .map(|item| format!("{:?} {} is not {}", item.kind, item.target, item.wanted))
+        .collect()
+}
+
+/// `None`: what the update does to an instance cannot be read.
+fn counted(found: &[Found<'_>]) -> Option<ReadBack> {
+    let count = |of: &dyn Fn(&Found<'_>) -> bool| {
+        let count = found.iter().filter(|found| of(found)).count();
+        i32::try_from(count).unwrap_or(i32::MAX)
+    };
+    found.iter().find(|found| found.differs.is_some())?;
+    let is_known = |found: &Found<'_>| found.member.is_some() && found.differs.is_some();
+    let is_updated = |found: &Found<'_>| is_known(found) && found.differs == Some(None);
+    Some(ReadBack {
+        total: count(&|_| true),
+        updated: count(&is_updated),
+        serving: count(&|found| is_updated(found) && found.serves()),
+        other: count(&|found| is_known(found) && !is_updated(found)),
+        unknown: count(&|found| !is_known(found)),
+    })
+}
+
+fn in_words(what: &str, counts: &ReadBack, found: &[Found<'_>]) -> String {
+    let ReadBack {
+        total,
+        updated,
+        serving,
+        other,
+        unknown,
+    } = counts;
+    let mut words = format!("{updated} of {total} instances run {what}");
+    if *updated > 0 {
+        words.push_str(&format!(", {serving} of them in service"));
+    }
+    let known = found.iter().filter(|found| found.member.is_some());
+    let differing = known.filter_map(|found| found.differs.clone().flatten());
+    let named: Vec<String> = differing.take(NAMED_MAX).collect();
+    if !named.is_empty() {
+        words.push_str(&format!(", {other} do not ({}", named.join(", ")));
+        let more = usize::try_from(*other)
+            .unwrap_or(0)
+            .saturating_sub(named.len());
+        if more > 0 {
+            words.push_str(&format!(" and {more} more"));
+        }
+        words.push(')');
+    }
+    if *unknown > 0 {
+        words.push_str(&format!(
+            ", {unknown} have left the group or could not be read"
+        ));
+    }
+    words
+}
+
+/// Says of each instance whether it serves, and, where what it runs was read and OOS says otherwise,
+/// what it runs.
+fn show(ctx: &Context<'_>, plan: &Plan, instances: &mut [InstanceStatus], found: &[Found<'_>]) {
+    let found: BTreeMap<&str, &Found<'_>> = found
+        .iter()
+        .map(|found| (found.id.as_str(), found))
+        .collect();
+    for instance in instances {
+        let Some(found) = found.get(instance.id.as_str()) else {
+            continue;
+        };
+        show_service(ctx, instance, found.member);
+        let what = || ctx.update.what(Some(plan));
+        let (value, reason, message) = match (&found.differs, instance.state) {
+            (Some(Some(how)), InstanceState::Succeeded) => ("False", "Different", how.clone()),
+            (_, InstanceState::Succeeded | InstanceState::Pending) => continue,
+            (Some(None), _) => (
+                "True",
+                "FoundUpdated",
+                format!("OOS did not finish it, and it runs {}", what()),
+            ),
+            (Some(Some(_)) | None, _) => continue,
+        };
+        let all = &mut instance.conditions;
+        conditions::set(
+            all,
+            attempts::UPDATED,
+            value,
+            reason,
+            &message,
+            None,
+            ctx.now(),
+        );
+    }
+}
+
+fn show_service(ctx: &Context<'_>, instance: &mut InstanceStatus, found: Option<&ScalingInstance>) {
+    let (value, reason, message) = match found.map(|f| &f.state) {
+        Some(LifecycleState::InService) => ("True", "InService", String::new()),
+        Some(LifecycleState::Protected) => ("True", "Protected", String::new()),
+        Some(LifecycleState::Standby) => (
+            "False",
+            "Standby",
+            "in Standby: it gets no traffic".to_owned(),
+        ),
+        Some(state) => (
+            "False",
+            "NotInService",
+            format!("its lifecycle state is {state}"),
+        ),
+        None => (
+            "False",
+            "LeftGroup",
+            "it is no longer in the scaling group".to_owned(),
+        ),
+    };
+    conditions::set(
+        &mut instance.conditions,
+        attempts::IN_SERVICE,
+        value,
+        reason,
+        &message,
+        None,
+        ctx.now(),
+    );
+}

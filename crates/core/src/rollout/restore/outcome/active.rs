@@ -1,0 +1,106 @@
+//! What new instances of the group get, now.
+
+use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskStatus};
+use ess_rollout_cloud::ScalingGroup;
+
+use crate::observation::Known;
+use crate::rollout::context::Context;
+use crate::rollout::restore::configuration;
+use crate::rollout::result;
+
+/// What the active scaling configuration says of new instances.
+#[derive(Default)]
+pub(super) struct Active {
+    /// Whether it was looked at: the update brings something that it should carry.
+    pub(super) read: bool,
+    /// Why new instances will not get what the update brought.
+    pub(super) differs: Option<String>,
+    pub(super) note: Option<String>,
+}
+
+/// Looks at the configuration that is active now. That it was another one when the run began is no
+/// reason to change it: it is somebody's, and may be active for a reason.
+pub(super) fn configuration(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+    group: &ScalingGroup,
+) -> Known<Active> {
+    let Some(brought) = ctx.update.brings() else {
+        return Ok(Active::default());
+    };
+    let (carries, what) = (ctx.update.carries(), ctx.update.what(Some(plan)));
+    let changed = configuration::changed_configuration(status, plan);
+    let (observation, well) = (ctx.input.observation, result::went_well(status));
+    let Some(active) = group.active_scaling_configuration.as_deref() else {
+        return Ok(none(group, &what, well && changed.is_some()));
+    };
+    let found = carries.found(observation, &ctx.group, active)?;
+    let short = found.as_deref().map(|found| carries.short(found));
+    let short = short.unwrap_or_else(|| "nothing that could be read".to_owned());
+    if !well {
+        let note = Some(format!(
+            "scaling configuration {active}, which is active, carries {short}"
+        ));
+        return Ok(Active {
+            read: true,
+            differs: None,
+            note,
+        });
+    }
+    if changed == Some(active) {
+        // Its item says how it is.
+        return Ok(Active {
+            read: true,
+            ..Active::default()
+        });
+    }
+    let wanted = configuration::configuration_goal(ctx, status, plan);
+    let fits = found.as_ref().is_some_and(|found| {
+        let as_wanted =
+            |goal: &configuration::ConfigurationGoal| carries.is(found, &goal.wanted, goal.exactly);
+        wanted.as_ref().is_some_and(as_wanted) || carries.comes_from(found, &brought)
+    });
+    if fits {
+        let note = Some(format!(
+            "scaling configuration {active}, which is active by now, carries it as well"
+        ));
+        return Ok(Active {
+            read: true,
+            differs: None,
+            note,
+        });
+    }
+    let was = match changed {
+        Some(changed) => format!(" ({changed} is the one that was changed)"),
+        None => String::new(),
+    };
+    let back = match changed {
+        Some(changed) => format!(", or make {changed} the active one again"),
+        None => String::new(),
+    };
+    let differs = Some(format!(
+        "scaling configuration {active} is active by now{was} and carries {short}: new instances will not get {what}; put that into {active}{back}"
+    ));
+    Ok(Active {
+        read: true,
+        differs,
+        note: None,
+    })
+}
+
+/// New instances come from elsewhere. `by_now`: when the update began they came from a configuration.
+fn none(group: &ScalingGroup, what: &str, by_now: bool) -> Active {
+    let source = match &group.launch_template {
+        Some(template) => format!("launch template {template}"),
+        None => "no scaling configuration".to_owned(),
+    };
+    let said = format!(
+        "new instances of the group come from {source}, which was not changed: make sure that they get {what}"
+    );
+    Active {
+        read: false,
+        differs: by_now.then(|| said.clone()),
+        note: (!by_now).then_some(said),
+    }
+}

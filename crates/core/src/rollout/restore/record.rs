@@ -1,0 +1,128 @@
+//! The group's record as it is taken, given back and let go.
+
+use ess_rollout_api::v1alpha1::{
+    Baseline, Holder, LetGo, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{left, record, runs};
+use crate::rollout::context::Context;
+
+/// The record with this task as holder and the group as found.
+pub(in crate::rollout) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
+    let mut record = ctx.record.clone();
+    let now = Time(ctx.now());
+    if !ctx.holds() {
+        record.holder = Some(Holder {
+            kind: ctx.input.subject.kind.to_owned(),
+            namespace: ctx.namespace.clone(),
+            name: ctx.name.clone(),
+            uid: ctx.uid.clone(),
+            since: now.clone(),
+            taken_over_from: None,
+        });
+    }
+    match &mut record.baseline {
+        Some(baseline) if ctx.inherits_baseline() => baseline.inherited = true,
+        baseline => *baseline = Some(as_found(plan, now.clone())),
+    }
+    let own = |used: &&mut RunKey| {
+        Some(&used.key) == ctx.spec.policy.run_key.as_ref() && used.uid == ctx.uid
+    };
+    if let Some(used) = record.run_keys.iter_mut().find(own) {
+        // Put there before a crash; a ConfigMap may have changed since.
+        if used.execution_id.is_none() {
+            used.spec_hash.clone_from(&ctx.spec_hash);
+        }
+    } else if let Some(key) = &ctx.spec.policy.run_key
+        && !record.run_keys.iter().any(|used| used.key == *key)
+        // Before a start there is: see `run_keys::conflict`. A run that is adopted keeps its key in OOS.
+        && record::make_room(&mut record.run_keys)
+    {
+        record.run_keys.push(RunKey {
+            key: key.clone(),
+            spec_hash: ctx.spec_hash.clone(),
+            by: ctx.path(),
+            uid: ctx.uid.clone(),
+            execution_id: None,
+            outcome: None,
+            never_ran: false,
+            time: now,
+        });
+    }
+    runs::put(ctx, Some(plan), &mut record);
+    record
+}
+
+/// The group as a plan found it.
+pub(in crate::rollout) fn as_found(plan: &Plan, time: Time) -> Baseline {
+    Baseline {
+        time,
+        suspended_processes: plan.suspended_processes.clone(),
+        scaling_configuration_id: plan.scaling_configuration_id.clone(),
+        image_id: plan.scaling_configuration_image_id.clone(),
+        containers: plan.scaling_configuration_containers.clone(),
+        inherited: false,
+    }
+}
+
+/// The record as it was before this task took the group and started nothing: its run key is free.
+pub(in crate::rollout) fn given_back(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
+    let mut record = released(ctx);
+    if ctx.inherits_baseline() {
+        record.baseline.clone_from(&ctx.record.baseline);
+        left::add_inherited(ctx, &mut record);
+    }
+    record.run_keys.retain(|key| key.uid != ctx.uid);
+    record.runs.retain(|run| run.uid != ctx.uid);
+    record
+}
+
+/// The record without this object as holder, whose run goes on by itself: it stays until somebody has
+/// seen its end.
+pub(in crate::rollout) fn let_go(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    why: LetGo,
+) -> ScalingGroupRecordStatus {
+    let known = ctx.record.runs.iter().any(|run| run.uid == ctx.uid);
+    let mut record = match &status.plan {
+        // Somebody has deleted the record: that it ran must not be forgotten.
+        Some(plan) if !known && status.start.is_some() => taken(ctx, plan),
+        _ => ctx.record.clone(),
+    };
+    let held = record.holder.as_ref().is_some_and(|h| h.uid == ctx.uid);
+    record.holder = record.holder.filter(|_| !held);
+    runs::let_go(ctx, status, &mut record, why);
+    for key in record.run_keys.iter_mut().filter(|k| k.uid == ctx.uid) {
+        key.execution_id = status.execution.as_ref().map(|e| e.id.clone());
+    }
+    record
+}
+
+/// The record without a holder, whose run has not begun.
+fn released(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
+    let mut record = ctx.record.clone();
+    record.holder = None;
+    let open = record.runs.iter().any(|run| run.uid != ctx.uid);
+    if record.leftovers.is_empty() && !open {
+        record.baseline = None;
+    }
+    if let Some(baseline) = &mut record.baseline {
+        baseline.inherited = false;
+    }
+    record
+}
+
+/// The most run keys that a record keeps.
+pub(in crate::rollout) const MAX: usize = 500;
+
+/// Makes room for one more, at the cost of one under which nothing ran: anybody can have many of those. A key under which
+/// something ran, or may have, is never forgotten. Whether there is room now.
+pub(in crate::rollout) fn make_room(keys: &mut Vec<RunKey>) -> bool {
+    if keys.len() < MAX {
+        return true;
+    }
+    let oldest = keys.iter().position(|key| key.never_ran);
+    oldest.map(|oldest| keys.remove(oldest)).is_some()
+}

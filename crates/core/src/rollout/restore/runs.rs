@@ -1,0 +1,211 @@
+//! The runs on a group's record: each from before it begins until somebody has seen its end. The object
+//! of a run may go before that, by `deletionPolicy: Orphan`, by force or without a word; what its
+//! execution then leaves changed is found by whoever looks next, and listed.
+
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{
+    FailedInstancePolicy, GroupRun, LetGo, Outcome, Plan, RestorePolicy, RollingUpdateTaskStatus,
+    RunConfiguration, RunMember, ScalingGroupRecordStatus, TaskResult,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{configuration, run_end, standby};
+use crate::conditions::shorten;
+use crate::observation::Known;
+use crate::problem::Problem;
+use crate::rollout::context::Context;
+use crate::rollout::decision::{Event, Next};
+use crate::rollout::kind;
+
+/// How soon an object that waits for the end of such a run looks again.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The most members that a record keeps of one run.
+const MEMBERS_MAX: usize = 2000;
+
+/// Puts the run of this object on record, with all that it may leave changed.
+pub(in crate::rollout) fn put(
+    ctx: &Context<'_>,
+    plan: Option<&Plan>,
+    record: &mut ScalingGroupRecordStatus,
+) {
+    let mut run = of(ctx, plan);
+    match record.runs.iter_mut().find(|run| run.uid == ctx.uid) {
+        Some(known) => {
+            run.since.clone_from(&known.since);
+            if run.execution_id.is_none() {
+                run.execution_id.clone_from(&known.execution_id);
+            }
+            *known = run;
+        }
+        None => record.runs.push(run),
+    }
+}
+
+fn of(ctx: &Context<'_>, plan: Option<&Plan>) -> GroupRun {
+    let status = ctx.input.subject.status.cloned().unwrap_or_default();
+    let policy = &ctx.spec.policy;
+    let keeps = policy.failed_instance_policy == FailedInstancePolicy::KeepInStandby;
+    let members = plan.map(|plan| standby::members(&status, plan));
+    let members = members.into_iter().flatten().take(MEMBERS_MAX);
+    GroupRun {
+        kind: ctx.input.subject.kind.to_owned(),
+        namespace: ctx.namespace.clone(),
+        name: ctx.name.clone(),
+        uid: ctx.uid.clone(),
+        since: Time(ctx.now()),
+        execution_id: status.execution.as_ref().map(|e| e.id.clone()),
+        credentials_ref: policy.credentials_ref.clone(),
+        what: shorten(&ctx.update.what(plan), 256),
+        exit_processes: plan.map_or_else(Vec::new, |plan| {
+            kind::processes_but(&plan.suspended_processes)
+        }),
+        configuration: plan.and_then(|plan| configuration(ctx, &status, plan)),
+        members: members
+            .map(|member| RunMember {
+                id: member.id,
+                protected: member.protected,
+            })
+            .collect(),
+        keeps_standby: keeps || policy.restore_policy == RestorePolicy::Manual,
+        let_go: None,
+        message: String::new(),
+        missing_since: None,
+        quiet_since: None,
+        fingerprint: String::new(),
+    }
+}
+
+/// What the run makes of the scaling configuration, by how it ends.
+fn configuration(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+) -> Option<RunConfiguration> {
+    let id = configuration::changed_configuration(status, plan)?;
+    let brings = ctx.update.brings()?;
+    let carries = ctx.update.carries();
+    let before = carries.in_plan(plan);
+    let put = ctx.update.configured(before).unwrap_or(brings);
+    let ended = |outcome| {
+        let mut ended = status.clone();
+        ended.result = Some(TaskResult {
+            outcome,
+            reason: String::new(),
+            message: String::new(),
+            time: Time(ctx.now()),
+            end_unseen: false,
+            read_back: None,
+        });
+        let goal = configuration::configuration_goal(ctx, &ended, plan)?;
+        Some(carries.short(&goal.wanted))
+    };
+    // After an update that succeeded it carries what that brought, whoever looks.
+    let undoes = status.source.is_some();
+    Some(RunConfiguration {
+        id: id.to_owned(),
+        kind: carries.kind(),
+        if_failed: ended(Outcome::Failed),
+        if_succeeded: ended(Outcome::Succeeded).filter(|_| undoes),
+        brings: Some(carries.short(&put)),
+    })
+}
+
+/// Takes the runs off the record whose end this object has seen: its own, and that of the update which
+/// it took the group over from.
+pub(in crate::rollout) fn ended(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    record: &mut ScalingGroupRecordStatus,
+) {
+    record
+        .runs
+        .retain(|run| run.uid != ctx.uid && !is_source(status, run));
+}
+
+/// Whether it is the update that this rollback cancels and undoes.
+fn is_source(status: &RollingUpdateTaskStatus, run: &GroupRun) -> bool {
+    status.source.as_ref().is_some_and(|source| {
+        source.suspended
+            && (run.uid == source.uid
+                || run.execution_id.as_deref() == Some(source.execution_id.as_str()))
+    })
+}
+
+/// Notes that no object looks any more after the runs of this one: they stay until their end is seen.
+pub(in crate::rollout) fn let_go(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    record: &mut ScalingGroupRecordStatus,
+    why: LetGo,
+) {
+    let took_over = status.source.as_ref().filter(|source| source.suspended);
+    let own = status.start.is_some() || status.execution.is_some();
+    if own && !record.runs.iter().any(|run| run.uid == ctx.uid) {
+        // Somebody deleted the record meanwhile.
+        put(ctx, status.plan.as_ref(), record);
+    }
+    for run in &mut record.runs {
+        if run.uid == ctx.uid {
+            run.let_go = Some(why);
+            if let Some(execution) = &status.execution {
+                run.execution_id = Some(execution.id.clone());
+            }
+        } else if is_source(status, run)
+            && let Some(source) = took_over
+        {
+            run.let_go = Some(why);
+            run.execution_id = Some(source.execution_id.clone());
+        }
+    }
+}
+
+/// Whether the run of this object is on record as let go.
+pub(in crate::rollout) fn is_let_go(ctx: &Context<'_>) -> bool {
+    let mut runs = ctx.record.runs.iter();
+    runs.any(|run| run.uid == ctx.uid && run.let_go.is_some())
+}
+
+/// What stands before this object's start.
+pub(in crate::rollout) struct Unattended {
+    /// Why it waits; `None`: the run was seen to end, and what it left is on the record.
+    pub(in crate::rollout) problem: Option<Problem>,
+    /// The record, if it changes.
+    pub(in crate::rollout) record: Option<ScalingGroupRecordStatus>,
+    pub(in crate::rollout) events: Vec<Event>,
+    pub(in crate::rollout) next: Next,
+}
+
+/// A run on the record that no object looks after any more has to be seen to end before this one
+/// begins: what it leaves would be taken for how people want the group.
+pub(in crate::rollout) fn unattended(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Known<Option<Unattended>> {
+    if ctx.holds() {
+        return Ok(None);
+    }
+    let mut others = ctx.record.runs.iter();
+    let Some(run) = others.find(|run| run.uid != ctx.uid && !is_source(status, run)) else {
+        return Ok(None);
+    };
+    let place = (ctx.region.as_str(), ctx.group.as_str());
+    let look = run_end::look(&ctx.record, run, place, &ctx.waits(), ctx.input.observation)?;
+    let known = look.record.runs.iter().find(|known| known.uid == run.uid);
+    let problem = known.map(|known| {
+        let message = format!("{}; this one starts when that has ended", known.message);
+        Problem::wait("UnattendedRun", message)
+    });
+    let next = match (&problem, look.next) {
+        (None, _) => Next::Now,
+        // Somebody waits for it.
+        (Some(_), Next::After(wait)) => Next::After(wait.min(PATIENCE)),
+        (Some(_), _) => ctx.recheck(),
+    };
+    Ok(Some(Unattended {
+        problem,
+        record: Some(look.record).filter(|record| *record != ctx.record),
+        events: look.events,
+        next,
+    }))
+}

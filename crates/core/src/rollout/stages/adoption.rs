@@ -1,0 +1,369 @@
+//! An object whose execution is known from elsewhere than its status: from the annotation, after a
+//! restore from backup, which keeps metadata and drops the status.
+//!
+//! It never starts a second execution, and touches none that is somebody else's.
+
+use ess_rollout_api::EXECUTION_ID_ANNOTATION;
+use ess_rollout_api::v1alpha1::{
+    ExecutionRef, Member, Outcome, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
+    ScriptHashes, StartIntent,
+};
+use ess_rollout_cloud::{Execution, ExecutionFilter, LifecycleState, Query, ScalingInstance};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+
+use super::cancel;
+use crate::absence::{self, ROLLING_TEMPLATES};
+use crate::conditions::shorten;
+use crate::observation::Known;
+use crate::problem::Problem;
+use crate::rollout::before::{preflight, refusal};
+use crate::rollout::context::Context;
+use crate::rollout::decision::{Decision, Event, EventKind, Next};
+use crate::rollout::execution::reference;
+use crate::rollout::report::{self, Phase};
+use crate::rollout::restore::{record, run_end};
+use crate::rollout::{kind, result, scripts};
+use crate::{batches, identity};
+
+/// What the annotation is bound to besides namespace and name.
+fn hash(ctx: &Context<'_>) -> String {
+    match &ctx.input.subject.undo {
+        Some(undo) => identity::rollback_hash(undo.spec),
+        None => ctx.written_hash.clone(),
+    }
+}
+
+/// The value that the annotation must have and has not: metadata survives a restore, a status does
+/// not.
+pub(in crate::rollout) fn missing_annotation(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<String> {
+    if ctx.deleting.is_some() {
+        return None;
+    }
+    let execution = status.execution.as_ref()?;
+    let value =
+        identity::execution_annotation(&ctx.namespace, &ctx.name, &hash(ctx), &execution.id);
+    (ctx.annotation(EXECUTION_ID_ANNOTATION) != Some(value.as_str())).then_some(value)
+}
+
+/// Whether the annotation names an execution of this object, which its status may not know of.
+pub(in crate::rollout) fn names_execution(ctx: &Context<'_>) -> bool {
+    named(ctx).is_some()
+}
+
+fn named<'a>(ctx: &Context<'a>) -> Option<&'a str> {
+    let value = ctx.annotation(EXECUTION_ID_ANNOTATION)?;
+    identity::annotated_execution(value, &ctx.namespace, &ctx.name, &hash(ctx))
+}
+
+/// An object without a status whose annotation names its execution: that is followed, whatever it
+/// has come to, and no other is started. `None`: there is no such annotation, or it was written for
+/// another object.
+pub(in crate::rollout) fn restored(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Known<Option<Decision>> {
+    let Some(id) = named(ctx).filter(|_| !ctx.deletion_overdue()) else {
+        return Ok(None);
+    };
+    // Of a rollback it is not known yet what it undoes, and so not whether that is supported.
+    if ctx.input.subject.undo.is_none() && preflight::check_spec(ctx).is_some() {
+        return Ok(None);
+    }
+    let found = absence::execution(ctx.input.observation, id, ROLLING_TEMPLATES)?;
+    let Some(execution) = found else {
+        return Ok(Some(not_listed(ctx, status.clone(), id)));
+    };
+    let ends = cancel::reason(ctx, status).is_some();
+    if !is_own(ctx, execution) {
+        if ends {
+            return Ok(None);
+        }
+        let problem = Problem::blocked(
+            "ExecutionIdMismatch",
+            format!(
+                "annotation {EXECUTION_ID_ANNOTATION} names execution {id}, which is not of this object: nothing is started; remove the annotation to run the update anew, or delete this object"
+            ),
+        );
+        return Ok(Some(refusal::refuse(ctx, status.clone(), &problem, false)));
+    }
+    if ctx.input.subject.undo.is_some() && ctx.deleting.is_some() {
+        // Its execution is left to itself: what it undoes, and so what it would leave, is not known.
+        return Ok(None);
+    }
+    if ctx.input.subject.undo.is_some() {
+        return Ok(Some(of_rollback(ctx, status.clone(), execution)));
+    }
+    adopt(ctx, status.clone(), execution).map(Some)
+}
+
+/// Whether an execution was started for this object, before it lost its status and its uid.
+fn is_own(ctx: &Context<'_>, execution: &Execution) -> bool {
+    let tag = |key: &str| execution.tags.get(key).map(String::as_str);
+    let path: String = ctx.path().chars().take(identity::TAG_VALUE_MAX).collect();
+    let (managed, by) = identity::TAG_MANAGED_BY;
+    execution.parent.is_none()
+        && tag(managed) == Some(by)
+        && tag(identity::TAG_TASK) == Some(path.as_str())
+        && tag(identity::TAG_SCALING_GROUP) == Some(ctx.group.as_str())
+        && (ctx.input.subject.undo.is_some()
+            // The text that ran is not known any more. The annotation is bound to the spec as written.
+            || scripts::from_config_maps(ctx.spec)
+            || tag(identity::TAG_SPEC_HASH) == Some(ctx.spec_hash.as_str()))
+}
+
+/// OOS keeps its history for a time only, and lists may lag behind a start: what is not listed once
+/// the object is older than that lag never will be.
+fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, id: &str) -> Decision {
+    let created = ctx.input.subject.metadata.creation_timestamp.as_ref();
+    if created.is_some_and(|created| ctx.waits().lags(created)) {
+        let message = format!("waiting for OOS to list execution {id}, which ran for this object");
+        report::show(
+            ctx,
+            &mut status,
+            Phase::Pending,
+            "ExecutionNotListed",
+            &message,
+        );
+        return ctx.decide(status, ctx.recheck());
+    }
+    let of_key = |key: &&RunKey| key.execution_id.as_deref() == Some(id);
+    let outcome = ctx.record.run_keys.iter().find(of_key);
+    let outcome = outcome.and_then(|key| key.outcome);
+    status.execution = Some(ExecutionRef {
+        id: id.to_owned(),
+        template_name: ctx.update.template().to_owned(),
+        template_version: String::new(),
+        status: "Unknown".into(),
+        start_time: None,
+        end_time: None,
+        url: identity::execution_url(&ctx.region, id),
+    });
+    let (outcome, reason, known) = match outcome {
+        Some(outcome) => (outcome, "AlreadyRun", "its result is on record"),
+        None => (
+            Outcome::Failed,
+            "ExecutionNotFound",
+            "its result is not known: create another object to run the update again",
+        ),
+    };
+    let message = format!(
+        "execution {id} ran for this object before it was restored, and OOS does not list it any more; {known}"
+    );
+    not_looked_at(
+        ctx,
+        result::nothing_ran(ctx, status, outcome, reason, &message),
+    )
+}
+
+/// The group was touched, by a run of which too little is known to put it back.
+fn not_looked_at(ctx: &Context<'_>, mut decision: Decision) -> Decision {
+    let message = "the execution ran before this object was restored, and what it may have left changed was not looked at: see the instances, processes and configuration of the scaling group";
+    report::not_looked_at(ctx, &mut decision.status, message);
+    decision
+}
+
+/// A rollback that was restored is not taken up again, since what it undoes is not known any more:
+/// its execution ends by itself, and its result is shown.
+fn of_rollback(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    execution: &Execution,
+) -> Decision {
+    match run_end::outcome_of(&execution.status) {
+        Some(outcome) => {
+            status.execution = Some(reference(ctx, execution));
+            let message = format!(
+                "execution {} ran for this object before it was restored",
+                execution.id
+            );
+            let ended = result::nothing_ran(ctx, status, outcome, "AlreadyRun", &message);
+            not_looked_at(ctx, ended)
+        }
+        None if cancel::reason(ctx, &status).is_some() => {
+            let message = format!(
+                "execution {} was started for this object before it was restored, and is left to itself: cancel it in the OOS console",
+                execution.id
+            );
+            let (outcome, reason) = (Outcome::Cancelled, "Cancelled");
+            not_looked_at(
+                ctx,
+                result::nothing_ran(ctx, status, outcome, reason, &message),
+            )
+        }
+        None => {
+            let message = format!(
+                "execution {} was started for this object before it was restored: waiting for its end; to end it sooner cancel it in the OOS console, or delete this object, which leaves it to itself",
+                execution.id
+            );
+            let problem = Problem::wait("ExecutionInProgress", message);
+            refusal::refuse(ctx, status, &problem, false)
+        }
+    }
+}
+
+/// Follows the execution. The group is looked after at its end if it still has to be: if the run is
+/// not over, or was over and the object before this one still holds the group.
+fn adopt(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    execution: &Execution,
+) -> Known<Decision> {
+    let holder = ctx.record.holder.as_ref();
+    let free = holder.is_none() || ctx.holds() || ctx.input.holder_gone;
+    let before = holder.is_some_and(|h| {
+        let same = (h.kind.as_str(), &h.namespace, &h.name);
+        same == (ctx.input.subject.kind, &ctx.namespace, &ctx.name)
+    });
+    let restores = free && (before || !execution.status.is_final());
+    let plan = if restores {
+        plan(ctx, execution)?
+    } else {
+        None
+    };
+    let record = plan.as_ref().map(|plan| taken(ctx, plan, execution));
+    if let Some(plan) = &plan {
+        let spec_hash = spec_hash_of(ctx, execution);
+        status.start = Some(StartIntent {
+            attempt: 1,
+            client_token: identity::client_token(&ctx.token_owner(), &spec_hash, 1),
+            time: Time(execution.start.unwrap_or(ctx.now())),
+            template_name: shorten(&execution.template_name, 200),
+            template_version: Some(shorten(&execution.template_version, 64))
+                .filter(|version| !version.is_empty()),
+            parameters_hash: identity::hash_value(&execution.parameters),
+            spec_hash,
+            scripts: None,
+            kept_scripts: None,
+            exit_processes: kind::processes_but(&plan.suspended_processes),
+            empty_lookups: 0,
+            last_lookup_time: None,
+            resent: false,
+            refusal: String::new(),
+            denied: false,
+            token_used: false,
+        });
+    }
+    status.plan = plan;
+    status.place = Some(ctx.place()?);
+    status.execution = Some(reference(ctx, execution));
+    let message = format!(
+        "execution {} ran for this object before it was restored without its status: it is followed, and nothing is started",
+        execution.id
+    );
+    report::show(ctx, &mut status, Phase::Running, "Adopted", &message);
+    let mut decision = ctx.decide(status, Next::Now);
+    decision.record = record;
+    decision.events.push(Event {
+        kind: EventKind::Normal,
+        reason: "Adopted".into(),
+        action: "StartExecution".into(),
+        note: message,
+    });
+    Ok(decision)
+}
+
+/// The group as it was before the run, as far as that can still be known: from the record, from what
+/// the execution was started with, and from who takes part. `None`: the group is gone.
+fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
+    let observation = ctx.input.observation;
+    let children = ExecutionFilter::ChildrenOf(execution.id.clone());
+    observation.require([
+        Query::ScalingGroup {
+            group: ctx.group.clone(),
+        },
+        Query::ScalingInstances {
+            group: ctx.group.clone(),
+        },
+        Query::Executions(children.clone()),
+    ])?;
+    let Some(group) = ctx.scaling_group()? else {
+        return Ok(None);
+    };
+    let begun: Vec<&str> = observation
+        .executions(&children)?
+        .iter()
+        .filter_map(|child| child.parameters.get("instanceId")?.as_str())
+        .collect();
+    let takes_part = |instance: &&ScalingInstance| {
+        begun.contains(&instance.id.as_str()) || preflight::is_eligible(ctx, instance)
+    };
+    let mut members: Vec<&ScalingInstance> = observation
+        .scaling_instances(&ctx.group)?
+        .iter()
+        .filter(takes_part)
+        .collect();
+    members.sort_by(|a, b| a.id.cmp(&b.id));
+    members.truncate(preflight::MAX_INSTANCES);
+    let parameter = |name: &str| execution.parameters.get(name);
+    let text = |name: &str| parameter(name)?.as_str().filter(|text| !text.is_empty());
+    let count = parameter("batchNumber")
+        .and_then(Value::as_i64)
+        .and_then(|count| i32::try_from(count).ok())
+        .map_or(1, |count| count.clamp(1, 100));
+    let exit: Option<Vec<&str>> = parameter("exitProcess")
+        .and_then(Value::as_array)
+        .map(|all| all.iter().filter_map(Value::as_str).collect());
+    let baseline = ctx.record.baseline.as_ref();
+    let suspended = match (exit, baseline) {
+        (Some(exit), _) => kind::processes_but(&exit),
+        (None, Some(baseline)) => baseline.suspended_processes.clone(),
+        // Nothing is known: nothing is resumed.
+        (None, None) => kind::processes_but::<&str>(&[]),
+    };
+    let configuration = group.active_scaling_configuration.clone();
+    let baseline = baseline.filter(|baseline| baseline.scaling_configuration_id == configuration);
+    Ok(Some(Plan {
+        time: Some(Time(ctx.now())),
+        batches: count,
+        scaling_configuration_id: configuration,
+        scaling_configuration_image_id: baseline.and_then(|b| b.image_id.clone()),
+        scaling_configuration_containers: baseline.and_then(|b| b.containers.clone()),
+        suspended_processes: suspended,
+        source_image_id: None,
+        source_container_group: None,
+        kept_source_container_group: None,
+        package_version: text("packageVersion").map(|version| shorten(version, 64)),
+        source_package: None,
+        left_out: None,
+        scripts: text("invokeScript").map(|run| ScriptHashes {
+            run: identity::hash_text(run),
+            rollback: text("rollbackScript").map(identity::hash_text),
+        }),
+        members: members
+            .iter()
+            .zip(batches::assign(members.len(), count))
+            .map(|(instance, batch)| Member {
+                id: instance.id.clone(),
+                batch,
+                protected: instance.state == LifecycleState::Protected,
+                stopped: false,
+                image_id: None,
+            })
+            .collect(),
+    }))
+}
+
+/// The hash of the spec that an execution of this object was started with.
+fn spec_hash_of(ctx: &Context<'_>, execution: &Execution) -> String {
+    let tag = execution.tags.get(identity::TAG_SPEC_HASH);
+    shorten(tag.unwrap_or(&ctx.spec_hash), 64)
+}
+
+/// The record with this object in the place of the one before it, whose run key is now its own.
+fn taken(ctx: &Context<'_>, plan: &Plan, execution: &Execution) -> ScalingGroupRecordStatus {
+    let mut record = record::taken(ctx, plan);
+    let hash = spec_hash_of(ctx, execution);
+    let own = record
+        .run_keys
+        .iter_mut()
+        .find(|key| Some(&key.key) == ctx.spec.policy.run_key.as_ref() && key.spec_hash == hash);
+    if let Some(key) = own {
+        key.uid.clone_from(&ctx.uid);
+        key.execution_id = Some(execution.id.clone());
+    }
+    record
+}

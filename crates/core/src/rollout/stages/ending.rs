@@ -1,0 +1,275 @@
+//! The result is known: the group is put back, read back, and let go.
+//!
+//! Everything here is convergent: the ledger in `status.restore` is written once, and then each
+//! call follows a fresh read that shows it is still needed.
+
+use ess_rollout_api::v1alpha1::{Outcome, RestoreState, RollingUpdateTaskStatus, condition};
+use ess_rollout_cloud::{ExecutionFilter, Query};
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::release;
+use crate::conditions::shorten;
+use crate::observation::{Interrupt, Known};
+use crate::rollout::before::preflight::ROLLING_TEMPLATES;
+use crate::rollout::context::Context;
+use crate::rollout::decision::{Decision, Next};
+use crate::rollout::others;
+use crate::rollout::quiet::{Rest, rest};
+use crate::rollout::report::{self, Phase};
+use crate::rollout::requests::ingest;
+use crate::rollout::restore::calls::{self, SOON};
+use crate::rollout::restore::need::Need;
+use crate::rollout::restore::{configuration, leftovers, outcome, verify};
+use crate::rollout::result::show_result;
+
+/// How often an outcome that differs is read again.
+const READ_AGAIN: SignedDuration = SignedDuration::from_secs(5);
+
+pub(in crate::rollout) fn decide(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+) -> Known<Decision> {
+    ingest::ingest(ctx, &mut status, None);
+    if status.restore.as_ref().is_some_and(|restore| restore.done) {
+        return release::after(ctx, status);
+    }
+    if status.execution.is_some() && ctx.lost_group() {
+        return Ok(hand_over(ctx, status));
+    }
+    if ctx.deletion_overdue() {
+        return give_up(ctx, status);
+    }
+    if let Some(decision) = wait_until_quiet(ctx, &mut status)? {
+        return Ok(decision);
+    }
+    ctx.input
+        .observation
+        .require([Query::Executions(ExecutionFilter::ActiveByTemplate(
+            ROLLING_TEMPLATES.into(),
+        ))])?;
+    if let Some(plan) = &status.plan {
+        let ids = leftovers::instances(ctx, &status, plan);
+        configuration::judge_instances(ctx, &mut status, &ids)?;
+    }
+    let needs = verify::needs(ctx, &status)?;
+    let items = status
+        .restore
+        .as_ref()
+        .map_or(&[][..], |restore| &restore.items);
+    let given_up = |need: &&Need| {
+        items.iter().any(|item| {
+            (item.kind, &item.target) == (need.item.kind, &need.item.target)
+                && item.state == RestoreState::Left
+        })
+    };
+    let mut open = needs.iter().filter(|need| !given_up(need));
+    let open = open.any(|need| need.item.state == RestoreState::Pending);
+    if let Some(other) = others::foreign_runs(ctx)?.first().filter(|_| open) {
+        let message = format!(
+            "execution {} of somebody else is updating the group: what is left to put back waits for its end",
+            other.id
+        );
+        report::show(
+            ctx,
+            &mut status,
+            Phase::Restoring,
+            "RollingUpdateInProgress",
+            &message,
+        );
+        return Ok(ctx.decide(status, ctx.recheck()));
+    }
+
+    match calls::step(ctx, &mut status, &needs) {
+        Some(decision) => Ok(decision),
+        None => finish(ctx, status),
+    }
+}
+
+/// A run that did not end well may have calls under way: the group is touched only when the
+/// execution and its children have ended and two reads, a bound on lateness apart, agree.
+fn wait_until_quiet(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+) -> Known<Option<Decision>> {
+    let well = status
+        .result
+        .as_ref()
+        .is_some_and(|r| r.outcome == Outcome::Succeeded);
+    let Some(execution) = status
+        .execution
+        .as_ref()
+        .filter(|_| !well)
+        .map(|e| e.id.clone())
+    else {
+        return Ok(None);
+    };
+    let mut mark = status.restore.take().unwrap_or_default();
+    let found = rest(
+        ctx,
+        &execution,
+        &mut mark.quiet_since,
+        &mut mark.fingerprint,
+    );
+    status.restore = Some(mark);
+    let next = match found? {
+        Rest::Quiet => return Ok(None),
+        Rest::Settling(wait) => Next::After(wait),
+        Rest::Moving => {
+            report::show(
+                ctx,
+                status,
+                Phase::Restoring,
+                "Ending",
+                "waiting until the execution and all nested executions have ended",
+            );
+            Next::After(SOON.unsigned_abs())
+        }
+    };
+    Ok(Some(ctx.decide(status.clone(), next)))
+}
+
+/// Everything is put back, or listed: read the outcome back and publish it.
+fn finish(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
+    let verdict = outcome::outcome(ctx, &mut status)?;
+    // What OOS has just changed may show late: it is read again until it would have shown.
+    let restore = status.restore.get_or_insert_default();
+    if verdict.may_lag {
+        let since = restore.differs_since.get_or_insert(Time(ctx.now())).clone();
+        if !ctx.settled_since(&since) {
+            let message = format!("reading the outcome back: {}", verdict.message);
+            report::show(ctx, &mut status, Phase::Restoring, "Verifying", &message);
+            return Ok(ctx.decide(status, Next::After(READ_AGAIN.unsigned_abs())));
+        }
+    } else {
+        restore.differs_since = None;
+    }
+    report::set(
+        ctx,
+        &mut status,
+        condition::VERIFIED,
+        verdict.status,
+        verdict.reason,
+        &verdict.message,
+    );
+    if let Some(result) = &mut status.result {
+        result.read_back = verdict.read_back;
+        if !verdict.found.is_empty() {
+            let message = format!("{}; read back: {}", result.message, verdict.found);
+            result.message = shorten(&message, 2048);
+        }
+    }
+    close(
+        ctx,
+        &mut status,
+        verdict.group_gone.then_some(&verdict.message),
+    );
+    Ok(ctx.decide(status, Next::Now))
+}
+
+/// The deletion may not wait any longer: what is not put back is listed, as it is found in one look if
+/// that can be had.
+fn give_up(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
+    let started = status.start.is_none() || status.execution.is_some();
+    let unread = verify::unread(ctx, &status);
+    let found = match verify::needs(ctx, &status) {
+        Err(Interrupt::Read(queries)) if started => return Err(Interrupt::Read(queries)),
+        found => found.ok().filter(|_| started),
+    };
+    let plan = status.plan.clone();
+    let restore = status.restore.get_or_insert_default();
+    match found {
+        Some(needs) => restore.items = calls::items(ctx, &restore.items, &needs, plan.as_ref()),
+        None if restore.items.is_empty() => restore.items = unread,
+        None => {}
+    }
+    for item in &mut restore.items {
+        if item.state == RestoreState::Pending {
+            item.state = RestoreState::Left;
+            item.message = "the task was deleted before this could be put back".into();
+        }
+    }
+    report::set(
+        ctx,
+        &mut status,
+        condition::VERIFIED,
+        "Unknown",
+        "Abandoned",
+        "",
+    );
+    close(ctx, &mut status, None);
+    Ok(ctx.decide(status, Next::Now))
+}
+
+/// Another object holds the group by now, with everything that is to be put back: a rollback that took
+/// it over.
+fn hand_over(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
+    let by = match &ctx.record.holder {
+        Some(holder) => format!("{} {}/{}", holder.kind, holder.namespace, holder.name),
+        None => "a rollback that has ended".to_owned(),
+    };
+    let message = format!("{by} took the scaling group over, and puts it back");
+    status.restore.get_or_insert_default().done = true;
+    for (kind, value) in [
+        (condition::RESTORED, "Unknown"),
+        (condition::VERIFIED, "Unknown"),
+    ] {
+        report::set(ctx, &mut status, kind, value, "TakenOver", &message);
+    }
+    show_result(ctx, &mut status);
+    ctx.decide(status, Next::Now)
+}
+
+/// `group_gone`: what to say of a scaling group that no answer shows.
+fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, group_gone: Option<&String>) {
+    let restore = status.restore.get_or_insert_default();
+    restore.done = true;
+    let left: Vec<String> = restore
+        .items
+        .iter()
+        .filter(|item| item.state == RestoreState::Left)
+        .map(|item| format!("{:?} {} ({})", item.kind, item.target, item.message))
+        .collect();
+    if status.plan.is_none() {
+        let message =
+            "the scaling group was not looked at: this object is not the one that changed it";
+        report::not_looked_at(ctx, status, message);
+    } else if let Some(message) = group_gone {
+        let message = match left.is_empty() {
+            true => message.clone(),
+            false => format!(
+                "{message}: if it was deleted there is nothing to put back; else what the run changed is still changed, and stays listed: {}",
+                left.join("; ")
+            ),
+        };
+        let reason = "ScalingGroupNotFound";
+        report::set(
+            ctx,
+            status,
+            condition::RESTORED,
+            "Unknown",
+            reason,
+            &message,
+        );
+    } else if left.is_empty() {
+        report::set(
+            ctx,
+            status,
+            condition::RESTORED,
+            "True",
+            "Restored",
+            "the scaling group is as it was found",
+        );
+    } else {
+        let message = format!("left for a person: {}", left.join("; "));
+        report::set(
+            ctx,
+            status,
+            condition::RESTORED,
+            "False",
+            "LeftBehind",
+            &message,
+        );
+    }
+    show_result(ctx, status);
+}

@@ -1,0 +1,306 @@
+//! An execution is known and has not ended: progress, pauses, requests, cancellation.
+
+use ess_rollout_api::v1alpha1::{
+    ActionState, DeletionPolicy, InstanceState, LetGo, Outcome, PauseKind, RollingUpdateTaskStatus,
+    Verb, condition,
+};
+use ess_rollout_cloud::{
+    Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::cancel;
+use crate::absence::{self, ROLLING_TEMPLATES};
+use crate::conditions;
+use crate::observation::{Interrupt, Known};
+use crate::rollout::context::Context;
+use crate::rollout::decision::{Decision, Next};
+use crate::rollout::progress::show_progress::show_progress;
+use crate::rollout::progress::{failure, instances, pause};
+use crate::rollout::report::{self, Phase};
+use crate::rollout::requests::act::{self, Act};
+use crate::rollout::requests::{approve, close, ingest};
+use crate::rollout::restore::{record, runs};
+use crate::rollout::{quiet, result};
+
+/// A paused task is looked at so many times less often than a running one: a fleet of them waits
+/// for people for hours, and each look costs three reads of the account's rate.
+const WHILE_PAUSED: u32 = 3;
+
+pub(in crate::rollout) fn decide(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+) -> Known<Decision> {
+    let Some(execution) = status.execution.clone() else {
+        return Ok(ctx.decide(status, Next::Now));
+    };
+    if ctx.deleting.is_some() && ctx.spec.policy.deletion_policy == DeletionPolicy::Orphan {
+        return Ok(orphan(ctx, status));
+    }
+    if ctx.deletion_overdue() {
+        return Ok(abandon(ctx, status));
+    }
+    let (root, children, tasks) = match parts(ctx, &execution.id) {
+        Err(Interrupt::Failed(error)) => {
+            // What cannot be read does not keep an execution from being ended.
+            ingest::ingest_cancel(ctx, &mut status);
+            let Some(reason) = cancel::reason(ctx, &status) else {
+                return Err(Interrupt::Failed(error));
+            };
+            let mut decision = cancel::cancel(ctx, status, &reason, true);
+            if decision.work.is_none() {
+                report::trouble(ctx, &mut decision.status, &error);
+                decision.next = ctx.wait_after(&error);
+            }
+            return Ok(decision);
+        }
+        parts => parts?,
+    };
+    let Some(root) = root else {
+        return Ok(not_listed(ctx, status));
+    };
+    if let Some(cancellation) = &mut status.cancellation {
+        cancellation.missing_since = None;
+    }
+    if root.status == ExecutionStatus::Waiting && tasks.is_empty() {
+        return Ok(tasks_left_out(ctx, status));
+    }
+    let before = shape(&status);
+    let attempts = instances::apply(ctx, &mut status, children, tasks)?;
+    let quiet = shape(&status) == before && ctx.is_quiet(&status);
+    if let Some(execution) = &mut status.execution {
+        execution.status = conditions::shorten(root.status.as_str(), 64);
+        execution.end_time = root.end.map(Time);
+        if !root.template_version.is_empty() {
+            execution.template_version = conditions::shorten(&root.template_version, 64);
+        }
+    }
+    let lost = ctx.lost_group();
+    status.pause = match lost {
+        false => pause::classify(ctx, &status, root, tasks, quiet),
+        true => None,
+    };
+    let pause = status.pause.clone();
+    let accepted = ingest::ingest(ctx, &mut status, pause.as_ref());
+    approve::settle_continues(ctx, &mut status, pause.as_ref(), root.status.is_final());
+
+    if root.status.is_final() {
+        act::finish(ctx, &mut status, root);
+        if children.iter().all(quiet::has_ended) {
+            return Ok(conclude(ctx, status, root, tasks));
+        }
+        report::show(
+            ctx,
+            &mut status,
+            Phase::Running,
+            "Ending",
+            "the execution has ended and waits for its nested executions",
+        );
+        return Ok(ctx.decide(status, ctx.soon()));
+    }
+    if lost {
+        let message = "a rollback took the scaling group over, and cancels the execution";
+        close::reject_open(ctx, &mut status, "Superseded", message);
+        // Whoever took it over ends the execution; this object does if that one never will.
+        let alone = ctx.record.holder.is_none() || ctx.input.holder_gone;
+        let reason = cancel::reason(ctx, &status);
+        if let Some(reason) = reason.or_else(|| alone.then(|| "RolledBack".to_owned())) {
+            return Ok(cancel::cancel(ctx, status, &reason, true));
+        }
+        report::show(ctx, &mut status, Phase::Cancelling, "RolledBack", message);
+        return Ok(ctx.decide(status, ctx.soon()));
+    }
+    if let Some(reason) = cancel::reason(ctx, &status) {
+        return Ok(cancel::cancel(ctx, status, &reason, true));
+    }
+    if accepted {
+        // On record first; what is to be done about it is judged by what is read after that.
+        show_progress(ctx, &mut status);
+        return Ok(ctx.decide(status, Next::Now));
+    }
+    match act::act(ctx, &mut status, root, &attempts)? {
+        Act::Send(work, also) => {
+            show_progress(ctx, &mut status);
+            let mut decision = ctx.decide(status, Next::Now);
+            decision.work = Some(work);
+            decision.also = also;
+            return Ok(decision);
+        }
+        Act::Wait { next, trouble } => {
+            match trouble {
+                Some(error) => report::trouble(ctx, &mut status, error),
+                None => show_progress(ctx, &mut status),
+            }
+            return Ok(ctx.decide(status, next));
+        }
+        Act::Idle => {}
+    }
+    if let Some(pause) = pause
+        && pause.kind == PauseKind::Batch
+        && let Some(by) = approve::approved_by(ctx, &status, &pause)
+    {
+        return Ok(approve::approve(ctx, status, root, pause, &by));
+    }
+    show_progress(ctx, &mut status);
+    let next = match status.pause {
+        None => ctx.poll(),
+        // Leaving a pause shows in the execution's own row, which the poller reads.
+        Some(_) => Next::After(ctx.input.settings.poll_interval * WHILE_PAUSED),
+    };
+    Ok(ctx.decide(status, next))
+}
+
+/// How far each instance is: what tells that something moved.
+fn shape(status: &RollingUpdateTaskStatus) -> Vec<(String, InstanceState, Option<String>)> {
+    let instances = status.instances.iter();
+    instances
+        .map(|i| (i.id.clone(), i.state, i.execution_id.clone()))
+        .collect()
+}
+
+type Parts<'a> = (Option<&'a Execution>, &'a [Execution], &'a [TaskExecution]);
+
+/// The execution, if it is listed, its children and its tasks.
+fn parts<'a>(ctx: &Context<'a>, id: &str) -> Known<Parts<'a>> {
+    let root = ExecutionFilter::Id(id.to_owned());
+    let children = ExecutionFilter::ChildrenOf(id.to_owned());
+    let observation = ctx.input.observation;
+    observation.require([
+        Query::Executions(root),
+        Query::Executions(children.clone()),
+        Query::TaskExecutions {
+            execution: id.to_owned(),
+        },
+    ])?;
+    Ok((
+        absence::execution(observation, id, ROLLING_TEMPLATES)?,
+        observation.executions(&children)?,
+        observation.task_executions(id)?,
+    ))
+}
+
+/// The time of the deletion is up. Its cancellation is asked for once, whatever comes of it.
+fn abandon(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
+    let asked = status
+        .cancellation
+        .as_ref()
+        .is_some_and(|cancellation| cancellation.last_call_time.is_some());
+    // A call that was refused is as good as one without an answer here.
+    let refused = ctx
+        .input
+        .outcome
+        .is_some_and(|outcome| matches!(outcome.mutation, Mutation::CancelExecution { .. }));
+    if !asked && !refused {
+        return cancel::cancel(ctx, status, "Deletion", true);
+    }
+    let message = "the task was deleted and its execution could not be ended in time";
+    result::begin(ctx, status, Outcome::Cancelled, result::ABANDONED, message)
+}
+
+/// An execution that waits has a task that it waits in: an answer without any says nothing of it, and nothing that a person
+/// asked for is judged by it. To be cancelled it need not be known.
+fn tasks_left_out(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
+    ingest::ingest_cancel(ctx, &mut status);
+    match cancel::reason(ctx, &status) {
+        Some(reason) => cancel::cancel(ctx, status, &reason, true),
+        None => ctx.decide(status, ctx.soon()),
+    }
+}
+
+/// Lists lag behind the start; and history does not last for ever. Which of the two it is, only a
+/// person can say, by cancelling.
+fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
+    ingest::ingest_cancel(ctx, &mut status);
+    if let Some(reason) = cancel::reason(ctx, &status) {
+        return cancel::cancel(ctx, status, &reason, false);
+    }
+    let id = status.execution.as_ref().map_or("", |e| e.id.as_str());
+    let message = format!(
+        "OOS does not list execution {id} (yet, or any more); if it is gone for good, end the task by setting spec.desiredState to Cancelled"
+    );
+    report::set(
+        ctx,
+        &mut status,
+        condition::RECONCILING,
+        "True",
+        "ExecutionNotListed",
+        &message,
+    );
+    conditions::remove(&mut status.conditions, condition::STALLED);
+    ctx.decide(status, ctx.poll())
+}
+
+/// Deletion with `deletionPolicy: Orphan`: the execution goes on by itself, and the template puts
+/// the processes back at its end, if it comes to that. The run stays on record until its end is seen.
+fn orphan(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
+    let mut decision = ctx.decide(status, Next::Now);
+    if ctx.holds() || !(runs::is_let_go(ctx) || ctx.lost_group()) {
+        let record = record::let_go(ctx, &decision.status, LetGo::Orphaned);
+        decision.record = Some(record);
+    } else {
+        decision.finalizer = ctx.has_finalizer().then_some(false);
+        decision.next = Next::OnChange;
+    }
+    decision
+}
+
+/// The execution has ended: the result, for good.
+fn conclude(
+    ctx: &Context<'_>,
+    mut status: RollingUpdateTaskStatus,
+    root: &Execution,
+    tasks: &[TaskExecution],
+) -> Decision {
+    let (state, reason, message) = if root.status == ExecutionStatus::Cancelled {
+        (ActionState::Applied, "Cancelled", "")
+    } else {
+        (
+            ActionState::Rejected,
+            "TaskFinished",
+            "the execution ended before it could be cancelled",
+        )
+    };
+    close::settle_all(ctx, &mut status, Verb::Cancel, state, reason, message);
+    let summary = status.summary.clone().unwrap_or_default();
+    let (outcome, reason, message) = match root.status {
+        ExecutionStatus::Success => {
+            let all = summary.succeeded == summary.total;
+            let reason = if all { "Updated" } else { "PartlyUpdated" };
+            let mut message = format!(
+                "{} of {} instances updated",
+                summary.succeeded, summary.total
+            );
+            for (count, word) in [
+                (summary.failed, "failed"),
+                (summary.skipped, "skipped"),
+                (summary.cancelled, "cancelled"),
+                (summary.pending, "not reached"),
+            ] {
+                if count > 0 {
+                    message.push_str(&format!(", {count} {word}"));
+                }
+            }
+            (Outcome::Succeeded, reason, message)
+        }
+        ExecutionStatus::Cancelled => {
+            let reason = if ctx.lost_group() {
+                "RolledBack"
+            } else if status.cancellation.is_some() {
+                "Cancelled"
+            } else {
+                "CancelledElsewhere"
+            };
+            let message = format!(
+                "execution {} was cancelled; OOS had finished {} of {} instances",
+                root.id, summary.succeeded, summary.total
+            );
+            (Outcome::Cancelled, reason, message)
+        }
+        _ => (
+            Outcome::Failed,
+            "ExecutionFailed",
+            failure::describe(ctx, &status, root, tasks),
+        ),
+    };
+    result::begin(ctx, status, outcome, reason, &message)
+}
