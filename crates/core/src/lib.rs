@@ -17,27 +17,18 @@
 //!
 //! - [`rollout`]: the stages of a rolling update, from the first visit to the released group
 //! - [`image_update`]: the runs of an image update task, and its schedule
-//! - [`decision`], [`observation`]: what both are given and what both give
-//! - [`batches`], [`identity`], [`requests`], [`conditions`]: the vocabulary
+//! - [`task`]: what both share: [`decision`], [`observation`], start, requests, waits
+//! - [`batches`], [`identity`]: the vocabulary
 
 #![deny(missing_docs)]
 
-mod absence;
-mod actions;
 pub mod batches;
-mod cloud_trouble;
-pub mod conditions;
-pub mod decision;
-mod deletion;
 pub mod identity;
 pub mod image_update;
-pub mod observation;
-mod problem;
-mod queue;
-pub mod requests;
 pub mod rollout;
 #[cfg(test)]
 #[path = "../tests/rollout/seeded.rs"]
 mod seeded;
-mod start;
-mod waits;
+pub mod task;
+
+pub use task::{conditions, decision, observation, requests};

@@ -13,12 +13,12 @@ use serde_json::json;
 
 use super::context::Context;
 use super::{due, preflight};
-use crate::cloud_trouble::Trouble;
-use crate::conditions::shorten;
 use crate::identity::hash_value;
-use crate::observation::{Interrupt, Known};
-use crate::problem::Problem;
-use crate::waits::RETRY;
+use crate::task::cloud_failure::Trouble;
+use crate::task::conditions::shorten;
+use crate::task::observation::{Interrupt, Known};
+use crate::task::problem::Problem;
+use crate::task::waits::RETRY;
 
 /// How long before a run is due it is looked at again.
 pub(super) const LEAD: SignedDuration = SignedDuration::from_mins(30);

@@ -9,10 +9,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::report::{self, Phase};
 use super::{Decision, due, ending, requests};
-use crate::actions;
-use crate::cloud_trouble::is_refused;
-use crate::conditions::shorten;
-use crate::decision::{Next, Work};
+use crate::task::cloud_failure::is_refused;
+use crate::task::conditions::shorten;
+use crate::task::decision::{Next, Work};
+use crate::task::ledger;
 
 /// Reason of a cancellation: the image did not come to be.
 pub(super) const IMAGE_CREATION_FAILED: &str = "ImageCreationFailed";
@@ -41,7 +41,7 @@ pub(super) fn wanted(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Optio
     }
     let (reason, message) = if ctx.deleting.is_some() {
         ("Deletion", "the task was deleted")
-    } else if actions::open(&status.actions, Verb::Cancel).is_some() {
+    } else if ledger::open(&status.actions, Verb::Cancel).is_some() {
         ("Cancelled", "it was cancelled on request")
     } else if replaces() {
         (

@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::{Decision, Input};
-use crate::actions;
-use crate::decision::Next;
-use crate::waits::Waits;
+use crate::task::decision::Next;
+use crate::task::ledger;
+use crate::task::waits::Waits;
 
 /// The kind, as records name it.
 pub(super) const KIND: &str = "ImageUpdateTask";
@@ -84,7 +84,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
-        actions::annotation(self.metadata(), key)
+        ledger::annotation(self.metadata(), key)
     }
 
     pub(super) fn has_finalizer(&self) -> bool {

@@ -11,8 +11,8 @@ use serde_json::json;
 use super::context::Context;
 use super::due;
 use super::schedule::{Due, Invalid, Schedule, whole_seconds};
-use crate::actions;
 use crate::identity::hash_value;
+use crate::task::ledger;
 
 /// When a task runs by itself.
 pub(super) enum Timetable {
@@ -199,7 +199,7 @@ pub(super) fn wanted(
         schedule_time: None,
         count: 1,
     };
-    if actions::open(&status.actions, Verb::RunNow).is_some() {
+    if ledger::open(&status.actions, Verb::RunNow).is_some() {
         return Some(one(RunTrigger::RunNow));
     }
     let undone = status.done_hash.as_deref() != Some(content_hash(ctx.spec).as_str());

@@ -13,10 +13,11 @@ use super::due::{self, Wanted};
 use super::preflight::{self, Ready, TEMPLATE};
 use super::report::{self, Phase};
 use super::{Decision, ahead, idle, requests, starting, waiting};
-use crate::decision::{Next, Work};
-use crate::observation::{Interrupt, Known};
-use crate::problem::Problem;
-use crate::{identity, queue};
+use crate::identity;
+use crate::task::decision::{Next, Work};
+use crate::task::observation::{Interrupt, Known};
+use crate::task::problem::Problem;
+use crate::task::turn;
 
 /// How often a task looks whether its turn has come, should nothing tell.
 const RECHECK: Duration = Duration::from_secs(60);
@@ -69,7 +70,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         return Ok(blocked(ctx, status, &problem));
     }
     let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
-    if let Some(before) = queue::before(&ctx.record, &ctx.uid, gone, ahead) {
+    if let Some(before) = turn::before(&ctx.record, &ctx.uid, gone, ahead) {
         return Ok(wait_for_turn(ctx, status, &before));
     }
     // On record before the group is taken: the next rolling update needs it.
@@ -125,7 +126,9 @@ fn cancel(
     wanted: Option<Wanted>,
 ) -> Option<Decision> {
     let wanted = match wanted {
-        Some(wanted) if crate::actions::open(&status.actions, Verb::Cancel).is_some() => wanted,
+        Some(wanted) if crate::task::ledger::open(&status.actions, Verb::Cancel).is_some() => {
+            wanted
+        }
         _ => {
             reject_cancel(ctx, status);
             return None;

@@ -12,10 +12,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::{Context, KIND};
 use super::report::{self, Phase};
 use super::{Decision, requests};
-use crate::absence;
-use crate::conditions::shorten;
-use crate::decision::Next;
-use crate::observation::Known;
+use crate::task::absence;
+use crate::task::conditions::shorten;
+use crate::task::decision::Next;
+use crate::task::observation::Known;
 
 /// How often an outcome that differs is read again.
 const READ_AGAIN: Duration = Duration::from_secs(5);

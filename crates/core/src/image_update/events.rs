@@ -4,9 +4,8 @@ use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome, condition};
 
 use super::context::Context;
 use super::report::Phase;
-use crate::actions;
-use crate::conditions;
-use crate::decision::{Event, EventKind};
+use crate::task::decision::{Event, EventKind};
+use crate::task::{conditions, ledger};
 
 /// The Events that a change of status is worth.
 pub(super) fn events(
@@ -15,7 +14,7 @@ pub(super) fn events(
     new: &ImageUpdateTaskStatus,
 ) -> Vec<Event> {
     let mut events =
-        actions::unknown_annotation_events(&old.unknown_annotations, &new.unknown_annotations);
+        ledger::unknown_annotation_events(&old.unknown_annotations, &new.unknown_annotations);
     let schedule = |status: &ImageUpdateTaskStatus| {
         let followed = status.followed_schedule.as_ref();
         followed.map(|followed| followed.hash.clone())
@@ -107,7 +106,7 @@ pub(super) fn events(
             _ => {}
         }
     }
-    events.extend(actions::settled_events(&old.actions, &new.actions));
+    events.extend(ledger::settled_events(&old.actions, &new.actions));
     events
 }
 

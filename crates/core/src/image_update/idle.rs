@@ -9,9 +9,9 @@ use super::due::{self, Timetable};
 use super::report::{self, Phase};
 use super::schedule::Due;
 use super::{Decision, ahead, ending};
-use crate::conditions;
-use crate::decision::Next;
-use crate::observation::Known;
+use crate::task::conditions;
+use crate::task::decision::Next;
+use crate::task::observation::Known;
 
 /// The longest wait for the next run: a machine that was suspended does not oversleep by more.
 const LOOK_AT_THE_CLOCK: SignedDuration = SignedDuration::from_hours(1);

@@ -39,16 +39,16 @@ mod waiting;
 use ess_rollout_api::v1alpha1::{ImageUpdateTask, ImageUpdateTaskStatus, ScalingGroupRecord};
 use jiff::Timestamp;
 
-use crate::decision::{Settings, WorkOutcome};
-use crate::observation::Observation;
-use crate::rollout::QueueEntry;
+use super::rollout::QueueEntry;
+use super::task::decision::{Settings, WorkOutcome};
+use super::task::observation::Observation;
 
 pub use step::step;
 
 /// The answer of [`step`].
-pub type Step = crate::decision::Step<ImageUpdateTaskStatus>;
+pub type Step = crate::task::decision::Step<ImageUpdateTaskStatus>;
 /// What is to be done for an image update task.
-pub type Decision = crate::decision::Decision<ImageUpdateTaskStatus>;
+pub type Decision = crate::task::decision::Decision<ImageUpdateTaskStatus>;
 
 /// Everything a decision is made from.
 #[derive(Debug, Clone, Copy)]

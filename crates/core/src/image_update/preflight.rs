@@ -4,10 +4,10 @@ use ess_rollout_api::v1alpha1::{ConfigurationImage, ImageSource, Place};
 use ess_rollout_cloud::{EcsInstance, EcsStatus, GroupType, Image, Query, ScalingGroup};
 
 use super::context::Context;
-use crate::absence;
-use crate::conditions::shorten;
-use crate::observation::Known;
-use crate::problem::{self, Problem};
+use crate::task::absence;
+use crate::task::conditions::shorten;
+use crate::task::observation::Known;
+use crate::task::problem::{self, Problem};
 
 /// The public template that builds an image and puts it into scaling configurations.
 pub(super) const TEMPLATE: &str = "ACS-ESS-CreateImageAndUpdateScalingConfiguration";

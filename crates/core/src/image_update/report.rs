@@ -4,8 +4,8 @@ use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome, condition};
 use ess_rollout_cloud::CloudError;
 
 use super::context::Context;
-use crate::cloud_trouble::{self, Trouble};
-use crate::conditions;
+use crate::task::cloud_failure::{self, Trouble};
+use crate::task::conditions;
 
 /// Where a task is, in the word that people read. Derived: nothing is decided by it, but that one
 /// in `Waiting` stands in its group's queue.
@@ -147,7 +147,7 @@ pub(super) fn show_unless_refused(
     message: &str,
 ) {
     let same = status.state.as_deref() == Some(phase.word());
-    if !same || !cloud_trouble::is_refused(&status.conditions) {
+    if !same || !cloud_failure::is_refused(&status.conditions) {
         show(ctx, status, phase, reason, message);
     }
 }
@@ -191,7 +191,7 @@ pub(super) fn trouble(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, err
     }
     let (present, absent, ready) = if trouble.needs_person {
         (condition::STALLED, condition::RECONCILING, "False")
-    } else if cloud_trouble::is_refused(&status.conditions) {
+    } else if cloud_failure::is_refused(&status.conditions) {
         // Already waits for a person: not reaching the cloud changes nothing about that.
         return;
     } else {

@@ -3,8 +3,8 @@
 use ess_rollout_api::v1alpha1::{ActionState, ConcurrencyPolicy, ImageUpdateTaskStatus, Verb};
 
 use super::context::Context;
-use crate::actions;
-use crate::requests::{self, VERBS};
+use crate::task::ledger;
+use crate::task::requests::{self, VERBS};
 
 /// Accepted, or refused: why, in a word and a sentence.
 type Verdict = Result<(), (&'static str, String)>;
@@ -17,7 +17,7 @@ pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
         let Some(value) = ctx.annotation(key) else {
             continue;
         };
-        if !actions::is_new(&status.handled_actions, verb, value) {
+        if !ledger::is_new(&status.handled_actions, verb, value) {
             continue;
         }
         let verdict = match verb {
@@ -77,7 +77,7 @@ fn judge_run_now(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, value: &str)
             ),
         ));
     }
-    if actions::open(&status.actions, Verb::RunNow).is_some() {
+    if ledger::open(&status.actions, Verb::RunNow).is_some() {
         let why = "a run that was asked for before is waiting to begin";
         return Err(("RunWaiting", why.into()));
     }
@@ -100,9 +100,9 @@ fn add(
     value: &str,
     verdict: Verdict,
 ) {
-    let mut action = actions::entry(ctx.metadata(), verb, value, ctx.now());
+    let mut action = ledger::entry(ctx.metadata(), verb, value, ctx.now());
     if let Err((reason, message)) = verdict {
-        actions::settle(
+        ledger::settle(
             &mut action,
             ActionState::Rejected,
             reason,
@@ -111,7 +111,7 @@ fn add(
         );
     }
     let (all, handled) = (&mut status.actions, &mut status.handled_actions);
-    actions::record(all, handled, value, action);
+    ledger::record(all, handled, value, action);
 }
 
 /// Ends every open request of a verb.
@@ -124,5 +124,5 @@ pub(super) fn settle(
     message: &str,
 ) {
     let all = &mut status.actions;
-    actions::settle_all(all, verb, state, reason, message, ctx.now());
+    ledger::settle_all(all, verb, state, reason, message, ctx.now());
 }

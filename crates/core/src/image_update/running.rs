@@ -10,10 +10,10 @@ use super::context::Context;
 use super::preflight::TEMPLATE;
 use super::report::{self, Phase};
 use super::{Decision, cancel, due, ending};
-use crate::absence;
-use crate::conditions::shorten;
-use crate::decision::Next;
-use crate::observation::{Interrupt, Known};
+use crate::task::absence;
+use crate::task::conditions::shorten;
+use crate::task::decision::Next;
+use crate::task::observation::{Interrupt, Known};
 
 /// The nested action that builds the image: the template name of its execution.
 const CREATE_IMAGE: &str = "ACS::ECS::CreateImage";

@@ -12,9 +12,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::report::{self, Phase};
 use super::{Decision, cancel, ending, waiting};
-use crate::absence;
-use crate::decision::{Next, Work};
-use crate::observation::Known;
+use crate::task::absence;
+use crate::task::decision::{Next, Work};
+use crate::task::observation::Known;
 
 /// How soon a configuration is read again that does not show yet what was put into it.
 const READ_AGAIN: Duration = Duration::from_secs(5);

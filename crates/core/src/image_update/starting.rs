@@ -1,5 +1,5 @@
 //! The intent to start the execution is on record and none is known: look first, then send again, by
-//! the rules of [`crate::start`].
+//! the rules of [`crate::task::start`].
 
 use ess_rollout_api::v1alpha1::{ActiveRun, ExecutionRef, ImageUpdateTaskStatus, RunOutcome};
 use ess_rollout_cloud::{
@@ -11,11 +11,11 @@ use serde_json::{Map, Value, json};
 use super::context::Context;
 use super::report::{self, Phase};
 use super::{Decision, cancel, due, ending, preflight, waiting};
-use crate::conditions::shorten;
-use crate::decision::{Event, EventKind, Next, Work};
 use crate::identity;
-use crate::observation::Known;
-use crate::start::{self, Answer, Then};
+use crate::task::conditions::shorten;
+use crate::task::decision::{Event, EventKind, Next, Work};
+use crate::task::observation::Known;
+use crate::task::start::{self, Answer, Then};
 
 /// The tags by which the execution of a run is found.
 fn run_tags(ctx: &Context<'_>, run: &ActiveRun) -> Vec<(String, String)> {

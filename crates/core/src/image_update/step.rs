@@ -4,18 +4,16 @@ use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, ScalingGroupRecordStatus};
 
 use super::context::Context;
-use super::due;
-use super::due::Timetable;
+use super::due::{self, Timetable};
 use super::{
     Decision, Input, Step, clock, due_run, ending, events, report, requests, running, set_image,
     starting,
 };
-use crate::absence;
-use crate::actions;
-use crate::decision::{Next, visited};
-use crate::deletion::{self, Wait};
 use crate::identity;
-use crate::observation::{Interrupt, Known};
+use crate::task::decision::{Next, visited};
+use crate::task::deletion::{self, Wait};
+use crate::task::observation::{Interrupt, Known};
+use crate::task::{absence, ledger};
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
@@ -162,7 +160,7 @@ fn stage(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Known<Decision> {
 }
 
 fn note_unknown_annotations(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
-    actions::note_unknown_annotations(ctx.metadata(), &mut status.unknown_annotations);
+    ledger::note_unknown_annotations(ctx.metadata(), &mut status.unknown_annotations);
 }
 
 fn decided(ctx: &Context<'_>, old: &ImageUpdateTaskStatus, mut decision: Decision) -> Step {

@@ -15,10 +15,10 @@ use super::due::{self, Timetable, Wanted};
 use super::report::{self, Phase};
 use super::schedule::Due;
 use super::{Decision, requests};
-use crate::actions;
-use crate::cloud_trouble::Trouble;
-use crate::conditions::shorten;
-use crate::decision::Next;
+use crate::task::cloud_failure::Trouble;
+use crate::task::conditions::shorten;
+use crate::task::decision::Next;
+use crate::task::ledger;
 use ess_rollout_api::v1alpha1::condition;
 
 /// How long a run may be Blocked where the spec does not say how late it may begin. A cause that is mended
@@ -119,7 +119,7 @@ pub(super) fn left_alone(
 ) -> Option<(RunRefusal, Duration)> {
     let waiting = status.waiting.as_ref()?;
     let refusal = waiting.refusal.clone()?;
-    if refusal.count == 0 || actions::open(&status.actions, Verb::RunNow).is_some() {
+    if refusal.count == 0 || ledger::open(&status.actions, Verb::RunNow).is_some() {
         return None;
     }
     let doublings = u32::try_from(refusal.count - 1).unwrap_or(0).min(10);

@@ -13,10 +13,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::decision::{Decision, Input, Next};
 use super::kind::{self, Author, UpdateKind};
 use super::scripts;
-use crate::conditions::shorten;
-use crate::observation::Known;
-use crate::waits::Waits;
-use crate::{absence, actions, identity};
+use crate::identity;
+use crate::task::conditions::shorten;
+use crate::task::observation::Known;
+use crate::task::waits::Waits;
+use crate::task::{absence, ledger};
 
 /// The input with everything that is derived from it once.
 pub(super) struct Context<'a> {
@@ -192,7 +193,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
-        actions::annotation(self.input.subject.metadata, key)
+        ledger::annotation(self.input.subject.metadata, key)
     }
 
     /// When a deletion may no longer wait.

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::scripts::{ConfigMapTexts, NO_TEXTS};
-pub use crate::decision::{CallOutcome, Event, EventKind, Next, Settings, Work, WorkOutcome};
-use crate::observation::Observation;
+pub use crate::task::decision::{CallOutcome, Event, EventKind, Next, Settings, Work, WorkOutcome};
+use crate::task::observation::Observation;
 
 /// The answer of [`super::step`].
-pub type Step = crate::decision::Step<RollingUpdateTaskStatus>;
+pub type Step = crate::task::decision::Step<RollingUpdateTaskStatus>;
 /// What is to be done for a rolling update.
-pub type Decision = crate::decision::Decision<RollingUpdateTaskStatus>;
+pub type Decision = crate::task::decision::Decision<RollingUpdateTaskStatus>;
 
 /// Another task on the same group that came earlier and has not begun.
 #[derive(Debug, Clone, PartialEq, Eq)]

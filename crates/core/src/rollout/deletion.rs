@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::decision::{Decision, Event, EventKind};
 use super::restore::{configuration, leftovers, run_end, verify};
-use crate::conditions::shorten;
-use crate::deletion::Wait;
+use crate::task::conditions::shorten;
+use crate::task::deletion::Wait;
 
 /// A deletion that takes longer than this is one that a person wants to know of.
 const HANGS_AFTER: SignedDuration = SignedDuration::from_mins(5);
@@ -141,7 +141,7 @@ pub(super) fn without_record(ctx: &Context<'_>, decision: &mut Decision) {
         }
     };
     let (has, why) = (ctx.has_finalizer(), ctx.input.record_lost);
-    crate::deletion::without_record(decision, has, why, left);
+    crate::task::deletion::without_record(decision, has, why, left);
 }
 
 fn wait<'a>(ctx: &'a Context<'_>, until: Timestamp) -> Wait<'a> {

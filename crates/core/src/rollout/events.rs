@@ -9,7 +9,7 @@ use super::context::Context;
 use super::decision::{Event, EventKind};
 use super::progress::freeze;
 use super::report::Phase;
-use crate::{actions, conditions};
+use crate::task::{conditions, ledger};
 
 /// The most Events for failed instances that one change leads to.
 const INSTANCE_EVENTS_MAX: usize = 5;
@@ -23,8 +23,8 @@ pub(super) fn events(
     new: &RollingUpdateTaskStatus,
 ) -> Vec<Event> {
     let (known, found) = (&old.unknown_annotations, &new.unknown_annotations);
-    let mut events = actions::unknown_annotation_events(known, found);
-    events.extend(actions::settled_events(&old.actions, &new.actions));
+    let mut events = ledger::unknown_annotation_events(known, found);
+    events.extend(ledger::settled_events(&old.actions, &new.actions));
     let mut push = |kind, reason: &str, action: &str, note: String| {
         events.push(Event {
             kind,

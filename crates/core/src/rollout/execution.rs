@@ -5,8 +5,8 @@ use ess_rollout_cloud::Execution;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use crate::conditions::shorten;
 use crate::identity;
+use crate::task::conditions::shorten;
 
 /// An execution, as the status names it.
 pub(super) fn reference(ctx: &Context<'_>, execution: &Execution) -> ExecutionRef {

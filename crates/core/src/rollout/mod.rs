@@ -51,9 +51,9 @@ mod stages;
 mod step;
 mod times;
 
-pub use crate::actions::{ACTION_APPLIED, ACTION_REJECTED};
-pub use crate::deletion::RECORD_NOT_WRITTEN;
-pub use crate::observation::Observation;
+pub use crate::task::deletion::RECORD_NOT_WRITTEN;
+pub use crate::task::ledger::{ACTION_APPLIED, ACTION_REJECTED};
+pub use crate::task::observation::Observation;
 pub use decision::{
     CallOutcome, Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Subject,
     Undo, Work, WorkOutcome,

@@ -3,9 +3,9 @@
 use ess_rollout_cloud::{Execution, ExecutionFilter};
 
 use super::context::Context;
-use crate::absence::ROLLING_TEMPLATES;
 use crate::identity;
-use crate::observation::Known;
+use crate::task::absence::ROLLING_TEMPLATES;
+use crate::task::observation::Known;
 
 /// Why a start waits while others update the group.
 pub(super) const OTHERS_RUN: &str = "RollingUpdateInProgress";

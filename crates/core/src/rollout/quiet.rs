@@ -7,9 +7,9 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use crate::absence::{self, ROLLING_TEMPLATES};
 use crate::identity::hash_value;
-use crate::observation::Known;
+use crate::task::absence::{self, ROLLING_TEMPLATES};
+use crate::task::observation::Known;
 
 /// Whether a nested execution acts no more, its root having ended: one that waits for somebody will
 /// not be asked again.

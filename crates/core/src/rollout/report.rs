@@ -4,8 +4,8 @@ use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus, conditio
 use ess_rollout_cloud::{CloudError, ErrorClass, Outcome};
 
 use super::context::Context;
-use crate::cloud_trouble::{self, Trouble};
-use crate::conditions;
+use crate::task::cloud_failure::{self, Trouble};
+use crate::task::conditions;
 
 /// The most bytes of a serialized status: with metadata and managed fields the object stays well
 /// under etcd's limit of 1.5 MiB.
@@ -171,7 +171,7 @@ pub(super) fn show(
 
 /// Whether a refusal that only a person can mend is on show.
 pub(super) fn is_refused(status: &RollingUpdateTaskStatus) -> bool {
-    cloud_trouble::is_refused(&status.conditions)
+    cloud_failure::is_refused(&status.conditions)
 }
 
 /// As [`show`] before another try; but a refusal of the last one stays on show until one succeeds,

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::decision::{Decision, Next};
 use super::report::{self, Phase};
 use super::requests::close;
-use crate::conditions::shorten;
+use crate::task::conditions::shorten;
 
 /// Reason of a result: the deletion could not wait for what may be under way.
 pub(super) const ABANDONED: &str = "Abandoned";

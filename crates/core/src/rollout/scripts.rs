@@ -13,7 +13,7 @@ use ess_rollout_api::v1alpha1::{
 
 use super::kind::author::Author;
 use crate::identity::{self, hash_text};
-use crate::problem::Problem;
+use crate::task::problem::Problem;
 
 /// The most bytes of a script: what Cloud Assistant takes (24 KB once Base64-encoded), with room.
 const SCRIPT_MAX: usize = 16 * 1024;

@@ -16,9 +16,9 @@ use super::requests::{approve, close, ingest, notify};
 use super::restore::record;
 use super::stages::{adoption, ending, pending, running, starting};
 use super::{deletion, events, times};
-use crate::decision::visited;
-use crate::observation::{Interrupt, Known};
-use crate::{absence, actions};
+use crate::task::decision::visited;
+use crate::task::observation::{Interrupt, Known};
+use crate::task::{absence, ledger};
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
@@ -179,7 +179,7 @@ fn latch(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
 
 fn note_unknown_annotations(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     let metadata = ctx.input.subject.metadata;
-    actions::note_unknown_annotations(metadata, &mut status.unknown_annotations);
+    ledger::note_unknown_annotations(metadata, &mut status.unknown_annotations);
 }
 
 fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decision) -> Step {

@@ -11,10 +11,10 @@ use ess_rollout_api::v1alpha1::{
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::conditions;
 use crate::rollout::context::Context;
 use crate::rollout::decision::Decision;
 use crate::rollout::result;
+use crate::task::conditions;
 
 /// Without `spec.startingDeadlineSeconds`.
 const DEFAULT: SignedDuration = SignedDuration::from_hours(24);

@@ -8,12 +8,12 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{deadline, refusal};
-use crate::conditions;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::restore::record;
-use crate::waits::RETRY;
+use crate::task::conditions;
+use crate::task::waits::RETRY;
 
 /// The longest wait between two starts: whoever grants the permission sees the update start within it.
 const LONGEST: SignedDuration = SignedDuration::from_mins(10);

@@ -15,10 +15,10 @@ use ess_rollout_cloud::{
     LifecycleAction, Query, ScalingActivity, ScalingGroup,
 };
 
-use crate::observation::{Interrupt, Known};
-use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::others::OTHERS_RUN;
+use crate::task::observation::{Interrupt, Known};
+use crate::task::problem::Problem;
 
 /// How many of a kind a message names.
 const NAMED: usize = 5;

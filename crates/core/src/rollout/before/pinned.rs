@@ -10,9 +10,9 @@ use ess_rollout_api::v1alpha1::{PinnedInputs, Plan, RollingUpdateTaskStatus, Scr
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::preflight::Ready;
-use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::scripts;
+use crate::task::problem::Problem;
 
 /// Why nothing starts that differs from what was planned.
 const PLAN_CHANGED: &str = "PlanChanged";

@@ -12,15 +12,15 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{neighbours, run_keys};
-pub(in crate::rollout) use crate::absence::ROLLING_TEMPLATES;
 use crate::batches;
-use crate::observation::Known;
-use crate::problem::{self, Problem};
 use crate::rollout::compute::{self, Power};
 use crate::rollout::context::Context;
 use crate::rollout::others::{OTHERS_RUN, by, foreign_runs};
 use crate::rollout::restore::{left, left_out};
 use crate::rollout::rollback;
+pub(in crate::rollout) use crate::task::absence::ROLLING_TEMPLATES;
+use crate::task::observation::Known;
+use crate::task::problem::{self, Problem};
 
 /// The most items that an OOS loop takes.
 pub(in crate::rollout) const MAX_INSTANCES: usize = 1000;

@@ -4,12 +4,12 @@ use ess_rollout_api::v1alpha1::{Outcome, RollingUpdateTaskStatus, condition};
 use jiff::SignedDuration;
 
 use super::deadline;
-use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::restore::record;
 use crate::rollout::result;
+use crate::task::problem::Problem;
 
 /// How often a task that a person has to mend something for is checked again.
 pub(in crate::rollout) const RECHECK: SignedDuration = SignedDuration::from_secs(60);

@@ -4,15 +4,15 @@ use ess_rollout_api::v1alpha1::{Outcome, RollingUpdateTaskStatus};
 use ess_rollout_cloud::{Execution, ExecutionFilter};
 
 use super::refusal;
-use crate::absence::ROLLING_TEMPLATES;
 use crate::identity;
-use crate::observation::Known;
-use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::decision::Decision;
 use crate::rollout::restore::record::{MAX, make_room};
 use crate::rollout::restore::run_end;
 use crate::rollout::{others, result};
+use crate::task::absence::ROLLING_TEMPLATES;
+use crate::task::observation::Known;
+use crate::task::problem::Problem;
 
 /// A run key stands for one spec on one group, once.
 pub(in crate::rollout) fn conflict(

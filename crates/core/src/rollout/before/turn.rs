@@ -7,12 +7,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::deadline;
 use super::preflight::{self, Verdict};
 use super::refusal::{RECHECK, refuse};
-use crate::observation::Known;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::{others, rollback};
-use crate::{conditions, queue};
+use crate::task::observation::Known;
+use crate::task::{conditions, turn};
 
 /// Puts on record that these credentials reach the group, when they are first seen to.
 pub(in crate::rollout) fn note_group(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
@@ -67,7 +67,7 @@ pub(in crate::rollout) fn wait(
         return Ok(None);
     }
     let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
-    let Some(before) = queue::before(&ctx.record, &ctx.uid, gone, ahead) else {
+    let Some(before) = turn::before(&ctx.record, &ctx.uid, gone, ahead) else {
         return Ok(None);
     };
     if status.group_seen_time.is_none() {

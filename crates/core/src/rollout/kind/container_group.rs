@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use self::update::{ContainerGroups, power};
 use super::content::ConfigurationContent;
 use super::update_kind::{Before, CONTAINER_TEMPLATE, UpdateKind};
-use crate::conditions::shorten;
-use crate::observation::{Known, Observation};
-use crate::problem::Problem;
 use crate::rollout::compute::{Compute, Power};
 use crate::rollout::containers;
+use crate::task::conditions::shorten;
+use crate::task::observation::{Known, Observation};
+use crate::task::problem::Problem;
 
 /// Bound of `current.what` of a record, in characters.
 const WHAT_MAX: usize = 200;

@@ -6,9 +6,9 @@ use ess_rollout_api::kept;
 use ess_rollout_api::v1alpha1::{Baseline, Leftover, Plan, RestoreKind, Source};
 use ess_rollout_cloud::{Mutation, Query};
 
-use crate::absence;
-use crate::observation::{Known, Observation};
 use crate::rollout::containers;
+use crate::task::absence;
+use crate::task::observation::{Known, Observation};
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

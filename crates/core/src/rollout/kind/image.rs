@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::author::Author;
 use super::update_kind::{self, Before, IMAGE_TEMPLATE, UpdateKind};
-use crate::observation::{Interrupt, Known, Observation};
-use crate::problem::{self, Problem};
+use crate::task::observation::{Interrupt, Known, Observation};
+use crate::task::problem::{self, Problem};
 
 /// How many images that instances run are looked at: groups run one or two, and each is a call.
 const REPLACED_MAX: usize = 8;

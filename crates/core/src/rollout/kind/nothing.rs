@@ -5,7 +5,7 @@ use ess_rollout_cloud::{GroupType, Query};
 use serde_json::{Map, Value};
 
 use super::update_kind::{Before, UpdateKind, missing};
-use crate::problem::Problem;
+use crate::task::problem::Problem;
 
 pub(super) struct Nothing;
 

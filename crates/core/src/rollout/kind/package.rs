@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::author::Author;
 use super::update_kind::{Before, PACKAGE_TEMPLATE, ReadBack, UpdateKind, not_running};
-use crate::observation::{Interrupt, Known, Observation};
-use crate::problem::Problem;
+use crate::task::observation::{Interrupt, Known, Observation};
+use crate::task::problem::Problem;
 
 /// The most instances whose packages are read: OOS tells of one instance at a time.
 const READS_MAX: usize = 100;

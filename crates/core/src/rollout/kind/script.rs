@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::author::Author;
 use super::update_kind::{Before, SCRIPT_TEMPLATE, UpdateKind, not_running};
-use crate::observation::{Known, Observation};
-use crate::problem::Problem;
 use crate::rollout::scripts::Scripts;
+use crate::task::observation::{Known, Observation};
+use crate::task::problem::Problem;
 
 pub(super) mod undo;
 

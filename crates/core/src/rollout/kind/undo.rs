@@ -7,7 +7,7 @@ use super::update_kind::{
     Before, CONTAINER_TEMPLATE, IMAGE_TEMPLATE, PACKAGE_TEMPLATE, SCRIPT_TEMPLATE, UpdateKind,
 };
 use super::{container_group, image, package, script};
-use crate::problem::Problem;
+use crate::task::problem::Problem;
 
 /// The update that undoes the update of a kind: what `spec.to` says, else what the update itself says, else for images,
 /// packages and containers what all instances had before.

@@ -11,9 +11,9 @@ use ess_rollout_cloud::{
 use serde_json::{Map, Value};
 
 use super::content::ConfigurationContent;
-use crate::observation::{Known, Observation};
-use crate::problem::Problem;
 use crate::rollout::compute::Compute;
+use crate::task::observation::{Known, Observation};
+use crate::task::problem::Problem;
 
 /// What reading a kind's own outcome back has shown, beyond what is the same for all kinds.
 #[derive(Debug, Default)]

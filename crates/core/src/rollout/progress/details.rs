@@ -9,9 +9,9 @@ use ess_rollout_cloud::{Execution, ExecutionStatus, Query, TaskExecution};
 use jiff::Timestamp;
 
 use super::attempts::{Attempts, Item, state};
-use crate::observation::{Interrupt, Known, Observation};
 use crate::rollout::context::Context;
-use crate::{actions, conditions};
+use crate::task::observation::{Interrupt, Known, Observation};
+use crate::task::{conditions, ledger};
 
 /// The most failed instances that are looked into at once.
 const DETAILS_MAX: usize = 20;
@@ -128,7 +128,7 @@ pub(in crate::rollout) fn look_inside(
             continue;
         }
         let unchanged = failure.is_some_and(|at| child.updated.is_some_and(|u| u <= at.0));
-        let trusted = waits && unchanged && !actions::is_open(&status.actions, id);
+        let trusted = waits && unchanged && !ledger::is_open(&status.actions, id);
         if trusted || queries.len() >= DETAILS_MAX {
             attempt.failed_inside = failure.is_some();
             attempt.failure_time = failure.map(|at| at.0);

@@ -4,8 +4,8 @@ use ess_rollout_api::v1alpha1::{InstanceState, InstanceStatus, RollingUpdateTask
 use ess_rollout_cloud::{Execution, ExecutionStatus, TaskExecution};
 
 use super::{pause, tolerance};
-use crate::conditions;
 use crate::rollout::context::Context;
+use crate::task::conditions;
 
 /// How many failed instances a result names, each with why.
 const FAILURES_SHOWN: usize = 5;

@@ -7,9 +7,9 @@ use ess_rollout_api::v1alpha1::{Freeze, RollingUpdateTaskStatus};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::conditions::shorten;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Event, EventKind};
+use crate::task::conditions::shorten;
 
 /// How long a pause lasts before the first reminder; the wait for each next one is twice as long.
 const REMIND_AFTER: SignedDuration = SignedDuration::from_mins(30);

@@ -10,9 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::attempts::{Attempt, Attempts, IN_SERVICE, UPDATED, attempts, state};
 use super::{details, summary, unready};
-use crate::conditions;
-use crate::observation::Known;
 use crate::rollout::context::Context;
+use crate::task::conditions;
+use crate::task::observation::Known;
 
 /// The longest id of a task execution that is kept.
 const TASK_ID_MAX: usize = 160;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{approval, unready};
 use crate::rollout::context::Context;
 use crate::rollout::report::{self, Phase};
-use crate::{actions, conditions};
+use crate::task::{conditions, ledger};
 
 /// Since when nothing has moved, if that is longer than `spec.progressDeadlineSeconds` and it is
 /// not a person who is waited for.
@@ -47,7 +47,7 @@ pub(in crate::rollout) fn show_progress(ctx: &Context<'_>, status: &mut RollingU
             (phase, reason, pause.message.clone())
         }
     };
-    if approval::is_under_way(status) || actions::is_calling(&status.actions) {
+    if approval::is_under_way(status) || ledger::is_calling(&status.actions) {
         report::show_unless_refused(ctx, status, phase, reason, &message);
     } else {
         report::show(ctx, status, phase, reason, &message);

@@ -10,10 +10,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::attempts::{Attempts, UPDATED, state};
 use super::details;
-use crate::conditions;
-use crate::observation::{Interrupt, Known};
 use crate::rollout::context::Context;
 use crate::rollout::kind::content::ConfigurationContent;
+use crate::task::conditions;
+use crate::task::observation::{Interrupt, Known};
 
 /// The most container groups that are looked at in one pass: as many as one call gives.
 const GROUPS_MAX: usize = 20;

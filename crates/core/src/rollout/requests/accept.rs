@@ -9,11 +9,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::judge;
 use super::targets::{INSTANCE_MAX, MESSAGE_MAX, TASK_ID_MAX};
-use crate::actions;
-use crate::conditions::shorten;
-use crate::requests::{self, InstanceTarget, InstancesError, Targets};
 use crate::rollout::context::Context;
 use crate::rollout::progress::{pause, tolerance};
+use crate::task::conditions::shorten;
+use crate::task::ledger;
+use crate::task::requests::{self, InstanceTarget, InstancesError, Targets};
 
 /// How many instances that are named one by one may have an open request. With the details of settled
 /// ones they fit the bound on the status.
@@ -62,7 +62,7 @@ pub(in crate::rollout) fn accept(
         Ok(resolved) => resolved,
         Err((reason, message)) => return Judgement::Rejected(reason, message),
     };
-    if actions::count_open(&status.actions) + resolved.len() > bound {
+    if ledger::count_open(&status.actions) + resolved.len() > bound {
         return Judgement::Rejected(
             "TooManyRequests",
             format!(

@@ -21,12 +21,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::judge::{self, Verdict};
 use super::notify;
 use super::targets::{MESSAGE_MAX, carried_out, forget_details, settle_if_done, settle_target};
-use crate::actions::{self, is_instance};
-use crate::conditions::shorten;
-use crate::observation::Known;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Next, Work};
 use crate::rollout::progress::attempts::Attempts;
+use crate::task::conditions::shorten;
+use crate::task::ledger::{self, is_instance};
+use crate::task::observation::Known;
 
 /// The verbs, in the order in which requests seen at the same time take effect.
 const VERBS: [Verb; 3] = [Verb::CancelInstances, Verb::Skip, Verb::Retry];
@@ -55,7 +55,7 @@ pub(in crate::rollout) fn act<'a>(
     root: &Execution,
     attempts: &Attempts<'_>,
 ) -> Known<Act<'a>> {
-    if actions::count_open(&status.actions) == 0 {
+    if ledger::count_open(&status.actions) == 0 {
         return Ok(Act::Idle);
     }
     let failed = notify::passing_failure(ctx);

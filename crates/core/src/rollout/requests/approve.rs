@@ -17,14 +17,14 @@ use ess_rollout_cloud::{CloudError, Done, Execution, Mutation, NotifyType, Outco
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::close;
-use crate::cloud_trouble;
-use crate::conditions::shorten;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next, Work};
 use crate::rollout::progress::approval::{Obstacle, REFUSALS_MAX, obstacle, of_pause};
 use crate::rollout::progress::show_progress::show_progress;
 use crate::rollout::progress::summary;
 use crate::rollout::report;
+use crate::task::cloud_failure;
+use crate::task::conditions::shorten;
 
 /// The most bytes of what OOS said (CRD: `status.approve.message`).
 const MESSAGE_MAX: usize = 512;
@@ -67,7 +67,7 @@ pub(in crate::rollout) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUp
             record.until = Time(waits.shown_at(now.0));
         }
         Err(error) if error.outcome == Effect::Unknown => return,
-        Err(error) if cloud_trouble::is_passing(error) => {
+        Err(error) if cloud_failure::is_passing(error) => {
             record.answer = Some(ApproveAnswer::Failed);
             record.failures += 1;
             record.until = Time(now.0 + waits.after_no_effect(error, record.failures));
@@ -263,7 +263,7 @@ pub(in crate::rollout) fn approve(
     by: &str,
 ) -> Decision {
     let failed = outcome(ctx, &root.id).and_then(|result| result.as_ref().err());
-    let failed = failed.filter(|e| e.outcome == Effect::NoEffect && cloud_trouble::is_passing(e));
+    let failed = failed.filter(|e| e.outcome == Effect::NoEffect && cloud_failure::is_passing(e));
     if let Some(until) = held_until(ctx, &mut status, root, &pause) {
         match failed {
             Some(error) => report::trouble(ctx, &mut status, error),

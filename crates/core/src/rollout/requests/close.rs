@@ -3,8 +3,8 @@
 use ess_rollout_api::v1alpha1::{Action, ActionState, Outcome, RollingUpdateTaskStatus, Verb};
 
 use super::targets;
-use crate::actions;
 use crate::rollout::context::Context;
+use crate::task::ledger;
 
 /// Ends a request.
 pub(in crate::rollout) fn settle(
@@ -14,12 +14,12 @@ pub(in crate::rollout) fn settle(
     reason: &str,
     message: &str,
 ) {
-    actions::settle(action, state, reason, message, ctx.now());
+    ledger::settle(action, state, reason, message, ctx.now());
 }
 
 /// The open request of a verb, if there is one.
 pub(in crate::rollout) fn open(status: &RollingUpdateTaskStatus, verb: Verb) -> Option<&Action> {
-    actions::open(&status.actions, verb)
+    ledger::open(&status.actions, verb)
 }
 
 /// Ends every open request of a verb.
@@ -31,7 +31,7 @@ pub(in crate::rollout) fn settle_all(
     reason: &str,
     message: &str,
 ) {
-    actions::settle_all(&mut status.actions, verb, state, reason, message, ctx.now());
+    ledger::settle_all(&mut status.actions, verb, state, reason, message, ctx.now());
 }
 
 /// Ends what is still open where nothing more will be done: every accepted request ends.

@@ -5,9 +5,9 @@ use ess_rollout_api::v1alpha1::{ActionState, Pause, PauseKind, RollingUpdateTask
 use super::accept::{self, Judgement};
 use super::close::{open, settle};
 use super::targets;
-use crate::actions;
-use crate::requests::{self, PauseTarget, VERBS};
 use crate::rollout::context::Context;
+use crate::task::ledger;
+use crate::task::requests::{self, PauseTarget, VERBS};
 
 /// How many requests may be open. With the settled ones they fit the bound on `status.actions`:
 /// a status that the schema refuses would end all progress.
@@ -21,9 +21,9 @@ pub(in crate::rollout) fn ingest(
     status: &mut RollingUpdateTaskStatus,
     pause: Option<&Pause>,
 ) -> bool {
-    let open = actions::count_open(&status.actions);
+    let open = ledger::count_open(&status.actions);
     ingest_verbs(ctx, status, pause, &VERBS);
-    actions::count_open(&status.actions) > open
+    ledger::count_open(&status.actions) > open
 }
 
 /// Takes note of a cancellation alone, where it is not known whether the update is paused: every
@@ -49,7 +49,7 @@ fn ingest_verbs(
         let Some(value) = ctx.annotation(key) else {
             continue;
         };
-        if !actions::is_new(&status.handled_actions, verb, value) {
+        if !ledger::is_new(&status.handled_actions, verb, value) {
             continue;
         }
         let verdict = if finished {
@@ -166,7 +166,7 @@ fn add(
     verdict: Judgement,
 ) {
     let metadata = ctx.input.subject.metadata;
-    let mut action = actions::entry(metadata, verb, value, ctx.now());
+    let mut action = ledger::entry(metadata, verb, value, ctx.now());
     match verdict {
         Judgement::Accepted(targets) => action.targets = targets,
         Judgement::Instances(set, instances) => {
@@ -181,7 +181,7 @@ fn add(
             settle(ctx, &mut action, ActionState::Rejected, reason, &message);
         }
     }
-    actions::record(
+    ledger::record(
         &mut status.actions,
         &mut status.handled_actions,
         value,

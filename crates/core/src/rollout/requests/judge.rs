@@ -9,12 +9,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::notify;
 use crate::identity::hash_value;
-use crate::observation::{Interrupt, Known};
 use crate::rollout::context::Context;
 use crate::rollout::decision::Next;
 use crate::rollout::progress::attempts::Attempts;
 use crate::rollout::progress::{details, tolerance};
 use crate::rollout::report;
+use crate::task::observation::{Interrupt, Known};
 
 /// How often OOS may refuse a failed instance while the update is paused: what it says twice, a bound
 /// on lateness apart, it will say again.

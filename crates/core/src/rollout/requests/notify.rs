@@ -10,9 +10,9 @@ use ess_rollout_cloud::{CloudError, Done, Mutation, NotifyType, Outcome as Effec
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::targets::{MESSAGE_MAX, carried_out, settle_if_done, settle_target, word};
-use crate::cloud_trouble::is_passing;
-use crate::conditions::shorten;
 use crate::rollout::context::Context;
+use crate::task::cloud_failure::is_passing;
+use crate::task::conditions::shorten;
 
 /// Writes calls for one instance of one request.
 pub(in crate::rollout) struct Builder<'b, 'a> {

@@ -8,9 +8,9 @@ use ess_rollout_api::v1alpha1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::actions;
-use crate::conditions::shorten;
 use crate::rollout::context::Context;
+use crate::task::conditions::shorten;
+use crate::task::ledger;
 
 /// How many instances settled requests keep their details of, newest first.
 const DETAILS_MAX: usize = 200;
@@ -82,7 +82,7 @@ pub(in crate::rollout) fn settle_if_done(ctx: &Context<'_>, action: &mut Action)
     } else {
         ActionState::Rejected
     };
-    actions::settle(action, state, &reason, &message, ctx.now());
+    ledger::settle(action, state, &reason, &message, ctx.now());
 }
 
 /// Keeps the ledger small: older settled requests keep what they came to, but not for each instance.

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::judge::{Call, EFFECTIVE, Look, REFUSALS_MAX, Verdict, rests};
 use super::notify;
 use crate::identity::hash_value;
-use crate::observation::Known;
+use crate::task::observation::Known;
 
 impl Look<'_, '_> {
     /// What to make of a failed task of the execution itself, or of a failed item of one.

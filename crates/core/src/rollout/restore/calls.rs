@@ -9,10 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::need::Need;
-use crate::conditions::shorten;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next, Work};
 use crate::rollout::report::{self, Phase};
+use crate::task::conditions::shorten;
 
 /// How soon to look whether a call that puts something back has shown.
 pub(in crate::rollout) const SOON: SignedDuration = SignedDuration::from_secs(2);

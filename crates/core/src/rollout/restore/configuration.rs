@@ -5,10 +5,10 @@ use ess_rollout_api::v1alpha1::{
 };
 
 use super::need::{Need, missing, need};
-use crate::observation::Known;
 use crate::rollout::compute;
 use crate::rollout::context::Context;
 use crate::rollout::result::went_well;
+use crate::task::observation::Known;
 
 /// The scaling configuration that the run has changed: the one that was active, or the one that the
 /// update changed that is undone, whichever is active by now.

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ess_rollout_api::v1alpha1::{EligibleState, LeftOut, Plan, RollingUpdateTaskStatus};
 use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 
-use crate::conditions::shorten;
-use crate::observation::{Interrupt, Known};
 use crate::rollout::context::Context;
+use crate::task::conditions::shorten;
+use crate::task::observation::{Interrupt, Known};
 
 /// Bound of the API.
 const LEFT_OUT_MAX: usize = 1000;

@@ -10,10 +10,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::need::{Need, missing, need};
 use super::{configuration, run_left, standby};
-use crate::observation::{Interrupt, Known};
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
 use crate::rollout::kind::content::ConfigurationContent;
+use crate::task::observation::{Interrupt, Known};
 
 /// The most lines that one run takes up, so that its own items have room beside them.
 const TAKEN_UP_MAX: usize = 500;

@@ -10,13 +10,13 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 
 use super::{left_out, leftovers, verify};
-use crate::conditions;
-use crate::observation::Known;
 use crate::rollout::compute::{self, Compute};
 use crate::rollout::context::Context;
 use crate::rollout::kind::ReadBack as OfKind;
 use crate::rollout::progress::attempts;
 use crate::rollout::result;
+use crate::task::conditions;
+use crate::task::observation::Known;
 
 mod active;
 

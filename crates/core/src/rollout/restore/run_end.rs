@@ -10,12 +10,13 @@ use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::run_left::{Found, is_of, path};
-use crate::conditions::shorten;
-use crate::decision::{Event, EventKind, Next};
-use crate::observation::{Known, Observation};
+use crate::identity;
 use crate::rollout::kind::content::ConfigurationContent;
-use crate::waits::Waits;
-use crate::{absence, identity};
+use crate::task::absence;
+use crate::task::conditions::shorten;
+use crate::task::decision::{Event, EventKind, Next};
+use crate::task::observation::{Known, Observation};
+use crate::task::waits::Waits;
 
 /// How often a run that goes on is looked at.
 const LOOK: Duration = Duration::from_secs(300);
@@ -143,7 +144,9 @@ pub(in crate::rollout) fn look(
 }
 
 fn until(waits: &Waits<'_>, time: jiff::Timestamp) -> Next {
-    let wait = time.duration_since(waits.now).max(crate::waits::RETRY);
+    let wait = time
+        .duration_since(waits.now)
+        .max(crate::task::waits::RETRY);
     Next::After(wait.unsigned_abs())
 }
 

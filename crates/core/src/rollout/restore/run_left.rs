@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{GroupRun, Leftover, Outcome, RestoreKind};
 use ess_rollout_cloud::{LifecycleState, Process, ScalingGroup, ScalingInstance};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::conditions::shorten;
+use crate::task::conditions::shorten;
 
 /// `namespace/name` of the object whose run it is.
 pub(in crate::rollout) fn path(run: &GroupRun) -> String {

@@ -11,12 +11,12 @@ use ess_rollout_api::v1alpha1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{configuration, run_end, standby};
-use crate::conditions::shorten;
-use crate::observation::Known;
-use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Event, Next};
 use crate::rollout::kind;
+use crate::task::conditions::shorten;
+use crate::task::observation::Known;
+use crate::task::problem::Problem;
 
 /// How soon an object that waits for the end of such a run looks again.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -10,12 +10,12 @@ use ess_rollout_api::v1alpha1::{
 use jiff::Timestamp;
 
 use super::run_end;
-use crate::conditions::shorten;
-use crate::decision::{Decision, Step};
-use crate::observation::{Interrupt, Observation};
 use crate::rollout::decision::{Event, EventKind, Next, Settings};
 use crate::rollout::kind;
-use crate::waits::Waits;
+use crate::task::conditions::shorten;
+use crate::task::decision::{Decision, Step};
+use crate::task::observation::{Interrupt, Observation};
+use crate::task::waits::Waits;
 
 /// How soon a run is looked at again that could not be.
 const NOT_SEEN: Duration = Duration::from_secs(600);

@@ -8,10 +8,10 @@ use ess_rollout_cloud::{Mutation, Process, Query, ScalingInstance};
 
 use super::need::{Need, missing, need};
 use super::{configuration, leftovers, standby};
-use crate::absence;
-use crate::observation::Known;
 use crate::rollout::context::Context;
 use crate::rollout::kind;
+use crate::task::absence;
+use crate::task::observation::Known;
 
 /// What the run may have left changed, without having looked: for a deletion that cannot wait. A start of
 /// which nothing is known has changed nothing that is known of.

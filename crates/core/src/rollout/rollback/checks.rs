@@ -3,13 +3,12 @@
 use ess_rollout_api::v1alpha1::{RollbackMethod, Update};
 use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query};
 
-use crate::absence::{self, ROLLING_TEMPLATES};
 use crate::identity;
-use crate::observation::Known;
-use crate::problem::Problem;
 use crate::rollout::context::Context;
-use crate::rollout::kind;
-use crate::rollout::others;
+use crate::rollout::{kind, others};
+use crate::task::absence::{self, ROLLING_TEMPLATES};
+use crate::task::observation::Known;
+use crate::task::problem::Problem;
 
 /// The call for the way back, as far as its kind decides.
 pub(in crate::rollout) fn method(way_back: &Update) -> RollbackMethod {

@@ -7,11 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::checks;
 use crate::identity;
-use crate::observation::Known;
-use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::kind::{self, Before};
 use crate::rollout::parameters::{list, text};
+use crate::task::observation::Known;
+use crate::task::problem::Problem;
 
 /// What is undone, or why it cannot be.
 pub(super) fn find(

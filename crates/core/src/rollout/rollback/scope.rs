@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use ess_rollout_api::v1alpha1::{RollbackMethod, RollbackScope, RollbackSpec, Source};
 use ess_rollout_cloud::{ExecutionFilter, ScalingInstance};
 
-use crate::observation::Known;
-use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::progress::attempts;
+use crate::task::observation::Known;
+use crate::task::problem::Problem;
 
 /// How a rollback starts, and on whom.
 pub(in crate::rollout) struct Reach<'a> {

@@ -7,13 +7,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::checks::{method, newest, not_latest, root};
 use super::foreign;
-use crate::observation::Known;
-use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::decision::Undo;
 use crate::rollout::kind::{self, Author, Before};
 use crate::rollout::parameters::text;
 use crate::rollout::scripts::NO_TEXTS;
+use crate::task::observation::Known;
+use crate::task::problem::Problem;
 
 /// What is undone, or why it cannot be.
 pub(in crate::rollout) fn find(

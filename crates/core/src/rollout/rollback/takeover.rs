@@ -12,8 +12,6 @@ use ess_rollout_cloud::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{checks, foreign, source};
-use crate::observation::Known;
-use crate::problem::Problem;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next, Work};
 use crate::rollout::kind;
@@ -21,7 +19,9 @@ use crate::rollout::progress::attempts;
 use crate::rollout::quiet::{self, Rest};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::restore::{left, record};
-use crate::waits::RETRY;
+use crate::task::observation::Known;
+use crate::task::problem::Problem;
+use crate::task::waits::RETRY;
 
 /// Whether the group may be taken over although others may wait for it: it is held by the source
 /// itself, still suspended, or by nobody, the source being a run that was started elsewhere.

@@ -13,10 +13,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::cancel;
-use crate::absence::{self, ROLLING_TEMPLATES};
-use crate::conditions::shorten;
-use crate::observation::Known;
-use crate::problem::Problem;
 use crate::rollout::before::{preflight, refusal};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Event, EventKind, Next};
@@ -24,6 +20,10 @@ use crate::rollout::execution::reference;
 use crate::rollout::report::{self, Phase};
 use crate::rollout::restore::{record, run_end};
 use crate::rollout::{kind, result, scripts};
+use crate::task::absence::{self, ROLLING_TEMPLATES};
+use crate::task::conditions::shorten;
+use crate::task::observation::Known;
+use crate::task::problem::Problem;
 use crate::{batches, identity};
 
 /// What the annotation is bound to besides namespace and name.

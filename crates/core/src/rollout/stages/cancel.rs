@@ -6,12 +6,12 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{CloudError, ErrorClass, Mutation, Outcome as Effect};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::conditions::shorten;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next, Work};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::close;
 use crate::rollout::result;
+use crate::task::conditions::shorten;
 
 /// Why the task is to end early, if it is: in one CamelCase word.
 pub(in crate::rollout) fn reason(

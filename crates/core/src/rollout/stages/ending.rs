@@ -9,8 +9,6 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::release;
-use crate::conditions::shorten;
-use crate::observation::{Interrupt, Known};
 use crate::rollout::before::preflight::ROLLING_TEMPLATES;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next};
@@ -22,6 +20,8 @@ use crate::rollout::restore::calls::{self, SOON};
 use crate::rollout::restore::need::Need;
 use crate::rollout::restore::{configuration, leftovers, outcome, verify};
 use crate::rollout::result::show_result;
+use crate::task::conditions::shorten;
+use crate::task::observation::{Interrupt, Known};
 
 /// How often an outcome that differs is read again.
 const READ_AGAIN: SignedDuration = SignedDuration::from_secs(5);

@@ -7,8 +7,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{adoption, cancel, starting};
 use crate::identity;
-use crate::observation::{Interrupt, Known};
-use crate::problem::Problem;
 use crate::rollout::before::preflight::{self, Ready, Verdict};
 use crate::rollout::before::refusal::{RECHECK, lets_go, refuse};
 use crate::rollout::before::{deadline, denied, pinned, run_keys, turn};
@@ -19,6 +17,8 @@ use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::{close, ingest};
 use crate::rollout::restore::{left_out, record, runs};
 use crate::rollout::{kind, others, result, rollback};
+use crate::task::observation::{Interrupt, Known};
+use crate::task::problem::Problem;
 
 pub(in crate::rollout) fn decide(
     ctx: &Context<'_>,

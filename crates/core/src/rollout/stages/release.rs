@@ -6,12 +6,12 @@ use ess_rollout_api::v1alpha1::{
 
 use jiff::SignedDuration;
 
-use crate::conditions::shorten;
-use crate::observation::Known;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next};
 use crate::rollout::restore::{left, leftovers, record, runs};
 use crate::rollout::result::{CANCELLED_BEFORE_START, START_REFUSED};
+use crate::task::conditions::shorten;
+use crate::task::observation::Known;
 
 /// The task is done: the group goes to whoever is next, and the object may go.
 pub(in crate::rollout) fn after(

@@ -10,9 +10,6 @@ use ess_rollout_cloud::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::cancel;
-use crate::absence::{self, ROLLING_TEMPLATES};
-use crate::conditions;
-use crate::observation::{Interrupt, Known};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next};
 use crate::rollout::progress::show_progress::show_progress;
@@ -22,6 +19,9 @@ use crate::rollout::requests::act::{self, Act};
 use crate::rollout::requests::{approve, close, ingest};
 use crate::rollout::restore::{record, runs};
 use crate::rollout::{quiet, result};
+use crate::task::absence::{self, ROLLING_TEMPLATES};
+use crate::task::conditions;
+use crate::task::observation::{Interrupt, Known};
 
 /// A paused task is looked at so many times less often than a running one: a fleet of them waits
 /// for people for hours, and each look costs three reads of the account's rate.

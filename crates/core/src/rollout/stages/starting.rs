@@ -1,5 +1,5 @@
 //! The intent to start is on record and no execution is known: look first, then send again, by the rules of
-//! [`crate::start`].
+//! [`crate::task::start`].
 
 use ess_rollout_api::v1alpha1::{
     ActionState, Cancellation, Outcome, Plan, RollingUpdateTaskStatus, Verb,
@@ -12,7 +12,6 @@ use serde_json::{Map, Value};
 
 use super::cancel;
 use crate::identity;
-use crate::observation::{Interrupt, Known};
 use crate::rollout::before::preflight::ROLLING_TEMPLATES;
 use crate::rollout::before::{denied, run_keys};
 use crate::rollout::context::Context;
@@ -20,7 +19,8 @@ use crate::rollout::decision::{Decision, Event, EventKind, Next, Work};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::{close, ingest};
 use crate::rollout::{execution, kind, others, result, rollback};
-use crate::start::{self, Answer, Then};
+use crate::task::observation::{Interrupt, Known};
+use crate::task::start::{self, Answer, Then};
 
 /// The call that the intent on record describes.
 pub(in crate::rollout) fn mutation(

@@ -6,9 +6,9 @@ use ess_rollout_api::v1alpha1::ContainerUpdateType;
 use ess_rollout_cloud::{Container, ContainerGroup, ContainerGroupStatus, ScalingGroup};
 
 use super::update::{CONTAINERS_MAX, ContainerGroups, specs};
-use crate::observation::{Known, Observation};
-use crate::problem::Problem;
 use crate::rollout::containers;
+use crate::task::observation::{Known, Observation};
+use crate::task::problem::Problem;
 
 impl ContainerGroups<'_> {
     /// Containers of a spec, before anything is read.

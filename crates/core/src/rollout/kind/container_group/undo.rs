@@ -9,12 +9,12 @@ use ess_rollout_cloud::{Container, Execution, ScalingInstance};
 use serde_json::Value;
 
 use super::update::{CONTAINERS_MAX, ContainerGroups, power, specs};
-use crate::observation::{Known, Observation};
-use crate::problem::Problem;
 use crate::rollout::compute::Power;
 use crate::rollout::containers::{self, to_spec};
 use crate::rollout::kind::update_kind::{Before, missing};
 use crate::rollout::parameters::text;
+use crate::task::observation::{Known, Observation};
+use crate::task::problem::Problem;
 
 impl ContainerGroups<'_> {
     /// The update that undoes this one, where all container groups run the same. An error is why it

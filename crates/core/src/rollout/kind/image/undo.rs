@@ -3,9 +3,9 @@
 use ess_rollout_api::v1alpha1::{ImageUpdate, RollbackPayload, Update};
 use ess_rollout_cloud::Execution;
 
-use crate::problem::Problem;
 use crate::rollout::kind::update_kind::{Before, missing};
 use crate::rollout::parameters::text;
+use crate::task::problem::Problem;
 
 pub(super) fn way_back(
     update: &ImageUpdate,

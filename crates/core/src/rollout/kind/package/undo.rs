@@ -5,9 +5,9 @@ use ess_rollout_api::v1alpha1::{
 };
 use ess_rollout_cloud::Execution;
 
-use crate::problem::Problem;
 use crate::rollout::kind::update_kind::{Before, missing};
 use crate::rollout::parameters::text;
+use crate::task::problem::Problem;
 
 /// The version to go back to is installed; where none of the instances had the package before, it is uninstalled. What
 /// was there is never guessed: going back from version 3 to nothing is an outage.

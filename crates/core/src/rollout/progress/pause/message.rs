@@ -6,9 +6,9 @@ use ess_rollout_api::v1alpha1::{InstanceStatus, PauseKind, RollingUpdateTaskStat
 use ess_rollout_cloud::Execution;
 
 use super::tasks::FailedTask;
-use crate::conditions::shorten;
 use crate::rollout::context::Context;
 use crate::rollout::progress::{approval, freeze};
+use crate::task::conditions::shorten;
 
 /// How many instances, or tasks, are named in a message.
 const SHOWN: usize = 3;

@@ -3,10 +3,10 @@
 use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskStatus};
 use ess_rollout_cloud::ScalingGroup;
 
-use crate::observation::Known;
 use crate::rollout::context::Context;
 use crate::rollout::restore::configuration;
 use crate::rollout::result;
+use crate::task::observation::Known;
 
 /// What the active scaling configuration says of new instances.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use ess_rollout_api::v1alpha1::condition;
 
-use crate::conditions;
+use super::conditions;
 
 /// The reasons of what only a person can mend.
 const ACCESS_DENIED: &str = "AccessDenied";

@@ -2,7 +2,7 @@
 
 use ess_rollout_cloud::{GroupState, GroupType, Image, ImageStatus, ScalingGroup};
 
-use crate::decision::Settings;
+use super::decision::Settings;
 
 /// Something that stands against the start.
 #[derive(Debug, Clone, PartialEq, Eq)]

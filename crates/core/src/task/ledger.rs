@@ -5,9 +5,9 @@ use ess_rollout_api::v1alpha1::{Action, ActionState, ActionTarget, HandledAction
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
-use crate::conditions::shorten;
-use crate::decision::{Event, EventKind};
-use crate::requests;
+use super::conditions::shorten;
+use super::decision::{Event, EventKind};
+use super::requests;
 
 /// Reason of the Event of a request that had its effect. Its action is the verb.
 pub const ACTION_APPLIED: &str = "ActionApplied";

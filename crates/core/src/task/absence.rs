@@ -11,7 +11,7 @@ use ess_rollout_cloud::{
     ScalingGroup, ScalingInstance,
 };
 
-use crate::observation::{Interrupt, Known, Observation};
+use super::observation::{Interrupt, Known, Observation};
 
 /// Part of the name of every public rolling-update template.
 pub(crate) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";

@@ -6,8 +6,8 @@ use ess_rollout_cloud::CloudError;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::cloud_trouble;
-use crate::decision::{Next, Settings};
+use super::cloud_failure;
+use super::decision::{Next, Settings};
 
 /// How soon to try again after a passing failure of the cloud.
 pub(crate) const RETRY: SignedDuration = SignedDuration::from_secs(5);
@@ -117,7 +117,7 @@ impl Waits<'_> {
         if error.needs_person() {
             return self.patience();
         }
-        if cloud_trouble::is_passing(error) {
+        if cloud_failure::is_passing(error) {
             return self.after_failures(failures);
         }
         // What it said it will say again, until something else changes.

@@ -6,8 +6,8 @@ use ess_rollout_api::v1alpha1::condition;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::conditions::{self, MESSAGE_MAX};
-use crate::decision::{Decision, Event, EventKind, Next};
+use super::conditions::{self, MESSAGE_MAX};
+use super::decision::{Decision, Event, EventKind, Next};
 
 /// A deletion that may not wait goes on although the group's record cannot be written: its namespace is
 /// gone, or the right to is. What would have stood there is said instead.

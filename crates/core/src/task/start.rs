@@ -9,9 +9,9 @@ use ess_rollout_cloud::{CloudError, Done, ErrorClass, Execution, Mutation, Outco
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::conditions::shorten;
-use crate::decision::{Next, WorkOutcome};
-use crate::waits::Waits;
+use super::conditions::shorten;
+use super::decision::{Next, WorkOutcome};
+use super::waits::Waits;
 
 /// How long a start is sent again with the same token: OOS keeps tokens for an undocumented time,
 /// and a few hours at most can be relied on.

@@ -1,0 +1,24 @@
+//! What every kind of object that runs something shares, whatever it runs.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`decision`], [`observation`] | what goes into a decision, and what comes out of it |
+//! | `absence` | what an answer does not show, although it is on record |
+//! | `start` | an execution is started exactly once |
+//! | `turn` | whose turn a scaling group is |
+//! | [`requests`], `ledger` | what people ask for by annotation, and what became of it |
+//! | `deletion` | what a deletion waits for, and how that ends |
+//! | `waits`, `problem`, `cloud_failure`, [`conditions`] | how long to wait for what, what stands against a start, what the cloud refuses, how it is said |
+
+pub(crate) mod absence;
+pub(crate) mod cloud_failure;
+pub mod conditions;
+pub mod decision;
+pub(crate) mod deletion;
+pub(crate) mod ledger;
+pub mod observation;
+pub(crate) mod problem;
+pub mod requests;
+pub(crate) mod start;
+pub(crate) mod turn;
+pub(crate) mod waits;
