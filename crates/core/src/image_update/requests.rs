@@ -100,7 +100,7 @@ fn add(
     value: &str,
     verdict: Verdict,
 ) {
-    let mut action = ledger::entry(ctx.metadata(), verb, value, ctx.now());
+    let mut action = ledger::entry(ctx.metadata, verb, value, ctx.now());
     if let Err((reason, message)) = verdict {
         ledger::settle(
             &mut action,

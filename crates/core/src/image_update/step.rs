@@ -160,7 +160,7 @@ fn stage(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Known<Decision> {
 }
 
 fn note_unknown_annotations(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
-    ledger::note_unknown_annotations(ctx.metadata(), &mut status.unknown_annotations);
+    ledger::note_unknown_annotations(ctx.metadata, &mut status.unknown_annotations);
 }
 
 fn decided(ctx: &Context<'_>, old: &ImageUpdateTaskStatus, mut decision: Decision) -> Step {

@@ -1,83 +1,66 @@
 //! What every stage works with: the input, and all that is derived from it once.
 
-use std::time::Duration;
+use std::ops::Deref;
 
-use ess_rollout_api::v1alpha1::{
-    Place, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
-};
-use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
+use ess_rollout_api::v1alpha1::{Place, RollingUpdateTaskSpec, RollingUpdateTaskStatus};
 use ess_rollout_cloud::{CloudError, ScalingGroup};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decision::{Decision, Input, Next};
 use super::kind::{self, Author, UpdateKind};
 use super::scripts;
 use crate::identity;
+use crate::task::absence;
 use crate::task::conditions::shorten;
+use crate::task::object::{Object, Surroundings};
 use crate::task::observation::Known;
-use crate::task::waits::Waits;
-use crate::task::{absence, ledger};
 
 /// The input with everything that is derived from it once.
 pub(super) struct Context<'a> {
     pub(super) input: Input<'a>,
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) uid: String,
-    pub(super) generation: Option<i64>,
-    /// When the deletion was asked for.
-    pub(super) deleting: Option<Timestamp>,
+    pub(super) object: Object<'a>,
     pub(super) spec: &'a RollingUpdateTaskSpec,
-    /// Empty when neither the task nor the operator names one.
-    pub(super) region: String,
-    pub(super) group: String,
     pub(super) update: Box<dyn UpdateKind + 'a>,
-    pub(super) record: ScalingGroupRecordStatus,
     /// Of what the task does: see [`scripts::spec_hash`].
     pub(super) spec_hash: String,
     /// Of the spec as written, whatever a ConfigMap that it names holds.
     pub(super) written_hash: String,
 }
 
+impl<'a> Deref for Context<'a> {
+    type Target = Object<'a>;
+
+    fn deref(&self) -> &Object<'a> {
+        &self.object
+    }
+}
+
 impl<'a> Context<'a> {
     pub(super) fn new(input: Input<'a>) -> Self {
-        let (metadata, spec) = (input.subject.metadata, input.subject.spec);
-        let (status, texts) = (input.subject.status, input.subject.texts);
+        let (subject, spec) = (input.subject, input.subject.spec);
+        let (status, texts) = (subject.status, subject.texts);
         let written_hash = identity::spec_hash(spec);
-        Self {
-            namespace: metadata.namespace.clone().unwrap_or_default(),
-            name: metadata.name.clone().unwrap_or_default(),
-            uid: metadata.uid.clone().unwrap_or_default(),
-            generation: metadata.generation,
-            deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
-            spec,
-            region: input
-                .settings
-                .region(
-                    status.and_then(|status| status.place.as_ref()),
-                    spec.region_id.as_deref(),
-                )
-                .unwrap_or_default()
-                .to_owned(),
+        let place = status.and_then(|status| status.place.as_ref());
+        let region = input.settings.region(place, spec.region_id.as_deref());
+        let patience = SignedDuration::from_secs(spec.policy.deletion_timeout_seconds.into());
+        let surroundings = Surroundings {
+            region: region.unwrap_or_default().to_owned(),
             group: spec.scaling_group_id.clone(),
+            record: input.record,
+            holder_gone: input.holder_gone,
+            deletion_patience: patience,
+            settings: input.settings,
+            now: input.now,
+        };
+        Self {
+            object: Object::new(subject.kind, subject.metadata, surroundings),
+            spec,
             update: kind::of(spec, status, texts, author(&input)),
-            record: input
-                .record
-                .and_then(|record| record.status.clone())
-                .unwrap_or_default(),
             spec_hash: scripts::spec_hash(spec, status, texts, &written_hash),
             written_hash,
             input,
         }
-    }
-
-    /// Whether this very object holds the group.
-    pub(super) fn holds(&self) -> bool {
-        self.record
-            .holder
-            .as_ref()
-            .is_some_and(|h| h.uid == self.uid)
     }
 
     /// Whether the group, which this object held and whose record exists, is not its own any more.
@@ -120,16 +103,6 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// `namespace/name`.
-    pub(super) fn path(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
-    }
-
-    /// The kind as `kubectl` takes it.
-    pub(super) fn resource(&self) -> String {
-        self.input.subject.kind.to_lowercase()
-    }
-
     /// The field that names the group.
     pub(super) fn field_of_group(&self) -> &'static str {
         let undo = self.input.subject.undo;
@@ -157,17 +130,6 @@ impl<'a> Context<'a> {
         author(&self.input)
     }
 
-    pub(super) fn now(&self) -> Timestamp {
-        self.input.now
-    }
-
-    pub(super) fn waits(&self) -> Waits<'a> {
-        Waits {
-            settings: self.input.settings,
-            now: self.input.now,
-        }
-    }
-
     /// L, the bound on lateness.
     pub(super) fn settle(&self) -> SignedDuration {
         self.waits().settle()
@@ -181,39 +143,6 @@ impl<'a> Context<'a> {
     /// See [`Waits::since`].
     pub(super) fn since(&self, time: &Time) -> SignedDuration {
         self.waits().since(time)
-    }
-
-    pub(super) fn has_finalizer(&self) -> bool {
-        self.input
-            .subject
-            .metadata
-            .finalizers
-            .as_ref()
-            .is_some_and(|all| all.iter().any(|f| f == FINALIZER))
-    }
-
-    pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
-        ledger::annotation(self.input.subject.metadata, key)
-    }
-
-    /// When a deletion may no longer wait.
-    pub(super) fn deletion_due(&self) -> Option<Timestamp> {
-        let patience = SignedDuration::from_secs(self.spec.policy.deletion_timeout_seconds.into());
-        Some(self.deleting? + patience)
-    }
-
-    /// How long a deletion may still wait, if there is one and its time is not up.
-    pub(super) fn deletion_time_left(&self) -> Option<Duration> {
-        let left = self.deletion_due()?.duration_since(self.now());
-        left.is_positive().then(|| left.unsigned_abs())
-    }
-
-    /// Whether a deletion may no longer wait: it was forced, or its time is up.
-    pub(super) fn deletion_overdue(&self) -> bool {
-        let Some(due) = self.deletion_due() else {
-            return false;
-        };
-        self.annotation(FORCE_DELETE_ANNOTATION) == Some("true") || self.now() >= due
     }
 
     /// A decision that changes nothing but the status.

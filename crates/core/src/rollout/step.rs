@@ -178,7 +178,7 @@ fn latch(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
 }
 
 fn note_unknown_annotations(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
-    let metadata = ctx.input.subject.metadata;
+    let metadata = ctx.metadata;
     ledger::note_unknown_annotations(metadata, &mut status.unknown_annotations);
 }
 

@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`decision`], [`observation`] | what goes into a decision, and what comes out of it |
+//! | `object` | the object, where it runs, the record of its group |
 //! | `absence` | what an answer does not show, although it is on record |
 //! | `start` | an execution is started exactly once |
 //! | `turn` | whose turn a scaling group is |
@@ -16,6 +17,7 @@ pub mod conditions;
 pub mod decision;
 pub(crate) mod deletion;
 pub(crate) mod ledger;
+pub(crate) mod object;
 pub mod observation;
 pub(crate) mod problem;
 pub mod requests;

@@ -165,7 +165,7 @@ fn add(
     value: &str,
     verdict: Judgement,
 ) {
-    let metadata = ctx.input.subject.metadata;
+    let metadata = ctx.metadata;
     let mut action = ledger::entry(metadata, verb, value, ctx.now());
     match verdict {
         Judgement::Accepted(targets) => action.targets = targets,

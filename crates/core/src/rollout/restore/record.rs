@@ -1,7 +1,7 @@
 //! The group's record as it is taken, given back and let go.
 
 use ess_rollout_api::v1alpha1::{
-    Baseline, Holder, LetGo, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
+    Baseline, LetGo, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -13,14 +13,7 @@ pub(in crate::rollout) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupR
     let mut record = ctx.record.clone();
     let now = Time(ctx.now());
     if !ctx.holds() {
-        record.holder = Some(Holder {
-            kind: ctx.input.subject.kind.to_owned(),
-            namespace: ctx.namespace.clone(),
-            name: ctx.name.clone(),
-            uid: ctx.uid.clone(),
-            since: now.clone(),
-            taken_over_from: None,
-        });
+        record.holder = Some(ctx.as_holder(None));
     }
     match &mut record.baseline {
         Some(baseline) if ctx.inherits_baseline() => baseline.inherited = true,

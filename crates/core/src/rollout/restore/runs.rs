@@ -49,7 +49,7 @@ fn of(ctx: &Context<'_>, plan: Option<&Plan>) -> GroupRun {
     let members = plan.map(|plan| standby::members(&status, plan));
     let members = members.into_iter().flatten().take(MEMBERS_MAX);
     GroupRun {
-        kind: ctx.input.subject.kind.to_owned(),
+        kind: ctx.kind.to_owned(),
         namespace: ctx.namespace.clone(),
         name: ctx.name.clone(),
         uid: ctx.uid.clone(),

@@ -35,7 +35,7 @@ pub(in crate::rollout) fn root<'a>(
 
 /// OOS does not list what is to be undone. Lists lag: only after the bound on lateness is that its last word.
 fn not_listed(ctx: &Context<'_>, id: &str) -> Problem {
-    let created = ctx.input.subject.metadata.creation_timestamp.as_ref();
+    let created = ctx.metadata.creation_timestamp.as_ref();
     if created.is_some_and(|created| ctx.waits().lags(created)) {
         return Problem::wait(
             "SourceExecutionNotListed",

@@ -135,7 +135,7 @@ fn of_task(
 /// the call: the cloud's own times may be of another clock. They have whole seconds, and in the same second nobody has
 /// seen the run that is to be undone: objects that are applied together do not undo each other.
 fn came_later(ctx: &Context<'_>, task: &RollingUpdateTask) -> Option<Problem> {
-    let created = ctx.input.subject.metadata.creation_timestamp.as_ref()?;
+    let created = ctx.metadata.creation_timestamp.as_ref()?;
     let name = task.metadata.name.as_deref().unwrap_or_default();
     let intent = task.status.as_ref().and_then(|s| s.start.as_ref());
     let newer = task.metadata.creation_timestamp.as_ref();

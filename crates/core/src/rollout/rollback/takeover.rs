@@ -138,14 +138,7 @@ fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRe
     let mut known = record.runs.iter();
     let known = known.find(|run| run.execution_id.as_ref() == Some(&source.execution_id));
     let from = known.map_or(&source.uid, |run| &run.uid).clone();
-    record.holder = Some(Holder {
-        kind: ctx.input.subject.kind.to_owned(),
-        namespace: ctx.namespace.clone(),
-        name: ctx.name.clone(),
-        uid: ctx.uid.clone(),
-        since: Time(ctx.now()),
-        taken_over_from: Some(from),
-    });
+    record.holder = Some(ctx.as_holder(Some(from)));
     // Without a holder it is that of an earlier run, kept for what that one left.
     let known = ctx.record.holder.is_some() || ctx.inherits_baseline();
     let baseline = record.baseline.take().filter(|_| known);

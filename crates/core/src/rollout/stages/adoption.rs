@@ -118,7 +118,7 @@ fn is_own(ctx: &Context<'_>, execution: &Execution) -> bool {
 /// OOS keeps its history for a time only, and lists may lag behind a start: what is not listed once
 /// the object is older than that lag never will be.
 fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, id: &str) -> Decision {
-    let created = ctx.input.subject.metadata.creation_timestamp.as_ref();
+    let created = ctx.metadata.creation_timestamp.as_ref();
     if created.is_some_and(|created| ctx.waits().lags(created)) {
         let message = format!("waiting for OOS to list execution {id}, which ran for this object");
         report::show(

@@ -1,0 +1,160 @@
+//! An object that runs something on a scaling group, as the core sees it: what does not depend on what it runs.
+
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{Holder, ScalingGroupRecord, ScalingGroupRecordStatus};
+use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+use super::decision::Settings;
+use super::ledger;
+use super::waits::Waits;
+
+/// What it is, where it runs, and the record of its scaling group.
+pub(crate) struct Object<'a> {
+    /// Its Kubernetes kind.
+    pub(crate) kind: &'static str,
+    pub(crate) metadata: &'a ObjectMeta,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    pub(crate) generation: Option<i64>,
+    /// When the deletion was asked for.
+    pub(crate) deleting: Option<Timestamp>,
+    /// Empty when neither the object nor the operator names one.
+    pub(crate) region: String,
+    pub(crate) group: String,
+    pub(crate) record: ScalingGroupRecordStatus,
+    /// Whether the object that holds the group does not exist any more.
+    holder_gone: bool,
+    /// How long a deletion waits for what is under way.
+    deletion_patience: SignedDuration,
+    settings: &'a Settings,
+    now: Timestamp,
+}
+
+/// What an [`Object`] is made from, besides itself.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) region: String,
+    pub(crate) group: String,
+    pub(crate) record: Option<&'a ScalingGroupRecord>,
+    pub(crate) holder_gone: bool,
+    pub(crate) deletion_patience: SignedDuration,
+    pub(crate) settings: &'a Settings,
+    pub(crate) now: Timestamp,
+}
+
+impl<'a> Object<'a> {
+    pub(crate) fn new(
+        kind: &'static str,
+        metadata: &'a ObjectMeta,
+        surroundings: Surroundings<'a>,
+    ) -> Self {
+        let Surroundings {
+            region,
+            group,
+            record,
+            holder_gone,
+            deletion_patience,
+            settings,
+            now,
+        } = surroundings;
+        let record = record.and_then(|record| record.status.clone());
+        Self {
+            kind,
+            metadata,
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            generation: metadata.generation,
+            deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            region,
+            group,
+            record: record.unwrap_or_default(),
+            holder_gone,
+            deletion_patience,
+            settings,
+            now,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub(crate) fn waits(&self) -> Waits<'a> {
+        Waits {
+            settings: self.settings,
+            now: self.now,
+        }
+    }
+
+    /// `namespace/name`.
+    pub(crate) fn path(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The kind as `kubectl` takes it.
+    pub(crate) fn resource(&self) -> String {
+        self.kind.to_lowercase()
+    }
+
+    pub(crate) fn annotation(&self, key: &str) -> Option<&'a str> {
+        ledger::annotation(self.metadata, key)
+    }
+
+    pub(crate) fn has_finalizer(&self) -> bool {
+        let all = self.metadata.finalizers.as_ref();
+        all.is_some_and(|all| all.iter().any(|f| f == FINALIZER))
+    }
+
+    /// When the object was created.
+    pub(crate) fn created(&self) -> Timestamp {
+        let created = self.metadata.creation_timestamp.as_ref();
+        created.map_or(self.now, |time| time.0)
+    }
+
+    /// Whether this very object holds the group.
+    pub(crate) fn holds(&self) -> bool {
+        let holder = self.record.holder.as_ref();
+        holder.is_some_and(|holder| holder.uid == self.uid)
+    }
+
+    /// Another object that holds the group and exists.
+    pub(crate) fn held_by_other(&self) -> Option<&Holder> {
+        let holder = self.record.holder.as_ref();
+        holder.filter(|holder| holder.uid != self.uid && !self.holder_gone)
+    }
+
+    /// This object as the holder of the group from now on.
+    pub(crate) fn as_holder(&self, taken_over_from: Option<String>) -> Holder {
+        Holder {
+            kind: self.kind.to_owned(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            uid: self.uid.clone(),
+            since: Time(self.now),
+            taken_over_from,
+        }
+    }
+
+    /// When a deletion may no longer wait.
+    pub(crate) fn deletion_due(&self) -> Option<Timestamp> {
+        Some(self.deleting? + self.deletion_patience)
+    }
+
+    /// How long a deletion may still wait, if there is one and its time is not up.
+    pub(crate) fn deletion_time_left(&self) -> Option<Duration> {
+        let left = self.deletion_due()?.duration_since(self.now);
+        left.is_positive().then(|| left.unsigned_abs())
+    }
+
+    /// Whether a deletion may no longer wait: it was forced, or its time is up.
+    pub(crate) fn deletion_overdue(&self) -> bool {
+        let Some(due) = self.deletion_due() else {
+            return false;
+        };
+        self.annotation(FORCE_DELETE_ANNOTATION) == Some("true") || self.now >= due
+    }
+}
