@@ -3,15 +3,16 @@
 use ess_rollout_api::v1alpha1::{
     ActionState, ConcurrencyPolicy, ImageUpdateTaskStatus, RunCancellation, RunOutcome, Verb,
 };
-use ess_rollout_cloud::{CloudError, ErrorClass, Mutation, Outcome as Effect};
+use ess_rollout_cloud::ErrorClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::report::{self, Phase};
 use super::{Decision, due, ending, requests};
+use crate::task::cancel::{self, Calls};
 use crate::task::cloud_failure::is_refused;
 use crate::task::conditions::shorten;
-use crate::task::decision::{Next, Work};
+use crate::task::decision::Next;
 use crate::task::ledger;
 
 /// Reason of a cancellation: the image did not come to be.
@@ -67,9 +68,8 @@ pub(super) fn new(ctx: &Context<'_>, reason: &str, message: &str) -> RunCancella
     }
 }
 
-/// Ends the execution: on record first, then the call, again whenever the last one can no longer
-/// take effect. CancelExecution is convergent. `listed`: OOS still shows the execution, or it is not
-/// known whether it does.
+/// Ends the execution, by the rules of [`crate::task::cancel`]. `listed`: OOS still shows it, or it is not known whether it
+/// does.
 pub(super) fn cancel(
     ctx: &Context<'_>,
     mut status: ImageUpdateTaskStatus,
@@ -78,92 +78,64 @@ pub(super) fn cancel(
 ) -> Decision {
     let run = status.active.as_ref();
     let execution = run.and_then(|run| run.execution.as_ref());
-    let id = execution.map(|e| e.id.clone()).unwrap_or_default();
-    let ours = ctx
-        .input
-        .outcome
-        .filter(|o| matches!(o.mutation, Mutation::CancelExecution { .. }));
-    let mut next = ctx.waits().recheck();
-    match ours.map(|outcome| &outcome.result) {
+    let (id, waits) = (execution.map(|e| e.id.clone()), ctx.waits());
+    let id = id.unwrap_or_default();
+    let answer = cancel::answer(ctx.input.outcome, &id);
+    let mut next = waits.recheck();
+    match answer {
         Some(Ok(_)) => {
             let (state, word) = (ActionState::Applied, "Cancelled");
             requests::settle(ctx, &mut status, Verb::Cancel, state, word, "");
-            next = ctx.waits().soon();
+            next = waits.soon();
         }
         Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
-            let missing = &mut cancellation.missing_since;
-            let since = missing.get_or_insert(Time(ctx.now())).clone();
-            if ctx.waits().settled_since(&since) {
+            let Some(wait) = cancel::missing(&waits, &mut cancellation.missing_since) else {
                 let message = format!(
                     "execution {id} is not known to OOS any more, and listed nowhere: {error}"
                 );
                 let outcome = RunOutcome::Cancelled;
                 return ending::begin(ctx, status, outcome, "ExecutionGone", &message);
-            }
+            };
             let message = format!(
                 "OOS does not know execution {id}, and does not list it: it is looked for again before it is taken for gone"
             );
             set(&mut status, cancellation);
             let (phase, reason) = (Phase::Cancelling, "ExecutionNotListed");
             report::show(ctx, &mut status, phase, reason, &message);
-            let wait = ctx.waits().settled_at(&since).duration_since(ctx.now());
-            return ctx.decide(status, Next::After(wait.unsigned_abs()));
-        }
-        Some(Err(error)) if error.needs_person() => {
-            failed(ctx, &mut cancellation, error);
-            set(&mut status, cancellation);
-            report::trouble(ctx, &mut status, error);
-            return ctx.decide(status, ctx.waits().after(error));
+            return ctx.decide(status, wait);
         }
         Some(Err(error)) => {
-            next = ctx.waits().after(error);
-            failed(ctx, &mut cancellation, error);
+            calls(&mut cancellation).failed(&waits, error);
+            next = waits.after(error);
+            if error.needs_person() {
+                set(&mut status, cancellation);
+                report::trouble(ctx, &mut status, error);
+                return ctx.decide(status, next);
+            }
         }
-        None if is_refused(&status.conditions) => next = ctx.waits().poll(),
+        None if is_refused(&status.conditions) => next = waits.poll(),
         None => {}
     }
-    let due = match (&cancellation.retry_time, &cancellation.last_call_time) {
-        // A clock that was ahead then must not make anything wait for it.
-        (_, None) => true,
-        (_, Some(last)) if last.0 > ctx.now() => true,
-        (Some(retry), _) => ctx.now() >= retry.0,
-        (None, Some(last)) => ctx.waits().settled_since(last),
-    };
-    let call = ours.is_none() && due;
-    let mut message = format!(
-        "execution {id} is being cancelled: {}",
-        cancellation.message
+    let call = answer.is_none() && calls(&mut cancellation).send_if_due(&waits);
+    next = calls(&mut cancellation).wait(&waits, next);
+    let message = format!(
+        "execution {id} is being cancelled: {}{}",
+        cancellation.message,
+        cancel::tries(cancellation.failures)
     );
-    if cancellation.failures > 1 {
-        message.push_str(&format!(
-            "; CancelExecution had no effect {} times, and is tried again at longer intervals",
-            cancellation.failures
-        ));
-    }
-    if call {
-        cancellation.retry_time = None;
-        cancellation.last_call_time = Some(Time(ctx.now()));
-    }
     let reason = cancellation.reason.clone();
     set(&mut status, cancellation);
     report::show_unless_refused(ctx, &mut status, Phase::Cancelling, &reason, &message);
-    let mut decision = ctx.decide(status, next);
-    if call {
-        decision.next = Next::Now;
-        decision.work = Some(Work {
-            mutation: Mutation::CancelExecution { execution: id },
-        });
-    }
+    let mut decision = ctx.decide(status, if call { Next::Now } else { next });
+    decision.work = call.then(|| cancel::work(id));
     decision
 }
 
-/// Where a call is certain to have done nothing, the next one may come sooner than after one that was
-/// lost, and later each time.
-fn failed(ctx: &Context<'_>, cancellation: &mut RunCancellation, error: &CloudError) {
-    if error.outcome == Effect::NoEffect {
-        cancellation.failures += 1;
-        let wait = ctx.waits().after_no_effect(error, cancellation.failures);
-        cancellation.retry_time = Some(Time(ctx.now() + wait));
+fn calls(cancellation: &mut RunCancellation) -> Calls<'_> {
+    Calls {
+        last: &mut cancellation.last_call_time,
+        retry: &mut cancellation.retry_time,
+        failures: &mut cancellation.failures,
     }
 }
 

@@ -5,13 +5,14 @@
 //! | [`decision`], [`observation`] | what goes into a decision, and what comes out of it |
 //! | `object` | the object, where it runs, the record of its group |
 //! | `absence` | what an answer does not show, although it is on record |
-//! | `start` | an execution is started exactly once |
+//! | `start`, `cancel` | an execution is started exactly once, and ended before its time |
 //! | `turn` | whose turn a scaling group is |
 //! | [`requests`], `ledger` | what people ask for by annotation, and what became of it |
 //! | `deletion` | what a deletion waits for, and how that ends |
 //! | `waits`, `problem`, `cloud_failure`, [`conditions`] | how long to wait for what, what stands against a start, what the cloud refuses, how it is said |
 
 pub(crate) mod absence;
+pub(crate) mod cancel;
 pub(crate) mod cloud_failure;
 pub mod conditions;
 pub mod decision;

@@ -6,19 +6,18 @@ use ess_rollout_api::v1alpha1::{
     Baseline, Holder, InstanceState, Member, Plan, RollingUpdateTaskStatus,
     ScalingGroupRecordStatus, Source, SourceMember,
 };
-use ess_rollout_cloud::{
-    ErrorClass, Execution, ExecutionFilter, ExecutionStatus, Mutation, Outcome as Effect, Query,
-};
+use ess_rollout_cloud::{ErrorClass, Execution, ExecutionFilter, ExecutionStatus, Query};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{checks, foreign, source};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next, Work};
+use crate::rollout::decision::{Decision, Next};
 use crate::rollout::kind;
 use crate::rollout::progress::attempts;
 use crate::rollout::quiet::{self, Rest};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::restore::{left, record};
+use crate::task::cancel::{self, Calls};
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
 use crate::task::waits::RETRY;
@@ -207,30 +206,25 @@ pub(in crate::rollout) fn end_source(
     Ok(Some(ctx.decide(status.clone(), next)))
 }
 
-/// CancelExecution is convergent: on record first, and again when the last can no longer take effect.
+/// By the rules of [`crate::task::cancel`].
 fn cancel(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
     mut source: Source,
 ) -> Known<Decision> {
-    let id = source.execution_id.clone();
-    let root = ExecutionFilter::Id(id.clone());
-    let ended = ctx
-        .input
-        .observation
-        .executions(&root)?
-        .iter()
-        .all(|root| root.status.is_final());
-    let outcome = ctx.input.outcome.filter(
-        |outcome| matches!(&outcome.mutation, Mutation::CancelExecution { execution } if *execution == id),
-    );
+    let (id, waits) = (source.execution_id.clone(), ctx.waits());
+    let listed = ExecutionFilter::Id(id.clone());
+    let mut listed = ctx.input.observation.executions(&listed)?.iter();
+    let ended = listed.all(|root| root.status.is_final());
+    let answer = cancel::answer(ctx.input.outcome, &id);
+    let mut calls = Calls {
+        last: &mut source.cancel_time,
+        retry: &mut source.cancel_retry_time,
+        failures: &mut source.cancel_failures,
+    };
     let mut next = Next::After(ctx.input.settings.poll_interval.min(RETRY.unsigned_abs()));
-    if let Some(Err(error)) = outcome.map(|outcome| &outcome.result) {
-        if error.outcome == Effect::NoEffect {
-            source.cancel_failures += 1;
-            let wait = ctx.waits().after_no_effect(error, source.cancel_failures);
-            source.cancel_retry_time = Some(Time(ctx.now() + wait));
-        }
+    if let Some(Err(error)) = answer {
+        calls.failed(&waits, error);
         // It has ended meanwhile: the lists will show it.
         if error.class != ErrorClass::Conflict {
             report::trouble(ctx, status, error);
@@ -239,26 +233,11 @@ fn cancel(
             }
         }
     }
-    let due = match (&source.cancel_retry_time, &source.cancel_time) {
-        // A clock that was ahead then must not make anything wait for it.
-        (_, None) => true,
-        (_, Some(last)) if last.0 > ctx.now() => true,
-        (Some(retry), _) => ctx.now() >= retry.0,
-        (None, Some(last)) => ctx.settled_since(last),
-    };
-    let call = !ended && outcome.is_none() && due;
-    if call {
-        source.cancel_time = Some(Time(ctx.now()));
-        source.cancel_retry_time = None;
-        next = Next::Now;
-    }
+    let call = !ended && answer.is_none() && calls.send_if_due(&waits);
+    let next = calls.wait(&waits, next);
     status.source = Some(source);
-    let mut decision = ctx.decide(status.clone(), next);
-    if call {
-        decision.work = Some(Work {
-            mutation: Mutation::CancelExecution { execution: id },
-        });
-    }
+    let mut decision = ctx.decide(status.clone(), if call { Next::Now } else { next });
+    decision.work = call.then(|| cancel::work(id));
     Ok(decision)
 }
 
@@ -267,11 +246,9 @@ fn show(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, source: &Source
         "execution {} is suspended: it is cancelled, and then rolled back",
         source.execution_id
     );
+    message.push_str(&cancel::tries(source.cancel_failures));
     if source.cancel_failures > 1 {
-        message.push_str(&format!(
-            "; CancelExecution had no effect {} times, and is tried again at longer intervals: look at the execution in the OOS console",
-            source.cancel_failures
-        ));
+        message.push_str(": look at the execution in the OOS console");
     }
     report::show_unless_refused(ctx, status, Phase::Pending, "CancellingSource", &message);
 }
