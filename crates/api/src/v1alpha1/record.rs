@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::is_false;
+use super::place::Place;
 use super::restore::RestoreKind;
 use super::run_policy::CredentialsRef;
 use super::status::Outcome;
@@ -214,6 +215,9 @@ pub struct GroupRun {
     /// operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<CredentialsRef>,
+    /// The region and the account that it is of. With credentials of another account nothing is seen of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// What it rolls out, as `current` shows it once it has succeeded.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 256))]
@@ -243,6 +247,9 @@ pub struct GroupRun {
     /// Since when the execution, or the scaling group, is not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_since: Option<Time>,
+    /// Since when it has ended and something that it may have left changed is in no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen_since: Option<Time>,
     /// When the execution and all its children were first seen ended, without a change since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_since: Option<Time>,

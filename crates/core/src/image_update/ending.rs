@@ -106,6 +106,7 @@ fn let_go(ctx: &Context<'_>, run: &ActiveRun) -> Option<GroupRun> {
         since: run.time.clone(),
         execution_id: run.execution.as_ref().map(|execution| execution.id.clone()),
         credentials_ref: ctx.spec.credentials_ref.clone(),
+        place: run.place.clone(),
         what: String::new(),
         // It changes nothing that is put back: the configurations keep the image that they get.
         exit_processes: Vec::new(),
@@ -115,6 +116,7 @@ fn let_go(ctx: &Context<'_>, run: &ActiveRun) -> Option<GroupRun> {
         let_go: Some(LetGo::Abandoned),
         message: String::new(),
         missing_since: None,
+        unseen_since: None,
         quiet_since: None,
         fingerprint: String::new(),
     })
@@ -170,13 +172,19 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
     }
     let (outcome, reason, mut message) = verdict(&run, &end, &read);
     message.push_str(&left_over(&run, outcome, &read));
-    let verified = match outcome {
-        RunOutcome::Succeeded => ("True", "AsWanted"),
-        _ if whole => ("True", "AsWanted"),
-        _ => ("False", "NotUpdated"),
+    let elsewhere = active_elsewhere(ctx, &run)?;
+    // Configurations that the spec names are meant, active or not.
+    let chosen = !ctx.spec.scaling_configuration_ids.is_empty();
+    let (value, word) = match &elsewhere {
+        _ if outcome != RunOutcome::Succeeded && !whole => ("False", "NotUpdated"),
+        Some(_) if !chosen => ("False", "ActiveConfigurationDiffers"),
+        Some(_) | None => ("True", "AsWanted"),
     };
-    let (value, word) = verified;
-    let shown = carried(&read);
+    let mut shown = carried(&read);
+    if let Some(elsewhere) = elsewhere {
+        shown = format!("{shown}; {elsewhere}");
+        message = format!("{message}; {elsewhere}");
+    }
     report::set(ctx, &mut status, condition::VERIFIED, value, word, &shown);
     if read.iter().any(|c| c.updated) {
         status.image_id.clone_from(&run.image_id);
@@ -217,6 +225,26 @@ fn read_back(ctx: &Context<'_>, run: &ActiveRun) -> Known<Vec<ConfigurationImage
         });
     }
     Ok(read)
+}
+
+/// New instances come from a configuration that this run has not put the image into, and that does not carry it.
+fn active_elsewhere(ctx: &Context<'_>, run: &ActiveRun) -> Known<Option<String>> {
+    let observation = ctx.input.observation;
+    let Some(group) = absence::group(observation, &ctx.group)? else {
+        return Ok(None);
+    };
+    let active = group.active_scaling_configuration.as_deref();
+    let Some(active) = active.filter(|id| run.configurations.iter().all(|c| c.id != *id)) else {
+        return Ok(None);
+    };
+    let found = absence::configuration(observation, &ctx.group, active)?;
+    let image = found.and_then(|found| found.image.as_ref());
+    Ok((image != run.image_id.as_ref()).then(|| {
+        let carries = image.map_or("no image", String::as_str);
+        format!(
+            "scaling configuration {active}, which is active by now, carries {carries}: new instances do not get the new image until it is put into that as well, or another configuration is made the active one"
+        )
+    }))
 }
 
 fn carried(read: &[ConfigurationImage]) -> String {

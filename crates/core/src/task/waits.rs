@@ -13,6 +13,8 @@ use super::decision::{Next, Settings};
 pub(crate) const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// How soon after a refusal that only a person can mend.
 const RETRY_REFUSED: SignedDuration = SignedDuration::from_secs(60);
+/// The longest wait between two calls that a person has to grant: whoever does sees them go on within it.
+const GRANTED_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// The longest wait between two calls that the service refuses in the same way.
 const REFUSED_MAX: SignedDuration = SignedDuration::from_mins(15);
 /// How soon to look again while something is about to move.
@@ -114,17 +116,20 @@ impl Waits<'_> {
     /// The wait after so many calls in a row that had no effect, the last for this reason: longer each
     /// time, to a bound. Nothing is sent at the same pace for ever.
     pub(crate) fn after_no_effect(&self, error: &CloudError, failures: i32) -> SignedDuration {
+        let doublings = u32::try_from(failures.saturating_sub(1))
+            .unwrap_or(0)
+            .min(8);
+        let growing = |first: SignedDuration| {
+            (first * 2_i32.pow(doublings)).min(REFUSED_MAX.max(self.patience()))
+        };
         if error.needs_person() {
-            return self.patience();
+            return growing(self.patience()).min(GRANTED_MAX.max(self.patience()));
         }
         if cloud_failure::is_passing(error) {
             return self.after_failures(failures);
         }
         // What it said it will say again, until something else changes.
-        let doublings = u32::try_from(failures.saturating_sub(1))
-            .unwrap_or(0)
-            .min(8);
-        (self.settle() * 2_i32.pow(doublings)).min(REFUSED_MAX.max(self.settle()))
+        growing(self.settle())
     }
 
     /// How long to leave the cloud alone after a refusal that only a person can mend. No less than

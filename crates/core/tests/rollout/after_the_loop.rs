@@ -144,8 +144,7 @@ fn a_wait_that_nothing_explains_names_what_it_is_at() {
     let mut world = script(json!({}));
     world.run_to_state("Running");
     world.cloud.frozen = true;
-    world.cloud.executions.retain(|e| e.parent.is_none());
-    world.cloud.tasks.clear();
+    world.cloud.end_children();
     world.cloud.root().status = ess_rollout_cloud::ExecutionStatus::Waiting;
     world.cloud.root().current_actions = vec!["ACS::WaitFor".into()];
     world.run_for(200);

@@ -150,7 +150,7 @@ fn a_denied_request_is_not_hammered_and_goes_on_once_it_is_granted() {
         world.task_writes - writes
     );
     world.cloud.broken.clear();
-    world.run_until(200, "retried", |w| w.ledger() == ["Retry Applied Retried"]);
+    world.run_until(310, "retried", |w| w.ledger() == ["Retry Applied Retried"]);
     world.run_to_rest();
     assert_eq!(world.state(), "Succeeded");
 }

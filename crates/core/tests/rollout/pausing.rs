@@ -269,14 +269,15 @@ fn a_denied_approve_is_not_hammered() {
         assert_eq!(world.table()[3], "True", "stalled");
         let (sent, writes) = (world.cloud.count("NotifyExecution"), world.task_writes);
         world.run_for(600);
-        assert!(world.cloud.count("NotifyExecution") - sent <= 11);
+        // Ever more rarely, to a bound within which whoever grants the right sees it go on.
+        assert!(world.cloud.count("NotifyExecution") - sent <= 4);
         assert!(
-            world.task_writes - writes <= 22,
+            world.task_writes - writes <= 8,
             "{}",
             world.task_writes - writes
         );
         world.cloud.broken.clear();
-        world.run_until(200, "left", |w| w.cloud.approved == [1]);
+        world.run_until(310, "left", |w| w.cloud.approved == [1]);
     }
 }
 
@@ -399,7 +400,7 @@ fn high_risk_confirmations_and_unknown_waits_are_shown_and_left_alone() {
     world.cloud.root().current_actions = vec!["ACS::Approve".into()];
     world.run_for(20);
     assert_eq!(world.state(), "ApprovalSuspended");
-    world.cloud.executions.retain(|e| e.parent.is_none());
+    world.cloud.end_children();
     world.cloud.root().status = ExecutionStatus::Waiting;
     world.cloud.root().current_actions.clear();
     world.cloud.root().waiting_status = "x".repeat(5000);

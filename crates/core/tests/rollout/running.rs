@@ -15,7 +15,7 @@ fn a_script_update_runs_to_its_end_and_leaves_the_group_as_found() {
     assert_eq!(world.cloud.count("StartExecution"), 1);
     assert_eq!(world.cloud.sent.len(), 1, "the template puts all else back");
     assert!(world.cloud.suspended().is_empty());
-    assert_eq!(world.said(condition::VERIFIED), "True AsWanted");
+    assert_eq!(world.said(condition::VERIFIED), "True AsReported");
     assert_eq!(world.said(condition::RESTORED), "True Restored");
     assert_eq!(world.record_status().holder, None);
     assert_eq!(

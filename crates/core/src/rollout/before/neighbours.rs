@@ -55,13 +55,13 @@ pub(in crate::rollout) fn in_motion(
     }
     let listed = observation.scaling_instances(&ctx.group)?.len();
     let counted = group.total_instances;
-    Ok((listed == 0 && counted > 0).then(|| {
-        Problem::wait(
-            "InstancesNotListed",
-            format!(
-                "ESS counts {counted} instances in the group and lists none of them; this task starts when it does"
-            ),
-        )
+    let short = i64::try_from(listed).is_ok_and(|listed| listed < counted);
+    Ok(short.then(|| {
+        let message = format!(
+            "ESS counts {counted} instances in the group and lists {listed} of them: those that it leaves out would not be updated, so this task starts when it lists all; where the credentials in use may not see them, grant that"
+        );
+        // Nobody promises that it does.
+        Problem::wait("InstancesNotListed", message).counted()
     }))
 }
 
@@ -106,10 +106,7 @@ fn by_hook(activity: &ScalingActivity, action: &LifecycleAction) -> String {
 }
 
 /// What stands against a start beside everything else, or what a person should know.
-pub(in crate::rollout) fn look(
-    ctx: &Context<'_>,
-    group: &ScalingGroup,
-) -> Known<Result<Vec<String>, Problem>> {
+pub(in crate::rollout) fn look(ctx: &Context<'_>) -> Known<Result<Vec<String>, Problem>> {
     let observation = ctx.input.observation;
     let id = || ctx.group.clone();
     observation.require([
@@ -141,13 +138,6 @@ pub(in crate::rollout) fn look(
             Err(problem) => return Ok(Err(problem)),
         },
         Err(why) => notes.push(why),
-    }
-    let listed = observation.scaling_instances(&ctx.group)?.len();
-    let counted = group.total_instances;
-    if i64::try_from(listed) != Ok(counted) {
-        notes.push(format!(
-            "ESS counts {counted} instances in the group and lists {listed}: those that are missing are not updated"
-        ));
     }
     Ok(Ok(notes))
 }

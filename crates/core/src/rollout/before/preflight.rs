@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{neighbours, run_keys};
 use crate::batches;
-use crate::rollout::compute::{self, Power};
+use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
 use crate::rollout::others::{OTHERS_RUN, by, foreign_runs};
 use crate::rollout::restore::{left, left_out};
@@ -222,9 +222,12 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     if let Some(found) = ctx.update.check_members(observation, group, &ids)? {
         return Ok(problem(found));
     }
+    if let Some(found) = not_shown(ctx, &ids, &computes, configuration)? {
+        return Ok(problem(found));
+    }
     let mut notes = ctx.update.notes(observation, group, &ids)?;
     notes.extend(run_keys::note(ctx));
-    match neighbours::look(ctx, group)? {
+    match neighbours::look(ctx)? {
         Ok(more) => notes.extend(more),
         Err(found) => return Ok(problem(found)),
     }
@@ -301,6 +304,39 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         notes,
         place: ctx.place()?,
     })))
+}
+
+/// What has to be there and is in no answer: what the instances run, and what new ones get, would be missing from the plan,
+/// and with it the way back.
+fn not_shown(
+    ctx: &Context<'_>,
+    ids: &[String],
+    computes: &[Compute],
+    configuration: Option<&str>,
+) -> Known<Option<Problem>> {
+    let missing = |what: String, grant: &str| {
+        let message = format!(
+            "no answer shows {what}; this task starts when one does; where the credentials in use may not see it, grant {grant}"
+        );
+        // Nobody promises that one does.
+        Problem::wait("NotShown", message).counted()
+    };
+    if let Some(id) = ids.iter().find(|id| compute::of(computes, id).is_none()) {
+        let grant = match ctx.update.group_type() {
+            GroupType::Eci => "eci:DescribeContainerGroups",
+            GroupType::Ecs | GroupType::Unknown(_) => "ecs:DescribeInstances",
+        };
+        let what = format!("the {} of {id}, which is in service", ctx.update.noun());
+        return Ok(Some(missing(what, grant)));
+    }
+    let (carries, observation) = (ctx.update.carries(), ctx.input.observation);
+    if let Some(id) = configuration.filter(|_| ctx.update.brings().is_some())
+        && carries.found(observation, &ctx.group, id)?.is_none()
+    {
+        let what = format!("scaling configuration {id}, which is active");
+        return Ok(Some(missing(what, "reading it")));
+    }
+    Ok(None)
 }
 
 /// What a rollback undoes, once that was found.

@@ -7,7 +7,7 @@ use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::author::Author;
-use super::update_kind::{Before, SCRIPT_TEMPLATE, UpdateKind, not_running};
+use super::update_kind::{Before, ReadBack, SCRIPT_TEMPLATE, UpdateKind, not_running};
 use crate::rollout::scripts::Scripts;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
@@ -137,6 +137,19 @@ impl UpdateKind for Script<'_> {
         let mut parameters = Map::new();
         parameters.insert("rollbackScript".into(), json!(self.scripts.run()));
         parameters
+    }
+
+    fn read_back(
+        &self,
+        _observation: &Observation,
+        _plan: &Plan,
+        instances: &[&str],
+    ) -> Known<ReadBack> {
+        let unread = "what a script has done to an instance cannot be read back";
+        Ok(ReadBack {
+            unread: (!instances.is_empty()).then(|| unread.to_owned()),
+            ..ReadBack::default()
+        })
     }
 
     fn what(&self, plan: Option<&Plan>) -> String {

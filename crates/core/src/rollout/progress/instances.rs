@@ -50,6 +50,15 @@ pub(in crate::rollout) fn apply<'a>(
         .collect();
     let mut instances = Vec::with_capacity(attempts.len());
     for (id, attempt) in &attempts {
+        // What is on record of an attempt is not forgotten because one answer leaves it out.
+        if attempt.newest.is_none()
+            && let Some(known) = old
+                .get(id.as_str())
+                .filter(|old| old.execution_id.is_some())
+        {
+            instances.push((*known).clone());
+            continue;
+        }
         let batch = attempt.item.as_ref().map(|item| item.batch);
         let expected = planned.get(id).copied().unwrap_or(1);
         let batch = batch.unwrap_or(if attempt.newest.is_none() && expected < begun {
@@ -66,6 +75,9 @@ pub(in crate::rollout) fn apply<'a>(
             unready.get(id),
         ));
     }
+    let unlisted = old.values().filter(|old| old.execution_id.is_some());
+    let unlisted = unlisted.filter(|old| !attempts.contains_key(&old.id));
+    instances.extend(unlisted.map(|old| (*old).clone()));
     instances.sort_by(|a, b| (a.batch, &a.id).cmp(&(b.batch, &b.id)));
     status.instances = instances;
     status.instances_truncated = None;

@@ -1,7 +1,7 @@
 //! What the scaling configuration that a run has changed is to carry afterwards.
 
 use ess_rollout_api::v1alpha1::{
-    Member, Plan, RestoreItem, RestoreKind, RestoreState, RollingUpdateTaskStatus,
+    Member, Plan, RestoreItem, RestoreKind, RestoreState, RollingUpdateTaskStatus, Source,
 };
 
 use super::need::{Need, missing, need};
@@ -62,9 +62,18 @@ pub(in crate::rollout) fn configuration_goal(
             from: None,
         })
     };
+    // What the update that is undone had put there.
+    let undone = |source: &Source| {
+        let brought = source.updated_image_id.clone();
+        brought.or_else(|| ctx.update.undoes())
+    };
     let everywhere = went_well(status) || all_updated(status);
     match &status.source {
-        None if went_well(status) => new(),
+        // What somebody else has put there since is theirs.
+        None if went_well(status) => new().map(|goal| ConfigurationGoal {
+            from: before.map(str::to_owned),
+            ..goal
+        }),
         // It keeps what the update put there; what somebody else has put there since is theirs.
         None if everywhere => new().map(|goal| ConfigurationGoal {
             from: Some(before.map_or(brought, str::to_owned)),
@@ -72,13 +81,10 @@ pub(in crate::rollout) fn configuration_goal(
         }),
         None => goal(before, Some(brought)),
         Some(source) if everywhere => match carries.in_source(source) {
-            Some(wanted) => goal(Some(wanted), None),
+            Some(wanted) => goal(Some(wanted), undone(source)),
             None => carries.without_record(brought).and_then(|_| new()),
         },
-        Some(source) if source.suspended => {
-            let from = source.updated_image_id.clone();
-            goal(before, from.or_else(|| ctx.update.undoes()))
-        }
+        Some(source) if source.suspended => goal(before, undone(source)),
         Some(_) => None,
     }
 }
@@ -104,11 +110,13 @@ pub(in crate::rollout) fn judge_instances(
         return Ok(());
     }
     let computes = ctx.update.compute(ctx.input.observation, ids)?;
+    // Whom no answer shows has left, or is shown by the next one: nothing is written on the strength of that.
     let is_updated = |member: &Member| {
-        compute::of(&computes, &member.id)
-            .is_some_and(|compute| ctx.update.difference(compute).is_none())
+        let compute = compute::of(&computes, &member.id)?;
+        Some(ctx.update.difference(compute).is_none())
     };
-    let all = plan.members.iter().all(is_updated);
+    let mut judged = plan.members.iter().filter_map(is_updated).peekable();
+    let all = judged.peek().is_some() && judged.all(|updated| updated);
     status.restore.get_or_insert_default().all_updated = all;
     Ok(())
 }

@@ -10,7 +10,7 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 
 use super::{left_out, leftovers, verify};
-use crate::rollout::compute::{self, Compute};
+use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
 use crate::rollout::kind::ReadBack as OfKind;
 use crate::rollout::progress::attempts;
@@ -61,15 +61,26 @@ struct Found<'a> {
     member: Option<&'a ScalingInstance>,
     /// How what it runs differs from what the update brings. None: that was not, or cannot be, read.
     differs: Option<Option<String>>,
+    /// Why what stands behind it cannot serve now, where that was read.
+    idle: Option<String>,
 }
 
 impl Found<'_> {
     fn serves(&self) -> bool {
         let state = self.member.map(|member| &member.state);
-        matches!(
+        let in_service = matches!(
             state,
             Some(LifecycleState::InService | LifecycleState::Protected)
-        )
+        );
+        in_service && self.idle.is_none()
+    }
+
+    /// Whether the update was done to it: as it is found, or else as OOS reports it.
+    fn is_updated(&self) -> bool {
+        match &self.differs {
+            Some(how) => how.is_none(),
+            None => self.state == InstanceState::Succeeded,
+        }
     }
 }
 
@@ -124,8 +135,16 @@ pub(in crate::rollout) fn outcome(
     let mut verdict = match (well, &active.differs) {
         (true, Some(_)) => Verdict::new("False", "ActiveConfigurationDiffers", differ.join("; ")),
         (true, None) if !differ.is_empty() => Verdict::new("False", "Different", differ.join("; ")),
-        (true, None) => as_wanted(back.unread.as_deref(), active.read),
-        (false, _) => ended_early(counts.as_ref(), &differ, back.unread.as_deref()),
+        (true, None) => {
+            not_updated(&found).unwrap_or_else(|| as_wanted(back.unread.as_deref(), active.read))
+        }
+        (false, differs) => {
+            let mut verdict = ended_early(counts.as_ref(), &differ, back.unread.as_deref());
+            if differs.is_some() {
+                verdict.reason = "ActiveConfigurationDiffers";
+            }
+            verdict
+        }
     };
     verdict.may_lag = !differ.is_empty();
     verdict.found = said.join("; ");
@@ -155,6 +174,28 @@ fn as_wanted(unread: Option<&str>, configuration: bool) -> Verdict {
             ),
         ),
     }
+}
+
+/// Of an update that succeeded as OOS has it: whom it was not done to, because it failed and that was tolerated, or was
+/// passed over or given up. Who has left the group meanwhile is not the group's any more.
+fn not_updated(found: &[Found<'_>]) -> Option<Verdict> {
+    let members = || found.iter().filter(|found| found.member.is_some());
+    let open: Vec<String> = members()
+        .filter(|found| !found.is_updated())
+        .map(|found| format!("{} ({:?})", found.id, found.state))
+        .collect();
+    let (total, not) = (members().count(), open.len());
+    let reason = match not {
+        0 => return None,
+        not if not == total => "NotUpdated",
+        _ => "PartlyUpdated",
+    };
+    let mut message = format!("{not} of {total} instances were not updated: ");
+    message.push_str(&open[..not.min(NAMED_MAX)].join(", "));
+    if not > NAMED_MAX {
+        message.push_str(&format!(" and {} more", not - NAMED_MAX));
+    }
+    Some(Verdict::new("False", reason, message))
 }
 
 /// Of an update that failed or was cancelled.
@@ -193,6 +234,14 @@ fn found<'a>(
         .map(|m| (m.id.as_str(), InstanceState::Pending));
     let begun = status.instances.iter().map(|i| (i.id.as_str(), i.state));
     let states: BTreeMap<&str, InstanceState> = planned.chain(begun).collect();
+    let stopped_before = |id: &str| plan.members.iter().any(|m| m.id == id && m.stopped);
+    let idle = |id: &str| match &compute::of(computes, id)?.power {
+        Power::Running => None,
+        Power::Stopped if stopped_before(id) => None,
+        Power::Stopped => Some("Stopped".to_owned()),
+        Power::Changing => Some("not Running yet".to_owned()),
+        Power::Broken(status) => Some(status.clone()),
+    };
     let differs = |id: &str| {
         if ctx.update.is_seen_in_compute() {
             let compute = compute::of(computes, id)?;
@@ -208,6 +257,7 @@ fn found<'a>(
             state,
             member: members.get(id).copied(),
             differs: differs(id),
+            idle: idle(id),
         })
         .collect()
 }
@@ -231,7 +281,11 @@ fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
         if hidden && instance.member.is_some() {
             differ.push(format!("no answer shows the {} of {id}", ctx.update.noun()));
         }
-        differ.extend(instance.differs.clone().flatten());
+        match (instance.differs.clone().flatten(), &instance.idle) {
+            (Some(how), _) => differ.push(how),
+            (None, Some(how)) => differ.push(format!("the {} of {id} is {how}", ctx.update.noun())),
+            (None, None) => {}
+        }
     }
     differ
 }

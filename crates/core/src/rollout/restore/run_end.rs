@@ -7,12 +7,13 @@ use ess_rollout_api::v1alpha1::{
     Current, GroupRun, Leftover, LetGo, Outcome, ScalingGroupRecordStatus,
 };
 use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::run_left::{Found, is_of, path};
 use crate::identity;
 use crate::rollout::kind::content::ConfigurationContent;
-use crate::task::absence;
+use crate::task::absence::{self, ROLLING_TEMPLATES};
 use crate::task::conditions::shorten;
 use crate::task::decision::{Event, EventKind, Next};
 use crate::task::observation::{Known, Observation};
@@ -22,6 +23,10 @@ use crate::task::waits::Waits;
 const LOOK: Duration = Duration::from_secs(300);
 /// How often one is looked at whose scaling group is not listed.
 const LOOK_RARELY: Duration = Duration::from_secs(3600);
+/// How long an execution that was once listed has to be missing from every list until OOS has forgotten it.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// The public template of image updates of scaling configurations.
+const IMAGE_UPDATE_TEMPLATE: &str = "ACS-ESS-CreateImageAndUpdateScalingConfiguration";
 /// The most lines that a record holds.
 pub(in crate::rollout) const LEFTOVERS_MAX: usize = 3000;
 /// The most Events for what one run left.
@@ -64,29 +69,31 @@ pub(in crate::rollout) fn outcome_of(status: &ExecutionStatus) -> Option<Outcome
     })
 }
 
-/// The execution of a run, if it is listed.
+/// The execution of a run, if any list shows it.
 fn root<'o>(
     run: &GroupRun,
     group: &str,
     observation: &'o Observation,
 ) -> Known<Option<&'o Execution>> {
-    let filter = match &run.execution_id {
-        Some(id) => ExecutionFilter::Id(id.clone()),
-        None => ExecutionFilter::Tagged {
-            tags: vec![
-                (identity::TAG_UID.to_owned(), run.uid.clone()),
-                (identity::TAG_SCALING_GROUP.to_owned(), group.to_owned()),
-            ],
-            started_after: None,
-        },
+    if let Some(id) = &run.execution_id {
+        let template = match run.kind.as_str() {
+            "ImageUpdateTask" => IMAGE_UPDATE_TEMPLATE,
+            _ => ROLLING_TEMPLATES,
+        };
+        return absence::execution(observation, id, template);
+    }
+    let filter = ExecutionFilter::Tagged {
+        tags: vec![
+            (identity::TAG_UID.to_owned(), run.uid.clone()),
+            (identity::TAG_SCALING_GROUP.to_owned(), group.to_owned()),
+        ],
+        started_after: None,
     };
-    let listed = observation.executions(&filter)?;
-    let mut found = listed.iter().filter(|root| match &run.execution_id {
-        Some(id) => root.id == *id,
-        // An ignored filter returns everything.
-        None => root.parent.is_none() && root.tags.get(identity::TAG_UID) == Some(&run.uid),
-    });
-    Ok(found.next())
+    // An ignored filter returns everything.
+    let is_it = |root: &&Execution| {
+        root.parent.is_none() && root.tags.get(identity::TAG_UID) == Some(&run.uid)
+    };
+    Ok(observation.executions(&filter)?.iter().find(is_it))
 }
 
 /// Looks at one run of a record.
@@ -98,13 +105,26 @@ pub(in crate::rollout) fn look(
     observation: &Observation,
 ) -> Known<Look> {
     let mut run = run.clone();
+    if let Some(message) = absence::other_account(observation, run.place.as_ref())? {
+        run.message = shorten(&message, MESSAGE_MAX);
+        return Ok(open(record, run, Next::After(LOOK)));
+    }
     let Some(root) = root(&run, group, observation)? else {
         let since = run.missing_since.get_or_insert(Time(waits.now)).clone();
-        if !waits.settled_since(&since) || !waits.settled_since(&run.since) {
+        // OOS keeps its history for months. One that it has once listed is not forgotten within minutes.
+        let patience = match run.execution_id {
+            Some(_) => FORGOTTEN_AFTER,
+            None => SignedDuration::ZERO,
+        };
+        let settled = waits.settled_at(&since).max(since.0 + patience);
+        let settled = settled.max(waits.settled_at(&run.since));
+        if waits.now < settled {
             let id = run.execution_id.as_deref().unwrap_or("an execution");
             run.message = format!("OOS does not list {id} of {}: looking again", whose(&run));
-            let wait = waits.settled_at(&since).max(waits.settled_at(&run.since));
-            return Ok(open(record, run, until(waits, wait)));
+            let Next::After(wait) = until(waits, settled) else {
+                return Ok(open(record, run, Next::Now));
+            };
+            return Ok(open(record, run, Next::After(wait.min(LOOK))));
         }
         if run.execution_id.is_none() {
             // Nothing was ever started for it, and nothing will be.
@@ -112,10 +132,9 @@ pub(in crate::rollout) fn look(
         }
         return left(record, run, None, (region, group), waits, observation);
     };
-    run.missing_since = None;
     run.execution_id = Some(shorten(&root.id, 128));
     if !root.status.is_final() {
-        run.quiet_since = None;
+        (run.quiet_since, run.missing_since) = (None, None);
         let waiting = match root.status {
             ExecutionStatus::Waiting => ", and waits for a person",
             _ => "",
@@ -249,18 +268,35 @@ fn left(
         );
         return Ok(open(record, run, Next::After(LOOK_RARELY)));
     };
-    let outcome = root.and_then(|root| outcome_of(&root.status));
     let members = run.members.iter().map(|member| member.id.clone());
     let instances = absence::instances(observation, id, members)?;
+    let configuration = match carries {
+        Some((c, carries)) => carries
+            .found(observation, id, &c.id)?
+            .map(|content| carries.short(&content)),
+        None => None,
+    };
+    let is_member = |id: &String| instances.iter().any(|instance| instance.id == *id);
+    let unseen = carries
+        .filter(|_| configuration.is_none())
+        .map(|(c, _)| &c.id);
+    let unseen = unseen.or(run.members.iter().map(|m| &m.id).find(|id| !is_member(id)));
+    // It has gone, or is shown by the next answer: what is left of it would be lost with the run.
+    if let Some(unseen) = unseen.cloned() {
+        let since = run.unseen_since.get_or_insert(Time(waits.now)).clone();
+        if !waits.settled_since(&since) {
+            run.message = format!(
+                "the run of {} has ended, and no answer shows {unseen}: looking again before what it left is listed",
+                whose(&run)
+            );
+            return Ok(open(record, run, until(waits, waits.settled_at(&since))));
+        }
+    }
+    let outcome = root.and_then(|root| outcome_of(&root.status));
     let found = Found {
         group,
         instances: &instances,
-        configuration: match carries {
-            Some((c, carries)) => carries
-                .found(observation, id, &c.id)?
-                .map(|content| carries.short(&content)),
-            None => None,
-        },
+        configuration,
         outcome,
         containers: record.baseline.as_ref().and_then(|b| b.containers.clone()),
         now: Time(waits.now),

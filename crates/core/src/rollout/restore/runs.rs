@@ -56,6 +56,7 @@ fn of(ctx: &Context<'_>, plan: Option<&Plan>) -> GroupRun {
         since: Time(ctx.now()),
         execution_id: status.execution.as_ref().map(|e| e.id.clone()),
         credentials_ref: policy.credentials_ref.clone(),
+        place: status.place.clone(),
         what: shorten(&ctx.update.what(plan), 256),
         exit_processes: plan.map_or_else(Vec::new, |plan| {
             kind::processes_but(&plan.suspended_processes)
@@ -71,6 +72,7 @@ fn of(ctx: &Context<'_>, plan: Option<&Plan>) -> GroupRun {
         let_go: None,
         message: String::new(),
         missing_since: None,
+        unseen_since: None,
         quiet_since: None,
         fingerprint: String::new(),
     }
@@ -148,6 +150,7 @@ pub(in crate::rollout) fn let_go(
     for run in &mut record.runs {
         if run.uid == ctx.uid {
             run.let_go = Some(why);
+            run.place.clone_from(&status.place);
             if let Some(execution) = &status.execution {
                 run.execution_id = Some(execution.id.clone());
             }

@@ -7,11 +7,12 @@ use ess_rollout_api::v1alpha1::{
     FailedInstancePolicy, InstanceState, Plan, RestoreKind, RestoreState, RollingUpdateTaskStatus,
     SourceMember,
 };
-use ess_rollout_cloud::{LifecycleState, Mutation, ScalingInstance};
+use ess_rollout_cloud::{ExecutionFilter, LifecycleState, Mutation, ScalingInstance};
 
 use super::need::{Need, missing, need};
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
+use crate::rollout::progress::attempts;
 
 /// An instance that the run, or the one that it took the group over from, may have touched.
 pub(in crate::rollout) struct Touched {
@@ -81,7 +82,9 @@ pub(in crate::rollout) fn needs(
     computes: &[Compute],
 ) -> Vec<Need> {
     let mut needs = Vec::new();
-    for member in &members(status, plan) {
+    // One that was not reached is in Standby because somebody put it there.
+    let members = members(status, plan);
+    for member in members.iter().filter(|member| is_touched(ctx, member)) {
         let Some(instance) = instances.iter().find(|i| i.id == member.id) else {
             needs.extend(in_no_answer(status, member));
             continue;
@@ -93,6 +96,17 @@ pub(in crate::rollout) fn needs(
         }
     }
     needs
+}
+
+/// Whether the run has reached a member. The list of nested executions, where it was read, tells of one that began when
+/// nobody looked any more.
+fn is_touched(ctx: &Context<'_>, member: &Touched) -> bool {
+    let execution = ctx.input.subject.status.and_then(|s| s.execution.as_ref());
+    let children = execution.map(|e| ExecutionFilter::ChildrenOf(e.id.clone()));
+    let children = children.and_then(|filter| ctx.input.observation.executions(&filter).ok());
+    let mut begun = children.into_iter().flatten();
+    member.state != InstanceState::Pending
+        || begun.any(|child| attempts::instance_of(&child.parameters) == Some(&member.id))
 }
 
 /// What is on record, or may be, of a member that no answer shows. One that has left the group has

@@ -122,6 +122,7 @@ fn of_baseline(record: &ScalingGroupRecordStatus, holder: &Holder) -> GroupRun {
         since: holder.since.clone(),
         execution_id: None,
         credentials_ref: None,
+        place: None,
         what: String::new(),
         exit_processes: baseline.map_or_else(Vec::new, |baseline| {
             kind::processes_but(&baseline.suspended_processes)
@@ -132,6 +133,7 @@ fn of_baseline(record: &ScalingGroupRecordStatus, holder: &Holder) -> GroupRun {
         let_go: None,
         message: String::new(),
         missing_since: None,
+        unseen_since: None,
         quiet_since: None,
         fingerprint: String::new(),
     }

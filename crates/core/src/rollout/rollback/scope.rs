@@ -30,6 +30,9 @@ pub(in crate::rollout) fn reach<'a>(
     let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
     let children = ctx.input.observation.executions(&children)?;
     let touched: BTreeSet<String> = attempts::instances_of(children).into_iter().collect();
+    if let Some(problem) = not_listed(ctx, source, &touched)? {
+        return Ok(Err(problem));
+    }
     let untouched = in_service.iter().find(|i| !touched.contains(&i.id));
     // The template resumes what the source resumes, whoever has suspended it since.
     let resumed = source.exit_processes.iter().find(|p| suspended.contains(p));
@@ -71,4 +74,35 @@ pub(in crate::rollout) fn reach<'a>(
             instances: all.iter().filter(|i| touched.contains(&i.id)).collect(),
         })),
     }
+}
+
+/// The update has touched somebody whom the list of its nested executions leaves out. A rollback without them would count as
+/// one that has undone it all.
+fn not_listed(
+    ctx: &Context<'_>,
+    source: &Source,
+    touched: &BTreeSet<String>,
+) -> Known<Option<Problem>> {
+    let task = ctx.input.subject.undo.and_then(|undo| undo.source);
+    let task = task.filter(|task| task.metadata.uid.as_ref() == Some(&source.uid));
+    let known = task.and_then(|task| task.status.as_ref());
+    let known = known.map(|known| known.instances.iter());
+    let begun = known.into_iter().flatten();
+    let begun = begun.filter(|instance| instance.execution_id.is_some());
+    let mut missing = begun.map(|instance| &instance.id);
+    let mut missing = missing.find(|id| !touched.contains(*id)).cloned();
+    if missing.is_none() && touched.is_empty() {
+        // Its own tasks are another list.
+        let id = &source.execution_id;
+        let tasks = ctx.input.observation.task_executions(id)?;
+        let began = tasks.iter().any(|task| task.child_execution.is_some());
+        missing = began.then(|| "the instances".to_owned());
+    }
+    Ok(missing.map(|missing| {
+        let message = format!(
+            "OOS does not list (yet) what execution {} did to {missing}, which it has touched: this rollback starts when it does",
+            source.execution_id
+        );
+        Problem::wait("SourceExecutionNotListed", message).counted()
+    }))
 }

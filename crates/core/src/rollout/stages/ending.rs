@@ -252,14 +252,8 @@ fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, group_gone: Op
             &message,
         );
     } else if left.is_empty() {
-        report::set(
-            ctx,
-            status,
-            condition::RESTORED,
-            "True",
-            "Restored",
-            "the scaling group is as it was found",
-        );
+        let (restored, message) = ("Restored", as_found(ctx, status));
+        report::set(ctx, status, condition::RESTORED, "True", restored, &message);
     } else {
         let message = format!("left for a person: {}", left.join("; "));
         report::set(
@@ -272,4 +266,21 @@ fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, group_gone: Op
         );
     }
     show_result(ctx, status);
+}
+
+/// What is put back, and what keeps what the update put there.
+fn as_found(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> String {
+    let mut message = "the scaling group is as it was found".to_owned();
+    let plan = status.plan.as_ref();
+    let goal = plan.and_then(|plan| configuration::configuration_goal(ctx, status, plan));
+    if let (Some(plan), Some(goal)) = (plan, goal)
+        && let Some(id) = configuration::changed_configuration(status, plan)
+        && ctx.update.carries().in_plan(plan) != Some(&goal.wanted)
+    {
+        let carries = ctx.update.carries().short(&goal.wanted);
+        message.push_str(&format!(
+            ", but for scaling configuration {id}, which carries {carries} now"
+        ));
+    }
+    message
 }

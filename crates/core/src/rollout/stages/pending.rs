@@ -280,11 +280,15 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         place,
     } = ready;
     status.place = Some(place);
+    let place = status.place.clone();
     notes.extend(pinned::note(&status, &plan));
     if let (Some(source), Some(method)) = (&mut status.source, method) {
         source.method = method;
     }
-    let record = record::taken(ctx, &plan);
+    let mut record = record::taken(ctx, &plan);
+    for run in record.runs.iter_mut().filter(|run| run.uid == ctx.uid) {
+        run.place.clone_from(&place);
+    }
     status.others_ended = None;
     deadline::note(ctx, &mut status, false);
     // Of an earlier plan.

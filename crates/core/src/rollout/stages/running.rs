@@ -2,7 +2,7 @@
 
 use ess_rollout_api::v1alpha1::{
     ActionState, DeletionPolicy, InstanceState, LetGo, Outcome, PauseKind, RollingUpdateTaskStatus,
-    Verb, condition,
+    Summary, Verb, condition,
 };
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
@@ -62,7 +62,7 @@ pub(in crate::rollout) fn decide(
     if let Some(cancellation) = &mut status.cancellation {
         cancellation.missing_since = None;
     }
-    if root.status == ExecutionStatus::Waiting && tasks.is_empty() {
+    if root.status == ExecutionStatus::Waiting && tasks.is_empty() && has_begun(&status) {
         return Ok(tasks_left_out(ctx, status));
     }
     let before = shape(&status);
@@ -86,6 +86,9 @@ pub(in crate::rollout) fn decide(
 
     if root.status.is_final() {
         act::finish(ctx, &mut status, root);
+        if let Some(decision) = not_shown_yet(ctx, &status, root) {
+            return Ok(decision);
+        }
         if children.iter().all(quiet::has_ended) {
             return Ok(conclude(ctx, status, root, tasks));
         }
@@ -197,13 +200,27 @@ fn abandon(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
     result::begin(ctx, status, Outcome::Cancelled, result::ABANDONED, message)
 }
 
-/// An execution that waits has a task that it waits in: an answer without any says nothing of it, and nothing that a person
-/// asked for is judged by it. To be cancelled it need not be known.
+/// Whether the execution is known to have run tasks.
+fn has_begun(status: &RollingUpdateTaskStatus) -> bool {
+    let mut instances = status.instances.iter();
+    let paused = status.pause.as_ref().map(|pause| pause.kind);
+    let by_tasks = matches!(paused, Some(PauseKind::Batch | PauseKind::Failure));
+    by_tasks || instances.any(|instance| instance.execution_id.is_some())
+}
+
+/// An execution that has run tasks and lists none: that says nothing of it, and nothing that a person asked for is judged by it. To be cancelled it need not be known.
 fn tasks_left_out(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
     ingest::ingest_cancel(ctx, &mut status);
     match cancel::reason(ctx, &status) {
         Some(reason) => cancel::cancel(ctx, status, &reason, true),
-        None => ctx.decide(status, ctx.soon()),
+        // A pause that was seen before stays what it was.
+        None if status.pause.is_some() => ctx.decide(status, ctx.poll()),
+        None => {
+            let message = "the execution waits, and OOS lists none of its tasks: what it waits for is not known, and looked for again";
+            let (phase, reason) = (Phase::Running, "TasksNotListed");
+            report::show(ctx, &mut status, phase, reason, message);
+            ctx.decide(status, ctx.poll())
+        }
     }
 }
 
@@ -244,6 +261,41 @@ fn orphan(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
     decision
 }
 
+/// An execution that has succeeded has been through all of its instances. Where its lists do not show that they may lag,
+/// for the bound on lateness; whom they leave out then has left the group before its turn.
+fn not_shown_yet(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    root: &Execution,
+) -> Option<Decision> {
+    let open = status.instances.iter().filter(|i| !i.state.is_final());
+    let (open, end) = (open.count(), Time(root.end?));
+    if root.status != ExecutionStatus::Success || open == 0 || !ctx.waits().lags(&end) {
+        return None;
+    }
+    let message = format!(
+        "the execution has succeeded, and OOS does not list yet what it did to {open} instances"
+    );
+    let mut status = status.clone();
+    report::show(ctx, &mut status, Phase::Running, "Ending", &message);
+    Some(ctx.decide(status, ctx.recheck()))
+}
+
+/// The instances that were not updated, in words.
+fn others(summary: &Summary) -> String {
+    let all = [
+        (summary.failed, "failed"),
+        (summary.skipped, "skipped"),
+        (summary.cancelled, "cancelled"),
+        (summary.pending, "not reached"),
+    ];
+    let some = all.iter().filter(|(count, _)| *count > 0);
+    let some: Vec<String> = some
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    some.join(", ")
+}
+
 /// The execution has ended: the result, for good.
 fn conclude(
     ctx: &Context<'_>,
@@ -263,6 +315,14 @@ fn conclude(
     close::settle_all(ctx, &mut status, Verb::Cancel, state, reason, message);
     let summary = status.summary.clone().unwrap_or_default();
     let (outcome, reason, message) = match root.status {
+        ExecutionStatus::Success if summary.total > 0 && summary.succeeded == 0 => {
+            let message = format!(
+                "OOS reports success, and none of {} instances was updated: {}",
+                summary.total,
+                others(&summary)
+            );
+            (Outcome::Failed, "NotUpdated", message)
+        }
         ExecutionStatus::Success => {
             let all = summary.succeeded == summary.total;
             let reason = if all { "Updated" } else { "PartlyUpdated" };
@@ -270,15 +330,9 @@ fn conclude(
                 "{} of {} instances updated",
                 summary.succeeded, summary.total
             );
-            for (count, word) in [
-                (summary.failed, "failed"),
-                (summary.skipped, "skipped"),
-                (summary.cancelled, "cancelled"),
-                (summary.pending, "not reached"),
-            ] {
-                if count > 0 {
-                    message.push_str(&format!(", {count} {word}"));
-                }
+            let others = others(&summary);
+            if !others.is_empty() {
+                message = format!("{message}, {others}");
             }
             (Outcome::Succeeded, reason, message)
         }

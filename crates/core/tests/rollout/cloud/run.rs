@@ -1,7 +1,7 @@
 //! What a run does by itself as time passes, and what people do to it in the console.
 
 use ess_rollout_cloud::{
-    EcsStatus, ExecutionStatus, LifecycleState, Mutation, NotifyType, TaskExecution,
+    EcsStatus, Execution, ExecutionStatus, LifecycleState, Mutation, NotifyType, TaskExecution,
 };
 use serde_json::{Map, json};
 
@@ -345,6 +345,15 @@ impl Cloud {
         };
         if self.takes(notify, &root, id) {
             self.act_on(notify, &root, id);
+        }
+    }
+
+    /// Whatever is under way on instances is done; the root stays as it is.
+    pub fn end_children(&mut self) {
+        let time = self.time();
+        let open = |e: &&mut Execution| e.parent.is_some() && !e.status.is_final();
+        for e in self.executions.iter_mut().filter(open) {
+            (e.status, e.end, e.updated) = (ExecutionStatus::Success, Some(time), Some(time));
         }
     }
 

@@ -91,7 +91,7 @@ fn an_update_that_leaves_the_configuration_alone_says_nothing_of_it() {
     other_active(&mut world, OLD_IMAGE);
     world.annotated("continue", "1");
     world.run_to_rest();
-    assert_eq!(world.said(condition::VERIFIED), "True AsWanted");
+    assert_eq!(world.said(condition::VERIFIED), "True AsReported");
     assert!(!message(&world, condition::VERIFIED).contains("configuration"));
 }
 

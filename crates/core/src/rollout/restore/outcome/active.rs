@@ -38,7 +38,8 @@ pub(super) fn configuration(
     let found = carries.found(observation, &ctx.group, active)?;
     let short = found.as_deref().map(|found| carries.short(found));
     let short = short.unwrap_or_else(|| "nothing that could be read".to_owned());
-    if !well {
+    // After a run that ended early what new instances get matters only where all others run the new: else it goes back.
+    if !well && !configuration::all_updated(status) {
         let note = Some(format!(
             "scaling configuration {active}, which is active, carries {short}"
         ));
@@ -50,9 +51,11 @@ pub(super) fn configuration(
     }
     if changed == Some(active) {
         // Its item says how it is.
+        let carried = format!("scaling configuration {active}, which is active, carries {short}");
         return Ok(Active {
             read: true,
-            ..Active::default()
+            differs: None,
+            note: (!well).then_some(carried),
         });
     }
     let wanted = configuration::configuration_goal(ctx, status, plan);
