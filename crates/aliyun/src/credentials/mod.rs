@@ -10,7 +10,7 @@ use crate::config::{ClientConfig, ConfigError};
 
 mod fixed;
 mod oidc;
-mod provider;
+pub(crate) mod provider;
 mod rrsa;
 
 pub use fixed::{EnvironmentCredentials, StaticCredentials};

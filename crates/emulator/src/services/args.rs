@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::cloud::call::EssVersion;
 use crate::error::ApiError;
-use crate::oos::Params;
+use crate::params::Params;
+use crate::state::call::EssVersion;
 
 /// The parameters of one call. Names are case-sensitive, and names that no one asks for are
 /// ignored, as the services do.
@@ -29,6 +29,15 @@ pub fn invalid(name: &str, why: &str) -> ApiError {
         400,
         "InvalidParameter",
         format!("The specified value of parameter \"{name}\" is not valid: {why}."),
+    )
+}
+
+/// The error of every service for an action that it does not have.
+pub fn unknown_action(action: &str) -> ApiError {
+    ApiError::new(
+        404,
+        "InvalidAction.NotFound",
+        format!("Specified api is not found, please check your url and method: {action}."),
     )
 }
 

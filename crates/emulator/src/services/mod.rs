@@ -9,18 +9,30 @@ pub mod sts;
 
 use serde_json::Value;
 
-use crate::cloud::call::{Call, Service};
-use crate::cloud::queue::Event;
-use crate::cloud::world::World;
 use crate::error::ApiError;
+use crate::state::call::{Call, Service};
+use crate::state::queue::Event;
+use crate::state::world::World;
 
-/// The error of every service for an action that it does not have.
-pub fn unknown_action(action: &str) -> ApiError {
-    ApiError::new(
-        404,
-        "InvalidAction.NotFound",
-        format!("Specified api is not found, please check your url and method: {action}."),
-    )
+/// The actions that a service answers, as the API reference spells them.
+pub fn actions(service: Service) -> &'static [&'static str] {
+    match service {
+        Service::Ess => ess::ACTIONS,
+        Service::Ecs => ecs::ACTIONS,
+        Service::Sts => sts::ACTIONS,
+        Service::Eci => eci::ACTIONS,
+        // The engine knows its own.
+        Service::Oos => &[],
+    }
+}
+
+/// `action` in its documented spelling. Callers are matched whatever their case, because templates
+/// spell `ExitStandBy`.
+pub fn spelling(service: Service, action: &str) -> String {
+    actions(service)
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(action))
+        .map_or_else(|| action.to_owned(), |known| (*known).to_owned())
 }
 
 /// Actions that need no permission.
@@ -31,7 +43,7 @@ pub fn open_to_all(service: Service, action: &str) -> bool {
         // An action that does not exist is not found rather than denied. The engine knows the
         // actions of OOS.
         Service::Oos => false,
-        other => !other.actions().contains(&action),
+        other => !actions(other).contains(&action),
     }
 }
 
@@ -86,8 +98,8 @@ pub fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
 
 /// Carries out a call to ESS, ECS, ECI or STS.
 pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
-    if !call.service.actions().contains(&call.action.as_str()) {
-        return Err(unknown_action(&call.action));
+    if !actions(call.service).contains(&call.action.as_str()) {
+        return Err(args::unknown_action(&call.action));
     }
     // Templates run in a region, which need not be among the parameters.
     if REGIONAL.contains(&call.action.as_str()) && !call.by_oos {
@@ -121,7 +133,7 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         Service::Ecs => ecs::run(world, call),
         Service::Sts => sts::run(world, call),
         Service::Eci => eci::run(world, call),
-        Service::Oos => Err(unknown_action(&call.action)),
+        Service::Oos => Err(args::unknown_action(&call.action)),
     }?;
     if let Some(key) = token {
         world

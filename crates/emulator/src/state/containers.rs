@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Number, Value, json};
 
-use crate::front::params::nest;
+use crate::params::nest;
 
 /// Fields of a container that are kept, as ECI `UpdateContainerGroup` and ESS 2014
 /// `ModifyEciScalingConfiguration` spell them: `Container.N.EnvironmentVar.N.Key`.

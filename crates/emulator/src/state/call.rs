@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::oos::{Caller, Params};
+use crate::oos::Caller;
+use crate::params::Params;
 
 /// The services that answer here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,27 +36,6 @@ impl Service {
         [Self::Ess, Self::Ecs, Self::Oos, Self::Sts, Self::Eci]
             .into_iter()
             .find(|s| s.name().eq_ignore_ascii_case(name))
-    }
-
-    /// The actions that are answered, as the API reference spells them. Callers are matched
-    /// whatever their case, because templates spell `ExitStandBy`.
-    pub fn actions(self) -> &'static [&'static str] {
-        match self {
-            Self::Ess => crate::services::ess::ACTIONS,
-            Self::Ecs => crate::services::ecs::ACTIONS,
-            Self::Sts => crate::services::sts::ACTIONS,
-            Self::Eci => crate::services::eci::ACTIONS,
-            // The engine knows its own.
-            Self::Oos => &[],
-        }
-    }
-
-    /// `action` in its documented spelling.
-    pub fn spelling(self, action: &str) -> String {
-        self.actions()
-            .iter()
-            .find(|known| known.eq_ignore_ascii_case(action))
-            .map_or_else(|| action.to_owned(), |known| (*known).to_owned())
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::call::{Call, Service};
 use crate::error::ApiError;
-use crate::oos::Params;
+use crate::params::Params;
 
 /// One call. `code` is empty while a call is still on its way (a late effect).
 #[derive(Debug, Clone, Serialize)]

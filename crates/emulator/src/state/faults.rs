@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::ram::wildcard;
-use super::world::{later, seconds};
-use crate::oos::Params;
+use super::time::{later, seconds};
+use crate::params::Params;
 
 /// Whose calls a fault hits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

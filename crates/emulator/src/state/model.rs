@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::container_groups::{ContainerGroup, EciConfiguration};
-use super::images::{Image, Snapshot};
+use super::images::{Image, OsType, Snapshot};
 use super::neighbours::{Finding, InstanceRefresh, LifecycleAction, LifecycleHook};
 use crate::oos::Installed;
 
@@ -228,23 +228,6 @@ impl InstanceStatus {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OsType {
-    #[default]
-    Linux,
-    Windows,
-}
-
-impl OsType {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Linux => "linux",
-            Self::Windows => "windows",
-        }
-    }
-}
-
 /// An ECS instance.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -385,4 +368,16 @@ impl Resources {
             .values()
             .filter(move |m| m.scaling_group_id == group_id)
     }
+}
+
+/// What sets a scaling activity off: processes can be suspended for each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Trigger {
+    #[default]
+    Manual,
+    /// Held back by a suspended ScheduledAction.
+    Scheduled,
+    /// Held back by a suspended AlarmNotification.
+    Alarm,
 }

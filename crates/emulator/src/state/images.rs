@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
-
-use super::model::OsType;
+use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,6 +30,23 @@ impl Image {
     /// Whether instances can be made from it and system disks replaced by it.
     pub fn is_usable(&self) -> bool {
         matches!(self.status.as_str(), "Available" | "Deprecated")
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OsType {
+    #[default]
+    Linux,
+    Windows,
+}
+
+impl OsType {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Windows => "windows",
+        }
     }
 }
 
