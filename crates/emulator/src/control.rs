@@ -11,10 +11,10 @@ use crate::error::ApiError;
 use crate::front::{Request, Response};
 use crate::oos::Caller;
 use crate::params::{self, Params};
+use crate::state::activities::Trigger;
 use crate::state::behaviour::Switches;
 use crate::state::call::{Call, EssVersion, Outcome, Service};
 use crate::state::faults::Fault;
-use crate::state::model::Trigger;
 use crate::state::ram::Policy;
 use crate::state::time::{later, seconds};
 

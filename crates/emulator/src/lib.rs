@@ -20,6 +20,8 @@
 //! All but `server` is synchronous and deterministic: it reads no clock, opens no socket, and draws
 //! no random number.
 
+#![deny(missing_docs)]
+
 pub mod cloud;
 pub mod control;
 pub mod error;

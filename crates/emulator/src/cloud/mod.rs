@@ -28,6 +28,8 @@ use script::{Met, Script};
 /// A whole emulated cloud.
 #[derive(Debug)]
 pub struct Cloud {
+    /// What the services hold, and how the cloud is to behave. After a change from outside
+    /// [`Cloud::settle`] does what is due, and lets reads that lag see it in time.
     pub world: World,
     /// One engine per account.
     pub(crate) engines: BTreeMap<String, Engine>,
@@ -35,7 +37,7 @@ pub struct Cloud {
     pub(crate) nonces: Nonces,
 }
 
-/// How often executions may ask to be woken at one instant before the core assumes that they will
+/// How often executions may ask to be woken at one instant before it is assumed that they will
 /// never stop asking. The largest template loops (1,000 items, all at once) stay far below.
 const WAKES_AT_ONE_INSTANT: u32 = 100_000;
 
@@ -56,6 +58,7 @@ impl Cloud {
         Ok(cloud)
     }
 
+    /// The virtual time.
     pub fn now(&self) -> Timestamp {
         self.world.now
     }

@@ -5,10 +5,15 @@ use serde_json::Value;
 /// An HTTP request. Header names are lower case; `query` is as it was sent.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
+    /// `GET` or `POST`; others are refused.
     pub method: String,
+    /// Without the query.
     pub path: String,
+    /// What follows the `?`, still encoded.
     pub query: String,
+    /// Names and values.
     pub headers: Vec<(String, String)>,
+    /// As it was sent: signatures cover its bytes.
     pub body: Vec<u8>,
 }
 
@@ -25,12 +30,16 @@ impl Request {
 /// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
+    /// The HTTP status.
     pub status: u16,
+    /// Names in lower case.
     pub headers: Vec<(String, String)>,
+    /// JSON.
     pub body: Vec<u8>,
 }
 
 impl Response {
+    /// An answer that says no more than this.
     pub fn json(status: u16, body: &Value) -> Self {
         let headers = vec![(
             "content-type".into(),

@@ -18,6 +18,7 @@ use signature::Scheme;
 /// What the client gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
+    /// At once.
     Answer(Response),
     /// When the virtual clock reaches the time.
     AnswerAt(Timestamp, Response),

@@ -1,6 +1,6 @@
 //! CloudOps Orchestration Service: an interpreter of the `OOS-2019-06-01` template format.
 //!
-//! The interpreter knows no service. Whatever a template does to the cloud goes through [`Host`].
+//! The interpreter knows no service. Whatever a template does to the cloud goes through its `Host`.
 
 mod actions;
 mod approval;
@@ -37,9 +37,10 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::params::Params;
 
-pub use engine::Engine;
-pub use host::{Caller, Host};
-pub use package::{Installed, Package, PackageVersion};
+pub(crate) use engine::Engine;
+pub use host::Caller;
+pub(crate) use host::Host;
+pub(crate) use package::{Installed, Package, PackageVersion};
 pub use switches::{
     BatchSplit, ChildInFailurePause, FailurePauseAt, FailurePauseShows, OosSwitches,
     OthersInFailurePause, PausedStatus, RejectedStatus, SafetyCheckDefault, SkippedItemStatus,

@@ -56,10 +56,6 @@ impl<'a> Args<'a> {
         Self { params, version }
     }
 
-    pub fn version(&self) -> EssVersion {
-        self.version
-    }
-
     /// The value of `Name` or, for members of a structure, `Name.Member`.
     fn get(&self, name: &str) -> Option<&'a Value> {
         let mut path = name.split('.');

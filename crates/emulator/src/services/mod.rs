@@ -1,11 +1,11 @@
 //! The services besides OOS: what each action answers and does.
 
-pub mod args;
-pub mod eci;
-pub mod ecs;
-pub mod ess;
-pub mod parameters;
-pub mod sts;
+pub(crate) mod args;
+pub(crate) mod eci;
+pub(crate) mod ecs;
+pub(crate) mod ess;
+pub(crate) mod parameters;
+pub(crate) mod sts;
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub fn actions(service: Service) -> &'static [&'static str] {
 
 /// `action` in its documented spelling. Callers are matched whatever their case, because templates
 /// spell `ExitStandBy`.
-pub fn spelling(service: Service, action: &str) -> String {
+pub(crate) fn spelling(service: Service, action: &str) -> String {
     actions(service)
         .iter()
         .find(|known| known.eq_ignore_ascii_case(action))
@@ -36,7 +36,7 @@ pub fn spelling(service: Service, action: &str) -> String {
 }
 
 /// Actions that need no permission.
-pub fn open_to_all(service: Service, action: &str) -> bool {
+pub(crate) fn open_to_all(service: Service, action: &str) -> bool {
     match service {
         // The first is not signed; the role's trust decides. The second is allowed to everybody.
         Service::Sts => ["AssumeRoleWithOIDC", "GetCallerIdentity"].contains(&action),
@@ -85,7 +85,7 @@ const REGIONAL: &[&str] = &[
 ];
 
 /// `Err` for a region that the scene does not have.
-pub fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
+pub(crate) fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
     if call.service == Service::Sts || world.regions.contains(&call.region) {
         return Ok(());
     }
@@ -97,7 +97,7 @@ pub fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
 }
 
 /// Carries out a call to ESS, ECS, ECI or STS.
-pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
+pub(crate) fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     if !actions(call.service).contains(&call.action.as_str()) {
         return Err(args::unknown_action(&call.action));
     }
@@ -144,7 +144,7 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
 }
 
 /// An ECS instance or container group is released behind the back of ESS.
-pub fn vanish(world: &mut World, id: &str) -> Result<(), ApiError> {
+pub(crate) fn vanish(world: &mut World, id: &str) -> Result<(), ApiError> {
     if world.resources.container_groups.contains_key(id) {
         return eci::vanish(world, id);
     }
@@ -152,7 +152,7 @@ pub fn vanish(world: &mut World, id: &str) -> Result<(), ApiError> {
 }
 
 /// Lets something happen whose time has come.
-pub fn happen(world: &mut World, event: Event) {
+pub(crate) fn happen(world: &mut World, event: Event) {
     match event {
         Event::InstanceSettles { instance_id } => ecs::settle(world, &instance_id),
         Event::DiskReady {
@@ -174,7 +174,7 @@ pub fn happen(world: &mut World, event: Event) {
         Event::LifecycleTimeout { token } => ess::lifecycle_timeout(world, &token),
         Event::InstanceRefreshEnds { id } => ess::instance_refresh_ends(world, &id),
         Event::GroupCheck { group_id } => ess::check_group(world, &group_id),
-        // The core keeps these to itself.
+        // `cloud` keeps these to itself.
         Event::WakeEngine { .. } | Event::LateCall { .. } | Event::Scripted { .. } => {}
     }
 }

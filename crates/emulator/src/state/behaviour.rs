@@ -7,7 +7,7 @@ use crate::oos::OosSwitches;
 /// How long things take, in virtual seconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct Durations {
+pub(crate) struct Durations {
     pub stop_instance: f64,
     pub start_instance: f64,
     pub replace_system_disk: f64,

@@ -12,10 +12,15 @@ use crate::params::Params;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Service {
+    /// Auto Scaling.
     Ess,
+    /// Elastic Compute Service.
     Ecs,
+    /// CloudOps Orchestration Service.
     Oos,
+    /// Security Token Service.
     Sts,
+    /// Elastic Container Instance.
     Eci,
 }
 
@@ -52,11 +57,17 @@ pub enum EssVersion {
 /// One call at the door.
 #[derive(Debug, Clone)]
 pub struct Call {
+    /// Who calls. Permissions and resources are those of its account.
     pub caller: Caller,
+    /// Where it is carried out.
     pub region: String,
+    /// Who answers.
     pub service: Service,
+    /// In any case of letters until it has passed the door; then as the API reference spells it.
     pub action: String,
+    /// Makes a difference to ESS only.
     pub version: EssVersion,
+    /// Nested, as [`nest`](crate::params::nest) leaves them.
     pub params: Params,
     /// Made by an execution rather than by a client.
     pub by_oos: bool,

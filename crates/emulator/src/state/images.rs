@@ -5,44 +5,45 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// An image that system disks are made from.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Image {
-    pub image_id: String,
-    pub name: String,
-    pub account_id: String,
-    pub region: String,
+    pub(crate) image_id: String,
+    pub(crate) name: String,
+    pub(crate) account_id: String,
+    pub(crate) region: String,
     /// `Creating`, `Waiting`, `Available`, `UnAvailable`, `CreateFailed`, `Deprecated`.
     pub status: String,
-    pub os_type: OsType,
-    pub architecture: String,
+    pub(crate) os_type: OsType,
+    pub(crate) architecture: String,
     /// GiB.
-    pub size: u64,
-    pub owner_alias: String,
-    pub family: Option<String>,
-    pub tags: BTreeMap<String, String>,
+    pub(crate) size: u64,
+    pub(crate) owner_alias: String,
+    pub(crate) family: Option<String>,
+    pub(crate) tags: BTreeMap<String, String>,
     /// Of the system disk; only images made here have one.
-    pub snapshot_id: Option<String>,
-    pub created: Timestamp,
+    pub(crate) snapshot_id: Option<String>,
+    pub(crate) created: Timestamp,
 }
 
 impl Image {
     /// Whether instances can be made from it and system disks replaced by it.
-    pub fn is_usable(&self) -> bool {
+    pub(crate) fn is_usable(&self) -> bool {
         matches!(self.status.as_str(), "Available" | "Deprecated")
     }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum OsType {
+pub(crate) enum OsType {
     #[default]
     Linux,
     Windows,
 }
 
 impl OsType {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Linux => "linux",
             Self::Windows => "windows",
@@ -53,14 +54,14 @@ impl OsType {
 /// A snapshot that belongs to an image.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Snapshot {
-    pub snapshot_id: String,
-    pub account_id: String,
-    pub region: String,
-    pub source_disk_id: String,
+pub(crate) struct Snapshot {
+    pub(crate) snapshot_id: String,
+    pub(crate) account_id: String,
+    pub(crate) region: String,
+    pub(crate) source_disk_id: String,
     /// GiB.
-    pub size: u64,
+    pub(crate) size: u64,
     /// `progressing`, `accomplished`, `failed`.
-    pub status: String,
-    pub created: Timestamp,
+    pub(crate) status: String,
+    pub(crate) created: Timestamp,
 }

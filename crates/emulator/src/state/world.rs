@@ -17,38 +17,46 @@ use super::time::{later, seconds};
 use crate::oos::Package;
 use crate::params::Params;
 
-/// How real time drives the virtual clock. The core only keeps it; whoever owns real time obeys.
+/// How real time drives the virtual clock. Only kept here; whoever owns real time obeys.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClockSettings {
     /// Virtual seconds per real second.
     pub scale: f64,
+    /// Whether virtual time stands still whatever the real one does.
     pub paused: bool,
 }
 
 /// All state but the executions.
 #[derive(Debug)]
 pub struct World {
+    /// The virtual time.
     pub now: Timestamp,
+    /// How fast it goes by.
     pub clock: ClockSettings,
-    pub queue: Queue,
-    pub ids: Ids,
+    pub(crate) queue: Queue,
+    pub(crate) ids: Ids,
+    /// Who may do what.
     pub ram: Ram,
-    pub regions: Vec<String>,
-    pub regions_without_oos: BTreeSet<String>,
+    pub(crate) regions: Vec<String>,
+    pub(crate) regions_without_oos: BTreeSet<String>,
+    /// What the services hold at this moment.
     pub resources: Resources,
+    /// What was called so far.
     pub journal: Journal,
+    /// What goes wrong on demand.
     pub faults: Faults,
+    /// What the documentation leaves open.
     pub switches: Switches,
-    pub durations: Durations,
-    pub command_outcomes: Vec<CommandOutcome>,
-    pub container_update_outcomes: Vec<ContainerUpdateOutcome>,
-    pub image_outcomes: Vec<ImageOutcome>,
+    pub(crate) durations: Durations,
+    pub(crate) command_outcomes: Vec<CommandOutcome>,
+    pub(crate) container_update_outcomes: Vec<ContainerUpdateOutcome>,
+    pub(crate) image_outcomes: Vec<ImageOutcome>,
     /// How many images were asked for, by instance.
-    pub images_asked: BTreeMap<String, u32>,
-    pub packages: Vec<Package>,
+    pub(crate) images_asked: BTreeMap<String, u32>,
+    pub(crate) packages: Vec<Package>,
     /// Client tokens of calls that took effect: what was asked, what was answered.
-    pub client_tokens: BTreeMap<(String, String), (Params, Value)>,
+    pub(crate) client_tokens: BTreeMap<(String, String), (Params, Value)>,
     /// The account whose engine is at work, for wake-ups that it asks for.
     pub(crate) engine_account: String,
     pub(crate) wakes: BTreeSet<(Timestamp, String)>,
@@ -58,7 +66,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(start: Timestamp, seed: u64) -> Self {
+    pub(crate) fn new(start: Timestamp, seed: u64) -> Self {
         Self {
             now: start,
             clock: ClockSettings {
@@ -89,14 +97,14 @@ impl World {
     }
 
     /// Asks for `event` some virtual seconds from now.
-    pub fn after(&mut self, delay: f64, event: Event) -> Timestamp {
+    pub(crate) fn after(&mut self, delay: f64, event: Event) -> Timestamp {
         let at = later(self.now, seconds(delay));
         self.queue.push(at, event);
         at
     }
 
     /// A private address that no other instance has.
-    pub fn fresh_address(&mut self) -> String {
+    pub(crate) fn fresh_address(&mut self) -> String {
         self.addresses_given += 1;
         let n = self.addresses_given;
         format!("10.{}.{}.{}", (n >> 16) & 0xFF, (n >> 8) & 0xFF, n & 0xFF)
@@ -125,7 +133,7 @@ impl World {
     }
 
     /// What ESS, ECS and ECI reads show: the present, or the past when a lag is switched on.
-    pub fn seen(&self) -> &Resources {
+    pub(crate) fn seen(&self) -> &Resources {
         let lag = self.switches.read_lag_seconds;
         if lag <= 0.0 {
             return &self.resources;

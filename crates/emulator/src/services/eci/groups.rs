@@ -1,4 +1,4 @@
-//! DescribeContainerGroups.
+//! Container groups: DescribeContainerGroups, and how they go behind the back of ESS.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -7,10 +7,9 @@ use super::health::check_soon;
 use super::{hooks, members};
 use crate::error::ApiError;
 use crate::services::args::{Args, missing};
+use crate::state::activities::{Activity, ActivityStatus, Trigger};
 use crate::state::call::Call;
-use crate::state::model::{
-    Activity, ActivityStatus, GroupType, LifecycleState, Resources, Trigger,
-};
+use crate::state::model::{GroupType, LifecycleState, Resources};
 use crate::state::queue::Event;
 use crate::state::time::{later, seconds};
 use crate::state::world::World;

@@ -1,6 +1,7 @@
 //! Lifecycle hooks: they hold the instances of a scaling activity before it ends.
 
-use crate::state::model::{Activity, LifecycleState};
+use crate::state::activities::Activity;
+use crate::state::model::LifecycleState;
 use crate::state::neighbours::{ActionResult, LifecycleAction, LifecycleHook, Transition};
 use crate::state::queue::Event;
 use crate::state::world::World;

@@ -15,7 +15,7 @@ mod refreshes;
 mod replacement;
 mod standby;
 
-pub use activities::{activity_ends, remove_instances, scale_in, scale_out};
+pub use activities::{activity_ends, scale_in, scale_out};
 pub use health::{check_all_groups, check_soon};
 pub use lifecycle_actions::times_out as lifecycle_timeout;
 pub use refreshes::{begin as begin_instance_refresh, ends as instance_refresh_ends};

@@ -2,7 +2,7 @@
 
 use super::activities::{held_back, in_progress, scale_out, start_removal};
 use super::health::unhealthy;
-use crate::state::model::Trigger;
+use crate::state::activities::Trigger;
 use crate::state::world::World;
 
 /// ESS looks at a group: unhealthy members are removed, missing ones are made.
