@@ -42,14 +42,15 @@ sweep: ## stop the operator at every call and write of every scenario, in one pr
 	@hack/need rust
 	@$(cargo) test --quiet --package ess-rollout --test simulation
 
-lint: ## formatting, clippy, generated CRDs, dependency rules, shell scripts
-	@hack/need rust
+lint: ## formatting, clippy, generated CRDs, dependency rules, circles of files, shell scripts
+	@hack/need rust python
 	@echo "== formatting"; cargo fmt --all --check
 	@echo "== clippy"; $(cargo) clippy --workspace --all-targets -- -D warnings
 	@echo "== dependency rules"; hack/dependency-rules
+	@echo "== circles of files"; hack/module-circles
 	@echo "== the programs without the features of the tests"; $(cargo) check --package ess-rollout --package ess-emulator --bins
 	@echo "== generated CRDs"; $(build) --quiet; hack/crds check "$(target)/debug/ess-rollout"
-	@echo "== shell scripts"; if command -v shellcheck >/dev/null; then shellcheck hack/* .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	@echo "== shell scripts"; if command -v shellcheck >/dev/null; then shellcheck $$(grep -lE '^#!.*bash' hack/* .ci/run); else echo "shellcheck is not installed: skipped"; fi
 
 bench: ## measure memory, size, writes and latencies of the release binary
 	@hack/need rust go

@@ -5,8 +5,8 @@ mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ess_emulator::cloud::journal::Entry;
-use ess_emulator::cloud::model::{InstanceStatus, LifecycleState, Resources};
+use ess_emulator::state::journal::Entry;
+use ess_emulator::state::model::{InstanceStatus, LifecycleState, Resources};
 use ess_rollout_core::identity;
 use ess_rollout_test_support::apiserver::{Change, ChangeKind};
 use jiff::Timestamp;
@@ -34,7 +34,7 @@ impl Found {
 
 /// A form's value, decoded.
 fn form_value(body: &str, name: &str) -> Option<String> {
-    let pairs = ess_emulator::front::params::pairs(body);
+    let pairs = ess_emulator::params::pairs(body);
     let found = pairs.into_iter().find(|(n, _)| n == name);
     found.map(|(_, value)| value)
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ess_emulator::cloud::call::{Call, EssVersion, Outcome, Service};
-use ess_emulator::front;
 use ess_emulator::oos::Caller;
+use ess_emulator::params::nest;
+use ess_emulator::state::call::{Call, EssVersion, Outcome, Service};
 use http::Request;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -294,7 +294,7 @@ pub fn call(
         service: Service::parse(service).expect("a service"),
         action: action.to_owned(),
         version: EssVersion::V2022,
-        params: front::params::nest(&params.into_iter().collect()),
+        params: nest(&params.into_iter().collect()),
         by_oos: false,
         wall_now: world.now(),
     });

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use ess_emulator::cloud::faults::{Effect, Fault as CallFault};
 use ess_emulator::front;
+use ess_emulator::state::faults::{Effect, Fault as CallFault};
 use ess_rollout_aliyun::{Transport, TransportError, WireRequest, WireResponse};
 use ess_rollout_test_support::apiserver::Answer;
 use http::{Method, Request};

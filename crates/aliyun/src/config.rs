@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    credentials::CredentialsError,
+    credentials::provider::CredentialsError,
     endpoints::{Endpoints, Network},
     limits::Limiter,
     observe::CallObserver,

@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::{
-    credentials::CredentialsError,
+    credentials::provider::CredentialsError,
     endpoints::Service,
     fields::{object, text},
     limits::{LONGEST_PAUSE, Lane},

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use crate::credentials::Credentials;
+use crate::credentials::provider::Credentials;
 
 /// RFC 3986: only unreserved characters stay. A space is `%20`, never `+`; `*` is `%2A`.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC

@@ -7,14 +7,16 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
-use crate::cloud::call::{Call, EssVersion, Outcome, Service};
-use crate::cloud::faults::Fault;
-use crate::cloud::ram::Policy;
-use crate::cloud::world::{later, seconds};
 use crate::error::ApiError;
-use crate::fixture::{Switches, Trigger};
-use crate::front::{self, Request, Response};
-use crate::oos::{Caller, Params};
+use crate::front::{Request, Response};
+use crate::oos::Caller;
+use crate::params::{self, Params};
+use crate::state::activities::Trigger;
+use crate::state::behaviour::Switches;
+use crate::state::call::{Call, EssVersion, Outcome, Service};
+use crate::state::faults::Fault;
+use crate::state::ram::Policy;
+use crate::state::time::{later, seconds};
 
 /// Every path of the control API begins so.
 pub const PREFIX: &str = "/_emulator/";
@@ -197,7 +199,7 @@ fn clock(cloud: &Cloud) -> Response {
 
 /// Filters: `since` (sequence number), `service`, `action`, `principal`, `byOos`, `code`.
 fn journal(cloud: &Cloud, request: &Request) -> Response {
-    let pairs = front::params::pairs(&request.query);
+    let pairs = params::pairs(&request.query);
     let filter = |name: &str| {
         pairs
             .iter()
@@ -288,7 +290,7 @@ fn call_as(cloud: &mut Cloud, ask: CallAs, wall_now: Timestamp) -> Result<Respon
         service,
         action: ask.action,
         version,
-        params: front::params::nest(&ask.params),
+        params: params::nest(&ask.params),
         by_oos: false,
         wall_now,
     });

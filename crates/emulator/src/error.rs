@@ -7,8 +7,11 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ApiError {
+    /// Of the HTTP answer.
     pub status: u16,
+    /// By which clients tell errors apart.
     pub code: String,
+    /// For people.
     pub message: String,
     /// The `AccessDeniedDetail` object that RAM denials carry.
     pub access_denied_detail: Option<Box<Value>>,
@@ -20,6 +23,7 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// One that says no more than these three.
     pub fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             status,

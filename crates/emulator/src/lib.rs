@@ -2,10 +2,25 @@
 //! Orchestration Service (OOS), the parts of ECS and Elastic Container Instance (ECI) that they
 //! touch, and STS, over HTTP and HTTPS.
 //!
-//! The core (`cloud`, `oos`, the services) is synchronous and deterministic: state, a virtual
-//! clock, and a queue of things that are due. `front` checks signatures and decodes requests,
-//! `control` answers the control API; both are plain functions. `server` puts sockets around them
-//! and lets real time drive the virtual clock.
+//! Each module stands on those below it:
+//!
+//! ```text
+//! server      sockets, and real time that drives the virtual clock
+//! control     the control API
+//! front       signatures and the decoding of requests
+//! cloud       the whole: one door for every call, what is due, the second actor
+//! fixture     from a YAML file to a world
+//! services    what ESS, ECS, ECI and STS answer and do
+//! state       what they hold: the world, its clock and queue, the journal, faults
+//! oos         the interpreter of templates, which knows no service
+//! params      parameters of a call
+//! error       how a call is refused
+//! ```
+//!
+//! All but `server` is synchronous and deterministic: it reads no clock, opens no socket, and draws
+//! no random number.
+
+#![deny(missing_docs)]
 
 pub mod cloud;
 pub mod control;
@@ -13,5 +28,7 @@ pub mod error;
 pub mod fixture;
 pub mod front;
 pub mod oos;
+pub mod params;
 pub mod server;
 pub mod services;
+pub mod state;

@@ -1,6 +1,6 @@
 //! What the operator says of the cloud when an object is completed, held against the cloud at that moment.
 
-use ess_emulator::cloud::model::{InstanceSource, LifecycleState, Resources};
+use ess_emulator::state::model::{InstanceSource, LifecycleState, Resources};
 use serde_json::Value;
 
 use crate::world::{NAMESPACE, World};

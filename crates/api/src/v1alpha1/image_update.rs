@@ -1,15 +1,16 @@
 //! What a person asks for: an image built from an instance and put into scaling configurations, now, at a time or on a
 //! schedule.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::image_source::ImageSource;
 use super::image_update_status::ImageUpdateTaskStatus;
 use super::is_false;
-use super::rules::{dated, immutable, immutable_optional};
+use super::rules::{immutable, immutable_optional};
 use super::run_policy::CredentialsRef;
+use super::schedule::Schedule;
 
 /// An image built from an instance of a scaling group, or a given one, put into scaling
 /// configurations, so that new instances get it. Instances in service are left alone.
@@ -165,96 +166,6 @@ pub struct ImageUpdateTaskSpec {
     /// credentials are used, if the operator's configuration lets this namespace use them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<CredentialsRef>,
-}
-
-/// What an image is built from.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[x_kube(
-    crates(kube_core = "::kube_core"),
-    validation = Rule::new("!has(self.imageName) || !self.imageName.matches('(?i)^(aliyun|acs:)')")
-        .message("spec.source.imageName must not begin with aliyun or acs:, which ECS keeps for its own images"),
-)]
-#[serde(rename_all = "camelCase")]
-pub struct ImageSource {
-    /// The ECS instance, Running or Stopped (`i-…`). Use one without data disks: the console's guide
-    /// has only the system disk in the image, but the OOS action images the whole instance, so expect
-    /// snapshots of the data disks in it, too.
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^\S+$"))]
-    pub instance_id: String,
-
-    /// What the image's name begins with: a letter, then letters, digits, `.`, `_`, `:` and `-`; not `aliyun` or
-    /// `acs:`, which ECS keeps for its own images. OOS adds `_on_`, the id of the execution, `_at_` and the
-    /// date, and ECS takes 128 characters in all. Default: `CreateImage_from_` and the instance.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 2, max = 70),
-        regex(pattern = r"^[A-Za-z一-龥][A-Za-z0-9一-龥_.:-]*$")
-    )]
-    pub image_name: Option<String>,
-
-    /// Tags on the image.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
-    pub tags: Vec<ImageTag>,
-}
-
-/// A tag on an image.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[x_kube(
-    crates(kube_core = "::kube_core"),
-    validation = Rule::new("!self.key.contains('{{') && (!has(self.value) || !self.value.contains('{{'))")
-        .message("spec.source.tags must not contain {{, which OOS would read as a reference to a template parameter"),
-)]
-#[serde(rename_all = "camelCase")]
-pub struct ImageTag {
-    /// Its key.
-    #[schemars(length(min = 1, max = 128))]
-    pub key: String,
-    /// Its value.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 128))]
-    pub value: String,
-}
-
-/// When runs are due: at one time, or again and again.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[x_kube(
-    crates(kube_core = "::kube_core"),
-    validation = Rule::new("has(self.at) != has(self.cron)")
-        .message("set spec.schedule.at or spec.schedule.cron"),
-    validation = Rule::new("has(self.cron) || (!has(self.timeZone) && !has(self.notBefore) && !has(self.notAfter))")
-        .message("spec.schedule.timeZone, notBefore and notAfter go with cron; spec.schedule.at has its zone in itself"),
-    validation = Rule::new("!has(self.notBefore) || !has(self.notAfter) || timestamp(self.notBefore) <= timestamp(self.notAfter)")
-        .message("spec.schedule.notAfter is before notBefore"),
-    validation = Rule::new("!has(self.cron) || !self.cron.contains('TZ')")
-        .message("name the time zone in spec.schedule.timeZone, not in spec.schedule.cron"),
-    validation = dated("at"),
-    validation = dated("notBefore"),
-    validation = dated("notAfter"),
-)]
-#[serde(rename_all = "camelCase")]
-pub struct Schedule {
-    /// Once, at this time (RFC 3339, a fraction of a second is left off). One that is not later than
-    /// the creation of the object counts as missed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Time>,
-    /// Again and again: minute, hour, day of month, month, day of week, as for a CronJob, without a
-    /// field for seconds; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128))]
-    pub cron: Option<String>,
-    /// The time zone of `cron` by its IANA name, for instance `Asia/Shanghai`. Default: UTC. A time
-    /// that the change to summer time leaves out is due when the gap ends; one that comes twice is
-    /// due once, the first time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
-    pub time_zone: Option<String>,
-    /// No run is due before this time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<Time>,
-    /// No run is due after this time; then the task has finished.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_after: Option<Time>,
 }
 
 /// What to do when a run is due while one is under way.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, HandledActions};
-use super::image_update::ImageSource;
+use super::image_source::ImageSource;
 use super::is_false;
 use super::place::Place;
 use super::plan::StartIntent;

@@ -1,6 +1,7 @@
 //! Version v1alpha1.
 
 pub mod action;
+pub mod image_source;
 pub mod image_update;
 pub mod image_update_status;
 pub mod place;
@@ -11,12 +12,14 @@ pub mod restore;
 pub mod rollback;
 mod rules;
 pub mod run_policy;
+pub mod schedule;
 pub mod source;
 pub mod status;
 pub mod task;
 pub mod update;
 
 pub use action::*;
+pub use image_source::*;
 pub use image_update::*;
 pub use image_update_status::*;
 pub use place::*;
@@ -26,6 +29,7 @@ pub use record::*;
 pub use restore::*;
 pub use rollback::*;
 pub use run_policy::*;
+pub use schedule::*;
 pub use source::*;
 pub use status::*;
 pub use task::*;

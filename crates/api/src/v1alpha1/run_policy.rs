@@ -124,6 +124,17 @@ pub struct CredentialsRef {
     pub name: String,
 }
 
+/// Lifecycle states that take part (template parameter `lifecycleState`).
+#[derive(
+    Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema,
+)]
+pub enum EligibleState {
+    /// In service.
+    InService,
+    /// In service and protected from scale-in.
+    Protected,
+}
+
 /// After which batches to wait for a person (template parameter `batchPauseOption`).
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
 pub enum SuspensionPolicy {

@@ -5,8 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::progress::InstanceState;
-use super::run_policy::CredentialsRef;
-use super::task::EligibleState;
+use super::run_policy::{CredentialsRef, EligibleState};
 use super::update::Update;
 use super::{is_false, is_zero};
 

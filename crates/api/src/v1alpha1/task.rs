@@ -1,11 +1,10 @@
 //! What a person asks for: one rolling update of one scaling group.
 
 use kube_derive::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rules::{immutable, immutable_optional};
-use super::run_policy::RunPolicy;
+use super::run_policy::{EligibleState, RunPolicy};
 use super::status::RollingUpdateTaskStatus;
 use super::update::Update;
 
@@ -122,17 +121,6 @@ pub struct RollingUpdateTaskSpec {
     /// How it is done.
     #[serde(flatten)]
     pub policy: RunPolicy,
-}
-
-/// Lifecycle states that take part (template parameter `lifecycleState`).
-#[derive(
-    Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema,
-)]
-pub enum EligibleState {
-    /// In service.
-    InService,
-    /// In service and protected from scale-in.
-    Protected,
 }
 
 fn default_lifecycle_states() -> Vec<EligibleState> {

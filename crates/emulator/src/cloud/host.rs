@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::call::{Call, EssVersion, Outcome, Service};
-use super::queue::Event;
-use super::world::World;
 use crate::error::ApiError;
-use crate::oos::{Caller, Host, Installed, OosSwitches, Package, Params};
+use crate::oos::{Caller, Host, Installed, OosSwitches, Package};
+use crate::params::{self, Params};
 use crate::services;
+use crate::state::call::{Call, EssVersion, Outcome, Service};
+use crate::state::queue::Event;
+use crate::state::world::World;
 
 impl Host for World {
     fn now(&self) -> Timestamp {
@@ -115,7 +116,7 @@ impl World {
                 format!("The specified product is not found: {service}."),
             )
         })?;
-        let action = service.spelling(action);
+        let action = services::spelling(service, action);
         let (params, ignored) = services::parameters::of_template(service, &action, params);
         let call = Call {
             caller: caller.clone(),
@@ -124,7 +125,7 @@ impl World {
             action,
             // Templates use the 2014 spelling of ESS.
             version: EssVersion::V2014,
-            params: crate::front::params::nest(&params),
+            params: params::nest(&params),
             by_oos: true,
             wall_now: self.now,
         };

@@ -1,61 +1,54 @@
-//! The core: state, a virtual clock, and what is due. Synchronous and deterministic; it reads no
-//! clock, opens no socket, and draws no random number.
+//! The whole: the state, the services and the engines of OOS above it, and what is due.
 //!
 //! [`Cloud::call`] is the one door for calls from outside; templates pass the same door through
 //! `Host`. [`Cloud::advance_to`] lets virtual time pass.
 
-pub mod call;
-pub mod container_groups;
-pub mod containers;
-pub mod faults;
+mod door;
 mod host;
-pub mod ids;
-pub mod images;
-pub mod journal;
-pub mod model;
-pub mod neighbours;
 mod omit;
-pub mod queue;
-pub mod ram;
 mod script;
-pub mod world;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::ApiError;
-use crate::fixture::Fixture;
-use crate::oos::Engine;
+use crate::fixture::{Action, Fixture, FixtureError};
+use crate::oos::{Caller, Engine};
+use crate::params::Params;
 use crate::services;
-use call::{Call, Outcome, Service};
-use queue::Event;
-use script::Script;
-use world::World;
+use crate::state::call::{Call, EssVersion, Outcome, Service};
+use crate::state::nonces::Nonces;
+use crate::state::queue::Event;
+use crate::state::time;
+use crate::state::world::World;
+use script::{Met, Script};
 
 /// A whole emulated cloud.
 #[derive(Debug)]
 pub struct Cloud {
+    /// What the services hold, and how the cloud is to behave. After a change from outside
+    /// [`Cloud::settle`] does what is due, and lets reads that lag see it in time.
     pub world: World,
     /// One engine per account.
     pub(crate) engines: BTreeMap<String, Engine>,
     script: Script,
-    pub(crate) front: crate::front::State,
+    pub(crate) nonces: Nonces,
 }
 
-/// How often executions may ask to be woken at one instant before the core assumes that they will
+/// How often executions may ask to be woken at one instant before it is assumed that they will
 /// never stop asking. The largest template loops (1,000 items, all at once) stay far below.
 const WAKES_AT_ONE_INSTANT: u32 = 100_000;
 
 impl Cloud {
     /// Builds the scene that a fixture describes.
-    pub fn new(fixture: &Fixture) -> Result<Self, crate::fixture::FixtureError> {
+    pub fn new(fixture: &Fixture) -> Result<Self, FixtureError> {
         let mut cloud = Self {
             world: fixture.world()?,
             engines: BTreeMap::new(),
             script: Script::new(fixture.events.clone()),
-            front: crate::front::State::default(),
+            nonces: Nonces::default(),
         };
         for (at, event) in cloud.script.timed(cloud.world.now) {
             cloud.world.queue.push(at, event);
@@ -65,6 +58,7 @@ impl Cloud {
         Ok(cloud)
     }
 
+    /// The virtual time.
     pub fn now(&self) -> Timestamp {
         self.world.now
     }
@@ -109,7 +103,7 @@ impl Cloud {
                         account,
                         "an execution never stops asking to be woken; it is left alone for a second"
                     );
-                    let at = world::later(self.world.now, world::seconds(1.0));
+                    let at = time::later(self.world.now, time::seconds(1.0));
                     self.world.queue.push(at, event);
                     return;
                 }
@@ -143,6 +137,143 @@ impl Cloud {
                 execution_id,
             } => self.perform(index, execution_id.as_deref()),
             other => services::happen(&mut self.world, other),
+        }
+    }
+
+    /// Makes the events due whose condition this call completes.
+    fn script_after_call(&mut self, call: &Call) {
+        let met = self.script.after_call(call);
+        self.schedule_scripted(met);
+        self.script_after_change();
+    }
+
+    /// Makes the events due that wait for an execution to reach a status.
+    fn script_after_change(&mut self) {
+        if self.script.waits_for_executions() {
+            let executions = self.root_executions();
+            let met = self.script.after_change(&executions);
+            self.schedule_scripted(met);
+        }
+    }
+
+    fn schedule_scripted(&mut self, met: Vec<Met>) {
+        for Met {
+            index,
+            delay,
+            execution_id,
+        } in met
+        {
+            let event = Event::Scripted {
+                index,
+                execution_id,
+            };
+            self.world.after(delay, event);
+        }
+    }
+
+    /// All root executions, read without leaving a trace in the journal.
+    fn root_executions(&mut self) -> Vec<Value> {
+        let accounts: Vec<String> = self.engines.keys().cloned().collect();
+        let regions = self.world.regions.clone();
+        let mut found = Vec::new();
+        for account in accounts {
+            for region in &regions {
+                let caller = Caller {
+                    principal: String::new(),
+                    account_id: account.clone(),
+                };
+                let mut params = Params::new();
+                params.insert("MaxResults".into(), json!("100"));
+                let call = Call {
+                    caller,
+                    region: region.clone(),
+                    service: Service::Oos,
+                    action: "ListExecutions".into(),
+                    version: EssVersion::V2022,
+                    params,
+                    by_oos: false,
+                    wall_now: self.world.now,
+                };
+                let Self { world, engines, .. } = self;
+                if let Ok(mut answer) = run(world, engines, &call)
+                    && let Some(list) = answer["Executions"].as_array_mut()
+                {
+                    found.append(list);
+                }
+            }
+        }
+        found
+    }
+
+    /// Carries out a scripted event.
+    fn perform(&mut self, index: usize, execution_id: Option<&str>) {
+        let Some(event) = self.script.event(index).cloned() else {
+            return;
+        };
+        let done = match event.action {
+            Action::Call {
+                service,
+                action,
+                region,
+                principal,
+                params,
+            } => {
+                let caller = self.world.ram.principals.get(&principal).map(|p| Caller {
+                    principal: p.name.clone(),
+                    account_id: p.account_id.clone(),
+                });
+                match (caller, Service::parse(&service)) {
+                    (Some(caller), Some(service)) => {
+                        let region = region
+                            .or_else(|| self.world.regions.first().cloned())
+                            .unwrap_or_default();
+                        self.call(Call {
+                            caller,
+                            region,
+                            service,
+                            action,
+                            version: EssVersion::V2022,
+                            params: filled(&params, execution_id.unwrap_or_default()),
+                            by_oos: false,
+                            wall_now: self.world.now,
+                        });
+                        Ok(())
+                    }
+                    _ => Err(format!("no principal {principal} or no service {service}")),
+                }
+            }
+            Action::ScaleOut {
+                scaling_group_id,
+                count,
+                trigger,
+            } => services::ess::scale_out(&mut self.world, &scaling_group_id, count, trigger)
+                .map(drop)
+                .map_err(|e| e.message),
+            Action::ScaleIn {
+                scaling_group_id,
+                count,
+                trigger,
+            } => services::ess::scale_in(&mut self.world, &scaling_group_id, count, trigger)
+                .map(drop)
+                .map_err(|e| e.message),
+            Action::Vanish { instance_id } => {
+                services::vanish(&mut self.world, &instance_id).map_err(|e| e.message)
+            }
+            Action::Stop { instance_id } => {
+                services::ecs::stop(&mut self.world, &instance_id).map_err(|e| e.message)
+            }
+            Action::Fault(fault) => {
+                let now = self.world.now;
+                self.world.faults.add(*fault, now);
+                Ok(())
+            }
+        };
+        if let Err(why) = done {
+            tracing::warn!(
+                event = index,
+                why,
+                "a scripted event could not be carried out"
+            );
         }
     }
 }
@@ -180,4 +311,18 @@ fn run(
 /// templates.
 fn engine() -> Engine {
     Engine::new()
+}
+
+/// The parameters with `$executionId` replaced.
+fn filled(params: &Params, execution_id: &str) -> Params {
+    params
+        .iter()
+        .map(|(name, value)| {
+            let value = match value {
+                Value::String(text) => Value::String(text.replace("$executionId", execution_id)),
+                other => other.clone(),
+            };
+            (name.clone(), value)
+        })
+        .collect()
 }

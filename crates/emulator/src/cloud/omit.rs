@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::ram::wildcard;
+use crate::state::ram::wildcard;
 
 /// The field of an entry that tells which it is, where it is not the list's name in the singular
 /// with `Id`.

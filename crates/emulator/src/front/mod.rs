@@ -1,108 +1,29 @@
 //! The HTTP front without HTTP: from a request to an answer, in one synchronous step. The server
 //! puts sockets around it; a simulation calls it as it is.
 
-pub mod params;
-pub mod signature;
+mod http;
+mod signature;
 
-use std::collections::BTreeMap;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
-use crate::cloud::call::{self, Call, EssVersion, Service};
 use crate::error::ApiError;
-use crate::oos::{Caller, Params};
+use crate::oos::Caller;
+use crate::params::{self, Params};
+use crate::state::call::{self, Call, EssVersion, Service};
+pub use http::{Request, Response};
 use signature::Scheme;
-
-/// An HTTP request. Header names are lower case; `query` is as it was sent.
-#[derive(Debug, Clone, Default)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    pub query: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
-impl Request {
-    /// The first header of this lower-case name.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
-    }
-}
-
-/// An HTTP answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Response {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
-impl Response {
-    pub fn json(status: u16, body: &Value) -> Self {
-        let headers = vec![(
-            "content-type".into(),
-            "application/json;charset=utf-8".into(),
-        )];
-        Self {
-            status,
-            headers,
-            body: body.to_string().into_bytes(),
-        }
-    }
-}
 
 /// What the client gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
+    /// At once.
     Answer(Response),
     /// When the virtual clock reaches the time.
     AnswerAt(Timestamp, Response),
     /// The connection ends without an answer.
     Dropped,
-}
-
-/// What the front remembers between requests: nonces, by the wall time of their use.
-#[derive(Debug, Default)]
-pub struct State {
-    nonces: BTreeMap<(String, String), Timestamp>,
-    swept: Option<Timestamp>,
-}
-
-/// A nonce is remembered as long as a date from both ends of the allowed skew could repeat it.
-const NONCE_LIFE: SignedDuration = SignedDuration::from_mins(30);
-const SWEEP: SignedDuration = SignedDuration::from_mins(1);
-
-impl State {
-    fn use_nonce(
-        &mut self,
-        principal: &str,
-        nonce: String,
-        now: Timestamp,
-    ) -> Result<(), ApiError> {
-        if self.swept.is_none_or(|at| now.duration_since(at) > SWEEP) {
-            self.nonces
-                .retain(|_, used| now.duration_since(*used) <= NONCE_LIFE);
-            self.swept = Some(now);
-        }
-        if self
-            .nonces
-            .insert((principal.to_owned(), nonce), now)
-            .is_some()
-        {
-            return Err(ApiError::new(
-                400,
-                "SignatureNonceUsed",
-                "Specified signature nonce was used already.",
-            ));
-        }
-        Ok(())
-    }
 }
 
 /// The parameters that are about the request itself. With version 3 they travel in headers.
@@ -353,8 +274,8 @@ fn authenticate(
     let verified = signature::verify(&cloud.world.ram, request, &pairs, wall_now)?;
     let caller = verified.key.caller.clone();
     cloud
-        .front
-        .use_nonce(&caller.principal, verified.nonce, wall_now)?;
+        .nonces
+        .take(&caller.principal, verified.nonce, wall_now)?;
     Ok(caller)
 }
 

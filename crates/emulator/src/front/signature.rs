@@ -10,10 +10,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::Request;
-use super::params::pairs;
-use crate::cloud::ram::{AccessKey, Ram};
+use super::http::Request;
 use crate::error::ApiError;
+use crate::params::pairs;
+use crate::state::ram::{AccessKey, Ram};
 
 /// How far the date of a request may be from the wall clock.
 const SKEW: SignedDuration = SignedDuration::from_mins(15);

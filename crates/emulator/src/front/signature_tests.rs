@@ -360,16 +360,16 @@ fn the_version_decides_the_service_where_the_host_says_nothing() {
     for (text, service, action) in [
         (
             COMMAND_LINE,
-            crate::cloud::call::Service::Oos,
+            crate::state::call::Service::Oos,
             "StartExecution",
         ),
-        (SDK_OOS, crate::cloud::call::Service::Oos, "StartExecution"),
+        (SDK_OOS, crate::state::call::Service::Oos, "StartExecution"),
         (
             SDK_ESS,
-            crate::cloud::call::Service::Ess,
+            crate::state::call::Service::Ess,
             "DescribeScalingGroups",
         ),
-        (OLD_SDK, crate::cloud::call::Service::Oos, "ListExecutions"),
+        (OLD_SDK, crate::state::call::Service::Oos, "ListExecutions"),
     ] {
         let call = decode(&cloud(), &request(text), "127.0.0.1:18080", at(NOW)).unwrap();
         assert_eq!((call.service, call.action.as_str()), (service, action));

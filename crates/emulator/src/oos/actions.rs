@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::approval::Approval;
 use super::ending::Ending;
+use super::engine::Engine;
 use super::execution::Pause;
 use super::execution::Status;
+use super::host::Host;
 use super::template::TaskSpec;
-use super::{Engine, Host};
 
 /// Actions that the interpreter carries out itself. Others are nested templates of that name.
 const BUILT_IN: &[&str] = &[

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Caller;
+use super::host::Caller;
 use super::parameters::shorten;
 
 /// The properties of `ACS::Approve` that decide.

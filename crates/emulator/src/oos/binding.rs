@@ -5,11 +5,13 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
+use super::engine::Engine;
+use super::execution::NewExecution;
 use super::expr::{Resolver, Scope};
-use super::start::NewExecution;
+use super::host::Host;
+use super::request::bad_parameter;
 use super::switches::Taken;
 use super::template::{MAX_DEPTH, Version, depth};
-use super::{Engine, Host, bad_parameter};
 use crate::error::ApiError;
 
 impl Engine {

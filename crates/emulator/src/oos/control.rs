@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
+use super::engine::{Due, Engine};
 use super::execution::Status;
-use super::run::Due;
-use super::start::json_parameter;
+use super::host::Host;
+use super::request::json_parameter;
+use super::request::{bad_parameter, optional_text, required_text};
 use super::template::{MAX_DEPTH, depth};
-use super::{Engine, Host, Params, bad_parameter, optional_text, required_text};
 use crate::error::ApiError;
+use crate::params::Params;
 
 /// A request that the execution's status does not allow.
 pub(super) fn wrong_status(id: &str, status: Status, what: &str) -> ApiError {

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::engine::{Due, Engine};
 use super::execution::{Mode, Pause, Status};
+use super::host::Host;
 use super::jq;
 use super::parameters::Kind;
-use super::run::Due;
 use super::template::{MAX_DEPTH, depth};
-use super::{Engine, Host};
 
 /// Weight of all outputs that an execution may keep.
 const MAX_KEPT: usize = 4_000_000;

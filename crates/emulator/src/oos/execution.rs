@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::Caller;
+use super::host::Caller;
 use super::template::Version;
 
 /// Status of an execution or task execution, as OOS spells it.
@@ -229,6 +229,46 @@ impl Execution {
 
     pub(super) fn is_root(&self) -> bool {
         self.parent_id.is_empty()
+    }
+}
+
+/// What a new execution is given besides its template and parameters.
+pub(super) struct NewExecution {
+    pub(super) link: Option<ParentLink>,
+    pub(super) parent_id: String,
+    pub(super) root_id: Option<String>,
+    pub(super) family: Option<String>,
+    pub(super) level: usize,
+    pub(super) mode: Mode,
+    /// `LoopMode` as given; empty for none.
+    pub(super) loop_mode: String,
+    pub(super) safety_check: String,
+    pub(super) confirm_high_risk: bool,
+    pub(super) starter: Caller,
+    pub(super) acting: Caller,
+    pub(super) tags: Map<String, Value>,
+    pub(super) description: String,
+    pub(super) resource_group: String,
+}
+
+impl NewExecution {
+    pub(super) fn default_for(caller: &Caller) -> Self {
+        Self {
+            link: None,
+            parent_id: String::new(),
+            root_id: None,
+            family: None,
+            level: 0,
+            mode: Mode::Automatic,
+            loop_mode: String::new(),
+            safety_check: String::new(),
+            confirm_high_risk: false,
+            starter: caller.clone(),
+            acting: caller.clone(),
+            tags: Map::new(),
+            description: String::new(),
+            resource_group: String::new(),
+        }
     }
 }
 

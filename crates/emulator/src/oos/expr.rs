@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::functions;
 use super::jq::weight;
 use super::switches::BatchSplit;
-use super::template::{MAX_DEPTH, TaskSpec};
+use super::template::{MAX_DEPTH, TaskSpec, call_in};
 
 /// Most characters that one resolved value may grow to by splicing.
 const MAX_TEXT: usize = 1024 * 1024;
@@ -134,9 +134,9 @@ impl<'a> Resolver<'a> {
                 .collect::<Result<Vec<_>, _>>()
                 .map(Value::Array),
             Value::Object(map) => {
-                if let Some((name, argument)) = functions::call_in(map) {
+                if let Some((name, argument)) = call_in(map) {
                     let argument = self.argument(name, argument, depth + 1)?;
-                    let value = functions::apply(name, argument, self.scope)?;
+                    let value = functions::apply(name, argument, self.scope.now, self.scope.split)?;
                     self.spend(&value)
                         .map_err(|()| format!("the value is too large at Fn::{name}"))?;
                     return Ok(value);

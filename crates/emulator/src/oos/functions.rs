@@ -1,87 +1,39 @@
 //! The `Fn::` functions of the template language.
 
+mod arguments;
 mod lists;
 #[cfg(test)]
 pub(super) use lists::calculate_batch;
 mod text;
 mod times;
 
-use serde_json::{Map, Value, json};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use super::expr::Scope;
 use super::jq;
-use super::parameters::same;
-
-/// The function call that an object stands for: a single key that begins with `Fn::`.
-pub(super) fn call_in(map: &Map<String, Value>) -> Option<(&str, &Value)> {
-    if map.len() != 1 {
-        return None;
-    }
-    let (key, argument) = map.iter().next()?;
-    Some((key.strip_prefix("Fn::")?, argument))
-}
+use super::parameters::{same, shorten};
+use super::switches::BatchSplit;
+use arguments::{as_list, as_text, positional};
 
 /// Applies function `name` (without `Fn::`) to its resolved argument.
-pub(super) fn apply(name: &str, argument: Value, scope: &Scope<'_>) -> Result<Value, String> {
+pub(super) fn apply(
+    name: &str,
+    argument: Value,
+    now: Timestamp,
+    split: BatchSplit,
+) -> Result<Value, String> {
     let result = match name {
         "Equals" | "If" | "Not" | "And" | "Or" => logic(name, &argument),
         "Jq" => run_jq(&argument),
-        "CalculateBatch" => lists::calculate_batch(&argument, scope.split),
+        "CalculateBatch" => lists::calculate_batch(&argument, split),
         "AddHour" | "FormatUTCTime" | "DurationBetween" | "CalculateTimeByOpsWindow" => {
-            times::apply(name, &argument, scope.now)
+            times::apply(name, &argument, now)
         }
         "Join" | "Split" | "Replace" | "Sub" | "Base64Encode" | "Base64Decode" | "Escape"
         | "IsIpInCIDR" | "Eval" => text::apply(name, &argument),
         _ => lists::apply(name, &argument),
     };
     result.map_err(|e| format!("Fn::{name}: {e}"))
-}
-
-/// The argument as exactly `N` positional values.
-fn positional<const N: usize>(argument: &Value) -> Result<[&Value; N], String> {
-    argument
-        .as_array()
-        .and_then(|list| list.iter().collect::<Vec<_>>().try_into().ok())
-        .ok_or_else(|| format!("takes a list of {N} arguments"))
-}
-
-fn as_list(value: &Value) -> Result<&Vec<Value>, String> {
-    value.as_array().ok_or_else(|| {
-        format!(
-            "{} is not a list",
-            super::parameters::shorten(&value.to_string())
-        )
-    })
-}
-
-fn as_text(value: &Value) -> Result<String, String> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
-        Value::Null => Ok(String::new()),
-        _ => Err("a text is needed, not a list or an object".to_owned()),
-    }
-}
-
-fn as_number(value: &Value) -> Result<f64, String> {
-    match value {
-        Value::String(text) => text
-            .trim()
-            .parse()
-            .map_err(|_| format!("{text:?} is no number")),
-        other => other
-            .as_f64()
-            .ok_or_else(|| format!("{other} is no number")),
-    }
-}
-
-/// A number as JSON, whole where it is whole.
-fn number(x: f64) -> Value {
-    if x.fract() == 0.0 && x.abs() < 9e15 {
-        json!(x as i64)
-    } else {
-        json!(x)
-    }
 }
 
 /// What counts as true in `When`, `Fn::If` and their kind.
@@ -92,7 +44,7 @@ pub(super) fn truth(value: &Value) -> Result<bool, String> {
         Value::String(text) if text.eq_ignore_ascii_case("false") => Ok(false),
         other => Err(format!(
             "{} is neither true nor false",
-            super::parameters::shorten(&other.to_string())
+            shorten(&other.to_string())
         )),
     }
 }

@@ -5,13 +5,13 @@ mod plan;
 use serde_json::{Map, Value};
 
 use super::ending::Ending;
+use super::engine::{Due, Engine};
 use super::execution::{LoopRun, Mode, Pause, PauseOption, Status};
-use super::run::Due;
+use super::host::Host;
 use super::switches::{
     ChildInFailurePause, FailurePauseAt, OosSwitches, OthersInFailurePause, PausedStatus,
     SkippedItemStatus,
 };
-use super::{Engine, Host};
 
 impl LoopRun {
     /// The item range of the batch that is under way.

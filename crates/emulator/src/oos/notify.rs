@@ -8,10 +8,13 @@ use serde_json::{Value, json};
 use super::approval::Approval;
 use super::control::wrong_status;
 use super::ending::Ending;
+use super::engine::Engine;
 use super::execution::{Mode, Pause, Status};
+use super::host::{Caller, Host};
+use super::request::{bad_parameter, optional_text, required_text};
 use super::switches::RejectedStatus;
-use super::{Caller, Engine, Host, Params, bad_parameter, optional_text, required_text};
 use crate::error::ApiError;
+use crate::params::Params;
 
 /// What to do about a failed (or not yet finished) task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,12 +3,15 @@
 mod filters;
 mod paging;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::engine::Engine;
 use super::execution::{Execution, Task, time_text};
-use super::start::json_parameter;
-use super::{Engine, Host, Params, optional_text, required_text, view};
+use super::host::Host;
+use super::request::{optional_text, required_text};
+use super::view;
 use crate::error::ApiError;
+use crate::params::Params;
 use filters::{Filters, TaskFilters};
 use paging::Page;
 
@@ -177,15 +180,6 @@ impl Engine {
                     format!("The specified execution {id} does not exist."),
                 )
             })
-    }
-}
-
-/// Tags given as JSON object, in a filter.
-fn tag_filter(params: &Params) -> Result<Map<String, Value>, ApiError> {
-    match json_parameter(params, "Tags")? {
-        Some(Value::Object(map)) => Ok(map),
-        None => Ok(Map::new()),
-        Some(_) => Err(super::bad_parameter("Tags", "must be a JSON object")),
     }
 }
 

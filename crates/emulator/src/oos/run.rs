@@ -6,10 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::ending::Ending;
-
+use super::engine::{Due, Engine};
 use super::execution::{Execution, Log, Pause, Status, Task, time_text};
 use super::expr::{Resolver, Scope};
-use super::{Engine, Host};
+use super::host::Host;
 
 /// Task runs that one execution may make, loop items included. Templates that run in circles end
 /// here instead of running for ever.
@@ -18,23 +18,6 @@ const MAX_RUNS: u32 = 5_000;
 const MAX_FAMILY_RUNS: usize = 200_000;
 /// Log lines kept per execution.
 const MAX_LOGS: usize = 2_000;
-
-/// Something to do at its time.
-#[derive(Debug, Clone)]
-pub(super) enum Due {
-    /// Begin the task at the execution's position.
-    Advance { execution: String },
-    /// Begin, run or go on with one task, if nobody restarted it since.
-    Step {
-        execution: String,
-        task: usize,
-        generation: u32,
-    },
-    /// The child of a task changed its status.
-    ChildChanged { execution: String, task: usize },
-    /// Make a cancellation that was asked for earlier take effect.
-    Cancel { execution: String },
-}
 
 impl Engine {
     pub(super) fn schedule(&mut self, host: &mut dyn Host, delay_seconds: i64, due: Due) {

@@ -7,53 +7,16 @@ use serde_json::{Map, Value, json};
 
 use super::actions::is_built_in;
 use super::binding::start_scope;
-use super::execution::{Execution, Mode, ParentLink, PauseOption, Status};
+use super::engine::{Due, Engine};
+use super::execution::{Execution, Mode, NewExecution, PauseOption, Status};
 use super::expr::Resolver;
-use super::run::Due;
+use super::host::{Caller, Host};
+use super::request::{bad_parameter, json_parameter, optional_text};
 use super::switches::{SafetyCheckDefault, Taken};
 use super::template::{Template, Version};
-use super::{Caller, Engine, Host, Params, bad_parameter, optional_text, view};
+use super::view;
 use crate::error::ApiError;
-
-/// What a new execution is given besides its template and parameters.
-pub(super) struct NewExecution {
-    pub(super) link: Option<ParentLink>,
-    pub(super) parent_id: String,
-    pub(super) root_id: Option<String>,
-    pub(super) family: Option<String>,
-    pub(super) level: usize,
-    pub(super) mode: Mode,
-    /// `LoopMode` as given; empty for none.
-    pub(super) loop_mode: String,
-    pub(super) safety_check: String,
-    pub(super) confirm_high_risk: bool,
-    pub(super) starter: Caller,
-    pub(super) acting: Caller,
-    pub(super) tags: Map<String, Value>,
-    pub(super) description: String,
-    pub(super) resource_group: String,
-}
-
-impl NewExecution {
-    pub(super) fn default_for(caller: &Caller) -> Self {
-        Self {
-            link: None,
-            parent_id: String::new(),
-            root_id: None,
-            family: None,
-            level: 0,
-            mode: Mode::Automatic,
-            loop_mode: String::new(),
-            safety_check: String::new(),
-            confirm_high_risk: false,
-            starter: caller.clone(),
-            acting: caller.clone(),
-            tags: Map::new(),
-            description: String::new(),
-            resource_group: String::new(),
-        }
-    }
-}
+use crate::params::Params;
 
 impl Engine {
     pub(super) fn start_execution(
@@ -310,18 +273,6 @@ impl Engine {
         };
         self.schedule(host, delay, due);
         Ok(id)
-    }
-}
-
-/// A parameter that holds JSON text, or already the value it spells.
-pub(super) fn json_parameter(params: &Params, name: &str) -> Result<Option<Value>, ApiError> {
-    match params.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
-        Some(Value::String(text)) => serde_json::from_str(text)
-            .map(Some)
-            .map_err(|e| bad_parameter(name, &format!("is not valid JSON: {e}"))),
-        Some(other) => Ok(Some(other.clone())),
     }
 }
 

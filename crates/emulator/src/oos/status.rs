@@ -2,9 +2,10 @@
 
 use jiff::SignedDuration;
 
+use super::engine::Engine;
 use super::execution::{LoopRun, Pause, Status, Task};
+use super::host::Host;
 use super::switches::{ChildInFailurePause, OosSwitches, PausedStatus};
-use super::{Engine, Host};
 
 impl Engine {
     /// Sets a task's status, with the dates that go with it.

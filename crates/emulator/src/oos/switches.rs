@@ -36,6 +36,7 @@ pub enum OthersInFailurePause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FailurePauseShows {
+    /// As soon as the item has failed.
     AtOnce,
     /// Only when the other items that run are final.
     AfterRunningItems,
@@ -56,21 +57,27 @@ pub enum BatchSplit {
 /// The status that a paused loop or execution shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PausedStatus {
+    /// `Waiting`, as for any other pause.
     Waiting,
+    /// `Running`, as if nothing had happened.
     Running,
 }
 
 /// The status of an item that was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SkippedItemStatus {
+    /// It is told apart from those that ran.
     Skipped,
+    /// It counts as updated.
     Success,
 }
 
 /// How an execution ends that somebody rejects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RejectedStatus {
+    /// As after `CancelExecution`.
     Cancelled,
+    /// As after a task that failed.
     Failed,
 }
 
@@ -78,7 +85,9 @@ pub enum RejectedStatus {
 /// documentation disagree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SafetyCheckDefault {
+    /// Nothing waits for approval.
     Skip,
+    /// Calls that stop, delete or replace something wait for approval.
     ConfirmEveryHighRiskAction,
 }
 
@@ -86,7 +95,9 @@ pub enum SafetyCheckDefault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Taken {
+    /// The request is carried out.
     Accepted,
+    /// The request ends with an error, and nothing happens.
     Refused,
 }
 

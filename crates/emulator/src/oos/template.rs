@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::functions::call_in;
 use super::parameters::Declaration;
 
 /// Longest template text, in bytes (64 KB, as in the OOS limits).
@@ -304,4 +303,13 @@ pub(super) fn depth(value: &Value) -> usize {
         }
     }
     deepest
+}
+
+/// The function call that an object stands for: a single key that begins with `Fn::`.
+pub(super) fn call_in(map: &Map<String, Value>) -> Option<(&str, &Value)> {
+    if map.len() != 1 {
+        return None;
+    }
+    let (key, argument) = map.iter().next()?;
+    Some((key.strip_prefix("Fn::")?, argument))
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+use super::engine::Engine;
 use super::execution::{Execution, Pause, Task, time_text};
+use super::switches::OosSwitches;
 use super::template::Version;
-use super::{Engine, OosSwitches};
 
 fn date(at: Option<Timestamp>) -> String {
     at.map(time_text).unwrap_or_default()

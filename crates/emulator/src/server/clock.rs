@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::cloud::Cloud;
-use crate::cloud::world::{ClockSettings, later, seconds};
+use crate::state::time::{later, seconds};
+use crate::state::world::ClockSettings;
 
 /// An anchor: at `real`, the virtual clock showed `shown`; since then it runs as `settings` say.
 pub struct RealTime {

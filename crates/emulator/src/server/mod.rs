@@ -79,8 +79,11 @@ impl Shared {
 
 /// A running emulator.
 pub struct Server {
+    /// Where HTTP is answered, with the port that port 0 became.
     pub http: Option<SocketAddr>,
+    /// Where HTTPS is answered, likewise.
     pub https: Option<SocketAddr>,
+    /// The cloud behind the sockets.
     pub shared: Arc<Shared>,
     tasks: tokio::task::JoinSet<()>,
 }

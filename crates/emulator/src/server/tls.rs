@@ -21,6 +21,7 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
+    /// Makes both anew, good from the beginning of this year for two years.
     pub fn make() -> anyhow::Result<Self> {
         let ca_key = KeyPair::generate().context("cannot make a key")?;
         let mut ca = CertificateParams::new(Vec::new())?;

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::cloud::call::EssVersion;
 use crate::error::ApiError;
-use crate::oos::Params;
+use crate::params::Params;
+use crate::state::call::EssVersion;
 
 /// The parameters of one call. Names are case-sensitive, and names that no one asks for are
 /// ignored, as the services do.
@@ -32,6 +32,15 @@ pub fn invalid(name: &str, why: &str) -> ApiError {
     )
 }
 
+/// The error of every service for an action that it does not have.
+pub fn unknown_action(action: &str) -> ApiError {
+    ApiError::new(
+        404,
+        "InvalidAction.NotFound",
+        format!("Specified api is not found, please check your url and method: {action}."),
+    )
+}
+
 fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -45,10 +54,6 @@ fn scalar(value: &Value) -> Option<String> {
 impl<'a> Args<'a> {
     pub fn new(params: &'a Params, version: EssVersion) -> Self {
         Self { params, version }
-    }
-
-    pub fn version(&self) -> EssVersion {
-        self.version
     }
 
     /// The value of `Name` or, for members of a structure, `Name.Member`.

@@ -1,37 +1,49 @@
 //! The services besides OOS: what each action answers and does.
 
-pub mod args;
-pub mod eci;
-pub mod ecs;
-pub mod ess;
-pub mod parameters;
-pub mod sts;
+pub(crate) mod args;
+pub(crate) mod eci;
+pub(crate) mod ecs;
+pub(crate) mod ess;
+pub(crate) mod parameters;
+pub(crate) mod sts;
 
 use serde_json::Value;
 
-use crate::cloud::call::{Call, Service};
-use crate::cloud::queue::Event;
-use crate::cloud::world::World;
 use crate::error::ApiError;
+use crate::state::call::{Call, Service};
+use crate::state::queue::Event;
+use crate::state::world::World;
 
-/// The error of every service for an action that it does not have.
-pub fn unknown_action(action: &str) -> ApiError {
-    ApiError::new(
-        404,
-        "InvalidAction.NotFound",
-        format!("Specified api is not found, please check your url and method: {action}."),
-    )
+/// The actions that a service answers, as the API reference spells them.
+pub fn actions(service: Service) -> &'static [&'static str] {
+    match service {
+        Service::Ess => ess::ACTIONS,
+        Service::Ecs => ecs::ACTIONS,
+        Service::Sts => sts::ACTIONS,
+        Service::Eci => eci::ACTIONS,
+        // The engine knows its own.
+        Service::Oos => &[],
+    }
+}
+
+/// `action` in its documented spelling. Callers are matched whatever their case, because templates
+/// spell `ExitStandBy`.
+pub(crate) fn spelling(service: Service, action: &str) -> String {
+    actions(service)
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(action))
+        .map_or_else(|| action.to_owned(), |known| (*known).to_owned())
 }
 
 /// Actions that need no permission.
-pub fn open_to_all(service: Service, action: &str) -> bool {
+pub(crate) fn open_to_all(service: Service, action: &str) -> bool {
     match service {
         // The first is not signed; the role's trust decides. The second is allowed to everybody.
         Service::Sts => ["AssumeRoleWithOIDC", "GetCallerIdentity"].contains(&action),
         // An action that does not exist is not found rather than denied. The engine knows the
         // actions of OOS.
         Service::Oos => false,
-        other => !other.actions().contains(&action),
+        other => !actions(other).contains(&action),
     }
 }
 
@@ -73,7 +85,7 @@ const REGIONAL: &[&str] = &[
 ];
 
 /// `Err` for a region that the scene does not have.
-pub fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
+pub(crate) fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
     if call.service == Service::Sts || world.regions.contains(&call.region) {
         return Ok(());
     }
@@ -85,9 +97,9 @@ pub fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
 }
 
 /// Carries out a call to ESS, ECS, ECI or STS.
-pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
-    if !call.service.actions().contains(&call.action.as_str()) {
-        return Err(unknown_action(&call.action));
+pub(crate) fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
+    if !actions(call.service).contains(&call.action.as_str()) {
+        return Err(args::unknown_action(&call.action));
     }
     // Templates run in a region, which need not be among the parameters.
     if REGIONAL.contains(&call.action.as_str()) && !call.by_oos {
@@ -121,7 +133,7 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         Service::Ecs => ecs::run(world, call),
         Service::Sts => sts::run(world, call),
         Service::Eci => eci::run(world, call),
-        Service::Oos => Err(unknown_action(&call.action)),
+        Service::Oos => Err(args::unknown_action(&call.action)),
     }?;
     if let Some(key) = token {
         world
@@ -132,7 +144,7 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
 }
 
 /// An ECS instance or container group is released behind the back of ESS.
-pub fn vanish(world: &mut World, id: &str) -> Result<(), ApiError> {
+pub(crate) fn vanish(world: &mut World, id: &str) -> Result<(), ApiError> {
     if world.resources.container_groups.contains_key(id) {
         return eci::vanish(world, id);
     }
@@ -140,7 +152,7 @@ pub fn vanish(world: &mut World, id: &str) -> Result<(), ApiError> {
 }
 
 /// Lets something happen whose time has come.
-pub fn happen(world: &mut World, event: Event) {
+pub(crate) fn happen(world: &mut World, event: Event) {
     match event {
         Event::InstanceSettles { instance_id } => ecs::settle(world, &instance_id),
         Event::DiskReady {
@@ -162,7 +174,7 @@ pub fn happen(world: &mut World, event: Event) {
         Event::LifecycleTimeout { token } => ess::lifecycle_timeout(world, &token),
         Event::InstanceRefreshEnds { id } => ess::instance_refresh_ends(world, &id),
         Event::GroupCheck { group_id } => ess::check_group(world, &group_id),
-        // The core keeps these to itself.
+        // `cloud` keeps these to itself.
         Event::WakeEngine { .. } | Event::LateCall { .. } | Event::Scripted { .. } => {}
     }
 }

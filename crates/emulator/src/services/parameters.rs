@@ -7,8 +7,8 @@
 
 use serde_json::Value;
 
-use crate::cloud::call::Service;
-use crate::oos::Params;
+use crate::params::Params;
+use crate::state::call::Service;
 
 /// Parameters of every action, and the paging that ACS::ExecuteAPI adds by itself.
 const COMMON: &[&str] = &[
@@ -334,7 +334,7 @@ mod tests {
         assert!(found.len() > 50, "{}", found.len());
         for (service, api, params) in found {
             let service = Service::parse(&service).unwrap();
-            let action = service.spelling(&api);
+            let action = crate::services::spelling(service, &api);
             if service != Service::Oos {
                 assert!(own(service, &action).is_some(), "{api}");
             }

@@ -3,12 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::args::{Args, missing};
-use crate::cloud::call::Call;
-use crate::cloud::ram::{AccessKey, Role};
-use crate::cloud::world::{World, later};
+use super::args::{Args, missing, unknown_action};
 use crate::error::ApiError;
 use crate::oos::Caller;
+use crate::state::call::Call;
+use crate::state::ram::{AccessKey, Role};
+use crate::state::time::later;
+use crate::state::world::World;
 
 pub const ACTIONS: &[&str] = &["AssumeRole", "AssumeRoleWithOIDC", "GetCallerIdentity"];
 
@@ -18,7 +19,7 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         "AssumeRole" => assume_role(world, call, args),
         "AssumeRoleWithOIDC" => assume_role_with_oidc(world, call, args),
         "GetCallerIdentity" => Ok(caller_identity(world, call)),
-        other => Err(super::unknown_action(other)),
+        other => Err(unknown_action(other)),
     }
 }
 

@@ -329,7 +329,7 @@ fn a_denied_update_is_denied_by_name() {
         by: "reader",
         ..crate::support::Ask::default()
     };
-    let service = ess_emulator::cloud::call::Service::Eci;
+    let service = ess_emulator::state::call::Service::Eci;
     let refused = reader.call(&mut cloud, service, "UpdateContainerGroup", ask);
     assert!(
         refused

@@ -1,9 +1,9 @@
 //! The one door: permissions, faults, the journal.
 
 use ess_emulator::cloud::Cloud;
-use ess_emulator::cloud::call::{Outcome, Service};
-use ess_emulator::cloud::journal::Entry;
 use ess_emulator::error::ApiError;
+use ess_emulator::state::call::{Outcome, Service};
+use ess_emulator::state::journal::Entry;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -366,7 +366,7 @@ fn accounts_do_not_see_each_other() {
     let yaml = crate::support::SMALL.replace("name: reader", "name: reader\n    accountId: \"2\"");
     let mut cloud = crate::support::cloud(&yaml);
     let foreign = |cloud: &mut Cloud, service, action: &str| {
-        let call = ess_emulator::cloud::call::Call {
+        let call = ess_emulator::state::call::Call {
             caller: ess_emulator::oos::Caller {
                 principal: "reader".into(),
                 account_id: "2".into(),
@@ -374,7 +374,7 @@ fn accounts_do_not_see_each_other() {
             region: crate::support::REGION.into(),
             service,
             action: action.into(),
-            version: ess_emulator::cloud::call::EssVersion::V2022,
+            version: ess_emulator::state::call::EssVersion::V2022,
             params: json!({"RegionId": crate::support::REGION})
                 .as_object()
                 .unwrap()

@@ -1,6 +1,6 @@
 //! ESS: shapes, limits, errors of both API versions.
 
-use ess_emulator::cloud::call::{EssVersion, Service};
+use ess_emulator::state::call::{EssVersion, Service};
 use serde_json::json;
 
 use crate::support::{Ask, code, ess, member, small};

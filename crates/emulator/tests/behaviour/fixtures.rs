@@ -3,7 +3,7 @@
 use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
 
-use ess_emulator::cloud::call::Service;
+use ess_emulator::state::call::Service;
 use serde_json::{Value, json};
 
 use crate::support::{Ask, SMALL, cloud, members, pass};

@@ -1,8 +1,8 @@
 //! Bad input of every kind gets an answer of the 4xx kind, and never a panic.
 
 use ess_emulator::cloud::Cloud;
-use ess_emulator::cloud::call::{EssVersion, Service};
 use ess_emulator::front::{Outcome, Request, handle};
+use ess_emulator::state::call::{EssVersion, Service};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -140,8 +140,7 @@ fn actions() -> Vec<(Service, &'static str)> {
     [Service::Ess, Service::Ecs, Service::Eci, Service::Sts]
         .into_iter()
         .flat_map(|service| {
-            service
-                .actions()
+            ess_emulator::services::actions(service)
                 .iter()
                 .map(move |action| (service, *action))
         })

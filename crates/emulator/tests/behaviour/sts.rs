@@ -1,6 +1,6 @@
 //! STS: sessions, and how their credentials are used.
 
-use ess_emulator::cloud::call::Service;
+use ess_emulator::state::call::Service;
 use serde_json::{Value, json};
 
 use crate::support::{ACCOUNT, Ask, cloud, code};

@@ -1,13 +1,13 @@
 //! A cloud in one thread, and short words for what the tests do with it.
 
 use ess_emulator::cloud::Cloud;
-use ess_emulator::cloud::call::{Call, EssVersion, Outcome, Service};
-use ess_emulator::cloud::faults::Fault;
 use ess_emulator::error::ApiError;
 use ess_emulator::fixture::Fixture;
-use ess_emulator::front::params::nest;
 use ess_emulator::front::{Request, Response};
 use ess_emulator::oos::Caller;
+use ess_emulator::params::nest;
+use ess_emulator::state::call::{Call, EssVersion, Outcome, Service};
+use ess_emulator::state::faults::Fault;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

@@ -4,9 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::{Outcome, is_high_risk};
 use crate::error::ApiError;
+use crate::oos::engine::Engine;
 use crate::oos::execution::Pause;
+use crate::oos::host::Host;
 use crate::oos::parameters::{same, shorten};
-use crate::oos::{Engine, Host, Params};
+use crate::params::Params;
 
 /// Most pages that automatic paging follows.
 const MAX_PAGES: usize = 100;

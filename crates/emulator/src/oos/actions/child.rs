@@ -5,10 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::Outcome;
 use crate::oos::ending::Ending;
+use crate::oos::engine::Engine;
+use crate::oos::execution::NewExecution;
 use crate::oos::execution::{Mode, ParentLink, Pause, Status};
-use crate::oos::start::NewExecution;
+use crate::oos::host::Host;
 use crate::oos::switches::ChildInFailurePause;
-use crate::oos::{Engine, Host};
 
 /// Deepest nesting of child executions.
 const MAX_LEVEL: usize = 5;

@@ -4,8 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::Outcome;
 use super::api::{Call, append, describe};
+use crate::oos::engine::Engine;
+use crate::oos::host::Host;
 use crate::oos::parameters::shorten;
-use crate::oos::{Engine, Host, Params};
+use crate::params::Params;
 
 /// Most ids that one DescribeInstances takes.
 const MAX_IDS: usize = 100;

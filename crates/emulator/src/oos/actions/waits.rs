@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::api::{Call, describe};
+use crate::oos::engine::Engine;
+use crate::oos::host::Host;
 use crate::oos::jq;
 use crate::oos::parameters::{same, shorten};
 use crate::oos::template::TaskSpec;
-use crate::oos::{Engine, Host};
 
 /// How a task repeats itself (`Retries`, `DelayType`, ...).
 struct Repetition {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::arguments::{as_list, as_number, as_text, number, positional};
 use super::text::{fits, times};
-use super::{as_list, as_number, as_text, number, positional};
 use crate::oos::jq::weight;
 use crate::oos::parameters::same;
 use crate::oos::switches::BatchSplit;

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::{as_list, as_text, number, positional};
+use super::arguments::{as_list, as_text, number, positional};
 
 pub(super) fn apply(name: &str, argument: &Value) -> Result<Value, String> {
     match name {

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde_json::{Value, json};
 
-use super::{as_list, as_number, as_text, number, positional};
+use super::arguments::{as_list, as_number, as_text, number, positional};
 
 pub(super) fn apply(name: &str, argument: &Value, now: Timestamp) -> Result<Value, String> {
     match name {

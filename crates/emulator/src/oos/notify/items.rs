@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::Verb;
 use super::targets::{Target, What};
+use crate::oos::engine::Engine;
 use crate::oos::execution::{Pause, Status};
+use crate::oos::host::Host;
 use crate::oos::loops::skipped_status;
-use crate::oos::{Engine, Host};
 
 impl Engine {
     pub(super) fn apply(&mut self, host: &mut dyn Host, target: &Target, verb: Verb, note: &str) {

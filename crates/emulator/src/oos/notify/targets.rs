@@ -5,10 +5,13 @@ use serde_json::Value;
 use super::Verb;
 use crate::error::ApiError;
 use crate::oos::control::wrong_status;
+use crate::oos::engine::Engine;
 use crate::oos::execution::{Execution, Pause, Status};
-use crate::oos::start::json_parameter;
+use crate::oos::request::json_parameter;
+use crate::oos::request::{bad_parameter, optional_text};
+use crate::oos::switches::OosSwitches;
 use crate::oos::view::item_text;
-use crate::oos::{Engine, OosSwitches, Params, bad_parameter, optional_text};
+use crate::params::Params;
 
 /// A task to act on.
 #[derive(Debug, Clone, PartialEq, Eq)]

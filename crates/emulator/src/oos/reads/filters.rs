@@ -3,11 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::tag_filter;
 use crate::error::ApiError;
+use crate::oos::engine::Engine;
 use crate::oos::execution::{Execution, Task, time_text};
 use crate::oos::parameters::same;
-use crate::oos::{Engine, OosSwitches, Params, bad_parameter, optional_text};
+use crate::oos::request::{bad_parameter, json_parameter, optional_text};
+use crate::oos::switches::OosSwitches;
+use crate::params::Params;
 
 /// Inclusive bounds on start and end, as texts that sort like times.
 struct Dates {
@@ -257,5 +259,14 @@ impl TaskFilters {
         }
         (named || self.include_children || task.parent.is_none())
             && self.dates.matches(task.created, task.ended)
+    }
+}
+
+/// Tags given as JSON object, in a filter.
+fn tag_filter(params: &Params) -> Result<Map<String, Value>, ApiError> {
+    match json_parameter(params, "Tags")? {
+        Some(Value::Object(map)) => Ok(map),
+        None => Ok(Map::new()),
+        Some(_) => Err(bad_parameter("Tags", "must be a JSON object")),
     }
 }

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::error::ApiError;
 use crate::oos::execution::{Execution, Task, time_text};
-use crate::oos::{Params, bad_parameter, optional_text};
+use crate::oos::request::{bad_parameter, optional_text};
+use crate::params::Params;
 
 /// Which rows a request asks for, and in what order.
 pub(super) struct Page {

@@ -1,13 +1,15 @@
-//! DescribeContainerGroups.
+//! Container groups: DescribeContainerGroups, and how they go behind the back of ESS.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::cloud::call::Call;
-use crate::cloud::container_groups::{ContainerGroup, ContainerState, RunningContainer};
-use crate::cloud::world::World;
 use crate::error::ApiError;
 use crate::services::args::{Args, invalid};
+use crate::services::ess::check_soon;
+use crate::state::call::Call;
+use crate::state::container_groups::{ContainerGroup, ContainerState, RunningContainer};
+use crate::state::model::Resources;
+use crate::state::world::World;
 
 /// The most container groups that one answer holds.
 const LIMIT: i64 = 20;
@@ -124,4 +126,44 @@ fn state(state: &ContainerState) -> Value {
         shown["ExitCode"] = json!(code);
     }
     shown
+}
+
+fn no_group(id: &str) -> ApiError {
+    ApiError::new(
+        404,
+        "InvalidContainerGroupId.NotFound",
+        format!("The specified container group {id} does not exist."),
+    )
+}
+
+/// The container group that a call names, if it is in the caller's account and in the region.
+pub(super) fn group<'a>(
+    resources: &'a Resources,
+    call: &Call,
+    id: &str,
+) -> Result<&'a ContainerGroup, ApiError> {
+    resources
+        .container_groups
+        .get(id)
+        .filter(|g| g.account_id == call.caller.account_id && g.region == call.region)
+        .ok_or_else(|| no_group(id))
+}
+
+/// The container group is released behind the back of ESS.
+pub fn vanish(world: &mut World, id: &str) -> Result<(), ApiError> {
+    world
+        .resources
+        .container_groups
+        .remove(id)
+        .ok_or_else(|| no_group(id))?;
+    notice(world, id);
+    Ok(())
+}
+
+/// Lets ESS look at the scaling group of a container group whose health may have changed.
+pub(super) fn notice(world: &mut World, id: &str) {
+    let group = world.resources.members.get(id);
+    if let Some(group) = group.map(|m| m.scaling_group_id.clone()) {
+        check_soon(world, &group);
+    }
 }

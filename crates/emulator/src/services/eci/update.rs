@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{group, notice};
-use crate::cloud::call::Call;
-use crate::cloud::container_groups::{
+use super::groups::{group, notice};
+use crate::error::ApiError;
+use crate::services::args::{Args, invalid, missing};
+use crate::state::call::Call;
+use crate::state::container_groups::{
     ContainerGroup, ContainerGroupStatus, ContainerState, RunningContainer,
 };
-use crate::cloud::containers::{Container, UpdateType};
-use crate::cloud::queue::Event;
-use crate::cloud::ram::wildcard;
-use crate::cloud::world::World;
-use crate::error::ApiError;
-use crate::fixture::ContainerUpdateOutcome;
-use crate::services::args::{Args, invalid, missing};
+use crate::state::containers::{Container, UpdateType};
+use crate::state::outcomes::ContainerUpdateOutcome;
+use crate::state::queue::Event;
+use crate::state::ram::wildcard;
+use crate::state::world::World;
 
 /// Only a group that is Pending or Running can be updated. It is Updating until the virtual clock
 /// has moved on, and then what the fixture says.

@@ -6,14 +6,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Window, instance, packages, seconds};
-use crate::cloud::call::Call;
-use crate::cloud::model::{CommandRun, InstanceStatus, Invocation};
-use crate::cloud::queue::Event;
-use crate::cloud::ram::wildcard;
-use crate::cloud::world::{self, World};
+use super::answers::{instance, seconds};
+use super::packages;
+use super::window::Window;
 use crate::error::ApiError;
 use crate::services::args::{Args, invalid, missing};
+use crate::state::call::Call;
+use crate::state::model::{CommandRun, InstanceStatus, Invocation};
+use crate::state::queue::Event;
+use crate::state::ram::wildcard;
+use crate::state::time;
+use crate::state::world::World;
 
 /// Outputs are cut here; `Dropped` says how many bytes were lost.
 const OUTPUT_BYTES: usize = 24 * 1024;
@@ -142,10 +145,10 @@ fn start(world: &mut World, id: &str, kind: &str, content: &str, timeout: i64) -
         verdict.error_info = rule
             .and_then(|r| r.error_info.clone())
             .unwrap_or_else(|| code.to_owned());
-        verdict.finished = Some(world::later(now, world::seconds(duration)));
+        verdict.finished = Some(time::later(now, time::seconds(duration)));
     } else if duration > limit {
         verdict = failed(verdict, "Timeout", "ExecutionTimeout");
-        verdict.finished = Some(world::later(now, world::seconds(limit)));
+        verdict.finished = Some(time::later(now, time::seconds(limit)));
     } else {
         let mut exit_code = rule.map_or(0, |r| r.exit_code);
         verdict.output = rule.map_or(String::new(), |r| r.output.repeat(r.output_times));
@@ -159,7 +162,7 @@ fn start(world: &mut World, id: &str, kind: &str, content: &str, timeout: i64) -
             verdict.error_code = "ExitCodeNonzero".into();
             verdict.error_info = format!("The exit code of the command is {exit_code}.");
         }
-        verdict.finished = Some(world::later(now, world::seconds(duration)));
+        verdict.finished = Some(time::later(now, time::seconds(duration)));
     }
     run.verdict = Some(Box::new(verdict));
     run

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{instance, seconds};
-use crate::cloud::call::Call;
-use crate::cloud::images::{Image, Snapshot};
-use crate::cloud::model::InstanceStatus;
-use crate::cloud::queue::Event;
-use crate::cloud::ram::wildcard;
-use crate::cloud::world::World;
+use super::answers::{instance, seconds};
 use crate::error::ApiError;
-use crate::fixture::ImageEnd;
 use crate::services::args::{Args, invalid};
+use crate::state::call::Call;
+use crate::state::images::{Image, Snapshot};
+use crate::state::model::InstanceStatus;
+use crate::state::outcomes::ImageEnd;
+use crate::state::queue::Event;
+use crate::state::ram::wildcard;
+use crate::state::world::World;
 
 /// DescribeImages: only Available ones unless `Status` asks for others.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {

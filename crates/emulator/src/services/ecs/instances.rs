@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Window, instance, no_instance, seconds};
-use crate::cloud::call::Call;
-use crate::cloud::model::{Instance, InstanceStatus};
-use crate::cloud::queue::Event;
-use crate::cloud::world::World;
+use super::answers::{instance, no_instance, seconds};
+use super::window::Window;
 use crate::error::ApiError;
 use crate::services::args::{Args, missing};
 use crate::services::ess::check_soon;
+use crate::state::call::Call;
+use crate::state::model::{Instance, InstanceStatus};
+use crate::state::queue::Event;
+use crate::state::world::World;
 
 /// DescribeInstances: ids that do not exist are left out.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::seconds;
-use crate::cloud::call::Call;
-use crate::cloud::model::LaunchTemplate;
-use crate::cloud::world::World;
+use super::answers::seconds;
 use crate::error::ApiError;
 use crate::services::args::{Args, missing};
+use crate::state::call::Call;
+use crate::state::model::LaunchTemplate;
+use crate::state::world::World;
 
 fn of_call<'a>(world: &'a World, call: &'a Call) -> impl Iterator<Item = &'a LaunchTemplate> {
     world

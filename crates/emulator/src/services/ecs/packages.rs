@@ -1,7 +1,7 @@
 //! OOS packages on instances: what commands that call the package plug-in of Cloud Assistant do.
 
-use crate::cloud::world::World;
 use crate::oos::Installed;
+use crate::state::world::World;
 
 /// What the package plug-in of Cloud Assistant is told to do.
 #[derive(Debug, Clone, PartialEq)]

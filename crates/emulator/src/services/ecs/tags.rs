@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::instance;
-use crate::cloud::call::Call;
-use crate::cloud::world::World;
+use super::answers::instance;
 use crate::error::ApiError;
 use crate::services::args::{Args, invalid, missing};
+use crate::state::call::Call;
+use crate::state::world::World;
 
 /// A resource carries at most so many tags.
 const TAGS: usize = 20;

@@ -2,14 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{check_soon, hooks, list, members, minutes, no_group};
-use crate::cloud::call::Call;
-use crate::cloud::model::{Activity, ActivityStatus, GroupType, LifecycleState, Resources};
-use crate::cloud::queue::Event;
-use crate::cloud::world::{World, later, seconds};
+use super::answers::{list, minutes, no_group};
+use super::health::check_soon;
+use super::{hooks, members};
 use crate::error::ApiError;
-use crate::fixture::Trigger;
 use crate::services::args::{Args, missing};
+use crate::state::activities::{Activity, ActivityStatus, Trigger};
+use crate::state::call::Call;
+use crate::state::model::{GroupType, LifecycleState, Resources};
+use crate::state::queue::Event;
+use crate::state::time::{later, seconds};
+use crate::state::world::World;
 
 /// The activity of a group that is under way.
 pub fn in_progress<'a>(resources: &'a Resources, group_id: &str) -> Option<&'a Activity> {

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{list, minutes};
-use crate::cloud::call::Call;
-use crate::cloud::model::{Configuration, InstanceSource};
-use crate::cloud::world::World;
+use super::answers::{list, minutes};
 use crate::error::ApiError;
 use crate::services::args::Args;
+use crate::state::call::Call;
+use crate::state::model::{Configuration, InstanceSource};
+use crate::state::world::World;
 
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let group_id = args.text("ScalingGroupId");

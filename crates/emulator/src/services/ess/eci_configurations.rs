@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::minutes;
-use crate::cloud::call::{Call, EssVersion};
-use crate::cloud::container_groups::EciConfiguration;
-use crate::cloud::containers::{Container, UpdateType};
-use crate::cloud::model::InstanceSource;
-use crate::cloud::world::World;
+use super::answers::minutes;
 use crate::error::ApiError;
 use crate::services::args::{Args, invalid};
+use crate::state::call::{Call, EssVersion};
+use crate::state::container_groups::EciConfiguration;
+use crate::state::containers::{Container, UpdateType};
+use crate::state::model::InstanceSource;
+use crate::state::world::World;
 
 /// DescribeEciScalingConfigurations. Its lists are plain in both versions of the API, and the
 /// containers have their lists in the plural (`EnvironmentVars`), unlike in requests.

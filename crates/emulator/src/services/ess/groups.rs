@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{check_soon, group, list, list_or_null, minutes};
-use crate::cloud::call::{Call, EssVersion};
-use crate::cloud::model::{Group, GroupType, InstanceSource, LifecycleState, Resources};
-use crate::cloud::world::World;
+use super::answers::{group, list, list_or_null, minutes};
+use super::health::check_soon;
 use crate::error::ApiError;
 use crate::services::args::{Args, invalid};
+use crate::state::call::{Call, EssVersion};
+use crate::state::model::{Group, GroupType, InstanceSource, LifecycleState, Resources};
+use crate::state::world::World;
 
 /// DescribeScalingGroups. Ids that do not exist are left out.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {

@@ -1,11 +1,9 @@
-//! ESS looks after its groups: unhealthy members are replaced, missing ones are made.
+//! When ESS looks at a group, and which members it finds unhealthy.
 
-use super::activities::{held_back, in_progress, scale_out, start_removal};
 use super::instances::health_of;
-use crate::cloud::model::{LifecycleState, Resources};
-use crate::cloud::queue::Event;
-use crate::cloud::world::World;
-use crate::fixture::Trigger;
+use crate::state::model::{LifecycleState, Resources};
+use crate::state::queue::Event;
+use crate::state::world::World;
 
 /// Asks ESS to look at the group after its health-check interval, if there is anything to see.
 pub fn check_soon(world: &mut World, group_id: &str) {
@@ -39,34 +37,11 @@ pub fn check_all_groups(world: &mut World) {
 
 /// Members that an unsuspended HealthCheck replaces: InService and not Running. Standby and
 /// Protected ones are not looked at.
-fn unhealthy(resources: &Resources, group_id: &str) -> Vec<String> {
+pub(super) fn unhealthy(resources: &Resources, group_id: &str) -> Vec<String> {
     resources
         .members_of(group_id)
         .filter(|m| m.lifecycle_state == LifecycleState::InService)
         .filter(|m| health_of(resources, m) == "Unhealthy")
         .map(|m| m.instance_id.clone())
         .collect()
-}
-
-/// ESS looks at a group: unhealthy members are removed, missing ones are made.
-pub fn check_group(world: &mut World, group_id: &str) {
-    if in_progress(&world.resources, group_id).is_some() {
-        // Its end looks again.
-        return;
-    }
-    let bad = unhealthy(&world.resources, group_id);
-    if !bad.is_empty() && held_back(world, group_id, "HealthCheck", Trigger::Manual).is_none() {
-        start_removal(world, group_id, bad, "Unhealthy instances are removed.");
-        return;
-    }
-    let total = world.resources.members_of(group_id).count();
-    let wanted = world
-        .resources
-        .groups
-        .get(group_id)
-        .map_or(0, |g| g.desired_capacity);
-    if total < wanted && held_back(world, group_id, "ScaleOut", Trigger::Manual).is_none() {
-        // The outcome is in the activity.
-        scale_out(world, group_id, wanted - total, Trigger::Manual).ok();
-    }
 }

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{list, minutes, seconds};
-use crate::cloud::call::Call;
-use crate::cloud::model::{InstanceStatus, Member, Resources};
-use crate::cloud::world::World;
+use super::answers::{list, minutes, seconds};
 use crate::error::ApiError;
 use crate::services::args::{Args, invalid};
+use crate::state::call::Call;
+use crate::state::model::{InstanceStatus, Member, Resources};
+use crate::state::world::World;
 
 /// Page sizes up to 100 (current metadata; older documentation says 50).
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {

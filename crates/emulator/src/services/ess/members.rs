@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::cloud::container_groups::{ContainerGroupStatus, EciConfiguration, NewContainerGroup};
-use crate::cloud::model::{
+use crate::state::container_groups::{ContainerGroupStatus, EciConfiguration, NewContainerGroup};
+use crate::state::images::OsType;
+use crate::state::model::{
     Blueprint, CreationType, Group, GroupType, Instance, InstanceSource, InstanceStatus,
-    LifecycleState, Member, OsType,
+    LifecycleState, Member,
 };
-use crate::cloud::world::World;
+use crate::state::world::World;
 
 /// What new members are made from.
 pub enum MemberBlueprint {

@@ -1,30 +1,32 @@
 //! Auto Scaling, API versions 2014-08-28 and 2022-02-22.
 
 mod activities;
+mod answers;
 mod configurations;
 mod eci_configurations;
 mod groups;
 mod health;
 mod hooks;
 mod instances;
+mod lifecycle_actions;
 mod members;
 mod processes;
 mod refreshes;
+mod replacement;
 mod standby;
 
-pub use activities::{activity_ends, remove_instances, scale_in, scale_out};
-pub use health::{check_all_groups, check_group, check_soon};
-pub use hooks::times_out as lifecycle_timeout;
+pub use activities::{activity_ends, scale_in, scale_out};
+pub use health::{check_all_groups, check_soon};
+pub use lifecycle_actions::times_out as lifecycle_timeout;
 pub use refreshes::{begin as begin_instance_refresh, ends as instance_refresh_ends};
+pub use replacement::check_group;
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::args::Args;
-use crate::cloud::call::{Call, EssVersion};
-use crate::cloud::model::{Group, Resources};
-use crate::cloud::world::World;
+use super::args::{Args, unknown_action};
 use crate::error::ApiError;
+use crate::state::call::Call;
+use crate::state::world::World;
 
 pub const ACTIONS: &[&str] = &[
     "DescribeScalingGroups",
@@ -74,64 +76,14 @@ pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         "DisableScalingGroup" => groups::enable(world, call, args, false),
         "RemoveInstances" => standby::remove(world, call, args),
         "ListTagResources" => groups::tags(world, call, args),
-        "DescribeLifecycleActions" => hooks::describe(world, call, args),
-        "CompleteLifecycleAction" => hooks::complete(world, call, args),
+        "DescribeLifecycleActions" => lifecycle_actions::describe(world, call, args),
+        "CompleteLifecycleAction" => lifecycle_actions::complete(world, call, args),
         "StartInstanceRefresh" => refreshes::start(world, call, args),
         "SuspendInstanceRefresh" => refreshes::change(world, call, args, "Paused"),
         "ResumeInstanceRefresh" => refreshes::change(world, call, args, "InProgress"),
         "CancelInstanceRefresh" => refreshes::change(world, call, args, "Cancelled"),
         "DescribeInstanceRefreshes" => refreshes::describe(world, call, args),
         "DescribeScalingGroupDiagnoseDetails" => refreshes::diagnosis(world, call, args),
-        other => Err(super::unknown_action(other)),
+        other => Err(unknown_action(other)),
     }
-}
-
-/// A list in an answer: wrapped in 2014, plain in 2022.
-fn list(version: EssVersion, singular: &str, items: Vec<Value>) -> Value {
-    match version {
-        EssVersion::V2014 => json!({ singular: items }),
-        EssVersion::V2022 => Value::Array(items),
-    }
-}
-
-/// A list of texts that the 2022 version gives as null when it is empty.
-fn list_or_null(version: EssVersion, singular: &str, items: Vec<Value>) -> Value {
-    match version {
-        EssVersion::V2022 if items.is_empty() => Value::Null,
-        _ => list(version, singular, items),
-    }
-}
-
-/// Minutes, as the older fields of ESS have them.
-fn minutes(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%MZ").to_string()
-}
-
-fn seconds(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// The group that a call names, if it is in the caller's account and in the region.
-fn group<'a>(resources: &'a Resources, call: &Call, id: &str) -> Result<&'a Group, ApiError> {
-    resources
-        .groups
-        .get(id)
-        .filter(|g| g.account_id == call.caller.account_id && g.region == call.region)
-        .ok_or_else(|| no_group(id))
-}
-
-fn no_group(id: &str) -> ApiError {
-    ApiError::new(
-        404,
-        "InvalidScalingGroupId.NotFound",
-        format!("The specified scaling group {id} does not exist."),
-    )
-}
-
-fn no_instance(id: &str) -> ApiError {
-    ApiError::new(
-        404,
-        "InvalidInstanceId.NotFound",
-        format!("Instance \"{id}\" does not exist."),
-    )
 }

@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{check_soon, group};
-use crate::cloud::call::Call;
-use crate::cloud::model::PROCESSES;
-use crate::cloud::world::World;
+use super::answers::group;
+use super::health::check_soon;
 use crate::error::ApiError;
 use crate::services::args::{Args, invalid};
+use crate::state::call::Call;
+use crate::state::model::PROCESSES;
+use crate::state::world::World;
 
 pub fn suspend(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let (id, processes) = target(world, call, args)?;

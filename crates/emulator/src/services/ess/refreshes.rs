@@ -3,14 +3,14 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::hooks::{index, next};
-use super::{group, list, seconds};
-use crate::cloud::call::Call;
-use crate::cloud::neighbours::InstanceRefresh;
-use crate::cloud::queue::Event;
-use crate::cloud::world::{World, later, seconds as duration};
+use super::answers::{group, index, list, next, seconds};
 use crate::error::ApiError;
 use crate::services::args::{Args, missing};
+use crate::state::call::Call;
+use crate::state::neighbours::InstanceRefresh;
+use crate::state::queue::Event;
+use crate::state::time::{later, seconds as duration};
+use crate::state::world::World;
 
 /// StartInstanceRefresh. One at a time in a group.
 pub fn start(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {

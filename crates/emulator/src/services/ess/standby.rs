@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::activities::in_progress;
-use super::{check_soon, group, no_instance};
-use crate::cloud::call::Call;
-use crate::cloud::model::LifecycleState;
-use crate::cloud::world::{World, later, seconds};
+use super::activities::{in_progress, remove_instances};
+use super::answers::{group, no_instance};
+use super::health::check_soon;
 use crate::error::ApiError;
 use crate::services::args::{Args, missing};
+use crate::state::call::Call;
+use crate::state::model::LifecycleState;
+use crate::state::time::{later, seconds};
+use crate::state::world::World;
 
 /// EnterStandby: from InService; the load-balancer weight becomes 0.
 pub fn enter(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -73,7 +75,7 @@ pub fn protect(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, 
 pub fn remove(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let (group_id, ids) = target(world, call, args)?;
     quiet(world, call, &group_id)?;
-    let activity = super::remove_instances(
+    let activity = remove_instances(
         world,
         &group_id,
         ids,

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Number, Value, json};
 
-use crate::front::params::nest;
+use crate::params::nest;
 
 /// Fields of a container that are kept, as ECI `UpdateContainerGroup` and ESS 2014
 /// `ModifyEciScalingConfiguration` spell them: `Container.N.EnvironmentVar.N.Key`.
@@ -46,7 +46,7 @@ pub struct Container(Map<String, Value>);
 impl Container {
     /// From a structure in the singular spelling. Fields that no one knows are left out, as the
     /// services ignore them without a word; `EnvironmentVars` is one of these.
-    pub fn given(value: &Value) -> Self {
+    pub(crate) fn given(value: &Value) -> Self {
         let Some(map) = value.as_object() else {
             return Self::default();
         };
@@ -60,7 +60,7 @@ impl Container {
     }
 
     /// From a structure in the plural spelling of ESS 2022.
-    pub fn given_in_plural(value: &Value) -> Self {
+    pub(crate) fn given_in_plural(value: &Value) -> Self {
         let Some(map) = value.as_object() else {
             return Self::default();
         };
@@ -78,11 +78,11 @@ impl Container {
         Self::given(&Value::Object(singular))
     }
 
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.text("Name")
     }
 
-    pub fn image(&self) -> &str {
+    pub(crate) fn image(&self) -> &str {
         self.text("Image")
     }
 
@@ -94,7 +94,7 @@ impl Container {
     }
 
     /// A field of `value` that [`Container::given`] would drop.
-    pub fn unknown_field(value: &Value) -> Option<&String> {
+    pub(crate) fn unknown_field(value: &Value) -> Option<&String> {
         value
             .as_object()?
             .keys()
@@ -102,7 +102,7 @@ impl Container {
     }
 
     /// As ECI answers show it: lists in the plural, every list there.
-    pub fn shown(&self) -> Map<String, Value> {
+    pub(crate) fn shown(&self) -> Map<String, Value> {
         let mut shown: Map<String, Value> = self
             .0
             .iter()
@@ -117,7 +117,7 @@ impl Container {
     }
 
     /// As ESS answers show it: structures are flat, `ReadinessProbeHttpGetPath`.
-    pub fn shown_flat(&self) -> Map<String, Value> {
+    pub(crate) fn shown_flat(&self) -> Map<String, Value> {
         let mut flat = Map::new();
         for (name, value) in self.shown() {
             flatten(&name, value, &mut flat);
@@ -209,7 +209,7 @@ fn number(value: &Value) -> Option<Value> {
 
 /// How given containers change those that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UpdateType {
+pub(crate) enum UpdateType {
     /// Fields that are not given stay, and so do containers that are not named.
     Incremental,
     /// What is not given is gone.
@@ -217,7 +217,7 @@ pub enum UpdateType {
 }
 
 impl UpdateType {
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         match text {
             "IncrementalUpdate" => Some(Self::Incremental),
             "RenewUpdate" => Some(Self::Renew),
@@ -227,7 +227,11 @@ impl UpdateType {
 
     /// The containers after the update. Containers are matched by name; the error says what the
     /// request lacks.
-    pub fn apply(self, old: &[Container], given: Vec<Container>) -> Result<Vec<Container>, String> {
+    pub(crate) fn apply(
+        self,
+        old: &[Container],
+        given: Vec<Container>,
+    ) -> Result<Vec<Container>, String> {
         for (n, container) in given.iter().enumerate() {
             if container.name().is_empty() {
                 return Err(format!("container {} has no Name", n + 1));

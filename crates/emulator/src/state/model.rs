@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::activities::Activity;
 use super::container_groups::{ContainerGroup, EciConfiguration};
-use super::images::{Image, Snapshot};
+use super::images::{Image, OsType, Snapshot};
 use super::neighbours::{Finding, InstanceRefresh, LifecycleAction, LifecycleHook};
 use crate::oos::Installed;
 
 /// The five processes of a scaling group that can be suspended here.
-pub const PROCESSES: [&str; 5] = [
+pub(crate) const PROCESSES: [&str; 5] = [
     "ScaleIn",
     "ScaleOut",
     "HealthCheck",
@@ -22,27 +23,32 @@ pub const PROCESSES: [&str; 5] = [
 /// Everything that reads can lag behind on. Cheap enough to copy when a lag is switched on.
 #[derive(Debug, Clone, Default)]
 pub struct Resources {
+    /// Scaling groups by id.
     pub groups: BTreeMap<String, Group>,
+    /// Scaling configurations of groups of type ECS, by id.
     pub configurations: BTreeMap<String, Configuration>,
+    /// Those of groups of type ECI, by id.
     pub eci_configurations: BTreeMap<String, EciConfiguration>,
-    pub launch_templates: BTreeMap<String, LaunchTemplate>,
+    pub(crate) launch_templates: BTreeMap<String, LaunchTemplate>,
     /// Members of scaling groups, by the id of the ECS instance or container group.
     pub members: BTreeMap<String, Member>,
+    /// ECS instances by id, members of a group or not.
     pub instances: BTreeMap<String, Instance>,
-    pub container_groups: BTreeMap<String, ContainerGroup>,
+    pub(crate) container_groups: BTreeMap<String, ContainerGroup>,
+    /// Images by id, public and own.
     pub images: BTreeMap<String, Image>,
-    pub snapshots: BTreeMap<String, Snapshot>,
-    pub activities: BTreeMap<String, Activity>,
-    pub invocations: BTreeMap<String, Invocation>,
-    pub instance_refreshes: BTreeMap<String, InstanceRefresh>,
+    pub(crate) snapshots: BTreeMap<String, Snapshot>,
+    pub(crate) activities: BTreeMap<String, Activity>,
+    pub(crate) invocations: BTreeMap<String, Invocation>,
+    pub(crate) instance_refreshes: BTreeMap<String, InstanceRefresh>,
     /// By token.
-    pub lifecycle_actions: BTreeMap<String, LifecycleAction>,
+    pub(crate) lifecycle_actions: BTreeMap<String, LifecycleAction>,
 }
 
 /// What the members of a scaling group are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum GroupType {
+pub(crate) enum GroupType {
     #[default]
     Ecs,
     /// Container groups of Elastic Container Instance.
@@ -50,7 +56,7 @@ pub enum GroupType {
 }
 
 impl GroupType {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ecs => "ECS",
             Self::Eci => "ECI",
@@ -58,29 +64,32 @@ impl GroupType {
     }
 }
 
+/// A scaling group.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
-    pub scaling_group_id: String,
-    pub group_type: GroupType,
-    pub name: String,
-    pub account_id: String,
-    pub region: String,
-    pub enabled: bool,
-    pub min_size: usize,
-    pub max_size: usize,
-    pub desired_capacity: usize,
+    pub(crate) scaling_group_id: String,
+    pub(crate) group_type: GroupType,
+    pub(crate) name: String,
+    pub(crate) account_id: String,
+    pub(crate) region: String,
+    pub(crate) enabled: bool,
+    pub(crate) min_size: usize,
+    pub(crate) max_size: usize,
+    pub(crate) desired_capacity: usize,
+    /// Those of the five that do nothing until they are resumed.
     pub suspended_processes: BTreeSet<String>,
+    /// What an instance is made from that is added now.
     pub source: InstanceSource,
-    pub load_balancer_ids: Vec<String>,
-    pub tags: BTreeMap<String, String>,
-    pub created: Timestamp,
-    pub lifecycle_hooks: Vec<LifecycleHook>,
+    pub(crate) load_balancer_ids: Vec<String>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) created: Timestamp,
+    pub(crate) lifecycle_hooks: Vec<LifecycleHook>,
     /// What the latest diagnosis found.
-    pub diagnosis: Vec<Finding>,
+    pub(crate) diagnosis: Vec<Finding>,
     /// Until when changes of load-balancer weights are refused with `BackendServer.configuring`.
     #[serde(skip)]
-    pub backend_busy_until: Option<Timestamp>,
+    pub(crate) backend_busy_until: Option<Timestamp>,
 }
 
 /// Where new instances of a group come from.
@@ -89,53 +98,59 @@ pub struct Group {
 pub enum InstanceSource {
     /// The active scaling configuration, of the group's type.
     Configuration(String),
+    /// A launch template of ECS, in place of a configuration.
     LaunchTemplate {
+        /// `lt-…`.
         id: String,
         /// A number, `Default` or `Latest`.
         version: String,
     },
 }
 
+/// A scaling configuration of a group of type ECS.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Configuration {
+    /// `asc-…`.
     pub scaling_configuration_id: String,
-    pub name: String,
-    pub account_id: String,
-    pub region: String,
+    pub(crate) name: String,
+    pub(crate) account_id: String,
+    pub(crate) region: String,
+    /// The one group that may use it.
     pub scaling_group_id: String,
+    /// What new instances get.
     pub image_id: String,
-    pub instance_type: String,
-    pub user_data: Option<String>,
-    pub key_pair_name: Option<String>,
-    pub created: Timestamp,
+    pub(crate) instance_type: String,
+    pub(crate) user_data: Option<String>,
+    pub(crate) key_pair_name: Option<String>,
+    pub(crate) created: Timestamp,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LaunchTemplateVersion {
-    pub version: u64,
-    pub image_id: String,
+pub(crate) struct LaunchTemplateVersion {
+    pub(crate) version: u64,
+    pub(crate) image_id: String,
     #[serde(default)]
-    pub user_data: Option<String>,
+    pub(crate) user_data: Option<String>,
     #[serde(default)]
-    pub key_pair_name: Option<String>,
+    pub(crate) key_pair_name: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LaunchTemplate {
-    pub launch_template_id: String,
-    pub name: String,
-    pub account_id: String,
-    pub region: String,
-    pub default_version: u64,
-    pub versions: Vec<LaunchTemplateVersion>,
+pub(crate) struct LaunchTemplate {
+    pub(crate) launch_template_id: String,
+    pub(crate) name: String,
+    pub(crate) account_id: String,
+    pub(crate) region: String,
+    pub(crate) default_version: u64,
+    pub(crate) versions: Vec<LaunchTemplateVersion>,
 }
 
 impl LaunchTemplate {
     /// By number, `Default` or `Latest`.
-    pub fn version(&self, version: &str) -> Option<&LaunchTemplateVersion> {
+    pub(crate) fn version(&self, version: &str) -> Option<&LaunchTemplateVersion> {
         let number = match version {
             "Default" => self.default_version,
             "Latest" => self.versions.iter().map(|v| v.version).max()?,
@@ -148,10 +163,15 @@ impl LaunchTemplate {
 /// The states of a member of a scaling group that occur here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LifecycleState {
+    /// It takes traffic and counts as healthy while its instance runs.
     InService,
+    /// On its way in.
     Pending,
+    /// In service, and never chosen by a scale-in.
     Protected,
+    /// Out of service and not looked after, as an update wants it.
     Standby,
+    /// On its way out.
     Removing,
     /// Held by a lifecycle hook on its way in.
     #[serde(rename = "Pending:Wait")]
@@ -162,7 +182,7 @@ pub enum LifecycleState {
 }
 
 impl LifecycleState {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::InService => "InService",
             Self::Pending => "Pending",
@@ -177,14 +197,14 @@ impl LifecycleState {
 
 /// How an instance came into its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CreationType {
+pub(crate) enum CreationType {
     AutoCreated,
     Attached,
     Managed,
 }
 
 impl CreationType {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AutoCreated => "AutoCreated",
             Self::Attached => "Attached",
@@ -193,32 +213,41 @@ impl CreationType {
     }
 }
 
+/// An ECS instance or container group as the member of a scaling group.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
+    /// Of the instance or container group.
     pub instance_id: String,
-    pub scaling_group_id: String,
+    pub(crate) scaling_group_id: String,
+    /// Where ESS has it.
     pub lifecycle_state: LifecycleState,
-    pub creation_type: CreationType,
-    pub scaling_configuration_id: Option<String>,
-    pub launch_template: Option<(String, String)>,
+    pub(crate) creation_type: CreationType,
+    pub(crate) scaling_configuration_id: Option<String>,
+    pub(crate) launch_template: Option<(String, String)>,
+    /// Its weight in the backend servers of the group: 0 in Standby.
     pub load_balancer_weight: u32,
     /// The weight outside Standby.
-    pub normal_weight: u32,
-    pub activity_id: Option<String>,
-    pub created: Timestamp,
+    pub(crate) normal_weight: u32,
+    pub(crate) activity_id: Option<String>,
+    pub(crate) created: Timestamp,
 }
 
+/// The statuses of an ECS instance that occur here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InstanceStatus {
+    /// It can run commands.
     Running,
+    /// On its way to Running, for as long as the fixture says.
     Starting,
+    /// On its way to Stopped, likewise.
     Stopping,
+    /// Its system disk can be replaced.
     Stopped,
 }
 
 impl InstanceStatus {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Running => "Running",
             Self::Starting => "Starting",
@@ -228,138 +257,84 @@ impl InstanceStatus {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OsType {
-    #[default]
-    Linux,
-    Windows,
-}
-
-impl OsType {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Linux => "linux",
-            Self::Windows => "windows",
-        }
-    }
-}
-
 /// An ECS instance.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Instance {
-    pub instance_id: String,
-    pub account_id: String,
-    pub region: String,
+    pub(crate) instance_id: String,
+    pub(crate) account_id: String,
+    pub(crate) region: String,
+    /// What ECS says; ESS goes by it.
     pub status: InstanceStatus,
     /// When a Starting or Stopping instance gets there.
     #[serde(skip)]
     pub settles_at: Option<Timestamp>,
+    /// What its system disk was last made from.
     pub image_id: String,
-    pub os_type: OsType,
-    pub architecture: String,
-    pub zone_id: String,
-    pub instance_type: String,
-    pub private_ip: String,
-    pub disk_id: String,
-    pub disk_size: u64,
-    pub disk_ready: bool,
-    pub user_data: Option<String>,
-    pub key_pair_name: Option<String>,
+    pub(crate) os_type: OsType,
+    pub(crate) architecture: String,
+    pub(crate) zone_id: String,
+    pub(crate) instance_type: String,
+    pub(crate) private_ip: String,
+    pub(crate) disk_id: String,
+    pub(crate) disk_size: u64,
+    pub(crate) disk_ready: bool,
+    pub(crate) user_data: Option<String>,
+    pub(crate) key_pair_name: Option<String>,
     /// Whether the Cloud Assistant client answers.
-    pub cloud_assistant: bool,
-    pub tags: BTreeMap<String, String>,
-    pub created: Timestamp,
+    pub(crate) cloud_assistant: bool,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) created: Timestamp,
     /// How many commands were sent to it.
-    pub commands_sent: u32,
+    pub(crate) commands_sent: u32,
     /// OOS packages that are installed, by name.
-    pub packages: BTreeMap<String, Installed>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum ActivityStatus {
-    InProgress,
-    Successful,
-    Warning,
-    Failed,
-    Rejected,
-}
-
-impl ActivityStatus {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::InProgress => "InProgress",
-            Self::Successful => "Successful",
-            Self::Warning => "Warning",
-            Self::Failed => "Failed",
-            Self::Rejected => "Rejected",
-        }
-    }
+    pub(crate) packages: BTreeMap<String, Installed>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Activity {
-    pub scaling_activity_id: String,
-    pub scaling_group_id: String,
-    pub status: ActivityStatus,
-    pub description: String,
-    pub cause: String,
-    pub error_code: String,
-    pub error_message: String,
-    pub created_instances: Vec<String>,
-    pub destroyed_instances: Vec<String>,
-    pub started: Timestamp,
-    pub ends_at: Timestamp,
-    pub ended: Option<Timestamp>,
-    pub total_capacity: usize,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Invocation {
-    pub invoke_id: String,
-    pub command_id: String,
-    pub account_id: String,
-    pub region: String,
-    pub name: String,
-    pub command_type: String,
-    pub command_content: String,
-    pub timeout_seconds: i64,
-    pub created: Timestamp,
-    pub runs: BTreeMap<String, CommandRun>,
+pub(crate) struct Invocation {
+    pub(crate) invoke_id: String,
+    pub(crate) command_id: String,
+    pub(crate) account_id: String,
+    pub(crate) region: String,
+    pub(crate) name: String,
+    pub(crate) command_type: String,
+    pub(crate) command_content: String,
+    pub(crate) timeout_seconds: i64,
+    pub(crate) created: Timestamp,
+    pub(crate) runs: BTreeMap<String, CommandRun>,
 }
 
 /// One command on one instance.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct CommandRun {
+pub(crate) struct CommandRun {
     /// `Running`, `Success`, `Failed`, `Timeout`, `Aborted`, `Terminated`, ...
-    pub status: String,
-    pub exit_code: Option<i64>,
-    pub error_code: String,
-    pub error_info: String,
-    pub output: String,
-    pub started: Timestamp,
-    pub finished: Option<Timestamp>,
+    pub(crate) status: String,
+    pub(crate) exit_code: Option<i64>,
+    pub(crate) error_code: String,
+    pub(crate) error_info: String,
+    pub(crate) output: String,
+    pub(crate) started: Timestamp,
+    pub(crate) finished: Option<Timestamp>,
     /// What it becomes when it ends.
     #[serde(skip)]
-    pub verdict: Option<Box<CommandRun>>,
+    pub(crate) verdict: Option<Box<CommandRun>>,
 }
 
 /// What a new instance of a group is made from.
 #[derive(Debug, Clone)]
-pub struct Blueprint {
-    pub image_id: String,
-    pub instance_type: String,
-    pub user_data: Option<String>,
-    pub key_pair_name: Option<String>,
+pub(crate) struct Blueprint {
+    pub(crate) image_id: String,
+    pub(crate) instance_type: String,
+    pub(crate) user_data: Option<String>,
+    pub(crate) key_pair_name: Option<String>,
 }
 
 impl Resources {
     /// What `source` says now.
-    pub fn blueprint(&self, source: &InstanceSource) -> Option<Blueprint> {
+    pub(crate) fn blueprint(&self, source: &InstanceSource) -> Option<Blueprint> {
         match source {
             InstanceSource::Configuration(id) => self.configurations.get(id).map(|c| Blueprint {
                 image_id: c.image_id.clone(),

@@ -5,16 +5,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::oos::{Caller, Params};
+use crate::oos::Caller;
+use crate::params::Params;
 
 /// The services that answer here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Service {
+    /// Auto Scaling.
     Ess,
+    /// Elastic Compute Service.
     Ecs,
+    /// CloudOps Orchestration Service.
     Oos,
+    /// Security Token Service.
     Sts,
+    /// Elastic Container Instance.
     Eci,
 }
 
@@ -36,27 +42,6 @@ impl Service {
             .into_iter()
             .find(|s| s.name().eq_ignore_ascii_case(name))
     }
-
-    /// The actions that are answered, as the API reference spells them. Callers are matched
-    /// whatever their case, because templates spell `ExitStandBy`.
-    pub fn actions(self) -> &'static [&'static str] {
-        match self {
-            Self::Ess => crate::services::ess::ACTIONS,
-            Self::Ecs => crate::services::ecs::ACTIONS,
-            Self::Sts => crate::services::sts::ACTIONS,
-            Self::Eci => crate::services::eci::ACTIONS,
-            // The engine knows its own.
-            Self::Oos => &[],
-        }
-    }
-
-    /// `action` in its documented spelling.
-    pub fn spelling(self, action: &str) -> String {
-        self.actions()
-            .iter()
-            .find(|known| known.eq_ignore_ascii_case(action))
-            .map_or_else(|| action.to_owned(), |known| (*known).to_owned())
-    }
 }
 
 /// The two versions of the ESS API. They differ in the names of list parameters and in how
@@ -72,11 +57,17 @@ pub enum EssVersion {
 /// One call at the door.
 #[derive(Debug, Clone)]
 pub struct Call {
+    /// Who calls. Permissions and resources are those of its account.
     pub caller: Caller,
+    /// Where it is carried out.
     pub region: String,
+    /// Who answers.
     pub service: Service,
+    /// In any case of letters until it has passed the door; then as the API reference spells it.
     pub action: String,
+    /// Makes a difference to ESS only.
     pub version: EssVersion,
+    /// Nested, as [`nest`](crate::params::nest) leaves them.
     pub params: Params,
     /// Made by an execution rather than by a client.
     pub by_oos: bool,

@@ -10,7 +10,7 @@ use super::containers::Container;
 
 /// The status of a container group (ECI `DescribeContainerGroups`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ContainerGroupStatus {
+pub(crate) enum ContainerGroupStatus {
     Scheduling,
     ScheduleFailed,
     Pending,
@@ -25,7 +25,7 @@ pub enum ContainerGroupStatus {
 }
 
 impl ContainerGroupStatus {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Scheduling => "Scheduling",
             Self::ScheduleFailed => "ScheduleFailed",
@@ -41,7 +41,7 @@ impl ContainerGroupStatus {
     }
 
     /// Whether ESS leaves the member alone: an update in place is no illness.
-    pub fn is_healthy(self) -> bool {
+    pub(crate) fn is_healthy(self) -> bool {
         matches!(self, Self::Running | Self::Updating | Self::Restarting)
     }
 }
@@ -49,17 +49,17 @@ impl ContainerGroupStatus {
 /// `CurrentState` or `PreviousState` of a container.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ContainerState {
+pub(crate) struct ContainerState {
     /// `Waiting`, `Running` or `Terminated`.
-    pub state: &'static str,
-    pub reason: String,
-    pub message: String,
-    pub exit_code: Option<i64>,
-    pub since: Timestamp,
+    pub(crate) state: &'static str,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) exit_code: Option<i64>,
+    pub(crate) since: Timestamp,
 }
 
 impl ContainerState {
-    pub fn running(since: Timestamp) -> Self {
+    pub(crate) fn running(since: Timestamp) -> Self {
         Self {
             state: "Running",
             reason: String::new(),
@@ -69,7 +69,7 @@ impl ContainerState {
         }
     }
 
-    pub fn waiting(reason: &str, message: &str, since: Timestamp) -> Self {
+    pub(crate) fn waiting(reason: &str, message: &str, since: Timestamp) -> Self {
         Self {
             state: "Waiting",
             reason: reason.to_owned(),
@@ -83,41 +83,41 @@ impl ContainerState {
 /// A container in a container group.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RunningContainer {
-    pub spec: Container,
-    pub ready: bool,
-    pub restart_count: u32,
-    pub current: ContainerState,
-    pub previous: Option<ContainerState>,
+pub(crate) struct RunningContainer {
+    pub(crate) spec: Container,
+    pub(crate) ready: bool,
+    pub(crate) restart_count: u32,
+    pub(crate) current: ContainerState,
+    pub(crate) previous: Option<ContainerState>,
 }
 
 /// A container group, which is what ESS calls an instance in a group of type ECI.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ContainerGroup {
-    pub container_group_id: String,
-    pub name: String,
-    pub account_id: String,
-    pub region: String,
-    pub zone_id: String,
-    pub status: ContainerGroupStatus,
-    pub restart_policy: String,
-    pub cpu: f64,
+pub(crate) struct ContainerGroup {
+    pub(crate) container_group_id: String,
+    pub(crate) name: String,
+    pub(crate) account_id: String,
+    pub(crate) region: String,
+    pub(crate) zone_id: String,
+    pub(crate) status: ContainerGroupStatus,
+    pub(crate) restart_policy: String,
+    pub(crate) cpu: f64,
     /// GiB.
-    pub memory: f64,
-    pub containers: Vec<RunningContainer>,
-    pub private_ip: String,
-    pub tags: BTreeMap<String, String>,
+    pub(crate) memory: f64,
+    pub(crate) containers: Vec<RunningContainer>,
+    pub(crate) private_ip: String,
+    pub(crate) tags: BTreeMap<String, String>,
     /// (when, reason, message), oldest first.
-    pub events: Vec<(Timestamp, String, String)>,
-    pub created: Timestamp,
+    pub(crate) events: Vec<(Timestamp, String, String)>,
+    pub(crate) created: Timestamp,
     /// How many updates it was sent.
-    pub updates: u32,
+    pub(crate) updates: u32,
 }
 
 impl ContainerGroup {
     /// The group runs, and so do all its containers.
-    pub fn come_up(&mut self, now: Timestamp) {
+    pub(crate) fn come_up(&mut self, now: Timestamp) {
         self.status = ContainerGroupStatus::Running;
         for container in self.containers.iter_mut().filter(|c| !c.ready) {
             container.ready = true;
@@ -125,7 +125,7 @@ impl ContainerGroup {
         }
     }
 
-    pub fn specs(&self) -> Vec<Container> {
+    pub(crate) fn specs(&self) -> Vec<Container> {
         self.containers.iter().map(|c| c.spec.clone()).collect()
     }
 }
@@ -134,33 +134,35 @@ impl ContainerGroup {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EciConfiguration {
-    pub scaling_configuration_id: String,
-    pub name: String,
-    pub account_id: String,
-    pub region: String,
+    pub(crate) scaling_configuration_id: String,
+    pub(crate) name: String,
+    pub(crate) account_id: String,
+    pub(crate) region: String,
+    /// The one group that may use it.
     pub scaling_group_id: String,
-    pub container_group_name: String,
-    pub restart_policy: String,
-    pub cpu: f64,
+    pub(crate) container_group_name: String,
+    pub(crate) restart_policy: String,
+    pub(crate) cpu: f64,
     /// GiB.
-    pub memory: f64,
+    pub(crate) memory: f64,
+    /// What new container groups run.
     pub containers: Vec<Container>,
-    pub created: Timestamp,
+    pub(crate) created: Timestamp,
 }
 
 /// What a new container group is called and where it belongs.
 #[derive(Debug, Clone)]
-pub struct NewContainerGroup {
-    pub id: String,
-    pub zone_id: String,
-    pub private_ip: String,
-    pub status: ContainerGroupStatus,
-    pub created: Timestamp,
+pub(crate) struct NewContainerGroup {
+    pub(crate) id: String,
+    pub(crate) zone_id: String,
+    pub(crate) private_ip: String,
+    pub(crate) status: ContainerGroupStatus,
+    pub(crate) created: Timestamp,
 }
 
 impl EciConfiguration {
     /// A container group as the configuration says now.
-    pub fn make(&self, new: NewContainerGroup) -> ContainerGroup {
+    pub(crate) fn make(&self, new: NewContainerGroup) -> ContainerGroup {
         let up = new.status == ContainerGroupStatus::Running;
         let current = if up {
             ContainerState::running(new.created)

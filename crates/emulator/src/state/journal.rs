@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::call::{Call, Service};
 use crate::error::ApiError;
-use crate::oos::Params;
+use crate::params::Params;
 
 /// One call. `code` is empty while a call is still on its way (a late effect).
 #[derive(Debug, Clone, Serialize)]
@@ -18,19 +18,26 @@ pub struct Entry {
     pub time: Timestamp,
     /// `None` for a request that was refused before its service was known.
     pub service: Option<Service>,
+    /// As the API reference spells it, once the service is known to have it.
     pub action: String,
+    /// Where it was to be carried out.
     pub region: String,
     /// Empty when the signature was refused.
     pub principal: String,
+    /// Made by an execution rather than by a client.
     pub by_oos: bool,
+    /// Without the values of those that are secret.
     pub params: Params,
     /// Names that a template gave and that the action does not have, so that they changed nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
+    /// Of the HTTP answer; 0 until there is one.
     pub status: u16,
     /// `OK` or the error code that the call ended with (also when the answer was then lost).
     pub code: String,
+    /// Of the error; empty when there is none.
     pub message: String,
+    /// As the caller sees it.
     pub request_id: String,
     /// The fault that was applied, if any.
     pub fault: Option<String>,
@@ -72,6 +79,7 @@ impl Entry {
     }
 }
 
+/// The calls that were received. Of very many only the later ones are kept.
 #[derive(Debug, Default)]
 pub struct Journal {
     entries: Vec<Entry>,
@@ -80,7 +88,7 @@ pub struct Journal {
 
 impl Journal {
     /// Notes the arrival of a call; gives its number.
-    pub fn arrive(&mut self, now: Timestamp, call: &Call, request_id: &str) -> usize {
+    pub(crate) fn arrive(&mut self, now: Timestamp, call: &Call, request_id: &str) -> usize {
         let params = call
             .params
             .iter()
@@ -106,7 +114,7 @@ impl Journal {
 
     /// Notes a request that was refused before it was a call. Its parameters are not kept: nobody
     /// knows which of them are secret.
-    pub fn refused(
+    pub(crate) fn refused(
         &mut self,
         now: Timestamp,
         service: Option<Service>,
@@ -134,11 +142,11 @@ impl Journal {
     }
 
     /// The number of the next call to arrive.
-    pub fn next_seq(&self) -> usize {
+    pub(crate) fn next_seq(&self) -> usize {
         self.len() + 1
     }
 
-    pub fn ignored(&mut self, seq: usize, names: Vec<String>) {
+    pub(crate) fn ignored(&mut self, seq: usize, names: Vec<String>) {
         if let Some(entry) = self.entry(seq) {
             entry.ignored = names;
         }
@@ -148,19 +156,19 @@ impl Journal {
         self.entries.get_mut(seq.checked_sub(self.dropped + 1)?)
     }
 
-    pub fn fault(&mut self, seq: usize, fault: &str) {
+    pub(crate) fn fault(&mut self, seq: usize, fault: &str) {
         if let Some(entry) = self.entry(seq) {
             entry.fault = Some(fault.to_owned());
         }
     }
 
-    pub fn effect(&mut self, seq: usize, at: Timestamp) {
+    pub(crate) fn effect(&mut self, seq: usize, at: Timestamp) {
         if let Some(entry) = self.entry(seq) {
             entry.effect_time = Some(at);
         }
     }
 
-    pub fn outcome(&mut self, seq: usize, result: &Result<Value, ApiError>) {
+    pub(crate) fn outcome(&mut self, seq: usize, result: &Result<Value, ApiError>) {
         if let Some(entry) = self.entry(seq) {
             match result {
                 Ok(_) => {
@@ -182,11 +190,7 @@ impl Journal {
     }
 
     /// How many calls were ever received.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.dropped + self.entries.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }

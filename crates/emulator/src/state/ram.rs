@@ -13,20 +13,20 @@ use crate::oos::Caller;
 /// run of characters. A denial wins over every permission. Case does not matter.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct Policy {
-    pub allow: Vec<String>,
-    pub deny: Vec<String>,
+pub(crate) struct Policy {
+    pub(crate) allow: Vec<String>,
+    pub(crate) deny: Vec<String>,
 }
 
 impl Policy {
-    pub fn allows(&self, action: &str) -> bool {
+    pub(crate) fn allows(&self, action: &str) -> bool {
         let hit = |patterns: &[String]| patterns.iter().any(|p| wildcard(p, action));
         hit(&self.allow) && !hit(&self.deny)
     }
 }
 
 /// Whether `text` matches `pattern`, where `*` stands for any run of characters; case-insensitive.
-pub fn wildcard(pattern: &str, text: &str) -> bool {
+pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
@@ -48,37 +48,39 @@ pub fn wildcard(pattern: &str, text: &str) -> bool {
 /// A RAM user (or a fixed STS credential) of the fixture.
 #[derive(Debug, Clone)]
 pub struct Principal {
+    /// As the fixture and the journal call it.
     pub name: String,
+    /// The account that its calls work in.
     pub account_id: String,
-    pub policy: Policy,
+    pub(crate) policy: Policy,
 }
 
 /// A RAM role.
 #[derive(Debug, Clone)]
-pub struct Role {
-    pub name: String,
-    pub account_id: String,
-    pub trusts_oos: bool,
+pub(crate) struct Role {
+    pub(crate) name: String,
+    pub(crate) account_id: String,
+    pub(crate) trusts_oos: bool,
     /// Accounts whose users may assume it.
-    pub trusts_accounts: Vec<String>,
+    pub(crate) trusts_accounts: Vec<String>,
     /// OIDC providers, by name, whose tokens may assume it.
-    pub trusts_oidc: Vec<String>,
-    pub max_session_seconds: i64,
-    pub policy: Policy,
+    pub(crate) trusts_oidc: Vec<String>,
+    pub(crate) max_session_seconds: i64,
+    pub(crate) policy: Policy,
 }
 
 /// A token that an OIDC provider issued. What the token holds is not looked at.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct OidcToken {
-    pub token: String,
+pub(crate) struct OidcToken {
+    pub(crate) token: String,
     #[serde(default = "default_subject")]
-    pub subject: String,
+    pub(crate) subject: String,
     #[serde(default = "default_audience")]
-    pub audience: String,
+    pub(crate) audience: String,
     /// Wall-clock time from which it is refused as expired.
     #[serde(default)]
-    pub expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for OidcToken {
@@ -98,21 +100,21 @@ fn default_audience() -> String {
 }
 
 #[derive(Debug, Clone)]
-pub struct OidcProvider {
-    pub account_id: String,
-    pub issuer: String,
-    pub tokens: Vec<OidcToken>,
+pub(crate) struct OidcProvider {
+    pub(crate) account_id: String,
+    pub(crate) issuer: String,
+    pub(crate) tokens: Vec<OidcToken>,
 }
 
 /// What an access key id opens.
 #[derive(Clone)]
-pub struct AccessKey {
-    pub secret: String,
-    pub security_token: Option<String>,
+pub(crate) struct AccessKey {
+    pub(crate) secret: String,
+    pub(crate) security_token: Option<String>,
     /// Wall-clock end of a temporary credential.
-    pub expires_at: Option<Timestamp>,
-    pub inactive: bool,
-    pub caller: Caller,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) inactive: bool,
+    pub(crate) caller: Caller,
 }
 
 impl std::fmt::Debug for AccessKey {
@@ -126,17 +128,18 @@ impl std::fmt::Debug for AccessKey {
 /// All identities. `Caller::principal` is a user's name, or `assumed-role/<role>/<session>`.
 #[derive(Debug, Default)]
 pub struct Ram {
-    pub keys: BTreeMap<String, AccessKey>,
+    pub(crate) keys: BTreeMap<String, AccessKey>,
+    /// Users by name.
     pub principals: BTreeMap<String, Principal>,
     /// By account and name.
-    pub roles: BTreeMap<(String, String), Role>,
+    pub(crate) roles: BTreeMap<(String, String), Role>,
     /// By account and name.
-    pub oidc_providers: BTreeMap<(String, String), OidcProvider>,
+    pub(crate) oidc_providers: BTreeMap<(String, String), OidcProvider>,
 }
 
 impl Ram {
     /// The role behind an assumed-role caller.
-    pub fn role_of(&self, caller: &Caller) -> Option<&Role> {
+    pub(crate) fn role_of(&self, caller: &Caller) -> Option<&Role> {
         let role = caller
             .principal
             .strip_prefix("assumed-role/")?
@@ -147,7 +150,7 @@ impl Ram {
     }
 
     /// The ARN shown by `GetCallerIdentity` and in denials.
-    pub fn arn(&self, caller: &Caller) -> String {
+    pub(crate) fn arn(&self, caller: &Caller) -> String {
         let account = &caller.account_id;
         if caller.principal.starts_with("assumed-role/") {
             format!("acs:ram::{account}:{}", caller.principal)
@@ -157,7 +160,7 @@ impl Ram {
     }
 
     /// `Err` with the shape of a RAM denial when `caller` may not use `action` (`ess:EnterStandby`).
-    pub fn check(&self, caller: &Caller, action: &str) -> Result<(), ApiError> {
+    pub(crate) fn check(&self, caller: &Caller, action: &str) -> Result<(), ApiError> {
         let policy = self
             .principals
             .get(&caller.principal)
@@ -170,7 +173,7 @@ impl Ram {
     }
 
     /// The refusal of an action to a caller.
-    pub fn denial(&self, caller: &Caller, action: &str) -> ApiError {
+    pub(crate) fn denial(&self, caller: &Caller, action: &str) -> ApiError {
         let service = action.split(':').next().unwrap_or_default();
         // ESS and ECS answer Forbidden.RAM, the younger services NoPermission.
         let code = match service {
@@ -197,7 +200,7 @@ impl Ram {
     }
 
     /// The identity that OOS takes on when a template names a role (an ARN or a bare name).
-    pub fn assume_for_oos(&self, caller: &Caller, role: &str) -> Result<Caller, ApiError> {
+    pub(crate) fn assume_for_oos(&self, caller: &Caller, role: &str) -> Result<Caller, ApiError> {
         let name = role.rsplit('/').next().unwrap_or(role);
         self.check(caller, "ram:PassRole")?;
         let found = self

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::ram::wildcard;
-use super::world::{later, seconds};
-use crate::oos::Params;
+use super::time::{later, seconds};
+use crate::params::Params;
 
 /// Whose calls a fault hits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,7 @@ pub enum CallerKind {
     Outside,
     /// Calls that executions make.
     Oos,
+    /// All calls.
     Any,
 }
 
@@ -38,6 +39,7 @@ pub struct Fault {
     /// member of a list.
     #[serde(default)]
     pub params: Params,
+    /// Whose calls are hit.
     #[serde(default)]
     pub caller: CallerKind,
     /// Principal name with `*`.
@@ -56,6 +58,7 @@ pub struct Fault {
     /// In force only for so many virtual seconds.
     #[serde(default)]
     pub for_seconds: Option<f64>,
+    /// What goes wrong with a call that is hit.
     pub effect: Effect,
     /// How many calls have matched so far.
     #[serde(default)]
@@ -81,20 +84,26 @@ fn one() -> u64 {
 pub enum Effect {
     /// Refused with this code; nothing happens.
     Error {
+        /// Of the HTTP answer.
         status: u16,
+        /// The error code.
         code: String,
+        /// For people; may be empty.
         #[serde(default)]
         message: String,
     },
     /// `Throttling.User` with the header `x-acs-retry-after`.
     Throttle {
+        /// The value of that header; without it the header is left out.
         #[serde(default)]
         retry_after_millis: Option<u64>,
     },
     /// The effect is immediate, the answer comes late.
     Delay {
+        /// Virtual seconds; they come before `millis`.
         #[serde(default)]
         seconds: Option<f64>,
+        /// Milliseconds of real time.
         #[serde(default)]
         millis: Option<u64>,
     },
@@ -104,17 +113,23 @@ pub enum Effect {
     AnswerLost,
     /// The connection ends; the effect happens later.
     EffectLate {
+        /// Virtual seconds; they come before `after_millis`.
         #[serde(default)]
         after_seconds: Option<f64>,
+        /// Milliseconds of real time.
         #[serde(default)]
         after_millis: Option<u64>,
     },
     /// A call on several instances does its work except on these (ids with `*`), then ends with
     /// this error.
     Partial {
+        /// Which are left out.
         instances: Vec<String>,
+        /// Of the HTTP answer.
         status: u16,
+        /// The error code.
         code: String,
+        /// For people; may be empty.
         #[serde(default)]
         message: String,
     },
@@ -123,14 +138,17 @@ pub enum Effect {
     Deny,
     /// Answered, without these entries (ids with `*`) of its lists; nothing else tells.
     Omit {
+        /// All of them, unless it says which.
         #[serde(default = "all")]
         entries: Vec<String>,
     },
     /// Carried out in another account or region: what credentials or an endpoint that were changed
     /// meanwhile do.
     Elsewhere {
+        /// The caller's own when absent.
         #[serde(default)]
         account_id: Option<String>,
+        /// The region of the call when absent.
         #[serde(default)]
         region: Option<String>,
     },
@@ -141,7 +159,7 @@ fn all() -> Vec<String> {
 }
 
 impl Effect {
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Error { .. } => "error",
             Self::Throttle { .. } => "throttle",
@@ -178,7 +196,7 @@ impl Fault {
     }
 
     /// What is wrong with it, if anything.
-    pub fn problem(&self) -> Option<&'static str> {
+    pub(crate) fn problem(&self) -> Option<&'static str> {
         let bad = |seconds: Option<f64>| seconds.is_some_and(|s| !(s.is_finite() && s >= 0.0));
         if self.nth == 0 {
             return Some("nth counts from 1");
@@ -229,6 +247,7 @@ fn holds(have: &Value, want: &Value) -> bool {
     }
 }
 
+/// The faults that were given, in the order in which they were.
 #[derive(Debug, Default)]
 pub struct Faults {
     list: Vec<Fault>,
@@ -246,22 +265,25 @@ impl Faults {
         self.given
     }
 
+    /// Takes all of them back.
     pub fn clear(&mut self) {
         self.list.clear();
     }
 
+    /// Takes one back; whether it was there.
     pub fn remove(&mut self, id: u64) -> bool {
         let before = self.list.len();
         self.list.retain(|f| f.id != id);
         self.list.len() < before
     }
 
+    /// Those that were given and not taken back, whether or not they are in force.
     pub fn list(&self) -> &[Fault] {
         &self.list
     }
 
     /// The effect for this call. The first fault that applies wins; the others still count it.
-    pub fn strike(&mut self, call: &Call, now: Timestamp) -> Option<Effect> {
+    pub(crate) fn strike(&mut self, call: &Call, now: Timestamp) -> Option<Effect> {
         let mut hit = None;
         let struck = |fault: &&mut Fault| fault.in_force(now) && fault.matches(call);
         for fault in self.list.iter_mut().filter(struck) {

@@ -1,11 +1,13 @@
-//! From `Name.1.Key=value` to nested values, and the decoding of query strings and forms.
+//! Parameters of API calls: the decoding of query strings and forms, and from `Name.1.Key=value` to
+//! nested values.
 
 use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::oos::Params;
+/// Parameters of an API call, decoded: lists are arrays, numbers and booleans may still be text.
+pub type Params = Map<String, Value>;
 
 /// Names with more members than this are taken literally: no API nests deeper.
 const DEPTH: usize = 8;

@@ -1,121 +1,20 @@
-//! The world that the services and the OOS interpreter act on: state, clock, and the one door for
-//! every API call.
+//! The one door that every API call passes: permission, faults, the journal.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::call::{Call, Outcome, Service};
-use super::faults::{Effect, Faults};
-use super::ids::Ids;
-use super::journal::Journal;
-use super::model::Resources;
 use super::omit::omit;
-use super::queue::{Event, Queue};
-use super::ram::{Ram, wildcard};
 use crate::error::ApiError;
-use crate::fixture::{CommandOutcome, ContainerUpdateOutcome, Durations, ImageOutcome, Switches};
-use crate::oos::{Package, Params};
+use crate::params::Params;
 use crate::services;
-
-/// How real time drives the virtual clock. The core only keeps it; whoever owns real time obeys.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ClockSettings {
-    /// Virtual seconds per real second.
-    pub scale: f64,
-    pub paused: bool,
-}
-
-/// All state but the executions.
-#[derive(Debug)]
-pub struct World {
-    pub now: Timestamp,
-    pub clock: ClockSettings,
-    pub queue: Queue,
-    pub ids: Ids,
-    pub ram: Ram,
-    pub regions: Vec<String>,
-    pub regions_without_oos: BTreeSet<String>,
-    pub resources: Resources,
-    pub journal: Journal,
-    pub faults: Faults,
-    pub switches: Switches,
-    pub durations: Durations,
-    pub command_outcomes: Vec<CommandOutcome>,
-    pub container_update_outcomes: Vec<ContainerUpdateOutcome>,
-    pub image_outcomes: Vec<ImageOutcome>,
-    /// How many images were asked for, by instance.
-    pub images_asked: BTreeMap<String, u32>,
-    pub packages: Vec<Package>,
-    /// Client tokens of calls that took effect: what was asked, what was answered.
-    pub client_tokens: BTreeMap<(String, String), (Params, Value)>,
-    /// The account whose engine is at work, for wake-ups that it asks for.
-    pub(super) engine_account: String,
-    pub(super) wakes: BTreeSet<(Timestamp, String)>,
-    /// What lists saw, oldest first, while a read lag is switched on.
-    history: VecDeque<(Timestamp, Resources)>,
-    addresses_given: u32,
-}
-
-/// Seconds of a fixture or fault as a duration; negative and absurd values become zero or a
-/// century.
-pub fn seconds(value: f64) -> SignedDuration {
-    const CENTURY: f64 = 3.2e9;
-    SignedDuration::try_from_secs_f64(value.clamp(0.0, CENTURY)).unwrap_or(SignedDuration::ZERO)
-}
-
-/// `at` plus a duration, held at the end of time.
-pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
-}
+use crate::state::call::{Call, Outcome, Service};
+use crate::state::faults::Effect;
+use crate::state::queue::Event;
+use crate::state::ram::wildcard;
+use crate::state::time::{later, seconds};
+use crate::state::world::World;
 
 impl World {
-    pub fn new(start: Timestamp, seed: u64) -> Self {
-        Self {
-            now: start,
-            clock: ClockSettings {
-                scale: 1.0,
-                paused: false,
-            },
-            queue: Queue::default(),
-            ids: Ids::new(seed),
-            ram: Ram::default(),
-            regions: Vec::new(),
-            regions_without_oos: BTreeSet::new(),
-            resources: Resources::default(),
-            journal: Journal::default(),
-            faults: Faults::default(),
-            switches: Switches::default(),
-            durations: Durations::default(),
-            command_outcomes: Vec::new(),
-            container_update_outcomes: Vec::new(),
-            image_outcomes: Vec::new(),
-            images_asked: BTreeMap::new(),
-            packages: Vec::new(),
-            client_tokens: BTreeMap::new(),
-            engine_account: String::new(),
-            wakes: BTreeSet::new(),
-            history: VecDeque::new(),
-            addresses_given: 0,
-        }
-    }
-
-    /// Asks for `event` some virtual seconds from now.
-    pub fn after(&mut self, delay: f64, event: Event) -> Timestamp {
-        let at = later(self.now, seconds(delay));
-        self.queue.push(at, event);
-        at
-    }
-
-    /// A private address that no other instance has.
-    pub fn fresh_address(&mut self) -> String {
-        self.addresses_given += 1;
-        let n = self.addresses_given;
-        format!("10.{}.{}.{}", (n >> 16) & 0xFF, (n >> 8) & 0xFF, n & 0xFF)
-    }
-
     /// Real milliseconds of a caller as virtual time, at the present scale.
     fn real_millis(&self, millis: u64) -> SignedDuration {
         #[allow(
@@ -140,7 +39,7 @@ impl World {
         call: &mut Call,
         run: impl FnOnce(&mut Self, &Call) -> Result<Value, ApiError>,
     ) -> Outcome {
-        call.action = call.service.spelling(&call.action);
+        call.action = services::spelling(call.service, &call.action);
         let request_id = self.ids.request_id();
         let seq = self.journal.arrive(self.now, call, &request_id);
 
@@ -300,43 +199,6 @@ impl World {
             return Ok(());
         }
         self.ram.check(&call.caller, &action_of(call))
-    }
-
-    /// Keeps what lists may still show while reads lag.
-    pub(super) fn remember(&mut self) {
-        let lag = self.switches.read_lag_seconds;
-        if lag <= 0.0 {
-            self.history.clear();
-            return;
-        }
-        // One picture per second is enough, and keeps a long lag affordable.
-        if self
-            .history
-            .back()
-            .is_some_and(|(at, _)| at.as_second() == self.now.as_second())
-        {
-            self.history.pop_back();
-        }
-        self.history.push_back((self.now, self.resources.clone()));
-        let horizon = self.now.checked_sub(seconds(lag)).unwrap_or(Timestamp::MIN);
-        while self.history.get(1).is_some_and(|(at, _)| *at <= horizon) {
-            self.history.pop_front();
-        }
-    }
-
-    /// What ESS, ECS and ECI reads show: the present, or the past when a lag is switched on.
-    pub fn seen(&self) -> &Resources {
-        let lag = self.switches.read_lag_seconds;
-        if lag <= 0.0 {
-            return &self.resources;
-        }
-        let horizon = self.now.checked_sub(seconds(lag)).unwrap_or(Timestamp::MIN);
-        self.history
-            .iter()
-            .rev()
-            .find(|(at, _)| *at <= horizon)
-            .or_else(|| self.history.front())
-            .map_or(&self.resources, |(_, resources)| resources)
     }
 }
 

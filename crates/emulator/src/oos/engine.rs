@@ -1,0 +1,65 @@
+//! The state of the interpreter: executions, templates, and what is due.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::execution::Execution;
+use super::public;
+use super::template::Version;
+
+/// Something to do at its time.
+#[derive(Debug, Clone)]
+pub(super) enum Due {
+    /// Begin the task at the execution's position.
+    Advance { execution: String },
+    /// Begin, run or go on with one task, if nobody restarted it since.
+    Step {
+        execution: String,
+        task: usize,
+        generation: u32,
+    },
+    /// The child of a task changed its status.
+    ChildChanged { execution: String, task: usize },
+    /// Make a cancellation that was asked for earlier take effect.
+    Cancel { execution: String },
+}
+
+/// Stored answers to `StartExecution` by (account, region, token): fingerprint and answer.
+pub(super) type Tokens = BTreeMap<(String, String, String), (String, Value)>;
+
+/// What a root and the executions below it have used up, and those that their templates started.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Family {
+    pub(super) children: usize,
+    pub(super) runs: usize,
+}
+
+/// All executions and templates, in all regions.
+#[derive(Debug, Clone, Default)]
+pub struct Engine {
+    pub(super) executions: BTreeMap<String, Execution>,
+    /// Own templates by (region, name), oldest version first.
+    pub(super) private: BTreeMap<(String, String), Vec<Arc<Version>>>,
+    pub(super) public: BTreeMap<String, Arc<Version>>,
+    /// What is due, by time and then in the order in which it was asked for.
+    pub(super) agenda: BTreeMap<(Timestamp, u64), Due>,
+    pub(super) sequence: u64,
+    pub(super) tokens: Tokens,
+    /// What each root and the executions below it have used up, by root.
+    pub(super) families: BTreeMap<String, Family>,
+    /// The family of the execution whose call to OOS is being answered.
+    pub(super) calling_family: Option<String>,
+}
+
+impl Engine {
+    /// An engine that knows the public templates.
+    pub fn new() -> Self {
+        Self {
+            public: public::templates(),
+            ..Self::default()
+        }
+    }
+}

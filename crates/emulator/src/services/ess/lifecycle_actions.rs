@@ -1,0 +1,102 @@
+//! Lifecycle actions: a hook waits for each until it is completed or its time is over.
+
+use serde_json::{Value, json};
+
+use super::activities::activity_ends;
+use super::answers::{group, index, list, next};
+use crate::error::ApiError;
+use crate::services::args::{Args, invalid};
+use crate::state::call::Call;
+use crate::state::neighbours::{ActionResult, LifecycleAction};
+use crate::state::world::World;
+
+/// A hook waits no longer.
+pub fn times_out(world: &mut World, token: &str) {
+    end(world, token, "Timeout", None);
+}
+
+fn end(world: &mut World, token: &str, status: &str, result: Option<ActionResult>) {
+    let Some(action) = world.resources.lifecycle_actions.get_mut(token) else {
+        return;
+    };
+    if action.status != "Pending" {
+        return;
+    }
+    action.status = status.to_owned();
+    action.result = result.unwrap_or(action.result);
+    let activity = action.scaling_activity_id.clone();
+    activity_ends(world, &activity);
+}
+
+/// DescribeLifecycleActions.
+pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let activity = args.required("ScalingActivityId")?;
+    let status = args.text("LifecycleActionStatus");
+    let most = args.number("MaxResults", 1, 50)?.unwrap_or(10);
+    let begin = args.number("NextToken", 0, i64::MAX)?.unwrap_or(0);
+    let seen = world.seen();
+    let found: Vec<&LifecycleAction> = seen
+        .lifecycle_actions
+        .values()
+        .filter(|a| a.scaling_activity_id == activity)
+        .filter(|a| {
+            seen.groups
+                .get(&a.scaling_group_id)
+                .is_some_and(|g| g.account_id == call.caller.account_id && g.region == call.region)
+        })
+        .filter(|a| status.as_ref().is_none_or(|status| *status == a.status))
+        .collect();
+    let total = found.len();
+    let (skip, take) = (index(begin), index(most));
+    let rows = found
+        .into_iter()
+        .skip(skip)
+        .take(take)
+        .map(|a| {
+            let ids = a.instance_ids.iter().map(|id| json!(id)).collect();
+            json!({
+                "LifecycleHookId": a.lifecycle_hook_id,
+                "LifecycleActionToken": a.lifecycle_action_token,
+                "LifecycleActionStatus": a.status,
+                "LifecycleActionResult": a.result,
+                "InstanceIds": list(call.version, "InstanceId", ids),
+            })
+        })
+        .collect();
+    Ok(json!({
+        "TotalCount": total, "MaxResults": most, "NextToken": next(skip, take, total),
+        "LifecycleActions": list(call.version, "LifecycleAction", rows),
+    }))
+}
+
+/// CompleteLifecycleAction.
+pub fn complete(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let hook = args.required("LifecycleHookId")?;
+    let token = args.required("LifecycleActionToken")?;
+    let result = match args.text("LifecycleActionResult").as_deref() {
+        None => None,
+        Some("CONTINUE") => Some(ActionResult::Continue),
+        Some("ABANDON") => Some(ActionResult::Abandon),
+        Some(_) => {
+            return Err(invalid(
+                "LifecycleActionResult",
+                "it must be CONTINUE or ABANDON",
+            ));
+        }
+    };
+    let resources = &world.resources;
+    let own = resources.lifecycle_actions.get(&token).is_some_and(|a| {
+        a.lifecycle_hook_id == hook
+            && a.status == "Pending"
+            && group(resources, call, &a.scaling_group_id).is_ok()
+    });
+    if !own {
+        return Err(ApiError::new(
+            404,
+            "InvalidLifecycleActionToken.NotFound",
+            format!("The lifecycle action {token} of hook {hook} does not exist or has ended."),
+        ));
+    }
+    end(world, &token, "Completed", result);
+    Ok(json!({}))
+}

@@ -1,0 +1,62 @@
+//! How the emulated cloud behaves: how long things take, and what the documentation leaves open.
+
+use serde::{Deserialize, Serialize};
+
+use crate::oos::OosSwitches;
+
+/// How long things take, in virtual seconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Durations {
+    pub stop_instance: f64,
+    pub start_instance: f64,
+    pub replace_system_disk: f64,
+    /// A command for which no rule gives a duration.
+    pub command: f64,
+    pub scale_out: f64,
+    pub scale_in: f64,
+    /// How long after it became true ESS notices an unhealthy instance or a missing one.
+    pub health_check: f64,
+    pub create_image: f64,
+    /// An update of a container group for which no rule gives a duration.
+    pub update_container_group: f64,
+    /// After a change of load-balancer weights, further changes of the same group are refused with
+    /// `BackendServer.configuring` for so long. 0: never.
+    pub load_balancer: f64,
+    /// An instance refresh that is started, or for which the fixture gives no time.
+    pub instance_refresh: f64,
+}
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self {
+            stop_instance: 15.0,
+            start_instance: 20.0,
+            replace_system_disk: 20.0,
+            command: 10.0,
+            scale_out: 60.0,
+            scale_in: 30.0,
+            health_check: 30.0,
+            create_image: 120.0,
+            update_container_group: 20.0,
+            load_balancer: 0.0,
+            instance_refresh: 600.0,
+        }
+    }
+}
+
+/// Behaviour that the documentation leaves open, or that is wanted in some tests only.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Switches {
+    /// Describe calls of ESS, ECS and ECI show the state of so many virtual seconds ago.
+    pub read_lag_seconds: f64,
+    /// DescribeScalingGroups (2022-02-22) without `GroupType` lists groups of type ECS only, as the
+    /// metadata of 2014-08-28 says. That version always does.
+    pub group_type_defaults_to_ecs: bool,
+    /// EnterStandby and SetInstancesProtection(true) on an instance that is not InService, and
+    /// ExitStandby on one that is not Standby, do nothing instead of failing.
+    pub repeated_state_changes_accepted: bool,
+    /// What is undocumented about OOS.
+    pub oos: OosSwitches,
+}

@@ -1,0 +1,20 @@
+//! What the emulated cloud holds: resources and rights, the virtual clock and what is due, the
+//! journal, and how it is to behave.
+
+pub(crate) mod activities;
+pub mod behaviour;
+pub mod call;
+pub mod container_groups;
+pub mod containers;
+pub mod faults;
+pub(crate) mod ids;
+pub mod images;
+pub mod journal;
+pub mod model;
+pub(crate) mod neighbours;
+pub(crate) mod nonces;
+pub(crate) mod outcomes;
+pub(crate) mod queue;
+pub mod ram;
+pub(crate) mod time;
+pub mod world;

@@ -1,0 +1,149 @@
+//! The world that the services and the OOS interpreter act on: state, and the virtual clock.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::behaviour::{Durations, Switches};
+use super::faults::Faults;
+use super::ids::Ids;
+use super::journal::Journal;
+use super::model::Resources;
+use super::outcomes::{CommandOutcome, ContainerUpdateOutcome, ImageOutcome};
+use super::queue::{Event, Queue};
+use super::ram::Ram;
+use super::time::{later, seconds};
+use crate::oos::Package;
+use crate::params::Params;
+
+/// How real time drives the virtual clock. Only kept here; whoever owns real time obeys.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClockSettings {
+    /// Virtual seconds per real second.
+    pub scale: f64,
+    /// Whether virtual time stands still whatever the real one does.
+    pub paused: bool,
+}
+
+/// All state but the executions.
+#[derive(Debug)]
+pub struct World {
+    /// The virtual time.
+    pub now: Timestamp,
+    /// How fast it goes by.
+    pub clock: ClockSettings,
+    pub(crate) queue: Queue,
+    pub(crate) ids: Ids,
+    /// Who may do what.
+    pub ram: Ram,
+    pub(crate) regions: Vec<String>,
+    pub(crate) regions_without_oos: BTreeSet<String>,
+    /// What the services hold at this moment.
+    pub resources: Resources,
+    /// What was called so far.
+    pub journal: Journal,
+    /// What goes wrong on demand.
+    pub faults: Faults,
+    /// What the documentation leaves open.
+    pub switches: Switches,
+    pub(crate) durations: Durations,
+    pub(crate) command_outcomes: Vec<CommandOutcome>,
+    pub(crate) container_update_outcomes: Vec<ContainerUpdateOutcome>,
+    pub(crate) image_outcomes: Vec<ImageOutcome>,
+    /// How many images were asked for, by instance.
+    pub(crate) images_asked: BTreeMap<String, u32>,
+    pub(crate) packages: Vec<Package>,
+    /// Client tokens of calls that took effect: what was asked, what was answered.
+    pub(crate) client_tokens: BTreeMap<(String, String), (Params, Value)>,
+    /// The account whose engine is at work, for wake-ups that it asks for.
+    pub(crate) engine_account: String,
+    pub(crate) wakes: BTreeSet<(Timestamp, String)>,
+    /// What lists saw, oldest first, while a read lag is switched on.
+    history: VecDeque<(Timestamp, Resources)>,
+    addresses_given: u32,
+}
+
+impl World {
+    pub(crate) fn new(start: Timestamp, seed: u64) -> Self {
+        Self {
+            now: start,
+            clock: ClockSettings {
+                scale: 1.0,
+                paused: false,
+            },
+            queue: Queue::default(),
+            ids: Ids::new(seed),
+            ram: Ram::default(),
+            regions: Vec::new(),
+            regions_without_oos: BTreeSet::new(),
+            resources: Resources::default(),
+            journal: Journal::default(),
+            faults: Faults::default(),
+            switches: Switches::default(),
+            durations: Durations::default(),
+            command_outcomes: Vec::new(),
+            container_update_outcomes: Vec::new(),
+            image_outcomes: Vec::new(),
+            images_asked: BTreeMap::new(),
+            packages: Vec::new(),
+            client_tokens: BTreeMap::new(),
+            engine_account: String::new(),
+            wakes: BTreeSet::new(),
+            history: VecDeque::new(),
+            addresses_given: 0,
+        }
+    }
+
+    /// Asks for `event` some virtual seconds from now.
+    pub(crate) fn after(&mut self, delay: f64, event: Event) -> Timestamp {
+        let at = later(self.now, seconds(delay));
+        self.queue.push(at, event);
+        at
+    }
+
+    /// A private address that no other instance has.
+    pub(crate) fn fresh_address(&mut self) -> String {
+        self.addresses_given += 1;
+        let n = self.addresses_given;
+        format!("10.{}.{}.{}", (n >> 16) & 0xFF, (n >> 8) & 0xFF, n & 0xFF)
+    }
+
+    /// Keeps what lists may still show while reads lag.
+    pub(crate) fn remember(&mut self) {
+        let lag = self.switches.read_lag_seconds;
+        if lag <= 0.0 {
+            self.history.clear();
+            return;
+        }
+        // One picture per second is enough, and keeps a long lag affordable.
+        if self
+            .history
+            .back()
+            .is_some_and(|(at, _)| at.as_second() == self.now.as_second())
+        {
+            self.history.pop_back();
+        }
+        self.history.push_back((self.now, self.resources.clone()));
+        let horizon = self.now.checked_sub(seconds(lag)).unwrap_or(Timestamp::MIN);
+        while self.history.get(1).is_some_and(|(at, _)| *at <= horizon) {
+            self.history.pop_front();
+        }
+    }
+
+    /// What ESS, ECS and ECI reads show: the present, or the past when a lag is switched on.
+    pub(crate) fn seen(&self) -> &Resources {
+        let lag = self.switches.read_lag_seconds;
+        if lag <= 0.0 {
+            return &self.resources;
+        }
+        let horizon = self.now.checked_sub(seconds(lag)).unwrap_or(Timestamp::MIN);
+        self.history
+            .iter()
+            .rev()
+            .find(|(at, _)| *at <= horizon)
+            .or_else(|| self.history.front())
+            .map_or(&self.resources, |(_, resources)| resources)
+    }
+}

@@ -1,0 +1,89 @@
+//! What a pass works with, and what bounds it.
+
+use std::{sync::Arc, time::Duration};
+
+use ess_rollout_core::rollout::{Input, Settings, Step};
+
+use crate::{
+    clouds::Clouds,
+    kubernetes::{Kubernetes, Schemas},
+    runtime::{clock::Clock, events::Events},
+    tasks::TaskIndex,
+};
+
+/// How a decision about a rolling update is made: [`ess_rollout_core::rollout::step`], or a script in
+/// tests.
+pub type StepFn = Box<dyn for<'a> Fn(Input<'a>) -> Step + Send + Sync>;
+
+/// What a pass works with.
+pub struct Context {
+    /// The apiserver.
+    pub kubernetes: Arc<dyn Kubernetes>,
+    /// The cloud, by credentials.
+    pub clouds: Arc<dyn Clouds>,
+    /// Where Events go.
+    pub events: Arc<dyn Events>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The queue of each group.
+    pub tasks: Arc<TaskIndex>,
+    /// What the operator's configuration says about every task.
+    pub settings: Settings,
+    /// What bounds a pass.
+    pub limits: Limits,
+    /// What is known of the CRDs.
+    pub schemas: Arc<Schemas>,
+    /// The decision.
+    pub step: StepFn,
+}
+
+/// What bounds a pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long the cloud is read from for one decision. What is not answered by then is answered
+    /// as a timeout.
+    pub reading: Duration,
+    /// How many times a step may ask for more before it decides.
+    pub rounds: usize,
+    /// How many decisions are carried out before other tasks get their turn.
+    pub decisions: usize,
+    /// How many times in a row a pass starts over because somebody else wrote first. More is no
+    /// race but an object that the apiserver will not take.
+    pub conflicts: usize,
+    /// How old a decision may be when its mutation is sent. The bound on lateness is counted from
+    /// times that the decision put on record, so slow writes must not stretch it.
+    pub decision_age: Duration,
+    /// How long a mutation may then wait for its turn under the account's rate limit.
+    pub turn: Duration,
+}
+
+impl Limits {
+    /// For calls that may take this long: a decision is acted on within half of that time, and its
+    /// call waits for its turn within a quarter of it and no longer than by default.
+    pub fn for_calls(timeout: Duration) -> Self {
+        Self {
+            decision_age: timeout / 2,
+            turn: (timeout / 4).min(Self::default().turn),
+            ..Self::default()
+        }
+    }
+
+    /// How long after the time that a decision put on record its call may last be under way. The
+    /// bound on lateness begins there.
+    pub fn call_time(&self, timeout: Duration) -> Duration {
+        self.decision_age + self.turn + timeout
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            reading: Duration::from_secs(60),
+            rounds: 8,
+            decisions: 25,
+            conflicts: 5,
+            decision_age: Duration::from_secs(15),
+            turn: Duration::from_secs(2),
+        }
+    }
+}
