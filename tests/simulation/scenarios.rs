@@ -1,6 +1,7 @@
 //! The scenarios. To add one: a name, the object, what people do and when, how it ends.
 
 mod deletion;
+mod found;
 mod images;
 mod neighbours;
 mod pauses;
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(shell::all());
     all.extend(truth::all());
     all.extend(neighbours::all());
+    all.extend(found::all());
     all.extend(starts::all());
     all.extend(deletion::all());
     all.extend(packages());

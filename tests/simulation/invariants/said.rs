@@ -1,6 +1,6 @@
 //! What the operator says of the cloud when an object is completed, held against the cloud at that moment.
 
-use ess_emulator::state::model::{InstanceSource, LifecycleState, Resources};
+use ess_emulator::state::model::{InstanceSource, InstanceStatus, LifecycleState, Resources};
 use serde_json::Value;
 
 use crate::world::{NAMESPACE, World};
@@ -69,28 +69,40 @@ fn instances(object: &Value) -> impl Iterator<Item = (&str, &str)> {
 
 fn verified(object: &Value, resources: &Resources) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (id, _) in instances(object).filter(|(_, state)| *state == "Succeeded") {
-        let state = resources
-            .members
-            .get(id)
-            .map(|member| member.lifecycle_state);
-        if !matches!(
-            state,
-            Some(LifecycleState::InService | LifecycleState::Protected)
-        ) {
+    let wanted = image(object).map(|image| image["imageId"].as_str().unwrap_or_default());
+    let stopped_before = |id: &str| {
+        let members = object["status"]["plan"]["members"].as_array();
+        let mut members = members.into_iter().flatten();
+        members.any(|member| member["id"] == id && member["stopped"] == true)
+    };
+    for (id, how) in instances(object) {
+        let member = resources.members.get(id);
+        let state = member.map(|member| member.lifecycle_state);
+        let serves = [LifecycleState::InService, LifecycleState::Protected];
+        let serves = state.is_some_and(|state| serves.contains(&state));
+        // Who has left the group is not the group's any more, unless it was updated just now.
+        if !serves && (state.is_some() || how == "Succeeded") {
             wrong.push(format!("Verified, while {id} is {state:?}"));
         }
-    }
-    let Some(image) = image(object) else {
-        return wrong;
-    };
-    let wanted = image["imageId"].as_str().unwrap_or_default();
-    for (id, _) in instances(object).filter(|(_, state)| *state == "Succeeded") {
-        let runs = resources.instances.get(id).map(|i| i.image_id.as_str());
-        if runs != Some(wanted) {
-            wrong.push(format!("Verified, while {id} runs {runs:?}"));
+        let instance = resources.instances.get(id);
+        let runs = instance.map(|i| i.image_id.as_str());
+        match wanted {
+            Some(wanted) if runs != Some(wanted) && state.is_some() => {
+                wrong.push(format!("Verified, while {id} runs {runs:?}"));
+            }
+            None if how != "Succeeded" && state.is_some() => {
+                wrong.push(format!("Verified, while {id} is {how}"));
+            }
+            Some(_) | None => {}
+        }
+        let stopped = instance.is_some_and(|i| i.status == InstanceStatus::Stopped);
+        if stopped && !stopped_before(id) {
+            wrong.push(format!("Verified, while {id} is stopped"));
         }
     }
+    let Some((image, wanted)) = image(object).zip(wanted) else {
+        return wrong;
+    };
     let before = &object["status"]["source"]["scalingConfigurationImageId"];
     let active = match resources
         .groups
