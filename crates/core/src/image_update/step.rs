@@ -1,7 +1,9 @@
-//! The driver: which stage a task is in, and what every decision has in common.
+//! What the driver ([`crate::task::step`]) is told of image update tasks.
 
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
-use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, ScalingGroupRecordStatus};
+use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, Place, ScalingGroupRecordStatus};
+use ess_rollout_cloud::CloudError;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::context::Context;
 use super::due::{self, Timetable};
@@ -10,67 +12,115 @@ use super::{
     starting,
 };
 use crate::identity;
-use crate::task::decision::{Next, visited};
-use crate::task::deletion::{self, Wait};
-use crate::task::observation::{Interrupt, Known};
-use crate::task::{absence, ledger};
+use crate::task::decision::Event;
+use crate::task::observation::{Known, Observation};
+use crate::task::step::Engine;
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
-    let ctx = Context::new(input);
-    let old = input.task.status.clone().unwrap_or_default();
-    let mut status = old.clone();
-
-    if !visited(status.observed_generation) {
-        if ctx.deleting.is_some() {
-            return Step::Decided(Box::new(never_visited(&ctx, old)));
-        }
-        requests::present_at_creation(&ctx, &mut status);
-        due::follow(&ctx, &mut status, true);
-        note_unknown_annotations(&ctx, &mut status);
-        restored(&ctx, &mut status);
-        report::first(&ctx, &mut status);
-        let decision = ctx.decide(status, Next::Now);
-        return decided(&ctx, &old, decision);
-    }
-    if let Some(value) = missing_annotation(&ctx, &status) {
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.execution_annotation = Some(value);
-        return decided(&ctx, &old, decision);
-    }
-    if let Some(record) = regained(&ctx, &status) {
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.record = Some(record);
-        return decided(&ctx, &old, decision);
-    }
-
-    clock::bound(&ctx, &mut status);
-    due::follow(&ctx, &mut status, false);
-    note_unknown_annotations(&ctx, &mut status);
-    requests::ingest(&ctx, &mut status);
-    let staged = stage(&ctx, status.clone());
-    let decision = match with_account(&ctx, &mut status, staged) {
-        Ok(decision) => decision,
-        Err(Interrupt::Read(queries)) => return Step::Read(queries),
-        Err(Interrupt::Failed(error)) => {
-            report::trouble(&ctx, &mut status, &error);
-            let waits = status.active.is_none();
-            let mut decision = ctx.decide(status, ctx.waits().after(&error));
-            // A group is not kept from others for something that only a person can mend.
-            if waits && ctx.holds() && error.needs_person() {
-                decision.record = Some(ctx.released(&decision.status));
-            }
-            decision
-        }
-    };
-    decided(&ctx, &old, decision)
+    crate::task::step::step(&Context::new(input))
 }
 
-/// Deleted before it was ever seen: nothing was started for it.
-fn never_visited(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
-    let mut decision = ctx.decide(status, Next::OnChange);
-    decision.finalizer = ctx.has_finalizer().then_some(false);
-    decision
+impl<'a> Engine<'a> for Context<'a> {
+    type Status = ImageUpdateTaskStatus;
+    const DELETION_RULE: &'static str = "an hour after it was asked for";
+
+    fn observation(&self) -> &'a Observation {
+        self.input.observation
+    }
+
+    fn record_lost(&self) -> Option<&'a str> {
+        self.input.record_lost
+    }
+
+    fn read_status(&self) -> Option<&'a ImageUpdateTaskStatus> {
+        self.input.task.status.as_ref()
+    }
+
+    fn observed_generation(status: &mut ImageUpdateTaskStatus) -> &mut Option<i64> {
+        &mut status.observed_generation
+    }
+
+    fn unknown_annotations(status: &mut ImageUpdateTaskStatus) -> &mut Vec<String> {
+        &mut status.unknown_annotations
+    }
+
+    fn conditions(status: &mut ImageUpdateTaskStatus) -> &mut Vec<Condition> {
+        &mut status.conditions
+    }
+
+    fn is_restored(&self) -> bool {
+        false
+    }
+
+    fn bound(&self, status: &mut ImageUpdateTaskStatus) {
+        clock::bound(self, status);
+    }
+
+    fn first_visit(&self, status: &mut ImageUpdateTaskStatus) {
+        requests::present_at_creation(self, status);
+        due::follow(self, status, true);
+        restored(self, status);
+        report::first(self, status);
+    }
+
+    fn missing_annotation(&self, status: &ImageUpdateTaskStatus) -> Option<String> {
+        missing_annotation(self, status)
+    }
+
+    fn regained(&self, status: &ImageUpdateTaskStatus) -> Option<ScalingGroupRecordStatus> {
+        regained(self, status)
+    }
+
+    fn prepare(&self, status: &mut ImageUpdateTaskStatus) {
+        due::follow(self, status, false);
+        requests::ingest(self, status);
+    }
+
+    fn place<'s>(&'s self, status: &'s ImageUpdateTaskStatus) -> Option<&'s Place> {
+        status.active.as_ref()?.place.as_ref()
+    }
+
+    fn stage(&self, status: ImageUpdateTaskStatus) -> Known<Decision> {
+        stage(self, status)
+    }
+
+    fn not_read(&self, mut status: ImageUpdateTaskStatus, error: &CloudError) -> Decision {
+        report::trouble(self, &mut status, error);
+        let waits = status.active.is_none();
+        let mut decision = self.decide(status, self.waits().after(error));
+        // A group is not kept from others for something that only a person can mend.
+        if waits && self.holds() && error.needs_person() {
+            decision.record = Some(self.released(&decision.status));
+        }
+        decision
+    }
+
+    fn needs_person(&self, status: &mut ImageUpdateTaskStatus, reason: &str, message: &str) {
+        report::needs_person(self, status, reason, message);
+    }
+
+    fn given_back(&self, status: &ImageUpdateTaskStatus) -> ScalingGroupRecordStatus {
+        self.released(status)
+    }
+
+    fn runs(status: &ImageUpdateTaskStatus) -> bool {
+        status.active.is_some()
+    }
+
+    fn left(&self, old: &ImageUpdateTaskStatus, _status: &ImageUpdateTaskStatus) -> String {
+        let run = old.active.as_ref();
+        match run.and_then(|run| run.execution.as_ref()) {
+            Some(execution) => format!("execution {} may go on", execution.id),
+            None => "nothing is left changed".to_owned(),
+        }
+    }
+
+    fn finish(&self, _old: &ImageUpdateTaskStatus, _decision: &mut Decision) {}
+
+    fn events(&self, old: &ImageUpdateTaskStatus, status: &ImageUpdateTaskStatus) -> Vec<Event> {
+        events::events(self, old, status)
+    }
 }
 
 /// An object whose annotation names the execution that built the very image that it asks for, or the run that put a
@@ -114,36 +164,6 @@ fn regained(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Scaling
     (on && free && !ctx.holds()).then(|| ctx.taken())
 }
 
-/// What the stage has come to, if the credentials are still of the account that the run is of: with those
-/// of another nothing of it is seen, and nothing is to be sent. A deletion that may not wait any longer
-/// waits for no credentials either.
-fn with_account(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    staged: Known<Decision>,
-) -> Known<Decision> {
-    let place = status.active.as_ref().and_then(|run| run.place.as_ref());
-    if ctx.deletion_overdue() {
-        return staged;
-    }
-    match absence::other_account(ctx.input.observation, place) {
-        Ok(None) => staged,
-        Ok(Some(message)) => {
-            report::needs_person(ctx, status, "AccountChanged", &message);
-            let wait = ctx.waits().patience().unsigned_abs();
-            Ok(ctx.decide(status.clone(), Next::After(wait)))
-        }
-        // Together with what the stage asks for: one round.
-        Err(Interrupt::Read(account)) => match staged {
-            Err(Interrupt::Read(queries)) => Err(Interrupt::Read(
-                account.into_iter().chain(queries).collect(),
-            )),
-            _ => Err(Interrupt::Read(account)),
-        },
-        Err(failed) => Err(failed),
-    }
-}
-
 fn stage(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Known<Decision> {
     let Some(run) = &status.active else {
         return due_run::decide(ctx, status);
@@ -157,61 +177,4 @@ fn stage(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Known<Decision> {
     } else {
         set_image::decide(ctx, status)
     }
-}
-
-fn note_unknown_annotations(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
-    ledger::note_unknown_annotations(ctx.metadata, &mut status.unknown_annotations);
-}
-
-fn decided(ctx: &Context<'_>, old: &ImageUpdateTaskStatus, mut decision: Decision) -> Step {
-    // A change of the spec that changes nothing else must be seen too: kstatus, and with it Argo CD
-    // and Flux, takes a status of an older generation for work in progress.
-    if decision.status != *old || visited(old.observed_generation) {
-        decision.status.observed_generation = ctx.generation;
-    }
-    // No wait outlasts the time that the deletion has.
-    decision = decision.within(ctx.deletion_time_left());
-    guard(ctx, old, &mut decision);
-    if ctx.deletion_overdue() {
-        let execution = old.active.as_ref().and_then(|run| run.execution.as_ref());
-        let left = || match execution {
-            Some(execution) => format!("execution {} may go on", execution.id),
-            None => "nothing is left changed".to_owned(),
-        };
-        let (has, why) = (ctx.has_finalizer(), ctx.input.record_lost);
-        deletion::without_record(&mut decision, has, why, left);
-    }
-    say_of_deletion(ctx, &mut decision);
-    let events = events::events(ctx, old, &decision.status);
-    decision.events.extend(events);
-    Step::Decided(Box::new(decision))
-}
-
-/// The finalizer is there from before the group is taken until it is let go, and no longer: an object
-/// that has no run under way goes without the operator, whatever has become of that. Once the object is
-/// being deleted none can be added, and the stage that is done with it takes it away.
-fn guard(ctx: &Context<'_>, old: &ImageUpdateTaskStatus, decision: &mut Decision) {
-    if ctx.deleting.is_some() {
-        return;
-    }
-    let takes = decision.record.as_ref().and_then(|r| r.holder.as_ref());
-    let takes = takes.is_some_and(|holder| holder.uid == ctx.uid);
-    let runs = old.active.is_some() || decision.status.active.is_some();
-    let guards = ctx.holds() || takes || runs;
-    decision.finalizer = (guards != ctx.has_finalizer()).then_some(guards);
-}
-
-/// Says of a deletion that waits how long it does, and how to end that.
-fn say_of_deletion(ctx: &Context<'_>, decision: &mut Decision) {
-    let Some(until) = ctx.deletion_due().filter(|_| !ctx.deletion_overdue()) else {
-        return;
-    };
-    let wait = Wait {
-        resource: "imageupdatetask".to_owned(),
-        namespace: &ctx.namespace,
-        name: &ctx.name,
-        until,
-        rule: "an hour after it was asked for",
-    };
-    wait.add_to(&mut decision.status.conditions);
 }

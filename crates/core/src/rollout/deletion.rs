@@ -11,29 +11,14 @@ use super::restore::{configuration, leftovers, run_end, verify};
 use crate::task::conditions::shorten;
 use crate::task::deletion::Wait;
 
+/// What says how long a deletion waits.
+pub(super) const RULE: &str = "spec.deletionTimeoutSeconds, which may be lowered";
 /// A deletion that takes longer than this is one that a person wants to know of.
 const HANGS_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// Whether nothing is left to put back, or it is on record elsewhere.
 pub(super) fn is_finished(status: &RollingUpdateTaskStatus) -> bool {
     status.restore.as_ref().is_some_and(|restore| restore.done)
-}
-
-/// The finalizer is there from before the group is taken until it is let go, and no longer: an object
-/// that has nothing to put back goes without the operator, whatever has become of that. Once the object
-/// is being deleted none can be added, and the stage that is done with it takes it away.
-pub(super) fn guard(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, decision: &mut Decision) {
-    if ctx.deleting.is_some() {
-        return;
-    }
-    let runs = |status: &RollingUpdateTaskStatus| {
-        let begun = status.start.is_some() || status.execution.is_some();
-        (begun || status.result.is_some()) && !is_finished(status)
-    };
-    let takes = decision.record.as_ref().and_then(|r| r.holder.as_ref());
-    let takes = takes.is_some_and(|holder| holder.uid == ctx.uid);
-    let guards = ctx.holds() || takes || runs(old) || runs(&decision.status);
-    decision.finalizer = (guards != ctx.has_finalizer()).then_some(guards);
 }
 
 /// A deletion that does not come to its end: what its run may have left changed is listed at once, not
@@ -107,41 +92,25 @@ pub(super) fn list(ctx: &Context<'_>, decision: &mut Decision) {
     decision.record = Some(record);
 }
 
-/// Says of a deletion that waits how long it does, and how to end that.
-pub(super) fn say(ctx: &Context<'_>, decision: &mut Decision) {
-    let Some(until) = ctx.deletion_due().filter(|_| !ctx.deletion_overdue()) else {
-        return;
-    };
-    wait(ctx, until).add_to(&mut decision.status.conditions);
-}
-
-/// A deletion that may not wait any longer does not wait for the record either.
-pub(super) fn without_record(ctx: &Context<'_>, decision: &mut Decision) {
-    if !ctx.deletion_overdue() {
-        return;
+/// What is left changed of an object that goes without a record.
+pub(super) fn left(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> String {
+    let execution = status.execution.as_ref();
+    let unseen = status
+        .result
+        .as_ref()
+        .is_none_or(|result| result.end_unseen);
+    let execution = execution.filter(|_| unseen).map(|execution| {
+        let ends = run_end::ends(&ctx.region, &execution.id);
+        format!("execution {} may go on (to end it: {ends})", execution.id)
+    });
+    let items = status.restore.iter().flat_map(|restore| &restore.items);
+    let items = items.filter(|item| item.state == RestoreState::Left);
+    let items = items.map(|item| format!("{:?} {} -> {}", item.kind, item.target, item.wanted));
+    let all: Vec<String> = execution.into_iter().chain(items).collect();
+    match all.is_empty() {
+        true => "nothing is left changed".to_owned(),
+        false => format!("left in scaling group {}: {}", ctx.group, all.join("; ")),
     }
-    let status = decision.status.clone();
-    let left = || {
-        let execution = status.execution.as_ref();
-        let unseen = status
-            .result
-            .as_ref()
-            .is_none_or(|result| result.end_unseen);
-        let execution = execution.filter(|_| unseen).map(|execution| {
-            let ends = run_end::ends(&ctx.region, &execution.id);
-            format!("execution {} may go on (to end it: {ends})", execution.id)
-        });
-        let items = status.restore.iter().flat_map(|restore| &restore.items);
-        let items = items.filter(|item| item.state == RestoreState::Left);
-        let items = items.map(|item| format!("{:?} {} -> {}", item.kind, item.target, item.wanted));
-        let all: Vec<String> = execution.into_iter().chain(items).collect();
-        match all.is_empty() {
-            true => "nothing is left changed".to_owned(),
-            false => format!("left in scaling group {}: {}", ctx.group, all.join("; ")),
-        }
-    };
-    let (has, why) = (ctx.has_finalizer(), ctx.input.record_lost);
-    crate::task::deletion::without_record(decision, has, why, left);
 }
 
 fn wait<'a>(ctx: &'a Context<'_>, until: Timestamp) -> Wait<'a> {
@@ -150,6 +119,6 @@ fn wait<'a>(ctx: &'a Context<'_>, until: Timestamp) -> Wait<'a> {
         namespace: &ctx.namespace,
         name: &ctx.name,
         until,
-        rule: "spec.deletionTimeoutSeconds, which may be lowered",
+        rule: RULE,
     }
 }

@@ -1,99 +1,153 @@
-//! The driver: which stage a task is in, and what every decision has in common.
+//! What the driver ([`crate::task::step`]) is told of rolling updates and rollbacks.
 
 use ess_rollout_api::v1alpha1::{
-    DeletionPolicy, DesiredState, GroupRun, Latched, LetGo, RollingUpdateTaskStatus,
+    DeletionPolicy, DesiredState, GroupRun, Latched, LetGo, Place, RollingUpdateTaskStatus,
     ScalingGroupRecordStatus,
 };
+use ess_rollout_cloud::CloudError;
 use jiff::SignedDuration;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::before::{deadline, refusal};
 use super::context::Context;
-use super::decision::{Decision, Input, Next, Step};
+use super::decision::{Decision, Event, Input, Next, Step};
 use super::progress::freeze;
 use super::report::{self, Phase};
 use super::requests::{approve, close, ingest, notify};
 use super::restore::record;
 use super::stages::{adoption, ending, pending, running, starting};
 use super::{deletion, events, times};
-use crate::task::decision::visited;
-use crate::task::observation::{Interrupt, Known};
-use crate::task::{absence, ledger};
+use crate::task::observation::{Known, Observation};
+use crate::task::step::Engine;
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
-    let ctx = Context::new(input);
-    let old = input.subject.status.cloned().unwrap_or_default();
-    let mut status = old.clone();
-    times::bound(&ctx, &mut status);
-
-    if !visited(status.observed_generation) {
-        if ctx.deleting.is_some() && !adoption::names_execution(&ctx) {
-            let mut decision = never_visited(&ctx, old);
-            deletion::without_record(&ctx, &mut decision);
-            return Step::Decided(Box::new(decision));
-        }
-        ingest::present_at_creation(&ctx, &mut status);
-        latch(&ctx, &mut status);
-        note_unknown_annotations(&ctx, &mut status);
-        report::first(&ctx, &mut status);
-        let decision = ctx.decide(status, Next::Now);
-        return decided(&ctx, &old, decision);
-    }
-    let finished = deletion::is_finished(&status);
-    if let Some(value) = adoption::missing_annotation(&ctx, &status) {
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.execution_annotation = Some(value);
-        return decided(&ctx, &old, decision);
-    }
-
-    if let Some(record) = regained(&ctx, &status, finished) {
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.record = Some(record);
-        return decided(&ctx, &old, decision);
-    }
-
-    latch(&ctx, &mut status);
-    note_unknown_annotations(&ctx, &mut status);
-    // Before anything is read: what OOS answered is known whatever becomes of the reads.
-    notify::take_outcome(&ctx, &mut status);
-    approve::take_outcome(&ctx, &mut status);
-    let staged = stage(&ctx, status.clone());
-    let decision = match with_account(&ctx, &mut status, staged, finished) {
-        Ok(decision) => decision,
-        Err(Interrupt::Read(queries)) => return Step::Read(queries),
-        Err(Interrupt::Failed(error)) => {
-            let waits = status.start.is_none() && status.result.is_none();
-            report::trouble(&ctx, &mut status, &error);
-            if waits && error.needs_person() {
-                deadline::note(&ctx, &mut status, true);
-            }
-            let left = deadline::left(&ctx, &status).filter(|_| waits);
-            let lets_go = refusal::lets_go(&ctx, &status);
-            let next = ctx.wait_after(&error);
-            let left = left.map(|left| left.unsigned_abs());
-            let mut decision = ctx.decide(status, next).within(left);
-            // A group is not kept from others for something that only a person can mend.
-            if waits && lets_go && error.needs_person() {
-                decision.record = Some(record::given_back(&ctx));
-            }
-            decision
-        }
-    };
-    decided(&ctx, &old, decision)
+    crate::task::step::step(&Context::new(input))
 }
 
-/// Deleted before it was ever seen: nothing was started for it. The finalizer may be there all the
-/// same, set just before the operator died.
-fn never_visited(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
-    let mut decision = ctx.decide(status, Next::OnChange);
-    if ctx.holds() {
-        decision.record = Some(record::given_back(ctx));
-        decision.next = Next::Now;
-    } else {
-        decision.finalizer = ctx.has_finalizer().then_some(false);
+impl<'a> Engine<'a> for Context<'a> {
+    type Status = RollingUpdateTaskStatus;
+    const DELETION_RULE: &'static str = deletion::RULE;
+
+    fn observation(&self) -> &'a Observation {
+        self.input.observation
     }
-    decision
+
+    fn record_lost(&self) -> Option<&'a str> {
+        self.input.record_lost
+    }
+
+    fn read_status(&self) -> Option<&'a RollingUpdateTaskStatus> {
+        self.input.subject.status
+    }
+
+    fn observed_generation(status: &mut RollingUpdateTaskStatus) -> &mut Option<i64> {
+        &mut status.observed_generation
+    }
+
+    fn unknown_annotations(status: &mut RollingUpdateTaskStatus) -> &mut Vec<String> {
+        &mut status.unknown_annotations
+    }
+
+    fn conditions(status: &mut RollingUpdateTaskStatus) -> &mut Vec<Condition> {
+        &mut status.conditions
+    }
+
+    fn is_restored(&self) -> bool {
+        adoption::names_execution(self)
+    }
+
+    fn bound(&self, status: &mut RollingUpdateTaskStatus) {
+        times::bound(self, status);
+    }
+
+    fn first_visit(&self, status: &mut RollingUpdateTaskStatus) {
+        ingest::present_at_creation(self, status);
+        latch(self, status);
+        report::first(self, status);
+    }
+
+    fn missing_annotation(&self, status: &RollingUpdateTaskStatus) -> Option<String> {
+        adoption::missing_annotation(self, status)
+    }
+
+    fn regained(&self, status: &RollingUpdateTaskStatus) -> Option<ScalingGroupRecordStatus> {
+        regained(self, status, deletion::is_finished(status))
+    }
+
+    fn prepare(&self, status: &mut RollingUpdateTaskStatus) {
+        latch(self, status);
+        // Before anything is read: what OOS answered is known whatever becomes of the reads.
+        notify::take_outcome(self, status);
+        approve::take_outcome(self, status);
+    }
+
+    fn place<'s>(&'s self, status: &'s RollingUpdateTaskStatus) -> Option<&'s Place> {
+        let finished = deletion::is_finished(status);
+        status.place.as_ref().filter(|_| !finished)
+    }
+
+    fn stage(&self, status: RollingUpdateTaskStatus) -> Known<Decision> {
+        stage(self, status)
+    }
+
+    fn not_read(&self, mut status: RollingUpdateTaskStatus, error: &CloudError) -> Decision {
+        let waits = status.start.is_none() && status.result.is_none();
+        report::trouble(self, &mut status, error);
+        if waits && error.needs_person() {
+            deadline::note(self, &mut status, true);
+        }
+        let left = deadline::left(self, &status).filter(|_| waits);
+        let lets_go = refusal::lets_go(self, &status);
+        let left = left.map(|left| left.unsigned_abs());
+        let mut decision = self.decide(status, self.wait_after(error)).within(left);
+        // A group is not kept from others for something that only a person can mend.
+        if waits && lets_go && error.needs_person() {
+            decision.record = Some(record::given_back(self));
+        }
+        decision
+    }
+
+    fn needs_person(&self, status: &mut RollingUpdateTaskStatus, reason: &str, message: &str) {
+        report::needs_person(self, status, reason, message);
+    }
+
+    fn given_back(&self, _status: &RollingUpdateTaskStatus) -> ScalingGroupRecordStatus {
+        record::given_back(self)
+    }
+
+    fn runs(status: &RollingUpdateTaskStatus) -> bool {
+        let begun = status.start.is_some() || status.execution.is_some();
+        (begun || status.result.is_some()) && !deletion::is_finished(status)
+    }
+
+    fn left(&self, _old: &RollingUpdateTaskStatus, status: &RollingUpdateTaskStatus) -> String {
+        deletion::left(self, status)
+    }
+
+    fn finish(&self, old: &RollingUpdateTaskStatus, decision: &mut Decision) {
+        deletion::list(self, decision);
+        let status = &mut decision.status;
+        close::close(self, status);
+        if let Some(by) = self.input.subject.rolled_back_by {
+            status.rolled_back_by = Some(by.clone());
+        }
+        if deletion::is_finished(status) && !deletion::is_finished(old) {
+            status.completion_time = Some(Time(self.now()));
+        }
+        // Before anything is compared: what is on record was trimmed, too.
+        report::trim(status);
+        freeze::note(self, status);
+        hold_back_progress(self, old, decision);
+    }
+
+    fn events(
+        &self,
+        old: &RollingUpdateTaskStatus,
+        status: &RollingUpdateTaskStatus,
+    ) -> Vec<Event> {
+        events::events(self, old, status)
+    }
 }
 
 /// The record with this object as holder again: somebody has deleted it while the run was on, or
@@ -123,36 +177,6 @@ fn regained(
     (!exists || vanished).then(|| record::taken(ctx, plan))
 }
 
-/// What the stage has come to, if the credentials are still of the account that the run is of: with those
-/// of another nothing of it is seen, and nothing is to be sent. A deletion that may not wait any longer
-/// waits for no credentials either.
-fn with_account(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-    staged: Known<Decision>,
-    finished: bool,
-) -> Known<Decision> {
-    if finished || ctx.deletion_overdue() {
-        return staged;
-    }
-    match absence::other_account(ctx.input.observation, status.place.as_ref()) {
-        Ok(None) => staged,
-        Ok(Some(message)) => {
-            report::needs_person(ctx, status, "AccountChanged", &message);
-            let wait = ctx.patience().unsigned_abs();
-            Ok(ctx.decide(status.clone(), Next::After(wait)))
-        }
-        // Together with what the stage asks for: one round.
-        Err(Interrupt::Read(account)) => match staged {
-            Err(Interrupt::Read(queries)) => Err(Interrupt::Read(
-                account.into_iter().chain(queries).collect(),
-            )),
-            _ => Err(Interrupt::Read(account)),
-        },
-        Err(failed) => Err(failed),
-    }
-}
-
 fn stage(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {
     if status.result.is_some() {
         ending::decide(ctx, status)
@@ -175,42 +199,6 @@ fn latch(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     if latched != Latched::default() {
         status.latched = Some(latched);
     }
-}
-
-fn note_unknown_annotations(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
-    let metadata = ctx.metadata;
-    ledger::note_unknown_annotations(metadata, &mut status.unknown_annotations);
-}
-
-fn decided(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, mut decision: Decision) -> Step {
-    // A change of the spec that changes nothing else must be seen too: kstatus, and with it Argo CD
-    // and Flux, takes a status of an older generation for work in progress.
-    if decision.status != *old || visited(old.observed_generation) {
-        decision.status.observed_generation = ctx.generation;
-    }
-    // No wait outlasts the time that the deletion has.
-    decision = decision.within(ctx.deletion_time_left());
-    deletion::guard(ctx, old, &mut decision);
-    deletion::without_record(ctx, &mut decision);
-    deletion::list(ctx, &mut decision);
-    deletion::say(ctx, &mut decision);
-    close::close(ctx, &mut decision.status);
-    if let Some(by) = ctx.input.subject.rolled_back_by {
-        decision.status.rolled_back_by = Some(by.clone());
-    }
-    let is_done =
-        |status: &RollingUpdateTaskStatus| status.restore.as_ref().is_some_and(|r| r.done);
-    if is_done(&decision.status) && !is_done(old) {
-        decision.status.completion_time = Some(Time(ctx.now()));
-    }
-    // Before anything is compared: what is on record was trimmed, too.
-    report::trim(&mut decision.status);
-    freeze::note(ctx, &mut decision.status);
-    hold_back_progress(ctx, old, &mut decision);
-    decision
-        .events
-        .extend(events::events(ctx, old, &decision.status));
-    Step::Decided(Box::new(decision))
 }
 
 /// Progress alone is not worth a write each time it moves: every write goes to every watcher whole.

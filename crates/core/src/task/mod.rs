@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`decision`], [`observation`] | what goes into a decision, and what comes out of it |
-//! | `object` | the object, where it runs, the record of its group |
+//! | `step`, `object` | the driver; the object, where it runs, the record of its group |
 //! | `absence` | what an answer does not show, although it is on record |
 //! | `start`, `cancel` | an execution is started exactly once, and ended before its time |
 //! | `turn` | whose turn a scaling group is |
@@ -23,5 +23,6 @@ pub mod observation;
 pub(crate) mod problem;
 pub mod requests;
 pub(crate) mod start;
+pub(crate) mod step;
 pub(crate) mod turn;
 pub(crate) mod waits;
