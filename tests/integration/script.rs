@@ -25,7 +25,7 @@ async fn a_script_update_runs_in_batches_to_succeeded() {
     let status = &task["status"];
 
     assert_condition(&task, "Succeeded", "True", "Updated");
-    assert_condition(&task, "Verified", "True", "AsWanted");
+    assert_condition(&task, "Verified", "True", "AsReported");
     assert_condition(&task, "Restored", "True", "Restored");
     assert_condition(&task, "Paused", "False", "NotPaused");
     assert_eq!(kstatus(&task), "Current");
