@@ -146,7 +146,7 @@ pub(in crate::rollout) fn outcome(
             verdict
         }
     };
-    verdict.may_lag = !differ.is_empty();
+    verdict.may_lag = !differ.is_empty() || found.iter().any(|found| is_hidden(ctx, found));
     verdict.found = said.join("; ");
     if !verdict.found.is_empty() {
         verdict.message = format!("{}; {}", verdict.message, verdict.found);
@@ -262,6 +262,11 @@ fn found<'a>(
         .collect()
 }
 
+/// A member of which no answer shows what it runs.
+fn is_hidden(ctx: &Context<'_>, found: &Found<'_>) -> bool {
+    found.member.is_some() && found.differs.is_none() && ctx.update.is_seen_in_compute()
+}
+
 /// What is not as it should be of the instances that OOS reports as updated.
 fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
     let mut differ = Vec::new();
@@ -277,8 +282,7 @@ fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
         if weight == Some(0) {
             differ.push(format!("{id} has load-balancer weight 0"));
         }
-        let hidden = instance.differs.is_none() && ctx.update.is_seen_in_compute();
-        if hidden && instance.member.is_some() {
+        if is_hidden(ctx, instance) {
             differ.push(format!("no answer shows the {} of {id}", ctx.update.noun()));
         }
         match (instance.differs.clone().flatten(), &instance.idle) {
@@ -369,7 +373,7 @@ fn show(ctx: &Context<'_>, plan: &Plan, instances: &mut [InstanceStatus], found:
         let Some(found) = found.get(instance.id.as_str()) else {
             continue;
         };
-        show_service(ctx, instance, found.member);
+        show_service(ctx, instance, found);
         let what = || ctx.update.what(Some(plan));
         let (value, reason, message) = match (&found.differs, instance.state) {
             (Some(Some(how)), InstanceState::Succeeded) => ("False", "Different", how.clone()),
@@ -394,21 +398,27 @@ fn show(ctx: &Context<'_>, plan: &Plan, instances: &mut [InstanceStatus], found:
     }
 }
 
-fn show_service(ctx: &Context<'_>, instance: &mut InstanceStatus, found: Option<&ScalingInstance>) {
-    let (value, reason, message) = match found.map(|f| &f.state) {
-        Some(LifecycleState::InService) => ("True", "InService", String::new()),
-        Some(LifecycleState::Protected) => ("True", "Protected", String::new()),
-        Some(LifecycleState::Standby) => (
+fn show_service(ctx: &Context<'_>, instance: &mut InstanceStatus, found: &Found<'_>) {
+    let state = found.member.map(|member| &member.state);
+    let (value, reason, message) = match (state, &found.idle) {
+        (Some(LifecycleState::InService | LifecycleState::Protected), Some(how)) => (
+            "False",
+            "NotInService",
+            format!("its {} is {how}", ctx.update.noun()),
+        ),
+        (Some(LifecycleState::InService), None) => ("True", "InService", String::new()),
+        (Some(LifecycleState::Protected), None) => ("True", "Protected", String::new()),
+        (Some(LifecycleState::Standby), _) => (
             "False",
             "Standby",
             "in Standby: it gets no traffic".to_owned(),
         ),
-        Some(state) => (
+        (Some(state), _) => (
             "False",
             "NotInService",
             format!("its lifecycle state is {state}"),
         ),
-        None => (
+        (None, _) => (
             "False",
             "LeftGroup",
             "it is no longer in the scaling group".to_owned(),
