@@ -86,7 +86,7 @@ pub(in crate::rollout) fn decide(
 
     if root.status.is_final() {
         act::finish(ctx, &mut status, root);
-        if let Some(decision) = not_shown_yet(ctx, &status, root) {
+        if let Some(decision) = not_shown_yet(ctx, &status, root, children) {
             return Ok(decision);
         }
         if children.iter().all(quiet::has_ended) {
@@ -261,20 +261,26 @@ fn orphan(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
     decision
 }
 
-/// An execution that has succeeded has been through all of its instances. Where its lists do not show that they may lag,
-/// for the bound on lateness; whom they leave out then has left the group before its turn.
+/// An execution that has succeeded has been through all of its instances, and one that has ended in another way is at
+/// none of them any more. Where its lists do not show that they may lag, for the bound on lateness; whom they leave out
+/// then has left the group before its turn.
 fn not_shown_yet(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     root: &Execution,
+    children: &[Execution],
 ) -> Option<Decision> {
+    let is_listed = |id: &String| children.iter().any(|child| child.id == *id);
+    let well = root.status == ExecutionStatus::Success;
     let open = status.instances.iter().filter(|i| !i.state.is_final());
+    let open = open.filter(|i| well || i.execution_id.as_ref().is_some_and(|id| !is_listed(id)));
     let (open, end) = (open.count(), Time(root.end?));
-    if root.status != ExecutionStatus::Success || open == 0 || !ctx.waits().lags(&end) {
+    if open == 0 || !ctx.waits().lags(&end) {
         return None;
     }
     let message = format!(
-        "the execution has succeeded, and OOS does not list yet what it did to {open} instances"
+        "the execution is {}, and OOS does not list yet what it did to {open} instances",
+        root.status
     );
     let mut status = status.clone();
     report::show(ctx, &mut status, Phase::Running, "Ending", &message);
