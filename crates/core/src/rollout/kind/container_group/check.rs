@@ -7,6 +7,7 @@ use ess_rollout_cloud::{Container, ContainerGroup, ContainerGroupStatus, Scaling
 
 use super::update::{CONTAINERS_MAX, ContainerGroups, specs};
 use crate::rollout::containers;
+use crate::task::absence;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
 
@@ -90,7 +91,7 @@ impl ContainerGroups<'_> {
                 group.id
             ));
         };
-        let Some(found) = observation.eci_scaling_configuration(id)? else {
+        let Some(found) = absence::eci_configuration(observation, &group.id, id)? else {
             return missing(format!("scaling configuration {id} does not exist"));
         };
         let place = format!("scaling configuration {id}");
