@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::run_left::{Found, is_of, path};
 use crate::identity;
 use crate::rollout::kind::content::ConfigurationContent;
+use crate::rollout::progress::attempts;
 use crate::task::absence::{self, ROLLING_TEMPLATES};
 use crate::task::conditions::shorten;
 use crate::task::decision::{Event, EventKind, Next};
@@ -299,10 +300,26 @@ fn left(
         configuration,
         outcome,
         containers: record.baseline.as_ref().and_then(|b| b.containers.clone()),
+        reached: reached(&run, root, observation)?,
         now: Time(waits.now),
     };
     let lines = found.lines(&run);
     Ok(close(record, &run, root, lines, &found))
+}
+
+/// Whom the execution of an update has reached: two looks have agreed on that. A list without anybody tells nothing, and a
+/// rollback may have taken over what another execution did.
+fn reached(
+    run: &GroupRun,
+    root: Option<&Execution>,
+    observation: &Observation,
+) -> Known<Option<Vec<String>>> {
+    let Some(root) = root.filter(|_| run.kind == "RollingUpdateTask") else {
+        return Ok(None);
+    };
+    let children = observation.executions(&ExecutionFilter::ChildrenOf(root.id.clone()))?;
+    let reached = attempts::instances_of(children);
+    Ok(Some(reached).filter(|reached| !reached.is_empty()))
 }
 
 /// The record without the run, with what it left and what it brought.

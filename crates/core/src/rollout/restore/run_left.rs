@@ -19,6 +19,8 @@ pub(in crate::rollout) struct Found<'a> {
     /// `None`: how it ended is not known.
     pub(in crate::rollout) outcome: Option<Outcome>,
     pub(in crate::rollout) containers: Option<String>,
+    /// Whom its execution has reached, where that is known.
+    pub(in crate::rollout) reached: Option<Vec<String>>,
     pub(in crate::rollout) now: Time,
 }
 
@@ -74,7 +76,10 @@ impl Found<'_> {
         }
         for instance in self.instances {
             let member = run.members.iter().find(|member| member.id == instance.id);
-            let Some(member) = member else {
+            // One that was not reached is as somebody wants it.
+            let reached = self.reached.as_ref();
+            let reached = reached.is_none_or(|reached| reached.contains(&instance.id));
+            let Some(member) = member.filter(|_| reached) else {
                 continue;
             };
             let standby = instance.state == LifecycleState::Standby;
