@@ -3,7 +3,7 @@
 use ess_rollout_cloud::ErrorClass;
 use serde_json::json;
 
-use crate::cloud::OLD_IMAGE;
+use crate::cloud::{BUILD_SECONDS, OLD_IMAGE};
 use crate::world::{World, building, cron, task};
 
 /// A task that puts a given image into place.
@@ -104,4 +104,73 @@ fn an_execution_is_taken_for_gone_only_when_it_is_so_twice() {
     world.run_to_rest();
     assert_eq!(world.state(), "Cancelled");
     assert_ne!(world.newest().reason, "ExecutionGone");
+}
+
+/// Somebody makes another configuration active while the image is built.
+fn other_active_meanwhile(mut world: World, carries: Option<&str>) -> World {
+    world.run_to_state("Running");
+    let group = world.cloud.group.as_mut().unwrap();
+    group.active_scaling_configuration = Some("asc-2".into());
+    if let Some(image) = carries {
+        let other = world.cloud.configurations.get_mut("asc-2").unwrap();
+        other.1 = image.into();
+    }
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.cloud.carried("asc-1"), "m-1");
+    world
+}
+
+/// New instances do not get what was built.
+#[test]
+fn another_configuration_that_is_active_by_the_end_is_not_as_wanted() {
+    let world = other_active_meanwhile(building(json!({})), None);
+    assert_eq!(
+        world.condition("Verified"),
+        "False/ActiveConfigurationDiffers"
+    );
+    for said in [world.message("Verified"), &world.newest().message] {
+        for part in ["asc-2", OLD_IMAGE] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+    // It is somebody's: it is not changed.
+    assert_eq!(world.cloud.carried("asc-2"), OLD_IMAGE);
+}
+
+#[test]
+fn another_active_configuration_that_carries_the_image_is_as_wanted() {
+    let world = other_active_meanwhile(building(json!({})), Some("m-1"));
+    assert_eq!(world.condition("Verified"), "True/AsWanted");
+    assert!(!world.newest().message.contains("asc-2"));
+}
+
+/// The spec names the configurations that are meant, active or not.
+#[test]
+fn configurations_that_the_spec_names_need_not_be_active_and_the_active_one_is_named() {
+    let spec = json!({"scalingConfigurationIds": ["asc-1"]});
+    let world = other_active_meanwhile(building(spec), None);
+    assert_eq!(world.condition("Verified"), "True/AsWanted");
+    assert!(world.message("Verified").contains("asc-2"));
+    assert!(world.newest().message.contains("asc-2"));
+}
+
+/// A call that a person has to grant is not sent at the same pace for as long as nobody does.
+#[test]
+fn a_cancellation_that_is_denied_is_tried_ever_more_rarely() {
+    let mut world = building(json!({}));
+    world.run_to_state("Running");
+    world
+        .cloud
+        .broken
+        .insert("CancelExecution", ErrorClass::Denied);
+    world.annotated("cancel", "1");
+    let end = world.cloud.now + BUILD_SECONDS - 60;
+    while world.cloud.now < end {
+        world.pass();
+        world.cloud.advance(5);
+    }
+    let count = world.cloud.count("CancelExecution");
+    assert!((3..=4).contains(&count), "{count}");
+    assert_eq!(world.condition("Stalled"), "True/AccessDenied");
 }

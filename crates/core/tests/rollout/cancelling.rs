@@ -148,3 +148,30 @@ fn a_cancellation_in_the_console_is_told_apart() {
     assert_eq!(world.said(condition::SUCCEEDED), "False CancelledElsewhere");
     assert!(world.cloud.suspended().is_empty());
 }
+
+/// A call that a person has to grant: soon again at first, then ever more rarely, and within five minutes of the grant.
+#[test]
+fn a_cancellation_that_is_denied_is_tried_ever_more_rarely_and_soon_after_it_is_granted() {
+    let mut world = running();
+    world
+        .cloud
+        .broken
+        .insert("CancelExecution", ErrorClass::Denied);
+    world.cloud.frozen = true;
+    world.annotated("cancel", "n1");
+    world.run_until(30, "denied", |w| w.cloud.count("CancelExecution") == 1);
+    let (writes, first) = (world.task_writes, world.cloud.now);
+    world.run_until(130, "again", |w| w.cloud.count("CancelExecution") == 2);
+    world.run_for(3600 - (world.cloud.now - first));
+    let count = world.cloud.count("CancelExecution");
+    assert!((10..=15).contains(&count), "{count}");
+    assert!(
+        world.task_writes - writes <= 40,
+        "{}",
+        world.task_writes - writes
+    );
+    world.cloud.broken.clear();
+    world.run_until(310, "granted", |w| w.cloud.count("CancelExecution") > count);
+    world.run_to_rest();
+    assert_eq!(world.said(condition::SUCCEEDED), "False Cancelled");
+}

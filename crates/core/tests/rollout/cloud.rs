@@ -128,7 +128,7 @@ pub struct Cloud {
     pub configuration_image: String,
     /// The images of configurations that people have made active since.
     pub other_configurations: BTreeMap<String, String>,
-    /// Answers that leave entries out: the name of the query, and the ids.
+    /// Answers that leave entries out: the name of the query, and the ids, or `*` for all of them.
     pub hidden: BTreeSet<(&'static str, String)>,
     /// Whose the credentials are; none: STS does not say.
     pub account: Option<String>,
@@ -387,7 +387,10 @@ impl Cloud {
             return Err(error(name, *class, Outcome::NoEffect));
         }
         let (mut executions, tasks) = self.listed();
-        let shows = |id: &str| !self.hidden.contains(&(name, id.to_owned()));
+        let shows = |id: &str| {
+            let hides = |id: &str| self.hidden.contains(&(name, id.to_owned()));
+            !hides(id) && !hides("*")
+        };
         executions.retain(|e| shows(&e.id));
         Ok(match query {
             Query::ScalingGroup { group } | Query::ScalingGroupInList { group } => {
@@ -430,7 +433,7 @@ impl Cloud {
             Query::ContainerGroups { groups } => Answer::ContainerGroups(
                 self.container_groups
                     .iter()
-                    .filter(|group| groups.contains(&group.id))
+                    .filter(|group| groups.contains(&group.id) && shows(&group.id))
                     .cloned()
                     .collect(),
             ),

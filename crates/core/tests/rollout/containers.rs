@@ -19,7 +19,7 @@ fn of(update: Value, spec: Value) -> World {
 }
 
 /// The image of one container of four groups, in two batches.
-fn incremental(spec: Value) -> World {
+pub fn incremental(spec: Value) -> World {
     of(
         json!({"containers": [{"name": "app", "image": "app:v2"}]}),
         spec,

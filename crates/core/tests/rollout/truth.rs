@@ -2,7 +2,11 @@
 //! verified is how things are now.
 
 mod absent;
+mod everybody;
 mod found;
 mod left_out;
+mod let_go;
 mod place;
 mod proved;
+mod short;
+mod theirs;

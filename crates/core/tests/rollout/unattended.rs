@@ -16,7 +16,7 @@ use crate::world::World;
 
 /// Looks at the record as the operator does when no object of the group exists. Gives when to look
 /// again.
-fn look(world: &mut World) -> Next {
+pub fn look(world: &mut World) -> Next {
     let mut next = Next::OnChange;
     for run in unattended_runs(world.record.as_ref().unwrap()) {
         let mut observation = Observation::default();
@@ -46,7 +46,7 @@ fn look(world: &mut World) -> Next {
 }
 
 /// Looks, and waits, until no run is on record. Gives how many looks that took.
-fn look_to_the_end(world: &mut World) -> usize {
+pub fn look_to_the_end(world: &mut World) -> usize {
     for looks in 1..=20 {
         let next = look(world);
         if world.record_status().runs.is_empty() {
@@ -61,7 +61,7 @@ fn look_to_the_end(world: &mut World) -> usize {
 }
 
 /// The next object of the group.
-fn next_task(world: &World, more: serde_json::Value) -> World {
+pub fn next_task(world: &World, more: serde_json::Value) -> World {
     let mut task = script_task(more);
     task.metadata.uid = Some("uid-2".into());
     task.metadata.name = Some("next".into());
@@ -71,7 +71,7 @@ fn next_task(world: &World, more: serde_json::Value) -> World {
     next
 }
 
-fn orphaned(mut world: World) -> World {
+pub fn orphaned(mut world: World) -> World {
     world.run_to_state("Running");
     world.cloud.advance(3);
     world.pass();

@@ -14,7 +14,7 @@ const IN_LIST: &str = "ScalingGroupInList";
 
 impl World {
     /// From now on these queries leave this out.
-    fn hide(&mut self, queries: &[&'static str], id: &str) {
+    pub fn hide(&mut self, queries: &[&'static str], id: &str) {
         let hidden = queries.iter().map(|query| (*query, id.to_owned()));
         self.cloud.hidden.extend(hidden);
     }

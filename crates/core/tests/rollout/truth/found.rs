@@ -8,12 +8,12 @@ use crate::builders::{image, script};
 use crate::cloud::{NEW_IMAGE, OLD_IMAGE};
 use crate::world::World;
 
-fn message(world: &World, type_: &str) -> String {
+pub fn message(world: &World, type_: &str) -> String {
     world.condition(type_).unwrap().message.clone()
 }
 
 /// The disks of these are replaced before the run is cut off; OOS calls them cancelled.
-fn cut_off_with(updated: &[&str]) -> World {
+pub fn cut_off_with(updated: &[&str]) -> World {
     let mut world = image(json!({"failedInstancePolicy": "ReturnToService", "batches": 1}));
     world.run_to_state("Running");
     world.cloud.advance(5);
@@ -28,7 +28,7 @@ fn cut_off_with(updated: &[&str]) -> World {
     world
 }
 
-fn other_active(world: &mut World, image: &str) {
+pub fn other_active(world: &mut World, image: &str) {
     let configurations = &mut world.cloud.other_configurations;
     configurations.insert("asc-2".into(), image.into());
     let group = world.cloud.group.as_mut().unwrap();
