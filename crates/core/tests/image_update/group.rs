@@ -232,6 +232,10 @@ fn a_deletion_that_cannot_be_looked_after_is_let_go_by_force_or_in_the_end() {
     forced.run_until(120, "gone", |w| w.gone);
     assert_eq!(forced.holder(), None);
     assert_eq!(forced.newest().reason, "Abandoned");
+    // Credentials of another account are not to judge it.
+    let record = forced.record.as_ref().unwrap().status.as_ref().unwrap();
+    let place = record.runs[0].place.as_ref().unwrap();
+    assert_eq!(place.account_id.as_deref(), Some("1001"));
 
     let mut patient = stuck();
     let asked = patient.cloud.now;

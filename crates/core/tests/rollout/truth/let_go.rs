@@ -187,3 +187,16 @@ fn the_account_of_a_run_is_on_record_from_its_start() {
     let place = run(&world).place.unwrap();
     assert_eq!(place.account_id.as_deref(), Some("1001"));
 }
+
+/// A run that began before records knew accounts gets its own when its object goes.
+#[test]
+fn a_run_on_a_record_without_an_account_gets_it_when_it_is_let_go() {
+    let mut world = image(json!({"deletionPolicy": "Orphan"}));
+    world.run_to_state("Running");
+    let mut record = world.record_status();
+    record.runs[0].place = None;
+    world.write_record(record);
+    let world = orphaned(world);
+    let place = run(&world).place.unwrap();
+    assert_eq!(place.account_id.as_deref(), Some("1001"));
+}
