@@ -57,6 +57,16 @@ async fn an_image_update_takes_few_writes_and_a_finished_task_none() {
                 .then_some(())
         })
         .await;
+    // The last write of all: once the group is free nothing keeps the object.
+    scene
+        .eventually("the finalizer is gone", async || {
+            scene.task("web-v2").await["metadata"]["finalizers"]
+                .is_null()
+                .then_some(())
+        })
+        .await;
+    // And its line is in the audit log.
+    scene.polls(1).await;
     let lifecycle = writes(&scene);
     assert!(
         lifecycle.len() <= 4 * BATCHES + 12,
