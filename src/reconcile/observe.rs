@@ -21,6 +21,7 @@ use jiff::Timestamp;
 
 use super::Context;
 use crate::{
+    clouds::Outlives,
     kubernetes::{ErrorClass, KubeError, Object, ObjectKey, ObjectKind, Status},
     tasks::CredentialsScope,
 };
@@ -396,16 +397,17 @@ fn next_step(
 #[derive(Clone, Copy)]
 pub(super) struct Access<'a> {
     pub(super) scope: &'a CredentialsScope,
-    /// Whether a group is only to be put back any more, so that those last read will do: see
+    /// What is only to be seen to its end any more, so that those last read will do: see
     /// [`Clouds::open_last`](crate::clouds::Clouds::open_last).
-    pub(super) leaving: bool,
+    pub(super) outlives: Option<Outlives>,
 }
 
 impl<'a> Access<'a> {
     pub(super) fn of(subject: &'a Subject) -> Self {
+        let deleting = subject.object.metadata().deletion_timestamp.as_ref();
         Self {
             scope: &subject.scope,
-            leaving: subject.object.metadata().deletion_timestamp.is_some(),
+            outlives: deleting.map(|_| Outlives::Object),
         }
     }
 }
@@ -461,9 +463,9 @@ pub(super) async fn open<'a>(
             retry_after: None,
         });
     };
-    let cloud = match access.leaving {
-        true => context.clouds.open_last(access.scope).await?,
-        false => context.clouds.open(access.scope).await?,
+    let cloud = match access.outlives {
+        Some(what) => context.clouds.open_last(access.scope, what).await?,
+        None => context.clouds.open(access.scope).await?,
     };
     Ok((region, cloud))
 }

@@ -9,6 +9,7 @@ use ess_rollout_core::rollout::{
 };
 
 use super::{Context, Error, Pass, act, observe, story};
+use crate::clouds::Outlives;
 use crate::kubernetes::{ErrorClass, ObjectKey, differs};
 use crate::tasks::CredentialsScope;
 
@@ -106,7 +107,7 @@ async fn decide(
     // The object is gone, and its Secret may be.
     let access = observe::Access {
         scope: &scope,
-        leaving: true,
+        outlives: Some(Outlives::Run),
     };
     let region = record.spec.region_id.as_str();
     let deadline = context.clock.now() + context.limits.reading;
