@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::{
-    kubernetes::{ErrorClass, ObjectKey},
+    kubernetes::{ErrorClass, NOT_UNDERSTOOD, ObjectKey, ObjectKind},
     reconcile::{Context, Pass, reconcile_until},
     runtime::{
         dispatcher::Finished,
@@ -44,7 +44,7 @@ pub async fn one_pass(
         // What passes share is behind locks that are taken whether or not their holder panicked.
         let passing = AssertUnwindSafe(reconcile_until(&context, &key, shutdown));
         let (finished, result, class) = match passing.catch_unwind().await {
-            Ok(pass) => finish(pass),
+            Ok(pass) => finish(key.kind, pass),
             Err(_) => {
                 // Where it was is logged by the panic hook. What it said may hold anything.
                 tracing::error!("pass panicked, a defect of the operator: trying again later");
@@ -64,7 +64,7 @@ pub async fn one_pass(
     .await
 }
 
-fn finish(pass: Pass) -> (Finished, PassResult, Option<&'static str>) {
+fn finish(about: ObjectKind, pass: Pass) -> (Finished, PassResult, Option<&'static str>) {
     let (result, class, again) = match &pass.outcome {
         Ok(_) if pass.gone => (PassResult::Success, None, Again::Gone),
         Ok(Next::Now) => (PassResult::Requeue, None, Again::Now),
@@ -74,8 +74,10 @@ fn finish(pass: Pass) -> (Finished, PassResult, Option<&'static str>) {
             let kind = error.class();
             let class = word(kind);
             match kind {
-                // Said when the object was told, and on the object.
-                ErrorClass::Outdated | ErrorClass::NotUnderstood => {
+                // Said when the object was told, and on the object. A record is told nothing.
+                ErrorClass::Outdated | ErrorClass::NotUnderstood
+                    if about != ObjectKind::ScalingGroupRecord =>
+                {
                     tracing::debug!(class, error = chain(error), "pass failed");
                 }
                 _ => tracing::warn!(class, error = chain(error), "pass failed"),
@@ -97,7 +99,7 @@ fn word(class: ErrorClass) -> &'static str {
         ErrorClass::Refused => "Refused",
         ErrorClass::Invalid => "Invalid",
         ErrorClass::Outdated => "CRDOutdated",
-        ErrorClass::NotUnderstood => "NotUnderstood",
+        ErrorClass::NotUnderstood => NOT_UNDERSTOOD,
         ErrorClass::Unavailable => "Unavailable",
     }
 }
