@@ -16,6 +16,7 @@ use super::{
     Context,
     observe::{self, Decided, Subject},
     story::{self, Turn},
+    summary::summarized,
 };
 use crate::kubernetes::{ErrorClass, KubeError, Object, Status, differs};
 
@@ -145,6 +146,7 @@ async fn effects<'a>(
         next,
     } = decision;
 
+    let record = record.map(summarized);
     let lost = |stop| match stop {
         Stop::Error(Error::Write(error)) if lets_go_anyway && error.class.is_lasting() => {
             Stop::RecordLost(Error::Write(error))

@@ -12,6 +12,7 @@ mod outcome;
 mod record;
 mod stall;
 mod story;
+mod summary;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]

@@ -8,7 +8,7 @@ use ess_rollout_core::rollout::{
     Event, Next, RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder,
 };
 
-use super::{Context, Error, Pass, act, observe, story};
+use super::{Context, Error, Pass, act, observe, story, summary::summarized};
 use crate::clouds::Outlives;
 use crate::kubernetes::{ErrorClass, ObjectKey, differs};
 use crate::tasks::CredentialsScope;
@@ -66,6 +66,10 @@ async fn look(
         for event in &decision.events {
             say(context, record, event).await;
         }
+    }
+    // An earlier version did not write it.
+    if let Some(status) = record.status.clone() {
+        write(context, record, status, pass).await?;
     }
     Ok(next)
 }
@@ -141,6 +145,7 @@ async fn write(
     status: ScalingGroupRecordStatus,
     pass: &mut Pass,
 ) -> Result<(), Error> {
+    let status = summarized(status);
     if !differs(record.status.as_ref(), &status) {
         return Ok(());
     }
