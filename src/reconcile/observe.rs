@@ -122,13 +122,14 @@ pub async fn read(
     context: &Context,
     key: &ObjectKey,
     versions: &mut Vec<String>,
+    told: &mut Told,
 ) -> Result<Option<Subject>, Error> {
     let found = context.kubernetes.get(key).await.map_err(Error::Read)?;
     let Some(object) = found else {
         return Ok(None);
     };
     versions.extend(object.version());
-    describe(&object);
+    told.tell(&object);
     let source = source(context, &object).await?;
     let mut effective = None;
     let (group, region, credentials) = match &object {
@@ -241,12 +242,37 @@ async fn texts(context: &Context, subject: &Subject) -> Result<ConfigMapTexts, E
     Ok(texts)
 }
 
-/// Tells the log what the pass is about.
-fn describe(object: &Object) {
-    let span = tracing::Span::current();
-    span.record("uid", object.metadata().uid.as_deref());
-    span.record("generation", object.metadata().generation);
-    span.record("executionId", object.execution_id());
+/// What the log has been told that a pass is about. In text a field that is recorded again stands in each line again,
+/// so that only what is new is recorded.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    uid: Option<String>,
+    generation: Option<i64>,
+    execution: Option<String>,
+}
+
+impl Told {
+    /// Tells the log what the pass is about.
+    fn tell(&mut self, object: &Object) {
+        let before = std::mem::replace(
+            self,
+            Self {
+                uid: object.metadata().uid.clone(),
+                generation: object.metadata().generation,
+                execution: object.execution_id().map(str::to_owned),
+            },
+        );
+        let span = tracing::Span::current();
+        if self.uid != before.uid {
+            span.record("uid", self.uid.as_deref());
+        }
+        if self.generation != before.generation {
+            span.record("generation", self.generation);
+        }
+        if self.execution != before.execution {
+            span.record("executionId", self.execution.as_deref());
+        }
+    }
 }
 
 /// Whether the group is held by another object that does not exist any more. What cannot be read
