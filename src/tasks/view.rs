@@ -580,6 +580,18 @@ pub(super) mod tests {
         let run = |uid: &str| json!({"uid": uid, "kind": "RollingUpdateTask"});
         let watched = |uid: &str| uid == "a";
         assert!(!record(json!({})).needs_look(watched));
+        // Only an earlier version leaves words and list apart.
+        for (status, is_off) in [
+            (json!({}), false),
+            (json!({"leftovers": [{"kind": "Process"}]}), true),
+            (json!({"leftoversSummary": "ScaleIn"}), true),
+            (
+                json!({"leftovers": [{"kind": "Process"}], "leftoversSummary": "ScaleIn"}),
+                false,
+            ),
+        ] {
+            assert_eq!(record(status).summary_is_off(), is_off);
+        }
         let held =
             json!({"holder": {"uid": "a", "takenOverFrom": "b"}, "runs": [run("a"), run("b")]});
         assert!(!record(held.clone()).needs_look(watched));
