@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::{
-    kubernetes::{ErrorClass, ObjectKey},
+    kubernetes::{ErrorClass, NOT_UNDERSTOOD, ObjectKey, ObjectKind},
     reconcile::{Context, Pass, reconcile_until},
     runtime::{
         dispatcher::Finished,
@@ -44,7 +44,7 @@ pub async fn one_pass(
         // What passes share is behind locks that are taken whether or not their holder panicked.
         let passing = AssertUnwindSafe(reconcile_until(&context, &key, shutdown));
         let (finished, result, class) = match passing.catch_unwind().await {
-            Ok(pass) => finish(pass),
+            Ok(pass) => finish(key.kind, pass),
             Err(_) => {
                 // Where it was is logged by the panic hook. What it said may hold anything.
                 tracing::error!("pass panicked, a defect of the operator: trying again later");
@@ -64,7 +64,7 @@ pub async fn one_pass(
     .await
 }
 
-fn finish(pass: Pass) -> (Finished, PassResult, Option<&'static str>) {
+fn finish(about: ObjectKind, pass: Pass) -> (Finished, PassResult, Option<&'static str>) {
     let (result, class, again) = match &pass.outcome {
         Ok(_) if pass.gone => (PassResult::Success, None, Again::Gone),
         Ok(Next::Now) => (PassResult::Requeue, None, Again::Now),
@@ -74,8 +74,10 @@ fn finish(pass: Pass) -> (Finished, PassResult, Option<&'static str>) {
             let kind = error.class();
             let class = word(kind);
             match kind {
-                // Said when the object was told, and on the object.
-                ErrorClass::Outdated | ErrorClass::NotUnderstood => {
+                // Said when the object was told, and on the object. A record is told nothing.
+                ErrorClass::Outdated | ErrorClass::NotUnderstood
+                    if about != ObjectKind::ScalingGroupRecord =>
+                {
                     tracing::debug!(class, error = chain(error), "pass failed");
                 }
                 _ => tracing::warn!(class, error = chain(error), "pass failed"),
@@ -97,7 +99,7 @@ fn word(class: ErrorClass) -> &'static str {
         ErrorClass::Refused => "Refused",
         ErrorClass::Invalid => "Invalid",
         ErrorClass::Outdated => "CRDOutdated",
-        ErrorClass::NotUnderstood => "NotUnderstood",
+        ErrorClass::NotUnderstood => NOT_UNDERSTOOD,
         ErrorClass::Unavailable => "Unavailable",
     }
 }
@@ -109,14 +111,16 @@ mod tests {
 
     use super::*;
     use crate::{
-        reconcile::fake::{Bench, idle},
+        reconcile::fake::{Bench, idle, task},
         runtime::{
             dispatcher::{self, Triggers},
             metrics::Scrape,
             shutdown,
+            telemetry::tests::Sink,
         },
     };
     use ess_rollout_core::rollout::Step;
+    use serde_json::json;
 
     #[tokio::test(start_paused = true)]
     async fn a_pass_that_panics_fails_alone_and_is_tried_again_ever_later() {
@@ -144,6 +148,51 @@ mod tests {
             r#"controller_runtime_active_workers{controller="rollingupdatetask"} 0"#,
         ] {
             assert!(text.contains(line), "{line} is missing in:\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_of_a_long_pass_has_each_field_of_the_object_once() {
+        let mut object = task("ns", "a");
+        (object.metadata.uid, object.metadata.generation) = (Some("u-1".into()), Some(3));
+        let bench = Bench::with(
+            object,
+            Box::new(|input| {
+                let before = input.subject.status.and_then(|old| old.state.clone());
+                let state = before.unwrap_or_default() + "x";
+                let execution = json!({"id": "exec-1", "templateName": "t", "status": "Running"});
+                let mut decision = idle(input.subject);
+                // Known from the second decision on.
+                decision.status.execution = Some(serde_json::from_value(execution).unwrap());
+                decision.next = match state.len() {
+                    4.. => Next::OnChange,
+                    _ => Next::Now,
+                };
+                decision.status.state = Some(state);
+                Step::Decided(Box::new(decision))
+            }),
+            |_| {},
+        );
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
+        let lines = lines.with_ansi(false).with_writer(move || writer.clone());
+        let _default = tracing::subscriber::set_default(lines.finish());
+        let (_stop, shutdown) = shutdown::channel();
+        let (context, metrics) = (Arc::new(bench.context), Arc::new(Metrics::new()));
+        one_pass(context, metrics, ObjectKey::task("ns", "a"), shutdown).await;
+        let text = sink.text();
+        let line = text
+            .lines()
+            .find(|line| line.contains("pass ended"))
+            .unwrap();
+        for field in [
+            "uid=\"u-1\"",
+            "generation=3",
+            "executionId=\"exec-1\"",
+            "name=\"a\"",
+        ] {
+            assert_eq!(line.matches(field).count(), 1, "{field}: {line}");
         }
     }
 

@@ -332,7 +332,9 @@ impl Operator {
             self.readiness.clone(),
             Arc::new(move || {
                 let now = clock.now();
-                let frozen = tasks.frozen().into_iter().map(|(key, since)| {
+                // Of an object and of a run of an earlier one of the same name, the latter is in the way.
+                let frozen = tasks.frozen().into_iter().chain(leftovers.frozen());
+                let frozen = frozen.map(|(key, since)| {
                     let seconds = now.duration_since(since).as_secs();
                     ((key.kind.name(), key.namespace, key.name), seconds)
                 });

@@ -100,7 +100,7 @@ pub async fn records(
     shutdown: Shutdown,
 ) {
     let touched = |record: RecordView| {
-        if record.needs_look(|uid| feed.tasks.has(uid)) {
+        if record.needs_look(|uid| feed.tasks.has(uid)) || record.summary_is_off() {
             let key = ObjectKey::record(record.name());
             feed.triggers.changed(key, record.version().to_owned());
         }

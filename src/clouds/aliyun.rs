@@ -15,7 +15,7 @@ use ess_rollout_api::FORCE_DELETE_ANNOTATION;
 use ess_rollout_cloud::{Cloud, CloudError, CloudFuture, ErrorClass, Outcome};
 use tokio::time::Instant;
 
-use super::Clouds;
+use super::{Clouds, Outlives};
 use crate::{
     kubernetes::{self, Kubernetes, SecretData},
     runtime::{
@@ -217,7 +217,11 @@ impl Clouds for AliyunClouds {
         })
     }
 
-    fn open_last<'a>(&'a self, scope: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>> {
+    fn open_last<'a>(
+        &'a self,
+        scope: &'a CredentialsScope,
+        what: Outlives,
+    ) -> CloudFuture<'a, Arc<dyn Cloud>> {
         Box::pin(async move {
             let error = match self.open(scope).await {
                 Err(error) if [NO_SECRET, UNREADABLE].contains(&error.code.as_str()) => error,
@@ -230,10 +234,9 @@ impl Clouds for AliyunClouds {
             }
             Err(CloudError {
                 message: format!(
-                    "{}. Without it the scaling group cannot be put back. If namespace {} itself is being deleted, \
-                     nothing can be created in it any more: the annotation {FORCE_DELETE_ANNOTATION}=true lets this \
-                     object go, and what is left to put back is then in the ScalingGroupRecord of its group",
-                    error.message, scope.namespace
+                    "{}. {}",
+                    error.message,
+                    without_secret(&scope.namespace, what)
                 ),
                 ..error
             })
@@ -245,6 +248,22 @@ impl Clouds for AliyunClouds {
         if scope.secret.is_some() {
             self.cache().secrets.remove(scope);
         }
+    }
+}
+
+/// What does not go on without a Secret, and what helps where it cannot be put back.
+fn without_secret(namespace: &str, what: Outlives) -> String {
+    match what {
+        Outlives::Object => format!(
+            "Without it the scaling group cannot be put back. If namespace {namespace} itself is being deleted, \
+             nothing can be created in it any more: the annotation {FORCE_DELETE_ANNOTATION}=true lets this \
+             object go, and what is left to put back is then in the ScalingGroupRecord of its group"
+        ),
+        Outlives::Run => format!(
+            "It needs credentials of the account that the run is of. If namespace {namespace} is gone, or there are \
+             no such credentials any more: end the execution by hand, put back what it left changed, and delete this \
+             ScalingGroupRecord"
+        ),
     }
 }
 
@@ -416,18 +435,33 @@ mod tests {
         let (clouds, kubernetes) = clouds(&[]);
         let scope = scope(Some("cloud"));
         // Never known: the advice is one that can be followed.
-        let Err(error) = clouds.open_last(&scope).await else {
-            panic!("it was opened")
-        };
-        let text = error.to_string();
-        assert!(text.contains("ess-rollout.io/force-delete=true"), "{text}");
+        let object = Outlives::Object;
+        for (what, advice, other) in [
+            (
+                object,
+                "annotation ess-rollout.io/force-delete=true",
+                "end the execution by hand",
+            ),
+            // There is no object to annotate.
+            (Outlives::Run, "end the execution by hand", "force-delete"),
+        ] {
+            let Err(error) = clouds.open_last(&scope, what).await else {
+                panic!("it was opened")
+            };
+            let text = error.to_string();
+            assert!(
+                text.contains("Secret ns/cloud (spec.credentialsRef) does not exist; create it"),
+                "{text}"
+            );
+            assert!(text.contains(advice) && !text.contains(other), "{text}");
+        }
 
         kubernetes.put_secret("ns", "cloud", &GOOD);
         assert!(clouds.open(&scope).await.is_ok());
         kubernetes.delete_secret("ns", "cloud");
         tokio::time::advance(FRESH + Duration::from_secs(1)).await;
         assert_eq!(refused(&clouds, Some("cloud")).await.code, NO_SECRET);
-        assert!(clouds.open_last(&scope).await.is_ok());
+        assert!(clouds.open_last(&scope, object).await.is_ok());
         // Taken away to be taken away from the operator: who is not being deleted does not get at it.
         assert_eq!(refused(&clouds, Some("cloud")).await.code, NO_SECRET);
         // Put back, it serves everybody; refused by the cloud, nobody.
@@ -435,7 +469,7 @@ mod tests {
         assert!(clouds.open(&scope).await.is_ok());
         kubernetes.delete_secret("ns", "cloud");
         clouds.rejected(&scope);
-        assert!(clouds.open_last(&scope).await.is_err());
+        assert!(clouds.open_last(&scope, object).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

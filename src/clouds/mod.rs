@@ -14,6 +14,15 @@ use crate::tasks::CredentialsScope;
 
 pub use aliyun::{AliyunClouds, Metered};
 
+/// What may outlive its Secret. What helps without that differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlives {
+    /// An object that is being deleted, whose scaling group is to be put back first.
+    Object,
+    /// A run that no object looks after, on the record of its group.
+    Run,
+}
+
 /// Opens accounts. Implementations cache; asking is cheap while nothing changes.
 pub trait Clouds: Send + Sync {
     /// The account that these credentials belong to. Credentials that are missing, incomplete or
@@ -21,10 +30,13 @@ pub trait Clouds: Send + Sync {
     /// becomes the answer to whatever was going to be asked.
     fn open<'a>(&'a self, scope: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>>;
 
-    /// The same for an object that is being deleted, whose scaling group is to be put back first: its Secret may have gone
-    /// before it, with their namespace. Then the account is the one that it was last known to be, if this process has
-    /// known it.
-    fn open_last<'a>(&'a self, scope: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>> {
+    /// The same for what may outlive its Secret, which may have gone before it, with their namespace. Then the account is
+    /// the one that it was last known to be, if this process has known it.
+    fn open_last<'a>(
+        &'a self,
+        scope: &'a CredentialsScope,
+        _: Outlives,
+    ) -> CloudFuture<'a, Arc<dyn Cloud>> {
         self.open(scope)
     }
 

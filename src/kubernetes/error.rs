@@ -27,7 +27,10 @@ pub enum ErrorClass {
 impl ErrorClass {
     /// Whether the same write will fail again until somebody changes something.
     pub fn is_lasting(self) -> bool {
-        matches!(self, Self::Gone | Self::Refused | Self::Invalid)
+        matches!(
+            self,
+            Self::Gone | Self::Refused | Self::Invalid | Self::Outdated
+        )
     }
 }
 

@@ -28,6 +28,7 @@ pub use error::{Cause, ErrorClass, KubeError};
 pub use heard::{Asked, Heard, HeardLayer};
 pub use keeping::{Keeping, KeptSecrets, Listed, RECORDS};
 pub use object::{Object, ObjectKey, ObjectKind, OtherKind, Status, differs};
+pub use patches::NOT_UNDERSTOOD;
 pub use schemas::{Schemas, cure};
 
 /// What a call returns; boxed, so that the port can be an object.

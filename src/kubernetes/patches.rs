@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::changes::changes;
 
+/// The reason of an object that holds what this version cannot read.
+pub const NOT_UNDERSTOOD: &str = "NotUnderstood";
+
 fn guarded(metadata: &ObjectMeta, operations: Vec<Value>) -> Vec<Value> {
     let test = json!({"op": "test", "path": "/metadata/resourceVersion",
         "value": metadata.resource_version});
@@ -59,8 +62,9 @@ pub(super) fn finalizer(metadata: &ObjectMeta, present: bool) -> Option<Vec<Valu
 }
 
 /// Says on an object that it stands still and why, whatever else its status holds; `None`: it says so already.
-/// Of the object as the apiserver has it, since it may hold what this version cannot read. An update that has ended says
-/// how, for good, and nothing else any more.
+/// Of the object as the apiserver has it, since it may hold what this version cannot read. An update that has ended and
+/// has nothing to put back says how, for good: that this version cannot read it is no news to anybody. What is to be
+/// written of it all the same is said, or its group would stay taken and its deletion hang without a word.
 pub(super) fn stalled(
     object: &Value,
     reason: &str,
@@ -79,7 +83,12 @@ pub(super) fn stalled(
     };
     let ended =
         |condition: &Value| condition["type"] == "Succeeded" && condition["status"] != "Unknown";
-    if object["kind"] != "ImageUpdateTask" && conditions.iter().any(ended) {
+    let finalizers = metadata.finalizers.iter().flatten();
+    let at_rest = metadata.deletion_timestamp.is_none()
+        && finalizers.filter(|name| *name == FINALIZER).count() == 0
+        && object["kind"] != "ImageUpdateTask"
+        && conditions.iter().any(ended);
+    if at_rest && reason == NOT_UNDERSTOOD {
         return None;
     }
     // kstatus: never both.
@@ -191,18 +200,25 @@ mod tests {
         );
         assert_eq!(patch("update them"), None);
         assert!(patch("another word").is_some());
+    }
 
-        let succeeded = json!({"type": "Succeeded", "status": "True"});
-        object["status"]["conditions"] = json!([succeeded]);
-        for (kind, says) in [("Rollback", false), ("ImageUpdateTask", true)] {
-            object["kind"] = kind.into();
-            let said = super::stalled(
-                &object,
-                "CRDOutdated",
-                "update them",
-                "2026-01-01T00:00:09Z",
-            );
-            assert_eq!(said.is_some(), says, "{kind}");
+    #[test]
+    fn an_object_that_has_ended_says_what_it_cannot_write_and_at_rest_not_what_cannot_be_read() {
+        let said = |kind: &str, metadata: Value, reason: &str| {
+            let object = json!({
+                "kind": kind, "metadata": metadata,
+                "status": {"conditions": [{"type": "Succeeded", "status": "True"}]},
+            });
+            stalled(&object, reason, "update them", "2026-01-01T00:00:09Z").is_some()
+        };
+        let at_rest = json!({"name": "a", "finalizers": ["somebody.else/hook"]});
+        let holds = json!({"name": "a", "finalizers": [FINALIZER]});
+        let deleted = json!({"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"});
+        for metadata in [&at_rest, &holds, &deleted] {
+            assert!(said("Rollback", metadata.clone(), "CRDOutdated"));
+            let is_busy = metadata != &at_rest;
+            assert_eq!(said("Rollback", metadata.clone(), NOT_UNDERSTOOD), is_busy);
+            assert!(said("ImageUpdateTask", metadata.clone(), NOT_UNDERSTOOD));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, join_all};
 
+use ess_rollout_api::FINALIZER;
 use ess_rollout_api::v1alpha1::{
     ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
 };
@@ -15,6 +16,7 @@ use super::{
     Context,
     observe::{self, Decided, Subject},
     story::{self, Turn},
+    summary::summarized,
 };
 use crate::kubernetes::{ErrorClass, KubeError, Object, Status, differs};
 
@@ -144,7 +146,19 @@ async fn effects<'a>(
         next,
     } = decision;
 
-    known_to_the_crds(context, &subject, record.as_ref(), &status)?;
+    let record = record.map(summarized);
+    let lost = |stop| match stop {
+        Stop::Error(Error::Write(error)) if lets_go_anyway && error.class.is_lasting() => {
+            Stop::RecordLost(Error::Write(error))
+        }
+        stop => stop,
+    };
+    if let Some(record) = &record {
+        record_known_to_the_crds(context, &subject, record).map_err(lost)?;
+    }
+    if !goes(&subject.object, finalizer) {
+        status_known_to_the_crds(context, &subject, &status)?;
+    }
     let mut released = false;
     if let Some(present) = finalizer {
         subject.object = context
@@ -165,12 +179,7 @@ async fn effects<'a>(
     }
     if let Some(record) = record {
         let written = write_record(context, &mut subject, record, versions).await;
-        written.map_err(|stop| match stop {
-            Stop::Error(Error::Write(error)) if lets_go_anyway && error.class.is_lasting() => {
-                Stop::RecordLost(Error::Write(error))
-            }
-            stop => stop,
-        })?;
+        written.map_err(lost)?;
     }
     if released {
         // The apiserver has dropped the object: there is nothing left to write a status on, and
@@ -209,32 +218,47 @@ async fn effects<'a>(
     })
 }
 
-/// Refuses what the apiserver would refuse, before anything is written: the record of a group would have a holder whose
-/// own status cannot be written.
-fn known_to_the_crds(
+/// Whether the apiserver drops the object once the finalizer is as decided: no status of it is written then, and none
+/// has to fit the CRDs.
+fn goes(object: &Object, finalizer: Option<bool>) -> bool {
+    let metadata = object.metadata();
+    let mut finalizers = metadata.finalizers.iter().flatten();
+    finalizer == Some(false)
+        && metadata.deletion_timestamp.is_some()
+        && finalizers.all(|name| name == FINALIZER)
+}
+
+/// Refuses what the apiserver would refuse, before anything is written.
+fn record_known_to_the_crds(
     context: &Context,
     subject: &Subject,
-    record: Option<&ScalingGroupRecordStatus>,
+    record: &ScalingGroupRecordStatus,
+) -> Result<(), Stop> {
+    let name = subject.record_name.as_deref().unwrap_or_default();
+    let fields = context.schemas.lacking("ScalingGroupRecord", record);
+    outdated(&format!("ScalingGroupRecord {name}"), fields)
+}
+
+/// The same of the object itself: the record of a group would have a holder whose own status cannot be written.
+fn status_known_to_the_crds(
+    context: &Context,
+    subject: &Subject,
     status: &Status,
 ) -> Result<(), Stop> {
-    let refused = |what: String, fields: Vec<String>| match fields.is_empty() {
-        true => Ok(()),
-        false => {
-            let error = KubeError::outdated(format!("write the status of {what}"), fields);
-            Err(Stop::Error(Error::Write(error)))
-        }
-    };
-    if let Some(record) = record {
-        let name = subject.record_name.as_deref().unwrap_or_default();
-        let fields = context.schemas.lacking("ScalingGroupRecord", record);
-        refused(format!("ScalingGroupRecord {name}"), fields)?;
-    }
     let kind = subject.key.kind.name();
     let fields = match status {
         Status::Rollout(status) => context.schemas.lacking(kind, status),
         Status::ImageUpdate(status) => context.schemas.lacking(kind, status),
     };
-    refused(subject.key.to_string(), fields)
+    outdated(&subject.key.to_string(), fields)
+}
+
+fn outdated(what: &str, fields: Vec<String>) -> Result<(), Stop> {
+    if fields.is_empty() {
+        return Ok(());
+    }
+    let error = KubeError::outdated(format!("write the status of {what}"), fields);
+    Err(Stop::Error(Error::Write(error)))
 }
 
 /// Whether the apiserver drops the object with its last finalizer.

@@ -12,6 +12,7 @@ mod outcome;
 mod record;
 mod stall;
 mod story;
+mod summary;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -93,6 +94,7 @@ async fn decisions<'a>(
     let mut outcome = None;
     // Why the record cannot be written that an object leaves behind which may not wait.
     let mut record_lost: Option<String> = None;
+    let mut told = observe::Told::default();
     let mut decisions = 0;
     let mut conflicts = 0;
     loop {
@@ -100,7 +102,8 @@ async fn decisions<'a>(
             return Ok(Next::Now);
         }
         let versions = &mut pass.versions;
-        let read = meanwhile(publishing, observe::read(context, key, versions)).await?;
+        let reading = observe::read(context, key, versions, &mut told);
+        let read = meanwhile(publishing, reading).await?;
         let Some(subject) = read else {
             pass.gone = true;
             return Ok(Next::OnChange);

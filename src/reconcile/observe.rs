@@ -21,6 +21,7 @@ use jiff::Timestamp;
 
 use super::Context;
 use crate::{
+    clouds::Outlives,
     kubernetes::{ErrorClass, KubeError, Object, ObjectKey, ObjectKind, Status},
     tasks::CredentialsScope,
 };
@@ -121,13 +122,14 @@ pub async fn read(
     context: &Context,
     key: &ObjectKey,
     versions: &mut Vec<String>,
+    told: &mut Told,
 ) -> Result<Option<Subject>, Error> {
     let found = context.kubernetes.get(key).await.map_err(Error::Read)?;
     let Some(object) = found else {
         return Ok(None);
     };
     versions.extend(object.version());
-    describe(&object);
+    told.tell(&object);
     let source = source(context, &object).await?;
     let mut effective = None;
     let (group, region, credentials) = match &object {
@@ -240,12 +242,37 @@ async fn texts(context: &Context, subject: &Subject) -> Result<ConfigMapTexts, E
     Ok(texts)
 }
 
-/// Tells the log what the pass is about.
-fn describe(object: &Object) {
-    let span = tracing::Span::current();
-    span.record("uid", object.metadata().uid.as_deref());
-    span.record("generation", object.metadata().generation);
-    span.record("executionId", object.execution_id());
+/// What the log has been told that a pass is about. In text a field that is recorded again stands in each line again,
+/// so that only what is new is recorded.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    uid: Option<String>,
+    generation: Option<i64>,
+    execution: Option<String>,
+}
+
+impl Told {
+    /// Tells the log what the pass is about.
+    fn tell(&mut self, object: &Object) {
+        let before = std::mem::replace(
+            self,
+            Self {
+                uid: object.metadata().uid.clone(),
+                generation: object.metadata().generation,
+                execution: object.execution_id().map(str::to_owned),
+            },
+        );
+        let span = tracing::Span::current();
+        if self.uid != before.uid {
+            span.record("uid", self.uid.as_deref());
+        }
+        if self.generation != before.generation {
+            span.record("generation", self.generation);
+        }
+        if self.execution != before.execution {
+            span.record("executionId", self.execution.as_deref());
+        }
+    }
 }
 
 /// Whether the group is held by another object that does not exist any more. What cannot be read
@@ -396,16 +423,17 @@ fn next_step(
 #[derive(Clone, Copy)]
 pub(super) struct Access<'a> {
     pub(super) scope: &'a CredentialsScope,
-    /// Whether a group is only to be put back any more, so that those last read will do: see
+    /// What is only to be seen to its end any more, so that those last read will do: see
     /// [`Clouds::open_last`](crate::clouds::Clouds::open_last).
-    pub(super) leaving: bool,
+    pub(super) outlives: Option<Outlives>,
 }
 
 impl<'a> Access<'a> {
     pub(super) fn of(subject: &'a Subject) -> Self {
+        let deleting = subject.object.metadata().deletion_timestamp.as_ref();
         Self {
             scope: &subject.scope,
-            leaving: subject.object.metadata().deletion_timestamp.is_some(),
+            outlives: deleting.map(|_| Outlives::Object),
         }
     }
 }
@@ -461,9 +489,9 @@ pub(super) async fn open<'a>(
             retry_after: None,
         });
     };
-    let cloud = match access.leaving {
-        true => context.clouds.open_last(access.scope).await?,
-        false => context.clouds.open(access.scope).await?,
+    let cloud = match access.outlives {
+        Some(what) => context.clouds.open_last(access.scope, what).await?,
+        None => context.clouds.open(access.scope).await?,
     };
     Ok((region, cloud))
 }

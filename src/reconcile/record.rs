@@ -8,7 +8,8 @@ use ess_rollout_core::rollout::{
     Event, Next, RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder,
 };
 
-use super::{Context, Error, Pass, act, observe, story};
+use super::{Context, Error, Pass, act, observe, story, summary::summarized};
+use crate::clouds::Outlives;
 use crate::kubernetes::{ErrorClass, ObjectKey, differs};
 use crate::tasks::CredentialsScope;
 
@@ -66,6 +67,10 @@ async fn look(
             say(context, record, event).await;
         }
     }
+    // An earlier version did not write it.
+    if let Some(status) = record.status.clone() {
+        write(context, record, status, pass).await?;
+    }
     Ok(next)
 }
 
@@ -106,7 +111,7 @@ async fn decide(
     // The object is gone, and its Secret may be.
     let access = observe::Access {
         scope: &scope,
-        leaving: true,
+        outlives: Some(Outlives::Run),
     };
     let region = record.spec.region_id.as_str();
     let deadline = context.clock.now() + context.limits.reading;
@@ -140,6 +145,7 @@ async fn write(
     status: ScalingGroupRecordStatus,
     pass: &mut Pass,
 ) -> Result<(), Error> {
+    let status = summarized(status);
     if !differs(record.status.as_ref(), &status) {
         return Ok(());
     }

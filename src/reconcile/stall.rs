@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Context, Error, act, observe};
 use crate::{
-    kubernetes::{Cause, ErrorClass, KubeError, ObjectKey, cure},
+    kubernetes::{Cause, ErrorClass, KubeError, NOT_UNDERSTOOD, ObjectKey, cure},
     runtime::telemetry::chain,
 };
 
@@ -60,7 +60,7 @@ fn words(error: &KubeError, write: bool) -> Option<(&'static str, String)> {
             ),
         ),
         ErrorClass::NotUnderstood => (
-            "NotUnderstood",
+            NOT_UNDERSTOOD,
             format!(
                 "{why}; a newer version of the operator wrote it: run that one, version {} leaves the object alone",
                 env!("CARGO_PKG_VERSION")

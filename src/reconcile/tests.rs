@@ -3,6 +3,7 @@
 mod bounds;
 mod many;
 mod order;
+mod records;
 mod stalled;
 mod story;
 

@@ -56,7 +56,7 @@ pub struct Scrape {
     /// What runs have left changed, by kind.
     pub leftovers: BTreeMap<String, i64>,
     /// For how many seconds updates have had their scaling group stand still, by kind, namespace and name: only of
-    /// those under way.
+    /// those under way, whether or not their objects are still there.
     pub frozen: BTreeMap<(&'static str, String, String), i64>,
     /// Objects that wait for a worker.
     pub queue_depth: usize,
@@ -204,7 +204,7 @@ impl Metrics {
         );
         registry.register(
             "ess_rollout_group_frozen_seconds",
-            "How long an update has had processes of its scaling group suspended, so that it neither scales nor replaces what is unhealthy; one series for each such update, gone when it ends",
+            "How long an update, also one whose object is gone, has had processes of its scaling group suspended, so that it neither scales nor replaces what is unhealthy; one series for each such update, gone when it ends",
             frozen.clone(),
         );
         registry.register(

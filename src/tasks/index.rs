@@ -154,8 +154,9 @@ impl TaskIndex {
         let mut changes: Vec<_> = gone.into_iter().map(Change::Gone).collect();
         for entry in dropped {
             changes.extend(self.unblocked(tasks, &entry.facts));
-            // It may still be on its group's record, as the one that holds the group.
-            if entry.facts.began()
+            // It may still be on its group's record, as the one that holds the group: its finalizer was taken by
+            // hand, or that record could not be written.
+            if (entry.facts.began() || entry.facts.guarded)
                 && let (Some(region), group) = self.place(&entry.facts)
             {
                 let name = identity::record_name(region, group);
@@ -319,7 +320,7 @@ fn order(facts: &Facts) -> (Option<Timestamp>, &ObjectKey) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
-    use ess_rollout_api::v1alpha1::RollingUpdateTask;
+    use ess_rollout_api::{FINALIZER, v1alpha1::RollingUpdateTask};
     use serde_json::{Value, json};
 
     use super::*;
@@ -442,7 +443,17 @@ mod tests {
         let running = || object("a", 1, json!({"execution": {"id": "exec-1"}}));
         let done = json!({"execution": {"id": "exec-1"}, "result": {"outcome": "Failed"},
             "restore": {"done": true}});
-        for (last, looked_at) in [(running(), true), (object("a", 1, done), false)] {
+        let let_go = view(json!({
+            "metadata": {"namespace": "ns", "name": "a", "finalizers": [FINALIZER]},
+            "spec": {"scalingGroupId": "asg-1"}, "status": done,
+        }));
+        let cases = [
+            (running(), true),
+            // What had been written of its group's record when it went is not known here.
+            (let_go, true),
+            (object("a", 1, done), false),
+        ];
+        for (last, looked_at) in cases {
             let index = index([last]);
             let changes = index.apply(0, Event::Delete(running()));
             let record = Change::Concerns(ObjectKey::record("cn-hangzhou.asg-1"));

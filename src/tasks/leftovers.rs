@@ -1,13 +1,16 @@
-//! How much runs have left changed in scaling groups, by kind: counted from the records.
+//! What the records tell of all groups together: how much runs have left changed in them, by kind, and which of them
+//! stand still because of a run that no object looks after.
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use jiff::Timestamp;
 use kube::runtime::watcher::Event;
 
 use super::RecordView;
+use crate::kubernetes::ObjectKey;
 
 /// The kinds that a record can name, so that each has a series before there is anything to count.
 const KINDS: [&str; 7] = [
@@ -24,8 +27,14 @@ const KINDS: [&str; 7] = [
 #[derive(Default)]
 pub struct Leftovers(Mutex<Lists>);
 
-/// The kinds, by the name of the record.
-type Records = HashMap<String, Vec<String>>;
+/// By the name of the record.
+type Records = HashMap<String, Told>;
+
+/// What is told of one record.
+struct Told {
+    kinds: Vec<String>,
+    frozen: Vec<(ObjectKey, Timestamp)>,
+}
 
 #[derive(Default)]
 struct Lists {
@@ -36,9 +45,13 @@ struct Lists {
 }
 
 fn put(records: &mut Records, record: &RecordView) {
+    // A run that was let go is among the leftovers, as an execution.
     match record.leftovers() {
         kinds if kinds.is_empty() => records.remove(record.name()),
-        kinds => records.insert(record.name().to_owned(), kinds),
+        kinds => {
+            let frozen = record.frozen();
+            records.insert(record.name().to_owned(), Told { kinds, frozen })
+        }
     };
 }
 
@@ -66,10 +79,18 @@ impl Leftovers {
     pub fn by_kind(&self) -> BTreeMap<String, i64> {
         let mut counts: BTreeMap<String, i64> =
             KINDS.map(|kind| (kind.to_owned(), 0)).into_iter().collect();
-        for kind in self.lock().records.values().flatten() {
+        let lists = self.lock();
+        for kind in lists.records.values().flat_map(|told| &told.kinds) {
             *counts.entry(kind.clone()).or_default() += 1;
         }
         counts
+    }
+
+    /// Whose runs that no object looks after have their group stand still, and since when.
+    pub fn frozen(&self) -> Vec<(ObjectKey, Timestamp)> {
+        let lists = self.lock();
+        let all = lists.records.values().flat_map(|told| &told.frozen);
+        all.cloned().collect()
     }
 }
 
@@ -116,5 +137,44 @@ mod tests {
         all.apply(&Event::InitDone);
         assert_eq!((count("Standby"), count("Process")), (0, 0));
         assert_eq!(count("Protection"), 1);
+    }
+
+    #[test]
+    fn a_group_stands_still_while_a_run_that_was_let_go_has_its_processes() {
+        let run = |name: &str, more: serde_json::Value| {
+            let mut run = json!({"kind": "Rollback", "namespace": "ns", "name": name, "uid": name,
+                "since": "2026-01-01T00:05:00Z", "executionId": "exec-1", "exitProcesses": ["ScaleIn"],
+                "letGo": "Orphaned"});
+            json_patch::merge(&mut run, &more);
+            run
+        };
+        let record = |runs: serde_json::Value| -> RecordView {
+            serde_json::from_value(json!({
+                "metadata": {"name": "a"},
+                "spec": {"scalingGroupId": "asg-1", "regionId": "cn-hangzhou"},
+                "status": {"runs": runs},
+            }))
+            .unwrap()
+        };
+        let all = Leftovers::default();
+        all.apply(&Event::Apply(record(json!([
+            run("frozen", json!({})),
+            // Its object says so itself; nothing has begun; it suspends nothing.
+            run("attended", json!({"letGo": null})),
+            run("not-begun", json!({"executionId": null})),
+            run(
+                "image",
+                json!({"kind": "ImageUpdateTask", "exitProcesses": null})
+            ),
+        ]))));
+        let key = ObjectKey {
+            namespace: "ns".to_owned(),
+            name: "frozen".to_owned(),
+            kind: crate::kubernetes::ObjectKind::Rollback,
+        };
+        let since: Timestamp = "2026-01-01T00:05:00Z".parse().unwrap();
+        assert_eq!(all.frozen(), [(key, since)]);
+        all.apply(&Event::Apply(record(json!([]))));
+        assert_eq!(all.frozen(), []);
     }
 }

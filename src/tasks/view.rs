@@ -3,11 +3,12 @@
 
 use std::{borrow::Cow, marker::PhantomData};
 
+use ess_rollout_api::FINALIZER;
 use ess_rollout_api::v1alpha1::{
     ImageUpdateTask, Place, Rollback, RollingUpdateTask, ScalingGroupRecord,
 };
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -160,6 +161,8 @@ pub(super) struct Facts {
     pub version: String,
     pub created: Option<Timestamp>,
     pub deleting: bool,
+    /// Whether it has the finalizer.
+    pub guarded: bool,
     /// Of a rollback: the task that it names.
     pub names: Option<String>,
     /// Of a rollback: the uid of the task that it was found to undo.
@@ -252,6 +255,12 @@ impl<K: Viewed> ObjectView<K> {
             version: self.metadata.resource_version.unwrap_or_default(),
             created: self.metadata.creation_timestamp.map(|time| time.0),
             deleting: self.metadata.deletion_timestamp.is_some(),
+            guarded: self
+                .metadata
+                .finalizers
+                .iter()
+                .flatten()
+                .any(|name| name == FINALIZER),
             names: spec.task_ref.map(|task| task.name),
             undoes: source.uid.filter(|uid| !uid.is_empty()),
             group: spec.scaling_group_id.unwrap_or(source.scaling_group_id),
@@ -289,6 +298,7 @@ pub struct RecordView {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RecordStatus {
     #[serde(default)]
     holder: Option<HolderView>,
@@ -298,6 +308,8 @@ struct RecordStatus {
     baseline: Option<Found>,
     #[serde(default)]
     leftovers: Vec<LeftoverView>,
+    #[serde(default)]
+    leftovers_summary: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -312,6 +324,18 @@ struct HolderView {
 #[serde(rename_all = "camelCase")]
 struct RunView {
     uid: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    since: Option<Time>,
+    #[serde(default)]
+    execution_id: Option<String>,
+    #[serde(default)]
+    exit_processes: Vec<IgnoredAny>,
     #[serde(default)]
     let_go: Option<IgnoredAny>,
 }
@@ -351,6 +375,30 @@ impl RecordView {
         all.map(|leftover| leftover.kind.clone())
             .chain(runs.map(|_| "Execution".to_owned()))
             .collect()
+    }
+
+    /// The runs that were let go with processes of the group suspended and whose end nobody has seen: whose each is, and
+    /// since when it has had the group.
+    pub(super) fn frozen(&self) -> Vec<(ObjectKey, Timestamp)> {
+        let runs = self.status.iter().flat_map(|status| &status.runs);
+        let freezes = |run: &&RunView| {
+            run.let_go.is_some() && run.execution_id.is_some() && !run.exit_processes.is_empty()
+        };
+        let frozen = runs.filter(freezes).filter_map(|run| {
+            let key = ObjectKey {
+                kind: ObjectKind::from_name(&run.kind)?,
+                namespace: run.namespace.clone(),
+                name: run.name.clone(),
+            };
+            Some((key, run.since.as_ref()?.0))
+        });
+        frozen.collect()
+    }
+
+    /// Whether what it says in words is not what it lists: an earlier version wrote it.
+    pub(crate) fn summary_is_off(&self) -> bool {
+        let status = self.status.as_ref();
+        status.is_some_and(|s| s.leftovers.is_empty() == s.leftovers_summary.is_some())
     }
 
     /// Whether it holds a run that no object looks after, or a holder that is not among those that are
@@ -532,6 +580,18 @@ pub(super) mod tests {
         let run = |uid: &str| json!({"uid": uid, "kind": "RollingUpdateTask"});
         let watched = |uid: &str| uid == "a";
         assert!(!record(json!({})).needs_look(watched));
+        // Only an earlier version leaves words and list apart.
+        for (status, is_off) in [
+            (json!({}), false),
+            (json!({"leftovers": [{"kind": "Process"}]}), true),
+            (json!({"leftoversSummary": "ScaleIn"}), true),
+            (
+                json!({"leftovers": [{"kind": "Process"}], "leftoversSummary": "ScaleIn"}),
+                false,
+            ),
+        ] {
+            assert_eq!(record(status).summary_is_off(), is_off);
+        }
         let held =
             json!({"holder": {"uid": "a", "takenOverFrom": "b"}, "runs": [run("a"), run("b")]});
         assert!(!record(held.clone()).needs_look(watched));

@@ -1,4 +1,5 @@
-//! What the pages on installing and uninstalling say is typed here, word by word, against a control plane of its own.
+//! What the pages on installing, uninstalling and running by hand say is typed here, word by word, against a control plane
+//! of its own.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,6 +7,7 @@ use std::time::Duration;
 
 use ess_rollout_test_support::chart::{helm, kind};
 use ess_rollout_test_support::operator::Options;
+use ess_rollout_test_support::process::find_program;
 use ess_rollout_test_support::{ControlPlane, Emulator, Kubectl, Operator, source_root};
 use serde_json::{Value, json};
 
@@ -64,6 +66,19 @@ impl Terminal {
             said(&output.stdout)
         );
         said(&output.stdout)
+    }
+
+    /// Puts programs of this workspace and the fixtures of the emulator where they are in a source tree that was built.
+    fn has_built(&self, programs: &[&str]) {
+        let target = self.directory.path().join("target/debug");
+        std::fs::create_dir_all(&target).unwrap();
+        for name in programs {
+            std::os::unix::fs::symlink(find_program(name).unwrap(), target.join(name)).unwrap();
+        }
+        let crates = self.directory.path().join("crates/emulator");
+        std::fs::create_dir_all(&crates).unwrap();
+        let fixtures = source_root().join("crates/emulator/fixtures");
+        std::os::unix::fs::symlink(fixtures, crates.join("fixtures")).unwrap();
     }
 
     /// Types everything below a heading of a page.
@@ -279,4 +294,32 @@ async fn an_installation_with_kubectl_is_applied_again_and_a_stuck_deletion_is_l
     drop(_operator);
     terminal.types(&blocks("uninstall.md", "3. Remove the operator")[1]);
     assert!(terminal.absent(&["-n", "ess-rollout", "deployment/ess-rollout"]));
+}
+
+#[test]
+fn operator_and_emulator_run_by_hand_as_the_page_says() {
+    let control_plane = ControlPlane::start().unwrap();
+    let terminal = Terminal::new(&control_plane);
+    terminal.has_built(&["ess-rollout", "ess-emulator"]);
+    let headings = ["The cloud", "The operator", "An update", "The end"];
+    let typed = headings.map(|heading| blocks("by-hand.md", heading).join("\n"));
+    let mut typed = typed.join("\n");
+    // Ports that nobody has, held until just before; kubectl is there already.
+    let ports = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    for (named, port) in ["127.0.0.1:8080", "127.0.0.1:8081"].iter().zip(&ports) {
+        assert!(typed.contains(named), "{typed}");
+        typed = typed.replace(named, &port.local_addr().unwrap().to_string());
+    }
+    drop(ports);
+    let path = "export PATH=\"$(hack/control-plane):$PATH\"";
+    assert!(typed.contains(path), "{typed}");
+    typed = typed.replace(path, "");
+    // What fails must not leave anything running.
+    let ends = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT";
+    let shown = terminal.types(&format!("{ends}\n{typed}"));
+    for line in ["first   Succeeded", "cn-hangzhou.asg-demo-web"] {
+        assert!(shown.contains(line), "{line} is missing in:\n{shown}");
+    }
+    let objects = ["rollingupdatetasks", "--all-namespaces"];
+    assert!(terminal.absent(&objects));
 }

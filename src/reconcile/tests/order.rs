@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{decided, everything_once, group, record_status};
 use crate::{
-    kubernetes::ErrorClass,
+    kubernetes::{ErrorClass, Schemas},
     reconcile::fake::{
         Bench, FakeEvents, FakeKubernetes, event, failure, idle, status, task, work,
     },
@@ -279,8 +279,8 @@ fn leaving() -> RollingUpdateTask {
 }
 
 #[test]
-fn a_task_that_is_let_go_ends_the_pass() {
-    let bench = Bench::with(
+fn a_task_that_is_let_go_ends_the_pass_whatever_the_crds_lack() {
+    let mut bench = Bench::with(
         leaving(),
         Box::new(|input| {
             decided(Decision {
@@ -292,6 +292,9 @@ fn a_task_that_is_let_go_ends_the_pass() {
         }),
         |_| {},
     );
+    // No status of it is written any more.
+    let lacks = Schemas::without("RollingUpdateTask", "status.state");
+    bench.context.schemas = Arc::new(lacks);
     assert!(matches!(bench.pass().outcome, Ok(Next::OnChange)));
     assert_eq!(bench.journal(), ["set finalizer", "event Reason"]);
     assert!(bench.kubernetes.task().is_none());
@@ -315,11 +318,34 @@ fn nothing_is_sent_for_a_task_that_is_let_go() {
     assert_eq!(bench.journal(), ["set finalizer"]);
 }
 
-/// A forced deletion, and the right to write records was taken away.
+/// A forced deletion, and the right to write records was taken away, or their CRD is older.
 #[test]
 fn a_record_that_cannot_be_written_does_not_keep_an_object_that_may_not_wait() {
-    for waits in [true, false] {
-        let bench = Bench::with(
+    let older_crd = || Schemas::without("ScalingGroupRecord", "status.baseline");
+    let cases = [
+        (
+            true,
+            Schemas::default(),
+            Some(ErrorClass::Refused),
+            "cannot create record",
+        ),
+        (
+            false,
+            Schemas::default(),
+            Some(ErrorClass::Refused),
+            "cannot create record",
+        ),
+        (true, older_crd(), None, "do not have status.baseline"),
+        (false, older_crd(), None, "do not have status.baseline"),
+        (
+            false,
+            Schemas::default(),
+            Some(ErrorClass::Outdated),
+            "cannot create record",
+        ),
+    ];
+    for (waits, schemas, fails, reason) in cases {
+        let mut bench = Bench::with(
             leaving(),
             Box::new(move |input| {
                 decided(match input.record_lost {
@@ -331,9 +357,10 @@ fn a_record_that_cannot_be_written_does_not_keep_an_object_that_may_not_wait() {
                         ..idle(input.subject)
                     },
                     Some(why) => {
-                        assert!(why.contains("cannot create record"), "{why}");
+                        assert!(why.contains(reason), "{why}");
                         Decision {
                             finalizer: Some(false),
+                            status: status("Done"),
                             ..idle(input.subject)
                         }
                     }
@@ -341,9 +368,17 @@ fn a_record_that_cannot_be_written_does_not_keep_an_object_that_may_not_wait() {
             }),
             |_| {},
         );
-        let (write, class) = ("create record", ErrorClass::Refused);
-        bench.kubernetes.always_fail(write, class);
+        bench.context.schemas = Arc::new(schemas);
+        if let Some(class) = fails {
+            bench.kubernetes.always_fail("create record", class);
+        }
         assert_eq!(bench.pass().outcome.is_err(), waits);
         assert_eq!(bench.kubernetes.task().is_some(), waits);
+        // What passes by itself, or with a right that is given, is not told of.
+        let told = bench
+            .journal()
+            .iter()
+            .any(|line| line.starts_with("stalled"));
+        assert_eq!(told, waits && fails.is_none());
     }
 }

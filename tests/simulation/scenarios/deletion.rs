@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::scenario::{
-    Act::{Annotate, Change, Console, Create, Delete, Wait},
+    Act::{Annotate, Change, Console, Crd, Create, Delete, Wait},
     Name, Scenario, Step,
     When::{Field, Gone, Later, Now, Paused, State},
     image, script,
@@ -61,6 +61,19 @@ pub fn all() -> Vec<Scenario> {
         )
         .ends("web", &["Gone"])
         .ends("next", &["Succeeded"]),
+        // It does not wait for a record that cannot be written either: the run is found there once it can.
+        ended_by_hand(
+            Scenario::new("forced-deletion-with-older-crds", image("web", first()))
+                .then(
+                    Paused("web", 1),
+                    Crd("scalinggrouprecords", &["status.runs"]),
+                )
+                .then(Now, Annotate("web", "force-delete", "true"))
+                .then(Now, Delete("web"))
+                .then(Gone("web"), Crd("scalinggrouprecords", &[]))
+                .then(let_go("HolderVanished"), Wait),
+        )
+        .ends("web", &["Gone"]),
         // As somebody does whose namespace hangs in Terminating.
         ended_by_hand(
             Scenario::new("holder-that-vanished", image("web", first()))

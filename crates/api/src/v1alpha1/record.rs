@@ -37,7 +37,7 @@ use super::status::Outcome;
     printcolumn(
         name = "Leftovers",
         type_ = "string",
-        json_path = ".status.leftovers[*].target"
+        json_path = ".status.leftoversSummary"
     ),
     printcolumn(
         name = "Let-Go",
@@ -82,6 +82,10 @@ pub struct ScalingGroupRecordStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3000), extend("x-kubernetes-list-type" = "atomic"))]
     pub leftovers: Vec<Leftover>,
+    /// The same in words, for people: `ScaleIn, i-web-02 and 3 more`. Derived: nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub leftovers_summary: Option<String>,
     /// Runs whose end has not been seen: that of the holder, and those that were let go before they had
     /// ended. No other begins on the group before each of the latter has been seen to end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -20,7 +20,7 @@ use crate::rollout::restore::calls::{self, SOON};
 use crate::rollout::restore::need::Need;
 use crate::rollout::restore::{configuration, leftovers, outcome, verify};
 use crate::rollout::result::show_result;
-use crate::task::conditions::shorten;
+use crate::task::conditions::{self, shorten};
 use crate::task::observation::{Interrupt, Known};
 
 /// How often an outcome that differs is read again.
@@ -32,6 +32,7 @@ pub(in crate::rollout) fn decide(
 ) -> Known<Decision> {
     ingest::ingest(ctx, &mut status, None);
     if status.restore.as_ref().is_some_and(|restore| restore.done) {
+        show_result_again(ctx, &mut status);
         return release::after(ctx, status);
     }
     if status.execution.is_some() && ctx.lost_group() {
@@ -83,6 +84,16 @@ pub(in crate::rollout) fn decide(
     match calls::step(ctx, &mut status, &needs) {
         Some(decision) => Ok(decision),
         None => finish(ctx, status),
+    }
+}
+
+/// What could not be written (the CRDs were older) was said where the result is shown. It could now, so the result is
+/// shown again.
+fn show_result_again(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let shown = conditions::get(&status.conditions, condition::READY);
+    let result = status.result.as_ref();
+    if shown.map(|ready| &ready.reason) != result.map(|result| &result.reason) {
+        show_result(ctx, status);
     }
 }
 
