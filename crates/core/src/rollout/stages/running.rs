@@ -321,7 +321,8 @@ fn conclude(
     close::settle_all(ctx, &mut status, Verb::Cancel, state, reason, message);
     let summary = status.summary.clone().unwrap_or_default();
     let (outcome, reason, message) = match root.status {
-        ExecutionStatus::Success if summary.total > 0 && summary.succeeded == 0 => {
+        // Where nothing at all is listed of what it did, that says nothing of the instances.
+        ExecutionStatus::Success if summary.succeeded == 0 && summary.pending < summary.total => {
             let message = format!(
                 "OOS reports success, and none of {} instances was updated: {}",
                 summary.total,

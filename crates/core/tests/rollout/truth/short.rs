@@ -237,6 +237,16 @@ fn one_that_left_before_its_turn_does_not_hold_the_end_up() {
     assert_eq!(world.said(condition::VERIFIED), "True AsReported");
 }
 
+/// That nothing is listed of what a run has done is not that it has done nothing.
+#[test]
+fn a_success_of_which_nothing_is_ever_listed_has_not_failed() {
+    let mut world = image(json!({}));
+    world.hide(&["Children"], "*");
+    world.run_to_rest();
+    assert_eq!(world.said(condition::SUCCEEDED), "True PartlyUpdated");
+    assert_eq!(world.said(condition::VERIFIED), "True AsWanted");
+}
+
 /// The disks of these were replaced before the update was cancelled; the group is not put back yet.
 fn cancelled_with(updated: &[&str]) -> World {
     let mut world = image(json!({"failedInstancePolicy": "ReturnToService", "batches": 1}));
