@@ -177,6 +177,9 @@ pub struct ExecutionRef {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_time: Option<Time>,
+    /// When the operator saw that it had ended, while the lists of OOS did not show yet what it did to all instances.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_seen_time: Option<Time>,
     /// Its page in the OOS console.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]

@@ -212,6 +212,7 @@ fn adopt(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, execution: &Execu
             status: shorten(execution.status.as_str(), 64),
             start_time: execution.start.map(Time),
             end_time: execution.end.map(Time),
+            ended_seen_time: None,
             url: identity::execution_url(&ctx.region, &execution.id),
         });
     }

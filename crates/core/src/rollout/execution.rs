@@ -17,6 +17,7 @@ pub(super) fn reference(ctx: &Context<'_>, execution: &Execution) -> ExecutionRe
         status: shorten(execution.status.as_str(), 64),
         start_time: execution.start.map(Time),
         end_time: execution.end.map(Time),
+        ended_seen_time: None,
         url: identity::execution_url(&ctx.region, &execution.id),
     }
 }

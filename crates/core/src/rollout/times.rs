@@ -53,6 +53,11 @@ fn of_waits(status: &mut RollingUpdateTaskStatus, bound: &mut impl FnMut(&mut Ti
     }
     let result = status.result.iter_mut().map(|result| &mut result.time);
     let others = status.others_ended.iter_mut();
-    let all = result.chain(others).chain(&mut status.progress_time);
+    let ended = status.execution.as_mut();
+    let ended = ended.and_then(|execution| execution.ended_seen_time.as_mut());
+    let all = result
+        .chain(others)
+        .chain(&mut status.progress_time)
+        .chain(ended);
     all.for_each(bound);
 }

@@ -140,6 +140,7 @@ fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, id: &str) 
         status: "Unknown".into(),
         start_time: None,
         end_time: None,
+        ended_seen_time: None,
         url: identity::execution_url(&ctx.region, id),
     });
     let (outcome, reason, known) = match outcome {

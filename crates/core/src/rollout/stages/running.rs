@@ -86,7 +86,7 @@ pub(in crate::rollout) fn decide(
 
     if root.status.is_final() {
         act::finish(ctx, &mut status, root);
-        if let Some(decision) = not_shown_yet(ctx, &status, root, children) {
+        if let Some(decision) = not_shown_yet(ctx, &mut status, root, children) {
             return Ok(decision);
         }
         if children.iter().all(quiet::has_ended) {
@@ -266,7 +266,7 @@ fn orphan(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
 /// then has left the group before its turn.
 fn not_shown_yet(
     ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
+    status: &mut RollingUpdateTaskStatus,
     root: &Execution,
     children: &[Execution],
 ) -> Option<Decision> {
@@ -274,17 +274,19 @@ fn not_shown_yet(
     let well = root.status == ExecutionStatus::Success;
     let open = status.instances.iter().filter(|i| !i.state.is_final());
     let open = open.filter(|i| well || i.execution_id.as_ref().is_some_and(|id| !is_listed(id)));
-    let (open, end) = (open.count(), Time(root.end?));
-    if open == 0 || !ctx.waits().lags(&end) {
+    let open = open.count();
+    let execution = status.execution.as_mut().filter(|_| open > 0)?;
+    // By this clock: the cloud's may be another.
+    let seen = execution.ended_seen_time.get_or_insert(Time(ctx.now()));
+    if ctx.now() >= ctx.waits().shown_at(seen.0) {
         return None;
     }
     let message = format!(
         "the execution is {}, and OOS does not list yet what it did to {open} instances",
         root.status
     );
-    let mut status = status.clone();
-    report::show(ctx, &mut status, Phase::Running, "Ending", &message);
-    Some(ctx.decide(status, ctx.recheck()))
+    report::show(ctx, status, Phase::Running, "Ending", &message);
+    Some(ctx.decide(status.clone(), ctx.recheck()))
 }
 
 /// The instances that were not updated, in words.
