@@ -57,16 +57,14 @@ async fn an_image_update_takes_few_writes_and_a_finished_task_none() {
                 .then_some(())
         })
         .await;
-    // The last write of all: once the group is free nothing keeps the object.
+    // The last write of all: once the group is free nothing keeps the object, and its finalizer goes.
     scene
-        .eventually("the finalizer is gone", async || {
-            scene.task("web-v2").await["metadata"]["finalizers"]
-                .is_null()
-                .then_some(())
+        .eventually("the finalizer's removal is in the audit log", async || {
+            let last = writes(&scene).pop()?;
+            let gone = scene.task("web-v2").await["metadata"]["finalizers"].is_null();
+            (gone && last == "patch rollingupdatetasks/ web-v2").then_some(())
         })
         .await;
-    // And its line is in the audit log.
-    scene.polls(1).await;
     let lifecycle = writes(&scene);
     assert!(
         lifecycle.len() <= 4 * BATCHES + 12,
