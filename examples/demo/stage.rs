@@ -288,10 +288,16 @@ impl Demo {
         for ended in &self.ended {
             let (object, name) = (self.object(*ended)?, ended.1);
             let done = condition(&object["status"], "Succeeded")["status"] == "True";
-            let verified = condition(&object["status"], "Verified")["status"] == "True";
+            let verified = condition(&object["status"], "Verified");
+            // Of one in which an instance was passed over it has to be said that it was not done to all.
+            let skipped = object["status"]["summary"]["skipped"].as_i64() > Some(0);
+            let as_it_is = match skipped {
+                true => verified["reason"] == "PartlyUpdated",
+                false => verified["status"] == "True",
+            };
             ensure!(
-                !done || verified,
-                "{name} succeeded and was not verified: {}",
+                !done || as_it_is,
+                "{name} succeeded, and what is said of it is not so: {}",
                 object["status"]
             );
             succeeded += usize::from(done);
