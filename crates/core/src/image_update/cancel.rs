@@ -90,18 +90,13 @@ pub(super) fn cancel(
         }
         Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
             let Some(wait) = cancel::missing(&waits, &mut cancellation.missing_since) else {
-                let message = format!(
-                    "execution {id} is not known to OOS any more, and listed nowhere: {error}"
-                );
+                let message = cancel::gone(&id, error);
                 let outcome = RunOutcome::Cancelled;
                 return ending::begin(ctx, status, outcome, "ExecutionGone", &message);
             };
-            let message = format!(
-                "OOS does not know execution {id}, and does not list it: it is looked for again before it is taken for gone"
-            );
+            let (reason, message) = cancel::not_listed(&id);
             set(&mut status, cancellation);
-            let (phase, reason) = (Phase::Cancelling, "ExecutionNotListed");
-            report::show(ctx, &mut status, phase, reason, &message);
+            report::show(ctx, &mut status, Phase::Cancelling, reason, &message);
             return ctx.decide(status, wait);
         }
         Some(Err(error)) => {

@@ -10,10 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Decision, Input};
 use crate::task::decision::Next;
-use crate::task::object::{Object, Surroundings};
+use crate::task::object::{IMAGE_UPDATE_TASK, Object, Surroundings};
 
-/// The kind, as records name it.
-pub(super) const KIND: &str = "ImageUpdateTask";
 /// How long a deletion waits for a run to end: as long as that of a rolling update by default.
 const DELETION_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 
@@ -53,7 +51,7 @@ impl<'a> Context<'a> {
             now: input.now,
         };
         Self {
-            object: Object::new(KIND, metadata, surroundings),
+            object: Object::new(IMAGE_UPDATE_TASK, metadata, surroundings),
             spec,
             input,
         }

@@ -10,10 +10,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::due::{self, Wanted};
-use super::preflight::{self, Ready, TEMPLATE};
+use super::preflight::{self, Ready};
 use super::report::{self, Phase};
 use super::{Decision, ahead, idle, requests, starting, waiting};
 use crate::identity;
+use crate::task::absence::IMAGE_UPDATE_TEMPLATE;
 use crate::task::decision::{Next, Work};
 use crate::task::observation::{Interrupt, Known};
 use crate::task::problem::Problem;
@@ -252,7 +253,7 @@ fn begin(
             attempt: 1,
             client_token: identity::client_token(&ctx.uid, &hash, 1),
             time: Time(ctx.now()),
-            template_name: TEMPLATE.to_owned(),
+            template_name: IMAGE_UPDATE_TEMPLATE.to_owned(),
             template_version: ready.template_version,
             parameters_hash: identity::hash_value(&starting::parameters(&run)),
             spec_hash: hash,

@@ -9,12 +9,13 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::Query;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::context::{Context, KIND};
+use super::context::Context;
 use super::report::{self, Phase};
 use super::{Decision, requests};
 use crate::task::absence;
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
+use crate::task::object::IMAGE_UPDATE_TASK;
 use crate::task::observation::Known;
 
 /// How often an outcome that differs is read again.
@@ -99,7 +100,7 @@ pub(super) fn abandon(
 fn let_go(ctx: &Context<'_>, run: &ActiveRun) -> Option<GroupRun> {
     let unseen = run.end.is_none() && (run.start.is_some() || run.execution.is_some());
     unseen.then(|| GroupRun {
-        kind: KIND.to_owned(),
+        kind: IMAGE_UPDATE_TASK.to_owned(),
         namespace: ctx.namespace.clone(),
         name: ctx.name.clone(),
         uid: ctx.uid.clone(),

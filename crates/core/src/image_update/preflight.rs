@@ -4,13 +4,11 @@ use ess_rollout_api::v1alpha1::{ConfigurationImage, ImageSource, Place};
 use ess_rollout_cloud::{EcsInstance, EcsStatus, GroupType, Image, Query, ScalingGroup};
 
 use super::context::Context;
-use crate::task::absence;
+use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE};
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
 use crate::task::problem::{self, Problem};
 
-/// The public template that builds an image and puts it into scaling configurations.
-pub(super) const TEMPLATE: &str = "ACS-ESS-CreateImageAndUpdateScalingConfiguration";
 /// The longest name that ECS takes for an image.
 const IMAGE_NAME_MAX: usize = 128;
 /// What OOS adds to a name: `_on_`, the id of the execution, `_at_` and the date. The id is not known
@@ -103,7 +101,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
     }));
     if let Some(source) = source {
         reads.push(Query::Template {
-            name: TEMPLATE.to_owned(),
+            name: IMAGE_UPDATE_TEMPLATE.to_owned(),
         });
         reads.push(Query::EcsInstances {
             instances: vec![source.instance_id.clone()],
@@ -131,11 +129,11 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
     };
     let (mut template_version, mut built_from) = (None, None);
     if let Some(source) = source {
-        let Some(template) = observation.template(TEMPLATE)? else {
+        let Some(template) = observation.template(IMAGE_UPDATE_TEMPLATE)? else {
             return Ok(Err(Problem::blocked(
                 "TemplateNotFound",
                 format!(
-                    "OOS in {} has no public template {TEMPLATE}: images cannot be built there",
+                    "OOS in {} has no public template {IMAGE_UPDATE_TEMPLATE}: images cannot be built there",
                     ctx.region
                 ),
             )));

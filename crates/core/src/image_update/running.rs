@@ -7,10 +7,9 @@ use ess_rollout_cloud::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use super::preflight::TEMPLATE;
 use super::report::{self, Phase};
 use super::{Decision, cancel, due, ending};
-use crate::task::absence;
+use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE};
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
 use crate::task::observation::{Interrupt, Known};
@@ -114,7 +113,7 @@ fn look<'a>(ctx: &Context<'a>, id: &str) -> Known<Option<Seen<'a>>> {
         Query::Executions(children.clone()),
         tasks(id),
     ])?;
-    let Some(root) = absence::execution(observation, id, TEMPLATE)? else {
+    let Some(root) = absence::execution(observation, id, IMAGE_UPDATE_TEMPLATE)? else {
         return Ok(None);
     };
     let children = observation.executions(&children)?.as_slice();

@@ -225,6 +225,11 @@ pub(super) fn set(
     );
 }
 
+/// Says that nothing stands against the start.
+pub(super) fn passed(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, message: &str) {
+    set(ctx, status, condition::PREFLIGHT, "True", "Passed", message);
+}
+
 /// All conditions on the first visit, so that a missing one never has to be guessed at.
 pub(super) fn first(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     show(

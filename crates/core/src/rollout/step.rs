@@ -72,7 +72,7 @@ impl<'a> Engine<'a> for Context<'a> {
     }
 
     fn regained(&self, status: &RollingUpdateTaskStatus) -> Option<ScalingGroupRecordStatus> {
-        regained(self, status, deletion::is_finished(status))
+        regained(self, status)
     }
 
     fn prepare(&self, status: &mut RollingUpdateTaskStatus) {
@@ -156,13 +156,13 @@ impl<'a> Engine<'a> for Context<'a> {
 fn regained(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
-    finished: bool,
 ) -> Option<ScalingGroupRecordStatus> {
     let let_go = ctx.deleting.is_some()
         && ctx.spec.policy.deletion_policy == DeletionPolicy::Orphan
         && status.execution.is_some()
         && status.result.is_none();
     let lost = ctx.input.record_lost.is_some();
+    let finished = deletion::is_finished(status);
     let on = status.start.is_some() && !finished && !let_go && !lost && !ctx.region.is_empty();
     let plan = status.plan.as_ref().filter(|_| on)?;
     // A record that exists and names nobody was let go: by a rollback that took the group over.
@@ -174,7 +174,7 @@ fn regained(
     let gone = [None, Some(LetGo::HolderVanished)];
     let open = |run: &GroupRun| run.uid == ctx.uid && gone.contains(&run.let_go);
     let vanished = vanished || holder.is_none() && ctx.record.runs.iter().any(open);
-    (!exists || vanished).then(|| record::taken(ctx, plan))
+    (!exists || vanished).then(|| record::taken(ctx, plan, status.place.as_ref()))
 }
 
 fn stage(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {

@@ -15,6 +15,8 @@ use super::observation::{Interrupt, Known, Observation};
 
 /// Part of the name of every public rolling-update template.
 pub(crate) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";
+/// The public template of image updates of scaling configurations.
+pub(crate) const IMAGE_UPDATE_TEMPLATE: &str = "ACS-ESS-CreateImageAndUpdateScalingConfiguration";
 
 /// The group, asked for by its id, and then looked for among all.
 pub(crate) fn group<'o>(observation: &'o Observation, id: &str) -> Known<Option<&'o ScalingGroup>> {

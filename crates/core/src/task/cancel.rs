@@ -93,6 +93,19 @@ pub(crate) fn tries(failures: i32) -> String {
     }
 }
 
+/// What to say of an execution that is taken for gone.
+pub(crate) fn gone(id: &str, error: &CloudError) -> String {
+    format!("execution {id} is not known to OOS any more, and listed nowhere: {error}")
+}
+
+/// Reason and words while it is not taken for that yet.
+pub(crate) fn not_listed(id: &str) -> (&'static str, String) {
+    let message = format!(
+        "OOS does not know execution {id}, and does not list it: it is looked for again before it is taken for gone"
+    );
+    ("ExecutionNotListed", message)
+}
+
 /// OOS answers that there is no such execution, and lists it nowhere. It is taken for gone only when that is still so after
 /// the bound on lateness: the wait until then, `None` when that is past.
 pub(crate) fn missing(waits: &Waits<'_>, since: &mut Option<Time>) -> Option<Next> {

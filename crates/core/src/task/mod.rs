@@ -5,7 +5,7 @@
 //! | [`decision`], [`observation`] | what goes into a decision, and what comes out of it |
 //! | `step`, `object` | the driver; the object, where it runs, the record of its group |
 //! | `absence` | what an answer does not show, although it is on record |
-//! | `start`, `cancel` | an execution is started exactly once, and ended before its time |
+//! | `start`, `cancel`, `quiet` | an execution is started exactly once, ended before its time, and waited for until it can act no more |
 //! | `turn` | whose turn a scaling group is |
 //! | [`requests`], `ledger` | what people ask for by annotation, and what became of it |
 //! | `deletion` | what a deletion waits for, and how that ends |
@@ -21,6 +21,7 @@ pub(crate) mod ledger;
 pub(crate) mod object;
 pub mod observation;
 pub(crate) mod problem;
+pub(crate) mod quiet;
 pub mod requests;
 pub(crate) mod start;
 pub(crate) mod step;

@@ -11,6 +11,9 @@ use super::decision::Settings;
 use super::ledger;
 use super::waits::Waits;
 
+/// The kind of image update tasks, as records name it.
+pub(crate) const IMAGE_UPDATE_TASK: &str = "ImageUpdateTask";
+
 /// What it is, where it runs, and the record of its scaling group.
 pub(crate) struct Object<'a> {
     /// Its Kubernetes kind.

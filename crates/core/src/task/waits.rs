@@ -23,6 +23,12 @@ const SOON: Duration = Duration::from_secs(1);
 /// a preflight are few.
 const RECHECK_PASSING: Duration = Duration::from_secs(10);
 
+/// The wait after so many failures in a row, of which the first is followed by `first`: twice as long each time.
+fn doubled(first: SignedDuration, failures: i32) -> SignedDuration {
+    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0);
+    first * 2_i32.pow(doublings.min(8))
+}
+
 /// The waits, as of `now`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waits<'a> {
@@ -107,21 +113,14 @@ impl Waits<'_> {
     /// The wait after so many failures in a row that had no effect: longer each time, and no longer
     /// than after a refusal.
     pub(crate) fn after_failures(&self, failures: i32) -> SignedDuration {
-        let doublings = u32::try_from(failures.saturating_sub(1))
-            .unwrap_or(0)
-            .min(8);
-        (RETRY * 2_i32.pow(doublings)).min(self.patience())
+        doubled(RETRY, failures).min(self.patience())
     }
 
     /// The wait after so many calls in a row that had no effect, the last for this reason: longer each
     /// time, to a bound. Nothing is sent at the same pace for ever.
     pub(crate) fn after_no_effect(&self, error: &CloudError, failures: i32) -> SignedDuration {
-        let doublings = u32::try_from(failures.saturating_sub(1))
-            .unwrap_or(0)
-            .min(8);
-        let growing = |first: SignedDuration| {
-            (first * 2_i32.pow(doublings)).min(REFUSED_MAX.max(self.patience()))
-        };
+        let longest = REFUSED_MAX.max(self.patience());
+        let growing = |first: SignedDuration| doubled(first, failures).min(longest);
         if error.needs_person() {
             return growing(self.patience()).min(GRANTED_MAX.max(self.patience()));
         }

@@ -18,7 +18,7 @@ use crate::rollout::context::Context;
 use crate::rollout::others::{OTHERS_RUN, by, foreign_runs};
 use crate::rollout::restore::{left, left_out};
 use crate::rollout::rollback;
-pub(in crate::rollout) use crate::task::absence::ROLLING_TEMPLATES;
+use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::observation::Known;
 use crate::task::problem::{self, Problem};
 

@@ -48,17 +48,16 @@ pub(in crate::rollout) fn apply<'a>(
         .iter()
         .map(|i| (i.id.as_str(), i))
         .collect();
-    let mut instances = Vec::with_capacity(attempts.len());
-    for (id, attempt) in &attempts {
-        // What is on record of an attempt is not forgotten because one answer leaves it out.
-        if attempt.newest.is_none()
-            && let Some(known) = old
-                .get(id.as_str())
-                .filter(|old| old.execution_id.is_some())
-        {
-            instances.push((*known).clone());
-            continue;
-        }
+    // What is on record of an attempt is not forgotten because one answer leaves it out.
+    let is_listed = |id: &str| attempts.get(id).is_some_and(|a| a.newest.is_some());
+    let unlisted = old.values().filter(|old| old.execution_id.is_some());
+    let unlisted: BTreeMap<&str, &InstanceStatus> = unlisted
+        .filter(|old| !is_listed(&old.id))
+        .map(|old| (old.id.as_str(), *old))
+        .collect();
+    let mut instances: Vec<InstanceStatus> = unlisted.values().map(|old| (*old).clone()).collect();
+    let read = attempts.iter();
+    for (id, attempt) in read.filter(|(id, _)| !unlisted.contains_key(id.as_str())) {
         let batch = attempt.item.as_ref().map(|item| item.batch);
         let expected = planned.get(id).copied().unwrap_or(1);
         let batch = batch.unwrap_or(if attempt.newest.is_none() && expected < begun {
@@ -75,9 +74,6 @@ pub(in crate::rollout) fn apply<'a>(
             unready.get(id),
         ));
     }
-    let unlisted = old.values().filter(|old| old.execution_id.is_some());
-    let unlisted = unlisted.filter(|old| !attempts.contains_key(&old.id));
-    instances.extend(unlisted.map(|old| (*old).clone()));
     instances.sort_by(|a, b| (a.batch, &a.id).cmp(&(b.batch, &b.id)));
     status.instances = instances;
     status.instances_truncated = None;

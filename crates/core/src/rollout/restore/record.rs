@@ -1,15 +1,19 @@
 //! The group's record as it is taken, given back and let go.
 
 use ess_rollout_api::v1alpha1::{
-    Baseline, LetGo, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
+    Baseline, LetGo, Place, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{left, record, runs};
+use super::{left, runs};
 use crate::rollout::context::Context;
 
 /// The record with this task as holder and the group as found.
-pub(in crate::rollout) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupRecordStatus {
+pub(in crate::rollout) fn taken(
+    ctx: &Context<'_>,
+    plan: &Plan,
+    place: Option<&Place>,
+) -> ScalingGroupRecordStatus {
     let mut record = ctx.record.clone();
     let now = Time(ctx.now());
     if !ctx.holds() {
@@ -30,7 +34,7 @@ pub(in crate::rollout) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupR
     } else if let Some(key) = &ctx.spec.policy.run_key
         && !record.run_keys.iter().any(|used| used.key == *key)
         // Before a start there is: see `run_keys::conflict`. A run that is adopted keeps its key in OOS.
-        && record::make_room(&mut record.run_keys)
+        && make_room(&mut record.run_keys)
     {
         record.run_keys.push(RunKey {
             key: key.clone(),
@@ -43,7 +47,7 @@ pub(in crate::rollout) fn taken(ctx: &Context<'_>, plan: &Plan) -> ScalingGroupR
             time: now,
         });
     }
-    runs::put(ctx, Some(plan), &mut record);
+    runs::put(ctx, Some(plan), place, &mut record);
     record
 }
 
@@ -81,7 +85,7 @@ pub(in crate::rollout) fn let_go(
     let known = ctx.record.runs.iter().any(|run| run.uid == ctx.uid);
     let mut record = match &status.plan {
         // Somebody has deleted the record: that it ran must not be forgotten.
-        Some(plan) if !known && status.start.is_some() => taken(ctx, plan),
+        Some(plan) if !known && status.start.is_some() => taken(ctx, plan, status.place.as_ref()),
         _ => ctx.record.clone(),
     };
     let held = record.holder.as_ref().is_some_and(|h| h.uid == ctx.uid);

@@ -7,18 +7,20 @@ use ess_rollout_api::v1alpha1::{
     Current, GroupRun, Leftover, LetGo, Outcome, ScalingGroupRecordStatus,
 };
 use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus, Query};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::run_left::{Found, is_of, path};
 use crate::identity;
 use crate::rollout::kind::content::ConfigurationContent;
 use crate::rollout::progress::attempts;
-use crate::task::absence::{self, ROLLING_TEMPLATES};
+use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE, ROLLING_TEMPLATES};
 use crate::task::conditions::shorten;
 use crate::task::decision::{Event, EventKind, Next};
+use crate::task::object::IMAGE_UPDATE_TASK;
 use crate::task::observation::{Known, Observation};
-use crate::task::waits::Waits;
+use crate::task::quiet::{self, Rest};
+use crate::task::waits::{RETRY, Waits};
 
 /// How often a run that goes on is looked at.
 const LOOK: Duration = Duration::from_secs(300);
@@ -26,8 +28,6 @@ const LOOK: Duration = Duration::from_secs(300);
 const LOOK_RARELY: Duration = Duration::from_secs(3600);
 /// How long an execution that was once listed has to be missing from every list until OOS has forgotten it.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(1);
-/// The public template of image updates of scaling configurations.
-const IMAGE_UPDATE_TEMPLATE: &str = "ACS-ESS-CreateImageAndUpdateScalingConfiguration";
 /// The most lines that a record holds.
 pub(in crate::rollout) const LEFTOVERS_MAX: usize = 3000;
 /// The most Events for what one run left.
@@ -78,7 +78,7 @@ fn root<'o>(
 ) -> Known<Option<&'o Execution>> {
     if let Some(id) = &run.execution_id {
         let template = match run.kind.as_str() {
-            "ImageUpdateTask" => IMAGE_UPDATE_TEMPLATE,
+            IMAGE_UPDATE_TASK => IMAGE_UPDATE_TEMPLATE,
             _ => ROLLING_TEMPLATES,
         };
         return absence::execution(observation, id, template);
@@ -122,10 +122,8 @@ pub(in crate::rollout) fn look(
         if waits.now < settled {
             let id = run.execution_id.as_deref().unwrap_or("an execution");
             run.message = format!("OOS does not list {id} of {}: looking again", whose(&run));
-            let Next::After(wait) = until(waits, settled) else {
-                return Ok(open(record, run, Next::Now));
-            };
-            return Ok(open(record, run, Next::After(wait.min(LOOK))));
+            let wait = left_until(waits, settled).min(LOOK);
+            return Ok(open(record, run, Next::After(wait)));
         }
         if run.execution_id.is_none() {
             // Nothing was ever started for it, and nothing will be.
@@ -163,16 +161,16 @@ pub(in crate::rollout) fn look(
     left(record, run, Some(root), (region, group), waits, observation)
 }
 
-fn until(waits: &Waits<'_>, time: jiff::Timestamp) -> Next {
-    let wait = time
-        .duration_since(waits.now)
-        .max(crate::task::waits::RETRY);
-    Next::After(wait.unsigned_abs())
+fn until(waits: &Waits<'_>, time: Timestamp) -> Next {
+    Next::After(left_until(waits, time))
+}
+
+fn left_until(waits: &Waits<'_>, time: Timestamp) -> Duration {
+    time.duration_since(waits.now).max(RETRY).unsigned_abs()
 }
 
 /// A run that did not end well may have calls under way, and what one that did has put back may show
-/// late: how long until two looks, a bound on lateness apart, agree that all of it has ended. `None`:
-/// they have.
+/// late: how long until all of it is at rest. `None`: it is.
 fn unsettled(
     run: &mut GroupRun,
     root: &Execution,
@@ -180,23 +178,14 @@ fn unsettled(
     observation: &Observation,
 ) -> Known<Option<Next>> {
     let children = observation.executions(&ExecutionFilter::ChildrenOf(root.id.clone()))?;
-    let ended =
-        |child: &Execution| child.status.is_final() || child.status == ExecutionStatus::Waiting;
-    if !children.iter().all(ended) {
-        run.quiet_since = None;
-        return Ok(Some(waits.recheck()));
-    }
-    let all = std::iter::once(root).chain(children);
-    let mut seen: Vec<(&str, &str)> = all.map(|e| (e.id.as_str(), e.status.as_str())).collect();
-    seen.sort_unstable();
-    let seen = identity::hash_value(&seen);
-    if run.fingerprint != seen {
-        run.quiet_since = None;
-    }
-    run.fingerprint = seen;
-    let since = run.quiet_since.get_or_insert(Time(waits.now)).clone();
-    let settled = waits.settled_since(&since);
-    Ok((!settled).then(|| until(waits, waits.settled_at(&since))))
+    let (since, fingerprint) = (&mut run.quiet_since, &mut run.fingerprint);
+    Ok(
+        match quiet::judge(waits, Some(root), children, since, fingerprint) {
+            Rest::Quiet => None,
+            Rest::Moving => Some(waits.recheck()),
+            Rest::Settling(wait) => Some(Next::After(wait.max(RETRY.unsigned_abs()))),
+        },
+    )
 }
 
 /// The record with what is known of a run that goes on.

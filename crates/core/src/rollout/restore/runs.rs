@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    FailedInstancePolicy, GroupRun, LetGo, Outcome, Plan, RestorePolicy, RollingUpdateTaskStatus,
-    RunConfiguration, RunMember, ScalingGroupRecordStatus, TaskResult,
+    FailedInstancePolicy, GroupRun, LetGo, Outcome, Place, Plan, RestorePolicy,
+    RollingUpdateTaskStatus, RunConfiguration, RunMember, ScalingGroupRecordStatus, TaskResult,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -27,9 +27,10 @@ const MEMBERS_MAX: usize = 2000;
 pub(in crate::rollout) fn put(
     ctx: &Context<'_>,
     plan: Option<&Plan>,
+    place: Option<&Place>,
     record: &mut ScalingGroupRecordStatus,
 ) {
-    let mut run = of(ctx, plan);
+    let mut run = of(ctx, plan, place);
     match record.runs.iter_mut().find(|run| run.uid == ctx.uid) {
         Some(known) => {
             run.since.clone_from(&known.since);
@@ -42,7 +43,7 @@ pub(in crate::rollout) fn put(
     }
 }
 
-fn of(ctx: &Context<'_>, plan: Option<&Plan>) -> GroupRun {
+fn of(ctx: &Context<'_>, plan: Option<&Plan>, place: Option<&Place>) -> GroupRun {
     let status = ctx.input.subject.status.cloned().unwrap_or_default();
     let policy = &ctx.spec.policy;
     let keeps = policy.failed_instance_policy == FailedInstancePolicy::KeepInStandby;
@@ -56,7 +57,7 @@ fn of(ctx: &Context<'_>, plan: Option<&Plan>) -> GroupRun {
         since: Time(ctx.now()),
         execution_id: status.execution.as_ref().map(|e| e.id.clone()),
         credentials_ref: policy.credentials_ref.clone(),
-        place: status.place.clone(),
+        place: place.cloned(),
         what: shorten(&ctx.update.what(plan), 256),
         exit_processes: plan.map_or_else(Vec::new, |plan| {
             kind::processes_but(&plan.suspended_processes)
@@ -145,7 +146,7 @@ pub(in crate::rollout) fn let_go(
     let own = status.start.is_some() || status.execution.is_some();
     if own && !record.runs.iter().any(|run| run.uid == ctx.uid) {
         // Somebody deleted the record meanwhile.
-        put(ctx, status.plan.as_ref(), record);
+        put(ctx, status.plan.as_ref(), status.place.as_ref(), record);
     }
     for run in &mut record.runs {
         if run.uid == ctx.uid {

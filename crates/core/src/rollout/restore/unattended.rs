@@ -14,6 +14,7 @@ use crate::rollout::decision::{Event, EventKind, Next, Settings};
 use crate::rollout::kind;
 use crate::task::conditions::shorten;
 use crate::task::decision::{Decision, Step};
+use crate::task::object::IMAGE_UPDATE_TASK;
 use crate::task::observation::{Interrupt, Observation};
 use crate::task::waits::Waits;
 
@@ -104,7 +105,7 @@ pub fn without_holder(
 /// changes nothing of that, or one that an earlier version of the operator wrote.
 fn of_baseline(record: &ScalingGroupRecordStatus, holder: &Holder) -> GroupRun {
     let baseline = record.baseline.as_ref();
-    let baseline = baseline.filter(|_| holder.kind != "ImageUpdateTask");
+    let baseline = baseline.filter(|_| holder.kind != IMAGE_UPDATE_TASK);
     let configuration = baseline.and_then(|baseline| {
         Some(RunConfiguration {
             id: baseline.scaling_configuration_id.clone()?,

@@ -14,12 +14,13 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next};
 use crate::rollout::kind;
 use crate::rollout::progress::attempts;
-use crate::rollout::quiet::{self, Rest};
+use crate::rollout::quiet;
 use crate::rollout::report::{self, Phase};
 use crate::rollout::restore::{left, record};
 use crate::task::cancel::{self, Calls};
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
+use crate::task::quiet::Rest;
 use crate::task::waits::RETRY;
 
 /// Whether the group may be taken over although others may wait for it: it is held by the source

@@ -5,8 +5,8 @@
 
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
-    ExecutionRef, Member, Outcome, Plan, RollingUpdateTaskStatus, RunKey, ScalingGroupRecordStatus,
-    ScriptHashes, StartIntent,
+    ExecutionRef, Member, Outcome, Place, Plan, RollingUpdateTaskStatus, RunKey,
+    ScalingGroupRecordStatus, ScriptHashes, StartIntent,
 };
 use ess_rollout_cloud::{Execution, ExecutionFilter, LifecycleState, Query, ScalingInstance};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -225,7 +225,9 @@ fn adopt(
     } else {
         None
     };
-    let record = plan.as_ref().map(|plan| taken(ctx, plan, execution));
+    let place = ctx.place()?;
+    let taken = |plan| taken(ctx, plan, &place, execution);
+    let record = plan.as_ref().map(taken);
     if let Some(plan) = &plan {
         let spec_hash = spec_hash_of(ctx, execution);
         status.start = Some(StartIntent {
@@ -249,7 +251,7 @@ fn adopt(
         });
     }
     status.plan = plan;
-    status.place = Some(ctx.place()?);
+    status.place = Some(place);
     status.execution = Some(reference(ctx, execution));
     let message = format!(
         "execution {} ran for this object before it was restored without its status: it is followed, and nothing is started",
@@ -355,8 +357,13 @@ fn spec_hash_of(ctx: &Context<'_>, execution: &Execution) -> String {
 }
 
 /// The record with this object in the place of the one before it, whose run key is now its own.
-fn taken(ctx: &Context<'_>, plan: &Plan, execution: &Execution) -> ScalingGroupRecordStatus {
-    let mut record = record::taken(ctx, plan);
+fn taken(
+    ctx: &Context<'_>,
+    plan: &Plan,
+    place: &Place,
+    execution: &Execution,
+) -> ScalingGroupRecordStatus {
+    let mut record = record::taken(ctx, plan, Some(place));
     let hash = spec_hash_of(ctx, execution);
     let own = record
         .run_keys

@@ -77,15 +77,10 @@ pub(in crate::rollout) fn cancel(
         Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
             let known = begun(ctx, &mut status, reason);
             let Some(wait) = cancel::missing(&waits, &mut known.missing_since) else {
-                let message = format!(
-                    "execution {id} is not known to OOS any more, and listed nowhere: {error}"
-                );
+                let message = cancel::gone(&id, error);
                 return result::begin(ctx, status, Outcome::Cancelled, "ExecutionGone", &message);
             };
-            let message = format!(
-                "OOS does not know execution {id}, and does not list it: it is looked for again before it is taken for gone"
-            );
-            let reason = "ExecutionNotListed";
+            let (reason, message) = cancel::not_listed(&id);
             report::show(ctx, &mut status, Phase::Cancelling, reason, &message);
             return ctx.decide(status, wait);
         }

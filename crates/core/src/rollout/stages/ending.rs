@@ -9,19 +9,20 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::release;
-use crate::rollout::before::preflight::ROLLING_TEMPLATES;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Next};
 use crate::rollout::others;
-use crate::rollout::quiet::{Rest, rest};
+use crate::rollout::quiet::rest;
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::ingest;
 use crate::rollout::restore::calls::{self, SOON};
 use crate::rollout::restore::need::Need;
 use crate::rollout::restore::{configuration, leftovers, outcome, verify};
 use crate::rollout::result::show_result;
+use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::conditions::{self, shorten};
 use crate::task::observation::{Interrupt, Known};
+use crate::task::quiet::Rest;
 
 /// How often an outcome that differs is read again.
 const READ_AGAIN: SignedDuration = SignedDuration::from_secs(5);

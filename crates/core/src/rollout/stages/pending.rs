@@ -1,7 +1,7 @@
 //! Before the start: credentials, the queue, preflight, the group taken, the intent on record.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, DesiredState, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb, condition,
+    ActionState, DesiredState, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -212,14 +212,7 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
             deadline::note(ctx, &mut status, false);
             // Who is in which batch, and how many a batch takes out of service.
             instances::apply(ctx, &mut status, &[], &[])?;
-            report::set(
-                ctx,
-                &mut status,
-                condition::PREFLIGHT,
-                "True",
-                "Passed",
-                &message,
-            );
+            report::passed(ctx, &mut status, &message);
             report::show(ctx, &mut status, Phase::Planned, "Planned", &message);
             let lets_go = lets_go(ctx, &status);
             let mut decision = ctx.decide(status, Next::After(RECHECK.unsigned_abs()));
@@ -279,16 +272,12 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
         mut notes,
         place,
     } = ready;
-    status.place = Some(place);
-    let place = status.place.clone();
     notes.extend(pinned::note(&status, &plan));
     if let (Some(source), Some(method)) = (&mut status.source, method) {
         source.method = method;
     }
-    let mut record = record::taken(ctx, &plan);
-    for run in record.runs.iter_mut().filter(|run| run.uid == ctx.uid) {
-        run.place.clone_from(&place);
-    }
+    let record = record::taken(ctx, &plan, Some(&place));
+    status.place = Some(place);
     status.others_ended = None;
     deadline::note(ctx, &mut status, false);
     // Of an earlier plan.
@@ -296,14 +285,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
     if plan.members.is_empty() {
         let message = left_out::nobody(ctx, &plan);
         status.plan = Some(plan);
-        report::set(
-            ctx,
-            &mut status,
-            condition::PREFLIGHT,
-            "True",
-            "Passed",
-            &message,
-        );
+        report::passed(ctx, &mut status, &message);
         let mut decision = result::begin(ctx, status, Outcome::Succeeded, "NoInstances", &message);
         decision.record = Some(record);
         return decision;
@@ -330,14 +312,7 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
     });
     let message = said(&plan, &notes);
     status.plan = Some(plan);
-    report::set(
-        ctx,
-        &mut status,
-        condition::PREFLIGHT,
-        "True",
-        "Passed",
-        &message,
-    );
+    report::passed(ctx, &mut status, &message);
     report::show(ctx, &mut status, Phase::Running, "Starting", &message);
     let work = starting::mutation(ctx, &status);
     let mut decision = ctx.decide(status, Next::Now);

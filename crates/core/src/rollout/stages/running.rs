@@ -18,10 +18,11 @@ use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::act::{self, Act};
 use crate::rollout::requests::{approve, close, ingest};
 use crate::rollout::restore::{record, runs};
-use crate::rollout::{quiet, result};
+use crate::rollout::result;
 use crate::task::absence::{self, ROLLING_TEMPLATES};
 use crate::task::conditions;
 use crate::task::observation::{Interrupt, Known};
+use crate::task::quiet::has_ended;
 
 /// A paused task is looked at so many times less often than a running one: a fleet of them waits
 /// for people for hours, and each look costs three reads of the account's rate.
@@ -89,7 +90,7 @@ pub(in crate::rollout) fn decide(
         if let Some(decision) = not_shown_yet(ctx, &mut status, root, children) {
             return Ok(decision);
         }
-        if children.iter().all(quiet::has_ended) {
+        if children.iter().all(has_ended) {
             return Ok(conclude(ctx, status, root, tasks));
         }
         report::show(

@@ -12,13 +12,13 @@ use serde_json::{Map, Value};
 
 use super::cancel;
 use crate::identity;
-use crate::rollout::before::preflight::ROLLING_TEMPLATES;
 use crate::rollout::before::{denied, run_keys};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Decision, Event, EventKind, Next, Work};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::{close, ingest};
 use crate::rollout::{execution, kind, others, result, rollback};
+use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::start::{self, Answer, Then};
 
