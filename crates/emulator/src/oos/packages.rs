@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::engine::Engine;
 use super::host::{Caller, Host};
 use super::package::{Package, PackageVersion};
-use super::request::{bad_parameter, optional_text, required_text};
+use super::request::{Page, bad_parameter, optional_text, required_text};
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -78,20 +78,7 @@ impl Engine {
             .map(|text| serde_json::from_str(&text))
             .transpose()
             .map_err(|_| bad_parameter("TemplateNames", "must be a JSON array of texts"))?;
-        let size: usize = match optional_text(params, "MaxResults")? {
-            None => 50,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|size| (1..=100).contains(size))
-                .ok_or_else(|| bad_parameter("MaxResults", "must be 1 to 100"))?,
-        };
-        let start: usize = match optional_text(params, "NextToken")? {
-            None => 0,
-            Some(text) => text
-                .parse()
-                .map_err(|_| bad_parameter("NextToken", "is not one that a list gave"))?,
-        };
+        let page = Page::of(params, 1..=100)?;
         let rows: Vec<Value> = host
             .installed_packages(caller, region, &id)
             .into_iter()
@@ -112,15 +99,10 @@ impl Engine {
                 })
             })
             .collect();
-        let end = start.saturating_add(size).min(rows.len());
-        let next = if end < rows.len() {
-            end.to_string()
-        } else {
-            String::new()
-        };
+        let (shown, next) = page.cut(&rows);
         Ok(json!({
-            "PackageStates": rows.get(start..end).unwrap_or_default(),
-            "MaxResults": size.to_string(), "NextToken": next,
+            "PackageStates": shown,
+            "MaxResults": page.size.to_string(), "NextToken": next,
         }))
     }
 }

@@ -1,5 +1,7 @@
 //! Reading the parameters of a request to OOS, with the errors that it gives for bad ones.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -44,5 +46,43 @@ pub(super) fn json_parameter(params: &Params, name: &str) -> Result<Option<Value
             .map(Some)
             .map_err(|e| bad_parameter(name, &format!("is not valid JSON: {e}"))),
         Some(other) => Ok(Some(other.clone())),
+    }
+}
+
+/// A page of a list whose tokens are offsets.
+pub(super) struct Page {
+    start: usize,
+    /// `MaxResults`.
+    pub(super) size: usize,
+}
+
+impl Page {
+    /// The page that a request asks for: 50 rows unless it says otherwise, within `sizes`.
+    pub(super) fn of(params: &Params, sizes: RangeInclusive<usize>) -> Result<Self, ApiError> {
+        let size = match optional_text(params, "MaxResults")? {
+            None => 50,
+            Some(text) => {
+                let size = text.parse().ok().filter(|size| sizes.contains(size));
+                let bounds = format!("must be {} to {}", sizes.start(), sizes.end());
+                size.ok_or_else(|| bad_parameter("MaxResults", &bounds))?
+            }
+        };
+        let start = match optional_text(params, "NextToken")? {
+            None => 0,
+            Some(text) => text
+                .parse()
+                .map_err(|_| bad_parameter("NextToken", "is not one that a list gave"))?,
+        };
+        Ok(Self { start, size })
+    }
+
+    /// Its rows, and the token of the next one.
+    pub(super) fn cut<'r>(&self, rows: &'r [Value]) -> (&'r [Value], String) {
+        let end = self.start.saturating_add(self.size).min(rows.len());
+        let next = match end < rows.len() {
+            true => end.to_string(),
+            false => String::new(),
+        };
+        (rows.get(self.start..end).unwrap_or_default(), next)
     }
 }

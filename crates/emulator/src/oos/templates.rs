@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::engine::Engine;
 use super::host::{Caller, Host};
-use super::request::{bad_parameter, optional_text, required_text};
+use super::request::{Page, bad_parameter, optional_text, required_text};
 use super::template::{Template, Version};
 use super::{packages, view};
 use crate::error::ApiError;
@@ -71,20 +71,7 @@ impl Engine {
         let share = optional_text(params, "ShareType")?;
         let by = optional_text(params, "CreatedBy")?;
         let kind = optional_text(params, "TemplateType")?;
-        let size: usize = match optional_text(params, "MaxResults")? {
-            None => 50,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|size| (10..=100).contains(size))
-                .ok_or_else(|| bad_parameter("MaxResults", "must be 10 to 100"))?,
-        };
-        let start: usize = match optional_text(params, "NextToken")? {
-            None => 0,
-            Some(text) => text
-                .parse()
-                .map_err(|_| bad_parameter("NextToken", "is not one that a list gave"))?,
-        };
+        let page = Page::of(params, 10..=100)?;
         let own = self
             .private
             .iter()
@@ -105,15 +92,9 @@ impl Engine {
             .filter(|v| by.as_ref().is_none_or(|b| v["CreatedBy"] == **b))
             .filter(|v| kind.as_ref().is_none_or(|k| v["TemplateType"] == **k))
             .collect();
-        let end = start.saturating_add(size).min(rows.len());
-        let next = if end < rows.len() {
-            end.to_string()
-        } else {
-            String::new()
-        };
-        let page = rows.get(start..end).unwrap_or_default();
+        let (shown, next) = page.cut(&rows);
         Ok(json!({
-            "Templates": page, "MaxResults": size, "NextToken": next, "TotalCount": rows.len(),
+            "Templates": shown, "MaxResults": page.size, "NextToken": next, "TotalCount": rows.len(),
         }))
     }
 
