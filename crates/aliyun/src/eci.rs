@@ -46,8 +46,9 @@ impl Client {
     ) -> Result<Vec<ContainerGroup>, CloudError> {
         let mut found = Vec::new();
         for chunk in groups.chunks(IDS_PER_CALL) {
-            found.extend(self.container_groups_of(region, chunk).await?);
-            let missing = missing(chunk, found.iter().map(|group| group.id.as_str()));
+            let shown = self.container_groups_of(region, chunk).await?;
+            let missing = missing(chunk, shown.iter().map(|group| group.id.as_str()));
+            found.extend(shown);
             if !missing.is_empty() {
                 found.extend(self.container_groups_of(region, &missing).await?);
             }

@@ -28,8 +28,9 @@ impl Client {
     ) -> Result<Vec<EcsInstance>, CloudError> {
         let mut found = Vec::new();
         for chunk in instances.chunks(IDS_PER_CALL) {
-            found.extend(self.ecs_instances_of(region, chunk).await?);
-            let missing = missing(chunk, found.iter().map(|instance| instance.id.as_str()));
+            let shown = self.ecs_instances_of(region, chunk).await?;
+            let missing = missing(chunk, shown.iter().map(|instance| instance.id.as_str()));
+            found.extend(shown);
             if !missing.is_empty() {
                 found.extend(self.ecs_instances_of(region, &missing).await?);
             }
