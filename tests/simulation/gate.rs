@@ -88,8 +88,6 @@ impl Fault {
     /// Those of a write to the apiserver. A stop before one is the stop after the change before it, some time later, so
     /// it is a run of its own for calls only.
     pub const OF_WRITES: [Self; 3] = [Self::StopAfter, Self::AnswerLost, Self::Conflict];
-    /// At every boundary.
-    const OF_BOTH: [Self; 1] = [Self::Omitted];
 
     /// As in a replay.
     pub fn name(self) -> &'static str {
@@ -109,7 +107,7 @@ impl Fault {
 
     pub fn parse(name: &str) -> Option<Self> {
         let of_sides = Self::OF_CALLS.into_iter().chain(Self::OF_WRITES);
-        let mut all = of_sides.chain(Self::OF_BOTH);
+        let mut all = of_sides.chain([Self::Omitted]);
         all.find(|fault| fault.name() == name)
     }
 

@@ -15,11 +15,12 @@ use serde_json::{Value, json};
 use crate::canaries;
 use crate::scenario::{
     Act::{self, Annotate, Change, Console, Create, Delete, Edit},
-    GROUP, Scenario,
+    GROUP, OLD_IMAGE, Scenario,
     When::{Boundary, Field, Gone, Later, Now, Paused, State},
     config_map, containers, eci_group, fixture, group, image, object, package, script,
     script_from_config_map, with,
 };
+use crate::world::{OPERATOR, PERSON};
 
 /// The second instance: of the first batch.
 const BAD: &str = "i-web-02";
@@ -29,12 +30,54 @@ pub(crate) fn failing() -> Value {
     json!({"commands": [{"instance": BAD, "exitCode": 7, "output": "disk full"}]})
 }
 
+/// The disk of this instance cannot be replaced; of any, for `*`.
+fn disk_not_replaced(instance: &str) -> Value {
+    json!({
+        "service": "ECS", "action": "ReplaceSystemDisk", "params": {"InstanceId": instance}, "caller": "oos", "count": 0,
+        "effect": {"kind": "error", "status": 403, "code": "OperationDenied.ImageNotValid"},
+    })
+}
+
 /// The disk of one instance cannot be replaced.
 fn bad_disk() -> Value {
-    json!({"faults": [{
-        "service": "ECS", "action": "ReplaceSystemDisk", "params": {"InstanceId": BAD}, "caller": "oos", "count": 0,
-        "effect": {"kind": "error", "status": 403, "code": "OperationDenied.ImageNotValid"},
-    }]})
+    json!({"faults": [disk_not_replaced(BAD)]})
+}
+
+/// OOS may not tag the instances after the last batch.
+fn tags_denied() -> Value {
+    json!({
+        "service": "ECS", "action": "TagResources", "caller": "oos", "count": 0,
+        "effect": {"kind": "deny"},
+    })
+}
+
+/// Answers to the operator leave these entries out.
+fn omit(action: &str, entries: &[&str]) -> Value {
+    json!({
+        "action": action, "principal": OPERATOR, "effect": {"kind": "omit", "entries": entries},
+    })
+}
+
+/// A second configuration of the group, which somebody makes the active one in the first pause.
+fn another_active(id: &str, carries: &str) -> Value {
+    let mut web = group(GROUP, 4);
+    web["configurations"] = json!([
+        {"scalingConfigurationId": "asc-web", "imageId": OLD_IMAGE},
+        {"scalingConfigurationId": id, "imageId": carries},
+    ]);
+    let call = json!({
+        "as": PERSON, "service": "ESS", "action": "ModifyScalingGroup",
+        "params": {"ScalingGroupId": GROUP, "ActiveScalingConfigurationId": id},
+    });
+    json!({
+        "scalingGroups": [web],
+        "events": [{"when": {"execution": {"status": "Waiting"}}, "do": {"call": call}}],
+    })
+}
+
+/// A spec that waits after its first batch.
+fn suspended_first(more: Value) -> Value {
+    with(json!({"suspensionPolicy": "SuspendFirstBatch"}), more)
 }
 
 /// The same, the first time.

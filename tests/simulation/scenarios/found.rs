@@ -3,44 +3,16 @@
 
 use serde_json::{Value, json};
 
+use super::{another_active, console, disk_not_replaced, omit, suspended_first, tags_denied};
 use crate::scenario::{
-    Act::{self, Annotate, Console, Create, Delete, Wait},
+    Act::{Annotate, Console, Create, Delete, Wait},
     GROUP, NEW_IMAGE, OLD_IMAGE, Scenario,
     When::{Gone, Later, Paused, State},
-    group, image, object, script, with,
+    image, object, script, with,
 };
-use crate::world::PERSON;
 
 const IMAGE_TEMPLATE: &str = "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup";
 const SCRIPT_TEMPLATE: &str = "ACS-ESS-RollingUpdateByRunCommandInScalingGroup";
-
-fn paused(more: Value) -> Value {
-    with(json!({"suspensionPolicy": "SuspendFirstBatch"}), more)
-}
-
-/// The disk of this instance cannot be replaced; of any, for `*`.
-fn bad_disk(instance: &str) -> Value {
-    json!({
-        "service": "ECS", "action": "ReplaceSystemDisk", "params": {"InstanceId": instance}, "caller": "oos", "count": 0,
-        "effect": {"kind": "error", "status": 403, "code": "OperationDenied.ImageNotValid"},
-    })
-}
-
-/// OOS may not tag the instances after the last batch.
-fn untagged() -> Value {
-    json!({
-        "service": "ECS", "action": "TagResources", "caller": "oos", "count": 0,
-        "effect": {"kind": "deny"},
-    })
-}
-
-/// Answers to the operator leave these entries out; the next one only, unless told otherwise.
-fn omit(action: &str, entries: &[&str], more: Value) -> Value {
-    let fault = json!({
-        "action": action, "principal": "operator", "effect": {"kind": "omit", "entries": entries},
-    });
-    with(fault, more)
-}
 
 /// Nested executions.
 fn children() -> Value {
@@ -52,61 +24,35 @@ fn when_it_succeeds(template: &str, fault: Value) -> Value {
     json!({"events": [{"when": when, "do": {"fault": fault}}]})
 }
 
-fn ess(action: &'static str, params: Value) -> Act {
-    Console {
-        of: "web",
-        service: "ESS",
-        action,
-        params,
-    }
-}
-
-/// The second configuration of the group, with the old image, is made the active one in the first pause.
-fn another_active() -> Value {
-    let mut web = group(GROUP, 4);
-    web["configurations"] = json!([
-        {"scalingConfigurationId": "asc-web", "imageId": OLD_IMAGE},
-        {"scalingConfigurationId": "asc-next", "imageId": OLD_IMAGE},
-    ]);
-    let call = json!({
-        "as": PERSON, "service": "ESS", "action": "ModifyScalingGroup",
-        "params": {"ScalingGroupId": GROUP, "ActiveScalingConfigurationId": "asc-next"},
-    });
-    json!({
-        "scalingGroups": [web],
-        "events": [{"when": {"execution": {"status": "Waiting"}}, "do": {"call": call}}],
-    })
-}
-
 pub fn all() -> Vec<Scenario> {
     let at_once = |more: Value| with(json!({"batches": 1, "onFailure": "Fail"}), more);
     let mut all = vec![
         Scenario::new("nobody-is-updated", image("web", at_once(json!({"maxErrors": 4}))))
-            .cloud(json!({"faults": [bad_disk("*")]}))
+            .cloud(json!({"faults": [disk_not_replaced("*")]}))
             .ends("web", &["Failed"])
             .because("NotUpdated"),
         Scenario::new("one-failure-is-tolerated", image("web", at_once(json!({"maxErrors": 1}))))
-            .cloud(json!({"faults": [bad_disk("i-web-02")]}))
+            .cloud(json!({"faults": [disk_not_replaced("i-web-02")]}))
             .ends("web", &["Succeeded"]),
         Scenario::new("one-instance-is-passed-over", image("web", json!({})))
-            .cloud(json!({"faults": [bad_disk("i-web-02")]}))
+            .cloud(json!({"faults": [disk_not_replaced("i-web-02")]}))
             .then(State("web", "FailureSuspended"), Annotate("web", "skip", "i-web-02@1"))
             .ends("web", &["Succeeded"]),
         Scenario::new("all-updated-and-another-active", image("web", json!({})))
-            .cloud(with(another_active(), json!({"faults": [untagged()]})))
+            .cloud(with(another_active("asc-next", OLD_IMAGE), json!({"faults": [tags_denied()]})))
             .then(State("web", "FailureSuspended"), Annotate("web", "cancel", "enough"))
             .ends("web", &["Cancelled"]),
         // Whom the update touched is known from the task, whatever one list says.
         Scenario::new("a-rollback-is-told-of-nobody", image("web", json!({})))
-            .cloud(when_it_succeeds(IMAGE_TEMPLATE, omit("ListExecutions", &["*"], with(children(), json!({"afterSeconds": 60, "forSeconds": 30, "count": 0})))))
+            .cloud(when_it_succeeds(IMAGE_TEMPLATE, with(omit("ListExecutions", &["*"]), with(children(), json!({"afterSeconds": 60, "forSeconds": 30, "count": 0})))))
             .then(State("web", "Succeeded"), Wait)
             .then(Later(62), Create(object("Rollback", "undo", json!({"taskRef": {"name": "web"}, "batches": 2}))))
             .ends("rollbacks/undo", &["Succeeded"]),
         Scenario::new("members-left-out-at-the-start", image("web", json!({})))
-            .cloud(json!({"faults": [omit("DescribeScalingInstances", &["i-web-01", "i-web-02", "i-web-03"], json!({}))]}))
+            .cloud(json!({"faults": [omit("DescribeScalingInstances", &["i-web-01", "i-web-02", "i-web-03"])]}))
             .ends("web", &["Succeeded"]),
         Scenario::new("nested-executions-left-out-at-the-end", script("web", json!({})))
-            .cloud(when_it_succeeds(SCRIPT_TEMPLATE, omit("ListExecutions", &["*"], children())))
+            .cloud(when_it_succeeds(SCRIPT_TEMPLATE, with(omit("ListExecutions", &["*"]), children())))
             .ends("web", &["Succeeded"]),
     ];
     all.extend(ended_early());
@@ -121,24 +67,24 @@ fn ended_early() -> Vec<Scenario> {
     let orphan = |more: Value| with(json!({"deletionPolicy": "Orphan"}), more);
     vec![
         Scenario::new("an-instance-left-out-after-a-cancel", image("web", json!({})))
-            .cloud(json!({"faults": [untagged()], "events": [
-                on_cancel(omit("DescribeInstances", &["i-web-03"], json!({"count": 0, "forSeconds": 90}))),
+            .cloud(json!({"faults": [tags_denied()], "events": [
+                on_cancel(with(omit("DescribeInstances", &["i-web-03"]), json!({"count": 0, "forSeconds": 90}))),
             ]}))
             .then(State("web", "FailureSuspended"), Annotate("web", "cancel", "enough"))
             .ends("web", &["Cancelled"]),
         // Both are left out while its end is looked at first.
         Scenario::new("an-orphan-and-what-is-left-out", image("web", orphan(json!({"onFailure": "Fail"}))))
             .cloud(json!({"faults": [
-                bad_disk("i-web-02"),
-                omit("DescribeScalingConfigurations", &["asc-web"], json!({"count": 0, "afterSeconds": 20, "forSeconds": 335})),
-                omit("DescribeScalingInstances", &["i-web-02"], json!({"count": 0, "afterSeconds": 20, "forSeconds": 335})),
+                disk_not_replaced("i-web-02"),
+                with(omit("DescribeScalingConfigurations", &["asc-web"]), json!({"count": 0, "afterSeconds": 20, "forSeconds": 335})),
+                with(omit("DescribeScalingInstances", &["i-web-02"]), json!({"count": 0, "afterSeconds": 20, "forSeconds": 335})),
             ]}))
             .then(State("web", "Running"), Delete("web"))
             .ends("web", &["Gone"]),
         // No list shows it for longer than an effect takes, and nobody else begins meanwhile.
-        Scenario::new("an-orphan-that-is-not-listed", image("web", orphan(paused(json!({})))))
+        Scenario::new("an-orphan-that-is-not-listed", image("web", orphan(suspended_first(json!({})))))
             .cloud(json!({"faults": [
-                omit("ListExecutions", &["*"], json!({"count": 0, "afterSeconds": 300, "forSeconds": 120})),
+                with(omit("ListExecutions", &["*"]), json!({"count": 0, "afterSeconds": 300, "forSeconds": 120})),
             ]}))
             .then(Paused("web", 1), Delete("web"))
             .then(Gone("web"), Create(script("next", json!({}))))
@@ -149,18 +95,18 @@ fn ended_early() -> Vec<Scenario> {
                 params: json!({"ExecutionId": "$execution"}),
             })
             .ends("next", &["Succeeded"]),
-        Scenario::new("a-person-holds-an-instance", image("web", paused(json!({"failedInstancePolicy": "ReturnToService"}))))
-            .then(Paused("web", 1), ess("EnterStandby", json!({"ScalingGroupId": GROUP, "InstanceIds": ["i-web-04"]})))
+        Scenario::new("a-person-holds-an-instance", image("web", suspended_first(json!({"failedInstancePolicy": "ReturnToService"}))))
+            .then(Paused("web", 1), console("web", "EnterStandby", json!({"ScalingGroupId": GROUP, "InstanceIds": ["i-web-04"]})))
             .then(Later(5), Annotate("web", "cancel", "enough"))
             .ends("web", &["Cancelled"])
             .others_change(&["i-web-04"]),
-        Scenario::new("a-person-puts-in-another-image", image("web", paused(json!({}))))
+        Scenario::new("a-person-puts-in-another-image", image("web", suspended_first(json!({}))))
             .cloud(json!({"images": [{"imageId": OLD_IMAGE}, {"imageId": NEW_IMAGE}, {"imageId": "m-v3"}]}))
-            .then(Paused("web", 1), ess("ModifyScalingConfiguration", json!({"ScalingConfigurationId": "asc-web", "ImageId": "m-v3"})))
+            .then(Paused("web", 1), console("web", "ModifyScalingConfiguration", json!({"ScalingConfigurationId": "asc-web", "ImageId": "m-v3"})))
             .then(Later(5), Annotate("web", "continue", "1"))
             .ends("web", &["Succeeded"])
             .others_change(&["asc-web"]),
-        Scenario::new("may-not-cancel-for-a-while", script("web", paused(json!({}))))
+        Scenario::new("may-not-cancel-for-a-while", script("web", suspended_first(json!({}))))
             .cloud(json!({"events": [{"when": {"execution": {"status": "Waiting"}}, "do": {"fault": {
                 "service": "OOS", "action": "CancelExecution", "principal": "operator", "count": 0, "forSeconds": 900, "effect": {"kind": "deny"},
             }}}]}))

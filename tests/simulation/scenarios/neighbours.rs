@@ -2,27 +2,19 @@
 
 use serde_json::{Value, json};
 
+use super::{another_active, omit, suspended_first, tags_denied};
 use crate::scenario::{
     Act::{Annotate, Wait},
     GROUP, OLD_IMAGE, Scenario,
     When::{Later, Paused, State},
     group, image, script, with,
 };
-use crate::world::PERSON;
-
-fn paused(more: Value) -> Value {
-    with(json!({"suspensionPolicy": "SuspendFirstBatch"}), more)
-}
 
 /// From the first time that the execution waits, for so many seconds.
 fn from_the_pause(seconds: u32, mut fault: Value) -> Value {
     fault["count"] = 0.into();
     fault["forSeconds"] = seconds.into();
     json!({"events": [{"when": {"execution": {"status": "Waiting"}}, "do": {"fault": fault}}]})
-}
-
-fn omit(action: &str) -> Value {
-    json!({"action": action, "principal": "operator", "effect": {"kind": "omit"}})
 }
 
 /// The group with an instance refresh that was there before.
@@ -38,29 +30,26 @@ pub fn all() -> Vec<Scenario> {
     let continued = |name, object| {
         Scenario::new(name, object).then(Paused("web", 1), Annotate("web", "continue", "1"))
     };
-    let mut third = group(GROUP, 4);
-    third["configurations"] = json!([
-        {"scalingConfigurationId": "asc-web", "imageId": OLD_IMAGE},
-        {"scalingConfigurationId": "asc-third", "imageId": "m-v3"},
-    ]);
-    let activate = json!({
-        "as": PERSON, "service": "ESS", "action": "ModifyScalingGroup",
-        "params": {"ScalingGroupId": GROUP, "ActiveScalingConfigurationId": "asc-third"},
-    });
     vec![
         // Longer than an execution is looked for before it counts as gone.
-        continued("run-left-out-of-lists", image("web", paused(json!({}))))
-            .cloud(from_the_pause(90, omit("ListExecutions")))
-            .ends("web", &["Succeeded"]),
+        continued(
+            "run-left-out-of-lists",
+            image("web", suspended_first(json!({}))),
+        )
+        .cloud(from_the_pause(90, omit("ListExecutions", &["*"])))
+        .ends("web", &["Succeeded"]),
         continued(
             "instances-left-out-of-lists",
-            image("web", paused(json!({}))),
+            image("web", suspended_first(json!({}))),
         )
-        .cloud(from_the_pause(600, omit("DescribeScalingInstances")))
+        .cloud(from_the_pause(
+            600,
+            omit("DescribeScalingInstances", &["*"]),
+        ))
         .ends("web", &["Succeeded"]),
         continued(
             "may-not-notify-for-a-while",
-            script("web", paused(json!({}))),
+            script("web", suspended_first(json!({}))),
         )
         .cloud(from_the_pause(
             300,
@@ -69,10 +58,7 @@ pub fn all() -> Vec<Scenario> {
         .ends("web", &["Succeeded"]),
         // The run cannot mark what it has updated: it fails after its loop, and a person gives it up.
         Scenario::new("tags-denied", image("web", json!({})))
-            .cloud(json!({"faults": [{
-                "service": "ECS", "action": "TagResources", "caller": "oos", "count": 0,
-                "effect": {"kind": "deny"},
-            }]}))
+            .cloud(json!({"faults": [tags_denied()]}))
             .then(
                 State("web", "FailureSuspended"),
                 Annotate("web", "cancel", "untagged"),
@@ -80,13 +66,12 @@ pub fn all() -> Vec<Scenario> {
             .ends("web", &["Cancelled"]),
         continued(
             "others-change-the-configuration",
-            image("web", paused(json!({}))),
+            image("web", suspended_first(json!({}))),
         )
-        .cloud(json!({
-            "images": [{"imageId": OLD_IMAGE}, {"imageId": "m-v2"}, {"imageId": "m-v3"}],
-            "scalingGroups": [third],
-            "events": [{"when": {"execution": {"status": "Waiting"}}, "do": {"call": activate}}],
-        }))
+        .cloud(with(
+            another_active("asc-third", "m-v3"),
+            json!({"images": [{"imageId": OLD_IMAGE}, {"imageId": "m-v2"}, {"imageId": "m-v3"}]}),
+        ))
         .ends("web", &["Succeeded"]),
         Scenario::new("after-an-instance-refresh", image("web", json!({})))
             .cloud(refresh("InProgress", 90))

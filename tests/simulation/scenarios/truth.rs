@@ -2,22 +2,18 @@
 
 use serde_json::{Value, json};
 
+use super::{another_active, omit, suspended_first};
 use crate::scenario::{
-    Act::Annotate, GROUP, NEW_IMAGE, OLD_IMAGE, Scenario, When::Paused, group, image, script, with,
+    Act::Annotate, GROUP, NEW_IMAGE, OLD_IMAGE, Scenario, When::Paused, group, image, script,
 };
-use crate::world::PERSON;
 
 /// A task that waits after its first batch.
 fn paused(more: Value) -> Value {
-    image(
-        "web",
-        with(json!({"suspensionPolicy": "SuspendFirstBatch"}), more),
-    )
+    image("web", suspended_first(more))
 }
 
 /// From the operator's first CancelExecution on, for so long, or for good.
 fn from_the_cancellation(seconds: Option<u32>, mut fault: Value) -> Value {
-    fault["principal"] = "operator".into();
     fault["count"] = 0.into();
     if let Some(seconds) = seconds {
         fault["forSeconds"] = seconds.into();
@@ -25,27 +21,6 @@ fn from_the_cancellation(seconds: Option<u32>, mut fault: Value) -> Value {
     json!({"events": [
         {"when": {"call": {"service": "OOS", "action": "CancelExecution"}}, "do": {"fault": fault}},
     ]})
-}
-
-fn omit(action: &str, entries: &[&str]) -> Value {
-    json!({"action": action, "effect": {"kind": "omit", "entries": entries}})
-}
-
-/// The second configuration of the group, which somebody makes the active one in the first pause.
-fn another_active(carries: &str) -> Value {
-    let mut web = group(GROUP, 4);
-    web["configurations"] = json!([
-        {"scalingConfigurationId": "asc-web", "imageId": OLD_IMAGE},
-        {"scalingConfigurationId": "asc-next", "imageId": carries},
-    ]);
-    let call = json!({
-        "as": PERSON, "service": "ESS", "action": "ModifyScalingGroup",
-        "params": {"ScalingGroupId": GROUP, "ActiveScalingConfigurationId": "asc-next"},
-    });
-    json!({
-        "scalingGroups": [web],
-        "events": [{"when": {"execution": {"status": "Waiting"}}, "do": {"call": call}}],
-    })
 }
 
 pub fn all() -> Vec<Scenario> {
@@ -68,14 +43,14 @@ pub fn all() -> Vec<Scenario> {
             "another-configuration-with-the-old-image",
             paused(json!({})),
         )
-        .cloud(another_active(OLD_IMAGE))
+        .cloud(another_active("asc-next", OLD_IMAGE))
         .then(Paused("web", 1), Annotate("web", "continue", "1"))
         .ends("web", &["Succeeded"]),
         Scenario::new(
             "another-configuration-with-the-new-image",
             paused(json!({})),
         )
-        .cloud(another_active(NEW_IMAGE))
+        .cloud(another_active("asc-next", NEW_IMAGE))
         .then(Paused("web", 1), Annotate("web", "continue", "1"))
         .ends("web", &["Succeeded"]),
         // Longer than the execution is waited for, and shorter than a group is looked for again.
