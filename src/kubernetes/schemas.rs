@@ -10,6 +10,7 @@ use std::{
 };
 
 use ess_rollout_api::{GROUP, crds};
+use ess_rollout_core::conditions::named;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray,
 };
@@ -119,13 +120,8 @@ impl Schemas {
             return None;
         }
         let kinds = missing.iter().map(|(kind, fields)| {
-            let shown: Vec<&str> = fields.iter().take(5).map(String::as_str).collect();
-            let more = fields.len() - shown.len();
-            let more = match more {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            format!("that of {kind} does not have {}{more}", shown.join(", "))
+            let fields: Vec<&String> = fields.iter().collect();
+            format!("that of {kind} does not have {}", named(&fields, 5))
         });
         let kinds: Vec<String> = kinds.collect();
         Some(format!(

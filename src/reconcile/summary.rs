@@ -1,6 +1,7 @@
 //! What a record lists as left, in words: kubectl shows one value in a column, of a list the first item alone.
 
 use ess_rollout_api::v1alpha1::ScalingGroupRecordStatus;
+use ess_rollout_core::conditions;
 
 /// The most targets that are named.
 const NAMED: usize = 3;
@@ -8,13 +9,8 @@ const NAMED: usize = 3;
 /// The status with the summary of its list.
 pub(super) fn summarized(mut status: ScalingGroupRecordStatus) -> ScalingGroupRecordStatus {
     let targets = status.leftovers.iter().map(|left| left.target.as_str());
-    let named: Vec<&str> = targets.take(NAMED).collect();
-    let named = named.join(", ");
-    status.leftovers_summary = match status.leftovers.len() {
-        0 => None,
-        1..=NAMED => Some(named),
-        all => Some(format!("{named} and {} more", all - NAMED)),
-    };
+    let targets: Vec<&str> = targets.collect();
+    status.leftovers_summary = (!targets.is_empty()).then(|| conditions::named(&targets, NAMED));
     status
 }
 

@@ -63,6 +63,16 @@ fn without_request_id(text: &str) -> String {
     plain
 }
 
+/// The first few of a list, and how many more there are.
+pub fn named(all: &[impl AsRef<str>], most: usize) -> String {
+    let first: Vec<&str> = all.iter().take(most).map(AsRef::as_ref).collect();
+    let first = first.join(", ");
+    match all.len().saturating_sub(most) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// Cuts a text at a number of bytes, at a character, marking the cut.
 pub fn shorten(text: &str, max: usize) -> String {
     if text.len() <= max {

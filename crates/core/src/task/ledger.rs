@@ -5,7 +5,7 @@ use ess_rollout_api::v1alpha1::{Action, ActionState, ActionTarget, HandledAction
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
-use super::conditions::shorten;
+use super::conditions::{named, shorten};
 use super::decision::{Event, EventKind};
 use super::requests;
 
@@ -159,7 +159,7 @@ pub(crate) fn settled_events(old: &[Action], new: &[Action]) -> Vec<Event> {
             ActionState::Rejected => (EventKind::Warning, ACTION_REJECTED),
         };
         let verb = format!("{:?}", action.verb);
-        let targets = shown(&action.targets);
+        let targets = named(&action.targets, TARGETS_SHOWN);
         let note = format!("{verb} {targets}: {} {}", action.reason, action.message);
         events.push(Event {
             kind,
@@ -169,16 +169,6 @@ pub(crate) fn settled_events(old: &[Action], new: &[Action]) -> Vec<Event> {
         });
     }
     events
-}
-
-/// The first few targets of a request, and how many more.
-fn shown(targets: &[String]) -> String {
-    let named = targets.iter().take(TARGETS_SHOWN).cloned();
-    let text = named.collect::<Vec<_>>().join(", ");
-    match targets.len().saturating_sub(TARGETS_SHOWN) {
-        0 => text,
-        more => format!("{text} and {more} more"),
-    }
 }
 
 /// How many instances have an open request.

@@ -17,6 +17,7 @@ use ess_rollout_cloud::{
 
 use crate::rollout::context::Context;
 use crate::rollout::others::OTHERS_RUN;
+use crate::task::conditions;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::problem::Problem;
 
@@ -89,7 +90,7 @@ fn held(ctx: &Context<'_>, group: &ScalingGroup, activities: &[ScalingActivity])
         true => format!(
             "a lifecycle hook holds {count} instances on their way into or out of the group"
         ),
-        false => named(&hooks),
+        false => conditions::named(&hooks, NAMED),
     };
     message.push_str("; this task starts when that has ended: complete the lifecycle action (CompleteLifecycleAction, or the ESS console), or let it time out");
     message.extend(note.map(|note| format!(". {note}")));
@@ -100,7 +101,7 @@ fn by_hook(activity: &ScalingActivity, action: &LifecycleAction) -> String {
     format!(
         "lifecycle hook {} holds {} (scaling activity {})",
         action.hook,
-        named(&action.instances),
+        conditions::named(&action.instances, NAMED),
         activity.id
     )
 }
@@ -192,7 +193,7 @@ fn diagnosed(ctx: &Context<'_>, found: &[Diagnosis]) -> Result<Option<String>, P
     Ok((!items.is_empty()).then(|| {
         format!(
             "The latest diagnosis of the group by ESS found Critical: {}. New instances may not come up",
-            named(&items)
+            conditions::named(&items, NAMED)
         )
     }))
 }
@@ -225,13 +226,4 @@ fn may_be_missing(error: &CloudError) -> bool {
         error.class,
         ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound
     )
-}
-
-/// The first few of a list, and how many more there are.
-fn named(items: &[String]) -> String {
-    let first = items[..items.len().min(NAMED)].join(", ");
-    match items.len().saturating_sub(NAMED) {
-        0 => first,
-        more => format!("{first} and {more} more"),
-    }
 }

@@ -7,7 +7,7 @@ use ess_rollout_api::v1alpha1::{EligibleState, LeftOut, Plan, RollingUpdateTaskS
 use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 
 use crate::rollout::context::Context;
-use crate::task::conditions::shorten;
+use crate::task::conditions::{self, shorten};
 use crate::task::observation::{Interrupt, Known};
 
 /// Bound of the API.
@@ -147,10 +147,7 @@ fn listed<'a>(all: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
         by_reason.entry(reason).or_default().push(id);
     }
     let each = by_reason.iter().map(|(reason, ids)| {
-        let mut named = ids[..ids.len().min(NAMED_MAX)].join(", ");
-        if ids.len() > NAMED_MAX {
-            named.push_str(&format!(" and {} more", ids.len() - NAMED_MAX));
-        }
+        let named = conditions::named(ids, NAMED_MAX);
         format!("{} {reason} ({named})", ids.len())
     });
     let each: Vec<String> = each.collect();

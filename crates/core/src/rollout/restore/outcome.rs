@@ -190,11 +190,8 @@ fn not_updated(found: &[Found<'_>]) -> Option<Verdict> {
         not if not == total => "NotUpdated",
         _ => "PartlyUpdated",
     };
-    let mut message = format!("{not} of {total} instances were not updated: ");
-    message.push_str(&open[..not.min(NAMED_MAX)].join(", "));
-    if not > NAMED_MAX {
-        message.push_str(&format!(" and {} more", not - NAMED_MAX));
-    }
+    let named = conditions::named(&open, NAMED_MAX);
+    let message = format!("{not} of {total} instances were not updated: {named}");
     Some(Verdict::new("False", reason, message))
 }
 

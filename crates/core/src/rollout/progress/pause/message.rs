@@ -8,7 +8,7 @@ use ess_rollout_cloud::Execution;
 use super::tasks::FailedTask;
 use crate::rollout::context::Context;
 use crate::rollout::progress::{approval, freeze};
-use crate::task::conditions::shorten;
+use crate::task::conditions::{self, shorten};
 
 /// How many instances, or tasks, are named in a message.
 const SHOWN: usize = 3;
@@ -188,15 +188,9 @@ fn unknown(root: &Execution) -> String {
 
 /// The first few of a list, and how many more.
 fn list(ids: &[&str]) -> String {
-    let shown = ids
-        .iter()
-        .take(SHOWN)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
+    let shown = conditions::named(ids, SHOWN);
     match ids.len() {
         1 => format!("instance {shown}"),
-        0..=SHOWN => format!("instances {shown}"),
-        all => format!("instances {shown} and {} more", all - SHOWN),
+        _ => format!("instances {shown}"),
     }
 }
