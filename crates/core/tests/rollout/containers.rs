@@ -602,3 +602,16 @@ fn an_image_that_cannot_be_pulled_is_said_while_it_is_waited_for_and_when_it_fai
     assert_eq!(failed.reason, "Failed");
     assert!(failed.message.ends_with(waits), "{}", failed.message);
 }
+
+/// It is said more, not done more: what cannot be read holds nothing up.
+#[test]
+fn container_groups_that_may_not_be_read_while_they_take_long_hold_nothing_up() {
+    let mut world = incremental(json!({"suspensionPolicy": "SuspendFirstBatch"}));
+    world.cloud.slow.insert("i-0001".into(), 600);
+    world.run_to_state("Running");
+    let denied = ErrorClass::Denied;
+    world.cloud.broken.insert("ContainerGroups", denied);
+    world.run_for(120);
+    assert_eq!(world.condition(condition::STALLED), None);
+    world.run_to_state("BatchSuspended");
+}

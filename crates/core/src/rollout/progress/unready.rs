@@ -55,12 +55,10 @@ pub(in crate::rollout) fn look(
     if ids.is_empty() {
         return Ok(Unready::new());
     }
-    let observation = ctx.input.observation;
-    match observation.require([ctx.update.compute_query(&ids)]) {
+    let seen = match ctx.update.compute(ctx.input.observation, &ids) {
         Err(Interrupt::Failed(_)) => return Ok(Unready::new()),
         known => known?,
-    }
-    let seen = ctx.update.compute(observation, &ids)?;
+    };
     let old = |id: &str| {
         let known = status.instances.iter().find(|instance| instance.id == id);
         known.map_or("", |instance| said(&instance.conditions))
