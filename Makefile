@@ -59,8 +59,11 @@ bench: ## measure memory, size, writes and latencies of the release binary
 	wait $$control_plane
 	@$(cargo) bench --package ess-rollout --bench operator
 
-crds: ## write crds/ and the chart's copy from the types
+crds: ## write crds/, the chart's copy and the list of the fields of the statuses from the types
 	@hack/need rust
+	@fields=$$(mktemp); trap 'rm -f "$$fields"' EXIT; \
+	$(cargo) run --quiet --package ess-rollout-api --example status-fields >"$$fields"; \
+	cat "$$fields" >crates/api/src/status_fields.txt
 	@$(build)
 	@hack/crds write "$(target)/debug/ess-rollout"
 

@@ -55,10 +55,9 @@ pub async fn watch(
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use ess_rollout_api::{GROUP, crds};
+    use ess_rollout_api::status_fields;
     use http::{Request, Response};
     use kube::client::Body;
-    use serde_json::json;
 
     use super::*;
     use crate::runtime::shutdown;
@@ -70,20 +69,14 @@ mod tests {
                 request.uri().path(),
                 "/openapi/v3/apis/ess-rollout.io/v1alpha1"
             );
-            let mut schemas = serde_json::Map::new();
-            for crd in crds::all() {
-                let kind = crd.spec.names.kind;
-                let schema = crd.spec.versions[0].schema.clone().unwrap();
-                let mut schema = serde_json::to_value(schema.open_api_v3_schema).unwrap();
-                schema["x-kubernetes-group-version-kind"] =
-                    json!([{"group": GROUP, "version": "v1alpha1", "kind": kind}]);
-                let fields = &mut schema["properties"]["status"]["properties"];
-                if kind == "ScalingGroupRecord" && !current.load(Ordering::SeqCst) {
-                    fields.as_object_mut().unwrap().remove("current");
-                }
-                schemas.insert(kind, schema);
+            let mut document = status_fields::document().unwrap();
+            if !current.load(Ordering::SeqCst) {
+                let schemas = &mut document["components"]["schemas"];
+                let record = &mut schemas["io.ess-rollout.v1alpha1.ScalingGroupRecord"];
+                let fields = &mut record["properties"]["status"]["properties"];
+                fields.as_object_mut().unwrap().remove("current");
             }
-            let body = json!({"components": {"schemas": schemas}}).to_string();
+            let body = document.to_string();
             async {
                 Ok::<_, std::convert::Infallible>(Response::new(Body::from(body.into_bytes())))
             }

@@ -5,17 +5,16 @@
 //! ServiceAccount may read it, in the OpenAPI document of the group.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use ess_rollout_api::{GROUP, crds};
-use ess_rollout_core::conditions::named;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray,
+use ess_rollout_api::{
+    GROUP,
+    status_fields::{self, Fields, Served},
 };
+use ess_rollout_core::conditions::named;
 use kube::Client;
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -33,7 +32,7 @@ const FIELDS_MAX: usize = 50;
 
 /// The fields that the CRDs do not have, by kind, each as a path such as `status.restore.quietSince`; after `=` a word
 /// that is not among those of the field.
-type Missing = BTreeMap<String, BTreeSet<String>>;
+type Missing = BTreeMap<String, Fields>;
 
 /// What is known of the CRDs of the cluster.
 #[derive(Debug, Default)]
@@ -105,7 +104,7 @@ impl Schemas {
     /// How many fields each kind lacks.
     pub fn missing(&self) -> BTreeMap<String, i64> {
         let missing = self.lock().all();
-        let count = |kind: &str| missing.get(kind).map_or(0, BTreeSet::len);
+        let count = |kind: &str| missing.get(kind).map_or(0, Fields::len);
         let counts = KINDS.map(|kind| {
             let count = i64::try_from(count(kind)).unwrap_or(i64::MAX);
             (kind.to_owned(), count)
@@ -150,8 +149,8 @@ impl Schemas {
         let request = http::Request::get(path).body(Vec::new());
         let request = request
             .map_err(|error| KubeError::other(operation, ErrorClass::Invalid, error.to_string()))?;
-        let document: Document = call(operation, client.request(request)).await?;
-        Ok(compare(&document))
+        let served: Served = call(operation, client.request(request)).await?;
+        Ok(compare(&served))
     }
 
     /// Of a CRD that is served without this field.
@@ -176,102 +175,22 @@ pub fn cure() -> String {
     )
 }
 
-/// An OpenAPI document, as far as it is looked at: the rest, descriptions above all, never reaches memory.
-#[derive(Deserialize)]
-struct Document {
-    components: Components,
-}
-
-#[derive(Deserialize)]
-struct Components {
-    schemas: BTreeMap<String, Part>,
-}
-
-/// One node of a schema.
-#[derive(Deserialize, Default)]
-struct Part {
-    #[serde(default, rename = "x-kubernetes-group-version-kind")]
-    kinds: Vec<GroupVersionKind>,
-    #[serde(default)]
-    properties: BTreeMap<String, Part>,
-    #[serde(default)]
-    items: Option<Box<Part>>,
-    #[serde(default, rename = "enum")]
-    words: Vec<Value>,
-    #[serde(default, rename = "x-kubernetes-preserve-unknown-fields")]
-    open: bool,
-}
-
-#[derive(Deserialize)]
-struct GroupVersionKind {
-    group: String,
-    kind: String,
-}
-
-impl Part {
-    /// The same of a CRD of ours.
-    fn of(schema: JSONSchemaProps) -> Self {
-        let properties = schema.properties.into_iter().flatten();
-        Self {
-            kinds: Vec::new(),
-            properties: properties
-                .map(|(name, schema)| (name, Self::of(schema)))
-                .collect(),
-            items: match schema.items {
-                Some(JSONSchemaPropsOrArray::Schema(items)) => Some(Box::new(Self::of(*items))),
-                _ => None,
-            },
-            words: schema.enum_.into_iter().flatten().map(|w| w.0).collect(),
-            open: schema.x_kubernetes_preserve_unknown_fields == Some(true),
-        }
-    }
-}
-
 /// What the served schemas lack of ours. A kind that is not served at all is the watch's to tell.
-fn compare(document: &Document) -> Missing {
+fn compare(served: &Served) -> Missing {
     let mut all = Missing::new();
-    for crd in crds::all() {
-        let kind = crd.spec.names.kind;
-        let served = document.components.schemas.values().find(|schema| {
-            let mut kinds = schema.kinds.iter();
-            kinds.any(|gvk| gvk.kind == kind && gvk.group == GROUP)
-        });
-        let wanted = crd.spec.versions.into_iter().next();
-        let wanted = wanted.and_then(|version| version.schema?.open_api_v3_schema);
-        let wanted = wanted.and_then(|mut schema| schema.properties.as_mut()?.remove("status"));
-        let (Some(served), Some(wanted)) = (served, wanted.map(Part::of)) else {
+    for (kind, wanted) in status_fields::ours() {
+        let Some(served) = served.0.get(kind) else {
             continue;
         };
-        let mut missing = BTreeSet::new();
-        match served.properties.get("status") {
-            Some(served) => lack("status", &wanted, served, &mut missing),
-            None => _ = missing.insert("status".to_owned()),
-        }
+        let missing = status_fields::missing(wanted, served);
         if !missing.is_empty() {
-            all.insert(kind, missing.into_iter().take(FIELDS_MAX).collect());
+            all.insert(
+                kind.to_owned(),
+                missing.into_iter().take(FIELDS_MAX).collect(),
+            );
         }
     }
     all
-}
-
-fn lack(path: &str, wanted: &Part, served: &Part, missing: &mut BTreeSet<String>) {
-    for (name, wanted) in &wanted.properties {
-        let path = format!("{path}.{name}");
-        match served.properties.get(name) {
-            Some(served) => lack(&path, wanted, served, missing),
-            None if served.open => {}
-            None => _ = missing.insert(path),
-        }
-    }
-    if let (Some(wanted), Some(served)) = (&wanted.items, &served.items) {
-        lack(path, wanted, served, missing);
-    }
-    if !served.words.is_empty() {
-        let words = wanted.words.iter();
-        let words = words.filter(|word| !served.words.contains(word));
-        let words = words.filter_map(Value::as_str);
-        missing.extend(words.map(|word| format!("{path}={word}")));
-    }
 }
 
 /// Whether there is something at a path, in any item of the lists on it; and, if one is asked for, that word.
@@ -303,19 +222,11 @@ mod tests {
 
     /// As the apiserver publishes the CRDs, after something was done to the status of tasks.
     fn document(change: impl Fn(&mut Value)) -> Value {
-        let mut schemas = serde_json::Map::new();
-        for crd in crds::all() {
-            let kind = &crd.spec.names.kind;
-            let schema = crd.spec.versions[0].schema.clone().unwrap();
-            let mut schema = serde_json::to_value(schema.open_api_v3_schema.unwrap()).unwrap();
-            if kind == "RollingUpdateTask" {
-                change(&mut schema["properties"]["status"]);
-            }
-            schema["x-kubernetes-group-version-kind"] =
-                json!([{"group": GROUP, "version": "v1alpha1", "kind": kind}]);
-            schemas.insert(format!("io.ess-rollout.v1alpha1.{kind}"), schema);
-        }
-        json!({"components": {"schemas": schemas}})
+        let mut document = status_fields::document().unwrap();
+        let schemas = &mut document["components"]["schemas"];
+        let task = &mut schemas["io.ess-rollout.v1alpha1.RollingUpdateTask"];
+        change(&mut task["properties"]["status"]);
+        document
     }
 
     fn schemas(change: impl Fn(&mut Value)) -> Schemas {

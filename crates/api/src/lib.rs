@@ -13,6 +13,7 @@
 //! - [`requests`]: the annotations by which people act on a running task
 //! - [`kept`]: references to what a status must not hold
 //! - [`crds`]: the CRDs as they are installed
+//! - [`status_fields`]: the fields of the statuses, to tell whether a cluster's CRDs have them
 
 #![deny(missing_docs)]
 #![allow(
@@ -23,6 +24,7 @@
 pub mod crds;
 pub mod kept;
 pub mod requests;
+pub mod status_fields;
 pub mod v1alpha1;
 
 /// The API group.
