@@ -7,7 +7,7 @@ use ess_rollout_cloud::{CloudError, ScalingGroup};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::decision::{Decision, Input, Next};
+use super::decision::{Draft, Drafted, Input, Next};
 use super::kind::{self, Author, UpdateKind};
 use super::scripts;
 use crate::identity;
@@ -146,8 +146,8 @@ impl<'a> Context<'a> {
     }
 
     /// A decision that changes nothing but the status.
-    pub(super) fn decide(&self, status: RollingUpdateTaskStatus, next: Next) -> Decision {
-        Decision::of_status(status, next)
+    pub(super) fn decide(&self, status: Draft, next: Next) -> Drafted {
+        Drafted::of_status(status, next)
     }
 
     /// See [`Waits::after`].

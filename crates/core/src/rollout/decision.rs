@@ -15,6 +15,10 @@ use crate::task::observation::Observation;
 pub type Step = crate::task::decision::Step<RollingUpdateTaskStatus>;
 /// What is to be done for a rolling update.
 pub type Decision = crate::task::decision::Decision<RollingUpdateTaskStatus>;
+/// A status in the making, and what is to be said of it.
+pub(super) type Draft = crate::task::display::Draft<RollingUpdateTaskStatus>;
+/// A decision in the making.
+pub(super) type Drafted = crate::task::decision::Decision<Draft>;
 
 /// Another task on the same group that came earlier and has not begun.
 #[derive(Debug, Clone, PartialEq, Eq)]

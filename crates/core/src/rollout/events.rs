@@ -9,6 +9,7 @@ use super::context::Context;
 use super::decision::{Event, EventKind};
 use super::progress::freeze;
 use super::report::Phase;
+use crate::task::display::Phase as _;
 use crate::task::{conditions, ledger};
 
 /// The most Events for failed instances that one change leads to.

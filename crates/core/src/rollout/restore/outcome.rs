@@ -16,13 +16,14 @@ use crate::rollout::kind::ReadBack as OfKind;
 use crate::rollout::progress::attempts;
 use crate::rollout::result;
 use crate::task::conditions;
+use crate::task::display::Value;
 use crate::task::observation::Known;
 
 mod active;
 
 /// The verdict of the condition `Verified`.
 pub(in crate::rollout) struct Verdict {
-    pub(in crate::rollout) status: &'static str,
+    pub(in crate::rollout) status: Value,
     pub(in crate::rollout) reason: &'static str,
     pub(in crate::rollout) message: String,
     /// Whether it may be that the cloud does not show yet what was done.
@@ -36,7 +37,7 @@ pub(in crate::rollout) struct Verdict {
 }
 
 impl Verdict {
-    fn new(status: &'static str, reason: &'static str, message: String) -> Self {
+    fn new(status: Value, reason: &'static str, message: String) -> Self {
         Self {
             status,
             reason,
@@ -92,14 +93,14 @@ pub(in crate::rollout) fn outcome(
 ) -> Known<Verdict> {
     let observation = ctx.input.observation;
     let Some(plan) = status.plan.clone() else {
-        return Ok(Verdict::new("Unknown", "NothingRan", String::new()));
+        return Ok(Verdict::new(Value::Unknown, "NothingRan", String::new()));
     };
     let Some(group) = ctx.scaling_group()? else {
         let message = format!(
             "no answer of the cloud shows scaling group {} in {}, neither asked for by its id nor among all",
             ctx.group, ctx.region
         );
-        let mut verdict = Verdict::new("False", "ScalingGroupNotFound", message);
+        let mut verdict = Verdict::new(Value::False, "ScalingGroupNotFound", message);
         verdict.group_gone = true;
         return Ok(verdict);
     };
@@ -133,8 +134,14 @@ pub(in crate::rollout) fn outcome(
         .flatten()
         .collect();
     let mut verdict = match (well, &active.differs) {
-        (true, Some(_)) => Verdict::new("False", "ActiveConfigurationDiffers", differ.join("; ")),
-        (true, None) if !differ.is_empty() => Verdict::new("False", "Different", differ.join("; ")),
+        (true, Some(_)) => Verdict::new(
+            Value::False,
+            "ActiveConfigurationDiffers",
+            differ.join("; "),
+        ),
+        (true, None) if !differ.is_empty() => {
+            Verdict::new(Value::False, "Different", differ.join("; "))
+        }
         (true, None) => {
             not_updated(&found).unwrap_or_else(|| as_wanted(back.unread.as_deref(), active.read))
         }
@@ -162,12 +169,12 @@ fn as_wanted(unread: Option<&str>, configuration: bool) -> Verdict {
     };
     match unread {
         None => Verdict::new(
-            "True",
+            Value::True,
             "AsWanted",
             format!("instances, {what} were read back and are as wanted"),
         ),
         Some(unread) => Verdict::new(
-            "True",
+            Value::True,
             "AsReported",
             format!(
                 "OOS reports that the instances were updated; they serve, and {what} were read back and are as wanted; {unread}"
@@ -192,7 +199,7 @@ fn not_updated(found: &[Found<'_>]) -> Option<Verdict> {
     };
     let named = conditions::named(&open, NAMED_MAX);
     let message = format!("{not} of {total} instances were not updated: {named}");
-    Some(Verdict::new("False", reason, message))
+    Some(Verdict::new(Value::False, reason, message))
 }
 
 /// Of an update that failed or was cancelled.
@@ -204,11 +211,11 @@ fn ended_early(counts: Option<&ReadBack>, differ: &[String], unread: Option<&str
     }
     let known = counts.filter(|counts| counts.unknown < counts.total);
     let (status, reason) = match known {
-        _ if !differ.is_empty() => ("False", "Different"),
-        None => ("Unknown", "NotSucceeded"),
-        Some(counts) if counts.updated == 0 => ("False", "NotUpdated"),
-        Some(counts) if counts.updated < counts.total => ("False", "PartlyUpdated"),
-        Some(_) => ("True", "AsWanted"),
+        _ if !differ.is_empty() => (Value::False, "Different"),
+        None => (Value::Unknown, "NotSucceeded"),
+        Some(counts) if counts.updated == 0 => (Value::False, "NotUpdated"),
+        Some(counts) if counts.updated < counts.total => (Value::False, "PartlyUpdated"),
+        Some(_) => (Value::True, "AsWanted"),
     };
     Verdict::new(status, reason, message)
 }
