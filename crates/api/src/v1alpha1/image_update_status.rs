@@ -131,6 +131,9 @@ pub struct WaitingRun {
     /// SHA-256 of what it is to do.
     #[schemars(length(max = 64))]
     pub hash: String,
+    /// Whether it waits for the scaling group: it has a place in the group's queue.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub queued: bool,
     /// Since when something stands against it that a person has to mend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_since: Option<Time>,

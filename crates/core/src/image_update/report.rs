@@ -2,6 +2,7 @@
 
 use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome, condition};
 use ess_rollout_cloud::CloudError;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::Draft;
@@ -114,8 +115,14 @@ impl Displayed for ImageUpdateTaskStatus {
         &mut self.layout_version
     }
 
-    fn recall(&mut self) {
-        self.call_refused = cloud_failure::shown_refusal(&self.conditions);
+    fn recall(&mut self, _now: Timestamp) {
+        if self.active.is_some() {
+            self.call_refused = cloud_failure::shown_refusal(&self.conditions);
+        }
+        let queued = self.state.as_deref() == Some(display::Phase::word(Phase::Waiting));
+        if let Some(waiting) = &mut self.waiting {
+            waiting.queued = queued;
+        }
         let Some(outcome) = self.last_outcome else {
             return;
         };

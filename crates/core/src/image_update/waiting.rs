@@ -55,6 +55,7 @@ fn note(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) {
     status.waiting = Some(WaitingRun {
         trigger: wanted.trigger,
         due,
+        queued: false,
         count: i32::try_from(wanted.count).unwrap_or(i32::MAX),
         blocked_since: before.as_ref().and_then(|b| b.blocked_since.clone()),
         done_before: before.as_ref().and_then(|b| b.done_before.clone()),
@@ -214,6 +215,7 @@ pub(super) fn begun(run: &ActiveRun, done_before: Option<String>) -> WaitingRun 
             .unwrap_or_else(|| run.time.clone()),
         count: 1,
         hash: run.hash.clone(),
+        queued: false,
         blocked_since: None,
         done_before,
         refusal: None,

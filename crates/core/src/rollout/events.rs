@@ -162,7 +162,7 @@ fn instance_events(
     };
     let all: Vec<_> = new.instances.iter().filter(failed).collect();
     for instance in all.iter().take(INSTANCE_EVENTS_MAX) {
-        let why = conditions::get(&instance.conditions, "Updated").map_or("", |c| &c.message);
+        let why = &instance.message;
         push(
             EventKind::Warning,
             "InstanceFailed",

@@ -2,14 +2,16 @@
 
 use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus, condition};
 use ess_rollout_cloud::{CloudError, ErrorClass, Outcome};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::context::Context;
 use super::decision::Draft;
+use super::instance_display;
 use super::others::OTHERS_RUN;
 use crate::task::cloud_failure::{self, Failure};
 use crate::task::conditions;
-use crate::task::display::{self, Displayed, Value};
+use crate::task::display::{self, Displayed, SaidOfPart, Value};
 
 /// The most bytes of a serialized status: with metadata and managed fields the object stays well
 /// under etcd's limit of 1.5 MiB.
@@ -136,17 +138,33 @@ impl Displayed for RollingUpdateTaskStatus {
         &mut self.layout_version
     }
 
-    fn recall(&mut self) {
-        self.call_refused = cloud_failure::shown_refusal(&self.conditions);
+    fn clear_parts(&mut self) {
+        let instances = self.instances.iter_mut();
+        instances.for_each(|instance| instance.conditions.clear());
+    }
+
+    fn show_parts(&mut self, old: &Self, said: &[SaidOfPart], now: Timestamp) {
+        instance_display::show(&old.instances, &mut self.instances, said, now);
+    }
+
+    fn recall(&mut self, now: Timestamp) {
+        self.instances.iter_mut().for_each(instance_display::recall);
+        if self.execution.is_some() || self.result.is_some() {
+            self.call_refused = cloud_failure::shown_refusal(&self.conditions);
+        }
         let paused = conditions::get(&self.conditions, condition::PAUSED);
         let resumed = paused.filter(|paused| paused.status == Value::False.word());
-        self.resumed_time = resumed.map(|paused| Time(paused.last_transition_time.0));
+        self.resumed_time = resumed.map(|paused| Time(paused.last_transition_time.0.min(now)));
         let Some(preflight) = conditions::get(&self.conditions, condition::PREFLIGHT) else {
             return;
         };
         self.waits_for_others = preflight.reason == OTHERS_RUN && self.others_ended.is_none();
         if let Some(blocked) = self.start_blocked.as_mut().filter(|b| b.since.is_some()) {
             blocked.message.clone_from(&preflight.message);
+        }
+        let blocked = self.state.as_deref() == Some(display::Phase::word(Phase::Blocked));
+        if blocked && self.start.is_none() && self.result.is_none() {
+            self.start_blocked.get_or_insert_default().needs_person = true;
         }
     }
 }
@@ -219,8 +237,11 @@ pub(super) fn trim(status: &mut RollingUpdateTaskStatus) {
     if size(status) <= STATUS_BYTES_MAX {
         return;
     }
-    for condition in status.instances.iter_mut().flat_map(|i| &mut i.conditions) {
-        condition.message = conditions::shorten(&condition.message, SHORT_MESSAGE);
+    let short = |message: &mut String| *message = conditions::shorten(message, SHORT_MESSAGE);
+    for instance in &mut status.instances {
+        short(&mut instance.message);
+        let said = instance.conditions.iter_mut();
+        said.for_each(|condition| short(&mut condition.message));
     }
     if size(status) <= STATUS_BYTES_MAX {
         return;

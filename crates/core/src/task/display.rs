@@ -63,15 +63,29 @@ pub(crate) trait Displayed: Clone + PartialEq + 'static {
     fn call_refused(&mut self) -> &mut Option<String>;
     /// `status.layoutVersion`.
     fn layout_version(&mut self) -> &mut Option<i32>;
+    /// Takes away the conditions of the parts of the object that have some of their own.
+    fn clear_parts(&mut self) {}
+    /// Writes those, as they were in `old` but for what has changed and for what is said.
+    fn show_parts(&mut self, _old: &Self, _said: &[SaidOfPart], _now: Timestamp) {}
     /// Of a status of an older layout: takes from what is displayed what has a field of its own by now.
-    fn recall(&mut self);
+    fn recall(&mut self, now: Timestamp);
 }
 
 /// A reason in one CamelCase word, and what there is to say in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Because {
-    reason: String,
-    message: String,
+pub(crate) struct Because {
+    pub(crate) reason: String,
+    pub(crate) message: String,
+}
+
+/// One condition of a part of an object, such as an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SaidOfPart {
+    /// The name of the part.
+    pub(crate) part: String,
+    pub(crate) type_: &'static str,
+    pub(crate) value: Value,
+    pub(crate) because: Because,
 }
 
 /// One thing that a stage says.
@@ -94,6 +108,7 @@ enum Said<P> {
 pub(crate) struct Draft<S: Displayed> {
     memory: S,
     said: Vec<Said<S::Phase>>,
+    said_of_parts: Vec<SaidOfPart>,
     /// The last phase that was said, or was shown before.
     phase: Option<S::Phase>,
 }
@@ -123,9 +138,9 @@ fn because_of(reason: &str, message: &str) -> Because {
 const LAYOUT_VERSION: i32 = 2;
 
 /// A status as read, with all fields of the layout that is written now.
-pub(crate) fn recalled<S: Displayed>(mut status: S) -> S {
+pub(crate) fn recalled<S: Displayed>(mut status: S, now: Timestamp) -> S {
     if status.layout_version().is_none() {
-        status.recall();
+        status.recall(now);
     }
     status
 }
@@ -134,9 +149,11 @@ impl<S: Displayed> From<S> for Draft<S> {
     fn from(mut memory: S) -> Self {
         let phase = memory.state().take();
         memory.conditions().clear();
+        memory.clear_parts();
         Self {
             memory,
             said: Vec::new(),
+            said_of_parts: Vec::new(),
             phase: phase.as_deref().and_then(S::Phase::from_word),
         }
     }
@@ -178,6 +195,22 @@ impl<S: Displayed> Draft<S> {
         self.said.push(Said::UnlessTrue(type_, value, because));
     }
 
+    /// Says one condition of a part of the object.
+    pub(crate) fn set_of(
+        &mut self,
+        part: &str,
+        type_: &'static str,
+        value: Value,
+        because: (&str, &str),
+    ) {
+        self.said_of_parts.push(SaidOfPart {
+            part: part.to_owned(),
+            type_,
+            value,
+            because: because_of(because.0, because.1),
+        });
+    }
+
     /// Says that a call of the cloud fails: what is known stays. One that a person has to mend something for outlasts those
     /// that pass.
     pub(crate) fn failed(&mut self, failure: &Failure) {
@@ -206,9 +239,6 @@ impl<S: Displayed> Draft<S> {
             passing
         };
         self.show(phase, failure.reason, &failure.message);
-        if failure.needs_person {
-            *self.memory.call_refused() = Some(failure.reason.to_owned());
-        }
     }
 
     /// Says that a start is not known to be possible.
@@ -252,6 +282,7 @@ impl<S: Displayed> Draft<S> {
         let mut status = self.memory;
         *status.state() = old.state().take();
         *status.conditions() = std::mem::take(old.conditions());
+        status.show_parts(&old, &self.said_of_parts, now);
         for said in self.said {
             let mut shown = Shown {
                 all: status.conditions(),

@@ -74,7 +74,7 @@ pub(crate) trait Engine<'a>: Deref<Target = Object<'a>> + Sized {
 pub(crate) fn step<'a, E: Engine<'a>>(engine: &E) -> Step<E::Status> {
     let mut read = engine.read_status().cloned().unwrap_or_default();
     let visited = visited(*E::observed_generation(&mut read));
-    let old = display::recalled(read.clone());
+    let old = display::recalled(read.clone(), engine.now());
     let mut status = old.clone();
     engine.bound(&mut status);
     let mut status = Draft::from(status);

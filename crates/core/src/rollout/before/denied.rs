@@ -21,7 +21,11 @@ const LONGEST: SignedDuration = SignedDuration::from_mins(10);
 const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(60);
 
 /// The group goes to whoever is next, and the run key is free.
-pub(in crate::rollout) fn give_back(ctx: &Context<'_>, mut status: Draft, why: &str) -> Drafted {
+pub(in crate::rollout) fn give_back(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    (reason, why): (&str, &str),
+) -> Drafted {
     status.start = None;
     // What a rollback took over is put back by the plan, should nothing be started in the end.
     if !ctx.has_taken_over(&status) {
@@ -31,13 +35,11 @@ pub(in crate::rollout) fn give_back(ctx: &Context<'_>, mut status: Draft, why: &
     blocked.denied_starts = blocked.denied_starts.saturating_add(1);
     blocked.last_denied_time = Some(Time(ctx.now()));
     let wait = wait(ctx, blocked.denied_starts);
-    let reason = status.call_refused.take();
-    let reason = reason.as_deref().unwrap_or("AccessDenied");
     let message = format!(
         "{why}; nothing was started, the scaling group goes to others meanwhile, and the next start is tried in {} s",
         wait.as_secs()
     );
-    deadline::note(ctx, &mut status, Some(&message));
+    deadline::note(ctx, &mut status, true, Some(&message));
     status.set(condition::PREFLIGHT, Value::False, reason, &message);
     status.show(Phase::Blocked, reason, &message);
     let lets_go = refusal::lets_go(ctx, &status);

@@ -71,7 +71,7 @@ pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<O
         note_group(ctx, status);
     }
     let message = format!("waits: {before}");
-    deadline::note(ctx, status, None);
+    deadline::note(ctx, status, false, None);
     status.set(
         condition::PREFLIGHT,
         Value::Unknown,

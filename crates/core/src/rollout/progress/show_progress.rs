@@ -3,7 +3,7 @@
 use ess_rollout_api::v1alpha1::{InstanceState, PauseKind, RollingUpdateTaskStatus};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{approval, unready};
+use super::approval;
 use crate::rollout::context::Context;
 use crate::rollout::decision::Draft;
 use crate::rollout::report::Phase;
@@ -59,7 +59,7 @@ fn in_progress(status: &RollingUpdateTaskStatus) -> String {
     let mut message = "the execution is in progress".to_owned();
     let mut updating = status.instances.iter();
     let stuck = updating.find_map(|instance| {
-        let waits = unready::said(&instance.conditions);
+        let waits = &instance.message;
         let stuck = instance.state == InstanceState::Updating && !waits.is_empty();
         stuck.then(|| format!("; {}: {waits}", instance.id))
     });

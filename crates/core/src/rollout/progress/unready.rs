@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus};
 use ess_rollout_cloud::GroupContainer;
 use jiff::SignedDuration;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::attempts::{Attempts, UPDATED, state};
+use super::attempts::{Attempts, state};
 use super::details;
 use crate::rollout::context::Context;
 use crate::rollout::kind::content::ConfigurationContent;
@@ -61,7 +60,7 @@ pub(in crate::rollout) fn look(
     };
     let old = |id: &str| {
         let known = status.instances.iter().find(|instance| instance.id == id);
-        known.map_or("", |instance| said(&instance.conditions))
+        known.map_or("", |instance| &instance.message)
     };
     Ok(seen
         .into_iter()
@@ -70,11 +69,6 @@ pub(in crate::rollout) fn look(
             (compute.id, waits)
         })
         .collect())
-}
-
-/// What is said of an instance that is being updated: why it takes long, or nothing.
-pub(in crate::rollout) fn said(conditions: &[Condition]) -> &str {
-    conditions::get(conditions, UPDATED).map_or("", |updated| &updated.message)
 }
 
 /// What the first container that does not come up says. `old` stays as long as it says the same in other words, so that

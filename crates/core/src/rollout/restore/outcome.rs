@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 
 use ess_rollout_api::v1alpha1::{
-    InstanceState, InstanceStatus, Plan, ReadBack, RestoreKind, RestoreState,
-    RollingUpdateTaskStatus,
+    InstanceState, Plan, ReadBack, RestoreKind, RestoreState, RollingUpdateTaskStatus,
 };
 use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 
 use super::{left_out, leftovers, verify};
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
+use crate::rollout::decision::Draft;
+use crate::rollout::instance_display::{IN_SERVICE, UPDATED};
 use crate::rollout::kind::ReadBack as OfKind;
-use crate::rollout::progress::attempts;
 use crate::rollout::result;
 use crate::task::conditions;
 use crate::task::display::Value;
@@ -87,10 +87,7 @@ impl Found<'_> {
 
 /// Reads the outcome back: what each instance that took part runs and whether it serves, whether
 /// processes and configuration are as they should be, and who was left out.
-pub(in crate::rollout) fn outcome(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-) -> Known<Verdict> {
+pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Known<Verdict> {
     let observation = ctx.input.observation;
     let Some(plan) = status.plan.clone() else {
         return Ok(Verdict::new(Value::Unknown, "NothingRan", String::new()));
@@ -122,7 +119,7 @@ pub(in crate::rollout) fn outcome(
     let active = active::configuration(ctx, status, &plan, group)?;
     let others = left_out::now(ctx, status, &plan, &members)?;
     let found = found(ctx, status, &plan, (&members, &computes), &back);
-    show(ctx, &plan, &mut status.instances, &found);
+    show(ctx, &plan, status, &found);
     let counts = counted(&found);
     let mut differ: Vec<String> = active.differs.iter().cloned().collect();
     differ.extend(differences(ctx, &found));
@@ -368,73 +365,54 @@ fn in_words(what: &str, counts: &ReadBack, found: &[Found<'_>]) -> String {
 
 /// Says of each instance whether it serves, and, where what it runs was read and OOS says otherwise,
 /// what it runs.
-fn show(ctx: &Context<'_>, plan: &Plan, instances: &mut [InstanceStatus], found: &[Found<'_>]) {
-    let found: BTreeMap<&str, &Found<'_>> = found
-        .iter()
-        .map(|found| (found.id.as_str(), found))
-        .collect();
-    for instance in instances {
-        let Some(found) = found.get(instance.id.as_str()) else {
+fn show(ctx: &Context<'_>, plan: &Plan, status: &mut Draft, found: &[Found<'_>]) {
+    let instances = status.instances.iter();
+    let states: BTreeMap<String, InstanceState> =
+        instances.map(|i| (i.id.clone(), i.state)).collect();
+    for found in found {
+        let Some(state) = states.get(&found.id) else {
             continue;
         };
-        show_service(ctx, instance, found);
-        let what = || ctx.update.what(Some(plan));
-        let (value, reason, message) = match (&found.differs, instance.state) {
-            (Some(Some(how)), InstanceState::Succeeded) => ("False", "Different", how.clone()),
+        show_service(ctx, status, found);
+        let (value, reason, message) = match (&found.differs, state) {
+            (Some(Some(how)), InstanceState::Succeeded) => (Value::False, "Different", how.clone()),
             (_, InstanceState::Succeeded | InstanceState::Pending) => continue,
-            (Some(None), _) => (
-                "True",
-                "FoundUpdated",
-                format!("OOS did not finish it, and it runs {}", what()),
-            ),
+            (Some(None), _) => {
+                let what = ctx.update.what(Some(plan));
+                let message = format!("OOS did not finish it, and it runs {what}");
+                (Value::True, "FoundUpdated", message)
+            }
             (Some(Some(_)) | None, _) => continue,
         };
-        let all = &mut instance.conditions;
-        conditions::set(
-            all,
-            attempts::UPDATED,
-            value,
-            reason,
-            &message,
-            None,
-            ctx.now(),
-        );
+        status.set_of(&found.id, UPDATED, value, (reason, &message));
     }
 }
 
-fn show_service(ctx: &Context<'_>, instance: &mut InstanceStatus, found: &Found<'_>) {
+fn show_service(ctx: &Context<'_>, status: &mut Draft, found: &Found<'_>) {
     let state = found.member.map(|member| &member.state);
     let (value, reason, message) = match (state, &found.idle) {
         (Some(LifecycleState::InService | LifecycleState::Protected), Some(how)) => (
-            "False",
+            Value::False,
             "NotInService",
             format!("its {} is {how}", ctx.update.noun()),
         ),
-        (Some(LifecycleState::InService), None) => ("True", "InService", String::new()),
-        (Some(LifecycleState::Protected), None) => ("True", "Protected", String::new()),
+        (Some(LifecycleState::InService), None) => (Value::True, "InService", String::new()),
+        (Some(LifecycleState::Protected), None) => (Value::True, "Protected", String::new()),
         (Some(LifecycleState::Standby), _) => (
-            "False",
+            Value::False,
             "Standby",
             "in Standby: it gets no traffic".to_owned(),
         ),
         (Some(state), _) => (
-            "False",
+            Value::False,
             "NotInService",
             format!("its lifecycle state is {state}"),
         ),
         (None, _) => (
-            "False",
+            Value::False,
             "LeftGroup",
             "it is no longer in the scaling group".to_owned(),
         ),
     };
-    conditions::set(
-        &mut instance.conditions,
-        attempts::IN_SERVICE,
-        value,
-        reason,
-        &message,
-        None,
-        ctx.now(),
-    );
+    status.set_of(&found.id, IN_SERVICE, value, (reason, &message));
 }

@@ -197,7 +197,7 @@ fn plan(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
                 said(&plan, &ready.notes)
             );
             status.plan = Some(plan);
-            deadline::note(ctx, &mut status, None);
+            deadline::note(ctx, &mut status, false, None);
             // Who is in which batch, and how many a batch takes out of service.
             instances::apply(ctx, &mut status, &[], &[])?;
             status.passed(&message);
@@ -264,7 +264,7 @@ fn start(ctx: &Context<'_>, mut status: Draft, ready: Ready) -> Drafted {
     let record = record::taken(ctx, &plan, Some(&place));
     status.place = Some(place);
     status.others_ended = None;
-    deadline::note(ctx, &mut status, None);
+    deadline::note(ctx, &mut status, false, None);
     // Of an earlier plan.
     (status.instances, status.batches, status.summary) = (Vec::new(), Vec::new(), None);
     if plan.members.is_empty() {

@@ -22,6 +22,9 @@ use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::start::{self, Answer, Then};
 
+/// Reason of what a person has to grant, where that is all that is known of it.
+const DENIED: &str = "AccessDenied";
+
 /// The call that the intent on record describes.
 pub(in crate::rollout) fn mutation(
     ctx: &Context<'_>,
@@ -135,10 +138,10 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Denied(error) => {
-            report::failed(ctx, &mut status, error);
             let failure = report::failure(ctx, error);
-            let why = failure.map_or(error.to_string(), |failure| failure.message);
-            return Ok(denied::give_back(ctx, status, &why));
+            let (reason, why) =
+                failure.map_or((DENIED, error.to_string()), |f| (f.reason, f.message));
+            return Ok(denied::give_back(ctx, status, (reason, &why)));
         }
         Answer::Failed(error) => {
             report::failed(ctx, &mut status, error);
@@ -203,7 +206,9 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
         Then::Wait(next) => ctx.decide(status, next),
         // The group was given back after a refusal, and the operator died before the status said so. Sent
         // again, it would run beside whoever holds the group by now.
-        Then::Send if ctx.lost_group() => denied::give_back(ctx, status, "the start was refused"),
+        Then::Send if ctx.lost_group() => {
+            denied::give_back(ctx, status, (DENIED, "the start was refused"))
+        }
         Then::Send if !is_same_call(ctx, &status) => {
             let why = "what the start was made of is not known any more (a Secret of the operator's namespace that kept it is missing, or another version of the operator made it): it is not sent again";
             if let Some(intent) = status.start.as_mut() {
@@ -225,7 +230,7 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
             "cancelled; no execution was ever started",
         ),
         Then::Refused(why) if status.start.as_ref().is_some_and(|s| s.denied) => {
-            denied::give_back(ctx, status, &why)
+            denied::give_back(ctx, status, (DENIED, &why))
         }
         Then::Refused(why) => start_refused(ctx, status, &why),
         Then::NotFound(why) => {
