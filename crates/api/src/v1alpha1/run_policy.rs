@@ -114,6 +114,25 @@ pub struct RunPolicy {
     pub starting_deadline_seconds: Option<i32>,
 }
 
+impl RunPolicy {
+    /// The fields that may change once their object is there, by their names in JSON, and the only ones of a
+    /// `RollingUpdateTask` or a `Rollback`: the apiserver refuses a change of any other. The hash of a spec is made without
+    /// them, so a field that objects already carry in theirs changes it when it is added here.
+    pub const MUTABLE: &[&str] = &[
+        "desiredState",
+        "approvedBatches",
+        "deletionTimeoutSeconds",
+        "ttlSecondsAfterFinished",
+        "startingDeadlineSeconds",
+    ];
+
+    /// What to do instead of changing these.
+    pub(crate) const CURES: &[(&str, &str)] = &[(
+        "suspensionPolicy",
+        "to let batches run ahead raise spec.approvedBatches",
+    )];
+}
+
 /// A Secret in the same namespace with `accessKeyId`, `accessKeySecret` and, for temporary
 /// credentials, `securityToken`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
