@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use self::update::{ContainerGroups, power};
 use super::content::ConfigurationContent;
-use super::update_kind::{Before, CONTAINER_TEMPLATE, UpdateKind};
+use super::update_kind::{Asked, Before, KindRow, UpdateKind};
 use crate::rollout::compute::{Compute, Power};
 use crate::rollout::containers;
 use crate::task::conditions::shorten;
@@ -17,12 +17,29 @@ use crate::task::problem::Problem;
 const WHAT_MAX: usize = 200;
 
 mod check;
-pub(super) mod undo;
-pub(super) mod update;
+mod undo;
+mod update;
+
+pub(super) static ROW: KindRow = KindRow {
+    template: "ACS-ESS-RollingUpdateByUpdateContainerGroup",
+    field: "containerGroup",
+    payload_field: "containers",
+    has_payload: |to| to.containers.is_some(),
+    made_of_payload: &["containers", "rollbackContainers"],
+    of,
+    of_execution: undo::of_execution,
+};
+
+fn of<'a>(asked: &Asked<'a>) -> Option<Box<dyn UpdateKind + 'a>> {
+    Some(Box::new(ContainerGroups {
+        update: asked.update.container_group.as_ref()?,
+        author: asked.author,
+    }))
+}
 
 impl UpdateKind for ContainerGroups<'_> {
-    fn template(&self) -> &'static str {
-        CONTAINER_TEMPLATE
+    fn row(&self) -> &'static KindRow {
+        &ROW
     }
 
     fn group_type(&self) -> GroupType {
@@ -65,10 +82,6 @@ impl UpdateKind for ContainerGroups<'_> {
         let ids: Vec<String> = plan.members.iter().map(|m| m.id.clone()).collect();
         plan.source_container_group = self.undone_by(observation, &ids)?.ok().flatten();
         Ok(())
-    }
-
-    fn payload_field(&self) -> &'static str {
-        "containers"
     }
 
     fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {

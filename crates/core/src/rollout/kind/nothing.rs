@@ -4,14 +4,27 @@ use ess_rollout_api::v1alpha1::{Plan, RollbackPayload, Update};
 use ess_rollout_cloud::{GroupType, Query};
 use serde_json::{Map, Value};
 
-use super::update_kind::{Before, UpdateKind, missing};
+use super::update_kind::{Before, KindRow, UpdateKind, missing};
 use crate::task::problem::Problem;
+
+/// Not in the table: no update is of this kind.
+static ROW: KindRow = KindRow {
+    template: "",
+    field: "",
+    payload_field: "",
+    has_payload: |_| false,
+    made_of_payload: &[],
+    of: |_| None,
+    of_execution: |_| Err(missing(NO_UPDATE)),
+};
+
+const NO_UPDATE: &str = "the task names no update";
 
 pub(super) struct Nothing;
 
 impl UpdateKind for Nothing {
-    fn template(&self) -> &'static str {
-        ""
+    fn row(&self) -> &'static KindRow {
+        &ROW
     }
 
     fn group_type(&self) -> GroupType {
@@ -30,12 +43,8 @@ impl UpdateKind for Nothing {
         Vec::new()
     }
 
-    fn payload_field(&self) -> &'static str {
-        ""
-    }
-
     fn way_back(&self, _before: &Before<'_>, _to: &RollbackPayload) -> Result<Update, Problem> {
-        Err(missing("the task names no update"))
+        Err(missing(NO_UPDATE))
     }
 
     fn parameters(&self, _plan: &Plan) -> Map<String, Value> {

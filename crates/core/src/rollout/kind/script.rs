@@ -7,22 +7,43 @@ use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::author::Author;
-use super::update_kind::{Before, ReadBack, SCRIPT_TEMPLATE, UpdateKind, not_running};
+use super::update_kind::{Asked, Before, KindRow, ReadBack, UpdateKind, not_running};
 use crate::rollout::scripts::Scripts;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
 
-pub(super) mod undo;
+mod undo;
 
-pub(super) struct Script<'a> {
-    pub(super) update: &'a ScriptUpdate,
-    pub(super) author: Author,
-    pub(super) scripts: Scripts<'a>,
+pub(super) static ROW: KindRow = KindRow {
+    template: "ACS-ESS-RollingUpdateByRunCommandInScalingGroup",
+    field: "script",
+    payload_field: "script",
+    has_payload: |to| to.script.is_some(),
+    made_of_payload: &["run", "rollback"],
+    of,
+    of_execution: undo::of_execution,
+};
+
+fn of<'a>(asked: &Asked<'a>) -> Option<Box<dyn UpdateKind + 'a>> {
+    let (update, author) = (asked.update.script.as_ref()?, asked.author);
+    Some(Box::new(Script {
+        update,
+        author,
+        scripts: Scripts::of(update, asked.status, asked.texts, |field| {
+            ROW.field_of(author, field)
+        }),
+    }))
+}
+
+struct Script<'a> {
+    update: &'a ScriptUpdate,
+    author: Author,
+    scripts: Scripts<'a>,
 }
 
 impl UpdateKind for Script<'_> {
-    fn template(&self) -> &'static str {
-        SCRIPT_TEMPLATE
+    fn row(&self) -> &'static KindRow {
+        &ROW
     }
 
     fn group_type(&self) -> GroupType {
@@ -59,7 +80,7 @@ impl UpdateKind for Script<'_> {
                     "ScriptTypeMismatch",
                     format!(
                         "{} is {:?}, and instance {} runs {}",
-                        self.author.field("script.type"),
+                        ROW.field_of(self.author, "type"),
                         self.update.script_type,
                         instance.id,
                         instance.os_type
@@ -103,10 +124,6 @@ impl UpdateKind for Script<'_> {
 
     fn frozen_scripts(&self) -> Option<ScriptTexts> {
         self.scripts.frozen()
-    }
-
-    fn payload_field(&self) -> &'static str {
-        "script"
     }
 
     fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {
