@@ -5,7 +5,7 @@ use ess_rollout_cloud::{GroupType, Query, ScalingGroup, ScalingInstance};
 use serde_json::{Map, Value, json};
 
 use self::update::{ContainerGroups, power};
-use super::content::ConfigurationContent;
+use super::content::{ConfigurationContent, ContentKind};
 use super::update_kind::{Asked, Before, KindRow, UpdateKind};
 use crate::rollout::compute::{Compute, Power};
 use crate::rollout::containers;
@@ -133,27 +133,30 @@ impl UpdateKind for ContainerGroups<'_> {
         undo::template_cannot(observation, children, members)
     }
 
-    fn carries(&self) -> ConfigurationContent {
-        ConfigurationContent::Containers
+    fn content_kind(&self) -> ContentKind {
+        ContentKind::Containers
     }
 
-    fn brings(&self) -> Option<String> {
-        Some(containers::write(&self.given()))
+    fn brings(&self) -> Option<ConfigurationContent> {
+        Some(ConfigurationContent::Containers(self.given()))
     }
 
-    fn configured(&self, before: Option<&str>) -> Option<String> {
+    fn configured(&self, before: Option<&ConfigurationContent>) -> Option<ConfigurationContent> {
         let update = containers::update_type(self.update.update_type);
-        let before = match self.update.update_type {
-            ContainerUpdateType::Renew => Vec::new(),
-            ContainerUpdateType::Incremental => containers::read(before?),
+        let before = match (self.update.update_type, before) {
+            (ContainerUpdateType::Renew, _) => &[],
+            (ContainerUpdateType::Incremental, Some(ConfigurationContent::Containers(before))) => {
+                &before[..]
+            }
+            (ContainerUpdateType::Incremental, _) => return None,
         };
-        let after = containers::after(update, &before, &self.given());
-        Some(containers::write(&after))
+        let after = containers::after(update, before, &self.given());
+        Some(ConfigurationContent::Containers(after))
     }
 
-    fn undoes(&self) -> Option<String> {
+    fn undoes(&self) -> Option<ConfigurationContent> {
         let undone = containers::of_specs(&self.update.rollback_containers);
-        (!undone.is_empty()).then(|| containers::write(&undone))
+        (!undone.is_empty()).then_some(ConfigurationContent::Containers(undone))
     }
 
     fn takes(&self, _creation_type: &str) -> bool {

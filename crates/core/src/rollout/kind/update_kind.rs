@@ -12,7 +12,7 @@ use ess_rollout_cloud::{
 use serde_json::{Map, Value};
 
 use super::author::Author;
-use super::content::ConfigurationContent;
+use super::content::{ConfigurationContent, ContentKind};
 use crate::rollout::compute::Compute;
 use crate::rollout::scripts::ConfigMapTexts;
 use crate::task::observation::{Known, Observation};
@@ -184,24 +184,24 @@ pub(in crate::rollout) trait UpdateKind {
     }
 
     /// What of the active scaling configuration is looked at.
-    fn carries(&self) -> ConfigurationContent {
-        ConfigurationContent::Image
+    fn content_kind(&self) -> ContentKind {
+        ContentKind::Image
     }
 
     /// What the update puts into the active scaling configuration; `None`: it leaves it alone.
-    fn brings(&self) -> Option<String> {
+    fn brings(&self) -> Option<ConfigurationContent> {
         let (image, configured) = self.wanted_image()?;
-        configured.then(|| image.to_owned())
+        configured.then(|| ConfigurationContent::Image(image.to_owned()))
     }
 
     /// What the active scaling configuration carries after it, if that can be told from what it
     /// carried before.
-    fn configured(&self, _before: Option<&str>) -> Option<String> {
+    fn configured(&self, _before: Option<&ConfigurationContent>) -> Option<ConfigurationContent> {
         self.brings()
     }
 
     /// Of a rollback: what the update that it undoes had brought, where the way back says so.
-    fn undoes(&self) -> Option<String> {
+    fn undoes(&self) -> Option<ConfigurationContent> {
         None
     }
 
