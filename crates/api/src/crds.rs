@@ -8,23 +8,29 @@ use serde_json::json;
 
 use crate::v1alpha1::rules::Immutability;
 use crate::v1alpha1::{
-    ImageUpdateTask, ImageUpdateTaskSpec, Rollback, RollbackSpec, RollingUpdateTask,
-    RollingUpdateTaskSpec, ScalingGroupRecord,
+    ImageUpdateTask, Rollback, RollingUpdateTask, RunPolicy, ScalingGroupRecord, image_update,
 };
 
 /// All CRDs, in the order in which they are printed.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![
-        complete(
+    let written_by_people = people().map(|(crd, immutability)| complete(crd, Some(&immutability)));
+    let mut all = Vec::from(written_by_people);
+    all.push(complete(ScalingGroupRecord::crd(), None));
+    all
+}
+
+/// Those of what people write, and which fields of the specs stay as they are.
+fn people() -> [(CustomResourceDefinition, Immutability); 3] {
+    [
+        (
             RollingUpdateTask::crd(),
-            Some(&RollingUpdateTaskSpec::IMMUTABILITY),
+            RunPolicy::immutability("create a new task"),
         ),
-        complete(Rollback::crd(), Some(&RollbackSpec::IMMUTABILITY)),
-        complete(
-            ImageUpdateTask::crd(),
-            Some(&ImageUpdateTaskSpec::IMMUTABILITY),
+        (
+            Rollback::crd(),
+            RunPolicy::immutability("create a new rollback"),
         ),
-        complete(ScalingGroupRecord::crd(), None),
+        (ImageUpdateTask::crd(), image_update::IMMUTABILITY),
     ]
 }
 

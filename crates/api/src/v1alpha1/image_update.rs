@@ -164,27 +164,25 @@ pub struct ImageUpdateTaskSpec {
     pub credentials_ref: Option<CredentialsRef>,
 }
 
-impl ImageUpdateTaskSpec {
-    /// Runs to come follow a change. The group, its region and the credentials are those of the run that is under way, too,
-    /// which goes on with what it began with.
-    pub(crate) const IMMUTABILITY: Immutability = Immutability {
-        mutable: &[
-            "description",
-            "source",
-            "imageId",
-            "scalingConfigurationIds",
-            "schedule",
-            "concurrencyPolicy",
-            "startingDeadlineSeconds",
-            "suspend",
-            "successfulRunsHistoryLimit",
-            "failedRunsHistoryLimit",
-            "ramRole",
-        ],
-        cure: "create a new task",
-        cures: &[],
-    };
-}
+/// Runs to come follow a change. The group, its region and the credentials are those of the run that is under way, too,
+/// which goes on with what it began with.
+pub(crate) const IMMUTABILITY: Immutability = Immutability {
+    mutable: &[
+        "description",
+        "source",
+        "imageId",
+        "scalingConfigurationIds",
+        "schedule",
+        "concurrencyPolicy",
+        "startingDeadlineSeconds",
+        "suspend",
+        "successfulRunsHistoryLimit",
+        "failedRunsHistoryLimit",
+        "ramRole",
+    ],
+    cure: "create a new task",
+    cures: &[],
+};
 
 /// What to do when a run is due while one is under way.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]

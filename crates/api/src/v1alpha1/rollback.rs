@@ -4,7 +4,6 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rules::Immutability;
 use super::run_policy::RunPolicy;
 use super::status::RollingUpdateTaskStatus;
 use super::update::{Container, ScriptSource};
@@ -113,14 +112,6 @@ pub struct RollbackSpec {
     /// How it is done. The RAM role and the credentials are the task's unless they are given.
     #[serde(flatten)]
     pub policy: RunPolicy,
-}
-
-impl RollbackSpec {
-    pub(crate) const IMMUTABILITY: Immutability = Immutability {
-        mutable: RunPolicy::MUTABLE,
-        cure: "create a new rollback",
-        cures: RunPolicy::CURES,
-    };
 }
 
 /// Names a RollingUpdateTask in the same namespace.

@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules::Immutability;
+
 /// How a run is made. Its fields stand in the spec itself, beside those that say what is run.
 ///
 /// A field that is added here must not be serialized at its default: the hash of a spec, by which an execution is known
@@ -126,11 +128,17 @@ impl RunPolicy {
         "startingDeadlineSeconds",
     ];
 
-    /// What to do instead of changing these.
-    pub(crate) const CURES: &[(&str, &str)] = &[(
-        "suspensionPolicy",
-        "to let batches run ahead raise spec.approvedBatches",
-    )];
+    /// The same with what to do instead of changing another.
+    pub(crate) const fn immutability(cure: &'static str) -> Immutability {
+        Immutability {
+            mutable: Self::MUTABLE,
+            cure,
+            cures: &[(
+                "suspensionPolicy",
+                "to let batches run ahead raise spec.approvedBatches",
+            )],
+        }
+    }
 }
 
 /// A Secret in the same namespace with `accessKeyId`, `accessKeySecret` and, for temporary

@@ -3,7 +3,6 @@
 use kube_derive::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::rules::Immutability;
 use super::run_policy::{EligibleState, RunPolicy};
 use super::status::RollingUpdateTaskStatus;
 use super::update::Update;
@@ -102,14 +101,6 @@ pub struct RollingUpdateTaskSpec {
     /// How it is done.
     #[serde(flatten)]
     pub policy: RunPolicy,
-}
-
-impl RollingUpdateTaskSpec {
-    pub(crate) const IMMUTABILITY: Immutability = Immutability {
-        mutable: RunPolicy::MUTABLE,
-        cure: "create a new task",
-        cures: RunPolicy::CURES,
-    };
 }
 
 fn default_lifecycle_states() -> Vec<EligibleState> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use self::update::{ContainerGroups, power};
 use super::content::{ConfigurationContent, ContentKind};
-use super::update_kind::{Asked, Before, KindRow, UpdateKind};
+use super::update_kind::{Before, KindRow, UpdateKind};
 use crate::rollout::compute::{Compute, Power};
 use crate::rollout::containers;
 use crate::task::conditions::shorten;
@@ -24,18 +24,15 @@ pub(super) static ROW: KindRow = KindRow {
     template: "ACS-ESS-RollingUpdateByUpdateContainerGroup",
     field: "containerGroup",
     payload_field: "containers",
-    has_payload: |to| to.containers.is_some(),
     made_of_payload: &["containers", "rollbackContainers"],
-    of,
+    of: |asked| {
+        Some(Box::new(ContainerGroups {
+            update: asked.update.container_group.as_ref()?,
+            author: asked.author,
+        }))
+    },
     of_execution: undo::of_execution,
 };
-
-fn of<'a>(asked: &Asked<'a>) -> Option<Box<dyn UpdateKind + 'a>> {
-    Some(Box::new(ContainerGroups {
-        update: asked.update.container_group.as_ref()?,
-        author: asked.author,
-    }))
-}
 
 impl UpdateKind for ContainerGroups<'_> {
     fn row(&self) -> &'static KindRow {
@@ -50,10 +47,6 @@ impl UpdateKind for ContainerGroups<'_> {
         let back = containers::of_specs(&self.update.rollback_containers);
         self.check_containers("containers", &self.given())
             .or_else(|| self.check_containers("rollbackContainers", &back))
-    }
-
-    fn reads(&self) -> Vec<Query> {
-        Vec::new()
     }
 
     fn check_members(
@@ -143,12 +136,9 @@ impl UpdateKind for ContainerGroups<'_> {
 
     fn configured(&self, before: Option<&ConfigurationContent>) -> Option<ConfigurationContent> {
         let update = containers::update_type(self.update.update_type);
-        let before = match (self.update.update_type, before) {
-            (ContainerUpdateType::Renew, _) => &[],
-            (ContainerUpdateType::Incremental, Some(ConfigurationContent::Containers(before))) => {
-                &before[..]
-            }
-            (ContainerUpdateType::Incremental, _) => return None,
+        let before = match self.update.update_type {
+            ContainerUpdateType::Renew => &[],
+            ContainerUpdateType::Incremental => before?.containers(),
         };
         let after = containers::after(update, before, &self.given());
         Some(ConfigurationContent::Containers(after))

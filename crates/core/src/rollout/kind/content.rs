@@ -121,6 +121,14 @@ impl ConfigurationContent {
         }
     }
 
+    /// The containers; none in an image.
+    pub(in crate::rollout) fn containers(&self) -> &[Container] {
+        match self {
+            Self::Image(_) => &[],
+            Self::Containers(all) => all,
+        }
+    }
+
     /// As people read it and lists keep it: at most 256 characters, the same for what is the same.
     pub(in crate::rollout) fn short(&self) -> String {
         match self {
@@ -133,12 +141,8 @@ impl ConfigurationContent {
     /// the service may show more.
     pub(in crate::rollout) fn is(&self, wanted: &Self, exactly: bool) -> bool {
         match (self, wanted) {
-            (Self::Containers(found), Self::Containers(wanted)) if exactly => {
-                containers::same(found, wanted)
-            }
-            (Self::Containers(found), Self::Containers(wanted)) => {
-                containers::as_wanted(found, wanted)
-            }
+            (Self::Containers(a), Self::Containers(b)) if exactly => containers::same(a, b),
+            (Self::Containers(a), Self::Containers(b)) => containers::as_wanted(a, b),
             (found, wanted) => found == wanted,
         }
     }
@@ -146,9 +150,7 @@ impl ConfigurationContent {
     /// Whether an update that brings `brought` has made it what it is.
     pub(in crate::rollout) fn comes_from(&self, brought: &Self) -> bool {
         match (self, brought) {
-            (Self::Containers(found), Self::Containers(brought)) => {
-                containers::carried(found, brought)
-            }
+            (Self::Containers(a), Self::Containers(b)) => containers::carried(a, b),
             (found, brought) => found == brought,
         }
     }
@@ -167,11 +169,7 @@ impl ConfigurationContent {
                 image: id.clone(),
             },
             Self::Containers(wanted) => {
-                let found = match found {
-                    Self::Containers(found) => &found[..],
-                    Self::Image(_) => &[],
-                };
-                let (containers, update) = containers::change(found, wanted, exactly);
+                let (containers, update) = containers::change(found.containers(), wanted, exactly);
                 Mutation::ModifyEciScalingConfiguration {
                     configuration,
                     containers,

@@ -5,7 +5,7 @@ use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::author::Author;
-use super::update_kind::{self, Asked, Before, KindRow, UpdateKind};
+use super::update_kind::{self, Before, KindRow, UpdateKind};
 use crate::task::observation::{Interrupt, Known, Observation};
 use crate::task::problem::{self, Problem};
 
@@ -18,19 +18,16 @@ pub(super) static ROW: KindRow = KindRow {
     template: "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup",
     field: "image",
     payload_field: "imageId",
-    has_payload: |to| to.image_id.is_some(),
     made_of_payload: &["imageId"],
-    of,
+    of: |asked| {
+        Some(Box::new(Image {
+            update: asked.update.image.as_ref()?,
+            max_errors: asked.max_errors,
+            author: asked.author,
+        }))
+    },
     of_execution: undo::of_execution,
 };
-
-fn of<'a>(asked: &Asked<'a>) -> Option<Box<dyn UpdateKind + 'a>> {
-    Some(Box::new(Image {
-        update: asked.update.image.as_ref()?,
-        max_errors: asked.max_errors,
-        author: asked.author,
-    }))
-}
 
 struct Image<'a> {
     update: &'a ImageUpdate,

@@ -1,7 +1,7 @@
 //! No update: the spec of a `Rollback` for which it is not known yet what it undoes.
 
 use ess_rollout_api::v1alpha1::{Plan, RollbackPayload, Update};
-use ess_rollout_cloud::{GroupType, Query};
+use ess_rollout_cloud::GroupType;
 use serde_json::{Map, Value};
 
 use super::update_kind::{Before, KindRow, UpdateKind, missing};
@@ -12,7 +12,6 @@ static ROW: KindRow = KindRow {
     template: "",
     field: "",
     payload_field: "",
-    has_payload: |_| false,
     made_of_payload: &[],
     of: |_| None,
     of_execution: |_| Err(missing(NO_UPDATE)),
@@ -37,10 +36,6 @@ impl UpdateKind for Nothing {
             "InvalidSpec",
             "spec.update names no update".to_owned(),
         ))
-    }
-
-    fn reads(&self) -> Vec<Query> {
-        Vec::new()
     }
 
     fn way_back(&self, _before: &Before<'_>, _to: &RollbackPayload) -> Result<Update, Problem> {

@@ -11,7 +11,7 @@ use ess_rollout_cloud::{EcsInstance, ErrorClass, GroupType, Query, ScalingGroup}
 use serde_json::{Map, Value, json};
 
 use super::author::Author;
-use super::update_kind::{Asked, Before, KindRow, ReadBack, UpdateKind, not_running};
+use super::update_kind::{Before, KindRow, ReadBack, UpdateKind, not_running};
 use crate::task::observation::{Interrupt, Known, Observation};
 use crate::task::problem::Problem;
 
@@ -30,18 +30,15 @@ pub(super) static ROW: KindRow = KindRow {
     template: "ACS-ESS-RollingUpdateByConfigureOOSPackage",
     field: "package",
     payload_field: "packageVersion",
-    has_payload: |to| to.package_version.is_some(),
     made_of_payload: &["version", "rollbackVersion"],
-    of,
+    of: |asked| {
+        Some(Box::new(Package {
+            update: asked.update.package.as_ref()?,
+            author: asked.author,
+        }))
+    },
     of_execution: undo::of_execution,
 };
-
-fn of<'a>(asked: &Asked<'a>) -> Option<Box<dyn UpdateKind + 'a>> {
-    Some(Box::new(Package {
-        update: asked.update.package.as_ref()?,
-        author: asked.author,
-    }))
-}
 
 struct Package<'a> {
     update: &'a PackageUpdate,

@@ -3,11 +3,11 @@
 use ess_rollout_api::v1alpha1::{
     Plan, RollbackPayload, ScriptHashes, ScriptTexts, ScriptType, ScriptUpdate, Update,
 };
-use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
+use ess_rollout_cloud::{EcsInstance, GroupType, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::author::Author;
-use super::update_kind::{Asked, Before, KindRow, ReadBack, UpdateKind, not_running};
+use super::update_kind::{Before, KindRow, ReadBack, UpdateKind, not_running};
 use crate::rollout::scripts::Scripts;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
@@ -18,22 +18,18 @@ pub(super) static ROW: KindRow = KindRow {
     template: "ACS-ESS-RollingUpdateByRunCommandInScalingGroup",
     field: "script",
     payload_field: "script",
-    has_payload: |to| to.script.is_some(),
     made_of_payload: &["run", "rollback"],
-    of,
+    of: |asked| {
+        let (update, author) = (asked.update.script.as_ref()?, asked.author);
+        let name_of = |field: &str| ROW.field_of(author, field);
+        Some(Box::new(Script {
+            update,
+            author,
+            scripts: Scripts::of(update, asked.status, asked.texts, name_of),
+        }))
+    },
     of_execution: undo::of_execution,
 };
-
-fn of<'a>(asked: &Asked<'a>) -> Option<Box<dyn UpdateKind + 'a>> {
-    let (update, author) = (asked.update.script.as_ref()?, asked.author);
-    Some(Box::new(Script {
-        update,
-        author,
-        scripts: Scripts::of(update, asked.status, asked.texts, |field| {
-            ROW.field_of(author, field)
-        }),
-    }))
-}
 
 struct Script<'a> {
     update: &'a ScriptUpdate,
@@ -56,10 +52,6 @@ impl UpdateKind for Script<'_> {
 
     fn check_config_maps(&self) -> Option<Problem> {
         self.scripts.problem(true).cloned()
-    }
-
-    fn reads(&self) -> Vec<Query> {
-        Vec::new()
     }
 
     fn check_cloud(

@@ -2,6 +2,7 @@
 
 use ess_rollout_api::v1alpha1::{RollbackPayload, Update};
 use ess_rollout_cloud::Execution;
+use serde_json::Map;
 
 use super::nothing::Nothing;
 use super::update_kind::{Asked, Before, KindRow, UpdateKind};
@@ -33,14 +34,12 @@ pub(in crate::rollout) fn way_back(
     let none = RollbackPayload::default();
     let to = to.unwrap_or(&none);
     let own = kind.row().payload_field;
-    let mut others = KINDS.iter().filter(|other| other.payload_field != own);
-    match others.find(|other| (other.has_payload)(to)) {
-        Some(other) => Err(Problem::refused(
+    let given = serde_json::to_value(to).unwrap_or_default();
+    let mut given = given.as_object().into_iter().flat_map(Map::keys);
+    match given.find(|field| *field != own) {
+        Some(field) => Err(Problem::refused(
             "PayloadMismatch",
-            format!(
-                "spec.to.{} does not fit: the update that is undone is of another kind",
-                other.payload_field
-            ),
+            format!("spec.to.{field} does not fit: the update that is undone is of another kind"),
         )),
         None => kind.way_back(before, to),
     }

@@ -46,8 +46,6 @@ pub(in crate::rollout) struct KindRow {
     pub(in crate::rollout) field: &'static str,
     /// The field of `spec.to` of a rollback that says where updates of this kind go back to.
     pub(in crate::rollout) payload_field: &'static str,
-    /// Whether that field is set.
-    pub(in crate::rollout) has_payload: fn(&RollbackPayload) -> bool,
     /// The fields of the update of a rollback that are made of that field.
     pub(in crate::rollout) made_of_payload: &'static [&'static str],
     /// The update that is asked for, if it is of this kind.
@@ -94,7 +92,9 @@ pub(in crate::rollout) trait UpdateKind {
     }
 
     /// What [`UpdateKind::check_cloud`] reads.
-    fn reads(&self) -> Vec<Query>;
+    fn reads(&self) -> Vec<Query> {
+        Vec::new()
+    }
 
     /// What can be said against the update as the cloud is now. `instances` are the eligible ones.
     fn check_cloud(
