@@ -128,7 +128,7 @@ impl RunPolicy {
         "startingDeadlineSeconds",
     ];
 
-    /// The same with what to do instead of changing another.
+    /// What may change of a spec that has these fields; `cure` is what to do instead of changing another.
     pub(crate) const fn immutability(cure: &'static str) -> Immutability {
         Immutability {
             mutable: Self::MUTABLE,

@@ -10,7 +10,7 @@ use super::{container_group, image, package, script};
 use crate::task::problem::Problem;
 
 /// A row for each kind.
-static KINDS: [&KindRow; 4] = [
+static KINDS: &[&KindRow] = &[
     &image::ROW,
     &script::ROW,
     &package::ROW,
