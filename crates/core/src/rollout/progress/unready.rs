@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use super::attempts::{Attempts, state};
 use super::details;
 use crate::rollout::context::Context;
-use crate::rollout::kind::content::ConfigurationContent;
+use crate::rollout::kind::content::ContentKind;
 use crate::task::conditions;
 use crate::task::observation::{Interrupt, Known};
 
@@ -35,7 +35,7 @@ pub(in crate::rollout) fn look(
     status: &RollingUpdateTaskStatus,
     attempts: &Attempts<'_>,
 ) -> Known<Unready> {
-    if ctx.update.carries() != ConfigurationContent::Containers {
+    if ctx.update.content_kind() != ContentKind::Containers {
         return Ok(Unready::new());
     }
     let due = attempts.iter().filter(|(id, attempt)| {

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{checks, foreign, source};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
-use crate::rollout::kind;
+use crate::rollout::kind::{self, content};
 use crate::rollout::progress::attempts;
 use crate::rollout::quiet;
 use crate::rollout::report::{self, Phase};
@@ -155,20 +155,11 @@ fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRe
 fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
     let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
     let children = ctx.input.observation.executions(&children)?;
-    Ok(Plan {
+    let mut plan = Plan {
         time: Some(source.time.clone()),
         batches: 1,
         scaling_configuration_id: source.scaling_configuration_id.clone(),
-        scaling_configuration_image_id: source.scaling_configuration_image_id.clone(),
-        scaling_configuration_containers: source.scaling_configuration_containers.clone(),
         suspended_processes: left::but_left(ctx, kind::processes_but(&source.exit_processes)),
-        source_image_id: None,
-        source_container_group: None,
-        kept_source_container_group: None,
-        package_version: None,
-        source_package: None,
-        left_out: None,
-        scripts: None,
         members: attempts::instances_of(children)
             .into_iter()
             .map(|id| Member {
@@ -179,7 +170,10 @@ fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
                 image_id: None,
             })
             .collect(),
-    })
+        ..Plan::default()
+    };
+    content::copy(source, &mut plan);
+    Ok(plan)
 }
 
 /// Ends the source's execution, and waits until nothing of it can act any more. `None`: it is so.

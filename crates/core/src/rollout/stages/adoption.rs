@@ -17,9 +17,10 @@ use crate::rollout::before::{preflight, refusal};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Event, EventKind, Next};
 use crate::rollout::execution::reference;
+use crate::rollout::kind::{self, content};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::restore::{record, run_end};
-use crate::rollout::{kind, result, scripts};
+use crate::rollout::{result, scripts};
 use crate::task::absence::{self, ROLLING_TEMPLATES};
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
@@ -296,19 +297,12 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
     };
     let configuration = group.active_scaling_configuration.clone();
     let baseline = baseline.filter(|baseline| baseline.scaling_configuration_id == configuration);
-    Ok(Some(Plan {
+    let mut plan = Plan {
         time: Some(Time(ctx.now())),
         batches: count,
         scaling_configuration_id: configuration,
-        scaling_configuration_image_id: baseline.and_then(|b| b.image_id.clone()),
-        scaling_configuration_containers: baseline.and_then(|b| b.containers.clone()),
         suspended_processes: suspended,
-        source_image_id: None,
-        source_container_group: None,
-        kept_source_container_group: None,
         package_version: text("packageVersion").map(|version| shorten(version, 64)),
-        source_package: None,
-        left_out: None,
         scripts: text("invokeScript").map(|run| ScriptHashes {
             run: identity::hash_text(run),
             rollback: text("rollbackScript").map(identity::hash_text),
@@ -324,7 +318,12 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
                 image_id: None,
             })
             .collect(),
-    }))
+        ..Plan::default()
+    };
+    if let Some(baseline) = baseline {
+        content::copy(baseline, &mut plan);
+    }
+    Ok(Some(plan))
 }
 
 /// The hash of the spec that an execution of this object was started with.

@@ -235,12 +235,12 @@ fn close(ctx: &Context<'_>, status: &mut Draft, group_gone: Option<&String>) {
 fn as_found(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> String {
     let mut message = "the scaling group is as it was found".to_owned();
     let plan = status.plan.as_ref();
-    let goal = plan.and_then(|plan| configuration::configuration_goal(ctx, status, plan));
-    if let (Some(plan), Some(goal)) = (plan, goal)
+    let wanted = plan.and_then(|plan| configuration::wanted_configuration(ctx, status, plan));
+    if let (Some(plan), Some(wanted)) = (plan, wanted)
         && let Some(id) = configuration::changed_configuration(status, plan)
-        && ctx.update.carries().in_plan(plan) != Some(&goal.wanted)
+        && ctx.update.content_kind().recorded(plan).as_ref() != Some(&wanted.content)
     {
-        let carries = ctx.update.carries().short(&goal.wanted);
+        let carries = wanted.content.short();
         message.push_str(&format!(
             ", but for scaling configuration {id}, which carries {carries} now"
         ));
