@@ -3,6 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use ess_rollout_core::rollout::Next;
+use ess_rollout_core::task::reason::Reason;
 use futures::FutureExt;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -98,7 +99,7 @@ fn word(class: ErrorClass) -> &'static str {
         ErrorClass::Gone => "Gone",
         ErrorClass::Refused => "Refused",
         ErrorClass::Invalid => "Invalid",
-        ErrorClass::Outdated => "CRDOutdated",
+        ErrorClass::Outdated => Reason::CRDOutdated.word(),
         ErrorClass::NotUnderstood => NOT_UNDERSTOOD,
         ErrorClass::Unavailable => "Unavailable",
     }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use ess_rollout_core::task::reason::Reason;
 use ess_rollout_test_support::chart::{documents, kind};
 use ess_rollout_test_support::{shared, source_root};
 
@@ -127,143 +127,9 @@ fn what_the_readme_tells_people_to_type_exists() -> Result<()> {
     Ok(())
 }
 
-/// The words that stand alone in code quotes.
-fn quoted(text: &str) -> BTreeSet<&str> {
-    text.split('`').skip(1).step_by(2).collect()
-}
-
-/// The words that begin with a capital and stand alone in a string, in the code of a file: neither in its comments, nor in
-/// its tests.
-fn words(source: &str) -> BTreeSet<&str> {
-    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
-    let lines = code
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    let strings = lines.flat_map(|line| line.split('"').skip(1).step_by(2));
-    let is_word = |text: &&str| {
-        text.starts_with(|c: char| c.is_ascii_uppercase())
-            && text.len() > 1
-            && text.chars().all(|c| c.is_ascii_alphanumeric())
-            && text.contains(|c: char| c.is_ascii_lowercase())
-    };
-    strings.filter(is_word).collect()
-}
-
-/// The source files below a directory, without tests.
-fn sources(directory: &Path, all: &mut Vec<String>) -> Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name == "tests" || name == "tests.rs" {
-            continue;
-        }
-        if path.is_dir() {
-            sources(&path, all)?;
-        } else {
-            all.push(fs::read_to_string(&path)?);
-        }
-    }
-    Ok(())
-}
-
-/// What the core has in strings besides reasons.
-const NO_REASONS: &[&str] = &[
-    // Of conditions, and the verbs of Events.
-    "True",
-    "False",
-    "Unknown",
-    "CancelExecution",
-    "Continue",
-    "Delete",
-    "Finish",
-    "Look",
-    "Pause",
-    "Restore",
-    "Schedule",
-    "StartExecution",
-    "Update",
-    "Request",
-    // Kinds of ours, a state of theirs, and what a process is put back to.
-    "ImageUpdateTask",
-    "RollingUpdateTask",
-    "Run",
-    "Resumed",
-    // Of OOS, ECS, ESS and ECI: states, parameters and their values, names of tasks, codes of errors.
-    "Aborted",
-    "Attached",
-    "AutoCreated",
-    "Automatic",
-    "ConfirmEveryHighRiskAction",
-    "ContainerCreating",
-    "ErrImagePull",
-    "Error",
-    "EveryBatchPause",
-    "FirstBatchPause",
-    "ImagePullBackOff",
-    "InvalidRegionId",
-    "Package",
-    "Pending",
-    "PodInitializing",
-    "RenewUpdate",
-    "RunBatScript",
-    "RunPowerShellScript",
-    "RunShellScript",
-    "Stopped",
-    "Terminated",
-    "Timeout",
-    "TimerTrigger",
-    "InstanceId",
-    "OOSAssumeRole",
-    // Fields of containers.
-    "Arg",
-    "Command",
-    "Cpu",
-    "EnvironmentVar",
-    "Image",
-    "ImagePullPolicy",
-    "Key",
-    "Memory",
-    "MountPath",
-    "MountPropagation",
-    "Name",
-    "Port",
-    "Protocol",
-    "ReadOnly",
-    "SubPath",
-    "Value",
-    "VolumeMount",
-    "WorkingDir",
-];
-
 #[test]
-fn the_page_of_states_has_each_reason_of_the_code_and_no_other() -> Result<()> {
-    let root = source_root();
-    let page = fs::read_to_string(root.join("docs/states.md"))?;
-    let mut all = Vec::new();
-    sources(&root.join("crates/core/src"), &mut all)?;
-    for file in ["reconcile/stall.rs", "kubernetes/patches.rs"] {
-        all.push(fs::read_to_string(root.join("src").join(file))?);
-    }
-    let used: BTreeSet<&str> = all.iter().flat_map(|source| words(source)).collect();
-    let documented = quoted(&page);
-    let exceptions: BTreeSet<&str> = NO_REASONS.iter().copied().collect();
-    let missing: Vec<_> = used
-        .iter()
-        .filter(|word| !documented.contains(*word) && !exceptions.contains(*word))
-        .collect();
-    ensure!(
-        missing.is_empty(),
-        "docs/states.md does not have {missing:?}"
-    );
-    let idle: Vec<_> = exceptions
-        .iter()
-        .filter(|word| !used.contains(*word))
-        .collect();
-    ensure!(
-        idle.is_empty(),
-        "no string of the core is {idle:?} any more"
-    );
-    // What the page calls a reason is one.
+fn the_page_of_states_has_each_reason_and_no_other() -> Result<()> {
+    let page = fs::read_to_string(source_root().join("docs/states.md"))?;
     let sections = page
         .split("\n## ")
         .filter(|section| section.starts_with("Reasons"));
@@ -271,22 +137,20 @@ fn the_page_of_states_has_each_reason_of_the_code_and_no_other() -> Result<()> {
         .flat_map(str::lines)
         .filter_map(|line| line.strip_prefix("| `"));
     let first = rows.filter_map(|row| row.split(" | ").next());
-    let reasons: BTreeSet<&str> = first
+    let documented: BTreeSet<&str> = first
         .flat_map(|cell| cell.split(['`', ',', ' ']))
         .filter(|word| !word.is_empty())
         .collect();
+    let all: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.word()).collect();
+    let missing: Vec<_> = all.difference(&documented).collect();
     ensure!(
-        reasons.len() > 150,
-        "found {} reasons in docs/states.md",
-        reasons.len()
+        missing.is_empty(),
+        "docs/states.md does not have {missing:?}"
     );
-    let unused: Vec<_> = reasons
-        .iter()
-        .filter(|word| !used.contains(*word))
-        .collect();
+    let unknown: Vec<_> = documented.difference(&all).collect();
     ensure!(
-        unused.is_empty(),
-        "docs/states.md has reasons that the code does not give: {unused:?}"
+        unknown.is_empty(),
+        "docs/states.md has reasons that there are not: {unknown:?}"
     );
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The JSON patches of single writes. Each begins with a test of the version that was read.
 
 use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
+use ess_rollout_core::task::reason::Reason;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use super::changes::changes;
 
 /// The reason of an object that holds what this version cannot read.
-pub const NOT_UNDERSTOOD: &str = "NotUnderstood";
+pub const NOT_UNDERSTOOD: &str = Reason::NotUnderstood.word();
 
 fn guarded(metadata: &ObjectMeta, operations: Vec<Value>) -> Vec<Value> {
     let test = json!({"op": "test", "path": "/metadata/resourceVersion",

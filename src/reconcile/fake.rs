@@ -78,7 +78,7 @@ pub fn work() -> Work {
 pub fn event() -> Event {
     Event {
         kind: EventKind::Normal,
-        reason: "Reason".to_owned(),
+        reason: ess_rollout_core::task::reason::Reason::Started,
         action: "Action".to_owned(),
         note: "A note.".to_owned(),
     }

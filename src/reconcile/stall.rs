@@ -1,10 +1,11 @@
 //! What is said on an object that stands still because the CRDs, or another version of the operator, are in the way.
 
+use ess_rollout_core::task::reason::Reason;
 use jiff::Timestamp;
 
 use super::{Context, Error, act, observe};
 use crate::{
-    kubernetes::{Cause, ErrorClass, KubeError, NOT_UNDERSTOOD, ObjectKey, cure},
+    kubernetes::{Cause, ErrorClass, KubeError, ObjectKey, cure},
     runtime::telemetry::chain,
 };
 
@@ -53,21 +54,21 @@ fn words(error: &KubeError, write: bool) -> Option<(&'static str, String)> {
     let why = chain(error);
     let (reason, message) = match error.class {
         ErrorClass::Outdated => (
-            "CRDOutdated",
+            Reason::CRDOutdated.word(),
             format!(
                 "{why}; nothing is sent to the cloud until they have: {}",
                 cure()
             ),
         ),
         ErrorClass::NotUnderstood => (
-            NOT_UNDERSTOOD,
+            Reason::NotUnderstood.word(),
             format!(
                 "{why}; a newer version of the operator wrote it: run that one, version {} leaves the object alone",
                 env!("CARGO_PKG_VERSION")
             ),
         ),
         ErrorClass::Invalid if write => (
-            "StatusRefused",
+            Reason::StatusRefused.word(),
             format!(
                 "{why}; if the CustomResourceDefinitions are of another version, {}",
                 cure()

@@ -197,5 +197,5 @@ pub(super) fn event(event: &Event) {
         action,
         note,
     } = event;
-    tracing::info!(kind = ?kind, reason, action, note, "event");
+    tracing::info!(kind = ?kind, reason = reason.word(), action, note, "event");
 }

@@ -146,7 +146,7 @@ impl Publisher {
     async fn send(&self, about: &Regarding, event: &Event) -> Result<(), kube::Error> {
         let said = (
             about.uid.clone(),
-            event.reason.clone(),
+            event.reason.word().to_owned(),
             event.action.clone(),
             event.note.clone(),
         );
@@ -215,7 +215,7 @@ impl Publisher {
                 EventKind::Normal => "Normal".to_owned(),
                 EventKind::Warning => "Warning".to_owned(),
             }),
-            reason: Some(cut(&event.reason, WORD_MAX)),
+            reason: Some(cut(event.reason.word(), WORD_MAX)),
             action: Some(cut(&event.action, WORD_MAX)),
             note: Some(cut(note, NOTE_MAX)),
             regarding: Some(about.reference.clone()),
@@ -228,7 +228,7 @@ impl Publisher {
     }
 
     async fn try_to_send(&self, about: Regarding, event: &Event) {
-        let reason = &event.reason;
+        let reason = event.reason.word();
         let key = about.key();
         match tokio::time::timeout(TIMEOUT, self.send(&about, event)).await {
             Ok(Ok(())) => {}
@@ -334,7 +334,7 @@ impl<E: Events> Events for Counted<E> {
         object: &'a Object,
         event: &'a Event,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        match event.reason.as_str() {
+        match event.reason {
             ACTION_APPLIED => self.metrics.action_settled(&event.action, "Applied"),
             ACTION_REJECTED => self.metrics.action_settled(&event.action, "Rejected"),
             RECORD_NOT_WRITTEN => self.metrics.record_not_written(),
@@ -371,6 +371,8 @@ mod tests {
 
     use http::{Request, Response};
     use kube::client::Body;
+
+    use ess_rollout_core::task::reason::Reason;
 
     use super::*;
     use crate::reconcile::fake::task;
@@ -419,7 +421,7 @@ mod tests {
         let client = Client::new(answers, "own");
         let event = Event {
             kind: EventKind::Warning,
-            reason: "LeftBehind".into(),
+            reason: Reason::LeftBehind,
             action: "Restore".into(),
             note: "Process ScaleIn is left".into(),
         };

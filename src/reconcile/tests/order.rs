@@ -31,7 +31,7 @@ fn effects_come_in_the_order_of_the_decision() {
             "write record",
             "write status",
             "mutate",
-            "event Reason"
+            "event Started"
         ]
     );
 }
@@ -54,7 +54,7 @@ fn nothing_is_done_after_a_conflict_and_the_pass_starts_over_with_fresh_reads() 
         assert_eq!(journal[at + 1], "set finalizer", "{write}: {journal:?}");
         let mutations = journal.iter().filter(|e| *e == "mutate").count();
         assert_eq!(mutations, 1, "{write}: {journal:?}");
-        assert_eq!(journal.last().unwrap(), "event Reason");
+        assert_eq!(journal.last().unwrap(), "event Started");
     }
 }
 
@@ -251,8 +251,8 @@ fn slow_events_delay_neither_each_other_nor_the_outcome_but_come_before_the_grou
             "write status",
             "mutate",
             "write status",
-            "event Reason",
-            "event Reason",
+            "event Started",
+            "event Started",
             "write record",
             "write status",
         ]
@@ -268,7 +268,7 @@ fn events_are_published_before_a_pass_ends_that_fails() {
     assert!(bench.pass().outcome.is_err());
     let journal = bench.journal();
     let last = journal.len() - 2;
-    assert_eq!(journal[last..], ["event Reason"; 2], "{journal:?}");
+    assert_eq!(journal[last..], ["event Started"; 2], "{journal:?}");
 }
 
 fn leaving() -> RollingUpdateTask {
@@ -296,7 +296,7 @@ fn a_task_that_is_let_go_ends_the_pass_whatever_the_crds_lack() {
     let lacks = Schemas::without("RollingUpdateTask", "status.state");
     bench.context.schemas = Arc::new(lacks);
     assert!(matches!(bench.pass().outcome, Ok(Next::OnChange)));
-    assert_eq!(bench.journal(), ["set finalizer", "event Reason"]);
+    assert_eq!(bench.journal(), ["set finalizer", "event Started"]);
     assert!(bench.kubernetes.task().is_none());
 }
 

@@ -82,7 +82,7 @@ fn each_effect_each_turn_and_each_event_is_one_line_and_rest_is_none() {
         assert_eq!(told[1]["scalingGroupId"], "asg-1");
         assert!(told[1]["requestId"].is_string(), "{}", told[1]);
         assert_eq!(told[2]["message"], "event");
-        assert_eq!(told[2]["reason"], "Reason");
+        assert_eq!(told[2]["reason"], "Started");
 
         assert!(bench.pass().outcome.is_ok());
         assert_eq!(sink.lines(), [] as [Value; 0]);

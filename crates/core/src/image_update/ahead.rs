@@ -106,7 +106,7 @@ pub(super) fn note(
             .or_else(|| Some(now.clone())),
         time: now,
         hash,
-        reason: problem.reason.to_owned(),
+        reason: problem.reason.into(),
         message: shorten(&problem.message, 1024),
         passes: problem.passes,
     });

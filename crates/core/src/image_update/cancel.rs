@@ -13,9 +13,10 @@ use crate::task::cancel::{self, Calls};
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
 use crate::task::ledger;
+use crate::task::reason::Reason;
 
 /// Reason of a cancellation: the image did not come to be.
-pub(super) const IMAGE_CREATION_FAILED: &str = "ImageCreationFailed";
+pub(super) const IMAGE_CREATION_FAILED: Reason = Reason::ImageCreationFailed;
 
 /// The cancellation that is wanted of the run under way, if one is. What was once begun is brought to
 /// its end under the name that it began with.
@@ -37,15 +38,15 @@ pub(super) fn wanted(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Optio
             "{} {}/{} has taken the scaling group meanwhile",
             holder.kind, holder.namespace, holder.name
         );
-        return Some(new(ctx, "ScalingGroupLost", &message));
+        return Some(new(ctx, Reason::ScalingGroupLost, &message));
     }
     let (reason, message) = if ctx.deleting.is_some() {
-        ("Deletion", "the task was deleted")
+        (Reason::Deletion, "the task was deleted")
     } else if ledger::open(&status.actions, Verb::Cancel).is_some() {
-        ("Cancelled", "it was cancelled on request")
+        (Reason::Cancelled, "it was cancelled on request")
     } else if replaces() {
         (
-            "Replaced",
+            Reason::Replaced,
             "another run is due, and spec.concurrencyPolicy is Replace",
         )
     } else {
@@ -55,10 +56,10 @@ pub(super) fn wanted(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Optio
 }
 
 /// A cancellation from now on.
-pub(super) fn new(ctx: &Context<'_>, reason: &str, message: &str) -> RunCancellation {
+pub(super) fn new(ctx: &Context<'_>, reason: Reason, message: &str) -> RunCancellation {
     RunCancellation {
         time: Time(ctx.now()),
-        reason: reason.to_owned(),
+        reason: reason.into(),
         message: shorten(message, 512),
         last_call_time: None,
         retry_time: None,
@@ -83,7 +84,7 @@ pub(super) fn cancel(
     let mut next = waits.recheck();
     match answer {
         Some(Ok(_)) => {
-            let (state, word) = (ActionState::Applied, "Cancelled");
+            let (state, word) = (ActionState::Applied, Reason::Cancelled);
             requests::settle(ctx, &mut status, Verb::Cancel, state, word, "");
             next = waits.soon();
         }
@@ -91,7 +92,7 @@ pub(super) fn cancel(
             let Some(wait) = cancel::missing(&waits, &mut cancellation.missing_since) else {
                 let message = cancel::gone(&id, error);
                 let outcome = RunOutcome::Cancelled;
-                return ending::begin(ctx, status, outcome, "ExecutionGone", &message);
+                return ending::begin(ctx, status, outcome, Reason::ExecutionGone, &message);
             };
             let (reason, message) = cancel::not_listed(&id);
             set(&mut status, cancellation);
@@ -119,7 +120,7 @@ pub(super) fn cancel(
     );
     let reason = cancellation.reason.clone();
     set(&mut status, cancellation);
-    status.show_unless_refused(Phase::Cancelling, &reason, &message);
+    status.show_unless_refused(Phase::Cancelling, Reason::recorded(&reason), &message);
     let mut decision = ctx.decide(status, if call { Next::Now } else { next });
     decision.work = call.then(|| cancel::work(id));
     decision

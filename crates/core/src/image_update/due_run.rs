@@ -19,6 +19,7 @@ use crate::task::decision::{Next, Work};
 use crate::task::display::Value;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 use crate::task::turn;
 
 /// How often a task looks whether its turn has come, should nothing tell.
@@ -138,7 +139,14 @@ fn cancel(ctx: &Context<'_>, status: &mut Draft, wanted: Option<Wanted>) -> Opti
         (Verb::Cancel, ActionState::Applied),
         (Verb::RunNow, ActionState::Rejected),
     ] {
-        requests::settle(ctx, status, verb, state, "CancelledBeforeStart", message);
+        requests::settle(
+            ctx,
+            status,
+            verb,
+            state,
+            Reason::CancelledBeforeStart,
+            message,
+        );
     }
     let only_one = wanted.trigger == RunTrigger::Schedule && due::single_time(ctx.spec).is_some();
     if wanted.trigger == RunTrigger::Now || only_one {
@@ -146,7 +154,7 @@ fn cancel(ctx: &Context<'_>, status: &mut Draft, wanted: Option<Wanted>) -> Opti
         report::ended(
             status,
             RunOutcome::Cancelled,
-            "CancelledBeforeStart",
+            Reason::CancelledBeforeStart,
             message,
         );
     }
@@ -156,7 +164,7 @@ fn cancel(ctx: &Context<'_>, status: &mut Draft, wanted: Option<Wanted>) -> Opti
 fn reject_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
     let message = "no run is under way, and none is due";
     let state = ActionState::Rejected;
-    requests::settle(ctx, status, Verb::Cancel, state, "NoRun", message);
+    requests::settle(ctx, status, Verb::Cancel, state, Reason::NoRun, message);
 }
 
 fn wait_for_turn(ctx: &Context<'_>, mut status: Draft, before: &str) -> Drafted {
@@ -164,7 +172,7 @@ fn wait_for_turn(ctx: &Context<'_>, mut status: Draft, before: &str) -> Drafted 
     if let Some(waiting) = &mut status.waiting {
         waiting.queued = true;
     }
-    let (reason, message) = ("WaitingForScalingGroup", format!("waits: {before}"));
+    let (reason, message) = (Reason::WaitingForScalingGroup, format!("waits: {before}"));
     status.set(condition::PREFLIGHT, Value::Unknown, reason, &message);
     status.show(Phase::Waiting, reason, &message);
     let next = ctx.within(&status, RECHECK);
@@ -265,15 +273,15 @@ fn begin(ctx: &Context<'_>, mut status: Draft, wanted: Wanted, ready: Ready) -> 
         None => begun,
     });
     status.active = Some(run);
-    let (settled, word) = (ActionState::Applied, "Started");
+    let (settled, word) = (ActionState::Applied, Reason::Started);
     requests::settle(ctx, &mut status, Verb::RunNow, settled, word, &message);
     ahead::note(ctx, &mut status, None);
     let refusal = status.waiting.as_ref().and_then(|w| w.refusal.as_ref());
     // What was refused stays on show until it is not, or each try would change the object twice.
     if refusal.is_none() {
         status.passed(&message);
-        status.set(condition::VERIFIED, Value::Unknown, "Running", "");
-        status.show(Phase::Pending, "Starting", &message);
+        status.set(condition::VERIFIED, Value::Unknown, Reason::Running, "");
+        status.show(Phase::Pending, Reason::Starting, &message);
     }
     let work = starting::mutation(ctx, &status);
     let mut decision = ctx.decide(status, Next::Now);

@@ -18,6 +18,7 @@ use crate::task::decision::Next;
 use crate::task::display::Value;
 use crate::task::object::IMAGE_UPDATE_TASK;
 use crate::task::observation::Known;
+use crate::task::reason::Reason;
 
 /// How often an outcome that differs is read again.
 const READ_AGAIN: Duration = Duration::from_secs(5);
@@ -27,20 +28,20 @@ pub(super) fn begin(
     ctx: &Context<'_>,
     mut status: Draft,
     outcome: RunOutcome,
-    reason: &str,
+    reason: Reason,
     message: &str,
 ) -> Drafted {
     if let Some(run) = &mut status.active {
         run.end = Some(RunEnd {
             time: Time(ctx.now()),
             outcome,
-            reason: shorten(reason, 64),
+            reason: reason.into(),
             message: shorten(message, 1024),
         });
     }
     settle_cancel(ctx, &mut status, outcome);
     let doing = format!("{message}; the scaling configurations are being read back");
-    status.show(Phase::Verifying, "Verifying", &doing);
+    status.show(Phase::Verifying, Reason::Verifying, &doing);
     ctx.decide(status, Next::Now)
 }
 
@@ -49,11 +50,11 @@ pub(super) fn nothing_ran(
     ctx: &Context<'_>,
     mut status: Draft,
     outcome: RunOutcome,
-    reason: &str,
+    reason: Reason,
     message: &str,
 ) -> Drafted {
     settle_cancel(ctx, &mut status, outcome);
-    status.set(condition::VERIFIED, Value::Unknown, "NothingRan", "");
+    status.set(condition::VERIFIED, Value::Unknown, Reason::NothingRan, "");
     close(ctx, &mut status, outcome, reason, message);
     ctx.decide(status, Next::Now)
 }
@@ -62,12 +63,12 @@ pub(super) fn nothing_ran(
 pub(super) fn abandon(ctx: &Context<'_>, mut status: Draft, message: &str) -> Drafted {
     let outcome = RunOutcome::Cancelled;
     settle_cancel(ctx, &mut status, outcome);
-    status.set(condition::VERIFIED, Value::Unknown, "Abandoned", "");
+    status.set(condition::VERIFIED, Value::Unknown, Reason::Abandoned, "");
     let left = status.active.as_ref();
     let left = left.map_or(String::new(), |run| left_over(run, outcome, &[]));
     let message = format!("{message}{left}");
     let run = status.active.as_ref().and_then(|run| let_go(ctx, run));
-    close(ctx, &mut status, outcome, "Abandoned", &message);
+    close(ctx, &mut status, outcome, Reason::Abandoned, &message);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = run.map(|run| {
         let mut record = ctx.record.clone();
@@ -108,10 +109,10 @@ fn let_go(ctx: &Context<'_>, run: &ActiveRun) -> Option<GroupRun> {
 
 fn settle_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, outcome: RunOutcome) {
     let (state, reason, message) = if outcome == RunOutcome::Cancelled {
-        (ActionState::Applied, "Cancelled", "")
+        (ActionState::Applied, Reason::Cancelled, "")
     } else {
         let message = "the run ended before it could be cancelled";
-        (ActionState::Rejected, "RunFinished", message)
+        (ActionState::Rejected, Reason::RunFinished, message)
     };
     requests::settle(ctx, status, Verb::Cancel, state, reason, message);
 }
@@ -160,9 +161,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     // Configurations that the spec names are meant, active or not.
     let chosen = !ctx.spec.scaling_configuration_ids.is_empty();
     let (value, word) = match &elsewhere {
-        _ if outcome != RunOutcome::Succeeded && !whole => (Value::False, "NotUpdated"),
-        Some(_) if !chosen => (Value::False, "ActiveConfigurationDiffers"),
-        Some(_) | None => (Value::True, "AsWanted"),
+        _ if outcome != RunOutcome::Succeeded && !whole => (Value::False, Reason::NotUpdated),
+        Some(_) if !chosen => (Value::False, Reason::ActiveConfigurationDiffers),
+        Some(_) | None => (Value::True, Reason::AsWanted),
     };
     let mut shown = carried(&read);
     if let Some(elsewhere) = elsewhere {
@@ -174,7 +175,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         status.image_id.clone_from(&run.image_id);
     }
     status.configurations = read;
-    close(ctx, &mut status, outcome, &reason, &message);
+    close(ctx, &mut status, outcome, reason, &message);
     Ok(ctx.decide(status, Next::Now))
 }
 
@@ -244,7 +245,7 @@ fn verdict(
     run: &ActiveRun,
     end: &RunEnd,
     read: &[ConfigurationImage],
-) -> (RunOutcome, String, String) {
+) -> (RunOutcome, Reason, String) {
     let image = run.image_id.as_deref().unwrap_or("(unknown)");
     let with = |updated: bool| {
         let found = read.iter().filter(|c| c.updated == updated);
@@ -254,14 +255,14 @@ fn verdict(
     if end.outcome == RunOutcome::Succeeded {
         if old.is_empty() {
             let message = format!("image {image} is in {new}");
-            return (end.outcome, end.reason.clone(), message);
+            return (end.outcome, Reason::recorded(&end.reason), message);
         }
         let message = format!(
             "{}, and not all scaling configurations carry it when they are read back: {}",
             end.message,
             carried(read)
         );
-        return (RunOutcome::Failed, "NotUpdated".to_owned(), message);
+        return (RunOutcome::Failed, Reason::NotUpdated, message);
     }
     let mut message = end.message.clone();
     if !new.is_empty() {
@@ -275,11 +276,17 @@ fn verdict(
             "; {new} carry the new image {image} all the same, for nothing is put back by itself{back}"
         ));
     }
-    (end.outcome, end.reason.clone(), message)
+    (end.outcome, Reason::recorded(&end.reason), message)
 }
 
 /// The run goes into the history.
-fn close(ctx: &Context<'_>, status: &mut Draft, outcome: RunOutcome, reason: &str, message: &str) {
+fn close(
+    ctx: &Context<'_>,
+    status: &mut Draft,
+    outcome: RunOutcome,
+    reason: Reason,
+    message: &str,
+) {
     let Some(run) = status.active.take() else {
         return;
     };
@@ -295,7 +302,7 @@ fn close(ctx: &Context<'_>, status: &mut Draft, outcome: RunOutcome, reason: &st
         start_time: run.time,
         end_time: now,
         outcome,
-        reason: shorten(reason, 64),
+        reason: reason.into(),
         message: shorten(message, 1024),
         image_id: run.image_id,
         execution_id: run.execution.map(|execution| execution.id),

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::report::Phase;
 use crate::task::decision::{Event, EventKind};
 use crate::task::display::Phase as _;
+use crate::task::reason::Reason;
 use crate::task::{conditions, ledger};
 
 /// The Events that a change of status is worth.
@@ -20,10 +21,10 @@ pub(super) fn events(
         let followed = status.followed_schedule.as_ref();
         followed.map(|followed| followed.hash.clone())
     };
-    let mut push = |kind, reason: &str, action: &str, note: String| {
+    let mut push = |kind, reason: Reason, action: &str, note: String| {
         events.push(Event {
             kind,
-            reason: reason.into(),
+            reason,
             action: action.into(),
             note,
         });
@@ -43,7 +44,7 @@ pub(super) fn events(
         let until = newest.map_or(String::new(), |time| format!(", the newest at {}", time.0));
         push(
             EventKind::Warning,
-            "RunMissed",
+            Reason::RunMissed,
             "Schedule",
             format!("{missed} due and not made{until}: {why}"),
         );
@@ -54,9 +55,9 @@ pub(super) fn events(
     });
     if let (Some(run), Some(outcome)) = (ended, new.last_outcome) {
         let (kind, reason) = match outcome {
-            RunOutcome::Succeeded => (EventKind::Normal, "RunSucceeded"),
-            RunOutcome::Failed => (EventKind::Warning, "RunFailed"),
-            RunOutcome::Cancelled => (EventKind::Warning, "RunCancelled"),
+            RunOutcome::Succeeded => (EventKind::Normal, Reason::RunSucceeded),
+            RunOutcome::Failed => (EventKind::Warning, Reason::RunFailed),
+            RunOutcome::Cancelled => (EventKind::Warning, Reason::RunCancelled),
         };
         let message = message(new, condition::SUCCEEDED);
         push(
@@ -84,7 +85,12 @@ pub(super) fn events(
             None => None,
         };
         if let Some(note) = note {
-            push(EventKind::Normal, "RunStarted", "StartExecution", note);
+            push(
+                EventKind::Normal,
+                Reason::RunStarted,
+                "StartExecution",
+                note,
+            );
         }
     }
     if old.state != new.state {
@@ -92,17 +98,32 @@ pub(super) fn events(
         match new.state.as_deref().and_then(Phase::from_word) {
             Some(Phase::Blocked) => {
                 let ready = conditions::get(&new.conditions, condition::READY);
-                match ready.map(|ready| ready.reason.as_str()) {
+                match ready.map(|ready| Reason::recorded(&ready.reason)) {
                     // Told of above.
-                    Some("RunMissed") => {}
-                    Some("InvalidSchedule" | "InvalidTimeZone" | "NeverDue") => {
-                        push(EventKind::Warning, "InvalidSchedule", "Schedule", message);
+                    Some(Reason::RunMissed) => {}
+                    Some(Reason::InvalidSchedule | Reason::InvalidTimeZone | Reason::NeverDue) => {
+                        push(
+                            EventKind::Warning,
+                            Reason::InvalidSchedule,
+                            "Schedule",
+                            message,
+                        );
                     }
-                    _ => push(EventKind::Warning, "PreflightFailed", "Preflight", message),
+                    _ => push(
+                        EventKind::Warning,
+                        Reason::PreflightFailed,
+                        "Preflight",
+                        message,
+                    ),
                 }
             }
             Some(Phase::Cancelling) => {
-                push(EventKind::Normal, "Cancelling", "CancelExecution", message);
+                push(
+                    EventKind::Normal,
+                    Reason::Cancelling,
+                    "CancelExecution",
+                    message,
+                );
             }
             _ => {}
         }

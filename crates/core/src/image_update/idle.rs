@@ -12,6 +12,7 @@ use super::{Draft, Drafted, ahead, ending};
 use crate::task::decision::Next;
 use crate::task::display::Value;
 use crate::task::observation::Known;
+use crate::task::reason::Reason;
 
 /// The longest wait for the next run: a machine that was suspended does not oversleep by more.
 const LOOK_AT_THE_CLOCK: SignedDuration = SignedDuration::from_hours(1);
@@ -51,7 +52,10 @@ pub(super) fn decide(
 fn show_rest(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable, times: &Due) {
     // While another was due that was not shown.
     report::show_last_run(status);
-    let (reason, message) = (status.last_reason.clone(), status.last_message.clone());
+    let (reason, message) = (
+        Reason::recorded(&status.last_reason),
+        status.last_message.clone(),
+    );
     show_preflight(status);
     let next = status.next_schedule_time.as_ref().map(|time| time.0);
     let undone = matches!(timetable, Timetable::Now)
@@ -69,7 +73,7 @@ fn show_rest(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable, times
             (None, _) => "spec.suspend is set: nothing begins by itself".to_owned(),
         };
         status.completion_time = None;
-        return status.show(Phase::Suspended, "Suspended", &message);
+        return status.show(Phase::Suspended, Reason::Suspended, &message);
     }
     status.completion_time = match next {
         Some(_) => None,
@@ -77,39 +81,42 @@ fn show_rest(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable, times
     };
     let ahead = next.map(|next| format!("the next run is due at {next}"));
     if let (Some(found), Some(ahead)) = (ahead::found(status).filter(|f| !f.passes), &ahead) {
-        let (reason, message) = (found.reason.clone(), format!("{}; {ahead}", found.message));
-        return status.show(Phase::BlockedAhead, &reason, &message);
+        let (reason, message) = (
+            Reason::recorded(&found.reason),
+            format!("{}; {ahead}", found.message),
+        );
+        return status.show(Phase::BlockedAhead, reason, &message);
     }
     match (status.last_outcome, ahead) {
         (Some(RunOutcome::Failed), Some(ahead)) => {
             let message = format!("{message}; {ahead}");
-            status.show(Phase::Failed, &reason, &message);
+            status.show(Phase::Failed, reason, &message);
         }
-        (_, Some(ahead)) => status.show(Phase::Scheduled, "Scheduled", &ahead),
+        (_, Some(ahead)) => status.show(Phase::Scheduled, Reason::Scheduled, &ahead),
         (Some(outcome), None) => {
             let phase = match outcome {
                 RunOutcome::Succeeded => Phase::Succeeded,
                 RunOutcome::Failed => Phase::Failed,
                 RunOutcome::Cancelled => Phase::Cancelled,
             };
-            status.show(phase, &reason, &message);
+            status.show(phase, reason, &message);
         }
         (None, None) if status.missed_runs.is_some() => {
             let message = missed(ctx, status.missed_runs.unwrap_or_default());
-            status.show(Phase::Blocked, "RunMissed", &message);
+            status.show(Phase::Blocked, Reason::RunMissed, &message);
         }
         (None, None) if matches!(timetable, Timetable::Now) => {
             let message = "it had its run before the object was restored without its status; for another use the annotation ess-rollout.io/run-now";
-            status.show(Phase::Finished, "AlreadyRun", message);
+            status.show(Phase::Finished, Reason::AlreadyRun, message);
         }
         (None, None) if is_never_due(ctx, timetable) => {
             let message =
                 "spec.schedule.cron: there is no such time in the next four years; write another";
-            status.show(Phase::Blocked, "NeverDue", message);
+            status.show(Phase::Blocked, Reason::NeverDue, message);
         }
         (None, None) => {
             let message = "no run is due any more";
-            status.show(Phase::Finished, "NothingDue", message);
+            status.show(Phase::Finished, Reason::NothingDue, message);
         }
     }
 }
@@ -119,13 +126,23 @@ fn show_rest(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable, times
 fn show_preflight(status: &mut Draft) {
     let Some(check) = status.preflight_check.clone() else {
         // None is due: what was found before the last one stays, unless it was against it.
-        return status.set_unless_true(condition::PREFLIGHT, Value::Unknown, "NothingDue", "");
+        return status.set_unless_true(
+            condition::PREFLIGHT,
+            Value::Unknown,
+            Reason::NothingDue,
+            "",
+        );
     };
     match (check.reason.as_str(), check.passes) {
         ("", _) => status.passed("a run could begin"),
         (reason, passes) => {
             let value = if passes { Value::Unknown } else { Value::False };
-            status.set(condition::PREFLIGHT, value, reason, &check.message);
+            status.set(
+                condition::PREFLIGHT,
+                value,
+                Reason::recorded(reason),
+                &check.message,
+            );
         }
     }
 }

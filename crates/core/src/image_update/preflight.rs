@@ -8,6 +8,7 @@ use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE};
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
 use crate::task::problem::{self, Problem};
+use crate::task::reason::Reason;
 
 /// The longest name that ECS takes for an image.
 const IMAGE_NAME_MAX: usize = 128;
@@ -45,7 +46,7 @@ pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
             (None, Some(source)) => check_name(source),
             // Refused by the apiserver.
             (None, None) => Some(Problem::blocked(
-                "NothingToDo",
+                Reason::NothingToDo,
                 "set spec.source to build an image, or spec.imageId to use one that there is"
                     .into(),
             )),
@@ -66,7 +67,7 @@ fn check_name(source: &ImageSource) -> Option<Problem> {
     let lower = name.to_ascii_lowercase();
     if RESERVED.iter().any(|reserved| lower.starts_with(reserved)) {
         return Some(Problem::blocked(
-            "ImageNameReserved",
+            Reason::ImageNameReserved,
             format!(
                 "spec.source.imageName: {name} begins with what ECS keeps for its own images ({}): use another name",
                 RESERVED.join(", ")
@@ -77,7 +78,7 @@ fn check_name(source: &ImageSource) -> Option<Problem> {
     let room = IMAGE_NAME_MAX - IMAGE_NAME_SUFFIX;
     (length > room).then(|| {
         Problem::blocked(
-            "ImageNameTooLong",
+            Reason::ImageNameTooLong,
             format!(
                 "spec.source.imageName: {name} has {length} characters; OOS adds its execution id and the date, and ECS takes {IMAGE_NAME_MAX} in all: use {room} at most"
             ),
@@ -131,7 +132,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
     if let Some(source) = source {
         let Some(template) = observation.template(IMAGE_UPDATE_TEMPLATE)? else {
             return Ok(Err(Problem::blocked(
-                "TemplateNotFound",
+                Reason::TemplateNotFound,
                 format!(
                     "OOS in {} has no public template {IMAGE_UPDATE_TEMPLATE}: images cannot be built there",
                     ctx.region
@@ -155,7 +156,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
         let Some(found) = found.filter(|found| found.group.is_empty() || found.group == ctx.group)
         else {
             return Ok(Err(Problem::blocked(
-                "ScalingConfigurationNotFound",
+                Reason::ScalingConfigurationNotFound,
                 format!(
                     "spec.scalingConfigurationIds: scaling group {} has no scaling configuration {id}; take it out, or name another",
                     ctx.group
@@ -197,13 +198,13 @@ fn configurations(ctx: &Context<'_>, group: &ScalingGroup) -> Result<Vec<String>
     let id = &ctx.group;
     Err(match &group.launch_template {
         Some(template) => Problem::blocked(
-            "LaunchTemplateGroup",
+            Reason::LaunchTemplateGroup,
             format!(
                 "scaling group {id} makes its instances from launch template {template} and has no active scaling configuration to put an image into: name configurations in spec.scalingConfigurationIds, or change the launch template in the ECS console"
             ),
         ),
         None => Problem::blocked(
-            "NoScalingConfiguration",
+            Reason::NoScalingConfiguration,
             format!(
                 "scaling group {id} has no active scaling configuration: enable one in the ESS console, or name some in spec.scalingConfigurationIds"
             ),
@@ -224,7 +225,7 @@ fn source_instance<'a>(
         .ecs_instances(std::slice::from_ref(id))?;
     let Some(instance) = found.iter().find(|instance| instance.id == *id) else {
         return Ok(Err(Problem::blocked(
-            "SourceInstanceNotFound",
+            Reason::SourceInstanceNotFound,
             format!(
                 "spec.source.instanceId: ECS instance {id} does not exist in {}, or these credentials cannot see it",
                 ctx.region
@@ -235,12 +236,12 @@ fn source_instance<'a>(
         EcsStatus::Running | EcsStatus::Stopped => Ok(instance),
         status @ (EcsStatus::Pending | EcsStatus::Starting | EcsStatus::Stopping) => {
             Err(Problem::wait(
-                "SourceInstanceNotReady",
+                Reason::SourceInstanceNotReady,
                 format!("instance {id} is {status}; the run begins when it is Running or Stopped"),
             ))
         }
         status => Err(Problem::blocked(
-            "SourceInstanceNotReady",
+            Reason::SourceInstanceNotReady,
             format!(
                 "spec.source.instanceId: instance {id} is {status}; an image is built from one that is Running or Stopped"
             ),
@@ -335,9 +336,13 @@ fn unlike(offered: &Offered<'_>, old: &Image, configuration: &str) -> Option<Pro
         cure,
     } = offered;
     let (reason, is, was) = if problem::differ(architecture, &old.architecture) {
-        ("ImageArchitectureMismatch", architecture, &old.architecture)
+        (
+            Reason::ImageArchitectureMismatch,
+            architecture,
+            &old.architecture,
+        )
     } else if problem::differ(os_type, &old.os_type) {
-        ("ImageOSMismatch", os_type, &old.os_type)
+        (Reason::ImageOSMismatch, os_type, &old.os_type)
     } else {
         return None;
     };

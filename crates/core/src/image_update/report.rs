@@ -9,6 +9,7 @@ use super::Draft;
 use crate::task::cloud_failure::{self, Failure};
 use crate::task::conditions;
 use crate::task::display::{self, Displayed, Value};
+use crate::task::reason::Reason;
 
 /// Where a task is, in the word that people read. Derived: nothing is decided by it, but that one
 /// in `Waiting` stands in its group's queue.
@@ -140,9 +141,9 @@ impl Displayed for ImageUpdateTaskStatus {
 /// All conditions on the first visit, so that a missing one never has to be guessed at.
 pub(super) fn first(status: &mut Draft) {
     let message = "the task has been seen and nothing has been started";
-    status.show(Phase::Pending, "Accepted", message);
+    status.show(Phase::Pending, Reason::Accepted, message);
     for type_ in [condition::PREFLIGHT, condition::VERIFIED] {
-        status.set(type_, Value::Unknown, "NotYet", "");
+        status.set(type_, Value::Unknown, Reason::NotYet, "");
     }
 }
 
@@ -160,9 +161,9 @@ pub(super) fn failed(status: &mut Draft, error: &CloudError) {
 }
 
 /// Puts on record how the last run ended, and publishes it.
-pub(super) fn ended(status: &mut Draft, outcome: RunOutcome, reason: &str, message: &str) {
+pub(super) fn ended(status: &mut Draft, outcome: RunOutcome, reason: Reason, message: &str) {
     status.last_outcome = Some(outcome);
-    reason.clone_into(&mut status.last_reason);
+    status.last_reason = reason.into();
     status.last_message = conditions::shorten(message, conditions::MESSAGE_MAX);
     show_last_run(status);
 }
@@ -176,11 +177,16 @@ pub(super) fn show_last_run(status: &mut Draft) {
             return status.set(
                 condition::SUCCEEDED,
                 Value::Unknown,
-                "NoRun",
+                Reason::NoRun,
                 "no run has ended yet",
             );
         }
     };
     let (reason, message) = (status.last_reason.clone(), status.last_message.clone());
-    status.set(condition::SUCCEEDED, value, &reason, &message);
+    status.set(
+        condition::SUCCEEDED,
+        value,
+        Reason::recorded(&reason),
+        &message,
+    );
 }

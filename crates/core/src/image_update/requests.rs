@@ -4,10 +4,11 @@ use ess_rollout_api::v1alpha1::{ActionState, ConcurrencyPolicy, ImageUpdateTaskS
 
 use super::context::Context;
 use crate::task::ledger;
+use crate::task::reason::Reason;
 use crate::task::requests::{self, VERBS};
 
 /// Accepted, or refused: why, in a word and a sentence.
-type Verdict = Result<(), (&'static str, String)>;
+type Verdict = Result<(), (Reason, String)>;
 
 /// Takes note of every request that is new. Not applicable now is refused; what is accepted is
 /// settled by what comes of it.
@@ -31,7 +32,7 @@ pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
     }
     if ctx.deleting.is_some() {
         let (state, message) = (ActionState::Rejected, "the task is being deleted");
-        settle(ctx, status, Verb::RunNow, state, "Deletion", message);
+        settle(ctx, status, Verb::RunNow, state, Reason::Deletion, message);
     }
 }
 
@@ -45,7 +46,7 @@ pub(super) fn present_at_creation(ctx: &Context<'_>, status: &mut ImageUpdateTas
         let verdict = match verb {
             Verb::Cancel => judge_cancel(status, value),
             _ => Err((
-                "PresentAtCreation",
+                Reason::PresentAtCreation,
                 "the request was there before the task was first seen: set another value".into(),
             )),
         };
@@ -54,10 +55,10 @@ pub(super) fn present_at_creation(ctx: &Context<'_>, status: &mut ImageUpdateTas
 }
 
 fn judge_cancel(status: &ImageUpdateTaskStatus, value: &str) -> Verdict {
-    requests::parse_cancel(value).map_err(|why| ("Malformed", why))?;
+    requests::parse_cancel(value).map_err(|why| (Reason::Malformed, why))?;
     match &status.active {
         Some(run) if run.end.is_some() => Err((
-            "RunFinished",
+            Reason::RunFinished,
             format!("run {} has ended and is being read back", run.number),
         )),
         _ => Ok(()),
@@ -65,12 +66,12 @@ fn judge_cancel(status: &ImageUpdateTaskStatus, value: &str) -> Verdict {
 }
 
 fn judge_run_now(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, value: &str) -> Verdict {
-    requests::parse_run_now(value).map_err(|why| ("Malformed", why))?;
+    requests::parse_run_now(value).map_err(|why| (Reason::Malformed, why))?;
     if let Some(run) = &status.active
         && ctx.spec.concurrency_policy == ConcurrencyPolicy::Forbid
     {
         return Err((
-            "RunActive",
+            Reason::RunActive,
             format!(
                 "run {} is under way; cancel it, or ask again when it has ended",
                 run.number
@@ -79,18 +80,18 @@ fn judge_run_now(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, value: &str)
     }
     if ledger::open(&status.actions, Verb::RunNow).is_some() {
         let why = "a run that was asked for before is waiting to begin";
-        return Err(("RunWaiting", why.into()));
+        return Err((Reason::RunWaiting, why.into()));
     }
     Ok(())
 }
 
-fn superseded() -> (&'static str, String) {
-    ("Superseded", "the run is being cancelled".into())
+fn superseded() -> (Reason, String) {
+    (Reason::Superseded, "the run is being cancelled".into())
 }
 
-fn unsupported() -> (&'static str, String) {
+fn unsupported() -> (Reason, String) {
     let message = "an ImageUpdateTask knows run-now and cancel alone";
-    ("Unsupported", message.into())
+    (Reason::Unsupported, message.into())
 }
 
 fn add(
@@ -120,7 +121,7 @@ pub(super) fn settle(
     status: &mut ImageUpdateTaskStatus,
     verb: Verb,
     state: ActionState,
-    reason: &str,
+    reason: Reason,
     message: &str,
 ) {
     let all = &mut status.actions;

@@ -13,6 +13,7 @@ use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE};
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
 use crate::task::observation::{Interrupt, Known};
+use crate::task::reason::Reason;
 
 /// The nested action that builds the image: the template name of its execution.
 const CREATE_IMAGE: &str = "ACS::ECS::CreateImage";
@@ -78,7 +79,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             return Ok(conclude(ctx, status, &seen));
         }
         let message = "the execution has ended and waits for its nested executions";
-        status.show(Phase::Running, "Ending", message);
+        status.show(Phase::Running, Reason::Ending, message);
         return Ok(ctx.decide(status, ctx.waits().soon()));
     }
     due::leave_out(ctx, &mut status);
@@ -93,7 +94,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         Some(image) => format!("execution {} builds image {image}", execution.id),
         None => format!("execution {} is in progress", execution.id),
     };
-    status.show(Phase::Running, "Running", &message);
+    status.show(Phase::Running, Reason::Running, &message);
     Ok(ctx.decide(status, ctx.waits().poll()))
 }
 
@@ -229,7 +230,7 @@ fn abandon(ctx: &Context<'_>, status: Draft) -> Drafted {
         .outcome
         .is_some_and(|outcome| matches!(outcome.mutation, Mutation::CancelExecution { .. }));
     if !asked && !refused {
-        let cancellation = cancel::new(ctx, "Deletion", "the task was deleted");
+        let cancellation = cancel::new(ctx, Reason::Deletion, "the task was deleted");
         return cancel::cancel(ctx, status, cancellation, true);
     }
     let message =
@@ -251,7 +252,7 @@ fn not_listed(
     let message = format!(
         "OOS does not list execution {id} (yet, or any more); if it is gone for good, end the run with the annotation ess-rollout.io/cancel"
     );
-    status.show(Phase::Running, "ExecutionNotListed", &message);
+    status.show(Phase::Running, Reason::ExecutionNotListed, &message);
     ctx.decide(status, ctx.waits().poll())
 }
 
@@ -267,40 +268,36 @@ fn conclude(ctx: &Context<'_>, status: Draft, seen: &Seen<'_>) -> Drafted {
     let (outcome, reason, message) = match &seen.root.status {
         ExecutionStatus::Success => (
             RunOutcome::Succeeded,
-            "ImageUpdated".to_owned(),
+            Reason::ImageUpdated,
             format!("image {} was built", image.unwrap_or("(unknown)")),
         ),
         ExecutionStatus::Cancelled if failed_image.is_none() => match cancellation {
             Some(cancellation) => (
                 RunOutcome::Cancelled,
-                cancellation.reason,
+                Reason::recorded(&cancellation.reason),
                 format!("execution {id} was cancelled: {}", cancellation.message),
             ),
             None => (
                 RunOutcome::Cancelled,
-                "CancelledElsewhere".to_owned(),
+                Reason::CancelledElsewhere,
                 format!("execution {id} was cancelled by somebody else"),
             ),
         },
         _ => match failed_image {
             Some(cancellation) => (
                 RunOutcome::Failed,
-                cancellation.reason.clone(),
+                Reason::recorded(&cancellation.reason),
                 cancellation.message.clone(),
             ),
             None if seen.source_was_gone() => (
                 RunOutcome::Failed,
-                "SourceInstanceNotFound".to_owned(),
+                Reason::SourceInstanceNotFound,
                 format!(
                     "the source instance was gone when execution {id} was to build an image from it; name another in spec.source.instanceId"
                 ),
             ),
-            None => (
-                RunOutcome::Failed,
-                "ExecutionFailed".to_owned(),
-                seen.failure(),
-            ),
+            None => (RunOutcome::Failed, Reason::ExecutionFailed, seen.failure()),
         },
     };
-    ending::begin(ctx, status, outcome, &reason, &message)
+    ending::begin(ctx, status, outcome, reason, &message)
 }

@@ -8,6 +8,7 @@
 
 use std::sync::LazyLock;
 
+use crate::task::reason::Reason;
 use cronexpr::{Crontab, FallbackTimezoneOption, ParseOptions};
 use ess_rollout_api::v1alpha1::Schedule as Spec;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -42,7 +43,7 @@ enum Times {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
     /// One CamelCase word.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// The field, what is wrong with it, and the cure.
     pub message: String,
 }
@@ -164,7 +165,7 @@ fn zone(name: Option<&str>) -> Result<TimeZone, Invalid> {
         return Ok(TimeZone::UTC);
     };
     ZONES.get(name).map_err(|_| Invalid {
-        reason: "InvalidTimeZone",
+        reason: Reason::InvalidTimeZone,
         message: format!(
             "spec.schedule.timeZone: {name:?} is no time zone of the IANA database; use a name such as Asia/Shanghai or UTC"
         ),
@@ -173,7 +174,7 @@ fn zone(name: Option<&str>) -> Result<TimeZone, Invalid> {
 
 fn crontab(text: &str) -> Result<Crontab, Invalid> {
     let invalid = |why: &str| Invalid {
-        reason: "InvalidSchedule",
+        reason: Reason::InvalidSchedule,
         message: format!(
             "spec.schedule.cron: {text:?} {why}; write minute, hour, day of month, month and day of week, for instance \"0 2 * * 1-5\""
         ),

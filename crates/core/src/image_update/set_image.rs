@@ -15,6 +15,7 @@ use super::{Draft, Drafted, cancel, ending, waiting};
 use crate::task::absence;
 use crate::task::decision::{Next, Work};
 use crate::task::observation::Known;
+use crate::task::reason::Reason;
 
 /// How soon a configuration is read again that does not show yet what was put into it.
 const READ_AGAIN: Duration = Duration::from_secs(5);
@@ -62,7 +63,13 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
                         "image {image} cannot be put into scaling configuration {configuration}: {error}"
                     );
                     let outcome = RunOutcome::Failed;
-                    return Ok(ending::begin(ctx, status, outcome, "Refused", &message));
+                    return Ok(ending::begin(
+                        ctx,
+                        status,
+                        outcome,
+                        Reason::Refused,
+                        &message,
+                    ));
                 }
                 report::failed(&mut status, error);
                 return Ok(ctx.decide(status, ctx.waits().after(error)));
@@ -70,12 +77,15 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         }
     }
     if let Some(cancellation) = cancel::wanted(ctx, &status) {
-        let (outcome, reason) = (RunOutcome::Cancelled, cancellation.reason);
+        let (outcome, reason) = (
+            RunOutcome::Cancelled,
+            Reason::recorded(&cancellation.reason),
+        );
         return Ok(ending::begin(
             ctx,
             status,
             outcome,
-            &reason,
+            reason,
             &cancellation.message,
         ));
     }
@@ -117,7 +127,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             "image {image} is being put into scaling configuration {}",
             configuration.id
         );
-        status.show_unless_refused(Phase::Running, "Running", &message);
+        status.show_unless_refused(Phase::Running, Reason::Running, &message);
         let mut decision = ctx.decide(status, Next::Now);
         decision.work = Some(Work {
             mutation: Mutation::ModifyScalingConfiguration {
@@ -144,7 +154,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         ctx,
         status,
         outcome,
-        "ImageUpdated",
+        Reason::ImageUpdated,
         &message,
     ))
 }

@@ -15,6 +15,7 @@ use crate::identity;
 use crate::task::conditions::shorten;
 use crate::task::decision::{Event, EventKind, Next, Work};
 use crate::task::observation::Known;
+use crate::task::reason::Reason;
 use crate::task::start::{self, Answer, Then};
 
 /// The tags by which the execution of a run is found.
@@ -135,7 +136,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         if found.len() > 1 {
             decision.events.push(Event {
                 kind: EventKind::Warning,
-                reason: "DuplicateExecution".into(),
+                reason: Reason::DuplicateExecution,
                 action: "StartExecution".into(),
                 note: format!(
                     "more than one execution carries the tags of run {}; following {}",
@@ -157,7 +158,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         }
         let message =
             "cancelled while the start had no answer: waiting until it can no longer take effect";
-        status.show(Phase::Cancelling, "Cancelling", message);
+        status.show(Phase::Cancelling, Reason::Cancelling, message);
         return Ok(ctx.decide(status, Next::Now));
     }
     let since = run.cancellation.as_ref().map(|c| c.time.clone());
@@ -178,17 +179,23 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             decision
         }
         Then::NothingRan => {
-            let reason = run.cancellation.map_or_else(String::new, |c| c.reason);
+            let reason = run
+                .cancellation
+                .map_or(Reason::Cancelled, |c| Reason::recorded(&c.reason));
             let message = "cancelled; no execution was ever started";
-            ending::nothing_ran(ctx, status, RunOutcome::Cancelled, &reason, message)
+            ending::nothing_ran(ctx, status, RunOutcome::Cancelled, reason, message)
         }
         Then::Refused(_) if run.cancellation.is_none() && waiting::is_refused(&status) => {
             waiting::take_back_noted(ctx, status)
         }
         Then::Refused(why) => refused(ctx, status, &why),
-        Then::NotFound(why) => {
-            ending::begin(ctx, status, RunOutcome::Failed, "ExecutionNotFound", &why)
-        }
+        Then::NotFound(why) => ending::begin(
+            ctx,
+            status,
+            RunOutcome::Failed,
+            Reason::ExecutionNotFound,
+            &why,
+        ),
     })
 }
 
@@ -199,7 +206,13 @@ fn intent_mut(
 }
 
 fn refused(ctx: &Context<'_>, status: Draft, message: &str) -> Drafted {
-    ending::nothing_ran(ctx, status, RunOutcome::Failed, "StartRefused", message)
+    ending::nothing_ran(
+        ctx,
+        status,
+        RunOutcome::Failed,
+        Reason::StartRefused,
+        message,
+    )
 }
 
 /// The execution is known.
@@ -218,6 +231,6 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Drafted
     }
     status.waiting = None;
     let message = "the execution has started";
-    status.show(Phase::Running, "Running", message);
+    status.show(Phase::Running, Reason::Running, message);
     ctx.decide(status, Next::Now)
 }

@@ -20,6 +20,7 @@ use crate::task::conditions::shorten;
 use crate::task::decision::Next;
 use crate::task::display::Value;
 use crate::task::ledger;
+use crate::task::reason::Reason;
 use ess_rollout_api::v1alpha1::condition;
 
 /// How long a run may be Blocked where the spec does not say how late it may begin. A cause that is mended
@@ -142,7 +143,7 @@ pub(super) fn wait(
 }
 
 fn show(status: &mut Draft, refusal: &RunRefusal) {
-    let (reason, message) = (refusal.reason.as_str(), refusal.message.as_str());
+    let (reason, message) = (Reason::recorded(&refusal.reason), refusal.message.as_str());
     status.set(condition::PREFLIGHT, Value::False, reason, message);
     status.show(Phase::Blocked, reason, message);
 }
@@ -165,7 +166,7 @@ pub(super) fn note_refusal(
     };
     let (reason, message) = match Failure::of(error) {
         Some(failure) => (failure.reason, failure.message),
-        None => ("CloudUnavailable", error.to_string()),
+        None => (Reason::CloudUnavailable, error.to_string()),
     };
     let before = status.waiting.take().unwrap_or_else(|| begun(run, None));
     let count = before.refusal.as_ref().map_or(0, |refusal| refusal.count);
@@ -175,7 +176,7 @@ pub(super) fn note_refusal(
         refusal: Some(RunRefusal {
             count: count.saturating_add(1),
             time: Time(ctx.now()),
-            reason: reason.to_owned(),
+            reason: reason.into(),
             message: shorten(&message, 1024),
         }),
         ..before
@@ -262,7 +263,7 @@ pub(super) fn give_up(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetab
         deadline.as_secs(),
         why.map_or(String::new(), |why| format!(": {why}")),
     );
-    let (state, word) = (ActionState::Rejected, "StartingDeadlineExceeded");
+    let (state, word) = (ActionState::Rejected, Reason::StartingDeadlineExceeded);
     requests::settle(ctx, status, Verb::RunNow, state, word, &message);
     if waiting.trigger != RunTrigger::RunNow {
         status.done_hash = Some(due::content_hash(ctx.spec));

@@ -10,6 +10,7 @@ use super::decision::{Drafted, Event, EventKind};
 use super::restore::{configuration, leftovers, run_end, verify};
 use crate::task::conditions::shorten;
 use crate::task::deletion::Wait;
+use crate::task::reason::Reason;
 
 /// What says how long a deletion waits.
 pub(super) const RULE: &str = "spec.deletionTimeoutSeconds, which may be lowered";
@@ -79,7 +80,7 @@ pub(super) fn list(ctx: &Context<'_>, decision: &mut Drafted) {
     }
     decision.events.push(Event {
         kind: EventKind::Warning,
-        reason: "DeletionWaits".into(),
+        reason: Reason::DeletionWaits,
         action: "Delete".into(),
         note: format!(
             "the deletion cannot put scaling group {} back yet ({why}); execution {} and {} other things are on its ScalingGroupRecord; to let the object go now: {}",

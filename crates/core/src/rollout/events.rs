@@ -10,6 +10,7 @@ use super::decision::{Event, EventKind};
 use super::progress::freeze;
 use super::report::Phase;
 use crate::task::display::Phase as _;
+use crate::task::reason::Reason;
 use crate::task::{conditions, ledger};
 
 /// The most Events for failed instances that one change leads to.
@@ -26,10 +27,10 @@ pub(super) fn events(
     let (known, found) = (&old.unknown_annotations, &new.unknown_annotations);
     let mut events = ledger::unknown_annotation_events(known, found);
     events.extend(ledger::settled_events(&old.actions, &new.actions));
-    let mut push = |kind, reason: &str, action: &str, note: String| {
+    let mut push = |kind, reason: Reason, action: &str, note: String| {
         events.push(Event {
             kind,
-            reason: reason.into(),
+            reason,
             action: action.into(),
             note,
         });
@@ -40,7 +41,7 @@ pub(super) fn events(
         let template = &execution.template_name;
         push(
             EventKind::Normal,
-            "Started",
+            Reason::Started,
             "StartExecution",
             format!(
                 "execution {} of template {template} updates scaling group {}",
@@ -54,7 +55,7 @@ pub(super) fn events(
     if level < kept && respecified {
         push(
             EventKind::Warning,
-            "LoweringIgnored",
+            Reason::LoweringIgnored,
             "Update",
             format!(
                 "spec.approvedBatches was {kept} before and only ever rises: {level} has no effect"
@@ -65,7 +66,7 @@ pub(super) fn events(
     if planned && respecified {
         push(
             EventKind::Warning,
-            "LoweringIgnored",
+            Reason::LoweringIgnored,
             "Update",
             "spec.desiredState is Plan, and the update has been started: Plan has no effect any more; to end it set Cancelled".into(),
         );
@@ -77,7 +78,7 @@ pub(super) fn events(
     {
         push(
             EventKind::Warning,
-            "MayRunAgain",
+            Reason::MayRunAgain,
             "Update",
             "spec.ttlSecondsAfterFinished is set and spec.runKey is not: if the manifest is synced from Git, it is created, and run, again after it was deleted".into(),
         );
@@ -87,7 +88,7 @@ pub(super) fn events(
     if revived && respecified {
         push(
             EventKind::Warning,
-            "CancellationIsFinal",
+            Reason::CancellationIsFinal,
             "Update",
             format!(
                 "spec.desiredState was Cancelled before, for good: {:?} has no effect; create a new task",
@@ -99,13 +100,21 @@ pub(super) fn events(
         let ready = conditions::get(&new.conditions, condition::READY);
         let message = ready.map(|c| c.message.clone()).unwrap_or_default();
         match new.state.as_deref().and_then(Phase::from_word) {
-            Some(Phase::Blocked) => {
-                push(EventKind::Warning, "PreflightFailed", "Preflight", message)
+            Some(Phase::Blocked) => push(
+                EventKind::Warning,
+                Reason::PreflightFailed,
+                "Preflight",
+                message,
+            ),
+            Some(Phase::Cancelling) => push(
+                EventKind::Normal,
+                Reason::Cancelling,
+                "CancelExecution",
+                message,
+            ),
+            Some(Phase::Restoring) => {
+                push(EventKind::Normal, Reason::Restoring, "Restore", message)
             }
-            Some(Phase::Cancelling) => {
-                push(EventKind::Normal, "Cancelling", "CancelExecution", message)
-            }
-            Some(Phase::Restoring) => push(EventKind::Normal, "Restoring", "Restore", message),
             _ => {}
         }
     }
@@ -113,10 +122,10 @@ pub(super) fn events(
         && old.pause.as_ref().map(|p| (p.id, p.kind)) != Some((pause.id, pause.kind))
     {
         let (kind, reason) = match pause.kind {
-            PauseKind::Batch => (EventKind::Normal, "BatchSuspended"),
-            PauseKind::Failure => (EventKind::Warning, "FailureSuspended"),
-            PauseKind::Approval => (EventKind::Warning, "ApprovalNeeded"),
-            PauseKind::Unknown => (EventKind::Warning, "Suspended"),
+            PauseKind::Batch => (EventKind::Normal, Reason::BatchSuspended),
+            PauseKind::Failure => (EventKind::Warning, Reason::FailureSuspended),
+            PauseKind::Approval => (EventKind::Warning, Reason::ApprovalNeeded),
+            PauseKind::Unknown => (EventKind::Warning, Reason::Suspended),
         };
         push(kind, reason, "Pause", pause.message.clone());
     }
@@ -130,7 +139,7 @@ pub(super) fn events(
     {
         push(
             EventKind::Warning,
-            "ApproveRefused",
+            Reason::ApproveRefused,
             "Continue",
             format!(
                 "OOS refused to leave the pause after batch {}: {}",
@@ -150,7 +159,7 @@ pub(super) fn events(
 fn instance_events(
     old: &RollingUpdateTaskStatus,
     new: &RollingUpdateTaskStatus,
-    push: &mut impl FnMut(EventKind, &str, &str, String),
+    push: &mut impl FnMut(EventKind, Reason, &str, String),
 ) {
     let failed = |instance: &&ess_rollout_api::v1alpha1::InstanceStatus| {
         instance.state == InstanceState::Failed
@@ -165,7 +174,7 @@ fn instance_events(
         let why = &instance.message;
         push(
             EventKind::Warning,
-            "InstanceFailed",
+            Reason::InstanceFailed,
             "Update",
             format!(
                 "instance {} in batch {}: {why}",
@@ -177,7 +186,7 @@ fn instance_events(
         let more = all.len() - INSTANCE_EVENTS_MAX;
         push(
             EventKind::Warning,
-            "InstanceFailed",
+            Reason::InstanceFailed,
             "Update",
             format!("{more} more instances failed: see status.instances"),
         );
@@ -194,7 +203,7 @@ fn instance_events(
             };
             push(
                 EventKind::Normal,
-                "BatchEnded",
+                Reason::BatchEnded,
                 "Update",
                 format!(
                     "batch {} of {of} ({} instances) {word}",
@@ -207,13 +216,13 @@ fn instance_events(
 
 fn ending_events(
     new: &RollingUpdateTaskStatus,
-    push: &mut impl FnMut(EventKind, &str, &str, String),
+    push: &mut impl FnMut(EventKind, Reason, &str, String),
 ) {
     if let Some(result) = &new.result {
         let (kind, reason) = match result.outcome {
-            Outcome::Succeeded => (EventKind::Normal, "Succeeded"),
-            Outcome::Failed => (EventKind::Warning, "Failed"),
-            Outcome::Cancelled => (EventKind::Warning, "Cancelled"),
+            Outcome::Succeeded => (EventKind::Normal, Reason::Succeeded),
+            Outcome::Failed => (EventKind::Warning, Reason::Failed),
+            Outcome::Cancelled => (EventKind::Warning, Reason::Cancelled),
         };
         push(kind, reason, "Finish", result.message.clone());
     }
@@ -224,7 +233,7 @@ fn ending_events(
     for item in left.iter().take(LEFTOVER_EVENTS_MAX) {
         push(
             EventKind::Warning,
-            "LeftBehind",
+            Reason::LeftBehind,
             "Restore",
             format!(
                 "{:?} {} is not put back to {}: {}",
@@ -236,7 +245,7 @@ fn ending_events(
         let more = left.len() - LEFTOVER_EVENTS_MAX;
         push(
             EventKind::Warning,
-            "LeftBehind",
+            Reason::LeftBehind,
             "Restore",
             format!("{more} more things are not put back: see status.restore"),
         );

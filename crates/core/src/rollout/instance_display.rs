@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::task::conditions;
 use crate::task::display::{SaidOfPart, Value};
+use crate::task::reason::Reason;
 
 /// Condition of an instance: whether the update reached its end on it.
 pub(in crate::rollout) const UPDATED: &str = "Updated";
@@ -33,7 +34,7 @@ pub(super) fn show(
         }
         for said in of.get(instance.id.as_str()).into_iter().flatten() {
             let (all, value) = (&mut instance.conditions, said.value.word());
-            let (reason, message) = (&said.because.reason, &said.because.message);
+            let (reason, message) = (said.because.reason.word(), &said.because.message);
             conditions::set(all, said.type_, value, reason, message, None, now);
         }
     }
@@ -50,17 +51,25 @@ fn has_moved(old: &InstanceStatus, new: &InstanceStatus) -> bool {
 fn show_state(instance: &mut InstanceStatus, now: Timestamp) {
     use Value::{False, True, Unknown};
     let (updated, in_service) = match instance.state {
-        InstanceState::Pending => ((Unknown, "NotStarted"), (True, "AsFound")),
-        InstanceState::Updating => ((Unknown, "Updating"), (Unknown, "Updating")),
-        InstanceState::Succeeded => ((True, "Updated"), (True, "Returned")),
-        InstanceState::Failed => ((False, "Failed"), (False, "LeftInStandby")),
-        InstanceState::Cancelled => ((False, "Cancelled"), (Unknown, "Interrupted")),
-        InstanceState::Skipped => ((False, "Skipped"), (False, "LeftInStandby")),
+        InstanceState::Pending => ((Unknown, Reason::NotStarted), (True, Reason::AsFound)),
+        InstanceState::Updating => ((Unknown, Reason::Updating), (Unknown, Reason::Updating)),
+        InstanceState::Succeeded => ((True, Reason::Updated), (True, Reason::Returned)),
+        InstanceState::Failed => ((False, Reason::Failed), (False, Reason::LeftInStandby)),
+        InstanceState::Cancelled => ((False, Reason::Cancelled), (Unknown, Reason::Interrupted)),
+        InstanceState::Skipped => ((False, Reason::Skipped), (False, Reason::LeftInStandby)),
     };
     let (all, why) = (&mut instance.conditions, &instance.message);
-    conditions::set(all, UPDATED, updated.0.word(), updated.1, why, None, now);
+    conditions::set(
+        all,
+        UPDATED,
+        updated.0.word(),
+        updated.1.word(),
+        why,
+        None,
+        now,
+    );
     let (value, reason) = in_service;
-    conditions::set(all, IN_SERVICE, value.word(), reason, "", None, now);
+    conditions::set(all, IN_SERVICE, value.word(), reason.word(), "", None, now);
 }
 
 /// Of an instance of an older layout: why it has failed, or what it waits for.

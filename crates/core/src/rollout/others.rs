@@ -6,9 +6,10 @@ use super::context::Context;
 use crate::identity;
 use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::observation::Known;
+use crate::task::reason::Reason;
 
 /// Why a start waits while others update the group.
-pub(super) const OTHERS_RUN: &str = "RollingUpdateInProgress";
+pub(super) const OTHERS_RUN: Reason = Reason::RollingUpdateInProgress;
 
 /// Rolling updates of others on this group that have not ended: of the console, the command line,
 /// another cluster.

@@ -12,6 +12,7 @@ use super::others::OTHERS_RUN;
 use crate::task::cloud_failure::{self, Failure};
 use crate::task::conditions;
 use crate::task::display::{self, Displayed, SaidOfPart, Value};
+use crate::task::reason::Reason;
 
 /// The most bytes of a serialized status: with metadata and managed fields the object stays well
 /// under etcd's limit of 1.5 MiB.
@@ -172,19 +173,24 @@ impl Displayed for RollingUpdateTaskStatus {
 /// All conditions on the first visit, so that a missing one never has to be guessed at.
 pub(super) fn first(status: &mut Draft) {
     let message = "the task has been seen and nothing has been started";
-    status.show(Phase::Pending, "Accepted", message);
+    status.show(Phase::Pending, Reason::Accepted, message);
     for type_ in [
         condition::PREFLIGHT,
         condition::RESTORED,
         condition::VERIFIED,
     ] {
-        status.set(type_, Value::Unknown, "NotYet", "");
+        status.set(type_, Value::Unknown, Reason::NotYet, "");
     }
 }
 
 /// Says that what a run may have left changed was not looked at, and why.
 pub(super) fn not_looked_at(status: &mut Draft, message: &str) {
-    status.set(condition::RESTORED, Value::Unknown, "NotLookedAt", message);
+    status.set(
+        condition::RESTORED,
+        Value::Unknown,
+        Reason::NotLookedAt,
+        message,
+    );
 }
 
 /// What there is to say of a failure of the cloud, if that is anybody's news.

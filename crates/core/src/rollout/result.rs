@@ -11,22 +11,23 @@ use super::report::Phase;
 use super::requests::close;
 use crate::task::conditions::shorten;
 use crate::task::display::Value;
+use crate::task::reason::Reason;
 
 /// Reason of a result: the deletion could not wait for what may be under way.
-pub(super) const ABANDONED: &str = "Abandoned";
+pub(super) const ABANDONED: Reason = Reason::Abandoned;
 
 /// Reason of a result: nothing was started, and nothing will be.
-pub(super) const CANCELLED_BEFORE_START: &str = "CancelledBeforeStart";
+pub(super) const CANCELLED_BEFORE_START: Reason = Reason::CancelledBeforeStart;
 
 /// Reason of a result: OOS refused to start, and nothing was started.
-pub(super) const START_REFUSED: &str = "StartRefused";
+pub(super) const START_REFUSED: Reason = Reason::StartRefused;
 
 /// Records how it ended. The group is looked after from the next step on.
 pub(super) fn begin(
     ctx: &Context<'_>,
     mut status: Draft,
     outcome: Outcome,
-    reason: &str,
+    reason: Reason,
     message: &str,
 ) -> Drafted {
     status.pause = None;
@@ -36,7 +37,7 @@ pub(super) fn begin(
     }
     status.result = Some(TaskResult {
         outcome,
-        reason: reason.to_owned(),
+        reason: reason.into(),
         message: shorten(message, 2048),
         time: Time(ctx.now()),
         read_back: None,
@@ -53,7 +54,7 @@ pub(super) fn nothing_ran(
     ctx: &Context<'_>,
     status: Draft,
     outcome: Outcome,
-    reason: &str,
+    reason: Reason,
     message: &str,
 ) -> Drafted {
     let inherits = ctx.holds() && ctx.inherits_baseline() && status.plan.is_some();
@@ -71,16 +72,16 @@ pub(super) fn nothing_ran(
         status,
         Verb::Cancel,
         ActionState::Applied,
-        "Cancelled",
+        Reason::Cancelled,
         "",
     );
     status.set(
         condition::RESTORED,
         Value::True,
-        "NothingChanged",
+        Reason::NothingChanged,
         "nothing was started",
     );
-    status.set(condition::VERIFIED, Value::Unknown, "NothingRan", "");
+    status.set(condition::VERIFIED, Value::Unknown, Reason::NothingRan, "");
     show_result(status);
     decision
 }
@@ -92,7 +93,7 @@ pub(super) fn show_result(status: &mut Draft) {
             Outcome::Failed => Phase::Failed,
             Outcome::Cancelled => Phase::Cancelled,
         };
-        status.show(phase, &result.reason, &result.message);
+        status.show(phase, Reason::recorded(&result.reason), &result.message);
     }
 }
 

@@ -13,6 +13,7 @@ use ess_rollout_api::v1alpha1::{
 
 use crate::identity::{self, hash_text};
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// The most bytes of a script: what Cloud Assistant takes (24 KB once Base64-encoded), with room.
 const SCRIPT_MAX: usize = 16 * 1024;
@@ -163,21 +164,21 @@ fn text<'a>(
             check(text, &format!("{path}: {place}")).map(|()| text.as_str())
         }
         Some(ConfigMapText::NoKey) => Err(Problem::blocked(
-            "ConfigMapKeyNotFound",
+            Reason::ConfigMapKeyNotFound,
             format!(
                 "{path}.configMapKeyRef: ConfigMap {} has no key {} under data: put the script there",
                 key.name, key.key
             ),
         )),
         Some(ConfigMapText::Refused(why)) => Err(Problem::blocked(
-            "ConfigMapAccessDenied",
+            Reason::ConfigMapAccessDenied,
             format!(
                 "{path}.configMapKeyRef: the operator may not read ConfigMap {}: let its role get configmaps in this namespace ({why})",
                 key.name
             ),
         )),
         Some(ConfigMapText::NoConfigMap) | None => Err(Problem::wait(
-            "ConfigMapNotFound",
+            Reason::ConfigMapNotFound,
             format!(
                 "{path}.configMapKeyRef: there is no ConfigMap {} in this namespace: create it with the script under the key {}",
                 key.name, key.key
@@ -190,12 +191,12 @@ fn text<'a>(
 fn check(text: &str, place: &str) -> Result<(), Problem> {
     if text.trim().is_empty() {
         Err(Problem::blocked(
-            "ScriptEmpty",
+            Reason::ScriptEmpty,
             format!("{place} is empty: there would be nothing to run"),
         ))
     } else if text.len() > SCRIPT_MAX {
         Err(Problem::blocked(
-            "ScriptTooLarge",
+            Reason::ScriptTooLarge,
             format!(
                 "{place} has {} bytes, and Cloud Assistant takes {SCRIPT_MAX}: have it download the rest",
                 text.len()
@@ -203,7 +204,7 @@ fn check(text: &str, place: &str) -> Result<(), Problem> {
         ))
     } else if text.contains("{{") {
         Err(Problem::blocked(
-            "ScriptAmbiguous",
+            Reason::ScriptAmbiguous,
             format!(
                 "{place} contains {{{{, which OOS would read as a reference to a template parameter: build that text in the script"
             ),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decision::{Next, Work, WorkOutcome};
+use super::reason::Reason;
 use super::waits::Waits;
 
 /// What became of a CancelExecution of this very execution that was sent just before.
@@ -99,11 +100,11 @@ pub(crate) fn gone(id: &str, error: &CloudError) -> String {
 }
 
 /// Reason and words while it is not taken for that yet.
-pub(crate) fn not_listed(id: &str) -> (&'static str, String) {
+pub(crate) fn not_listed(id: &str) -> (Reason, String) {
     let message = format!(
         "OOS does not know execution {id}, and does not list it: it is looked for again before it is taken for gone"
     );
-    ("ExecutionNotListed", message)
+    (Reason::ExecutionNotListed, message)
 }
 
 /// OOS answers that there is no such execution, and lists it nowhere. It is taken for gone only when that is still so after

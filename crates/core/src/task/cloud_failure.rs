@@ -6,17 +6,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use ess_rollout_api::v1alpha1::condition;
 
 use super::conditions;
+use super::reason::Reason;
 
 /// The reasons of what only a person can mend.
-const ACCESS_DENIED: &str = "AccessDenied";
-const CREDENTIALS_REJECTED: &str = "CredentialsRejected";
-const REQUEST_REFUSED: &str = "RequestRefused";
-const CLOCK_WRONG: &str = "ClockWrong";
+const ACCESS_DENIED: Reason = Reason::AccessDenied;
+const CREDENTIALS_REJECTED: Reason = Reason::CredentialsRejected;
+const REQUEST_REFUSED: Reason = Reason::RequestRefused;
+const CLOCK_WRONG: Reason = Reason::ClockWrong;
 
 /// A failure that keeps an object from moving.
 pub(crate) struct Failure {
     /// One CamelCase word.
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Reason,
     /// What failed, and the cure.
     pub(crate) message: String,
     /// Whether a person has to act before anything moves.
@@ -40,9 +41,9 @@ impl Failure {
             ),
             ErrorClass::Unauthenticated => (CREDENTIALS_REJECTED, "; check the credentials in use"),
             ErrorClass::Invalid => (REQUEST_REFUSED, ""),
-            ErrorClass::NotFound => ("NotFound", ""),
+            ErrorClass::NotFound => (Reason::NotFound, ""),
             ErrorClass::Retry | ErrorClass::Conflict | ErrorClass::TokenMismatch => {
-                ("CloudUnavailable", "")
+                (Reason::CloudUnavailable, "")
             }
         };
         Some(Self {
@@ -78,7 +79,7 @@ pub(crate) fn shown_refusal(all: &[Condition]) -> Option<String> {
         REQUEST_REFUSED,
         CLOCK_WRONG,
     ];
-    let refused = refusals.contains(&stalled.reason.as_str());
+    let refused = refusals.iter().any(|refusal| stalled.reason == *refusal);
     refused.then(|| stalled.reason.clone())
 }
 

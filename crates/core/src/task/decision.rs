@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use super::reason::Reason;
 use ess_rollout_api::v1alpha1::{Place, ScalingGroupRecordStatus};
 use ess_rollout_cloud::{CloudError, Done, Mutation, Query};
 
@@ -188,8 +189,8 @@ pub enum Next {
 pub struct Event {
     /// Normal or Warning.
     pub kind: EventKind,
-    /// One CamelCase word.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
     /// What was being done, one CamelCase word.
     pub action: String,
     /// A sentence. The publisher cuts it at 1 kB.

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::conditions::{self, MESSAGE_MAX};
 use super::decision::{Decision, Event, EventKind, Next};
+use super::reason::Reason;
 
 /// A deletion that may not wait goes on although the group's record cannot be written: its namespace is
 /// gone, or the right to is. What would have stood there is said instead.
@@ -28,7 +29,7 @@ pub(crate) fn without_record<S>(
     if decision.finalizer == Some(false) {
         decision.events.push(Event {
             kind: EventKind::Warning,
-            reason: RECORD_NOT_WRITTEN.into(),
+            reason: RECORD_NOT_WRITTEN,
             action: "Delete".into(),
             note: format!(
                 "the object goes, and the record of its scaling group cannot be written ({}): {}",
@@ -40,7 +41,7 @@ pub(crate) fn without_record<S>(
 }
 
 /// Reason of the Event about what should stand on a record that cannot be written.
-pub const RECORD_NOT_WRITTEN: &str = "RecordNotWritten";
+pub const RECORD_NOT_WRITTEN: Reason = Reason::RecordNotWritten;
 
 /// What a deletion that waits says of itself, behind what it waits for.
 pub(crate) struct Wait<'a> {

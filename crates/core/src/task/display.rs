@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::cloud_failure::Failure;
 use super::conditions;
+use super::reason::Reason;
 
 /// The status of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub(crate) trait Displayed: Clone + PartialEq + 'static {
 /// A reason in one CamelCase word, and what there is to say in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Because {
-    pub(crate) reason: String,
+    pub(crate) reason: Reason,
     pub(crate) message: String,
 }
 
@@ -127,9 +128,9 @@ impl<S: Displayed> DerefMut for Draft<S> {
     }
 }
 
-fn because_of(reason: &str, message: &str) -> Because {
+fn because_of(reason: Reason, message: &str) -> Because {
     Because {
-        reason: reason.to_owned(),
+        reason,
         message: message.to_owned(),
     }
 }
@@ -161,7 +162,7 @@ impl<S: Displayed> From<S> for Draft<S> {
 
 impl<S: Displayed> Draft<S> {
     /// Says where the object is, and so that no call is refused any more.
-    pub(crate) fn show(&mut self, phase: S::Phase, reason: &str, message: &str) {
+    pub(crate) fn show(&mut self, phase: S::Phase, reason: Reason, message: &str) {
         *self.memory.call_refused() = None;
         self.phase = Some(phase);
         self.said
@@ -170,7 +171,7 @@ impl<S: Displayed> Draft<S> {
 
     /// As [`Draft::show`] before another try of a call; but a refusal of the last one stays on show until one succeeds, or
     /// each try would change the object twice.
-    pub(crate) fn show_unless_refused(&mut self, phase: S::Phase, reason: &str, message: &str) {
+    pub(crate) fn show_unless_refused(&mut self, phase: S::Phase, reason: Reason, message: &str) {
         let same = self.phase.is_some_and(|shown| shown.word() == phase.word());
         if !same || self.memory.call_refused().is_none() {
             self.show(phase, reason, message);
@@ -178,7 +179,7 @@ impl<S: Displayed> Draft<S> {
     }
 
     /// Says one condition.
-    pub(crate) fn set(&mut self, type_: &'static str, value: Value, reason: &str, message: &str) {
+    pub(crate) fn set(&mut self, type_: &'static str, value: Value, reason: Reason, message: &str) {
         let because = because_of(reason, message);
         self.said.push(Said::Condition(type_, value, because));
     }
@@ -188,7 +189,7 @@ impl<S: Displayed> Draft<S> {
         &mut self,
         type_: &'static str,
         value: Value,
-        reason: &str,
+        reason: Reason,
         message: &str,
     ) {
         let because = because_of(reason, message);
@@ -201,7 +202,7 @@ impl<S: Displayed> Draft<S> {
         part: &str,
         type_: &'static str,
         value: Value,
-        because: (&str, &str),
+        because: (Reason, &str),
     ) {
         self.said_of_parts.push(SaidOfPart {
             part: part.to_owned(),
@@ -216,7 +217,7 @@ impl<S: Displayed> Draft<S> {
     pub(crate) fn failed(&mut self, failure: &Failure) {
         let before = self.memory.call_refused().is_some();
         if failure.needs_person {
-            *self.memory.call_refused() = Some(failure.reason.to_owned());
+            *self.memory.call_refused() = Some(failure.reason.into());
         }
         let stalled = self
             .phase
@@ -258,12 +259,12 @@ impl<S: Displayed> Draft<S> {
 
     /// Says that nothing stands against the start.
     pub(crate) fn passed(&mut self, message: &str) {
-        self.set(condition::PREFLIGHT, Value::True, "Passed", message);
+        self.set(condition::PREFLIGHT, Value::True, Reason::Passed, message);
     }
 
     /// Says that something besides a failed call keeps the object from moving until a person acts. What is known stays as it
     /// is.
-    pub(crate) fn needs_person(&mut self, reason: &str, message: &str) {
+    pub(crate) fn needs_person(&mut self, reason: Reason, message: &str) {
         *self.memory.call_refused() = None;
         self.said.push(Said::Hindered {
             stalled: true,
@@ -272,7 +273,7 @@ impl<S: Displayed> Draft<S> {
     }
 
     /// Says that something was not seen that is looked for again. What is known stays as it is.
-    pub(crate) fn unseen(&mut self, reason: &str, message: &str) {
+    pub(crate) fn unseen(&mut self, reason: Reason, message: &str) {
         *self.memory.call_refused() = None;
         self.said.push(Said::Unseen(because_of(reason, message)));
     }
@@ -323,7 +324,7 @@ struct Shown<'c> {
 
 impl Shown<'_> {
     fn set(&mut self, type_: &str, value: Value, because: &Because) {
-        let (reason, message) = (&because.reason, &because.message);
+        let (reason, message) = (because.reason.word(), &because.message);
         let (word, generation) = (value.word(), self.generation);
         conditions::set(self.all, type_, word, reason, message, generation, self.now);
     }
@@ -353,7 +354,7 @@ impl Shown<'_> {
         match phase.paused() {
             Some(true) => self.set(condition::PAUSED, Value::True, because),
             Some(false) => {
-                let not = because_of("NotPaused", "");
+                let not = because_of(Reason::NotPaused, "");
                 self.set(condition::PAUSED, Value::False, &not);
             }
             None => {}

@@ -7,12 +7,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::conditions::{named, shorten};
 use super::decision::{Event, EventKind};
+use super::reason::Reason;
 use super::requests;
 
 /// Reason of the Event of a request that had its effect. Its action is the verb.
-pub const ACTION_APPLIED: &str = "ActionApplied";
+pub const ACTION_APPLIED: Reason = Reason::ActionApplied;
 /// Reason of the Event of a request that was refused. Its action is the verb.
-pub const ACTION_REJECTED: &str = "ActionRejected";
+pub const ACTION_REJECTED: Reason = Reason::ActionRejected;
 
 /// The most targets of a request that its Event names.
 const TARGETS_SHOWN: usize = 10;
@@ -82,12 +83,12 @@ pub(crate) fn record(
 pub(crate) fn settle(
     action: &mut Action,
     state: ActionState,
-    reason: &str,
+    reason: Reason,
     message: &str,
     now: Timestamp,
 ) {
     action.state = state;
-    action.reason = reason.to_owned();
+    action.reason = reason.into();
     action.message = shorten(message, 512);
     action.end_time = Some(Time(now));
 }
@@ -104,7 +105,7 @@ pub(crate) fn settle_all(
     actions: &mut [Action],
     verb: Verb,
     state: ActionState,
-    reason: &str,
+    reason: Reason,
     message: &str,
     now: Timestamp,
 ) {
@@ -134,7 +135,7 @@ pub(crate) fn unknown_annotation_events(old: &[String], new: &[String]) -> Vec<E
     let news = new.iter().filter(|key| !old.contains(key));
     news.map(|key| Event {
         kind: EventKind::Warning,
-        reason: "UnknownAnnotation".into(),
+        reason: Reason::UnknownAnnotation,
         action: "Request".into(),
         note: format!(
             "annotation {key} means nothing to the operator; it knows {}",
@@ -163,7 +164,7 @@ pub(crate) fn settled_events(old: &[Action], new: &[Action]) -> Vec<Event> {
         let note = format!("{verb} {targets}: {} {}", action.reason, action.message);
         events.push(Event {
             kind,
-            reason: reason.into(),
+            reason,
             action: verb,
             note,
         });

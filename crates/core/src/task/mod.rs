@@ -24,6 +24,7 @@ pub(crate) mod object;
 pub mod observation;
 pub(crate) mod problem;
 pub(crate) mod quiet;
+pub mod reason;
 pub mod requests;
 pub(crate) mod start;
 pub(crate) mod step;

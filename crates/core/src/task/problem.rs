@@ -3,12 +3,13 @@
 use ess_rollout_cloud::{GroupState, GroupType, Image, ImageStatus, ScalingGroup};
 
 use super::decision::Settings;
+use super::reason::Reason;
 
 /// Something that stands against the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// One CamelCase word.
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Reason,
     /// What is wrong, and the cure.
     pub(crate) message: String,
     /// Whether it passes by itself. If not, a person has to act.
@@ -20,7 +21,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn blocked(reason: &'static str, message: String) -> Self {
+    pub(crate) fn blocked(reason: Reason, message: String) -> Self {
         Self {
             reason,
             message,
@@ -31,14 +32,14 @@ impl Problem {
     }
 
     /// Nothing lifts it any more.
-    pub(crate) fn refused(reason: &'static str, message: String) -> Self {
+    pub(crate) fn refused(reason: Reason, message: String) -> Self {
         Self {
             is_final: true,
             ..Self::blocked(reason, message)
         }
     }
 
-    pub(crate) fn wait(reason: &'static str, message: String) -> Self {
+    pub(crate) fn wait(reason: Reason, message: String) -> Self {
         Self {
             reason,
             message,
@@ -60,7 +61,7 @@ impl Problem {
 /// Neither the object nor the operator names a region.
 pub(crate) fn region_missing() -> Problem {
     Problem::blocked(
-        "RegionMissing",
+        Reason::RegionMissing,
         "spec.regionId is not set and the operator has no default region: set it in a new object, or give the operator one (chart value region, flag --region)".into(),
     )
 }
@@ -75,7 +76,7 @@ pub(crate) fn usable_group<'a>(
 ) -> Result<&'a ScalingGroup, Problem> {
     let Some(group) = group else {
         return Err(Problem::blocked(
-            "ScalingGroupNotFound",
+            Reason::ScalingGroupNotFound,
             format!(
                 "{field}: scaling group {id} does not exist in {region}, or these credentials cannot see it"
             ),
@@ -83,7 +84,7 @@ pub(crate) fn usable_group<'a>(
     };
     if group.group_type != *wanted {
         return Err(Problem::blocked(
-            "ScalingGroupTypeMismatch",
+            Reason::ScalingGroupTypeMismatch,
             format!(
                 "scaling group {id} is of type {}, and this is for {wanted} groups: {instead}",
                 group.group_type
@@ -92,7 +93,7 @@ pub(crate) fn usable_group<'a>(
     }
     if group.state != GroupState::Active {
         return Err(Problem::blocked(
-            "ScalingGroupNotActive",
+            Reason::ScalingGroupNotActive,
             format!(
                 "scaling group {id} is {}: enable it in the ESS console",
                 group.state
@@ -112,7 +113,7 @@ pub(crate) fn usable_image<'a>(
 ) -> Result<&'a Image, Problem> {
     let Some(image) = image else {
         return Err(Problem::blocked(
-            "ImageNotFound",
+            Reason::ImageNotFound,
             format!(
                 "{field}: image {id} does not exist in {region}, or is not shared with this account; {instead}, or copy it to the region"
             ),
@@ -123,11 +124,11 @@ pub(crate) fn usable_image<'a>(
         // and system disks replaced by it.
         ImageStatus::Available | ImageStatus::Deprecated => Ok(image),
         status @ (ImageStatus::Creating | ImageStatus::Waiting) => Err(Problem::wait(
-            "ImageNotAvailable",
+            Reason::ImageNotAvailable,
             format!("image {id} is {status}; this begins when it is Available"),
         )),
         status => Err(Problem::blocked(
-            "ImageNotAvailable",
+            Reason::ImageNotAvailable,
             format!(
                 "{field}: image {id} is {status}, and only an Available one can be used: {instead}"
             ),
@@ -154,7 +155,7 @@ pub(crate) fn of_credentials(
     }
     if !settings.own_credentials_namespaces.contains(namespace) {
         return Some(Problem::blocked(
-            "CredentialsNotAllowed",
+            Reason::CredentialsNotAllowed,
             format!(
                 "namespace {namespace} may not use the operator's own credentials: set spec.credentialsRef in a new object, or list the namespace in the operator's configuration (chart value ownCredentials.namespaces, flag --own-credentials-namespaces)"
             ),
@@ -162,7 +163,7 @@ pub(crate) fn of_credentials(
     }
     let role = ram_role.filter(|role| !settings.own_credentials_ram_roles.contains(*role))?;
     Some(Problem::blocked(
-        "RamRoleNotAllowed",
+        Reason::RamRoleNotAllowed,
         format!(
             "spec.ramRole: role {role} may not be used with the operator's own credentials: list it in the operator's configuration (chart value ownCredentials.ramRoles, flag --own-credentials-ram-roles), or set spec.credentialsRef in a new object"
         ),

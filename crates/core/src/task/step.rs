@@ -15,6 +15,7 @@ use super::display::{self, Displayed, Draft};
 use super::ledger;
 use super::object::Object;
 use super::observation::{Interrupt, Known, Observation};
+use super::reason::Reason;
 
 /// A decision in the making.
 type Drafted<'a, E> = Decision<Draft<<E as Engine<'a>>::Status>>;
@@ -141,7 +142,7 @@ fn with_account<'a, E: Engine<'a>>(
     match absence::other_account(engine.observation(), engine.place(status)) {
         Ok(None) => staged,
         Ok(Some(message)) => {
-            status.needs_person("AccountChanged", &message);
+            status.needs_person(Reason::AccountChanged, &message);
             let wait = engine.waits().patience().unsigned_abs();
             Ok(Decision::of_status(status.clone(), Next::After(wait)))
         }

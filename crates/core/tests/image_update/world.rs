@@ -164,7 +164,7 @@ impl World {
     }
 
     pub fn reasons(&self) -> Vec<&str> {
-        self.events.iter().map(|e| e.reason.as_str()).collect()
+        self.events.iter().map(|e| e.reason.word()).collect()
     }
 
     pub fn record_status(&self) -> ScalingGroupRecordStatus {

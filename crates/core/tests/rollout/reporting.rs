@@ -108,7 +108,7 @@ fn events_tell_the_story_once() {
     world.run_to_state("BatchSuspended");
     world.annotated("continue", "1");
     world.run_to_rest();
-    let reasons: Vec<_> = world.events.iter().map(|e| e.reason.as_str()).collect();
+    let reasons: Vec<_> = world.events.iter().map(|e| e.reason.word()).collect();
     assert_eq!(
         reasons,
         [
@@ -125,7 +125,7 @@ fn events_tell_the_story_once() {
         world
             .events
             .iter()
-            .all(|e| e.reason.len() <= 128 && !e.note.is_empty())
+            .all(|e| e.reason.word().len() <= 128 && !e.note.is_empty())
     );
 }
 

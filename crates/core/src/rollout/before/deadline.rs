@@ -13,12 +13,13 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted};
 use crate::rollout::result;
 use crate::task::conditions;
+use crate::task::reason::Reason;
 
 /// Without `spec.startingDeadlineSeconds`.
 const DEFAULT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Reason of a result: it was Blocked for too long.
-pub(in crate::rollout) const STARTING_DEADLINE_EXCEEDED: &str = "StartingDeadlineExceeded";
+pub(in crate::rollout) const STARTING_DEADLINE_EXCEEDED: Reason = Reason::StartingDeadlineExceeded;
 
 /// Puts on record what stands against the start, if something does: whether a person has to act, and what it is that counts.
 pub(in crate::rollout) fn note(

@@ -13,6 +13,7 @@ use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::report::Phase;
 use crate::rollout::restore::record;
 use crate::task::display::Value;
+use crate::task::reason::Reason;
 use crate::task::waits::RETRY;
 
 /// The longest wait between two starts: whoever grants the permission sees the update start within it.
@@ -24,7 +25,7 @@ const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(60);
 pub(in crate::rollout) fn give_back(
     ctx: &Context<'_>,
     mut status: Draft,
-    (reason, why): (&str, &str),
+    (reason, why): (Reason, &str),
 ) -> Drafted {
     status.start = None;
     // What a rollback took over is put back by the plan, should nothing be started in the end.

@@ -20,11 +20,12 @@ use crate::rollout::others::OTHERS_RUN;
 use crate::task::conditions;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// How many of a kind a message names.
 const NAMED: usize = 5;
 /// The item of the diagnosis without which instances that were stopped do not start again.
-const ARREARS: &str = "AccountArrearage";
+const ARREARS: Reason = Reason::AccountArrearage;
 
 /// What an optional read gave, or why there was nothing to be had, as a note.
 type Optional<T> = Result<T, String>;
@@ -41,7 +42,7 @@ pub(in crate::rollout) fn in_motion(
     }
     if let Some(activity) = activities.first() {
         return Ok(Some(Problem::wait(
-            "ScalingActivityInProgress",
+            Reason::ScalingActivityInProgress,
             format!(
                 "scaling activity {} is in progress ({}); this task starts when it has ended",
                 activity.id, activity.description
@@ -50,7 +51,7 @@ pub(in crate::rollout) fn in_motion(
     }
     if group.instances_in_motion > 0 {
         return Ok(Some(Problem::wait(
-            "ScalingActivityInProgress",
+            Reason::ScalingActivityInProgress,
             "instances are joining or leaving the group; this task starts when they have".into(),
         )));
     }
@@ -62,7 +63,7 @@ pub(in crate::rollout) fn in_motion(
             "ESS counts {counted} instances in the group and lists {listed} of them: those that it leaves out would not be updated, so this task starts when it lists all; where the credentials in use may not see them, grant that"
         );
         // Nobody promises that it does.
-        Problem::wait("InstancesNotListed", message).counted()
+        Problem::wait(Reason::InstancesNotListed, message).counted()
     }))
 }
 
@@ -94,7 +95,7 @@ fn held(ctx: &Context<'_>, group: &ScalingGroup, activities: &[ScalingActivity])
     };
     message.push_str("; this task starts when that has ended: complete the lifecycle action (CompleteLifecycleAction, or the ESS console), or let it time out");
     message.extend(note.map(|note| format!(". {note}")));
-    Ok(Problem::wait("LifecycleHookPending", message))
+    Ok(Problem::wait(Reason::LifecycleHookPending, message))
 }
 
 fn by_hook(activity: &ScalingActivity, action: &LifecycleAction) -> String {

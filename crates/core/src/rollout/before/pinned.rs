@@ -13,9 +13,10 @@ use super::preflight::Ready;
 use crate::rollout::context::Context;
 use crate::rollout::scripts;
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// Why nothing starts that differs from what was planned.
-const PLAN_CHANGED: &str = "PlanChanged";
+const PLAN_CHANGED: Reason = Reason::PlanChanged;
 /// Of a hash in a message.
 const HASH_SHOWN: usize = 12;
 

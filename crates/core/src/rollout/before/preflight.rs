@@ -21,6 +21,7 @@ use crate::rollout::rollback;
 use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::observation::Known;
 use crate::task::problem::{self, Problem};
+use crate::task::reason::Reason;
 
 /// The most items that an OOS loop takes.
 pub(in crate::rollout) const MAX_INSTANCES: usize = 1000;
@@ -72,7 +73,7 @@ fn not_kept(ctx: &Context<'_>) -> Option<Problem> {
     let source = ctx.input.subject.status?.source.as_ref()?;
     let secret = kept::referred(source.kept_update.as_deref()?)?;
     Some(Problem::blocked(
-        "SecretMissing",
+        Reason::SecretMissing,
         format!(
             "Secret {secret} in the operator's namespace, which kept what this rollback goes back to, is missing: put it back, or say in a new Rollback by spec.to what to go back to"
         ),
@@ -145,7 +146,7 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     };
     let Some(template) = observation.template(ctx.update.template())? else {
         return Ok(problem(Problem::blocked(
-            "TemplateNotFound",
+            Reason::TemplateNotFound,
             format!(
                 "OOS in {} has no public template {}: rolling updates are not offered there",
                 ctx.region,
@@ -195,7 +196,7 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
     eligible.sort_by(|a, b| a.id.cmp(&b.id));
     if eligible.len() > MAX_INSTANCES {
         return Ok(problem(Problem::blocked(
-            "TooManyInstances",
+            Reason::TooManyInstances,
             format!(
                 "{} instances are eligible, and an OOS loop takes at most {MAX_INSTANCES}",
                 eligible.len()
@@ -252,7 +253,7 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         ids.len(),
     ) {
         Ok(batches) => batches,
-        Err(message) => return Ok(problem(Problem::blocked("TooManyBatches", message))),
+        Err(message) => return Ok(problem(Problem::blocked(Reason::TooManyBatches, message))),
     };
     let image_of = |id: &str| compute::of(&computes, id)?.image.clone();
     let stopped = |id: &str| compute::of(&computes, id).is_some_and(|c| c.power != Power::Running);
@@ -318,7 +319,7 @@ fn not_shown(
             "no answer shows {what}; this task starts when one does; where the credentials in use may not see it, grant {grant}"
         );
         // Nobody promises that one does.
-        Problem::wait("NotShown", message).counted()
+        Problem::wait(Reason::NotShown, message).counted()
     };
     if let Some(id) = ids.iter().find(|id| compute::of(computes, id).is_none()) {
         let grant = match ctx.update.group_type() {

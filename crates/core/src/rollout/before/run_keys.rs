@@ -13,6 +13,7 @@ use crate::rollout::{others, result};
 use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// A run key stands for one spec on one group, once.
 pub(in crate::rollout) fn conflict(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
@@ -34,7 +35,7 @@ pub(in crate::rollout) fn conflict(ctx: &Context<'_>, status: &Draft) -> Known<O
     let (outcome, reason, message) = if used.spec_hash != ctx.spec_hash {
         (
             Outcome::Failed,
-            "RunKeyConflict",
+            Reason::RunKeyConflict,
             format!(
                 "spec.runKey {key} was used by {} for another update of this group: nothing was started; choose another key",
                 used.by
@@ -44,7 +45,7 @@ pub(in crate::rollout) fn conflict(ctx: &Context<'_>, status: &Draft) -> Known<O
         match used.outcome {
             Some(outcome) => (
                 outcome,
-                "AlreadyRun",
+                Reason::AlreadyRun,
                 format!(
                     "spec.runKey {key} has run already, as {} (execution {}): nothing was started",
                     used.by,
@@ -53,7 +54,7 @@ pub(in crate::rollout) fn conflict(ctx: &Context<'_>, status: &Draft) -> Known<O
             ),
             None => (
                 Outcome::Failed,
-                "RunKeyConflict",
+                Reason::RunKeyConflict,
                 format!(
                     "spec.runKey {key} belongs to a run of {} whose end was not seen: nothing was started; choose another key",
                     used.by
@@ -78,7 +79,7 @@ fn no_room(ctx: &Context<'_>, status: &Draft) -> Option<Drafted> {
     let mut keys = ctx.record.run_keys.clone();
     (!make_room(&mut keys)).then(|| {
         let problem = Problem::blocked(
-            "RunKeysExhausted",
+            Reason::RunKeysExhausted,
             format!(
                 "the ScalingGroupRecord of the group remembers {} run keys, the most it can, and forgets none under which something ran: {}",
                 keys.len(),
@@ -132,7 +133,7 @@ fn elsewhere(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
             ctx,
             status.clone(),
             Outcome::Failed,
-            "RunKeyConflict",
+            Reason::RunKeyConflict,
             &message,
         )));
     }
@@ -147,7 +148,7 @@ fn elsewhere(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
             path(last),
             last.id
         );
-        result::nothing_ran(ctx, status.clone(), outcome, "AlreadyRun", &message)
+        result::nothing_ran(ctx, status.clone(), outcome, Reason::AlreadyRun, &message)
     }))
 }
 
@@ -186,7 +187,7 @@ pub(in crate::rollout) fn with_run_key<'a>(
 
 fn in_progress(key: &str, path: &str, id: &str) -> Problem {
     Problem::wait(
-        "RunKeyInProgress",
+        Reason::RunKeyInProgress,
         format!(
             "spec.runKey {key} is being run by {path}, execution {id}, which is not of this object and is left alone: waiting for its end, for no longer than spec.startingDeadlineSeconds"
         ),

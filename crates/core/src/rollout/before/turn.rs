@@ -13,6 +13,7 @@ use crate::rollout::report::Phase;
 use crate::rollout::{others, rollback};
 use crate::task::display::Value;
 use crate::task::observation::Known;
+use crate::task::reason::Reason;
 use crate::task::turn;
 
 /// Puts on record that these credentials reach the group, when they are first seen to.
@@ -75,10 +76,10 @@ pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<O
     status.set(
         condition::PREFLIGHT,
         Value::Unknown,
-        "WaitingForScalingGroup",
+        Reason::WaitingForScalingGroup,
         &message,
     );
-    status.show(Phase::Pending, "WaitingForScalingGroup", &message);
+    status.show(Phase::Pending, Reason::WaitingForScalingGroup, &message);
     Ok(Some(ctx.decide(
         status.clone(),
         Next::After(RECHECK.unsigned_abs()),

@@ -8,6 +8,7 @@ use super::author::Author;
 use super::update_kind::{self, Before, KindRow, UpdateKind};
 use crate::task::observation::{Interrupt, Known, Observation};
 use crate::task::problem::{self, Problem};
+use crate::task::reason::Reason;
 
 /// How many images that instances run are looked at: groups run one or two, and each is a call.
 const REPLACED_MAX: usize = 8;
@@ -105,7 +106,7 @@ impl UpdateKind for Image<'_> {
             .find(|instance| problem::differ(&instance.os_type, &image.os_type));
         if let Some(instance) = other {
             return Ok(Some(Problem::blocked(
-                "ImageOSMismatch",
+                Reason::ImageOSMismatch,
                 format!(
                     "{field}: image {id} is for {}, and instance {} runs {}",
                     image.os_type, instance.id, instance.os_type
@@ -120,7 +121,7 @@ impl UpdateKind for Image<'_> {
         Ok(other.map(|old| {
             let instance = instances.iter().find(|instance| instance.image == old.id);
             Problem::blocked(
-                "ImageArchitectureMismatch",
+                Reason::ImageArchitectureMismatch,
                 format!(
                     "{field}: image {id} is for {}, and instance {} runs image {}, which is for {}",
                     image.architecture,

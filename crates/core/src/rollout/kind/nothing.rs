@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::update_kind::{Before, KindRow, UpdateKind, missing};
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// Not in the table: no update is of this kind.
 static ROW: KindRow = KindRow {
@@ -33,7 +34,7 @@ impl UpdateKind for Nothing {
     fn check_spec(&self) -> Option<Problem> {
         // The CRD refuses it.
         Some(Problem::blocked(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             "spec.update names no update".to_owned(),
         ))
     }

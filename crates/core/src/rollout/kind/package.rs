@@ -14,6 +14,7 @@ use super::author::Author;
 use super::update_kind::{Before, KindRow, ReadBack, UpdateKind, not_running};
 use crate::task::observation::{Interrupt, Known, Observation};
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// The most instances whose packages are read: OOS tells of one instance at a time.
 const READS_MAX: usize = 100;
@@ -156,7 +157,7 @@ impl UpdateKind for Package<'_> {
         };
         wrong.map(|(field, text)| {
             Problem::blocked(
-                "InvalidSpec",
+                Reason::InvalidSpec,
                 format!(
                     "{}: {text:?} is refused: only letters, digits, '.', '_' and '-', beginning with a letter or a digit, since it becomes part of a command of root",
                     ROW.field_of(self.author, field)
@@ -182,7 +183,7 @@ impl UpdateKind for Package<'_> {
             None => return Ok(not_running(instances)),
             Some(None) => {
                 return Ok(Some(Problem::blocked(
-                    "PackageNotFound",
+                    Reason::PackageNotFound,
                     format!(
                         "{}: OOS has no package {name} in the group's region, public or of this account; create it there, or name another in a new task",
                         ROW.field_of(self.author, "name")
@@ -194,7 +195,7 @@ impl UpdateKind for Package<'_> {
         let is_other = !package.template_type.is_empty() && package.template_type != PACKAGE_TYPE;
         if is_other {
             return Ok(Some(Problem::blocked(
-                "NotAPackage",
+                Reason::NotAPackage,
                 format!(
                     "{}: {name} is an OOS template of type {}, and no package",
                     ROW.field_of(self.author, "name"),
@@ -205,7 +206,7 @@ impl UpdateKind for Package<'_> {
         for (field, version) in self.versions() {
             if let Some(None) = if_allowed(observation.package(name, Some(version)))? {
                 return Ok(Some(Problem::blocked(
-                    "PackageVersionNotFound",
+                    Reason::PackageVersionNotFound,
                     format!(
                         "{}: package {name} has no version {version}; the newest is {}",
                         ROW.field_of(self.author, field),
@@ -221,7 +222,7 @@ impl UpdateKind for Package<'_> {
         });
         let unsupported = other.map(|instance| {
             Problem::blocked(
-                "UnsupportedOS",
+                Reason::UnsupportedOS,
                 format!(
                     "instance {} runs {}, and OOS installs packages on linux and windows",
                     instance.id, instance.os_type

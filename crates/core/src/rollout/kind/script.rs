@@ -11,6 +11,7 @@ use super::update_kind::{Before, KindRow, ReadBack, UpdateKind, not_running};
 use crate::rollout::scripts::Scripts;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 mod undo;
 
@@ -69,7 +70,7 @@ impl UpdateKind for Script<'_> {
             })
             .map(|instance| {
                 Problem::blocked(
-                    "ScriptTypeMismatch",
+                    Reason::ScriptTypeMismatch,
                     format!(
                         "{} is {:?}, and instance {} runs {}",
                         ROW.field_of(self.author, "type"),

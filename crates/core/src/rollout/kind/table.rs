@@ -8,6 +8,7 @@ use super::nothing::Nothing;
 use super::update_kind::{Asked, Before, KindRow, UpdateKind};
 use super::{container_group, image, package, script};
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// A row for each kind.
 static KINDS: &[&KindRow] = &[
@@ -38,7 +39,7 @@ pub(in crate::rollout) fn way_back(
     let mut given = given.as_object().into_iter().flat_map(Map::keys);
     match given.find(|field| *field != own) {
         Some(field) => Err(Problem::refused(
-            "PayloadMismatch",
+            Reason::PayloadMismatch,
             format!("spec.to.{field} does not fit: the update that is undone is of another kind"),
         )),
         None => kind.way_back(before, to),
@@ -51,7 +52,7 @@ pub(in crate::rollout) fn of_execution(root: &Execution) -> Result<Update, Probl
     match KINDS.iter().find(|kind| kind.template == template) {
         Some(kind) => (kind.of_execution)(root),
         None => Err(Problem::refused(
-            "NotYetSupported",
+            Reason::NotYetSupported,
             format!(
                 "execution {} is of template {template}, which this version of the operator cannot roll back",
                 root.id

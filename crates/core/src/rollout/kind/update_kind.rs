@@ -17,6 +17,7 @@ use crate::rollout::compute::Compute;
 use crate::rollout::scripts::ConfigMapTexts;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// What reading a kind's own outcome back has shown, beyond what is the same for all kinds.
 #[derive(Debug, Default)]
@@ -295,7 +296,7 @@ pub(in crate::rollout) struct Before<'a> {
 
 /// There is nothing to go back to.
 pub(in crate::rollout) fn missing(message: &str) -> Problem {
-    Problem::refused("NoRollbackPayload", message.to_owned())
+    Problem::refused(Reason::NoRollbackPayload, message.to_owned())
 }
 
 /// The most instances that are named in a message.
@@ -317,7 +318,7 @@ pub(in crate::rollout) fn not_running(instances: &[EcsInstance]) -> Option<Probl
     let stopped = of(|status| matches!(status, EcsStatus::Stopped | EcsStatus::Unknown(_)));
     if let Some(named) = stopped {
         return Some(Problem::blocked(
-            "InstanceNotRunning",
+            Reason::InstanceNotRunning,
             format!(
                 "{named}, and Cloud Assistant runs commands on Running instances alone: start them, or take them out of the scaling group"
             ),
@@ -331,7 +332,7 @@ pub(in crate::rollout) fn not_running(instances: &[EcsInstance]) -> Option<Probl
     });
     changing.map(|named| {
         Problem::wait(
-            "InstanceNotRunning",
+            Reason::InstanceNotRunning,
             format!(
                 "{named}; this task starts when all are Running, as Cloud Assistant needs them"
             ),

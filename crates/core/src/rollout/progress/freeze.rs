@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Event, EventKind};
 use crate::task::conditions::shorten;
+use crate::task::reason::Reason;
 
 /// How long a pause lasts before the first reminder; the wait for each next one is twice as long.
 const REMIND_AFTER: SignedDuration = SignedDuration::from_mins(30);
@@ -119,7 +120,7 @@ pub(in crate::rollout) fn event(
         .map_or(0, |old| old.reminders);
     (freeze.reminders > before).then(|| Event {
         kind: EventKind::Warning,
-        reason: "GroupFrozen".into(),
+        reason: Reason::GroupFrozen,
         action: "Pause".into(),
         note: format!(
             "the update has been paused since {}; {}: continue it, or cancel it to put the group back",

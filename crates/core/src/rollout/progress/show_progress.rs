@@ -8,6 +8,7 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::Draft;
 use crate::rollout::report::Phase;
 use crate::task::ledger;
+use crate::task::reason::Reason;
 
 /// Since when nothing has moved, if that is longer than `spec.progressDeadlineSeconds` and it is
 /// not a person who is waited for.
@@ -28,10 +29,10 @@ fn stands_still(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<T
 pub(in crate::rollout) fn show_progress(ctx: &Context<'_>, status: &mut Draft) {
     let (phase, reason, message) = match &status.pause {
         None => match stands_still(ctx, status) {
-            None => (Phase::Running, "Running", in_progress(status)),
+            None => (Phase::Running, Reason::Running, in_progress(status)),
             Some(since) => (
                 Phase::StandingStill,
-                "ProgressDeadlineExceeded",
+                Reason::ProgressDeadlineExceeded,
                 format!(
                     "nothing has moved since {since}: look at the execution in the OOS console"
                 ),
@@ -39,10 +40,10 @@ pub(in crate::rollout) fn show_progress(ctx: &Context<'_>, status: &mut Draft) {
         },
         Some(pause) => {
             let (phase, reason) = match pause.kind {
-                PauseKind::Batch => (Phase::BatchSuspended, "BatchSuspended"),
-                PauseKind::Failure => (Phase::FailureSuspended, "FailurePaused"),
-                PauseKind::Approval => (Phase::ApprovalSuspended, "ApprovalNeeded"),
-                PauseKind::Unknown => (Phase::Suspended, "Suspended"),
+                PauseKind::Batch => (Phase::BatchSuspended, Reason::BatchSuspended),
+                PauseKind::Failure => (Phase::FailureSuspended, Reason::FailurePaused),
+                PauseKind::Approval => (Phase::ApprovalSuspended, Reason::ApprovalNeeded),
+                PauseKind::Unknown => (Phase::Suspended, Reason::Suspended),
             };
             (phase, reason, pause.message.clone())
         }

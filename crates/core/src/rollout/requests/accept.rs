@@ -13,6 +13,7 @@ use crate::rollout::context::Context;
 use crate::rollout::progress::{pause, tolerance};
 use crate::task::conditions::shorten;
 use crate::task::ledger;
+use crate::task::reason::Reason;
 use crate::task::requests::{self, InstanceTarget, InstancesError, Targets};
 
 /// How many instances that are named one by one may have an open request. With the details of settled
@@ -31,17 +32,17 @@ pub(in crate::rollout) fn accept(
 ) -> Judgement {
     let targets = match requests::parse_targets(value) {
         Ok(targets) => targets,
-        Err(InstancesError::Malformed(why)) => return Judgement::Rejected("Malformed", why),
+        Err(InstancesError::Malformed(why)) => return Judgement::Rejected(Reason::Malformed, why),
         Err(InstancesError::TooManyTargets(why)) => {
-            return Judgement::Rejected("TooManyTargets", why);
+            return Judgement::Rejected(Reason::TooManyTargets, why);
         }
     };
     if status.execution.is_none() {
-        return Judgement::Rejected("NotPaused", "the update has not started".into());
+        return Judgement::Rejected(Reason::NotPaused, "the update has not started".into());
     }
     if ctx.spec.policy.on_failure == OnFailure::Fail {
         return Judgement::Rejected(
-            "NotSuspended",
+            Reason::NotSuspended,
             "spec.onFailure is Fail: OOS ends the update at a failure instead of suspending it, and takes no requests on instances".into(),
         );
     }
@@ -64,7 +65,7 @@ pub(in crate::rollout) fn accept(
     };
     if ledger::count_open(&status.actions) + resolved.len() > bound {
         return Judgement::Rejected(
-            "TooManyRequests",
+            Reason::TooManyRequests,
             format!(
                 "requests on {bound} instances would be open: wait for the effect of those that are"
             ),
@@ -74,7 +75,7 @@ pub(in crate::rollout) fn accept(
 }
 
 /// Why a set is refused: in a word and a sentence.
-type Refusal = (&'static str, String);
+type Refusal = (Reason, String);
 
 fn failed(
     ctx: &Context<'_>,
@@ -84,7 +85,10 @@ fn failed(
     let found = tolerance::unresolved(ctx, status);
     let targets = applicable(verb, found.into_iter());
     match targets.is_empty() {
-        true => Err(("InstanceNotFailed", "no instance has failed".to_owned())),
+        true => Err((
+            Reason::InstanceNotFailed,
+            "no instance has failed".to_owned(),
+        )),
         false => Ok(targets),
     }
 }
@@ -100,15 +104,15 @@ fn members(
         (false, ..) => Ok(targets),
         (true, true, _) => {
             let message = format!("there is no batch {batch}, but {}", status.batches.len());
-            Err(("UnknownBatch", message))
+            Err((Reason::UnknownBatch, message))
         }
         (true, false, Verb::Retry) => {
             let message = format!("no instance of batch {batch} has failed");
-            Err(("InstanceNotFailed", message))
+            Err((Reason::InstanceNotFailed, message))
         }
         (true, false, _) => {
             let message = format!("every instance of batch {batch} has ended");
-            Err(("InstanceFinished", message))
+            Err((Reason::InstanceFinished, message))
         }
     }
 }
@@ -135,7 +139,7 @@ fn task(
 ) -> Result<Vec<ActionTarget>, Refusal> {
     if verb == Verb::CancelInstances {
         let message = "a task of the execution itself cannot be given up: cancel the update";
-        return Err(("Unsupported", message.to_owned()));
+        return Err((Reason::Unsupported, message.to_owned()));
     }
     let root = status.execution.as_ref().map_or("", |e| e.id.as_str());
     // Read for this very decision.
@@ -150,7 +154,7 @@ fn task(
                 names.join(", ")
             ),
         };
-        return Err(("TaskNotFailed", shorten(&message, 512)));
+        return Err((Reason::TaskNotFailed, shorten(&message, 512)));
     };
     let parts = found
         .parts
@@ -173,15 +177,15 @@ fn task(
 fn resolve(verb: Verb, named: InstanceTarget, found: Option<&InstanceStatus>) -> ActionTarget {
     let refusal = match found {
         None => Some((
-            "UnknownInstance",
+            Reason::UnknownInstance,
             "it takes no part in this update".to_owned(),
         )),
         Some(found) => refusal(verb, &named, found),
     };
     let attempt = found.map_or(0, |found| found.attempt);
     let (state, reason, message) = match refusal {
-        None => (ActionState::Accepted, "", String::new()),
-        Some((reason, message)) => (ActionState::Rejected, reason, message),
+        None => (ActionState::Accepted, String::new(), String::new()),
+        Some((reason, message)) => (ActionState::Rejected, reason.into(), message),
     };
     ActionTarget {
         instance: named.instance,
@@ -194,24 +198,20 @@ fn resolve(verb: Verb, named: InstanceTarget, found: Option<&InstanceStatus>) ->
         },
         execution_id: found.and_then(|found| found.execution_id.clone()),
         state,
-        reason: reason.to_owned(),
+        reason,
         message: shorten(&message, MESSAGE_MAX),
         call: None,
     }
 }
 
-fn refusal(
-    verb: Verb,
-    named: &InstanceTarget,
-    found: &InstanceStatus,
-) -> Option<(&'static str, String)> {
+fn refusal(verb: Verb, named: &InstanceTarget, found: &InstanceStatus) -> Option<(Reason, String)> {
     match named.attempt {
         Some(attempt) if attempt != found.attempt => {
             let message = match found.attempt {
                 0 => "it has not begun".to_owned(),
                 newest => format!("its newest attempt is {newest}, not {attempt}"),
             };
-            return Some(("StaleAttempt", message));
+            return Some((Reason::StaleAttempt, message));
         }
         _ => {}
     }
@@ -219,13 +219,13 @@ fn refusal(
     let told = found.request.as_ref();
     if found.state == InstanceState::Pending && told.is_some_and(|r| r.verb == verb) {
         let message = "it was told so already, and is passed over when its turn comes".to_owned();
-        return Some(("InstanceFinished", message));
+        return Some((Reason::InstanceFinished, message));
     }
     match (verb, found.state) {
         (Verb::Retry, InstanceState::Failed) => None,
-        (Verb::Retry, _) => Some(("InstanceNotFailed", how)),
+        (Verb::Retry, _) => Some((Reason::InstanceNotFailed, how)),
         (_, InstanceState::Pending | InstanceState::Updating | InstanceState::Failed) => None,
-        (_, _) => Some(("InstanceFinished", how)),
+        (_, _) => Some((Reason::InstanceFinished, how)),
     }
 }
 
@@ -236,5 +236,5 @@ pub(in crate::rollout) enum Judgement {
     /// For these instances, each judged by itself; the name of the set that they are, if it is one.
     Instances(Option<String>, Vec<ActionTarget>),
     /// Refused: why, in a word and a sentence.
-    Rejected(&'static str, String),
+    Rejected(Reason, String),
 }

@@ -27,6 +27,7 @@ use crate::rollout::progress::attempts::Attempts;
 use crate::task::conditions::shorten;
 use crate::task::ledger::{self, is_instance};
 use crate::task::observation::Known;
+use crate::task::reason::Reason;
 
 /// The verbs, in the order in which requests seen at the same time take effect.
 const VERBS: [Verb; 3] = [Verb::CancelInstances, Verb::Skip, Verb::Retry];
@@ -159,7 +160,7 @@ pub(in crate::rollout) fn finish(
             if !is_instance(one) {
                 if well {
                     let message = "the execution went on";
-                    settle_target(one, ActionState::Applied, "AlreadyEffective", message);
+                    settle_target(one, ActionState::Applied, Reason::AlreadyEffective, message);
                 }
                 continue;
             }

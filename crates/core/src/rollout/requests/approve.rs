@@ -25,6 +25,7 @@ use crate::rollout::progress::summary;
 use crate::rollout::report;
 use crate::task::cloud_failure;
 use crate::task::conditions::shorten;
+use crate::task::reason::Reason;
 
 /// The most bytes of what OOS said (CRD: `status.approve.message`).
 const MESSAGE_MAX: usize = 512;
@@ -86,7 +87,7 @@ pub(in crate::rollout) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUp
     if answer == Some(ApproveAnswer::Taken) {
         for action in open_continues(&mut status.actions) {
             if is_for(action, pause) {
-                close::settle(ctx, action, ActionState::Applied, "Continued", "");
+                close::settle(ctx, action, ActionState::Applied, Reason::Continued, "");
             }
         }
     } else if let Some(pause) = &mut status.pause {
@@ -151,7 +152,7 @@ pub(in crate::rollout) fn settle_continues(
         let (state, reason, message) = match same {
             None if ended || left(status, id, pause) => (
                 Applied,
-                "AlreadyEffective",
+                Reason::AlreadyEffective,
                 "the pause has been left".to_owned(),
             ),
             // A list from before the pause.
@@ -159,29 +160,29 @@ pub(in crate::rollout) fn settle_continues(
             Some(pause) => match pause.kind {
                 PauseKind::Failure => (
                     Rejected,
-                    "FailurePause",
+                    Reason::FailurePause,
                     "the update waits because something failed: status.pause.message has the commands".to_owned(),
                 ),
                 PauseKind::Approval | PauseKind::Unknown => (
                     Rejected,
-                    "Unsupported",
+                    Reason::Unsupported,
                     "this pause is no batch pause: answer it in the OOS console".to_owned(),
                 ),
                 PauseKind::Batch => match obstacle(ctx, status, id, Some(action)) {
                     None => continue,
                     Some(Obstacle::Taken(record)) => (
                         Applied,
-                        "AlreadyEffective",
+                        Reason::AlreadyEffective,
                         format!("OOS took an Approve of this pause at {}", record.time.0),
                     ),
                     Some(Obstacle::Refused(record)) => (
                         Rejected,
-                        "Refused",
+                        Reason::Refused,
                         format!("OOS refused to go on: {}", record.message),
                     ),
                     Some(Obstacle::Alike) => (
                         Rejected,
-                        "OutcomeUnknown",
+                        Reason::OutcomeUnknown,
                         "an Approve of this pause was never answered, and it cannot be told whether the update has left it: go on in the OOS console".to_owned(),
                     ),
                 },

@@ -5,13 +5,14 @@ use ess_rollout_api::v1alpha1::{Action, ActionState, Outcome, RollingUpdateTaskS
 use super::targets;
 use crate::rollout::context::Context;
 use crate::task::ledger;
+use crate::task::reason::Reason;
 
 /// Ends a request.
 pub(in crate::rollout) fn settle(
     ctx: &Context<'_>,
     action: &mut Action,
     state: ActionState,
-    reason: &str,
+    reason: Reason,
     message: &str,
 ) {
     ledger::settle(action, state, reason, message, ctx.now());
@@ -28,7 +29,7 @@ pub(in crate::rollout) fn settle_all(
     status: &mut RollingUpdateTaskStatus,
     verb: Verb,
     state: ActionState,
-    reason: &str,
+    reason: Reason,
     message: &str,
 ) {
     ledger::settle_all(&mut status.actions, verb, state, reason, message, ctx.now());
@@ -44,15 +45,15 @@ pub(in crate::rollout) fn close(ctx: &Context<'_>, status: &mut RollingUpdateTas
             status,
             Verb::Cancel,
             ActionState::Applied,
-            "Cancelled",
+            Reason::Cancelled,
             "",
         );
     }
     let (reason, message) = match result {
         None if status.cancellation.is_none() => return,
-        None => ("Superseded", "the task is being cancelled"),
-        Some(_) if cancelled => ("Superseded", "the task was cancelled"),
-        Some(_) => ("TaskFinished", "the task has ended"),
+        None => (Reason::Superseded, "the task is being cancelled"),
+        Some(_) if cancelled => (Reason::Superseded, "the task was cancelled"),
+        Some(_) => (Reason::TaskFinished, "the task has ended"),
     };
     reject_open(ctx, status, reason, message);
     if result.is_some() {
@@ -71,7 +72,7 @@ pub(in crate::rollout) fn close(ctx: &Context<'_>, status: &mut RollingUpdateTas
 pub(in crate::rollout) fn reject_open(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
-    reason: &str,
+    reason: Reason,
     message: &str,
 ) {
     for action in &mut status.actions {

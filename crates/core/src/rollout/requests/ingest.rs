@@ -7,6 +7,7 @@ use super::close::{open, settle};
 use super::targets;
 use crate::rollout::context::Context;
 use crate::task::ledger;
+use crate::task::reason::Reason;
 use crate::task::requests::{self, PauseTarget, VERBS};
 
 /// How many requests may be open. With the settled ones they fit the bound on `status.actions`:
@@ -53,12 +54,12 @@ fn ingest_verbs(
             continue;
         }
         let verdict = if finished {
-            Judgement::Rejected("TaskFinished", "the task has ended".into())
+            Judgement::Rejected(Reason::TaskFinished, "the task has ended".into())
         } else if cancelling && verb != Verb::Cancel {
-            Judgement::Rejected("Superseded", "the task is being cancelled".into())
+            Judgement::Rejected(Reason::Superseded, "the task is being cancelled".into())
         } else if too_many(status, verb) {
             Judgement::Rejected(
-                "TooManyRequests",
+                Reason::TooManyRequests,
                 format!("{OPEN_MAX} requests are open: wait for their effect"),
             )
         } else {
@@ -80,7 +81,7 @@ pub(in crate::rollout) fn present_at_creation(
             let verdict = match (verb, requests::parse_cancel(value)) {
                 (Verb::Cancel, Ok(())) => Judgement::Accepted(Vec::new()),
                 _ => Judgement::Rejected(
-                    "PresentAtCreation",
+                    Reason::PresentAtCreation,
                     "the request was there before the task was first seen: set another value"
                         .into(),
                 ),
@@ -109,29 +110,30 @@ fn judge(
     match verb {
         Verb::Cancel => match requests::parse_cancel(value) {
             Ok(()) => Judgement::Accepted(Vec::new()),
-            Err(why) => Judgement::Rejected("Malformed", why),
+            Err(why) => Judgement::Rejected(Reason::Malformed, why),
         },
         Verb::Continue => match requests::parse_continue(value) {
             Ok(target) => judge_continue(target, pause),
-            Err(why) => Judgement::Rejected("Malformed", why),
+            Err(why) => Judgement::Rejected(Reason::Malformed, why),
         },
         Verb::Retry | Verb::Skip | Verb::CancelInstances => {
             accept::accept(ctx, status, verb, value)
         }
-        Verb::RunNow => {
-            Judgement::Rejected("Unsupported", "only an ImageUpdateTask makes runs".into())
-        }
+        Verb::RunNow => Judgement::Rejected(
+            Reason::Unsupported,
+            "only an ImageUpdateTask makes runs".into(),
+        ),
     }
 }
 
 fn judge_continue(target: PauseTarget, pause: Option<&Pause>) -> Judgement {
     let Some(pause) = pause else {
-        return Judgement::Rejected("NotPaused", "the update is not paused".into());
+        return Judgement::Rejected(Reason::NotPaused, "the update is not paused".into());
     };
     if let PauseTarget::Id(id) = target {
         if id < pause.id {
             return Judgement::Rejected(
-                "StalePause",
+                Reason::StalePause,
                 format!(
                     "the update has left pause {id} and is in pause {}",
                     pause.id
@@ -140,7 +142,7 @@ fn judge_continue(target: PauseTarget, pause: Option<&Pause>) -> Judgement {
         }
         if id > pause.id {
             return Judgement::Rejected(
-                "NotPaused",
+                Reason::NotPaused,
                 format!("the update is in pause {}, not yet in pause {id}", pause.id),
             );
         }
@@ -148,11 +150,11 @@ fn judge_continue(target: PauseTarget, pause: Option<&Pause>) -> Judgement {
     match pause.kind {
         PauseKind::Batch => Judgement::Accepted(vec![pause.id.to_string()]),
         PauseKind::Failure => Judgement::Rejected(
-            "FailurePause",
+            Reason::FailurePause,
             "the update waits because something failed: retry, skip or give it up (status.pause.message has the commands), or cancel the task".into(),
         ),
         PauseKind::Approval | PauseKind::Unknown => Judgement::Rejected(
-            "Unsupported",
+            Reason::Unsupported,
             "this pause is no batch pause: answer it in the OOS console".into(),
         ),
     }

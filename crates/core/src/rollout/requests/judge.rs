@@ -14,6 +14,7 @@ use crate::rollout::decision::Next;
 use crate::rollout::progress::attempts::Attempts;
 use crate::rollout::progress::{details, tolerance};
 use crate::task::observation::{Interrupt, Known};
+use crate::task::reason::Reason;
 
 /// How often OOS may refuse a failed instance while the update is paused: what it says twice, a bound
 /// on lateness apart, it will say again.
@@ -22,7 +23,7 @@ pub(in crate::rollout) const REFUSALS_MAX: i32 = 2;
 /// What to make of an instance.
 pub(in crate::rollout) enum Verdict {
     /// It has had its effect, or will have none.
-    Done(ActionState, &'static str, String),
+    Done(ActionState, Reason, String),
     /// OOS would not take it now, and nothing has to wait for it.
     Hold(String),
     /// A call may yet take effect: nothing is done after it before that is known.
@@ -68,7 +69,7 @@ pub(in crate::rollout) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<
 }
 
 /// Reason: what was asked for has happened, whoever caused it.
-pub(in crate::rollout) const EFFECTIVE: &str = "AlreadyEffective";
+pub(in crate::rollout) const EFFECTIVE: Reason = Reason::AlreadyEffective;
 
 /// Whether a call that gives an instance up had no answer and may have had its effect. OOS shows an
 /// instance that was given up like one that failed; that the update does not wait for it any more
@@ -104,7 +105,7 @@ pub(in crate::rollout) fn effective(instance: &InstanceStatus) -> Verdict {
     Verdict::Done(ActionState::Applied, EFFECTIVE, describe(instance))
 }
 
-fn done(state: ActionState, reason: &'static str, message: impl Into<String>) -> Option<Verdict> {
+fn done(state: ActionState, reason: Reason, message: impl Into<String>) -> Option<Verdict> {
     Some(Verdict::Done(state, reason, message.into()))
 }
 
@@ -133,7 +134,7 @@ pub(in crate::rollout) fn already(
             done(Applied, EFFECTIVE, how)
         }
         (Verb::Retry, InstanceState::Skipped | InstanceState::Cancelled) => {
-            done(Rejected, "InstanceFinished", how)
+            done(Rejected, Reason::InstanceFinished, how)
         }
         // Told to the nested execution, a skip lets it go on to its end, as a retry would.
         (Verb::Skip, InstanceState::Updating) if newer && !other && maybe_sent => Some(
@@ -144,13 +145,15 @@ pub(in crate::rollout) fn already(
         (Verb::Skip, InstanceState::Succeeded) if !other && maybe_sent => {
             done(Applied, EFFECTIVE, how)
         }
-        (Verb::Skip | Verb::CancelInstances, _) if newer => done(Rejected, "StaleAttempt", how),
+        (Verb::Skip | Verb::CancelInstances, _) if newer => {
+            done(Rejected, Reason::StaleAttempt, how)
+        }
         (Verb::Skip, InstanceState::Skipped)
         | (Verb::CancelInstances, InstanceState::Cancelled) => done(Applied, EFFECTIVE, how),
         (
             Verb::Skip | Verb::CancelInstances,
             InstanceState::Succeeded | InstanceState::Skipped | InstanceState::Cancelled,
-        ) => done(Rejected, "InstanceFinished", how),
+        ) => done(Rejected, Reason::InstanceFinished, how),
         _ => None,
     }
 }
@@ -189,7 +192,7 @@ impl Look<'_, '_> {
             let message = "it is no longer listed among the instances of this update".to_owned();
             return Ok(Verdict::Done(
                 ActionState::Rejected,
-                "UnknownInstance",
+                Reason::UnknownInstance,
                 message,
             ));
         };
@@ -248,7 +251,7 @@ impl Look<'_, '_> {
             return match (failed, tolerance::is_held(ctx, self.status)) {
                 (true, false) => done(
                     ActionState::Rejected,
-                    "NotPaused",
+                    Reason::NotPaused,
                     "the update goes on, as spec.maxErrors tolerates the failure: OOS takes requests on instances only while it waits",
                 ),
                 _ => Some(Verdict::Hold(
@@ -269,7 +272,11 @@ impl Look<'_, '_> {
             return None;
         }
         if failed && call.refusals >= REFUSALS_MAX {
-            return done(ActionState::Rejected, "Refused", target.message.clone());
+            return done(
+                ActionState::Rejected,
+                Reason::Refused,
+                target.message.clone(),
+            );
         }
         Some(Verdict::Hold(target.message.clone()))
     }

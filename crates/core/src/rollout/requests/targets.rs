@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::rollout::context::Context;
 use crate::task::conditions::shorten;
 use crate::task::ledger;
+use crate::task::reason::Reason;
 
 /// How many instances settled requests keep their details of, newest first.
 const DETAILS_MAX: usize = 200;
@@ -36,7 +37,7 @@ pub(in crate::rollout) fn name(target: &ActionTarget) -> String {
 pub(in crate::rollout) fn reject_open(
     ctx: &Context<'_>,
     action: &mut Action,
-    reason: &str,
+    reason: Reason,
     message: &str,
 ) {
     for one in &mut action.instances {
@@ -58,10 +59,10 @@ pub(in crate::rollout) fn settle_if_done(ctx: &Context<'_>, action: &mut Action)
     let reasons: BTreeSet<&str> = all.iter().map(|one| one.reason.as_str()).collect();
     let partly = applied && all.iter().any(|one| one.state == ActionState::Rejected);
     let reason = match reasons.first() {
-        Some(reason) if reasons.len() == 1 => (*reason).to_owned(),
-        _ if partly => "PartlyApplied".to_owned(),
-        _ if applied => word(action.verb).to_owned(),
-        _ => "Rejected".to_owned(),
+        Some(reason) if reasons.len() == 1 => Reason::recorded(reason),
+        _ if partly => Reason::PartlyApplied,
+        _ if applied => word(action.verb),
+        _ => Reason::Rejected,
     };
     let message = match all.as_slice() {
         [one] => one.message.clone(),
@@ -82,7 +83,7 @@ pub(in crate::rollout) fn settle_if_done(ctx: &Context<'_>, action: &mut Action)
     } else {
         ActionState::Rejected
     };
-    ledger::settle(action, state, &reason, &message, ctx.now());
+    ledger::settle(action, state, reason, &message, ctx.now());
 }
 
 /// Keeps the ledger small: older settled requests keep what they came to, but not for each instance.
@@ -103,11 +104,11 @@ pub(in crate::rollout) fn forget_details(status: &mut RollingUpdateTaskStatus) {
 pub(in crate::rollout) fn settle_target(
     target: &mut ActionTarget,
     state: ActionState,
-    reason: &str,
+    reason: Reason,
     message: &str,
 ) {
     target.state = state;
-    target.reason = reason.to_owned();
+    target.reason = reason.into();
     target.message = shorten(message, MESSAGE_MAX);
     // One that may yet take effect keeps others away from the instance until it cannot.
     target.call = target.call.take().filter(|call| call.unanswered);
@@ -144,13 +145,13 @@ pub(in crate::rollout) fn carried_out(
 }
 
 /// What a verb has done to an instance, in one CamelCase word.
-pub(in crate::rollout) fn word(verb: Verb) -> &'static str {
+pub(in crate::rollout) fn word(verb: Verb) -> Reason {
     match verb {
-        Verb::Retry => "Retried",
-        Verb::Skip => "Skipped",
-        Verb::CancelInstances => "Cancelled",
-        Verb::Continue => "Continued",
-        Verb::Cancel => "Cancelled",
-        Verb::RunNow => "Run",
+        Verb::Retry => Reason::Retried,
+        Verb::Skip => Reason::Skipped,
+        Verb::CancelInstances => Reason::Cancelled,
+        Verb::Continue => Reason::Continued,
+        Verb::Cancel => Reason::Cancelled,
+        Verb::RunNow => Reason::Started,
     }
 }

@@ -8,6 +8,7 @@ use super::judge::{Call, EFFECTIVE, Look, REFUSALS_MAX, Verdict, rests};
 use super::notify;
 use crate::identity::hash_value;
 use crate::task::observation::Known;
+use crate::task::reason::Reason;
 
 impl Look<'_, '_> {
     /// What to make of a failed task of the execution itself, or of a failed item of one.
@@ -22,7 +23,7 @@ impl Look<'_, '_> {
         let tasks = ctx.input.observation.task_executions(&self.root.id)?;
         let Some(task) = tasks.iter().find(|task| task.id == id) else {
             let message = "OOS does not list that task any more".to_owned();
-            return Ok(Verdict::Done(Rejected, "UnknownTask", message));
+            return Ok(Verdict::Done(Rejected, Reason::UnknownTask, message));
         };
         let same =
             task.status == ExecutionStatus::Failed && task.end.map(Time) == target.failure_time;
@@ -30,9 +31,11 @@ impl Look<'_, '_> {
             let how = format!("it is {}", task.status.as_str());
             return Ok(
                 match verb == Verb::Skip && task.status == ExecutionStatus::Failed {
-                    true => {
-                        Verdict::Done(Rejected, "StaleAttempt", "it has failed again".to_owned())
-                    }
+                    true => Verdict::Done(
+                        Rejected,
+                        Reason::StaleAttempt,
+                        "it has failed again".to_owned(),
+                    ),
                     false => Verdict::Done(Applied, EFFECTIVE, how),
                 },
             );
@@ -42,7 +45,11 @@ impl Look<'_, '_> {
                 return Ok(Verdict::Wait(rest));
             }
             if call.refusals >= REFUSALS_MAX {
-                return Ok(Verdict::Done(Rejected, "Refused", target.message.clone()));
+                return Ok(Verdict::Done(
+                    Rejected,
+                    Reason::Refused,
+                    target.message.clone(),
+                ));
             }
         }
         if !self.is_paused() {

@@ -11,6 +11,7 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next, Work};
 use crate::rollout::report::{self, Phase};
 use crate::task::conditions::shorten;
+use crate::task::reason::Reason;
 
 /// How soon to look whether a call that puts something back has shown.
 pub(in crate::rollout) const SOON: SignedDuration = SignedDuration::from_secs(2);
@@ -57,9 +58,9 @@ pub(in crate::rollout) fn step(
     let message = shorten(&doing(&restore.items, &pending), MESSAGE_MAX);
     match answer {
         Some(Err(error)) => report::failed(ctx, status, error),
-        Some(Ok(())) => status.show(Phase::Restoring, "Restoring", &message),
+        Some(Ok(())) => status.show(Phase::Restoring, Reason::Restoring, &message),
         None => {
-            status.show_unless_refused(Phase::Restoring, "Restoring", &message);
+            status.show_unless_refused(Phase::Restoring, Reason::Restoring, &message);
         }
     }
     let restore = status.restore.get_or_insert_default();
@@ -392,6 +393,6 @@ fn last_call(ctx: &Context<'_>, status: &mut Draft) -> Option<Drafted> {
     }
     let wait = (last.0 + ctx.settle() + SignedDuration::from_secs(1)).duration_since(ctx.now());
     let message = "waiting until no call whose answer was lost can take effect any more";
-    status.show(Phase::Restoring, "Restoring", message);
+    status.show(Phase::Restoring, Reason::Restoring, message);
     Some(ctx.decide(status.clone(), Next::After(wait.unsigned_abs())))
 }

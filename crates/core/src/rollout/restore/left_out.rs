@@ -9,6 +9,7 @@ use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 use crate::rollout::context::Context;
 use crate::task::conditions::{self, shorten};
 use crate::task::observation::{Interrupt, Known};
+use crate::task::reason::Reason;
 
 /// Bound of the API.
 const LEFT_OUT_MAX: usize = 1000;
@@ -17,7 +18,7 @@ const NAMED_MAX: usize = 5;
 /// The most instances of which it is read what they run.
 const READ_MAX: usize = 100;
 /// Why a rollback leaves out an instance that would be eligible.
-const NOT_TOUCHED: &str = "NotTouched";
+const NOT_TOUCHED: Reason = Reason::NotTouched;
 
 /// Who is left out of an update of these members, and why.
 pub(in crate::rollout) fn at_start(
@@ -46,7 +47,7 @@ fn reason<'a>(ctx: &Context<'_>, instance: &'a ScalingInstance) -> &'a str {
     } else if !ctx.update.takes(&instance.creation_type) {
         &instance.creation_type
     } else {
-        NOT_TOUCHED
+        NOT_TOUCHED.word()
     }
 }
 

@@ -18,13 +18,14 @@ use crate::rollout::result;
 use crate::task::conditions;
 use crate::task::display::Value;
 use crate::task::observation::Known;
+use crate::task::reason::Reason;
 
 mod active;
 
 /// The verdict of the condition `Verified`.
 pub(in crate::rollout) struct Verdict {
     pub(in crate::rollout) status: Value,
-    pub(in crate::rollout) reason: &'static str,
+    pub(in crate::rollout) reason: Reason,
     pub(in crate::rollout) message: String,
     /// Whether it may be that the cloud does not show yet what was done.
     pub(in crate::rollout) may_lag: bool,
@@ -37,7 +38,7 @@ pub(in crate::rollout) struct Verdict {
 }
 
 impl Verdict {
-    fn new(status: Value, reason: &'static str, message: String) -> Self {
+    fn new(status: Value, reason: Reason, message: String) -> Self {
         Self {
             status,
             reason,
@@ -90,14 +91,18 @@ impl Found<'_> {
 pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Known<Verdict> {
     let observation = ctx.input.observation;
     let Some(plan) = status.plan.clone() else {
-        return Ok(Verdict::new(Value::Unknown, "NothingRan", String::new()));
+        return Ok(Verdict::new(
+            Value::Unknown,
+            Reason::NothingRan,
+            String::new(),
+        ));
     };
     let Some(group) = ctx.scaling_group()? else {
         let message = format!(
             "no answer of the cloud shows scaling group {} in {}, neither asked for by its id nor among all",
             ctx.group, ctx.region
         );
-        let mut verdict = Verdict::new(Value::False, "ScalingGroupNotFound", message);
+        let mut verdict = Verdict::new(Value::False, Reason::ScalingGroupNotFound, message);
         verdict.group_gone = true;
         return Ok(verdict);
     };
@@ -133,11 +138,11 @@ pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Know
     let mut verdict = match (well, &active.differs) {
         (true, Some(_)) => Verdict::new(
             Value::False,
-            "ActiveConfigurationDiffers",
+            Reason::ActiveConfigurationDiffers,
             differ.join("; "),
         ),
         (true, None) if !differ.is_empty() => {
-            Verdict::new(Value::False, "Different", differ.join("; "))
+            Verdict::new(Value::False, Reason::Different, differ.join("; "))
         }
         (true, None) => {
             not_updated(&found).unwrap_or_else(|| as_wanted(back.unread.as_deref(), active.read))
@@ -145,7 +150,7 @@ pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Know
         (false, differs) => {
             let mut verdict = ended_early(counts.as_ref(), &differ, back.unread.as_deref());
             if differs.is_some() {
-                verdict.reason = "ActiveConfigurationDiffers";
+                verdict.reason = Reason::ActiveConfigurationDiffers;
             }
             verdict
         }
@@ -167,12 +172,12 @@ fn as_wanted(unread: Option<&str>, configuration: bool) -> Verdict {
     match unread {
         None => Verdict::new(
             Value::True,
-            "AsWanted",
+            Reason::AsWanted,
             format!("instances, {what} were read back and are as wanted"),
         ),
         Some(unread) => Verdict::new(
             Value::True,
-            "AsReported",
+            Reason::AsReported,
             format!(
                 "OOS reports that the instances were updated; they serve, and {what} were read back and are as wanted; {unread}"
             ),
@@ -191,8 +196,8 @@ fn not_updated(found: &[Found<'_>]) -> Option<Verdict> {
     let (total, not) = (members().count(), open.len());
     let reason = match not {
         0 => return None,
-        not if not == total => "NotUpdated",
-        _ => "PartlyUpdated",
+        not if not == total => Reason::NotUpdated,
+        _ => Reason::PartlyUpdated,
     };
     let named = conditions::named(&open, NAMED_MAX);
     let message = format!("{not} of {total} instances were not updated: {named}");
@@ -208,11 +213,11 @@ fn ended_early(counts: Option<&ReadBack>, differ: &[String], unread: Option<&str
     }
     let known = counts.filter(|counts| counts.unknown < counts.total);
     let (status, reason) = match known {
-        _ if !differ.is_empty() => (Value::False, "Different"),
-        None => (Value::Unknown, "NotSucceeded"),
-        Some(counts) if counts.updated == 0 => (Value::False, "NotUpdated"),
-        Some(counts) if counts.updated < counts.total => (Value::False, "PartlyUpdated"),
-        Some(_) => (Value::True, "AsWanted"),
+        _ if !differ.is_empty() => (Value::False, Reason::Different),
+        None => (Value::Unknown, Reason::NotSucceeded),
+        Some(counts) if counts.updated == 0 => (Value::False, Reason::NotUpdated),
+        Some(counts) if counts.updated < counts.total => (Value::False, Reason::PartlyUpdated),
+        Some(_) => (Value::True, Reason::AsWanted),
     };
     Verdict::new(status, reason, message)
 }
@@ -375,12 +380,14 @@ fn show(ctx: &Context<'_>, plan: &Plan, status: &mut Draft, found: &[Found<'_>])
         };
         show_service(ctx, status, found);
         let (value, reason, message) = match (&found.differs, state) {
-            (Some(Some(how)), InstanceState::Succeeded) => (Value::False, "Different", how.clone()),
+            (Some(Some(how)), InstanceState::Succeeded) => {
+                (Value::False, Reason::Different, how.clone())
+            }
             (_, InstanceState::Succeeded | InstanceState::Pending) => continue,
             (Some(None), _) => {
                 let what = ctx.update.what(Some(plan));
                 let message = format!("OOS did not finish it, and it runs {what}");
-                (Value::True, "FoundUpdated", message)
+                (Value::True, Reason::FoundUpdated, message)
             }
             (Some(Some(_)) | None, _) => continue,
         };
@@ -393,24 +400,24 @@ fn show_service(ctx: &Context<'_>, status: &mut Draft, found: &Found<'_>) {
     let (value, reason, message) = match (state, &found.idle) {
         (Some(LifecycleState::InService | LifecycleState::Protected), Some(how)) => (
             Value::False,
-            "NotInService",
+            Reason::NotInService,
             format!("its {} is {how}", ctx.update.noun()),
         ),
-        (Some(LifecycleState::InService), None) => (Value::True, "InService", String::new()),
-        (Some(LifecycleState::Protected), None) => (Value::True, "Protected", String::new()),
+        (Some(LifecycleState::InService), None) => (Value::True, Reason::InService, String::new()),
+        (Some(LifecycleState::Protected), None) => (Value::True, Reason::Protected, String::new()),
         (Some(LifecycleState::Standby), _) => (
             Value::False,
-            "Standby",
+            Reason::Standby,
             "in Standby: it gets no traffic".to_owned(),
         ),
         (Some(state), _) => (
             Value::False,
-            "NotInService",
+            Reason::NotInService,
             format!("its lifecycle state is {state}"),
         ),
         (None, _) => (
             Value::False,
-            "LeftGroup",
+            Reason::LeftGroup,
             "it is no longer in the scaling group".to_owned(),
         ),
     };

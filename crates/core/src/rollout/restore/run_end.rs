@@ -20,6 +20,7 @@ use crate::task::decision::{Event, EventKind, Next};
 use crate::task::object::IMAGE_UPDATE_TASK;
 use crate::task::observation::{Known, Observation};
 use crate::task::quiet::{self, Rest};
+use crate::task::reason::Reason;
 use crate::task::waits::{RETRY, Waits};
 
 /// How often a run that goes on is looked at.
@@ -330,7 +331,7 @@ fn close(
         if events.len() <= EVENTS_MAX {
             events.push(Event {
                 kind: EventKind::Warning,
-                reason: "LeftBehind".into(),
+                reason: Reason::LeftBehind,
                 action: "Restore".into(),
                 note: format!(
                     "{:?} {} is not put back to {}: {}",
@@ -380,7 +381,7 @@ fn ended_event(run: &GroupRun, root: Option<&Execution>, left: usize) -> Event {
         } else {
             EventKind::Warning
         },
-        reason: "RunEnded".into(),
+        reason: Reason::RunEnded,
         action: "Look".into(),
         note: format!("execution {id} of {} is {how}; {then}", whose(run)),
     }

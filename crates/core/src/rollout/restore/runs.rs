@@ -17,6 +17,7 @@ use crate::rollout::kind;
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// How soon an object that waits for the end of such a run looks again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -198,7 +199,7 @@ pub(in crate::rollout) fn unattended(
     let known = look.record.runs.iter().find(|known| known.uid == run.uid);
     let problem = known.map(|known| {
         let message = format!("{}; this one starts when that has ended", known.message);
-        Problem::wait("UnattendedRun", message)
+        Problem::wait(Reason::UnattendedRun, message)
     });
     let next = match (&problem, look.next) {
         (None, _) => Next::Now,

@@ -15,6 +15,7 @@ use crate::task::conditions::shorten;
 use crate::task::decision::{Decision, Step};
 use crate::task::object::IMAGE_UPDATE_TASK;
 use crate::task::observation::{Interrupt, Observation};
+use crate::task::reason::Reason;
 use crate::task::waits::Waits;
 
 /// How soon a run is looked at again that could not be.
@@ -90,7 +91,7 @@ pub fn without_holder(
     }
     let event = Event {
         kind: EventKind::Warning,
-        reason: "HolderVanished".into(),
+        reason: Reason::HolderVanished,
         action: "Look".into(),
         note: format!(
             "{} {}/{} held the scaling group and has vanished, its finalizer taken by hand: its run is looked at until it has ended, and what it leaves is listed here",

@@ -9,6 +9,7 @@ use crate::rollout::{kind, others};
 use crate::task::absence::{self, ROLLING_TEMPLATES};
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// The call for the way back, as far as its kind decides.
 pub(in crate::rollout) fn method(way_back: &Update) -> RollbackMethod {
@@ -38,12 +39,12 @@ fn not_listed(ctx: &Context<'_>, id: &str) -> Problem {
     let created = ctx.metadata.creation_timestamp.as_ref();
     if created.is_some_and(|created| ctx.waits().lags(created)) {
         return Problem::wait(
-            "SourceExecutionNotListed",
+            Reason::SourceExecutionNotListed,
             format!("waiting for OOS to list execution {id}"),
         );
     }
     Problem::refused(
-        "SourceExecutionGone",
+        Reason::SourceExecutionGone,
         format!(
             "OOS does not list execution {id}, or not to these credentials, and without it cannot roll back: start a new RollingUpdateTask with what you want to go back to"
         ),
@@ -71,14 +72,14 @@ pub(in crate::rollout) fn not_latest(
     });
     Ok(later.map(|later| match undone_by(later) == Some(root.id.as_str()) {
         true => Problem::refused(
-            "AlreadyRolledBack",
+            Reason::AlreadyRolledBack,
             format!(
                 "execution {} was rolled back already, by execution {}",
                 root.id, later.id
             ),
         ),
         false => Problem::refused(
-            "NotLatest",
+            Reason::NotLatest,
             format!(
                 "execution {} updated the group after {}: only the latest update can be rolled back",
                 later.id, root.id

@@ -13,6 +13,7 @@ use crate::rollout::kind::{self, Before};
 use crate::rollout::parameters::{list, text};
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// What is undone, or why it cannot be.
 pub(super) fn find(
@@ -42,7 +43,7 @@ fn unfit(ctx: &Context<'_>, root: &Execution) -> Option<Problem> {
     let id = &root.id;
     if let Some(task) = root.tags.get(identity::TAG_TASK) {
         return Some(Problem::refused(
-            "UseTaskRef",
+            Reason::UseTaskRef,
             format!(
                 "execution {id} is of {task}: name it by spec.taskRef in its namespace, so that what it left can be taken over"
             ),
@@ -50,14 +51,14 @@ fn unfit(ctx: &Context<'_>, root: &Execution) -> Option<Problem> {
     }
     if text(root, "invokeType") == Some("rollback") || checks::undone_by(root).is_some() {
         return Some(Problem::refused(
-            "RollbackOfRollback",
+            Reason::RollbackOfRollback,
             format!("execution {id} is a rollback itself: start a new update instead"),
         ));
     }
     let group = text(root, "scalingGroupId").unwrap_or_default();
     if group != ctx.group {
         return Some(Problem::refused(
-            "OtherScalingGroup",
+            Reason::OtherScalingGroup,
             format!(
                 "execution {id} is of scaling group {group:?}, and spec.scalingGroupId is {}",
                 ctx.group
@@ -73,7 +74,7 @@ pub(super) fn standing(root: &Execution) -> Result<bool, Problem> {
         status if status.is_final() => Ok(false),
         ExecutionStatus::Waiting => Ok(true),
         status => Err(Problem::blocked(
-            "SourceRunning",
+            Reason::SourceRunning,
             format!(
                 "execution {} is {status}: the rollback starts once it is suspended or finished",
                 root.id

@@ -10,6 +10,7 @@ use crate::rollout::context::Context;
 use crate::rollout::progress::attempts;
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// How a rollback starts, and on whom.
 pub(in crate::rollout) struct Reach<'a> {
@@ -54,7 +55,7 @@ pub(in crate::rollout) fn reach<'a>(
     match (why, untouched) {
         (Some(why), Some(other)) if spec.scope == RollbackScope::Updated => {
             Ok(Err(Problem::refused(
-                "ScopeTooNarrow",
+                Reason::ScopeTooNarrow,
                 format!(
                     "{why}, and a fresh update would reach {} as well, which the update did not touch: set spec.scope to AllInService in a new rollback",
                     other.id
@@ -103,6 +104,6 @@ fn not_listed(
             "OOS does not list (yet) what execution {} did to {missing}, which it has touched: this rollback starts when it does",
             source.execution_id
         );
-        Problem::wait("SourceExecutionNotListed", message).counted()
+        Problem::wait(Reason::SourceExecutionNotListed, message).counted()
     }))
 }

@@ -15,6 +15,7 @@ use crate::rollout::parameters::text;
 use crate::rollout::scripts::NO_TEXTS;
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 /// What is undone, or why it cannot be.
 pub(in crate::rollout) fn find(
@@ -24,7 +25,7 @@ pub(in crate::rollout) fn find(
     let found = match (&undo.spec.task_ref, undo.source, &undo.spec.execution_id) {
         (_, Some(task), _) => of_task(ctx, undo, task)?,
         (Some(named), None, _) => Err(Problem::refused(
-            "SourceNotFound",
+            Reason::SourceNotFound,
             format!(
                 "spec.taskRef.name: there was no RollingUpdateTask {}/{} when this rollback was created, and one that comes later is not undone; to undo a run whose task is gone, name its execution by spec.executionId",
                 ctx.namespace, named.name
@@ -33,7 +34,7 @@ pub(in crate::rollout) fn find(
         (None, None, Some(execution)) => foreign::find(ctx, undo.spec, execution)?,
         // The CRD refuses it.
         (None, None, None) => Err(Problem::refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             "neither spec.taskRef nor spec.executionId is set".into(),
         )),
     };
@@ -44,7 +45,7 @@ pub(in crate::rollout) fn find(
 fn tolerable(spec: &RollbackSpec, source: Source) -> Result<Source, Problem> {
     match spec.policy.max_errors {
         Some(tolerated) if tolerated > 0 && source.update.image.is_none() => Err(Problem::refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             format!(
                 "spec.maxErrors is {tolerated}, and only a rollback of an image update can tolerate failures: the public templates for the other kinds do not; leave it out in a new rollback"
             ),
@@ -150,7 +151,7 @@ fn came_later(ctx: &Context<'_>, task: &RollingUpdateTask) -> Option<Problem> {
         .map(|time| ("was created", time))
         .or(begun.map(|time| ("began its run", time)))?;
     Some(Problem::refused(
-        "SourceIsNewer",
+        Reason::SourceIsNewer,
         format!(
             "RollingUpdateTask {}/{name} {what} at {}, and this rollback was created at {}: a rollback undoes what had begun when it was created; to undo this run create a new rollback",
             ctx.namespace, time.0, created.0
@@ -166,11 +167,11 @@ pub(super) fn standing(ctx: &Context<'_>, task: &RollingUpdateTask) -> Result<bo
     if status.execution.is_none() {
         return Err(match (&status.result, &status.start) {
             (None, Some(_)) => Problem::wait(
-                "SourceStarting",
+                Reason::SourceStarting,
                 format!("{path} is being started; whether it can be rolled back is seen then"),
             ),
             _ => Problem::refused(
-                "NothingToRollBack",
+                Reason::NothingToRollBack,
                 format!("{path} has started nothing: there is nothing to roll back"),
             ),
         });
@@ -180,14 +181,14 @@ pub(super) fn standing(ctx: &Context<'_>, task: &RollingUpdateTask) -> Result<bo
         return match restored {
             true => Ok(false),
             false => Err(Problem::wait(
-                "SourceRestoring",
+                Reason::SourceRestoring,
                 format!("the scaling group is still being put back after {path}"),
             )),
         };
     }
     if status.cancellation.is_some() {
         return Err(Problem::wait(
-            "SourceCancelling",
+            Reason::SourceCancelling,
             format!("{path} is being cancelled; the rollback starts when it has ended"),
         ));
     }
@@ -195,7 +196,7 @@ pub(super) fn standing(ctx: &Context<'_>, task: &RollingUpdateTask) -> Result<bo
         // About to be left: the approval may be on its way.
         Some(pause) if pause.approval.is_none() => Ok(true),
         _ => Err(Problem::blocked(
-            "SourceRunning",
+            Reason::SourceRunning,
             format!(
                 "{path} is running: the rollback starts once it is suspended or finished; cancel it to roll back sooner"
             ),

@@ -21,6 +21,7 @@ use crate::task::cancel::{self, Calls};
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
 use crate::task::quiet::Rest;
+use crate::task::reason::Reason;
 use crate::task::waits::RETRY;
 
 /// Whether the group may be taken over although others may wait for it: it is held by the source
@@ -241,7 +242,7 @@ fn show(status: &mut Draft, source: &Source) {
     if source.cancel_failures > 1 {
         message.push_str(": look at the execution in the OOS console");
     }
-    status.show_unless_refused(Phase::Pending, "CancellingSource", &message);
+    status.show_unless_refused(Phase::Pending, Reason::CancellingSource, &message);
 }
 
 /// The reads of [`take_over`] and [`end_source`], to be made side by side.

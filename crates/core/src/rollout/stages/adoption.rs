@@ -25,6 +25,7 @@ use crate::task::absence::{self, ROLLING_TEMPLATES};
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 use crate::{batches, identity};
 
 /// What the annotation is bound to besides namespace and name.
@@ -81,7 +82,7 @@ pub(in crate::rollout) fn restored(ctx: &Context<'_>, status: &Draft) -> Known<O
             return Ok(None);
         }
         let problem = Problem::blocked(
-            "ExecutionIdMismatch",
+            Reason::ExecutionIdMismatch,
             format!(
                 "annotation {EXECUTION_ID_ANNOTATION} names execution {id}, which is not of this object: nothing is started; remove the annotation to run the update anew, or delete this object"
             ),
@@ -119,7 +120,7 @@ fn not_listed(ctx: &Context<'_>, mut status: Draft, id: &str) -> Drafted {
     let created = ctx.metadata.creation_timestamp.as_ref();
     if created.is_some_and(|created| ctx.waits().lags(created)) {
         let message = format!("waiting for OOS to list execution {id}, which ran for this object");
-        status.show(Phase::Pending, "ExecutionNotListed", &message);
+        status.show(Phase::Pending, Reason::ExecutionNotListed, &message);
         return ctx.decide(status, ctx.recheck());
     }
     let of_key = |key: &&RunKey| key.execution_id.as_deref() == Some(id);
@@ -136,10 +137,10 @@ fn not_listed(ctx: &Context<'_>, mut status: Draft, id: &str) -> Drafted {
         url: identity::execution_url(&ctx.region, id),
     });
     let (outcome, reason, known) = match outcome {
-        Some(outcome) => (outcome, "AlreadyRun", "its result is on record"),
+        Some(outcome) => (outcome, Reason::AlreadyRun, "its result is on record"),
         None => (
             Outcome::Failed,
-            "ExecutionNotFound",
+            Reason::ExecutionNotFound,
             "its result is not known: create another object to run the update again",
         ),
     };
@@ -166,7 +167,7 @@ fn of_rollback(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> D
                 "execution {} ran for this object before it was restored",
                 execution.id
             );
-            let ended = result::nothing_ran(ctx, status, outcome, "AlreadyRun", &message);
+            let ended = result::nothing_ran(ctx, status, outcome, Reason::AlreadyRun, &message);
             not_looked_at(ended)
         }
         None if cancel::reason(ctx, &status).is_some() => {
@@ -174,7 +175,7 @@ fn of_rollback(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> D
                 "execution {} was started for this object before it was restored, and is left to itself: cancel it in the OOS console",
                 execution.id
             );
-            let (outcome, reason) = (Outcome::Cancelled, "Cancelled");
+            let (outcome, reason) = (Outcome::Cancelled, Reason::Cancelled);
             not_looked_at(result::nothing_ran(ctx, status, outcome, reason, &message))
         }
         None => {
@@ -182,7 +183,7 @@ fn of_rollback(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> D
                 "execution {} was started for this object before it was restored: waiting for its end; to end it sooner cancel it in the OOS console, or delete this object, which leaves it to itself",
                 execution.id
             );
-            let problem = Problem::wait("ExecutionInProgress", message);
+            let problem = Problem::wait(Reason::ExecutionInProgress, message);
             refusal::refuse(ctx, status, &problem, false)
         }
     }
@@ -235,12 +236,12 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
         "execution {} ran for this object before it was restored without its status: it is followed, and nothing is started",
         execution.id
     );
-    status.show(Phase::Running, "Adopted", &message);
+    status.show(Phase::Running, Reason::Adopted, &message);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = record;
     decision.events.push(Event {
         kind: EventKind::Normal,
-        reason: "Adopted".into(),
+        reason: Reason::Adopted,
         action: "StartExecution".into(),
         note: message,
     });

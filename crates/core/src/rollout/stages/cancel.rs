@@ -13,6 +13,7 @@ use crate::rollout::requests::close;
 use crate::rollout::result;
 use crate::task::cancel::{self, Calls};
 use crate::task::conditions::shorten;
+use crate::task::reason::Reason;
 
 /// Why the task is to end early, if it is: in one CamelCase word.
 pub(in crate::rollout) fn reason(
@@ -70,15 +71,21 @@ pub(in crate::rollout) fn cancel(
     let mut wait = ctx.soon();
     match answer {
         Some(Ok(_)) => {
-            status.show(Phase::Cancelling, "Cancelling", &message);
-            let (applied, word) = (ActionState::Applied, "Cancelled");
+            status.show(Phase::Cancelling, Reason::Cancelling, &message);
+            let (applied, word) = (ActionState::Applied, Reason::Cancelled);
             close::settle_all(ctx, &mut status, Verb::Cancel, applied, word, "");
         }
         Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
             let known = begun(ctx, &mut status, reason);
             let Some(wait) = cancel::missing(&waits, &mut known.missing_since) else {
                 let message = cancel::gone(&id, error);
-                return result::begin(ctx, status, Outcome::Cancelled, "ExecutionGone", &message);
+                return result::begin(
+                    ctx,
+                    status,
+                    Outcome::Cancelled,
+                    Reason::ExecutionGone,
+                    &message,
+                );
             };
             let (reason, message) = cancel::not_listed(&id);
             status.show(Phase::Cancelling, reason, &message);
@@ -107,7 +114,7 @@ pub(in crate::rollout) fn cancel(
     }
     let call = answer.is_none() && calls(known).send_if_due(&waits);
     wait = calls(known).wait(&waits, wait);
-    status.show_unless_refused(Phase::Cancelling, "Cancelling", &message);
+    status.show_unless_refused(Phase::Cancelling, Reason::Cancelling, &message);
     let mut decision = ctx.decide(status, if call { Next::Now } else { wait });
     decision.work = call.then(|| cancel::work(id));
     decision

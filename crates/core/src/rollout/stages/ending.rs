@@ -24,6 +24,7 @@ use crate::task::conditions::shorten;
 use crate::task::display::Value;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::quiet::Rest;
+use crate::task::reason::Reason;
 
 /// How often an outcome that differs is read again.
 const READ_AGAIN: SignedDuration = SignedDuration::from_secs(5);
@@ -70,7 +71,7 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
             "execution {} of somebody else is updating the group: what is left to put back waits for its end",
             other.id
         );
-        status.show(Phase::Restoring, "RollingUpdateInProgress", &message);
+        status.show(Phase::Restoring, Reason::RollingUpdateInProgress, &message);
         return Ok(ctx.decide(status, ctx.recheck()));
     }
 
@@ -109,7 +110,7 @@ fn wait_until_quiet(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Draft
         Rest::Moving => {
             status.show(
                 Phase::Restoring,
-                "Ending",
+                Reason::Ending,
                 "waiting until the execution and all nested executions have ended",
             );
             Next::After(SOON.unsigned_abs())
@@ -127,7 +128,7 @@ fn finish(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         let since = restore.differs_since.get_or_insert(Time(ctx.now())).clone();
         if !ctx.settled_since(&since) {
             let message = format!("reading the outcome back: {}", verdict.message);
-            status.show(Phase::Restoring, "Verifying", &message);
+            status.show(Phase::Restoring, Reason::Verifying, &message);
             return Ok(ctx.decide(status, Next::After(READ_AGAIN.unsigned_abs())));
         }
     } else {
@@ -176,7 +177,7 @@ fn give_up(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             item.message = "the task was deleted before this could be put back".into();
         }
     }
-    status.set(condition::VERIFIED, Value::Unknown, "Abandoned", "");
+    status.set(condition::VERIFIED, Value::Unknown, Reason::Abandoned, "");
     close(ctx, &mut status, None);
     Ok(ctx.decide(status, Next::Now))
 }
@@ -191,7 +192,7 @@ fn hand_over(ctx: &Context<'_>, mut status: Draft) -> Drafted {
     let message = format!("{by} took the scaling group over, and puts it back");
     status.restore.get_or_insert_default().done = true;
     for kind in [condition::RESTORED, condition::VERIFIED] {
-        status.set(kind, Value::Unknown, "TakenOver", &message);
+        status.set(kind, Value::Unknown, Reason::TakenOver, &message);
     }
     show_result(&mut status);
     ctx.decide(status, Next::Now)
@@ -219,14 +220,19 @@ fn close(ctx: &Context<'_>, status: &mut Draft, group_gone: Option<&String>) {
                 left.join("; ")
             ),
         };
-        let reason = "ScalingGroupNotFound";
+        let reason = Reason::ScalingGroupNotFound;
         status.set(condition::RESTORED, Value::Unknown, reason, &message);
     } else if left.is_empty() {
-        let (restored, message) = ("Restored", as_found(ctx, status));
+        let (restored, message) = (Reason::Restored, as_found(ctx, status));
         status.set(condition::RESTORED, Value::True, restored, &message);
     } else {
         let message = format!("left for a person: {}", left.join("; "));
-        status.set(condition::RESTORED, Value::False, "LeftBehind", &message);
+        status.set(
+            condition::RESTORED,
+            Value::False,
+            Reason::LeftBehind,
+            &message,
+        );
     }
     show_result(status);
 }

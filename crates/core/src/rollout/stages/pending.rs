@@ -17,6 +17,7 @@ use crate::rollout::restore::{left_out, record, runs};
 use crate::rollout::{kind, others, result, rollback};
 use crate::task::observation::{Interrupt, Known};
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     ingest::ingest(ctx, &mut status, None);
@@ -166,7 +167,7 @@ fn after_takeover(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted
             status,
             Verb::Cancel,
             ActionState::Applied,
-            "Cancelled",
+            Reason::Cancelled,
             "",
         );
         let (outcome, reason) = (Outcome::Cancelled, result::CANCELLED_BEFORE_START);
@@ -201,7 +202,7 @@ fn plan(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             // Who is in which batch, and how many a batch takes out of service.
             instances::apply(ctx, &mut status, &[], &[])?;
             status.passed(&message);
-            status.show(Phase::Planned, "Planned", &message);
+            status.show(Phase::Planned, Reason::Planned, &message);
             let lets_go = lets_go(ctx, &status);
             let mut decision = ctx.decide(status, Next::After(RECHECK.unsigned_abs()));
             // Taken for a start that was put off just then.
@@ -271,7 +272,13 @@ fn start(ctx: &Context<'_>, mut status: Draft, ready: Ready) -> Drafted {
         let message = left_out::nobody(ctx, &plan);
         status.plan = Some(plan);
         status.passed(&message);
-        let mut decision = result::begin(ctx, status, Outcome::Succeeded, "NoInstances", &message);
+        let mut decision = result::begin(
+            ctx,
+            status,
+            Outcome::Succeeded,
+            Reason::NoInstances,
+            &message,
+        );
         decision.record = Some(record);
         return decision;
     }
@@ -298,7 +305,7 @@ fn start(ctx: &Context<'_>, mut status: Draft, ready: Ready) -> Drafted {
     let message = said(&plan, &notes);
     status.plan = Some(plan);
     status.passed(&message);
-    status.show(Phase::Running, "Starting", &message);
+    status.show(Phase::Running, Reason::Starting, &message);
     let work = starting::mutation(ctx, &status);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = Some(record);

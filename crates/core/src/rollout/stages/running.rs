@@ -23,6 +23,7 @@ use crate::task::absence::{self, ROLLING_TEMPLATES};
 use crate::task::conditions;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::quiet::has_ended;
+use crate::task::reason::Reason;
 
 /// A paused task is looked at so many times less often than a running one: a fleet of them waits
 /// for people for hours, and each look costs three reads of the account's rate.
@@ -95,21 +96,21 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
         }
         status.show(
             Phase::Running,
-            "Ending",
+            Reason::Ending,
             "the execution has ended and waits for its nested executions",
         );
         return Ok(ctx.decide(status, ctx.soon()));
     }
     if lost {
         let message = "a rollback took the scaling group over, and cancels the execution";
-        close::reject_open(ctx, &mut status, "Superseded", message);
+        close::reject_open(ctx, &mut status, Reason::Superseded, message);
         // Whoever took it over ends the execution; this object does if that one never will.
         let alone = ctx.record.holder.is_none() || ctx.input.holder_gone;
         let reason = cancel::reason(ctx, &status);
         if let Some(reason) = reason.or_else(|| alone.then(|| "RolledBack".to_owned())) {
             return Ok(cancel::cancel(ctx, status, &reason, true));
         }
-        status.show(Phase::Cancelling, "RolledBack", message);
+        status.show(Phase::Cancelling, Reason::RolledBack, message);
         return Ok(ctx.decide(status, ctx.soon()));
     }
     if let Some(reason) = cancel::reason(ctx, &status) {
@@ -216,7 +217,7 @@ fn tasks_left_out(ctx: &Context<'_>, mut status: Draft) -> Drafted {
         None if status.pause.is_some() => ctx.decide(status, ctx.poll()),
         None => {
             let message = "the execution waits, and OOS lists none of its tasks: what it waits for is not known, and looked for again";
-            let (phase, reason) = (Phase::Running, "TasksNotListed");
+            let (phase, reason) = (Phase::Running, Reason::TasksNotListed);
             status.show(phase, reason, message);
             ctx.decide(status, ctx.poll())
         }
@@ -234,7 +235,7 @@ fn not_listed(ctx: &Context<'_>, mut status: Draft) -> Drafted {
     let message = format!(
         "OOS does not list execution {id} (yet, or any more); if it is gone for good, end the task by setting spec.desiredState to Cancelled"
     );
-    status.unseen("ExecutionNotListed", &message);
+    status.unseen(Reason::ExecutionNotListed, &message);
     ctx.decide(status, ctx.poll())
 }
 
@@ -276,7 +277,7 @@ fn not_shown_yet(
         "the execution is {}, and OOS does not list yet what it did to {open} instances",
         root.status
     );
-    status.show(Phase::Running, "Ending", &message);
+    status.show(Phase::Running, Reason::Ending, &message);
     Some(ctx.decide(status.clone(), ctx.recheck()))
 }
 
@@ -303,11 +304,11 @@ fn conclude(
     tasks: &[TaskExecution],
 ) -> Drafted {
     let (state, reason, message) = if root.status == ExecutionStatus::Cancelled {
-        (ActionState::Applied, "Cancelled", "")
+        (ActionState::Applied, Reason::Cancelled, "")
     } else {
         (
             ActionState::Rejected,
-            "TaskFinished",
+            Reason::TaskFinished,
             "the execution ended before it could be cancelled",
         )
     };
@@ -321,11 +322,15 @@ fn conclude(
                 summary.total,
                 others(&summary)
             );
-            (Outcome::Failed, "NotUpdated", message)
+            (Outcome::Failed, Reason::NotUpdated, message)
         }
         ExecutionStatus::Success => {
             let all = summary.succeeded == summary.total;
-            let reason = if all { "Updated" } else { "PartlyUpdated" };
+            let reason = if all {
+                Reason::Updated
+            } else {
+                Reason::PartlyUpdated
+            };
             let mut message = format!(
                 "{} of {} instances updated",
                 summary.succeeded, summary.total
@@ -338,11 +343,11 @@ fn conclude(
         }
         ExecutionStatus::Cancelled => {
             let reason = if ctx.lost_group() {
-                "RolledBack"
+                Reason::RolledBack
             } else if status.cancellation.is_some() {
-                "Cancelled"
+                Reason::Cancelled
             } else {
-                "CancelledElsewhere"
+                Reason::CancelledElsewhere
             };
             let message = format!(
                 "execution {} was cancelled; OOS had finished {} of {} instances",
@@ -352,7 +357,7 @@ fn conclude(
         }
         _ => (
             Outcome::Failed,
-            "ExecutionFailed",
+            Reason::ExecutionFailed,
             failure::describe(ctx, &status, root, tasks),
         ),
     };

@@ -20,10 +20,11 @@ use crate::rollout::requests::{close, ingest};
 use crate::rollout::{execution, kind, others, result, rollback};
 use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::observation::{Interrupt, Known};
+use crate::task::reason::Reason;
 use crate::task::start::{self, Answer, Then};
 
 /// Reason of what a person has to grant, where that is all that is known of it.
-const DENIED: &str = "AccessDenied";
+const DENIED: Reason = Reason::AccessDenied;
 
 /// The call that the intent on record describes.
 pub(in crate::rollout) fn mutation(
@@ -165,7 +166,7 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
         if found.len() > 1 {
             decision.events.push(Event {
                 kind: EventKind::Warning,
-                reason: "DuplicateExecution".into(),
+                reason: Reason::DuplicateExecution,
                 action: "StartExecution".into(),
                 note: format!(
                     "more than one execution carries this task's uid; following {}",
@@ -233,9 +234,13 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
             denied::give_back(ctx, status, (DENIED, &why))
         }
         Then::Refused(why) => start_refused(ctx, status, &why),
-        Then::NotFound(why) => {
-            result::begin(ctx, status, Outcome::Failed, "ExecutionNotFound", &why)
-        }
+        Then::NotFound(why) => result::begin(
+            ctx,
+            status,
+            Outcome::Failed,
+            Reason::ExecutionNotFound,
+            &why,
+        ),
     })
 }
 
@@ -270,7 +275,7 @@ fn begin_wait(ctx: &Context<'_>, mut status: Draft, reason: &str) -> Drafted {
     }
     let message =
         "cancelled while the start had no answer: waiting until it can no longer take effect";
-    status.show(Phase::Cancelling, "Cancelling", message);
+    status.show(Phase::Cancelling, Reason::Cancelling, message);
     ctx.decide(status, Next::Now)
 }
 
@@ -290,7 +295,7 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
     };
     let events = clash.iter().map(|other| Event {
         kind: EventKind::Warning,
-        reason: "ForeignExecution".into(),
+        reason: Reason::ForeignExecution,
         action: "StartExecution".into(),
         note: format!(
             "execution {} was started on the same scaling group at the same time by somebody else",
@@ -308,10 +313,10 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
         &mut status,
         Verb::Continue,
         ActionState::Rejected,
-        "NotPaused",
+        Reason::NotPaused,
         "",
     );
-    status.show(Phase::Running, "Running", "the execution has started");
+    status.show(Phase::Running, Reason::Running, "the execution has started");
     let mut decision = ctx.decide(status, Next::Now);
     decision.events = events.collect();
     Ok(decision)

@@ -11,12 +11,13 @@ use crate::rollout::kind::update_kind::UpdateKind as _;
 use crate::task::absence;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 impl ContainerGroups<'_> {
     /// Containers of a spec, before anything is read.
     pub(super) fn check_containers(&self, field: &str, given: &[Container]) -> Option<Problem> {
         let path = self.row().field_of(self.author, field);
-        let invalid = |message: String| Some(Problem::blocked("InvalidSpec", message));
+        let invalid = |message: String| Some(Problem::blocked(Reason::InvalidSpec, message));
         let mut names = BTreeSet::new();
         for container in given {
             let name = &container.name;
@@ -38,7 +39,7 @@ impl ContainerGroups<'_> {
         let text = containers::write(given);
         if text.contains("{{") {
             return Some(Problem::blocked(
-                "ContainersAmbiguous",
+                Reason::ContainersAmbiguous,
                 format!(
                     "{path} contains {{{{, which OOS would read as a reference to a template parameter: leave it out"
                 ),
@@ -64,7 +65,7 @@ impl ContainerGroups<'_> {
         let gone = ids.iter().find(|id| found.iter().all(|g| g.id != **id));
         if let Some(gone) = gone {
             return Ok(Some(Problem::blocked(
-                "ContainerGroupNotFound",
+                Reason::ContainerGroupNotFound,
                 format!(
                     "container group {gone} does not exist any more, and its update would fail: remove it from the scaling group"
                 ),
@@ -80,7 +81,7 @@ impl ContainerGroups<'_> {
     ) -> Known<Option<Problem>> {
         let missing = |message: String| {
             Ok(Some(Problem::blocked(
-                "ScalingConfigurationNotFound",
+                Reason::ScalingConfigurationNotFound,
                 format!(
                     "{message}, and the public template needs one: activate a scaling configuration of the group"
                 ),
@@ -112,7 +113,7 @@ impl ContainerGroups<'_> {
             .find(|c| containers::named(found, &c.name).is_none())?;
         let names: Vec<&str> = found.iter().map(|c| c.name.as_str()).collect();
         Some(Problem::blocked(
-            "ContainerNotFound",
+            Reason::ContainerNotFound,
             format!(
                 "spec.update.containerGroup.containers: {place} has no container {}, it has {}: with updateType Incremental containers that are there are changed; use Renew to add one",
                 absent.name,
@@ -129,7 +130,7 @@ impl ContainerGroups<'_> {
             | ContainerGroupStatus::Restarting
             | ContainerGroupStatus::Updating => {
                 return Some(Problem::wait(
-                    "ContainerGroupNotRunning",
+                    Reason::ContainerGroupNotRunning,
                     format!(
                         "{place} is {}; this task starts when it is Running",
                         group.status
@@ -138,7 +139,7 @@ impl ContainerGroups<'_> {
             }
             status => {
                 return Some(Problem::blocked(
-                    "ContainerGroupNotRunning",
+                    Reason::ContainerGroupNotRunning,
                     format!(
                         "{place} is {status}, and ECI updates only those that are Pending or Running: remove it from the scaling group, so that a new one takes its place"
                     ),
@@ -162,9 +163,9 @@ impl ContainerGroups<'_> {
         })?;
         let name = &container.name;
         let (reason, cure) = match renew {
-            true => ("RenewRemovesFields", "use updateType Incremental"),
+            true => (Reason::RenewRemovesFields, "use updateType Incremental"),
             false => (
-                "UpdateRemovesFields",
+                Reason::UpdateRemovesFields,
                 "leave that field out, and with updateType Incremental it stays as it is",
             ),
         };
@@ -180,7 +181,7 @@ impl ContainerGroups<'_> {
 fn too_large(place: &str, text: &str) -> Option<Problem> {
     (text.len() > CONTAINERS_MAX).then(|| {
         Problem::blocked(
-            "ContainersTooLarge",
+            Reason::ContainersTooLarge,
             format!(
                 "the containers of {place} are {} bytes of JSON, and no more than {CONTAINERS_MAX} can be kept on record to be put back: shorten their variables",
                 text.len()

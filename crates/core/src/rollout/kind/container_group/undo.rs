@@ -15,6 +15,7 @@ use crate::rollout::kind::update_kind::{Before, missing};
 use crate::rollout::parameters::text;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
+use crate::task::reason::Reason;
 
 impl ContainerGroups<'_> {
     /// The update that undoes this one, where all container groups run the same. An error is why it
@@ -153,7 +154,7 @@ fn in_parameter(root: &Execution, name: &str) -> Result<Vec<api::Container>, Pro
     let all: Option<Vec<api::Container>> = items.iter().map(container).collect();
     all.ok_or_else(|| {
         Problem::blocked(
-            "NoRollbackPayload",
+            Reason::NoRollbackPayload,
             format!(
                 "parameter {name} of execution {} has containers that spec.to.containers could not say: start a new RollingUpdateTask with what you want to go back to",
                 root.id
