@@ -272,6 +272,8 @@ fn begin(ctx: &Context<'_>, mut status: Draft, wanted: Wanted, ready: Ready) -> 
         },
         None => begun,
     });
+    let start = run.start.as_ref();
+    let mutation = start.map(|intent| starting::mutation(ctx, &run, intent));
     status.active = Some(run);
     let (settled, word) = (ActionState::Applied, Reason::Started);
     requests::settle(ctx, &mut status, Verb::RunNow, settled, word, &message);
@@ -283,9 +285,8 @@ fn begin(ctx: &Context<'_>, mut status: Draft, wanted: Wanted, ready: Ready) -> 
         status.set(condition::VERIFIED, Value::Unknown, Reason::Running, "");
         status.show(Phase::Pending, Reason::Starting, &message);
     }
-    let work = starting::mutation(ctx, &status);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = Some(ctx.taken());
-    decision.work = work.map(|mutation| Work { mutation });
+    decision.work = mutation.map(|mutation| Work { mutation });
     decision
 }

@@ -117,13 +117,12 @@ fn settle_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, outcome:
     requests::settle(ctx, status, Verb::Cancel, state, reason, message);
 }
 
-pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
-    let Some(run) = status.active.clone() else {
-        return Ok(ctx.decide(status, Next::Now));
-    };
-    let Some(end) = run.end.clone() else {
-        return Ok(ctx.decide(status, Next::Now));
-    };
+pub(super) fn decide(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    run: &ActiveRun,
+    end: &RunEnd,
+) -> Known<Drafted> {
     if ctx.deletion_overdue() {
         let message = "the task was deleted before its run could be read back";
         return Ok(abandon(ctx, status, message));
@@ -140,7 +139,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         let wait = ctx.waits().settled_at(since).duration_since(ctx.now());
         return Ok(ctx.decide(status, Next::After(wait.unsigned_abs())));
     }
-    let read = read_back(ctx, &run)?;
+    let read = read_back(ctx, run)?;
     let whole = run.image_id.is_some() && read.iter().all(|c| c.updated);
     // What was just changed may show late: it is read again until it would have shown.
     if well && !whole && !ctx.waits().settled_since(&end.time) {
@@ -155,9 +154,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     {
         return Ok(ctx.decide(status, Next::After(READ_AGAIN)));
     }
-    let (outcome, reason, mut message) = verdict(&run, &end, &read);
-    message.push_str(&left_over(&run, outcome, &read));
-    let elsewhere = active_elsewhere(ctx, &run)?;
+    let (outcome, reason, mut message) = verdict(run, end, &read);
+    message.push_str(&left_over(run, outcome, &read));
+    let elsewhere = active_elsewhere(ctx, run)?;
     // Configurations that the spec names are meant, active or not.
     let chosen = !ctx.spec.scaling_configuration_ids.is_empty();
     let (value, word) = match &elsewhere {

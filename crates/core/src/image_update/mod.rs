@@ -32,6 +32,7 @@ mod requests;
 mod running;
 pub mod schedule;
 mod set_image;
+mod stage;
 mod starting;
 mod step;
 mod waiting;

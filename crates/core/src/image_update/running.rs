@@ -1,6 +1,6 @@
 //! The execution of a run is known and has not ended: the image that it builds, and cancellation.
 
-use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunCancellation, RunOutcome};
+use ess_rollout_api::v1alpha1::{ExecutionRef, ImageUpdateTaskStatus, RunCancellation, RunOutcome};
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, ImageStatus, Mutation, Query, TaskExecution,
 };
@@ -11,7 +11,6 @@ use super::report::{self, Phase};
 use super::{Draft, Drafted, cancel, due, ending};
 use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE};
 use crate::task::conditions::shorten;
-use crate::task::decision::Next;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::reason::Reason;
 
@@ -29,11 +28,11 @@ struct Seen<'a> {
     building: Option<(&'a Execution, &'a [TaskExecution])>,
 }
 
-pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
-    let execution = status.active.as_ref().and_then(|run| run.execution.clone());
-    let Some(execution) = execution else {
-        return Ok(ctx.decide(status, Next::Now));
-    };
+pub(super) fn decide(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    execution: &ExecutionRef,
+) -> Known<Drafted> {
     if ctx.deletion_overdue() {
         return Ok(abandon(ctx, status));
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::RunOutcome;
+use ess_rollout_api::v1alpha1::{ActiveRun, RunOutcome};
 use ess_rollout_cloud::{Done, ErrorClass, Mutation, Outcome as Effect, Query};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -20,13 +20,12 @@ use crate::task::reason::Reason;
 /// How soon a configuration is read again that does not show yet what was put into it.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
-pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
-    let Some(run) = status.active.clone() else {
-        return Ok(ctx.decide(status, Next::Now));
-    };
-    let Some(image) = run.image_id.clone() else {
-        return Ok(ctx.decide(status, Next::Now));
-    };
+pub(super) fn decide(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    run: &ActiveRun,
+    image: &str,
+) -> Known<Drafted> {
     if ctx.deletion_overdue() {
         let message = "the task was deleted before its run had ended";
         return Ok(ending::abandon(ctx, status, message));
@@ -103,7 +102,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         .filter(|last| !ctx.waits().settled_since(last));
     for configuration in &run.configurations {
         match absence::configuration(observation, &ctx.group, &configuration.id)? {
-            Some(found) if found.image.as_deref() == Some(image.as_str()) => continue,
+            Some(found) if found.image.as_deref() == Some(image) => continue,
             // A list may leave one out: it is looked for until the bound on lateness has passed. Then it
             // is read back at the end, and said so.
             None => {
@@ -132,7 +131,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         decision.work = Some(Work {
             mutation: Mutation::ModifyScalingConfiguration {
                 configuration: configuration.id.clone(),
-                image,
+                image: image.to_owned(),
             },
         });
         return Ok(decision);

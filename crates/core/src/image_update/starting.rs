@@ -1,7 +1,7 @@
 //! The intent to start the execution is on record and none is known: look first, then send again, by
 //! the rules of [`crate::task::start`].
 
-use ess_rollout_api::v1alpha1::{ActiveRun, ExecutionRef, ImageUpdateTaskStatus, RunOutcome};
+use ess_rollout_api::v1alpha1::{ActiveRun, ExecutionRef, RunOutcome, StartIntent};
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionMode, Mutation, SafetyCheck, StartExecution,
 };
@@ -28,10 +28,8 @@ fn run_tags(ctx: &Context<'_>, run: &ActiveRun) -> Vec<(String, String)> {
     ]
 }
 
-/// The call that the intent on record describes. `None`: the image is given, and nothing is started.
-pub(super) fn mutation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Mutation> {
-    let run = status.active.as_ref()?;
-    let intent = run.start.as_ref()?;
+/// The call that the intent of a run describes.
+pub(super) fn mutation(ctx: &Context<'_>, run: &ActiveRun, intent: &StartIntent) -> Mutation {
     let mut tags = identity::tags(
         &ctx.namespace,
         &ctx.name,
@@ -42,7 +40,7 @@ pub(super) fn mutation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Opt
     );
     tags.push((identity::TAG_RUN.to_owned(), run.number.to_string()));
     tags.sort();
-    Some(Mutation::StartExecution(StartExecution {
+    Mutation::StartExecution(StartExecution {
         template_name: intent.template_name.clone(),
         template_version: intent.template_version.clone(),
         parameters: parameters(run),
@@ -52,7 +50,7 @@ pub(super) fn mutation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Opt
         client_token: intent.client_token.clone(),
         description: run.description.clone(),
         tags,
-    }))
+    })
 }
 
 /// The template parameters.
@@ -81,13 +79,12 @@ pub(super) fn parameters(run: &ActiveRun) -> Map<String, Value> {
     parameters
 }
 
-pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
-    let Some(run) = status.active.clone() else {
-        return Ok(ctx.decide(status, Next::Now));
-    };
-    let Some(intent) = run.start.clone() else {
-        return Ok(ctx.decide(status, Next::Now));
-    };
+pub(super) fn decide(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    mut run: ActiveRun,
+    mut intent: StartIntent,
+) -> Known<Drafted> {
     if ctx.deletion_overdue() {
         let message = "the task was deleted and it could not be learned in time whether the start of its run took effect";
         return Ok(ending::abandon(ctx, status, message));
@@ -100,9 +97,8 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Refused(message) if intent.resent => {
-            if let Some(intent) = intent_mut(&mut status) {
-                start::note_refusal(intent, message, ctx.now());
-            }
+            start::note_refusal(&mut intent, message, ctx.now());
+            put_back(&mut status, run, intent);
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Refused(message) => return Ok(refused(ctx, status, message)),
@@ -112,9 +108,8 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             }
             // One before it may have taken effect.
             waiting::note_refusal(ctx, &mut status, error);
-            if let Some(intent) = intent_mut(&mut status) {
-                start::note_refusal(intent, &error.to_string(), ctx.now());
-            }
+            start::note_refusal(&mut intent, &error.to_string(), ctx.now());
+            put_back(&mut status, run, intent);
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Failed(error) => {
@@ -150,12 +145,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     if run.cancellation.is_none()
         && let Some(cancellation) = cancel::wanted(ctx, &status).filter(|_| waits_out)
     {
-        if let Some(run) = &mut status.active {
-            run.cancellation = Some(cancellation);
-        }
-        if let Some(intent) = intent_mut(&mut status) {
-            start::count_anew(intent);
-        }
+        run.cancellation = Some(cancellation);
+        start::count_anew(&mut intent);
+        put_back(&mut status, run, intent);
         let message =
             "cancelled while the start had no answer: waiting until it can no longer take effect";
         status.show(Phase::Cancelling, Reason::Cancelling, message);
@@ -164,18 +156,16 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     let since = run.cancellation.as_ref().map(|c| c.time.clone());
     let hash = due::run_hash(&run);
     let (waits, uid) = (ctx.waits(), &ctx.uid);
-    let Some(intent) = intent_mut(&mut status) else {
-        return Ok(ctx.decide(status, Next::Now));
-    };
-    let then = start::nothing_found(&waits, intent, &answer, since.as_ref(), |attempt| {
+    let then = start::nothing_found(&waits, &mut intent, &answer, since.as_ref(), |attempt| {
         identity::client_token(uid, &hash, attempt)
     });
+    let mutation = mutation(ctx, &run, &intent);
+    put_back(&mut status, run.clone(), intent);
     Ok(match then {
         Then::Wait(next) => ctx.decide(status, next),
         Then::Send => {
-            let work = mutation(ctx, &status).map(|mutation| Work { mutation });
             let mut decision = ctx.decide(status, Next::Now);
-            decision.work = work;
+            decision.work = Some(Work { mutation });
             decision
         }
         Then::NothingRan => {
@@ -199,10 +189,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     })
 }
 
-fn intent_mut(
-    status: &mut ImageUpdateTaskStatus,
-) -> Option<&mut ess_rollout_api::v1alpha1::StartIntent> {
-    status.active.as_mut()?.start.as_mut()
+fn put_back(status: &mut Draft, run: ActiveRun, intent: StartIntent) {
+    let start = Some(intent);
+    status.active = Some(ActiveRun { start, ..run });
 }
 
 fn refused(ctx: &Context<'_>, status: Draft, message: &str) -> Drafted {

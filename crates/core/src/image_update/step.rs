@@ -6,10 +6,7 @@ use ess_rollout_cloud::CloudError;
 
 use super::context::Context;
 use super::due::{self, Timetable};
-use super::{
-    Decision, Draft, Drafted, Input, Step, clock, due_run, ending, events, report, requests,
-    running, set_image, starting,
-};
+use super::{Decision, Draft, Drafted, Input, Step, clock, events, report, requests, stage};
 use crate::identity;
 use crate::task::decision::Event;
 use crate::task::observation::{Known, Observation};
@@ -77,7 +74,7 @@ impl<'a> Engine<'a> for Context<'a> {
     }
 
     fn stage(&self, status: Draft) -> Known<Drafted> {
-        stage(self, status)
+        stage::decide(self, status)
     }
 
     fn not_read(&self, mut status: Draft, error: &CloudError) -> Drafted {
@@ -155,19 +152,4 @@ fn regained(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Scaling
     let on = status.active.is_some() && !ctx.region.is_empty() && !ctx.deletion_overdue();
     let free = ctx.record.holder.is_none() || ctx.input.holder_gone;
     (on && free && !ctx.holds()).then(|| ctx.taken())
-}
-
-fn stage(ctx: &Context<'_>, status: Draft) -> Known<Drafted> {
-    let Some(run) = &status.active else {
-        return due_run::decide(ctx, status);
-    };
-    if run.end.is_some() {
-        ending::decide(ctx, status)
-    } else if run.execution.is_some() {
-        running::decide(ctx, status)
-    } else if run.start.is_some() {
-        starting::decide(ctx, status)
-    } else {
-        set_image::decide(ctx, status)
-    }
 }

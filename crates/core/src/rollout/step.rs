@@ -15,7 +15,7 @@ use super::progress::freeze;
 use super::report;
 use super::requests::{approve, close, ingest, notify};
 use super::restore::record;
-use super::stages::{adoption, ending, pending, running, starting};
+use super::stages::{adoption, stage};
 use super::{deletion, events, times};
 use crate::task::observation::{Known, Observation};
 use crate::task::step::Engine;
@@ -84,7 +84,7 @@ impl<'a> Engine<'a> for Context<'a> {
     }
 
     fn stage(&self, status: Draft) -> Known<Drafted> {
-        stage(self, status)
+        stage::decide(self, status)
     }
 
     fn not_read(&self, mut status: Draft, error: &CloudError) -> Drafted {
@@ -171,18 +171,6 @@ fn regained(
     let open = |run: &GroupRun| run.uid == ctx.uid && gone.contains(&run.let_go);
     let vanished = vanished || holder.is_none() && ctx.record.runs.iter().any(open);
     (!exists || vanished).then(|| record::taken(ctx, plan, status.place.as_ref()))
-}
-
-fn stage(ctx: &Context<'_>, status: Draft) -> Known<Drafted> {
-    if status.result.is_some() {
-        ending::decide(ctx, status)
-    } else if status.execution.is_some() {
-        running::decide(ctx, status)
-    } else if status.start.is_some() {
-        starting::decide(ctx, status)
-    } else {
-        pending::decide(ctx, status)
-    }
 }
 
 /// Keeps the highest of what only rises: lowering it later, by a revert in Git or a self-heal, is

@@ -60,7 +60,7 @@ reasons! {
     TooManyRequests, TooManyTargets, UnattendedRun, UnknownAnnotation, UnknownBatch, UnknownInstance,
     UnknownTask, Unsupported, UnsupportedOS, UpdateRemovesFields, Updated, Updating, UseTaskRef, Verifying,
     WaitingForScalingGroup,
-    Other,
+    StatusContradiction, Other,
 }
 
 impl Reason {

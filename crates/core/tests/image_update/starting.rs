@@ -1,6 +1,6 @@
 //! Starts whose answer is lost, late or a refusal: one execution for one run, whatever happens.
 
-use ess_rollout_api::v1alpha1::RunOutcome;
+use ess_rollout_api::v1alpha1::{RunOutcome, condition};
 use ess_rollout_cloud::ErrorClass;
 use serde_json::json;
 
@@ -17,6 +17,24 @@ fn an_unanswered_start_is_looked_for_before_it_is_sent_again() {
         assert_eq!(world.cloud.count("StartExecution"), sent, "{fate:?}");
         assert_eq!(world.state(), "Succeeded");
     }
+}
+
+#[test]
+fn a_status_that_cannot_be_is_named_and_nothing_is_sent() {
+    let mut world = building(json!({}));
+    world.cloud.fates = vec![Fate::Lost];
+    world.pass();
+    let run = world.task.status.as_mut().unwrap().active.as_mut().unwrap();
+    assert!(run.start.take().is_some() && run.execution.is_none());
+    world.pass();
+    assert_eq!(
+        world.condition(condition::STALLED),
+        "True/StatusContradiction"
+    );
+    assert!(world.wait_seconds() >= 60);
+    assert_eq!(world.cloud.count("StartExecution"), 1);
+    world.deleted();
+    world.run_until(7200, "gone", |w| w.gone);
 }
 
 #[test]

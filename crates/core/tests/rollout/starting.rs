@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::builders::script;
 use crate::cloud::{Fate, execution};
 use crate::world::{Crash, World};
+use ess_rollout_core::rollout::Next;
 
 fn started(fates: &[Fate]) -> World {
     let mut world = script(json!({}));
@@ -35,6 +36,34 @@ fn whatever_becomes_of_the_call_one_execution_comes_of_it() {
             assert_eq!(world.cloud.runs.len(), 1, "{fates:?}");
         }
     }
+}
+
+#[test]
+fn a_status_that_cannot_be_is_named_and_nothing_is_sent() {
+    let mut world = started(&[Fate::Lost]);
+    world.pass();
+    let status = world.task.status.as_mut().unwrap();
+    assert!(status.start.is_some() && status.execution.is_none());
+    status.plan = None;
+    for _ in 0..5 {
+        world.pass();
+        let stalled = world.condition(condition::STALLED).unwrap();
+        assert_eq!(stalled.reason, "StatusContradiction");
+        assert!(
+            stalled.message.contains("status.plan is not"),
+            "{}",
+            stalled.message
+        );
+        assert!(
+            matches!(world.next, Next::After(wait) if wait.as_secs() >= 60),
+            "{:?}",
+            world.next
+        );
+        world.wait();
+    }
+    assert_eq!(world.cloud.count("StartExecution"), 1);
+    world.deleted();
+    world.run_until(7200, "gone", |w| w.gone);
 }
 
 #[test]

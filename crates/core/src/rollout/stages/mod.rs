@@ -6,4 +6,5 @@ pub(super) mod ending;
 pub(super) mod pending;
 pub(super) mod release;
 pub(super) mod running;
+pub(super) mod stage;
 pub(super) mod starting;

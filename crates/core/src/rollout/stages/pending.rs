@@ -284,7 +284,7 @@ fn start(ctx: &Context<'_>, mut status: Draft, ready: Ready) -> Drafted {
     }
     let exit_processes = kind::processes_but(&plan.suspended_processes);
     let parameters = starting::parameters(ctx, &status, &plan, &exit_processes);
-    status.start = Some(StartIntent {
+    let intent = StartIntent {
         attempt: 1,
         client_token: identity::client_token(&ctx.token_owner(), &ctx.spec_hash, 1),
         time: Time(ctx.now()),
@@ -301,14 +301,14 @@ fn start(ctx: &Context<'_>, mut status: Draft, ready: Ready) -> Drafted {
         refusal: String::new(),
         denied: false,
         token_used: false,
-    });
+    };
     let message = said(&plan, &notes);
-    status.plan = Some(plan);
+    let mutation = starting::mutation(ctx, &status, &intent, &plan);
+    (status.start, status.plan) = (Some(intent), Some(plan));
     status.passed(&message);
     status.show(Phase::Running, Reason::Starting, &message);
-    let work = starting::mutation(ctx, &status);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = Some(record);
-    decision.work = work.map(|mutation| Work { mutation });
+    decision.work = Some(Work { mutation });
     decision
 }

@@ -1,8 +1,8 @@
 //! An execution is known and has not ended: progress, pauses, requests, cancellation.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, DeletionPolicy, InstanceState, LetGo, Outcome, PauseKind, RollingUpdateTaskStatus,
-    Summary, Verb,
+    ActionState, DeletionPolicy, ExecutionRef, InstanceState, LetGo, Outcome, PauseKind,
+    RollingUpdateTaskStatus, Summary, Verb,
 };
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
@@ -29,10 +29,11 @@ use crate::task::reason::Reason;
 /// for people for hours, and each look costs three reads of the account's rate.
 const WHILE_PAUSED: u32 = 3;
 
-pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
-    let Some(execution) = status.execution.clone() else {
-        return Ok(ctx.decide(status, Next::Now));
-    };
+pub(in crate::rollout) fn decide(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    execution: &ExecutionRef,
+) -> Known<Drafted> {
     if ctx.deleting.is_some() && ctx.spec.policy.deletion_policy == DeletionPolicy::Orphan {
         return Ok(orphan(ctx, status));
     }

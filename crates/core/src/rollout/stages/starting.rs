@@ -2,7 +2,7 @@
 //! [`crate::task::start`].
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, Cancellation, Outcome, Plan, RollingUpdateTaskStatus, Verb,
+    ActionState, Cancellation, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb,
 };
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionMode, Mutation, Query, SafetyCheck, StartExecution,
@@ -30,8 +30,9 @@ const DENIED: Reason = Reason::AccessDenied;
 pub(in crate::rollout) fn mutation(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
-) -> Option<Mutation> {
-    let (intent, plan) = (status.start.as_ref()?, status.plan.as_ref()?);
+    intent: &StartIntent,
+    plan: &Plan,
+) -> Mutation {
     let automatic = ctx.spec.policy.on_failure == ess_rollout_api::v1alpha1::OnFailure::Fail;
     let description = match &ctx.spec.policy.description {
         Some(text) => text.clone(),
@@ -50,7 +51,7 @@ pub(in crate::rollout) fn mutation(
         tags.push((tag, source.execution_id.clone()));
         tags.sort();
     }
-    Some(Mutation::StartExecution(StartExecution {
+    Mutation::StartExecution(StartExecution {
         template_name: intent.template_name.clone(),
         template_version: intent.template_version.clone(),
         parameters: parameters(ctx, status, plan, &intent.exit_processes),
@@ -64,15 +65,17 @@ pub(in crate::rollout) fn mutation(
         client_token: intent.client_token.clone(),
         description,
         tags,
-    }))
+    })
 }
 
 /// Whether the call would still be the one that the intent was put on record for. With the same token and other
 /// parameters it would be another update, or none.
-fn is_same_call(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
-    let (Some(intent), Some(plan)) = (&status.start, &status.plan) else {
-        return false;
-    };
+fn is_same_call(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    intent: &StartIntent,
+    plan: &Plan,
+) -> bool {
     let parameters = parameters(ctx, status, plan, &intent.exit_processes);
     identity::hash_value(&parameters) == intent.parameters_hash
 }
@@ -92,11 +95,13 @@ pub(in crate::rollout) fn parameters(
     }
 }
 
-pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
+pub(in crate::rollout) fn decide(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    mut intent: StartIntent,
+    plan: &Plan,
+) -> Known<Drafted> {
     ingest::ingest(ctx, &mut status, None);
-    let Some(intent) = status.start.clone() else {
-        return Ok(ctx.decide(status, Next::Now));
-    };
     if ctx.deletion_overdue() {
         let message = "the task was deleted and it could not be learned in time whether its start took effect";
         return Ok(result::begin(
@@ -122,19 +127,17 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Refused(message) if intent.resent => {
-            if let Some(intent) = status.start.as_mut() {
-                start::note_refusal(intent, message, ctx.now());
-            }
+            start::note_refusal(&mut intent, message, ctx.now());
+            status.start = Some(intent);
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Refused(message) => return Ok(start_refused(ctx, status, message)),
         Answer::Denied(error) if intent.resent => {
-            if let Some(intent) = status.start.as_mut() {
-                let failure = report::failure(ctx, error);
-                let why = failure.map_or(error.to_string(), |failure| failure.message);
-                start::note_refusal(intent, &why, ctx.now());
-                intent.denied = true;
-            }
+            let failure = report::failure(ctx, error);
+            let why = failure.map_or(error.to_string(), |failure| failure.message);
+            start::note_refusal(&mut intent, &why, ctx.now());
+            intent.denied = true;
+            status.start = Some(intent);
             report::failed(ctx, &mut status, error);
             return Ok(ctx.decide(status, start::look_soon()));
         }
@@ -196,13 +199,11 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
         Some(cancellation) => Some(cancellation.time.clone()),
         None => cancel.map(|_| Time(ctx.now())),
     };
-    let Some(intent) = status.start.as_mut() else {
-        return Ok(ctx.decide(status, Next::Now));
-    };
     let (waits, since) = (ctx.waits(), since.as_ref());
-    let then = start::nothing_found(&waits, intent, &answer, since, |attempt| {
+    let then = start::nothing_found(&waits, &mut intent, &answer, since, |attempt| {
         identity::client_token(&ctx.token_owner(), &ctx.spec_hash, attempt)
     });
+    status.start = Some(intent.clone());
     Ok(match then {
         Then::Wait(next) => ctx.decide(status, next),
         // The group was given back after a refusal, and the operator died before the status said so. Sent
@@ -210,17 +211,16 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
         Then::Send if ctx.lost_group() => {
             denied::give_back(ctx, status, (DENIED, "the start was refused"))
         }
-        Then::Send if !is_same_call(ctx, &status) => {
+        Then::Send if !is_same_call(ctx, &status, &intent, plan) => {
             let why = "what the start was made of is not known any more (a Secret of the operator's namespace that kept it is missing, or another version of the operator made it): it is not sent again";
-            if let Some(intent) = status.start.as_mut() {
-                start::note_refusal(intent, why, ctx.now());
-            }
+            start::note_refusal(&mut intent, why, ctx.now());
+            status.start = Some(intent);
             ctx.decide(status, start::look_soon())
         }
         Then::Send => {
-            let work = mutation(ctx, &status).map(|mutation| Work { mutation });
+            let mutation = mutation(ctx, &status, &intent, plan);
             let mut decision = ctx.decide(status, Next::Now);
-            decision.work = work;
+            decision.work = Some(Work { mutation });
             decision
         }
         Then::NothingRan => result::nothing_ran(
@@ -230,9 +230,7 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
             result::CANCELLED_BEFORE_START,
             "cancelled; no execution was ever started",
         ),
-        Then::Refused(why) if status.start.as_ref().is_some_and(|s| s.denied) => {
-            denied::give_back(ctx, status, (DENIED, &why))
-        }
+        Then::Refused(why) if intent.denied => denied::give_back(ctx, status, (DENIED, &why)),
         Then::Refused(why) => start_refused(ctx, status, &why),
         Then::NotFound(why) => result::begin(
             ctx,
