@@ -17,7 +17,7 @@
 //!
 //! - [`rollout`]: the stages of a rolling update, from the first visit to the released group
 //! - [`image_update`]: the runs of an image update task, and its schedule
-//! - [`task`]: what both share: [`decision`], [`observation`], start, requests, waits
+//! - [`task`]: what both share: [`ask`], [`observation`], [`decision`], start, requests, waits
 //! - [`batches`], [`identity`]: the vocabulary
 
 #![deny(missing_docs)]
@@ -31,4 +31,4 @@ pub mod rollout;
 mod seeded;
 pub mod task;
 
-pub use task::{conditions, decision, observation, requests};
+pub use task::{ask, conditions, decision, observation, requests};

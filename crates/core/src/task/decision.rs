@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ess_rollout_api::v1alpha1::{Place, ScalingGroupRecordStatus};
-use ess_rollout_cloud::{CloudError, Done, Mutation, Query};
+use ess_rollout_cloud::{CloudError, Done, Mutation};
+
+use super::ask::Ask;
 
 /// What the operator's configuration says about every task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +43,7 @@ impl Settings {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step<S> {
     /// These are needed first. Never empty, and never one that the observation holds.
-    Read(Vec<Query>),
+    Read(Vec<Ask>),
     /// This is to be done, in the order of the fields.
     Decided(Box<Decision<S>>),
 }
@@ -50,7 +52,7 @@ impl<S> Step<S> {
     /// The same answer with the status as another type.
     pub fn map_status<T>(self, into: impl FnOnce(S) -> T) -> Step<T> {
         match self {
-            Self::Read(queries) => Step::Read(queries),
+            Self::Read(asks) => Step::Read(asks),
             Self::Decided(decision) => Step::Decided(Box::new(decision.map_status(into))),
         }
     }

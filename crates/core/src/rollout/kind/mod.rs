@@ -19,13 +19,13 @@ pub(super) use self::undo::{of_execution, way_back};
 pub(super) use self::update_kind::{
     Before, ReadBack, UpdateKind, batch_pause_option, processes_but,
 };
-use super::scripts::{ConfigMapTexts, NO_TEXTS, Scripts};
+use super::scripts::{Scripts, Texts};
 
 /// The kind of a task's update.
 pub(super) fn of<'a>(
     spec: &'a RollingUpdateTaskSpec,
     status: Option<&'a RollingUpdateTaskStatus>,
-    texts: &'a ConfigMapTexts,
+    texts: &Texts<'a>,
     author: Author,
 ) -> Box<dyn UpdateKind + 'a> {
     bound(
@@ -39,7 +39,7 @@ pub(super) fn of<'a>(
 
 /// The kind of an update for itself, whatever object asks for it.
 pub(super) fn of_update(update: &Update) -> Box<dyn UpdateKind + '_> {
-    bound(update, 0, None, &NO_TEXTS, Author::OfTask)
+    bound(update, 0, None, &Texts::new(), Author::OfTask)
 }
 
 /// The one place that tells the kinds apart.
@@ -47,7 +47,7 @@ fn bound<'a>(
     update: &'a Update,
     max_errors: i32,
     status: Option<&'a RollingUpdateTaskStatus>,
-    texts: &'a ConfigMapTexts,
+    texts: &Texts<'a>,
     author: Author,
 ) -> Box<dyn UpdateKind + 'a> {
     if let Some(update) = &update.image {

@@ -57,7 +57,7 @@ pub(in crate::rollout) fn decide(
     if let Some(decision) = deadline::exceeded(ctx, &status) {
         return Ok(decision);
     }
-    if let Some(undo) = ctx.input.subject.undo
+    if let Some(undo) = ctx.undo
         && status.source.is_none()
     {
         return find_source(ctx, status, undo);
