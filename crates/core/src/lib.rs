@@ -1,14 +1,14 @@
 //! What a rolling update needs to know and what it decides: pure.
 //!
 //! No clock, no network, no randomness, no Kubernetes client. Whoever drives this crate reads an
-//! object, calls [`rollout::step`], answers the queries it asks for, carries out what it decides,
-//! and does so again:
+//! object, calls [`rollout::step`], answers what it asks for, carries out what it decides, and
+//! does so again:
 //!
 //! ```text
-//! object + record ──> step ──> Read(queries) ──> answers ──┐
-//!                      ^                                   │
-//!                      └───────────────────────────────────┘
-//!                     step ──> Decided: record write, status write, then one cloud mutation
+//! object ──> step ──> Read(asks) ──> replies ──┐
+//!             ^                                │
+//!             └────────────────────────────────┘
+//!            step ──> Decided: record write, status write, then one cloud mutation
 //! ```
 //!
 //! The order of a decision's effects is its safety: the group's record is written first, the

@@ -12,7 +12,7 @@ use super::{Decision, Input};
 use crate::task::ask::Target;
 use crate::task::decision::Next;
 use crate::task::object::{IMAGE_UPDATE_TASK, Object, Surroundings};
-use crate::task::observation::Told;
+use crate::task::observation::Fact;
 
 /// How long a deletion waits for a run to end: as long as that of a rolling update by default.
 const DELETION_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
@@ -53,7 +53,7 @@ pub fn target(input: &Input<'_>) -> Target {
 
 impl<'a> Context<'a> {
     /// Asks for what every object asks for.
-    pub(super) fn new(input: Input<'a>) -> Told<Self> {
+    pub(super) fn new(input: Input<'a>) -> Fact<Self> {
         let metadata = &input.task.metadata;
         let surroundings = Surroundings {
             target: target(&input),

@@ -19,7 +19,7 @@ use crate::task::ask::Target;
 use crate::task::conditions::shorten;
 use crate::task::decision::Settings;
 use crate::task::object::{Object, Surroundings};
-use crate::task::observation::{Known, Told, both};
+use crate::task::observation::{Fact, Known, both};
 
 /// The input with everything that is derived from it once.
 pub(super) struct Context<'a> {
@@ -47,7 +47,7 @@ impl<'a> Deref for Context<'a> {
 
 impl<'a> Context<'a> {
     /// Asks for the texts of its scripts, and for what every object asks for.
-    pub(super) fn new(input: Input<'a>, wanted: &'a Wanted<'a>) -> Told<Self> {
+    pub(super) fn new(input: Input<'a>, wanted: &'a Wanted<'a>) -> Fact<Self> {
         let (subject, spec, status) = (input.subject, &*wanted.spec, input.subject.status);
         let written_hash = identity::spec_hash(spec);
         let patience = SignedDuration::from_secs(spec.policy.deletion_timeout_seconds.into());

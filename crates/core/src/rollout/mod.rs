@@ -52,7 +52,6 @@ mod step;
 mod times;
 mod wanted;
 
-pub use crate::task::ask::QueueEntry;
 pub use crate::task::deletion::RECORD_NOT_WRITTEN;
 pub use crate::task::ledger::{ACTION_APPLIED, ACTION_REJECTED};
 pub use crate::task::observation::Observation;

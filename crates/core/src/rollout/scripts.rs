@@ -14,7 +14,7 @@ use ess_rollout_api::v1alpha1::{
 use super::kind::author::Author;
 use crate::identity::{self, hash_text};
 use crate::task::ask::ConfigMap;
-use crate::task::observation::{Observation, Told, both};
+use crate::task::observation::{Fact, Observation, both};
 use crate::task::problem::Problem;
 
 /// The most bytes of a script: what Cloud Assistant takes (24 KB once Base64-encoded), with room.
@@ -29,7 +29,7 @@ pub(super) fn texts<'a>(
     namespace: &str,
     spec: &'a RollingUpdateTaskSpec,
     status: Option<&RollingUpdateTaskStatus>,
-) -> Told<Texts<'a>> {
+) -> Fact<Texts<'a>> {
     let begun =
         status.is_some_and(|s| s.start.is_some() || s.execution.is_some() || s.result.is_some());
     let script = spec.update.script.iter().filter(|_| !begun);

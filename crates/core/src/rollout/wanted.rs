@@ -8,7 +8,7 @@ use ess_rollout_api::v1alpha1::{
 };
 
 use super::decision::{Spec, Subject, Undo};
-use crate::task::observation::{Observation, Told};
+use crate::task::observation::{Fact, Observation};
 
 /// What is asked for, once it is known what that depends on.
 pub(super) struct Wanted<'a> {
@@ -19,7 +19,7 @@ pub(super) struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     /// Asks for the task that a rollback names.
-    pub(super) fn of(subject: Subject<'a>, observation: &'a Observation) -> Told<Self> {
+    pub(super) fn of(subject: Subject<'a>, observation: &'a Observation) -> Fact<Self> {
         let spec = match subject.spec {
             Spec::Task(spec) => {
                 return Ok(Self {

@@ -42,7 +42,7 @@ impl Settings {
 /// The answer of a step, about an object whose status is an `S`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step<S> {
-    /// These are needed first. Never empty, and never one that the observation holds.
+    /// These are needed first, to be read in this order. Never empty, and never one that the observation holds.
     Read(Vec<Ask>),
     /// This is to be done, in the order of the fields.
     Decided(Box<Decision<S>>),

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use super::ask::{QueueEntry, Target};
 use super::decision::Settings;
 use super::ledger;
-use super::observation::{Observation, Told, both};
+use super::observation::{Fact, Observation, both};
 use super::waits::Waits;
 
 /// The kind of image update tasks, as records name it.
@@ -60,7 +60,7 @@ impl<'a> Object<'a> {
         kind: &'static str,
         metadata: &'a ObjectMeta,
         surroundings: Surroundings<'a>,
-    ) -> Told<Self> {
+    ) -> Fact<Self> {
         let Surroundings {
             target: Target { region, group, .. },
             observation,

@@ -29,8 +29,9 @@ pub(crate) enum Interrupt {
 /// A value, or why there is none.
 pub(crate) type Known<T> = Result<T, Interrupt>;
 
-/// A fact of the cluster, or what has to be asked for it: reading it fails the pass, never the decision.
-pub(crate) type Told<T> = Result<T, Vec<Ask>>;
+/// A fact of the cluster, or what has to be asked for it. What cannot be read fails the pass, so that no decision is made
+/// without it.
+pub(crate) type Fact<T> = Result<T, Vec<Ask>>;
 
 impl From<Vec<Ask>> for Interrupt {
     fn from(asks: Vec<Ask>) -> Self {
@@ -39,7 +40,7 @@ impl From<Vec<Ask>> for Interrupt {
 }
 
 /// Two facts that do not depend on each other, asked for together.
-pub(crate) fn both<A, B>(one: Told<A>, other: Told<B>) -> Told<(A, B)> {
+pub(crate) fn both<A, B>(one: Fact<A>, other: Fact<B>) -> Fact<(A, B)> {
     match (one, other) {
         (Ok(one), Ok(other)) => Ok((one, other)),
         (Err(one), Err(other)) => Err(one.into_iter().chain(other).collect()),
@@ -52,7 +53,7 @@ macro_rules! facts {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty, $ask:expr, $reply:path, $as:expr;)+) => {
         $(
             $(#[$doc])*
-            pub(crate) fn $name(&self, $($arg: $ty),*) -> Told<$out> {
+            pub(crate) fn $name(&self, $($arg: $ty),*) -> Fact<$out> {
                 let ask = $ask;
                 match self.replies.get(&ask) {
                     Some($reply(value)) => Ok($as(value)),

@@ -9,11 +9,10 @@ use ess_rollout_api::v1alpha1::{
 };
 use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::Mutation;
-use ess_rollout_core::ask::{Ask, Reply};
+use ess_rollout_core::ask::{Ask, QueueEntry, Reply};
 use ess_rollout_core::decision::{Event, Next, Settings, WorkOutcome};
 use ess_rollout_core::image_update::{Decision, Input, Step, step};
 use ess_rollout_core::observation::Observation;
-use ess_rollout_core::rollout::QueueEntry;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
