@@ -211,7 +211,7 @@ impl TaskIndex {
         let rollbacks = tasks.values().map(|entry| &entry.facts).filter(|facts| {
             facts.key.namespace == key.namespace
                 && facts.undoes.as_deref() == Some(uid)
-                && !facts.is_blocked()
+                && !facts.blocked
                 && !facts.never_began()
         });
         let newest = rollbacks.max_by_key(|facts| order(facts))?;
@@ -379,6 +379,12 @@ mod tests {
         let next = Change::Concerns(ObjectKey::task("ns", "b"));
         assert!(index.apply(0, Event::Apply(blocked)).contains(&next));
         assert_eq!(ahead(&index, "b", 2), None);
+        for (needs_person, first) in [(false, Some("a")), (true, None)] {
+            let blocked = json!({"needsPerson": needs_person});
+            let status = json!({"layoutVersion": 2, "state": "Pending", "startBlocked": blocked});
+            _ = index.apply(0, Event::Apply(object("a", 1, status)));
+            assert_eq!(ahead(&index, "b", 2).as_deref(), first);
+        }
     }
 
     /// A task of another namespace that names a group which its credentials do not reach.

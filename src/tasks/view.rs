@@ -81,6 +81,12 @@ struct Status {
     #[serde(default)]
     state: Option<String>,
     #[serde(default)]
+    layout_version: Option<IgnoredAny>,
+    #[serde(default)]
+    start_blocked: StartBlocked,
+    #[serde(default)]
+    waiting: WaitingRun,
+    #[serde(default)]
     place: Option<Place>,
     #[serde(default)]
     source: Option<Source>,
@@ -117,6 +123,39 @@ struct ActiveRun {
     execution: Option<Execution>,
 }
 
+/// What stands against a start.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StartBlocked {
+    #[serde(default)]
+    needs_person: bool,
+}
+
+/// The run of an image update task that is due.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct WaitingRun {
+    #[serde(default)]
+    queued: bool,
+}
+
+impl Status {
+    /// Whether a person has to mend something before it can start.
+    fn is_blocked(&self) -> bool {
+        match self.layout_version {
+            Some(_) => self.start_blocked.needs_person,
+            None => self.state.as_deref() == Some(BLOCKED),
+        }
+    }
+
+    /// Whether a run is due that waits for its group.
+    fn is_queued(&self) -> bool {
+        match self.layout_version {
+            Some(_) => self.waiting.queued,
+            None => self.state.as_deref() == Some(WAITING),
+        }
+    }
+}
+
 /// What a rollback was found to undo.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -148,9 +187,9 @@ struct Execution {
     start_time: Option<Timestamp>,
 }
 
-/// `status.state` of a task that a person has to mend something for before it can start.
+/// `status.state` of a task that a person has to mend something for before it can start, in the older layout.
 const BLOCKED: &str = "Blocked";
-/// `status.state` of an image update task whose run is due and waits for its group.
+/// `status.state` of an image update task whose run is due and waits for its group, in the older layout.
 const WAITING: &str = "Waiting";
 
 /// The parts that decide, without the object's metadata.
@@ -173,7 +212,12 @@ pub(super) struct Facts {
     pub region: Option<String>,
     pub scope: CredentialsScope,
     pub desired_state: String,
+    /// For the metric: nothing is decided by it.
     pub state: String,
+    /// Whether a person has to mend something for it before it can start.
+    pub blocked: bool,
+    /// Of an image update task: whether a run is due that waits for its group.
+    pub queued: bool,
     /// Whether its credentials have been seen to reach the group.
     pub reaches_group: bool,
     pub intent: bool,
@@ -190,18 +234,14 @@ impl Facts {
     /// mend something for stands aside meanwhile, or a misspelt image would stop the group for good.
     pub(super) fn waits(&self) -> bool {
         if self.key.kind == ObjectKind::ImageUpdateTask {
-            return !self.deleting && self.state == WAITING;
+            return !self.deleting && self.queued;
         }
         !self.deleting
-            && !self.is_blocked()
+            && !self.blocked
             && !self.intent
             && self.execution.is_none()
             && !self.result
             && self.desired_state == "Run"
-    }
-
-    pub(super) fn is_blocked(&self) -> bool {
-        self.state == BLOCKED
     }
 
     /// Whether it ended without a start: it has undone nothing.
@@ -244,6 +284,7 @@ impl<K: Viewed> ObjectView<K> {
     pub(super) fn into_facts(self) -> Facts {
         let (key, spec) = (self.key(), self.spec);
         let status = self.status.unwrap_or_default();
+        let (blocked, queued) = (status.is_blocked(), status.is_queued());
         let source = status.source.unwrap_or_default();
         let (run_place, active) = status
             .active
@@ -271,6 +312,8 @@ impl<K: Viewed> ObjectView<K> {
             },
             desired_state: spec.desired_state.unwrap_or_else(|| "Run".to_owned()),
             state: status.state.unwrap_or_default(),
+            blocked,
+            queued,
             // Of an image update task only a run waits, and that has been through its preflight.
             reaches_group: status.group_seen_time.is_some()
                 || K::KIND == ObjectKind::ImageUpdateTask,
@@ -518,6 +561,8 @@ pub(super) mod tests {
         assert!(!facts(json!({"observedGeneration": -1})).waits());
         let waiting = facts(json!({"state": "Waiting"}));
         assert!(waiting.waits() && waiting.unfinished());
+        let status = |queued: bool| json!({"layoutVersion": 2, "state": "Pending", "waiting": {"queued": queued}});
+        assert!(facts(status(true)).waits() && !facts(status(false)).waits());
         assert_eq!(waiting.key, ObjectKey::image_update("ns", "a"));
         assert_eq!(waiting.scope.secret.as_deref(), Some("cloud"));
 

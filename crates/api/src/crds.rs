@@ -6,19 +6,32 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube_core::CustomResourceExt;
 use serde_json::json;
 
-use crate::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask, ScalingGroupRecord};
+use crate::v1alpha1::rules::Immutability;
+use crate::v1alpha1::{
+    ImageUpdateTask, Rollback, RollingUpdateTask, RunPolicy, ScalingGroupRecord, image_update,
+};
 
 /// All CRDs, in the order in which they are printed.
 pub fn all() -> Vec<CustomResourceDefinition> {
+    let written_by_people = people().map(|(crd, immutability)| complete(crd, Some(&immutability)));
+    let mut all = Vec::from(written_by_people);
+    all.push(complete(ScalingGroupRecord::crd(), None));
+    all
+}
+
+/// Those of what people write, and which fields of the specs stay as they are.
+fn people() -> [(CustomResourceDefinition, Immutability); 3] {
     [
-        RollingUpdateTask::crd(),
-        Rollback::crd(),
-        ImageUpdateTask::crd(),
-        ScalingGroupRecord::crd(),
+        (
+            RollingUpdateTask::crd(),
+            RunPolicy::immutability("create a new task"),
+        ),
+        (
+            Rollback::crd(),
+            RunPolicy::immutability("create a new rollback"),
+        ),
+        (ImageUpdateTask::crd(), image_update::IMMUTABILITY),
     ]
-    .into_iter()
-    .map(complete)
-    .collect()
 }
 
 /// One CRD as YAML.
@@ -30,8 +43,12 @@ pub fn to_yaml(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::s
 }
 
 /// Bounds that `Condition` of meta/v1 does not carry in its own schema (they are in its
-/// documentation), and the default status: kstatus takes an object without any status as done.
-fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+/// documentation), and of what people write the immutable fields and the default status: kstatus takes an object without any
+/// status as done. `None`: the operator writes it, and its spec says itself that it does not change.
+fn complete(
+    mut crd: CustomResourceDefinition,
+    immutability: Option<&Immutability>,
+) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         let Some(root) = version
             .schema
@@ -50,12 +67,15 @@ fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
             ),
             ..ValidationRule::default()
         }]);
-        if crd.spec.names.kind != "ScalingGroupRecord"
-            && let Some(status) = root
-                .properties
-                .as_mut()
-                .and_then(|properties| properties.get_mut("status"))
-        {
+        let (Some(immutability), Some(parts)) = (immutability, root.properties.as_mut()) else {
+            continue;
+        };
+        if let Some(spec) = parts.get_mut("spec") {
+            let immutable = immutability.rules(spec);
+            let rules = spec.x_kubernetes_validations.get_or_insert_default();
+            rules.extend(immutable);
+        }
+        if let Some(status) = parts.get_mut("status") {
             status.default = serde_json::from_value(json!({"observedGeneration": -1})).ok();
         }
     }
@@ -82,3 +102,7 @@ fn bound_conditions(schema: &mut JSONSchemaProps) {
         bound_conditions(items);
     }
 }
+
+#[cfg(test)]
+#[path = "crds_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use ess_rollout_api::v1alpha1::{
-    RollbackSpec, RollingUpdateTaskSpec, StartIntent, default_deletion_timeout,
+    RollbackSpec, RollingUpdateTaskSpec, RunPolicy, StartIntent, default_deletion_timeout,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -121,18 +121,15 @@ pub fn spec_hash(spec: &RollingUpdateTaskSpec) -> String {
 fn hash_without_mutable(spec: &impl Serialize) -> String {
     let mut value = serde_json::to_value(spec).unwrap_or(Value::Null);
     if let Some(map) = value.as_object_mut() {
-        for field in [
-            "desiredState",
-            "approvedBatches",
-            "ttlSecondsAfterFinished",
-            "startingDeadlineSeconds",
-        ] {
-            map.remove(field);
-        }
         // It was hashed before it could be changed: one that is left at its default has the hash that
         // executions, annotations and run keys of objects that exist carry.
-        if let Some(timeout) = map.get_mut("deletionTimeoutSeconds") {
-            *timeout = default_deletion_timeout().into();
+        let timeout = map.remove("deletionTimeoutSeconds");
+        for field in RunPolicy::MUTABLE {
+            map.remove(*field);
+        }
+        if timeout.is_some() {
+            let default = default_deletion_timeout().into();
+            map.insert("deletionTimeoutSeconds".into(), default);
         }
     }
     hash_value(&value)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::image_source::ImageSource;
 use super::image_update_status::ImageUpdateTaskStatus;
 use super::is_false;
-use super::rules::{immutable, immutable_optional};
+use super::rules::Immutability;
 use super::run_policy::CredentialsRef;
 use super::schedule::Schedule;
 
@@ -81,10 +81,6 @@ use super::schedule::Schedule;
         .message("set spec.source to build an image, or spec.imageId to use one that there is"),
     validation = Rule::new("!has(self.schedule) || !has(self.schedule.cron) || has(self.source)")
         .message("spec.schedule.cron builds an image each time and needs spec.source"),
-    validation = immutable("scalingGroupId", "create a new task"),
-    validation = immutable_optional("regionId", "create a new task"),
-    // A run under way goes on with the credentials that it began with.
-    validation = immutable_optional("credentialsRef", "create a new task"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ImageUpdateTaskSpec {
@@ -167,6 +163,26 @@ pub struct ImageUpdateTaskSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<CredentialsRef>,
 }
+
+/// Runs to come follow a change. The group, its region and the credentials are those of the run that is under way, too,
+/// which goes on with what it began with.
+pub(crate) const IMMUTABILITY: Immutability = Immutability {
+    mutable: &[
+        "description",
+        "source",
+        "imageId",
+        "scalingConfigurationIds",
+        "schedule",
+        "concurrencyPolicy",
+        "startingDeadlineSeconds",
+        "suspend",
+        "successfulRunsHistoryLimit",
+        "failedRunsHistoryLimit",
+        "ramRole",
+    ],
+    cure: "create a new task",
+    cures: &[],
+};
 
 /// What to do when a run is due while one is under way.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]

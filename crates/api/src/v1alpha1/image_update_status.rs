@@ -30,6 +30,14 @@ pub struct ImageUpdateTaskStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub state: Option<String>,
+    /// Which layout this status has: 2 since what decisions need has fields of its own. None: an older one, of which some of
+    /// that is read from the conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout_version: Option<i32>,
+    /// The reason for which the cloud last refused a call that a person has to mend something for, until one succeeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub call_refused: Option<String>,
     /// When the last run had ended and no other was due: of a task without a schedule, or whose schedule
     /// has no more times, the time to wait for with `kubectl wait
     /// --for=jsonpath='{.status.completionTime}'`, whatever came of the run. Gone while another run is
@@ -66,6 +74,14 @@ pub struct ImageUpdateTaskStatus {
     /// How the newest run that has ended did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_outcome: Option<RunOutcome>,
+    /// Why, in one CamelCase word.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub last_reason: String,
+    /// Why, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub last_message: String,
     /// A run that is due and has not begun, or that the cloud has refused to start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<WaitingRun>,
@@ -115,6 +131,9 @@ pub struct WaitingRun {
     /// SHA-256 of what it is to do.
     #[schemars(length(max = 64))]
     pub hash: String,
+    /// Whether it waits for the scaling group: it has a place in the group's queue.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub queued: bool,
     /// Since when something stands against it that a person has to mend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_since: Option<Time>,

@@ -10,7 +10,7 @@ pub mod progress;
 pub mod record;
 pub mod restore;
 pub mod rollback;
-mod rules;
+pub(crate) mod rules;
 pub mod run_policy;
 pub mod schedule;
 pub mod source;

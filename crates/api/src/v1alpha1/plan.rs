@@ -146,6 +146,14 @@ pub struct StartBlocked {
     /// Since when it is so without a break; none: it is not so now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
+    /// Whether a person has to act before it can start. Meanwhile it has no place in its group's queue, or a misspelt image
+    /// would stop the group for good.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub needs_person: bool,
+    /// What stands against the start, while something does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub message: String,
     /// For how many seconds it was so before.
     #[serde(default, skip_serializing_if = "is_zero_seconds")]
     #[schemars(range(min = 0))]

@@ -80,6 +80,10 @@ pub struct InstanceStatus {
     pub batch: i32,
     /// How far.
     pub state: InstanceState,
+    /// Why it has failed, or what it waits for while it takes long.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub message: String,
     /// `Updated` and `InService`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "atomic"))]

@@ -4,12 +4,9 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rules::{immutable, immutable_optional};
 use super::run_policy::RunPolicy;
 use super::status::RollingUpdateTaskStatus;
 use super::update::{Container, ScriptSource};
-
-const NEW: &str = "create a new rollback";
 
 /// The undoing of one RollingUpdateTask, or of an OOS execution that was started elsewhere.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -78,25 +75,6 @@ const NEW: &str = "create a new rollback";
         .message("spec.regionId goes with spec.executionId; with spec.taskRef it is the task's"),
     validation = Rule::new("!(has(self.batches) && has(self.batchSize))")
         .message("set spec.batches or spec.batchSize, not both"),
-    validation = immutable_optional("taskRef", NEW),
-    validation = immutable_optional("executionId", NEW),
-    validation = immutable_optional("scalingGroupId", NEW),
-    validation = immutable_optional("regionId", NEW),
-    validation = immutable_optional("to", NEW),
-    validation = immutable("scope", NEW),
-    validation = immutable_optional("description", NEW),
-    validation = immutable_optional("batches", NEW),
-    validation = immutable_optional("batchSize", NEW),
-    validation = immutable("suspensionPolicy", "to let batches run ahead raise spec.approvedBatches"),
-    validation = immutable_optional("maxErrors", NEW),
-    validation = immutable("onFailure", NEW),
-    validation = immutable_optional("ramRole", NEW),
-    validation = immutable_optional("credentialsRef", NEW),
-    validation = immutable("restorePolicy", NEW),
-    validation = immutable("failedInstancePolicy", NEW),
-    validation = immutable("deletionPolicy", NEW),
-    validation = immutable_optional("runKey", NEW),
-    validation = immutable_optional("progressDeadlineSeconds", NEW),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackSpec {

@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules::Immutability;
+
 /// How a run is made. Its fields stand in the spec itself, beside those that say what is run.
 ///
 /// A field that is added here must not be serialized at its default: the hash of a spec, by which an execution is known
@@ -112,6 +114,31 @@ pub struct RunPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60, max = 31536000))]
     pub starting_deadline_seconds: Option<i32>,
+}
+
+impl RunPolicy {
+    /// The fields that may change once their object is there, by their names in JSON, and the only ones of a
+    /// `RollingUpdateTask` or a `Rollback`: the apiserver refuses a change of any other. The hash of a spec is made without
+    /// them, so a field that objects already carry in theirs changes it when it is added here.
+    pub const MUTABLE: &[&str] = &[
+        "desiredState",
+        "approvedBatches",
+        "deletionTimeoutSeconds",
+        "ttlSecondsAfterFinished",
+        "startingDeadlineSeconds",
+    ];
+
+    /// What may change of a spec that has these fields; `cure` is what to do instead of changing another.
+    pub(crate) const fn immutability(cure: &'static str) -> Immutability {
+        Immutability {
+            mutable: Self::MUTABLE,
+            cure,
+            cures: &[(
+                "suspensionPolicy",
+                "to let batches run ahead raise spec.approvedBatches",
+            )],
+        }
+    }
 }
 
 /// A Secret in the same namespace with `accessKeyId`, `accessKeySecret` and, for temporary

@@ -70,6 +70,20 @@ pub struct RollingUpdateTaskStatus {
     /// Of a task: the rollback that undoes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back_by: Option<RollbackRef>,
+    /// Which layout this status has: 2 since what decisions need has fields of its own. None: an older one, of which some of
+    /// that is read from the conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout_version: Option<i32>,
+    /// The reason for which the cloud last refused a call that a person has to mend something for, until one succeeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub call_refused: Option<String>,
+    /// When the execution was last seen to have left a pause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_time: Option<Time>,
+    /// Whether the start waits for a run of others, or has.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub waits_for_others: bool,
     /// When a run of others, which the start waited for, was first seen to have ended. The start comes a little later:
     /// what that run put back may show late.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,12 +3,9 @@
 use kube_derive::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::rules::{immutable, immutable_optional};
 use super::run_policy::{EligibleState, RunPolicy};
 use super::status::RollingUpdateTaskStatus;
 use super::update::Update;
-
-const NEW: &str = "create a new task";
 
 /// One rolling update of the in-service instances of one Auto Scaling group.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -81,23 +78,6 @@ const NEW: &str = "create a new task";
         .message("spec.maxErrors works for image updates only: the other public templates stop at the first failure; remove it"),
     validation = Rule::new("!has(self.update.containerGroup) || self.lifecycleStates == ['InService']")
         .message("spec.lifecycleStates cannot be set for update.containerGroup: the public template takes InService instances only"),
-    validation = immutable("scalingGroupId", NEW),
-    validation = immutable_optional("regionId", NEW),
-    validation = immutable_optional("description", NEW),
-    validation = immutable("update", NEW),
-    validation = immutable_optional("batches", NEW),
-    validation = immutable_optional("batchSize", NEW),
-    validation = immutable("suspensionPolicy", "to let batches run ahead raise spec.approvedBatches"),
-    validation = immutable_optional("maxErrors", NEW),
-    validation = immutable("onFailure", NEW),
-    validation = immutable("lifecycleStates", NEW),
-    validation = immutable_optional("ramRole", NEW),
-    validation = immutable_optional("credentialsRef", NEW),
-    validation = immutable("restorePolicy", NEW),
-    validation = immutable("failedInstancePolicy", NEW),
-    validation = immutable("deletionPolicy", NEW),
-    validation = immutable_optional("runKey", NEW),
-    validation = immutable_optional("progressDeadlineSeconds", NEW),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RollingUpdateTaskSpec {

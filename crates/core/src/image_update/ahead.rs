@@ -14,7 +14,7 @@ use serde_json::json;
 use super::context::Context;
 use super::{due, preflight};
 use crate::identity::hash_value;
-use crate::task::cloud_failure::Trouble;
+use crate::task::cloud_failure::Failure;
 use crate::task::conditions::shorten;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::problem::Problem;
@@ -38,8 +38,8 @@ pub(super) fn check(
         match preflight::check_cloud(ctx) {
             Ok(found) => note(ctx, status, found.err().as_ref()),
             Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
-            Err(Interrupt::Failed(error)) => match Trouble::of(&error) {
-                Some(trouble) => note(ctx, status, Some(&problem(trouble))),
+            Err(Interrupt::Failed(error)) => match Failure::of(&error) {
+                Some(failure) => note(ctx, status, Some(&problem(failure))),
                 None => return Ok(error.retry_after.unwrap_or(RETRY.unsigned_abs())),
             },
         }
@@ -48,13 +48,13 @@ pub(super) fn check(
     Ok(wait.max(SignedDuration::from_secs(1)).unsigned_abs())
 }
 
-fn problem(trouble: Trouble) -> Problem {
+fn problem(failure: Failure) -> Problem {
     Problem {
-        reason: trouble.reason,
-        message: trouble.message,
-        passes: !trouble.needs_person,
+        reason: failure.reason,
+        message: failure.message,
+        passes: !failure.needs_person,
         is_final: false,
-        counts: trouble.needs_person,
+        counts: failure.needs_person,
     }
 }
 

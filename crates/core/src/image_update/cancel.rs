@@ -8,9 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::report::{self, Phase};
-use super::{Decision, due, ending, requests};
+use super::{Draft, Drafted, due, ending, requests};
 use crate::task::cancel::{self, Calls};
-use crate::task::cloud_failure::is_refused;
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
 use crate::task::ledger;
@@ -72,10 +71,10 @@ pub(super) fn new(ctx: &Context<'_>, reason: &str, message: &str) -> RunCancella
 /// does.
 pub(super) fn cancel(
     ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
+    mut status: Draft,
     mut cancellation: RunCancellation,
     listed: bool,
-) -> Decision {
+) -> Drafted {
     let run = status.active.as_ref();
     let execution = run.and_then(|run| run.execution.as_ref());
     let (id, waits) = (execution.map(|e| e.id.clone()), ctx.waits());
@@ -96,7 +95,7 @@ pub(super) fn cancel(
             };
             let (reason, message) = cancel::not_listed(&id);
             set(&mut status, cancellation);
-            report::show(ctx, &mut status, Phase::Cancelling, reason, &message);
+            status.show(Phase::Cancelling, reason, &message);
             return ctx.decide(status, wait);
         }
         Some(Err(error)) => {
@@ -104,11 +103,11 @@ pub(super) fn cancel(
             next = waits.after(error);
             if error.needs_person() {
                 set(&mut status, cancellation);
-                report::trouble(ctx, &mut status, error);
+                report::failed(&mut status, error);
                 return ctx.decide(status, next);
             }
         }
-        None if is_refused(&status.conditions) => next = waits.poll(),
+        None if status.call_refused.is_some() => next = waits.poll(),
         None => {}
     }
     let call = answer.is_none() && calls(&mut cancellation).send_if_due(&waits);
@@ -120,7 +119,7 @@ pub(super) fn cancel(
     );
     let reason = cancellation.reason.clone();
     set(&mut status, cancellation);
-    report::show_unless_refused(ctx, &mut status, Phase::Cancelling, &reason, &message);
+    status.show_unless_refused(Phase::Cancelling, &reason, &message);
     let mut decision = ctx.decide(status, if call { Next::Now } else { next });
     decision.work = call.then(|| cancel::work(id));
     decision

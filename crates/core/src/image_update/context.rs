@@ -8,7 +8,7 @@ use ess_rollout_api::v1alpha1::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Decision, Input};
+use super::{Draft, Drafted, Input};
 use crate::task::ask::Target;
 use crate::task::decision::Next;
 use crate::task::object::{IMAGE_UPDATE_TASK, Object, Surroundings};
@@ -101,14 +101,14 @@ impl<'a> Context<'a> {
     }
 
     /// Lets the group go, and looks anew.
-    pub(super) fn release(&self, status: ImageUpdateTaskStatus) -> Decision {
+    pub(super) fn release(&self, status: Draft) -> Drafted {
         let mut decision = self.decide(status, Next::Now);
         decision.record = Some(self.released(&decision.status));
         decision
     }
 
     /// A decision that changes nothing but the status.
-    pub(super) fn decide(&self, status: ImageUpdateTaskStatus, next: Next) -> Decision {
-        Decision::of_status(status, next)
+    pub(super) fn decide(&self, status: Draft, next: Next) -> Drafted {
+        Drafted::of_status(status, next)
     }
 }

@@ -12,10 +12,11 @@ use super::context::Context;
 use super::due::{self, Wanted};
 use super::preflight::{self, Ready};
 use super::report::{self, Phase};
-use super::{Decision, ahead, idle, requests, starting, waiting};
+use super::{Draft, Drafted, ahead, idle, requests, starting, waiting};
 use crate::identity;
 use crate::task::absence::IMAGE_UPDATE_TEMPLATE;
 use crate::task::decision::{Next, Work};
+use crate::task::display::Value;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::problem::Problem;
 use crate::task::turn;
@@ -23,7 +24,7 @@ use crate::task::turn;
 /// How often a task looks whether its turn has come, should nothing tell.
 const RECHECK: Duration = Duration::from_secs(60);
 
-pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
+pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     if ctx.deleting.is_some() {
         return Ok(let_go(ctx, status));
     }
@@ -90,7 +91,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         Err(Interrupt::Read(queries)) => Err(Interrupt::Read(queries)),
         Err(Interrupt::Failed(error)) => {
             waiting::blocked(ctx, &mut status, error.needs_person());
-            report::trouble(ctx, &mut status, &error);
+            report::failed(&mut status, &error);
             let next = match error.needs_person() {
                 true => ctx.within(&status, waiting::recheck(ctx, &status)),
                 false => ctx.waits().after(&error),
@@ -101,7 +102,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
 }
 
 /// Reports what stands against the run that is due, and when that is looked at again.
-fn blocked(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, problem: &Problem) -> Decision {
+fn blocked(ctx: &Context<'_>, mut status: Draft, problem: &Problem) -> Drafted {
     waiting::blocked(ctx, &mut status, !problem.passes);
     let next = match problem.passes {
         true => ctx.waits().recheck(),
@@ -111,7 +112,7 @@ fn blocked(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, problem: &Probl
 }
 
 /// Nothing runs: the group goes back before the object does.
-fn let_go(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
+fn let_go(ctx: &Context<'_>, status: Draft) -> Drafted {
     if ctx.holds() {
         return ctx.release(status);
     }
@@ -121,11 +122,7 @@ fn let_go(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
 }
 
 /// A request to cancel while no run is under way: it keeps one that is due from beginning.
-fn cancel(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    wanted: Option<Wanted>,
-) -> Option<Decision> {
+fn cancel(ctx: &Context<'_>, status: &mut Draft, wanted: Option<Wanted>) -> Option<Drafted> {
     let wanted = match wanted {
         Some(wanted) if crate::task::ledger::open(&status.actions, Verb::Cancel).is_some() => {
             wanted
@@ -145,10 +142,8 @@ fn cancel(
     }
     let only_one = wanted.trigger == RunTrigger::Schedule && due::single_time(ctx.spec).is_some();
     if wanted.trigger == RunTrigger::Now || only_one {
-        status.last_outcome = Some(RunOutcome::Cancelled);
         let message = "cancelled before anything was started";
         report::ended(
-            ctx,
             status,
             RunOutcome::Cancelled,
             "CancelledBeforeStart",
@@ -164,45 +159,28 @@ fn reject_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
     requests::settle(ctx, status, Verb::Cancel, state, "NoRun", message);
 }
 
-fn wait_for_turn(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, before: &str) -> Decision {
+fn wait_for_turn(ctx: &Context<'_>, mut status: Draft, before: &str) -> Drafted {
     waiting::blocked(ctx, &mut status, false);
+    if let Some(waiting) = &mut status.waiting {
+        waiting.queued = true;
+    }
     let (reason, message) = ("WaitingForScalingGroup", format!("waits: {before}"));
-    let unknown = "Unknown";
-    report::set(
-        ctx,
-        &mut status,
-        condition::PREFLIGHT,
-        unknown,
-        reason,
-        &message,
-    );
-    report::show(ctx, &mut status, Phase::Waiting, reason, &message);
+    status.set(condition::PREFLIGHT, Value::Unknown, reason, &message);
+    status.show(Phase::Waiting, reason, &message);
     let next = ctx.within(&status, RECHECK);
     ctx.decide(status, next)
 }
 
 /// Reports what stands against a run. The group is not kept while it does.
-fn refuse(
-    ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
-    problem: &Problem,
-    next: Next,
-) -> Decision {
+fn refuse(ctx: &Context<'_>, mut status: Draft, problem: &Problem, next: Next) -> Drafted {
     let (phase, value) = if problem.passes {
-        (Phase::Pending, "Unknown")
+        (Phase::Pending, Value::Unknown)
     } else {
-        (Phase::Blocked, "False")
+        (Phase::Blocked, Value::False)
     };
     let (reason, message) = (problem.reason, problem.message.as_str());
-    report::set(
-        ctx,
-        &mut status,
-        condition::PREFLIGHT,
-        value,
-        reason,
-        message,
-    );
-    report::show(ctx, &mut status, phase, reason, message);
+    status.set(condition::PREFLIGHT, value, reason, message);
+    status.show(phase, reason, message);
     let mut decision = ctx.decide(status, next);
     if ctx.holds() {
         decision.record = Some(ctx.released(&decision.status));
@@ -212,12 +190,7 @@ fn refuse(
 
 /// Takes the group, puts the run on record, and starts it: three effects, in this order. The finalizer
 /// comes before all of them.
-fn begin(
-    ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
-    wanted: Wanted,
-    ready: Ready,
-) -> Decision {
+fn begin(ctx: &Context<'_>, mut status: Draft, wanted: Wanted, ready: Ready) -> Drafted {
     let done_before = status.done_hash.clone();
     let number = due::begin(ctx, &mut status, wanted);
     let hash = due::content_hash(ctx.spec);
@@ -298,12 +271,9 @@ fn begin(
     let refusal = status.waiting.as_ref().and_then(|w| w.refusal.as_ref());
     // What was refused stays on show until it is not, or each try would change the object twice.
     if refusal.is_none() {
-        let set = report::set;
-        let (preflight, verified) = (condition::PREFLIGHT, condition::VERIFIED);
-        set(ctx, &mut status, preflight, "True", "Passed", &message);
-        set(ctx, &mut status, verified, "Unknown", "Running", "");
-        let phase = Phase::Pending;
-        report::show(ctx, &mut status, phase, "Starting", &message);
+        status.passed(&message);
+        status.set(condition::VERIFIED, Value::Unknown, "Running", "");
+        status.show(Phase::Pending, "Starting", &message);
     }
     let work = starting::mutation(ctx, &status);
     let mut decision = ctx.decide(status, Next::Now);

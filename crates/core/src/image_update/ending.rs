@@ -11,10 +11,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::report::{self, Phase};
-use super::{Decision, requests};
+use super::{Draft, Drafted, requests};
 use crate::task::absence;
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
+use crate::task::display::Value;
 use crate::task::object::IMAGE_UPDATE_TASK;
 use crate::task::observation::Known;
 
@@ -24,11 +25,11 @@ const READ_AGAIN: Duration = Duration::from_secs(5);
 /// Records what the run has come to. It is read back from the next step on.
 pub(super) fn begin(
     ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
+    mut status: Draft,
     outcome: RunOutcome,
     reason: &str,
     message: &str,
-) -> Decision {
+) -> Drafted {
     if let Some(run) = &mut status.active {
         run.end = Some(RunEnd {
             time: Time(ctx.now()),
@@ -39,47 +40,29 @@ pub(super) fn begin(
     }
     settle_cancel(ctx, &mut status, outcome);
     let doing = format!("{message}; the scaling configurations are being read back");
-    report::show(ctx, &mut status, Phase::Verifying, "Verifying", &doing);
+    status.show(Phase::Verifying, "Verifying", &doing);
     ctx.decide(status, Next::Now)
 }
 
 /// A run that never touched anything has nothing to be read back.
 pub(super) fn nothing_ran(
     ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
+    mut status: Draft,
     outcome: RunOutcome,
     reason: &str,
     message: &str,
-) -> Decision {
+) -> Drafted {
     settle_cancel(ctx, &mut status, outcome);
-    report::set(
-        ctx,
-        &mut status,
-        condition::VERIFIED,
-        "Unknown",
-        "NothingRan",
-        "",
-    );
+    status.set(condition::VERIFIED, Value::Unknown, "NothingRan", "");
     close(ctx, &mut status, outcome, reason, message);
     ctx.decide(status, Next::Now)
 }
 
 /// The deletion may not wait any longer.
-pub(super) fn abandon(
-    ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
-    message: &str,
-) -> Decision {
+pub(super) fn abandon(ctx: &Context<'_>, mut status: Draft, message: &str) -> Drafted {
     let outcome = RunOutcome::Cancelled;
     settle_cancel(ctx, &mut status, outcome);
-    report::set(
-        ctx,
-        &mut status,
-        condition::VERIFIED,
-        "Unknown",
-        "Abandoned",
-        "",
-    );
+    status.set(condition::VERIFIED, Value::Unknown, "Abandoned", "");
     let left = status.active.as_ref();
     let left = left.map_or(String::new(), |run| left_over(run, outcome, &[]));
     let message = format!("{message}{left}");
@@ -133,7 +116,7 @@ fn settle_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, outcome:
     requests::settle(ctx, status, Verb::Cancel, state, reason, message);
 }
 
-pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
+pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     let Some(run) = status.active.clone() else {
         return Ok(ctx.decide(status, Next::Now));
     };
@@ -177,16 +160,16 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
     // Configurations that the spec names are meant, active or not.
     let chosen = !ctx.spec.scaling_configuration_ids.is_empty();
     let (value, word) = match &elsewhere {
-        _ if outcome != RunOutcome::Succeeded && !whole => ("False", "NotUpdated"),
-        Some(_) if !chosen => ("False", "ActiveConfigurationDiffers"),
-        Some(_) | None => ("True", "AsWanted"),
+        _ if outcome != RunOutcome::Succeeded && !whole => (Value::False, "NotUpdated"),
+        Some(_) if !chosen => (Value::False, "ActiveConfigurationDiffers"),
+        Some(_) | None => (Value::True, "AsWanted"),
     };
     let mut shown = carried(&read);
     if let Some(elsewhere) = elsewhere {
         shown = format!("{shown}; {elsewhere}");
         message = format!("{message}; {elsewhere}");
     }
-    report::set(ctx, &mut status, condition::VERIFIED, value, word, &shown);
+    status.set(condition::VERIFIED, value, word, &shown);
     if read.iter().any(|c| c.updated) {
         status.image_id.clone_from(&run.image_id);
     }
@@ -296,13 +279,7 @@ fn verdict(
 }
 
 /// The run goes into the history.
-fn close(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    outcome: RunOutcome,
-    reason: &str,
-    message: &str,
-) {
+fn close(ctx: &Context<'_>, status: &mut Draft, outcome: RunOutcome, reason: &str, message: &str) {
     let Some(run) = status.active.take() else {
         return;
     };
@@ -311,7 +288,6 @@ fn close(
     if outcome == RunOutcome::Succeeded {
         status.last_successful_time = Some(now.clone());
     }
-    status.last_outcome = Some(outcome);
     let ended = EndedRun {
         number: run.number,
         trigger: run.trigger,
@@ -326,7 +302,7 @@ fn close(
     };
     status.history.insert(0, ended);
     trim(ctx, status);
-    report::ended(ctx, status, outcome, reason, message);
+    report::ended(status, outcome, reason, message);
 }
 
 /// Keeps the history within its limits, the newest of each kind.

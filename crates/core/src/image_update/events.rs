@@ -5,6 +5,7 @@ use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome, condition};
 use super::context::Context;
 use super::report::Phase;
 use crate::task::decision::{Event, EventKind};
+use crate::task::display::Phase as _;
 use crate::task::{conditions, ledger};
 
 /// The Events that a change of status is worth.

@@ -1,6 +1,6 @@
 //! No run is under way and none is due: the group is free, and what is shown is the last run and the next.
 
-use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome, condition};
+use ess_rollout_api::v1alpha1::{RunOutcome, condition};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -8,9 +8,9 @@ use super::context::Context;
 use super::due::{self, Timetable};
 use super::report::{self, Phase};
 use super::schedule::Due;
-use super::{Decision, ahead, ending};
-use crate::task::conditions;
+use super::{Draft, Drafted, ahead, ending};
 use crate::task::decision::Next;
+use crate::task::display::Value;
 use crate::task::observation::Known;
 
 /// The longest wait for the next run: a machine that was suspended does not oversleep by more.
@@ -19,10 +19,10 @@ const LOOK_AT_THE_CLOCK: SignedDuration = SignedDuration::from_hours(1);
 /// Nothing is due.
 pub(super) fn decide(
     ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
+    mut status: Draft,
     timetable: &Timetable,
     times: &Due,
-) -> Known<Decision> {
+) -> Known<Drafted> {
     if ctx.holds() {
         return Ok(ctx.release(status));
     }
@@ -48,14 +48,11 @@ pub(super) fn decide(
     Ok(ctx.decide(status, next))
 }
 
-fn show_rest(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    timetable: &Timetable,
-    times: &Due,
-) {
-    let (reason, message) = last_run(ctx, status);
-    show_preflight(ctx, status);
+fn show_rest(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable, times: &Due) {
+    // While another was due that was not shown.
+    report::show_last_run(status);
+    let (reason, message) = (status.last_reason.clone(), status.last_message.clone());
+    show_preflight(status);
     let next = status.next_schedule_time.as_ref().map(|time| time.0);
     let undone = matches!(timetable, Timetable::Now)
         && status.done_hash.as_deref() != Some(due::content_hash(ctx.spec).as_str());
@@ -72,7 +69,7 @@ fn show_rest(
             (None, _) => "spec.suspend is set: nothing begins by itself".to_owned(),
         };
         status.completion_time = None;
-        return report::show(ctx, status, Phase::Suspended, "Suspended", &message);
+        return status.show(Phase::Suspended, "Suspended", &message);
     }
     status.completion_time = match next {
         Some(_) => None,
@@ -81,62 +78,56 @@ fn show_rest(
     let ahead = next.map(|next| format!("the next run is due at {next}"));
     if let (Some(found), Some(ahead)) = (ahead::found(status).filter(|f| !f.passes), &ahead) {
         let (reason, message) = (found.reason.clone(), format!("{}; {ahead}", found.message));
-        return report::show_ahead(ctx, status, Phase::Blocked, &reason, &message);
+        return status.show(Phase::BlockedAhead, &reason, &message);
     }
     match (status.last_outcome, ahead) {
         (Some(RunOutcome::Failed), Some(ahead)) => {
             let message = format!("{message}; {ahead}");
-            report::show(ctx, status, Phase::Failed, &reason, &message);
+            status.show(Phase::Failed, &reason, &message);
         }
-        (_, Some(ahead)) => report::show(ctx, status, Phase::Scheduled, "Scheduled", &ahead),
+        (_, Some(ahead)) => status.show(Phase::Scheduled, "Scheduled", &ahead),
         (Some(outcome), None) => {
             let phase = match outcome {
                 RunOutcome::Succeeded => Phase::Succeeded,
                 RunOutcome::Failed => Phase::Failed,
                 RunOutcome::Cancelled => Phase::Cancelled,
             };
-            report::show(ctx, status, phase, &reason, &message);
+            status.show(phase, &reason, &message);
         }
         (None, None) if status.missed_runs.is_some() => {
             let message = missed(ctx, status.missed_runs.unwrap_or_default());
-            report::show(ctx, status, Phase::Blocked, "RunMissed", &message);
+            status.show(Phase::Blocked, "RunMissed", &message);
         }
         (None, None) if matches!(timetable, Timetable::Now) => {
             let message = "it had its run before the object was restored without its status; for another use the annotation ess-rollout.io/run-now";
-            report::show(ctx, status, Phase::Finished, "AlreadyRun", message);
+            status.show(Phase::Finished, "AlreadyRun", message);
         }
         (None, None) if is_never_due(ctx, timetable) => {
             let message =
                 "spec.schedule.cron: there is no such time in the next four years; write another";
-            report::show(ctx, status, Phase::Blocked, "NeverDue", message);
+            status.show(Phase::Blocked, "NeverDue", message);
         }
         (None, None) => {
             let message = "no run is due any more";
-            report::show(ctx, status, Phase::Finished, "NothingDue", message);
+            status.show(Phase::Finished, "NothingDue", message);
         }
     }
 }
 
 /// What was found when it was looked whether the next run could begin. What was found against an earlier
 /// one is not said of it.
-fn show_preflight(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
-    let (value, reason, message) = match &status.preflight_check {
+fn show_preflight(status: &mut Draft) {
+    let Some(check) = status.preflight_check.clone() else {
         // None is due: what was found before the last one stays, unless it was against it.
-        None if is_passed(status) => return,
-        None => ("Unknown", "NothingDue", String::new()),
-        Some(check) => match (check.reason.as_str(), check.passes) {
-            ("", _) => ("True", "Passed", "a run could begin".to_owned()),
-            (reason, true) => ("Unknown", reason, check.message.clone()),
-            (reason, false) => ("False", reason, check.message.clone()),
-        },
+        return status.set_unless_true(condition::PREFLIGHT, Value::Unknown, "NothingDue", "");
     };
-    let reason = reason.to_owned();
-    report::set(ctx, status, condition::PREFLIGHT, value, &reason, &message);
-}
-
-fn is_passed(status: &ImageUpdateTaskStatus) -> bool {
-    let shown = conditions::get(&status.conditions, condition::PREFLIGHT);
-    shown.is_some_and(|shown| shown.status == "True")
+    match (check.reason.as_str(), check.passes) {
+        ("", _) => status.passed("a run could begin"),
+        (reason, passes) => {
+            let value = if passes { Value::Unknown } else { Value::False };
+            status.set(condition::PREFLIGHT, value, reason, &check.message);
+        }
+    }
 }
 
 /// Runs were due, none was made, and none is due any more.
@@ -160,31 +151,4 @@ fn is_never_due(ctx: &Context<'_>, timetable: &Timetable) -> bool {
         Timetable::Scheduled(schedule) => schedule.is_never_due(ctx.now()),
         Timetable::Now => false,
     }
-}
-
-/// How the last run ended, in a word and a sentence. While another was due that was not shown.
-fn last_run(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) -> (String, String) {
-    let Some(outcome) = status.last_outcome else {
-        let nothing = "no run has ended yet";
-        report::set(
-            ctx,
-            status,
-            condition::SUCCEEDED,
-            "Unknown",
-            "NoRun",
-            nothing,
-        );
-        return (String::new(), String::new());
-    };
-    let shown = conditions::get(&status.conditions, condition::SUCCEEDED);
-    if let Some(shown) = shown.filter(|shown| shown.status != "Unknown") {
-        return (shown.reason.clone(), shown.message.clone());
-    }
-    let newest = status.history.iter().find(|run| run.outcome == outcome);
-    let (reason, message) = match newest {
-        Some(run) => (run.reason.clone(), run.message.clone()),
-        None => (format!("{outcome:?}"), String::new()),
-    };
-    report::ended(ctx, status, outcome, &reason, &message);
-    (reason, message)
 }

@@ -49,6 +49,10 @@ pub use step::step;
 pub type Step = crate::task::decision::Step<ImageUpdateTaskStatus>;
 /// What is to be done for an image update task.
 pub type Decision = crate::task::decision::Decision<ImageUpdateTaskStatus>;
+/// A status in the making, and what is to be said of it.
+type Draft = crate::task::display::Draft<ImageUpdateTaskStatus>;
+/// A decision in the making.
+type Drafted = crate::task::decision::Decision<Draft>;
 
 /// Everything a decision is made from.
 #[derive(Debug, Clone, Copy)]

@@ -2,21 +2,26 @@
 
 use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome, condition};
 use ess_rollout_cloud::CloudError;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::context::Context;
-use crate::task::cloud_failure::{self, Trouble};
+use super::Draft;
+use crate::task::cloud_failure::{self, Failure};
 use crate::task::conditions;
+use crate::task::display::{self, Displayed, Value};
 
 /// Where a task is, in the word that people read. Derived: nothing is decided by it, but that one
 /// in `Waiting` stands in its group's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// A run is due and is about to begin, or waits for something that passes by itself.
     Pending,
     /// A run is due and waits for the scaling group.
     Waiting,
     /// A run is due, or would be, and a person has to mend something first.
     Blocked,
+    /// The same of one that is not due yet: `Succeeded` is still of the last one.
+    BlockedAhead,
     /// A run is under way.
     Running,
     /// It is being cancelled.
@@ -37,8 +42,8 @@ pub(super) enum Phase {
     Finished,
 }
 
-impl Phase {
-    const ALL: [Self; 12] = [
+impl display::Phase for Phase {
+    const ALL: &'static [Self] = &[
         Self::Pending,
         Self::Waiting,
         Self::Blocked,
@@ -53,15 +58,11 @@ impl Phase {
         Self::Finished,
     ];
 
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|phase| phase.word() == word)
-    }
-
-    pub(super) fn word(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
             Self::Waiting => "Waiting",
-            Self::Blocked => "Blocked",
+            Self::Blocked | Self::BlockedAhead => "Blocked",
             Self::Running => "Running",
             Self::Cancelling => "Cancelling",
             Self::Verifying => "Verifying",
@@ -74,158 +75,112 @@ impl Phase {
         }
     }
 
-    /// Whether a run is due or under way.
-    fn is_busy(self) -> bool {
-        matches!(
-            self,
-            Self::Pending | Self::Waiting | Self::Running | Self::Cancelling | Self::Verifying
-        )
-    }
-
-    /// Whether a person has to act (kstatus `Stalled`).
-    fn is_stalled(self) -> bool {
-        matches!(self, Self::Blocked | Self::Failed | Self::Cancelled)
-    }
-}
-
-/// Writes the state word and the conditions that follow from the phase. `Succeeded` is of the last
-/// run, and not known from the moment that another is due.
-pub(super) fn show(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    phase: Phase,
-    reason: &str,
-    message: &str,
-) {
-    if phase.is_busy() || phase == Phase::Blocked {
-        set(
-            ctx,
-            status,
-            condition::SUCCEEDED,
-            "Unknown",
-            reason,
-            message,
-        );
-    }
-    show_ahead(ctx, status, phase, reason, message);
-}
-
-/// The same of a run that is not due yet: `Succeeded` is still of the last one.
-pub(super) fn show_ahead(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    phase: Phase,
-    reason: &str,
-    message: &str,
-) {
-    status.state = Some(phase.word().to_owned());
-    let (ready, present) = if phase.is_stalled() {
-        ("False", Some(condition::STALLED))
-    } else if phase.is_busy() {
-        ("Unknown", Some(condition::RECONCILING))
-    } else {
-        ("True", None)
-    };
-    set(ctx, status, condition::READY, ready, reason, message);
-    // kstatus: abnormal-true, present only while True, and never both.
-    for type_ in [condition::STALLED, condition::RECONCILING] {
-        if present == Some(type_) {
-            set(ctx, status, type_, "True", reason, message);
-        } else {
-            conditions::remove(&mut status.conditions, type_);
+    fn ready(self) -> Value {
+        match self {
+            Self::Blocked | Self::BlockedAhead | Self::Failed | Self::Cancelled => Value::False,
+            Self::Pending | Self::Waiting | Self::Running | Self::Cancelling | Self::Verifying => {
+                Value::Unknown
+            }
+            Self::Scheduled | Self::Suspended | Self::Succeeded | Self::Finished => Value::True,
         }
     }
-}
 
-/// As [`show`] before another try; but a refusal of the last one stays on show until one succeeds,
-/// or each try would change the object twice.
-pub(super) fn show_unless_refused(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    phase: Phase,
-    reason: &str,
-    message: &str,
-) {
-    let same = status.state.as_deref() == Some(phase.word());
-    if !same || !cloud_failure::is_refused(&status.conditions) {
-        show(ctx, status, phase, reason, message);
+    /// `Succeeded` is of the last run, and not known from the moment that another is due.
+    fn succeeded(self) -> Option<Value> {
+        let due = self == Self::Blocked || self.ready() == Value::Unknown;
+        due.then_some(Value::Unknown)
+    }
+
+    fn paused(self) -> Option<bool> {
+        None
     }
 }
 
-/// Sets one condition.
-pub(super) fn set(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    type_: &str,
-    value: &str,
-    reason: &str,
-    message: &str,
-) {
-    let (all, now) = (&mut status.conditions, ctx.now());
-    conditions::set(all, type_, value, reason, message, ctx.generation, now);
+impl Displayed for ImageUpdateTaskStatus {
+    type Phase = Phase;
+
+    fn state(&mut self) -> &mut Option<String> {
+        &mut self.state
+    }
+
+    fn conditions(&mut self) -> &mut Vec<Condition> {
+        &mut self.conditions
+    }
+
+    fn call_refused(&mut self) -> &mut Option<String> {
+        &mut self.call_refused
+    }
+
+    fn layout_version(&mut self) -> &mut Option<i32> {
+        &mut self.layout_version
+    }
+
+    fn recall(&mut self, _now: Timestamp) {
+        if self.active.is_some() {
+            self.call_refused = cloud_failure::shown_refusal(&self.conditions);
+        }
+        let queued = self.state.as_deref() == Some(display::Phase::word(Phase::Waiting));
+        if let Some(waiting) = &mut self.waiting {
+            waiting.queued = queued;
+        }
+        let Some(outcome) = self.last_outcome else {
+            return;
+        };
+        let shown = conditions::get(&self.conditions, condition::SUCCEEDED);
+        let shown = shown.filter(|shown| shown.status != Value::Unknown.word());
+        let newest = self.history.iter().find(|run| run.outcome == outcome);
+        (self.last_reason, self.last_message) = match (shown, newest) {
+            (Some(shown), _) => (shown.reason.clone(), shown.message.clone()),
+            (None, Some(run)) => (run.reason.clone(), run.message.clone()),
+            (None, None) => (format!("{outcome:?}"), String::new()),
+        };
+    }
 }
 
 /// All conditions on the first visit, so that a missing one never has to be guessed at.
-pub(super) fn first(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+pub(super) fn first(status: &mut Draft) {
     let message = "the task has been seen and nothing has been started";
-    show(ctx, status, Phase::Pending, "Accepted", message);
+    status.show(Phase::Pending, "Accepted", message);
     for type_ in [condition::PREFLIGHT, condition::VERIFIED] {
-        set(ctx, status, type_, "Unknown", "NotYet", "");
+        status.set(type_, Value::Unknown, "NotYet", "");
     }
 }
 
 /// A failure of the cloud that keeps the task from moving. What is known stays as it is.
-pub(super) fn trouble(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, error: &CloudError) {
-    let Some(trouble) = Trouble::of(error) else {
+pub(super) fn failed(status: &mut Draft, error: &CloudError) {
+    let Some(failure) = Failure::of(error) else {
         return;
     };
-    let (reason, message) = (trouble.reason, trouble.message.as_str());
-    if status.active.is_none() {
-        let (phase, value) = if trouble.needs_person {
-            (Phase::Blocked, "False")
-        } else {
-            (Phase::Pending, "Unknown")
-        };
-        set(ctx, status, condition::PREFLIGHT, value, reason, message);
-        return show(ctx, status, phase, reason, message);
-    }
-    let (present, absent, ready) = if trouble.needs_person {
-        (condition::STALLED, condition::RECONCILING, "False")
-    } else if cloud_failure::is_refused(&status.conditions) {
-        // Already waits for a person: not reaching the cloud changes nothing about that.
-        return;
+    if status.active.is_some() {
+        status.failed(&failure);
     } else {
-        (condition::RECONCILING, condition::STALLED, "Unknown")
-    };
-    conditions::remove(&mut status.conditions, absent);
-    set(ctx, status, present, "True", reason, message);
-    set(ctx, status, condition::READY, ready, reason, message);
+        status.refuse_start(&failure);
+        status.hold_up(&failure, Phase::Blocked, Phase::Pending);
+    }
 }
 
-/// Something besides a failed call keeps the run from moving until a person acts. What is known stays as
-/// it is.
-pub(super) fn needs_person(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    reason: &str,
-    message: &str,
-) {
-    conditions::remove(&mut status.conditions, condition::RECONCILING);
-    set(ctx, status, condition::STALLED, "True", reason, message);
-    set(ctx, status, condition::READY, "False", reason, message);
+/// Puts on record how the last run ended, and publishes it.
+pub(super) fn ended(status: &mut Draft, outcome: RunOutcome, reason: &str, message: &str) {
+    status.last_outcome = Some(outcome);
+    reason.clone_into(&mut status.last_reason);
+    status.last_message = conditions::shorten(message, conditions::MESSAGE_MAX);
+    show_last_run(status);
 }
 
 /// Publishes how the last run ended.
-pub(super) fn ended(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    outcome: RunOutcome,
-    reason: &str,
-    message: &str,
-) {
-    let value = match outcome {
-        RunOutcome::Succeeded => "True",
-        RunOutcome::Failed | RunOutcome::Cancelled => "False",
+pub(super) fn show_last_run(status: &mut Draft) {
+    let value = match status.last_outcome {
+        Some(RunOutcome::Succeeded) => Value::True,
+        Some(RunOutcome::Failed | RunOutcome::Cancelled) => Value::False,
+        None => {
+            return status.set(
+                condition::SUCCEEDED,
+                Value::Unknown,
+                "NoRun",
+                "no run has ended yet",
+            );
+        }
     };
-    set(ctx, status, condition::SUCCEEDED, value, reason, message);
+    let (reason, message) = (status.last_reason.clone(), status.last_message.clone());
+    status.set(condition::SUCCEEDED, value, &reason, &message);
 }

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::report::{self, Phase};
-use super::{Decision, cancel, due, ending};
+use super::{Draft, Drafted, cancel, due, ending};
 use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE};
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
@@ -28,7 +28,7 @@ struct Seen<'a> {
     building: Option<(&'a Execution, &'a [TaskExecution])>,
 }
 
-pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
+pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     let execution = status.active.as_ref().and_then(|run| run.execution.clone());
     let Some(execution) = execution else {
         return Ok(ctx.decide(status, Next::Now));
@@ -45,7 +45,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
             };
             let mut decision = cancel::cancel(ctx, status, cancellation, true);
             if decision.work.is_none() {
-                report::trouble(ctx, &mut decision.status, &error);
+                report::failed(&mut decision.status, &error);
                 decision.next = ctx.waits().after(&error);
             }
             return Ok(decision);
@@ -78,7 +78,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
             return Ok(conclude(ctx, status, &seen));
         }
         let message = "the execution has ended and waits for its nested executions";
-        report::show(ctx, &mut status, Phase::Running, "Ending", message);
+        status.show(Phase::Running, "Ending", message);
         return Ok(ctx.decide(status, ctx.waits().soon()));
     }
     due::leave_out(ctx, &mut status);
@@ -93,7 +93,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         Some(image) => format!("execution {} builds image {image}", execution.id),
         None => format!("execution {} is in progress", execution.id),
     };
-    report::show(ctx, &mut status, Phase::Running, "Running", &message);
+    status.show(Phase::Running, "Running", &message);
     Ok(ctx.decide(status, ctx.waits().poll()))
 }
 
@@ -218,7 +218,7 @@ fn failed_image(
 }
 
 /// The time of the deletion is up. Its cancellation is asked for once, whatever comes of it.
-fn abandon(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
+fn abandon(ctx: &Context<'_>, status: Draft) -> Drafted {
     let run = status.active.as_ref();
     let asked = run
         .and_then(|run| run.cancellation.as_ref())
@@ -241,28 +241,22 @@ fn abandon(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Decision {
 /// person can say, by cancelling.
 fn not_listed(
     ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
+    mut status: Draft,
     id: &str,
     cancellation: Option<RunCancellation>,
-) -> Decision {
+) -> Drafted {
     if let Some(cancellation) = cancellation {
         return cancel::cancel(ctx, status, cancellation, false);
     }
     let message = format!(
         "OOS does not list execution {id} (yet, or any more); if it is gone for good, end the run with the annotation ess-rollout.io/cancel"
     );
-    report::show(
-        ctx,
-        &mut status,
-        Phase::Running,
-        "ExecutionNotListed",
-        &message,
-    );
+    status.show(Phase::Running, "ExecutionNotListed", &message);
     ctx.decide(status, ctx.waits().poll())
 }
 
 /// The execution has ended.
-fn conclude(ctx: &Context<'_>, status: ImageUpdateTaskStatus, seen: &Seen<'_>) -> Decision {
+fn conclude(ctx: &Context<'_>, status: Draft, seen: &Seen<'_>) -> Drafted {
     let run = status.active.as_ref();
     let cancellation = run.and_then(|run| run.cancellation.clone());
     let failed_image = cancellation

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome};
+use ess_rollout_api::v1alpha1::RunOutcome;
 use ess_rollout_cloud::{Done, ErrorClass, Mutation, Outcome as Effect, Query};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::report::{self, Phase};
-use super::{Decision, cancel, ending, waiting};
+use super::{Draft, Drafted, cancel, ending, waiting};
 use crate::task::absence;
 use crate::task::decision::{Next, Work};
 use crate::task::observation::Known;
@@ -19,7 +19,7 @@ use crate::task::observation::Known;
 /// How soon a configuration is read again that does not show yet what was put into it.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
-pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
+pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     let Some(run) = status.active.clone() else {
         return Ok(ctx.decide(status, Next::Now));
     };
@@ -64,7 +64,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
                     let outcome = RunOutcome::Failed;
                     return Ok(ending::begin(ctx, status, outcome, "Refused", &message));
                 }
-                report::trouble(ctx, &mut status, error);
+                report::failed(&mut status, error);
                 return Ok(ctx.decide(status, ctx.waits().after(error)));
             }
         }
@@ -117,7 +117,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
             "image {image} is being put into scaling configuration {}",
             configuration.id
         );
-        report::show_unless_refused(ctx, &mut status, Phase::Running, "Running", &message);
+        status.show_unless_refused(Phase::Running, "Running", &message);
         let mut decision = ctx.decide(status, Next::Now);
         decision.work = Some(Work {
             mutation: Mutation::ModifyScalingConfiguration {

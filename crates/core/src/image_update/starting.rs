@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::context::Context;
 use super::report::{self, Phase};
-use super::{Decision, cancel, due, ending, preflight, waiting};
+use super::{Draft, Drafted, cancel, due, ending, preflight, waiting};
 use crate::identity;
 use crate::task::conditions::shorten;
 use crate::task::decision::{Event, EventKind, Next, Work};
@@ -80,7 +80,7 @@ pub(super) fn parameters(run: &ActiveRun) -> Map<String, Value> {
     parameters
 }
 
-pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Known<Decision> {
+pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     let Some(run) = status.active.clone() else {
         return Ok(ctx.decide(status, Next::Now));
     };
@@ -95,7 +95,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
     match &answer {
         Answer::Started(execution) => return Ok(adopt(ctx, status, execution)),
         Answer::Lost(error) => {
-            report::trouble(ctx, &mut status, error);
+            report::failed(&mut status, error);
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Refused(message) if intent.resent => {
@@ -117,7 +117,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Failed(error) => {
-            report::trouble(ctx, &mut status, error);
+            report::failed(&mut status, error);
             return Ok(ctx.decide(status, ctx.waits().after(error)));
         }
         Answer::TokenUsed(_) | Answer::None => {}
@@ -157,7 +157,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Kn
         }
         let message =
             "cancelled while the start had no answer: waiting until it can no longer take effect";
-        report::show(ctx, &mut status, Phase::Cancelling, "Cancelling", message);
+        status.show(Phase::Cancelling, "Cancelling", message);
         return Ok(ctx.decide(status, Next::Now));
     }
     let since = run.cancellation.as_ref().map(|c| c.time.clone());
@@ -198,12 +198,12 @@ fn intent_mut(
     status.active.as_mut()?.start.as_mut()
 }
 
-fn refused(ctx: &Context<'_>, status: ImageUpdateTaskStatus, message: &str) -> Decision {
+fn refused(ctx: &Context<'_>, status: Draft, message: &str) -> Drafted {
     ending::nothing_ran(ctx, status, RunOutcome::Failed, "StartRefused", message)
 }
 
 /// The execution is known.
-fn adopt(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, execution: &Execution) -> Decision {
+fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Drafted {
     if let Some(run) = &mut status.active {
         run.execution = Some(ExecutionRef {
             id: shorten(&execution.id, 128),
@@ -218,6 +218,6 @@ fn adopt(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus, execution: &Execu
     }
     status.waiting = None;
     let message = "the execution has started";
-    report::show(ctx, &mut status, Phase::Running, "Running", message);
+    status.show(Phase::Running, "Running", message);
     ctx.decide(status, Next::Now)
 }

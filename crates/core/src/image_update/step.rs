@@ -3,13 +3,12 @@
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, Place, ScalingGroupRecordStatus};
 use ess_rollout_cloud::CloudError;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::context::Context;
 use super::due::{self, Timetable};
 use super::{
-    Decision, Input, Step, clock, due_run, ending, events, report, requests, running, set_image,
-    starting,
+    Decision, Draft, Drafted, Input, Step, clock, due_run, ending, events, report, requests,
+    running, set_image, starting,
 };
 use crate::identity;
 use crate::task::decision::Event;
@@ -48,10 +47,6 @@ impl<'a> Engine<'a> for Context<'a> {
         &mut status.unknown_annotations
     }
 
-    fn conditions(status: &mut ImageUpdateTaskStatus) -> &mut Vec<Condition> {
-        &mut status.conditions
-    }
-
     fn is_restored(&self) -> bool {
         false
     }
@@ -60,11 +55,11 @@ impl<'a> Engine<'a> for Context<'a> {
         clock::bound(self, status);
     }
 
-    fn first_visit(&self, status: &mut ImageUpdateTaskStatus) {
+    fn first_visit(&self, status: &mut Draft) {
         requests::present_at_creation(self, status);
         due::follow(self, status, true);
         restored(self, status);
-        report::first(self, status);
+        report::first(status);
     }
 
     fn missing_annotation(&self, status: &ImageUpdateTaskStatus) -> Option<String> {
@@ -84,12 +79,12 @@ impl<'a> Engine<'a> for Context<'a> {
         status.active.as_ref()?.place.as_ref()
     }
 
-    fn stage(&self, status: ImageUpdateTaskStatus) -> Known<Decision> {
+    fn stage(&self, status: Draft) -> Known<Drafted> {
         stage(self, status)
     }
 
-    fn not_read(&self, mut status: ImageUpdateTaskStatus, error: &CloudError) -> Decision {
-        report::trouble(self, &mut status, error);
+    fn not_read(&self, mut status: Draft, error: &CloudError) -> Drafted {
+        report::failed(&mut status, error);
         let waits = status.active.is_none();
         let mut decision = self.decide(status, self.waits().after(error));
         // A group is not kept from others for something that only a person can mend.
@@ -97,10 +92,6 @@ impl<'a> Engine<'a> for Context<'a> {
             decision.record = Some(self.released(&decision.status));
         }
         decision
-    }
-
-    fn needs_person(&self, status: &mut ImageUpdateTaskStatus, reason: &str, message: &str) {
-        report::needs_person(self, status, reason, message);
     }
 
     fn given_back(&self, status: &ImageUpdateTaskStatus) -> ScalingGroupRecordStatus {
@@ -119,7 +110,9 @@ impl<'a> Engine<'a> for Context<'a> {
         }
     }
 
-    fn finish(&self, _old: &ImageUpdateTaskStatus, _decision: &mut Decision) {}
+    fn finish(&self, _old: &ImageUpdateTaskStatus, _decision: &mut Drafted) {}
+
+    fn fit(&self, _old: &ImageUpdateTaskStatus, _decision: &mut Decision) {}
 
     fn events(&self, old: &ImageUpdateTaskStatus, status: &ImageUpdateTaskStatus) -> Vec<Event> {
         events::events(self, old, status)
@@ -167,7 +160,7 @@ fn regained(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Scaling
     (on && free && !ctx.holds()).then(|| ctx.taken())
 }
 
-fn stage(ctx: &Context<'_>, status: ImageUpdateTaskStatus) -> Known<Decision> {
+fn stage(ctx: &Context<'_>, status: Draft) -> Known<Drafted> {
     let Some(run) = &status.active else {
         return due_run::decide(ctx, status);
     };

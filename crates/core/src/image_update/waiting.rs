@@ -14,10 +14,11 @@ use super::context::Context;
 use super::due::{self, Timetable, Wanted};
 use super::report::{self, Phase};
 use super::schedule::Due;
-use super::{Decision, requests};
-use crate::task::cloud_failure::Trouble;
+use super::{Draft, Drafted, requests};
+use crate::task::cloud_failure::Failure;
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
+use crate::task::display::Value;
 use crate::task::ledger;
 use ess_rollout_api::v1alpha1::condition;
 
@@ -54,6 +55,7 @@ fn note(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) {
     status.waiting = Some(WaitingRun {
         trigger: wanted.trigger,
         due,
+        queued: false,
         count: i32::try_from(wanted.count).unwrap_or(i32::MAX),
         blocked_since: before.as_ref().and_then(|b| b.blocked_since.clone()),
         done_before: before.as_ref().and_then(|b| b.done_before.clone()),
@@ -131,27 +133,23 @@ pub(super) fn left_alone(
 /// Shows what the cloud refused, and waits.
 pub(super) fn wait(
     ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
+    mut status: Draft,
     (refusal, left): (RunRefusal, Duration),
-) -> Decision {
-    show(ctx, &mut status, &refusal);
+) -> Drafted {
+    show(&mut status, &refusal);
     let next = ctx.within(&status, left);
     ctx.decide(status, next)
 }
 
-fn show(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, refusal: &RunRefusal) {
+fn show(status: &mut Draft, refusal: &RunRefusal) {
     let (reason, message) = (refusal.reason.as_str(), refusal.message.as_str());
-    report::set(ctx, status, condition::PREFLIGHT, "False", reason, message);
-    report::show(ctx, status, Phase::Blocked, reason, message);
+    status.set(condition::PREFLIGHT, Value::False, reason, message);
+    status.show(Phase::Blocked, reason, message);
 }
 
 /// The call that would have begun the run is refused, and certain to have done nothing: the run is taken
 /// back, and with it all that was taken for it. It is tried again, ever less often, until it may no longer begin.
-pub(super) fn take_back(
-    ctx: &Context<'_>,
-    mut status: ImageUpdateTaskStatus,
-    error: &CloudError,
-) -> Decision {
+pub(super) fn take_back(ctx: &Context<'_>, mut status: Draft, error: &CloudError) -> Drafted {
     note_refusal(ctx, &mut status, error);
     take_back_noted(ctx, status)
 }
@@ -165,8 +163,8 @@ pub(super) fn note_refusal(
     let Some(run) = &status.active else {
         return;
     };
-    let (reason, message) = match Trouble::of(error) {
-        Some(trouble) => (trouble.reason, trouble.message),
+    let (reason, message) = match Failure::of(error) {
+        Some(failure) => (failure.reason, failure.message),
         None => ("CloudUnavailable", error.to_string()),
     };
     let before = status.waiting.take().unwrap_or_else(|| begun(run, None));
@@ -194,14 +192,14 @@ pub(super) fn is_refused(status: &ImageUpdateTaskStatus) -> bool {
 }
 
 /// Takes a run back whose refusal is on record.
-pub(super) fn take_back_noted(ctx: &Context<'_>, mut status: ImageUpdateTaskStatus) -> Decision {
+pub(super) fn take_back_noted(ctx: &Context<'_>, mut status: Draft) -> Drafted {
     status.active = None;
     let waiting = status.waiting.clone();
     if let Some(waiting) = &waiting {
         status.done_hash.clone_from(&waiting.done_before);
     }
     if let Some(refusal) = waiting.and_then(|waiting| waiting.refusal) {
-        show(ctx, &mut status, &refusal);
+        show(&mut status, &refusal);
     }
     // The group is let go by the next decision.
     ctx.decide(status, Next::Now)
@@ -217,6 +215,7 @@ pub(super) fn begun(run: &ActiveRun, done_before: Option<String>) -> WaitingRun 
             .unwrap_or_else(|| run.time.clone()),
         count: 1,
         hash: run.hash.clone(),
+        queued: false,
         blocked_since: None,
         done_before,
         refusal: None,
@@ -224,11 +223,7 @@ pub(super) fn begun(run: &ActiveRun, done_before: Option<String>) -> WaitingRun 
 }
 
 /// Gives up what may no longer begin: it is missed, and said so. Whether something was.
-pub(super) fn give_up(
-    ctx: &Context<'_>,
-    status: &mut ImageUpdateTaskStatus,
-    timetable: &Timetable,
-) -> bool {
+pub(super) fn give_up(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable) -> bool {
     let stood = status
         .waiting
         .as_ref()
@@ -272,8 +267,7 @@ pub(super) fn give_up(
     if waiting.trigger != RunTrigger::RunNow {
         status.done_hash = Some(due::content_hash(ctx.spec));
     }
-    status.last_outcome = Some(RunOutcome::Failed);
-    report::ended(ctx, status, RunOutcome::Failed, word, &message);
+    report::ended(status, RunOutcome::Failed, word, &message);
     true
 }
 

@@ -9,7 +9,7 @@ use ess_rollout_cloud::{CloudError, ScalingGroup};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::decision::{Decision, Input, Next, Subject, Undo};
+use super::decision::{Draft, Drafted, Input, Next, Subject, Undo};
 use super::kind::{self, Author, UpdateKind};
 use super::scripts;
 use super::wanted::Wanted;
@@ -68,8 +68,8 @@ impl<'a> Context<'a> {
             spec,
             undo: wanted.undo,
             rolled_back_by,
-            update: kind::of(spec, status, &texts, author(wanted.undo)),
             spec_hash: scripts::spec_hash(spec, status, &texts, &written_hash),
+            update: kind::of(spec, status, texts, author(wanted.undo)),
             written_hash,
             input,
         })
@@ -152,8 +152,8 @@ impl<'a> Context<'a> {
     }
 
     /// A decision that changes nothing but the status.
-    pub(super) fn decide(&self, status: RollingUpdateTaskStatus, next: Next) -> Decision {
-        Decision::of_status(status, next)
+    pub(super) fn decide(&self, status: Draft, next: Next) -> Drafted {
+        Drafted::of_status(status, next)
     }
 
     /// See [`Waits::after`].

@@ -13,6 +13,10 @@ use crate::task::observation::Observation;
 pub type Step = crate::task::decision::Step<RollingUpdateTaskStatus>;
 /// What is to be done for a rolling update.
 pub type Decision = crate::task::decision::Decision<RollingUpdateTaskStatus>;
+/// A status in the making, and what is to be said of it.
+pub(super) type Draft = crate::task::display::Draft<RollingUpdateTaskStatus>;
+/// A decision in the making.
+pub(super) type Drafted = crate::task::decision::Decision<Draft>;
 
 /// The object that a decision is about, as just read.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use super::decision::{Decision, Event, EventKind};
+use super::decision::{Drafted, Event, EventKind};
 use super::restore::{configuration, leftovers, run_end, verify};
 use crate::task::conditions::shorten;
 use crate::task::deletion::Wait;
@@ -24,7 +24,7 @@ pub(super) fn is_finished(status: &RollingUpdateTaskStatus) -> bool {
 /// A deletion that does not come to its end: what its run may have left changed is listed at once, not
 /// when its time is up. Nobody waits an hour to learn what a group is in. What is put back after all
 /// leaves the list with the release.
-pub(super) fn list(ctx: &Context<'_>, decision: &mut Decision) {
+pub(super) fn list(ctx: &Context<'_>, decision: &mut Drafted) {
     let Some(since) = ctx.deleting.filter(|_| !ctx.deletion_overdue()) else {
         return;
     };

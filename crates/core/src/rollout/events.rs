@@ -9,6 +9,7 @@ use super::context::Context;
 use super::decision::{Event, EventKind};
 use super::progress::freeze;
 use super::report::Phase;
+use crate::task::display::Phase as _;
 use crate::task::{conditions, ledger};
 
 /// The most Events for failed instances that one change leads to.
@@ -161,7 +162,7 @@ fn instance_events(
     };
     let all: Vec<_> = new.instances.iter().filter(failed).collect();
     for instance in all.iter().take(INSTANCE_EVENTS_MAX) {
-        let why = conditions::get(&instance.conditions, "Updated").map_or("", |c| &c.message);
+        let why = &instance.message;
         push(
             EventKind::Warning,
             "InstanceFailed",

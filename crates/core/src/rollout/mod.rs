@@ -36,6 +36,7 @@ mod decision;
 mod deletion;
 mod events;
 mod execution;
+mod instance_display;
 mod kind;
 mod others;
 mod parameters;

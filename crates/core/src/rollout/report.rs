@@ -2,10 +2,16 @@
 
 use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus, condition};
 use ess_rollout_cloud::{CloudError, ErrorClass, Outcome};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::context::Context;
-use crate::task::cloud_failure::{self, Trouble};
+use super::decision::Draft;
+use super::instance_display;
+use super::others::OTHERS_RUN;
+use crate::task::cloud_failure::{self, Failure};
 use crate::task::conditions;
+use crate::task::display::{self, Displayed, SaidOfPart, Value};
 
 /// The most bytes of a serialized status: with metadata and managed fields the object stays well
 /// under etcd's limit of 1.5 MiB.
@@ -16,7 +22,7 @@ const OUTPUT_TAILS_MAX: usize = 20;
 const SHORT_MESSAGE: usize = 96;
 /// Where a task is, in the word that people read. Derived: nothing is decided by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Waits for its turn, or is about to start.
     Pending,
     /// Preflight found what a person has to mend.
@@ -47,8 +53,8 @@ pub(super) enum Phase {
     Cancelled,
 }
 
-impl Phase {
-    const ALL: [Self; 13] = [
+impl display::Phase for Phase {
+    const ALL: &'static [Self] = &[
         Self::Pending,
         Self::Blocked,
         Self::Planned,
@@ -63,10 +69,6 @@ impl Phase {
         Self::Failed,
         Self::Cancelled,
     ];
-
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|phase| phase.word() == word)
-    }
 
     fn word(self) -> &'static str {
         match self {
@@ -86,229 +88,131 @@ impl Phase {
         }
     }
 
-    fn is_paused(self) -> bool {
-        matches!(
+    fn ready(self) -> Value {
+        match self {
+            Self::Succeeded => Value::True,
+            Self::Blocked
+            | Self::StandingStill
+            | Self::FailureSuspended
+            | Self::Failed
+            | Self::Cancelled => Value::False,
+            _ => Value::Unknown,
+        }
+    }
+
+    fn succeeded(self) -> Option<Value> {
+        Some(match self {
+            Self::Succeeded => Value::True,
+            Self::Failed | Self::Cancelled => Value::False,
+            _ => Value::Unknown,
+        })
+    }
+
+    fn paused(self) -> Option<bool> {
+        Some(matches!(
             self,
             Self::BatchSuspended
                 | Self::FailureSuspended
                 | Self::ApprovalSuspended
                 | Self::Suspended
-        )
+        ))
+    }
+}
+
+impl Displayed for RollingUpdateTaskStatus {
+    type Phase = Phase;
+
+    fn state(&mut self) -> &mut Option<String> {
+        &mut self.state
     }
 
-    /// Whether a person has to act before anything moves (kstatus `Stalled`).
-    fn is_stalled(self) -> bool {
-        matches!(
-            self,
-            Self::Blocked
-                | Self::StandingStill
-                | Self::FailureSuspended
-                | Self::Failed
-                | Self::Cancelled
-        )
+    fn conditions(&mut self) -> &mut Vec<Condition> {
+        &mut self.conditions
     }
 
-    fn succeeded(self) -> &'static str {
-        match self {
-            Self::Succeeded => "True",
-            Self::Failed | Self::Cancelled => "False",
-            _ => "Unknown",
+    fn call_refused(&mut self) -> &mut Option<String> {
+        &mut self.call_refused
+    }
+
+    fn layout_version(&mut self) -> &mut Option<i32> {
+        &mut self.layout_version
+    }
+
+    fn clear_parts(&mut self) {
+        let instances = self.instances.iter_mut();
+        instances.for_each(|instance| instance.conditions.clear());
+    }
+
+    fn show_parts(&mut self, old: &Self, said: &[SaidOfPart], now: Timestamp) {
+        instance_display::show(&old.instances, &mut self.instances, said, now);
+    }
+
+    fn recall(&mut self, now: Timestamp) {
+        self.instances.iter_mut().for_each(instance_display::recall);
+        if self.execution.is_some() || self.result.is_some() {
+            self.call_refused = cloud_failure::shown_refusal(&self.conditions);
+        }
+        let paused = conditions::get(&self.conditions, condition::PAUSED);
+        let resumed = paused.filter(|paused| paused.status == Value::False.word());
+        self.resumed_time = resumed.map(|paused| Time(paused.last_transition_time.0.min(now)));
+        let Some(preflight) = conditions::get(&self.conditions, condition::PREFLIGHT) else {
+            return;
+        };
+        self.waits_for_others = preflight.reason == OTHERS_RUN && self.others_ended.is_none();
+        if let Some(blocked) = self.start_blocked.as_mut().filter(|b| b.since.is_some()) {
+            blocked.message.clone_from(&preflight.message);
+        }
+        let blocked = self.state.as_deref() == Some(display::Phase::word(Phase::Blocked));
+        if blocked && self.start.is_none() && self.result.is_none() {
+            self.start_blocked.get_or_insert_default().needs_person = true;
         }
     }
 }
 
-/// Writes the state word and the conditions that follow from the phase.
-pub(super) fn show(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-    phase: Phase,
-    reason: &str,
-    message: &str,
-) {
-    status.state = Some(phase.word().to_owned());
-    let ready = match phase {
-        Phase::Succeeded => "True",
-        _ if phase.is_stalled() => "False",
-        _ => "Unknown",
-    };
-    set(
-        ctx,
-        status,
-        condition::SUCCEEDED,
-        phase.succeeded(),
-        reason,
-        message,
-    );
-    set(ctx, status, condition::READY, ready, reason, message);
-    // kstatus: abnormal-true, present only while True, and never both.
-    let (present, absent) = if phase.is_stalled() {
-        (Some(condition::STALLED), condition::RECONCILING)
-    } else if phase == Phase::Succeeded {
-        conditions::remove(&mut status.conditions, condition::STALLED);
-        (None, condition::RECONCILING)
-    } else {
-        (Some(condition::RECONCILING), condition::STALLED)
-    };
-    conditions::remove(&mut status.conditions, absent);
-    if let Some(type_) = present {
-        set(ctx, status, type_, "True", reason, message);
-    }
-    let paused = if phase.is_paused() { "True" } else { "False" };
-    let (paused_reason, paused_message) = if phase.is_paused() {
-        (reason, message)
-    } else {
-        ("NotPaused", "")
-    };
-    set(
-        ctx,
-        status,
-        condition::PAUSED,
-        paused,
-        paused_reason,
-        paused_message,
-    );
-}
-
-/// Whether a refusal that only a person can mend is on show.
-pub(super) fn is_refused(status: &RollingUpdateTaskStatus) -> bool {
-    cloud_failure::is_refused(&status.conditions)
-}
-
-/// As [`show`] before another try; but a refusal of the last one stays on show until one succeeds,
-/// or each try would change the object twice.
-pub(super) fn show_unless_refused(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-    phase: Phase,
-    reason: &str,
-    message: &str,
-) {
-    if status.state.as_deref() != Some(phase.word()) || !is_refused(status) {
-        show(ctx, status, phase, reason, message);
-    }
-}
-
-/// Says that what a run may have left changed was not looked at, and why.
-pub(super) fn not_looked_at(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-    message: &str,
-) {
-    set(
-        ctx,
-        status,
-        condition::RESTORED,
-        "Unknown",
-        "NotLookedAt",
-        message,
-    );
-}
-
-/// Sets one condition.
-pub(super) fn set(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-    type_: &str,
-    value: &str,
-    reason: &str,
-    message: &str,
-) {
-    let now = ctx.now();
-    conditions::set(
-        &mut status.conditions,
-        type_,
-        value,
-        reason,
-        message,
-        ctx.generation,
-        now,
-    );
-}
-
-/// Says that nothing stands against the start.
-pub(super) fn passed(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, message: &str) {
-    set(ctx, status, condition::PREFLIGHT, "True", "Passed", message);
-}
-
 /// All conditions on the first visit, so that a missing one never has to be guessed at.
-pub(super) fn first(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
-    show(
-        ctx,
-        status,
-        Phase::Pending,
-        "Accepted",
-        "the task has been seen and nothing has been started",
-    );
+pub(super) fn first(status: &mut Draft) {
+    let message = "the task has been seen and nothing has been started";
+    status.show(Phase::Pending, "Accepted", message);
     for type_ in [
         condition::PREFLIGHT,
         condition::RESTORED,
         condition::VERIFIED,
     ] {
-        set(ctx, status, type_, "Unknown", "NotYet", "");
+        status.set(type_, Value::Unknown, "NotYet", "");
     }
 }
 
-/// A failure of the cloud that keeps the task from moving. What is known stays as it is.
-pub(super) fn trouble(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, error: &CloudError) {
-    let Some(Trouble {
-        reason,
-        mut message,
-        needs_person,
-    }) = Trouble::of(error)
-    else {
-        return;
-    };
+/// Says that what a run may have left changed was not looked at, and why.
+pub(super) fn not_looked_at(status: &mut Draft, message: &str) {
+    status.set(condition::RESTORED, Value::Unknown, "NotLookedAt", message);
+}
+
+/// What there is to say of a failure of the cloud, if that is anybody's news.
+pub(super) fn failure(ctx: &Context<'_>, error: &CloudError) -> Option<Failure> {
+    let mut failure = Failure::of(error)?;
     // A region that is misspelt has no endpoint, or one that knows nothing of it.
     let unreached = error.class == ErrorClass::Retry && error.outcome == Outcome::NoEffect;
     if unreached || error.code.starts_with("InvalidRegionId") {
         let (region, field) = (&ctx.region, ctx.field_of_region());
-        message.push_str(&format!("; the region is {region} ({field})"));
+        let where_ = format!("; the region is {region} ({field})");
+        failure.message.push_str(&where_);
     }
-    if status.execution.is_none() && status.result.is_none() {
-        let phase = if needs_person {
-            Phase::Blocked
-        } else {
-            Phase::Pending
-        };
-        let value = if needs_person { "False" } else { "Unknown" };
-        if status.start.is_none() {
-            set(ctx, status, condition::PREFLIGHT, value, reason, &message);
-        }
-        show(ctx, status, phase, reason, &message);
-        return;
-    }
-    let phase = Phase::of_status(status).unwrap_or(Phase::Running);
-    let (present, absent) = if needs_person {
-        (condition::STALLED, condition::RECONCILING)
-    } else if phase.is_stalled() || is_refused(status) {
-        // Already waits for a person: not reaching the cloud changes nothing about that.
-        return;
-    } else {
-        (condition::RECONCILING, condition::STALLED)
-    };
-    conditions::remove(&mut status.conditions, absent);
-    set(ctx, status, present, "True", reason, &message);
-    set(
-        ctx,
-        status,
-        condition::READY,
-        if needs_person { "False" } else { "Unknown" },
-        reason,
-        &message,
-    );
+    Some(failure)
 }
 
-/// Something besides a failed call keeps the task from moving until a person acts. What is known stays as
-/// it is.
-pub(super) fn needs_person(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-    reason: &str,
-    message: &str,
-) {
-    conditions::remove(&mut status.conditions, condition::RECONCILING);
-    set(ctx, status, condition::STALLED, "True", reason, message);
-    set(ctx, status, condition::READY, "False", reason, message);
+/// Says that a failure of the cloud keeps the task from moving. What is known stays as it is.
+pub(super) fn failed(ctx: &Context<'_>, status: &mut Draft, error: &CloudError) {
+    let Some(failure) = failure(ctx, error) else {
+        return;
+    };
+    if status.execution.is_some() || status.result.is_some() {
+        status.failed(&failure);
+    } else if status.start.is_some() {
+        status.hold_up(&failure, Phase::Blocked, Phase::Pending);
+    } else {
+        status.refuse_start(&failure);
+        status.hold_up(&failure, Phase::Blocked, Phase::Pending);
+    }
 }
 
 /// Keeps the status small: output tails first, then messages, then the conditions of healthy
@@ -333,8 +237,11 @@ pub(super) fn trim(status: &mut RollingUpdateTaskStatus) {
     if size(status) <= STATUS_BYTES_MAX {
         return;
     }
-    for condition in status.instances.iter_mut().flat_map(|i| &mut i.conditions) {
-        condition.message = conditions::shorten(&condition.message, SHORT_MESSAGE);
+    let short = |message: &mut String| *message = conditions::shorten(message, SHORT_MESSAGE);
+    for instance in &mut status.instances {
+        short(&mut instance.message);
+        let said = instance.conditions.iter_mut();
+        said.for_each(|condition| short(&mut condition.message));
     }
     if size(status) <= STATUS_BYTES_MAX {
         return;

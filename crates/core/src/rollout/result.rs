@@ -6,10 +6,11 @@ use ess_rollout_api::v1alpha1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use super::decision::{Decision, Next};
-use super::report::{self, Phase};
+use super::decision::{Draft, Drafted, Next};
+use super::report::Phase;
 use super::requests::close;
 use crate::task::conditions::shorten;
+use crate::task::display::Value;
 
 /// Reason of a result: the deletion could not wait for what may be under way.
 pub(super) const ABANDONED: &str = "Abandoned";
@@ -23,11 +24,11 @@ pub(super) const START_REFUSED: &str = "StartRefused";
 /// Records how it ended. The group is looked after from the next step on.
 pub(super) fn begin(
     ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
+    mut status: Draft,
     outcome: Outcome,
     reason: &str,
     message: &str,
-) -> Decision {
+) -> Drafted {
     status.pause = None;
     // Nothing is sent any more.
     if let Some(intent) = status.start.as_mut() {
@@ -42,7 +43,7 @@ pub(super) fn begin(
         end_unseen: reason == ABANDONED,
     });
     let doing = format!("{message}; the scaling group is being put back and read back");
-    report::show(ctx, &mut status, Phase::Restoring, reason, &doing);
+    status.show(Phase::Restoring, reason, &doing);
     ctx.decide(status, Next::Now)
 }
 
@@ -50,11 +51,11 @@ pub(super) fn begin(
 /// put back first.
 pub(super) fn nothing_ran(
     ctx: &Context<'_>,
-    status: RollingUpdateTaskStatus,
+    status: Draft,
     outcome: Outcome,
     reason: &str,
     message: &str,
-) -> Decision {
+) -> Drafted {
     let inherits = ctx.holds() && ctx.inherits_baseline() && status.plan.is_some();
     let mut decision = begin(ctx, status, outcome, reason, message);
     if inherits {
@@ -73,34 +74,25 @@ pub(super) fn nothing_ran(
         "Cancelled",
         "",
     );
-    report::set(
-        ctx,
-        status,
+    status.set(
         condition::RESTORED,
-        "True",
+        Value::True,
         "NothingChanged",
         "nothing was started",
     );
-    report::set(
-        ctx,
-        status,
-        condition::VERIFIED,
-        "Unknown",
-        "NothingRan",
-        "",
-    );
-    show_result(ctx, status);
+    status.set(condition::VERIFIED, Value::Unknown, "NothingRan", "");
+    show_result(status);
     decision
 }
 
-pub(super) fn show_result(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+pub(super) fn show_result(status: &mut Draft) {
     if let Some(result) = status.result.clone() {
         let phase = match result.outcome {
             Outcome::Succeeded => Phase::Succeeded,
             Outcome::Failed => Phase::Failed,
             Outcome::Cancelled => Phase::Cancelled,
         };
-        report::show(ctx, status, phase, &result.reason, &result.message);
+        status.show(phase, &result.reason, &result.message);
     }
 }
 

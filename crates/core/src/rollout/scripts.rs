@@ -11,7 +11,6 @@ use ess_rollout_api::v1alpha1::{
     ScriptTexts, ScriptUpdate,
 };
 
-use super::kind::author::Author;
 use crate::identity::{self, hash_text};
 use crate::task::ask::ConfigMap;
 use crate::task::observation::{Fact, Observation, both};
@@ -80,11 +79,12 @@ pub(super) struct Scripts<'a> {
 }
 
 impl<'a> Scripts<'a> {
+    /// `name_of` gives the name by which people know a field of the update.
     pub(super) fn of(
         update: &'a ScriptUpdate,
         status: Option<&'a RollingUpdateTaskStatus>,
         texts: &Texts<'a>,
-        author: Author,
+        name_of: impl Fn(&str) -> String,
     ) -> Self {
         let frozen = status.and_then(|s| s.start.as_ref()?.scripts.as_ref());
         let (run, rollback) = match frozen {
@@ -93,11 +93,11 @@ impl<'a> Scripts<'a> {
         };
         Self {
             update,
-            run: text(&author.field("script.run"), &update.run, run, texts),
+            run: text(&name_of("run"), &update.run, run, texts),
             rollback: update
                 .rollback
                 .as_ref()
-                .map(|source| text(&author.field("script.rollback"), source, rollback, texts)),
+                .map(|source| text(&name_of("rollback"), source, rollback, texts)),
         }
     }
 

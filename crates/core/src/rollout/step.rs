@@ -6,13 +6,13 @@ use ess_rollout_api::v1alpha1::{
 };
 use ess_rollout_cloud::CloudError;
 use jiff::SignedDuration;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::before::{deadline, refusal};
 use super::context::{self, Context};
-use super::decision::{Decision, Event, Input, Next, Step};
+use super::decision::{Decision, Draft, Drafted, Event, Input, Next, Step};
 use super::progress::freeze;
-use super::report::{self, Phase};
+use super::report;
 use super::requests::{approve, close, ingest, notify};
 use super::restore::record;
 use super::stages::{adoption, ending, pending, running, starting};
@@ -67,10 +67,6 @@ impl<'a> Engine<'a> for Context<'a> {
         &mut status.unknown_annotations
     }
 
-    fn conditions(status: &mut RollingUpdateTaskStatus) -> &mut Vec<Condition> {
-        &mut status.conditions
-    }
-
     fn is_restored(&self) -> bool {
         adoption::names_execution(self)
     }
@@ -79,10 +75,10 @@ impl<'a> Engine<'a> for Context<'a> {
         times::bound(self, status);
     }
 
-    fn first_visit(&self, status: &mut RollingUpdateTaskStatus) {
+    fn first_visit(&self, status: &mut Draft) {
         ingest::present_at_creation(self, status);
         latch(self, status);
-        report::first(self, status);
+        report::first(status);
     }
 
     fn missing_annotation(&self, status: &RollingUpdateTaskStatus) -> Option<String> {
@@ -105,15 +101,16 @@ impl<'a> Engine<'a> for Context<'a> {
         status.place.as_ref().filter(|_| !finished)
     }
 
-    fn stage(&self, status: RollingUpdateTaskStatus) -> Known<Decision> {
+    fn stage(&self, status: Draft) -> Known<Drafted> {
         stage(self, status)
     }
 
-    fn not_read(&self, mut status: RollingUpdateTaskStatus, error: &CloudError) -> Decision {
+    fn not_read(&self, mut status: Draft, error: &CloudError) -> Drafted {
         let waits = status.start.is_none() && status.result.is_none();
-        report::trouble(self, &mut status, error);
-        if waits && error.needs_person() {
-            deadline::note(self, &mut status, true);
+        report::failed(self, &mut status, error);
+        let failure = report::failure(self, error);
+        if let Some(failure) = failure.filter(|failure| waits && failure.needs_person) {
+            deadline::note(self, &mut status, true, Some(&failure.message));
         }
         let left = deadline::left(self, &status).filter(|_| waits);
         let lets_go = refusal::lets_go(self, &status);
@@ -124,10 +121,6 @@ impl<'a> Engine<'a> for Context<'a> {
             decision.record = Some(record::given_back(self));
         }
         decision
-    }
-
-    fn needs_person(&self, status: &mut RollingUpdateTaskStatus, reason: &str, message: &str) {
-        report::needs_person(self, status, reason, message);
     }
 
     fn given_back(&self, _status: &RollingUpdateTaskStatus) -> ScalingGroupRecordStatus {
@@ -143,7 +136,7 @@ impl<'a> Engine<'a> for Context<'a> {
         deletion::left(self, status)
     }
 
-    fn finish(&self, old: &RollingUpdateTaskStatus, decision: &mut Decision) {
+    fn finish(&self, old: &RollingUpdateTaskStatus, decision: &mut Drafted) {
         deletion::list(self, decision);
         let status = &mut decision.status;
         close::close(self, status);
@@ -153,9 +146,12 @@ impl<'a> Engine<'a> for Context<'a> {
         if deletion::is_finished(status) && !deletion::is_finished(old) {
             status.completion_time = Some(Time(self.now()));
         }
+    }
+
+    fn fit(&self, old: &RollingUpdateTaskStatus, decision: &mut Decision) {
         // Before anything is compared: what is on record was trimmed, too.
-        report::trim(status);
-        freeze::note(self, status);
+        report::trim(&mut decision.status);
+        freeze::note(self, &mut decision.status);
         hold_back_progress(self, old, decision);
     }
 
@@ -194,7 +190,7 @@ fn regained(
     (!ctx.record_exists || vanished).then(|| record::taken(ctx, plan, status.place.as_ref()))
 }
 
-fn stage(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Known<Decision> {
+fn stage(ctx: &Context<'_>, status: Draft) -> Known<Drafted> {
     if status.result.is_some() {
         ending::decide(ctx, status)
     } else if status.execution.is_some() {
@@ -248,11 +244,4 @@ fn hold_back_progress(ctx: &Context<'_>, old: &RollingUpdateTaskStatus, decision
 
 fn progress_moved(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> bool {
     old.batches != new.batches || old.summary != new.summary || old.instances != new.instances
-}
-
-impl Phase {
-    /// The phase of a task whose stage was not reached.
-    pub(super) fn of_status(status: &RollingUpdateTaskStatus) -> Option<Self> {
-        status.state.as_deref().and_then(Self::from_word)
-    }
 }

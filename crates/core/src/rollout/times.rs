@@ -58,6 +58,7 @@ fn of_waits(status: &mut RollingUpdateTaskStatus, bound: &mut impl FnMut(&mut Ti
     let all = result
         .chain(others)
         .chain(&mut status.progress_time)
+        .chain(&mut status.resumed_time)
         .chain(ended);
     all.for_each(bound);
 }

@@ -14,7 +14,7 @@ const REQUEST_REFUSED: &str = "RequestRefused";
 const CLOCK_WRONG: &str = "ClockWrong";
 
 /// A failure that keeps an object from moving.
-pub(crate) struct Trouble {
+pub(crate) struct Failure {
     /// One CamelCase word.
     pub(crate) reason: &'static str,
     /// What failed, and the cure.
@@ -23,7 +23,7 @@ pub(crate) struct Trouble {
     pub(crate) needs_person: bool,
 }
 
-impl Trouble {
+impl Failure {
     /// What is worth showing of a failure. `None`: throttling slows everyone down and is nobody's
     /// news.
     pub(crate) fn of(error: &CloudError) -> Option<Self> {
@@ -68,17 +68,18 @@ pub(crate) fn is_passing(error: &CloudError) -> bool {
     }
 }
 
-/// Whether a refusal that only a person can mend is on show.
-pub(crate) fn is_refused(all: &[Condition]) -> bool {
-    conditions::get(all, condition::STALLED).is_some_and(|stalled| {
-        [
-            ACCESS_DENIED,
-            CREDENTIALS_REJECTED,
-            REQUEST_REFUSED,
-            CLOCK_WRONG,
-        ]
-        .contains(&stalled.reason.as_str())
-    })
+/// The refusal that only a person can mend, where one is on show. For statuses of an older layout: see
+/// [`super::display::Displayed::recall`].
+pub(crate) fn shown_refusal(all: &[Condition]) -> Option<String> {
+    let stalled = conditions::get(all, condition::STALLED)?;
+    let refusals = [
+        ACCESS_DENIED,
+        CREDENTIALS_REJECTED,
+        REQUEST_REFUSED,
+        CLOCK_WRONG,
+    ];
+    let refused = refusals.contains(&stalled.reason.as_str());
+    refused.then(|| stalled.reason.clone())
 }
 
 #[cfg(test)]
@@ -99,7 +100,7 @@ mod tests {
             missing_action: None,
             retry_after: None,
         };
-        let trouble = Trouble::of(&error("InvalidTimeStamp.Expired")).unwrap();
+        let trouble = Failure::of(&error("InvalidTimeStamp.Expired")).unwrap();
         assert_eq!((trouble.reason, trouble.needs_person), (CLOCK_WRONG, true));
         assert!(
             trouble.message.contains("the clock of the node")
@@ -107,7 +108,7 @@ mod tests {
             "{}",
             trouble.message
         );
-        let trouble = Trouble::of(&error("InvalidAccessKeyId.NotFound")).unwrap();
+        let trouble = Failure::of(&error("InvalidAccessKeyId.NotFound")).unwrap();
         assert_eq!(trouble.reason, CREDENTIALS_REJECTED);
         assert!(trouble.message.contains("check the credentials in use"));
     }

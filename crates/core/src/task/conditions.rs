@@ -24,11 +24,7 @@ pub fn set(
                 condition.last_transition_time = Time(now);
             }
             condition.reason = reason.to_owned();
-            // A failing call fails again with another request id: that is no news, and writing it
-            // would have every poll change the object.
-            if without_request_id(&condition.message) != without_request_id(&message) {
-                condition.message = message;
-            }
+            replace(&mut condition.message, &message);
             condition.observed_generation = generation;
         }
         None => conditions.push(Condition {
@@ -39,6 +35,16 @@ pub fn set(
             last_transition_time: Time(now),
             observed_generation: generation,
         }),
+    }
+}
+
+/// Replaces what was said, shortened, by something else.
+pub(crate) fn replace(said: &mut String, message: &str) {
+    let message = shorten(message, MESSAGE_MAX);
+    // A failing call fails again with another request id: that is no news, and writing it
+    // would have every poll change the object.
+    if without_request_id(said) != without_request_id(&message) {
+        *said = message;
     }
 }
 

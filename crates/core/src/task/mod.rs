@@ -6,6 +6,7 @@
 //! | `step`, `object` | the driver; the object, where it runs, the record of its group |
 //! | `absence` | what an answer does not show, although it is on record |
 //! | `start`, `cancel`, `quiet` | an execution is started exactly once, ended before its time, and waited for until it can act no more |
+//! | `display` | what people read: the only writer of state word and conditions |
 //! | `turn` | whose turn a scaling group is |
 //! | [`requests`], `ledger` | what people ask for by annotation, and what became of it |
 //! | `deletion` | what a deletion waits for, and how that ends |
@@ -18,6 +19,7 @@ pub(crate) mod cloud_failure;
 pub mod conditions;
 pub mod decision;
 pub(crate) mod deletion;
+pub(crate) mod display;
 pub(crate) mod ledger;
 pub(crate) mod object;
 pub mod observation;

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use ess_rollout_api::v1alpha1::{
     ActionState, ActionTarget, ConfigMapKeyRef, RollbackSpec, RollingUpdateTask,
     RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
-    Verb, condition,
+    StartBlocked, Verb, condition,
 };
 use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::{CloudError, Done, ErrorClass, Mutation, NotifyType};
@@ -509,6 +509,18 @@ impl World {
         let mut observation = observation.clone();
         if let Step::Decided(second) = self.step(&again, &mut observation, None, None) {
             assert_eq!(second.status, through_json(status), "a second look differs");
+            // So does an object that was last written in the older layout, and is not written for that alone.
+            let older = older_layout(status);
+            again.status = Some(older.clone());
+            let third = self.step(&again, &mut observation, None, None);
+            let Step::Decided(third) = third else {
+                panic!("the older layout asks for more: {third:?}");
+            };
+            let expected = Decision {
+                status: older,
+                ..*second
+            };
+            assert_eq!(*third, expected, "the older layout is decided otherwise");
         }
     }
 }
@@ -565,6 +577,22 @@ fn intended(mutation: &Mutation, status: &RollingUpdateTaskStatus) -> bool {
         Mutation::ModifyEciScalingConfiguration { configuration, .. } => restored(configuration),
         Mutation::StartInstance { instance } => restored(instance),
     }
+}
+
+/// As the operator wrote it before it had fields for what it then read from the conditions.
+fn older_layout(status: &RollingUpdateTaskStatus) -> RollingUpdateTaskStatus {
+    let mut older: RollingUpdateTaskStatus = through_json(status);
+    (older.layout_version, older.call_refused, older.resumed_time) = (None, None, None);
+    older.waits_for_others = false;
+    if let Some(blocked) = &mut older.start_blocked {
+        (blocked.needs_person, blocked.message) = (false, String::new());
+        if *blocked == StartBlocked::default() {
+            older.start_blocked = None;
+        }
+    }
+    let instances = older.instances.iter_mut();
+    instances.for_each(|instance| instance.message.clear());
+    older
 }
 
 fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {

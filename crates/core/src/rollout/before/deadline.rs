@@ -5,14 +5,12 @@
 //! and when there is more of it than `spec.startingDeadlineSeconds` it ends. What passes by itself is waited
 //! for: the group's turn, the updates of others.
 
-use ess_rollout_api::v1alpha1::{
-    DesiredState, Outcome, RollingUpdateTaskStatus, StartBlocked, condition,
-};
+use ess_rollout_api::v1alpha1::{DesiredState, Outcome, RollingUpdateTaskStatus, StartBlocked};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::rollout::context::Context;
-use crate::rollout::decision::Decision;
+use crate::rollout::decision::{Draft, Drafted};
 use crate::rollout::result;
 use crate::task::conditions;
 
@@ -22,29 +20,31 @@ const DEFAULT: SignedDuration = SignedDuration::from_hours(24);
 /// Reason of a result: it was Blocked for too long.
 pub(in crate::rollout) const STARTING_DEADLINE_EXCEEDED: &str = "StartingDeadlineExceeded";
 
-/// Puts on record whether something stands against the start that counts.
+/// Puts on record what stands against the start, if something does: whether a person has to act, and what it is that counts.
 pub(in crate::rollout) fn note(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
-    counts: bool,
+    needs_person: bool,
+    found: Option<&str>,
 ) {
     // What is only planned starts nothing, however long that lasts.
-    let counts = counts && ctx.spec.policy.desired_state == DesiredState::Run;
-    let since = status.start_blocked.as_ref().and_then(|b| b.since.as_ref());
-    match (counts, since) {
-        (true, None) => {
-            status.start_blocked.get_or_insert_default().since = Some(Time(ctx.now()));
+    let found = found.filter(|_| ctx.spec.policy.desired_state == DesiredState::Run);
+    let spent = spent(ctx, status);
+    let mut blocked = status.start_blocked.take().unwrap_or_default();
+    blocked.needs_person = needs_person;
+    match found {
+        Some(message) => {
+            blocked.since.get_or_insert(Time(ctx.now()));
+            conditions::replace(&mut blocked.message, message);
         }
-        (false, Some(_)) => {
-            let spent = spent(ctx, status);
-            let blocked = status.start_blocked.get_or_insert_default();
-            (blocked.since, blocked.seconds) = (None, spent.as_secs());
-            if *blocked == StartBlocked::default() {
-                status.start_blocked = None;
+        None => {
+            if blocked.since.take().is_some() {
+                blocked.seconds = spent.as_secs();
             }
+            blocked.message.clear();
         }
-        (true, Some(_)) | (false, None) => {}
     }
+    status.start_blocked = (blocked != StartBlocked::default()).then_some(blocked);
 }
 
 /// For how long it has been Blocked, in all.
@@ -72,17 +72,14 @@ pub(in crate::rollout) fn left(
 }
 
 /// The end of an object that has been Blocked for longer than it may.
-pub(in crate::rollout) fn exceeded(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> Option<Decision> {
+pub(in crate::rollout) fn exceeded(ctx: &Context<'_>, status: &Draft) -> Option<Drafted> {
     // It was let go of since, and is not looked at to be started.
     let armed = ctx.spec.policy.desired_state == DesiredState::Run;
     left(ctx, status).filter(|left| armed && left.is_zero())?;
+    let blocked = status.start_blocked.as_ref();
+    let last = blocked.map_or(String::new(), |blocked| blocked.message.clone());
     let mut status = status.clone();
-    note(ctx, &mut status, false);
-    let last = conditions::get(&status.conditions, condition::PREFLIGHT);
-    let last = last.map_or("", |preflight| &preflight.message);
+    note(ctx, &mut status, false, None);
     let message = format!(
         "Blocked for longer than the {} s of spec.startingDeadlineSeconds: nothing was started, and nothing will be, although what stood against it may go away ({last}); when it has, create the object anew",
         deadline(ctx).as_secs()

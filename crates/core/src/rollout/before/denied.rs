@@ -9,10 +9,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{deadline, refusal};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next};
-use crate::rollout::report::{self, Phase};
+use crate::rollout::decision::{Draft, Drafted, Next};
+use crate::rollout::report::Phase;
 use crate::rollout::restore::record;
-use crate::task::conditions;
+use crate::task::display::Value;
 use crate::task::waits::RETRY;
 
 /// The longest wait between two starts: whoever grants the permission sees the update start within it.
@@ -20,11 +20,12 @@ const LONGEST: SignedDuration = SignedDuration::from_mins(10);
 /// The longest wait between two tries of a call that fails for a reason that passes.
 const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(60);
 
-/// The group goes to whoever is next, and the run key is free. What was refused is on show already.
+/// The group goes to whoever is next, and the run key is free.
 pub(in crate::rollout) fn give_back(
     ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-) -> Decision {
+    mut status: Draft,
+    (reason, why): (&str, &str),
+) -> Drafted {
     status.start = None;
     // What a rollback took over is put back by the plan, should nothing be started in the end.
     if !ctx.has_taken_over(&status) {
@@ -34,25 +35,13 @@ pub(in crate::rollout) fn give_back(
     blocked.denied_starts = blocked.denied_starts.saturating_add(1);
     blocked.last_denied_time = Some(Time(ctx.now()));
     let wait = wait(ctx, blocked.denied_starts);
-    deadline::note(ctx, &mut status, true);
-    let shown = conditions::get(&status.conditions, condition::READY);
-    let (reason, message) = shown.map_or(("AccessDenied", ""), |c| (&c.reason, &c.message));
-    let (reason, message) = (
-        reason.to_owned(),
-        format!(
-            "{message}; nothing was started, the scaling group goes to others meanwhile, and the next start is tried in {} s",
-            wait.as_secs()
-        ),
+    let message = format!(
+        "{why}; nothing was started, the scaling group goes to others meanwhile, and the next start is tried in {} s",
+        wait.as_secs()
     );
-    report::set(
-        ctx,
-        &mut status,
-        condition::PREFLIGHT,
-        "False",
-        &reason,
-        &message,
-    );
-    report::show(ctx, &mut status, Phase::Blocked, &reason, &message);
+    deadline::note(ctx, &mut status, true, Some(&message));
+    status.set(condition::PREFLIGHT, Value::False, reason, &message);
+    status.show(Phase::Blocked, reason, &message);
     let lets_go = refusal::lets_go(ctx, &status);
     let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
     let next = Next::After(wait.unsigned_abs());

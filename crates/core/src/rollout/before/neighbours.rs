@@ -5,7 +5,7 @@
 //! undoing what the other does. So no update starts beside a refresh. What began later is left alone when the group is
 //! put back: a refresh needs the processes that the update suspended, so that a wait for its end might have none; it
 //! does not touch instances in Standby, and what it put into the scaling configuration is nobody's to overwrite (see
-//! [`super::goal`]).
+//! [`crate::rollout::restore::configuration`]).
 //!
 //! Reads that not every account permits or every region offers are optional: without one it is said what was not looked
 //! at, and the update starts. They are made last, for updates that nothing else stands against.

@@ -74,7 +74,7 @@ fn changed_text(
             });
             format!(
                 "{}{place} was sha256 {} and is {} now",
-                ctx.author().field(&format!("script.{field}")),
+                ctx.update.row().field_of(ctx.author(), field),
                 short(&before),
                 short(&now)
             )

@@ -211,8 +211,8 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         reads.push(ctx.update.compute_query(&ids));
     }
     let configuration = group.active_scaling_configuration.as_deref();
-    let carries = ctx.update.carries();
-    reads.extend(configuration.map(|id| carries.query(id)));
+    let kind = ctx.update.content_kind();
+    reads.extend(configuration.map(|id| kind.query(id)));
     observation.require(reads)?;
     let computes = if ids.is_empty() {
         Vec::new()
@@ -284,17 +284,16 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         ..Plan::default()
     };
     if let Some(id) = configuration {
-        let found = carries.found(observation, &ctx.group, id)?;
+        let found = kind.found(observation, &ctx.group, id)?;
         let baseline = ctx.record.baseline.as_ref();
         let inherited = baseline
             .filter(|_| ctx.inherits_baseline())
             .filter(|b| b.scaling_configuration_id.as_deref() == configuration)
-            .and_then(|b| carries.in_baseline(b));
-        let content = match inherited {
-            Some(inherited) => Some(inherited.to_owned()),
-            None => left::content_as_found(ctx, carries, id, found),
-        };
-        carries.set_in_plan(&mut plan, content);
+            .and_then(|baseline| kind.recorded(baseline));
+        let content = inherited.or_else(|| left::content_as_found(ctx, kind, id, found));
+        if let Some(content) = content {
+            content.record(&mut plan);
+        }
     }
     ctx.update.complete(observation, &mut plan)?;
     Ok(Verdict::Ready(Box::new(Ready {
@@ -329,9 +328,9 @@ fn not_shown(
         let what = format!("the {} of {id}, which is in service", ctx.update.noun());
         return Ok(Some(missing(what, grant)));
     }
-    let (carries, observation) = (ctx.update.carries(), ctx.input.observation);
+    let (kind, observation) = (ctx.update.content_kind(), ctx.input.observation);
     if let Some(id) = configuration.filter(|_| ctx.update.brings().is_some())
-        && carries.found(observation, &ctx.group, id)?.is_none()
+        && kind.found(observation, &ctx.group, id)?.is_none()
     {
         let what = format!("scaling configuration {id}, which is active");
         return Ok(Some(missing(what, "reading it")));

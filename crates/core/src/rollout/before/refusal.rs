@@ -5,10 +5,11 @@ use jiff::SignedDuration;
 
 use super::deadline;
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next};
-use crate::rollout::report::{self, Phase};
+use crate::rollout::decision::{Draft, Drafted, Next};
+use crate::rollout::report::Phase;
 use crate::rollout::restore::record;
 use crate::rollout::result;
+use crate::task::display::Value;
 use crate::task::problem::Problem;
 
 /// How often a task that a person has to mend something for is checked again.
@@ -18,30 +19,33 @@ pub(in crate::rollout) const RECHECK: SignedDuration = SignedDuration::from_secs
 /// the object.
 pub(in crate::rollout) fn refuse(
     ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
+    mut status: Draft,
     problem: &Problem,
     of_spec: bool,
-) -> Decision {
+) -> Drafted {
     let (phase, value) = if problem.passes {
-        (Phase::Pending, "Unknown")
+        (Phase::Pending, Value::Unknown)
     } else {
-        (Phase::Blocked, "False")
+        (Phase::Blocked, Value::False)
     };
-    report::set(
-        ctx,
-        &mut status,
+    status.set(
         condition::PREFLIGHT,
         value,
         problem.reason,
         &problem.message,
     );
     if problem.is_final {
-        deadline::note(ctx, &mut status, false);
+        deadline::note(ctx, &mut status, false, None);
         let (reason, message) = (problem.reason, &problem.message);
         return result::nothing_ran(ctx, status, Outcome::Failed, reason, message);
     }
-    deadline::note(ctx, &mut status, problem.counts);
-    report::show(ctx, &mut status, phase, problem.reason, &problem.message);
+    deadline::note(
+        ctx,
+        &mut status,
+        !problem.passes,
+        problem.counts.then_some(&problem.message),
+    );
+    status.show(phase, problem.reason, &problem.message);
     let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
     let next = if of_spec {
         left.map_or(Next::OnChange, Next::After)

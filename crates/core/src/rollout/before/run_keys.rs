@@ -1,12 +1,12 @@
 //! `spec.runKey`: one run for each key on a group, whoever asks, from whichever cluster.
 
-use ess_rollout_api::v1alpha1::{Outcome, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::Outcome;
 use ess_rollout_cloud::{Execution, ExecutionFilter};
 
 use super::refusal;
 use crate::identity;
 use crate::rollout::context::Context;
-use crate::rollout::decision::Decision;
+use crate::rollout::decision::{Draft, Drafted};
 use crate::rollout::restore::record::{MAX, make_room};
 use crate::rollout::restore::run_end;
 use crate::rollout::{others, result};
@@ -15,10 +15,7 @@ use crate::task::observation::Known;
 use crate::task::problem::Problem;
 
 /// A run key stands for one spec on one group, once.
-pub(in crate::rollout) fn conflict(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> Known<Option<Decision>> {
+pub(in crate::rollout) fn conflict(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
     let Some(key) = &ctx.spec.policy.run_key else {
         return Ok(None);
     };
@@ -77,7 +74,7 @@ pub(in crate::rollout) fn conflict(
 const MANY: usize = MAX / 10 * 9;
 
 /// The record cannot take one more key.
-fn no_room(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Decision> {
+fn no_room(ctx: &Context<'_>, status: &Draft) -> Option<Drafted> {
     let mut keys = ctx.record.run_keys.clone();
     (!make_room(&mut keys)).then(|| {
         let problem = Problem::blocked(
@@ -118,7 +115,7 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>) -> Option<String> {
 
 /// A run key that was used elsewhere: another update is a conflict, a run in progress is waited for,
 /// and one that has ended stands for this object's, whatever its result.
-fn elsewhere(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Known<Option<Decision>> {
+fn elsewhere(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
     let Some(key) = ctx.spec.policy.run_key.as_deref() else {
         return Ok(None);
     };
@@ -203,9 +200,9 @@ fn in_progress(key: &str, path: &str, id: &str) -> Problem {
 /// waits for the other one's end.
 pub(in crate::rollout) fn step_back(
     ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
+    mut status: Draft,
     other: &Execution,
-) -> Decision {
+) -> Drafted {
     status.start = None;
     if !ctx.has_taken_over(&status) {
         status.plan = None;

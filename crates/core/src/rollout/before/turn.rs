@@ -8,11 +8,12 @@ use super::deadline;
 use super::preflight::{self, Verdict};
 use super::refusal::{RECHECK, refuse};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next};
-use crate::rollout::report::{self, Phase};
+use crate::rollout::decision::{Draft, Drafted, Next};
+use crate::rollout::report::Phase;
 use crate::rollout::{others, rollback};
+use crate::task::display::Value;
 use crate::task::observation::Known;
-use crate::task::{conditions, turn};
+use crate::task::turn;
 
 /// Puts on record that these credentials reach the group, when they are first seen to.
 pub(in crate::rollout) fn note_group(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
@@ -29,13 +30,9 @@ pub(in crate::rollout) fn note_end_of_others(
     verdict: &Verdict,
 ) {
     if matches!(verdict, Verdict::Problem(problem) if problem.reason == others::OTHERS_RUN) {
-        status.others_ended = None;
-        return;
-    }
-    let waited = conditions::get(&status.conditions, condition::PREFLIGHT)
-        .is_some_and(|preflight| preflight.reason == others::OTHERS_RUN);
-    if waited && status.others_ended.is_none() {
-        status.others_ended = Some(Time(ctx.now()));
+        (status.waits_for_others, status.others_ended) = (true, None);
+    } else if status.waits_for_others {
+        (status.waits_for_others, status.others_ended) = (false, Some(Time(ctx.now())));
     }
 }
 
@@ -52,10 +49,7 @@ pub(in crate::rollout) fn after_others(
 
 /// First come, first served: whoever holds the group, then whoever asked earlier. Nobody waits for a group that
 /// the credentials do not reach.
-pub(in crate::rollout) fn wait(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-) -> Known<Option<Decision>> {
+pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted>> {
     // What the run of a holder that vanished still does is seen as an update of others.
     let holder = ctx.record.holder.as_ref();
     let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.holder_gone);
@@ -77,22 +71,14 @@ pub(in crate::rollout) fn wait(
         note_group(ctx, status);
     }
     let message = format!("waits: {before}");
-    deadline::note(ctx, status, false);
-    report::set(
-        ctx,
-        status,
+    deadline::note(ctx, status, false, None);
+    status.set(
         condition::PREFLIGHT,
-        "Unknown",
+        Value::Unknown,
         "WaitingForScalingGroup",
         &message,
     );
-    report::show(
-        ctx,
-        status,
-        Phase::Pending,
-        "WaitingForScalingGroup",
-        &message,
-    );
+    status.show(Phase::Pending, "WaitingForScalingGroup", &message);
     Ok(Some(ctx.decide(
         status.clone(),
         Next::After(RECHECK.unsigned_abs()),

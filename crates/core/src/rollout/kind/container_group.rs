@@ -5,8 +5,8 @@ use ess_rollout_cloud::{GroupType, Query, ScalingGroup, ScalingInstance};
 use serde_json::{Map, Value, json};
 
 use self::update::{ContainerGroups, power};
-use super::content::ConfigurationContent;
-use super::update_kind::{Before, CONTAINER_TEMPLATE, UpdateKind};
+use super::content::{ConfigurationContent, ContentKind};
+use super::update_kind::{Before, KindRow, UpdateKind};
 use crate::rollout::compute::{Compute, Power};
 use crate::rollout::containers;
 use crate::task::conditions::shorten;
@@ -17,12 +17,26 @@ use crate::task::problem::Problem;
 const WHAT_MAX: usize = 200;
 
 mod check;
-pub(super) mod undo;
-pub(super) mod update;
+mod undo;
+mod update;
+
+pub(super) static ROW: KindRow = KindRow {
+    template: "ACS-ESS-RollingUpdateByUpdateContainerGroup",
+    field: "containerGroup",
+    payload_field: "containers",
+    made_of_payload: &["containers", "rollbackContainers"],
+    of: |asked| {
+        Some(Box::new(ContainerGroups {
+            update: asked.update.container_group.as_ref()?,
+            author: asked.author,
+        }))
+    },
+    of_execution: undo::of_execution,
+};
 
 impl UpdateKind for ContainerGroups<'_> {
-    fn template(&self) -> &'static str {
-        CONTAINER_TEMPLATE
+    fn row(&self) -> &'static KindRow {
+        &ROW
     }
 
     fn group_type(&self) -> GroupType {
@@ -33,10 +47,6 @@ impl UpdateKind for ContainerGroups<'_> {
         let back = containers::of_specs(&self.update.rollback_containers);
         self.check_containers("containers", &self.given())
             .or_else(|| self.check_containers("rollbackContainers", &back))
-    }
-
-    fn reads(&self) -> Vec<Query> {
-        Vec::new()
     }
 
     fn check_members(
@@ -65,10 +75,6 @@ impl UpdateKind for ContainerGroups<'_> {
         let ids: Vec<String> = plan.members.iter().map(|m| m.id.clone()).collect();
         plan.source_container_group = self.undone_by(observation, &ids)?.ok().flatten();
         Ok(())
-    }
-
-    fn payload_field(&self) -> &'static str {
-        "containers"
     }
 
     fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {
@@ -120,27 +126,27 @@ impl UpdateKind for ContainerGroups<'_> {
         undo::template_cannot(observation, children, members)
     }
 
-    fn carries(&self) -> ConfigurationContent {
-        ConfigurationContent::Containers
+    fn content_kind(&self) -> ContentKind {
+        ContentKind::Containers
     }
 
-    fn brings(&self) -> Option<String> {
-        Some(containers::write(&self.given()))
+    fn brings(&self) -> Option<ConfigurationContent> {
+        Some(ConfigurationContent::Containers(self.given()))
     }
 
-    fn configured(&self, before: Option<&str>) -> Option<String> {
+    fn configured(&self, before: Option<&ConfigurationContent>) -> Option<ConfigurationContent> {
         let update = containers::update_type(self.update.update_type);
         let before = match self.update.update_type {
-            ContainerUpdateType::Renew => Vec::new(),
-            ContainerUpdateType::Incremental => containers::read(before?),
+            ContainerUpdateType::Renew => &[],
+            ContainerUpdateType::Incremental => before?.containers(),
         };
-        let after = containers::after(update, &before, &self.given());
-        Some(containers::write(&after))
+        let after = containers::after(update, before, &self.given());
+        Some(ConfigurationContent::Containers(after))
     }
 
-    fn undoes(&self) -> Option<String> {
+    fn undoes(&self) -> Option<ConfigurationContent> {
         let undone = containers::of_specs(&self.update.rollback_containers);
-        (!undone.is_empty()).then(|| containers::write(&undone))
+        (!undone.is_empty()).then_some(ConfigurationContent::Containers(undone))
     }
 
     fn takes(&self, _creation_type: &str) -> bool {

@@ -1,10 +1,13 @@
-//! What of the active scaling configuration an update changes: the image of ECS instances, or the
-//! containers of container groups. Either is kept and compared as text: an image id, or the
-//! containers as JSON. What is kept in a Secret that is gone is not known any more: a reference is never taken for content.
+//! What of the active scaling configuration an update changes: the image of ECS instances, or the containers of container
+//! groups. The API has fields of its own for each, wherever a status or a record keeps what a configuration carries; they
+//! are read and written here alone.
+//!
+//! Containers are on record as JSON. What is kept in a Secret that is gone is not known any more: a reference is never taken
+//! for content, and only ever copied.
 
 use ess_rollout_api::kept;
 use ess_rollout_api::v1alpha1::{Baseline, Leftover, Plan, RestoreKind, Source};
-use ess_rollout_cloud::{Mutation, Query};
+use ess_rollout_cloud::{Container, Mutation, Query};
 
 use crate::rollout::containers;
 use crate::task::absence;
@@ -12,14 +15,23 @@ use crate::task::observation::{Known, Observation};
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::rollout) enum ConfigurationContent {
+pub(in crate::rollout) enum ContentKind {
     /// `ImageId`.
     Image,
     /// `Containers`.
     Containers,
 }
 
-impl ConfigurationContent {
+/// What a scaling configuration carries, carried, or is to carry.
+#[derive(Clone, PartialEq)]
+pub(in crate::rollout) enum ConfigurationContent {
+    /// `ImageId`.
+    Image(String),
+    /// `Containers`.
+    Containers(Vec<Container>),
+}
+
+impl ContentKind {
     /// What an item of this kind is about, if it is about a scaling configuration.
     pub(in crate::rollout) fn of_kind(kind: RestoreKind) -> Option<Self> {
         match kind {
@@ -40,7 +52,7 @@ impl ConfigurationContent {
         }
     }
 
-    /// What [`ConfigurationContent::found`] reads.
+    /// What [`ContentKind::found`] reads.
     pub(in crate::rollout) fn query(self, configuration: &str) -> Query {
         let configuration = configuration.to_owned();
         match self {
@@ -56,130 +68,198 @@ impl ConfigurationContent {
         observation: &Observation,
         group: &str,
         configuration: &str,
-    ) -> Known<Option<String>> {
+    ) -> Known<Option<ConfigurationContent>> {
         Ok(match self {
             Self::Image => {
                 let found = absence::configuration(observation, group, configuration)?;
-                found.and_then(|found| found.image.clone())
+                let image = found.and_then(|found| found.image.clone());
+                image.map(ConfigurationContent::Image)
             }
             Self::Containers => {
                 let found = absence::eci_configuration(observation, group, configuration)?;
-                found.map(|found| containers::write(&found.containers))
+                found.map(|found| ConfigurationContent::Containers(found.containers.clone()))
             }
         })
     }
 
-    /// As people read it and lists keep it: at most 256 characters, the same for what is the same.
-    pub(in crate::rollout) fn short(self, content: &str) -> String {
-        match self {
-            Self::Image => content.to_owned(),
-            Self::Containers => containers::short(&containers::read(content)),
-        }
-    }
-
-    /// Whether `found` is as wanted. What was read before is wanted exactly; of what an update made
-    /// of it the service may show more.
-    pub(in crate::rollout) fn is(self, found: &str, wanted: &str, exactly: bool) -> bool {
-        match self {
-            Self::Image => found == wanted,
-            Self::Containers => {
-                let (found, wanted) = (containers::read(found), containers::read(wanted));
-                if exactly {
-                    containers::same(&found, &wanted)
-                } else {
-                    containers::as_wanted(&found, &wanted)
-                }
-            }
-        }
-    }
-
-    /// Whether an update that brings `brought` has made `found` what it is.
-    pub(in crate::rollout) fn comes_from(self, found: &str, brought: &str) -> bool {
-        match self {
-            Self::Image => found == brought,
-            Self::Containers => {
-                containers::carried(&containers::read(found), &containers::read(brought))
-            }
-        }
-    }
-
-    /// The call that makes `wanted` of `found`.
-    pub(in crate::rollout) fn put(
+    /// What is on record; `None` also for a reference that could not be followed.
+    pub(in crate::rollout) fn recorded(
         self,
+        record: &impl RecordsContent,
+    ) -> Option<ConfigurationContent> {
+        let (image, containers) = record.fields();
+        match self {
+            Self::Image => Some(ConfigurationContent::Image(image?.to_owned())),
+            Self::Containers => of_text(containers?),
+        }
+    }
+}
+
+impl ConfigurationContent {
+    /// What a line of a record wants a configuration to carry.
+    pub(in crate::rollout) fn of_leftover(leftover: &Leftover) -> Option<Self> {
+        match ContentKind::of_kind(leftover.kind)? {
+            ContentKind::Image => Some(Self::Image(leftover.wanted.clone())),
+            ContentKind::Containers => of_text(leftover.containers.as_deref()?),
+        }
+    }
+
+    /// For a line of a record: the containers, for which `wanted` has no room.
+    pub(in crate::rollout) fn beyond_wanted(&self) -> Option<String> {
+        match self {
+            Self::Image(_) => None,
+            Self::Containers(all) => Some(containers::write(all)),
+        }
+    }
+
+    /// Puts it on record.
+    pub(in crate::rollout) fn record(self, record: &mut impl RecordsContent) {
+        let (image, containers) = record.fields_mut();
+        match self {
+            Self::Image(id) => *image = Some(id),
+            Self::Containers(all) => *containers = Some(containers::write(&all)),
+        }
+    }
+
+    /// The containers; none in an image.
+    pub(in crate::rollout) fn containers(&self) -> &[Container] {
+        match self {
+            Self::Image(_) => &[],
+            Self::Containers(all) => all,
+        }
+    }
+
+    /// As people read it and lists keep it: at most 256 characters, the same for what is the same.
+    pub(in crate::rollout) fn short(&self) -> String {
+        match self {
+            Self::Image(id) => id.clone(),
+            Self::Containers(all) => containers::short(all),
+        }
+    }
+
+    /// Whether it is as wanted. What was read before is wanted exactly; of what an update made of it
+    /// the service may show more.
+    pub(in crate::rollout) fn is(&self, wanted: &Self, exactly: bool) -> bool {
+        match (self, wanted) {
+            (Self::Containers(a), Self::Containers(b)) if exactly => containers::same(a, b),
+            (Self::Containers(a), Self::Containers(b)) => containers::as_wanted(a, b),
+            (found, wanted) => found == wanted,
+        }
+    }
+
+    /// Whether an update that brings `brought` has made it what it is.
+    pub(in crate::rollout) fn comes_from(&self, brought: &Self) -> bool {
+        match (self, brought) {
+            (Self::Containers(a), Self::Containers(b)) => containers::carried(a, b),
+            (found, brought) => found == brought,
+        }
+    }
+
+    /// The call that makes this of what was found.
+    pub(in crate::rollout) fn put(
+        &self,
         configuration: &str,
-        found: &str,
-        wanted: &str,
+        found: &Self,
         exactly: bool,
     ) -> Mutation {
+        let configuration = configuration.to_owned();
         match self {
-            Self::Image => Mutation::ModifyScalingConfiguration {
-                configuration: configuration.to_owned(),
-                image: wanted.to_owned(),
+            Self::Image(id) => Mutation::ModifyScalingConfiguration {
+                configuration,
+                image: id.clone(),
             },
-            Self::Containers => {
-                let (found, wanted) = (containers::read(found), containers::read(wanted));
-                let (containers, update) = containers::change(&found, &wanted, exactly);
+            Self::Containers(wanted) => {
+                let (containers, update) = containers::change(found.containers(), wanted, exactly);
                 Mutation::ModifyEciScalingConfiguration {
-                    configuration: configuration.to_owned(),
+                    configuration,
                     containers,
                     update,
                 }
             }
         }
     }
+}
 
-    /// What it carried before the run.
-    pub(in crate::rollout) fn in_plan(self, plan: &Plan) -> Option<&str> {
-        match self {
-            Self::Image => plan.scaling_configuration_image_id.as_deref(),
-            Self::Containers => content(&plan.scaling_configuration_containers),
-        }
-    }
+/// Containers on record, unless it is a reference that could not be followed.
+fn of_text(text: &str) -> Option<ConfigurationContent> {
+    let known = kept::referred(text).is_none();
+    known.then(|| ConfigurationContent::Containers(containers::read(text)))
+}
 
-    /// Puts that on record.
-    pub(in crate::rollout) fn set_in_plan(self, plan: &mut Plan, content: Option<String>) {
-        match self {
-            Self::Image => plan.scaling_configuration_image_id = content,
-            Self::Containers => plan.scaling_configuration_containers = content,
-        }
-    }
+/// A part of a status or of a record that keeps what a configuration carries: an image in one field, containers in another.
+pub(in crate::rollout) trait RecordsContent {
+    fn fields(&self) -> (Option<&str>, Option<&str>);
+    fn fields_mut(&mut self) -> (&mut Option<String>, &mut Option<String>);
+}
 
-    /// What it carried when the group was found.
-    pub(in crate::rollout) fn in_baseline(self, baseline: &Baseline) -> Option<&str> {
-        match self {
-            Self::Image => baseline.image_id.as_deref(),
-            Self::Containers => content(&baseline.containers),
-        }
-    }
+macro_rules! records_content {
+    ($($part:ty: $image:ident, $containers:ident;)*) => {$(
+        impl RecordsContent for $part {
+            fn fields(&self) -> (Option<&str>, Option<&str>) {
+                (self.$image.as_deref(), self.$containers.as_deref())
+            }
 
-    /// What it is to carry once the source is undone, if that is on record.
-    pub(in crate::rollout) fn in_source(self, source: &Source) -> Option<&str> {
-        match self {
-            Self::Image => source.scaling_configuration_image_id.as_deref(),
-            Self::Containers => content(&source.scaling_configuration_containers),
+            fn fields_mut(&mut self) -> (&mut Option<String>, &mut Option<String>) {
+                (&mut self.$image, &mut self.$containers)
+            }
         }
-    }
+    )*};
+}
 
-    /// What it is to carry once the source is undone, if that is not on record. An image that was
-    /// never known is nobody's to set; containers go back with those of the group.
-    pub(in crate::rollout) fn without_record(self, brought: String) -> Option<String> {
-        match self {
-            Self::Image => None,
-            Self::Containers => Some(brought),
-        }
-    }
+records_content! {
+    Plan: scaling_configuration_image_id, scaling_configuration_containers;
+    Source: scaling_configuration_image_id, scaling_configuration_containers;
+    Baseline: image_id, containers;
+}
 
-    /// What a line of a record wants it to carry.
-    pub(in crate::rollout) fn in_leftover(self, leftover: &Leftover) -> Option<&str> {
-        match self {
-            Self::Image => Some(&leftover.wanted),
-            Self::Containers => content(&leftover.containers),
-        }
+/// Puts on record what another part has there, a reference that could not be followed included.
+pub(in crate::rollout) fn copy(from: &impl RecordsContent, to: &mut impl RecordsContent) {
+    let (from_image, from_containers) = from.fields();
+    let (image, containers) = to.fields_mut();
+    *image = from_image.map(str::to_owned);
+    *containers = from_containers.map(str::to_owned);
+}
+
+/// The same to a line about a configuration that goes back to a baseline: what its `wanted` has no room for.
+pub(in crate::rollout) fn copy_to_leftover(baseline: Option<&Baseline>, line: &mut Leftover) {
+    if line.kind == RestoreKind::ScalingConfigurationContainers {
+        line.containers = baseline.and_then(|baseline| baseline.containers.clone());
     }
 }
 
-/// What is on record, unless it is a reference that could not be followed.
-fn content(on_record: &Option<String>) -> Option<&str> {
-    let on_record = on_record.as_deref();
-    on_record.filter(|text| kept::referred(text).is_none())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_on_record_is_read_from_there() {
+        let app = Container::new("app", [("Image".to_owned(), "web:1".into())]);
+        for (kind, content) in [
+            (
+                ContentKind::Image,
+                ConfigurationContent::Image("m-1".into()),
+            ),
+            (
+                ContentKind::Containers,
+                ConfigurationContent::Containers(vec![app]),
+            ),
+        ] {
+            let mut plan = Plan::default();
+            content.clone().record(&mut plan);
+            assert!(kind.recorded(&plan) == Some(content));
+        }
+    }
+
+    /// The Secret may be back one day, and it is the way back of somebody.
+    #[test]
+    fn a_reference_is_copied_and_never_taken_for_content() {
+        let plan = Plan {
+            scaling_configuration_containers: Some(kept::reference("content")),
+            ..Plan::default()
+        };
+        assert!(ContentKind::Containers.recorded(&plan).is_none());
+        let mut other = Plan::default();
+        copy(&plan, &mut other);
+        assert_eq!(other, plan);
+    }
 }

@@ -5,19 +5,34 @@ use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::author::Author;
-use super::update_kind::{self, Before, IMAGE_TEMPLATE, UpdateKind};
+use super::update_kind::{self, Before, KindRow, UpdateKind};
 use crate::task::observation::{Interrupt, Known, Observation};
 use crate::task::problem::{self, Problem};
 
 /// How many images that instances run are looked at: groups run one or two, and each is a call.
 const REPLACED_MAX: usize = 8;
 
-pub(super) mod undo;
+mod undo;
 
-pub(super) struct Image<'a> {
-    pub(super) update: &'a ImageUpdate,
-    pub(super) max_errors: i32,
-    pub(super) author: Author,
+pub(super) static ROW: KindRow = KindRow {
+    template: "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup",
+    field: "image",
+    payload_field: "imageId",
+    made_of_payload: &["imageId"],
+    of: |asked| {
+        Some(Box::new(Image {
+            update: asked.update.image.as_ref()?,
+            max_errors: asked.max_errors,
+            author: asked.author,
+        }))
+    },
+    of_execution: undo::of_execution,
+};
+
+struct Image<'a> {
+    update: &'a ImageUpdate,
+    max_errors: i32,
+    author: Author,
 }
 
 impl Image<'_> {
@@ -51,8 +66,8 @@ impl Image<'_> {
 }
 
 impl UpdateKind for Image<'_> {
-    fn template(&self) -> &'static str {
-        IMAGE_TEMPLATE
+    fn row(&self) -> &'static KindRow {
+        &ROW
     }
 
     fn group_type(&self) -> GroupType {
@@ -77,7 +92,7 @@ impl UpdateKind for Image<'_> {
     ) -> Known<Option<Problem>> {
         let id = &self.update.image_id;
         let found = observation.image(id)?.as_ref();
-        let field = self.author.field("image.imageId");
+        let field = ROW.field_of(self.author, "imageId");
         let instead = format!("name another {}", self.author.anew());
         let region = "the group's region";
         let image = match problem::usable_image(found, &field, (id, region), &instead) {
@@ -143,10 +158,6 @@ impl UpdateKind for Image<'_> {
             ));
         }
         Ok(notes)
-    }
-
-    fn payload_field(&self) -> &'static str {
-        "imageId"
     }
 
     fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {

@@ -8,67 +8,45 @@ mod image;
 mod nothing;
 mod package;
 mod script;
-mod undo;
+mod table;
 mod update_kind;
 
 use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskSpec, RollingUpdateTaskStatus, Update};
 use serde_json::{Map, Value, json};
 
 pub(super) use self::author::Author;
-pub(super) use self::undo::{of_execution, way_back};
+pub(super) use self::table::{of_execution, way_back};
+use self::update_kind::Asked;
 pub(super) use self::update_kind::{
     Before, ReadBack, UpdateKind, batch_pause_option, processes_but,
 };
-use super::scripts::{Scripts, Texts};
+use super::scripts::Texts;
 
 /// The kind of a task's update.
 pub(super) fn of<'a>(
     spec: &'a RollingUpdateTaskSpec,
     status: Option<&'a RollingUpdateTaskStatus>,
-    texts: &Texts<'a>,
+    texts: Texts<'a>,
     author: Author,
 ) -> Box<dyn UpdateKind + 'a> {
-    bound(
-        &spec.update,
-        spec.policy.max_errors.unwrap_or(0),
+    table::bound(&Asked {
+        update: &spec.update,
+        max_errors: spec.policy.max_errors.unwrap_or(0),
         status,
         texts,
         author,
-    )
+    })
 }
 
 /// The kind of an update for itself, whatever object asks for it.
 pub(super) fn of_update(update: &Update) -> Box<dyn UpdateKind + '_> {
-    bound(update, 0, None, &Texts::new(), Author::OfTask)
-}
-
-/// The one place that tells the kinds apart.
-fn bound<'a>(
-    update: &'a Update,
-    max_errors: i32,
-    status: Option<&'a RollingUpdateTaskStatus>,
-    texts: &Texts<'a>,
-    author: Author,
-) -> Box<dyn UpdateKind + 'a> {
-    if let Some(update) = &update.image {
-        Box::new(image::Image {
-            update,
-            max_errors,
-            author,
-        })
-    } else if let Some(update) = &update.script {
-        Box::new(script::Script {
-            update,
-            author,
-            scripts: Scripts::of(update, status, texts, author),
-        })
-    } else if let Some(update) = &update.package {
-        Box::new(package::Package { update, author })
-    } else if let Some(update) = &update.container_group {
-        Box::new(container_group::update::ContainerGroups { update, author })
-    } else {
-        Box::new(nothing::Nothing)
-    }
+    table::bound(&Asked {
+        update,
+        max_errors: 0,
+        status: None,
+        texts: Texts::new(),
+        author: Author::OfTask,
+    })
 }
 
 /// All parameters of the start of an update (`invokeType: invoke`).

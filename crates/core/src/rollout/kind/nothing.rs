@@ -1,17 +1,29 @@
 //! No update: the spec of a `Rollback` for which it is not known yet what it undoes.
 
 use ess_rollout_api::v1alpha1::{Plan, RollbackPayload, Update};
-use ess_rollout_cloud::{GroupType, Query};
+use ess_rollout_cloud::GroupType;
 use serde_json::{Map, Value};
 
-use super::update_kind::{Before, UpdateKind, missing};
+use super::update_kind::{Before, KindRow, UpdateKind, missing};
 use crate::task::problem::Problem;
+
+/// Not in the table: no update is of this kind.
+static ROW: KindRow = KindRow {
+    template: "",
+    field: "",
+    payload_field: "",
+    made_of_payload: &[],
+    of: |_| None,
+    of_execution: |_| Err(missing(NO_UPDATE)),
+};
+
+const NO_UPDATE: &str = "the task names no update";
 
 pub(super) struct Nothing;
 
 impl UpdateKind for Nothing {
-    fn template(&self) -> &'static str {
-        ""
+    fn row(&self) -> &'static KindRow {
+        &ROW
     }
 
     fn group_type(&self) -> GroupType {
@@ -26,16 +38,8 @@ impl UpdateKind for Nothing {
         ))
     }
 
-    fn reads(&self) -> Vec<Query> {
-        Vec::new()
-    }
-
-    fn payload_field(&self) -> &'static str {
-        ""
-    }
-
     fn way_back(&self, _before: &Before<'_>, _to: &RollbackPayload) -> Result<Update, Problem> {
-        Err(missing("the task names no update"))
+        Err(missing(NO_UPDATE))
     }
 
     fn parameters(&self, _plan: &Plan) -> Map<String, Value> {

@@ -11,7 +11,7 @@ use ess_rollout_cloud::{EcsInstance, ErrorClass, GroupType, Query, ScalingGroup}
 use serde_json::{Map, Value, json};
 
 use super::author::Author;
-use super::update_kind::{Before, PACKAGE_TEMPLATE, ReadBack, UpdateKind, not_running};
+use super::update_kind::{Before, KindRow, ReadBack, UpdateKind, not_running};
 use crate::task::observation::{Interrupt, Known, Observation};
 use crate::task::problem::Problem;
 
@@ -24,11 +24,25 @@ const NAME_MAX: usize = 200;
 /// The longest version that is taken for one.
 const VERSION_MAX: usize = 64;
 
-pub(super) mod undo;
+mod undo;
 
-pub(super) struct Package<'a> {
-    pub(super) update: &'a PackageUpdate,
-    pub(super) author: Author,
+pub(super) static ROW: KindRow = KindRow {
+    template: "ACS-ESS-RollingUpdateByConfigureOOSPackage",
+    field: "package",
+    payload_field: "packageVersion",
+    made_of_payload: &["version", "rollbackVersion"],
+    of: |asked| {
+        Some(Box::new(Package {
+            update: asked.update.package.as_ref()?,
+            author: asked.author,
+        }))
+    },
+    of_execution: undo::of_execution,
+};
+
+struct Package<'a> {
+    update: &'a PackageUpdate,
+    author: Author,
 }
 
 /// Letters and digits, and `.`, `_`, `-` inside: nothing that a shell or the plug-in's own list of
@@ -124,8 +138,8 @@ fn if_allowed<T>(answer: Known<T>) -> Known<Option<T>> {
 }
 
 impl UpdateKind for Package<'_> {
-    fn template(&self) -> &'static str {
-        PACKAGE_TEMPLATE
+    fn row(&self) -> &'static KindRow {
+        &ROW
     }
 
     fn group_type(&self) -> GroupType {
@@ -145,7 +159,7 @@ impl UpdateKind for Package<'_> {
                 "InvalidSpec",
                 format!(
                     "{}: {text:?} is refused: only letters, digits, '.', '_' and '-', beginning with a letter or a digit, since it becomes part of a command of root",
-                    self.author.field(&format!("package.{field}"))
+                    ROW.field_of(self.author, field)
                 ),
             )
         })
@@ -171,7 +185,7 @@ impl UpdateKind for Package<'_> {
                     "PackageNotFound",
                     format!(
                         "{}: OOS has no package {name} in the group's region, public or of this account; create it there, or name another in a new task",
-                        self.author.field("package.name")
+                        ROW.field_of(self.author, "name")
                     ),
                 )));
             }
@@ -183,7 +197,7 @@ impl UpdateKind for Package<'_> {
                 "NotAPackage",
                 format!(
                     "{}: {name} is an OOS template of type {}, and no package",
-                    self.author.field("package.name"),
+                    ROW.field_of(self.author, "name"),
                     package.template_type
                 ),
             )));
@@ -194,7 +208,7 @@ impl UpdateKind for Package<'_> {
                     "PackageVersionNotFound",
                     format!(
                         "{}: package {name} has no version {version}; the newest is {}",
-                        self.author.field(&format!("package.{field}")),
+                        ROW.field_of(self.author, field),
                         package.version
                     ),
                 )));
@@ -255,10 +269,6 @@ impl UpdateKind for Package<'_> {
         let members: Vec<&str> = plan.members.iter().map(|m| m.id.as_str()).collect();
         plan.source_package = self.source(observation, &members)?;
         Ok(())
-    }
-
-    fn payload_field(&self) -> &'static str {
-        "packageVersion"
     }
 
     fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {

@@ -3,26 +3,43 @@
 use ess_rollout_api::v1alpha1::{
     Plan, RollbackPayload, ScriptHashes, ScriptTexts, ScriptType, ScriptUpdate, Update,
 };
-use ess_rollout_cloud::{EcsInstance, GroupType, Query, ScalingGroup};
+use ess_rollout_cloud::{EcsInstance, GroupType, ScalingGroup};
 use serde_json::{Map, Value, json};
 
 use super::author::Author;
-use super::update_kind::{Before, ReadBack, SCRIPT_TEMPLATE, UpdateKind, not_running};
+use super::update_kind::{Before, KindRow, ReadBack, UpdateKind, not_running};
 use crate::rollout::scripts::Scripts;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
 
-pub(super) mod undo;
+mod undo;
 
-pub(super) struct Script<'a> {
-    pub(super) update: &'a ScriptUpdate,
-    pub(super) author: Author,
-    pub(super) scripts: Scripts<'a>,
+pub(super) static ROW: KindRow = KindRow {
+    template: "ACS-ESS-RollingUpdateByRunCommandInScalingGroup",
+    field: "script",
+    payload_field: "script",
+    made_of_payload: &["run", "rollback"],
+    of: |asked| {
+        let (update, author) = (asked.update.script.as_ref()?, asked.author);
+        let name_of = |field: &str| ROW.field_of(author, field);
+        Some(Box::new(Script {
+            update,
+            author,
+            scripts: Scripts::of(update, asked.status, &asked.texts, name_of),
+        }))
+    },
+    of_execution: undo::of_execution,
+};
+
+struct Script<'a> {
+    update: &'a ScriptUpdate,
+    author: Author,
+    scripts: Scripts<'a>,
 }
 
 impl UpdateKind for Script<'_> {
-    fn template(&self) -> &'static str {
-        SCRIPT_TEMPLATE
+    fn row(&self) -> &'static KindRow {
+        &ROW
     }
 
     fn group_type(&self) -> GroupType {
@@ -35,10 +52,6 @@ impl UpdateKind for Script<'_> {
 
     fn check_config_maps(&self) -> Option<Problem> {
         self.scripts.problem(true).cloned()
-    }
-
-    fn reads(&self) -> Vec<Query> {
-        Vec::new()
     }
 
     fn check_cloud(
@@ -59,7 +72,7 @@ impl UpdateKind for Script<'_> {
                     "ScriptTypeMismatch",
                     format!(
                         "{} is {:?}, and instance {} runs {}",
-                        self.author.field("script.type"),
+                        ROW.field_of(self.author, "type"),
                         self.update.script_type,
                         instance.id,
                         instance.os_type
@@ -103,10 +116,6 @@ impl UpdateKind for Script<'_> {
 
     fn frozen_scripts(&self) -> Option<ScriptTexts> {
         self.scripts.frozen()
-    }
-
-    fn payload_field(&self) -> &'static str {
-        "script"
     }
 
     fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {

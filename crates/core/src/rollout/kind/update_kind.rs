@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ess_rollout_api::v1alpha1::{
-    Plan, RollbackPayload, ScriptHashes, ScriptTexts, SuspensionPolicy, Update,
+    Plan, RollbackPayload, RollingUpdateTaskStatus, ScriptHashes, ScriptTexts, SuspensionPolicy,
+    Update,
 };
 use ess_rollout_cloud::{
-    EcsInstance, EcsStatus, GroupType, Process, Query, ScalingGroup, ScalingInstance,
+    EcsInstance, EcsStatus, Execution, GroupType, Process, Query, ScalingGroup, ScalingInstance,
 };
 use serde_json::{Map, Value};
 
-use super::content::ConfigurationContent;
+use super::author::Author;
+use super::content::{ConfigurationContent, ContentKind};
 use crate::rollout::compute::Compute;
+use crate::rollout::scripts::Texts;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
 
@@ -26,10 +29,56 @@ pub(in crate::rollout) struct ReadBack {
     pub(in crate::rollout) unread: Option<String>,
 }
 
+/// What an update is made of: an object's spec, and what it has on record.
+pub(in crate::rollout) struct Asked<'a> {
+    pub(in crate::rollout) update: &'a Update,
+    pub(in crate::rollout) max_errors: i32,
+    pub(in crate::rollout) status: Option<&'a RollingUpdateTaskStatus>,
+    pub(in crate::rollout) texts: Texts<'a>,
+    pub(in crate::rollout) author: Author,
+}
+
+/// What can be told of a kind of update without an update of it: a row of the table of the kinds.
+pub(in crate::rollout) struct KindRow {
+    /// The public template (OOS `TemplateName`).
+    pub(in crate::rollout) template: &'static str,
+    /// Its field of `spec.update`.
+    pub(in crate::rollout) field: &'static str,
+    /// The field of `spec.to` of a rollback that says where updates of this kind go back to.
+    pub(in crate::rollout) payload_field: &'static str,
+    /// The fields of the update of a rollback that are made of that field.
+    pub(in crate::rollout) made_of_payload: &'static [&'static str],
+    /// The update that is asked for, if it is of this kind.
+    pub(in crate::rollout) of: for<'a> fn(&Asked<'a>) -> Option<Box<dyn UpdateKind + 'a>>,
+    /// The update that an execution of the template ran, with what it knows of the way back.
+    pub(in crate::rollout) of_execution: fn(&Execution) -> Result<Update, Problem>,
+}
+
+impl KindRow {
+    /// The field by which the author of an object knows a field of its update.
+    pub(in crate::rollout) fn field_of(&self, author: Author, of_update: &str) -> String {
+        match author {
+            Author::OfRollback if self.made_of_payload.contains(&of_update) => {
+                format!("spec.to.{}", self.payload_field)
+            }
+            Author::OfRollback => format!(
+                "spec.update.{}.{of_update} of the update that is undone",
+                self.field
+            ),
+            Author::OfTask => format!("spec.update.{}.{of_update}", self.field),
+        }
+    }
+}
+
 /// One kind of update, bound to the spec of a task.
 pub(in crate::rollout) trait UpdateKind {
+    /// Its row of the table of the kinds.
+    fn row(&self) -> &'static KindRow;
+
     /// The public template.
-    fn template(&self) -> &'static str;
+    fn template(&self) -> &'static str {
+        self.row().template
+    }
 
     /// The groups that it can update.
     fn group_type(&self) -> GroupType;
@@ -43,7 +92,9 @@ pub(in crate::rollout) trait UpdateKind {
     }
 
     /// What [`UpdateKind::check_cloud`] reads.
-    fn reads(&self) -> Vec<Query>;
+    fn reads(&self) -> Vec<Query> {
+        Vec::new()
+    }
 
     /// What can be said against the update as the cloud is now. `instances` are the eligible ones.
     fn check_cloud(
@@ -106,10 +157,7 @@ pub(in crate::rollout) trait UpdateKind {
     /// Changes the parameters of an update to those of one that undoes another.
     fn for_undoing(&self, _parameters: &mut Map<String, Value>) {}
 
-    /// The field of `spec.to` of a rollback that says where updates of this kind go back to.
-    fn payload_field(&self) -> &'static str;
-
-    /// The update that undoes this one. Of `to` no other field is set than [`UpdateKind::payload_field`].
+    /// The update that undoes this one. Of `to` no other field is set than [`KindRow::payload_field`].
     fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem>;
 
     /// Whether the public template, asked to roll back to what this update is, runs it as it is
@@ -136,24 +184,24 @@ pub(in crate::rollout) trait UpdateKind {
     }
 
     /// What of the active scaling configuration is looked at.
-    fn carries(&self) -> ConfigurationContent {
-        ConfigurationContent::Image
+    fn content_kind(&self) -> ContentKind {
+        ContentKind::Image
     }
 
     /// What the update puts into the active scaling configuration; `None`: it leaves it alone.
-    fn brings(&self) -> Option<String> {
+    fn brings(&self) -> Option<ConfigurationContent> {
         let (image, configured) = self.wanted_image()?;
-        configured.then(|| image.to_owned())
+        configured.then(|| ConfigurationContent::Image(image.to_owned()))
     }
 
     /// What the active scaling configuration carries after it, if that can be told from what it
     /// carried before.
-    fn configured(&self, _before: Option<&str>) -> Option<String> {
+    fn configured(&self, _before: Option<&ConfigurationContent>) -> Option<ConfigurationContent> {
         self.brings()
     }
 
     /// Of a rollback: what the update that it undoes had brought, where the way back says so.
-    fn undoes(&self) -> Option<String> {
+    fn undoes(&self) -> Option<ConfigurationContent> {
         None
     }
 
@@ -215,21 +263,6 @@ pub(super) fn ecs<'o>(observation: &'o Observation, ids: &[String]) -> Known<&'o
     }
     Ok(observation.ecs_instances(ids)?)
 }
-
-/// The public template of image updates.
-pub(in crate::rollout) const IMAGE_TEMPLATE: &str =
-    "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup";
-
-/// The public template of script updates.
-pub(in crate::rollout) const SCRIPT_TEMPLATE: &str =
-    "ACS-ESS-RollingUpdateByRunCommandInScalingGroup";
-
-/// The public template of package updates.
-pub(in crate::rollout) const PACKAGE_TEMPLATE: &str = "ACS-ESS-RollingUpdateByConfigureOOSPackage";
-
-/// The public template of container updates.
-pub(in crate::rollout) const CONTAINER_TEMPLATE: &str =
-    "ACS-ESS-RollingUpdateByUpdateContainerGroup";
 
 /// The processes that an update suspends, without these: those that it finds suspended stay so, those
 /// that it resumes were not.

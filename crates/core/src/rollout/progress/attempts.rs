@@ -7,12 +7,6 @@ use ess_rollout_cloud::{Execution, ExecutionStatus, TaskExecution};
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// Instance condition: the update was done to it.
-pub(in crate::rollout) const UPDATED: &str = "Updated";
-
-/// Instance condition: it serves.
-pub(in crate::rollout) const IN_SERVICE: &str = "InService";
-
 /// The longest id of an instance or an execution that is taken for one (CRD: `status.instances`).
 const ID_MAX: usize = 128;
 

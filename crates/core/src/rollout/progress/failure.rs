@@ -28,8 +28,7 @@ pub(in crate::rollout) fn describe(
     failed.sort_by_key(|i| (i.end_time.as_ref().map(|time| time.0), i.batch));
     let tolerated = tolerance::tolerated(ctx);
     let why = |i: &InstanceStatus| {
-        let why = conditions::get(&i.conditions, "Updated").map_or("", |c| &c.message);
-        let why = conditions::shorten(why, WHY_MAX);
+        let why = conditions::shorten(&i.message, WHY_MAX);
         format!("instance {} failed in batch {}: {why}", i.id, i.batch)
     };
     if failed.len() > tolerated {

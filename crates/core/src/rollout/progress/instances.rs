@@ -8,7 +8,7 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{Execution, TaskExecution};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::attempts::{Attempt, Attempts, IN_SERVICE, UPDATED, attempts, state};
+use super::attempts::{Attempt, Attempts, attempts, state};
 use super::{details, summary, unready};
 use crate::rollout::context::Context;
 use crate::task::conditions;
@@ -136,7 +136,6 @@ fn instance(
     old: Option<&InstanceStatus>,
     unready: Option<&Option<String>>,
 ) -> InstanceStatus {
-    let now = ctx.now();
     let state = state(attempt);
     let child = attempt.newest;
     let number = number(attempt, state, old);
@@ -158,7 +157,8 @@ fn instance(
         id: id.to_owned(),
         batch,
         state,
-        conditions: old.map(|old| old.conditions.clone()).unwrap_or_default(),
+        message: String::new(),
+        conditions: Vec::new(),
         attempt: number,
         failure_time,
         request,
@@ -179,39 +179,30 @@ fn instance(
     };
     if let Some(same) = same {
         (status.exit_code, status.output_tail) = (same.exit_code, same.output_tail.clone());
-        // Not looked at: what is said stays.
-        if let Some(waits) = unready.filter(|_| state == InstanceState::Updating) {
-            let why = waits.as_deref().unwrap_or_default();
-            let (all, word) = (&mut status.conditions, "Updating");
-            conditions::set(all, UPDATED, "Unknown", word, why, None, now);
-        }
+        let waits = unready.filter(|_| state == InstanceState::Updating);
+        status.message = match waits {
+            Some(waits) => waits.clone().unwrap_or_default(),
+            // Not looked at: what is said stays.
+            None => same.message.clone(),
+        };
         return status;
     }
-    let mut why = String::new();
     if state == InstanceState::Failed {
         match (child, &attempt.item) {
             (Some(child), item) => {
                 let details = details::details(ctx, child, item.as_ref(), id);
-                (why, status.exit_code, status.output_tail) =
+                (status.message, status.exit_code, status.output_tail) =
                     (details.message, details.exit_code, details.output_tail);
             }
-            (None, Some(item)) => why = conditions::shorten(&item.task.status_message, 512),
+            (None, Some(item)) => {
+                status.message = conditions::shorten(&item.task.status_message, 512);
+            }
             (None, None) => {}
         }
         if let Some(waits) = unready.and_then(Option::as_ref) {
-            why = format!("{why}; {waits}");
+            status.message = format!("{}; {waits}", status.message);
         }
     }
-    let (updated, in_service) = match state {
-        InstanceState::Pending => (("Unknown", "NotStarted"), ("True", "AsFound")),
-        InstanceState::Updating => (("Unknown", "Updating"), ("Unknown", "Updating")),
-        InstanceState::Succeeded => (("True", "Updated"), ("True", "Returned")),
-        InstanceState::Failed => (("False", "Failed"), ("False", "LeftInStandby")),
-        InstanceState::Cancelled => (("False", "Cancelled"), ("Unknown", "Interrupted")),
-        InstanceState::Skipped => (("False", "Skipped"), ("False", "LeftInStandby")),
-    };
-    let all = &mut status.conditions;
-    conditions::set(all, UPDATED, updated.0, updated.1, &why, None, now);
-    conditions::set(all, IN_SERVICE, in_service.0, in_service.1, "", None, now);
+    status.message = conditions::shorten(&status.message, conditions::MESSAGE_MAX);
     status
 }

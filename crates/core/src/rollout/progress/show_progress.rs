@@ -1,12 +1,13 @@
 //! What is shown of an execution that is in progress.
 
-use ess_rollout_api::v1alpha1::{InstanceState, PauseKind, RollingUpdateTaskStatus, condition};
+use ess_rollout_api::v1alpha1::{InstanceState, PauseKind, RollingUpdateTaskStatus};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{approval, unready};
+use super::approval;
 use crate::rollout::context::Context;
-use crate::rollout::report::{self, Phase};
-use crate::task::{conditions, ledger};
+use crate::rollout::decision::Draft;
+use crate::rollout::report::Phase;
+use crate::task::ledger;
 
 /// Since when nothing has moved, if that is longer than `spec.progressDeadlineSeconds` and it is
 /// not a person who is waited for.
@@ -15,17 +16,16 @@ fn stands_still(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<T
     if status.pause.is_some() {
         return None;
     }
-    let resumed = conditions::get(&status.conditions, condition::PAUSED);
     let moved = [
         status.progress_time.as_ref().map(|time| time.0),
         status.start.as_ref().map(|intent| intent.time.0),
-        resumed.map(|paused| paused.last_transition_time.0),
+        status.resumed_time.as_ref().map(|time| time.0),
     ];
     let since = moved.into_iter().flatten().max()?;
     (ctx.now() >= since + deadline).then_some(since)
 }
 
-pub(in crate::rollout) fn show_progress(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+pub(in crate::rollout) fn show_progress(ctx: &Context<'_>, status: &mut Draft) {
     let (phase, reason, message) = match &status.pause {
         None => match stands_still(ctx, status) {
             None => (Phase::Running, "Running", in_progress(status)),
@@ -48,9 +48,9 @@ pub(in crate::rollout) fn show_progress(ctx: &Context<'_>, status: &mut RollingU
         }
     };
     if approval::is_under_way(status) || ledger::is_calling(&status.actions) {
-        report::show_unless_refused(ctx, status, phase, reason, &message);
+        status.show_unless_refused(phase, reason, &message);
     } else {
-        report::show(ctx, status, phase, reason, &message);
+        status.show(phase, reason, &message);
     }
 }
 
@@ -59,7 +59,7 @@ fn in_progress(status: &RollingUpdateTaskStatus) -> String {
     let mut message = "the execution is in progress".to_owned();
     let mut updating = status.instances.iter();
     let stuck = updating.find_map(|instance| {
-        let waits = unready::said(&instance.conditions);
+        let waits = &instance.message;
         let stuck = instance.state == InstanceState::Updating && !waits.is_empty();
         stuck.then(|| format!("; {}: {waits}", instance.id))
     });

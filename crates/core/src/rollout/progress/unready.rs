@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus};
 use ess_rollout_cloud::GroupContainer;
 use jiff::SignedDuration;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::attempts::{Attempts, UPDATED, state};
+use super::attempts::{Attempts, state};
 use super::details;
 use crate::rollout::context::Context;
-use crate::rollout::kind::content::ConfigurationContent;
+use crate::rollout::kind::content::ContentKind;
 use crate::task::conditions;
 use crate::task::observation::{Interrupt, Known};
 
@@ -36,7 +35,7 @@ pub(in crate::rollout) fn look(
     status: &RollingUpdateTaskStatus,
     attempts: &Attempts<'_>,
 ) -> Known<Unready> {
-    if ctx.update.carries() != ConfigurationContent::Containers {
+    if ctx.update.content_kind() != ContentKind::Containers {
         return Ok(Unready::new());
     }
     let due = attempts.iter().filter(|(id, attempt)| {
@@ -61,7 +60,7 @@ pub(in crate::rollout) fn look(
     };
     let old = |id: &str| {
         let known = status.instances.iter().find(|instance| instance.id == id);
-        known.map_or("", |instance| said(&instance.conditions))
+        known.map_or("", |instance| &instance.message)
     };
     Ok(seen
         .into_iter()
@@ -70,11 +69,6 @@ pub(in crate::rollout) fn look(
             (compute.id, waits)
         })
         .collect())
-}
-
-/// What is said of an instance that is being updated: why it takes long, or nothing.
-pub(in crate::rollout) fn said(conditions: &[Condition]) -> &str {
-    conditions::get(conditions, UPDATED).map_or("", |updated| &updated.message)
 }
 
 /// What the first container that does not come up says. `old` stays as long as it says the same in other words, so that

@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::close;
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next, Work};
+use crate::rollout::decision::{Draft, Drafted, Next, Work};
 use crate::rollout::progress::approval::{Obstacle, REFUSALS_MAX, obstacle, of_pause};
 use crate::rollout::progress::show_progress::show_progress;
 use crate::rollout::progress::summary;
@@ -257,16 +257,16 @@ fn held_until(
 /// take effect and the pause is still the same one.
 pub(in crate::rollout) fn approve(
     ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
+    mut status: Draft,
     root: &Execution,
     pause: Pause,
     by: &str,
-) -> Decision {
+) -> Drafted {
     let failed = outcome(ctx, &root.id).and_then(|result| result.as_ref().err());
     let failed = failed.filter(|e| e.outcome == Effect::NoEffect && cloud_failure::is_passing(e));
     if let Some(until) = held_until(ctx, &mut status, root, &pause) {
         match failed {
-            Some(error) => report::trouble(ctx, &mut status, error),
+            Some(error) => report::failed(ctx, &mut status, error),
             None => show_progress(ctx, &mut status),
         }
         let wait = match (

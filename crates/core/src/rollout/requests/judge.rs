@@ -13,7 +13,6 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::Next;
 use crate::rollout::progress::attempts::Attempts;
 use crate::rollout::progress::{details, tolerance};
-use crate::rollout::report;
 use crate::task::observation::{Interrupt, Known};
 
 /// How often OOS may refuse a failed instance while the update is paused: what it says twice, a bound
@@ -231,7 +230,7 @@ impl Look<'_, '_> {
     fn refused_rest(&self, last: &Time) -> Option<Next> {
         let due = last.0 + self.ctx.patience();
         let rest = due.duration_since(self.ctx.now());
-        (report::is_refused(self.status) && rest.is_positive())
+        (self.status.call_refused.is_some() && rest.is_positive())
             .then(|| Next::After(rest.unsigned_abs()))
     }
 

@@ -1,16 +1,14 @@
 //! Putting the group back: one call at a time, each on record before it is sent, each after a fresh
 //! read that shows it is still needed, and none of them for ever.
 
-use ess_rollout_api::v1alpha1::{
-    Plan, Restore, RestoreItem, RestoreKind, RestoreState, RollingUpdateTaskStatus,
-};
+use ess_rollout_api::v1alpha1::{Plan, Restore, RestoreItem, RestoreKind, RestoreState};
 use ess_rollout_cloud::{CloudError, Mutation, Outcome as Effect};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::need::Need;
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next, Work};
+use crate::rollout::decision::{Draft, Drafted, Next, Work};
 use crate::rollout::report::{self, Phase};
 use crate::task::conditions::shorten;
 
@@ -40,9 +38,9 @@ const ITEMS_MAX: usize = 3000;
 /// any more, and no call can take effect any more.
 pub(in crate::rollout) fn step(
     ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
+    status: &mut Draft,
     needs: &[Need],
-) -> Option<Decision> {
+) -> Option<Drafted> {
     let plan = status.plan.clone();
     let restore = status.restore.get_or_insert_default();
     let answer = note_answer(ctx, restore);
@@ -58,10 +56,10 @@ pub(in crate::rollout) fn step(
     }
     let message = shorten(&doing(&restore.items, &pending), MESSAGE_MAX);
     match answer {
-        Some(Err(error)) => report::trouble(ctx, status, error),
-        Some(Ok(())) => report::show(ctx, status, Phase::Restoring, "Restoring", &message),
+        Some(Err(error)) => report::failed(ctx, status, error),
+        Some(Ok(())) => status.show(Phase::Restoring, "Restoring", &message),
         None => {
-            report::show_unless_refused(ctx, status, Phase::Restoring, "Restoring", &message);
+            status.show_unless_refused(Phase::Restoring, "Restoring", &message);
         }
     }
     let restore = status.restore.get_or_insert_default();
@@ -384,7 +382,7 @@ fn note_answer<'a>(ctx: &Context<'a>, restore: &mut Restore) -> Option<Result<()
 
 /// A call whose answer was lost may take effect late. It must not meet the next run, which would
 /// find its processes resumed.
-fn last_call(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<Decision> {
+fn last_call(ctx: &Context<'_>, status: &mut Draft) -> Option<Drafted> {
     let restore = status.restore.get_or_insert_default();
     let last = restore.last_call_time.clone()?;
     if ctx.settled_since(&last) {
@@ -394,6 +392,6 @@ fn last_call(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) -> Option<
     }
     let wait = (last.0 + ctx.settle() + SignedDuration::from_secs(1)).duration_since(ctx.now());
     let message = "waiting until no call whose answer was lost can take effect any more";
-    report::show(ctx, status, Phase::Restoring, "Restoring", message);
+    status.show(Phase::Restoring, "Restoring", message);
     Some(ctx.decide(status.clone(), Next::After(wait.unsigned_abs())))
 }

@@ -1,12 +1,13 @@
 //! What the scaling configuration that a run has changed is to carry afterwards.
 
 use ess_rollout_api::v1alpha1::{
-    Member, Plan, RestoreItem, RestoreKind, RestoreState, RollingUpdateTaskStatus, Source,
+    Member, Plan, RestoreItem, RestoreState, RollingUpdateTaskStatus, Source,
 };
 
 use super::need::{Need, missing, need};
 use crate::rollout::compute;
 use crate::rollout::context::Context;
+use crate::rollout::kind::content::{ConfigurationContent, ContentKind};
 use crate::rollout::result::went_well;
 use crate::task::observation::Known;
 
@@ -23,68 +24,64 @@ pub(in crate::rollout) fn changed_configuration<'a>(
 }
 
 /// What that scaling configuration is to carry, and what the run may have put there.
-pub(in crate::rollout) struct ConfigurationGoal {
-    pub(in crate::rollout) wanted: String,
+pub(in crate::rollout) struct WantedConfiguration {
+    pub(in crate::rollout) content: ConfigurationContent,
     /// Whether that was read before the run, and is not what an update makes of it.
     pub(in crate::rollout) exactly: bool,
     /// `None`: it is put right whatever it carries.
-    pub(in crate::rollout) from: Option<String>,
+    pub(in crate::rollout) from: Option<ConfigurationContent>,
 }
 
 /// After an update that succeeded the configuration carries what it brought; after one that did not,
 /// what it did before, unless all instances were found to run the new all the same. After a rollback that succeeded it carries what it did before the update; one
 /// that did not succeed leaves it alone, unless it took the group over from a suspended update,
 /// whose end it then is.
-pub(in crate::rollout) fn configuration_goal(
+pub(in crate::rollout) fn wanted_configuration(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &Plan,
-) -> Option<ConfigurationGoal> {
+) -> Option<WantedConfiguration> {
     let brought = ctx.update.brings()?;
-    let carries = ctx.update.carries();
+    let kind = ctx.update.content_kind();
     let id = changed_configuration(status, plan);
     let before = match &status.source {
-        Some(source) if plan.scaling_configuration_id.as_deref() != id => carries.in_source(source),
-        _ => carries.in_plan(plan),
+        Some(source) if plan.scaling_configuration_id.as_deref() != id => kind.recorded(source),
+        _ => kind.recorded(plan),
     };
-    let goal = |wanted: Option<&str>, from| {
-        Some(ConfigurationGoal {
-            wanted: wanted?.to_owned(),
+    let as_before = |content: Option<ConfigurationContent>, from| {
+        Some(WantedConfiguration {
+            content: content?,
             exactly: true,
             from,
         })
     };
-    let new = || {
-        let wanted = ctx.update.configured(before)?;
-        Some(ConfigurationGoal {
-            wanted,
+    let new = |from| {
+        Some(WantedConfiguration {
+            content: ctx.update.configured(before.as_ref())?,
             exactly: false,
-            from: None,
+            from,
         })
     };
     // What the update that is undone had put there.
     let undone = |source: &Source| {
         let brought = source.updated_image_id.clone();
+        let brought = brought.map(ConfigurationContent::Image);
         brought.or_else(|| ctx.update.undoes())
     };
     let everywhere = went_well(status) || all_updated(status);
     match &status.source {
         // What somebody else has put there since is theirs.
-        None if went_well(status) => new().map(|goal| ConfigurationGoal {
-            from: before.map(str::to_owned),
-            ..goal
-        }),
+        None if went_well(status) => new(before.clone()),
         // It keeps what the update put there; what somebody else has put there since is theirs.
-        None if everywhere => new().map(|goal| ConfigurationGoal {
-            from: Some(before.map_or(brought, str::to_owned)),
-            ..goal
-        }),
-        None => goal(before, Some(brought)),
-        Some(source) if everywhere => match carries.in_source(source) {
-            Some(wanted) => goal(Some(wanted), undone(source)),
-            None => carries.without_record(brought).and_then(|_| new()),
+        None if everywhere => new(Some(before.clone().unwrap_or(brought))),
+        None => as_before(before, Some(brought)),
+        Some(source) if everywhere => match (kind.recorded(source), kind) {
+            (Some(wanted), _) => as_before(Some(wanted), undone(source)),
+            // An image that was never known is nobody's to set; containers go back with those of the group.
+            (None, ContentKind::Image) => None,
+            (None, ContentKind::Containers) => new(None),
         },
-        Some(source) if source.suspended => goal(before, undone(source)),
+        Some(source) if source.suspended => as_before(before, undone(source)),
         Some(_) => None,
     }
 }
@@ -127,11 +124,11 @@ pub(in crate::rollout) fn content_without_record<'a>(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &'a Plan,
-) -> Option<(String, &'a str)> {
+) -> Option<(ConfigurationContent, &'a str)> {
     let new = ctx.update.brings()?;
     let configuration = plan.scaling_configuration_id.as_deref()?;
-    let goal = configuration_goal(ctx, status, plan);
-    let unknown = goal.is_none() && status.source.is_none() && !went_well(status);
+    let wanted = wanted_configuration(ctx, status, plan);
+    let unknown = wanted.is_none() && status.source.is_none() && !went_well(status);
     unknown.then_some((new, configuration))
 }
 
@@ -141,8 +138,9 @@ pub(in crate::rollout) fn containers_of(
     status: &RollingUpdateTaskStatus,
     item: &RestoreItem,
 ) -> Option<String> {
-    let goal = configuration_goal(ctx, status, status.plan.as_ref()?)?;
-    (item.kind == RestoreKind::ScalingConfigurationContainers).then_some(goal.wanted)
+    let wanted = wanted_configuration(ctx, status, status.plan.as_ref()?)?;
+    let own = item.kind == ctx.update.content_kind().kind();
+    own.then(|| wanted.content.beyond_wanted())?
 }
 
 /// What the active scaling configuration carries. The template for images changes it before it
@@ -155,13 +153,12 @@ pub(in crate::rollout) fn configuration_content(
     plan: &Plan,
     id: &str,
 ) -> Known<Option<Need>> {
-    let Some(goal) = configuration_goal(ctx, status, plan) else {
+    let Some(wanted) = wanted_configuration(ctx, status, plan) else {
         return Ok(None);
     };
-    let carries = ctx.update.carries();
-    let wanted = carries.short(&goal.wanted);
-    let new = |state, message: &str| need(carries.kind(), id, &wanted, state, message);
-    let Some(found) = carries.found(ctx.input.observation, &ctx.group, id)? else {
+    let (kind, short) = (ctx.update.content_kind(), wanted.content.short());
+    let new = |state, message: &str| need(kind.kind(), id, &short, state, message);
+    let Some(found) = kind.found(ctx.input.observation, &ctx.group, id)? else {
         let state = match plan.scaling_configuration_id.as_deref() == Some(id) {
             true => RestoreState::Left,
             false => RestoreState::Restored,
@@ -170,18 +167,18 @@ pub(in crate::rollout) fn configuration_content(
         let item = new(RestoreState::Pending, "").item;
         return Ok(Some(missing(item, state, message)));
     };
-    let ours = |from: &String| carries.comes_from(&found, from);
-    Ok(Some(if carries.is(&found, &goal.wanted, goal.exactly) {
+    let ours = |from: &ConfigurationContent| found.comes_from(from);
+    Ok(Some(if found.is(&wanted.content, wanted.exactly) {
         new(RestoreState::Restored, "")
-    } else if goal.from.as_ref().is_none_or(ours) {
+    } else if wanted.from.as_ref().is_none_or(ours) {
         let mut pending = new(RestoreState::Pending, "");
-        pending.item.found = Some(carries.short(&found));
-        pending.call = Some(carries.put(id, &found, &goal.wanted, goal.exactly));
+        pending.item.found = Some(found.short());
+        pending.call = Some(wanted.content.put(id, &found, wanted.exactly));
         pending
     } else {
         let message = format!(
             "the configuration carries {}, which neither this update nor the group before it did: somebody changed it",
-            carries.short(&found)
+            found.short()
         );
         new(RestoreState::Left, &message)
     }))

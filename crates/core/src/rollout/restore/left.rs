@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::rollout::context::Context;
 use crate::rollout::kind;
-use crate::rollout::kind::content::ConfigurationContent;
+use crate::rollout::kind::content::{ConfigurationContent, ContentKind};
 
 /// The processes that a run finds suspended, as people want them: without those that a run before
 /// suspended and could not resume.
@@ -28,16 +28,16 @@ pub(in crate::rollout) fn suspended_as_found(
 /// could not take back.
 pub(in crate::rollout) fn content_as_found(
     ctx: &Context<'_>,
-    carries: ConfigurationContent,
+    kind: ContentKind,
     configuration: &str,
-    found: Option<String>,
-) -> Option<String> {
+    found: Option<ConfigurationContent>,
+) -> Option<ConfigurationContent> {
     let found = found?;
-    let short = Some(carries.short(&found));
-    let left = of_kind(ctx, carries.kind())
+    let short = Some(found.short());
+    let left = of_kind(ctx, kind.kind())
         .find(|leftover| leftover.target == configuration && leftover.found == short);
-    let wanted = left.and_then(|left| carries.in_leftover(left));
-    Some(wanted.map_or(found, str::to_owned))
+    let wanted = left.and_then(ConfigurationContent::of_leftover);
+    Some(wanted.unwrap_or(found))
 }
 
 /// Of these processes, those that no run before suspended and could not resume.

@@ -12,7 +12,7 @@ use super::need::{Need, missing, need};
 use super::{configuration, run_left, standby};
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
-use crate::rollout::kind::content::ConfigurationContent;
+use crate::rollout::kind::content::{ConfigurationContent, ContentKind};
 use crate::task::observation::{Interrupt, Known};
 
 /// The most lines that one run takes up, so that its own items have room beside them.
@@ -77,9 +77,7 @@ pub(in crate::rollout) fn reads(ctx: &Context<'_>) -> Vec<Query> {
     let configurations = configurations
         .iter()
         .filter(|leftover| leftover.found.is_some())
-        .filter_map(|leftover| {
-            Some(ConfigurationContent::of_kind(leftover.kind)?.query(&leftover.target))
-        });
+        .filter_map(|leftover| Some(ContentKind::of_kind(leftover.kind)?.query(&leftover.target)));
     configurations.collect()
 }
 
@@ -174,28 +172,28 @@ fn process(ctx: &Context<'_>, group: &ScalingGroup, target: &str) -> Option<Need
 
 /// `None`: somebody has changed the configuration since, and it stays on the list as it is.
 fn content(ctx: &Context<'_>, leftover: &Leftover) -> Known<Option<Need>> {
-    let Some(carries) =
-        ConfigurationContent::of_kind(leftover.kind).filter(|_| leftover.found.is_some())
-    else {
+    let kind = ContentKind::of_kind(leftover.kind);
+    let Some(kind) = kind.filter(|_| leftover.found.is_some()) else {
         return Ok(None);
     };
-    let (target, wanted) = (&leftover.target, carries.in_leftover(leftover));
-    let Some(found) = carries.found(ctx.input.observation, &ctx.group, target)? else {
+    let target = &leftover.target;
+    let Some(found) = kind.found(ctx.input.observation, &ctx.group, target)? else {
         let message = "the scaling configuration is gone";
         let item = done(leftover).item;
         return Ok(Some(missing(item, RestoreState::Restored, message)));
     };
-    let short = carries.short(&found);
+    let short = found.short();
     if short == leftover.wanted {
         return Ok(Some(done(leftover)));
     }
+    let wanted = ConfigurationContent::of_leftover(leftover);
     let Some(wanted) = wanted.filter(|_| Some(&short) == leftover.found.as_ref()) else {
         return Ok(None);
     };
     let mut need = done(leftover);
     need.item.state = RestoreState::Pending;
     need.item.found.clone_from(&leftover.found);
-    need.call = Some(carries.put(target, &found, wanted, true));
+    need.call = Some(wanted.put(target, &found, true));
     Ok(Some(need))
 }
 

@@ -4,25 +4,26 @@
 use std::collections::BTreeMap;
 
 use ess_rollout_api::v1alpha1::{
-    InstanceState, InstanceStatus, Plan, ReadBack, RestoreKind, RestoreState,
-    RollingUpdateTaskStatus,
+    InstanceState, Plan, ReadBack, RestoreKind, RestoreState, RollingUpdateTaskStatus,
 };
 use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 
 use super::{left_out, leftovers, verify};
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
+use crate::rollout::decision::Draft;
+use crate::rollout::instance_display::{IN_SERVICE, UPDATED};
 use crate::rollout::kind::ReadBack as OfKind;
-use crate::rollout::progress::attempts;
 use crate::rollout::result;
 use crate::task::conditions;
+use crate::task::display::Value;
 use crate::task::observation::Known;
 
 mod active;
 
 /// The verdict of the condition `Verified`.
 pub(in crate::rollout) struct Verdict {
-    pub(in crate::rollout) status: &'static str,
+    pub(in crate::rollout) status: Value,
     pub(in crate::rollout) reason: &'static str,
     pub(in crate::rollout) message: String,
     /// Whether it may be that the cloud does not show yet what was done.
@@ -36,7 +37,7 @@ pub(in crate::rollout) struct Verdict {
 }
 
 impl Verdict {
-    fn new(status: &'static str, reason: &'static str, message: String) -> Self {
+    fn new(status: Value, reason: &'static str, message: String) -> Self {
         Self {
             status,
             reason,
@@ -86,20 +87,17 @@ impl Found<'_> {
 
 /// Reads the outcome back: what each instance that took part runs and whether it serves, whether
 /// processes and configuration are as they should be, and who was left out.
-pub(in crate::rollout) fn outcome(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-) -> Known<Verdict> {
+pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Known<Verdict> {
     let observation = ctx.input.observation;
     let Some(plan) = status.plan.clone() else {
-        return Ok(Verdict::new("Unknown", "NothingRan", String::new()));
+        return Ok(Verdict::new(Value::Unknown, "NothingRan", String::new()));
     };
     let Some(group) = ctx.scaling_group()? else {
         let message = format!(
             "no answer of the cloud shows scaling group {} in {}, neither asked for by its id nor among all",
             ctx.group, ctx.region
         );
-        let mut verdict = Verdict::new("False", "ScalingGroupNotFound", message);
+        let mut verdict = Verdict::new(Value::False, "ScalingGroupNotFound", message);
         verdict.group_gone = true;
         return Ok(verdict);
     };
@@ -121,7 +119,7 @@ pub(in crate::rollout) fn outcome(
     let active = active::configuration(ctx, status, &plan, group)?;
     let others = left_out::now(ctx, status, &plan, &members)?;
     let found = found(ctx, status, &plan, (&members, &computes), &back);
-    show(ctx, &plan, &mut status.instances, &found);
+    show(ctx, &plan, status, &found);
     let counts = counted(&found);
     let mut differ: Vec<String> = active.differs.iter().cloned().collect();
     differ.extend(differences(ctx, &found));
@@ -133,8 +131,14 @@ pub(in crate::rollout) fn outcome(
         .flatten()
         .collect();
     let mut verdict = match (well, &active.differs) {
-        (true, Some(_)) => Verdict::new("False", "ActiveConfigurationDiffers", differ.join("; ")),
-        (true, None) if !differ.is_empty() => Verdict::new("False", "Different", differ.join("; ")),
+        (true, Some(_)) => Verdict::new(
+            Value::False,
+            "ActiveConfigurationDiffers",
+            differ.join("; "),
+        ),
+        (true, None) if !differ.is_empty() => {
+            Verdict::new(Value::False, "Different", differ.join("; "))
+        }
         (true, None) => {
             not_updated(&found).unwrap_or_else(|| as_wanted(back.unread.as_deref(), active.read))
         }
@@ -162,12 +166,12 @@ fn as_wanted(unread: Option<&str>, configuration: bool) -> Verdict {
     };
     match unread {
         None => Verdict::new(
-            "True",
+            Value::True,
             "AsWanted",
             format!("instances, {what} were read back and are as wanted"),
         ),
         Some(unread) => Verdict::new(
-            "True",
+            Value::True,
             "AsReported",
             format!(
                 "OOS reports that the instances were updated; they serve, and {what} were read back and are as wanted; {unread}"
@@ -192,7 +196,7 @@ fn not_updated(found: &[Found<'_>]) -> Option<Verdict> {
     };
     let named = conditions::named(&open, NAMED_MAX);
     let message = format!("{not} of {total} instances were not updated: {named}");
-    Some(Verdict::new("False", reason, message))
+    Some(Verdict::new(Value::False, reason, message))
 }
 
 /// Of an update that failed or was cancelled.
@@ -204,11 +208,11 @@ fn ended_early(counts: Option<&ReadBack>, differ: &[String], unread: Option<&str
     }
     let known = counts.filter(|counts| counts.unknown < counts.total);
     let (status, reason) = match known {
-        _ if !differ.is_empty() => ("False", "Different"),
-        None => ("Unknown", "NotSucceeded"),
-        Some(counts) if counts.updated == 0 => ("False", "NotUpdated"),
-        Some(counts) if counts.updated < counts.total => ("False", "PartlyUpdated"),
-        Some(_) => ("True", "AsWanted"),
+        _ if !differ.is_empty() => (Value::False, "Different"),
+        None => (Value::Unknown, "NotSucceeded"),
+        Some(counts) if counts.updated == 0 => (Value::False, "NotUpdated"),
+        Some(counts) if counts.updated < counts.total => (Value::False, "PartlyUpdated"),
+        Some(_) => (Value::True, "AsWanted"),
     };
     Verdict::new(status, reason, message)
 }
@@ -361,73 +365,54 @@ fn in_words(what: &str, counts: &ReadBack, found: &[Found<'_>]) -> String {
 
 /// Says of each instance whether it serves, and, where what it runs was read and OOS says otherwise,
 /// what it runs.
-fn show(ctx: &Context<'_>, plan: &Plan, instances: &mut [InstanceStatus], found: &[Found<'_>]) {
-    let found: BTreeMap<&str, &Found<'_>> = found
-        .iter()
-        .map(|found| (found.id.as_str(), found))
-        .collect();
-    for instance in instances {
-        let Some(found) = found.get(instance.id.as_str()) else {
+fn show(ctx: &Context<'_>, plan: &Plan, status: &mut Draft, found: &[Found<'_>]) {
+    let instances = status.instances.iter();
+    let states: BTreeMap<String, InstanceState> =
+        instances.map(|i| (i.id.clone(), i.state)).collect();
+    for found in found {
+        let Some(state) = states.get(&found.id) else {
             continue;
         };
-        show_service(ctx, instance, found);
-        let what = || ctx.update.what(Some(plan));
-        let (value, reason, message) = match (&found.differs, instance.state) {
-            (Some(Some(how)), InstanceState::Succeeded) => ("False", "Different", how.clone()),
+        show_service(ctx, status, found);
+        let (value, reason, message) = match (&found.differs, state) {
+            (Some(Some(how)), InstanceState::Succeeded) => (Value::False, "Different", how.clone()),
             (_, InstanceState::Succeeded | InstanceState::Pending) => continue,
-            (Some(None), _) => (
-                "True",
-                "FoundUpdated",
-                format!("OOS did not finish it, and it runs {}", what()),
-            ),
+            (Some(None), _) => {
+                let what = ctx.update.what(Some(plan));
+                let message = format!("OOS did not finish it, and it runs {what}");
+                (Value::True, "FoundUpdated", message)
+            }
             (Some(Some(_)) | None, _) => continue,
         };
-        let all = &mut instance.conditions;
-        conditions::set(
-            all,
-            attempts::UPDATED,
-            value,
-            reason,
-            &message,
-            None,
-            ctx.now(),
-        );
+        status.set_of(&found.id, UPDATED, value, (reason, &message));
     }
 }
 
-fn show_service(ctx: &Context<'_>, instance: &mut InstanceStatus, found: &Found<'_>) {
+fn show_service(ctx: &Context<'_>, status: &mut Draft, found: &Found<'_>) {
     let state = found.member.map(|member| &member.state);
     let (value, reason, message) = match (state, &found.idle) {
         (Some(LifecycleState::InService | LifecycleState::Protected), Some(how)) => (
-            "False",
+            Value::False,
             "NotInService",
             format!("its {} is {how}", ctx.update.noun()),
         ),
-        (Some(LifecycleState::InService), None) => ("True", "InService", String::new()),
-        (Some(LifecycleState::Protected), None) => ("True", "Protected", String::new()),
+        (Some(LifecycleState::InService), None) => (Value::True, "InService", String::new()),
+        (Some(LifecycleState::Protected), None) => (Value::True, "Protected", String::new()),
         (Some(LifecycleState::Standby), _) => (
-            "False",
+            Value::False,
             "Standby",
             "in Standby: it gets no traffic".to_owned(),
         ),
         (Some(state), _) => (
-            "False",
+            Value::False,
             "NotInService",
             format!("its lifecycle state is {state}"),
         ),
         (None, _) => (
-            "False",
+            Value::False,
             "LeftGroup",
             "it is no longer in the scaling group".to_owned(),
         ),
     };
-    conditions::set(
-        &mut instance.conditions,
-        attempts::IN_SERVICE,
-        value,
-        reason,
-        &message,
-        None,
-        ctx.now(),
-    );
+    status.set_of(&found.id, IN_SERVICE, value, (reason, &message));
 }

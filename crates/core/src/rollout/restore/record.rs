@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{left, runs};
 use crate::rollout::context::Context;
+use crate::rollout::kind::content;
 
 /// The record with this task as holder and the group as found.
 pub(in crate::rollout) fn taken(
@@ -53,14 +54,16 @@ pub(in crate::rollout) fn taken(
 
 /// The group as a plan found it.
 pub(in crate::rollout) fn as_found(plan: &Plan, time: Time) -> Baseline {
-    Baseline {
+    let mut baseline = Baseline {
         time,
         suspended_processes: plan.suspended_processes.clone(),
         scaling_configuration_id: plan.scaling_configuration_id.clone(),
-        image_id: plan.scaling_configuration_image_id.clone(),
-        containers: plan.scaling_configuration_containers.clone(),
+        image_id: None,
+        containers: None,
         inherited: false,
-    }
+    };
+    content::copy(plan, &mut baseline);
+    baseline
 }
 
 /// The record as it was before this task took the group and started nothing: its run key is free.

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::run_left::{Found, is_of, path};
 use crate::identity;
-use crate::rollout::kind::content::ConfigurationContent;
+use crate::rollout::kind::content::ContentKind;
 use crate::rollout::progress::attempts;
 use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE, ROLLING_TEMPLATES};
 use crate::task::conditions::shorten;
@@ -246,8 +246,8 @@ fn left(
         },
     ];
     let configuration = run.configuration.as_ref();
-    let carries = configuration.and_then(|c| Some((c, ConfigurationContent::of_kind(c.kind)?)));
-    reads.extend(carries.map(|(c, carries)| carries.query(&c.id)));
+    let configuration = configuration.and_then(|c| Some((c, ContentKind::of_kind(c.kind)?)));
+    reads.extend(configuration.map(|(c, kind)| kind.query(&c.id)));
     observation.require(reads)?;
     let Some(group) = absence::group(observation, id)? else {
         // That it is not shown clears nothing.
@@ -260,15 +260,13 @@ fn left(
     };
     let members = run.members.iter().map(|member| member.id.clone());
     let instances = absence::instances(observation, id, members)?;
-    let configuration = match carries {
-        Some((c, carries)) => carries
-            .found(observation, id, &c.id)?
-            .map(|content| carries.short(&content)),
+    let content = match configuration {
+        Some((c, kind)) => kind.found(observation, id, &c.id)?,
         None => None,
     };
     let is_member = |id: &String| instances.iter().any(|instance| instance.id == *id);
-    let unseen = carries
-        .filter(|_| configuration.is_none())
+    let unseen = configuration
+        .filter(|_| content.is_none())
         .map(|(c, _)| &c.id);
     let unseen = unseen.or(run.members.iter().map(|m| &m.id).find(|id| !is_member(id)));
     // It has gone, or is shown by the next answer: what is left of it would be lost with the run.
@@ -286,9 +284,9 @@ fn left(
     let found = Found {
         group,
         instances: &instances,
-        configuration,
+        configuration: content.map(|content| content.short()),
         outcome,
-        containers: record.baseline.as_ref().and_then(|b| b.containers.clone()),
+        baseline: record.baseline.as_ref(),
         reached: reached(&run, root, observation)?,
         now: Time(waits.now),
     };

@@ -1,9 +1,10 @@
 //! What a run left changed that no object looked after, as lines of the group's record.
 
-use ess_rollout_api::v1alpha1::{GroupRun, Leftover, Outcome, RestoreKind};
+use ess_rollout_api::v1alpha1::{Baseline, GroupRun, Leftover, Outcome, RestoreKind};
 use ess_rollout_cloud::{LifecycleState, Process, ScalingGroup, ScalingInstance};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::rollout::kind::content;
 use crate::task::conditions::shorten;
 
 /// `namespace/name` of the object whose run it is.
@@ -18,7 +19,8 @@ pub(in crate::rollout) struct Found<'a> {
     pub(in crate::rollout) configuration: Option<String>,
     /// `None`: how it ended is not known.
     pub(in crate::rollout) outcome: Option<Outcome>,
-    pub(in crate::rollout) containers: Option<String>,
+    /// How the group was found before.
+    pub(in crate::rollout) baseline: Option<&'a Baseline>,
     /// Whom its execution has reached, where that is known.
     pub(in crate::rollout) reached: Option<Vec<String>>,
     pub(in crate::rollout) now: Time,
@@ -68,9 +70,7 @@ impl Found<'_> {
                     wanted,
                     ours.then(|| found.clone()),
                 );
-                if configuration.kind == RestoreKind::ScalingConfigurationContainers {
-                    changed.containers.clone_from(&self.containers);
-                }
+                content::copy_to_leftover(self.baseline, &mut changed);
                 lines.push(changed);
             }
         }

@@ -87,9 +87,9 @@ fn configuration(
 ) -> Option<RunConfiguration> {
     let id = configuration::changed_configuration(status, plan)?;
     let brings = ctx.update.brings()?;
-    let carries = ctx.update.carries();
-    let before = carries.in_plan(plan);
-    let put = ctx.update.configured(before).unwrap_or(brings);
+    let kind = ctx.update.content_kind();
+    let before = kind.recorded(plan);
+    let put = ctx.update.configured(before.as_ref()).unwrap_or(brings);
     let ended = |outcome| {
         let mut ended = status.clone();
         ended.result = Some(TaskResult {
@@ -100,17 +100,17 @@ fn configuration(
             end_unseen: false,
             read_back: None,
         });
-        let goal = configuration::configuration_goal(ctx, &ended, plan)?;
-        Some(carries.short(&goal.wanted))
+        let wanted = configuration::wanted_configuration(ctx, &ended, plan)?;
+        Some(wanted.content.short())
     };
     // After an update that succeeded it carries what that brought, whoever looks.
     let undoes = status.source.is_some();
     Some(RunConfiguration {
         id: id.to_owned(),
-        kind: carries.kind(),
+        kind: kind.kind(),
         if_failed: ended(Outcome::Failed),
         if_succeeded: ended(Outcome::Succeeded).filter(|_| undoes),
-        brings: Some(carries.short(&put)),
+        brings: Some(put.short()),
     })
 }
 

@@ -4,14 +4,13 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    GroupRun, Holder, LetGo, RestoreKind, RunConfiguration, ScalingGroupRecord,
-    ScalingGroupRecordStatus,
+    GroupRun, Holder, LetGo, RunConfiguration, ScalingGroupRecord, ScalingGroupRecordStatus,
 };
 use jiff::Timestamp;
 
 use super::run_end;
 use crate::rollout::decision::{Event, EventKind, Next, Settings};
-use crate::rollout::kind;
+use crate::rollout::kind::{self, content::ContentKind};
 use crate::task::conditions::shorten;
 use crate::task::decision::{Decision, Step};
 use crate::task::object::IMAGE_UPDATE_TASK;
@@ -107,10 +106,11 @@ fn of_baseline(record: &ScalingGroupRecordStatus, holder: &Holder) -> GroupRun {
     let baseline = record.baseline.as_ref();
     let baseline = baseline.filter(|_| holder.kind != IMAGE_UPDATE_TASK);
     let configuration = baseline.and_then(|baseline| {
+        let image = ContentKind::Image.recorded(baseline)?;
         Some(RunConfiguration {
             id: baseline.scaling_configuration_id.clone()?,
-            kind: RestoreKind::ScalingConfigurationImage,
-            if_failed: Some(baseline.image_id.clone()?),
+            kind: ContentKind::Image.kind(),
+            if_failed: Some(image.short()),
             if_succeeded: None,
             brings: None,
         })

@@ -32,11 +32,11 @@ pub(in crate::rollout) fn unread(
         .collect();
     if let Some(plan) = &status.plan
         && let Some(id) = configuration::changed_configuration(status, plan)
-        && let Some(goal) = configuration::configuration_goal(ctx, status, plan)
+        && let Some(wanted) = configuration::wanted_configuration(ctx, status, plan)
     {
-        let carries = ctx.update.carries();
-        let mut item = pending(carries.kind(), id, &carries.short(&goal.wanted));
-        item.found = goal.from.map(|from| carries.short(&from));
+        let kind = ctx.update.content_kind().kind();
+        let mut item = pending(kind, id, &wanted.content.short());
+        item.found = wanted.from.map(|from| from.short());
         items.push(item);
     }
     let Some(plan) = &status.plan else {
@@ -90,11 +90,11 @@ pub(in crate::rollout) fn needs(
     ];
     let configuration = configuration::changed_configuration(status, plan);
     let configuration =
-        configuration.filter(|_| configuration::configuration_goal(ctx, status, plan).is_some());
-    let carries = ctx.update.carries();
-    reads.extend(configuration.map(|id| carries.query(id)));
+        configuration.filter(|_| configuration::wanted_configuration(ctx, status, plan).is_some());
+    let content = ctx.update.content_kind();
+    reads.extend(configuration.map(|id| content.query(id)));
     let without_record = configuration::content_without_record(ctx, status, plan);
-    reads.extend(without_record.iter().map(|(_, id)| carries.query(id)));
+    reads.extend(without_record.iter().map(|(_, id)| content.query(id)));
     reads.extend(leftovers::reads(ctx));
     let members = leftovers::instances(ctx, status, plan);
     if !members.is_empty() {
@@ -133,10 +133,10 @@ pub(in crate::rollout) fn needs(
         needs.extend(configuration::configuration_content(ctx, status, plan, id)?);
     }
     if let Some((new, id)) = without_record {
-        let found = carries.found(observation, &ctx.group, id)?;
+        let found = content.found(observation, &ctx.group, id)?;
         let message = "what it carried before the run is not on record: set it";
-        let left = need(carries.kind(), id, "unknown", RestoreState::Left, message);
-        let changed = found.is_some_and(|found| carries.comes_from(&found, &new));
+        let left = need(content.kind(), id, "unknown", RestoreState::Left, message);
+        let changed = found.is_some_and(|found| found.comes_from(&new));
         needs.extend(changed.then_some(left));
     }
     let computes = if members.is_empty() {

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::checks;
 use crate::identity;
 use crate::rollout::context::Context;
+use crate::rollout::kind::content::ConfigurationContent;
 use crate::rollout::kind::{self, Before};
 use crate::rollout::parameters::{list, text};
 use crate::task::observation::Known;
@@ -121,7 +122,7 @@ fn describe(
     if protected {
         lifecycle_states.push(EligibleState::Protected);
     }
-    Ok(Source {
+    let mut found = Source {
         time: Time(ctx.now()),
         name: String::new(),
         uid: String::new(),
@@ -136,8 +137,7 @@ fn describe(
         update,
         kept_update: None,
         updated_image_id: image,
-        // What the configuration carried before is not known: it gets what the instances go back to.
-        scaling_configuration_image_id: target.filter(|_| configuration.is_some()),
+        scaling_configuration_image_id: None,
         scaling_configuration_containers: None,
         scaling_configuration_id: configuration,
         lifecycle_states,
@@ -153,5 +153,11 @@ fn describe(
         fingerprint: String::new(),
         taken_over_time: None,
         members: Vec::new(),
-    })
+    };
+    // What the configuration carried before is not known: it gets what the instances go back to.
+    let target = target.filter(|_| found.scaling_configuration_id.is_some());
+    if let Some(image) = target {
+        ConfigurationContent::Image(image).record(&mut found);
+    }
+    Ok(found)
 }

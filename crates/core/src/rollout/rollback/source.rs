@@ -9,6 +9,7 @@ use super::checks::{method, newest, not_latest, root};
 use super::foreign;
 use crate::rollout::context::Context;
 use crate::rollout::decision::Undo;
+use crate::rollout::kind::content::{self, ConfigurationContent};
 use crate::rollout::kind::{self, Author, Before};
 use crate::rollout::parameters::text;
 use crate::rollout::scripts::Texts;
@@ -71,7 +72,7 @@ fn of_task(
         Err(problem) => return Ok(Err(problem)),
     };
     let plan = status.plan.unwrap_or_default();
-    let source = kind::of(&task.spec, None, &Texts::new(), Author::OfTask);
+    let source = kind::of(&task.spec, None, Texts::new(), Author::OfTask);
     let before = Before {
         plan: &plan,
         script: text(root, "rollbackScript"),
@@ -86,14 +87,9 @@ fn of_task(
     let image = task.spec.update.image.as_ref();
     let configuration = plan
         .scaling_configuration_id
+        .clone()
         .filter(|_| source.brings().is_some());
-    // Where to is said by a person: that is what new instances are to get, too.
-    let chosen = undo.spec.to.as_ref().and_then(|to| to.image_id.clone());
-    // Of containers it is what they make of the configuration.
-    let containers = plan
-        .scaling_configuration_containers
-        .filter(|_| undo.spec.to.is_none());
-    Ok(Ok(Source {
+    let mut found = Source {
         time: Time(ctx.now()),
         name: task.metadata.name.clone().unwrap_or_default(),
         uid: task.metadata.uid.clone().unwrap_or_default(),
@@ -105,11 +101,8 @@ fn of_task(
         },
         method: method(&update),
         updated_image_id: image.map(|image| image.image_id.clone()),
-        scaling_configuration_image_id: configuration
-            .is_some()
-            .then(|| chosen.or(plan.scaling_configuration_image_id))
-            .flatten(),
-        scaling_configuration_containers: containers,
+        scaling_configuration_image_id: None,
+        scaling_configuration_containers: None,
         scaling_configuration_id: configuration,
         lifecycle_states: task.spec.lifecycle_states.clone(),
         exit_processes: status.start.map(|s| s.exit_processes).unwrap_or_default(),
@@ -125,7 +118,18 @@ fn of_task(
         fingerprint: String::new(),
         taken_over_time: None,
         members: Vec::new(),
-    }))
+    };
+    if found.scaling_configuration_id.is_some() {
+        let chosen = undo.spec.to.as_ref();
+        match chosen.map(|to| to.image_id.clone()) {
+            None => content::copy(&plan, &mut found),
+            // Where to is said by a person: that is what new instances are to get, too.
+            Some(Some(image)) => ConfigurationContent::Image(image).record(&mut found),
+            // Containers: it is what they make of the configuration.
+            Some(None) => {}
+        }
+    }
+    Ok(Ok(found))
 }
 
 /// A rollback is about what was there when it was created: never about a task, or the run of one, that

@@ -11,8 +11,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{checks, foreign, source};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next};
-use crate::rollout::kind;
+use crate::rollout::decision::{Draft, Drafted, Next};
+use crate::rollout::kind::{self, content};
 use crate::rollout::progress::attempts;
 use crate::rollout::quiet;
 use crate::rollout::report::{self, Phase};
@@ -33,9 +33,9 @@ pub(in crate::rollout) fn may_begin(source: &Source, holder: Option<&Holder>) ->
 /// Takes the group over. A source that has moved on since it was found is looked at anew.
 pub(in crate::rollout) fn take_over(
     ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
+    mut status: Draft,
     found: &Source,
-) -> Known<Result<Decision, Problem>> {
+) -> Known<Result<Drafted, Problem>> {
     let still = match ctx.undo.and_then(|undo| undo.source) {
         Some(task) if task.metadata.uid.as_ref() == Some(&found.uid) => source::standing(ctx, task),
         Some(_) | None => match checks::root(ctx, &found.execution_id)? {
@@ -57,7 +57,7 @@ pub(in crate::rollout) fn take_over(
     freeze(ctx, &mut status)?;
     let plan = status.plan.clone().unwrap_or_default();
     let record = taken_over(ctx, found, &plan);
-    show(ctx, &mut status, found);
+    show(&mut status, found);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = Some(record);
     Ok(Ok(decision))
@@ -155,20 +155,11 @@ fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRe
 fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
     let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
     let children = ctx.input.observation.executions(&children)?;
-    Ok(Plan {
+    let mut plan = Plan {
         time: Some(source.time.clone()),
         batches: 1,
         scaling_configuration_id: source.scaling_configuration_id.clone(),
-        scaling_configuration_image_id: source.scaling_configuration_image_id.clone(),
-        scaling_configuration_containers: source.scaling_configuration_containers.clone(),
         suspended_processes: left::but_left(ctx, kind::processes_but(&source.exit_processes)),
-        source_image_id: None,
-        source_container_group: None,
-        kept_source_container_group: None,
-        package_version: None,
-        source_package: None,
-        left_out: None,
-        scripts: None,
         members: attempts::instances_of(children)
             .into_iter()
             .map(|id| Member {
@@ -179,14 +170,17 @@ fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
                 image_id: None,
             })
             .collect(),
-    })
+        ..Plan::default()
+    };
+    content::copy(source, &mut plan);
+    Ok(plan)
 }
 
 /// Ends the source's execution, and waits until nothing of it can act any more. `None`: it is so.
 pub(in crate::rollout) fn end_source(
     ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-) -> Known<Option<Decision>> {
+    status: &mut Draft,
+) -> Known<Option<Drafted>> {
     let Some(mut source) = status.source.clone() else {
         return Ok(None);
     };
@@ -198,21 +192,17 @@ pub(in crate::rollout) fn end_source(
         Rest::Quiet => return Ok(None),
         Rest::Settling(wait) => Next::After(wait),
         Rest::Moving => {
-            show(ctx, status, &source);
+            show(status, &source);
             return cancel(ctx, status, source).map(Some);
         }
     };
-    show(ctx, status, &source);
+    show(status, &source);
     status.source = Some(source);
     Ok(Some(ctx.decide(status.clone(), next)))
 }
 
 /// By the rules of [`crate::task::cancel`].
-fn cancel(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-    mut source: Source,
-) -> Known<Decision> {
+fn cancel(ctx: &Context<'_>, status: &mut Draft, mut source: Source) -> Known<Drafted> {
     let (id, waits) = (source.execution_id.clone(), ctx.waits());
     let listed = ExecutionFilter::Id(id.clone());
     let mut listed = ctx.input.observation.executions(&listed)?.iter();
@@ -228,7 +218,7 @@ fn cancel(
         calls.failed(&waits, error);
         // It has ended meanwhile: the lists will show it.
         if error.class != ErrorClass::Conflict {
-            report::trouble(ctx, status, error);
+            report::failed(ctx, status, error);
             if error.needs_person() {
                 next = ctx.wait_after(error);
             }
@@ -242,7 +232,7 @@ fn cancel(
     Ok(decision)
 }
 
-fn show(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, source: &Source) {
+fn show(status: &mut Draft, source: &Source) {
     let mut message = format!(
         "execution {} is suspended: it is cancelled, and then rolled back",
         source.execution_id
@@ -251,7 +241,7 @@ fn show(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, source: &Source
     if source.cancel_failures > 1 {
         message.push_str(": look at the execution in the OOS console");
     }
-    report::show_unless_refused(ctx, status, Phase::Pending, "CancellingSource", &message);
+    status.show_unless_refused(Phase::Pending, "CancellingSource", &message);
 }
 
 /// The reads of [`take_over`] and [`end_source`], to be made side by side.

@@ -15,11 +15,12 @@ use serde_json::Value;
 use super::cancel;
 use crate::rollout::before::{preflight, refusal};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Event, EventKind, Next};
+use crate::rollout::decision::{Draft, Drafted, Event, EventKind, Next};
 use crate::rollout::execution::reference;
+use crate::rollout::kind::{self, content};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::restore::{record, run_end};
-use crate::rollout::{kind, result, scripts};
+use crate::rollout::{result, scripts};
 use crate::task::absence::{self, ROLLING_TEMPLATES};
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
@@ -62,10 +63,7 @@ fn named<'a>(ctx: &Context<'a>) -> Option<&'a str> {
 /// An object without a status whose annotation names its execution: that is followed, whatever it
 /// has come to, and no other is started. `None`: there is no such annotation, or it was written for
 /// another object.
-pub(in crate::rollout) fn restored(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> Known<Option<Decision>> {
+pub(in crate::rollout) fn restored(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
     let Some(id) = named(ctx).filter(|_| !ctx.deletion_overdue()) else {
         return Ok(None);
     };
@@ -117,17 +115,11 @@ fn is_own(ctx: &Context<'_>, execution: &Execution) -> bool {
 
 /// OOS keeps its history for a time only, and lists may lag behind a start: what is not listed once
 /// the object is older than that lag never will be.
-fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, id: &str) -> Decision {
+fn not_listed(ctx: &Context<'_>, mut status: Draft, id: &str) -> Drafted {
     let created = ctx.metadata.creation_timestamp.as_ref();
     if created.is_some_and(|created| ctx.waits().lags(created)) {
         let message = format!("waiting for OOS to list execution {id}, which ran for this object");
-        report::show(
-            ctx,
-            &mut status,
-            Phase::Pending,
-            "ExecutionNotListed",
-            &message,
-        );
+        status.show(Phase::Pending, "ExecutionNotListed", &message);
         return ctx.decide(status, ctx.recheck());
     }
     let of_key = |key: &&RunKey| key.execution_id.as_deref() == Some(id);
@@ -154,26 +146,19 @@ fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, id: &str) 
     let message = format!(
         "execution {id} ran for this object before it was restored, and OOS does not list it any more; {known}"
     );
-    not_looked_at(
-        ctx,
-        result::nothing_ran(ctx, status, outcome, reason, &message),
-    )
+    not_looked_at(result::nothing_ran(ctx, status, outcome, reason, &message))
 }
 
 /// The group was touched, by a run of which too little is known to put it back.
-fn not_looked_at(ctx: &Context<'_>, mut decision: Decision) -> Decision {
+fn not_looked_at(mut decision: Drafted) -> Drafted {
     let message = "the execution ran before this object was restored, and what it may have left changed was not looked at: see the instances, processes and configuration of the scaling group";
-    report::not_looked_at(ctx, &mut decision.status, message);
+    report::not_looked_at(&mut decision.status, message);
     decision
 }
 
 /// A rollback that was restored is not taken up again, since what it undoes is not known any more:
 /// its execution ends by itself, and its result is shown.
-fn of_rollback(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-    execution: &Execution,
-) -> Decision {
+fn of_rollback(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Drafted {
     match run_end::outcome_of(&execution.status) {
         Some(outcome) => {
             status.execution = Some(reference(ctx, execution));
@@ -182,7 +167,7 @@ fn of_rollback(
                 execution.id
             );
             let ended = result::nothing_ran(ctx, status, outcome, "AlreadyRun", &message);
-            not_looked_at(ctx, ended)
+            not_looked_at(ended)
         }
         None if cancel::reason(ctx, &status).is_some() => {
             let message = format!(
@@ -190,10 +175,7 @@ fn of_rollback(
                 execution.id
             );
             let (outcome, reason) = (Outcome::Cancelled, "Cancelled");
-            not_looked_at(
-                ctx,
-                result::nothing_ran(ctx, status, outcome, reason, &message),
-            )
+            not_looked_at(result::nothing_ran(ctx, status, outcome, reason, &message))
         }
         None => {
             let message = format!(
@@ -208,11 +190,7 @@ fn of_rollback(
 
 /// Follows the execution. The group is looked after at its end if it still has to be: if the run is
 /// not over, or was over and the object before this one still holds the group.
-fn adopt(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-    execution: &Execution,
-) -> Known<Decision> {
+fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<Drafted> {
     let holder = ctx.record.holder.as_ref();
     let free = holder.is_none() || ctx.holds() || ctx.holder_gone;
     let before = holder.is_some_and(|h| {
@@ -257,7 +235,7 @@ fn adopt(
         "execution {} ran for this object before it was restored without its status: it is followed, and nothing is started",
         execution.id
     );
-    report::show(ctx, &mut status, Phase::Running, "Adopted", &message);
+    status.show(Phase::Running, "Adopted", &message);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = record;
     decision.events.push(Event {
@@ -319,19 +297,12 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
     };
     let configuration = group.active_scaling_configuration.clone();
     let baseline = baseline.filter(|baseline| baseline.scaling_configuration_id == configuration);
-    Ok(Some(Plan {
+    let mut plan = Plan {
         time: Some(Time(ctx.now())),
         batches: count,
         scaling_configuration_id: configuration,
-        scaling_configuration_image_id: baseline.and_then(|b| b.image_id.clone()),
-        scaling_configuration_containers: baseline.and_then(|b| b.containers.clone()),
         suspended_processes: suspended,
-        source_image_id: None,
-        source_container_group: None,
-        kept_source_container_group: None,
         package_version: text("packageVersion").map(|version| shorten(version, 64)),
-        source_package: None,
-        left_out: None,
         scripts: text("invokeScript").map(|run| ScriptHashes {
             run: identity::hash_text(run),
             rollback: text("rollbackScript").map(identity::hash_text),
@@ -347,7 +318,12 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
                 image_id: None,
             })
             .collect(),
-    }))
+        ..Plan::default()
+    };
+    if let Some(baseline) = baseline {
+        content::copy(baseline, &mut plan);
+    }
+    Ok(Some(plan))
 }
 
 /// The hash of the spec that an execution of this object was started with.

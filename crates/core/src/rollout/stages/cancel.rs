@@ -7,7 +7,7 @@ use ess_rollout_cloud::ErrorClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next};
+use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::close;
 use crate::rollout::result;
@@ -59,10 +59,10 @@ fn begun<'s>(
 /// does.
 pub(in crate::rollout) fn cancel(
     ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
+    mut status: Draft,
     reason: &str,
     listed: bool,
-) -> Decision {
+) -> Drafted {
     let id = status.execution.as_ref().map(|e| e.id.clone());
     let (id, waits) = (id.unwrap_or_default(), ctx.waits());
     let mut message = format!("execution {id} is being cancelled ({reason})");
@@ -70,7 +70,7 @@ pub(in crate::rollout) fn cancel(
     let mut wait = ctx.soon();
     match answer {
         Some(Ok(_)) => {
-            report::show(ctx, &mut status, Phase::Cancelling, "Cancelling", &message);
+            status.show(Phase::Cancelling, "Cancelling", &message);
             let (applied, word) = (ActionState::Applied, "Cancelled");
             close::settle_all(ctx, &mut status, Verb::Cancel, applied, word, "");
         }
@@ -81,7 +81,7 @@ pub(in crate::rollout) fn cancel(
                 return result::begin(ctx, status, Outcome::Cancelled, "ExecutionGone", &message);
             };
             let (reason, message) = cancel::not_listed(&id);
-            report::show(ctx, &mut status, Phase::Cancelling, reason, &message);
+            status.show(Phase::Cancelling, reason, &message);
             return ctx.decide(status, wait);
         }
         Some(Err(error)) => {
@@ -93,11 +93,11 @@ pub(in crate::rollout) fn cancel(
             }
             wait = ctx.wait_after(error);
             if error.needs_person() {
-                report::trouble(ctx, &mut status, error);
+                report::failed(ctx, &mut status, error);
                 return ctx.decide(status, wait);
             }
         }
-        None if report::is_refused(&status) => wait = ctx.poll(),
+        None if status.call_refused.is_some() => wait = ctx.poll(),
         None => {}
     }
     let known = begun(ctx, &mut status, reason);
@@ -107,7 +107,7 @@ pub(in crate::rollout) fn cancel(
     }
     let call = answer.is_none() && calls(known).send_if_due(&waits);
     wait = calls(known).wait(&waits, wait);
-    report::show_unless_refused(ctx, &mut status, Phase::Cancelling, "Cancelling", &message);
+    status.show_unless_refused(Phase::Cancelling, "Cancelling", &message);
     let mut decision = ctx.decide(status, if call { Next::Now } else { wait });
     decision.work = call.then(|| cancel::work(id));
     decision

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::release;
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next};
+use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::others;
 use crate::rollout::quiet::rest;
 use crate::rollout::report::{self, Phase};
@@ -20,20 +20,18 @@ use crate::rollout::restore::need::Need;
 use crate::rollout::restore::{configuration, leftovers, outcome, verify};
 use crate::rollout::result::show_result;
 use crate::task::absence::ROLLING_TEMPLATES;
-use crate::task::conditions::{self, shorten};
+use crate::task::conditions::shorten;
+use crate::task::display::Value;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::quiet::Rest;
 
 /// How often an outcome that differs is read again.
 const READ_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
-pub(in crate::rollout) fn decide(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-) -> Known<Decision> {
+pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     ingest::ingest(ctx, &mut status, None);
     if status.restore.as_ref().is_some_and(|restore| restore.done) {
-        show_result_again(ctx, &mut status);
+        show_result(&mut status);
         return release::after(ctx, status);
     }
     if status.execution.is_some() && ctx.lost_group() {
@@ -72,13 +70,7 @@ pub(in crate::rollout) fn decide(
             "execution {} of somebody else is updating the group: what is left to put back waits for its end",
             other.id
         );
-        report::show(
-            ctx,
-            &mut status,
-            Phase::Restoring,
-            "RollingUpdateInProgress",
-            &message,
-        );
+        status.show(Phase::Restoring, "RollingUpdateInProgress", &message);
         return Ok(ctx.decide(status, ctx.recheck()));
     }
 
@@ -88,22 +80,9 @@ pub(in crate::rollout) fn decide(
     }
 }
 
-/// What could not be written (the CRDs were older) was said where the result is shown. It could now, so the result is
-/// shown again.
-fn show_result_again(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
-    let shown = conditions::get(&status.conditions, condition::READY);
-    let result = status.result.as_ref();
-    if shown.map(|ready| &ready.reason) != result.map(|result| &result.reason) {
-        show_result(ctx, status);
-    }
-}
-
 /// A run that did not end well may have calls under way: the group is touched only when the
 /// execution and its children have ended and two reads, a bound on lateness apart, agree.
-fn wait_until_quiet(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-) -> Known<Option<Decision>> {
+fn wait_until_quiet(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted>> {
     let well = status
         .result
         .as_ref()
@@ -128,9 +107,7 @@ fn wait_until_quiet(
         Rest::Quiet => return Ok(None),
         Rest::Settling(wait) => Next::After(wait),
         Rest::Moving => {
-            report::show(
-                ctx,
-                status,
+            status.show(
                 Phase::Restoring,
                 "Ending",
                 "waiting until the execution and all nested executions have ended",
@@ -142,7 +119,7 @@ fn wait_until_quiet(
 }
 
 /// Everything is put back, or listed: read the outcome back and publish it.
-fn finish(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
+fn finish(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     let verdict = outcome::outcome(ctx, &mut status)?;
     // What OOS has just changed may show late: it is read again until it would have shown.
     let restore = status.restore.get_or_insert_default();
@@ -150,15 +127,13 @@ fn finish(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decis
         let since = restore.differs_since.get_or_insert(Time(ctx.now())).clone();
         if !ctx.settled_since(&since) {
             let message = format!("reading the outcome back: {}", verdict.message);
-            report::show(ctx, &mut status, Phase::Restoring, "Verifying", &message);
+            status.show(Phase::Restoring, "Verifying", &message);
             return Ok(ctx.decide(status, Next::After(READ_AGAIN.unsigned_abs())));
         }
     } else {
         restore.differs_since = None;
     }
-    report::set(
-        ctx,
-        &mut status,
+    status.set(
         condition::VERIFIED,
         verdict.status,
         verdict.reason,
@@ -181,7 +156,7 @@ fn finish(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decis
 
 /// The deletion may not wait any longer: what is not put back is listed, as it is found in one look if
 /// that can be had.
-fn give_up(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
+fn give_up(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     let started = status.start.is_none() || status.execution.is_some();
     let unread = verify::unread(ctx, &status);
     let found = match verify::needs(ctx, &status) {
@@ -201,39 +176,29 @@ fn give_up(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Deci
             item.message = "the task was deleted before this could be put back".into();
         }
     }
-    report::set(
-        ctx,
-        &mut status,
-        condition::VERIFIED,
-        "Unknown",
-        "Abandoned",
-        "",
-    );
+    status.set(condition::VERIFIED, Value::Unknown, "Abandoned", "");
     close(ctx, &mut status, None);
     Ok(ctx.decide(status, Next::Now))
 }
 
 /// Another object holds the group by now, with everything that is to be put back: a rollback that took
 /// it over.
-fn hand_over(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
+fn hand_over(ctx: &Context<'_>, mut status: Draft) -> Drafted {
     let by = match &ctx.record.holder {
         Some(holder) => format!("{} {}/{}", holder.kind, holder.namespace, holder.name),
         None => "a rollback that has ended".to_owned(),
     };
     let message = format!("{by} took the scaling group over, and puts it back");
     status.restore.get_or_insert_default().done = true;
-    for (kind, value) in [
-        (condition::RESTORED, "Unknown"),
-        (condition::VERIFIED, "Unknown"),
-    ] {
-        report::set(ctx, &mut status, kind, value, "TakenOver", &message);
+    for kind in [condition::RESTORED, condition::VERIFIED] {
+        status.set(kind, Value::Unknown, "TakenOver", &message);
     }
-    show_result(ctx, &mut status);
+    show_result(&mut status);
     ctx.decide(status, Next::Now)
 }
 
 /// `group_gone`: what to say of a scaling group that no answer shows.
-fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, group_gone: Option<&String>) {
+fn close(ctx: &Context<'_>, status: &mut Draft, group_gone: Option<&String>) {
     let restore = status.restore.get_or_insert_default();
     restore.done = true;
     let left: Vec<String> = restore
@@ -245,7 +210,7 @@ fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, group_gone: Op
     if status.plan.is_none() {
         let message =
             "the scaling group was not looked at: this object is not the one that changed it";
-        report::not_looked_at(ctx, status, message);
+        report::not_looked_at(status, message);
     } else if let Some(message) = group_gone {
         let message = match left.is_empty() {
             true => message.clone(),
@@ -255,41 +220,27 @@ fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus, group_gone: Op
             ),
         };
         let reason = "ScalingGroupNotFound";
-        report::set(
-            ctx,
-            status,
-            condition::RESTORED,
-            "Unknown",
-            reason,
-            &message,
-        );
+        status.set(condition::RESTORED, Value::Unknown, reason, &message);
     } else if left.is_empty() {
         let (restored, message) = ("Restored", as_found(ctx, status));
-        report::set(ctx, status, condition::RESTORED, "True", restored, &message);
+        status.set(condition::RESTORED, Value::True, restored, &message);
     } else {
         let message = format!("left for a person: {}", left.join("; "));
-        report::set(
-            ctx,
-            status,
-            condition::RESTORED,
-            "False",
-            "LeftBehind",
-            &message,
-        );
+        status.set(condition::RESTORED, Value::False, "LeftBehind", &message);
     }
-    show_result(ctx, status);
+    show_result(status);
 }
 
 /// What is put back, and what keeps what the update put there.
 fn as_found(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> String {
     let mut message = "the scaling group is as it was found".to_owned();
     let plan = status.plan.as_ref();
-    let goal = plan.and_then(|plan| configuration::configuration_goal(ctx, status, plan));
-    if let (Some(plan), Some(goal)) = (plan, goal)
+    let wanted = plan.and_then(|plan| configuration::wanted_configuration(ctx, status, plan));
+    if let (Some(plan), Some(wanted)) = (plan, wanted)
         && let Some(id) = configuration::changed_configuration(status, plan)
-        && ctx.update.carries().in_plan(plan) != Some(&goal.wanted)
+        && ctx.update.content_kind().recorded(plan).as_ref() != Some(&wanted.content)
     {
-        let carries = ctx.update.carries().short(&goal.wanted);
+        let carries = wanted.content.short();
         message.push_str(&format!(
             ", but for scaling configuration {id}, which carries {carries} now"
         ));

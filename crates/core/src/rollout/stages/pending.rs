@@ -1,8 +1,6 @@
 //! Before the start: credentials, the queue, preflight, the group taken, the intent on record.
 
-use ess_rollout_api::v1alpha1::{
-    ActionState, DesiredState, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb,
-};
+use ess_rollout_api::v1alpha1::{ActionState, DesiredState, Outcome, Plan, StartIntent, Verb};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{adoption, cancel, starting};
@@ -11,19 +9,16 @@ use crate::rollout::before::preflight::{self, Ready, Verdict};
 use crate::rollout::before::refusal::{RECHECK, lets_go, refuse};
 use crate::rollout::before::{deadline, denied, pinned, run_keys, turn};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next, Undo, Work};
+use crate::rollout::decision::{Draft, Drafted, Next, Undo, Work};
 use crate::rollout::progress::instances;
-use crate::rollout::report::{self, Phase};
+use crate::rollout::report::Phase;
 use crate::rollout::requests::{close, ingest};
 use crate::rollout::restore::{left_out, record, runs};
 use crate::rollout::{kind, others, result, rollback};
 use crate::task::observation::{Interrupt, Known};
 use crate::task::problem::Problem;
 
-pub(in crate::rollout) fn decide(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-) -> Known<Decision> {
+pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     ingest::ingest(ctx, &mut status, None);
     if let Some(decision) = adoption::restored(ctx, &status)? {
         return Ok(decision);
@@ -125,11 +120,7 @@ pub(in crate::rollout) fn decide(
 }
 
 /// What a rollback undoes goes on record before anything else is looked at.
-fn find_source(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-    undo: Undo<'_>,
-) -> Known<Decision> {
+fn find_source(ctx: &Context<'_>, mut status: Draft, undo: Undo<'_>) -> Known<Drafted> {
     if ctx.region.is_empty()
         && let Some(problem) = preflight::check_spec(ctx)
     {
@@ -146,10 +137,7 @@ fn find_source(
 
 /// A rollback that has taken the group over from a suspended source: the source's execution is ended
 /// whatever comes next, and what it left is this object's to put back. `None`: on to the start.
-fn after_takeover(
-    ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
-) -> Known<Option<Decision>> {
+fn after_takeover(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted>> {
     let frozen = status
         .source
         .as_ref()
@@ -194,7 +182,7 @@ fn after_takeover(
 }
 
 /// `desiredState: Plan`: everything that a start would be derived from, and nothing taken.
-fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decision> {
+fn plan(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     match preflight::check_cloud(ctx)? {
         Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
         Verdict::Ready(ready) => {
@@ -209,11 +197,11 @@ fn plan(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Known<Decisio
                 said(&plan, &ready.notes)
             );
             status.plan = Some(plan);
-            deadline::note(ctx, &mut status, false);
+            deadline::note(ctx, &mut status, false, None);
             // Who is in which batch, and how many a batch takes out of service.
             instances::apply(ctx, &mut status, &[], &[])?;
-            report::passed(ctx, &mut status, &message);
-            report::show(ctx, &mut status, Phase::Planned, "Planned", &message);
+            status.passed(&message);
+            status.show(Phase::Planned, "Planned", &message);
             let lets_go = lets_go(ctx, &status);
             let mut decision = ctx.decide(status, Next::After(RECHECK.unsigned_abs()));
             // Taken for a start that was put off just then.
@@ -246,10 +234,7 @@ fn in_batches(plan: &Plan) -> String {
 }
 
 /// Waits for the end of a run that no object looks after any more.
-fn wait_for_unattended(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> Known<Option<Decision>> {
+fn wait_for_unattended(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
     let Some(found) = runs::unattended(ctx, status)? else {
         return Ok(None);
     };
@@ -264,7 +249,7 @@ fn wait_for_unattended(
 }
 
 /// Takes the group, puts the intent on record, and starts: three effects, in this order.
-fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -> Decision {
+fn start(ctx: &Context<'_>, mut status: Draft, ready: Ready) -> Drafted {
     let Ready {
         plan,
         template_version,
@@ -279,13 +264,13 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
     let record = record::taken(ctx, &plan, Some(&place));
     status.place = Some(place);
     status.others_ended = None;
-    deadline::note(ctx, &mut status, false);
+    deadline::note(ctx, &mut status, false, None);
     // Of an earlier plan.
     (status.instances, status.batches, status.summary) = (Vec::new(), Vec::new(), None);
     if plan.members.is_empty() {
         let message = left_out::nobody(ctx, &plan);
         status.plan = Some(plan);
-        report::passed(ctx, &mut status, &message);
+        status.passed(&message);
         let mut decision = result::begin(ctx, status, Outcome::Succeeded, "NoInstances", &message);
         decision.record = Some(record);
         return decision;
@@ -312,8 +297,8 @@ fn start(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, ready: Ready) -
     });
     let message = said(&plan, &notes);
     status.plan = Some(plan);
-    report::passed(ctx, &mut status, &message);
-    report::show(ctx, &mut status, Phase::Running, "Starting", &message);
+    status.passed(&message);
+    status.show(Phase::Running, "Starting", &message);
     let work = starting::mutation(ctx, &status);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = Some(record);

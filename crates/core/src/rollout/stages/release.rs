@@ -7,17 +7,14 @@ use ess_rollout_api::v1alpha1::{
 use jiff::SignedDuration;
 
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next};
+use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::restore::{left, leftovers, record, runs};
 use crate::rollout::result::{CANCELLED_BEFORE_START, START_REFUSED};
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
 
 /// The task is done: the group goes to whoever is next, and the object may go.
-pub(in crate::rollout) fn after(
-    ctx: &Context<'_>,
-    status: RollingUpdateTaskStatus,
-) -> Known<Decision> {
+pub(in crate::rollout) fn after(ctx: &Context<'_>, status: Draft) -> Known<Drafted> {
     let mut decision = ctx.decide(status, Next::OnChange);
     if ctx.holds() {
         decision.record = Some(record_after(ctx, &decision.status)?);

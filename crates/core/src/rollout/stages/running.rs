@@ -2,7 +2,7 @@
 
 use ess_rollout_api::v1alpha1::{
     ActionState, DeletionPolicy, InstanceState, LetGo, Outcome, PauseKind, RollingUpdateTaskStatus,
-    Summary, Verb, condition,
+    Summary, Verb,
 };
 use ess_rollout_cloud::{
     Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::cancel;
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Next};
+use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::progress::show_progress::show_progress;
 use crate::rollout::progress::{failure, instances, pause};
 use crate::rollout::report::{self, Phase};
@@ -28,10 +28,7 @@ use crate::task::quiet::has_ended;
 /// for people for hours, and each look costs three reads of the account's rate.
 const WHILE_PAUSED: u32 = 3;
 
-pub(in crate::rollout) fn decide(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-) -> Known<Decision> {
+pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     let Some(execution) = status.execution.clone() else {
         return Ok(ctx.decide(status, Next::Now));
     };
@@ -50,7 +47,7 @@ pub(in crate::rollout) fn decide(
             };
             let mut decision = cancel::cancel(ctx, status, &reason, true);
             if decision.work.is_none() {
-                report::trouble(ctx, &mut decision.status, &error);
+                report::failed(ctx, &mut decision.status, &error);
                 decision.next = ctx.wait_after(&error);
             }
             return Ok(decision);
@@ -77,11 +74,14 @@ pub(in crate::rollout) fn decide(
         }
     }
     let lost = ctx.lost_group();
-    status.pause = match lost {
+    let pause = match lost {
         false => pause::classify(ctx, &status, root, tasks, quiet),
         true => None,
     };
-    let pause = status.pause.clone();
+    if status.pause.is_some() && pause.is_none() {
+        status.resumed_time = Some(Time(ctx.now()));
+    }
+    status.pause.clone_from(&pause);
     let accepted = ingest::ingest(ctx, &mut status, pause.as_ref());
     approve::settle_continues(ctx, &mut status, pause.as_ref(), root.status.is_final());
 
@@ -93,9 +93,7 @@ pub(in crate::rollout) fn decide(
         if children.iter().all(has_ended) {
             return Ok(conclude(ctx, status, root, tasks));
         }
-        report::show(
-            ctx,
-            &mut status,
+        status.show(
             Phase::Running,
             "Ending",
             "the execution has ended and waits for its nested executions",
@@ -111,7 +109,7 @@ pub(in crate::rollout) fn decide(
         if let Some(reason) = reason.or_else(|| alone.then(|| "RolledBack".to_owned())) {
             return Ok(cancel::cancel(ctx, status, &reason, true));
         }
-        report::show(ctx, &mut status, Phase::Cancelling, "RolledBack", message);
+        status.show(Phase::Cancelling, "RolledBack", message);
         return Ok(ctx.decide(status, ctx.soon()));
     }
     if let Some(reason) = cancel::reason(ctx, &status) {
@@ -132,7 +130,7 @@ pub(in crate::rollout) fn decide(
         }
         Act::Wait { next, trouble } => {
             match trouble {
-                Some(error) => report::trouble(ctx, &mut status, error),
+                Some(error) => report::failed(ctx, &mut status, error),
                 None => show_progress(ctx, &mut status),
             }
             return Ok(ctx.decide(status, next));
@@ -184,7 +182,7 @@ fn parts<'a>(ctx: &Context<'a>, id: &str) -> Known<Parts<'a>> {
 }
 
 /// The time of the deletion is up. Its cancellation is asked for once, whatever comes of it.
-fn abandon(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
+fn abandon(ctx: &Context<'_>, status: Draft) -> Drafted {
     let asked = status
         .cancellation
         .as_ref()
@@ -210,7 +208,7 @@ fn has_begun(status: &RollingUpdateTaskStatus) -> bool {
 }
 
 /// An execution that has run tasks and lists none: that says nothing of it, and nothing that a person asked for is judged by it. To be cancelled it need not be known.
-fn tasks_left_out(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
+fn tasks_left_out(ctx: &Context<'_>, mut status: Draft) -> Drafted {
     ingest::ingest_cancel(ctx, &mut status);
     match cancel::reason(ctx, &status) {
         Some(reason) => cancel::cancel(ctx, status, &reason, true),
@@ -219,7 +217,7 @@ fn tasks_left_out(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Dec
         None => {
             let message = "the execution waits, and OOS lists none of its tasks: what it waits for is not known, and looked for again";
             let (phase, reason) = (Phase::Running, "TasksNotListed");
-            report::show(ctx, &mut status, phase, reason, message);
+            status.show(phase, reason, message);
             ctx.decide(status, ctx.poll())
         }
     }
@@ -227,7 +225,7 @@ fn tasks_left_out(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Dec
 
 /// Lists lag behind the start; and history does not last for ever. Which of the two it is, only a
 /// person can say, by cancelling.
-fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decision {
+fn not_listed(ctx: &Context<'_>, mut status: Draft) -> Drafted {
     ingest::ingest_cancel(ctx, &mut status);
     if let Some(reason) = cancel::reason(ctx, &status) {
         return cancel::cancel(ctx, status, &reason, false);
@@ -236,21 +234,13 @@ fn not_listed(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus) -> Decisio
     let message = format!(
         "OOS does not list execution {id} (yet, or any more); if it is gone for good, end the task by setting spec.desiredState to Cancelled"
     );
-    report::set(
-        ctx,
-        &mut status,
-        condition::RECONCILING,
-        "True",
-        "ExecutionNotListed",
-        &message,
-    );
-    conditions::remove(&mut status.conditions, condition::STALLED);
+    status.unseen("ExecutionNotListed", &message);
     ctx.decide(status, ctx.poll())
 }
 
 /// Deletion with `deletionPolicy: Orphan`: the execution goes on by itself, and the template puts
 /// the processes back at its end, if it comes to that. The run stays on record until its end is seen.
-fn orphan(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
+fn orphan(ctx: &Context<'_>, status: Draft) -> Drafted {
     let mut decision = ctx.decide(status, Next::Now);
     if ctx.holds() || !(runs::is_let_go(ctx) || ctx.lost_group()) {
         let record = record::let_go(ctx, &decision.status, LetGo::Orphaned);
@@ -267,10 +257,10 @@ fn orphan(ctx: &Context<'_>, status: RollingUpdateTaskStatus) -> Decision {
 /// then has left the group before its turn.
 fn not_shown_yet(
     ctx: &Context<'_>,
-    status: &mut RollingUpdateTaskStatus,
+    status: &mut Draft,
     root: &Execution,
     children: &[Execution],
-) -> Option<Decision> {
+) -> Option<Drafted> {
     let is_listed = |id: &String| children.iter().any(|child| child.id == *id);
     let well = root.status == ExecutionStatus::Success;
     let open = status.instances.iter().filter(|i| !i.state.is_final());
@@ -286,7 +276,7 @@ fn not_shown_yet(
         "the execution is {}, and OOS does not list yet what it did to {open} instances",
         root.status
     );
-    report::show(ctx, status, Phase::Running, "Ending", &message);
+    status.show(Phase::Running, "Ending", &message);
     Some(ctx.decide(status.clone(), ctx.recheck()))
 }
 
@@ -308,10 +298,10 @@ fn others(summary: &Summary) -> String {
 /// The execution has ended: the result, for good.
 fn conclude(
     ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
+    mut status: Draft,
     root: &Execution,
     tasks: &[TaskExecution],
-) -> Decision {
+) -> Drafted {
     let (state, reason, message) = if root.status == ExecutionStatus::Cancelled {
         (ActionState::Applied, "Cancelled", "")
     } else {

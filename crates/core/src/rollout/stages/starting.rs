@@ -14,13 +14,16 @@ use super::cancel;
 use crate::identity;
 use crate::rollout::before::{denied, run_keys};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Decision, Event, EventKind, Next, Work};
+use crate::rollout::decision::{Draft, Drafted, Event, EventKind, Next, Work};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::{close, ingest};
 use crate::rollout::{execution, kind, others, result, rollback};
 use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::observation::{Interrupt, Known};
 use crate::task::start::{self, Answer, Then};
+
+/// Reason of what a person has to grant, where that is all that is known of it.
+const DENIED: &str = "AccessDenied";
 
 /// The call that the intent on record describes.
 pub(in crate::rollout) fn mutation(
@@ -88,10 +91,7 @@ pub(in crate::rollout) fn parameters(
     }
 }
 
-pub(in crate::rollout) fn decide(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-) -> Known<Decision> {
+pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     ingest::ingest(ctx, &mut status, None);
     let Some(intent) = status.start.clone() else {
         return Ok(ctx.decide(status, Next::Now));
@@ -117,7 +117,7 @@ pub(in crate::rollout) fn decide(
             };
         }
         Answer::Lost(error) => {
-            report::trouble(ctx, &mut status, error);
+            report::failed(ctx, &mut status, error);
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Refused(message) if intent.resent => {
@@ -129,18 +129,22 @@ pub(in crate::rollout) fn decide(
         Answer::Refused(message) => return Ok(start_refused(ctx, status, message)),
         Answer::Denied(error) if intent.resent => {
             if let Some(intent) = status.start.as_mut() {
-                start::note_refusal(intent, &error.to_string(), ctx.now());
+                let failure = report::failure(ctx, error);
+                let why = failure.map_or(error.to_string(), |failure| failure.message);
+                start::note_refusal(intent, &why, ctx.now());
                 intent.denied = true;
             }
-            report::trouble(ctx, &mut status, error);
+            report::failed(ctx, &mut status, error);
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Denied(error) => {
-            report::trouble(ctx, &mut status, error);
-            return Ok(denied::give_back(ctx, status));
+            let failure = report::failure(ctx, error);
+            let (reason, why) =
+                failure.map_or((DENIED, error.to_string()), |f| (f.reason, f.message));
+            return Ok(denied::give_back(ctx, status, (reason, &why)));
         }
         Answer::Failed(error) => {
-            report::trouble(ctx, &mut status, error);
+            report::failed(ctx, &mut status, error);
             let wait = denied::growing(ctx.since(&intent.time));
             let next = error.retry_after.map_or(wait, Next::After);
             return Ok(ctx.decide(status, next));
@@ -202,7 +206,9 @@ pub(in crate::rollout) fn decide(
         Then::Wait(next) => ctx.decide(status, next),
         // The group was given back after a refusal, and the operator died before the status said so. Sent
         // again, it would run beside whoever holds the group by now.
-        Then::Send if ctx.lost_group() => denied::give_back(ctx, status),
+        Then::Send if ctx.lost_group() => {
+            denied::give_back(ctx, status, (DENIED, "the start was refused"))
+        }
         Then::Send if !is_same_call(ctx, &status) => {
             let why = "what the start was made of is not known any more (a Secret of the operator's namespace that kept it is missing, or another version of the operator made it): it is not sent again";
             if let Some(intent) = status.start.as_mut() {
@@ -223,8 +229,8 @@ pub(in crate::rollout) fn decide(
             result::CANCELLED_BEFORE_START,
             "cancelled; no execution was ever started",
         ),
-        Then::Refused(_) if status.start.as_ref().is_some_and(|s| s.denied) => {
-            denied::give_back(ctx, status)
+        Then::Refused(why) if status.start.as_ref().is_some_and(|s| s.denied) => {
+            denied::give_back(ctx, status, (DENIED, &why))
         }
         Then::Refused(why) => start_refused(ctx, status, &why),
         Then::NotFound(why) => {
@@ -233,7 +239,7 @@ pub(in crate::rollout) fn decide(
     })
 }
 
-fn start_refused(ctx: &Context<'_>, status: RollingUpdateTaskStatus, message: &str) -> Decision {
+fn start_refused(ctx: &Context<'_>, status: Draft, message: &str) -> Drafted {
     result::nothing_ran(ctx, status, Outcome::Failed, result::START_REFUSED, message)
 }
 
@@ -249,7 +255,7 @@ fn own_runs(ctx: &Context<'_>) -> ExecutionFilter {
 
 /// Nothing was found and the task is to end: nothing is sent any more, and it ends once a call
 /// that may be under way can no longer have an effect.
-fn begin_wait(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, reason: &str) -> Decision {
+fn begin_wait(ctx: &Context<'_>, mut status: Draft, reason: &str) -> Drafted {
     status.cancellation = Some(Cancellation {
         time: Time(ctx.now()),
         reason: reason.to_owned(),
@@ -264,17 +270,13 @@ fn begin_wait(ctx: &Context<'_>, mut status: RollingUpdateTaskStatus, reason: &s
     }
     let message =
         "cancelled while the start had no answer: waiting until it can no longer take effect";
-    report::show(ctx, &mut status, Phase::Cancelling, "Cancelling", message);
+    status.show(Phase::Cancelling, "Cancelling", message);
     ctx.decide(status, Next::Now)
 }
 
 /// The execution is known. Whoever else runs on the group by now is reported: other people's runs
 /// cannot be excluded, only seen.
-fn adopt(
-    ctx: &Context<'_>,
-    mut status: RollingUpdateTaskStatus,
-    execution: &Execution,
-) -> Known<Decision> {
+fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<Drafted> {
     // Whoever was there before the start was seen by preflight: the newest are enough.
     let newest = ExecutionFilter::NewestByTemplate(ROLLING_TEMPLATES.into());
     let observation = ctx.input.observation;
@@ -309,13 +311,7 @@ fn adopt(
         "NotPaused",
         "",
     );
-    report::show(
-        ctx,
-        &mut status,
-        Phase::Running,
-        "Running",
-        "the execution has started",
-    );
+    status.show(Phase::Running, "Running", "the execution has started");
     let mut decision = ctx.decide(status, Next::Now);
     decision.events = events.collect();
     Ok(decision)

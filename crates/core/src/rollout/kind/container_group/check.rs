@@ -7,6 +7,7 @@ use ess_rollout_cloud::{Container, ContainerGroup, ContainerGroupStatus, Scaling
 
 use super::update::{CONTAINERS_MAX, ContainerGroups, specs};
 use crate::rollout::containers;
+use crate::rollout::kind::update_kind::UpdateKind as _;
 use crate::task::absence;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
@@ -14,7 +15,7 @@ use crate::task::problem::Problem;
 impl ContainerGroups<'_> {
     /// Containers of a spec, before anything is read.
     pub(super) fn check_containers(&self, field: &str, given: &[Container]) -> Option<Problem> {
-        let path = self.author.field(&format!("containerGroup.{field}"));
+        let path = self.row().field_of(self.author, field);
         let invalid = |message: String| Some(Problem::blocked("InvalidSpec", message));
         let mut names = BTreeSet::new();
         for container in given {

@@ -4,6 +4,7 @@ use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskStatus};
 use ess_rollout_cloud::ScalingGroup;
 
 use crate::rollout::context::Context;
+use crate::rollout::kind::content::ConfigurationContent;
 use crate::rollout::restore::configuration;
 use crate::rollout::result;
 use crate::task::observation::Known;
@@ -29,14 +30,15 @@ pub(super) fn configuration(
     let Some(brought) = ctx.update.brings() else {
         return Ok(Active::default());
     };
-    let (carries, what) = (ctx.update.carries(), ctx.update.what(Some(plan)));
+    let what = ctx.update.what(Some(plan));
     let changed = configuration::changed_configuration(status, plan);
     let (observation, well) = (ctx.input.observation, result::went_well(status));
     let Some(active) = group.active_scaling_configuration.as_deref() else {
         return Ok(none(group, &what, well && changed.is_some()));
     };
-    let found = carries.found(observation, &ctx.group, active)?;
-    let short = found.as_deref().map(|found| carries.short(found));
+    let kind = ctx.update.content_kind();
+    let found = kind.found(observation, &ctx.group, active)?;
+    let short = found.as_ref().map(ConfigurationContent::short);
     let short = short.unwrap_or_else(|| "nothing that could be read".to_owned());
     // After a run that ended early what new instances get matters only where all others run the new: else it goes back.
     if !well && !configuration::all_updated(status) {
@@ -58,11 +60,10 @@ pub(super) fn configuration(
             note: (!well).then_some(carried),
         });
     }
-    let wanted = configuration::configuration_goal(ctx, status, plan);
+    let wanted = configuration::wanted_configuration(ctx, status, plan);
     let fits = found.as_ref().is_some_and(|found| {
-        let as_wanted =
-            |goal: &configuration::ConfigurationGoal| carries.is(found, &goal.wanted, goal.exactly);
-        wanted.as_ref().is_some_and(as_wanted) || carries.comes_from(found, &brought)
+        let mut wanted = wanted.iter();
+        wanted.any(|wanted| found.is(&wanted.content, wanted.exactly)) || found.comes_from(&brought)
     });
     if fits {
         let note = Some(format!(

@@ -1,0 +1,371 @@
+//! What people and tools read of an object: the state word and the conditions, written here and nowhere else.
+//!
+//! A stage works on a [`Draft`]: the status without anything that is displayed, so that nothing can be decided by that, and
+//! what the stage has to say, in words of its own. [`Draft::render`] makes the status of the two. What a stage does not speak
+//! of stays as it was.
+
+use std::ops::{Deref, DerefMut};
+
+use ess_rollout_api::v1alpha1::condition;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::cloud_failure::Failure;
+use super::conditions;
+
+/// The status of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Value {
+    True,
+    False,
+    Unknown,
+}
+
+impl Value {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// Where an object is: the word in `status.state`, and what follows from it for the conditions.
+pub(crate) trait Phase: Copy + PartialEq + 'static {
+    /// All of them; of several with one word the first stands for it.
+    const ALL: &'static [Self];
+    /// The word in `status.state`.
+    fn word(self) -> &'static str;
+    /// `Ready`. By kstatus's rule `False` goes with `Stalled`, and `Unknown` with `Reconciling`.
+    fn ready(self) -> Value;
+    /// `Succeeded`, if this says anything of it.
+    fn succeeded(self) -> Option<Value>;
+    /// `Paused`, of a kind that has pauses.
+    fn paused(self) -> Option<bool>;
+
+    /// The phase with this word.
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|phase| phase.word() == word)
+    }
+}
+
+/// A status that is displayed.
+pub(crate) trait Displayed: Clone + PartialEq + 'static {
+    /// Where such an object can be.
+    type Phase: Phase;
+
+    /// `status.state`.
+    fn state(&mut self) -> &mut Option<String>;
+    /// `status.conditions`.
+    fn conditions(&mut self) -> &mut Vec<Condition>;
+    /// `status.callRefused`.
+    fn call_refused(&mut self) -> &mut Option<String>;
+    /// `status.layoutVersion`.
+    fn layout_version(&mut self) -> &mut Option<i32>;
+    /// Takes away the conditions of the parts of the object that have some of their own.
+    fn clear_parts(&mut self) {}
+    /// Writes those, as they were in `old` but for what has changed and for what is said.
+    fn show_parts(&mut self, _old: &Self, _said: &[SaidOfPart], _now: Timestamp) {}
+    /// Of a status of an older layout: takes from what is displayed what has a field of its own by now.
+    fn recall(&mut self, now: Timestamp);
+}
+
+/// A reason in one CamelCase word, and what there is to say in a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Because {
+    pub(crate) reason: String,
+    pub(crate) message: String,
+}
+
+/// One condition of a part of an object, such as an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SaidOfPart {
+    /// The name of the part.
+    pub(crate) part: String,
+    pub(crate) type_: &'static str,
+    pub(crate) value: Value,
+    pub(crate) because: Because,
+}
+
+/// One thing that a stage says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Said<P> {
+    /// Where the object is.
+    Phase(P, Because),
+    /// One condition.
+    Condition(&'static str, Value, Because),
+    /// The same, unless it is True.
+    UnlessTrue(&'static str, Value, Because),
+    /// A call of the cloud fails, or something else than a failed call keeps the object from moving: what is known stays.
+    Hindered { stalled: bool, because: Because },
+    /// It is waited for something that a look did not show.
+    Unseen(Because),
+}
+
+/// A status in the making: what is remembered, without what is displayed; and what is to be displayed of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Draft<S: Displayed> {
+    memory: S,
+    said: Vec<Said<S::Phase>>,
+    said_of_parts: Vec<SaidOfPart>,
+    /// The last phase that was said, or was shown before.
+    phase: Option<S::Phase>,
+}
+
+impl<S: Displayed> Deref for Draft<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.memory
+    }
+}
+
+impl<S: Displayed> DerefMut for Draft<S> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.memory
+    }
+}
+
+fn because_of(reason: &str, message: &str) -> Because {
+    Because {
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+/// The layout of statuses that are written: see `status.layoutVersion`.
+const LAYOUT_VERSION: i32 = 2;
+
+/// A status as read, with all fields of the layout that is written now.
+pub(crate) fn recalled<S: Displayed>(mut status: S, now: Timestamp) -> S {
+    if status.layout_version().is_none() {
+        status.recall(now);
+    }
+    status
+}
+
+impl<S: Displayed> From<S> for Draft<S> {
+    fn from(mut memory: S) -> Self {
+        let phase = memory.state().take();
+        memory.conditions().clear();
+        memory.clear_parts();
+        Self {
+            memory,
+            said: Vec::new(),
+            said_of_parts: Vec::new(),
+            phase: phase.as_deref().and_then(S::Phase::from_word),
+        }
+    }
+}
+
+impl<S: Displayed> Draft<S> {
+    /// Says where the object is, and so that no call is refused any more.
+    pub(crate) fn show(&mut self, phase: S::Phase, reason: &str, message: &str) {
+        *self.memory.call_refused() = None;
+        self.phase = Some(phase);
+        self.said
+            .push(Said::Phase(phase, because_of(reason, message)));
+    }
+
+    /// As [`Draft::show`] before another try of a call; but a refusal of the last one stays on show until one succeeds, or
+    /// each try would change the object twice.
+    pub(crate) fn show_unless_refused(&mut self, phase: S::Phase, reason: &str, message: &str) {
+        let same = self.phase.is_some_and(|shown| shown.word() == phase.word());
+        if !same || self.memory.call_refused().is_none() {
+            self.show(phase, reason, message);
+        }
+    }
+
+    /// Says one condition.
+    pub(crate) fn set(&mut self, type_: &'static str, value: Value, reason: &str, message: &str) {
+        let because = because_of(reason, message);
+        self.said.push(Said::Condition(type_, value, because));
+    }
+
+    /// The same, unless what was said of it last is that it is True.
+    pub(crate) fn set_unless_true(
+        &mut self,
+        type_: &'static str,
+        value: Value,
+        reason: &str,
+        message: &str,
+    ) {
+        let because = because_of(reason, message);
+        self.said.push(Said::UnlessTrue(type_, value, because));
+    }
+
+    /// Says one condition of a part of the object.
+    pub(crate) fn set_of(
+        &mut self,
+        part: &str,
+        type_: &'static str,
+        value: Value,
+        because: (&str, &str),
+    ) {
+        self.said_of_parts.push(SaidOfPart {
+            part: part.to_owned(),
+            type_,
+            value,
+            because: because_of(because.0, because.1),
+        });
+    }
+
+    /// Says that a call of the cloud fails: what is known stays. One that a person has to mend something for outlasts those
+    /// that pass.
+    pub(crate) fn failed(&mut self, failure: &Failure) {
+        let before = self.memory.call_refused().is_some();
+        if failure.needs_person {
+            *self.memory.call_refused() = Some(failure.reason.to_owned());
+        }
+        let stalled = self
+            .phase
+            .is_some_and(|phase| phase.ready() == Value::False);
+        if !failure.needs_person && (before || stalled) {
+            // Already waits for a person: not reaching the cloud changes nothing about that.
+            return;
+        }
+        self.said.push(Said::Hindered {
+            stalled: failure.needs_person,
+            because: because_of(failure.reason, &failure.message),
+        });
+    }
+
+    /// The same while nothing is under way.
+    pub(crate) fn hold_up(&mut self, failure: &Failure, blocked: S::Phase, passing: S::Phase) {
+        let phase = if failure.needs_person {
+            blocked
+        } else {
+            passing
+        };
+        self.show(phase, failure.reason, &failure.message);
+    }
+
+    /// Says that a start is not known to be possible.
+    pub(crate) fn refuse_start(&mut self, failure: &Failure) {
+        let value = if failure.needs_person {
+            Value::False
+        } else {
+            Value::Unknown
+        };
+        self.set(
+            condition::PREFLIGHT,
+            value,
+            failure.reason,
+            &failure.message,
+        );
+    }
+
+    /// Says that nothing stands against the start.
+    pub(crate) fn passed(&mut self, message: &str) {
+        self.set(condition::PREFLIGHT, Value::True, "Passed", message);
+    }
+
+    /// Says that something besides a failed call keeps the object from moving until a person acts. What is known stays as it
+    /// is.
+    pub(crate) fn needs_person(&mut self, reason: &str, message: &str) {
+        *self.memory.call_refused() = None;
+        self.said.push(Said::Hindered {
+            stalled: true,
+            because: because_of(reason, message),
+        });
+    }
+
+    /// Says that something was not seen that is looked for again. What is known stays as it is.
+    pub(crate) fn unseen(&mut self, reason: &str, message: &str) {
+        *self.memory.call_refused() = None;
+        self.said.push(Said::Unseen(because_of(reason, message)));
+    }
+
+    /// The status: what is remembered, displayed as it was in `old`, but for what is said.
+    pub(crate) fn render(self, mut old: S, generation: Option<i64>, now: Timestamp) -> S {
+        let mut status = self.memory;
+        *status.state() = old.state().take();
+        *status.conditions() = std::mem::take(old.conditions());
+        status.show_parts(&old, &self.said_of_parts, now);
+        for said in self.said {
+            let mut shown = Shown {
+                all: status.conditions(),
+                generation,
+                now,
+            };
+            match said {
+                Said::Condition(type_, value, because) => shown.set(type_, value, &because),
+                Said::UnlessTrue(type_, value, because) => {
+                    let before = conditions::get(shown.all, type_);
+                    if before.is_none_or(|before| before.status != Value::True.word()) {
+                        shown.set(type_, value, &because);
+                    }
+                }
+                Said::Hindered { stalled, because } => shown.hindered(stalled, &because),
+                Said::Unseen(because) => shown.present(Some(condition::RECONCILING), &because),
+                Said::Phase(phase, because) => {
+                    shown.phase(phase, &because);
+                    *status.state() = Some(phase.word().to_owned());
+                }
+            }
+        }
+        status
+    }
+}
+
+/// A status that is about to be written has the layout of this version.
+pub(crate) fn lay_out<S: Displayed>(status: &mut S) {
+    *status.layout_version() = Some(LAYOUT_VERSION);
+}
+
+/// The conditions of an object, being written.
+struct Shown<'c> {
+    all: &'c mut Vec<Condition>,
+    generation: Option<i64>,
+    now: Timestamp,
+}
+
+impl Shown<'_> {
+    fn set(&mut self, type_: &str, value: Value, because: &Because) {
+        let (reason, message) = (&because.reason, &because.message);
+        let (word, generation) = (value.word(), self.generation);
+        conditions::set(self.all, type_, word, reason, message, generation, self.now);
+    }
+
+    /// kstatus: abnormal-true, present only while True, and never both.
+    fn present(&mut self, present: Option<&str>, because: &Because) {
+        for type_ in [condition::STALLED, condition::RECONCILING] {
+            if present == Some(type_) {
+                self.set(type_, Value::True, because);
+            } else {
+                conditions::remove(self.all, type_);
+            }
+        }
+    }
+
+    fn phase<P: Phase>(&mut self, phase: P, because: &Because) {
+        if let Some(value) = phase.succeeded() {
+            self.set(condition::SUCCEEDED, value, because);
+        }
+        self.set(condition::READY, phase.ready(), because);
+        let present = match phase.ready() {
+            Value::True => None,
+            Value::False => Some(condition::STALLED),
+            Value::Unknown => Some(condition::RECONCILING),
+        };
+        self.present(present, because);
+        match phase.paused() {
+            Some(true) => self.set(condition::PAUSED, Value::True, because),
+            Some(false) => {
+                let not = because_of("NotPaused", "");
+                self.set(condition::PAUSED, Value::False, &not);
+            }
+            None => {}
+        }
+    }
+
+    fn hindered(&mut self, stalled: bool, because: &Because) {
+        let (present, ready) = match stalled {
+            true => (condition::STALLED, Value::False),
+            false => (condition::RECONCILING, Value::Unknown),
+        };
+        self.present(Some(present), because);
+        self.set(condition::READY, ready, because);
+    }
+}
