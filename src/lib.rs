@@ -17,7 +17,7 @@
 //! - [`versions`]: whether the CRDs of the cluster are those of this version
 //! - [`poller`]: the one batched reader of executions per account and region
 //! - `pass`: one pass, counted and logged, its panic contained
-//! - [`reconcile`]: one pass over one task; [`reconcile::observe`] answers the core's queries,
+//! - [`reconcile`]: one pass over one task; [`reconcile::observe`] answers what the core asks,
 //!   [`reconcile::act`] carries out its decisions
 //! - [`kubernetes`], [`clouds`]: the two ports that a pass is written against, and what is behind
 //!   them

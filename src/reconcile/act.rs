@@ -14,7 +14,7 @@ use ess_rollout_core::decision::{CallOutcome, Decision, Event, Next, Work, WorkO
 
 use super::{
     Context,
-    observe::{self, Decided, Subject},
+    observe::{self, Decided, Group, Subject},
     story::{self, Turn},
     summary::summarized,
 };
@@ -107,8 +107,12 @@ pub async fn carry_out<'a>(
 
 /// Whether a decision lets the group go that the object holds by the record. Who waits for a free
 /// group may look at the Events then, so those of earlier decisions come first.
-pub fn lets_go(subject: &Subject, decided: &Decided) -> bool {
-    let before = subject.record.as_ref().and_then(|r| r.status.as_ref());
+pub fn lets_go(decided: &Decided) -> bool {
+    let before = decided
+        .group
+        .record
+        .as_ref()
+        .and_then(|r| r.status.as_ref());
     let held = before.is_some_and(|status| status.holder.is_some());
     let record = decided.decision.record.as_ref();
     held && record.is_some_and(|status| status.holder.is_none())
@@ -131,7 +135,11 @@ async fn effects<'a>(
     decided: Decided,
     versions: &mut Vec<String>,
 ) -> Result<Acted<'a>, Stop> {
-    let Decided { decision, at } = decided;
+    let Decided {
+        decision,
+        at,
+        mut group,
+    } = decided;
     // Without `..`: a new kind of effect must not be overlooked here.
     let Decision {
         finalizer,
@@ -154,7 +162,7 @@ async fn effects<'a>(
         stop => stop,
     };
     if let Some(record) = &record {
-        record_known_to_the_crds(context, &subject, record).map_err(lost)?;
+        record_known_to_the_crds(context, &group, record).map_err(lost)?;
     }
     if !goes(&subject.object, finalizer) {
         status_known_to_the_crds(context, &subject, &status)?;
@@ -178,7 +186,7 @@ async fn effects<'a>(
         versions.extend(subject.object.version());
     }
     if let Some(record) = record {
-        let written = write_record(context, &mut subject, record, versions).await;
+        let written = write_record(context, &mut group, record, versions).await;
         written.map_err(lost)?;
     }
     if released {
@@ -199,7 +207,7 @@ async fn effects<'a>(
                 "it deletes the task and still has work for it",
             )));
         }
-        let outcome = send(context, &subject, work, also, at).await?;
+        let outcome = send(context, &subject, &group, (work, also), at).await?;
         let object = subject.object;
         let publishing = async move { publish(context, &object, &events).await };
         return Ok(Acted::Worked(Box::new(outcome), publishing.boxed()));
@@ -231,10 +239,10 @@ fn goes(object: &Object, finalizer: Option<bool>) -> bool {
 /// Refuses what the apiserver would refuse, before anything is written.
 fn record_known_to_the_crds(
     context: &Context,
-    subject: &Subject,
+    group: &Group,
     record: &ScalingGroupRecordStatus,
 ) -> Result<(), Stop> {
-    let name = subject.record_name.as_deref().unwrap_or_default();
+    let name = group.record_name().unwrap_or_default();
     let fields = context.schemas.lacking("ScalingGroupRecord", record);
     outdated(&format!("ScalingGroupRecord {name}"), fields)
 }
@@ -269,22 +277,22 @@ fn is_released(object: &Object) -> bool {
 
 async fn write_record(
     context: &Context,
-    subject: &mut Subject,
+    group: &mut Group,
     status: ScalingGroupRecordStatus,
     versions: &mut Vec<String>,
 ) -> Result<(), Stop> {
-    let (Some(region), Some(name)) = (&subject.region, &subject.record_name) else {
+    let (Some(region), Some(name)) = (&group.region, &group.record_name()) else {
         return Err(Stop::Error(Error::Contradiction(
             "it writes the record of a group whose region is not known",
         )));
     };
-    let record = match subject.record.take() {
+    let record = match group.record.take() {
         Some(record) => record,
         None => {
             let record = ScalingGroupRecord::new(
                 name,
                 ScalingGroupRecordSpec {
-                    scaling_group_id: subject.group.clone(),
+                    scaling_group_id: group.id.clone(),
                     region_id: region.clone(),
                 },
             );
@@ -306,7 +314,7 @@ async fn write_record(
         .await
         .map_err(|error| record_failure(error, true))?;
     versions.extend(written.metadata.resource_version.clone());
-    subject.record = Some(written);
+    group.record = Some(written);
     Ok(())
 }
 
@@ -348,15 +356,15 @@ async fn write_status(
 async fn send(
     context: &Context,
     subject: &Subject,
-    work: Work,
-    also: Vec<Mutation>,
+    group: &Group,
+    (work, also): (Work, Vec<Mutation>),
     decided_at: jiff::Timestamp,
 ) -> Result<WorkOutcome, Stop> {
     let Work { mutation } = work;
     let opened = observe::open(
         context,
-        observe::Access::of(subject),
-        subject.region.as_deref(),
+        observe::Access::of(subject, &group.scope),
+        group.region.as_deref(),
     )
     .await;
     let age = age(context, decided_at);
@@ -372,9 +380,9 @@ async fn send(
         Err(error) => return Ok(WorkOutcome::of(mutation, Err(error))),
     };
     let mut result = cloud.mutate(region, &mutation).await;
-    story::effect(subject, &mutation, &result);
+    story::effect(group, &mutation, &result);
     if observe::rejected(&result) {
-        context.clouds.rejected(&subject.scope);
+        context.clouds.rejected(&group.scope);
     }
     let mut outcome = WorkOutcome::of(mutation, result.clone());
     // What is not sent now goes on record again: nothing of it has happened.
@@ -386,9 +394,9 @@ async fn send(
         let sent = match goes_on {
             true => {
                 result = cloud.mutate(region, &mutation).await;
-                story::effect(subject, &mutation, &result);
+                story::effect(group, &mutation, &result);
                 if observe::rejected(&result) {
-                    context.clouds.rejected(&subject.scope);
+                    context.clouds.rejected(&group.scope);
                 }
                 Some(result.clone())
             }

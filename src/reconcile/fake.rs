@@ -14,7 +14,8 @@ use std::{
 
 use ess_rollout_api::v1alpha1::{RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord};
 use ess_rollout_cloud::{CloudError, ErrorClass as CloudClass, Mutation, Outcome};
-use ess_rollout_core::rollout::{Decision, Event, EventKind, Next, Settings, Subject, Work};
+use ess_rollout_core::ask::Ask;
+use ess_rollout_core::rollout::{Decision, Event, EventKind, Next, Settings, Step, Subject, Work};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -180,6 +181,18 @@ impl Clock for FakeClock {
     }
 }
 
+/// Makes the decision once the record is known, as the core does: what it writes is of the version that it was told of.
+fn knowing_the_record(step: StepFn) -> StepFn {
+    let record = Ask::Record {
+        region: "cn-hangzhou".to_owned(),
+        group: "asg-1".to_owned(),
+    };
+    Box::new(move |input| match input.observation.holds(&record) {
+        false => Step::Read(vec![record.clone()]),
+        true => step(input),
+    })
+}
+
 /// A pass with all its stand-ins.
 pub struct Bench {
     /// What happened.
@@ -239,7 +252,7 @@ impl Bench {
                 settings,
                 limits: Limits::default(),
                 schemas: Arc::default(),
-                step,
+                step: knowing_the_record(step),
             },
             journal,
             kubernetes,

@@ -108,14 +108,15 @@ async fn decisions<'a>(
             pass.gone = true;
             return Ok(Next::OnChange);
         };
-        let deciding = observe::decide(context, &subject, outcome.as_ref(), record_lost.as_deref());
+        let (result, lost) = (outcome.as_ref(), record_lost.as_deref());
+        let deciding = observe::decide(context, &subject, result, lost, versions);
         let decided = tokio::select! {
             biased;
             // Reads only: they may be cut off.
             () = shutdown.wait(), if outcome.is_none() => return Ok(Next::Now),
             decided = meanwhile(publishing, deciding) => decided?,
         };
-        if act::lets_go(&subject, &decided)
+        if act::lets_go(&decided)
             && let Some(events) = publishing.take()
         {
             events.await;

@@ -1,17 +1,13 @@
-//! Reads only: the task, the group's record, and the answers to what the core asks for.
+//! Reads only: the object, and what the core asks about it.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use ess_rollout_api::v1alpha1::{
-    Holder, RollbackRef, RollingUpdateTask, RollingUpdateTaskSpec, ScalingGroupRecord,
-};
+use ess_rollout_api::v1alpha1::ScalingGroupRecord;
 use ess_rollout_cloud::{Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query};
+use ess_rollout_core::ask::{Ask, ConfigMap, ObjectRef, Reply, Target};
 use ess_rollout_core::decision::{Decision, Step, WorkOutcome};
 use ess_rollout_core::observation::Observation;
-use ess_rollout_core::rollout::{
-    self, ConfigMapText, ConfigMapTexts, QueueEntry, Undo, config_map_keys, effective_spec,
-};
-use ess_rollout_core::{identity, image_update};
+use ess_rollout_core::{identity, image_update, rollout};
 use futures::{
     StreamExt,
     future::{Either, select},
@@ -30,10 +26,14 @@ use crate::{
 /// client is what protects the account; this bounds memory.
 const SIDE_BY_SIDE: usize = 8;
 
+/// How many times a step may ask for facts of the cluster before it decides or asks the cloud. Each depends on those before:
+/// what is undone, the record of its group, whoever that names.
+const FACT_ROUNDS: usize = 8;
+
 /// Why there is no decision.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The task, the record or a ConfigMap cannot be read.
+    /// The object, or a fact of the cluster that the core asks for, cannot be read.
     #[error("cannot read what it is about")]
     Read(#[source] KubeError),
     /// The core asks without end. A defect.
@@ -57,51 +57,25 @@ pub struct Subject {
     pub key: ObjectKey,
     /// The object.
     pub object: Object,
-    /// Of a rollback: the task that it undoes, if that exists.
-    pub source: Option<RollingUpdateTask>,
-    /// Of a rollback: what it asks for as an update.
-    effective: Option<RollingUpdateTaskSpec>,
-    /// Of a task: the rollback that undoes it.
-    rolled_back_by: Option<RollbackRef>,
-    /// The scaling group; empty: of a rollback whose task is not known.
-    pub group: String,
-    /// The region of its group; `None`: neither the task nor the operator names one.
-    pub region: Option<String>,
-    /// The name of the group's record; `None` without a region.
-    pub record_name: Option<String>,
-    /// The record; `None`: there is none yet.
-    pub record: Option<ScalingGroupRecord>,
-    /// Whether another object holds the group and does not exist any more.
-    pub holder_gone: bool,
-    /// Whose credentials the task uses.
-    pub scope: CredentialsScope,
-    /// What the keys of ConfigMaps hold that its scripts come from, until it starts.
-    texts: ConfigMapTexts,
 }
 
-impl Subject {
-    /// As the core sees a task or a rollback; `None`: it is neither.
-    fn rollout(&self) -> Option<rollout::Subject<'_>> {
-        let (spec, undo) = match &self.object {
-            Object::Task(task) => (&task.spec, None),
-            Object::Rollback(rollback) => {
-                let undo = Undo {
-                    spec: &rollback.spec,
-                    source: self.source.as_ref(),
-                };
-                (self.effective.as_ref()?, Some(undo))
-            }
-            Object::ImageUpdate(_) => return None,
-        };
-        Some(rollout::Subject {
-            kind: self.key.kind.name(),
-            metadata: self.object.metadata(),
-            spec,
-            status: self.object.rollout_status(),
-            undo,
-            rolled_back_by: self.rolled_back_by.as_ref(),
-            texts: &self.texts,
-        })
+/// The scaling group that a decision is about.
+pub struct Group {
+    /// Its id; empty: of a rollback whose task is not known.
+    pub id: String,
+    /// Its region; `None`: neither the object nor the operator names one.
+    pub region: Option<String>,
+    /// Whose credentials reach it.
+    pub scope: CredentialsScope,
+    /// Its record, as the core was told of it; `None`: there is none yet.
+    pub record: Option<ScalingGroupRecord>,
+}
+
+impl Group {
+    /// The name of its record; `None` unless both region and id are known.
+    pub fn record_name(&self) -> Option<String> {
+        let region = self.region.as_deref().filter(|_| !self.id.is_empty());
+        region.map(|region| identity::record_name(region, &self.id))
     }
 }
 
@@ -111,10 +85,11 @@ pub struct Decided {
     pub decision: Decision<Status>,
     /// The `now` that it was made with.
     pub at: Timestamp,
+    /// The group that it is about.
+    pub group: Group,
 }
 
-/// Reads the object, the task that it undoes if it is a rollback, and then its group's record;
-/// `None`: the object is gone.
+/// Reads the object; `None`: it is gone.
 ///
 /// # Errors
 /// When the apiserver does not say.
@@ -130,116 +105,10 @@ pub async fn read(
     };
     versions.extend(object.version());
     told.tell(&object);
-    let source = source(context, &object).await?;
-    let mut effective = None;
-    let (group, region, credentials) = match &object {
-        Object::ImageUpdate(task) => {
-            let spec = &task.spec;
-            (
-                &spec.scaling_group_id,
-                &spec.region_id,
-                &spec.credentials_ref,
-            )
-        }
-        Object::Task(RollingUpdateTask { spec, .. }) => (
-            &spec.scaling_group_id,
-            &spec.region_id,
-            &spec.policy.credentials_ref,
-        ),
-        Object::Rollback(rollback) => {
-            let spec = effective.insert(effective_spec(rollback, source.as_ref()));
-            (
-                &spec.scaling_group_id,
-                &spec.region_id,
-                &spec.policy.credentials_ref,
-            )
-        }
-    };
-    let region = context.settings.region(object.place(), region.as_deref());
-    let region = region.map(str::to_owned);
-    // Of a rollback whose task is not known the group is not known either.
-    let record_name = region
-        .as_deref()
-        .filter(|_| !group.is_empty())
-        .map(|region| identity::record_name(region, group));
-    let scope = CredentialsScope {
-        namespace: key.namespace.clone(),
-        secret: credentials.as_ref().map(|secret| secret.name.clone()),
-    };
-    let group = group.clone();
-    let mut subject = Subject {
+    Ok(Some(Subject {
         key: key.clone(),
-        rolled_back_by: context.tasks.rolled_back_by(key, object.metadata()),
         object,
-        source,
-        effective,
-        group,
-        region,
-        record_name: None,
-        record: None,
-        holder_gone: false,
-        scope,
-        texts: ConfigMapTexts::new(),
-    };
-    subject.texts = texts(context, &subject).await?;
-    if let Some(name) = &record_name {
-        let record = context.kubernetes.get_record(name).await;
-        subject.record = record.map_err(Error::Read)?;
-    }
-    subject.record_name = record_name;
-    versions.extend(
-        subject
-            .record
-            .as_ref()
-            .and_then(|record| record.metadata.resource_version.clone()),
-    );
-    subject.holder_gone = holder_gone(context, &subject).await;
-    Ok(Some(subject))
-}
-
-/// The task that a rollback undoes, if it names one and that exists.
-async fn source(context: &Context, object: &Object) -> Result<Option<RollingUpdateTask>, Error> {
-    let Object::Rollback(rollback) = object else {
-        return Ok(None);
-    };
-    let Some(task) = &rollback.spec.task_ref else {
-        return Ok(None);
-    };
-    let key = ObjectKey::task(object.key().namespace, &task.name);
-    match context.kubernetes.get(&key).await.map_err(Error::Read)? {
-        Some(Object::Task(task)) => Ok(Some(task)),
-        Some(Object::Rollback(_) | Object::ImageUpdate(_)) | None => Ok(None),
-    }
-}
-
-/// What the keys of ConfigMaps hold that the scripts come from, if the next decision may start them.
-async fn texts(context: &Context, subject: &Subject) -> Result<ConfigMapTexts, Error> {
-    let mut texts = ConfigMapTexts::new();
-    let Some(rollout) = subject.rollout() else {
-        return Ok(texts);
-    };
-    let keys = config_map_keys(rollout.spec, rollout.status);
-    let names: BTreeSet<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-    // Each is read once: two keys of one ConfigMap are of one version of it.
-    for name in names {
-        let namespace = &subject.key.namespace;
-        let data = match context.kubernetes.get_config_map(namespace, name).await {
-            Err(error) if error.class != ErrorClass::Refused => return Err(Error::Read(error)),
-            data => data,
-        };
-        for key in keys.iter().filter(|key| key.name == name) {
-            let text = match &data {
-                Ok(Some(data)) => match data.get(&key.key) {
-                    Some(text) => ConfigMapText::Text(text.clone()),
-                    None => ConfigMapText::NoKey,
-                },
-                Ok(None) => ConfigMapText::NoConfigMap,
-                Err(error) => ConfigMapText::Refused(error.source.to_string()),
-            };
-            texts.insert((*key).clone(), text);
-        }
-    }
-    Ok(texts)
+    }))
 }
 
 /// What the log has been told that a pass is about. In text a field that is recorded again stands in each line again,
@@ -275,88 +144,56 @@ impl Told {
     }
 }
 
-/// Whether the group is held by another object that does not exist any more. What cannot be read
-/// exists: taking a group from a task that runs would be worse than waiting.
-async fn holder_gone(context: &Context, subject: &Subject) -> bool {
-    let status = subject
-        .record
-        .as_ref()
-        .and_then(|record| record.status.as_ref());
-    let Some(holder) = status.and_then(|status| status.holder.as_ref()) else {
-        return false;
-    };
-    subject.object.metadata().uid.as_ref() != Some(&holder.uid) && is_gone(context, holder).await
-}
-
-/// Whether a holder does not exist any more.
-pub(super) async fn is_gone(context: &Context, holder: &Holder) -> bool {
-    let Some(kind) = ObjectKind::from_name(&holder.kind) else {
-        return false;
-    };
-    let key = ObjectKey {
-        namespace: holder.namespace.clone(),
-        name: holder.name.clone(),
-        kind,
-    };
-    match context.kubernetes.get(&key).await {
-        Ok(None) => true,
-        Ok(Some(found)) => found.metadata().uid.as_ref() != Some(&holder.uid),
-        Err(error) => {
-            tracing::debug!(%error, holder = %key, "holder of the group cannot be read");
-            false
-        }
-    }
-}
-
-/// Asks the core, answers what it asks for, and so on until it decides. Everything that it sees is
-/// read after the task and the record.
+/// Asks the core, tells it what it asks for, and so on until it decides. Everything that it is told of is read after the
+/// object.
 ///
 /// # Errors
-/// When the core does not decide within the bound on rounds.
+/// When the apiserver does not say, or the core does not decide within the bound on rounds.
 pub async fn decide(
     context: &Context,
     subject: &Subject,
     outcome: Option<&WorkOutcome>,
     record_lost: Option<&str>,
+    versions: &mut Vec<String>,
 ) -> Result<Decided, Error> {
-    let ahead = context.tasks.ahead(
-        subject.region.as_deref(),
-        &subject.group,
-        &subject.key,
-        subject
-            .object
-            .metadata()
-            .creation_timestamp
-            .as_ref()
-            .map(|time| time.0),
-        context.clock.now(),
-    );
-    let deadline = context.clock.now() + context.limits.reading;
+    let known = Known {
+        record_lost,
+        outcome,
+    };
     let mut observation = Observation::default();
+    let mut deadline = None;
     let mut asked = Vec::new();
     for _ in 0..=context.limits.rounds {
-        // Taken anew for each round: what the decision puts on record is when it was made, not
-        // when the reads for it began.
-        let at = context.clock.now();
-        let known = Known {
-            ahead: ahead.as_ref(),
-            record_lost,
-            outcome,
+        let stepping = step_on_facts(context, subject, known, &mut observation, versions);
+        let (step, target, at) = stepping.await?;
+        let scope = CredentialsScope {
+            namespace: subject.key.namespace.clone(),
+            secret: target.secret,
         };
-        let step = next_step(context, subject, known, at, &observation);
         match step {
             Step::Decided(decision) => {
+                let region = target.region;
+                let record = observation.into_record(region.as_deref(), &target.group);
                 return Ok(Decided {
                     decision: *decision,
                     at,
+                    group: Group {
+                        id: target.group,
+                        region,
+                        scope,
+                        record,
+                    },
                 });
             }
-            Step::Read(queries) => {
-                asked = queries.clone();
-                let region = subject.region.as_deref();
-                let answers = answer(context, Access::of(subject), region, queries, deadline);
-                for (query, answer) in answers.await {
-                    observation.insert(query, answer);
+            Step::Read(asks) => {
+                let queries = queries(asks);
+                asked.clone_from(&queries);
+                let deadline =
+                    *deadline.get_or_insert_with(|| context.clock.now() + context.limits.reading);
+                let access = Access::of(subject, &scope);
+                let region = target.region.as_deref();
+                for (ask, reply) in answer(context, access, region, queries, deadline).await {
+                    observation.insert(ask, reply);
                 }
             }
         }
@@ -364,59 +201,159 @@ pub async fn decide(
     Err(Error::Rounds(context.limits.rounds, format!("{asked:?}")))
 }
 
+/// Asks the core, and tells it of the cluster, until it decides or asks of the cloud alone: what it asks of that together
+/// with a fact of the cluster it asks again, knowing that. Gives the `now` that it was asked with, too.
+async fn step_on_facts(
+    context: &Context,
+    subject: &Subject,
+    known: Known<'_>,
+    observation: &mut Observation,
+    versions: &mut Vec<String>,
+) -> Result<(Step<Status>, Target, Timestamp), Error> {
+    let mut asked = Vec::new();
+    for _ in 0..=FACT_ROUNDS {
+        // Taken anew for each round: what the decision puts on record is when it was made, not
+        // when the reads for it began.
+        let at = context.clock.now();
+        let (step, target) = next_step(context, subject, known, at, observation);
+        let asks = match step {
+            Step::Read(asks) if !asks.iter().all(|ask| matches!(ask, Ask::Cloud(_))) => asks,
+            step => return Ok((step, target, at)),
+        };
+        for ask in &asks {
+            if let Some(reply) = fact(context, subject, ask, versions).await? {
+                observation.insert(ask.clone(), reply);
+            }
+        }
+        asked = asks;
+    }
+    Err(Error::Rounds(FACT_ROUNDS, format!("{asked:?}")))
+}
+
+/// What is so in the cluster; `None`: the cloud is asked.
+async fn fact(
+    context: &Context,
+    subject: &Subject,
+    ask: &Ask,
+    versions: &mut Vec<String>,
+) -> Result<Option<Reply>, Error> {
+    Ok(Some(match ask {
+        Ask::Task { namespace, name } => {
+            let key = ObjectKey::task(namespace, name);
+            let found = context.kubernetes.get(&key).await.map_err(Error::Read)?;
+            Reply::Task(match found {
+                Some(Object::Task(task)) => Some(Box::new(task)),
+                Some(Object::Rollback(_) | Object::ImageUpdate(_)) | None => None,
+            })
+        }
+        Ask::ConfigMap { namespace, name } => {
+            let found = context.kubernetes.get_config_map(namespace, name).await;
+            Reply::ConfigMap(match found {
+                Ok(Some(data)) => ConfigMap::Data(data),
+                Ok(None) => ConfigMap::Missing,
+                Err(error) if error.class == ErrorClass::Refused => {
+                    ConfigMap::Refused(error.source.to_string())
+                }
+                Err(error) => return Err(Error::Read(error)),
+            })
+        }
+        Ask::RolledBackBy => {
+            let metadata = subject.object.metadata();
+            Reply::RolledBackBy(context.tasks.rolled_back_by(&subject.key, metadata))
+        }
+        Ask::Record { region, group } => {
+            let name = identity::record_name(region, group);
+            let record = context.kubernetes.get_record(&name).await;
+            let record = record.map_err(Error::Read)?;
+            let version = record.as_ref().map(|record| &record.metadata);
+            versions.extend(version.and_then(|metadata| metadata.resource_version.clone()));
+            Reply::Record(record.map(Box::new))
+        }
+        Ask::Exists(object) => Reply::Exists(!is_gone(context, object).await),
+        Ask::Ahead { region, group } => {
+            let created = subject.object.metadata().creation_timestamp.as_ref();
+            Reply::Ahead(context.tasks.ahead(
+                Some(region),
+                group,
+                &subject.key,
+                created.map(|time| time.0),
+                context.clock.now(),
+            ))
+        }
+        Ask::Cloud(_) => return Ok(None),
+    }))
+}
+
+/// Whether an object does not exist any more. What cannot be read exists.
+pub(super) async fn is_gone(context: &Context, object: &ObjectRef) -> bool {
+    let Some(kind) = ObjectKind::from_name(&object.kind) else {
+        return false;
+    };
+    let key = ObjectKey {
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
+        kind,
+    };
+    match context.kubernetes.get(&key).await {
+        Ok(None) => true,
+        Ok(Some(found)) => found.metadata().uid.as_ref() != Some(&object.uid),
+        Err(error) => {
+            tracing::debug!(%error, holder = %key, "holder of the group cannot be read");
+            false
+        }
+    }
+}
+
 /// What this process knows beside what it reads.
 #[derive(Clone, Copy)]
 struct Known<'a> {
-    ahead: Option<&'a QueueEntry>,
     record_lost: Option<&'a str>,
     outcome: Option<&'a WorkOutcome>,
 }
 
-/// What the core says, by the kind of the object.
+/// What the core says, by the kind of the object, and the group that it says it of.
 fn next_step(
     context: &Context,
     subject: &Subject,
     known: Known<'_>,
     now: Timestamp,
     observation: &Observation,
-) -> Step<Status> {
+) -> (Step<Status>, Target) {
     let Known {
-        ahead,
         record_lost,
         outcome,
     } = known;
-    let (record, holder_gone) = (subject.record.as_ref(), subject.holder_gone);
     let settings = &context.settings;
-    if let Object::ImageUpdate(task) = &subject.object {
-        let input = image_update::Input {
-            task,
-            record,
-            holder_gone,
+    let of_rollout = |subject| {
+        let input = rollout::Input {
+            subject,
             record_lost,
-            ahead,
             settings,
             now,
             observation,
             outcome,
         };
-        let step = image_update::step(input);
-        return step.map_status(|status| Status::ImageUpdate(Box::new(status)));
-    }
-    let rollout = subject.rollout();
-    let input = rollout::Input {
-        subject: rollout
-            .unwrap_or_else(|| unreachable!("a rollback's spec is derived when it is read")),
-        record,
-        holder_gone,
-        record_lost,
-        ahead,
-        settings,
-        now,
-        observation,
-        outcome,
+        let step = (context.step)(input);
+        let step = step.map_status(|status| Status::Rollout(Box::new(status)));
+        (step, rollout::target(&input))
     };
-    let step = (context.step)(input);
-    step.map_status(|status| Status::Rollout(Box::new(status)))
+    match &subject.object {
+        Object::Task(task) => of_rollout(task.into()),
+        Object::Rollback(rollback) => of_rollout(rollback.into()),
+        Object::ImageUpdate(task) => {
+            let input = image_update::Input {
+                task,
+                record_lost,
+                settings,
+                now,
+                observation,
+                outcome,
+            };
+            let step = image_update::step(input);
+            let step = step.map_status(|status| Status::ImageUpdate(Box::new(status)));
+            (step, image_update::target(&input))
+        }
+    }
 }
 
 /// Whose credentials are used, and for what.
@@ -429,13 +366,22 @@ pub(super) struct Access<'a> {
 }
 
 impl<'a> Access<'a> {
-    pub(super) fn of(subject: &'a Subject) -> Self {
+    pub(super) fn of(subject: &Subject, scope: &'a CredentialsScope) -> Self {
         let deleting = subject.object.metadata().deletion_timestamp.as_ref();
         Self {
-            scope: &subject.scope,
+            scope,
             outlives: deleting.map(|_| Outlives::Object),
         }
     }
+}
+
+/// What is asked of the cloud.
+pub(super) fn queries(asks: Vec<Ask>) -> Vec<Query> {
+    let queries = asks.into_iter().filter_map(|ask| match ask {
+        Ask::Cloud(query) => Some(query),
+        _ => None,
+    });
+    queries.collect()
 }
 
 /// Answers queries, under these credentials.
@@ -445,14 +391,14 @@ pub(super) async fn answer(
     region: Option<&str>,
     queries: Vec<Query>,
     deadline: Timestamp,
-) -> Vec<(Query, Result<Answer, CloudError>)> {
+) -> Vec<(Ask, Reply)> {
     let cloud = open(context, access, region).await;
     let (region, cloud) = match cloud {
         Ok(opened) => opened,
         Err(error) => {
             return queries
                 .into_iter()
-                .map(|query| (query, Err(error.clone())))
+                .map(|query| (Ask::Cloud(query), Reply::Cloud(Err(error.clone()))))
                 .collect();
         }
     };
@@ -468,7 +414,8 @@ pub(super) async fn answer(
     if answers.iter().any(|(_, answer)| rejected(answer)) {
         context.clouds.rejected(access.scope);
     }
-    answers
+    let told = |(query, answer)| (Ask::Cloud(query), Reply::Cloud(answer));
+    answers.into_iter().map(told).collect()
 }
 
 /// The cloud under the task's credentials, and the region to call.

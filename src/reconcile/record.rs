@@ -94,7 +94,9 @@ async fn holder_vanished(context: &Context, record: &ScalingGroupRecord) -> bool
     let holder = record.status.as_ref().and_then(|s| s.holder.as_ref());
     match holder {
         // Who is watched is there: nothing has to be read.
-        Some(holder) => !context.tasks.has(&holder.uid) && observe::is_gone(context, holder).await,
+        Some(holder) => {
+            !context.tasks.has(&holder.uid) && observe::is_gone(context, &holder.into()).await
+        }
         None => false,
     }
 }
@@ -127,11 +129,12 @@ async fn decide(
         };
         match look_at_run(input) {
             Step::Decided(decision) => return Ok(*decision),
-            Step::Read(queries) => {
-                asked = queries.clone();
+            Step::Read(asks) => {
+                asked.clone_from(&asks);
+                let queries = observe::queries(asks);
                 let answers = observe::answer(context, access, Some(region), queries, deadline);
-                for (query, answer) in answers.await {
-                    observation.insert(query, answer);
+                for (ask, reply) in answers.await {
+                    observation.insert(ask, reply);
                 }
             }
         }

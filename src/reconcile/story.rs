@@ -6,16 +6,16 @@ use ess_rollout_cloud::{CloudError, Done, ErrorClass, Mutation};
 use ess_rollout_core::decision::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::observe::Subject;
+use super::observe::Group;
 use crate::kubernetes::{Object, Status};
 
 /// The most targets that a line names.
 const TARGETS_MAX: usize = 20;
 
 /// A call that was to change the cloud, and what came of it.
-pub(super) fn effect(subject: &Subject, mutation: &Mutation, result: &Result<Done, CloudError>) {
+pub(super) fn effect(group: &Group, mutation: &Mutation, result: &Result<Done, CloudError>) {
     let (call, execution, targets) = described(mutation);
-    let (group, region) = (&subject.group, subject.region.as_deref());
+    let (group, region) = (&group.id, group.region.as_deref());
     match result {
         Ok(done) => {
             let (execution, request) = match done {

@@ -9,6 +9,7 @@ mod story;
 
 use ess_rollout_api::v1alpha1::{Baseline, ScalingGroupRecordStatus};
 use ess_rollout_cloud::Query;
+use ess_rollout_core::ask::Ask;
 use ess_rollout_core::rollout::{Decision, Input, Next, Step};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -18,10 +19,10 @@ pub(super) fn decided(decision: Decision) -> Step {
     Step::Decided(Box::new(decision))
 }
 
-pub(super) fn group() -> Query {
-    Query::ScalingGroup {
+pub(super) fn group() -> Ask {
+    Ask::Cloud(Query::ScalingGroup {
         group: "asg-1".to_owned(),
-    }
+    })
 }
 
 pub(super) fn record_status() -> ScalingGroupRecordStatus {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use ess_rollout_api::v1alpha1::RollbackRef;
+use ess_rollout_core::ask::QueueEntry;
 use ess_rollout_core::identity;
-use ess_rollout_core::rollout::QueueEntry;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;

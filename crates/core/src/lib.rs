@@ -1,14 +1,14 @@
 //! What a rolling update needs to know and what it decides: pure.
 //!
 //! No clock, no network, no randomness, no Kubernetes client. Whoever drives this crate reads an
-//! object, calls [`rollout::step`], answers the queries it asks for, carries out what it decides,
-//! and does so again:
+//! object, calls [`rollout::step`], answers what it asks for, carries out what it decides, and
+//! does so again:
 //!
 //! ```text
-//! object + record ──> step ──> Read(queries) ──> answers ──┐
-//!                      ^                                   │
-//!                      └───────────────────────────────────┘
-//!                     step ──> Decided: record write, status write, then one cloud mutation
+//! object ──> step ──> Read(asks) ──> replies ──┐
+//!             ^                                │
+//!             └────────────────────────────────┘
+//!            step ──> Decided: record write, status write, then one cloud mutation
 //! ```
 //!
 //! The order of a decision's effects is its safety: the group's record is written first, the
@@ -17,7 +17,7 @@
 //!
 //! - [`rollout`]: the stages of a rolling update, from the first visit to the released group
 //! - [`image_update`]: the runs of an image update task, and its schedule
-//! - [`task`]: what both share: [`decision`], [`observation`], start, requests, waits
+//! - [`task`]: what both share: [`ask`], [`observation`], [`decision`], start, requests, waits
 //! - [`batches`], [`identity`]: the vocabulary
 
 #![deny(missing_docs)]
@@ -31,4 +31,4 @@ pub mod rollout;
 mod seeded;
 pub mod task;
 
-pub use task::{conditions, decision, observation, requests};
+pub use task::{ask, conditions, decision, observation, requests};

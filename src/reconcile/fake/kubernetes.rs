@@ -28,6 +28,8 @@ struct State {
     secrets: HashMap<(String, String), SecretData>,
     /// How many Secrets were read.
     secret_reads: usize,
+    /// The objects and records that were read, in order.
+    reads: Vec<String>,
     /// A field that cannot be read.
     strange: Option<&'static str>,
     /// The write of this name fails, after so many that do not.
@@ -108,6 +110,16 @@ impl FakeKubernetes {
         self.state.lock().unwrap().secret_reads
     }
 
+    /// Puts a record there.
+    pub fn put_record(&self, record: ScalingGroupRecord) {
+        self.state.lock().unwrap().record = Some(record);
+    }
+
+    /// The objects and records that were read, in order.
+    pub fn reads(&self) -> Vec<String> {
+        self.state.lock().unwrap().reads.clone()
+    }
+
     /// The task as it is.
     pub fn task(&self) -> Option<RollingUpdateTask> {
         self.state.lock().unwrap().task.clone()
@@ -177,13 +189,16 @@ impl Kubernetes for FakeKubernetes {
             };
             return Box::pin(ready(Err(error)));
         }
+        self.state.lock().unwrap().reads.push(key.to_string());
         let task = self.task().map(Object::from);
         Box::pin(ready(Ok(task.filter(|task| task.key() == *key))))
     }
 
     fn get_record<'a>(&'a self, name: &'a str) -> KubeFuture<'a, Option<ScalingGroupRecord>> {
         assert_eq!(name, RECORD);
-        Box::pin(ready(Ok(self.state.lock().unwrap().record.clone())))
+        let mut state = self.state.lock().unwrap();
+        state.reads.push(format!("record {name}"));
+        Box::pin(ready(Ok(state.record.clone())))
     }
 
     fn create_record<'a>(

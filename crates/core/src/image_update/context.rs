@@ -9,8 +9,10 @@ use ess_rollout_api::v1alpha1::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Draft, Drafted, Input};
+use crate::task::ask::Target;
 use crate::task::decision::Next;
 use crate::task::object::{IMAGE_UPDATE_TASK, Object, Surroundings};
+use crate::task::observation::Fact;
 
 /// How long a deletion waits for a run to end: as long as that of a rolling update by default.
 const DELETION_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
@@ -35,26 +37,36 @@ fn place(task: &ImageUpdateTask) -> Option<&Place> {
     task.status.as_ref()?.active.as_ref()?.place.as_ref()
 }
 
+/// The scaling group of a task, and whose credentials reach it.
+pub fn target(input: &Input<'_>) -> Target {
+    let spec = &input.task.spec;
+    let region = input
+        .settings
+        .region(place(input.task), spec.region_id.as_deref());
+    let secret = spec.credentials_ref.as_ref();
+    Target {
+        region: region.map(str::to_owned),
+        group: spec.scaling_group_id.clone(),
+        secret: secret.map(|secret| secret.name.clone()),
+    }
+}
+
 impl<'a> Context<'a> {
-    pub(super) fn new(input: Input<'a>) -> Self {
-        let (metadata, spec) = (&input.task.metadata, &input.task.spec);
-        let region = input
-            .settings
-            .region(place(input.task), spec.region_id.as_deref());
+    /// Asks for what every object asks for.
+    pub(super) fn new(input: Input<'a>) -> Fact<Self> {
+        let metadata = &input.task.metadata;
         let surroundings = Surroundings {
-            region: region.unwrap_or_default().to_owned(),
-            group: spec.scaling_group_id.clone(),
-            record: input.record,
-            holder_gone: input.holder_gone,
+            target: target(&input),
+            observation: input.observation,
             deletion_patience: DELETION_PATIENCE,
             settings: input.settings,
             now: input.now,
         };
-        Self {
-            object: Object::new(IMAGE_UPDATE_TASK, metadata, surroundings),
-            spec,
+        Ok(Self {
+            object: Object::new(IMAGE_UPDATE_TASK, metadata, surroundings)?,
+            spec: &input.task.spec,
             input,
-        }
+        })
     }
 
     /// The record with this task as holder. How the group was found and what is left to put back is

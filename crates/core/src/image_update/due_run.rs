@@ -72,7 +72,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     if let Some(problem) = preflight::check_spec(ctx) {
         return Ok(blocked(ctx, status, &problem));
     }
-    let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
+    let (gone, ahead) = (ctx.holder_gone, ctx.ahead);
     if let Some(before) = turn::before(&ctx.record, &ctx.uid, gone, ahead) {
         return Ok(wait_for_turn(ctx, status, &before));
     }

@@ -37,13 +37,13 @@ mod starting;
 mod step;
 mod waiting;
 
-use ess_rollout_api::v1alpha1::{ImageUpdateTask, ImageUpdateTaskStatus, ScalingGroupRecord};
+use ess_rollout_api::v1alpha1::{ImageUpdateTask, ImageUpdateTaskStatus};
 use jiff::Timestamp;
 
-use super::rollout::QueueEntry;
 use super::task::decision::{Settings, WorkOutcome};
 use super::task::observation::Observation;
 
+pub use context::target;
 pub use step::step;
 
 /// The answer of [`step`].
@@ -60,19 +60,13 @@ type Drafted = crate::task::decision::Decision<Draft>;
 pub struct Input<'a> {
     /// The task as just read.
     pub task: &'a ImageUpdateTask,
-    /// The record of its group as read before anything in `observation`; `None`: there is none yet.
-    pub record: Option<&'a ScalingGroupRecord>,
-    /// Whether the object that holds the group was looked for and does not exist any more.
-    pub holder_gone: bool,
     /// Why the record could not be written that a decision of this very pass had.
     pub record_lost: Option<&'a str>,
-    /// The first of the objects that wait for the group and were created earlier.
-    pub ahead: Option<&'a QueueEntry>,
     /// The operator's configuration.
     pub settings: &'a Settings,
     /// Whole seconds: what a status can hold.
     pub now: Timestamp,
-    /// What was read since the last write or mutation.
+    /// What was told since the last write or mutation.
     pub observation: &'a Observation,
     /// What became of the work of the decision just before, when it was carried out by this very
     /// process. After a crash there is none, and the run is looked for before anything is sent.

@@ -14,7 +14,10 @@ use crate::task::step::Engine;
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
-    crate::task::step::step(&Context::new(input))
+    match Context::new(input) {
+        Ok(ctx) => crate::task::step::step(&ctx),
+        Err(asks) => Step::Read(asks),
+    }
 }
 
 impl<'a> Engine<'a> for Context<'a> {
@@ -150,6 +153,6 @@ fn missing_annotation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Opti
 /// while the run was on.
 fn regained(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<ScalingGroupRecordStatus> {
     let on = status.active.is_some() && !ctx.region.is_empty() && !ctx.deletion_overdue();
-    let free = ctx.record.holder.is_none() || ctx.input.holder_gone;
+    let free = ctx.record.holder.is_none() || ctx.holder_gone;
     (on && free && !ctx.holds()).then(|| ctx.taken())
 }

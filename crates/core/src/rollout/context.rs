@@ -2,25 +2,34 @@
 
 use std::ops::Deref;
 
-use ess_rollout_api::v1alpha1::{Place, RollingUpdateTaskSpec, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{
+    Place, RollbackRef, RollingUpdateTaskSpec, RollingUpdateTaskStatus,
+};
 use ess_rollout_cloud::{CloudError, ScalingGroup};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::decision::{Draft, Drafted, Input, Next};
+use super::decision::{Draft, Drafted, Input, Next, Subject, Undo};
 use super::kind::{self, Author, UpdateKind};
 use super::scripts;
+use super::wanted::Wanted;
 use crate::identity;
 use crate::task::absence;
+use crate::task::ask::Target;
 use crate::task::conditions::shorten;
+use crate::task::decision::Settings;
 use crate::task::object::{Object, Surroundings};
-use crate::task::observation::Known;
+use crate::task::observation::{Fact, Known, both};
 
 /// The input with everything that is derived from it once.
 pub(super) struct Context<'a> {
     pub(super) input: Input<'a>,
     pub(super) object: Object<'a>,
     pub(super) spec: &'a RollingUpdateTaskSpec,
+    /// Of a rollback: what it undoes.
+    pub(super) undo: Option<Undo<'a>>,
+    /// Of a task: the rollback that undoes it.
+    pub(super) rolled_back_by: Option<&'a RollbackRef>,
     pub(super) update: Box<dyn UpdateKind + 'a>,
     /// Of what the task does: see [`scripts::spec_hash`].
     pub(super) spec_hash: String,
@@ -37,40 +46,39 @@ impl<'a> Deref for Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(input: Input<'a>) -> Self {
-        let (subject, spec) = (input.subject, input.subject.spec);
-        let (status, texts) = (subject.status, subject.texts);
+    /// Asks for the texts of its scripts, and for what every object asks for.
+    pub(super) fn new(input: Input<'a>, wanted: &'a Wanted<'a>) -> Fact<Self> {
+        let (subject, spec, status) = (input.subject, &*wanted.spec, input.subject.status);
         let written_hash = identity::spec_hash(spec);
-        let place = status.and_then(|status| status.place.as_ref());
-        let region = input.settings.region(place, spec.region_id.as_deref());
         let patience = SignedDuration::from_secs(spec.policy.deletion_timeout_seconds.into());
         let surroundings = Surroundings {
-            region: region.unwrap_or_default().to_owned(),
-            group: spec.scaling_group_id.clone(),
-            record: input.record,
-            holder_gone: input.holder_gone,
+            target: target(subject, spec, input.settings),
+            observation: input.observation,
             deletion_patience: patience,
             settings: input.settings,
             now: input.now,
         };
-        Self {
-            object: Object::new(subject.kind, subject.metadata, surroundings),
+        let namespace = subject.metadata.namespace.as_deref().unwrap_or_default();
+        let texts = scripts::texts(input.observation, namespace, spec, status);
+        let object = Object::new(subject.kind, subject.metadata, surroundings);
+        let first = both(texts, input.observation.rolled_back_by());
+        let ((texts, rolled_back_by), object) = both(first, object)?;
+        Ok(Self {
+            object,
             spec,
-            update: kind::of(spec, status, texts, author(&input)),
-            spec_hash: scripts::spec_hash(spec, status, texts, &written_hash),
+            undo: wanted.undo,
+            rolled_back_by,
+            spec_hash: scripts::spec_hash(spec, status, &texts, &written_hash),
+            update: kind::of(spec, status, texts, author(wanted.undo)),
             written_hash,
             input,
-        }
+        })
     }
 
     /// Whether the group, which this object held and whose record exists, is not its own any more.
     pub(super) fn lost_group(&self) -> bool {
-        let exists = self
-            .input
-            .record
-            .is_some_and(|record| record.status.is_some());
         let held = self.input.subject.status.is_some_and(|s| s.start.is_some());
-        exists && held && !self.holds()
+        self.record_exists && held && !self.holds()
     }
 
     /// Whether the group is to be put back as the record says, not as it is now: it was taken over
@@ -105,8 +113,7 @@ impl<'a> Context<'a> {
 
     /// The field that names the group.
     pub(super) fn field_of_group(&self) -> &'static str {
-        let undo = self.input.subject.undo;
-        match undo.is_some_and(|undo| undo.spec.task_ref.is_some()) {
+        match self.undo.is_some_and(|undo| undo.spec.task_ref.is_some()) {
             true => "spec.scalingGroupId of the task",
             false => "spec.scalingGroupId",
         }
@@ -114,9 +121,8 @@ impl<'a> Context<'a> {
 
     /// Where the region comes from.
     pub(super) fn field_of_region(&self) -> &'static str {
-        let undo = self.input.subject.undo;
         match (
-            undo.is_some_and(|undo| undo.spec.task_ref.is_some()),
+            self.undo.is_some_and(|undo| undo.spec.task_ref.is_some()),
             &self.spec.region_id,
         ) {
             (_, None) => "the operator's default: chart value region, flag --region",
@@ -127,7 +133,7 @@ impl<'a> Context<'a> {
 
     /// Who wrote the object, and so knows which fields.
     pub(super) fn author(&self) -> Author {
-        author(&self.input)
+        author(self.undo)
     }
 
     /// L, the bound on lateness.
@@ -188,8 +194,24 @@ impl<'a> Context<'a> {
     }
 }
 
-fn author(input: &Input<'_>) -> Author {
-    match input.subject.undo {
+/// The scaling group of an object that asks for this, and whose credentials reach it.
+pub(super) fn target(
+    subject: Subject<'_>,
+    spec: &RollingUpdateTaskSpec,
+    settings: &Settings,
+) -> Target {
+    let place = subject.status.and_then(|status| status.place.as_ref());
+    let region = settings.region(place, spec.region_id.as_deref());
+    let secret = spec.policy.credentials_ref.as_ref();
+    Target {
+        region: region.map(str::to_owned),
+        group: spec.scaling_group_id.clone(),
+        secret: secret.map(|secret| secret.name.clone()),
+    }
+}
+
+fn author(undo: Option<Undo<'_>>) -> Author {
+    match undo {
         Some(_) => Author::OfRollback,
         None => Author::OfTask,
     }

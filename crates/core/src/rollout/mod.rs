@@ -17,14 +17,14 @@
 //!
 //! | folder | what |
 //! |---|---|
-//! | `context`, `kind` | the input with all that is derived from it once; what differs between the kinds of update |
+//! | `wanted`, `context`, `kind` | what the object asks for; the input with all that is derived from it once; what differs between the kinds of update |
 //! | `progress` | what the execution has done and waits for |
 //! | `restore` | the group put back and read back, and its record |
 //! | `requests` | what people ask of it |
 //! | `rollback`, `before` | what is undone; what stands against a start |
 //! | `stages`, `step` | one decision at a time |
 //!
-//! A `Rollback` is a rolling update too: the one that [`effective_spec`] derives from it. What is its
+//! A `Rollback` is a rolling update too: the one that `wanted` derives from it. What is its
 //! own is before the start, in `rollback`: what it undoes is found and frozen, a suspended source is
 //! cancelled and the group taken over from it, and the call that starts it differs.
 
@@ -51,17 +51,16 @@ mod scripts;
 mod stages;
 mod step;
 mod times;
+mod wanted;
 
 pub use crate::task::deletion::RECORD_NOT_WRITTEN;
 pub use crate::task::ledger::{ACTION_APPLIED, ACTION_REJECTED};
 pub use crate::task::observation::Observation;
 pub use decision::{
-    CallOutcome, Decision, Event, EventKind, Input, Next, QueueEntry, Settings, Step, Subject,
-    Undo, Work, WorkOutcome,
+    CallOutcome, Decision, Event, EventKind, Input, Next, Settings, Spec, Step, Subject, Work,
+    WorkOutcome,
 };
 pub use restore::unattended::{
     RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder,
 };
-pub use rollback::effective_spec;
-pub use scripts::{ConfigMapText, ConfigMapTexts, config_map_keys};
-pub use step::step;
+pub use step::{step, target};

@@ -4,7 +4,7 @@
 //! intent, so that a call that has to be sent again is the same call, and its hash stays. OOS is given
 //! the rollback script too, so nothing is lost with the ConfigMap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ess_rollout_api::v1alpha1::{
     ConfigMapKeyRef, RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScriptHashes, ScriptSource,
@@ -12,41 +12,45 @@ use ess_rollout_api::v1alpha1::{
 };
 
 use crate::identity::{self, hash_text};
+use crate::task::ask::ConfigMap;
+use crate::task::observation::{Fact, Observation, both};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 
 /// The most bytes of a script: what Cloud Assistant takes (24 KB once Base64-encoded), with room.
 const SCRIPT_MAX: usize = 16 * 1024;
 
-/// What a key of a ConfigMap holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConfigMapText {
-    /// This text.
-    Text(String),
-    /// There is no such ConfigMap.
-    NoConfigMap,
-    /// The ConfigMap has no such key under `data`.
-    NoKey,
-    /// The operator may not read it, in the apiserver's words.
-    Refused(String),
-}
+/// What was found of the ConfigMaps that a spec names, by their names.
+pub(super) type Texts<'a> = BTreeMap<&'a str, &'a ConfigMap>;
 
-/// What the keys of ConfigMaps hold that a spec names.
-pub type ConfigMapTexts = BTreeMap<ConfigMapKeyRef, ConfigMapText>;
-
-/// For a spec that names none.
-pub(super) static NO_TEXTS: ConfigMapTexts = BTreeMap::new();
-
-/// The keys of ConfigMaps that have to be read before a decision: none once the start is on record.
-pub fn config_map_keys<'a>(
+/// Asks for the ConfigMaps that a spec names: for none once the start is on record.
+pub(super) fn texts<'a>(
+    observation: &'a Observation,
+    namespace: &str,
     spec: &'a RollingUpdateTaskSpec,
     status: Option<&RollingUpdateTaskStatus>,
-) -> Vec<&'a ConfigMapKeyRef> {
+) -> Fact<Texts<'a>> {
     let begun =
         status.is_some_and(|s| s.start.is_some() || s.execution.is_some() || s.result.is_some());
-    match &spec.update.script {
-        Some(script) if !begun => keys(script).filter(|key| is_name(&key.name)).collect(),
-        _ => Vec::new(),
+    let script = spec.update.script.iter().filter(|_| !begun);
+    let keys = script.flat_map(keys).filter(|key| is_name(&key.name));
+    let names: BTreeSet<&str> = keys.map(|key| key.name.as_str()).collect();
+    let mut told = Ok(Texts::new());
+    for name in names {
+        let found = both(told, observation.config_map(namespace, name));
+        told = found.map(|(mut texts, found)| {
+            texts.insert(name, found);
+            texts
+        });
+    }
+    told
+}
+
+/// The text under a key, if it is there.
+fn text_of<'a>(texts: &Texts<'a>, key: &ConfigMapKeyRef) -> Option<&'a String> {
+    match texts.get(key.name.as_str()) {
+        Some(ConfigMap::Data(data)) => data.get(&key.key),
+        _ => None,
     }
 }
 
@@ -80,7 +84,7 @@ impl<'a> Scripts<'a> {
     pub(super) fn of(
         update: &'a ScriptUpdate,
         status: Option<&'a RollingUpdateTaskStatus>,
-        texts: &'a ConfigMapTexts,
+        texts: &Texts<'a>,
         name_of: impl Fn(&str) -> String,
     ) -> Self {
         let frozen = status.and_then(|s| s.start.as_ref()?.scripts.as_ref());
@@ -149,7 +153,7 @@ fn text<'a>(
     path: &str,
     source: &'a ScriptSource,
     frozen: Option<&'a str>,
-    texts: &'a ConfigMapTexts,
+    texts: &Texts<'a>,
 ) -> Result<&'a str, Problem> {
     let Some(key) = &source.config_map_key_ref else {
         let text = source.inline.as_deref().unwrap_or_default();
@@ -159,25 +163,25 @@ fn text<'a>(
         return Ok(text);
     }
     let place = format!("key {} of ConfigMap {}", key.key, key.name);
-    match texts.get(key) {
-        Some(ConfigMapText::Text(text)) => {
-            check(text, &format!("{path}: {place}")).map(|()| text.as_str())
-        }
-        Some(ConfigMapText::NoKey) => Err(Problem::blocked(
+    if let Some(text) = text_of(texts, key) {
+        return check(text, &format!("{path}: {place}")).map(|()| text.as_str());
+    }
+    match texts.get(key.name.as_str()) {
+        Some(ConfigMap::Data(_)) => Err(Problem::blocked(
             Reason::ConfigMapKeyNotFound,
             format!(
                 "{path}.configMapKeyRef: ConfigMap {} has no key {} under data: put the script there",
                 key.name, key.key
             ),
         )),
-        Some(ConfigMapText::Refused(why)) => Err(Problem::blocked(
+        Some(ConfigMap::Refused(why)) => Err(Problem::blocked(
             Reason::ConfigMapAccessDenied,
             format!(
                 "{path}.configMapKeyRef: the operator may not read ConfigMap {}: let its role get configmaps in this namespace ({why})",
                 key.name
             ),
         )),
-        Some(ConfigMapText::NoConfigMap) | None => Err(Problem::wait(
+        Some(ConfigMap::Missing) | None => Err(Problem::wait(
             Reason::ConfigMapNotFound,
             format!(
                 "{path}.configMapKeyRef: there is no ConfigMap {} in this namespace: create it with the script under the key {}",
@@ -219,7 +223,7 @@ fn check(text: &str, place: &str) -> Result<(), Problem> {
 pub(super) fn spec_hash(
     spec: &RollingUpdateTaskSpec,
     status: Option<&RollingUpdateTaskStatus>,
-    texts: &ConfigMapTexts,
+    texts: &Texts<'_>,
     written: &str,
 ) -> String {
     if !from_config_maps(spec) {
@@ -234,7 +238,7 @@ pub(super) fn spec_hash(
         script.flat_map(|script| std::iter::once(&mut script.run).chain(&mut script.rollback))
     {
         let key = source.config_map_key_ref.as_ref();
-        if let Some(ConfigMapText::Text(text)) = key.and_then(|key| texts.get(key)) {
+        if let Some(text) = key.and_then(|key| text_of(texts, key)) {
             *source = ScriptSource {
                 inline: Some(text.clone()),
                 config_map_key_ref: None,

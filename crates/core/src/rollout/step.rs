@@ -9,20 +9,38 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::before::{deadline, refusal};
-use super::context::Context;
+use super::context::{self, Context};
 use super::decision::{Decision, Draft, Drafted, Event, Input, Next, Step};
 use super::progress::freeze;
 use super::report;
 use super::requests::{approve, close, ingest, notify};
 use super::restore::record;
 use super::stages::{adoption, stage};
+use super::wanted::Wanted;
 use super::{deletion, events, times};
+use crate::task::ask::Target;
 use crate::task::observation::{Known, Observation};
 use crate::task::step::Engine;
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
-    crate::task::step::step(&Context::new(input))
+    let wanted = match Wanted::of(input.subject, input.observation) {
+        Ok(wanted) => wanted,
+        Err(asks) => return Step::Read(asks),
+    };
+    match Context::new(input, &wanted) {
+        Ok(ctx) => crate::task::step::step(&ctx),
+        Err(asks) => Step::Read(asks),
+    }
+}
+
+/// Where the object's run takes place, and under whose credentials the cloud is asked. Nothing is known of a rollback before the
+/// task that it names has been told of: what [`step`] asks for first.
+pub fn target(input: &Input<'_>) -> Target {
+    match Wanted::of(input.subject, input.observation) {
+        Ok(wanted) => context::target(input.subject, &wanted.spec, input.settings),
+        Err(_) => Target::default(),
+    }
 }
 
 impl<'a> Engine<'a> for Context<'a> {
@@ -122,7 +140,7 @@ impl<'a> Engine<'a> for Context<'a> {
         deletion::list(self, decision);
         let status = &mut decision.status;
         close::close(self, status);
-        if let Some(by) = self.input.subject.rolled_back_by {
+        if let Some(by) = self.rolled_back_by {
             status.rolled_back_by = Some(by.clone());
         }
         if deletion::is_finished(status) && !deletion::is_finished(old) {
@@ -162,15 +180,14 @@ fn regained(
     let on = status.start.is_some() && !finished && !let_go && !lost && !ctx.region.is_empty();
     let plan = status.plan.as_ref().filter(|_| on)?;
     // A record that exists and names nobody was let go: by a rollback that took the group over.
-    let exists = ctx.input.record.is_some_and(|r| r.status.is_some());
     let holder = ctx.record.holder.as_ref();
     let from_this = holder.is_some_and(|h| h.taken_over_from.as_ref() == Some(&ctx.uid));
-    let vanished = ctx.input.holder_gone && from_this;
+    let vanished = ctx.holder_gone && from_this;
     // The rollback vanished, and somebody has looked at the record since.
     let gone = [None, Some(LetGo::HolderVanished)];
     let open = |run: &GroupRun| run.uid == ctx.uid && gone.contains(&run.let_go);
     let vanished = vanished || holder.is_none() && ctx.record.runs.iter().any(open);
-    (!exists || vanished).then(|| record::taken(ctx, plan, status.place.as_ref()))
+    (!ctx.record_exists || vanished).then(|| record::taken(ctx, plan, status.place.as_ref()))
 }
 
 /// Keeps the highest of what only rises: lowering it later, by a revert in Git or a self-heal, is

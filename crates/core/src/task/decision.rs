@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::reason::Reason;
 use ess_rollout_api::v1alpha1::{Place, ScalingGroupRecordStatus};
-use ess_rollout_cloud::{CloudError, Done, Mutation, Query};
+use ess_rollout_cloud::{CloudError, Done, Mutation};
+
+use super::ask::Ask;
 
 /// What the operator's configuration says about every task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +43,8 @@ impl Settings {
 /// The answer of a step, about an object whose status is an `S`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step<S> {
-    /// These are needed first. Never empty, and never one that the observation holds.
-    Read(Vec<Query>),
+    /// These are needed first, to be read in this order. Never empty, and never one that the observation holds.
+    Read(Vec<Ask>),
     /// This is to be done, in the order of the fields.
     Decided(Box<Decision<S>>),
 }
@@ -51,7 +53,7 @@ impl<S> Step<S> {
     /// The same answer with the status as another type.
     pub fn map_status<T>(self, into: impl FnOnce(S) -> T) -> Step<T> {
         match self {
-            Self::Read(queries) => Step::Read(queries),
+            Self::Read(asks) => Step::Read(asks),
             Self::Decided(decision) => Step::Decided(Box::new(decision.map_status(into))),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`decision`], [`observation`] | what goes into a decision, and what comes out of it |
+//! | [`ask`], [`observation`], [`decision`] | what is asked for, what was told of it, and what comes out of it |
 //! | `step`, `object` | the driver; the object, where it runs, the record of its group |
 //! | `absence` | what an answer does not show, although it is on record |
 //! | `start`, `cancel`, `quiet` | an execution is started exactly once, ended before its time, and waited for until it can act no more |
@@ -13,6 +13,7 @@
 //! | `waits`, `problem`, `cloud_failure`, [`conditions`] | how long to wait for what, what stands against a start, what the cloud refuses, how it is said |
 
 pub(crate) mod absence;
+pub mod ask;
 pub(crate) mod cancel;
 pub(crate) mod cloud_failure;
 pub mod conditions;

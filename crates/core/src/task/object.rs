@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{Holder, ScalingGroupRecord, ScalingGroupRecordStatus};
+use ess_rollout_api::v1alpha1::{Holder, ScalingGroupRecordStatus};
 use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use super::ask::{QueueEntry, Target};
 use super::decision::Settings;
 use super::ledger;
+use super::observation::{Fact, Observation, both};
 use super::waits::Waits;
 
 /// The kind of image update tasks, as records name it.
@@ -29,8 +31,13 @@ pub(crate) struct Object<'a> {
     pub(crate) region: String,
     pub(crate) group: String,
     pub(crate) record: ScalingGroupRecordStatus,
-    /// Whether the object that holds the group does not exist any more.
-    holder_gone: bool,
+    /// Whether there is a record with a status.
+    pub(crate) record_exists: bool,
+    /// Whether another object holds the group that does not exist any more: its finalizer was taken by hand, or its
+    /// namespace by force.
+    pub(crate) holder_gone: bool,
+    /// The first of the objects that wait for the group and were created earlier.
+    pub(crate) ahead: Option<&'a QueueEntry>,
     /// How long a deletion waits for what is under way.
     deletion_patience: SignedDuration,
     settings: &'a Settings,
@@ -39,32 +46,46 @@ pub(crate) struct Object<'a> {
 
 /// What an [`Object`] is made from, besides itself.
 pub(crate) struct Surroundings<'a> {
-    pub(crate) region: String,
-    pub(crate) group: String,
-    pub(crate) record: Option<&'a ScalingGroupRecord>,
-    pub(crate) holder_gone: bool,
+    pub(crate) target: Target,
+    pub(crate) observation: &'a Observation,
     pub(crate) deletion_patience: SignedDuration,
     pub(crate) settings: &'a Settings,
     pub(crate) now: Timestamp,
 }
 
 impl<'a> Object<'a> {
+    /// Asks for the record, for its holder if that is another, and for the queue. Of an object whose region or group is not
+    /// known there are none.
     pub(crate) fn new(
         kind: &'static str,
         metadata: &'a ObjectMeta,
         surroundings: Surroundings<'a>,
-    ) -> Self {
+    ) -> Fact<Self> {
         let Surroundings {
-            region,
-            group,
-            record,
-            holder_gone,
+            target: Target { region, group, .. },
+            observation,
             deletion_patience,
             settings,
             now,
         } = surroundings;
+        let region = region.unwrap_or_default();
+        let (record, ahead) = match region.is_empty() || group.is_empty() {
+            true => (None, None),
+            // The queue at each look, whatever it is for: who has not been seen to reach the group is waited for from
+            // the first time that somebody behind is looked at.
+            false => both(
+                observation.record(&region, &group),
+                observation.ahead(&region, &group),
+            )?,
+        };
         let record = record.and_then(|record| record.status.clone());
-        Self {
+        let holder = record.as_ref().and_then(|record| record.holder.as_ref());
+        let other = holder.filter(|holder| metadata.uid.as_ref() != Some(&holder.uid));
+        let holder_gone = match other {
+            Some(holder) => !observation.exists(holder.into())?,
+            None => false,
+        };
+        Ok(Self {
             kind,
             metadata,
             namespace: metadata.namespace.clone().unwrap_or_default(),
@@ -74,12 +95,14 @@ impl<'a> Object<'a> {
             deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
             region,
             group,
+            record_exists: record.is_some(),
             record: record.unwrap_or_default(),
             holder_gone,
+            ahead,
             deletion_patience,
             settings,
             now,
-        }
+        })
     }
 
     pub(crate) fn now(&self) -> Timestamp {

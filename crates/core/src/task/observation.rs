@@ -2,23 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use ess_rollout_api::v1alpha1::{RollbackRef, RollingUpdateTask, ScalingGroupRecord};
 use ess_rollout_cloud::{
     Answer, CloudError, ContainerGroup, Diagnosis, EciScalingConfiguration, EcsInstance, Execution,
     ExecutionFilter, Image, InstanceRefresh, Invocation, LifecycleAction, Package, Query,
     ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, TaskExecution, Template,
 };
 
-/// Answers to queries, all read after the task and its group's record.
+use super::ask::{Ask, ConfigMap, ObjectRef, QueueEntry, Reply};
+
+/// What was told, all read after the object, and what is of the cloud after its group's record.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Observation {
-    answers: BTreeMap<Query, Result<Answer, CloudError>>,
+    replies: BTreeMap<Ask, Reply>,
 }
 
 /// Why a decision cannot be made yet.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Interrupt {
     /// More has to be read.
-    Read(Vec<Query>),
+    Read(Vec<Ask>),
     /// Something that has to be known could not be read.
     Failed(Box<CloudError>),
 }
@@ -26,17 +29,52 @@ pub(crate) enum Interrupt {
 /// A value, or why there is none.
 pub(crate) type Known<T> = Result<T, Interrupt>;
 
+/// A fact of the cluster, or what has to be asked for it. What cannot be read fails the pass, so that no decision is made
+/// without it.
+pub(crate) type Fact<T> = Result<T, Vec<Ask>>;
+
+impl From<Vec<Ask>> for Interrupt {
+    fn from(asks: Vec<Ask>) -> Self {
+        Self::Read(asks)
+    }
+}
+
+/// Two facts that do not depend on each other, asked for together.
+pub(crate) fn both<A, B>(one: Fact<A>, other: Fact<B>) -> Fact<(A, B)> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(one), Err(other)) => Err(one.into_iter().chain(other).collect()),
+        (Err(asks), Ok(_)) | (Ok(_), Err(asks)) => Err(asks),
+    }
+}
+
+/// Declares one typed accessor for each fact of the cluster.
+macro_rules! facts {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty, $ask:expr, $reply:path, $as:expr;)+) => {
+        $(
+            $(#[$doc])*
+            pub(crate) fn $name(&self, $($arg: $ty),*) -> Fact<$out> {
+                let ask = $ask;
+                match self.replies.get(&ask) {
+                    Some($reply(value)) => Ok($as(value)),
+                    _ => Err(vec![ask]),
+                }
+            }
+        )+
+    };
+}
+
 /// Declares one typed accessor for each query.
 macro_rules! accessors {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty, $query:expr, $answer:path;)+) => {
         $(
             $(#[$doc])*
             pub(crate) fn $name(&self, $($arg: $ty),*) -> Known<&$out> {
-                let query = $query;
-                match self.answers.get(&query) {
-                    Some(Ok($answer(value))) => Ok(value),
-                    Some(Ok(_)) | None => Err(Interrupt::Read(vec![query])),
-                    Some(Err(error)) => Err(Interrupt::Failed(Box::new(error.clone()))),
+                let ask = Ask::Cloud($query);
+                match self.replies.get(&ask) {
+                    Some(Reply::Cloud(Ok($answer(value)))) => Ok(value),
+                    Some(Reply::Cloud(Err(error))) => Err(Interrupt::Failed(Box::new(error.clone()))),
+                    _ => Err(Interrupt::Read(vec![ask])),
                 }
             }
         )+
@@ -44,29 +82,40 @@ macro_rules! accessors {
 }
 
 impl Observation {
-    /// Adds an answer, or the reason why there is none.
-    pub fn insert(&mut self, query: Query, answer: Result<Answer, CloudError>) {
-        self.answers.insert(query, answer);
+    /// Adds what was told.
+    pub fn insert(&mut self, ask: Ask, reply: Reply) {
+        self.replies.insert(ask, reply);
     }
 
-    /// Whether a query has been answered, well or badly.
-    pub fn holds(&self, query: &Query) -> bool {
-        self.answers.contains_key(query)
+    /// Whether this has been told, be it that the cloud refuses to.
+    pub fn holds(&self, ask: &Ask) -> bool {
+        self.replies.contains_key(ask)
+    }
+
+    /// The record of a scaling group as it was told of, with the version that its writes are to be made with; `None`: there is
+    /// none, or it was not asked for.
+    pub fn into_record(mut self, region: Option<&str>, group: &str) -> Option<ScalingGroupRecord> {
+        let (region, group) = (region?.to_owned(), group.to_owned());
+        match self.replies.remove(&Ask::Record { region, group }) {
+            Some(Reply::Record(record)) => record.map(|record| *record),
+            _ => None,
+        }
     }
 
     /// The first refusal that only a person can mend, if there was one.
     pub(crate) fn refused(&self) -> Option<&CloudError> {
-        let errors = self.answers.values().filter_map(|a| a.as_ref().err());
-        errors.into_iter().find(|error| error.needs_person())
+        let mut errors = self.replies.values().filter_map(|reply| match reply {
+            Reply::Cloud(answer) => answer.as_ref().err(),
+            _ => None,
+        });
+        errors.find(|error| error.needs_person())
     }
 
     /// Asks for everything at once that is going to be looked at one by one: a stage names its
     /// reads up front, so that they are made side by side.
     pub(crate) fn require(&self, queries: impl IntoIterator<Item = Query>) -> Known<()> {
-        let mut missing: Vec<Query> = queries
-            .into_iter()
-            .filter(|query| !self.holds(query))
-            .collect();
+        let asks = queries.into_iter().map(Ask::Cloud);
+        let mut missing: Vec<Ask> = asks.filter(|ask| !self.holds(ask)).collect();
         missing.sort();
         missing.dedup();
         if missing.is_empty() {
@@ -74,6 +123,27 @@ impl Observation {
         } else {
             Err(Interrupt::Read(missing))
         }
+    }
+
+    facts! {
+        /// A task, if there is one of that name.
+        task(namespace: &str, name: &str) -> Option<&RollingUpdateTask>,
+            Ask::Task { namespace: namespace.to_owned(), name: name.to_owned() }, Reply::Task, Option::as_deref;
+        /// What was found where a ConfigMap was asked for.
+        config_map(namespace: &str, name: &str) -> &ConfigMap,
+            Ask::ConfigMap { namespace: namespace.to_owned(), name: name.to_owned() }, Reply::ConfigMap, std::convert::identity;
+        /// The newest rollback that was found to undo the object.
+        rolled_back_by() -> Option<&RollbackRef>,
+            Ask::RolledBackBy, Reply::RolledBackBy, Option::as_ref;
+        /// The record of a scaling group, if there is one.
+        record(region: &str, group: &str) -> Option<&ScalingGroupRecord>,
+            Ask::Record { region: region.to_owned(), group: group.to_owned() }, Reply::Record, Option::as_deref;
+        /// Whether this very object exists, for all that is known.
+        exists(object: ObjectRef) -> bool,
+            Ask::Exists(object), Reply::Exists, bool::clone;
+        /// The first of the objects that wait for a scaling group and were created earlier.
+        ahead(region: &str, group: &str) -> Option<&QueueEntry>,
+            Ask::Ahead { region: region.to_owned(), group: group.to_owned() }, Reply::Ahead, Option::as_ref;
     }
 
     accessors! {

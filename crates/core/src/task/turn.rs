@@ -2,7 +2,7 @@
 
 use ess_rollout_api::v1alpha1::ScalingGroupRecordStatus;
 
-use crate::rollout::QueueEntry;
+use super::ask::QueueEntry;
 
 /// Why it is not the turn of the object with this uid, if so. Whoever holds the group and does not
 /// exist any more will never let it go, and is passed over.

@@ -9,10 +9,10 @@ use ess_rollout_api::v1alpha1::{
 };
 use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::Mutation;
+use ess_rollout_core::ask::{Ask, QueueEntry, Reply};
 use ess_rollout_core::decision::{Event, Next, Settings, WorkOutcome};
 use ess_rollout_core::image_update::{Decision, Input, Step, step};
 use ess_rollout_core::observation::Observation;
-use ess_rollout_core::rollout::QueueEntry;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
@@ -22,6 +22,8 @@ use crate::schema;
 
 /// The most rounds of reads that a decision may take.
 const ROUNDS_MAX: usize = 8;
+/// The most rounds of facts of the cluster: the record, then its holder.
+const FACTS_MAX: usize = 2;
 /// The most decisions that a pass may take: more is a loop that nothing ends.
 const DECISIONS_MAX: usize = 40;
 
@@ -218,19 +220,59 @@ impl World {
     fn decide(&self, outcome: Option<&WorkOutcome>) -> (Decision, Observation) {
         let mut observation = Observation::default();
         for _ in 0..=ROUNDS_MAX {
-            match step(self.input(&self.task, &observation, outcome)) {
+            match self.step(&self.task, &mut observation, outcome) {
                 Step::Decided(decision) => return (*decision, observation),
-                Step::Read(queries) => {
-                    assert!(!queries.is_empty(), "asks for nothing");
-                    for query in queries {
-                        assert!(!observation.holds(&query), "asks again for {query:?}");
-                        let answer = self.cloud.answer(&query);
-                        observation.insert(query, answer);
+                Step::Read(asks) => {
+                    for ask in asks {
+                        let reply = self.reply(&ask);
+                        observation.insert(ask, reply);
                     }
                 }
             }
         }
         panic!("still asks for more after {ROUNDS_MAX} rounds");
+    }
+
+    /// Tells what is asked of the cluster, until it decides or asks the cloud.
+    fn step(
+        &self,
+        task: &ImageUpdateTask,
+        observation: &mut Observation,
+        outcome: Option<&WorkOutcome>,
+    ) -> Step {
+        for _ in 0..=FACTS_MAX {
+            let asks = match step(self.input(task, observation, outcome)) {
+                Step::Read(asks) => asks,
+                decided @ Step::Decided(_) => return decided,
+            };
+            assert!(!asks.is_empty(), "asks for nothing");
+            for ask in &asks {
+                assert!(!observation.holds(ask), "asks again for {ask:?}");
+            }
+            let is_fact = |ask: &Ask| !matches!(ask, Ask::Cloud(_));
+            if !asks.iter().any(is_fact) {
+                return Step::Read(asks);
+            }
+            for ask in asks.into_iter().filter(is_fact) {
+                let reply = self.reply(&ask);
+                observation.insert(ask, reply);
+            }
+        }
+        panic!("still asks for facts after {FACTS_MAX} rounds");
+    }
+
+    fn reply(&self, ask: &Ask) -> Reply {
+        match ask {
+            Ask::Record { .. } => Reply::Record(self.record.clone().map(Box::new)),
+            Ask::Exists(_) => {
+                Reply::Exists(self.vanished.is_none() || self.holder().as_deref() != self.vanished)
+            }
+            Ask::Ahead { .. } => Reply::Ahead(self.ahead.clone()),
+            Ask::Cloud(query) => Reply::Cloud(self.cloud.answer(query)),
+            Ask::Task { .. } | Ask::ConfigMap { .. } | Ask::RolledBackBy => {
+                panic!("{ask:?} of an image update")
+            }
+        }
     }
 
     fn input<'a>(
@@ -241,10 +283,7 @@ impl World {
     ) -> Input<'a> {
         Input {
             task,
-            record: self.record.as_ref(),
             record_lost: None,
-            holder_gone: self.vanished.is_some() && self.holder().as_deref() == self.vanished,
-            ahead: self.ahead.as_ref(),
             settings: &self.settings,
             now: self.clock(),
             observation,
@@ -503,12 +542,13 @@ impl World {
         // Looking again at the same things, having written, is no news.
         let mut again = self.task.clone();
         again.status = Some(through_json(status));
-        if let Step::Decided(second) = step(self.input(&again, observation, None)) {
+        let mut observation = observation.clone();
+        if let Step::Decided(second) = self.step(&again, &mut observation, None) {
             assert_eq!(second.status, through_json(status), "a second look differs");
             // So does an object that was last written in the older layout, and is not written for that alone.
             let older = older_layout(status);
             again.status = Some(older.clone());
-            let third = step(self.input(&again, observation, None));
+            let third = self.step(&again, &mut observation, None);
             let Step::Decided(third) = third else {
                 panic!("the older layout asks for more: {third:?}");
             };

@@ -2,15 +2,16 @@
 
 use ess_rollout_api::v1alpha1::{ConfigMapKeyRef, condition};
 use ess_rollout_cloud::Mutation;
+use ess_rollout_core::ask::Ask;
 use ess_rollout_core::identity::hash_text;
-use ess_rollout_core::rollout::{ConfigMapText, config_map_keys};
+use ess_rollout_core::rollout::{Observation, Step, step};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use crate::builders::task;
 use crate::cloud::{Cloud, Fate};
 use crate::rolling_back::{rollback, started};
-use crate::world::{Crash, World};
+use crate::world::{Crash, KeyText, World};
 
 fn key(key: &str) -> ConfigMapKeyRef {
     ConfigMapKeyRef {
@@ -28,7 +29,7 @@ fn script(spec: Value) -> World {
 
 fn put(world: &mut World, run: &str, rollback: &str) {
     for (name, text) in [("run", run), ("rollback", rollback)] {
-        let text = ConfigMapText::Text(text.into());
+        let text = KeyText::Text(text.into());
         world.texts.insert(key(name), text);
     }
 }
@@ -89,27 +90,27 @@ fn one_that_is_missing_is_waited_for_and_then_called_for_and_taken_when_it_comes
 fn what_cloud_assistant_would_not_take_is_refused_and_looked_at_again() {
     let cases = [
         (
-            ConfigMapText::NoKey,
+            KeyText::NoKey,
             "False ConfigMapKeyNotFound",
             "no key rollback under data",
         ),
         (
-            ConfigMapText::Refused("forbidden".into()),
+            KeyText::Refused("forbidden".into()),
             "False ConfigMapAccessDenied",
             "get configmaps",
         ),
         (
-            ConfigMapText::Text("\n".into()),
+            KeyText::Text("\n".into()),
             "False ScriptEmpty",
             "key rollback of ConfigMap scripts",
         ),
         (
-            ConfigMapText::Text("x".repeat(16385)),
+            KeyText::Text("x".repeat(16385)),
             "False ScriptTooLarge",
             "16385 bytes",
         ),
         (
-            ConfigMapText::Text("{{ x }}".into()),
+            KeyText::Text("{{ x }}".into()),
             "False ScriptAmbiguous",
             "key rollback of ConfigMap scripts",
         ),
@@ -182,7 +183,7 @@ fn a_rollback_may_name_a_config_map_of_its_own() {
     back.run_to_state("Blocked");
     assert_eq!(back.said(condition::PREFLIGHT), "False ConfigMapNotFound");
     back.texts
-        .insert(key("repair"), ConfigMapText::Text("repair".into()));
+        .insert(key("repair"), KeyText::Text("repair".into()));
     back.run_to_rest();
     assert_eq!(back.state(), "Succeeded");
     assert_eq!(started(&back).parameters["rollbackScript"], "repair");
@@ -235,7 +236,7 @@ fn a_rollback_that_took_the_group_over_keeps_it_while_its_config_map_is_missing(
     update.run_to_state("BatchSuspended");
     let to = json!({"script": {"configMapKeyRef": {"name": "scripts", "key": "repair"}}});
     let mut back = rollback(&mut update, json!({ "to": to }));
-    let repair = ConfigMapText::Text("repair".into());
+    let repair = KeyText::Text("repair".into());
     back.texts.insert(key("repair"), repair.clone());
     back.run_until(30, "the group is taken over", World::holds);
     back.texts.clear();
@@ -254,8 +255,13 @@ fn nothing_but_a_config_map_of_the_namespace_is_read() {
     for name in ["../secrets/cloud", "..", "a/b", "a?x", "a%2f"] {
         let source = json!({"configMapKeyRef": {"name": name, "key": "run"}});
         let task = task(json!({"script": {"run": source}}), json!({}));
-        assert!(config_map_keys(&task.spec, None).is_empty(), "{name}");
         let mut world = World::new(task, Cloud::with_instances(4));
+        let asked = step(world.input(&world.task, &Observation::default(), None));
+        let Step::Read(asked) = asked else {
+            panic!("{name}: decides without the record");
+        };
+        let reads = |ask: &Ask| matches!(ask, Ask::ConfigMap { .. });
+        assert!(!asked.iter().any(reads), "{name}: {asked:?}");
         world.run_to_state("Blocked");
         assert_eq!(world.said(condition::PREFLIGHT), "False ConfigMapNotFound");
     }

@@ -2,13 +2,12 @@
 
 use ess_rollout_api::v1alpha1::{ConfigMapKeyRef, condition};
 use ess_rollout_cloud::ErrorClass;
-use ess_rollout_core::rollout::ConfigMapText;
 use serde_json::json;
 
 use crate::builders::{script, script_task};
 use crate::cloud::{Cloud, OLD_IMAGE};
 use crate::rolling_back::{finished_image, rollback};
-use crate::world::World;
+use crate::world::{KeyText, World};
 
 fn message(mut world: World) -> String {
     world.run_for(2);
@@ -52,7 +51,7 @@ fn a_rollback_names_its_own_fields() {
         name: "scripts".into(),
         key: "repair".into(),
     };
-    empty.texts.insert(key, ConfigMapText::Text(" ".into()));
+    empty.texts.insert(key, KeyText::Text(" ".into()));
     named(
         empty,
         "spec.to.script: key repair of ConfigMap scripts is empty",

@@ -5,7 +5,7 @@ use ess_rollout_cloud::{
     EcsInstance, EcsStatus, ErrorClass, GroupState, GroupType, ImageStatus, LifecycleState,
     Process, ScalingActivity,
 };
-use ess_rollout_core::rollout::QueueEntry;
+use ess_rollout_core::ask::QueueEntry;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 

@@ -1,21 +1,20 @@
 //! What was approved is what runs: texts, templates and packages that change under a plan.
 
 use ess_rollout_api::v1alpha1::{ConfigMapKeyRef, DesiredState, condition};
-use ess_rollout_core::rollout::ConfigMapText;
 use serde_json::{Value, json};
 
 use crate::builders::{image, task};
 use crate::cloud::Cloud;
 use crate::pending::held_by_another;
 use crate::rolling_back::{rollback, started};
-use crate::world::World;
+use crate::world::{KeyText, World};
 
 fn put(world: &mut World, name: &str, text: &str) {
     let key = ConfigMapKeyRef {
         name: "scripts".into(),
         key: name.into(),
     };
-    world.texts.insert(key, ConfigMapText::Text(text.into()));
+    world.texts.insert(key, KeyText::Text(text.into()));
 }
 
 fn source(key: &str) -> Value {

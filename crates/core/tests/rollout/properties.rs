@@ -8,13 +8,14 @@
 use std::collections::BTreeMap;
 
 use ess_rollout_api::v1alpha1::{ActionState, DesiredState};
-use ess_rollout_cloud::{Answer, ErrorClass, ExecutionStatus, NotifyType, Outcome, TaskExecution};
-use ess_rollout_core::rollout::{Input, Observation, Step, step};
+use ess_rollout_cloud::{ErrorClass, ExecutionStatus, NotifyType, Outcome, TaskExecution};
+use ess_rollout_core::ask::Reply;
+use ess_rollout_core::rollout::{Observation, Step};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, json};
 
-use crate::builders::{image, script, settings};
+use crate::builders::{image, script};
 use crate::cloud::{self, Fate, Oos, error, execution};
 use crate::seeded;
 use crate::world::{Crash, World};
@@ -373,25 +374,19 @@ proptest! {
     ]), failing in 0usize..12, seconds in 0i64..120) {
         let mut world = image(json!({}));
         world.run_for(seconds);
-        let settings = settings();
         let mut observation = Observation::default();
         let mut asked = 0;
         for _ in 0..9 {
-            let input = Input {
-                subject: (&world.task).into(), record: world.record.as_ref(), holder_gone: false, record_lost: None,
-                ahead: None, settings: &settings,
-                now: world.cloud.time(), observation: &observation, outcome: None,
-            };
-            match step(input) {
+            match world.step(&world.task, &mut observation, None, None) {
                 Step::Decided(_) => return Ok(()),
-                Step::Read(queries) => for query in queries {
-                    let answer: Result<Answer, _> = if asked == failing {
-                        Err(error("any", class, Outcome::NoEffect))
+                Step::Read(asks) => for ask in asks {
+                    let reply = if asked == failing {
+                        Reply::Cloud(Err(error("any", class, Outcome::NoEffect)))
                     } else {
-                        world.cloud.answer(&query)
+                        world.reply(&ask)
                     };
                     asked += 1;
-                    observation.insert(query, answer);
+                    observation.insert(ask, reply);
                 },
             }
         }

@@ -3,6 +3,7 @@
 
 use ess_rollout_api::v1alpha1::{RollbackMethod, RollingUpdateTask, condition};
 use ess_rollout_cloud::{LifecycleState, Mutation, Process};
+use ess_rollout_core::ask::{Ask, Reply};
 use serde_json::{Value, json};
 
 use crate::builders::{image, script_task};
@@ -487,21 +488,9 @@ fn a_task_names_the_rollback_that_undoes_it() {
         uid: "uid-2".into(),
     };
     let mut task: RollingUpdateTask = update.task.clone();
-    let subject = ess_rollout_core::rollout::Subject {
-        rolled_back_by: Some(&by),
-        ..(&update.task).into()
-    };
-    let step = ess_rollout_core::rollout::step(ess_rollout_core::rollout::Input {
-        subject,
-        record: update.record.as_ref(),
-        holder_gone: false,
-        record_lost: None,
-        ahead: None,
-        settings: &update.settings,
-        now: update.cloud.time(),
-        observation: &ess_rollout_core::rollout::Observation::default(),
-        outcome: None,
-    });
+    let mut observation = ess_rollout_core::rollout::Observation::default();
+    observation.insert(Ask::RolledBackBy, Reply::RolledBackBy(Some(by.clone())));
+    let step = update.step(&update.task, &mut observation, None, None);
     let ess_rollout_core::rollout::Step::Decided(decision) = step else {
         panic!("nothing has to be read");
     };

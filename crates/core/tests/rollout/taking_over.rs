@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::{
     ScalingGroupRecordStatus, condition,
 };
 use ess_rollout_cloud::{ErrorClass, LifecycleState, Mutation, Process};
-use ess_rollout_core::rollout::QueueEntry;
+use ess_rollout_core::ask::QueueEntry;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 

@@ -3,6 +3,7 @@
 
 use ess_rollout_api::v1alpha1::{LetGo, Outcome, RestoreKind, condition};
 use ess_rollout_cloud::{ErrorClass, ExecutionStatus, LifecycleState, Process};
+use ess_rollout_core::ask::{Ask, Reply};
 use ess_rollout_core::decision::Step;
 use ess_rollout_core::rollout::{
     Next, Observation, RunInput, look_at_run, unattended_runs, without_holder,
@@ -30,10 +31,13 @@ pub fn look(world: &mut World) -> Next {
             };
             match look_at_run(input) {
                 Step::Decided(decision) => break decision,
-                Step::Read(queries) => {
-                    for query in queries {
-                        let answer = world.cloud.answer(&query);
-                        observation.insert(query, answer);
+                Step::Read(asks) => {
+                    for ask in asks {
+                        let Ask::Cloud(query) = &ask else {
+                            panic!("{ask:?} of a record");
+                        };
+                        let reply = Reply::Cloud(world.cloud.answer(query));
+                        observation.insert(ask, reply);
                     }
                 }
             }

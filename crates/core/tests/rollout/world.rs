@@ -1,19 +1,20 @@
 //! A driver for one task: answers reads, carries decisions out in their order, crashes where it is
 //! told to, and holds every decision to what must always be true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, ActionTarget, ConfigMapKeyRef, Rollback, RollbackSpec, RollingUpdateTask,
-    RollingUpdateTaskSpec, RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec,
-    ScalingGroupRecordStatus, StartBlocked, Verb, condition,
+    ActionState, ActionTarget, ConfigMapKeyRef, RollbackSpec, RollingUpdateTask,
+    RollingUpdateTaskStatus, ScalingGroupRecord, ScalingGroupRecordSpec, ScalingGroupRecordStatus,
+    StartBlocked, Verb, condition,
 };
 use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::{CloudError, Done, ErrorClass, Mutation, NotifyType};
+use ess_rollout_core::ask::{Ask, ConfigMap, QueueEntry, Reply};
 use ess_rollout_core::rollout::{
-    CallOutcome, ConfigMapText, ConfigMapTexts, Decision, Event, Input, Next, Observation,
-    QueueEntry, Settings, Step, Subject, Undo, WorkOutcome, config_map_keys, effective_spec, step,
+    CallOutcome, Decision, Event, Input, Next, Observation, Settings, Spec, Step, Subject,
+    WorkOutcome, step,
 };
 
 use jiff::Timestamp;
@@ -26,6 +27,8 @@ use crate::schema;
 pub const REGION: &str = "cn-hangzhou";
 /// The most rounds of reads that a decision may take.
 const ROUNDS_MAX: usize = 8;
+/// The most rounds of facts of the cluster: what is undone, then the record, then its holder.
+const FACTS_MAX: usize = 3;
 /// The most decisions that a pass may take: more is a loop that nothing ends.
 const DECISIONS_MAX: usize = 60;
 
@@ -46,6 +49,14 @@ pub struct RollingBack {
     pub source: Option<RollingUpdateTask>,
 }
 
+/// What a key of a ConfigMap holds.
+#[derive(Debug, Clone)]
+pub enum KeyText {
+    Text(String),
+    NoKey,
+    Refused(String),
+}
+
 #[derive(Clone)]
 pub struct World {
     pub task: RollingUpdateTask,
@@ -60,7 +71,7 @@ pub struct World {
     pub record_refused: bool,
     pub ahead: Option<QueueEntry>,
     /// The ConfigMaps, by key.
-    pub texts: ConfigMapTexts,
+    pub texts: BTreeMap<ConfigMapKeyRef, KeyText>,
     pub gone: bool,
     pub task_writes: usize,
     pub record_writes: usize,
@@ -92,7 +103,7 @@ impl World {
             holder_gone: false,
             record_refused: false,
             ahead: None,
-            texts: ConfigMapTexts::new(),
+            texts: BTreeMap::new(),
             gone: false,
             task_writes: 0,
             record_writes: 0,
@@ -145,21 +156,12 @@ impl World {
     ) -> (Decision, Observation) {
         let mut observation = Observation::default();
         for _ in 0..=ROUNDS_MAX {
-            let spec = self.effective(&self.task);
-            let texts = self.texts_for(&self.task, &spec);
-            let mut input = self.input(&self.task, (&spec, &texts), &observation, outcome);
-            input.record_lost = record_lost;
-            match step(input) {
+            match self.step(&self.task, &mut observation, outcome, record_lost) {
                 Step::Decided(decision) => return (*decision, observation),
-                Step::Read(queries) => {
-                    assert!(!queries.is_empty(), "asks for nothing");
-                    for query in queries {
-                        assert!(!observation.holds(&query), "asks again for {query:?}");
-                        let answer = match self.is_home() {
-                            true => self.cloud.answer(&query),
-                            false => nothing_there(&self.cloud).answer(&query),
-                        };
-                        observation.insert(query, answer);
+                Step::Read(asks) => {
+                    for ask in asks {
+                        let reply = self.reply(&ask);
+                        observation.insert(ask, reply);
                     }
                 }
             }
@@ -167,54 +169,96 @@ impl World {
         panic!("still asks for more after {ROUNDS_MAX} rounds");
     }
 
-    /// What is asked for: the task's spec, or what the rollback amounts to.
-    fn effective(&self, carrier: &RollingUpdateTask) -> RollingUpdateTaskSpec {
-        let Some(back) = &self.rolling_back else {
-            return carrier.spec.clone();
-        };
-        let mut rollback = Rollback::new("back", back.spec.clone());
-        rollback.status.clone_from(&carrier.status);
-        effective_spec(&rollback, back.source.as_ref())
+    /// Tells what is asked of the cluster, until it decides or asks the cloud.
+    pub fn step(
+        &self,
+        task: &RollingUpdateTask,
+        observation: &mut Observation,
+        outcome: Option<&WorkOutcome>,
+        record_lost: Option<&str>,
+    ) -> Step {
+        for _ in 0..=FACTS_MAX {
+            let mut input = self.input(task, observation, outcome);
+            input.record_lost = record_lost;
+            let asks = match step(input) {
+                Step::Read(asks) => asks,
+                decided @ Step::Decided(_) => return decided,
+            };
+            assert!(!asks.is_empty(), "asks for nothing");
+            for ask in &asks {
+                assert!(!observation.holds(ask), "asks again for {ask:?}");
+            }
+            let is_fact = |ask: &Ask| !matches!(ask, Ask::Cloud(_));
+            if !asks.iter().any(is_fact) {
+                return Step::Read(asks);
+            }
+            for ask in asks.into_iter().filter(is_fact) {
+                let reply = self.reply(&ask);
+                observation.insert(ask, reply);
+            }
+        }
+        panic!("still asks for facts after {FACTS_MAX} rounds");
     }
 
-    /// What is read of ConfigMaps for the next decision.
-    fn texts_for(&self, task: &RollingUpdateTask, spec: &RollingUpdateTaskSpec) -> ConfigMapTexts {
-        let keys = config_map_keys(spec, task.status.as_ref()).into_iter();
-        let read = |key: &ConfigMapKeyRef| {
-            let text = self.texts.get(key).cloned();
-            (key.clone(), text.unwrap_or(ConfigMapText::NoConfigMap))
-        };
-        keys.map(read).collect()
+    /// What the operator would tell of this.
+    pub fn reply(&self, ask: &Ask) -> Reply {
+        match ask {
+            Ask::Task { .. } => {
+                let back = self.rolling_back.as_ref();
+                Reply::Task(back.and_then(|back| back.source.clone()).map(Box::new))
+            }
+            Ask::ConfigMap { name, .. } => Reply::ConfigMap(self.config_map(name)),
+            Ask::RolledBackBy => Reply::RolledBackBy(None),
+            Ask::Record { region, .. } => {
+                let record = self.record.clone().filter(|_| region == REGION);
+                Reply::Record(record.map(Box::new))
+            }
+            Ask::Exists(_) => Reply::Exists(!self.holder_gone),
+            Ask::Ahead { .. } => Reply::Ahead(self.ahead.clone()),
+            Ask::Cloud(query) => Reply::Cloud(match self.is_home() {
+                true => self.cloud.answer(query),
+                false => nothing_there(&self.cloud).answer(query),
+            }),
+        }
     }
 
-    fn input<'a>(
+    /// The ConfigMap of this name. There is none without a key.
+    fn config_map(&self, name: &str) -> ConfigMap {
+        let keys = self.texts.iter().filter(|(key, _)| key.name == name);
+        if keys.clone().next().is_none() {
+            return ConfigMap::Missing;
+        }
+        if let Some(why) = keys.clone().find_map(|(_, text)| match text {
+            KeyText::Refused(why) => Some(why.clone()),
+            KeyText::Text(_) | KeyText::NoKey => None,
+        }) {
+            return ConfigMap::Refused(why);
+        }
+        ConfigMap::Data(
+            keys.filter_map(|(key, text)| match text {
+                KeyText::Text(text) => Some((key.key.clone(), text.clone())),
+                KeyText::NoKey | KeyText::Refused(_) => None,
+            })
+            .collect(),
+        )
+    }
+
+    pub fn input<'a>(
         &'a self,
         task: &'a RollingUpdateTask,
-        (spec, texts): (&'a RollingUpdateTaskSpec, &'a ConfigMapTexts),
         observation: &'a Observation,
         outcome: Option<&'a WorkOutcome>,
     ) -> Input<'a> {
         Input {
             subject: match &self.rolling_back {
-                None => Subject {
-                    texts,
-                    ..task.into()
-                },
+                None => task.into(),
                 Some(back) => Subject {
-                    texts,
                     kind: "Rollback",
-                    spec,
-                    undo: Some(Undo {
-                        spec: &back.spec,
-                        source: back.source.as_ref(),
-                    }),
+                    spec: Spec::Rollback(&back.spec),
                     ..task.into()
                 },
             },
-            record: self.record.as_ref().filter(|_| self.is_home()),
-            holder_gone: self.holder_gone,
             record_lost: None,
-            ahead: self.ahead.as_ref(),
             settings: &self.settings,
             now: self.cloud.time() + jiff::SignedDuration::from_secs(self.skew),
             observation,
@@ -462,17 +506,13 @@ impl World {
         // Looking again at the same things, having written, is no news.
         let mut again = self.task.clone();
         again.status = Some(through_json(status));
-        let spec = self.effective(&again);
-        let texts = self.texts_for(&again, &spec);
-        if let Step::Decided(second) = step(self.input(&again, (&spec, &texts), observation, None))
-        {
+        let mut observation = observation.clone();
+        if let Step::Decided(second) = self.step(&again, &mut observation, None, None) {
             assert_eq!(second.status, through_json(status), "a second look differs");
             // So does an object that was last written in the older layout, and is not written for that alone.
             let older = older_layout(status);
             again.status = Some(older.clone());
-            let spec = self.effective(&again);
-            let texts = self.texts_for(&again, &spec);
-            let third = step(self.input(&again, (&spec, &texts), observation, None));
+            let third = self.step(&again, &mut observation, None, None);
             let Step::Decided(third) = third else {
                 panic!("the older layout asks for more: {third:?}");
             };

@@ -341,8 +341,8 @@ fn not_shown(
 
 /// What a rollback undoes, once that was found.
 fn undo<'a>(ctx: &Context<'a>) -> Option<(&'a RollbackSpec, &'a Source)> {
-    let subject = ctx.input.subject;
-    Some((subject.undo?.spec, subject.status?.source.as_ref()?))
+    let status = ctx.input.subject.status;
+    Some((ctx.undo?.spec, status?.source.as_ref()?))
 }
 
 /// The processes that stay suspended afterwards: as the group is, or as it was found by the run

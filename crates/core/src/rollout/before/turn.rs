@@ -53,7 +53,7 @@ pub(in crate::rollout) fn after_others(
 pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted>> {
     // What the run of a holder that vanished still does is seen as an update of others.
     let holder = ctx.record.holder.as_ref();
-    let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.input.holder_gone);
+    let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.holder_gone);
     // A rollback takes the group over from its source, ahead of the queue: whoever is before it there
     // waits for the source's end.
     if let Some(source) = &status.source
@@ -61,7 +61,7 @@ pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<O
     {
         return Ok(None);
     }
-    let (gone, ahead) = (ctx.input.holder_gone, ctx.input.ahead);
+    let (gone, ahead) = (ctx.holder_gone, ctx.ahead);
     let Some(before) = turn::before(&ctx.record, &ctx.uid, gone, ahead) else {
         return Ok(None);
     };

@@ -20,13 +20,13 @@ use self::update_kind::Asked;
 pub(super) use self::update_kind::{
     Before, ReadBack, UpdateKind, batch_pause_option, processes_but,
 };
-use super::scripts::{ConfigMapTexts, NO_TEXTS};
+use super::scripts::Texts;
 
 /// The kind of a task's update.
 pub(super) fn of<'a>(
     spec: &'a RollingUpdateTaskSpec,
     status: Option<&'a RollingUpdateTaskStatus>,
-    texts: &'a ConfigMapTexts,
+    texts: Texts<'a>,
     author: Author,
 ) -> Box<dyn UpdateKind + 'a> {
     table::bound(&Asked {
@@ -44,7 +44,7 @@ pub(super) fn of_update(update: &Update) -> Box<dyn UpdateKind + '_> {
         update,
         max_errors: 0,
         status: None,
-        texts: &NO_TEXTS,
+        texts: Texts::new(),
         author: Author::OfTask,
     })
 }

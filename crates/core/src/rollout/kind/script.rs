@@ -26,7 +26,7 @@ pub(super) static ROW: KindRow = KindRow {
         Some(Box::new(Script {
             update,
             author,
-            scripts: Scripts::of(update, asked.status, asked.texts, name_of),
+            scripts: Scripts::of(update, asked.status, &asked.texts, name_of),
         }))
     },
     of_execution: undo::of_execution,

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::author::Author;
 use super::content::{ConfigurationContent, ContentKind};
 use crate::rollout::compute::Compute;
-use crate::rollout::scripts::ConfigMapTexts;
+use crate::rollout::scripts::Texts;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
@@ -35,7 +35,7 @@ pub(in crate::rollout) struct Asked<'a> {
     pub(in crate::rollout) update: &'a Update,
     pub(in crate::rollout) max_errors: i32,
     pub(in crate::rollout) status: Option<&'a RollingUpdateTaskStatus>,
-    pub(in crate::rollout) texts: &'a ConfigMapTexts,
+    pub(in crate::rollout) texts: Texts<'a>,
     pub(in crate::rollout) author: Author,
 }
 

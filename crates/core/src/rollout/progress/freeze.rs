@@ -51,7 +51,7 @@ fn begin(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     let Some(processes) = processes.filter(|all| !all.is_empty()) else {
         return;
     };
-    let undone = ctx.input.subject.undo.as_ref().and_then(|undo| undo.source);
+    let undone = ctx.undo.as_ref().and_then(|undo| undo.source);
     let inherited = undone
         .and_then(|source| source.status.as_ref()?.freeze.as_ref())
         .map(|freeze| freeze.since.clone());

@@ -84,7 +84,7 @@ fn not_listed(
     source: &Source,
     touched: &BTreeSet<String>,
 ) -> Known<Option<Problem>> {
-    let task = ctx.input.subject.undo.and_then(|undo| undo.source);
+    let task = ctx.undo.and_then(|undo| undo.source);
     let task = task.filter(|task| task.metadata.uid.as_ref() == Some(&source.uid));
     let known = task.and_then(|task| task.status.as_ref());
     let known = known.map(|known| known.instances.iter());

@@ -12,7 +12,7 @@ use crate::rollout::decision::Undo;
 use crate::rollout::kind::content::{self, ConfigurationContent};
 use crate::rollout::kind::{self, Author, Before};
 use crate::rollout::parameters::text;
-use crate::rollout::scripts::NO_TEXTS;
+use crate::rollout::scripts::Texts;
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
@@ -73,7 +73,7 @@ fn of_task(
         Err(problem) => return Ok(Err(problem)),
     };
     let plan = status.plan.unwrap_or_default();
-    let source = kind::of(&task.spec, None, &NO_TEXTS, Author::OfTask);
+    let source = kind::of(&task.spec, None, Texts::new(), Author::OfTask);
     let before = Before {
         plan: &plan,
         script: text(root, "rollbackScript"),

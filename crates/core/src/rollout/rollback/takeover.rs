@@ -37,7 +37,7 @@ pub(in crate::rollout) fn take_over(
     mut status: Draft,
     found: &Source,
 ) -> Known<Result<Drafted, Problem>> {
-    let still = match ctx.input.subject.undo.and_then(|undo| undo.source) {
+    let still = match ctx.undo.and_then(|undo| undo.source) {
         Some(task) if task.metadata.uid.as_ref() == Some(&found.uid) => source::standing(ctx, task),
         Some(_) | None => match checks::root(ctx, &found.execution_id)? {
             Ok(root) => foreign::standing(root),
@@ -73,7 +73,7 @@ pub(in crate::rollout) fn freeze(
     let Some(source) = &mut status.source else {
         return Ok(());
     };
-    let task = ctx.input.subject.undo.and_then(|undo| undo.source);
+    let task = ctx.undo.and_then(|undo| undo.source);
     let task = task.filter(|task| task.metadata.uid.as_ref() == Some(&source.uid));
     let known = task.and_then(|task| task.status.as_ref());
     let plan = match known.and_then(|known| known.plan.clone()) {

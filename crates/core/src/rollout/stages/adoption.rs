@@ -30,7 +30,7 @@ use crate::{batches, identity};
 
 /// What the annotation is bound to besides namespace and name.
 fn hash(ctx: &Context<'_>) -> String {
-    match &ctx.input.subject.undo {
+    match &ctx.undo {
         Some(undo) => identity::rollback_hash(undo.spec),
         None => ctx.written_hash.clone(),
     }
@@ -69,7 +69,7 @@ pub(in crate::rollout) fn restored(ctx: &Context<'_>, status: &Draft) -> Known<O
         return Ok(None);
     };
     // Of a rollback it is not known yet what it undoes, and so not whether that is supported.
-    if ctx.input.subject.undo.is_none() && preflight::check_spec(ctx).is_some() {
+    if ctx.undo.is_none() && preflight::check_spec(ctx).is_some() {
         return Ok(None);
     }
     let found = absence::execution(ctx.input.observation, id, ROLLING_TEMPLATES)?;
@@ -89,11 +89,11 @@ pub(in crate::rollout) fn restored(ctx: &Context<'_>, status: &Draft) -> Known<O
         );
         return Ok(Some(refusal::refuse(ctx, status.clone(), &problem, false)));
     }
-    if ctx.input.subject.undo.is_some() && ctx.deleting.is_some() {
+    if ctx.undo.is_some() && ctx.deleting.is_some() {
         // Its execution is left to itself: what it undoes, and so what it would leave, is not known.
         return Ok(None);
     }
-    if ctx.input.subject.undo.is_some() {
+    if ctx.undo.is_some() {
         return Ok(Some(of_rollback(ctx, status.clone(), execution)));
     }
     adopt(ctx, status.clone(), execution).map(Some)
@@ -108,7 +108,7 @@ fn is_own(ctx: &Context<'_>, execution: &Execution) -> bool {
         && tag(managed) == Some(by)
         && tag(identity::TAG_TASK) == Some(path.as_str())
         && tag(identity::TAG_SCALING_GROUP) == Some(ctx.group.as_str())
-        && (ctx.input.subject.undo.is_some()
+        && (ctx.undo.is_some()
             // The text that ran is not known any more. The annotation is bound to the spec as written.
             || scripts::from_config_maps(ctx.spec)
             || tag(identity::TAG_SPEC_HASH) == Some(ctx.spec_hash.as_str()))
@@ -193,7 +193,7 @@ fn of_rollback(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> D
 /// not over, or was over and the object before this one still holds the group.
 fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<Drafted> {
     let holder = ctx.record.holder.as_ref();
-    let free = holder.is_none() || ctx.holds() || ctx.input.holder_gone;
+    let free = holder.is_none() || ctx.holds() || ctx.holder_gone;
     let before = holder.is_some_and(|h| {
         let same = (h.kind.as_str(), &h.namespace, &h.name);
         same == (ctx.input.subject.kind, &ctx.namespace, &ctx.name)

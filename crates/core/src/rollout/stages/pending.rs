@@ -53,7 +53,7 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
     if let Some(decision) = deadline::exceeded(ctx, &status) {
         return Ok(decision);
     }
-    if let Some(undo) = ctx.input.subject.undo
+    if let Some(undo) = ctx.undo
         && status.source.is_none()
     {
         return find_source(ctx, status, undo);

@@ -106,7 +106,7 @@ pub(in crate::rollout) fn decide(
         let message = "a rollback took the scaling group over, and cancels the execution";
         close::reject_open(ctx, &mut status, Reason::Superseded, message);
         // Whoever took it over ends the execution; this object does if that one never will.
-        let alone = ctx.record.holder.is_none() || ctx.input.holder_gone;
+        let alone = ctx.record.holder.is_none() || ctx.holder_gone;
         let reason = cancel::reason(ctx, &status);
         if let Some(reason) = reason.or_else(|| alone.then(|| "RolledBack".to_owned())) {
             return Ok(cancel::cancel(ctx, status, &reason, true));

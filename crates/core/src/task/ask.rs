@@ -1,0 +1,131 @@
+//! What the core asks whoever drives it, and what it is told: the one way in which anything but the object itself and the
+//! outcome of the call just sent comes into a decision.
+
+use std::collections::BTreeMap;
+
+use ess_rollout_api::v1alpha1::{Holder, RollbackRef, RollingUpdateTask, ScalingGroupRecord};
+use ess_rollout_cloud::{Answer, CloudError, Query};
+
+/// One thing that a decision needs to know. What is not of the cloud is told by the apiserver or by what watches have shown,
+/// and a failure to tell it is a failure of the pass: the core hears of none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ask {
+    /// A task, by its name. Reply: [`Reply::Task`].
+    Task {
+        /// Its namespace: that of the object.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// All keys of a ConfigMap, so that two of them are of one version of it. Reply: [`Reply::ConfigMap`].
+    ConfigMap {
+        /// Its namespace: that of the object.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// The newest rollback that was found to undo the object. Reply: [`Reply::RolledBackBy`].
+    RolledBackBy,
+    /// The record of a scaling group. The decision's writes of it are made with the version that is told. Reply:
+    /// [`Reply::Record`].
+    Record {
+        /// The group's region.
+        region: String,
+        /// The group's id.
+        group: String,
+    },
+    /// Whether this very object exists, asked after the record that names it: one that was looked for before may have
+    /// been created, and have taken its group, in between. Reply: [`Reply::Exists`].
+    Exists(ObjectRef),
+    /// The first of the objects that wait for a scaling group and were created earlier. Reply: [`Reply::Ahead`].
+    Ahead {
+        /// The group's region.
+        region: String,
+        /// The group's id.
+        group: String,
+    },
+    /// Something in the cloud, under the credentials of the object. Reply: [`Reply::Cloud`].
+    Cloud(Query),
+}
+
+impl From<Query> for Ask {
+    fn from(query: Query) -> Self {
+        Self::Cloud(query)
+    }
+}
+
+/// What is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// `None`: there is no such task.
+    Task(Option<Box<RollingUpdateTask>>),
+    /// What became of reading the ConfigMap.
+    ConfigMap(ConfigMap),
+    /// `None`: none is known.
+    RolledBackBy(Option<RollbackRef>),
+    /// `None`: there is none yet.
+    Record(Option<Box<ScalingGroupRecord>>),
+    /// What cannot be read exists: taking a group from a task that runs would be worse than waiting.
+    Exists(bool),
+    /// `None`: the object is the first.
+    Ahead(Option<QueueEntry>),
+    /// The answer, or why there is none.
+    Cloud(Result<Answer, CloudError>),
+}
+
+/// One object, and not another that came to have its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectRef {
+    /// Its Kubernetes kind.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
+impl From<&Holder> for ObjectRef {
+    fn from(holder: &Holder) -> Self {
+        Self {
+            kind: holder.kind.clone(),
+            namespace: holder.namespace.clone(),
+            name: holder.name.clone(),
+            uid: holder.uid.clone(),
+        }
+    }
+}
+
+/// What was found where a ConfigMap was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigMap {
+    /// What it has under `data`.
+    Data(BTreeMap<String, String>),
+    /// There is no such ConfigMap.
+    Missing,
+    /// The operator may not read it, in the apiserver's words.
+    Refused(String),
+}
+
+/// Another object on the same group that came earlier and has not begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueEntry {
+    /// Its Kubernetes kind.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The scaling group that an object is about, and whose credentials reach it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Target {
+    /// `None`: neither the object nor the operator names one.
+    pub region: Option<String>,
+    /// The group's id; empty: of a rollback whose source is not known.
+    pub group: String,
+    /// The Secret in the object's namespace; `None`: the operator's own credentials.
+    pub secret: Option<String>,
+}
