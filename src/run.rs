@@ -240,8 +240,8 @@ impl Operator {
                 default_region: settings.region.clone(),
                 own_credentials_namespaces,
                 own_credentials_ram_roles: settings.own_credentials_ram_roles.clone(),
-                settle: settings.settle + limits.call_time(settings.call_timeout),
-                list_lag: settings.settle,
+                call_lifetime: settings.call_lifetime + limits.call_time(settings.call_timeout),
+                list_lag: settings.call_lifetime,
                 // What moves is told by the poller; this is for what it cannot tell.
                 poll_interval: settings.poll_interval * poller::EVERY,
                 progress_interval: settings.progress_interval,

@@ -32,7 +32,7 @@ pub struct Settings {
     /// How long one call to the cloud may take.
     pub call_timeout: Duration,
     /// L, the bound on lateness.
-    pub settle: Duration,
+    pub call_lifetime: Duration,
     /// Where health and metrics are served.
     pub health: SocketAddr,
     /// Written once the watches are synced.
@@ -124,7 +124,7 @@ impl TryFrom<&RunArgs> for Settings {
             poll_interval: *poll_interval_seconds,
             progress_interval: *progress_interval_seconds,
             call_timeout: *call_timeout_seconds,
-            settle: *settle_seconds,
+            call_lifetime: *settle_seconds,
             health: *health_addr,
             ready_file: ready_file.clone(),
             workers: usize::from(*workers),
@@ -206,7 +206,7 @@ mod tests {
         let given =
             settings(&["--poll-interval-seconds", "0.5", "--settle-seconds", "1.25"]).unwrap();
         assert_eq!(given.poll_interval, Duration::from_millis(500));
-        assert_eq!(given.settle, Duration::from_millis(1250));
+        assert_eq!(given.call_lifetime, Duration::from_millis(1250));
         for wrong in ["0", "-1", "NaN", "inf", "1e9", "10s", ""] {
             let flag = format!("--poll-interval-seconds={wrong}");
             let error = Cli::try_parse_from(["ess-rollout", "run", &flag]).unwrap_err();

@@ -14,7 +14,7 @@ use ess_rollout_core::decision::{CallOutcome, Decision, Event, Next, Work, WorkO
 
 use super::{
     Context,
-    observe::{self, Decided, Group, Subject},
+    observe::{self, Decided, Group, PassTarget},
     story::{self, Turn},
     summary::summarized,
 };
@@ -92,7 +92,7 @@ impl Stop {
 /// When a write fails other than by a conflict, or the decision contradicts itself.
 pub async fn carry_out<'a>(
     context: &'a Context,
-    subject: Subject,
+    subject: PassTarget,
     decided: Decided,
     versions: &mut Vec<String>,
 ) -> Result<Acted<'a>, Error> {
@@ -131,7 +131,7 @@ async fn publish(context: &Context, object: &Object, events: &[Event]) {
 
 async fn effects<'a>(
     context: &'a Context,
-    mut subject: Subject,
+    mut subject: PassTarget,
     decided: Decided,
     versions: &mut Vec<String>,
 ) -> Result<Acted<'a>, Stop> {
@@ -250,7 +250,7 @@ fn record_known_to_the_crds(
 /// The same of the object itself: the record of a group would have a holder whose own status cannot be written.
 fn status_known_to_the_crds(
     context: &Context,
-    subject: &Subject,
+    subject: &PassTarget,
     status: &Status,
 ) -> Result<(), Stop> {
     let kind = subject.key.kind.name();
@@ -355,7 +355,7 @@ async fn write_status(
 
 async fn send(
     context: &Context,
-    subject: &Subject,
+    subject: &PassTarget,
     group: &Group,
     (work, also): (Work, Vec<Mutation>),
     decided_at: jiff::Timestamp,

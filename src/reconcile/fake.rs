@@ -234,7 +234,7 @@ impl Bench {
             default_region: Some("cn-hangzhou".to_owned()),
             own_credentials_namespaces: BTreeSet::new(),
             own_credentials_ram_roles: BTreeSet::new(),
-            settle: Duration::from_secs(60),
+            call_lifetime: Duration::from_secs(60),
             list_lag: Duration::from_secs(60),
             poll_interval: Duration::from_secs(10),
             progress_interval: Duration::from_secs(10),

@@ -52,7 +52,7 @@ impl Error {
 }
 
 /// What a pass is about, as just read.
-pub struct Subject {
+pub struct PassTarget {
     /// Which object.
     pub key: ObjectKey,
     /// The object.
@@ -98,14 +98,14 @@ pub async fn read(
     key: &ObjectKey,
     versions: &mut Vec<String>,
     told: &mut Told,
-) -> Result<Option<Subject>, Error> {
+) -> Result<Option<PassTarget>, Error> {
     let found = context.kubernetes.get(key).await.map_err(Error::Read)?;
     let Some(object) = found else {
         return Ok(None);
     };
     versions.extend(object.version());
     told.tell(&object);
-    Ok(Some(Subject {
+    Ok(Some(PassTarget {
         key: key.clone(),
         object,
     }))
@@ -151,7 +151,7 @@ impl Told {
 /// When the apiserver does not say, or the core does not decide within the bound on rounds.
 pub async fn decide(
     context: &Context,
-    subject: &Subject,
+    subject: &PassTarget,
     outcome: Option<&WorkOutcome>,
     record_lost: Option<&str>,
     versions: &mut Vec<String>,
@@ -205,7 +205,7 @@ pub async fn decide(
 /// with a fact of the cluster it asks again, knowing that. Gives the `now` that it was asked with, too.
 async fn step_on_facts(
     context: &Context,
-    subject: &Subject,
+    subject: &PassTarget,
     known: Known<'_>,
     observation: &mut Observation,
     versions: &mut Vec<String>,
@@ -233,7 +233,7 @@ async fn step_on_facts(
 /// What is so in the cluster; `None`: the cloud is asked.
 async fn fact(
     context: &Context,
-    subject: &Subject,
+    subject: &PassTarget,
     ask: &Ask,
     versions: &mut Vec<String>,
 ) -> Result<Option<Reply>, Error> {
@@ -314,7 +314,7 @@ struct Known<'a> {
 /// What the core says, by the kind of the object, and the group that it says it of.
 fn next_step(
     context: &Context,
-    subject: &Subject,
+    subject: &PassTarget,
     known: Known<'_>,
     now: Timestamp,
     observation: &Observation,
@@ -366,7 +366,7 @@ pub(super) struct Access<'a> {
 }
 
 impl<'a> Access<'a> {
-    pub(super) fn of(subject: &Subject, scope: &'a CredentialsScope) -> Self {
+    pub(super) fn of(subject: &PassTarget, scope: &'a CredentialsScope) -> Self {
         let deleting = subject.object.metadata().deletion_timestamp.as_ref();
         Self {
             scope,

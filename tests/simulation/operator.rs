@@ -97,7 +97,7 @@ impl Operator {
                 default_region: Some(REGION.to_owned()),
                 own_credentials_namespaces: own_namespaces,
                 own_credentials_ram_roles: BTreeSet::new(),
-                settle: SETTLE + limits.call_time(CALL_TIMEOUT),
+                call_lifetime: SETTLE + limits.call_time(CALL_TIMEOUT),
                 list_lag: SETTLE,
                 poll_interval: POLL * poller::EVERY,
                 progress_interval: Duration::from_secs(10),

@@ -16,7 +16,7 @@ use super::{due, preflight};
 use crate::identity::hash_value;
 use crate::task::cloud_failure::Failure;
 use crate::task::conditions::shorten;
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 use crate::task::problem::Problem;
 use crate::task::waits::RETRY;
 
@@ -37,8 +37,8 @@ pub(super) fn check(
     } else if when(ctx, status, next) <= ctx.now() {
         match preflight::check_cloud(ctx) {
             Ok(found) => note(ctx, status, found.err().as_ref()),
-            Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
-            Err(Interrupt::Failed(error)) => match Failure::of(&error) {
+            Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
+            Err(Missing::Failed(error)) => match Failure::of(&error) {
                 Some(failure) => note(ctx, status, Some(&problem(failure))),
                 None => return Ok(error.retry_after.unwrap_or(RETRY.unsigned_abs())),
             },

@@ -85,7 +85,7 @@ pub(super) fn cancel(
     match answer {
         Some(Ok(_)) => {
             let (state, word) = (ActionState::Applied, Reason::Cancelled);
-            requests::settle(ctx, &mut status, Verb::Cancel, state, word, "");
+            requests::resolve(ctx, &mut status, Verb::Cancel, state, word, "");
             next = waits.soon();
         }
         Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {

@@ -17,7 +17,7 @@ use crate::identity;
 use crate::task::absence::IMAGE_UPDATE_TEMPLATE;
 use crate::task::decision::{Next, Work};
 use crate::task::display::Value;
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 use crate::task::turn;
@@ -36,7 +36,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             status.next_schedule_time = None;
             reject_cancel(ctx, &mut status);
             let (rejected, why) = (ActionState::Rejected, &problem.message);
-            requests::settle(
+            requests::resolve(
                 ctx,
                 &mut status,
                 Verb::RunNow,
@@ -89,8 +89,8 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             ahead::note_news(ctx, &mut status, &problem);
             Ok(blocked(ctx, status, &problem))
         }
-        Err(Interrupt::Read(queries)) => Err(Interrupt::Read(queries)),
-        Err(Interrupt::Failed(error)) => {
+        Err(Missing::Read(queries)) => Err(Missing::Read(queries)),
+        Err(Missing::Failed(error)) => {
             waiting::blocked(ctx, &mut status, error.needs_person());
             report::failed(&mut status, &error);
             let next = match error.needs_person() {
@@ -139,7 +139,7 @@ fn cancel(ctx: &Context<'_>, status: &mut Draft, wanted: Option<Wanted>) -> Opti
         (Verb::Cancel, ActionState::Applied),
         (Verb::RunNow, ActionState::Rejected),
     ] {
-        requests::settle(
+        requests::resolve(
             ctx,
             status,
             verb,
@@ -164,7 +164,7 @@ fn cancel(ctx: &Context<'_>, status: &mut Draft, wanted: Option<Wanted>) -> Opti
 fn reject_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
     let message = "no run is under way, and none is due";
     let state = ActionState::Rejected;
-    requests::settle(ctx, status, Verb::Cancel, state, Reason::NoRun, message);
+    requests::resolve(ctx, status, Verb::Cancel, state, Reason::NoRun, message);
 }
 
 fn wait_for_turn(ctx: &Context<'_>, mut status: Draft, before: &str) -> Drafted {
@@ -276,7 +276,7 @@ fn begin(ctx: &Context<'_>, mut status: Draft, wanted: Wanted, ready: Ready) -> 
     let mutation = start.map(|intent| starting::mutation(ctx, &run, intent));
     status.active = Some(run);
     let (settled, word) = (ActionState::Applied, Reason::Started);
-    requests::settle(ctx, &mut status, Verb::RunNow, settled, word, &message);
+    requests::resolve(ctx, &mut status, Verb::RunNow, settled, word, &message);
     ahead::note(ctx, &mut status, None);
     let refusal = status.waiting.as_ref().and_then(|w| w.refusal.as_ref());
     // What was refused stays on show until it is not, or each try would change the object twice.

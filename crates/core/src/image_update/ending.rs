@@ -39,7 +39,7 @@ pub(super) fn begin(
             message: shorten(message, 1024),
         });
     }
-    settle_cancel(ctx, &mut status, outcome);
+    resolve_cancel(ctx, &mut status, outcome);
     let doing = format!("{message}; the scaling configurations are being read back");
     status.show(Phase::Verifying, Reason::Verifying, &doing);
     ctx.decide(status, Next::Now)
@@ -53,7 +53,7 @@ pub(super) fn nothing_ran(
     reason: Reason,
     message: &str,
 ) -> Drafted {
-    settle_cancel(ctx, &mut status, outcome);
+    resolve_cancel(ctx, &mut status, outcome);
     status.set(condition::VERIFIED, Value::Unknown, Reason::NothingRan, "");
     close(ctx, &mut status, outcome, reason, message);
     ctx.decide(status, Next::Now)
@@ -62,7 +62,7 @@ pub(super) fn nothing_ran(
 /// The deletion may not wait any longer.
 pub(super) fn abandon(ctx: &Context<'_>, mut status: Draft, message: &str) -> Drafted {
     let outcome = RunOutcome::Cancelled;
-    settle_cancel(ctx, &mut status, outcome);
+    resolve_cancel(ctx, &mut status, outcome);
     status.set(condition::VERIFIED, Value::Unknown, Reason::Abandoned, "");
     let left = status.active.as_ref();
     let left = left.map_or(String::new(), |run| left_over(run, outcome, &[]));
@@ -107,14 +107,14 @@ fn let_go(ctx: &Context<'_>, run: &ActiveRun) -> Option<GroupRun> {
     })
 }
 
-fn settle_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, outcome: RunOutcome) {
+fn resolve_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, outcome: RunOutcome) {
     let (state, reason, message) = if outcome == RunOutcome::Cancelled {
         (ActionState::Applied, Reason::Cancelled, "")
     } else {
         let message = "the run ended before it could be cancelled";
         (ActionState::Rejected, Reason::RunFinished, message)
     };
-    requests::settle(ctx, status, Verb::Cancel, state, reason, message);
+    requests::resolve(ctx, status, Verb::Cancel, state, reason, message);
 }
 
 pub(super) fn decide(
@@ -150,7 +150,7 @@ pub(super) fn decide(
     if gone
         && !ctx
             .waits()
-            .settled_since(&Time(end.time.0 + ctx.waits().settle()))
+            .settled_since(&Time(end.time.0 + ctx.waits().call_lifetime()))
     {
         return Ok(ctx.decide(status, Next::After(READ_AGAIN)));
     }

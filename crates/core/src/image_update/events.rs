@@ -128,7 +128,7 @@ pub(super) fn events(
             _ => {}
         }
     }
-    events.extend(ledger::settled_events(&old.actions, &new.actions));
+    events.extend(ledger::resolved_events(&old.actions, &new.actions));
     events
 }
 

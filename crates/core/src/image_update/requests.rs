@@ -8,7 +8,7 @@ use crate::task::reason::Reason;
 use crate::task::requests::{self, VERBS};
 
 /// Accepted, or refused: why, in a word and a sentence.
-type Verdict = Result<(), (Reason, String)>;
+type Judged = Result<(), (Reason, String)>;
 
 /// Takes note of every request that is new. Not applicable now is refused; what is accepted is
 /// settled by what comes of it.
@@ -32,7 +32,7 @@ pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
     }
     if ctx.deleting.is_some() {
         let (state, message) = (ActionState::Rejected, "the task is being deleted");
-        settle(ctx, status, Verb::RunNow, state, Reason::Deletion, message);
+        resolve(ctx, status, Verb::RunNow, state, Reason::Deletion, message);
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) fn present_at_creation(ctx: &Context<'_>, status: &mut ImageUpdateTas
     }
 }
 
-fn judge_cancel(status: &ImageUpdateTaskStatus, value: &str) -> Verdict {
+fn judge_cancel(status: &ImageUpdateTaskStatus, value: &str) -> Judged {
     requests::parse_cancel(value).map_err(|why| (Reason::Malformed, why))?;
     match &status.active {
         Some(run) if run.end.is_some() => Err((
@@ -65,7 +65,7 @@ fn judge_cancel(status: &ImageUpdateTaskStatus, value: &str) -> Verdict {
     }
 }
 
-fn judge_run_now(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, value: &str) -> Verdict {
+fn judge_run_now(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, value: &str) -> Judged {
     requests::parse_run_now(value).map_err(|why| (Reason::Malformed, why))?;
     if let Some(run) = &status.active
         && ctx.spec.concurrency_policy == ConcurrencyPolicy::Forbid
@@ -99,11 +99,11 @@ fn add(
     status: &mut ImageUpdateTaskStatus,
     verb: Verb,
     value: &str,
-    verdict: Verdict,
+    verdict: Judged,
 ) {
     let mut action = ledger::entry(ctx.metadata, verb, value, ctx.now());
     if let Err((reason, message)) = verdict {
-        ledger::settle(
+        ledger::resolve(
             &mut action,
             ActionState::Rejected,
             reason,
@@ -116,7 +116,7 @@ fn add(
 }
 
 /// Ends every open request of a verb.
-pub(super) fn settle(
+pub(super) fn resolve(
     ctx: &Context<'_>,
     status: &mut ImageUpdateTaskStatus,
     verb: Verb,
@@ -125,5 +125,5 @@ pub(super) fn settle(
     message: &str,
 ) {
     let all = &mut status.actions;
-    ledger::settle_all(all, verb, state, reason, message, ctx.now());
+    ledger::resolve_all(all, verb, state, reason, message, ctx.now());
 }

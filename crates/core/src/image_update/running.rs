@@ -11,7 +11,7 @@ use super::report::{self, Phase};
 use super::{Draft, Drafted, cancel, due, ending};
 use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE};
 use crate::task::conditions::shorten;
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 use crate::task::reason::Reason;
 
 /// The nested action that builds the image: the template name of its execution.
@@ -38,10 +38,10 @@ pub(super) fn decide(
     }
     let cancellation = cancel::wanted(ctx, &status);
     let seen = match look(ctx, &execution.id) {
-        Err(Interrupt::Failed(error)) => {
+        Err(Missing::Failed(error)) => {
             // What cannot be read does not keep an execution from being ended.
             let Some(cancellation) = cancellation else {
-                return Err(Interrupt::Failed(error));
+                return Err(Missing::Failed(error));
             };
             let mut decision = cancel::cancel(ctx, status, cancellation, true);
             if decision.work.is_none() {
@@ -190,7 +190,7 @@ fn failed_image(
     let image = match ctx.input.observation.image(&id) {
         Ok(image) => image,
         // It ends by itself all the same.
-        Err(Interrupt::Failed(_)) => return Ok(None),
+        Err(Missing::Failed(_)) => return Ok(None),
         Err(more) => return Err(more),
     };
     let Some(image) = image else {

@@ -264,7 +264,7 @@ pub(super) fn give_up(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetab
         why.map_or(String::new(), |why| format!(": {why}")),
     );
     let (state, word) = (ActionState::Rejected, Reason::StartingDeadlineExceeded);
-    requests::settle(ctx, status, Verb::RunNow, state, word, &message);
+    requests::resolve(ctx, status, Verb::RunNow, state, word, &message);
     if waiting.trigger != RunTrigger::RunNow {
         status.done_hash = Some(due::content_hash(ctx.spec));
     }

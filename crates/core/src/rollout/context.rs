@@ -137,8 +137,8 @@ impl<'a> Context<'a> {
     }
 
     /// L, the bound on lateness.
-    pub(super) fn settle(&self) -> SignedDuration {
-        self.waits().settle()
+    pub(super) fn call_lifetime(&self) -> SignedDuration {
+        self.waits().call_lifetime()
     }
 
     /// See [`Waits::settled_since`].

@@ -26,7 +26,7 @@ pub(super) fn events(
 ) -> Vec<Event> {
     let (known, found) = (&old.unknown_annotations, &new.unknown_annotations);
     let mut events = ledger::unknown_annotation_events(known, found);
-    events.extend(ledger::settled_events(&old.actions, &new.actions));
+    events.extend(ledger::resolved_events(&old.actions, &new.actions));
     let mut push = |kind, reason: Reason, action: &str, note: String| {
         events.push(Event {
             kind,

@@ -67,7 +67,7 @@ pub(super) fn nothing_ran(
         ..Restore::default()
     });
     let status = &mut decision.status;
-    close::settle_all(
+    close::resolve_all(
         ctx,
         status,
         Verb::Cancel,

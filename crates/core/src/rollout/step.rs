@@ -113,11 +113,11 @@ impl<'a> Engine<'a> for Context<'a> {
             deadline::note(self, &mut status, true, Some(&failure.message));
         }
         let left = deadline::left(self, &status).filter(|_| waits);
-        let lets_go = refusal::lets_go(self, &status);
+        let releases = refusal::releases_group(self, &status);
         let left = left.map(|left| left.unsigned_abs());
         let mut decision = self.decide(status, self.wait_after(error)).within(left);
         // A group is not kept from others for something that only a person can mend.
-        if waits && lets_go && error.needs_person() {
+        if waits && releases && error.needs_person() {
             decision.record = Some(record::given_back(self));
         }
         decision

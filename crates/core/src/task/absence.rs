@@ -11,7 +11,7 @@ use ess_rollout_cloud::{
     ScalingGroup, ScalingInstance,
 };
 
-use super::observation::{Interrupt, Known, Observation};
+use super::observation::{Known, Missing, Observation};
 
 /// Part of the name of every public rolling-update template.
 pub(crate) const ROLLING_TEMPLATES: &str = "ACS-ESS-RollingUpdate";
@@ -25,7 +25,7 @@ pub(crate) fn group<'o>(observation: &'o Observation, id: &str) -> Known<Option<
         None => match observation.scaling_group_in_list(id) {
             // Who may see single groups alone may not list them. What is on record is not cleared for
             // a group that is gone, so that nothing hangs on it.
-            Err(Interrupt::Failed(error)) if error.class == ErrorClass::Denied => Ok(None),
+            Err(Missing::Failed(error)) if error.class == ErrorClass::Denied => Ok(None),
             found => Ok(found?.as_ref()),
         },
     }
@@ -107,8 +107,8 @@ pub(crate) fn execution<'o>(
 pub(crate) fn account(observation: &Observation) -> Known<Option<String>> {
     match observation.account() {
         Ok(account) => Ok(account.clone()),
-        Err(Interrupt::Failed(_)) => Ok(None),
-        Err(read @ Interrupt::Read(_)) => Err(read),
+        Err(Missing::Failed(_)) => Ok(None),
+        Err(read @ Missing::Read(_)) => Err(read),
     }
 }
 

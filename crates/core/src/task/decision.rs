@@ -20,9 +20,9 @@ pub struct Settings {
     /// The bound on lateness, counted from the time that is on record with a call: within this
     /// time it takes effect or never. It covers the call itself and L, the time after its answer
     /// was given up.
-    pub settle: Duration,
+    pub call_lifetime: Duration,
     /// How old what OOS lists may be: executions, nested ones and tasks show everything that
-    /// happened this long ago. With [`Settings::settle`] the one assumption about time; the operator
+    /// happened this long ago. With [`Settings::call_lifetime`] the one assumption about time; the operator
     /// takes L for it, and says so where an answer of OOS proves a list to be older.
     pub list_lag: Duration,
     /// How often a running task is looked at when nothing tells that it moved.

@@ -80,7 +80,7 @@ pub(crate) fn record(
 }
 
 /// Ends a request.
-pub(crate) fn settle(
+pub(crate) fn resolve(
     action: &mut Action,
     state: ActionState,
     reason: Reason,
@@ -101,7 +101,7 @@ pub(crate) fn open(actions: &[Action], verb: Verb) -> Option<&Action> {
 }
 
 /// Ends every open request of a verb.
-pub(crate) fn settle_all(
+pub(crate) fn resolve_all(
     actions: &mut [Action],
     verb: Verb,
     state: ActionState,
@@ -111,7 +111,7 @@ pub(crate) fn settle_all(
 ) {
     for action in actions {
         if action.verb == verb && action.state == ActionState::Accepted {
-            settle(action, state, reason, message, now);
+            resolve(action, state, reason, message, now);
         }
     }
 }
@@ -146,7 +146,7 @@ pub(crate) fn unknown_annotation_events(old: &[String], new: &[String]) -> Vec<E
 }
 
 /// One Event for each request that was settled.
-pub(crate) fn settled_events(old: &[Action], new: &[Action]) -> Vec<Event> {
+pub(crate) fn resolved_events(old: &[Action], new: &[Action]) -> Vec<Event> {
     let mut events = Vec::new();
     for action in new {
         let before = old.iter().find(|a| a.id == action.id);

@@ -19,7 +19,7 @@ pub struct Observation {
 
 /// Why a decision cannot be made yet.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Interrupt {
+pub(crate) enum Missing {
     /// More has to be read.
     Read(Vec<Ask>),
     /// Something that has to be known could not be read.
@@ -27,13 +27,13 @@ pub(crate) enum Interrupt {
 }
 
 /// A value, or why there is none.
-pub(crate) type Known<T> = Result<T, Interrupt>;
+pub(crate) type Known<T> = Result<T, Missing>;
 
 /// A fact of the cluster, or what has to be asked for it. What cannot be read fails the pass, so that no decision is made
 /// without it.
 pub(crate) type Fact<T> = Result<T, Vec<Ask>>;
 
-impl From<Vec<Ask>> for Interrupt {
+impl From<Vec<Ask>> for Missing {
     fn from(asks: Vec<Ask>) -> Self {
         Self::Read(asks)
     }
@@ -73,8 +73,8 @@ macro_rules! accessors {
                 let ask = Ask::Cloud($query);
                 match self.replies.get(&ask) {
                     Some(Reply::Cloud(Ok($answer(value)))) => Ok(value),
-                    Some(Reply::Cloud(Err(error))) => Err(Interrupt::Failed(Box::new(error.clone()))),
-                    _ => Err(Interrupt::Read(vec![ask])),
+                    Some(Reply::Cloud(Err(error))) => Err(Missing::Failed(Box::new(error.clone()))),
+                    _ => Err(Missing::Read(vec![ask])),
                 }
             }
         )+
@@ -121,7 +121,7 @@ impl Observation {
         if missing.is_empty() {
             Ok(())
         } else {
-            Err(Interrupt::Read(missing))
+            Err(Missing::Read(missing))
         }
     }
 

@@ -14,7 +14,7 @@ use super::deletion::{self, Wait};
 use super::display::{self, Displayed, Draft};
 use super::ledger;
 use super::object::Object;
-use super::observation::{Interrupt, Known, Observation};
+use super::observation::{Known, Missing, Observation};
 use super::reason::Reason;
 
 /// A decision in the making.
@@ -105,8 +105,8 @@ pub(crate) fn step<'a, E: Engine<'a>>(engine: &E) -> Step<E::Status> {
     let staged = engine.stage(status.clone());
     let decision = match with_account(engine, &mut status, staged) {
         Ok(decision) => decision,
-        Err(Interrupt::Read(queries)) => return Step::Read(queries),
-        Err(Interrupt::Failed(error)) => engine.not_read(status, &error),
+        Err(Missing::Read(queries)) => return Step::Read(queries),
+        Err(Missing::Failed(error)) => engine.not_read(status, &error),
     };
     decided(engine, read, &old, decision)
 }
@@ -147,11 +147,11 @@ fn with_account<'a, E: Engine<'a>>(
             Ok(Decision::of_status(status.clone(), Next::After(wait)))
         }
         // Together with what the stage asks for: one round.
-        Err(Interrupt::Read(account)) => match staged {
-            Err(Interrupt::Read(queries)) => Err(Interrupt::Read(
-                account.into_iter().chain(queries).collect(),
-            )),
-            _ => Err(Interrupt::Read(account)),
+        Err(Missing::Read(account)) => match staged {
+            Err(Missing::Read(queries)) => {
+                Err(Missing::Read(account.into_iter().chain(queries).collect()))
+            }
+            _ => Err(Missing::Read(account)),
         },
         Err(failed) => Err(failed),
     }

@@ -38,8 +38,9 @@ pub(crate) struct Waits<'a> {
 
 impl Waits<'_> {
     /// L, the bound on lateness.
-    pub(crate) fn settle(&self) -> SignedDuration {
-        SignedDuration::try_from(self.settings.settle).unwrap_or(SignedDuration::from_mins(1))
+    pub(crate) fn call_lifetime(&self) -> SignedDuration {
+        SignedDuration::try_from(self.settings.call_lifetime)
+            .unwrap_or(SignedDuration::from_mins(1))
     }
 
     /// Whether L has passed since `time`. One second more, because times on record have whole
@@ -67,12 +68,12 @@ impl Waits<'_> {
 
     /// Whether a list may not show yet what happened at `time`, of another clock.
     pub(crate) fn lags(&self, time: &Time) -> bool {
-        self.is_recent(time, self.settle() + SignedDuration::from_secs(1))
+        self.is_recent(time, self.call_lifetime() + SignedDuration::from_secs(1))
     }
 
     /// When L has passed since `time`.
     pub(crate) fn settled_at(&self, time: &Time) -> Timestamp {
-        time.0 + self.settle() + SignedDuration::from_secs(1)
+        time.0 + self.call_lifetime() + SignedDuration::from_secs(1)
     }
 
     /// When lists show everything that had happened at `time`.
@@ -95,7 +96,7 @@ impl Waits<'_> {
 
     /// Until L has passed from now on.
     pub(crate) fn for_settle(&self) -> Next {
-        Next::After((self.settle() + SignedDuration::from_secs(1)).unsigned_abs())
+        Next::After((self.call_lifetime() + SignedDuration::from_secs(1)).unsigned_abs())
     }
 
     /// The wait after a failed call until the next try, be it a read or a mutation that is known to
@@ -128,13 +129,13 @@ impl Waits<'_> {
             return self.after_failures(failures);
         }
         // What it said it will say again, until something else changes.
-        growing(self.settle())
+        growing(self.call_lifetime())
     }
 
     /// How long to leave the cloud alone after a refusal that only a person can mend. No less than
     /// the bound on lateness, so that a call on record may be made again when it has passed.
     pub(crate) fn patience(&self) -> SignedDuration {
-        RETRY_REFUSED.max(self.settle() + SignedDuration::from_secs(1))
+        RETRY_REFUSED.max(self.call_lifetime() + SignedDuration::from_secs(1))
     }
 
     /// The wait of a running execution between two looks, when nothing tells that it moved.

@@ -113,7 +113,7 @@ impl World {
                 default_region: Some("cn-hangzhou".into()),
                 own_credentials_namespaces: ["shop".to_owned()].into(),
                 own_credentials_ram_roles: ["OOSServiceRole".to_owned()].into(),
-                settle: Duration::from_secs(60),
+                call_lifetime: Duration::from_secs(60),
                 list_lag: Duration::from_secs(60),
                 poll_interval: Duration::from_secs(10),
                 progress_interval: Duration::from_secs(10),

@@ -80,7 +80,7 @@ proptest! {
         if let Some(settle) = settle {
             // What is under way is as late as it was, and lists are as old; what is sent from now on
             // is no later than the operator is told.
-            world.settings.settle = Duration::from_secs(settle);
+            world.settings.call_lifetime = Duration::from_secs(settle);
             for fate in &mut world.cloud.fates {
                 if let Fate::Late(seconds) = fate {
                     *seconds = (*seconds).min(i64::try_from(settle).unwrap());
@@ -134,7 +134,7 @@ fn an_approve_under_way_keeps_the_bounds_that_it_was_sent_under() {
     world.annotated("continue", "1");
     world.pass_with(Some((0, Crash::Mutation)));
     // The operator comes back with another --settle-seconds.
-    world.settings.settle = Duration::from_secs(2);
+    world.settings.call_lifetime = Duration::from_secs(2);
     world.settings.list_lag = Duration::from_secs(2);
     world.run_for(600);
     assert_eq!(world.cloud.approved, [1]);

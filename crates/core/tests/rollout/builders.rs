@@ -14,7 +14,7 @@ pub fn settings() -> Settings {
         default_region: Some("cn-hangzhou".into()),
         own_credentials_namespaces: ["shop".to_owned()].into(),
         own_credentials_ram_roles: ["OOSServiceRole".to_owned()].into(),
-        settle: std::time::Duration::from_secs(60),
+        call_lifetime: std::time::Duration::from_secs(60),
         list_lag: std::time::Duration::from_secs(60),
         poll_interval: std::time::Duration::from_secs(10),
         progress_interval: std::time::Duration::from_secs(10),

@@ -43,11 +43,11 @@ pub(in crate::rollout) fn give_back(
     deadline::note(ctx, &mut status, true, Some(&message));
     status.set(condition::PREFLIGHT, Value::False, reason, &message);
     status.show(Phase::Blocked, reason, &message);
-    let lets_go = refusal::lets_go(ctx, &status);
+    let releases = refusal::releases_group(ctx, &status);
     let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
     let next = Next::After(wait.unsigned_abs());
     let mut decision = ctx.decide(status, next).within(left);
-    if lets_go {
+    if releases {
         decision.record = Some(record::given_back(ctx));
     }
     decision

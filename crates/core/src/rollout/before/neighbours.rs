@@ -18,7 +18,7 @@ use ess_rollout_cloud::{
 use crate::rollout::context::Context;
 use crate::rollout::others::OTHERS_RUN;
 use crate::task::conditions;
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 
@@ -206,7 +206,7 @@ fn optional<T>(
     skips: impl Fn(&CloudError) -> bool,
 ) -> Known<Optional<T>> {
     match read {
-        Err(Interrupt::Failed(error)) if skips(&error) => {
+        Err(Missing::Failed(error)) if skips(&error) => {
             // Without the request id, which differs each time: the message is written when it changes.
             let missing = error.missing_action.as_ref();
             let missing = missing.map_or(String::new(), |action| {

@@ -30,7 +30,7 @@ pub(in crate::rollout) const MAX_INSTANCES: usize = 1000;
 const NEW: SignedDuration = SignedDuration::from_mins(1);
 
 /// The answer of preflight.
-pub(in crate::rollout) enum Verdict {
+pub(in crate::rollout) enum PreflightResult {
     /// Nothing stands against it.
     Ready(Box<Ready>),
     /// This does.
@@ -110,7 +110,7 @@ pub(in crate::rollout) fn usable_group<'a>(
 }
 
 /// Whether the update may start, as the cloud is now.
-pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
+pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<PreflightResult> {
     let observation = ctx.input.observation;
     let mut reads = vec![
         Query::ScalingGroup {
@@ -297,7 +297,7 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<Verdict> {
         }
     }
     ctx.update.complete(observation, &mut plan)?;
-    Ok(Verdict::Ready(Box::new(Ready {
+    Ok(PreflightResult::Ready(Box::new(Ready {
         plan,
         template_version: template.version.clone(),
         method,
@@ -355,8 +355,8 @@ fn suspended_processes(ctx: &Context<'_>, group: &ScalingGroup) -> Vec<String> {
     }
 }
 
-fn problem(problem: Problem) -> Verdict {
-    Verdict::Problem(problem)
+fn problem(problem: Problem) -> PreflightResult {
+    PreflightResult::Problem(problem)
 }
 
 pub(in crate::rollout) fn is_eligible(ctx: &Context<'_>, instance: &ScalingInstance) -> bool {

@@ -54,9 +54,9 @@ pub(in crate::rollout) fn refuse(
     } else {
         Next::After(RECHECK.unsigned_abs())
     };
-    let lets_go = lets_go(ctx, &status);
+    let releases = releases_group(ctx, &status);
     let mut decision = ctx.decide(status, next).within(left);
-    if lets_go {
+    if releases {
         decision.record = Some(record::given_back(ctx));
     }
     decision
@@ -64,6 +64,9 @@ pub(in crate::rollout) fn refuse(
 
 /// Whether the group goes to others while something stands against the start. Not from a rollback
 /// that took it over: how the group was before the update that it undoes is on record for it alone.
-pub(in crate::rollout) fn lets_go(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
+pub(in crate::rollout) fn releases_group(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> bool {
     ctx.holds() && !ctx.has_taken_over(status)
 }

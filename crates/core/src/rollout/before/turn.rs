@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::deadline;
-use super::preflight::{self, Verdict};
+use super::preflight::{self, PreflightResult};
 use super::refusal::{RECHECK, refuse};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
@@ -28,9 +28,10 @@ pub(in crate::rollout) fn note_group(ctx: &Context<'_>, status: &mut RollingUpda
 pub(in crate::rollout) fn note_end_of_others(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
-    verdict: &Verdict,
+    verdict: &PreflightResult,
 ) {
-    if matches!(verdict, Verdict::Problem(problem) if problem.reason == others::OTHERS_RUN) {
+    if matches!(verdict, PreflightResult::Problem(problem) if problem.reason == others::OTHERS_RUN)
+    {
         (status.waits_for_others, status.others_ended) = (true, None);
     } else if status.waits_for_others {
         (status.waits_for_others, status.others_ended) = (false, Some(Time(ctx.now())));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::author::Author;
 use super::update_kind::{self, Before, KindRow, UpdateKind};
-use crate::task::observation::{Interrupt, Known, Observation};
+use crate::task::observation::{Known, Missing, Observation};
 use crate::task::problem::{self, Problem};
 use crate::task::reason::Reason;
 
@@ -58,8 +58,8 @@ impl Image<'_> {
             // What cannot be read stops no update: it is a check more, not one that OOS makes.
             match observation.image(id) {
                 Ok(image) => found.extend(image),
-                Err(Interrupt::Failed(_)) => {}
-                Err(read @ Interrupt::Read(_)) => return Err(read),
+                Err(Missing::Failed(_)) => {}
+                Err(read @ Missing::Read(_)) => return Err(read),
             }
         }
         Ok(found)

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::author::Author;
 use super::update_kind::{Before, KindRow, ReadBack, UpdateKind, not_running};
-use crate::task::observation::{Interrupt, Known, Observation};
+use crate::task::observation::{Known, Missing, Observation};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 
@@ -101,15 +101,15 @@ impl Package<'_> {
             return Ok(None);
         }
         match observation.require(self.state_queries(members)) {
-            Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
-            Err(Interrupt::Failed(_)) | Ok(()) => {}
+            Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
+            Err(Missing::Failed(_)) | Ok(()) => {}
         }
         let mut found: Option<Option<String>> = None;
         for member in members {
             let version = match observation.instance_package(member, &self.update.name) {
                 Ok(version) => version.clone(),
-                Err(Interrupt::Failed(error)) if passes(error.class) => {
-                    return Err(Interrupt::Failed(error));
+                Err(Missing::Failed(error)) if passes(error.class) => {
+                    return Err(Missing::Failed(error));
                 }
                 // Not being allowed to tell what was there is no reason not to start.
                 Err(_) => return Ok(None),
@@ -133,7 +133,7 @@ fn passes(class: ErrorClass) -> bool {
 /// An answer, or `None` where the credentials may not ask: whether it exists is then seen by running.
 fn if_allowed<T>(answer: Known<T>) -> Known<Option<T>> {
     match answer {
-        Err(Interrupt::Failed(error)) if error.class == ErrorClass::Denied => Ok(None),
+        Err(Missing::Failed(error)) if error.class == ErrorClass::Denied => Ok(None),
         answer => answer.map(Some),
     }
 }
@@ -239,7 +239,7 @@ impl UpdateKind for Package<'_> {
         ids: &[String],
     ) -> Known<Vec<String>> {
         let mut notes = Vec::new();
-        if let Err(Interrupt::Failed(error)) = observation.package(&self.update.name, None) {
+        if let Err(Missing::Failed(error)) = observation.package(&self.update.name, None) {
             notes.push(format!(
                 "whether there is such a package could not be checked: {error}"
             ));
@@ -294,14 +294,14 @@ impl UpdateKind for Package<'_> {
         let (name, mut back) = (&self.update.name, ReadBack::default());
         let (read, left) = instances.split_at(instances.len().min(READS_MAX));
         match observation.require(self.state_queries(read)) {
-            Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
-            Err(Interrupt::Failed(_)) | Ok(()) => {}
+            Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
+            Err(Missing::Failed(_)) | Ok(()) => {}
         }
         let mut absent = Vec::new();
         for id in read {
             let found = match observation.instance_package(id, name) {
                 Ok(found) => found,
-                Err(Interrupt::Failed(error)) => {
+                Err(Missing::Failed(error)) => {
                     back.differ.clear();
                     back.unread = Some(format!("packages could not be read back: {error}"));
                     return Ok(back);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::attempts::{Attempts, Item, state};
 use crate::rollout::context::Context;
-use crate::task::observation::{Interrupt, Known, Observation};
+use crate::task::observation::{Known, Missing, Observation};
 use crate::task::{conditions, ledger};
 
 /// The most failed instances that are looked into at once.
@@ -229,7 +229,7 @@ pub(in crate::rollout) fn want_details(
         })
     });
     match observation.require(invocations) {
-        Err(Interrupt::Read(queries)) => Err(Interrupt::Read(queries)),
+        Err(Missing::Read(queries)) => Err(Missing::Read(queries)),
         _ => Ok(()),
     }
 }

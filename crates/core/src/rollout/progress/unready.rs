@@ -12,7 +12,7 @@ use super::details;
 use crate::rollout::context::Context;
 use crate::rollout::kind::content::ContentKind;
 use crate::task::conditions;
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 
 /// The most container groups that are looked at in one pass: as many as one call gives.
 const GROUPS_MAX: usize = 20;
@@ -55,7 +55,7 @@ pub(in crate::rollout) fn look(
         return Ok(Unready::new());
     }
     let seen = match ctx.update.compute(ctx.input.observation, &ids) {
-        Err(Interrupt::Failed(_)) => return Ok(Unready::new()),
+        Err(Missing::Failed(_)) => return Ok(Unready::new()),
         known => known?,
     };
     let old = |id: &str| {

@@ -20,7 +20,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::judge::{self, Verdict};
 use super::notify;
-use super::targets::{MESSAGE_MAX, carried_out, forget_details, settle_if_done, settle_target};
+use super::targets::{MESSAGE_MAX, carried_out, forget_details, resolve_if_done, resolve_target};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Next, Work};
 use crate::rollout::progress::attempts::Attempts;
@@ -90,7 +90,7 @@ pub(in crate::rollout) fn act<'a>(
                         {
                             carried_out(ctx, status, verb, &one.instance);
                         }
-                        settle_target(one, state, reason, &message);
+                        resolve_target(one, state, reason, &message);
                     }
                     Verdict::Hold(message) => one.message = shorten(&message, MESSAGE_MAX),
                     Verdict::Wait(next) => wait = Some(sooner(wait, next)),
@@ -105,7 +105,7 @@ pub(in crate::rollout) fn act<'a>(
                     }
                 }
             }
-            settle_if_done(ctx, &mut actions[action]);
+            resolve_if_done(ctx, &mut actions[action]);
         }
     }
     status.actions = actions;
@@ -160,7 +160,7 @@ pub(in crate::rollout) fn finish(
             if !is_instance(one) {
                 if well {
                     let message = "the execution went on";
-                    settle_target(one, ActionState::Applied, Reason::AlreadyEffective, message);
+                    resolve_target(one, ActionState::Applied, Reason::AlreadyEffective, message);
                 }
                 continue;
             }
@@ -173,10 +173,10 @@ pub(in crate::rollout) fn finish(
                 if state == ActionState::Applied && verb != Verb::Retry {
                     carried_out(ctx, status, verb, &one.instance);
                 }
-                settle_target(one, state, reason, &message);
+                resolve_target(one, state, reason, &message);
             }
         }
-        settle_if_done(ctx, action);
+        resolve_if_done(ctx, action);
     }
     status.actions = actions;
 }

@@ -87,7 +87,7 @@ pub(in crate::rollout) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUp
     if answer == Some(ApproveAnswer::Taken) {
         for action in open_continues(&mut status.actions) {
             if is_for(action, pause) {
-                close::settle(ctx, action, ActionState::Applied, Reason::Continued, "");
+                close::resolve(ctx, action, ActionState::Applied, Reason::Continued, "");
             }
         }
     } else if let Some(pause) = &mut status.pause {
@@ -137,7 +137,7 @@ fn is_for(action: &Action, pause: i32) -> bool {
 
 /// Ends requests to leave a pause that has been left, whoever caused it, or that cannot be left so.
 /// `ended`: the execution has ended.
-pub(in crate::rollout) fn settle_continues(
+pub(in crate::rollout) fn resolve_continues(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
     pause: Option<&Pause>,
@@ -188,7 +188,7 @@ pub(in crate::rollout) fn settle_continues(
                 },
             },
         };
-        close::settle(ctx, action, state, reason, &message);
+        close::resolve(ctx, action, state, reason, &message);
     }
     status.actions = actions;
 }

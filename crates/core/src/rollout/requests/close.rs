@@ -8,14 +8,14 @@ use crate::task::ledger;
 use crate::task::reason::Reason;
 
 /// Ends a request.
-pub(in crate::rollout) fn settle(
+pub(in crate::rollout) fn resolve(
     ctx: &Context<'_>,
     action: &mut Action,
     state: ActionState,
     reason: Reason,
     message: &str,
 ) {
-    ledger::settle(action, state, reason, message, ctx.now());
+    ledger::resolve(action, state, reason, message, ctx.now());
 }
 
 /// The open request of a verb, if there is one.
@@ -24,7 +24,7 @@ pub(in crate::rollout) fn open(status: &RollingUpdateTaskStatus, verb: Verb) -> 
 }
 
 /// Ends every open request of a verb.
-pub(in crate::rollout) fn settle_all(
+pub(in crate::rollout) fn resolve_all(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
     verb: Verb,
@@ -32,7 +32,7 @@ pub(in crate::rollout) fn settle_all(
     reason: Reason,
     message: &str,
 ) {
-    ledger::settle_all(&mut status.actions, verb, state, reason, message, ctx.now());
+    ledger::resolve_all(&mut status.actions, verb, state, reason, message, ctx.now());
 }
 
 /// Ends what is still open where nothing more will be done: every accepted request ends.
@@ -40,7 +40,7 @@ pub(in crate::rollout) fn close(ctx: &Context<'_>, status: &mut RollingUpdateTas
     let result = status.result.as_ref().map(|result| result.outcome);
     let cancelled = result == Some(Outcome::Cancelled);
     if cancelled {
-        settle_all(
+        resolve_all(
             ctx,
             status,
             Verb::Cancel,
@@ -57,7 +57,7 @@ pub(in crate::rollout) fn close(ctx: &Context<'_>, status: &mut RollingUpdateTas
     };
     reject_open(ctx, status, reason, message);
     if result.is_some() {
-        settle_all(
+        resolve_all(
             ctx,
             status,
             Verb::Cancel,
@@ -80,7 +80,7 @@ pub(in crate::rollout) fn reject_open(
             continue;
         }
         if action.instances.is_empty() {
-            settle(ctx, action, ActionState::Rejected, reason, message);
+            resolve(ctx, action, ActionState::Rejected, reason, message);
         } else {
             targets::reject_open(ctx, action, reason, message);
         }

@@ -3,7 +3,7 @@
 use ess_rollout_api::v1alpha1::{ActionState, Pause, PauseKind, RollingUpdateTaskStatus, Verb};
 
 use super::accept::{self, Judgement};
-use super::close::{open, settle};
+use super::close::{open, resolve};
 use super::targets;
 use crate::rollout::context::Context;
 use crate::task::ledger;
@@ -177,10 +177,10 @@ fn add(
                 None => instances.iter().map(targets::name).collect(),
             };
             action.instances = instances;
-            targets::settle_if_done(ctx, &mut action);
+            targets::resolve_if_done(ctx, &mut action);
         }
         Judgement::Rejected(reason, message) => {
-            settle(ctx, &mut action, ActionState::Rejected, reason, &message);
+            resolve(ctx, &mut action, ActionState::Rejected, reason, &message);
         }
     }
     ledger::record(

@@ -13,7 +13,7 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::Next;
 use crate::rollout::progress::attempts::Attempts;
 use crate::rollout::progress::{details, tolerance};
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 use crate::task::reason::Reason;
 
 /// How often OOS may refuse a failed instance while the update is paused: what it says twice, a bound
@@ -345,7 +345,7 @@ impl Look<'_, '_> {
     fn tasks_of(&self, execution: &str) -> Known<Option<&[TaskExecution]>> {
         match self.ctx.input.observation.task_executions(execution) {
             Ok(tasks) => Ok(Some(tasks)),
-            Err(Interrupt::Failed(_)) => Ok(None),
+            Err(Missing::Failed(_)) => Ok(None),
             Err(read) => Err(read),
         }
     }

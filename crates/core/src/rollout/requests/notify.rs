@@ -9,7 +9,7 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{CloudError, Done, Mutation, NotifyType, Outcome as Effect};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::targets::{MESSAGE_MAX, carried_out, settle_if_done, settle_target, word};
+use super::targets::{MESSAGE_MAX, carried_out, resolve_if_done, resolve_target, word};
 use crate::rollout::context::Context;
 use crate::task::cloud_failure::is_passing;
 use crate::task::conditions::shorten;
@@ -130,7 +130,7 @@ pub(in crate::rollout) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUp
                     if let Some(call) = &mut one.call {
                         call.unanswered = false;
                     }
-                    settle_target(one, ActionState::Applied, word(verb), "");
+                    resolve_target(one, ActionState::Applied, word(verb), "");
                     if one.task_execution_id.is_none() {
                         let instance = one.instance.clone();
                         carried_out(ctx, status, verb, &instance);
@@ -146,7 +146,7 @@ pub(in crate::rollout) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUp
                 }
             }
         }
-        settle_if_done(ctx, action);
+        resolve_if_done(ctx, action);
     }
     status.actions = actions;
 }

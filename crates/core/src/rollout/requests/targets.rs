@@ -42,14 +42,14 @@ pub(in crate::rollout) fn reject_open(
 ) {
     for one in &mut action.instances {
         if one.state == ActionState::Accepted {
-            settle_target(one, ActionState::Rejected, reason, message);
+            resolve_target(one, ActionState::Rejected, reason, message);
         }
     }
-    settle_if_done(ctx, action);
+    resolve_if_done(ctx, action);
 }
 
 /// Ends a request of which every instance has ended. It is Applied if it was for one of them.
-pub(in crate::rollout) fn settle_if_done(ctx: &Context<'_>, action: &mut Action) {
+pub(in crate::rollout) fn resolve_if_done(ctx: &Context<'_>, action: &mut Action) {
     let open = action.state == ActionState::Accepted && !action.instances.is_empty();
     let all = &action.instances;
     if !open || all.iter().any(|one| one.state == ActionState::Accepted) {
@@ -83,7 +83,7 @@ pub(in crate::rollout) fn settle_if_done(ctx: &Context<'_>, action: &mut Action)
     } else {
         ActionState::Rejected
     };
-    ledger::settle(action, state, reason, &message, ctx.now());
+    ledger::resolve(action, state, reason, &message, ctx.now());
 }
 
 /// Keeps the ledger small: older settled requests keep what they came to, but not for each instance.
@@ -101,7 +101,7 @@ pub(in crate::rollout) fn forget_details(status: &mut RollingUpdateTaskStatus) {
     }
 }
 
-pub(in crate::rollout) fn settle_target(
+pub(in crate::rollout) fn resolve_target(
     target: &mut ActionTarget,
     state: ActionState,
     reason: Reason,

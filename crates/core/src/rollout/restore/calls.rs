@@ -391,7 +391,8 @@ fn last_call(ctx: &Context<'_>, status: &mut Draft) -> Option<Drafted> {
         restore.answer_lost = false;
         return None;
     }
-    let wait = (last.0 + ctx.settle() + SignedDuration::from_secs(1)).duration_since(ctx.now());
+    let wait =
+        (last.0 + ctx.call_lifetime() + SignedDuration::from_secs(1)).duration_since(ctx.now());
     let message = "waiting until no call whose answer was lost can take effect any more";
     status.show(Phase::Restoring, Reason::Restoring, message);
     Some(ctx.decide(status.clone(), Next::After(wait.unsigned_abs())))

@@ -8,7 +8,7 @@ use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 
 use crate::rollout::context::Context;
 use crate::task::conditions::{self, shorten};
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 use crate::task::reason::Reason;
 
 /// Bound of the API.
@@ -136,7 +136,7 @@ fn updated(ctx: &Context<'_>, others: &[&ScalingInstance]) -> Known<Option<usize
             Ok(Some(updated.count()))
         }
         // It is not what was asked for, and fails nothing.
-        Err(Interrupt::Failed(_)) => Ok(None),
+        Err(Missing::Failed(_)) => Ok(None),
         Err(read) => Err(read),
     }
 }

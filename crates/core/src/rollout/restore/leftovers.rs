@@ -13,7 +13,7 @@ use super::{configuration, run_left, standby};
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
 use crate::rollout::kind::content::{ConfigurationContent, ContentKind};
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 
 /// The most lines that one run takes up, so that its own items have room beside them.
 const TAKEN_UP_MAX: usize = 500;
@@ -244,9 +244,9 @@ pub(in crate::rollout) fn update(
                 leftover.kind != RestoreKind::Standby
                     || found.is_none_or(|i| i.state == LifecycleState::Standby)
             }),
-            Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
+            Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
             // Not being able to look keeps them on the list, and nobody from the group.
-            Err(Interrupt::Failed(_)) => {}
+            Err(Missing::Failed(_)) => {}
         }
     }
     let left = items

@@ -23,7 +23,7 @@ use crate::task::reason::Reason;
 mod active;
 
 /// The verdict of the condition `Verified`.
-pub(in crate::rollout) struct Verdict {
+pub(in crate::rollout) struct Verification {
     pub(in crate::rollout) status: Value,
     pub(in crate::rollout) reason: Reason,
     pub(in crate::rollout) message: String,
@@ -37,7 +37,7 @@ pub(in crate::rollout) struct Verdict {
     pub(in crate::rollout) found: String,
 }
 
-impl Verdict {
+impl Verification {
     fn new(status: Value, reason: Reason, message: String) -> Self {
         Self {
             status,
@@ -88,10 +88,10 @@ impl Found<'_> {
 
 /// Reads the outcome back: what each instance that took part runs and whether it serves, whether
 /// processes and configuration are as they should be, and who was left out.
-pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Known<Verdict> {
+pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Known<Verification> {
     let observation = ctx.input.observation;
     let Some(plan) = status.plan.clone() else {
-        return Ok(Verdict::new(
+        return Ok(Verification::new(
             Value::Unknown,
             Reason::NothingRan,
             String::new(),
@@ -102,7 +102,7 @@ pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Know
             "no answer of the cloud shows scaling group {} in {}, neither asked for by its id nor among all",
             ctx.group, ctx.region
         );
-        let mut verdict = Verdict::new(Value::False, Reason::ScalingGroupNotFound, message);
+        let mut verdict = Verification::new(Value::False, Reason::ScalingGroupNotFound, message);
         verdict.group_gone = true;
         return Ok(verdict);
     };
@@ -136,13 +136,13 @@ pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Know
         .flatten()
         .collect();
     let mut verdict = match (well, &active.differs) {
-        (true, Some(_)) => Verdict::new(
+        (true, Some(_)) => Verification::new(
             Value::False,
             Reason::ActiveConfigurationDiffers,
             differ.join("; "),
         ),
         (true, None) if !differ.is_empty() => {
-            Verdict::new(Value::False, Reason::Different, differ.join("; "))
+            Verification::new(Value::False, Reason::Different, differ.join("; "))
         }
         (true, None) => {
             not_updated(&found).unwrap_or_else(|| as_wanted(back.unread.as_deref(), active.read))
@@ -164,18 +164,18 @@ pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Know
     Ok(verdict)
 }
 
-fn as_wanted(unread: Option<&str>, configuration: bool) -> Verdict {
+fn as_wanted(unread: Option<&str>, configuration: bool) -> Verification {
     let what = match configuration {
         true => "processes and scaling configuration",
         false => "processes",
     };
     match unread {
-        None => Verdict::new(
+        None => Verification::new(
             Value::True,
             Reason::AsWanted,
             format!("instances, {what} were read back and are as wanted"),
         ),
-        Some(unread) => Verdict::new(
+        Some(unread) => Verification::new(
             Value::True,
             Reason::AsReported,
             format!(
@@ -187,7 +187,7 @@ fn as_wanted(unread: Option<&str>, configuration: bool) -> Verdict {
 
 /// Of an update that succeeded as OOS has it: whom it was not done to, because it failed and that was tolerated, or was
 /// passed over or given up. Who has left the group meanwhile is not the group's any more.
-fn not_updated(found: &[Found<'_>]) -> Option<Verdict> {
+fn not_updated(found: &[Found<'_>]) -> Option<Verification> {
     let members = || found.iter().filter(|found| found.member.is_some());
     let open: Vec<String> = members()
         .filter(|found| !found.is_updated())
@@ -201,11 +201,11 @@ fn not_updated(found: &[Found<'_>]) -> Option<Verdict> {
     };
     let named = conditions::named(&open, NAMED_MAX);
     let message = format!("{not} of {total} instances were not updated: {named}");
-    Some(Verdict::new(Value::False, reason, message))
+    Some(Verification::new(Value::False, reason, message))
 }
 
 /// Of an update that failed or was cancelled.
-fn ended_early(counts: Option<&ReadBack>, differ: &[String], unread: Option<&str>) -> Verdict {
+fn ended_early(counts: Option<&ReadBack>, differ: &[String], unread: Option<&str>) -> Verification {
     let mut message = "the update did not succeed".to_owned();
     for more in differ.iter().map(String::as_str).chain(unread) {
         message.push_str("; ");
@@ -219,7 +219,7 @@ fn ended_early(counts: Option<&ReadBack>, differ: &[String], unread: Option<&str
         Some(counts) if counts.updated < counts.total => (Value::False, Reason::PartlyUpdated),
         Some(_) => (Value::True, Reason::AsWanted),
     };
-    Verdict::new(status, reason, message)
+    Verification::new(status, reason, message)
 }
 
 /// What is found of each instance that took part, by its id.

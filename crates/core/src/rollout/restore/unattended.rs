@@ -14,7 +14,7 @@ use crate::rollout::kind::{self, content::ContentKind};
 use crate::task::conditions::shorten;
 use crate::task::decision::{Decision, Step};
 use crate::task::object::IMAGE_UPDATE_TASK;
-use crate::task::observation::{Interrupt, Observation};
+use crate::task::observation::{Missing, Observation};
 use crate::task::reason::Reason;
 use crate::task::waits::Waits;
 
@@ -159,8 +159,8 @@ pub fn look_at_run(input: RunInput<'_>) -> Step<ScalingGroupRecordStatus> {
             decision.events = look.events;
             decision
         }
-        Err(Interrupt::Read(queries)) => return Step::Read(queries),
-        Err(Interrupt::Failed(error)) => {
+        Err(Missing::Read(queries)) => return Step::Read(queries),
+        Err(Missing::Failed(error)) => {
             let mut error = *error;
             // It differs each time, and would have each look write.
             error.request_id = None;

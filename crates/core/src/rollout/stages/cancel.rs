@@ -73,7 +73,7 @@ pub(in crate::rollout) fn cancel(
         Some(Ok(_)) => {
             status.show(Phase::Cancelling, Reason::Cancelling, &message);
             let (applied, word) = (ActionState::Applied, Reason::Cancelled);
-            close::settle_all(ctx, &mut status, Verb::Cancel, applied, word, "");
+            close::resolve_all(ctx, &mut status, Verb::Cancel, applied, word, "");
         }
         Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
             let known = begun(ctx, &mut status, reason);

@@ -22,7 +22,7 @@ use crate::rollout::result::show_result;
 use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::conditions::shorten;
 use crate::task::display::Value;
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 use crate::task::quiet::Rest;
 use crate::task::reason::Reason;
 
@@ -161,7 +161,7 @@ fn give_up(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     let started = status.start.is_none() || status.execution.is_some();
     let unread = verify::unread(ctx, &status);
     let found = match verify::needs(ctx, &status) {
-        Err(Interrupt::Read(queries)) if started => return Err(Interrupt::Read(queries)),
+        Err(Missing::Read(queries)) if started => return Err(Missing::Read(queries)),
         found => found.ok().filter(|_| started),
     };
     let plan = status.plan.clone();

@@ -5,8 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{adoption, cancel, starting};
 use crate::identity;
-use crate::rollout::before::preflight::{self, Ready, Verdict};
-use crate::rollout::before::refusal::{RECHECK, lets_go, refuse};
+use crate::rollout::before::preflight::{self, PreflightResult, Ready};
+use crate::rollout::before::refusal::{RECHECK, refuse, releases_group};
 use crate::rollout::before::{deadline, denied, pinned, run_keys, turn};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next, Undo, Work};
@@ -15,7 +15,7 @@ use crate::rollout::report::Phase;
 use crate::rollout::requests::{close, ingest};
 use crate::rollout::restore::{left_out, record, runs};
 use crate::rollout::{kind, others, result, rollback};
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 
@@ -103,11 +103,13 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
     turn::note_end_of_others(ctx, &mut status, &verdict);
     turn::note_group(ctx, &mut status);
     match verdict {
-        Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
-        Verdict::Ready(ready) if let Some(problem) = pinned::changed(ctx, &status, &ready) => {
+        PreflightResult::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
+        PreflightResult::Ready(ready)
+            if let Some(problem) = pinned::changed(ctx, &status, &ready) =>
+        {
             Ok(refuse(ctx, status, &problem, false))
         }
-        Verdict::Ready(ready) => Ok(match turn::after_others(ctx, &status) {
+        PreflightResult::Ready(ready) => Ok(match turn::after_others(ctx, &status) {
             Some(wait) => {
                 let message = "the update of others that this one waited for has just ended; this one starts when what that one put back is sure to show";
                 let problem = Problem::wait(others::OTHERS_RUN, message.into());
@@ -147,7 +149,7 @@ fn after_takeover(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted
         // The operator died between the record and the status.
         match rollback::takeover::freeze(ctx, status) {
             Ok(()) => return Ok(Some(ctx.decide(status.clone(), Next::Now))),
-            Err(Interrupt::Failed(_)) if ctx.deletion_overdue() => {}
+            Err(Missing::Failed(_)) if ctx.deletion_overdue() => {}
             Err(interrupt) => return Err(interrupt),
         }
     }
@@ -162,7 +164,7 @@ fn after_takeover(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted
     }
     if ctx.deleting.is_some() || cancel::reason(ctx, status).is_some() {
         let message = "cancelled after the update that it was to undo had been cancelled";
-        close::settle_all(
+        close::resolve_all(
             ctx,
             status,
             Verb::Cancel,
@@ -185,8 +187,8 @@ fn after_takeover(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted
 /// `desiredState: Plan`: everything that a start would be derived from, and nothing taken.
 fn plan(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     match preflight::check_cloud(ctx)? {
-        Verdict::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
-        Verdict::Ready(ready) => {
+        PreflightResult::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
+        PreflightResult::Ready(ready) => {
             let mut plan = ready.plan;
             pinned::plan(ctx, &mut status, &ready.template_version, &plan);
             // The time alone is no change worth a write.
@@ -203,10 +205,10 @@ fn plan(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             instances::apply(ctx, &mut status, &[], &[])?;
             status.passed(&message);
             status.show(Phase::Planned, Reason::Planned, &message);
-            let lets_go = lets_go(ctx, &status);
+            let releases = releases_group(ctx, &status);
             let mut decision = ctx.decide(status, Next::After(RECHECK.unsigned_abs()));
             // Taken for a start that was put off just then.
-            if lets_go {
+            if releases {
                 decision.record = Some(record::given_back(ctx));
             }
             Ok(decision)

@@ -21,7 +21,7 @@ use crate::rollout::restore::{record, runs};
 use crate::rollout::result;
 use crate::task::absence::{self, ROLLING_TEMPLATES};
 use crate::task::conditions;
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 use crate::task::quiet::has_ended;
 use crate::task::reason::Reason;
 
@@ -41,11 +41,11 @@ pub(in crate::rollout) fn decide(
         return Ok(abandon(ctx, status));
     }
     let (root, children, tasks) = match parts(ctx, &execution.id) {
-        Err(Interrupt::Failed(error)) => {
+        Err(Missing::Failed(error)) => {
             // What cannot be read does not keep an execution from being ended.
             ingest::ingest_cancel(ctx, &mut status);
             let Some(reason) = cancel::reason(ctx, &status) else {
-                return Err(Interrupt::Failed(error));
+                return Err(Missing::Failed(error));
             };
             let mut decision = cancel::cancel(ctx, status, &reason, true);
             if decision.work.is_none() {
@@ -85,7 +85,7 @@ pub(in crate::rollout) fn decide(
     }
     status.pause.clone_from(&pause);
     let accepted = ingest::ingest(ctx, &mut status, pause.as_ref());
-    approve::settle_continues(ctx, &mut status, pause.as_ref(), root.status.is_final());
+    approve::resolve_continues(ctx, &mut status, pause.as_ref(), root.status.is_final());
 
     if root.status.is_final() {
         act::finish(ctx, &mut status, root);
@@ -313,7 +313,7 @@ fn conclude(
             "the execution ended before it could be cancelled",
         )
     };
-    close::settle_all(ctx, &mut status, Verb::Cancel, state, reason, message);
+    close::resolve_all(ctx, &mut status, Verb::Cancel, state, reason, message);
     let summary = status.summary.clone().unwrap_or_default();
     let (outcome, reason, message) = match root.status {
         // Where nothing at all is listed of what it did, that says nothing of the instances.

@@ -19,7 +19,7 @@ use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::{close, ingest};
 use crate::rollout::{execution, kind, others, result, rollback};
 use crate::task::absence::ROLLING_TEMPLATES;
-use crate::task::observation::{Interrupt, Known};
+use crate::task::observation::{Known, Missing};
 use crate::task::reason::Reason;
 use crate::task::start::{self, Answer, Then};
 
@@ -284,7 +284,7 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
     let newest = ExecutionFilter::NewestByTemplate(ROLLING_TEMPLATES.into());
     let observation = ctx.input.observation;
     let clash = match observation.require([Query::Executions(newest.clone())]) {
-        Err(Interrupt::Read(queries)) => return Err(Interrupt::Read(queries)),
+        Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
         // Not being able to look for others is no reason to lose our own.
         _ => observation
             .executions(&newest)
@@ -306,7 +306,7 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
     if let Some(intent) = status.start.as_mut() {
         (intent.scripts, intent.kept_scripts) = (None, None);
     }
-    close::settle_all(
+    close::resolve_all(
         ctx,
         &mut status,
         Verb::Continue,
