@@ -228,6 +228,7 @@ proptest! {
         slow in proptest::option::of(1usize..5),
         oos in oos(),
         max_errors in prop_oneof![2 => Just(0), 1 => 1..3],
+        older in any::<bool>(),
     ) {
         let spec = json!({"suspensionPolicy": "SuspendEachBatch", "batches": 4});
         let mut world = if images {
@@ -237,6 +238,8 @@ proptest! {
         } else {
             script(spec)
         };
+        // Objects that an earlier version keeps writing to come to the same end.
+        world.older = older;
         world.cloud.oos = oos;
         world.cloud.slow = slow.map(|n| (format!("i-{n:04}"), 100)).into_iter().collect();
         (world.cloud.lag, world.cloud.update_date_moves) = (lag, update_date_moves);
