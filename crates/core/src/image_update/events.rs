@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome, condition};
 
 use super::context::Context;
 use super::report::Phase;
-use crate::task::decision::{Event, EventKind};
+use crate::task::decision::Event;
 use crate::task::display::Phase as _;
 use crate::task::reason::Reason;
 use crate::task::{conditions, ledger};
@@ -15,121 +15,102 @@ pub(super) fn events(
     old: &ImageUpdateTaskStatus,
     new: &ImageUpdateTaskStatus,
 ) -> Vec<Event> {
-    let mut events =
-        ledger::unknown_annotation_events(&old.unknown_annotations, &new.unknown_annotations);
+    let (known, found) = (&old.unknown_annotations, &new.unknown_annotations);
+    let mut events = ledger::unknown_annotation_events(known, found);
+    events.extend(missed(old, new));
+    events.extend(ended(old, new));
+    events.extend(started(ctx, old, new));
+    events.extend(of_state(old, new));
+    events.extend(ledger::resolved_events(&old.actions, &new.actions));
+    events
+}
+
+fn missed(old: &ImageUpdateTaskStatus, new: &ImageUpdateTaskStatus) -> Option<Event> {
     let schedule = |status: &ImageUpdateTaskStatus| {
         let followed = status.followed_schedule.as_ref();
         followed.map(|followed| followed.hash.clone())
     };
-    let mut push = |kind, reason: Reason, action: &str, note: String| {
-        events.push(Event {
-            kind,
-            reason,
-            action: action.into(),
-            note,
-        });
-    };
     let missed = new.missed_runs.unwrap_or(0) - old.missed_runs.unwrap_or(0);
-    if missed > 0 {
-        let why = if old.active.is_some() {
-            "another run was under way"
-        } else if new.active.is_some() {
-            "of several that were due the newest alone is made"
-        } else if schedule(old) != schedule(new) {
-            "spec.schedule was changed, or spec.imageId has it stand still, before it could begin"
-        } else {
-            "it could no longer begin in time, or was cancelled"
-        };
-        let newest = new.last_schedule_time.as_ref();
-        let until = newest.map_or(String::new(), |time| format!(", the newest at {}", time.0));
-        push(
-            EventKind::Warning,
-            Reason::RunMissed,
-            "Schedule",
-            format!("{missed} due and not made{until}: {why}"),
-        );
+    let why = if old.active.is_some() {
+        "another run was under way"
+    } else if new.active.is_some() {
+        "of several that were due the newest alone is made"
+    } else if schedule(old) != schedule(new) {
+        "spec.schedule was changed, or spec.imageId has it stand still, before it could begin"
+    } else {
+        "it could no longer begin in time, or was cancelled"
+    };
+    let newest = new.last_schedule_time.as_ref();
+    let until = newest.map_or(String::new(), |time| format!(", the newest at {}", time.0));
+    let note = format!("{missed} due and not made{until}: {why}");
+    (missed > 0).then(|| Event::warning(Reason::RunMissed, "Schedule", note))
+}
+
+fn ended(old: &ImageUpdateTaskStatus, new: &ImageUpdateTaskStatus) -> Option<Event> {
+    let run = old.active.as_ref()?;
+    let now = new.active.as_ref();
+    let outcome = new.last_outcome?;
+    if now.is_some_and(|now| now.number == run.number) {
+        return None;
     }
-    let ended = old.active.as_ref().filter(|run| {
-        let now = new.active.as_ref();
-        now.is_none_or(|now| now.number != run.number)
-    });
-    if let (Some(run), Some(outcome)) = (ended, new.last_outcome) {
-        let (kind, reason) = match outcome {
-            RunOutcome::Succeeded => (EventKind::Normal, Reason::RunSucceeded),
-            RunOutcome::Failed => (EventKind::Warning, Reason::RunFailed),
-            RunOutcome::Cancelled => (EventKind::Warning, Reason::RunCancelled),
-        };
-        let message = message(new, condition::SUCCEEDED);
-        push(
-            kind,
-            reason,
-            "Finish",
-            format!("run {}: {message}", run.number),
-        );
-    }
+    let message = message(new, condition::SUCCEEDED);
+    let note = format!("run {}: {message}", run.number);
+    Some(match outcome {
+        RunOutcome::Succeeded => Event::normal(Reason::RunSucceeded, "Finish", note),
+        RunOutcome::Failed => Event::warning(Reason::RunFailed, "Finish", note),
+        RunOutcome::Cancelled => Event::warning(Reason::RunCancelled, "Finish", note),
+    })
+}
+
+/// Worth telling once it is certain: of an execution when it is known.
+fn started(
+    ctx: &Context<'_>,
+    old: &ImageUpdateTaskStatus,
+    new: &ImageUpdateTaskStatus,
+) -> Option<Event> {
     let execution = |status: &ImageUpdateTaskStatus| {
         let run = status.active.as_ref()?;
         let execution = run.execution.as_ref().map(|e| e.id.clone());
         Some((run.number, execution, run.start.is_some()))
     };
-    if let Some((number, id, starts)) =
-        execution(new).filter(|now| execution(old).as_ref() != Some(now))
-    {
-        // Worth telling once it is certain: of an execution when it is known.
-        let note = match id {
-            Some(id) => Some(format!(
-                "run {number}: execution {id} builds an image for scaling group {}",
-                ctx.group
-            )),
-            None if !starts => Some(message(new, condition::READY)),
-            None => None,
-        };
-        if let Some(note) = note {
-            push(
-                EventKind::Normal,
-                Reason::RunStarted,
-                "StartExecution",
-                note,
-            );
-        }
-    }
-    if old.state != new.state {
-        let message = message(new, condition::READY);
-        match new.state.as_deref().and_then(Phase::from_word) {
-            Some(Phase::Blocked) => {
-                let ready = conditions::get(&new.conditions, condition::READY);
-                match ready.map(|ready| Reason::recorded(&ready.reason)) {
-                    // Told of above.
-                    Some(Reason::RunMissed) => {}
-                    Some(Reason::InvalidSchedule | Reason::InvalidTimeZone | Reason::NeverDue) => {
-                        push(
-                            EventKind::Warning,
-                            Reason::InvalidSchedule,
-                            "Schedule",
-                            message,
-                        );
-                    }
-                    _ => push(
-                        EventKind::Warning,
-                        Reason::PreflightFailed,
-                        "Preflight",
-                        message,
-                    ),
+    let now = execution(new).filter(|now| execution(old).as_ref() != Some(now));
+    let note = match now? {
+        (number, Some(id), _) => format!(
+            "run {number}: execution {id} builds an image for scaling group {}",
+            ctx.group
+        ),
+        (_, None, false) => message(new, condition::READY),
+        (_, None, true) => return None,
+    };
+    Some(Event::normal(Reason::RunStarted, "StartExecution", note))
+}
+
+fn of_state(old: &ImageUpdateTaskStatus, new: &ImageUpdateTaskStatus) -> Option<Event> {
+    let state = new.state.as_deref().filter(|_| old.state != new.state)?;
+    let message = message(new, condition::READY);
+    match Phase::from_word(state)? {
+        Phase::Blocked => {
+            let ready = conditions::get(&new.conditions, condition::READY);
+            match ready.map(|ready| Reason::recorded(&ready.reason)) {
+                // Told of above.
+                Some(Reason::RunMissed) => None,
+                Some(Reason::InvalidSchedule | Reason::InvalidTimeZone | Reason::NeverDue) => {
+                    Some(Event::warning(Reason::InvalidSchedule, "Schedule", message))
                 }
-            }
-            Some(Phase::Cancelling) => {
-                push(
-                    EventKind::Normal,
-                    Reason::Cancelling,
-                    "CancelExecution",
+                _ => Some(Event::warning(
+                    Reason::PreflightFailed,
+                    "Preflight",
                     message,
-                );
+                )),
             }
-            _ => {}
         }
+        Phase::Cancelling => Some(Event::normal(
+            Reason::Cancelling,
+            "CancelExecution",
+            message,
+        )),
+        _ => None,
     }
-    events.extend(ledger::resolved_events(&old.actions, &new.actions));
-    events
 }
 
 fn message(status: &ImageUpdateTaskStatus, type_: &str) -> String {

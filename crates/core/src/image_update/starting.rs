@@ -13,7 +13,7 @@ use super::report::{self, Phase};
 use super::{Draft, Drafted, cancel, due, ending, preflight, waiting};
 use crate::identity;
 use crate::task::conditions::shorten;
-use crate::task::decision::{Event, EventKind, Next, Work};
+use crate::task::decision::{Event, Next, Work};
 use crate::task::observation::Known;
 use crate::task::reason::Reason;
 use crate::task::start::{self, Answer, Then};
@@ -129,15 +129,14 @@ pub(super) fn decide(
     if let Some(first) = found.first() {
         let mut decision = adopt(ctx, status, first);
         if found.len() > 1 {
-            decision.events.push(Event {
-                kind: EventKind::Warning,
-                reason: Reason::DuplicateExecution,
-                action: "StartExecution".into(),
-                note: format!(
+            decision.events.push(Event::warning(
+                Reason::DuplicateExecution,
+                "StartExecution",
+                format!(
                     "more than one execution carries the tags of run {}; following {}",
                     run.number, first.id
                 ),
-            });
+            ));
         }
         return Ok(decision);
     }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
-use super::decision::{Drafted, Event, EventKind};
+use super::decision::{Drafted, Event};
 use super::restore::{configuration, leftovers, run_end, verify};
 use crate::task::conditions::shorten;
 use crate::task::deletion::Wait;
@@ -78,18 +78,13 @@ pub(super) fn list(ctx: &Context<'_>, decision: &mut Drafted) {
     for run in record.runs.iter_mut().filter(|run| run.uid == ctx.uid) {
         run.execution_id = Some(execution.id.clone());
     }
-    decision.events.push(Event {
-        kind: EventKind::Warning,
-        reason: Reason::DeletionWaits,
-        action: "Delete".into(),
-        note: format!(
+    decision.events.push(Event::warning(Reason::DeletionWaits, "Delete", format!(
             "the deletion cannot put scaling group {} back yet ({why}); execution {} and {} other things are on its ScalingGroupRecord; to let the object go now: {}",
             ctx.group,
             execution.id,
             record.leftovers.len() - before,
             wait(ctx, since).forced()
-        ),
-    });
+        )));
     decision.record = Some(record);
 }
 

@@ -1,12 +1,14 @@
 //! The Events that a change of status is worth. Everything in them is in the status too.
 
+use std::collections::BTreeMap;
+
 use ess_rollout_api::v1alpha1::{
-    ApproveAnswer, BatchState, DesiredState, InstanceState, Outcome, PauseKind, RestoreState,
-    RollingUpdateTaskStatus, condition,
+    ApproveAnswer, BatchState, BatchStatus, DesiredState, InstanceState, InstanceStatus, Outcome,
+    PauseKind, RestoreState, RollingUpdateTaskStatus, condition,
 };
 
 use super::context::Context;
-use super::decision::{Event, EventKind};
+use super::decision::Event;
 use super::progress::freeze;
 use super::report::Phase;
 use crate::task::display::Phase as _;
@@ -27,107 +29,101 @@ pub(super) fn events(
     let (known, found) = (&old.unknown_annotations, &new.unknown_annotations);
     let mut events = ledger::unknown_annotation_events(known, found);
     events.extend(ledger::resolved_events(&old.actions, &new.actions));
-    let mut push = |kind, reason: Reason, action: &str, note: String| {
-        events.push(Event {
-            kind,
-            reason,
-            action: action.into(),
-            note,
-        });
-    };
-    if old.execution.is_none()
-        && let Some(execution) = &new.execution
-    {
-        let template = &execution.template_name;
-        push(
-            EventKind::Normal,
-            Reason::Started,
-            "StartExecution",
-            format!(
-                "execution {} of template {template} updates scaling group {}",
-                execution.id, ctx.group
-            ),
-        );
+    events.extend(started(ctx, old, new));
+    if old.observed_generation != new.observed_generation {
+        events.extend(of_spec(ctx, new));
     }
-    let respecified = old.observed_generation != new.observed_generation;
-    let (level, latched) = (ctx.spec.policy.approved_batches.unwrap_or(0), &new.latched);
+    events.extend(of_state(old, new));
+    events.extend(of_pause(old, new));
+    events.extend(failed_instances(old, new));
+    events.extend(ended_batches(old, new));
+    let done = |status: &RollingUpdateTaskStatus| status.restore.as_ref().is_some_and(|r| r.done);
+    if !done(old) && done(new) {
+        events.extend(of_ending(new));
+    }
+    events.extend(freeze::event(old, new));
+    events
+}
+
+fn started(
+    ctx: &Context<'_>,
+    old: &RollingUpdateTaskStatus,
+    new: &RollingUpdateTaskStatus,
+) -> Option<Event> {
+    let execution = new.execution.as_ref().filter(|_| old.execution.is_none())?;
+    let note = format!(
+        "execution {} of template {} updates scaling group {}",
+        execution.id, execution.template_name, ctx.group
+    );
+    Some(Event::normal(Reason::Started, "StartExecution", note))
+}
+
+/// What a spec that was changed cannot have any more.
+fn of_spec(ctx: &Context<'_>, new: &RollingUpdateTaskStatus) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut warn = |reason, note: String| events.push(Event::warning(reason, "Update", note));
+    let policy = &ctx.spec.policy;
+    let (level, latched) = (policy.approved_batches.unwrap_or(0), &new.latched);
     let kept = latched.as_ref().map_or(0, |l| l.approved_batches);
-    if level < kept && respecified {
-        push(
-            EventKind::Warning,
-            Reason::LoweringIgnored,
-            "Update",
-            format!(
-                "spec.approvedBatches was {kept} before and only ever rises: {level} has no effect"
-            ),
+    if level < kept {
+        let note = format!(
+            "spec.approvedBatches was {kept} before and only ever rises: {level} has no effect"
         );
+        warn(Reason::LoweringIgnored, note);
     }
-    let planned = ctx.spec.policy.desired_state == DesiredState::Plan && new.start.is_some();
-    if planned && respecified {
-        push(
-            EventKind::Warning,
-            Reason::LoweringIgnored,
-            "Update",
-            "spec.desiredState is Plan, and the update has been started: Plan has no effect any more; to end it set Cancelled".into(),
+    if policy.desired_state == DesiredState::Plan && new.start.is_some() {
+        let note = "spec.desiredState is Plan, and the update has been started: Plan has no effect any more; to end it set Cancelled";
+        warn(Reason::LoweringIgnored, note.to_owned());
+    }
+    let deleted_and_synced =
+        policy.ttl_seconds_after_finished.is_some() && policy.run_key.is_none();
+    if deleted_and_synced && ctx.deleting.is_none() {
+        let note = "spec.ttlSecondsAfterFinished is set and spec.runKey is not: if the manifest is synced from Git, it is created, and run, again after it was deleted";
+        warn(Reason::MayRunAgain, note.to_owned());
+    }
+    let cancelled = latched.as_ref().is_some_and(|latched| latched.cancelled);
+    if cancelled && policy.desired_state != DesiredState::Cancelled {
+        let note = format!(
+            "spec.desiredState was Cancelled before, for good: {:?} has no effect; create a new task",
+            policy.desired_state
         );
+        warn(Reason::CancellationIsFinal, note);
     }
-    if respecified
-        && ctx.spec.policy.ttl_seconds_after_finished.is_some()
-        && ctx.spec.policy.run_key.is_none()
-        && ctx.deleting.is_none()
-    {
-        push(
-            EventKind::Warning,
-            Reason::MayRunAgain,
-            "Update",
-            "spec.ttlSecondsAfterFinished is set and spec.runKey is not: if the manifest is synced from Git, it is created, and run, again after it was deleted".into(),
-        );
+    events
+}
+
+fn of_state(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> Option<Event> {
+    let state = new.state.as_deref().filter(|_| old.state != new.state)?;
+    let ready = conditions::get(&new.conditions, condition::READY);
+    let message = ready.map(|c| c.message.clone()).unwrap_or_default();
+    match Phase::from_word(state)? {
+        Phase::Blocked => Some(Event::warning(
+            Reason::PreflightFailed,
+            "Preflight",
+            message,
+        )),
+        Phase::Cancelling => Some(Event::normal(
+            Reason::Cancelling,
+            "CancelExecution",
+            message,
+        )),
+        Phase::Restoring => Some(Event::normal(Reason::Restoring, "Restore", message)),
+        _ => None,
     }
-    let revived = ctx.spec.policy.desired_state != DesiredState::Cancelled
-        && latched.as_ref().is_some_and(|latched| latched.cancelled);
-    if revived && respecified {
-        push(
-            EventKind::Warning,
-            Reason::CancellationIsFinal,
-            "Update",
-            format!(
-                "spec.desiredState was Cancelled before, for good: {:?} has no effect; create a new task",
-                ctx.spec.policy.desired_state
-            ),
-        );
-    }
-    if old.state != new.state {
-        let ready = conditions::get(&new.conditions, condition::READY);
-        let message = ready.map(|c| c.message.clone()).unwrap_or_default();
-        match new.state.as_deref().and_then(Phase::from_word) {
-            Some(Phase::Blocked) => push(
-                EventKind::Warning,
-                Reason::PreflightFailed,
-                "Preflight",
-                message,
-            ),
-            Some(Phase::Cancelling) => push(
-                EventKind::Normal,
-                Reason::Cancelling,
-                "CancelExecution",
-                message,
-            ),
-            Some(Phase::Restoring) => {
-                push(EventKind::Normal, Reason::Restoring, "Restore", message)
-            }
-            _ => {}
-        }
-    }
+}
+
+fn of_pause(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> Vec<Event> {
+    let mut events = Vec::new();
     if let Some(pause) = &new.pause
         && old.pause.as_ref().map(|p| (p.id, p.kind)) != Some((pause.id, pause.kind))
     {
-        let (kind, reason) = match pause.kind {
-            PauseKind::Batch => (EventKind::Normal, Reason::BatchSuspended),
-            PauseKind::Failure => (EventKind::Warning, Reason::FailureSuspended),
-            PauseKind::Approval => (EventKind::Warning, Reason::ApprovalNeeded),
-            PauseKind::Unknown => (EventKind::Warning, Reason::Suspended),
-        };
-        push(kind, reason, "Pause", pause.message.clone());
+        let message = pause.message.clone();
+        events.push(match pause.kind {
+            PauseKind::Batch => Event::normal(Reason::BatchSuspended, "Pause", message),
+            PauseKind::Failure => Event::warning(Reason::FailureSuspended, "Pause", message),
+            PauseKind::Approval => Event::warning(Reason::ApprovalNeeded, "Pause", message),
+            PauseKind::Unknown => Event::warning(Reason::Suspended, "Pause", message),
+        });
     }
     let refusals = |status: &RollingUpdateTaskStatus| {
         let record = status.approve.as_ref();
@@ -137,117 +133,86 @@ pub(super) fn events(
         && record.answer == Some(ApproveAnswer::Refused)
         && refusals(old) != refusals(new)
     {
-        push(
-            EventKind::Warning,
-            Reason::ApproveRefused,
-            "Continue",
-            format!(
-                "OOS refused to leave the pause after batch {}: {}",
-                record.pause, record.message
-            ),
+        let note = format!(
+            "OOS refused to leave the pause after batch {}: {}",
+            record.pause, record.message
         );
+        events.push(Event::warning(Reason::ApproveRefused, "Continue", note));
     }
-    instance_events(old, new, &mut push);
-    let done = |status: &RollingUpdateTaskStatus| status.restore.as_ref().is_some_and(|r| r.done);
-    if !done(old) && done(new) {
-        ending_events(new, &mut push);
-    }
-    events.extend(freeze::event(old, new));
     events
 }
 
-fn instance_events(
-    old: &RollingUpdateTaskStatus,
-    new: &RollingUpdateTaskStatus,
-    push: &mut impl FnMut(EventKind, Reason, &str, String),
-) {
-    let failed = |instance: &&ess_rollout_api::v1alpha1::InstanceStatus| {
-        instance.state == InstanceState::Failed
-            && !old.instances.iter().any(|before| {
-                before.id == instance.id
-                    && before.state == instance.state
-                    && before.execution_id == instance.execution_id
-            })
+fn failed_instances(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> Vec<Event> {
+    let old: BTreeMap<&str, &InstanceStatus> =
+        old.instances.iter().map(|i| (i.id.as_str(), i)).collect();
+    let failed = |instance: &&InstanceStatus| {
+        let before = old.get(instance.id.as_str());
+        let same = before.is_some_and(|before| {
+            before.state == instance.state && before.execution_id == instance.execution_id
+        });
+        instance.state == InstanceState::Failed && !same
     };
     let all: Vec<_> = new.instances.iter().filter(failed).collect();
-    for instance in all.iter().take(INSTANCE_EVENTS_MAX) {
+    let warn = |note: String| Event::warning(Reason::InstanceFailed, "Update", note);
+    let shown = all.iter().take(INSTANCE_EVENTS_MAX).map(|instance| {
         let why = &instance.message;
-        push(
-            EventKind::Warning,
-            Reason::InstanceFailed,
-            "Update",
-            format!(
-                "instance {} in batch {}: {why}",
-                instance.id, instance.batch
-            ),
-        );
-    }
-    if all.len() > INSTANCE_EVENTS_MAX {
-        let more = all.len() - INSTANCE_EVENTS_MAX;
-        push(
-            EventKind::Warning,
-            Reason::InstanceFailed,
-            "Update",
-            format!("{more} more instances failed: see status.instances"),
-        );
-    }
-    for batch in &new.batches {
-        let before = old.batches.iter().find(|b| b.index == batch.index);
-        let ended = matches!(batch.state, BatchState::Succeeded | BatchState::Failed);
-        if ended && before.is_none_or(|b| b.state != batch.state) && !new.batches.is_empty() {
-            let of = new.batches.len();
-            let word = if batch.state == BatchState::Succeeded {
-                "updated"
-            } else {
-                "ended with failures"
-            };
-            push(
-                EventKind::Normal,
-                Reason::BatchEnded,
-                "Update",
-                format!(
-                    "batch {} of {of} ({} instances) {word}",
-                    batch.index, batch.size
-                ),
-            );
-        }
-    }
+        warn(format!(
+            "instance {} in batch {}: {why}",
+            instance.id, instance.batch
+        ))
+    });
+    let more = all.len().saturating_sub(INSTANCE_EVENTS_MAX);
+    let more = (more > 0).then(|| {
+        warn(format!(
+            "{more} more instances failed: see status.instances"
+        ))
+    });
+    shown.chain(more).collect()
 }
 
-fn ending_events(
-    new: &RollingUpdateTaskStatus,
-    push: &mut impl FnMut(EventKind, Reason, &str, String),
-) {
-    if let Some(result) = &new.result {
-        let (kind, reason) = match result.outcome {
-            Outcome::Succeeded => (EventKind::Normal, Reason::Succeeded),
-            Outcome::Failed => (EventKind::Warning, Reason::Failed),
-            Outcome::Cancelled => (EventKind::Warning, Reason::Cancelled),
+fn ended_batches(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> Vec<Event> {
+    let ended = |batch: &&BatchStatus| {
+        let before = old.batches.iter().find(|b| b.index == batch.index);
+        let ended = matches!(batch.state, BatchState::Succeeded | BatchState::Failed);
+        ended && before.is_none_or(|before| before.state != batch.state)
+    };
+    let note = |batch: &BatchStatus| {
+        let word = match batch.state {
+            BatchState::Succeeded => "updated",
+            _ => "ended with failures",
         };
-        push(kind, reason, "Finish", result.message.clone());
-    }
+        let (index, of, size) = (batch.index, new.batches.len(), batch.size);
+        let note = format!("batch {index} of {of} ({size} instances) {word}");
+        Event::normal(Reason::BatchEnded, "Update", note)
+    };
+    new.batches.iter().filter(ended).map(note).collect()
+}
+
+fn of_ending(new: &RollingUpdateTaskStatus) -> Vec<Event> {
+    let result = new.result.iter().map(|result| {
+        let message = result.message.clone();
+        match result.outcome {
+            Outcome::Succeeded => Event::normal(Reason::Succeeded, "Finish", message),
+            Outcome::Failed => Event::warning(Reason::Failed, "Finish", message),
+            Outcome::Cancelled => Event::warning(Reason::Cancelled, "Finish", message),
+        }
+    });
     let items = new.restore.iter().flat_map(|restore| &restore.items);
     let left: Vec<_> = items
         .filter(|item| item.state == RestoreState::Left)
         .collect();
-    for item in left.iter().take(LEFTOVER_EVENTS_MAX) {
-        push(
-            EventKind::Warning,
-            Reason::LeftBehind,
-            "Restore",
-            format!(
-                "{:?} {} is not put back to {}: {}",
-                item.kind, item.target, item.wanted, item.message
-            ),
-        );
-    }
-    if left.len() > LEFTOVER_EVENTS_MAX {
-        let more = left.len() - LEFTOVER_EVENTS_MAX;
-        push(
-            EventKind::Warning,
-            Reason::LeftBehind,
-            "Restore",
-            format!("{more} more things are not put back: see status.restore"),
-        );
-    }
+    let warn = |note: String| Event::warning(Reason::LeftBehind, "Restore", note);
+    let shown = left.iter().take(LEFTOVER_EVENTS_MAX).map(|item| {
+        warn(format!(
+            "{:?} {} is not put back to {}: {}",
+            item.kind, item.target, item.wanted, item.message
+        ))
+    });
+    let more = left.len().saturating_sub(LEFTOVER_EVENTS_MAX);
+    let more = (more > 0).then(|| {
+        warn(format!(
+            "{more} more things are not put back: see status.restore"
+        ))
+    });
+    result.chain(shown).chain(more).collect()
 }

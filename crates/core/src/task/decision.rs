@@ -199,6 +199,24 @@ pub struct Event {
     pub note: String,
 }
 
+impl Event {
+    pub(crate) fn normal(reason: Reason, action: &str, note: impl Into<String>) -> Self {
+        Self {
+            kind: EventKind::Normal,
+            reason,
+            action: action.to_owned(),
+            note: note.into(),
+        }
+    }
+
+    pub(crate) fn warning(reason: Reason, action: &str, note: impl Into<String>) -> Self {
+        Self {
+            kind: EventKind::Warning,
+            ..Self::normal(reason, action, note)
+        }
+    }
+}
+
 /// The type of an Event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::conditions::{self, MESSAGE_MAX};
-use super::decision::{Decision, Event, EventKind, Next};
+use super::decision::{Decision, Event, Next};
 use super::reason::Reason;
 
 /// A deletion that may not wait goes on although the group's record cannot be written: its namespace is
@@ -27,16 +27,15 @@ pub(crate) fn without_record<S>(
         decision.next = Next::OnChange;
     }
     if decision.finalizer == Some(false) {
-        decision.events.push(Event {
-            kind: EventKind::Warning,
-            reason: RECORD_NOT_WRITTEN,
-            action: "Delete".into(),
-            note: format!(
+        decision.events.push(Event::warning(
+            RECORD_NOT_WRITTEN,
+            "Delete",
+            format!(
                 "the object goes, and the record of its scaling group cannot be written ({}): {}",
                 conditions::shorten(why, 256),
                 left()
             ),
-        });
+        ));
     }
 }
 

@@ -133,14 +133,15 @@ pub(crate) fn note_unknown_annotations(metadata: &ObjectMeta, unknown: &mut Vec<
 /// The Events of annotations that mean nothing and were not told of.
 pub(crate) fn unknown_annotation_events(old: &[String], new: &[String]) -> Vec<Event> {
     let news = new.iter().filter(|key| !old.contains(key));
-    news.map(|key| Event {
-        kind: EventKind::Warning,
-        reason: Reason::UnknownAnnotation,
-        action: "Request".into(),
-        note: format!(
-            "annotation {key} means nothing to the operator; it knows {}",
-            keys::KNOWN.join(", ")
-        ),
+    news.map(|key| {
+        Event::warning(
+            Reason::UnknownAnnotation,
+            "Request",
+            format!(
+                "annotation {key} means nothing to the operator; it knows {}",
+                keys::KNOWN.join(", ")
+            ),
+        )
     })
     .collect()
 }

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Event, EventKind};
+use crate::rollout::decision::Event;
 use crate::task::conditions::shorten;
 use crate::task::reason::Reason;
 
@@ -118,14 +118,9 @@ pub(in crate::rollout) fn event(
         .as_ref()
         .filter(|old| old.pause_since == freeze.pause_since)
         .map_or(0, |old| old.reminders);
-    (freeze.reminders > before).then(|| Event {
-        kind: EventKind::Warning,
-        reason: Reason::GroupFrozen,
-        action: "Pause".into(),
-        note: format!(
+    (freeze.reminders > before).then(|| Event::warning(Reason::GroupFrozen, "Pause", format!(
             "the update has been paused since {}; {}: continue it, or cancel it to put the group back",
             freeze.pause_since.as_ref().map_or_else(String::new, |time| time.0.to_string()),
             said(freeze)
-        ),
-    })
+        )))
 }

@@ -329,15 +329,14 @@ fn close(
             continue;
         }
         if events.len() <= EVENTS_MAX {
-            events.push(Event {
-                kind: EventKind::Warning,
-                reason: Reason::LeftBehind,
-                action: "Restore".into(),
-                note: format!(
+            events.push(Event::warning(
+                Reason::LeftBehind,
+                "Restore",
+                format!(
                     "{:?} {} is not put back to {}: {}",
                     line.kind, line.target, line.wanted, line.message
                 ),
-            });
+            ));
         }
         record.leftovers.push(line);
     }

@@ -9,7 +9,7 @@ use ess_rollout_api::v1alpha1::{
 use jiff::Timestamp;
 
 use super::run_end;
-use crate::rollout::decision::{Event, EventKind, Next, Settings};
+use crate::rollout::decision::{Event, Next, Settings};
 use crate::rollout::kind::{self, content::ContentKind};
 use crate::task::conditions::shorten;
 use crate::task::decision::{Decision, Step};
@@ -89,15 +89,14 @@ pub fn without_holder(
     for run in record.runs.iter_mut().filter(|run| of_holder(run)) {
         run.let_go.get_or_insert(LetGo::HolderVanished);
     }
-    let event = Event {
-        kind: EventKind::Warning,
-        reason: Reason::HolderVanished,
-        action: "Look".into(),
-        note: format!(
+    let event = Event::warning(
+        Reason::HolderVanished,
+        "Look",
+        format!(
             "{} {}/{} held the scaling group and has vanished, its finalizer taken by hand: its run is looked at until it has ended, and what it leaves is listed here",
             holder.kind, holder.namespace, holder.name
         ),
-    };
+    );
     Some((record, event))
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::cancel;
 use crate::rollout::before::{preflight, refusal};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Draft, Drafted, Event, EventKind, Next};
+use crate::rollout::decision::{Draft, Drafted, Event, Next};
 use crate::rollout::execution::reference;
 use crate::rollout::kind::{self, content};
 use crate::rollout::report::{self, Phase};
@@ -239,12 +239,9 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
     status.show(Phase::Running, Reason::Adopted, &message);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = record;
-    decision.events.push(Event {
-        kind: EventKind::Normal,
-        reason: Reason::Adopted,
-        action: "StartExecution".into(),
-        note: message,
-    });
+    decision
+        .events
+        .push(Event::normal(Reason::Adopted, "StartExecution", message));
     Ok(decision)
 }
 

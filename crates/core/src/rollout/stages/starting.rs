@@ -14,7 +14,7 @@ use super::cancel;
 use crate::identity;
 use crate::rollout::before::{denied, run_keys};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Draft, Drafted, Event, EventKind, Next, Work};
+use crate::rollout::decision::{Draft, Drafted, Event, Next, Work};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::{close, ingest};
 use crate::rollout::{execution, kind, others, result, rollback};
@@ -167,15 +167,14 @@ pub(in crate::rollout) fn decide(
     if let Some(first) = found.first() {
         let mut decision = adopt(ctx, status, first)?;
         if found.len() > 1 {
-            decision.events.push(Event {
-                kind: EventKind::Warning,
-                reason: Reason::DuplicateExecution,
-                action: "StartExecution".into(),
-                note: format!(
+            decision.events.push(Event::warning(
+                Reason::DuplicateExecution,
+                "StartExecution",
+                format!(
                     "more than one execution carries this task's uid; following {}",
                     first.id
                 ),
-            });
+            ));
         }
         return Ok(decision);
     }
@@ -291,15 +290,10 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
             .map(|listed| others::of_others(ctx, listed))
             .unwrap_or_default(),
     };
-    let events = clash.iter().map(|other| Event {
-        kind: EventKind::Warning,
-        reason: Reason::ForeignExecution,
-        action: "StartExecution".into(),
-        note: format!(
+    let events = clash.iter().map(|other| Event::warning(Reason::ForeignExecution, "StartExecution", format!(
             "execution {} was started on the same scaling group at the same time by somebody else",
             other.id
-        ),
-    });
+        )));
     status.execution = Some(execution::reference(ctx, execution));
     status.start_blocked = None;
     // OOS has them now.
