@@ -381,7 +381,8 @@ mod tests {
         assert_eq!(ahead(&index, "b", 2), None);
         for (needs_person, first) in [(false, Some("a")), (true, None)] {
             let blocked = json!({"needsPerson": needs_person});
-            let status = json!({"layoutVersion": 2, "state": "Pending", "startBlocked": blocked});
+            let status =
+                json!({"layout": "of this version", "state": "Pending", "startBlocked": blocked});
             _ = index.apply(0, Event::Apply(object("a", 1, status)));
             assert_eq!(ahead(&index, "b", 2).as_deref(), first);
         }

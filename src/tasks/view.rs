@@ -81,7 +81,7 @@ struct Status {
     #[serde(default)]
     state: Option<String>,
     #[serde(default)]
-    layout_version: Option<IgnoredAny>,
+    layout: Option<IgnoredAny>,
     #[serde(default)]
     start_blocked: StartBlocked,
     #[serde(default)]
@@ -141,7 +141,7 @@ struct WaitingRun {
 impl Status {
     /// Whether a person has to mend something before it can start.
     fn is_blocked(&self) -> bool {
-        match self.layout_version {
+        match self.layout {
             Some(_) => self.start_blocked.needs_person,
             None => self.state.as_deref() == Some(BLOCKED),
         }
@@ -149,7 +149,7 @@ impl Status {
 
     /// Whether a run is due that waits for its group.
     fn is_queued(&self) -> bool {
-        match self.layout_version {
+        match self.layout {
             Some(_) => self.waiting.queued,
             None => self.state.as_deref() == Some(WAITING),
         }
@@ -561,7 +561,7 @@ pub(super) mod tests {
         assert!(!facts(json!({"observedGeneration": -1})).waits());
         let waiting = facts(json!({"state": "Waiting"}));
         assert!(waiting.waits() && waiting.unfinished());
-        let status = |queued: bool| json!({"layoutVersion": 2, "state": "Pending", "waiting": {"queued": queued}});
+        let status = |queued: bool| json!({"layout": "of this version", "state": "Pending", "waiting": {"queued": queued}});
         assert!(facts(status(true)).waits() && !facts(status(false)).waits());
         assert_eq!(waiting.key, ObjectKey::image_update("ns", "a"));
         assert_eq!(waiting.scope.secret.as_deref(), Some("cloud"));

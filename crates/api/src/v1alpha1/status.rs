@@ -70,10 +70,12 @@ pub struct RollingUpdateTaskStatus {
     /// Of a task: the rollback that undoes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back_by: Option<RollbackRef>,
-    /// Which layout this status has: 2 since what decisions need has fields of its own. None: an older one, of which some of
-    /// that is read from the conditions.
+    /// Says that the fields that decisions need are of one piece with what is displayed: a hash of the latter. None, or of
+    /// something else: a version of the operator that does not have those fields has written since, and they are read from
+    /// the conditions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layout_version: Option<i32>,
+    #[schemars(length(max = 64))]
+    pub layout: Option<String>,
     /// The reason for which the cloud last refused a call that a person has to mend something for, until one succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

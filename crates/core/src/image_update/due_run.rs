@@ -169,9 +169,6 @@ fn reject_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
 
 fn wait_for_turn(ctx: &Context<'_>, mut status: Draft, before: &str) -> Drafted {
     waiting::blocked(ctx, &mut status, false);
-    if let Some(waiting) = &mut status.waiting {
-        waiting.queued = true;
-    }
     let (reason, message) = (Reason::WaitingForScalingGroup, format!("waits: {before}"));
     status.set(condition::PREFLIGHT, Value::Unknown, reason, &message);
     status.show(Phase::Waiting, reason, &message);

@@ -11,8 +11,7 @@ use crate::task::conditions;
 use crate::task::display::{self, Displayed, Value};
 use crate::task::reason::Reason;
 
-/// Where a task is, in the word that people read. Derived: nothing is decided by it, but that one
-/// in `Waiting` stands in its group's queue.
+/// Where a task is, in the word that people read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// A run is due and is about to begin, or waits for something that passes by itself.
@@ -112,17 +111,28 @@ impl Displayed for ImageUpdateTaskStatus {
         &mut self.call_refused
     }
 
-    fn layout_version(&mut self) -> &mut Option<i32> {
-        &mut self.layout_version
+    fn layout(&mut self) -> &mut Option<String> {
+        &mut self.layout
+    }
+
+    fn displayed(&self) -> String {
+        let (state, outcome) = (&self.state, self.last_outcome);
+        let conditions = display::conditions_as_text(&self.conditions);
+        format!("{state:?} {outcome:?} {conditions}")
+    }
+
+    fn note_phase(&mut self, phase: Phase) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.queued = phase == Phase::Waiting;
+        }
     }
 
     fn recall(&mut self, _now: Timestamp) {
         if self.active.is_some() {
             self.call_refused = cloud_failure::shown_refusal(&self.conditions);
         }
-        let queued = self.state.as_deref() == Some(display::Phase::word(Phase::Waiting));
-        if let Some(waiting) = &mut self.waiting {
-            waiting.queued = queued;
+        if let Some(phase) = self.state.as_deref().and_then(display::Phase::from_word) {
+            self.note_phase(phase);
         }
         let Some(outcome) = self.last_outcome else {
             return;

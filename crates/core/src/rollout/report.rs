@@ -1,6 +1,6 @@
-//! What people and tools read: the state word, the conditions, Events, and the size of it all.
+//! What people and tools read of an update: where it can be, what that means for the conditions, and the size of it all.
 
-use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus, condition};
+use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus, StartBlocked, condition};
 use ess_rollout_cloud::{CloudError, ErrorClass, Outcome};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -135,8 +135,24 @@ impl Displayed for RollingUpdateTaskStatus {
         &mut self.call_refused
     }
 
-    fn layout_version(&mut self) -> &mut Option<i32> {
-        &mut self.layout_version
+    fn layout(&mut self) -> &mut Option<String> {
+        &mut self.layout
+    }
+
+    fn displayed(&self) -> String {
+        let mut text = self.state.clone().unwrap_or_default();
+        text.push_str(&display::conditions_as_text(&self.conditions));
+        for instance in &self.instances {
+            text.push_str(&instance.id);
+            text.push_str(&display::conditions_as_text(&instance.conditions));
+        }
+        text
+    }
+
+    fn note_phase(&mut self, phase: Phase) {
+        let mut blocked = self.start_blocked.take().unwrap_or_default();
+        blocked.needs_person = phase == Phase::Blocked && self.start.is_none();
+        self.start_blocked = (blocked != StartBlocked::default()).then_some(blocked);
     }
 
     fn clear_parts(&mut self) {
@@ -156,16 +172,15 @@ impl Displayed for RollingUpdateTaskStatus {
         let paused = conditions::get(&self.conditions, condition::PAUSED);
         let resumed = paused.filter(|paused| paused.status == Value::False.word());
         self.resumed_time = resumed.map(|paused| Time(paused.last_transition_time.0.min(now)));
+        if let Some(phase) = self.state.as_deref().and_then(display::Phase::from_word) {
+            self.note_phase(phase);
+        }
         let Some(preflight) = conditions::get(&self.conditions, condition::PREFLIGHT) else {
             return;
         };
         self.waits_for_others = preflight.reason == OTHERS_RUN && self.others_ended.is_none();
         if let Some(blocked) = self.start_blocked.as_mut().filter(|b| b.since.is_some()) {
             blocked.message.clone_from(&preflight.message);
-        }
-        let blocked = self.state.as_deref() == Some(display::Phase::word(Phase::Blocked));
-        if blocked && self.start.is_none() && self.result.is_none() {
-            self.start_blocked.get_or_insert_default().needs_person = true;
         }
     }
 }

@@ -110,7 +110,7 @@ impl<'a> Engine<'a> for Context<'a> {
         report::failed(self, &mut status, error);
         let failure = report::failure(self, error);
         if let Some(failure) = failure.filter(|failure| waits && failure.needs_person) {
-            deadline::note(self, &mut status, true, Some(&failure.message));
+            deadline::note(self, &mut status, Some(&failure.message));
         }
         let left = deadline::left(self, &status).filter(|_| waits);
         let releases = refusal::releases_group(self, &status);

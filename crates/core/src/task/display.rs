@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::cloud_failure::Failure;
 use super::conditions;
 use super::reason::Reason;
+use crate::identity::hash_text;
 
 /// The status of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +63,12 @@ pub(crate) trait Displayed: Clone + PartialEq + 'static {
     fn conditions(&mut self) -> &mut Vec<Condition>;
     /// `status.callRefused`.
     fn call_refused(&mut self) -> &mut Option<String>;
-    /// `status.layoutVersion`.
-    fn layout_version(&mut self) -> &mut Option<i32>;
+    /// `status.layout`.
+    fn layout(&mut self) -> &mut Option<String>;
+    /// What is displayed, as a text: another version that writes anything of it changes this.
+    fn displayed(&self) -> String;
+    /// Takes note of a phase that is said.
+    fn note_phase(&mut self, phase: Self::Phase);
     /// Takes away the conditions of the parts of the object that have some of their own.
     fn clear_parts(&mut self) {}
     /// Writes those, as they were in `old` but for what has changed and for what is said.
@@ -135,12 +140,10 @@ fn because_of(reason: Reason, message: &str) -> Because {
     }
 }
 
-/// The layout of statuses that are written: see `status.layoutVersion`.
-const LAYOUT_VERSION: i32 = 2;
-
 /// A status as read, with all fields of the layout that is written now.
 pub(crate) fn recalled<S: Displayed>(mut status: S, now: Timestamp) -> S {
-    if status.layout_version().is_none() {
+    let seal = seal(&status);
+    if status.layout().as_ref() != Some(&seal) {
         status.recall(now);
     }
     status
@@ -164,6 +167,7 @@ impl<S: Displayed> Draft<S> {
     /// Says where the object is, and so that no call is refused any more.
     pub(crate) fn show(&mut self, phase: S::Phase, reason: Reason, message: &str) {
         *self.memory.call_refused() = None;
+        self.memory.note_phase(phase);
         self.phase = Some(phase);
         self.said
             .push(Said::Phase(phase, because_of(reason, message)));
@@ -312,7 +316,21 @@ impl<S: Displayed> Draft<S> {
 
 /// A status that is about to be written has the layout of this version.
 pub(crate) fn lay_out<S: Displayed>(status: &mut S) {
-    *status.layout_version() = Some(LAYOUT_VERSION);
+    *status.layout() = Some(seal(status));
+}
+
+fn seal<S: Displayed>(status: &S) -> String {
+    hash_text(&status.displayed())[..16].to_owned()
+}
+
+/// Conditions as a text, for [`Displayed::displayed`].
+pub(crate) fn conditions_as_text(all: &[Condition]) -> String {
+    let each = all.iter().map(|c| {
+        [&c.type_, &c.status, &c.reason, &c.message]
+            .map(String::as_str)
+            .join("\n")
+    });
+    each.collect::<Vec<_>>().join("\n")
 }
 
 /// The conditions of an object, being written.

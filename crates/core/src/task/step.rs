@@ -21,7 +21,7 @@ use super::reason::Reason;
 type Drafted<'a, E> = Decision<Draft<<E as Engine<'a>>::Status>>;
 
 /// What an object that runs something adds to the driver. Methods take the status that a decision is being made of; `old` is
-/// the one that was read. Nothing of what is displayed is in a [`Draft`].
+/// the one that was read, with all fields of this version. Nothing of what is displayed is in a [`Draft`].
 pub(crate) trait Engine<'a>: Deref<Target = Object<'a>> + Sized {
     /// The object's status.
     type Status: Displayed + Default;
@@ -65,7 +65,7 @@ pub(crate) trait Engine<'a>: Deref<Target = Object<'a>> + Sized {
     fn left(&self, old: &Self::Status, status: &Self::Status) -> String;
     /// What every decision has in common beyond that.
     fn finish(&self, old: &Self::Status, decision: &mut Drafted<'a, Self>);
-    /// Keeps small what is written, and rare. Decides nothing.
+    /// Keeps small what is written, and rare.
     fn fit(&self, old: &Self::Status, decision: &mut Decision<Self::Status>);
     /// What is worth saying of a change.
     fn events(&self, old: &Self::Status, status: &Self::Status) -> Vec<Event>;

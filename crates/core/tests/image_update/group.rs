@@ -269,3 +269,29 @@ fn a_restored_task_does_not_run_again_what_has_run() {
     scheduled.run_to("2026-01-06T12:00:00Z");
     assert!(scheduled.task.metadata.annotations.is_none());
 }
+
+/// Whoever cannot begin for another reason stands in nobody's way.
+#[test]
+fn a_run_has_a_place_in_the_queue_while_it_waits_for_its_turn_and_no_longer() {
+    let queued = |world: &World| world.status().waiting.as_ref().is_some_and(|w| w.queued);
+    for suspend in [false, true] {
+        let mut world = building(json!({}));
+        world.ahead = Some(other());
+        world.run_to_state("Waiting");
+        assert!(queued(&world));
+        world.edited(|t| match suspend {
+            true => t.spec.suspend = true,
+            false => {
+                let zone = json!({"cron": "0 2 * * *", "timeZone": "Nowhere/Such"});
+                t.spec.schedule = Some(serde_json::from_value(zone).unwrap());
+            }
+        });
+        world.pass();
+        assert!(
+            !queued(&world),
+            "{} {:?}",
+            world.state(),
+            world.status().waiting
+        );
+    }
+}

@@ -586,7 +586,7 @@ fn intended(mutation: &Mutation, status: &ImageUpdateTaskStatus) -> bool {
 /// As the operator wrote it before it had fields for what it then read from the conditions.
 fn older_layout(status: &ImageUpdateTaskStatus) -> ImageUpdateTaskStatus {
     let mut older: ImageUpdateTaskStatus = through_json(status);
-    (older.layout_version, older.call_refused) = (None, None);
+    (older.layout, older.call_refused) = (None, None);
     (older.last_reason, older.last_message) = (String::new(), String::new());
     if let Some(waiting) = &mut older.waiting {
         waiting.queued = false;

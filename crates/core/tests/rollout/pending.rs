@@ -214,6 +214,38 @@ fn a_run_of_somebody_else_is_waited_for() {
 }
 
 #[test]
+fn of_a_planned_update_a_run_of_somebody_else_is_waited_for() {
+    let mut world = script(json!({}));
+    let mut foreign = execution(
+        "exec-other",
+        None,
+        "ACS-ESS-RollingUpdateByX",
+        world.cloud.time(),
+    );
+    foreign
+        .parameters
+        .insert("scalingGroupId".into(), json!("asg-example"));
+    world.cloud.executions.push(foreign);
+    let before = world.cloud.suspended();
+    let suspend = |world: &mut World, processes| {
+        world.cloud.group.as_mut().unwrap().suspended_processes = processes;
+    };
+    suspend(&mut world, Process::ALL.to_vec());
+    world.edited(|t| t.spec.policy.desired_state = DesiredState::Plan);
+    let mut world = refused(world, "Unknown RollingUpdateInProgress", "exec-other");
+    world.edited(|t| t.spec.policy.desired_state = DesiredState::Run);
+    world.cloud.root().status = ess_rollout_cloud::ExecutionStatus::Success;
+
+    // What it resumed shows some seconds late.
+    world.run_for(20);
+    assert!(world.cloud.sent.is_empty());
+    suspend(&mut world, Vec::new());
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.cloud.suspended(), before);
+}
+
+#[test]
 fn first_come_first_served() {
     let mut world = script(json!({}));
     world.ahead = Some(QueueEntry {

@@ -21,18 +21,16 @@ const DEFAULT: SignedDuration = SignedDuration::from_hours(24);
 /// Reason of a result: it was Blocked for too long.
 pub(in crate::rollout) const STARTING_DEADLINE_EXCEEDED: Reason = Reason::StartingDeadlineExceeded;
 
-/// Puts on record what stands against the start, if something does: whether a person has to act, and what it is that counts.
+/// Puts on record what stands against the start, if something does that counts.
 pub(in crate::rollout) fn note(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
-    needs_person: bool,
     found: Option<&str>,
 ) {
     // What is only planned starts nothing, however long that lasts.
     let found = found.filter(|_| ctx.spec.policy.desired_state == DesiredState::Run);
     let spent = spent(ctx, status);
     let mut blocked = status.start_blocked.take().unwrap_or_default();
-    blocked.needs_person = needs_person;
     match found {
         Some(message) => {
             blocked.since.get_or_insert(Time(ctx.now()));
@@ -80,7 +78,7 @@ pub(in crate::rollout) fn exceeded(ctx: &Context<'_>, status: &Draft) -> Option<
     let blocked = status.start_blocked.as_ref();
     let last = blocked.map_or(String::new(), |blocked| blocked.message.clone());
     let mut status = status.clone();
-    note(ctx, &mut status, false, None);
+    note(ctx, &mut status, None);
     let message = format!(
         "Blocked for longer than the {} s of spec.startingDeadlineSeconds: nothing was started, and nothing will be, although what stood against it may go away ({last}); when it has, create the object anew",
         deadline(ctx).as_secs()

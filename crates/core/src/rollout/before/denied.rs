@@ -40,7 +40,7 @@ pub(in crate::rollout) fn give_back(
         "{why}; nothing was started, the scaling group goes to others meanwhile, and the next start is tried in {} s",
         wait.as_secs()
     );
-    deadline::note(ctx, &mut status, true, Some(&message));
+    deadline::note(ctx, &mut status, Some(&message));
     status.set(condition::PREFLIGHT, Value::False, reason, &message);
     status.show(Phase::Blocked, reason, &message);
     let releases = refusal::releases_group(ctx, &status);

@@ -35,16 +35,11 @@ pub(in crate::rollout) fn refuse(
         &problem.message,
     );
     if problem.is_final {
-        deadline::note(ctx, &mut status, false, None);
+        deadline::note(ctx, &mut status, None);
         let (reason, message) = (problem.reason, &problem.message);
         return result::nothing_ran(ctx, status, Outcome::Failed, reason, message);
     }
-    deadline::note(
-        ctx,
-        &mut status,
-        !problem.passes,
-        problem.counts.then_some(&problem.message),
-    );
+    deadline::note(ctx, &mut status, problem.counts.then_some(&problem.message));
     status.show(phase, problem.reason, &problem.message);
     let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
     let next = if of_spec {

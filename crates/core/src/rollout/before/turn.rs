@@ -28,13 +28,24 @@ pub(in crate::rollout) fn note_group(ctx: &Context<'_>, status: &mut RollingUpda
 pub(in crate::rollout) fn note_end_of_others(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
-    verdict: &PreflightResult,
+    found: &PreflightResult,
 ) {
-    if matches!(verdict, PreflightResult::Problem(problem) if problem.reason == others::OTHERS_RUN)
-    {
-        (status.waits_for_others, status.others_ended) = (true, None);
-    } else if status.waits_for_others {
-        (status.waits_for_others, status.others_ended) = (false, Some(Time(ctx.now())));
+    let waited = status.waits_for_others;
+    note_others(status, found);
+    if waited && !status.waits_for_others {
+        status.others_ended = Some(Time(ctx.now()));
+    }
+}
+
+/// Puts on record whether a run of others is what stands against the start.
+pub(in crate::rollout) fn note_others(
+    status: &mut RollingUpdateTaskStatus,
+    found: &PreflightResult,
+) {
+    status.waits_for_others =
+        matches!(found, PreflightResult::Problem(problem) if problem.reason == others::OTHERS_RUN);
+    if status.waits_for_others {
+        status.others_ended = None;
     }
 }
 
@@ -73,7 +84,9 @@ pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<O
         note_group(ctx, status);
     }
     let message = format!("waits: {before}");
-    deadline::note(ctx, status, false, None);
+    deadline::note(ctx, status, None);
+    // By the turn's end it has ended for long.
+    status.waits_for_others = false;
     status.set(
         condition::PREFLIGHT,
         Value::Unknown,

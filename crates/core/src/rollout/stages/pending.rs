@@ -186,7 +186,9 @@ fn after_takeover(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted
 
 /// `desiredState: Plan`: everything that a start would be derived from, and nothing taken.
 fn plan(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
-    match preflight::check_cloud(ctx)? {
+    let found = preflight::check_cloud(ctx)?;
+    turn::note_others(&mut status, &found);
+    match found {
         PreflightResult::Problem(problem) => Ok(refuse(ctx, status, &problem, false)),
         PreflightResult::Ready(ready) => {
             let mut plan = ready.plan;
@@ -200,7 +202,7 @@ fn plan(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
                 said(&plan, &ready.notes)
             );
             status.plan = Some(plan);
-            deadline::note(ctx, &mut status, false, None);
+            deadline::note(ctx, &mut status, None);
             // Who is in which batch, and how many a batch takes out of service.
             instances::apply(ctx, &mut status, &[], &[])?;
             status.passed(&message);
@@ -267,7 +269,7 @@ fn start(ctx: &Context<'_>, mut status: Draft, ready: Ready) -> Drafted {
     let record = record::taken(ctx, &plan, Some(&place));
     status.place = Some(place);
     status.others_ended = None;
-    deadline::note(ctx, &mut status, false, None);
+    deadline::note(ctx, &mut status, None);
     // Of an earlier plan.
     (status.instances, status.batches, status.summary) = (Vec::new(), Vec::new(), None);
     if plan.members.is_empty() {

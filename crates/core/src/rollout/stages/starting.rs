@@ -134,11 +134,13 @@ pub(in crate::rollout) fn decide(
         Answer::Refused(message) => return Ok(start_refused(ctx, status, message)),
         Answer::Denied(error) if intent.resent => {
             let failure = report::failure(ctx, error);
-            let why = failure.map_or(error.to_string(), |failure| failure.message);
+            let (reason, why) =
+                failure.map_or((DENIED, error.to_string()), |f| (f.reason, f.message));
             start::note_refusal(&mut intent, &why, ctx.now());
             intent.denied = true;
             status.start = Some(intent);
             report::failed(ctx, &mut status, error);
+            status.call_refused = Some(reason.into());
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Denied(error) => {
@@ -203,12 +205,20 @@ pub(in crate::rollout) fn decide(
         identity::client_token(&ctx.token_owner(), &ctx.spec_hash, attempt)
     });
     status.start = Some(intent.clone());
+    let denied_as = status
+        .call_refused
+        .as_deref()
+        .map_or(DENIED, Reason::recorded);
     Ok(match then {
         Then::Wait(next) => ctx.decide(status, next),
         // The group was given back after a refusal, and the operator died before the status said so. Sent
         // again, it would run beside whoever holds the group by now.
         Then::Send if ctx.lost_group() => {
-            denied::give_back(ctx, status, (DENIED, "the start was refused"))
+            let why = match intent.refusal.as_str() {
+                "" => "the start was refused",
+                why => why,
+            };
+            denied::give_back(ctx, status, (denied_as, why))
         }
         Then::Send if !is_same_call(ctx, &status, &intent, plan) => {
             let why = "what the start was made of is not known any more (a Secret of the operator's namespace that kept it is missing, or another version of the operator made it): it is not sent again";
@@ -229,7 +239,7 @@ pub(in crate::rollout) fn decide(
             result::CANCELLED_BEFORE_START,
             "cancelled; no execution was ever started",
         ),
-        Then::Refused(why) if intent.denied => denied::give_back(ctx, status, (DENIED, &why)),
+        Then::Refused(why) if intent.denied => denied::give_back(ctx, status, (denied_as, &why)),
         Then::Refused(why) => start_refused(ctx, status, &why),
         Then::NotFound(why) => result::begin(
             ctx,
