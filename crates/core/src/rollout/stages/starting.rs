@@ -5,7 +5,8 @@ use ess_rollout_api::v1alpha1::{
     ActionState, Cancellation, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb,
 };
 use ess_rollout_cloud::{
-    Execution, ExecutionFilter, ExecutionMode, Mutation, Query, SafetyCheck, StartExecution,
+    CloudError, Execution, ExecutionFilter, ExecutionMode, Mutation, Query, SafetyCheck,
+    StartExecution,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value};
@@ -133,9 +134,7 @@ pub(in crate::rollout) fn decide(
         }
         Answer::Refused(message) => return Ok(start_refused(ctx, status, message)),
         Answer::Denied(error) if intent.resent => {
-            let failure = report::failure(ctx, error);
-            let (reason, why) =
-                failure.map_or((DENIED, error.to_string()), |f| (f.reason, f.message));
+            let (reason, why) = refusal(ctx, error);
             start::note_refusal(&mut intent, &why, ctx.now());
             intent.denied = true;
             status.start = Some(intent);
@@ -144,9 +143,7 @@ pub(in crate::rollout) fn decide(
             return Ok(ctx.decide(status, start::look_soon()));
         }
         Answer::Denied(error) => {
-            let failure = report::failure(ctx, error);
-            let (reason, why) =
-                failure.map_or((DENIED, error.to_string()), |f| (f.reason, f.message));
+            let (reason, why) = refusal(ctx, error);
             return Ok(denied::give_back(ctx, status, (reason, &why)));
         }
         Answer::Failed(error) => {
@@ -249,6 +246,12 @@ pub(in crate::rollout) fn decide(
             &why,
         ),
     })
+}
+
+/// Reason and words of a refusal that a person can mend.
+fn refusal(ctx: &Context<'_>, error: &CloudError) -> (Reason, String) {
+    let failure = report::failure(ctx, error);
+    failure.map_or((DENIED, error.to_string()), |f| (f.reason, f.message))
 }
 
 fn start_refused(ctx: &Context<'_>, status: Draft, message: &str) -> Drafted {
