@@ -200,7 +200,7 @@ pub struct RunArgs {
     #[arg(long, default_value = "info", env = "RUST_LOG", value_name = "FILTER")]
     pub log_level: String,
 
-    /// Tasks that are looked at side by side, 1 to 64.
-    #[arg(long, default_value_t = 8, value_name = "N", env = "ESS_ROLLOUT_WORKERS", value_parser = clap::value_parser!(u8).range(1..=64))]
+    /// Objects of one account and region that are looked at side by side, 1 to 128; four times as many of all together.
+    #[arg(long, default_value_t = 64, value_name = "N", env = "ESS_ROLLOUT_WORKERS", value_parser = clap::value_parser!(u8).range(1..=128))]
     pub workers: u8,
 }

@@ -2,6 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
+use ess_rollout_cloud::Turn;
 use ess_rollout_core::rollout::Next;
 use ess_rollout_core::task::reason::Reason;
 use futures::FutureExt;
@@ -26,7 +27,7 @@ use crate::{
 pub async fn one_pass(
     context: Arc<Context>,
     metrics: Arc<Metrics>,
-    key: ObjectKey,
+    (key, turn): (ObjectKey, Turn),
     shutdown: Shutdown,
 ) -> Finished {
     let kind = key.kind.name();
@@ -43,7 +44,7 @@ pub async fn one_pass(
         let began = Instant::now();
         metrics.pass_began(kind);
         // What passes share is behind locks that are taken whether or not their holder panicked.
-        let passing = AssertUnwindSafe(reconcile_until(&context, &key, shutdown));
+        let passing = AssertUnwindSafe(reconcile_until(&context, &key, turn, shutdown));
         let (finished, result, class) = match passing.catch_unwind().await {
             Ok(pass) => finish(key.kind, pass),
             Err(_) => {
@@ -114,7 +115,7 @@ mod tests {
     use crate::{
         reconcile::fake::{Bench, idle, task},
         runtime::{
-            dispatcher::{self, Triggers},
+            dispatcher::{self, Triggers, Workers},
             metrics::Scrape,
             shutdown,
             telemetry::tests::Sink,
@@ -132,8 +133,13 @@ mod tests {
         triggers.trigger(ObjectKey::task("ns", "a"));
         triggers.trigger(ObjectKey::task("ns", "b"));
         let (stop, shutdown) = shutdown::channel();
-        let serving = dispatcher::run(&triggers, 1, shutdown.clone(), |key| {
-            one_pass(context.clone(), metrics.clone(), key, shutdown.clone())
+        let one = Workers {
+            in_a_lane: 1,
+            in_all: 1,
+        };
+        let serving = dispatcher::run(&triggers, one, shutdown.clone(), |key, turn| {
+            let (context, metrics) = (context.clone(), metrics.clone());
+            one_pass(context, metrics, (key, turn), shutdown.clone())
         });
         let stopping = async {
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -181,7 +187,8 @@ mod tests {
         let _default = tracing::subscriber::set_default(lines.finish());
         let (_stop, shutdown) = shutdown::channel();
         let (context, metrics) = (Arc::new(bench.context), Arc::new(Metrics::new()));
-        one_pass(context, metrics, ObjectKey::task("ns", "a"), shutdown).await;
+        let key = ObjectKey::task("ns", "a");
+        one_pass(context, metrics, (key, Turn::default()), shutdown).await;
         let text = sink.text();
         let line = text
             .lines()
@@ -206,7 +213,9 @@ mod tests {
         let (_stop, shutdown) = shutdown::channel();
         for (name, again) in [("a", Again::OnChange), ("b", Again::Gone)] {
             let key = ObjectKey::task("ns", name);
-            let finished = one_pass(context.clone(), metrics.clone(), key, shutdown.clone()).await;
+            let (context, metrics) = (context.clone(), metrics.clone());
+            let about = (key, Turn::default());
+            let finished = one_pass(context, metrics, about, shutdown.clone()).await;
             assert_eq!(finished.again, again);
         }
     }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use ess_rollout_cloud::{Answer, CloudError, Execution, ExecutionFilter, Query};
+use ess_rollout_cloud::{Answer, CloudError, Execution, ExecutionFilter, Query, Turn, Urgency};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
@@ -163,9 +163,14 @@ impl Poller {
             tags: vec![(key.to_owned(), value.to_owned())],
             started_after: begin(tasks),
         });
+        // Without it nobody knows when to look.
+        let turn = Turn {
+            urgency: Urgency::Shared,
+            ..Turn::default()
+        };
         let listed = async {
             let cloud = self.clouds.open(scope).await?;
-            let answer = cloud.query(region, &query).await;
+            let answer = cloud.query(region, &query, turn).await;
             if matches!(&answer, Err(error) if error.class == ess_rollout_cloud::ErrorClass::Unauthenticated)
             {
                 self.clouds.rejected(scope);

@@ -60,7 +60,7 @@ fn execution(id: &str, status: &str) -> Execution {
 }
 
 impl Cloud for Account {
-    fn query<'a>(&'a self, region: &'a str, query: &'a Query) -> CloudFuture<'a, Answer> {
+    fn query<'a>(&'a self, region: &'a str, query: &'a Query, _: Turn) -> CloudFuture<'a, Answer> {
         let mut script = self.script();
         script.queries.push(query.clone());
         if script.silent.contains(&region) {
@@ -148,8 +148,8 @@ async fn poll(poller: &mut Poller, seen: &mut Seen) -> Vec<String> {
     poller.triggers = Arc::new(Triggers::new());
     complete(poller, seen).await;
     let all = Instant::now() + poller.interval;
-    let mut woken: Vec<_> = std::iter::from_fn(|| poller.triggers.pop(all))
-        .map(|key| key.name)
+    let mut woken: Vec<_> = std::iter::from_fn(|| poller.triggers.pop(usize::MAX, all))
+        .map(|(key, _)| key.name)
         .collect();
     woken.sort();
     woken
@@ -215,7 +215,8 @@ async fn those_who_moved_are_woken_one_after_the_other_and_all_before_the_next_p
     for (count, first_second) in [(4, 2), (40, 4)] {
         let (poller, _) = poller(&pairs[..count]);
         complete(&poller, &mut Seen::default()).await;
-        let woken = |at: Instant| std::iter::from_fn(|| poller.triggers.pop(at)).count();
+        let woken =
+            |at: Instant| std::iter::from_fn(|| poller.triggers.pop(usize::MAX, at)).count();
         let now = Instant::now();
         assert_eq!(woken(now), 1);
         assert_eq!(woken(now + Duration::from_millis(999)), first_second - 1);
@@ -255,7 +256,7 @@ async fn an_account_that_does_not_answer_holds_nobody_up_in_this_poll_or_the_nex
     let (stop, shutdown) = shutdown::channel();
     let woken = || {
         let now = Instant::now();
-        let names = std::iter::from_fn(|| triggers.pop(now)).map(|key| {
+        let names = std::iter::from_fn(|| triggers.pop(usize::MAX, now)).map(|(key, _)| {
             let finished = Finished {
                 again: Again::OnChange,
                 versions: Vec::new(),

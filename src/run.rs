@@ -24,7 +24,7 @@ use crate::{
     reconcile::{Context, Limits},
     runtime::{
         clock::{Clock, SystemClock},
-        dispatcher::{self, Triggers},
+        dispatcher::{self, Triggers, Workers},
         events::{Counted, Publisher},
         health::{self, Readiness},
         metrics::{Metrics, Scrape},
@@ -178,6 +178,7 @@ impl Operator {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let limits = Limits::for_calls(settings.call_timeout);
         let tasks = Arc::new(TaskIndex::new(settings.region.clone()));
+        let lanes = tasks.clone();
         let api = Arc::new(KubeApi::new(clients.calls.clone(), own_namespace));
         let kept: Arc<dyn KeptSecrets> = api.clone();
         let kubernetes: Arc<dyn Kubernetes> =
@@ -257,7 +258,7 @@ impl Operator {
             leftovers: Arc::default(),
             kept,
             references: Arc::default(),
-            triggers: Arc::new(Triggers::new()),
+            triggers: Arc::new(Triggers::with_lanes(move |key| lanes.lane_of(key))),
             readiness: Arc::new(Readiness::new(gates)),
             metrics,
             clock,
@@ -342,7 +343,7 @@ impl Operator {
                     tasks: tasks.by_state(),
                     leftovers: leftovers.by_kind(),
                     frozen: frozen.collect(),
-                    queue_depth: triggers.depth(),
+                    backlog: triggers.backlog(),
                     watches: heard.times(),
                     missing_fields: schemas.missing(),
                 })
@@ -409,7 +410,7 @@ impl Operator {
     /// is not known.
     fn passes(
         &self,
-        workers: usize,
+        workers: Workers,
         mut shutdown: Shutdown,
     ) -> impl Future<Output = Ended> + Send + 'static {
         let (context, triggers, readiness, metrics) = (
@@ -423,8 +424,9 @@ impl Operator {
                 () = readiness.wait() => {}
                 () = shutdown.wait() => return ("passes", Ok(())),
             }
-            let served = dispatcher::run(&triggers, workers, shutdown.clone(), |key| {
-                one_pass(context.clone(), metrics.clone(), key, shutdown.clone())
+            let served = dispatcher::run(&triggers, workers, shutdown.clone(), |key, turn| {
+                let (context, metrics) = (context.clone(), metrics.clone());
+                one_pass(context, metrics, (key, turn), shutdown.clone())
             })
             .await;
             ("passes", served.map_err(Into::into))

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration}
 
 use ess_rollout_aliyun::{EndpointError, Endpoints, Network, Service};
 
-use crate::cli::{NetworkArg, RunArgs};
+use crate::{
+    cli::{NetworkArg, RunArgs},
+    runtime::dispatcher::Workers,
+};
 
 /// Settings of `run`.
 #[derive(Debug, Clone)]
@@ -37,8 +40,8 @@ pub struct Settings {
     pub health: SocketAddr,
     /// Written once the watches are synced.
     pub ready_file: Option<PathBuf>,
-    /// Tasks that are looked at side by side.
-    pub workers: usize,
+    /// Objects that are looked at side by side.
+    pub workers: Workers,
 }
 
 /// A flag that cannot be used. The text names it and says what would do.
@@ -127,7 +130,10 @@ impl TryFrom<&RunArgs> for Settings {
             call_lifetime: *settle_seconds,
             health: *health_addr,
             ready_file: ready_file.clone(),
-            workers: usize::from(*workers),
+            workers: Workers {
+                in_a_lane: usize::from(*workers),
+                in_all: 4 * usize::from(*workers),
+            },
         })
     }
 }

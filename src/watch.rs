@@ -2,6 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
+use ess_rollout_cloud::Urgency;
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
@@ -67,8 +68,8 @@ pub async fn objects<K>(
             name: metadata.name.unwrap_or_default(),
             kind: K::KIND,
         };
-        feed.triggers
-            .changed(key, metadata.resource_version.unwrap_or_default());
+        let version = metadata.resource_version.unwrap_or_default();
+        feed.triggers.changed(key, version, Urgency::Due);
     };
     follow(api, &gate, &feed, shutdown, strange, |event| {
         match &event {
@@ -79,9 +80,14 @@ pub async fn objects<K>(
             }
             Event::Delete(view) => feed.references.remove(&view.key().to_string()),
         }
+        // What a list brings after a restart is no news for which anybody waits.
+        let urgency = match &event {
+            Event::Apply(_) => Urgency::Asked,
+            _ => Urgency::Due,
+        };
         for change in feed.tasks.apply(source, event) {
             match change {
-                Change::Present(key, version) => feed.triggers.changed(key, version),
+                Change::Present(key, version) => feed.triggers.changed(key, version, urgency),
                 Change::Concerns(key) => feed.triggers.trigger(key),
                 Change::Gone(key) => feed.triggers.forget(&key),
             }
@@ -102,11 +108,13 @@ pub async fn records(
     let touched = |record: RecordView| {
         if record.needs_look(|uid| feed.tasks.has(uid)) || record.summary_is_off() {
             let key = ObjectKey::record(record.name());
-            feed.triggers.changed(key, record.version().to_owned());
+            feed.triggers
+                .changed(key, record.version().to_owned(), Urgency::Due);
         }
         let (region, group) = record.group();
         for key in feed.tasks.unfinished_of(region, group) {
-            feed.triggers.changed(key, record.version().to_owned());
+            feed.triggers
+                .changed(key, record.version().to_owned(), Urgency::Due);
         }
     };
     // Who needs it finds it unreadable, and says so.
@@ -309,7 +317,7 @@ mod tests {
 
     async fn next(triggers: &Triggers<ObjectKey>) -> ObjectKey {
         loop {
-            if let Some(key) = triggers.pop(Instant::now()) {
+            if let Some((key, _)) = triggers.pop(usize::MAX, Instant::now()) {
                 return key;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

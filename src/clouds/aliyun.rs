@@ -15,7 +15,7 @@ use ess_rollout_api::FORCE_DELETE_ANNOTATION;
 use ess_rollout_cloud::{Cloud, CloudError, CloudFuture, ErrorClass, Outcome};
 use tokio::time::Instant;
 
-use super::{Clouds, Outlives};
+use super::{Clouds, Outlives, reader::Reader};
 use crate::{
     kubernetes::{self, Kubernetes, SecretData},
     runtime::{
@@ -52,7 +52,7 @@ pub struct AliyunClouds {
 
 #[derive(Default)]
 struct Cache {
-    own: Option<Client>,
+    own: Option<Arc<Reader>>,
     /// Any client: others share its connections.
     base: Option<Client>,
     secrets: HashMap<CredentialsScope, Cached>,
@@ -64,7 +64,7 @@ struct Cached {
     read: Instant,
     /// Whether the Secret could not be read again.
     lost: bool,
-    client: Client,
+    reader: Arc<Reader>,
 }
 
 impl Cache {
@@ -105,6 +105,15 @@ impl AliyunClouds {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn reader(
+        &self,
+        cache: &mut Cache,
+        credentials: Arc<dyn CredentialsProvider>,
+    ) -> Result<Arc<Reader>, CloudError> {
+        let client = self.client(cache, credentials)?;
+        Ok(Arc::new(Reader::new(Arc::new(client))))
+    }
+
     fn client(
         &self,
         cache: &mut Cache,
@@ -118,7 +127,7 @@ impl AliyunClouds {
         Ok(client)
     }
 
-    fn own(&self, namespace: &str) -> Result<Client, CloudError> {
+    fn own(&self, namespace: &str) -> Result<Arc<Reader>, CloudError> {
         if !self.own_namespaces.contains(namespace) {
             return Err(CloudError {
                 class: ErrorClass::Denied,
@@ -138,18 +147,22 @@ impl AliyunClouds {
             return Ok(own.clone());
         }
         let credentials = from_environment(&self.config, &self.variables).map_err(of_config)?;
-        let client = self.client(&mut cache, credentials)?;
-        cache.own = Some(client.clone());
-        Ok(client)
+        let reader = self.reader(&mut cache, credentials)?;
+        cache.own = Some(reader.clone());
+        Ok(reader)
     }
 
-    async fn of_secret(&self, scope: &CredentialsScope, name: &str) -> Result<Client, CloudError> {
+    async fn of_secret(
+        &self,
+        scope: &CredentialsScope,
+        name: &str,
+    ) -> Result<Arc<Reader>, CloudError> {
         let namespace = scope.namespace.as_str();
         if let Some(cached) = self.cache().secrets.get(scope)
             && !cached.lost
             && cached.read.elapsed() < FRESH
         {
-            return Ok(cached.client.clone());
+            return Ok(cached.reader.clone());
         }
         let secret = self.kubernetes.get_secret(namespace, name).await;
         let mut cache = self.cache();
@@ -176,7 +189,7 @@ impl AliyunClouds {
             && cached.version == secret.resource_version
         {
             (cached.read, cached.lost) = (Instant::now(), false);
-            return Ok(cached.client.clone());
+            return Ok(cached.reader.clone());
         }
         let credentials = match parse(&secret) {
             Ok(credentials) => credentials,
@@ -188,7 +201,7 @@ impl AliyunClouds {
                 ));
             }
         };
-        let client = self.client(&mut cache, Arc::new(credentials))?;
+        let reader = self.reader(&mut cache, Arc::new(credentials))?;
         // Whatever is used is read every minute.
         cache
             .secrets
@@ -199,21 +212,21 @@ impl AliyunClouds {
                 version: secret.resource_version,
                 read: Instant::now(),
                 lost: false,
-                client: client.clone(),
+                reader: reader.clone(),
             },
         );
-        Ok(client)
+        Ok(reader)
     }
 }
 
 impl Clouds for AliyunClouds {
     fn open<'a>(&'a self, scope: &'a CredentialsScope) -> CloudFuture<'a, Arc<dyn Cloud>> {
         Box::pin(async move {
-            let client = match &scope.secret {
+            let reader = match &scope.secret {
                 None => self.own(&scope.namespace)?,
                 Some(name) => self.of_secret(scope, name).await?,
             };
-            Ok(Arc::new(client) as Arc<dyn Cloud>)
+            Ok(reader as Arc<dyn Cloud>)
         })
     }
 
@@ -230,7 +243,7 @@ impl Clouds for AliyunClouds {
             let mut cache = self.cache();
             if let Some(cached) = cache.secrets.get_mut(scope).filter(|cached| cached.lost) {
                 cached.read = Instant::now();
-                return Ok(Arc::new(cached.client.clone()) as Arc<dyn Cloud>);
+                return Ok(cached.reader.clone() as Arc<dyn Cloud>);
             }
             Err(CloudError {
                 message: format!(

@@ -5,6 +5,7 @@
     reason = "the error is the port's; it is rare and travels one call"
 )]
 mod aliyun;
+mod reader;
 
 use std::sync::Arc;
 

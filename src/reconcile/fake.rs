@@ -13,7 +13,7 @@ use std::{
 };
 
 use ess_rollout_api::v1alpha1::{RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord};
-use ess_rollout_cloud::{CloudError, ErrorClass as CloudClass, Mutation, Outcome};
+use ess_rollout_cloud::{CloudError, ErrorClass as CloudClass, Mutation, Outcome, Turn};
 use ess_rollout_core::ask::Ask;
 use ess_rollout_core::rollout::{Decision, Event, EventKind, Next, Settings, Step, Subject, Work};
 use jiff::Timestamp;
@@ -262,7 +262,11 @@ impl Bench {
 
     /// One pass.
     pub fn pass(&self) -> super::Pass {
-        futures::executor::block_on(super::reconcile(&self.context, &ObjectKey::task("ns", "a")))
+        futures::executor::block_on(super::reconcile(
+            &self.context,
+            &ObjectKey::task("ns", "a"),
+            Turn::default(),
+        ))
     }
 
     /// What happened so far.

@@ -23,6 +23,7 @@ mod tests;
 
 use std::{future::Future, pin::pin};
 
+use ess_rollout_cloud::Turn;
 use ess_rollout_core::rollout::Next;
 use futures::future::{Either, FutureExt, join, select};
 
@@ -37,18 +38,23 @@ use act::{Acted, Publishing};
 pub use context::{Context, Limits, StepFn};
 pub use outcome::{Error, Pass};
 
-/// One pass over one task, or one record. The only errors are those of the apiserver, and contradictions in the
+/// One pass over one task, or one record, whose reads are in this turn. The only errors are those of the apiserver, and contradictions in the
 /// core: what the cloud refuses is an answer.
-pub async fn reconcile(context: &Context, key: &ObjectKey) -> Pass {
+pub async fn reconcile(context: &Context, key: &ObjectKey, turn: Turn) -> Pass {
     let (_never, shutdown) = shutdown::channel();
-    reconcile_until(context, key, shutdown).await
+    reconcile_until(context, key, turn, shutdown).await
 }
 
 /// The same, but after the word to stop it begins no decision, unless it has an outcome that is not
 /// on record yet: to find that again costs the bound on lateness.
-pub async fn reconcile_until(context: &Context, key: &ObjectKey, shutdown: Shutdown) -> Pass {
+pub async fn reconcile_until(
+    context: &Context,
+    key: &ObjectKey,
+    turn: Turn,
+    shutdown: Shutdown,
+) -> Pass {
     if key.kind == ObjectKind::ScalingGroupRecord {
-        return record::reconcile(context, key).await;
+        return record::reconcile(context, key, turn).await;
     }
     let mut pass = Pass {
         outcome: Ok(Next::OnChange),
@@ -56,7 +62,7 @@ pub async fn reconcile_until(context: &Context, key: &ObjectKey, shutdown: Shutd
         versions: Vec::new(),
     };
     let mut publishing = None;
-    pass.outcome = decisions(context, key, shutdown, &mut pass, &mut publishing).await;
+    pass.outcome = decisions(context, (key, turn), shutdown, &mut pass, &mut publishing).await;
     if let Some(publishing) = publishing {
         publishing.await;
     }
@@ -84,7 +90,7 @@ async fn meanwhile<T>(publishing: &mut Option<Publishing<'_>>, work: impl Future
 
 async fn decisions<'a>(
     context: &'a Context,
-    key: &ObjectKey,
+    (key, turn): (&ObjectKey, Turn),
     mut shutdown: Shutdown,
     pass: &mut Pass,
     publishing: &mut Option<Publishing<'a>>,
@@ -102,7 +108,7 @@ async fn decisions<'a>(
             return Ok(Next::Now);
         }
         let versions = &mut pass.versions;
-        let reading = observe::read(context, key, versions, &mut told);
+        let reading = observe::read(context, (key, turn), versions, &mut told);
         let read = meanwhile(publishing, reading).await?;
         let Some(subject) = read else {
             pass.gone = true;

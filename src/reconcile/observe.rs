@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use ess_rollout_api::v1alpha1::ScalingGroupRecord;
-use ess_rollout_cloud::{Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query};
+use ess_rollout_cloud::{
+    Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query, Turn,
+};
 use ess_rollout_core::ask::{Ask, ConfigMap, ObjectRef, Reply, Target};
 use ess_rollout_core::decision::{Decision, Step, WorkOutcome};
 use ess_rollout_core::observation::Observation;
@@ -57,6 +59,8 @@ pub struct PassTarget {
     pub key: ObjectKey,
     /// The object.
     pub object: Object,
+    /// Of the pass.
+    pub turn: Turn,
 }
 
 /// The scaling group that a decision is about.
@@ -95,7 +99,7 @@ pub struct Decided {
 /// When the apiserver does not say.
 pub async fn read(
     context: &Context,
-    key: &ObjectKey,
+    (key, turn): (&ObjectKey, Turn),
     versions: &mut Vec<String>,
     told: &mut Told,
 ) -> Result<Option<PassTarget>, Error> {
@@ -108,6 +112,7 @@ pub async fn read(
     Ok(Some(PassTarget {
         key: key.clone(),
         object,
+        turn,
     }))
 }
 
@@ -363,6 +368,7 @@ pub(super) struct Access<'a> {
     /// What is only to be seen to its end any more, so that those last read will do: see
     /// [`Clouds::open_last`](crate::clouds::Clouds::open_last).
     pub(super) outlives: Option<Outlives>,
+    pub(super) turn: Turn,
 }
 
 impl<'a> Access<'a> {
@@ -371,6 +377,7 @@ impl<'a> Access<'a> {
         Self {
             scope,
             outlives: deleting.map(|_| Outlives::Object),
+            turn: subject.turn,
         }
     }
 }
@@ -405,7 +412,13 @@ pub(super) async fn answer(
     let cloud = &cloud;
     let answers: Vec<_> = stream::iter(queries)
         .map(|query| async move {
-            let answer = ask(context, cloud.as_ref(), region, &query, deadline).await;
+            let answer = ask(
+                context,
+                cloud.as_ref(),
+                (region, &query, access.turn),
+                deadline,
+            )
+            .await;
             (query, answer)
         })
         .buffer_unordered(SIDE_BY_SIDE)
@@ -450,12 +463,11 @@ pub(super) fn rejected<T>(answer: &Result<T, CloudError>) -> bool {
 async fn ask(
     context: &Context,
     cloud: &dyn Cloud,
-    region: &str,
-    query: &Query,
+    (region, query, turn): (&str, &Query, Turn),
     deadline: Timestamp,
 ) -> Result<Answer, CloudError> {
     let left = Duration::try_from(deadline.duration_since(context.clock.now())).unwrap_or_default();
-    match select(cloud.query(region, query), context.clock.sleep(left)).await {
+    match select(cloud.query(region, query, turn), context.clock.sleep(left)).await {
         Either::Left((answer, _)) => answer,
         Either::Right(_) => Err(CloudError {
             call: name_of(query).to_owned(),
@@ -476,9 +488,9 @@ async fn ask(
 /// The call that answers a query, as errors name it.
 fn name_of(query: &Query) -> &'static str {
     match query {
-        Query::ScalingGroup { .. } | Query::ScalingGroupInList { .. } => {
-            "ESS DescribeScalingGroups"
-        }
+        Query::ScalingGroup { .. }
+        | Query::ScalingGroups { .. }
+        | Query::ScalingGroupInList { .. } => "ESS DescribeScalingGroups",
         Query::ScalingInstances { .. } | Query::ScalingInstancesById { .. } => {
             "ESS DescribeScalingInstances"
         }

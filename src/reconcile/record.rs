@@ -2,6 +2,7 @@
 //! left is listed. Reads of the cloud and writes of the record alone.
 
 use ess_rollout_api::v1alpha1::{ScalingGroupRecord, ScalingGroupRecordStatus};
+use ess_rollout_cloud::Turn;
 use ess_rollout_core::decision::{Decision, Step};
 use ess_rollout_core::observation::Observation;
 use ess_rollout_core::rollout::{
@@ -14,17 +15,21 @@ use crate::kubernetes::{ErrorClass, ObjectKey, differs};
 use crate::tasks::CredentialsScope;
 
 /// One pass over a record.
-pub(super) async fn reconcile(context: &Context, key: &ObjectKey) -> Pass {
+pub(super) async fn reconcile(context: &Context, key: &ObjectKey, turn: Turn) -> Pass {
     let mut pass = Pass {
         outcome: Ok(Next::OnChange),
         gone: false,
         versions: Vec::new(),
     };
-    pass.outcome = looks(context, &key.name, &mut pass).await;
+    pass.outcome = looks(context, (&key.name, turn), &mut pass).await;
     pass
 }
 
-async fn looks(context: &Context, name: &str, pass: &mut Pass) -> Result<Next, Error> {
+async fn looks(
+    context: &Context,
+    (name, turn): (&str, Turn),
+    pass: &mut Pass,
+) -> Result<Next, Error> {
     let mut conflicts = 0;
     loop {
         let read = context.kubernetes.get_record(name).await;
@@ -34,7 +39,7 @@ async fn looks(context: &Context, name: &str, pass: &mut Pass) -> Result<Next, E
         };
         pass.versions
             .extend(record.metadata.resource_version.clone());
-        match look(context, &mut record, pass).await {
+        match look(context, (&mut record, turn), pass).await {
             Err(Error::Act(act::Error::Write(error)))
                 if error.class == ErrorClass::Conflict && conflicts < context.limits.conflicts =>
             {
@@ -49,7 +54,7 @@ async fn looks(context: &Context, name: &str, pass: &mut Pass) -> Result<Next, E
 /// Looks at each of its runs once.
 async fn look(
     context: &Context,
-    record: &mut ScalingGroupRecord,
+    (record, turn): (&mut ScalingGroupRecord, Turn),
     pass: &mut Pass,
 ) -> Result<Next, Error> {
     if holder_vanished(context, record).await
@@ -60,7 +65,7 @@ async fn look(
     }
     let mut next = Next::OnChange;
     for run in unattended_runs(record) {
-        let decision = decide(context, record, &run).await?;
+        let decision = decide(context, (record, turn), &run).await?;
         next = sooner(next, decision.next);
         write(context, record, decision.status, pass).await?;
         for event in &decision.events {
@@ -103,7 +108,7 @@ async fn holder_vanished(context: &Context, record: &ScalingGroupRecord) -> bool
 
 async fn decide(
     context: &Context,
-    record: &ScalingGroupRecord,
+    (record, turn): (&ScalingGroupRecord, Turn),
     run: &UnattendedRun,
 ) -> Result<Decision<ScalingGroupRecordStatus>, Error> {
     let scope = CredentialsScope {
@@ -114,6 +119,7 @@ async fn decide(
     let access = observe::Access {
         scope: &scope,
         outlives: Some(Outlives::Run),
+        turn,
     };
     let region = record.spec.region_id.as_str();
     let deadline = context.clock.now() + context.limits.reading;

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use ess_rollout_cloud::{Turn, Urgency};
 use tokio::{
     sync::Notify,
     task::{JoinError, JoinSet},
@@ -28,17 +29,23 @@ pub struct Finished {
 }
 
 /// The queue, and a way to wake who serves it.
-#[derive(Debug, Default)]
 pub struct Triggers<K> {
     queue: Mutex<WorkQueue<K>>,
+    lane_of: Box<dyn Fn(&K) -> u64 + Send + Sync>,
     wake: Notify,
 }
 
 impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
-    /// An empty one.
+    /// An empty one, with one lane.
     pub fn new() -> Self {
+        Self::with_lanes(|_| 0)
+    }
+
+    /// An empty one, and which lane an object is in.
+    pub fn with_lanes(lane_of: impl Fn(&K) -> u64 + Send + Sync + 'static) -> Self {
         Self {
             queue: Mutex::default(),
+            lane_of: Box::new(lane_of),
             wake: Notify::new(),
         }
     }
@@ -49,8 +56,10 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
     }
 
     /// See [`WorkQueue::changed`].
-    pub fn changed(&self, key: K, version: String) {
-        self.queue().changed(key, version, Instant::now());
+    pub fn changed(&self, key: K, version: String, urgency: Urgency) {
+        let lane = (self.lane_of)(&key);
+        self.queue()
+            .changed(key, version, lane, urgency, Instant::now());
         self.wake.notify_one();
     }
 
@@ -61,7 +70,8 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
 
     /// The same, this much later.
     pub fn trigger_after(&self, key: K, wait: Duration) {
-        self.queue().trigger(key, Instant::now() + wait);
+        let lane = (self.lane_of)(&key);
+        self.queue().trigger(key, lane, Instant::now() + wait);
         self.wake.notify_one();
     }
 
@@ -71,20 +81,33 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
     }
 
     /// See [`WorkQueue::pop`].
-    pub fn pop(&self, now: Instant) -> Option<K> {
-        self.queue().pop(now)
+    pub fn pop(&self, limit: usize, now: Instant) -> Option<(K, Urgency)> {
+        self.queue().pop(limit, now)
     }
 
     /// See [`WorkQueue::done`].
     pub fn done(&self, key: K, Finished { again, versions }: Finished) {
+        let lane = (self.lane_of)(&key);
         let (now, noise) = (Instant::now(), fastrand::f64());
-        self.queue().done(key, again, versions, now, noise);
+        self.queue().done(key, again, versions, lane, now, noise);
     }
 
-    /// How many objects wait for a worker.
-    pub fn depth(&self) -> usize {
-        self.queue().depth(Instant::now())
+    /// How many objects wait for a worker, and how long the first of them has.
+    pub fn backlog(&self) -> (usize, Duration) {
+        let now = Instant::now();
+        let (count, oldest) = self.queue().backlog(now);
+        (count, oldest.map_or(Duration::ZERO, |at| now - at))
     }
+}
+
+/// How many passes are under way.
+#[derive(Debug, Clone, Copy)]
+pub struct Workers {
+    /// Of objects of one account and region. A pass that waits for a rate of theirs waits here, so that this bounds how long
+    /// the queue of a rate gets.
+    pub in_a_lane: usize,
+    /// Together: bounds memory.
+    pub in_all: usize,
 }
 
 /// A pass panicked.
@@ -100,24 +123,26 @@ pub struct Panicked(#[source] JoinError);
 /// gets here is a defect of the machinery around them.
 pub async fn run<K, F, P>(
     triggers: &Triggers<K>,
-    workers: usize,
+    workers: Workers,
     mut shutdown: Shutdown,
     pass: F,
 ) -> Result<(), Panicked>
 where
     K: Clone + Eq + Hash + Ord + Send + 'static,
-    F: Fn(K) -> P,
+    F: Fn(K, Turn) -> P,
     P: Future<Output = Finished> + Send + 'static,
 {
     let mut running: JoinSet<(K, Finished)> = JoinSet::new();
     let mut panicked = None;
+    let mut number = 0;
     loop {
         let stopping = panicked.is_some() || shutdown.requested();
-        while !stopping && running.len() < workers {
-            let Some(key) = triggers.pop(Instant::now()) else {
+        while !stopping && running.len() < workers.in_all {
+            let Some((key, urgency)) = triggers.pop(workers.in_a_lane, Instant::now()) else {
                 break;
             };
-            let future = pass(key.clone());
+            number += 1;
+            let future = pass(key.clone(), Turn { urgency, number });
             running.spawn(async move { (key, future.await) });
         }
         if stopping && running.is_empty() {
@@ -126,8 +151,8 @@ where
                 None => Ok(()),
             };
         }
-        let due = match !stopping && running.len() < workers {
-            true => triggers.queue().next_due(),
+        let due = match !stopping && running.len() < workers.in_all {
+            true => triggers.queue().next_due(workers.in_a_lane),
             false => None,
         };
         // In this order, so that the same events give the same passes. Nobody is starved by it: the
@@ -155,6 +180,13 @@ mod tests {
     use super::*;
     use crate::runtime::shutdown;
 
+    fn workers(number: usize) -> Workers {
+        Workers {
+            in_a_lane: number,
+            in_all: number,
+        }
+    }
+
     fn finished(again: Again) -> Finished {
         Finished {
             again,
@@ -172,7 +204,7 @@ mod tests {
         let (stop, shutdown) = shutdown::channel();
         let (counter, served) = (ended.clone(), triggers.clone());
         let serving = tokio::spawn(async move {
-            run(&served, 2, shutdown, |_| {
+            run(&served, workers(2), shutdown, |_, _| {
                 let counter = counter.clone();
                 async move {
                     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -193,7 +225,10 @@ mod tests {
         let triggers = Triggers::new();
         triggers.trigger("a");
         let (_stop, shutdown) = shutdown::channel();
-        let result = run(&triggers, 2, shutdown, |_| async { panic!("no") }).await;
+        let result = run(&triggers, workers(2), shutdown, |_, _| async {
+            panic!("no")
+        })
+        .await;
         assert!(result.is_err());
     }
 
@@ -211,7 +246,7 @@ mod tests {
         let (stop, shutdown) = shutdown::channel();
         let (r, m, p, served) = (running, most.clone(), passes.clone(), triggers.clone());
         let serving = tokio::spawn(async move {
-            run(&served, 3, shutdown, |_| {
+            run(&served, workers(3), shutdown, |_, _| {
                 let (r, m, p) = (r.clone(), m.clone(), p.clone());
                 async move {
                     m.fetch_max(r.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);

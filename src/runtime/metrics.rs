@@ -58,8 +58,8 @@ pub struct Scrape {
     /// For how many seconds updates have had their scaling group stand still, by kind, namespace and name: only of
     /// those under way, whether or not their objects are still there.
     pub frozen: BTreeMap<(&'static str, String, String), i64>,
-    /// Objects that wait for a worker.
-    pub queue_depth: usize,
+    /// Objects that wait for a worker, and how long the first of them has.
+    pub backlog: (usize, Duration),
     /// When watches were last answered in Unix seconds, by resource and namespace.
     pub watches: BTreeMap<(String, String), i64>,
     /// Fields that the CRDs of the cluster do not have, by kind.
@@ -74,6 +74,7 @@ pub struct Metrics {
     reconcile_time: Seconds,
     active_workers: Family<Labels, Gauge>,
     queue_depth: Family<Labels, Gauge>,
+    queue_age: Family<Labels, Gauge>,
     cloud_requests: Family<Labels, Counter>,
     cloud_time: Seconds,
     cloud_throttled: Family<Labels, Counter>,
@@ -113,6 +114,7 @@ impl Metrics {
         let reconcile_time = seconds();
         let active_workers = Family::<Labels, Gauge>::default();
         let queue_depth = Family::<Labels, Gauge>::default();
+        let queue_age = Family::<Labels, Gauge>::default();
         let cloud_requests = Family::<Labels, Counter>::default();
         let cloud_time = seconds();
         let cloud_throttled = Family::<Labels, Counter>::default();
@@ -146,6 +148,11 @@ impl Metrics {
             "workqueue_depth",
             "Objects that wait for a worker",
             queue_depth.clone(),
+        );
+        registry.register(
+            "ess_rollout_queue_age_seconds",
+            "For how long the object that has been due for longest has waited for a worker",
+            queue_age.clone(),
         );
         registry.register(
             "ess_rollout_cloud_requests",
@@ -229,6 +236,7 @@ impl Metrics {
             reconcile_time,
             active_workers,
             queue_depth,
+            queue_age,
             cloud_requests,
             cloud_time,
             cloud_throttled,
@@ -332,7 +340,7 @@ impl Metrics {
             tasks,
             leftovers,
             frozen,
-            queue_depth,
+            backlog,
             watches,
             missing_fields,
         } = scrape;
@@ -365,9 +373,12 @@ impl Metrics {
         let missing = missing_fields.into_iter();
         let missing = missing.map(|(kind, count)| (vec![("kind", kind)], count));
         set_all(&self.missing_fields, missing);
-        self.queue_depth
-            .get_or_create(&vec![("name", QUEUE.to_owned())])
-            .set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
+        let (depth, age) = backlog;
+        let name = || vec![("name", QUEUE.to_owned())];
+        let depth = i64::try_from(depth).unwrap_or(i64::MAX);
+        self.queue_depth.get_or_create(&name()).set(depth);
+        let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+        self.queue_age.get_or_create(&name()).set(age);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -414,7 +425,7 @@ mod tests {
                 ("RollingUpdateTask", "shop".to_owned(), "web".to_owned()),
                 1800,
             )]),
-            queue_depth: 1,
+            backlog: (1, Duration::from_secs(2)),
             watches: BTreeMap::from([(("rollbacks".to_owned(), String::new()), 1_700_000_001)]),
             missing_fields: BTreeMap::from([("Rollback".to_owned(), 4)]),
         });

@@ -4,13 +4,18 @@
 //! One entry for each object. It is never handed out twice at once, changes that come in meanwhile
 //! are remembered, and a version that the object's own passes have read or written is no change.
 //! kube-runtime's scheduler lets any event beat a failing object's delay; this one does not.
+//!
+//! Objects stand in lanes, by what they wait for: an account of the cloud in a region, whose rates they share. A lane whose
+//! rate is spent holds as many workers as a lane may and no more, so that no other stands still for it. In a lane whoever a
+//! person waits for comes first, and then whoever has been due for longest.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     hash::Hash,
     time::Duration,
 };
 
+use ess_rollout_cloud::Urgency;
 use tokio::time::Instant;
 
 use super::backoff;
@@ -43,15 +48,33 @@ pub enum Again {
 #[derive(Debug)]
 pub struct WorkQueue<K> {
     entries: HashMap<K, Entry>,
+    lanes: BTreeMap<u64, Lane<K>>,
+}
+
+/// The objects that share the rates of one account and region.
+#[derive(Debug)]
+struct Lane<K> {
+    /// By when they are due, those first that a person waits for.
+    asked: BTreeSet<(Instant, K)>,
     due: BTreeSet<(Instant, K)>,
+    running: usize,
+}
+
+/// Where an object stands.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    lane: u64,
+    urgency: Urgency,
+    at: Instant,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
-    due: Option<Instant>,
-    running: bool,
+    due: Option<Slot>,
+    /// The lane in which it runs.
+    running: Option<u64>,
     /// Changes seen while it ran.
-    changes: Vec<String>,
+    changes: Vec<(String, Urgency)>,
     /// Triggered while it ran.
     again: bool,
     gone: bool,
@@ -65,84 +88,146 @@ impl<K> Default for WorkQueue<K> {
     fn default() -> Self {
         Self {
             entries: HashMap::new(),
-            due: BTreeSet::new(),
+            lanes: BTreeMap::new(),
         }
+    }
+}
+
+impl<K> Default for Lane<K> {
+    fn default() -> Self {
+        Self {
+            asked: BTreeSet::new(),
+            due: BTreeSet::new(),
+            running: 0,
+        }
+    }
+}
+
+impl<K: Clone + Ord> Lane<K> {
+    fn line(&mut self, urgency: Urgency) -> &mut BTreeSet<(Instant, K)> {
+        match urgency {
+            Urgency::Shared | Urgency::Asked => &mut self.asked,
+            Urgency::Due => &mut self.due,
+        }
+    }
+
+    /// Who is next: since when, and how urgently.
+    fn next(&self, now: Instant) -> Option<(Urgency, Instant)> {
+        let first = |line: &BTreeSet<(Instant, K)>| line.first().map(|(at, _)| *at);
+        let due = |at: &Instant| *at <= now;
+        let asked = first(&self.asked)
+            .filter(due)
+            .map(|at| (Urgency::Asked, at));
+        asked.or_else(|| first(&self.due).filter(due).map(|at| (Urgency::Due, at)))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.asked.is_empty() && self.due.is_empty() && self.running == 0
     }
 }
 
 impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
     /// A watch saw this version of the object, or of something that it depends on.
-    pub fn changed(&mut self, key: K, version: String, now: Instant) {
+    pub fn changed(&mut self, key: K, version: String, lane: u64, urgency: Urgency, now: Instant) {
         let entry = self.entries.entry(key.clone()).or_default();
         entry.gone = false;
         if entry.known.contains(&version) {
             return;
         }
-        if entry.running {
-            entry.changes.push(version);
+        if entry.running.is_some() {
+            entry.changes.push((version, urgency));
             return;
         }
         let at = match entry.failed_at {
             Some(failed) => (now + DEBOUNCE).max(failed + AFTER_FAILURE),
             None => now + DEBOUNCE,
         };
-        self.bring_forward(&key, at);
+        self.bring_forward(&key, Slot { lane, urgency, at });
     }
 
     /// Somebody thinks that a look is worth while, then. Does not shorten the delay after a failure.
-    pub fn trigger(&mut self, key: K, at: Instant) {
+    pub fn trigger(&mut self, key: K, lane: u64, at: Instant) {
         let entry = self.entries.entry(key.clone()).or_default();
-        if entry.running {
+        if entry.running.is_some() {
             entry.again = true;
         } else if entry.failed_at.is_none() || entry.due.is_none() {
-            self.bring_forward(&key, at);
+            let urgency = Urgency::Due;
+            self.bring_forward(&key, Slot { lane, urgency, at });
         }
     }
 
     /// The object is gone.
     pub fn forget(&mut self, key: &K) {
         if let Some(entry) = self.entries.get_mut(key) {
-            if let Some(due) = entry.due.take() {
-                self.due.remove(&(due, key.clone()));
-            }
-            if entry.running {
+            let due = entry.due.take();
+            if entry.running.is_some() {
                 entry.gone = true;
             } else {
                 self.entries.remove(key);
             }
+            self.leave_line(key, due);
         }
     }
 
-    /// The next object that is due. It counts as running until [`Self::done`].
-    pub fn pop(&mut self, now: Instant) -> Option<K> {
-        let (at, _) = self.due.first()?;
-        if *at > now {
-            return None;
-        }
-        let (_, key) = self.due.pop_first()?;
+    /// The next object that is due, in a lane where fewer than `limit` run, and whether a person waits for it. It counts as
+    /// running until [`Self::done`].
+    pub fn pop(&mut self, limit: usize, now: Instant) -> Option<(K, Urgency)> {
+        let free = self.lanes.iter().filter(|(_, lane)| lane.running < limit);
+        let first = free.filter_map(|(number, lane)| Some((lane.next(now)?, *number)));
+        let ((urgency, _), number) = first.min()?;
+        let lane = self.lanes.get_mut(&number)?;
+        let (_, key) = lane.line(urgency).pop_first()?;
+        lane.running += 1;
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.due = None;
-            entry.running = true;
+            entry.running = Some(number);
         }
-        Some(key)
+        Some((key, urgency))
     }
 
-    /// When the next object is due.
-    pub fn next_due(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at)
+    /// When the next object is due in a lane where fewer than `limit` run.
+    pub fn next_due(&self, limit: usize) -> Option<Instant> {
+        let free = self.lanes.values().filter(|lane| lane.running < limit);
+        let lines = free.flat_map(|lane| [&lane.asked, &lane.due]);
+        lines
+            .filter_map(|line| line.first())
+            .map(|(at, _)| *at)
+            .min()
     }
 
-    /// How many objects are due now.
-    pub fn depth(&self, now: Instant) -> usize {
-        self.due.iter().take_while(|(at, _)| *at <= now).count()
+    /// How many objects are due now, and since when the first of them is.
+    pub fn backlog(&self, now: Instant) -> (usize, Option<Instant>) {
+        let lines = self
+            .lanes
+            .values()
+            .flat_map(|lane| [&lane.asked, &lane.due]);
+        let due = lines.flat_map(|line| line.iter().take_while(|(at, _)| *at <= now));
+        due.fold((0, None), |(count, oldest), (at, _)| {
+            (count + 1, Some(oldest.map_or(*at, |o: Instant| o.min(*at))))
+        })
     }
 
     /// A pass ended. `noise`, from 0 to 1, scatters the delay after a failure.
-    pub fn done(&mut self, key: K, again: Again, versions: Vec<String>, now: Instant, noise: f64) {
+    pub fn done(
+        &mut self,
+        key: K,
+        again: Again,
+        versions: Vec<String>,
+        lane: u64,
+        now: Instant,
+        noise: f64,
+    ) {
         let Some(entry) = self.entries.get_mut(&key) else {
             return;
         };
-        entry.running = false;
+        if let Some(ran) = entry.running.take()
+            && let Some(lane) = self.lanes.get_mut(&ran)
+        {
+            lane.running -= 1;
+            if lane.is_empty() {
+                self.lanes.remove(&ran);
+            }
+        }
         for version in versions {
             if !entry.known.contains(&version) {
                 entry.known.push_back(version);
@@ -152,11 +237,15 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
             entry.known.pop_front();
         }
         let known = &entry.known;
-        let changed = entry.changes.drain(..).any(|seen| !known.contains(&seen));
+        let news = entry
+            .changes
+            .drain(..)
+            .filter(|(seen, _)| !known.contains(seen));
+        let changed = news.map(|(_, urgency)| urgency).min();
         let triggered = std::mem::take(&mut entry.again);
         // A trigger may come after the watch has told that the object is gone.
         let absent = again == Again::Gone && !triggered;
-        if (entry.gone || absent) && !changed {
+        if (entry.gone || absent) && changed.is_none() {
             self.entries.remove(&key);
             return;
         }
@@ -166,7 +255,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
                 entry.failed_at = Some(now);
                 let delay = backoff::delay(entry.failures, noise);
                 Some(
-                    now + if changed {
+                    now + if changed.is_some() {
                         delay.min(AFTER_FAILURE)
                     } else {
                         delay
@@ -177,7 +266,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
                 entry.failures = 0;
                 entry.failed_at = None;
                 match other {
-                    _ if changed || triggered => Some(now),
+                    _ if changed.is_some() || triggered => Some(now),
                     Again::Now => Some(now + TURN),
                     Again::After(delay) => Some(now + delay),
                     Again::OnChange | Again::Failed | Again::Gone => None,
@@ -185,22 +274,36 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
             }
         };
         if let Some(at) = due {
-            self.bring_forward(&key, at);
+            let urgency = changed.unwrap_or_default();
+            self.bring_forward(&key, Slot { lane, urgency, at });
         }
     }
 
-    fn bring_forward(&mut self, key: &K, at: Instant) {
+    /// Not later and not less urgent than it was.
+    fn bring_forward(&mut self, key: &K, mut slot: Slot) {
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
-        if let Some(due) = entry.due {
-            if due <= at {
-                return;
-            }
-            self.due.remove(&(due, key.clone()));
+        let before = entry.due;
+        if let Some(before) = before {
+            slot.at = slot.at.min(before.at);
+            slot.urgency = slot.urgency.min(before.urgency);
         }
-        entry.due = Some(at);
-        self.due.insert((at, key.clone()));
+        entry.due = Some(slot);
+        self.leave_line(key, before);
+        let lane = self.lanes.entry(slot.lane).or_default();
+        lane.line(slot.urgency).insert((slot.at, key.clone()));
+    }
+
+    fn leave_line(&mut self, key: &K, slot: Option<Slot>) {
+        if let Some(slot) = slot
+            && let Some(lane) = self.lanes.get_mut(&slot.lane)
+        {
+            lane.line(slot.urgency).remove(&(slot.at, key.clone()));
+            if lane.is_empty() {
+                self.lanes.remove(&slot.lane);
+            }
+        }
     }
 }
 
@@ -210,8 +313,52 @@ mod tests {
 
     const LATER: Duration = Duration::from_secs(3600);
 
-    fn queue() -> (WorkQueue<&'static str>, Instant) {
-        (WorkQueue::default(), Instant::now())
+    /// The number of the lane, where there is one.
+    const LANE: u64 = 7;
+
+    /// One lane, where one object runs at a time.
+    #[derive(Default)]
+    struct Queue(WorkQueue<&'static str>);
+
+    impl Queue {
+        fn changed(&mut self, key: &'static str, version: String, now: Instant) {
+            self.0.changed(key, version, LANE, Urgency::Asked, now);
+        }
+
+        fn trigger(&mut self, key: &'static str, at: Instant) {
+            self.0.trigger(key, LANE, at);
+        }
+
+        fn pop(&mut self, now: Instant) -> Option<&'static str> {
+            self.0.pop(1, now).map(|(key, _)| key)
+        }
+
+        fn done(
+            &mut self,
+            key: &'static str,
+            again: Again,
+            versions: Vec<String>,
+            now: Instant,
+            noise: f64,
+        ) {
+            self.0.done(key, again, versions, LANE, now, noise);
+        }
+
+        fn forget(&mut self, key: &&'static str) {
+            self.0.forget(key);
+        }
+
+        fn next_due(&self) -> Option<Instant> {
+            self.0.next_due(1)
+        }
+
+        fn is_empty(&self) -> bool {
+            self.0.entries.is_empty() && self.0.lanes.is_empty()
+        }
+    }
+
+    fn queue() -> (Queue, Instant) {
+        (Queue::default(), Instant::now())
     }
 
     #[test]
@@ -301,7 +448,7 @@ mod tests {
         assert_eq!(queue.pop(now), Some("a"));
         queue.forget(&"a");
         queue.done("a", Again::Failed, Vec::new(), now, 0.5);
-        assert!(queue.entries.is_empty() && queue.due.is_empty());
+        assert!(queue.is_empty());
     }
 
     #[test]
@@ -315,7 +462,7 @@ mod tests {
         queue.done("a", Again::Gone, Vec::new(), now, 0.5);
         assert_eq!(queue.pop(now), Some("a"), "triggered meanwhile");
         queue.done("a", Again::Gone, Vec::new(), now, 0.5);
-        assert!(queue.entries.is_empty() && queue.due.is_empty());
+        assert!(queue.is_empty());
     }
 
     #[test]
@@ -327,5 +474,48 @@ mod tests {
         queue.changed("a", "5".into(), now);
         queue.done("a", Again::OnChange, vec!["4".into()], now, 0.5);
         assert_eq!(queue.pop(now), Some("a"));
+    }
+
+    #[test]
+    fn who_a_person_waits_for_goes_first_and_then_who_has_been_due_for_longest() {
+        let (mut queue, now) = (WorkQueue::default(), Instant::now());
+        let second = |n| now + Duration::from_secs(n);
+        queue.trigger("second", LANE, second(2));
+        queue.trigger("first", LANE, second(1));
+        queue.changed("asked", "1".into(), LANE, Urgency::Asked, second(3));
+        queue.changed("listed", "1".into(), LANE, Urgency::Due, second(3));
+        // Due before, and now a person waits for it as well.
+        queue.trigger("due and asked", LANE, second(2));
+        queue.changed("due and asked", "1".into(), LANE, Urgency::Asked, second(3));
+        let mut order = Vec::new();
+        while let Some((key, _)) = queue.pop(9, second(4)) {
+            order.push(key);
+        }
+        assert_eq!(
+            order,
+            ["due and asked", "asked", "first", "second", "listed"]
+        );
+    }
+
+    #[test]
+    fn a_lane_that_is_full_keeps_nobody_else_waiting() {
+        let (mut queue, now) = (WorkQueue::default(), Instant::now());
+        for key in ["a", "b", "c"] {
+            queue.trigger(key, LANE, now);
+        }
+        queue.trigger("other", LANE + 1, now + DEBOUNCE);
+        let later = now + LATER;
+        assert_eq!(queue.pop(2, later).map(|(key, _)| key), Some("a"));
+        assert_eq!(queue.pop(2, later).map(|(key, _)| key), Some("b"));
+        assert_eq!(
+            queue.next_due(2),
+            Some(now + DEBOUNCE),
+            "not c, which has no place"
+        );
+        assert_eq!(queue.pop(2, later).map(|(key, _)| key), Some("other"));
+        assert_eq!(queue.pop(2, later), None);
+        assert_eq!(queue.backlog(later), (1, Some(now)));
+        queue.done("b", Again::OnChange, Vec::new(), LANE, later, 0.5);
+        assert_eq!(queue.pop(2, later).map(|(key, _)| key), Some("c"));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -99,6 +100,15 @@ impl TaskIndex {
             facts.region.as_deref().or(self.default_region.as_deref()),
             &facts.group,
         )
+    }
+
+    /// Tells objects that share the rates of an account and region from others.
+    pub fn lane_of(&self, key: &ObjectKey) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        if let Some(Entry { facts, .. }) = self.lock().get(key) {
+            (&facts.scope, self.place(facts).0).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Takes in an event of the watch with this number.

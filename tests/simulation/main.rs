@@ -30,6 +30,7 @@ mod lists;
 mod operator;
 mod person;
 mod run;
+mod scale;
 mod scenario;
 mod scenarios;
 mod sweep;
@@ -64,6 +65,18 @@ fn main() -> ExitCode {
     let kinds = Arc::new(Kinds::of_this_tree().unwrap());
     if only.is_none() && !apiserver_conforms(&kinds) {
         return ExitCode::FAILURE;
+    }
+    if let Some(tasks) = std::env::var("SCALE")
+        .ok()
+        .and_then(|scale| scale.parse().ok())
+    {
+        return match scale::measure(&kinds, tasks) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("scale: {error}");
+                ExitCode::FAILURE
+            }
+        };
     }
     sweep::all(&kinds, only.as_deref(), seeds)
 }

@@ -8,7 +8,7 @@ use ess_rollout::clouds::{AliyunClouds, Clouds};
 use ess_rollout::kubernetes::{Keeping, KubeApi, ObjectKey};
 use ess_rollout::poller::{self, Poller};
 use ess_rollout::reconcile::{Context, Limits, reconcile};
-use ess_rollout::runtime::dispatcher::{self, Finished, Triggers};
+use ess_rollout::runtime::dispatcher::{self, Finished, Triggers, Workers};
 use ess_rollout::runtime::events::Publisher;
 use ess_rollout::runtime::health::Readiness;
 use ess_rollout::runtime::metrics::Metrics;
@@ -19,6 +19,7 @@ use ess_rollout::watch::{self, Feed};
 use ess_rollout_aliyun::credentials::StaticCredentials;
 use ess_rollout_aliyun::{Client, ClientConfig, Limiter, Limits as RateLimits, Timeouts};
 use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
+use ess_rollout_cloud::Turn;
 use ess_rollout_core::rollout::{self, Next, Settings};
 use kube::Api;
 use tokio::task::JoinSet;
@@ -32,7 +33,15 @@ pub const ACCESS_KEY: (&str, &str) = ("operator-key", "operator-secret");
 /// Between two polls.
 const POLL: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-const WORKERS: usize = 4;
+/// As the program has them by default.
+pub const DEFAULT_WORKERS: Workers = Workers {
+    in_a_lane: 64,
+    in_all: 256,
+};
+const WORKERS: Workers = Workers {
+    in_a_lane: 4,
+    in_all: 4,
+};
 
 /// An operator that runs. Dropped without a word, as by `kill -9`.
 pub struct Operator {
@@ -43,6 +52,11 @@ pub struct Operator {
 impl Operator {
     /// Starts one, with nothing in its memory.
     pub fn start(world: &Arc<World>) -> Self {
+        Self::with_workers(world, WORKERS)
+    }
+
+    /// The same, with so many passes side by side.
+    pub fn with_workers(world: &Arc<World>, workers: Workers) -> Self {
         let life = Arc::new(Life::default());
         let client = ApiserverWire {
             world: world.clone(),
@@ -158,8 +172,8 @@ impl Operator {
         let world = world.clone();
         parts.spawn(async move {
             readiness.wait().await;
-            let served = dispatcher::run(&triggers, WORKERS, shutdown, |key| {
-                pass(world.clone(), context.clone(), key)
+            let served = dispatcher::run(&triggers, workers, shutdown, |key, turn| {
+                pass(world.clone(), context.clone(), (key, turn))
             });
             if let Err(error) = served.await {
                 world.violation(format!("{error:?}"));
@@ -172,9 +186,13 @@ impl Operator {
     }
 }
 
-async fn pass(world: Arc<World>, context: Arc<Context>, key: ObjectKey) -> Finished {
+async fn pass(
+    world: Arc<World>,
+    context: Arc<Context>,
+    (key, turn): (ObjectKey, Turn),
+) -> Finished {
     world.pass_begins();
-    let pass = reconcile(&context, &key).await;
+    let pass = reconcile(&context, &key, turn).await;
     let again = match &pass.outcome {
         Ok(Next::Now) => Again::Now,
         Ok(Next::After(delay)) => Again::After(*delay),

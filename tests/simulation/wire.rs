@@ -54,6 +54,7 @@ impl CloudWire {
         world.latency.pass(CLOUD).await;
         self.life.goes_on().await;
         let action = header(&request, "x-acs-action").to_owned();
+        world.call_made(|| (action.clone(), request.body.clone()));
         let mut fault = None;
         if !is_read(&action) {
             invariants::before_call(world, &action, &request.body);
@@ -206,6 +207,10 @@ impl ApiserverWire {
         let path = request.uri().path();
         let writes = request.method() != Method::GET;
         let event = path.contains("/events.k8s.io/");
+        world.call_made(|| {
+            let resource = path.split('/').nth(6).unwrap_or_default();
+            (format!("{} {resource}", request.method()), path.to_owned())
+        });
         world.latency.pass(APISERVER).await;
         life.goes_on().await;
         let name = || {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::gate::{Gate, Plan};
 use crate::lists::Lists;
+use crate::scale::Made;
 use crate::scenario::Scenario;
 
 /// The namespace of the tasks, and of the operator with its records.
@@ -47,6 +48,8 @@ struct Seen {
     trace: Option<Vec<String>>,
     passes: Vec<Instant>,
     count: usize,
+    /// `None`: nobody counts calls, and few passes are expected.
+    made: Option<Vec<Made>>,
 }
 
 /// Virtual time: tokio's paused clock, from a fixed date on.
@@ -208,6 +211,9 @@ impl World {
         let now = Instant::now();
         let mut seen = self.seen();
         seen.count += 1;
+        if seen.made.is_some() {
+            return;
+        }
         seen.passes
             .retain(|at| now.duration_since(*at) < Duration::from_secs(60));
         seen.passes.push(now);
@@ -215,6 +221,32 @@ impl World {
             drop(seen);
             self.violation(format!("{PASSES_A_MINUTE} passes within a minute"));
         }
+    }
+
+    /// From now on calls are counted, and passes are not.
+    pub fn count_calls(&self) {
+        self.seen().made = Some(Vec::new());
+    }
+
+    /// The operator called this.
+    pub fn call_made(&self, what: impl FnOnce() -> (String, String)) {
+        if let Some(made) = &mut self.seen().made {
+            let (what, about) = what();
+            let at = Instant::now();
+            made.push(Made { at, what, about });
+        }
+    }
+
+    /// What was called since it is counted.
+    pub fn made(&self) -> Vec<Made> {
+        self.seen().made.clone().unwrap_or_default()
+    }
+
+    /// How often that was called.
+    pub fn called(&self, what: &str) -> usize {
+        let seen = self.seen();
+        let made = seen.made.iter().flatten();
+        made.filter(|made| made.what == what).count()
     }
 
     pub fn passes(&self) -> usize {

@@ -48,7 +48,6 @@ fn clients(services: &Arc<Services>) -> (Client, Client) {
     let ecs = Rate {
         per_second: 0.1,
         burst: 3,
-        reserved: 0,
     };
     let limits = Limits {
         ecs,

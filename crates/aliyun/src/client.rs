@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Instant};
 
 use ess_rollout_cloud::{
-    Answer, Cloud, CloudError, CloudFuture, Done, ErrorClass, Mutation, Outcome, Query,
+    Answer, Cloud, CloudError, CloudFuture, Done, ErrorClass, Mutation, Outcome, Query, Turn,
 };
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -23,9 +23,11 @@ use crate::{
 /// One account of Alibaba Cloud. Clones share connections, limiter and credentials.
 #[derive(Clone)]
 pub struct Client {
-    config: ClientConfig,
+    config: Arc<ClientConfig>,
     transport: Arc<dyn Transport>,
     credentials: Arc<dyn CredentialsProvider>,
+    /// Of its reads.
+    turn: Turn,
 }
 
 impl fmt::Debug for Client {
@@ -64,9 +66,10 @@ impl Client {
         transport: Arc<dyn Transport>,
     ) -> Self {
         Self {
-            config,
+            config: Arc::new(config),
             transport,
             credentials,
+            turn: Turn::default(),
         }
     }
 
@@ -124,6 +127,7 @@ impl Client {
             service: call.service,
             action: call.action,
             lane: call.lane,
+            turn: self.turn,
         };
         if let Err(wait) = self.config.limiter.take(draw).await {
             let error = call.failed().held_back(wait);
@@ -295,6 +299,10 @@ impl Client {
                 .scaling_group(region, group)
                 .await
                 .map(Answer::ScalingGroup),
+            Query::ScalingGroups { groups } => self
+                .scaling_groups(region, groups)
+                .await
+                .map(Answer::ScalingGroups),
             Query::ScalingInstances { group } => self
                 .scaling_instances(region, group)
                 .await
@@ -439,8 +447,17 @@ impl Client {
 }
 
 impl Cloud for Client {
-    fn query<'a>(&'a self, region: &'a str, query: &'a Query) -> CloudFuture<'a, Answer> {
-        Box::pin(self.ask(region, query))
+    fn query<'a>(
+        &'a self,
+        region: &'a str,
+        query: &'a Query,
+        turn: Turn,
+    ) -> CloudFuture<'a, Answer> {
+        let client = Self {
+            turn,
+            ..self.clone()
+        };
+        Box::pin(async move { client.ask(region, query).await })
     }
 
     fn mutate<'a>(&'a self, region: &'a str, mutation: &'a Mutation) -> CloudFuture<'a, Done> {

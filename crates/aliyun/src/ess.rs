@@ -12,40 +12,58 @@ use crate::{
     endpoints::Service,
     fields::{integer, rows, some_text, text},
     limits::Lane,
-    paging::{Listing, absent_if_not_found},
+    paging::{Listing, absent_if_not_found, missing},
 };
 
 /// The page size that every version of these APIs accepts.
 const PAGE: usize = 50;
 
+/// How many ids DescribeScalingGroups takes at once.
+const GROUPS_PER_CALL: usize = 20;
+
 /// How many instances ExitStandby and SetInstancesProtection take at once.
 const INSTANCES_PER_CALL: usize = 20;
 
 impl Client {
-    /// DescribeScalingGroups without a type lists ECS groups only, by old accounts of it, so an
-    /// absent group is asked for once more as an ECI group.
     pub(crate) async fn scaling_group(
         &self,
         region: &str,
         group: &str,
     ) -> Result<Option<ScalingGroup>, CloudError> {
-        let listing = Listing {
-            path: &["ScalingGroups"],
-            id: "ScalingGroupId",
-            filter: &format!("ScalingGroupIds.1={group}"),
-            matches: &|row| text(row, "ScalingGroupId") == group,
-        };
-        for group_type in [None, Some("ECI")] {
-            let call = read("DescribeScalingGroups", region)
-                .with_list("ScalingGroupIds", [group])
-                .with("PageSize", PAGE.to_string())
-                .with_some("GroupType", group_type);
-            let found = absent_if_not_found(self.list_once(&call, &listing).await)?;
-            if let Some(row) = found.first() {
-                return Ok(Some(scaling_group(row)));
+        let found = self.scaling_groups(region, &[group.to_owned()]).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// DescribeScalingGroups without a type lists ECS groups only, by old accounts of it, so
+    /// absent groups are asked for once more as ECI groups.
+    pub(crate) async fn scaling_groups(
+        &self,
+        region: &str,
+        groups: &[String],
+    ) -> Result<Vec<ScalingGroup>, CloudError> {
+        let mut found = Vec::new();
+        for chunk in groups.chunks(GROUPS_PER_CALL) {
+            let mut absent = chunk.to_vec();
+            for group_type in [None, Some("ECI")] {
+                let listing = Listing {
+                    path: &["ScalingGroups"],
+                    id: "ScalingGroupId",
+                    filter: &format!("ScalingGroupIds.1={}", absent[0]),
+                    matches: &|row| chunk.contains(&text(row, "ScalingGroupId")),
+                };
+                let call = read("DescribeScalingGroups", region)
+                    .with_list("ScalingGroupIds", absent.iter().map(String::as_str))
+                    .with("PageSize", PAGE.to_string())
+                    .with_some("GroupType", group_type);
+                let rows = absent_if_not_found(self.list_once(&call, &listing).await)?;
+                found.extend(rows.iter().map(scaling_group));
+                absent = missing(chunk, found.iter().map(|group| group.id.as_str()));
+                if absent.is_empty() {
+                    break;
+                }
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// The group among all of the region: another index of the service than a list by ids, and one

@@ -1,30 +1,36 @@
 //! Token buckets: politeness towards the account's rate limits.
 //!
 //! The services count calls per account, region and API, whoever makes them, so the buckets are
-//! keyed that way and one [`Limiter`] is shared by all clients. Reads cannot take the last tokens
-//! of a bucket: those are the mutations'. A throttled answer halves the rate and closes the bucket
+//! keyed that way and one [`Limiter`] is shared by all clients. A throttled answer halves the rate and closes the bucket
 //! for as long as the service asks; the rate comes back by and by.
 //!
-//! Nobody sleeps here for long: who would have to wait longer than a moment is told when to come
-//! back, since a caller that waits holds a worker.
+//! Each bucket has one queue, in the order of [`Turn`]. Whoever is in it gets a token before anybody who comes later, so
+//! that with any rate everybody is served within as long as all calls before his take. Sent away, he would come back as the
+//! last, and whoever needs three tokens would pay for two again and again. So reads wait, longer than any queue that the
+//! bound on passes side by side allows. Mutations do not: what they are about is on record with its time, and they must not
+//! be late. They have buckets of their own, and are told when to come back.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::time::Instant;
+use ess_rollout_cloud::Turn;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{accounts::Accounts, endpoints::Service};
 
-/// Who asks for a token.
+/// What a call does, which says how long it may wait for a token, and what its failure may have done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// May not take the last tokens.
+    /// Nothing.
     Read,
-    /// May take all.
+    /// Changes something.
     Mutation,
 }
 
@@ -35,21 +41,25 @@ pub struct Rate {
     pub per_second: f64,
     /// Calls at once after a rest; at least 1.
     pub burst: u32,
-    /// How many of the burst reads may not take; below `burst`.
-    pub reserved: u32,
 }
 
 impl Rate {
+    /// So many calls a second, and as many at once after a rest.
+    pub fn per_second(calls: u32) -> Self {
+        Self {
+            per_second: f64::from(calls),
+            burst: calls,
+        }
+    }
+
     fn sane(self) -> Self {
-        let burst = self.burst.max(1);
         Self {
             per_second: if self.per_second.is_finite() {
                 self.per_second.max(0.1)
             } else {
                 0.1
             },
-            burst,
-            reserved: self.reserved.min(burst - 1),
+            burst: self.burst.max(1),
         }
     }
 }
@@ -57,8 +67,12 @@ impl Rate {
 /// Rates and waits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// All of OOS together. No figures are published; 10 per second is held to be safe.
-    pub oos: Rate,
+    /// The APIs of OOS that read, together. No figures are published; 10 per second is held to be safe.
+    pub oos_reads: Rate,
+    /// OOS StartExecution. No figure is published; half of that.
+    pub oos_starts: Rate,
+    /// OOS NotifyExecution and CancelExecution together: what people ask for. No figures are published.
+    pub oos_requests: Rate,
     /// Each ESS API whose published figure is 2,000 per minute (DescribeScalingInstances,
     /// DescribeScalingConfigurations). Less than that, as others use the account too.
     pub ess_instances: Rate,
@@ -68,7 +82,8 @@ pub struct Limits {
     pub ecs: Rate,
     /// Each ECI API. No figures are published for the one that is called here.
     pub eci: Rate,
-    /// How long a read may wait for a token before it is told to come back.
+    /// How long a read may wait for a token before it is told to come back. Longer than the queue that the passes side by
+    /// side can make, at the rate of a throttled bucket: see [`Limiter`].
     pub longest_wait_of_reads: Duration,
     /// The same for mutations.
     pub longest_wait_of_mutations: Duration,
@@ -76,18 +91,15 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let rate = |per_second, burst, reserved| Rate {
-            per_second,
-            burst,
-            reserved,
-        };
         Self {
-            oos: rate(10.0, 10, 3),
-            ess_instances: rate(25.0, 25, 2),
-            ess: rate(10.0, 10, 2),
-            ecs: rate(10.0, 10, 2),
-            eci: rate(10.0, 10, 2),
-            longest_wait_of_reads: Duration::from_secs(1),
+            oos_reads: Rate::per_second(10),
+            oos_starts: Rate::per_second(5),
+            oos_requests: Rate::per_second(10),
+            ess_instances: Rate::per_second(25),
+            ess: Rate::per_second(10),
+            ecs: Rate::per_second(10),
+            eci: Rate::per_second(10),
+            longest_wait_of_reads: Duration::from_secs(300),
             longest_wait_of_mutations: Duration::from_secs(2),
         }
     }
@@ -120,6 +132,7 @@ struct Key {
 pub struct Limiter {
     limits: Limits,
     buckets: Mutex<HashMap<Key, Bucket>>,
+    arrivals: AtomicU64,
     /// Here, as whoever shares the buckets must agree on whose they are.
     pub(crate) accounts: Accounts,
 }
@@ -146,6 +159,7 @@ pub(crate) struct Draw<'a> {
     pub service: Service,
     pub action: &'static str,
     pub lane: Lane,
+    pub turn: Turn,
 }
 
 impl Limiter {
@@ -154,45 +168,44 @@ impl Limiter {
         Self {
             limits,
             buckets: Mutex::default(),
+            arrivals: AtomicU64::new(0),
             accounts: Accounts::default(),
         }
     }
 
-    /// Takes a token, waiting for a moment if need be.
+    /// Takes a token, waiting in turn for it if need be.
     ///
     /// # Errors
-    /// How long it would take otherwise.
+    /// How long it would take, if that is longer than the call may wait.
     pub(crate) async fn take(&self, draw: Draw<'_>) -> Result<(), Duration> {
         let patience = match draw.lane {
             Lane::Read => self.limits.longest_wait_of_reads,
             Lane::Mutation => self.limits.longest_wait_of_mutations,
         };
         let deadline = Instant::now() + patience;
+        let place = (draw.turn, self.arrivals.fetch_add(1, Ordering::Relaxed));
         let mut queued: Option<Queued<'_>> = None;
         loop {
             let now = Instant::now();
-            let wait = {
+            let (wait, turn) = {
                 let mut buckets = self.lock();
                 let bucket = self.bucket(&mut buckets, &draw, now);
-                // The one in the queue does not wait for itself.
-                match bucket.take(draw.lane, queued.is_some(), now) {
+                match bucket.take(place, now) {
                     None => return Ok(()),
                     Some(wait) if now + wait > deadline => return Err(wait),
-                    Some(wait) => {
-                        if queued.is_none() {
-                            bucket.waiting += 1;
-                        }
-                        wait
-                    }
+                    Some(wait) => (wait, bucket.queue.entry(place).or_default().clone()),
                 }
             };
-            if queued.is_none() {
-                queued = Some(Queued {
-                    limiter: self,
-                    key: self.key(&draw),
-                });
+            queued.get_or_insert_with(|| Queued {
+                limiter: self,
+                key: key(&draw),
+                place,
+            });
+            tokio::select! {
+                biased;
+                () = turn.notified() => {}
+                () = tokio::time::sleep(wait) => {}
             }
-            tokio::time::sleep(wait).await;
         }
     }
 
@@ -209,14 +222,6 @@ impl Limiter {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn key(&self, draw: &Draw<'_>) -> Key {
-        Key {
-            account: draw.account.to_owned(),
-            region: draw.region.to_owned(),
-            api: bucket_of(draw.service, draw.action),
-        }
-    }
-
     fn bucket<'b>(
         &self,
         buckets: &'b mut HashMap<Key, Bucket>,
@@ -227,7 +232,9 @@ impl Limiter {
             buckets.retain(|_, bucket| !bucket.is_idle(now));
         }
         let rate = match (draw.service, draw.action) {
-            (Service::Oos | Service::Sts, _) => self.limits.oos,
+            (Service::Oos, "StartExecution") => self.limits.oos_starts,
+            (Service::Oos, "NotifyExecution" | "CancelExecution") => self.limits.oos_requests,
+            (Service::Oos | Service::Sts, _) => self.limits.oos_reads,
             (Service::Ess, "DescribeScalingInstances" | "DescribeScalingConfigurations") => {
                 self.limits.ess_instances
             }
@@ -236,17 +243,23 @@ impl Limiter {
             (Service::Eci, _) => self.limits.eci,
         };
         buckets
-            .entry(self.key(draw))
+            .entry(key(draw))
             .or_insert_with(|| Bucket::full(rate.sane(), now))
     }
 }
 
-/// OOS has one bucket for all its APIs, the other services one for each.
-fn bucket_of(service: Service, action: &'static str) -> &'static str {
-    match service {
-        Service::Oos => "OOS",
-        Service::Sts => "STS",
-        Service::Ess | Service::Ecs | Service::Eci => action,
+fn key(draw: &Draw<'_>) -> Key {
+    Key {
+        account: draw.account.to_owned(),
+        region: draw.region.to_owned(),
+        // OOS has three buckets for all its APIs, the other services one for each.
+        api: match (draw.service, draw.action) {
+            (Service::Oos, "StartExecution") => "OOS starts",
+            (Service::Oos, "NotifyExecution" | "CancelExecution") => "OOS requests",
+            (Service::Oos, _) => "OOS reads",
+            (Service::Sts, _) => "STS",
+            (Service::Ess | Service::Ecs | Service::Eci, action) => action,
+        },
     }
 }
 
@@ -254,15 +267,23 @@ fn bucket_of(service: Service, action: &'static str) -> &'static str {
 struct Queued<'a> {
     limiter: &'a Limiter,
     key: Key,
+    place: Place,
 }
 
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         if let Some(bucket) = self.limiter.lock().get_mut(&self.key) {
-            bucket.waiting = bucket.waiting.saturating_sub(1);
+            bucket.queue.remove(&self.place);
+            // Who is first now was told to wait for those before him.
+            if let Some((_, first)) = bucket.queue.first_key_value() {
+                first.notify_one();
+            }
         }
     }
 }
+
+/// Where a caller stands: by turn, and among equals by arrival.
+type Place = (Turn, u64);
 
 struct Bucket {
     normal: Rate,
@@ -273,7 +294,7 @@ struct Bucket {
     closed_until: Option<Instant>,
     slowed: Option<Instant>,
     /// Callers asleep in [`Limiter::take`].
-    waiting: u32,
+    queue: BTreeMap<Place, Arc<Notify>>,
 }
 
 impl Bucket {
@@ -285,7 +306,7 @@ impl Bucket {
             filled: now,
             closed_until: None,
             slowed: None,
-            waiting: 0,
+            queue: BTreeMap::new(),
         }
     }
 
@@ -301,32 +322,22 @@ impl Bucket {
         }
     }
 
-    /// `None`: a token was taken. Otherwise how long until one can be.
-    fn take(&mut self, lane: Lane, queued: bool, now: Instant) -> Option<Duration> {
+    /// `None`: a token was taken. Otherwise how long until one can be, if nobody comes before.
+    fn take(&mut self, place: Place, now: Instant) -> Option<Duration> {
         self.fill(now);
-        if let Some(until) = self.closed_until {
-            return Some(until - now);
-        }
-        let kept = match lane {
-            Lane::Read => f64::from(self.normal.reserved),
-            Lane::Mutation => 0.0,
-        };
-        let missing = kept + 1.0 - self.tokens;
+        // The sum is below any number of callers that memory has room for.
+        #[allow(clippy::cast_precision_loss)]
+        let ahead = self.queue.range(..place).count() as f64;
+        let missing = ahead + 1.0 - self.tokens;
+        let closed = self.closed_until.map(|until| until - now);
         // A hair of tolerance: a sleep of exactly the right length may add up to 0.999…
-        if missing <= 1e-6 {
+        if missing <= 1e-6 && ahead < 0.5 && closed.is_none() {
             self.tokens -= 1.0;
             return None;
         }
-        // Newcomers among the reads stand behind those who wait, so that most are sent away at
-        // once rather than after a wait in vain.
-        let ahead = match lane {
-            Lane::Read if !queued => f64::from(self.waiting),
-            _ => 0.0,
-        };
-        // Never below a millisecond: shorter sleeps would spin.
-        Some(Duration::from_secs_f64(
-            ((missing + ahead) / self.rate).max(0.001),
-        ))
+        // Never below a millisecond: shorter sleeps would spin. Never long: a rate that was throttled recovers meanwhile.
+        let wait = Duration::from_secs_f64((missing / self.rate).max(0.001));
+        Some(closed.unwrap_or_default() + wait)
     }
 
     fn slow_down(&mut self, retry_after: Option<Duration>, now: Instant) {
@@ -339,8 +350,8 @@ impl Bucket {
             self.rate = (self.rate / 2.0).max(self.normal.per_second * FLOOR);
             self.slowed = Some(now);
         }
-        // What is left after the pause is the mutations'.
-        self.tokens = self.tokens.min(f64::from(self.normal.reserved));
+        // What the service has just refused it refuses after the pause as well, if it comes all at once.
+        self.tokens = 0.0;
         let pause = retry_after
             .unwrap_or(LEAST_PAUSE)
             .clamp(LEAST_PAUSE, LONGEST_PAUSE);
@@ -354,7 +365,7 @@ impl Bucket {
 
     fn is_idle(&mut self, now: Instant) -> bool {
         self.fill(now);
-        self.waiting == 0
+        self.queue.is_empty()
             && self.closed_until.is_none()
             && self.rate >= self.normal.per_second
             && self.tokens >= f64::from(self.normal.burst)

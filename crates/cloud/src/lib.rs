@@ -30,5 +30,5 @@ pub use mutation::{
 pub use neighbours::{
     Diagnosis, DiagnosisStatus, InstanceRefresh, InstanceRefreshStatus, LifecycleAction,
 };
-pub use port::{Cloud, CloudFuture};
+pub use port::{Cloud, CloudFuture, Turn, Urgency};
 pub use query::{Answer, ExecutionFilter, Query};

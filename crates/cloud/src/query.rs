@@ -18,6 +18,11 @@ pub enum Query {
         /// The scaling group id.
         group: String,
     },
+    /// The same of many ids (sorted and without repeats), by fewer calls. Answer: [`Answer::ScalingGroups`].
+    ScalingGroups {
+        /// The scaling group ids.
+        groups: Vec<String>,
+    },
     /// The same group among all of the region, listed without an id: what is to be asked before one
     /// that [`Query::ScalingGroup`] does not show is taken for gone. Answer: [`Answer::ScalingGroup`].
     ScalingGroupInList {
@@ -167,6 +172,8 @@ pub enum ExecutionFilter {
 pub enum Answer {
     /// `None`: no such group in this region.
     ScalingGroup(Option<ScalingGroup>),
+    /// Ids that do not exist in this region are absent.
+    ScalingGroups(Vec<ScalingGroup>),
     /// Sorted by instance id.
     ScalingInstances(Vec<ScalingInstance>),
     /// In the order of the API.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ess_rollout_cloud::{Answer, Cloud, CloudError, CloudFuture, Done, Mutation, Query};
+use ess_rollout_cloud::{Answer, Cloud, CloudError, CloudFuture, Done, Mutation, Query, Turn};
 
 use super::{FakeClock, Journal};
 use crate::{clouds::Clouds, tasks::CredentialsScope};
@@ -29,7 +29,7 @@ pub struct FakeCloud {
 }
 
 impl Cloud for FakeCloud {
-    fn query<'a>(&'a self, _: &'a str, query: &'a Query) -> CloudFuture<'a, Answer> {
+    fn query<'a>(&'a self, _: &'a str, query: &'a Query, _: Turn) -> CloudFuture<'a, Answer> {
         self.journal.lock().unwrap().push(format!("ask {query:?}"));
         if self.hangs {
             return Box::pin(pending());

@@ -1,5 +1,6 @@
 //! What stops a pass, and what it does not do.
 
+use ess_rollout_cloud::Turn;
 use std::{
     sync::{
         Arc, Mutex,
@@ -166,7 +167,7 @@ fn stopped_at_first(
         change,
     );
     let key = ObjectKey::task("ns", "a");
-    let pass = reconcile_until(&bench.context, &key, shutdown);
+    let pass = reconcile_until(&bench.context, &key, Turn::default(), shutdown);
     let pass = futures::executor::block_on(pass);
     (bench, pass)
 }

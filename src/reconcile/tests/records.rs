@@ -1,6 +1,7 @@
 //! Records: one that is looked at by itself, and what is read of the group's for a decision.
 
 use ess_rollout_api::v1alpha1::{ScalingGroupRecord, ScalingGroupRecordSpec};
+use ess_rollout_cloud::Turn;
 use ess_rollout_core::ask::Ask;
 use ess_rollout_core::rollout::{Input, Next, Step, step};
 use serde_json::json;
@@ -32,7 +33,7 @@ async fn a_record_that_does_not_say_in_words_what_is_left_is_written_once() {
     let written = kubernetes.write_record_status(&record, &status).await;
     assert!(written.is_ok());
     for _ in 0..2 {
-        let pass = reconcile(&bench.context, &ObjectKey::record(name)).await;
+        let pass = reconcile(&bench.context, &ObjectKey::record(name), Turn::default()).await;
         assert!(pass.outcome.is_ok());
     }
     let record = kubernetes.get_record(name).await.unwrap();

@@ -2,7 +2,7 @@
 
 use ess_rollout_cloud::{
     Answer, Cloud, Container, ContainerGroupStatus, ContainersUpdate, Done, ErrorClass, Mutation,
-    Query,
+    Query, Turn,
 };
 use serde_json::{Value, json};
 
@@ -170,7 +170,11 @@ async fn refusals_of_eci_have_a_class() {
         let query = Query::ContainerGroups {
             groups: vec!["eci-1".into()],
         };
-        let error = fake.client().query(REGION, &query).await.unwrap_err();
+        let error = fake
+            .client()
+            .query(REGION, &query, Turn::default())
+            .await
+            .unwrap_err();
         assert_eq!(
             (error.class, error.call.as_str()),
             (class, "ECI DescribeContainerGroups")

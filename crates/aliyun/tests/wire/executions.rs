@@ -1,6 +1,6 @@
 //! Queries of OOS: what is sent, what is read.
 
-use ess_rollout_cloud::{Answer, Cloud, ErrorClass, ExecutionFilter, ExecutionStatus, Query};
+use ess_rollout_cloud::{Answer, Cloud, ErrorClass, ExecutionFilter, ExecutionStatus, Query, Turn};
 use serde_json::{Value, json};
 
 use crate::{
@@ -130,7 +130,11 @@ async fn an_endless_list_is_an_error() {
         }))
         .await;
     let query = Query::Executions(ExecutionFilter::Id("exec-1".into()));
-    let error = fake.client().query(REGION, &query).await.unwrap_err();
+    let error = fake
+        .client()
+        .query(REGION, &query, Turn::default())
+        .await
+        .unwrap_err();
     assert_eq!(
         (error.class, error.code.as_str()),
         (ErrorClass::Retry, "unreadable")

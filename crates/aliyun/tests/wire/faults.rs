@@ -14,7 +14,7 @@ use ess_rollout_aliyun::{
     Timeouts,
     credentials::{CredentialsFuture, StaticCredentials},
 };
-use ess_rollout_cloud::{Answer, Cloud, ErrorClass, Mutation, NotifyType, Outcome, Query};
+use ess_rollout_cloud::{Answer, Cloud, ErrorClass, Mutation, NotifyType, Outcome, Query, Turn};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -146,7 +146,11 @@ async fn a_redirect_is_not_followed() {
         ok(json!({})),
     ])
     .await;
-    let error = fake.client().query(REGION, &group()).await.unwrap_err();
+    let error = fake
+        .client()
+        .query(REGION, &group(), Turn::default())
+        .await
+        .unwrap_err();
     assert_eq!(error.class, ErrorClass::Invalid);
     assert_eq!(fake.received().len(), 1);
 }
@@ -172,14 +176,14 @@ async fn a_region_that_is_none_is_never_sent() {
     let fake = Fake::start([]).await;
     let error = fake
         .client()
-        .query("evil.example/", &group())
+        .query("evil.example/", &group(), Turn::default())
         .await
         .unwrap_err();
     assert_eq!(error.class, ErrorClass::Invalid);
     assert!(fake.received().is_empty());
 }
 
-/// A throttled answer closes the bucket: the next call is told so without being sent, at once.
+/// A throttled answer closes the bucket: the next call is not sent before it opens.
 #[tokio::test]
 async fn throttling_is_heeded() {
     let throttled = Canned {
@@ -188,10 +192,16 @@ async fn throttling_is_heeded() {
     };
     let fake = Fake::start([throttled]).await;
     let client = fake.client();
-    let error = client.query(REGION, &group()).await.unwrap_err();
+    let error = client
+        .query(REGION, &group(), Turn::default())
+        .await
+        .unwrap_err();
     assert_eq!(error.class, ErrorClass::Throttled);
     assert_eq!(error.retry_after, Some(Duration::from_secs(30)));
-    let error = client.query(REGION, &group()).await.unwrap_err();
+    let error = client
+        .query(REGION, &group(), Turn::default())
+        .await
+        .unwrap_err();
     assert_eq!(error.class, ErrorClass::Throttled);
     assert!(error.retry_after.unwrap() > Duration::from_secs(20));
     assert_eq!(fake.received().len(), 1);
@@ -254,7 +264,11 @@ async fn a_used_nonce_is_replaced_for_reads_and_an_open_outcome_for_mutations() 
         ok(json!({"ScalingGroups": [{"ScalingGroupId": "asg-1"}]})),
     ])
     .await;
-    let answer = fake.client().query(REGION, &group()).await.unwrap();
+    let answer = fake
+        .client()
+        .query(REGION, &group(), Turn::default())
+        .await
+        .unwrap();
     assert!(matches!(answer, Answer::ScalingGroup(Some(_))));
     let received = fake.received();
     assert_ne!(received[0].nonce, received[1].nonce);

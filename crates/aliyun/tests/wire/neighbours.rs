@@ -2,7 +2,7 @@
 
 use ess_rollout_cloud::{
     Answer, Cloud, Diagnosis, DiagnosisStatus, ErrorClass, InstanceRefresh, InstanceRefreshStatus,
-    LifecycleAction, Query,
+    LifecycleAction, Query, Turn,
 };
 use serde_json::json;
 
@@ -112,7 +112,11 @@ async fn an_api_that_is_not_there_is_no_passing_fault() {
         let query = Query::InstanceRefreshes {
             group: "asg-1".into(),
         };
-        let error = fake.client().query(REGION, &query).await.unwrap_err();
+        let error = fake
+            .client()
+            .query(REGION, &query, Turn::default())
+            .await
+            .unwrap_err();
         assert_eq!((error.class, error.code.as_str()), (class, code));
         assert_eq!(error.call, "ESS DescribeInstanceRefreshes");
     }

@@ -1,6 +1,6 @@
 //! OOS packages: what is read of a package and of what an instance has installed.
 
-use ess_rollout_cloud::{Answer, Cloud, ErrorClass, Package, Query};
+use ess_rollout_cloud::{Answer, Cloud, ErrorClass, Package, Query, Turn};
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, REGION, ok, refuse};
@@ -48,7 +48,11 @@ async fn another_package_or_version_than_the_one_asked_for_is_an_error() {
     for answer in [template("docker", "v1"), template("nginx", "v3")] {
         let fake = Fake::start([ok(answer)]).await;
         let query = package(Some("v1"));
-        let error = fake.client().query(REGION, &query).await.unwrap_err();
+        let error = fake
+            .client()
+            .query(REGION, &query, Turn::default())
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("GetTemplate"), "{error}");
     }
 }
@@ -91,7 +95,11 @@ async fn what_an_instance_has_installed_is_read_whether_the_filter_is_applied_or
 async fn a_missing_permission_is_told_from_nothing_installed() {
     let fake = Fake::start([refuse(403, "Forbidden.RAM")]).await;
     let query = installed();
-    let error = fake.client().query(REGION, &query).await.unwrap_err();
+    let error = fake
+        .client()
+        .query(REGION, &query, Turn::default())
+        .await
+        .unwrap_err();
     assert_eq!(error.class, ErrorClass::Denied);
     assert!(error.to_string().contains("ListInstancePackageStates"));
 }

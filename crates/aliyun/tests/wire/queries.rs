@@ -2,14 +2,17 @@
 
 use ess_rollout_cloud::{
     Answer, Cloud, ErrorClass, ExecutionFilter, GroupState, GroupType, ImageStatus, LifecycleState,
-    Process, Query,
+    Process, Query, Turn,
 };
 use serde_json::{Value, json};
 
 use crate::fake::{Canned, Fake, REGION, ok, refuse};
 
 pub async fn ask(fake: &Fake, query: Query) -> Answer {
-    fake.client().query(REGION, &query).await.unwrap()
+    fake.client()
+        .query(REGION, &query, Turn::default())
+        .await
+        .unwrap()
 }
 
 fn group(id: &str) -> Value {
@@ -145,7 +148,11 @@ async fn rows_of_others_alone_are_an_error_that_names_the_filter() {
         ),
     ] {
         let fake = Fake::start([ok(answer)]).await;
-        let error = fake.client().query(REGION, &query).await.unwrap_err();
+        let error = fake
+            .client()
+            .query(REGION, &query, Turn::default())
+            .await
+            .unwrap_err();
         assert_eq!(error.code, "ignored-filter");
         assert_eq!(error.class, ErrorClass::Invalid);
         assert!(error.message.contains(filter), "{error}");
@@ -246,6 +253,7 @@ async fn a_list_that_changes_while_it_is_read_is_read_again() {
             &Query::ScalingInstances {
                 group: "asg-1".into(),
             },
+            Turn::default(),
         )
         .await
         .unwrap_err();
@@ -467,7 +475,10 @@ async fn the_account_is_asked_for_once() {
     let fake = Fake::start([ok(json!({"AccountId": "1001"}))]).await;
     let client = fake.client();
     for _ in 0..3 {
-        let answer = client.query(REGION, &Query::Account).await.unwrap();
+        let answer = client
+            .query(REGION, &Query::Account, Turn::default())
+            .await
+            .unwrap();
         assert_eq!(answer, Answer::Account(Some("1001".into())));
     }
     assert_eq!(fake.received().len(), 1);
@@ -476,7 +487,10 @@ async fn the_account_is_asked_for_once() {
     let fake = Fake::start([refuse(403, "NoPermission")]).await;
     let client = fake.client();
     for _ in 0..3 {
-        let answer = client.query(REGION, &Query::Account).await.unwrap();
+        let answer = client
+            .query(REGION, &Query::Account, Turn::default())
+            .await
+            .unwrap();
         assert_eq!(answer, Answer::Account(None));
     }
     assert_eq!(fake.received().len(), 1);

@@ -1,0 +1,246 @@
+//! One reader of an account for all who ask it at the same time.
+//!
+//! Tasks that start together ask much the same: who else runs, which version a template has, how groups are. A question
+//! that is asked while an equal one is under way waits until that has come in, and then goes once for all who asked
+//! meanwhile; questions about single groups go together in the same way. So a rate that is spent costs each of them two
+//! reads at most, however many they are.
+//!
+//! **An answer is given to nobody who asked after its first call was sent.** Whoever asks after a write of his is on record,
+//! or after a call of his has ended, gets what was read after that, as if he had asked alone: the guarantees about starts,
+//! Approves and what is put back rest on nothing else. And it is given to nobody with other credentials: there is one reader
+//! for each.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ess_rollout_cloud::{
+    Answer, Cloud, CloudError, CloudFuture, Done, ErrorClass, Mutation, Query, ScalingGroup, Turn,
+    Urgency,
+};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared, WeakShared};
+
+/// Lines that nobody stands in any more are looked for when there are so many.
+const MANY: usize = 1024;
+
+/// What is read from an account.
+pub(super) struct Reader {
+    cloud: Arc<dyn Cloud>,
+    lines: Arc<Lines>,
+}
+
+/// Who waits for the same. What is urgent does not wait for what is not.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Line {
+    region: String,
+    urgency: Urgency,
+    topic: Topic,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Topic {
+    Equal(Query),
+    /// DescribeScalingGroups takes many ids.
+    Groups,
+}
+
+/// What was asked, and what came in.
+type Landed = Arc<BTreeMap<Query, Result<Answer, CloudError>>>;
+
+type Flight = Shared<BoxFuture<'static, Landed>>;
+
+#[derive(Default)]
+struct Flights {
+    /// Has begun to read.
+    under_way: Option<WeakShared<BoxFuture<'static, Landed>>>,
+    /// Has not: whoever asks gets its answer, too.
+    next: Option<Boarding>,
+}
+
+struct Boarding {
+    flight: WeakShared<BoxFuture<'static, Landed>>,
+    asked: Arc<Mutex<BTreeSet<Query>>>,
+}
+
+#[derive(Default)]
+struct Lines(Mutex<HashMap<Line, Flights>>);
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Line, Flights>> {
+        lock(&self.0)
+    }
+
+    /// From here on whoever asks is too late for it.
+    fn depart(&self, line: &Line) {
+        if let Some(flights) = self.lock().get_mut(line) {
+            flights.under_way = flights.next.take().map(|boarding| boarding.flight);
+        }
+    }
+
+    fn land(&self, line: &Line) {
+        let mut lines = self.lock();
+        if let Some(flights) = lines.get_mut(line) {
+            flights.under_way = None;
+            if flights.next.is_none() {
+                lines.remove(line);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these is whole after each statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Reader {
+    pub(super) fn new(cloud: Arc<dyn Cloud>) -> Self {
+        Self {
+            cloud,
+            lines: Arc::default(),
+        }
+    }
+
+    /// The flight that answers this. Whoever polls it carries it on: it goes on when the one who asked first goes away.
+    fn board(&self, region: &str, query: &Query, turn: Turn) -> Flight {
+        let topic = match query {
+            Query::ScalingGroup { .. } => Topic::Groups,
+            query => Topic::Equal(query.clone()),
+        };
+        let line = Line {
+            region: region.to_owned(),
+            urgency: turn.urgency,
+            topic,
+        };
+        let mut lines = self.lines.lock();
+        if lines.len() >= MANY {
+            let is_alive = |flights: &Flights| {
+                let next = flights.next.as_ref().map(|boarding| &boarding.flight);
+                let mut all = flights.under_way.iter().chain(next);
+                all.any(|flight| flight.upgrade().is_some())
+            };
+            lines.retain(|_, flights| is_alive(flights));
+        }
+        let flights = lines.entry(line.clone()).or_default();
+        if let Some(boarding) = &flights.next
+            && let Some(flight) = boarding.flight.upgrade()
+        {
+            lock(&boarding.asked).insert(query.clone());
+            return flight;
+        }
+        let asked = Arc::new(Mutex::new(BTreeSet::from([query.clone()])));
+        let before = flights.under_way.as_ref().and_then(WeakShared::upgrade);
+        let flight = fly(
+            self.cloud.clone(),
+            self.lines.clone(),
+            line,
+            asked.clone(),
+            before,
+            turn,
+        );
+        let flight = flight.boxed().shared();
+        // Only one that has landed has none.
+        flights.next = flight.downgrade().map(|flight| Boarding { flight, asked });
+        flight
+    }
+}
+
+async fn fly(
+    cloud: Arc<dyn Cloud>,
+    lines: Arc<Lines>,
+    line: Line,
+    asked: Arc<Mutex<BTreeSet<Query>>>,
+    before: Option<Flight>,
+    turn: Turn,
+) -> Landed {
+    if let Some(before) = before {
+        before.await;
+    }
+    lines.depart(&line);
+    let asked = std::mem::take(&mut *lock(&asked));
+    let landed = read(&*cloud, &line.region, asked, turn).await;
+    lines.land(&line);
+    Arc::new(landed)
+}
+
+/// Groups together; or each by itself, where one of them keeps the service from answering for the others: an id that is
+/// none, or a group that these credentials may not see.
+async fn read(
+    cloud: &dyn Cloud,
+    region: &str,
+    asked: BTreeSet<Query>,
+    turn: Turn,
+) -> BTreeMap<Query, Result<Answer, CloudError>> {
+    if asked.len() > 1 {
+        let groups = asked.iter().filter_map(group_of).cloned().collect();
+        let together = Query::ScalingGroups { groups };
+        match cloud.query(region, &together, turn).await {
+            Ok(Answer::ScalingGroups(found)) => {
+                let found = found.into_iter().map(|group| (group.id.clone(), group));
+                let mut found: HashMap<String, ScalingGroup> = found.collect();
+                let answers = asked.into_iter().map(|query| {
+                    let group = group_of(&query).and_then(|id| found.remove(id));
+                    (query, Ok(Answer::ScalingGroup(group)))
+                });
+                return answers.collect();
+            }
+            Err(error) if !is_about_one(&error) => {
+                let failed = asked.into_iter().map(|query| (query, Err(error.clone())));
+                return failed.collect();
+            }
+            _ => {}
+        }
+    }
+    let mut answers = BTreeMap::new();
+    for query in asked {
+        let answer = cloud.query(region, &query, turn).await;
+        answers.insert(query, answer);
+    }
+    answers
+}
+
+fn group_of(query: &Query) -> Option<&String> {
+    match query {
+        Query::ScalingGroup { group } => Some(group),
+        _ => None,
+    }
+}
+
+fn is_about_one(error: &CloudError) -> bool {
+    matches!(
+        error.class,
+        ErrorClass::Invalid | ErrorClass::NotFound | ErrorClass::Denied
+    )
+}
+
+impl Cloud for Reader {
+    fn query<'a>(
+        &'a self,
+        region: &'a str,
+        query: &'a Query,
+        turn: Turn,
+    ) -> CloudFuture<'a, Answer> {
+        let flight = self.board(region, query, turn);
+        Box::pin(async move {
+            let landed = flight.await;
+            let answer = match Arc::try_unwrap(landed) {
+                Ok(mut alone) => alone.remove(query),
+                Err(landed) => landed.get(query).cloned(),
+            };
+            match answer {
+                Some(answer) => answer,
+                // Nobody boards without saying what he asks.
+                None => self.cloud.query(region, query, turn).await,
+            }
+        })
+    }
+
+    fn mutate<'a>(&'a self, region: &'a str, mutation: &'a Mutation) -> CloudFuture<'a, Done> {
+        self.cloud.mutate(region, mutation)
+    }
+}
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests;

@@ -1,0 +1,188 @@
+use std::time::Duration;
+
+use ess_rollout_cloud::{ExecutionFilter, GroupState, GroupType, Outcome};
+use tokio::time::{Instant, sleep};
+
+use super::*;
+
+/// How long each read takes.
+const READ: Duration = Duration::from_secs(1);
+
+/// Answers after a while, and remembers what it was asked, when, and in which turn.
+#[derive(Default)]
+struct Account {
+    asked: Mutex<Vec<(Query, Instant, Turn)>>,
+    /// A group that fails whatever is asked together with it.
+    strange: Option<&'static str>,
+}
+
+impl Account {
+    fn asked(&self) -> Vec<Query> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().map(|(query, ..)| query.clone()).collect()
+    }
+}
+
+fn group(id: &str) -> ScalingGroup {
+    ScalingGroup {
+        id: id.to_owned(),
+        group_type: GroupType::Ecs,
+        state: GroupState::Active,
+        suspended_processes: Vec::new(),
+        active_scaling_configuration: None,
+        launch_template: None,
+        total_instances: 0,
+        instances_in_motion: 0,
+        instances_held: 0,
+    }
+}
+
+impl Cloud for Account {
+    fn query<'a>(&'a self, _: &'a str, query: &'a Query, turn: Turn) -> CloudFuture<'a, Answer> {
+        let now = Instant::now();
+        let mut asked = self.asked.lock().unwrap();
+        asked.push((query.clone(), now, turn));
+        let fails = |id: &String| Some(id.as_str()) == self.strange;
+        let answer = match query {
+            Query::ScalingGroup { group: id } if fails(id) => Err(refused()),
+            Query::ScalingGroups { groups } if groups.iter().any(fails) => Err(refused()),
+            Query::ScalingGroup { group: id } => Ok(Answer::ScalingGroup(Some(group(id)))),
+            Query::ScalingGroups { groups } => Ok(Answer::ScalingGroups(
+                groups.iter().map(|id| group(id)).collect(),
+            )),
+            _ => Ok(Answer::Executions(Vec::new())),
+        };
+        Box::pin(async move {
+            sleep(READ).await;
+            answer
+        })
+    }
+
+    fn mutate<'a>(&'a self, _: &'a str, _: &'a Mutation) -> CloudFuture<'a, Done> {
+        unreachable!("these are reads")
+    }
+}
+
+fn refused() -> CloudError {
+    CloudError {
+        call: "ESS DescribeScalingGroups".to_owned(),
+        class: ErrorClass::Invalid,
+        outcome: Outcome::NoEffect,
+        code: "InvalidParameter".to_owned(),
+        message: String::new(),
+        request_id: None,
+        missing_action: None,
+        retry_after: None,
+    }
+}
+
+fn reader(strange: Option<&'static str>) -> (Arc<Reader>, Arc<Account>) {
+    let account = Arc::new(Account {
+        strange,
+        ..Account::default()
+    });
+    (Arc::new(Reader::new(account.clone())), account)
+}
+
+fn running() -> Query {
+    Query::Executions(ExecutionFilter::ActiveByTemplate("ACS-ESS".to_owned()))
+}
+
+fn about(id: &str) -> Query {
+    Query::ScalingGroup {
+        group: id.to_owned(),
+    }
+}
+
+/// Asks this after a while, and gives when the answer came in.
+async fn ask(reader: &Reader, query: Query, after: Duration, turn: Turn) -> (Answer, Duration) {
+    let begin = Instant::now();
+    sleep(after).await;
+    let answer = reader.query("cn-hangzhou", &query, turn).await.unwrap();
+    (answer, begin.elapsed())
+}
+
+const AT_ONCE: Duration = Duration::ZERO;
+const LATER: Duration = Duration::from_millis(300);
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_given_an_answer_that_was_under_way_when_he_asked() {
+    let (reader, account) = reader(None);
+    let turn = Turn::default();
+    let asks =
+        [AT_ONCE, LATER, LATER * 2, LATER * 3].map(|after| ask(&reader, running(), after, turn));
+    let came: Vec<_> = futures::future::join_all(asks).await;
+    let came: Vec<_> = came.into_iter().map(|(_, when)| when).collect();
+    // Those who asked later share one that began when the first had come in.
+    assert_eq!(came, [READ, READ * 2, READ * 2, READ * 2]);
+    assert_eq!(account.asked().len(), 2);
+    // And then there is nothing left of it.
+    ask(&reader, running(), AT_ONCE, turn).await;
+    assert_eq!(account.asked().len(), 3);
+    assert!(reader.lines.lock().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_about_groups_go_together() {
+    let (reader, account) = reader(None);
+    let ids = ["asg-1", "asg-2", "asg-3", "asg-2"];
+    let turn = Turn::default();
+    let asks = ids.map(|id| ask(&reader, about(id), AT_ONCE, turn));
+    for (id, (answer, _)) in ids.iter().zip(futures::future::join_all(asks).await) {
+        assert_eq!(answer, Answer::ScalingGroup(Some(group(id))));
+    }
+    let groups = ["asg-2", "asg-3"].map(str::to_owned).to_vec();
+    assert_eq!(
+        account.asked(),
+        [about("asg-1"), Query::ScalingGroups { groups }]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_the_service_refuses_fails_nobody_else() {
+    let (reader, account) = reader(Some("asg-2"));
+    let turn = Turn::default();
+    let asks = ["asg-1", "asg-2", "asg-3"].map(|id| {
+        let reader = reader.clone();
+        async move { reader.query("cn-hangzhou", &about(id), turn).await }
+    });
+    let answers = futures::future::join_all(asks).await;
+    assert!(answers[0].is_ok() && answers[2].is_ok());
+    assert_eq!(answers[1], Err(refused()));
+    assert_eq!(
+        account.asked().len(),
+        4,
+        "alone, together, and each by itself"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_urgent_does_not_wait_for_what_is_not() {
+    let (reader, account) = reader(None);
+    let (due, urgency) = (Turn::default(), Urgency::Asked);
+    let asked = Turn { urgency, number: 9 };
+    let (_, (_, took)) = tokio::join!(
+        ask(&reader, running(), AT_ONCE, due),
+        ask(&reader, running(), LATER, asked),
+    );
+    assert_eq!(took, LATER + READ);
+    assert_eq!(account.asked().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_away_takes_nobody_s_answer_along() {
+    let (reader, account) = reader(None);
+    let turn = Turn::default();
+    let first = tokio::time::timeout(LATER, ask(&reader, running(), AT_ONCE, turn));
+    let second = tokio::time::timeout(LATER * 4, ask(&reader, running(), LATER / 3, turn));
+    let third = ask(&reader, running(), LATER / 2, turn);
+    let (first, second, third) = tokio::join!(first, second, third);
+    assert!(first.is_err() && second.is_err());
+    // The second was carried on by the third, which waited for the first.
+    assert_eq!(third.1, READ * 2);
+    assert_eq!(account.asked().len(), 2);
+    // Nobody waits for one that everybody has left.
+    let left = tokio::time::timeout(LATER, ask(&reader, running(), AT_ONCE, turn)).await;
+    assert!(left.is_err());
+    assert_eq!(ask(&reader, running(), AT_ONCE, turn).await.1, READ);
+}
