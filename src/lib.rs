@@ -55,6 +55,7 @@ pub mod poller;
 pub mod reconcile;
 pub mod run;
 pub mod runtime;
+pub mod seen;
 pub mod settings;
 pub mod tasks;
 pub mod versions;

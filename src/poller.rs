@@ -5,16 +5,17 @@
 //! timer of its own, so that not all of them are looked at at once.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    hash::{DefaultHasher, Hash, Hasher},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 
-use ess_rollout_cloud::{Answer, CloudError, Execution, ExecutionFilter, Query, Turn, Urgency};
+use ess_rollout_cloud::{
+    Answer, CloudError, ErrorClass, Execution, ExecutionFilter, Query, Turn, Urgency,
+};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 use ess_rollout_core::identity;
 
@@ -22,7 +23,8 @@ use crate::{
     clouds::Clouds,
     kubernetes::ObjectKey,
     runtime::{clock::Clock, dispatcher::Triggers, metrics::Metrics, shutdown::Shutdown},
-    tasks::{ActiveTask, CredentialsScope, TaskIndex},
+    seen::{Place, Poll, Sightings},
+    tasks::{ActiveTask, TaskIndex},
 };
 
 /// After so many polls a running task is looked at, moved or not: lists lag behind, and whether an
@@ -42,6 +44,8 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(60);
 pub struct Poller {
     /// Which tasks are active.
     pub tasks: Arc<TaskIndex>,
+    /// Where what was seen is kept.
+    pub sightings: Arc<Sightings>,
     /// Whom to ask.
     pub clouds: Arc<dyn Clouds>,
     /// Whom to wake.
@@ -52,26 +56,32 @@ pub struct Poller {
     pub clock: Arc<dyn Clock>,
     /// From one poll to the next.
     pub interval: Duration,
+    /// How late lists may be: by so much the windows of two polls overlap.
+    pub overlap: Duration,
 }
 
-/// Whose executions one list holds.
-type Place = (CredentialsScope, String);
-
-/// What was last seen of each active execution.
+/// How the lists go.
 #[derive(Default)]
-struct Seen {
-    fingerprints: HashMap<(Place, String), u64>,
+struct Listing {
     /// Places whose last list failed: said once, not at every poll.
     failing: HashMap<Place, String>,
     /// Places whose list has not come in yet.
-    listing: BTreeSet<Place>,
+    under_way: BTreeSet<Place>,
 }
 
 /// A list that came in, and the tasks that it was made for.
 struct Listed {
     place: Place,
     tasks: Vec<ActiveTask>,
-    list: Result<Vec<Execution>, String>,
+    began: Instant,
+    list: Result<List, String>,
+}
+
+/// What a poll has brought in.
+struct List {
+    roots: Vec<Execution>,
+    /// `None`: not asked for.
+    nested: Option<Vec<Execution>>,
 }
 
 /// The lists that are under way. Each is handled when it comes in: one account that does not answer
@@ -81,7 +91,7 @@ type Lists<'a> = FuturesUnordered<BoxFuture<'a, Listed>>;
 impl Poller {
     /// Polls until the word to stop.
     pub async fn run(self, mut shutdown: Shutdown) {
-        let mut seen = Seen::default();
+        let mut listing = Listing::default();
         let turns = Semaphore::new(SIDE_BY_SIDE);
         let mut lists = Lists::new();
         let mut next = self.clock.sleep(self.interval);
@@ -90,9 +100,9 @@ impl Poller {
             tokio::select! {
                 biased;
                 () = shutdown.wait() => return,
-                Some(listed) = lists.next() => self.take(&mut seen, listed),
+                Some(listed) = lists.next() => self.take(&mut listing, listed),
                 () = &mut next => {
-                    self.begin(&mut seen, &turns, &mut lists);
+                    self.begin(&mut listing, &turns, &mut lists);
                     next = self.clock.sleep(self.interval);
                 }
             }
@@ -101,49 +111,77 @@ impl Poller {
 
     /// Begins a poll: a list of every place with active tasks, but those whose last list has not
     /// come in. Without active tasks it calls nobody.
-    fn begin<'a>(&'a self, seen: &mut Seen, turns: &'a Semaphore, lists: &mut Lists<'a>) {
+    fn begin<'a>(&'a self, listing: &mut Listing, turns: &'a Semaphore, lists: &mut Lists<'a>) {
         let mut places: BTreeMap<Place, Vec<ActiveTask>> = BTreeMap::new();
         for task in self.tasks.active() {
             let place = (task.scope.clone(), task.region.clone());
             places.entry(place).or_default().push(task);
         }
-        seen.forget_all_but(&places);
-        self.metrics.polls_fail(seen.failing.len());
+        let active: HashSet<(&Place, &str)> = places
+            .iter()
+            .flat_map(|(place, tasks)| tasks.iter().map(move |t| (place, t.execution.as_str())))
+            .collect();
+        self.sightings
+            .retain(|place, execution| active.contains(&(place, execution)));
+        listing
+            .failing
+            .retain(|place, _| places.contains_key(place));
+        self.metrics.polls_fail(listing.failing.len());
         if places.is_empty() {
             self.metrics.polled(self.clock.now().as_second());
         }
         for (place, tasks) in places {
-            if !seen.listing.insert(place.clone()) {
+            if !listing.under_way.insert(place.clone()) {
                 continue;
             }
             let listed = async move {
                 // Fails only if it is closed, which nobody does.
                 let _turn = turns.acquire().await;
+                let began = Instant::now();
                 let list = self.list(&place, &tasks).await;
-                Listed { place, tasks, list }
+                Listed {
+                    place,
+                    tasks,
+                    began,
+                    list,
+                }
             };
             lists.push(listed.boxed());
         }
     }
 
-    /// Wakes those whose execution moved.
-    fn take(&self, seen: &mut Seen, Listed { place, tasks, list }: Listed) {
-        seen.listing.remove(&place);
-        match list {
-            Ok(executions) => {
-                seen.failing.remove(&place);
+    /// Wakes those whose execution moved, or was not in the list.
+    fn take(&self, listing: &mut Listing, listed: Listed) {
+        let place = listed.place;
+        listing.under_way.remove(&place);
+        match listed.list {
+            Ok(list) => {
+                listing.failing.remove(&place);
                 self.metrics.polled(self.clock.now().as_second());
-                let moved = seen.moved(&place, &tasks, &executions);
-                let apart = self.apart(moved.len());
+                let tasks = listed.tasks.iter();
+                let active: HashSet<&str> = tasks.map(|task| task.execution.as_str()).collect();
+                let moved = self.sightings.polled(
+                    &place,
+                    &Poll {
+                        active: &active,
+                        began: listed.began,
+                        roots: &list.roots,
+                        nested: list.nested.as_deref(),
+                    },
+                );
+                let moved: HashSet<String> = moved.into_iter().collect();
+                let woken = listed.tasks.into_iter();
+                let woken: Vec<_> = woken.filter(|t| moved.contains(&t.execution)).collect();
+                let apart = self.apart(woken.len());
                 let mut wait = Duration::ZERO;
-                for key in moved {
-                    self.triggers.trigger_after(key, wait);
+                for task in woken {
+                    self.triggers.trigger_after(task.key, wait);
                     wait += apart;
                 }
             }
-            Err(error) => seen.failed(&place, &error),
+            Err(error) => listing.failed(&place, &error),
         }
-        self.metrics.polls_fail(seen.failing.len());
+        self.metrics.polls_fail(listing.failing.len());
     }
 
     /// How far apart so many tasks are woken: before the next poll, and otherwise far enough that
@@ -153,37 +191,49 @@ impl Poller {
         APART.min(self.interval / tasks)
     }
 
-    async fn list(
-        &self,
-        (scope, region): &Place,
-        tasks: &[ActiveTask],
-    ) -> Result<Vec<Execution>, String> {
+    /// Roots first: what is seen of the nested ones is then the newer.
+    async fn list(&self, place: &Place, tasks: &[ActiveTask]) -> Result<List, String> {
         let (key, value) = identity::TAG_MANAGED_BY;
-        let query = Query::Executions(ExecutionFilter::Tagged {
+        let roots = ExecutionFilter::Tagged {
             tags: vec![(key.to_owned(), value.to_owned())],
             started_after: begin(tasks),
-        });
+        };
+        let listed = async {
+            let roots = self.executions(place, roots).await?;
+            let window = self.sightings.window(place, self.overlap, self.clock.now());
+            let nested = match window {
+                Some(since) => {
+                    let nested = self.executions(place, ExecutionFilter::NestedSince(since));
+                    Some(nested.await?)
+                }
+                None => None,
+            };
+            Ok(List { roots, nested })
+        };
+        tokio::select! {
+            list = listed => list.map_err(|error: CloudError| error.to_string()),
+            () = self.clock.sleep(LIST_TIMEOUT) => Err(format!("no list within {LIST_TIMEOUT:?}")),
+        }
+    }
+
+    async fn executions(
+        &self,
+        (scope, region): &Place,
+        filter: ExecutionFilter,
+    ) -> Result<Vec<Execution>, CloudError> {
         // Without it nobody knows when to look.
         let turn = Turn {
             urgency: Urgency::Shared,
             ..Turn::default()
         };
-        let listed = async {
-            let cloud = self.clouds.open(scope).await?;
-            let answer = cloud.query(region, &query, turn).await;
-            if matches!(&answer, Err(error) if error.class == ess_rollout_cloud::ErrorClass::Unauthenticated)
-            {
-                self.clouds.rejected(scope);
-            }
-            answer
-        };
-        tokio::select! {
-            answer = listed => match answer {
-                Ok(Answer::Executions(executions)) => Ok(executions),
-                Ok(_) => Err("the answer is of another kind".to_owned()),
-                Err(error @ CloudError { .. }) => Err(error.to_string()),
-            },
-            () = self.clock.sleep(LIST_TIMEOUT) => Err(format!("no list within {LIST_TIMEOUT:?}")),
+        let cloud = self.clouds.open(scope).await?;
+        let answer = cloud.query(region, &Query::Executions(filter), turn).await;
+        if matches!(&answer, Err(error) if error.class == ErrorClass::Unauthenticated) {
+            self.clouds.rejected(scope);
+        }
+        match answer? {
+            Answer::Executions(executions) => Ok(executions),
+            _ => Ok(Vec::new()),
         }
     }
 }
@@ -198,35 +248,7 @@ fn begin(tasks: &[ActiveTask]) -> Option<Timestamp> {
     oldest.map(|oldest| oldest.saturating_sub(MARGIN).unwrap_or(oldest))
 }
 
-impl Seen {
-    /// The tasks whose execution differs from the last list, or is not in this one.
-    fn moved(
-        &mut self,
-        place: &Place,
-        tasks: &[ActiveTask],
-        executions: &[Execution],
-    ) -> Vec<ObjectKey> {
-        let by_id: HashMap<&str, &Execution> = executions
-            .iter()
-            .map(|execution| (execution.id.as_str(), execution))
-            .collect();
-        let mut moved = Vec::new();
-        for task in tasks {
-            let slot = (place.clone(), task.execution.clone());
-            let unchanged = match by_id.get(task.execution.as_str()) {
-                None => false,
-                Some(execution) => {
-                    let print = fingerprint(execution);
-                    self.fingerprints.insert(slot, print) == Some(print)
-                }
-            };
-            if !unchanged {
-                moved.push(task.key.clone());
-            }
-        }
-        moved
-    }
-
+impl Listing {
     fn failed(&mut self, place: &Place, error: &str) {
         let (scope, region) = place;
         // Request ids differ each time: the word before them is what tells a new problem.
@@ -246,30 +268,6 @@ impl Seen {
         }
         self.failing.insert(place.clone(), kind);
     }
-
-    fn forget_all_but(&mut self, places: &BTreeMap<Place, Vec<ActiveTask>>) {
-        self.failing.retain(|place, _| places.contains_key(place));
-        self.fingerprints.retain(|(place, execution), _| {
-            places
-                .get(place)
-                .is_some_and(|tasks| tasks.iter().any(|task| task.execution == *execution))
-        });
-    }
-}
-
-/// What tells that an execution moved.
-fn fingerprint(execution: &Execution) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    execution.status.as_str().hash(&mut hasher);
-    execution.waiting_status.hash(&mut hasher);
-    execution.updated.hash(&mut hasher);
-    execution.end.hash(&mut hasher);
-    execution.current_actions.hash(&mut hasher);
-    for (name, value) in &execution.counters {
-        name.hash(&mut hasher);
-        value.to_string().hash(&mut hasher);
-    }
-    hasher.finish()
 }
 
 #[cfg(test)]

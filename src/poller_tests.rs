@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::{
     runtime::{clock::SystemClock, dispatcher::Finished, queue::Again, shutdown},
-    tasks::ObjectView,
+    tasks::{CredentialsScope, ObjectView},
 };
 
 #[derive(Default)]
@@ -66,7 +66,9 @@ impl Cloud for Account {
         if script.silent.contains(&region) {
             return Box::pin(pending());
         }
+        let nested = matches!(query, Query::Executions(ExecutionFilter::NestedSince(_)));
         let answer = match script.fails {
+            false if nested => Ok(Answer::Executions(Vec::new())),
             false => Ok(Answer::Executions(
                 script
                     .executions
@@ -129,24 +131,26 @@ fn poller_in(tasks: &[(&str, &str, &str)]) -> (Poller, Account) {
         metrics: Arc::new(Metrics::new()),
         clock: Arc::new(SystemClock),
         interval: Duration::from_secs(10),
+        overlap: Duration::from_secs(60),
+        sightings: Arc::default(),
     };
     (poller, account)
 }
 
 /// One poll to its end.
-async fn complete(poller: &Poller, seen: &mut Seen) {
+async fn complete(poller: &Poller, listing: &mut Listing) {
     let turns = Semaphore::new(SIDE_BY_SIDE);
     let mut lists = Lists::new();
-    poller.begin(seen, &turns, &mut lists);
+    poller.begin(listing, &turns, &mut lists);
     while let Some(listed) = lists.next().await {
-        poller.take(seen, listed);
+        poller.take(listing, listed);
     }
 }
 
 /// Whom a poll wakes. Everyone who was woken counts as looked at.
-async fn poll(poller: &mut Poller, seen: &mut Seen) -> Vec<String> {
+async fn poll(poller: &mut Poller, listing: &mut Listing) -> Vec<String> {
     poller.triggers = Arc::new(Triggers::new());
-    complete(poller, seen).await;
+    complete(poller, listing).await;
     let all = Instant::now() + poller.interval;
     let mut woken: Vec<_> = std::iter::from_fn(|| poller.triggers.pop(usize::MAX, all))
         .map(|(key, _)| key.name)
@@ -158,31 +162,31 @@ async fn poll(poller: &mut Poller, seen: &mut Seen) -> Vec<String> {
 #[tokio::test]
 async fn without_active_tasks_nobody_is_asked() {
     let (mut poller, account) = poller(&[]);
-    assert!(poll(&mut poller, &mut Seen::default()).await.is_empty());
+    assert!(poll(&mut poller, &mut Listing::default()).await.is_empty());
     assert!(account.script().queries.is_empty());
 }
 
 #[tokio::test]
 async fn one_list_serves_all_tasks_of_an_account_and_wakes_those_that_moved() {
     let (mut poller, account) = poller(&[("a", "exec-a"), ("b", "exec-b"), ("c", "exec-c")]);
-    let mut seen = Seen::default();
+    let mut listing = Listing::default();
     account.script().executions = vec![
         ("exec-a", "Running"),
         ("exec-b", "Running"),
         ("exec-c", "Running"),
     ];
     assert_eq!(
-        poll(&mut poller, &mut seen).await,
+        poll(&mut poller, &mut listing).await,
         ["a", "b", "c"],
         "seen first"
     );
     assert!(
-        poll(&mut poller, &mut seen).await.is_empty(),
+        poll(&mut poller, &mut listing).await.is_empty(),
         "nothing moved"
     );
     account.script().executions = vec![("exec-a", "Running"), ("exec-b", "Waiting")];
     assert_eq!(
-        poll(&mut poller, &mut seen).await,
+        poll(&mut poller, &mut listing).await,
         ["b", "c"],
         "moved, missing"
     );
@@ -214,7 +218,7 @@ async fn those_who_moved_are_woken_one_after_the_other_and_all_before_the_next_p
         .collect();
     for (count, first_second) in [(4, 2), (40, 4)] {
         let (poller, _) = poller(&pairs[..count]);
-        complete(&poller, &mut Seen::default()).await;
+        complete(&poller, &mut Listing::default()).await;
         let woken =
             |at: Instant| std::iter::from_fn(|| poller.triggers.pop(usize::MAX, at)).count();
         let now = Instant::now();
@@ -227,14 +231,14 @@ async fn those_who_moved_are_woken_one_after_the_other_and_all_before_the_next_p
 #[tokio::test]
 async fn a_list_that_fails_wakes_nobody() {
     let (mut poller, account) = poller(&[("a", "exec-a")]);
-    let mut seen = Seen::default();
+    let mut listing = Listing::default();
     account.script().fails = true;
-    assert!(poll(&mut poller, &mut seen).await.is_empty());
+    assert!(poll(&mut poller, &mut listing).await.is_empty());
     {
         let mut script = account.script();
         (script.fails, script.executions) = (false, vec![("exec-a", "Running")]);
     }
-    assert_eq!(poll(&mut poller, &mut seen).await, ["a"]);
+    assert_eq!(poll(&mut poller, &mut listing).await, ["a"]);
 }
 
 /// The value of a metric without labels.
@@ -289,17 +293,17 @@ async fn an_account_that_does_not_answer_holds_nobody_up_in_this_poll_or_the_nex
 async fn the_time_of_the_last_poll_stands_only_while_every_account_fails() {
     let polled = "ess_rollout_last_successful_poll_timestamp_seconds ";
     let (idle, _) = poller(&[]);
-    complete(&idle, &mut Seen::default()).await;
+    complete(&idle, &mut Listing::default()).await;
     assert!(
         metric(&idle.metrics, polled) > 0.0,
         "there is nothing to list"
     );
     let (poller, account) = poller(&[("a", "exec-a")]);
-    let mut seen = Seen::default();
+    let mut listing = Listing::default();
     account.script().fails = true;
-    complete(&poller, &mut seen).await;
+    complete(&poller, &mut listing).await;
     assert_eq!(metric(&poller.metrics, polled), 0.0);
     account.script().fails = false;
-    complete(&poller, &mut seen).await;
+    complete(&poller, &mut listing).await;
     assert!(metric(&poller.metrics, polled) > 0.0);
 }

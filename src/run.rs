@@ -30,6 +30,7 @@ use crate::{
         metrics::{Metrics, Scrape},
         shutdown::{self, Shutdown},
     },
+    seen::Sightings,
     settings::Settings,
     tasks::{Leftovers, References, TaskIndex, Viewed},
     versions,
@@ -150,6 +151,7 @@ struct Operator {
     context: Arc<Context>,
     clouds: Arc<dyn Clouds>,
     tasks: Arc<TaskIndex>,
+    sightings: Arc<Sightings>,
     leftovers: Arc<Leftovers>,
     kept: Arc<dyn KeptSecrets>,
     references: Arc<References>,
@@ -176,7 +178,11 @@ impl Operator {
     fn new(settings: &Settings, clients: &Clients, own_namespace: &str) -> Self {
         let metrics = Arc::new(Metrics::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let limits = Limits::for_calls(settings.call_timeout);
+        let limits = Limits {
+            sighting_age: settings.poll_interval * 3,
+            ..Limits::for_calls(settings.call_timeout)
+        };
+        let sightings: Arc<Sightings> = Arc::default();
         let tasks = Arc::new(TaskIndex::new(settings.region.clone()));
         let lanes = tasks.clone();
         let api = Arc::new(KubeApi::new(clients.calls.clone(), own_namespace));
@@ -237,6 +243,7 @@ impl Operator {
             }),
             clock: clock.clone(),
             tasks: tasks.clone(),
+            sightings: sightings.clone(),
             settings: rollout::Settings {
                 default_region: settings.region.clone(),
                 own_credentials_namespaces,
@@ -255,6 +262,7 @@ impl Operator {
             context: Arc::new(context),
             clouds,
             tasks,
+            sightings,
             leftovers: Arc::default(),
             kept,
             references: Arc::default(),
@@ -308,11 +316,13 @@ impl Operator {
 
         let poller = Poller {
             tasks: self.tasks.clone(),
+            sightings: self.sightings.clone(),
             clouds: self.clouds.clone(),
             triggers: self.triggers.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             interval: settings.poll_interval,
+            overlap: settings.call_lifetime,
         };
         let polling = poller.run(shutdown.clone());
         parts.spawn(async move {

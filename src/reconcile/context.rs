@@ -8,6 +8,7 @@ use crate::{
     clouds::Clouds,
     kubernetes::{Kubernetes, Schemas},
     runtime::{clock::Clock, events::Events},
+    seen::Sightings,
     tasks::TaskIndex,
 };
 
@@ -27,6 +28,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// The queue of each group.
     pub tasks: Arc<TaskIndex>,
+    /// What the poller has seen.
+    pub sightings: Arc<Sightings>,
     /// What the operator's configuration says about every task.
     pub settings: Settings,
     /// What bounds a pass.
@@ -40,8 +43,8 @@ pub struct Context {
 /// What bounds a pass.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long the cloud is read from for one decision. What is not answered by then is answered
-    /// as a timeout.
+    /// How long the cloud is read from for one decision, the turns that reads wait for included. What is not answered by
+    /// then is answered as a timeout. Each call has a timeout of its own.
     pub reading: Duration,
     /// How many times a step may ask for more before it decides.
     pub rounds: usize,
@@ -53,6 +56,8 @@ pub struct Limits {
     /// How old a decision may be when its mutation is sent. The bound on lateness is counted from
     /// times that the decision put on record, so slow writes must not stretch it.
     pub decision_age: Duration,
+    /// How old what the poller has seen may be to show how far an update is.
+    pub sighting_age: Duration,
     /// How long a mutation may then wait for its turn under the account's rate limit.
     pub turn: Duration,
 }
@@ -78,11 +83,12 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            reading: Duration::from_secs(60),
+            reading: Duration::from_secs(600),
             rounds: 8,
             decisions: 25,
             conflicts: 5,
             decision_age: Duration::from_secs(15),
+            sighting_age: Duration::from_secs(30),
             turn: Duration::from_secs(2),
         }
     }

@@ -248,6 +248,7 @@ impl Bench {
                     turns: 0,
                 }),
                 clock: Arc::new(clock.clone()),
+                sightings: Arc::default(),
                 tasks: Arc::new(TaskIndex::new(settings.default_region.clone())),
                 settings,
                 limits: Limits::default(),

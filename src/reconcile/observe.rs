@@ -16,6 +16,7 @@ use futures::{
     stream,
 };
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::Context;
 use crate::{
@@ -226,7 +227,7 @@ async fn step_on_facts(
             step => return Ok((step, target, at)),
         };
         for ask in &asks {
-            if let Some(reply) = fact(context, subject, ask, versions).await? {
+            if let Some(reply) = fact(context, subject, (ask, &target), versions).await? {
                 observation.insert(ask.clone(), reply);
             }
         }
@@ -239,7 +240,7 @@ async fn step_on_facts(
 async fn fact(
     context: &Context,
     subject: &PassTarget,
-    ask: &Ask,
+    (ask, target): (&Ask, &Target),
     versions: &mut Vec<String>,
 ) -> Result<Option<Reply>, Error> {
     Ok(Some(match ask {
@@ -284,6 +285,18 @@ async fn fact(
                 created.map(|time| time.0),
                 context.clock.now(),
             ))
+        }
+        Ask::Seen { execution } => {
+            let scope = CredentialsScope {
+                namespace: subject.key.namespace.clone(),
+                secret: target.secret.clone(),
+            };
+            let place = target.region.clone().map(|region| (scope, region));
+            let seen = |place| {
+                let age = context.limits.sighting_age;
+                context.sightings.of(&place, execution, age)
+            };
+            Reply::Seen(place.and_then(seen).map(Box::new))
         }
         Ask::Cloud(_) => return Ok(None),
     }))
@@ -410,8 +423,11 @@ pub(super) async fn answer(
         }
     };
     let cloud = &cloud;
+    let place = (access.scope.clone(), region.to_owned());
+    let place = &place;
     let answers: Vec<_> = stream::iter(queries)
         .map(|query| async move {
+            let began = Instant::now();
             let answer = ask(
                 context,
                 cloud.as_ref(),
@@ -419,6 +435,9 @@ pub(super) async fn answer(
                 deadline,
             )
             .await;
+            if let Ok(answer) = &answer {
+                context.sightings.read(place, began, &query, answer);
+            }
             (query, answer)
         })
         .buffer_unordered(SIDE_BY_SIDE)

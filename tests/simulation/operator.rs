@@ -14,6 +14,7 @@ use ess_rollout::runtime::health::Readiness;
 use ess_rollout::runtime::metrics::Metrics;
 use ess_rollout::runtime::queue::Again;
 use ess_rollout::runtime::shutdown::{self, Stop};
+use ess_rollout::seen::Sightings;
 use ess_rollout::tasks::TaskIndex;
 use ess_rollout::watch::{self, Feed};
 use ess_rollout_aliyun::credentials::StaticCredentials;
@@ -95,6 +96,7 @@ impl Operator {
         });
         let clouds: Arc<dyn Clouds> = Arc::new(clouds.over(cloud));
         let tasks = Arc::new(TaskIndex::new(Some(REGION.to_owned())));
+        let sightings: Arc<Sightings> = Arc::default();
         let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new());
         let gates = ["tasks", "rollbacks", "imageupdates", "records"];
         let readiness = Arc::new(Readiness::new(gates.map(str::to_owned)));
@@ -107,6 +109,7 @@ impl Operator {
             ),
             clock: Arc::new(world.clock()),
             tasks: tasks.clone(),
+            sightings: sightings.clone(),
             settings: Settings {
                 default_region: Some(REGION.to_owned()),
                 own_credentials_namespaces: own_namespaces,
@@ -162,11 +165,13 @@ impl Operator {
         ));
         let poller = Poller {
             tasks,
+            sightings,
             clouds,
             triggers: triggers.clone(),
             metrics: Arc::new(Metrics::new()),
             clock: Arc::new(world.clock()),
             interval: POLL,
+            overlap: SETTLE,
         };
         parts.spawn(poller.run(shutdown.clone()));
         let world = world.clone();

@@ -21,8 +21,10 @@ use crate::world::{Latency, NAMESPACE, PERSON, World};
 pub const TASKS: usize = 300;
 /// Instances of each.
 const INSTANCES: usize = 50;
-/// For how long they are watched once all run.
-const WATCHED: Duration = Duration::from_secs(120);
+/// For how long they are watched.
+const WATCHED: Duration = Duration::from_secs(300);
+/// After something has changed for many.
+const SETTLING: Duration = Duration::from_secs(300);
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// How many people ask for something at the same time.
@@ -44,8 +46,8 @@ fn name(number: usize) -> String {
 fn task(number: usize) -> Value {
     let spec = json!({
         "scalingGroupId": format!("asg-{}", name(number)),
-        "batches": 5,
-        "suspensionPolicy": "SuspendEachBatch",
+        "batches": INSTANCES,
+        "suspensionPolicy": "SuspendFirstBatch",
         "update": {"script": {"run": {"inline": "systemctl restart agent"}}},
     });
     object("RollingUpdateTask", &name(number), spec)
@@ -212,14 +214,12 @@ async fn run(kinds: Arc<Kinds>, tasks: usize) -> Result<(), String> {
     );
     report("  calls of the starts", &made, created, all_run, tasks);
 
-    tokio::time::sleep(WATCHED).await;
-    let watched = Instant::now();
-    let made = world.made();
-    report("  calls while all run", &made, all_run, watched, tasks);
-
     let took = scale.until("BatchSuspended", tasks).await?;
-    println!("  all paused {:.0} s after that", took.as_secs_f64());
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    println!(
+        "  all shown as paused {:.0} s after that",
+        took.as_secs_f64()
+    );
+    tokio::time::sleep(SETTLING).await;
     let paused = Instant::now();
     tokio::time::sleep(WATCHED).await;
     let made = world.made();
@@ -232,16 +232,36 @@ async fn run(kinds: Arc<Kinds>, tasks: usize) -> Result<(), String> {
     );
 
     let asked = Instant::now();
-    for number in 0..PEOPLE.min(tasks) {
-        scale.annotate(number, "continue", "1");
-    }
-    tokio::time::sleep(Duration::from_secs(120)).await;
-    let made = world.made();
-    let mut notified = firsts(&made, "NotifyExecution", asked);
+    let people = PEOPLE.min(tasks);
+    (0..people).for_each(|number| scale.annotate(number, "continue", "1"));
+    tokio::time::sleep(SETTLING).await;
+    let mut notified = firsts(&world.made(), "NotifyExecution", asked);
     println!(
-        "  annotation -> NotifyExecution: {} ({} sent)",
+        "  annotation -> NotifyExecution, {people} at once: {} ({} sent)",
         seconds(&mut notified),
         notified.len()
+    );
+
+    let asked = Instant::now();
+    (people..tasks).for_each(|number| scale.annotate(number, "continue", "1"));
+    let took = scale.until("Running", tasks).await?;
+    let mut notified = firsts(&world.made(), "NotifyExecution", asked);
+    println!(
+        "  the same, all others at once: {} ({} sent), all shown as running after {:.0} s",
+        seconds(&mut notified),
+        notified.len(),
+        took.as_secs_f64()
+    );
+    tokio::time::sleep(SETTLING).await;
+    let running = Instant::now();
+    tokio::time::sleep(WATCHED).await;
+    let made = world.made();
+    report(
+        "  calls while all run, a change a minute in each",
+        &made,
+        running,
+        Instant::now(),
+        tasks,
     );
     Ok(())
 }

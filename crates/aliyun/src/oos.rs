@@ -44,6 +44,7 @@ impl Client {
                 self.list_executions(call, &format!("ParentExecutionId={parent}"), &matches)
                     .await
             }
+            ExecutionFilter::NestedSince(since) => self.nested_since(region, *since).await,
             ExecutionFilter::Tagged {
                 tags,
                 started_after,
@@ -57,6 +58,36 @@ impl Client {
         }
     }
 
+    /// Two lists, as a filter holds for start and end together. One that has started and ended is in both, the later
+    /// reading being the newer.
+    async fn nested_since(
+        &self,
+        region: &str,
+        since: jiff::Timestamp,
+    ) -> Result<Vec<Execution>, CloudError> {
+        let since_text = date(since);
+        let is_since = |time: Option<jiff::Timestamp>| {
+            // The filter has whole seconds, and so have the dates: compare as it does.
+            time.is_some_and(|time| time.as_second() >= since.as_second())
+        };
+        let mut found = BTreeMap::new();
+        for name in ["StartDateAfter", "EndDateAfter"] {
+            let call = newest_first(region)
+                .with("IncludeChildExecution", "true")
+                .with(name, &since_text);
+            // Whether a row was asked for is a matter of two lists together: see below.
+            let all = self.list_executions(call, name, &|_| true).await?;
+            found.extend(
+                all.into_iter()
+                    .map(|execution| (execution.id.clone(), execution)),
+            );
+        }
+        let nested = found.into_values().filter(|execution| {
+            execution.parent.is_some() && (is_since(execution.start) || is_since(execution.end))
+        });
+        Ok(nested.collect())
+    }
+
     async fn tagged(
         &self,
         region: &str,
@@ -64,7 +95,7 @@ impl Client {
         started_after: Option<jiff::Timestamp>,
     ) -> Result<Vec<Execution>, CloudError> {
         let wanted = tags_json(tags);
-        let after = started_after.map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let after = started_after.map(date);
         let call = newest_first(region)
             .with("Tags", &wanted)
             .with_some("StartDateAfter", after.as_deref());
@@ -328,6 +359,10 @@ impl Client {
         let call = mutation("CancelExecution", region).with("ExecutionId", execution);
         Ok(text(&self.send(&call).await?, "RequestId"))
     }
+}
+
+fn date(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn read<'a>(action: &'static str, region: &'a str) -> Call<'a> {

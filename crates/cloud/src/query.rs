@@ -152,6 +152,9 @@ pub enum ExecutionFilter {
     Id(String),
     /// The direct children of this one.
     ChildrenOf(String),
+    /// The nested executions of the region that started or ended at or after this time of the cloud's clock, whosever they
+    /// are (OOS IncludeChildExecution).
+    NestedSince(Timestamp),
     /// Roots that carry all of these tags, newest first. The tags that come back are checked.
     Tagged {
         /// Tag keys and values, sorted by key.

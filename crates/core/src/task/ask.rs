@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ess_rollout_api::v1alpha1::{Holder, RollbackRef, RollingUpdateTask, ScalingGroupRecord};
-use ess_rollout_cloud::{Answer, CloudError, Query};
+use ess_rollout_cloud::{Answer, CloudError, Execution, Query};
 
 /// One thing that a decision needs to know. What is not of the cloud is told by the apiserver or by what watches have shown,
 /// and a failure to tell it is a failure of the pass: the core hears of none.
@@ -44,7 +44,13 @@ pub enum Ask {
         /// The group's id.
         group: String,
     },
-    /// Something in the cloud, under the credentials of the object. Reply: [`Reply::Cloud`].
+    /// An execution and its nested ones as they were last seen, at no cost of its own: a poll or two ago. It shows how far
+    /// an update is, and decides nothing. Reply: [`Reply::Seen`].
+    Seen {
+        /// The execution's id.
+        execution: String,
+    },
+    /// Something in the cloud, under the credentials of the object, as it is after this is asked. Reply: [`Reply::Cloud`].
     Cloud(Query),
 }
 
@@ -69,8 +75,21 @@ pub enum Reply {
     Exists(bool),
     /// `None`: the object is the first.
     Ahead(Option<QueueEntry>),
+    /// `None`: it has to be asked for.
+    Seen(Option<Box<Seen>>),
     /// The answer, or why there is none.
     Cloud(Result<Answer, CloudError>),
+}
+
+/// An execution as it was last seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// The execution.
+    pub root: Execution,
+    /// All of its nested executions, but for what only matters of one that has failed; `None`: they are not known.
+    pub nested: Option<Vec<Execution>>,
+    /// The execution has moved since a pass has read it for itself.
+    pub root_moved: bool,
 }
 
 /// One object, and not another that came to have its name.

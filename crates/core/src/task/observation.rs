@@ -9,7 +9,7 @@ use ess_rollout_cloud::{
     ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, TaskExecution, Template,
 };
 
-use super::ask::{Ask, ConfigMap, ObjectRef, QueueEntry, Reply};
+use super::ask::{Ask, ConfigMap, ObjectRef, QueueEntry, Reply, Seen};
 
 /// What was told, all read after the object, and what is of the cloud after its group's record.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -141,6 +141,9 @@ impl Observation {
         /// Whether this very object exists, for all that is known.
         exists(object: ObjectRef) -> bool,
             Ask::Exists(object), Reply::Exists, bool::clone;
+        /// An execution as it was last seen.
+        seen(execution: &str) -> Option<&Seen>,
+            Ask::Seen { execution: execution.to_owned() }, Reply::Seen, Option::as_deref;
         /// The first of the objects that wait for a scaling group and were created earlier.
         ahead(region: &str, group: &str) -> Option<&QueueEntry>,
             Ask::Ahead { region: region.to_owned(), group: group.to_owned() }, Reply::Ahead, Option::as_ref;

@@ -58,7 +58,10 @@ pub(in crate::rollout) fn apply<'a>(
     let mut instances: Vec<InstanceStatus> = unlisted.values().map(|old| (*old).clone()).collect();
     let read = attempts.iter();
     for (id, attempt) in read.filter(|(id, _)| !unlisted.contains_key(id.as_str())) {
+        // Where its item is not listed, it is where it was.
+        let known = old.get(id.as_str()).filter(|old| is_same(old, attempt));
         let batch = attempt.item.as_ref().map(|item| item.batch);
+        let batch = batch.or(known.map(|old| old.batch));
         let expected = planned.get(id).copied().unwrap_or(1);
         let batch = batch.unwrap_or(if attempt.newest.is_none() && expected < begun {
             begun + 1
@@ -128,6 +131,12 @@ fn number(attempt: &Attempt<'_>, state: InstanceState, old: Option<&InstanceStat
     }
 }
 
+/// Whether that is on record of this very attempt.
+fn is_same(old: &InstanceStatus, attempt: &Attempt<'_>) -> bool {
+    let newest = attempt.newest.map(|child| child.id.as_str());
+    newest.is_some() && old.execution_id.as_deref() == newest
+}
+
 fn instance(
     ctx: &Context<'_>,
     id: &str,
@@ -167,7 +176,11 @@ fn instance(
             .item
             .as_ref()
             .map(|item| item.task.id.clone())
-            .filter(|id| id.len() <= TASK_ID_MAX),
+            .filter(|id| id.len() <= TASK_ID_MAX)
+            .or_else(|| {
+                let known = old.filter(|old| is_same(old, attempt));
+                known.and_then(|old| old.task_execution_id.clone())
+            }),
         start_time: child.and_then(|c| c.start).map(Time),
         end_time: match (child, &attempt.item) {
             (Some(child), _) => child.end.map(Time),

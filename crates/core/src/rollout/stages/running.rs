@@ -9,7 +9,7 @@ use ess_rollout_cloud::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::cancel;
+use super::{cancel, progressing};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::progress::show_progress::show_progress;
@@ -39,6 +39,9 @@ pub(in crate::rollout) fn decide(
     }
     if ctx.deletion_overdue() {
         return Ok(abandon(ctx, status));
+    }
+    if let Some(decision) = progressing::look(ctx, &status, execution)? {
+        return Ok(decision);
     }
     let (root, children, tasks) = match parts(ctx, &execution.id) {
         Err(Missing::Failed(error)) => {

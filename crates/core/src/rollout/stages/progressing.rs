@@ -1,0 +1,93 @@
+//! An update that goes its way, or waits for a person as before: shown by what the poller has seen, at no cost of its own.
+//!
+//! Nothing is decided here. Whatever calls for a decision (an end, a pause that is new or left, an instance that does not go
+//! well, anything asked for) is left to [`super::running`], which reads for itself what it decides by.
+
+use ess_rollout_api::v1alpha1::{ActionState, ExecutionRef, InstanceState};
+use ess_rollout_cloud::{Execution, ExecutionStatus};
+
+use super::cancel;
+use crate::rollout::context::Context;
+use crate::rollout::decision::{Draft, Drafted, Next};
+use crate::rollout::kind::content::ContentKind;
+use crate::rollout::progress::show_progress::show_progress;
+use crate::rollout::progress::{approval, instances};
+use crate::rollout::requests::approve;
+use crate::task::ask::Seen;
+use crate::task::ledger;
+use crate::task::observation::Known;
+use crate::task::requests::VERBS;
+
+/// What moves is told by the poller; a look besides is for what is told by the time alone, so many times less often than one
+/// that reads.
+const RUNNING: u32 = 6;
+/// The same of one that waits for a person: reminders.
+const PAUSED: u32 = 36;
+
+/// What is to be shown; `None`: it takes a look of its own.
+pub(super) fn look(
+    ctx: &Context<'_>,
+    status: &Draft,
+    execution: &ExecutionRef,
+) -> Known<Option<Drafted>> {
+    if is_asked_something(ctx, status) {
+        return Ok(None);
+    }
+    let Some(seen) = ctx.input.observation.seen(&execution.id)? else {
+        return Ok(None);
+    };
+    let mut status = status.clone();
+    let looks = match &status.pause {
+        Some(pause) => {
+            let waits = seen.root.status == ExecutionStatus::Waiting && !seen.root_moved;
+            if !waits || approve::approved_by(ctx, &status, pause).is_some() {
+                return Ok(None);
+            }
+            PAUSED
+        }
+        None => {
+            let nested = seen.nested.as_ref();
+            let Some(nested) = nested.filter(|nested| goes_well(&status, seen, nested)) else {
+                return Ok(None);
+            };
+            instances::apply(ctx, &mut status, nested, &[])?;
+            RUNNING
+        }
+    };
+    show_progress(ctx, &mut status);
+    // Containers that do not come up are told by nothing but a look.
+    let poll = ctx.input.settings.poll_interval;
+    let wait = match (ctx.update.content_kind(), looks) {
+        (ContentKind::Containers, RUNNING) => poll,
+        _ => poll * looks,
+    };
+    Ok(Some(ctx.decide(status, Next::After(wait))))
+}
+
+/// Whether there is anything to do about it but to show how far it is.
+fn is_asked_something(ctx: &Context<'_>, status: &Draft) -> bool {
+    let mut actions = status.actions.iter();
+    let mut annotations = VERBS.into_iter();
+    cancel::reason(ctx, status).is_some()
+        || ctx.lost_group()
+        || approval::is_under_way(status)
+        || status.call_refused.is_some()
+        || actions.any(|action| action.state == ActionState::Accepted)
+        || annotations.any(|(verb, key)| {
+            let value = ctx.annotation(key);
+            value.is_some_and(|value| ledger::is_new(&status.handled_actions, verb, value))
+        })
+}
+
+/// Whether all that is seen is on its way or done.
+fn goes_well(status: &Draft, seen: &Seen, nested: &[Execution]) -> bool {
+    use ExecutionStatus::{Pending, Queued, Running, Started, Success};
+    let mut instances = status.instances.iter();
+    let mut nested = nested.iter();
+    matches!(seen.root.status, Running | Started)
+        && nested.all(|e| matches!(e.status, Pending | Queued | Started | Running | Success))
+        && instances.all(|instance| {
+            use InstanceState::{Pending, Succeeded, Updating};
+            matches!(instance.state, Pending | Updating | Succeeded)
+        })
+}
