@@ -269,7 +269,10 @@ impl World {
             }
             Ask::Ahead { .. } => Reply::Ahead(self.ahead.clone()),
             Ask::Cloud(query) => Reply::Cloud(self.cloud.answer(query)),
-            Ask::Task { .. } | Ask::ConfigMap { .. } | Ask::RolledBackBy => {
+            Ask::Task { .. }
+            | Ask::ConfigMap { .. }
+            | Ask::RolledBackBy
+            | Ask::Seen { .. } => {
                 panic!("{ask:?} of an image update")
             }
         }

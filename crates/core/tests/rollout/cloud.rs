@@ -209,6 +209,7 @@ pub fn error(call: &str, class: ErrorClass, outcome: Outcome) -> CloudError {
 pub fn query_name(query: &Query) -> &'static str {
     match query {
         Query::ScalingGroup { .. } => "ScalingGroup",
+        Query::ScalingGroups { .. } => "ScalingGroups",
         Query::ScalingGroupInList { .. } => "ScalingGroupInList",
         Query::ScalingInstancesById { .. } => "ScalingInstancesById",
         Query::ScalingConfigurationInGroup { .. } => "ScalingConfigurationInGroup",
@@ -228,6 +229,7 @@ pub fn query_name(query: &Query) -> &'static str {
         Query::Executions(ExecutionFilter::NewestByTemplate(_)) => "NewestExecutions",
         Query::Executions(ExecutionFilter::ChildrenOf(_)) => "Children",
         Query::Executions(ExecutionFilter::Tagged { .. }) => "TaggedExecutions",
+        Query::Executions(ExecutionFilter::NestedSince(_)) => "NestedExecutions",
         Query::Executions(ExecutionFilter::Id(_)) => "Execution",
         Query::TaskExecutions { .. } => "TaskExecutions",
         Query::Template { .. } => "Template",
@@ -401,6 +403,7 @@ impl Cloud {
                 }
                 Answer::ScalingGroup(found)
             }
+            Query::ScalingGroups { .. } => panic!("a question of the reader"),
             Query::InstanceRefreshes { .. } => Answer::InstanceRefreshes(self.refreshes.clone()),
             Query::LifecycleActions { .. } => Answer::LifecycleActions(self.held.clone()),
             Query::Diagnosis { .. } => Answer::Diagnosis(self.diagnosis.clone()),
@@ -453,6 +456,7 @@ impl Cloud {
                     .filter(|e| match filter {
                         ExecutionFilter::Id(id) => e.id == *id,
                         ExecutionFilter::ChildrenOf(id) => e.parent.as_ref() == Some(id),
+                        ExecutionFilter::NestedSince(_) => panic!("a question of the poller"),
                         ExecutionFilter::Tagged { tags, .. } => {
                             e.parent.is_none() && tags.iter().all(|(k, v)| e.tags.get(k) == Some(v))
                         }

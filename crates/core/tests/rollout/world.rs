@@ -10,8 +10,10 @@ use ess_rollout_api::v1alpha1::{
     StartBlocked, Verb, condition,
 };
 use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
-use ess_rollout_cloud::{CloudError, Done, ErrorClass, Mutation, NotifyType};
-use ess_rollout_core::ask::{Ask, ConfigMap, QueueEntry, Reply};
+use ess_rollout_cloud::{
+    Answer, CloudError, Done, ErrorClass, ExecutionFilter, Mutation, NotifyType, Query,
+};
+use ess_rollout_core::ask::{Ask, ConfigMap, QueueEntry, Reply, Seen};
 use ess_rollout_core::rollout::{
     CallOutcome, Decision, Event, Input, Next, Observation, Settings, Spec, Step, Subject,
     WorkOutcome, step,
@@ -71,6 +73,8 @@ pub struct World {
     pub record_refused: bool,
     /// Whether every status is kept as an earlier version would have written it: see [`older_layout`].
     pub older: bool,
+    /// Whether the poller sees how far executions are.
+    pub glances: bool,
     pub ahead: Option<QueueEntry>,
     /// The ConfigMaps, by key.
     pub texts: BTreeMap<ConfigMapKeyRef, KeyText>,
@@ -94,6 +98,23 @@ pub struct World {
 }
 
 impl World {
+    /// Where what the poller sees will do, it shows what was read.
+    fn hold_a_glance(&self, task: &RollingUpdateTask, shown: &RollingUpdateTaskStatus) {
+        let execution = shown.execution.as_ref().filter(|_| shown.result.is_none());
+        let Some(seen) = execution.and_then(|execution| self.seen(&execution.id)) else {
+            return;
+        };
+        let ask = Ask::Seen {
+            execution: seen.root.id.clone(),
+        };
+        let mut observation = Observation::default();
+        observation.insert(ask, Reply::Seen(Some(Box::new(seen))));
+        if let Step::Decided(glance) = self.step(task, &mut observation, None, None) {
+            assert_eq!(glance.status, *shown, "a glance shows something else");
+            assert!(glance.work.is_none() && glance.record.is_none());
+        }
+    }
+
     pub fn new(task: RollingUpdateTask, cloud: Cloud) -> Self {
         Self {
             task,
@@ -105,6 +126,7 @@ impl World {
             holder_gone: false,
             record_refused: false,
             older: false,
+            glances: false,
             ahead: None,
             texts: BTreeMap::new(),
             gone: false,
@@ -218,11 +240,36 @@ impl World {
             }
             Ask::Exists(_) => Reply::Exists(!self.holder_gone),
             Ask::Ahead { .. } => Reply::Ahead(self.ahead.clone()),
+            Ask::Seen { execution } => {
+                let seen = self.glances.then(|| self.seen(execution));
+                Reply::Seen(seen.flatten().map(Box::new))
+            }
             Ask::Cloud(query) => Reply::Cloud(match self.is_home() {
                 true => self.cloud.answer(query),
                 false => nothing_there(&self.cloud).answer(query),
             }),
         }
+    }
+
+    /// What a poll shows of an execution.
+    fn seen(&self, execution: &str) -> Option<Seen> {
+        let list = |filter| match self.cloud.answer(&Query::Executions(filter)) {
+            Ok(Answer::Executions(found)) => found,
+            _ => Vec::new(),
+        };
+        let id = execution.to_owned();
+        let root = list(ExecutionFilter::Id(id.clone())).pop()?;
+        let mut nested = list(ExecutionFilter::ChildrenOf(id));
+        for one in &mut nested {
+            one.parameters
+                .retain(|name, _| ["instanceId", "containerGroupId"].contains(&name.as_str()));
+            (one.status_message, one.updated) = (String::new(), None);
+        }
+        Some(Seen {
+            root,
+            nested: Some(nested),
+            root_moved: false,
+        })
     }
 
     /// The ConfigMap of this name. There is none without a key.
@@ -529,6 +576,7 @@ impl World {
                 ..*second
             };
             assert_eq!(*third, expected, "the older layout is decided otherwise");
+            self.hold_a_glance(&again, &expected.status);
         }
     }
 }
