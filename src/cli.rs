@@ -200,6 +200,19 @@ pub struct RunArgs {
     #[arg(long, default_value = "info", env = "RUST_LOG", value_name = "FILTER")]
     pub log_level: String,
 
+    /// Calls a second of OOS APIs that read (ListExecutions and others together), for each account and region, 1 to 1000. No
+    /// figures are published: raise it where the account's quota is known to be higher.
+    #[arg(long, default_value_t = 10, value_name = "N", env = "ESS_ROLLOUT_OOS_READS_PER_SECOND", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub oos_reads_per_second: u16,
+
+    /// StartExecution calls a second for each account and region, 1 to 1000. Who is later waits for his turn and says so.
+    #[arg(long, default_value_t = 5, value_name = "N", env = "ESS_ROLLOUT_OOS_STARTS_PER_SECOND", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub oos_starts_per_second: u16,
+
+    /// NotifyExecution and CancelExecution calls a second for each account and region, together, 1 to 1000.
+    #[arg(long, default_value_t = 10, value_name = "N", env = "ESS_ROLLOUT_OOS_REQUESTS_PER_SECOND", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub oos_requests_per_second: u16,
+
     /// Objects of one account and region that are looked at side by side, 1 to 128; four times as many of all together.
     #[arg(long, default_value_t = 64, value_name = "N", env = "ESS_ROLLOUT_WORKERS", value_parser = clap::value_parser!(u8).range(1..=128))]
     pub workers: u8,

@@ -28,6 +28,7 @@ use crate::{
         events::{Counted, Publisher},
         health::{self, Readiness},
         metrics::{Metrics, Scrape},
+        pace::Pace,
         shutdown::{self, Shutdown},
     },
     seen::Sightings,
@@ -199,7 +200,7 @@ impl Operator {
                 network: settings.network,
                 limiter: Arc::new(Limiter::new(RateLimits {
                     longest_wait_of_mutations: limits.turn,
-                    ..RateLimits::default()
+                    ..settings.rates
                 })),
                 timeouts: Timeouts {
                     request: settings.call_timeout,
@@ -243,6 +244,7 @@ impl Operator {
             }),
             clock: clock.clone(),
             tasks: tasks.clone(),
+            pace: Pace::new(settings.rates.oos_starts.per_second),
             sightings: sightings.clone(),
             settings: rollout::Settings {
                 default_region: settings.region.clone(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
-use ess_rollout_aliyun::{EndpointError, Endpoints, Network, Service};
+use ess_rollout_aliyun::{EndpointError, Endpoints, Limits, Network, Rate, Service};
 
 use crate::{
     cli::{NetworkArg, RunArgs},
@@ -40,6 +40,8 @@ pub struct Settings {
     pub health: SocketAddr,
     /// Written once the watches are synced.
     pub ready_file: Option<PathBuf>,
+    /// The rates of the account that calls keep to.
+    pub rates: Limits,
     /// Objects that are looked at side by side.
     pub workers: Workers,
 }
@@ -95,6 +97,9 @@ impl TryFrom<&RunArgs> for Settings {
             ready_file,
             log_format: _,
             log_level: _,
+            oos_reads_per_second,
+            oos_starts_per_second,
+            oos_requests_per_second,
             workers,
         } = args;
         let namespace = match namespace.as_deref() {
@@ -130,6 +135,12 @@ impl TryFrom<&RunArgs> for Settings {
             call_lifetime: *settle_seconds,
             health: *health_addr,
             ready_file: ready_file.clone(),
+            rates: Limits {
+                oos_reads: Rate::per_second(u32::from(*oos_reads_per_second)),
+                oos_starts: Rate::per_second(u32::from(*oos_starts_per_second)),
+                oos_requests: Rate::per_second(u32::from(*oos_requests_per_second)),
+                ..Limits::default()
+            },
             workers: Workers {
                 in_a_lane: usize::from(*workers),
                 in_all: 4 * usize::from(*workers),

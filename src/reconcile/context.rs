@@ -6,9 +6,9 @@ use ess_rollout_core::rollout::{Input, Settings, Step};
 
 use crate::{
     clouds::Clouds,
-    kubernetes::{Kubernetes, Schemas},
-    runtime::{clock::Clock, events::Events},
-    seen::Sightings,
+    kubernetes::{Kubernetes, ObjectKey, Schemas},
+    runtime::{clock::Clock, events::Events, pace::Pace},
+    seen::{Place, Sightings},
     tasks::TaskIndex,
 };
 
@@ -28,6 +28,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// The queue of each group.
     pub tasks: Arc<TaskIndex>,
+    /// The turns of those who start.
+    pub pace: Pace<Place, ObjectKey>,
     /// What the poller has seen.
     pub sightings: Arc<Sightings>,
     /// What the operator's configuration says about every task.

@@ -22,7 +22,7 @@ use serde_json::json;
 use super::{Context, Limits, StepFn};
 use crate::{
     kubernetes::{Object, ObjectKey},
-    runtime::{clock::Clock, events::Events},
+    runtime::{clock::Clock, events::Events, pace::Pace},
     tasks::TaskIndex,
 };
 pub use cloud::FakeCloud;
@@ -248,6 +248,7 @@ impl Bench {
                     turns: 0,
                 }),
                 clock: Arc::new(clock.clone()),
+                pace: Pace::new(1_000.0),
                 sightings: Arc::default(),
                 tasks: Arc::new(TaskIndex::new(settings.default_region.clone())),
                 settings,

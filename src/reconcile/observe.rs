@@ -22,6 +22,7 @@ use super::Context;
 use crate::{
     clouds::Outlives,
     kubernetes::{ErrorClass, KubeError, Object, ObjectKey, ObjectKind, Status},
+    seen::Place,
     tasks::CredentialsScope,
 };
 
@@ -286,20 +287,26 @@ async fn fact(
                 context.clock.now(),
             ))
         }
+        Ask::StartTurn => {
+            let place = place_of(subject, target);
+            Reply::StartTurn(context.pace.wait(&place, &subject.key))
+        }
         Ask::Seen { execution } => {
-            let scope = CredentialsScope {
-                namespace: subject.key.namespace.clone(),
-                secret: target.secret.clone(),
-            };
-            let place = target.region.clone().map(|region| (scope, region));
-            let seen = |place| {
-                let age = context.limits.sighting_age;
-                context.sightings.of(&place, execution, age)
-            };
-            Reply::Seen(place.and_then(seen).map(Box::new))
+            let (place, age) = (place_of(subject, target), context.limits.sighting_age);
+            let seen = context.sightings.of(&place, execution, age);
+            Reply::Seen(seen.map(Box::new))
         }
         Ask::Cloud(_) => return Ok(None),
     }))
+}
+
+/// Whose rates its calls draw from. Without a region there are none.
+fn place_of(subject: &PassTarget, target: &Target) -> Place {
+    let scope = CredentialsScope {
+        namespace: subject.key.namespace.clone(),
+        secret: target.secret.clone(),
+    };
+    (scope, target.region.clone().unwrap_or_default())
 }
 
 /// Whether an object does not exist any more. What cannot be read exists.

@@ -6,6 +6,7 @@ pub mod dispatcher;
 pub mod events;
 pub mod health;
 pub mod metrics;
+pub mod pace;
 pub mod queue;
 pub mod shutdown;
 pub mod telemetry;

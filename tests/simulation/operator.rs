@@ -12,6 +12,7 @@ use ess_rollout::runtime::dispatcher::{self, Finished, Triggers, Workers};
 use ess_rollout::runtime::events::Publisher;
 use ess_rollout::runtime::health::Readiness;
 use ess_rollout::runtime::metrics::Metrics;
+use ess_rollout::runtime::pace::Pace;
 use ess_rollout::runtime::queue::Again;
 use ess_rollout::runtime::shutdown::{self, Stop};
 use ess_rollout::seen::Sightings;
@@ -109,6 +110,7 @@ impl Operator {
             ),
             clock: Arc::new(world.clock()),
             tasks: tasks.clone(),
+            pace: Pace::new(5.0),
             sightings: sightings.clone(),
             settings: Settings {
                 default_region: Some(REGION.to_owned()),

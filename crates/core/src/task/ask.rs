@@ -2,6 +2,7 @@
 //! outcome of the call just sent comes into a decision.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{Holder, RollbackRef, RollingUpdateTask, ScalingGroupRecord};
 use ess_rollout_cloud::{Answer, CloudError, Execution, Query};
@@ -44,6 +45,9 @@ pub enum Ask {
         /// The group's id.
         group: String,
     },
+    /// How long until it is the object's turn to start: starts are spread over the account's rate. Reply:
+    /// [`Reply::StartTurn`].
+    StartTurn,
     /// An execution and its nested ones as they were last seen, at no cost of its own: a poll or two ago. It shows how far
     /// an update is, and decides nothing. Reply: [`Reply::Seen`].
     Seen {
@@ -75,6 +79,8 @@ pub enum Reply {
     Exists(bool),
     /// `None`: the object is the first.
     Ahead(Option<QueueEntry>),
+    /// Zero: it is now. Who asks again has the same turn.
+    StartTurn(Duration),
     /// `None`: it has to be asked for.
     Seen(Option<Box<Seen>>),
     /// The answer, or why there is none.

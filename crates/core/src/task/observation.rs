@@ -1,6 +1,7 @@
 //! What has been read, each piece known, unknown because of an error, or not yet asked for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{RollbackRef, RollingUpdateTask, ScalingGroupRecord};
 use ess_rollout_cloud::{
@@ -141,6 +142,9 @@ impl Observation {
         /// Whether this very object exists, for all that is known.
         exists(object: ObjectRef) -> bool,
             Ask::Exists(object), Reply::Exists, bool::clone;
+        /// How long until it is the object's turn to start.
+        start_turn() -> Duration,
+            Ask::StartTurn, Reply::StartTurn, Duration::clone;
         /// An execution as it was last seen.
         seen(execution: &str) -> Option<&Seen>,
             Ask::Seen { execution: execution.to_owned() }, Reply::Seen, Option::as_deref;

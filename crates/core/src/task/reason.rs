@@ -54,7 +54,7 @@ reasons! {
     ScalingGroupNotFound, ScalingGroupTypeMismatch, Scheduled, ScopeTooNarrow, ScriptAmbiguous, ScriptEmpty,
     ScriptTooLarge, ScriptTypeMismatch, SecretMissing, Skipped, SourceCancelling, SourceExecutionGone,
     SourceExecutionNotListed, SourceInstanceNotFound, SourceInstanceNotReady, SourceIsNewer, SourceNotFound,
-    SourceRestoring, SourceRunning, SourceStarting, StaleAttempt, StalePause, Standby, StartRefused, Started,
+    SourceRestoring, SourceRunning, SourceStarting, StaleAttempt, StalePause, Standby, StartPaced, StartRefused, Started,
     Starting, StartingDeadlineExceeded, StatusRefused, Succeeded, Superseded, Suspended, TakenOver,
     TaskFinished, TaskNotFailed, TasksNotListed, TemplateNotFound, TooManyBatches, TooManyInstances,
     TooManyRequests, TooManyTargets, UnattendedRun, UnknownAnnotation, UnknownBatch, UnknownInstance,

@@ -272,6 +272,7 @@ impl World {
             Ask::Task { .. }
             | Ask::ConfigMap { .. }
             | Ask::RolledBackBy
+            | Ask::StartTurn
             | Ask::Seen { .. } => {
                 panic!("{ask:?} of an image update")
             }

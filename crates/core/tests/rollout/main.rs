@@ -39,6 +39,7 @@ mod packages;
 mod pausing;
 mod pending;
 mod pinned_inputs;
+mod progressing;
 mod properties;
 mod refusals;
 mod reporting;

@@ -1,6 +1,7 @@
 //! A driver for one task: answers reads, carries decisions out in their order, crashes where it is
 //! told to, and holds every decision to what must always be true.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
@@ -22,7 +23,7 @@ use ess_rollout_core::rollout::{
 use jiff::Timestamp;
 
 use crate::builders::settings;
-use crate::cloud::{Cloud, GROUP};
+use crate::cloud::{Cloud, GROUP, query_name};
 use crate::schema;
 
 /// The region of the group.
@@ -73,6 +74,12 @@ pub struct World {
     pub record_refused: bool,
     /// Whether every status is kept as an earlier version would have written it: see [`older_layout`].
     pub older: bool,
+    /// The queries that were ever asked, by name.
+    pub asked: RefCell<Vec<&'static str>>,
+    /// How long until its turn to start.
+    pub start_turn: std::time::Duration,
+    /// Whether the poller has seen it move.
+    pub root_moved: bool,
     /// Whether the poller sees how far executions are.
     pub glances: bool,
     pub ahead: Option<QueueEntry>,
@@ -126,6 +133,9 @@ impl World {
             holder_gone: false,
             record_refused: false,
             older: false,
+            asked: RefCell::default(),
+            start_turn: std::time::Duration::ZERO,
+            root_moved: false,
             glances: false,
             ahead: None,
             texts: BTreeMap::new(),
@@ -240,14 +250,18 @@ impl World {
             }
             Ask::Exists(_) => Reply::Exists(!self.holder_gone),
             Ask::Ahead { .. } => Reply::Ahead(self.ahead.clone()),
+            Ask::StartTurn => Reply::StartTurn(self.start_turn),
             Ask::Seen { execution } => {
                 let seen = self.glances.then(|| self.seen(execution));
                 Reply::Seen(seen.flatten().map(Box::new))
             }
-            Ask::Cloud(query) => Reply::Cloud(match self.is_home() {
-                true => self.cloud.answer(query),
-                false => nothing_there(&self.cloud).answer(query),
-            }),
+            Ask::Cloud(query) => {
+                self.asked.borrow_mut().push(query_name(query));
+                Reply::Cloud(match self.is_home() {
+                    true => self.cloud.answer(query),
+                    false => nothing_there(&self.cloud).answer(query),
+                })
+            }
         }
     }
 
@@ -268,7 +282,7 @@ impl World {
         Some(Seen {
             root,
             nested: Some(nested),
-            root_moved: false,
+            root_moved: self.root_moved,
         })
     }
 

@@ -10,7 +10,8 @@
 pub(in crate::rollout) mod deadline;
 pub(in crate::rollout) mod denied;
 mod neighbours;
-pub(in crate::rollout) mod pinned;
+pub(in crate::rollout) mod pace;
+pub(super) mod pinned;
 pub(in crate::rollout) mod preflight;
 pub(in crate::rollout) mod refusal;
 pub(in crate::rollout) mod run_keys;

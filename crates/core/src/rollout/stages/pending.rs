@@ -7,7 +7,7 @@ use super::{adoption, cancel, starting};
 use crate::identity;
 use crate::rollout::before::preflight::{self, PreflightResult, Ready};
 use crate::rollout::before::refusal::{RECHECK, refuse, releases_group};
-use crate::rollout::before::{deadline, denied, pinned, run_keys, turn};
+use crate::rollout::before::{deadline, denied, pace, pinned, run_keys, turn};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next, Undo, Work};
 use crate::rollout::progress::instances;
@@ -98,6 +98,12 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
             Ok(decision) => Ok(decision),
             Err(problem) => Ok(refuse(ctx, status, &problem, false)),
         };
+    }
+    // What a person has to mend first takes no turn from others.
+    if status.start_blocked.is_none()
+        && let Some(decision) = pace::wait(ctx, &status)?
+    {
+        return Ok(decision);
     }
     let verdict = preflight::check_cloud(ctx)?;
     turn::note_end_of_others(ctx, &mut status, &verdict);

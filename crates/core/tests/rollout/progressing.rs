@@ -1,0 +1,84 @@
+//! What the poller sees serves the looks at an update that goes its way, and nothing else.
+
+use std::time::Duration;
+
+use ess_rollout_core::rollout::Next;
+use serde_json::json;
+
+use crate::builders::script;
+use crate::world::World;
+
+/// OOS reads since then.
+fn reads(world: &World) -> usize {
+    let of_oos = ["Execution", "Children", "TaskExecutions"];
+    let asked = world.asked.borrow();
+    asked.iter().filter(|name| of_oos.contains(name)).count()
+}
+
+#[test]
+fn an_update_that_goes_well_is_seen_to_its_end_and_its_pauses_cost_nothing() {
+    let mut counts = Vec::new();
+    for glances in [false, true] {
+        let mut world = script(json!({"suspensionPolicy": "SuspendFirstBatch", "batches": 4}));
+        world.glances = glances;
+        world.run_to_state("BatchSuspended");
+        assert_eq!(world.status().pause.as_ref().map(|p| p.id), Some(1));
+        let paused = reads(&world);
+        world.run_for(3600);
+        let in_pause = reads(&world) - paused;
+        world.annotated("continue", "1");
+        world.run_to_rest();
+        assert_eq!(world.state(), "Succeeded");
+        let summary = world.status().summary.clone().unwrap();
+        assert_eq!(summary.succeeded, summary.total);
+        counts.push((in_pause, reads(&world)));
+    }
+    let [(read, all_read), (glanced, all_glanced)] = counts[..] else {
+        unreachable!("two runs")
+    };
+    assert!(read > 50, "{read}");
+    assert_eq!(glanced, 0, "in a pause nothing is read");
+    assert!(
+        all_glanced * 3 < all_read - read,
+        "{all_glanced}, {all_read}"
+    );
+}
+
+#[test]
+fn a_pause_that_the_console_ended_while_nobody_looked_is_not_taken_for_the_next() {
+    let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch", "batches": 4}));
+    world.glances = true;
+    world.run_to_state("BatchSuspended");
+    // OOS is at the next pause by the time of the next look, which the poller has seen it move to.
+    world.cloud.approve_in_console();
+    world.root_moved = true;
+    world.run_until(300, "pause 2", |w| {
+        w.status().pause.as_ref().is_some_and(|p| p.id == 2)
+    });
+}
+
+#[test]
+fn who_has_to_wait_for_its_turn_to_start_says_so_and_reads_nothing() {
+    let mut world = script(json!({}));
+    world.start_turn = Duration::from_secs(40);
+    world.pass();
+    assert_eq!(world.state(), "Pending");
+    assert_eq!(world.next, Next::After(Duration::from_secs(40)));
+    assert!(world.asked.borrow().is_empty(), "{:?}", world.asked);
+    let conditions = &world.status().conditions;
+    let ready = conditions.iter().find(|c| c.type_ == "Ready").unwrap();
+    assert_eq!(ready.reason, "StartPaced");
+    assert!(ready.message.contains("about 40 s"), "{}", ready.message);
+    world.start_turn = Duration::ZERO;
+    world.run_to_state("Running");
+}
+
+#[test]
+fn what_a_person_has_to_mend_takes_no_turn_from_others() {
+    let mut world = script(json!({}));
+    world.cloud.group = None;
+    world.run_to_state("Blocked");
+    world.start_turn = Duration::from_secs(40);
+    world.run_for(120);
+    assert_eq!(world.state(), "Blocked");
+}
