@@ -94,22 +94,13 @@ fn of_spec(ctx: &Context<'_>, new: &RollingUpdateTaskStatus) -> Vec<Event> {
 
 fn of_state(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> Option<Event> {
     let state = new.state.as_deref().filter(|_| old.state != new.state)?;
-    let ready = conditions::get(&new.conditions, condition::READY);
-    let message = ready.map(|c| c.message.clone()).unwrap_or_default();
-    match Phase::from_word(state)? {
-        Phase::Blocked => Some(Event::warning(
-            Reason::PreflightFailed,
-            "Preflight",
-            message,
-        )),
-        Phase::Cancelling => Some(Event::normal(
-            Reason::Cancelling,
-            "CancelExecution",
-            message,
-        )),
-        Phase::Restoring => Some(Event::normal(Reason::Restoring, "Restore", message)),
-        _ => None,
-    }
+    let message = conditions::message(&new.conditions, condition::READY);
+    Some(match Phase::from_word(state)? {
+        Phase::Blocked => Event::warning(Reason::PreflightFailed, "Preflight", message),
+        Phase::Cancelling => Event::normal(Reason::Cancelling, "CancelExecution", message),
+        Phase::Restoring => Event::normal(Reason::Restoring, "Restore", message),
+        _ => return None,
+    })
 }
 
 fn of_pause(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> Vec<Event> {

@@ -4,6 +4,7 @@
 //! what the stage has to say, in words of its own. [`Draft::render`] makes the status of the two. What a stage does not speak
 //! of stays as it was.
 
+use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
 
 use ess_rollout_api::v1alpha1::condition;
@@ -24,6 +25,14 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// Of what something stands against: nobody knows, where that passes by itself.
+    pub(crate) fn of_obstacle(passes: bool) -> Self {
+        match passes {
+            true => Self::Unknown,
+            false => Self::False,
+        }
+    }
+
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::True => "True",
@@ -34,11 +43,11 @@ impl Value {
 }
 
 /// Where an object is: the word in `status.state`, and what follows from it for the conditions.
-pub(crate) trait Phase: Copy + PartialEq + 'static {
-    /// All of them; of several with one word the first stands for it.
+pub(crate) trait Phase: Copy + PartialEq + Debug + 'static {
+    /// All whose name is a word of `status.state`.
     const ALL: &'static [Self];
-    /// The word in `status.state`.
-    fn word(self) -> &'static str;
+    /// The one of these whose name is the word for this.
+    fn named(self) -> Self;
     /// `Ready`. By kstatus's rule `False` goes with `Stalled`, and `Unknown` with `Reconciling`.
     fn ready(self) -> Value;
     /// `Succeeded`, if this says anything of it.
@@ -48,8 +57,24 @@ pub(crate) trait Phase: Copy + PartialEq + 'static {
 
     /// The phase with this word.
     fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|phase| phase.word() == word)
+        let mut all = Self::ALL.iter().copied();
+        all.find(|phase| phase.word() == word)
     }
+
+    /// The word in `status.state`.
+    fn word(self) -> String {
+        format!("{:?}", self.named())
+    }
+}
+
+/// The fields that every status has.
+pub(crate) struct Fields<'s> {
+    pub(crate) state: &'s mut Option<String>,
+    pub(crate) conditions: &'s mut Vec<Condition>,
+    pub(crate) call_refused: &'s mut Option<String>,
+    pub(crate) layout: &'s mut Option<String>,
+    pub(crate) observed_generation: &'s mut Option<i64>,
+    pub(crate) unknown_annotations: &'s mut Vec<String>,
 }
 
 /// A status that is displayed.
@@ -57,14 +82,8 @@ pub(crate) trait Displayed: Clone + PartialEq + 'static {
     /// Where such an object can be.
     type Phase: Phase;
 
-    /// `status.state`.
-    fn state(&mut self) -> &mut Option<String>;
-    /// `status.conditions`.
-    fn conditions(&mut self) -> &mut Vec<Condition>;
-    /// `status.callRefused`.
-    fn call_refused(&mut self) -> &mut Option<String>;
-    /// `status.layout`.
-    fn layout(&mut self) -> &mut Option<String>;
+    /// What every such status has, by the names that it has there.
+    fn fields(&mut self) -> Fields<'_>;
     /// What is displayed, as a text: another version that writes anything of it changes this.
     fn displayed(&self) -> String;
     /// Takes note of a phase that is said.
@@ -143,7 +162,11 @@ fn because_of(reason: Reason, message: &str) -> Because {
 /// A status as read, with all fields of the layout that is written now.
 pub(crate) fn recalled<S: Displayed>(mut status: S, now: Timestamp) -> S {
     let seal = seal(&status);
-    if status.layout().as_ref() != Some(&seal) {
+    let Fields { layout, state, .. } = status.fields();
+    if layout.as_ref() != Some(&seal) {
+        if let Some(phase) = state.as_deref().and_then(S::Phase::from_word) {
+            status.note_phase(phase);
+        }
         status.recall(now);
     }
     status
@@ -151,8 +174,8 @@ pub(crate) fn recalled<S: Displayed>(mut status: S, now: Timestamp) -> S {
 
 impl<S: Displayed> From<S> for Draft<S> {
     fn from(mut memory: S) -> Self {
-        let phase = memory.state().take();
-        memory.conditions().clear();
+        let phase = memory.fields().state.take();
+        memory.fields().conditions.clear();
         memory.clear_parts();
         Self {
             memory,
@@ -166,7 +189,7 @@ impl<S: Displayed> From<S> for Draft<S> {
 impl<S: Displayed> Draft<S> {
     /// Says where the object is, and so that no call is refused any more.
     pub(crate) fn show(&mut self, phase: S::Phase, reason: Reason, message: &str) {
-        *self.memory.call_refused() = None;
+        *self.memory.fields().call_refused = None;
         self.memory.note_phase(phase);
         self.phase = Some(phase);
         self.said
@@ -176,8 +199,10 @@ impl<S: Displayed> Draft<S> {
     /// As [`Draft::show`] before another try of a call; but a refusal of the last one stays on show until one succeeds, or
     /// each try would change the object twice.
     pub(crate) fn show_unless_refused(&mut self, phase: S::Phase, reason: Reason, message: &str) {
-        let same = self.phase.is_some_and(|shown| shown.word() == phase.word());
-        if !same || self.memory.call_refused().is_none() {
+        let same = self
+            .phase
+            .is_some_and(|shown| shown.named() == phase.named());
+        if !same || self.memory.fields().call_refused.is_none() {
             self.show(phase, reason, message);
         }
     }
@@ -219,14 +244,11 @@ impl<S: Displayed> Draft<S> {
     /// Says that a call of the cloud fails: what is known stays. One that a person has to mend something for outlasts those
     /// that pass.
     pub(crate) fn failed(&mut self, failure: &Failure) {
-        let before = self.memory.call_refused().is_some();
+        let stalled = |phase: S::Phase| phase.ready() == Value::False;
+        let refused = self.memory.fields().call_refused;
         if failure.needs_person {
-            *self.memory.call_refused() = Some(failure.reason.into());
-        }
-        let stalled = self
-            .phase
-            .is_some_and(|phase| phase.ready() == Value::False);
-        if !failure.needs_person && (before || stalled) {
+            *refused = Some(failure.reason.into());
+        } else if refused.is_some() || self.phase.is_some_and(stalled) {
             // Already waits for a person: not reaching the cloud changes nothing about that.
             return;
         }
@@ -238,27 +260,18 @@ impl<S: Displayed> Draft<S> {
 
     /// The same while nothing is under way.
     pub(crate) fn hold_up(&mut self, failure: &Failure, blocked: S::Phase, passing: S::Phase) {
-        let phase = if failure.needs_person {
-            blocked
-        } else {
-            passing
+        let phase = match failure.needs_person {
+            true => blocked,
+            false => passing,
         };
         self.show(phase, failure.reason, &failure.message);
     }
 
     /// Says that a start is not known to be possible.
     pub(crate) fn refuse_start(&mut self, failure: &Failure) {
-        let value = if failure.needs_person {
-            Value::False
-        } else {
-            Value::Unknown
-        };
-        self.set(
-            condition::PREFLIGHT,
-            value,
-            failure.reason,
-            &failure.message,
-        );
+        let value = Value::of_obstacle(!failure.needs_person);
+        let (reason, message) = (failure.reason, &failure.message);
+        self.set(condition::PREFLIGHT, value, reason, message);
     }
 
     /// Says that nothing stands against the start.
@@ -269,7 +282,7 @@ impl<S: Displayed> Draft<S> {
     /// Says that something besides a failed call keeps the object from moving until a person acts. What is known stays as it
     /// is.
     pub(crate) fn needs_person(&mut self, reason: Reason, message: &str) {
-        *self.memory.call_refused() = None;
+        *self.memory.fields().call_refused = None;
         self.said.push(Said::Hindered {
             stalled: true,
             because: because_of(reason, message),
@@ -278,35 +291,33 @@ impl<S: Displayed> Draft<S> {
 
     /// Says that something was not seen that is looked for again. What is known stays as it is.
     pub(crate) fn unseen(&mut self, reason: Reason, message: &str) {
-        *self.memory.call_refused() = None;
+        *self.memory.fields().call_refused = None;
         self.said.push(Said::Unseen(because_of(reason, message)));
     }
 
     /// The status: what is remembered, displayed as it was in `old`, but for what is said.
     pub(crate) fn render(self, mut old: S, generation: Option<i64>, now: Timestamp) -> S {
         let mut status = self.memory;
-        *status.state() = old.state().take();
-        *status.conditions() = std::mem::take(old.conditions());
+        *status.fields().state = old.fields().state.take();
+        *status.fields().conditions = std::mem::take(old.fields().conditions);
         status.show_parts(&old, &self.said_of_parts, now);
         for said in self.said {
             let mut shown = Shown {
-                all: status.conditions(),
+                all: status.fields().conditions,
                 generation,
                 now,
             };
             match said {
-                Said::Condition(type_, value, because) => shown.set(type_, value, &because),
-                Said::UnlessTrue(type_, value, because) => {
-                    let before = conditions::get(shown.all, type_);
-                    if before.is_none_or(|before| before.status != Value::True.word()) {
-                        shown.set(type_, value, &because);
-                    }
+                Said::UnlessTrue(type_, ..) if shown.is_true(type_) => {}
+                Said::Condition(type_, value, because)
+                | Said::UnlessTrue(type_, value, because) => {
+                    shown.set(type_, value, &because);
                 }
                 Said::Hindered { stalled, because } => shown.hindered(stalled, &because),
                 Said::Unseen(because) => shown.present(Some(condition::RECONCILING), &because),
                 Said::Phase(phase, because) => {
                     shown.phase(phase, &because);
-                    *status.state() = Some(phase.word().to_owned());
+                    *status.fields().state = Some(phase.word());
                 }
             }
         }
@@ -316,7 +327,7 @@ impl<S: Displayed> Draft<S> {
 
 /// A status that is about to be written has the layout of this version.
 pub(crate) fn lay_out<S: Displayed>(status: &mut S) {
-    *status.layout() = Some(seal(status));
+    *status.fields().layout = Some(seal(status));
 }
 
 fn seal<S: Displayed>(status: &S) -> String {
@@ -341,6 +352,10 @@ struct Shown<'c> {
 }
 
 impl Shown<'_> {
+    fn is_true(&self, type_: &str) -> bool {
+        conditions::get(self.all, type_).is_some_and(|c| c.status == Value::True.word())
+    }
+
     fn set(&mut self, type_: &str, value: Value, because: &Because) {
         let (reason, message) = (because.reason.word(), &because.message);
         let (word, generation) = (value.word(), self.generation);

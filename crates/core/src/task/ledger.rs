@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::conditions::{named, shorten};
-use super::decision::{Event, EventKind};
+use super::decision::Event;
 use super::reason::Reason;
 use super::requests;
 
@@ -148,29 +148,22 @@ pub(crate) fn unknown_annotation_events(old: &[String], new: &[String]) -> Vec<E
 
 /// One Event for each request that was settled.
 pub(crate) fn resolved_events(old: &[Action], new: &[Action]) -> Vec<Event> {
-    let mut events = Vec::new();
-    for action in new {
-        let before = old.iter().find(|a| a.id == action.id);
-        // A value that came back is another request with the same id.
-        if before.is_some_and(|a| a.state == action.state && a.time == action.time) {
-            continue;
-        }
-        let (kind, reason) = match action.state {
-            ActionState::Accepted => continue,
-            ActionState::Applied => (EventKind::Normal, ACTION_APPLIED),
-            ActionState::Rejected => (EventKind::Warning, ACTION_REJECTED),
-        };
+    // A value that came back is another request with the same id.
+    let same = |a: &Action, b: &Action| a.id == b.id && a.state == b.state && a.time == b.time;
+    let news = new
+        .iter()
+        .filter(|action| !old.iter().any(|before| same(before, action)));
+    let event = |action: &Action| {
         let verb = format!("{:?}", action.verb);
         let targets = named(&action.targets, TARGETS_SHOWN);
         let note = format!("{verb} {targets}: {} {}", action.reason, action.message);
-        events.push(Event {
-            kind,
-            reason,
-            action: verb,
-            note,
-        });
-    }
-    events
+        match action.state {
+            ActionState::Accepted => None,
+            ActionState::Applied => Some(Event::normal(ACTION_APPLIED, &verb, note)),
+            ActionState::Rejected => Some(Event::warning(ACTION_REJECTED, &verb, note)),
+        }
+    };
+    news.filter_map(event).collect()
 }
 
 /// How many instances have an open request.

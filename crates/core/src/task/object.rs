@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::ask::{QueueEntry, Target};
-use super::decision::Settings;
 use super::ledger;
 use super::observation::{Fact, Observation, both};
 use super::waits::Waits;
@@ -40,17 +39,7 @@ pub(crate) struct Object<'a> {
     pub(crate) ahead: Option<&'a QueueEntry>,
     /// How long a deletion waits for what is under way.
     deletion_patience: SignedDuration,
-    settings: &'a Settings,
-    now: Timestamp,
-}
-
-/// What an [`Object`] is made from, besides itself.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) target: Target,
-    pub(crate) observation: &'a Observation,
-    pub(crate) deletion_patience: SignedDuration,
-    pub(crate) settings: &'a Settings,
-    pub(crate) now: Timestamp,
+    waits: Waits<'a>,
 }
 
 impl<'a> Object<'a> {
@@ -59,15 +48,11 @@ impl<'a> Object<'a> {
     pub(crate) fn new(
         kind: &'static str,
         metadata: &'a ObjectMeta,
-        surroundings: Surroundings<'a>,
+        Target { region, group, .. }: Target,
+        observation: &'a Observation,
+        deletion_patience: SignedDuration,
+        waits: Waits<'a>,
     ) -> Fact<Self> {
-        let Surroundings {
-            target: Target { region, group, .. },
-            observation,
-            deletion_patience,
-            settings,
-            now,
-        } = surroundings;
         let region = region.unwrap_or_default();
         let (record, ahead) = match region.is_empty() || group.is_empty() {
             true => (None, None),
@@ -100,20 +85,16 @@ impl<'a> Object<'a> {
             holder_gone,
             ahead,
             deletion_patience,
-            settings,
-            now,
+            waits,
         })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.now
+        self.waits.now
     }
 
     pub(crate) fn waits(&self) -> Waits<'a> {
-        Waits {
-            settings: self.settings,
-            now: self.now,
-        }
+        self.waits
     }
 
     /// `namespace/name`.
@@ -138,7 +119,7 @@ impl<'a> Object<'a> {
     /// When the object was created.
     pub(crate) fn created(&self) -> Timestamp {
         let created = self.metadata.creation_timestamp.as_ref();
-        created.map_or(self.now, |time| time.0)
+        created.map_or(self.now(), |time| time.0)
     }
 
     /// Whether this very object holds the group.
@@ -160,7 +141,7 @@ impl<'a> Object<'a> {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
             uid: self.uid.clone(),
-            since: Time(self.now),
+            since: Time(self.now()),
             taken_over_from,
         }
     }
@@ -172,15 +153,14 @@ impl<'a> Object<'a> {
 
     /// How long a deletion may still wait, if there is one and its time is not up.
     pub(crate) fn deletion_time_left(&self) -> Option<Duration> {
-        let left = self.deletion_due()?.duration_since(self.now);
+        let left = self.deletion_due()?.duration_since(self.now());
         left.is_positive().then(|| left.unsigned_abs())
     }
 
     /// Whether a deletion may no longer wait: it was forced, or its time is up.
     pub(crate) fn deletion_overdue(&self) -> bool {
-        let Some(due) = self.deletion_due() else {
-            return false;
-        };
-        self.annotation(FORCE_DELETE_ANNOTATION) == Some("true") || self.now >= due
+        let forced = self.annotation(FORCE_DELETE_ANNOTATION) == Some("true");
+        self.deletion_due()
+            .is_some_and(|due| forced || self.now() >= due)
     }
 }

@@ -1,6 +1,6 @@
 //! What has been read, each piece known, unknown because of an error, or not yet asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ess_rollout_api::v1alpha1::{RollbackRef, RollingUpdateTask, ScalingGroupRecord};
 use ess_rollout_cloud::{
@@ -115,13 +115,10 @@ impl Observation {
     /// reads up front, so that they are made side by side.
     pub(crate) fn require(&self, queries: impl IntoIterator<Item = Query>) -> Known<()> {
         let asks = queries.into_iter().map(Ask::Cloud);
-        let mut missing: Vec<Ask> = asks.filter(|ask| !self.holds(ask)).collect();
-        missing.sort();
-        missing.dedup();
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(Missing::Read(missing))
+        let missing: BTreeSet<Ask> = asks.filter(|ask| !self.holds(ask)).collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Missing::Read(missing.into_iter().collect())),
         }
     }
 

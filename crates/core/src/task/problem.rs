@@ -3,6 +3,7 @@
 use ess_rollout_cloud::{GroupState, GroupType, Image, ImageStatus, ScalingGroup};
 
 use super::decision::Settings;
+use super::observation::Missing;
 use super::reason::Reason;
 
 /// Something that stands against the start.
@@ -41,11 +42,9 @@ impl Problem {
 
     pub(crate) fn wait(reason: Reason, message: String) -> Self {
         Self {
-            reason,
-            message,
             passes: true,
-            is_final: false,
             counts: false,
+            ..Self::blocked(reason, message)
         }
     }
 
@@ -55,6 +54,24 @@ impl Problem {
             counts: true,
             ..self
         }
+    }
+}
+
+/// Why nothing can begin: something stands against it, or is not known.
+pub(crate) enum Stop {
+    Problem(Problem),
+    Missing(Missing),
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Missing> for Stop {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(missing)
     }
 }
 
@@ -74,33 +91,26 @@ pub(crate) fn usable_group<'a>(
     wanted: &GroupType,
     instead: &str,
 ) -> Result<&'a ScalingGroup, Problem> {
-    let Some(group) = group else {
-        return Err(Problem::blocked(
+    let (reason, message) = match group {
+        None => (
             Reason::ScalingGroupNotFound,
             format!(
                 "{field}: scaling group {id} does not exist in {region}, or these credentials cannot see it"
             ),
-        ));
-    };
-    if group.group_type != *wanted {
-        return Err(Problem::blocked(
+        ),
+        Some(ScalingGroup { group_type, .. }) if group_type != wanted => (
             Reason::ScalingGroupTypeMismatch,
             format!(
-                "scaling group {id} is of type {}, and this is for {wanted} groups: {instead}",
-                group.group_type
+                "scaling group {id} is of type {group_type}, and this is for {wanted} groups: {instead}"
             ),
-        ));
-    }
-    if group.state != GroupState::Active {
-        return Err(Problem::blocked(
+        ),
+        Some(ScalingGroup { state, .. }) if *state != GroupState::Active => (
             Reason::ScalingGroupNotActive,
-            format!(
-                "scaling group {id} is {}: enable it in the ESS console",
-                group.state
-            ),
-        ));
-    }
-    Ok(group)
+            format!("scaling group {id} is {state}: enable it in the ESS console"),
+        ),
+        Some(group) => return Ok(group),
+    };
+    Err(Problem::blocked(reason, message))
 }
 
 /// The image that a field of the spec names, if it is there and can be used. What is to be done instead
