@@ -21,14 +21,14 @@ use crate::task::display::Value;
 use crate::task::observation::{Known, Missing};
 use crate::task::problem::{Problem, Stop};
 use crate::task::reason::Reason;
-use crate::task::{ledger, turn};
+use crate::task::{ledger, step, turn};
 
 /// How often a task looks whether its turn has come, should nothing tell.
 const RECHECK: Duration = Duration::from_secs(60);
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     if ctx.deleting.is_some() {
-        return Ok(let_go(ctx, status));
+        return Ok(step::let_go(ctx, status));
     }
     let timetable = match due::timetable(ctx.spec, &status) {
         Ok(timetable) => timetable,
@@ -60,8 +60,8 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     if ctx.holds() {
         return Ok(ctx.release(status));
     }
-    if let Some(refused) = waiting::left_alone(ctx, &status) {
-        return Ok(waiting::wait(ctx, status, refused));
+    if let Some(next) = waiting::left_alone(ctx, &mut status) {
+        return Ok(ctx.decide(status, next));
     }
     if let Some(problem) = preflight::check_spec(ctx) {
         return Ok(blocked(ctx, status, &problem));
@@ -84,12 +84,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         }
         Err(Stop::Missing(read @ Missing::Read(_))) => Err(read),
         Err(Stop::Missing(Missing::Failed(error))) => {
-            waiting::blocked(ctx, &mut status, error.needs_person());
             report::failed(&mut status, &error);
-            let next = match error.needs_person() {
-                true => ctx.within(&status, waiting::recheck(ctx, &status)),
-                false => ctx.waits().after(&error),
-            };
+            let (passes, after) = (!error.needs_person(), ctx.waits().after(&error));
+            let next = waiting::blocked(ctx, &mut status, passes, after);
             Ok(ctx.decide(status, next))
         }
     }
@@ -97,22 +94,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
 
 /// Reports what stands against the run that is due, and when that is looked at again.
 fn blocked(ctx: &Context<'_>, mut status: Draft, problem: &Problem) -> Drafted {
-    waiting::blocked(ctx, &mut status, !problem.passes);
-    let next = match problem.passes {
-        true => ctx.waits().recheck(),
-        false => ctx.within(&status, waiting::recheck(ctx, &status)),
-    };
+    let soon = ctx.waits().recheck();
+    let next = waiting::blocked(ctx, &mut status, problem.passes, soon);
     refuse(ctx, status, problem, next)
-}
-
-/// Nothing runs: the group goes back before the object does.
-fn let_go(ctx: &Context<'_>, status: Draft) -> Drafted {
-    if ctx.holds() {
-        return ctx.release(status);
-    }
-    let mut decision = ctx.decide(status, Next::OnChange);
-    decision.finalizer = ctx.has_finalizer().then_some(false);
-    decision
 }
 
 /// A request to cancel while no run is under way: it keeps one that is due from beginning. Whether it did.
@@ -143,11 +127,11 @@ fn reject_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
 }
 
 fn wait_for_turn(ctx: &Context<'_>, mut status: Draft, before: &str) -> Drafted {
-    waiting::blocked(ctx, &mut status, false);
+    let next = ctx.within(&status, RECHECK);
+    let next = waiting::blocked(ctx, &mut status, true, next);
     let (reason, message) = (Reason::WaitingForScalingGroup, format!("waits: {before}"));
     status.set(condition::PREFLIGHT, Value::Unknown, reason, &message);
     status.show(Phase::Waiting, reason, &message);
-    let next = ctx.within(&status, RECHECK);
     ctx.decide(status, next)
 }
 

@@ -121,8 +121,7 @@ fn show_rest(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable, times
 fn show_preflight(status: &mut Draft) {
     let Some(check) = status.preflight_check.clone() else {
         // None is due: what was found before the last one stays, unless it was against it.
-        let (value, reason) = (Value::Unknown, Reason::NothingDue);
-        return status.set_unless_true(condition::PREFLIGHT, value, reason, "");
+        return status.forget_obstacles(Reason::NothingDue);
     };
     if check.reason.is_empty() {
         return status.passed("a run could begin");

@@ -79,10 +79,6 @@ impl display::Phase for Phase {
         let due = self == Self::Blocked || self.ready() == Value::Unknown;
         due.then_some(Value::Unknown)
     }
-
-    fn paused(self) -> Option<bool> {
-        None
-    }
 }
 
 impl Displayed for ImageUpdateTaskStatus {
@@ -161,17 +157,13 @@ pub(super) fn ended(status: &mut Draft, (outcome, reason, message): End<'_>) {
 
 /// Publishes how the last run ended.
 pub(super) fn show_last_run(status: &mut Draft) {
-    let ended = |status: &Draft| {
-        let reason = Reason::recorded(&status.last_reason);
-        (reason, status.last_message.clone())
+    let none = "no run has ended yet";
+    let value = match status.last_outcome {
+        Some(RunOutcome::Succeeded) => Value::True,
+        Some(RunOutcome::Failed | RunOutcome::Cancelled) => Value::False,
+        None => return status.set(condition::SUCCEEDED, Value::Unknown, Reason::NoRun, none),
     };
-    let (value, (reason, message)) = match status.last_outcome {
-        Some(RunOutcome::Succeeded) => (Value::True, ended(status)),
-        Some(RunOutcome::Failed | RunOutcome::Cancelled) => (Value::False, ended(status)),
-        None => (
-            Value::Unknown,
-            (Reason::NoRun, "no run has ended yet".into()),
-        ),
-    };
+    let reason = Reason::recorded(&status.last_reason);
+    let message = status.last_message.clone();
     status.set(condition::SUCCEEDED, value, reason, &message);
 }

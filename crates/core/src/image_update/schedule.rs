@@ -185,23 +185,19 @@ fn crontab(text: &str) -> Result<Crontab, Invalid> {
         }
         _ => text.trim(),
     };
-    let fields = plain.split_whitespace().count();
-    if fields != 5 {
-        return Err(invalid(&format!("has {fields} fields and not 5")));
-    }
     // CronJob has the two mean the same.
-    let plain: Vec<&str> = plain
-        .split_whitespace()
-        .map(|field| if field == "?" { "*" } else { field })
-        .collect();
+    let same = |field| if field == "?" { "*" } else { field };
+    let fields: Vec<&str> = plain.split_whitespace().map(same).collect();
+    if fields.len() != 5 {
+        return Err(invalid(&format!("has {} fields and not 5", fields.len())));
+    }
     let mut options = ParseOptions::default();
     options.fallback_timezone_option = FallbackTimezoneOption::UTC;
-    let crontab = cronexpr::parse_crontab_with(&plain.join(" "), options).map_err(|error| {
+    cronexpr::parse_crontab_with(&fields.join(" "), options).map_err(|error| {
         let why = error.to_string();
         let why: Vec<&str> = why.split_whitespace().collect();
         invalid(&format!("is no cron expression ({})", why.join(" ")))
-    })?;
-    Ok(crontab)
+    })
 }
 
 /// The first time after `from` at which the wall clock of the zone shows what the expression says.

@@ -18,16 +18,6 @@ use crate::task::observation::Known;
 use crate::task::reason::Reason;
 use crate::task::start::{self, Answer, Then};
 
-/// The tags by which the execution of a run is found.
-fn run_tags(ctx: &Context<'_>, run: &ActiveRun) -> Vec<(String, String)> {
-    // Sorted by key.
-    vec![
-        (identity::TAG_RUN.to_owned(), run.number.to_string()),
-        (identity::TAG_UID.to_owned(), ctx.uid.clone()),
-        (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone()),
-    ]
-}
-
 /// The call that the intent of a run describes.
 pub(super) fn mutation(ctx: &Context<'_>, run: &ActiveRun, intent: &StartIntent) -> Mutation {
     let (namespace, name) = (&ctx.namespace, &ctx.name);
@@ -49,25 +39,21 @@ pub(super) fn mutation(ctx: &Context<'_>, run: &ActiveRun, intent: &StartIntent)
 
 /// The template parameters.
 pub(super) fn parameters(run: &ActiveRun) -> Map<String, Value> {
-    let mut parameters = Map::new();
     let Some(source) = &run.source else {
-        return parameters;
+        return Map::new();
     };
     let ids: Vec<&str> = run.configurations.iter().map(|c| c.id.as_str()).collect();
     let tags = source.tags.iter();
     let tags = tags.map(|tag| json!({"Key": tag.key, "Value": tag.value}));
     let name = preflight::image_name(source);
     let role = run.ram_role.as_deref().unwrap_or("");
-    for (key, value) in [
-        ("instanceId", json!(source.instance_id)),
-        ("targetImageName", json!(name)),
-        ("scalingConfigurationIds", json!(ids)),
-        ("tags", tags.collect()),
-        ("OOSAssumeRole", json!(role)),
-    ] {
-        parameters.insert(key.to_owned(), value);
-    }
-    parameters
+    Map::from_iter([
+        ("instanceId".to_owned(), json!(source.instance_id)),
+        ("targetImageName".to_owned(), json!(name)),
+        ("scalingConfigurationIds".to_owned(), json!(ids)),
+        ("tags".to_owned(), tags.collect()),
+        ("OOSAssumeRole".to_owned(), json!(role)),
+    ])
 }
 
 pub(super) fn decide(
@@ -110,7 +96,12 @@ pub(super) fn decide(
         Answer::TokenUsed(_) | Answer::None => {}
     }
 
-    let tags = run_tags(ctx, &run);
+    // Sorted by key.
+    let tags = vec![
+        (identity::TAG_RUN.to_owned(), run.number.to_string()),
+        (identity::TAG_UID.to_owned(), ctx.uid.clone()),
+        (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone()),
+    ];
     let filter = ExecutionFilter::Tagged {
         tags: tags.clone(),
         started_after: None,

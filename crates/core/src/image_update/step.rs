@@ -9,13 +9,13 @@ use super::due::{self, Timetable};
 use super::{Draft, Drafted, Input, Step, clock, ending, events, report, requests, stage};
 use crate::identity;
 use crate::task::decision::Event;
-use crate::task::observation::Observation;
 use crate::task::step::{Engine, Staged};
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
+    let read = input.task.status.as_ref();
     match Context::new(input) {
-        Ok(ctx) => crate::task::step::step(&ctx),
+        Ok(ctx) => crate::task::step::step(&ctx, read, input.observation),
         Err(asks) => Step::Read(asks),
     }
 }
@@ -25,16 +25,8 @@ impl<'a> Engine<'a> for Context<'a> {
     const DELETION_RULE: &'static str = "an hour after it was asked for";
     const CONTRADICTION_CURE: &'static str = "create the object anew";
 
-    fn observation(&self) -> &'a Observation {
-        self.input.observation
-    }
-
     fn record_lost(&self) -> Option<&'a str> {
         self.input.record_lost
-    }
-
-    fn read_status(&self) -> Option<&'a ImageUpdateTaskStatus> {
-        self.input.task.status.as_ref()
     }
 
     fn bound(&self, status: &mut ImageUpdateTaskStatus) {

@@ -1,7 +1,5 @@
 //! A run that is due and has not begun: since when, what the cloud refused, and until when it may begin.
 
-use std::time::Duration;
-
 use ess_rollout_api::v1alpha1::{
     ActiveRun, ImageUpdateTaskStatus, RunOutcome, RunRefusal, RunTrigger, Verb, WaitingRun,
     condition,
@@ -22,6 +20,7 @@ use crate::task::decision::Next;
 use crate::task::display::Value;
 use crate::task::ledger;
 use crate::task::reason::Reason;
+use crate::task::waits::doubled;
 
 /// How long a run may be Blocked where the spec does not say how late it may begin. A cause that is mended
 /// later than that has something happen that nobody expects any more.
@@ -33,8 +32,18 @@ const REFUSED: (SignedDuration, SignedDuration) =
 const BLOCKED: (SignedDuration, SignedDuration) =
     (SignedDuration::from_mins(1), SignedDuration::from_mins(5));
 
-/// Takes note of the run that is due: it is told of as missed should it never begin.
-fn note(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) {
+/// Takes note of the run that is due, while it is suspended, too: it is told of as missed should it never begin. Forgets what
+/// is not due any more.
+pub(super) fn take_note(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    wanted: Option<Wanted>,
+    times: &Due,
+) {
+    let Some(wanted) = wanted.or(due::scheduled(times)) else {
+        status.waiting.take_if(|waiting| waiting.refusal.is_none());
+        return;
+    };
     let before = status.waiting.take();
     // Taken back, and now a newer one is due in its stead.
     if let Some(before) = &before
@@ -70,26 +79,24 @@ fn note(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) {
     });
 }
 
-/// The same, of what is due while it is suspended, too; and forgets what is not due any more.
-pub(super) fn take_note(
+/// Takes note of whether a person has to mend something before it can begin. When to look again: the longer that stands, the
+/// less often; at what passes by itself after `soon`.
+pub(super) fn blocked(
     ctx: &Context<'_>,
     status: &mut ImageUpdateTaskStatus,
-    wanted: Option<Wanted>,
-    times: &Due,
-) {
-    match wanted.or(due::scheduled(times)) {
-        Some(wanted) => note(ctx, status, wanted),
-        None => _ = status.waiting.take_if(|waiting| waiting.refusal.is_none()),
-    }
-}
-
-/// Whether a person has to mend something before it can begin.
-pub(super) fn blocked(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, blocked: bool) {
+    passes: bool,
+    soon: Next,
+) -> Next {
     if let Some(waiting) = &mut status.waiting {
-        match blocked {
-            true => _ = waiting.blocked_since.get_or_insert(Time(ctx.now())),
-            false => waiting.blocked_since = None,
+        match passes {
+            true => waiting.blocked_since = None,
+            false => _ = waiting.blocked_since.get_or_insert(Time(ctx.now())),
         }
+    }
+    let stood = stood(ctx, status).unwrap_or_default();
+    match passes {
+        true => soon,
+        false => ctx.within(status, stood.clamp(BLOCKED.0, BLOCKED.1).unsigned_abs()),
     }
 }
 
@@ -99,37 +106,19 @@ fn stood(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<SignedDura
     Some(ctx.now().duration_since(since.0))
 }
 
-/// How soon what a person has to mend is looked at again: the longer it stands, the less often.
-pub(super) fn recheck(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Duration {
-    let stood = stood(ctx, status).unwrap_or_default();
-    stood.clamp(BLOCKED.0, BLOCKED.1).unsigned_abs()
-}
-
-/// Until when a refused run is left alone, if it is. Somebody who asks for it is not kept waiting.
-pub(super) fn left_alone(
-    ctx: &Context<'_>,
-    status: &ImageUpdateTaskStatus,
-) -> Option<(RunRefusal, Duration)> {
-    let waiting = status.waiting.as_ref()?;
-    let refusal = waiting.refusal.clone()?;
+/// Shows what the cloud refused while the run is left alone: until when, if it is. Somebody who asks for it is not kept
+/// waiting.
+pub(super) fn left_alone(ctx: &Context<'_>, status: &mut Draft) -> Option<Next> {
+    let refusal = status.waiting.as_ref()?.refusal.clone()?;
     if refusal.count == 0 || ledger::open(&status.actions, Verb::RunNow).is_some() {
         return None;
     }
-    let doublings = u32::try_from(refusal.count - 1).unwrap_or(0).min(10);
-    let wait = (REFUSED.0 * 2_i32.pow(doublings)).min(REFUSED.1);
+    let wait = doubled(REFUSED.0, refusal.count).min(REFUSED.1);
     let left = (refusal.time.0 + wait).duration_since(ctx.now());
-    left.is_positive().then(|| (refusal, left.unsigned_abs()))
-}
-
-/// Shows what the cloud refused, and waits.
-pub(super) fn wait(
-    ctx: &Context<'_>,
-    mut status: Draft,
-    (refusal, left): (RunRefusal, Duration),
-) -> Drafted {
-    show(&mut status, &refusal);
-    let next = ctx.within(&status, left);
-    ctx.decide(status, next)
+    left.is_positive().then(|| {
+        show(status, &refusal);
+        ctx.within(status, left.unsigned_abs())
+    })
 }
 
 fn show(status: &mut Draft, refusal: &RunRefusal) {
@@ -185,10 +174,9 @@ pub(super) fn take_back_noted(ctx: &Context<'_>, mut status: Draft) -> Drafted {
     status.active = None;
     if let Some(waiting) = status.waiting.clone() {
         status.done_hash = waiting.done_before;
-        waiting
-            .refusal
-            .iter()
-            .for_each(|refusal| show(&mut status, refusal));
+        if let Some(refusal) = &waiting.refusal {
+            show(&mut status, refusal);
+        }
     }
     // The group is let go by the next decision.
     ctx.decide(status, Next::Now)

@@ -19,7 +19,6 @@ use super::wanted::Wanted;
 use super::{deletion, events, times};
 use super::{report, result};
 use crate::task::ask::Target;
-use crate::task::observation::Observation;
 use crate::task::step::{Engine, Staged};
 
 /// Asks for more, or decides.
@@ -29,7 +28,7 @@ pub fn step(input: Input<'_>) -> Step {
         Err(asks) => return Step::Read(asks),
     };
     match Context::new(input, &wanted) {
-        Ok(ctx) => crate::task::step::step(&ctx),
+        Ok(ctx) => crate::task::step::step(&ctx, input.subject.status, input.observation),
         Err(asks) => Step::Read(asks),
     }
 }
@@ -49,16 +48,8 @@ impl<'a> Engine<'a> for Context<'a> {
     const CONTRADICTION_CURE: &'static str =
         "look at the group's executions in the OOS console, and create the object anew";
 
-    fn observation(&self) -> &'a Observation {
-        self.input.observation
-    }
-
     fn record_lost(&self) -> Option<&'a str> {
         self.input.record_lost
-    }
-
-    fn read_status(&self) -> Option<&'a RollingUpdateTaskStatus> {
-        self.input.subject.status
     }
 
     fn is_restored(&self) -> bool {

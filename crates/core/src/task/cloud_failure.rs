@@ -18,11 +18,9 @@ const REFUSALS: [Reason; 4] = [
 
 /// A failure that keeps an object from moving.
 pub(crate) struct Failure {
-    /// One CamelCase word.
     pub(crate) reason: Reason,
     /// What failed, and the cure.
     pub(crate) message: String,
-    /// Whether a person has to act before anything moves.
     pub(crate) needs_person: bool,
 }
 

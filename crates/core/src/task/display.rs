@@ -53,9 +53,10 @@ pub(crate) trait Phase: Copy + PartialEq + Debug + 'static {
     /// `Succeeded`, if this says anything of it.
     fn succeeded(self) -> Option<Value>;
     /// `Paused`, of a kind that has pauses.
-    fn paused(self) -> Option<bool>;
+    fn paused(self) -> Option<bool> {
+        None
+    }
 
-    /// The phase with this word.
     fn from_word(word: &str) -> Option<Self> {
         let mut all = Self::ALL.iter().copied();
         all.find(|phase| phase.word() == word)
@@ -79,7 +80,6 @@ pub(crate) struct Fields<'s> {
 
 /// A status that is displayed.
 pub(crate) trait Displayed: Clone + PartialEq + 'static {
-    /// Where such an object can be.
     type Phase: Phase;
 
     /// What every such status has, by the names that it has there.
@@ -106,7 +106,6 @@ pub(crate) struct Because {
 /// One condition of a part of an object, such as an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SaidOfPart {
-    /// The name of the part.
     pub(crate) part: String,
     pub(crate) type_: &'static str,
     pub(crate) value: Value,
@@ -118,12 +117,14 @@ pub(crate) struct SaidOfPart {
 enum Said<P> {
     /// Where the object is.
     Phase(P, Because),
-    /// One condition.
     Condition(&'static str, Value, Because),
     /// The same, unless it is True.
     UnlessTrue(&'static str, Value, Because),
     /// A call of the cloud fails, or something else than a failed call keeps the object from moving: what is known stays.
-    Hindered { stalled: bool, because: Because },
+    Hindered {
+        stalled: bool,
+        because: Because,
+    },
     /// It is waited for something that a look did not show.
     Unseen(Because),
 }
@@ -207,25 +208,18 @@ impl<S: Displayed> Draft<S> {
         }
     }
 
-    /// Says one condition.
     pub(crate) fn set(&mut self, type_: &'static str, value: Value, reason: Reason, message: &str) {
         let because = because_of(reason, message);
         self.said.push(Said::Condition(type_, value, because));
     }
 
-    /// The same, unless what was said of it last is that it is True.
-    pub(crate) fn set_unless_true(
-        &mut self,
-        type_: &'static str,
-        value: Value,
-        reason: Reason,
-        message: &str,
-    ) {
-        let because = because_of(reason, message);
-        self.said.push(Said::UnlessTrue(type_, value, because));
+    /// Says that it is not known whether a start is possible, unless the last word is that it is.
+    pub(crate) fn forget_obstacles(&mut self, reason: Reason) {
+        let because = because_of(reason, "");
+        let said = Said::UnlessTrue(condition::PREFLIGHT, Value::Unknown, because);
+        self.said.push(said);
     }
 
-    /// Says one condition of a part of the object.
     pub(crate) fn set_of(
         &mut self,
         part: &str,
@@ -336,12 +330,10 @@ fn seal<S: Displayed>(status: &S) -> String {
 
 /// Conditions as a text, for [`Displayed::displayed`].
 pub(crate) fn conditions_as_text(all: &[Condition]) -> String {
-    let each = all.iter().map(|c| {
-        [&c.type_, &c.status, &c.reason, &c.message]
-            .map(String::as_str)
-            .join("\n")
-    });
-    each.collect::<Vec<_>>().join("\n")
+    let words = all.iter();
+    let words =
+        words.flat_map(|c| [&c.type_, &c.status, &c.reason, &c.message].map(String::as_str));
+    words.collect::<Vec<_>>().join("\n")
 }
 
 /// The conditions of an object, being written.

@@ -25,7 +25,6 @@ const UNKNOWN_ANNOTATIONS_MAX: usize = 16;
 /// The most bytes of an annotation's value that are recorded.
 const VALUE_MAX: usize = 2048;
 
-/// The value of an annotation, if there is one.
 pub(crate) fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
     let annotations = metadata.annotations.as_ref()?;
     annotations.get(key).map(String::as_str)
@@ -79,7 +78,6 @@ pub(crate) fn record(
     });
 }
 
-/// Ends a request.
 pub(crate) fn resolve(
     action: &mut Action,
     state: ActionState,
@@ -93,14 +91,12 @@ pub(crate) fn resolve(
     action.end_time = Some(Time(now));
 }
 
-/// The open request of a verb, if there is one.
 pub(crate) fn open(actions: &[Action], verb: Verb) -> Option<&Action> {
     actions
         .iter()
         .find(|action| action.verb == verb && action.state == ActionState::Accepted)
 }
 
-/// Ends every open request of a verb.
 pub(crate) fn resolve_all(
     actions: &mut [Action],
     verb: Verb,
@@ -130,7 +126,6 @@ pub(crate) fn note_unknown_annotations(metadata: &ObjectMeta, unknown: &mut Vec<
     }
 }
 
-/// The Events of annotations that mean nothing and were not told of.
 pub(crate) fn unknown_annotation_events(old: &[String], new: &[String]) -> Vec<Event> {
     let news = new.iter().filter(|key| !old.contains(key));
     news.map(|key| {
@@ -146,7 +141,6 @@ pub(crate) fn unknown_annotation_events(old: &[String], new: &[String]) -> Vec<E
     .collect()
 }
 
-/// One Event for each request that was settled.
 pub(crate) fn resolved_events(old: &[Action], new: &[Action]) -> Vec<Event> {
     // A value that came back is another request with the same id.
     let same = |a: &Action, b: &Action| a.id == b.id && a.state == b.state && a.time == b.time;
@@ -166,17 +160,14 @@ pub(crate) fn resolved_events(old: &[Action], new: &[Action]) -> Vec<Event> {
     news.filter_map(event).collect()
 }
 
-/// How many instances have an open request.
 pub(crate) fn count_open(actions: &[Action]) -> usize {
     open_targets(actions).count()
 }
 
-/// Whether an instance has an open request.
 pub(crate) fn is_open(actions: &[Action], instance: &str) -> bool {
     open_targets(actions).any(|target| target.instance == instance && is_instance(target))
 }
 
-/// Whether a call for an open request is on record.
 pub(crate) fn is_calling(actions: &[Action]) -> bool {
     open_targets(actions).any(|target| target.call.is_some())
 }

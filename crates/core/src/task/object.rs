@@ -17,14 +17,12 @@ pub(crate) const IMAGE_UPDATE_TASK: &str = "ImageUpdateTask";
 
 /// What it is, where it runs, and the record of its scaling group.
 pub(crate) struct Object<'a> {
-    /// Its Kubernetes kind.
     pub(crate) kind: &'static str,
     pub(crate) metadata: &'a ObjectMeta,
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) uid: String,
     pub(crate) generation: Option<i64>,
-    /// When the deletion was asked for.
     pub(crate) deleting: Option<Timestamp>,
     /// Empty when neither the object nor the operator names one.
     pub(crate) region: String,
@@ -116,19 +114,16 @@ impl<'a> Object<'a> {
         all.is_some_and(|all| all.iter().any(|f| f == FINALIZER))
     }
 
-    /// When the object was created.
     pub(crate) fn created(&self) -> Timestamp {
         let created = self.metadata.creation_timestamp.as_ref();
         created.map_or(self.now(), |time| time.0)
     }
 
-    /// Whether this very object holds the group.
     pub(crate) fn holds(&self) -> bool {
         let holder = self.record.holder.as_ref();
         holder.is_some_and(|holder| holder.uid == self.uid)
     }
 
-    /// Another object that holds the group and exists.
     pub(crate) fn held_by_other(&self) -> Option<&Holder> {
         let holder = self.record.holder.as_ref();
         holder.filter(|holder| holder.uid != self.uid && !self.holder_gone)

@@ -9,7 +9,6 @@ use super::reason::Reason;
 /// Something that stands against the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
-    /// One CamelCase word.
     pub(crate) reason: Reason,
     /// What is wrong, and the cure.
     pub(crate) message: String,
@@ -121,29 +120,28 @@ pub(crate) fn usable_image<'a>(
     (id, region): (&str, &str),
     instead: &str,
 ) -> Result<&'a Image, Problem> {
-    let Some(image) = image else {
-        return Err(Problem::blocked(
-            Reason::ImageNotFound,
-            format!(
-                "{field}: image {id} does not exist in {region}, or is not shared with this account; {instead}, or copy it to the region"
-            ),
-        ));
-    };
-    match &image.status {
+    let (reason, message) = match image.map(|image| (image, &image.status)) {
         // ModifyImageAttribute: a Deprecated image can be neither shared nor copied, but instances are made from it
         // and system disks replaced by it.
-        ImageStatus::Available | ImageStatus::Deprecated => Ok(image),
-        status @ (ImageStatus::Creating | ImageStatus::Waiting) => Err(Problem::wait(
-            Reason::ImageNotAvailable,
-            format!("image {id} is {status}; this begins when it is Available"),
-        )),
-        status => Err(Problem::blocked(
+        Some((image, ImageStatus::Available | ImageStatus::Deprecated)) => return Ok(image),
+        Some((_, status @ (ImageStatus::Creating | ImageStatus::Waiting))) => {
+            let message = format!("image {id} is {status}; this begins when it is Available");
+            return Err(Problem::wait(Reason::ImageNotAvailable, message));
+        }
+        Some((_, status)) => (
             Reason::ImageNotAvailable,
             format!(
                 "{field}: image {id} is {status}, and only an Available one can be used: {instead}"
             ),
-        )),
-    }
+        ),
+        None => (
+            Reason::ImageNotFound,
+            format!(
+                "{field}: image {id} does not exist in {region}, or is not shared with this account; {instead}, or copy it to the region"
+            ),
+        ),
+    };
+    Err(Problem::blocked(reason, message))
 }
 
 /// Whether two words of the cloud, as of an image's operating system or architecture, are known and

@@ -10,7 +10,7 @@ use ess_rollout_cloud::CloudError;
 
 use super::absence;
 use super::conditions::shorten;
-use super::decision::{Decision, Event, Next, Step, visited};
+use super::decision::{Decision, Event, Next, Step};
 use super::deletion::{self, RECORD_NOT_WRITTEN};
 use super::display::{self, Displayed, Draft};
 use super::ledger;
@@ -33,12 +33,8 @@ pub(crate) trait Engine<'a>: Deref<Target = Object<'a>> + Sized {
     /// What to do about a status that contradicts itself.
     const CONTRADICTION_CURE: &'static str;
 
-    /// What was read since the last write or mutation.
-    fn observation(&self) -> &'a Observation;
     /// Why the record could not be written that a decision of this very pass had.
     fn record_lost(&self) -> Option<&'a str>;
-    /// The status as it was read.
-    fn read_status(&self) -> Option<&'a Self::Status>;
 
     /// Whether something is known of an object that was never visited: it may not go as one of which nothing is.
     fn is_restored(&self) -> bool {
@@ -76,17 +72,22 @@ pub(crate) trait Engine<'a>: Deref<Target = Object<'a>> + Sized {
     fn events(&self, old: &Self::Status, status: &Self::Status) -> Vec<Event>;
 }
 
-/// Asks for more, or decides.
-pub(crate) fn step<'a, E: Engine<'a>>(engine: &E) -> Step<E::Status> {
-    let mut read = engine.read_status().cloned().unwrap_or_default();
-    let visited = visited(*read.fields().observed_generation);
+/// Asks for more, or decides; by the status as it was read, and by what was read since the last write or mutation.
+pub(crate) fn step<'a, E: Engine<'a>>(
+    engine: &E,
+    read: Option<&E::Status>,
+    observation: &Observation,
+) -> Step<E::Status> {
+    let mut read = read.cloned().unwrap_or_default();
+    // The default status of the CRDs says -1.
+    let visited = read.fields().observed_generation.is_some_and(|of| of >= 0);
     let old = display::recalled(read.clone(), engine.now());
     let mut status = old.clone();
     engine.bound(&mut status);
     let mut status = Draft::from(status);
     if !visited {
         if engine.deleting.is_some() && !engine.is_restored() {
-            let mut decision = never_visited(engine, Draft::from(old.clone()));
+            let mut decision = let_go(engine, Draft::from(old.clone()));
             without_record(engine, &old, &mut decision);
             let decision = decision.map_status(|_| read);
             return Step::Decided(Box::new(decision));
@@ -110,7 +111,8 @@ pub(crate) fn step<'a, E: Engine<'a>>(engine: &E) -> Step<E::Status> {
     let staged = engine
         .stage(status.clone())
         .unwrap_or_else(|what| Ok(contradiction(engine, status.clone(), what)));
-    let decision = match with_account(engine, &status, staged) {
+    let other = absence::other_account(observation, engine.place(&status));
+    let decision = match with_account(engine, &status, other, staged) {
         Ok(decision) => decision,
         Err(Missing::Read(queries)) => return Step::Read(queries),
         Err(Missing::Failed(error)) => engine.not_read(status, &error),
@@ -118,9 +120,9 @@ pub(crate) fn step<'a, E: Engine<'a>>(engine: &E) -> Step<E::Status> {
     decided(engine, read, &old, decision)
 }
 
-/// Deleted before it was ever seen: nothing was started for it. The finalizer may be there all the
-/// same, set just before the operator died.
-fn never_visited<'a, E: Engine<'a>>(engine: &E, status: Draft<E::Status>) -> Drafted<'a, E> {
+/// Nothing is under way for an object that is being deleted: the group goes back before it does. The finalizer may be there
+/// although it was never seen, set just before the operator died.
+pub(crate) fn let_go<'a, E: Engine<'a>>(engine: &E, status: Draft<E::Status>) -> Drafted<'a, E> {
     let mut decision = Decision::of_status(status, Next::OnChange);
     if engine.holds() {
         decision.record = Some(engine.given_back(&decision.status));
@@ -166,25 +168,23 @@ fn stand_still<'a, E: Engine<'a>>(
 fn with_account<'a, E: Engine<'a>>(
     engine: &E,
     status: &Draft<E::Status>,
+    other: Known<Option<String>>,
     staged: Known<Drafted<'a, E>>,
 ) -> Known<Drafted<'a, E>> {
     if engine.deletion_overdue() {
         return staged;
     }
-    match absence::other_account(engine.observation(), engine.place(status)) {
-        Ok(None) => staged,
-        Ok(Some(message)) => {
+    match (other, staged) {
+        (Ok(None), staged) => staged,
+        (Ok(Some(message)), _) => {
             let reason = Reason::AccountChanged;
             Ok(stand_still(engine, status.clone(), reason, &message))
         }
-        // Together with what the stage asks for: one round.
-        Err(Missing::Read(account)) => match staged {
-            Err(Missing::Read(queries)) => {
-                Err(Missing::Read(account.into_iter().chain(queries).collect()))
-            }
-            _ => Err(Missing::Read(account)),
-        },
-        Err(failed) => Err(failed),
+        // One round.
+        (Err(Missing::Read(account)), Err(Missing::Read(queries))) => {
+            Err(Missing::Read(account.into_iter().chain(queries).collect()))
+        }
+        (Err(missing), _) => Err(missing),
     }
 }
 

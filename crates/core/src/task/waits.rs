@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_secs(1);
 const RECHECK_PASSING: Duration = Duration::from_secs(10);
 
 /// The wait after so many failures in a row, of which the first is followed by `first`: twice as long each time.
-fn doubled(first: SignedDuration, failures: i32) -> SignedDuration {
+pub(crate) fn doubled(first: SignedDuration, failures: i32) -> SignedDuration {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0);
     first * 2_i32.pow(doublings.min(8))
 }
@@ -125,12 +125,6 @@ impl Waits<'_> {
         Next::After(error.retry_after.unwrap_or(wait.unsigned_abs()))
     }
 
-    /// The wait after so many failures in a row that had no effect: longer each time, and no longer
-    /// than after a refusal.
-    pub(crate) fn after_failures(&self, failures: i32) -> SignedDuration {
-        doubled(RETRY, failures).min(self.patience())
-    }
-
     /// The wait after so many calls in a row that had no effect, the last for this reason: longer each
     /// time, to a bound. Nothing is sent at the same pace for ever.
     pub(crate) fn after_no_effect(&self, error: &CloudError, failures: i32) -> SignedDuration {
@@ -140,7 +134,7 @@ impl Waits<'_> {
             return growing(self.patience()).min(GRANTED_MAX.max(self.patience()));
         }
         if cloud_failure::is_passing(error) {
-            return self.after_failures(failures);
+            return doubled(RETRY, failures).min(self.patience());
         }
         // What it said it will say again, until something else changes.
         growing(self.call_lifetime())
