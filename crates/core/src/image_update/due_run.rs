@@ -244,9 +244,9 @@ fn what_begins(run: &ActiveRun) -> String {
             "run {number}: an image is built from instance {} and put into {into}",
             source.instance_id
         ),
-        None => {
-            let image = run.image_id.as_deref().unwrap_or_default();
-            format!("run {number}: image {image} is put into {into}")
-        }
+        None => format!(
+            "run {number}: image {} is put into {into}",
+            run.image_id.as_deref().unwrap_or_default()
+        ),
     }
 }

@@ -13,6 +13,7 @@ type Judged = Result<(), (Reason, String)>;
 /// Takes note of every request that is new. Not applicable now is refused; what is accepted is
 /// settled by what comes of it.
 pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    let unsupported = "an ImageUpdateTask knows run-now and cancel alone";
     let mut cancelling = false;
     for (verb, value) in asked(ctx) {
         if !ledger::is_new(&status.handled_actions, verb, value) {
@@ -24,10 +25,7 @@ pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
                 Err((Reason::Superseded, "the run is being cancelled".into()))
             }
             Verb::RunNow => judge_run_now(ctx, status, value),
-            _ => {
-                let message = "an ImageUpdateTask knows run-now and cancel alone";
-                Err((Reason::Unsupported, message.into()))
-            }
+            _ => Err((Reason::Unsupported, unsupported.into())),
         };
         cancelling |= verb == Verb::Cancel && verdict.is_ok();
         add(ctx, status, verb, value, verdict);
@@ -48,12 +46,10 @@ fn asked<'a>(ctx: &Context<'a>) -> impl Iterator<Item = (Verb, &'a str)> {
 /// manifest must not act. A cancellation is honoured: it keeps the first run from being made.
 pub(super) fn present_at_creation(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
     for (verb, value) in asked(ctx) {
+        let why = "the request was there before the task was first seen: set another value";
         let verdict = match verb {
             Verb::Cancel => judge_cancel(status, value),
-            _ => Err((
-                Reason::PresentAtCreation,
-                "the request was there before the task was first seen: set another value".into(),
-            )),
+            _ => Err((Reason::PresentAtCreation, why.into())),
         };
         add(ctx, status, verb, value, verdict);
     }

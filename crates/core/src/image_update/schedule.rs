@@ -84,13 +84,10 @@ impl Schedule {
     /// they are beyond the year 9990.
     pub fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
         // notBefore and notAfter themselves may be due.
-        let from = match self.not_before {
-            Some(first) => {
-                let before = first.saturating_sub(SignedDuration::from_nanos(1));
-                time.max(before.unwrap_or(first))
-            }
-            None => time,
-        };
+        let from = self.not_before.map_or(time, |first| {
+            let before = first.saturating_sub(SignedDuration::from_nanos(1));
+            time.max(before.unwrap_or(first))
+        });
         let next = match &self.times {
             Times::Once(at) => Some(*at).filter(|at| *at > from),
             Times::Cron(cron, zone) => next_of(cron, zone, from),

@@ -240,7 +240,6 @@ pub(super) fn give_up(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetab
 fn is_open(status: &ImageUpdateTaskStatus) -> bool {
     let last = status.last_schedule_time.as_ref();
     status.waiting.as_ref().is_some_and(|waiting| {
-        let settled = last.is_some_and(|last| last.0 >= waiting.due.0);
-        waiting.trigger == RunTrigger::Schedule && !settled
+        waiting.trigger == RunTrigger::Schedule && last.is_none_or(|last| last.0 < waiting.due.0)
     })
 }

@@ -121,10 +121,7 @@ enum Said<P> {
     /// The same, unless it is True.
     UnlessTrue(&'static str, Value, Because),
     /// A call of the cloud fails, or something else than a failed call keeps the object from moving: what is known stays.
-    Hindered {
-        stalled: bool,
-        because: Because,
-    },
+    Hindered(Value, Because),
     /// It is waited for something that a look did not show.
     Unseen(Because),
 }
@@ -246,10 +243,9 @@ impl<S: Displayed> Draft<S> {
             // Already waits for a person: not reaching the cloud changes nothing about that.
             return;
         }
-        self.said.push(Said::Hindered {
-            stalled: failure.needs_person,
-            because: because_of(failure.reason, &failure.message),
-        });
+        let value = Value::of_obstacle(!failure.needs_person);
+        let because = because_of(failure.reason, &failure.message);
+        self.said.push(Said::Hindered(value, because));
     }
 
     /// The same while nothing is under way.
@@ -277,10 +273,8 @@ impl<S: Displayed> Draft<S> {
     /// is.
     pub(crate) fn needs_person(&mut self, reason: Reason, message: &str) {
         *self.memory.fields().call_refused = None;
-        self.said.push(Said::Hindered {
-            stalled: true,
-            because: because_of(reason, message),
-        });
+        let because = because_of(reason, message);
+        self.said.push(Said::Hindered(Value::False, because));
     }
 
     /// Says that something was not seen that is looked for again. What is known stays as it is.
@@ -307,7 +301,7 @@ impl<S: Displayed> Draft<S> {
                 | Said::UnlessTrue(type_, value, because) => {
                     shown.set(type_, value, &because);
                 }
-                Said::Hindered { stalled, because } => shown.hindered(stalled, &because),
+                Said::Hindered(value, because) => shown.ready(value, &because),
                 Said::Unseen(because) => shown.present(Some(condition::RECONCILING), &because),
                 Said::Phase(phase, because) => {
                     shown.phase(phase, &because);
@@ -330,10 +324,8 @@ fn seal<S: Displayed>(status: &S) -> String {
 
 /// Conditions as a text, for [`Displayed::displayed`].
 pub(crate) fn conditions_as_text(all: &[Condition]) -> String {
-    let words = all.iter();
-    let words =
-        words.flat_map(|c| [&c.type_, &c.status, &c.reason, &c.message].map(String::as_str));
-    words.collect::<Vec<_>>().join("\n")
+    let words = |c: &Condition| [&c.type_, &c.status, &c.reason, &c.message].map(String::clone);
+    all.iter().flat_map(words).collect::<Vec<_>>().join("\n")
 }
 
 /// The conditions of an object, being written.
@@ -365,17 +357,21 @@ impl Shown<'_> {
         }
     }
 
-    fn phase<P: Phase>(&mut self, phase: P, because: &Because) {
-        if let Some(value) = phase.succeeded() {
-            self.set(condition::SUCCEEDED, value, because);
-        }
-        self.set(condition::READY, phase.ready(), because);
-        let present = match phase.ready() {
+    fn ready(&mut self, value: Value, because: &Because) {
+        self.set(condition::READY, value, because);
+        let present = match value {
             Value::True => None,
             Value::False => Some(condition::STALLED),
             Value::Unknown => Some(condition::RECONCILING),
         };
         self.present(present, because);
+    }
+
+    fn phase<P: Phase>(&mut self, phase: P, because: &Because) {
+        if let Some(value) = phase.succeeded() {
+            self.set(condition::SUCCEEDED, value, because);
+        }
+        self.ready(phase.ready(), because);
         match phase.paused() {
             Some(true) => self.set(condition::PAUSED, Value::True, because),
             Some(false) => {
@@ -384,14 +380,5 @@ impl Shown<'_> {
             }
             None => {}
         }
-    }
-
-    fn hindered(&mut self, stalled: bool, because: &Because) {
-        let (present, ready) = match stalled {
-            true => (condition::STALLED, Value::False),
-            false => (condition::RECONCILING, Value::Unknown),
-        };
-        self.present(Some(present), because);
-        self.set(condition::READY, ready, because);
     }
 }

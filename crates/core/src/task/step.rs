@@ -180,7 +180,7 @@ fn with_account<'a, E: Engine<'a>>(
             let reason = Reason::AccountChanged;
             Ok(stand_still(engine, status.clone(), reason, &message))
         }
-        // One round.
+        // Together with what the stage asks for: one round.
         (Err(Missing::Read(account)), Err(Missing::Read(queries))) => {
             Err(Missing::Read(account.into_iter().chain(queries).collect()))
         }
