@@ -12,12 +12,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::context::Context;
-use super::{due, preflight};
+use super::preflight;
 use crate::identity::hash_value;
 use crate::task::cloud_failure::Failure;
 use crate::task::conditions::shorten;
 use crate::task::observation::{Known, Missing};
-use crate::task::problem::Problem;
+use crate::task::problem::{Problem, Stop};
 use crate::task::waits::RETRY;
 
 /// How long before a run is due it is looked at again.
@@ -36,36 +36,28 @@ pub(super) fn check(
         note_news(ctx, status, &problem);
     } else if when(ctx, status, next) <= ctx.now() {
         match preflight::check_cloud(ctx) {
-            Ok(found) => note(ctx, status, found.err().as_ref()),
-            Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
-            Err(Missing::Failed(error)) => match Failure::of(&error) {
-                Some(failure) => note(ctx, status, Some(&problem(failure))),
+            Ok(_) => note(ctx, status, None),
+            Err(Stop::Problem(problem)) => note(ctx, status, Some(&problem)),
+            Err(Stop::Missing(Missing::Failed(error))) => match Failure::of(&error) {
+                Some(failure) => {
+                    let passes = !failure.needs_person;
+                    let problem = Problem::blocked(failure.reason, failure.message);
+                    note(ctx, status, Some(&Problem { passes, ..problem }));
+                }
                 None => return Ok(error.retry_after.unwrap_or(RETRY.unsigned_abs())),
             },
+            Err(Stop::Missing(read)) => return Err(read),
         }
     }
-    let wait = when(ctx, status, next).duration_since(ctx.now());
-    Ok(wait.max(SignedDuration::from_secs(1)).unsigned_abs())
-}
-
-fn problem(failure: Failure) -> Problem {
-    Problem {
-        reason: failure.reason,
-        message: failure.message,
-        passes: !failure.needs_person,
-        is_final: false,
-        counts: failure.needs_person,
-    }
+    Ok(ctx.waits().left(when(ctx, status, next)))
 }
 
 /// When to look next.
 fn when(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, next: Timestamp) -> Timestamp {
-    let Some(check) = status.preflight_check.as_ref() else {
+    let check = status.preflight_check.as_ref();
+    let Some(check) = check.filter(|check| check.hash == asked(ctx)) else {
         return ctx.now();
     };
-    if check.hash != asked(ctx) {
-        return ctx.now();
-    }
     let again = check.failing_since.as_ref().map(|since| {
         let stood = check.time.0.duration_since(since.0);
         check.time.0 + stood.clamp(AGAIN.0, AGAIN.1)
@@ -77,8 +69,7 @@ fn when(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, next: Timestamp) -> T
 
 /// What a check is about.
 fn asked(ctx: &Context<'_>) -> String {
-    let does = due::content_hash(ctx.spec);
-    hash_value(&json!({"does": does, "role": ctx.spec.ram_role, "region": ctx.region}))
+    hash_value(&json!({"does": ctx.hash, "role": ctx.spec.ram_role, "region": ctx.region}))
 }
 
 /// Takes note of what was found.
@@ -87,28 +78,16 @@ pub(super) fn note(
     status: &mut ImageUpdateTaskStatus,
     problem: Option<&Problem>,
 ) {
-    let (before, hash, now) = (status.preflight_check.take(), asked(ctx), Time(ctx.now()));
-    let Some(problem) = problem else {
-        status.preflight_check = Some(PreflightCheck {
-            time: now,
-            hash,
-            failing_since: None,
-            reason: String::new(),
-            message: String::new(),
-            passes: false,
-        });
-        return;
-    };
-    let before = before.filter(|before| before.hash == hash);
+    let (hash, time) = (asked(ctx), Time(ctx.now()));
+    let before = status.preflight_check.take().filter(|b| b.hash == hash);
+    let since = before.and_then(|before| before.failing_since);
     status.preflight_check = Some(PreflightCheck {
-        failing_since: before
-            .and_then(|before| before.failing_since)
-            .or_else(|| Some(now.clone())),
-        time: now,
+        failing_since: problem.map(|_| since.unwrap_or_else(|| time.clone())),
+        time,
         hash,
-        reason: problem.reason.into(),
-        message: shorten(&problem.message, 1024),
-        passes: problem.passes,
+        reason: problem.map_or_else(String::new, |problem| problem.reason.into()),
+        message: problem.map_or_else(String::new, |problem| shorten(&problem.message, 1024)),
+        passes: problem.is_some_and(|problem| problem.passes),
     });
 }
 

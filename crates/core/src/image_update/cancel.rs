@@ -15,9 +15,6 @@ use crate::task::decision::Next;
 use crate::task::ledger;
 use crate::task::reason::Reason;
 
-/// Reason of a cancellation: the image did not come to be.
-pub(super) const IMAGE_CREATION_FAILED: Reason = Reason::ImageCreationFailed;
-
 /// The cancellation that is wanted of the run under way, if one is. What was once begun is brought to
 /// its end under the name that it began with.
 pub(super) fn wanted(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<RunCancellation> {
@@ -25,12 +22,13 @@ pub(super) fn wanted(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Optio
     if let Some(cancellation) = &run.cancellation {
         return Some(cancellation.clone());
     }
+    let is_due = |timetable| {
+        let times = due::open_times(ctx, status, &timetable);
+        due::wanted(ctx, status, &timetable, &times).is_some()
+    };
     let replaces = || {
         ctx.spec.concurrency_policy == ConcurrencyPolicy::Replace
-            && due::timetable(ctx.spec, status).is_ok_and(|timetable| {
-                let times = due::open_times(ctx, status, &timetable);
-                due::wanted(ctx, status, &timetable, &times).is_some()
-            })
+            && due::timetable(ctx.spec, status).is_ok_and(is_due)
     };
     // Somebody deleted the record, and another object took the group before this one saw it.
     if let Some(holder) = ctx.held_by_other() {
@@ -45,10 +43,8 @@ pub(super) fn wanted(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Optio
     } else if ledger::open(&status.actions, Verb::Cancel).is_some() {
         (Reason::Cancelled, "it was cancelled on request")
     } else if replaces() {
-        (
-            Reason::Replaced,
-            "another run is due, and spec.concurrencyPolicy is Replace",
-        )
+        let message = "another run is due, and spec.concurrencyPolicy is Replace";
+        (Reason::Replaced, message)
     } else {
         return None;
     };
@@ -84,15 +80,15 @@ pub(super) fn cancel(
     let mut next = waits.recheck();
     match answer {
         Some(Ok(_)) => {
-            let (state, word) = (ActionState::Applied, Reason::Cancelled);
-            requests::resolve(ctx, &mut status, Verb::Cancel, state, word, "");
+            let applied = (Verb::Cancel, ActionState::Applied);
+            requests::resolve(ctx, &mut status, applied, Reason::Cancelled, "");
             next = waits.soon();
         }
         Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
             let Some(wait) = cancel::missing(&waits, &mut cancellation.missing_since) else {
                 let message = cancel::gone(&id, error);
-                let outcome = RunOutcome::Cancelled;
-                return ending::begin(ctx, status, outcome, Reason::ExecutionGone, &message);
+                let end = (RunOutcome::Cancelled, Reason::ExecutionGone, &*message);
+                return ending::begin(ctx, status, end);
             };
             let (reason, message) = cancel::not_listed(&id);
             set(&mut status, cancellation);

@@ -14,46 +14,34 @@ const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Has what counts from a time in the future count from now. So no wait is longer than the rule that made it.
 pub(super) fn bound(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
-    let now = ctx.now();
     bound_schedule(ctx, status);
-    let waiting = status.waiting.as_mut().map(|waiting| {
-        let refused = waiting.refusal.as_mut().map(|refusal| &mut refusal.time);
-        let due = Some(&mut waiting.due);
-        [due, waiting.blocked_since.as_mut(), refused]
-    });
-    let check = status
-        .preflight_check
-        .as_mut()
-        .map(|check| [Some(&mut check.time), check.failing_since.as_mut()]);
-    let run = status.active.as_mut().map(|run| {
-        let start = run
-            .start
-            .as_mut()
-            .map(|start| [Some(&mut start.time), start.last_lookup_time.as_mut()]);
-        let cancellation = run.cancellation.as_mut().map(|cancellation| {
-            [
-                Some(&mut cancellation.time),
-                cancellation.last_call_time.as_mut(),
-            ]
-        });
-        let own = [
-            run.image_missing_since.as_mut(),
-            run.configuration_missing_since.as_mut(),
-            run.last_call_time.as_mut(),
-            run.end.as_mut().map(|end| &mut end.time),
-        ];
-        let start = start.into_iter().flatten();
-        own.into_iter()
-            .chain(start)
-            .chain(cancellation.into_iter().flatten())
-    });
-    let all = waiting.into_iter().flatten();
-    let all = all.chain(check.into_iter().flatten());
-    let all = all.chain(run.into_iter().flatten());
-    for time in all.flatten() {
-        if is_ahead(time.0, now) {
-            *time = Time(now);
+    let mut all: Vec<&mut Time> = Vec::new();
+    if let Some(waiting) = &mut status.waiting {
+        all.push(&mut waiting.due);
+        all.extend(&mut waiting.blocked_since);
+        all.extend(waiting.refusal.as_mut().map(|refusal| &mut refusal.time));
+    }
+    if let Some(check) = &mut status.preflight_check {
+        all.push(&mut check.time);
+        all.extend(&mut check.failing_since);
+    }
+    if let Some(run) = &mut status.active {
+        all.extend(&mut run.image_missing_since);
+        all.extend(&mut run.configuration_missing_since);
+        all.extend(&mut run.last_call_time);
+        all.extend(run.end.as_mut().map(|end| &mut end.time));
+        if let Some(start) = &mut run.start {
+            all.push(&mut start.time);
+            all.extend(&mut start.last_lookup_time);
         }
+        if let Some(cancellation) = &mut run.cancellation {
+            all.push(&mut cancellation.time);
+            all.extend(&mut cancellation.last_call_time);
+        }
+    }
+    let now = ctx.now();
+    for time in all.into_iter().filter(|time| is_ahead(time.0, now)) {
+        *time = Time(now);
     }
 }
 

@@ -4,15 +4,18 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    ImageUpdateTask, ImageUpdateTaskSpec, ImageUpdateTaskStatus, Place, ScalingGroupRecordStatus,
+    ImageSource, ImageUpdateTaskSpec, ImageUpdateTaskStatus, ScalingGroupRecordStatus,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+use serde_json::json;
 
 use super::{Draft, Drafted, Input};
+use crate::identity::hash_value;
 use crate::task::ask::Target;
 use crate::task::decision::Next;
-use crate::task::object::{IMAGE_UPDATE_TASK, Object, Surroundings};
+use crate::task::object::{IMAGE_UPDATE_TASK, Object};
 use crate::task::observation::Fact;
+use crate::task::waits::Waits;
 
 /// How long a deletion waits for a run to end: as long as that of a rolling update by default.
 const DELETION_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
@@ -22,6 +25,8 @@ pub(super) struct Context<'a> {
     pub(super) input: Input<'a>,
     pub(super) object: Object<'a>,
     pub(super) spec: &'a ImageUpdateTaskSpec,
+    /// Of what a run of this spec does.
+    pub(super) hash: String,
 }
 
 impl<'a> Deref for Context<'a> {
@@ -32,17 +37,12 @@ impl<'a> Deref for Context<'a> {
     }
 }
 
-/// Where the run under way takes place, if one is.
-fn place(task: &ImageUpdateTask) -> Option<&Place> {
-    task.status.as_ref()?.active.as_ref()?.place.as_ref()
-}
-
 /// The scaling group of a task, and whose credentials reach it.
 pub fn target(input: &Input<'_>) -> Target {
     let spec = &input.task.spec;
-    let region = input
-        .settings
-        .region(place(input.task), spec.region_id.as_deref());
+    let run = input.task.status.as_ref().and_then(|s| s.active.as_ref());
+    let place = run.and_then(|run| run.place.as_ref());
+    let region = input.settings.region(place, spec.region_id.as_deref());
     let secret = spec.credentials_ref.as_ref();
     Target {
         region: region.map(str::to_owned),
@@ -51,22 +51,41 @@ pub fn target(input: &Input<'_>) -> Target {
     }
 }
 
+/// A given image stands before the source.
+fn content_hash(spec: &ImageUpdateTaskSpec) -> String {
+    let ids = &spec.scaling_configuration_ids;
+    hash_value(&match &spec.image_id {
+        Some(image) => json!({"imageId": image, "scalingConfigurationIds": ids}),
+        None => json!({"source": spec.source, "scalingConfigurationIds": ids}),
+    })
+}
+
 impl<'a> Context<'a> {
     /// Asks for what every object asks for.
     pub(super) fn new(input: Input<'a>) -> Fact<Self> {
-        let metadata = &input.task.metadata;
-        let surroundings = Surroundings {
-            target: target(&input),
-            observation: input.observation,
-            deletion_patience: DELETION_PATIENCE,
+        let waits = Waits {
             settings: input.settings,
             now: input.now,
         };
         Ok(Self {
-            object: Object::new(IMAGE_UPDATE_TASK, metadata, surroundings)?,
+            object: Object::new(
+                IMAGE_UPDATE_TASK,
+                &input.task.metadata,
+                target(&input),
+                input.observation,
+                DELETION_PATIENCE,
+                waits,
+            )?,
             spec: &input.task.spec,
+            hash: content_hash(&input.task.spec),
             input,
         })
+    }
+
+    /// What the image is built from, unless one is given.
+    pub(super) fn source(&self) -> Option<&'a ImageSource> {
+        let source = self.spec.source.as_ref();
+        source.filter(|_| self.spec.image_id.is_none())
     }
 
     /// The record with this task as holder. How the group was found and what is left to put back is
@@ -88,16 +107,9 @@ impl<'a> Context<'a> {
 
     /// The wait, but no longer than until the next run is due.
     pub(super) fn within(&self, status: &ImageUpdateTaskStatus, wait: Duration) -> Next {
-        match &status.next_schedule_time {
-            Some(next) => Next::After(wait.min(self.until(next.0))),
-            None => Next::After(wait),
-        }
-    }
-
-    /// How long it is until then; no less than a second.
-    pub(super) fn until(&self, time: Timestamp) -> Duration {
-        let wait = time.duration_since(self.now());
-        wait.max(SignedDuration::from_secs(1)).unsigned_abs()
+        let next = status.next_schedule_time.as_ref();
+        let left = next.map(|next| self.waits().left(next.0));
+        Next::After(left.map_or(wait, |left| wait.min(left)))
     }
 
     /// Lets the group go, and looks anew.

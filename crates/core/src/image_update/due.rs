@@ -9,7 +9,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::context::Context;
-use super::due;
 use super::schedule::{Due, Invalid, Schedule, whole_seconds};
 use crate::identity::hash_value;
 use crate::task::ledger;
@@ -32,15 +31,6 @@ pub(super) struct Wanted {
     pub(super) count: u32,
 }
 
-/// What a run of this spec does. A given image stands before the source.
-pub(super) fn content_hash(spec: &ImageUpdateTaskSpec) -> String {
-    let ids = &spec.scaling_configuration_ids;
-    hash_value(&match &spec.image_id {
-        Some(image) => json!({"imageId": image, "scalingConfigurationIds": ids}),
-        None => json!({"source": spec.source, "scalingConfigurationIds": ids}),
-    })
-}
-
 /// `schedule.at`.
 pub(super) fn single_time(spec: &ImageUpdateTaskSpec) -> Option<Timestamp> {
     let at = spec.schedule.as_ref()?.at.as_ref()?;
@@ -57,20 +47,16 @@ pub(super) fn timetable(
         let last = status.last_schedule_time.as_ref();
         status.last_run.is_some() && last.is_some_and(|last| last.0 >= at)
     };
-    let at = single_time(spec);
-    let schedule = spec
-        .schedule
-        .as_ref()
-        .filter(|_| spec.image_id.is_none() || at.is_some_and(|at| !had_its_run(at)));
-    let Some(schedule) = schedule else {
-        return Ok(Timetable::Now);
+    let follows = spec.image_id.is_none() || single_time(spec).is_some_and(|at| !had_its_run(at));
+    let parsed = match spec.schedule.as_ref().filter(|_| follows) {
+        Some(schedule) => Schedule::parse(schedule)?,
+        None => None,
     };
-    let parsed = Schedule::parse(schedule)?;
     Ok(parsed.map_or(Timetable::Now, Timetable::Scheduled))
 }
 
-/// Takes note of which schedule is followed and since when. A run of the one before that has not begun is missed. Times of a cron schedule that had passed
-/// when it was first seen are not due. One time of its own is, if it is after the task was created:
+/// Takes note of which schedule is followed and since when. A run of the one before that has not begun is missed. Times of a
+/// cron schedule that had passed when it was first seen are not due. One time of its own is, if it is after the task was created:
 /// whoever sets it wants that very run.
 pub(super) fn follow(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, first_visit: bool) {
     let spec = ctx.spec;
@@ -87,15 +73,11 @@ pub(super) fn follow(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, firs
         return;
     }
     schedule_changed(status);
-    let since = if first_visit || schedule.at.is_some() {
-        ctx.created()
-    } else {
-        ctx.now()
+    let since = match first_visit || schedule.at.is_some() {
+        true => Time(ctx.created()),
+        false => Time(ctx.now()),
     };
-    status.followed_schedule = Some(FollowedSchedule {
-        hash,
-        since: Time(since),
-    });
+    status.followed_schedule = Some(FollowedSchedule { hash, since });
 }
 
 /// After which time runs are due.
@@ -148,7 +130,7 @@ pub(super) fn give_up_late(
 /// A given image that had its time and missed it is not put into place at once instead.
 fn forgo_given(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
     if ctx.spec.image_id.is_some() {
-        status.done_hash = Some(content_hash(ctx.spec));
+        status.done_hash = Some(ctx.hash.clone());
     }
 }
 
@@ -169,8 +151,21 @@ pub(super) fn leave_out(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
 
 /// Counts runs that were due and are not made, the newest of them at this time.
 pub(super) fn miss(status: &mut ImageUpdateTaskStatus, count: u32, newest: Timestamp) {
-    status.missed_runs = Some(status.missed_runs.unwrap_or(0).saturating_add(count.into()));
+    count_missed(status, count);
     status.last_schedule_time = Some(Time(newest));
+}
+
+pub(super) fn count_missed(status: &mut ImageUpdateTaskStatus, count: u32) {
+    status.missed_runs = Some(status.missed_runs.unwrap_or(0).saturating_add(count.into()));
+}
+
+/// Whether what is asked for is to be done once, and has not been.
+pub(super) fn is_undone(
+    ctx: &Context<'_>,
+    status: &ImageUpdateTaskStatus,
+    timetable: &Timetable,
+) -> bool {
+    matches!(timetable, Timetable::Now) && status.done_hash.as_ref() != Some(&ctx.hash)
 }
 
 /// The run that is to be made now, if one is. On request even while the task is suspended; else one
@@ -182,16 +177,10 @@ pub(super) fn wanted(
     times: &Due,
 ) -> Option<Wanted> {
     let by_itself = !ctx.spec.suspend;
-    if let Some(newest) = times.newest.filter(|_| by_itself) {
-        return Some(Wanted {
-            trigger: RunTrigger::Schedule,
-            schedule_time: Some(newest),
-            count: times.count,
-        });
+    if let Some(scheduled) = scheduled(times).filter(|_| by_itself) {
+        return Some(scheduled);
     }
-    if status.active.is_none()
-        && let Some(refused) = refused(ctx, status)
-    {
+    if let Some(refused) = refused(ctx, status).filter(|_| status.active.is_none()) {
         return Some(refused);
     }
     let one = |trigger| Wanted {
@@ -202,22 +191,29 @@ pub(super) fn wanted(
     if ledger::open(&status.actions, Verb::RunNow).is_some() {
         return Some(one(RunTrigger::RunNow));
     }
-    let undone = status.done_hash.as_deref() != Some(content_hash(ctx.spec).as_str());
-    let now = matches!(timetable, Timetable::Now) && undone && by_itself;
+    let now = by_itself && is_undone(ctx, status, timetable);
     now.then(|| one(RunTrigger::Now))
+}
+
+/// The run that is due by the schedule.
+pub(super) fn scheduled(times: &Due) -> Option<Wanted> {
+    times.newest.map(|newest| Wanted {
+        trigger: RunTrigger::Schedule,
+        schedule_time: Some(newest),
+        count: times.count,
+    })
 }
 
 /// What is on record of a run that begins: which times it settles, and which number it has.
 pub(super) fn begin(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) -> i64 {
     if let Some(newest) = wanted.schedule_time {
-        let passed_over = wanted.count.saturating_sub(1);
-        if passed_over > 0 {
-            miss(status, passed_over, newest);
+        if wanted.count > 1 {
+            count_missed(status, wanted.count - 1);
         }
         status.last_schedule_time = Some(Time(newest));
     }
     // Of a scheduled run, too: a schedule that is taken away leaves nothing to be made up for.
-    status.done_hash = Some(content_hash(ctx.spec));
+    status.done_hash = Some(ctx.hash.clone());
     let number = status.last_run.unwrap_or(0) + 1;
     status.last_run = Some(number);
     number
@@ -230,7 +226,7 @@ pub(super) fn pass_over(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, w
             miss(status, wanted.count, newest);
             forgo_given(ctx, status);
         }
-        (RunTrigger::Now, _) => status.done_hash = Some(content_hash(ctx.spec)),
+        (RunTrigger::Now, _) => status.done_hash = Some(ctx.hash.clone()),
         (RunTrigger::Schedule | RunTrigger::RunNow, _) => {}
     }
     status.waiting = None;
@@ -245,8 +241,7 @@ pub(super) fn run_hash(run: &ActiveRun) -> String {
 /// The run that the cloud has refused to let begin, if there is one. Its times are settled, so the
 /// schedule does not know of it any more.
 pub(super) fn refused(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<Wanted> {
-    let waiting = status.waiting.as_ref()?;
-    waiting.refusal.as_ref()?;
+    let waiting = status.waiting.as_ref().filter(|w| w.refusal.is_some())?;
     let by_itself = !ctx.spec.suspend || waiting.trigger == RunTrigger::RunNow;
     let scheduled = waiting.trigger == RunTrigger::Schedule;
     by_itself.then(|| Wanted {
@@ -259,11 +254,10 @@ pub(super) fn refused(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Opti
 /// The schedule is another one now, or there is none: a run of the old one that was due and had not begun
 /// will not be made.
 pub(super) fn schedule_changed(status: &mut ImageUpdateTaskStatus) {
-    let of_schedule = |waiting: &WaitingRun| waiting.trigger == RunTrigger::Schedule;
-    if status.active.is_none()
-        && let Some(waiting) = status.waiting.take_if(|waiting| of_schedule(waiting))
-    {
+    let idle = status.active.is_none();
+    let of_schedule = |waiting: &mut WaitingRun| idle && waiting.trigger == RunTrigger::Schedule;
+    if let Some(waiting) = status.waiting.take_if(of_schedule) {
         let count = u32::try_from(waiting.count).unwrap_or(0);
-        due::miss(status, count, waiting.due.0);
+        miss(status, count, waiting.due.0);
     }
 }

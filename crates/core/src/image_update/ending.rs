@@ -6,12 +6,12 @@ use ess_rollout_api::v1alpha1::{
     ActionState, ActiveRun, ConfigurationImage, EndedRun, GroupRun, ImageUpdateTaskStatus, LetGo,
     RunEnd, RunOutcome, Verb, condition,
 };
-use ess_rollout_cloud::Query;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
+use super::preflight::of_configuration;
 use super::report::{self, Phase};
-use super::{Draft, Drafted, requests};
+use super::{Draft, Drafted, End, requests};
 use crate::task::absence;
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
@@ -24,13 +24,8 @@ use crate::task::reason::Reason;
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
 /// Records what the run has come to. It is read back from the next step on.
-pub(super) fn begin(
-    ctx: &Context<'_>,
-    mut status: Draft,
-    outcome: RunOutcome,
-    reason: Reason,
-    message: &str,
-) -> Drafted {
+pub(super) fn begin(ctx: &Context<'_>, mut status: Draft, end: End<'_>) -> Drafted {
+    let (outcome, reason, message) = end;
     if let Some(run) = &mut status.active {
         run.end = Some(RunEnd {
             time: Time(ctx.now()),
@@ -46,16 +41,10 @@ pub(super) fn begin(
 }
 
 /// A run that never touched anything has nothing to be read back.
-pub(super) fn nothing_ran(
-    ctx: &Context<'_>,
-    mut status: Draft,
-    outcome: RunOutcome,
-    reason: Reason,
-    message: &str,
-) -> Drafted {
-    resolve_cancel(ctx, &mut status, outcome);
+pub(super) fn nothing_ran(ctx: &Context<'_>, mut status: Draft, end: End<'_>) -> Drafted {
+    resolve_cancel(ctx, &mut status, end.0);
     status.set(condition::VERIFIED, Value::Unknown, Reason::NothingRan, "");
-    close(ctx, &mut status, outcome, reason, message);
+    close(ctx, &mut status, end);
     ctx.decide(status, Next::Now)
 }
 
@@ -64,13 +53,13 @@ pub(super) fn abandon(ctx: &Context<'_>, mut status: Draft, message: &str) -> Dr
     let outcome = RunOutcome::Cancelled;
     resolve_cancel(ctx, &mut status, outcome);
     status.set(condition::VERIFIED, Value::Unknown, Reason::Abandoned, "");
-    let left = status.active.as_ref();
-    let left = left.map_or(String::new(), |run| left_over(run, outcome, &[]));
+    let run = status.active.as_ref();
+    let left = run.map_or(String::new(), |run| left_over(run, outcome, &[]));
     let message = format!("{message}{left}");
-    let run = status.active.as_ref().and_then(|run| let_go(ctx, run));
-    close(ctx, &mut status, outcome, Reason::Abandoned, &message);
+    let unseen = run.and_then(|run| let_go(ctx, run));
+    close(ctx, &mut status, (outcome, Reason::Abandoned, &message));
     let mut decision = ctx.decide(status, Next::Now);
-    decision.record = run.map(|run| {
+    decision.record = unseen.map(|run| {
         let mut record = ctx.record.clone();
         record.runs.retain(|known| known.uid != run.uid);
         record.runs.push(run);
@@ -114,7 +103,7 @@ fn resolve_cancel(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, outcome
         let message = "the run ended before it could be cancelled";
         (ActionState::Rejected, Reason::RunFinished, message)
     };
-    requests::resolve(ctx, status, Verb::Cancel, state, reason, message);
+    requests::resolve(ctx, status, (Verb::Cancel, state), reason, message);
 }
 
 pub(super) fn decide(
@@ -135,23 +124,18 @@ pub(super) fn decide(
         true => last_call,
         false => last_call.max(Some(&end.time)),
     };
-    if let Some(since) = may_act.filter(|since| !ctx.waits().settled_since(since)) {
-        let wait = ctx.waits().settled_at(since).duration_since(ctx.now());
-        return Ok(ctx.decide(status, Next::After(wait.unsigned_abs())));
+    let waits = ctx.waits();
+    if let Some(wait) = may_act.and_then(|since| waits.settling(since)) {
+        return Ok(ctx.decide(status, Next::After(wait)));
     }
     let read = read_back(ctx, run)?;
     let whole = run.image_id.is_some() && read.iter().all(|c| c.updated);
     // What was just changed may show late: it is read again until it would have shown.
-    if well && !whole && !ctx.waits().settled_since(&end.time) {
-        return Ok(ctx.decide(status, Next::After(READ_AGAIN)));
-    }
+    let late = well && !whole && !waits.settled_since(&end.time);
     // One that is left out of an answer may be there all the same: looked for a bound on lateness longer.
     let gone = read.iter().any(|c| c.image_id.is_none());
-    if gone
-        && !ctx
-            .waits()
-            .settled_since(&Time(end.time.0 + ctx.waits().call_lifetime()))
-    {
+    let longer = Time(end.time.0 + waits.call_lifetime());
+    if late || gone && !waits.settled_since(&longer) {
         return Ok(ctx.decide(status, Next::After(READ_AGAIN)));
     }
     let (outcome, reason, mut message) = verdict(run, end, &read);
@@ -174,7 +158,7 @@ pub(super) fn decide(
         status.image_id.clone_from(&run.image_id);
     }
     status.configurations = read;
-    close(ctx, &mut status, outcome, reason, &message);
+    close(ctx, &mut status, (outcome, reason, &message));
     Ok(ctx.decide(status, Next::Now))
 }
 
@@ -193,22 +177,19 @@ fn left_over(run: &ActiveRun, outcome: RunOutcome, read: &[ConfigurationImage]) 
 /// What the configurations of a run carry.
 fn read_back(ctx: &Context<'_>, run: &ActiveRun) -> Known<Vec<ConfigurationImage>> {
     let observation = ctx.input.observation;
-    let query = |id: &String| Query::ScalingConfiguration {
-        configuration: id.clone(),
+    let ids = || run.configurations.iter().map(|c| &c.id);
+    observation.require(ids().map(|id| of_configuration(id)))?;
+    let read = |id: &String| {
+        let found = absence::configuration(observation, &ctx.group, id)?;
+        let image = found.and_then(|found| found.image.as_ref());
+        let image_id = image.map(|image| shorten(image, 256));
+        Ok(ConfigurationImage {
+            id: id.clone(),
+            updated: image_id.is_some() && image_id == run.image_id,
+            image_id,
+        })
     };
-    observation.require(run.configurations.iter().map(|c| query(&c.id)))?;
-    let mut read = Vec::with_capacity(run.configurations.len());
-    for configuration in &run.configurations {
-        let found = absence::configuration(observation, &ctx.group, &configuration.id)?;
-        let image = found.and_then(|found| found.image.clone());
-        let image = image.map(|image| shorten(&image, 256));
-        read.push(ConfigurationImage {
-            id: configuration.id.clone(),
-            updated: image.is_some() && image == run.image_id,
-            image_id: image,
-        });
-    }
-    Ok(read)
+    ids().map(read).collect()
 }
 
 /// New instances come from a configuration that this run has not put the image into, and that does not carry it.
@@ -279,13 +260,8 @@ fn verdict(
 }
 
 /// The run goes into the history.
-fn close(
-    ctx: &Context<'_>,
-    status: &mut Draft,
-    outcome: RunOutcome,
-    reason: Reason,
-    message: &str,
-) {
+fn close(ctx: &Context<'_>, status: &mut Draft, end: End<'_>) {
+    let (outcome, reason, message) = end;
     let Some(run) = status.active.take() else {
         return;
     };
@@ -308,16 +284,14 @@ fn close(
     };
     status.history.insert(0, ended);
     trim(ctx, status);
-    report::ended(status, outcome, reason, message);
+    report::ended(status, end);
 }
 
 /// Keeps the history within its limits, the newest of each kind.
 pub(super) fn trim(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
     let limit = |limit: i32| usize::try_from(limit).unwrap_or(0);
-    let (mut successful, mut failed) = (
-        limit(ctx.spec.successful_runs_history_limit),
-        limit(ctx.spec.failed_runs_history_limit),
-    );
+    let mut successful = limit(ctx.spec.successful_runs_history_limit);
+    let mut failed = limit(ctx.spec.failed_runs_history_limit);
     status.history.retain(|run| {
         let left = match run.outcome {
             RunOutcome::Succeeded => &mut successful,

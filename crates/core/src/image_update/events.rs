@@ -47,15 +47,12 @@ fn missed(old: &ImageUpdateTaskStatus, new: &ImageUpdateTaskStatus) -> Option<Ev
 }
 
 fn ended(old: &ImageUpdateTaskStatus, new: &ImageUpdateTaskStatus) -> Option<Event> {
-    let run = old.active.as_ref()?;
-    let now = new.active.as_ref();
-    let outcome = new.last_outcome?;
-    if now.is_some_and(|now| now.number == run.number) {
-        return None;
-    }
-    let message = message(new, condition::SUCCEEDED);
-    let note = format!("run {}: {message}", run.number);
-    Some(match outcome {
+    let now = new.active.as_ref().map(|run| run.number);
+    let run = old.active.as_ref().map(|run| run.number);
+    let number = run.filter(|_| run != now)?;
+    let message = conditions::message(&new.conditions, condition::SUCCEEDED);
+    let note = format!("run {number}: {message}");
+    Some(match new.last_outcome? {
         RunOutcome::Succeeded => Event::normal(Reason::RunSucceeded, "Finish", note),
         RunOutcome::Failed => Event::warning(Reason::RunFailed, "Finish", note),
         RunOutcome::Cancelled => Event::warning(Reason::RunCancelled, "Finish", note),
@@ -79,7 +76,7 @@ fn started(
             "run {number}: execution {id} builds an image for scaling group {}",
             ctx.group
         ),
-        (_, None, false) => message(new, condition::READY),
+        (_, None, false) => conditions::message(&new.conditions, condition::READY),
         (_, None, true) => return None,
     };
     Some(Event::normal(Reason::RunStarted, "StartExecution", note))
@@ -87,33 +84,17 @@ fn started(
 
 fn of_state(old: &ImageUpdateTaskStatus, new: &ImageUpdateTaskStatus) -> Option<Event> {
     let state = new.state.as_deref().filter(|_| old.state != new.state)?;
-    let message = message(new, condition::READY);
-    match Phase::from_word(state)? {
-        Phase::Blocked => {
-            let ready = conditions::get(&new.conditions, condition::READY);
-            match ready.map(|ready| Reason::recorded(&ready.reason)) {
-                // Told of above.
-                Some(Reason::RunMissed) => None,
-                Some(Reason::InvalidSchedule | Reason::InvalidTimeZone | Reason::NeverDue) => {
-                    Some(Event::warning(Reason::InvalidSchedule, "Schedule", message))
-                }
-                _ => Some(Event::warning(
-                    Reason::PreflightFailed,
-                    "Preflight",
-                    message,
-                )),
-            }
+    let ready = conditions::get(&new.conditions, condition::READY)?;
+    let message = ready.message.as_str();
+    let event = match (Phase::from_word(state)?, Reason::recorded(&ready.reason)) {
+        // Told of above.
+        (Phase::Blocked, Reason::RunMissed) => return None,
+        (Phase::Blocked, Reason::InvalidSchedule | Reason::InvalidTimeZone | Reason::NeverDue) => {
+            Event::warning(Reason::InvalidSchedule, "Schedule", message)
         }
-        Phase::Cancelling => Some(Event::normal(
-            Reason::Cancelling,
-            "CancelExecution",
-            message,
-        )),
-        _ => None,
-    }
-}
-
-fn message(status: &ImageUpdateTaskStatus, type_: &str) -> String {
-    let found = conditions::get(&status.conditions, type_);
-    found.map(|c| c.message.clone()).unwrap_or_default()
+        (Phase::Blocked, _) => Event::warning(Reason::PreflightFailed, "Preflight", message),
+        (Phase::Cancelling, _) => Event::normal(Reason::Cancelling, "CancelExecution", message),
+        _ => return None,
+    };
+    Some(event)
 }

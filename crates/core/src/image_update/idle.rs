@@ -1,7 +1,8 @@
 //! No run is under way and none is due: the group is free, and what is shown is the last run and the next.
 
+use std::time::Duration;
+
 use ess_rollout_api::v1alpha1::{RunOutcome, condition};
-use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
@@ -15,7 +16,7 @@ use crate::task::observation::Known;
 use crate::task::reason::Reason;
 
 /// The longest wait for the next run: a machine that was suspended does not oversleep by more.
-const LOOK_AT_THE_CLOCK: SignedDuration = SignedDuration::from_hours(1);
+const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(3600);
 
 /// Nothing is due.
 pub(super) fn decide(
@@ -30,13 +31,12 @@ pub(super) fn decide(
     status.vanished_holder = None;
     let next = match status.next_schedule_time.as_ref().map(|next| next.0) {
         Some(next) => {
+            let mut wait = ctx.waits().left(next).min(LOOK_AT_THE_CLOCK);
             // While nothing begins by itself nothing is looked at either.
-            let look = match ctx.spec.suspend {
-                true => None,
-                false => Some(ahead::check(ctx, &mut status, next)?),
-            };
-            let wait = ctx.until(next).min(LOOK_AT_THE_CLOCK.unsigned_abs());
-            Next::After(look.map_or(wait, |look| wait.min(look)))
+            if !ctx.spec.suspend {
+                wait = wait.min(ahead::check(ctx, &mut status, next)?);
+            }
+            Next::After(wait)
         }
         None => {
             status.preflight_check = None;
@@ -52,14 +52,11 @@ pub(super) fn decide(
 fn show_rest(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable, times: &Due) {
     // While another was due that was not shown.
     report::show_last_run(status);
-    let (reason, message) = (
-        Reason::recorded(&status.last_reason),
-        status.last_message.clone(),
-    );
+    let reason = Reason::recorded(&status.last_reason);
+    let message = status.last_message.clone();
     show_preflight(status);
     let next = status.next_schedule_time.as_ref().map(|time| time.0);
-    let undone = matches!(timetable, Timetable::Now)
-        && status.done_hash.as_deref() != Some(due::content_hash(ctx.spec).as_str());
+    let undone = due::is_undone(ctx, status, timetable);
     let waiting = times.newest;
     if ctx.spec.suspend && (next.is_some() || waiting.is_some() || undone) {
         let message = match (waiting, &ctx.spec.image_id) {
@@ -81,19 +78,17 @@ fn show_rest(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable, times
     };
     let ahead = next.map(|next| format!("the next run is due at {next}"));
     if let (Some(found), Some(ahead)) = (ahead::found(status).filter(|f| !f.passes), &ahead) {
-        let (reason, message) = (
-            Reason::recorded(&found.reason),
-            format!("{}; {ahead}", found.message),
-        );
+        let reason = Reason::recorded(&found.reason);
+        let message = format!("{}; {ahead}", found.message);
         return status.show(Phase::BlockedAhead, reason, &message);
     }
-    match (status.last_outcome, ahead) {
-        (Some(RunOutcome::Failed), Some(ahead)) => {
+    match (status.last_outcome, ahead, timetable) {
+        (Some(RunOutcome::Failed), Some(ahead), _) => {
             let message = format!("{message}; {ahead}");
             status.show(Phase::Failed, reason, &message);
         }
-        (_, Some(ahead)) => status.show(Phase::Scheduled, Reason::Scheduled, &ahead),
-        (Some(outcome), None) => {
+        (_, Some(ahead), _) => status.show(Phase::Scheduled, Reason::Scheduled, &ahead),
+        (Some(outcome), None, _) => {
             let phase = match outcome {
                 RunOutcome::Succeeded => Phase::Succeeded,
                 RunOutcome::Failed => Phase::Failed,
@@ -101,20 +96,20 @@ fn show_rest(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable, times
             };
             status.show(phase, reason, &message);
         }
-        (None, None) if status.missed_runs.is_some() => {
+        (None, None, _) if status.missed_runs.is_some() => {
             let message = missed(ctx, status.missed_runs.unwrap_or_default());
             status.show(Phase::Blocked, Reason::RunMissed, &message);
         }
-        (None, None) if matches!(timetable, Timetable::Now) => {
+        (None, None, Timetable::Now) => {
             let message = "it had its run before the object was restored without its status; for another use the annotation ess-rollout.io/run-now";
             status.show(Phase::Finished, Reason::AlreadyRun, message);
         }
-        (None, None) if is_never_due(ctx, timetable) => {
+        (None, None, Timetable::Scheduled(schedule)) if schedule.is_never_due(ctx.now()) => {
             let message =
                 "spec.schedule.cron: there is no such time in the next four years; write another";
             status.show(Phase::Blocked, Reason::NeverDue, message);
         }
-        (None, None) => {
+        (None, None, _) => {
             let message = "no run is due any more";
             status.show(Phase::Finished, Reason::NothingDue, message);
         }
@@ -126,25 +121,14 @@ fn show_rest(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable, times
 fn show_preflight(status: &mut Draft) {
     let Some(check) = status.preflight_check.clone() else {
         // None is due: what was found before the last one stays, unless it was against it.
-        return status.set_unless_true(
-            condition::PREFLIGHT,
-            Value::Unknown,
-            Reason::NothingDue,
-            "",
-        );
+        return status.forget_obstacles(Reason::NothingDue);
     };
-    match (check.reason.as_str(), check.passes) {
-        ("", _) => status.passed("a run could begin"),
-        (reason, passes) => {
-            let value = if passes { Value::Unknown } else { Value::False };
-            status.set(
-                condition::PREFLIGHT,
-                value,
-                Reason::recorded(reason),
-                &check.message,
-            );
-        }
+    if check.reason.is_empty() {
+        return status.passed("a run could begin");
     }
+    let value = Value::of_obstacle(check.passes);
+    let (reason, message) = (Reason::recorded(&check.reason), &check.message);
+    status.set(condition::PREFLIGHT, value, reason, message);
 }
 
 /// Runs were due, none was made, and none is due any more.
@@ -160,12 +144,5 @@ fn missed(ctx: &Context<'_>, count: i64) -> String {
         None => format!(
             "no run was made of {count} that came due, and none is due any more; change spec.schedule, {cure}"
         ),
-    }
-}
-
-fn is_never_due(ctx: &Context<'_>, timetable: &Timetable) -> bool {
-    match timetable {
-        Timetable::Scheduled(schedule) => schedule.is_never_due(ctx.now()),
-        Timetable::Now => false,
     }
 }

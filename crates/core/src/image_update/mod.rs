@@ -37,11 +37,12 @@ mod starting;
 mod step;
 mod waiting;
 
-use ess_rollout_api::v1alpha1::{ImageUpdateTask, ImageUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{ImageUpdateTask, ImageUpdateTaskStatus, RunOutcome};
 use jiff::Timestamp;
 
 use super::task::decision::{Settings, WorkOutcome};
 use super::task::observation::Observation;
+use super::task::reason::Reason;
 
 pub use context::target;
 pub use step::step;
@@ -54,6 +55,8 @@ pub type Decision = crate::task::decision::Decision<ImageUpdateTaskStatus>;
 type Draft = crate::task::display::Draft<ImageUpdateTaskStatus>;
 /// A decision in the making.
 type Drafted = crate::task::decision::Decision<Draft>;
+/// How a run ended: what it came to, and why, in a word and in a sentence.
+type End<'m> = (RunOutcome, Reason, &'m str);
 
 /// Everything a decision is made from.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use super::context::Context;
 use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE};
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
-use crate::task::problem::{self, Problem};
+use crate::task::problem::{self, Problem, Stop};
 use crate::task::reason::Reason;
 
 /// The longest name that ECS takes for an image.
@@ -32,25 +32,20 @@ pub(super) struct Ready {
 
 /// What can be said against a run without looking at the cloud.
 pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
-    let settings = ctx.input.settings;
     if ctx.region.is_empty() {
         return Some(problem::region_missing());
     }
     let has_secret = ctx.spec.credentials_ref.is_some();
     let role = ctx.spec.ram_role.as_deref();
-    let refused = problem::of_credentials(settings, &ctx.namespace, has_secret, role);
-    refused.or_else(|| {
-        let source = ctx.spec.source.as_ref();
-        match (&ctx.spec.image_id, source) {
-            (Some(_), _) => None,
-            (None, Some(source)) => check_name(source),
-            // Refused by the apiserver.
-            (None, None) => Some(Problem::blocked(
-                Reason::NothingToDo,
-                "set spec.source to build an image, or spec.imageId to use one that there is"
-                    .into(),
-            )),
-        }
+    let refused = problem::of_credentials(ctx.input.settings, &ctx.namespace, has_secret, role);
+    refused.or_else(|| match (&ctx.spec.image_id, &ctx.spec.source) {
+        (Some(_), _) => None,
+        (None, Some(source)) => check_name(source),
+        // Refused by the apiserver.
+        (None, None) => Some(Problem::blocked(
+            Reason::NothingToDo,
+            "set spec.source to build an image, or spec.imageId to use one that there is".into(),
+        )),
     })
 }
 
@@ -86,105 +81,69 @@ fn check_name(source: &ImageSource) -> Option<Problem> {
     })
 }
 
-/// Whether a run may begin, as the cloud is now.
-pub(super) fn check_cloud(ctx: &Context<'_>) -> Known<Result<Ready, Problem>> {
-    let observation = ctx.input.observation;
-    let given = ctx.spec.image_id.as_ref();
-    let source = ctx.spec.source.as_ref().filter(|_| given.is_none());
-    let mut reads = vec![
-        Query::ScalingGroup {
-            group: ctx.group.clone(),
-        },
-        Query::Account,
-    ];
-    reads.extend(given.map(|image| Query::Image {
-        image: image.clone(),
-    }));
-    if let Some(source) = source {
-        reads.push(Query::Template {
-            name: IMAGE_UPDATE_TEMPLATE.to_owned(),
-        });
-        reads.push(Query::EcsInstances {
-            instances: vec![source.instance_id.clone()],
-        });
+/// What shows a configuration.
+pub(super) fn of_configuration(id: &str) -> Query {
+    Query::ScalingConfiguration {
+        configuration: id.to_owned(),
     }
-    let of_configuration = |id: &String| Query::ScalingConfiguration {
-        configuration: id.clone(),
-    };
-    reads.extend(
-        ctx.spec
-            .scaling_configuration_ids
-            .iter()
-            .map(of_configuration),
-    );
-    observation.require(reads)?;
+}
 
-    let group = match problem::usable_group(
+/// Whether a run may begin, as the cloud is now.
+pub(super) fn check_cloud(ctx: &Context<'_>) -> Result<Ready, Stop> {
+    let observation = ctx.input.observation;
+    let (given, source) = (ctx.spec.image_id.as_ref(), ctx.source());
+    observation.require(reads(ctx))?;
+    let group = problem::usable_group(
         observation.scaling_group(&ctx.group)?.as_ref(),
         ("spec.scalingGroupId", &ctx.group, &ctx.region),
         &GroupType::Ecs,
         "only scaling configurations of ECS groups take an image of this kind; for containers use a RollingUpdateTask with spec.update.containerGroup",
-    ) {
-        Ok(group) => group,
-        Err(problem) => return Ok(Err(problem)),
-    };
+    )?;
     let (mut template_version, mut built_from) = (None, None);
     if let Some(source) = source {
         let Some(template) = observation.template(IMAGE_UPDATE_TEMPLATE)? else {
-            return Ok(Err(Problem::blocked(
-                Reason::TemplateNotFound,
-                format!(
-                    "OOS in {} has no public template {IMAGE_UPDATE_TEMPLATE}: images cannot be built there",
-                    ctx.region
-                ),
-            )));
+            let message = format!(
+                "OOS in {} has no public template {IMAGE_UPDATE_TEMPLATE}: images cannot be built there",
+                ctx.region
+            );
+            return Err(Problem::blocked(Reason::TemplateNotFound, message).into());
         };
         template_version = Some(template.version.clone()).filter(|version| !version.is_empty());
-        match source_instance(ctx, source)? {
-            Ok(instance) => built_from = Some(instance),
-            Err(problem) => return Ok(Err(problem)),
-        }
+        built_from = Some(source_instance(ctx, source)?);
     }
-    let ids = match configurations(ctx, group) {
-        Ok(ids) => ids,
-        Err(problem) => return Ok(Err(problem)),
-    };
-    observation.require(ids.iter().map(of_configuration))?;
-    let mut configurations = Vec::with_capacity(ids.len());
-    for id in ids {
-        let found = absence::configuration(observation, &ctx.group, &id)?;
-        let Some(found) = found.filter(|found| found.group.is_empty() || found.group == ctx.group)
-        else {
-            return Ok(Err(Problem::blocked(
-                Reason::ScalingConfigurationNotFound,
-                format!(
-                    "spec.scalingConfigurationIds: scaling group {} has no scaling configuration {id}; take it out, or name another",
-                    ctx.group
-                ),
-            )));
-        };
-        configurations.push(ConfigurationImage {
-            id,
-            image_id: found.image.clone(),
-            updated: false,
-        });
-    }
-    let problem = match (given, built_from) {
-        (Some(id), _) => check_given(ctx, id, &configurations)?,
-        (None, Some(instance)) => check_built(ctx, instance, &configurations)?,
+    let configurations = read(ctx, configurations(ctx, group)?)?;
+    let offered = match (given, built_from) {
+        (Some(id), _) => Some(given_image(ctx, id)?),
+        (None, Some(instance)) => Some(image_of(ctx, instance)?),
         (None, None) => None,
     };
-    if let Some(problem) = problem {
-        return Ok(Err(problem));
+    if let Some(offered) = offered {
+        check_fit(ctx, &offered, &configurations)?;
     }
-    Ok(Ok(Ready {
+    Ok(Ready {
         configurations,
         template_version,
         place: Place {
             region_id: ctx.region.clone(),
             account_id: absence::account(observation)?.map(|id| shorten(&id, 64)),
         },
-    }))
+    })
+}
+
+/// What is looked at, whatever comes of it.
+fn reads(ctx: &Context<'_>) -> Vec<Query> {
+    let group = ctx.group.clone();
+    let mut reads = vec![Query::ScalingGroup { group }, Query::Account];
+    let given = ctx.spec.image_id.clone();
+    reads.extend(given.map(|image| Query::Image { image }));
+    if let Some(source) = ctx.source() {
+        let name = IMAGE_UPDATE_TEMPLATE.to_owned();
+        let instances = vec![source.instance_id.clone()];
+        reads.extend([Query::Template { name }, Query::EcsInstances { instances }]);
+    }
+    let configurations = ctx.spec.scaling_configuration_ids.iter();
+    reads.extend(configurations.map(|id| of_configuration(id)));
+    reads
 }
 
 /// The configurations that get the image.
@@ -212,41 +171,63 @@ fn configurations(ctx: &Context<'_>, group: &ScalingGroup) -> Result<Vec<String>
     })
 }
 
+/// What they carry.
+fn read(ctx: &Context<'_>, ids: Vec<String>) -> Result<Vec<ConfigurationImage>, Stop> {
+    let (observation, group) = (ctx.input.observation, &ctx.group);
+    observation.require(ids.iter().map(|id| of_configuration(id)))?;
+    let read = |id: String| {
+        let found = absence::configuration(observation, group, &id)?;
+        let found = found.filter(|found| found.group.is_empty() || found.group == *group);
+        let found = found.ok_or_else(|| {
+            Problem::blocked(
+                Reason::ScalingConfigurationNotFound,
+                format!(
+                    "spec.scalingConfigurationIds: scaling group {group} has no scaling configuration {id}; take it out, or name another"
+                ),
+            )
+        })?;
+        Ok(ConfigurationImage {
+            id,
+            image_id: found.image.clone(),
+            updated: false,
+        })
+    };
+    ids.into_iter().map(read).collect()
+}
+
 /// The template takes an instance that is Running or Stopped, and passes over one that is gone only
 /// to fail one step later.
-fn source_instance<'a>(
-    ctx: &Context<'a>,
-    source: &ImageSource,
-) -> Known<Result<&'a EcsInstance, Problem>> {
+fn source_instance<'a>(ctx: &Context<'a>, source: &ImageSource) -> Result<&'a EcsInstance, Stop> {
     let id = &source.instance_id;
-    let found = ctx
-        .input
-        .observation
-        .ecs_instances(std::slice::from_ref(id))?;
-    let Some(instance) = found.iter().find(|instance| instance.id == *id) else {
-        return Ok(Err(Problem::blocked(
+    let asked = std::slice::from_ref(id);
+    let found = ctx.input.observation.ecs_instances(asked)?;
+    let problem = match found.iter().find(|instance| instance.id == *id) {
+        None => Problem::blocked(
             Reason::SourceInstanceNotFound,
             format!(
                 "spec.source.instanceId: ECS instance {id} does not exist in {}, or these credentials cannot see it",
                 ctx.region
             ),
-        )));
-    };
-    Ok(match &instance.status {
-        EcsStatus::Running | EcsStatus::Stopped => Ok(instance),
-        status @ (EcsStatus::Pending | EcsStatus::Starting | EcsStatus::Stopping) => {
-            Err(Problem::wait(
+        ),
+        Some(instance) => match &instance.status {
+            EcsStatus::Running | EcsStatus::Stopped => return Ok(instance),
+            status @ (EcsStatus::Pending | EcsStatus::Starting | EcsStatus::Stopping) => {
+                Problem::wait(
+                    Reason::SourceInstanceNotReady,
+                    format!(
+                        "instance {id} is {status}; the run begins when it is Running or Stopped"
+                    ),
+                )
+            }
+            status => Problem::blocked(
                 Reason::SourceInstanceNotReady,
-                format!("instance {id} is {status}; the run begins when it is Running or Stopped"),
-            ))
-        }
-        status => Err(Problem::blocked(
-            Reason::SourceInstanceNotReady,
-            format!(
-                "spec.source.instanceId: instance {id} is {status}; an image is built from one that is Running or Stopped"
+                format!(
+                    "spec.source.instanceId: instance {id} is {status}; an image is built from one that is Running or Stopped"
+                ),
             ),
-        )),
-    })
+        },
+    };
+    Err(problem.into())
 }
 
 /// Something that configurations are to carry, and what is known of it.
@@ -258,49 +239,33 @@ struct Offered<'a> {
     cure: &'static str,
 }
 
-/// A given image: whether it can be used, and whether instances like those that there are can start
-/// from it.
-fn check_given(
-    ctx: &Context<'_>,
-    id: &str,
-    configurations: &[ConfigurationImage],
-) -> Known<Option<Problem>> {
+/// A given image, if it can be used.
+fn given_image<'a>(ctx: &Context<'a>, id: &str) -> Result<Offered<'a>, Stop> {
     let found = ctx.input.observation.image(id)?.as_ref();
     let (field, instead) = ("spec.imageId", "name another");
-    let image = match problem::usable_image(found, field, (id, &ctx.region), instead) {
-        Ok(image) => image,
-        Err(problem) => return Ok(Some(problem)),
-    };
-    let offered = Offered {
+    let image = problem::usable_image(found, field, (id, &ctx.region), instead)?;
+    Ok(Offered {
         named: format!("spec.imageId: image {id}"),
         architecture: &image.architecture,
         os_type: &image.os_type,
         cure: "name another image",
-    };
-    check_fit(ctx, &offered, configurations)
+    })
 }
 
-/// An image that is to be built is for whatever the image of its instance is for: whether instances
-/// like those that there are can start from it.
-fn check_built(
-    ctx: &Context<'_>,
-    instance: &EcsInstance,
-    configurations: &[ConfigurationImage],
-) -> Known<Option<Problem>> {
-    let observation = ctx.input.observation;
+/// An image that is to be built is for whatever the image of its instance is for.
+fn image_of<'a>(ctx: &Context<'a>, instance: &'a EcsInstance) -> Known<Offered<'a>> {
     let (id, from) = (&instance.id, &instance.image);
     // One that was deleted says nothing of its architecture.
     let image = match from.as_str() {
         "" => None,
-        from => observation.image(from)?.as_ref(),
+        from => ctx.input.observation.image(from)?.as_ref(),
     };
-    let offered = Offered {
+    Ok(Offered {
         named: format!("spec.source.instanceId: an image of instance {id}, which runs {from},"),
         architecture: image.map_or("", |image| &image.architecture),
         os_type: image.map_or(&instance.os_type, |image| &image.os_type),
         cure: "name another instance",
-    };
-    check_fit(ctx, &offered, configurations)
+    })
 }
 
 /// Whether instances of each configuration can start from this as they can from what it carries.
@@ -308,7 +273,7 @@ fn check_fit(
     ctx: &Context<'_>,
     offered: &Offered<'_>,
     configurations: &[ConfigurationImage],
-) -> Known<Option<Problem>> {
+) -> Result<(), Stop> {
     let observation = ctx.input.observation;
     let carried = configurations.iter().filter_map(|c| c.image_id.clone());
     observation.require(carried.map(|image| Query::Image { image }))?;
@@ -317,40 +282,27 @@ fn check_fit(
             continue;
         };
         // One that was deleted says nothing.
-        let Some(old) = observation.image(before)?.as_ref() else {
-            continue;
-        };
-        if let Some(problem) = unlike(offered, old, &configuration.id) {
-            return Ok(Some(problem));
+        if let Some(old) = observation.image(before)? {
+            check_alike(offered, old, &configuration.id)?;
         }
     }
-    Ok(None)
+    Ok(())
 }
 
-/// Whether instances of a configuration cannot start from another image.
-fn unlike(offered: &Offered<'_>, old: &Image, configuration: &str) -> Option<Problem> {
-    let Offered {
-        named,
-        architecture,
-        os_type,
-        cure,
-    } = offered;
+/// Whether instances of a configuration can start from another image.
+fn check_alike(offered: &Offered<'_>, old: &Image, configuration: &str) -> Result<(), Problem> {
+    let (architecture, os) = (offered.architecture, offered.os_type);
     let (reason, is, was) = if problem::differ(architecture, &old.architecture) {
-        (
-            Reason::ImageArchitectureMismatch,
-            architecture,
-            &old.architecture,
-        )
-    } else if problem::differ(os_type, &old.os_type) {
-        (Reason::ImageOSMismatch, os_type, &old.os_type)
+        let reason = Reason::ImageArchitectureMismatch;
+        (reason, architecture, &old.architecture)
+    } else if problem::differ(os, &old.os_type) {
+        (Reason::ImageOSMismatch, os, &old.os_type)
     } else {
-        return None;
+        return Ok(());
     };
-    Some(Problem::blocked(
-        reason,
-        format!(
-            "{named} is for {is}, and scaling configuration {configuration} carries {}, which is for {was}; {cure}, or change the configuration in the ESS console first",
-            old.id
-        ),
-    ))
+    let message = format!(
+        "{} is for {is}, and scaling configuration {configuration} carries {}, which is for {was}; {}, or change the configuration in the ESS console first",
+        offered.named, old.id, offered.cure
+    );
+    Err(Problem::blocked(reason, message))
 }

@@ -3,12 +3,11 @@
 use ess_rollout_api::v1alpha1::{ImageUpdateTaskStatus, RunOutcome, condition};
 use ess_rollout_cloud::CloudError;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::Draft;
+use super::{Draft, End};
 use crate::task::cloud_failure::{self, Failure};
 use crate::task::conditions;
-use crate::task::display::{self, Displayed, Value};
+use crate::task::display::{self, Displayed, Fields, Value};
 use crate::task::reason::Reason;
 
 /// Where a task is, in the word that people read.
@@ -58,20 +57,10 @@ impl display::Phase for Phase {
         Self::Finished,
     ];
 
-    fn word(self) -> &'static str {
+    fn named(self) -> Self {
         match self {
-            Self::Pending => "Pending",
-            Self::Waiting => "Waiting",
-            Self::Blocked | Self::BlockedAhead => "Blocked",
-            Self::Running => "Running",
-            Self::Cancelling => "Cancelling",
-            Self::Verifying => "Verifying",
-            Self::Scheduled => "Scheduled",
-            Self::Suspended => "Suspended",
-            Self::Succeeded => "Succeeded",
-            Self::Failed => "Failed",
-            Self::Cancelled => "Cancelled",
-            Self::Finished => "Finished",
+            Self::BlockedAhead => Self::Blocked,
+            named => named,
         }
     }
 
@@ -90,29 +79,20 @@ impl display::Phase for Phase {
         let due = self == Self::Blocked || self.ready() == Value::Unknown;
         due.then_some(Value::Unknown)
     }
-
-    fn paused(self) -> Option<bool> {
-        None
-    }
 }
 
 impl Displayed for ImageUpdateTaskStatus {
     type Phase = Phase;
 
-    fn state(&mut self) -> &mut Option<String> {
-        &mut self.state
-    }
-
-    fn conditions(&mut self) -> &mut Vec<Condition> {
-        &mut self.conditions
-    }
-
-    fn call_refused(&mut self) -> &mut Option<String> {
-        &mut self.call_refused
-    }
-
-    fn layout(&mut self) -> &mut Option<String> {
-        &mut self.layout
+    fn fields(&mut self) -> Fields<'_> {
+        Fields {
+            state: &mut self.state,
+            conditions: &mut self.conditions,
+            call_refused: &mut self.call_refused,
+            layout: &mut self.layout,
+            observed_generation: &mut self.observed_generation,
+            unknown_annotations: &mut self.unknown_annotations,
+        }
     }
 
     fn displayed(&self) -> String {
@@ -130,9 +110,6 @@ impl Displayed for ImageUpdateTaskStatus {
     fn recall(&mut self, _now: Timestamp) {
         if self.active.is_some() {
             self.call_refused = cloud_failure::shown_refusal(&self.conditions);
-        }
-        if let Some(phase) = self.state.as_deref().and_then(display::Phase::from_word) {
-            self.note_phase(phase);
         }
         let Some(outcome) = self.last_outcome else {
             return;
@@ -171,7 +148,7 @@ pub(super) fn failed(status: &mut Draft, error: &CloudError) {
 }
 
 /// Puts on record how the last run ended, and publishes it.
-pub(super) fn ended(status: &mut Draft, outcome: RunOutcome, reason: Reason, message: &str) {
+pub(super) fn ended(status: &mut Draft, (outcome, reason, message): End<'_>) {
     status.last_outcome = Some(outcome);
     status.last_reason = reason.into();
     status.last_message = conditions::shorten(message, conditions::MESSAGE_MAX);
@@ -180,23 +157,13 @@ pub(super) fn ended(status: &mut Draft, outcome: RunOutcome, reason: Reason, mes
 
 /// Publishes how the last run ended.
 pub(super) fn show_last_run(status: &mut Draft) {
+    let none = "no run has ended yet";
     let value = match status.last_outcome {
         Some(RunOutcome::Succeeded) => Value::True,
         Some(RunOutcome::Failed | RunOutcome::Cancelled) => Value::False,
-        None => {
-            return status.set(
-                condition::SUCCEEDED,
-                Value::Unknown,
-                Reason::NoRun,
-                "no run has ended yet",
-            );
-        }
+        None => return status.set(condition::SUCCEEDED, Value::Unknown, Reason::NoRun, none),
     };
-    let (reason, message) = (status.last_reason.clone(), status.last_message.clone());
-    status.set(
-        condition::SUCCEEDED,
-        value,
-        Reason::recorded(&reason),
-        &message,
-    );
+    let reason = Reason::recorded(&status.last_reason);
+    let message = status.last_message.clone();
+    status.set(condition::SUCCEEDED, value, reason, &message);
 }

@@ -13,42 +13,43 @@ type Judged = Result<(), (Reason, String)>;
 /// Takes note of every request that is new. Not applicable now is refused; what is accepted is
 /// settled by what comes of it.
 pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
+    let unsupported = "an ImageUpdateTask knows run-now and cancel alone";
     let mut cancelling = false;
-    for (verb, key) in VERBS {
-        let Some(value) = ctx.annotation(key) else {
-            continue;
-        };
+    for (verb, value) in asked(ctx) {
         if !ledger::is_new(&status.handled_actions, verb, value) {
             continue;
         }
         let verdict = match verb {
             Verb::Cancel => judge_cancel(status, value),
-            Verb::RunNow if cancelling => Err(superseded()),
+            Verb::RunNow if cancelling => {
+                Err((Reason::Superseded, "the run is being cancelled".into()))
+            }
             Verb::RunNow => judge_run_now(ctx, status, value),
-            _ => Err(unsupported()),
+            _ => Err((Reason::Unsupported, unsupported.into())),
         };
         cancelling |= verb == Verb::Cancel && verdict.is_ok();
         add(ctx, status, verb, value, verdict);
     }
     if ctx.deleting.is_some() {
-        let (state, message) = (ActionState::Rejected, "the task is being deleted");
-        resolve(ctx, status, Verb::RunNow, state, Reason::Deletion, message);
+        let message = "the task is being deleted";
+        resolve(ctx, status, RUN_NOW_REJECTED, Reason::Deletion, message);
     }
+}
+
+/// The requests that the object carries, in the order in which they take effect.
+fn asked<'a>(ctx: &Context<'a>) -> impl Iterator<Item = (Verb, &'a str)> {
+    let asked = |(verb, key)| Some((verb, ctx.annotation(key)?));
+    VERBS.into_iter().filter_map(asked)
 }
 
 /// Notes the requests that were there before the operator first saw the object: a copied or restored
 /// manifest must not act. A cancellation is honoured: it keeps the first run from being made.
 pub(super) fn present_at_creation(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
-    for (verb, key) in VERBS {
-        let Some(value) = ctx.annotation(key) else {
-            continue;
-        };
+    for (verb, value) in asked(ctx) {
+        let why = "the request was there before the task was first seen: set another value";
         let verdict = match verb {
             Verb::Cancel => judge_cancel(status, value),
-            _ => Err((
-                Reason::PresentAtCreation,
-                "the request was there before the task was first seen: set another value".into(),
-            )),
+            _ => Err((Reason::PresentAtCreation, why.into())),
         };
         add(ctx, status, verb, value, verdict);
     }
@@ -70,28 +71,15 @@ fn judge_run_now(ctx: &Context<'_>, status: &ImageUpdateTaskStatus, value: &str)
     if let Some(run) = &status.active
         && ctx.spec.concurrency_policy == ConcurrencyPolicy::Forbid
     {
-        return Err((
-            Reason::RunActive,
-            format!(
-                "run {} is under way; cancel it, or ask again when it has ended",
-                run.number
-            ),
-        ));
+        let number = run.number;
+        let why = format!("run {number} is under way; cancel it, or ask again when it has ended");
+        return Err((Reason::RunActive, why));
     }
     if ledger::open(&status.actions, Verb::RunNow).is_some() {
         let why = "a run that was asked for before is waiting to begin";
         return Err((Reason::RunWaiting, why.into()));
     }
     Ok(())
-}
-
-fn superseded() -> (Reason, String) {
-    (Reason::Superseded, "the run is being cancelled".into())
-}
-
-fn unsupported() -> (Reason, String) {
-    let message = "an ImageUpdateTask knows run-now and cancel alone";
-    (Reason::Unsupported, message.into())
 }
 
 fn add(
@@ -101,26 +89,24 @@ fn add(
     value: &str,
     verdict: Judged,
 ) {
-    let mut action = ledger::entry(ctx.metadata, verb, value, ctx.now());
+    let now = ctx.now();
+    let mut action = ledger::entry(ctx.metadata, verb, value, now);
     if let Err((reason, message)) = verdict {
-        ledger::resolve(
-            &mut action,
-            ActionState::Rejected,
-            reason,
-            &message,
-            ctx.now(),
-        );
+        let state = ActionState::Rejected;
+        ledger::resolve(&mut action, state, reason, &message, now);
     }
     let (all, handled) = (&mut status.actions, &mut status.handled_actions);
     ledger::record(all, handled, value, action);
 }
 
-/// Ends every open request of a verb.
+/// No run is made of those that were asked for.
+pub(super) const RUN_NOW_REJECTED: (Verb, ActionState) = (Verb::RunNow, ActionState::Rejected);
+
+/// Ends every open request of a verb, in a state.
 pub(super) fn resolve(
     ctx: &Context<'_>,
     status: &mut ImageUpdateTaskStatus,
-    verb: Verb,
-    state: ActionState,
+    (verb, state): (Verb, ActionState),
     reason: Reason,
     message: &str,
 ) {

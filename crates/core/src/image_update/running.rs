@@ -12,6 +12,7 @@ use super::{Draft, Drafted, cancel, due, ending};
 use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE};
 use crate::task::conditions::shorten;
 use crate::task::observation::{Known, Missing};
+use crate::task::quiet::has_ended;
 use crate::task::reason::Reason;
 
 /// The nested action that builds the image: the template name of its execution.
@@ -71,10 +72,7 @@ pub(super) fn decide(
         }
     }
     if seen.root.status.is_final() {
-        let moves = |child: &&Execution| {
-            !child.status.is_final() && child.status != ExecutionStatus::Waiting
-        };
-        if seen.children.iter().find(moves).is_none() {
+        if seen.children.iter().all(has_ended) {
             return Ok(conclude(ctx, status, &seen));
         }
         let message = "the execution has ended and waits for its nested executions";
@@ -83,8 +81,8 @@ pub(super) fn decide(
     }
     due::leave_out(ctx, &mut status);
     let cancellation = match cancellation {
-        Some(cancellation) => Some(cancellation),
         None => failed_image(ctx, &mut status, &seen)?,
+        wanted => wanted,
     };
     if let Some(cancellation) = cancellation {
         return Ok(cancel::cancel(ctx, status, cancellation, true));
@@ -101,17 +99,11 @@ pub(super) fn decide(
 /// image.
 fn look<'a>(ctx: &Context<'a>, id: &str) -> Known<Option<Seen<'a>>> {
     let observation = ctx.input.observation;
-    let (root, children) = (
-        ExecutionFilter::Id(id.to_owned()),
-        ExecutionFilter::ChildrenOf(id.to_owned()),
-    );
-    let tasks = |execution: &str| Query::TaskExecutions {
-        execution: execution.to_owned(),
-    };
+    let (execution, children) = (id.to_owned(), ExecutionFilter::ChildrenOf(id.to_owned()));
     observation.require([
-        Query::Executions(root),
+        Query::Executions(ExecutionFilter::Id(id.to_owned())),
         Query::Executions(children.clone()),
-        tasks(id),
+        Query::TaskExecutions { execution },
     ])?;
     let Some(root) = absence::execution(observation, id, IMAGE_UPDATE_TEMPLATE)? else {
         return Ok(None);
@@ -134,11 +126,15 @@ fn look<'a>(ctx: &Context<'a>, id: &str) -> Known<Option<Seen<'a>>> {
 }
 
 impl Seen<'_> {
+    /// The tasks, those of the nested execution first.
+    fn tasks(&self) -> impl Iterator<Item = &TaskExecution> {
+        let nested = self.building.iter().flat_map(|(_, tasks)| tasks.iter());
+        nested.chain(self.tasks)
+    }
+
     /// The image, as soon as any task has it among its outputs.
     fn image(&self) -> Option<String> {
-        let nested = self.building.iter().flat_map(|(_, tasks)| tasks.iter());
-        nested
-            .chain(self.tasks)
+        self.tasks()
             .filter_map(|task| task.outputs.get(IMAGE_ID)?.as_str())
             .find(|id| !id.trim().is_empty())
             .map(|id| shorten(id, 256))
@@ -147,26 +143,19 @@ impl Seen<'_> {
     /// Whether the source instance was gone when it was to be imaged: the nested action passes over
     /// that and ends well, without an image.
     fn source_was_gone(&self) -> bool {
-        self.building
-            .is_some_and(|(child, _)| child.status == ExecutionStatus::Success)
-            && self.image().is_none()
+        let child = self.building.map(|(child, _)| &child.status);
+        child == Some(&ExecutionStatus::Success) && self.image().is_none()
     }
 
     /// What failed, by the task that says so.
     fn failure(&self) -> String {
-        let nested = self.building.iter().flat_map(|(_, tasks)| tasks.iter());
-        let failed = nested
-            .chain(self.tasks)
-            .find(|task| task.status == ExecutionStatus::Failed);
-        match failed {
+        let (id, failed) = (&self.root.id, ExecutionStatus::Failed);
+        match self.tasks().find(|task| task.status == failed) {
             Some(task) => format!(
-                "task {} of execution {} failed: {}",
-                task.name, self.root.id, task.status_message
+                "task {} of execution {id} failed: {}",
+                task.name, task.status_message
             ),
-            None => format!(
-                "execution {} failed: {}",
-                self.root.id, self.root.status_message
-            ),
+            None => format!("execution {id} failed: {}", self.root.status_message),
         }
     }
 }
@@ -178,57 +167,49 @@ fn failed_image(
     status: &mut ImageUpdateTaskStatus,
     seen: &Seen<'_>,
 ) -> Known<Option<RunCancellation>> {
-    let building = seen
-        .building
-        .is_some_and(|(child, _)| !child.status.is_final());
-    let Some(run) = status.active.as_mut().filter(|_| building) else {
+    let building = seen.building.filter(|(child, _)| !child.status.is_final());
+    let Some(run) = status.active.as_mut().filter(|_| building.is_some()) else {
         return Ok(None);
     };
-    let Some(id) = run.image_id.clone() else {
+    let Some(id) = &run.image_id else {
         return Ok(None);
     };
-    let image = match ctx.input.observation.image(&id) {
-        Ok(image) => image,
+    let image = match ctx.input.observation.image(id) {
         // It ends by itself all the same.
         Err(Missing::Failed(_)) => return Ok(None),
-        Err(more) => return Err(more),
+        image => image?,
     };
-    let Some(image) = image else {
-        // A list may lag behind the image's creation, by no more than the bound on lateness.
-        let since = run.image_missing_since.get_or_insert(Time(ctx.now()));
-        let gone = ctx.waits().settled_since(since);
-        return Ok(gone.then(|| {
-            let message = format!(
-                "ECS does not know image {id} any more: it was deleted while it was being made"
-            );
-            cancel::new(ctx, cancel::IMAGE_CREATION_FAILED, &message)
-        }));
-    };
-    run.image_missing_since = None;
-    Ok(match &image.status {
-        bad @ (ImageStatus::CreateFailed | ImageStatus::UnAvailable) => Some(cancel::new(
-            ctx,
-            cancel::IMAGE_CREATION_FAILED,
-            &format!(
+    let message = if let Some(image) = image {
+        run.image_missing_since = None;
+        match &image.status {
+            bad @ (ImageStatus::CreateFailed | ImageStatus::UnAvailable) => format!(
                 "image {id} is {bad}: ECS could not build it; look at it and its snapshots in the ECS console"
             ),
-        )),
-        _ => None,
-    })
+            _ => return Ok(None),
+        }
+    } else {
+        // A list may lag behind the image's creation, by no more than the bound on lateness.
+        let since = run.image_missing_since.get_or_insert(Time(ctx.now()));
+        if !ctx.waits().settled_since(since) {
+            return Ok(None);
+        }
+        format!("ECS does not know image {id} any more: it was deleted while it was being made")
+    };
+    Ok(Some(cancel::new(
+        ctx,
+        Reason::ImageCreationFailed,
+        &message,
+    )))
 }
 
 /// The time of the deletion is up. Its cancellation is asked for once, whatever comes of it.
 fn abandon(ctx: &Context<'_>, status: Draft) -> Drafted {
     let run = status.active.as_ref();
-    let asked = run
-        .and_then(|run| run.cancellation.as_ref())
-        .is_some_and(|cancellation| cancellation.last_call_time.is_some());
+    let cancellation = run.and_then(|run| run.cancellation.as_ref());
+    let asked = cancellation.is_some_and(|c| c.last_call_time.is_some());
     // A call that was refused is as good as one without an answer here.
-    let refused = ctx
-        .input
-        .outcome
-        .is_some_and(|outcome| matches!(outcome.mutation, Mutation::CancelExecution { .. }));
-    if !asked && !refused {
+    let sent = ctx.input.outcome.map(|outcome| &outcome.mutation);
+    if !asked && !matches!(sent, Some(Mutation::CancelExecution { .. })) {
         let cancellation = cancel::new(ctx, Reason::Deletion, "the task was deleted");
         return cancel::cancel(ctx, status, cancellation, true);
     }
@@ -258,34 +239,29 @@ fn not_listed(
 /// The execution has ended.
 fn conclude(ctx: &Context<'_>, status: Draft, seen: &Seen<'_>) -> Drafted {
     let run = status.active.as_ref();
-    let cancellation = run.and_then(|run| run.cancellation.clone());
-    let failed_image = cancellation
-        .as_ref()
-        .filter(|c| c.reason == cancel::IMAGE_CREATION_FAILED);
+    let cancellation = run.and_then(|run| run.cancellation.as_ref());
+    let failed_image = cancellation.filter(|c| c.reason == Reason::ImageCreationFailed);
     let id = &seen.root.id;
-    let image = run.and_then(|run| run.image_id.as_deref());
-    let (outcome, reason, message) = match &seen.root.status {
-        ExecutionStatus::Success => (
-            RunOutcome::Succeeded,
-            Reason::ImageUpdated,
-            format!("image {} was built", image.unwrap_or("(unknown)")),
+    let (outcome, reason, message) = match (&seen.root.status, cancellation) {
+        (ExecutionStatus::Success, _) => {
+            let image = run.and_then(|run| run.image_id.as_deref());
+            let message = format!("image {} was built", image.unwrap_or("(unknown)"));
+            (RunOutcome::Succeeded, Reason::ImageUpdated, message)
+        }
+        (ExecutionStatus::Cancelled, None) => (
+            RunOutcome::Cancelled,
+            Reason::CancelledElsewhere,
+            format!("execution {id} was cancelled by somebody else"),
         ),
-        ExecutionStatus::Cancelled if failed_image.is_none() => match cancellation {
-            Some(cancellation) => (
-                RunOutcome::Cancelled,
-                Reason::recorded(&cancellation.reason),
-                format!("execution {id} was cancelled: {}", cancellation.message),
-            ),
-            None => (
-                RunOutcome::Cancelled,
-                Reason::CancelledElsewhere,
-                format!("execution {id} was cancelled by somebody else"),
-            ),
-        },
+        (ExecutionStatus::Cancelled, Some(cancellation)) if failed_image.is_none() => (
+            RunOutcome::Cancelled,
+            Reason::recorded(&cancellation.reason),
+            format!("execution {id} was cancelled: {}", cancellation.message),
+        ),
         _ => match failed_image {
             Some(cancellation) => (
                 RunOutcome::Failed,
-                Reason::recorded(&cancellation.reason),
+                Reason::ImageCreationFailed,
                 cancellation.message.clone(),
             ),
             None if seen.source_was_gone() => (
@@ -298,5 +274,5 @@ fn conclude(ctx: &Context<'_>, status: Draft, seen: &Seen<'_>) -> Drafted {
             None => (RunOutcome::Failed, Reason::ExecutionFailed, seen.failure()),
         },
     };
-    ending::begin(ctx, status, outcome, reason, &message)
+    ending::begin(ctx, status, (outcome, reason, &message))
 }

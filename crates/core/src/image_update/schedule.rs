@@ -84,13 +84,10 @@ impl Schedule {
     /// they are beyond the year 9990.
     pub fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
         // notBefore and notAfter themselves may be due.
-        let from = match self.not_before {
-            Some(first) => {
-                let before = first.saturating_sub(SignedDuration::from_nanos(1));
-                time.max(before.unwrap_or(first))
-            }
-            None => time,
-        };
+        let from = self.not_before.map_or(time, |first| {
+            let before = first.saturating_sub(SignedDuration::from_nanos(1));
+            time.max(before.unwrap_or(first))
+        });
         let next = match &self.times {
             Times::Once(at) => Some(*at).filter(|at| *at > from),
             Times::Cron(cron, zone) => next_of(cron, zone, from),
@@ -107,18 +104,22 @@ impl Schedule {
         }
     }
 
+    /// The times after this one that are due.
+    fn times_after(&self, time: Timestamp) -> impl Iterator<Item = Timestamp> {
+        std::iter::successors(self.next_after(time), |time| self.next_after(*time))
+    }
+
     /// What was due after `after`, up to and including `until`.
     pub fn between(&self, after: Timestamp, until: Timestamp) -> Due {
         let mut due = Due {
-            count: 0,
-            newest: None,
             next: self.next_after(after),
+            ..Due::default()
         };
         while let Some(next) = due.next.filter(|next| *next <= until) {
             due.count += 1;
             due.newest = Some(next);
             if due.count == COUNTED_MAX {
-                due.newest = self.newest(next, until);
+                due.newest = Some(self.newest(next, until));
                 due.next = self.next_after(until);
                 break;
             }
@@ -128,28 +129,17 @@ impl Schedule {
     }
 
     /// The newest time that is due in a span with very many: looked for from its end.
-    fn newest(&self, known: Timestamp, until: Timestamp) -> Option<Timestamp> {
-        const SPANS: [SignedDuration; 3] = [
-            SignedDuration::from_hours(1),
-            SignedDuration::from_hours(24),
-            SignedDuration::from_hours(32 * 24),
-        ];
+    fn newest(&self, known: Timestamp, until: Timestamp) -> Timestamp {
+        const HOURS: [i64; 3] = [1, 24, 32 * 24];
         let until = self.not_after.map_or(until, |last| last.min(until));
-        let starts = SPANS
-            .into_iter()
-            .map(|span| until.saturating_sub(span).unwrap_or(known).max(known));
-        for start in starts.chain([known]) {
-            let mut newest = None;
-            let mut at = start;
-            while let Some(next) = self.next_after(at).filter(|next| *next <= until) {
-                newest = Some(next);
-                at = next;
-            }
-            if newest.is_some() {
-                return newest;
-            }
-        }
-        Some(known)
+        let start = |hours| until.saturating_sub(SignedDuration::from_hours(hours));
+        let starts = HOURS.map(|hours| start(hours).unwrap_or(known).max(known));
+        let newest = |start| {
+            let times = self.times_after(start);
+            times.take_while(|time| *time <= until).last()
+        };
+        let mut newest = starts.into_iter().chain([known]).filter_map(newest);
+        newest.next().unwrap_or(known)
     }
 }
 
@@ -192,23 +182,19 @@ fn crontab(text: &str) -> Result<Crontab, Invalid> {
         }
         _ => text.trim(),
     };
-    let fields = plain.split_whitespace().count();
-    if fields != 5 {
-        return Err(invalid(&format!("has {fields} fields and not 5")));
-    }
     // CronJob has the two mean the same.
-    let plain: Vec<&str> = plain
-        .split_whitespace()
-        .map(|field| if field == "?" { "*" } else { field })
-        .collect();
+    let same = |field| if field == "?" { "*" } else { field };
+    let fields: Vec<&str> = plain.split_whitespace().map(same).collect();
+    if fields.len() != 5 {
+        return Err(invalid(&format!("has {} fields and not 5", fields.len())));
+    }
     let mut options = ParseOptions::default();
     options.fallback_timezone_option = FallbackTimezoneOption::UTC;
-    let crontab = cronexpr::parse_crontab_with(&plain.join(" "), options).map_err(|error| {
+    cronexpr::parse_crontab_with(&fields.join(" "), options).map_err(|error| {
         let why = error.to_string();
         let why: Vec<&str> = why.split_whitespace().collect();
         invalid(&format!("is no cron expression ({})", why.join(" ")))
-    })?;
-    Ok(crontab)
+    })
 }
 
 /// The first time after `from` at which the wall clock of the zone shows what the expression says.

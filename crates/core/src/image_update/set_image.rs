@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{ActiveRun, RunOutcome};
-use ess_rollout_cloud::{Done, ErrorClass, Mutation, Outcome as Effect, Query};
+use ess_rollout_api::v1alpha1::{ActiveRun, ImageUpdateTaskStatus, RunOutcome};
+use ess_rollout_cloud::{CloudError, ErrorClass, Mutation, Outcome as Effect};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
+use super::preflight::of_configuration;
 use super::report::{self, Phase};
 use super::{Draft, Drafted, cancel, ending, waiting};
 use crate::task::absence;
@@ -30,130 +31,112 @@ pub(super) fn decide(
         let message = "the task was deleted before its run had ended";
         return Ok(ending::abandon(ctx, status, message));
     }
-    let ours = ctx.input.outcome.and_then(|o| match &o.mutation {
-        Mutation::ModifyScalingConfiguration { configuration, .. } => {
-            Some((configuration, &o.result))
-        }
-        _ => None,
-    });
+    let sent = ctx.input.outcome.map(|sent| (&sent.mutation, &sent.result));
     let mut just_put = None;
-    if let (Some((configuration, result)), Some(run)) = (ours, &mut status.active) {
-        match result {
-            Ok(Done::Accepted { .. } | Done::Started { .. }) => {
-                run.last_call_time = None;
-                status.waiting = None;
-                just_put = Some(configuration.as_str());
-            }
-            Err(error) => {
-                if error.outcome == Effect::NoEffect {
-                    run.last_call_time = None;
-                }
-                let denied = matches!(
-                    error.class,
-                    ErrorClass::Denied | ErrorClass::Unauthenticated
-                );
-                // It has put nothing into place so far.
-                if denied && error.outcome == Effect::NoEffect && status.waiting.is_some() {
-                    return Ok(waiting::take_back(ctx, status, error));
-                }
-                let refused = matches!(error.class, ErrorClass::Invalid | ErrorClass::NotFound);
-                if (refused || denied) && error.outcome == Effect::NoEffect {
-                    let message = format!(
-                        "image {image} cannot be put into scaling configuration {configuration}: {error}"
-                    );
-                    let outcome = RunOutcome::Failed;
-                    return Ok(ending::begin(
-                        ctx,
-                        status,
-                        outcome,
-                        Reason::Refused,
-                        &message,
-                    ));
-                }
-                report::failed(&mut status, error);
-                return Ok(ctx.decide(status, ctx.waits().after(error)));
-            }
+    if let Some((Mutation::ModifyScalingConfiguration { configuration, .. }, result)) = sent {
+        if let Err(error) = result {
+            return Ok(not_put(ctx, status, (image, configuration), error));
         }
+        note_answer(&mut status);
+        status.waiting = None;
+        just_put = Some(configuration);
     }
     if let Some(cancellation) = cancel::wanted(ctx, &status) {
-        let (outcome, reason) = (
-            RunOutcome::Cancelled,
-            Reason::recorded(&cancellation.reason),
-        );
-        return Ok(ending::begin(
-            ctx,
-            status,
-            outcome,
-            reason,
-            &cancellation.message,
-        ));
+        let reason = Reason::recorded(&cancellation.reason);
+        let end = (RunOutcome::Cancelled, reason, &*cancellation.message);
+        return Ok(ending::begin(ctx, status, end));
     }
+    let ids = || run.configurations.iter().map(|c| &c.id);
     let observation = ctx.input.observation;
-    let query = |id: &String| Query::ScalingConfiguration {
-        configuration: id.clone(),
-    };
-    observation.require(run.configurations.iter().map(|c| query(&c.id)))?;
-    let (mut waits, mut missing) = (false, false);
+    observation.require(ids().map(|id| of_configuration(id)))?;
     // One call at a time: the answer of a later one says nothing of an earlier one whose own was lost.
-    let calling = status
+    let last = status
         .active
         .as_ref()
-        .and_then(|run| run.last_call_time.clone())
-        .filter(|last| !ctx.waits().settled_since(last));
-    for configuration in &run.configurations {
-        match absence::configuration(observation, &ctx.group, &configuration.id)? {
-            Some(found) if found.image.as_deref() == Some(image) => continue,
-            // A list may leave one out: it is looked for until the bound on lateness has passed. Then it
-            // is read back at the end, and said so.
-            None => {
-                missing = true;
-                continue;
-            }
-            Some(_) if just_put == Some(configuration.id.as_str()) => {
-                waits = true;
-                continue;
-            }
-            Some(_) if calling.is_some() => {
-                waits = true;
-                continue;
-            }
-            Some(_) => {}
+        .and_then(|run| run.last_call_time.as_ref());
+    let calling = last.is_some_and(|last| !ctx.waits().settled_since(last));
+    let (mut waits, mut missing) = (false, false);
+    for id in ids() {
+        let Some(found) = absence::configuration(observation, &ctx.group, id)? else {
+            missing = true;
+            continue;
+        };
+        if found.image.as_deref() == Some(image) {
+            continue;
         }
-        if let Some(run) = &mut status.active {
-            run.last_call_time = Some(Time(ctx.now()));
+        if !calling && just_put != Some(id) {
+            return Ok(put(ctx, status, (image, id)));
         }
-        let message = format!(
-            "image {image} is being put into scaling configuration {}",
-            configuration.id
-        );
-        status.show_unless_refused(Phase::Running, Reason::Running, &message);
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.work = Some(Work {
-            mutation: Mutation::ModifyScalingConfiguration {
-                configuration: configuration.id.clone(),
-                image: image.to_owned(),
-            },
-        });
-        return Ok(decision);
+        waits = true;
     }
     if let Some(run) = &mut status.active {
-        run.configuration_missing_since = match (missing, run.configuration_missing_since.take()) {
-            (true, since) => since.or_else(|| Some(Time(ctx.now()))),
-            (false, _) => None,
-        };
-        let since = run.configuration_missing_since.as_ref();
-        waits |= since.is_some_and(|since| !ctx.waits().settled_since(since));
+        // A list may leave one out: it is looked for until the bound on lateness has passed. Then it
+        // is read back at the end, and said so.
+        let since = run.configuration_missing_since.take().filter(|_| missing);
+        let since = since.or_else(|| missing.then(|| Time(ctx.now())));
+        waits |= since
+            .as_ref()
+            .is_some_and(|since| !ctx.waits().settled_since(since));
+        run.configuration_missing_since = since;
     }
     if waits {
         return Ok(ctx.decide(status, Next::After(READ_AGAIN)));
     }
     let message = format!("image {image} was put into place");
-    let outcome = RunOutcome::Succeeded;
-    Ok(ending::begin(
-        ctx,
-        status,
-        outcome,
-        Reason::ImageUpdated,
-        &message,
-    ))
+    let end = (RunOutcome::Succeeded, Reason::ImageUpdated, &*message);
+    Ok(ending::begin(ctx, status, end))
+}
+
+/// The last call is known to do nothing more.
+fn note_answer(status: &mut ImageUpdateTaskStatus) {
+    if let Some(run) = &mut status.active {
+        run.last_call_time = None;
+    }
+}
+
+/// The image is put into a configuration: on record first.
+fn put(ctx: &Context<'_>, mut status: Draft, (image, id): (&str, &str)) -> Drafted {
+    if let Some(run) = &mut status.active {
+        run.last_call_time = Some(Time(ctx.now()));
+    }
+    let message = format!("image {image} is being put into scaling configuration {id}");
+    status.show_unless_refused(Phase::Running, Reason::Running, &message);
+    let mut decision = ctx.decide(status, Next::Now);
+    decision.work = Some(Work {
+        mutation: Mutation::ModifyScalingConfiguration {
+            configuration: id.to_owned(),
+            image: image.to_owned(),
+        },
+    });
+    decision
+}
+
+/// What follows from a call that failed.
+fn not_put(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    (image, id): (&str, &str),
+    error: &CloudError,
+) -> Drafted {
+    if error.outcome == Effect::NoEffect {
+        note_answer(&mut status);
+        match error.class {
+            // It has put nothing into place so far.
+            ErrorClass::Denied | ErrorClass::Unauthenticated if status.waiting.is_some() => {
+                return waiting::take_back(ctx, status, error);
+            }
+            ErrorClass::Denied
+            | ErrorClass::Unauthenticated
+            | ErrorClass::Invalid
+            | ErrorClass::NotFound => {
+                let message =
+                    format!("image {image} cannot be put into scaling configuration {id}: {error}");
+                let end = (RunOutcome::Failed, Reason::Refused, &*message);
+                return ending::begin(ctx, status, end);
+            }
+            _ => {}
+        }
+    }
+    report::failed(&mut status, error);
+    ctx.decide(status, ctx.waits().after(error))
 }

@@ -18,26 +18,10 @@ use crate::task::observation::Known;
 use crate::task::reason::Reason;
 use crate::task::start::{self, Answer, Then};
 
-/// The tags by which the execution of a run is found.
-fn run_tags(ctx: &Context<'_>, run: &ActiveRun) -> Vec<(String, String)> {
-    // Sorted by key.
-    vec![
-        (identity::TAG_RUN.to_owned(), run.number.to_string()),
-        (identity::TAG_UID.to_owned(), ctx.uid.clone()),
-        (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone()),
-    ]
-}
-
 /// The call that the intent of a run describes.
 pub(super) fn mutation(ctx: &Context<'_>, run: &ActiveRun, intent: &StartIntent) -> Mutation {
-    let mut tags = identity::tags(
-        &ctx.namespace,
-        &ctx.name,
-        &ctx.uid,
-        &ctx.group,
-        None,
-        intent,
-    );
+    let (namespace, name) = (&ctx.namespace, &ctx.name);
+    let mut tags = identity::tags(namespace, name, &ctx.uid, &ctx.group, None, intent);
     tags.push((identity::TAG_RUN.to_owned(), run.number.to_string()));
     tags.sort();
     Mutation::StartExecution(StartExecution {
@@ -55,34 +39,27 @@ pub(super) fn mutation(ctx: &Context<'_>, run: &ActiveRun, intent: &StartIntent)
 
 /// The template parameters.
 pub(super) fn parameters(run: &ActiveRun) -> Map<String, Value> {
-    let mut parameters = Map::new();
     let Some(source) = &run.source else {
-        return parameters;
+        return Map::new();
     };
     let ids: Vec<&str> = run.configurations.iter().map(|c| c.id.as_str()).collect();
-    let tags: Vec<Value> = source
-        .tags
-        .iter()
-        .map(|tag| json!({"Key": tag.key, "Value": tag.value}))
-        .collect();
+    let tags = source.tags.iter();
+    let tags = tags.map(|tag| json!({"Key": tag.key, "Value": tag.value}));
     let name = preflight::image_name(source);
     let role = run.ram_role.as_deref().unwrap_or("");
-    for (key, value) in [
-        ("instanceId", json!(source.instance_id)),
-        ("targetImageName", json!(name)),
-        ("scalingConfigurationIds", json!(ids)),
-        ("tags", json!(tags)),
-        ("OOSAssumeRole", json!(role)),
-    ] {
-        parameters.insert(key.to_owned(), value);
-    }
-    parameters
+    Map::from_iter([
+        ("instanceId".to_owned(), json!(source.instance_id)),
+        ("targetImageName".to_owned(), json!(name)),
+        ("scalingConfigurationIds".to_owned(), json!(ids)),
+        ("tags".to_owned(), tags.collect()),
+        ("OOSAssumeRole".to_owned(), json!(role)),
+    ])
 }
 
 pub(super) fn decide(
     ctx: &Context<'_>,
     mut status: Draft,
-    mut run: ActiveRun,
+    run: ActiveRun,
     mut intent: StartIntent,
 ) -> Known<Drafted> {
     if ctx.deletion_overdue() {
@@ -96,50 +73,66 @@ pub(super) fn decide(
             report::failed(&mut status, error);
             return Ok(ctx.decide(status, start::look_soon()));
         }
-        Answer::Refused(message) if intent.resent => {
+        Answer::Failed(error) => {
+            report::failed(&mut status, error);
+            return Ok(ctx.decide(status, ctx.waits().after(error)));
+        }
+        Answer::Refused(message) if !intent.resent => return Ok(refused(ctx, status, message)),
+        Answer::Denied(error) if !intent.resent => {
+            return Ok(waiting::take_back(ctx, status, error));
+        }
+        // One before it may have taken effect.
+        Answer::Refused(message) => {
             start::note_refusal(&mut intent, message, ctx.now());
             put_back(&mut status, run, intent);
             return Ok(ctx.decide(status, start::look_soon()));
         }
-        Answer::Refused(message) => return Ok(refused(ctx, status, message)),
         Answer::Denied(error) => {
-            if !intent.resent {
-                return Ok(waiting::take_back(ctx, status, error));
-            }
-            // One before it may have taken effect.
             waiting::note_refusal(ctx, &mut status, error);
             start::note_refusal(&mut intent, &error.to_string(), ctx.now());
             put_back(&mut status, run, intent);
             return Ok(ctx.decide(status, start::look_soon()));
         }
-        Answer::Failed(error) => {
-            report::failed(&mut status, error);
-            return Ok(ctx.decide(status, ctx.waits().after(error)));
-        }
         Answer::TokenUsed(_) | Answer::None => {}
     }
 
-    let tags = run_tags(ctx, &run);
+    // Sorted by key.
+    let tags = vec![
+        (identity::TAG_RUN.to_owned(), run.number.to_string()),
+        (identity::TAG_UID.to_owned(), ctx.uid.clone()),
+        (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone()),
+    ];
     let filter = ExecutionFilter::Tagged {
         tags: tags.clone(),
         started_after: None,
     };
-    let listed = ctx.input.observation.executions(&filter)?;
-    let found = start::with_tags(listed, &tags);
-    if let Some(first) = found.first() {
-        let mut decision = adopt(ctx, status, first);
-        if found.len() > 1 {
-            decision.events.push(Event::warning(
-                Reason::DuplicateExecution,
-                "StartExecution",
-                format!(
+    let found = start::with_tags(ctx.input.observation.executions(&filter)?, &tags);
+    Ok(match found.first() {
+        Some(first) => {
+            let mut decision = adopt(ctx, status, first);
+            if found.len() > 1 {
+                let note = format!(
                     "more than one execution carries the tags of run {}; following {}",
                     run.number, first.id
-                ),
-            ));
+                );
+                let reason = Reason::DuplicateExecution;
+                let event = Event::warning(reason, "StartExecution", note);
+                decision.events.push(event);
+            }
+            decision
         }
-        return Ok(decision);
-    }
+        None => not_found(ctx, status, run, intent, &answer),
+    })
+}
+
+/// A look-up found nothing.
+fn not_found(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    mut run: ActiveRun,
+    mut intent: StartIntent,
+    answer: &Answer<'_>,
+) -> Drafted {
     let waits_out = !matches!(answer, Answer::TokenUsed(_)) && intent.refusal.is_empty();
     if run.cancellation.is_none()
         && let Some(cancellation) = cancel::wanted(ctx, &status).filter(|_| waits_out)
@@ -150,17 +143,14 @@ pub(super) fn decide(
         let message =
             "cancelled while the start had no answer: waiting until it can no longer take effect";
         status.show(Phase::Cancelling, Reason::Cancelling, message);
-        return Ok(ctx.decide(status, Next::Now));
+        return ctx.decide(status, Next::Now);
     }
-    let since = run.cancellation.as_ref().map(|c| c.time.clone());
-    let hash = due::run_hash(&run);
-    let (waits, uid) = (ctx.waits(), &ctx.uid);
-    let then = start::nothing_found(&waits, &mut intent, &answer, since.as_ref(), |attempt| {
-        identity::client_token(uid, &hash, attempt)
-    });
+    let since = run.cancellation.as_ref().map(|c| &c.time);
+    let token = |attempt| identity::client_token(&ctx.uid, &due::run_hash(&run), attempt);
+    let then = start::nothing_found(&ctx.waits(), &mut intent, answer, since, token);
     let mutation = mutation(ctx, &run, &intent);
     put_back(&mut status, run.clone(), intent);
-    Ok(match then {
+    match then {
         Then::Wait(next) => ctx.decide(status, next),
         Then::Send => {
             let mut decision = ctx.decide(status, Next::Now);
@@ -172,20 +162,17 @@ pub(super) fn decide(
                 .cancellation
                 .map_or(Reason::Cancelled, |c| Reason::recorded(&c.reason));
             let message = "cancelled; no execution was ever started";
-            ending::nothing_ran(ctx, status, RunOutcome::Cancelled, reason, message)
+            ending::nothing_ran(ctx, status, (RunOutcome::Cancelled, reason, message))
         }
         Then::Refused(_) if run.cancellation.is_none() && waiting::is_refused(&status) => {
             waiting::take_back_noted(ctx, status)
         }
         Then::Refused(why) => refused(ctx, status, &why),
-        Then::NotFound(why) => ending::begin(
-            ctx,
-            status,
-            RunOutcome::Failed,
-            Reason::ExecutionNotFound,
-            &why,
-        ),
-    })
+        Then::NotFound(why) => {
+            let end = (RunOutcome::Failed, Reason::ExecutionNotFound, &*why);
+            ending::begin(ctx, status, end)
+        }
+    }
 }
 
 fn put_back(status: &mut Draft, run: ActiveRun, intent: StartIntent) {
@@ -194,13 +181,8 @@ fn put_back(status: &mut Draft, run: ActiveRun, intent: StartIntent) {
 }
 
 fn refused(ctx: &Context<'_>, status: Draft, message: &str) -> Drafted {
-    ending::nothing_ran(
-        ctx,
-        status,
-        RunOutcome::Failed,
-        Reason::StartRefused,
-        message,
-    )
+    let end = (RunOutcome::Failed, Reason::StartRefused, message);
+    ending::nothing_ran(ctx, status, end)
 }
 
 /// The execution is known.

@@ -6,16 +6,16 @@ use ess_rollout_cloud::CloudError;
 
 use super::context::Context;
 use super::due::{self, Timetable};
-use super::{Decision, Draft, Drafted, Input, Step, clock, events, report, requests, stage};
+use super::{Draft, Drafted, Input, Step, clock, ending, events, report, requests, stage};
 use crate::identity;
 use crate::task::decision::Event;
-use crate::task::observation::{Known, Observation};
-use crate::task::step::Engine;
+use crate::task::step::{Engine, Staged};
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
+    let read = input.task.status.as_ref();
     match Context::new(input) {
-        Ok(ctx) => crate::task::step::step(&ctx),
+        Ok(ctx) => crate::task::step::step(&ctx, read, input.observation),
         Err(asks) => Step::Read(asks),
     }
 }
@@ -23,29 +23,10 @@ pub fn step(input: Input<'_>) -> Step {
 impl<'a> Engine<'a> for Context<'a> {
     type Status = ImageUpdateTaskStatus;
     const DELETION_RULE: &'static str = "an hour after it was asked for";
-
-    fn observation(&self) -> &'a Observation {
-        self.input.observation
-    }
+    const CONTRADICTION_CURE: &'static str = "create the object anew";
 
     fn record_lost(&self) -> Option<&'a str> {
         self.input.record_lost
-    }
-
-    fn read_status(&self) -> Option<&'a ImageUpdateTaskStatus> {
-        self.input.task.status.as_ref()
-    }
-
-    fn observed_generation(status: &mut ImageUpdateTaskStatus) -> &mut Option<i64> {
-        &mut status.observed_generation
-    }
-
-    fn unknown_annotations(status: &mut ImageUpdateTaskStatus) -> &mut Vec<String> {
-        &mut status.unknown_annotations
-    }
-
-    fn is_restored(&self) -> bool {
-        false
     }
 
     fn bound(&self, status: &mut ImageUpdateTaskStatus) {
@@ -59,12 +40,31 @@ impl<'a> Engine<'a> for Context<'a> {
         report::first(status);
     }
 
+    /// Metadata survives a restore, a status does not. Of what is made at times of a schedule none is needed: those before
+    /// the object was created are not due.
     fn missing_annotation(&self, status: &ImageUpdateTaskStatus) -> Option<String> {
-        missing_annotation(self, status)
+        let run = status.active.as_ref()?;
+        let fresh = ImageUpdateTaskStatus::default();
+        let at_once = matches!(due::timetable(self.spec, &fresh), Ok(Timetable::Now));
+        let done = status.done_hash.as_ref() == Some(&run.hash);
+        if !at_once || !done || self.deleting.is_some() {
+            return None;
+        }
+        let done = match (&run.execution, &run.source) {
+            (Some(execution), _) => execution.id.clone(),
+            (None, Some(_)) => return None,
+            // No execution puts a given image into place.
+            (None, None) => format!("run-{}", run.number),
+        };
+        let value = identity::execution_annotation(&self.namespace, &self.name, &run.hash, &done);
+        (self.annotation(EXECUTION_ID_ANNOTATION) != Some(value.as_str())).then_some(value)
     }
 
+    /// Somebody has deleted the record, or let the group go by hand, while the run was on.
     fn regained(&self, status: &ImageUpdateTaskStatus) -> Option<ScalingGroupRecordStatus> {
-        regained(self, status)
+        let on = status.active.is_some() && !self.region.is_empty() && !self.deletion_overdue();
+        let free = self.record.holder.is_none() || self.holder_gone;
+        (on && free && !self.holds()).then(|| self.taken())
     }
 
     fn prepare(&self, status: &mut ImageUpdateTaskStatus) {
@@ -76,8 +76,12 @@ impl<'a> Engine<'a> for Context<'a> {
         status.active.as_ref()?.place.as_ref()
     }
 
-    fn stage(&self, status: Draft) -> Known<Drafted> {
+    fn stage(&self, status: Draft) -> Staged<Drafted> {
         stage::decide(self, status)
+    }
+
+    fn abandon(&self, status: Draft, message: &str) -> Drafted {
+        ending::abandon(self, status, message)
     }
 
     fn not_read(&self, mut status: Draft, error: &CloudError) -> Drafted {
@@ -107,10 +111,6 @@ impl<'a> Engine<'a> for Context<'a> {
         }
     }
 
-    fn finish(&self, _old: &ImageUpdateTaskStatus, _decision: &mut Drafted) {}
-
-    fn fit(&self, _old: &ImageUpdateTaskStatus, _decision: &mut Decision) {}
-
     fn events(&self, old: &ImageUpdateTaskStatus, status: &ImageUpdateTaskStatus) -> Vec<Event> {
         events::events(self, old, status)
     }
@@ -119,40 +119,8 @@ impl<'a> Engine<'a> for Context<'a> {
 /// An object whose annotation names the execution that built the very image that it asks for, or the run that put a
 /// given one into place, lost its status to a restore: what it asks for has been done.
 fn restored(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
-    let hash = due::content_hash(ctx.spec);
-    let named = ctx
-        .annotation(EXECUTION_ID_ANNOTATION)
-        .and_then(|value| identity::annotated_execution(value, &ctx.namespace, &ctx.name, &hash));
-    if named.is_some() {
-        status.done_hash = Some(hash);
+    let value = ctx.annotation(EXECUTION_ID_ANNOTATION).unwrap_or_default();
+    if identity::annotated_execution(value, &ctx.namespace, &ctx.name, &ctx.hash).is_some() {
+        status.done_hash = Some(ctx.hash.clone());
     }
-}
-
-/// The value that the annotation must have and has not: metadata survives a restore, a status does
-/// not. Of what is made at times of a schedule none is needed: those before the object was created are not due.
-fn missing_annotation(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<String> {
-    let run = status.active.as_ref()?;
-    let fresh = ImageUpdateTaskStatus::default();
-    if !matches!(due::timetable(ctx.spec, &fresh), Ok(Timetable::Now)) {
-        return None;
-    }
-    if status.done_hash.as_ref() != Some(&run.hash) || ctx.deleting.is_some() {
-        return None;
-    }
-    let done = match (&run.execution, &run.source) {
-        (Some(execution), _) => execution.id.clone(),
-        (None, Some(_)) => return None,
-        // No execution puts a given image into place.
-        (None, None) => format!("run-{}", run.number),
-    };
-    let value = identity::execution_annotation(&ctx.namespace, &ctx.name, &run.hash, &done);
-    (ctx.annotation(EXECUTION_ID_ANNOTATION) != Some(value.as_str())).then_some(value)
-}
-
-/// The record with this object as holder again: somebody has deleted it, or let the group go by hand,
-/// while the run was on.
-fn regained(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<ScalingGroupRecordStatus> {
-    let on = status.active.is_some() && !ctx.region.is_empty() && !ctx.deletion_overdue();
-    let free = ctx.record.holder.is_none() || ctx.holder_gone;
-    (on && free && !ctx.holds()).then(|| ctx.taken())
 }

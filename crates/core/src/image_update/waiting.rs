@@ -1,10 +1,8 @@
 //! A run that is due and has not begun: since when, what the cloud refused, and until when it may begin.
 
-use std::time::Duration;
-
 use ess_rollout_api::v1alpha1::{
-    ActionState, ActiveRun, ImageUpdateTaskStatus, RunOutcome, RunRefusal, RunTrigger, Verb,
-    WaitingRun,
+    ActiveRun, ImageUpdateTaskStatus, RunOutcome, RunRefusal, RunTrigger, Verb, WaitingRun,
+    condition,
 };
 use ess_rollout_cloud::CloudError;
 use jiff::SignedDuration;
@@ -13,15 +11,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::context::Context;
 use super::due::{self, Timetable, Wanted};
 use super::report::{self, Phase};
+use super::requests::{self, RUN_NOW_REJECTED};
 use super::schedule::Due;
-use super::{Draft, Drafted, requests};
+use super::{Draft, Drafted};
 use crate::task::cloud_failure::Failure;
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
 use crate::task::display::Value;
 use crate::task::ledger;
 use crate::task::reason::Reason;
-use ess_rollout_api::v1alpha1::condition;
+use crate::task::waits::doubled;
 
 /// How long a run may be Blocked where the spec does not say how late it may begin. A cause that is mended
 /// later than that has something happen that nobody expects any more.
@@ -33,9 +32,18 @@ const REFUSED: (SignedDuration, SignedDuration) =
 const BLOCKED: (SignedDuration, SignedDuration) =
     (SignedDuration::from_mins(1), SignedDuration::from_mins(5));
 
-/// Takes note of the run that is due: it is told of as missed should it never begin.
-fn note(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) {
-    let hash = due::content_hash(ctx.spec);
+/// Takes note of the run that is due, while it is suspended, too: it is told of as missed should it never begin. Forgets what
+/// is not due any more.
+pub(super) fn take_note(
+    ctx: &Context<'_>,
+    status: &mut ImageUpdateTaskStatus,
+    wanted: Option<Wanted>,
+    times: &Due,
+) {
+    let Some(wanted) = wanted.or(due::scheduled(times)) else {
+        status.waiting.take_if(|waiting| waiting.refusal.is_none());
+        return;
+    };
     let before = status.waiting.take();
     // Taken back, and now a newer one is due in its stead.
     if let Some(before) = &before
@@ -44,102 +52,73 @@ fn note(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, wanted: Wanted) {
         && before.refusal.is_some()
         && before.due.0 < newest
     {
-        status.missed_runs = Some(status.missed_runs.unwrap_or(0).saturating_add(1));
+        due::count_missed(status, 1);
     }
-    let same = before
-        .as_ref()
-        .filter(|before| before.trigger == wanted.trigger && before.hash == hash);
+    let same_thing = before.as_ref().filter(|before| before.hash == ctx.hash);
+    let same = same_thing.filter(|before| before.trigger == wanted.trigger);
     let due = match wanted.schedule_time {
         Some(time) => Time(time),
         None => same.map_or(Time(ctx.now()), |same| same.due.clone()),
     };
+    let mut refusal = before.as_ref().and_then(|before| before.refusal.clone());
+    // A refusal of another thing says nothing of this one, which is tried at once.
+    if let Some(refusal) = refusal.as_mut().filter(|_| same_thing.is_none()) {
+        refusal.count = 0;
+    }
+    let kept = before.map(|before| (before.blocked_since, before.done_before));
+    let (blocked_since, done_before) = kept.unwrap_or_default();
     status.waiting = Some(WaitingRun {
         trigger: wanted.trigger,
         due,
         queued: false,
         count: i32::try_from(wanted.count).unwrap_or(i32::MAX),
-        blocked_since: before.as_ref().and_then(|b| b.blocked_since.clone()),
-        done_before: before.as_ref().and_then(|b| b.done_before.clone()),
-        // A refusal of another thing says nothing of this one, which is tried at once.
-        refusal: before.and_then(|b| {
-            let same = b.hash == hash;
-            let anew = |refusal: RunRefusal| RunRefusal {
-                count: if same { refusal.count } else { 0 },
-                ..refusal
-            };
-            b.refusal.map(anew)
-        }),
-        hash,
+        blocked_since,
+        done_before,
+        refusal,
+        hash: ctx.hash.clone(),
     });
 }
 
-/// The same, of what is due while it is suspended, too; and forgets what is not due any more.
-pub(super) fn take_note(
+/// Takes note of whether a person has to mend something before it can begin. When to look again: the longer that stands, the
+/// less often; at what passes by itself after `soon`.
+pub(super) fn blocked(
     ctx: &Context<'_>,
     status: &mut ImageUpdateTaskStatus,
-    wanted: Option<Wanted>,
-    times: &Due,
-) {
-    let suspended = times.newest.map(|newest| Wanted {
-        trigger: RunTrigger::Schedule,
-        schedule_time: Some(newest),
-        count: times.count,
-    });
-    let is_refused = |w: &WaitingRun| w.refusal.is_some();
-    match wanted.or(suspended) {
-        Some(wanted) => note(ctx, status, wanted),
-        None if status.waiting.as_ref().is_some_and(is_refused) => {}
-        None => status.waiting = None,
-    }
-}
-
-/// Whether a person has to mend something before it can begin.
-pub(super) fn blocked(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, blocked: bool) {
+    passes: bool,
+    soon: Next,
+) -> Next {
     if let Some(waiting) = &mut status.waiting {
-        match blocked {
-            true => _ = waiting.blocked_since.get_or_insert(Time(ctx.now())),
-            false => waiting.blocked_since = None,
+        match passes {
+            true => waiting.blocked_since = None,
+            false => _ = waiting.blocked_since.get_or_insert(Time(ctx.now())),
         }
     }
+    let stood = stood(ctx, status).unwrap_or_default();
+    match passes {
+        true => soon,
+        false => ctx.within(status, stood.clamp(BLOCKED.0, BLOCKED.1).unsigned_abs()),
+    }
 }
 
-/// How soon what a person has to mend is looked at again: the longer it stands, the less often.
-pub(super) fn recheck(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Duration {
-    let since = status
-        .waiting
-        .as_ref()
-        .and_then(|w| w.blocked_since.as_ref());
-    let stood = since.map_or(SignedDuration::ZERO, |since| {
-        ctx.now().duration_since(since.0)
-    });
-    stood.clamp(BLOCKED.0, BLOCKED.1).unsigned_abs()
+/// How long something has stood against it that a person has to mend.
+fn stood(ctx: &Context<'_>, status: &ImageUpdateTaskStatus) -> Option<SignedDuration> {
+    let since = status.waiting.as_ref()?.blocked_since.as_ref()?;
+    Some(ctx.now().duration_since(since.0))
 }
 
-/// Until when a refused run is left alone, if it is. Somebody who asks for it is not kept waiting.
-pub(super) fn left_alone(
-    ctx: &Context<'_>,
-    status: &ImageUpdateTaskStatus,
-) -> Option<(RunRefusal, Duration)> {
-    let waiting = status.waiting.as_ref()?;
-    let refusal = waiting.refusal.clone()?;
+/// Shows what the cloud refused while the run is left alone: until when, if it is. Somebody who asks for it is not kept
+/// waiting.
+pub(super) fn left_alone(ctx: &Context<'_>, status: &mut Draft) -> Option<Next> {
+    let refusal = status.waiting.as_ref()?.refusal.clone()?;
     if refusal.count == 0 || ledger::open(&status.actions, Verb::RunNow).is_some() {
         return None;
     }
-    let doublings = u32::try_from(refusal.count - 1).unwrap_or(0).min(10);
-    let wait = (REFUSED.0 * 2_i32.pow(doublings)).min(REFUSED.1);
+    let wait = doubled(REFUSED.0, refusal.count).min(REFUSED.1);
     let left = (refusal.time.0 + wait).duration_since(ctx.now());
-    left.is_positive().then(|| (refusal, left.unsigned_abs()))
-}
-
-/// Shows what the cloud refused, and waits.
-pub(super) fn wait(
-    ctx: &Context<'_>,
-    mut status: Draft,
-    (refusal, left): (RunRefusal, Duration),
-) -> Drafted {
-    show(&mut status, &refusal);
-    let next = ctx.within(&status, left);
-    ctx.decide(status, next)
+    left.is_positive().then(|| {
+        show(status, &refusal);
+        ctx.within(status, left.unsigned_abs())
+    })
 }
 
 fn show(status: &mut Draft, refusal: &RunRefusal) {
@@ -168,7 +147,7 @@ pub(super) fn note_refusal(
         Some(failure) => (failure.reason, failure.message),
         None => (Reason::CloudUnavailable, error.to_string()),
     };
-    let before = status.waiting.take().unwrap_or_else(|| begun(run, None));
+    let before = status.waiting.take().unwrap_or_else(|| begun(run));
     let count = before.refusal.as_ref().map_or(0, |refusal| refusal.count);
     let since = before.blocked_since.clone();
     status.waiting = Some(WaitingRun {
@@ -186,74 +165,59 @@ pub(super) fn note_refusal(
 /// Whether the run under way was refused after it was put on record.
 pub(super) fn is_refused(status: &ImageUpdateTaskStatus) -> bool {
     let refusal = status.waiting.as_ref().and_then(|w| w.refusal.as_ref());
-    let run = status.active.as_ref();
-    refusal
-        .zip(run)
-        .is_some_and(|(refusal, run)| refusal.time.0 >= run.time.0)
+    let both = refusal.zip(status.active.as_ref());
+    both.is_some_and(|(refusal, run)| refusal.time.0 >= run.time.0)
 }
 
 /// Takes a run back whose refusal is on record.
 pub(super) fn take_back_noted(ctx: &Context<'_>, mut status: Draft) -> Drafted {
     status.active = None;
-    let waiting = status.waiting.clone();
-    if let Some(waiting) = &waiting {
-        status.done_hash.clone_from(&waiting.done_before);
-    }
-    if let Some(refusal) = waiting.and_then(|waiting| waiting.refusal) {
-        show(&mut status, &refusal);
+    if let Some(waiting) = status.waiting.clone() {
+        status.done_hash = waiting.done_before;
+        if let Some(refusal) = &waiting.refusal {
+            show(&mut status, refusal);
+        }
     }
     // The group is let go by the next decision.
     ctx.decide(status, Next::Now)
 }
 
 /// What is kept of a run while it begins.
-pub(super) fn begun(run: &ActiveRun, done_before: Option<String>) -> WaitingRun {
+pub(super) fn begun(run: &ActiveRun) -> WaitingRun {
     WaitingRun {
         trigger: run.trigger,
-        due: run
-            .schedule_time
-            .clone()
-            .unwrap_or_else(|| run.time.clone()),
+        due: run.schedule_time.as_ref().unwrap_or(&run.time).clone(),
         count: 1,
         hash: run.hash.clone(),
         queued: false,
         blocked_since: None,
-        done_before,
+        done_before: None,
         refusal: None,
     }
 }
 
 /// Gives up what may no longer begin: it is missed, and said so. Whether something was.
 pub(super) fn give_up(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable) -> bool {
-    let stood = status
-        .waiting
-        .as_ref()
-        .and_then(|waiting| waiting.blocked_since.as_ref())
-        .map(|since| ctx.now().duration_since(since.0));
-    let own = ctx
-        .spec
-        .starting_deadline_seconds
-        .map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
-    let by_default = stood
-        .filter(|stood| own.is_none() && *stood >= BLOCKED_MAX)
-        .map(|_| BLOCKED_MAX);
-    let Some(deadline) = own.or(by_default) else {
-        due::give_up_late(ctx, status, timetable, None);
-        return false;
-    };
+    let own = ctx.spec.starting_deadline_seconds;
+    let own = own.map(|seconds| SignedDuration::from_secs(seconds.into()));
+    let by_default = stood(ctx, status).filter(|stood| *stood >= BLOCKED_MAX);
+    let deadline = own.or(by_default.map(|_| BLOCKED_MAX));
     let open = is_open(status);
-    due::give_up_late(ctx, status, timetable, Some(deadline));
-    if open && !is_open(status) {
-        status.waiting = None;
-    }
-    let Some(waiting) = status.waiting.clone() else {
+    due::give_up_late(ctx, status, timetable, deadline);
+    let Some(deadline) = deadline else {
         return false;
     };
-    if open || ctx.now() <= waiting.due.0 + deadline {
+    if open {
+        if !is_open(status) {
+            status.waiting = None;
+        }
         return false;
     }
-    status.waiting = None;
-    status.missed_runs = Some(status.missed_runs.unwrap_or(0).saturating_add(1));
+    let late = |waiting: &mut WaitingRun| ctx.now() > waiting.due.0 + deadline;
+    let Some(waiting) = status.waiting.take_if(late) else {
+        return false;
+    };
+    due::count_missed(status, 1);
     let why = waiting.refusal.map(|refusal| refusal.message);
     let why = why.or_else(|| status.preflight_check.as_ref().map(|c| c.message.clone()));
     let why = why.filter(|why| !why.is_empty());
@@ -263,12 +227,12 @@ pub(super) fn give_up(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetab
         deadline.as_secs(),
         why.map_or(String::new(), |why| format!(": {why}")),
     );
-    let (state, word) = (ActionState::Rejected, Reason::StartingDeadlineExceeded);
-    requests::resolve(ctx, status, Verb::RunNow, state, word, &message);
+    let word = Reason::StartingDeadlineExceeded;
+    requests::resolve(ctx, status, RUN_NOW_REJECTED, word, &message);
     if waiting.trigger != RunTrigger::RunNow {
-        status.done_hash = Some(due::content_hash(ctx.spec));
+        status.done_hash = Some(ctx.hash.clone());
     }
-    report::ended(status, RunOutcome::Failed, word, &message);
+    report::ended(status, (RunOutcome::Failed, word, &message));
     true
 }
 
@@ -276,7 +240,6 @@ pub(super) fn give_up(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetab
 fn is_open(status: &ImageUpdateTaskStatus) -> bool {
     let last = status.last_schedule_time.as_ref();
     status.waiting.as_ref().is_some_and(|waiting| {
-        let settled = last.is_some_and(|last| last.0 >= waiting.due.0);
-        waiting.trigger == RunTrigger::Schedule && !settled
+        waiting.trigger == RunTrigger::Schedule && last.is_none_or(|last| last.0 < waiting.due.0)
     })
 }

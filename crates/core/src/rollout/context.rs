@@ -18,8 +18,9 @@ use crate::task::absence;
 use crate::task::ask::Target;
 use crate::task::conditions::shorten;
 use crate::task::decision::Settings;
-use crate::task::object::{Object, Surroundings};
+use crate::task::object::Object;
 use crate::task::observation::{Fact, Known, both};
+use crate::task::waits::Waits;
 
 /// The input with everything that is derived from it once.
 pub(super) struct Context<'a> {
@@ -51,16 +52,20 @@ impl<'a> Context<'a> {
         let (subject, spec, status) = (input.subject, &*wanted.spec, input.subject.status);
         let written_hash = identity::spec_hash(spec);
         let patience = SignedDuration::from_secs(spec.policy.deletion_timeout_seconds.into());
-        let surroundings = Surroundings {
-            target: target(subject, spec, input.settings),
-            observation: input.observation,
-            deletion_patience: patience,
+        let waits = Waits {
             settings: input.settings,
             now: input.now,
         };
         let namespace = subject.metadata.namespace.as_deref().unwrap_or_default();
         let texts = scripts::texts(input.observation, namespace, spec, status);
-        let object = Object::new(subject.kind, subject.metadata, surroundings);
+        let object = Object::new(
+            subject.kind,
+            subject.metadata,
+            target(subject, spec, input.settings),
+            input.observation,
+            patience,
+            waits,
+        );
         let first = both(texts, input.observation.rolled_back_by());
         let ((texts, rolled_back_by), object) = both(first, object)?;
         Ok(Self {

@@ -2,14 +2,14 @@
 //! it waits.
 
 use ess_rollout_api::v1alpha1::{Leftover, RestoreState, RollingUpdateTaskStatus};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::{Drafted, Event};
 use super::restore::{configuration, leftovers, run_end, verify};
 use crate::task::conditions::shorten;
-use crate::task::deletion::Wait;
+use crate::task::deletion::forced;
 use crate::task::reason::Reason;
 
 /// What says how long a deletion waits.
@@ -83,7 +83,7 @@ pub(super) fn list(ctx: &Context<'_>, decision: &mut Drafted) {
             ctx.group,
             execution.id,
             record.leftovers.len() - before,
-            wait(ctx, since).forced()
+            forced(ctx)
         )));
     decision.record = Some(record);
 }
@@ -106,15 +106,5 @@ pub(super) fn left(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Strin
     match all.is_empty() {
         true => "nothing is left changed".to_owned(),
         false => format!("left in scaling group {}: {}", ctx.group, all.join("; ")),
-    }
-}
-
-fn wait<'a>(ctx: &'a Context<'_>, until: Timestamp) -> Wait<'a> {
-    Wait {
-        resource: ctx.resource(),
-        namespace: &ctx.namespace,
-        name: &ctx.name,
-        until,
-        rule: RULE,
     }
 }

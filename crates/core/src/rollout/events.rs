@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ess_rollout_api::v1alpha1::{
     ApproveAnswer, BatchState, BatchStatus, DesiredState, InstanceState, InstanceStatus, Outcome,
-    PauseKind, RestoreState, RollingUpdateTaskStatus, condition,
+    PauseKind, RestoreItem, RestoreState, RollingUpdateTaskStatus, condition,
 };
 
 use super::context::Context;
@@ -94,22 +94,13 @@ fn of_spec(ctx: &Context<'_>, new: &RollingUpdateTaskStatus) -> Vec<Event> {
 
 fn of_state(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> Option<Event> {
     let state = new.state.as_deref().filter(|_| old.state != new.state)?;
-    let ready = conditions::get(&new.conditions, condition::READY);
-    let message = ready.map(|c| c.message.clone()).unwrap_or_default();
-    match Phase::from_word(state)? {
-        Phase::Blocked => Some(Event::warning(
-            Reason::PreflightFailed,
-            "Preflight",
-            message,
-        )),
-        Phase::Cancelling => Some(Event::normal(
-            Reason::Cancelling,
-            "CancelExecution",
-            message,
-        )),
-        Phase::Restoring => Some(Event::normal(Reason::Restoring, "Restore", message)),
-        _ => None,
-    }
+    let message = conditions::message(&new.conditions, condition::READY);
+    Some(match Phase::from_word(state)? {
+        Phase::Blocked => Event::warning(Reason::PreflightFailed, "Preflight", message),
+        Phase::Cancelling => Event::normal(Reason::Cancelling, "CancelExecution", message),
+        Phase::Restoring => Event::normal(Reason::Restoring, "Restore", message),
+        _ => return None,
+    })
 }
 
 fn of_pause(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> Vec<Event> {
@@ -152,22 +143,20 @@ fn failed_instances(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus
         });
         instance.state == InstanceState::Failed && !same
     };
-    let all: Vec<_> = new.instances.iter().filter(failed).collect();
-    let warn = |note: String| Event::warning(Reason::InstanceFailed, "Update", note);
-    let shown = all.iter().take(INSTANCE_EVENTS_MAX).map(|instance| {
-        let why = &instance.message;
-        warn(format!(
-            "instance {} in batch {}: {why}",
-            instance.id, instance.batch
-        ))
-    });
-    let more = all.len().saturating_sub(INSTANCE_EVENTS_MAX);
-    let more = (more > 0).then(|| {
-        warn(format!(
-            "{more} more instances failed: see status.instances"
-        ))
-    });
-    shown.chain(more).collect()
+    let note =
+        |i: &InstanceStatus| format!("instance {} in batch {}: {}", i.id, i.batch, i.message);
+    let all = new.instances.iter().filter(failed).map(note).collect();
+    let more = "more instances failed: see status.instances";
+    let warn = |note| Event::warning(Reason::InstanceFailed, "Update", note);
+    bounded(all, INSTANCE_EVENTS_MAX, more).map(warn).collect()
+}
+
+/// The first of many notes, and one that says how many more there are.
+fn bounded(mut all: Vec<String>, max: usize, what: &str) -> impl Iterator<Item = String> {
+    let more = all.len().saturating_sub(max);
+    all.truncate(max);
+    let more = (more > 0).then(|| format!("{more} {what}"));
+    all.into_iter().chain(more)
 }
 
 fn ended_batches(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> Vec<Event> {
@@ -198,21 +187,16 @@ fn of_ending(new: &RollingUpdateTaskStatus) -> Vec<Event> {
         }
     });
     let items = new.restore.iter().flat_map(|restore| &restore.items);
-    let left: Vec<_> = items
-        .filter(|item| item.state == RestoreState::Left)
-        .collect();
-    let warn = |note: String| Event::warning(Reason::LeftBehind, "Restore", note);
-    let shown = left.iter().take(LEFTOVER_EVENTS_MAX).map(|item| {
-        warn(format!(
-            "{:?} {} is not put back to {}: {}",
-            item.kind, item.target, item.wanted, item.message
-        ))
-    });
-    let more = left.len().saturating_sub(LEFTOVER_EVENTS_MAX);
-    let more = (more > 0).then(|| {
-        warn(format!(
-            "{more} more things are not put back: see status.restore"
-        ))
-    });
-    result.chain(shown).chain(more).collect()
+    let left = items.filter(|item| item.state == RestoreState::Left);
+    let note = |item: &RestoreItem| {
+        let (kind, target, wanted) = (item.kind, &item.target, &item.wanted);
+        format!(
+            "{kind:?} {target} is not put back to {wanted}: {}",
+            item.message
+        )
+    };
+    let more = "more things are not put back: see status.restore";
+    let warn = |note| Event::warning(Reason::LeftBehind, "Restore", note);
+    let left = bounded(left.map(note).collect(), LEFTOVER_EVENTS_MAX, more);
+    result.chain(left.map(warn)).collect()
 }

@@ -3,7 +3,7 @@
 use ess_rollout_api::v1alpha1::{InstanceState, RollingUpdateTaskStatus, StartBlocked, condition};
 use ess_rollout_cloud::{CloudError, ErrorClass, Outcome};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::context::Context;
 use super::decision::Draft;
@@ -11,7 +11,7 @@ use super::instance_display;
 use super::others::OTHERS_RUN;
 use crate::task::cloud_failure::{self, Failure};
 use crate::task::conditions;
-use crate::task::display::{self, Displayed, SaidOfPart, Value};
+use crate::task::display::{self, Displayed, Fields, SaidOfPart, Value};
 use crate::task::reason::Reason;
 
 /// The most bytes of a serialized status: with metadata and managed fields the object stays well
@@ -71,21 +71,10 @@ impl display::Phase for Phase {
         Self::Cancelled,
     ];
 
-    fn word(self) -> &'static str {
+    fn named(self) -> Self {
         match self {
-            Self::Pending => "Pending",
-            Self::Blocked => "Blocked",
-            Self::Planned => "Planned",
-            Self::Running | Self::StandingStill => "Running",
-            Self::BatchSuspended => "BatchSuspended",
-            Self::FailureSuspended => "FailureSuspended",
-            Self::ApprovalSuspended => "ApprovalSuspended",
-            Self::Suspended => "Suspended",
-            Self::Cancelling => "Cancelling",
-            Self::Restoring => "Restoring",
-            Self::Succeeded => "Succeeded",
-            Self::Failed => "Failed",
-            Self::Cancelled => "Cancelled",
+            Self::StandingStill => Self::Running,
+            named => named,
         }
     }
 
@@ -123,20 +112,15 @@ impl display::Phase for Phase {
 impl Displayed for RollingUpdateTaskStatus {
     type Phase = Phase;
 
-    fn state(&mut self) -> &mut Option<String> {
-        &mut self.state
-    }
-
-    fn conditions(&mut self) -> &mut Vec<Condition> {
-        &mut self.conditions
-    }
-
-    fn call_refused(&mut self) -> &mut Option<String> {
-        &mut self.call_refused
-    }
-
-    fn layout(&mut self) -> &mut Option<String> {
-        &mut self.layout
+    fn fields(&mut self) -> Fields<'_> {
+        Fields {
+            state: &mut self.state,
+            conditions: &mut self.conditions,
+            call_refused: &mut self.call_refused,
+            layout: &mut self.layout,
+            observed_generation: &mut self.observed_generation,
+            unknown_annotations: &mut self.unknown_annotations,
+        }
     }
 
     fn displayed(&self) -> String {
@@ -172,9 +156,6 @@ impl Displayed for RollingUpdateTaskStatus {
         let paused = conditions::get(&self.conditions, condition::PAUSED);
         let resumed = paused.filter(|paused| paused.status == Value::False.word());
         self.resumed_time = resumed.map(|paused| Time(paused.last_transition_time.0.min(now)));
-        if let Some(phase) = self.state.as_deref().and_then(display::Phase::from_word) {
-            self.note_phase(phase);
-        }
         let Some(preflight) = conditions::get(&self.conditions, condition::PREFLIGHT) else {
             return;
         };
@@ -200,12 +181,8 @@ pub(super) fn first(status: &mut Draft) {
 
 /// Says that what a run may have left changed was not looked at, and why.
 pub(super) fn not_looked_at(status: &mut Draft, message: &str) {
-    status.set(
-        condition::RESTORED,
-        Value::Unknown,
-        Reason::NotLookedAt,
-        message,
-    );
+    let reason = Reason::NotLookedAt;
+    status.set(condition::RESTORED, Value::Unknown, reason, message);
 }
 
 /// What there is to say of a failure of the cloud, if that is anybody's news.
@@ -228,10 +205,10 @@ pub(super) fn failed(ctx: &Context<'_>, status: &mut Draft, error: &CloudError) 
     };
     if status.execution.is_some() || status.result.is_some() {
         status.failed(&failure);
-    } else if status.start.is_some() {
-        status.hold_up(&failure, Phase::Blocked, Phase::Pending);
     } else {
-        status.refuse_start(&failure);
+        if status.start.is_none() {
+            status.refuse_start(&failure);
+        }
         status.hold_up(&failure, Phase::Blocked, Phase::Pending);
     }
 }

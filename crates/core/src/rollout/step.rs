@@ -1,8 +1,8 @@
 //! What the driver ([`crate::task::step`]) is told of rolling updates and rollbacks.
 
 use ess_rollout_api::v1alpha1::{
-    DeletionPolicy, DesiredState, GroupRun, Latched, LetGo, Place, RollingUpdateTaskStatus,
-    ScalingGroupRecordStatus,
+    DeletionPolicy, DesiredState, GroupRun, Latched, LetGo, Outcome, Place,
+    RollingUpdateTaskStatus, ScalingGroupRecordStatus,
 };
 use ess_rollout_cloud::CloudError;
 use jiff::SignedDuration;
@@ -12,15 +12,14 @@ use super::before::{deadline, refusal};
 use super::context::{self, Context};
 use super::decision::{Decision, Draft, Drafted, Event, Input, Next, Step};
 use super::progress::freeze;
-use super::report;
 use super::requests::{approve, close, ingest, notify};
 use super::restore::record;
 use super::stages::{adoption, stage};
 use super::wanted::Wanted;
 use super::{deletion, events, times};
+use super::{report, result};
 use crate::task::ask::Target;
-use crate::task::observation::{Known, Observation};
-use crate::task::step::Engine;
+use crate::task::step::{Engine, Staged};
 
 /// Asks for more, or decides.
 pub fn step(input: Input<'_>) -> Step {
@@ -29,7 +28,7 @@ pub fn step(input: Input<'_>) -> Step {
         Err(asks) => return Step::Read(asks),
     };
     match Context::new(input, &wanted) {
-        Ok(ctx) => crate::task::step::step(&ctx),
+        Ok(ctx) => crate::task::step::step(&ctx, input.subject.status, input.observation),
         Err(asks) => Step::Read(asks),
     }
 }
@@ -46,25 +45,11 @@ pub fn target(input: &Input<'_>) -> Target {
 impl<'a> Engine<'a> for Context<'a> {
     type Status = RollingUpdateTaskStatus;
     const DELETION_RULE: &'static str = deletion::RULE;
-
-    fn observation(&self) -> &'a Observation {
-        self.input.observation
-    }
+    const CONTRADICTION_CURE: &'static str =
+        "look at the group's executions in the OOS console, and create the object anew";
 
     fn record_lost(&self) -> Option<&'a str> {
         self.input.record_lost
-    }
-
-    fn read_status(&self) -> Option<&'a RollingUpdateTaskStatus> {
-        self.input.subject.status
-    }
-
-    fn observed_generation(status: &mut RollingUpdateTaskStatus) -> &mut Option<i64> {
-        &mut status.observed_generation
-    }
-
-    fn unknown_annotations(status: &mut RollingUpdateTaskStatus) -> &mut Vec<String> {
-        &mut status.unknown_annotations
     }
 
     fn is_restored(&self) -> bool {
@@ -85,8 +70,26 @@ impl<'a> Engine<'a> for Context<'a> {
         adoption::missing_annotation(self, status)
     }
 
+    /// Somebody has deleted the record while the run was on, or the rollback that took the group over has vanished. Without
+    /// it another object would start on the group, and what is left in the end would be noted nowhere.
     fn regained(&self, status: &RollingUpdateTaskStatus) -> Option<ScalingGroupRecordStatus> {
-        regained(self, status)
+        let let_go = self.deleting.is_some()
+            && self.spec.policy.deletion_policy == DeletionPolicy::Orphan
+            && status.execution.is_some()
+            && status.result.is_none();
+        let lost = self.input.record_lost.is_some();
+        let finished = deletion::is_finished(status);
+        let on = status.start.is_some() && !finished && !let_go && !lost && !self.region.is_empty();
+        let plan = status.plan.as_ref().filter(|_| on)?;
+        // A record that exists and names nobody was let go: by a rollback that took the group over.
+        let holder = self.record.holder.as_ref();
+        let from_this = holder.is_some_and(|h| h.taken_over_from.as_ref() == Some(&self.uid));
+        let vanished = self.holder_gone && from_this;
+        // The rollback vanished, and somebody has looked at the record since.
+        let gone = [None, Some(LetGo::HolderVanished)];
+        let open = |run: &GroupRun| run.uid == self.uid && gone.contains(&run.let_go);
+        let vanished = vanished || holder.is_none() && self.record.runs.iter().any(open);
+        (!self.record_exists || vanished).then(|| record::taken(self, plan, status.place.as_ref()))
     }
 
     fn prepare(&self, status: &mut RollingUpdateTaskStatus) {
@@ -101,8 +104,13 @@ impl<'a> Engine<'a> for Context<'a> {
         status.place.as_ref().filter(|_| !finished)
     }
 
-    fn stage(&self, status: Draft) -> Known<Drafted> {
+    fn stage(&self, status: Draft) -> Staged<Drafted> {
         stage::decide(self, status)
+    }
+
+    fn abandon(&self, status: Draft, message: &str) -> Drafted {
+        let outcome = Outcome::Cancelled;
+        result::begin(self, status, outcome, result::ABANDONED, message)
     }
 
     fn not_read(&self, mut status: Draft, error: &CloudError) -> Drafted {
@@ -162,32 +170,6 @@ impl<'a> Engine<'a> for Context<'a> {
     ) -> Vec<Event> {
         events::events(self, old, status)
     }
-}
-
-/// The record with this object as holder again: somebody has deleted it while the run was on, or
-/// the rollback that took the group over has vanished. Without it another object would start on the
-/// group, and what is left in the end would be noted nowhere.
-fn regained(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> Option<ScalingGroupRecordStatus> {
-    let let_go = ctx.deleting.is_some()
-        && ctx.spec.policy.deletion_policy == DeletionPolicy::Orphan
-        && status.execution.is_some()
-        && status.result.is_none();
-    let lost = ctx.input.record_lost.is_some();
-    let finished = deletion::is_finished(status);
-    let on = status.start.is_some() && !finished && !let_go && !lost && !ctx.region.is_empty();
-    let plan = status.plan.as_ref().filter(|_| on)?;
-    // A record that exists and names nobody was let go: by a rollback that took the group over.
-    let holder = ctx.record.holder.as_ref();
-    let from_this = holder.is_some_and(|h| h.taken_over_from.as_ref() == Some(&ctx.uid));
-    let vanished = ctx.holder_gone && from_this;
-    // The rollback vanished, and somebody has looked at the record since.
-    let gone = [None, Some(LetGo::HolderVanished)];
-    let open = |run: &GroupRun| run.uid == ctx.uid && gone.contains(&run.let_go);
-    let vanished = vanished || holder.is_none() && ctx.record.runs.iter().any(open);
-    (!ctx.record_exists || vanished).then(|| record::taken(ctx, plan, status.place.as_ref()))
 }
 
 /// Keeps the highest of what only rises: lowering it later, by a revert in Git or a self-heal, is

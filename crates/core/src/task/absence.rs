@@ -39,16 +39,14 @@ pub(crate) fn instances(
     wanted: impl IntoIterator<Item = String>,
 ) -> Known<Vec<ScalingInstance>> {
     let listed = observation.scaling_instances(group)?;
-    let known: BTreeSet<&str> = listed.iter().map(|i| i.id.as_str()).collect();
-    let wanted: BTreeSet<String> = wanted.into_iter().collect();
-    let missing: Vec<String> = wanted
-        .into_iter()
-        .filter(|id| !known.contains(id.as_str()))
-        .collect();
+    let mut missing: BTreeSet<String> = wanted.into_iter().collect();
+    for instance in listed {
+        missing.remove(&instance.id);
+    }
     let mut all = listed.clone();
     if !missing.is_empty() {
-        let found = observation.scaling_instances_by_id(group, &missing)?;
-        all.extend(found.iter().cloned());
+        let missing: Vec<String> = missing.into_iter().collect();
+        all.extend_from_slice(observation.scaling_instances_by_id(group, &missing)?);
     }
     Ok(all)
 }
@@ -59,12 +57,11 @@ pub(crate) fn configuration<'o>(
     group: &str,
     id: &str,
 ) -> Known<Option<&'o ScalingConfiguration>> {
-    match observation.scaling_configuration(id)? {
-        Some(found) => Ok(Some(found)),
-        None => Ok(observation
-            .scaling_configuration_in_group(group, id)?
-            .as_ref()),
-    }
+    let found = match observation.scaling_configuration(id)? {
+        None => observation.scaling_configuration_in_group(group, id)?,
+        found => found,
+    };
+    Ok(found.as_ref())
 }
 
 /// The same of a group of type ECI.
@@ -73,12 +70,11 @@ pub(crate) fn eci_configuration<'o>(
     group: &str,
     id: &str,
 ) -> Known<Option<&'o EciScalingConfiguration>> {
-    match observation.eci_scaling_configuration(id)? {
-        Some(found) => Ok(Some(found)),
-        None => Ok(observation
-            .eci_scaling_configuration_in_group(group, id)?
-            .as_ref()),
-    }
+    let found = match observation.eci_scaling_configuration(id)? {
+        None => observation.eci_scaling_configuration_in_group(group, id)?,
+        found => found,
+    };
+    Ok(found.as_ref())
 }
 
 /// A root execution, asked for by its id, and then looked for among those whose template name contains
@@ -89,26 +85,25 @@ pub(crate) fn execution<'o>(
     id: &str,
     template: &str,
 ) -> Known<Option<&'o Execution>> {
-    let is_it = |execution: &&Execution| execution.id == id;
-    let by_id = ExecutionFilter::Id(id.to_owned());
-    if let Some(found) = observation.executions(&by_id)?.iter().find(is_it) {
-        return Ok(Some(found));
+    for filter in [
+        ExecutionFilter::Id(id.to_owned()),
+        ExecutionFilter::NewestByTemplate(template.to_owned()),
+        ExecutionFilter::ActiveByTemplate(template.to_owned()),
+    ] {
+        let listed = observation.executions(&filter)?;
+        if let Some(found) = listed.iter().find(|execution| execution.id == id) {
+            return Ok(Some(found));
+        }
     }
-    let newest = ExecutionFilter::NewestByTemplate(template.to_owned());
-    if let Some(found) = observation.executions(&newest)?.iter().find(is_it) {
-        return Ok(Some(found));
-    }
-    let active = ExecutionFilter::ActiveByTemplate(template.to_owned());
-    Ok(observation.executions(&active)?.iter().find(is_it))
+    Ok(None)
 }
 
 /// The account that the credentials belong to, if that can be told. Not being able to is no reason to
 /// stand still: everything else may work.
 pub(crate) fn account(observation: &Observation) -> Known<Option<String>> {
     match observation.account() {
-        Ok(account) => Ok(account.clone()),
         Err(Missing::Failed(_)) => Ok(None),
-        Err(read @ Missing::Read(_)) => Err(read),
+        account => account.cloned(),
     }
 }
 

@@ -110,7 +110,6 @@ pub(crate) fn not_listed(id: &str) -> (Reason, String) {
 /// OOS answers that there is no such execution, and lists it nowhere. It is taken for gone only when that is still so after
 /// the bound on lateness: the wait until then, `None` when that is past.
 pub(crate) fn missing(waits: &Waits<'_>, since: &mut Option<Time>) -> Option<Next> {
-    let since = since.get_or_insert(Time(waits.now)).clone();
-    let left = waits.settled_at(&since).duration_since(waits.now);
-    (!waits.settled_since(&since)).then(|| Next::After(left.unsigned_abs()))
+    let since = since.get_or_insert(Time(waits.now));
+    waits.settling(since).map(Next::After)
 }

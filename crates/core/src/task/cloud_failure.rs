@@ -9,18 +9,18 @@ use super::conditions;
 use super::reason::Reason;
 
 /// The reasons of what only a person can mend.
-const ACCESS_DENIED: Reason = Reason::AccessDenied;
-const CREDENTIALS_REJECTED: Reason = Reason::CredentialsRejected;
-const REQUEST_REFUSED: Reason = Reason::RequestRefused;
-const CLOCK_WRONG: Reason = Reason::ClockWrong;
+const REFUSALS: [Reason; 4] = [
+    Reason::AccessDenied,
+    Reason::CredentialsRejected,
+    Reason::RequestRefused,
+    Reason::ClockWrong,
+];
 
 /// A failure that keeps an object from moving.
 pub(crate) struct Failure {
-    /// One CamelCase word.
     pub(crate) reason: Reason,
     /// What failed, and the cure.
     pub(crate) message: String,
-    /// Whether a person has to act before anything moves.
     pub(crate) needs_person: bool,
 }
 
@@ -31,16 +31,19 @@ impl Failure {
         let (reason, cure) = match error.class {
             ErrorClass::Throttled => return None,
             ErrorClass::Denied => (
-                ACCESS_DENIED,
+                Reason::AccessDenied,
                 "; grant the action to the credentials in use",
             ),
             // Requests carry the time, and a signature that is too old or too new is refused: the credentials are right.
             ErrorClass::Unauthenticated if error.code == "InvalidTimeStamp.Expired" => (
-                CLOCK_WRONG,
+                Reason::ClockWrong,
                 "; the clock of the node that the operator runs on differs from the cloud's by more than 15 minutes: set it right (NTP)",
             ),
-            ErrorClass::Unauthenticated => (CREDENTIALS_REJECTED, "; check the credentials in use"),
-            ErrorClass::Invalid => (REQUEST_REFUSED, ""),
+            ErrorClass::Unauthenticated => (
+                Reason::CredentialsRejected,
+                "; check the credentials in use",
+            ),
+            ErrorClass::Invalid => (Reason::RequestRefused, ""),
             ErrorClass::NotFound => (Reason::NotFound, ""),
             ErrorClass::Retry | ErrorClass::Conflict | ErrorClass::TokenMismatch => {
                 (Reason::CloudUnavailable, "")
@@ -57,29 +60,15 @@ impl Failure {
 /// Whether a call that failed may be made again as it was: the service did not judge it, or refused
 /// for what a person can mend elsewhere.
 pub(crate) fn is_passing(error: &CloudError) -> bool {
-    match error.class {
-        ErrorClass::Retry
-        | ErrorClass::Throttled
-        | ErrorClass::Denied
-        | ErrorClass::Unauthenticated => true,
-        ErrorClass::Invalid
-        | ErrorClass::NotFound
-        | ErrorClass::Conflict
-        | ErrorClass::TokenMismatch => false,
-    }
+    use ErrorClass::{Denied, Retry, Throttled, Unauthenticated};
+    matches!(error.class, Retry | Throttled | Denied | Unauthenticated)
 }
 
 /// The refusal that only a person can mend, where one is on show. For statuses of an older layout: see
 /// [`super::display::Displayed::recall`].
 pub(crate) fn shown_refusal(all: &[Condition]) -> Option<String> {
     let stalled = conditions::get(all, condition::STALLED)?;
-    let refusals = [
-        ACCESS_DENIED,
-        CREDENTIALS_REJECTED,
-        REQUEST_REFUSED,
-        CLOCK_WRONG,
-    ];
-    let refused = refusals.iter().any(|refusal| stalled.reason == *refusal);
+    let refused = REFUSALS.iter().any(|refusal| stalled.reason == *refusal);
     refused.then(|| stalled.reason.clone())
 }
 
@@ -102,7 +91,10 @@ mod tests {
             retry_after: None,
         };
         let trouble = Failure::of(&error("InvalidTimeStamp.Expired")).unwrap();
-        assert_eq!((trouble.reason, trouble.needs_person), (CLOCK_WRONG, true));
+        assert_eq!(
+            (trouble.reason, trouble.needs_person),
+            (Reason::ClockWrong, true)
+        );
         assert!(
             trouble.message.contains("the clock of the node")
                 && !trouble.message.contains("credentials"),
@@ -110,7 +102,7 @@ mod tests {
             trouble.message
         );
         let trouble = Failure::of(&error("InvalidAccessKeyId.NotFound")).unwrap();
-        assert_eq!(trouble.reason, CREDENTIALS_REJECTED);
+        assert_eq!(trouble.reason, Reason::CredentialsRejected);
         assert!(trouble.message.contains("check the credentials in use"));
     }
 }

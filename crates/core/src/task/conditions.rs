@@ -58,6 +58,11 @@ pub fn get<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition
     conditions.iter().find(|c| c.type_ == type_)
 }
 
+/// What a condition says, if there is one.
+pub(crate) fn message(conditions: &[Condition], type_: &str) -> String {
+    get(conditions, type_).map_or_else(String::new, |c| c.message.clone())
+}
+
 /// The text without what differs from one refusal of a call to the next.
 fn without_request_id(text: &str) -> String {
     let (mut plain, mut rest) = (String::new(), text);

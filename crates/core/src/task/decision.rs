@@ -59,12 +59,6 @@ impl<S> Step<S> {
     }
 }
 
-/// Whether an object with this `status.observedGeneration` has been visited: the default status of the
-/// CRDs says -1.
-pub(crate) fn visited(observed_generation: Option<i64>) -> bool {
-    observed_generation.is_some_and(|generation| generation >= 0)
-}
-
 /// What is to be done. The fields are carried out in order, each only after the one before it
 /// succeeded.
 #[derive(Debug, Clone, PartialEq)]

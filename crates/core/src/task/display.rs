@@ -4,6 +4,7 @@
 //! what the stage has to say, in words of its own. [`Draft::render`] makes the status of the two. What a stage does not speak
 //! of stays as it was.
 
+use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
 
 use ess_rollout_api::v1alpha1::condition;
@@ -24,6 +25,14 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// Of what something stands against: nobody knows, where that passes by itself.
+    pub(crate) fn of_obstacle(passes: bool) -> Self {
+        match passes {
+            true => Self::Unknown,
+            false => Self::False,
+        }
+    }
+
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::True => "True",
@@ -34,37 +43,47 @@ impl Value {
 }
 
 /// Where an object is: the word in `status.state`, and what follows from it for the conditions.
-pub(crate) trait Phase: Copy + PartialEq + 'static {
-    /// All of them; of several with one word the first stands for it.
+pub(crate) trait Phase: Copy + PartialEq + Debug + 'static {
+    /// All whose name is a word of `status.state`.
     const ALL: &'static [Self];
-    /// The word in `status.state`.
-    fn word(self) -> &'static str;
+    /// The one of these whose name is the word for this.
+    fn named(self) -> Self;
     /// `Ready`. By kstatus's rule `False` goes with `Stalled`, and `Unknown` with `Reconciling`.
     fn ready(self) -> Value;
     /// `Succeeded`, if this says anything of it.
     fn succeeded(self) -> Option<Value>;
     /// `Paused`, of a kind that has pauses.
-    fn paused(self) -> Option<bool>;
-
-    /// The phase with this word.
-    fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|phase| phase.word() == word)
+    fn paused(self) -> Option<bool> {
+        None
     }
+
+    fn from_word(word: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|phase| phase.word() == word)
+    }
+
+    /// The word in `status.state`.
+    fn word(self) -> String {
+        format!("{:?}", self.named())
+    }
+}
+
+/// The fields that every status has.
+pub(crate) struct Fields<'s> {
+    pub(crate) state: &'s mut Option<String>,
+    pub(crate) conditions: &'s mut Vec<Condition>,
+    pub(crate) call_refused: &'s mut Option<String>,
+    pub(crate) layout: &'s mut Option<String>,
+    pub(crate) observed_generation: &'s mut Option<i64>,
+    pub(crate) unknown_annotations: &'s mut Vec<String>,
 }
 
 /// A status that is displayed.
 pub(crate) trait Displayed: Clone + PartialEq + 'static {
-    /// Where such an object can be.
     type Phase: Phase;
 
-    /// `status.state`.
-    fn state(&mut self) -> &mut Option<String>;
-    /// `status.conditions`.
-    fn conditions(&mut self) -> &mut Vec<Condition>;
-    /// `status.callRefused`.
-    fn call_refused(&mut self) -> &mut Option<String>;
-    /// `status.layout`.
-    fn layout(&mut self) -> &mut Option<String>;
+    /// What every such status has, by the names that it has there.
+    fn fields(&mut self) -> Fields<'_>;
     /// What is displayed, as a text: another version that writes anything of it changes this.
     fn displayed(&self) -> String;
     /// Takes note of a phase that is said.
@@ -87,7 +106,6 @@ pub(crate) struct Because {
 /// One condition of a part of an object, such as an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SaidOfPart {
-    /// The name of the part.
     pub(crate) part: String,
     pub(crate) type_: &'static str,
     pub(crate) value: Value,
@@ -99,12 +117,11 @@ pub(crate) struct SaidOfPart {
 enum Said<P> {
     /// Where the object is.
     Phase(P, Because),
-    /// One condition.
     Condition(&'static str, Value, Because),
     /// The same, unless it is True.
     UnlessTrue(&'static str, Value, Because),
     /// A call of the cloud fails, or something else than a failed call keeps the object from moving: what is known stays.
-    Hindered { stalled: bool, because: Because },
+    Hindered(Value, Because),
     /// It is waited for something that a look did not show.
     Unseen(Because),
 }
@@ -143,7 +160,11 @@ fn because_of(reason: Reason, message: &str) -> Because {
 /// A status as read, with all fields of the layout that is written now.
 pub(crate) fn recalled<S: Displayed>(mut status: S, now: Timestamp) -> S {
     let seal = seal(&status);
-    if status.layout().as_ref() != Some(&seal) {
+    let Fields { layout, state, .. } = status.fields();
+    if layout.as_ref() != Some(&seal) {
+        if let Some(phase) = state.as_deref().and_then(S::Phase::from_word) {
+            status.note_phase(phase);
+        }
         status.recall(now);
     }
     status
@@ -151,8 +172,8 @@ pub(crate) fn recalled<S: Displayed>(mut status: S, now: Timestamp) -> S {
 
 impl<S: Displayed> From<S> for Draft<S> {
     fn from(mut memory: S) -> Self {
-        let phase = memory.state().take();
-        memory.conditions().clear();
+        let phase = memory.fields().state.take();
+        memory.fields().conditions.clear();
         memory.clear_parts();
         Self {
             memory,
@@ -166,7 +187,7 @@ impl<S: Displayed> From<S> for Draft<S> {
 impl<S: Displayed> Draft<S> {
     /// Says where the object is, and so that no call is refused any more.
     pub(crate) fn show(&mut self, phase: S::Phase, reason: Reason, message: &str) {
-        *self.memory.call_refused() = None;
+        *self.memory.fields().call_refused = None;
         self.memory.note_phase(phase);
         self.phase = Some(phase);
         self.said
@@ -176,31 +197,26 @@ impl<S: Displayed> Draft<S> {
     /// As [`Draft::show`] before another try of a call; but a refusal of the last one stays on show until one succeeds, or
     /// each try would change the object twice.
     pub(crate) fn show_unless_refused(&mut self, phase: S::Phase, reason: Reason, message: &str) {
-        let same = self.phase.is_some_and(|shown| shown.word() == phase.word());
-        if !same || self.memory.call_refused().is_none() {
+        let same = self
+            .phase
+            .is_some_and(|shown| shown.named() == phase.named());
+        if !same || self.memory.fields().call_refused.is_none() {
             self.show(phase, reason, message);
         }
     }
 
-    /// Says one condition.
     pub(crate) fn set(&mut self, type_: &'static str, value: Value, reason: Reason, message: &str) {
         let because = because_of(reason, message);
         self.said.push(Said::Condition(type_, value, because));
     }
 
-    /// The same, unless what was said of it last is that it is True.
-    pub(crate) fn set_unless_true(
-        &mut self,
-        type_: &'static str,
-        value: Value,
-        reason: Reason,
-        message: &str,
-    ) {
-        let because = because_of(reason, message);
-        self.said.push(Said::UnlessTrue(type_, value, because));
+    /// Says that it is not known whether a start is possible, unless the last word is that it is.
+    pub(crate) fn forget_obstacles(&mut self, reason: Reason) {
+        let because = because_of(reason, "");
+        let said = Said::UnlessTrue(condition::PREFLIGHT, Value::Unknown, because);
+        self.said.push(said);
     }
 
-    /// Says one condition of a part of the object.
     pub(crate) fn set_of(
         &mut self,
         part: &str,
@@ -219,46 +235,33 @@ impl<S: Displayed> Draft<S> {
     /// Says that a call of the cloud fails: what is known stays. One that a person has to mend something for outlasts those
     /// that pass.
     pub(crate) fn failed(&mut self, failure: &Failure) {
-        let before = self.memory.call_refused().is_some();
+        let stalled = |phase: S::Phase| phase.ready() == Value::False;
+        let refused = self.memory.fields().call_refused;
         if failure.needs_person {
-            *self.memory.call_refused() = Some(failure.reason.into());
-        }
-        let stalled = self
-            .phase
-            .is_some_and(|phase| phase.ready() == Value::False);
-        if !failure.needs_person && (before || stalled) {
+            *refused = Some(failure.reason.into());
+        } else if refused.is_some() || self.phase.is_some_and(stalled) {
             // Already waits for a person: not reaching the cloud changes nothing about that.
             return;
         }
-        self.said.push(Said::Hindered {
-            stalled: failure.needs_person,
-            because: because_of(failure.reason, &failure.message),
-        });
+        let value = Value::of_obstacle(!failure.needs_person);
+        let because = because_of(failure.reason, &failure.message);
+        self.said.push(Said::Hindered(value, because));
     }
 
     /// The same while nothing is under way.
     pub(crate) fn hold_up(&mut self, failure: &Failure, blocked: S::Phase, passing: S::Phase) {
-        let phase = if failure.needs_person {
-            blocked
-        } else {
-            passing
+        let phase = match failure.needs_person {
+            true => blocked,
+            false => passing,
         };
         self.show(phase, failure.reason, &failure.message);
     }
 
     /// Says that a start is not known to be possible.
     pub(crate) fn refuse_start(&mut self, failure: &Failure) {
-        let value = if failure.needs_person {
-            Value::False
-        } else {
-            Value::Unknown
-        };
-        self.set(
-            condition::PREFLIGHT,
-            value,
-            failure.reason,
-            &failure.message,
-        );
+        let value = Value::of_obstacle(!failure.needs_person);
+        let (reason, message) = (failure.reason, &failure.message);
+        self.set(condition::PREFLIGHT, value, reason, message);
     }
 
     /// Says that nothing stands against the start.
@@ -269,44 +272,40 @@ impl<S: Displayed> Draft<S> {
     /// Says that something besides a failed call keeps the object from moving until a person acts. What is known stays as it
     /// is.
     pub(crate) fn needs_person(&mut self, reason: Reason, message: &str) {
-        *self.memory.call_refused() = None;
-        self.said.push(Said::Hindered {
-            stalled: true,
-            because: because_of(reason, message),
-        });
+        *self.memory.fields().call_refused = None;
+        let because = because_of(reason, message);
+        self.said.push(Said::Hindered(Value::False, because));
     }
 
     /// Says that something was not seen that is looked for again. What is known stays as it is.
     pub(crate) fn unseen(&mut self, reason: Reason, message: &str) {
-        *self.memory.call_refused() = None;
+        *self.memory.fields().call_refused = None;
         self.said.push(Said::Unseen(because_of(reason, message)));
     }
 
     /// The status: what is remembered, displayed as it was in `old`, but for what is said.
     pub(crate) fn render(self, mut old: S, generation: Option<i64>, now: Timestamp) -> S {
         let mut status = self.memory;
-        *status.state() = old.state().take();
-        *status.conditions() = std::mem::take(old.conditions());
+        *status.fields().state = old.fields().state.take();
+        *status.fields().conditions = std::mem::take(old.fields().conditions);
         status.show_parts(&old, &self.said_of_parts, now);
         for said in self.said {
             let mut shown = Shown {
-                all: status.conditions(),
+                all: status.fields().conditions,
                 generation,
                 now,
             };
             match said {
-                Said::Condition(type_, value, because) => shown.set(type_, value, &because),
-                Said::UnlessTrue(type_, value, because) => {
-                    let before = conditions::get(shown.all, type_);
-                    if before.is_none_or(|before| before.status != Value::True.word()) {
-                        shown.set(type_, value, &because);
-                    }
+                Said::UnlessTrue(type_, ..) if shown.is_true(type_) => {}
+                Said::Condition(type_, value, because)
+                | Said::UnlessTrue(type_, value, because) => {
+                    shown.set(type_, value, &because);
                 }
-                Said::Hindered { stalled, because } => shown.hindered(stalled, &because),
+                Said::Hindered(value, because) => shown.ready(value, &because),
                 Said::Unseen(because) => shown.present(Some(condition::RECONCILING), &because),
                 Said::Phase(phase, because) => {
                     shown.phase(phase, &because);
-                    *status.state() = Some(phase.word().to_owned());
+                    *status.fields().state = Some(phase.word());
                 }
             }
         }
@@ -316,7 +315,7 @@ impl<S: Displayed> Draft<S> {
 
 /// A status that is about to be written has the layout of this version.
 pub(crate) fn lay_out<S: Displayed>(status: &mut S) {
-    *status.layout() = Some(seal(status));
+    *status.fields().layout = Some(seal(status));
 }
 
 fn seal<S: Displayed>(status: &S) -> String {
@@ -325,12 +324,8 @@ fn seal<S: Displayed>(status: &S) -> String {
 
 /// Conditions as a text, for [`Displayed::displayed`].
 pub(crate) fn conditions_as_text(all: &[Condition]) -> String {
-    let each = all.iter().map(|c| {
-        [&c.type_, &c.status, &c.reason, &c.message]
-            .map(String::as_str)
-            .join("\n")
-    });
-    each.collect::<Vec<_>>().join("\n")
+    let words = |c: &Condition| [&c.type_, &c.status, &c.reason, &c.message].map(String::clone);
+    all.iter().flat_map(words).collect::<Vec<_>>().join("\n")
 }
 
 /// The conditions of an object, being written.
@@ -341,6 +336,10 @@ struct Shown<'c> {
 }
 
 impl Shown<'_> {
+    fn is_true(&self, type_: &str) -> bool {
+        conditions::get(self.all, type_).is_some_and(|c| c.status == Value::True.word())
+    }
+
     fn set(&mut self, type_: &str, value: Value, because: &Because) {
         let (reason, message) = (because.reason.word(), &because.message);
         let (word, generation) = (value.word(), self.generation);
@@ -358,17 +357,21 @@ impl Shown<'_> {
         }
     }
 
-    fn phase<P: Phase>(&mut self, phase: P, because: &Because) {
-        if let Some(value) = phase.succeeded() {
-            self.set(condition::SUCCEEDED, value, because);
-        }
-        self.set(condition::READY, phase.ready(), because);
-        let present = match phase.ready() {
+    fn ready(&mut self, value: Value, because: &Because) {
+        self.set(condition::READY, value, because);
+        let present = match value {
             Value::True => None,
             Value::False => Some(condition::STALLED),
             Value::Unknown => Some(condition::RECONCILING),
         };
         self.present(present, because);
+    }
+
+    fn phase<P: Phase>(&mut self, phase: P, because: &Because) {
+        if let Some(value) = phase.succeeded() {
+            self.set(condition::SUCCEEDED, value, because);
+        }
+        self.ready(phase.ready(), because);
         match phase.paused() {
             Some(true) => self.set(condition::PAUSED, Value::True, because),
             Some(false) => {
@@ -377,14 +380,5 @@ impl Shown<'_> {
             }
             None => {}
         }
-    }
-
-    fn hindered(&mut self, stalled: bool, because: &Because) {
-        let (present, ready) = match stalled {
-            true => (condition::STALLED, Value::False),
-            false => (condition::RECONCILING, Value::Unknown),
-        };
-        self.present(Some(present), because);
-        self.set(condition::READY, ready, because);
     }
 }

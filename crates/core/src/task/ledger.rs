@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::conditions::{named, shorten};
-use super::decision::{Event, EventKind};
+use super::decision::Event;
 use super::reason::Reason;
 use super::requests;
 
@@ -25,7 +25,6 @@ const UNKNOWN_ANNOTATIONS_MAX: usize = 16;
 /// The most bytes of an annotation's value that are recorded.
 const VALUE_MAX: usize = 2048;
 
-/// The value of an annotation, if there is one.
 pub(crate) fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
     let annotations = metadata.annotations.as_ref()?;
     annotations.get(key).map(String::as_str)
@@ -79,7 +78,6 @@ pub(crate) fn record(
     });
 }
 
-/// Ends a request.
 pub(crate) fn resolve(
     action: &mut Action,
     state: ActionState,
@@ -93,14 +91,12 @@ pub(crate) fn resolve(
     action.end_time = Some(Time(now));
 }
 
-/// The open request of a verb, if there is one.
 pub(crate) fn open(actions: &[Action], verb: Verb) -> Option<&Action> {
     actions
         .iter()
         .find(|action| action.verb == verb && action.state == ActionState::Accepted)
 }
 
-/// Ends every open request of a verb.
 pub(crate) fn resolve_all(
     actions: &mut [Action],
     verb: Verb,
@@ -130,7 +126,6 @@ pub(crate) fn note_unknown_annotations(metadata: &ObjectMeta, unknown: &mut Vec<
     }
 }
 
-/// The Events of annotations that mean nothing and were not told of.
 pub(crate) fn unknown_annotation_events(old: &[String], new: &[String]) -> Vec<Event> {
     let news = new.iter().filter(|key| !old.contains(key));
     news.map(|key| {
@@ -146,44 +141,33 @@ pub(crate) fn unknown_annotation_events(old: &[String], new: &[String]) -> Vec<E
     .collect()
 }
 
-/// One Event for each request that was settled.
 pub(crate) fn resolved_events(old: &[Action], new: &[Action]) -> Vec<Event> {
-    let mut events = Vec::new();
-    for action in new {
-        let before = old.iter().find(|a| a.id == action.id);
-        // A value that came back is another request with the same id.
-        if before.is_some_and(|a| a.state == action.state && a.time == action.time) {
-            continue;
-        }
-        let (kind, reason) = match action.state {
-            ActionState::Accepted => continue,
-            ActionState::Applied => (EventKind::Normal, ACTION_APPLIED),
-            ActionState::Rejected => (EventKind::Warning, ACTION_REJECTED),
-        };
+    // A value that came back is another request with the same id.
+    let same = |a: &Action, b: &Action| a.id == b.id && a.state == b.state && a.time == b.time;
+    let news = new
+        .iter()
+        .filter(|action| !old.iter().any(|before| same(before, action)));
+    let event = |action: &Action| {
         let verb = format!("{:?}", action.verb);
         let targets = named(&action.targets, TARGETS_SHOWN);
         let note = format!("{verb} {targets}: {} {}", action.reason, action.message);
-        events.push(Event {
-            kind,
-            reason,
-            action: verb,
-            note,
-        });
-    }
-    events
+        match action.state {
+            ActionState::Accepted => None,
+            ActionState::Applied => Some(Event::normal(ACTION_APPLIED, &verb, note)),
+            ActionState::Rejected => Some(Event::warning(ACTION_REJECTED, &verb, note)),
+        }
+    };
+    news.filter_map(event).collect()
 }
 
-/// How many instances have an open request.
 pub(crate) fn count_open(actions: &[Action]) -> usize {
     open_targets(actions).count()
 }
 
-/// Whether an instance has an open request.
 pub(crate) fn is_open(actions: &[Action], instance: &str) -> bool {
     open_targets(actions).any(|target| target.instance == instance && is_instance(target))
 }
 
-/// Whether a call for an open request is on record.
 pub(crate) fn is_calling(actions: &[Action]) -> bool {
     open_targets(actions).any(|target| target.call.is_some())
 }

@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::ask::{QueueEntry, Target};
-use super::decision::Settings;
 use super::ledger;
 use super::observation::{Fact, Observation, both};
 use super::waits::Waits;
@@ -18,14 +17,12 @@ pub(crate) const IMAGE_UPDATE_TASK: &str = "ImageUpdateTask";
 
 /// What it is, where it runs, and the record of its scaling group.
 pub(crate) struct Object<'a> {
-    /// Its Kubernetes kind.
     pub(crate) kind: &'static str,
     pub(crate) metadata: &'a ObjectMeta,
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) uid: String,
     pub(crate) generation: Option<i64>,
-    /// When the deletion was asked for.
     pub(crate) deleting: Option<Timestamp>,
     /// Empty when neither the object nor the operator names one.
     pub(crate) region: String,
@@ -40,17 +37,7 @@ pub(crate) struct Object<'a> {
     pub(crate) ahead: Option<&'a QueueEntry>,
     /// How long a deletion waits for what is under way.
     deletion_patience: SignedDuration,
-    settings: &'a Settings,
-    now: Timestamp,
-}
-
-/// What an [`Object`] is made from, besides itself.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) target: Target,
-    pub(crate) observation: &'a Observation,
-    pub(crate) deletion_patience: SignedDuration,
-    pub(crate) settings: &'a Settings,
-    pub(crate) now: Timestamp,
+    waits: Waits<'a>,
 }
 
 impl<'a> Object<'a> {
@@ -59,15 +46,11 @@ impl<'a> Object<'a> {
     pub(crate) fn new(
         kind: &'static str,
         metadata: &'a ObjectMeta,
-        surroundings: Surroundings<'a>,
+        Target { region, group, .. }: Target,
+        observation: &'a Observation,
+        deletion_patience: SignedDuration,
+        waits: Waits<'a>,
     ) -> Fact<Self> {
-        let Surroundings {
-            target: Target { region, group, .. },
-            observation,
-            deletion_patience,
-            settings,
-            now,
-        } = surroundings;
         let region = region.unwrap_or_default();
         let (record, ahead) = match region.is_empty() || group.is_empty() {
             true => (None, None),
@@ -100,20 +83,16 @@ impl<'a> Object<'a> {
             holder_gone,
             ahead,
             deletion_patience,
-            settings,
-            now,
+            waits,
         })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.now
+        self.waits.now
     }
 
     pub(crate) fn waits(&self) -> Waits<'a> {
-        Waits {
-            settings: self.settings,
-            now: self.now,
-        }
+        self.waits
     }
 
     /// `namespace/name`.
@@ -135,19 +114,16 @@ impl<'a> Object<'a> {
         all.is_some_and(|all| all.iter().any(|f| f == FINALIZER))
     }
 
-    /// When the object was created.
     pub(crate) fn created(&self) -> Timestamp {
         let created = self.metadata.creation_timestamp.as_ref();
-        created.map_or(self.now, |time| time.0)
+        created.map_or(self.now(), |time| time.0)
     }
 
-    /// Whether this very object holds the group.
     pub(crate) fn holds(&self) -> bool {
         let holder = self.record.holder.as_ref();
         holder.is_some_and(|holder| holder.uid == self.uid)
     }
 
-    /// Another object that holds the group and exists.
     pub(crate) fn held_by_other(&self) -> Option<&Holder> {
         let holder = self.record.holder.as_ref();
         holder.filter(|holder| holder.uid != self.uid && !self.holder_gone)
@@ -160,7 +136,7 @@ impl<'a> Object<'a> {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
             uid: self.uid.clone(),
-            since: Time(self.now),
+            since: Time(self.now()),
             taken_over_from,
         }
     }
@@ -172,15 +148,14 @@ impl<'a> Object<'a> {
 
     /// How long a deletion may still wait, if there is one and its time is not up.
     pub(crate) fn deletion_time_left(&self) -> Option<Duration> {
-        let left = self.deletion_due()?.duration_since(self.now);
+        let left = self.deletion_due()?.duration_since(self.now());
         left.is_positive().then(|| left.unsigned_abs())
     }
 
     /// Whether a deletion may no longer wait: it was forced, or its time is up.
     pub(crate) fn deletion_overdue(&self) -> bool {
-        let Some(due) = self.deletion_due() else {
-            return false;
-        };
-        self.annotation(FORCE_DELETE_ANNOTATION) == Some("true") || self.now >= due
+        let forced = self.annotation(FORCE_DELETE_ANNOTATION) == Some("true");
+        self.deletion_due()
+            .is_some_and(|due| forced || self.now() >= due)
     }
 }

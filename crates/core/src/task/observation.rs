@@ -1,6 +1,6 @@
 //! What has been read, each piece known, unknown because of an error, or not yet asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{RollbackRef, RollingUpdateTask, ScalingGroupRecord};
@@ -67,9 +67,8 @@ macro_rules! facts {
 
 /// Declares one typed accessor for each query.
 macro_rules! accessors {
-    ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty, $query:expr, $answer:path;)+) => {
+    ($($name:ident($($arg:ident: $ty:ty),*) -> $out:ty, $query:expr, $answer:path;)+) => {
         $(
-            $(#[$doc])*
             pub(crate) fn $name(&self, $($arg: $ty),*) -> Known<&$out> {
                 let ask = Ask::Cloud($query);
                 match self.replies.get(&ask) {
@@ -79,6 +78,13 @@ macro_rules! accessors {
                 }
             }
         )+
+    };
+}
+
+/// The same for queries that have the arguments as their fields.
+macro_rules! accessors_by_fields {
+    ($($name:ident($($arg:ident: $ty:ty),*) -> $out:ty, $query:ident, $answer:ident;)+) => {
+        accessors! { $($name($($arg: $ty),*) -> $out, Query::$query { $($arg: $arg.to_owned()),* }, Answer::$answer;)+ }
     };
 }
 
@@ -116,13 +122,10 @@ impl Observation {
     /// reads up front, so that they are made side by side.
     pub(crate) fn require(&self, queries: impl IntoIterator<Item = Query>) -> Known<()> {
         let asks = queries.into_iter().map(Ask::Cloud);
-        let mut missing: Vec<Ask> = asks.filter(|ask| !self.holds(ask)).collect();
-        missing.sort();
-        missing.dedup();
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(Missing::Read(missing))
+        let missing: BTreeSet<Ask> = asks.filter(|ask| !self.holds(ask)).collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Missing::Read(missing.into_iter().collect())),
         }
     }
 
@@ -153,50 +156,33 @@ impl Observation {
             Ask::Ahead { region: region.to_owned(), group: group.to_owned() }, Reply::Ahead, Option::as_ref;
     }
 
+    accessors_by_fields! {
+        scaling_group(group: &str) -> Option<ScalingGroup>, ScalingGroup, ScalingGroup;
+        scaling_group_in_list(group: &str) -> Option<ScalingGroup>, ScalingGroupInList, ScalingGroup;
+        scaling_instances_by_id(group: &str, instances: &[String]) -> Vec<ScalingInstance>, ScalingInstancesById, ScalingInstances;
+        scaling_configuration_in_group(group: &str, configuration: &str) -> Option<ScalingConfiguration>, ScalingConfigurationInGroup, ScalingConfiguration;
+        eci_scaling_configuration_in_group(group: &str, configuration: &str) -> Option<EciScalingConfiguration>, EciScalingConfigurationInGroup, EciScalingConfiguration;
+        account() -> Option<String>, Account, Account;
+        scaling_instances(group: &str) -> Vec<ScalingInstance>, ScalingInstances, ScalingInstances;
+        activities(group: &str) -> Vec<ScalingActivity>, ActivitiesInProgress, Activities;
+        instance_refreshes(group: &str) -> Vec<InstanceRefresh>, InstanceRefreshes, InstanceRefreshes;
+        lifecycle_actions(activity: &str) -> Vec<LifecycleAction>, LifecycleActions, LifecycleActions;
+        diagnosis(group: &str) -> Vec<Diagnosis>, Diagnosis, Diagnosis;
+        scaling_configuration(configuration: &str) -> Option<ScalingConfiguration>, ScalingConfiguration, ScalingConfiguration;
+        eci_scaling_configuration(configuration: &str) -> Option<EciScalingConfiguration>, EciScalingConfiguration, EciScalingConfiguration;
+        container_groups(groups: &[String]) -> Vec<ContainerGroup>, ContainerGroups, ContainerGroups;
+        image(image: &str) -> Option<Image>, Image, Image;
+        ecs_instances(instances: &[String]) -> Vec<EcsInstance>, EcsInstances, EcsInstances;
+        task_executions(execution: &str) -> Vec<TaskExecution>, TaskExecutions, TaskExecutions;
+        template(name: &str) -> Option<Template>, Template, Template;
+        instance_package(instance: &str, package: &str) -> Option<String>, InstancePackage, InstancePackage;
+        invocation(invocation: &str, instance: &str) -> Option<Invocation>, Invocation, Invocation;
+    }
+
     accessors! {
-        scaling_group(group: &str) -> Option<ScalingGroup>,
-            Query::ScalingGroup { group: group.to_owned() }, Answer::ScalingGroup;
-        scaling_group_in_list(group: &str) -> Option<ScalingGroup>,
-            Query::ScalingGroupInList { group: group.to_owned() }, Answer::ScalingGroup;
-        scaling_instances_by_id(group: &str, instances: &[String]) -> Vec<ScalingInstance>,
-            Query::ScalingInstancesById { group: group.to_owned(), instances: instances.to_vec() }, Answer::ScalingInstances;
-        scaling_configuration_in_group(group: &str, configuration: &str) -> Option<ScalingConfiguration>,
-            Query::ScalingConfigurationInGroup { group: group.to_owned(), configuration: configuration.to_owned() }, Answer::ScalingConfiguration;
-        eci_scaling_configuration_in_group(group: &str, configuration: &str) -> Option<EciScalingConfiguration>,
-            Query::EciScalingConfigurationInGroup { group: group.to_owned(), configuration: configuration.to_owned() }, Answer::EciScalingConfiguration;
-        account() -> Option<String>,
-            Query::Account, Answer::Account;
-        scaling_instances(group: &str) -> Vec<ScalingInstance>,
-            Query::ScalingInstances { group: group.to_owned() }, Answer::ScalingInstances;
-        activities(group: &str) -> Vec<ScalingActivity>,
-            Query::ActivitiesInProgress { group: group.to_owned() }, Answer::Activities;
-        instance_refreshes(group: &str) -> Vec<InstanceRefresh>,
-            Query::InstanceRefreshes { group: group.to_owned() }, Answer::InstanceRefreshes;
-        lifecycle_actions(activity: &str) -> Vec<LifecycleAction>,
-            Query::LifecycleActions { activity: activity.to_owned() }, Answer::LifecycleActions;
-        diagnosis(group: &str) -> Vec<Diagnosis>,
-            Query::Diagnosis { group: group.to_owned() }, Answer::Diagnosis;
-        scaling_configuration(configuration: &str) -> Option<ScalingConfiguration>,
-            Query::ScalingConfiguration { configuration: configuration.to_owned() }, Answer::ScalingConfiguration;
-        eci_scaling_configuration(configuration: &str) -> Option<EciScalingConfiguration>,
-            Query::EciScalingConfiguration { configuration: configuration.to_owned() }, Answer::EciScalingConfiguration;
-        container_groups(groups: &[String]) -> Vec<ContainerGroup>,
-            Query::ContainerGroups { groups: groups.to_vec() }, Answer::ContainerGroups;
-        image(image: &str) -> Option<Image>,
-            Query::Image { image: image.to_owned() }, Answer::Image;
-        ecs_instances(instances: &[String]) -> Vec<EcsInstance>,
-            Query::EcsInstances { instances: instances.to_vec() }, Answer::EcsInstances;
         executions(filter: &ExecutionFilter) -> Vec<Execution>,
             Query::Executions(filter.clone()), Answer::Executions;
-        task_executions(execution: &str) -> Vec<TaskExecution>,
-            Query::TaskExecutions { execution: execution.to_owned() }, Answer::TaskExecutions;
-        template(name: &str) -> Option<Template>,
-            Query::Template { name: name.to_owned() }, Answer::Template;
         package(name: &str, version: Option<&str>) -> Option<Package>,
             Query::Package { name: name.to_owned(), version: version.map(str::to_owned) }, Answer::Package;
-        instance_package(instance: &str, package: &str) -> Option<String>,
-            Query::InstancePackage { instance: instance.to_owned(), package: package.to_owned() }, Answer::InstancePackage;
-        invocation(invocation: &str, instance: &str) -> Option<Invocation>,
-            Query::Invocation { invocation: invocation.to_owned(), instance: instance.to_owned() }, Answer::Invocation;
     }
 }

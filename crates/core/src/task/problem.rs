@@ -3,12 +3,12 @@
 use ess_rollout_cloud::{GroupState, GroupType, Image, ImageStatus, ScalingGroup};
 
 use super::decision::Settings;
+use super::observation::Missing;
 use super::reason::Reason;
 
 /// Something that stands against the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
-    /// One CamelCase word.
     pub(crate) reason: Reason,
     /// What is wrong, and the cure.
     pub(crate) message: String,
@@ -41,11 +41,9 @@ impl Problem {
 
     pub(crate) fn wait(reason: Reason, message: String) -> Self {
         Self {
-            reason,
-            message,
             passes: true,
-            is_final: false,
             counts: false,
+            ..Self::blocked(reason, message)
         }
     }
 
@@ -55,6 +53,24 @@ impl Problem {
             counts: true,
             ..self
         }
+    }
+}
+
+/// Why nothing can begin: something stands against it, or is not known.
+pub(crate) enum Stop {
+    Problem(Problem),
+    Missing(Missing),
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Missing> for Stop {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(missing)
     }
 }
 
@@ -74,33 +90,26 @@ pub(crate) fn usable_group<'a>(
     wanted: &GroupType,
     instead: &str,
 ) -> Result<&'a ScalingGroup, Problem> {
-    let Some(group) = group else {
-        return Err(Problem::blocked(
+    let (reason, message) = match group {
+        None => (
             Reason::ScalingGroupNotFound,
             format!(
                 "{field}: scaling group {id} does not exist in {region}, or these credentials cannot see it"
             ),
-        ));
-    };
-    if group.group_type != *wanted {
-        return Err(Problem::blocked(
+        ),
+        Some(ScalingGroup { group_type, .. }) if group_type != wanted => (
             Reason::ScalingGroupTypeMismatch,
             format!(
-                "scaling group {id} is of type {}, and this is for {wanted} groups: {instead}",
-                group.group_type
+                "scaling group {id} is of type {group_type}, and this is for {wanted} groups: {instead}"
             ),
-        ));
-    }
-    if group.state != GroupState::Active {
-        return Err(Problem::blocked(
+        ),
+        Some(ScalingGroup { state, .. }) if *state != GroupState::Active => (
             Reason::ScalingGroupNotActive,
-            format!(
-                "scaling group {id} is {}: enable it in the ESS console",
-                group.state
-            ),
-        ));
-    }
-    Ok(group)
+            format!("scaling group {id} is {state}: enable it in the ESS console"),
+        ),
+        Some(group) => return Ok(group),
+    };
+    Err(Problem::blocked(reason, message))
 }
 
 /// The image that a field of the spec names, if it is there and can be used. What is to be done instead
@@ -111,29 +120,28 @@ pub(crate) fn usable_image<'a>(
     (id, region): (&str, &str),
     instead: &str,
 ) -> Result<&'a Image, Problem> {
-    let Some(image) = image else {
-        return Err(Problem::blocked(
-            Reason::ImageNotFound,
-            format!(
-                "{field}: image {id} does not exist in {region}, or is not shared with this account; {instead}, or copy it to the region"
-            ),
-        ));
-    };
-    match &image.status {
+    let (reason, message) = match image.map(|image| (image, &image.status)) {
         // ModifyImageAttribute: a Deprecated image can be neither shared nor copied, but instances are made from it
         // and system disks replaced by it.
-        ImageStatus::Available | ImageStatus::Deprecated => Ok(image),
-        status @ (ImageStatus::Creating | ImageStatus::Waiting) => Err(Problem::wait(
-            Reason::ImageNotAvailable,
-            format!("image {id} is {status}; this begins when it is Available"),
-        )),
-        status => Err(Problem::blocked(
+        Some((image, ImageStatus::Available | ImageStatus::Deprecated)) => return Ok(image),
+        Some((_, status @ (ImageStatus::Creating | ImageStatus::Waiting))) => {
+            let message = format!("image {id} is {status}; this begins when it is Available");
+            return Err(Problem::wait(Reason::ImageNotAvailable, message));
+        }
+        Some((_, status)) => (
             Reason::ImageNotAvailable,
             format!(
                 "{field}: image {id} is {status}, and only an Available one can be used: {instead}"
             ),
-        )),
-    }
+        ),
+        None => (
+            Reason::ImageNotFound,
+            format!(
+                "{field}: image {id} does not exist in {region}, or is not shared with this account; {instead}, or copy it to the region"
+            ),
+        ),
+    };
+    Err(Problem::blocked(reason, message))
 }
 
 /// Whether two words of the cloud, as of an image's operating system or architecture, are known and

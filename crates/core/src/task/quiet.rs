@@ -48,9 +48,5 @@ pub(crate) fn judge(
         *fingerprint = seen;
     }
     let since = quiet_since.get_or_insert(Time(waits.now));
-    if waits.settled_since(since) {
-        return Rest::Quiet;
-    }
-    let left = waits.settled_at(since).duration_since(waits.now);
-    Rest::Settling(left.unsigned_abs())
+    waits.settling(since).map_or(Rest::Quiet, Rest::Settling)
 }

@@ -58,8 +58,7 @@ pub fn parse_continue(value: &str) -> Result<PauseTarget, String> {
             pause
         }
     };
-    let id = pause.parse().ok().filter(|id| *id > 0);
-    id.map(PauseTarget::Id).ok_or_else(|| {
+    positive(pause).map(PauseTarget::Id).ok_or_else(|| {
         format!(
             "{value:?} is neither a pause number (status.pause.id), alone or with @<nonce>, nor current@<nonce>"
         )
@@ -122,15 +121,11 @@ pub fn parse_targets(value: &str) -> Result<Targets, InstancesError> {
         return Ok(Targets::Failed);
     }
     if let Some(batch) = list.strip_prefix("batch-") {
-        let number = batch.parse().ok().filter(|batch| *batch > 0);
-        let number = number.ok_or_else(|| format!("{batch:?} is no batch number"))?;
+        let number = positive(batch).ok_or_else(|| format!("{batch:?} is no batch number"))?;
         return Ok(Targets::Batch(number));
     }
     if let Some(name) = list.strip_prefix("task:") {
-        let valid = (1..=TASK_NAME_MAX).contains(&name.len())
-            && !name.contains([',', '@'])
-            && !name.contains(char::is_whitespace);
-        if !valid {
+        if !is_word(name, TASK_NAME_MAX) || name.contains([',', '@']) {
             return Err(format!("{list:?} names no task").into());
         }
         return Ok(Targets::Task(name.to_owned()));
@@ -139,40 +134,14 @@ pub fn parse_targets(value: &str) -> Result<Targets, InstancesError> {
 }
 
 fn parse_instances(list: &str) -> Result<Vec<InstanceTarget>, InstancesError> {
-    let named = list
-        .split(',')
-        .map(|item| {
-            let (instance, attempt) = match item.split_once('/') {
-                None => (item, None),
-                Some((instance, attempt)) => {
-                    let attempt = attempt
-                        .parse()
-                        .ok()
-                        .filter(|attempt| *attempt > 0)
-                        .ok_or_else(|| format!("{attempt:?} is no attempt number"))?;
-                    (instance, Some(attempt))
-                }
-            };
-            let valid = (1..=INSTANCE_ID_MAX).contains(&instance.len())
-                && !instance.contains(char::is_whitespace);
-            if !valid {
-                return Err(format!("{item:?} names no instance"));
-            }
-            Ok(InstanceTarget {
-                instance: instance.to_owned(),
-                attempt,
-            })
-        })
-        .collect::<Result<Vec<_>, String>>()?;
+    let named: Result<Vec<_>, String> = list.split(',').map(parse_instance).collect();
+    let named = named?;
     let mut targets: Vec<InstanceTarget> = Vec::with_capacity(named.len());
     for target in named {
         match targets.iter().find(|t| t.instance == target.instance) {
             None => targets.push(target),
             Some(same) if *same == target => {}
-            Some(_) => {
-                let why = format!("{} is named with two attempts", target.instance);
-                return Err(InstancesError::Malformed(why));
-            }
+            Some(_) => return Err(format!("{} is named with two attempts", target.instance).into()),
         }
     }
     if targets.len() > TARGETS_MAX {
@@ -182,6 +151,24 @@ fn parse_instances(list: &str) -> Result<Vec<InstanceTarget>, InstancesError> {
         )));
     }
     Ok(targets)
+}
+
+fn parse_instance(item: &str) -> Result<InstanceTarget, String> {
+    let (instance, attempt) = match item.split_once('/') {
+        None => (item, None),
+        Some((instance, attempt)) => {
+            let number = positive(attempt);
+            number.ok_or_else(|| format!("{attempt:?} is no attempt number"))?;
+            (instance, number)
+        }
+    };
+    if !is_word(instance, INSTANCE_ID_MAX) {
+        return Err(format!("{item:?} names no instance"));
+    }
+    Ok(InstanceTarget {
+        instance: instance.to_owned(),
+        attempt,
+    })
 }
 
 /// Reads the value of `cancel`: `<nonce>`.
@@ -223,17 +210,21 @@ fn bounded(value: &str) -> Result<&str, String> {
     }
 }
 
+fn positive(number: &str) -> Option<i32> {
+    number.parse().ok().filter(|number| *number > 0)
+}
+
+fn is_word(text: &str, max: usize) -> bool {
+    (1..=max).contains(&text.len()) && !text.contains(char::is_whitespace)
+}
+
 fn check_nonce(nonce: &str) -> Result<(), String> {
-    let valid = (1..=64).contains(&nonce.len())
-        && nonce
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b));
-    if valid {
-        Ok(())
-    } else {
-        Err(format!(
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._:-".contains(&b);
+    match (1..=64).contains(&nonce.len()) && nonce.bytes().all(allowed) {
+        true => Ok(()),
+        false => Err(format!(
             "{nonce:?} is no nonce: 1 to 64 of the characters A-Z a-z 0-9 . _ : -"
-        ))
+        )),
     }
 }
 

@@ -4,6 +4,8 @@
 //! token. After that a new token is used only when two look-ups, each a bound on lateness after
 //! what came before, have found nothing.
 
+use std::time::Duration;
+
 use ess_rollout_api::v1alpha1::StartIntent;
 use ess_rollout_cloud::{CloudError, Done, ErrorClass, Execution, Mutation, Outcome as Effect};
 use jiff::{SignedDuration, Timestamp};
@@ -16,8 +18,6 @@ use super::waits::Waits;
 /// How long a start is sent again with the same token: OOS keeps tokens for an undocumented time,
 /// and a few hours at most can be relied on.
 const SAME_TOKEN: SignedDuration = SignedDuration::from_mins(30);
-/// How soon to look after a start whose answer was lost.
-const LOOK_SOON: SignedDuration = SignedDuration::from_secs(2);
 
 /// What is known of the call just made, if this process made it.
 pub(crate) enum Answer<'a> {
@@ -63,21 +63,19 @@ pub(crate) fn with_tags<'a>(
     listed: &'a [Execution],
     tags: &[(String, String)],
 ) -> Vec<&'a Execution> {
-    let mut found: Vec<&Execution> = listed
-        .iter()
-        .filter(|e| e.parent.is_none())
-        .filter(|e| {
-            tags.iter()
-                .all(|(key, value)| e.tags.get(key) == Some(value))
-        })
-        .collect();
+    let tagged = |e: &Execution| {
+        tags.iter()
+            .all(|(key, value)| e.tags.get(key) == Some(value))
+    };
+    let ours = |e: &&Execution| e.parent.is_none() && tagged(e);
+    let mut found: Vec<&Execution> = listed.iter().filter(ours).collect();
     found.sort_by_key(|e| (e.start, e.id.clone()));
     found
 }
 
 /// The wait before a look-up after an answer that said nothing.
 pub(crate) fn look_soon() -> Next {
-    Next::After(LOOK_SOON.unsigned_abs())
+    Next::After(Duration::from_secs(2))
 }
 
 /// A call was refused that was not the only one: one before it, whose answer was lost, may still

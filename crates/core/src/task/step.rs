@@ -9,14 +9,17 @@ use ess_rollout_api::v1alpha1::{Place, ScalingGroupRecordStatus};
 use ess_rollout_cloud::CloudError;
 
 use super::absence;
-use super::decision::{Decision, Event, Next, Step, visited};
-use super::deletion::{self, Wait};
+use super::conditions::shorten;
+use super::decision::{Decision, Event, Next, Step};
+use super::deletion::{self, RECORD_NOT_WRITTEN};
 use super::display::{self, Displayed, Draft};
 use super::ledger;
 use super::object::Object;
 use super::observation::{Known, Missing, Observation};
 use super::reason::Reason;
 
+/// What a stage has come to, or what is on record that cannot be.
+pub(crate) type Staged<D> = Result<Known<D>, &'static str>;
 /// A decision in the making.
 type Drafted<'a, E> = Decision<Draft<<E as Engine<'a>>::Status>>;
 
@@ -27,20 +30,16 @@ pub(crate) trait Engine<'a>: Deref<Target = Object<'a>> + Sized {
     type Status: Displayed + Default;
     /// What says how long a deletion waits: a field of the spec, or a rule.
     const DELETION_RULE: &'static str;
+    /// What to do about a status that contradicts itself.
+    const CONTRADICTION_CURE: &'static str;
 
-    /// What was read since the last write or mutation.
-    fn observation(&self) -> &'a Observation;
     /// Why the record could not be written that a decision of this very pass had.
     fn record_lost(&self) -> Option<&'a str>;
-    /// The status as it was read.
-    fn read_status(&self) -> Option<&'a Self::Status>;
-    /// `status.observedGeneration`.
-    fn observed_generation(status: &mut Self::Status) -> &mut Option<i64>;
-    /// `status.unknownAnnotations`.
-    fn unknown_annotations(status: &mut Self::Status) -> &mut Vec<String>;
 
     /// Whether something is known of an object that was never visited: it may not go as one of which nothing is.
-    fn is_restored(&self) -> bool;
+    fn is_restored(&self) -> bool {
+        false
+    }
     /// Has what counts from a time in the future count from now.
     fn bound(&self, status: &mut Self::Status);
     /// What goes on record when the object is first seen.
@@ -54,7 +53,9 @@ pub(crate) trait Engine<'a>: Deref<Target = Object<'a>> + Sized {
     /// Where what is under way takes place. `None`: nothing is, or it does not matter any more.
     fn place<'s>(&'s self, status: &'s Self::Status) -> Option<&'s Place>;
     /// The stage that the object is in: asks for more, or decides.
-    fn stage(&self, status: Draft<Self::Status>) -> Known<Drafted<'a, Self>>;
+    fn stage(&self, status: Draft<Self::Status>) -> Staged<Drafted<'a, Self>>;
+    /// Ends what is under way without having seen its end: the deletion may not wait any longer.
+    fn abandon(&self, status: Draft<Self::Status>, message: &str) -> Drafted<'a, Self>;
     /// A decision while something that has to be known cannot be read.
     fn not_read(&self, status: Draft<Self::Status>, error: &CloudError) -> Drafted<'a, Self>;
     /// The record as it goes to whoever is next, nothing having been started.
@@ -64,24 +65,29 @@ pub(crate) trait Engine<'a>: Deref<Target = Object<'a>> + Sized {
     /// What is left changed of an object that goes without a record.
     fn left(&self, old: &Self::Status, status: &Self::Status) -> String;
     /// What every decision has in common beyond that.
-    fn finish(&self, old: &Self::Status, decision: &mut Drafted<'a, Self>);
+    fn finish(&self, _old: &Self::Status, _decision: &mut Drafted<'a, Self>) {}
     /// Keeps small what is written, and rare.
-    fn fit(&self, old: &Self::Status, decision: &mut Decision<Self::Status>);
+    fn fit(&self, _old: &Self::Status, _decision: &mut Decision<Self::Status>) {}
     /// What is worth saying of a change.
     fn events(&self, old: &Self::Status, status: &Self::Status) -> Vec<Event>;
 }
 
-/// Asks for more, or decides.
-pub(crate) fn step<'a, E: Engine<'a>>(engine: &E) -> Step<E::Status> {
-    let mut read = engine.read_status().cloned().unwrap_or_default();
-    let visited = visited(*E::observed_generation(&mut read));
+/// Asks for more, or decides; by the status as it was read, and by what was read since the last write or mutation.
+pub(crate) fn step<'a, E: Engine<'a>>(
+    engine: &E,
+    read: Option<&E::Status>,
+    observation: &Observation,
+) -> Step<E::Status> {
+    let mut read = read.cloned().unwrap_or_default();
+    // The default status of the CRDs says -1.
+    let visited = read.fields().observed_generation.is_some_and(|of| of >= 0);
     let old = display::recalled(read.clone(), engine.now());
     let mut status = old.clone();
     engine.bound(&mut status);
     let mut status = Draft::from(status);
     if !visited {
         if engine.deleting.is_some() && !engine.is_restored() {
-            let mut decision = never_visited(engine, Draft::from(old.clone()));
+            let mut decision = let_go(engine, Draft::from(old.clone()));
             without_record(engine, &old, &mut decision);
             let decision = decision.map_status(|_| read);
             return Step::Decided(Box::new(decision));
@@ -90,20 +96,23 @@ pub(crate) fn step<'a, E: Engine<'a>>(engine: &E) -> Step<E::Status> {
         note_unknown_annotations(engine, &mut status);
         return decided(engine, read, &old, Decision::of_status(status, Next::Now));
     }
-    if let Some(value) = engine.missing_annotation(&status) {
+    let execution_annotation = engine.missing_annotation(&status);
+    let record = match &execution_annotation {
+        Some(_) => None,
+        None => engine.regained(&status),
+    };
+    if execution_annotation.is_some() || record.is_some() {
         let mut decision = Decision::of_status(status, Next::Now);
-        decision.execution_annotation = Some(value);
-        return decided(engine, read, &old, decision);
-    }
-    if let Some(record) = engine.regained(&status) {
-        let mut decision = Decision::of_status(status, Next::Now);
-        decision.record = Some(record);
+        (decision.execution_annotation, decision.record) = (execution_annotation, record);
         return decided(engine, read, &old, decision);
     }
     note_unknown_annotations(engine, &mut status);
     engine.prepare(&mut status);
-    let staged = engine.stage(status.clone());
-    let decision = match with_account(engine, &mut status, staged) {
+    let staged = engine
+        .stage(status.clone())
+        .unwrap_or_else(|what| Ok(contradiction(engine, status.clone(), what)));
+    let other = absence::other_account(observation, engine.place(&status));
+    let decision = match with_account(engine, &status, other, staged) {
         Ok(decision) => decision,
         Err(Missing::Read(queries)) => return Step::Read(queries),
         Err(Missing::Failed(error)) => engine.not_read(status, &error),
@@ -111,9 +120,9 @@ pub(crate) fn step<'a, E: Engine<'a>>(engine: &E) -> Step<E::Status> {
     decided(engine, read, &old, decision)
 }
 
-/// Deleted before it was ever seen: nothing was started for it. The finalizer may be there all the
-/// same, set just before the operator died.
-fn never_visited<'a, E: Engine<'a>>(engine: &E, status: Draft<E::Status>) -> Drafted<'a, E> {
+/// Nothing is under way for an object that is being deleted: the group goes back before it does. The finalizer may be there
+/// although it was never seen, set just before the operator died.
+pub(crate) fn let_go<'a, E: Engine<'a>>(engine: &E, status: Draft<E::Status>) -> Drafted<'a, E> {
     let mut decision = Decision::of_status(status, Next::OnChange);
     if engine.holds() {
         decision.record = Some(engine.given_back(&decision.status));
@@ -125,7 +134,32 @@ fn never_visited<'a, E: Engine<'a>>(engine: &E, status: Draft<E::Status>) -> Dra
 }
 
 fn note_unknown_annotations<'a, E: Engine<'a>>(engine: &E, status: &mut E::Status) {
-    ledger::note_unknown_annotations(engine.metadata, E::unknown_annotations(status));
+    ledger::note_unknown_annotations(engine.metadata, status.fields().unknown_annotations);
+}
+
+/// Nothing can be told by a status that contradicts itself, and nothing is sent by it.
+fn contradiction<'a, E: Engine<'a>>(
+    engine: &E,
+    status: Draft<E::Status>,
+    what: &str,
+) -> Drafted<'a, E> {
+    let cure = E::CONTRADICTION_CURE;
+    let message = format!("{what}: somebody has edited the status. Nothing is sent; {cure}");
+    match engine.deletion_overdue() {
+        true => engine.abandon(status, &message),
+        false => stand_still(engine, status, Reason::StatusContradiction, &message),
+    }
+}
+
+fn stand_still<'a, E: Engine<'a>>(
+    engine: &E,
+    mut status: Draft<E::Status>,
+    reason: Reason,
+    message: &str,
+) -> Drafted<'a, E> {
+    status.needs_person(reason, message);
+    let wait = engine.waits().patience().unsigned_abs();
+    Decision::of_status(status, Next::After(wait))
 }
 
 /// What the stage has come to, if the credentials are still of the account that the run is of: with those
@@ -133,27 +167,24 @@ fn note_unknown_annotations<'a, E: Engine<'a>>(engine: &E, status: &mut E::Statu
 /// waits for no credentials either.
 fn with_account<'a, E: Engine<'a>>(
     engine: &E,
-    status: &mut Draft<E::Status>,
+    status: &Draft<E::Status>,
+    other: Known<Option<String>>,
     staged: Known<Drafted<'a, E>>,
 ) -> Known<Drafted<'a, E>> {
     if engine.deletion_overdue() {
         return staged;
     }
-    match absence::other_account(engine.observation(), engine.place(status)) {
-        Ok(None) => staged,
-        Ok(Some(message)) => {
-            status.needs_person(Reason::AccountChanged, &message);
-            let wait = engine.waits().patience().unsigned_abs();
-            Ok(Decision::of_status(status.clone(), Next::After(wait)))
+    match (other, staged) {
+        (Ok(None), staged) => staged,
+        (Ok(Some(message)), _) => {
+            let reason = Reason::AccountChanged;
+            Ok(stand_still(engine, status.clone(), reason, &message))
         }
         // Together with what the stage asks for: one round.
-        Err(Missing::Read(account)) => match staged {
-            Err(Missing::Read(queries)) => {
-                Err(Missing::Read(account.into_iter().chain(queries).collect()))
-            }
-            _ => Err(Missing::Read(account)),
-        },
-        Err(failed) => Err(failed),
+        (Err(Missing::Read(account)), Err(Missing::Read(queries))) => {
+            Err(Missing::Read(account.into_iter().chain(queries).collect()))
+        }
+        (Err(missing), _) => Err(missing),
     }
 }
 
@@ -166,7 +197,7 @@ fn decided<'a, E: Engine<'a>>(
 ) -> Step<E::Status> {
     // A change of the spec that changes nothing else must be seen too: kstatus, and with it Argo CD
     // and Flux, takes a status of an older generation for work in progress.
-    *E::observed_generation(&mut decision.status) = engine.generation;
+    *decision.status.fields().observed_generation = engine.generation;
     // No wait outlasts the time that the deletion has.
     decision = decision.within(engine.deletion_time_left());
     guard(engine, old, &mut decision);
@@ -175,7 +206,11 @@ fn decided<'a, E: Engine<'a>>(
     let render =
         |draft: Draft<E::Status>| draft.render(old.clone(), engine.generation, engine.now());
     let mut decision = decision.map_status(render);
-    say_of_deletion(engine, &mut decision.status);
+    deletion::say(
+        engine,
+        E::DELETION_RULE,
+        decision.status.fields().conditions,
+    );
     engine.fit(old, &mut decision);
     // Another layout alone is not worth a write: of thousands of objects at rest after an upgrade.
     match decision.status == *old {
@@ -200,28 +235,26 @@ fn guard<'a, E: Engine<'a>>(engine: &E, old: &E::Status, decision: &mut Drafted<
     decision.finalizer = (guards != engine.has_finalizer()).then_some(guards);
 }
 
-/// A deletion that may not wait any longer does not wait for the record either.
+/// A deletion that may not wait any longer goes on although the group's record cannot be written: its namespace is gone, or
+/// the right to is. What would have stood there is said instead.
 fn without_record<'a, E: Engine<'a>>(engine: &E, old: &E::Status, decision: &mut Drafted<'a, E>) {
     if !engine.deletion_overdue() {
         return;
     }
-    let (status, lost) = (decision.status.clone(), engine.record_lost());
-    deletion::without_record(decision, engine.has_finalizer(), lost, || {
-        engine.left(old, &status)
-    });
-}
-
-/// Says of a deletion that waits how long it does, and how to end that.
-fn say_of_deletion<'a, E: Engine<'a>>(engine: &E, status: &mut E::Status) {
-    let until = engine.deletion_due();
-    if let Some(until) = until.filter(|_| !engine.deletion_overdue()) {
-        let wait = Wait {
-            resource: engine.resource(),
-            namespace: &engine.namespace,
-            name: &engine.name,
-            until,
-            rule: E::DELETION_RULE,
-        };
-        wait.add_to(status.conditions());
+    decision.lets_go_anyway = true;
+    let Some(why) = engine.record_lost() else {
+        return;
+    };
+    if decision.record.take().is_some() {
+        decision.finalizer = engine.has_finalizer().then_some(false);
+        decision.next = Next::OnChange;
+    }
+    if decision.finalizer == Some(false) {
+        let (why, left) = (shorten(why, 256), engine.left(old, &decision.status));
+        let note = format!(
+            "the object goes, and the record of its scaling group cannot be written ({why}): {left}"
+        );
+        let event = Event::warning(RECORD_NOT_WRITTEN, "Delete", note);
+        decision.events.push(event);
     }
 }

@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_secs(1);
 const RECHECK_PASSING: Duration = Duration::from_secs(10);
 
 /// The wait after so many failures in a row, of which the first is followed by `first`: twice as long each time.
-fn doubled(first: SignedDuration, failures: i32) -> SignedDuration {
+pub(crate) fn doubled(first: SignedDuration, failures: i32) -> SignedDuration {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0);
     first * 2_i32.pow(doublings.min(8))
 }
@@ -43,10 +43,20 @@ impl Waits<'_> {
             .unwrap_or(SignedDuration::from_mins(1))
     }
 
-    /// Whether L has passed since `time`. One second more, because times on record have whole
-    /// seconds and may be almost one too early.
+    /// L and one second more, because times on record have whole seconds and may be almost one too early.
+    fn settle(&self) -> SignedDuration {
+        self.call_lifetime() + SignedDuration::from_secs(1)
+    }
+
+    /// Whether L has passed since `time`.
     pub(crate) fn settled_since(&self, time: &Time) -> bool {
         self.now >= self.settled_at(time)
+    }
+
+    /// How long it is until L has passed since `time`; `None`: it has.
+    pub(crate) fn settling(&self, time: &Time) -> Option<Duration> {
+        let left = self.settled_at(time).duration_since(self.now);
+        left.is_positive().then(|| left.unsigned_abs())
     }
 
     /// How long ago `time` was: of a time to come, put on record under a clock that went wrong, no time at all.
@@ -68,12 +78,12 @@ impl Waits<'_> {
 
     /// Whether a list may not show yet what happened at `time`, of another clock.
     pub(crate) fn lags(&self, time: &Time) -> bool {
-        self.is_recent(time, self.call_lifetime() + SignedDuration::from_secs(1))
+        self.is_recent(time, self.settle())
     }
 
     /// When L has passed since `time`.
     pub(crate) fn settled_at(&self, time: &Time) -> Timestamp {
-        time.0 + self.call_lifetime() + SignedDuration::from_secs(1)
+        time.0 + self.settle()
     }
 
     /// When lists show everything that had happened at `time`.
@@ -88,33 +98,31 @@ impl Waits<'_> {
         self.shown_at(self.settled_at(time))
     }
 
+    /// How long it is until then; no less than a second.
+    pub(crate) fn left(&self, time: Timestamp) -> Duration {
+        let left = time.duration_since(self.now);
+        left.max(SignedDuration::from_secs(1)).unsigned_abs()
+    }
+
     /// Until then; at once, if that is past.
     pub(crate) fn until(&self, time: Timestamp) -> Next {
-        let rest = time.duration_since(self.now);
-        Next::After(rest.max(SignedDuration::from_secs(1)).unsigned_abs())
+        Next::After(self.left(time))
     }
 
     /// Until L has passed from now on.
     pub(crate) fn for_settle(&self) -> Next {
-        Next::After((self.call_lifetime() + SignedDuration::from_secs(1)).unsigned_abs())
+        Next::After(self.settle().unsigned_abs())
     }
 
     /// The wait after a failed call until the next try, be it a read or a mutation that is known to
     /// have done nothing: as long as the service asks for, else soon after a passing failure and
     /// with [`Waits::patience`] after a refusal.
     pub(crate) fn after(&self, error: &CloudError) -> Next {
-        let wait = if error.needs_person() {
-            self.patience()
-        } else {
-            RETRY
+        let wait = match error.needs_person() {
+            true => self.patience(),
+            false => RETRY,
         };
         Next::After(error.retry_after.unwrap_or(wait.unsigned_abs()))
-    }
-
-    /// The wait after so many failures in a row that had no effect: longer each time, and no longer
-    /// than after a refusal.
-    pub(crate) fn after_failures(&self, failures: i32) -> SignedDuration {
-        doubled(RETRY, failures).min(self.patience())
     }
 
     /// The wait after so many calls in a row that had no effect, the last for this reason: longer each
@@ -126,7 +134,7 @@ impl Waits<'_> {
             return growing(self.patience()).min(GRANTED_MAX.max(self.patience()));
         }
         if cloud_failure::is_passing(error) {
-            return self.after_failures(failures);
+            return doubled(RETRY, failures).min(self.patience());
         }
         // What it said it will say again, until something else changes.
         growing(self.call_lifetime())
@@ -135,7 +143,7 @@ impl Waits<'_> {
     /// How long to leave the cloud alone after a refusal that only a person can mend. No less than
     /// the bound on lateness, so that a call on record may be made again when it has passed.
     pub(crate) fn patience(&self) -> SignedDuration {
-        RETRY_REFUSED.max(self.call_lifetime() + SignedDuration::from_secs(1))
+        RETRY_REFUSED.max(self.settle())
     }
 
     /// The wait of a running execution between two looks, when nothing tells that it moved.

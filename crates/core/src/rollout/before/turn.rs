@@ -73,8 +73,7 @@ pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<O
     {
         return Ok(None);
     }
-    let (gone, ahead) = (ctx.holder_gone, ctx.ahead);
-    let Some(before) = turn::before(&ctx.record, &ctx.uid, gone, ahead) else {
+    let Some(before) = turn::before(ctx) else {
         return Ok(None);
     };
     if status.group_seen_time.is_none() {
