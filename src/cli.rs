@@ -206,7 +206,7 @@ pub struct RunArgs {
     pub oos_reads_per_second: u16,
 
     /// StartExecution calls a second for each account and region, 1 to 1000. Who is later waits for his turn and says so.
-    #[arg(long, default_value_t = 5, value_name = "N", env = "ESS_ROLLOUT_OOS_STARTS_PER_SECOND", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = 8, value_name = "N", env = "ESS_ROLLOUT_OOS_STARTS_PER_SECOND", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub oos_starts_per_second: u16,
 
     /// NotifyExecution and CancelExecution calls a second for each account and region, together, 1 to 1000.

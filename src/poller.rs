@@ -81,7 +81,7 @@ struct Listed {
 struct List {
     roots: Vec<Execution>,
     /// `None`: not asked for.
-    nested: Option<Vec<Execution>>,
+    nested: Option<(Timestamp, Vec<Execution>)>,
 }
 
 /// The lists that are under way. Each is handled when it comes in: one account that does not answer
@@ -166,7 +166,7 @@ impl Poller {
                         active: &active,
                         began: listed.began,
                         roots: &list.roots,
-                        nested: list.nested.as_deref(),
+                        nested: list.nested.as_ref().map(|(since, all)| (*since, &all[..])),
                     },
                 );
                 let moved: HashSet<String> = moved.into_iter().collect();
@@ -204,7 +204,7 @@ impl Poller {
             let nested = match window {
                 Some(since) => {
                     let nested = self.executions(place, ExecutionFilter::NestedSince(since));
-                    Some(nested.await?)
+                    Some((since, nested.await?))
                 }
                 None => None,
             };

@@ -40,6 +40,8 @@ const MISSES: u32 = 3;
 const LAG: SignedDuration = SignedDuration::from_secs(120);
 /// A window that would be longer is not made up for.
 const WINDOW_MAX: SignedDuration = SignedDuration::from_mins(10);
+/// For how long an account without executions under way is remembered.
+const SEAT_KEPT: Duration = Duration::from_secs(6 * 3600);
 /// The parameters of a nested execution that name its instance.
 const INSTANCE_NAMES: [&str; 2] = ["instanceId", "containerGroupId"];
 
@@ -142,8 +144,8 @@ pub struct Poll<'a> {
     pub began: Instant,
     /// The roots that came in.
     pub roots: &'a [Execution],
-    /// The nested executions that came in; `None`: they were not asked for.
-    pub nested: Option<&'a [Execution]>,
+    /// From when on nested executions were listed, and those that came in; `None`: they were not asked for.
+    pub nested: Option<(Timestamp, &'a [Execution])>,
 }
 
 impl Sightings {
@@ -158,7 +160,10 @@ impl Sightings {
         for (place, seat) in places.iter_mut() {
             seat.executions.retain(|id, _| is_active(place, id));
         }
-        places.retain(|_, seat| !seat.executions.is_empty());
+        // What is known of the account itself is worth keeping for a while.
+        let lately = |at: Instant| at.elapsed() < SEAT_KEPT;
+        places
+            .retain(|_, seat| !seat.executions.is_empty() || seat.windows.last.is_some_and(lately));
     }
 
     /// From when on nested executions are to be listed next; `None`: there is nothing to be learnt from it.
@@ -170,7 +175,8 @@ impl Sightings {
             let root = sighting.root.as_ref().map(|(_, root)| &root.status);
             root == Some(&ExecutionStatus::Waiting)
         };
-        if seat.windows.misses >= MISSES || seat.executions.values().all(waits) {
+        let none = seat.executions.is_empty();
+        if seat.windows.misses >= MISSES || !none && seat.executions.values().all(waits) {
             return None;
         }
         let overlap = SignedDuration::try_from(overlap).unwrap_or_default();
@@ -192,15 +198,22 @@ impl Sightings {
             seat.executions.entry((*id).to_owned()).or_default();
         }
         let mut still: HashSet<&str> = HashSet::new();
+        let window = poll.nested.map(|(begin, _)| begin);
         for root in poll.roots {
             seat.windows.note(root);
-            if let Some(sighting) = seat.executions.get_mut(&root.id)
-                && !sighting.sees_root(poll.began, root)
-            {
+            let Some(sighting) = seat.executions.get_mut(&root.id) else {
+                continue;
+            };
+            if !sighting.sees_root(poll.began, root) {
                 still.insert(&root.id);
             }
+            // Whatever it has done is in this window.
+            let began_within = window.is_some_and(|begin| root.start.is_some_and(|s| s >= begin));
+            if began_within && sighting.complete.is_none() {
+                sighting.complete = Some(poll.began);
+            }
         }
-        for nested in poll.nested.unwrap_or_default() {
+        for nested in poll.nested.map_or(&[][..], |(_, nested)| nested) {
             seat.windows.note(nested);
             let parent = nested.parent.as_deref().unwrap_or_default();
             if let Some(sighting) = seat.executions.get_mut(parent) {

@@ -110,7 +110,7 @@ impl Operator {
             ),
             clock: Arc::new(world.clock()),
             tasks: tasks.clone(),
-            pace: Pace::new(5.0),
+            pace: Pace::new(RateLimits::default().oos_starts.per_second),
             sightings: sightings.clone(),
             settings: Settings {
                 default_region: Some(REGION.to_owned()),

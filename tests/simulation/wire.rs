@@ -54,7 +54,7 @@ impl CloudWire {
         world.latency.pass(CLOUD).await;
         self.life.goes_on().await;
         let action = header(&request, "x-acs-action").to_owned();
-        world.call_made(|| (action.clone(), request.body.clone()));
+        world.call_made(|| called(&action, &request.body));
         let mut fault = None;
         if !is_read(&action) {
             invariants::before_call(world, &action, &request.body);
@@ -157,6 +157,23 @@ impl CloudWire {
     }
 }
 
+/// What is called, and of a list for what.
+fn called(action: &str, body: &str) -> String {
+    let filters = [
+        ("IncludeChildExecution=", "nested"),
+        ("ParentExecutionId=", "children"),
+        ("ExecutionId=", "id"),
+        ("Status=", "template and status"),
+        ("TemplateName=", "newest of template"),
+        ("Tags=", "tags"),
+    ];
+    let named = filters.iter().find(|(filter, _)| body.contains(filter));
+    match named.filter(|_| action == "ListExecutions") {
+        Some((_, name)) => format!("{action}: {name}"),
+        None => action.to_owned(),
+    }
+}
+
 /// What a trace shows of a call.
 fn summary(action: &str, body: &str, answer: &front::Response) -> String {
     let about: Vec<&str> = body
@@ -209,7 +226,7 @@ impl ApiserverWire {
         let event = path.contains("/events.k8s.io/");
         world.call_made(|| {
             let resource = path.split('/').nth(6).unwrap_or_default();
-            (format!("{} {resource}", request.method()), path.to_owned())
+            format!("{} {resource}", request.method())
         });
         world.latency.pass(APISERVER).await;
         life.goes_on().await;

@@ -229,11 +229,10 @@ impl World {
     }
 
     /// The operator called this.
-    pub fn call_made(&self, what: impl FnOnce() -> (String, String)) {
+    pub fn call_made(&self, what: impl FnOnce() -> String) {
         if let Some(made) = &mut self.seen().made {
-            let (what, about) = what();
-            let at = Instant::now();
-            made.push(Made { at, what, about });
+            let (at, what) = (Instant::now(), what());
+            made.push(Made { at, what });
         }
     }
 

@@ -69,7 +69,7 @@ impl Rate {
 pub struct Limits {
     /// The APIs of OOS that read, together. No figures are published; 10 per second is held to be safe.
     pub oos_reads: Rate,
-    /// OOS StartExecution. No figure is published; half of that.
+    /// OOS StartExecution. No figure is published; somewhat less than that.
     pub oos_starts: Rate,
     /// OOS NotifyExecution and CancelExecution together: what people ask for. No figures are published.
     pub oos_requests: Rate,
@@ -93,7 +93,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             oos_reads: Rate::per_second(10),
-            oos_starts: Rate::per_second(5),
+            oos_starts: Rate::per_second(8),
             oos_requests: Rate::per_second(10),
             ess_instances: Rate::per_second(25),
             ess: Rate::per_second(10),

@@ -5,6 +5,7 @@
 
 use ess_rollout_api::v1alpha1::{ActionState, ExecutionRef, InstanceState};
 use ess_rollout_cloud::{Execution, ExecutionStatus};
+use jiff::SignedDuration;
 
 use super::cancel;
 use crate::rollout::context::Context;
@@ -24,6 +25,9 @@ const RUNNING: u32 = 6;
 /// The same of one that waits for a person: reminders.
 const PAUSED: u32 = 36;
 
+/// By then the poller has seen how an execution goes that has started; what it has done until then is not much.
+const NEW: SignedDuration = SignedDuration::from_secs(30);
+
 /// What is to be shown; `None`: it takes a look of its own.
 pub(super) fn look(
     ctx: &Context<'_>,
@@ -33,7 +37,13 @@ pub(super) fn look(
     if is_asked_something(ctx, status) {
         return Ok(None);
     }
-    let Some(seen) = ctx.input.observation.seen(&execution.id)? else {
+    let begun = status.start.as_ref().map(|intent| intent.time.0);
+    let is_new = begun.is_some_and(|begun| ctx.now() < begun + NEW) && status.summary.is_none();
+    let seen = ctx.input.observation.seen(&execution.id)?;
+    if is_new && seen.is_none_or(|seen| seen.nested.is_none() && is_on_its_way(seen)) {
+        return Ok(Some(ctx.decide(status.clone(), ctx.poll())));
+    }
+    let Some(seen) = seen else {
         return Ok(None);
     };
     let mut status = status.clone();
@@ -79,12 +89,17 @@ fn is_asked_something(ctx: &Context<'_>, status: &Draft) -> bool {
         })
 }
 
+fn is_on_its_way(seen: &Seen) -> bool {
+    use ExecutionStatus::{Running, Started};
+    matches!(seen.root.status, Running | Started)
+}
+
 /// Whether all that is seen is on its way or done.
 fn goes_well(status: &Draft, seen: &Seen, nested: &[Execution]) -> bool {
     use ExecutionStatus::{Pending, Queued, Running, Started, Success};
     let mut instances = status.instances.iter();
     let mut nested = nested.iter();
-    matches!(seen.root.status, Running | Started)
+    is_on_its_way(seen)
         && nested.all(|e| matches!(e.status, Pending | Queued | Started | Running | Success))
         && instances.all(|instance| {
             use InstanceState::{Pending, Succeeded, Updating};

@@ -322,7 +322,8 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
         "",
     );
     status.show(Phase::Running, Reason::Running, "the execution has started");
-    let mut decision = ctx.decide(status, Next::Now);
+    // How it goes is told by the next poll.
+    let mut decision = ctx.decide(status, ctx.poll());
     decision.events = events.collect();
     Ok(decision)
 }
