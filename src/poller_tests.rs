@@ -192,7 +192,14 @@ async fn one_list_serves_all_tasks_of_an_account_and_wakes_those_that_moved() {
     );
 
     let script = account.script();
-    assert_eq!(script.queries.len(), 3);
+    let lists_roots = |query: &&Query| {
+        let Query::Executions(filter) = query else {
+            return false;
+        };
+        matches!(filter, ExecutionFilter::Tagged { .. })
+    };
+    assert_eq!(script.queries.iter().filter(lists_roots).count(), 3);
+    assert_eq!(script.queries.len(), 6, "and what is nested, of all");
     let Query::Executions(ExecutionFilter::Tagged {
         tags,
         started_after,

@@ -12,6 +12,8 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{CloudError, Done, ErrorClass as CloudClass, Mutation};
 use ess_rollout_core::decision::{CallOutcome, Decision, Event, Next, Work, WorkOutcome};
 
+use tokio::time::Instant;
+
 use super::{
     Context,
     observe::{self, Decided, Group, PassTarget},
@@ -34,9 +36,9 @@ pub enum Acted<'a> {
     RecordLost(Error),
     /// All done, and the mutation has this outcome. Its Events have not been published: that must
     /// not delay the next decision, which puts the outcome on record.
-    Worked(Box<WorkOutcome>, Publishing<'a>),
+    Worked(Box<WorkOutcome>, Publishing<'a>, Box<PassTarget>),
     /// All done; there was no mutation.
-    Done(Next),
+    Done(Next, Box<PassTarget>),
 }
 
 /// Why it stopped short.
@@ -174,6 +176,7 @@ async fn effects<'a>(
             .set_finalizer(&subject.object, present)
             .await
             .map_err(Stop::write)?;
+        subject.as_of = Instant::now();
         versions.extend(subject.object.version());
         released = is_released(&subject.object);
     }
@@ -183,6 +186,7 @@ async fn effects<'a>(
             .set_execution_annotation(&subject.object, &value)
             .await
             .map_err(Stop::write)?;
+        subject.as_of = Instant::now();
         versions.extend(subject.object.version());
     }
     if let Some(record) = record {
@@ -198,7 +202,7 @@ async fn effects<'a>(
             )));
         }
     } else {
-        write_status(context, &mut subject.object, status, versions).await?;
+        write_status(context, &mut subject, status, versions).await?;
     }
 
     if let Some(work) = work {
@@ -208,9 +212,10 @@ async fn effects<'a>(
             )));
         }
         let outcome = send(context, &subject, &group, (work, also), at).await?;
-        let object = subject.object;
+        let object = subject.object.clone();
         let publishing = async move { publish(context, &object, &events).await };
-        return Ok(Acted::Worked(Box::new(outcome), publishing.boxed()));
+        let (outcome, subject) = (Box::new(outcome), Box::new(subject));
+        return Ok(Acted::Worked(outcome, publishing.boxed(), subject));
     }
     publish(context, &subject.object, &events).await;
     if delete && !released {
@@ -222,7 +227,7 @@ async fn effects<'a>(
     }
     Ok(match released {
         true => Acted::Gone,
-        false => Acted::Done(next),
+        false => Acted::Done(next, Box::new(subject)),
     })
 }
 
@@ -330,7 +335,7 @@ fn record_failure(error: KubeError, existed: bool) -> Stop {
 
 async fn write_status(
     context: &Context,
-    object: &mut Object,
+    PassTarget { object, as_of, .. }: &mut PassTarget,
     status: Status,
     versions: &mut Vec<String>,
 ) -> Result<(), Stop> {
@@ -346,6 +351,7 @@ async fn write_status(
         .write_status(object, &status)
         .await
         .map_err(Stop::write)?;
+    *as_of = Instant::now();
     versions.extend(object.version());
     if let Some(turn) = turn {
         turn.tell();

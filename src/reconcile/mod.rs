@@ -101,6 +101,8 @@ async fn decisions<'a>(
     // Why the record cannot be written that an object leaves behind which may not wait.
     let mut record_lost: Option<String> = None;
     let mut told = observe::Told::default();
+    // The object as the last decision left it.
+    let mut written: Option<Box<observe::PassTarget>> = None;
     let mut decisions = 0;
     let mut conflicts = 0;
     loop {
@@ -108,11 +110,19 @@ async fn decisions<'a>(
             return Ok(Next::Now);
         }
         let versions = &mut pass.versions;
-        let reading = observe::read(context, (key, turn), versions, &mut told);
-        let read = meanwhile(publishing, reading).await?;
-        let Some(subject) = read else {
-            pass.gone = true;
-            return Ok(Next::OnChange);
+        let subject = match written.take().filter(|subject| subject.is_fresh()) {
+            Some(subject) => {
+                told.tell(&subject.object);
+                *subject
+            }
+            None => {
+                let reading = observe::read(context, (key, turn), versions, &mut told);
+                let Some(subject) = meanwhile(publishing, reading).await? else {
+                    pass.gone = true;
+                    return Ok(Next::OnChange);
+                };
+                subject
+            }
         };
         let (result, lost) = (outcome.as_ref(), record_lost.as_deref());
         let deciding = observe::decide(context, &subject, result, lost, versions);
@@ -143,15 +153,15 @@ async fn decisions<'a>(
             }
             // It was not to be written again. A defect.
             Acted::RecordLost(why) => return Err(why.into()),
-            Acted::Worked(result, events) => {
-                outcome = Some(*result);
+            Acted::Worked(result, events, subject) => {
+                (outcome, written) = (Some(*result), Some(subject));
                 *publishing = Some(match publishing.take() {
                     None => events,
                     Some(earlier) => join(earlier, events).map(drop).boxed(),
                 });
             }
-            Acted::Done(Next::Now) => outcome = None,
-            Acted::Done(next @ (Next::After(_) | Next::OnChange)) => return Ok(next),
+            Acted::Done(Next::Now, subject) => (outcome, written) = (None, Some(subject)),
+            Acted::Done(next @ (Next::After(_) | Next::OnChange), _) => return Ok(next),
         }
         decisions += 1;
         conflicts = 0;

@@ -30,6 +30,9 @@ use crate::{
 /// client is what protects the account; this bounds memory.
 const SIDE_BY_SIDE: usize = 8;
 
+/// For how long an object that a pass has written is as good as one that is read.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// How many times a step may ask for facts of the cluster before it decides or asks the cloud. Each depends on those before:
 /// what is undone, the record of its group, whoever that names.
 const FACT_ROUNDS: usize = 8;
@@ -63,6 +66,16 @@ pub struct PassTarget {
     pub object: Object,
     /// Of the pass.
     pub turn: Turn,
+    /// When it was last read or written.
+    pub as_of: Instant,
+}
+
+impl PassTarget {
+    /// Whether it need not be read again for the next decision of a pass. Somebody else who writes in between is met by the
+    /// version of the next write; a call that no write comes before must not rest on much older reading.
+    pub fn is_fresh(&self) -> bool {
+        self.as_of.elapsed() < FRESH
+    }
 }
 
 /// The scaling group that a decision is about.
@@ -115,6 +128,7 @@ pub async fn read(
         key: key.clone(),
         object,
         turn,
+        as_of: Instant::now(),
     }))
 }
 
@@ -129,7 +143,7 @@ pub struct Told {
 
 impl Told {
     /// Tells the log what the pass is about.
-    fn tell(&mut self, object: &Object) {
+    pub(super) fn tell(&mut self, object: &Object) {
         let before = std::mem::replace(
             self,
             Self {

@@ -54,11 +54,11 @@ pub struct Operator {
 impl Operator {
     /// Starts one, with nothing in its memory.
     pub fn start(world: &Arc<World>) -> Self {
-        Self::with_workers(world, WORKERS)
+        Self::with(world, WORKERS, SETTLE)
     }
 
-    /// The same, with so many passes side by side.
-    pub fn with_workers(world: &Arc<World>, workers: Workers) -> Self {
+    /// The same, with so many passes side by side, and this bound on lateness.
+    pub fn with(world: &Arc<World>, workers: Workers, settle: Duration) -> Self {
         let life = Arc::new(Life::default());
         let client = ApiserverWire {
             world: world.clone(),
@@ -116,8 +116,8 @@ impl Operator {
                 default_region: Some(REGION.to_owned()),
                 own_credentials_namespaces: own_namespaces,
                 own_credentials_ram_roles: BTreeSet::new(),
-                call_lifetime: SETTLE + limits.call_time(CALL_TIMEOUT),
-                list_lag: SETTLE,
+                call_lifetime: settle + limits.call_time(CALL_TIMEOUT),
+                list_lag: settle,
                 poll_interval: POLL * poller::EVERY,
                 progress_interval: Duration::from_secs(10),
             },
@@ -173,7 +173,7 @@ impl Operator {
             metrics: Arc::new(Metrics::new()),
             clock: Arc::new(world.clock()),
             interval: POLL,
-            overlap: SETTLE,
+            overlap: settle,
         };
         parts.spawn(poller.run(shutdown.clone()));
         let world = world.clone();

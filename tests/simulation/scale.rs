@@ -27,6 +27,8 @@ const WATCHED: Duration = Duration::from_secs(300);
 const SETTLING: Duration = Duration::from_secs(300);
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// The bound on lateness, as it is by default.
+const LATENESS: Duration = Duration::from_secs(60);
 /// How many people ask for something at the same time.
 const PEOPLE: usize = 30;
 
@@ -193,7 +195,7 @@ async fn run(kinds: Arc<Kinds>, tasks: usize) -> Result<(), String> {
         world: world.clone(),
         tasks,
     };
-    let _operator = Operator::with_workers(&world, operator::DEFAULT_WORKERS);
+    let _operator = Operator::with(&world, operator::DEFAULT_WORKERS, LATENESS);
     tokio::time::sleep(Duration::from_secs(1)).await;
 
     let created = Instant::now();
@@ -241,6 +243,14 @@ async fn run(kinds: Arc<Kinds>, tasks: usize) -> Result<(), String> {
     (0..people).for_each(|number| scale.annotate(number, "continue", "1"));
     tokio::time::sleep(SETTLING).await;
     let mut notified = firsts(&world.made(), "NotifyExecution", asked);
+    let minute = asked + Duration::from_secs(60);
+    report(
+        "  calls of the next minute",
+        &world.made(),
+        asked,
+        minute,
+        people,
+    );
     println!(
         "  annotation -> NotifyExecution, {people} at once: {} ({} sent)",
         seconds(&mut notified),

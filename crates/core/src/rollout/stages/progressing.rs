@@ -3,7 +3,7 @@
 //! Nothing is decided here. Whatever calls for a decision (an end, a pause that is new or left, an instance that does not go
 //! well, anything asked for) is left to [`super::running`], which reads for itself what it decides by.
 
-use ess_rollout_api::v1alpha1::{ActionState, ExecutionRef, InstanceState};
+use ess_rollout_api::v1alpha1::{ActionState, ExecutionRef, InstanceState, Verb};
 use ess_rollout_cloud::{Execution, ExecutionStatus};
 use jiff::SignedDuration;
 
@@ -13,7 +13,7 @@ use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::kind::content::ContentKind;
 use crate::rollout::progress::show_progress::show_progress;
 use crate::rollout::progress::{approval, instances};
-use crate::rollout::requests::approve;
+use crate::rollout::requests::{approve, ingest};
 use crate::task::ask::Seen;
 use crate::task::ledger;
 use crate::task::observation::Known;
@@ -35,7 +35,7 @@ pub(super) fn look(
     execution: &ExecutionRef,
 ) -> Known<Option<Drafted>> {
     if is_asked_something(ctx, status) {
-        return Ok(None);
+        return takes_note(ctx, status, execution);
     }
     let begun = status.start.as_ref().map(|intent| intent.time.0);
     let is_new = begun.is_some_and(|begun| ctx.now() < begun + NEW) && status.summary.is_none();
@@ -49,8 +49,7 @@ pub(super) fn look(
     let mut status = status.clone();
     let looks = match &status.pause {
         Some(pause) => {
-            let waits = seen.root.status == ExecutionStatus::Waiting && !seen.root_moved;
-            if !waits || approve::approved_by(ctx, &status, pause).is_some() {
+            if !waits_as_before(seen) || approve::approved_by(ctx, &status, pause).is_some() {
                 return Ok(None);
             }
             PAUSED
@@ -74,19 +73,56 @@ pub(super) fn look(
     Ok(Some(ctx.decide(status, Next::After(wait))))
 }
 
+/// A request to leave the pause that is on record, and that the execution has not left, goes on record as it is: what is
+/// done about it is judged by what is read after that.
+fn takes_note(
+    ctx: &Context<'_>,
+    status: &Draft,
+    execution: &ExecutionRef,
+) -> Known<Option<Drafted>> {
+    let asked: Vec<Verb> = new_requests(ctx, status).collect();
+    if must_be_read(ctx, status) || status.pause.is_none() || asked != [Verb::Continue] {
+        return Ok(None);
+    }
+    let seen = ctx.input.observation.seen(&execution.id)?;
+    if !seen.is_some_and(waits_as_before) {
+        return Ok(None);
+    }
+    let mut status = status.clone();
+    let pause = status.pause.clone();
+    if !ingest::ingest(ctx, &mut status, pause.as_ref()) {
+        return Ok(None);
+    }
+    show_progress(ctx, &mut status);
+    Ok(Some(ctx.decide(status, Next::Now)))
+}
+
+fn waits_as_before(seen: &Seen) -> bool {
+    seen.root.status == ExecutionStatus::Waiting && !seen.root_moved
+}
+
 /// Whether there is anything to do about it but to show how far it is.
 fn is_asked_something(ctx: &Context<'_>, status: &Draft) -> bool {
+    must_be_read(ctx, status) || new_requests(ctx, status).next().is_some()
+}
+
+/// What is asked by annotation and not on record yet.
+fn new_requests<'a>(ctx: &'a Context<'_>, status: &'a Draft) -> impl Iterator<Item = Verb> + 'a {
+    let new = VERBS.into_iter().filter(|(verb, key)| {
+        let value = ctx.annotation(key);
+        value.is_some_and(|value| ledger::is_new(&status.handled_actions, *verb, value))
+    });
+    new.map(|(verb, _)| verb)
+}
+
+/// Whether something is under way that is judged by what is read.
+fn must_be_read(ctx: &Context<'_>, status: &Draft) -> bool {
     let mut actions = status.actions.iter();
-    let mut annotations = VERBS.into_iter();
     cancel::reason(ctx, status).is_some()
         || ctx.lost_group()
         || approval::is_under_way(status)
         || status.call_refused.is_some()
         || actions.any(|action| action.state == ActionState::Accepted)
-        || annotations.any(|(verb, key)| {
-            let value = ctx.annotation(key);
-            value.is_some_and(|value| ledger::is_new(&status.handled_actions, verb, value))
-        })
 }
 
 fn is_on_its_way(seen: &Seen) -> bool {
