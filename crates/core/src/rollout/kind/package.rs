@@ -7,11 +7,13 @@
 use ess_rollout_api::v1alpha1::{
     PackageAction, PackageState, PackageUpdate, Plan, RollbackPayload, Update,
 };
-use ess_rollout_cloud::{EcsInstance, ErrorClass, GroupType, Query, ScalingGroup};
+use ess_rollout_cloud::{ErrorClass, Query};
 use serde_json::{Map, Value, json};
 
 use super::author::Author;
-use super::update_kind::{Before, KindRow, ReadBack, UpdateKind, not_running};
+use super::update_kind::{
+    Before, Eligible, KindRow, ReadBack, UpdateKind, not_running, parameters,
+};
 use crate::task::observation::{Known, Missing, Observation};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
@@ -64,10 +66,8 @@ impl Package<'_> {
     /// The version that OOS is asked for. `None`: when installing the newest, when uninstalling
     /// whichever is there.
     fn version<'p>(&'p self, plan: &'p Plan) -> Option<&'p str> {
-        let version = self.update.version.as_ref();
-        version
-            .or(plan.package_version.as_ref())
-            .map(String::as_str)
+        let version = self.update.version.as_deref();
+        version.or(plan.package_version.as_deref())
     }
 
     fn package_query(&self, version: Option<&String>) -> Query {
@@ -79,13 +79,9 @@ impl Package<'_> {
 
     /// The versions that the spec names, each with its field.
     fn versions(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        let versions = [
-            ("version", &self.update.version),
-            ("rollbackVersion", &self.update.rollback_version),
-        ];
-        versions
-            .into_iter()
-            .filter_map(|(field, version)| Some((field, version.as_ref()?)))
+        let version = self.update.version.iter().map(|v| ("version", v));
+        let rollback = self.update.rollback_version.iter();
+        version.chain(rollback.map(|v| ("rollbackVersion", v)))
     }
 
     fn state_queries<'q>(&'q self, instances: &'q [&str]) -> impl Iterator<Item = Query> + 'q {
@@ -100,10 +96,7 @@ impl Package<'_> {
         if members.is_empty() || members.len() > READS_MAX {
             return Ok(None);
         }
-        match observation.require(self.state_queries(members)) {
-            Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
-            Err(Missing::Failed(_)) | Ok(()) => {}
-        }
+        observation.require(self.state_queries(members))?;
         let mut found: Option<Option<String>> = None;
         for member in members {
             let version = match observation.instance_package(member, &self.update.name) {
@@ -122,6 +115,24 @@ impl Package<'_> {
             found = Some(version);
         }
         Ok(found.map(|version| PackageState { version }))
+    }
+
+    fn payload(&self, version: Option<&str>) -> Map<String, Value> {
+        let action = match self.update.action {
+            PackageAction::Install => "install",
+            PackageAction::Uninstall => "uninstall",
+        };
+        parameters([
+            ("packageName", json!(self.update.name)),
+            ("packageVersion", json!(version.unwrap_or(""))),
+            ("action", json!(action)),
+        ])
+    }
+
+    /// What is wrong with a field of the spec.
+    fn blocked(&self, reason: Reason, field: &str, what: &str) -> Problem {
+        let field = ROW.field_of(self.author, field);
+        Problem::blocked(reason, format!("{field}: {what}"))
     }
 }
 
@@ -143,10 +154,6 @@ impl UpdateKind for Package<'_> {
         &ROW
     }
 
-    fn group_type(&self) -> GroupType {
-        GroupType::Ecs
-    }
-
     fn check_spec(&self) -> Option<Problem> {
         let name = &self.update.name;
         let wrong = if is_word(name, NAME_MAX) {
@@ -156,13 +163,10 @@ impl UpdateKind for Package<'_> {
             Some(("name", name))
         };
         wrong.map(|(field, text)| {
-            Problem::blocked(
-                Reason::InvalidSpec,
-                format!(
-                    "{}: {text:?} is refused: only letters, digits, '.', '_' and '-', beginning with a letter or a digit, since it becomes part of a command of root",
-                    ROW.field_of(self.author, field)
-                ),
-            )
+            let message = format!(
+                "{text:?} is refused: only letters, digits, '.', '_' and '-', beginning with a letter or a digit, since it becomes part of a command of root"
+            );
+            self.blocked(Reason::InvalidSpec, field, &message)
         })
     }
 
@@ -172,46 +176,38 @@ impl UpdateKind for Package<'_> {
         reads
     }
 
-    fn check_cloud(
-        &self,
-        observation: &Observation,
-        _group: &ScalingGroup,
-        instances: &[EcsInstance],
-    ) -> Known<Option<Problem>> {
+    fn check_cloud(&self, eligible: &Eligible<'_>) -> Known<Option<Problem>> {
+        let (observation, instances) = (eligible.observation, eligible.instances()?);
         let name = &self.update.name;
         let package = match if_allowed(observation.package(name, None))? {
             None => return Ok(not_running(instances)),
             Some(None) => {
-                return Ok(Some(Problem::blocked(
+                let message = format!(
+                    "OOS has no package {name} in the group's region, public or of this account; create it there, or name another in a new task"
+                );
+                return Ok(Some(self.blocked(
                     Reason::PackageNotFound,
-                    format!(
-                        "{}: OOS has no package {name} in the group's region, public or of this account; create it there, or name another in a new task",
-                        ROW.field_of(self.author, "name")
-                    ),
+                    "name",
+                    &message,
                 )));
             }
             Some(Some(package)) => package,
         };
-        let is_other = !package.template_type.is_empty() && package.template_type != PACKAGE_TYPE;
-        if is_other {
-            return Ok(Some(Problem::blocked(
-                Reason::NotAPackage,
-                format!(
-                    "{}: {name} is an OOS template of type {}, and no package",
-                    ROW.field_of(self.author, "name"),
-                    package.template_type
-                ),
-            )));
+        let template_type = package.template_type.as_str();
+        if !["", PACKAGE_TYPE].contains(&template_type) {
+            let message =
+                format!("{name} is an OOS template of type {template_type}, and no package");
+            return Ok(Some(self.blocked(Reason::NotAPackage, "name", &message)));
         }
         for (field, version) in self.versions() {
             if let Some(None) = if_allowed(observation.package(name, Some(version)))? {
-                return Ok(Some(Problem::blocked(
+                let newest = &package.version;
+                let message =
+                    format!("package {name} has no version {version}; the newest is {newest}");
+                return Ok(Some(self.blocked(
                     Reason::PackageVersionNotFound,
-                    format!(
-                        "{}: package {name} has no version {version}; the newest is {}",
-                        ROW.field_of(self.author, field),
-                        package.version
-                    ),
+                    field,
+                    &message,
                 )));
             }
         }
@@ -220,31 +216,25 @@ impl UpdateKind for Package<'_> {
             let system = instance.os_type.as_str();
             !["", "linux", "windows"].contains(&system.to_ascii_lowercase().as_str())
         });
-        let unsupported = other.map(|instance| {
-            Problem::blocked(
-                Reason::UnsupportedOS,
-                format!(
-                    "instance {} runs {}, and OOS installs packages on linux and windows",
-                    instance.id, instance.os_type
-                ),
-            )
-        });
-        Ok(unsupported.or_else(|| not_running(instances)))
+        let Some(instance) = other else {
+            return Ok(not_running(instances));
+        };
+        let message = format!(
+            "instance {} runs {}, and OOS installs packages on linux and windows",
+            instance.id, instance.os_type
+        );
+        Ok(Some(Problem::blocked(Reason::UnsupportedOS, message)))
     }
 
-    fn notes(
-        &self,
-        observation: &Observation,
-        _group: &ScalingGroup,
-        ids: &[String],
-    ) -> Known<Vec<String>> {
+    fn notes(&self, eligible: &Eligible<'_>) -> Known<Vec<String>> {
+        let observation = eligible.observation;
         let mut notes = Vec::new();
         if let Err(Missing::Failed(error)) = observation.package(&self.update.name, None) {
             notes.push(format!(
                 "whether there is such a package could not be checked: {error}"
             ));
         }
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let ids: Vec<&str> = eligible.ids.iter().map(String::as_str).collect();
         if self.update.rollback_version.is_none()
             && !ids.is_empty()
             && self.source(observation, &ids)?.is_none()
@@ -291,51 +281,43 @@ impl UpdateKind for Package<'_> {
         plan: &Plan,
         instances: &[&str],
     ) -> Known<ReadBack> {
-        let (name, mut back) = (&self.update.name, ReadBack::default());
+        let (name, mut back, mut absent) = (&self.update.name, ReadBack::default(), 0);
         let (read, left) = instances.split_at(instances.len().min(READS_MAX));
-        match observation.require(self.state_queries(read)) {
-            Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
-            Err(Missing::Failed(_)) | Ok(()) => {}
-        }
-        let mut absent = Vec::new();
+        observation.require(self.state_queries(read))?;
         for id in read {
             let found = match observation.instance_package(id, name) {
                 Ok(found) => found,
                 Err(Missing::Failed(error)) => {
-                    back.differ.clear();
-                    back.unread = Some(format!("packages could not be read back: {error}"));
-                    return Ok(back);
+                    return Ok(ReadBack {
+                        unread: Some(format!("packages could not be read back: {error}")),
+                        ..ReadBack::default()
+                    });
                 }
                 Err(read) => return Err(read),
             };
-            match (found, self.is_install(), self.version(plan)) {
-                (None, true, _) => absent.push(*id),
+            let how = match (found, self.is_install(), self.version(plan)) {
+                (None, true, _) => {
+                    absent += 1;
+                    format!("{id} does not have package {name}")
+                }
                 (Some(found), true, Some(wanted)) if found != wanted => {
-                    let how = format!("{id} has version {found} of package {name}");
-                    back.differ.insert((*id).to_owned(), how);
+                    format!("{id} has version {found} of package {name}")
                 }
                 (Some(found), false, _) => {
-                    let how = format!("{id} still has version {found} of package {name}");
-                    back.differ.insert((*id).to_owned(), how);
+                    format!("{id} still has version {found} of package {name}")
                 }
-                (Some(_), true, _) | (None, false, _) => {}
-            }
+                (Some(_), true, _) | (None, false, _) => continue,
+            };
+            back.differ.insert((*id).to_owned(), how);
         }
-        back.read = read.iter().map(|id| (*id).to_owned()).collect();
-        if !absent.is_empty() && absent.len() == read.len() {
-            back.read.clear();
+        if absent > 0 && absent == read.len() {
+            back.differ.clear();
             // Whether OOS lists what the template installs is not documented.
             back.unread = Some(format!(
                 "OOS lists package {name} for none of the instances that it was installed on"
             ));
         } else {
-            let gone = absent.iter();
-            back.differ.extend(gone.map(|id| {
-                (
-                    (*id).to_owned(),
-                    format!("{id} does not have package {name}"),
-                )
-            }));
+            back.read = read.iter().map(|id| (*id).to_owned()).collect();
         }
         if !left.is_empty() {
             back.unread = Some(format!(
@@ -348,9 +330,9 @@ impl UpdateKind for Package<'_> {
     }
 
     fn what(&self, plan: Option<&Plan>) -> String {
-        let version = match (plan, &self.update.version) {
-            (Some(plan), _) => self.version(plan),
-            (None, version) => version.as_deref(),
+        let version = match plan {
+            Some(plan) => self.version(plan),
+            None => self.update.version.as_deref(),
         };
         let name = &self.update.name;
         match (self.is_install(), version) {
@@ -358,19 +340,5 @@ impl UpdateKind for Package<'_> {
             (true, None) => format!("package {name}, the newest version"),
             (false, _) => format!("package {name} uninstalled"),
         }
-    }
-}
-
-impl Package<'_> {
-    fn payload(&self, version: Option<&str>) -> Map<String, Value> {
-        let action = match self.update.action {
-            PackageAction::Install => "install",
-            PackageAction::Uninstall => "uninstall",
-        };
-        let mut parameters = Map::new();
-        parameters.insert("packageName".into(), json!(self.update.name));
-        parameters.insert("packageVersion".into(), json!(version.unwrap_or("")));
-        parameters.insert("action".into(), json!(action));
-        parameters
     }
 }

@@ -82,10 +82,14 @@ pub(in crate::rollout) trait UpdateKind {
     }
 
     /// The groups that it can update.
-    fn group_type(&self) -> GroupType;
+    fn group_type(&self) -> GroupType {
+        GroupType::Ecs
+    }
 
     /// What can be said against the spec without looking at the cloud.
-    fn check_spec(&self) -> Option<Problem>;
+    fn check_spec(&self) -> Option<Problem> {
+        None
+    }
 
     /// What can be said against what ConfigMaps hold. Unlike the spec they may change.
     fn check_config_maps(&self) -> Option<Problem> {
@@ -97,34 +101,13 @@ pub(in crate::rollout) trait UpdateKind {
         Vec::new()
     }
 
-    /// What can be said against the update as the cloud is now. `instances` are the eligible ones.
-    fn check_cloud(
-        &self,
-        _observation: &Observation,
-        _group: &ScalingGroup,
-        _instances: &[EcsInstance],
-    ) -> Known<Option<Problem>> {
+    /// What can be said against the update as the cloud is now.
+    fn check_cloud(&self, _eligible: &Eligible<'_>) -> Known<Option<Problem>> {
         Ok(None)
     }
 
-    /// The same, where what stands behind the eligible instances may be something else than ECS
-    /// instances.
-    fn check_members(
-        &self,
-        observation: &Observation,
-        group: &ScalingGroup,
-        ids: &[String],
-    ) -> Known<Option<Problem>> {
-        self.check_cloud(observation, group, ecs(observation, ids)?)
-    }
-
     /// What a person should know before the start, although nothing stands against it.
-    fn notes(
-        &self,
-        _observation: &Observation,
-        _group: &ScalingGroup,
-        _ids: &[String],
-    ) -> Known<Vec<String>> {
+    fn notes(&self, _eligible: &Eligible<'_>) -> Known<Vec<String>> {
         Ok(Vec::new())
     }
 
@@ -178,12 +161,6 @@ pub(in crate::rollout) trait UpdateKind {
         Ok(None)
     }
 
-    /// The image that instances run afterwards, and whether the active scaling configuration is to
-    /// carry it too. `None` for updates that leave images alone.
-    fn wanted_image(&self) -> Option<(&str, bool)> {
-        None
-    }
-
     /// What of the active scaling configuration is looked at.
     fn content_kind(&self) -> ContentKind {
         ContentKind::Image
@@ -191,8 +168,7 @@ pub(in crate::rollout) trait UpdateKind {
 
     /// What the update puts into the active scaling configuration; `None`: it leaves it alone.
     fn brings(&self) -> Option<ConfigurationContent> {
-        let (image, configured) = self.wanted_image()?;
-        configured.then(|| ConfigurationContent::Image(image.to_owned()))
+        None
     }
 
     /// What the active scaling configuration carries after it, if that can be told from what it
@@ -230,15 +206,13 @@ pub(in crate::rollout) trait UpdateKind {
     }
 
     /// How that which stands behind an updated member differs from what the update brought.
-    fn difference(&self, compute: &Compute) -> Option<String> {
-        let (wanted, _) = self.wanted_image()?;
-        let image = compute.image.as_deref()?;
-        (image != wanted).then(|| format!("{} runs image {image}", compute.id))
+    fn difference(&self, _compute: &Compute) -> Option<String> {
+        None
     }
 
     /// Whether [`UpdateKind::difference`] tells what an instance runs.
     fn is_seen_in_compute(&self) -> bool {
-        self.wanted_image().is_some()
+        false
     }
 
     /// Reads back what the update was to do to these instances, where that is not seen in what stands
@@ -257,23 +231,35 @@ pub(in crate::rollout) trait UpdateKind {
     fn what(&self, plan: Option<&Plan>) -> String;
 }
 
-/// These ECS instances; none for no ids, which the service would take for all.
-pub(super) fn ecs<'o>(observation: &'o Observation, ids: &[String]) -> Known<&'o [EcsInstance]> {
-    if ids.is_empty() {
-        return Ok(&[]);
+/// The group as it is before a start, and its members that are eligible.
+pub(in crate::rollout) struct Eligible<'a> {
+    pub(in crate::rollout) observation: &'a Observation,
+    pub(in crate::rollout) group: &'a ScalingGroup,
+    pub(in crate::rollout) ids: &'a [String],
+}
+
+impl<'a> Eligible<'a> {
+    /// Their ECS instances; none for no ids, which the service would take for all.
+    pub(super) fn instances(&self) -> Known<&'a [EcsInstance]> {
+        if self.ids.is_empty() {
+            return Ok(&[]);
+        }
+        Ok(self.observation.ecs_instances(self.ids)?)
     }
-    Ok(observation.ecs_instances(ids)?)
+}
+
+/// The parameters of a template, by their names.
+pub(super) fn parameters<const N: usize>(all: [(&str, Value); N]) -> Map<String, Value> {
+    let named = all.map(|(name, value)| (name.to_owned(), value));
+    named.into_iter().collect()
 }
 
 /// The processes that an update suspends, without these: those that it finds suspended stay so, those
 /// that it resumes were not.
 pub(in crate::rollout) fn processes_but<T: AsRef<str>>(excluded: &[T]) -> Vec<String> {
-    Process::ALL
-        .iter()
-        .map(|process| process.as_str())
-        .filter(|process| !excluded.iter().any(|other| other.as_ref() == *process))
-        .map(str::to_owned)
-        .collect()
+    let all = Process::ALL.iter().map(|process| process.as_str());
+    let others = all.filter(|process| !excluded.iter().any(|other| other.as_ref() == *process));
+    others.map(str::to_owned).collect()
 }
 
 /// Template parameter `batchPauseOption`.
@@ -317,25 +303,13 @@ pub(in crate::rollout) fn not_running(instances: &[EcsInstance]) -> Option<Probl
     };
     let stopped = of(|status| matches!(status, EcsStatus::Stopped | EcsStatus::Unknown(_)));
     if let Some(named) = stopped {
-        return Some(Problem::blocked(
-            Reason::InstanceNotRunning,
-            format!(
-                "{named}, and Cloud Assistant runs commands on Running instances alone: start them, or take them out of the scaling group"
-            ),
-        ));
+        let message = format!(
+            "{named}, and Cloud Assistant runs commands on Running instances alone: start them, or take them out of the scaling group"
+        );
+        return Some(Problem::blocked(Reason::InstanceNotRunning, message));
     }
-    let changing = of(|status| {
-        matches!(
-            status,
-            EcsStatus::Pending | EcsStatus::Starting | EcsStatus::Stopping
-        )
-    });
-    changing.map(|named| {
-        Problem::wait(
-            Reason::InstanceNotRunning,
-            format!(
-                "{named}; this task starts when all are Running, as Cloud Assistant needs them"
-            ),
-        )
-    })
+    let changing = of(|status| *status != EcsStatus::Running)?;
+    let message =
+        format!("{changing}; this task starts when all are Running, as Cloud Assistant needs them");
+    Some(Problem::wait(Reason::InstanceNotRunning, message))
 }

@@ -32,16 +32,14 @@ impl ContainerGroups<'_> {
         let mut ways = found
             .iter()
             .map(|group| containers::way_back(self.update, &specs(group)));
-        let first = ways.next().flatten();
-        let Some(first) = first else {
+        let Some(way) = ways.next().flatten() else {
             return Ok(Err(
                 "the containers that run now have something that an update cannot say (probes, a security context, variables that come from fields) or more than it takes, so what they are cannot be kept as the way back: a Rollback will have to name the containers to go back to in spec.to.containers".to_owned(),
             ));
         };
-        if !ways.all(|way| way.as_ref() == Some(&first)) {
+        if !ways.all(|other| other.as_ref() == Some(&way)) {
             return Ok(Ok(None));
         }
-        let way = first;
         let text = containers::write(&containers::of_specs(&way.containers));
         // As in a spec: OOS would read it as a reference to a template parameter, in the start of the
         // update, too, which has the way back among its parameters.
@@ -70,8 +68,8 @@ pub(super) fn template_cannot(
             "{twice} was tried more than once, and the public template's rollback would update it as often, at the same time"
         )));
     }
-    let gone = |id: &&&str| members.iter().all(|member| member.id != ***id);
-    if let Some(gone) = seen.iter().find(|id| gone(id)) {
+    let is_gone = |id: &str| members.iter().all(|member| member.id != id);
+    if let Some(gone) = seen.iter().find(|id| is_gone(id)) {
         return Ok(Some(format!(
             "{gone} has left the group, and the public template's rollback would fail at it"
         )));
@@ -86,8 +84,8 @@ pub(super) fn template_cannot(
         group.is_none_or(|group| matches!(power(group), Power::Broken(_)))
     });
     Ok(broken.map(|id| {
-            format!("container group {id} can be updated no more, and the public template's rollback would fail at it")
-        }))
+        format!("container group {id} can be updated no more, and the public template's rollback would fail at it")
+    }))
 }
 
 pub(super) fn way_back(
@@ -123,15 +121,13 @@ pub(super) fn way_back(
 }
 
 pub(in crate::rollout::kind) fn of_execution(root: &Execution) -> Result<Update, Problem> {
-    let renew = text(root, "updateType") == Some("RenewUpdate");
     Ok(Update {
         container_group: Some(ContainerGroupUpdate {
             containers: in_parameter(root, "containerConfigure")?,
             rollback_containers: in_parameter(root, "sourceContainerConfigure")?,
-            update_type: if renew {
-                ContainerUpdateType::Renew
-            } else {
-                ContainerUpdateType::Incremental
+            update_type: match text(root, "updateType") {
+                Some("RenewUpdate") => ContainerUpdateType::Renew,
+                _ => ContainerUpdateType::Incremental,
             },
         }),
         ..Update::default()
@@ -153,12 +149,10 @@ fn in_parameter(root: &Execution, name: &str) -> Result<Vec<api::Container>, Pro
     };
     let all: Option<Vec<api::Container>> = items.iter().map(container).collect();
     all.ok_or_else(|| {
-        Problem::blocked(
-            Reason::NoRollbackPayload,
-            format!(
-                "parameter {name} of execution {} has containers that spec.to.containers could not say: start a new RollingUpdateTask with what you want to go back to",
-                root.id
-            ),
-        )
+        let message = format!(
+            "parameter {name} of execution {} has containers that spec.to.containers could not say: start a new RollingUpdateTask with what you want to go back to",
+            root.id
+        );
+        Problem::blocked(Reason::NoRollbackPayload, message)
     })
 }

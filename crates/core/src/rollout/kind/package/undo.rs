@@ -1,8 +1,6 @@
 //! Going back to a version of a package, or to none.
 
-use ess_rollout_api::v1alpha1::{
-    PackageAction, PackageState, PackageUpdate, RollbackPayload, Update,
-};
+use ess_rollout_api::v1alpha1::{PackageAction, PackageUpdate, RollbackPayload, Update};
 use ess_rollout_cloud::Execution;
 
 use crate::rollout::kind::update_kind::{Before, missing};
@@ -19,19 +17,12 @@ pub(super) fn way_back(
     let named = to.package_version.as_ref();
     let named = named.or(update.rollback_version.as_ref());
     let found = before.plan.source_package.as_ref();
+    let found = found.map(|package| package.version.as_ref());
     let (action, version) = match (named, found, update.action) {
         (Some(version), _, _) => (PackageAction::Install, Some(version)),
-        (
-            None,
-            Some(PackageState {
-                version: Some(found),
-            }),
-            _,
-        ) => (PackageAction::Install, Some(found)),
-        (None, Some(PackageState { version: None }), PackageAction::Install) => {
-            (PackageAction::Uninstall, None)
-        }
-        (None, Some(PackageState { version: None }), PackageAction::Uninstall) => {
+        (None, Some(Some(version)), _) => (PackageAction::Install, Some(version)),
+        (None, Some(None), PackageAction::Install) => (PackageAction::Uninstall, None),
+        (None, Some(None), PackageAction::Uninstall) => {
             return Err(missing(
                 "no instance had the package installed before it was uninstalled: to install it all the same name a version by spec.to.packageVersion in a new rollback",
             ));
