@@ -3,8 +3,9 @@
 use ess_rollout_api::v1alpha1::{
     Member, Plan, RestoreItem, RestoreState, RollingUpdateTaskStatus, Source,
 };
+use ess_rollout_cloud::Query;
 
-use super::need::{Need, missing, need};
+use super::need::Need;
 use crate::rollout::compute;
 use crate::rollout::context::Context;
 use crate::rollout::kind::content::{ConfigurationContent, ContentKind};
@@ -23,6 +24,9 @@ pub(in crate::rollout) fn changed_configuration<'a>(
         .or(plan.scaling_configuration_id.as_deref())
 }
 
+/// What becomes of an item about a scaling configuration that is taken for gone.
+pub(super) const GONE: &str = "the scaling configuration is gone";
+
 /// What that scaling configuration is to carry, and what the run may have put there.
 pub(in crate::rollout) struct WantedConfiguration {
     pub(in crate::rollout) content: ConfigurationContent,
@@ -33,9 +37,9 @@ pub(in crate::rollout) struct WantedConfiguration {
 }
 
 /// After an update that succeeded the configuration carries what it brought; after one that did not,
-/// what it did before, unless all instances were found to run the new all the same. After a rollback that succeeded it carries what it did before the update; one
-/// that did not succeed leaves it alone, unless it took the group over from a suspended update,
-/// whose end it then is.
+/// what it did before, unless all instances were found to run the new all the same. After a rollback
+/// that succeeded it carries what it did before the update; one that did not succeed leaves it alone,
+/// unless it took the group over from a suspended update, whose end it then is.
 pub(in crate::rollout) fn wanted_configuration(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
@@ -48,20 +52,15 @@ pub(in crate::rollout) fn wanted_configuration(
         Some(source) if plan.scaling_configuration_id.as_deref() != id => kind.recorded(source),
         _ => kind.recorded(plan),
     };
-    let as_before = |content: Option<ConfigurationContent>, from| {
+    let wanted = |content: Option<ConfigurationContent>, exactly, from| {
         Some(WantedConfiguration {
             content: content?,
-            exactly: true,
+            exactly,
             from,
         })
     };
-    let new = |from| {
-        Some(WantedConfiguration {
-            content: ctx.update.configured(before.as_ref())?,
-            exactly: false,
-            from,
-        })
-    };
+    let as_before = |content, from| wanted(content, true, from);
+    let new = |from| wanted(ctx.update.configured(before.as_ref()), false, from);
     // What the update that is undone had put there.
     let undone = |source: &Source| {
         let brought = source.updated_image_id.clone();
@@ -120,7 +119,7 @@ pub(in crate::rollout) fn judge_instances(
 
 /// What the update brings to a configuration of which it is not on record what it carried before, and
 /// the configuration.
-pub(in crate::rollout) fn content_without_record<'a>(
+fn content_without_record<'a>(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &'a Plan,
@@ -143,43 +142,74 @@ pub(in crate::rollout) fn containers_of(
     own.then(|| wanted.content.beyond_wanted())?
 }
 
-/// What the active scaling configuration carries. The template for images changes it before it
-/// touches an instance, that for containers after the last one, so after a run that did not succeed
-/// it may be the new content, and goes back; after one that succeeded it is the new one and stays,
-/// an empty group included.
-pub(in crate::rollout) fn configuration_content(
+/// The scaling configuration that the run has changed, and what it is to carry.
+fn to_put_back<'a>(
+    ctx: &Context<'_>,
+    status: &'a RollingUpdateTaskStatus,
+    plan: &'a Plan,
+) -> Option<(WantedConfiguration, &'a str)> {
+    let wanted = wanted_configuration(ctx, status, plan)?;
+    Some((wanted, changed_configuration(status, plan)?))
+}
+
+/// What [`needs`] reads.
+pub(super) fn reads(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &Plan,
-    id: &str,
-) -> Known<Option<Need>> {
-    let Some(wanted) = wanted_configuration(ctx, status, plan) else {
-        return Ok(None);
-    };
-    let (kind, short) = (ctx.update.content_kind(), wanted.content.short());
-    let new = |state, message: &str| need(kind.kind(), id, &short, state, message);
+) -> Vec<Query> {
+    let changed = to_put_back(ctx, status, plan).map(|(_, id)| id);
+    let without_record = content_without_record(ctx, status, plan).map(|(_, id)| id);
+    let ids = changed.into_iter().chain(without_record);
+    ids.map(|id| ctx.update.content_kind().query(id)).collect()
+}
+
+/// What of the scaling configuration is to be put back, or left.
+pub(super) fn needs(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+) -> Known<Vec<Need>> {
+    let kind = ctx.update.content_kind();
+    let mut needs = Vec::new();
+    if let Some((wanted, id)) = to_put_back(ctx, status, plan) {
+        needs.push(content(ctx, plan, &wanted, id)?);
+    }
+    if let Some((new, id)) = content_without_record(ctx, status, plan) {
+        let found = kind.found(ctx.input.observation, &ctx.group, id)?;
+        if found.is_some_and(|found| found.comes_from(&new)) {
+            let message = "what it carried before the run is not on record: set it";
+            needs.push(Need::pending(kind.kind(), id).left(message));
+        }
+    }
+    Ok(needs)
+}
+
+/// What the scaling configuration carries. The template for images changes it before it
+/// touches an instance, that for containers after the last one, so after a run that did not succeed
+/// it may be the new content, and goes back; after one that succeeded it is the new one and stays,
+/// an empty group included.
+fn content(ctx: &Context<'_>, plan: &Plan, wanted: &WantedConfiguration, id: &str) -> Known<Need> {
+    let kind = ctx.update.content_kind();
+    let need = Need::wanting(kind.kind(), id, &wanted.content.short());
     let Some(found) = kind.found(ctx.input.observation, &ctx.group, id)? else {
         let state = match plan.scaling_configuration_id.as_deref() == Some(id) {
             true => RestoreState::Left,
             false => RestoreState::Restored,
         };
-        let message = "the scaling configuration is gone";
-        let item = new(RestoreState::Pending, "").item;
-        return Ok(Some(missing(item, state, message)));
+        return Ok(need.in_no_answer(state, GONE));
     };
     let ours = |from: &ConfigurationContent| found.comes_from(from);
-    Ok(Some(if found.is(&wanted.content, wanted.exactly) {
-        new(RestoreState::Restored, "")
+    Ok(if found.is(&wanted.content, wanted.exactly) {
+        need.restored()
     } else if wanted.from.as_ref().is_none_or(ours) {
-        let mut pending = new(RestoreState::Pending, "");
+        let mut pending = need.by(wanted.content.put(id, &found, wanted.exactly));
         pending.item.found = Some(found.short());
-        pending.call = Some(wanted.content.put(id, &found, wanted.exactly));
         pending
     } else {
-        let message = format!(
+        need.left(format!(
             "the configuration carries {}, which neither this update nor the group before it did: somebody changed it",
             found.short()
-        );
-        new(RestoreState::Left, &message)
-    }))
+        ))
+    })
 }
