@@ -165,29 +165,25 @@ impl UpdateKind for ContainerGroups<'_> {
         if let Power::Broken(status) = &compute.power {
             return Some(format!("{} is {status}", compute.id));
         }
-        let id = &compute.id;
-        for wanted in self.given() {
-            let mut found = compute.containers.iter();
-            let Some(found) = found.find(|c| c.container.name == wanted.name) else {
-                return Some(format!("{id} has no container {}", wanted.name));
+        let (id, all) = (&compute.id, self.given());
+        for wanted in &all {
+            let (name, mut found) = (&wanted.name, compute.containers.iter());
+            let Some(found) = found.find(|c| c.container.name == *name) else {
+                return Some(format!("{id} has no container {name}"));
             };
-            let differing = containers::differing(&found.container, &wanted);
-            if let Some(field) = differing.first() {
-                return Some(match *field {
-                    "Image" => format!(
-                        "container {} of {id} runs image {}",
-                        wanted.name,
-                        found.container.text("Image")
-                    ),
-                    field => format!("{field} of container {} of {id} differs", wanted.name),
-                });
+            let image = found.container.text("Image");
+            match containers::differing(&found.container, wanted).first() {
+                None => {}
+                Some(&"Image") => {
+                    return Some(format!("container {name} of {id} runs image {image}"));
+                }
+                Some(field) => return Some(format!("{field} of container {name} of {id} differs")),
             }
         }
-        let wanted = |name: &str| self.update.containers.iter().any(|c| c.name == name);
-        let renew = self.renews();
-        let mut found = compute.containers.iter();
-        if let Some(extra) = found.find(|c| renew && !wanted(&c.container.name)) {
-            return Some(format!("{id} still has container {}", extra.container.name));
+        let mut found = compute.containers.iter().map(|c| &c.container.name);
+        let extra = found.find(|name| containers::named(&all, name).is_none());
+        if let Some(extra) = extra.filter(|_| self.renews()) {
+            return Some(format!("{id} still has container {extra}"));
         }
         let unready = compute.containers.iter().find(|c| !c.ready)?;
         Some(format!(
@@ -202,15 +198,14 @@ impl UpdateKind for ContainerGroups<'_> {
 
     fn what(&self, _plan: Option<&Plan>) -> String {
         let given = self.given();
-        let images: Vec<String> = given
-            .iter()
-            .filter(|c| !c.text("Image").is_empty())
-            .map(|c| format!("{}={}", c.name, c.text("Image")))
+        let images = given.iter().map(|c| (&c.name, c.text("Image")));
+        let images = images.filter(|(_, image)| !image.is_empty());
+        let images: Vec<String> = images
+            .map(|(name, image)| format!("{name}={image}"))
             .collect();
-        if images.is_empty() {
-            containers::short(&given)
-        } else {
-            shorten(&images.join(" "), WHAT_MAX)
+        match images.is_empty() {
+            true => containers::short(&given),
+            false => shorten(&images.join(" "), WHAT_MAX),
         }
     }
 }

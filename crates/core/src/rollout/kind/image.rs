@@ -4,9 +4,10 @@ use ess_rollout_api::v1alpha1::{ImageUpdate, Plan, RollbackPayload, Update};
 use ess_rollout_cloud::{EcsInstance, Execution, Query};
 use serde_json::{Map, Value, json};
 
-use super::author::Author;
 use super::content::ConfigurationContent;
-use super::update_kind::{Before, Eligible, KindRow, UpdateKind, missing, parameters};
+use super::update_kind::{
+    Author, Before, Eligible, KindRow, UpdateKind, blocked, missing, parameters,
+};
 use crate::rollout::compute::Compute;
 use crate::rollout::parameters::text;
 use crate::task::observation::{Known, Missing, Observation};
@@ -91,9 +92,12 @@ impl UpdateKind for Image<'_> {
         let id = &self.update.image_id;
         let found = observation.image(id)?.as_ref();
         let field = ROW.field_of(self.author, "imageId");
-        let instead = format!("name another {}", self.author.anew());
+        let instead = match self.author {
+            Author::OfTask => "name another in a new task",
+            Author::OfRollback => "name another in a new rollback",
+        };
         let region = "the group's region";
-        let image = match problem::usable_image(found, &field, (id, region), &instead) {
+        let image = match problem::usable_image(found, &field, (id, region), instead) {
             Ok(image) => image,
             Err(problem) => return Ok(Some(problem)),
         };
@@ -106,22 +110,23 @@ impl UpdateKind for Image<'_> {
                 "{field}: image {id} is for {}, and instance {} runs {}",
                 image.os_type, instance.id, instance.os_type
             );
-            return Ok(Some(Problem::blocked(Reason::ImageOSMismatch, message)));
+            return blocked(Reason::ImageOSMismatch, message);
         }
         // DescribeInstances does not tell the architecture; the image that an instance runs does.
         let mut old = self.replaced(observation, instances)?.into_iter();
         let other = old.find(|old| problem::differ(&old.architecture, &image.architecture));
-        Ok(other.map(|old| {
-            let instance = instances.iter().find(|instance| instance.image == old.id);
-            let message = format!(
-                "{field}: image {id} is for {}, and instance {} runs image {}, which is for {}",
-                image.architecture,
-                instance.map_or("?", |instance| &instance.id),
-                old.id,
-                old.architecture
-            );
-            Problem::blocked(Reason::ImageArchitectureMismatch, message)
-        }))
+        let Some(old) = other else {
+            return Ok(None);
+        };
+        let instance = instances.iter().find(|instance| instance.image == old.id);
+        let message = format!(
+            "{field}: image {id} is for {}, and instance {} runs image {}, which is for {}",
+            image.architecture,
+            instance.map_or("?", |instance| &instance.id),
+            old.id,
+            old.architecture
+        );
+        blocked(Reason::ImageArchitectureMismatch, message)
     }
 
     fn notes(&self, eligible: &Eligible<'_>) -> Known<Vec<String>> {

@@ -1,7 +1,6 @@
 //! What differs between the kinds of update: the template, its parameters, what has to be checked
 //! before and after. Everything else in a rollout is the same for all of them.
 
-pub(super) mod author;
 mod container_group;
 pub(super) mod content;
 mod image;
@@ -14,11 +13,10 @@ mod update_kind;
 use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskSpec, RollingUpdateTaskStatus, Update};
 use serde_json::{Map, Value, json};
 
-pub(super) use self::author::Author;
 pub(super) use self::table::{of_execution, way_back};
 use self::update_kind::Asked;
 pub(super) use self::update_kind::{
-    Before, Eligible, ReadBack, UpdateKind, batch_pause_option, processes_but,
+    Author, Before, Eligible, ReadBack, UpdateKind, batch_pause_option, processes_but,
 };
 use super::scripts::Texts;
 

@@ -10,9 +10,8 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{ErrorClass, Query};
 use serde_json::{Map, Value, json};
 
-use super::author::Author;
 use super::update_kind::{
-    Before, Eligible, KindRow, ReadBack, UpdateKind, not_running, parameters,
+    Author, Before, Eligible, KindRow, ReadBack, UpdateKind, blocked, not_running, parameters,
 };
 use crate::task::observation::{Known, Missing, Observation};
 use crate::task::problem::Problem;
@@ -70,13 +69,6 @@ impl Package<'_> {
         version.or(plan.package_version.as_deref())
     }
 
-    fn package_query(&self, version: Option<&String>) -> Query {
-        Query::Package {
-            name: self.update.name.clone(),
-            version: version.cloned(),
-        }
-    }
-
     /// The versions that the spec names, each with its field.
     fn versions(&self) -> impl Iterator<Item = (&'static str, &String)> {
         let version = self.update.version.iter().map(|v| ("version", v));
@@ -129,10 +121,10 @@ impl Package<'_> {
         ])
     }
 
-    /// What is wrong with a field of the spec.
-    fn blocked(&self, reason: Reason, field: &str, what: &str) -> Problem {
+    /// Something is wrong with what a field of the spec names.
+    fn refuse(&self, reason: Reason, field: &str, what: &str) -> Known<Option<Problem>> {
         let field = ROW.field_of(self.author, field);
-        Problem::blocked(reason, format!("{field}: {what}"))
+        blocked(reason, format!("{field}: {what}"))
     }
 }
 
@@ -155,25 +147,24 @@ impl UpdateKind for Package<'_> {
     }
 
     fn check_spec(&self) -> Option<Problem> {
-        let name = &self.update.name;
-        let wrong = if is_word(name, NAME_MAX) {
-            self.versions()
-                .find(|(_, version)| !is_word(version, VERSION_MAX))
-        } else {
-            Some(("name", name))
-        };
-        wrong.map(|(field, text)| {
-            let message = format!(
-                "{text:?} is refused: only letters, digits, '.', '_' and '-', beginning with a letter or a digit, since it becomes part of a command of root"
-            );
-            self.blocked(Reason::InvalidSpec, field, &message)
-        })
+        let name = std::iter::once(("name", &self.update.name, NAME_MAX));
+        let versions = self.versions().map(|(field, v)| (field, v, VERSION_MAX));
+        let mut words = name.chain(versions);
+        let (field, text, _) = words.find(|(_, text, max)| !is_word(text, *max))?;
+        let message = format!(
+            "{}: {text:?} is refused: only letters, digits, '.', '_' and '-', beginning with a letter or a digit, since it becomes part of a command of root",
+            ROW.field_of(self.author, field)
+        );
+        Some(Problem::blocked(Reason::InvalidSpec, message))
     }
 
     fn reads(&self) -> Vec<Query> {
-        let mut reads = vec![self.package_query(None)];
-        reads.extend(self.versions().map(|(_, v)| self.package_query(Some(v))));
-        reads
+        let versions = self.versions().map(|(_, version)| Some(version.clone()));
+        let query = |version| Query::Package {
+            name: self.update.name.clone(),
+            version,
+        };
+        std::iter::once(None).chain(versions).map(query).collect()
     }
 
     fn check_cloud(&self, eligible: &Eligible<'_>) -> Known<Option<Problem>> {
@@ -185,11 +176,7 @@ impl UpdateKind for Package<'_> {
                 let message = format!(
                     "OOS has no package {name} in the group's region, public or of this account; create it there, or name another in a new task"
                 );
-                return Ok(Some(self.blocked(
-                    Reason::PackageNotFound,
-                    "name",
-                    &message,
-                )));
+                return self.refuse(Reason::PackageNotFound, "name", &message);
             }
             Some(Some(package)) => package,
         };
@@ -197,18 +184,14 @@ impl UpdateKind for Package<'_> {
         if !["", PACKAGE_TYPE].contains(&template_type) {
             let message =
                 format!("{name} is an OOS template of type {template_type}, and no package");
-            return Ok(Some(self.blocked(Reason::NotAPackage, "name", &message)));
+            return self.refuse(Reason::NotAPackage, "name", &message);
         }
         for (field, version) in self.versions() {
             if let Some(None) = if_allowed(observation.package(name, Some(version)))? {
                 let newest = &package.version;
                 let message =
                     format!("package {name} has no version {version}; the newest is {newest}");
-                return Ok(Some(self.blocked(
-                    Reason::PackageVersionNotFound,
-                    field,
-                    &message,
-                )));
+                return self.refuse(Reason::PackageVersionNotFound, field, &message);
             }
         }
         // The template has a branch for Linux and one for everything else, which is for Windows.
@@ -223,7 +206,7 @@ impl UpdateKind for Package<'_> {
             "instance {} runs {}, and OOS installs packages on linux and windows",
             instance.id, instance.os_type
         );
-        Ok(Some(Problem::blocked(Reason::UnsupportedOS, message)))
+        blocked(Reason::UnsupportedOS, message)
     }
 
     fn notes(&self, eligible: &Eligible<'_>) -> Known<Vec<String>> {
@@ -252,10 +235,8 @@ impl UpdateKind for Package<'_> {
     fn complete(&self, observation: &Observation, plan: &mut Plan) -> Known<()> {
         if self.is_install() && self.update.version.is_none() {
             let package = if_allowed(observation.package(&self.update.name, None))?;
-            plan.package_version = package
-                .and_then(Option::as_ref)
-                .map(|package| package.version.clone())
-                .filter(|version| is_word(version, VERSION_MAX));
+            let newest = package.and_then(Option::as_ref).map(|p| p.version.clone());
+            plan.package_version = newest.filter(|version| is_word(version, VERSION_MAX));
         }
         let members: Vec<&str> = plan.members.iter().map(|m| m.id.as_str()).collect();
         plan.source_package = self.source(observation, &members)?;

@@ -7,9 +7,9 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::Execution;
 use serde_json::{Map, Value, json};
 
-use super::author::Author;
 use super::update_kind::{
-    Before, Eligible, KindRow, ReadBack, UpdateKind, missing, not_running, parameters,
+    Author, Before, Eligible, KindRow, ReadBack, UpdateKind, blocked, missing, not_running,
+    parameters,
 };
 use crate::rollout::parameters::text;
 use crate::rollout::scripts::Scripts;
@@ -75,7 +75,7 @@ impl UpdateKind for Script<'_> {
             instance.id,
             instance.os_type
         );
-        Ok(Some(Problem::blocked(Reason::ScriptTypeMismatch, message)))
+        blocked(Reason::ScriptTypeMismatch, message)
     }
 
     /// A script runs as it is, and a shell takes the carriage return for a part of the last word of a line.

@@ -11,7 +11,6 @@ use ess_rollout_cloud::{
 };
 use serde_json::{Map, Value};
 
-use super::author::Author;
 use super::content::{ConfigurationContent, ContentKind};
 use crate::rollout::compute::Compute;
 use crate::rollout::scripts::Texts;
@@ -28,6 +27,15 @@ pub(in crate::rollout) struct ReadBack {
     pub(in crate::rollout) differ: BTreeMap<String, String>,
     /// What could not be read back, and why: then the nested executions are all that is known.
     pub(in crate::rollout) unread: Option<String>,
+}
+
+/// By whom the object was written. The update of a rollback is derived, and its author knows other fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rollout) enum Author {
+    /// Of a `RollingUpdateTask`.
+    OfTask,
+    /// Of a `Rollback`.
+    OfRollback,
 }
 
 /// What an update is made of: an object's spec, and what it has on record.
@@ -278,6 +286,11 @@ pub(in crate::rollout) struct Before<'a> {
     /// The rollback script that OOS was given at the start: what the ConfigMap that it came from holds by now does not
     /// matter.
     pub(in crate::rollout) script: Option<&'a str>,
+}
+
+/// A check has found what stands against the start.
+pub(super) fn blocked(reason: Reason, message: String) -> Known<Option<Problem>> {
+    Ok(Some(Problem::blocked(reason, message)))
 }
 
 /// There is nothing to go back to.

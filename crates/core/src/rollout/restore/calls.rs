@@ -285,27 +285,30 @@ fn next_call(ctx: &Context<'_>, restore: &Restore, needs: &[Need]) -> Option<Mut
 
 /// What a call puts back.
 fn targets(mutation: &Mutation) -> Vec<(RestoreKind, &str)> {
-    let (kind, targets): (_, Vec<&str>) = match mutation {
+    fn each(ids: &[String]) -> Vec<&str> {
+        ids.iter().map(String::as_str).collect()
+    }
+    let (kind, targets) = match mutation {
         Mutation::ResumeProcesses { processes, .. } => {
             let processes = processes.iter().map(|process| process.as_str());
             (RestoreKind::Process, processes.collect())
         }
-        Mutation::ExitStandby { instances, .. } => (
-            RestoreKind::Standby,
-            instances.iter().map(String::as_str).collect(),
-        ),
-        Mutation::SetInstancesProtection { instances, .. } => (
-            RestoreKind::Protection,
-            instances.iter().map(String::as_str).collect(),
-        ),
-        Mutation::ModifyScalingConfiguration { configuration, .. } => {
-            (RestoreKind::ScalingConfigurationImage, vec![configuration])
+        Mutation::ExitStandby { instances, .. } => (RestoreKind::Standby, each(instances)),
+        Mutation::SetInstancesProtection { instances, .. } => {
+            (RestoreKind::Protection, each(instances))
         }
-        Mutation::ModifyEciScalingConfiguration { configuration, .. } => (
+        Mutation::ModifyScalingConfiguration {
+            configuration: id, ..
+        } => (RestoreKind::ScalingConfigurationImage, vec![id.as_str()]),
+        Mutation::ModifyEciScalingConfiguration {
+            configuration: id, ..
+        } => (
             RestoreKind::ScalingConfigurationContainers,
-            vec![configuration],
+            vec![id.as_str()],
         ),
-        Mutation::StartInstance { instance } => (RestoreKind::StoppedInstance, vec![instance]),
+        Mutation::StartInstance { instance: id } => {
+            (RestoreKind::StoppedInstance, vec![id.as_str()])
+        }
         Mutation::StartExecution(_)
         | Mutation::NotifyExecution { .. }
         | Mutation::CancelExecution { .. }

@@ -19,9 +19,8 @@ pub(in crate::rollout) fn changed_configuration<'a>(
     plan: &'a Plan,
 ) -> Option<&'a str> {
     let source = status.source.as_ref();
-    source
-        .and_then(|source| source.scaling_configuration_id.as_deref())
-        .or(plan.scaling_configuration_id.as_deref())
+    let of_source = source.and_then(|source| source.scaling_configuration_id.as_deref());
+    of_source.or(plan.scaling_configuration_id.as_deref())
 }
 
 /// What becomes of an item about a scaling configuration that is taken for gone.
@@ -117,20 +116,6 @@ pub(in crate::rollout) fn judge_instances(
     Ok(())
 }
 
-/// What the update brings to a configuration of which it is not on record what it carried before, and
-/// the configuration.
-fn content_without_record<'a>(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    plan: &'a Plan,
-) -> Option<(ConfigurationContent, &'a str)> {
-    let new = ctx.update.brings()?;
-    let configuration = plan.scaling_configuration_id.as_deref()?;
-    let wanted = wanted_configuration(ctx, status, plan);
-    let unknown = wanted.is_none() && status.source.is_none() && !went_well(status);
-    unknown.then_some((new, configuration))
-}
-
 /// Of an item that this run leaves: the containers to put back, for which the item has no room.
 pub(in crate::rollout) fn containers_of(
     ctx: &Context<'_>,
@@ -142,65 +127,60 @@ pub(in crate::rollout) fn containers_of(
     own.then(|| wanted.content.beyond_wanted())?
 }
 
-/// The scaling configuration that the run has changed, and what it is to carry.
-fn to_put_back<'a>(
+/// The scaling configuration that is looked at, and what it is to carry. `None` of that: it is not on record what it carried
+/// before, and it may carry what the update brings.
+fn looked_at<'a>(
     ctx: &Context<'_>,
     status: &'a RollingUpdateTaskStatus,
     plan: &'a Plan,
-) -> Option<(WantedConfiguration, &'a str)> {
-    let wanted = wanted_configuration(ctx, status, plan)?;
-    Some((wanted, changed_configuration(status, plan)?))
+) -> Option<(&'a str, Option<WantedConfiguration>)> {
+    ctx.update.brings()?;
+    let wanted = wanted_configuration(ctx, status, plan);
+    let left_alone = wanted.is_none() && (status.source.is_some() || went_well(status));
+    let id = changed_configuration(status, plan).filter(|_| !left_alone)?;
+    Some((id, wanted))
 }
 
-/// What [`needs`] reads.
-pub(super) fn reads(
+/// What [`need`] reads.
+pub(super) fn read(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &Plan,
-) -> Vec<Query> {
-    let changed = to_put_back(ctx, status, plan).map(|(_, id)| id);
-    let without_record = content_without_record(ctx, status, plan).map(|(_, id)| id);
-    let ids = changed.into_iter().chain(without_record);
-    ids.map(|id| ctx.update.content_kind().query(id)).collect()
+) -> Option<Query> {
+    let (id, _) = looked_at(ctx, status, plan)?;
+    Some(ctx.update.content_kind().query(id))
 }
 
-/// What of the scaling configuration is to be put back, or left.
-pub(super) fn needs(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    plan: &Plan,
-) -> Known<Vec<Need>> {
-    let kind = ctx.update.content_kind();
-    let mut needs = Vec::new();
-    if let Some((wanted, id)) = to_put_back(ctx, status, plan) {
-        needs.push(content(ctx, plan, &wanted, id)?);
-    }
-    if let Some((new, id)) = content_without_record(ctx, status, plan) {
-        let found = kind.found(ctx.input.observation, &ctx.group, id)?;
-        if found.is_some_and(|found| found.comes_from(&new)) {
-            let message = "what it carried before the run is not on record: set it";
-            needs.push(Need::pending(kind.kind(), id).left(message));
-        }
-    }
-    Ok(needs)
-}
-
-/// What the scaling configuration carries. The template for images changes it before it
+/// What of the scaling configuration is to be put back, or left. The template for images changes it before it
 /// touches an instance, that for containers after the last one, so after a run that did not succeed
 /// it may be the new content, and goes back; after one that succeeded it is the new one and stays,
 /// an empty group included.
-fn content(ctx: &Context<'_>, plan: &Plan, wanted: &WantedConfiguration, id: &str) -> Known<Need> {
+pub(super) fn need(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+) -> Known<Option<Need>> {
+    let Some((id, wanted)) = looked_at(ctx, status, plan) else {
+        return Ok(None);
+    };
     let kind = ctx.update.content_kind();
+    let found = kind.found(ctx.input.observation, &ctx.group, id)?;
+    let Some(wanted) = wanted else {
+        let new = found.zip(ctx.update.brings());
+        let is_new = new.is_some_and(|(found, new)| found.comes_from(&new));
+        let message = "what it carried before the run is not on record: set it";
+        return Ok(is_new.then(|| Need::pending(kind.kind(), id).left(message)));
+    };
     let need = Need::wanting(kind.kind(), id, &wanted.content.short());
-    let Some(found) = kind.found(ctx.input.observation, &ctx.group, id)? else {
+    let Some(found) = found else {
         let state = match plan.scaling_configuration_id.as_deref() == Some(id) {
             true => RestoreState::Left,
             false => RestoreState::Restored,
         };
-        return Ok(need.in_no_answer(state, GONE));
+        return Ok(Some(need.in_no_answer(state, GONE)));
     };
     let ours = |from: &ConfigurationContent| found.comes_from(from);
-    Ok(if found.is(&wanted.content, wanted.exactly) {
+    Ok(Some(if found.is(&wanted.content, wanted.exactly) {
         need.restored()
     } else if wanted.from.as_ref().is_none_or(ours) {
         let mut pending = need.by(wanted.content.put(id, &found, wanted.exactly));
@@ -211,5 +191,5 @@ fn content(ctx: &Context<'_>, plan: &Plan, wanted: &WantedConfiguration, id: &st
             "the configuration carries {}, which neither this update nor the group before it did: somebody changed it",
             found.short()
         ))
-    })
+    }))
 }

@@ -79,7 +79,7 @@ pub(in crate::rollout) fn nobody(ctx: &Context<'_>, plan: &Plan) -> String {
 
 /// Who of the group, as it is now, has not taken part, and how many of those run what the update brings
 /// all the same. `None`: everybody has.
-pub(in crate::rollout) fn now(
+pub(super) fn now(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &Plan,

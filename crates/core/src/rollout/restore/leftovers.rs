@@ -63,9 +63,7 @@ pub(super) fn computes(ctx: &Context<'_>, ids: &[String]) -> Known<Vec<Compute>>
 }
 
 /// All instances that the record lists.
-pub(in crate::rollout) fn all_instances<'a>(
-    ctx: &'a Context<'_>,
-) -> impl Iterator<Item = String> + 'a {
+pub(super) fn all_instances<'a>(ctx: &'a Context<'_>) -> impl Iterator<Item = String> + 'a {
     let all = ctx.record.leftovers.iter();
     all.filter(|leftover| need::is_of_instance(leftover.kind))
         .map(|leftover| leftover.target.clone())
@@ -78,7 +76,7 @@ pub(super) fn reads<'a>(ctx: &'a Context<'_>) -> impl Iterator<Item = Query> + '
 }
 
 /// What of it is to be put back now, besides what this run has to put back itself.
-pub(in crate::rollout) fn needs(
+pub(super) fn needs(
     ctx: &Context<'_>,
     group: &ScalingGroup,
     instances: &[ScalingInstance],
@@ -166,20 +164,17 @@ pub(in crate::rollout) fn update(
     let items: Vec<&RestoreItem> = need::items(status).collect();
     let before = std::mem::take(&mut record.leftovers);
     let line = |item: &RestoreItem| {
-        let same = before.iter().find(|line| line.thing() == item.thing());
+        let known = before.iter().find(|line| line.thing() == item.thing());
+        let known = known.cloned().unwrap_or_else(|| Leftover {
+            containers: configuration::containers_of(ctx, status, item),
+            ..run_left::line(item.thing(), Time(ctx.now()), ctx.path(), "")
+        });
         Leftover {
-            kind: item.kind,
-            target: item.target.clone(),
             wanted: item.wanted.clone(),
             found: item.found.clone(),
-            containers: match same {
-                Some(line) => line.containers.clone(),
-                None => configuration::containers_of(ctx, status, item),
-            },
             kept: item.kept,
-            since: same.map_or(Time(ctx.now()), |line| line.since.clone()),
-            by: same.map_or_else(|| ctx.path(), |line| line.by.clone()),
             message: item.message.clone(),
+            ..known
         }
     };
     // What was listed of this very run while its deletion waited is judged by what is known now.

@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{Mutation, Query};
 
 /// What a line is about, on the ledger of a run or on a group's record.
-pub(in crate::rollout) trait Thing {
+pub(super) trait Thing {
     fn thing(&self) -> (RestoreKind, &str);
 }
 

@@ -117,9 +117,8 @@ pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Know
         i.state == InstanceState::Succeeded || (!well && i.state != InstanceState::Pending)
     });
     let touched: Vec<&str> = touched.map(|i| i.id.as_str()).collect();
-    let back = ctx
-        .update
-        .read_back(ctx.input.observation, &plan, &touched)?;
+    let update = &ctx.update;
+    let back = update.read_back(ctx.input.observation, &plan, &touched)?;
     let active = active::configuration(ctx, status, &plan, group)?;
     let others = left_out::now(ctx, status, &plan, &members)?;
     let found = found(ctx, status, &plan, (&members, &computes), &back);
@@ -133,7 +132,7 @@ pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Know
     differ.extend(differences(ctx, &found));
     differ.extend(of_group(status));
     let partly = counts.as_ref().filter(|c| !well || c.updated < c.total);
-    let counted = partly.map(|counts| in_words(&ctx.update.what(Some(&plan)), counts, &found));
+    let counted = partly.map(|counts| in_words(&update.what(Some(&plan)), counts, &found));
     let said = [counted, active.note, others].into_iter().flatten();
     let unread = back.unread.as_deref();
     let mut verdict = if !well {
@@ -160,12 +159,10 @@ fn as_wanted(unread: Option<&str>, configuration: bool) -> Verification {
     let read = format!("{what} were read back and are as wanted");
     let (reason, message) = match unread {
         None => (Reason::AsWanted, format!("instances, {read}")),
-        Some(unread) => (
-            Reason::AsReported,
-            format!(
-                "OOS reports that the instances were updated; they serve, and {read}; {unread}"
-            ),
-        ),
+        Some(unread) => {
+            let reported = "OOS reports that the instances were updated; they serve, and";
+            (Reason::AsReported, format!("{reported} {read}; {unread}"))
+        }
     };
     Verification::new(Value::True, reason, message)
 }
@@ -218,10 +215,6 @@ fn found<'a>(
     (members, computes): (&'a [ScalingInstance], &[Compute]),
     back: &OfKind,
 ) -> Vec<Found<'a>> {
-    let members: BTreeMap<&str, &ScalingInstance> = members
-        .iter()
-        .map(|member| (member.id.as_str(), member))
-        .collect();
     let planned = plan.members.iter();
     let planned = planned.map(|m| (m.id.as_str(), InstanceState::Pending));
     let begun = status.instances.iter().map(|i| (i.id.as_str(), i.state));
@@ -245,7 +238,7 @@ fn found<'a>(
     let found = states.into_iter().map(|(id, state)| Found {
         id: id.to_owned(),
         state,
-        member: members.get(id).copied(),
+        member: members.iter().find(|member| member.id == id),
         differs: differs(id),
         idle: idle(id),
     });
@@ -311,16 +304,10 @@ fn counted(found: &[Found<'_>]) -> Option<ReadBack> {
 }
 
 fn in_words(what: &str, counts: &ReadBack, found: &[Found<'_>]) -> String {
-    let ReadBack {
-        total,
-        updated,
-        serving,
-        unknown,
-        ..
-    } = counts;
-    let mut words = format!("{updated} of {total} instances run {what}");
-    if *updated > 0 {
-        words.push_str(&format!(", {serving} of them in service"));
+    let (updated, unknown) = (counts.updated, counts.unknown);
+    let mut words = format!("{updated} of {} instances run {what}", counts.total);
+    if updated > 0 {
+        words.push_str(&format!(", {} of them in service", counts.serving));
     }
     let known = found.iter().filter(|found| found.member.is_some());
     let others: Vec<&String> = known.filter_map(Found::difference).collect();
@@ -328,7 +315,7 @@ fn in_words(what: &str, counts: &ReadBack, found: &[Found<'_>]) -> String {
         let named = conditions::named(&others, NAMED_MAX);
         words.push_str(&format!(", {} do not ({named})", others.len()));
     }
-    if *unknown > 0 {
+    if unknown > 0 {
         let unknown = format!(", {unknown} have left the group or could not be read");
         words.push_str(&unknown);
     }

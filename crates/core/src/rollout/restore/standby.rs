@@ -108,10 +108,8 @@ fn in_no_answer(status: &RollingUpdateTaskStatus, member: &Touched) -> Vec<Need>
 
 /// The same, about an instance that no answer shows.
 pub(super) fn left_group(need: Need) -> Need {
-    need.in_no_answer(
-        RestoreState::Restored,
-        "the instance has left the scaling group",
-    )
+    let message = "the instance has left the scaling group";
+    need.in_no_answer(RestoreState::Restored, message)
 }
 
 /// Gives protection from scale-in back.

@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{
     InstanceState, Plan, RestoreItem, RestoreKind, RestorePolicy, RestoreState,
     RollingUpdateTaskStatus,
 };
-use ess_rollout_cloud::{Query, ScalingInstance};
+use ess_rollout_cloud::ScalingInstance;
 
 use super::need::{self, Need, Thing as _};
 use super::{configuration, leftovers, processes, standby};
@@ -68,18 +68,21 @@ pub(in crate::rollout) fn needs(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
 ) -> Known<Vec<Need>> {
-    let observation = ctx.input.observation;
     let Some(plan) = &status.plan else {
         return Ok(Vec::new());
     };
     let ids = leftovers::instances(ctx, status, plan);
-    observation.require(reads(ctx, status, plan, &ids))?;
+    let mut reads = need::reads(&ctx.group);
+    reads.extend(configuration::read(ctx, status, plan));
+    reads.extend(leftovers::reads(ctx));
+    reads.extend((!ids.is_empty()).then(|| ctx.update.compute_query(&ids)));
+    ctx.input.observation.require(reads)?;
 
     let Some(group) = ctx.scaling_group()? else {
         return Ok(without_group(ctx, status));
     };
     let mut needs = processes::needs(ctx, group, &exit_processes(ctx, status));
-    needs.extend(configuration::needs(ctx, status, plan)?);
+    needs.extend(configuration::need(ctx, status, plan)?);
     let computes = leftovers::computes(ctx, &ids)?;
     let instances = instances(ctx, status, plan)?;
     needs.extend(standby::needs(ctx, status, plan, &instances, &computes));
@@ -98,24 +101,8 @@ pub(in crate::rollout) fn needs(
     Ok(needs)
 }
 
-/// What [`needs`] reads, all at once. `ids`: those whose compute is looked at.
-fn reads(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    plan: &Plan,
-    ids: &[String],
-) -> Vec<Query> {
-    let mut reads = need::reads(&ctx.group);
-    reads.extend(configuration::reads(ctx, status, plan));
-    reads.extend(leftovers::reads(ctx));
-    if !ids.is_empty() {
-        reads.push(ctx.update.compute_query(ids));
-    }
-    reads
-}
-
 /// The members of the group, with those that are on record and that the list of members leaves out.
-pub(in crate::rollout) fn instances(
+pub(super) fn instances(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &Plan,

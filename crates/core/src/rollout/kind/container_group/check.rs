@@ -6,7 +6,7 @@ use ess_rollout_cloud::{Container, ContainerGroup, ContainerGroupStatus};
 
 use super::update::{CONTAINERS_MAX, ContainerGroups, specs};
 use crate::rollout::containers;
-use crate::rollout::kind::update_kind::{Eligible, UpdateKind as _};
+use crate::rollout::kind::update_kind::{Eligible, UpdateKind as _, blocked};
 use crate::task::absence;
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
@@ -59,33 +59,27 @@ impl ContainerGroups<'_> {
             let message = format!(
                 "container group {gone} does not exist any more, and its update would fail: remove it from the scaling group"
             );
-            return Ok(Some(Problem::blocked(
-                Reason::ContainerGroupNotFound,
-                message,
-            )));
+            return blocked(Reason::ContainerGroupNotFound, message);
         }
         Ok(found.iter().find_map(|group| self.check_group(group)))
     }
 
     fn check_configuration(&self, eligible: &Eligible<'_>) -> Known<Option<Problem>> {
         let group = eligible.group;
-        let missing = |message: String| {
+        let missing = |what: &str| {
             let message = format!(
-                "{message}, and the public template needs one: activate a scaling configuration of the group"
+                "{what}, and the public template needs one: activate a scaling configuration of the group"
             );
-            Ok(Some(Problem::blocked(
-                Reason::ScalingConfigurationNotFound,
-                message,
-            )))
+            blocked(Reason::ScalingConfigurationNotFound, message)
         };
         let Some(id) = &group.active_scaling_configuration else {
             let id = &group.id;
-            return missing(format!(
+            return missing(&format!(
                 "scaling group {id} has no active scaling configuration"
             ));
         };
         let Some(found) = absence::eci_configuration(eligible.observation, &group.id, id)? else {
-            return missing(format!("scaling configuration {id} does not exist"));
+            return missing(&format!("scaling configuration {id} does not exist"));
         };
         let place = format!("scaling configuration {id}");
         let problem = too_large(&place, &containers::write(&found.containers));
@@ -110,10 +104,8 @@ impl ContainerGroups<'_> {
     }
 
     fn check_group(&self, group: &ContainerGroup) -> Option<Problem> {
-        let (place, reason) = (
-            format!("container group {}", group.id),
-            Reason::ContainerGroupNotRunning,
-        );
+        let place = format!("container group {}", group.id);
+        let reason = Reason::ContainerGroupNotRunning;
         match &group.status {
             ContainerGroupStatus::Running | ContainerGroupStatus::Pending => {
                 self.check_found(&place, &specs(group))

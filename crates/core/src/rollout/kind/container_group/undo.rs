@@ -93,11 +93,10 @@ pub(super) fn way_back(
     before: &Before<'_>,
     to: &RollbackPayload,
 ) -> Result<Update, Problem> {
-    let (containers, update_type) = match (&to.containers, &before.plan.source_container_group) {
+    let own = Some(&update.rollback_containers).filter(|own| !own.is_empty());
+    let given = to.containers.as_ref().or(own);
+    let (containers, update_type) = match (given, &before.plan.source_container_group) {
         (Some(given), _) => (given, update.update_type),
-        (None, _) if !update.rollback_containers.is_empty() => {
-            (&update.rollback_containers, update.update_type)
-        }
         (None, Some(way)) => (&way.containers, way.update_type),
         (None, None) if before.plan.kept_source_container_group.is_some() => {
             return Err(missing(

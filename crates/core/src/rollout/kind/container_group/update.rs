@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::rollout::compute::Power;
 use crate::rollout::containers;
-use crate::rollout::kind::author::Author;
-use crate::rollout::kind::update_kind::parameters;
+use crate::rollout::kind::update_kind::{Author, parameters};
 
 /// The most bytes of containers as JSON: what is changed goes on record, where there is no more room.
 pub(super) const CONTAINERS_MAX: usize = 64 * 1024;
