@@ -84,7 +84,7 @@ fn not_kept(ctx: &Context<'_>) -> Option<Problem> {
 /// What stands against what ConfigMaps hold. One that is applied together with the task may come a
 /// little after it: that much is waited for before a person is called.
 pub(in crate::rollout) fn check_config_maps(ctx: &Context<'_>) -> Option<Problem> {
-    let mut problem = ctx.update.check_config_maps()?;
+    let mut problem = ctx.update.scripts()?.problem(true)?.clone();
     let created = ctx.metadata.creation_timestamp.as_ref();
     problem.passes &= created.is_some_and(|created| ctx.waits().is_recent(created, NEW));
     Some(problem)

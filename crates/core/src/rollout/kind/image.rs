@@ -1,16 +1,18 @@
 //! `update.image`: the system disk replaced by one made from an image.
 
+use std::collections::BTreeSet;
+
 use ess_rollout_api::v1alpha1::{ImageUpdate, Plan, RollbackPayload, Update};
 use ess_rollout_cloud::{EcsInstance, Execution, Query};
 use serde_json::{Map, Value, json};
 
 use super::content::ConfigurationContent;
 use super::update_kind::{
-    Author, Before, Eligible, KindRow, UpdateKind, blocked, missing, parameters,
+    Author, Before, Eligible, KindRow, UpdateKind, blocked, if_read, missing, parameters,
 };
 use crate::rollout::compute::Compute;
 use crate::rollout::parameters::text;
-use crate::task::observation::{Known, Missing, Observation};
+use crate::task::observation::{Known, Observation};
 use crate::task::problem::{self, Problem};
 use crate::task::reason::Reason;
 
@@ -52,21 +54,14 @@ impl Image<'_> {
         instances: &[EcsInstance],
     ) -> Known<Vec<&'o ess_rollout_cloud::Image>> {
         let images = instances.iter().map(|instance| instance.image.as_str());
-        let mut images: Vec<&str> = images
-            .filter(|id| !id.is_empty() && *id != self.update.image_id)
-            .collect();
-        images.sort_unstable();
-        images.dedup();
-        images.truncate(REPLACED_MAX);
+        let others = images.filter(|id| !id.is_empty() && *id != self.update.image_id);
+        let others: BTreeSet<&str> = others.collect();
+        let images: Vec<&str> = others.into_iter().take(REPLACED_MAX).collect();
         observation.require(images.iter().map(|id| query(id)))?;
         let mut found = Vec::new();
         for id in images {
             // What cannot be read stops no update: it is a check more, not one that OOS makes.
-            match observation.image(id) {
-                Ok(image) => found.extend(image),
-                Err(Missing::Failed(_)) => {}
-                Err(read @ Missing::Read(_)) => return Err(read),
-            }
+            found.extend(if_read(observation.image(id))?.and_then(Option::as_ref));
         }
         Ok(found)
     }
@@ -102,10 +97,8 @@ impl UpdateKind for Image<'_> {
             Err(problem) => return Ok(Some(problem)),
         };
         // Another operating system is certain to end in dead instances.
-        let other = instances
-            .iter()
-            .find(|instance| problem::differ(&instance.os_type, &image.os_type));
-        if let Some(instance) = other {
+        let differs = |i: &&EcsInstance| problem::differ(&i.os_type, &image.os_type);
+        if let Some(instance) = instances.iter().find(differs) {
             let message = format!(
                 "{field}: image {id} is for {}, and instance {} runs {}",
                 image.os_type, instance.id, instance.os_type

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 pub(super) use self::table::{of_execution, way_back};
 use self::update_kind::Asked;
 pub(super) use self::update_kind::{
-    Author, Before, Eligible, ReadBack, UpdateKind, batch_pause_option, processes_but,
+    Author, Before, Eligible, ReadBack, UpdateKind, batch_pause_option, if_read, processes_but,
 };
 use super::scripts::Texts;
 

@@ -7,12 +7,14 @@
 use ess_rollout_api::v1alpha1::{
     PackageAction, PackageState, PackageUpdate, Plan, RollbackPayload, Update,
 };
-use ess_rollout_cloud::{ErrorClass, Query};
+use ess_rollout_cloud::{ErrorClass, Execution, Query};
 use serde_json::{Map, Value, json};
 
 use super::update_kind::{
-    Author, Before, Eligible, KindRow, ReadBack, UpdateKind, blocked, not_running, parameters,
+    Author, Before, Eligible, KindRow, ReadBack, UpdateKind, blocked, missing, not_running,
+    parameters,
 };
+use crate::rollout::parameters::text;
 use crate::task::observation::{Known, Missing, Observation};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
@@ -26,8 +28,6 @@ const NAME_MAX: usize = 200;
 /// The longest version that is taken for one.
 const VERSION_MAX: usize = 64;
 
-mod undo;
-
 pub(super) static ROW: KindRow = KindRow {
     template: "ACS-ESS-RollingUpdateByConfigureOOSPackage",
     field: "package",
@@ -39,7 +39,7 @@ pub(super) static ROW: KindRow = KindRow {
             author: asked.author,
         }))
     },
-    of_execution: undo::of_execution,
+    of_execution,
 };
 
 struct Package<'a> {
@@ -222,10 +222,8 @@ impl UpdateKind for Package<'_> {
             && !ids.is_empty()
             && self.source(observation, &ids)?.is_none()
         {
-            notes.push(
-                "what the instances have installed now is not known, or differs: a Rollback will have to name a version"
-                    .to_owned(),
-            );
+            let unknown = "what the instances have installed now is not known, or differs: a Rollback will have to name a version";
+            notes.push(unknown.to_owned());
         }
         Ok(notes)
     }
@@ -243,8 +241,40 @@ impl UpdateKind for Package<'_> {
         Ok(())
     }
 
+    /// The version to go back to is installed; where none of the instances had the package before, it is uninstalled. What
+    /// was there is never guessed: going back from version 3 to nothing is an outage.
     fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {
-        undo::way_back(self.update, before, to)
+        let update = self.update;
+        let found = before.plan.source_package.as_ref();
+        let named = to.package_version.as_ref();
+        let named = named.or(update.rollback_version.as_ref());
+        let known = named.or(found.and_then(|found| found.version.as_ref()));
+        let back = match (known, found, update.action) {
+            (Some(version), _, _) => Ok((PackageAction::Install, Some(version))),
+            (None, Some(_), PackageAction::Install) => Ok((PackageAction::Uninstall, None)),
+            (None, Some(_), PackageAction::Uninstall) => Err(
+                "no instance had the package installed before it was uninstalled: to install it all the same name a version by spec.to.packageVersion in a new rollback",
+            ),
+            (None, None, PackageAction::Uninstall) => {
+                let version = update.version.as_ref().ok_or(
+                    "which version was installed before is not known, or differed: name the one to install by spec.to.packageVersion in a new rollback",
+                );
+                version.map(|version| (PackageAction::Install, Some(version)))
+            }
+            (None, None, PackageAction::Install) => Err(
+                "which version was installed before is not known, or differed: name the one to go back to by spec.to.packageVersion in a new rollback, or uninstall the package by a new RollingUpdateTask",
+            ),
+        };
+        let (action, version) = back.map_err(missing)?;
+        Ok(Update {
+            package: Some(PackageUpdate {
+                name: update.name.clone(),
+                version: version.cloned(),
+                action,
+                rollback_version: None,
+            }),
+            ..Update::default()
+        })
     }
 
     fn parameters(&self, plan: &Plan) -> Map<String, Value> {
@@ -322,4 +352,19 @@ impl UpdateKind for Package<'_> {
             (false, _) => format!("package {name} uninstalled"),
         }
     }
+}
+
+fn of_execution(root: &Execution) -> Result<Update, Problem> {
+    Ok(Update {
+        package: Some(PackageUpdate {
+            name: text(root, "packageName").unwrap_or_default().to_owned(),
+            version: text(root, "packageVersion").map(str::to_owned),
+            action: match text(root, "action") {
+                Some("uninstall") => PackageAction::Uninstall,
+                _ => PackageAction::Install,
+            },
+            rollback_version: None,
+        }),
+        ..Update::default()
+    })
 }

@@ -1,8 +1,7 @@
 //! `update.script`: a script run through Cloud Assistant.
 
 use ess_rollout_api::v1alpha1::{
-    Plan, RollbackPayload, ScriptHashes, ScriptSource, ScriptTexts, ScriptType, ScriptUpdate,
-    Update,
+    Plan, RollbackPayload, ScriptSource, ScriptType, ScriptUpdate, Update,
 };
 use ess_rollout_cloud::Execution;
 use serde_json::{Map, Value, json};
@@ -55,10 +54,6 @@ impl UpdateKind for Script<'_> {
         self.scripts.problem(false).cloned()
     }
 
-    fn check_config_maps(&self) -> Option<Problem> {
-        self.scripts.problem(true).cloned()
-    }
-
     fn check_cloud(&self, eligible: &Eligible<'_>) -> Known<Option<Problem>> {
         let instances = eligible.instances()?;
         let mismatch = instances.iter().find(|instance| {
@@ -96,12 +91,8 @@ impl UpdateKind for Script<'_> {
         Ok(())
     }
 
-    fn script_hashes(&self) -> Option<ScriptHashes> {
-        Some(self.scripts.hashes())
-    }
-
-    fn frozen_scripts(&self) -> Option<ScriptTexts> {
-        self.scripts.frozen()
+    fn scripts(&self) -> Option<&Scripts<'_>> {
+        Some(&self.scripts)
     }
 
     fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {
@@ -164,8 +155,8 @@ impl UpdateKind for Script<'_> {
     }
 
     fn what(&self, plan: Option<&Plan>) -> String {
-        let hashes = plan.and_then(|plan| plan.scripts.clone());
-        let hashes = hashes.unwrap_or_else(|| self.scripts.hashes());
+        let planned = plan.and_then(|plan| plan.scripts.clone());
+        let hashes = planned.unwrap_or_else(|| self.scripts.hashes());
         let short: String = hashes.run.chars().take(16).collect();
         format!("script sha256:{short}")
     }

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ess_rollout_api::v1alpha1::{
-    Plan, RollbackPayload, RollingUpdateTaskStatus, ScriptHashes, ScriptTexts, SuspensionPolicy,
-    Update,
+    Plan, RollbackPayload, RollingUpdateTaskStatus, SuspensionPolicy, Update,
 };
 use ess_rollout_cloud::{
     EcsInstance, EcsStatus, Execution, GroupType, Process, Query, ScalingGroup, ScalingInstance,
@@ -13,8 +12,8 @@ use serde_json::{Map, Value};
 
 use super::content::{ConfigurationContent, ContentKind};
 use crate::rollout::compute::Compute;
-use crate::rollout::scripts::Texts;
-use crate::task::observation::{Known, Observation};
+use crate::rollout::scripts::{Scripts, Texts};
+use crate::task::observation::{Known, Missing, Observation};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 
@@ -99,11 +98,6 @@ pub(in crate::rollout) trait UpdateKind {
         None
     }
 
-    /// What can be said against what ConfigMaps hold. Unlike the spec they may change.
-    fn check_config_maps(&self) -> Option<Problem> {
-        None
-    }
-
     /// What [`UpdateKind::check_cloud`] reads.
     fn reads(&self) -> Vec<Query> {
         Vec::new()
@@ -124,13 +118,8 @@ pub(in crate::rollout) trait UpdateKind {
         Ok(())
     }
 
-    /// Of a script update: the scripts, once nothing stands against them.
-    fn script_hashes(&self) -> Option<ScriptHashes> {
-        None
-    }
-
-    /// The texts from elsewhere that the start is made of: they go on record with it.
-    fn frozen_scripts(&self) -> Option<ScriptTexts> {
+    /// Of a script update: the scripts.
+    fn scripts(&self) -> Option<&Scripts<'_>> {
         None
     }
 
@@ -249,10 +238,18 @@ pub(in crate::rollout) struct Eligible<'a> {
 impl<'a> Eligible<'a> {
     /// Their ECS instances; none for no ids, which the service would take for all.
     pub(super) fn instances(&self) -> Known<&'a [EcsInstance]> {
-        if self.ids.is_empty() {
-            return Ok(&[]);
+        match self.ids {
+            [] => Ok(&[]),
+            ids => Ok(self.observation.ecs_instances(ids)?),
         }
-        Ok(self.observation.ecs_instances(self.ids)?)
+    }
+}
+
+/// An answer that nothing fails without; `None`: it cannot be had.
+pub(in crate::rollout) fn if_read<T>(answer: Known<T>) -> Known<Option<T>> {
+    match answer {
+        Err(Missing::Failed(_)) => Ok(None),
+        answer => answer.map(Some),
     }
 }
 
@@ -306,13 +303,12 @@ const NAMED_MAX: usize = 10;
 pub(in crate::rollout) fn not_running(instances: &[EcsInstance]) -> Option<Problem> {
     let of = |wanted: fn(&EcsStatus) -> bool| {
         let found = instances.iter().filter(|instance| wanted(&instance.status));
-        let all: Vec<String> = found.map(|i| format!("{} is {}", i.id, i.status)).collect();
-        let more = all.len().saturating_sub(NAMED_MAX);
-        let mut named = all[..all.len() - more].join(", ");
-        if more > 0 {
-            named.push_str(&format!(", and {more} more"));
+        let mut named: Vec<String> = found.map(|i| format!("{} is {}", i.id, i.status)).collect();
+        if named.len() > NAMED_MAX {
+            let more = named.split_off(NAMED_MAX).len();
+            named.push(format!("and {more} more"));
         }
-        (!all.is_empty()).then_some(named)
+        (!named.is_empty()).then(|| named.join(", "))
     };
     let stopped = of(|status| matches!(status, EcsStatus::Stopped | EcsStatus::Unknown(_)));
     if let Some(named) = stopped {

@@ -3,7 +3,6 @@
 use ess_rollout_api::v1alpha1::{
     Member, Plan, RestoreItem, RestoreState, RollingUpdateTaskStatus, Source,
 };
-use ess_rollout_cloud::Query;
 
 use super::need::Need;
 use crate::rollout::compute;
@@ -44,6 +43,16 @@ pub(in crate::rollout) fn wanted_configuration(
     status: &RollingUpdateTaskStatus,
     plan: &Plan,
 ) -> Option<WantedConfiguration> {
+    wanted_after(ctx, status, plan, went_well(status))
+}
+
+/// The same of a run that ends, or would end, like this.
+pub(super) fn wanted_after(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    plan: &Plan,
+    well: bool,
+) -> Option<WantedConfiguration> {
     let brought = ctx.update.brings()?;
     let kind = ctx.update.content_kind();
     let id = changed_configuration(status, plan);
@@ -62,14 +71,14 @@ pub(in crate::rollout) fn wanted_configuration(
     let new = |from| wanted(ctx.update.configured(before.as_ref()), false, from);
     // What the update that is undone had put there.
     let undone = |source: &Source| {
-        let brought = source.updated_image_id.clone();
-        let brought = brought.map(ConfigurationContent::Image);
+        let image = source.updated_image_id.clone();
+        let brought = image.map(ConfigurationContent::Image);
         brought.or_else(|| ctx.update.undoes())
     };
-    let everywhere = went_well(status) || all_updated(status);
+    let everywhere = well || all_updated(status);
     match &status.source {
         // What somebody else has put there since is theirs.
-        None if went_well(status) => new(before.clone()),
+        None if well => new(before.clone()),
         // It keeps what the update put there; what somebody else has put there since is theirs.
         None if everywhere => new(Some(before.clone().unwrap_or(brought))),
         None => as_before(before, Some(brought)),
@@ -98,12 +107,11 @@ pub(in crate::rollout) fn judge_instances(
     status: &mut RollingUpdateTaskStatus,
     ids: &[String],
 ) -> Known<()> {
-    let Some(plan) = status.plan.as_ref().filter(|_| !went_well(status)) else {
+    let matters = !went_well(status) && status.execution.is_some() && ctx.update.brings().is_some();
+    let plan = status.plan.as_ref().filter(|_| matters);
+    let Some(plan) = plan.filter(|plan| !plan.members.is_empty()) else {
         return Ok(());
     };
-    if ctx.update.brings().is_none() || plan.members.is_empty() || status.execution.is_none() {
-        return Ok(());
-    }
     let computes = ctx.update.compute(ctx.input.observation, ids)?;
     // Whom no answer shows has left, or is shown by the next one: nothing is written on the strength of that.
     let is_updated = |member: &Member| {
@@ -129,7 +137,7 @@ pub(in crate::rollout) fn containers_of(
 
 /// The scaling configuration that is looked at, and what it is to carry. `None` of that: it is not on record what it carried
 /// before, and it may carry what the update brings.
-fn looked_at<'a>(
+pub(super) fn looked_at<'a>(
     ctx: &Context<'_>,
     status: &'a RollingUpdateTaskStatus,
     plan: &'a Plan,
@@ -139,16 +147,6 @@ fn looked_at<'a>(
     let left_alone = wanted.is_none() && (status.source.is_some() || went_well(status));
     let id = changed_configuration(status, plan).filter(|_| !left_alone)?;
     Some((id, wanted))
-}
-
-/// What [`need`] reads.
-pub(super) fn read(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    plan: &Plan,
-) -> Option<Query> {
-    let (id, _) = looked_at(ctx, status, plan)?;
-    Some(ctx.update.content_kind().query(id))
 }
 
 /// What of the scaling configuration is to be put back, or left. The template for images changes it before it

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use ess_rollout_api::v1alpha1::{EligibleState, LeftOut, Plan, RollingUpdateTaskStatus};
 use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 
+use crate::rollout::compute::Compute;
 use crate::rollout::context::Context;
+use crate::rollout::kind::if_read;
 use crate::task::conditions::{self, shorten};
-use crate::task::observation::{Known, Missing};
+use crate::task::observation::Known;
 use crate::task::reason::Reason;
 
 /// Bound of the API.
@@ -122,15 +124,10 @@ fn updated(ctx: &Context<'_>, others: &[&ScalingInstance]) -> Known<Option<usize
     }
     let mut ids: Vec<String> = others.iter().map(|other| other.id.clone()).collect();
     ids.sort();
-    match ctx.update.compute(ctx.input.observation, &ids) {
-        Ok(computes) => {
-            let computes = computes.iter().map(|c| ctx.update.difference(c));
-            Ok(Some(computes.filter(Option::is_none).count()))
-        }
-        // It is not what was asked for, and fails nothing.
-        Err(Missing::Failed(_)) => Ok(None),
-        Err(read) => Err(read),
-    }
+    // It is not what was asked for, and fails nothing.
+    let computes = if_read(ctx.update.compute(ctx.input.observation, &ids))?;
+    let is_updated = |compute: &&Compute| ctx.update.difference(compute).is_none();
+    Ok(computes.map(|computes| computes.iter().filter(is_updated).count()))
 }
 
 /// How many for each reason, and who; `None` for nobody.

@@ -18,7 +18,8 @@ use super::{configuration, processes, run_left, standby};
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
 use crate::rollout::kind::content::{ConfigurationContent, ContentKind};
-use crate::task::observation::{Known, Missing};
+use crate::rollout::kind::if_read;
+use crate::task::observation::Known;
 
 /// The most lines that one run takes up, so that its own items have room beside them.
 const TAKEN_UP_MAX: usize = 500;
@@ -46,9 +47,8 @@ pub(in crate::rollout) fn instances(
 ) -> Vec<String> {
     let members = standby::members(status, plan).into_iter();
     let kinds = [RestoreKind::Standby, RestoreKind::StoppedInstance];
-    let left = taken_up(ctx)
-        .into_iter()
-        .filter(|l| kinds.contains(&l.kind));
+    let left = taken_up(ctx).into_iter();
+    let left = left.filter(|leftover| kinds.contains(&leftover.kind));
     let left = left.map(|leftover| leftover.target.clone());
     let ids: BTreeSet<String> = members.map(|member| member.id).chain(left).collect();
     ids.into_iter().collect()
@@ -100,6 +100,7 @@ pub(super) fn needs(
         }
         let state = instances.iter().find(|i| i.id == target).map(|i| &i.state);
         let in_standby = state == Some(&LifecycleState::Standby);
+        let runs = compute::of(computes, target).is_some_and(|c| c.power == Power::Running);
         let found = match kind {
             RestoreKind::Process => processes::needs(ctx, group, from_ref(&leftover.target)).pop(),
             RestoreKind::ScalingConfigurationImage
@@ -113,7 +114,7 @@ pub(super) fn needs(
             }
             // Waits for the instance to serve again, and is in Standby's hands.
             RestoreKind::Protection if in_standby => None,
-            RestoreKind::StoppedInstance if in_standby && !runs(computes, target) => None,
+            RestoreKind::StoppedInstance if in_standby && !runs => None,
             RestoreKind::Standby | RestoreKind::Protection | RestoreKind::StoppedInstance => {
                 Some(of(leftover).restored())
             }
@@ -121,10 +122,6 @@ pub(super) fn needs(
         needs.extend(found);
     }
     Ok(needs)
-}
-
-fn runs(computes: &[Compute], id: &str) -> bool {
-    compute::of(computes, id).is_some_and(|compute| compute.power == Power::Running)
 }
 
 fn of(leftover: &Leftover) -> Need {
@@ -185,12 +182,9 @@ pub(in crate::rollout) fn update(
             && own.is_none_or(|run| !run_left::is_of(run, line))
     });
     if !leftovers.is_empty() {
-        let instances = match ctx.input.observation.scaling_instances(&ctx.group) {
-            Ok(instances) => &instances[..],
-            // Not being able to look keeps them on the list, and nobody from the group.
-            Err(Missing::Failed(_)) => &[],
-            Err(read) => return Err(read),
-        };
+        // Not being able to look keeps them on the list, and nobody from the group.
+        let instances = if_read(ctx.input.observation.scaling_instances(&ctx.group))?;
+        let instances = instances.map_or(&[][..], |instances| instances);
         // One that the list leaves out stays: see `needs`.
         leftovers.retain(|line| {
             let mut of_line = instances.iter().filter(|i| i.id == line.target);

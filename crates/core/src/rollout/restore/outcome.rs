@@ -227,13 +227,9 @@ fn found<'a>(
         Power::Changing => Some("not Running yet".to_owned()),
         Power::Broken(status) => Some(status.clone()),
     };
-    let differs = |id: &str| {
-        if ctx.update.is_seen_in_compute() {
-            let compute = compute::of(computes, id)?;
-            Some(ctx.update.difference(compute))
-        } else {
-            back.read.contains(id).then(|| back.differ.get(id).cloned())
-        }
+    let differs = |id: &str| match ctx.update.is_seen_in_compute() {
+        true => Some(ctx.update.difference(compute::of(computes, id)?)),
+        false => back.read.contains(id).then(|| back.differ.get(id).cloned()),
     };
     let found = states.into_iter().map(|(id, state)| Found {
         id: id.to_owned(),

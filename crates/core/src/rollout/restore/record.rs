@@ -24,15 +24,14 @@ pub(in crate::rollout) fn taken(
         Some(baseline) if ctx.inherits_baseline() => baseline.inherited = true,
         baseline => *baseline = Some(as_found(plan, now.clone())),
     }
-    let own = |used: &&mut RunKey| {
-        Some(&used.key) == ctx.spec.policy.run_key.as_ref() && used.uid == ctx.uid
-    };
+    let key = ctx.spec.policy.run_key.as_ref();
+    let own = |used: &&mut RunKey| Some(&used.key) == key && used.uid == ctx.uid;
     if let Some(used) = record.run_keys.iter_mut().find(own) {
         // Put there before a crash; a ConfigMap may have changed since.
         if used.execution_id.is_none() {
             used.spec_hash.clone_from(&ctx.spec_hash);
         }
-    } else if let Some(key) = &ctx.spec.policy.run_key
+    } else if let Some(key) = key
         && !record.run_keys.iter().any(|used| used.key == *key)
         // Before a start there is: see `run_keys::conflict`. A run that is adopted keeps its key in OOS.
         && make_room(&mut record.run_keys)

@@ -34,13 +34,13 @@ const EVENTS_MAX: usize = 10;
 pub(super) const MESSAGE_MAX: usize = 1024;
 
 /// What came of a look.
-pub(super) struct Look {
+pub(in crate::rollout) struct Look {
     /// The record: without the run if its end was seen, and with what it left.
-    pub(super) record: ScalingGroupRecordStatus,
+    pub(in crate::rollout) record: ScalingGroupRecordStatus,
     /// What that is worth saying.
-    pub(super) events: Vec<Event>,
+    pub(in crate::rollout) events: Vec<Event>,
     /// When to look again.
-    pub(super) next: Next,
+    pub(in crate::rollout) next: Next,
 }
 
 /// Whose it is, and why nobody looks after it.
@@ -71,9 +71,7 @@ pub(in crate::rollout) fn outcome_of(status: &ExecutionStatus) -> Option<Outcome
 /// What a look at a run of a record is made from.
 pub(super) struct Lookout<'a> {
     pub(super) record: &'a ScalingGroupRecordStatus,
-    /// The group's region.
     pub(super) region: &'a str,
-    /// The group's id.
     pub(super) group: &'a str,
     pub(super) waits: Waits<'a>,
     pub(super) observation: &'a Observation,

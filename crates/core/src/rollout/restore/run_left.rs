@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{Baseline, GroupRun, Leftover, Outcome, RestoreKi
 use ess_rollout_cloud::{LifecycleState, ScalingGroup, ScalingInstance};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::need::wanted;
+use super::need::{is_of_instance, wanted};
 use super::processes;
 use crate::rollout::kind::content;
 use crate::task::conditions::shorten;
@@ -120,13 +120,8 @@ impl Found<'_> {
 pub(super) fn is_of(run: &GroupRun, line: &Leftover) -> bool {
     let about = match line.kind {
         RestoreKind::Process => run.exit_processes.contains(&line.target),
-        RestoreKind::ScalingConfigurationImage | RestoreKind::ScalingConfigurationContainers => {
-            let mut configuration = run.configuration.iter();
-            configuration.any(|c| c.id == line.target)
-        }
-        RestoreKind::Standby | RestoreKind::Protection | RestoreKind::StoppedInstance => {
-            run.members.iter().any(|member| member.id == line.target)
-        }
+        kind if is_of_instance(kind) => run.members.iter().any(|m| m.id == line.target),
+        _ => run.configuration.iter().any(|c| c.id == line.target),
     };
     about && line.by == path(run)
 }

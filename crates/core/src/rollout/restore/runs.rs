@@ -5,15 +5,14 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    FailedInstancePolicy, GroupRun, Holder, LetGo, Outcome, Place, Plan, RestorePolicy,
-    RollingUpdateTaskStatus, RunConfiguration, RunMember, ScalingGroupRecordStatus, TaskResult,
+    FailedInstancePolicy, GroupRun, Holder, LetGo, Place, Plan, RestorePolicy,
+    RollingUpdateTaskStatus, RunConfiguration, RunMember, ScalingGroupRecordStatus,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::run_end::Lookout;
+use super::run_end::{Look, Lookout};
 use super::{configuration, standby};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Event, Next};
+use crate::rollout::decision::Next;
 use crate::rollout::kind;
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
@@ -36,9 +35,7 @@ pub(in crate::rollout) fn put(
     match record.runs.iter_mut().find(|run| run.uid == ctx.uid) {
         Some(known) => {
             run.since.clone_from(&known.since);
-            if run.execution_id.is_none() {
-                run.execution_id.clone_from(&known.execution_id);
-            }
+            run.execution_id = run.execution_id.or(known.execution_id.take());
             *known = run;
         }
         None => record.runs.push(run),
@@ -104,17 +101,8 @@ fn configuration(
     let kind = ctx.update.content_kind();
     let before = kind.recorded(plan);
     let put = ctx.update.configured(before.as_ref()).unwrap_or(brings);
-    let ended = |outcome| {
-        let mut ended = status.clone();
-        ended.result = Some(TaskResult {
-            outcome,
-            reason: String::new(),
-            message: String::new(),
-            time: Time(ctx.now()),
-            end_unseen: false,
-            read_back: None,
-        });
-        let wanted = configuration::wanted_configuration(ctx, &ended, plan)?;
+    let wanted = |well| {
+        let wanted = configuration::wanted_after(ctx, status, plan, well)?;
         Some(wanted.content.short())
     };
     // After an update that succeeded it carries what that brought, whoever looks.
@@ -122,8 +110,8 @@ fn configuration(
     Some(RunConfiguration {
         id: id.to_owned(),
         kind: kind.kind(),
-        if_failed: ended(Outcome::Failed),
-        if_succeeded: ended(Outcome::Succeeded).filter(|_| undoes),
+        if_failed: wanted(false),
+        if_succeeded: wanted(true).filter(|_| undoes),
         brings: Some(put.short()),
     })
 }
@@ -179,22 +167,13 @@ pub(in crate::rollout) fn is_let_go(ctx: &Context<'_>) -> bool {
     runs.any(|run| run.uid == ctx.uid && run.let_go.is_some())
 }
 
-/// What stands before this object's start.
-pub(in crate::rollout) struct Unattended {
-    /// Why it waits; `None`: the run was seen to end, and what it left is on the record.
-    pub(in crate::rollout) problem: Option<Problem>,
-    /// The record, if it changes.
-    pub(in crate::rollout) record: Option<ScalingGroupRecordStatus>,
-    pub(in crate::rollout) events: Vec<Event>,
-    pub(in crate::rollout) next: Next,
-}
-
 /// A run on the record that no object looks after any more has to be seen to end before this one
-/// begins: what it leaves would be taken for how people want the group.
+/// begins: what it leaves would be taken for how people want the group. Gives why this one waits, which it
+/// does unless the run was seen to end, and what came of the look.
 pub(in crate::rollout) fn unattended(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
-) -> Known<Option<Unattended>> {
+) -> Known<Option<(Option<Problem>, Look)>> {
     if ctx.holds() {
         return Ok(None);
     }
@@ -209,22 +188,17 @@ pub(in crate::rollout) fn unattended(
         waits: ctx.waits(),
         observation: ctx.input.observation,
     };
-    let look = lookout.look(run)?;
+    let mut look = lookout.look(run)?;
     let known = look.record.runs.iter().find(|known| known.uid == run.uid);
     let problem = known.map(|known| {
         let message = format!("{}; this one starts when that has ended", known.message);
         Problem::wait(Reason::UnattendedRun, message)
     });
-    let next = match (&problem, look.next) {
+    look.next = match (&problem, look.next) {
         (None, _) => Next::Now,
         // Somebody waits for it.
         (Some(_), Next::After(wait)) => Next::After(wait.min(PATIENCE)),
         (Some(_), _) => ctx.recheck(),
     };
-    Ok(Some(Unattended {
-        problem,
-        record: Some(look.record).filter(|record| *record != ctx.record),
-        events: look.events,
-        next,
-    }))
+    Ok(Some((problem, look)))
 }

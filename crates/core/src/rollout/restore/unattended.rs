@@ -116,7 +116,7 @@ fn of_baseline(record: &ScalingGroupRecordStatus, holder: &Holder) -> GroupRun {
 
 /// Looks at a run: asks for more, or decides what becomes of the record.
 pub fn look_at_run(input: RunInput<'_>) -> Step<ScalingGroupRecordStatus> {
-    let status = input.record.status.clone().unwrap_or_default();
+    let mut status = input.record.status.clone().unwrap_or_default();
     let Some(run) = status.runs.iter().find(|run| run.uid == input.uid) else {
         return Step::Decided(Box::new(Decision::of_status(status, Next::OnChange)));
     };
@@ -132,11 +132,10 @@ pub fn look_at_run(input: RunInput<'_>) -> Step<ScalingGroupRecordStatus> {
         observation: input.observation,
     };
     let decision = match lookout.look(run) {
-        Ok(look) => {
-            let mut decision = Decision::of_status(look.record, look.next);
-            decision.events = look.events;
-            decision
-        }
+        Ok(look) => Decision {
+            events: look.events,
+            ..Decision::of_status(look.record, look.next)
+        },
         Err(Missing::Read(queries)) => return Step::Read(queries),
         Err(Missing::Failed(error)) => {
             let mut error = *error;
@@ -152,7 +151,6 @@ pub fn look_at_run(input: RunInput<'_>) -> Step<ScalingGroupRecordStatus> {
                 run.namespace,
                 run.name
             );
-            let mut status = status.clone();
             for run in status.runs.iter_mut().filter(|run| run.uid == input.uid) {
                 run.message = shorten(&message, MESSAGE_MAX);
             }

@@ -73,7 +73,8 @@ pub(in crate::rollout) fn needs(
     };
     let ids = leftovers::instances(ctx, status, plan);
     let mut reads = need::reads(&ctx.group);
-    reads.extend(configuration::read(ctx, status, plan));
+    let configuration = configuration::looked_at(ctx, status, plan);
+    reads.extend(configuration.map(|(id, _)| ctx.update.content_kind().query(id)));
     reads.extend(leftovers::reads(ctx));
     reads.extend((!ids.is_empty()).then(|| ctx.update.compute_query(&ids)));
     ctx.input.observation.require(reads)?;

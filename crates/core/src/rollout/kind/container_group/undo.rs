@@ -29,9 +29,8 @@ impl ContainerGroups<'_> {
             return Ok(Ok(None));
         }
         let found = observation.container_groups(ids)?;
-        let mut ways = found
-            .iter()
-            .map(|group| containers::way_back(self.update, &specs(group)));
+        let way_back = |group| containers::way_back(self.update, &specs(group));
+        let mut ways = found.iter().map(way_back);
         let Some(way) = ways.next().flatten() else {
             return Ok(Err(
                 "the containers that run now have something that an update cannot say (probes, a security context, variables that come from fields) or more than it takes, so what they are cannot be kept as the way back: a Rollback will have to name the containers to go back to in spec.to.containers".to_owned(),
@@ -95,20 +94,17 @@ pub(super) fn way_back(
 ) -> Result<Update, Problem> {
     let own = Some(&update.rollback_containers).filter(|own| !own.is_empty());
     let given = to.containers.as_ref().or(own);
-    let (containers, update_type) = match (given, &before.plan.source_container_group) {
-        (Some(given), _) => (given, update.update_type),
-        (None, Some(way)) => (&way.containers, way.update_type),
-        (None, None) if before.plan.kept_source_container_group.is_some() => {
-            return Err(missing(
-                "the Secret in the operator's namespace that kept what the container groups ran before (status.plan.keptSourceContainerGroup of the task) is missing: give the containers to go back to by spec.to.containers in a new rollback",
-            ));
-        }
-        (None, None) => {
-            return Err(missing(
-                "the task has no spec.update.containerGroup.rollbackContainers, and the container groups ran different containers before, or what spec.to cannot say: give the containers to go back to by spec.to.containers in a new rollback",
-            ));
-        }
+    let back = match (given, &before.plan.source_container_group) {
+        (Some(given), _) => Ok((given, update.update_type)),
+        (None, Some(way)) => Ok((&way.containers, way.update_type)),
+        (None, None) if before.plan.kept_source_container_group.is_some() => Err(
+            "the Secret in the operator's namespace that kept what the container groups ran before (status.plan.keptSourceContainerGroup of the task) is missing: give the containers to go back to by spec.to.containers in a new rollback",
+        ),
+        (None, None) => Err(
+            "the task has no spec.update.containerGroup.rollbackContainers, and the container groups ran different containers before, or what spec.to cannot say: give the containers to go back to by spec.to.containers in a new rollback",
+        ),
     };
+    let (containers, update_type) = back.map_err(missing)?;
     Ok(Update {
         container_group: Some(ContainerGroupUpdate {
             containers: containers.clone(),
