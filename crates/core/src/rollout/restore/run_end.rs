@@ -88,19 +88,15 @@ impl<'a> Lookout<'a> {
             return self.not_listed(run);
         };
         run.execution_id = Some(shorten(&root.id, 128));
-        let is = format!(
-            "execution {} of {} is {}",
-            root.id,
-            whose(&run),
-            root.status
-        );
+        let (id, whose) = (&root.id, whose(&run));
+        let is = format!("execution {id} of {whose} is {}", root.status);
         if !root.status.is_final() {
             (run.quiet_since, run.missing_since) = (None, None);
             let waiting = match root.status {
                 ExecutionStatus::Waiting => ", and waits for a person",
                 _ => "",
             };
-            let ends = ends(self.region, &root.id);
+            let ends = ends(self.region, id);
             let message = format!("{is}{waiting}; to end it: {ends}");
             return Ok(self.open(run, &message, Next::After(LOOK)));
         }
@@ -219,7 +215,7 @@ impl<'a> Lookout<'a> {
         let configuration = run.configuration.as_ref();
         let configuration =
             configuration.and_then(|c| Some((&c.id, ContentKind::of_kind(c.kind)?)));
-        reads.extend(configuration.map(|(configuration, kind)| kind.query(configuration)));
+        reads.extend(configuration.map(|(id, kind)| kind.query(id)));
         observation.require(reads)?;
         let ended = format!("the run of {} has ended, and", whose(&run));
         let Some(group) = absence::group(observation, id)? else {
@@ -237,11 +233,11 @@ impl<'a> Lookout<'a> {
             Some((configuration, kind)) => kind.found(observation, id, configuration)?,
             None => None,
         };
-        let unseen = configuration.filter(|_| content.is_none());
-        let mut unseen = unseen.map(|(configuration, _)| configuration).into_iter();
+        let unread = configuration.filter(|_| content.is_none());
+        let unread = unread.map(|(configuration, _)| configuration);
         let mut gone = members.filter(|id| instances.iter().all(|i| i.id != **id));
         // It has gone, or is shown by the next answer: what is left of it would be lost with the run.
-        if let Some(unseen) = unseen.next().or_else(|| gone.next()).cloned() {
+        if let Some(unseen) = unread.or_else(|| gone.next()).cloned() {
             let since = run.unseen_since.get_or_insert(Time(waits.now)).clone();
             if !waits.settled_since(&since) {
                 let message = format!(
