@@ -141,11 +141,6 @@ impl<'a> Context<'a> {
         author(self.undo)
     }
 
-    /// L, the bound on lateness.
-    pub(super) fn call_lifetime(&self) -> SignedDuration {
-        self.waits().call_lifetime()
-    }
-
     /// See [`Waits::settled_since`].
     pub(super) fn settled_since(&self, time: &Time) -> bool {
         self.waits().settled_since(time)

@@ -37,7 +37,7 @@ pub(in crate::rollout) fn scripts(
     if !scripts::from_config_maps(ctx.spec) {
         return None;
     }
-    let now = ctx.update.script_hashes()?;
+    let now = ctx.update.scripts()?.hashes();
     let pinned = pinned(ctx, status);
     match &pinned.scripts {
         None => {

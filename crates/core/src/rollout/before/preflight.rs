@@ -15,6 +15,7 @@ use super::{neighbours, run_keys};
 use crate::batches;
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
+use crate::rollout::kind::Eligible;
 use crate::rollout::others::{OTHERS_RUN, by, foreign_runs};
 use crate::rollout::restore::{left, left_out};
 use crate::rollout::rollback;
@@ -83,7 +84,7 @@ fn not_kept(ctx: &Context<'_>) -> Option<Problem> {
 /// What stands against what ConfigMaps hold. One that is applied together with the task may come a
 /// little after it: that much is waited for before a person is called.
 pub(in crate::rollout) fn check_config_maps(ctx: &Context<'_>) -> Option<Problem> {
-    let mut problem = ctx.update.check_config_maps()?;
+    let mut problem = ctx.update.scripts()?.problem(true)?.clone();
     let created = ctx.metadata.creation_timestamp.as_ref();
     problem.passes &= created.is_some_and(|created| ctx.waits().is_recent(created, NEW));
     Some(problem)
@@ -220,13 +221,18 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<PreflightResul
     } else {
         ctx.update.compute(observation, &ids)?
     };
-    if let Some(found) = ctx.update.check_members(observation, group, &ids)? {
+    let looked_at = Eligible {
+        observation,
+        group,
+        ids: &ids,
+    };
+    if let Some(found) = ctx.update.check_cloud(&looked_at)? {
         return Ok(problem(found));
     }
     if let Some(found) = not_shown(ctx, &ids, &computes, configuration)? {
         return Ok(problem(found));
     }
-    let mut notes = ctx.update.notes(observation, group, &ids)?;
+    let mut notes = ctx.update.notes(&looked_at)?;
     notes.extend(run_keys::note(ctx));
     match neighbours::look(ctx)? {
         Ok(more) => notes.extend(more),

@@ -1,12 +1,12 @@
 //! `update.containerGroup`: the containers of elastic container instances exchanged in place.
 
 use ess_rollout_api::v1alpha1::{ContainerUpdateType, Plan, RollbackPayload, Update};
-use ess_rollout_cloud::{GroupType, Query, ScalingGroup, ScalingInstance};
+use ess_rollout_cloud::{GroupType, Query, ScalingInstance};
 use serde_json::{Map, Value, json};
 
 use self::update::{ContainerGroups, power};
 use super::content::{ConfigurationContent, ContentKind};
-use super::update_kind::{Before, KindRow, UpdateKind};
+use super::update_kind::{Before, Eligible, KindRow, UpdateKind};
 use crate::rollout::compute::{Compute, Power};
 use crate::rollout::containers;
 use crate::task::conditions::shorten;
@@ -49,25 +49,15 @@ impl UpdateKind for ContainerGroups<'_> {
             .or_else(|| self.check_containers("rollbackContainers", &back))
     }
 
-    fn check_members(
-        &self,
-        observation: &Observation,
-        group: &ScalingGroup,
-        ids: &[String],
-    ) -> Known<Option<Problem>> {
-        self.check(observation, group, ids)
+    fn check_cloud(&self, eligible: &Eligible<'_>) -> Known<Option<Problem>> {
+        self.check(eligible)
     }
 
-    fn notes(
-        &self,
-        observation: &Observation,
-        _group: &ScalingGroup,
-        ids: &[String],
-    ) -> Known<Vec<String>> {
+    fn notes(&self, eligible: &Eligible<'_>) -> Known<Vec<String>> {
         if !self.update.rollback_containers.is_empty() {
             return Ok(Vec::new());
         }
-        let dropped = self.undone_by(observation, ids)?.err();
+        let dropped = self.undone_by(eligible.observation, eligible.ids)?.err();
         Ok(dropped.into_iter().collect())
     }
 
@@ -85,12 +75,10 @@ impl UpdateKind for ContainerGroups<'_> {
         let mut parameters = self.shared_parameters(plan);
         parameters.insert("containerConfigure".into(), json!(self.given()));
         // For the way back: OOS keeps what the run was started with, whatever becomes of the task.
-        let back = match (
-            &self.update.rollback_containers[..],
-            &plan.source_container_group,
-        ) {
-            ([], Some(way)) => &way.containers[..],
-            (given, _) => given,
+        let given = &self.update.rollback_containers;
+        let back = match &plan.source_container_group {
+            Some(way) if given.is_empty() => &way.containers,
+            _ => given,
         };
         if !back.is_empty() {
             let back = containers::of_specs(back);
@@ -107,11 +95,9 @@ impl UpdateKind for ContainerGroups<'_> {
         let mut parameters = self.shared_parameters(plan);
         parameters.insert("sourceContainerConfigure".into(), json!(self.given()));
         // The template does not look at it then, and does not start without it.
-        let undone = containers::of_specs(&self.update.rollback_containers);
-        let declared = if undone.is_empty() {
-            self.given()
-        } else {
-            undone
+        let declared = match &self.update.rollback_containers[..] {
+            [] => self.given(),
+            undone => containers::of_specs(undone),
         };
         parameters.insert("containerConfigure".into(), json!(declared));
         parameters
@@ -166,44 +152,38 @@ impl UpdateKind for ContainerGroups<'_> {
 
     fn compute(&self, observation: &Observation, ids: &[String]) -> Known<Vec<Compute>> {
         let groups = observation.container_groups(ids)?;
-        Ok(groups
-            .iter()
-            .map(|group| Compute {
-                id: group.id.clone(),
-                power: power(group),
-                image: None,
-                containers: group.containers.clone(),
-            })
-            .collect())
+        let computes = groups.iter().map(|group| Compute {
+            id: group.id.clone(),
+            power: power(group),
+            image: None,
+            containers: group.containers.clone(),
+        });
+        Ok(computes.collect())
     }
 
     fn difference(&self, compute: &Compute) -> Option<String> {
         if let Power::Broken(status) = &compute.power {
             return Some(format!("{} is {status}", compute.id));
         }
-        let id = &compute.id;
-        for wanted in self.given() {
-            let mut found = compute.containers.iter();
-            let Some(found) = found.find(|c| c.container.name == wanted.name) else {
-                return Some(format!("{id} has no container {}", wanted.name));
+        let (id, all) = (&compute.id, self.given());
+        for wanted in &all {
+            let (name, mut found) = (&wanted.name, compute.containers.iter());
+            let Some(found) = found.find(|c| c.container.name == *name) else {
+                return Some(format!("{id} has no container {name}"));
             };
-            let differing = containers::differing(&found.container, &wanted);
-            if let Some(field) = differing.first() {
-                return Some(match *field {
-                    "Image" => format!(
-                        "container {} of {id} runs image {}",
-                        wanted.name,
-                        found.container.text("Image")
-                    ),
-                    field => format!("{field} of container {} of {id} differs", wanted.name),
-                });
+            let image = found.container.text("Image");
+            match containers::differing(&found.container, wanted).first() {
+                None => {}
+                Some(&"Image") => {
+                    return Some(format!("container {name} of {id} runs image {image}"));
+                }
+                Some(field) => return Some(format!("{field} of container {name} of {id} differs")),
             }
         }
-        let wanted = |name: &str| self.update.containers.iter().any(|c| c.name == name);
-        let renew = self.update.update_type == ContainerUpdateType::Renew;
-        let mut found = compute.containers.iter();
-        if let Some(extra) = found.find(|c| renew && !wanted(&c.container.name)) {
-            return Some(format!("{id} still has container {}", extra.container.name));
+        let mut found = compute.containers.iter().map(|c| &c.container.name);
+        let extra = found.find(|name| containers::named(&all, name).is_none());
+        if let Some(extra) = extra.filter(|_| self.renews()) {
+            return Some(format!("{id} still has container {extra}"));
         }
         let unready = compute.containers.iter().find(|c| !c.ready)?;
         Some(format!(
@@ -218,15 +198,14 @@ impl UpdateKind for ContainerGroups<'_> {
 
     fn what(&self, _plan: Option<&Plan>) -> String {
         let given = self.given();
-        let images: Vec<String> = given
-            .iter()
-            .filter(|c| !c.text("Image").is_empty())
-            .map(|c| format!("{}={}", c.name, c.text("Image")))
+        let images = given.iter().map(|c| (&c.name, c.text("Image")));
+        let images = images.filter(|(_, image)| !image.is_empty());
+        let images: Vec<String> = images
+            .map(|(name, image)| format!("{name}={image}"))
             .collect();
-        if images.is_empty() {
-            containers::short(&given)
-        } else {
-            shorten(&images.join(" "), WHAT_MAX)
+        match images.is_empty() {
+            true => containers::short(&given),
+            false => shorten(&images.join(" "), WHAT_MAX),
         }
     }
 }

@@ -112,7 +112,6 @@ impl ConfigurationContent {
         }
     }
 
-    /// Puts it on record.
     pub(in crate::rollout) fn record(self, record: &mut impl RecordsContent) {
         let (image, containers) = record.fields_mut();
         match self {

@@ -1,7 +1,6 @@
 //! What differs between the kinds of update: the template, its parameters, what has to be checked
 //! before and after. Everything else in a rollout is the same for all of them.
 
-pub(super) mod author;
 mod container_group;
 pub(super) mod content;
 mod image;
@@ -14,11 +13,10 @@ mod update_kind;
 use ess_rollout_api::v1alpha1::{Plan, RollingUpdateTaskSpec, RollingUpdateTaskStatus, Update};
 use serde_json::{Map, Value, json};
 
-pub(super) use self::author::Author;
 pub(super) use self::table::{of_execution, way_back};
 use self::update_kind::Asked;
 pub(super) use self::update_kind::{
-    Before, ReadBack, UpdateKind, batch_pause_option, processes_but,
+    Author, Before, Eligible, ReadBack, UpdateKind, batch_pause_option, if_read, processes_but,
 };
 use super::scripts::Texts;
 
@@ -57,11 +55,7 @@ pub(super) fn invoke_parameters(
     exit_processes: &[String],
 ) -> Map<String, Value> {
     let pause = batch_pause_option(spec.policy.suspension_policy);
-    let states: Vec<Value> = spec
-        .lifecycle_states
-        .iter()
-        .map(|state| json!(state))
-        .collect();
+    let role = spec.policy.ram_role.as_deref();
     let mut parameters = kind.parameters(plan);
     for (name, value) in [
         ("invokeType", json!("invoke")),
@@ -72,13 +66,10 @@ pub(super) fn invoke_parameters(
         // Only those that were not suspended before, or the template would resume what a person
         // had suspended.
         ("exitProcess", json!(exit_processes)),
-        ("lifecycleState", Value::Array(states)),
+        ("lifecycleState", json!(spec.lifecycle_states)),
         ("batchPauseOption", json!(pause)),
         ("batchNumber", json!(plan.batches)),
-        (
-            "OOSAssumeRole",
-            json!(spec.policy.ram_role.as_deref().unwrap_or("")),
-        ),
+        ("OOSAssumeRole", json!(role.unwrap_or(""))),
     ] {
         if !kind.undeclared().contains(&name) {
             parameters.insert(name.to_owned(), value);

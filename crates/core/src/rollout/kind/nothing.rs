@@ -1,7 +1,6 @@
 //! No update: the spec of a `Rollback` for which it is not known yet what it undoes.
 
 use ess_rollout_api::v1alpha1::{Plan, RollbackPayload, Update};
-use ess_rollout_cloud::GroupType;
 use serde_json::{Map, Value};
 
 use super::update_kind::{Before, KindRow, UpdateKind, missing};
@@ -27,16 +26,10 @@ impl UpdateKind for Nothing {
         &ROW
     }
 
-    fn group_type(&self) -> GroupType {
-        GroupType::Ecs
-    }
-
     fn check_spec(&self) -> Option<Problem> {
         // The CRD refuses it.
-        Some(Problem::blocked(
-            Reason::InvalidSpec,
-            "spec.update names no update".to_owned(),
-        ))
+        let message = "spec.update names no update".to_owned();
+        Some(Problem::blocked(Reason::InvalidSpec, message))
     }
 
     fn way_back(&self, _before: &Before<'_>, _to: &RollbackPayload) -> Result<Update, Problem> {

@@ -7,11 +7,14 @@
 use ess_rollout_api::v1alpha1::{
     PackageAction, PackageState, PackageUpdate, Plan, RollbackPayload, Update,
 };
-use ess_rollout_cloud::{EcsInstance, ErrorClass, GroupType, Query, ScalingGroup};
+use ess_rollout_cloud::{ErrorClass, Execution, Query};
 use serde_json::{Map, Value, json};
 
-use super::author::Author;
-use super::update_kind::{Before, KindRow, ReadBack, UpdateKind, not_running};
+use super::update_kind::{
+    Author, Before, Eligible, KindRow, ReadBack, UpdateKind, blocked, missing, not_running,
+    parameters,
+};
+use crate::rollout::parameters::text;
 use crate::task::observation::{Known, Missing, Observation};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
@@ -25,8 +28,6 @@ const NAME_MAX: usize = 200;
 /// The longest version that is taken for one.
 const VERSION_MAX: usize = 64;
 
-mod undo;
-
 pub(super) static ROW: KindRow = KindRow {
     template: "ACS-ESS-RollingUpdateByConfigureOOSPackage",
     field: "package",
@@ -38,7 +39,7 @@ pub(super) static ROW: KindRow = KindRow {
             author: asked.author,
         }))
     },
-    of_execution: undo::of_execution,
+    of_execution,
 };
 
 struct Package<'a> {
@@ -64,28 +65,15 @@ impl Package<'_> {
     /// The version that OOS is asked for. `None`: when installing the newest, when uninstalling
     /// whichever is there.
     fn version<'p>(&'p self, plan: &'p Plan) -> Option<&'p str> {
-        let version = self.update.version.as_ref();
-        version
-            .or(plan.package_version.as_ref())
-            .map(String::as_str)
-    }
-
-    fn package_query(&self, version: Option<&String>) -> Query {
-        Query::Package {
-            name: self.update.name.clone(),
-            version: version.cloned(),
-        }
+        let version = self.update.version.as_deref();
+        version.or(plan.package_version.as_deref())
     }
 
     /// The versions that the spec names, each with its field.
     fn versions(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        let versions = [
-            ("version", &self.update.version),
-            ("rollbackVersion", &self.update.rollback_version),
-        ];
-        versions
-            .into_iter()
-            .filter_map(|(field, version)| Some((field, version.as_ref()?)))
+        let version = self.update.version.iter().map(|v| ("version", v));
+        let rollback = self.update.rollback_version.iter();
+        version.chain(rollback.map(|v| ("rollbackVersion", v)))
     }
 
     fn state_queries<'q>(&'q self, instances: &'q [&str]) -> impl Iterator<Item = Query> + 'q {
@@ -100,10 +88,7 @@ impl Package<'_> {
         if members.is_empty() || members.len() > READS_MAX {
             return Ok(None);
         }
-        match observation.require(self.state_queries(members)) {
-            Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
-            Err(Missing::Failed(_)) | Ok(()) => {}
-        }
+        observation.require(self.state_queries(members))?;
         let mut found: Option<Option<String>> = None;
         for member in members {
             let version = match observation.instance_package(member, &self.update.name) {
@@ -122,6 +107,24 @@ impl Package<'_> {
             found = Some(version);
         }
         Ok(found.map(|version| PackageState { version }))
+    }
+
+    fn payload(&self, version: Option<&str>) -> Map<String, Value> {
+        let action = match self.update.action {
+            PackageAction::Install => "install",
+            PackageAction::Uninstall => "uninstall",
+        };
+        parameters([
+            ("packageName", json!(self.update.name)),
+            ("packageVersion", json!(version.unwrap_or(""))),
+            ("action", json!(action)),
+        ])
+    }
+
+    /// Something is wrong with what a field of the spec names.
+    fn refuse(&self, reason: Reason, field: &str, what: &str) -> Known<Option<Problem>> {
+        let field = ROW.field_of(self.author, field);
+        blocked(reason, format!("{field}: {what}"))
     }
 }
 
@@ -143,76 +146,52 @@ impl UpdateKind for Package<'_> {
         &ROW
     }
 
-    fn group_type(&self) -> GroupType {
-        GroupType::Ecs
-    }
-
     fn check_spec(&self) -> Option<Problem> {
-        let name = &self.update.name;
-        let wrong = if is_word(name, NAME_MAX) {
-            self.versions()
-                .find(|(_, version)| !is_word(version, VERSION_MAX))
-        } else {
-            Some(("name", name))
-        };
-        wrong.map(|(field, text)| {
-            Problem::blocked(
-                Reason::InvalidSpec,
-                format!(
-                    "{}: {text:?} is refused: only letters, digits, '.', '_' and '-', beginning with a letter or a digit, since it becomes part of a command of root",
-                    ROW.field_of(self.author, field)
-                ),
-            )
-        })
+        let name = std::iter::once(("name", &self.update.name, NAME_MAX));
+        let versions = self.versions().map(|(field, v)| (field, v, VERSION_MAX));
+        let mut words = name.chain(versions);
+        let (field, text, _) = words.find(|(_, text, max)| !is_word(text, *max))?;
+        let message = format!(
+            "{}: {text:?} is refused: only letters, digits, '.', '_' and '-', beginning with a letter or a digit, since it becomes part of a command of root",
+            ROW.field_of(self.author, field)
+        );
+        Some(Problem::blocked(Reason::InvalidSpec, message))
     }
 
     fn reads(&self) -> Vec<Query> {
-        let mut reads = vec![self.package_query(None)];
-        reads.extend(self.versions().map(|(_, v)| self.package_query(Some(v))));
-        reads
+        let versions = self.versions().map(|(_, version)| Some(version.clone()));
+        let query = |version| Query::Package {
+            name: self.update.name.clone(),
+            version,
+        };
+        std::iter::once(None).chain(versions).map(query).collect()
     }
 
-    fn check_cloud(
-        &self,
-        observation: &Observation,
-        _group: &ScalingGroup,
-        instances: &[EcsInstance],
-    ) -> Known<Option<Problem>> {
+    fn check_cloud(&self, eligible: &Eligible<'_>) -> Known<Option<Problem>> {
+        let (observation, instances) = (eligible.observation, eligible.instances()?);
         let name = &self.update.name;
         let package = match if_allowed(observation.package(name, None))? {
             None => return Ok(not_running(instances)),
             Some(None) => {
-                return Ok(Some(Problem::blocked(
-                    Reason::PackageNotFound,
-                    format!(
-                        "{}: OOS has no package {name} in the group's region, public or of this account; create it there, or name another in a new task",
-                        ROW.field_of(self.author, "name")
-                    ),
-                )));
+                let message = format!(
+                    "OOS has no package {name} in the group's region, public or of this account; create it there, or name another in a new task"
+                );
+                return self.refuse(Reason::PackageNotFound, "name", &message);
             }
             Some(Some(package)) => package,
         };
-        let is_other = !package.template_type.is_empty() && package.template_type != PACKAGE_TYPE;
-        if is_other {
-            return Ok(Some(Problem::blocked(
-                Reason::NotAPackage,
-                format!(
-                    "{}: {name} is an OOS template of type {}, and no package",
-                    ROW.field_of(self.author, "name"),
-                    package.template_type
-                ),
-            )));
+        let template_type = package.template_type.as_str();
+        if !["", PACKAGE_TYPE].contains(&template_type) {
+            let message =
+                format!("{name} is an OOS template of type {template_type}, and no package");
+            return self.refuse(Reason::NotAPackage, "name", &message);
         }
         for (field, version) in self.versions() {
             if let Some(None) = if_allowed(observation.package(name, Some(version)))? {
-                return Ok(Some(Problem::blocked(
-                    Reason::PackageVersionNotFound,
-                    format!(
-                        "{}: package {name} has no version {version}; the newest is {}",
-                        ROW.field_of(self.author, field),
-                        package.version
-                    ),
-                )));
+                let newest = &package.version;
+                let message =
+                    format!("package {name} has no version {version}; the newest is {newest}");
+                return self.refuse(Reason::PackageVersionNotFound, field, &message);
             }
         }
         // The template has a branch for Linux and one for everything else, which is for Windows.
@@ -220,39 +199,31 @@ impl UpdateKind for Package<'_> {
             let system = instance.os_type.as_str();
             !["", "linux", "windows"].contains(&system.to_ascii_lowercase().as_str())
         });
-        let unsupported = other.map(|instance| {
-            Problem::blocked(
-                Reason::UnsupportedOS,
-                format!(
-                    "instance {} runs {}, and OOS installs packages on linux and windows",
-                    instance.id, instance.os_type
-                ),
-            )
-        });
-        Ok(unsupported.or_else(|| not_running(instances)))
+        let Some(instance) = other else {
+            return Ok(not_running(instances));
+        };
+        let message = format!(
+            "instance {} runs {}, and OOS installs packages on linux and windows",
+            instance.id, instance.os_type
+        );
+        blocked(Reason::UnsupportedOS, message)
     }
 
-    fn notes(
-        &self,
-        observation: &Observation,
-        _group: &ScalingGroup,
-        ids: &[String],
-    ) -> Known<Vec<String>> {
+    fn notes(&self, eligible: &Eligible<'_>) -> Known<Vec<String>> {
+        let observation = eligible.observation;
         let mut notes = Vec::new();
         if let Err(Missing::Failed(error)) = observation.package(&self.update.name, None) {
             notes.push(format!(
                 "whether there is such a package could not be checked: {error}"
             ));
         }
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let ids: Vec<&str> = eligible.ids.iter().map(String::as_str).collect();
         if self.update.rollback_version.is_none()
             && !ids.is_empty()
             && self.source(observation, &ids)?.is_none()
         {
-            notes.push(
-                "what the instances have installed now is not known, or differs: a Rollback will have to name a version"
-                    .to_owned(),
-            );
+            let unknown = "what the instances have installed now is not known, or differs: a Rollback will have to name a version";
+            notes.push(unknown.to_owned());
         }
         Ok(notes)
     }
@@ -262,18 +233,48 @@ impl UpdateKind for Package<'_> {
     fn complete(&self, observation: &Observation, plan: &mut Plan) -> Known<()> {
         if self.is_install() && self.update.version.is_none() {
             let package = if_allowed(observation.package(&self.update.name, None))?;
-            plan.package_version = package
-                .and_then(Option::as_ref)
-                .map(|package| package.version.clone())
-                .filter(|version| is_word(version, VERSION_MAX));
+            let newest = package.and_then(Option::as_ref).map(|p| p.version.clone());
+            plan.package_version = newest.filter(|version| is_word(version, VERSION_MAX));
         }
         let members: Vec<&str> = plan.members.iter().map(|m| m.id.as_str()).collect();
         plan.source_package = self.source(observation, &members)?;
         Ok(())
     }
 
+    /// The version to go back to is installed; where none of the instances had the package before, it is uninstalled. What
+    /// was there is never guessed: going back from version 3 to nothing is an outage.
     fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {
-        undo::way_back(self.update, before, to)
+        let update = self.update;
+        let found = before.plan.source_package.as_ref();
+        let named = to.package_version.as_ref();
+        let named = named.or(update.rollback_version.as_ref());
+        let known = named.or(found.and_then(|found| found.version.as_ref()));
+        let back = match (known, found, update.action) {
+            (Some(version), _, _) => Ok((PackageAction::Install, Some(version))),
+            (None, Some(_), PackageAction::Install) => Ok((PackageAction::Uninstall, None)),
+            (None, Some(_), PackageAction::Uninstall) => Err(
+                "no instance had the package installed before it was uninstalled: to install it all the same name a version by spec.to.packageVersion in a new rollback",
+            ),
+            (None, None, PackageAction::Uninstall) => {
+                let version = update.version.as_ref().ok_or(
+                    "which version was installed before is not known, or differed: name the one to install by spec.to.packageVersion in a new rollback",
+                );
+                version.map(|version| (PackageAction::Install, Some(version)))
+            }
+            (None, None, PackageAction::Install) => Err(
+                "which version was installed before is not known, or differed: name the one to go back to by spec.to.packageVersion in a new rollback, or uninstall the package by a new RollingUpdateTask",
+            ),
+        };
+        let (action, version) = back.map_err(missing)?;
+        Ok(Update {
+            package: Some(PackageUpdate {
+                name: update.name.clone(),
+                version: version.cloned(),
+                action,
+                rollback_version: None,
+            }),
+            ..Update::default()
+        })
     }
 
     fn parameters(&self, plan: &Plan) -> Map<String, Value> {
@@ -291,51 +292,43 @@ impl UpdateKind for Package<'_> {
         plan: &Plan,
         instances: &[&str],
     ) -> Known<ReadBack> {
-        let (name, mut back) = (&self.update.name, ReadBack::default());
+        let (name, mut back, mut absent) = (&self.update.name, ReadBack::default(), 0);
         let (read, left) = instances.split_at(instances.len().min(READS_MAX));
-        match observation.require(self.state_queries(read)) {
-            Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
-            Err(Missing::Failed(_)) | Ok(()) => {}
-        }
-        let mut absent = Vec::new();
+        observation.require(self.state_queries(read))?;
         for id in read {
             let found = match observation.instance_package(id, name) {
                 Ok(found) => found,
                 Err(Missing::Failed(error)) => {
-                    back.differ.clear();
-                    back.unread = Some(format!("packages could not be read back: {error}"));
-                    return Ok(back);
+                    return Ok(ReadBack {
+                        unread: Some(format!("packages could not be read back: {error}")),
+                        ..ReadBack::default()
+                    });
                 }
                 Err(read) => return Err(read),
             };
-            match (found, self.is_install(), self.version(plan)) {
-                (None, true, _) => absent.push(*id),
+            let how = match (found, self.is_install(), self.version(plan)) {
+                (None, true, _) => {
+                    absent += 1;
+                    format!("{id} does not have package {name}")
+                }
                 (Some(found), true, Some(wanted)) if found != wanted => {
-                    let how = format!("{id} has version {found} of package {name}");
-                    back.differ.insert((*id).to_owned(), how);
+                    format!("{id} has version {found} of package {name}")
                 }
                 (Some(found), false, _) => {
-                    let how = format!("{id} still has version {found} of package {name}");
-                    back.differ.insert((*id).to_owned(), how);
+                    format!("{id} still has version {found} of package {name}")
                 }
-                (Some(_), true, _) | (None, false, _) => {}
-            }
+                (Some(_), true, _) | (None, false, _) => continue,
+            };
+            back.differ.insert((*id).to_owned(), how);
         }
-        back.read = read.iter().map(|id| (*id).to_owned()).collect();
-        if !absent.is_empty() && absent.len() == read.len() {
-            back.read.clear();
+        if absent > 0 && absent == read.len() {
+            back.differ.clear();
             // Whether OOS lists what the template installs is not documented.
             back.unread = Some(format!(
                 "OOS lists package {name} for none of the instances that it was installed on"
             ));
         } else {
-            let gone = absent.iter();
-            back.differ.extend(gone.map(|id| {
-                (
-                    (*id).to_owned(),
-                    format!("{id} does not have package {name}"),
-                )
-            }));
+            back.read = read.iter().map(|id| (*id).to_owned()).collect();
         }
         if !left.is_empty() {
             back.unread = Some(format!(
@@ -348,9 +341,9 @@ impl UpdateKind for Package<'_> {
     }
 
     fn what(&self, plan: Option<&Plan>) -> String {
-        let version = match (plan, &self.update.version) {
-            (Some(plan), _) => self.version(plan),
-            (None, version) => version.as_deref(),
+        let version = match plan {
+            Some(plan) => self.version(plan),
+            None => self.update.version.as_deref(),
         };
         let name = &self.update.name;
         match (self.is_install(), version) {
@@ -361,16 +354,17 @@ impl UpdateKind for Package<'_> {
     }
 }
 
-impl Package<'_> {
-    fn payload(&self, version: Option<&str>) -> Map<String, Value> {
-        let action = match self.update.action {
-            PackageAction::Install => "install",
-            PackageAction::Uninstall => "uninstall",
-        };
-        let mut parameters = Map::new();
-        parameters.insert("packageName".into(), json!(self.update.name));
-        parameters.insert("packageVersion".into(), json!(version.unwrap_or("")));
-        parameters.insert("action".into(), json!(action));
-        parameters
-    }
+fn of_execution(root: &Execution) -> Result<Update, Problem> {
+    Ok(Update {
+        package: Some(PackageUpdate {
+            name: text(root, "packageName").unwrap_or_default().to_owned(),
+            version: text(root, "packageVersion").map(str::to_owned),
+            action: match text(root, "action") {
+                Some("uninstall") => PackageAction::Uninstall,
+                _ => PackageAction::Install,
+            },
+            rollback_version: None,
+        }),
+        ..Update::default()
+    })
 }

@@ -1,19 +1,20 @@
 //! `update.script`: a script run through Cloud Assistant.
 
 use ess_rollout_api::v1alpha1::{
-    Plan, RollbackPayload, ScriptHashes, ScriptTexts, ScriptType, ScriptUpdate, Update,
+    Plan, RollbackPayload, ScriptSource, ScriptType, ScriptUpdate, Update,
 };
-use ess_rollout_cloud::{EcsInstance, GroupType, ScalingGroup};
+use ess_rollout_cloud::Execution;
 use serde_json::{Map, Value, json};
 
-use super::author::Author;
-use super::update_kind::{Before, KindRow, ReadBack, UpdateKind, not_running};
+use super::update_kind::{
+    Author, Before, Eligible, KindRow, ReadBack, UpdateKind, blocked, missing, not_running,
+    parameters,
+};
+use crate::rollout::parameters::text;
 use crate::rollout::scripts::Scripts;
 use crate::task::observation::{Known, Observation};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
-
-mod undo;
 
 pub(super) static ROW: KindRow = KindRow {
     template: "ACS-ESS-RollingUpdateByRunCommandInScalingGroup",
@@ -29,7 +30,7 @@ pub(super) static ROW: KindRow = KindRow {
             scripts: Scripts::of(update, asked.status, &asked.texts, name_of),
         }))
     },
-    of_execution: undo::of_execution,
+    of_execution,
 };
 
 struct Script<'a> {
@@ -38,66 +39,45 @@ struct Script<'a> {
     scripts: Scripts<'a>,
 }
 
+impl Script<'_> {
+    fn is_shell(&self) -> bool {
+        self.update.script_type == ScriptType::LinuxShell
+    }
+}
+
 impl UpdateKind for Script<'_> {
     fn row(&self) -> &'static KindRow {
         &ROW
-    }
-
-    fn group_type(&self) -> GroupType {
-        GroupType::Ecs
     }
 
     fn check_spec(&self) -> Option<Problem> {
         self.scripts.problem(false).cloned()
     }
 
-    fn check_config_maps(&self) -> Option<Problem> {
-        self.scripts.problem(true).cloned()
-    }
-
-    fn check_cloud(
-        &self,
-        _observation: &Observation,
-        _group: &ScalingGroup,
-        instances: &[EcsInstance],
-    ) -> Known<Option<Problem>> {
-        let windows_script = self.update.script_type != ScriptType::LinuxShell;
-        let mismatch = instances
-            .iter()
-            .find(|instance| {
-                !instance.os_type.is_empty()
-                    && instance.os_type.eq_ignore_ascii_case("windows") != windows_script
-            })
-            .map(|instance| {
-                Problem::blocked(
-                    Reason::ScriptTypeMismatch,
-                    format!(
-                        "{} is {:?}, and instance {} runs {}",
-                        ROW.field_of(self.author, "type"),
-                        self.update.script_type,
-                        instance.id,
-                        instance.os_type
-                    ),
-                )
-            });
-        Ok(mismatch.or_else(|| not_running(instances)))
+    fn check_cloud(&self, eligible: &Eligible<'_>) -> Known<Option<Problem>> {
+        let instances = eligible.instances()?;
+        let mismatch = instances.iter().find(|instance| {
+            let windows = instance.os_type.eq_ignore_ascii_case("windows");
+            !instance.os_type.is_empty() && windows == self.is_shell()
+        });
+        let Some(instance) = mismatch else {
+            return Ok(not_running(instances));
+        };
+        let message = format!(
+            "{} is {:?}, and instance {} runs {}",
+            ROW.field_of(self.author, "type"),
+            self.update.script_type,
+            instance.id,
+            instance.os_type
+        );
+        blocked(Reason::ScriptTypeMismatch, message)
     }
 
     /// A script runs as it is, and a shell takes the carriage return for a part of the last word of a line.
-    fn notes(
-        &self,
-        _observation: &Observation,
-        _group: &ScalingGroup,
-        _ids: &[String],
-    ) -> Known<Vec<String>> {
-        let shell = self.update.script_type == ScriptType::LinuxShell;
-        let texts = [
-            ("run", self.scripts.run()),
-            ("rollback", self.scripts.rollback()),
-        ];
-        let with = texts
-            .into_iter()
-            .filter(|(_, text)| shell && text.contains("\r\n"));
+    fn notes(&self, _eligible: &Eligible<'_>) -> Known<Vec<String>> {
+        let (run, rollback) = (self.scripts.run(), self.scripts.rollback());
+        let texts = [("run", run), ("rollback", rollback)].into_iter();
+        let with = texts.filter(|(_, text)| self.is_shell() && text.contains("\r\n"));
         let notes = with.map(|(field, _)| {
             format!(
                 "spec.update.script.{field} has lines that end with CR LF, as Windows writes them, and a Linux shell takes the CR for a part of the line: write it with LF"
@@ -111,21 +91,35 @@ impl UpdateKind for Script<'_> {
         Ok(())
     }
 
-    fn script_hashes(&self) -> Option<ScriptHashes> {
-        Some(self.scripts.hashes())
-    }
-
-    fn frozen_scripts(&self) -> Option<ScriptTexts> {
-        self.scripts.frozen()
+    fn scripts(&self) -> Option<&Scripts<'_>> {
+        Some(&self.scripts)
     }
 
     fn way_back(&self, before: &Before<'_>, to: &RollbackPayload) -> Result<Update, Problem> {
-        undo::way_back(self.update, before, to)
+        let back = to.script.as_ref().or(self.update.rollback.as_ref());
+        let back = back.ok_or_else(|| {
+            missing("the task has no spec.update.script.rollback: give the script that undoes it by spec.to.script in a new rollback")
+        })?;
+        let run = match (&to.script, &back.config_map_key_ref) {
+            (None, Some(_)) => inline(before.script.ok_or_else(|| {
+                missing("OOS does not show the rollback script that the update was started with: give it by spec.to.script in a new rollback")
+            })?),
+            // In the spec; or in a ConfigMap that the rollback itself names, and that is looked at until it starts.
+            (_, _) => back.clone(),
+        };
+        Ok(Update {
+            script: Some(ScriptUpdate {
+                script_type: self.update.script_type,
+                run,
+                rollback: None,
+            }),
+            ..Update::default()
+        })
     }
 
     /// The public template runs every rollback script as a shell script.
     fn is_run_by_templates_rollback(&self) -> bool {
-        self.update.script_type == ScriptType::LinuxShell
+        self.is_shell()
     }
 
     fn parameters(&self, _plan: &Plan) -> Map<String, Value> {
@@ -134,19 +128,17 @@ impl UpdateKind for Script<'_> {
             ScriptType::WindowsBat => "RunBatScript",
             ScriptType::WindowsPowerShell => "RunPowerShellScript",
         };
-        let mut parameters = Map::new();
-        parameters.insert("commandType".into(), json!(command_type));
-        parameters.insert("invokeScript".into(), json!(self.scripts.run()));
-        // For the way back: OOS keeps what the run was started with, whatever becomes of the task
-        // and of a ConfigMap.
-        parameters.insert("rollbackScript".into(), json!(self.scripts.rollback()));
-        parameters
+        parameters([
+            ("commandType", json!(command_type)),
+            ("invokeScript", json!(self.scripts.run())),
+            // For the way back: OOS keeps what the run was started with, whatever becomes of the task
+            // and of a ConfigMap.
+            ("rollbackScript", json!(self.scripts.rollback())),
+        ])
     }
 
     fn rollback_parameters(&self, _plan: &Plan) -> Map<String, Value> {
-        let mut parameters = Map::new();
-        parameters.insert("rollbackScript".into(), json!(self.scripts.run()));
-        parameters
+        parameters([("rollbackScript", json!(self.scripts.run()))])
     }
 
     fn read_back(
@@ -163,9 +155,31 @@ impl UpdateKind for Script<'_> {
     }
 
     fn what(&self, plan: Option<&Plan>) -> String {
-        let hashes = plan.and_then(|plan| plan.scripts.clone());
-        let hashes = hashes.unwrap_or_else(|| self.scripts.hashes());
+        let planned = plan.and_then(|plan| plan.scripts.clone());
+        let hashes = planned.unwrap_or_else(|| self.scripts.hashes());
         let short: String = hashes.run.chars().take(16).collect();
         format!("script sha256:{short}")
     }
+}
+
+fn inline(text: &str) -> ScriptSource {
+    ScriptSource {
+        inline: Some(text.to_owned()),
+        config_map_key_ref: None,
+    }
+}
+
+fn of_execution(root: &Execution) -> Result<Update, Problem> {
+    Ok(Update {
+        script: Some(ScriptUpdate {
+            script_type: match text(root, "commandType") {
+                Some("RunBatScript") => ScriptType::WindowsBat,
+                Some("RunPowerShellScript") => ScriptType::WindowsPowerShell,
+                _ => ScriptType::LinuxShell,
+            },
+            run: text(root, "invokeScript").map(inline).unwrap_or_default(),
+            rollback: text(root, "rollbackScript").map(inline),
+        }),
+        ..Update::default()
+    })
 }

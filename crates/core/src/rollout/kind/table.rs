@@ -49,16 +49,14 @@ pub(in crate::rollout) fn way_back(
 /// The update that an execution ran, with what it knows of the way back.
 pub(in crate::rollout) fn of_execution(root: &Execution) -> Result<Update, Problem> {
     let template = root.template_name.as_str();
-    match KINDS.iter().find(|kind| kind.template == template) {
-        Some(kind) => (kind.of_execution)(root),
-        None => Err(Problem::refused(
-            Reason::NotYetSupported,
-            format!(
-                "execution {} is of template {template}, which this version of the operator cannot roll back",
-                root.id
-            ),
-        )),
+    if let Some(kind) = KINDS.iter().find(|kind| kind.template == template) {
+        return (kind.of_execution)(root);
     }
+    let message = format!(
+        "execution {} is of template {template}, which this version of the operator cannot roll back",
+        root.id
+    );
+    Err(Problem::refused(Reason::NotYetSupported, message))
 }
 
 #[cfg(test)]

@@ -3,19 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ess_rollout_api::v1alpha1::{
-    Plan, RollbackPayload, RollingUpdateTaskStatus, ScriptHashes, ScriptTexts, SuspensionPolicy,
-    Update,
+    Plan, RollbackPayload, RollingUpdateTaskStatus, SuspensionPolicy, Update,
 };
 use ess_rollout_cloud::{
     EcsInstance, EcsStatus, Execution, GroupType, Process, Query, ScalingGroup, ScalingInstance,
 };
 use serde_json::{Map, Value};
 
-use super::author::Author;
 use super::content::{ConfigurationContent, ContentKind};
 use crate::rollout::compute::Compute;
-use crate::rollout::scripts::Texts;
-use crate::task::observation::{Known, Observation};
+use crate::rollout::scripts::{Scripts, Texts};
+use crate::task::observation::{Known, Missing, Observation};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 
@@ -28,6 +26,15 @@ pub(in crate::rollout) struct ReadBack {
     pub(in crate::rollout) differ: BTreeMap<String, String>,
     /// What could not be read back, and why: then the nested executions are all that is known.
     pub(in crate::rollout) unread: Option<String>,
+}
+
+/// By whom the object was written. The update of a rollback is derived, and its author knows other fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rollout) enum Author {
+    /// Of a `RollingUpdateTask`.
+    OfTask,
+    /// Of a `Rollback`.
+    OfRollback,
 }
 
 /// What an update is made of: an object's spec, and what it has on record.
@@ -82,13 +89,12 @@ pub(in crate::rollout) trait UpdateKind {
     }
 
     /// The groups that it can update.
-    fn group_type(&self) -> GroupType;
+    fn group_type(&self) -> GroupType {
+        GroupType::Ecs
+    }
 
     /// What can be said against the spec without looking at the cloud.
-    fn check_spec(&self) -> Option<Problem>;
-
-    /// What can be said against what ConfigMaps hold. Unlike the spec they may change.
-    fn check_config_maps(&self) -> Option<Problem> {
+    fn check_spec(&self) -> Option<Problem> {
         None
     }
 
@@ -97,34 +103,13 @@ pub(in crate::rollout) trait UpdateKind {
         Vec::new()
     }
 
-    /// What can be said against the update as the cloud is now. `instances` are the eligible ones.
-    fn check_cloud(
-        &self,
-        _observation: &Observation,
-        _group: &ScalingGroup,
-        _instances: &[EcsInstance],
-    ) -> Known<Option<Problem>> {
+    /// What can be said against the update as the cloud is now.
+    fn check_cloud(&self, _eligible: &Eligible<'_>) -> Known<Option<Problem>> {
         Ok(None)
     }
 
-    /// The same, where what stands behind the eligible instances may be something else than ECS
-    /// instances.
-    fn check_members(
-        &self,
-        observation: &Observation,
-        group: &ScalingGroup,
-        ids: &[String],
-    ) -> Known<Option<Problem>> {
-        self.check_cloud(observation, group, ecs(observation, ids)?)
-    }
-
     /// What a person should know before the start, although nothing stands against it.
-    fn notes(
-        &self,
-        _observation: &Observation,
-        _group: &ScalingGroup,
-        _ids: &[String],
-    ) -> Known<Vec<String>> {
+    fn notes(&self, _eligible: &Eligible<'_>) -> Known<Vec<String>> {
         Ok(Vec::new())
     }
 
@@ -133,13 +118,8 @@ pub(in crate::rollout) trait UpdateKind {
         Ok(())
     }
 
-    /// Of a script update: the scripts, once nothing stands against them.
-    fn script_hashes(&self) -> Option<ScriptHashes> {
-        None
-    }
-
-    /// The texts from elsewhere that the start is made of: they go on record with it.
-    fn frozen_scripts(&self) -> Option<ScriptTexts> {
+    /// Of a script update: the scripts.
+    fn scripts(&self) -> Option<&Scripts<'_>> {
         None
     }
 
@@ -178,12 +158,6 @@ pub(in crate::rollout) trait UpdateKind {
         Ok(None)
     }
 
-    /// The image that instances run afterwards, and whether the active scaling configuration is to
-    /// carry it too. `None` for updates that leave images alone.
-    fn wanted_image(&self) -> Option<(&str, bool)> {
-        None
-    }
-
     /// What of the active scaling configuration is looked at.
     fn content_kind(&self) -> ContentKind {
         ContentKind::Image
@@ -191,8 +165,7 @@ pub(in crate::rollout) trait UpdateKind {
 
     /// What the update puts into the active scaling configuration; `None`: it leaves it alone.
     fn brings(&self) -> Option<ConfigurationContent> {
-        let (image, configured) = self.wanted_image()?;
-        configured.then(|| ConfigurationContent::Image(image.to_owned()))
+        None
     }
 
     /// What the active scaling configuration carries after it, if that can be told from what it
@@ -230,15 +203,13 @@ pub(in crate::rollout) trait UpdateKind {
     }
 
     /// How that which stands behind an updated member differs from what the update brought.
-    fn difference(&self, compute: &Compute) -> Option<String> {
-        let (wanted, _) = self.wanted_image()?;
-        let image = compute.image.as_deref()?;
-        (image != wanted).then(|| format!("{} runs image {image}", compute.id))
+    fn difference(&self, _compute: &Compute) -> Option<String> {
+        None
     }
 
     /// Whether [`UpdateKind::difference`] tells what an instance runs.
     fn is_seen_in_compute(&self) -> bool {
-        self.wanted_image().is_some()
+        false
     }
 
     /// Reads back what the update was to do to these instances, where that is not seen in what stands
@@ -257,23 +228,43 @@ pub(in crate::rollout) trait UpdateKind {
     fn what(&self, plan: Option<&Plan>) -> String;
 }
 
-/// These ECS instances; none for no ids, which the service would take for all.
-pub(super) fn ecs<'o>(observation: &'o Observation, ids: &[String]) -> Known<&'o [EcsInstance]> {
-    if ids.is_empty() {
-        return Ok(&[]);
+/// The group as it is before a start, and its members that are eligible.
+pub(in crate::rollout) struct Eligible<'a> {
+    pub(in crate::rollout) observation: &'a Observation,
+    pub(in crate::rollout) group: &'a ScalingGroup,
+    pub(in crate::rollout) ids: &'a [String],
+}
+
+impl<'a> Eligible<'a> {
+    /// Their ECS instances; none for no ids, which the service would take for all.
+    pub(super) fn instances(&self) -> Known<&'a [EcsInstance]> {
+        match self.ids {
+            [] => Ok(&[]),
+            ids => Ok(self.observation.ecs_instances(ids)?),
+        }
     }
-    Ok(observation.ecs_instances(ids)?)
+}
+
+/// An answer that nothing fails without; `None`: it cannot be had.
+pub(in crate::rollout) fn if_read<T>(answer: Known<T>) -> Known<Option<T>> {
+    match answer {
+        Err(Missing::Failed(_)) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// The parameters of a template, by their names.
+pub(super) fn parameters<const N: usize>(all: [(&str, Value); N]) -> Map<String, Value> {
+    let named = all.map(|(name, value)| (name.to_owned(), value));
+    named.into_iter().collect()
 }
 
 /// The processes that an update suspends, without these: those that it finds suspended stay so, those
 /// that it resumes were not.
 pub(in crate::rollout) fn processes_but<T: AsRef<str>>(excluded: &[T]) -> Vec<String> {
-    Process::ALL
-        .iter()
-        .map(|process| process.as_str())
-        .filter(|process| !excluded.iter().any(|other| other.as_ref() == *process))
-        .map(str::to_owned)
-        .collect()
+    let all = Process::ALL.iter().map(|process| process.as_str());
+    let others = all.filter(|process| !excluded.iter().any(|other| other.as_ref() == *process));
+    others.map(str::to_owned).collect()
 }
 
 /// Template parameter `batchPauseOption`.
@@ -294,6 +285,11 @@ pub(in crate::rollout) struct Before<'a> {
     pub(in crate::rollout) script: Option<&'a str>,
 }
 
+/// A check has found what stands against the start.
+pub(super) fn blocked(reason: Reason, message: String) -> Known<Option<Problem>> {
+    Ok(Some(Problem::blocked(reason, message)))
+}
+
 /// There is nothing to go back to.
 pub(in crate::rollout) fn missing(message: &str) -> Problem {
     Problem::refused(Reason::NoRollbackPayload, message.to_owned())
@@ -307,35 +303,22 @@ const NAMED_MAX: usize = 10;
 pub(in crate::rollout) fn not_running(instances: &[EcsInstance]) -> Option<Problem> {
     let of = |wanted: fn(&EcsStatus) -> bool| {
         let found = instances.iter().filter(|instance| wanted(&instance.status));
-        let all: Vec<String> = found.map(|i| format!("{} is {}", i.id, i.status)).collect();
-        let more = all.len().saturating_sub(NAMED_MAX);
-        let mut named = all[..all.len() - more].join(", ");
-        if more > 0 {
-            named.push_str(&format!(", and {more} more"));
+        let mut named: Vec<String> = found.map(|i| format!("{} is {}", i.id, i.status)).collect();
+        if named.len() > NAMED_MAX {
+            let more = named.split_off(NAMED_MAX).len();
+            named.push(format!("and {more} more"));
         }
-        (!all.is_empty()).then_some(named)
+        (!named.is_empty()).then(|| named.join(", "))
     };
     let stopped = of(|status| matches!(status, EcsStatus::Stopped | EcsStatus::Unknown(_)));
     if let Some(named) = stopped {
-        return Some(Problem::blocked(
-            Reason::InstanceNotRunning,
-            format!(
-                "{named}, and Cloud Assistant runs commands on Running instances alone: start them, or take them out of the scaling group"
-            ),
-        ));
+        let message = format!(
+            "{named}, and Cloud Assistant runs commands on Running instances alone: start them, or take them out of the scaling group"
+        );
+        return Some(Problem::blocked(Reason::InstanceNotRunning, message));
     }
-    let changing = of(|status| {
-        matches!(
-            status,
-            EcsStatus::Pending | EcsStatus::Starting | EcsStatus::Stopping
-        )
-    });
-    changing.map(|named| {
-        Problem::wait(
-            Reason::InstanceNotRunning,
-            format!(
-                "{named}; this task starts when all are Running, as Cloud Assistant needs them"
-            ),
-        )
-    })
+    let changing = of(|status| *status != EcsStatus::Running)?;
+    let message =
+        format!("{changing}; this task starts when all are Running, as Cloud Assistant needs them");
+    Some(Problem::wait(Reason::InstanceNotRunning, message))
 }

@@ -6,7 +6,7 @@ use ess_rollout_cloud::{CloudError, Mutation, Outcome as Effect};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::need::Need;
+use super::need::{Need, Thing};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next, Work};
 use crate::rollout::report::{self, Phase};
@@ -46,16 +46,9 @@ pub(in crate::rollout) fn step(
     let restore = status.restore.get_or_insert_default();
     let answer = note_answer(ctx, restore);
     restore.items = items(ctx, &restore.items, needs, plan.as_ref());
-    let pending: Vec<&str> = restore
-        .items
-        .iter()
-        .filter(|item| item.state == RestoreState::Pending)
-        .map(|item| item.target.as_str())
-        .collect();
-    if pending.is_empty() {
+    let Some(message) = doing(&restore.items) else {
         return last_call(ctx, status);
-    }
-    let message = shorten(&doing(&restore.items, &pending), MESSAGE_MAX);
+    };
     match answer {
         Some(Err(error)) => report::failed(ctx, status, error),
         Some(Ok(())) => status.show(Phase::Restoring, Reason::Restoring, &message),
@@ -66,73 +59,66 @@ pub(in crate::rollout) fn step(
     let restore = status.restore.get_or_insert_default();
     if let Some(mutation) = next_call(ctx, restore, needs) {
         let now = Time(ctx.now());
-        for (kind, target) in targets(&mutation) {
-            if let Some(item) = find(&mut restore.items, kind, target) {
-                item.attempts += 1;
-                item.last_attempt_time = Some(now.clone());
-            }
+        for item in of_call(&mut restore.items, &mutation) {
+            item.attempts += 1;
+            item.last_attempt_time = Some(now.clone());
         }
         restore.last_call_time = Some(now);
         let mut decision = ctx.decide(status.clone(), Next::Now);
         decision.work = Some(Work { mutation });
         return Some(decision);
     }
-    let due = needs.iter().filter_map(|need| {
-        let item = find(&mut restore.items, need.item.kind, &need.item.target)?;
-        let next = match &item.missing_since {
-            Some(since) => Some(ctx.waits().settled_at(since).min(ctx.now() + LOOK_AGAIN)),
-            None => due(item).filter(|_| need.call.is_some()),
-        };
-        (item.state == RestoreState::Pending).then(|| next.unwrap_or(ctx.now() + LOOK))
-    });
-    let wait = due.min().map_or(LOOK, |due| due.duration_since(ctx.now()));
-    // What was accepted shows in the reads after a while, and something that is waited for shows
-    // when it likes.
-    let watched = |item: &RestoreItem| {
-        item.state == RestoreState::Pending && item.message.is_empty() && item.attempts > 0
-    };
-    let wait = match restore.items.iter().any(watched) {
-        true => wait.min(LOOK),
-        false => wait,
-    };
-    let mut wait = wait.max(SOON).unsigned_abs();
+    let mut wait = until_next(ctx, &restore.items, needs).unsigned_abs();
     if let Some(Err(error)) = answer {
         wait = wait.max(error.retry_after.unwrap_or_default());
     }
     Some(ctx.decide(status.clone(), Next::After(wait)))
 }
 
-/// What is being done about what is pending.
-fn doing(items: &[RestoreItem], pending: &[&str]) -> String {
-    let missing =
-        |item: &&RestoreItem| item.state == RestoreState::Pending && item.missing_since.is_some();
-    let missing: Vec<&str> = items
-        .iter()
-        .filter(missing)
-        .map(|item| item.target.as_str())
-        .collect();
-    let mut all = pending.to_vec();
-    all.retain(|target| !missing.contains(target));
-    match (all.is_empty(), missing.is_empty()) {
-        (_, true) => format!("putting back: {}", all.join(", ")),
-        (true, false) => format!("looking again for: {}", missing.join(", ")),
-        (false, false) => format!(
-            "putting back: {}; looking again for: {}",
-            all.join(", "),
-            missing.join(", ")
-        ),
-    }
+/// How long until a call is due, or something may show.
+fn until_next(ctx: &Context<'_>, items: &[RestoreItem], needs: &[Need]) -> SignedDuration {
+    let due = needs.iter().filter_map(|need| {
+        let item = find(items, &need.item).filter(|item| is_pending(item))?;
+        let next = match &item.missing_since {
+            Some(since) => Some(ctx.waits().settled_at(since).min(ctx.now() + LOOK_AGAIN)),
+            None => due(item).filter(|_| need.call.is_some()),
+        };
+        Some(next.unwrap_or(ctx.now() + LOOK))
+    });
+    let wait = due.min().map_or(LOOK, |due| due.duration_since(ctx.now()));
+    // What was accepted shows in the reads after a while, and something that is waited for shows
+    // when it likes.
+    let watched =
+        |item: &RestoreItem| is_pending(item) && item.message.is_empty() && item.attempts > 0;
+    let wait = match items.iter().any(watched) {
+        true => wait.min(LOOK),
+        false => wait,
+    };
+    wait.max(SOON)
 }
 
-/// The item about a thing.
-fn find<'a>(
-    items: &'a mut [RestoreItem],
-    kind: RestoreKind,
-    target: &str,
-) -> Option<&'a mut RestoreItem> {
-    items
-        .iter_mut()
-        .find(|item| item.kind == kind && item.target == target)
+fn is_pending(item: &RestoreItem) -> bool {
+    item.state == RestoreState::Pending
+}
+
+/// What is being done about what is pending; `None`: nothing is.
+fn doing(items: &[RestoreItem]) -> Option<String> {
+    let pending = || items.iter().filter(|item| is_pending(item));
+    let missing = pending().filter(|item| item.missing_since.is_some());
+    let missing: Vec<&str> = missing.map(|item| item.target.as_str()).collect();
+    let mut shown: Vec<&str> = pending().map(|item| item.target.as_str()).collect();
+    shown.retain(|target| !missing.contains(target));
+    let doing = [("putting back", shown), ("looking again for", missing)].into_iter();
+    let doing = doing.filter(|(_, targets)| !targets.is_empty());
+    let doing: Vec<String> = doing
+        .map(|(what, targets)| format!("{what}: {}", targets.join(", ")))
+        .collect();
+    (!doing.is_empty()).then(|| shorten(&doing.join("; "), MESSAGE_MAX))
+}
+
+/// The item about the same thing.
+fn find<'a>(items: &'a [RestoreItem], other: &RestoreItem) -> Option<&'a RestoreItem> {
+    items.iter().find(|item| item.thing() == other.thing())
 }
 
 /// Everything that was or is to be put back. What is needed no more has been.
@@ -144,7 +130,7 @@ pub(in crate::rollout) fn items(
 ) -> Vec<RestoreItem> {
     let mut items: Vec<RestoreItem> = needs.iter().map(|need| item(ctx, old, need)).collect();
     for before in old {
-        if find(&mut items, before.kind, &before.target).is_none() && !follows(before) {
+        if find(&items, before).is_none() && !follows(before) {
             items.push(RestoreItem {
                 state: RestoreState::Restored,
                 message: String::new(),
@@ -153,23 +139,14 @@ pub(in crate::rollout) fn items(
         }
     }
     // What hangs on another thing is left with it.
-    let left: Vec<RestoreItem> = items
-        .iter()
-        .filter(|item| item.state == RestoreState::Left)
-        .cloned()
-        .collect();
+    let mut left = items.clone();
+    left.retain(|item| item.state == RestoreState::Left);
     for first in left {
-        let mut add = |kind, wanted: &str, message: &str| {
-            items.retain(|item| (item.kind, &item.target) != (kind, &first.target));
+        let mut add = |kind, message: &str| {
+            items.retain(|item| item.thing() != (kind, &first.target));
             items.push(RestoreItem {
-                kind,
-                wanted: wanted.to_owned(),
-                message: message.to_owned(),
-                found: None,
-                attempts: 0,
-                last_attempt_time: None,
-                missing_since: None,
-                ..first.clone()
+                kept: first.kept,
+                ..Need::pending(kind, &first.target).left(message).item
             });
         };
         let member = plan.and_then(|p| p.members.iter().find(|m| m.id == first.target));
@@ -177,10 +154,10 @@ pub(in crate::rollout) fn items(
         let stopped = first.kind == RestoreKind::StoppedInstance;
         if stopped {
             let message = format!("its {} does not run", ctx.update.noun());
-            add(RestoreKind::Standby, "InService", &message);
+            add(RestoreKind::Standby, &message);
         }
         if protected && (stopped || first.kind == RestoreKind::Standby) {
-            add(RestoreKind::Protection, "Protected", BEFORE_PROTECTION);
+            add(RestoreKind::Protection, BEFORE_PROTECTION);
         }
     }
     items.truncate(ITEMS_MAX);
@@ -198,31 +175,29 @@ fn follows(item: &RestoreItem) -> bool {
 
 fn item(ctx: &Context<'_>, old: &[RestoreItem], need: &Need) -> RestoreItem {
     let mut item = need.item.clone();
-    let before = old
-        .iter()
-        .find(|o| o.kind == item.kind && o.target == item.target);
+    let before = find(old, &item);
     if let Some(before) = before {
         item.attempts = before.attempts;
         item.last_attempt_time.clone_from(&before.last_attempt_time);
         // Why it was not shown before is over.
         let same = need.gone.is_none() && before.missing_since.is_none();
-        if item.state == RestoreState::Pending && item.message.is_empty() && same {
+        if is_pending(&item) && item.message.is_empty() && same {
             item.message.clone_from(&before.message);
         }
     }
-    if let Some(gone) = &need.gone {
+    if let Some((state, message)) = &need.gone {
         let since = before.and_then(|before| before.missing_since.clone());
         let since = since.unwrap_or(Time(ctx.now()));
         if ctx.settled_since(&since) {
-            item.state = gone.state;
-            item.message = shorten(&gone.message, MESSAGE_MAX);
+            item.state = *state;
+            item.message = shorten(message, MESSAGE_MAX);
         } else {
             item.message = IN_NO_ANSWER.to_owned();
         }
         item.missing_since = Some(since);
         return item;
     }
-    if item.state != RestoreState::Pending {
+    if !is_pending(&item) {
         return item;
     }
     let since = match &need.call {
@@ -235,18 +210,15 @@ fn item(ctx: &Context<'_>, old: &[RestoreItem], need: &Need) -> RestoreItem {
     };
     if since.is_none_or(|since| ctx.now() >= since) {
         let last = before.map_or("", |before| before.message.as_str());
+        let (noun, tries) = (ctx.update.noun(), item.attempts);
         let why = match (&need.call, last) {
-            (Some(_), "") => format!(
-                "{GIVEN_UP} {} tries: accepted each time, and it does not show",
-                item.attempts
-            ),
+            (Some(_), "") => {
+                format!("{GIVEN_UP} {tries} tries: accepted each time, and it does not show")
+            }
             // What an earlier look made of it.
             (Some(_), said) if said.starts_with(GIVEN_UP) => said.to_owned(),
-            (Some(_), said) => format!("{GIVEN_UP} {} tries: {said}", item.attempts),
-            (None, _) => format!(
-                "waited ten minutes for its {} to be Running",
-                ctx.update.noun()
-            ),
+            (Some(_), said) => format!("{GIVEN_UP} {tries} tries: {said}"),
+            (None, _) => format!("waited ten minutes for its {noun} to be Running"),
         };
         item.state = RestoreState::Left;
         item.message = shorten(&why, MESSAGE_MAX);
@@ -277,36 +249,23 @@ fn next_call(ctx: &Context<'_>, restore: &Restore, needs: &[Need]) -> Option<Mut
         RestoreKind::Protection => 3,
         RestoreKind::Process => 4,
     };
-    let item_of = |need: &Need| {
-        let of =
-            |item: &&RestoreItem| item.kind == need.item.kind && item.target == need.item.target;
-        restore.items.iter().find(of)
-    };
+    let item_of = |need: &Need| find(&restore.items, &need.item);
     let tries = |need: &Need| item_of(need).map_or(0, |item| item.attempts);
     let is_due = |need: &&Need| {
-        need.call.is_some()
-            && item_of(need).is_some_and(|item| {
-                item.state == RestoreState::Pending
-                    && (item.attempts == 0 || due(item).is_none_or(|due| ctx.now() >= due))
-            })
+        let item = item_of(need).filter(|item| need.call.is_some() && is_pending(item));
+        item.is_some_and(|item| item.attempts == 0 || due(item).is_none_or(|due| ctx.now() >= due))
     };
-    let first = needs
-        .iter()
-        .filter(is_due)
-        .min_by_key(|need| rank(need.item.kind))?;
+    let due = needs.iter().filter(is_due);
+    let first = due.min_by_key(|need| rank(need.item.kind))?;
     let call = first.call.clone()?;
     if tries(first) > 0 {
         return Some(call);
     }
     // At the first try many instances go in one call; one that is refused is tried by itself then.
     let together = || -> Vec<String> {
-        let same = needs
-            .iter()
-            .filter(|need| need.item.kind == first.item.kind && tries(need) == 0)
-            .filter(is_due);
-        same.take(TOGETHER)
-            .map(|need| need.item.target.clone())
-            .collect()
+        let same = |need: &&Need| need.item.kind == first.item.kind && tries(need) == 0;
+        let same = needs.iter().filter(same).filter(is_due).take(TOGETHER);
+        same.map(|need| need.item.target.clone()).collect()
     };
     Some(match call {
         Mutation::ExitStandby { group, .. } => Mutation::ExitStandby {
@@ -326,39 +285,53 @@ fn next_call(ctx: &Context<'_>, restore: &Restore, needs: &[Need]) -> Option<Mut
 
 /// What a call puts back.
 fn targets(mutation: &Mutation) -> Vec<(RestoreKind, &str)> {
-    fn each(kind: RestoreKind, ids: &[String]) -> Vec<(RestoreKind, &str)> {
-        ids.iter().map(|id| (kind, id.as_str())).collect()
+    fn each(ids: &[String]) -> Vec<&str> {
+        ids.iter().map(String::as_str).collect()
     }
-    match mutation {
-        Mutation::ResumeProcesses { processes, .. } => processes
-            .iter()
-            .map(|process| (RestoreKind::Process, process.as_str()))
-            .collect(),
-        Mutation::ExitStandby { instances, .. } => each(RestoreKind::Standby, instances),
+    let (kind, targets) = match mutation {
+        Mutation::ResumeProcesses { processes, .. } => {
+            let processes = processes.iter().map(|process| process.as_str());
+            (RestoreKind::Process, processes.collect())
+        }
+        Mutation::ExitStandby { instances, .. } => (RestoreKind::Standby, each(instances)),
         Mutation::SetInstancesProtection { instances, .. } => {
-            each(RestoreKind::Protection, instances)
+            (RestoreKind::Protection, each(instances))
         }
-        Mutation::ModifyScalingConfiguration { configuration, .. } => {
-            vec![(RestoreKind::ScalingConfigurationImage, configuration)]
+        Mutation::ModifyScalingConfiguration {
+            configuration: id, ..
+        } => (RestoreKind::ScalingConfigurationImage, vec![id.as_str()]),
+        Mutation::ModifyEciScalingConfiguration {
+            configuration: id, ..
+        } => (
+            RestoreKind::ScalingConfigurationContainers,
+            vec![id.as_str()],
+        ),
+        Mutation::StartInstance { instance: id } => {
+            (RestoreKind::StoppedInstance, vec![id.as_str()])
         }
-        Mutation::ModifyEciScalingConfiguration { configuration, .. } => {
-            vec![(RestoreKind::ScalingConfigurationContainers, configuration)]
-        }
-        Mutation::StartInstance { instance } => vec![(RestoreKind::StoppedInstance, instance)],
         Mutation::StartExecution(_)
         | Mutation::NotifyExecution { .. }
         | Mutation::CancelExecution { .. }
-        | Mutation::SuspendProcesses { .. } => Vec::new(),
-    }
+        | Mutation::SuspendProcesses { .. } => return Vec::new(),
+    };
+    targets.into_iter().map(|target| (kind, target)).collect()
+}
+
+/// The items about what a call puts back.
+fn of_call<'a>(
+    items: &'a mut [RestoreItem],
+    call: &Mutation,
+) -> impl Iterator<Item = &'a mut RestoreItem> {
+    let targets = targets(call);
+    items
+        .iter_mut()
+        .filter(move |item| targets.contains(&item.thing()))
 }
 
 /// Records what became of the last call; gives it.
 fn note_answer<'a>(ctx: &Context<'a>, restore: &mut Restore) -> Option<Result<(), &'a CloudError>> {
-    let sent = ctx
-        .input
-        .outcome
-        .filter(|outcome| !targets(&outcome.mutation).is_empty());
-    let Some(sent) = sent else {
+    let sent = ctx.input.outcome;
+    let Some(sent) = sent.filter(|sent| !targets(&sent.mutation).is_empty()) else {
         // On record and never answered: the operator died over it.
         restore.answer_lost |= restore.last_call_time.is_some();
         return None;
@@ -368,10 +341,8 @@ fn note_answer<'a>(ctx: &Context<'a>, restore: &mut Restore) -> Option<Result<()
         // Without the request id, which changes at each try and is in the conditions.
         Err(error) => shorten(&format!("{}: {}", error.call, error.code), MESSAGE_MAX),
     };
-    for (kind, target) in targets(&sent.mutation) {
-        if let Some(item) = find(&mut restore.items, kind, target) {
-            item.message.clone_from(&message);
-        }
+    for item in of_call(&mut restore.items, &sent.mutation) {
+        item.message.clone_from(&message);
     }
     if matches!(&sent.result, Err(error) if error.outcome == Effect::Unknown) {
         restore.answer_lost = true;
@@ -391,8 +362,7 @@ fn last_call(ctx: &Context<'_>, status: &mut Draft) -> Option<Drafted> {
         restore.answer_lost = false;
         return None;
     }
-    let wait =
-        (last.0 + ctx.call_lifetime() + SignedDuration::from_secs(1)).duration_since(ctx.now());
+    let wait = ctx.waits().settled_at(&last).duration_since(ctx.now());
     let message = "waiting until no call whose answer was lost can take effect any more";
     status.show(Phase::Restoring, Reason::Restoring, message);
     Some(ctx.decide(status.clone(), Next::After(wait.unsigned_abs())))

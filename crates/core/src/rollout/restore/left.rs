@@ -1,9 +1,11 @@
 //! How people want the group, where a run before has left something changed: what it lists is not taken for what they want.
 
 use ess_rollout_api::v1alpha1::{Leftover, RestoreKind, ScalingGroupRecordStatus};
-use ess_rollout_cloud::{Process, ScalingGroup};
+use ess_rollout_cloud::ScalingGroup;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::need::Thing as _;
+use super::{processes, run_left};
 use crate::rollout::context::Context;
 use crate::rollout::kind;
 use crate::rollout::kind::content::{ConfigurationContent, ContentKind};
@@ -14,14 +16,8 @@ pub(in crate::rollout) fn suspended_as_found(
     ctx: &Context<'_>,
     group: &ScalingGroup,
 ) -> Vec<String> {
-    let left = of_kind(ctx, RestoreKind::Process);
-    let left: Vec<&str> = left.map(|leftover| leftover.target.as_str()).collect();
-    group
-        .suspended_processes
-        .iter()
-        .map(|process| process.as_str().to_owned())
-        .filter(|process| !left.contains(&process.as_str()))
-        .collect()
+    let found = group.suspended_processes.iter();
+    but_left(ctx, found.map(|p| p.as_str().to_owned()).collect())
 }
 
 /// What a scaling configuration carries, as people want it: not what a run before put there and
@@ -33,20 +29,22 @@ pub(in crate::rollout) fn content_as_found(
     found: Option<ConfigurationContent>,
 ) -> Option<ConfigurationContent> {
     let found = found?;
-    let short = Some(found.short());
-    let left = of_kind(ctx, kind.kind())
-        .find(|leftover| leftover.target == configuration && leftover.found == short);
+    let (thing, short) = ((kind.kind(), configuration), Some(found.short()));
+    let mut left = ctx.record.leftovers.iter();
+    let left = left.find(|l| l.thing() == thing && l.found == short);
     let wanted = left.and_then(ConfigurationContent::of_leftover);
     Some(wanted.unwrap_or(found))
 }
 
 /// Of these processes, those that no run before suspended and could not resume.
-pub(in crate::rollout) fn but_left(ctx: &Context<'_>, processes: Vec<String>) -> Vec<String> {
-    let left = |process: &String| of_kind(ctx, RestoreKind::Process).any(|l| l.target == *process);
+pub(in crate::rollout) fn but_left(ctx: &Context<'_>, mut processes: Vec<String>) -> Vec<String> {
+    processes.retain(|process| !is_listed(&ctx.record, process));
     processes
-        .into_iter()
-        .filter(|process| !left(process))
-        .collect()
+}
+
+fn is_listed(record: &ScalingGroupRecordStatus, process: &str) -> bool {
+    let process = (RestoreKind::Process, process);
+    record.leftovers.iter().any(|l| l.thing() == process)
 }
 
 /// Lists what this object was to put back after a run that it inherited from, and has not: nothing was
@@ -55,36 +53,17 @@ pub(in crate::rollout) fn add_inherited(ctx: &Context<'_>, record: &mut ScalingG
     let Some(baseline) = &record.baseline else {
         return;
     };
-    let runs = kind::processes_but(&baseline.suspended_processes);
     let group = ctx.input.observation.scaling_group(&ctx.group).ok();
     let group = group.and_then(Option::as_ref);
-    for process in runs {
-        let known = |l: &Leftover| l.kind == RestoreKind::Process && l.target == process;
-        let suspended = |group: &ScalingGroup| {
-            let found = Process::from(process.as_str());
-            group.suspended_processes.contains(&found)
-        };
-        if record.leftovers.iter().any(known) || !group.is_none_or(suspended) {
-            continue;
-        }
-        record.leftovers.push(Leftover {
-            kind: RestoreKind::Process,
-            target: process,
-            wanted: "Resumed".into(),
-            found: None,
-            containers: None,
-            kept: false,
-            since: Time(ctx.now()),
-            by: ctx.path(),
-            message: "suspended by a run that vanished or was taken over before it had resumed it; the next run of an update resumes it".into(),
-        });
-    }
-}
-
-pub(in crate::rollout) fn of_kind<'a>(
-    ctx: &'a Context<'_>,
-    kind: RestoreKind,
-) -> impl Iterator<Item = &'a Leftover> {
-    let all = ctx.record.leftovers.iter();
-    all.filter(move |leftover| leftover.kind == kind)
+    let mut open = kind::processes_but(&baseline.suspended_processes);
+    open.retain(|process| {
+        let suspended = group.is_none_or(|group| processes::is_suspended(group, process));
+        suspended && !is_listed(record, process)
+    });
+    let message = "suspended by a run that vanished or was taken over before it had resumed it; the next run of an update resumes it";
+    let line = |process: &String| -> Leftover {
+        let thing = (RestoreKind::Process, process.as_str());
+        run_left::line(thing, Time(ctx.now()), ctx.path(), message)
+    };
+    record.leftovers.extend(open.iter().map(line));
 }

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use ess_rollout_api::v1alpha1::{EligibleState, LeftOut, Plan, RollingUpdateTaskStatus};
 use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 
+use crate::rollout::compute::Compute;
 use crate::rollout::context::Context;
+use crate::rollout::kind::if_read;
 use crate::task::conditions::{self, shorten};
-use crate::task::observation::{Known, Missing};
+use crate::task::observation::Known;
 use crate::task::reason::Reason;
 
 /// Bound of the API.
@@ -17,8 +19,6 @@ const LEFT_OUT_MAX: usize = 1000;
 const NAMED_MAX: usize = 5;
 /// The most instances of which it is read what they run.
 const READ_MAX: usize = 100;
-/// Why a rollback leaves out an instance that would be eligible.
-const NOT_TOUCHED: Reason = Reason::NotTouched;
 
 /// Who is left out of an update of these members, and why.
 pub(in crate::rollout) fn at_start(
@@ -47,7 +47,8 @@ fn reason<'a>(ctx: &Context<'_>, instance: &'a ScalingInstance) -> &'a str {
     } else if !ctx.update.takes(&instance.creation_type) {
         &instance.creation_type
     } else {
-        NOT_TOUCHED.word()
+        // A rollback goes where the update has been.
+        Reason::NotTouched.word()
     }
 }
 
@@ -80,7 +81,7 @@ pub(in crate::rollout) fn nobody(ctx: &Context<'_>, plan: &Plan) -> String {
 
 /// Who of the group, as it is now, has not taken part, and how many of those run what the update brings
 /// all the same. `None`: everybody has.
-pub(in crate::rollout) fn now(
+pub(super) fn now(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &Plan,
@@ -89,31 +90,26 @@ pub(in crate::rollout) fn now(
     let took_part = plan.members.iter().map(|member| member.id.as_str());
     let took_part = took_part.chain(status.instances.iter().map(|i| i.id.as_str()));
     let took_part: BTreeSet<&str> = took_part.collect();
-    let before: Option<BTreeMap<&str, &str>> = plan.left_out.as_ref().map(|left_out| {
-        let each = left_out.iter();
-        each.map(|l| (l.id.as_str(), l.reason.as_str())).collect()
-    });
+    let before = plan.left_out.iter().flatten();
+    let before: BTreeMap<&str, &str> = before.map(|l| (l.id.as_str(), l.reason.as_str())).collect();
+    // Else nobody wrote down who was there, or not all of them.
+    let complete = plan.left_out.is_some() && before.len() < LEFT_OUT_MAX;
     let others: Vec<&ScalingInstance> = members
         .iter()
         .filter(|member| !took_part.contains(member.id.as_str()))
         .collect();
-    let why = |member: &ScalingInstance| -> String {
-        match &before {
-            // Nobody wrote down who was there.
-            None => member.state.as_str().to_owned(),
-            Some(before) => match before.get(member.id.as_str()) {
-                Some(reason) => (*reason).to_owned(),
-                None if before.len() >= LEFT_OUT_MAX => member.state.as_str().to_owned(),
-                None => "that joined later".to_owned(),
-            },
-        }
-    };
-    let reasons: Vec<(String, &str)> = others.iter().map(|m| (why(m), m.id.as_str())).collect();
-    let each = reasons.iter().map(|(why, id)| (why.as_str(), *id));
-    let Some(mut said) = listed(each) else {
+    let each = others.iter().map(|member| {
+        let why = match before.get(member.id.as_str()) {
+            Some(reason) => reason,
+            None if complete => "that joined later",
+            None => member.state.as_str(),
+        };
+        (why, member.id.as_str())
+    });
+    let Some(left_out) = listed(each) else {
         return Ok(None);
     };
-    said.insert_str(0, "left out: ");
+    let mut said = format!("left out: {left_out}");
     if let Some(updated) = updated(ctx, &others)? {
         let (count, what) = (others.len(), ctx.update.what(Some(plan)));
         said.push_str(&format!("; of these {updated} of {count} run {what}"));
@@ -128,17 +124,10 @@ fn updated(ctx: &Context<'_>, others: &[&ScalingInstance]) -> Known<Option<usize
     }
     let mut ids: Vec<String> = others.iter().map(|other| other.id.clone()).collect();
     ids.sort();
-    match ctx.update.compute(ctx.input.observation, &ids) {
-        Ok(computes) => {
-            let updated = computes
-                .iter()
-                .filter(|c| ctx.update.difference(c).is_none());
-            Ok(Some(updated.count()))
-        }
-        // It is not what was asked for, and fails nothing.
-        Err(Missing::Failed(_)) => Ok(None),
-        Err(read) => Err(read),
-    }
+    // It is not what was asked for, and fails nothing.
+    let computes = if_read(ctx.update.compute(ctx.input.observation, &ids))?;
+    let is_updated = |compute: &&Compute| ctx.update.difference(compute).is_none();
+    Ok(computes.map(|computes| computes.iter().filter(is_updated).count()))
 }
 
 /// How many for each reason, and who; `None` for nobody.
@@ -147,10 +136,10 @@ fn listed<'a>(all: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
     for (reason, id) in all {
         by_reason.entry(reason).or_default().push(id);
     }
-    let each = by_reason.iter().map(|(reason, ids)| {
-        let named = conditions::named(ids, NAMED_MAX);
+    let one = |(reason, ids): (&str, Vec<&str>)| {
+        let named = conditions::named(&ids, NAMED_MAX);
         format!("{} {reason} ({named})", ids.len())
-    });
-    let each: Vec<String> = each.collect();
+    };
+    let each: Vec<String> = by_reason.into_iter().map(one).collect();
     (!each.is_empty()).then(|| each.join(", "))
 }

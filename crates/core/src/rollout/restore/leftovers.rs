@@ -1,23 +1,28 @@
 //! What runs before left changed: lines of the group's record that outlive their tasks. The next run
 //! takes them up, puts back what it can, and drops the lines that are done.
 
+use std::collections::BTreeSet;
+use std::slice::from_ref;
+
 use ess_rollout_api::v1alpha1::{
     FailedInstancePolicy, Leftover, Plan, RestoreItem, RestoreKind, RestorePolicy, RestoreState,
     RollingUpdateTaskStatus, ScalingGroupRecordStatus,
 };
-use ess_rollout_cloud::{LifecycleState, Mutation, Process, Query, ScalingGroup, ScalingInstance};
+use ess_rollout_cloud::{LifecycleState, Query, ScalingGroup, ScalingInstance};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::need::{Need, missing, need};
-use super::{configuration, run_left, standby};
+pub(in crate::rollout) use super::run_left::LEFTOVERS_MAX;
+
+use super::need::{self, Need, Thing as _};
+use super::{configuration, processes, run_left, standby};
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
 use crate::rollout::kind::content::{ConfigurationContent, ContentKind};
-use crate::task::observation::{Known, Missing};
+use crate::rollout::kind::if_read;
+use crate::task::observation::Known;
 
 /// The most lines that one run takes up, so that its own items have room beside them.
 const TAKEN_UP_MAX: usize = 500;
-pub(in crate::rollout) use super::run_end::LEFTOVERS_MAX;
 
 /// The lines that this run takes up.
 fn taken_up<'a>(ctx: &'a Context<'_>) -> Vec<&'a Leftover> {
@@ -41,48 +46,37 @@ pub(in crate::rollout) fn instances(
     plan: &Plan,
 ) -> Vec<String> {
     let members = standby::members(status, plan).into_iter();
-    let members = members.map(|member| member.id);
-    let left = taken_up(ctx);
-    let left = left.iter().filter(|leftover| {
-        matches!(
-            leftover.kind,
-            RestoreKind::Standby | RestoreKind::StoppedInstance
-        )
-    });
-    let mut ids: Vec<String> = members.chain(left.map(|l| l.target.clone())).collect();
-    ids.sort();
-    ids.dedup();
-    ids
+    let kinds = [RestoreKind::Standby, RestoreKind::StoppedInstance];
+    let left = taken_up(ctx).into_iter();
+    let left = left.filter(|leftover| kinds.contains(&leftover.kind));
+    let left = left.map(|leftover| leftover.target.clone());
+    let ids: BTreeSet<String> = members.map(|member| member.id).chain(left).collect();
+    ids.into_iter().collect()
+}
+
+/// What stands behind these; nothing is asked for nobody.
+pub(super) fn computes(ctx: &Context<'_>, ids: &[String]) -> Known<Vec<Compute>> {
+    match ids {
+        [] => Ok(Vec::new()),
+        ids => ctx.update.compute(ctx.input.observation, ids),
+    }
 }
 
 /// All instances that the record lists.
-pub(in crate::rollout) fn all_instances<'a>(
-    ctx: &'a Context<'_>,
-) -> impl Iterator<Item = String> + 'a {
+pub(super) fn all_instances<'a>(ctx: &'a Context<'_>) -> impl Iterator<Item = String> + 'a {
     let all = ctx.record.leftovers.iter();
-    all.filter(|leftover| is_of_instance(leftover.kind))
+    all.filter(|leftover| need::is_of_instance(leftover.kind))
         .map(|leftover| leftover.target.clone())
 }
 
-fn is_of_instance(kind: RestoreKind) -> bool {
-    matches!(
-        kind,
-        RestoreKind::Standby | RestoreKind::Protection | RestoreKind::StoppedInstance
-    )
-}
-
 /// What [`needs`] reads beyond the group and its instances.
-pub(in crate::rollout) fn reads(ctx: &Context<'_>) -> Vec<Query> {
-    let configurations = taken_up(ctx);
-    let configurations = configurations
-        .iter()
-        .filter(|leftover| leftover.found.is_some())
-        .filter_map(|leftover| Some(ContentKind::of_kind(leftover.kind)?.query(&leftover.target)));
-    configurations.collect()
+pub(super) fn reads<'a>(ctx: &'a Context<'_>) -> impl Iterator<Item = Query> + 'a {
+    let changed = taken_up(ctx).into_iter().filter(|l| l.found.is_some());
+    changed.filter_map(|l| Some(ContentKind::of_kind(l.kind)?.query(&l.target)))
 }
 
 /// What of it is to be put back now, besides what this run has to put back itself.
-pub(in crate::rollout) fn needs(
+pub(super) fn needs(
     ctx: &Context<'_>,
     group: &ScalingGroup,
     instances: &[ScalingInstance],
@@ -94,45 +88,35 @@ pub(in crate::rollout) fn needs(
     // What a policy leaves to people is done with as well once its instance is gone.
     let kept = ctx.record.leftovers.iter().filter(|leftover| {
         !taken_up.contains(leftover)
-            && is_of_instance(leftover.kind)
+            && need::is_of_instance(leftover.kind)
             && ctx.spec.policy.restore_policy != RestorePolicy::Manual
             && instances.iter().all(|i| i.id != leftover.target)
     });
     for leftover in taken_up.iter().copied().chain(kept) {
         let (kind, target) = (leftover.kind, leftover.target.as_str());
-        let known = |needs: &[Need]| {
-            needs
-                .iter()
-                .any(|need| need.item.kind == kind && need.item.target == target)
-        };
-        if known(own) || known(&needs) {
+        let mut known = own.iter().chain(&needs);
+        if known.any(|need| need.item.thing() == leftover.thing()) {
             continue;
         }
         let state = instances.iter().find(|i| i.id == target).map(|i| &i.state);
+        let in_standby = state == Some(&LifecycleState::Standby);
+        let runs = compute::of(computes, target).is_some_and(|c| c.power == Power::Running);
         let found = match kind {
-            RestoreKind::Process => process(ctx, group, target),
+            RestoreKind::Process => processes::needs(ctx, group, from_ref(&leftover.target)).pop(),
             RestoreKind::ScalingConfigurationImage
             | RestoreKind::ScalingConfigurationContainers => content(ctx, leftover)?,
-            kind if is_of_instance(kind) && state.is_none() => Some(missing(
-                done(leftover).item,
-                RestoreState::Restored,
-                standby::LEFT_GROUP,
-            )),
-            RestoreKind::Standby if state == Some(&LifecycleState::Standby) => {
+            _ if state.is_none() => Some(standby::left_group(of(leftover))),
+            RestoreKind::Standby if in_standby => {
                 Some(standby::back_to_service(ctx, target, false, computes))
             }
             RestoreKind::Protection if state == Some(&LifecycleState::InService) => {
                 Some(standby::protect(ctx, target))
             }
             // Waits for the instance to serve again, and is in Standby's hands.
-            RestoreKind::Protection | RestoreKind::StoppedInstance
-                if state == Some(&LifecycleState::Standby)
-                    && (kind == RestoreKind::Protection || !runs(computes, target)) =>
-            {
-                None
-            }
+            RestoreKind::Protection if in_standby => None,
+            RestoreKind::StoppedInstance if in_standby && !runs => None,
             RestoreKind::Standby | RestoreKind::Protection | RestoreKind::StoppedInstance => {
-                Some(done(leftover))
+                Some(of(leftover).restored())
             }
         };
         needs.extend(found);
@@ -140,34 +124,8 @@ pub(in crate::rollout) fn needs(
     Ok(needs)
 }
 
-fn runs(computes: &[Compute], id: &str) -> bool {
-    compute::of(computes, id).is_some_and(|compute| compute.power == Power::Running)
-}
-
-fn done(leftover: &Leftover) -> Need {
-    need(
-        leftover.kind,
-        &leftover.target,
-        &leftover.wanted,
-        RestoreState::Restored,
-        "",
-    )
-}
-
-fn process(ctx: &Context<'_>, group: &ScalingGroup, target: &str) -> Option<Need> {
-    let process = Process::from(target);
-    let suspended = group.suspended_processes.contains(&process);
-    let state = if suspended {
-        RestoreState::Pending
-    } else {
-        RestoreState::Restored
-    };
-    let mut need = need(RestoreKind::Process, target, "Resumed", state, "");
-    need.call = suspended.then(|| Mutation::ResumeProcesses {
-        group: ctx.group.clone(),
-        processes: vec![process],
-    });
-    Some(need)
+fn of(leftover: &Leftover) -> Need {
+    Need::wanting(leftover.kind, &leftover.target, &leftover.wanted)
 }
 
 /// `None`: somebody has changed the configuration since, and it stays on the list as it is.
@@ -176,24 +134,21 @@ fn content(ctx: &Context<'_>, leftover: &Leftover) -> Known<Option<Need>> {
     let Some(kind) = kind.filter(|_| leftover.found.is_some()) else {
         return Ok(None);
     };
-    let target = &leftover.target;
+    let (target, need) = (&leftover.target, of(leftover));
     let Some(found) = kind.found(ctx.input.observation, &ctx.group, target)? else {
-        let message = "the scaling configuration is gone";
-        let item = done(leftover).item;
-        return Ok(Some(missing(item, RestoreState::Restored, message)));
+        let gone = need.in_no_answer(RestoreState::Restored, configuration::GONE);
+        return Ok(Some(gone));
     };
     let short = found.short();
     if short == leftover.wanted {
-        return Ok(Some(done(leftover)));
+        return Ok(Some(need.restored()));
     }
     let wanted = ConfigurationContent::of_leftover(leftover);
     let Some(wanted) = wanted.filter(|_| Some(&short) == leftover.found.as_ref()) else {
         return Ok(None);
     };
-    let mut need = done(leftover);
-    need.item.state = RestoreState::Pending;
-    need.item.found.clone_from(&leftover.found);
-    need.call = Some(wanted.put(target, &found, true));
+    let mut need = need.by(wanted.put(target, &found, true));
+    need.item.found = Some(short);
     Ok(Some(need))
 }
 
@@ -203,60 +158,42 @@ pub(in crate::rollout) fn update(
     status: &RollingUpdateTaskStatus,
     record: &mut ScalingGroupRecordStatus,
 ) -> Known<()> {
-    let items = status.restore.iter().flat_map(|restore| &restore.items);
-    let items: Vec<&RestoreItem> = items.collect();
+    let items: Vec<&RestoreItem> = need::items(status).collect();
     let before = std::mem::take(&mut record.leftovers);
     let line = |item: &RestoreItem| {
-        let same = before
-            .iter()
-            .find(|l| l.kind == item.kind && l.target == item.target);
+        let known = before.iter().find(|line| line.thing() == item.thing());
+        let known = known.cloned().unwrap_or_else(|| Leftover {
+            containers: configuration::containers_of(ctx, status, item),
+            ..run_left::line(item.thing(), Time(ctx.now()), ctx.path(), "")
+        });
         Leftover {
-            kind: item.kind,
-            target: item.target.clone(),
             wanted: item.wanted.clone(),
             found: item.found.clone(),
-            containers: match same {
-                Some(line) => line.containers.clone(),
-                None => configuration::containers_of(ctx, status, item),
-            },
             kept: item.kept,
-            since: same.map_or(Time(ctx.now()), |line| line.since.clone()),
-            by: same.map_or_else(|| ctx.path(), |line| line.by.clone()),
             message: item.message.clone(),
+            ..known
         }
     };
     // What was listed of this very run while its deletion waited is judged by what is known now.
     let own = ctx.record.runs.iter().find(|run| run.uid == ctx.uid);
-    let mut leftovers: Vec<Leftover> = before
-        .iter()
-        .filter(|l| {
-            let same = |item: &&&RestoreItem| item.kind == l.kind && item.target == l.target;
-            items.iter().find(same).is_none() && own.is_none_or(|run| !run_left::is_of(run, l))
-        })
-        .cloned()
-        .collect();
+    let mut leftovers = before.clone();
+    leftovers.retain(|line| {
+        items.iter().all(|item| item.thing() != line.thing())
+            && own.is_none_or(|run| !run_left::is_of(run, line))
+    });
     if !leftovers.is_empty() {
-        match ctx.input.observation.scaling_instances(&ctx.group) {
-            // One that the list leaves out stays: see `needs`.
-            Ok(instances) => leftovers.retain(|leftover| {
-                let of = |i: &&ScalingInstance| i.id == leftover.target;
-                let found = instances.iter().find(of);
-                leftover.kind != RestoreKind::Standby
-                    || found.is_none_or(|i| i.state == LifecycleState::Standby)
-            }),
-            Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
-            // Not being able to look keeps them on the list, and nobody from the group.
-            Err(Missing::Failed(_)) => {}
-        }
+        // Not being able to look keeps them on the list, and nobody from the group.
+        let instances = if_read(ctx.input.observation.scaling_instances(&ctx.group))?;
+        let instances = instances.map_or(&[][..], |instances| instances);
+        // One that the list leaves out stays: see `needs`.
+        leftovers.retain(|line| {
+            let mut of_line = instances.iter().filter(|i| i.id == line.target);
+            line.kind != RestoreKind::Standby || of_line.all(|i| i.state == LifecycleState::Standby)
+        });
     }
-    let left = items
-        .iter()
-        .filter(|item| item.state == RestoreState::Left)
-        .map(|item| line(item));
-    leftovers.extend(left);
-    // The newest are the ones that somebody will look for.
-    let excess = leftovers.len().saturating_sub(LEFTOVERS_MAX);
-    leftovers.drain(..excess);
+    let left = items.into_iter().filter(|i| i.state == RestoreState::Left);
+    leftovers.extend(left.map(line));
+    run_left::keep_newest(&mut leftovers);
     record.leftovers = leftovers;
     Ok(())
 }

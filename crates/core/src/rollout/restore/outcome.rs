@@ -1,14 +1,14 @@
 //! The outcome read back: what the instances run, what new ones would get, and whether that is what the
 //! update wanted. Told of how things are now, whatever OOS says and whatever was captured at the start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ess_rollout_api::v1alpha1::{
-    InstanceState, Plan, ReadBack, RestoreKind, RestoreState, RollingUpdateTaskStatus,
+    InstanceState, Plan, ReadBack, RestoreState, RollingUpdateTaskStatus,
 };
 use ess_rollout_cloud::{LifecycleState, ScalingInstance};
 
-use super::{left_out, leftovers, verify};
+use super::{left_out, leftovers, need, verify};
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
 use crate::rollout::decision::Draft;
@@ -38,11 +38,11 @@ pub(in crate::rollout) struct Verification {
 }
 
 impl Verification {
-    fn new(status: Value, reason: Reason, message: String) -> Self {
+    fn new(status: Value, reason: Reason, message: impl Into<String>) -> Self {
         Self {
             status,
             reason,
-            message,
+            message: message.into(),
             may_lag: false,
             group_gone: false,
             read_back: None,
@@ -68,13 +68,20 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// Its lifecycle state, as far as an answer shows it in the group.
+    fn lifecycle_state(&self) -> Option<&LifecycleState> {
+        self.member.map(|member| &member.state)
+    }
+
     fn serves(&self) -> bool {
-        let state = self.member.map(|member| &member.state);
-        let in_service = matches!(
-            state,
-            Some(LifecycleState::InService | LifecycleState::Protected)
-        );
-        in_service && self.idle.is_none()
+        let serving = [LifecycleState::InService, LifecycleState::Protected];
+        let state = self.lifecycle_state();
+        state.is_some_and(|state| serving.contains(state)) && self.idle.is_none()
+    }
+
+    /// How it was found to differ, if it was.
+    fn difference(&self) -> Option<&String> {
+        self.differs.as_ref()?.as_ref()
     }
 
     /// Whether the update was done to it: as it is found, or else as OOS reports it.
@@ -89,74 +96,54 @@ impl Found<'_> {
 /// Reads the outcome back: what each instance that took part runs and whether it serves, whether
 /// processes and configuration are as they should be, and who was left out.
 pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Known<Verification> {
-    let observation = ctx.input.observation;
     let Some(plan) = status.plan.clone() else {
-        return Ok(Verification::new(
-            Value::Unknown,
-            Reason::NothingRan,
-            String::new(),
-        ));
+        return Ok(Verification::new(Value::Unknown, Reason::NothingRan, ""));
     };
     let Some(group) = ctx.scaling_group()? else {
         let message = format!(
             "no answer of the cloud shows scaling group {} in {}, neither asked for by its id nor among all",
             ctx.group, ctx.region
         );
-        let mut verdict = Verification::new(Value::False, Reason::ScalingGroupNotFound, message);
-        verdict.group_gone = true;
-        return Ok(verdict);
+        return Ok(Verification {
+            group_gone: true,
+            ..Verification::new(Value::False, Reason::ScalingGroupNotFound, message)
+        });
     };
     let ids = leftovers::instances(ctx, status, &plan);
-    let computes = if ids.is_empty() {
-        Vec::new()
-    } else {
-        ctx.update.compute(observation, &ids)?
-    };
+    let computes = leftovers::computes(ctx, &ids)?;
     let members = verify::instances(ctx, status, &plan)?;
     let well = result::went_well(status);
-    let back = {
-        let touched = status.instances.iter().filter(|i| {
-            i.state == InstanceState::Succeeded || (!well && i.state != InstanceState::Pending)
-        });
-        let touched: Vec<&str> = touched.map(|i| i.id.as_str()).collect();
-        ctx.update.read_back(observation, &plan, &touched)?
-    };
+    let touched = status.instances.iter().filter(|i| {
+        i.state == InstanceState::Succeeded || (!well && i.state != InstanceState::Pending)
+    });
+    let touched: Vec<&str> = touched.map(|i| i.id.as_str()).collect();
+    let update = &ctx.update;
+    let back = update.read_back(ctx.input.observation, &plan, &touched)?;
     let active = active::configuration(ctx, status, &plan, group)?;
     let others = left_out::now(ctx, status, &plan, &members)?;
     let found = found(ctx, status, &plan, (&members, &computes), &back);
     show(ctx, &plan, status, &found);
     let counts = counted(&found);
-    let mut differ: Vec<String> = active.differs.iter().cloned().collect();
+    let reason = match active.differs {
+        Some(_) => Reason::ActiveConfigurationDiffers,
+        None => Reason::Different,
+    };
+    let mut differ: Vec<String> = active.differs.into_iter().collect();
     differ.extend(differences(ctx, &found));
     differ.extend(of_group(status));
     let partly = counts.as_ref().filter(|c| !well || c.updated < c.total);
-    let counted = partly.map(|counts| in_words(&ctx.update.what(Some(&plan)), counts, &found));
-    let said: Vec<String> = [counted, active.note, others]
-        .into_iter()
-        .flatten()
-        .collect();
-    let mut verdict = match (well, &active.differs) {
-        (true, Some(_)) => Verification::new(
-            Value::False,
-            Reason::ActiveConfigurationDiffers,
-            differ.join("; "),
-        ),
-        (true, None) if !differ.is_empty() => {
-            Verification::new(Value::False, Reason::Different, differ.join("; "))
-        }
-        (true, None) => {
-            not_updated(&found).unwrap_or_else(|| as_wanted(back.unread.as_deref(), active.read))
-        }
-        (false, differs) => {
-            let mut verdict = ended_early(counts.as_ref(), &differ, back.unread.as_deref());
-            if differs.is_some() {
-                verdict.reason = Reason::ActiveConfigurationDiffers;
-            }
-            verdict
-        }
+    let counted = partly.map(|counts| in_words(&update.what(Some(&plan)), counts, &found));
+    let said = [counted, active.note, others].into_iter().flatten();
+    let unread = back.unread.as_deref();
+    let mut verdict = if !well {
+        ended_early(counts.as_ref(), reason, &differ, unread)
+    } else if !differ.is_empty() {
+        Verification::new(Value::False, reason, differ.join("; "))
+    } else {
+        not_updated(&found).unwrap_or_else(|| as_wanted(unread, active.read))
     };
     verdict.may_lag = !differ.is_empty() || found.iter().any(|found| is_hidden(ctx, found));
-    verdict.found = said.join("; ");
+    verdict.found = said.collect::<Vec<String>>().join("; ");
     if !verdict.found.is_empty() {
         verdict.message = format!("{}; {}", verdict.message, verdict.found);
     }
@@ -169,20 +156,15 @@ fn as_wanted(unread: Option<&str>, configuration: bool) -> Verification {
         true => "processes and scaling configuration",
         false => "processes",
     };
-    match unread {
-        None => Verification::new(
-            Value::True,
-            Reason::AsWanted,
-            format!("instances, {what} were read back and are as wanted"),
-        ),
-        Some(unread) => Verification::new(
-            Value::True,
-            Reason::AsReported,
-            format!(
-                "OOS reports that the instances were updated; they serve, and {what} were read back and are as wanted; {unread}"
-            ),
-        ),
-    }
+    let read = format!("{what} were read back and are as wanted");
+    let (reason, message) = match unread {
+        None => (Reason::AsWanted, format!("instances, {read}")),
+        Some(unread) => {
+            let reported = "OOS reports that the instances were updated; they serve, and";
+            (Reason::AsReported, format!("{reported} {read}; {unread}"))
+        }
+    };
+    Verification::new(Value::True, reason, message)
 }
 
 /// Of an update that succeeded as OOS has it: whom it was not done to, because it failed and that was tolerated, or was
@@ -204,16 +186,19 @@ fn not_updated(found: &[Found<'_>]) -> Option<Verification> {
     Some(Verification::new(Value::False, reason, message))
 }
 
-/// Of an update that failed or was cancelled.
-fn ended_early(counts: Option<&ReadBack>, differ: &[String], unread: Option<&str>) -> Verification {
-    let mut message = "the update did not succeed".to_owned();
-    for more in differ.iter().map(String::as_str).chain(unread) {
-        message.push_str("; ");
-        message.push_str(more);
-    }
+/// Of an update that failed or was cancelled. `differs`: the reason where something does.
+fn ended_early(
+    counts: Option<&ReadBack>,
+    differs: Reason,
+    differ: &[String],
+    unread: Option<&str>,
+) -> Verification {
+    let said = ["the update did not succeed"].into_iter();
+    let said = said.chain(differ.iter().map(String::as_str)).chain(unread);
+    let message = said.collect::<Vec<&str>>().join("; ");
     let known = counts.filter(|counts| counts.unknown < counts.total);
     let (status, reason) = match known {
-        _ if !differ.is_empty() => (Value::False, Reason::Different),
+        _ if !differ.is_empty() => (Value::False, differs),
         None => (Value::Unknown, Reason::NotSucceeded),
         Some(counts) if counts.updated == 0 => (Value::False, Reason::NotUpdated),
         Some(counts) if counts.updated < counts.total => (Value::False, Reason::PartlyUpdated),
@@ -230,14 +215,8 @@ fn found<'a>(
     (members, computes): (&'a [ScalingInstance], &[Compute]),
     back: &OfKind,
 ) -> Vec<Found<'a>> {
-    let members: BTreeMap<&str, &ScalingInstance> = members
-        .iter()
-        .map(|member| (member.id.as_str(), member))
-        .collect();
-    let planned = plan
-        .members
-        .iter()
-        .map(|m| (m.id.as_str(), InstanceState::Pending));
+    let planned = plan.members.iter();
+    let planned = planned.map(|m| (m.id.as_str(), InstanceState::Pending));
     let begun = status.instances.iter().map(|i| (i.id.as_str(), i.state));
     let states: BTreeMap<&str, InstanceState> = planned.chain(begun).collect();
     let stopped_before = |id: &str| plan.members.iter().any(|m| m.id == id && m.stopped);
@@ -248,24 +227,18 @@ fn found<'a>(
         Power::Changing => Some("not Running yet".to_owned()),
         Power::Broken(status) => Some(status.clone()),
     };
-    let differs = |id: &str| {
-        if ctx.update.is_seen_in_compute() {
-            let compute = compute::of(computes, id)?;
-            Some(ctx.update.difference(compute))
-        } else {
-            back.read.contains(id).then(|| back.differ.get(id).cloned())
-        }
+    let differs = |id: &str| match ctx.update.is_seen_in_compute() {
+        true => Some(ctx.update.difference(compute::of(computes, id)?)),
+        false => back.read.contains(id).then(|| back.differ.get(id).cloned()),
     };
-    states
-        .into_iter()
-        .map(|(id, state)| Found {
-            id: id.to_owned(),
-            state,
-            member: members.get(id).copied(),
-            differs: differs(id),
-            idle: idle(id),
-        })
-        .collect()
+    let found = states.into_iter().map(|(id, state)| Found {
+        id: id.to_owned(),
+        state,
+        member: members.iter().find(|member| member.id == id),
+        differs: differs(id),
+        idle: idle(id),
+    });
+    found.collect()
 }
 
 /// A member of which no answer shows what it runs.
@@ -279,7 +252,7 @@ fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
     let updated = |found: &&Found<'_>| found.state == InstanceState::Succeeded;
     for instance in found.iter().filter(updated) {
         let id = &instance.id;
-        match instance.member.map(|member| &member.state) {
+        match instance.lifecycle_state() {
             Some(LifecycleState::InService | LifecycleState::Protected) => {}
             Some(state) => differ.push(format!("{id} is {state}")),
             None => differ.push(format!("{id} has left the group")),
@@ -291,8 +264,8 @@ fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
         if is_hidden(ctx, instance) {
             differ.push(format!("no answer shows the {} of {id}", ctx.update.noun()));
         }
-        match (instance.differs.clone().flatten(), &instance.idle) {
-            (Some(how), _) => differ.push(how),
+        match (instance.difference(), &instance.idle) {
+            (Some(how), _) => differ.push(how.clone()),
             (None, Some(how)) => differ.push(format!("the {} of {id} is {how}", ctx.update.noun())),
             (None, None) => {}
         }
@@ -302,19 +275,10 @@ fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
 
 /// What of the group itself is not put back.
 fn of_group(status: &RollingUpdateTaskStatus) -> Vec<String> {
-    let of_group = |kind| {
-        matches!(
-            kind,
-            RestoreKind::Process
-                | RestoreKind::ScalingConfigurationImage
-                | RestoreKind::ScalingConfigurationContainers
-        )
-    };
-    let items = status.restore.iter().flat_map(|restore| &restore.items);
-    items
-        .filter(|item| item.state != RestoreState::Restored && of_group(item.kind))
-        .map(|item| format!("{:?} {} is not {}", item.kind, item.target, item.wanted))
-        .collect()
+    let items = need::items(status)
+        .filter(|item| item.state != RestoreState::Restored && !need::is_of_instance(item.kind));
+    let said = items.map(|item| format!("{:?} {} is not {}", item.kind, item.target, item.wanted));
+    said.collect()
 }
 
 /// `None`: what the update does to an instance cannot be read.
@@ -336,34 +300,20 @@ fn counted(found: &[Found<'_>]) -> Option<ReadBack> {
 }
 
 fn in_words(what: &str, counts: &ReadBack, found: &[Found<'_>]) -> String {
-    let ReadBack {
-        total,
-        updated,
-        serving,
-        other,
-        unknown,
-    } = counts;
-    let mut words = format!("{updated} of {total} instances run {what}");
-    if *updated > 0 {
-        words.push_str(&format!(", {serving} of them in service"));
+    let (updated, unknown) = (counts.updated, counts.unknown);
+    let mut words = format!("{updated} of {} instances run {what}", counts.total);
+    if updated > 0 {
+        words.push_str(&format!(", {} of them in service", counts.serving));
     }
     let known = found.iter().filter(|found| found.member.is_some());
-    let differing = known.filter_map(|found| found.differs.clone().flatten());
-    let named: Vec<String> = differing.take(NAMED_MAX).collect();
-    if !named.is_empty() {
-        words.push_str(&format!(", {other} do not ({}", named.join(", ")));
-        let more = usize::try_from(*other)
-            .unwrap_or(0)
-            .saturating_sub(named.len());
-        if more > 0 {
-            words.push_str(&format!(" and {more} more"));
-        }
-        words.push(')');
+    let others: Vec<&String> = known.filter_map(Found::difference).collect();
+    if !others.is_empty() {
+        let named = conditions::named(&others, NAMED_MAX);
+        words.push_str(&format!(", {} do not ({named})", others.len()));
     }
-    if *unknown > 0 {
-        words.push_str(&format!(
-            ", {unknown} have left the group or could not be read"
-        ));
+    if unknown > 0 {
+        let unknown = format!(", {unknown} have left the group or could not be read");
+        words.push_str(&unknown);
     }
     words
 }
@@ -372,14 +322,10 @@ fn in_words(what: &str, counts: &ReadBack, found: &[Found<'_>]) -> String {
 /// what it runs.
 fn show(ctx: &Context<'_>, plan: &Plan, status: &mut Draft, found: &[Found<'_>]) {
     let instances = status.instances.iter();
-    let states: BTreeMap<String, InstanceState> =
-        instances.map(|i| (i.id.clone(), i.state)).collect();
-    for found in found {
-        let Some(state) = states.get(&found.id) else {
-            continue;
-        };
+    let listed: BTreeSet<String> = instances.map(|i| i.id.clone()).collect();
+    for found in found.iter().filter(|found| listed.contains(&found.id)) {
         show_service(ctx, status, found);
-        let (value, reason, message) = match (&found.differs, state) {
+        let (value, reason, message) = match (&found.differs, found.state) {
             (Some(Some(how)), InstanceState::Succeeded) => {
                 (Value::False, Reason::Different, how.clone())
             }
@@ -396,30 +342,28 @@ fn show(ctx: &Context<'_>, plan: &Plan, status: &mut Draft, found: &[Found<'_>])
 }
 
 fn show_service(ctx: &Context<'_>, status: &mut Draft, found: &Found<'_>) {
-    let state = found.member.map(|member| &member.state);
-    let (value, reason, message) = match (state, &found.idle) {
+    let (reason, message) = match (found.lifecycle_state(), &found.idle) {
         (Some(LifecycleState::InService | LifecycleState::Protected), Some(how)) => (
-            Value::False,
             Reason::NotInService,
             format!("its {} is {how}", ctx.update.noun()),
         ),
-        (Some(LifecycleState::InService), None) => (Value::True, Reason::InService, String::new()),
-        (Some(LifecycleState::Protected), None) => (Value::True, Reason::Protected, String::new()),
-        (Some(LifecycleState::Standby), _) => (
-            Value::False,
-            Reason::Standby,
-            "in Standby: it gets no traffic".to_owned(),
-        ),
+        (Some(LifecycleState::InService), None) => (Reason::InService, String::new()),
+        (Some(LifecycleState::Protected), None) => (Reason::Protected, String::new()),
+        (Some(LifecycleState::Standby), _) => {
+            (Reason::Standby, "in Standby: it gets no traffic".to_owned())
+        }
         (Some(state), _) => (
-            Value::False,
             Reason::NotInService,
             format!("its lifecycle state is {state}"),
         ),
         (None, _) => (
-            Value::False,
             Reason::LeftGroup,
             "it is no longer in the scaling group".to_owned(),
         ),
+    };
+    let value = match found.serves() {
+        true => Value::True,
+        false => Value::False,
     };
     status.set_of(&found.id, IN_SERVICE, value, (reason, &message));
 }

@@ -5,7 +5,7 @@ use ess_rollout_api::v1alpha1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{left, runs};
+use super::{left, run_end, runs};
 use crate::rollout::context::Context;
 use crate::rollout::kind::content;
 
@@ -24,15 +24,14 @@ pub(in crate::rollout) fn taken(
         Some(baseline) if ctx.inherits_baseline() => baseline.inherited = true,
         baseline => *baseline = Some(as_found(plan, now.clone())),
     }
-    let own = |used: &&mut RunKey| {
-        Some(&used.key) == ctx.spec.policy.run_key.as_ref() && used.uid == ctx.uid
-    };
+    let key = ctx.spec.policy.run_key.as_ref();
+    let own = |used: &&mut RunKey| Some(&used.key) == key && used.uid == ctx.uid;
     if let Some(used) = record.run_keys.iter_mut().find(own) {
         // Put there before a crash; a ConfigMap may have changed since.
         if used.execution_id.is_none() {
             used.spec_hash.clone_from(&ctx.spec_hash);
         }
-    } else if let Some(key) = &ctx.spec.policy.run_key
+    } else if let Some(key) = key
         && !record.run_keys.iter().any(|used| used.key == *key)
         // Before a start there is: see `run_keys::conflict`. A run that is adopted keeps its key in OOS.
         && make_room(&mut record.run_keys)
@@ -68,13 +67,15 @@ pub(in crate::rollout) fn as_found(plan: &Plan, time: Time) -> Baseline {
 
 /// The record as it was before this task took the group and started nothing: its run key is free.
 pub(in crate::rollout) fn given_back(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
-    let mut record = released(ctx);
-    if ctx.inherits_baseline() {
-        record.baseline.clone_from(&ctx.record.baseline);
-        left::add_inherited(ctx, &mut record);
-    }
+    let mut record = ctx.record.clone();
+    record.holder = None;
     record.run_keys.retain(|key| key.uid != ctx.uid);
     record.runs.retain(|run| run.uid != ctx.uid);
+    if ctx.inherits_baseline() {
+        left::add_inherited(ctx, &mut record);
+    } else {
+        run_end::forget_baseline(&mut record);
+    }
     record
 }
 
@@ -91,25 +92,10 @@ pub(in crate::rollout) fn let_go(
         Some(plan) if !known && status.start.is_some() => taken(ctx, plan, status.place.as_ref()),
         _ => ctx.record.clone(),
     };
-    let held = record.holder.as_ref().is_some_and(|h| h.uid == ctx.uid);
-    record.holder = record.holder.filter(|_| !held);
+    record.holder = record.holder.filter(|holder| holder.uid != ctx.uid);
     runs::let_go(ctx, status, &mut record, why);
     for key in record.run_keys.iter_mut().filter(|k| k.uid == ctx.uid) {
         key.execution_id = status.execution.as_ref().map(|e| e.id.clone());
-    }
-    record
-}
-
-/// The record without a holder, whose run has not begun.
-fn released(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
-    let mut record = ctx.record.clone();
-    record.holder = None;
-    let open = record.runs.iter().any(|run| run.uid != ctx.uid);
-    if record.leftovers.is_empty() && !open {
-        record.baseline = None;
-    }
-    if let Some(baseline) = &mut record.baseline {
-        baseline.inherited = false;
     }
     record
 }

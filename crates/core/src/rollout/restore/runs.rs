@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    FailedInstancePolicy, GroupRun, LetGo, Outcome, Place, Plan, RestorePolicy,
-    RollingUpdateTaskStatus, RunConfiguration, RunMember, ScalingGroupRecordStatus, TaskResult,
+    FailedInstancePolicy, GroupRun, Holder, LetGo, Place, Plan, RestorePolicy,
+    RollingUpdateTaskStatus, RunConfiguration, RunMember, ScalingGroupRecordStatus,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{configuration, run_end, standby};
+use super::run_end::{Look, Lookout};
+use super::{configuration, standby};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Event, Next};
+use crate::rollout::decision::Next;
 use crate::rollout::kind;
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
@@ -35,9 +35,7 @@ pub(in crate::rollout) fn put(
     match record.runs.iter_mut().find(|run| run.uid == ctx.uid) {
         Some(known) => {
             run.since.clone_from(&known.since);
-            if run.execution_id.is_none() {
-                run.execution_id.clone_from(&known.execution_id);
-            }
+            run.execution_id = run.execution_id.or(known.execution_id.take());
             *known = run;
         }
         None => record.runs.push(run),
@@ -48,29 +46,41 @@ fn of(ctx: &Context<'_>, plan: Option<&Plan>, place: Option<&Place>) -> GroupRun
     let status = ctx.input.subject.status.cloned().unwrap_or_default();
     let policy = &ctx.spec.policy;
     let keeps = policy.failed_instance_policy == FailedInstancePolicy::KeepInStandby;
+    let exit_processes = plan.map(|plan| kind::processes_but(&plan.suspended_processes));
     let members = plan.map(|plan| standby::members(&status, plan));
-    let members = members.into_iter().flatten().take(MEMBERS_MAX);
+    let members = members.into_iter().flatten().map(|member| RunMember {
+        id: member.id,
+        protected: member.protected,
+    });
     GroupRun {
-        kind: ctx.kind.to_owned(),
-        namespace: ctx.namespace.clone(),
-        name: ctx.name.clone(),
-        uid: ctx.uid.clone(),
-        since: Time(ctx.now()),
         execution_id: status.execution.as_ref().map(|e| e.id.clone()),
         credentials_ref: policy.credentials_ref.clone(),
         place: place.cloned(),
         what: shorten(&ctx.update.what(plan), 256),
-        exit_processes: plan.map_or_else(Vec::new, |plan| {
-            kind::processes_but(&plan.suspended_processes)
-        }),
+        exit_processes: exit_processes.unwrap_or_default(),
         configuration: plan.and_then(|plan| configuration(ctx, &status, plan)),
-        members: members
-            .map(|member| RunMember {
-                id: member.id,
-                protected: member.protected,
-            })
-            .collect(),
+        members: members.take(MEMBERS_MAX).collect(),
         keeps_standby: keeps || policy.restore_policy == RestorePolicy::Manual,
+        ..of_holder(ctx.as_holder(None))
+    }
+}
+
+/// The run of an object that holds a group, of which no more is known than that.
+pub(super) fn of_holder(holder: Holder) -> GroupRun {
+    GroupRun {
+        kind: holder.kind,
+        namespace: holder.namespace,
+        name: holder.name,
+        uid: holder.uid,
+        since: holder.since,
+        execution_id: None,
+        credentials_ref: None,
+        place: None,
+        what: String::new(),
+        exit_processes: Vec::new(),
+        configuration: None,
+        members: Vec::new(),
+        keeps_standby: false,
         let_go: None,
         message: String::new(),
         missing_since: None,
@@ -91,17 +101,8 @@ fn configuration(
     let kind = ctx.update.content_kind();
     let before = kind.recorded(plan);
     let put = ctx.update.configured(before.as_ref()).unwrap_or(brings);
-    let ended = |outcome| {
-        let mut ended = status.clone();
-        ended.result = Some(TaskResult {
-            outcome,
-            reason: String::new(),
-            message: String::new(),
-            time: Time(ctx.now()),
-            end_unseen: false,
-            read_back: None,
-        });
-        let wanted = configuration::wanted_configuration(ctx, &ended, plan)?;
+    let wanted = |well| {
+        let wanted = configuration::wanted_after(ctx, status, plan, well)?;
         Some(wanted.content.short())
     };
     // After an update that succeeded it carries what that brought, whoever looks.
@@ -109,8 +110,8 @@ fn configuration(
     Some(RunConfiguration {
         id: id.to_owned(),
         kind: kind.kind(),
-        if_failed: ended(Outcome::Failed),
-        if_succeeded: ended(Outcome::Succeeded).filter(|_| undoes),
+        if_failed: wanted(false),
+        if_succeeded: wanted(true).filter(|_| undoes),
         brings: Some(put.short()),
     })
 }
@@ -122,17 +123,15 @@ pub(in crate::rollout) fn ended(
     status: &RollingUpdateTaskStatus,
     record: &mut ScalingGroupRecordStatus,
 ) {
-    record
-        .runs
-        .retain(|run| run.uid != ctx.uid && !is_source(status, run));
+    let seen = |run: &GroupRun| run.uid == ctx.uid || is_source(status, run);
+    record.runs.retain(|run| !seen(run));
 }
 
 /// Whether it is the update that this rollback cancels and undoes.
 fn is_source(status: &RollingUpdateTaskStatus, run: &GroupRun) -> bool {
-    status.source.as_ref().is_some_and(|source| {
-        source.suspended
-            && (run.uid == source.uid
-                || run.execution_id.as_deref() == Some(source.execution_id.as_str()))
+    let source = status.source.as_ref().filter(|source| source.suspended);
+    source.is_some_and(|source| {
+        run.uid == source.uid || run.execution_id.as_ref() == Some(&source.execution_id)
     })
 }
 
@@ -143,7 +142,6 @@ pub(in crate::rollout) fn let_go(
     record: &mut ScalingGroupRecordStatus,
     why: LetGo,
 ) {
-    let took_over = status.source.as_ref().filter(|source| source.suspended);
     let own = status.start.is_some() || status.execution.is_some();
     if own && !record.runs.iter().any(|run| run.uid == ctx.uid) {
         // Somebody deleted the record meanwhile.
@@ -156,9 +154,7 @@ pub(in crate::rollout) fn let_go(
             if let Some(execution) = &status.execution {
                 run.execution_id = Some(execution.id.clone());
             }
-        } else if is_source(status, run)
-            && let Some(source) = took_over
-        {
+        } else if let Some(source) = status.source.as_ref().filter(|_| is_source(status, run)) {
             run.let_go = Some(why);
             run.execution_id = Some(source.execution_id.clone());
         }
@@ -171,22 +167,13 @@ pub(in crate::rollout) fn is_let_go(ctx: &Context<'_>) -> bool {
     runs.any(|run| run.uid == ctx.uid && run.let_go.is_some())
 }
 
-/// What stands before this object's start.
-pub(in crate::rollout) struct Unattended {
-    /// Why it waits; `None`: the run was seen to end, and what it left is on the record.
-    pub(in crate::rollout) problem: Option<Problem>,
-    /// The record, if it changes.
-    pub(in crate::rollout) record: Option<ScalingGroupRecordStatus>,
-    pub(in crate::rollout) events: Vec<Event>,
-    pub(in crate::rollout) next: Next,
-}
-
 /// A run on the record that no object looks after any more has to be seen to end before this one
-/// begins: what it leaves would be taken for how people want the group.
+/// begins: what it leaves would be taken for how people want the group. Gives why this one waits, which it
+/// does unless the run was seen to end, and what came of the look.
 pub(in crate::rollout) fn unattended(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
-) -> Known<Option<Unattended>> {
+) -> Known<Option<(Option<Problem>, Look)>> {
     if ctx.holds() {
         return Ok(None);
     }
@@ -194,23 +181,24 @@ pub(in crate::rollout) fn unattended(
     let Some(run) = others.find(|run| run.uid != ctx.uid && !is_source(status, run)) else {
         return Ok(None);
     };
-    let place = (ctx.region.as_str(), ctx.group.as_str());
-    let look = run_end::look(&ctx.record, run, place, &ctx.waits(), ctx.input.observation)?;
+    let lookout = Lookout {
+        record: &ctx.record,
+        region: &ctx.region,
+        group: &ctx.group,
+        waits: ctx.waits(),
+        observation: ctx.input.observation,
+    };
+    let mut look = lookout.look(run)?;
     let known = look.record.runs.iter().find(|known| known.uid == run.uid);
     let problem = known.map(|known| {
         let message = format!("{}; this one starts when that has ended", known.message);
         Problem::wait(Reason::UnattendedRun, message)
     });
-    let next = match (&problem, look.next) {
+    look.next = match (&problem, look.next) {
         (None, _) => Next::Now,
         // Somebody waits for it.
         (Some(_), Next::After(wait)) => Next::After(wait.min(PATIENCE)),
         (Some(_), _) => ctx.recheck(),
     };
-    Ok(Some(Unattended {
-        problem,
-        record: Some(look.record).filter(|record| *record != ctx.record),
-        events: look.events,
-        next,
-    }))
+    Ok(Some((problem, look)))
 }

@@ -9,44 +9,30 @@ use ess_rollout_api::v1alpha1::{
 };
 use ess_rollout_cloud::{ExecutionFilter, LifecycleState, Mutation, ScalingInstance};
 
-use super::need::{Need, missing, need};
+use super::need::{self, Need};
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
 use crate::rollout::progress::attempts;
 
-/// An instance that the run, or the one that it took the group over from, may have touched.
-pub(in crate::rollout) struct Touched {
-    pub(in crate::rollout) id: String,
-    /// Whether it is to be protected from scale-in.
-    pub(in crate::rollout) protected: bool,
-    /// Whether its ECS instance, or container group, was not running before.
-    pub(in crate::rollout) stopped: bool,
-    /// How far the run is with it, or else the one before was.
-    pub(in crate::rollout) state: InstanceState,
+/// An instance that the run, or the one that it took the group over from, may have touched: whether it is to be protected
+/// from scale-in, whether its ECS instance, or container group, was not running before, and how far the run is with it, or
+/// else the one before was.
+pub(super) type Touched = SourceMember;
+
+/// Whether a run has begun with it and has not succeeded.
+pub(super) fn is_in_motion(member: &Touched) -> bool {
+    ![InstanceState::Pending, InstanceState::Succeeded].contains(&member.state)
 }
 
 /// Everybody who took part, of a rollback that took the group over in the update that it undoes as
 /// well: such an instance it may not reach, or find as the update had left it.
-pub(in crate::rollout) fn members(status: &RollingUpdateTaskStatus, plan: &Plan) -> Vec<Touched> {
-    let before: &[SourceMember] = status.source.as_ref().map_or(&[], |source| &source.members);
-    let before: BTreeMap<&str, &SourceMember> = before.iter().map(|m| (m.id.as_str(), m)).collect();
-    let states: BTreeMap<&str, InstanceState> = status
-        .instances
-        .iter()
-        .map(|i| (i.id.as_str(), i.state))
+pub(super) fn members(status: &RollingUpdateTaskStatus, plan: &Plan) -> Vec<Touched> {
+    let before = status.source.iter().flat_map(|source| &source.members);
+    let mut members: BTreeMap<&str, Touched> = before
+        .map(|member| (member.id.as_str(), member.clone()))
         .collect();
-    let mut members: BTreeMap<&str, Touched> = BTreeMap::new();
-    for member in before.values() {
-        let touched = Touched {
-            id: member.id.clone(),
-            protected: member.protected,
-            stopped: member.stopped,
-            state: member.state,
-        };
-        members.insert(&member.id, touched);
-    }
     for member in &plan.members {
-        let known = before.get(member.id.as_str());
+        let known = members.get(member.id.as_str());
         let touched = Touched {
             id: member.id.clone(),
             // The update takes the protection away; only a person gives it.
@@ -59,22 +45,21 @@ pub(in crate::rollout) fn members(status: &RollingUpdateTaskStatus, plan: &Plan)
     }
     // One that joined between the plan and the start took part all the same.
     for instance in &status.instances {
-        members.entry(&instance.id).or_insert_with(|| Touched {
+        let member = members.entry(&instance.id).or_insert_with(|| Touched {
             id: instance.id.clone(),
             protected: false,
             stopped: false,
             state: instance.state,
         });
-    }
-    for (id, member) in &mut members {
-        let own = states.get(id).filter(|own| **own != InstanceState::Pending);
-        member.state = own.copied().unwrap_or(member.state);
+        if instance.state != InstanceState::Pending {
+            member.state = instance.state;
+        }
     }
     members.into_values().collect()
 }
 
 /// Of the members: what is to be put back, or left.
-pub(in crate::rollout) fn needs(
+pub(super) fn needs(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &Plan,
@@ -112,38 +97,28 @@ fn is_touched(ctx: &Context<'_>, member: &Touched) -> bool {
 /// What is on record, or may be, of a member that no answer shows. One that has left the group has
 /// nothing to be put back.
 fn in_no_answer(status: &RollingUpdateTaskStatus, member: &Touched) -> Vec<Need> {
-    let items = status.restore.iter().flat_map(|restore| &restore.items);
-    let mut items: Vec<_> = items
-        .filter(|item| item.target == member.id && item.state != RestoreState::Restored)
-        .cloned()
-        .collect();
-    let rests = [InstanceState::Pending, InstanceState::Succeeded].contains(&member.state);
-    if items.is_empty() && !rests {
-        let pending = RestoreState::Pending;
-        items.push(need(RestoreKind::Standby, &member.id, "InService", pending, "").item);
+    let of_member = need::items(status).filter(|item| item.target == member.id);
+    let open = of_member.filter(|item| item.state != RestoreState::Restored);
+    let mut needs: Vec<Need> = open.cloned().map(Need::of).collect();
+    if needs.is_empty() && is_in_motion(member) {
+        needs.push(Need::pending(RestoreKind::Standby, &member.id));
     }
-    let gone = |item| missing(item, RestoreState::Restored, LEFT_GROUP);
-    items.into_iter().map(gone).collect()
+    needs.into_iter().map(left_group).collect()
 }
 
-/// What becomes of an item about an instance that is taken for gone.
-pub(in crate::rollout) const LEFT_GROUP: &str = "the instance has left the scaling group";
+/// The same, about an instance that no answer shows.
+pub(super) fn left_group(need: Need) -> Need {
+    let message = "the instance has left the scaling group";
+    need.in_no_answer(RestoreState::Restored, message)
+}
 
 /// Gives protection from scale-in back.
-pub(in crate::rollout) fn protect(ctx: &Context<'_>, id: &str) -> Need {
-    let mut need = need(
-        RestoreKind::Protection,
-        id,
-        "Protected",
-        RestoreState::Pending,
-        "",
-    );
-    need.call = Some(Mutation::SetInstancesProtection {
+pub(super) fn protect(ctx: &Context<'_>, id: &str) -> Need {
+    Need::pending(RestoreKind::Protection, id).by(Mutation::SetInstancesProtection {
         group: ctx.group.clone(),
         instances: vec![id.to_owned()],
         protected: true,
-    });
-    need
+    })
 }
 
 fn in_standby(ctx: &Context<'_>, member: &Touched, computes: &[Compute]) -> Need {
@@ -163,13 +138,7 @@ fn in_standby(ctx: &Context<'_>, member: &Touched, computes: &[Compute]) -> Need
         ),
         Some(Power::Running | Power::Changing) | None => "spec.failedInstancePolicy is KeepInStandby: mend it and take it out of Standby, or remove it".to_owned(),
     };
-    let mut left = need(
-        RestoreKind::Standby,
-        &member.id,
-        "InService",
-        RestoreState::Left,
-        &message,
-    );
+    let mut left = Need::pending(RestoreKind::Standby, &member.id).left(message);
     left.item.kept = true;
     left
 }
@@ -177,65 +146,34 @@ fn in_standby(ctx: &Context<'_>, member: &Touched, computes: &[Compute]) -> Need
 /// The next step on an instance's way back to service. Nothing returns whose ECS instance, or
 /// container group, is not Running; an ECS instance that ran before the run was stopped by it and is
 /// started first.
-pub(in crate::rollout) fn back_to_service(
+pub(super) fn back_to_service(
     ctx: &Context<'_>,
     id: &str,
     stopped_before: bool,
     computes: &[Compute],
 ) -> Need {
     let noun = ctx.update.noun();
-    let left = |message: &str| {
-        need(
-            RestoreKind::Standby,
-            id,
-            "InService",
-            RestoreState::Left,
-            message,
-        )
-    };
-    let start = || {
-        need(
-            RestoreKind::StoppedInstance,
-            id,
-            "Running",
-            RestoreState::Pending,
-            "",
-        )
-    };
+    let in_standby = Need::pending(RestoreKind::Standby, id);
+    let stopped = Need::pending(RestoreKind::StoppedInstance, id);
     match compute::of(computes, id).map(|compute| &compute.power) {
-        Some(Power::Running) => {
-            let mut exit = need(
-                RestoreKind::Standby,
-                id,
-                "InService",
-                RestoreState::Pending,
-                "",
-            );
-            exit.call = Some(Mutation::ExitStandby {
-                group: ctx.group.clone(),
-                instances: vec![id.to_owned()],
-            });
-            exit
-        }
-        Some(Power::Stopped) if stopped_before => left(&format!(
+        Some(Power::Running) => in_standby.by(Mutation::ExitStandby {
+            group: ctx.group.clone(),
+            instances: vec![id.to_owned()],
+        }),
+        Some(Power::Stopped) if stopped_before => in_standby.left(format!(
             "its {noun} was not Running before the run and is not now: start it and take it out of Standby, or remove it"
         )),
-        Some(Power::Stopped) => {
-            let mut start = start();
-            start.call = Some(Mutation::StartInstance {
-                instance: id.to_owned(),
-            });
-            start
-        }
+        Some(Power::Stopped) => stopped.by(Mutation::StartInstance {
+            instance: id.to_owned(),
+        }),
         // On its way up, or down first.
-        Some(Power::Changing) => start(),
-        Some(Power::Broken(status)) => left(&format!(
+        Some(Power::Changing) => stopped,
+        Some(Power::Broken(status)) => in_standby.left(format!(
             "its {noun} is {status} and cannot serve: remove it from the group"
         )),
         None => {
-            let left = left("");
             let message = format!("its {noun} is gone: remove it from the group");
-            missing(left.item, RestoreState::Left, &message)
+            in_standby.in_no_answer(RestoreState::Left, &message)
         }
     }
 }

@@ -8,7 +8,8 @@ use ess_rollout_api::v1alpha1::{
 };
 use jiff::Timestamp;
 
-use super::run_end;
+use super::run_end::{self, Lookout, MESSAGE_MAX};
+use super::runs;
 use crate::rollout::decision::{Event, Next, Settings};
 use crate::rollout::kind::{self, content::ContentKind};
 use crate::task::conditions::shorten;
@@ -20,8 +21,6 @@ use crate::task::waits::Waits;
 
 /// How soon a run is looked at again that could not be.
 const NOT_SEEN: Duration = Duration::from_secs(600);
-/// Bound of the API, in bytes.
-const MESSAGE_MAX: usize = 1024;
 
 /// A run that no object looks after.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +48,9 @@ pub struct RunInput<'a> {
     pub observation: &'a Observation,
 }
 
-/// Whether an object that exists looks after a run.
-fn is_attended(record: &ScalingGroupRecordStatus, run: &GroupRun) -> bool {
-    record.holder.as_ref().is_some_and(|holder| {
-        holder.uid == run.uid || holder.taken_over_from.as_ref() == Some(&run.uid)
-    })
+/// Whether the holder of a group looks after a run.
+fn attends(holder: &Holder, run: &GroupRun) -> bool {
+    holder.uid == run.uid || holder.taken_over_from.as_ref() == Some(&run.uid)
 }
 
 /// The runs of a record that no object looks after. Its holder exists: see [`without_holder`].
@@ -61,14 +58,13 @@ pub fn unattended_runs(record: &ScalingGroupRecord) -> Vec<UnattendedRun> {
     let Some(status) = &record.status else {
         return Vec::new();
     };
-    let runs = status.runs.iter().filter(|run| !is_attended(status, run));
+    let holder = status.holder.as_ref();
+    let unattended = |run: &&GroupRun| holder.is_none_or(|holder| !attends(holder, run));
+    let runs = status.runs.iter().filter(unattended);
     runs.map(|run| UnattendedRun {
         uid: run.uid.clone(),
         namespace: run.namespace.clone(),
-        secret: run
-            .credentials_ref
-            .as_ref()
-            .map(|secret| secret.name.clone()),
+        secret: run.credentials_ref.as_ref().map(|s| s.name.clone()),
     })
     .collect()
 }
@@ -80,24 +76,18 @@ pub fn without_holder(
 ) -> Option<(ScalingGroupRecordStatus, Event)> {
     let mut record = record.clone();
     let holder = record.holder.take()?;
-    let of_holder =
-        |run: &GroupRun| run.uid == holder.uid || holder.taken_over_from.as_ref() == Some(&run.uid);
     if !record.runs.iter().any(|run| run.uid == holder.uid) {
         let run = of_baseline(&record, &holder);
         record.runs.push(run);
     }
-    for run in record.runs.iter_mut().filter(|run| of_holder(run)) {
+    for run in record.runs.iter_mut().filter(|run| attends(&holder, run)) {
         run.let_go.get_or_insert(LetGo::HolderVanished);
     }
-    let event = Event::warning(
-        Reason::HolderVanished,
-        "Look",
-        format!(
-            "{} {}/{} held the scaling group and has vanished, its finalizer taken by hand: its run is looked at until it has ended, and what it leaves is listed here",
-            holder.kind, holder.namespace, holder.name
-        ),
+    let note = format!(
+        "{} {}/{} held the scaling group and has vanished, its finalizer taken by hand: its run is looked at until it has ended, and what it leaves is listed here",
+        holder.kind, holder.namespace, holder.name
     );
-    Some((record, event))
+    Some((record, Event::warning(Reason::HolderVanished, "Look", note)))
 }
 
 /// A run of which the record says no more than how the group was found: of an image update task, which
@@ -116,48 +106,36 @@ fn of_baseline(record: &ScalingGroupRecordStatus, holder: &Holder) -> GroupRun {
         })
     });
     GroupRun {
-        kind: holder.kind.clone(),
-        namespace: holder.namespace.clone(),
-        name: holder.name.clone(),
-        uid: holder.uid.clone(),
-        since: holder.since.clone(),
-        execution_id: None,
-        credentials_ref: None,
-        place: None,
-        what: String::new(),
         exit_processes: baseline.map_or_else(Vec::new, |baseline| {
             kind::processes_but(&baseline.suspended_processes)
         }),
         configuration,
-        members: Vec::new(),
-        keeps_standby: false,
-        let_go: None,
-        message: String::new(),
-        missing_since: None,
-        unseen_since: None,
-        quiet_since: None,
-        fingerprint: String::new(),
+        ..runs::of_holder(holder.clone())
     }
 }
 
 /// Looks at a run: asks for more, or decides what becomes of the record.
 pub fn look_at_run(input: RunInput<'_>) -> Step<ScalingGroupRecordStatus> {
-    let status = input.record.status.clone().unwrap_or_default();
-    let waits = Waits {
-        settings: input.settings,
-        now: input.now,
-    };
+    let mut status = input.record.status.clone().unwrap_or_default();
     let Some(run) = status.runs.iter().find(|run| run.uid == input.uid) else {
         return Step::Decided(Box::new(Decision::of_status(status, Next::OnChange)));
     };
-    let spec = &input.record.spec;
-    let place = (spec.region_id.as_str(), spec.scaling_group_id.as_str());
-    let decision = match run_end::look(&status, run, place, &waits, input.observation) {
-        Ok(look) => {
-            let mut decision = Decision::of_status(look.record, look.next);
-            decision.events = look.events;
-            decision
-        }
+    let region = &input.record.spec.region_id;
+    let lookout = Lookout {
+        record: &status,
+        region,
+        group: &input.record.spec.scaling_group_id,
+        waits: Waits {
+            settings: input.settings,
+            now: input.now,
+        },
+        observation: input.observation,
+    };
+    let decision = match lookout.look(run) {
+        Ok(look) => Decision {
+            events: look.events,
+            ..Decision::of_status(look.record, look.next)
+        },
         Err(Missing::Read(queries)) => return Step::Read(queries),
         Err(Missing::Failed(error)) => {
             let mut error = *error;
@@ -165,7 +143,7 @@ pub fn look_at_run(input: RunInput<'_>) -> Step<ScalingGroupRecordStatus> {
             error.request_id = None;
             let execution = run.execution_id.as_deref();
             let ends = execution.map_or(String::new(), |id| {
-                format!("; to end it: {}", run_end::ends(place.0, id))
+                format!("; to end it: {}", run_end::ends(region, id))
             });
             let message = format!(
                 "execution {} of {}/{} cannot be looked at: {error}{ends}",
@@ -173,7 +151,6 @@ pub fn look_at_run(input: RunInput<'_>) -> Step<ScalingGroupRecordStatus> {
                 run.namespace,
                 run.name
             );
-            let mut status = status.clone();
             for run in status.runs.iter_mut().filter(|run| run.uid == input.uid) {
                 run.message = shorten(&message, MESSAGE_MAX);
             }

@@ -4,10 +4,10 @@ use ess_rollout_api::v1alpha1::{
     InstanceState, Plan, RestoreItem, RestoreKind, RestorePolicy, RestoreState,
     RollingUpdateTaskStatus,
 };
-use ess_rollout_cloud::{Mutation, Process, Query, ScalingInstance};
+use ess_rollout_cloud::ScalingInstance;
 
-use super::need::{Need, missing, need};
-use super::{configuration, leftovers, standby};
+use super::need::{self, Need, Thing as _};
+use super::{configuration, leftovers, processes, standby};
 use crate::rollout::context::Context;
 use crate::rollout::kind;
 use crate::task::absence;
@@ -23,37 +23,29 @@ pub(in crate::rollout) fn unread(
     if unproved && !ctx.has_taken_over(status) {
         return Vec::new();
     }
-    let pending = |kind, target: &str, wanted: &str| {
-        need(kind, target, wanted, RestoreState::Pending, "").item
-    };
+    let pending = |kind, target: &String| Need::pending(kind, target).item;
     let mut items: Vec<RestoreItem> = exit_processes(ctx, status)
         .iter()
-        .map(|process| pending(RestoreKind::Process, process, "Resumed"))
+        .map(|process| pending(RestoreKind::Process, process))
         .collect();
-    if let Some(plan) = &status.plan
-        && let Some(id) = configuration::changed_configuration(status, plan)
-        && let Some(wanted) = configuration::wanted_configuration(ctx, status, plan)
-    {
-        let kind = ctx.update.content_kind().kind();
-        let mut item = pending(kind, id, &wanted.content.short());
-        item.found = wanted.from.map(|from| from.short());
-        items.push(item);
-    }
     let Some(plan) = &status.plan else {
         return items;
     };
+    if let Some(id) = configuration::changed_configuration(status, plan)
+        && let Some(wanted) = configuration::wanted_configuration(ctx, status, plan)
+    {
+        let kind = ctx.update.content_kind().kind();
+        items.push(RestoreItem {
+            found: wanted.from.map(|from| from.short()),
+            ..Need::wanting(kind, id, &wanted.content.short()).item
+        });
+    }
     let members = standby::members(status, plan);
-    let in_motion = |member: &standby::Touched| {
-        let rests = [InstanceState::Pending, InstanceState::Succeeded].contains(&member.state);
-        !rests
-    };
-    let touched = members.iter().filter(|member| in_motion(member));
-    items.extend(touched.map(|m| pending(RestoreKind::Standby, &m.id, "InService")));
-    let begun = |member: &standby::Touched| member.state != InstanceState::Pending;
-    let protected = members
-        .iter()
-        .filter(|member| member.protected && begun(member));
-    items.extend(protected.map(|m| pending(RestoreKind::Protection, &m.id, "Protected")));
+    let touched = members.iter().filter(|m| standby::is_in_motion(m));
+    items.extend(touched.map(|m| pending(RestoreKind::Standby, &m.id)));
+    let begun = members.iter().filter(|m| m.state != InstanceState::Pending);
+    let protected = begun.filter(|m| m.protected);
+    items.extend(protected.map(|m| pending(RestoreKind::Protection, &m.id)));
     items
 }
 
@@ -76,74 +68,23 @@ pub(in crate::rollout) fn needs(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
 ) -> Known<Vec<Need>> {
-    let observation = ctx.input.observation;
     let Some(plan) = &status.plan else {
         return Ok(Vec::new());
     };
-    let mut reads = vec![
-        Query::ScalingGroup {
-            group: ctx.group.clone(),
-        },
-        Query::ScalingInstances {
-            group: ctx.group.clone(),
-        },
-    ];
-    let configuration = configuration::changed_configuration(status, plan);
-    let configuration =
-        configuration.filter(|_| configuration::wanted_configuration(ctx, status, plan).is_some());
-    let content = ctx.update.content_kind();
-    reads.extend(configuration.map(|id| content.query(id)));
-    let without_record = configuration::content_without_record(ctx, status, plan);
-    reads.extend(without_record.iter().map(|(_, id)| content.query(id)));
+    let ids = leftovers::instances(ctx, status, plan);
+    let mut reads = need::reads(&ctx.group);
+    let configuration = configuration::looked_at(ctx, status, plan);
+    reads.extend(configuration.map(|(id, _)| ctx.update.content_kind().query(id)));
     reads.extend(leftovers::reads(ctx));
-    let members = leftovers::instances(ctx, status, plan);
-    if !members.is_empty() {
-        reads.push(ctx.update.compute_query(&members));
-    }
-    observation.require(reads)?;
+    reads.extend((!ids.is_empty()).then(|| ctx.update.compute_query(&ids)));
+    ctx.input.observation.require(reads)?;
 
     let Some(group) = ctx.scaling_group()? else {
         return Ok(without_group(ctx, status));
     };
-    let mut needs = Vec::new();
-    let exit = exit_processes(ctx, status);
-    let suspended: Vec<Process> = exit
-        .iter()
-        .map(|process| Process::from(process.as_str()))
-        .filter(|process| group.suspended_processes.contains(process))
-        .collect();
-    for process in &exit {
-        let process = Process::from(process.as_str());
-        let found = group.suspended_processes.contains(&process);
-        let state = if found {
-            RestoreState::Pending
-        } else {
-            RestoreState::Restored
-        };
-        let mut need = need(RestoreKind::Process, process.as_str(), "Resumed", state, "");
-        if found {
-            need.call = Some(Mutation::ResumeProcesses {
-                group: ctx.group.clone(),
-                processes: suspended.clone(),
-            });
-        }
-        needs.push(need);
-    }
-    if let Some(id) = configuration {
-        needs.extend(configuration::configuration_content(ctx, status, plan, id)?);
-    }
-    if let Some((new, id)) = without_record {
-        let found = content.found(observation, &ctx.group, id)?;
-        let message = "what it carried before the run is not on record: set it";
-        let left = need(content.kind(), id, "unknown", RestoreState::Left, message);
-        let changed = found.is_some_and(|found| found.comes_from(&new));
-        needs.extend(changed.then_some(left));
-    }
-    let computes = if members.is_empty() {
-        Vec::new()
-    } else {
-        ctx.update.compute(observation, &members)?
-    };
+    let mut needs = processes::needs(ctx, group, &exit_processes(ctx, status));
+    needs.extend(configuration::need(ctx, status, plan)?);
+    let computes = leftovers::computes(ctx, &ids)?;
     let instances = instances(ctx, status, plan)?;
     needs.extend(standby::needs(ctx, status, plan, &instances, &computes));
     if ctx.spec.policy.restore_policy == RestorePolicy::Manual {
@@ -162,7 +103,7 @@ pub(in crate::rollout) fn needs(
 }
 
 /// The members of the group, with those that are on record and that the list of members leaves out.
-pub(in crate::rollout) fn instances(
+pub(super) fn instances(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     plan: &Plan,
@@ -181,26 +122,16 @@ fn without_group(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Vec<Nee
         "no answer of the cloud shows scaling group {} in {}: if it was deleted there is nothing to put back",
         ctx.group, ctx.region
     );
-    let known = status.restore.iter().flat_map(|restore| &restore.items);
-    let known: Vec<RestoreItem> = known.cloned().collect();
-    let is_known = |item: &RestoreItem| {
-        known
-            .iter()
-            .any(|k| (k.kind, &k.target) == (item.kind, &item.target))
-    };
+    let known: Vec<&RestoreItem> = need::items(status).collect();
     let mut items = unread(ctx, status);
-    items.retain(|item| !is_known(item));
-    let open = known.iter().filter(|k| k.state == RestoreState::Pending);
-    items.extend(open.cloned());
+    items.retain(|item| known.iter().all(|known| known.thing() != item.thing()));
+    let of_state = |state| {
+        let items = known.iter().filter(move |item| item.state == state);
+        items.map(|item| (*item).clone())
+    };
+    items.extend(of_state(RestoreState::Pending));
+    let gone = |item| Need::of(item).in_no_answer(RestoreState::Left, &message);
     // What was left before stays so, for the reason that it has.
-    let left = known.iter().filter(|k| k.state == RestoreState::Left);
-    let left = left.map(|item| Need {
-        item: item.clone(),
-        call: None,
-        gone: None,
-    });
-    let each = items.into_iter();
-    each.map(|item| missing(item, RestoreState::Left, &message))
-        .chain(left)
-        .collect()
+    let left = of_state(RestoreState::Left).map(Need::of);
+    items.into_iter().map(gone).chain(left).collect()
 }

@@ -14,6 +14,7 @@ use crate::rollout::progress::instances;
 use crate::rollout::report::Phase;
 use crate::rollout::requests::{close, ingest};
 use crate::rollout::restore::{left_out, record, runs};
+use crate::rollout::scripts::Scripts;
 use crate::rollout::{kind, others, result, rollback};
 use crate::task::observation::{Known, Missing};
 use crate::task::problem::Problem;
@@ -246,16 +247,16 @@ fn in_batches(plan: &Plan) -> String {
 
 /// Waits for the end of a run that no object looks after any more.
 fn wait_for_unattended(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
-    let Some(found) = runs::unattended(ctx, status)? else {
+    let Some((problem, look)) = runs::unattended(ctx, status)? else {
         return Ok(None);
     };
-    let mut decision = match &found.problem {
+    let mut decision = match &problem {
         Some(problem) => refuse(ctx, status.clone(), problem, false),
         None => ctx.decide(status.clone(), Next::Now),
     };
-    decision.record = found.record;
-    decision.events = found.events;
-    decision.next = found.next;
+    decision.record = Some(look.record).filter(|record| *record != ctx.record);
+    decision.events = look.events;
+    decision.next = look.next;
     Ok(Some(decision))
 }
 
@@ -302,7 +303,7 @@ fn start(ctx: &Context<'_>, mut status: Draft, ready: Ready) -> Drafted {
         template_version: Some(template_version).filter(|version| !version.is_empty()),
         parameters_hash: identity::hash_value(&parameters),
         spec_hash: ctx.spec_hash.clone(),
-        scripts: ctx.update.frozen_scripts(),
+        scripts: ctx.update.scripts().and_then(Scripts::frozen),
         kept_scripts: None,
         exit_processes,
         empty_lookups: 0,

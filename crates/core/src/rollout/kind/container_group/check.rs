@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use ess_rollout_api::v1alpha1::ContainerUpdateType;
-use ess_rollout_cloud::{Container, ContainerGroup, ContainerGroupStatus, ScalingGroup};
+use ess_rollout_cloud::{Container, ContainerGroup, ContainerGroupStatus};
 
 use super::update::{CONTAINERS_MAX, ContainerGroups, specs};
 use crate::rollout::containers;
-use crate::rollout::kind::update_kind::UpdateKind as _;
+use crate::rollout::kind::update_kind::{Eligible, UpdateKind as _, blocked};
 use crate::task::absence;
-use crate::task::observation::{Known, Observation};
+use crate::task::observation::Known;
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 
@@ -24,8 +23,7 @@ impl ContainerGroups<'_> {
             if !names.insert(name) {
                 return invalid(format!("{path} names container {name} twice"));
             }
-            let renew = self.update.update_type == ContainerUpdateType::Renew;
-            if renew && container.text("Image").is_empty() {
+            if self.renews() && container.text("Image").is_empty() {
                 return invalid(format!(
                     "{path}: container {name} has no image, and with updateType Renew what is not given goes: give its image"
                 ));
@@ -38,63 +36,50 @@ impl ContainerGroups<'_> {
         }
         let text = containers::write(given);
         if text.contains("{{") {
-            return Some(Problem::blocked(
-                Reason::ContainersAmbiguous,
-                format!(
-                    "{path} contains {{{{, which OOS would read as a reference to a template parameter: leave it out"
-                ),
-            ));
+            let message = format!(
+                "{path} contains {{{{, which OOS would read as a reference to a template parameter: leave it out"
+            );
+            return Some(Problem::blocked(Reason::ContainersAmbiguous, message));
         }
         too_large(&path, &text)
     }
 
     /// As the cloud is now.
-    pub(super) fn check(
-        &self,
-        observation: &Observation,
-        group: &ScalingGroup,
-        ids: &[String],
-    ) -> Known<Option<Problem>> {
-        if let Some(problem) = self.check_configuration(observation, group)? {
+    pub(super) fn check(&self, eligible: &Eligible<'_>) -> Known<Option<Problem>> {
+        if let Some(problem) = self.check_configuration(eligible)? {
             return Ok(Some(problem));
         }
+        let ids = eligible.ids;
         if ids.is_empty() {
             return Ok(None);
         }
-        let found = observation.container_groups(ids)?;
+        let found = eligible.observation.container_groups(ids)?;
         let gone = ids.iter().find(|id| found.iter().all(|g| g.id != **id));
         if let Some(gone) = gone {
-            return Ok(Some(Problem::blocked(
-                Reason::ContainerGroupNotFound,
-                format!(
-                    "container group {gone} does not exist any more, and its update would fail: remove it from the scaling group"
-                ),
-            )));
+            let message = format!(
+                "container group {gone} does not exist any more, and its update would fail: remove it from the scaling group"
+            );
+            return blocked(Reason::ContainerGroupNotFound, message);
         }
         Ok(found.iter().find_map(|group| self.check_group(group)))
     }
 
-    fn check_configuration(
-        &self,
-        observation: &Observation,
-        group: &ScalingGroup,
-    ) -> Known<Option<Problem>> {
-        let missing = |message: String| {
-            Ok(Some(Problem::blocked(
-                Reason::ScalingConfigurationNotFound,
-                format!(
-                    "{message}, and the public template needs one: activate a scaling configuration of the group"
-                ),
-            )))
+    fn check_configuration(&self, eligible: &Eligible<'_>) -> Known<Option<Problem>> {
+        let group = eligible.group;
+        let missing = |what: &str| {
+            let message = format!(
+                "{what}, and the public template needs one: activate a scaling configuration of the group"
+            );
+            blocked(Reason::ScalingConfigurationNotFound, message)
         };
         let Some(id) = &group.active_scaling_configuration else {
-            return missing(format!(
-                "scaling group {} has no active scaling configuration",
-                group.id
+            let id = &group.id;
+            return missing(&format!(
+                "scaling group {id} has no active scaling configuration"
             ));
         };
-        let Some(found) = absence::eci_configuration(observation, &group.id, id)? else {
-            return missing(format!("scaling configuration {id} does not exist"));
+        let Some(found) = absence::eci_configuration(eligible.observation, &group.id, id)? else {
+            return missing(&format!("scaling configuration {id} does not exist"));
         };
         let place = format!("scaling configuration {id}");
         let problem = too_large(&place, &containers::write(&found.containers));
@@ -104,55 +89,46 @@ impl ContainerGroups<'_> {
     /// Whether the update fits what is there.
     fn check_found(&self, place: &str, found: &[Container]) -> Option<Problem> {
         let lost = self.lost(place, found);
-        if lost.is_some() || self.update.update_type == ContainerUpdateType::Renew {
+        if lost.is_some() || self.renews() {
             return lost;
         }
-        let given = &self.update.containers;
-        let absent = given
-            .iter()
-            .find(|c| containers::named(found, &c.name).is_none())?;
+        let mut given = self.update.containers.iter();
+        let absent = given.find(|c| containers::named(found, &c.name).is_none())?;
         let names: Vec<&str> = found.iter().map(|c| c.name.as_str()).collect();
-        Some(Problem::blocked(
-            Reason::ContainerNotFound,
-            format!(
-                "spec.update.containerGroup.containers: {place} has no container {}, it has {}: with updateType Incremental containers that are there are changed; use Renew to add one",
-                absent.name,
-                names.join(", ")
-            ),
-        ))
+        let message = format!(
+            "spec.update.containerGroup.containers: {place} has no container {}, it has {}: with updateType Incremental containers that are there are changed; use Renew to add one",
+            absent.name,
+            names.join(", ")
+        );
+        Some(Problem::blocked(Reason::ContainerNotFound, message))
     }
 
     fn check_group(&self, group: &ContainerGroup) -> Option<Problem> {
         let place = format!("container group {}", group.id);
+        let reason = Reason::ContainerGroupNotRunning;
         match &group.status {
-            ContainerGroupStatus::Running | ContainerGroupStatus::Pending => {}
-            ContainerGroupStatus::Scheduling
+            ContainerGroupStatus::Running | ContainerGroupStatus::Pending => {
+                self.check_found(&place, &specs(group))
+            }
+            status @ (ContainerGroupStatus::Scheduling
             | ContainerGroupStatus::Restarting
-            | ContainerGroupStatus::Updating => {
-                return Some(Problem::wait(
-                    Reason::ContainerGroupNotRunning,
-                    format!(
-                        "{place} is {}; this task starts when it is Running",
-                        group.status
-                    ),
-                ));
+            | ContainerGroupStatus::Updating) => {
+                let message = format!("{place} is {status}; this task starts when it is Running");
+                Some(Problem::wait(reason, message))
             }
             status => {
-                return Some(Problem::blocked(
-                    Reason::ContainerGroupNotRunning,
-                    format!(
-                        "{place} is {status}, and ECI updates only those that are Pending or Running: remove it from the scaling group, so that a new one takes its place"
-                    ),
-                ));
+                let message = format!(
+                    "{place} is {status}, and ECI updates only those that are Pending or Running: remove it from the scaling group, so that a new one takes its place"
+                );
+                Some(Problem::blocked(reason, message))
             }
         }
-        self.check_found(&place, &specs(group))
     }
 
     /// What a container has and an update cannot say, and this one would remove: with `Renew` whatever it does not give,
     /// with `Incremental` what stands in a list that it gives, for lists are exchanged as a whole.
     fn lost(&self, place: &str, found: &[Container]) -> Option<Problem> {
-        let renew = self.update.update_type == ContainerUpdateType::Renew;
+        let renew = self.renews();
         let given = self.given();
         let (container, what) = found.iter().find_map(|found| {
             let given = containers::named(&given, &found.name)?;
@@ -169,23 +145,19 @@ impl ContainerGroups<'_> {
                 "leave that field out, and with updateType Incremental it stays as it is",
             ),
         };
-        Some(Problem::blocked(
-            reason,
-            format!(
-                "container {name} of {place} has {what}, which update.containerGroup cannot give and this update would remove: {cure}"
-            ),
-        ))
+        let message = format!(
+            "container {name} of {place} has {what}, which update.containerGroup cannot give and this update would remove: {cure}"
+        );
+        Some(Problem::blocked(reason, message))
     }
 }
 
 fn too_large(place: &str, text: &str) -> Option<Problem> {
     (text.len() > CONTAINERS_MAX).then(|| {
-        Problem::blocked(
-            Reason::ContainersTooLarge,
-            format!(
-                "the containers of {place} are {} bytes of JSON, and no more than {CONTAINERS_MAX} can be kept on record to be put back: shorten their variables",
-                text.len()
-            ),
-        )
+        let message = format!(
+            "the containers of {place} are {} bytes of JSON, and no more than {CONTAINERS_MAX} can be kept on record to be put back: shorten their variables",
+            text.len()
+        );
+        Problem::blocked(Reason::ContainersTooLarge, message)
     })
 }

@@ -29,19 +29,16 @@ impl ContainerGroups<'_> {
             return Ok(Ok(None));
         }
         let found = observation.container_groups(ids)?;
-        let mut ways = found
-            .iter()
-            .map(|group| containers::way_back(self.update, &specs(group)));
-        let first = ways.next().flatten();
-        let Some(first) = first else {
+        let way_back = |group| containers::way_back(self.update, &specs(group));
+        let mut ways = found.iter().map(way_back);
+        let Some(way) = ways.next().flatten() else {
             return Ok(Err(
                 "the containers that run now have something that an update cannot say (probes, a security context, variables that come from fields) or more than it takes, so what they are cannot be kept as the way back: a Rollback will have to name the containers to go back to in spec.to.containers".to_owned(),
             ));
         };
-        if !ways.all(|way| way.as_ref() == Some(&first)) {
+        if !ways.all(|other| other.as_ref() == Some(&way)) {
             return Ok(Ok(None));
         }
-        let way = first;
         let text = containers::write(&containers::of_specs(&way.containers));
         // As in a spec: OOS would read it as a reference to a template parameter, in the start of the
         // update, too, which has the way back among its parameters.
@@ -70,8 +67,8 @@ pub(super) fn template_cannot(
             "{twice} was tried more than once, and the public template's rollback would update it as often, at the same time"
         )));
     }
-    let gone = |id: &&&str| members.iter().all(|member| member.id != ***id);
-    if let Some(gone) = seen.iter().find(|id| gone(id)) {
+    let is_gone = |id: &str| members.iter().all(|member| member.id != id);
+    if let Some(gone) = seen.iter().find(|id| is_gone(id)) {
         return Ok(Some(format!(
             "{gone} has left the group, and the public template's rollback would fail at it"
         )));
@@ -86,8 +83,8 @@ pub(super) fn template_cannot(
         group.is_none_or(|group| matches!(power(group), Power::Broken(_)))
     });
     Ok(broken.map(|id| {
-            format!("container group {id} can be updated no more, and the public template's rollback would fail at it")
-        }))
+        format!("container group {id} can be updated no more, and the public template's rollback would fail at it")
+    }))
 }
 
 pub(super) fn way_back(
@@ -95,23 +92,19 @@ pub(super) fn way_back(
     before: &Before<'_>,
     to: &RollbackPayload,
 ) -> Result<Update, Problem> {
-    let (containers, update_type) = match (&to.containers, &before.plan.source_container_group) {
-        (Some(given), _) => (given, update.update_type),
-        (None, _) if !update.rollback_containers.is_empty() => {
-            (&update.rollback_containers, update.update_type)
-        }
-        (None, Some(way)) => (&way.containers, way.update_type),
-        (None, None) if before.plan.kept_source_container_group.is_some() => {
-            return Err(missing(
-                "the Secret in the operator's namespace that kept what the container groups ran before (status.plan.keptSourceContainerGroup of the task) is missing: give the containers to go back to by spec.to.containers in a new rollback",
-            ));
-        }
-        (None, None) => {
-            return Err(missing(
-                "the task has no spec.update.containerGroup.rollbackContainers, and the container groups ran different containers before, or what spec.to cannot say: give the containers to go back to by spec.to.containers in a new rollback",
-            ));
-        }
+    let own = Some(&update.rollback_containers).filter(|own| !own.is_empty());
+    let given = to.containers.as_ref().or(own);
+    let back = match (given, &before.plan.source_container_group) {
+        (Some(given), _) => Ok((given, update.update_type)),
+        (None, Some(way)) => Ok((&way.containers, way.update_type)),
+        (None, None) if before.plan.kept_source_container_group.is_some() => Err(
+            "the Secret in the operator's namespace that kept what the container groups ran before (status.plan.keptSourceContainerGroup of the task) is missing: give the containers to go back to by spec.to.containers in a new rollback",
+        ),
+        (None, None) => Err(
+            "the task has no spec.update.containerGroup.rollbackContainers, and the container groups ran different containers before, or what spec.to cannot say: give the containers to go back to by spec.to.containers in a new rollback",
+        ),
     };
+    let (containers, update_type) = back.map_err(missing)?;
     Ok(Update {
         container_group: Some(ContainerGroupUpdate {
             containers: containers.clone(),
@@ -123,15 +116,13 @@ pub(super) fn way_back(
 }
 
 pub(in crate::rollout::kind) fn of_execution(root: &Execution) -> Result<Update, Problem> {
-    let renew = text(root, "updateType") == Some("RenewUpdate");
     Ok(Update {
         container_group: Some(ContainerGroupUpdate {
             containers: in_parameter(root, "containerConfigure")?,
             rollback_containers: in_parameter(root, "sourceContainerConfigure")?,
-            update_type: if renew {
-                ContainerUpdateType::Renew
-            } else {
-                ContainerUpdateType::Incremental
+            update_type: match text(root, "updateType") {
+                Some("RenewUpdate") => ContainerUpdateType::Renew,
+                _ => ContainerUpdateType::Incremental,
             },
         }),
         ..Update::default()
@@ -153,12 +144,10 @@ fn in_parameter(root: &Execution, name: &str) -> Result<Vec<api::Container>, Pro
     };
     let all: Option<Vec<api::Container>> = items.iter().map(container).collect();
     all.ok_or_else(|| {
-        Problem::blocked(
-            Reason::NoRollbackPayload,
-            format!(
-                "parameter {name} of execution {} has containers that spec.to.containers could not say: start a new RollingUpdateTask with what you want to go back to",
-                root.id
-            ),
-        )
+        let message = format!(
+            "parameter {name} of execution {} has containers that spec.to.containers could not say: start a new RollingUpdateTask with what you want to go back to",
+            root.id
+        );
+        Problem::blocked(Reason::NoRollbackPayload, message)
     })
 }

@@ -1,12 +1,12 @@
 //! The update itself, and what is looked at of container groups whatever is done to them.
 
-use ess_rollout_api::v1alpha1::{ContainerGroupUpdate, Plan};
+use ess_rollout_api::v1alpha1::{ContainerGroupUpdate, ContainerUpdateType, Plan};
 use ess_rollout_cloud::{Container, ContainerGroup, ContainerGroupStatus};
 use serde_json::{Map, Value, json};
 
 use crate::rollout::compute::Power;
 use crate::rollout::containers;
-use crate::rollout::kind::author::Author;
+use crate::rollout::kind::update_kind::{Author, parameters};
 
 /// The most bytes of containers as JSON: what is changed goes on record, where there is no more room.
 pub(super) const CONTAINERS_MAX: usize = 64 * 1024;
@@ -45,15 +45,17 @@ impl ContainerGroups<'_> {
         containers::of_specs(&self.update.containers)
     }
 
+    /// Whether what is not given goes.
+    pub(super) fn renews(&self) -> bool {
+        self.update.update_type == ContainerUpdateType::Renew
+    }
+
     pub(super) fn shared_parameters(&self, plan: &Plan) -> Map<String, Value> {
         let update_type = containers::update_type(self.update.update_type);
         let configuration = plan.scaling_configuration_id.as_deref();
-        let mut parameters = Map::new();
-        parameters.insert("updateType".into(), json!(update_type.as_str()));
-        parameters.insert(
-            "scalingConfigurationId".into(),
-            json!(configuration.unwrap_or("")),
-        );
-        parameters
+        parameters([
+            ("updateType", json!(update_type.as_str())),
+            ("scalingConfigurationId", json!(configuration.unwrap_or(""))),
+        ])
     }
 }

@@ -40,25 +40,19 @@ pub(super) fn configuration(
     let found = kind.found(observation, &ctx.group, active)?;
     let short = found.as_ref().map(ConfigurationContent::short);
     let short = short.unwrap_or_else(|| "nothing that could be read".to_owned());
-    // After a run that ended early what new instances get matters only where all others run the new: else it goes back.
-    if !well && !configuration::all_updated(status) {
-        let note = Some(format!(
-            "scaling configuration {active}, which is active, carries {short}"
-        ));
-        return Ok(Active {
+    let noted = |note: Option<String>| {
+        Ok(Active {
             read: true,
             differs: None,
             note,
-        });
-    }
-    if changed == Some(active) {
-        // Its item says how it is.
+        })
+    };
+    // After a run that ended early what new instances get matters only where all others run the new: else it goes back.
+    let goes_back = !well && !configuration::all_updated(status);
+    // Its item says how the one that was changed is.
+    if goes_back || changed == Some(active) {
         let carried = format!("scaling configuration {active}, which is active, carries {short}");
-        return Ok(Active {
-            read: true,
-            differs: None,
-            note: (!well).then_some(carried),
-        });
+        return noted((!well).then_some(carried));
     }
     let wanted = configuration::wanted_configuration(ctx, status, plan);
     let fits = found.as_ref().is_some_and(|found| {
@@ -66,22 +60,16 @@ pub(super) fn configuration(
         wanted.any(|wanted| found.is(&wanted.content, wanted.exactly)) || found.comes_from(&brought)
     });
     if fits {
-        let note = Some(format!(
+        return noted(Some(format!(
             "scaling configuration {active}, which is active by now, carries it as well"
-        ));
-        return Ok(Active {
-            read: true,
-            differs: None,
-            note,
-        });
+        )));
     }
-    let was = match changed {
-        Some(changed) => format!(" ({changed} is the one that was changed)"),
-        None => String::new(),
-    };
-    let back = match changed {
-        Some(changed) => format!(", or make {changed} the active one again"),
-        None => String::new(),
+    let (was, back) = match changed {
+        Some(changed) => (
+            format!(" ({changed} is the one that was changed)"),
+            format!(", or make {changed} the active one again"),
+        ),
+        None => Default::default(),
     };
     let differs = Some(format!(
         "scaling configuration {active} is active by now{was} and carries {short}: new instances will not get {what}; put that into {active}{back}"
