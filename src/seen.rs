@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ess_rollout_cloud::{Answer, Execution, ExecutionFilter, ExecutionStatus, Query};
-use ess_rollout_core::ask::Seen;
+use ess_rollout_core::ask::{Seen, Sight};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -259,14 +259,24 @@ impl Sightings {
         }
     }
 
-    /// An execution as last seen, where that is known to be no older than `for_at_most`.
-    pub fn of(&self, place: &Place, id: &str, for_at_most: Duration) -> Option<Seen> {
+    /// An execution as last seen, where that is no older than `for_at_most`.
+    pub fn of(&self, place: &Place, id: &str, for_at_most: Duration) -> Sight {
         let places = self.lock();
-        let seat = places.get(place)?;
-        let sighting = seat.executions.get(id)?;
         let is_fresh = |at: Instant| at.elapsed() <= for_at_most;
-        let (seen, root) = sighting.root.as_ref()?;
-        is_fresh(*seen).then(|| Seen {
+        let Some(seat) = places.get(place) else {
+            return Sight::ToCome;
+        };
+        let Some((sighting, (seen, root))) = seat
+            .executions
+            .get(id)
+            .and_then(|sighting| Some((sighting, sighting.root.as_ref()?)))
+        else {
+            return Sight::ToCome;
+        };
+        if !is_fresh(*seen) {
+            return Sight::Unknown;
+        }
+        Sight::Seen(Box::new(Seen {
             root: root.clone(),
             root_moved: sighting.moved,
             nested: sighting.all_nested(&seat.windows, is_fresh).then(|| {
@@ -276,7 +286,7 @@ impl Sightings {
                     .map(|(id, one)| one.into_execution(id, root))
                     .collect()
             }),
-        })
+        }))
     }
 
     /// How many nested executions are remembered.

@@ -307,8 +307,7 @@ async fn fact(
         }
         Ask::Seen { execution } => {
             let (place, age) = (place_of(subject, target), context.limits.sighting_age);
-            let seen = context.sightings.of(&place, execution, age);
-            Reply::Seen(seen.map(Box::new))
+            Reply::Seen(context.sightings.of(&place, execution, age))
         }
         Ask::Cloud(_) => return Ok(None),
     }))

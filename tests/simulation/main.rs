@@ -9,7 +9,7 @@
 //!
 //! and for each violation the command that replays it with its story. `ONLY='scenario'` sweeps one scenario,
 //! `ONLY='scenario:12:after'` does one run (more than one fault: `scenario:12:after:20:late`), `ONLY='scenario:seed=7'` one
-//! random schedule; `SEEDS=n` says how many random schedules each scenario gets.
+//! random schedule; `SCALE=n` measures what n updates at once cost (see [`scale`]) and no more; `SEEDS=n` says how many random schedules each scenario gets.
 //!
 //! | module | what |
 //! |---|---|
@@ -18,6 +18,7 @@
 //! | [`run`] | one run |
 //! | [`sweep`] | which runs there are |
 //! | [`invariants`] | what must hold in each |
+//! | [`scale`] | what many updates at once cost |
 //! | [`canaries`] | what must be found nowhere |
 //! | [`operator`], [`wire`], [`lists`], [`person`], [`world`] | what a run is made of |
 
@@ -66,17 +67,20 @@ fn main() -> ExitCode {
     if only.is_none() && !apiserver_conforms(&kinds) {
         return ExitCode::FAILURE;
     }
-    if let Some(tasks) = std::env::var("SCALE")
+    let scale = std::env::var("SCALE")
         .ok()
-        .and_then(|scale| scale.parse().ok())
-    {
-        return match scale::measure(&kinds, tasks) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                println!("scale: {error}");
-                ExitCode::FAILURE
-            }
-        };
+        .and_then(|scale| scale.parse().ok());
+    let scaled = match scale {
+        Some(tasks) => scale::measure(&kinds, tasks),
+        None if only.is_none() => scale::hold(&kinds),
+        None => Ok(()),
+    };
+    if let Err(error) = scaled {
+        println!("scale: {error}");
+        return ExitCode::FAILURE;
+    }
+    if scale.is_some() {
+        return ExitCode::SUCCESS;
     }
     sweep::all(&kinds, only.as_deref(), seeds)
 }

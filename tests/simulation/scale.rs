@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ess_rollout_aliyun::Limits;
 use ess_rollout_test_support::apiserver::Kinds;
 use http::Request;
 use serde_json::{Value, json};
@@ -157,147 +158,234 @@ fn firsts(made: &[Made], what: &str, from: Instant) -> Vec<Duration> {
     those.map(|made| made.at - from).collect()
 }
 
-/// Measures with so many updates.
+/// Measures with so many updates, and prints.
 pub fn measure(kinds: &Arc<Kinds>, tasks: usize) -> Result<(), String> {
+    let figures = run(kinds, tasks, true)?;
+    println!("scale: tasks={tasks} instances={INSTANCES}");
+    figures.iter().for_each(|figure| println!("{figure}"));
+    Ok(())
+}
+
+/// Holds [`TASKS`] updates to their budgets. They are those of `docs/architecture.md`.
+pub fn hold(kinds: &Arc<Kinds>) -> Result<(), String> {
+    let began = std::time::Instant::now();
+    let figures = run(kinds, TASKS, false)?;
+    let exceeded: Vec<String> = figures
+        .iter()
+        .filter(|figure| figure.value > figure.budget)
+        .map(ToString::to_string)
+        .collect();
+    println!(
+        "scale: tasks={TASKS} figures={} exceeded={} {} s",
+        figures.len(),
+        exceeded.len(),
+        began.elapsed().as_secs()
+    );
+    match exceeded.is_empty() {
+        true => Ok(()),
+        false => Err(exceeded.join("\n")),
+    }
+}
+
+/// Something that was measured, and what it may be at most.
+struct Figure {
+    what: &'static str,
+    value: f64,
+    budget: f64,
+    more: String,
+}
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            what,
+            value,
+            budget,
+            more,
+        } = self;
+        write!(
+            f,
+            "  {what:<58} {value:>8.1}   budget {budget:>6.1}   {more}"
+        )
+    }
+}
+
+fn run(kinds: &Arc<Kinds>, tasks: usize, all: bool) -> Result<Vec<Figure>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O");
     fastrand::seed(1);
-    runtime.block_on(run(kinds.clone(), tasks))
-}
-
-async fn run(kinds: Arc<Kinds>, tasks: usize) -> Result<(), String> {
-    let groups = (0..tasks).map(|n| {
-        with(
-            group(&format!("asg-{}", name(n)), INSTANCES),
-            json!({"maxSize": 100}),
-        )
-    });
-    let cloud = with(
-        fixture(groups.collect()),
-        json!({"durations": {"command": 60}}),
-    );
-    let scenario = Scenario {
-        fixture: cloud,
-        ..Scenario::new("scale", json!({}))
-    };
-    let world = World::new(
-        kinds,
-        &scenario,
-        Plan::new(),
-        Latency { random: false },
-        false,
-    );
-    world.count_calls();
-    let scale = Scale {
-        world: world.clone(),
-        tasks,
-    };
-    let _operator = Operator::with(&world, operator::DEFAULT_WORKERS, LATENESS);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-
-    let created = Instant::now();
-    for number in 0..tasks {
-        scale.create(number);
-    }
-    let took = scale.until("Running", tasks).await?;
-    while world.called("StartExecution") < tasks {
+    runtime.block_on(async {
+        let scale = Scale::new(kinds.clone(), tasks);
+        let _operator = Operator::with(&scale.world, operator::DEFAULT_WORKERS, LATENESS);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        if created.elapsed() > PATIENCE {
-            return Err("not all have been started".to_owned());
+        let mut figures = Vec::new();
+        scale.starts(&mut figures).await?;
+        scale.pauses(&mut figures).await?;
+        scale.continues(&mut figures, PEOPLE.min(tasks)).await;
+        if all {
+            scale.runs(&mut figures).await?;
         }
-    }
-    let all_run = Instant::now();
-    let made = world.made();
-    let mut starts = firsts(&made, "StartExecution", created);
-    println!("scale: tasks={tasks} instances={INSTANCES}");
-    println!(
-        "  create -> StartExecution: {} ({} sent), all shown as running after {:.0} s",
-        seconds(&mut starts),
-        starts.len(),
-        took.as_secs_f64()
-    );
-    report("  calls of the starts", &made, created, all_run, tasks);
-
-    let took = scale.until("BatchSuspended", tasks).await?;
-    println!(
-        "  all shown as paused {:.0} s after that",
-        took.as_secs_f64()
-    );
-    tokio::time::sleep(SETTLING).await;
-    let paused = Instant::now();
-    tokio::time::sleep(WATCHED).await;
-    let made = world.made();
-    report(
-        "  calls while all are paused",
-        &made,
-        paused,
-        Instant::now(),
-        tasks,
-    );
-
-    let asked = Instant::now();
-    let people = PEOPLE.min(tasks);
-    (0..people).for_each(|number| scale.annotate(number, "continue", "1"));
-    tokio::time::sleep(SETTLING).await;
-    let mut notified = firsts(&world.made(), "NotifyExecution", asked);
-    let minute = asked + Duration::from_secs(60);
-    report(
-        "  calls of the next minute",
-        &world.made(),
-        asked,
-        minute,
-        people,
-    );
-    println!(
-        "  annotation -> NotifyExecution, {people} at once: {} ({} sent)",
-        seconds(&mut notified),
-        notified.len()
-    );
-
-    let asked = Instant::now();
-    (people..tasks).for_each(|number| scale.annotate(number, "continue", "1"));
-    let took = scale.until("Running", tasks).await?;
-    let mut notified = firsts(&world.made(), "NotifyExecution", asked);
-    println!(
-        "  the same, all others at once: {} ({} sent), all shown as running after {:.0} s",
-        seconds(&mut notified),
-        notified.len(),
-        took.as_secs_f64()
-    );
-    tokio::time::sleep(SETTLING).await;
-    let running = Instant::now();
-    tokio::time::sleep(WATCHED).await;
-    let made = world.made();
-    report(
-        "  calls while all run, a change a minute in each",
-        &made,
-        running,
-        Instant::now(),
-        tasks,
-    );
-    Ok(())
+        Ok(figures)
+    })
 }
 
-fn report(what: &str, made: &[Made], from: Instant, to: Instant, tasks: usize) {
-    let counts = counts(made, from, to);
-    let span = (to - from).as_secs_f64();
-    let (calls, requests): (Vec<_>, Vec<_>) =
-        counts.into_iter().partition(|(name, _)| !is_request(name));
-    let total = |list: &[(&str, usize)]| list.iter().map(|(_, count)| count).sum::<usize>();
-    #[allow(clippy::cast_precision_loss, reason = "a few thousand")]
-    let (each, poll) = (
-        total(&calls) as f64 / tasks as f64,
-        total(&calls) as f64 / span * 10.0,
-    );
-    println!(
-        "{what}: {} in {span:.0} s, {each:.1} a task, {poll:.1} in 10 s; {} requests to the apiserver",
-        total(&calls),
-        total(&requests)
-    );
-    for (name, count) in calls.iter().chain(&requests) {
-        println!("      {name} {count}");
+#[allow(clippy::cast_precision_loss, reason = "a few thousand")]
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
+impl Scale {
+    fn new(kinds: Arc<Kinds>, tasks: usize) -> Self {
+        let groups = (0..tasks).map(|n| {
+            let group = group(&format!("asg-{}", name(n)), INSTANCES);
+            with(group, json!({"maxSize": 100}))
+        });
+        let minute = json!({"durations": {"command": 60}});
+        let scenario = Scenario {
+            fixture: with(fixture(groups.collect()), minute),
+            ..Scenario::new("scale", json!({}))
+        };
+        let latency = Latency { random: false };
+        let world = World::new(kinds, &scenario, Plan::new(), latency, false);
+        world.count_calls();
+        Self { world, tasks }
+    }
+
+    fn each(&self, count: usize) -> f64 {
+        number(count) / number(self.tasks)
+    }
+
+    /// Calls of the cloud and requests to the apiserver between these moments, and which.
+    fn made(&self, from: Instant, to: Instant) -> (usize, usize, String) {
+        let made = self.world.made();
+        let counts = counts(&made, from, to);
+        // Events are said besides.
+        let counts = counts
+            .into_iter()
+            .filter(|(name, _)| !name.ends_with(" events"));
+        let (requests, calls): (Vec<_>, Vec<_>) = counts.partition(|(name, _)| is_request(name));
+        let total = |list: &[(&str, usize)]| list.iter().map(|(_, count)| count).sum::<usize>();
+        let mut words = String::new();
+        for (name, count) in calls.iter().chain(&requests) {
+            words.push_str(&format!("\n      {name} {count}"));
+        }
+        (total(&calls), total(&requests), words)
+    }
+
+    /// All at once.
+    async fn starts(&self, figures: &mut Vec<Figure>) -> Result<(), String> {
+        let created = Instant::now();
+        (0..self.tasks).for_each(|number| self.create(number));
+        self.until("Running", self.tasks).await?;
+        let mut starts = firsts(&self.world.made(), "StartExecution", created);
+        let ended = created + starts.iter().max().copied().unwrap_or_default();
+        let rate = Limits::default().oos_starts.per_second;
+        let (calls, requests, words) = self.made(created, ended);
+        figures.push(Figure {
+            what: "create -> StartExecution, the last of all (s)",
+            value: (ended - created).as_secs_f64(),
+            budget: 1.2 * number(self.tasks) / rate + 5.0,
+            more: seconds(&mut starts),
+        });
+        figures.push(Figure {
+            what: "calls of the cloud for each start",
+            value: self.each(calls),
+            budget: 12.0,
+            more: words,
+        });
+        figures.push(Figure {
+            what: "requests to the apiserver for each start",
+            value: self.each(requests),
+            budget: 19.0,
+            more: String::new(),
+        });
+        Ok(())
+    }
+
+    /// All wait for a person.
+    async fn pauses(&self, figures: &mut Vec<Figure>) -> Result<(), String> {
+        self.until("BatchSuspended", self.tasks).await?;
+        tokio::time::sleep(SETTLING).await;
+        let from = Instant::now();
+        tokio::time::sleep(WATCHED).await;
+        let (calls, requests, words) = self.made(from, Instant::now());
+        figures.push(Figure {
+            what: "calls in 10 s while all are paused",
+            value: number(calls) / WATCHED.as_secs_f64() * 10.0,
+            budget: 3.0 + number(self.tasks) * 22.0 / 1000.0,
+            more: words,
+        });
+        figures.push(Figure {
+            what: "requests to the apiserver in 10 s while all are paused",
+            value: number(requests) / WATCHED.as_secs_f64() * 10.0,
+            // Watches are begun anew, whatever there is.
+            budget: 4.0,
+            more: String::new(),
+        });
+        Ok(())
+    }
+
+    /// So many people at the same time.
+    async fn continues(&self, figures: &mut Vec<Figure>, people: usize) {
+        let asked = Instant::now();
+        self.annotate(0, "continue", "1");
+        tokio::time::sleep(SETTLING).await;
+        let mut notified = firsts(&self.world.made(), "NotifyExecution", asked);
+        figures.push(Figure {
+            what: "annotation -> NotifyExecution, one person (s)",
+            value: notified.first().map_or(f64::MAX, Duration::as_secs_f64),
+            budget: 1.0,
+            more: seconds(&mut notified),
+        });
+        let asked = Instant::now();
+        (1..people).for_each(|number| self.annotate(number, "continue", "1"));
+        tokio::time::sleep(SETTLING).await;
+        let mut notified = firsts(&self.world.made(), "NotifyExecution", asked);
+        let text = seconds(&mut notified);
+        let all = notified.len() + 1 >= people;
+        figures.push(Figure {
+            what: "annotation -> NotifyExecution, 30 people at once, last (s)",
+            value: notified
+                .last()
+                .filter(|_| all)
+                .map_or(f64::MAX, Duration::as_secs_f64),
+            budget: 18.0,
+            more: text,
+        });
+    }
+
+    /// All others go on, and something changes in each once a minute.
+    async fn runs(&self, figures: &mut Vec<Figure>) -> Result<(), String> {
+        let asked = Instant::now();
+        let people = PEOPLE.min(self.tasks);
+        (people..self.tasks).for_each(|number| self.annotate(number, "continue", "1"));
+        self.until("Running", self.tasks).await?;
+        let mut notified = firsts(&self.world.made(), "NotifyExecution", asked);
+        figures.push(Figure {
+            what: "annotation -> NotifyExecution, all others at once, last (s)",
+            value: notified.iter().max().map_or(0.0, Duration::as_secs_f64),
+            budget: number(self.tasks),
+            more: seconds(&mut notified),
+        });
+        tokio::time::sleep(SETTLING).await;
+        let from = Instant::now();
+        tokio::time::sleep(WATCHED).await;
+        let (calls, requests, words) = self.made(from, Instant::now());
+        figures.push(Figure {
+            what: "calls in 10 s while all run, a change a minute in each",
+            value: number(calls) / WATCHED.as_secs_f64() * 10.0,
+            budget: 5.0 + number(self.tasks) * 55.0 / 1000.0,
+            more: words,
+        });
+        figures.push(Figure {
+            what: "requests to the apiserver for each change",
+            value: number(requests) / number(self.tasks) / WATCHED.as_secs_f64() * 60.0,
+            budget: 5.5,
+            more: String::new(),
+        });
+        Ok(())
     }
 }

@@ -241,13 +241,6 @@ impl World {
         self.seen().made.clone().unwrap_or_default()
     }
 
-    /// How often that was called.
-    pub fn called(&self, what: &str) -> usize {
-        let seen = self.seen();
-        let made = seen.made.iter().flatten();
-        made.filter(|made| made.what == what).count()
-    }
-
     pub fn passes(&self) -> usize {
         self.seen().count
     }

@@ -81,10 +81,21 @@ pub enum Reply {
     Ahead(Option<QueueEntry>),
     /// Zero: it is now. Who asks again has the same turn.
     StartTurn(Duration),
-    /// `None`: it has to be asked for.
-    Seen(Option<Box<Seen>>),
+    /// What there is to be seen.
+    Seen(Sight),
     /// The answer, or why there is none.
     Cloud(Result<Answer, CloudError>),
+}
+
+/// What the poller has seen of an execution.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sight {
+    /// Nothing that would do: it has to be asked for.
+    Unknown,
+    /// Nothing yet, and the next poll will.
+    ToCome,
+    /// This.
+    Seen(Box<Seen>),
 }
 
 /// An execution as it was last seen.

@@ -14,7 +14,7 @@ use ess_rollout_api::{EXECUTION_ID_ANNOTATION, FINALIZER};
 use ess_rollout_cloud::{
     Answer, CloudError, Done, ErrorClass, ExecutionFilter, Mutation, NotifyType, Query,
 };
-use ess_rollout_core::ask::{Ask, ConfigMap, QueueEntry, Reply, Seen};
+use ess_rollout_core::ask::{Ask, ConfigMap, QueueEntry, Reply, Seen, Sight};
 use ess_rollout_core::rollout::{
     CallOutcome, Decision, Event, Input, Next, Observation, Settings, Spec, Step, Subject,
     WorkOutcome, step,
@@ -115,7 +115,7 @@ impl World {
             execution: seen.root.id.clone(),
         };
         let mut observation = Observation::default();
-        observation.insert(ask, Reply::Seen(Some(Box::new(seen))));
+        observation.insert(ask, Reply::Seen(Sight::Seen(Box::new(seen))));
         if let Step::Decided(glance) = self.step(task, &mut observation, None, None) {
             assert_eq!(glance.status, *shown, "a glance shows something else");
             assert!(glance.work.is_none() && glance.record.is_none());
@@ -253,7 +253,10 @@ impl World {
             Ask::StartTurn => Reply::StartTurn(self.start_turn),
             Ask::Seen { execution } => {
                 let seen = self.glances.then(|| self.seen(execution));
-                Reply::Seen(seen.flatten().map(Box::new))
+                Reply::Seen(
+                    seen.flatten()
+                        .map_or(Sight::Unknown, |seen| Sight::Seen(Box::new(seen))),
+                )
             }
             Ask::Cloud(query) => {
                 self.asked.borrow_mut().push(query_name(query));

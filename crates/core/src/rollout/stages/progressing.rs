@@ -14,7 +14,7 @@ use crate::rollout::kind::content::ContentKind;
 use crate::rollout::progress::show_progress::show_progress;
 use crate::rollout::progress::{approval, instances};
 use crate::rollout::requests::{approve, ingest};
-use crate::task::ask::Seen;
+use crate::task::ask::{Seen, Sight};
 use crate::task::ledger;
 use crate::task::observation::Known;
 use crate::task::requests::VERBS;
@@ -39,12 +39,12 @@ pub(super) fn look(
     }
     let begun = status.start.as_ref().map(|intent| intent.time.0);
     let is_new = begun.is_some_and(|begun| ctx.now() < begun + NEW) && status.summary.is_none();
-    let seen = ctx.input.observation.seen(&execution.id)?;
-    if is_new && seen.is_none_or(|seen| seen.nested.is_none() && is_on_its_way(seen)) {
-        return Ok(Some(ctx.decide(status.clone(), ctx.poll())));
-    }
-    let Some(seen) = seen else {
-        return Ok(None);
+    let seen = match ctx.input.observation.seen(&execution.id)? {
+        Sight::Seen(seen) if seen.nested.is_some() || !is_new || !is_on_its_way(seen) => seen,
+        Sight::Seen(_) | Sight::ToCome if is_new => {
+            return Ok(Some(ctx.decide(status.clone(), ctx.poll())));
+        }
+        _ => return Ok(None),
     };
     let mut status = status.clone();
     let looks = match &status.pause {
@@ -85,7 +85,7 @@ fn takes_note(
         return Ok(None);
     }
     let seen = ctx.input.observation.seen(&execution.id)?;
-    if !seen.is_some_and(waits_as_before) {
+    if !matches!(seen, Sight::Seen(seen) if waits_as_before(seen)) {
         return Ok(None);
     }
     let mut status = status.clone();

@@ -322,8 +322,7 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
         "",
     );
     status.show(Phase::Running, Reason::Running, "the execution has started");
-    // How it goes is told by the next poll.
-    let mut decision = ctx.decide(status, ctx.poll());
+    let mut decision = ctx.decide(status, Next::Now);
     decision.events = events.collect();
     Ok(decision)
 }
