@@ -31,17 +31,13 @@ fn an_update_that_goes_well_is_seen_to_its_end_and_its_pauses_cost_nothing() {
         assert_eq!(world.state(), "Succeeded");
         let summary = world.status().summary.clone().unwrap();
         assert_eq!(summary.succeeded, summary.total);
-        counts.push((in_pause, reads(&world)));
+        counts.push(in_pause);
     }
-    let [(read, all_read), (glanced, all_glanced)] = counts[..] else {
+    let [read, glanced] = counts[..] else {
         unreachable!("two runs")
     };
     assert!(read > 50, "{read}");
     assert_eq!(glanced, 0, "in a pause nothing is read");
-    assert!(
-        all_glanced * 3 < all_read - read,
-        "{all_glanced}, {all_read}"
-    );
 }
 
 #[test]
