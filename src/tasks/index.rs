@@ -24,7 +24,92 @@ const OTHERS: &str = "(others)";
 /// The index. Each watch (one for each namespace, or one for all) owns what it brought in.
 pub struct TaskIndex {
     default_region: Option<String>,
-    tasks: Mutex<HashMap<ObjectKey, Entry>>,
+    tasks: Mutex<Tasks>,
+}
+
+/// The objects, and where those are found that an event concerns: what one event costs does not grow with how many objects
+/// there are.
+#[derive(Default)]
+struct Tasks {
+    entries: HashMap<ObjectKey, Entry>,
+    /// By region and id.
+    of_group: HashMap<GroupPlace, BTreeSet<ObjectKey>>,
+    of_uid: HashMap<String, ObjectKey>,
+    /// Rollbacks, by namespace and name of the task that they name.
+    naming: HashMap<(String, String), BTreeSet<ObjectKey>>,
+    /// Rollbacks, by the uid of the task that they were found to undo.
+    undoing: HashMap<String, BTreeSet<ObjectKey>>,
+    /// With an execution and no result.
+    active: BTreeSet<ObjectKey>,
+}
+
+/// The region, if it is known, and the id.
+type GroupPlace = (Option<String>, String);
+
+impl Tasks {
+    fn insert(&mut self, place: GroupPlace, entry: Entry) -> Option<Entry> {
+        let key = entry.facts.key.clone();
+        let old = self.remove(&key);
+        let facts = &entry.facts;
+        self.of_group.entry(place).or_default().insert(key.clone());
+        self.of_uid.insert(facts.uid.clone(), key.clone());
+        if let Some(name) = &facts.names {
+            let named = (key.namespace.clone(), name.clone());
+            self.naming.entry(named).or_default().insert(key.clone());
+        }
+        if let Some(uid) = &facts.undoes {
+            let undone = self.undoing.entry(uid.clone()).or_default();
+            undone.insert(key.clone());
+        }
+        if facts.execution.is_some() && !facts.result {
+            self.active.insert(key.clone());
+        }
+        self.entries.insert(key, entry);
+        old
+    }
+
+    fn remove(&mut self, key: &ObjectKey) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        let facts = &entry.facts;
+        take_out(&mut self.of_group, &entry.place, key);
+        if self.of_uid.get(&facts.uid) == Some(key) {
+            self.of_uid.remove(&facts.uid);
+        }
+        if let Some(name) = &facts.names {
+            take_out(
+                &mut self.naming,
+                &(key.namespace.clone(), name.clone()),
+                key,
+            );
+        }
+        if let Some(uid) = &facts.undoes {
+            take_out(&mut self.undoing, uid, key);
+        }
+        self.active.remove(key);
+        Some(entry)
+    }
+
+    /// Those that these keys are of.
+    fn facts_of<'a>(
+        &'a self,
+        keys: Option<&'a BTreeSet<ObjectKey>>,
+    ) -> impl Iterator<Item = &'a Facts> + use<'a> {
+        let keys = keys.into_iter().flatten();
+        keys.filter_map(|key| self.entries.get(key).map(|entry| &entry.facts))
+    }
+
+    fn of_group(&self, place: &GroupPlace) -> impl Iterator<Item = &Facts> + use<'_> {
+        self.facts_of(self.of_group.get(place))
+    }
+}
+
+fn take_out<P: Eq + Hash>(sets: &mut HashMap<P, BTreeSet<ObjectKey>>, at: &P, key: &ObjectKey) {
+    if let Some(set) = sets.get_mut(at) {
+        set.remove(key);
+        if set.is_empty() {
+            sets.remove(at);
+        }
+    }
 }
 
 struct Entry {
@@ -32,6 +117,8 @@ struct Entry {
     /// Set while a new list is coming in: what is not listed again is gone.
     unconfirmed: bool,
     facts: Facts,
+    /// Of its group.
+    place: GroupPlace,
     /// Since when somebody waits behind it although its credentials have not been seen to reach the group.
     waited_for_since: Option<Timestamp>,
 }
@@ -90,23 +177,21 @@ impl TaskIndex {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Tasks> {
         // Nothing panics while holding it; if it did, the index is still only a hint.
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place<'a>(&'a self, facts: &'a Facts) -> (Option<&'a str>, &'a str) {
-        (
-            facts.region.as_deref().or(self.default_region.as_deref()),
-            &facts.group,
-        )
+    fn place(&self, facts: &Facts) -> GroupPlace {
+        let region = facts.region.as_ref().or(self.default_region.as_ref());
+        (region.cloned(), facts.group.clone())
     }
 
     /// Tells objects that share the rates of an account and region from others.
     pub fn lane_of(&self, key: &ObjectKey) -> u64 {
         let mut hasher = DefaultHasher::new();
-        if let Some(Entry { facts, .. }) = self.lock().get(key) {
-            (&facts.scope, self.place(facts).0).hash(&mut hasher);
+        if let Some(Entry { facts, place, .. }) = self.lock().entries.get(key) {
+            (&facts.scope, &place.0).hash(&mut hasher);
         }
         hasher.finish()
     }
@@ -116,7 +201,8 @@ impl TaskIndex {
         let mut tasks = self.lock();
         match event {
             Event::Init => {
-                for entry in tasks.values_mut().filter(|entry| entry.source == source) {
+                let entries = tasks.entries.values_mut();
+                for entry in entries.filter(|entry| entry.source == source) {
                     entry.unconfirmed = true;
                 }
                 Vec::new()
@@ -126,65 +212,37 @@ impl TaskIndex {
                 let present = Change::Present(facts.key.clone(), facts.version.clone());
                 let waits = facts.waits();
                 let mut changes = vec![present];
-                changes.extend(related(&tasks, &facts).map(Change::Concerns));
-                let before = tasks.get(&facts.key);
+                changes.extend(related(&tasks, &facts));
+                let before = tasks.entries.get(&facts.key);
                 let before = before.filter(|entry| entry.facts.uid == facts.uid);
                 let waited_for_since = before.and_then(|entry| entry.waited_for_since);
-                let old = tasks.insert(
-                    facts.key.clone(),
-                    Entry {
-                        source,
-                        unconfirmed: false,
-                        facts,
-                        waited_for_since,
-                    },
-                );
-                if let Some(old) = old
+                let place = self.place(&facts);
+                let entry = Entry {
+                    source,
+                    unconfirmed: false,
+                    facts,
+                    place: place.clone(),
+                    waited_for_since,
+                };
+                if let Some(old) = tasks.insert(place, entry)
                     && old.facts.waits()
                     && !waits
                 {
-                    changes.extend(self.unblocked(&tasks, &old.facts));
+                    changes.extend(unblocked(&tasks, &old));
                 }
                 changes
             }
-            Event::Delete(view) => self.drop_all(&mut tasks, vec![view.key()]),
+            Event::Delete(view) => drop_all(&mut tasks, vec![view.key()]),
             Event::InitDone => {
                 let gone = tasks
+                    .entries
                     .iter()
                     .filter(|(_, entry)| entry.source == source && entry.unconfirmed)
                     .map(|(key, _)| key.clone())
                     .collect();
-                self.drop_all(&mut tasks, gone)
+                drop_all(&mut tasks, gone)
             }
         }
-    }
-
-    fn drop_all(&self, tasks: &mut HashMap<ObjectKey, Entry>, gone: Vec<ObjectKey>) -> Vec<Change> {
-        let dropped: Vec<_> = gone.iter().filter_map(|key| tasks.remove(key)).collect();
-        let mut changes: Vec<_> = gone.into_iter().map(Change::Gone).collect();
-        for entry in dropped {
-            changes.extend(self.unblocked(tasks, &entry.facts));
-            // It may still be on its group's record, as the one that holds the group: its finalizer was taken by
-            // hand, or that record could not be written.
-            if (entry.facts.began() || entry.facts.guarded)
-                && let (Some(region), group) = self.place(&entry.facts)
-            {
-                let name = identity::record_name(region, group);
-                changes.push(Change::Concerns(ObjectKey::record(name)));
-            }
-        }
-        changes
-    }
-
-    /// The first that waits in the group that another task left the queue of.
-    fn unblocked(&self, tasks: &HashMap<ObjectKey, Entry>, left: &Facts) -> Option<Change> {
-        let place = self.place(left);
-        tasks
-            .values()
-            .map(|entry| &entry.facts)
-            .filter(|facts| facts.waits() && self.place(facts) == place)
-            .min_by_key(|facts| (!facts.reaches_group, order(facts)))
-            .map(|facts| Change::Concerns(facts.key.clone()))
     }
 
     /// The first of the tasks that wait for the same group and were created earlier: by creation
@@ -199,30 +257,33 @@ impl TaskIndex {
         now: Timestamp,
     ) -> Option<QueueEntry> {
         let own = (created, key);
-        self.lock()
-            .values_mut()
-            .filter(|entry| {
-                let facts = &entry.facts;
-                facts.waits() && self.place(facts) == (region, group) && order(facts) < own
-            })
-            .filter_map(|entry| entry.keeps_place(now).then_some(&entry.facts))
-            .min_by_key(|facts| order(facts))
-            .map(|facts| QueueEntry {
-                kind: facts.key.kind.name().to_owned(),
-                namespace: facts.key.namespace.clone(),
-                name: facts.key.name.clone(),
-            })
+        let place = (region.map(str::to_owned), group.to_owned());
+        let mut tasks = self.lock();
+        let waits = tasks.of_group(&place);
+        let before = waits.filter(|facts| facts.waits() && order(facts) < own);
+        let mut before: Vec<_> = before
+            .map(|facts| (facts.created, facts.key.clone()))
+            .collect();
+        before.sort();
+        let mut before = before.into_iter().map(|(_, key)| key);
+        let first = before.find(|key| {
+            let entry = tasks.entries.get_mut(key);
+            entry.is_some_and(|entry| entry.keeps_place(now))
+        })?;
+        Some(QueueEntry {
+            kind: first.kind.name().to_owned(),
+            namespace: first.namespace,
+            name: first.name,
+        })
     }
 
     /// The rollback that undoes this task: the newest that was found to.
     pub fn rolled_back_by(&self, key: &ObjectKey, metadata: &ObjectMeta) -> Option<RollbackRef> {
         let uid = metadata.uid.as_deref()?;
         let tasks = self.lock();
-        let rollbacks = tasks.values().map(|entry| &entry.facts).filter(|facts| {
-            facts.key.namespace == key.namespace
-                && facts.undoes.as_deref() == Some(uid)
-                && !facts.blocked
-                && !facts.never_began()
+        let undoing = tasks.facts_of(tasks.undoing.get(uid));
+        let rollbacks = undoing.filter(|facts| {
+            facts.key.namespace == key.namespace && !facts.blocked && !facts.never_began()
         });
         let newest = rollbacks.max_by_key(|facts| order(facts))?;
         Some(RollbackRef {
@@ -233,46 +294,39 @@ impl TaskIndex {
 
     /// The tasks of a group that something may still happen to.
     pub fn unfinished_of(&self, region: &str, group: &str) -> Vec<ObjectKey> {
-        self.lock()
-            .values()
-            .map(|entry| &entry.facts)
-            .filter(|facts| facts.unfinished() && self.place(facts) == (Some(region), group))
-            .map(|facts| facts.key.clone())
-            .collect()
+        let place = (Some(region.to_owned()), group.to_owned());
+        let tasks = self.lock();
+        let unfinished = tasks.of_group(&place).filter(|facts| facts.unfinished());
+        unfinished.map(|facts| facts.key.clone()).collect()
     }
 
     /// Whether an object of this uid is there.
     pub fn has(&self, uid: &str) -> bool {
-        self.lock().values().any(|entry| entry.facts.uid == uid)
+        self.lock().of_uid.contains_key(uid)
     }
 
     /// The tasks that have an execution and no result.
     pub fn active(&self) -> Vec<ActiveTask> {
-        let mut active: Vec<_> = self
-            .lock()
-            .values()
-            .map(|entry| &entry.facts)
-            .filter(|facts| !facts.result)
-            .filter_map(|facts| {
-                let (execution, started) = facts.execution.clone()?;
-                Some(ActiveTask {
-                    key: facts.key.clone(),
-                    scope: facts.scope.clone(),
-                    region: self.place(facts).0?.to_owned(),
-                    execution,
-                    started,
-                })
+        let tasks = self.lock();
+        // In the order of their keys: whoever spreads them over time does it in the same way each time.
+        let entries = tasks.active.iter().filter_map(|key| tasks.entries.get(key));
+        let active = entries.filter_map(|Entry { facts, place, .. }| {
+            let (execution, started) = facts.execution.clone()?;
+            Some(ActiveTask {
+                key: facts.key.clone(),
+                scope: facts.scope.clone(),
+                region: place.0.clone()?,
+                execution,
+                started,
             })
-            .collect();
-        // Whoever spreads them over time does it in the same way each time.
-        active.sort_by(|one: &ActiveTask, other| one.key.cmp(&other.key));
-        active
+        });
+        active.collect()
     }
 
     /// The tasks because of which a group stands still, and since when.
     pub fn frozen(&self) -> Vec<(ObjectKey, Timestamp)> {
         let tasks = self.lock();
-        let facts = tasks.values().map(|entry| &entry.facts);
+        let facts = tasks.entries.values().map(|entry| &entry.facts);
         let frozen = facts.filter(|facts| facts.unfinished());
         frozen
             .filter_map(|facts| Some((facts.key.clone(), facts.frozen_since?)))
@@ -283,10 +337,14 @@ impl TaskIndex {
     /// namespaces: those that come after the first so many in the alphabet are counted together.
     pub fn by_state(&self) -> BTreeMap<(&'static str, String, String), i64> {
         let tasks = self.lock();
-        let namespaces: BTreeSet<&str> = tasks.keys().map(|key| key.namespace.as_str()).collect();
+        let namespaces: BTreeSet<&str> = tasks
+            .entries
+            .keys()
+            .map(|key| key.namespace.as_str())
+            .collect();
         let named: BTreeSet<&str> = namespaces.into_iter().take(NAMESPACES_MAX).collect();
         let mut counts = BTreeMap::new();
-        for (key, entry) in tasks.iter() {
+        for (key, entry) in &tasks.entries {
             let state = match entry.facts.state.as_str() {
                 "" => "Pending",
                 state => state,
@@ -302,25 +360,49 @@ impl TaskIndex {
     }
 }
 
+fn drop_all(tasks: &mut Tasks, gone: Vec<ObjectKey>) -> Vec<Change> {
+    let dropped: Vec<_> = gone.iter().filter_map(|key| tasks.remove(key)).collect();
+    let mut changes: Vec<_> = gone.into_iter().map(Change::Gone).collect();
+    for entry in dropped {
+        changes.extend(unblocked(tasks, &entry));
+        // It may still be on its group's record, as the one that holds the group: its finalizer was taken by
+        // hand, or that record could not be written.
+        if (entry.facts.began() || entry.facts.guarded)
+            && let (Some(region), group) = &entry.place
+        {
+            let name = identity::record_name(region, group);
+            changes.push(Change::Concerns(ObjectKey::record(name)));
+        }
+    }
+    changes
+}
+
+/// The first that waits in the group that another task left the queue of.
+fn unblocked(tasks: &Tasks, left: &Entry) -> Option<Change> {
+    let waiting = tasks.of_group(&left.place).filter(|facts| facts.waits());
+    let first = waiting.min_by_key(|facts| (!facts.reaches_group, order(facts)));
+    first.map(|facts| Change::Concerns(facts.key.clone()))
+}
+
 /// Who is concerned by what an object has become, if that is news: rollbacks that wait for a task,
 /// and the task that a rollback undoes.
-fn related<'a>(
-    tasks: &'a HashMap<ObjectKey, Entry>,
-    facts: &'a Facts,
-) -> impl Iterator<Item = ObjectKey> + use<'a> {
-    let old = tasks.get(&facts.key).map(|entry| &entry.facts);
+fn related(tasks: &Tasks, facts: &Facts) -> Vec<Change> {
+    let old = tasks.entries.get(&facts.key).map(|entry| &entry.facts);
     let news = old.is_none_or(|old| {
         (&old.state, &old.undoes, old.restoring) != (&facts.state, &facts.undoes, facts.restoring)
     });
-    let others = tasks
-        .values()
-        .map(|entry| &entry.facts)
-        .filter(move |other| {
-            let waits = other.names.as_ref() == Some(&facts.key.name) && !other.result;
-            let undone = facts.undoes.as_ref() == Some(&other.uid);
-            news && other.key.namespace == facts.key.namespace && (waits || undone)
-        });
-    others.map(|other| other.key.clone())
+    if !news {
+        return Vec::new();
+    }
+    let named = (facts.key.namespace.clone(), facts.key.name.clone());
+    let waiting = tasks.facts_of(tasks.naming.get(&named));
+    let waiting = waiting
+        .filter(|rollback| !rollback.result)
+        .map(|rollback| &rollback.key);
+    let undone = facts.undoes.as_ref().and_then(|uid| tasks.of_uid.get(uid));
+    let undone = undone.filter(|key| key.namespace == facts.key.namespace);
+    let related = waiting.chain(undone);
+    related.cloned().map(Change::Concerns).collect()
 }
 
 fn order(facts: &Facts) -> (Option<Timestamp>, &ObjectKey) {

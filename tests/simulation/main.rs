@@ -67,22 +67,32 @@ fn main() -> ExitCode {
     if only.is_none() && !apiserver_conforms(&kinds) {
         return ExitCode::FAILURE;
     }
-    let scale = std::env::var("SCALE")
+    if let Some(tasks) = std::env::var("SCALE")
         .ok()
-        .and_then(|scale| scale.parse().ok());
-    let scaled = match scale {
-        Some(tasks) => scale::measure(&kinds, tasks),
-        None if only.is_none() => scale::hold(&kinds),
-        None => Ok(()),
+        .and_then(|scale| scale.parse().ok())
+    {
+        return ended(scale::measure(&kinds, tasks));
+    }
+    let scaled = match &only {
+        None => ended(scale::hold(&kinds)),
+        Some(_) => ExitCode::SUCCESS,
     };
-    if let Err(error) = scaled {
-        println!("scale: {error}");
-        return ExitCode::FAILURE;
+    let swept = sweep::all(&kinds, only.as_deref(), seeds);
+    if scaled == ExitCode::SUCCESS {
+        swept
+    } else {
+        scaled
     }
-    if scale.is_some() {
-        return ExitCode::SUCCESS;
+}
+
+fn ended(scaled: Result<(), String>) -> ExitCode {
+    match scaled {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("scale: {error}");
+            ExitCode::FAILURE
+        }
     }
-    sweep::all(&kinds, only.as_deref(), seeds)
 }
 
 /// The suite that the real apiserver passes in the integration tests.
