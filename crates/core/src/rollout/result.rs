@@ -67,23 +67,23 @@ pub(super) fn nothing_ran(
         ..Restore::default()
     });
     let status = &mut decision.status;
-    close::resolve_all(
-        ctx,
-        status,
-        Verb::Cancel,
-        ActionState::Applied,
-        Reason::Cancelled,
-        "",
-    );
+    cancelled(ctx, status);
+    let message = "nothing was started";
     status.set(
         condition::RESTORED,
         Value::True,
         Reason::NothingChanged,
-        "nothing was started",
+        message,
     );
     status.set(condition::VERIFIED, Value::Unknown, Reason::NothingRan, "");
     show_result(status);
     decision
+}
+
+/// Ends every open request to cancel the task: it is being cancelled.
+pub(super) fn cancelled(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let (verb, state, reason) = (Verb::Cancel, ActionState::Applied, Reason::Cancelled);
+    close::resolve_all(ctx, status, verb, state, reason, "");
 }
 
 pub(super) fn show_result(status: &mut Draft) {
@@ -98,8 +98,6 @@ pub(super) fn show_result(status: &mut Draft) {
 }
 
 pub(super) fn went_well(status: &RollingUpdateTaskStatus) -> bool {
-    status
-        .result
-        .as_ref()
-        .is_some_and(|r| r.outcome == Outcome::Succeeded)
+    let result = status.result.as_ref();
+    result.is_some_and(|result| result.outcome == Outcome::Succeeded)
 }

@@ -11,7 +11,6 @@ use super::{deadline, refusal};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::report::Phase;
-use crate::rollout::restore::record;
 use crate::task::display::Value;
 use crate::task::reason::Reason;
 use crate::task::waits::RETRY;
@@ -27,11 +26,7 @@ pub(in crate::rollout) fn give_back(
     mut status: Draft,
     (reason, why): (Reason, &str),
 ) -> Drafted {
-    status.start = None;
-    // What a rollback took over is put back by the plan, should nothing be started in the end.
-    if !ctx.has_taken_over(&status) {
-        (status.plan, status.place) = (None, None);
-    }
+    refusal::unstart(ctx, &mut status);
     let blocked = status.start_blocked.get_or_insert_default();
     blocked.denied_starts = blocked.denied_starts.saturating_add(1);
     blocked.last_denied_time = Some(Time(ctx.now()));
@@ -43,14 +38,7 @@ pub(in crate::rollout) fn give_back(
     deadline::note(ctx, &mut status, Some(&message));
     status.set(condition::PREFLIGHT, Value::False, reason, &message);
     status.show(Phase::Blocked, reason, &message);
-    let releases = refusal::releases_group(ctx, &status);
-    let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
-    let next = Next::After(wait.unsigned_abs());
-    let mut decision = ctx.decide(status, next).within(left);
-    if releases {
-        decision.record = Some(record::given_back(ctx));
-    }
-    decision
+    refusal::put_off(ctx, status, Next::After(wait.unsigned_abs()))
 }
 
 /// How long nothing is started after so many refusals in a row.

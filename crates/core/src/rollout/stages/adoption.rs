@@ -12,7 +12,7 @@ use ess_rollout_cloud::{Execution, ExecutionFilter, LifecycleState, Query, Scali
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
-use super::cancel;
+use super::{cancel, starting};
 use crate::rollout::before::{preflight, refusal};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Event, Next};
@@ -209,24 +209,13 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
     let record = plan.as_ref().map(taken);
     if let Some(plan) = &plan {
         let spec_hash = spec_hash_of(ctx, execution);
+        let version = shorten(&execution.template_version, 64);
+        let exit_processes = kind::processes_but(&plan.suspended_processes);
         status.start = Some(StartIntent {
-            attempt: 1,
-            client_token: identity::client_token(&ctx.token_owner(), &spec_hash, 1),
             time: Time(execution.start.unwrap_or(ctx.now())),
             template_name: shorten(&execution.template_name, 200),
-            template_version: Some(shorten(&execution.template_version, 64))
-                .filter(|version| !version.is_empty()),
-            parameters_hash: identity::hash_value(&execution.parameters),
-            spec_hash,
-            scripts: None,
-            kept_scripts: None,
-            exit_processes: kind::processes_but(&plan.suspended_processes),
-            empty_lookups: 0,
-            last_lookup_time: None,
-            resent: false,
-            refusal: String::new(),
-            denied: false,
-            token_used: false,
+            template_version: Some(version).filter(|version| !version.is_empty()),
+            ..starting::intent(ctx, spec_hash, &execution.parameters, exit_processes)
         });
     }
     status.plan = plan;

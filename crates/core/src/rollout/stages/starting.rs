@@ -2,13 +2,14 @@
 //! [`crate::task::start`].
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, Cancellation, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb,
+    ActionState, OnFailure, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb,
 };
 use ess_rollout_cloud::{
     CloudError, Execution, ExecutionFilter, ExecutionMode, Mutation, Query, SafetyCheck,
     StartExecution,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::cancel;
@@ -34,7 +35,7 @@ pub(in crate::rollout) fn mutation(
     intent: &StartIntent,
     plan: &Plan,
 ) -> Mutation {
-    let automatic = ctx.spec.policy.on_failure == ess_rollout_api::v1alpha1::OnFailure::Fail;
+    let automatic = ctx.spec.policy.on_failure == OnFailure::Fail;
     let description = match &ctx.spec.policy.description {
         Some(text) => text.clone(),
         None => format!("{} {}", ctx.input.subject.kind, ctx.path()),
@@ -96,65 +97,114 @@ pub(in crate::rollout) fn parameters(
     }
 }
 
+/// The intent to start with the operator's own template, and the newest version of it.
+pub(super) fn intent(
+    ctx: &Context<'_>,
+    spec_hash: String,
+    parameters: &impl Serialize,
+    exit_processes: Vec<String>,
+) -> StartIntent {
+    StartIntent {
+        attempt: 1,
+        client_token: identity::client_token(&ctx.token_owner(), &spec_hash, 1),
+        time: Time(ctx.now()),
+        template_name: ctx.update.template().to_owned(),
+        template_version: None,
+        parameters_hash: identity::hash_value(parameters),
+        spec_hash,
+        scripts: None,
+        kept_scripts: None,
+        exit_processes,
+        empty_lookups: 0,
+        last_lookup_time: None,
+        resent: false,
+        refusal: String::new(),
+        denied: false,
+        token_used: false,
+    }
+}
+
 pub(in crate::rollout) fn decide(
     ctx: &Context<'_>,
     mut status: Draft,
-    mut intent: StartIntent,
+    intent: StartIntent,
     plan: &Plan,
 ) -> Known<Drafted> {
     ingest::ingest(ctx, &mut status, None);
     if ctx.deletion_overdue() {
         let message = "the task was deleted and it could not be learned in time whether its start took effect";
+        let outcome = Outcome::Cancelled;
         return Ok(result::begin(
             ctx,
             status,
-            Outcome::Cancelled,
+            outcome,
             result::ABANDONED,
             message,
         ));
     }
     let answer = start::answer(ctx.input.outcome, &intent);
-    match &answer {
+    if let Some(decision) = answered(ctx, &status, &intent, &answer)? {
+        return Ok(decision);
+    }
+    if let Some(decision) = found(ctx, &status, &intent)? {
+        return Ok(decision);
+    }
+    Ok(nothing_found(ctx, status, intent, plan, &answer))
+}
+
+/// What follows from the answer to the call just made. `None`: a look has to tell.
+fn answered(
+    ctx: &Context<'_>,
+    status: &Draft,
+    intent: &StartIntent,
+    answer: &Answer<'_>,
+) -> Known<Option<Drafted>> {
+    let mut status = status.clone();
+    let mut next = start::look_soon();
+    match answer {
         Answer::Started(execution) => {
             // With a run key the token may be that of another cluster, and the execution its own.
             let uid = execution.tags.get(identity::TAG_UID);
-            return match uid.filter(|_| ctx.spec.policy.run_key.is_some()) {
-                Some(uid) if *uid != ctx.uid => Ok(run_keys::step_back(ctx, status, execution)),
-                _ => adopt(ctx, status, execution),
+            let uid = uid.filter(|_| ctx.spec.policy.run_key.is_some());
+            return match uid.is_some_and(|uid| *uid != ctx.uid) {
+                true => Ok(Some(run_keys::step_back(ctx, status, execution))),
+                false => adopt(ctx, status, execution).map(Some),
             };
         }
-        Answer::Lost(error) => {
-            report::failed(ctx, &mut status, error);
-            return Ok(ctx.decide(status, start::look_soon()));
-        }
-        Answer::Refused(message) if intent.resent => {
-            start::note_refusal(&mut intent, message, ctx.now());
-            status.start = Some(intent);
-            return Ok(ctx.decide(status, start::look_soon()));
-        }
-        Answer::Refused(message) => return Ok(start_refused(ctx, status, message)),
-        Answer::Denied(error) if intent.resent => {
-            let (reason, why) = refusal(ctx, error);
-            start::note_refusal(&mut intent, &why, ctx.now());
-            intent.denied = true;
-            status.start = Some(intent);
-            report::failed(ctx, &mut status, error);
-            status.call_refused = Some(reason.into());
-            return Ok(ctx.decide(status, start::look_soon()));
-        }
+        Answer::Lost(error) => report::failed(ctx, &mut status, error),
+        Answer::Refused(why) if intent.resent => note_refusal(ctx, &mut status, intent, why),
+        Answer::Refused(message) => return Ok(Some(start_refused(ctx, status, message))),
         Answer::Denied(error) => {
             let (reason, why) = refusal(ctx, error);
-            return Ok(denied::give_back(ctx, status, (reason, &why)));
+            if !intent.resent {
+                return Ok(Some(denied::give_back(ctx, status, (reason, &why))));
+            }
+            let denied = StartIntent {
+                denied: true,
+                ..intent.clone()
+            };
+            note_refusal(ctx, &mut status, &denied, &why);
+            report::failed(ctx, &mut status, error);
+            status.call_refused = Some(reason.into());
         }
         Answer::Failed(error) => {
             report::failed(ctx, &mut status, error);
             let wait = denied::growing(ctx.since(&intent.time));
-            let next = error.retry_after.map_or(wait, Next::After);
-            return Ok(ctx.decide(status, next));
+            next = error.retry_after.map_or(wait, Next::After);
         }
-        Answer::TokenUsed(_) | Answer::None => {}
+        Answer::TokenUsed(_) | Answer::None => return Ok(None),
     }
+    Ok(Some(ctx.decide(status, next)))
+}
 
+/// See [`start::note_refusal`].
+fn note_refusal(ctx: &Context<'_>, status: &mut Draft, intent: &StartIntent, why: &str) {
+    let intent = status.start.insert(intent.clone());
+    start::note_refusal(intent, why, ctx.now());
+}
+
+/// The execution, or that of somebody else with the same run key, if OOS lists it.
+fn found(ctx: &Context<'_>, status: &Draft, intent: &StartIntent) -> Known<Option<Drafted>> {
     let listed = ctx.input.observation.executions(&own_runs(ctx))?;
     let own = [
         (identity::TAG_UID.to_owned(), ctx.uid.clone()),
@@ -164,49 +214,53 @@ pub(in crate::rollout) fn decide(
     // Tags can be written by whoever may start executions: another template is not what was started.
     found.retain(|found| found.template_name == intent.template_name);
     if let Some(first) = found.first() {
-        let mut decision = adopt(ctx, status, first)?;
+        let mut decision = adopt(ctx, status.clone(), first)?;
         if found.len() > 1 {
-            decision.events.push(Event::warning(
-                Reason::DuplicateExecution,
-                "StartExecution",
-                format!(
-                    "more than one execution carries this task's uid; following {}",
-                    first.id
-                ),
-            ));
+            let note = format!(
+                "more than one execution carries this task's uid; following {}",
+                first.id
+            );
+            let reason = Reason::DuplicateExecution;
+            let event = Event::warning(reason, "StartExecution", note);
+            decision.events.push(event);
         }
-        return Ok(decision);
+        return Ok(Some(decision));
     }
-    if let Some(key) = ctx.spec.policy.run_key.as_deref() {
-        let others = run_keys::with_run_key(ctx, key)?;
-        let same = |e: &&&Execution| e.tags.get(identity::TAG_SPEC_HASH) == Some(&ctx.spec_hash);
-        // The same key and the same update: the same token, so nothing was started for this object,
-        // and nothing will be.
-        if let Some(other) = others.iter().rfind(same) {
-            return Ok(run_keys::step_back(ctx, status, other));
-        }
-    }
+    let Some(key) = ctx.spec.policy.run_key.as_deref() else {
+        return Ok(None);
+    };
+    let others = run_keys::with_run_key(ctx, key)?;
+    let same = |e: &&&Execution| e.tags.get(identity::TAG_SPEC_HASH) == Some(&ctx.spec_hash);
+    // The same key and the same update: the same token, so nothing was started for this object, and nothing will be.
+    let other = others.iter().rfind(same);
+    Ok(other.map(|other| run_keys::step_back(ctx, status.clone(), other)))
+}
+
+/// OOS lists no execution of this start.
+fn nothing_found(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    mut intent: StartIntent,
+    plan: &Plan,
+    answer: &Answer<'_>,
+) -> Drafted {
     let cancel = cancel::reason(ctx, &status);
     let waits_out = !matches!(answer, Answer::TokenUsed(_)) && intent.refusal.is_empty();
     if let Some(reason) = cancel.as_ref().filter(|_| waits_out)
         && status.cancellation.is_none()
     {
-        return Ok(begin_wait(ctx, status, reason));
+        return begin_wait(ctx, status, reason);
     }
     let since = match &status.cancellation {
         Some(cancellation) => Some(cancellation.time.clone()),
         None => cancel.map(|_| Time(ctx.now())),
     };
-    let (waits, since) = (ctx.waits(), since.as_ref());
-    let then = start::nothing_found(&waits, &mut intent, &answer, since, |attempt| {
-        identity::client_token(&ctx.token_owner(), &ctx.spec_hash, attempt)
-    });
+    let token = |attempt| identity::client_token(&ctx.token_owner(), &ctx.spec_hash, attempt);
+    let then = start::nothing_found(&ctx.waits(), &mut intent, answer, since.as_ref(), token);
     status.start = Some(intent.clone());
-    let denied_as = status
-        .call_refused
-        .as_deref()
-        .map_or(DENIED, Reason::recorded);
-    Ok(match then {
+    let denied_as = status.call_refused.as_deref();
+    let denied_as = denied_as.map_or(DENIED, Reason::recorded);
+    match then {
         Then::Wait(next) => ctx.decide(status, next),
         // The group was given back after a refusal, and the operator died before the status said so. Sent
         // again, it would run beside whoever holds the group by now.
@@ -219,8 +273,7 @@ pub(in crate::rollout) fn decide(
         }
         Then::Send if !is_same_call(ctx, &status, &intent, plan) => {
             let why = "what the start was made of is not known any more (a Secret of the operator's namespace that kept it is missing, or another version of the operator made it): it is not sent again";
-            start::note_refusal(&mut intent, why, ctx.now());
-            status.start = Some(intent);
+            note_refusal(ctx, &mut status, &intent, why);
             ctx.decide(status, start::look_soon())
         }
         Then::Send => {
@@ -229,23 +282,18 @@ pub(in crate::rollout) fn decide(
             decision.work = Some(Work { mutation });
             decision
         }
-        Then::NothingRan => result::nothing_ran(
-            ctx,
-            status,
-            Outcome::Cancelled,
-            result::CANCELLED_BEFORE_START,
-            "cancelled; no execution was ever started",
-        ),
+        Then::NothingRan => {
+            let message = "cancelled; no execution was ever started";
+            let reason = result::CANCELLED_BEFORE_START;
+            result::nothing_ran(ctx, status, Outcome::Cancelled, reason, message)
+        }
         Then::Refused(why) if intent.denied => denied::give_back(ctx, status, (denied_as, &why)),
         Then::Refused(why) => start_refused(ctx, status, &why),
-        Then::NotFound(why) => result::begin(
-            ctx,
-            status,
-            Outcome::Failed,
-            Reason::ExecutionNotFound,
-            &why,
-        ),
-    })
+        Then::NotFound(why) => {
+            let reason = Reason::ExecutionNotFound;
+            result::begin(ctx, status, Outcome::Failed, reason, &why)
+        }
+    }
 }
 
 /// Reason and words of a refusal that a person can mend.
@@ -271,15 +319,7 @@ fn own_runs(ctx: &Context<'_>) -> ExecutionFilter {
 /// Nothing was found and the task is to end: nothing is sent any more, and it ends once a call
 /// that may be under way can no longer have an effect.
 fn begin_wait(ctx: &Context<'_>, mut status: Draft, reason: &str) -> Drafted {
-    status.cancellation = Some(Cancellation {
-        time: Time(ctx.now()),
-        reason: reason.to_owned(),
-        last_call_time: None,
-        retry_time: None,
-        failures: 0,
-        message: String::new(),
-        missing_since: None,
-    });
+    cancel::begun(ctx, &mut status, reason);
     if let Some(intent) = status.start.as_mut() {
         start::count_anew(intent);
     }
@@ -303,24 +343,21 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
             .map(|listed| others::of_others(ctx, listed))
             .unwrap_or_default(),
     };
-    let events = clash.iter().map(|other| Event::warning(Reason::ForeignExecution, "StartExecution", format!(
+    let events = clash.iter().map(|other| {
+        let note = format!(
             "execution {} was started on the same scaling group at the same time by somebody else",
             other.id
-        )));
+        );
+        Event::warning(Reason::ForeignExecution, "StartExecution", note)
+    });
     status.execution = Some(execution::reference(ctx, execution));
     status.start_blocked = None;
     // OOS has them now.
     if let Some(intent) = status.start.as_mut() {
         (intent.scripts, intent.kept_scripts) = (None, None);
     }
-    close::resolve_all(
-        ctx,
-        &mut status,
-        Verb::Continue,
-        ActionState::Rejected,
-        Reason::NotPaused,
-        "",
-    );
+    let (state, reason) = (ActionState::Rejected, Reason::NotPaused);
+    close::resolve_all(ctx, &mut status, Verb::Continue, state, reason, "");
     status.show(Phase::Running, Reason::Running, "the execution has started");
     let mut decision = ctx.decide(status, Next::Now);
     decision.events = events.collect();
