@@ -16,12 +16,6 @@ use crate::task::reason::Reason;
 /// Reason of a result: the deletion could not wait for what may be under way.
 pub(super) const ABANDONED: Reason = Reason::Abandoned;
 
-/// Reason of a result: nothing was started, and nothing will be.
-pub(super) const CANCELLED_BEFORE_START: Reason = Reason::CancelledBeforeStart;
-
-/// Reason of a result: OOS refused to start, and nothing was started.
-pub(super) const START_REFUSED: Reason = Reason::StartRefused;
-
 /// Records how it ended. The group is looked after from the next step on.
 pub(super) fn begin(
     ctx: &Context<'_>,
@@ -46,6 +40,11 @@ pub(super) fn begin(
     let doing = format!("{message}; the scaling group is being put back and read back");
     status.show(Phase::Restoring, reason, &doing);
     ctx.decide(status, Next::Now)
+}
+
+/// The end of a task whose deletion could not wait for what may be under way.
+pub(super) fn abandon(ctx: &Context<'_>, status: Draft, message: &str) -> Drafted {
+    begin(ctx, status, Outcome::Cancelled, ABANDONED, message)
 }
 
 /// Records the end of a task that never touched the group. What it was to put back after another run is

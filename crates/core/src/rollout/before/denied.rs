@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{RollingUpdateTaskStatus, condition};
+use ess_rollout_api::v1alpha1::RollingUpdateTaskStatus;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{deadline, refusal};
+use super::refusal;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
-use crate::rollout::report::Phase;
-use crate::task::display::Value;
+use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 use crate::task::waits::RETRY;
 
@@ -35,10 +34,8 @@ pub(in crate::rollout) fn give_back(
         "{why}; nothing was started, the scaling group goes to others meanwhile, and the next start is tried in {} s",
         wait.as_secs()
     );
-    deadline::note(ctx, &mut status, Some(&message));
-    status.set(condition::PREFLIGHT, Value::False, reason, &message);
-    status.show(Phase::Blocked, reason, &message);
-    refusal::put_off(ctx, status, Next::After(wait.unsigned_abs()))
+    let problem = Problem::blocked(reason, message);
+    refusal::refuse_until(ctx, status, &problem, Next::After(wait.unsigned_abs()))
 }
 
 /// How long nothing is started after so many refusals in a row.

@@ -15,7 +15,7 @@ use ess_rollout_cloud::{
     LifecycleAction, Query, ScalingActivity, ScalingGroup,
 };
 
-use super::refusal::{self, Stop};
+use super::refusal::{self, Checked};
 use crate::rollout::context::Context;
 use crate::rollout::others::OTHERS_RUN;
 use crate::task::conditions;
@@ -29,7 +29,7 @@ const NAMED: usize = 5;
 const ARREARS: Reason = Reason::AccountArrearage;
 
 /// Instances that come or go, by themselves or held by a lifecycle hook.
-pub(in crate::rollout) fn in_motion(ctx: &Context<'_>, group: &ScalingGroup) -> Result<(), Stop> {
+pub(super) fn in_motion(ctx: &Context<'_>, group: &ScalingGroup) -> Checked<()> {
     let observation = ctx.input.observation;
     let activities = observation.activities(&ctx.group)?;
     if group.instances_held > 0 {
@@ -43,9 +43,8 @@ pub(in crate::rollout) fn in_motion(ctx: &Context<'_>, group: &ScalingGroup) -> 
         ));
     }
     if group.instances_in_motion > 0 {
-        return moving(
-            "instances are joining or leaving the group; this task starts when they have".into(),
-        );
+        let message = "instances are joining or leaving the group; this task starts when they have";
+        return moving(message.into());
     }
     let listed = observation.scaling_instances(&ctx.group)?.len();
     let counted = group.total_instances;
@@ -54,9 +53,8 @@ pub(in crate::rollout) fn in_motion(ctx: &Context<'_>, group: &ScalingGroup) -> 
             "ESS counts {counted} instances in the group and lists {listed} of them: those that it leaves out would not be updated, so this task starts when it lists all; where the credentials in use may not see them, grant that"
         );
         // Nobody promises that it does.
-        return Err(Problem::wait(Reason::InstancesNotListed, message)
-            .counted()
-            .into());
+        let problem = Problem::wait(Reason::InstancesNotListed, message).counted();
+        return Err(problem.into());
     }
     Ok(())
 }
@@ -71,11 +69,8 @@ fn held(ctx: &Context<'_>, group: &ScalingGroup, activities: &[ScalingActivity])
     let mut hooks = Vec::new();
     let mut note = None;
     for activity in asked {
-        match optional(
-            observation.lifecycle_actions(&activity.id),
-            "which lifecycle hook holds them",
-            may_be_missing,
-        )? {
+        let read = observation.lifecycle_actions(&activity.id);
+        match optional(read, "which lifecycle hook holds them", may_be_missing)? {
             Ok(actions) => hooks.extend(actions.iter().map(|action| by_hook(activity, action))),
             Err(why) => note = Some(why),
         }
@@ -93,16 +88,15 @@ fn held(ctx: &Context<'_>, group: &ScalingGroup, activities: &[ScalingActivity])
 }
 
 fn by_hook(activity: &ScalingActivity, action: &LifecycleAction) -> String {
+    let (hook, held) = (&action.hook, conditions::named(&action.instances, NAMED));
     format!(
-        "lifecycle hook {} holds {} (scaling activity {})",
-        action.hook,
-        conditions::named(&action.instances, NAMED),
+        "lifecycle hook {hook} holds {held} (scaling activity {})",
         activity.id
     )
 }
 
 /// What stands against a start beside everything else, or what a person should know.
-pub(in crate::rollout) fn look(ctx: &Context<'_>) -> Result<Vec<String>, Stop> {
+pub(super) fn look(ctx: &Context<'_>) -> Checked<Vec<String>> {
     let observation = ctx.input.observation;
     let id = || ctx.group.clone();
     observation.require([
@@ -110,11 +104,9 @@ pub(in crate::rollout) fn look(ctx: &Context<'_>) -> Result<Vec<String>, Stop> {
         Query::Diagnosis { group: id() },
     ])?;
     let mut notes = Vec::new();
-    match optional(
-        observation.instance_refreshes(&ctx.group),
-        "whether an instance refresh of ESS is under way",
-        may_be_missing,
-    )? {
+    let read = observation.instance_refreshes(&ctx.group);
+    let what = "whether an instance refresh of ESS is under way";
+    match optional(read, what, may_be_missing)? {
         Ok(refreshes) => {
             let running = refreshes.iter().find(|refresh| !refresh.status.is_final());
             refusal::unless(running.map(|refresh| beside(ctx, refresh)))?;
@@ -122,11 +114,8 @@ pub(in crate::rollout) fn look(ctx: &Context<'_>) -> Result<Vec<String>, Stop> {
         Err(why) => notes.push(why),
     }
     // Advice alone: nothing that becomes of it holds up an update.
-    match optional(
-        observation.diagnosis(&ctx.group),
-        "ESS's diagnosis of the group",
-        |_| true,
-    )? {
+    let read = observation.diagnosis(&ctx.group);
+    match optional(read, "ESS's diagnosis of the group", |_| true)? {
         Ok(found) => notes.extend(diagnosed(ctx, found)?),
         Err(why) => notes.push(why),
     }
@@ -154,9 +143,8 @@ fn beside(ctx: &Context<'_>, refresh: &InstanceRefresh) -> Problem {
 /// What the latest diagnosis calls Critical. Most of it is about instances to come, which an update does not make; but
 /// an account in arrears may stop instances and not start them again.
 fn diagnosed(ctx: &Context<'_>, found: &[Diagnosis]) -> Result<Option<String>, Problem> {
-    let critical = found
-        .iter()
-        .filter(|i| i.status == DiagnosisStatus::Critical);
+    let is_critical = |item: &&Diagnosis| item.status == DiagnosisStatus::Critical;
+    let critical = found.iter().filter(is_critical);
     if critical.clone().any(|item| item.kind == ARREARS) {
         let message = format!(
             "the latest diagnosis of the group by ESS says that the account has overdue payments, so that instances that are stopped may not start again: settle them, and diagnose the group again (aliyun ess CreateDiagnoseReport --ScalingGroupId {})",
@@ -202,8 +190,10 @@ fn optional<T>(
 
 /// Not permitted, or not there; a fault that passes is waited out.
 fn may_be_missing(error: &CloudError) -> bool {
-    matches!(
-        error.class,
-        ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound
-    )
+    let missing = [
+        ErrorClass::Denied,
+        ErrorClass::Invalid,
+        ErrorClass::NotFound,
+    ];
+    missing.contains(&error.class)
 }

@@ -11,7 +11,7 @@ use ess_rollout_cloud::{
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::refusal::{Stop, unless};
+use super::refusal::{Checked, unless};
 use super::{neighbours, run_keys};
 use crate::batches;
 use crate::rollout::compute::{self, Compute, Power};
@@ -82,9 +82,7 @@ pub(in crate::rollout) fn check_config_maps(ctx: &Context<'_>) -> Option<Problem
 }
 
 /// The group, if the credentials reach it and it is one that the update is for.
-pub(in crate::rollout) fn usable_group<'a>(
-    ctx: &Context<'a>,
-) -> Known<Result<&'a ScalingGroup, Problem>> {
+pub(super) fn usable_group<'a>(ctx: &Context<'a>) -> Checked<&'a ScalingGroup> {
     let wanted = ctx.update.group_type();
     let instead = match wanted {
         GroupType::Eci => {
@@ -96,15 +94,15 @@ pub(in crate::rollout) fn usable_group<'a>(
     };
     let group = ctx.input.observation.scaling_group(&ctx.group)?.as_ref();
     let names = (ctx.field_of_group(), &*ctx.group, &*ctx.region);
-    Ok(problem::usable_group(group, names, &wanted, instead))
+    Ok(problem::usable_group(group, names, &wanted, instead)?)
 }
 
 /// Whether the update may start, as the cloud is now.
-pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Result<Ready, Stop> {
+pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Checked<Ready> {
     let observation = ctx.input.observation;
     let undo = undo(ctx);
     observation.require(reads(ctx, undo))?;
-    let group = usable_group(ctx)??;
+    let group = usable_group(ctx)?;
     let template = observation.template(ctx.update.template())?.as_ref();
     let template = template.ok_or_else(|| not_offered(ctx))?;
     check_others(ctx, group, undo)?;
@@ -202,7 +200,7 @@ fn check_others(
     ctx: &Context<'_>,
     group: &ScalingGroup,
     undo: Option<(&RollbackSpec, &Source)>,
-) -> Result<(), Stop> {
+) -> Checked<()> {
     if let Some(other) = foreign_runs(ctx)?.first() {
         let message = format!(
             "execution {} ({}) of {} is updating the group; this task starts when it has ended",
@@ -230,7 +228,7 @@ fn members<'a>(
     ctx: &Context<'a>,
     undo: Option<(&RollbackSpec, &Source)>,
     suspended: &[String],
-) -> Result<(Option<RollbackMethod>, Vec<&'a ScalingInstance>), Stop> {
+) -> Checked<(Option<RollbackMethod>, Vec<&'a ScalingInstance>)> {
     let all = ctx.input.observation.scaling_instances(&ctx.group)?;
     let eligible = all.iter().filter(|instance| is_eligible(ctx, instance));
     let (mut method, mut eligible) = (None, eligible.collect());

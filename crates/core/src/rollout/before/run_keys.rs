@@ -3,7 +3,7 @@
 use ess_rollout_api::v1alpha1::Outcome;
 use ess_rollout_cloud::{Execution, ExecutionFilter};
 
-use super::refusal::{self, Stop};
+use super::refusal::{self, Checked};
 use crate::identity;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted};
@@ -20,10 +20,7 @@ use crate::task::start;
 type End = (Outcome, Reason, String);
 
 /// A run key stands for one spec on one group, once.
-pub(in crate::rollout) fn conflict(
-    ctx: &Context<'_>,
-    status: &Draft,
-) -> Result<Option<Drafted>, Stop> {
+pub(in crate::rollout) fn conflict(ctx: &Context<'_>, status: &Draft) -> Checked<Option<Drafted>> {
     let Some(key) = ctx.spec.policy.run_key.as_deref() else {
         return Ok(None);
     };
@@ -34,7 +31,7 @@ pub(in crate::rollout) fn conflict(
 }
 
 /// What the group's record says of the key, and where it does not know it, what OOS shows.
-fn on_record(ctx: &Context<'_>, key: &str) -> Result<Option<End>, Stop> {
+fn on_record(ctx: &Context<'_>, key: &str) -> Checked<Option<End>> {
     let Some(used) = ctx.record.run_keys.iter().find(|used| used.key == key) else {
         let end = elsewhere(ctx, key)?;
         refusal::unless(no_room(ctx).filter(|_| end.is_none()))?;
@@ -49,19 +46,18 @@ fn on_record(ctx: &Context<'_>, key: &str) -> Result<Option<End>, Stop> {
     if lost_sight_of && let Some(end) = elsewhere(ctx, key)? {
         return Ok(Some(end));
     }
-    Ok(Some(match used.outcome {
-        _ if !same => taken(
-            key,
-            &format!("was used by {by} for another update of this group"),
-        ),
-        Some(outcome) => has_run(key, outcome, by, used.execution_id.as_deref()),
-        None => taken(
-            key,
-            &format!("belongs to a run of {by} whose end was not seen"),
-        ),
-    }))
+    let how = match used.outcome {
+        _ if !same => format!("was used by {by} for another update of this group"),
+        Some(outcome) => {
+            let end = has_run(key, outcome, by, used.execution_id.as_deref());
+            return Ok(Some(end));
+        }
+        None => format!("belongs to a run of {by} whose end was not seen"),
+    };
+    Ok(Some(taken(key, &how)))
 }
 
+/// The key is of another run, for good.
 fn taken(key: &str, how: &str) -> End {
     let message = format!("spec.runKey {key} {how}: nothing was started; choose another key");
     (Outcome::Failed, Reason::RunKeyConflict, message)
@@ -99,7 +95,7 @@ fn cure(ctx: &Context<'_>) -> String {
 }
 
 /// What a person should know while there is still room.
-pub(in crate::rollout) fn note(ctx: &Context<'_>) -> Option<String> {
+pub(super) fn note(ctx: &Context<'_>) -> Option<String> {
     ctx.spec.policy.run_key.as_ref()?;
     let keys = ctx.record.run_keys.iter();
     let ran = keys.filter(|key| !key.never_ran).count();
@@ -113,7 +109,7 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>) -> Option<String> {
 
 /// A run key that was used elsewhere: another update is a conflict, a run in progress is waited for,
 /// and one that has ended stands for this object's, whatever its result.
-fn elsewhere(ctx: &Context<'_>, key: &str) -> Result<Option<End>, Stop> {
+fn elsewhere(ctx: &Context<'_>, key: &str) -> Checked<Option<End>> {
     let found = with_run_key(ctx, key)?;
     let same = |e: &&&Execution| e.tags.get(identity::TAG_SPEC_HASH) == Some(&ctx.spec_hash);
     if let Some(other) = found.iter().find(|e| !same(e)) {
@@ -181,5 +177,5 @@ pub(in crate::rollout) fn step_back(
 ) -> Drafted {
     refusal::unstart(ctx, &mut status);
     let key = ctx.spec.policy.run_key.as_deref().unwrap_or_default();
-    refusal::refuse(ctx, status, &in_progress(key, other), false)
+    refusal::refuse(ctx, status, &in_progress(key, other))
 }

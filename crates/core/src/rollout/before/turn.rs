@@ -1,17 +1,14 @@
 //! Whose turn the group is, before the start: the queue of this operator's objects, and the updates of others.
 
-use ess_rollout_api::v1alpha1::{RollingUpdateTaskStatus, condition};
+use ess_rollout_api::v1alpha1::RollingUpdateTaskStatus;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::deadline;
 use super::preflight::{self, Ready};
-use super::refusal::{RECHECK, Stop};
+use super::refusal::{Checked, RECHECK, refuse_until};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Draft, Drafted, Next};
-use crate::rollout::report::Phase;
+use crate::rollout::decision::{Draft, Drafted};
 use crate::rollout::{others, rollback};
-use crate::task::display::Value;
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 use crate::task::turn;
@@ -62,10 +59,7 @@ pub(in crate::rollout) fn after_others(
 
 /// First come, first served: whoever holds the group, then whoever asked earlier. Nobody waits for a group that
 /// the credentials do not reach.
-pub(in crate::rollout) fn wait(
-    ctx: &Context<'_>,
-    status: &mut Draft,
-) -> Result<Option<Drafted>, Stop> {
+pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Checked<Option<Drafted>> {
     // What the run of a holder that vanished still does is seen as an update of others.
     let holder = ctx.held_by_other();
     // A rollback takes the group over from its source, ahead of the queue: whoever is before it there
@@ -80,15 +74,11 @@ pub(in crate::rollout) fn wait(
         return Ok(None);
     };
     if status.group_seen_time.is_none() {
-        preflight::usable_group(ctx)??;
+        preflight::usable_group(ctx)?;
         note_group(ctx, status);
     }
-    let (reason, message) = (Reason::WaitingForScalingGroup, format!("waits: {before}"));
-    deadline::note(ctx, status, None);
     // By the turn's end it has ended for long.
     status.waits_for_others = false;
-    status.set(condition::PREFLIGHT, Value::Unknown, reason, &message);
-    status.show(Phase::Pending, reason, &message);
-    let next = Next::After(RECHECK.unsigned_abs());
-    Ok(Some(ctx.decide(status.clone(), next)))
+    let problem = Problem::wait(Reason::WaitingForScalingGroup, format!("waits: {before}"));
+    Ok(Some(refuse_until(ctx, status.clone(), &problem, RECHECK)))
 }

@@ -14,10 +14,7 @@ use crate::task::conditions::shorten;
 use crate::task::reason::Reason;
 
 /// Why the task is to end early, if it is: in one CamelCase word.
-pub(in crate::rollout) fn reason(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> Option<String> {
+pub(super) fn reason(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<String> {
     let reason = if let Some(cancellation) = &status.cancellation {
         // What was once begun is brought to its end, under the name that it began with.
         cancellation.reason.as_str()
@@ -52,12 +49,7 @@ pub(super) fn begun<'s>(
 
 /// Ends the execution, by the rules of [`crate::task::cancel`]. `listed`: OOS still shows it, or it is not known whether it
 /// does.
-pub(in crate::rollout) fn cancel(
-    ctx: &Context<'_>,
-    mut status: Draft,
-    reason: &str,
-    listed: bool,
-) -> Drafted {
+pub(super) fn cancel(ctx: &Context<'_>, mut status: Draft, reason: &str, listed: bool) -> Drafted {
     let id = status.execution.as_ref().map(|e| e.id.clone());
     let (id, waits) = (id.unwrap_or_default(), ctx.waits());
     let mut message = format!("execution {id} is being cancelled ({reason})");

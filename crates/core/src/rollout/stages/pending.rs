@@ -3,21 +3,24 @@
 use ess_rollout_api::v1alpha1::{DesiredState, Outcome, Plan, StartIntent};
 
 use super::{adoption, cancel, starting};
+use crate::identity;
 use crate::rollout::before::preflight::{self, Ready};
-use crate::rollout::before::refusal::{RECHECK, Stop, put_off, refuse, unless, verdict};
+use crate::rollout::before::refusal::{
+    Checked, RECHECK, put_off, refuse, refuse_until, unless, verdict,
+};
 use crate::rollout::before::{deadline, denied, pinned, run_keys, turn};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Draft, Drafted, Next, Undo, Work};
+use crate::rollout::decision::{Draft, Drafted, Next, Undo};
 use crate::rollout::progress::instances;
 use crate::rollout::report::Phase;
 use crate::rollout::requests::ingest;
 use crate::rollout::restore::{left_out, record, runs};
-use crate::rollout::{kind, others, result, rollback};
+use crate::rollout::{others, result, rollback};
 use crate::task::observation::{Known, Missing};
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 
-pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
+pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     ingest::ingest(ctx, &mut status, None);
     if let Some(decision) = adoption::restored(ctx, &status)? {
         return Ok(decision);
@@ -40,7 +43,7 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
     }
     if cancel::reason(ctx, &status).is_some() {
         let message = "cancelled before anything was started";
-        let (outcome, reason) = (Outcome::Cancelled, result::CANCELLED_BEFORE_START);
+        let (outcome, reason) = (Outcome::Cancelled, Reason::CancelledBeforeStart);
         return Ok(result::nothing_ran(ctx, status, outcome, reason, message));
     }
     if let Some(decision) = deadline::exceeded(ctx, &status) {
@@ -51,28 +54,28 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
         None => check_object(ctx, &mut status),
     };
     let decision = verdict(found)?;
-    Ok(decision.unwrap_or_else(|problem| refuse(ctx, status, &problem, false)))
+    Ok(decision.unwrap_or_else(|problem| refuse(ctx, status, &problem)))
 }
 
 /// What a rollback undoes goes on record before anything else is looked at.
-fn find_source(ctx: &Context<'_>, status: &mut Draft, undo: Undo<'_>) -> Result<Drafted, Stop> {
+fn find_source(ctx: &Context<'_>, status: &mut Draft, undo: Undo<'_>) -> Checked<Drafted> {
     if ctx.region.is_empty()
         && let Some(problem) = preflight::check_spec(ctx)
     {
-        return Ok(refuse(ctx, status.clone(), &problem, true));
+        return Ok(refuse_until(ctx, status.clone(), &problem, Next::OnChange));
     }
     status.source = Some(rollback::source::find(ctx, undo)??);
     Ok(ctx.decide(status.clone(), Next::Now))
 }
 
 /// What the object says by itself, before the cloud is looked at.
-fn check_object(ctx: &Context<'_>, status: &mut Draft) -> Result<Drafted, Stop> {
+fn check_object(ctx: &Context<'_>, status: &mut Draft) -> Checked<Drafted> {
     if let Some(problem) = preflight::check_spec(ctx) {
-        return Ok(refuse(ctx, status.clone(), &problem, true));
+        return Ok(refuse_until(ctx, status.clone(), &problem, Next::OnChange));
     }
     let of_texts = preflight::check_config_maps(ctx);
     if let Some(problem) = of_texts.or_else(|| pinned::scripts(ctx, status)) {
-        let mut decision = refuse(ctx, status.clone(), &problem, false);
+        let mut decision = refuse(ctx, status.clone(), &problem);
         // Nobody tells of a change of a ConfigMap.
         if decision.status.result.is_none() {
             decision.next = ctx.recheck();
@@ -86,7 +89,7 @@ fn check_object(ctx: &Context<'_>, status: &mut Draft) -> Result<Drafted, Stop> 
 }
 
 /// Whose turn it is, and then whether anything stands against the start.
-fn check_turn(ctx: &Context<'_>, status: &mut Draft) -> Result<Drafted, Stop> {
+fn check_turn(ctx: &Context<'_>, status: &mut Draft) -> Checked<Drafted> {
     if let Some(wait) = denied::left(ctx, status) {
         let left = deadline::left(ctx, status).map(|left| left.unsigned_abs());
         return Ok(ctx.decide(status.clone(), Next::After(wait)).within(left));
@@ -117,9 +120,8 @@ fn check_turn(ctx: &Context<'_>, status: &mut Draft) -> Result<Drafted, Stop> {
     if let Some(wait) = turn::after_others(ctx, status) {
         let message = "the update of others that this one waited for has just ended; this one starts when what that one put back is sure to show";
         let problem = Problem::wait(others::OTHERS_RUN, message.into());
-        let mut decision = refuse(ctx, status.clone(), &problem, false);
-        decision.next = Next::After(wait.unsigned_abs());
-        return Ok(decision);
+        let next = Next::After(wait.unsigned_abs());
+        return Ok(refuse_until(ctx, status.clone(), &problem, next));
     }
     Ok(start(ctx, status.clone(), ready))
 }
@@ -136,19 +138,9 @@ fn after_takeover(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted
             Err(interrupt) => return Err(interrupt),
         }
     }
-    let outcome = Outcome::Cancelled;
-    let end = |status: &Draft, reason, message| {
-        Ok(Some(result::begin(
-            ctx,
-            status.clone(),
-            outcome,
-            reason,
-            message,
-        )))
-    };
     if ctx.deletion_overdue() {
         let message = "the rollback was deleted, and the update that it was to undo could not be ended in time";
-        return end(status, result::ABANDONED, message);
+        return Ok(Some(result::abandon(ctx, status.clone(), message)));
     }
     if let Some(decision) = rollback::takeover::end_source(ctx, status)? {
         return Ok(Some(decision));
@@ -156,13 +148,15 @@ fn after_takeover(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted
     if ctx.deleting.is_some() || cancel::reason(ctx, status).is_some() {
         let message = "cancelled after the update that it was to undo had been cancelled";
         result::cancelled(ctx, status);
-        return end(status, result::CANCELLED_BEFORE_START, message);
+        let (outcome, reason) = (Outcome::Cancelled, Reason::CancelledBeforeStart);
+        let ended = result::begin(ctx, status.clone(), outcome, reason, message);
+        return Ok(Some(ended));
     }
     Ok(None)
 }
 
 /// `desiredState: Plan`: everything that a start would be derived from, and nothing taken.
-fn plan(ctx: &Context<'_>, status: &mut Draft) -> Result<Drafted, Stop> {
+fn plan(ctx: &Context<'_>, status: &mut Draft) -> Checked<Drafted> {
     let found = verdict(preflight::check_cloud(ctx))?;
     turn::note_others(status, &found);
     let Ready {
@@ -187,8 +181,7 @@ fn plan(ctx: &Context<'_>, status: &mut Draft) -> Result<Drafted, Stop> {
     status.passed(&message);
     status.show(Phase::Planned, Reason::Planned, &message);
     // The group may have been taken for a start that was put off just then.
-    let next = Next::After(RECHECK.unsigned_abs());
-    Ok(put_off(ctx, status.clone(), next))
+    Ok(put_off(ctx, status.clone(), RECHECK))
 }
 
 /// What preflight says when nothing stands against the start.
@@ -201,10 +194,8 @@ fn said(plan: &Plan, mut notes: Vec<String>) -> String {
 fn in_batches(plan: &Plan) -> String {
     let total = plan.members.len();
     let batches = plan.members.last().map_or(0, |member| member.batch);
-    let largest = (1..=batches)
-        .map(|batch| plan.members.iter().filter(|m| m.batch == batch).count())
-        .max()
-        .unwrap_or(0);
+    let size = |batch| plan.members.iter().filter(|m| m.batch == batch).count();
+    let largest = (1..=batches).map(size).max().unwrap_or(0);
     format!(
         "{total} instances in {batches} batches, which take up to {largest} of them ({}%) out of service at a time",
         (largest * 100).checked_div(total).unwrap_or(0)
@@ -217,7 +208,7 @@ fn wait_for_unattended(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafte
         return Ok(None);
     };
     let mut decision = match &found.problem {
-        Some(problem) => refuse(ctx, status.clone(), problem, false),
+        Some(problem) => refuse(ctx, status.clone(), problem),
         None => ctx.decide(status.clone(), Next::Now),
     };
     decision.record = found.record;
@@ -252,21 +243,18 @@ fn start(ctx: &Context<'_>, mut status: Draft, ready: Ready) -> Drafted {
         let (outcome, reason) = (Outcome::Succeeded, Reason::NoInstances);
         result::begin(ctx, status, outcome, reason, &message)
     } else {
-        let exit_processes = kind::processes_but(&plan.suspended_processes);
-        let parameters = starting::parameters(ctx, &status, &plan, &exit_processes);
-        let intent = StartIntent {
+        let mut intent = StartIntent {
             template_version: Some(template_version).filter(|version| !version.is_empty()),
             scripts: ctx.update.frozen_scripts(),
-            ..starting::intent(ctx, ctx.spec_hash.clone(), &parameters, exit_processes)
+            ..starting::intent(ctx, ctx.spec_hash.clone(), &plan)
         };
+        let call = starting::call(ctx, &status, &intent, &plan);
+        intent.parameters_hash = identity::hash_value(&call.parameters);
         let message = said(&plan, notes);
-        let mutation = starting::mutation(ctx, &status, &intent, &plan);
         (status.start, status.plan) = (Some(intent), Some(plan));
         status.passed(&message);
         status.show(Phase::Running, Reason::Starting, &message);
-        let mut decision = ctx.decide(status, Next::Now);
-        decision.work = Some(Work { mutation });
-        decision
+        starting::send(ctx, status, call)
     };
     decision.record = Some(record);
     decision

@@ -5,12 +5,9 @@ use ess_rollout_api::v1alpha1::{
     ActionState, OnFailure, Outcome, Plan, RollingUpdateTaskStatus, StartIntent, Verb,
 };
 use ess_rollout_cloud::{
-    CloudError, Execution, ExecutionFilter, ExecutionMode, Mutation, Query, SafetyCheck,
-    StartExecution,
+    Execution, ExecutionFilter, ExecutionMode, Mutation, SafetyCheck, StartExecution,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::cancel;
 use crate::identity;
@@ -25,21 +22,20 @@ use crate::task::observation::{Known, Missing};
 use crate::task::reason::Reason;
 use crate::task::start::{self, Answer, Then};
 
-/// Reason of what a person has to grant, where that is all that is known of it.
-const DENIED: Reason = Reason::AccessDenied;
-
 /// The call that the intent on record describes.
-pub(in crate::rollout) fn mutation(
+pub(super) fn call(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     intent: &StartIntent,
     plan: &Plan,
-) -> Mutation {
-    let automatic = ctx.spec.policy.on_failure == OnFailure::Fail;
-    let description = match &ctx.spec.policy.description {
-        Some(text) => text.clone(),
-        None => format!("{} {}", ctx.input.subject.kind, ctx.path()),
+) -> StartExecution {
+    let (mode, safety_check) = match ctx.spec.policy.on_failure {
+        // OOS documents Skip as valid with Automatic only.
+        OnFailure::Fail => (ExecutionMode::Automatic, Some(SafetyCheck::Skip)),
+        OnFailure::Suspend => (ExecutionMode::FailurePause, None),
     };
+    let description = ctx.spec.policy.description.clone();
+    let description = description.unwrap_or_else(|| format!("{} {}", ctx.kind, ctx.path()));
     let mut tags = identity::tags(
         &ctx.namespace,
         &ctx.name,
@@ -53,68 +49,44 @@ pub(in crate::rollout) fn mutation(
         tags.push((tag, source.execution_id.clone()));
         tags.sort();
     }
-    Mutation::StartExecution(StartExecution {
+    let (update, spec, exit) = (&*ctx.update, ctx.spec, &intent.exit_processes);
+    let parameters = match &status.source {
+        None => kind::invoke_parameters(update, spec, plan, exit),
+        Some(source) => rollback::call::parameters(update, spec, plan, exit, source),
+    };
+    StartExecution {
         template_name: intent.template_name.clone(),
         template_version: intent.template_version.clone(),
-        parameters: parameters(ctx, status, plan, &intent.exit_processes),
-        mode: if automatic {
-            ExecutionMode::Automatic
-        } else {
-            ExecutionMode::FailurePause
-        },
-        // OOS documents Skip as valid with Automatic only.
-        safety_check: automatic.then_some(SafetyCheck::Skip),
+        parameters,
+        mode,
+        safety_check,
         client_token: intent.client_token.clone(),
         description,
         tags,
-    })
-}
-
-/// Whether the call would still be the one that the intent was put on record for. With the same token and other
-/// parameters it would be another update, or none.
-fn is_same_call(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    intent: &StartIntent,
-    plan: &Plan,
-) -> bool {
-    let parameters = parameters(ctx, status, plan, &intent.exit_processes);
-    identity::hash_value(&parameters) == intent.parameters_hash
-}
-
-/// The template parameters of the start.
-pub(in crate::rollout) fn parameters(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-    plan: &Plan,
-    exit_processes: &[String],
-) -> Map<String, Value> {
-    match &status.source {
-        None => kind::invoke_parameters(&*ctx.update, ctx.spec, plan, exit_processes),
-        Some(source) => {
-            rollback::call::parameters(&*ctx.update, ctx.spec, plan, exit_processes, source)
-        }
     }
 }
 
-/// The intent to start with the operator's own template, and the newest version of it.
-pub(super) fn intent(
-    ctx: &Context<'_>,
-    spec_hash: String,
-    parameters: &impl Serialize,
-    exit_processes: Vec<String>,
-) -> StartIntent {
+/// Makes the call that is on record.
+pub(super) fn send(ctx: &Context<'_>, status: Draft, call: StartExecution) -> Drafted {
+    let mut decision = ctx.decide(status, Next::Now);
+    let mutation = Mutation::StartExecution(call);
+    decision.work = Some(Work { mutation });
+    decision
+}
+
+/// The intent to start from this plan, but for what the call is made of besides.
+pub(super) fn intent(ctx: &Context<'_>, spec_hash: String, plan: &Plan) -> StartIntent {
     StartIntent {
         attempt: 1,
         client_token: identity::client_token(&ctx.token_owner(), &spec_hash, 1),
         time: Time(ctx.now()),
         template_name: ctx.update.template().to_owned(),
         template_version: None,
-        parameters_hash: identity::hash_value(parameters),
+        parameters_hash: String::new(),
         spec_hash,
         scripts: None,
         kept_scripts: None,
-        exit_processes,
+        exit_processes: kind::processes_but(&plan.suspended_processes),
         empty_lookups: 0,
         last_lookup_time: None,
         resent: false,
@@ -124,7 +96,7 @@ pub(super) fn intent(
     }
 }
 
-pub(in crate::rollout) fn decide(
+pub(super) fn decide(
     ctx: &Context<'_>,
     mut status: Draft,
     intent: StartIntent,
@@ -133,14 +105,7 @@ pub(in crate::rollout) fn decide(
     ingest::ingest(ctx, &mut status, None);
     if ctx.deletion_overdue() {
         let message = "the task was deleted and it could not be learned in time whether its start took effect";
-        let outcome = Outcome::Cancelled;
-        return Ok(result::begin(
-            ctx,
-            status,
-            outcome,
-            result::ABANDONED,
-            message,
-        ));
+        return Ok(result::abandon(ctx, status, message));
     }
     let answer = start::answer(ctx.input.outcome, &intent);
     if let Some(decision) = answered(ctx, &status, &intent, &answer)? {
@@ -172,18 +137,19 @@ fn answered(
             };
         }
         Answer::Lost(error) => report::failed(ctx, &mut status, error),
-        Answer::Refused(why) if intent.resent => note_refusal(ctx, &mut status, intent, why),
+        Answer::Refused(why) if intent.resent => {
+            note_refusal(ctx, &mut status, intent, why);
+        }
         Answer::Refused(message) => return Ok(Some(start_refused(ctx, status, message))),
         Answer::Denied(error) => {
-            let (reason, why) = refusal(ctx, error);
+            let failure = report::failure(ctx, error);
+            let (reason, why) = failure.map_or((Reason::AccessDenied, error.to_string()), |f| {
+                (f.reason, f.message)
+            });
             if !intent.resent {
                 return Ok(Some(denied::give_back(ctx, status, (reason, &why))));
             }
-            let denied = StartIntent {
-                denied: true,
-                ..intent.clone()
-            };
-            note_refusal(ctx, &mut status, &denied, &why);
+            note_refusal(ctx, &mut status, intent, &why).denied = true;
             report::failed(ctx, &mut status, error);
             status.call_refused = Some(reason.into());
         }
@@ -198,19 +164,28 @@ fn answered(
 }
 
 /// See [`start::note_refusal`].
-fn note_refusal(ctx: &Context<'_>, status: &mut Draft, intent: &StartIntent, why: &str) {
+fn note_refusal<'s>(
+    ctx: &Context<'_>,
+    status: &'s mut Draft,
+    intent: &StartIntent,
+    why: &str,
+) -> &'s mut StartIntent {
     let intent = status.start.insert(intent.clone());
     start::note_refusal(intent, why, ctx.now());
+    intent
 }
 
 /// The execution, or that of somebody else with the same run key, if OOS lists it.
 fn found(ctx: &Context<'_>, status: &Draft, intent: &StartIntent) -> Known<Option<Drafted>> {
-    let listed = ctx.input.observation.executions(&own_runs(ctx))?;
-    let own = [
-        (identity::TAG_UID.to_owned(), ctx.uid.clone()),
-        (identity::TAG_SPEC_HASH.to_owned(), intent.spec_hash.clone()),
-    ];
-    let mut found = start::with_tags(listed, &own);
+    let uid = (identity::TAG_UID.to_owned(), ctx.uid.clone());
+    let group = (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone());
+    let hash = (identity::TAG_SPEC_HASH.to_owned(), intent.spec_hash.clone());
+    let filter = ExecutionFilter::Tagged {
+        tags: vec![uid.clone(), group],
+        started_after: None,
+    };
+    let listed = ctx.input.observation.executions(&filter)?;
+    let mut found = start::with_tags(listed, &[uid, hash]);
     // Tags can be written by whoever may start executions: another template is not what was started.
     found.retain(|found| found.template_name == intent.template_name);
     if let Some(first) = found.first() {
@@ -220,8 +195,7 @@ fn found(ctx: &Context<'_>, status: &Draft, intent: &StartIntent) -> Known<Optio
                 "more than one execution carries this task's uid; following {}",
                 first.id
             );
-            let reason = Reason::DuplicateExecution;
-            let event = Event::warning(reason, "StartExecution", note);
+            let event = Event::warning(Reason::DuplicateExecution, "StartExecution", note);
             decision.events.push(event);
         }
         return Ok(Some(decision));
@@ -259,7 +233,7 @@ fn nothing_found(
     let then = start::nothing_found(&ctx.waits(), &mut intent, answer, since.as_ref(), token);
     status.start = Some(intent.clone());
     let denied_as = status.call_refused.as_deref();
-    let denied_as = denied_as.map_or(DENIED, Reason::recorded);
+    let denied_as = denied_as.map_or(Reason::AccessDenied, Reason::recorded);
     match then {
         Then::Wait(next) => ctx.decide(status, next),
         // The group was given back after a refusal, and the operator died before the status said so. Sent
@@ -271,20 +245,19 @@ fn nothing_found(
             };
             denied::give_back(ctx, status, (denied_as, why))
         }
-        Then::Send if !is_same_call(ctx, &status, &intent, plan) => {
+        Then::Send => {
+            let call = call(ctx, &status, &intent, plan);
+            // With the same token and other parameters it would be another update, or none.
+            if identity::hash_value(&call.parameters) == intent.parameters_hash {
+                return send(ctx, status, call);
+            }
             let why = "what the start was made of is not known any more (a Secret of the operator's namespace that kept it is missing, or another version of the operator made it): it is not sent again";
             note_refusal(ctx, &mut status, &intent, why);
             ctx.decide(status, start::look_soon())
         }
-        Then::Send => {
-            let mutation = mutation(ctx, &status, &intent, plan);
-            let mut decision = ctx.decide(status, Next::Now);
-            decision.work = Some(Work { mutation });
-            decision
-        }
         Then::NothingRan => {
             let message = "cancelled; no execution was ever started";
-            let reason = result::CANCELLED_BEFORE_START;
+            let reason = Reason::CancelledBeforeStart;
             result::nothing_ran(ctx, status, Outcome::Cancelled, reason, message)
         }
         Then::Refused(why) if intent.denied => denied::give_back(ctx, status, (denied_as, &why)),
@@ -296,24 +269,8 @@ fn nothing_found(
     }
 }
 
-/// Reason and words of a refusal that a person can mend.
-fn refusal(ctx: &Context<'_>, error: &CloudError) -> (Reason, String) {
-    let failure = report::failure(ctx, error);
-    failure.map_or((DENIED, error.to_string()), |f| (f.reason, f.message))
-}
-
 fn start_refused(ctx: &Context<'_>, status: Draft, message: &str) -> Drafted {
-    result::nothing_ran(ctx, status, Outcome::Failed, result::START_REFUSED, message)
-}
-
-fn own_runs(ctx: &Context<'_>) -> ExecutionFilter {
-    ExecutionFilter::Tagged {
-        tags: vec![
-            (identity::TAG_UID.to_owned(), ctx.uid.clone()),
-            (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone()),
-        ],
-        started_after: None,
-    }
+    result::nothing_ran(ctx, status, Outcome::Failed, Reason::StartRefused, message)
 }
 
 /// Nothing was found and the task is to end: nothing is sent any more, and it ends once a call
@@ -334,14 +291,11 @@ fn begin_wait(ctx: &Context<'_>, mut status: Draft, reason: &str) -> Drafted {
 fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<Drafted> {
     // Whoever was there before the start was seen by preflight: the newest are enough.
     let newest = ExecutionFilter::NewestByTemplate(ROLLING_TEMPLATES.into());
-    let observation = ctx.input.observation;
-    let clash = match observation.require([Query::Executions(newest.clone())]) {
-        Err(Missing::Read(queries)) => return Err(Missing::Read(queries)),
+    let clash = match ctx.input.observation.executions(&newest) {
+        Ok(listed) => others::of_others(ctx, listed),
         // Not being able to look for others is no reason to lose our own.
-        _ => observation
-            .executions(&newest)
-            .map(|listed| others::of_others(ctx, listed))
-            .unwrap_or_default(),
+        Err(Missing::Failed(_)) => Vec::new(),
+        Err(read) => return Err(read),
     };
     let events = clash.iter().map(|other| {
         let note = format!(
