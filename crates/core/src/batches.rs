@@ -25,13 +25,13 @@ pub fn count(
     let size = match size {
         IntOrString::Int(count) => usize::try_from(*count).unwrap_or(0),
         IntOrString::String(text) => {
-            let percent: usize = text
+            let percent = text
                 .strip_suffix('%')
-                .and_then(|number| number.parse().ok())
-                .filter(|percent| (1..=100).contains(percent))
-                .ok_or_else(|| {
-                    format!("spec.batchSize {text:?} is no percentage from 1% to 100%")
-                })?;
+                .and_then(|number| number.parse().ok());
+            let percent = percent.filter(|percent| (1..=100).contains(percent));
+            let percent: usize = percent.ok_or_else(|| {
+                format!("spec.batchSize {text:?} is no percentage from 1% to 100%")
+            })?;
             // Rounded down, as maxUnavailable is, but never to nothing.
             (instances * percent / 100).max(1)
         }
@@ -40,15 +40,13 @@ pub fn count(
         return Err("spec.batchSize must be at least 1".to_owned());
     }
     let wanted = instances.div_ceil(size).max(1);
-    i32::try_from(wanted)
-        .ok()
-        .filter(|wanted| *wanted <= MAX_BATCHES)
-        .ok_or_else(|| {
-            format!(
-                "spec.batchSize gives {wanted} batches for {instances} instances, and OOS takes at most {MAX_BATCHES}: raise it to at least {}",
-                instances.div_ceil(100)
-            )
-        })
+    let count = i32::try_from(wanted).ok();
+    count.filter(|count| *count <= MAX_BATCHES).ok_or_else(|| {
+        format!(
+            "spec.batchSize gives {wanted} batches for {instances} instances, and OOS takes at most {MAX_BATCHES}: raise it to at least {}",
+            instances.div_ceil(100)
+        )
+    })
 }
 
 /// The expected sizes: an even split, the first batches one larger where it does not come out.

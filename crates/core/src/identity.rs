@@ -37,28 +37,18 @@ pub const TAG_VALUE_MAX: usize = 128;
 /// where making them a valid object name lost something, so that two groups never share one.
 pub fn record_name(region: &str, group: &str) -> String {
     let plain = format!("{region}.{group}");
-    let name: String = plain
-        .to_lowercase()
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '.' {
-                c
-            } else {
-                '-'
-            }
-        })
-        .take(200)
-        .collect();
+    let lost = |c: char| !c.is_ascii_alphanumeric() && c != '.';
+    let name = plain.to_lowercase().replace(lost, "-");
+    let name: String = name.chars().take(200).collect();
     if name == plain && valid_subdomain(&name) {
-        name
-    } else {
-        let labels = name.split('.').map(|label| label.trim_matches('-'));
-        let mut labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
-        if labels.is_empty() {
-            labels.push("group");
-        }
-        format!("{}-{}", labels.join("."), &hash_text(&plain)[..10])
+        return name;
     }
+    let labels = name.split('.').map(|label| label.trim_matches('-'));
+    let mut labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
+    if labels.is_empty() {
+        labels.push("group");
+    }
+    format!("{}-{}", labels.join("."), &hash_text(&plain)[..10])
 }
 
 fn valid_subdomain(name: &str) -> bool {
@@ -170,6 +160,12 @@ pub fn client_token(owner: &str, spec_hash: &str, attempt: i32) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string()
 }
 
+/// The value of [`TAG_TASK`].
+pub(crate) fn task_tag(namespace: &str, name: &str) -> String {
+    let path = format!("{namespace}/{name}");
+    path.chars().take(TAG_VALUE_MAX).collect()
+}
+
 /// The tags of an execution, sorted by key.
 pub fn tags(
     namespace: &str,
@@ -182,13 +178,7 @@ pub fn tags(
     let mut tags = vec![
         (TAG_SCALING_GROUP.to_owned(), group.to_owned()),
         (TAG_MANAGED_BY.0.to_owned(), TAG_MANAGED_BY.1.to_owned()),
-        (
-            TAG_TASK.to_owned(),
-            format!("{namespace}/{name}")
-                .chars()
-                .take(TAG_VALUE_MAX)
-                .collect(),
-        ),
+        (TAG_TASK.to_owned(), task_tag(namespace, name)),
         (TAG_UID.to_owned(), uid.to_owned()),
         (TAG_SPEC_HASH.to_owned(), intent.spec_hash.clone()),
     ];

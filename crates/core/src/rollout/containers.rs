@@ -2,7 +2,7 @@
 
 use ess_rollout_api::v1alpha1::{self as api, ContainerGroupUpdate, ContainerUpdateType};
 use ess_rollout_cloud::{Container, ContainersUpdate};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::identity::hash_value;
 
@@ -69,8 +69,8 @@ pub(super) fn differing<'a>(found: &Container, wanted: &'a Container) -> Vec<&'a
     let differs = |(name, value): &(&String, &Value)| {
         !found.fields.get(*name).is_some_and(|f| holds(f, value))
     };
-    let fields = wanted.fields.iter().filter(differs);
-    fields.map(|(name, _)| name.as_str()).collect()
+    let differing = wanted.fields.iter().filter(differs);
+    differing.map(|(name, _)| name.as_str()).collect()
 }
 
 pub(super) fn named<'a>(containers: &'a [Container], name: &str) -> Option<&'a Container> {
@@ -128,14 +128,11 @@ pub(super) fn change(
         let Some(found) = named(found, &wanted.name) else {
             return Some(wanted.clone());
         };
-        let fields = wanted.fields.iter().filter(|(name, value)| {
-            found.fields.get(*name).map(canonical) != Some(canonical(value))
-        });
-        let fields = fields.map(|(name, value)| (name.clone(), value.clone()));
-        let change = Container {
-            name: wanted.name.clone(),
-            fields: fields.collect(),
-        };
+        let mut change = wanted.clone();
+        let now = |name: &String| found.fields.get(name).map(canonical);
+        change
+            .fields
+            .retain(|name, value| now(name) != Some(canonical(value)));
         (!change.fields.is_empty()).then_some(change)
     };
     let changes = wanted.iter().filter_map(differs).collect();
@@ -157,14 +154,11 @@ pub(super) fn way_back(
     };
     let former = |given: &api::Container| {
         let (given, before) = (of_spec(given), named(before, &given.name)?);
-        let fields = given.fields.keys().map(|name| {
-            let value = before.fields.get(name)?;
-            Some((name.clone(), value.clone()))
-        });
-        Some(Container {
-            name: given.name.clone(),
-            fields: fields.collect::<Option<_>>()?,
-        })
+        let mut former = given;
+        for (name, value) in &mut former.fields {
+            value.clone_from(before.fields.get(name)?);
+        }
+        Some(former)
     };
     if update.update_type == ContainerUpdateType::Incremental {
         let former: Option<Vec<Container>> = update.containers.iter().map(former).collect();
@@ -174,10 +168,8 @@ pub(super) fn way_back(
         }
     }
     // What was added goes only if all that stays is said.
-    back(
-        before.iter().map(to_spec).collect(),
-        ContainerUpdateType::Renew,
-    )
+    let containers = before.iter().map(to_spec).collect();
+    back(containers, ContainerUpdateType::Renew)
 }
 
 /// The word of the spec as the services have it.
@@ -194,70 +186,35 @@ pub(super) fn of_specs(containers: &[api::Container]) -> Vec<Container> {
 }
 
 fn of_spec(spec: &api::Container) -> Container {
-    // Without `..`: a new field must not be overlooked here.
-    let api::Container {
-        name,
-        image,
-        command,
-        arg,
-        environment_var,
-        cpu,
-        memory,
-        image_pull_policy,
-        working_dir,
-        port,
-        volume_mount,
-    } = spec;
-    let variables: Vec<Value> = environment_var
-        .iter()
-        .map(|variable| json!({"Key": variable.key, "Value": variable.value}))
-        .collect();
-    let ports: Vec<Value> = port
-        .iter()
-        .map(|port| json!({"Port": port.port, "Protocol": port.protocol}))
-        .collect();
-    let mounts: Vec<Value> = volume_mount
-        .iter()
-        .map(|mount| {
-            json!({
-                "Name": mount.name, "MountPath": mount.mount_path, "SubPath": mount.sub_path,
-                "ReadOnly": mount.read_only, "MountPropagation": mount.mount_propagation,
-            })
-        })
-        .collect();
-    let fields = [
-        ("Image", json!(image)),
-        ("Command", json!(command)),
-        ("Arg", json!(arg)),
-        ("EnvironmentVar", json!(variables)),
-        ("Cpu", json!(cpu)),
-        ("Memory", json!(memory)),
-        ("ImagePullPolicy", json!(image_pull_policy)),
-        ("WorkingDir", json!(working_dir)),
-        ("Port", json!(ports)),
-        ("VolumeMount", json!(mounts)),
-    ];
-    let fields = fields.map(|(field, value)| (field.to_owned(), value));
-    Container::new(name.as_str(), fields)
+    let value = serde_json::to_value(spec).unwrap_or_default();
+    let said: Container = serde_json::from_value(in_pascal_case(value)).unwrap_or_default();
+    Container::new(said.name, said.fields)
 }
 
-/// The fields of a container that a spec can say.
-pub(super) const IN_SPEC: [&str; 10] = [
-    "Image",
-    "Command",
-    "Arg",
-    "EnvironmentVar",
-    "Cpu",
-    "Memory",
-    "ImagePullPolicy",
-    "WorkingDir",
-    "Port",
-    "VolumeMount",
-];
+/// A part of a spec as the services write it: its fields have their names, in camel case.
+fn in_pascal_case(value: Value) -> Value {
+    let renamed = |(name, value): (String, Value)| {
+        let (first, rest) = name.split_at(1);
+        let name = format!("{}{rest}", first.to_ascii_uppercase());
+        (name, in_pascal_case(value))
+    };
+    match value {
+        Value::Object(fields) => fields.into_iter().map(renamed).collect(),
+        Value::Array(items) => items.into_iter().map(in_pascal_case).collect(),
+        value => value,
+    }
+}
 
-/// The members of the structures in a list of a container that a spec can say.
-const IN_LISTS: [(&str, &[&str]); 3] = [
+/// The fields of a container that a spec can say, each with the members of the structures in it, if it is a list of some.
+const IN_SPEC: [(&str, &[&str]); 10] = [
+    ("Image", &[]),
+    ("Command", &[]),
+    ("Arg", &[]),
     ("EnvironmentVar", &["Key", "Value"]),
+    ("Cpu", &[]),
+    ("Memory", &[]),
+    ("ImagePullPolicy", &[]),
+    ("WorkingDir", &[]),
     ("Port", &["Port", "Protocol"]),
     (
         "VolumeMount",
@@ -274,15 +231,13 @@ const IN_LISTS: [(&str, &[&str]); 3] = [
 /// What of a field of a container a spec cannot say, for people: the field, or a member in it (a variable that comes from
 /// a field of the container group). `None`: it can say all of it.
 pub(super) fn beyond_spec(field: &str, value: &Value) -> Option<String> {
-    if !IN_SPEC.contains(&field) {
+    let Some((_, known)) = IN_SPEC.iter().find(|(name, _)| *name == field) else {
         return Some(field.to_owned());
-    }
-    let (_, known) = IN_LISTS.iter().find(|(list, _)| *list == field)?;
-    let items = value.as_array()?.iter().filter_map(Value::as_object);
-    items
-        .flat_map(Map::keys)
-        .find(|member| !known.contains(&member.as_str()))
-        .map(|member| format!("{field} with {member}"))
+    };
+    let items = value.as_array().filter(|_| !known.is_empty())?.iter();
+    let mut members = items.filter_map(Value::as_object).flat_map(Map::keys);
+    let beyond = members.find(|member| !known.contains(&member.as_str()))?;
+    Some(format!("{field} with {beyond}"))
 }
 
 /// The most containers of the API.
@@ -292,10 +247,13 @@ const CONTAINERS: usize = 20;
 /// than the API takes.
 pub(super) fn to_spec(container: &Container) -> Option<api::Container> {
     let mut spec = api::Container {
-        name: bounded(&json!(container.name), 63)?,
+        name: bounded(&Value::from(container.name.as_str()), 63)?,
         ..api::Container::default()
     };
     for (field, value) in &container.fields {
+        if beyond_spec(field, value).is_some() {
+            return None;
+        }
         match field.as_str() {
             "Image" => spec.image = Some(bounded(value, 1024)?),
             "ImagePullPolicy" => spec.image_pull_policy = Some(bounded(value, 16)?),
@@ -329,27 +287,17 @@ fn decimal(value: &Value) -> Option<String> {
     (value.is_number() && text.len() <= 16 && text.chars().all(plain)).then_some(text)
 }
 
-/// The members of a structure that has none but these.
-fn members<'v>(value: &'v Value, known: &[&str]) -> Option<&'v Map<String, Value>> {
-    let map = value.as_object()?;
-    map.keys()
-        .all(|name| known.contains(&name.as_str()))
-        .then_some(map)
-}
-
 fn variable(value: &Value) -> Option<api::EnvironmentVar> {
-    let map = members(value, &["Key", "Value"])?;
-    let text = map.get("Value").map(|value| bounded(value, 4096));
+    let map = value.as_object()?;
     Some(api::EnvironmentVar {
         key: bounded(map.get("Key")?, 128)?,
-        value: text.unwrap_or_else(|| Some(String::new()))?,
+        value: optional(map, "Value", 4096)?.unwrap_or_default(),
     })
 }
 
 fn port(value: &Value) -> Option<api::ContainerPort> {
-    let map = members(value, &["Port", "Protocol"])?;
-    let number = map.get("Port")?.as_i64()?;
-    let number = i32::try_from(number).ok()?;
+    let map = value.as_object()?;
+    let number = i32::try_from(map.get("Port")?.as_i64()?).ok()?;
     Some(api::ContainerPort {
         port: (1..=65535).contains(&number).then_some(number)?,
         protocol: optional(map, "Protocol", 8)?,
@@ -357,14 +305,7 @@ fn port(value: &Value) -> Option<api::ContainerPort> {
 }
 
 fn mount(value: &Value) -> Option<api::VolumeMount> {
-    let known = [
-        "Name",
-        "MountPath",
-        "SubPath",
-        "ReadOnly",
-        "MountPropagation",
-    ];
-    let map = members(value, &known)?;
+    let map = value.as_object()?;
     Some(api::VolumeMount {
         name: bounded(map.get("Name")?, 63)?,
         mount_path: bounded(map.get("MountPath")?, 1024)?,
@@ -376,8 +317,6 @@ fn mount(value: &Value) -> Option<api::VolumeMount> {
 
 /// A text that may be absent; `None`: it is there and cannot be said.
 fn optional(map: &Map<String, Value>, name: &str, most: usize) -> Option<Option<String>> {
-    match map.get(name) {
-        None => Some(None),
-        Some(value) => bounded(value, most).map(Some),
-    }
+    let value = map.get(name);
+    value.map_or(Some(None), |value| bounded(value, most).map(Some))
 }

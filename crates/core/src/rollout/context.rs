@@ -32,6 +32,8 @@ pub(super) struct Context<'a> {
     /// Of a task: the rollback that undoes it.
     pub(super) rolled_back_by: Option<&'a RollbackRef>,
     pub(super) update: Box<dyn UpdateKind + 'a>,
+    /// Who wrote the object, and so knows which fields.
+    pub(super) author: Author,
     /// Of what the task does: see [`scripts::spec_hash`].
     pub(super) spec_hash: String,
     /// Of the spec as written, whatever a ConfigMap that it names holds.
@@ -68,13 +70,18 @@ impl<'a> Context<'a> {
         );
         let first = both(texts, input.observation.rolled_back_by());
         let ((texts, rolled_back_by), object) = both(first, object)?;
+        let author = match wanted.undo {
+            Some(_) => Author::OfRollback,
+            None => Author::OfTask,
+        };
         Ok(Self {
             object,
             spec,
             undo: wanted.undo,
             rolled_back_by,
             spec_hash: scripts::spec_hash(spec, status, &texts, &written_hash),
-            update: kind::of(spec, status, texts, author(wanted.undo)),
+            update: kind::of(spec, status, texts, author),
+            author,
             written_hash,
             input,
         })
@@ -118,7 +125,7 @@ impl<'a> Context<'a> {
 
     /// The field that names the group.
     pub(super) fn field_of_group(&self) -> &'static str {
-        match self.undo.is_some_and(|undo| undo.spec.task_ref.is_some()) {
+        match self.is_of_task() {
             true => "spec.scalingGroupId of the task",
             false => "spec.scalingGroupId",
         }
@@ -126,29 +133,16 @@ impl<'a> Context<'a> {
 
     /// Where the region comes from.
     pub(super) fn field_of_region(&self) -> &'static str {
-        match (
-            self.undo.is_some_and(|undo| undo.spec.task_ref.is_some()),
-            &self.spec.region_id,
-        ) {
-            (_, None) => "the operator's default: chart value region, flag --region",
-            (true, Some(_)) => "spec.regionId of the task",
-            (false, Some(_)) => "spec.regionId",
+        match &self.spec.region_id {
+            None => "the operator's default: chart value region, flag --region",
+            Some(_) if self.is_of_task() => "spec.regionId of the task",
+            Some(_) => "spec.regionId",
         }
     }
 
-    /// Who wrote the object, and so knows which fields.
-    pub(super) fn author(&self) -> Author {
-        author(self.undo)
-    }
-
-    /// See [`Waits::settled_since`].
-    pub(super) fn settled_since(&self, time: &Time) -> bool {
-        self.waits().settled_since(time)
-    }
-
-    /// See [`Waits::since`].
-    pub(super) fn since(&self, time: &Time) -> SignedDuration {
-        self.waits().since(time)
+    /// Whether this is a rollback that names the task that it undoes.
+    fn is_of_task(&self) -> bool {
+        self.undo.is_some_and(|undo| undo.spec.task_ref.is_some())
     }
 
     /// A decision that changes nothing but the status.
@@ -156,27 +150,32 @@ impl<'a> Context<'a> {
         Drafted::of_status(status, next)
     }
 
-    /// See [`Waits::after`].
+    // Those of `Waits`.
+
+    pub(super) fn settled_since(&self, time: &Time) -> bool {
+        self.waits().settled_since(time)
+    }
+
+    pub(super) fn since(&self, time: &Time) -> SignedDuration {
+        self.waits().since(time)
+    }
+
     pub(super) fn wait_after(&self, error: &CloudError) -> Next {
         self.waits().after(error)
     }
 
-    /// See [`Waits::patience`].
     pub(super) fn patience(&self) -> SignedDuration {
         self.waits().patience()
     }
 
-    /// See [`Waits::poll`].
     pub(super) fn poll(&self) -> Next {
         self.waits().poll()
     }
 
-    /// See [`Waits::recheck`].
     pub(super) fn recheck(&self) -> Next {
         self.waits().recheck()
     }
 
-    /// See [`Waits::soon`].
     pub(super) fn soon(&self) -> Next {
         self.waits().soon()
     }
@@ -207,12 +206,5 @@ pub(super) fn target(
         region: region.map(str::to_owned),
         group: spec.scaling_group_id.clone(),
         secret: secret.map(|secret| secret.name.clone()),
-    }
-}
-
-fn author(undo: Option<Undo<'_>>) -> Author {
-    match undo {
-        Some(_) => Author::OfRollback,
-        None => Author::OfTask,
     }
 }

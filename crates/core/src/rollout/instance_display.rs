@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ess_rollout_api::v1alpha1::{InstanceState, InstanceStatus};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::task::conditions;
 use crate::task::display::{SaidOfPart, Value};
@@ -33,19 +34,25 @@ pub(super) fn show(
             show_state(instance, now);
         }
         for said in of.get(instance.id.as_str()).into_iter().flatten() {
-            let (all, value) = (&mut instance.conditions, said.value.word());
-            let (reason, message) = (said.because.reason.word(), &said.because.message);
-            conditions::set(all, said.type_, value, reason, message, None, now);
+            let (all, because) = (&mut instance.conditions, &said.because);
+            let value = (said.value, because.reason);
+            set(all, said.type_, value, &because.message, now);
         }
     }
 }
 
 fn has_moved(old: &InstanceStatus, new: &InstanceStatus) -> bool {
-    let shown = |i: &InstanceStatus| {
-        let attempt = (i.execution_id.clone(), i.failure_time.clone());
-        (i.state, attempt, i.message.clone())
-    };
-    shown(old) != shown(new)
+    (
+        old.state,
+        &old.execution_id,
+        &old.failure_time,
+        &old.message,
+    ) != (
+        new.state,
+        &new.execution_id,
+        &new.failure_time,
+        &new.message,
+    )
 }
 
 fn show_state(instance: &mut InstanceStatus, now: Timestamp) {
@@ -59,26 +66,24 @@ fn show_state(instance: &mut InstanceStatus, now: Timestamp) {
         InstanceState::Skipped => ((False, Reason::Skipped), (False, Reason::LeftInStandby)),
     };
     let (all, why) = (&mut instance.conditions, &instance.message);
-    conditions::set(
-        all,
-        UPDATED,
-        updated.0.word(),
-        updated.1.word(),
-        why,
-        None,
-        now,
-    );
-    let (value, reason) = in_service;
-    conditions::set(all, IN_SERVICE, value.word(), reason.word(), "", None, now);
+    set(all, UPDATED, updated, why, now);
+    set(all, IN_SERVICE, in_service, "", now);
+}
+
+fn set(
+    all: &mut Vec<Condition>,
+    type_: &str,
+    (value, reason): (Value, Reason),
+    message: &str,
+    now: Timestamp,
+) {
+    conditions::set(all, type_, value.word(), reason.word(), message, None, now);
 }
 
 /// Of an instance of an older layout: why it has failed, or what it waits for.
 pub(super) fn recall(instance: &mut InstanceStatus) {
     let updated = conditions::get(&instance.conditions, UPDATED);
-    let says_why = matches!(
-        instance.state,
-        InstanceState::Failed | InstanceState::Updating
-    );
+    let says_why = [InstanceState::Failed, InstanceState::Updating].contains(&instance.state);
     if let Some(updated) = updated.filter(|_| says_why) {
         instance.message.clone_from(&updated.message);
     }

@@ -11,8 +11,7 @@ use crate::task::reason::Reason;
 /// Why a start waits while others update the group.
 pub(super) const OTHERS_RUN: Reason = Reason::RollingUpdateInProgress;
 
-/// Rolling updates of others on this group that have not ended: of the console, the command line,
-/// another cluster.
+/// Those that have not ended.
 pub(super) fn foreign_runs<'a>(ctx: &Context<'a>) -> Known<Vec<&'a Execution>> {
     let filter = ExecutionFilter::ActiveByTemplate(ROLLING_TEMPLATES.into());
     let listed = ctx.input.observation.executions(&filter)?;
@@ -33,24 +32,18 @@ pub(super) fn of_others<'a>(ctx: &Context<'_>, listed: &'a [Execution]) -> Vec<&
 
 /// Whether this is a rolling update of the group, by whomever.
 pub(super) fn updates_group(ctx: &Context<'_>, execution: &Execution) -> bool {
-    let parameter = execution
-        .parameters
-        .get("scalingGroupId")
-        .and_then(|v| v.as_str());
-    let tag = execution
-        .tags
-        .get(identity::TAG_SCALING_GROUP)
-        .map(String::as_str);
-    parameter.or(tag) == Some(ctx.group.as_str())
+    let parameter = execution.parameters.get("scalingGroupId");
+    let tag = execution.tags.get(identity::TAG_SCALING_GROUP);
+    let group = parameter.and_then(|group| group.as_str());
+    group.or(tag.map(String::as_str)) == Some(&ctx.group)
         && execution.parent.is_none()
         // A schedule waits by nature and updates nothing while it does.
         && execution.category != "TimerTrigger"
 }
 
 pub(super) fn by(execution: &Execution) -> &str {
-    if execution.executed_by.is_empty() {
-        "somebody else"
-    } else {
-        &execution.executed_by
+    match execution.executed_by.as_str() {
+        "" => "somebody else",
+        by => by,
     }
 }

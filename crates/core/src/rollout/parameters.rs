@@ -5,11 +5,8 @@ use serde_json::Value;
 
 /// A parameter; an empty one counts as none, as the public templates have it.
 pub(super) fn text<'a>(execution: &'a Execution, name: &str) -> Option<&'a str> {
-    execution
-        .parameters
-        .get(name)
-        .and_then(Value::as_str)
-        .filter(|text| !text.is_empty())
+    let text = execution.parameters.get(name)?.as_str()?;
+    (!text.is_empty()).then_some(text)
 }
 
 /// A parameter that is a list of texts.

@@ -18,16 +18,10 @@ pub(super) fn rest(
     let root = ExecutionFilter::Id(execution.to_owned());
     let children = ExecutionFilter::ChildrenOf(execution.to_owned());
     let observation = ctx.input.observation;
-    observation.require([Query::Executions(root), Query::Executions(children.clone())])?;
+    observation.require([root, children.clone()].map(Query::Executions))?;
     let children = observation.executions(&children)?;
     // One that no list shows any more has ended; one that a single answer leaves out may not have.
     let root = absence::execution(observation, execution, ROLLING_TEMPLATES)?;
-    let waits = ctx.waits();
-    Ok(quiet::judge(
-        &waits,
-        root,
-        children,
-        quiet_since,
-        fingerprint,
-    ))
+    let rest = quiet::judge(&ctx.waits(), root, children, quiet_since, fingerprint);
+    Ok(rest)
 }

@@ -16,12 +16,6 @@ use crate::task::reason::Reason;
 /// Reason of a result: the deletion could not wait for what may be under way.
 pub(super) const ABANDONED: Reason = Reason::Abandoned;
 
-/// Reason of a result: nothing was started, and nothing will be.
-pub(super) const CANCELLED_BEFORE_START: Reason = Reason::CancelledBeforeStart;
-
-/// Reason of a result: OOS refused to start, and nothing was started.
-pub(super) const START_REFUSED: Reason = Reason::StartRefused;
-
 /// Records how it ended. The group is looked after from the next step on.
 pub(super) fn begin(
     ctx: &Context<'_>,
@@ -48,6 +42,11 @@ pub(super) fn begin(
     ctx.decide(status, Next::Now)
 }
 
+/// The end of a task whose deletion could not wait for what may be under way.
+pub(super) fn abandon(ctx: &Context<'_>, status: Draft, message: &str) -> Drafted {
+    begin(ctx, status, Outcome::Cancelled, ABANDONED, message)
+}
+
 /// Records the end of a task that never touched the group. What it was to put back after another run is
 /// put back first.
 pub(super) fn nothing_ran(
@@ -67,23 +66,23 @@ pub(super) fn nothing_ran(
         ..Restore::default()
     });
     let status = &mut decision.status;
-    close::resolve_all(
-        ctx,
-        status,
-        Verb::Cancel,
-        ActionState::Applied,
-        Reason::Cancelled,
-        "",
-    );
+    cancelled(ctx, status);
+    let message = "nothing was started";
     status.set(
         condition::RESTORED,
         Value::True,
         Reason::NothingChanged,
-        "nothing was started",
+        message,
     );
     status.set(condition::VERIFIED, Value::Unknown, Reason::NothingRan, "");
     show_result(status);
     decision
+}
+
+/// Ends every open request to cancel the task: it is being cancelled.
+pub(super) fn cancelled(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    let (verb, state, reason) = (Verb::Cancel, ActionState::Applied, Reason::Cancelled);
+    close::resolve_all(ctx, status, verb, state, reason, "");
 }
 
 pub(super) fn show_result(status: &mut Draft) {
@@ -98,8 +97,6 @@ pub(super) fn show_result(status: &mut Draft) {
 }
 
 pub(super) fn went_well(status: &RollingUpdateTaskStatus) -> bool {
-    status
-        .result
-        .as_ref()
-        .is_some_and(|r| r.outcome == Outcome::Succeeded)
+    let result = status.result.as_ref();
+    result.is_some_and(|result| result.outcome == Outcome::Succeeded)
 }

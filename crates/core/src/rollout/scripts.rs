@@ -35,15 +35,12 @@ pub(super) fn texts<'a>(
     let script = spec.update.script.iter().filter(|_| !begun);
     let keys = script.flat_map(keys).filter(|key| is_name(&key.name));
     let names: BTreeSet<&str> = keys.map(|key| key.name.as_str()).collect();
-    let mut told = Ok(Texts::new());
-    for name in names {
-        let found = both(told, observation.config_map(namespace, name));
-        told = found.map(|(mut texts, found)| {
-            texts.insert(name, found);
-            texts
-        });
-    }
-    told
+    let told = Ok(Texts::new());
+    names.into_iter().fold(told, |told, name| {
+        let (mut texts, found) = both(told, observation.config_map(namespace, name))?;
+        texts.insert(name, found);
+        Ok(texts)
+    })
 }
 
 /// The text under a key, if it is there.
@@ -88,17 +85,13 @@ impl<'a> Scripts<'a> {
         name_of: impl Fn(&str) -> String,
     ) -> Self {
         let frozen = status.and_then(|s| s.start.as_ref()?.scripts.as_ref());
-        let (run, rollback) = match frozen {
-            Some(frozen) => (frozen.run.as_deref(), frozen.rollback.as_deref()),
-            None => (None, None),
-        };
+        let run = frozen.and_then(|frozen| frozen.run.as_deref());
+        let rollback = frozen.and_then(|frozen| frozen.rollback.as_deref());
+        let of_rollback = |source| text(&name_of("rollback"), source, rollback, texts);
         Self {
             update,
             run: text(&name_of("run"), &update.run, run, texts),
-            rollback: update
-                .rollback
-                .as_ref()
-                .map(|source| text(&name_of("rollback"), source, rollback, texts)),
+            rollback: update.rollback.as_ref().map(of_rollback),
         }
     }
 
@@ -109,10 +102,8 @@ impl<'a> Scripts<'a> {
 
     /// The script that undoes it; empty where there is none.
     pub(super) fn rollback(&self) -> &'a str {
-        match &self.rollback {
-            Some(Ok(text)) => text,
-            Some(Err(_)) | None => "",
-        }
+        let text = self.rollback.as_ref().and_then(|text| text.as_ref().ok());
+        text.copied().unwrap_or_default()
     }
 
     /// What stands against a script that is in the spec, or in a ConfigMap.
@@ -136,13 +127,10 @@ impl<'a> Scripts<'a> {
         let taken = |source: &ScriptSource, text: &str| {
             source.config_map_key_ref.as_ref().map(|_| text.to_owned())
         };
+        let rollback = self.update.rollback.as_ref();
         let frozen = ScriptTexts {
             run: taken(&self.update.run, self.run()),
-            rollback: self
-                .update
-                .rollback
-                .as_ref()
-                .and_then(|source| taken(source, self.rollback())),
+            rollback: rollback.and_then(|source| taken(source, self.rollback())),
         };
         (frozen != ScriptTexts::default()).then_some(frozen)
     }
@@ -162,60 +150,51 @@ fn text<'a>(
     if let Some(text) = frozen {
         return Ok(text);
     }
-    let place = format!("key {} of ConfigMap {}", key.key, key.name);
     if let Some(text) = text_of(texts, key) {
-        return check(text, &format!("{path}: {place}")).map(|()| text.as_str());
+        let place = format!("{path}: key {} of ConfigMap {}", key.key, key.name);
+        return check(text, &place).map(|()| text.as_str());
     }
-    match texts.get(key.name.as_str()) {
-        Some(ConfigMap::Data(_)) => Err(Problem::blocked(
+    let (name, key) = (&key.name, &key.key);
+    let (reason, what) = match texts.get(name.as_str()) {
+        Some(ConfigMap::Data(_)) => (
             Reason::ConfigMapKeyNotFound,
-            format!(
-                "{path}.configMapKeyRef: ConfigMap {} has no key {} under data: put the script there",
-                key.name, key.key
-            ),
-        )),
-        Some(ConfigMap::Refused(why)) => Err(Problem::blocked(
+            format!("ConfigMap {name} has no key {key} under data: put the script there"),
+        ),
+        Some(ConfigMap::Refused(why)) => (
             Reason::ConfigMapAccessDenied,
             format!(
-                "{path}.configMapKeyRef: the operator may not read ConfigMap {}: let its role get configmaps in this namespace ({why})",
-                key.name
+                "the operator may not read ConfigMap {name}: let its role get configmaps in this namespace ({why})"
             ),
-        )),
-        Some(ConfigMap::Missing) | None => Err(Problem::wait(
-            Reason::ConfigMapNotFound,
-            format!(
-                "{path}.configMapKeyRef: there is no ConfigMap {} in this namespace: create it with the script under the key {}",
-                key.name, key.key
-            ),
-        )),
-    }
+        ),
+        Some(ConfigMap::Missing) | None => {
+            let message = format!(
+                "{path}.configMapKeyRef: there is no ConfigMap {name} in this namespace: create it with the script under the key {key}"
+            );
+            return Err(Problem::wait(Reason::ConfigMapNotFound, message));
+        }
+    };
+    let message = format!("{path}.configMapKeyRef: {what}");
+    Err(Problem::blocked(reason, message))
 }
 
 /// What Cloud Assistant or OOS would make of the text, said before anything is touched.
 fn check(text: &str, place: &str) -> Result<(), Problem> {
-    if text.trim().is_empty() {
-        Err(Problem::blocked(
-            Reason::ScriptEmpty,
-            format!("{place} is empty: there would be nothing to run"),
-        ))
+    let (reason, what) = if text.trim().is_empty() {
+        let what = "is empty: there would be nothing to run";
+        (Reason::ScriptEmpty, what.to_owned())
     } else if text.len() > SCRIPT_MAX {
-        Err(Problem::blocked(
-            Reason::ScriptTooLarge,
-            format!(
-                "{place} has {} bytes, and Cloud Assistant takes {SCRIPT_MAX}: have it download the rest",
-                text.len()
-            ),
-        ))
+        let what = format!(
+            "has {} bytes, and Cloud Assistant takes {SCRIPT_MAX}: have it download the rest",
+            text.len()
+        );
+        (Reason::ScriptTooLarge, what)
     } else if text.contains("{{") {
-        Err(Problem::blocked(
-            Reason::ScriptAmbiguous,
-            format!(
-                "{place} contains {{{{, which OOS would read as a reference to a template parameter: build that text in the script"
-            ),
-        ))
+        let what = "contains {{, which OOS would read as a reference to a template parameter: build that text in the script";
+        (Reason::ScriptAmbiguous, what.to_owned())
     } else {
-        Ok(())
-    }
+        return Ok(());
+    };
+    Err(Problem::blocked(reason, format!("{place} {what}")))
 }
 
 /// The hash of what a task does: with the text of its scripts rather than where that is kept, so that
@@ -234,9 +213,8 @@ pub(super) fn spec_hash(
     }
     let mut spec = spec.clone();
     let script = spec.update.script.iter_mut();
-    for source in
-        script.flat_map(|script| std::iter::once(&mut script.run).chain(&mut script.rollback))
-    {
+    let sources = script.flat_map(|s| std::iter::once(&mut s.run).chain(&mut s.rollback));
+    for source in sources {
         let key = source.config_map_key_ref.as_ref();
         if let Some(text) = key.and_then(|key| text_of(texts, key)) {
             *source = ScriptSource {

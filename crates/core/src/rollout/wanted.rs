@@ -20,24 +20,19 @@ pub(super) struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     /// Asks for the task that a rollback names.
     pub(super) fn of(subject: Subject<'a>, observation: &'a Observation) -> Fact<Self> {
-        let spec = match subject.spec {
-            Spec::Task(spec) => {
-                return Ok(Self {
-                    spec: Cow::Borrowed(spec),
-                    undo: None,
-                });
+        let (spec, undo) = match subject.spec {
+            Spec::Task(spec) => (Cow::Borrowed(spec), None),
+            Spec::Rollback(spec) => {
+                let namespace = subject.metadata.namespace.as_deref().unwrap_or_default();
+                let source = match &spec.task_ref {
+                    Some(task) => observation.task(namespace, &task.name)?,
+                    None => None,
+                };
+                let wanted = effective_spec(spec, subject.status, source);
+                (Cow::Owned(wanted), Some(Undo { spec, source }))
             }
-            Spec::Rollback(spec) => spec,
         };
-        let namespace = subject.metadata.namespace.as_deref().unwrap_or_default();
-        let source = match &spec.task_ref {
-            Some(task) => observation.task(namespace, &task.name)?,
-            None => None,
-        };
-        Ok(Self {
-            spec: Cow::Owned(effective_spec(spec, subject.status, source)),
-            undo: Some(Undo { spec, source }),
-        })
+        Ok(Self { spec, undo })
     }
 }
 
@@ -49,45 +44,47 @@ fn effective_spec(
     source: Option<&RollingUpdateTask>,
 ) -> RollingUpdateTaskSpec {
     let frozen = status.and_then(|status| status.source.as_ref());
-    // Where the update took place, whatever the default is by now.
-    let place = source.and_then(|task| task.status.as_ref()?.place.as_ref());
-    let place = place.map(|place| place.region_id.clone());
     // What is left of an update whose Secret is gone is not that update.
     let whole = frozen.filter(|source| source.kept_update.is_none());
-    let task = source.map(|task| &task.spec);
-    let (group, region, credentials, role) = match (frozen, task) {
+    let (group, region, credentials, role) = match (frozen, source) {
         (Some(found), _) => (
             Some(&found.scaling_group_id),
-            found.region_id.clone(),
-            &found.credentials_ref,
-            &found.ram_role,
+            found.region_id.as_ref(),
+            found.credentials_ref.as_ref(),
+            found.ram_role.as_ref(),
         ),
-        (None, Some(task)) => (
-            Some(&task.scaling_group_id),
-            place.or_else(|| task.region_id.clone()),
-            &task.policy.credentials_ref,
-            &task.policy.ram_role,
-        ),
+        (None, Some(task)) => {
+            // Where the update took place, whatever the default is by now.
+            let place = task
+                .status
+                .as_ref()
+                .and_then(|status| status.place.as_ref());
+            let (spec, policy) = (&task.spec, &task.spec.policy);
+            (
+                Some(&spec.scaling_group_id),
+                place
+                    .map(|place| &place.region_id)
+                    .or(spec.region_id.as_ref()),
+                policy.credentials_ref.as_ref(),
+                policy.ram_role.as_ref(),
+            )
+        }
         (None, None) => (
             spec.scaling_group_id.as_ref(),
-            spec.region_id.clone(),
-            &None,
-            &None,
+            spec.region_id.as_ref(),
+            None,
+            None,
         ),
     };
     let own = &spec.policy;
     RollingUpdateTaskSpec {
         scaling_group_id: group.cloned().unwrap_or_default(),
-        region_id: region,
+        region_id: region.cloned(),
         update: whole.map_or_else(Update::default, |frozen| frozen.update.clone()),
         lifecycle_states: frozen.map_or_else(Vec::new, |frozen| frozen.lifecycle_states.clone()),
         policy: RunPolicy {
-            ram_role: own.ram_role.as_ref().or(role.as_ref()).cloned(),
-            credentials_ref: own
-                .credentials_ref
-                .as_ref()
-                .or(credentials.as_ref())
-                .cloned(),
+            ram_role: own.ram_role.as_ref().or(role).cloned(),
+            credentials_ref: own.credentials_ref.as_ref().or(credentials).cloned(),
             ..own.clone()
         },
     }

@@ -18,9 +18,6 @@ use crate::task::reason::Reason;
 /// Without `spec.startingDeadlineSeconds`.
 const DEFAULT: SignedDuration = SignedDuration::from_hours(24);
 
-/// Reason of a result: it was Blocked for too long.
-pub(in crate::rollout) const STARTING_DEADLINE_EXCEEDED: Reason = Reason::StartingDeadlineExceeded;
-
 /// Puts on record what stands against the start, if something does that counts.
 pub(in crate::rollout) fn note(
     ctx: &Context<'_>,
@@ -48,9 +45,7 @@ pub(in crate::rollout) fn note(
 
 /// For how long it has been Blocked, in all.
 fn spent(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> SignedDuration {
-    let Some(blocked) = &status.start_blocked else {
-        return SignedDuration::ZERO;
-    };
+    let blocked = status.start_blocked.clone().unwrap_or_default();
     let before = SignedDuration::from_secs(blocked.seconds);
     let since = blocked.since.as_ref();
     since.map_or(before, |since| before.saturating_add(ctx.since(since)))
@@ -75,20 +70,13 @@ pub(in crate::rollout) fn exceeded(ctx: &Context<'_>, status: &Draft) -> Option<
     // It was let go of since, and is not looked at to be started.
     let armed = ctx.spec.policy.desired_state == DesiredState::Run;
     left(ctx, status).filter(|left| armed && left.is_zero())?;
-    let blocked = status.start_blocked.as_ref();
-    let last = blocked.map_or(String::new(), |blocked| blocked.message.clone());
+    let last = status.start_blocked.clone().unwrap_or_default().message;
     let mut status = status.clone();
     note(ctx, &mut status, None);
     let message = format!(
         "Blocked for longer than the {} s of spec.startingDeadlineSeconds: nothing was started, and nothing will be, although what stood against it may go away ({last}); when it has, create the object anew",
         deadline(ctx).as_secs()
     );
-    let reason = STARTING_DEADLINE_EXCEEDED;
-    Some(result::nothing_ran(
-        ctx,
-        status,
-        Outcome::Failed,
-        reason,
-        &message,
-    ))
+    let (outcome, reason) = (Outcome::Failed, Reason::StartingDeadlineExceeded);
+    Some(result::nothing_ran(ctx, status, outcome, reason, &message))
 }

@@ -3,16 +3,14 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{RollingUpdateTaskStatus, condition};
+use ess_rollout_api::v1alpha1::RollingUpdateTaskStatus;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{deadline, refusal};
+use super::refusal;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
-use crate::rollout::report::Phase;
-use crate::rollout::restore::record;
-use crate::task::display::Value;
+use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 use crate::task::waits::RETRY;
 
@@ -27,11 +25,7 @@ pub(in crate::rollout) fn give_back(
     mut status: Draft,
     (reason, why): (Reason, &str),
 ) -> Drafted {
-    status.start = None;
-    // What a rollback took over is put back by the plan, should nothing be started in the end.
-    if !ctx.has_taken_over(&status) {
-        (status.plan, status.place) = (None, None);
-    }
+    refusal::unstart(ctx, &mut status);
     let blocked = status.start_blocked.get_or_insert_default();
     blocked.denied_starts = blocked.denied_starts.saturating_add(1);
     blocked.last_denied_time = Some(Time(ctx.now()));
@@ -40,17 +34,8 @@ pub(in crate::rollout) fn give_back(
         "{why}; nothing was started, the scaling group goes to others meanwhile, and the next start is tried in {} s",
         wait.as_secs()
     );
-    deadline::note(ctx, &mut status, Some(&message));
-    status.set(condition::PREFLIGHT, Value::False, reason, &message);
-    status.show(Phase::Blocked, reason, &message);
-    let releases = refusal::releases_group(ctx, &status);
-    let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
-    let next = Next::After(wait.unsigned_abs());
-    let mut decision = ctx.decide(status, next).within(left);
-    if releases {
-        decision.record = Some(record::given_back(ctx));
-    }
-    decision
+    let problem = Problem::blocked(reason, message);
+    refusal::refuse_until(ctx, status, &problem, Next::After(wait.unsigned_abs()))
 }
 
 /// How long nothing is started after so many refusals in a row.

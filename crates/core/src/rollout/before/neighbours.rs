@@ -15,6 +15,7 @@ use ess_rollout_cloud::{
     LifecycleAction, Query, ScalingActivity, ScalingGroup,
 };
 
+use super::refusal::{self, Checked};
 use crate::rollout::context::Context;
 use crate::rollout::others::OTHERS_RUN;
 use crate::task::conditions;
@@ -27,44 +28,35 @@ const NAMED: usize = 5;
 /// The item of the diagnosis without which instances that were stopped do not start again.
 const ARREARS: Reason = Reason::AccountArrearage;
 
-/// What an optional read gave, or why there was nothing to be had, as a note.
-type Optional<T> = Result<T, String>;
-
 /// Instances that come or go, by themselves or held by a lifecycle hook.
-pub(in crate::rollout) fn in_motion(
-    ctx: &Context<'_>,
-    group: &ScalingGroup,
-) -> Known<Option<Problem>> {
+pub(super) fn in_motion(ctx: &Context<'_>, group: &ScalingGroup) -> Checked<()> {
     let observation = ctx.input.observation;
     let activities = observation.activities(&ctx.group)?;
     if group.instances_held > 0 {
-        return held(ctx, group, activities).map(Some);
+        return Err(held(ctx, group, activities)?.into());
     }
+    let moving = |message| Err(Problem::wait(Reason::ScalingActivityInProgress, message).into());
     if let Some(activity) = activities.first() {
-        return Ok(Some(Problem::wait(
-            Reason::ScalingActivityInProgress,
-            format!(
-                "scaling activity {} is in progress ({}); this task starts when it has ended",
-                activity.id, activity.description
-            ),
-        )));
+        return moving(format!(
+            "scaling activity {} is in progress ({}); this task starts when it has ended",
+            activity.id, activity.description
+        ));
     }
     if group.instances_in_motion > 0 {
-        return Ok(Some(Problem::wait(
-            Reason::ScalingActivityInProgress,
-            "instances are joining or leaving the group; this task starts when they have".into(),
-        )));
+        let message = "instances are joining or leaving the group; this task starts when they have";
+        return moving(message.into());
     }
     let listed = observation.scaling_instances(&ctx.group)?.len();
     let counted = group.total_instances;
-    let short = i64::try_from(listed).is_ok_and(|listed| listed < counted);
-    Ok(short.then(|| {
+    if i64::try_from(listed).is_ok_and(|listed| listed < counted) {
         let message = format!(
             "ESS counts {counted} instances in the group and lists {listed} of them: those that it leaves out would not be updated, so this task starts when it lists all; where the credentials in use may not see them, grant that"
         );
         // Nobody promises that it does.
-        Problem::wait(Reason::InstancesNotListed, message).counted()
-    }))
+        let problem = Problem::wait(Reason::InstancesNotListed, message).counted();
+        return Err(problem.into());
+    }
+    Ok(())
 }
 
 /// Instances that a lifecycle hook holds: which hook, where that can be asked.
@@ -77,11 +69,8 @@ fn held(ctx: &Context<'_>, group: &ScalingGroup, activities: &[ScalingActivity])
     let mut hooks = Vec::new();
     let mut note = None;
     for activity in asked {
-        match optional(
-            observation.lifecycle_actions(&activity.id),
-            "which lifecycle hook holds them",
-            may_be_missing,
-        )? {
+        let read = observation.lifecycle_actions(&activity.id);
+        match optional(read, "which lifecycle hook holds them", may_be_missing)? {
             Ok(actions) => hooks.extend(actions.iter().map(|action| by_hook(activity, action))),
             Err(why) => note = Some(why),
         }
@@ -99,16 +88,15 @@ fn held(ctx: &Context<'_>, group: &ScalingGroup, activities: &[ScalingActivity])
 }
 
 fn by_hook(activity: &ScalingActivity, action: &LifecycleAction) -> String {
+    let (hook, held) = (&action.hook, conditions::named(&action.instances, NAMED));
     format!(
-        "lifecycle hook {} holds {} (scaling activity {})",
-        action.hook,
-        conditions::named(&action.instances, NAMED),
+        "lifecycle hook {hook} holds {held} (scaling activity {})",
         activity.id
     )
 }
 
 /// What stands against a start beside everything else, or what a person should know.
-pub(in crate::rollout) fn look(ctx: &Context<'_>) -> Known<Result<Vec<String>, Problem>> {
+pub(super) fn look(ctx: &Context<'_>) -> Checked<Vec<String>> {
     let observation = ctx.input.observation;
     let id = || ctx.group.clone();
     observation.require([
@@ -116,81 +104,60 @@ pub(in crate::rollout) fn look(ctx: &Context<'_>) -> Known<Result<Vec<String>, P
         Query::Diagnosis { group: id() },
     ])?;
     let mut notes = Vec::new();
-    match optional(
-        observation.instance_refreshes(&ctx.group),
-        "whether an instance refresh of ESS is under way",
-        may_be_missing,
-    )? {
+    let read = observation.instance_refreshes(&ctx.group);
+    let what = "whether an instance refresh of ESS is under way";
+    match optional(read, what, may_be_missing)? {
         Ok(refreshes) => {
             let running = refreshes.iter().find(|refresh| !refresh.status.is_final());
-            if let Some(refresh) = running {
-                return Ok(Err(beside(ctx, refresh)));
-            }
+            refusal::unless(running.map(|refresh| beside(ctx, refresh)))?;
         }
         Err(why) => notes.push(why),
     }
     // Advice alone: nothing that becomes of it holds up an update.
-    match optional(
-        observation.diagnosis(&ctx.group),
-        "ESS's diagnosis of the group",
-        |_| true,
-    )? {
-        Ok(found) => match diagnosed(ctx, found) {
-            Ok(more) => notes.extend(more),
-            Err(problem) => return Ok(Err(problem)),
-        },
+    let read = observation.diagnosis(&ctx.group);
+    match optional(read, "ESS's diagnosis of the group", |_| true)? {
+        Ok(found) => notes.extend(diagnosed(ctx, found)?),
         Err(why) => notes.push(why),
     }
-    Ok(Ok(notes))
+    Ok(notes)
 }
 
 /// No update beside this refresh.
 fn beside(ctx: &Context<'_>, refresh: &InstanceRefresh) -> Problem {
     let (id, status, group) = (&refresh.id, &refresh.status, &ctx.group);
-    let cancel =
-        format!("CancelInstanceRefresh --ScalingGroupId {group} --InstanceRefreshTaskId {id}");
-    match status {
-        InstanceRefreshStatus::Paused => Problem::blocked(
-            OTHERS_RUN,
-            format!(
-                "instance refresh {id} of the group is Paused, and does not end by itself: resume it (ResumeInstanceRefresh) or end it (aliyun ess {cancel})"
-            ),
-        ),
-        _ => Problem::wait(
-            OTHERS_RUN,
-            format!(
-                "instance refresh {id} ({status}) is replacing the group's instances; this task starts when it has ended; to end it: aliyun ess {cancel}"
-            ),
-        ),
+    let cancel = format!(
+        "aliyun ess CancelInstanceRefresh --ScalingGroupId {group} --InstanceRefreshTaskId {id}"
+    );
+    if *status == InstanceRefreshStatus::Paused {
+        let message = format!(
+            "instance refresh {id} of the group is Paused, and does not end by itself: resume it (ResumeInstanceRefresh) or end it ({cancel})"
+        );
+        return Problem::blocked(OTHERS_RUN, message);
     }
+    let message = format!(
+        "instance refresh {id} ({status}) is replacing the group's instances; this task starts when it has ended; to end it: {cancel}"
+    );
+    Problem::wait(OTHERS_RUN, message)
 }
 
 /// What the latest diagnosis calls Critical. Most of it is about instances to come, which an update does not make; but
 /// an account in arrears may stop instances and not start them again.
 fn diagnosed(ctx: &Context<'_>, found: &[Diagnosis]) -> Result<Option<String>, Problem> {
-    let critical = |item: &&Diagnosis| item.status == DiagnosisStatus::Critical;
-    let critical: Vec<&Diagnosis> = found.iter().filter(critical).collect();
-    if critical.iter().any(|item| item.kind == ARREARS) {
-        return Err(Problem::blocked(
-            ARREARS,
-            format!(
-                "the latest diagnosis of the group by ESS says that the account has overdue payments, so that instances that are stopped may not start again: settle them, and diagnose the group again (aliyun ess CreateDiagnoseReport --ScalingGroupId {})",
-                ctx.group
-            ),
-        ));
+    let is_critical = |item: &&Diagnosis| item.status == DiagnosisStatus::Critical;
+    let critical = found.iter().filter(is_critical);
+    if critical.clone().any(|item| item.kind == ARREARS) {
+        let message = format!(
+            "the latest diagnosis of the group by ESS says that the account has overdue payments, so that instances that are stopped may not start again: settle them, and diagnose the group again (aliyun ess CreateDiagnoseReport --ScalingGroupId {})",
+            ctx.group
+        );
+        return Err(Problem::blocked(ARREARS, message));
     }
-    let items: Vec<String> = critical
-        .iter()
-        .map(|item| {
-            let about = [&item.kind, &item.resource, &item.code];
-            let about: Vec<&str> = about
-                .into_iter()
-                .map(String::as_str)
-                .filter(|text| !text.is_empty())
-                .collect();
-            about.join(" ")
-        })
-        .collect();
+    let about = |item: &Diagnosis| {
+        let mut about = vec![item.kind.as_str(), &item.resource, &item.code];
+        about.retain(|text| !text.is_empty());
+        about.join(" ")
+    };
+    let items: Vec<String> = critical.map(about).collect();
     Ok((!items.is_empty()).then(|| {
         format!(
             "The latest diagnosis of the group by ESS found Critical: {}. New instances may not come up",
@@ -204,7 +171,7 @@ fn optional<T>(
     read: Known<T>,
     what: &str,
     skips: impl Fn(&CloudError) -> bool,
-) -> Known<Optional<T>> {
+) -> Known<Result<T, String>> {
     match read {
         Err(Missing::Failed(error)) if skips(&error) => {
             // Without the request id, which differs each time: the message is written when it changes.
@@ -223,8 +190,10 @@ fn optional<T>(
 
 /// Not permitted, or not there; a fault that passes is waited out.
 fn may_be_missing(error: &CloudError) -> bool {
-    matches!(
-        error.class,
-        ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound
-    )
+    let missing = [
+        ErrorClass::Denied,
+        ErrorClass::Invalid,
+        ErrorClass::NotFound,
+    ];
+    missing.contains(&error.class)
 }

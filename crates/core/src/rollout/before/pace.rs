@@ -5,14 +5,14 @@ use std::time::Duration;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::report::Phase;
-use crate::task::observation::Fact;
+use crate::task::observation::Known;
 use crate::task::reason::Reason;
 
 /// What is read before a start takes about as long: whoever is next may read meanwhile.
 const READING: Duration = Duration::from_secs(3);
 
 /// The wait for a turn, where it is not yet.
-pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &Draft) -> Fact<Option<Drafted>> {
+pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
     let wait = ctx.input.observation.start_turn()?;
     if wait <= READING {
         return Ok(None);

@@ -15,8 +15,6 @@ use crate::rollout::scripts;
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 
-/// Why nothing starts that differs from what was planned.
-const PLAN_CHANGED: Reason = Reason::PlanChanged;
 /// Of a hash in a message.
 const HASH_SHOWN: usize = 12;
 
@@ -56,39 +54,33 @@ fn changed_text(
     now: &ScriptHashes,
 ) -> Problem {
     let script = ctx.spec.update.script.as_ref();
-    let run = script.map(|script| &script.run);
     let rollback = script.and_then(|script| script.rollback.as_ref());
-    let none = String::new();
-    let of = |hashes: &ScriptHashes| {
-        let rollback = hashes.rollback.as_ref().unwrap_or(&none);
-        [hashes.run.clone(), rollback.clone()]
-    };
-    let both = of(before).into_iter().zip(of(now));
-    let fields = ["run", "rollback"].into_iter().zip([run, rollback]);
-    let changed = fields.zip(both).filter(|(_, (before, now))| before != now);
+    let fields = [
+        ("run", script.map(|script| &script.run)),
+        ("rollback", rollback),
+    ];
+    let hashes = |of: &ScriptHashes| [of.run.clone(), of.rollback.clone().unwrap_or_default()];
+    let both = hashes(before).into_iter().zip(hashes(now));
+    let changed = fields
+        .into_iter()
+        .zip(both)
+        .filter(|(_, (before, now))| before != now);
     let short = |hash: &str| hash.chars().take(HASH_SHOWN).collect::<String>();
-    let each: Vec<String> = changed
-        .map(|((field, source), (before, now))| {
-            let key = source.and_then(|source| source.config_map_key_ref.as_ref());
-            let place = key.map_or(String::new(), |key| {
-                format!(" (key {} of ConfigMap {})", key.key, key.name)
-            });
-            format!(
-                "{}{place} was sha256 {} and is {} now",
-                ctx.update.row().field_of(ctx.author(), field),
-                short(&before),
-                short(&now)
-            )
-        })
-        .collect();
-    Problem::blocked(
-        PLAN_CHANGED,
-        format!(
-            "{}: what runs is what was there when this object was first checked, at {}; put that text back, or delete this object and create it anew",
-            each.join("; "),
-            pinned.time.0
-        ),
-    )
+    let each = changed.map(|((field, source), (before, now))| {
+        let key = source.and_then(|source| source.config_map_key_ref.as_ref());
+        let place = key.map_or(String::new(), |key| {
+            format!(" (key {} of ConfigMap {})", key.key, key.name)
+        });
+        let field = ctx.update.row().field_of(ctx.author, field);
+        let (before, now) = (short(&before), short(&now));
+        format!("{field}{place} was sha256 {before} and is {now} now")
+    });
+    let message = format!(
+        "{}: what runs is what was there when this object was first checked, at {}; put that text back, or delete this object and create it anew",
+        each.collect::<Vec<_>>().join("; "),
+        pinned.time.0
+    );
+    Problem::blocked(Reason::PlanChanged, message)
 }
 
 /// Pins what a plan was made with.
@@ -128,13 +120,11 @@ pub(in crate::rollout) fn changed(
         .map(|(what, before, now)| format!("{what} was version {before} and is {now} now"))
         .collect();
     (!each.is_empty()).then(|| {
-        Problem::blocked(
-            PLAN_CHANGED,
-            format!(
-                "{}, which is not what was planned: set spec.desiredState to Plan, and to Run again when the plan is as you want it",
-                each.join("; ")
-            ),
-        )
+        let message = format!(
+            "{}, which is not what was planned: set spec.desiredState to Plan, and to Run again when the plan is as you want it",
+            each.join("; ")
+        );
+        Problem::blocked(Reason::PlanChanged, message)
     })
 }
 

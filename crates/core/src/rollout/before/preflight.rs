@@ -11,11 +11,13 @@ use ess_rollout_cloud::{
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::refusal::{Checked, unless};
 use super::{neighbours, run_keys};
 use crate::batches;
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
 use crate::rollout::kind::Eligible;
+use crate::rollout::kind::content::ConfigurationContent;
 use crate::rollout::others::{OTHERS_RUN, by, foreign_runs};
 use crate::rollout::restore::{left, left_out};
 use crate::rollout::rollback;
@@ -29,14 +31,6 @@ pub(in crate::rollout) const MAX_INSTANCES: usize = 1000;
 
 /// How long after its creation an object may wait for a ConfigMap that was applied with it.
 const NEW: SignedDuration = SignedDuration::from_mins(1);
-
-/// The answer of preflight.
-pub(in crate::rollout) enum PreflightResult {
-    /// Nothing stands against it.
-    Ready(Box<Ready>),
-    /// This does.
-    Problem(Problem),
-}
 
 /// What the start is derived from.
 pub(in crate::rollout) struct Ready {
@@ -54,15 +48,15 @@ pub(in crate::rollout) struct Ready {
 
 /// What can be said against a task without looking at the cloud.
 pub(in crate::rollout) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
-    let settings = ctx.input.settings;
     if ctx.region.is_empty() {
         return Some(problem::region_missing());
     }
+    let policy = &ctx.spec.policy;
     let refused = problem::of_credentials(
-        settings,
+        ctx.input.settings,
         &ctx.namespace,
-        ctx.spec.policy.credentials_ref.is_some(),
-        ctx.spec.policy.ram_role.as_deref(),
+        policy.credentials_ref.is_some(),
+        policy.ram_role.as_deref(),
     );
     refused
         .or_else(|| not_kept(ctx))
@@ -73,12 +67,10 @@ pub(in crate::rollout) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
 fn not_kept(ctx: &Context<'_>) -> Option<Problem> {
     let source = ctx.input.subject.status?.source.as_ref()?;
     let secret = kept::referred(source.kept_update.as_deref()?)?;
-    Some(Problem::blocked(
-        Reason::SecretMissing,
-        format!(
-            "Secret {secret} in the operator's namespace, which kept what this rollback goes back to, is missing: put it back, or say in a new Rollback by spec.to what to go back to"
-        ),
-    ))
+    let message = format!(
+        "Secret {secret} in the operator's namespace, which kept what this rollback goes back to, is missing: put it back, or say in a new Rollback by spec.to what to go back to"
+    );
+    Some(Problem::blocked(Reason::SecretMissing, message))
 }
 
 /// What stands against what ConfigMaps hold. One that is applied together with the task may come a
@@ -91,38 +83,102 @@ pub(in crate::rollout) fn check_config_maps(ctx: &Context<'_>) -> Option<Problem
 }
 
 /// The group, if the credentials reach it and it is one that the update is for.
-pub(in crate::rollout) fn usable_group<'a>(
-    ctx: &Context<'a>,
-) -> Known<Result<&'a ScalingGroup, Problem>> {
+pub(super) fn usable_group<'a>(ctx: &Context<'a>) -> Checked<&'a ScalingGroup> {
     let wanted = ctx.update.group_type();
-    Ok(problem::usable_group(
-        ctx.input.observation.scaling_group(&ctx.group)?.as_ref(),
-        (ctx.field_of_group(), &ctx.group, &ctx.region),
-        &wanted,
-        match wanted {
-            GroupType::Eci => {
-                "there is no public template that updates containers of ECS instances; use update.image, update.script or update.package"
-            }
-            GroupType::Ecs | GroupType::Unknown(_) => {
-                "container groups have no system disk and no Cloud Assistant, and the only public template for them updates their containers; use update.containerGroup"
-            }
-        },
-    ))
+    let instead = match wanted {
+        GroupType::Eci => {
+            "there is no public template that updates containers of ECS instances; use update.image, update.script or update.package"
+        }
+        GroupType::Ecs | GroupType::Unknown(_) => {
+            "container groups have no system disk and no Cloud Assistant, and the only public template for them updates their containers; use update.containerGroup"
+        }
+    };
+    let group = ctx.input.observation.scaling_group(&ctx.group)?.as_ref();
+    let names = (ctx.field_of_group(), &*ctx.group, &*ctx.region);
+    Ok(problem::usable_group(group, names, &wanted, instead)?)
 }
 
 /// Whether the update may start, as the cloud is now.
-pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<PreflightResult> {
+pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Checked<Ready> {
     let observation = ctx.input.observation;
+    let undo = undo(ctx);
+    observation.require(reads(ctx, undo))?;
+    let group = usable_group(ctx)?;
+    let template = observation.template(ctx.update.template())?.as_ref();
+    let template = template.ok_or_else(|| not_offered(ctx))?;
+    check_others(ctx, group, undo)?;
+
+    let suspended = suspended_processes(ctx, group);
+    let (method, eligible) = members(ctx, undo, &suspended)?;
+    let ids: Vec<String> = eligible.iter().map(|i| i.id.clone()).collect();
+    let configuration = group.active_scaling_configuration.as_deref();
+    let computes = computes(ctx, &ids, configuration)?;
+    let looked_at = Eligible {
+        observation,
+        group,
+        ids: &ids,
+    };
+    unless(ctx.update.check_cloud(&looked_at)?)?;
+    unless(not_shown(ctx, &ids, &computes, configuration)?)?;
+
+    let mut notes = ctx.update.notes(&looked_at)?;
+    notes.extend(run_keys::note(ctx));
+    notes.extend(neighbours::look(ctx)?);
+    notes.extend(undo.and_then(|(_, source)| left_alone(source, configuration?)));
+    let left_out = left_out::at_start(ctx, observation.scaling_instances(&ctx.group)?, &ids);
+    notes.extend(left_out::note(&left_out));
+
+    let policy = &ctx.spec.policy;
+    let batches = batches::count(policy.batches, policy.batch_size.as_ref(), ids.len())
+        .map_err(|message| Problem::blocked(Reason::TooManyBatches, message))?;
+    let member = |(instance, batch): (&&ScalingInstance, i32)| {
+        let compute = compute::of(&computes, &instance.id);
+        Member {
+            id: instance.id.clone(),
+            batch,
+            protected: instance.state == LifecycleState::Protected,
+            stopped: compute.is_some_and(|compute| compute.power != Power::Running),
+            image_id: compute.and_then(|compute| compute.image.clone()),
+        }
+    };
+    let batch_of = batches::assign(ids.len(), batches);
+    let members: Vec<Member> = eligible.iter().zip(batch_of).map(member).collect();
+    let image = members.first().and_then(|first| first.image_id.clone());
+    let mut plan = Plan {
+        time: Some(Time(ctx.input.now)),
+        batches,
+        scaling_configuration_id: configuration.map(str::to_owned),
+        suspended_processes: suspended,
+        source_image_id: image.filter(|image| {
+            let mut all = members.iter().map(|member| member.image_id.as_ref());
+            all.all(|other| other == Some(image))
+        }),
+        left_out: Some(left_out),
+        members,
+        ..Plan::default()
+    };
+    if let Some(id) = configuration
+        && let Some(content) = content_before(ctx, id)?
+    {
+        content.record(&mut plan);
+    }
+    ctx.update.complete(observation, &mut plan)?;
+    Ok(Ready {
+        plan,
+        template_version: template.version.clone(),
+        method,
+        notes,
+        place: ctx.place()?,
+    })
+}
+
+/// What can be asked before anything is known.
+fn reads(ctx: &Context<'_>, undo: Option<(&RollbackSpec, &Source)>) -> Vec<Query> {
+    let group = || ctx.group.clone();
     let mut reads = vec![
-        Query::ScalingGroup {
-            group: ctx.group.clone(),
-        },
-        Query::ScalingInstances {
-            group: ctx.group.clone(),
-        },
-        Query::ActivitiesInProgress {
-            group: ctx.group.clone(),
-        },
+        Query::ScalingGroup { group: group() },
+        Query::ScalingInstances { group: group() },
+        Query::ActivitiesInProgress { group: group() },
         Query::Executions(ExecutionFilter::ActiveByTemplate(ROLLING_TEMPLATES.into())),
         Query::Template {
             name: ctx.update.template().to_owned(),
@@ -130,41 +186,35 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<PreflightResul
         Query::Account,
     ];
     reads.extend(ctx.update.reads());
-    let undo = undo(ctx);
-    reads.extend(
-        undo.iter()
-            .flat_map(|(_, source)| rollback::takeover::reads(source)),
-    );
-    reads.extend(
-        undo.iter()
-            .flat_map(|(_, source)| rollback::source::reads(source)),
-    );
-    observation.require(reads)?;
+    if let Some((_, source)) = undo {
+        reads.extend(rollback::takeover::reads(source));
+        reads.extend(rollback::source::reads(source));
+    }
+    reads
+}
 
-    let group = match usable_group(ctx)? {
-        Ok(group) => group,
-        Err(found) => return Ok(problem(found)),
-    };
-    let Some(template) = observation.template(ctx.update.template())? else {
-        return Ok(problem(Problem::blocked(
-            Reason::TemplateNotFound,
-            format!(
-                "OOS in {} has no public template {}: rolling updates are not offered there",
-                ctx.region,
-                ctx.update.template()
-            ),
-        )));
-    };
+fn not_offered(ctx: &Context<'_>) -> Problem {
+    let (region, template) = (&ctx.region, ctx.update.template());
+    let message = format!(
+        "OOS in {region} has no public template {template}: rolling updates are not offered there"
+    );
+    Problem::blocked(Reason::TemplateNotFound, message)
+}
+
+/// Whether others are at work on the group, or have been since what is undone was found.
+fn check_others(
+    ctx: &Context<'_>,
+    group: &ScalingGroup,
+    undo: Option<(&RollbackSpec, &Source)>,
+) -> Checked<()> {
     if let Some(other) = foreign_runs(ctx)?.first() {
-        return Ok(problem(Problem::wait(
-            OTHERS_RUN,
-            format!(
-                "execution {} ({}) of {} is updating the group; this task starts when it has ended",
-                other.id,
-                other.status,
-                by(other)
-            ),
-        )));
+        let message = format!(
+            "execution {} ({}) of {} is updating the group; this task starts when it has ended",
+            other.id,
+            other.status,
+            by(other)
+        );
+        return Err(Problem::wait(OTHERS_RUN, message).into());
     }
     if let Some((_, source)) = undo
         && let Some(mut found) = rollback::source::overtaken(ctx, source)?
@@ -174,142 +224,67 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<PreflightResul
                 "; the update that it was to undo has been cancelled, and the group is put back",
             );
         }
-        return Ok(problem(found));
+        return Err(found.into());
     }
-    if let Some(found) = neighbours::in_motion(ctx, group)? {
-        return Ok(problem(found));
-    }
+    neighbours::in_motion(ctx, group)
+}
 
-    let mut eligible: Vec<&ScalingInstance> = observation
-        .scaling_instances(&ctx.group)?
-        .iter()
-        .filter(|instance| is_eligible(ctx, instance))
-        .collect();
-    let suspended = suspended_processes(ctx, group);
-    let mut method = None;
+/// Whom the update takes, by their ids; and of a rollback how it starts.
+fn members<'a>(
+    ctx: &Context<'a>,
+    undo: Option<(&RollbackSpec, &Source)>,
+    suspended: &[String],
+) -> Checked<(Option<RollbackMethod>, Vec<&'a ScalingInstance>)> {
+    let all = ctx.input.observation.scaling_instances(&ctx.group)?;
+    let eligible = all.iter().filter(|instance| is_eligible(ctx, instance));
+    let (mut method, mut eligible) = (None, eligible.collect());
     if let Some((spec, source)) = undo {
-        let all = observation.scaling_instances(&ctx.group)?;
-        match rollback::scope::reach(ctx, spec, source, all, eligible, &suspended)? {
-            Ok(reach) => (method, eligible) = (Some(reach.method), reach.instances),
-            Err(found) => return Ok(problem(found)),
-        }
+        let reach = rollback::scope::reach(ctx, spec, source, all, eligible, suspended)??;
+        (method, eligible) = (Some(reach.method), reach.instances);
     }
     eligible.sort_by(|a, b| a.id.cmp(&b.id));
     if eligible.len() > MAX_INSTANCES {
-        return Ok(problem(Problem::blocked(
-            Reason::TooManyInstances,
-            format!(
-                "{} instances are eligible, and an OOS loop takes at most {MAX_INSTANCES}",
-                eligible.len()
-            ),
-        )));
+        let message = format!(
+            "{} instances are eligible, and an OOS loop takes at most {MAX_INSTANCES}",
+            eligible.len()
+        );
+        return Err(Problem::blocked(Reason::TooManyInstances, message).into());
     }
-    let ids: Vec<String> = eligible
-        .iter()
-        .map(|instance| instance.id.clone())
-        .collect();
-    let mut reads = Vec::new();
-    if !ids.is_empty() {
-        reads.push(ctx.update.compute_query(&ids));
+    Ok((method, eligible))
+}
+
+/// What stands behind the members. The active scaling configuration is read beside it.
+fn computes(ctx: &Context<'_>, ids: &[String], configuration: Option<&str>) -> Known<Vec<Compute>> {
+    let observation = ctx.input.observation;
+    let members = (!ids.is_empty()).then(|| ctx.update.compute_query(ids));
+    let configuration = configuration.map(|id| ctx.update.content_kind().query(id));
+    observation.require(members.into_iter().chain(configuration))?;
+    match ids.is_empty() {
+        true => Ok(Vec::new()),
+        false => ctx.update.compute(observation, ids),
     }
-    let configuration = group.active_scaling_configuration.as_deref();
-    let kind = ctx.update.content_kind();
-    reads.extend(configuration.map(|id| kind.query(id)));
-    observation.require(reads)?;
-    let computes = if ids.is_empty() {
-        Vec::new()
-    } else {
-        ctx.update.compute(observation, &ids)?
-    };
-    let looked_at = Eligible {
-        observation,
-        group,
-        ids: &ids,
-    };
-    if let Some(found) = ctx.update.check_cloud(&looked_at)? {
-        return Ok(problem(found));
-    }
-    if let Some(found) = not_shown(ctx, &ids, &computes, configuration)? {
-        return Ok(problem(found));
-    }
-    let mut notes = ctx.update.notes(&looked_at)?;
-    notes.extend(run_keys::note(ctx));
-    match neighbours::look(ctx)? {
-        Ok(more) => notes.extend(more),
-        Err(found) => return Ok(problem(found)),
-    }
-    let changed = undo.and_then(|(_, source)| source.scaling_configuration_id.as_deref());
-    if let Some(changed) = changed
-        && let Some(active) = group.active_scaling_configuration.as_deref()
-        && active != changed
-    {
-        notes.push(format!(
+}
+
+/// What a rollback does not put back: another scaling configuration than the update had changed.
+fn left_alone(source: &Source, active: &str) -> Option<String> {
+    let changed = source.scaling_configuration_id.as_deref();
+    changed.filter(|changed| *changed != active).map(|changed| {
+        format!(
             "the update changed scaling configuration {changed}, which goes back; {active} is active by now and is left alone"
-        ));
-    }
+        )
+    })
+}
 
-    let left_out = left_out::at_start(ctx, observation.scaling_instances(&ctx.group)?, &ids);
-    if let Some(note) = left_out::note(&left_out) {
-        notes.push(note);
-    }
-
-    let batches = match batches::count(
-        ctx.spec.policy.batches,
-        ctx.spec.policy.batch_size.as_ref(),
-        ids.len(),
-    ) {
-        Ok(batches) => batches,
-        Err(message) => return Ok(problem(Problem::blocked(Reason::TooManyBatches, message))),
-    };
-    let image_of = |id: &str| compute::of(&computes, id)?.image.clone();
-    let stopped = |id: &str| compute::of(&computes, id).is_some_and(|c| c.power != Power::Running);
-    let members: Vec<Member> = eligible
-        .iter()
-        .zip(batches::assign(ids.len(), batches))
-        .map(|(instance, batch)| Member {
-            id: instance.id.clone(),
-            batch,
-            protected: instance.state == LifecycleState::Protected,
-            stopped: stopped(&instance.id),
-            image_id: image_of(&instance.id),
-        })
-        .collect();
-    let source_image_id = match members.split_first() {
-        Some((first, rest)) if rest.iter().all(|m| m.image_id == first.image_id) => {
-            first.image_id.clone()
-        }
-        _ => None,
-    };
-    let mut plan = Plan {
-        time: Some(Time(ctx.input.now)),
-        batches,
-        scaling_configuration_id: configuration.map(str::to_owned),
-        suspended_processes: suspended,
-        source_image_id,
-        left_out: Some(left_out),
-        members,
-        ..Plan::default()
-    };
-    if let Some(id) = configuration {
-        let found = kind.found(observation, &ctx.group, id)?;
-        let baseline = ctx.record.baseline.as_ref();
-        let inherited = baseline
-            .filter(|_| ctx.inherits_baseline())
-            .filter(|b| b.scaling_configuration_id.as_deref() == configuration)
-            .and_then(|baseline| kind.recorded(baseline));
-        let content = inherited.or_else(|| left::content_as_found(ctx, kind, id, found));
-        if let Some(content) = content {
-            content.record(&mut plan);
-        }
-    }
-    ctx.update.complete(observation, &mut plan)?;
-    Ok(PreflightResult::Ready(Box::new(Ready {
-        plan,
-        template_version: template.version.clone(),
-        method,
-        notes,
-        place: ctx.place()?,
-    })))
+/// What the active scaling configuration goes back to.
+fn content_before(ctx: &Context<'_>, id: &str) -> Known<Option<ConfigurationContent>> {
+    let kind = ctx.update.content_kind();
+    let found = kind.found(ctx.input.observation, &ctx.group, id)?;
+    let baseline = ctx.record.baseline.as_ref();
+    let inherited = baseline
+        .filter(|_| ctx.inherits_baseline())
+        .filter(|baseline| baseline.scaling_configuration_id.as_deref() == Some(id))
+        .and_then(|baseline| kind.recorded(baseline));
+    Ok(inherited.or_else(|| left::content_as_found(ctx, kind, id, found)))
 }
 
 /// What has to be there and is in no answer: what the instances run, and what new ones get, would be missing from the plan,
@@ -359,10 +334,6 @@ fn suspended_processes(ctx: &Context<'_>, group: &ScalingGroup) -> Vec<String> {
         Some(baseline) => baseline.suspended_processes.clone(),
         None => left::suspended_as_found(ctx, group),
     }
-}
-
-fn problem(problem: Problem) -> PreflightResult {
-    PreflightResult::Problem(problem)
 }
 
 pub(in crate::rollout) fn is_eligible(ctx: &Context<'_>, instance: &ScalingInstance) -> bool {

@@ -1,7 +1,8 @@
 //! What stands against a start, reported; and whether the group is kept meanwhile.
 
+use std::time::Duration;
+
 use ess_rollout_api::v1alpha1::{Outcome, RollingUpdateTaskStatus, condition};
-use jiff::SignedDuration;
 
 use super::deadline;
 use crate::rollout::context::Context;
@@ -10,51 +11,99 @@ use crate::rollout::report::Phase;
 use crate::rollout::restore::record;
 use crate::rollout::result;
 use crate::task::display::Value;
+use crate::task::observation::{Known, Missing};
 use crate::task::problem::Problem;
 
 /// How often a task that a person has to mend something for is checked again.
-pub(in crate::rollout) const RECHECK: SignedDuration = SignedDuration::from_secs(60);
+pub(in crate::rollout) const RECHECK: Next = Next::After(Duration::from_secs(60));
+
+/// Why nothing can begin: something stands against it, or is not known.
+pub(in crate::rollout) enum Stop {
+    Problem(Problem),
+    Missing(Missing),
+}
+
+/// What checks come to.
+pub(in crate::rollout) type Checked<T> = Result<T, Stop>;
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Missing> for Stop {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(missing)
+    }
+}
+
+/// The same, with what stands against it told from what has to be read first.
+pub(in crate::rollout) fn verdict<T>(checked: Checked<T>) -> Known<Result<T, Problem>> {
+    match checked {
+        Ok(found) => Ok(Ok(found)),
+        Err(Stop::Problem(problem)) => Ok(Err(problem)),
+        Err(Stop::Missing(missing)) => Err(missing),
+    }
+}
+
+/// To be asked with `?`: what was found stands against the start.
+pub(in crate::rollout) fn unless(found: Option<Problem>) -> Result<(), Problem> {
+    found.map_or(Ok(()), Err)
+}
 
 /// Reports what stands against the start. The group is not kept while it does. What nothing lifts any more ends
 /// the object.
-pub(in crate::rollout) fn refuse(
+pub(in crate::rollout) fn refuse(ctx: &Context<'_>, status: Draft, problem: &Problem) -> Drafted {
+    let next = match problem.passes {
+        true => ctx.recheck(),
+        false => RECHECK,
+    };
+    refuse_until(ctx, status, problem, next)
+}
+
+/// The same, looked at again at `next`.
+pub(in crate::rollout) fn refuse_until(
     ctx: &Context<'_>,
     mut status: Draft,
     problem: &Problem,
-    of_spec: bool,
+    next: Next,
 ) -> Drafted {
-    let (phase, value) = if problem.passes {
-        (Phase::Pending, Value::Unknown)
-    } else {
-        (Phase::Blocked, Value::False)
+    let (phase, value) = match problem.passes {
+        true => (Phase::Pending, Value::Unknown),
+        false => (Phase::Blocked, Value::False),
     };
-    status.set(
-        condition::PREFLIGHT,
-        value,
-        problem.reason,
-        &problem.message,
-    );
+    let (reason, message) = (problem.reason, &problem.message);
+    status.set(condition::PREFLIGHT, value, reason, message);
     if problem.is_final {
         deadline::note(ctx, &mut status, None);
-        let (reason, message) = (problem.reason, &problem.message);
         return result::nothing_ran(ctx, status, Outcome::Failed, reason, message);
     }
-    deadline::note(ctx, &mut status, problem.counts.then_some(&problem.message));
-    status.show(phase, problem.reason, &problem.message);
+    deadline::note(ctx, &mut status, problem.counts.then_some(message));
+    status.show(phase, reason, message);
+    put_off(ctx, status, next)
+}
+
+/// A start that is looked at again no later than its deadline. The group is not kept until then.
+pub(in crate::rollout) fn put_off(ctx: &Context<'_>, status: Draft, next: Next) -> Drafted {
     let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
-    let next = if of_spec {
-        left.map_or(Next::OnChange, Next::After)
-    } else if problem.passes {
-        ctx.recheck()
-    } else {
-        Next::After(RECHECK.unsigned_abs())
+    let next = match (next, left) {
+        (Next::OnChange, Some(left)) => Next::After(left),
+        (next, _) => next,
     };
     let releases = releases_group(ctx, &status);
     let mut decision = ctx.decide(status, next).within(left);
-    if releases {
-        decision.record = Some(record::given_back(ctx));
-    }
+    decision.record = releases.then(|| record::given_back(ctx));
     decision
+}
+
+/// Takes the intent to start back. What a rollback took over is put back by the plan, should nothing be started in
+/// the end.
+pub(in crate::rollout) fn unstart(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    status.start = None;
+    if !ctx.has_taken_over(status) {
+        (status.plan, status.place) = (None, None);
+    }
 }
 
 /// Whether the group goes to others while something stands against the start. Not from a rollback

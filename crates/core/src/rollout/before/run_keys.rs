@@ -3,7 +3,7 @@
 use ess_rollout_api::v1alpha1::Outcome;
 use ess_rollout_cloud::{Execution, ExecutionFilter};
 
-use super::refusal;
+use super::refusal::{self, Checked};
 use crate::identity;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted};
@@ -14,79 +14,76 @@ use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::observation::Known;
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
+use crate::task::start;
+
+/// How an object ends for which nothing is started: outcome, reason and message.
+type End = (Outcome, Reason, String);
 
 /// A run key stands for one spec on one group, once.
-pub(in crate::rollout) fn conflict(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
-    let Some(key) = &ctx.spec.policy.run_key else {
+pub(in crate::rollout) fn conflict(ctx: &Context<'_>, status: &Draft) -> Checked<Option<Drafted>> {
+    let Some(key) = ctx.spec.policy.run_key.as_deref() else {
         return Ok(None);
     };
-    let Some(used) = ctx.record.run_keys.iter().find(|used| used.key == *key) else {
-        let found = elsewhere(ctx, status)?;
-        return Ok(found.or_else(|| no_room(ctx, status)));
+    let end = on_record(ctx, key)?;
+    Ok(end.map(|(outcome, reason, message)| {
+        result::nothing_ran(ctx, status.clone(), outcome, reason, &message)
+    }))
+}
+
+/// What the group's record says of the key, and where it does not know it, what OOS shows.
+fn on_record(ctx: &Context<'_>, key: &str) -> Checked<Option<End>> {
+    let Some(used) = ctx.record.run_keys.iter().find(|used| used.key == key) else {
+        let end = elsewhere(ctx, key)?;
+        refusal::unless(no_room(ctx).filter(|_| end.is_none()))?;
+        return Ok(end);
     };
+    let (by, same) = (&used.by, used.spec_hash == ctx.spec_hash);
     if used.uid == ctx.uid && used.outcome.is_none() && used.execution_id.is_none() {
         // Ours, from before a crash.
-        return elsewhere(ctx, status);
+        return elsewhere(ctx, key);
     }
-    let lost_sight_of = used.spec_hash == ctx.spec_hash && used.outcome.is_none();
-    if lost_sight_of && let Some(decision) = elsewhere(ctx, status)? {
-        return Ok(Some(decision));
+    let lost_sight_of = same && used.outcome.is_none();
+    if lost_sight_of && let Some(end) = elsewhere(ctx, key)? {
+        return Ok(Some(end));
     }
-    let (outcome, reason, message) = if used.spec_hash != ctx.spec_hash {
-        (
-            Outcome::Failed,
-            Reason::RunKeyConflict,
-            format!(
-                "spec.runKey {key} was used by {} for another update of this group: nothing was started; choose another key",
-                used.by
-            ),
-        )
-    } else {
-        match used.outcome {
-            Some(outcome) => (
-                outcome,
-                Reason::AlreadyRun,
-                format!(
-                    "spec.runKey {key} has run already, as {} (execution {}): nothing was started",
-                    used.by,
-                    used.execution_id.as_deref().unwrap_or("unknown")
-                ),
-            ),
-            None => (
-                Outcome::Failed,
-                Reason::RunKeyConflict,
-                format!(
-                    "spec.runKey {key} belongs to a run of {} whose end was not seen: nothing was started; choose another key",
-                    used.by
-                ),
-            ),
+    let how = match used.outcome {
+        _ if !same => format!("was used by {by} for another update of this group"),
+        Some(outcome) => {
+            let end = has_run(key, outcome, by, used.execution_id.as_deref());
+            return Ok(Some(end));
         }
+        None => format!("belongs to a run of {by} whose end was not seen"),
     };
-    Ok(Some(result::nothing_ran(
-        ctx,
-        status.clone(),
-        outcome,
-        reason,
-        &message,
-    )))
+    Ok(Some(taken(key, &how)))
+}
+
+/// The key is of another run, for good.
+fn taken(key: &str, how: &str) -> End {
+    let message = format!("spec.runKey {key} {how}: nothing was started; choose another key");
+    (Outcome::Failed, Reason::RunKeyConflict, message)
+}
+
+fn has_run(key: &str, outcome: Outcome, by: &str, execution: Option<&str>) -> End {
+    let execution = execution.unwrap_or("unknown");
+    let message = format!(
+        "spec.runKey {key} has run already, as {by} (execution {execution}): nothing was started"
+    );
+    (outcome, Reason::AlreadyRun, message)
 }
 
 /// From how many on it is said that there will be no room.
 const MANY: usize = MAX / 10 * 9;
 
 /// The record cannot take one more key.
-fn no_room(ctx: &Context<'_>, status: &Draft) -> Option<Drafted> {
+fn no_room(ctx: &Context<'_>) -> Option<Problem> {
     let mut keys = ctx.record.run_keys.clone();
     (!make_room(&mut keys)).then(|| {
-        let problem = Problem::blocked(
-            Reason::RunKeysExhausted,
-            format!(
-                "the ScalingGroupRecord of the group remembers {} run keys, the most it can, and forgets none under which something ran: {}",
-                keys.len(),
-                cure(ctx)
-            ),
+        let message = format!(
+            "the ScalingGroupRecord of the group remembers {} run keys, the most it can, and forgets none under which something ran: {}",
+            keys.len(),
+            cure(ctx)
         );
-        refusal::refuse(ctx, status.clone(), &problem, false)
+        Problem::blocked(Reason::RunKeysExhausted, message)
     })
 }
 
@@ -98,14 +95,10 @@ fn cure(ctx: &Context<'_>) -> String {
 }
 
 /// What a person should know while there is still room.
-pub(in crate::rollout) fn note(ctx: &Context<'_>) -> Option<String> {
+pub(super) fn note(ctx: &Context<'_>) -> Option<String> {
     ctx.spec.policy.run_key.as_ref()?;
-    let ran = ctx
-        .record
-        .run_keys
-        .iter()
-        .filter(|key| !key.never_ran)
-        .count();
+    let keys = ctx.record.run_keys.iter();
+    let ran = keys.filter(|key| !key.never_ran).count();
     (ran >= MANY).then(|| {
         format!(
             "the ScalingGroupRecord of the group remembers {ran} run keys of at most {MAX}: {}",
@@ -116,40 +109,27 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>) -> Option<String> {
 
 /// A run key that was used elsewhere: another update is a conflict, a run in progress is waited for,
 /// and one that has ended stands for this object's, whatever its result.
-fn elsewhere(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
-    let Some(key) = ctx.spec.policy.run_key.as_deref() else {
-        return Ok(None);
-    };
+fn elsewhere(ctx: &Context<'_>, key: &str) -> Checked<Option<End>> {
     let found = with_run_key(ctx, key)?;
-    let path = |e: &Execution| e.tags.get(identity::TAG_TASK).cloned().unwrap_or_default();
     let same = |e: &&&Execution| e.tags.get(identity::TAG_SPEC_HASH) == Some(&ctx.spec_hash);
     if let Some(other) = found.iter().find(|e| !same(e)) {
-        let message = format!(
-            "spec.runKey {key} was used for another update of this group by {}, execution {}: nothing was started; choose another key",
-            path(other),
-            other.id
-        );
-        return Ok(Some(result::nothing_ran(
-            ctx,
-            status.clone(),
-            Outcome::Failed,
-            Reason::RunKeyConflict,
-            &message,
-        )));
+        let (by, id) = (path(other), &other.id);
+        let how = format!("was used for another update of this group by {by}, execution {id}");
+        return Ok(Some(taken(key, &how)));
     }
     if let Some(active) = found.iter().find(|e| !e.status.is_final()) {
-        let problem = in_progress(key, &path(active), &active.id);
-        return Ok(Some(refusal::refuse(ctx, status.clone(), &problem, false)));
+        return Err(in_progress(key, active).into());
     }
     Ok(found.last().map(|last| {
         let outcome = run_end::outcome_of(&last.status).unwrap_or(Outcome::Failed);
-        let message = format!(
-            "spec.runKey {key} has run already, as {} (execution {}): nothing was started",
-            path(last),
-            last.id
-        );
-        result::nothing_ran(ctx, status.clone(), outcome, Reason::AlreadyRun, &message)
+        has_run(key, outcome, path(last), Some(&last.id))
     }))
+}
+
+/// Whose an execution is: `namespace/name`.
+fn path(execution: &Execution) -> &str {
+    let tag = execution.tags.get(identity::TAG_TASK);
+    tag.map_or("", String::as_str)
 }
 
 /// Executions of this group that carry this run key and are not of this object: of another cluster,
@@ -158,7 +138,7 @@ pub(in crate::rollout) fn with_run_key<'a>(
     ctx: &Context<'a>,
     key: &str,
 ) -> Known<Vec<&'a Execution>> {
-    let tags = vec![
+    let mut tags = vec![
         (identity::TAG_RUN_KEY.to_owned(), key.to_owned()),
         (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone()),
     ];
@@ -166,34 +146,25 @@ pub(in crate::rollout) fn with_run_key<'a>(
         tags: tags.clone(),
         started_after: None,
     };
-    let listed = ctx.input.observation.executions(&filter)?.iter();
-    // An ignored filter returns everything: believe the tags that come back.
-    let mut found: Vec<&Execution> = listed
-        .filter(|e| e.parent.is_none() && e.tags.get(identity::TAG_UID) != Some(&ctx.uid))
-        // Whoever may start executions of any kind may write these tags: only what updates the group counts.
-        .filter(|e| e.template_name.contains(ROLLING_TEMPLATES) && others::updates_group(ctx, e))
-        .filter(|e| {
-            e.tags.get(identity::TAG_MANAGED_BY.0).map(String::as_str)
-                == Some(identity::TAG_MANAGED_BY.1)
-        })
-        .filter(|e| {
-            tags.iter()
-                .all(|(key, value)| e.tags.get(key) == Some(value))
-        })
-        .collect();
-    found.sort_by_key(|e| (e.start, e.id.clone()));
+    let (managed, by) = identity::TAG_MANAGED_BY;
+    tags.push((managed.to_owned(), by.to_owned()));
+    let mut found = start::with_tags(ctx.input.observation.executions(&filter)?, &tags);
+    found.retain(|e| {
+        e.tags.get(identity::TAG_UID) != Some(&ctx.uid)
+            // Whoever may start executions of any kind may write these tags: only what updates the group counts.
+            && e.template_name.contains(ROLLING_TEMPLATES)
+            && others::updates_group(ctx, e)
+    });
     Ok(found)
 }
 
-fn in_progress(key: &str, path: &str, id: &str) -> Problem {
-    Problem::wait(
-        Reason::RunKeyInProgress,
-        format!(
-            "spec.runKey {key} is being run by {path}, execution {id}, which is not of this object and is left alone: waiting for its end, for no longer than spec.startingDeadlineSeconds"
-        ),
-    )
+fn in_progress(key: &str, execution: &Execution) -> Problem {
+    let (path, id) = (path(execution), &execution.id);
+    let message = format!(
+        "spec.runKey {key} is being run by {path}, execution {id}, which is not of this object and is left alone: waiting for its end, for no longer than spec.startingDeadlineSeconds"
+    );
     // Nobody promises that it ends.
-    .counted()
+    Problem::wait(Reason::RunKeyInProgress, message).counted()
 }
 
 /// The call was answered with an execution of somebody else who used the same run key at the same
@@ -204,13 +175,7 @@ pub(in crate::rollout) fn step_back(
     mut status: Draft,
     other: &Execution,
 ) -> Drafted {
-    status.start = None;
-    if !ctx.has_taken_over(&status) {
-        status.plan = None;
-        status.place = None;
-    }
-    let by = other.tags.get(identity::TAG_TASK).cloned();
+    refusal::unstart(ctx, &mut status);
     let key = ctx.spec.policy.run_key.as_deref().unwrap_or_default();
-    let problem = in_progress(key, &by.unwrap_or_default(), &other.id);
-    refusal::refuse(ctx, status, &problem, false)
+    refusal::refuse(ctx, status, &in_progress(key, other))
 }

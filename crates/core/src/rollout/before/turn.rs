@@ -1,18 +1,15 @@
 //! Whose turn the group is, before the start: the queue of this operator's objects, and the updates of others.
 
-use ess_rollout_api::v1alpha1::{RollingUpdateTaskStatus, condition};
+use ess_rollout_api::v1alpha1::RollingUpdateTaskStatus;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::deadline;
-use super::preflight::{self, PreflightResult};
-use super::refusal::{RECHECK, refuse};
+use super::preflight::{self, Ready};
+use super::refusal::{Checked, RECHECK, refuse_until};
 use crate::rollout::context::Context;
-use crate::rollout::decision::{Draft, Drafted, Next};
-use crate::rollout::report::Phase;
+use crate::rollout::decision::{Draft, Drafted};
 use crate::rollout::{others, rollback};
-use crate::task::display::Value;
-use crate::task::observation::Known;
+use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 use crate::task::turn;
 
@@ -28,7 +25,7 @@ pub(in crate::rollout) fn note_group(ctx: &Context<'_>, status: &mut RollingUpda
 pub(in crate::rollout) fn note_end_of_others(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
-    found: &PreflightResult,
+    found: &Result<Ready, Problem>,
 ) {
     let waited = status.waits_for_others;
     note_others(status, found);
@@ -40,10 +37,10 @@ pub(in crate::rollout) fn note_end_of_others(
 /// Puts on record whether a run of others is what stands against the start.
 pub(in crate::rollout) fn note_others(
     status: &mut RollingUpdateTaskStatus,
-    found: &PreflightResult,
+    found: &Result<Ready, Problem>,
 ) {
-    status.waits_for_others =
-        matches!(found, PreflightResult::Problem(problem) if problem.reason == others::OTHERS_RUN);
+    let problem = found.as_ref().err();
+    status.waits_for_others = problem.is_some_and(|problem| problem.reason == others::OTHERS_RUN);
     if status.waits_for_others {
         status.others_ended = None;
     }
@@ -62,10 +59,9 @@ pub(in crate::rollout) fn after_others(
 
 /// First come, first served: whoever holds the group, then whoever asked earlier. Nobody waits for a group that
 /// the credentials do not reach.
-pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted>> {
+pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Checked<Option<Drafted>> {
     // What the run of a holder that vanished still does is seen as an update of others.
-    let holder = ctx.record.holder.as_ref();
-    let holder = holder.filter(|h| h.uid != ctx.uid && !ctx.holder_gone);
+    let holder = ctx.held_by_other();
     // A rollback takes the group over from its source, ahead of the queue: whoever is before it there
     // waits for the source's end.
     if let Some(source) = &status.source
@@ -77,24 +73,11 @@ pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Known<O
         return Ok(None);
     };
     if status.group_seen_time.is_none() {
-        if let Err(problem) = preflight::usable_group(ctx)? {
-            return Ok(Some(refuse(ctx, status.clone(), &problem, false)));
-        }
+        preflight::usable_group(ctx)?;
         note_group(ctx, status);
     }
-    let message = format!("waits: {before}");
-    deadline::note(ctx, status, None);
     // By the turn's end it has ended for long.
     status.waits_for_others = false;
-    status.set(
-        condition::PREFLIGHT,
-        Value::Unknown,
-        Reason::WaitingForScalingGroup,
-        &message,
-    );
-    status.show(Phase::Pending, Reason::WaitingForScalingGroup, &message);
-    Ok(Some(ctx.decide(
-        status.clone(),
-        Next::After(RECHECK.unsigned_abs()),
-    )))
+    let problem = Problem::wait(Reason::WaitingForScalingGroup, format!("waits: {before}"));
+    Ok(Some(refuse_until(ctx, status.clone(), &problem, RECHECK)))
 }

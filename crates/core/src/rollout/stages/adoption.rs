@@ -5,19 +5,19 @@
 
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
-    ExecutionRef, Member, Outcome, Place, Plan, RollingUpdateTaskStatus, RunKey,
-    ScalingGroupRecordStatus, ScriptHashes, StartIntent,
+    ExecutionRef, Member, Outcome, Place, Plan, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
+    ScriptHashes, StartIntent,
 };
 use ess_rollout_cloud::{Execution, ExecutionFilter, LifecycleState, Query, ScalingInstance};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde_json::Value;
 
-use super::cancel;
+use super::{cancel, starting};
 use crate::rollout::before::{preflight, refusal};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Event, Next};
 use crate::rollout::execution::reference;
 use crate::rollout::kind::{self, content};
+use crate::rollout::parameters::{list, text};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::restore::{record, run_end};
 use crate::rollout::{result, scripts};
@@ -46,8 +46,8 @@ pub(in crate::rollout) fn missing_annotation(
         return None;
     }
     let execution = status.execution.as_ref()?;
-    let value =
-        identity::execution_annotation(&ctx.namespace, &ctx.name, &hash(ctx), &execution.id);
+    let (namespace, name) = (&ctx.namespace, &ctx.name);
+    let value = identity::execution_annotation(namespace, name, &hash(ctx), &execution.id);
     (ctx.annotation(EXECUTION_ID_ANNOTATION) != Some(value.as_str())).then_some(value)
 }
 
@@ -64,7 +64,7 @@ fn named<'a>(ctx: &Context<'a>) -> Option<&'a str> {
 /// An object without a status whose annotation names its execution: that is followed, whatever it
 /// has come to, and no other is started. `None`: there is no such annotation, or it was written for
 /// another object.
-pub(in crate::rollout) fn restored(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
+pub(super) fn restored(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
     let Some(id) = named(ctx).filter(|_| !ctx.deletion_overdue()) else {
         return Ok(None);
     };
@@ -81,32 +81,27 @@ pub(in crate::rollout) fn restored(ctx: &Context<'_>, status: &Draft) -> Known<O
         if ends {
             return Ok(None);
         }
-        let problem = Problem::blocked(
-            Reason::ExecutionIdMismatch,
-            format!(
-                "annotation {EXECUTION_ID_ANNOTATION} names execution {id}, which is not of this object: nothing is started; remove the annotation to run the update anew, or delete this object"
-            ),
+        let message = format!(
+            "annotation {EXECUTION_ID_ANNOTATION} names execution {id}, which is not of this object: nothing is started; remove the annotation to run the update anew, or delete this object"
         );
-        return Ok(Some(refusal::refuse(ctx, status.clone(), &problem, false)));
+        let problem = Problem::blocked(Reason::ExecutionIdMismatch, message);
+        return Ok(Some(refusal::refuse(ctx, status.clone(), &problem)));
     }
-    if ctx.undo.is_some() && ctx.deleting.is_some() {
+    match ctx.undo {
         // Its execution is left to itself: what it undoes, and so what it would leave, is not known.
-        return Ok(None);
+        Some(_) if ctx.deleting.is_some() => Ok(None),
+        Some(_) => Ok(Some(of_rollback(ctx, status.clone(), execution))),
+        None => adopt(ctx, status.clone(), execution).map(Some),
     }
-    if ctx.undo.is_some() {
-        return Ok(Some(of_rollback(ctx, status.clone(), execution)));
-    }
-    adopt(ctx, status.clone(), execution).map(Some)
 }
 
 /// Whether an execution was started for this object, before it lost its status and its uid.
 fn is_own(ctx: &Context<'_>, execution: &Execution) -> bool {
     let tag = |key: &str| execution.tags.get(key).map(String::as_str);
-    let path: String = ctx.path().chars().take(identity::TAG_VALUE_MAX).collect();
     let (managed, by) = identity::TAG_MANAGED_BY;
     execution.parent.is_none()
         && tag(managed) == Some(by)
-        && tag(identity::TAG_TASK) == Some(path.as_str())
+        && tag(identity::TAG_TASK) == Some(&identity::task_tag(&ctx.namespace, &ctx.name))
         && tag(identity::TAG_SCALING_GROUP) == Some(ctx.group.as_str())
         && (ctx.undo.is_some()
             // The text that ran is not known any more. The annotation is bound to the spec as written.
@@ -123,9 +118,8 @@ fn not_listed(ctx: &Context<'_>, mut status: Draft, id: &str) -> Drafted {
         status.show(Phase::Pending, Reason::ExecutionNotListed, &message);
         return ctx.decide(status, ctx.recheck());
     }
-    let of_key = |key: &&RunKey| key.execution_id.as_deref() == Some(id);
-    let outcome = ctx.record.run_keys.iter().find(of_key);
-    let outcome = outcome.and_then(|key| key.outcome);
+    let mut keys = ctx.record.run_keys.iter();
+    let key = keys.find(|key| key.execution_id.as_deref() == Some(id));
     status.execution = Some(ExecutionRef {
         id: id.to_owned(),
         template_name: ctx.update.template().to_owned(),
@@ -136,7 +130,7 @@ fn not_listed(ctx: &Context<'_>, mut status: Draft, id: &str) -> Drafted {
         ended_seen_time: None,
         url: identity::execution_url(&ctx.region, id),
     });
-    let (outcome, reason, known) = match outcome {
+    let (outcome, reason, known) = match key.and_then(|key| key.outcome) {
         Some(outcome) => (outcome, Reason::AlreadyRun, "its result is on record"),
         None => (
             Outcome::Failed,
@@ -160,31 +154,27 @@ fn not_looked_at(mut decision: Drafted) -> Drafted {
 /// A rollback that was restored is not taken up again, since what it undoes is not known any more:
 /// its execution ends by itself, and its result is shown.
 fn of_rollback(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Drafted {
+    let id = &execution.id;
     match run_end::outcome_of(&execution.status) {
         Some(outcome) => {
             status.execution = Some(reference(ctx, execution));
-            let message = format!(
-                "execution {} ran for this object before it was restored",
-                execution.id
-            );
+            let message = format!("execution {id} ran for this object before it was restored");
             let ended = result::nothing_ran(ctx, status, outcome, Reason::AlreadyRun, &message);
             not_looked_at(ended)
         }
         None if cancel::reason(ctx, &status).is_some() => {
             let message = format!(
-                "execution {} was started for this object before it was restored, and is left to itself: cancel it in the OOS console",
-                execution.id
+                "execution {id} was started for this object before it was restored, and is left to itself: cancel it in the OOS console"
             );
             let (outcome, reason) = (Outcome::Cancelled, Reason::Cancelled);
             not_looked_at(result::nothing_ran(ctx, status, outcome, reason, &message))
         }
         None => {
             let message = format!(
-                "execution {} was started for this object before it was restored: waiting for its end; to end it sooner cancel it in the OOS console, or delete this object, which leaves it to itself",
-                execution.id
+                "execution {id} was started for this object before it was restored: waiting for its end; to end it sooner cancel it in the OOS console, or delete this object, which leaves it to itself"
             );
             let problem = Problem::wait(Reason::ExecutionInProgress, message);
-            refusal::refuse(ctx, status, &problem, false)
+            refusal::refuse(ctx, status, &problem)
         }
     }
 }
@@ -199,38 +189,24 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
         same == (ctx.input.subject.kind, &ctx.namespace, &ctx.name)
     });
     let restores = free && (before || !execution.status.is_final());
-    let plan = if restores {
-        plan(ctx, execution)?
-    } else {
-        None
+    let plan = match restores {
+        true => plan(ctx, execution)?,
+        false => None,
     };
     let place = ctx.place()?;
-    let taken = |plan| taken(ctx, plan, &place, execution);
-    let record = plan.as_ref().map(taken);
     if let Some(plan) = &plan {
-        let spec_hash = spec_hash_of(ctx, execution);
+        let version = shorten(&execution.template_version, 64);
         status.start = Some(StartIntent {
-            attempt: 1,
-            client_token: identity::client_token(&ctx.token_owner(), &spec_hash, 1),
             time: Time(execution.start.unwrap_or(ctx.now())),
             template_name: shorten(&execution.template_name, 200),
-            template_version: Some(shorten(&execution.template_version, 64))
-                .filter(|version| !version.is_empty()),
+            template_version: Some(version).filter(|version| !version.is_empty()),
             parameters_hash: identity::hash_value(&execution.parameters),
-            spec_hash,
-            scripts: None,
-            kept_scripts: None,
-            exit_processes: kind::processes_but(&plan.suspended_processes),
-            empty_lookups: 0,
-            last_lookup_time: None,
-            resent: false,
-            refusal: String::new(),
-            denied: false,
-            token_used: false,
+            ..starting::intent(ctx, spec_hash_of(ctx, execution), plan)
         });
     }
-    status.plan = plan;
-    status.place = Some(place);
+    let taken = |plan| taken(ctx, plan, &place, execution);
+    let record = plan.as_ref().map(taken);
+    (status.plan, status.place) = (plan, Some(place));
     status.execution = Some(reference(ctx, execution));
     let message = format!(
         "execution {} ran for this object before it was restored without its status: it is followed, and nothing is started",
@@ -239,9 +215,8 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
     status.show(Phase::Running, Reason::Adopted, &message);
     let mut decision = ctx.decide(status, Next::Now);
     decision.record = record;
-    decision
-        .events
-        .push(Event::normal(Reason::Adopted, "StartExecution", message));
+    let event = Event::normal(Reason::Adopted, "StartExecution", message);
+    decision.events.push(event);
     Ok(decision)
 }
 
@@ -250,13 +225,10 @@ fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Known<D
 fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
     let observation = ctx.input.observation;
     let children = ExecutionFilter::ChildrenOf(execution.id.clone());
+    let group = || ctx.group.clone();
     observation.require([
-        Query::ScalingGroup {
-            group: ctx.group.clone(),
-        },
-        Query::ScalingInstances {
-            group: ctx.group.clone(),
-        },
+        Query::ScalingGroup { group: group() },
+        Query::ScalingInstances { group: group() },
         Query::Executions(children.clone()),
     ])?;
     let Some(group) = ctx.scaling_group()? else {
@@ -270,24 +242,15 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
     let takes_part = |instance: &&ScalingInstance| {
         begun.contains(&instance.id.as_str()) || preflight::is_eligible(ctx, instance)
     };
-    let mut members: Vec<&ScalingInstance> = observation
-        .scaling_instances(&ctx.group)?
-        .iter()
-        .filter(takes_part)
-        .collect();
+    let members = observation.scaling_instances(&ctx.group)?.iter();
+    let mut members: Vec<&ScalingInstance> = members.filter(takes_part).collect();
     members.sort_by(|a, b| a.id.cmp(&b.id));
     members.truncate(preflight::MAX_INSTANCES);
-    let parameter = |name: &str| execution.parameters.get(name);
-    let text = |name: &str| parameter(name)?.as_str().filter(|text| !text.is_empty());
-    let count = parameter("batchNumber")
-        .and_then(Value::as_i64)
-        .and_then(|count| i32::try_from(count).ok())
-        .map_or(1, |count| count.clamp(1, 100));
-    let exit: Option<Vec<&str>> = parameter("exitProcess")
-        .and_then(Value::as_array)
-        .map(|all| all.iter().filter_map(Value::as_str).collect());
+    let count = execution.parameters.get("batchNumber");
+    let count = count.and_then(|count| i32::try_from(count.as_i64()?).ok());
+    let count = count.map_or(1, |count| count.clamp(1, 100));
     let baseline = ctx.record.baseline.as_ref();
-    let suspended = match (exit, baseline) {
+    let suspended = match (list(execution, "exitProcess"), baseline) {
         (Some(exit), _) => kind::processes_but(&exit),
         (None, Some(baseline)) => baseline.suspended_processes.clone(),
         // Nothing is known: nothing is resumed.
@@ -300,10 +263,10 @@ fn plan(ctx: &Context<'_>, execution: &Execution) -> Known<Option<Plan>> {
         batches: count,
         scaling_configuration_id: configuration,
         suspended_processes: suspended,
-        package_version: text("packageVersion").map(|version| shorten(version, 64)),
-        scripts: text("invokeScript").map(|run| ScriptHashes {
+        package_version: text(execution, "packageVersion").map(|version| shorten(version, 64)),
+        scripts: text(execution, "invokeScript").map(|run| ScriptHashes {
             run: identity::hash_text(run),
-            rollback: text("rollbackScript").map(identity::hash_text),
+            rollback: text(execution, "rollbackScript").map(identity::hash_text),
         }),
         members: members
             .iter()
@@ -339,11 +302,9 @@ fn taken(
 ) -> ScalingGroupRecordStatus {
     let mut record = record::taken(ctx, plan, Some(place));
     let hash = spec_hash_of(ctx, execution);
-    let own = record
-        .run_keys
-        .iter_mut()
-        .find(|key| Some(&key.key) == ctx.spec.policy.run_key.as_ref() && key.spec_hash == hash);
-    if let Some(key) = own {
+    let run_key = ctx.spec.policy.run_key.as_ref();
+    let mut keys = record.run_keys.iter_mut();
+    if let Some(key) = keys.find(|key| Some(&key.key) == run_key && key.spec_hash == hash) {
         key.uid.clone_from(&ctx.uid);
         key.execution_id = Some(execution.id.clone());
     }

@@ -1,8 +1,6 @@
 //! Ending an execution before its time.
 
-use ess_rollout_api::v1alpha1::{
-    ActionState, Cancellation, Outcome, RollingUpdateTaskStatus, Verb,
-};
+use ess_rollout_api::v1alpha1::{Cancellation, Outcome, RollingUpdateTaskStatus, Verb};
 use ess_rollout_cloud::ErrorClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -16,18 +14,11 @@ use crate::task::conditions::shorten;
 use crate::task::reason::Reason;
 
 /// Why the task is to end early, if it is: in one CamelCase word.
-pub(in crate::rollout) fn reason(
-    ctx: &Context<'_>,
-    status: &RollingUpdateTaskStatus,
-) -> Option<String> {
+pub(super) fn reason(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<String> {
     let reason = if let Some(cancellation) = &status.cancellation {
         // What was once begun is brought to its end, under the name that it began with.
         cancellation.reason.as_str()
-    } else if status
-        .latched
-        .as_ref()
-        .is_some_and(|latched| latched.cancelled)
-    {
+    } else if status.latched.as_ref().is_some_and(|l| l.cancelled) {
         "DesiredState"
     } else if close::open(status, Verb::Cancel).is_some() {
         "Request"
@@ -40,7 +31,7 @@ pub(in crate::rollout) fn reason(
 }
 
 /// The cancellation on record, which begins here if there is none.
-fn begun<'s>(
+pub(super) fn begun<'s>(
     ctx: &Context<'_>,
     status: &'s mut RollingUpdateTaskStatus,
     reason: &str,
@@ -58,12 +49,7 @@ fn begun<'s>(
 
 /// Ends the execution, by the rules of [`crate::task::cancel`]. `listed`: OOS still shows it, or it is not known whether it
 /// does.
-pub(in crate::rollout) fn cancel(
-    ctx: &Context<'_>,
-    mut status: Draft,
-    reason: &str,
-    listed: bool,
-) -> Drafted {
+pub(super) fn cancel(ctx: &Context<'_>, mut status: Draft, reason: &str, listed: bool) -> Drafted {
     let id = status.execution.as_ref().map(|e| e.id.clone());
     let (id, waits) = (id.unwrap_or_default(), ctx.waits());
     let mut message = format!("execution {id} is being cancelled ({reason})");
@@ -72,20 +58,13 @@ pub(in crate::rollout) fn cancel(
     match answer {
         Some(Ok(_)) => {
             status.show(Phase::Cancelling, Reason::Cancelling, &message);
-            let (applied, word) = (ActionState::Applied, Reason::Cancelled);
-            close::resolve_all(ctx, &mut status, Verb::Cancel, applied, word, "");
+            result::cancelled(ctx, &mut status);
         }
         Some(Err(error)) if error.class == ErrorClass::NotFound && !listed => {
             let known = begun(ctx, &mut status, reason);
             let Some(wait) = cancel::missing(&waits, &mut known.missing_since) else {
-                let message = cancel::gone(&id, error);
-                return result::begin(
-                    ctx,
-                    status,
-                    Outcome::Cancelled,
-                    Reason::ExecutionGone,
-                    &message,
-                );
+                let (outcome, message) = (Outcome::Cancelled, cancel::gone(&id, error));
+                return result::begin(ctx, status, outcome, Reason::ExecutionGone, &message);
             };
             let (reason, message) = cancel::not_listed(&id);
             status.show(Phase::Cancelling, reason, &message);

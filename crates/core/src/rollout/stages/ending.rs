@@ -3,9 +3,10 @@
 //! Everything here is convergent: the ledger in `status.restore` is written once, and then each
 //! call follows a fresh read that shows it is still needed.
 
-use ess_rollout_api::v1alpha1::{Outcome, RestoreState, RollingUpdateTaskStatus, condition};
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{RestoreState, RollingUpdateTaskStatus, condition};
 use ess_rollout_cloud::{ExecutionFilter, Query};
-use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::release;
@@ -13,12 +14,12 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::others;
 use crate::rollout::quiet::rest;
-use crate::rollout::report::{self, Phase};
+use crate::rollout::report::Phase;
 use crate::rollout::requests::ingest;
 use crate::rollout::restore::calls::{self, SOON};
 use crate::rollout::restore::need::Need;
 use crate::rollout::restore::{configuration, leftovers, outcome, verify};
-use crate::rollout::result::show_result;
+use crate::rollout::result::{show_result, went_well};
 use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::conditions::shorten;
 use crate::task::display::Value;
@@ -27,9 +28,9 @@ use crate::task::quiet::Rest;
 use crate::task::reason::Reason;
 
 /// How often an outcome that differs is read again.
-const READ_AGAIN: SignedDuration = SignedDuration::from_secs(5);
+const READ_AGAIN: Next = Next::After(Duration::from_secs(5));
 
-pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
+pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     ingest::ingest(ctx, &mut status, None);
     if status.restore.as_ref().is_some_and(|restore| restore.done) {
         show_result(&mut status);
@@ -44,28 +45,20 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
     if let Some(decision) = wait_until_quiet(ctx, &mut status)? {
         return Ok(decision);
     }
-    ctx.input
-        .observation
-        .require([Query::Executions(ExecutionFilter::ActiveByTemplate(
-            ROLLING_TEMPLATES.into(),
-        ))])?;
+    let active = ExecutionFilter::ActiveByTemplate(ROLLING_TEMPLATES.into());
+    ctx.input.observation.require([Query::Executions(active)])?;
     if let Some(plan) = &status.plan {
         let ids = leftovers::instances(ctx, &status, plan);
         configuration::judge_instances(ctx, &mut status, &ids)?;
     }
     let needs = verify::needs(ctx, &status)?;
-    let items = status
-        .restore
-        .as_ref()
-        .map_or(&[][..], |restore| &restore.items);
-    let given_up = |need: &&Need| {
-        items.iter().any(|item| {
-            (item.kind, &item.target) == (need.item.kind, &need.item.target)
-                && item.state == RestoreState::Left
-        })
+    let items = || status.restore.iter().flat_map(|restore| &restore.items);
+    let given_up = |need: &Need| {
+        let about = (need.item.kind, &need.item.target);
+        items().any(|i| (i.kind, &i.target) == about && i.state == RestoreState::Left)
     };
-    let mut open = needs.iter().filter(|need| !given_up(need));
-    let open = open.any(|need| need.item.state == RestoreState::Pending);
+    let pending = |need: &Need| need.item.state == RestoreState::Pending;
+    let open = needs.iter().any(|need| pending(need) && !given_up(need));
     if let Some(other) = others::foreign_runs(ctx)?.first().filter(|_| open) {
         let message = format!(
             "execution {} of somebody else is updating the group: what is left to put back waits for its end",
@@ -84,35 +77,23 @@ pub(in crate::rollout) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<
 /// A run that did not end well may have calls under way: the group is touched only when the
 /// execution and its children have ended and two reads, a bound on lateness apart, agree.
 fn wait_until_quiet(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Drafted>> {
-    let well = status
-        .result
-        .as_ref()
-        .is_some_and(|r| r.outcome == Outcome::Succeeded);
-    let Some(execution) = status
-        .execution
-        .as_ref()
-        .filter(|_| !well)
-        .map(|e| e.id.clone())
-    else {
+    let execution = status.execution.as_ref().map(|e| e.id.clone());
+    let Some(execution) = execution.filter(|_| !went_well(status)) else {
         return Ok(None);
     };
-    let mut mark = status.restore.take().unwrap_or_default();
+    let mark = status.restore.get_or_insert_default();
     let found = rest(
         ctx,
         &execution,
         &mut mark.quiet_since,
         &mut mark.fingerprint,
-    );
-    status.restore = Some(mark);
-    let next = match found? {
+    )?;
+    let next = match found {
         Rest::Quiet => return Ok(None),
         Rest::Settling(wait) => Next::After(wait),
         Rest::Moving => {
-            status.show(
-                Phase::Restoring,
-                Reason::Ending,
-                "waiting until the execution and all nested executions have ended",
-            );
+            let message = "waiting until the execution and all nested executions have ended";
+            status.show(Phase::Restoring, Reason::Ending, message);
             Next::After(SOON.unsigned_abs())
         }
     };
@@ -129,17 +110,13 @@ fn finish(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         if !ctx.settled_since(&since) {
             let message = format!("reading the outcome back: {}", verdict.message);
             status.show(Phase::Restoring, Reason::Verifying, &message);
-            return Ok(ctx.decide(status, Next::After(READ_AGAIN.unsigned_abs())));
+            return Ok(ctx.decide(status, READ_AGAIN));
         }
     } else {
         restore.differs_since = None;
     }
-    status.set(
-        condition::VERIFIED,
-        verdict.status,
-        verdict.reason,
-        &verdict.message,
-    );
+    let (value, reason, message) = (verdict.status, verdict.reason, &verdict.message);
+    status.set(condition::VERIFIED, value, reason, message);
     if let Some(result) = &mut status.result {
         result.read_back = verdict.read_back;
         if !verdict.found.is_empty() {
@@ -147,11 +124,7 @@ fn finish(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             result.message = shorten(&message, 2048);
         }
     }
-    close(
-        ctx,
-        &mut status,
-        verdict.group_gone.then_some(&verdict.message),
-    );
+    close(ctx, &mut status, verdict.group_gone.then_some(message));
     Ok(ctx.decide(status, Next::Now))
 }
 
@@ -208,32 +181,26 @@ fn close(ctx: &Context<'_>, status: &mut Draft, group_gone: Option<&String>) {
         .filter(|item| item.state == RestoreState::Left)
         .map(|item| format!("{:?} {} ({})", item.kind, item.target, item.message))
         .collect();
-    if status.plan.is_none() {
+    let left = left.join("; ");
+    let (value, reason, message) = if status.plan.is_none() {
         let message =
             "the scaling group was not looked at: this object is not the one that changed it";
-        report::not_looked_at(status, message);
+        (Value::Unknown, Reason::NotLookedAt, message.to_owned())
     } else if let Some(message) = group_gone {
         let message = match left.is_empty() {
             true => message.clone(),
             false => format!(
-                "{message}: if it was deleted there is nothing to put back; else what the run changed is still changed, and stays listed: {}",
-                left.join("; ")
+                "{message}: if it was deleted there is nothing to put back; else what the run changed is still changed, and stays listed: {left}"
             ),
         };
-        let reason = Reason::ScalingGroupNotFound;
-        status.set(condition::RESTORED, Value::Unknown, reason, &message);
+        (Value::Unknown, Reason::ScalingGroupNotFound, message)
     } else if left.is_empty() {
-        let (restored, message) = (Reason::Restored, as_found(ctx, status));
-        status.set(condition::RESTORED, Value::True, restored, &message);
+        (Value::True, Reason::Restored, as_found(ctx, status))
     } else {
-        let message = format!("left for a person: {}", left.join("; "));
-        status.set(
-            condition::RESTORED,
-            Value::False,
-            Reason::LeftBehind,
-            &message,
-        );
-    }
+        let message = format!("left for a person: {left}");
+        (Value::False, Reason::LeftBehind, message)
+    };
+    status.set(condition::RESTORED, value, reason, &message);
     show_result(status);
 }
 

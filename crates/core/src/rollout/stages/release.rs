@@ -9,13 +9,12 @@ use jiff::SignedDuration;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::restore::{left, leftovers, record, runs};
-use crate::rollout::result::{CANCELLED_BEFORE_START, START_REFUSED};
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
 use crate::task::reason::Reason;
 
 /// The task is done: the group goes to whoever is next, and the object may go.
-pub(in crate::rollout) fn after(ctx: &Context<'_>, status: Draft) -> Known<Drafted> {
+pub(super) fn after(ctx: &Context<'_>, status: Draft) -> Known<Drafted> {
     let mut decision = ctx.decide(status, Next::OnChange);
     if ctx.holds() {
         decision.record = Some(record_after(ctx, &decision.status)?);
@@ -80,8 +79,8 @@ fn record_after(
     }
     // No start was ever sent: nothing ran, whatever the reason.
     let never_ran = status.start.is_none() && status.execution.is_none();
-    let refused =
-        [CANCELLED_BEFORE_START, START_REFUSED].contains(&Reason::recorded(&result.reason));
+    let refused = [Reason::CancelledBeforeStart, Reason::StartRefused];
+    let refused = refused.contains(&Reason::recorded(&result.reason));
     if refused || never_ran && result.outcome != Outcome::Succeeded {
         record.run_keys.retain(|key| key.uid != ctx.uid);
     }

@@ -1,17 +1,18 @@
 //! An execution is known and has not ended: progress, pauses, requests, cancellation.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, DeletionPolicy, ExecutionRef, InstanceState, LetGo, Outcome, PauseKind,
+    ActionState, DeletionPolicy, ExecutionRef, InstanceState, LetGo, Outcome, Pause, PauseKind,
     RollingUpdateTaskStatus, Summary, Verb,
 };
 use ess_rollout_cloud::{
-    Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
+    CloudError, Execution, ExecutionFilter, ExecutionStatus, Mutation, Query, TaskExecution,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{cancel, progressing};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
+use crate::rollout::progress::attempts::Attempts;
 use crate::rollout::progress::show_progress::show_progress;
 use crate::rollout::progress::{failure, instances, pause};
 use crate::rollout::report::{self, Phase};
@@ -29,7 +30,7 @@ use crate::task::reason::Reason;
 /// for people for hours, and each look costs three reads of the account's rate.
 const WHILE_PAUSED: u32 = 3;
 
-pub(in crate::rollout) fn decide(
+pub(super) fn decide(
     ctx: &Context<'_>,
     mut status: Draft,
     execution: &ExecutionRef,
@@ -44,19 +45,7 @@ pub(in crate::rollout) fn decide(
         return Ok(decision);
     }
     let (root, children, tasks) = match parts(ctx, &execution.id) {
-        Err(Missing::Failed(error)) => {
-            // What cannot be read does not keep an execution from being ended.
-            ingest::ingest_cancel(ctx, &mut status);
-            let Some(reason) = cancel::reason(ctx, &status) else {
-                return Err(Missing::Failed(error));
-            };
-            let mut decision = cancel::cancel(ctx, status, &reason, true);
-            if decision.work.is_none() {
-                report::failed(ctx, &mut decision.status, &error);
-                decision.next = ctx.wait_after(&error);
-            }
-            return Ok(decision);
-        }
+        Err(Missing::Failed(error)) => return unread(ctx, status, error),
         parts => parts?,
     };
     let Some(root) = root else {
@@ -71,13 +60,7 @@ pub(in crate::rollout) fn decide(
     let before = shape(&status);
     let attempts = instances::apply(ctx, &mut status, children, tasks)?;
     let quiet = shape(&status) == before && ctx.is_quiet(&status);
-    if let Some(execution) = &mut status.execution {
-        execution.status = conditions::shorten(root.status.as_str(), 64);
-        execution.end_time = root.end.map(Time);
-        if !root.template_version.is_empty() {
-            execution.template_version = conditions::shorten(&root.template_version, 64);
-        }
-    }
+    note_execution(&mut status, root);
     let lost = ctx.lost_group();
     let pause = match lost {
         false => pause::classify(ctx, &status, root, tasks, quiet),
@@ -91,31 +74,10 @@ pub(in crate::rollout) fn decide(
     approve::resolve_continues(ctx, &mut status, pause.as_ref(), root.status.is_final());
 
     if root.status.is_final() {
-        act::finish(ctx, &mut status, root);
-        if let Some(decision) = not_shown_yet(ctx, &mut status, root, children) {
-            return Ok(decision);
-        }
-        if children.iter().all(has_ended) {
-            return Ok(conclude(ctx, status, root, tasks));
-        }
-        status.show(
-            Phase::Running,
-            Reason::Ending,
-            "the execution has ended and waits for its nested executions",
-        );
-        return Ok(ctx.decide(status, ctx.soon()));
+        return Ok(ended(ctx, status, root, children, tasks));
     }
     if lost {
-        let message = "a rollback took the scaling group over, and cancels the execution";
-        close::reject_open(ctx, &mut status, Reason::Superseded, message);
-        // Whoever took it over ends the execution; this object does if that one never will.
-        let alone = ctx.record.holder.is_none() || ctx.holder_gone;
-        let reason = cancel::reason(ctx, &status);
-        if let Some(reason) = reason.or_else(|| alone.then(|| "RolledBack".to_owned())) {
-            return Ok(cancel::cancel(ctx, status, &reason, true));
-        }
-        status.show(Phase::Cancelling, Reason::RolledBack, message);
-        return Ok(ctx.decide(status, ctx.soon()));
+        return Ok(wait_for_rollback(ctx, status));
     }
     if let Some(reason) = cancel::reason(ctx, &status) {
         return Ok(cancel::cancel(ctx, status, &reason, true));
@@ -125,12 +87,80 @@ pub(in crate::rollout) fn decide(
         show_progress(ctx, &mut status);
         return Ok(ctx.decide(status, Next::Now));
     }
-    match act::act(ctx, &mut status, root, &attempts)? {
+    go_on(ctx, status, root, pause, &attempts)
+}
+
+/// What cannot be read does not keep an execution from being ended.
+fn unread(ctx: &Context<'_>, mut status: Draft, error: Box<CloudError>) -> Known<Drafted> {
+    ingest::ingest_cancel(ctx, &mut status);
+    let Some(reason) = cancel::reason(ctx, &status) else {
+        return Err(Missing::Failed(error));
+    };
+    let mut decision = cancel::cancel(ctx, status, &reason, true);
+    if decision.work.is_none() {
+        report::failed(ctx, &mut decision.status, &error);
+        decision.next = ctx.wait_after(&error);
+    }
+    Ok(decision)
+}
+
+fn note_execution(status: &mut RollingUpdateTaskStatus, root: &Execution) {
+    if let Some(execution) = &mut status.execution {
+        execution.status = conditions::shorten(root.status.as_str(), 64);
+        execution.end_time = root.end.map(Time);
+        if !root.template_version.is_empty() {
+            execution.template_version = conditions::shorten(&root.template_version, 64);
+        }
+    }
+}
+
+/// The execution has ended, and is done with once all that it did is shown.
+fn ended(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    root: &Execution,
+    children: &[Execution],
+    tasks: &[TaskExecution],
+) -> Drafted {
+    act::finish(ctx, &mut status, root);
+    if let Some(decision) = not_shown_yet(ctx, &mut status, root, children) {
+        return decision;
+    }
+    if children.iter().all(has_ended) {
+        return conclude(ctx, status, root, tasks);
+    }
+    let message = "the execution has ended and waits for its nested executions";
+    status.show(Phase::Running, Reason::Ending, message);
+    ctx.decide(status, ctx.soon())
+}
+
+/// A rollback has the group by now.
+fn wait_for_rollback(ctx: &Context<'_>, mut status: Draft) -> Drafted {
+    let message = "a rollback took the scaling group over, and cancels the execution";
+    close::reject_open(ctx, &mut status, Reason::Superseded, message);
+    // Whoever took it over ends the execution; this object does if that one never will.
+    let alone = ctx.record.holder.is_none() || ctx.holder_gone;
+    let reason = cancel::reason(ctx, &status);
+    if let Some(reason) = reason.or_else(|| alone.then(|| "RolledBack".to_owned())) {
+        return cancel::cancel(ctx, status, &reason, true);
+    }
+    status.show(Phase::Cancelling, Reason::RolledBack, message);
+    ctx.decide(status, ctx.soon())
+}
+
+/// Requests on single instances, then the pause.
+fn go_on(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    root: &Execution,
+    pause: Option<Pause>,
+    attempts: &Attempts<'_>,
+) -> Known<Drafted> {
+    match act::act(ctx, &mut status, root, attempts)? {
         Act::Send(work, also) => {
             show_progress(ctx, &mut status);
             let mut decision = ctx.decide(status, Next::Now);
-            decision.work = Some(work);
-            decision.also = also;
+            (decision.work, decision.also) = (Some(work), also);
             return Ok(decision);
         }
         Act::Wait { next, trouble } => {
@@ -169,11 +199,10 @@ type Parts<'a> = (Option<&'a Execution>, &'a [Execution], &'a [TaskExecution]);
 
 /// The execution, if it is listed, its children and its tasks.
 fn parts<'a>(ctx: &Context<'a>, id: &str) -> Known<Parts<'a>> {
-    let root = ExecutionFilter::Id(id.to_owned());
     let children = ExecutionFilter::ChildrenOf(id.to_owned());
     let observation = ctx.input.observation;
     observation.require([
-        Query::Executions(root),
+        Query::Executions(ExecutionFilter::Id(id.to_owned())),
         Query::Executions(children.clone()),
         Query::TaskExecutions {
             execution: id.to_owned(),
@@ -188,20 +217,16 @@ fn parts<'a>(ctx: &Context<'a>, id: &str) -> Known<Parts<'a>> {
 
 /// The time of the deletion is up. Its cancellation is asked for once, whatever comes of it.
 fn abandon(ctx: &Context<'_>, status: Draft) -> Drafted {
-    let asked = status
-        .cancellation
-        .as_ref()
-        .is_some_and(|cancellation| cancellation.last_call_time.is_some());
+    let cancellation = status.cancellation.as_ref();
+    let asked = cancellation.is_some_and(|cancellation| cancellation.last_call_time.is_some());
     // A call that was refused is as good as one without an answer here.
-    let refused = ctx
-        .input
-        .outcome
-        .is_some_and(|outcome| matches!(outcome.mutation, Mutation::CancelExecution { .. }));
+    let outcome = ctx.input.outcome;
+    let refused = outcome.is_some_and(|o| matches!(o.mutation, Mutation::CancelExecution { .. }));
     if !asked && !refused {
         return cancel::cancel(ctx, status, "Deletion", true);
     }
     let message = "the task was deleted and its execution could not be ended in time";
-    result::begin(ctx, status, Outcome::Cancelled, result::ABANDONED, message)
+    result::abandon(ctx, status, message)
 }
 
 /// Whether the execution is known to have run tasks.
@@ -221,8 +246,7 @@ fn tasks_left_out(ctx: &Context<'_>, mut status: Draft) -> Drafted {
         None if status.pause.is_some() => ctx.decide(status, ctx.poll()),
         None => {
             let message = "the execution waits, and OOS lists none of its tasks: what it waits for is not known, and looked for again";
-            let (phase, reason) = (Phase::Running, Reason::TasksNotListed);
-            status.show(phase, reason, message);
+            status.show(Phase::Running, Reason::TasksNotListed, message);
             ctx.decide(status, ctx.poll())
         }
     }
@@ -248,8 +272,7 @@ fn not_listed(ctx: &Context<'_>, mut status: Draft) -> Drafted {
 fn orphan(ctx: &Context<'_>, status: Draft) -> Drafted {
     let mut decision = ctx.decide(status, Next::Now);
     if ctx.holds() || !(runs::is_let_go(ctx) || ctx.lost_group()) {
-        let record = record::let_go(ctx, &decision.status, LetGo::Orphaned);
-        decision.record = Some(record);
+        decision.record = Some(record::let_go(ctx, &decision.status, LetGo::Orphaned));
     } else {
         decision.finalizer = ctx.has_finalizer().then_some(false);
         decision.next = Next::OnChange;
@@ -293,11 +316,9 @@ fn others(summary: &Summary) -> String {
         (summary.cancelled, "cancelled"),
         (summary.pending, "not reached"),
     ];
-    let some = all.iter().filter(|(count, _)| *count > 0);
-    let some: Vec<String> = some
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
-    some.join(", ")
+    let some = all.into_iter().filter(|(count, _)| *count > 0);
+    let some = some.map(|(count, word)| format!("{count} {word}"));
+    some.collect::<Vec<_>>().join(", ")
 }
 
 /// The execution has ended: the result, for good.
@@ -307,55 +328,42 @@ fn conclude(
     root: &Execution,
     tasks: &[TaskExecution],
 ) -> Drafted {
-    let (state, reason, message) = if root.status == ExecutionStatus::Cancelled {
-        (ActionState::Applied, Reason::Cancelled, "")
+    if root.status == ExecutionStatus::Cancelled {
+        result::cancelled(ctx, &mut status);
     } else {
-        (
-            ActionState::Rejected,
-            Reason::TaskFinished,
-            "the execution ended before it could be cancelled",
-        )
-    };
-    close::resolve_all(ctx, &mut status, Verb::Cancel, state, reason, message);
+        let (state, reason) = (ActionState::Rejected, Reason::TaskFinished);
+        let message = "the execution ended before it could be cancelled";
+        close::resolve_all(ctx, &mut status, Verb::Cancel, state, reason, message);
+    }
     let summary = status.summary.clone().unwrap_or_default();
+    let (succeeded, total, others) = (summary.succeeded, summary.total, others(&summary));
     let (outcome, reason, message) = match root.status {
         // Where nothing at all is listed of what it did, that says nothing of the instances.
-        ExecutionStatus::Success if summary.succeeded == 0 && summary.pending < summary.total => {
-            let message = format!(
-                "OOS reports success, and none of {} instances was updated: {}",
-                summary.total,
-                others(&summary)
-            );
-            (Outcome::Failed, Reason::NotUpdated, message)
-        }
+        ExecutionStatus::Success if succeeded == 0 && summary.pending < total => (
+            Outcome::Failed,
+            Reason::NotUpdated,
+            format!("OOS reports success, and none of {total} instances was updated: {others}"),
+        ),
         ExecutionStatus::Success => {
-            let all = summary.succeeded == summary.total;
-            let reason = if all {
-                Reason::Updated
-            } else {
-                Reason::PartlyUpdated
+            let reason = match succeeded == total {
+                true => Reason::Updated,
+                false => Reason::PartlyUpdated,
             };
-            let mut message = format!(
-                "{} of {} instances updated",
-                summary.succeeded, summary.total
-            );
-            let others = others(&summary);
+            let mut message = format!("{succeeded} of {total} instances updated");
             if !others.is_empty() {
                 message = format!("{message}, {others}");
             }
             (Outcome::Succeeded, reason, message)
         }
         ExecutionStatus::Cancelled => {
-            let reason = if ctx.lost_group() {
-                Reason::RolledBack
-            } else if status.cancellation.is_some() {
-                Reason::Cancelled
-            } else {
-                Reason::CancelledElsewhere
+            let reason = match status.cancellation {
+                _ if ctx.lost_group() => Reason::RolledBack,
+                Some(_) => Reason::Cancelled,
+                None => Reason::CancelledElsewhere,
             };
             let message = format!(
-                "execution {} was cancelled; OOS had finished {} of {} instances",
-                root.id, summary.succeeded, summary.total
+                "execution {} was cancelled; OOS had finished {succeeded} of {total} instances",
+                root.id
             );
             (Outcome::Cancelled, reason, message)
         }
