@@ -25,6 +25,7 @@ use crate::rollout::progress::summary;
 use crate::rollout::report;
 use crate::task::cloud_failure;
 use crate::task::conditions::shorten;
+use crate::task::ledger;
 use crate::task::reason::Reason;
 
 /// The most bytes of what OOS said (CRD: `status.approve.message`).
@@ -143,50 +144,45 @@ pub(in crate::rollout) fn resolve_continues(
     pause: Option<&Pause>,
     ended: bool,
 ) {
-    use ActionState::{Applied, Rejected};
     let mut actions = std::mem::take(&mut status.actions);
     for action in open_continues(&mut actions) {
         let target = action.targets.first().and_then(|text| text.parse().ok());
         let id: i32 = target.unwrap_or(0);
         let same = pause.filter(|pause| pause.id == id);
-        let (state, reason, message) = match same {
+        let (reason, message) = match same.map(|pause| pause.kind) {
             None if ended || left(status, id, pause) => (
-                Applied,
                 Reason::AlreadyEffective,
                 "the pause has been left".to_owned(),
             ),
             // A list from before the pause.
             None => continue,
-            Some(pause) => match pause.kind {
-                PauseKind::Failure => (
-                    Rejected,
-                    Reason::FailurePause,
-                    "the update waits because something failed: status.pause.message has the commands".to_owned(),
+            Some(PauseKind::Failure) => (
+                Reason::FailurePause,
+                "the update waits because something failed: status.pause.message has the commands".to_owned(),
+            ),
+            Some(PauseKind::Approval | PauseKind::Unknown) => (
+                Reason::Unsupported,
+                "this pause is no batch pause: answer it in the OOS console".to_owned(),
+            ),
+            Some(PauseKind::Batch) => match obstacle(ctx, status, id, Some(action)) {
+                None => continue,
+                Some(Obstacle::Taken(record)) => (
+                    Reason::AlreadyEffective,
+                    format!("OOS took an Approve of this pause at {}", record.time.0),
                 ),
-                PauseKind::Approval | PauseKind::Unknown => (
-                    Rejected,
-                    Reason::Unsupported,
-                    "this pause is no batch pause: answer it in the OOS console".to_owned(),
+                Some(Obstacle::Refused(record)) => (
+                    Reason::Refused,
+                    format!("OOS refused to go on: {}", record.message),
                 ),
-                PauseKind::Batch => match obstacle(ctx, status, id, Some(action)) {
-                    None => continue,
-                    Some(Obstacle::Taken(record)) => (
-                        Applied,
-                        Reason::AlreadyEffective,
-                        format!("OOS took an Approve of this pause at {}", record.time.0),
-                    ),
-                    Some(Obstacle::Refused(record)) => (
-                        Rejected,
-                        Reason::Refused,
-                        format!("OOS refused to go on: {}", record.message),
-                    ),
-                    Some(Obstacle::Alike) => (
-                        Rejected,
-                        Reason::OutcomeUnknown,
-                        "an Approve of this pause was never answered, and it cannot be told whether the update has left it: go on in the OOS console".to_owned(),
-                    ),
-                },
+                Some(Obstacle::Alike) => (
+                    Reason::OutcomeUnknown,
+                    "an Approve of this pause was never answered, and it cannot be told whether the update has left it: go on in the OOS console".to_owned(),
+                ),
             },
+        };
+        let state = match reason {
+            Reason::AlreadyEffective => ActionState::Applied,
+            _ => ActionState::Rejected,
         };
         close::resolve(ctx, action, state, reason, &message);
     }
@@ -207,7 +203,8 @@ pub(in crate::rollout) fn approved_by(
     status: &RollingUpdateTaskStatus,
     pause: &Pause,
 ) -> Option<String> {
-    let asked = close::open(status, Verb::Continue).filter(|action| is_for(action, pause.id));
+    let asked = ledger::open(&status.actions, Verb::Continue);
+    let asked = asked.filter(|action| is_for(action, pause.id));
     if obstacle(ctx, status, pause.id, asked).is_some() {
         return None;
     }
@@ -270,17 +267,15 @@ pub(in crate::rollout) fn approve(
             Some(error) => report::failed(ctx, &mut status, error),
             None => show_progress(ctx, &mut status),
         }
-        let wait = match (
-            ctx.waits().until(until.0),
-            failed.and_then(|e| e.retry_after),
-        ) {
-            (Next::After(wait), Some(asked)) => wait.max(asked),
-            (Next::After(wait), None) if failed.is_some() => wait,
+        let next = match (ctx.waits().until(until.0), failed) {
+            (Next::After(wait), Some(error)) => {
+                Next::After(wait.max(error.retry_after.unwrap_or_default()))
+            }
             // That it was left shows sooner.
-            (Next::After(wait), None) => wait.min(ctx.input.settings.poll_interval),
-            (other, _) => return ctx.decide(status, other),
+            (Next::After(wait), None) => Next::After(wait.min(ctx.input.settings.poll_interval)),
+            (other, _) => other,
         };
-        return ctx.decide(status, Next::After(wait));
+        return ctx.decide(status, next);
     }
     let same = of_pause(&status, pause.id);
     let attempt = same.map_or(0, |record| record.attempt) + 1;

@@ -14,39 +14,28 @@ use crate::rollout::context::Context;
 use crate::task::cloud_failure::is_passing;
 use crate::task::conditions::shorten;
 
-/// Writes calls for one instance of one request.
-pub(in crate::rollout) struct Builder<'b, 'a> {
-    pub(in crate::rollout) ctx: &'b Context<'a>,
-    pub(in crate::rollout) root: &'b str,
-    pub(in crate::rollout) action: &'b Action,
-    pub(in crate::rollout) target: &'b ActionTarget,
-}
-
-impl Builder<'_, '_> {
-    /// To the root execution, which finds the instance by its loop item.
-    pub(in crate::rollout) fn root(&self, task: Option<String>, item: Option<String>) -> Mutation {
-        self.to(self.root, task, item)
-    }
-
-    /// To the nested execution, whose failed task is meant.
-    pub(in crate::rollout) fn child(&self, child: &str, failed_task: Option<String>) -> Mutation {
-        self.to(child, failed_task, None)
-    }
-
-    fn to(&self, execution: &str, task: Option<String>, item: Option<String>) -> Mutation {
-        Mutation::NotifyExecution {
-            execution: execution.to_owned(),
-            notify: match self.action.verb {
-                Verb::Retry => NotifyType::RetryTask,
-                Verb::Skip => NotifyType::SkipTask,
-                Verb::CancelInstances | Verb::Cancel => NotifyType::CancelTask,
-                // Neither names instances.
-                Verb::Continue | Verb::RunNow => NotifyType::Approve,
-            },
-            task_execution: task,
-            loop_item: item,
-            note: note(self.ctx, self.action, self.target),
-        }
+/// The call for one instance of one request, to the root execution, which finds the instance by its
+/// loop item, or to a nested one, whose failed task is meant.
+pub(in crate::rollout) fn mutation(
+    ctx: &Context<'_>,
+    action: &Action,
+    target: &ActionTarget,
+    execution: &str,
+    task_execution: Option<String>,
+    loop_item: Option<String>,
+) -> Mutation {
+    Mutation::NotifyExecution {
+        execution: execution.to_owned(),
+        notify: match action.verb {
+            Verb::Retry => NotifyType::RetryTask,
+            Verb::Skip => NotifyType::SkipTask,
+            Verb::CancelInstances | Verb::Cancel => NotifyType::CancelTask,
+            // Neither names instances.
+            Verb::Continue | Verb::RunNow => NotifyType::Approve,
+        },
+        task_execution,
+        loop_item,
+        note: note(ctx, action, target),
     }
 }
 

@@ -2,6 +2,8 @@
 //! one write: holder, baseline and everything that is still to be put back. The source, once it sees
 //! that, puts nothing back.
 
+use std::collections::BTreeMap;
+
 use ess_rollout_api::v1alpha1::{
     Baseline, Holder, InstanceState, Member, Plan, RollingUpdateTaskStatus,
     ScalingGroupRecordStatus, Source, SourceMember,
@@ -37,12 +39,9 @@ pub(in crate::rollout) fn take_over(
     mut status: Draft,
     found: &Source,
 ) -> Known<Result<Drafted, Problem>> {
-    let still = match ctx.undo.and_then(|undo| undo.source) {
-        Some(task) if task.metadata.uid.as_ref() == Some(&found.uid) => source::standing(ctx, task),
-        Some(_) | None => match checks::root(ctx, &found.execution_id)? {
-            Ok(root) => foreign::standing(root),
-            Err(problem) => Err(problem),
-        },
+    let still = match checks::task(ctx, found) {
+        Some(task) => source::standing(ctx, task),
+        None => checks::apart(checks::root(ctx, &found.execution_id))?.and_then(foreign::standing),
     };
     match still {
         Err(problem) => return Ok(Err(problem)),
@@ -73,24 +72,17 @@ pub(in crate::rollout) fn freeze(
     let Some(source) = &mut status.source else {
         return Ok(());
     };
-    let task = ctx.undo.and_then(|undo| undo.source);
-    let task = task.filter(|task| task.metadata.uid.as_ref() == Some(&source.uid));
-    let known = task.and_then(|task| task.status.as_ref());
+    let known = checks::task(ctx, source).and_then(|task| task.status.as_ref());
     let plan = match known.and_then(|known| known.plan.clone()) {
         Some(plan) => plan,
         None => plan_of_execution(ctx, source)?,
     };
-    let instances = known.map(|known| known.instances.as_slice());
-    let children = match instances {
-        Some(_) => Vec::new(),
-        None => newest_children(ctx, source)?,
-    };
-    let state_of = |id: &str| match instances {
-        Some(instances) => instances.iter().find(|i| i.id == id).map(|i| i.state),
-        None => children
-            .iter()
-            .find(|(of, _)| of == id)
-            .map(|(_, state)| *state),
+    let states: BTreeMap<&str, InstanceState> = match known {
+        Some(known) => {
+            let all = known.instances.iter();
+            all.map(|i| (i.id.as_str(), i.state)).collect()
+        }
+        None => states_of_execution(ctx, source)?,
     };
     source.members = plan
         .members
@@ -99,7 +91,10 @@ pub(in crate::rollout) fn freeze(
             id: member.id.clone(),
             protected: member.protected,
             stopped: member.stopped,
-            state: state_of(&member.id).unwrap_or(InstanceState::Pending),
+            state: states
+                .get(member.id.as_str())
+                .copied()
+                .unwrap_or(InstanceState::Pending),
         })
         .collect();
     source.taken_over_time = Some(Time(ctx.now()));
@@ -112,25 +107,26 @@ pub(in crate::rollout) fn freeze(
 }
 
 /// How far an execution that was started elsewhere is with each instance.
-fn newest_children(ctx: &Context<'_>, source: &Source) -> Known<Vec<(String, InstanceState)>> {
-    let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
-    let mut children: Vec<&Execution> = ctx
-        .input
-        .observation
-        .executions(&children)?
-        .iter()
-        .collect();
-    children.sort_by_key(|child| std::cmp::Reverse((child.start, &child.id)));
+fn states_of_execution<'a>(
+    ctx: &Context<'a>,
+    source: &Source,
+) -> Known<BTreeMap<&'a str, InstanceState>> {
+    let mut children: Vec<&Execution> = children(ctx, source)?.iter().collect();
+    // The newest one of an instance comes last, and stays.
+    children.sort_by_key(|child| (child.start, &child.id));
     let state = |child: &Execution| match child.status {
         ExecutionStatus::Success => InstanceState::Succeeded,
         ExecutionStatus::Skipped => InstanceState::Skipped,
         _ => InstanceState::Failed,
     };
-    let each = children.into_iter().filter_map(|child| {
-        let id = attempts::instance_of(&child.parameters)?;
-        Some((id.to_owned(), state(child)))
-    });
+    let each = children.into_iter();
+    let each = each.filter_map(|c| Some((attempts::instance_of(&c.parameters)?, state(c))));
     Ok(each.collect())
+}
+
+fn children<'a>(ctx: &Context<'a>, source: &Source) -> Known<&'a [Execution]> {
+    let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
+    Ok(ctx.input.observation.executions(&children)?)
 }
 
 fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRecordStatus {
@@ -154,14 +150,12 @@ fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRe
 /// The group before an execution that was started elsewhere, as far as that can be told: what it does
 /// not resume at its end was suspended before.
 fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
-    let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
-    let children = ctx.input.observation.executions(&children)?;
     let mut plan = Plan {
         time: Some(source.time.clone()),
         batches: 1,
         scaling_configuration_id: source.scaling_configuration_id.clone(),
         suspended_processes: left::but_left(ctx, kind::processes_but(&source.exit_processes)),
-        members: attempts::instances_of(children)
+        members: attempts::instances_of(children(ctx, source)?)
             .into_iter()
             .map(|id| Member {
                 id,

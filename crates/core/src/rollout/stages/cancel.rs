@@ -13,6 +13,7 @@ use crate::rollout::requests::close;
 use crate::rollout::result;
 use crate::task::cancel::{self, Calls};
 use crate::task::conditions::shorten;
+use crate::task::ledger;
 use crate::task::reason::Reason;
 
 /// Why the task is to end early, if it is: in one CamelCase word.
@@ -29,7 +30,7 @@ pub(in crate::rollout) fn reason(
         .is_some_and(|latched| latched.cancelled)
     {
         "DesiredState"
-    } else if close::open(status, Verb::Cancel).is_some() {
+    } else if ledger::open(&status.actions, Verb::Cancel).is_some() {
         "Request"
     } else if ctx.deleting.is_some() {
         "Deletion"

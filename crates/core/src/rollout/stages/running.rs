@@ -133,8 +133,8 @@ pub(in crate::rollout) fn decide(
             decision.also = also;
             return Ok(decision);
         }
-        Act::Wait { next, trouble } => {
-            match trouble {
+        Act::Wait { next, failed } => {
+            match failed {
                 Some(error) => report::failed(ctx, &mut status, error),
                 None => show_progress(ctx, &mut status),
             }
