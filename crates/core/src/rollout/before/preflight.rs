@@ -132,10 +132,6 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Known<PreflightResul
     let undo = undo(ctx);
     reads.extend(
         undo.iter()
-            .flat_map(|(_, source)| rollback::takeover::reads(source)),
-    );
-    reads.extend(
-        undo.iter()
             .flat_map(|(_, source)| rollback::source::reads(source)),
     );
     observation.require(reads)?;

@@ -70,7 +70,7 @@ fn instance_of_item(item: &str) -> Option<String> {
     }
 }
 
-pub(in crate::rollout) fn attempts<'a, 'p>(
+pub(super) fn attempts<'a, 'p>(
     planned: impl Iterator<Item = &'p String>,
     children: &'a [Execution],
     tasks: &'a [TaskExecution],

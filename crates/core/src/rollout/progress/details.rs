@@ -33,13 +33,6 @@ const WORDS_MAX: usize = 256;
 /// How much of the end of a script's output is kept, bytes.
 const TAIL_MAX: usize = 1024;
 
-/// Why an instance failed.
-pub(in crate::rollout) struct Details {
-    pub(in crate::rollout) message: String,
-    pub(in crate::rollout) exit_code: Option<i32>,
-    pub(in crate::rollout) output_tail: Option<String>,
-}
-
 /// The task of a nested execution that failed, or waits because it failed.
 fn failed_task(tasks: &[TaskExecution]) -> Option<&TaskExecution> {
     let has_failed = |task: &TaskExecution| task.status == ExecutionStatus::Failed;
@@ -96,7 +89,7 @@ fn known<'s>(
 }
 
 /// Whether this very failure is on record.
-pub(in crate::rollout) fn known_failed(
+pub(super) fn known_failed(
     status: &RollingUpdateTaskStatus,
     id: &str,
     child: &Execution,
@@ -110,7 +103,7 @@ pub(in crate::rollout) fn known_failed(
 /// Looks into nested executions that do not move: whether one shows `Failed`, `Waiting` or
 /// something else while the root is suspended upon failure is not documented. What cannot be read
 /// is done without.
-pub(in crate::rollout) fn look_inside(
+pub(super) fn look_inside(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     attempts: &mut Attempts<'_>,
@@ -190,7 +183,7 @@ fn in_turn(
 
 /// Asks for the tasks of nested executions that have newly failed, and then for the invocations
 /// that they made. What cannot be read is done without.
-pub(in crate::rollout) fn want_details(
+pub(super) fn want_details(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     attempts: &Attempts<'_>,
@@ -223,41 +216,38 @@ pub(in crate::rollout) fn want_details(
     }
 }
 
-pub(in crate::rollout) fn details(
+/// Says of an instance why it failed, and what its script printed.
+pub(super) fn describe(
     ctx: &Context<'_>,
     child: &Execution,
     item: Option<&Item<'_>>,
-    id: &str,
-) -> Details {
+    instance: &mut InstanceStatus,
+) {
     let observation = ctx.input.observation;
     let tasks = observation.task_executions(&child.id);
     let tasks = tasks.map(Vec::as_slice).unwrap_or_default();
     let inner = tasks_below(observation, tasks);
     let failed = failed_task(inner).or_else(|| failed_task(tasks));
     let said = [
-        failed.map(|task| {
-            if task.status_message.is_empty() {
-                format!("task {} ({}) failed", task.name, task.action)
-            } else {
-                format!("{}: {}", task.name, task.status_message)
-            }
+        failed.map(|task| match task.status_message.as_str() {
+            "" => format!("task {} ({}) failed", task.name, task.action),
+            said => format!("{}: {said}", task.name),
         }),
         Some(child.status_message.clone()),
         item.map(|item| item.task.status_message.clone()),
     ];
-    let mut message = said
-        .into_iter()
-        .flatten()
-        .find(|text| !text.is_empty())
-        .unwrap_or_else(|| format!("execution {} failed and OOS gives no reason", child.id));
+    let mut said = said.into_iter().flatten();
+    let said = said.find(|text| !text.is_empty());
+    let mut message =
+        said.unwrap_or_else(|| format!("execution {} failed and OOS gives no reason", child.id));
     let invocation = invocation_of(tasks).or_else(|| invocation_of(inner));
-    let invocation = invocation.and_then(|made| observation.invocation(&made, id).ok()?.as_ref());
-    let (mut exit_code, mut output_tail) = (None, None);
+    let invocation =
+        invocation.and_then(|made| observation.invocation(&made, &instance.id).ok()?.as_ref());
     if let Some(invocation) = invocation {
         if invocation.exit_code.is_some_and(|code| code != 0) || !invocation.error_code.is_empty() {
             let code = invocation.exit_code;
-            exit_code = code.and_then(|code| i32::try_from(code).ok());
-            if let Some(code) = exit_code {
+            instance.exit_code = code.and_then(|code| i32::try_from(code).ok());
+            if let Some(code) = instance.exit_code {
                 // In place of what OOS says, which is how its template looked at it.
                 message = format!("the script ended with exit code {code}");
                 if let Some(said) = last_words(&invocation.output) {
@@ -273,20 +263,16 @@ pub(in crate::rollout) fn details(
         }
         // Neither an exit code nor an error: the words of ECS for a command that did not come to its
         // end.
-        if exit_code.is_none() && UNFINISHED.contains(&invocation.status.as_str()) {
+        if instance.exit_code.is_none() && UNFINISHED.contains(&invocation.status.as_str()) {
             message = format!(
                 "Cloud Assistant: the command is {}; {message}",
                 invocation.status
             );
         }
         let tail = tail(invocation.output.trim_end(), TAIL_MAX);
-        output_tail = (!tail.is_empty()).then(|| tail.to_owned());
+        instance.output_tail = (!tail.is_empty()).then(|| tail.to_owned());
     }
-    Details {
-        message: conditions::shorten(&message, 512),
-        exit_code,
-        output_tail,
-    }
+    instance.message = conditions::shorten(&message, 512);
 }
 
 /// The end of a script's output on one line, if it has said anything.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// Progress by batch, in their order.
-pub(in crate::rollout) fn batches(instances: &[InstanceStatus]) -> Vec<BatchStatus> {
+pub(super) fn batches(instances: &[InstanceStatus]) -> Vec<BatchStatus> {
     let mut batches: BTreeMap<i32, Vec<&InstanceStatus>> = BTreeMap::new();
     for instance in instances {
         batches.entry(instance.batch).or_default().push(instance);
@@ -44,10 +44,7 @@ fn number(count: usize) -> i32 {
 }
 
 /// Progress over all batches.
-pub(in crate::rollout) fn summary(
-    instances: &[InstanceStatus],
-    batches: &[BatchStatus],
-) -> Summary {
+pub(super) fn summary(instances: &[InstanceStatus], batches: &[BatchStatus]) -> Summary {
     let count = |state| number(instances.iter().filter(|i| i.state == state).count());
     let total = number(instances.len());
     let ended = instances.iter().filter(|i| i.state.is_final()).count();
@@ -88,7 +85,7 @@ fn estimate(batches: &[BatchStatus]) -> Option<Timestamp> {
 }
 
 /// Whether every instance of a batch was passed over before its turn.
-pub(in crate::rollout) fn passed_over(status: &RollingUpdateTaskStatus, batch: i32) -> bool {
+pub(super) fn passed_over(status: &RollingUpdateTaskStatus, batch: i32) -> bool {
     let all = status.instances.iter();
     let mut members = all.filter(|i| i.batch == batch).peekable();
     members.peek().is_some()
@@ -106,7 +103,7 @@ pub(in crate::rollout) fn is_last(status: &RollingUpdateTaskStatus, id: i32) -> 
 /// that batch has: OOS begins a batch only after the one before, and all of a batch at once. An
 /// instance that was passed over before its turn may be listed before its batch begins: it counts only
 /// where all before it have ended, and ended before it did.
-pub(in crate::rollout) fn highest_ended_batch(status: &RollingUpdateTaskStatus) -> i32 {
+pub(super) fn highest_ended_batch(status: &RollingUpdateTaskStatus) -> i32 {
     let all = || status.instances.iter();
     let begun = |i: &&InstanceStatus| i.execution_id.is_some() || i.state == InstanceState::Failed;
     let open = all().filter(|i| !i.state.is_final()).map(|i| i.batch).min();

@@ -24,7 +24,7 @@ const OPEN_MAX: usize = 200;
 const SET_OPEN_MAX: usize = 2000;
 
 /// Judges a new request against the instances as just read.
-pub(in crate::rollout) fn accept(
+pub(super) fn accept(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     verb: Verb,
@@ -72,8 +72,7 @@ fn failed(
     status: &RollingUpdateTaskStatus,
     verb: Verb,
 ) -> Result<Vec<ActionTarget>, Refusal> {
-    let found = tolerance::unresolved(ctx, status);
-    let targets = applicable(verb, found.into_iter());
+    let targets = applicable(verb, tolerance::unresolved(ctx, status).into_iter());
     match targets.is_empty() {
         true => refuse(Reason::InstanceNotFailed, "no instance has failed"),
         false => Ok(targets),
@@ -106,16 +105,13 @@ fn members(
 
 /// Those of a set that a verb can be for.
 fn applicable<'s>(verb: Verb, all: impl Iterator<Item = &'s InstanceStatus>) -> Vec<ActionTarget> {
-    let resolved = all.map(|found| {
-        let named = InstanceTarget {
-            instance: found.id.clone(),
-            attempt: None,
-        };
-        resolve(verb, named, Some(found))
-    });
-    resolved
-        .filter(|target| target.state == ActionState::Accepted)
-        .collect()
+    let named = |found: &InstanceStatus| InstanceTarget {
+        instance: found.id.clone(),
+        attempt: None,
+    };
+    let resolved = all.map(|found| resolve(verb, named(found), Some(found)));
+    let accepted = resolved.filter(|target| target.state == ActionState::Accepted);
+    accepted.collect()
 }
 
 fn task(
@@ -143,10 +139,8 @@ fn task(
         };
         return refuse(Reason::TaskNotFailed, shorten(&message, 512));
     };
-    let parts = found
-        .parts
-        .iter()
-        .filter(|part| part.id.len() <= TASK_ID_MAX);
+    let parts = found.parts.iter();
+    let parts = parts.filter(|part| part.id.len() <= TASK_ID_MAX);
     let targets = parts.map(|part| ActionTarget {
         instance: shorten(part.loop_item.as_deref().unwrap_or(name), INSTANCE_MAX),
         task_execution_id: Some(part.id.clone()),
@@ -213,7 +207,7 @@ fn applies(verb: Verb, named: &InstanceTarget, found: &InstanceStatus) -> Result
 }
 
 /// Whom an accepted request is for.
-pub(in crate::rollout) enum Accepted {
+pub(super) enum Accepted {
     /// The pause with this number or, empty, the task.
     Targets(Vec<String>),
     /// These instances, each judged by itself; the name of the set that they are, if it is one.
@@ -221,7 +215,7 @@ pub(in crate::rollout) enum Accepted {
 }
 
 /// Why a request is refused: in a word and a sentence.
-pub(in crate::rollout) type Refusal = (Reason, String);
+pub(super) type Refusal = (Reason, String);
 
 pub(super) fn refuse<T>(reason: Reason, message: impl Into<String>) -> Result<T, Refusal> {
     Err((reason, message.into()))

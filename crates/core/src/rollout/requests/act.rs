@@ -61,9 +61,7 @@ pub(in crate::rollout) fn act<'a>(
     }
     let failed = notify::passing_failure(ctx);
     let mut actions = std::mem::take(&mut status.actions);
-    actions
-        .iter_mut()
-        .for_each(|action| reset_clock(ctx, action));
+    reset_clocks(ctx, &mut actions);
     let mut wait = None;
     let mut calls = Vec::new();
     for verb in VERBS {
@@ -92,12 +90,15 @@ pub(in crate::rollout) fn act<'a>(
                     Judgement::Wait(next) => wait = Some(sooner(wait, next)),
                     // The answer that just came says to wait; a call for another instance would
                     // meet the same.
-                    Judgement::Call(_) if failed.is_some() => {}
-                    Judgement::Call(call) => {
-                        let (address, seen) = (call.address, call.seen);
+                    Judgement::Call { .. } if failed.is_some() => {}
+                    Judgement::Call {
+                        address,
+                        mutation,
+                        seen,
+                    } => {
                         one.message.clear();
                         one.call = Some(notify::intent(ctx, one.call.as_ref(), address, seen));
-                        calls.push(call.mutation);
+                        calls.push(mutation);
                     }
                 }
             }
@@ -117,15 +118,14 @@ pub(in crate::rollout) fn act<'a>(
 /// The open instances of a request, those that have not begun first: once those that hold the update
 /// up are decided about it goes on, and their turn would come.
 fn in_order(status: &RollingUpdateTaskStatus, action: &Action) -> Vec<usize> {
-    let begun = |id: &str| {
+    let has_begun = |index: &usize| {
+        let id = &action.instances[*index].instance;
         let mut all = status.instances.iter();
         all.any(|i| i.id == *id && i.state != InstanceState::Pending)
     };
-    let all = &action.instances;
-    let mut open: Vec<usize> = (0..all.len())
-        .filter(|index| all[*index].state == ActionState::Accepted)
-        .collect();
-    open.sort_by_cached_key(|index| begun(&all[*index].instance));
+    let is_open = |index: &usize| action.instances[*index].state == ActionState::Accepted;
+    let mut open: Vec<usize> = (0..action.instances.len()).filter(is_open).collect();
+    open.sort_by_cached_key(has_begun);
     open
 }
 
@@ -179,8 +179,8 @@ fn settle(
 }
 
 /// A clock that was ahead when a call went on record must not make anything wait for it.
-fn reset_clock(ctx: &Context<'_>, action: &mut Action) {
-    let instances = action.instances.iter_mut();
+fn reset_clocks(ctx: &Context<'_>, actions: &mut [Action]) {
+    let instances = actions.iter_mut().flat_map(|a| &mut a.instances);
     let calls = instances.filter_map(|one| one.call.as_mut());
     for call in calls.filter(|call| call.time.0 > ctx.now()) {
         let until = call.until.as_ref();
@@ -193,9 +193,7 @@ fn reset_clock(ctx: &Context<'_>, action: &mut Action) {
 /// Whether a call for the same instance, of another request, may yet take effect: it would meet what
 /// this one begins.
 fn busy(ctx: &Context<'_>, actions: &[Action], this: (usize, usize)) -> bool {
-    let Some(one) = actions.get(this.0).and_then(|a| a.instances.get(this.1)) else {
-        return false;
-    };
+    let one = &actions[this.0].instances[this.1];
     let under_way = |call: &ActionCall| call.unanswered && judge::rests(ctx, call).is_some();
     actions.iter().enumerate().any(|(a, action)| {
         action.instances.iter().enumerate().any(|(t, other)| {
@@ -210,8 +208,7 @@ fn busy(ctx: &Context<'_>, actions: &[Action], this: (usize, usize)) -> bool {
 fn sooner(one: Option<Next>, other: Next) -> Next {
     match (one, other) {
         (Some(Next::After(one)), Next::After(other)) => Next::After(one.min(other)),
-        (Some(Next::OnChange) | None, other) => other,
-        (Some(one), Next::OnChange) => one,
+        (Some(Next::OnChange) | None, next) | (Some(next), Next::OnChange) => next,
         (Some(Next::Now), _) | (_, Next::Now) => Next::Now,
     }
 }

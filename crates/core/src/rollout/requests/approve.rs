@@ -102,29 +102,43 @@ fn inherit(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     let Some(latched) = status.latched.as_mut().filter(|l| l.approved_pause > 0) else {
         return;
     };
-    let pause = std::mem::take(&mut latched.approved_pause);
+    let id = std::mem::take(&mut latched.approved_pause);
     let time = latched.approved_pause_time.take();
     if status.approve.is_some() {
         return;
     }
     let time = time.unwrap_or_else(|| Time(ctx.now()));
-    let approval = status.pause.as_ref().and_then(|p| p.approval.as_ref());
-    status.approve = Some(ApproveRecord {
-        pause,
-        until: Time(ctx.waits().clear_at(&time)),
-        time,
+    let pause = status.pause.as_ref();
+    let updated = pause.and_then(|pause| pause.execution_update_time.clone());
+    let approval = pause.and_then(|pause| pause.approval.as_ref());
+    let approval = Approval {
         attempt: approval.map_or(1, |approval| approval.attempt),
         by: approval.map_or_else(|| "spec.approvedBatches".to_owned(), |a| a.by.clone()),
-        execution_update_time: status
-            .pause
-            .as_ref()
-            .and_then(|p| p.execution_update_time.clone()),
+        time,
+    };
+    status.approve = Some(unanswered(ctx, id, &approval, updated));
+}
+
+/// The record of an Approve that has no answer yet, the first of its pause.
+fn unanswered(
+    ctx: &Context<'_>,
+    pause: i32,
+    approval: &Approval,
+    execution_update_time: Option<Time>,
+) -> ApproveRecord {
+    ApproveRecord {
+        pause,
+        until: Time(ctx.waits().clear_at(&approval.time)),
+        time: approval.time.clone(),
+        attempt: approval.attempt,
+        by: approval.by.clone(),
+        execution_update_time,
         answer: None,
         answer_time: None,
         refusals: 0,
         failures: 0,
         message: String::new(),
-    });
+    }
 }
 
 fn open_continues(actions: &mut [Action]) -> impl Iterator<Item = &mut Action> {
@@ -192,9 +206,8 @@ pub(in crate::rollout) fn resolve_continues(
 /// Whether it shows that the update has left a pause: by a later one, or by an instance of a later
 /// batch that has begun.
 fn left(status: &RollingUpdateTaskStatus, id: i32, pause: Option<&Pause>) -> bool {
-    let begun = |i: &&ess_rollout_api::v1alpha1::InstanceStatus| i.execution_id.is_some();
     let mut later = status.instances.iter().filter(|i| i.batch > id);
-    pause.is_some_and(|pause| pause.id > id) || later.any(|i| begun(&i))
+    pause.is_some_and(|pause| pause.id > id) || later.any(|i| i.execution_id.is_some())
 }
 
 /// Who lets the update leave this pause: a request, or the level in the spec.
@@ -211,11 +224,8 @@ pub(in crate::rollout) fn approved_by(
     if let Some(action) = asked {
         return Some(action.id.clone());
     }
-    let level = status
-        .latched
-        .as_ref()
-        .map_or(0, |latched| latched.approved_batches);
-    if level > pause.id {
+    let latched = status.latched.as_ref();
+    if latched.is_some_and(|latched| latched.approved_batches > pause.id) {
         return Some("spec.approvedBatches".to_owned());
     }
     // What is on record stays wanted until the pause is left.
@@ -278,31 +288,22 @@ pub(in crate::rollout) fn approve(
         return ctx.decide(status, next);
     }
     let same = of_pause(&status, pause.id);
-    let attempt = same.map_or(0, |record| record.attempt) + 1;
-    let now = Time(ctx.now());
-    let record = ApproveRecord {
-        pause: pause.id,
-        time: now.clone(),
-        attempt,
+    let updated = root.updated.map(Time);
+    let approval = Approval {
+        time: Time(ctx.now()),
+        attempt: same.map_or(0, |record| record.attempt) + 1,
         by: by.to_owned(),
-        execution_update_time: root.updated.map(Time),
-        until: Time(ctx.waits().clear_at(&now)),
-        answer: None,
-        answer_time: None,
+    };
+    status.approve = Some(ApproveRecord {
         // Somebody has asked anew where it was refused as often as it may be.
         refusals: same.map_or(0, |record| record.refusals % REFUSALS_MAX),
         failures: same.map_or(0, |record| record.failures),
-        message: String::new(),
-    };
+        ..unanswered(ctx, pause.id, &approval, updated.clone())
+    });
     if let Some(pause) = &mut status.pause {
-        pause.execution_update_time = root.updated.map(Time);
-        pause.approval = Some(Approval {
-            time: now,
-            attempt,
-            by: by.to_owned(),
-        });
+        pause.execution_update_time = updated;
+        pause.approval = Some(approval);
     }
-    status.approve = Some(record);
     show_progress(ctx, &mut status);
     let mut decision = ctx.decide(status, Next::Now);
     decision.work = Some(Work {

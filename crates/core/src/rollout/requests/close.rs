@@ -62,8 +62,12 @@ pub(in crate::rollout) fn reject_open(
         }
         if action.instances.is_empty() {
             resolve(ctx, action, ActionState::Rejected, reason, message);
-        } else {
-            targets::reject_open(ctx, action, reason, message);
+            continue;
         }
+        let instances = action.instances.iter_mut();
+        for one in instances.filter(|one| one.state == ActionState::Accepted) {
+            targets::resolve_target(one, ActionState::Rejected, reason, message);
+        }
+        targets::resolve_if_done(ctx, action);
     }
 }

@@ -18,41 +18,37 @@ use crate::task::reason::Reason;
 
 /// How often OOS may refuse a failed instance while the update is paused: what it says twice, a bound
 /// on lateness apart, it will say again.
-pub(in crate::rollout) const REFUSALS_MAX: i32 = 2;
+pub(super) const REFUSALS_MAX: i32 = 2;
 
 /// What to make of an instance.
-pub(in crate::rollout) enum Judgement {
+pub(super) enum Judgement {
     /// It has had its effect, or will have none.
     Done(ActionState, Reason, String),
     /// OOS would not take it now, and nothing has to wait for it.
     Hold(String),
     /// A call may yet take effect: nothing is done after it before that is known.
     Wait(Next),
-    /// OOS is to be told.
-    Call(Call),
-}
-
-/// A call that may be made.
-pub(in crate::rollout) struct Call {
-    pub(in crate::rollout) address: NotifyAddress,
-    pub(in crate::rollout) mutation: Mutation,
-    /// A hash of what was seen.
-    pub(in crate::rollout) seen: String,
+    /// OOS is to be told. `seen`: a hash of what was seen.
+    Call {
+        address: NotifyAddress,
+        mutation: Mutation,
+        seen: String,
+    },
 }
 
 /// What is known when an instance is judged. `status` holds the progress as just read.
-pub(in crate::rollout) struct Look<'l, 'a> {
-    pub(in crate::rollout) ctx: &'l Context<'a>,
-    pub(in crate::rollout) status: &'l RollingUpdateTaskStatus,
-    pub(in crate::rollout) root: &'l Execution,
-    pub(in crate::rollout) attempts: &'l Attempts<'l>,
+pub(super) struct Look<'l, 'a> {
+    pub(super) ctx: &'l Context<'a>,
+    pub(super) status: &'l RollingUpdateTaskStatus,
+    pub(super) root: &'l Execution,
+    pub(super) attempts: &'l Attempts<'l>,
     /// Whether a call of another request on this instance may yet take effect.
-    pub(in crate::rollout) busy: bool,
+    pub(super) busy: bool,
 }
 
 /// Whether a call may yet take effect, or lists may not show yet whether it did; or, where it had none
 /// for a reason that passes, whether it is too soon for another. Until when, then.
-pub(in crate::rollout) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<Next> {
+pub(super) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<Next> {
     let until = match &call.until {
         Some(until) => until.0,
         // On record by an earlier version.
@@ -77,7 +73,7 @@ fn maybe_effective(target: &ActionTarget) -> bool {
 /// Whether a call that gives an instance up had no answer and may have had its effect. OOS shows an
 /// instance that was given up like one that failed; that the update does not wait for it any more
 /// tells.
-pub(in crate::rollout) fn may_be_given_up(
+pub(super) fn may_be_given_up(
     verb: Verb,
     target: &ActionTarget,
     instance: &InstanceStatus,
@@ -88,7 +84,7 @@ pub(in crate::rollout) fn may_be_given_up(
 }
 
 /// An instance in a few words, for messages.
-pub(in crate::rollout) fn describe(instance: &InstanceStatus) -> String {
+pub(super) fn describe(instance: &InstanceStatus) -> String {
     let state = match instance.state {
         InstanceState::Pending => return "it has not begun".to_owned(),
         InstanceState::Updating => "in progress",
@@ -101,7 +97,7 @@ pub(in crate::rollout) fn describe(instance: &InstanceStatus) -> String {
 }
 
 /// What was asked for an instance has happened.
-pub(in crate::rollout) fn effective(instance: &InstanceStatus) -> Judgement {
+pub(super) fn effective(instance: &InstanceStatus) -> Judgement {
     let reason = Reason::AlreadyEffective;
     Judgement::Done(ActionState::Applied, reason, describe(instance))
 }
@@ -112,7 +108,7 @@ pub(super) fn rejected(reason: Reason, message: impl Into<String>) -> Judgement 
 }
 
 /// Whether the request has had its effect, whoever caused it, or can have none any more.
-pub(in crate::rollout) fn already(
+pub(super) fn already(
     verb: Verb,
     target: &ActionTarget,
     instance: &InstanceStatus,
@@ -147,10 +143,7 @@ pub(in crate::rollout) fn already(
 }
 
 /// What would have to change before OOS answers otherwise.
-pub(in crate::rollout) fn fingerprint(
-    status: &RollingUpdateTaskStatus,
-    instance: &InstanceStatus,
-) -> String {
+pub(super) fn fingerprint(status: &RollingUpdateTaskStatus, instance: &InstanceStatus) -> String {
     let pause = status
         .pause
         .as_ref()
@@ -166,11 +159,7 @@ pub(in crate::rollout) fn fingerprint(
 }
 
 impl Look<'_, '_> {
-    pub(in crate::rollout) fn judge(
-        &self,
-        action: &Action,
-        target: &ActionTarget,
-    ) -> Known<Judgement> {
+    pub(super) fn judge(&self, action: &Action, target: &ActionTarget) -> Known<Judgement> {
         let (ctx, verb) = (self.ctx, action.verb);
         if let Some(task) = target.task_execution_id.as_deref() {
             return self.judge_task(action, target, task);
@@ -207,7 +196,7 @@ impl Look<'_, '_> {
     }
 
     /// Whether OOS takes requests on instances.
-    pub(in crate::rollout) fn is_paused(&self) -> bool {
+    pub(super) fn is_paused(&self) -> bool {
         self.status.pause.is_some() || self.root.status == ExecutionStatus::Waiting
     }
 
@@ -267,11 +256,12 @@ impl Look<'_, '_> {
         let attempt = self.attempts.get(&instance.id);
         let item = attempt.and_then(|attempt| attempt.item.as_ref());
         let call = |address, execution: &str, task, item| {
-            Judgement::Call(Call {
+            let mutation = notify::mutation(self.ctx, action, target, execution, task, item);
+            Judgement::Call {
                 address,
-                mutation: notify::mutation(self.ctx, action, target, execution, task, item),
+                mutation,
                 seen: fingerprint(self.status, instance),
-            })
+            }
         };
         let root = self.root.id.as_str();
         // The lists are read one after the other: an item that names another execution is older, or

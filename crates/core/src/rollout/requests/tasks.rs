@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{Action, ActionState, ActionTarget, NotifyAddress
 use ess_rollout_cloud::ExecutionStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::judge::{Call, Judgement, Look, REFUSALS_MAX, rejected, rests};
+use super::judge::{Judgement, Look, REFUSALS_MAX, rejected, rests};
 use super::notify;
 use crate::identity::hash_value;
 use crate::task::observation::Known;
@@ -12,7 +12,7 @@ use crate::task::reason::Reason;
 
 impl Look<'_, '_> {
     /// What to make of a failed task of the execution itself, or of a failed item of one.
-    pub(in crate::rollout) fn judge_task(
+    pub(super) fn judge_task(
         &self,
         action: &Action,
         target: &ActionTarget,
@@ -48,11 +48,11 @@ impl Look<'_, '_> {
             return Ok(Judgement::Hold(message.to_owned()));
         }
         let (root, item) = (&self.root.id, task.loop_item.clone());
-        Ok(Judgement::Call(Call {
+        Ok(Judgement::Call {
             address: NotifyAddress::LoopTask,
             mutation: notify::mutation(ctx, action, target, root, Some(id.to_owned()), item),
             // A refusal of the same failure is the same refusal.
             seen: hash_value(&(id, &target.failure_time))[..16].to_owned(),
-        }))
+        })
     }
 }

@@ -13,7 +13,7 @@ use crate::task::problem::{Problem, Stop};
 use crate::task::reason::Reason;
 
 /// The call for the way back, as far as its kind decides.
-pub(in crate::rollout) fn method(way_back: &Update) -> RollbackMethod {
+pub(super) fn method(way_back: &Update) -> RollbackMethod {
     match kind::of_update(way_back).is_run_by_templates_rollback() {
         true => RollbackMethod::Template,
         false => RollbackMethod::Invoke,
@@ -21,7 +21,7 @@ pub(in crate::rollout) fn method(way_back: &Update) -> RollbackMethod {
 }
 
 /// The source's root execution.
-pub(in crate::rollout) fn root<'a>(ctx: &Context<'a>, id: &str) -> Result<&'a Execution, Stop> {
+pub(super) fn root<'a>(ctx: &Context<'a>, id: &str) -> Result<&'a Execution, Stop> {
     let observation = ctx.input.observation;
     observation.require(reads(id))?;
     let found = absence::execution(observation, id, ROLLING_TEMPLATES)?;
@@ -29,7 +29,7 @@ pub(in crate::rollout) fn root<'a>(ctx: &Context<'a>, id: &str) -> Result<&'a Ex
 }
 
 /// What [`root`] and [`be_latest`] read.
-pub(in crate::rollout) fn reads(id: &str) -> [Query; 2] {
+pub(super) fn reads(id: &str) -> [Query; 2] {
     [
         Query::Executions(ExecutionFilter::Id(id.to_owned())),
         Query::Executions(newest()),
@@ -37,7 +37,7 @@ pub(in crate::rollout) fn reads(id: &str) -> [Query; 2] {
 }
 
 /// What stands against it, apart from what is not known.
-pub(in crate::rollout) fn apart<T>(found: Result<T, Stop>) -> Known<Result<T, Problem>> {
+pub(super) fn apart<T>(found: Result<T, Stop>) -> Known<Result<T, Problem>> {
     match found {
         Ok(found) => Ok(Ok(found)),
         Err(Stop::Problem(problem)) => Ok(Err(problem)),
@@ -68,7 +68,7 @@ fn newest() -> ExecutionFilter {
 
 /// Only the last run on a group can be undone: what came after it would be undone as well. A
 /// rollback of the same source that did not succeed may be tried again.
-pub(in crate::rollout) fn be_latest(ctx: &Context<'_>, root: &Execution) -> Result<(), Stop> {
+pub(super) fn be_latest(ctx: &Context<'_>, root: &Execution) -> Result<(), Stop> {
     let listed = ctx.input.observation.executions(&newest())?;
     let undoes_it = |other: &Execution| undone_by(other) == Some(root.id.as_str());
     let later = listed.iter().find(|other| {
@@ -100,15 +100,11 @@ pub(in crate::rollout) fn be_latest(ctx: &Context<'_>, root: &Execution) -> Resu
 }
 
 /// The execution that this one rolls back, if it is a rollback.
-pub(in crate::rollout) fn undone_by(execution: &Execution) -> Option<&str> {
+pub(super) fn undone_by(execution: &Execution) -> Option<&str> {
     let tag = execution.tags.get(identity::TAG_SOURCE_EXECUTION);
-    let parameter = execution
-        .parameters
-        .get("sourceExecutionId")
-        .and_then(|id| id.as_str());
-    tag.map(String::as_str)
-        .or(parameter)
-        .filter(|id| !id.is_empty())
+    let parameter = || execution.parameters.get("sourceExecutionId")?.as_str();
+    let id = tag.map(String::as_str).or_else(parameter);
+    id.filter(|id| !id.is_empty())
 }
 
 /// What is known of a source, whoever started it; the rest as of one that has left nothing.

@@ -80,11 +80,9 @@ fn not_listed(
     touched: &BTreeSet<String>,
 ) -> Known<Option<Problem>> {
     let known = checks::task(ctx, source).and_then(|task| task.status.as_ref());
-    let known = known.map(|known| known.instances.iter());
-    let begun = known.into_iter().flatten();
-    let begun = begun.filter(|instance| instance.execution_id.is_some());
-    let mut missing = begun.map(|instance| &instance.id);
-    let mut missing = missing.find(|id| !touched.contains(*id)).cloned();
+    let mut known = known.into_iter().flat_map(|known| &known.instances);
+    let missing = known.find(|i| i.execution_id.is_some() && !touched.contains(&i.id));
+    let mut missing = missing.map(|instance| instance.id.clone());
     if missing.is_none() && touched.is_empty() {
         // Its own tasks are another list.
         let id = &source.execution_id;

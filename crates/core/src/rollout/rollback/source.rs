@@ -2,7 +2,7 @@
 //! pruned, its ConfigMaps changed.
 
 use ess_rollout_api::v1alpha1::{RollbackSpec, RollingUpdateTask, Source};
-use ess_rollout_cloud::Query;
+use ess_rollout_cloud::{ExecutionFilter, Query};
 
 use super::{checks, foreign};
 use crate::rollout::context::Context;
@@ -112,14 +112,11 @@ fn be_no_later(ctx: &Context<'_>, task: &RollingUpdateTask) -> Result<(), Proble
     };
     let name = task.metadata.name.as_deref().unwrap_or_default();
     let intent = task.status.as_ref().and_then(|s| s.start.as_ref());
-    let newer = task.metadata.creation_timestamp.as_ref();
-    let newer = newer.filter(|task| *task > created);
     let begun = intent.map(|start| &start.time);
-    let begun = begun.filter(|time| *time >= created);
-    let (what, time) = match (newer, begun) {
-        (Some(time), _) => ("was created", time),
-        (None, Some(time)) => ("began its run", time),
-        (None, None) => return Ok(()),
+    let (what, time) = match (&task.metadata.creation_timestamp, begun) {
+        (Some(time), _) if time > created => ("was created", time),
+        (_, Some(time)) if time >= created => ("began its run", time),
+        _ => return Ok(()),
     };
     Err(Problem::refused(
         Reason::SourceIsNewer,
@@ -135,44 +132,34 @@ pub(super) fn standing(ctx: &Context<'_>, task: &RollingUpdateTask) -> Result<bo
     let name = task.metadata.name.as_deref().unwrap_or_default();
     let status = task.status.clone().unwrap_or_default();
     let path = format!("RollingUpdateTask {}/{name}", ctx.namespace);
-    if status.execution.is_none() {
-        return Err(match (&status.result, &status.start) {
-            (None, Some(_)) => Problem::wait(
-                Reason::SourceStarting,
-                format!("{path} is being started; whether it can be rolled back is seen then"),
-            ),
-            _ => Problem::refused(
-                Reason::NothingToRollBack,
-                format!("{path} has started nothing: there is nothing to roll back"),
-            ),
-        });
-    }
-    if status.result.is_some() {
-        let restored = status.restore.as_ref().is_some_and(|restore| restore.done);
-        return match restored {
-            true => Ok(false),
-            false => Err(Problem::wait(
-                Reason::SourceRestoring,
-                format!("the scaling group is still being put back after {path}"),
-            )),
-        };
-    }
-    if status.cancellation.is_some() {
-        return Err(Problem::wait(
+    let has_begun = status.execution.is_some();
+    Err(match (&status.result, &status.pause) {
+        (None, _) if !has_begun && status.start.is_some() => Problem::wait(
+            Reason::SourceStarting,
+            format!("{path} is being started; whether it can be rolled back is seen then"),
+        ),
+        _ if !has_begun => Problem::refused(
+            Reason::NothingToRollBack,
+            format!("{path} has started nothing: there is nothing to roll back"),
+        ),
+        (Some(_), _) if status.restore.as_ref().is_some_and(|r| r.done) => return Ok(false),
+        (Some(_), _) => Problem::wait(
+            Reason::SourceRestoring,
+            format!("the scaling group is still being put back after {path}"),
+        ),
+        _ if status.cancellation.is_some() => Problem::wait(
             Reason::SourceCancelling,
             format!("{path} is being cancelled; the rollback starts when it has ended"),
-        ));
-    }
-    match &status.pause {
-        // About to be left: the approval may be on its way.
-        Some(pause) if pause.approval.is_none() => Ok(true),
-        _ => Err(Problem::blocked(
+        ),
+        // About to be left otherwise: the approval may be on its way.
+        (None, Some(pause)) if pause.approval.is_none() => return Ok(true),
+        (None, _) => Problem::blocked(
             Reason::SourceRunning,
             format!(
                 "{path} is running: the rollback starts once it is suspended or finished; cancel it to roll back sooner"
             ),
-        )),
-    }
+        ),
+    })
 }
 
 /// Whether, since it was found, others have updated the group or undone the same: a rollback may have
@@ -183,7 +170,11 @@ pub(in crate::rollout) fn overtaken(ctx: &Context<'_>, source: &Source) -> Known
     Ok(checks::apart(latest)?.err())
 }
 
-/// What [`overtaken`] reads.
-pub(in crate::rollout) fn reads(source: &Source) -> [Query; 2] {
+/// What [`overtaken`] and the takeover read, to be made side by side.
+pub(in crate::rollout) fn reads(source: &Source) -> impl Iterator<Item = Query> {
+    let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
+    let children = Query::Executions(children);
     checks::reads(&source.execution_id)
+        .into_iter()
+        .chain([children])
 }

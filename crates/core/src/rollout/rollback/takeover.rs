@@ -8,7 +8,7 @@ use ess_rollout_api::v1alpha1::{
     Baseline, Holder, InstanceState, Member, Plan, RollingUpdateTaskStatus,
     ScalingGroupRecordStatus, Source, SourceMember,
 };
-use ess_rollout_cloud::{ErrorClass, Execution, ExecutionFilter, ExecutionStatus, Query};
+use ess_rollout_cloud::{ErrorClass, Execution, ExecutionFilter, ExecutionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{checks, foreign, source};
@@ -98,10 +98,10 @@ pub(in crate::rollout) fn freeze(
         })
         .collect();
     source.taken_over_time = Some(Time(ctx.now()));
-    status.place = match known.and_then(|known| known.place.clone()) {
-        Some(place) => Some(place),
-        None => Some(ctx.place()?),
-    };
+    status.place = Some(match known.and_then(|known| known.place.clone()) {
+        Some(place) => place,
+        None => ctx.place()?,
+    });
     status.plan = Some(plan);
     Ok(())
 }
@@ -150,21 +150,20 @@ fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRe
 /// The group before an execution that was started elsewhere, as far as that can be told: what it does
 /// not resume at its end was suspended before.
 fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
+    let member = |id| Member {
+        id,
+        batch: 1,
+        protected: false,
+        stopped: false,
+        image_id: None,
+    };
+    let members = attempts::instances_of(children(ctx, source)?).into_iter();
     let mut plan = Plan {
         time: Some(source.time.clone()),
         batches: 1,
         scaling_configuration_id: source.scaling_configuration_id.clone(),
         suspended_processes: left::but_left(ctx, kind::processes_but(&source.exit_processes)),
-        members: attempts::instances_of(children(ctx, source)?)
-            .into_iter()
-            .map(|id| Member {
-                id,
-                batch: 1,
-                protected: false,
-                stopped: false,
-                image_id: None,
-            })
-            .collect(),
+        members: members.map(member).collect(),
         ..Plan::default()
     };
     content::copy(source, &mut plan);
@@ -179,21 +178,18 @@ pub(in crate::rollout) fn end_source(
     let Some(mut source) = status.source.clone() else {
         return Ok(None);
     };
-    let (mut since, mut fingerprint) = (source.quiet_since.take(), source.fingerprint.clone());
-    let rest = quiet::rest(ctx, &source.execution_id, &mut since, &mut fingerprint)?;
-    (source.quiet_since, source.fingerprint) = (since, fingerprint);
-    let next = match rest {
+    let (since, fingerprint) = (&mut source.quiet_since, &mut source.fingerprint);
+    let rest = quiet::rest(ctx, &source.execution_id, since, fingerprint)?;
+    if matches!(rest, Rest::Quiet) {
         // What stands against the start is shown now.
-        Rest::Quiet => return Ok(None),
-        Rest::Settling(wait) => Next::After(wait),
-        Rest::Moving => {
-            show(status, &source);
-            return cancel(ctx, status, source).map(Some);
-        }
-    };
+        return Ok(None);
+    }
     show(status, &source);
+    let Rest::Settling(wait) = rest else {
+        return cancel(ctx, status, source).map(Some);
+    };
     status.source = Some(source);
-    Ok(Some(ctx.decide(status.clone(), next)))
+    Ok(Some(ctx.decide(status.clone(), Next::After(wait))))
 }
 
 /// By the rules of [`crate::task::cancel`].
@@ -237,12 +233,4 @@ fn show(status: &mut Draft, source: &Source) {
         message.push_str(": look at the execution in the OOS console");
     }
     status.show_unless_refused(Phase::Pending, Reason::CancellingSource, &message);
-}
-
-/// The reads of [`take_over`] and [`end_source`], to be made side by side.
-pub(in crate::rollout) fn reads(source: &Source) -> [Query; 2] {
-    [
-        Query::Executions(ExecutionFilter::Id(source.execution_id.clone())),
-        Query::Executions(ExecutionFilter::ChildrenOf(source.execution_id.clone())),
-    ]
 }

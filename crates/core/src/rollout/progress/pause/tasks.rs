@@ -30,17 +30,16 @@ impl FailedTask<'_> {
 /// run.
 pub(super) fn loop_has_ended(tasks: &[TaskExecution]) -> bool {
     let loops = loops_over_instances(tasks);
-    let mut all = tasks.iter().filter(|task| loops.contains(task.id.as_str()));
-    all.any(|task| task.status.is_final())
+    let mut tasks = tasks.iter();
+    tasks.any(|task| task.status.is_final() && loops.contains(task.id.as_str()))
 }
 
 /// Whether the loop over instances waits, whatever the root shows.
 pub(super) fn loop_waits(tasks: &[TaskExecution]) -> bool {
     let parents: BTreeSet<&str> = tasks.iter().filter_map(|t| t.parent.as_deref()).collect();
-    let mut waiting = tasks
-        .iter()
-        .filter(|t| t.status == ExecutionStatus::Waiting);
-    waiting.any(|task| parents.contains(task.id.as_str()))
+    let waits = |task: &TaskExecution| task.status == ExecutionStatus::Waiting;
+    let mut tasks = tasks.iter();
+    tasks.any(|task| waits(task) && parents.contains(task.id.as_str()))
 }
 
 /// Every failed task of the root, in the order of the list. The loop over instances is none: it is
