@@ -35,6 +35,12 @@ pub struct Triggers<K> {
     wake: Notify,
 }
 
+impl<K: Clone + Eq + Hash + Ord> Default for Triggers<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
     /// An empty one, with one lane.
     pub fn new() -> Self {

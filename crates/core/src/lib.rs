@@ -21,6 +21,8 @@
 //! - [`batches`], [`identity`]: the vocabulary
 
 #![deny(missing_docs)]
+// A decision is a short list of steps with names.
+#![warn(clippy::too_many_lines)]
 
 pub mod batches;
 pub mod identity;

@@ -7,7 +7,7 @@ use super::context::Context;
 use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE};
 use crate::task::conditions::shorten;
 use crate::task::observation::Known;
-use crate::task::problem::{self, Problem, Stop};
+use crate::task::problem::{self, Checked, Problem};
 use crate::task::reason::Reason;
 
 /// The longest name that ECS takes for an image.
@@ -89,7 +89,7 @@ pub(super) fn of_configuration(id: &str) -> Query {
 }
 
 /// Whether a run may begin, as the cloud is now.
-pub(super) fn check_cloud(ctx: &Context<'_>) -> Result<Ready, Stop> {
+pub(super) fn check_cloud(ctx: &Context<'_>) -> Checked<Ready> {
     let observation = ctx.input.observation;
     let (given, source) = (ctx.spec.image_id.as_ref(), ctx.source());
     observation.require(reads(ctx))?;
@@ -172,7 +172,7 @@ fn configurations(ctx: &Context<'_>, group: &ScalingGroup) -> Result<Vec<String>
 }
 
 /// What they carry.
-fn read(ctx: &Context<'_>, ids: Vec<String>) -> Result<Vec<ConfigurationImage>, Stop> {
+fn read(ctx: &Context<'_>, ids: Vec<String>) -> Checked<Vec<ConfigurationImage>> {
     let (observation, group) = (ctx.input.observation, &ctx.group);
     observation.require(ids.iter().map(|id| of_configuration(id)))?;
     let read = |id: String| {
@@ -197,7 +197,7 @@ fn read(ctx: &Context<'_>, ids: Vec<String>) -> Result<Vec<ConfigurationImage>, 
 
 /// The template takes an instance that is Running or Stopped, and passes over one that is gone only
 /// to fail one step later.
-fn source_instance<'a>(ctx: &Context<'a>, source: &ImageSource) -> Result<&'a EcsInstance, Stop> {
+fn source_instance<'a>(ctx: &Context<'a>, source: &ImageSource) -> Checked<&'a EcsInstance> {
     let id = &source.instance_id;
     let asked = std::slice::from_ref(id);
     let found = ctx.input.observation.ecs_instances(asked)?;
@@ -240,7 +240,7 @@ struct Offered<'a> {
 }
 
 /// A given image, if it can be used.
-fn given_image<'a>(ctx: &Context<'a>, id: &str) -> Result<Offered<'a>, Stop> {
+fn given_image<'a>(ctx: &Context<'a>, id: &str) -> Checked<Offered<'a>> {
     let found = ctx.input.observation.image(id)?.as_ref();
     let (field, instead) = ("spec.imageId", "name another");
     let image = problem::usable_image(found, field, (id, &ctx.region), instead)?;
@@ -273,7 +273,7 @@ fn check_fit(
     ctx: &Context<'_>,
     offered: &Offered<'_>,
     configurations: &[ConfigurationImage],
-) -> Result<(), Stop> {
+) -> Checked<()> {
     let observation = ctx.input.observation;
     let carried = configurations.iter().filter_map(|c| c.image_id.clone());
     observation.require(carried.map(|image| Query::Image { image }))?;

@@ -5,9 +5,8 @@ use std::ops::Deref;
 use ess_rollout_api::v1alpha1::{
     Place, RollbackRef, RollingUpdateTaskSpec, RollingUpdateTaskStatus,
 };
-use ess_rollout_cloud::{CloudError, ScalingGroup};
+use ess_rollout_cloud::ScalingGroup;
 use jiff::SignedDuration;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decision::{Draft, Drafted, Input, Next, Subject, Undo};
 use super::kind::{self, Author, UpdateKind};
@@ -150,41 +149,11 @@ impl<'a> Context<'a> {
         Drafted::of_status(status, next)
     }
 
-    // Those of `Waits`.
-
-    pub(super) fn settled_since(&self, time: &Time) -> bool {
-        self.waits().settled_since(time)
-    }
-
-    pub(super) fn since(&self, time: &Time) -> SignedDuration {
-        self.waits().since(time)
-    }
-
-    pub(super) fn wait_after(&self, error: &CloudError) -> Next {
-        self.waits().after(error)
-    }
-
-    pub(super) fn patience(&self) -> SignedDuration {
-        self.waits().patience()
-    }
-
-    pub(super) fn poll(&self) -> Next {
-        self.waits().poll()
-    }
-
-    pub(super) fn recheck(&self) -> Next {
-        self.waits().recheck()
-    }
-
-    pub(super) fn soon(&self) -> Next {
-        self.waits().soon()
-    }
-
     /// Whether nothing has moved for the bound on lateness, by what is on record.
     pub(super) fn is_quiet(&self, status: &RollingUpdateTaskStatus) -> bool {
         let begun = status.start.as_ref().map(|intent| &intent.time);
         let moved = status.progress_time.as_ref().or(begun);
-        moved.is_some_and(|time| self.settled_since(time))
+        moved.is_some_and(|time| self.waits().settled_since(time))
     }
 
     /// Whether this is a rollback that has taken the group over from a suspended update.

@@ -123,7 +123,7 @@ impl<'a> Engine<'a> for Context<'a> {
         let left = deadline::left(self, &status).filter(|_| waits);
         let releases = refusal::releases_group(self, &status);
         let left = left.map(|left| left.unsigned_abs());
-        let mut decision = self.decide(status, self.wait_after(error)).within(left);
+        let mut decision = self.decide(status, self.waits().after(error)).within(left);
         // A group is not kept from others for something that only a person can mend.
         if waits && releases && error.needs_person() {
             decision.record = Some(record::given_back(self));

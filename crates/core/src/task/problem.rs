@@ -3,7 +3,7 @@
 use ess_rollout_cloud::{GroupState, GroupType, Image, ImageStatus, ScalingGroup};
 
 use super::decision::Settings;
-use super::observation::Missing;
+use super::observation::{Known, Missing};
 use super::reason::Reason;
 
 /// Something that stands against the start.
@@ -71,6 +71,18 @@ impl From<Problem> for Stop {
 impl From<Missing> for Stop {
     fn from(missing: Missing) -> Self {
         Self::Missing(missing)
+    }
+}
+
+/// What checks come to.
+pub(crate) type Checked<T> = Result<T, Stop>;
+
+/// The same, with what stands against it told from what is not known.
+pub(crate) fn verdict<T>(checked: Checked<T>) -> Known<Result<T, Problem>> {
+    match checked {
+        Ok(found) => Ok(Ok(found)),
+        Err(Stop::Problem(problem)) => Ok(Err(problem)),
+        Err(Stop::Missing(missing)) => Err(missing),
     }
 }
 

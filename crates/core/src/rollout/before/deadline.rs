@@ -48,7 +48,9 @@ fn spent(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> SignedDuration 
     let blocked = status.start_blocked.clone().unwrap_or_default();
     let before = SignedDuration::from_secs(blocked.seconds);
     let since = blocked.since.as_ref();
-    since.map_or(before, |since| before.saturating_add(ctx.since(since)))
+    since.map_or(before, |since| {
+        before.saturating_add(ctx.waits().since(since))
+    })
 }
 
 fn deadline(ctx: &Context<'_>) -> SignedDuration {

@@ -41,8 +41,8 @@ pub(in crate::rollout) fn give_back(
 /// How long nothing is started after so many refusals in a row.
 fn wait(ctx: &Context<'_>, denied_starts: i32) -> SignedDuration {
     let doublings = u32::try_from(denied_starts - 1).unwrap_or(0).min(10);
-    let wait = ctx.patience().saturating_mul(1 << doublings);
-    wait.min(LONGEST).max(ctx.patience())
+    let wait = ctx.waits().patience().saturating_mul(1 << doublings);
+    wait.min(LONGEST).max(ctx.waits().patience())
 }
 
 /// How long it is until the next start may be tried.
@@ -52,7 +52,7 @@ pub(in crate::rollout) fn left(
 ) -> Option<Duration> {
     let blocked = status.start_blocked.as_ref()?;
     let last = blocked.last_denied_time.as_ref()?;
-    let left = wait(ctx, blocked.denied_starts) - ctx.since(last);
+    let left = wait(ctx, blocked.denied_starts) - ctx.waits().since(last);
     left.is_positive().then(|| left.unsigned_abs())
 }
 

@@ -15,12 +15,12 @@ use ess_rollout_cloud::{
     LifecycleAction, Query, ScalingActivity, ScalingGroup,
 };
 
-use super::refusal::{self, Checked};
+use super::refusal;
 use crate::rollout::context::Context;
 use crate::rollout::others::OTHERS_RUN;
 use crate::task::conditions;
 use crate::task::observation::{Known, Missing};
-use crate::task::problem::Problem;
+use crate::task::problem::{Checked, Problem};
 use crate::task::reason::Reason;
 
 /// How many of a kind a message names.

@@ -11,7 +11,7 @@ use ess_rollout_cloud::{
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::refusal::{Checked, unless};
+use super::refusal::unless;
 use super::{neighbours, run_keys};
 use crate::batches;
 use crate::rollout::compute::{self, Compute, Power};
@@ -23,7 +23,7 @@ use crate::rollout::restore::{left, left_out};
 use crate::rollout::rollback;
 use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::observation::Known;
-use crate::task::problem::{self, Problem};
+use crate::task::problem::{self, Checked, Problem};
 use crate::task::reason::Reason;
 
 /// The most items that an OOS loop takes.
@@ -187,7 +187,6 @@ fn reads(ctx: &Context<'_>, undo: Option<(&RollbackSpec, &Source)>) -> Vec<Query
     ];
     reads.extend(ctx.update.reads());
     if let Some((_, source)) = undo {
-        reads.extend(rollback::takeover::reads(source));
         reads.extend(rollback::source::reads(source));
     }
     reads

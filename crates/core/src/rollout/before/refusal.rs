@@ -11,41 +11,10 @@ use crate::rollout::report::Phase;
 use crate::rollout::restore::record;
 use crate::rollout::result;
 use crate::task::display::Value;
-use crate::task::observation::{Known, Missing};
 use crate::task::problem::Problem;
 
 /// How often a task that a person has to mend something for is checked again.
 pub(in crate::rollout) const RECHECK: Next = Next::After(Duration::from_secs(60));
-
-/// Why nothing can begin: something stands against it, or is not known.
-pub(in crate::rollout) enum Stop {
-    Problem(Problem),
-    Missing(Missing),
-}
-
-/// What checks come to.
-pub(in crate::rollout) type Checked<T> = Result<T, Stop>;
-
-impl From<Problem> for Stop {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<Missing> for Stop {
-    fn from(missing: Missing) -> Self {
-        Self::Missing(missing)
-    }
-}
-
-/// The same, with what stands against it told from what has to be read first.
-pub(in crate::rollout) fn verdict<T>(checked: Checked<T>) -> Known<Result<T, Problem>> {
-    match checked {
-        Ok(found) => Ok(Ok(found)),
-        Err(Stop::Problem(problem)) => Ok(Err(problem)),
-        Err(Stop::Missing(missing)) => Err(missing),
-    }
-}
 
 /// To be asked with `?`: what was found stands against the start.
 pub(in crate::rollout) fn unless(found: Option<Problem>) -> Result<(), Problem> {
@@ -56,7 +25,7 @@ pub(in crate::rollout) fn unless(found: Option<Problem>) -> Result<(), Problem> 
 /// the object.
 pub(in crate::rollout) fn refuse(ctx: &Context<'_>, status: Draft, problem: &Problem) -> Drafted {
     let next = match problem.passes {
-        true => ctx.recheck(),
+        true => ctx.waits().recheck(),
         false => RECHECK,
     };
     refuse_until(ctx, status, problem, next)

@@ -3,7 +3,7 @@
 use ess_rollout_api::v1alpha1::Outcome;
 use ess_rollout_cloud::{Execution, ExecutionFilter};
 
-use super::refusal::{self, Checked};
+use super::refusal;
 use crate::identity;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted};
@@ -12,7 +12,7 @@ use crate::rollout::restore::run_end;
 use crate::rollout::{others, result};
 use crate::task::absence::ROLLING_TEMPLATES;
 use crate::task::observation::Known;
-use crate::task::problem::Problem;
+use crate::task::problem::{Checked, Problem};
 use crate::task::reason::Reason;
 use crate::task::start;
 

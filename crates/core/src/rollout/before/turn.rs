@@ -5,11 +5,11 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::preflight::{self, Ready};
-use super::refusal::{Checked, RECHECK, refuse_until};
+use super::refusal::{RECHECK, refuse_until};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted};
 use crate::rollout::{others, rollback};
-use crate::task::problem::Problem;
+use crate::task::problem::{Checked, Problem};
 use crate::task::reason::Reason;
 use crate::task::turn;
 

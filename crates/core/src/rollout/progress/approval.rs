@@ -10,10 +10,13 @@ pub(in crate::rollout) fn of_pause(
     status: &RollingUpdateTaskStatus,
     pause: i32,
 ) -> Option<&ApproveRecord> {
-    status
-        .approve
-        .as_ref()
-        .filter(|record| record.pause == pause)
+    let record = status.approve.as_ref();
+    record.filter(|record| record.pause == pause)
+}
+
+/// Whether OOS refused the newest Approve, which was for this pause.
+pub(super) fn is_refused(status: &RollingUpdateTaskStatus, pause: i32) -> bool {
+    of_pause(status, pause).is_some_and(|r| r.answer == Some(ApproveAnswer::Refused))
 }
 
 /// Whether an Approve of the pause on show is wanted and its effect not seen.

@@ -12,7 +12,7 @@ const ID_MAX: usize = 128;
 
 /// The highest batch number that is taken for one: OOS makes at most 100, and `status.batches` holds
 /// 1,000, one of them being for instances that have not begun.
-const BATCH_MAX: i64 = 999;
+const BATCH_MAX: i32 = 999;
 
 /// One item of the loop over instances.
 pub(in crate::rollout) struct Item<'a> {
@@ -21,6 +21,7 @@ pub(in crate::rollout) struct Item<'a> {
 }
 
 /// The newest attempt on one instance.
+#[derive(Default)]
 pub(in crate::rollout) struct Attempt<'a> {
     pub(in crate::rollout) newest: Option<&'a Execution>,
     pub(in crate::rollout) count: usize,
@@ -31,19 +32,6 @@ pub(in crate::rollout) struct Attempt<'a> {
     pub(in crate::rollout) failure_time: Option<Timestamp>,
 }
 
-impl Attempt<'_> {
-    /// Of an instance that nothing is known of.
-    fn none() -> Self {
-        Self {
-            newest: None,
-            count: 0,
-            item: None,
-            failed_inside: false,
-            failure_time: None,
-        }
-    }
-}
-
 /// The newest attempt on each instance that takes part.
 pub(in crate::rollout) type Attempts<'a> = BTreeMap<String, Attempt<'a>>;
 
@@ -51,16 +39,18 @@ pub(in crate::rollout) type Attempts<'a> = BTreeMap<String, Attempt<'a>>;
 pub(in crate::rollout) fn instances_of(children: &[Execution]) -> Vec<String> {
     let mut children: Vec<&Execution> = children.iter().collect();
     children.sort_by_key(|child| (child.start, &child.id));
-    let mut ids: Vec<String> = Vec::new();
-    for id in children
-        .into_iter()
-        .filter_map(|child| instance_of(&child.parameters))
-    {
-        if !ids.iter().any(|known| known == id) {
-            ids.push(id.to_owned());
-        }
-    }
-    ids
+    let ids = children.into_iter();
+    let ids = ids.filter_map(|child| instance_of(&child.parameters));
+    let mut seen = BTreeSet::new();
+    ids.filter(|id| seen.insert(*id))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The tasks that loop over instances: their items have nested executions.
+pub(super) fn loops_over_instances(tasks: &[TaskExecution]) -> BTreeSet<&str> {
+    let items = tasks.iter().filter(|task| task.child_execution.is_some());
+    items.filter_map(|task| task.parent.as_deref()).collect()
 }
 
 /// Which instance an execution or a loop item is for.
@@ -80,18 +70,18 @@ fn instance_of_item(item: &str) -> Option<String> {
     }
 }
 
-pub(in crate::rollout) fn attempts<'a, 'p>(
+pub(super) fn attempts<'a, 'p>(
     planned: impl Iterator<Item = &'p String>,
     children: &'a [Execution],
     tasks: &'a [TaskExecution],
 ) -> Attempts<'a> {
-    let mut attempts: Attempts<'a> = planned.map(|id| (id.clone(), Attempt::none())).collect();
+    let mut attempts: Attempts<'a> = planned.map(|id| (id.clone(), Attempt::default())).collect();
     for child in children.iter().filter(|child| child.id.len() <= ID_MAX) {
         let Some(id) = instance_of(&child.parameters) else {
             continue;
         };
         // An instance that joined between the plan and the start takes part all the same.
-        let attempt = attempts.entry(id.to_owned()).or_insert_with(Attempt::none);
+        let attempt = attempts.entry(id.to_owned()).or_default();
         attempt.count += 1;
         // A retry makes another child for the same instance: the newest tells how it is now.
         if attempt
@@ -107,11 +97,7 @@ pub(in crate::rollout) fn attempts<'a, 'p>(
         .collect();
     // Other loops of the template (the one that tags) go over instances too, but only the one that
     // updates has nested executions.
-    let loops: BTreeSet<&str> = tasks
-        .iter()
-        .filter(|task| task.child_execution.is_some())
-        .filter_map(|task| task.parent.as_deref())
-        .collect();
+    let loops = loops_over_instances(tasks);
     for task in tasks {
         // An item that was passed over before its turn has none of its own.
         let updates = task.child_execution.is_some()
@@ -119,29 +105,20 @@ pub(in crate::rollout) fn attempts<'a, 'p>(
         if !updates {
             continue;
         }
-        let batch = task
-            .loop_batch
-            .filter(|batch| (1..=BATCH_MAX).contains(batch));
-        let Some(batch) = batch.and_then(|batch| i32::try_from(batch).ok()) else {
+        let batch = task.loop_batch.and_then(|batch| i32::try_from(batch).ok());
+        let Some(batch) = batch.filter(|batch| (1..=BATCH_MAX).contains(batch)) else {
             continue;
         };
-        let by_execution = task
-            .child_execution
-            .as_deref()
+        let child = task.child_execution.as_deref();
+        let by_execution = child
             .and_then(|id| by_child.get(id))
             .map(|id| (*id).to_owned());
-        let Some(id) = by_execution.or_else(|| instance_of_item(task.loop_item.as_deref()?)) else {
+        let id = by_execution.or_else(|| instance_of_item(task.loop_item.as_deref()?));
+        let Some(attempt) = id.and_then(|id| attempts.get_mut(&id)) else {
             continue;
         };
-        let Some(attempt) = attempts.get_mut(&id) else {
-            continue;
-        };
-        let known = attempt
-            .item
-            .as_ref()
-            .map(|item| (item.task.start, &item.task.id));
-        let newer = known.is_none_or(|known| known < (task.start, &task.id));
-        if newer {
+        let known = attempt.item.as_ref().map(|item| item.task);
+        if known.is_none_or(|known| (known.start, &known.id) < (task.start, &task.id)) {
             attempt.item = Some(Item { task, batch });
         }
     }
@@ -150,12 +127,10 @@ pub(in crate::rollout) fn attempts<'a, 'p>(
 
 /// How far the newest attempt is, as OOS shows it.
 pub(in crate::rollout) fn state(attempt: &Attempt<'_>) -> InstanceState {
+    let item = attempt.item.as_ref().map(|item| item.task);
     let Some(child) = attempt.newest else {
-        let item = attempt
-            .item
-            .as_ref()
-            .filter(|i| i.task.child_execution.is_none());
-        return match item.map(|item| &item.task.status) {
+        let item = item.filter(|task| task.child_execution.is_none());
+        return match item.map(|task| &task.status) {
             Some(ExecutionStatus::Skipped | ExecutionStatus::Success) => InstanceState::Skipped,
             Some(ExecutionStatus::Cancelled) => InstanceState::Cancelled,
             Some(ExecutionStatus::Failed) => InstanceState::Failed,
@@ -163,11 +138,8 @@ pub(in crate::rollout) fn state(attempt: &Attempt<'_>) -> InstanceState {
         };
     };
     // An item that still names an older attempt says nothing about this one.
-    let item = attempt
-        .item
-        .as_ref()
-        .filter(|item| item.task.child_execution.as_deref() == Some(child.id.as_str()))
-        .map(|item| &item.task.status);
+    let item = item.filter(|task| task.child_execution.as_ref() == Some(&child.id));
+    let item = item.map(|task| &task.status);
     // The two lists are read one after the other, so an item may be ahead of its execution: what is
     // still in motion is so until its own list says otherwise.
     match (&child.status, item) {

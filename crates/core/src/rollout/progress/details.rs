@@ -8,7 +8,7 @@ use ess_rollout_api::v1alpha1::{
 use ess_rollout_cloud::{Execution, ExecutionStatus, Query, TaskExecution};
 use jiff::Timestamp;
 
-use super::attempts::{Attempts, Item, state};
+use super::attempts::{Attempt, Attempts, Item, state};
 use crate::rollout::context::Context;
 use crate::task::observation::{Known, Missing, Observation};
 use crate::task::{conditions, ledger};
@@ -33,19 +33,13 @@ const WORDS_MAX: usize = 256;
 /// How much of the end of a script's output is kept, bytes.
 const TAIL_MAX: usize = 1024;
 
-/// Why an instance failed.
-pub(in crate::rollout) struct Details {
-    pub(in crate::rollout) message: String,
-    pub(in crate::rollout) exit_code: Option<i32>,
-    pub(in crate::rollout) output_tail: Option<String>,
-}
-
 /// The task of a nested execution that failed, or waits because it failed.
 fn failed_task(tasks: &[TaskExecution]) -> Option<&TaskExecution> {
-    tasks
+    let has_failed = |task: &TaskExecution| task.status == ExecutionStatus::Failed;
+    let said = tasks
         .iter()
-        .filter(|task| task.status == ExecutionStatus::Failed || !task.status_message.is_empty())
-        .max_by_key(|task| (task.status == ExecutionStatus::Failed, task.end, task.start))
+        .filter(|task| has_failed(task) || !task.status_message.is_empty());
+    said.max_by_key(|task| (has_failed(task), task.end, task.start))
 }
 
 /// The last of these tasks that failed.
@@ -54,6 +48,12 @@ pub(in crate::rollout) fn last_failed(tasks: &[TaskExecution]) -> Option<&TaskEx
         .iter()
         .filter(|task| task.status == ExecutionStatus::Failed);
     failed.max_by_key(|task| task.end)
+}
+
+fn tasks_of(execution: &str) -> Query {
+    Query::TaskExecutions {
+        execution: execution.to_owned(),
+    }
 }
 
 /// The execution one level down in which it failed, or may have: a package is installed by an
@@ -72,10 +72,8 @@ fn tasks_below<'o>(observation: &'o Observation, tasks: &[TaskExecution]) -> &'o
 /// The Cloud Assistant invocation that a nested execution made.
 fn invocation_of(tasks: &[TaskExecution]) -> Option<String> {
     tasks.iter().find_map(|task| {
-        let (_, value) = task
-            .outputs
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("invokeId"))?;
+        let mut outputs = task.outputs.iter();
+        let (_, value) = outputs.find(|(name, _)| name.eq_ignore_ascii_case("invokeId"))?;
         Some(value.as_str()?.to_owned())
     })
 }
@@ -86,14 +84,12 @@ fn known<'s>(
     id: &str,
     child: &Execution,
 ) -> Option<&'s InstanceStatus> {
-    status
-        .instances
-        .iter()
-        .find(|old| old.id == id && old.execution_id.as_deref() == Some(child.id.as_str()))
+    let mut all = status.instances.iter();
+    all.find(|old| old.id == id && old.execution_id.as_ref() == Some(&child.id))
 }
 
 /// Whether this very failure is on record.
-pub(in crate::rollout) fn known_failed(
+pub(super) fn known_failed(
     status: &RollingUpdateTaskStatus,
     id: &str,
     child: &Execution,
@@ -107,7 +103,7 @@ pub(in crate::rollout) fn known_failed(
 /// Looks into nested executions that do not move: whether one shows `Failed`, `Waiting` or
 /// something else while the root is suspended upon failure is not documented. What cannot be read
 /// is done without.
-pub(in crate::rollout) fn look_inside(
+pub(super) fn look_inside(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     attempts: &mut Attempts<'_>,
@@ -129,37 +125,28 @@ pub(in crate::rollout) fn look_inside(
         }
         let unchanged = failure.is_some_and(|at| child.updated.is_some_and(|u| u <= at.0));
         let trusted = waits && unchanged && !ledger::is_open(&status.actions, id);
-        if trusted || queries.len() >= DETAILS_MAX {
+        let looks = !trusted && queries.len() < DETAILS_MAX;
+        if looks {
+            queries.push(tasks_of(&child.id));
+        }
+        let read = observation.task_executions(&child.id);
+        let Some(mut tasks) = read.ok().filter(|_| looks).map(Vec::as_slice) else {
+            // As is on record.
             attempt.failed_inside = failure.is_some();
             attempt.failure_time = failure.map(|at| at.0);
             continue;
+        };
+        if last_failed(tasks).is_none()
+            && let Some(inner) = below(tasks)
+        {
+            queries.push(tasks_of(inner));
+            tasks = tasks_below(observation, tasks);
         }
-        queries.push(Query::TaskExecutions {
-            execution: child.id.clone(),
-        });
-        match observation.task_executions(&child.id) {
-            Ok(tasks) => {
-                let mut tasks = tasks.as_slice();
-                if last_failed(tasks).is_none()
-                    && let Some(inner) = below(tasks)
-                {
-                    queries.push(Query::TaskExecutions {
-                        execution: inner.to_owned(),
-                    });
-                    tasks = tasks_below(observation, tasks);
-                }
-                let last = last_failed(tasks);
-                // One that goes on after a failed task was told to by its template.
-                let rests = waits || tasks.iter().all(|task| task.status.is_final());
-                if let Some(task) = last.filter(|_| rests) {
-                    attempt.failed_inside = true;
-                    attempt.failure_time = task.end.or(child.start);
-                }
-            }
-            Err(_) => {
-                attempt.failed_inside = failure.is_some();
-                attempt.failure_time = failure.map(|at| at.0);
-            }
+        // One that goes on after a failed task was told to by its template.
+        let rests = waits || tasks.iter().all(|task| task.status.is_final());
+        if let Some(task) = last_failed(tasks).filter(|_| rests) {
+            attempt.failed_inside = true;
+            attempt.failure_time = task.end.or(child.start);
         }
     }
     observation.require(queries)
@@ -176,15 +163,13 @@ fn in_turn(
     if ctx.spec.policy.on_failure != OnFailure::Suspend || !ctx.is_quiet(status) {
         return BTreeSet::new();
     }
-    let moving: Vec<&String> = attempts
-        .iter()
-        .filter(|(_, attempt)| state(attempt) == InstanceState::Updating)
-        .filter(|(_, a)| {
-            a.newest
-                .is_some_and(|c| c.status != ExecutionStatus::Waiting)
-        })
-        .map(|(id, _)| id)
-        .collect();
+    let moves = |attempt: &Attempt<'_>| {
+        let child = attempt.newest;
+        state(attempt) == InstanceState::Updating
+            && child.is_some_and(|child| child.status != ExecutionStatus::Waiting)
+    };
+    let moving = attempts.iter().filter(|(_, attempt)| moves(attempt));
+    let moving: Vec<&String> = moving.map(|(id, _)| id).collect();
     let Ok(count) = i64::try_from(moving.len().max(1)) else {
         return BTreeSet::new();
     };
@@ -198,26 +183,23 @@ fn in_turn(
 
 /// Asks for the tasks of nested executions that have newly failed, and then for the invocations
 /// that they made. What cannot be read is done without.
-pub(in crate::rollout) fn want_details(
+pub(super) fn want_details(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     attempts: &Attempts<'_>,
 ) -> Known<()> {
-    let fresh: Vec<(&String, &Execution)> = attempts
-        .iter()
-        .filter(|(_, attempt)| state(attempt) == InstanceState::Failed)
-        .filter_map(|(id, attempt)| Some((id, attempt.newest?, attempt.failure_time)))
-        .filter(|(id, child, failure)| !known_failed(status, id, child, *failure))
-        .map(|(id, child, _)| (id, child))
-        .take(DETAILS_MAX)
-        .collect();
+    let fresh = attempts.iter().filter_map(|(id, attempt)| {
+        let child = attempt
+            .newest
+            .filter(|_| state(attempt) == InstanceState::Failed)?;
+        (!known_failed(status, id, child, attempt.failure_time)).then_some((id, child))
+    });
+    let fresh: Vec<(&String, &Execution)> = fresh.take(DETAILS_MAX).collect();
     let observation = ctx.input.observation;
-    observation.require(fresh.iter().map(|(_, child)| Query::TaskExecutions {
-        execution: child.id.clone(),
-    }))?;
+    observation.require(fresh.iter().map(|(_, child)| tasks_of(&child.id)))?;
     let inner = fresh.iter().filter_map(|(_, child)| {
-        let execution = below(observation.task_executions(&child.id).ok()?)?.to_owned();
-        Some(Query::TaskExecutions { execution })
+        let tasks = observation.task_executions(&child.id).ok()?;
+        Some(tasks_of(below(tasks)?))
     });
     observation.require(inner)?;
     let invocations = fresh.iter().filter_map(|(id, child)| {
@@ -234,50 +216,38 @@ pub(in crate::rollout) fn want_details(
     }
 }
 
-pub(in crate::rollout) fn details(
+/// Says of an instance why it failed, and what its script printed.
+pub(super) fn describe(
     ctx: &Context<'_>,
     child: &Execution,
     item: Option<&Item<'_>>,
-    id: &str,
-) -> Details {
+    instance: &mut InstanceStatus,
+) {
     let observation = ctx.input.observation;
-    let tasks = observation
-        .task_executions(&child.id)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let tasks = observation.task_executions(&child.id);
+    let tasks = tasks.map(Vec::as_slice).unwrap_or_default();
     let inner = tasks_below(observation, tasks);
     let failed = failed_task(inner).or_else(|| failed_task(tasks));
     let said = [
-        failed.map(|task| {
-            if task.status_message.is_empty() {
-                format!("task {} ({}) failed", task.name, task.action)
-            } else {
-                format!("{}: {}", task.name, task.status_message)
-            }
+        failed.map(|task| match task.status_message.as_str() {
+            "" => format!("task {} ({}) failed", task.name, task.action),
+            said => format!("{}: {said}", task.name),
         }),
         Some(child.status_message.clone()),
         item.map(|item| item.task.status_message.clone()),
     ];
-    let mut message = said
-        .into_iter()
-        .flatten()
-        .find(|text| !text.is_empty())
-        .unwrap_or_else(|| format!("execution {} failed and OOS gives no reason", child.id));
+    let mut said = said.into_iter().flatten();
+    let said = said.find(|text| !text.is_empty());
+    let mut message =
+        said.unwrap_or_else(|| format!("execution {} failed and OOS gives no reason", child.id));
     let invocation = invocation_of(tasks).or_else(|| invocation_of(inner));
-    let invocation = invocation.and_then(|invocation| {
-        observation
-            .invocation(&invocation, id)
-            .ok()
-            .cloned()
-            .flatten()
-    });
-    let (mut exit_code, mut output_tail) = (None, None);
+    let invocation =
+        invocation.and_then(|made| observation.invocation(&made, &instance.id).ok()?.as_ref());
     if let Some(invocation) = invocation {
         if invocation.exit_code.is_some_and(|code| code != 0) || !invocation.error_code.is_empty() {
-            exit_code = invocation
-                .exit_code
-                .and_then(|code| i32::try_from(code).ok());
-            if let Some(code) = exit_code {
+            let code = invocation.exit_code;
+            instance.exit_code = code.and_then(|code| i32::try_from(code).ok());
+            if let Some(code) = instance.exit_code {
                 // In place of what OOS says, which is how its template looked at it.
                 message = format!("the script ended with exit code {code}");
                 if let Some(said) = last_words(&invocation.output) {
@@ -293,19 +263,16 @@ pub(in crate::rollout) fn details(
         }
         // Neither an exit code nor an error: the words of ECS for a command that did not come to its
         // end.
-        if exit_code.is_none() && UNFINISHED.contains(&invocation.status.as_str()) {
+        if instance.exit_code.is_none() && UNFINISHED.contains(&invocation.status.as_str()) {
             message = format!(
                 "Cloud Assistant: the command is {}; {message}",
                 invocation.status
             );
         }
-        output_tail = Some(tail(&invocation.output)).filter(|tail| !tail.is_empty());
+        let tail = tail(invocation.output.trim_end(), TAIL_MAX);
+        instance.output_tail = (!tail.is_empty()).then(|| tail.to_owned());
     }
-    Details {
-        message: conditions::shorten(&message, 512),
-        exit_code,
-        output_tail,
-    }
+    instance.message = conditions::shorten(&message, 512);
 }
 
 /// The end of a script's output on one line, if it has said anything.
@@ -314,13 +281,11 @@ fn last_words(output: &str) -> Option<String> {
     let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     let text = lines.join(" / ");
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
-    let start = text.ceil_char_boundary(text.len().saturating_sub(WORDS_MAX));
-    let cut = if start > 0 { "..." } else { "" };
-    (!text.is_empty()).then(|| format!("{cut}{}", &text[start..]))
+    let end = tail(&text, WORDS_MAX);
+    let cut = if end.len() < text.len() { "..." } else { "" };
+    (!text.is_empty()).then(|| format!("{cut}{end}"))
 }
 
-fn tail(output: &str) -> String {
-    let output = output.trim_end();
-    let start = output.ceil_char_boundary(output.len().saturating_sub(TAIL_MAX));
-    output[start..].to_owned()
+fn tail(text: &str, max: usize) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(max))..]
 }

@@ -20,11 +20,8 @@ pub(in crate::rollout) fn describe(
     root: &Execution,
     tasks: &[TaskExecution],
 ) -> String {
-    let mut failed: Vec<&InstanceStatus> = status
-        .instances
-        .iter()
-        .filter(|i| i.state == InstanceState::Failed)
-        .collect();
+    let all = status.instances.iter();
+    let mut failed: Vec<_> = all.filter(|i| i.state == InstanceState::Failed).collect();
     failed.sort_by_key(|i| (i.end_time.as_ref().map(|time| time.0), i.batch));
     let tolerated = tolerance::tolerated(ctx);
     let why = |i: &InstanceStatus| {
@@ -40,30 +37,22 @@ pub(in crate::rollout) fn describe(
                 failed.len()
             );
         }
-        if failed.len() > FAILURES_SHOWN {
-            message.push_str(&format!(
-                "; and {} more (see status.instances)",
-                failed.len() - FAILURES_SHOWN
-            ));
+        if let more @ 1.. = failed.len().saturating_sub(FAILURES_SHOWN) {
+            message.push_str(&format!("; and {more} more (see status.instances)"));
         }
         return message;
     }
     // As many as are tolerated end nothing: what did is a task after the instances.
-    if let Some(task) = pause::tasks::failed(tasks).first()
-        && let Some(part) = task.parts.first()
-    {
-        return format!(
-            "task {} of execution {} failed: {}",
-            task.name, root.id, part.status_message
-        );
-    }
-    let task = tasks
-        .iter()
-        .find(|task| task.status == ExecutionStatus::Failed);
-    match task {
-        Some(task) => format!(
-            "task {} of execution {} failed: {}",
-            task.name, root.id, task.status_message
+    let by_itself = pause::tasks::failed(tasks).into_iter().next();
+    let by_itself = by_itself.and_then(|task| Some((task.name, *task.parts.first()?)));
+    let listed = || {
+        let task = tasks.iter().find(|t| t.status == ExecutionStatus::Failed)?;
+        Some((task.name.as_str(), task))
+    };
+    match by_itself.or_else(listed) {
+        Some((name, task)) => format!(
+            "task {name} of execution {} failed: {}",
+            root.id, task.status_message
         ),
         None => format!("execution {} failed: {}", root.id, root.status_message),
     }

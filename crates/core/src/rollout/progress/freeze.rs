@@ -30,9 +30,8 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, status: &mut RollingUpdateTask
         && let Ok(Some(group)) = ctx.input.observation.scaling_group(&ctx.group)
     {
         let suspended = &group.suspended_processes;
-        freeze
-            .processes
-            .retain(|process| suspended.iter().any(|s| s.as_str() == process));
+        let processes = &mut freeze.processes;
+        processes.retain(|process| suspended.iter().any(|s| s.as_str() == process));
         if freeze.processes.is_empty() {
             status.freeze = None;
         }
@@ -86,11 +85,7 @@ fn remind(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
 }
 
 /// What a pause says of it, behind what it waits for, within so many bytes in all.
-pub(in crate::rollout) fn added_to(
-    status: &RollingUpdateTaskStatus,
-    message: &str,
-    max: usize,
-) -> String {
+pub(super) fn added_to(status: &RollingUpdateTaskStatus, message: &str, max: usize) -> String {
     let Some(freeze) = &status.freeze else {
         return shorten(message, max);
     };
@@ -113,11 +108,9 @@ pub(in crate::rollout) fn event(
     new: &RollingUpdateTaskStatus,
 ) -> Option<Event> {
     let freeze = new.freeze.as_ref()?;
-    let before = old
-        .freeze
-        .as_ref()
-        .filter(|old| old.pause_since == freeze.pause_since)
-        .map_or(0, |old| old.reminders);
+    let before = old.freeze.as_ref();
+    let before = before.filter(|old| old.pause_since == freeze.pause_since);
+    let before = before.map_or(0, |old| old.reminders);
     (freeze.reminders > before).then(|| Event::warning(Reason::GroupFrozen, "Pause", format!(
             "the update has been paused since {}; {}: continue it, or cancel it to put the group back",
             freeze.pause_since.as_ref().map_or_else(String::new, |time| time.0.to_string()),

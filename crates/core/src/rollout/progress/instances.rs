@@ -25,57 +25,38 @@ pub(in crate::rollout) fn apply<'a>(
     children: &'a [Execution],
     tasks: &'a [TaskExecution],
 ) -> Known<Attempts<'a>> {
-    let planned: BTreeMap<String, i32> = status
-        .plan
-        .iter()
-        .flat_map(|plan| &plan.members)
-        .map(|member| (member.id.clone(), member.batch))
-        .collect();
+    let members = status.plan.iter().flat_map(|plan| &plan.members);
+    let planned: BTreeMap<String, i32> = members.map(|m| (m.id.clone(), m.batch)).collect();
     let mut attempts = attempts(planned.keys(), children, tasks);
     details::look_inside(ctx, status, &mut attempts)?;
     details::want_details(ctx, status, &attempts)?;
     let unready = unready::look(ctx, status, &attempts)?;
     // OOS may have divided otherwise than expected: whoever has not begun comes after those who have.
     // (One that was passed over has not: it may be listed before its batch.)
-    let begun = attempts
-        .values()
-        .filter(|attempt| attempt.newest.is_some())
-        .filter_map(|a| Some(a.item.as_ref()?.batch))
-        .max()
-        .unwrap_or(0);
-    let old: BTreeMap<&str, &InstanceStatus> = status
-        .instances
-        .iter()
-        .map(|i| (i.id.as_str(), i))
-        .collect();
+    let begun = attempts.values().filter(|attempt| attempt.newest.is_some());
+    let begun = begun.filter_map(|attempt| Some(attempt.item.as_ref()?.batch));
+    let begun = begun.max().unwrap_or(0);
+    let old = status.instances.iter();
+    let old: BTreeMap<&str, &InstanceStatus> = old.map(|i| (i.id.as_str(), i)).collect();
     // What is on record of an attempt is not forgotten because one answer leaves it out.
     let is_listed = |id: &str| attempts.get(id).is_some_and(|a| a.newest.is_some());
-    let unlisted = old.values().filter(|old| old.execution_id.is_some());
-    let unlisted: BTreeMap<&str, &InstanceStatus> = unlisted
-        .filter(|old| !is_listed(&old.id))
-        .map(|old| (old.id.as_str(), *old))
-        .collect();
-    let mut instances: Vec<InstanceStatus> = unlisted.values().map(|old| (*old).clone()).collect();
-    let read = attempts.iter();
-    for (id, attempt) in read.filter(|(id, _)| !unlisted.contains_key(id.as_str())) {
+    let is_kept = |old: &&InstanceStatus| old.execution_id.is_some() && !is_listed(&old.id);
+    let kept = old.values().copied().filter(is_kept);
+    let mut instances: Vec<InstanceStatus> = kept.cloned().collect();
+    for (id, attempt) in &attempts {
+        let old = old.get(id.as_str()).copied();
+        if old.as_ref().is_some_and(is_kept) {
+            continue;
+        }
+        let expected = match planned.get(id).copied().unwrap_or(1) {
+            batch if attempt.newest.is_none() && batch < begun => begun + 1,
+            batch => batch,
+        };
         // Where its item is not listed, it is where it was.
-        let known = old.get(id.as_str()).filter(|old| is_same(old, attempt));
-        let batch = attempt.item.as_ref().map(|item| item.batch);
-        let batch = batch.or(known.map(|old| old.batch));
-        let expected = planned.get(id).copied().unwrap_or(1);
-        let batch = batch.unwrap_or(if attempt.newest.is_none() && expected < begun {
-            begun + 1
-        } else {
-            expected
-        });
-        instances.push(instance(
-            ctx,
-            id,
-            batch,
-            attempt,
-            old.get(id.as_str()).copied(),
-            unready.get(id),
-        ));
+        let known = old.filter(|old| is_same(old, attempt)).map(|old| old.batch);
+        let listed = attempt.item.as_ref().map(|item| item.batch);
+        let batch = listed.or(known).unwrap_or(expected);
+        instances.push(instance(ctx, id, batch, attempt, old, unready.get(id)));
     }
     instances.sort_by(|a, b| (a.batch, &a.id).cmp(&(b.batch, &b.id)));
     status.instances = instances;
@@ -94,7 +75,7 @@ fn state_after(
 ) -> InstanceState {
     use InstanceState::{Cancelled, Failed, Skipped, Succeeded, Updating};
     match (request.verb, state) {
-        (Verb::Retry, Failed) if !ctx.settled_since(&request.time) => Updating,
+        (Verb::Retry, Failed) if !ctx.waits().settled_since(&request.time) => Updating,
         (Verb::Skip, Failed | Cancelled | Succeeded) => Skipped,
         (Verb::CancelInstances, Failed | Skipped | Succeeded) => Cancelled,
         _ => state,
@@ -107,18 +88,13 @@ fn number(attempt: &Attempt<'_>, state: InstanceState, old: Option<&InstanceStat
     let children = i32::try_from(attempt.count).unwrap_or(i32::MAX);
     // An item can fail before it has a nested execution.
     let begun = children.max(i32::from(state == InstanceState::Failed));
-    let Some(child) = attempt.newest else {
-        return begun;
-    };
-    let Some(old) = old.filter(|old| old.execution_id.as_deref() == Some(child.id.as_str())) else {
+    let Some(old) = old.filter(|old| is_same(old, attempt)) else {
         return begun;
     };
     let known = old.attempt.max(begun);
     // Passed over inside its execution, it goes on as well, and that is no new attempt.
-    let skipped = old
-        .request
-        .as_ref()
-        .is_some_and(|request| request.verb == Verb::Skip && request.attempt == old.attempt);
+    let request = old.request.as_ref();
+    let skipped = request.is_some_and(|r| r.verb == Verb::Skip && r.attempt == old.attempt);
     let moves = matches!(state, InstanceState::Updating | InstanceState::Succeeded);
     let goes_on = moves && !skipped;
     match &old.failure_time {
@@ -133,8 +109,8 @@ fn number(attempt: &Attempt<'_>, state: InstanceState, old: Option<&InstanceStat
 
 /// Whether that is on record of this very attempt.
 fn is_same(old: &InstanceStatus, attempt: &Attempt<'_>) -> bool {
-    let newest = attempt.newest.map(|child| child.id.as_str());
-    newest.is_some() && old.execution_id.as_deref() == newest
+    let newest = attempt.newest.map(|child| &child.id);
+    newest.is_some() && old.execution_id.as_ref() == newest
 }
 
 fn instance(
@@ -146,12 +122,12 @@ fn instance(
     unready: Option<&Option<String>>,
 ) -> InstanceStatus {
     let state = state(attempt);
-    let child = attempt.newest;
+    let (child, item) = (attempt.newest, attempt.item.as_ref());
     let number = number(attempt, state, old);
     // Passed over before its turn, it keeps that until it begins all the same.
-    let request = old.and_then(|old| old.request.clone()).filter(|request| {
-        request.attempt == number || (request.attempt == 0 && attempt.newest.is_none())
-    });
+    let request = old
+        .and_then(|old| old.request.clone())
+        .filter(|request| request.attempt == number || (request.attempt == 0 && child.is_none()));
     let state = match &request {
         Some(request) if request.attempt > 0 => state_after(ctx, state, request),
         _ => state,
@@ -159,9 +135,12 @@ fn instance(
     let failure_time = attempt.failure_time.map(Time);
     let same = old.filter(|old| {
         old.state == state
-            && old.execution_id.as_deref() == child.map(|c| c.id.as_str())
+            && old.execution_id.as_ref() == child.map(|c| &c.id)
             && old.failure_time == failure_time
     });
+    let listed = item.map(|item| &item.task.id);
+    let known = old.filter(|old| is_same(old, attempt));
+    let known = || known.and_then(|old| old.task_execution_id.as_ref());
     let mut status = InstanceStatus {
         id: id.to_owned(),
         batch,
@@ -172,21 +151,14 @@ fn instance(
         failure_time,
         request,
         execution_id: child.map(|c| c.id.clone()),
-        task_execution_id: attempt
-            .item
-            .as_ref()
-            .map(|item| item.task.id.clone())
+        task_execution_id: listed
             .filter(|id| id.len() <= TASK_ID_MAX)
-            .or_else(|| {
-                let known = old.filter(|old| is_same(old, attempt));
-                known.and_then(|old| old.task_execution_id.clone())
-            }),
+            .or_else(known)
+            .cloned(),
         start_time: child.and_then(|c| c.start).map(Time),
-        end_time: match (child, &attempt.item) {
-            (Some(child), _) => child.end.map(Time),
-            (None, Some(item)) => item.task.end.map(Time),
-            (None, None) => None,
-        },
+        end_time: child
+            .map_or_else(|| item?.task.end, |child| child.end)
+            .map(Time),
         exit_code: None,
         output_tail: None,
     };
@@ -201,12 +173,8 @@ fn instance(
         return status;
     }
     if state == InstanceState::Failed {
-        match (child, &attempt.item) {
-            (Some(child), item) => {
-                let details = details::details(ctx, child, item.as_ref(), id);
-                (status.message, status.exit_code, status.output_tail) =
-                    (details.message, details.exit_code, details.output_tail);
-            }
+        match (child, item) {
+            (Some(child), item) => details::describe(ctx, child, item, &mut status),
             (None, Some(item)) => {
                 status.message = conditions::shorten(&item.task.status_message, 512);
             }

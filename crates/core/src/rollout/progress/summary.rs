@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// Progress by batch, in their order.
-pub(in crate::rollout) fn batches(instances: &[InstanceStatus]) -> Vec<BatchStatus> {
+pub(super) fn batches(instances: &[InstanceStatus]) -> Vec<BatchStatus> {
     let mut batches: BTreeMap<i32, Vec<&InstanceStatus>> = BTreeMap::new();
     for instance in instances {
         batches.entry(instance.batch).or_default().push(instance);
@@ -19,55 +19,38 @@ pub(in crate::rollout) fn batches(instances: &[InstanceStatus]) -> Vec<BatchStat
         .map(|(index, members)| {
             let ended = members.iter().all(|m| m.state.is_final());
             let begun = members.iter().any(|m| m.state != InstanceState::Pending);
-            let well = members
-                .iter()
-                .all(|m| matches!(m.state, InstanceState::Succeeded | InstanceState::Skipped));
+            let is_done =
+                |state| matches!(state, InstanceState::Succeeded | InstanceState::Skipped);
+            let well = members.iter().all(|m| is_done(m.state));
+            let last = members.iter().filter_map(|m| m.end_time.clone()).max();
             BatchStatus {
                 index,
-                size: i32::try_from(members.len()).unwrap_or(i32::MAX),
+                size: number(members.len()),
                 state: match (begun, ended, well) {
                     (_, true, true) => BatchState::Succeeded,
                     (_, true, false) => BatchState::Failed,
                     (true, false, _) => BatchState::Updating,
                     (false, false, _) => BatchState::Pending,
                 },
-                start_time: members
-                    .iter()
-                    .filter_map(|m| m.start_time.as_ref())
-                    .map(|t| t.0)
-                    .min()
-                    .map(Time),
-                end_time: ended
-                    .then(|| {
-                        members
-                            .iter()
-                            .filter_map(|m| m.end_time.as_ref())
-                            .map(|t| t.0)
-                            .max()
-                    })
-                    .flatten()
-                    .map(Time),
+                start_time: members.iter().filter_map(|m| m.start_time.clone()).min(),
+                end_time: last.filter(|_| ended),
             }
         })
         .collect()
 }
 
+fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
 /// Progress over all batches.
-pub(in crate::rollout) fn summary(
-    instances: &[InstanceStatus],
-    batches: &[BatchStatus],
-) -> Summary {
-    let count = |state: InstanceState| {
-        i32::try_from(instances.iter().filter(|i| i.state == state).count()).unwrap_or(i32::MAX)
-    };
-    let total = i32::try_from(instances.len()).unwrap_or(i32::MAX);
+pub(super) fn summary(instances: &[InstanceStatus], batches: &[BatchStatus]) -> Summary {
+    let count = |state| number(instances.iter().filter(|i| i.state == state).count());
+    let total = number(instances.len());
     let ended = instances.iter().filter(|i| i.state.is_final()).count();
     let succeeded = count(InstanceState::Succeeded);
-    let current = batches
-        .iter()
-        .filter(|b| b.state != BatchState::Pending)
-        .map(|b| b.index)
-        .max();
+    let begun = batches.iter().filter(|b| b.state != BatchState::Pending);
+    let current = begun.map(|b| b.index).max();
     Summary {
         total,
         pending: count(InstanceState::Pending),
@@ -76,8 +59,7 @@ pub(in crate::rollout) fn summary(
         failed: count(InstanceState::Failed),
         cancelled: count(InstanceState::Cancelled),
         skipped: count(InstanceState::Skipped),
-        percent: i32::try_from((ended * 100).checked_div(instances.len()).unwrap_or(100))
-            .unwrap_or(100),
+        percent: number((ended * 100).checked_div(instances.len()).unwrap_or(100)),
         progress: format!("{succeeded}/{total}"),
         batch: format!("{}/{}", current.unwrap_or(0), batches.len()),
         estimated_end_time: estimate(batches).map(Time),
@@ -86,41 +68,26 @@ pub(in crate::rollout) fn summary(
 
 /// If the batches to come take as long as those that ended took: when the last one ends.
 fn estimate(batches: &[BatchStatus]) -> Option<Timestamp> {
-    let ended: Vec<SignedDuration> = batches
-        .iter()
-        .filter_map(|b| {
-            Some(
-                b.end_time
-                    .as_ref()?
-                    .0
-                    .duration_since(b.start_time.as_ref()?.0),
-            )
-        })
-        .collect();
+    let took = |batch: &BatchStatus| {
+        let (start, end) = (batch.start_time.as_ref()?, batch.end_time.as_ref()?);
+        Some(end.0.duration_since(start.0))
+    };
+    let ended: Vec<SignedDuration> = batches.iter().filter_map(took).collect();
     let average = ended.iter().sum::<SignedDuration>()
         / i32::try_from(ended.len()).ok().filter(|n| *n > 0)?;
     let current = batches.iter().find(|b| b.end_time.is_none())?;
-    let begun = match &current.start_time {
-        Some(time) => time.0,
-        None => batches
-            .iter()
-            .filter_map(|b| b.end_time.as_ref())
-            .map(|t| t.0)
-            .max()?,
-    };
+    let last = || batches.iter().filter_map(|b| b.end_time.as_ref()).max();
+    let begun = current.start_time.as_ref().or_else(last)?;
     let left = i32::try_from(batches.iter().filter(|b| b.end_time.is_none()).count()).ok()?;
     let span = average.checked_mul(left)?;
-    let end = begun.checked_add(span).ok()?;
+    let end = begun.0.checked_add(span).ok()?;
     Timestamp::from_second(end.as_second()).ok()
 }
 
 /// Whether every instance of a batch was passed over before its turn.
-pub(in crate::rollout) fn passed_over(status: &RollingUpdateTaskStatus, batch: i32) -> bool {
-    let mut members = status
-        .instances
-        .iter()
-        .filter(|i| i.batch == batch)
-        .peekable();
+pub(super) fn passed_over(status: &RollingUpdateTaskStatus, batch: i32) -> bool {
+    let all = status.instances.iter();
+    let mut members = all.filter(|i| i.batch == batch).peekable();
     members.peek().is_some()
         && members.all(|i| {
             i.execution_id.is_none() && i.state.is_final() && i.state != InstanceState::Failed
@@ -136,7 +103,7 @@ pub(in crate::rollout) fn is_last(status: &RollingUpdateTaskStatus, id: i32) -> 
 /// that batch has: OOS begins a batch only after the one before, and all of a batch at once. An
 /// instance that was passed over before its turn may be listed before its batch begins: it counts only
 /// where all before it have ended, and ended before it did.
-pub(in crate::rollout) fn highest_ended_batch(status: &RollingUpdateTaskStatus) -> i32 {
+pub(super) fn highest_ended_batch(status: &RollingUpdateTaskStatus) -> i32 {
     let all = || status.instances.iter();
     let begun = |i: &&InstanceStatus| i.execution_id.is_some() || i.state == InstanceState::Failed;
     let open = all().filter(|i| !i.state.is_final()).map(|i| i.batch).min();

@@ -18,21 +18,14 @@ pub(in crate::rollout) fn unresolved<'s>(
     ctx: &Context<'_>,
     status: &'s RollingUpdateTaskStatus,
 ) -> Vec<&'s InstanceStatus> {
-    let begun = status
-        .instances
-        .iter()
-        .filter(|i| i.state != InstanceState::Pending)
-        .map(|i| i.batch)
-        .max()
-        .unwrap_or(0);
-    let failed = |last: i32| {
-        let all = status.instances.iter();
-        all.filter(move |i| i.state == InstanceState::Failed && i.batch <= last)
-    };
-    let given_up = (1..begun)
-        .rev()
-        .find(|batch| failed(*batch).count() > tolerated(ctx))
-        .unwrap_or(0);
+    let all = || status.instances.iter();
+    let begun = all().filter(|i| i.state != InstanceState::Pending);
+    let begun = begun.map(|i| i.batch).max().unwrap_or(0);
+    let failed =
+        |last: i32| all().filter(move |i| i.state == InstanceState::Failed && i.batch <= last);
+    let mut before = (1..begun).rev();
+    let given_up = before.find(|batch| failed(*batch).count() > tolerated(ctx));
+    let given_up = given_up.unwrap_or(0);
     failed(i32::MAX).filter(|i| i.batch > given_up).collect()
 }
 

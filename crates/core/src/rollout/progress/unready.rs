@@ -26,11 +26,11 @@ const ON_THEIR_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 const NOT_PULLED: [&str; 2] = ["ErrImagePull", "ImagePullBackOff"];
 
 /// What each instance that was looked at waits for; `None`: its containers are ready, or on their way.
-pub(in crate::rollout) type Unready = BTreeMap<String, Option<String>>;
+pub(super) type Unready = BTreeMap<String, Option<String>>;
 
 /// Looks at container groups that take long to update, and at those whose update has newly failed. What cannot be read is
 /// done without.
-pub(in crate::rollout) fn look(
+pub(super) fn look(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     attempts: &Attempts<'_>,
@@ -62,13 +62,11 @@ pub(in crate::rollout) fn look(
         let known = status.instances.iter().find(|instance| instance.id == id);
         known.map_or("", |instance| &instance.message)
     };
-    Ok(seen
-        .into_iter()
-        .map(|compute| {
-            let waits = reason(&compute.containers, old(&compute.id));
-            (compute.id, waits)
-        })
-        .collect())
+    let each = seen.into_iter().map(|compute| {
+        let waits = reason(&compute.containers, old(&compute.id));
+        (compute.id, waits)
+    });
+    Ok(each.collect())
 }
 
 /// What the first container that does not come up says. `old` stays as long as it says the same in other words, so that

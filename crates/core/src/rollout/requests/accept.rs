@@ -24,26 +24,23 @@ const OPEN_MAX: usize = 200;
 const SET_OPEN_MAX: usize = 2000;
 
 /// Judges a new request against the instances as just read.
-pub(in crate::rollout) fn accept(
+pub(super) fn accept(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     verb: Verb,
     value: &str,
-) -> Judgement {
-    let targets = match requests::parse_targets(value) {
-        Ok(targets) => targets,
-        Err(InstancesError::Malformed(why)) => return Judgement::Rejected(Reason::Malformed, why),
-        Err(InstancesError::TooManyTargets(why)) => {
-            return Judgement::Rejected(Reason::TooManyTargets, why);
-        }
-    };
+) -> Result<Accepted, Refusal> {
+    let targets = requests::parse_targets(value).map_err(|error| match error {
+        InstancesError::Malformed(why) => (Reason::Malformed, why),
+        InstancesError::TooManyTargets(why) => (Reason::TooManyTargets, why),
+    })?;
     if status.execution.is_none() {
-        return Judgement::Rejected(Reason::NotPaused, "the update has not started".into());
+        return refuse(Reason::NotPaused, "the update has not started");
     }
     if ctx.spec.policy.on_failure == OnFailure::Fail {
-        return Judgement::Rejected(
+        return refuse(
             Reason::NotSuspended,
-            "spec.onFailure is Fail: OOS ends the update at a failure instead of suspending it, and takes no requests on instances".into(),
+            "spec.onFailure is Fail: OOS ends the update at a failure instead of suspending it, and takes no requests on instances",
         );
     }
     let set = targets.set();
@@ -53,42 +50,31 @@ pub(in crate::rollout) fn accept(
                 let found = status.instances.iter().find(|i| i.id == target.instance);
                 resolve(verb, target, found)
             });
-            (Ok(judged.collect::<Vec<_>>()), OPEN_MAX)
+            (judged.collect(), OPEN_MAX)
         }
-        Targets::Failed => (failed(ctx, status, verb), SET_OPEN_MAX),
-        Targets::Batch(batch) => (members(status, verb, batch), SET_OPEN_MAX),
-        Targets::Task(name) => (task(ctx, status, verb, &name), SET_OPEN_MAX),
-    };
-    let resolved = match resolved {
-        Ok(resolved) => resolved,
-        Err((reason, message)) => return Judgement::Rejected(reason, message),
+        Targets::Failed => (failed(ctx, status, verb)?, SET_OPEN_MAX),
+        Targets::Batch(batch) => (members(status, verb, batch)?, SET_OPEN_MAX),
+        Targets::Task(name) => (task(ctx, status, verb, &name)?, SET_OPEN_MAX),
     };
     if ledger::count_open(&status.actions) + resolved.len() > bound {
-        return Judgement::Rejected(
+        return refuse(
             Reason::TooManyRequests,
             format!(
                 "requests on {bound} instances would be open: wait for the effect of those that are"
             ),
         );
     }
-    Judgement::Instances(set, resolved)
+    Ok(Accepted::Instances(set, resolved))
 }
-
-/// Why a set is refused: in a word and a sentence.
-type Refusal = (Reason, String);
 
 fn failed(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     verb: Verb,
 ) -> Result<Vec<ActionTarget>, Refusal> {
-    let found = tolerance::unresolved(ctx, status);
-    let targets = applicable(verb, found.into_iter());
+    let targets = applicable(verb, tolerance::unresolved(ctx, status).into_iter());
     match targets.is_empty() {
-        true => Err((
-            Reason::InstanceNotFailed,
-            "no instance has failed".to_owned(),
-        )),
+        true => refuse(Reason::InstanceNotFailed, "no instance has failed"),
         false => Ok(targets),
     }
 }
@@ -104,31 +90,28 @@ fn members(
         (false, ..) => Ok(targets),
         (true, true, _) => {
             let message = format!("there is no batch {batch}, but {}", status.batches.len());
-            Err((Reason::UnknownBatch, message))
+            refuse(Reason::UnknownBatch, message)
         }
         (true, false, Verb::Retry) => {
             let message = format!("no instance of batch {batch} has failed");
-            Err((Reason::InstanceNotFailed, message))
+            refuse(Reason::InstanceNotFailed, message)
         }
         (true, false, _) => {
             let message = format!("every instance of batch {batch} has ended");
-            Err((Reason::InstanceFinished, message))
+            refuse(Reason::InstanceFinished, message)
         }
     }
 }
 
 /// Those of a set that a verb can be for.
 fn applicable<'s>(verb: Verb, all: impl Iterator<Item = &'s InstanceStatus>) -> Vec<ActionTarget> {
-    let resolved = all.map(|found| {
-        let named = InstanceTarget {
-            instance: found.id.clone(),
-            attempt: None,
-        };
-        resolve(verb, named, Some(found))
-    });
-    resolved
-        .filter(|target| target.state == ActionState::Accepted)
-        .collect()
+    let named = |found: &InstanceStatus| InstanceTarget {
+        instance: found.id.clone(),
+        attempt: None,
+    };
+    let resolved = all.map(|found| resolve(verb, named(found), Some(found)));
+    let accepted = resolved.filter(|target| target.state == ActionState::Accepted);
+    accepted.collect()
 }
 
 fn task(
@@ -139,7 +122,7 @@ fn task(
 ) -> Result<Vec<ActionTarget>, Refusal> {
     if verb == Verb::CancelInstances {
         let message = "a task of the execution itself cannot be given up: cancel the update";
-        return Err((Reason::Unsupported, message.to_owned()));
+        return refuse(Reason::Unsupported, message);
     }
     let root = status.execution.as_ref().map_or("", |e| e.id.as_str());
     // Read for this very decision.
@@ -154,12 +137,10 @@ fn task(
                 names.join(", ")
             ),
         };
-        return Err((Reason::TaskNotFailed, shorten(&message, 512)));
+        return refuse(Reason::TaskNotFailed, shorten(&message, 512));
     };
-    let parts = found
-        .parts
-        .iter()
-        .filter(|part| part.id.len() <= TASK_ID_MAX);
+    let parts = found.parts.iter();
+    let parts = parts.filter(|part| part.id.len() <= TASK_ID_MAX);
     let targets = parts.map(|part| ActionTarget {
         instance: shorten(part.loop_item.as_deref().unwrap_or(name), INSTANCE_MAX),
         task_execution_id: Some(part.id.clone()),
@@ -175,17 +156,14 @@ fn task(
 }
 
 fn resolve(verb: Verb, named: InstanceTarget, found: Option<&InstanceStatus>) -> ActionTarget {
-    let refusal = match found {
-        None => Some((
-            Reason::UnknownInstance,
-            "it takes no part in this update".to_owned(),
-        )),
-        Some(found) => refusal(verb, &named, found),
+    let applicable = match found {
+        None => refuse(Reason::UnknownInstance, "it takes no part in this update"),
+        Some(found) => applies(verb, &named, found),
     };
     let attempt = found.map_or(0, |found| found.attempt);
-    let (state, reason, message) = match refusal {
-        None => (ActionState::Accepted, String::new(), String::new()),
-        Some((reason, message)) => (ActionState::Rejected, reason.into(), message),
+    let (state, reason, message) = match applicable {
+        Ok(()) => (ActionState::Accepted, String::new(), String::new()),
+        Err((reason, message)) => (ActionState::Rejected, reason.into(), message),
     };
     ActionTarget {
         instance: named.instance,
@@ -204,37 +182,41 @@ fn resolve(verb: Verb, named: InstanceTarget, found: Option<&InstanceStatus>) ->
     }
 }
 
-fn refusal(verb: Verb, named: &InstanceTarget, found: &InstanceStatus) -> Option<(Reason, String)> {
-    match named.attempt {
-        Some(attempt) if attempt != found.attempt => {
-            let message = match found.attempt {
-                0 => "it has not begun".to_owned(),
-                newest => format!("its newest attempt is {newest}, not {attempt}"),
-            };
-            return Some((Reason::StaleAttempt, message));
-        }
-        _ => {}
+/// Whether a verb can be for an instance.
+fn applies(verb: Verb, named: &InstanceTarget, found: &InstanceStatus) -> Result<(), Refusal> {
+    if let Some(attempt) = named.attempt
+        && attempt != found.attempt
+    {
+        let message = match found.attempt {
+            0 => "it has not begun".to_owned(),
+            newest => format!("its newest attempt is {newest}, not {attempt}"),
+        };
+        return refuse(Reason::StaleAttempt, message);
     }
-    let how = judge::describe(found);
     let told = found.request.as_ref();
     if found.state == InstanceState::Pending && told.is_some_and(|r| r.verb == verb) {
-        let message = "it was told so already, and is passed over when its turn comes".to_owned();
-        return Some((Reason::InstanceFinished, message));
+        let message = "it was told so already, and is passed over when its turn comes";
+        return refuse(Reason::InstanceFinished, message);
     }
     match (verb, found.state) {
-        (Verb::Retry, InstanceState::Failed) => None,
-        (Verb::Retry, _) => Some((Reason::InstanceNotFailed, how)),
-        (_, InstanceState::Pending | InstanceState::Updating | InstanceState::Failed) => None,
-        (_, _) => Some((Reason::InstanceFinished, how)),
+        (Verb::Retry, InstanceState::Failed) => Ok(()),
+        (Verb::Retry, _) => refuse(Reason::InstanceNotFailed, judge::describe(found)),
+        (_, InstanceState::Pending | InstanceState::Updating | InstanceState::Failed) => Ok(()),
+        (_, _) => refuse(Reason::InstanceFinished, judge::describe(found)),
     }
 }
 
-/// What a verdict on a request says.
-pub(in crate::rollout) enum Judgement {
-    /// Accepted, for the pause with this number or, empty, for the task.
-    Accepted(Vec<String>),
-    /// For these instances, each judged by itself; the name of the set that they are, if it is one.
+/// Whom an accepted request is for.
+pub(super) enum Accepted {
+    /// The pause with this number or, empty, the task.
+    Targets(Vec<String>),
+    /// These instances, each judged by itself; the name of the set that they are, if it is one.
     Instances(Option<String>, Vec<ActionTarget>),
-    /// Refused: why, in a word and a sentence.
-    Rejected(Reason, String),
+}
+
+/// Why a request is refused: in a word and a sentence.
+pub(super) type Refusal = (Reason, String);
+
+pub(super) fn refuse<T>(reason: Reason, message: impl Into<String>) -> Result<T, Refusal> {
+    Err((reason, message.into()))
 }

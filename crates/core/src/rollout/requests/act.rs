@@ -13,12 +13,12 @@
 //! that instance until the bound on lateness has passed and the attempt was read once more.
 
 use ess_rollout_api::v1alpha1::{
-    Action, ActionCall, ActionState, InstanceState, RollingUpdateTaskStatus, Verb,
+    Action, ActionCall, ActionState, ActionTarget, InstanceState, RollingUpdateTaskStatus, Verb,
 };
 use ess_rollout_cloud::{CloudError, Execution, ExecutionStatus, Mutation};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::judge::{self, Verdict};
+use super::judge::{self, Judgement};
 use super::notify;
 use super::targets::{MESSAGE_MAX, carried_out, forget_details, resolve_if_done, resolve_target};
 use crate::rollout::context::Context;
@@ -40,10 +40,10 @@ const CALLS_MAX: usize = 100;
 pub(in crate::rollout) enum Act<'a> {
     /// Calls that are now on record, each for another instance.
     Send(Work, Vec<Mutation>),
-    /// Nothing else before this has settled, which `trouble` may stand in the way of.
+    /// Nothing else before this has settled; `failed`: why the calls just sent did nothing.
     Wait {
         next: Next,
-        trouble: Option<&'a CloudError>,
+        failed: Option<&'a CloudError>,
     },
     /// Nothing, for now.
     Idle,
@@ -61,9 +61,7 @@ pub(in crate::rollout) fn act<'a>(
     }
     let failed = notify::passing_failure(ctx);
     let mut actions = std::mem::take(&mut status.actions);
-    actions
-        .iter_mut()
-        .for_each(|action| reset_clock(ctx, action));
+    reset_clocks(ctx, &mut actions);
     let mut wait = None;
     let mut calls = Vec::new();
     for verb in VERBS {
@@ -82,26 +80,25 @@ pub(in crate::rollout) fn act<'a>(
                     attempts,
                     busy: busy(ctx, &actions, (action, target)),
                 };
-                let verdict = look.judge(&actions[action], &actions[action].instances[target])?;
+                let judgement = look.judge(&actions[action], &actions[action].instances[target])?;
                 let one = &mut actions[action].instances[target];
-                match verdict {
-                    Verdict::Done(state, reason, message) => {
-                        if state == ActionState::Applied && verb != Verb::Retry && is_instance(one)
-                        {
-                            carried_out(ctx, status, verb, &one.instance);
-                        }
-                        resolve_target(one, state, reason, &message);
+                match judgement {
+                    Judgement::Done(state, reason, message) => {
+                        settle(ctx, status, verb, one, (state, reason, &message));
                     }
-                    Verdict::Hold(message) => one.message = shorten(&message, MESSAGE_MAX),
-                    Verdict::Wait(next) => wait = Some(sooner(wait, next)),
+                    Judgement::Hold(message) => one.message = shorten(&message, MESSAGE_MAX),
+                    Judgement::Wait(next) => wait = Some(sooner(wait, next)),
                     // The answer that just came says to wait; a call for another instance would
                     // meet the same.
-                    Verdict::Call(_) if failed.is_some() => {}
-                    Verdict::Call(call) => {
-                        let (address, seen) = (call.address, call.seen);
+                    Judgement::Call { .. } if failed.is_some() => {}
+                    Judgement::Call {
+                        address,
+                        mutation,
+                        seen,
+                    } => {
                         one.message.clear();
                         one.call = Some(notify::intent(ctx, one.call.as_ref(), address, seen));
-                        calls.push(call.mutation);
+                        calls.push(mutation);
                     }
                 }
             }
@@ -114,33 +111,22 @@ pub(in crate::rollout) fn act<'a>(
     if let Some(mutation) = calls.next() {
         return Ok(Act::Send(Work { mutation }, calls.collect()));
     }
-    Ok(match (failed, wait) {
-        (Some(error), _) => Act::Wait {
-            next: ctx.wait_after(error),
-            trouble: Some(error),
-        },
-        (None, Some(next)) => Act::Wait {
-            next,
-            trouble: None,
-        },
-        (None, None) => Act::Idle,
-    })
+    let next = failed.map(|error| ctx.waits().after(error)).or(wait);
+    Ok(next.map_or(Act::Idle, |next| Act::Wait { next, failed }))
 }
 
 /// The open instances of a request, those that have not begun first: once those that hold the update
 /// up are decided about it goes on, and their turn would come.
 fn in_order(status: &RollingUpdateTaskStatus, action: &Action) -> Vec<usize> {
-    let begun = |id: &str| {
+    let has_begun = |index: &usize| {
+        let id = &action.instances[*index].instance;
         let mut all = status.instances.iter();
         all.any(|i| i.id == *id && i.state != InstanceState::Pending)
     };
-    let all = action.instances.iter().enumerate();
-    let mut open: Vec<(bool, usize)> = all
-        .filter(|(_, one)| one.state == ActionState::Accepted)
-        .map(|(index, one)| (begun(&one.instance), index))
-        .collect();
-    open.sort_unstable();
-    open.into_iter().map(|(_, index)| index).collect()
+    let is_open = |index: &usize| action.instances[*index].state == ActionState::Accepted;
+    let mut open: Vec<usize> = (0..action.instances.len()).filter(is_open).collect();
+    open.sort_by_cached_key(has_begun);
+    open
 }
 
 /// The execution has ended: what is still open had its effect, or will have none.
@@ -169,11 +155,8 @@ pub(in crate::rollout) fn finish(
                 let given_up = well && judge::may_be_given_up(verb, one, instance);
                 judge::already(verb, one, instance).or(given_up.then(|| judge::effective(instance)))
             });
-            if let Some(Verdict::Done(state, reason, message)) = done {
-                if state == ActionState::Applied && verb != Verb::Retry {
-                    carried_out(ctx, status, verb, &one.instance);
-                }
-                resolve_target(one, state, reason, &message);
+            if let Some(Judgement::Done(state, reason, message)) = done {
+                settle(ctx, status, verb, one, (state, reason, &message));
             }
         }
         resolve_if_done(ctx, action);
@@ -181,17 +164,27 @@ pub(in crate::rollout) fn finish(
     status.actions = actions;
 }
 
+/// Ends a target. What passes an instance over, or gives it up, shows in the instance as well.
+fn settle(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    verb: Verb,
+    target: &mut ActionTarget,
+    (state, reason, message): (ActionState, Reason, &str),
+) {
+    if state == ActionState::Applied && verb != Verb::Retry && is_instance(target) {
+        carried_out(ctx, status, verb, &target.instance);
+    }
+    resolve_target(target, state, reason, message);
+}
+
 /// A clock that was ahead when a call went on record must not make anything wait for it.
-fn reset_clock(ctx: &Context<'_>, action: &mut Action) {
-    let calls = action
-        .instances
-        .iter_mut()
-        .filter_map(|one| one.call.as_mut());
+fn reset_clocks(ctx: &Context<'_>, actions: &mut [Action]) {
+    let instances = actions.iter_mut().flat_map(|a| &mut a.instances);
+    let calls = instances.filter_map(|one| one.call.as_mut());
     for call in calls.filter(|call| call.time.0 > ctx.now()) {
-        let wait = call
-            .until
-            .as_ref()
-            .map(|until| until.0.duration_since(call.time.0));
+        let until = call.until.as_ref();
+        let wait = until.map(|until| until.0.duration_since(call.time.0));
         call.time = Time(ctx.now());
         call.until = wait.map(|wait| Time(ctx.now() + wait));
     }
@@ -200,9 +193,7 @@ fn reset_clock(ctx: &Context<'_>, action: &mut Action) {
 /// Whether a call for the same instance, of another request, may yet take effect: it would meet what
 /// this one begins.
 fn busy(ctx: &Context<'_>, actions: &[Action], this: (usize, usize)) -> bool {
-    let Some(one) = actions.get(this.0).and_then(|a| a.instances.get(this.1)) else {
-        return false;
-    };
+    let one = &actions[this.0].instances[this.1];
     let under_way = |call: &ActionCall| call.unanswered && judge::rests(ctx, call).is_some();
     actions.iter().enumerate().any(|(a, action)| {
         action.instances.iter().enumerate().any(|(t, other)| {
@@ -217,8 +208,7 @@ fn busy(ctx: &Context<'_>, actions: &[Action], this: (usize, usize)) -> bool {
 fn sooner(one: Option<Next>, other: Next) -> Next {
     match (one, other) {
         (Some(Next::After(one)), Next::After(other)) => Next::After(one.min(other)),
-        (Some(Next::OnChange) | None, other) => other,
-        (Some(one), Next::OnChange) => one,
+        (Some(Next::OnChange) | None, next) | (Some(next), Next::OnChange) => next,
         (Some(Next::Now), _) | (_, Next::Now) => Next::Now,
     }
 }

@@ -25,6 +25,7 @@ use crate::rollout::progress::summary;
 use crate::rollout::report;
 use crate::task::cloud_failure;
 use crate::task::conditions::shorten;
+use crate::task::ledger;
 use crate::task::reason::Reason;
 
 /// The most bytes of what OOS said (CRD: `status.approve.message`).
@@ -101,29 +102,43 @@ fn inherit(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
     let Some(latched) = status.latched.as_mut().filter(|l| l.approved_pause > 0) else {
         return;
     };
-    let pause = std::mem::take(&mut latched.approved_pause);
+    let id = std::mem::take(&mut latched.approved_pause);
     let time = latched.approved_pause_time.take();
     if status.approve.is_some() {
         return;
     }
     let time = time.unwrap_or_else(|| Time(ctx.now()));
-    let approval = status.pause.as_ref().and_then(|p| p.approval.as_ref());
-    status.approve = Some(ApproveRecord {
-        pause,
-        until: Time(ctx.waits().clear_at(&time)),
-        time,
+    let pause = status.pause.as_ref();
+    let updated = pause.and_then(|pause| pause.execution_update_time.clone());
+    let approval = pause.and_then(|pause| pause.approval.as_ref());
+    let approval = Approval {
         attempt: approval.map_or(1, |approval| approval.attempt),
         by: approval.map_or_else(|| "spec.approvedBatches".to_owned(), |a| a.by.clone()),
-        execution_update_time: status
-            .pause
-            .as_ref()
-            .and_then(|p| p.execution_update_time.clone()),
+        time,
+    };
+    status.approve = Some(unanswered(ctx, id, &approval, updated));
+}
+
+/// The record of an Approve that has no answer yet, the first of its pause.
+fn unanswered(
+    ctx: &Context<'_>,
+    pause: i32,
+    approval: &Approval,
+    execution_update_time: Option<Time>,
+) -> ApproveRecord {
+    ApproveRecord {
+        pause,
+        until: Time(ctx.waits().clear_at(&approval.time)),
+        time: approval.time.clone(),
+        attempt: approval.attempt,
+        by: approval.by.clone(),
+        execution_update_time,
         answer: None,
         answer_time: None,
         refusals: 0,
         failures: 0,
         message: String::new(),
-    });
+    }
 }
 
 fn open_continues(actions: &mut [Action]) -> impl Iterator<Item = &mut Action> {
@@ -143,50 +158,45 @@ pub(in crate::rollout) fn resolve_continues(
     pause: Option<&Pause>,
     ended: bool,
 ) {
-    use ActionState::{Applied, Rejected};
     let mut actions = std::mem::take(&mut status.actions);
     for action in open_continues(&mut actions) {
         let target = action.targets.first().and_then(|text| text.parse().ok());
         let id: i32 = target.unwrap_or(0);
         let same = pause.filter(|pause| pause.id == id);
-        let (state, reason, message) = match same {
+        let (reason, message) = match same.map(|pause| pause.kind) {
             None if ended || left(status, id, pause) => (
-                Applied,
                 Reason::AlreadyEffective,
                 "the pause has been left".to_owned(),
             ),
             // A list from before the pause.
             None => continue,
-            Some(pause) => match pause.kind {
-                PauseKind::Failure => (
-                    Rejected,
-                    Reason::FailurePause,
-                    "the update waits because something failed: status.pause.message has the commands".to_owned(),
+            Some(PauseKind::Failure) => (
+                Reason::FailurePause,
+                "the update waits because something failed: status.pause.message has the commands".to_owned(),
+            ),
+            Some(PauseKind::Approval | PauseKind::Unknown) => (
+                Reason::Unsupported,
+                "this pause is no batch pause: answer it in the OOS console".to_owned(),
+            ),
+            Some(PauseKind::Batch) => match obstacle(ctx, status, id, Some(action)) {
+                None => continue,
+                Some(Obstacle::Taken(record)) => (
+                    Reason::AlreadyEffective,
+                    format!("OOS took an Approve of this pause at {}", record.time.0),
                 ),
-                PauseKind::Approval | PauseKind::Unknown => (
-                    Rejected,
-                    Reason::Unsupported,
-                    "this pause is no batch pause: answer it in the OOS console".to_owned(),
+                Some(Obstacle::Refused(record)) => (
+                    Reason::Refused,
+                    format!("OOS refused to go on: {}", record.message),
                 ),
-                PauseKind::Batch => match obstacle(ctx, status, id, Some(action)) {
-                    None => continue,
-                    Some(Obstacle::Taken(record)) => (
-                        Applied,
-                        Reason::AlreadyEffective,
-                        format!("OOS took an Approve of this pause at {}", record.time.0),
-                    ),
-                    Some(Obstacle::Refused(record)) => (
-                        Rejected,
-                        Reason::Refused,
-                        format!("OOS refused to go on: {}", record.message),
-                    ),
-                    Some(Obstacle::Alike) => (
-                        Rejected,
-                        Reason::OutcomeUnknown,
-                        "an Approve of this pause was never answered, and it cannot be told whether the update has left it: go on in the OOS console".to_owned(),
-                    ),
-                },
+                Some(Obstacle::Alike) => (
+                    Reason::OutcomeUnknown,
+                    "an Approve of this pause was never answered, and it cannot be told whether the update has left it: go on in the OOS console".to_owned(),
+                ),
             },
+        };
+        let state = match reason {
+            Reason::AlreadyEffective => ActionState::Applied,
+            _ => ActionState::Rejected,
         };
         close::resolve(ctx, action, state, reason, &message);
     }
@@ -196,9 +206,8 @@ pub(in crate::rollout) fn resolve_continues(
 /// Whether it shows that the update has left a pause: by a later one, or by an instance of a later
 /// batch that has begun.
 fn left(status: &RollingUpdateTaskStatus, id: i32, pause: Option<&Pause>) -> bool {
-    let begun = |i: &&ess_rollout_api::v1alpha1::InstanceStatus| i.execution_id.is_some();
     let mut later = status.instances.iter().filter(|i| i.batch > id);
-    pause.is_some_and(|pause| pause.id > id) || later.any(|i| begun(&i))
+    pause.is_some_and(|pause| pause.id > id) || later.any(|i| i.execution_id.is_some())
 }
 
 /// Who lets the update leave this pause: a request, or the level in the spec.
@@ -207,18 +216,16 @@ pub(in crate::rollout) fn approved_by(
     status: &RollingUpdateTaskStatus,
     pause: &Pause,
 ) -> Option<String> {
-    let asked = close::open(status, Verb::Continue).filter(|action| is_for(action, pause.id));
+    let asked = ledger::open(&status.actions, Verb::Continue);
+    let asked = asked.filter(|action| is_for(action, pause.id));
     if obstacle(ctx, status, pause.id, asked).is_some() {
         return None;
     }
     if let Some(action) = asked {
         return Some(action.id.clone());
     }
-    let level = status
-        .latched
-        .as_ref()
-        .map_or(0, |latched| latched.approved_batches);
-    if level > pause.id {
+    let latched = status.latched.as_ref();
+    if latched.is_some_and(|latched| latched.approved_batches > pause.id) {
         return Some("spec.approvedBatches".to_owned());
     }
     // What is on record stays wanted until the pause is left.
@@ -270,44 +277,33 @@ pub(in crate::rollout) fn approve(
             Some(error) => report::failed(ctx, &mut status, error),
             None => show_progress(ctx, &mut status),
         }
-        let wait = match (
-            ctx.waits().until(until.0),
-            failed.and_then(|e| e.retry_after),
-        ) {
-            (Next::After(wait), Some(asked)) => wait.max(asked),
-            (Next::After(wait), None) if failed.is_some() => wait,
+        let next = match (ctx.waits().until(until.0), failed) {
+            (Next::After(wait), Some(error)) => {
+                Next::After(wait.max(error.retry_after.unwrap_or_default()))
+            }
             // That it was left shows sooner.
-            (Next::After(wait), None) => wait.min(ctx.input.settings.poll_interval),
-            (other, _) => return ctx.decide(status, other),
+            (Next::After(wait), None) => Next::After(wait.min(ctx.input.settings.poll_interval)),
+            (other, _) => other,
         };
-        return ctx.decide(status, Next::After(wait));
+        return ctx.decide(status, next);
     }
     let same = of_pause(&status, pause.id);
-    let attempt = same.map_or(0, |record| record.attempt) + 1;
-    let now = Time(ctx.now());
-    let record = ApproveRecord {
-        pause: pause.id,
-        time: now.clone(),
-        attempt,
+    let updated = root.updated.map(Time);
+    let approval = Approval {
+        time: Time(ctx.now()),
+        attempt: same.map_or(0, |record| record.attempt) + 1,
         by: by.to_owned(),
-        execution_update_time: root.updated.map(Time),
-        until: Time(ctx.waits().clear_at(&now)),
-        answer: None,
-        answer_time: None,
+    };
+    status.approve = Some(ApproveRecord {
         // Somebody has asked anew where it was refused as often as it may be.
         refusals: same.map_or(0, |record| record.refusals % REFUSALS_MAX),
         failures: same.map_or(0, |record| record.failures),
-        message: String::new(),
-    };
+        ..unanswered(ctx, pause.id, &approval, updated.clone())
+    });
     if let Some(pause) = &mut status.pause {
-        pause.execution_update_time = root.updated.map(Time);
-        pause.approval = Some(Approval {
-            time: now,
-            attempt,
-            by: by.to_owned(),
-        });
+        pause.execution_update_time = updated;
+        pause.approval = Some(approval);
     }
-    status.approve = Some(record);
     show_progress(ctx, &mut status);
     let mut decision = ctx.decide(status, Next::Now);
     decision.work = Some(Work {

@@ -18,11 +18,6 @@ pub(in crate::rollout) fn resolve(
     ledger::resolve(action, state, reason, message, ctx.now());
 }
 
-/// The open request of a verb, if there is one.
-pub(in crate::rollout) fn open(status: &RollingUpdateTaskStatus, verb: Verb) -> Option<&Action> {
-    ledger::open(&status.actions, verb)
-}
-
 /// Ends every open request of a verb.
 pub(in crate::rollout) fn resolve_all(
     ctx: &Context<'_>,
@@ -37,18 +32,9 @@ pub(in crate::rollout) fn resolve_all(
 
 /// Ends what is still open where nothing more will be done: every accepted request ends.
 pub(in crate::rollout) fn close(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
+    use ActionState::{Applied, Rejected};
     let result = status.result.as_ref().map(|result| result.outcome);
     let cancelled = result == Some(Outcome::Cancelled);
-    if cancelled {
-        resolve_all(
-            ctx,
-            status,
-            Verb::Cancel,
-            ActionState::Applied,
-            Reason::Cancelled,
-            "",
-        );
-    }
     let (reason, message) = match result {
         None if status.cancellation.is_none() => return,
         None => (Reason::Superseded, "the task is being cancelled"),
@@ -56,15 +42,10 @@ pub(in crate::rollout) fn close(ctx: &Context<'_>, status: &mut RollingUpdateTas
         Some(_) => (Reason::TaskFinished, "the task has ended"),
     };
     reject_open(ctx, status, reason, message);
-    if result.is_some() {
-        resolve_all(
-            ctx,
-            status,
-            Verb::Cancel,
-            ActionState::Rejected,
-            reason,
-            message,
-        );
+    if cancelled {
+        resolve_all(ctx, status, Verb::Cancel, Applied, Reason::Cancelled, "");
+    } else if result.is_some() {
+        resolve_all(ctx, status, Verb::Cancel, Rejected, reason, message);
     }
 }
 
@@ -81,8 +62,12 @@ pub(in crate::rollout) fn reject_open(
         }
         if action.instances.is_empty() {
             resolve(ctx, action, ActionState::Rejected, reason, message);
-        } else {
-            targets::reject_open(ctx, action, reason, message);
+            continue;
         }
+        let instances = action.instances.iter_mut();
+        for one in instances.filter(|one| one.state == ActionState::Accepted) {
+            targets::resolve_target(one, ActionState::Rejected, reason, message);
+        }
+        targets::resolve_if_done(ctx, action);
     }
 }

@@ -2,8 +2,8 @@
 
 use ess_rollout_api::v1alpha1::{ActionState, Pause, PauseKind, RollingUpdateTaskStatus, Verb};
 
-use super::accept::{self, Judgement};
-use super::close::{open, resolve};
+use super::accept::{self, Accepted, Refusal, refuse};
+use super::close::resolve;
 use super::targets;
 use crate::rollout::context::Context;
 use crate::task::ledger;
@@ -23,50 +23,44 @@ pub(in crate::rollout) fn ingest(
     pause: Option<&Pause>,
 ) -> bool {
     let open = ledger::count_open(&status.actions);
-    ingest_verbs(ctx, status, pause, &VERBS);
+    ingest_verbs(ctx, status, pause, VERBS.iter());
     ledger::count_open(&status.actions) > open
 }
 
 /// Takes note of a cancellation alone, where it is not known whether the update is paused: every
 /// other request waits until it is.
 pub(in crate::rollout) fn ingest_cancel(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
-    let cancel: Vec<_> = VERBS
-        .into_iter()
-        .filter(|(verb, _)| *verb == Verb::Cancel)
-        .collect();
-    ingest_verbs(ctx, status, None, &cancel);
+    let cancel = VERBS.iter().filter(|(verb, _)| *verb == Verb::Cancel);
+    ingest_verbs(ctx, status, None, cancel);
 }
 
 fn ingest_verbs(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
     pause: Option<&Pause>,
-    verbs: &[(Verb, &str)],
+    verbs: impl Iterator<Item = &'static (Verb, &'static str)>,
 ) {
     let finished = status.result.is_some();
     let mut cancelling = status.cancellation.is_some();
-    for (verb, key) in verbs {
-        let verb = *verb;
+    for &(verb, key) in verbs {
         let Some(value) = ctx.annotation(key) else {
             continue;
         };
         if !ledger::is_new(&status.handled_actions, verb, value) {
             continue;
         }
-        let verdict = if finished {
-            Judgement::Rejected(Reason::TaskFinished, "the task has ended".into())
+        let accepted = if finished {
+            refuse(Reason::TaskFinished, "the task has ended")
         } else if cancelling && verb != Verb::Cancel {
-            Judgement::Rejected(Reason::Superseded, "the task is being cancelled".into())
+            refuse(Reason::Superseded, "the task is being cancelled")
         } else if too_many(status, verb) {
-            Judgement::Rejected(
-                Reason::TooManyRequests,
-                format!("{OPEN_MAX} requests are open: wait for their effect"),
-            )
+            let message = format!("{OPEN_MAX} requests are open: wait for their effect");
+            refuse(Reason::TooManyRequests, message)
         } else {
-            judge(ctx, status, verb, value, pause)
+            accept(ctx, status, verb, value, pause)
         };
-        cancelling |= verb == Verb::Cancel && matches!(verdict, Judgement::Accepted(_));
-        add(ctx, status, verb, value, verdict);
+        cancelling |= verb == Verb::Cancel && accepted.is_ok();
+        add(ctx, status, verb, value, accepted);
     }
 }
 
@@ -78,15 +72,14 @@ pub(in crate::rollout) fn present_at_creation(
 ) {
     for (verb, key) in VERBS {
         if let Some(value) = ctx.annotation(key) {
-            let verdict = match (verb, requests::parse_cancel(value)) {
-                (Verb::Cancel, Ok(())) => Judgement::Accepted(Vec::new()),
-                _ => Judgement::Rejected(
+            let accepted = match (verb, requests::parse_cancel(value)) {
+                (Verb::Cancel, Ok(())) => Ok(Accepted::Targets(Vec::new())),
+                _ => refuse(
                     Reason::PresentAtCreation,
-                    "the request was there before the task was first seen: set another value"
-                        .into(),
+                    "the request was there before the task was first seen: set another value",
                 ),
             };
-            add(ctx, status, verb, value, verdict);
+            add(ctx, status, verb, value, accepted);
         }
     }
 }
@@ -97,65 +90,55 @@ fn too_many(status: &RollingUpdateTaskStatus, verb: Verb) -> bool {
         .actions
         .iter()
         .filter(|action| action.state == ActionState::Accepted);
-    open.count() >= OPEN_MAX && (verb != Verb::Cancel || self::open(status, verb).is_some())
+    open.count() >= OPEN_MAX
+        && (verb != Verb::Cancel || ledger::open(&status.actions, verb).is_some())
 }
 
-fn judge(
+fn accept(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     verb: Verb,
     value: &str,
     pause: Option<&Pause>,
-) -> Judgement {
+) -> Result<Accepted, Refusal> {
+    let malformed = |why| (Reason::Malformed, why);
     match verb {
-        Verb::Cancel => match requests::parse_cancel(value) {
-            Ok(()) => Judgement::Accepted(Vec::new()),
-            Err(why) => Judgement::Rejected(Reason::Malformed, why),
-        },
-        Verb::Continue => match requests::parse_continue(value) {
-            Ok(target) => judge_continue(target, pause),
-            Err(why) => Judgement::Rejected(Reason::Malformed, why),
-        },
+        Verb::Cancel => {
+            requests::parse_cancel(value).map_err(malformed)?;
+            Ok(Accepted::Targets(Vec::new()))
+        }
+        Verb::Continue => {
+            accept_continue(requests::parse_continue(value).map_err(malformed)?, pause)
+        }
         Verb::Retry | Verb::Skip | Verb::CancelInstances => {
             accept::accept(ctx, status, verb, value)
         }
-        Verb::RunNow => Judgement::Rejected(
-            Reason::Unsupported,
-            "only an ImageUpdateTask makes runs".into(),
-        ),
+        Verb::RunNow => refuse(Reason::Unsupported, "only an ImageUpdateTask makes runs"),
     }
 }
 
-fn judge_continue(target: PauseTarget, pause: Option<&Pause>) -> Judgement {
+fn accept_continue(target: PauseTarget, pause: Option<&Pause>) -> Result<Accepted, Refusal> {
     let Some(pause) = pause else {
-        return Judgement::Rejected(Reason::NotPaused, "the update is not paused".into());
+        return refuse(Reason::NotPaused, "the update is not paused");
     };
-    if let PauseTarget::Id(id) = target {
-        if id < pause.id {
-            return Judgement::Rejected(
-                Reason::StalePause,
-                format!(
-                    "the update has left pause {id} and is in pause {}",
-                    pause.id
-                ),
-            );
-        }
-        if id > pause.id {
-            return Judgement::Rejected(
-                Reason::NotPaused,
-                format!("the update is in pause {}, not yet in pause {id}", pause.id),
-            );
-        }
-    }
-    match pause.kind {
-        PauseKind::Batch => Judgement::Accepted(vec![pause.id.to_string()]),
-        PauseKind::Failure => Judgement::Rejected(
-            Reason::FailurePause,
-            "the update waits because something failed: retry, skip or give it up (status.pause.message has the commands), or cancel the task".into(),
+    let now_in = pause.id;
+    match (target, pause.kind) {
+        (PauseTarget::Id(id), _) if id < now_in => refuse(
+            Reason::StalePause,
+            format!("the update has left pause {id} and is in pause {now_in}"),
         ),
-        PauseKind::Approval | PauseKind::Unknown => Judgement::Rejected(
+        (PauseTarget::Id(id), _) if id > now_in => refuse(
+            Reason::NotPaused,
+            format!("the update is in pause {now_in}, not yet in pause {id}"),
+        ),
+        (_, PauseKind::Batch) => Ok(Accepted::Targets(vec![now_in.to_string()])),
+        (_, PauseKind::Failure) => refuse(
+            Reason::FailurePause,
+            "the update waits because something failed: retry, skip or give it up (status.pause.message has the commands), or cancel the task",
+        ),
+        (_, PauseKind::Approval | PauseKind::Unknown) => refuse(
             Reason::Unsupported,
-            "this pause is no batch pause: answer it in the OOS console".into(),
+            "this pause is no batch pause: answer it in the OOS console",
         ),
     }
 }
@@ -165,13 +148,12 @@ fn add(
     status: &mut RollingUpdateTaskStatus,
     verb: Verb,
     value: &str,
-    verdict: Judgement,
+    accepted: Result<Accepted, Refusal>,
 ) {
-    let metadata = ctx.metadata;
-    let mut action = ledger::entry(metadata, verb, value, ctx.now());
-    match verdict {
-        Judgement::Accepted(targets) => action.targets = targets,
-        Judgement::Instances(set, instances) => {
+    let mut action = ledger::entry(ctx.metadata, verb, value, ctx.now());
+    match accepted {
+        Ok(Accepted::Targets(targets)) => action.targets = targets,
+        Ok(Accepted::Instances(set, instances)) => {
             action.targets = match set {
                 Some(set) => vec![set],
                 None => instances.iter().map(targets::name).collect(),
@@ -179,7 +161,7 @@ fn add(
             action.instances = instances;
             targets::resolve_if_done(ctx, &mut action);
         }
-        Judgement::Rejected(reason, message) => {
+        Err((reason, message)) => {
             resolve(ctx, &mut action, ActionState::Rejected, reason, &message);
         }
     }

@@ -18,41 +18,37 @@ use crate::task::reason::Reason;
 
 /// How often OOS may refuse a failed instance while the update is paused: what it says twice, a bound
 /// on lateness apart, it will say again.
-pub(in crate::rollout) const REFUSALS_MAX: i32 = 2;
+pub(super) const REFUSALS_MAX: i32 = 2;
 
 /// What to make of an instance.
-pub(in crate::rollout) enum Verdict {
+pub(super) enum Judgement {
     /// It has had its effect, or will have none.
     Done(ActionState, Reason, String),
     /// OOS would not take it now, and nothing has to wait for it.
     Hold(String),
     /// A call may yet take effect: nothing is done after it before that is known.
     Wait(Next),
-    /// OOS is to be told.
-    Call(Call),
-}
-
-/// A call that may be made.
-pub(in crate::rollout) struct Call {
-    pub(in crate::rollout) address: NotifyAddress,
-    pub(in crate::rollout) mutation: Mutation,
-    /// A hash of what was seen.
-    pub(in crate::rollout) seen: String,
+    /// OOS is to be told. `seen`: a hash of what was seen.
+    Call {
+        address: NotifyAddress,
+        mutation: Mutation,
+        seen: String,
+    },
 }
 
 /// What is known when an instance is judged. `status` holds the progress as just read.
-pub(in crate::rollout) struct Look<'l, 'a> {
-    pub(in crate::rollout) ctx: &'l Context<'a>,
-    pub(in crate::rollout) status: &'l RollingUpdateTaskStatus,
-    pub(in crate::rollout) root: &'l Execution,
-    pub(in crate::rollout) attempts: &'l Attempts<'l>,
+pub(super) struct Look<'l, 'a> {
+    pub(super) ctx: &'l Context<'a>,
+    pub(super) status: &'l RollingUpdateTaskStatus,
+    pub(super) root: &'l Execution,
+    pub(super) attempts: &'l Attempts<'l>,
     /// Whether a call of another request on this instance may yet take effect.
-    pub(in crate::rollout) busy: bool,
+    pub(super) busy: bool,
 }
 
 /// Whether a call may yet take effect, or lists may not show yet whether it did; or, where it had none
 /// for a reason that passes, whether it is too soon for another. Until when, then.
-pub(in crate::rollout) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<Next> {
+pub(super) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<Next> {
     let until = match &call.until {
         Some(until) => until.0,
         // On record by an earlier version.
@@ -68,27 +64,27 @@ pub(in crate::rollout) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<
     })
 }
 
-/// Reason: what was asked for has happened, whoever caused it.
-pub(in crate::rollout) const EFFECTIVE: Reason = Reason::AlreadyEffective;
+/// Whether a call had no answer and may have had its effect.
+fn maybe_effective(target: &ActionTarget) -> bool {
+    let call = target.call.as_ref();
+    call.is_some_and(|call| call.unanswered || call.lost)
+}
 
 /// Whether a call that gives an instance up had no answer and may have had its effect. OOS shows an
 /// instance that was given up like one that failed; that the update does not wait for it any more
 /// tells.
-pub(in crate::rollout) fn may_be_given_up(
+pub(super) fn may_be_given_up(
     verb: Verb,
     target: &ActionTarget,
     instance: &InstanceStatus,
 ) -> bool {
     verb == Verb::CancelInstances
         && instance.state == InstanceState::Failed
-        && target
-            .call
-            .as_ref()
-            .is_some_and(|call| call.unanswered || call.lost)
+        && maybe_effective(target)
 }
 
 /// An instance in a few words, for messages.
-pub(in crate::rollout) fn describe(instance: &InstanceStatus) -> String {
+pub(super) fn describe(instance: &InstanceStatus) -> String {
     let state = match instance.state {
         InstanceState::Pending => return "it has not begun".to_owned(),
         InstanceState::Updating => "in progress",
@@ -101,68 +97,53 @@ pub(in crate::rollout) fn describe(instance: &InstanceStatus) -> String {
 }
 
 /// What was asked for an instance has happened.
-pub(in crate::rollout) fn effective(instance: &InstanceStatus) -> Verdict {
-    Verdict::Done(ActionState::Applied, EFFECTIVE, describe(instance))
+pub(super) fn effective(instance: &InstanceStatus) -> Judgement {
+    let reason = Reason::AlreadyEffective;
+    Judgement::Done(ActionState::Applied, reason, describe(instance))
 }
 
-fn done(state: ActionState, reason: Reason, message: impl Into<String>) -> Option<Verdict> {
-    Some(Verdict::Done(state, reason, message.into()))
+/// It will have no effect any more.
+pub(super) fn rejected(reason: Reason, message: impl Into<String>) -> Judgement {
+    Judgement::Done(ActionState::Rejected, reason, message.into())
 }
 
 /// Whether the request has had its effect, whoever caused it, or can have none any more.
-pub(in crate::rollout) fn already(
+pub(super) fn already(
     verb: Verb,
     target: &ActionTarget,
     instance: &InstanceStatus,
-) -> Option<Verdict> {
-    use ActionState::{Applied, Rejected};
-    let how = describe(instance);
-    let maybe_sent = target
-        .call
-        .as_ref()
-        .is_some_and(|call| call.unanswered || call.lost);
+) -> Option<Judgement> {
+    use InstanceState::{Cancelled, Skipped, Succeeded, Updating};
+    use Verb::{CancelInstances, Retry, Skip};
+    let rejected = |reason| rejected(reason, describe(instance));
+    let maybe_sent = maybe_effective(target);
     let other = target.execution_id.is_some() && instance.execution_id != target.execution_id;
     let newer = instance.attempt > target.attempt.max(1) || (other && instance.attempt > 0);
-    match (verb, instance.state) {
-        (Verb::Retry, _) if newer => done(Applied, EFFECTIVE, how),
-        (Verb::Retry, InstanceState::Updating | InstanceState::Succeeded) => {
-            done(Applied, EFFECTIVE, how)
-        }
+    Some(match (verb, instance.state) {
+        (Retry, _) if newer => effective(instance),
+        (Retry, Updating | Succeeded) => effective(instance),
         // Its failed attempt is gone. If a call of ours may have had a part in that, it is not said
         // that it had none.
-        (Verb::Retry, InstanceState::Skipped | InstanceState::Cancelled) if maybe_sent => {
-            done(Applied, EFFECTIVE, how)
-        }
-        (Verb::Retry, InstanceState::Skipped | InstanceState::Cancelled) => {
-            done(Rejected, Reason::InstanceFinished, how)
-        }
+        (Retry, Skipped | Cancelled) if maybe_sent => effective(instance),
+        (Retry, Skipped | Cancelled) => rejected(Reason::InstanceFinished),
         // Told to the nested execution, a skip lets it go on to its end, as a retry would.
-        (Verb::Skip, InstanceState::Updating) if newer && !other && maybe_sent => Some(
-            Verdict::Hold("its nested execution goes on: what it comes to will tell".to_owned()),
-        ),
+        (Skip, Updating) if newer && !other && maybe_sent => {
+            Judgement::Hold("its nested execution goes on: what it comes to will tell".to_owned())
+        }
         // OOS may show a skipped instance as any other that succeeded. Taken for skipped: nothing
         // says that the update was done to it.
-        (Verb::Skip, InstanceState::Succeeded) if !other && maybe_sent => {
-            done(Applied, EFFECTIVE, how)
+        (Skip, Succeeded) if !other && maybe_sent => effective(instance),
+        (Skip | CancelInstances, _) if newer => rejected(Reason::StaleAttempt),
+        (Skip, Skipped) | (CancelInstances, Cancelled) => effective(instance),
+        (Skip | CancelInstances, Succeeded | Skipped | Cancelled) => {
+            rejected(Reason::InstanceFinished)
         }
-        (Verb::Skip | Verb::CancelInstances, _) if newer => {
-            done(Rejected, Reason::StaleAttempt, how)
-        }
-        (Verb::Skip, InstanceState::Skipped)
-        | (Verb::CancelInstances, InstanceState::Cancelled) => done(Applied, EFFECTIVE, how),
-        (
-            Verb::Skip | Verb::CancelInstances,
-            InstanceState::Succeeded | InstanceState::Skipped | InstanceState::Cancelled,
-        ) => done(Rejected, Reason::InstanceFinished, how),
-        _ => None,
-    }
+        _ => return None,
+    })
 }
 
 /// What would have to change before OOS answers otherwise.
-pub(in crate::rollout) fn fingerprint(
-    status: &RollingUpdateTaskStatus,
-    instance: &InstanceStatus,
-) -> String {
+pub(super) fn fingerprint(status: &RollingUpdateTaskStatus, instance: &InstanceStatus) -> String {
     let pause = status
         .pause
         .as_ref()
@@ -178,26 +159,18 @@ pub(in crate::rollout) fn fingerprint(
 }
 
 impl Look<'_, '_> {
-    pub(in crate::rollout) fn judge(
-        &self,
-        action: &Action,
-        target: &ActionTarget,
-    ) -> Known<Verdict> {
+    pub(super) fn judge(&self, action: &Action, target: &ActionTarget) -> Known<Judgement> {
         let (ctx, verb) = (self.ctx, action.verb);
         if let Some(task) = target.task_execution_id.as_deref() {
             return self.judge_task(action, target, task);
         }
         let all = &self.status.instances;
         let Some(instance) = all.iter().find(|i| i.id == target.instance) else {
-            let message = "it is no longer listed among the instances of this update".to_owned();
-            return Ok(Verdict::Done(
-                ActionState::Rejected,
-                Reason::UnknownInstance,
-                message,
-            ));
+            let message = "it is no longer listed among the instances of this update";
+            return Ok(rejected(Reason::UnknownInstance, message));
         };
-        if let Some(verdict) = already(verb, target, instance) {
-            return Ok(verdict);
+        if let Some(judgement) = already(verb, target, instance) {
+            return Ok(judgement);
         }
         if !self.is_paused()
             && !tolerance::is_held(ctx, self.status)
@@ -206,32 +179,30 @@ impl Look<'_, '_> {
             return Ok(effective(instance));
         }
         if self.busy {
-            return Ok(Verdict::Wait(ctx.soon()));
+            return Ok(Judgement::Wait(ctx.waits().soon()));
         }
         let call = target.call.as_ref();
-        if let Some(rest) = call
-            .filter(|c| c.refusals == 0)
-            .and_then(|call| rests(ctx, call))
-        {
-            return Ok(Verdict::Wait(rest));
+        let not_refused = call.filter(|call| call.refusals == 0);
+        if let Some(rest) = not_refused.and_then(|call| rests(ctx, call)) {
+            return Ok(Judgement::Wait(rest));
         }
-        if let Some(verdict) = self.obstacle(verb, target, instance) {
-            return Ok(verdict);
+        if let Some(judgement) = self.obstacle(verb, target, instance) {
+            return Ok(judgement);
         }
         match call.and_then(|call| self.refused_rest(&call.time)) {
-            Some(rest) => Ok(Verdict::Wait(rest)),
+            Some(rest) => Ok(Judgement::Wait(rest)),
             None => self.address(action, target, instance),
         }
     }
 
     /// Whether OOS takes requests on instances.
-    pub(in crate::rollout) fn is_paused(&self) -> bool {
+    pub(super) fn is_paused(&self) -> bool {
         self.status.pause.is_some() || self.root.status == ExecutionStatus::Waiting
     }
 
     /// While a refusal that only a person can mend is on show, calls are made at long intervals.
     fn refused_rest(&self, last: &Time) -> Option<Next> {
-        let due = last.0 + self.ctx.patience();
+        let due = last.0 + self.ctx.waits().patience();
         let rest = due.duration_since(self.ctx.now());
         (self.status.call_refused.is_some() && rest.is_positive())
             .then(|| Next::After(rest.unsigned_abs()))
@@ -243,24 +214,22 @@ impl Look<'_, '_> {
         verb: Verb,
         target: &ActionTarget,
         instance: &InstanceStatus,
-    ) -> Option<Verdict> {
+    ) -> Option<Judgement> {
         let ctx = self.ctx;
         let failed = instance.state == InstanceState::Failed;
-        let call = target.call.as_ref();
         if !self.is_paused() {
-            return match (failed, tolerance::is_held(ctx, self.status)) {
-                (true, false) => done(
-                    ActionState::Rejected,
+            return Some(match failed && !tolerance::is_held(ctx, self.status) {
+                true => rejected(
                     Reason::NotPaused,
                     "the update goes on, as spec.maxErrors tolerates the failure: OOS takes requests on instances only while it waits",
                 ),
-                _ => Some(Verdict::Hold(
+                false => Judgement::Hold(
                     "waits for the update to be suspended: OOS takes requests on instances only then"
                         .to_owned(),
-                )),
-            };
+                ),
+            });
         }
-        let call = call.filter(|call| call.refusals > 0)?;
+        let call = target.call.as_ref().filter(|call| call.refusals > 0)?;
         let other_address = call.address == NotifyAddress::ChildExecution;
         if other_address || call.seen != fingerprint(self.status, instance) {
             return None;
@@ -272,13 +241,9 @@ impl Look<'_, '_> {
             return None;
         }
         if failed && call.refusals >= REFUSALS_MAX {
-            return done(
-                ActionState::Rejected,
-                Reason::Refused,
-                target.message.clone(),
-            );
+            return Some(rejected(Reason::Refused, target.message.clone()));
         }
-        Some(Verdict::Hold(target.message.clone()))
+        Some(Judgement::Hold(target.message.clone()))
     }
 
     /// How the instance is addressed, if what was read holds an address.
@@ -287,22 +252,18 @@ impl Look<'_, '_> {
         action: &Action,
         target: &ActionTarget,
         instance: &InstanceStatus,
-    ) -> Known<Verdict> {
+    ) -> Known<Judgement> {
         let attempt = self.attempts.get(&instance.id);
         let item = attempt.and_then(|attempt| attempt.item.as_ref());
-        let build = notify::Builder {
-            ctx: self.ctx,
-            root: &self.root.id,
-            action,
-            target,
-        };
-        let call = |address, mutation| {
-            Verdict::Call(Call {
+        let call = |address, execution: &str, task, item| {
+            let mutation = notify::mutation(self.ctx, action, target, execution, task, item);
+            Judgement::Call {
                 address,
                 mutation,
                 seen: fingerprint(self.status, instance),
-            })
+            }
         };
+        let root = self.root.id.as_str();
         // The lists are read one after the other: an item that names another execution is older, or
         // newer, than what is known of the instance.
         let item = item
@@ -313,18 +274,16 @@ impl Look<'_, '_> {
                 .then(|| self.item_not_begun(&instance.id))
                 .flatten();
             return Ok(match text {
-                Some(text) => call(NotifyAddress::LoopItem, build.root(None, Some(text))),
-                None => Verdict::Hold("waits until OOS lists the instance".to_owned()),
+                Some(text) => call(NotifyAddress::LoopItem, root, None, Some(text)),
+                None => Judgement::Hold("waits until OOS lists the instance".to_owned()),
             });
         };
-        let second = target
-            .call
-            .as_ref()
-            .is_some_and(|call| call.address == NotifyAddress::ChildExecution);
+        let call_before = target.call.as_ref();
+        let second = call_before.is_some_and(|call| call.address == NotifyAddress::ChildExecution);
         if let Some(child) = instance.execution_id.as_deref().filter(|_| second) {
             let mut child = child;
             let Some(mut tasks) = self.tasks_of(child)? else {
-                return Ok(Verdict::Hold(format!("execution {child} cannot be read")));
+                return Ok(Judgement::Hold(format!("execution {child} cannot be read")));
             };
             // It waits for one within itself, whose failed task is meant.
             if details::last_failed(tasks).is_none()
@@ -334,11 +293,10 @@ impl Look<'_, '_> {
                 (child, tasks) = (inner, found);
             }
             let failed = details::last_failed(tasks).map(|task| task.id.clone());
-            let mutation = build.child(child, failed);
-            return Ok(call(NotifyAddress::ChildExecution, mutation));
+            return Ok(call(NotifyAddress::ChildExecution, child, failed, None));
         }
-        let mutation = build.root(Some(task.id.clone()), task.loop_item.clone());
-        Ok(call(NotifyAddress::LoopTask, mutation))
+        let (id, item) = (Some(task.id.clone()), task.loop_item.clone());
+        Ok(call(NotifyAddress::LoopTask, root, id, item))
     }
 
     /// The tasks of a nested execution; `None`: they cannot be read.

@@ -13,52 +13,42 @@ use super::targets::{MESSAGE_MAX, carried_out, resolve_if_done, resolve_target, 
 use crate::rollout::context::Context;
 use crate::task::cloud_failure::is_passing;
 use crate::task::conditions::shorten;
+use crate::task::ledger::is_instance;
 
-/// Writes calls for one instance of one request.
-pub(in crate::rollout) struct Builder<'b, 'a> {
-    pub(in crate::rollout) ctx: &'b Context<'a>,
-    pub(in crate::rollout) root: &'b str,
-    pub(in crate::rollout) action: &'b Action,
-    pub(in crate::rollout) target: &'b ActionTarget,
-}
-
-impl Builder<'_, '_> {
-    /// To the root execution, which finds the instance by its loop item.
-    pub(in crate::rollout) fn root(&self, task: Option<String>, item: Option<String>) -> Mutation {
-        self.to(self.root, task, item)
-    }
-
-    /// To the nested execution, whose failed task is meant.
-    pub(in crate::rollout) fn child(&self, child: &str, failed_task: Option<String>) -> Mutation {
-        self.to(child, failed_task, None)
-    }
-
-    fn to(&self, execution: &str, task: Option<String>, item: Option<String>) -> Mutation {
-        Mutation::NotifyExecution {
-            execution: execution.to_owned(),
-            notify: match self.action.verb {
-                Verb::Retry => NotifyType::RetryTask,
-                Verb::Skip => NotifyType::SkipTask,
-                Verb::CancelInstances | Verb::Cancel => NotifyType::CancelTask,
-                // Neither names instances.
-                Verb::Continue | Verb::RunNow => NotifyType::Approve,
-            },
-            task_execution: task,
-            loop_item: item,
-            note: note(self.ctx, self.action, self.target),
-        }
+/// The call for one instance of one request, to the root execution, which finds the instance by its
+/// loop item, or to a nested one, whose failed task is meant.
+pub(super) fn mutation(
+    ctx: &Context<'_>,
+    action: &Action,
+    target: &ActionTarget,
+    execution: &str,
+    task_execution: Option<String>,
+    loop_item: Option<String>,
+) -> Mutation {
+    Mutation::NotifyExecution {
+        execution: execution.to_owned(),
+        notify: match action.verb {
+            Verb::Retry => NotifyType::RetryTask,
+            Verb::Skip => NotifyType::SkipTask,
+            Verb::CancelInstances | Verb::Cancel => NotifyType::CancelTask,
+            // Neither names instances.
+            Verb::Continue | Verb::RunNow => NotifyType::Approve,
+        },
+        task_execution,
+        loop_item,
+        note: note(ctx, &action.id, target),
     }
 }
 
 /// Shown in the console. No two calls that are on record at the same time have the same.
-fn note(ctx: &Context<'_>, action: &Action, target: &ActionTarget) -> String {
+fn note(ctx: &Context<'_>, action: &str, target: &ActionTarget) -> String {
     let what = target.task_execution_id.as_ref();
     let what = what.unwrap_or(&target.instance);
-    format!("{} ({} {what})", ctx.path(), action.id)
+    format!("{} ({action} {what})", ctx.path())
 }
 
 /// What goes on record before a call is sent.
-pub(in crate::rollout) fn intent(
+pub(super) fn intent(
     ctx: &Context<'_>,
     before: Option<&ActionCall>,
     address: NotifyAddress,
@@ -91,7 +81,7 @@ fn sent<'a>(
 }
 
 /// Why a call just sent did nothing, where that is no answer about the instance.
-pub(in crate::rollout) fn passing_failure<'a>(ctx: &Context<'a>) -> Option<&'a CloudError> {
+pub(super) fn passing_failure<'a>(ctx: &Context<'a>) -> Option<&'a CloudError> {
     sent(ctx).find_map(|(mutation, result)| {
         let Mutation::NotifyExecution { notify, .. } = mutation else {
             return None;
@@ -115,49 +105,35 @@ pub(in crate::rollout) fn take_outcome(ctx: &Context<'_>, status: &mut RollingUp
     let mut actions = std::mem::take(&mut status.actions);
     for action in &mut actions {
         let verb = action.verb;
-        for index in 0..action.instances.len() {
-            let one = &action.instances[index];
-            let calling = one.call.as_ref().is_some_and(|call| call.unanswered);
-            if !calling || one.state != ActionState::Accepted {
-                continue;
-            }
-            let Some(answer) = answers.get(note(ctx, action, one).as_str()) else {
+        let instances = action.instances.iter_mut();
+        for one in instances.filter(|one| one.state == ActionState::Accepted) {
+            let note = note(ctx, &action.id, one);
+            let Some(call) = one.call.as_mut().filter(|call| call.unanswered) else {
                 continue;
             };
-            let one = &mut action.instances[index];
-            match answer {
-                Some(Ok(_)) => {
-                    if let Some(call) = &mut one.call {
-                        call.unanswered = false;
-                    }
+            match answers.get(note.as_str()) {
+                Some(Some(Ok(_))) => {
+                    call.unanswered = false;
                     resolve_target(one, ActionState::Applied, word(verb), "");
-                    if one.task_execution_id.is_none() {
-                        let instance = one.instance.clone();
-                        carried_out(ctx, status, verb, &instance);
+                    if is_instance(one) {
+                        carried_out(ctx, status, verb, &one.instance);
                     }
                 }
-                Some(Err(error)) if error.outcome == Effect::Unknown => {}
-                Some(Err(error)) if is_passing(error) => rest(ctx, one, error),
-                Some(Err(error)) => refused(ctx, status, one, error),
-                None => {
-                    if let Some(call) = &mut one.call {
-                        (call.unanswered, call.until) = (false, None);
-                    }
+                Some(Some(Err(error))) if error.outcome == Effect::Unknown => {}
+                Some(Some(Err(error))) if is_passing(error) => {
+                    // It had no effect, for a reason that passes: the next one comes later each time.
+                    call.unanswered = false;
+                    let wait = ctx.waits().after_no_effect(error, call.count);
+                    call.until = Some(Time(ctx.now() + wait));
                 }
+                Some(Some(Err(error))) => refused(ctx, status, one, error),
+                Some(None) => (call.unanswered, call.until) = (false, None),
+                None => {}
             }
         }
         resolve_if_done(ctx, action);
     }
     status.actions = actions;
-}
-
-/// It had no effect, for a reason that passes: the next one comes later each time.
-fn rest(ctx: &Context<'_>, target: &mut ActionTarget, error: &CloudError) {
-    if let Some(call) = &mut target.call {
-        call.unanswered = false;
-        let wait = ctx.waits().after_no_effect(error, call.count);
-        call.until = Some(Time(ctx.now() + wait));
-    }
 }
 
 /// OOS does not take it so. Which addresses it takes is not documented, so the next is tried; when
@@ -176,9 +152,8 @@ fn refused(
         return;
     };
     (call.unanswered, call.until) = (false, None);
-    let has_child = found.is_some_and(|instance| {
-        instance.state == InstanceState::Failed && instance.execution_id.is_some()
-    });
+    let has_child =
+        found.is_some_and(|i| i.state == InstanceState::Failed && i.execution_id.is_some());
     if call.address == NotifyAddress::LoopTask && has_child {
         call.address = NotifyAddress::ChildExecution;
         return;

@@ -17,47 +17,32 @@ use crate::task::reason::Reason;
 const DETAILS_MAX: usize = 200;
 
 /// The most bytes of what is said of one instance (CRD: `status.actions[].instances[].message`).
-pub(in crate::rollout) const MESSAGE_MAX: usize = 256;
+pub(super) const MESSAGE_MAX: usize = 256;
 
 /// The most bytes of an instance's id (CRD: `status.actions[].instances[].instance`).
-pub(in crate::rollout) const INSTANCE_MAX: usize = 128;
+pub(super) const INSTANCE_MAX: usize = 128;
 
 /// The most bytes of a task execution's id.
-pub(in crate::rollout) const TASK_ID_MAX: usize = 160;
+pub(super) const TASK_ID_MAX: usize = 160;
 
 /// An instance as `status.actions[].targets` names it: with its attempt, where there is one.
-pub(in crate::rollout) fn name(target: &ActionTarget) -> String {
+pub(super) fn name(target: &ActionTarget) -> String {
     match target.attempt {
         0 => target.instance.clone(),
         attempt => format!("{}/{attempt}", target.instance),
     }
 }
 
-/// Ends every open instance of a request in the same way.
-pub(in crate::rollout) fn reject_open(
-    ctx: &Context<'_>,
-    action: &mut Action,
-    reason: Reason,
-    message: &str,
-) {
-    for one in &mut action.instances {
-        if one.state == ActionState::Accepted {
-            resolve_target(one, ActionState::Rejected, reason, message);
-        }
-    }
-    resolve_if_done(ctx, action);
-}
-
 /// Ends a request of which every instance has ended. It is Applied if it was for one of them.
-pub(in crate::rollout) fn resolve_if_done(ctx: &Context<'_>, action: &mut Action) {
-    let open = action.state == ActionState::Accepted && !action.instances.is_empty();
+pub(super) fn resolve_if_done(ctx: &Context<'_>, action: &mut Action) {
+    use ActionState::{Accepted, Applied, Rejected};
     let all = &action.instances;
-    if !open || all.iter().any(|one| one.state == ActionState::Accepted) {
+    let any = |state| all.iter().any(|one| one.state == state);
+    if action.state != Accepted || all.is_empty() || any(Accepted) {
         return;
     }
-    let applied = all.iter().any(|one| one.state == ActionState::Applied);
+    let (applied, partly) = (any(Applied), any(Applied) && any(Rejected));
     let reasons: BTreeSet<&str> = all.iter().map(|one| one.reason.as_str()).collect();
-    let partly = applied && all.iter().any(|one| one.state == ActionState::Rejected);
     let reason = match reasons.first() {
         Some(reason) if reasons.len() == 1 => Reason::recorded(reason),
         _ if partly => Reason::PartlyApplied,
@@ -67,7 +52,7 @@ pub(in crate::rollout) fn resolve_if_done(ctx: &Context<'_>, action: &mut Action
     let message = match all.as_slice() {
         [one] => one.message.clone(),
         all => {
-            let rejected = all.iter().filter(|one| one.state == ActionState::Rejected);
+            let rejected = all.iter().filter(|one| one.state == Rejected);
             let each: Vec<String> = rejected
                 .map(|one| format!("{}: {} ({})", name(one), one.reason, one.message))
                 .collect();
@@ -78,16 +63,12 @@ pub(in crate::rollout) fn resolve_if_done(ctx: &Context<'_>, action: &mut Action
             }
         }
     };
-    let state = if applied {
-        ActionState::Applied
-    } else {
-        ActionState::Rejected
-    };
+    let state = if applied { Applied } else { Rejected };
     ledger::resolve(action, state, reason, &message, ctx.now());
 }
 
 /// Keeps the ledger small: older settled requests keep what they came to, but not for each instance.
-pub(in crate::rollout) fn forget_details(status: &mut RollingUpdateTaskStatus) {
+pub(super) fn forget_details(status: &mut RollingUpdateTaskStatus) {
     let mut room = DETAILS_MAX;
     for action in status.actions.iter_mut().rev() {
         if action.state != ActionState::Accepted {
@@ -101,7 +82,7 @@ pub(in crate::rollout) fn forget_details(status: &mut RollingUpdateTaskStatus) {
     }
 }
 
-pub(in crate::rollout) fn resolve_target(
+pub(super) fn resolve_target(
     target: &mut ActionTarget,
     state: ActionState,
     reason: Reason,
@@ -115,43 +96,39 @@ pub(in crate::rollout) fn resolve_target(
 }
 
 /// Puts on record that a request was carried out on an instance.
-pub(in crate::rollout) fn carried_out(
+pub(super) fn carried_out(
     ctx: &Context<'_>,
     status: &mut RollingUpdateTaskStatus,
     verb: Verb,
     instance: &str,
 ) {
-    let found = status.instances.iter_mut().find(|i| i.id == instance);
-    if let Some(instance) = found {
-        let known = instance.request.as_ref();
-        let known = known.is_some_and(|r| r.verb == verb && r.attempt == instance.attempt);
-        if !known {
-            instance.request = Some(InstanceRequest {
-                verb,
-                attempt: instance.attempt,
-                time: Time(ctx.now()),
-            });
-        }
-        match (verb, instance.state) {
-            (_, InstanceState::Pending) | (Verb::Cancel | Verb::Continue | Verb::RunNow, _) => {}
-            (Verb::Retry, _) => instance.state = InstanceState::Updating,
-            (Verb::Skip, _) if instance.state.is_final() => instance.state = InstanceState::Skipped,
-            (Verb::CancelInstances, _) if instance.state.is_final() => {
-                instance.state = InstanceState::Cancelled;
-            }
-            (Verb::Skip | Verb::CancelInstances, _) => {}
-        }
+    let mut all = status.instances.iter_mut();
+    let Some(instance) = all.find(|i| i.id == instance) else {
+        return;
+    };
+    let known = instance.request.as_ref();
+    if known.is_none_or(|r| r.verb != verb || r.attempt != instance.attempt) {
+        instance.request = Some(InstanceRequest {
+            verb,
+            attempt: instance.attempt,
+            time: Time(ctx.now()),
+        });
     }
+    instance.state = match (verb, instance.state) {
+        (Verb::Retry, state) if state != InstanceState::Pending => InstanceState::Updating,
+        (Verb::Skip, state) if state.is_final() => InstanceState::Skipped,
+        (Verb::CancelInstances, state) if state.is_final() => InstanceState::Cancelled,
+        (_, state) => state,
+    };
 }
 
 /// What a verb has done to an instance, in one CamelCase word.
-pub(in crate::rollout) fn word(verb: Verb) -> Reason {
+pub(super) fn word(verb: Verb) -> Reason {
     match verb {
         Verb::Retry => Reason::Retried,
         Verb::Skip => Reason::Skipped,
-        Verb::CancelInstances => Reason::Cancelled,
+        Verb::CancelInstances | Verb::Cancel => Reason::Cancelled,
         Verb::Continue => Reason::Continued,
-        Verb::Cancel => Reason::Cancelled,
         Verb::RunNow => Reason::Started,
     }
 }

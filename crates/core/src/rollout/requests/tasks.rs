@@ -4,7 +4,7 @@ use ess_rollout_api::v1alpha1::{Action, ActionState, ActionTarget, NotifyAddress
 use ess_rollout_cloud::ExecutionStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::judge::{Call, EFFECTIVE, Look, REFUSALS_MAX, Verdict, rests};
+use super::judge::{Judgement, Look, REFUSALS_MAX, rejected, rests};
 use super::notify;
 use crate::identity::hash_value;
 use crate::task::observation::Known;
@@ -12,61 +12,47 @@ use crate::task::reason::Reason;
 
 impl Look<'_, '_> {
     /// What to make of a failed task of the execution itself, or of a failed item of one.
-    pub(in crate::rollout) fn judge_task(
+    pub(super) fn judge_task(
         &self,
         action: &Action,
         target: &ActionTarget,
         id: &str,
-    ) -> Known<Verdict> {
-        use ActionState::{Applied, Rejected};
+    ) -> Known<Judgement> {
         let (ctx, verb) = (self.ctx, action.verb);
         let tasks = ctx.input.observation.task_executions(&self.root.id)?;
         let Some(task) = tasks.iter().find(|task| task.id == id) else {
-            let message = "OOS does not list that task any more".to_owned();
-            return Ok(Verdict::Done(Rejected, Reason::UnknownTask, message));
+            let message = "OOS does not list that task any more";
+            return Ok(rejected(Reason::UnknownTask, message));
         };
-        let same =
-            task.status == ExecutionStatus::Failed && task.end.map(Time) == target.failure_time;
-        if !same {
-            let how = format!("it is {}", task.status.as_str());
-            return Ok(
-                match verb == Verb::Skip && task.status == ExecutionStatus::Failed {
-                    true => Verdict::Done(
-                        Rejected,
-                        Reason::StaleAttempt,
-                        "it has failed again".to_owned(),
-                    ),
-                    false => Verdict::Done(Applied, EFFECTIVE, how),
-                },
-            );
+        let failed = task.status == ExecutionStatus::Failed;
+        if !failed || task.end.map(Time) != target.failure_time {
+            return Ok(match verb == Verb::Skip && failed {
+                true => rejected(Reason::StaleAttempt, "it has failed again"),
+                false => Judgement::Done(
+                    ActionState::Applied,
+                    Reason::AlreadyEffective,
+                    format!("it is {}", task.status.as_str()),
+                ),
+            });
         }
         if let Some(call) = &target.call {
             if let Some(rest) = rests(ctx, call) {
-                return Ok(Verdict::Wait(rest));
+                return Ok(Judgement::Wait(rest));
             }
             if call.refusals >= REFUSALS_MAX {
-                return Ok(Verdict::Done(
-                    Rejected,
-                    Reason::Refused,
-                    target.message.clone(),
-                ));
+                return Ok(rejected(Reason::Refused, target.message.clone()));
             }
         }
         if !self.is_paused() {
             let message = "waits for the update to be suspended: OOS takes requests only then";
-            return Ok(Verdict::Hold(message.to_owned()));
+            return Ok(Judgement::Hold(message.to_owned()));
         }
-        let build = notify::Builder {
-            ctx,
-            root: &self.root.id,
-            action,
-            target,
-        };
-        Ok(Verdict::Call(Call {
+        let (root, item) = (&self.root.id, task.loop_item.clone());
+        Ok(Judgement::Call {
             address: NotifyAddress::LoopTask,
-            mutation: build.root(Some(id.to_owned()), task.loop_item.clone()),
+            mutation: notify::mutation(ctx, action, target, root, Some(id.to_owned()), item),
             // A refusal of the same failure is the same refusal.
             seen: hash_value(&(id, &target.failure_time))[..16].to_owned(),
-        }))
+        })
     }
 }

@@ -188,7 +188,7 @@ fn item(ctx: &Context<'_>, old: &[RestoreItem], need: &Need) -> RestoreItem {
     if let Some((state, message)) = &need.gone {
         let since = before.and_then(|before| before.missing_since.clone());
         let since = since.unwrap_or(Time(ctx.now()));
-        if ctx.settled_since(&since) {
+        if ctx.waits().settled_since(&since) {
             item.state = *state;
             item.message = shorten(message, MESSAGE_MAX);
         } else {
@@ -357,7 +357,7 @@ fn note_answer<'a>(ctx: &Context<'a>, restore: &mut Restore) -> Option<Result<()
 fn last_call(ctx: &Context<'_>, status: &mut Draft) -> Option<Drafted> {
     let restore = status.restore.get_or_insert_default();
     let last = restore.last_call_time.clone()?;
-    if ctx.settled_since(&last) {
+    if ctx.waits().settled_since(&last) {
         restore.last_call_time = None;
         restore.answer_lost = false;
         return None;

@@ -198,7 +198,7 @@ pub(in crate::rollout) fn unattended(
         (None, _) => Next::Now,
         // Somebody waits for it.
         (Some(_), Next::After(wait)) => Next::After(wait.min(PATIENCE)),
-        (Some(_), _) => ctx.recheck(),
+        (Some(_), _) => ctx.waits().recheck(),
     };
     Ok(Some((problem, look)))
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use ess_rollout_api::v1alpha1::{RollbackMethod, RollbackScope, RollbackSpec, Source};
 use ess_rollout_cloud::{ExecutionFilter, ScalingInstance};
 
+use super::checks;
 use crate::rollout::context::Context;
 use crate::rollout::progress::attempts;
 use crate::task::observation::Known;
@@ -51,30 +52,24 @@ pub(in crate::rollout) fn reach<'a>(
         ctx.update
             .template_cannot_undo(ctx.input.observation, &each, all)?
     };
-    let wider = spec.scope == RollbackScope::AllInService && untouched.is_some();
-    match (why, untouched) {
-        (Some(why), Some(other)) if spec.scope == RollbackScope::Updated => {
-            Ok(Err(Problem::refused(
-                Reason::ScopeTooNarrow,
-                format!(
-                    "{why}, and a fresh update would reach {} as well, which the update did not touch: set spec.scope to AllInService in a new rollback",
-                    other.id
-                ),
-            )))
-        }
-        (Some(_), _) => Ok(Ok(Reach {
+    let widest = spec.scope == RollbackScope::AllInService;
+    Ok(match (why, untouched) {
+        (Some(why), Some(other)) if spec.scope == RollbackScope::Updated => Err(Problem::refused(
+            Reason::ScopeTooNarrow,
+            format!(
+                "{why}, and a fresh update would reach {} as well, which the update did not touch: set spec.scope to AllInService in a new rollback",
+                other.id
+            ),
+        )),
+        (why, other) if why.is_some() || (widest && other.is_some()) => Ok(Reach {
             method: RollbackMethod::Invoke,
             instances: in_service,
-        })),
-        (None, _) if wider => Ok(Ok(Reach {
-            method: RollbackMethod::Invoke,
-            instances: in_service,
-        })),
-        (None, _) => Ok(Ok(Reach {
+        }),
+        _ => Ok(Reach {
             method: RollbackMethod::Template,
             instances: all.iter().filter(|i| touched.contains(&i.id)).collect(),
-        })),
-    }
+        }),
+    })
 }
 
 /// The update has touched somebody whom the list of its nested executions leaves out. A rollback without them would count as
@@ -84,14 +79,10 @@ fn not_listed(
     source: &Source,
     touched: &BTreeSet<String>,
 ) -> Known<Option<Problem>> {
-    let task = ctx.undo.and_then(|undo| undo.source);
-    let task = task.filter(|task| task.metadata.uid.as_ref() == Some(&source.uid));
-    let known = task.and_then(|task| task.status.as_ref());
-    let known = known.map(|known| known.instances.iter());
-    let begun = known.into_iter().flatten();
-    let begun = begun.filter(|instance| instance.execution_id.is_some());
-    let mut missing = begun.map(|instance| &instance.id);
-    let mut missing = missing.find(|id| !touched.contains(*id)).cloned();
+    let known = checks::task(ctx, source).and_then(|task| task.status.as_ref());
+    let mut known = known.into_iter().flat_map(|known| &known.instances);
+    let missing = known.find(|i| i.execution_id.is_some() && !touched.contains(&i.id));
+    let mut missing = missing.map(|instance| instance.id.clone());
     if missing.is_none() && touched.is_empty() {
         // Its own tasks are another list.
         let id = &source.execution_id;

@@ -3,10 +3,8 @@
 
 use ess_rollout_api::v1alpha1::{RollbackSpec, RollingUpdateTask, Source};
 use ess_rollout_cloud::{ExecutionFilter, Query};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::checks::{method, newest, not_latest, root};
-use super::foreign;
+use super::{checks, foreign};
 use crate::rollout::context::Context;
 use crate::rollout::decision::Undo;
 use crate::rollout::kind::content::{self, ConfigurationContent};
@@ -14,7 +12,7 @@ use crate::rollout::kind::{self, Author, Before};
 use crate::rollout::parameters::text;
 use crate::rollout::scripts::Texts;
 use crate::task::observation::Known;
-use crate::task::problem::Problem;
+use crate::task::problem::{self, Checked, Problem};
 use crate::task::reason::Reason;
 
 /// What is undone, or why it cannot be.
@@ -23,7 +21,7 @@ pub(in crate::rollout) fn find(
     undo: Undo<'_>,
 ) -> Known<Result<Source, Problem>> {
     let found = match (&undo.spec.task_ref, undo.source, &undo.spec.execution_id) {
-        (_, Some(task), _) => of_task(ctx, undo, task)?,
+        (_, Some(task), _) => problem::verdict(of_task(ctx, undo, task))?,
         (Some(named), None, _) => Err(Problem::refused(
             Reason::SourceNotFound,
             format!(
@@ -31,7 +29,9 @@ pub(in crate::rollout) fn find(
                 ctx.namespace, named.name
             ),
         )),
-        (None, None, Some(execution)) => foreign::find(ctx, undo.spec, execution)?,
+        (None, None, Some(execution)) => {
+            problem::verdict(foreign::find(ctx, undo.spec, execution))?
+        }
         // The CRD refuses it.
         (None, None, None) => Err(Problem::refused(
             Reason::InvalidSpec,
@@ -54,71 +54,40 @@ fn tolerable(spec: &RollbackSpec, source: Source) -> Result<Source, Problem> {
     }
 }
 
-fn of_task(
-    ctx: &Context<'_>,
-    undo: Undo<'_>,
-    task: &RollingUpdateTask,
-) -> Known<Result<Source, Problem>> {
-    if let Some(problem) = came_later(ctx, task) {
-        return Ok(Err(problem));
-    }
-    let suspended = match standing(ctx, task) {
-        Ok(suspended) => suspended,
-        Err(problem) => return Ok(Err(problem)),
-    };
+fn of_task(ctx: &Context<'_>, undo: Undo<'_>, task: &RollingUpdateTask) -> Checked<Source> {
+    be_no_later(ctx, task)?;
+    let suspended = standing(ctx, task)?;
     let status = task.status.clone().unwrap_or_default();
     let execution = status.execution.map(|e| e.id).unwrap_or_default();
-    let root = match root(ctx, &execution)? {
-        Ok(root) => root,
-        Err(problem) => return Ok(Err(problem)),
-    };
+    let root = checks::root(ctx, &execution)?;
     let plan = status.plan.unwrap_or_default();
     let source = kind::of(&task.spec, None, Texts::new(), Author::OfTask);
     let before = Before {
         plan: &plan,
         script: text(root, "rollbackScript"),
     };
-    let update = match kind::way_back(source.as_ref(), &before, undo.spec.to.as_ref()) {
-        Ok(update) => update,
-        Err(problem) => return Ok(Err(problem)),
-    };
-    if let Some(problem) = not_latest(ctx, root)? {
-        return Ok(Err(problem));
-    }
+    let update = kind::way_back(source.as_ref(), &before, undo.spec.to.as_ref())?;
+    checks::be_latest(ctx, root)?;
     let image = task.spec.update.image.as_ref();
     let configuration = plan
         .scaling_configuration_id
         .clone()
         .filter(|_| source.brings().is_some());
     let mut found = Source {
-        time: Time(ctx.now()),
         name: task.metadata.name.clone().unwrap_or_default(),
         uid: task.metadata.uid.clone().unwrap_or_default(),
-        execution_id: execution,
         scaling_group_id: task.spec.scaling_group_id.clone(),
         region_id: match &status.place {
             Some(place) => Some(place.region_id.clone()),
             None => task.spec.region_id.clone(),
         },
-        method: method(&update),
         updated_image_id: image.map(|image| image.image_id.clone()),
-        scaling_configuration_image_id: None,
-        scaling_configuration_containers: None,
         scaling_configuration_id: configuration,
         lifecycle_states: task.spec.lifecycle_states.clone(),
         exit_processes: status.start.map(|s| s.exit_processes).unwrap_or_default(),
         ram_role: task.spec.policy.ram_role.clone(),
         credentials_ref: task.spec.policy.credentials_ref.clone(),
-        suspended,
-        update,
-        kept_update: None,
-        cancel_time: None,
-        cancel_retry_time: None,
-        cancel_failures: 0,
-        quiet_since: None,
-        fingerprint: String::new(),
-        taken_over_time: None,
-        members: Vec::new(),
+        ..checks::source(ctx, execution, update, suspended)
     };
     if found.scaling_configuration_id.is_some() {
         let chosen = undo.spec.to.as_ref();
@@ -130,7 +99,7 @@ fn of_task(
             Some(None) => {}
         }
     }
-    Ok(Ok(found))
+    Ok(found)
 }
 
 /// A rollback is about what was there when it was created: never about a task, or the run of one, that
@@ -139,18 +108,19 @@ fn of_task(
 /// Both creation times are the apiserver's. The run is dated by its intent, the operator's clock, which comes before
 /// the call: the cloud's own times may be of another clock. They have whole seconds, and in the same second nobody has
 /// seen the run that is to be undone: objects that are applied together do not undo each other.
-fn came_later(ctx: &Context<'_>, task: &RollingUpdateTask) -> Option<Problem> {
-    let created = ctx.metadata.creation_timestamp.as_ref()?;
+fn be_no_later(ctx: &Context<'_>, task: &RollingUpdateTask) -> Result<(), Problem> {
+    let Some(created) = &ctx.metadata.creation_timestamp else {
+        return Ok(());
+    };
     let name = task.metadata.name.as_deref().unwrap_or_default();
     let intent = task.status.as_ref().and_then(|s| s.start.as_ref());
-    let newer = task.metadata.creation_timestamp.as_ref();
-    let newer = newer.filter(|task| *task > created);
     let begun = intent.map(|start| &start.time);
-    let begun = begun.filter(|time| *time >= created);
-    let (what, time) = newer
-        .map(|time| ("was created", time))
-        .or(begun.map(|time| ("began its run", time)))?;
-    Some(Problem::refused(
+    let (what, time) = match (&task.metadata.creation_timestamp, begun) {
+        (Some(time), _) if time > created => ("was created", time),
+        (_, Some(time)) if time >= created => ("began its run", time),
+        _ => return Ok(()),
+    };
+    Err(Problem::refused(
         Reason::SourceIsNewer,
         format!(
             "RollingUpdateTask {}/{name} {what} at {}, and this rollback was created at {}: a rollback undoes what had begun when it was created; to undo this run create a new rollback",
@@ -164,59 +134,49 @@ pub(super) fn standing(ctx: &Context<'_>, task: &RollingUpdateTask) -> Result<bo
     let name = task.metadata.name.as_deref().unwrap_or_default();
     let status = task.status.clone().unwrap_or_default();
     let path = format!("RollingUpdateTask {}/{name}", ctx.namespace);
-    if status.execution.is_none() {
-        return Err(match (&status.result, &status.start) {
-            (None, Some(_)) => Problem::wait(
-                Reason::SourceStarting,
-                format!("{path} is being started; whether it can be rolled back is seen then"),
-            ),
-            _ => Problem::refused(
-                Reason::NothingToRollBack,
-                format!("{path} has started nothing: there is nothing to roll back"),
-            ),
-        });
-    }
-    if status.result.is_some() {
-        let restored = status.restore.as_ref().is_some_and(|restore| restore.done);
-        return match restored {
-            true => Ok(false),
-            false => Err(Problem::wait(
-                Reason::SourceRestoring,
-                format!("the scaling group is still being put back after {path}"),
-            )),
-        };
-    }
-    if status.cancellation.is_some() {
-        return Err(Problem::wait(
+    let has_begun = status.execution.is_some();
+    Err(match (&status.result, &status.pause) {
+        (None, _) if !has_begun && status.start.is_some() => Problem::wait(
+            Reason::SourceStarting,
+            format!("{path} is being started; whether it can be rolled back is seen then"),
+        ),
+        _ if !has_begun => Problem::refused(
+            Reason::NothingToRollBack,
+            format!("{path} has started nothing: there is nothing to roll back"),
+        ),
+        (Some(_), _) if status.restore.as_ref().is_some_and(|r| r.done) => return Ok(false),
+        (Some(_), _) => Problem::wait(
+            Reason::SourceRestoring,
+            format!("the scaling group is still being put back after {path}"),
+        ),
+        _ if status.cancellation.is_some() => Problem::wait(
             Reason::SourceCancelling,
             format!("{path} is being cancelled; the rollback starts when it has ended"),
-        ));
-    }
-    match &status.pause {
-        // About to be left: the approval may be on its way.
-        Some(pause) if pause.approval.is_none() => Ok(true),
-        _ => Err(Problem::blocked(
+        ),
+        // About to be left otherwise: the approval may be on its way.
+        (None, Some(pause)) if pause.approval.is_none() => return Ok(true),
+        (None, _) => Problem::blocked(
             Reason::SourceRunning,
             format!(
                 "{path} is running: the rollback starts once it is suspended or finished; cancel it to roll back sooner"
             ),
-        )),
-    }
+        ),
+    })
 }
 
 /// Whether, since it was found, others have updated the group or undone the same: a rollback may have
 /// waited for long.
 pub(in crate::rollout) fn overtaken(ctx: &Context<'_>, source: &Source) -> Known<Option<Problem>> {
-    match root(ctx, &source.execution_id)? {
-        Ok(root) => not_latest(ctx, root),
-        Err(problem) => Ok(Some(problem)),
-    }
+    let latest =
+        checks::root(ctx, &source.execution_id).and_then(|root| checks::be_latest(ctx, root));
+    Ok(problem::verdict(latest)?.err())
 }
 
-/// What [`overtaken`] reads.
-pub(in crate::rollout) fn reads(source: &Source) -> [Query; 2] {
-    [
-        Query::Executions(ExecutionFilter::Id(source.execution_id.clone())),
-        Query::Executions(newest()),
-    ]
+/// What [`overtaken`] and the takeover read, to be made side by side.
+pub(in crate::rollout) fn reads(source: &Source) -> impl Iterator<Item = Query> {
+    let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
+    let children = Query::Executions(children);
+    checks::reads(&source.execution_id)
+        .into_iter()
+        .chain([children])
 }

@@ -2,11 +2,13 @@
 //! one write: holder, baseline and everything that is still to be put back. The source, once it sees
 //! that, puts nothing back.
 
+use std::collections::BTreeMap;
+
 use ess_rollout_api::v1alpha1::{
     Baseline, Holder, InstanceState, Member, Plan, RollingUpdateTaskStatus,
     ScalingGroupRecordStatus, Source, SourceMember,
 };
-use ess_rollout_cloud::{ErrorClass, Execution, ExecutionFilter, ExecutionStatus, Query};
+use ess_rollout_cloud::{ErrorClass, Execution, ExecutionFilter, ExecutionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{checks, foreign, source};
@@ -19,7 +21,7 @@ use crate::rollout::report::{self, Phase};
 use crate::rollout::restore::{left, record};
 use crate::task::cancel::{self, Calls};
 use crate::task::observation::Known;
-use crate::task::problem::Problem;
+use crate::task::problem::{self, Problem};
 use crate::task::quiet::Rest;
 use crate::task::reason::Reason;
 use crate::task::waits::RETRY;
@@ -37,12 +39,11 @@ pub(in crate::rollout) fn take_over(
     mut status: Draft,
     found: &Source,
 ) -> Known<Result<Drafted, Problem>> {
-    let still = match ctx.undo.and_then(|undo| undo.source) {
-        Some(task) if task.metadata.uid.as_ref() == Some(&found.uid) => source::standing(ctx, task),
-        Some(_) | None => match checks::root(ctx, &found.execution_id)? {
-            Ok(root) => foreign::standing(root),
-            Err(problem) => Err(problem),
-        },
+    let still = match checks::task(ctx, found) {
+        Some(task) => source::standing(ctx, task),
+        None => {
+            problem::verdict(checks::root(ctx, &found.execution_id))?.and_then(foreign::standing)
+        }
     };
     match still {
         Err(problem) => return Ok(Err(problem)),
@@ -73,24 +74,17 @@ pub(in crate::rollout) fn freeze(
     let Some(source) = &mut status.source else {
         return Ok(());
     };
-    let task = ctx.undo.and_then(|undo| undo.source);
-    let task = task.filter(|task| task.metadata.uid.as_ref() == Some(&source.uid));
-    let known = task.and_then(|task| task.status.as_ref());
+    let known = checks::task(ctx, source).and_then(|task| task.status.as_ref());
     let plan = match known.and_then(|known| known.plan.clone()) {
         Some(plan) => plan,
         None => plan_of_execution(ctx, source)?,
     };
-    let instances = known.map(|known| known.instances.as_slice());
-    let children = match instances {
-        Some(_) => Vec::new(),
-        None => newest_children(ctx, source)?,
-    };
-    let state_of = |id: &str| match instances {
-        Some(instances) => instances.iter().find(|i| i.id == id).map(|i| i.state),
-        None => children
-            .iter()
-            .find(|(of, _)| of == id)
-            .map(|(_, state)| *state),
+    let states: BTreeMap<&str, InstanceState> = match known {
+        Some(known) => {
+            let all = known.instances.iter();
+            all.map(|i| (i.id.as_str(), i.state)).collect()
+        }
+        None => states_of_execution(ctx, source)?,
     };
     source.members = plan
         .members
@@ -99,38 +93,42 @@ pub(in crate::rollout) fn freeze(
             id: member.id.clone(),
             protected: member.protected,
             stopped: member.stopped,
-            state: state_of(&member.id).unwrap_or(InstanceState::Pending),
+            state: states
+                .get(member.id.as_str())
+                .copied()
+                .unwrap_or(InstanceState::Pending),
         })
         .collect();
     source.taken_over_time = Some(Time(ctx.now()));
-    status.place = match known.and_then(|known| known.place.clone()) {
-        Some(place) => Some(place),
-        None => Some(ctx.place()?),
-    };
+    status.place = Some(match known.and_then(|known| known.place.clone()) {
+        Some(place) => place,
+        None => ctx.place()?,
+    });
     status.plan = Some(plan);
     Ok(())
 }
 
 /// How far an execution that was started elsewhere is with each instance.
-fn newest_children(ctx: &Context<'_>, source: &Source) -> Known<Vec<(String, InstanceState)>> {
-    let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
-    let mut children: Vec<&Execution> = ctx
-        .input
-        .observation
-        .executions(&children)?
-        .iter()
-        .collect();
-    children.sort_by_key(|child| std::cmp::Reverse((child.start, &child.id)));
+fn states_of_execution<'a>(
+    ctx: &Context<'a>,
+    source: &Source,
+) -> Known<BTreeMap<&'a str, InstanceState>> {
+    let mut children: Vec<&Execution> = children(ctx, source)?.iter().collect();
+    // The newest one of an instance comes last, and stays.
+    children.sort_by_key(|child| (child.start, &child.id));
     let state = |child: &Execution| match child.status {
         ExecutionStatus::Success => InstanceState::Succeeded,
         ExecutionStatus::Skipped => InstanceState::Skipped,
         _ => InstanceState::Failed,
     };
-    let each = children.into_iter().filter_map(|child| {
-        let id = attempts::instance_of(&child.parameters)?;
-        Some((id.to_owned(), state(child)))
-    });
+    let each = children.into_iter();
+    let each = each.filter_map(|c| Some((attempts::instance_of(&c.parameters)?, state(c))));
     Ok(each.collect())
+}
+
+fn children<'a>(ctx: &Context<'a>, source: &Source) -> Known<&'a [Execution]> {
+    let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
+    Ok(ctx.input.observation.executions(&children)?)
 }
 
 fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRecordStatus {
@@ -154,23 +152,20 @@ fn taken_over(ctx: &Context<'_>, source: &Source, plan: &Plan) -> ScalingGroupRe
 /// The group before an execution that was started elsewhere, as far as that can be told: what it does
 /// not resume at its end was suspended before.
 fn plan_of_execution(ctx: &Context<'_>, source: &Source) -> Known<Plan> {
-    let children = ExecutionFilter::ChildrenOf(source.execution_id.clone());
-    let children = ctx.input.observation.executions(&children)?;
+    let member = |id| Member {
+        id,
+        batch: 1,
+        protected: false,
+        stopped: false,
+        image_id: None,
+    };
+    let members = attempts::instances_of(children(ctx, source)?).into_iter();
     let mut plan = Plan {
         time: Some(source.time.clone()),
         batches: 1,
         scaling_configuration_id: source.scaling_configuration_id.clone(),
         suspended_processes: left::but_left(ctx, kind::processes_but(&source.exit_processes)),
-        members: attempts::instances_of(children)
-            .into_iter()
-            .map(|id| Member {
-                id,
-                batch: 1,
-                protected: false,
-                stopped: false,
-                image_id: None,
-            })
-            .collect(),
+        members: members.map(member).collect(),
         ..Plan::default()
     };
     content::copy(source, &mut plan);
@@ -185,21 +180,18 @@ pub(in crate::rollout) fn end_source(
     let Some(mut source) = status.source.clone() else {
         return Ok(None);
     };
-    let (mut since, mut fingerprint) = (source.quiet_since.take(), source.fingerprint.clone());
-    let rest = quiet::rest(ctx, &source.execution_id, &mut since, &mut fingerprint)?;
-    (source.quiet_since, source.fingerprint) = (since, fingerprint);
-    let next = match rest {
+    let (since, fingerprint) = (&mut source.quiet_since, &mut source.fingerprint);
+    let rest = quiet::rest(ctx, &source.execution_id, since, fingerprint)?;
+    if matches!(rest, Rest::Quiet) {
         // What stands against the start is shown now.
-        Rest::Quiet => return Ok(None),
-        Rest::Settling(wait) => Next::After(wait),
-        Rest::Moving => {
-            show(status, &source);
-            return cancel(ctx, status, source).map(Some);
-        }
-    };
+        return Ok(None);
+    }
     show(status, &source);
+    let Rest::Settling(wait) = rest else {
+        return cancel(ctx, status, source).map(Some);
+    };
     status.source = Some(source);
-    Ok(Some(ctx.decide(status.clone(), next)))
+    Ok(Some(ctx.decide(status.clone(), Next::After(wait))))
 }
 
 /// By the rules of [`crate::task::cancel`].
@@ -221,7 +213,7 @@ fn cancel(ctx: &Context<'_>, status: &mut Draft, mut source: Source) -> Known<Dr
         if error.class != ErrorClass::Conflict {
             report::failed(ctx, status, error);
             if error.needs_person() {
-                next = ctx.wait_after(error);
+                next = ctx.waits().after(error);
             }
         }
     }
@@ -243,12 +235,4 @@ fn show(status: &mut Draft, source: &Source) {
         message.push_str(": look at the execution in the OOS console");
     }
     status.show_unless_refused(Phase::Pending, Reason::CancellingSource, &message);
-}
-
-/// The reads of [`take_over`] and [`end_source`], to be made side by side.
-pub(in crate::rollout) fn reads(source: &Source) -> [Query; 2] {
-    [
-        Query::Executions(ExecutionFilter::Id(source.execution_id.clone())),
-        Query::Executions(ExecutionFilter::ChildrenOf(source.execution_id.clone())),
-    ]
 }

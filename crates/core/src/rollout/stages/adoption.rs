@@ -116,7 +116,7 @@ fn not_listed(ctx: &Context<'_>, mut status: Draft, id: &str) -> Drafted {
     if created.is_some_and(|created| ctx.waits().lags(created)) {
         let message = format!("waiting for OOS to list execution {id}, which ran for this object");
         status.show(Phase::Pending, Reason::ExecutionNotListed, &message);
-        return ctx.decide(status, ctx.recheck());
+        return ctx.decide(status, ctx.waits().recheck());
     }
     let mut keys = ctx.record.run_keys.iter();
     let key = keys.find(|key| key.execution_id.as_deref() == Some(id));

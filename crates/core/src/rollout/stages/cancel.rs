@@ -7,10 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::report::{self, Phase};
-use crate::rollout::requests::close;
 use crate::rollout::result;
 use crate::task::cancel::{self, Calls};
 use crate::task::conditions::shorten;
+use crate::task::ledger;
 use crate::task::reason::Reason;
 
 /// Why the task is to end early, if it is: in one CamelCase word.
@@ -20,7 +20,7 @@ pub(super) fn reason(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Opt
         cancellation.reason.as_str()
     } else if status.latched.as_ref().is_some_and(|l| l.cancelled) {
         "DesiredState"
-    } else if close::open(status, Verb::Cancel).is_some() {
+    } else if ledger::open(&status.actions, Verb::Cancel).is_some() {
         "Request"
     } else if ctx.deleting.is_some() {
         "Deletion"
@@ -54,7 +54,7 @@ pub(super) fn cancel(ctx: &Context<'_>, mut status: Draft, reason: &str, listed:
     let (id, waits) = (id.unwrap_or_default(), ctx.waits());
     let mut message = format!("execution {id} is being cancelled ({reason})");
     let answer = cancel::answer(ctx.input.outcome, &id);
-    let mut wait = ctx.soon();
+    let mut wait = ctx.waits().soon();
     match answer {
         Some(Ok(_)) => {
             status.show(Phase::Cancelling, Reason::Cancelling, &message);
@@ -77,13 +77,13 @@ pub(super) fn cancel(ctx: &Context<'_>, mut status: Draft, reason: &str, listed:
                 let said = format!("{} {}", error.code, error.message);
                 known.message = shorten(said.trim(), MESSAGE_MAX);
             }
-            wait = ctx.wait_after(error);
+            wait = ctx.waits().after(error);
             if error.needs_person() {
                 report::failed(ctx, &mut status, error);
                 return ctx.decide(status, wait);
             }
         }
-        None if status.call_refused.is_some() => wait = ctx.poll(),
+        None if status.call_refused.is_some() => wait = ctx.waits().poll(),
         None => {}
     }
     let known = begun(ctx, &mut status, reason);

@@ -65,7 +65,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
             other.id
         );
         status.show(Phase::Restoring, Reason::RollingUpdateInProgress, &message);
-        return Ok(ctx.decide(status, ctx.recheck()));
+        return Ok(ctx.decide(status, ctx.waits().recheck()));
     }
 
     match calls::step(ctx, &mut status, &needs) {
@@ -107,7 +107,7 @@ fn finish(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     let restore = status.restore.get_or_insert_default();
     if verdict.may_lag {
         let since = restore.differs_since.get_or_insert(Time(ctx.now())).clone();
-        if !ctx.settled_since(&since) {
+        if !ctx.waits().settled_since(&since) {
             let message = format!("reading the outcome back: {}", verdict.message);
             status.show(Phase::Restoring, Reason::Verifying, &message);
             return Ok(ctx.decide(status, READ_AGAIN));

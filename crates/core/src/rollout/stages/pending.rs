@@ -5,9 +5,7 @@ use ess_rollout_api::v1alpha1::{DesiredState, Outcome, Plan, StartIntent};
 use super::{adoption, cancel, starting};
 use crate::identity;
 use crate::rollout::before::preflight::{self, Ready};
-use crate::rollout::before::refusal::{
-    Checked, RECHECK, put_off, refuse, refuse_until, unless, verdict,
-};
+use crate::rollout::before::refusal::{RECHECK, put_off, refuse, refuse_until, unless};
 use crate::rollout::before::{deadline, denied, pace, pinned, run_keys, turn};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next, Undo};
@@ -18,7 +16,7 @@ use crate::rollout::restore::{left_out, record, runs};
 use crate::rollout::scripts::Scripts;
 use crate::rollout::{others, result, rollback};
 use crate::task::observation::{Known, Missing};
-use crate::task::problem::Problem;
+use crate::task::problem::{Checked, Problem, verdict};
 use crate::task::reason::Reason;
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
@@ -79,7 +77,7 @@ fn check_object(ctx: &Context<'_>, status: &mut Draft) -> Checked<Drafted> {
         let mut decision = refuse(ctx, status.clone(), &problem);
         // Nobody tells of a change of a ConfigMap.
         if decision.status.result.is_none() {
-            decision.next = ctx.recheck();
+            decision.next = ctx.waits().recheck();
         }
         return Ok(decision);
     }

@@ -42,7 +42,7 @@ pub(super) fn look(
     let seen = match ctx.input.observation.seen(&execution.id)? {
         Sight::Seen(seen) if seen.nested.is_some() || !is_new || !is_on_its_way(seen) => seen,
         Sight::Seen(_) | Sight::ToCome if is_new => {
-            return Ok(Some(ctx.decide(status.clone(), ctx.poll())));
+            return Ok(Some(ctx.decide(status.clone(), ctx.waits().poll())));
         }
         _ => return Ok(None),
     };

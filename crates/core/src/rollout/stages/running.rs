@@ -99,7 +99,7 @@ fn unread(ctx: &Context<'_>, mut status: Draft, error: Box<CloudError>) -> Known
     let mut decision = cancel::cancel(ctx, status, &reason, true);
     if decision.work.is_none() {
         report::failed(ctx, &mut decision.status, &error);
-        decision.next = ctx.wait_after(&error);
+        decision.next = ctx.waits().after(&error);
     }
     Ok(decision)
 }
@@ -131,7 +131,7 @@ fn ended(
     }
     let message = "the execution has ended and waits for its nested executions";
     status.show(Phase::Running, Reason::Ending, message);
-    ctx.decide(status, ctx.soon())
+    ctx.decide(status, ctx.waits().soon())
 }
 
 /// A rollback has the group by now.
@@ -145,7 +145,7 @@ fn wait_for_rollback(ctx: &Context<'_>, mut status: Draft) -> Drafted {
         return cancel::cancel(ctx, status, &reason, true);
     }
     status.show(Phase::Cancelling, Reason::RolledBack, message);
-    ctx.decide(status, ctx.soon())
+    ctx.decide(status, ctx.waits().soon())
 }
 
 /// Requests on single instances, then the pause.
@@ -163,8 +163,8 @@ fn go_on(
             (decision.work, decision.also) = (Some(work), also);
             return Ok(decision);
         }
-        Act::Wait { next, trouble } => {
-            match trouble {
+        Act::Wait { next, failed } => {
+            match failed {
                 Some(error) => report::failed(ctx, &mut status, error),
                 None => show_progress(ctx, &mut status),
             }
@@ -180,7 +180,7 @@ fn go_on(
     }
     show_progress(ctx, &mut status);
     let next = match status.pause {
-        None => ctx.poll(),
+        None => ctx.waits().poll(),
         // Leaving a pause shows in the execution's own row, which the poller reads.
         Some(_) => Next::After(ctx.input.settings.poll_interval * WHILE_PAUSED),
     };
@@ -243,11 +243,11 @@ fn tasks_left_out(ctx: &Context<'_>, mut status: Draft) -> Drafted {
     match cancel::reason(ctx, &status) {
         Some(reason) => cancel::cancel(ctx, status, &reason, true),
         // A pause that was seen before stays what it was.
-        None if status.pause.is_some() => ctx.decide(status, ctx.poll()),
+        None if status.pause.is_some() => ctx.decide(status, ctx.waits().poll()),
         None => {
             let message = "the execution waits, and OOS lists none of its tasks: what it waits for is not known, and looked for again";
             status.show(Phase::Running, Reason::TasksNotListed, message);
-            ctx.decide(status, ctx.poll())
+            ctx.decide(status, ctx.waits().poll())
         }
     }
 }
@@ -264,7 +264,7 @@ fn not_listed(ctx: &Context<'_>, mut status: Draft) -> Drafted {
         "OOS does not list execution {id} (yet, or any more); if it is gone for good, end the task by setting spec.desiredState to Cancelled"
     );
     status.unseen(Reason::ExecutionNotListed, &message);
-    ctx.decide(status, ctx.poll())
+    ctx.decide(status, ctx.waits().poll())
 }
 
 /// Deletion with `deletionPolicy: Orphan`: the execution goes on by itself, and the template puts
@@ -305,7 +305,7 @@ fn not_shown_yet(
         root.status
     );
     status.show(Phase::Running, Reason::Ending, &message);
-    Some(ctx.decide(status.clone(), ctx.recheck()))
+    Some(ctx.decide(status.clone(), ctx.waits().recheck()))
 }
 
 /// The instances that were not updated, in words.

@@ -155,7 +155,7 @@ fn answered(
         }
         Answer::Failed(error) => {
             report::failed(ctx, &mut status, error);
-            let wait = denied::growing(ctx.since(&intent.time));
+            let wait = denied::growing(ctx.waits().since(&intent.time));
             next = error.retry_after.map_or(wait, Next::After);
         }
         Answer::TokenUsed(_) | Answer::None => return Ok(None),

@@ -7,7 +7,8 @@ use ess_rollout_cloud::Execution;
 
 use super::tasks::FailedTask;
 use crate::rollout::context::Context;
-use crate::rollout::progress::{approval, freeze};
+use crate::rollout::progress::approval::{self, Obstacle};
+use crate::rollout::progress::freeze;
 use crate::task::conditions::{self, shorten};
 
 /// How many instances, or tasks, are named in a message.
@@ -97,22 +98,20 @@ fn batch(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, id: i32) -> String
                 id + 1
             )
         }
-        Some(approval::Obstacle::Refused(record)) => format!(
+        Some(Obstacle::Refused(record)) => format!(
             "{ended}, and OOS refused to go on ({}): look at the execution in the OOS console; to ask again: {}",
             record.message,
             command(ctx, keys::CONTINUE, &format!("{id}@{NONCE}")),
         ),
-        Some(approval::Obstacle::Taken(record)) if ctx.now() < record.until.0 => {
-            format!(
-                "{ended}, and OOS goes on: it took the Approve at {}",
-                record.time.0
-            )
-        }
-        Some(approval::Obstacle::Taken(record)) => format!(
+        Some(Obstacle::Taken(record)) if ctx.now() < record.until.0 => format!(
+            "{ended}, and OOS goes on: it took the Approve at {}",
+            record.time.0
+        ),
+        Some(Obstacle::Taken(record)) => format!(
             "{ended}; OOS took the Approve at {}, and still lists the update as waiting: its lists are older than --settle-seconds allows for, or it waits again; go on in the OOS console",
             record.time.0
         ),
-        Some(approval::Obstacle::Alike) => format!(
+        Some(Obstacle::Alike) => format!(
             "{ended}; OOS did not answer the Approve, and as the next batch has nothing to update it cannot be told whether the update has gone on: go on in the OOS console"
         ),
     }
@@ -167,15 +166,7 @@ fn tasks(ctx: &Context<'_>, failed: &[FailedTask<'_>]) -> String {
 fn unknown(root: &Execution) -> String {
     let doing = match root.current_actions.as_slice() {
         [] => String::new(),
-        actions => format!(
-            ", at {}",
-            actions
-                .iter()
-                .take(SHOWN)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
+        actions => format!(", at {}", actions[..actions.len().min(SHOWN)].join(", ")),
     };
     let status = match root.waiting_status.as_str() {
         "" => String::new(),

@@ -38,17 +38,14 @@ pub(in crate::rollout) fn classify(
     if kind == PauseKind::Batch && !may_show(ctx, status, id, before.is_some()) {
         return None;
     }
-    let refused = record.is_some_and(|record| record.answer == Some(ApproveAnswer::Refused));
     let approval = match before {
         Some(before) => before.approval.clone(),
         // It was not seen for a while: what was done about it still counts.
-        None => record
-            .filter(|r| r.answer.is_none())
-            .map(|record| Approval {
-                time: record.time.clone(),
-                attempt: record.attempt,
-                by: record.by.clone(),
-            }),
+        None => record.filter(|r| r.answer.is_none()).map(|r| Approval {
+            time: r.time.clone(),
+            attempt: r.attempt,
+            by: r.by.clone(),
+        }),
     };
     let now = ctx.now();
     Some(Pause {
@@ -62,7 +59,8 @@ pub(in crate::rollout) fn classify(
             None => root.updated.map(Time),
         },
         approval: approval.filter(|_| kind == PauseKind::Batch),
-        approval_refused: refused && matches!(kind, PauseKind::Batch | PauseKind::Failure),
+        approval_refused: approval::is_refused(status, id)
+            && matches!(kind, PauseKind::Batch | PauseKind::Failure),
     })
 }
 
@@ -78,13 +76,14 @@ fn waits_for<'w>(
     let mut instances = status.instances.iter();
     let in_motion = instances.any(|i| i.state == InstanceState::Updating);
     let suspends = ctx.spec.policy.on_failure == OnFailure::Suspend;
-    let beyond = failed.len() > tolerated(ctx);
+    let tolerated = tolerated(ctx);
+    let beyond = failed.len() > tolerated;
     let failed_tasks = match suspends {
         true => tasks::failed(tasks),
         false => Vec::new(),
     };
-    let same = status.pause.as_ref().filter(|pause| pause.id == id);
-    let shown = same.is_some_and(|pause| pause.kind == PauseKind::Failure);
+    let pause = status.pause.as_ref();
+    let shown = pause.is_some_and(|pause| pause.id == id && pause.kind == PauseKind::Failure);
     // Whether the root itself shows Waiting in a failure pause is not documented, nor whether the
     // others of the batch go on.
     let settled = !in_motion || tasks::loop_waits(tasks) || quiet || shown;
@@ -101,10 +100,7 @@ fn waits_for<'w>(
     };
     // Whether OOS pauses at each failure or only beyond maxErrors is not documented, and at the end
     // of a batch the two pauses look alike: an Approve that it refuses tells.
-    let record = approval::of_pause(status, id);
-    let refused = record.is_some_and(|record| record.answer == Some(ApproveAnswer::Refused));
-    let coincides = refused && suspends && !failed.is_empty();
-    let tolerated = tolerated(ctx);
+    let coincides = approval::is_refused(status, id) && suspends && !failed.is_empty();
     Some(if beyond {
         WaitsFor::Instances { failed, tolerated }
     } else if !failed_tasks.is_empty() {
@@ -158,16 +154,16 @@ fn number(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> i32 {
 fn was_told_of_late(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
     status.instances.iter().any(|instance| {
         let request = instance.request.as_ref();
-        request.is_some_and(|request| !ctx.settled_since(&request.time))
+        request.is_some_and(|request| !ctx.waits().settled_since(&request.time))
     })
 }
 
 fn waits_for_approval(root: &Execution) -> bool {
-    root.current_actions.iter().any(|action| {
-        action == "ACS::Approve"
-            || (root.safety_check == "ConfirmEveryHighRiskAction"
-                && HIGH_RISK
-                    .iter()
-                    .any(|word| action.to_lowercase().contains(word)))
-    })
+    let confirms = root.safety_check == "ConfirmEveryHighRiskAction";
+    let is_high_risk = |action: &str| {
+        let action = action.to_lowercase();
+        HIGH_RISK.iter().any(|word| action.contains(word))
+    };
+    let mut actions = root.current_actions.iter();
+    actions.any(|action| action == "ACS::Approve" || (confirms && is_high_risk(action)))
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use ess_rollout_cloud::{ExecutionStatus, TaskExecution};
 
+use crate::rollout::progress::attempts::loops_over_instances;
+
 /// A task of the root execution that failed.
 pub(in crate::rollout) struct FailedTask<'a> {
     /// `TaskName`.
@@ -24,42 +26,35 @@ impl FailedTask<'_> {
     }
 }
 
-/// The tasks that loop over instances: their items have nested executions.
-fn updating(tasks: &[TaskExecution]) -> BTreeSet<&str> {
-    let items = tasks.iter().filter(|task| task.child_execution.is_some());
-    items.filter_map(|task| task.parent.as_deref()).collect()
-}
-
 /// Whether the loop over instances is shown to have ended: nothing is left that an Approve could let
 /// run.
 pub(super) fn loop_has_ended(tasks: &[TaskExecution]) -> bool {
-    let loops = updating(tasks);
-    let mut all = tasks.iter().filter(|task| loops.contains(task.id.as_str()));
-    all.any(|task| task.status.is_final())
+    let loops = loops_over_instances(tasks);
+    let mut tasks = tasks.iter();
+    tasks.any(|task| task.status.is_final() && loops.contains(task.id.as_str()))
 }
 
 /// Whether the loop over instances waits, whatever the root shows.
 pub(super) fn loop_waits(tasks: &[TaskExecution]) -> bool {
     let parents: BTreeSet<&str> = tasks.iter().filter_map(|t| t.parent.as_deref()).collect();
-    let mut waiting = tasks
-        .iter()
-        .filter(|t| t.status == ExecutionStatus::Waiting);
-    waiting.any(|task| parents.contains(task.id.as_str()))
+    let waits = |task: &TaskExecution| task.status == ExecutionStatus::Waiting;
+    let mut tasks = tasks.iter();
+    tasks.any(|task| waits(task) && parents.contains(task.id.as_str()))
 }
 
 /// Every failed task of the root, in the order of the list. The loop over instances is none: it is
 /// judged by its items; and one that has ended well all the same has tolerated its failures.
 pub(in crate::rollout) fn failed(tasks: &[TaskExecution]) -> Vec<FailedTask<'_>> {
-    let loops = updating(tasks);
+    let loops = loops_over_instances(tasks);
     let has_failed = |task: &&TaskExecution| task.status == ExecutionStatus::Failed;
     let mut found: Vec<FailedTask<'_>> = Vec::new();
     let mut looked: BTreeSet<&str> = BTreeSet::new();
     for task in tasks.iter().filter(has_failed) {
         let Some(parent) = task.parent.as_deref() else {
-            let mut items = tasks
+            if !tasks
                 .iter()
-                .filter(|t| t.parent.as_deref() == Some(task.id.as_str()));
-            if items.next().is_none() {
+                .any(|item| item.parent.as_ref() == Some(&task.id))
+            {
                 found.push(FailedTask {
                     name: &task.name,
                     parts: vec![task],
