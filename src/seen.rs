@@ -404,3 +404,8 @@ fn fingerprint(execution: &Execution) -> u64 {
     }
     hasher.finish()
 }
+
+#[cfg(test)]
+#[path = "seen_tests.rs"]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests;

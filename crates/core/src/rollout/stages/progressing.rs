@@ -3,7 +3,7 @@
 //! Nothing is decided here. Whatever calls for a decision (an end, a pause that is new or left, an instance that does not go
 //! well, anything asked for) is left to [`super::running`], which reads for itself what it decides by.
 
-use ess_rollout_api::v1alpha1::{ActionState, ExecutionRef, InstanceState, Verb};
+use ess_rollout_api::v1alpha1::{ActionState, ExecutionRef, InstanceState, Pause, PauseKind, Verb};
 use ess_rollout_cloud::{Execution, ExecutionStatus};
 use jiff::SignedDuration;
 
@@ -25,6 +25,8 @@ const RUNNING: u32 = 6;
 /// The same of one that waits for a person: reminders.
 const PAUSED: u32 = 36;
 
+/// A pause has been looked at twice by then.
+const SURE_AFTER: SignedDuration = SignedDuration::from_secs(120);
 /// By then the poller has seen how an execution goes that has started; what it has done until then is not much.
 const NEW: SignedDuration = SignedDuration::from_secs(30);
 
@@ -49,7 +51,10 @@ pub(super) fn look(
     let mut status = status.clone();
     let looks = match &status.pause {
         Some(pause) => {
-            if !waits_as_before(seen) || approve::approved_by(ctx, &status, pause).is_some() {
+            if !waits_as_before(seen)
+                || !is_sure(ctx, pause)
+                || approve::approved_by(ctx, &status, pause).is_some()
+            {
                 return Ok(None);
             }
             PAUSED
@@ -95,6 +100,13 @@ fn takes_note(
     }
     show_progress(ctx, &mut status);
     Ok(Some(ctx.decide(status, Next::Now)))
+}
+
+/// Whether a pause is what it was taken for: one answer that leaves something out may have shown another, and a second look
+/// has not corrected it.
+fn is_sure(ctx: &Context<'_>, pause: &Pause) -> bool {
+    let told_by_tasks = matches!(pause.kind, PauseKind::Batch | PauseKind::Failure);
+    told_by_tasks && ctx.now() >= pause.since.0 + SURE_AFTER
 }
 
 fn waits_as_before(seen: &Seen) -> bool {
