@@ -340,6 +340,7 @@ impl Operator {
             self.metrics.clone(),
         );
         let (heard, schemas) = (clients.heard.clone(), self.context.schemas.clone());
+        let sightings = self.sightings.clone();
         let serving = health::serve(
             listener,
             self.readiness.clone(),
@@ -356,6 +357,7 @@ impl Operator {
                     leftovers: leftovers.by_kind(),
                     frozen: frozen.collect(),
                     backlog: triggers.backlog(),
+                    seen: (sightings.nested(), sightings.dropped()),
                     watches: heard.times(),
                     missing_fields: schemas.missing(),
                 })

@@ -15,6 +15,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ const INSTANCE_NAMES: [&str; 2] = ["instanceId", "containerGroupId"];
 #[derive(Default)]
 pub struct Sightings {
     places: Mutex<HashMap<Place, Seat>>,
+    dropped: AtomicU64,
 }
 
 /// An account and region.
@@ -229,6 +231,7 @@ impl Sightings {
         }
         if kept > NESTED_MAX {
             seat.forget_nested();
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         let active = poll.active.iter().filter(|id| !still.contains(**id));
         active.map(|id| (*id).to_owned()).collect()
@@ -287,6 +290,11 @@ impl Sightings {
                     .collect()
             }),
         }))
+    }
+
+    /// How often the nested executions of an account were forgotten for want of room.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// How many nested executions are remembered.

@@ -105,6 +105,7 @@ async fn decisions<'a>(
     let mut written: Option<Box<observe::PassTarget>> = None;
     let mut decisions = 0;
     let mut conflicts = 0;
+    let mut begun_again = 0;
     loop {
         if outcome.is_none() && shutdown.requested() {
             return Ok(Next::Now);
@@ -131,6 +132,13 @@ async fn decisions<'a>(
             // Reads only: they may be cut off.
             () = shutdown.wait(), if outcome.is_none() => return Ok(Next::Now),
             decided = meanwhile(publishing, deciding) => decided?,
+        };
+        let Some(decided) = decided else {
+            begun_again += 1;
+            if begun_again > context.limits.conflicts {
+                return Ok(Next::Now);
+            }
+            continue;
         };
         if act::lets_go(&decided)
             && let Some(events) = publishing.take()

@@ -166,7 +166,8 @@ impl Told {
 }
 
 /// Asks the core, tells it what it asks for, and so on until it decides. Everything that it is told of is read after the
-/// object.
+/// object. `None`: while the cloud was read, which may have waited for its turn, the object or the record of its group has
+/// changed, so that what was read is of another story.
 ///
 /// # Errors
 /// When the apiserver does not say, or the core does not decide within the bound on rounds.
@@ -176,7 +177,7 @@ pub async fn decide(
     outcome: Option<&WorkOutcome>,
     record_lost: Option<&str>,
     versions: &mut Vec<String>,
-) -> Result<Decided, Error> {
+) -> Result<Option<Decided>, Error> {
     let known = Known {
         record_lost,
         outcome,
@@ -189,13 +190,13 @@ pub async fn decide(
         let (step, target, at) = stepping.await?;
         let scope = CredentialsScope {
             namespace: subject.key.namespace.clone(),
-            secret: target.secret,
+            secret: target.secret.clone(),
         };
         match step {
             Step::Decided(decision) => {
                 let region = target.region;
                 let record = observation.into_record(region.as_deref(), &target.group);
-                return Ok(Decided {
+                return Ok(Some(Decided {
                     decision: *decision,
                     at,
                     group: Group {
@@ -204,7 +205,7 @@ pub async fn decide(
                         scope,
                         record,
                     },
-                });
+                }));
             }
             Step::Read(asks) => {
                 let queries = queries(asks);
@@ -213,13 +214,45 @@ pub async fn decide(
                     *deadline.get_or_insert_with(|| context.clock.now() + context.limits.reading);
                 let access = Access::of(subject, &scope);
                 let region = target.region.as_deref();
+                let began = Instant::now();
                 for (ask, reply) in answer(context, access, region, queries, deadline).await {
                     observation.insert(ask, reply);
+                }
+                if began.elapsed() >= FRESH
+                    && !is_unchanged(context, subject, &observation, &target).await?
+                {
+                    return Ok(None);
                 }
             }
         }
     }
     Err(Error::Rounds(context.limits.rounds, format!("{asked:?}")))
+}
+
+/// Whether the object and the record of its group are in the versions that the core was told of.
+async fn is_unchanged(
+    context: &Context,
+    subject: &PassTarget,
+    observation: &Observation,
+    target: &Target,
+) -> Result<bool, Error> {
+    let now = context.kubernetes.get(&subject.key).await;
+    let now = now
+        .map_err(Error::Read)?
+        .and_then(|object| object.version());
+    if now != subject.object.version() {
+        return Ok(false);
+    }
+    let (Some(region), group) = (&target.region, &target.group) else {
+        return Ok(true);
+    };
+    let Some(told) = observation.record_version(region, group) else {
+        return Ok(true);
+    };
+    let name = identity::record_name(region, group);
+    let record = context.kubernetes.get_record(&name).await;
+    let record = record.map_err(Error::Read)?;
+    Ok(record.is_some_and(|now| now.metadata.resource_version.as_deref() == Some(told)))
 }
 
 /// Asks the core, and tells it of the cluster, until it decides or asks of the cloud alone: what it asks of that together

@@ -60,6 +60,8 @@ pub struct Scrape {
     pub frozen: BTreeMap<(&'static str, String, String), i64>,
     /// Objects that wait for a worker, and how long the first of them has.
     pub backlog: (usize, Duration),
+    /// Nested executions that are remembered, and how often some were forgotten for want of room.
+    pub seen: (usize, u64),
     /// When watches were last answered in Unix seconds, by resource and namespace.
     pub watches: BTreeMap<(String, String), i64>,
     /// Fields that the CRDs of the cluster do not have, by kind.
@@ -75,6 +77,8 @@ pub struct Metrics {
     active_workers: Family<Labels, Gauge>,
     queue_depth: Family<Labels, Gauge>,
     queue_age: Family<Labels, Gauge>,
+    nested_executions: Gauge,
+    nested_executions_dropped: Gauge,
     cloud_requests: Family<Labels, Counter>,
     cloud_time: Seconds,
     cloud_throttled: Family<Labels, Counter>,
@@ -115,6 +119,7 @@ impl Metrics {
         let active_workers = Family::<Labels, Gauge>::default();
         let queue_depth = Family::<Labels, Gauge>::default();
         let queue_age = Family::<Labels, Gauge>::default();
+        let (nested_executions, nested_executions_dropped) = (Gauge::default(), Gauge::default());
         let cloud_requests = Family::<Labels, Counter>::default();
         let cloud_time = seconds();
         let cloud_throttled = Family::<Labels, Counter>::default();
@@ -153,6 +158,16 @@ impl Metrics {
             "ess_rollout_queue_age_seconds",
             "For how long the object that has been due for longest has waited for a worker",
             queue_age.clone(),
+        );
+        registry.register(
+            "ess_rollout_nested_executions",
+            "Nested executions of those under way that are remembered as last polled",
+            nested_executions.clone(),
+        );
+        registry.register(
+            "ess_rollout_nested_executions_dropped",
+            "How often those of an account were forgotten for want of room, and are read again for each update",
+            nested_executions_dropped.clone(),
         );
         registry.register(
             "ess_rollout_cloud_requests",
@@ -237,6 +252,8 @@ impl Metrics {
             active_workers,
             queue_depth,
             queue_age,
+            nested_executions,
+            nested_executions_dropped,
             cloud_requests,
             cloud_time,
             cloud_throttled,
@@ -341,6 +358,7 @@ impl Metrics {
             leftovers,
             frozen,
             backlog,
+            seen,
             watches,
             missing_fields,
         } = scrape;
@@ -379,6 +397,11 @@ impl Metrics {
         self.queue_depth.get_or_create(&name()).set(depth);
         let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         self.queue_age.get_or_create(&name()).set(age);
+        let (nested, dropped) = seen;
+        let nested = i64::try_from(nested).unwrap_or(i64::MAX);
+        self.nested_executions.set(nested);
+        let dropped = i64::try_from(dropped).unwrap_or(i64::MAX);
+        self.nested_executions_dropped.set(dropped);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -426,6 +449,7 @@ mod tests {
                 1800,
             )]),
             backlog: (1, Duration::from_secs(2)),
+            seen: (3, 0),
             watches: BTreeMap::from([(("rollbacks".to_owned(), String::new()), 1_700_000_001)]),
             missing_fields: BTreeMap::from([("Rollback".to_owned(), 4)]),
         });

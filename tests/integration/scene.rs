@@ -168,6 +168,8 @@ impl Scene {
         let options = options
             .flag("--call-timeout-seconds=2")
             .flag(format!("--poll-interval-seconds={}", POLL.as_secs_f64()))
+            // Such polls alone would take most of what an account has.
+            .flag("--oos-reads-per-second=200")
             .flag(format!(
                 "--progress-interval-seconds={}",
                 setup.progress_interval

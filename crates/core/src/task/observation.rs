@@ -109,6 +109,15 @@ impl Observation {
         }
     }
 
+    /// In which version the record of a scaling group was told of; `None`: there is none, or it was not asked for.
+    pub fn record_version(&self, region: &str, group: &str) -> Option<&str> {
+        let (region, group) = (region.to_owned(), group.to_owned());
+        match self.replies.get(&Ask::Record { region, group }) {
+            Some(Reply::Record(Some(record))) => record.metadata.resource_version.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The first refusal that only a person can mend, if there was one.
     pub(crate) fn refused(&self) -> Option<&CloudError> {
         let mut errors = self.replies.values().filter_map(|reply| match reply {
