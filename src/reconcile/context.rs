@@ -58,6 +58,9 @@ pub struct Limits {
     /// How old a decision may be when its mutation is sent. The bound on lateness is counted from
     /// times that the decision put on record, so slow writes must not stretch it.
     pub decision_age: Duration,
+    /// For how long an object that a pass has written is as good as one that is read, and how long the cloud may be read
+    /// before the object and its group's record are read once more.
+    pub fresh: Duration,
     /// How old what the poller has seen may be to show how far an update is.
     pub sighting_age: Duration,
     /// How long a mutation may then wait for its turn under the account's rate limit.
@@ -90,6 +93,7 @@ impl Default for Limits {
             decisions: 25,
             conflicts: 5,
             decision_age: Duration::from_secs(15),
+            fresh: Duration::from_secs(1),
             sighting_age: Duration::from_secs(30),
             turn: Duration::from_secs(2),
         }

@@ -111,7 +111,7 @@ async fn decisions<'a>(
             return Ok(Next::Now);
         }
         let versions = &mut pass.versions;
-        let subject = match written.take().filter(|subject| subject.is_fresh()) {
+        let subject = match written.take().filter(|subject| subject.is_fresh(context)) {
             Some(subject) => {
                 told.tell(&subject.object);
                 *subject

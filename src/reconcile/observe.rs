@@ -30,9 +30,6 @@ use crate::{
 /// client is what protects the account; this bounds memory.
 const SIDE_BY_SIDE: usize = 8;
 
-/// For how long an object that a pass has written is as good as one that is read.
-const FRESH: Duration = Duration::from_secs(1);
-
 /// How many times a step may ask for facts of the cluster before it decides or asks the cloud. Each depends on those before:
 /// what is undone, the record of its group, whoever that names.
 const FACT_ROUNDS: usize = 8;
@@ -73,8 +70,8 @@ pub struct PassTarget {
 impl PassTarget {
     /// Whether it need not be read again for the next decision of a pass. Somebody else who writes in between is met by the
     /// version of the next write; a call that no write comes before must not rest on much older reading.
-    pub fn is_fresh(&self) -> bool {
-        self.as_of.elapsed() < FRESH
+    pub fn is_fresh(&self, context: &Context) -> bool {
+        self.as_of.elapsed() < context.limits.fresh
     }
 }
 
@@ -218,7 +215,7 @@ pub async fn decide(
                 for (ask, reply) in answer(context, access, region, queries, deadline).await {
                     observation.insert(ask, reply);
                 }
-                if began.elapsed() >= FRESH
+                if began.elapsed() >= context.limits.fresh
                     && !is_unchanged(context, subject, &observation, &target).await?
                 {
                     return Ok(None);

@@ -1,15 +1,14 @@
 //! What stops a pass, and what it does not do.
 
-use ess_rollout_cloud::Turn;
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use ess_rollout_cloud::ErrorClass as CloudClass;
+use ess_rollout_cloud::{ErrorClass as CloudClass, Turn};
 use ess_rollout_core::rollout::{Decision, Input, Next, Step};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -18,11 +17,35 @@ use crate::{
     kubernetes::{ErrorClass, ObjectKey},
     reconcile::{
         Error, Pass,
-        fake::{Bench, FakeClock, FakeCloud, failure, idle, status, task, work},
+        fake::{Bench, FakeClock, FakeCloud, FakeKubernetes, failure, idle, status, task, work},
         observe, reconcile_until,
     },
     runtime::shutdown,
 };
+
+/// Reads that wait for their turn may take long, and meanwhile the object is somebody else's, or another: its group may have
+/// been taken over.
+#[test]
+fn what_was_read_while_the_object_changed_is_read_again() {
+    for (fresh, rounds) in [(Duration::ZERO, 2), (Duration::from_secs(60), 1)] {
+        let kubernetes = Arc::new(OnceLock::<Arc<FakeKubernetes>>::new());
+        let (somebody, asked) = (kubernetes.clone(), Arc::new(AtomicUsize::new(0)));
+        let counted = asked.clone();
+        let mut bench = Bench::new(Box::new(move |input| {
+            if input.observation.holds(&group()) {
+                return decided(idle(input.subject));
+            }
+            if counted.fetch_add(1, Ordering::SeqCst) == 0 {
+                somebody.get().unwrap().touch();
+            }
+            Step::Read(vec![group()])
+        }));
+        assert!(kubernetes.set(bench.kubernetes.clone()).is_ok());
+        bench.context.limits.fresh = fresh;
+        assert!(matches!(bench.pass().outcome, Ok(Next::OnChange)));
+        assert_eq!(asked.load(Ordering::SeqCst), rounds, "{fresh:?}");
+    }
+}
 
 #[test]
 fn a_conflict_that_does_not_pass_is_an_error() {

@@ -72,12 +72,13 @@ fn ended_early() -> Vec<Scenario> {
             ]}))
             .then(State("web", "FailureSuspended"), Annotate("web", "cancel", "enough"))
             .ends("web", &["Cancelled"]),
-        // Both are left out while its end is looked at first.
+        // Both are left out while its end is looked at first (300 s after the deletion), and not for as long as the bound on
+        // lateness asks for before what no answer shows is taken for gone.
         Scenario::new("an-orphan-and-what-is-left-out", image("web", orphan(json!({"onFailure": "Fail"}))))
             .cloud(json!({"faults": [
                 disk_not_replaced("i-web-02"),
-                with(omit("DescribeScalingConfigurations", &["asc-web"]), json!({"count": 0, "afterSeconds": 20, "forSeconds": 335})),
-                with(omit("DescribeScalingInstances", &["i-web-02"]), json!({"count": 0, "afterSeconds": 20, "forSeconds": 335})),
+                with(omit("DescribeScalingConfigurations", &["asc-web"]), json!({"count": 0, "afterSeconds": 285, "forSeconds": 70})),
+                with(omit("DescribeScalingInstances", &["i-web-02"]), json!({"count": 0, "afterSeconds": 285, "forSeconds": 70})),
             ]}))
             .then(State("web", "Running"), Delete("web"))
             .ends("web", &["Gone"]),
