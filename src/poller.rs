@@ -273,4 +273,4 @@ impl Listing {
 #[cfg(test)]
 #[path = "poller_tests.rs"]
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-mod tests;
+pub(crate) mod tests;

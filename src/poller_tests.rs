@@ -36,7 +36,7 @@ impl Account {
     }
 }
 
-fn execution(id: &str, status: &str) -> Execution {
+pub(crate) fn execution(id: &str, status: &str) -> Execution {
     Execution {
         id: id.to_owned(),
         parent: None,

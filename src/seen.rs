@@ -14,7 +14,6 @@
 //! one that the windows should have shown.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -78,9 +77,7 @@ struct Windows {
 #[derive(Default)]
 struct Sighting {
     root: Option<(Instant, Execution)>,
-    /// Tells whether the root has moved.
-    fingerprint: Option<u64>,
-    /// It has since a pass has read it.
+    /// The root has moved since a pass has read it.
     moved: bool,
     nested: BTreeMap<String, (Instant, Nested)>,
     /// When all nested ones were asked for.
@@ -359,9 +356,8 @@ impl Sighting {
         if self.root.as_ref().is_some_and(|(seen, _)| *seen > began) {
             return false;
         }
-        let print = Some(fingerprint(root));
-        self.root = Some((began, root.clone()));
-        let moved = std::mem::replace(&mut self.fingerprint, print) != print;
+        let before = self.root.replace((began, root.clone()));
+        let moved = before.is_none_or(|(_, before)| tells(&before) != tells(root));
         self.moved |= moved;
         moved
     }
@@ -399,18 +395,15 @@ impl Sighting {
 }
 
 /// What tells that an execution moved.
-fn fingerprint(execution: &Execution) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    execution.status.as_str().hash(&mut hasher);
-    execution.waiting_status.hash(&mut hasher);
-    execution.updated.hash(&mut hasher);
-    execution.end.hash(&mut hasher);
-    execution.current_actions.hash(&mut hasher);
-    for (name, value) in &execution.counters {
-        name.hash(&mut hasher);
-        value.to_string().hash(&mut hasher);
-    }
-    hasher.finish()
+fn tells(execution: &Execution) -> impl PartialEq + '_ {
+    (
+        &execution.status,
+        &execution.waiting_status,
+        execution.updated,
+        execution.end,
+        &execution.current_actions,
+        &execution.counters,
+    )
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde_json::json;
 use tokio::time::advance;
 
 use super::*;
+use crate::poller::tests as poller;
 
 const AGE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_secs(10);
@@ -24,42 +25,9 @@ fn place() -> Place {
 
 /// An execution that started then.
 fn execution(id: &str, status: ExecutionStatus, started: i64) -> Execution {
-    let nothing = Nested {
-        instance: None,
-        status,
+    Execution {
         start: Some(at(started)),
-        end: None,
-    };
-    let root = Execution {
-        id: String::new(),
-        ..nothing.clone().into_execution(id.to_owned(), &blank())
-    };
-    Execution {
-        parent: None,
-        ..nothing.into_execution(id.to_owned(), &root)
-    }
-}
-
-fn blank() -> Execution {
-    Execution {
-        id: String::new(),
-        parent: None,
-        template_name: String::new(),
-        template_version: String::new(),
-        status: ExecutionStatus::Running,
-        status_message: String::new(),
-        waiting_status: String::new(),
-        mode: String::new(),
-        safety_check: String::new(),
-        category: String::new(),
-        executed_by: String::new(),
-        start: None,
-        end: None,
-        updated: None,
-        parameters: Map::new(),
-        counters: Map::new(),
-        current_actions: Vec::new(),
-        tags: BTreeMap::new(),
+        ..poller::execution(id, status.as_str())
     }
 }
 

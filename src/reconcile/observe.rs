@@ -185,10 +185,7 @@ pub async fn decide(
     for _ in 0..=context.limits.rounds {
         let stepping = step_on_facts(context, subject, known, &mut observation, versions);
         let (step, target, at) = stepping.await?;
-        let scope = CredentialsScope {
-            namespace: subject.key.namespace.clone(),
-            secret: target.secret.clone(),
-        };
+        let scope = scope_of(subject, &target);
         match step {
             Step::Decided(decision) => {
                 let region = target.region;
@@ -345,11 +342,15 @@ async fn fact(
 
 /// Whose rates its calls draw from. Without a region there are none.
 fn place_of(subject: &PassTarget, target: &Target) -> Place {
-    let scope = CredentialsScope {
+    let region = target.region.clone().unwrap_or_default();
+    (scope_of(subject, target), region)
+}
+
+fn scope_of(subject: &PassTarget, target: &Target) -> CredentialsScope {
+    CredentialsScope {
         namespace: subject.key.namespace.clone(),
         secret: target.secret.clone(),
-    };
-    (scope, target.region.clone().unwrap_or_default())
+    }
 }
 
 /// Whether an object does not exist any more. What cannot be read exists.
