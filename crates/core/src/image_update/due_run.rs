@@ -21,6 +21,7 @@ use crate::task::display::Value;
 use crate::task::observation::{Known, Missing};
 use crate::task::problem::{Problem, Stop};
 use crate::task::reason::Reason;
+use crate::task::start;
 use crate::task::{ledger, step, turn};
 
 /// How often a task looks whether its turn has come, should nothing tell.
@@ -216,23 +217,11 @@ fn new_run(ctx: &Context<'_>, number: i64, wanted: Wanted, ready: Ready) -> Acti
 
 fn intent(ctx: &Context<'_>, run: &ActiveRun, template_version: Option<String>) -> StartIntent {
     let hash = due::run_hash(run);
+    let token = identity::client_token(&ctx.uid, &hash, 1);
     StartIntent {
-        attempt: 1,
-        client_token: identity::client_token(&ctx.uid, &hash, 1),
-        time: Time(ctx.now()),
-        template_name: IMAGE_UPDATE_TEMPLATE.to_owned(),
         template_version,
         parameters_hash: identity::hash_value(&starting::parameters(run)),
-        spec_hash: hash,
-        exit_processes: Vec::new(),
-        empty_lookups: 0,
-        last_lookup_time: None,
-        resent: false,
-        refusal: String::new(),
-        denied: false,
-        token_used: false,
-        scripts: None,
-        kept_scripts: None,
+        ..start::intent(IMAGE_UPDATE_TEMPLATE, token, hash, ctx.now())
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the driver ([`crate::task::step`]) is told of rolling updates and rollbacks.
 
 use ess_rollout_api::v1alpha1::{
-    DeletionPolicy, DesiredState, GroupRun, Latched, LetGo, Outcome, Place,
-    RollingUpdateTaskStatus, ScalingGroupRecordStatus,
+    DeletionPolicy, DesiredState, GroupRun, Latched, LetGo, Place, RollingUpdateTaskStatus,
+    ScalingGroupRecordStatus,
 };
 use ess_rollout_cloud::CloudError;
 use jiff::SignedDuration;
@@ -109,8 +109,7 @@ impl<'a> Engine<'a> for Context<'a> {
     }
 
     fn abandon(&self, status: Draft, message: &str) -> Drafted {
-        let outcome = Outcome::Cancelled;
-        result::begin(self, status, outcome, result::ABANDONED, message)
+        result::abandon(self, status, message)
     }
 
     fn not_read(&self, mut status: Draft, error: &CloudError) -> Drafted {

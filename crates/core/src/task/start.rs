@@ -19,6 +19,33 @@ use super::waits::Waits;
 /// and a few hours at most can be relied on.
 const SAME_TOKEN: SignedDuration = SignedDuration::from_mins(30);
 
+/// The intent to start, for the first time, but for what the kind of object adds.
+pub(crate) fn intent(
+    template: &str,
+    token: String,
+    spec_hash: String,
+    now: Timestamp,
+) -> StartIntent {
+    StartIntent {
+        attempt: 1,
+        client_token: token,
+        time: Time(now),
+        template_name: template.to_owned(),
+        template_version: None,
+        parameters_hash: String::new(),
+        spec_hash,
+        scripts: None,
+        kept_scripts: None,
+        exit_processes: Vec::new(),
+        empty_lookups: 0,
+        last_lookup_time: None,
+        resent: false,
+        refusal: String::new(),
+        denied: false,
+        token_used: false,
+    }
+}
+
 /// What is known of the call just made, if this process made it.
 pub(crate) enum Answer<'a> {
     /// There is no call, or it was not answered by anything that says more than a look-up.

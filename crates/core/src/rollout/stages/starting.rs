@@ -76,23 +76,10 @@ pub(super) fn send(ctx: &Context<'_>, status: Draft, call: StartExecution) -> Dr
 
 /// The intent to start from this plan, but for what the call is made of besides.
 pub(super) fn intent(ctx: &Context<'_>, spec_hash: String, plan: &Plan) -> StartIntent {
+    let token = identity::client_token(&ctx.token_owner(), &spec_hash, 1);
     StartIntent {
-        attempt: 1,
-        client_token: identity::client_token(&ctx.token_owner(), &spec_hash, 1),
-        time: Time(ctx.now()),
-        template_name: ctx.update.template().to_owned(),
-        template_version: None,
-        parameters_hash: String::new(),
-        spec_hash,
-        scripts: None,
-        kept_scripts: None,
         exit_processes: kind::processes_but(&plan.suspended_processes),
-        empty_lookups: 0,
-        last_lookup_time: None,
-        resent: false,
-        refusal: String::new(),
-        denied: false,
-        token_used: false,
+        ..start::intent(ctx.update.template(), token, spec_hash, ctx.now())
     }
 }
 
