@@ -37,6 +37,8 @@ const APART: Duration = Duration::from_millis(500);
 const SIDE_BY_SIDE: usize = 16;
 /// How long one list may take, all its pages.
 const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long after the start the first poll is at most: watches have just listed what there is.
+const FIRST: Duration = Duration::from_secs(1);
 /// How far before the oldest active execution the list begins: dates have whole seconds.
 const MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
@@ -56,8 +58,6 @@ pub struct Poller {
     pub clock: Arc<dyn Clock>,
     /// From one poll to the next.
     pub interval: Duration,
-    /// How late lists may be: by so much the windows of two polls overlap.
-    pub overlap: Duration,
 }
 
 /// How the lists go.
@@ -94,7 +94,8 @@ impl Poller {
         let mut listing = Listing::default();
         let turns = Semaphore::new(SIDE_BY_SIDE);
         let mut lists = Lists::new();
-        let mut next = self.clock.sleep(self.interval);
+        // What was under way before a restart is not to wait for a whole interval.
+        let mut next = self.clock.sleep(self.interval.min(FIRST));
         loop {
             // In this order, so that the same events give the same calls.
             tokio::select! {
@@ -200,7 +201,9 @@ impl Poller {
         };
         let listed = async {
             let roots = self.executions(place, roots).await?;
-            let window = self.sightings.window(place, self.overlap, self.clock.now());
+            let on_record = tasks.iter().filter_map(|task| task.latest).min();
+            let now = self.clock.now();
+            let window = self.sightings.window(place, on_record, now);
             let nested = match window {
                 Some(since) => {
                     let nested = self.executions(place, ExecutionFilter::NestedSince(since));

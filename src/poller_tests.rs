@@ -131,8 +131,7 @@ fn poller_in(tasks: &[(&str, &str, &str)]) -> (Poller, Account) {
         metrics: Arc::new(Metrics::new()),
         clock: Arc::new(SystemClock),
         interval: Duration::from_secs(10),
-        overlap: Duration::from_secs(60),
-        sightings: Arc::default(),
+        sightings: Arc::new(Sightings::new(Duration::from_secs(60))),
     };
     (poller, account)
 }

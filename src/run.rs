@@ -183,7 +183,7 @@ impl Operator {
             sighting_age: settings.poll_interval * 3,
             ..Limits::for_calls(settings.call_timeout)
         };
-        let sightings: Arc<Sightings> = Arc::default();
+        let sightings = Arc::new(Sightings::new(settings.call_lifetime));
         let tasks = Arc::new(TaskIndex::new(settings.region.clone()));
         let lanes = tasks.clone();
         let api = Arc::new(KubeApi::new(clients.calls.clone(), own_namespace));
@@ -324,7 +324,6 @@ impl Operator {
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             interval: settings.poll_interval,
-            overlap: settings.call_lifetime,
         };
         let polling = poller.run(shutdown.clone());
         parts.spawn(async move {

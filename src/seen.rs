@@ -2,8 +2,10 @@
 //! looked at without a call of its own.
 //!
 //! The poller lists, for all tasks of an account and region together, the roots and whatever nested executions have started
-//! or ended since the poll before, with windows that overlap by as long as lists may lag. What is seen of an execution is
-//! complete once a pass has read all of its nested ones and every window since then has come in.
+//! or ended since the poll before, with windows that overlap by as long as lists may lag. What the windows have shown of an
+//! execution completes what is on record of it, once they reach back without a gap to the latest time on record, or to a pass
+//! that has read all of its nested ones. So nothing has to be read again after a restart, and what is on record is forgotten
+//! here.
 //!
 //! Nothing of it may be trusted further than to show how far an update is: what is decided about an execution that waits,
 //! fails, ends or is asked something of is decided by what the pass reads itself. It may be lost at any moment: then passes
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use ess_rollout_cloud::{Answer, Execution, ExecutionFilter, ExecutionStatus, Query};
 use ess_rollout_core::ask::{Seen, Sight};
+use ess_rollout_core::identity::fingerprint;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -29,6 +32,8 @@ use crate::tasks::CredentialsScope;
 /// Whose executions: nobody is shown what his own credentials have not listed.
 pub type Place = (CredentialsScope, String);
 
+/// For so long after its start a process waits for its first polls rather than have every pass read for itself.
+const FIRST_POLLS: Duration = Duration::from_secs(60);
 /// After so long a pass reads all nested executions again: what no window shows (a status that changes between start and
 /// end) is not to stay unseen for ever.
 const COMPLETE_FOR: Duration = Duration::from_secs(30 * 60);
@@ -46,10 +51,12 @@ const SEAT_KEPT: Duration = Duration::from_secs(6 * 3600);
 const INSTANCE_NAMES: [&str; 2] = ["instanceId", "containerGroupId"];
 
 /// The executions under way, as last seen.
-#[derive(Default)]
 pub struct Sightings {
     places: Mutex<HashMap<Place, Seat>>,
     dropped: AtomicU64,
+    /// How late lists may be: by so much the windows of two polls overlap.
+    lag: SignedDuration,
+    began: Instant,
 }
 
 /// An account and region.
@@ -57,6 +64,7 @@ pub struct Sightings {
 struct Seat {
     executions: HashMap<String, Sighting>,
     windows: Windows,
+    polled: bool,
 }
 
 /// The windows in which nested executions have been listed.
@@ -74,14 +82,17 @@ struct Windows {
 }
 
 /// One execution.
-#[derive(Default)]
 struct Sighting {
     root: Option<(Instant, Execution)>,
-    /// The root has moved since a pass has read it.
-    moved: bool,
     nested: BTreeMap<String, (Instant, Nested)>,
-    /// When all nested ones were asked for.
-    complete: Option<Instant>,
+    /// From here on, by the cloud's clock, windows have been shown to it without a gap.
+    from: Option<Timestamp>,
+    /// When a pass asked for all nested ones, or it was first polled.
+    complete: Instant,
+    /// A pass has asked for all nested ones.
+    read: bool,
+    /// What had ended by then is on record, and not kept any more.
+    forgotten: Option<Timestamp>,
 }
 
 /// What is kept of a nested execution.
@@ -148,6 +159,16 @@ pub struct Poll<'a> {
 }
 
 impl Sightings {
+    /// None yet. `lag`: how late lists may be.
+    pub fn new(lag: Duration) -> Self {
+        Self {
+            places: Mutex::default(),
+            dropped: AtomicU64::default(),
+            lag: SignedDuration::try_from(lag).unwrap_or(SignedDuration::MAX),
+            began: Instant::now(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Place, Seat>> {
         // It is a hint, whatever state a panic left it in.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
@@ -165,8 +186,14 @@ impl Sightings {
             .retain(|_, seat| !seat.executions.is_empty() || seat.windows.last.is_some_and(lately));
     }
 
-    /// From when on nested executions are to be listed next; `None`: there is nothing to be learnt from it.
-    pub fn window(&self, place: &Place, overlap: Duration, now: Timestamp) -> Option<Timestamp> {
+    /// From when on nested executions are to be listed next; `None`: there is nothing to be learnt from it. `on_record`: the
+    /// earliest of the latest times on record of those under way.
+    pub fn window(
+        &self,
+        place: &Place,
+        on_record: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let mut places = self.lock();
         let seat = places.entry(place.clone()).or_default();
         // What waits for a person has no nested execution that starts or ends.
@@ -178,14 +205,19 @@ impl Sightings {
         if seat.windows.misses >= MISSES || !none && seat.executions.values().all(waits) {
             return None;
         }
-        let overlap = SignedDuration::try_from(overlap).unwrap_or_default();
-        let latest = seat.windows.latest.unwrap_or(now);
         let gap = seat.windows.last.map(|last| last.elapsed());
         if gap.is_some_and(|gap| SignedDuration::try_from(gap).is_ok_and(|gap| gap > WINDOW_MAX)) {
-            (seat.windows.since, seat.windows.last) = (None, None);
+            seat.begin_anew();
         }
-        let begin = latest.saturating_sub(overlap).unwrap_or(latest);
-        Some(begin)
+        let latest = match seat.windows.last {
+            Some(_) => seat.windows.latest.unwrap_or(now),
+            // The first is to reach what is on record.
+            None => {
+                let first = now.saturating_sub(WINDOW_MAX).unwrap_or(now);
+                on_record.map_or(now, |on_record| on_record.min(now).max(first))
+            }
+        };
+        Some(latest.saturating_sub(self.lag).unwrap_or(latest))
     }
 
     /// Takes in what a poll listed, and gives the executions that moved, or that it did not show.
@@ -193,23 +225,20 @@ impl Sightings {
         let mut places = self.lock();
         let kept: usize = places.values().map(Seat::nested).sum();
         let seat = places.entry(place.clone()).or_default();
+        seat.polled = true;
+        let window = poll.nested.map(|(begin, _)| begin);
         for id in poll.active {
-            seat.executions.entry((*id).to_owned()).or_default();
+            let entry = seat.executions.entry((*id).to_owned());
+            let sighting = entry.or_insert_with(|| Sighting::new(poll.began));
+            sighting.from = sighting.from.or(window);
         }
         let mut still: HashSet<&str> = HashSet::new();
-        let window = poll.nested.map(|(begin, _)| begin);
         for root in poll.roots {
             seat.windows.note(root);
-            let Some(sighting) = seat.executions.get_mut(&root.id) else {
-                continue;
-            };
-            if !sighting.sees_root(poll.began, root) {
+            if let Some(sighting) = seat.executions.get_mut(&root.id)
+                && !sighting.sees_root(poll.began, root)
+            {
                 still.insert(&root.id);
-            }
-            // Whatever it has done is in this window.
-            let began_within = window.is_some_and(|begin| root.start.is_some_and(|s| s >= begin));
-            if began_within && sighting.complete.is_none() {
-                sighting.complete = Some(poll.began);
             }
         }
         for nested in poll.nested.map_or(&[][..], |(_, nested)| nested) {
@@ -217,17 +246,17 @@ impl Sightings {
             let parent = nested.parent.as_deref().unwrap_or_default();
             if let Some(sighting) = seat.executions.get_mut(parent) {
                 seat.windows.proven = true;
-                if sighting.complete.is_some() && sighting.sees_nested(poll.began, nested) {
+                if sighting.sees_nested(poll.began, nested) {
                     still.remove(parent);
                 }
             }
         }
-        if poll.nested.is_some() {
+        if window.is_some() {
             seat.windows.last = Some(poll.began);
             seat.windows.since.get_or_insert(poll.began);
         }
         if kept > NESTED_MAX {
-            seat.forget_nested();
+            seat.begin_anew();
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         let active = poll.active.iter().filter(|id| !still.contains(**id));
@@ -248,10 +277,6 @@ impl Sightings {
                 let root = found.iter().find(|execution| execution.id == *id);
                 if let (Some(root), Some(sighting)) = (root, seat.executions.get_mut(id)) {
                     sighting.sees_root(began, root);
-                    sighting.moved = sighting
-                        .root
-                        .as_ref()
-                        .is_some_and(|(seen, _)| *seen > began);
                 }
             }
             ExecutionFilter::ChildrenOf(id) => seat.read_nested(id, began, found),
@@ -259,34 +284,48 @@ impl Sightings {
         }
     }
 
-    /// An execution as last seen, where that is no older than `for_at_most`.
-    pub fn of(&self, place: &Place, id: &str, for_at_most: Duration) -> Sight {
-        let places = self.lock();
+    /// An execution as last seen, where that is no older than `for_at_most`. `latest`: the latest time on record of a nested
+    /// one.
+    pub fn of(
+        &self,
+        place: &Place,
+        (id, latest): (&str, Option<Timestamp>),
+        for_at_most: Duration,
+    ) -> Sight {
+        let mut places = self.lock();
         let is_fresh = |at: Instant| at.elapsed() <= for_at_most;
-        let Some(seat) = places.get(place) else {
+        let seat = places.get_mut(place).filter(|seat| seat.polled);
+        let Some(seat) = seat else {
+            return match self.began.elapsed() < FIRST_POLLS {
+                true => Sight::Unpolled,
+                false => Sight::ToCome,
+            };
+        };
+        let Seat {
+            executions,
+            windows,
+            ..
+        } = seat;
+        let sighting = executions.get_mut(id);
+        let Some((root, sighting)) = sighting.and_then(|s| Some((s.root.clone()?, s))) else {
             return Sight::ToCome;
         };
-        let Some((sighting, (seen, root))) = seat
-            .executions
-            .get(id)
-            .and_then(|sighting| Some((sighting, sighting.root.as_ref()?)))
-        else {
-            return Sight::ToCome;
-        };
-        if !is_fresh(*seen) {
+        let (seen, root) = root;
+        if !is_fresh(seen) {
             return Sight::Unknown;
         }
-        Sight::Seen(Box::new(Seen {
-            root: root.clone(),
-            root_moved: sighting.moved,
-            nested: sighting.all_nested(&seat.windows, is_fresh).then(|| {
-                let nested = sighting.nested.iter();
-                let nested = nested.map(|(id, (_, one))| (id.clone(), one.clone()));
-                nested
-                    .map(|(id, one)| one.into_execution(id, root))
-                    .collect()
-            }),
-        }))
+        let on_record = latest.map(|latest| latest.saturating_sub(self.lag).unwrap_or(latest));
+        let is_known =
+            windows.show_all(is_fresh) && sighting.is_complete(&root, on_record, windows);
+        let nested = is_known.then(|| {
+            sighting.forget(on_record);
+            let nested = sighting.nested.iter();
+            let nested = nested.map(|(id, (_, one))| (id.clone(), one.clone()));
+            nested
+                .map(|(id, one)| one.into_execution(id, &root))
+                .collect()
+        });
+        Sight::Seen(Box::new(Seen { root, nested }))
     }
 
     /// How often the nested executions of an account were forgotten for want of room.
@@ -301,6 +340,11 @@ impl Sightings {
 }
 
 impl Windows {
+    /// Whether they show whatever starts and ends.
+    fn show_all(&self, is_fresh: impl Fn(Instant) -> bool) -> bool {
+        self.proven && self.misses < MISSES && self.last.is_some_and(is_fresh)
+    }
+
     fn note(&mut self, execution: &Execution) {
         let times = [execution.start, execution.end, execution.updated];
         self.latest = self
@@ -317,11 +361,12 @@ impl Seat {
         all.map(|sighting| sighting.nested.len()).sum()
     }
 
-    /// Passes read for themselves then.
-    fn forget_nested(&mut self) {
+    /// Passes read for themselves then, until windows reach what is on record again.
+    fn begin_anew(&mut self) {
+        (self.windows.since, self.windows.last) = (None, None);
         for sighting in self.executions.values_mut() {
             sighting.nested.clear();
-            sighting.complete = None;
+            (sighting.from, sighting.forgotten) = (None, None);
         }
     }
 
@@ -329,51 +374,90 @@ impl Seat {
         let Some(sighting) = self.executions.get_mut(id) else {
             return;
         };
-        let covered = |complete: Instant| self.windows.since.is_some_and(|since| complete >= since);
-        if sighting.complete.is_some_and(covered) {
-            let is_old = |time: Option<Timestamp>| match (time, self.windows.latest) {
-                (Some(time), Some(latest)) => latest.duration_since(time) > LAG,
-                _ => false,
-            };
-            let is_missed = |execution: &&Execution| match sighting.nested.get(&execution.id) {
-                None => is_old(execution.start),
-                Some((_, known)) => known.end.is_none() && is_old(execution.end),
-            };
-            let missed = found.iter().filter(is_missed).count();
-            let missed = u32::try_from(missed).unwrap_or(u32::MAX);
-            self.windows.misses = self.windows.misses.saturating_add(missed);
-        }
+        let missed = found
+            .iter()
+            .filter(|nested| sighting.has_missed(nested, self.windows.latest));
+        let missed = u32::try_from(missed.count()).unwrap_or(u32::MAX);
+        self.windows.misses = self.windows.misses.saturating_add(missed);
         for nested in found {
             sighting.sees_nested(began, nested);
         }
-        sighting.complete = Some(began);
+        (sighting.complete, sighting.read, sighting.forgotten) = (began, true, None);
     }
 }
 
 impl Sighting {
+    fn new(began: Instant) -> Self {
+        Self {
+            root: None,
+            nested: BTreeMap::new(),
+            from: None,
+            complete: began,
+            read: false,
+            forgotten: None,
+        }
+    }
+
     /// Whether it has moved.
     fn sees_root(&mut self, began: Instant, root: &Execution) -> bool {
         if self.root.as_ref().is_some_and(|(seen, _)| *seen > began) {
             return false;
         }
-        let before = self.root.replace((began, root.clone()));
-        let moved = before.is_none_or(|(_, before)| tells(&before) != tells(root));
-        self.moved |= moved;
-        moved
+        // Scripts are long, and nobody looks for them here.
+        let kept = Execution {
+            parameters: Map::new(),
+            tags: BTreeMap::new(),
+            ..root.clone()
+        };
+        let before = self.root.replace((began, kept));
+        before.is_none_or(|(_, before)| fingerprint(&before) != fingerprint(root))
     }
 
-    /// Whether all nested ones are known.
-    fn all_nested(&self, windows: &Windows, is_fresh: impl Fn(Instant) -> bool) -> bool {
-        let (Some(complete), Some(since), Some(last)) =
-            (self.complete, windows.since, windows.last)
-        else {
+    /// Whether what is kept and what is on record are all of its nested ones. `on_record`: until then nothing is missing there.
+    fn is_complete(
+        &self,
+        root: &Execution,
+        on_record: Option<Timestamp>,
+        windows: &Windows,
+    ) -> bool {
+        let reaches = |time: Option<Timestamp>| match (time, self.from) {
+            (Some(time), Some(from)) => time >= from,
+            _ => false,
+        };
+        let was_read = self.read && windows.since.is_some_and(|since| self.complete >= since);
+        let is_forgotten = self
+            .forgotten
+            .is_some_and(|forgotten| on_record.is_none_or(|on_record| on_record < forgotten));
+        self.complete.elapsed() <= COMPLETE_FOR
+            && !is_forgotten
+            && (was_read || reaches(on_record) || reaches(root.start))
+    }
+
+    /// Whether the windows should have shown how this is, and have not.
+    fn has_missed(&self, nested: &Execution, latest: Option<Timestamp>) -> bool {
+        let (Some(from), Some(latest)) = (self.from, latest) else {
             return false;
         };
-        windows.proven
-            && windows.misses < MISSES
-            && is_fresh(last)
-            && complete >= since
-            && complete.elapsed() <= COMPLETE_FOR
+        let is_forgotten =
+            matches!((nested.end, self.forgotten), (Some(end), Some(until)) if end <= until);
+        let was_due = |time: Option<Timestamp>| {
+            time.is_some_and(|time| time >= from && latest.duration_since(time) > LAG)
+        };
+        !is_forgotten
+            && match self.nested.get(&nested.id) {
+                None => was_due(nested.start) || was_due(nested.end),
+                Some((_, known)) => known.end.is_none() && was_due(nested.end),
+            }
+    }
+
+    /// What had ended by then is on record.
+    fn forget(&mut self, on_record: Option<Timestamp>) {
+        let Some(on_record) = on_record else {
+            return;
+        };
+        let is_on_record = |one: &Nested| one.end.is_some_and(|end| end <= on_record);
+        self.nested.retain(|_, (_, one)| !is_on_record(one));
+        self.forgotten = Some(on_record);
     }
 
     /// Whether it has moved.
@@ -392,18 +476,6 @@ impl Sighting {
             }
         }
     }
-}
-
-/// What tells that an execution moved.
-fn tells(execution: &Execution) -> impl PartialEq + '_ {
-    (
-        &execution.status,
-        &execution.waiting_status,
-        execution.updated,
-        execution.end,
-        &execution.current_actions,
-        &execution.counters,
-    )
 }
 
 #[cfg(test)]

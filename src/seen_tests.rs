@@ -8,11 +8,15 @@ use crate::poller::tests as poller;
 
 const AGE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_secs(10);
-/// By how much windows overlap.
+/// How late lists are.
 const OVERLAP: Duration = Duration::from_secs(60);
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn sightings() -> Sightings {
+    Sightings::new(OVERLAP)
 }
 
 fn place() -> Place {
@@ -53,7 +57,7 @@ fn nested(id: &str, started: i64, ended: Option<i64>) -> Execution {
 fn poll(sightings: &Sightings, root: Execution, nested: &[Execution]) -> bool {
     let place = place();
     let active = HashSet::from(["exec-1"]);
-    let window = sightings.window(&place, OVERLAP, at(0));
+    let window = sightings.window(&place, None, at(0));
     let moved = sightings.polled(
         &place,
         &Poll {
@@ -68,12 +72,12 @@ fn poll(sightings: &Sightings, root: Execution, nested: &[Execution]) -> bool {
 
 /// The nested ones, if they are known, by id and status.
 fn known(sightings: &Sightings) -> Option<Vec<(String, ExecutionStatus)>> {
-    match sightings.of(&place(), "exec-1", AGE) {
+    match sightings.of(&place(), ("exec-1", None), AGE) {
         Sight::Seen(seen) => {
             let nested = seen.nested?.into_iter();
             Some(nested.map(|one| (one.id, one.status)).collect())
         }
-        Sight::Unknown | Sight::ToCome => None,
+        Sight::Unknown | Sight::Unpolled | Sight::ToCome => None,
     }
 }
 
@@ -84,8 +88,7 @@ fn children_of(sightings: &Sightings, began: Instant, found: Vec<Execution>) {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_began_within_a_window_is_known_whole_once_windows_show_nested_ones() {
-    let sightings = Sightings::default();
-    assert_eq!(sightings.of(&place(), "exec-1", AGE), Sight::ToCome);
+    let sightings = sightings();
     assert!(poll(&sightings, root(5), &[]), "seen first");
     assert_eq!(
         known(&sightings),
@@ -105,7 +108,7 @@ async fn one_that_began_within_a_window_is_known_whole_once_windows_show_nested_
         poll(&sightings, root(5), &[nested("a", 12, Some(28))]),
         "ended"
     );
-    let Sight::Seen(seen) = sightings.of(&place(), "exec-1", AGE) else {
+    let Sight::Seen(seen) = sightings.of(&place(), ("exec-1", None), AGE) else {
         panic!("it is known")
     };
     let parameters = &seen.nested.unwrap()[0].parameters;
@@ -117,7 +120,7 @@ async fn one_that_began_within_a_window_is_known_whole_once_windows_show_nested_
 
 #[tokio::test(start_paused = true)]
 async fn one_that_began_earlier_is_known_whole_once_a_pass_has_read_it() {
-    let sightings = Sightings::default();
+    let sightings = sightings();
     poll(&sightings, root(-3600), &[nested("b", -20, None)]);
     assert_eq!(known(&sightings), None, "what it did before is not");
     children_of(
@@ -130,7 +133,7 @@ async fn one_that_began_earlier_is_known_whole_once_a_pass_has_read_it() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_older_takes_nothing_back() {
-    let sightings = Sightings::default();
+    let sightings = sightings();
     poll(&sightings, root(5), &[nested("a", 12, None)]);
     let before = Instant::now();
     advance(POLL).await;
@@ -143,11 +146,14 @@ async fn what_is_older_takes_nothing_back() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_known_any_more_without_polls() {
-    let sightings = Sightings::default();
+    let sightings = sightings();
     poll(&sightings, root(5), &[nested("a", 12, None)]);
     assert!(known(&sightings).is_some());
     advance(AGE + POLL).await;
-    assert_eq!(sightings.of(&place(), "exec-1", AGE), Sight::Unknown);
+    assert_eq!(
+        sightings.of(&place(), ("exec-1", None), AGE),
+        Sight::Unknown
+    );
     // And after a gap that no window closes, what happened in it is not known.
     advance(Duration::from_secs(3600)).await;
     poll(&sightings, root(5), &[]);
@@ -156,7 +162,7 @@ async fn nothing_is_known_any_more_without_polls() {
 
 #[tokio::test(start_paused = true)]
 async fn windows_that_leave_out_what_a_pass_reads_are_not_trusted_and_not_asked_for() {
-    let sightings = Sightings::default();
+    let sightings = sightings();
     poll(&sightings, root(5), &[nested("a", 12, None)]);
     assert!(known(&sightings).is_some());
     for _ in 0..20 {
@@ -168,46 +174,86 @@ async fn windows_that_leave_out_what_a_pass_reads_are_not_trusted_and_not_asked_
     let missed = ["b", "c", "d"].map(|id| nested(id, 40, Some(60)));
     children_of(&sightings, Instant::now(), missed.to_vec());
     assert_eq!(known(&sightings), None);
-    assert_eq!(sightings.window(&place(), OVERLAP, at(300)), None);
+    assert_eq!(sightings.window(&place(), None, at(300)), None);
+}
+
+/// The ids of those that are known beside what is on record until then.
+fn beside(sightings: &Sightings, on_record: i64) -> Option<Vec<String>> {
+    match sightings.of(&place(), ("exec-1", Some(at(on_record))), AGE) {
+        Sight::Seen(seen) => {
+            let nested = seen.nested?.into_iter();
+            Some(nested.map(|one| one.id).collect())
+        }
+        Sight::Unknown | Sight::Unpolled | Sight::ToCome => None,
+    }
+}
+
+/// A poll after a restart, with this on record.
+fn first_poll(on_record: i64, nested: &[Execution]) -> Sightings {
+    let sightings = sightings();
+    let (place, active) = (place(), HashSet::from(["exec-1"]));
+    let begin = sightings.window(&place, Some(at(on_record)), at(1000));
+    let poll = Poll {
+        active: &active,
+        began: Instant::now(),
+        roots: &[root(-5000)],
+        nested: begin.map(|begin| (begin, nested)),
+    };
+    sightings.polled(&place, &poll);
+    sightings
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_a_root_has_moved_holds_until_a_pass_has_read_it() {
-    let sightings = Sightings::default();
-    let moved = |sightings: &Sightings| match sightings.of(&place(), "exec-1", AGE) {
-        Sight::Seen(seen) => seen.root_moved,
-        other => panic!("{other:?}"),
-    };
-    let read = |root: Execution| {
-        let query = Query::Executions(ExecutionFilter::Id("exec-1".to_owned()));
-        let answer = Answer::Executions(vec![root]);
-        sightings.read(&place(), Instant::now(), &query, &answer);
-    };
-    poll(&sightings, root(5), &[]);
-    assert!(moved(&sightings));
-    read(root(5));
-    assert!(!moved(&sightings));
-    advance(POLL).await;
-    let waiting = execution("exec-1", ExecutionStatus::Waiting, 5);
-    poll(&sightings, waiting.clone(), &[]);
-    assert!(moved(&sightings));
-    advance(POLL).await;
-    poll(&sightings, waiting.clone(), &[]);
-    assert!(moved(&sightings), "nobody has looked yet");
-    read(waiting);
-    assert!(!moved(&sightings));
+async fn after_a_restart_windows_that_reach_what_is_on_record_will_do() {
+    assert_eq!(
+        sightings().of(&place(), ("exec-1", None), AGE),
+        Sight::Unpolled
+    );
+    let sightings = first_poll(900, &[nested("a", 920, None)]);
+    assert_eq!(beside(&sightings, 900), Some(vec!["a".to_owned()]));
+    // Another's record is older than that.
+    assert_eq!(beside(&sightings, 899), None);
+    // Too long ago to be listed again.
+    let sightings = first_poll(0, &[nested("a", 920, None)]);
+    assert_eq!(beside(&sightings, 0), None);
+    assert_eq!(beside(&sightings, 400), Some(vec!["a".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_on_record_is_forgotten_and_is_no_miss() {
+    let all = [
+        nested("a", 905, Some(910)),
+        nested("b", 910, Some(940)),
+        nested("c", 950, None),
+    ];
+    let sightings = first_poll(900, &all);
+    assert_eq!(beside(&sightings, 900).map(|all| all.len()), Some(3));
+    // Lists that lag may leave something out that came up to a minute earlier.
+    assert_eq!(beside(&sightings, 990), Some(vec!["b".into(), "c".into()]));
+    assert_eq!(sightings.nested(), 2);
+    for second in 0..20 {
+        advance(POLL).await;
+        let mut root = root(-5000);
+        root.updated = Some(at(1000 + 10 * second));
+        poll(&sightings, root, &[]);
+    }
+    children_of(&sightings, Instant::now(), all.to_vec());
+    assert!(beside(&sightings, 990).is_some(), "nothing was missed");
+    // The status was put back to an older one.
+    assert_eq!(beside(&sightings, 1050), Some(vec!["c".into()]));
+    assert_eq!(beside(&sightings, 900), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_people_needs_no_windows_and_what_is_over_is_forgotten() {
-    let sightings = Sightings::default();
+    let sightings = sightings();
     poll(
         &sightings,
         execution("exec-1", ExecutionStatus::Waiting, 5),
         &[],
     );
-    assert_eq!(sightings.window(&place(), OVERLAP, at(0)), None);
+    assert_eq!(sightings.window(&place(), None, at(0)), None);
     sightings.retain(|_, _| false);
     assert_eq!(sightings.nested(), 0);
-    assert_eq!(sightings.of(&place(), "exec-1", AGE), Sight::ToCome);
+    assert_eq!(sightings.of(&place(), ("exec-1", None), AGE), Sight::ToCome);
 }

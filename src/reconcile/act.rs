@@ -170,6 +170,7 @@ async fn effects<'a>(
         status_known_to_the_crds(context, &subject, &status)?;
     }
     let mut released = false;
+    let as_read = subject.as_of;
     if let Some(present) = finalizer {
         subject.object = context
             .kubernetes
@@ -211,7 +212,11 @@ async fn effects<'a>(
                 "it deletes the task and still has work for it",
             )));
         }
+        if subject.as_of == as_read && !subject.is_fresh(context) {
+            still_as_read(context, &subject).await?;
+        }
         let outcome = send(context, &subject, &group, (work, also), at).await?;
+        subject.record = group.known_record();
         let object = subject.object.clone();
         let publishing = async move { publish(context, &object, &events).await };
         let (outcome, subject) = (Box::new(outcome), Box::new(subject));
@@ -225,10 +230,21 @@ async fn effects<'a>(
             .await
             .map_err(Stop::write)?;
     }
+    subject.record = group.known_record();
     Ok(match released {
         true => Acted::Gone,
         false => Acted::Done(next, Box::new(subject)),
     })
+}
+
+/// A call that no write of the object comes before, whose version would tell, must not rest on an older one.
+async fn still_as_read(context: &Context, subject: &PassTarget) -> Result<(), Stop> {
+    let now = context.kubernetes.get(&subject.key).await;
+    match now.map_err(Stop::write)? {
+        None => Err(Stop::Gone),
+        Some(now) if now.version() == subject.object.version() => Ok(()),
+        Some(_) => Err(Stop::Stale(Error::Late(subject.as_of.elapsed()))),
+    }
 }
 
 /// Whether the apiserver drops the object once the finalizer is as decided: no status of it is written then, and none
@@ -311,6 +327,7 @@ async fn write_record(
         }
     };
     if !differs(record.status.as_ref(), &status) {
+        group.record = Some(record);
         return Ok(());
     }
     let written = context
@@ -319,7 +336,7 @@ async fn write_record(
         .await
         .map_err(|error| record_failure(error, true))?;
     versions.extend(written.metadata.resource_version.clone());
-    group.record = Some(written);
+    (group.record, group.record_as_of) = (Some(written), Instant::now());
     Ok(())
 }
 

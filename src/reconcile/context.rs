@@ -61,6 +61,8 @@ pub struct Limits {
     /// For how long an object that a pass has written is as good as one that is read, and how long the cloud may be read
     /// before the object and its group's record are read once more.
     pub fresh: Duration,
+    /// How long the cloud is read from before the object says that what it shows is not fresh.
+    pub late: Duration,
     /// How old what the poller has seen may be to show how far an update is.
     pub sighting_age: Duration,
     /// How long a mutation may then wait for its turn under the account's rate limit.
@@ -94,6 +96,7 @@ impl Default for Limits {
             conflicts: 5,
             decision_age: Duration::from_secs(15),
             fresh: Duration::from_secs(1),
+            late: Duration::from_secs(60),
             sighting_age: Duration::from_secs(30),
             turn: Duration::from_secs(2),
         }

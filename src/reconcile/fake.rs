@@ -23,6 +23,7 @@ use super::{Context, Limits, StepFn};
 use crate::{
     kubernetes::{Object, ObjectKey},
     runtime::{clock::Clock, events::Events, pace::Pace},
+    seen::Sightings,
     tasks::TaskIndex,
 };
 pub use cloud::FakeCloud;
@@ -226,6 +227,7 @@ impl Bench {
             takes: Duration::ZERO,
             clock: clock.clone(),
             hangs: false,
+            answers_after: Duration::ZERO,
             closed: None,
         };
         change(&mut cloud);
@@ -249,7 +251,7 @@ impl Bench {
                 }),
                 clock: Arc::new(clock.clone()),
                 pace: Pace::new(1_000.0),
-                sightings: Arc::default(),
+                sightings: Arc::new(Sightings::new(settings.list_lag)),
                 tasks: Arc::new(TaskIndex::new(settings.default_region.clone())),
                 settings,
                 limits: Limits::default(),

@@ -111,7 +111,7 @@ async fn decisions<'a>(
             return Ok(Next::Now);
         }
         let versions = &mut pass.versions;
-        let subject = match written.take().filter(|subject| subject.is_fresh(context)) {
+        let mut subject = match written.take().filter(|subject| subject.is_fresh(context)) {
             Some(subject) => {
                 told.tell(&subject.object);
                 *subject
@@ -126,7 +126,7 @@ async fn decisions<'a>(
             }
         };
         let (result, lost) = (outcome.as_ref(), record_lost.as_deref());
-        let deciding = observe::decide(context, &subject, result, lost, versions);
+        let deciding = observe::decide(context, &mut subject, result, lost, versions);
         let decided = tokio::select! {
             biased;
             // Reads only: they may be cut off.

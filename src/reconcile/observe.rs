@@ -1,12 +1,12 @@
 //! Reads only: the object, and what the core asks about it.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use ess_rollout_api::v1alpha1::ScalingGroupRecord;
 use ess_rollout_cloud::{
     Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query, Turn,
 };
-use ess_rollout_core::ask::{Ask, ConfigMap, ObjectRef, Reply, Target};
+use ess_rollout_core::ask::{Ask, ConfigMap, LATE, ObjectRef, Reply, Target};
 use ess_rollout_core::decision::{Decision, Step, WorkOutcome};
 use ess_rollout_core::observation::Observation;
 use ess_rollout_core::{identity, image_update, rollout};
@@ -65,6 +65,17 @@ pub struct PassTarget {
     pub turn: Turn,
     /// When it was last read or written.
     pub as_of: Instant,
+    /// The record of its group, as the decision before in the same pass read or wrote it.
+    pub record: Option<KnownRecord>,
+}
+
+/// The record of a scaling group.
+pub struct KnownRecord {
+    name: String,
+    /// `None`: there is none yet.
+    record: Option<ScalingGroupRecord>,
+    /// When it was last read or written.
+    as_of: Instant,
 }
 
 impl PassTarget {
@@ -85,6 +96,8 @@ pub struct Group {
     pub scope: CredentialsScope,
     /// Its record, as the core was told of it; `None`: there is none yet.
     pub record: Option<ScalingGroupRecord>,
+    /// When that was last read or written.
+    pub record_as_of: Instant,
 }
 
 impl Group {
@@ -92,6 +105,15 @@ impl Group {
     pub fn record_name(&self) -> Option<String> {
         let region = self.region.as_deref().filter(|_| !self.id.is_empty());
         region.map(|region| identity::record_name(region, &self.id))
+    }
+
+    /// The record for the next decision of the pass.
+    pub fn known_record(self) -> Option<KnownRecord> {
+        Some(KnownRecord {
+            name: self.record_name()?,
+            record: self.record,
+            as_of: self.record_as_of,
+        })
     }
 }
 
@@ -126,6 +148,7 @@ pub async fn read(
         object,
         turn,
         as_of: Instant::now(),
+        record: None,
     }))
 }
 
@@ -163,21 +186,26 @@ impl Told {
 }
 
 /// Asks the core, tells it what it asks for, and so on until it decides. Everything that it is told of is read after the
-/// object. `None`: while the cloud was read, which may have waited for its turn, the object or the record of its group has
-/// changed, so that what was read is of another story.
+/// object, but for a record that is as fresh. `None`: while the cloud was read, which may have waited for its turn, the record of
+/// the group has changed, so that what was read is of another story. That the object has changed is met by the version of the
+/// next write.
 ///
 /// # Errors
 /// When the apiserver does not say, or the core does not decide within the bound on rounds.
 pub async fn decide(
     context: &Context,
-    subject: &PassTarget,
+    subject: &mut PassTarget,
     outcome: Option<&WorkOutcome>,
     record_lost: Option<&str>,
     versions: &mut Vec<String>,
 ) -> Result<Option<Decided>, Error> {
+    let began = Instant::now();
+    let is_fresh = |record: &KnownRecord| record.as_of.elapsed() < context.limits.fresh;
+    let record = subject.record.take().filter(is_fresh);
     let known = Known {
         record_lost,
         outcome,
+        record: record.as_ref(),
     };
     let mut observation = Observation::default();
     let mut deadline = None;
@@ -198,6 +226,7 @@ pub async fn decide(
                         region,
                         scope,
                         record,
+                        record_as_of: known.record.map_or(began, |record| record.as_of),
                     },
                 }));
             }
@@ -209,11 +238,21 @@ pub async fn decide(
                 let access = Access::of(subject, &scope);
                 let region = target.region.as_deref();
                 let began = Instant::now();
-                for (ask, reply) in answer(context, access, region, queries, deadline).await {
+                let answering = answer(context, access, region, queries, deadline);
+                let late = context.clock.sleep(context.limits.late);
+                let answers = match select(pin!(answering), late).await {
+                    Either::Left((answers, _)) => answers,
+                    Either::Right((_, answering)) => {
+                        let told = (known, &observation);
+                        tell_late(context, subject, told, &asked, versions).await;
+                        answering.await
+                    }
+                };
+                for (ask, reply) in answers {
                     observation.insert(ask, reply);
                 }
                 if began.elapsed() >= context.limits.fresh
-                    && !is_unchanged(context, subject, &observation, &target).await?
+                    && !is_unchanged(context, &observation, &target).await?
                 {
                     return Ok(None);
                 }
@@ -223,20 +262,60 @@ pub async fn decide(
     Err(Error::Rounds(context.limits.rounds, format!("{asked:?}")))
 }
 
-/// Whether the object and the record of its group are in the versions that the core was told of.
+/// Says on the object that the look at it waits for its turn, rather than let what is shown look fresh: what the core says of
+/// reads that fail. Nothing else is done of that decision, and what was asked is still waited for.
+async fn tell_late(
+    context: &Context,
+    subject: &mut PassTarget,
+    (known, observation): (Known<'_>, &Observation),
+    asked: &[Query],
+    versions: &mut Vec<String>,
+) {
+    let mut observation = observation.clone();
+    for query in asked {
+        let reply = Reply::Cloud(Err(late(query, context.limits.late)));
+        observation.insert(Ask::Cloud(query.clone()), reply);
+    }
+    let (step, _) = next_step(context, subject, known, context.clock.now(), &observation);
+    let Step::Decided(decision) = step else {
+        return;
+    };
+    let is_told_only = decision.work.is_none()
+        && decision.record.is_none()
+        && decision.finalizer.is_none()
+        && !decision.delete;
+    if !is_told_only || !matches!(subject.object.differs_from(&decision.status), Ok(true)) {
+        return;
+    }
+    // One that somebody else has written meanwhile is met by the version of the next write.
+    let written = context
+        .kubernetes
+        .write_status(&subject.object, &decision.status);
+    if let Ok(object) = written.await {
+        versions.extend(object.version());
+        subject.object = object;
+    }
+}
+
+fn late(query: &Query, after: Duration) -> CloudError {
+    CloudError {
+        call: name_of(query).to_owned(),
+        class: CloudClass::Retry,
+        outcome: Outcome::NoEffect,
+        code: LATE.to_owned(),
+        message: format!("has waited for its turn under the rate of the account for {after:?}"),
+        request_id: None,
+        missing_action: None,
+        retry_after: None,
+    }
+}
+
+/// Whether the record of the group is in the version that the core was told of.
 async fn is_unchanged(
     context: &Context,
-    subject: &PassTarget,
     observation: &Observation,
     target: &Target,
 ) -> Result<bool, Error> {
-    let now = context.kubernetes.get(&subject.key).await;
-    let now = now
-        .map_err(Error::Read)?
-        .and_then(|object| object.version());
-    if now != subject.object.version() {
-        return Ok(false);
-    }
     let (Some(region), group) = (&target.region, &target.group) else {
         return Ok(true);
     };
@@ -269,7 +348,7 @@ async fn step_on_facts(
             step => return Ok((step, target, at)),
         };
         for ask in &asks {
-            if let Some(reply) = fact(context, subject, (ask, &target), versions).await? {
+            if let Some(reply) = fact(context, (subject, known), (ask, &target), versions).await? {
                 observation.insert(ask.clone(), reply);
             }
         }
@@ -281,7 +360,7 @@ async fn step_on_facts(
 /// What is so in the cluster; `None`: the cloud is asked.
 async fn fact(
     context: &Context,
-    subject: &PassTarget,
+    (subject, known): (&PassTarget, Known<'_>),
     (ask, target): (&Ask, &Target),
     versions: &mut Vec<String>,
 ) -> Result<Option<Reply>, Error> {
@@ -311,6 +390,9 @@ async fn fact(
         }
         Ask::Record { region, group } => {
             let name = identity::record_name(region, group);
+            if let Some(known) = known.record.filter(|record| record.name == name) {
+                return Ok(Some(Reply::Record(known.record.clone().map(Box::new))));
+            }
             let record = context.kubernetes.get_record(&name).await;
             let record = record.map_err(Error::Read)?;
             let version = record.as_ref().map(|record| &record.metadata);
@@ -332,9 +414,10 @@ async fn fact(
             let place = place_of(subject, target);
             Reply::StartTurn(context.pace.wait(&place, &subject.key))
         }
-        Ask::Seen { execution } => {
+        Ask::Seen { execution, latest } => {
             let (place, age) = (place_of(subject, target), context.limits.sighting_age);
-            Reply::Seen(context.sightings.of(&place, execution, age))
+            let asked = (execution.as_str(), *latest);
+            Reply::Seen(context.sightings.of(&place, asked, age))
         }
         Ask::Cloud(_) => return Ok(None),
     }))
@@ -378,6 +461,8 @@ pub(super) async fn is_gone(context: &Context, object: &ObjectRef) -> bool {
 struct Known<'a> {
     record_lost: Option<&'a str>,
     outcome: Option<&'a WorkOutcome>,
+    /// Need not be read again.
+    record: Option<&'a KnownRecord>,
 }
 
 /// What the core says, by the kind of the object, and the group that it says it of.
@@ -391,6 +476,7 @@ fn next_step(
     let Known {
         record_lost,
         outcome,
+        ..
     } = known;
     let settings = &context.settings;
     let of_rollout = |subject| {

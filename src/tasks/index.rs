@@ -166,6 +166,8 @@ pub struct ActiveTask {
     pub execution: String,
     /// When that started, by the cloud's clock.
     pub started: Option<Timestamp>,
+    /// The latest time, by the same clock, that is on record of it: whatever came later is to be listed.
+    pub latest: Option<Timestamp>,
 }
 
 impl TaskIndex {
@@ -318,6 +320,7 @@ impl TaskIndex {
                 region: place.0.clone()?,
                 execution,
                 started,
+                latest: facts.latest.or(started),
             })
         });
         active.collect()

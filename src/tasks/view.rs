@@ -99,6 +99,8 @@ struct Status {
     #[serde(default)]
     execution: Option<Execution>,
     #[serde(default)]
+    latest_instance_time: Option<Timestamp>,
+    #[serde(default)]
     active: Option<ActiveRun>,
     #[serde(default)]
     result: Option<IgnoredAny>,
@@ -222,6 +224,8 @@ pub(super) struct Facts {
     pub reaches_group: bool,
     pub intent: bool,
     pub execution: Option<(String, Option<Timestamp>)>,
+    /// The latest time, by the cloud's clock, that is on record of one of its nested ones.
+    pub latest: Option<Timestamp>,
     pub result: bool,
     /// Whether something is still to be put back after the result.
     pub restoring: bool,
@@ -322,6 +326,7 @@ impl<K: Viewed> ObjectView<K> {
                 .execution
                 .or(active)
                 .map(|execution| (execution.id, execution.start_time)),
+            latest: status.latest_instance_time,
             result: status.result.is_some(),
             restoring: status.restore.is_some_and(|restore| !restore.done),
             frozen_since: status.freeze.map(|freeze| freeze.since),

@@ -43,13 +43,15 @@ pub enum Fault {
     Conflict,
     /// The request has its effect; then each list of the cloud is answered once without any of its entries.
     Omitted,
+    /// The request has its effect; then each question to the cloud is answered once as it was the last time.
+    Older,
 }
 
 impl Fault {
     /// A stop on either side of every boundary.
     pub const EVERYWHERE: [Self; 2] = [Self::StopBefore, Self::StopAfter];
     /// What else befalls a mutation of the cloud.
-    const AT_CALLS: [Self; 7] = [
+    const AT_CALLS: [Self; 8] = [
         Self::EffectLate,
         Self::StopLong,
         Self::AnswerLost,
@@ -57,11 +59,12 @@ impl Fault {
         Self::Lost,
         Self::Throttled,
         Self::Omitted,
+        Self::Older,
     ];
     /// What else befalls a write to the apiserver.
-    const AT_WRITES: [Self; 3] = [Self::AnswerLost, Self::Conflict, Self::Omitted];
+    const AT_WRITES: [Self; 4] = [Self::AnswerLost, Self::Conflict, Self::Omitted, Self::Older];
 
-    /// What else happens at the boundary of this number: one of seven at a call, one of three at every other write, in turn, so
+    /// What else happens at the boundary of this number: one of eight at a call, one of four at every other write, in turn, so
     /// that each kind of request meets each of them in one scenario or another and all of it takes no longer than people
     /// wait.
     pub fn in_turn(side: Side, number: usize) -> Option<Self> {
@@ -102,12 +105,13 @@ impl Fault {
             Self::Throttled => "throttled",
             Self::Conflict => "conflict",
             Self::Omitted => "omitted",
+            Self::Older => "older",
         }
     }
 
     pub fn parse(name: &str) -> Option<Self> {
         let of_sides = Self::OF_CALLS.into_iter().chain(Self::OF_WRITES);
-        let mut all = of_sides.chain([Self::Omitted]);
+        let mut all = of_sides.chain([Self::Omitted, Self::Older]);
         all.find(|fault| fault.name() == name)
     }
 
@@ -161,6 +165,8 @@ struct State {
     stopped_by: Option<Fault>,
     /// Since entries are left out: the actions that were answered without theirs.
     left_out: Option<BTreeSet<String>>,
+    /// Since answers are older: the questions that were answered so.
+    older: Option<BTreeSet<String>>,
 }
 
 impl Gate {
@@ -185,8 +191,10 @@ impl Gate {
         state.passed.push(Boundary { side, name, at });
         let number = state.passed.len();
         let fault = state.plan.remove(&number);
-        if fault == Some(Fault::Omitted) {
-            state.left_out = Some(BTreeSet::new());
+        match fault {
+            Some(Fault::Omitted) => state.left_out = Some(BTreeSet::new()),
+            Some(Fault::Older) => state.older = Some(BTreeSet::new()),
+            _ => {}
         }
         fault
     }
@@ -196,6 +204,19 @@ impl Gate {
         let mut state = self.state();
         let left_out = state.left_out.as_mut();
         left_out.is_some_and(|actions| actions.insert(action.to_owned()))
+    }
+
+    /// Whether this question is to be answered as it was the last time: once each, since answers are older.
+    pub fn is_older(&self, question: &str) -> bool {
+        let mut state = self.state();
+        let older = state.older.as_mut();
+        older.is_some_and(|questions| questions.insert(question.to_owned()))
+    }
+
+    /// Whether what is answered now may be answered again.
+    pub fn remembers(&self) -> bool {
+        let state = self.state();
+        state.older.is_some() || state.plan.values().any(|fault| *fault == Fault::Older)
     }
 
     /// Stops the operator: this future never ends, and is dropped with it.

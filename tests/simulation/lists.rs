@@ -1,4 +1,4 @@
-//! Lists of OOS that are behind: a question is answered as it was some time ago, if it was asked then.
+//! Answers that are behind: a question is answered as it was some time ago, if it was asked then.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +12,8 @@ type Answers = BTreeMap<String, Vec<(Timestamp, Response)>>;
 pub struct Lists {
     behind: SignedDuration,
     answers: Mutex<Answers>,
+    /// The last answer to each question.
+    last: Mutex<BTreeMap<String, Response>>,
 }
 
 impl Lists {
@@ -19,7 +21,14 @@ impl Lists {
         Self {
             behind: SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(0)),
             answers: Mutex::default(),
+            last: Mutex::default(),
         }
+    }
+
+    /// Takes an answer, which is true now, and gives the one to the same question before it.
+    pub fn before(&self, question: &str, answer: &Response) -> Option<Response> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.insert(question.to_owned(), answer.clone())
     }
 
     /// What is shown of this answer, which is true now: the oldest one to the same question that is no

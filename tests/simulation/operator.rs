@@ -97,7 +97,7 @@ impl Operator {
         });
         let clouds: Arc<dyn Clouds> = Arc::new(clouds.over(cloud));
         let tasks = Arc::new(TaskIndex::new(Some(REGION.to_owned())));
-        let sightings: Arc<Sightings> = Arc::default();
+        let sightings = Arc::new(Sightings::new(settle));
         let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new());
         let gates = ["tasks", "rollbacks", "imageupdates", "records"];
         let readiness = Arc::new(Readiness::new(gates.map(str::to_owned)));
@@ -173,7 +173,6 @@ impl Operator {
             metrics: Arc::new(Metrics::new()),
             clock: Arc::new(world.clock()),
             interval: POLL,
-            overlap: settle,
         };
         parts.spawn(poller.run(shutdown.clone()));
         let world = world.clone();

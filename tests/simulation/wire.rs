@@ -108,10 +108,7 @@ impl CloudWire {
         };
         world.latency.pass(CLOUD).await;
         self.life.goes_on().await;
-        let answer = answer.map(|answer| {
-            let lists = &world.lists;
-            lists.shown(&action, &request.body, world.now(), answer)
-        });
+        let answer = answer.map(|answer| self.shown(&action, &request.body, answer));
         let Some(answer) = answer else {
             world.trace(|| story("no answer"));
             return Err(TransportError::Broken(
@@ -128,6 +125,23 @@ impl CloudWire {
             headers: headers.collect(),
             body: answer.body,
         })
+    }
+
+    /// What is shown of an answer that is true now.
+    fn shown(&self, action: &str, body: &str, answer: front::Response) -> front::Response {
+        let world = &self.world;
+        let answer = world.lists.shown(action, body, world.now(), answer);
+        if !is_read(action) || answer.status != 200 || !world.gate.remembers() {
+            return answer;
+        }
+        let question = format!("{action}?{body}");
+        match world.lists.before(&question, &answer) {
+            Some(before) if world.gate.is_older(&question) => {
+                world.trace(|| format!("cloud {action}: answered as the last time"));
+                before
+            }
+            _ => answer,
+        }
     }
 
     fn answer(&self, request: &WireRequest, effect: Option<Effect>) -> front::Outcome {

@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use ess_rollout_api::v1alpha1::{
     RollbackSpec, RollingUpdateTaskSpec, RunPolicy, StartIntent, default_deletion_timeout,
 };
+use ess_rollout_cloud::Execution;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -101,6 +102,21 @@ fn canonical(value: &Value, out: &mut String) {
         }
         scalar => out.push_str(&scalar.to_string()),
     }
+}
+
+/// The hash of what a list shows of an execution that tells whether it has moved. Ids and parameters do not change, and a
+/// message may be worded anew at each look.
+pub fn fingerprint(execution: &Execution) -> String {
+    let mut hash = hash_value(&json!([
+        execution.status.as_str(),
+        execution.waiting_status,
+        execution.updated,
+        execution.end,
+        execution.current_actions,
+        execution.counters,
+    ]));
+    hash.truncate(16);
+    hash
 }
 
 /// The hash of what a task does: of its spec without the fields that may change while it runs.

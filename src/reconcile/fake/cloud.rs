@@ -22,6 +22,8 @@ pub struct FakeCloud {
     pub takes: Duration,
     /// Its clock.
     pub clock: FakeClock,
+    /// How long a query takes.
+    pub answers_after: Duration,
     /// Queries never come back.
     pub hangs: bool,
     /// There are no credentials.
@@ -34,7 +36,12 @@ impl Cloud for FakeCloud {
         if self.hangs {
             return Box::pin(pending());
         }
-        Box::pin(ready(Ok(Answer::ScalingGroup(None))))
+        Box::pin(async {
+            if !self.answers_after.is_zero() {
+                tokio::time::sleep(self.answers_after).await;
+            }
+            Ok(Answer::ScalingGroup(None))
+        })
     }
 
     fn mutate<'a>(&'a self, region: &'a str, mutation: &'a Mutation) -> CloudFuture<'a, Done> {

@@ -8,25 +8,37 @@ use std::{
     time::Duration,
 };
 
+use ess_rollout_api::v1alpha1::ScalingGroupRecord;
 use ess_rollout_cloud::{ErrorClass as CloudClass, Turn};
 use ess_rollout_core::rollout::{Decision, Input, Next, Step};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::json;
 
 use super::{decided, everything_once, group};
 use crate::{
     kubernetes::{ErrorClass, ObjectKey},
     reconcile::{
         Error, Pass,
-        fake::{Bench, FakeClock, FakeCloud, FakeKubernetes, failure, idle, status, task, work},
-        observe, reconcile_until,
+        fake::{
+            Bench, FakeClock, FakeCloud, FakeKubernetes, RECORD, failure, idle, status, task, work,
+        },
+        observe, reconcile, reconcile_until,
     },
-    runtime::shutdown,
+    runtime::{clock::SystemClock, shutdown},
 };
 
-/// Reads that wait for their turn may take long, and meanwhile the object is somebody else's, or another: its group may have
-/// been taken over.
+fn record(version: &str) -> ScalingGroupRecord {
+    let record = json!({
+        "apiVersion": "ess-rollout.io/v1alpha1", "kind": "ScalingGroupRecord",
+        "metadata": {"name": RECORD, "resourceVersion": version},
+        "spec": {"scalingGroupId": "asg-1", "regionId": "cn-hangzhou"}
+    });
+    serde_json::from_value(record).unwrap()
+}
+
+/// Reads that wait for their turn may take long, and meanwhile the group may have been taken over.
 #[test]
-fn what_was_read_while_the_object_changed_is_read_again() {
+fn what_was_read_while_the_record_changed_is_read_again() {
     for (fresh, rounds) in [(Duration::ZERO, 2), (Duration::from_secs(60), 1)] {
         let kubernetes = Arc::new(OnceLock::<Arc<FakeKubernetes>>::new());
         let (somebody, asked) = (kubernetes.clone(), Arc::new(AtomicUsize::new(0)));
@@ -36,15 +48,93 @@ fn what_was_read_while_the_object_changed_is_read_again() {
                 return decided(idle(input.subject));
             }
             if counted.fetch_add(1, Ordering::SeqCst) == 0 {
-                somebody.get().unwrap().touch();
+                somebody.get().unwrap().put_record(record("8"));
             }
             Step::Read(vec![group()])
         }));
+        bench.kubernetes.put_record(record("7"));
         assert!(kubernetes.set(bench.kubernetes.clone()).is_ok());
         bench.context.limits.fresh = fresh;
         assert!(matches!(bench.pass().outcome, Ok(Next::OnChange)));
         assert_eq!(asked.load(Ordering::SeqCst), rounds, "{fresh:?}");
     }
+}
+
+/// Its version is what tells, and a call that nothing is written before has none.
+#[test]
+fn a_call_is_not_sent_for_an_object_that_changed_while_the_cloud_was_read() {
+    for (fresh, journal) in [
+        (Duration::ZERO, &[][..]),
+        (Duration::from_secs(60), &["mutate"][..]),
+    ] {
+        let kubernetes = Arc::new(OnceLock::<Arc<FakeKubernetes>>::new());
+        let (somebody, asked) = (kubernetes.clone(), AtomicUsize::new(0));
+        let mut bench = Bench::new(Box::new(move |input| {
+            let first = asked.fetch_add(1, Ordering::SeqCst) == 0;
+            if first {
+                somebody.get().unwrap().touch();
+            }
+            decided(Decision {
+                work: first.then(work),
+                ..idle(input.subject)
+            })
+        }));
+        assert!(kubernetes.set(bench.kubernetes.clone()).is_ok());
+        bench.context.limits.fresh = fresh;
+        assert!(matches!(bench.pass().outcome, Ok(Next::OnChange)));
+        assert_eq!(bench.journal(), journal, "{fresh:?}");
+    }
+}
+
+/// Nobody else's write is overlooked for that: it is met by the version of the next one.
+#[test]
+fn a_decision_right_after_another_reads_neither_the_object_nor_the_record_again() {
+    for (fresh, reads) in [(Duration::ZERO, 4), (Duration::from_secs(60), 2)] {
+        let steps = AtomicUsize::new(0);
+        let mut bench = Bench::new(Box::new(move |input| {
+            let first = steps.fetch_add(1, Ordering::SeqCst) == 0;
+            decided(Decision {
+                status: status("Sent"),
+                next: if first { Next::Now } else { Next::OnChange },
+                ..idle(input.subject)
+            })
+        }));
+        bench.context.limits.fresh = fresh;
+        assert!(matches!(bench.pass().outcome, Ok(Next::OnChange)));
+        assert_eq!(bench.kubernetes.reads().len(), reads, "{fresh:?}");
+    }
+}
+
+/// What is shown is from before that, and looks fresh otherwise.
+#[tokio::test(start_paused = true)]
+async fn an_object_that_waits_for_its_look_says_so_and_goes_on_to_wait() {
+    let steps = AtomicUsize::new(0);
+    let mut bench = Bench::with(
+        task("ns", "a"),
+        Box::new(move |input| {
+            if !input.observation.holds(&group()) {
+                return Step::Read(vec![group()]);
+            }
+            decided(Decision {
+                status: status(["Late", "Seen"][steps.fetch_add(1, Ordering::SeqCst)]),
+                ..idle(input.subject)
+            })
+        }),
+        |cloud| cloud.answers_after = Duration::from_secs(90),
+    );
+    bench.context.clock = Arc::new(SystemClock);
+    let began = tokio::time::Instant::now();
+    let pass = reconcile(&bench.context, &ObjectKey::task("ns", "a"), Turn::default()).await;
+    assert!(matches!(pass.outcome, Ok(Next::OnChange)));
+    let journal = bench.journal();
+    assert_eq!(
+        journal[1..],
+        ["write status", "write status"],
+        "{journal:?}"
+    );
+    assert_eq!(began.elapsed(), Duration::from_secs(90));
+    let state = bench.kubernetes.task().unwrap().status.unwrap().state;
+    assert_eq!(state.as_deref(), Some("Seen"));
 }
 
 #[test]

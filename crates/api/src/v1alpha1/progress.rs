@@ -164,6 +164,11 @@ pub struct Pause {
     /// on record: while it stays, the pause is the same one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution_update_time: Option<Time>,
+    /// A hash of what OOS listed of the execution when it was last looked at: while a list shows the same, the pause is as it
+    /// was, also after a restart of the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub execution_fingerprint: Option<String>,
     /// The Approve that is to end it. What is judged by is `status.approve`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,

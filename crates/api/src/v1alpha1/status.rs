@@ -119,6 +119,10 @@ pub struct RollingUpdateTaskStatus {
     /// How many instances were left out of `instances` to keep the object small.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances_truncated: Option<i32>,
+    /// The latest start or end of an instance's update in `instances`, by the cloud's clock: what came before it is on
+    /// record, as far as lists did not lag. After a restart the operator asks for what came later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_instance_time: Option<Time>,
     /// The processes of the group that this run has suspended and that have not been seen running again: meanwhile the
     /// group does not scale, and replaces no unhealthy instance, in a pause too.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{Holder, RollbackRef, RollingUpdateTask, ScalingGroupRecord};
 use ess_rollout_cloud::{Answer, CloudError, Execution, Query};
+use jiff::Timestamp;
+
+/// The code of a [`CloudError`] that stands for an answer which is still waited for.
+pub const LATE: &str = "late";
 
 /// One thing that a decision needs to know. What is not of the cloud is told by the apiserver or by what watches have shown,
 /// and a failure to tell it is a failure of the pass: the core hears of none.
@@ -53,6 +57,8 @@ pub enum Ask {
     Seen {
         /// The execution's id.
         execution: String,
+        /// The latest time, by the cloud's clock, that is on record of a nested one; `None`: nothing is.
+        latest: Option<Timestamp>,
     },
     /// Something in the cloud, under the credentials of the object, as it is after this is asked. Reply: [`Reply::Cloud`].
     Cloud(Query),
@@ -92,7 +98,9 @@ pub enum Reply {
 pub enum Sight {
     /// Nothing that would do: it has to be asked for.
     Unknown,
-    /// Nothing yet, and the next poll will.
+    /// Nothing yet, as this process has not polled; it is about to.
+    Unpolled,
+    /// Nothing yet: it was not in a poll. One that has just started will be in the next.
     ToCome,
     /// This.
     Seen(Box<Seen>),
@@ -103,10 +111,9 @@ pub enum Sight {
 pub struct Seen {
     /// The execution.
     pub root: Execution,
-    /// All of its nested executions, but for what only matters of one that has failed; `None`: they are not known.
+    /// All of its nested executions that are not on record as they are, and maybe more, but for what only matters of one
+    /// that has failed; `None`: they are not known.
     pub nested: Option<Vec<Execution>>,
-    /// The execution has moved since a pass has read it for itself.
-    pub root_moved: bool,
 }
 
 /// One object, and not another that came to have its name.

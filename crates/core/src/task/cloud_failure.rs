@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use ess_rollout_api::v1alpha1::condition;
 
+use super::ask::LATE;
 use super::conditions;
 use super::reason::Reason;
 
@@ -45,6 +46,10 @@ impl Failure {
             ),
             ErrorClass::Invalid => (Reason::RequestRefused, ""),
             ErrorClass::NotFound => (Reason::NotFound, ""),
+            ErrorClass::Retry if error.code == LATE => (
+                Reason::LookLate,
+                "; what is shown is from before that: see whether other tools spend the account's rate, and the operator's rates",
+            ),
             ErrorClass::Retry | ErrorClass::Conflict | ErrorClass::TokenMismatch => {
                 (Reason::CloudUnavailable, "")
             }

@@ -10,6 +10,8 @@ use ess_rollout_cloud::{
     ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, TaskExecution, Template,
 };
 
+use jiff::Timestamp;
+
 use super::ask::{Ask, ConfigMap, ObjectRef, QueueEntry, Reply, Sight};
 
 /// What was told, all read after the object, and what is of the cloud after its group's record.
@@ -158,8 +160,8 @@ impl Observation {
         start_turn() -> Duration,
             Ask::StartTurn, Reply::StartTurn, Duration::clone;
         /// An execution as it was last seen.
-        seen(execution: &str) -> &Sight,
-            Ask::Seen { execution: execution.to_owned() }, Reply::Seen, std::convert::identity;
+        seen(execution: &str, latest: Option<Timestamp>) -> &Sight,
+            Ask::Seen { execution: execution.to_owned(), latest }, Reply::Seen, std::convert::identity;
         /// The first of the objects that wait for a scaling group and were created earlier.
         ahead(region: &str, group: &str) -> Option<&QueueEntry>,
             Ask::Ahead { region: region.to_owned(), group: group.to_owned() }, Reply::Ahead, Option::as_ref;

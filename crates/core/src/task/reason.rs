@@ -40,7 +40,7 @@ reasons! {
     ImageNameTooLong, ImageNotAvailable, ImageNotFound, ImageOSMismatch, ImageUpdated, InService,
     InstanceFailed, InstanceFinished, InstanceNotFailed, InstanceNotRunning, InstancesNotListed, Interrupted,
     InvalidSchedule, InvalidSpec, InvalidTimeZone, LaunchTemplateGroup, LeftBehind, LeftGroup, LeftInStandby,
-    LifecycleHookPending, LoweringIgnored, Malformed, MayRunAgain, NeverDue, NoInstances, NoRollbackPayload,
+    LifecycleHookPending, LookLate, LoweringIgnored, Malformed, MayRunAgain, NeverDue, NoInstances, NoRollbackPayload,
     NoRun, NoScalingConfiguration, NotAPackage, NotFound, NotInService, NotLatest, NotLookedAt, NotPaused,
     NotShown, NotStarted, NotSucceeded, NotSuspended, NotTouched, NotUnderstood, NotUpdated, NotYet,
     NotYetSupported, NothingChanged, NothingDue, NothingRan, NothingToDo, NothingToRollBack, OtherScalingGroup,

@@ -78,8 +78,6 @@ pub struct World {
     pub asked: RefCell<Vec<&'static str>>,
     /// How long until its turn to start.
     pub start_turn: std::time::Duration,
-    /// Whether the poller has seen it move.
-    pub root_moved: bool,
     /// Whether the poller sees how far executions are.
     pub glances: bool,
     pub ahead: Option<QueueEntry>,
@@ -113,6 +111,7 @@ impl World {
         };
         let ask = Ask::Seen {
             execution: seen.root.id.clone(),
+            latest: shown.latest_instance_time.as_ref().map(|time| time.0),
         };
         let mut observation = Observation::default();
         observation.insert(ask, Reply::Seen(Sight::Seen(Box::new(seen))));
@@ -135,7 +134,6 @@ impl World {
             older: false,
             asked: RefCell::default(),
             start_turn: std::time::Duration::ZERO,
-            root_moved: false,
             glances: false,
             ahead: None,
             texts: BTreeMap::new(),
@@ -251,7 +249,7 @@ impl World {
             Ask::Exists(_) => Reply::Exists(!self.holder_gone),
             Ask::Ahead { .. } => Reply::Ahead(self.ahead.clone()),
             Ask::StartTurn => Reply::StartTurn(self.start_turn),
-            Ask::Seen { execution } => {
+            Ask::Seen { execution, .. } => {
                 let seen = self.glances.then(|| self.seen(execution));
                 Reply::Seen(
                     seen.flatten()
@@ -285,7 +283,6 @@ impl World {
         Some(Seen {
             root,
             nested: Some(nested),
-            root_moved: self.root_moved,
         })
     }
 

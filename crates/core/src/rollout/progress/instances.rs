@@ -61,9 +61,15 @@ pub(in crate::rollout) fn apply<'a>(
     instances.sort_by(|a, b| (a.batch, &a.id).cmp(&(b.batch, &b.id)));
     status.instances = instances;
     status.instances_truncated = None;
+    status.latest_instance_time = latest(&status.instances);
     status.batches = summary::batches(&status.instances);
     status.summary = Some(summary::summary(&status.instances, &status.batches));
     Ok(attempts)
+}
+
+fn latest(instances: &[InstanceStatus]) -> Option<Time> {
+    let times = instances.iter().flat_map(|i| [&i.start_time, &i.end_time]);
+    times.flatten().max().cloned()
 }
 
 /// The same in the light of the request that was last carried out on this attempt: OOS shows a

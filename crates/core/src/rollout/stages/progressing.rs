@@ -3,14 +3,20 @@
 //! Nothing is decided here. Whatever calls for a decision (an end, a pause that is new or left, an instance that does not go
 //! well, anything asked for) is left to [`super::running`], which reads for itself what it decides by.
 
-use ess_rollout_api::v1alpha1::{ActionState, ExecutionRef, InstanceState, Pause, PauseKind, Verb};
+use std::collections::BTreeMap;
+
+use ess_rollout_api::v1alpha1::{
+    ActionState, ExecutionRef, InstanceState, Pause, PauseKind, RollingUpdateTaskStatus, Verb,
+};
 use ess_rollout_cloud::{Execution, ExecutionStatus};
 use jiff::SignedDuration;
 
 use super::cancel;
+use crate::identity::fingerprint;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::kind::content::ContentKind;
+use crate::rollout::progress::attempts::instance_of;
 use crate::rollout::progress::show_progress::show_progress;
 use crate::rollout::progress::{approval, instances};
 use crate::rollout::requests::{approve, ingest};
@@ -41,7 +47,8 @@ pub(super) fn look(
     }
     let begun = status.start.as_ref().map(|intent| intent.time.0);
     let is_new = begun.is_some_and(|begun| ctx.now() < begun + NEW) && status.summary.is_none();
-    let seen = match ctx.input.observation.seen(&execution.id)? {
+    let seen = match seen(ctx, status, execution)? {
+        Sight::Unpolled => return Ok(Some(ctx.decide(status.clone(), ctx.waits().poll()))),
         Sight::Seen(seen) if seen.nested.is_some() || !is_new || !is_on_its_way(seen) => seen,
         Sight::Seen(_) | Sight::ToCome if is_new => {
             return Ok(Some(ctx.decide(status.clone(), ctx.waits().poll())));
@@ -51,7 +58,7 @@ pub(super) fn look(
     let mut status = status.clone();
     let looks = match &status.pause {
         Some(pause) => {
-            if !waits_as_before(seen)
+            if !waits_as_before(pause, seen)
                 || !is_sure(ctx, pause)
                 || approve::approved_by(ctx, &status, pause).is_some()
             {
@@ -86,11 +93,14 @@ fn takes_note(
     execution: &ExecutionRef,
 ) -> Known<Option<Drafted>> {
     let asked: Vec<Verb> = new_requests(ctx, status).collect();
-    if must_be_read(ctx, status) || status.pause.is_none() || asked != [Verb::Continue] {
+    let Some(pause) = status.pause.as_ref().filter(|_| asked == [Verb::Continue]) else {
+        return Ok(None);
+    };
+    if must_be_read(ctx, status) {
         return Ok(None);
     }
-    let seen = ctx.input.observation.seen(&execution.id)?;
-    if !matches!(seen, Sight::Seen(seen) if waits_as_before(seen)) {
+    let seen = seen(ctx, status, execution)?;
+    if !matches!(seen, Sight::Seen(seen) if waits_as_before(pause, seen)) {
         return Ok(None);
     }
     let mut status = status.clone();
@@ -109,8 +119,18 @@ fn is_sure(ctx: &Context<'_>, pause: &Pause) -> bool {
     told_by_tasks && ctx.now() >= pause.since.0 + SURE_AFTER
 }
 
-fn waits_as_before(seen: &Seen) -> bool {
-    seen.root.status == ExecutionStatus::Waiting && !seen.root_moved
+fn seen<'a>(
+    ctx: &Context<'a>,
+    status: &RollingUpdateTaskStatus,
+    execution: &ExecutionRef,
+) -> Known<&'a Sight> {
+    let latest = status.latest_instance_time.as_ref().map(|time| time.0);
+    Ok(ctx.input.observation.seen(&execution.id, latest)?)
+}
+
+fn waits_as_before(pause: &Pause, seen: &Seen) -> bool {
+    let as_before = Some(fingerprint(&seen.root));
+    seen.root.status == ExecutionStatus::Waiting && pause.execution_fingerprint == as_before
 }
 
 /// Whether there is anything to do about it but to show how far it is.
@@ -142,9 +162,21 @@ fn is_on_its_way(seen: &Seen) -> bool {
     matches!(seen.root.status, Running | Started)
 }
 
-/// Whether all that is seen is on its way or done.
+/// Whether all that is seen is on its way or done. What is on record completes it, so that has to be all, and of the same
+/// attempts.
 fn goes_well(status: &Draft, seen: &Seen, nested: &[Execution]) -> bool {
     use ExecutionStatus::{Pending, Queued, Running, Started, Success};
+    let known = status.instances.iter();
+    let known: BTreeMap<&str, &str> = known
+        .filter_map(|i| Some((i.id.as_str(), i.execution_id.as_deref()?)))
+        .collect();
+    let is_another_attempt = |nested: &Execution| {
+        let instance = instance_of(&nested.parameters).and_then(|id| known.get(id));
+        instance.is_some_and(|known| **known != *nested.id)
+    };
+    if status.instances_truncated.is_some() || nested.iter().any(is_another_attempt) {
+        return false;
+    }
     let mut instances = status.instances.iter();
     let mut nested = nested.iter();
     is_on_its_way(seen)

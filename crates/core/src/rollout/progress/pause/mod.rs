@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::approval;
 use super::summary::{self, passed_over};
 use super::tolerance::{tolerated, unresolved};
+use crate::identity::fingerprint;
 use crate::rollout::context::Context;
 use message::WaitsFor;
 
@@ -58,6 +59,7 @@ pub(in crate::rollout) fn classify(
             Some(before) => before.execution_update_time.clone(),
             None => root.updated.map(Time),
         },
+        execution_fingerprint: Some(fingerprint(root)),
         approval: approval.filter(|_| kind == PauseKind::Batch),
         approval_refused: approval::is_refused(status, id)
             && matches!(kind, PauseKind::Batch | PauseKind::Failure),
