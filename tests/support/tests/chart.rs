@@ -59,6 +59,8 @@ fn settings_become_flags() {
         "ownCredentials": {"namespaces": ["shop"], "ramRoles": ["OOSServiceRole"]},
         "pollIntervalSeconds": 5,
         "settleSeconds": 90,
+        "cloudRates": {"oosReadsPerSecond": 40, "oosStartsPerSecond": 20, "oosRequestsPerSecond": 1000},
+        "workers": 128,
         "log": {"format": "text", "level": "debug"},
         "extraArgs": ["--more"],
     });
@@ -68,6 +70,10 @@ fn settings_become_flags() {
         "--network=vpc",
         "--poll-interval-seconds=5",
         "--settle-seconds=90",
+        "--oos-reads-per-second=40",
+        "--oos-starts-per-second=20",
+        "--oos-requests-per-second=1000",
+        "--workers=128",
         "--log-format=text",
         "--log-level=debug",
         "--region=cn-hangzhou",
@@ -78,6 +84,24 @@ fn settings_become_flags() {
         "--more",
     ];
     assert_eq!(args(&render_chart(&values).unwrap()), expected);
+}
+
+/// The defaults are the operator's, and are written in one place.
+#[test]
+fn rates_that_no_value_names_are_the_operators_own() {
+    let one = json!({"cloudRates": {"oosReadsPerSecond": 20}});
+    let flags = args(&render_chart(&one).unwrap());
+    let rates = flags
+        .iter()
+        .filter(|flag| flag.contains("per-second") || flag.contains("workers"));
+    assert_eq!(rates.collect::<Vec<_>>(), ["--oos-reads-per-second=20"]);
+    for wrong in [
+        json!({"cloudRates": {"oosReadsPerSecond": 0}}),
+        json!({"cloudRates": {"oosReadsPerMinute": 600}}),
+        json!({"workers": 129}),
+    ] {
+        assert!(render_chart(&wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]
