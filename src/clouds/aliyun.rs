@@ -12,7 +12,7 @@ use ess_rollout_aliyun::{
     credentials::{StaticCredentials, from_environment},
 };
 use ess_rollout_api::FORCE_DELETE_ANNOTATION;
-use ess_rollout_cloud::{Cloud, CloudError, CloudFuture, ErrorClass, Outcome};
+use ess_rollout_cloud::{Cloud, CloudError, CloudFuture, ErrorClass, Outcome, Urgency};
 use tokio::time::Instant;
 
 use super::{Clouds, Outlives, reader::Reader};
@@ -346,10 +346,20 @@ impl CallObserver for Metered {
         self.0.cloud_called(CloudCall {
             service: call.service.name(),
             action: call.action,
+            reason: call.urgency.map(reason),
             code: call.class.map_or("OK", word),
             duration: (!call.held_back).then_some(call.duration),
             throttled: call.class == Some(ErrorClass::Throttled),
         });
+    }
+}
+
+/// Why a read was made, as a label.
+fn reason(urgency: Urgency) -> &'static str {
+    match urgency {
+        Urgency::Shared => "poll",
+        Urgency::Asked => "asked",
+        Urgency::Due => "due",
     }
 }
 
@@ -398,6 +408,38 @@ mod tests {
             Ok(_) => panic!("it was opened"),
             Err(error) => error,
         }
+    }
+
+    #[test]
+    fn reads_are_counted_by_why_they_were_made() {
+        let metrics = Arc::new(Metrics::new());
+        let metered = Metered(metrics.clone());
+        let read = ObservedCall {
+            service: ess_rollout_aliyun::Service::Oos,
+            action: "ListExecutions",
+            urgency: Some(Urgency::Shared),
+            class: None,
+            code: None,
+            duration: Duration::from_millis(30),
+            held_back: false,
+        };
+        metered.observed(read);
+        for urgency in [Some(Urgency::Asked), Some(Urgency::Due), None] {
+            metered.observed(ObservedCall { urgency, ..read });
+        }
+        // What was not sent read nothing.
+        metered.observed(ObservedCall {
+            held_back: true,
+            ..read
+        });
+        let text = metrics.render(crate::runtime::metrics::Scrape::default());
+        for reason in ["poll", "asked", "due"] {
+            let labels = format!(r#"service="OOS",action="ListExecutions",reason="{reason}""#);
+            let line = format!("ess_rollout_cloud_reads_total{{{labels}}} 1");
+            assert!(text.contains(&line), "{line} is missing in:\n{text}");
+        }
+        let all = r#"requests_total{service="OOS",action="ListExecutions",code="OK"} 4"#;
+        assert!(text.contains(all), "{text}");
     }
 
     const GOOD: [(&str, &str); 2] = [(ACCESS_KEY_ID, "LTAI-1"), (ACCESS_KEY_SECRET, "s3cr3t")];

@@ -40,6 +40,8 @@ pub struct CloudCall<'a> {
     pub service: &'a str,
     /// The API name.
     pub action: &'a str,
+    /// Why it reads, of a closed set; `None`: it changes something.
+    pub reason: Option<&'a str>,
     /// `OK`, or the class of the error.
     pub code: &'a str,
     /// Until the answer; `None`: it was not sent.
@@ -80,6 +82,7 @@ pub struct Metrics {
     nested_executions: Gauge,
     nested_executions_dropped: Gauge,
     cloud_requests: Family<Labels, Counter>,
+    cloud_reads: Family<Labels, Counter>,
     cloud_time: Seconds,
     cloud_throttled: Family<Labels, Counter>,
     actions: Family<Labels, Counter>,
@@ -121,6 +124,7 @@ impl Metrics {
         let queue_age = Family::<Labels, Gauge>::default();
         let (nested_executions, nested_executions_dropped) = (Gauge::default(), Gauge::default());
         let cloud_requests = Family::<Labels, Counter>::default();
+        let cloud_reads = Family::<Labels, Counter>::default();
         let cloud_time = seconds();
         let cloud_throttled = Family::<Labels, Counter>::default();
         let leftovers = Family::<Labels, Gauge>::default();
@@ -173,6 +177,11 @@ impl Metrics {
             "ess_rollout_cloud_requests",
             "Calls to Alibaba Cloud; code is OK or the class of the error",
             cloud_requests.clone(),
+        );
+        registry.register(
+            "ess_rollout_cloud_reads",
+            "Calls to Alibaba Cloud that read, by why: poll (for all at once), asked (somebody waits) or due",
+            cloud_reads.clone(),
         );
         registry.register(
             "ess_rollout_cloud_request_duration_seconds",
@@ -255,6 +264,7 @@ impl Metrics {
             nested_executions,
             nested_executions_dropped,
             cloud_requests,
+            cloud_reads,
             cloud_time,
             cloud_throttled,
             actions,
@@ -333,6 +343,11 @@ impl Metrics {
             self.cloud_time
                 .get_or_create(&labels)
                 .observe(duration.as_secs_f64());
+            if let Some(reason) = call.reason {
+                let mut labels = labels.clone();
+                labels.push(("reason", reason.to_owned()));
+                self.cloud_reads.get_or_create(&labels).inc();
+            }
             let mut labels = labels;
             labels.push(("code", call.code.to_owned()));
             self.cloud_requests.get_or_create(&labels).inc();
@@ -434,6 +449,7 @@ mod tests {
         metrics.cloud_called(CloudCall {
             service: "OOS",
             action: "ListExecutions",
+            reason: Some("poll"),
             code: "Throttled",
             duration: Some(Duration::from_millis(30)),
             throttled: true,
@@ -458,6 +474,7 @@ mod tests {
             r#"controller_runtime_reconcile_errors_total{controller="rollback",class="Refused"} 1"#,
             r#"controller_runtime_active_workers{controller="rollback"} 0"#,
             r#"ess_rollout_cloud_requests_total{service="OOS",action="ListExecutions",code="Throttled"} 1"#,
+            r#"ess_rollout_cloud_reads_total{service="OOS",action="ListExecutions",reason="poll"} 1"#,
             r#"ess_rollout_cloud_throttled_total{service="OOS",action="ListExecutions"} 1"#,
             r#"ess_rollout_tasks{kind="Rollback",namespace="shop",state="Running"} 2"#,
             r#"ess_rollout_watch_last_answer_timestamp_seconds{resource="rollbacks",namespace=""} 1700000001"#,
