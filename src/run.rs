@@ -194,7 +194,7 @@ impl Operator {
             .own_credentials_namespaces
             .clone()
             .unwrap_or_else(|| BTreeSet::from([own_namespace.to_owned()]));
-        let clouds: Arc<dyn Clouds> = Arc::new(AliyunClouds::new(
+        let clouds = AliyunClouds::new(
             ClientConfig {
                 endpoints: settings.endpoints.clone(),
                 network: settings.network,
@@ -212,7 +212,8 @@ impl Operator {
             kubernetes.clone(),
             own_credentials_namespaces.clone(),
             |name| std::env::var(name).ok(),
-        ));
+        );
+        let clouds: Arc<dyn Clouds> = Arc::new(clouds.counted(metrics.clone()));
         let watched: Vec<Option<String>> = match settings.watch_namespaces.is_empty() {
             true => vec![None],
             false => settings

@@ -47,6 +47,7 @@ pub struct AliyunClouds {
     kubernetes: Arc<dyn Kubernetes>,
     own_namespaces: BTreeSet<String>,
     variables: Variables,
+    metrics: Arc<Metrics>,
     cache: Mutex<Cache>,
 }
 
@@ -90,6 +91,7 @@ impl AliyunClouds {
             kubernetes,
             own_namespaces,
             variables: Box::new(variables),
+            metrics: Arc::default(),
             cache: Mutex::default(),
         }
     }
@@ -98,6 +100,11 @@ impl AliyunClouds {
     pub fn over(self, base: Client) -> Self {
         self.cache().base = Some(base);
         self
+    }
+
+    /// The same, counted here.
+    pub fn counted(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -111,7 +118,10 @@ impl AliyunClouds {
         credentials: Arc<dyn CredentialsProvider>,
     ) -> Result<Arc<Reader>, CloudError> {
         let client = self.client(cache, credentials)?;
-        Ok(Arc::new(Reader::new(Arc::new(client))))
+        Ok(Arc::new(Reader::new(
+            Arc::new(client),
+            self.metrics.clone(),
+        )))
     }
 
     fn client(

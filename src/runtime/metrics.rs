@@ -83,6 +83,8 @@ pub struct Metrics {
     nested_executions_dropped: Gauge,
     cloud_requests: Family<Labels, Counter>,
     cloud_reads: Family<Labels, Counter>,
+    questions: Family<Labels, Counter>,
+    shared_reads: Family<Labels, Counter>,
     cloud_time: Seconds,
     cloud_throttled: Family<Labels, Counter>,
     actions: Family<Labels, Counter>,
@@ -125,6 +127,8 @@ impl Metrics {
         let (nested_executions, nested_executions_dropped) = (Gauge::default(), Gauge::default());
         let cloud_requests = Family::<Labels, Counter>::default();
         let cloud_reads = Family::<Labels, Counter>::default();
+        let questions = Family::<Labels, Counter>::default();
+        let shared_reads = Family::<Labels, Counter>::default();
         let cloud_time = seconds();
         let cloud_throttled = Family::<Labels, Counter>::default();
         let leftovers = Family::<Labels, Gauge>::default();
@@ -182,6 +186,16 @@ impl Metrics {
             "ess_rollout_cloud_reads",
             "Calls to Alibaba Cloud that read, by why: poll (for all at once), asked (somebody waits) or due",
             cloud_reads.clone(),
+        );
+        registry.register(
+            "ess_rollout_questions",
+            "Questions of passes and polls to Alibaba Cloud that were answered",
+            questions.clone(),
+        );
+        registry.register(
+            "ess_rollout_shared_reads",
+            "Those of them that were answered by a read that was made for another one",
+            shared_reads.clone(),
         );
         registry.register(
             "ess_rollout_cloud_request_duration_seconds",
@@ -265,6 +279,8 @@ impl Metrics {
             nested_executions_dropped,
             cloud_requests,
             cloud_reads,
+            questions,
+            shared_reads,
             cloud_time,
             cloud_throttled,
             actions,
@@ -352,6 +368,14 @@ impl Metrics {
             labels.push(("code", call.code.to_owned()));
             self.cloud_requests.get_or_create(&labels).inc();
         }
+    }
+
+    /// So many questions that this API answers were answered by so many reads.
+    pub fn questions_answered(&self, action: &str, questions: u64, reads: u64) {
+        let labels = vec![("action", action.to_owned())];
+        self.questions.get_or_create(&labels).inc_by(questions);
+        let shared = questions.saturating_sub(reads);
+        self.shared_reads.get_or_create(&labels).inc_by(shared);
     }
 
     /// So many accounts and regions failed the last time that they were listed.
