@@ -341,7 +341,7 @@ impl Operator {
             self.metrics.clone(),
         );
         let (heard, schemas) = (clients.heard.clone(), self.context.schemas.clone());
-        let sightings = self.sightings.clone();
+        let (sightings, context) = (self.sightings.clone(), self.context.clone());
         let serving = health::serve(
             listener,
             self.readiness.clone(),
@@ -358,6 +358,7 @@ impl Operator {
                     leftovers: leftovers.by_kind(),
                     frozen: frozen.collect(),
                     backlog: triggers.backlog(),
+                    starts: context.pace.waiting(),
                     seen: (sightings.nested(), sightings.dropped()),
                     watches: heard.times(),
                     missing_fields: schemas.missing(),

@@ -62,6 +62,8 @@ pub struct Scrape {
     pub frozen: BTreeMap<(&'static str, String, String), i64>,
     /// Objects that wait for a worker, and how long the first of them has.
     pub backlog: (usize, Duration),
+    /// Starts whose turn is still to come, and how long until the last of them.
+    pub starts: (usize, Duration),
     /// Nested executions that are remembered, and how often some were forgotten for want of room.
     pub seen: (usize, u64),
     /// When watches were last answered in Unix seconds, by resource and namespace.
@@ -79,6 +81,8 @@ pub struct Metrics {
     active_workers: Family<Labels, Gauge>,
     queue_depth: Family<Labels, Gauge>,
     queue_age: Family<Labels, Gauge>,
+    starts_waiting: Gauge,
+    starts_wait: Gauge,
     nested_executions: Gauge,
     nested_executions_dropped: Gauge,
     cloud_requests: Family<Labels, Counter>,
@@ -124,6 +128,7 @@ impl Metrics {
         let active_workers = Family::<Labels, Gauge>::default();
         let queue_depth = Family::<Labels, Gauge>::default();
         let queue_age = Family::<Labels, Gauge>::default();
+        let (starts_waiting, starts_wait) = (Gauge::default(), Gauge::default());
         let (nested_executions, nested_executions_dropped) = (Gauge::default(), Gauge::default());
         let cloud_requests = Family::<Labels, Counter>::default();
         let cloud_reads = Family::<Labels, Counter>::default();
@@ -166,6 +171,16 @@ impl Metrics {
             "ess_rollout_queue_age_seconds",
             "For how long the object that has been due for longest has waited for a worker",
             queue_age.clone(),
+        );
+        registry.register(
+            "ess_rollout_starts_waiting",
+            "Starts that wait for their turn at the rate of their account and region",
+            starts_waiting.clone(),
+        );
+        registry.register(
+            "ess_rollout_starts_wait_seconds",
+            "How long it is until the last of them has its turn",
+            starts_wait.clone(),
         );
         registry.register(
             "ess_rollout_nested_executions",
@@ -275,6 +290,8 @@ impl Metrics {
             active_workers,
             queue_depth,
             queue_age,
+            starts_waiting,
+            starts_wait,
             nested_executions,
             nested_executions_dropped,
             cloud_requests,
@@ -397,6 +414,7 @@ impl Metrics {
             leftovers,
             frozen,
             backlog,
+            starts,
             seen,
             watches,
             missing_fields,
@@ -436,6 +454,11 @@ impl Metrics {
         self.queue_depth.get_or_create(&name()).set(depth);
         let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         self.queue_age.get_or_create(&name()).set(age);
+        let (waiting, last) = starts;
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        self.starts_waiting.set(waiting);
+        let last = i64::try_from(last.as_secs()).unwrap_or(i64::MAX);
+        self.starts_wait.set(last);
         let (nested, dropped) = seen;
         let nested = i64::try_from(nested).unwrap_or(i64::MAX);
         self.nested_executions.set(nested);
@@ -489,6 +512,7 @@ mod tests {
                 1800,
             )]),
             backlog: (1, Duration::from_secs(2)),
+            starts: (7, Duration::from_secs(20)),
             seen: (3, 0),
             watches: BTreeMap::from([(("rollbacks".to_owned(), String::new()), 1_700_000_001)]),
             missing_fields: BTreeMap::from([("Rollback".to_owned(), 4)]),
@@ -507,6 +531,8 @@ mod tests {
             r#"ess_rollout_leftovers{kind="Standby"} 3"#,
             r#"ess_rollout_group_frozen_seconds{kind="RollingUpdateTask",namespace="shop",name="web"} 1800"#,
             r#"workqueue_depth{name="ess-rollout"} 1"#,
+            "ess_rollout_starts_waiting 7",
+            "ess_rollout_starts_wait_seconds 20",
             "ess_rollout_last_successful_poll_timestamp_seconds 1700000000.0",
             "ess_rollout_failing_polls 2",
             "ess_rollout_build_info{version=",
