@@ -358,6 +358,7 @@ impl Operator {
                     leftovers: leftovers.by_kind(),
                     frozen: frozen.collect(),
                     backlog: triggers.backlog(),
+                    lateness: triggers.lateness(),
                     starts: context.pace.waiting(),
                     seen: (sightings.nested(), sightings.dropped()),
                     watches: heard.times(),

@@ -62,6 +62,8 @@ pub struct Scrape {
     pub frozen: BTreeMap<(&'static str, String, String), i64>,
     /// Objects that wait for a worker, and how long the first of them has.
     pub backlog: (usize, Duration),
+    /// For how long the look that has been due for longest has been due and has not ended.
+    pub lateness: Duration,
     /// Starts whose turn is still to come, and how long until the last of them.
     pub starts: (usize, Duration),
     /// Nested executions that are remembered, and how often some were forgotten for want of room.
@@ -81,6 +83,7 @@ pub struct Metrics {
     active_workers: Family<Labels, Gauge>,
     queue_depth: Family<Labels, Gauge>,
     queue_age: Family<Labels, Gauge>,
+    look_lateness: Gauge,
     starts_waiting: Gauge,
     starts_wait: Gauge,
     nested_executions: Gauge,
@@ -128,6 +131,7 @@ impl Metrics {
         let active_workers = Family::<Labels, Gauge>::default();
         let queue_depth = Family::<Labels, Gauge>::default();
         let queue_age = Family::<Labels, Gauge>::default();
+        let look_lateness = Gauge::default();
         let (starts_waiting, starts_wait) = (Gauge::default(), Gauge::default());
         let (nested_executions, nested_executions_dropped) = (Gauge::default(), Gauge::default());
         let cloud_requests = Family::<Labels, Counter>::default();
@@ -171,6 +175,11 @@ impl Metrics {
             "ess_rollout_queue_age_seconds",
             "For how long the object that has been due for longest has waited for a worker",
             queue_age.clone(),
+        );
+        registry.register(
+            "ess_rollout_look_lateness_seconds",
+            "For how long the look that has been due for longest has been due and has not ended, the time that its pass waits for turns at the cloud included",
+            look_lateness.clone(),
         );
         registry.register(
             "ess_rollout_starts_waiting",
@@ -290,6 +299,7 @@ impl Metrics {
             active_workers,
             queue_depth,
             queue_age,
+            look_lateness,
             starts_waiting,
             starts_wait,
             nested_executions,
@@ -414,6 +424,7 @@ impl Metrics {
             leftovers,
             frozen,
             backlog,
+            lateness,
             starts,
             seen,
             watches,
@@ -454,6 +465,8 @@ impl Metrics {
         self.queue_depth.get_or_create(&name()).set(depth);
         let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         self.queue_age.get_or_create(&name()).set(age);
+        let lateness = i64::try_from(lateness.as_secs()).unwrap_or(i64::MAX);
+        self.look_lateness.set(lateness);
         let (waiting, last) = starts;
         let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
         self.starts_waiting.set(waiting);
@@ -512,6 +525,7 @@ mod tests {
                 1800,
             )]),
             backlog: (1, Duration::from_secs(2)),
+            lateness: Duration::from_millis(70_900),
             starts: (7, Duration::from_secs(20)),
             seen: (3, 0),
             watches: BTreeMap::from([(("rollbacks".to_owned(), String::new()), 1_700_000_001)]),
@@ -531,6 +545,7 @@ mod tests {
             r#"ess_rollout_leftovers{kind="Standby"} 3"#,
             r#"ess_rollout_group_frozen_seconds{kind="RollingUpdateTask",namespace="shop",name="web"} 1800"#,
             r#"workqueue_depth{name="ess-rollout"} 1"#,
+            "ess_rollout_look_lateness_seconds 70",
             "ess_rollout_starts_waiting 7",
             "ess_rollout_starts_wait_seconds 20",
             "ess_rollout_last_successful_poll_timestamp_seconds 1700000000.0",
