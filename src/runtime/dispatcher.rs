@@ -306,3 +306,8 @@ mod tests {
         assert_eq!(passes.load(Ordering::SeqCst), 20);
     }
 }
+
+#[cfg(test)]
+#[path = "dispatcher_turns.rs"]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod turns;
