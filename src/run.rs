@@ -194,7 +194,7 @@ impl Operator {
             .own_credentials_namespaces
             .clone()
             .unwrap_or_else(|| BTreeSet::from([own_namespace.to_owned()]));
-        let clouds: Arc<dyn Clouds> = Arc::new(AliyunClouds::new(
+        let clouds = AliyunClouds::new(
             ClientConfig {
                 endpoints: settings.endpoints.clone(),
                 network: settings.network,
@@ -212,7 +212,8 @@ impl Operator {
             kubernetes.clone(),
             own_credentials_namespaces.clone(),
             |name| std::env::var(name).ok(),
-        ));
+        );
+        let clouds: Arc<dyn Clouds> = Arc::new(clouds.counted(metrics.clone()));
         let watched: Vec<Option<String>> = match settings.watch_namespaces.is_empty() {
             true => vec![None],
             false => settings
@@ -339,7 +340,7 @@ impl Operator {
             self.metrics.clone(),
         );
         let (heard, schemas) = (clients.heard.clone(), self.context.schemas.clone());
-        let sightings = self.sightings.clone();
+        let (sightings, context) = (self.sightings.clone(), self.context.clone());
         let serving = health::serve(
             listener,
             self.readiness.clone(),
@@ -356,6 +357,8 @@ impl Operator {
                     leftovers: leftovers.by_kind(),
                     frozen: frozen.collect(),
                     backlog: triggers.backlog(),
+                    lateness: triggers.lateness(),
+                    starts: context.pace.waiting(),
                     seen: (sightings.nested(), sightings.dropped()),
                     watches: heard.times(),
                     missing_fields: schemas.missing(),

@@ -12,7 +12,7 @@ use ess_rollout_aliyun::{
     credentials::{StaticCredentials, from_environment},
 };
 use ess_rollout_api::FORCE_DELETE_ANNOTATION;
-use ess_rollout_cloud::{Cloud, CloudError, CloudFuture, ErrorClass, Outcome};
+use ess_rollout_cloud::{Cloud, CloudError, CloudFuture, ErrorClass, Outcome, Urgency};
 use tokio::time::Instant;
 
 use super::{Clouds, Outlives, reader::Reader};
@@ -47,6 +47,7 @@ pub struct AliyunClouds {
     kubernetes: Arc<dyn Kubernetes>,
     own_namespaces: BTreeSet<String>,
     variables: Variables,
+    metrics: Arc<Metrics>,
     cache: Mutex<Cache>,
 }
 
@@ -90,6 +91,7 @@ impl AliyunClouds {
             kubernetes,
             own_namespaces,
             variables: Box::new(variables),
+            metrics: Arc::default(),
             cache: Mutex::default(),
         }
     }
@@ -98,6 +100,11 @@ impl AliyunClouds {
     pub fn over(self, base: Client) -> Self {
         self.cache().base = Some(base);
         self
+    }
+
+    /// The same, counted here.
+    pub fn counted(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -111,7 +118,10 @@ impl AliyunClouds {
         credentials: Arc<dyn CredentialsProvider>,
     ) -> Result<Arc<Reader>, CloudError> {
         let client = self.client(cache, credentials)?;
-        Ok(Arc::new(Reader::new(Arc::new(client))))
+        Ok(Arc::new(Reader::new(
+            Arc::new(client),
+            self.metrics.clone(),
+        )))
     }
 
     fn client(
@@ -346,10 +356,20 @@ impl CallObserver for Metered {
         self.0.cloud_called(CloudCall {
             service: call.service.name(),
             action: call.action,
+            reason: call.urgency.map(reason),
             code: call.class.map_or("OK", word),
             duration: (!call.held_back).then_some(call.duration),
             throttled: call.class == Some(ErrorClass::Throttled),
         });
+    }
+}
+
+/// Why a read was made, as a label.
+fn reason(urgency: Urgency) -> &'static str {
+    match urgency {
+        Urgency::Shared => "poll",
+        Urgency::Asked => "asked",
+        Urgency::Due => "due",
     }
 }
 
@@ -398,6 +418,38 @@ mod tests {
             Ok(_) => panic!("it was opened"),
             Err(error) => error,
         }
+    }
+
+    #[test]
+    fn reads_are_counted_by_why_they_were_made() {
+        let metrics = Arc::new(Metrics::new());
+        let metered = Metered(metrics.clone());
+        let read = ObservedCall {
+            service: ess_rollout_aliyun::Service::Oos,
+            action: "ListExecutions",
+            urgency: Some(Urgency::Shared),
+            class: None,
+            code: None,
+            duration: Duration::from_millis(30),
+            held_back: false,
+        };
+        metered.observed(read);
+        for urgency in [Some(Urgency::Asked), Some(Urgency::Due), None] {
+            metered.observed(ObservedCall { urgency, ..read });
+        }
+        // What was not sent read nothing.
+        metered.observed(ObservedCall {
+            held_back: true,
+            ..read
+        });
+        let text = metrics.render(crate::runtime::metrics::Scrape::default());
+        for reason in ["poll", "asked", "due"] {
+            let labels = format!(r#"service="OOS",action="ListExecutions",reason="{reason}""#);
+            let line = format!("ess_rollout_cloud_reads_total{{{labels}}} 1");
+            assert!(text.contains(&line), "{line} is missing in:\n{text}");
+        }
+        let all = r#"requests_total{service="OOS",action="ListExecutions",code="OK"} 4"#;
+        assert!(text.contains(all), "{text}");
     }
 
     const GOOD: [(&str, &str); 2] = [(ACCESS_KEY_ID, "LTAI-1"), (ACCESS_KEY_SECRET, "s3cr3t")];

@@ -10,7 +10,7 @@
 //! Approves and what is put back rest on nothing else. And it is given to nobody with other credentials: there is one reader
 //! for each.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ess_rollout_cloud::{
@@ -20,13 +20,17 @@ use ess_rollout_cloud::{
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, WeakShared};
 
+use crate::runtime::metrics::Metrics;
+
 /// Lines that nobody stands in any more are looked for when there are so many.
 const MANY: usize = 1024;
 
 /// What is read from an account.
+#[derive(Clone)]
 pub(super) struct Reader {
     cloud: Arc<dyn Cloud>,
     lines: Arc<Lines>,
+    metrics: Arc<Metrics>,
 }
 
 /// Who waits for the same. What is urgent does not wait for what is not.
@@ -44,8 +48,13 @@ enum Topic {
     Groups,
 }
 
+/// What is asked, and by how many.
+type Questions = BTreeMap<Query, u64>;
+
+type Answers = BTreeMap<Query, Result<Answer, CloudError>>;
+
 /// What was asked, and what came in.
-type Landed = Arc<BTreeMap<Query, Result<Answer, CloudError>>>;
+type Landed = Arc<Answers>;
 
 type Flight = Shared<BoxFuture<'static, Landed>>;
 
@@ -59,7 +68,7 @@ struct Flights {
 
 struct Boarding {
     flight: WeakShared<BoxFuture<'static, Landed>>,
-    asked: Arc<Mutex<BTreeSet<Query>>>,
+    asked: Arc<Mutex<Questions>>,
 }
 
 #[derive(Default)]
@@ -94,10 +103,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Reader {
-    pub(super) fn new(cloud: Arc<dyn Cloud>) -> Self {
+    pub(super) fn new(cloud: Arc<dyn Cloud>, metrics: Arc<Metrics>) -> Self {
         Self {
             cloud,
             lines: Arc::default(),
+            metrics,
         }
     }
 
@@ -125,78 +135,85 @@ impl Reader {
         if let Some(boarding) = &flights.next
             && let Some(flight) = boarding.flight.upgrade()
         {
-            lock(&boarding.asked).insert(query.clone());
+            *lock(&boarding.asked).entry(query.clone()).or_default() += 1;
             return flight;
         }
-        let asked = Arc::new(Mutex::new(BTreeSet::from([query.clone()])));
+        let asked = Arc::new(Mutex::new(Questions::from([(query.clone(), 1)])));
         let before = flights.under_way.as_ref().and_then(WeakShared::upgrade);
-        let flight = fly(
-            self.cloud.clone(),
-            self.lines.clone(),
-            line,
-            asked.clone(),
-            before,
-            turn,
-        );
+        let flight = self.clone().fly(line, asked.clone(), before, turn);
         let flight = flight.boxed().shared();
         // Only one that has landed has none.
         flights.next = flight.downgrade().map(|flight| Boarding { flight, asked });
         flight
     }
-}
 
-async fn fly(
-    cloud: Arc<dyn Cloud>,
-    lines: Arc<Lines>,
-    line: Line,
-    asked: Arc<Mutex<BTreeSet<Query>>>,
-    before: Option<Flight>,
-    turn: Turn,
-) -> Landed {
-    if let Some(before) = before {
-        before.await;
+    async fn fly(
+        self,
+        line: Line,
+        asked: Arc<Mutex<Questions>>,
+        before: Option<Flight>,
+        turn: Turn,
+    ) -> Landed {
+        if let Some(before) = before {
+            before.await;
+        }
+        self.lines.depart(&line);
+        let asked = std::mem::take(&mut *lock(&asked));
+        let (landed, reads) = read(&*self.cloud, &line.region, &asked, turn).await;
+        self.lines.land(&line);
+        let questions = asked.values().sum();
+        // All of a line are answered by the same API.
+        if let Some(query) = asked.keys().next() {
+            let action = query.action();
+            self.metrics.questions_answered(action, questions, reads);
+        }
+        Arc::new(landed)
     }
-    lines.depart(&line);
-    let asked = std::mem::take(&mut *lock(&asked));
-    let landed = read(&*cloud, &line.region, asked, turn).await;
-    lines.land(&line);
-    Arc::new(landed)
 }
 
-/// Groups together; or each by itself, where one of them keeps the service from answering for the others: an id that is
-/// none, or a group that these credentials may not see.
-async fn read(
+/// Together in one read; or each by itself, where one of them keeps the service from answering for the others: an id that is
+/// none, or a group that these credentials may not see. With how many reads gave the answers.
+async fn read(cloud: &dyn Cloud, region: &str, asked: &Questions, turn: Turn) -> (Answers, u64) {
+    if asked.len() > 1
+        && let Some(answers) = read_groups(cloud, region, asked, turn).await
+    {
+        return (answers, 1);
+    }
+    let (mut answers, mut reads) = (Answers::new(), 0);
+    for query in asked.keys() {
+        let answer = cloud.query(region, query, turn).await;
+        answers.insert(query.clone(), answer);
+        reads += 1;
+    }
+    (answers, reads)
+}
+
+/// `None`: one of them fails the others.
+async fn read_groups(
     cloud: &dyn Cloud,
     region: &str,
-    asked: BTreeSet<Query>,
+    asked: &Questions,
     turn: Turn,
-) -> BTreeMap<Query, Result<Answer, CloudError>> {
-    if asked.len() > 1 {
-        let groups = asked.iter().filter_map(group_of).cloned().collect();
-        let together = Query::ScalingGroups { groups };
-        match cloud.query(region, &together, turn).await {
-            Ok(Answer::ScalingGroups(found)) => {
-                let found = found.into_iter().map(|group| (group.id.clone(), group));
-                let mut found: HashMap<String, ScalingGroup> = found.collect();
-                let answers = asked.into_iter().map(|query| {
-                    let group = group_of(&query).and_then(|id| found.remove(id));
-                    (query, Ok(Answer::ScalingGroup(group)))
-                });
-                return answers.collect();
-            }
-            Err(error) if !is_about_one(&error) => {
-                let failed = asked.into_iter().map(|query| (query, Err(error.clone())));
-                return failed.collect();
-            }
-            _ => {}
-        }
-    }
-    let mut answers = BTreeMap::new();
-    for query in asked {
-        let answer = cloud.query(region, &query, turn).await;
-        answers.insert(query, answer);
-    }
-    answers
+) -> Option<Answers> {
+    let groups = asked.keys().filter_map(group_of).cloned().collect();
+    let together = Query::ScalingGroups { groups };
+    let found = match cloud.query(region, &together, turn).await {
+        Ok(Answer::ScalingGroups(found)) => Ok(found),
+        Err(error) if !is_about_one(&error) => Err(error),
+        _ => return None,
+    };
+    let found = found.map(|found| {
+        let found = found.into_iter().map(|group| (group.id.clone(), group));
+        found.collect::<HashMap<String, ScalingGroup>>()
+    });
+    let answers = asked.keys().map(|query| {
+        let answer = found.as_ref().map_err(Clone::clone).map(|found| {
+            let group = group_of(query).and_then(|id| found.get(id));
+            Answer::ScalingGroup(group.cloned())
+        });
+        (query.clone(), answer)
+    });
+    Some(answers.collect())
 }
 
 fn group_of(query: &Query) -> Option<&String> {

@@ -4,6 +4,7 @@ use ess_rollout_cloud::{ExecutionFilter, GroupState, GroupType, Outcome};
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::runtime::metrics::Scrape;
 
 /// How long each read takes.
 const READ: Duration = Duration::from_secs(1);
@@ -81,7 +82,8 @@ fn reader(strange: Option<&'static str>) -> (Arc<Reader>, Arc<Account>) {
         strange,
         ..Account::default()
     });
-    (Arc::new(Reader::new(account.clone())), account)
+    let reader = Reader::new(account.clone(), Arc::default());
+    (Arc::new(reader), account)
 }
 
 fn running() -> Query {
@@ -136,6 +138,46 @@ async fn questions_about_groups_go_together() {
         account.asked(),
         [about("asg-1"), Query::ScalingGroups { groups }]
     );
+}
+
+/// The value of a counter of an API.
+fn counted(reader: &Reader, name: &str, action: &str) -> u64 {
+    let text = reader.metrics.render(Scrape::default());
+    let series = format!("{name}_total{{action=\"{action}\"}} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(&series));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_counted_how_many_were_answered_by_a_read_for_another_one() {
+    let (reader, account) = reader(Some("asg-2"));
+    let turn = Turn::default();
+    let counted = |action| {
+        ["ess_rollout_questions", "ess_rollout_shared_reads"]
+            .map(|name| counted(&reader, name, action))
+    };
+    // The first goes alone, three together.
+    let asks = [AT_ONCE, LATER, LATER, LATER].map(|after| ask(&reader, running(), after, turn));
+    futures::future::join_all(asks).await;
+    assert_eq!(counted("ListExecutions"), [4, 2]);
+    // The first goes alone, then two together, one of them for two.
+    let ids = ["asg-1", "asg-3", "asg-4", "asg-4"];
+    let asks = ids.map(|id| ask(&reader, about(id), AT_ONCE, turn));
+    futures::future::join_all(asks).await;
+    assert_eq!(counted("DescribeScalingGroups"), [4, 2]);
+    // One that fails the others: each was read by itself, and one of them for two.
+    let ids = ["asg-1", "asg-2", "asg-3", "asg-3"];
+    let asks = ids.map(|id| {
+        let reader = reader.clone();
+        async move { reader.query("cn-hangzhou", &about(id), turn).await }
+    });
+    futures::future::join_all(asks).await;
+    assert_eq!(counted("DescribeScalingGroups"), [8, 3]);
+    // Nobody was answered.
+    let left = tokio::time::timeout(LATER, ask(&reader, running(), AT_ONCE, turn)).await;
+    assert!(left.is_err());
+    assert_eq!(counted("ListExecutions"), [4, 2]);
+    assert_eq!(account.asked().len(), 2 + 2 + 4 + 1);
 }
 
 #[tokio::test(start_paused = true)]

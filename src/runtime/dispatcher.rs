@@ -104,6 +104,14 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
         let (count, oldest) = self.queue().backlog(now);
         (count, oldest.map_or(Duration::ZERO, |at| now - at))
     }
+
+    /// For how long the look that has been due for longest has been due and has not ended: the time that its pass waits for
+    /// turns at the cloud counts as well.
+    pub fn lateness(&self) -> Duration {
+        let now = Instant::now();
+        let since = self.queue().late_since(now);
+        since.map_or(Duration::ZERO, |at| now - at)
+    }
 }
 
 /// How many passes are under way.
@@ -227,6 +235,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_look_is_late_while_its_pass_waits_for_its_turn() {
+        let triggers = Arc::new(Triggers::new());
+        triggers.trigger("a");
+        triggers.trigger_after("b", Duration::from_secs(10));
+        let (stop, shutdown) = shutdown::channel();
+        let served = triggers.clone();
+        let serving = tokio::spawn(async move {
+            run(&served, workers(1), shutdown, |_, _| async {
+                // As at a rate that is spent.
+                tokio::time::sleep(Duration::from_secs(40)).await;
+                finished(Again::OnChange)
+            })
+            .await
+        });
+        let (begin, mut late) = (Instant::now(), Vec::new());
+        for second in [15, 35, 55, 75, 95] {
+            sleep_until(begin + Duration::from_secs(second)).await;
+            let (_, waited) = triggers.backlog();
+            late.push((triggers.lateness().as_secs(), waited.as_secs()));
+        }
+        // The first has a worker all the time; the second waits for it from the tenth second to the fortieth.
+        assert_eq!(late, [(15, 5), (35, 25), (45, 0), (65, 0), (0, 0)]);
+        stop.stop();
+        assert!(serving.await.is_ok_and(|result| result.is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_panic_ends_it_with_an_error() {
         let triggers = Triggers::new();
         triggers.trigger("a");
@@ -271,3 +306,8 @@ mod tests {
         assert_eq!(passes.load(Ordering::SeqCst), 20);
     }
 }
+
+#[cfg(test)]
+#[path = "dispatcher_turns.rs"]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod turns;

@@ -40,6 +40,8 @@ pub struct CloudCall<'a> {
     pub service: &'a str,
     /// The API name.
     pub action: &'a str,
+    /// Why it reads, of a closed set; `None`: it changes something.
+    pub reason: Option<&'a str>,
     /// `OK`, or the class of the error.
     pub code: &'a str,
     /// Until the answer; `None`: it was not sent.
@@ -60,6 +62,10 @@ pub struct Scrape {
     pub frozen: BTreeMap<(&'static str, String, String), i64>,
     /// Objects that wait for a worker, and how long the first of them has.
     pub backlog: (usize, Duration),
+    /// For how long the look that has been due for longest has been due and has not ended.
+    pub lateness: Duration,
+    /// Starts whose turn is still to come, and how long until the last of them.
+    pub starts: (usize, Duration),
     /// Nested executions that are remembered, and how often some were forgotten for want of room.
     pub seen: (usize, u64),
     /// When watches were last answered in Unix seconds, by resource and namespace.
@@ -77,9 +83,15 @@ pub struct Metrics {
     active_workers: Family<Labels, Gauge>,
     queue_depth: Family<Labels, Gauge>,
     queue_age: Family<Labels, Gauge>,
+    look_lateness: Gauge,
+    starts_waiting: Gauge,
+    starts_wait: Gauge,
     nested_executions: Gauge,
     nested_executions_dropped: Gauge,
     cloud_requests: Family<Labels, Counter>,
+    cloud_reads: Family<Labels, Counter>,
+    questions: Family<Labels, Counter>,
+    shared_reads: Family<Labels, Counter>,
     cloud_time: Seconds,
     cloud_throttled: Family<Labels, Counter>,
     actions: Family<Labels, Counter>,
@@ -119,8 +131,13 @@ impl Metrics {
         let active_workers = Family::<Labels, Gauge>::default();
         let queue_depth = Family::<Labels, Gauge>::default();
         let queue_age = Family::<Labels, Gauge>::default();
+        let look_lateness = Gauge::default();
+        let (starts_waiting, starts_wait) = (Gauge::default(), Gauge::default());
         let (nested_executions, nested_executions_dropped) = (Gauge::default(), Gauge::default());
         let cloud_requests = Family::<Labels, Counter>::default();
+        let cloud_reads = Family::<Labels, Counter>::default();
+        let questions = Family::<Labels, Counter>::default();
+        let shared_reads = Family::<Labels, Counter>::default();
         let cloud_time = seconds();
         let cloud_throttled = Family::<Labels, Counter>::default();
         let leftovers = Family::<Labels, Gauge>::default();
@@ -160,6 +177,21 @@ impl Metrics {
             queue_age.clone(),
         );
         registry.register(
+            "ess_rollout_look_lateness_seconds",
+            "For how long the look that has been due for longest has been due and has not ended, the time that its pass waits for turns at the cloud included",
+            look_lateness.clone(),
+        );
+        registry.register(
+            "ess_rollout_starts_waiting",
+            "Starts that wait for their turn at the rate of their account and region",
+            starts_waiting.clone(),
+        );
+        registry.register(
+            "ess_rollout_starts_wait_seconds",
+            "How long it is until the last of them has its turn",
+            starts_wait.clone(),
+        );
+        registry.register(
             "ess_rollout_nested_executions",
             "Nested executions of those under way that are remembered as last polled",
             nested_executions.clone(),
@@ -173,6 +205,21 @@ impl Metrics {
             "ess_rollout_cloud_requests",
             "Calls to Alibaba Cloud; code is OK or the class of the error",
             cloud_requests.clone(),
+        );
+        registry.register(
+            "ess_rollout_cloud_reads",
+            "Calls to Alibaba Cloud that read, by why: poll (for all at once), asked (somebody waits) or due",
+            cloud_reads.clone(),
+        );
+        registry.register(
+            "ess_rollout_questions",
+            "Questions of passes and polls to Alibaba Cloud that were answered",
+            questions.clone(),
+        );
+        registry.register(
+            "ess_rollout_shared_reads",
+            "Those of them that were answered by a read that was made for another one",
+            shared_reads.clone(),
         );
         registry.register(
             "ess_rollout_cloud_request_duration_seconds",
@@ -252,9 +299,15 @@ impl Metrics {
             active_workers,
             queue_depth,
             queue_age,
+            look_lateness,
+            starts_waiting,
+            starts_wait,
             nested_executions,
             nested_executions_dropped,
             cloud_requests,
+            cloud_reads,
+            questions,
+            shared_reads,
             cloud_time,
             cloud_throttled,
             actions,
@@ -333,10 +386,23 @@ impl Metrics {
             self.cloud_time
                 .get_or_create(&labels)
                 .observe(duration.as_secs_f64());
+            if let Some(reason) = call.reason {
+                let mut labels = labels.clone();
+                labels.push(("reason", reason.to_owned()));
+                self.cloud_reads.get_or_create(&labels).inc();
+            }
             let mut labels = labels;
             labels.push(("code", call.code.to_owned()));
             self.cloud_requests.get_or_create(&labels).inc();
         }
+    }
+
+    /// So many questions that this API answers were answered by so many reads.
+    pub fn questions_answered(&self, action: &str, questions: u64, reads: u64) {
+        let labels = vec![("action", action.to_owned())];
+        self.questions.get_or_create(&labels).inc_by(questions);
+        let shared = questions.saturating_sub(reads);
+        self.shared_reads.get_or_create(&labels).inc_by(shared);
     }
 
     /// So many accounts and regions failed the last time that they were listed.
@@ -358,6 +424,8 @@ impl Metrics {
             leftovers,
             frozen,
             backlog,
+            lateness,
+            starts,
             seen,
             watches,
             missing_fields,
@@ -397,6 +465,13 @@ impl Metrics {
         self.queue_depth.get_or_create(&name()).set(depth);
         let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         self.queue_age.get_or_create(&name()).set(age);
+        let lateness = i64::try_from(lateness.as_secs()).unwrap_or(i64::MAX);
+        self.look_lateness.set(lateness);
+        let (waiting, last) = starts;
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        self.starts_waiting.set(waiting);
+        let last = i64::try_from(last.as_secs()).unwrap_or(i64::MAX);
+        self.starts_wait.set(last);
         let (nested, dropped) = seen;
         let nested = i64::try_from(nested).unwrap_or(i64::MAX);
         self.nested_executions.set(nested);
@@ -434,6 +509,7 @@ mod tests {
         metrics.cloud_called(CloudCall {
             service: "OOS",
             action: "ListExecutions",
+            reason: Some("poll"),
             code: "Throttled",
             duration: Some(Duration::from_millis(30)),
             throttled: true,
@@ -449,6 +525,8 @@ mod tests {
                 1800,
             )]),
             backlog: (1, Duration::from_secs(2)),
+            lateness: Duration::from_millis(70_900),
+            starts: (7, Duration::from_secs(20)),
             seen: (3, 0),
             watches: BTreeMap::from([(("rollbacks".to_owned(), String::new()), 1_700_000_001)]),
             missing_fields: BTreeMap::from([("Rollback".to_owned(), 4)]),
@@ -458,6 +536,7 @@ mod tests {
             r#"controller_runtime_reconcile_errors_total{controller="rollback",class="Refused"} 1"#,
             r#"controller_runtime_active_workers{controller="rollback"} 0"#,
             r#"ess_rollout_cloud_requests_total{service="OOS",action="ListExecutions",code="Throttled"} 1"#,
+            r#"ess_rollout_cloud_reads_total{service="OOS",action="ListExecutions",reason="poll"} 1"#,
             r#"ess_rollout_cloud_throttled_total{service="OOS",action="ListExecutions"} 1"#,
             r#"ess_rollout_tasks{kind="Rollback",namespace="shop",state="Running"} 2"#,
             r#"ess_rollout_watch_last_answer_timestamp_seconds{resource="rollbacks",namespace=""} 1700000001"#,
@@ -466,6 +545,9 @@ mod tests {
             r#"ess_rollout_leftovers{kind="Standby"} 3"#,
             r#"ess_rollout_group_frozen_seconds{kind="RollingUpdateTask",namespace="shop",name="web"} 1800"#,
             r#"workqueue_depth{name="ess-rollout"} 1"#,
+            "ess_rollout_look_lateness_seconds 70",
+            "ess_rollout_starts_waiting 7",
+            "ess_rollout_starts_wait_seconds 20",
             "ess_rollout_last_successful_poll_timestamp_seconds 1700000000.0",
             "ess_rollout_failing_polls 2",
             "ess_rollout_build_info{version=",

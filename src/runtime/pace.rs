@@ -80,11 +80,44 @@ impl<L: Clone + Eq + Hash, K: Clone + Eq + Hash> Pace<L, K> {
         line.order.push_back((at, object.clone()));
         at - now
     }
+
+    /// How many have a turn that is still to come, and how long until the last of them.
+    pub fn waiting(&self) -> (usize, Duration) {
+        let now = Instant::now();
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = lines.values().flat_map(|line| line.turns.values());
+        let waits = turns.map(|at| at.saturating_duration_since(now));
+        let waits = waits.filter(|wait| !wait.is_zero());
+        waits.fold((0, Duration::ZERO), |(count, last), wait| {
+            (count + 1, last.max(wait))
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn those_whose_turn_is_to_come_are_counted_until_it_has() {
+        let pace = Pace::new(5.0);
+        assert_eq!(pace.waiting(), (0, Duration::ZERO), "nobody");
+        for object in 0..10 {
+            pace.wait(&"here", &object);
+            // Who asks again waits once.
+            pace.wait(&"here", &object);
+        }
+        // Five go at once.
+        assert_eq!(pace.waiting(), (5, Duration::from_secs(1)));
+        for object in 0..6 {
+            pace.wait(&"there", &object);
+        }
+        assert_eq!(pace.waiting(), (6, Duration::from_secs(1)));
+        tokio::time::advance(Duration::from_millis(600)).await;
+        assert_eq!(pace.waiting(), (2, Duration::from_millis(400)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(pace.waiting(), (0, Duration::ZERO));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn turns_come_at_the_rate_and_are_kept() {

@@ -57,7 +57,8 @@ struct Lane<K> {
     /// By when they are due, those first that a person waits for.
     asked: BTreeSet<(Instant, K)>,
     due: BTreeSet<(Instant, K)>,
-    running: usize,
+    /// By when they were due.
+    running: BTreeSet<(Instant, K)>,
 }
 
 /// Where an object stands.
@@ -71,8 +72,8 @@ struct Slot {
 #[derive(Debug, Default)]
 struct Entry {
     due: Option<Slot>,
-    /// The lane in which it runs.
-    running: Option<u64>,
+    /// Where it stood when its pass began.
+    running: Option<Slot>,
     /// Changes seen while it ran.
     changes: Vec<(String, Urgency)>,
     /// Triggered while it ran.
@@ -98,7 +99,7 @@ impl<K> Default for Lane<K> {
         Self {
             asked: BTreeSet::new(),
             due: BTreeSet::new(),
-            running: 0,
+            running: BTreeSet::new(),
         }
     }
 }
@@ -122,7 +123,7 @@ impl<K: Clone + Ord> Lane<K> {
     }
 
     fn is_empty(&self) -> bool {
-        self.asked.is_empty() && self.due.is_empty() && self.running == 0
+        self.asked.is_empty() && self.due.is_empty() && self.running.is_empty()
     }
 }
 
@@ -172,22 +173,28 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
     /// The next object that is due, in a lane where fewer than `limit` run, and whether a person waits for it. It counts as
     /// running until [`Self::done`].
     pub fn pop(&mut self, limit: usize, now: Instant) -> Option<(K, Urgency)> {
-        let free = self.lanes.iter().filter(|(_, lane)| lane.running < limit);
+        let free = self.lanes.iter();
+        let free = free.filter(|(_, lane)| lane.running.len() < limit);
         let first = free.filter_map(|(number, lane)| Some((lane.next(now)?, *number)));
         let ((urgency, _), number) = first.min()?;
         let lane = self.lanes.get_mut(&number)?;
-        let (_, key) = lane.line(urgency).pop_first()?;
-        lane.running += 1;
+        let (at, key) = lane.line(urgency).pop_first()?;
+        lane.running.insert((at, key.clone()));
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.due = None;
-            entry.running = Some(number);
+            entry.running = Some(Slot {
+                lane: number,
+                urgency,
+                at,
+            });
         }
         Some((key, urgency))
     }
 
     /// When the next object is due in a lane where fewer than `limit` run.
     pub fn next_due(&self, limit: usize) -> Option<Instant> {
-        let free = self.lanes.values().filter(|lane| lane.running < limit);
+        let free = self.lanes.values();
+        let free = free.filter(|lane| lane.running.len() < limit);
         let lines = free.flat_map(|lane| [&lane.asked, &lane.due]);
         lines
             .filter_map(|line| line.first())
@@ -207,6 +214,15 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         })
     }
 
+    /// Since when the look has been due that has been due for longest and has not ended: its pass waits for a worker, or is
+    /// under way.
+    pub fn late_since(&self, now: Instant) -> Option<Instant> {
+        let lanes = self.lanes.values();
+        let lines = lanes.flat_map(|lane| [&lane.running, &lane.asked, &lane.due]);
+        let first = lines.filter_map(|line| line.first()).map(|(at, _)| *at);
+        first.min().filter(|at| *at <= now)
+    }
+
     /// A pass ended. `noise`, from 0 to 1, scatters the delay after a failure.
     pub fn done(
         &mut self,
@@ -221,11 +237,11 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
             return;
         };
         if let Some(ran) = entry.running.take()
-            && let Some(lane) = self.lanes.get_mut(&ran)
+            && let Some(lane) = self.lanes.get_mut(&ran.lane)
         {
-            lane.running -= 1;
+            lane.running.remove(&(ran.at, key.clone()));
             if lane.is_empty() {
-                self.lanes.remove(&ran);
+                self.lanes.remove(&ran.lane);
             }
         }
         for version in versions {
@@ -495,6 +511,29 @@ mod tests {
             order,
             ["due and asked", "asked", "first", "second", "listed"]
         );
+    }
+
+    #[test]
+    fn a_look_is_late_until_its_pass_has_ended() {
+        let (mut queue, now) = (WorkQueue::default(), Instant::now());
+        let second = |n| now + Duration::from_secs(n);
+        assert_eq!(queue.late_since(now), None);
+        queue.trigger("a", LANE, second(1));
+        queue.trigger("b", LANE + 1, second(2));
+        assert_eq!(queue.late_since(now), None, "due later");
+        assert_eq!(queue.late_since(second(5)), Some(second(1)));
+        assert_eq!(queue.pop(1, second(5)).map(|(key, _)| key), Some("a"));
+        assert_eq!(queue.late_since(second(9)), Some(second(1)), "under way");
+        // It is triggered again, and its object goes: the pass is under way all the same.
+        queue.trigger("a", LANE, second(8));
+        queue.forget(&"a");
+        assert_eq!(queue.late_since(second(9)), Some(second(1)));
+        queue.done("a", Again::Gone, Vec::new(), LANE, second(9), 0.5);
+        assert_eq!(queue.late_since(second(9)), Some(second(2)), "the other");
+        queue.pop(1, second(9));
+        let again = Again::After(LATER);
+        queue.done("b", again, Vec::new(), LANE + 1, second(9), 0.5);
+        assert_eq!(queue.late_since(second(9)), None, "not due yet");
     }
 
     #[test]

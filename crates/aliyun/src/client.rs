@@ -216,6 +216,7 @@ impl Client {
             observer.observed(ObservedCall {
                 service: call.service,
                 action: call.action,
+                urgency: (call.lane == Lane::Read).then_some(self.turn.urgency),
                 class: error.map(|error| error.class),
                 code: error.map(|error| error.code.as_str()),
                 duration,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ess_rollout_cloud::ErrorClass;
+use ess_rollout_cloud::{ErrorClass, Urgency};
 
 use crate::endpoints::Service;
 
@@ -13,6 +13,8 @@ pub struct ObservedCall<'a> {
     pub service: Service,
     /// The API name; one of a closed set.
     pub action: &'static str,
+    /// What a read was for; `None`: it changes something.
+    pub urgency: Option<Urgency>,
     /// `None` when it succeeded.
     pub class: Option<ErrorClass>,
     /// The error code, of an open set: for logs, not for metric labels.

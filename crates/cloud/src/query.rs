@@ -145,6 +145,39 @@ pub enum Query {
     },
 }
 
+impl Query {
+    /// The API that answers it, by its name.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::ScalingGroup { .. }
+            | Self::ScalingGroups { .. }
+            | Self::ScalingGroupInList { .. } => "DescribeScalingGroups",
+            Self::ScalingInstances { .. } | Self::ScalingInstancesById { .. } => {
+                "DescribeScalingInstances"
+            }
+            Self::ActivitiesInProgress { .. } => "DescribeScalingActivities",
+            Self::InstanceRefreshes { .. } => "DescribeInstanceRefreshes",
+            Self::LifecycleActions { .. } => "DescribeLifecycleActions",
+            Self::Diagnosis { .. } => "DescribeScalingGroupDiagnoseDetails",
+            Self::ScalingConfiguration { .. } | Self::ScalingConfigurationInGroup { .. } => {
+                "DescribeScalingConfigurations"
+            }
+            Self::EciScalingConfiguration { .. } | Self::EciScalingConfigurationInGroup { .. } => {
+                "DescribeEciScalingConfigurations"
+            }
+            Self::Account => "GetCallerIdentity",
+            Self::ContainerGroups { .. } => "DescribeContainerGroups",
+            Self::Image { .. } => "DescribeImages",
+            Self::EcsInstances { .. } => "DescribeInstances",
+            Self::Executions(_) => "ListExecutions",
+            Self::TaskExecutions { .. } => "ListTaskExecutions",
+            Self::Template { .. } | Self::Package { .. } => "GetTemplate",
+            Self::InstancePackage { .. } => "ListInstancePackageStates",
+            Self::Invocation { .. } => "DescribeInvocationResults",
+        }
+    }
+}
+
 /// Which executions to list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ExecutionFilter {

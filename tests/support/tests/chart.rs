@@ -59,6 +59,8 @@ fn settings_become_flags() {
         "ownCredentials": {"namespaces": ["shop"], "ramRoles": ["OOSServiceRole"]},
         "pollIntervalSeconds": 5,
         "settleSeconds": 90,
+        "cloudRates": {"oosReadsPerSecond": 40, "oosStartsPerSecond": 20, "oosRequestsPerSecond": 1000},
+        "workers": 128,
         "log": {"format": "text", "level": "debug"},
         "extraArgs": ["--more"],
     });
@@ -68,6 +70,10 @@ fn settings_become_flags() {
         "--network=vpc",
         "--poll-interval-seconds=5",
         "--settle-seconds=90",
+        "--oos-reads-per-second=40",
+        "--oos-starts-per-second=20",
+        "--oos-requests-per-second=1000",
+        "--workers=128",
         "--log-format=text",
         "--log-level=debug",
         "--region=cn-hangzhou",
@@ -78,6 +84,24 @@ fn settings_become_flags() {
         "--more",
     ];
     assert_eq!(args(&render_chart(&values).unwrap()), expected);
+}
+
+/// The defaults are the operator's, and are written in one place.
+#[test]
+fn rates_that_no_value_names_are_the_operators_own() {
+    let one = json!({"cloudRates": {"oosReadsPerSecond": 20}});
+    let flags = args(&render_chart(&one).unwrap());
+    let rates = flags
+        .iter()
+        .filter(|flag| flag.contains("per-second") || flag.contains("workers"));
+    assert_eq!(rates.collect::<Vec<_>>(), ["--oos-reads-per-second=20"]);
+    for wrong in [
+        json!({"cloudRates": {"oosReadsPerSecond": 0}}),
+        json!({"cloudRates": {"oosReadsPerMinute": 600}}),
+        json!({"workers": 129}),
+    ] {
+        assert!(render_chart(&wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]
@@ -255,6 +279,42 @@ fn whoever_may_edit_creates_nothing_and_changes_no_image_update() {
         );
     }
     assert_eq!(more, expected);
+}
+
+#[test]
+fn alerts_are_about_metrics_that_there_are_and_lead_to_a_page() {
+    let rule = |values: Value| {
+        let documents = render_chart(&json!({"prometheusRule": values})).unwrap();
+        let rules = of_kind(&documents, "PrometheusRule");
+        rules.first().map(|rule| (*rule).clone())
+    };
+    assert_eq!(rule(json!({})), None, "its CRD may not be there");
+    let docs = "https://git.example.com/ess-rollout/docs/";
+    let values = json!({"enabled": true, "labels": {"release": "prometheus"}, "docsUrl": docs});
+    let with_page = rule(values).unwrap();
+    assert_eq!(with_page["metadata"]["labels"]["release"], "prometheus");
+    let alert = &with_page["spec"]["groups"][0]["rules"][0];
+    assert_eq!(alert["alert"], "EssRolloutLooksLate");
+    assert_eq!(alert["for"], "5m");
+    assert!(
+        alert["annotations"]["description"]
+            .as_str()
+            .unwrap()
+            .contains("{{ $value | humanizeDuration }}")
+    );
+    let page = std::fs::read_to_string(source_root().join("docs/metrics.md")).unwrap();
+    let expression = alert["expr"].as_str().unwrap();
+    let (metric, _) = expression.split_once(' ').unwrap();
+    assert!(page.contains(&format!("| `{metric}` |")), "{metric}");
+    assert!(page.contains(expression), "{expression}");
+    assert!(page.contains("EssRolloutLooksLate"));
+    let runbook = format!("{docs}metrics.md#looks-are-late");
+    assert_eq!(alert["annotations"]["runbook_url"], runbook);
+    assert!(page.contains("\n## Looks are late\n"));
+
+    let bare = rule(json!({"enabled": true})).unwrap();
+    let annotations = &bare["spec"]["groups"][0]["rules"][0]["annotations"];
+    assert!(annotations["runbook_url"].is_null() && annotations["summary"].is_string());
 }
 
 /// The token that `apply_chart` gives has the operator's rights and no more.

@@ -14,7 +14,9 @@ use ess_rollout_aliyun::{
     Timeouts,
     credentials::{CredentialsFuture, StaticCredentials},
 };
-use ess_rollout_cloud::{Answer, Cloud, ErrorClass, Mutation, NotifyType, Outcome, Query, Turn};
+use ess_rollout_cloud::{
+    Answer, Cloud, ErrorClass, Mutation, NotifyType, Outcome, Query, Turn, Urgency,
+};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -291,6 +293,37 @@ impl CallObserver for Meter {
             .unwrap()
             .push((name, call.class, call.held_back));
     }
+}
+
+/// What reads are for.
+#[derive(Default)]
+struct Reasons(Mutex<Vec<Option<Urgency>>>);
+
+impl CallObserver for Reasons {
+    fn observed(&self, call: ObservedCall<'_>) {
+        self.0.lock().unwrap().push(call.urgency);
+    }
+}
+
+#[tokio::test]
+async fn it_is_told_why_a_read_was_made() {
+    let none = || ok(json!({"ScalingGroups": []}));
+    let fake = Fake::start([none(), none(), ok(json!({}))]).await;
+    let reasons = Arc::new(Reasons::default());
+    let config = ClientConfig {
+        observer: Some(reasons.clone()),
+        ..fake.config()
+    };
+    let client = client(config, static_key());
+    for urgency in [Urgency::Shared, Urgency::Asked] {
+        let turn = Turn { urgency, number: 1 };
+        client.query(REGION, &group(), turn).await.unwrap();
+    }
+    client.mutate(REGION, &approve()).await.unwrap();
+    assert_eq!(
+        *reasons.0.lock().unwrap(),
+        [Some(Urgency::Shared), Some(Urgency::Asked), None]
+    );
 }
 
 #[tokio::test]
