@@ -203,7 +203,7 @@ impl Poller {
             let roots = self.executions(place, roots).await?;
             let on_record = tasks.iter().filter_map(|task| task.latest).min();
             let now = self.clock.now();
-            let window = self.sightings.window(place, on_record, now);
+            let window = self.sightings.window(place, &roots, on_record, now);
             let nested = match window {
                 Some(since) => {
                     let nested = self.executions(place, ExecutionFilter::NestedSince(since));

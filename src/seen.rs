@@ -45,6 +45,8 @@ const MISSES: u32 = 3;
 const LAG: SignedDuration = SignedDuration::from_secs(120);
 /// A window that would be longer is not made up for.
 const WINDOW_MAX: SignedDuration = SignedDuration::from_mins(10);
+/// While everything waits for people, nested executions are listed so often: nothing starts or ends then.
+const WAITING: Duration = Duration::from_secs(55);
 /// For how long an account without executions under way is remembered.
 const SEAT_KEPT: Duration = Duration::from_secs(6 * 3600);
 /// The parameters of a nested execution that name its instance.
@@ -186,26 +188,22 @@ impl Sightings {
             .retain(|_, seat| !seat.executions.is_empty() || seat.windows.last.is_some_and(lately));
     }
 
-    /// From when on nested executions are to be listed next; `None`: there is nothing to be learnt from it. `on_record`: the
-    /// earliest of the latest times on record of those under way.
+    /// From when on nested executions are to be listed next; `None`: there is nothing to be learnt from it. `roots`: as just
+    /// listed. `on_record`: the earliest of the latest times on record of those under way.
     pub fn window(
         &self,
         place: &Place,
+        roots: &[Execution],
         on_record: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<Timestamp> {
         let mut places = self.lock();
         let seat = places.entry(place.clone()).or_default();
-        // What waits for a person has no nested execution that starts or ends.
-        let waits = |sighting: &Sighting| {
-            let root = sighting.root.as_ref().map(|(_, root)| &root.status);
-            root == Some(&ExecutionStatus::Waiting)
-        };
-        let none = seat.executions.is_empty();
-        if seat.windows.misses >= MISSES || !none && seat.executions.values().all(waits) {
+        let gap = seat.windows.last.map(|last| last.elapsed());
+        let lately = gap.is_some_and(|gap| gap < WAITING);
+        if seat.windows.misses >= MISSES || lately && seat.all_wait(roots) {
             return None;
         }
-        let gap = seat.windows.last.map(|last| last.elapsed());
         if gap.is_some_and(|gap| SignedDuration::try_from(gap).is_ok_and(|gap| gap > WINDOW_MAX)) {
             seat.begin_anew();
         }
@@ -235,10 +233,15 @@ impl Sightings {
         let mut still: HashSet<&str> = HashSet::new();
         for root in poll.roots {
             seat.windows.note(root);
-            if let Some(sighting) = seat.executions.get_mut(&root.id)
-                && !sighting.sees_root(poll.began, root)
-            {
+            let Some(sighting) = seat.executions.get_mut(&root.id) else {
+                continue;
+            };
+            if !sighting.sees_root(poll.began, root) {
                 still.insert(&root.id);
+                // What waits for a person as before has nothing that starts or ends.
+                if root.status == ExecutionStatus::Waiting {
+                    sighting.complete = poll.began;
+                }
             }
         }
         for nested in poll.nested.map_or(&[][..], |(_, nested)| nested) {
@@ -361,12 +364,21 @@ impl Seat {
         all.map(|sighting| sighting.nested.len()).sum()
     }
 
+    fn all_wait(&self, roots: &[Execution]) -> bool {
+        let waiting = roots
+            .iter()
+            .filter(|root| root.status == ExecutionStatus::Waiting);
+        let waiting: HashSet<&str> = waiting.map(|root| root.id.as_str()).collect();
+        let mut active = self.executions.keys();
+        active.all(|id| waiting.contains(id.as_str()))
+    }
+
     /// Passes read for themselves then, until windows reach what is on record again.
     fn begin_anew(&mut self) {
         (self.windows.since, self.windows.last) = (None, None);
         for sighting in self.executions.values_mut() {
             sighting.nested.clear();
-            (sighting.from, sighting.forgotten) = (None, None);
+            (sighting.from, sighting.forgotten, sighting.read) = (None, None, false);
         }
     }
 

@@ -57,7 +57,7 @@ fn nested(id: &str, started: i64, ended: Option<i64>) -> Execution {
 fn poll(sightings: &Sightings, root: Execution, nested: &[Execution]) -> bool {
     let place = place();
     let active = HashSet::from(["exec-1"]);
-    let window = sightings.window(&place, None, at(0));
+    let window = sightings.window(&place, std::slice::from_ref(&root), None, at(0));
     let moved = sightings.polled(
         &place,
         &Poll {
@@ -174,7 +174,7 @@ async fn windows_that_leave_out_what_a_pass_reads_are_not_trusted_and_not_asked_
     let missed = ["b", "c", "d"].map(|id| nested(id, 40, Some(60)));
     children_of(&sightings, Instant::now(), missed.to_vec());
     assert_eq!(known(&sightings), None);
-    assert_eq!(sightings.window(&place(), None, at(300)), None);
+    assert_eq!(sightings.window(&place(), &[root(5)], None, at(300)), None);
 }
 
 /// The ids of those that are known beside what is on record until then.
@@ -192,7 +192,7 @@ fn beside(sightings: &Sightings, on_record: i64) -> Option<Vec<String>> {
 fn first_poll(on_record: i64, nested: &[Execution]) -> Sightings {
     let sightings = sightings();
     let (place, active) = (place(), HashSet::from(["exec-1"]));
-    let begin = sightings.window(&place, Some(at(on_record)), at(1000));
+    let begin = sightings.window(&place, &[], Some(at(on_record)), at(1000));
     let poll = Poll {
         active: &active,
         began: Instant::now(),
@@ -252,7 +252,13 @@ async fn what_waits_for_people_needs_no_windows_and_what_is_over_is_forgotten() 
         execution("exec-1", ExecutionStatus::Waiting, 5),
         &[],
     );
-    assert_eq!(sightings.window(&place(), None, at(0)), None);
+    let waiting = [execution("exec-1", ExecutionStatus::Waiting, 5)];
+    assert_eq!(sightings.window(&place(), &waiting, None, at(0)), None);
+    let moved = [root(5)];
+    assert!(sightings.window(&place(), &moved, None, at(0)).is_some());
+    // What others have in the account does not stand still.
+    advance(WAITING).await;
+    assert!(sightings.window(&place(), &waiting, None, at(0)).is_some());
     sightings.retain(|_, _| false);
     assert_eq!(sightings.nested(), 0);
     assert_eq!(sightings.of(&place(), ("exec-1", None), AGE), Sight::ToCome);

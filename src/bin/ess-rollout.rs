@@ -12,6 +12,10 @@ use ess_rollout::{
 };
 use ess_rollout_api::crds;
 
+/// See Cargo.toml for why.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => operator(&args),

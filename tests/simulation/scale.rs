@@ -275,12 +275,28 @@ impl Scale {
         (total(&calls), total(&requests), words)
     }
 
+    /// Waits until all have started; gives how long each has taken.
+    async fn all_start(&self, created: Instant) -> Result<Vec<Duration>, String> {
+        loop {
+            let starts = firsts(&self.world.made(), "StartExecution", created);
+            if starts.len() >= self.tasks {
+                return Ok(starts);
+            }
+            if created.elapsed() > PATIENCE {
+                let (there, tasks) = (starts.len(), self.tasks);
+                return Err(format!(
+                    "{there} of {tasks} have started after {PATIENCE:?}"
+                ));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
     /// All at once.
     async fn starts(&self, figures: &mut Vec<Figure>) -> Result<(), String> {
         let created = Instant::now();
         (0..self.tasks).for_each(|number| self.create(number));
-        self.until("Running", self.tasks).await?;
-        let mut starts = firsts(&self.world.made(), "StartExecution", created);
+        let mut starts = self.all_start(created).await?;
         let ended = created + starts.iter().max().copied().unwrap_or_default();
         let rate = Limits::default().oos_starts.per_second;
         let (calls, requests, words) = self.made(created, ended);

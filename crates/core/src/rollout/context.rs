@@ -151,9 +151,16 @@ impl<'a> Context<'a> {
 
     /// Whether nothing has moved for the bound on lateness, by what is on record.
     pub(super) fn is_quiet(&self, status: &RollingUpdateTaskStatus) -> bool {
+        self.quiet_for(status).is_some()
+    }
+
+    /// For how long nothing has moved, after the bound on lateness, by what is on record.
+    pub(super) fn quiet_for(&self, status: &RollingUpdateTaskStatus) -> Option<SignedDuration> {
         let begun = status.start.as_ref().map(|intent| &intent.time);
         let moved = status.progress_time.as_ref().or(begun);
-        moved.is_some_and(|time| self.waits().settled_since(time))
+        let moved = moved.max(status.resumed_time.as_ref())?;
+        let quiet = self.now().duration_since(self.waits().settled_at(moved));
+        (!quiet.is_negative()).then_some(quiet)
     }
 
     /// Whether this is a rollback that has taken the group over from a suspended update.

@@ -41,6 +41,61 @@ fn an_update_that_goes_well_is_seen_to_its_end_and_its_pauses_cost_nothing() {
     assert!(glanced <= 3 * 4, "{glanced}");
 }
 
+/// What was read of OOS since then.
+fn reads_since(world: &World, before: usize) -> Vec<&'static str> {
+    let of_oos = ["Execution", "Children", "TaskExecutions"];
+    let asked = world.asked.borrow();
+    let reads = asked.iter().filter(|name| of_oos.contains(name));
+    reads.copied().skip(before).collect()
+}
+
+#[test]
+fn a_pause_takes_one_read_to_be_shown_and_one_to_be_left() {
+    let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch", "batches": 4}));
+    (world.glances, world.cloud.update_date_moves) = (true, true);
+    world.run_to_state("Running");
+    let before = reads(&world);
+    world.run_to_state("BatchSuspended");
+    assert_eq!(reads_since(&world, before), ["TaskExecutions"]);
+    world.run_for(600);
+    let before = reads(&world);
+    world.annotated("continue", "1");
+    world.run_until(300, "it goes on", |w| w.status().pause.is_none());
+    assert_eq!(reads_since(&world, before), ["Execution"]);
+}
+
+/// The next pause is listed in the same way then, and nobody has approved that.
+#[test]
+fn where_the_date_of_an_execution_stands_still_a_pause_is_read_whole_before_it_is_left() {
+    let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch", "batches": 4}));
+    world.glances = true;
+    world.run_to_state("BatchSuspended");
+    world.run_for(600);
+    world.cloud.approve_in_console();
+    world.cloud.advance(120);
+    world.annotated("continue", "1");
+    world.run_for(300);
+    assert_eq!(world.status().pause.as_ref().map(|p| p.id), Some(2));
+    assert_eq!(world.cloud.count("NotifyExecution"), 0);
+}
+
+#[test]
+fn a_pause_with_something_that_failed_is_read_whole_before_it_is_left() {
+    let policy = json!({"suspensionPolicy": "SuspendEachBatch", "batches": 4, "maxErrors": 1});
+    let mut world = script(policy);
+    world.glances = true;
+    world.cloud.failing.insert("i-0001".to_owned(), 1);
+    world.run_to_state("BatchSuspended");
+    world.run_for(600);
+    let before = reads(&world);
+    world.annotated("continue", "1");
+    world.run_until(300, "asked to go on", |w| {
+        w.cloud.count("NotifyExecution") > 0
+    });
+    let read = reads_since(&world, before);
+    assert!(read.contains(&"Children"), "{read:?}");
+}
+
 #[test]
 fn a_pause_that_the_console_ended_while_nobody_looked_is_not_taken_for_the_next() {
     let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch", "batches": 4}));
@@ -51,6 +106,21 @@ fn a_pause_that_the_console_ended_while_nobody_looked_is_not_taken_for_the_next(
     world.run_until(300, "pause 2", |w| {
         w.status().pause.as_ref().is_some_and(|p| p.id == 2)
     });
+}
+
+#[test]
+fn a_script_that_takes_an_hour_is_looked_into_now_and_then() {
+    let mut world = script(json!({"batches": 1}));
+    world.glances = true;
+    for number in 1..=9 {
+        world.cloud.slow.insert(format!("i-000{number}"), 3600);
+    }
+    world.run_to_state("Running");
+    world.run_for(120);
+    let before = reads(&world);
+    world.run_for(3000);
+    let read = reads_since(&world, before);
+    assert!((3..=12).contains(&read.len()), "{read:?}");
 }
 
 #[test]

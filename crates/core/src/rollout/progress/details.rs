@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::{
     InstanceState, InstanceStatus, OnFailure, RollingUpdateTaskStatus,
 };
 use ess_rollout_cloud::{Execution, ExecutionStatus, Query, TaskExecution};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::attempts::{Attempt, Attempts, Item, state};
 use crate::rollout::context::Context;
@@ -19,6 +19,10 @@ const DETAILS_MAX: usize = 20;
 const LOOKS_IN_TURN: i64 = 2;
 /// How long it is their turn.
 const TURN_SECONDS: i64 = 10;
+/// Where nothing moves for longer, it is anybody's turn so often, and for how long: a fleet of updates whose scripts take an
+/// hour is not to be looked into all the time.
+const TURNS_EVERY: SignedDuration = SignedDuration::from_mins(15);
+const TURNS_FOR: SignedDuration = SignedDuration::from_secs(65);
 /// `InvocationStatus` of a command that was given up.
 const UNFINISHED: [&str; 6] = [
     "Timeout",
@@ -160,7 +164,12 @@ fn in_turn(
     status: &RollingUpdateTaskStatus,
     attempts: &Attempts<'_>,
 ) -> BTreeSet<String> {
-    if ctx.spec.policy.on_failure != OnFailure::Suspend || !ctx.is_quiet(status) {
+    let quiet = ctx.quiet_for(status);
+    let is_time = quiet.is_some_and(|quiet| {
+        let since = quiet.as_secs().rem_euclid(TURNS_EVERY.as_secs());
+        since <= TURNS_FOR.as_secs()
+    });
+    if ctx.spec.policy.on_failure != OnFailure::Suspend || !is_time {
         return BTreeSet::new();
     }
     let moves = |attempt: &Attempt<'_>| {

@@ -35,12 +35,13 @@ pub(in crate::rollout) fn apply<'a>(
     // (One that was passed over has not: it may be listed before its batch.)
     let begun = attempts.values().filter(|attempt| attempt.newest.is_some());
     let begun = begun.filter_map(|attempt| Some(attempt.item.as_ref()?.batch));
-    let begun = begun.max().unwrap_or(0);
     let old = status.instances.iter();
     let old: BTreeMap<&str, &InstanceStatus> = old.map(|i| (i.id.as_str(), i)).collect();
     // What is on record of an attempt is not forgotten because one answer leaves it out.
     let is_listed = |id: &str| attempts.get(id).is_some_and(|a| a.newest.is_some());
     let is_kept = |old: &&InstanceStatus| old.execution_id.is_some() && !is_listed(&old.id);
+    let kept = old.values().copied().filter(is_kept).map(|old| old.batch);
+    let begun = begun.chain(kept).max().unwrap_or(0);
     let kept = old.values().copied().filter(is_kept);
     let mut instances: Vec<InstanceStatus> = kept.cloned().collect();
     for (id, attempt) in &attempts {

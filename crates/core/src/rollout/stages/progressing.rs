@@ -1,15 +1,18 @@
 //! An update that goes its way, or waits for a person as before: shown by what the poller has seen, at no cost of its own.
 //!
-//! Nothing is decided here. Whatever calls for a decision (an end, a pause that is new or left, an instance that does not go
-//! well, anything asked for) is left to [`super::running`], which reads for itself what it decides by.
+//! Nothing is decided here. Whatever calls for a decision (an end, an instance that does not go well, anything asked for) is left
+//! to [`super::running`], which reads for itself what it decides by: all of it, or what is named here where the rest has been seen
+//! not to have moved.
 
 use std::collections::BTreeMap;
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, ExecutionRef, InstanceState, Pause, PauseKind, RollingUpdateTaskStatus, Verb,
+    ActionState, ApproveAnswer, ExecutionRef, InstanceState, Pause, PauseKind,
+    RollingUpdateTaskStatus, Verb,
 };
 use ess_rollout_cloud::{Execution, ExecutionStatus};
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::cancel;
 use crate::identity::fingerprint;
@@ -56,21 +59,25 @@ pub(super) fn look(
         _ => return Ok(None),
     };
     let mut status = status.clone();
-    let looks = match &status.pause {
+    let pause = status.pause.clone();
+    let looks = match pause.filter(|pause| !has_been_left(&status, pause, seen)) {
         Some(pause) => {
-            if !waits_as_before(pause, seen)
-                || !is_sure(ctx, pause)
-                || approve::approved_by(ctx, &status, pause).is_some()
+            if !waits_as_before(&pause, &seen.root)
+                || !is_sure(ctx, &pause)
+                || approve::approved_by(ctx, &status, &pause).is_some()
             {
                 return Ok(None);
             }
             PAUSED
         }
         None => {
-            let nested = seen.nested.as_ref();
-            let Some(nested) = nested.filter(|nested| goes_well(&status, seen, nested)) else {
+            let nested = seen.nested.as_ref().filter(|_| is_on_its_way(seen));
+            let Some(nested) = nested.filter(|nested| go_well(&status, nested)) else {
                 return Ok(None);
             };
+            if status.pause.take().is_some() {
+                status.resumed_time = Some(Time(ctx.now()));
+            }
             instances::apply(ctx, &mut status, nested, &[])?;
             RUNNING
         }
@@ -100,14 +107,12 @@ fn takes_note(
         return Ok(None);
     }
     let seen = seen(ctx, status, execution)?;
-    if !matches!(seen, Sight::Seen(seen) if waits_as_before(pause, seen)) {
+    if !matches!(seen, Sight::Seen(seen) if waits_as_before(pause, &seen.root)) {
         return Ok(None);
     }
     let mut status = status.clone();
     let pause = status.pause.clone();
-    if !ingest::ingest(ctx, &mut status, pause.as_ref()) {
-        return Ok(None);
-    }
+    ingest::ingest(ctx, &mut status, pause.as_ref());
     show_progress(ctx, &mut status);
     Ok(Some(ctx.decide(status, Next::Now)))
 }
@@ -128,9 +133,72 @@ fn seen<'a>(
     Ok(ctx.input.observation.seen(&execution.id, latest)?)
 }
 
-fn waits_as_before(pause: &Pause, seen: &Seen) -> bool {
-    let as_before = Some(fingerprint(&seen.root));
-    seen.root.status == ExecutionStatus::Waiting && pause.execution_fingerprint == as_before
+/// Whether nothing of the execution has moved since it was last looked at in this pause.
+pub(super) fn waits_as_before(pause: &Pause, root: &Execution) -> bool {
+    let as_before = Some(fingerprint(root));
+    root.status == ExecutionStatus::Waiting && pause.execution_fingerprint == as_before
+}
+
+/// Whether the update goes on after an Approve that OOS took. A list from before the pause shows the same, with an earlier
+/// date.
+fn has_been_left(status: &Draft, pause: &Pause, seen: &Seen) -> bool {
+    let approve = approval::of_pause(status, pause.id);
+    let is_taken = approve.is_some_and(|record| record.answer == Some(ApproveAnswer::Taken));
+    let before = pause.execution_update_time.as_ref().map(|time| time.0);
+    is_taken && is_on_its_way(seen) && before.is_some() && seen.root.updated > before
+}
+
+/// A pause that is known for sure and is to be left, with who lets it: nothing has failed in it that somebody could have
+/// retried by other means, and OOS has moved the execution's date since its start, so that the next pause is told from it by that.
+pub(super) fn to_be_left(ctx: &Context<'_>, status: &Draft) -> Option<(Pause, String)> {
+    let pause = status.pause.as_ref()?;
+    let mut instances = status.instances.iter();
+    let mut open = status.actions.iter();
+    let started = status
+        .execution
+        .as_ref()
+        .and_then(|e| e.start_time.as_ref());
+    let date_moves = started.is_some() && pause.execution_update_time.as_ref() > started;
+    let is_plain = date_moves
+        && pause.kind == PauseKind::Batch
+        && is_sure(ctx, pause)
+        && approval::of_pause(status, pause.id).is_none()
+        && cancel::reason(ctx, status).is_none()
+        && !ctx.lost_group()
+        && status.call_refused.is_none()
+        && new_requests(ctx, status).next().is_none()
+        && open.all(|a| a.state != ActionState::Accepted || a.verb == Verb::Continue)
+        && instances.all(|i| matches!(i.state, InstanceState::Pending | InstanceState::Succeeded));
+    let by = approve::approved_by(ctx, status, pause).filter(|_| is_plain)?;
+    Some((pause.clone(), by))
+}
+
+/// An execution that waits, with its nested ones, where no more than its tasks need be read to tell for what.
+pub(super) fn waiting<'a>(
+    ctx: &Context<'a>,
+    status: &Draft,
+    execution: &ExecutionRef,
+) -> Known<Option<(&'a Execution, &'a [Execution])>> {
+    if is_asked_something(ctx, status) {
+        return Ok(None);
+    }
+    let Sight::Seen(seen) = seen(ctx, status, execution)? else {
+        return Ok(None);
+    };
+    let nested = seen.nested.as_deref();
+    let nested = nested.filter(|nested| go_well(status, nested));
+    Ok(nested
+        .filter(|_| seen.root.status == ExecutionStatus::Waiting)
+        .map(|nested| (&seen.root, nested)))
+}
+
+/// Whether nothing is done but to show something.
+pub(super) fn only_shows(decision: &Drafted) -> bool {
+    decision.work.is_none()
+        && decision.record.is_none()
+        && decision.finalizer.is_none()
+        && decision.execution_annotation.is_none()
+        && !decision.delete
 }
 
 /// Whether there is anything to do about it but to show how far it is.
@@ -162,9 +230,9 @@ fn is_on_its_way(seen: &Seen) -> bool {
     matches!(seen.root.status, Running | Started)
 }
 
-/// Whether all that is seen is on its way or done. What is on record completes it, so that has to be all, and of the same
+/// Whether all of them are on their way or done. What is on record completes them, so that has to be all, and of the same
 /// attempts.
-fn goes_well(status: &Draft, seen: &Seen, nested: &[Execution]) -> bool {
+fn go_well(status: &Draft, nested: &[Execution]) -> bool {
     use ExecutionStatus::{Pending, Queued, Running, Started, Success};
     let known = status.instances.iter();
     let known: BTreeMap<&str, &str> = known
@@ -179,8 +247,7 @@ fn goes_well(status: &Draft, seen: &Seen, nested: &[Execution]) -> bool {
     }
     let mut instances = status.instances.iter();
     let mut nested = nested.iter();
-    is_on_its_way(seen)
-        && nested.all(|e| matches!(e.status, Pending | Queued | Started | Running | Success))
+    nested.all(|e| matches!(e.status, Pending | Queued | Started | Running | Success))
         && instances.all(|instance| {
             use InstanceState::{Pending, Succeeded, Updating};
             matches!(instance.state, Pending | Updating | Succeeded)

@@ -30,11 +30,7 @@ use crate::task::reason::Reason;
 /// for people for hours, and each look costs three reads of the account's rate.
 const WHILE_PAUSED: u32 = 3;
 
-pub(super) fn decide(
-    ctx: &Context<'_>,
-    mut status: Draft,
-    execution: &ExecutionRef,
-) -> Known<Drafted> {
+pub(super) fn decide(ctx: &Context<'_>, status: Draft, execution: &ExecutionRef) -> Known<Drafted> {
     if ctx.deleting.is_some() && ctx.spec.policy.deletion_policy == DeletionPolicy::Orphan {
         return Ok(orphan(ctx, status));
     }
@@ -44,13 +40,61 @@ pub(super) fn decide(
     if let Some(decision) = progressing::look(ctx, &status, execution)? {
         return Ok(decision);
     }
+    if let Some(decision) = with_one_read(ctx, &status, execution)? {
+        return Ok(decision);
+    }
     let (root, children, tasks) = match parts(ctx, &execution.id) {
         Err(Missing::Failed(error)) => return unread(ctx, status, error),
         parts => parts?,
     };
-    let Some(root) = root else {
-        return Ok(not_listed(ctx, status));
+    match root {
+        Some(root) => look_at(ctx, status, root, children, tasks),
+        None => Ok(not_listed(ctx, status)),
+    }
+}
+
+/// Where what the poller has seen makes up for the rest of what is read: a pause that is left, and one that has come. `None`: it
+/// takes all of it.
+fn with_one_read(
+    ctx: &Context<'_>,
+    status: &Draft,
+    execution: &ExecutionRef,
+) -> Known<Option<Drafted>> {
+    if let Some((pause, by)) = progressing::to_be_left(ctx, status) {
+        let id = ExecutionFilter::Id(execution.id.clone());
+        let found = tried(ctx.input.observation.executions(&id))?;
+        let root = found.and_then(|found| found.iter().find(|root| root.id == execution.id));
+        return Ok(root
+            .filter(|root| progressing::waits_as_before(&pause, root))
+            .map(|root| approve::approve(ctx, status.clone(), root, pause, &by)));
+    }
+    let Some((root, nested)) = progressing::waiting(ctx, status, execution)? else {
+        return Ok(None);
     };
+    let tasks = ctx.input.observation.task_executions(&execution.id);
+    let Some(tasks) = tried(tasks)? else {
+        return Ok(None);
+    };
+    let decision = tried(look_at(ctx, status.clone(), root, nested, tasks))?;
+    Ok(decision.filter(progressing::only_shows))
+}
+
+/// What cannot be read is nothing to decide by: the look that reads all of it says why.
+fn tried<T>(known: Known<T>) -> Known<Option<T>> {
+    match known {
+        Err(Missing::Failed(_)) => Ok(None),
+        known => known.map(Some),
+    }
+}
+
+/// Decides by how the execution is.
+fn look_at(
+    ctx: &Context<'_>,
+    mut status: Draft,
+    root: &Execution,
+    children: &[Execution],
+    tasks: &[TaskExecution],
+) -> Known<Drafted> {
     if let Some(cancellation) = &mut status.cancellation {
         cancellation.missing_since = None;
     }
