@@ -209,31 +209,8 @@ impl TaskIndex {
                 }
                 Vec::new()
             }
-            Event::InitApply(view) | Event::Apply(view) => {
-                let facts = view.into_facts();
-                let present = Change::Present(facts.key.clone(), facts.version.clone());
-                let waits = facts.waits();
-                let mut changes = vec![present];
-                changes.extend(related(&tasks, &facts));
-                let before = tasks.entries.get(&facts.key);
-                let before = before.filter(|entry| entry.facts.uid == facts.uid);
-                let waited_for_since = before.and_then(|entry| entry.waited_for_since);
-                let place = self.place(&facts);
-                let entry = Entry {
-                    source,
-                    unconfirmed: false,
-                    facts,
-                    place: place.clone(),
-                    waited_for_since,
-                };
-                if let Some(old) = tasks.insert(place, entry)
-                    && old.facts.waits()
-                    && !waits
-                {
-                    changes.extend(unblocked(&tasks, &old));
-                }
-                changes
-            }
+            Event::InitApply(view) => self.put(&mut tasks, source, view, false),
+            Event::Apply(view) => self.put(&mut tasks, source, view, true),
             Event::Delete(view) => drop_all(&mut tasks, vec![view.key()]),
             Event::InitDone => {
                 let gone = tasks
@@ -245,6 +222,42 @@ impl TaskIndex {
                 drop_all(&mut tasks, gone)
             }
         }
+    }
+
+    /// `is_news`: it has changed just now. A list that is made after a restart brings thousands that have ended long ago.
+    fn put<K: Viewed>(
+        &self,
+        tasks: &mut Tasks,
+        source: usize,
+        view: ObjectView<K>,
+        is_news: bool,
+    ) -> Vec<Change> {
+        let facts = view.into_facts();
+        let present = Change::Present(facts.key.clone(), facts.version.clone());
+        let waits = facts.waits();
+        let mut changes = Vec::new();
+        if is_news || !facts.at_rest {
+            changes.push(present);
+        }
+        changes.extend(related(tasks, &facts));
+        let before = tasks.entries.get(&facts.key);
+        let before = before.filter(|entry| entry.facts.uid == facts.uid);
+        let waited_for_since = before.and_then(|entry| entry.waited_for_since);
+        let place = self.place(&facts);
+        let entry = Entry {
+            source,
+            unconfirmed: false,
+            facts,
+            place: place.clone(),
+            waited_for_since,
+        };
+        if let Some(old) = tasks.insert(place, entry)
+            && old.facts.waits()
+            && !waits
+        {
+            changes.extend(unblocked(tasks, &old));
+        }
+        changes
     }
 
     /// The first of the tasks that wait for the same group and were created earlier: by creation
@@ -585,6 +598,46 @@ mod tests {
         apply(json!({"state": "Scheduled"}));
         assert!(index.active().is_empty());
         assert!(index.unfinished_of("cn-hangzhou", "asg-1").contains(&key));
+    }
+
+    #[test]
+    fn what_has_ended_and_has_seen_all_that_is_asked_of_it_is_no_news_after_a_restart() {
+        let ended = json!({
+            "metadata": {"namespace": "ns", "name": "a", "generation": 2,
+                "annotations": {"ess-rollout.io/continue": "1", "ess-rollout.io/execution-id": "exec-1"}},
+            "spec": {"scalingGroupId": "asg-1"},
+            "status": {"observedGeneration": 2, "result": {}, "restore": {"done": true},
+                "handledActions": {"continue": "1"},
+                "conditions": [{"type": "Ready", "reason": "Updated"}]}
+        });
+        let news = |change: Value| {
+            let mut object = ended.clone();
+            json_patch::merge(&mut object, &change);
+            let index = TaskIndex::new(None);
+            let view = |object: &Value| {
+                let view: ObjectView<RollingUpdateTask> =
+                    serde_json::from_value(object.clone()).unwrap();
+                view
+            };
+            let listed = index.apply(0, Event::InitApply(view(&object)));
+            let changed = index.apply(0, Event::Apply(view(&object)));
+            assert_eq!(changed.len(), 1, "{changed:?}");
+            listed.len()
+        };
+        assert_eq!(news(json!({})), 0);
+        for change in [
+            json!({"metadata": {"generation": 3}}),
+            json!({"metadata": {"annotations": {"ess-rollout.io/continue": "2"}}}),
+            json!({"metadata": {"annotations": {"ess-rollout.io/cancel": "now"}}}),
+            json!({"metadata": {"finalizers": ["ess-rollout.io/execution"]}}),
+            json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+            json!({"spec": {"ttlSecondsAfterFinished": 60}}),
+            json!({"status": {"result": null}}),
+            json!({"status": {"restore": {"done": false}}}),
+            json!({"status": {"conditions": [{"type": "Ready", "reason": "CRDOutdated"}]}}),
+        ] {
+            assert_eq!(news(change.clone()), 1, "{change}");
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::{borrow::Cow, marker::PhantomData};
 
 use ess_rollout_api::FINALIZER;
 use ess_rollout_api::v1alpha1::{
-    ImageUpdateTask, Place, Rollback, RollingUpdateTask, ScalingGroupRecord,
+    HandledActions, ImageUpdateTask, Place, Rollback, RollingUpdateTask, ScalingGroupRecord,
 };
+use ess_rollout_core::task::{ledger, reason::Reason};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
@@ -68,6 +69,8 @@ struct Spec {
     credentials_ref: Option<Reference>,
     #[serde(default)]
     desired_state: Option<String>,
+    #[serde(default)]
+    ttl_seconds_after_finished: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -78,6 +81,12 @@ struct Reference {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
+    #[serde(default)]
+    observed_generation: Option<i64>,
+    #[serde(default)]
+    handled_actions: HandledActions,
+    #[serde(default)]
+    conditions: Vec<Said>,
     #[serde(default)]
     state: Option<String>,
     #[serde(default)]
@@ -108,6 +117,12 @@ struct Status {
     restore: Option<Restore>,
     #[serde(default)]
     freeze: Option<Freeze>,
+}
+
+/// A condition.
+#[derive(Debug, Clone, Deserialize)]
+struct Said {
+    reason: String,
 }
 
 /// The time for which a group stands still.
@@ -194,6 +209,13 @@ const BLOCKED: &str = "Blocked";
 /// `status.state` of an image update task whose run is due and waits for its group, in the older layout.
 const WAITING: &str = "Waiting";
 
+/// What keeps a status from being written, which is tried again.
+const UNWRITTEN: [Reason; 3] = [
+    Reason::CRDOutdated,
+    Reason::NotUnderstood,
+    Reason::StatusRefused,
+];
+
 /// The parts that decide, without the object's metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Facts {
@@ -231,6 +253,8 @@ pub(super) struct Facts {
     pub restoring: bool,
     /// Since when its group has stood still because of it.
     pub frozen_since: Option<Timestamp>,
+    /// It has ended, and nothing is asked of it that it has not seen: that it is there is no news after a restart.
+    pub at_rest: bool,
 }
 
 impl Facts {
@@ -285,7 +309,27 @@ impl<K: Viewed> ObjectView<K> {
         found.flat_map(|found| found.0.iter().cloned()).collect()
     }
 
+    /// Whether it has ended, and there is nothing that is asked of it or still to be written on it.
+    fn is_at_rest(&self) -> bool {
+        let (metadata, spec) = (&self.metadata, &self.spec);
+        let Some(status) = &self.status else {
+            return false;
+        };
+        let mut finalizers = metadata.finalizers.iter().flatten();
+        let mut conditions = status.conditions.iter();
+        K::KIND != ObjectKind::ImageUpdateTask
+            && metadata.deletion_timestamp.is_none()
+            && finalizers.all(|name| name != FINALIZER)
+            && !ledger::is_asked(metadata, &status.handled_actions)
+            && status.result.is_some()
+            && status.restore.as_ref().is_none_or(|restore| restore.done)
+            && status.observed_generation == metadata.generation
+            && spec.ttl_seconds_after_finished.is_none()
+            && conditions.all(|said| UNWRITTEN.iter().all(|reason| reason.word() != said.reason))
+    }
+
     pub(super) fn into_facts(self) -> Facts {
+        let at_rest = self.is_at_rest();
         let (key, spec) = (self.key(), self.spec);
         let status = self.status.unwrap_or_default();
         let (blocked, queued) = (status.is_blocked(), status.is_queued());
@@ -330,6 +374,7 @@ impl<K: Viewed> ObjectView<K> {
             result: status.result.is_some(),
             restoring: status.restore.is_some_and(|restore| !restore.done),
             frozen_since: status.freeze.map(|freeze| freeze.since),
+            at_rest,
             key,
         }
     }

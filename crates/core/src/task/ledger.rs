@@ -36,6 +36,13 @@ pub(crate) fn is_new(handled: &HandledActions, verb: Verb, value: &str) -> bool 
     handled.get(verb) != Some(shorten(value, VALUE_MAX).as_str())
 }
 
+/// Whether anything is asked of an object by annotation that is not on record.
+pub fn is_asked(metadata: &ObjectMeta, handled: &HandledActions) -> bool {
+    requests::VERBS.iter().any(|(verb, key)| {
+        annotation(metadata, key).is_some_and(|value| is_new(handled, *verb, value))
+    })
+}
+
 /// A request that is accepted now.
 pub(crate) fn entry(metadata: &ObjectMeta, verb: Verb, value: &str, now: Timestamp) -> Action {
     let requested_by = annotation(metadata, keys::REQUESTED_BY).unwrap_or_default();

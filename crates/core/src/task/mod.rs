@@ -20,7 +20,7 @@ pub mod conditions;
 pub mod decision;
 pub(crate) mod deletion;
 pub(crate) mod display;
-pub(crate) mod ledger;
+pub mod ledger;
 pub(crate) mod object;
 pub mod observation;
 pub(crate) mod problem;
