@@ -52,12 +52,14 @@ lint: ## formatting, clippy, generated CRDs, dependency rules, circles of files,
 	@echo "== generated CRDs"; $(build) --quiet; hack/crds check "$(target)/debug/ess-rollout"
 	@echo "== shell scripts"; if command -v shellcheck >/dev/null; then shellcheck $$(grep -lE '^#!.*bash' hack/* .ci/run); else echo "shellcheck is not installed: skipped"; fi
 
+# SCALE=1 measures many updates at once and writes docs/scale.md; SCALE='100 300' or SCALE='throttled finished' a part of that,
+# and prints it.
 bench: ## measure memory, size, writes and latencies of the release binary
 	@hack/need rust go
 	@hack/control-plane >/dev/null & control_plane=$$!; \
 	$(cargo) build --release --package ess-rollout --package ess-emulator --bins; \
 	wait $$control_plane
-	@$(cargo) bench --package ess-rollout --bench operator
+	@SCALE="$(SCALE)" $(cargo) bench --package ess-rollout --bench $(if $(SCALE),scale,operator)
 
 crds: ## write crds/, the chart's copy and the list of the fields of the statuses from the types
 	@hack/need rust

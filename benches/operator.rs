@@ -1,6 +1,8 @@
 //! `make bench`: the budgets of the operator, measured on the release binary as a process against
 //! a real apiserver and the emulated cloud. One line for each, with the target.
 
+mod common;
+
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -8,8 +10,9 @@ use anyhow::{Context, Result, ensure};
 use ess_rollout_test_support as support;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use support::process::find_program;
 use support::{ControlPlane, Emulator, Installation, Kubectl, Operator, audit};
+
+use common::{mebibytes, memory, percentile, write_fixture};
 
 /// Tasks whose start and continue are timed, one after the other.
 const SAMPLES: usize = 20;
@@ -25,14 +28,7 @@ const IMAGE_BATCHES: usize = 2;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let binary = find_program("ess-rollout")?;
-    ensure!(
-        binary
-            .components()
-            .any(|part| part.as_os_str() == "release"),
-        "{} is no release binary: run `make bench`",
-        binary.display()
-    );
+    let binary = common::release_binary()?;
     let control_plane = ControlPlane::start()?;
     size(&binary)?;
     writes(&control_plane).await?;
@@ -41,10 +37,6 @@ async fn main() -> Result<()> {
 
 fn line(what: &str, measured: &str, target: &str) {
     println!("{what:<58} {measured:>22}   target {target}");
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20)
 }
 
 fn size(binary: &std::path::Path) -> Result<()> {
@@ -62,13 +54,7 @@ fn resident(operator: &mut Operator) -> Result<u64> {
         .process()
         .pid()
         .context("the operator does not run")?;
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kib = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.split_whitespace().next())
-        .context("the kernel shows no VmRSS")?;
-    Ok(kib.parse::<u64>()? << 10)
+    memory(pid, "VmRSS")
 }
 
 struct Scene {
@@ -180,14 +166,7 @@ fn fixture(groups: usize) -> Result<std::path::PathBuf> {
         "images": [{"imageId": "m-v1", "name": "v1"}, {"imageId": "m-v2", "name": "v2"}],
         "scalingGroups": scaling_groups,
     });
-    let directory = tempfile::Builder::new()
-        .prefix("ess-rollout-bench-")
-        .tempdir()?;
-    support::watchdog::add_directory(directory.path())?;
-    let path = directory.keep().join("fixture.yaml");
-    // JSON is YAML.
-    fs::write(&path, fixture.to_string())?;
-    Ok(path)
+    write_fixture(&fixture)
 }
 
 /// Memory when idle, writes over the life of a task, writes at rest.
@@ -356,8 +335,7 @@ async fn latency(
 
 fn report(what: &str, mut samples: Vec<Duration>) {
     samples.sort();
-    let at =
-        |percent: usize| samples[(samples.len() * percent).div_ceil(100).max(1) - 1].as_millis();
+    let at = |percent: usize| percentile(&samples, percent).as_millis();
     line(
         &format!("{what}, p50 and p99 of {}", samples.len()),
         &format!("{} ms, {} ms", at(50), at(99)),

@@ -1,0 +1,136 @@
+//! What was measured, beside what it may be, as Markdown.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Something that was measured.
+#[derive(Debug)]
+struct Figure {
+    what: &'static str,
+    value: String,
+    /// What it may be; empty where nobody has said.
+    target: &'static str,
+    met: bool,
+}
+
+impl Figure {
+    fn cell(&self) -> String {
+        match self.met {
+            true => self.value.clone(),
+            false => format!("**{}** (missed)", self.value),
+        }
+    }
+}
+
+/// The figures of one scene, in the order in which they were measured.
+#[derive(Debug)]
+pub struct Sheet {
+    pub title: String,
+    figures: Vec<Figure>,
+    /// Which calls and requests a figure is made of.
+    details: Vec<String>,
+    /// Why it did not come to its end.
+    failure: Option<String>,
+}
+
+impl Sheet {
+    pub fn new(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            figures: Vec::new(),
+            details: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// A figure that has no target.
+    pub fn note(&mut self, what: &'static str, value: impl Into<String>) {
+        self.hold(what, value, "", true);
+    }
+
+    /// A figure and its target.
+    pub fn hold(
+        &mut self,
+        what: &'static str,
+        value: impl Into<String>,
+        target: &'static str,
+        met: bool,
+    ) {
+        self.figures.push(Figure {
+            what,
+            value: value.into(),
+            target,
+            met,
+        });
+    }
+
+    pub fn detail(&mut self, text: impl Into<String>) {
+        self.details.push(text.into());
+    }
+
+    pub fn fail(&mut self, why: &str) {
+        self.failure = Some(why.lines().next().unwrap_or_default().to_owned());
+    }
+
+    pub fn failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    fn figure(&self, what: &str) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.what == what)
+    }
+}
+
+/// One table with a column for each sheet. Where a figure is missing the scene ended before it.
+pub fn table(sheets: &[&Sheet]) -> String {
+    let titles: Vec<&str> = sheets.iter().map(|sheet| sheet.title.as_str()).collect();
+    let mut text = format!("| figure | {} | target |\n", titles.join(" | "));
+    let _ = writeln!(text, "|---|{}---|", "---:|".repeat(sheets.len()));
+    for (what, target) in rows(sheets) {
+        let cells = sheets.iter().map(|sheet| {
+            let figure = sheet.figure(what);
+            figure.map_or_else(|| "-".to_owned(), Figure::cell)
+        });
+        let cells: Vec<String> = cells.collect();
+        let _ = writeln!(text, "| {what} | {} | {target} |", cells.join(" | "));
+    }
+    if sheets.iter().any(|sheet| sheet.failed()) {
+        let failures = sheets
+            .iter()
+            .map(|sheet| sheet.failure.as_deref().unwrap_or("no").replace('|', "/"));
+        let failures: Vec<String> = failures.collect();
+        let _ = writeln!(text, "| **did not end** | {} | no |", failures.join(" | "));
+    }
+    text.push('\n');
+    for sheet in sheets {
+        for detail in &sheet.details {
+            let _ = writeln!(text, "- {}: {detail}", sheet.title);
+        }
+    }
+    text
+}
+
+/// The figures that any has, in the order of the sheet that has most of them.
+fn rows<'a>(sheets: &[&'a Sheet]) -> Vec<(&'a str, &'a str)> {
+    let mut sheets = sheets.to_vec();
+    sheets.sort_by_key(|sheet| std::cmp::Reverse(sheet.figures.len()));
+    let mut rows: Vec<(&str, &str)> = Vec::new();
+    for figure in sheets.into_iter().flat_map(|sheet| &sheet.figures) {
+        if rows.iter().all(|(what, _)| *what != figure.what) {
+            rows.push((figure.what, figure.target));
+        }
+    }
+    rows
+}
+
+pub fn seconds(duration: Duration) -> String {
+    match duration {
+        short if short < Duration::from_secs(1) => format!("{} ms", short.as_millis()),
+        long => format!("{:.1} s", long.as_secs_f64()),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a few millions")]
+pub fn number(count: usize) -> f64 {
+    count as f64
+}
