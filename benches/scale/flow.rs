@@ -28,7 +28,7 @@ pub fn groups(tasks: usize) -> Groups {
 /// Creates the tasks, all at once.
 pub async fn create(scene: &Scene, tasks: usize) -> Result<Answered> {
     let more = json!({"batches": INSTANCES, "suspensionPolicy": "SuspendFirstBatch"});
-    let manifests = (0..tasks).map(|number| script(number, &more)).collect();
+    let manifests = (0..tasks).map(|number| script(number, &more));
     let created = scene.people.create_all(manifests).await?;
     scene.say(format!("{tasks} created"));
     Ok(created)

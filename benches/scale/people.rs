@@ -39,7 +39,7 @@ impl People {
         Ok((made.metadata.name.context("an object without a name")?, at))
     }
 
-    pub async fn create_all(&self, manifests: Vec<Value>) -> Result<Answered> {
+    pub async fn create_all(&self, manifests: impl Iterator<Item = Value>) -> Result<Answered> {
         stream::iter(manifests)
             .map(|manifest| async move { self.create(&manifest).await })
             .buffer_unordered(IN_FLIGHT)
@@ -48,7 +48,10 @@ impl People {
     }
 
     /// Creates copies of an object and gives them its status, as if they had been there with it.
-    pub async fn create_with_status(&self, copies: Vec<(Value, Value)>) -> Result<Answered> {
+    pub async fn create_with_status(
+        &self,
+        copies: impl Iterator<Item = (Value, Value)>,
+    ) -> Result<Answered> {
         stream::iter(copies)
             .map(|(manifest, status)| async move {
                 let (name, _) = self.create(&manifest).await?;

@@ -37,7 +37,7 @@ pub async fn finished(control_plane: &ControlPlane, sheet: &mut Sheet) -> Result
     scene.stop()?;
     let ended = serde_json::to_value(scene.people.api.get(&name(0)).await?)?;
     let copies = (1..FINISHED).map(|number| copy(&ended, number));
-    let made = scene.people.create_with_status(copies.collect()).await?;
+    let made = scene.people.create_with_status(copies).await?;
     scene.say(format!("{} copies made", made.len()));
 
     sheet.note("restart beside them: ready after", seconds(scene.launch()?));
@@ -131,7 +131,7 @@ pub async fn schedules(control_plane: &ControlPlane, sheet: &mut Sheet) -> Resul
         command_seconds: 1,
     };
     let mut scene = Scene::start(control_plane, "schedules", groups, "ImageUpdateTask").await?;
-    let tasks = (0..SCHEDULES).map(schedule).collect();
+    let tasks = (0..SCHEDULES).map(schedule);
     scene.people.create_all(tasks).await?;
     scene
         .until("have a state", PATIENCE, SCHEDULES, |board| {
