@@ -79,9 +79,9 @@ struct Listed {
 
 /// What a poll has brought in.
 struct List {
-    roots: Vec<Execution>,
+    roots: Arc<Vec<Execution>>,
     /// `None`: not asked for.
-    nested: Option<(Timestamp, Vec<Execution>)>,
+    nested: Option<(Timestamp, Arc<Vec<Execution>>)>,
 }
 
 /// The lists that are under way. Each is handled when it comes in: one account that does not answer
@@ -223,7 +223,7 @@ impl Poller {
         &self,
         (scope, region): &Place,
         filter: ExecutionFilter,
-    ) -> Result<Vec<Execution>, CloudError> {
+    ) -> Result<Arc<Vec<Execution>>, CloudError> {
         // Without it nobody knows when to look.
         let turn = Turn {
             urgency: Urgency::Shared,
@@ -236,7 +236,7 @@ impl Poller {
         }
         match answer? {
             Answer::Executions(executions) => Ok(executions),
-            _ => Ok(Vec::new()),
+            _ => Ok(Arc::default()),
         }
     }
 }

@@ -68,14 +68,14 @@ impl Cloud for Account {
         }
         let nested = matches!(query, Query::Executions(ExecutionFilter::NestedSince(_)));
         let answer = match script.fails {
-            false if nested => Ok(Answer::Executions(Vec::new())),
-            false => Ok(Answer::Executions(
+            false if nested => Ok(Answer::Executions(Arc::default())),
+            false => Ok(Answer::Executions(Arc::new(
                 script
                     .executions
                     .iter()
                     .map(|(id, status)| execution(id, status))
                     .collect(),
-            )),
+            ))),
             true => Err(CloudError {
                 call: "OOS ListExecutions".to_owned(),
                 class: ErrorClass::Throttled,

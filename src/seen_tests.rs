@@ -1,5 +1,7 @@
 //! When what the poller has seen will do, and when it will not.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tokio::time::advance;
 
@@ -83,7 +85,12 @@ fn known(sightings: &Sightings) -> Option<Vec<(String, ExecutionStatus)>> {
 
 fn children_of(sightings: &Sightings, began: Instant, found: Vec<Execution>) {
     let query = Query::Executions(ExecutionFilter::ChildrenOf("exec-1".to_owned()));
-    sightings.read(&place(), began, &query, &Answer::Executions(found));
+    sightings.read(
+        &place(),
+        began,
+        &query,
+        &Answer::Executions(Arc::new(found)),
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use ess_rollout_cloud::{ExecutionFilter, GroupState, GroupType, Outcome};
@@ -51,7 +52,7 @@ impl Cloud for Account {
             Query::ScalingGroups { groups } => Ok(Answer::ScalingGroups(
                 groups.iter().map(|id| group(id)).collect(),
             )),
-            _ => Ok(Answer::Executions(Vec::new())),
+            _ => Ok(Answer::Executions(Arc::default())),
         };
         Box::pin(async move {
             sleep(READ).await;

@@ -43,7 +43,8 @@ pub enum Fault {
     Conflict,
     /// The request has its effect; then each list of the cloud is answered once without any of its entries.
     Omitted,
-    /// The request has its effect; then each question to the cloud is answered once as it was the last time.
+    /// The request has its effect; then each question to the cloud is answered once as it was the last time, where that was
+    /// within the bound on lateness.
     Older,
 }
 

@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use ess_emulator::front::Response;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::world::SETTLE;
+
 /// Earlier answers to the same question, with their times, oldest first.
 type Answers = BTreeMap<String, Vec<(Timestamp, Response)>>;
 
@@ -13,7 +15,7 @@ pub struct Lists {
     behind: SignedDuration,
     answers: Mutex<Answers>,
     /// The last answer to each question.
-    last: Mutex<BTreeMap<String, Response>>,
+    last: Mutex<BTreeMap<String, (Timestamp, Response)>>,
 }
 
 impl Lists {
@@ -25,10 +27,15 @@ impl Lists {
         }
     }
 
-    /// Takes an answer, which is true now, and gives the one to the same question before it.
-    pub fn before(&self, question: &str, answer: &Response) -> Option<Response> {
+    /// Takes an answer, which is true now, and gives the one to the same question before it, if it is no older than answers
+    /// may be.
+    pub fn before(&self, question: &str, now: Timestamp, answer: &Response) -> Option<Response> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.insert(question.to_owned(), answer.clone())
+        let before = last.insert(question.to_owned(), (now, answer.clone()));
+        let oldest = now - SignedDuration::try_from(SETTLE).unwrap_or_default();
+        before
+            .filter(|(at, _)| *at > oldest)
+            .map(|(_, before)| before)
     }
 
     /// What is shown of this answer, which is true now: the oldest one to the same question that is no

@@ -135,7 +135,7 @@ impl CloudWire {
             return answer;
         }
         let question = format!("{action}?{body}");
-        match world.lists.before(&question, &answer) {
+        match world.lists.before(&question, world.now(), &answer) {
             Some(before) if world.gate.is_older(&question) => {
                 world.trace(|| format!("cloud {action}: answered as the last time"));
                 before

@@ -366,7 +366,7 @@ impl Client {
             Query::Executions(filter) => self
                 .executions(region, filter)
                 .await
-                .map(Answer::Executions),
+                .map(|found| Answer::Executions(Arc::new(found))),
             Query::TaskExecutions { execution } => self
                 .task_executions(region, execution)
                 .await

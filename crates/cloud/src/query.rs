@@ -1,5 +1,7 @@
 //! What can be asked of the cloud.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::container::{ContainerGroup, EciScalingConfiguration};
@@ -230,8 +232,8 @@ pub enum Answer {
     Image(Option<Image>),
     /// Sorted by instance id; ids that do not exist are absent.
     EcsInstances(Vec<EcsInstance>),
-    /// In the order of the API.
-    Executions(Vec<Execution>),
+    /// In the order of the API. All who ask at the same time have the same list: of who else runs in the account it is long.
+    Executions(Arc<Vec<Execution>>),
     /// In the order of the API.
     TaskExecutions(Vec<TaskExecution>),
     /// `None`: no such template.

@@ -1,5 +1,7 @@
 //! Queries of OOS: what is sent, what is read.
 
+use std::sync::Arc;
+
 use ess_rollout_cloud::{Answer, Cloud, ErrorClass, ExecutionFilter, ExecutionStatus, Query, Turn};
 use serde_json::{Value, json};
 
@@ -61,7 +63,7 @@ async fn an_unknown_execution_is_an_empty_answer() {
             Query::Executions(ExecutionFilter::Id("exec-9".into()))
         )
         .await,
-        Answer::Executions(vec![])
+        Answer::Executions(Arc::default())
     );
 }
 

@@ -1,6 +1,7 @@
 //! What has been read, each piece known, unknown because of an error, or not yet asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{RollbackRef, RollingUpdateTask, ScalingGroupRecord};
@@ -140,6 +141,10 @@ impl Observation {
         }
     }
 
+    pub(crate) fn executions(&self, filter: &ExecutionFilter) -> Known<&Vec<Execution>> {
+        self.shared_executions(filter).map(Arc::as_ref)
+    }
+
     facts! {
         /// A task, if there is one of that name.
         task(namespace: &str, name: &str) -> Option<&RollingUpdateTask>,
@@ -191,7 +196,7 @@ impl Observation {
     }
 
     accessors! {
-        executions(filter: &ExecutionFilter) -> Vec<Execution>,
+        shared_executions(filter: &ExecutionFilter) -> Arc<Vec<Execution>>,
             Query::Executions(filter.clone()), Answer::Executions;
         package(name: &str, version: Option<&str>) -> Option<Package>,
             Query::Package { name: name.to_owned(), version: version.map(str::to_owned) }, Answer::Package;

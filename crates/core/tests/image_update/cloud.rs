@@ -2,6 +2,7 @@
 //! enough to be seen through.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ess_rollout_cloud::{
     Answer, CloudError, Done, EcsInstance, EcsStatus, ErrorClass, Execution, ExecutionFilter,
@@ -292,7 +293,9 @@ impl Cloud {
                             && !e.status.is_final()
                     }
                 };
-                Answer::Executions(self.executions.iter().filter(wanted).cloned().collect())
+                Answer::Executions(Arc::new(
+                    self.executions.iter().filter(wanted).cloned().collect(),
+                ))
             }
             Query::TaskExecutions { execution } => {
                 Answer::TaskExecutions(self.tasks.get(execution).cloned().unwrap_or_default())

@@ -6,6 +6,7 @@ mod run;
 mod tagging;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ess_rollout_cloud::{
     Answer, CloudError, Container, ContainerGroup, Diagnosis, Done, EcsInstance, EcsStatus,
@@ -450,7 +451,7 @@ impl Cloud {
                     .cloned()
                     .collect(),
             ),
-            Query::Executions(filter) => Answer::Executions(
+            Query::Executions(filter) => Answer::Executions(Arc::new(
                 executions
                     .into_iter()
                     .filter(|e| match filter {
@@ -470,7 +471,7 @@ impl Cloud {
                         }
                     })
                     .collect(),
-            ),
+            )),
             Query::TaskExecutions { execution } => {
                 let tasks = tasks.get(execution).filter(|_| shows(execution));
                 Answer::TaskExecutions(tasks.cloned().unwrap_or_default())

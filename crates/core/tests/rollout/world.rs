@@ -269,7 +269,7 @@ impl World {
     /// What a poll shows of an execution.
     fn seen(&self, execution: &str) -> Option<Seen> {
         let list = |filter| match self.cloud.answer(&Query::Executions(filter)) {
-            Ok(Answer::Executions(found)) => found,
+            Ok(Answer::Executions(found)) => found.to_vec(),
             _ => Vec::new(),
         };
         let id = execution.to_owned();
