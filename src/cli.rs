@@ -213,7 +213,7 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 10, value_name = "N", env = "ESS_ROLLOUT_OOS_REQUESTS_PER_SECOND", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub oos_requests_per_second: u16,
 
-    /// Objects of one account and region that are looked at side by side, 1 to 128; four times as many of all together.
-    #[arg(long, default_value_t = 64, value_name = "N", env = "ESS_ROLLOUT_WORKERS", value_parser = clap::value_parser!(u8).range(1..=128))]
+    /// Objects of one account and region that are looked at side by side, 1 to 250; twice as many of all together.
+    #[arg(long, default_value_t = 128, value_name = "N", env = "ESS_ROLLOUT_WORKERS", value_parser = clap::value_parser!(u8).range(1..=250))]
     pub workers: u8,
 }

@@ -66,7 +66,6 @@ pub struct Sightings {
 struct Seat {
     executions: HashMap<String, Sighting>,
     windows: Windows,
-    polled: bool,
 }
 
 /// The windows in which nested executions have been listed.
@@ -223,7 +222,6 @@ impl Sightings {
         let mut places = self.lock();
         let kept: usize = places.values().map(Seat::nested).sum();
         let seat = places.entry(place.clone()).or_default();
-        seat.polled = true;
         let window = poll.nested.map(|(begin, _)| begin);
         for id in poll.active {
             let entry = seat.executions.entry((*id).to_owned());
@@ -297,23 +295,17 @@ impl Sightings {
     ) -> Sight {
         let mut places = self.lock();
         let is_fresh = |at: Instant| at.elapsed() <= for_at_most;
-        let seat = places.get_mut(place).filter(|seat| seat.polled);
-        let Some(seat) = seat else {
+        // The index fills while the first poll is made.
+        let seat = places.get_mut(place);
+        let Some((windows, sighting)) = seat.and_then(|seat| seat.look_up(id)) else {
             return match self.began.elapsed() < FIRST_POLLS {
                 true => Sight::Unpolled,
                 false => Sight::ToCome,
             };
         };
-        let Seat {
-            executions,
-            windows,
-            ..
-        } = seat;
-        let sighting = executions.get_mut(id);
-        let Some((root, sighting)) = sighting.and_then(|s| Some((s.root.clone()?, s))) else {
+        let Some((seen, root)) = sighting.root.clone() else {
             return Sight::ToCome;
         };
-        let (seen, root) = root;
         if !is_fresh(seen) {
             return Sight::Unknown;
         }
@@ -362,6 +354,10 @@ impl Seat {
     fn nested(&self) -> usize {
         let all = self.executions.values();
         all.map(|sighting| sighting.nested.len()).sum()
+    }
+
+    fn look_up(&mut self, id: &str) -> Option<(&Windows, &mut Sighting)> {
+        Some((&self.windows, self.executions.get_mut(id)?))
     }
 
     fn all_wait(&self, roots: &[Execution]) -> bool {

@@ -268,5 +268,6 @@ async fn what_waits_for_people_needs_no_windows_and_what_is_over_is_forgotten() 
     assert!(sightings.window(&place(), &waiting, None, at(0)).is_some());
     sightings.retain(|_, _| false);
     assert_eq!(sightings.nested(), 0);
+    advance(FIRST_POLLS).await;
     assert_eq!(sightings.of(&place(), ("exec-1", None), AGE), Sight::ToCome);
 }

@@ -143,7 +143,7 @@ impl TryFrom<&RunArgs> for Settings {
             },
             workers: Workers {
                 in_a_lane: usize::from(*workers),
-                in_all: 4 * usize::from(*workers),
+                in_all: 2 * usize::from(*workers),
             },
         })
     }

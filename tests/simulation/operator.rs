@@ -37,7 +37,7 @@ const POLL: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// As the program has them by default.
 pub const DEFAULT_WORKERS: Workers = Workers {
-    in_a_lane: 64,
+    in_a_lane: 128,
     in_all: 256,
 };
 const WORKERS: Workers = Workers {

@@ -60,7 +60,7 @@ fn settings_become_flags() {
         "pollIntervalSeconds": 5,
         "settleSeconds": 90,
         "cloudRates": {"oosReadsPerSecond": 40, "oosStartsPerSecond": 20, "oosRequestsPerSecond": 1000},
-        "workers": 128,
+        "workers": 200,
         "log": {"format": "text", "level": "debug"},
         "extraArgs": ["--more"],
     });
@@ -73,7 +73,7 @@ fn settings_become_flags() {
         "--oos-reads-per-second=40",
         "--oos-starts-per-second=20",
         "--oos-requests-per-second=1000",
-        "--workers=128",
+        "--workers=200",
         "--log-format=text",
         "--log-level=debug",
         "--region=cn-hangzhou",
@@ -98,7 +98,7 @@ fn rates_that_no_value_names_are_the_operators_own() {
     for wrong in [
         json!({"cloudRates": {"oosReadsPerSecond": 0}}),
         json!({"cloudRates": {"oosReadsPerMinute": 600}}),
-        json!({"workers": 129}),
+        json!({"workers": 251}),
     ] {
         assert!(render_chart(&wrong).is_err(), "{wrong}");
     }
