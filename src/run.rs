@@ -326,9 +326,14 @@ impl Operator {
             clock: self.clock.clone(),
             interval: settings.poll_interval,
         };
+        // Its first windows reach as far back as the records of those need that the index knows.
+        let (readiness, mut stopped) = (self.readiness.clone(), shutdown.clone());
         let polling = poller.run(shutdown.clone());
         parts.spawn(async move {
-            polling.await;
+            tokio::select! {
+                () = readiness.wait() => polling.await,
+                () = stopped.wait() => {}
+            }
             ("poller", Ok(()))
         });
 
