@@ -207,7 +207,8 @@ impl Poller {
             let nested = match window {
                 Some(since) => {
                     let nested = self.executions(place, ExecutionFilter::NestedSince(since));
-                    Some((since, nested.await?))
+                    let nested = nested.await.inspect_err(|_| self.sightings.missed(place))?;
+                    Some((since, nested))
                 }
                 None => None,
             };

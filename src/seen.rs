@@ -43,6 +43,8 @@ const NESTED_MAX: usize = 100_000;
 const MISSES: u32 = 3;
 /// By then a window has shown what started or ended before it, however late its list is.
 const LAG: SignedDuration = SignedDuration::from_secs(120);
+/// How far the first window reaches back at most: a list of thousands takes the calls of everybody.
+const FIRST_WINDOW_MAX: SignedDuration = SignedDuration::from_mins(4);
 /// A window that would be longer is not made up for.
 const WINDOW_MAX: SignedDuration = SignedDuration::from_mins(10);
 /// While everything waits for people, nested executions are listed so often: nothing starts or ends then.
@@ -210,11 +212,20 @@ impl Sightings {
             Some(_) => seat.windows.latest.unwrap_or(now),
             // The first is to reach what is on record.
             None => {
-                let first = now.saturating_sub(WINDOW_MAX).unwrap_or(now);
+                let first = now.saturating_sub(FIRST_WINDOW_MAX).unwrap_or(now);
                 on_record.map_or(now, |on_record| on_record.min(now).max(first))
             }
         };
         Some(latest.saturating_sub(self.lag).unwrap_or(latest))
+    }
+
+    /// A window could not be listed, maybe because it is too long: the next one begins now.
+    pub fn missed(&self, place: &Place) {
+        if let Some(seat) = self.lock().get_mut(place) {
+            seat.begin_anew();
+            seat.windows.last = Some(Instant::now());
+            seat.windows.latest = None;
+        }
     }
 
     /// Takes in what a poll listed, and gives the executions that moved, or that it did not show.

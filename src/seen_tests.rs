@@ -223,7 +223,8 @@ async fn after_a_restart_windows_that_reach_what_is_on_record_will_do() {
     // Too long ago to be listed again.
     let sightings = first_poll(0, &[nested("a", 920, None)]);
     assert_eq!(beside(&sightings, 0), None);
-    assert_eq!(beside(&sightings, 400), Some(vec!["a".to_owned()]));
+    assert_eq!(beside(&sightings, 760), Some(vec!["a".to_owned()]));
+    assert_eq!(beside(&sightings, 759), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -174,7 +174,11 @@ impl Operator {
             clock: Arc::new(world.clock()),
             interval: POLL,
         };
-        parts.spawn(poller.run(shutdown.clone()));
+        let (polls, complete) = (shutdown.clone(), readiness.clone());
+        parts.spawn(async move {
+            complete.wait().await;
+            poller.run(polls).await;
+        });
         let world = world.clone();
         parts.spawn(async move {
             readiness.wait().await;

@@ -26,6 +26,10 @@ const INSTANCES: usize = 50;
 const WATCHED: Duration = Duration::from_secs(300);
 /// After something has changed for many.
 const SETTLING: Duration = Duration::from_secs(300);
+/// How long nobody runs: longer than an instance takes, so that each update has gone on.
+const ABSENCE: Duration = Duration::from_secs(75);
+/// After its start an operator has so long to look at all that run.
+const CATCHING_UP: Duration = Duration::from_secs(60);
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// The bound on lateness, as it is by default.
@@ -160,7 +164,7 @@ fn firsts(made: &[Made], what: &str, from: Instant) -> Vec<Duration> {
 
 /// Measures with so many updates, and prints.
 pub fn measure(kinds: &Arc<Kinds>, tasks: usize) -> Result<(), String> {
-    let figures = run(kinds, tasks, true)?;
+    let figures = run(kinds, tasks)?;
     println!("scale: tasks={tasks} instances={INSTANCES}");
     figures.iter().for_each(|figure| println!("{figure}"));
     Ok(())
@@ -169,7 +173,7 @@ pub fn measure(kinds: &Arc<Kinds>, tasks: usize) -> Result<(), String> {
 /// Holds [`TASKS`] updates to their budgets. They are those of `docs/architecture.md`.
 pub fn hold(kinds: &Arc<Kinds>) -> Result<(), String> {
     let began = std::time::Instant::now();
-    let figures = run(kinds, TASKS, false)?;
+    let figures = run(kinds, TASKS)?;
     let exceeded: Vec<String> = figures
         .iter()
         .filter(|figure| figure.value > figure.budget)
@@ -210,7 +214,7 @@ impl std::fmt::Display for Figure {
     }
 }
 
-fn run(kinds: &Arc<Kinds>, tasks: usize, all: bool) -> Result<Vec<Figure>, String> {
+fn run(kinds: &Arc<Kinds>, tasks: usize) -> Result<Vec<Figure>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -219,15 +223,20 @@ fn run(kinds: &Arc<Kinds>, tasks: usize, all: bool) -> Result<Vec<Figure>, Strin
     fastrand::seed(1);
     runtime.block_on(async {
         let scale = Scale::new(kinds.clone(), tasks);
-        let _operator = Operator::with(&scale.world, operator::DEFAULT_WORKERS, LATENESS);
+        let operator = || Operator::with(&scale.world, operator::DEFAULT_WORKERS, LATENESS);
+        let first = operator();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let mut figures = Vec::new();
         scale.starts(&mut figures).await?;
         scale.pauses(&mut figures).await?;
         scale.continues(&mut figures, PEOPLE.min(tasks)).await;
-        if all {
-            scale.runs(&mut figures).await?;
-        }
+        scale.runs(&mut figures).await?;
+        drop(first);
+        tokio::time::sleep(ABSENCE).await;
+        let began = Instant::now();
+        let before = scale.versions();
+        let _second = operator();
+        scale.catches_up(&mut figures, began, &before).await?;
         Ok(figures)
     })
 }
@@ -371,6 +380,52 @@ impl Scale {
             budget: 18.0,
             more: text,
         });
+    }
+
+    fn versions(&self) -> Vec<Option<Value>> {
+        let pointer = "/metadata/resourceVersion";
+        (0..self.tasks).map(|n| self.field(n, pointer)).collect()
+    }
+
+    /// Another operator begins, and each update has gone on since the first one ended.
+    async fn catches_up(
+        &self,
+        figures: &mut Vec<Figure>,
+        began: Instant,
+        before: &[Option<Value>],
+    ) -> Result<(), String> {
+        let written = || {
+            let now = self.versions();
+            now.iter()
+                .zip(before)
+                .filter(|(now, before)| now != before)
+                .count()
+        };
+        while written() < self.tasks {
+            if began.elapsed() > PATIENCE {
+                return Err(format!("{} of {} are looked at", written(), self.tasks));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let took = began.elapsed();
+        tokio::time::sleep(CATCHING_UP.saturating_sub(took)).await;
+        let (calls, requests, words) = self.made(began, began + CATCHING_UP);
+        figures.push(Figure {
+            what: "restart: all that run are looked at (s)",
+            value: took.as_secs_f64(),
+            budget: CATCHING_UP.as_secs_f64(),
+            more: format!(
+                "{:.1} requests for each in {CATCHING_UP:?}",
+                self.each(requests)
+            ),
+        });
+        figures.push(Figure {
+            what: "restart: calls in 10 s",
+            value: number(calls) / CATCHING_UP.as_secs_f64() * 10.0,
+            budget: 5.0 + number(self.tasks) * 55.0 / 1000.0,
+            more: words,
+        });
+        Ok(())
     }
 
     /// All others go on, and something changes in each once a minute.

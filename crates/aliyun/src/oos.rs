@@ -20,6 +20,9 @@ use crate::{
 /// The largest page of ListExecutions and ListTaskExecutions.
 const PAGE: &str = "100";
 
+/// The longest id of anything.
+const ID_MAX: usize = 128;
+
 /// The states that are not final and that ListExecutions can filter by, one at a time. `Queued` is
 /// no filter value. In the order in which an execution passes through them, so that one that moves
 /// on between two lists is seen in the later; `Waiting` twice, as the way back to it is open.
@@ -58,7 +61,7 @@ impl Client {
         }
     }
 
-    /// Two lists, as a filter holds for start and end together. One that has started and ended is in both, the later
+    /// With what tells which instance each is for of its parameters. Two lists, as a filter holds for start and end together. One that has started and ended is in both, the later
     /// reading being the newer.
     async fn nested_since(
         &self,
@@ -76,7 +79,8 @@ impl Client {
                 .with("IncludeChildExecution", "true")
                 .with(name, &since_text);
             // Whether a row was asked for is a matter of two lists together: see below.
-            let all = self.list_executions(call, name, &|_| true).await?;
+            let all = self.take_executions(call, name, &|_| true, &nested);
+            let all = all.await?;
             found.extend(
                 all.into_iter()
                     .map(|execution| (execution.id.clone(), execution)),
@@ -172,9 +176,20 @@ impl Client {
 
     async fn list_executions(
         &self,
+        call: Call<'_>,
+        filter: &str,
+        matches: &(dyn Fn(&Value) -> bool + Send + Sync),
+    ) -> Result<Vec<Execution>, CloudError> {
+        self.take_executions(call, filter, matches, &execution)
+            .await
+    }
+
+    async fn take_executions(
+        &self,
         mut call: Call<'_>,
         filter: &str,
         matches: &(dyn Fn(&Value) -> bool + Send + Sync),
+        take: &(dyn Fn(&Value) -> Execution + Send + Sync),
     ) -> Result<Vec<Execution>, CloudError> {
         call.set("MaxResults", PAGE);
         let listing = Listing {
@@ -183,8 +198,7 @@ impl Client {
             filter,
             matches,
         };
-        let found = self.list_by_token(&mut call, &listing).await?;
-        Ok(found.iter().map(execution).collect())
+        self.take_by_token(&mut call, &listing, take).await
     }
 
     pub(crate) async fn task_executions(
@@ -203,8 +217,8 @@ impl Client {
             filter: &format!("ExecutionId={execution}"),
             matches: &|row| text(row, "ExecutionId") == execution,
         };
-        let found = self.list_by_token(&mut call, &listing).await?;
-        Ok(found.iter().map(task_execution).collect())
+        self.take_by_token(&mut call, &listing, &task_execution)
+            .await
     }
 
     pub(crate) async fn template(
@@ -421,6 +435,14 @@ fn execution(row: &Value) -> Execution {
             .collect(),
         tags,
     }
+}
+
+/// One of the many of an account: without its script, which is long, and every other parameter that is longer than an id.
+fn nested(row: &Value) -> Execution {
+    let mut execution = execution(row);
+    let is_short = |value: &Value| value.as_str().is_some_and(|value| value.len() <= ID_MAX);
+    execution.parameters.retain(|_, value| is_short(value));
+    execution
 }
 
 fn task_execution(row: &Value) -> TaskExecution {

@@ -61,14 +61,15 @@ impl Listing<'_> {
         !answer.pointer(&pointer).is_some_and(Value::is_array)
     }
 
-    /// Keeps the rows that were asked for. `first` marks the page that decides whether the filter
-    /// was applied at all.
-    fn keep(&self, call: &Call<'_>, page: &[Value], first: bool) -> Result<Vec<Value>, CloudError> {
-        let kept: Vec<Value> = page
-            .iter()
-            .filter(|row| (self.matches)(row))
-            .cloned()
-            .collect();
+    /// The rows that were asked for. `first` marks the page that decides whether the filter was
+    /// applied at all.
+    fn keep<'v>(
+        &self,
+        call: &Call<'_>,
+        page: &'v [Value],
+        first: bool,
+    ) -> Result<Vec<&'v Value>, CloudError> {
+        let kept: Vec<&Value> = page.iter().filter(|row| (self.matches)(row)).collect();
         if first && kept.is_empty() && !page.is_empty() {
             return Err(call.failed().ignored(format!(
                 "asked for {}, but none of the {} rows that came back is of it: the endpoint \
@@ -89,7 +90,8 @@ impl Client {
         listing: &Listing<'_>,
     ) -> Result<Vec<Value>, CloudError> {
         let answer = self.send(call).await?;
-        listing.keep(call, listing.page(call, &answer)?, true)
+        let kept = listing.keep(call, listing.page(call, &answer)?, true)?;
+        Ok(kept.into_iter().cloned().collect())
     }
 
     /// Pages by `NextToken` until there is none. Rows that come twice are kept once.
@@ -98,14 +100,24 @@ impl Client {
         call: &mut Call<'_>,
         listing: &Listing<'_>,
     ) -> Result<Vec<Value>, CloudError> {
+        self.take_by_token(call, listing, &Value::clone).await
+    }
+
+    /// The same, of each row no more than is taken of it: a list may have thousands, of which most is of no use.
+    pub(crate) async fn take_by_token<T: Send>(
+        &self,
+        call: &mut Call<'_>,
+        listing: &Listing<'_>,
+        take: &(dyn Fn(&Value) -> T + Send + Sync),
+    ) -> Result<Vec<T>, CloudError> {
         let mut seen = HashSet::new();
         let mut tokens = HashSet::new();
         let mut found = Vec::new();
         for page in 0..MAX_PAGES {
             let answer = self.send(call).await?;
             for row in listing.keep(call, listing.page(call, &answer)?, page == 0)? {
-                if seen.insert(text(&row, listing.id)) {
-                    found.push(row);
+                if seen.insert(text(row, listing.id)) {
+                    found.push(take(row));
                 }
             }
             let token = text(&answer, "NextToken");
@@ -169,7 +181,7 @@ impl Client {
             if fresh < rows.len() {
                 return Ok(None);
             }
-            found.extend(kept);
+            found.extend(kept.into_iter().cloned());
             match total {
                 Some(total) if seen.len() >= total => return Ok(Some(found)),
                 Some(_) if rows.is_empty() => return Ok(None),

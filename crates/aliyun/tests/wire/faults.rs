@@ -307,8 +307,8 @@ impl CallObserver for Reasons {
 
 #[tokio::test]
 async fn it_is_told_why_a_read_was_made() {
-    let none = || ok(json!({"ScalingGroups": []}));
-    let fake = Fake::start([none(), none(), ok(json!({}))]).await;
+    let found = || ok(json!({"ScalingGroups": [{"ScalingGroupId": "asg-1"}]}));
+    let fake = Fake::start([found(), found(), ok(json!({}))]).await;
     let reasons = Arc::new(Reasons::default());
     let config = ClientConfig {
         observer: Some(reasons.clone()),

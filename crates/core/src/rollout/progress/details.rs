@@ -7,6 +7,7 @@ use ess_rollout_api::v1alpha1::{
 };
 use ess_rollout_cloud::{Execution, ExecutionStatus, Query, TaskExecution};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::attempts::{Attempt, Attempts, Item, state};
 use crate::rollout::context::Context;
@@ -169,7 +170,13 @@ fn in_turn(
         let since = quiet.as_secs().rem_euclid(TURNS_EVERY.as_secs());
         since <= TURNS_FOR.as_secs()
     });
-    if ctx.spec.policy.on_failure != OnFailure::Suspend || !is_time {
+    // What is on record may be from before the operator was away.
+    let newest = attempts.values().filter_map(|attempt| attempt.newest);
+    let times = newest.flat_map(|child| [child.start, child.end]).flatten();
+    let has_moved = times
+        .max()
+        .is_some_and(|time| !ctx.waits().settled_since(&Time(time)));
+    if ctx.spec.policy.on_failure != OnFailure::Suspend || !is_time || has_moved {
         return BTreeSet::new();
     }
     let moves = |attempt: &Attempt<'_>| {
