@@ -1,8 +1,8 @@
-//! The calls that the emulator received. Its clock runs at real speed from the real time, so its times and ours are one clock.
+//! The calls that the emulator received, by our clock: its own runs at real speed, and falls behind where it has much to do.
 
 use anyhow::{Context, Result};
 use ess_rollout_test_support::Emulator;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -58,9 +58,24 @@ pub async fn instances_done(emulator: &Emulator, since: u64) -> Result<Vec<Call>
 }
 
 async fn read(emulator: &Emulator, path: &str) -> Result<Vec<Call>> {
+    let behind = behind(emulator).await?;
     let mut answer = emulator.get(path).await?;
-    serde_json::from_value(answer["entries"].take())
-        .with_context(|| format!("the emulator's {path}"))
+    let calls = serde_json::from_value(answer["entries"].take());
+    let mut calls: Vec<Call> = calls.with_context(|| format!("the emulator's {path}"))?;
+    for call in &mut calls {
+        call.at += behind;
+    }
+    Ok(calls)
+}
+
+/// How far its clock is behind ours now.
+async fn behind(emulator: &Emulator) -> Result<SignedDuration> {
+    let asked = Timestamp::now();
+    let clock = emulator.get("clock").await?;
+    let answered = Timestamp::now();
+    let now: Timestamp = serde_json::from_value(clock["now"].clone())?;
+    let middle = asked + answered.duration_since(asked) / 2;
+    Ok(middle.duration_since(now))
 }
 
 /// The number of the next call.

@@ -132,8 +132,8 @@ fn document(sheets: &[(Part, Sheet)]) -> Result<String> {
          Made by `{COMMAND}` of commit {} on {}, on a machine with {} cores that ran the operator, kube-apiserver, etcd, the \
          emulated cloud and the harness side by side. Release binaries, the chart's defaults (rates, 10 s between polls and \
          between writes of progress), the emulated cloud at real speed. Change nothing here by hand: run the command.\n\n\
-         Times are by one clock: that of the harness when the apiserver has answered it or its watch has brought an object, \
-         and that of the emulator when a call arrives. Requests to the apiserver are the operator's, without watches and \
+         Times are by the clock of the harness: when the apiserver has answered it or its watch has brought an object, and \
+         when a call has arrived at the emulator, by how far that one's clock is behind when it is asked for its calls. Requests to the apiserver are the operator's, without watches and \
          Events, from the audit log. What misses its target is in bold.\n\n",
         commit()?,
         Zoned::now().strftime("%Y-%m-%d"),

@@ -228,13 +228,28 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 pub(crate) mod tests {
     use std::{
         io::Write,
-        sync::{Arc, Mutex},
+        sync::{Arc, Mutex, Once},
     };
 
     use super::*;
 
-    #[derive(Clone, Default)]
+    #[derive(Clone)]
     pub(crate) struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Default for Sink {
+        /// Whether a line of the code logs at all is kept for all threads, as the subscribers that there are at the time
+        /// want it. One that wants everything, and is always there, keeps it from being settled while the one of a test on
+        /// another thread comes or goes.
+        fn default() -> Self {
+            static EVERYTHING: Once = Once::new();
+            EVERYTHING.call_once(|| {
+                let all = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+                let all = all.with_writer(std::io::sink).finish();
+                tracing::subscriber::set_global_default(all).unwrap();
+            });
+            Self(Arc::default())
+        }
+    }
 
     impl Write for Sink {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
