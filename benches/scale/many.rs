@@ -83,6 +83,19 @@ async fn starts(scene: &mut Scene, tasks: usize, sheet: &mut Sheet) -> Result<()
     Ok(())
 }
 
+/// The calls of the cloud in 10 s, held to a limit that is set for 1,000 tasks.
+fn hold_calls(
+    sheet: &mut Sheet,
+    what: &'static str,
+    tasks: usize,
+    (limit, target): (f64, &'static str),
+    spent: &Spent,
+) {
+    let calls = spent.calls_in_10s();
+    let met = within(tasks, calls, &[(1000, limit)]);
+    sheet.hold(what, format!("{calls:.1}"), target, met);
+}
+
 fn details(sheet: &mut Sheet, when: &str, spent: &Spent) {
     sheet.detail(format!("calls {when}: {}", spent.words(&spent.calls)));
     sheet.detail(format!("requests {when}: {}", spent.words(&spent.requests)));
@@ -92,12 +105,13 @@ async fn pauses(scene: &mut Scene, tasks: usize, sheet: &mut Sheet) -> Result<()
     scene.until_all("BatchSuspended", PATIENCE, tasks).await?;
     scene.pass(SETTLING_PAUSED, "settling, paused").await?;
     let spent = scene.measure(WATCHED_PAUSED, "measuring, paused").await?;
-    let calls = spent.calls_in_10s();
-    sheet.hold(
+    let limit = (25.0, "1,000: ≤25");
+    hold_calls(
+        sheet,
         "calls of the cloud in 10 s, all paused",
-        format!("{calls:.1}"),
-        "1,000: ≤25",
-        within(tasks, calls, &[(1000, 25.0)]),
+        tasks,
+        limit,
+        &spent,
     );
     let requests = spent.requests_in_10s();
     sheet.hold(
@@ -153,12 +167,13 @@ async fn runs(scene: &mut Scene, tasks: usize, sheet: &mut Sheet) -> Result<()> 
     scene.pass(WATCHED_RUNNING, "measuring, running").await?;
     let to = Timestamp::now();
     let spent = scene.until_then(&mark, to).await?;
-    let calls = spent.calls_in_10s();
-    sheet.hold(
+    let limit = (60.0, "1,000: ≤60");
+    hold_calls(
+        sheet,
         "calls of the cloud in 10 s, all running",
-        format!("{calls:.1}"),
-        "1,000: ≤60",
-        within(tasks, calls, &[(1000, 60.0)]),
+        tasks,
+        limit,
+        &spent,
     );
     let load = |used| format!("{:.1} %", spent.load(used));
     sheet.note(
@@ -230,12 +245,13 @@ async fn restart(scene: &mut Scene, tasks: usize, sheet: &mut Sheet) -> Result<(
     }
     let first = jiff::SignedDuration::try_from(CATCHING_UP)?;
     let spent = scene.until_then(&mark, since + first).await?;
-    let calls = spent.calls_in_10s();
-    sheet.hold(
+    let limit = (60.0, "1,000: ≤60");
+    hold_calls(
+        sheet,
         "restart: calls of the cloud in 10 s, over the first 60 s",
-        format!("{calls:.1}"),
-        "1,000: ≤60",
-        within(tasks, calls, &[(1000, 60.0)]),
+        tasks,
+        limit,
+        &spent,
     );
     sheet.note(
         "restart: requests to the apiserver in the first 60 s",

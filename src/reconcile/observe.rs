@@ -272,8 +272,10 @@ async fn tell_late(
     versions: &mut Vec<String>,
 ) {
     let mut observation = observation.clone();
+    let late = context.limits.late;
+    let message = format!("has waited for its turn under the rate of the account for {late:?}");
     for query in asked {
-        let reply = Reply::Cloud(Err(late(query, context.limits.late)));
+        let reply = Reply::Cloud(Err(unanswered(query, LATE, message.clone())));
         observation.insert(Ask::Cloud(query.clone()), reply);
     }
     let (step, _) = next_step(context, subject, known, context.clock.now(), &observation);
@@ -297,13 +299,14 @@ async fn tell_late(
     }
 }
 
-fn late(query: &Query, after: Duration) -> CloudError {
+/// What stands for an answer that there is none of.
+fn unanswered(query: &Query, code: &str, message: String) -> CloudError {
     CloudError {
-        call: name_of(query).to_owned(),
+        call: query.call().to_owned(),
         class: CloudClass::Retry,
         outcome: Outcome::NoEffect,
-        code: LATE.to_owned(),
-        message: format!("has waited for its turn under the rate of the account for {after:?}"),
+        code: code.to_owned(),
+        message,
         request_id: None,
         missing_action: None,
         retry_after: None,
@@ -625,49 +628,11 @@ async fn ask(
     let left = Duration::try_from(deadline.duration_since(context.clock.now())).unwrap_or_default();
     match select(cloud.query(region, query, turn), context.clock.sleep(left)).await {
         Either::Left((answer, _)) => answer,
-        Either::Right(_) => Err(CloudError {
-            call: name_of(query).to_owned(),
-            class: CloudClass::Retry,
-            outcome: Outcome::NoEffect,
-            code: "timeout".to_owned(),
-            message: format!(
-                "not answered within the {:?} that reads may take for one decision",
-                context.limits.reading
-            ),
-            request_id: None,
-            missing_action: None,
-            retry_after: None,
-        }),
-    }
-}
-
-/// The call that answers a query, as errors name it.
-fn name_of(query: &Query) -> &'static str {
-    match query {
-        Query::ScalingGroup { .. }
-        | Query::ScalingGroups { .. }
-        | Query::ScalingGroupInList { .. } => "ESS DescribeScalingGroups",
-        Query::ScalingInstances { .. } | Query::ScalingInstancesById { .. } => {
-            "ESS DescribeScalingInstances"
+        Either::Right(_) => {
+            let reading = context.limits.reading;
+            let message =
+                format!("not answered within the {reading:?} that reads may take for one decision");
+            Err(unanswered(query, "timeout", message))
         }
-        Query::ActivitiesInProgress { .. } => "ESS DescribeScalingActivities",
-        Query::InstanceRefreshes { .. } => "ESS DescribeInstanceRefreshes",
-        Query::LifecycleActions { .. } => "ESS DescribeLifecycleActions",
-        Query::Diagnosis { .. } => "ESS DescribeScalingGroupDiagnoseDetails",
-        Query::ScalingConfiguration { .. } | Query::ScalingConfigurationInGroup { .. } => {
-            "ESS DescribeScalingConfigurations"
-        }
-        Query::EciScalingConfiguration { .. } | Query::EciScalingConfigurationInGroup { .. } => {
-            "ESS DescribeEciScalingConfigurations"
-        }
-        Query::Account => "STS GetCallerIdentity",
-        Query::ContainerGroups { .. } => "ECI DescribeContainerGroups",
-        Query::Image { .. } => "ECS DescribeImages",
-        Query::EcsInstances { .. } => "ECS DescribeInstances",
-        Query::Executions(_) => "OOS ListExecutions",
-        Query::TaskExecutions { .. } => "OOS ListTaskExecutions",
-        Query::Template { .. } | Query::Package { .. } => "OOS GetTemplate",
-        Query::InstancePackage { .. } => "OOS ListInstancePackageStates",
-        Query::Invocation { .. } => "ECS DescribeInvocationResults",
     }
 }

@@ -315,12 +315,13 @@ impl<K: Viewed> ObjectView<K> {
         let Some(status) = &self.status else {
             return false;
         };
+        let mut asked = ledger::new_requests(metadata, &status.handled_actions);
         let mut finalizers = metadata.finalizers.iter().flatten();
         let mut conditions = status.conditions.iter();
         K::KIND != ObjectKind::ImageUpdateTask
             && metadata.deletion_timestamp.is_none()
             && finalizers.all(|name| name != FINALIZER)
-            && !ledger::is_asked(metadata, &status.handled_actions)
+            && asked.next().is_none()
             && status.result.is_some()
             && status.restore.as_ref().is_none_or(|restore| restore.done)
             && status.observed_generation == metadata.generation

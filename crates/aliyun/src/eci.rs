@@ -72,8 +72,8 @@ impl Client {
             filter: &format!("ContainerGroupIds ({} ids)", ids.len()),
             matches: &|row| ids.contains(&text(row, "ContainerGroupId")),
         };
-        let rows = self.list_by_token(&mut call, &listing).await?;
-        Ok(rows.iter().map(container_group).collect())
+        self.list_by_token(&mut call, &listing, &container_group)
+            .await
     }
 
     pub(crate) async fn eci_configuration(

@@ -54,8 +54,7 @@ impl Client {
             filter: &format!("InstanceIds ({} ids)", ids.len()),
             matches: &|row| ids.contains(&text(row, "InstanceId")),
         };
-        let rows = self.list_by_token(&mut call, &listing).await?;
-        Ok(rows.iter().map(ecs_instance).collect())
+        self.list_by_token(&mut call, &listing, &ecs_instance).await
     }
 
     pub(crate) async fn image(

@@ -29,14 +29,13 @@ impl Client {
             filter: &format!("ScalingGroupId={group}"),
             matches: &|row| text(row, "ScalingGroupId") == group,
         };
-        let found = self.list_by_token(&mut call, &listing).await?;
-        let refreshes = found.iter().map(|row| InstanceRefresh {
+        let take = |row: &Value| InstanceRefresh {
             id: text(row, "InstanceRefreshTaskId"),
             status: text(row, "Status").into(),
-        });
-        Ok(refreshes
-            .filter(|refresh| !refresh.status.is_final())
-            .collect())
+        };
+        let mut refreshes = self.list_by_token(&mut call, &listing, &take).await?;
+        refreshes.retain(|refresh| !refresh.status.is_final());
+        Ok(refreshes)
     }
 
     /// The rows do not say of which activity they are.
@@ -55,7 +54,8 @@ impl Client {
             filter: &format!("ScalingActivityId={activity}"),
             matches: &|_| true,
         };
-        let found = self.list_by_token(&mut call, &listing).await?;
+        let found = self.list_by_token(&mut call, &listing, &Value::clone);
+        let found = found.await?;
         let pending = found
             .iter()
             .filter(|row| text(row, "LifecycleActionStatus") == "Pending");

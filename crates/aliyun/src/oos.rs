@@ -61,8 +61,8 @@ impl Client {
         }
     }
 
-    /// With what tells which instance each is for of its parameters. Two lists, as a filter holds for start and end together. One that has started and ended is in both, the later
-    /// reading being the newer.
+    /// With no more of the parameters than tells which instance each is for. Two lists, as a filter holds for start and end
+    /// together. One that has started and ended is in both, the later reading being the newer.
     async fn nested_since(
         &self,
         region: &str,
@@ -198,7 +198,7 @@ impl Client {
             filter,
             matches,
         };
-        self.take_by_token(&mut call, &listing, take).await
+        self.list_by_token(&mut call, &listing, take).await
     }
 
     pub(crate) async fn task_executions(
@@ -217,7 +217,7 @@ impl Client {
             filter: &format!("ExecutionId={execution}"),
             matches: &|row| text(row, "ExecutionId") == execution,
         };
-        self.take_by_token(&mut call, &listing, &task_execution)
+        self.list_by_token(&mut call, &listing, &task_execution)
             .await
     }
 
@@ -295,11 +295,10 @@ impl Client {
             // An instance has few packages: with the filter ignored the right row is among them.
             matches: &|_| true,
         };
-        let found = self.list_by_token(&mut call, &listing).await?;
-        let row = found
-            .iter()
-            .find(|row| text(row, "TemplateName") == package);
-        Ok(row.map(|row| text(row, "TemplateVersion")))
+        let take = |row: &Value| (text(row, "TemplateName"), text(row, "TemplateVersion"));
+        let found = self.list_by_token(&mut call, &listing, &take).await?;
+        let row = found.into_iter().find(|(name, _)| name == package);
+        Ok(row.map(|(_, version)| version))
     }
 
     pub(crate) async fn start_execution(

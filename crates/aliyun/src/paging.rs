@@ -94,17 +94,9 @@ impl Client {
         Ok(kept.into_iter().cloned().collect())
     }
 
-    /// Pages by `NextToken` until there is none. Rows that come twice are kept once.
-    pub(crate) async fn list_by_token(
-        &self,
-        call: &mut Call<'_>,
-        listing: &Listing<'_>,
-    ) -> Result<Vec<Value>, CloudError> {
-        self.take_by_token(call, listing, &Value::clone).await
-    }
-
-    /// The same, of each row no more than is taken of it: a list may have thousands, of which most is of no use.
-    pub(crate) async fn take_by_token<T: Send>(
+    /// Pages by `NextToken` until there is none. Rows that come twice are kept once, and of each what is taken of it: a list
+    /// may have thousands, of which most is of no use.
+    pub(crate) async fn list_by_token<T: Send>(
         &self,
         call: &mut Call<'_>,
         listing: &Listing<'_>,

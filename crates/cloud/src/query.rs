@@ -148,35 +148,41 @@ pub enum Query {
 }
 
 impl Query {
-    /// The API that answers it, by its name.
-    pub fn action(&self) -> &'static str {
+    /// The service and API that answer it, as errors name a call: `ESS DescribeScalingGroups`.
+    pub fn call(&self) -> &'static str {
         match self {
             Self::ScalingGroup { .. }
             | Self::ScalingGroups { .. }
-            | Self::ScalingGroupInList { .. } => "DescribeScalingGroups",
+            | Self::ScalingGroupInList { .. } => "ESS DescribeScalingGroups",
             Self::ScalingInstances { .. } | Self::ScalingInstancesById { .. } => {
-                "DescribeScalingInstances"
+                "ESS DescribeScalingInstances"
             }
-            Self::ActivitiesInProgress { .. } => "DescribeScalingActivities",
-            Self::InstanceRefreshes { .. } => "DescribeInstanceRefreshes",
-            Self::LifecycleActions { .. } => "DescribeLifecycleActions",
-            Self::Diagnosis { .. } => "DescribeScalingGroupDiagnoseDetails",
+            Self::ActivitiesInProgress { .. } => "ESS DescribeScalingActivities",
+            Self::InstanceRefreshes { .. } => "ESS DescribeInstanceRefreshes",
+            Self::LifecycleActions { .. } => "ESS DescribeLifecycleActions",
+            Self::Diagnosis { .. } => "ESS DescribeScalingGroupDiagnoseDetails",
             Self::ScalingConfiguration { .. } | Self::ScalingConfigurationInGroup { .. } => {
-                "DescribeScalingConfigurations"
+                "ESS DescribeScalingConfigurations"
             }
             Self::EciScalingConfiguration { .. } | Self::EciScalingConfigurationInGroup { .. } => {
-                "DescribeEciScalingConfigurations"
+                "ESS DescribeEciScalingConfigurations"
             }
-            Self::Account => "GetCallerIdentity",
-            Self::ContainerGroups { .. } => "DescribeContainerGroups",
-            Self::Image { .. } => "DescribeImages",
-            Self::EcsInstances { .. } => "DescribeInstances",
-            Self::Executions(_) => "ListExecutions",
-            Self::TaskExecutions { .. } => "ListTaskExecutions",
-            Self::Template { .. } | Self::Package { .. } => "GetTemplate",
-            Self::InstancePackage { .. } => "ListInstancePackageStates",
-            Self::Invocation { .. } => "DescribeInvocationResults",
+            Self::Account => "STS GetCallerIdentity",
+            Self::ContainerGroups { .. } => "ECI DescribeContainerGroups",
+            Self::Image { .. } => "ECS DescribeImages",
+            Self::EcsInstances { .. } => "ECS DescribeInstances",
+            Self::Executions(_) => "OOS ListExecutions",
+            Self::TaskExecutions { .. } => "OOS ListTaskExecutions",
+            Self::Template { .. } | Self::Package { .. } => "OOS GetTemplate",
+            Self::InstancePackage { .. } => "OOS ListInstancePackageStates",
+            Self::Invocation { .. } => "ECS DescribeInvocationResults",
         }
+    }
+
+    /// The name of that API.
+    pub fn action(&self) -> &'static str {
+        let call = self.call();
+        call.split_once(' ').map_or(call, |(_, action)| action)
     }
 }
 

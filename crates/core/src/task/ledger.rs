@@ -36,11 +36,12 @@ pub(crate) fn is_new(handled: &HandledActions, verb: Verb, value: &str) -> bool 
     handled.get(verb) != Some(shorten(value, VALUE_MAX).as_str())
 }
 
-/// Whether anything is asked of an object by annotation that is not on record.
-pub fn is_asked(metadata: &ObjectMeta, handled: &HandledActions) -> bool {
-    requests::VERBS.iter().any(|(verb, key)| {
+/// What is asked of an object by annotation and not on record.
+pub fn new_requests(metadata: &ObjectMeta, handled: &HandledActions) -> impl Iterator<Item = Verb> {
+    let new = requests::VERBS.into_iter().filter(|(verb, key)| {
         annotation(metadata, key).is_some_and(|value| is_new(handled, *verb, value))
-    })
+    });
+    new.map(|(verb, _)| verb)
 }
 
 /// A request that is accepted now.

@@ -40,10 +40,10 @@ pub(in crate::rollout) fn apply<'a>(
     // What is on record of an attempt is not forgotten because one answer leaves it out.
     let is_listed = |id: &str| attempts.get(id).is_some_and(|a| a.newest.is_some());
     let is_kept = |old: &&InstanceStatus| old.execution_id.is_some() && !is_listed(&old.id);
-    let kept = old.values().copied().filter(is_kept).map(|old| old.batch);
-    let begun = begun.chain(kept).max().unwrap_or(0);
     let kept = old.values().copied().filter(is_kept);
     let mut instances: Vec<InstanceStatus> = kept.cloned().collect();
+    let kept = instances.iter().map(|kept| kept.batch);
+    let begun = begun.chain(kept).max().unwrap_or(0);
     for (id, attempt) in &attempts {
         let old = old.get(id.as_str()).copied();
         if old.as_ref().is_some_and(is_kept) {

@@ -26,7 +26,6 @@ use crate::rollout::requests::{approve, ingest};
 use crate::task::ask::{Seen, Sight};
 use crate::task::ledger;
 use crate::task::observation::Known;
-use crate::task::requests::VERBS;
 
 /// What moves is told by the poller; a look besides is for what is told by the time alone, so many times less often than one
 /// that reads.
@@ -110,9 +109,8 @@ fn takes_note(
     if !matches!(seen, Sight::Seen(seen) if waits_as_before(pause, &seen.root)) {
         return Ok(None);
     }
-    let mut status = status.clone();
-    let pause = status.pause.clone();
-    ingest::ingest(ctx, &mut status, pause.as_ref());
+    let (mut status, pause) = (status.clone(), pause.clone());
+    ingest::ingest(ctx, &mut status, Some(&pause));
     show_progress(ctx, &mut status);
     Ok(Some(ctx.decide(status, Next::Now)))
 }
@@ -206,13 +204,8 @@ fn is_asked_something(ctx: &Context<'_>, status: &Draft) -> bool {
     must_be_read(ctx, status) || new_requests(ctx, status).next().is_some()
 }
 
-/// What is asked by annotation and not on record yet.
-fn new_requests<'a>(ctx: &'a Context<'_>, status: &'a Draft) -> impl Iterator<Item = Verb> + 'a {
-    let new = VERBS.into_iter().filter(|(verb, key)| {
-        let value = ctx.annotation(key);
-        value.is_some_and(|value| ledger::is_new(&status.handled_actions, *verb, value))
-    });
-    new.map(|(verb, _)| verb)
+fn new_requests(ctx: &Context<'_>, status: &Draft) -> impl Iterator<Item = Verb> {
+    ledger::new_requests(ctx.metadata, &status.handled_actions)
 }
 
 /// Whether something is under way that is judged by what is read.
