@@ -6,9 +6,11 @@ WORKDIR /source
 COPY . .
 # Alpine's Rust builds for musl and links statically. The caches keep downloads and objects from one build to the
 # next, hence the copy out of the target directory.
+# Some kernels for arm64 have pages of 64 KiB; the allocator is built for the largest that it may meet.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --locked --release --package ess-rollout --bin ess-rollout \
+    if [ "$(uname -m)" = aarch64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi \
+    && cargo build --locked --release --package ess-rollout --bin ess-rollout \
     && cp target/release/ess-rollout /ess-rollout
 
 FROM scratch

@@ -46,7 +46,7 @@ pub async fn one_pass(
         // What passes share is behind locks that are taken whether or not their holder panicked.
         let passing = AssertUnwindSafe(reconcile_until(&context, &key, turn, shutdown));
         let (finished, result, class) = match passing.catch_unwind().await {
-            Ok(pass) => finish(key.kind, pass),
+            Ok(pass) => finish(&context, &key, pass),
             Err(_) => {
                 // Where it was is logged by the panic hook. What it said may hold anything.
                 tracing::error!("pass panicked, a defect of the operator: trying again later");
@@ -66,19 +66,28 @@ pub async fn one_pass(
     .await
 }
 
-fn finish(about: ObjectKind, pass: Pass) -> (Finished, PassResult, Option<&'static str>) {
+fn finish(
+    context: &Context,
+    key: &ObjectKey,
+    pass: Pass,
+) -> (Finished, PassResult, Option<&'static str>) {
     let (result, class, again) = match &pass.outcome {
         Ok(_) if pass.gone => (PassResult::Success, None, Again::Gone),
-        Ok(Next::Now) => (PassResult::Requeue, None, Again::Now),
-        Ok(Next::After(delay)) => (PassResult::RequeueAfter, None, Again::After(*delay)),
-        Ok(Next::OnChange) => (PassResult::Success, None, Again::OnChange),
+        Ok(next) => {
+            let result = match next {
+                Next::Now => PassResult::Requeue,
+                Next::After(_) => PassResult::RequeueAfter,
+                Next::OnChange => PassResult::Success,
+            };
+            (result, None, context.again(key, *next))
+        }
         Err(error) => {
             let kind = error.class();
             let class = word(kind);
             match kind {
                 // Said when the object was told, and on the object. A record is told nothing.
                 ErrorClass::Outdated | ErrorClass::NotUnderstood
-                    if about != ObjectKind::ScalingGroupRecord =>
+                    if key.kind != ObjectKind::ScalingGroupRecord =>
                 {
                     tracing::debug!(class, error = chain(error), "pass failed");
                 }

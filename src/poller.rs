@@ -195,7 +195,7 @@ impl Poller {
     /// Roots first: what is seen of the nested ones is then the newer.
     async fn list(&self, place: &Place, tasks: &[ActiveTask]) -> Result<List, String> {
         let (key, value) = identity::TAG_MANAGED_BY;
-        let roots = ExecutionFilter::Tagged {
+        let roots = ExecutionFilter::TaggedProgress {
             tags: vec![(key.to_owned(), value.to_owned())],
             started_after: begin(tasks),
         };

@@ -195,11 +195,11 @@ async fn one_list_serves_all_tasks_of_an_account_and_wakes_those_that_moved() {
         let Query::Executions(filter) = query else {
             return false;
         };
-        matches!(filter, ExecutionFilter::Tagged { .. })
+        matches!(filter, ExecutionFilter::TaggedProgress { .. })
     };
     assert_eq!(script.queries.iter().filter(lists_roots).count(), 3);
     assert_eq!(script.queries.len(), 6, "and what is nested, of all");
-    let Query::Executions(ExecutionFilter::Tagged {
+    let Query::Executions(ExecutionFilter::TaggedProgress {
         tags,
         started_after,
     }) = &script.queries[0]

@@ -17,7 +17,8 @@ use crate::{
     clouds::{AliyunClouds, Clouds, Metered},
     kept::Sweeper,
     kubernetes::{
-        Clients, Heard, Keeping, KeptSecrets, KubeApi, Kubernetes, ObjectKey, RECORDS, Schemas,
+        Bounded, Clients, Heard, Keeping, KeptSecrets, KubeApi, Kubernetes, ObjectKey, RECORDS,
+        Schemas,
     },
     pass::one_pass,
     poller::{self, Poller},
@@ -179,8 +180,11 @@ impl Operator {
     fn new(settings: &Settings, clients: &Clients, own_namespace: &str) -> Self {
         let metrics = Arc::new(Metrics::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let rates = settings.rates.for_passes(settings.workers.in_a_lane);
         let limits = Limits {
             sighting_age: settings.poll_interval * 3,
+            // What is asked next may wait as long once more.
+            reading: rates.longest_wait_of_reads * 2,
             ..Limits::for_calls(settings.call_timeout)
         };
         let sightings = Arc::new(Sightings::new(settings.call_lifetime));
@@ -189,7 +193,7 @@ impl Operator {
         let api = Arc::new(KubeApi::new(clients.calls.clone(), own_namespace));
         let kept: Arc<dyn KeptSecrets> = api.clone();
         let kubernetes: Arc<dyn Kubernetes> =
-            Arc::new(Keeping::new(api, kept.clone(), clock.clone()));
+            Arc::new(Bounded::new(Keeping::new(api, kept.clone(), clock.clone())));
         let own_credentials_namespaces = settings
             .own_credentials_namespaces
             .clone()
@@ -200,7 +204,7 @@ impl Operator {
                 network: settings.network,
                 limiter: Arc::new(Limiter::new(RateLimits {
                     longest_wait_of_mutations: limits.turn,
-                    ..settings.rates
+                    ..rates
                 })),
                 timeouts: Timeouts {
                     request: settings.call_timeout,

@@ -422,12 +422,9 @@ impl Sighting {
         if self.root.as_ref().is_some_and(|(seen, _)| *seen > began) {
             return false;
         }
-        // Scripts are long, and nobody looks for them here.
-        let kept = Execution {
-            parameters: Map::new(),
-            tags: BTreeMap::new(),
-            ..root.clone()
-        };
+        let mut kept = root.clone();
+        // A pass has read them as well. Scripts are long, and nobody looks for them here.
+        (kept.parameters, kept.tags) = (Map::new(), BTreeMap::new());
         let before = self.root.replace((began, kept));
         before.is_none_or(|(_, before)| fingerprint(&before) != fingerprint(root))
     }

@@ -1,6 +1,6 @@
 //! The watches: what changed goes into the index and the queue, nothing else.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use ess_rollout_cloud::Urgency;
 use futures::StreamExt;
@@ -21,12 +21,15 @@ use crate::{
         dispatcher::Triggers, health::Readiness, metrics::Metrics, shutdown::Shutdown,
         telemetry::chain,
     },
-    tasks::{Change, Leftovers, ObjectView, RecordView, References, TaskIndex, Viewed},
+    tasks::{Change, Leftovers, ObjectView, RecordView, References, TaskIndex, Unfinished, Viewed},
 };
 
 /// Objects per page of the first list. A task's status can hold a thousand instances, and a page
 /// is in memory at once.
 const PAGE: u32 = 50;
+/// How long after a restart those are looked at that only run, where the poller has not told of them until then: it does so
+/// once it has seen how far they are, and a look before that shows nothing.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
 
 /// For how many seconds a watch is asked for. The apiserver ends it then, and it is begun anew from where it was; what is
 /// not ended is dead, and is given up five seconds later (kube-runtime's margin). So a new object is seen within half a
@@ -88,6 +91,9 @@ pub async fn objects<K>(
         for change in feed.tasks.apply(source, event) {
             match change {
                 Change::Present(key, version) => feed.triggers.changed(key, version, urgency),
+                Change::Runs(key, version) => {
+                    feed.triggers.changed_after(key, version, FIRST_LOOK);
+                }
                 Change::Concerns(key) => feed.triggers.trigger(key),
                 Change::Gone(key) => feed.triggers.forget(&key),
             }
@@ -105,16 +111,19 @@ pub async fn records(
     feed: Feed,
     shutdown: Shutdown,
 ) {
-    let touched = |record: RecordView| {
+    let touched = |record: RecordView, is_news: bool| {
         if record.needs_look(|uid| feed.tasks.has(uid)) || record.summary_is_off() {
             let key = ObjectKey::record(record.name());
             feed.triggers
                 .changed(key, record.version().to_owned(), Urgency::Due);
         }
         let (region, group) = record.group();
-        for key in feed.tasks.unfinished_of(region, group) {
-            feed.triggers
-                .changed(key, record.version().to_owned(), Urgency::Due);
+        for Unfinished { key, only_runs } in feed.tasks.unfinished_of(region, group) {
+            let version = record.version().to_owned();
+            match only_runs && !is_news {
+                true => feed.triggers.changed_after(key, version, FIRST_LOOK),
+                false => feed.triggers.changed(key, version, Urgency::Due),
+            }
         }
     };
     // Who needs it finds it unreadable, and says so.
@@ -132,10 +141,11 @@ pub async fn records(
         match event {
             Event::Init | Event::InitDone => {}
             // A list that is made again may hold what happened while nobody watched.
-            Event::InitApply(record) | Event::Apply(record) => touched(record),
+            Event::InitApply(record) => touched(record, false),
+            Event::Apply(record) => touched(record, true),
             Event::Delete(record) => {
                 let key = ObjectKey::record(record.name());
-                touched(record);
+                touched(record, true);
                 feed.triggers.forget(&key);
             }
         }

@@ -15,6 +15,8 @@ pub struct Request {
     pub at: Timestamp,
     /// `patch rollingupdatetasks/status`.
     pub what: String,
+    /// The object's; empty where the audit log does not say, as of what is created.
+    pub name: String,
 }
 
 impl Request {
@@ -102,6 +104,7 @@ impl Requests {
             };
             self.seen.push(Request {
                 at: entry.request_received_timestamp.parse()?,
+                name: entry.name().to_owned(),
                 what: format!(
                     "{} {}{slash}{}",
                     entry.verb,

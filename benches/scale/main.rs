@@ -1,7 +1,8 @@
 //! `make bench SCALE=1`: many updates at once, measured on the release binary as a process against a real apiserver and the
 //! emulated cloud at real speed, with the chart's defaults. Writes `docs/scale.md`.
 //!
-//! `SCALE="100 throttled"` measures these scenes alone and prints.
+//! `SCALE="100 throttled"` measures these scenes alone. The report is made of what was measured last of each scene on this
+//! machine, and each says of which commit that was.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -102,25 +103,34 @@ async fn main() -> Result<()> {
         .map(Part::parse)
         .collect::<Result<_>>()?;
     let control_plane = ControlPlane::start()?;
-    let mut sheets: Vec<(Part, Sheet)> = Vec::new();
-    for part in parts {
+    let store = std::env::current_exe()?;
+    let store = store.ancestors().nth(3).context("no target directory")?;
+    let store = store.join("scale");
+    let (day, mut failed) = (Zoned::now().strftime("%Y-%m-%d").to_string(), 0);
+    for (word, part) in words.split_whitespace().zip(parts) {
         let mut sheet = Sheet::new(part.title());
+        sheet.note("commit", commit()?);
+        sheet.note("day", &day);
         if let Err(error) = part.measure(&control_plane, &mut sheet).await {
             eprintln!("{}: {error:#}", sheet.title);
             sheet.fail(&format!("{error:#}"));
         }
-        eprintln!("\n{}", table(&[&sheet]));
-        sheets.push((part, sheet));
+        println!("\n{}", table(&[&sheet]));
+        sheet.store(&store, word)?;
+        failed += usize::from(sheet.failed());
     }
-    let text = document(&sheets)?;
-    if whole {
+    let mut sheets: Vec<(Part, Sheet)> = Vec::new();
+    for word in ALL.split_whitespace() {
+        if let Some(sheet) = Sheet::stored(&store, word)? {
+            sheets.push((Part::parse(word)?, sheet));
+        }
+    }
+    if sheets.len() == ALL.split_whitespace().count() {
+        let text = document(&sheets)?;
         let path = source_root().join("docs/scale.md");
         std::fs::write(&path, &text).with_context(|| format!("{}", path.display()))?;
         eprintln!("written: {}", path.display());
-    } else {
-        println!("{text}");
     }
-    let failed = sheets.iter().filter(|(_, sheet)| sheet.failed()).count();
     ensure!(failed == 0, "{failed} scenes did not come to their end");
     Ok(())
 }
@@ -129,14 +139,13 @@ async fn main() -> Result<()> {
 fn document(sheets: &[(Part, Sheet)]) -> Result<String> {
     let mut text = format!(
         "# Many updates at once\n\n\
-         Made by `{COMMAND}` of commit {} on {}, on a machine with {} cores that ran the operator, kube-apiserver, etcd, the \
+         Made by `{COMMAND}` on a machine with {} cores that ran the operator, kube-apiserver, etcd, the \
          emulated cloud and the harness side by side. Release binaries, the chart's defaults (rates, 10 s between polls and \
          between writes of progress), the emulated cloud at real speed. Change nothing here by hand: run the command.\n\n\
          Times are by the clock of the harness: when the apiserver has answered it or its watch has brought an object, and \
-         when a call has arrived at the emulator, by how far that one's clock is behind when it is asked for its calls. Requests to the apiserver are the operator's, without watches and \
-         Events, from the audit log. What misses its target is in bold.\n\n",
-        commit()?,
-        Zoned::now().strftime("%Y-%m-%d"),
+         when a call has arrived at the emulator, by how far that one's clock is behind when it is asked for its calls. \
+         Requests to the apiserver are the operator's, without watches and Events, from the audit log. What misses its target \
+         is in bold.\n\n",
         std::thread::available_parallelism()?,
     );
     let many: Vec<&Sheet> = sheets
@@ -161,7 +170,7 @@ fn document(sheets: &[(Part, Sheet)]) -> Result<String> {
 
 fn commit() -> Result<String> {
     let output = Command::new("git")
-        .args(["rev-parse", "--short", "HEAD"])
+        .args(["describe", "--always", "--dirty", "--exclude=*"])
         .current_dir(source_root())
         .output()?;
     ensure!(output.status.success(), "git does not know the commit");

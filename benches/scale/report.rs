@@ -1,15 +1,20 @@
 //! What was measured, beside what it may be, as Markdown.
 
+use std::borrow::Cow;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
 /// Something that was measured.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Figure {
-    what: &'static str,
+    what: Cow<'static, str>,
     value: String,
     /// What it may be; empty where nobody has said.
-    target: &'static str,
+    target: Cow<'static, str>,
     met: bool,
 }
 
@@ -23,7 +28,7 @@ impl Figure {
 }
 
 /// The figures of one scene, in the order in which they were measured.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Sheet {
     pub title: String,
     figures: Vec<Figure>,
@@ -57,9 +62,9 @@ impl Sheet {
         met: bool,
     ) {
         self.figures.push(Figure {
-            what,
+            what: what.into(),
             value: value.into(),
-            target,
+            target: target.into(),
             met,
         });
     }
@@ -76,9 +81,34 @@ impl Sheet {
         self.failure.is_some()
     }
 
+    /// The one of this name that was measured last; `None`: never on this machine.
+    pub fn stored(directory: &Path, name: &str) -> Result<Option<Self>> {
+        let path = place(directory, name);
+        match path.is_file() {
+            true => {
+                let text = std::fs::read(&path)?;
+                let sheet = serde_json::from_slice(&text);
+                sheet.with_context(|| path.display().to_string()).map(Some)
+            }
+            false => Ok(None),
+        }
+    }
+
+    /// For [`Self::stored`].
+    pub fn store(&self, directory: &Path, name: &str) -> Result<()> {
+        std::fs::create_dir_all(directory)?;
+        let path = place(directory, name);
+        std::fs::write(&path, serde_json::to_vec_pretty(self)?)
+            .with_context(|| path.display().to_string())
+    }
+
     fn figure(&self, what: &str) -> Option<&Figure> {
         self.figures.iter().find(|figure| figure.what == what)
     }
+}
+
+fn place(directory: &Path, name: &str) -> PathBuf {
+    directory.join(name).with_extension("json")
 }
 
 /// One table with a column for each sheet. Where a figure is missing the scene ended before it.
@@ -117,7 +147,7 @@ fn rows<'a>(sheets: &[&'a Sheet]) -> Vec<(&'a str, &'a str)> {
     let mut rows: Vec<(&str, &str)> = Vec::new();
     for figure in sheets.into_iter().flat_map(|sheet| &sheet.figures) {
         if rows.iter().all(|(what, _)| *what != figure.what) {
-            rows.push((figure.what, figure.target));
+            rows.push((&figure.what, &figure.target));
         }
     }
     rows

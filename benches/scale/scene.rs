@@ -100,6 +100,8 @@ pub struct Waits {
     sorted: Vec<Duration>,
     /// When the last of them was over.
     pub ended: Timestamp,
+    /// When that of each object was, by its name, where they are of objects.
+    pub over: HashMap<String, Timestamp>,
 }
 
 impl Waits {
@@ -109,6 +111,7 @@ impl Waits {
         Ok(Self {
             sorted: waits,
             ended,
+            over: HashMap::new(),
         })
     }
 
@@ -272,6 +275,17 @@ impl Scene {
         })
     }
 
+    /// The requests for each of these objects and the record of its group until it was over for that one, on average. Those
+    /// that the audit log names no object for are counted until it was over for all.
+    pub fn requests_each(&mut self, mark: &Mark, waits: &Waits) -> Result<f64> {
+        let all = self.requests.between(mark.at, waits.ended)?;
+        let own = all.filter(|request| !request.is_event()).filter(|request| {
+            let name = name_in(&request.name).unwrap_or_else(|| request.name.clone());
+            waits.over.get(&name).is_none_or(|over| request.at <= *over)
+        });
+        Ok(number(own.count()) / number(waits.over.len()))
+    }
+
     /// Waits until the board has so many of what is counted.
     pub async fn until(
         &mut self,
@@ -354,7 +368,10 @@ impl Scene {
                     .iter()
                     .map(|(name, asked)| between(*asked, arrived[name]));
                 let last = asked.keys().map(|name| arrived[name]).max();
-                return Waits::new(waits.collect(), last.unwrap_or_default());
+                return Ok(Waits {
+                    over: arrived.clone(),
+                    ..Waits::new(waits.collect(), last.unwrap_or_default())?
+                });
             }
             ensure!(
                 began.elapsed() < patience,

@@ -14,7 +14,7 @@ use ess_rollout_api::crds;
 
 /// See Cargo.toml for why.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {

@@ -2,8 +2,8 @@
 //!
 //! Tasks that start together ask much the same: who else runs, which version a template has, how groups are. A question
 //! that is asked while an equal one is under way waits until that has come in, and then goes once for all who asked
-//! meanwhile; questions about single groups go together in the same way. So a rate that is spent costs each of them two
-//! reads at most, however many they are.
+//! meanwhile; questions about single groups, or configurations, go together in the same way. So a rate that is spent costs each of them two
+//! reads at most, and the time that one of them takes, however many they are.
 //!
 //! **An answer is given to nobody who asked after its first call was sent.** Whoever asks after a write of his is on record,
 //! or after a call of his has ended, gets what was read after that, as if he had asked alone: the guarantees about starts,
@@ -12,18 +12,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ess_rollout_cloud::{
-    Answer, Cloud, CloudError, CloudFuture, Done, ErrorClass, Mutation, Query, ScalingGroup, Turn,
-    Urgency,
+    Answer, Cloud, CloudError, CloudFuture, Done, ErrorClass, Mutation, Query, Turn, Urgency,
 };
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, WeakShared};
+use tokio::time::{Instant, sleep};
 
 use crate::runtime::metrics::Metrics;
 
 /// Lines that nobody stands in any more are looked for when there are so many.
 const MANY: usize = 1024;
+
+/// A read that takes as long is one of many pages, or waits for its turn.
+const LONG: Duration = Duration::from_secs(1);
+/// The most that one waits for the sake of others.
+const REST_MAX: Duration = Duration::from_secs(5);
 
 /// What is read from an account.
 #[derive(Clone)]
@@ -46,6 +52,56 @@ enum Topic {
     Equal(Query),
     /// DescribeScalingGroups takes many ids.
     Groups,
+    /// So does DescribeScalingConfigurations.
+    Configurations,
+}
+
+impl Topic {
+    fn of(query: &Query) -> Self {
+        match query {
+            Query::ScalingGroup { .. } => Self::Groups,
+            Query::ScalingConfiguration { .. } => Self::Configurations,
+            query => Self::Equal(query.clone()),
+        }
+    }
+
+    /// One question in place of all of these.
+    fn together(&self, asked: &Questions) -> Option<Query> {
+        let each = asked.keys();
+        Some(match self {
+            Self::Equal(_) => return None,
+            Self::Groups => Query::ScalingGroups {
+                groups: each.filter_map(id_of).cloned().collect(),
+            },
+            Self::Configurations => Query::ScalingConfigurations {
+                configurations: each.filter_map(id_of).cloned().collect(),
+            },
+        })
+    }
+}
+
+/// What the answer to all of them says to this one.
+fn part(together: &Answer, query: &Query) -> Option<Answer> {
+    let id = id_of(query);
+    Some(match together {
+        Answer::ScalingGroups(found) => {
+            let one = found.iter().find(|group| Some(&group.id) == id);
+            Answer::ScalingGroup(one.cloned())
+        }
+        Answer::ScalingConfigurations(found) => {
+            let one = found.iter().find(|one| Some(&one.id) == id);
+            Answer::ScalingConfiguration(one.cloned())
+        }
+        _ => return None,
+    })
+}
+
+fn id_of(query: &Query) -> Option<&String> {
+    match query {
+        Query::ScalingGroup { group } => Some(group),
+        Query::ScalingConfiguration { configuration } => Some(configuration),
+        _ => None,
+    }
 }
 
 /// What is asked, and by how many.
@@ -54,7 +110,12 @@ type Questions = BTreeMap<Query, u64>;
 type Answers = BTreeMap<Query, Result<Answer, CloudError>>;
 
 /// What was asked, and what came in.
-type Landed = Arc<Answers>;
+#[derive(Clone)]
+struct Landed {
+    answers: Arc<Answers>,
+    /// How long the reading took.
+    took: Duration,
+}
 
 type Flight = Shared<BoxFuture<'static, Landed>>;
 
@@ -113,14 +174,10 @@ impl Reader {
 
     /// The flight that answers this. Whoever polls it carries it on: it goes on when the one who asked first goes away.
     fn board(&self, region: &str, query: &Query, turn: Turn) -> Flight {
-        let topic = match query {
-            Query::ScalingGroup { .. } => Topic::Groups,
-            query => Topic::Equal(query.clone()),
-        };
         let line = Line {
             region: region.to_owned(),
             urgency: turn.urgency,
-            topic,
+            topic: Topic::of(query),
         };
         let mut lines = self.lines.lock();
         if lines.len() >= MANY {
@@ -155,11 +212,12 @@ impl Reader {
         turn: Turn,
     ) -> Landed {
         if let Some(before) = before {
-            before.await;
+            rest(before.await.took).await;
         }
         self.lines.depart(&line);
         let asked = std::mem::take(&mut *lock(&asked));
-        let (landed, reads) = read(&*self.cloud, &line.region, &asked, turn).await;
+        let began = Instant::now();
+        let (answers, reads) = read(&*self.cloud, &line, &asked, turn).await;
         self.lines.land(&line);
         let questions = asked.values().sum();
         // All of a line are answered by the same API.
@@ -167,21 +225,32 @@ impl Reader {
             let action = query.action();
             self.metrics.questions_answered(action, questions, reads);
         }
-        Arc::new(landed)
+        Landed {
+            answers: Arc::new(answers),
+            took: began.elapsed(),
+        }
+    }
+}
+
+/// For as long as the last read took nobody begins the next one, so that a list of many pages, which many ask for one after
+/// the other, leaves half of its rate to what serves single ones. Whoever asks meanwhile goes with them.
+async fn rest(took: Duration) {
+    if took >= LONG {
+        sleep(took.min(REST_MAX)).await;
     }
 }
 
 /// Together in one read; or each by itself, where one of them keeps the service from answering for the others: an id that is
-/// none, or a group that these credentials may not see. With how many reads gave the answers.
-async fn read(cloud: &dyn Cloud, region: &str, asked: &Questions, turn: Turn) -> (Answers, u64) {
+/// none, or one that these credentials may not see. With how many reads gave the answers.
+async fn read(cloud: &dyn Cloud, line: &Line, asked: &Questions, turn: Turn) -> (Answers, u64) {
     if asked.len() > 1
-        && let Some(answers) = read_groups(cloud, region, asked, turn).await
+        && let Some(answers) = read_together(cloud, line, asked, turn).await
     {
         return (answers, 1);
     }
     let (mut answers, mut reads) = (Answers::new(), 0);
     for query in asked.keys() {
-        let answer = cloud.query(region, query, turn).await;
+        let answer = cloud.query(&line.region, query, turn).await;
         answers.insert(query.clone(), answer);
         reads += 1;
     }
@@ -189,38 +258,25 @@ async fn read(cloud: &dyn Cloud, region: &str, asked: &Questions, turn: Turn) ->
 }
 
 /// `None`: one of them fails the others.
-async fn read_groups(
+async fn read_together(
     cloud: &dyn Cloud,
-    region: &str,
+    line: &Line,
     asked: &Questions,
     turn: Turn,
 ) -> Option<Answers> {
-    let groups = asked.keys().filter_map(group_of).cloned().collect();
-    let together = Query::ScalingGroups { groups };
-    let found = match cloud.query(region, &together, turn).await {
-        Ok(Answer::ScalingGroups(found)) => Ok(found),
-        Err(error) if !is_about_one(&error) => Err(error),
-        _ => return None,
+    let together = line.topic.together(asked)?;
+    let found = match cloud.query(&line.region, &together, turn).await {
+        Err(error) if is_about_one(&error) => return None,
+        found => found,
     };
-    let found = found.map(|found| {
-        let found = found.into_iter().map(|group| (group.id.clone(), group));
-        found.collect::<HashMap<String, ScalingGroup>>()
-    });
     let answers = asked.keys().map(|query| {
-        let answer = found.as_ref().map_err(Clone::clone).map(|found| {
-            let group = group_of(query).and_then(|id| found.get(id));
-            Answer::ScalingGroup(group.cloned())
-        });
-        (query.clone(), answer)
+        let answer = match &found {
+            Ok(found) => Ok(part(found, query)?),
+            Err(error) => Err(error.clone()),
+        };
+        Some((query.clone(), answer))
     });
-    Some(answers.collect())
-}
-
-fn group_of(query: &Query) -> Option<&String> {
-    match query {
-        Query::ScalingGroup { group } => Some(group),
-        _ => None,
-    }
+    answers.collect()
 }
 
 fn is_about_one(error: &CloudError) -> bool {
@@ -240,7 +296,7 @@ impl Cloud for Reader {
         let flight = self.board(region, query, turn);
         Box::pin(async move {
             let landed = flight.await;
-            let answer = match Arc::try_unwrap(landed) {
+            let answer = match Arc::try_unwrap(landed.answers) {
                 Ok(mut alone) => alone.remove(query),
                 Err(landed) => landed.get(query).cloned(),
             };

@@ -1,21 +1,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ess_rollout_cloud::{ExecutionFilter, GroupState, GroupType, Outcome};
+use ess_rollout_cloud::{
+    ExecutionFilter, GroupState, GroupType, Outcome, ScalingConfiguration, ScalingGroup,
+};
 use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::runtime::metrics::Scrape;
 
-/// How long each read takes.
-const READ: Duration = Duration::from_secs(1);
+/// How long each read takes: not long enough for a rest.
+const READ: Duration = Duration::from_millis(990);
 
 /// Answers after a while, and remembers what it was asked, when, and in which turn.
-#[derive(Default)]
 struct Account {
     asked: Mutex<Vec<(Query, Instant, Turn)>>,
     /// A group that fails whatever is asked together with it.
     strange: Option<&'static str>,
+    takes: Duration,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            asked: Mutex::default(),
+            strange: None,
+            takes: READ,
+        }
+    }
 }
 
 impl Account {
@@ -39,6 +51,17 @@ fn group(id: &str) -> ScalingGroup {
     }
 }
 
+/// A configuration that is not there.
+const ABSENT: &str = "asc-0";
+
+fn configuration(id: &str) -> ScalingConfiguration {
+    ScalingConfiguration {
+        id: id.to_owned(),
+        group: "asg-1".to_owned(),
+        image: None,
+    }
+}
+
 impl Cloud for Account {
     fn query<'a>(&'a self, _: &'a str, query: &'a Query, turn: Turn) -> CloudFuture<'a, Answer> {
         let now = Instant::now();
@@ -52,10 +75,18 @@ impl Cloud for Account {
             Query::ScalingGroups { groups } => Ok(Answer::ScalingGroups(
                 groups.iter().map(|id| group(id)).collect(),
             )),
+            Query::ScalingConfiguration { configuration: id } => {
+                Ok(Answer::ScalingConfiguration(Some(configuration(id))))
+            }
+            Query::ScalingConfigurations { configurations } => {
+                let all = configurations.iter().filter(|id| *id != ABSENT);
+                let all = all.map(|id| configuration(id));
+                Ok(Answer::ScalingConfigurations(all.collect()))
+            }
             _ => Ok(Answer::Executions(Arc::default())),
         };
         Box::pin(async move {
-            sleep(READ).await;
+            sleep(self.takes).await;
             answer
         })
     }
@@ -126,6 +157,25 @@ async fn nobody_is_given_an_answer_that_was_under_way_when_he_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_that_takes_long_leaves_half_of_the_time_to_others() {
+    let account = Arc::new(Account {
+        takes: LONG * 2,
+        ..Account::default()
+    });
+    let reader = Reader::new(account.clone(), Arc::default());
+    let turn = Turn::default();
+    // The last asks while the others wait for the next one to begin.
+    let asks = [AT_ONCE, LATER, LONG * 3].map(|after| ask(&reader, running(), after, turn));
+    let came = futures::future::join_all(asks).await;
+    let came: Vec<_> = came.into_iter().map(|(_, when)| when).collect();
+    assert_eq!(came, [LONG * 2, LONG * 6, LONG * 6]);
+    assert_eq!(account.asked().len(), 2);
+    // Nobody waits who asks when nobody else does.
+    let (_, took) = ask(&reader, running(), AT_ONCE, turn).await;
+    assert_eq!(took, LONG * 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn questions_about_groups_go_together() {
     let (reader, account) = reader(None);
     let ids = ["asg-1", "asg-2", "asg-3", "asg-2"];
@@ -139,6 +189,24 @@ async fn questions_about_groups_go_together() {
         account.asked(),
         [about("asg-1"), Query::ScalingGroups { groups }]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_do_questions_about_configurations() {
+    let (reader, account) = reader(None);
+    let about = |id: &str| Query::ScalingConfiguration {
+        configuration: id.to_owned(),
+    };
+    let ids = ["asc-1", ABSENT, "asc-2"];
+    let turn = Turn::default();
+    let asks = ids.map(|id| ask(&reader, about(id), AT_ONCE, turn));
+    for (id, (answer, _)) in ids.iter().zip(futures::future::join_all(asks).await) {
+        let there = (*id != ABSENT).then(|| configuration(id));
+        assert_eq!(answer, Answer::ScalingConfiguration(there));
+    }
+    let configurations = [ABSENT, "asc-2"].map(str::to_owned).to_vec();
+    let together = Query::ScalingConfigurations { configurations };
+    assert_eq!(account.asked(), [about("asc-1"), together]);
 }
 
 /// The value of a counter of an API.

@@ -94,13 +94,18 @@ impl KubeApi {
             field_validation: subresource.map(|_| ValidationDirective::Strict),
             ..PatchParams::default()
         };
-        let patch = serde_json::from_value(Value::from(operations));
-        let patch = Patch::Json::<()>(patch.map_err(|error| unbuilt(operation, error))?);
-        let request = match subresource {
-            Some(subresource) => place.patch_subresource(subresource, name, &parameters, &patch),
-            None => place.patch(name, &parameters, &patch),
+        // As text from here on: a status is many times as large as a tree, and the call may wait.
+        let request = {
+            let patch = serde_json::from_value(Value::from(operations));
+            let patch = Patch::Json::<()>(patch.map_err(|error| unbuilt(operation, error))?);
+            let request = match subresource {
+                Some(subresource) => {
+                    place.patch_subresource(subresource, name, &parameters, &patch)
+                }
+                None => place.patch(name, &parameters, &patch),
+            };
+            request.map_err(|error| unbuilt(operation, error))?
         };
-        let request = request.map_err(|error| unbuilt(operation, error))?;
         let patched = call(operation, self.client.request_text(request)).await;
         // A test operation that fails is answered as an invalid request with no field to blame: somebody wrote first.
         patched.map_err(|error| match error.class {

@@ -1,6 +1,5 @@
 //! From what the apiserver answers to our types. What cannot be read is named, and never quoted.
 
-use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
 use serde::de::DeserializeOwned;
 
 use super::{Cause, ErrorClass, KubeError, Object, ObjectKind};
@@ -11,9 +10,9 @@ use super::{Cause, ErrorClass, KubeError, Object, ObjectKind};
 /// Of class [`ErrorClass::NotUnderstood`] when it holds what this version does not know.
 pub(super) fn object(operation: &str, kind: ObjectKind, text: &str) -> Result<Object, KubeError> {
     Ok(match kind {
-        ObjectKind::RollingUpdateTask => decoded::<RollingUpdateTask>(operation, text)?.into(),
-        ObjectKind::Rollback => decoded::<Rollback>(operation, text)?.into(),
-        ObjectKind::ImageUpdateTask => decoded::<ImageUpdateTask>(operation, text)?.into(),
+        ObjectKind::RollingUpdateTask => Object::Task(decoded(operation, text)?),
+        ObjectKind::Rollback => Object::Rollback(decoded(operation, text)?),
+        ObjectKind::ImageUpdateTask => Object::ImageUpdate(decoded(operation, text)?),
         ObjectKind::ScalingGroupRecord => {
             let why = "records have calls of their own";
             return Err(KubeError::other(operation, ErrorClass::Invalid, why));

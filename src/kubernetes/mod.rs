@@ -2,10 +2,11 @@
 //!
 //! Every write is guarded by the `resourceVersion` in the object that is handed in, and returns
 //! the object as written. [`KubeApi`] is the port on a real apiserver; simulations bring their own. [`Keeping`] stands between
-//! it and passes, so that no status holds a secret.
+//! it and passes, so that no status holds a secret, and [`Bounded`] before that, so that few calls are under way at once.
 
 mod api;
 mod api_kept;
+mod bounded;
 mod changes;
 mod clients;
 mod decode;
@@ -22,6 +23,7 @@ use ess_rollout_api::v1alpha1::{ScalingGroupRecord, ScalingGroupRecordStatus};
 use jiff::Timestamp;
 
 pub use api::KubeApi;
+pub use bounded::Bounded;
 pub use clients::{Clients, ClientsError};
 pub use decode::explain;
 pub use error::{Cause, ErrorClass, KubeError};

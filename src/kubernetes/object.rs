@@ -100,15 +100,16 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-/// One object as the apiserver has it.
+/// One object as the apiserver has it. Behind a pointer: each pass under way has room for each place that one goes through,
+/// whether it is there or not.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Object {
     /// One rolling update.
-    Task(RollingUpdateTask),
+    Task(Box<RollingUpdateTask>),
     /// The undoing of one.
-    Rollback(Rollback),
+    Rollback(Box<Rollback>),
     /// Images for scaling configurations.
-    ImageUpdate(ImageUpdateTask),
+    ImageUpdate(Box<ImageUpdateTask>),
 }
 
 /// What is known of an object, by the type of its kind.
@@ -227,18 +228,18 @@ pub fn differs<T: Serialize + PartialEq + Default>(old: Option<&T>, new: &T) -> 
 
 impl From<RollingUpdateTask> for Object {
     fn from(task: RollingUpdateTask) -> Self {
-        Self::Task(task)
+        Self::Task(Box::new(task))
     }
 }
 
 impl From<Rollback> for Object {
     fn from(rollback: Rollback) -> Self {
-        Self::Rollback(rollback)
+        Self::Rollback(Box::new(rollback))
     }
 }
 
 impl From<ImageUpdateTask> for Object {
     fn from(task: ImageUpdateTask) -> Self {
-        Self::ImageUpdate(task)
+        Self::ImageUpdate(Box::new(task))
     }
 }

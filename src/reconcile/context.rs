@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ess_rollout_core::rollout::{Input, Settings, Step};
+use ess_rollout_core::rollout::{Input, Next, Settings, Step};
 
 use crate::{
     clouds::Clouds,
     kubernetes::{Kubernetes, ObjectKey, Schemas},
-    runtime::{clock::Clock, events::Events, pace::Pace},
+    runtime::{clock::Clock, events::Events, pace::Pace, queue::Again},
     seen::{Place, Sightings},
     tasks::TaskIndex,
 };
@@ -40,6 +40,18 @@ pub struct Context {
     pub schemas: Arc<Schemas>,
     /// The decision.
     pub step: StepFn,
+}
+
+impl Context {
+    /// When a pass over this object is to be followed by another one.
+    pub fn again(&self, key: &ObjectKey, next: Next) -> Again {
+        match next {
+            Next::Now => Again::Now,
+            Next::After(wait) if self.pace.is_to_come(key) => Again::InTurn(wait),
+            Next::After(wait) => Again::After(wait),
+            Next::OnChange => Again::OnChange,
+        }
+    }
 }
 
 /// What bounds a pass.

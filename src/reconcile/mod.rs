@@ -21,11 +21,9 @@ pub(crate) mod fake;
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests;
 
-use std::{future::Future, pin::pin};
-
 use ess_rollout_cloud::Turn;
 use ess_rollout_core::rollout::Next;
-use futures::future::{Either, FutureExt, join, select};
+use futures::future::{BoxFuture, Either, FutureExt, join, select};
 
 use crate::{
     kubernetes::{ObjectKey, ObjectKind},
@@ -73,9 +71,8 @@ pub async fn reconcile_until(
     pass
 }
 
-/// Waits for this, and lets Events be published meanwhile.
-async fn meanwhile<T>(publishing: &mut Option<Publishing<'_>>, work: impl Future<Output = T>) -> T {
-    let work = pin!(work);
+/// Waits for this, and lets Events be published meanwhile. Boxed: a pass has room for the one that is under way alone.
+async fn meanwhile<T>(publishing: &mut Option<Publishing<'_>>, work: BoxFuture<'_, T>) -> T {
     let Some(events) = publishing else {
         return work.await;
     };
@@ -117,7 +114,7 @@ async fn decisions<'a>(
                 *subject
             }
             None => {
-                let reading = observe::read(context, (key, turn), versions, &mut told);
+                let reading = observe::read(context, (key, turn), versions, &mut told).boxed();
                 let Some(subject) = meanwhile(publishing, reading).await? else {
                     pass.gone = true;
                     return Ok(Next::OnChange);
@@ -126,7 +123,7 @@ async fn decisions<'a>(
             }
         };
         let (result, lost) = (outcome.as_ref(), record_lost.as_deref());
-        let deciding = observe::decide(context, &mut subject, result, lost, versions);
+        let deciding = observe::decide(context, &mut subject, result, lost, versions).boxed();
         let decided = tokio::select! {
             biased;
             // Reads only: they may be cut off.
@@ -145,7 +142,7 @@ async fn decisions<'a>(
         {
             events.await;
         }
-        let acting = act::carry_out(context, subject, decided, versions);
+        let acting = act::carry_out(context, subject, decided, versions).boxed();
         match meanwhile(publishing, acting).await? {
             Acted::Stale(why) => {
                 conflicts += 1;

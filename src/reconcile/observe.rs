@@ -282,11 +282,8 @@ async fn tell_late(
     let Step::Decided(decision) = step else {
         return;
     };
-    let is_told_only = decision.work.is_none()
-        && decision.record.is_none()
-        && decision.finalizer.is_none()
-        && !decision.delete;
-    if !is_told_only || !matches!(subject.object.differs_from(&decision.status), Ok(true)) {
+    let differs = matches!(subject.object.differs_from(&decision.status), Ok(true));
+    if !decision.is_of_status_alone() || !differs {
         return;
     }
     // One that somebody else has written meanwhile is met by the version of the next write.
@@ -372,7 +369,7 @@ async fn fact(
             let key = ObjectKey::task(namespace, name);
             let found = context.kubernetes.get(&key).await.map_err(Error::Read)?;
             Reply::Task(match found {
-                Some(Object::Task(task)) => Some(Box::new(task)),
+                Some(Object::Task(task)) => Some(task),
                 Some(Object::Rollback(_) | Object::ImageUpdate(_)) | None => None,
             })
         }
@@ -496,8 +493,8 @@ fn next_step(
         (step, rollout::target(&input))
     };
     match &subject.object {
-        Object::Task(task) => of_rollout(task.into()),
-        Object::Rollback(rollback) => of_rollout(rollback.into()),
+        Object::Task(task) => of_rollout((&**task).into()),
+        Object::Rollback(rollback) => of_rollout((&**rollback).into()),
         Object::ImageUpdate(task) => {
             let input = image_update::Input {
                 task,

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ess_rollout_cloud::{Turn, Urgency};
+use futures::FutureExt;
 use tokio::{
     sync::Notify,
     task::{JoinError, JoinSet},
@@ -66,6 +67,14 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
         let lane = (self.lane_of)(&key);
         self.queue()
             .changed(key, version, lane, urgency, Instant::now());
+        self.wake.notify_one();
+    }
+
+    /// The same of what is no news for which anybody waits, this much later.
+    pub fn changed_after(&self, key: K, version: String, wait: Duration) {
+        let lane = (self.lane_of)(&key);
+        self.queue()
+            .changed(key, version, lane, Urgency::Due, Instant::now() + wait);
         self.wake.notify_one();
     }
 
@@ -157,7 +166,8 @@ where
             };
             number += 1;
             let future = pass(key.clone(), Turn { urgency, number });
-            running.spawn(async move { (key, future.await) });
+            // An async block would have room for it twice.
+            running.spawn(future.map(|finished| (key, finished)));
         }
         if stopping && running.is_empty() {
             return match panicked {

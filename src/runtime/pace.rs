@@ -81,6 +81,14 @@ impl<L: Clone + Eq + Hash, K: Clone + Eq + Hash> Pace<L, K> {
         at - now
     }
 
+    /// Whether its turn is still to come.
+    pub fn is_to_come(&self, object: &K) -> bool {
+        let now = Instant::now();
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = lines.values().filter_map(|line| line.turns.get(object));
+        turns.any(|at| *at > now)
+    }
+
     /// How many have a turn that is still to come, and how long until the last of them.
     pub fn waiting(&self) -> (usize, Duration) {
         let now = Instant::now();
@@ -113,10 +121,12 @@ mod tests {
             pace.wait(&"there", &object);
         }
         assert_eq!(pace.waiting(), (6, Duration::from_secs(1)));
+        assert!(pace.is_to_come(&9) && !pace.is_to_come(&0) && !pace.is_to_come(&11));
         tokio::time::advance(Duration::from_millis(600)).await;
         assert_eq!(pace.waiting(), (2, Duration::from_millis(400)));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(pace.waiting(), (0, Duration::ZERO));
+        assert!(!pace.is_to_come(&9));
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,8 +6,9 @@
 //! kube-runtime's scheduler lets any event beat a failing object's delay; this one does not.
 //!
 //! Objects stand in lanes, by what they wait for: an account of the cloud in a region, whose rates they share. A lane whose
-//! rate is spent holds as many workers as a lane may and no more, so that no other stands still for it. In a lane whoever a
-//! person waits for comes first, and then whoever has been due for longest.
+//! rate is spent holds as many workers as a lane may and no more, so that no other stands still for it. In a lane whoever has
+//! waited for a turn that has come is first: there are no more of them than turns, and a turn that is missed is lost. Then whoever
+//! a person waits for, and then whoever has been due for longest.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -36,6 +37,8 @@ pub enum Again {
     Now,
     /// After this long, or when it changes.
     After(Duration),
+    /// The same; by then its turn has come, for which it has waited.
+    InTurn(Duration),
     /// When it changes.
     OnChange,
     /// The pass failed: after a growing delay.
@@ -54,18 +57,46 @@ pub struct WorkQueue<K> {
 /// The objects that share the rates of one account and region.
 #[derive(Debug)]
 struct Lane<K> {
-    /// By when they are due, those first that a person waits for.
+    /// By when they are due, those first whose turn it is, and then those that a person waits for.
+    in_turn: BTreeSet<(Instant, K)>,
     asked: BTreeSet<(Instant, K)>,
     due: BTreeSet<(Instant, K)>,
     /// By when they were due.
     running: BTreeSet<(Instant, K)>,
 }
 
+/// What an object waits in, the first first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Line {
+    InTurn,
+    Asked,
+    Due,
+}
+
+impl Line {
+    const ALL: [Self; 3] = [Self::InTurn, Self::Asked, Self::Due];
+
+    fn of(urgency: Urgency) -> Self {
+        match urgency {
+            Urgency::Shared | Urgency::Asked => Self::Asked,
+            Urgency::Due => Self::Due,
+        }
+    }
+
+    /// How urgent the calls of a pass are.
+    fn urgency(self) -> Urgency {
+        match self {
+            Self::InTurn | Self::Asked => Urgency::Asked,
+            Self::Due => Urgency::Due,
+        }
+    }
+}
+
 /// Where an object stands.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     lane: u64,
-    urgency: Urgency,
+    line: Line,
     at: Instant,
 }
 
@@ -97,6 +128,7 @@ impl<K> Default for WorkQueue<K> {
 impl<K> Default for Lane<K> {
     fn default() -> Self {
         Self {
+            in_turn: BTreeSet::new(),
             asked: BTreeSet::new(),
             due: BTreeSet::new(),
             running: BTreeSet::new(),
@@ -105,25 +137,37 @@ impl<K> Default for Lane<K> {
 }
 
 impl<K: Clone + Ord> Lane<K> {
-    fn line(&mut self, urgency: Urgency) -> &mut BTreeSet<(Instant, K)> {
-        match urgency {
-            Urgency::Shared | Urgency::Asked => &mut self.asked,
-            Urgency::Due => &mut self.due,
+    fn line(&self, line: Line) -> &BTreeSet<(Instant, K)> {
+        match line {
+            Line::InTurn => &self.in_turn,
+            Line::Asked => &self.asked,
+            Line::Due => &self.due,
         }
     }
 
-    /// Who is next: since when, and how urgently.
-    fn next(&self, now: Instant) -> Option<(Urgency, Instant)> {
-        let first = |line: &BTreeSet<(Instant, K)>| line.first().map(|(at, _)| *at);
-        let due = |at: &Instant| *at <= now;
-        let asked = first(&self.asked)
-            .filter(due)
-            .map(|at| (Urgency::Asked, at));
-        asked.or_else(|| first(&self.due).filter(due).map(|at| (Urgency::Due, at)))
+    fn line_mut(&mut self, line: Line) -> &mut BTreeSet<(Instant, K)> {
+        match line {
+            Line::InTurn => &mut self.in_turn,
+            Line::Asked => &mut self.asked,
+            Line::Due => &mut self.due,
+        }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &BTreeSet<(Instant, K)>> {
+        Line::ALL.into_iter().map(|line| self.line(line))
+    }
+
+    /// Who is next: in which line, and since when.
+    fn next(&self, now: Instant) -> Option<(Line, Instant)> {
+        let mut first = Line::ALL.into_iter().filter_map(|line| {
+            let (at, _) = self.line(line).first()?;
+            Some((line, *at))
+        });
+        first.find(|(_, at)| *at <= now)
     }
 
     fn is_empty(&self) -> bool {
-        self.asked.is_empty() && self.due.is_empty() && self.running.is_empty()
+        self.running.is_empty() && self.lines().all(BTreeSet::is_empty)
     }
 }
 
@@ -143,7 +187,8 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
             Some(failed) => (now + DEBOUNCE).max(failed + AFTER_FAILURE),
             None => now + DEBOUNCE,
         };
-        self.bring_forward(&key, Slot { lane, urgency, at });
+        let line = Line::of(urgency);
+        self.bring_forward(&key, Slot { lane, line, at });
     }
 
     /// Somebody thinks that a look is worth while, then. Does not shorten the delay after a failure.
@@ -152,8 +197,8 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         if entry.running.is_some() {
             entry.again = true;
         } else if entry.failed_at.is_none() || entry.due.is_none() {
-            let urgency = Urgency::Due;
-            self.bring_forward(&key, Slot { lane, urgency, at });
+            let line = Line::Due;
+            self.bring_forward(&key, Slot { lane, line, at });
         }
     }
 
@@ -176,26 +221,26 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         let free = self.lanes.iter();
         let free = free.filter(|(_, lane)| lane.running.len() < limit);
         let first = free.filter_map(|(number, lane)| Some((lane.next(now)?, *number)));
-        let ((urgency, _), number) = first.min()?;
+        let ((line, _), number) = first.min()?;
         let lane = self.lanes.get_mut(&number)?;
-        let (at, key) = lane.line(urgency).pop_first()?;
+        let (at, key) = lane.line_mut(line).pop_first()?;
         lane.running.insert((at, key.clone()));
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.due = None;
             entry.running = Some(Slot {
                 lane: number,
-                urgency,
+                line,
                 at,
             });
         }
-        Some((key, urgency))
+        Some((key, line.urgency()))
     }
 
     /// When the next object is due in a lane where fewer than `limit` run.
     pub fn next_due(&self, limit: usize) -> Option<Instant> {
         let free = self.lanes.values();
         let free = free.filter(|lane| lane.running.len() < limit);
-        let lines = free.flat_map(|lane| [&lane.asked, &lane.due]);
+        let lines = free.flat_map(Lane::lines);
         lines
             .filter_map(|line| line.first())
             .map(|(at, _)| *at)
@@ -204,10 +249,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
 
     /// How many objects are due now, and since when the first of them is.
     pub fn backlog(&self, now: Instant) -> (usize, Option<Instant>) {
-        let lines = self
-            .lanes
-            .values()
-            .flat_map(|lane| [&lane.asked, &lane.due]);
+        let lines = self.lanes.values().flat_map(Lane::lines);
         let due = lines.flat_map(|line| line.iter().take_while(|(at, _)| *at <= now));
         due.fold((0, None), |(count, oldest), (at, _)| {
             (count + 1, Some(oldest.map_or(*at, |o: Instant| o.min(*at))))
@@ -218,7 +260,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
     /// under way.
     pub fn late_since(&self, now: Instant) -> Option<Instant> {
         let lanes = self.lanes.values();
-        let lines = lanes.flat_map(|lane| [&lane.running, &lane.asked, &lane.due]);
+        let lines = lanes.flat_map(|lane| lane.lines().chain([&lane.running]));
         let first = lines.filter_map(|line| line.first()).map(|(at, _)| *at);
         first.min().filter(|at| *at <= now)
     }
@@ -284,14 +326,17 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
                 match other {
                     _ if changed.is_some() || triggered => Some(now),
                     Again::Now => Some(now + TURN),
-                    Again::After(delay) => Some(now + delay),
+                    Again::After(delay) | Again::InTurn(delay) => Some(now + delay),
                     Again::OnChange | Again::Failed | Again::Gone => None,
                 }
             }
         };
         if let Some(at) = due {
-            let urgency = changed.unwrap_or_default();
-            self.bring_forward(&key, Slot { lane, urgency, at });
+            let line = match (changed, again) {
+                (None, Again::InTurn(_)) if !triggered => Line::InTurn,
+                (changed, _) => Line::of(changed.unwrap_or_default()),
+            };
+            self.bring_forward(&key, Slot { lane, line, at });
         }
     }
 
@@ -302,20 +347,23 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         };
         let before = entry.due;
         if let Some(before) = before {
+            // Looked at before its turn, it is as everybody else.
+            if before.line != Line::InTurn || slot.at >= before.at {
+                slot.line = slot.line.min(before.line);
+            }
             slot.at = slot.at.min(before.at);
-            slot.urgency = slot.urgency.min(before.urgency);
         }
         entry.due = Some(slot);
         self.leave_line(key, before);
         let lane = self.lanes.entry(slot.lane).or_default();
-        lane.line(slot.urgency).insert((slot.at, key.clone()));
+        lane.line_mut(slot.line).insert((slot.at, key.clone()));
     }
 
     fn leave_line(&mut self, key: &K, slot: Option<Slot>) {
         if let Some(slot) = slot
             && let Some(lane) = self.lanes.get_mut(&slot.lane)
         {
-            lane.line(slot.urgency).remove(&(slot.at, key.clone()));
+            lane.line_mut(slot.line).remove(&(slot.at, key.clone()));
             if lane.is_empty() {
                 self.lanes.remove(&slot.lane);
             }
@@ -375,6 +423,29 @@ mod tests {
 
     fn queue() -> (Queue, Instant) {
         (Queue::default(), Instant::now())
+    }
+
+    #[test]
+    fn whose_turn_has_come_is_ahead_of_all_who_ask_meanwhile_and_not_before() {
+        let mut queue = WorkQueue::default();
+        let now = Instant::now();
+        let turn = Duration::from_secs(10);
+        for key in ["late", "early"] {
+            queue.changed(key, "1".into(), 0, Urgency::Asked, now);
+            let (key, _) = queue.pop(9, now + DEBOUNCE).unwrap();
+            queue.done(key, Again::InTurn(turn), vec!["1".into()], 0, now, 0.5);
+        }
+        // Of the one something is asked before its turn.
+        queue.changed("asks", "1".into(), 0, Urgency::Asked, now);
+        queue.changed("early", "2".into(), 0, Urgency::Asked, now + DEBOUNCE);
+        let then = now + DEBOUNCE * 2;
+        assert_eq!(queue.pop(9, then), Some(("asks", Urgency::Asked)));
+        assert_eq!(queue.pop(9, then), Some(("early", Urgency::Asked)));
+        assert_eq!(queue.pop(9, then), None);
+        queue.changed("new", "1".into(), 0, Urgency::Asked, then);
+        let then = now + turn;
+        assert_eq!(queue.pop(9, then), Some(("late", Urgency::Asked)));
+        assert_eq!(queue.pop(9, then), Some(("new", Urgency::Asked)));
     }
 
     #[test]

@@ -146,11 +146,22 @@ impl Entry {
 pub enum Change {
     /// The task is there in this version.
     Present(ObjectKey, String),
+    /// The same after a restart, of one that only runs: whoever sees how far it is tells when to look at it.
+    Runs(ObjectKey, String),
     /// It is gone.
     Gone(ObjectKey),
     /// It concerns this one: the next in the queue of a group that it left, a rollback that waits for
     /// its task, a task that is rolled back, the record of a group that it may have held.
     Concerns(ObjectKey),
+}
+
+/// A task that something may still happen to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Which.
+    pub key: ObjectKey,
+    /// Its execution is under way, and nothing is asked of it that it has not seen.
+    pub only_runs: bool,
 }
 
 /// A task whose execution may move.
@@ -233,7 +244,11 @@ impl TaskIndex {
         is_news: bool,
     ) -> Vec<Change> {
         let facts = view.into_facts();
-        let present = Change::Present(facts.key.clone(), facts.version.clone());
+        let (key, version) = (facts.key.clone(), facts.version.clone());
+        let present = match is_news || !facts.only_runs {
+            true => Change::Present(key, version),
+            false => Change::Runs(key, version),
+        };
         let waits = facts.waits();
         let mut changes = Vec::new();
         if is_news || !facts.at_rest {
@@ -308,11 +323,15 @@ impl TaskIndex {
     }
 
     /// The tasks of a group that something may still happen to.
-    pub fn unfinished_of(&self, region: &str, group: &str) -> Vec<ObjectKey> {
+    pub fn unfinished_of(&self, region: &str, group: &str) -> Vec<Unfinished> {
         let place = (Some(region.to_owned()), group.to_owned());
         let tasks = self.lock();
         let unfinished = tasks.of_group(&place).filter(|facts| facts.unfinished());
-        unfinished.map(|facts| facts.key.clone()).collect()
+        let unfinished = unfinished.map(|facts| Unfinished {
+            key: facts.key.clone(),
+            only_runs: facts.only_runs,
+        });
+        unfinished.collect()
     }
 
     /// Whether an object of this uid is there.
@@ -597,7 +616,8 @@ mod tests {
         let key = ObjectKey::image_update("ns", "images");
         apply(json!({"state": "Scheduled"}));
         assert!(index.active().is_empty());
-        assert!(index.unfinished_of("cn-hangzhou", "asg-1").contains(&key));
+        let unfinished = index.unfinished_of("cn-hangzhou", "asg-1");
+        assert!(unfinished.iter().any(|unfinished| unfinished.key == key));
     }
 
     #[test]
@@ -637,6 +657,35 @@ mod tests {
             json!({"status": {"conditions": [{"type": "Ready", "reason": "CRDOutdated"}]}}),
         ] {
             assert_eq!(news(change.clone()), 1, "{change}");
+        }
+    }
+
+    #[test]
+    fn what_only_runs_waits_after_a_restart_until_it_is_seen_how_far_it_is() {
+        let running = json!({
+            "metadata": {"namespace": "ns", "name": "a", "generation": 2},
+            "spec": {"scalingGroupId": "asg-1"},
+            "status": {"observedGeneration": 2, "execution": {"id": "exec-1"}}
+        });
+        let only_runs = |change: Value| {
+            let mut object = running.clone();
+            json_patch::merge(&mut object, &change);
+            let index = TaskIndex::new(None);
+            let view: ObjectView<RollingUpdateTask> = serde_json::from_value(object).unwrap();
+            let listed = index.apply(0, Event::InitApply(view.clone()));
+            let changed = index.apply(0, Event::Apply(view));
+            assert!(matches!(&changed[..], [Change::Present(..)]), "{changed:?}");
+            matches!(&listed[..], [Change::Runs(..)])
+        };
+        assert!(only_runs(json!({})));
+        for change in [
+            json!({"metadata": {"generation": 3}}),
+            json!({"metadata": {"annotations": {"ess-rollout.io/continue": "2"}}}),
+            json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+            json!({"status": {"result": {}}}),
+            json!({"status": {"execution": null, "start": {"attempt": 1}}}),
+        ] {
+            assert!(!only_runs(change.clone()), "{change}");
         }
     }
 

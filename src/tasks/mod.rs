@@ -8,7 +8,7 @@ mod leftovers;
 mod references;
 mod view;
 
-pub use index::{ActiveTask, Change, TaskIndex};
+pub use index::{ActiveTask, Change, TaskIndex, Unfinished};
 pub use leftovers::Leftovers;
 pub use references::References;
 pub use view::{CredentialsScope, ObjectView, RecordView, Viewed};

@@ -255,6 +255,9 @@ pub(super) struct Facts {
     pub frozen_since: Option<Timestamp>,
     /// It has ended, and nothing is asked of it that it has not seen: that it is there is no news after a restart.
     pub at_rest: bool,
+    /// Its execution is under way, and nothing is asked of it that it has not seen: after a restart it waits until the poller
+    /// has seen how far that is.
+    pub only_runs: bool,
 }
 
 impl Facts {
@@ -309,28 +312,39 @@ impl<K: Viewed> ObjectView<K> {
         found.flat_map(|found| found.0.iter().cloned()).collect()
     }
 
-    /// Whether it has ended, and there is nothing that is asked of it or still to be written on it.
-    fn is_at_rest(&self) -> bool {
-        let (metadata, spec) = (&self.metadata, &self.spec);
-        let Some(status) = &self.status else {
-            return false;
-        };
+    /// Whether nothing is asked of it that it has not seen, or still to be written on it.
+    fn has_seen_all(&self, status: &Status) -> bool {
+        let metadata = &self.metadata;
         let mut asked = ledger::new_requests(metadata, &status.handled_actions);
-        let mut finalizers = metadata.finalizers.iter().flatten();
         let mut conditions = status.conditions.iter();
-        K::KIND != ObjectKind::ImageUpdateTask
-            && metadata.deletion_timestamp.is_none()
-            && finalizers.all(|name| name != FINALIZER)
+        metadata.deletion_timestamp.is_none()
             && asked.next().is_none()
-            && status.result.is_some()
-            && status.restore.as_ref().is_none_or(|restore| restore.done)
             && status.observed_generation == metadata.generation
-            && spec.ttl_seconds_after_finished.is_none()
             && conditions.all(|said| UNWRITTEN.iter().all(|reason| reason.word() != said.reason))
     }
 
+    /// Whether it has ended, and there is nothing to be done about it.
+    fn is_at_rest(&self) -> bool {
+        let mut finalizers = self.metadata.finalizers.iter().flatten();
+        K::KIND != ObjectKind::ImageUpdateTask
+            && finalizers.all(|name| name != FINALIZER)
+            && self.spec.ttl_seconds_after_finished.is_none()
+            && self.status.as_ref().is_some_and(|status| {
+                status.result.is_some()
+                    && status.restore.as_ref().is_none_or(|restore| restore.done)
+                    && self.has_seen_all(status)
+            })
+    }
+
+    fn only_runs(&self) -> bool {
+        K::KIND != ObjectKind::ImageUpdateTask
+            && self.status.as_ref().is_some_and(|status| {
+                status.execution.is_some() && status.result.is_none() && self.has_seen_all(status)
+            })
+    }
+
     pub(super) fn into_facts(self) -> Facts {
-        let at_rest = self.is_at_rest();
+        let (at_rest, only_runs) = (self.is_at_rest(), self.only_runs());
         let (key, spec) = (self.key(), self.spec);
         let status = self.status.unwrap_or_default();
         let (blocked, queued) = (status.is_blocked(), status.is_queued());
@@ -376,6 +390,7 @@ impl<K: Viewed> ObjectView<K> {
             restoring: status.restore.is_some_and(|restore| !restore.done),
             frozen_since: status.freeze.map(|freeze| freeze.since),
             at_rest,
+            only_runs,
             key,
         }
     }

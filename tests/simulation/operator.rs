@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ess_rollout::clouds::{AliyunClouds, Clouds};
-use ess_rollout::kubernetes::{Keeping, KubeApi, ObjectKey};
+use ess_rollout::kubernetes::{Bounded, Keeping, KubeApi, ObjectKey};
 use ess_rollout::poller::{self, Poller};
 use ess_rollout::reconcile::{Context, Limits, reconcile};
 use ess_rollout::runtime::dispatcher::{self, Finished, Triggers, Workers};
@@ -22,7 +22,7 @@ use ess_rollout_aliyun::credentials::StaticCredentials;
 use ess_rollout_aliyun::{Client, ClientConfig, Limiter, Limits as RateLimits, Timeouts};
 use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
 use ess_rollout_cloud::Turn;
-use ess_rollout_core::rollout::{self, Next, Settings};
+use ess_rollout_core::rollout::{self, Settings};
 use kube::Api;
 use tokio::task::JoinSet;
 
@@ -102,7 +102,11 @@ impl Operator {
         let gates = ["tasks", "rollbacks", "imageupdates", "records"];
         let readiness = Arc::new(Readiness::new(gates.map(str::to_owned)));
         let context = Arc::new(Context {
-            kubernetes: Arc::new(Keeping::new(api.clone(), api, Arc::new(world.clock()))),
+            kubernetes: Arc::new(Bounded::new(Keeping::new(
+                api.clone(),
+                api,
+                Arc::new(world.clock()),
+            ))),
             clouds: clouds.clone(),
             events: Arc::new(
                 Publisher::new(client.clone(), None)
@@ -204,9 +208,7 @@ async fn pass(
     world.pass_begins();
     let pass = reconcile(&context, &key, turn).await;
     let again = match &pass.outcome {
-        Ok(Next::Now) => Again::Now,
-        Ok(Next::After(delay)) => Again::After(*delay),
-        Ok(Next::OnChange) => Again::OnChange,
+        Ok(next) => context.again(&key, *next),
         Err(error) => {
             world.trace(|| format!("pass of {key} failed: {error:?}"));
             Again::Failed

@@ -347,9 +347,13 @@ impl Client {
                 self.diagnosis(region, group).await.map(Answer::Diagnosis)
             }
             Query::ScalingConfiguration { configuration } => self
-                .scaling_configuration(region, configuration)
+                .scaling_configurations(region, std::slice::from_ref(configuration))
                 .await
-                .map(Answer::ScalingConfiguration),
+                .map(|found| Answer::ScalingConfiguration(found.into_iter().next())),
+            Query::ScalingConfigurations { configurations } => self
+                .scaling_configurations(region, configurations)
+                .await
+                .map(Answer::ScalingConfigurations),
             Query::EciScalingConfiguration { configuration } => self
                 .eci_configuration(region, configuration)
                 .await

@@ -21,6 +21,9 @@ const PAGE: usize = 50;
 /// How many ids DescribeScalingGroups takes at once.
 const GROUPS_PER_CALL: usize = 20;
 
+/// How many ids DescribeScalingConfigurations takes at once.
+const CONFIGURATIONS_PER_CALL: usize = 10;
+
 /// How many instances ExitStandby and SetInstancesProtection take at once.
 const INSTANCES_PER_CALL: usize = 20;
 
@@ -160,22 +163,26 @@ impl Client {
             .collect())
     }
 
-    pub(crate) async fn scaling_configuration(
+    pub(crate) async fn scaling_configurations(
         &self,
         region: &str,
-        configuration: &str,
-    ) -> Result<Option<ScalingConfiguration>, CloudError> {
-        let call = read("DescribeScalingConfigurations", region)
-            .with_list("ScalingConfigurationIds", [configuration])
-            .with("PageSize", PAGE.to_string());
-        let listing = Listing {
-            path: &["ScalingConfigurations"],
-            id: "ScalingConfigurationId",
-            filter: &format!("ScalingConfigurationIds.1={configuration}"),
-            matches: &|row| text(row, "ScalingConfigurationId") == configuration,
-        };
-        let found = absent_if_not_found(self.list_once(&call, &listing).await)?;
-        Ok(found.first().map(scaling_configuration))
+        configurations: &[String],
+    ) -> Result<Vec<ScalingConfiguration>, CloudError> {
+        let mut found = Vec::new();
+        for chunk in configurations.chunks(CONFIGURATIONS_PER_CALL) {
+            let call = read("DescribeScalingConfigurations", region)
+                .with_list("ScalingConfigurationIds", chunk.iter().map(String::as_str))
+                .with("PageSize", PAGE.to_string());
+            let listing = Listing {
+                path: &["ScalingConfigurations"],
+                id: "ScalingConfigurationId",
+                filter: &format!("ScalingConfigurationIds.1={}", chunk[0]),
+                matches: &|row| chunk.contains(&text(row, "ScalingConfigurationId")),
+            };
+            let rows = absent_if_not_found(self.list_once(&call, &listing).await)?;
+            found.extend(rows.iter().map(scaling_configuration));
+        }
+        Ok(found)
     }
 
     /// The configuration among all of its group.

@@ -82,11 +82,36 @@ pub struct Limits {
     pub ecs: Rate,
     /// Each ECI API. No figures are published for the one that is called here.
     pub eci: Rate,
-    /// How long a read may wait for a token before it is told to come back. Longer than the queue that the passes side by
-    /// side can make, at the rate of a throttled bucket: see [`Limiter`].
+    /// How long a read may wait for a token before it is told to come back; see [`Self::for_passes`].
     pub longest_wait_of_reads: Duration,
     /// The same for mutations.
     pub longest_wait_of_mutations: Duration,
+}
+
+impl Limits {
+    /// The same where so many passes go on side by side: a read waits for as long as the queue can get that they make, however
+    /// far their rate has been throttled. Sent away in the middle of its pass, it would come back as the last, and might for ever.
+    #[must_use]
+    pub fn for_passes(self, passes: usize) -> Self {
+        let rates = [
+            self.oos_reads,
+            self.ess_instances,
+            self.ess,
+            self.ecs,
+            self.eci,
+        ];
+        let slowest = rates.map(|rate| rate.sane().per_second);
+        let slowest = slowest.into_iter().fold(f64::MAX, f64::min) * FLOOR;
+        let queue = u32::try_from(passes)
+            .unwrap_or(u32::MAX)
+            .saturating_mul(READS_OF_A_PASS);
+        let longest = Duration::try_from_secs_f64(f64::from(queue) / slowest);
+        let longest = longest.unwrap_or(Duration::MAX).min(LONGEST_WAIT);
+        Self {
+            longest_wait_of_reads: self.longest_wait_of_reads.max(longest),
+            ..self
+        }
+    }
 }
 
 impl Default for Limits {
@@ -117,6 +142,12 @@ const RECOVERY: Duration = Duration::from_secs(60);
 
 /// A throttled rate falls no lower than this part of normal.
 const FLOOR: f64 = 1.0 / 20.0;
+
+/// The most reads of one rate that a pass has under way at the same time.
+const READS_OF_A_PASS: u32 = 4;
+
+/// Nobody waits longer for a token, whatever is asked for.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// How many buckets are kept before idle ones are dropped. Regions and accounts come from users.
 const MANY: usize = 4096;

@@ -43,6 +43,23 @@ async fn wait_for(limiter: &Limiter, draw: Draw<'_>) -> Duration {
     before.elapsed()
 }
 
+#[test]
+fn a_read_waits_as_long_as_the_passes_side_by_side_can_make_its_queue_at_a_rate_throttled_to_its_least()
+ {
+    let wait = |per_second: u32, passes: usize| {
+        let limits = Limits {
+            oos_reads: Rate::per_second(per_second),
+            ..Limits::default()
+        };
+        limits.for_passes(passes).longest_wait_of_reads.as_secs()
+    };
+    assert_eq!(wait(10, 1), 300, "never less than by default");
+    assert_eq!(wait(10, 128), 1024);
+    assert_eq!(wait(20, 128), 1024, "the others have a rate of 10");
+    assert_eq!(wait(2, 16), 640);
+    assert_eq!(wait(1, 1000), 3600, "nor without end");
+}
+
 #[tokio::test(start_paused = true)]
 async fn reads_and_what_people_ask_for_and_starts_have_tokens_of_their_own() {
     let limiter = limiter(0.1, 3);

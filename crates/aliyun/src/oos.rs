@@ -51,7 +51,11 @@ impl Client {
             ExecutionFilter::Tagged {
                 tags,
                 started_after,
-            } => self.tagged(region, tags, *started_after).await,
+            } => self.tagged(region, tags, *started_after, &execution).await,
+            ExecutionFilter::TaggedProgress {
+                tags,
+                started_after,
+            } => self.tagged(region, tags, *started_after, &progress).await,
             ExecutionFilter::ActiveByTemplate(part) => self.active_by_template(region, part).await,
             ExecutionFilter::NewestByTemplate(part) => {
                 let mut found = self.newest_by_template(region, part).await?;
@@ -97,6 +101,7 @@ impl Client {
         region: &str,
         tags: &[(String, String)],
         started_after: Option<jiff::Timestamp>,
+        take: &(dyn Fn(&Value) -> Execution + Send + Sync),
     ) -> Result<Vec<Execution>, CloudError> {
         let wanted = tags_json(tags);
         let after = started_after.map(date);
@@ -109,7 +114,7 @@ impl Client {
                 .all(|(key, value)| found.get(key).and_then(Value::as_str) == Some(value))
         };
         let mut found = self
-            .list_executions(call, &format!("Tags={wanted}"), &matches)
+            .take_executions(call, &format!("Tags={wanted}"), &matches, take)
             .await?;
         found.retain(|execution| {
             // The filter has whole seconds, and so have the dates: compare as it does.
@@ -402,7 +407,7 @@ fn tags_json(tags: &[(String, String)]) -> String {
 }
 
 fn execution(row: &Value) -> Execution {
-    let tags: BTreeMap<String, String> = object(row, "Tags")
+    let tags = object(row, "Tags")
         .into_iter()
         .filter_map(|(key, value)| match value {
             Value::String(value) => Some((key, value)),
@@ -411,6 +416,14 @@ fn execution(row: &Value) -> Execution {
             Value::Array(_) | Value::Object(_) => None,
         })
         .collect();
+    Execution {
+        parameters: object(row, "Parameters"),
+        tags,
+        ..progress(row)
+    }
+}
+
+fn progress(row: &Value) -> Execution {
     Execution {
         id: text(row, "ExecutionId"),
         parent: some_text(row, "ParentExecutionId"),
@@ -426,13 +439,13 @@ fn execution(row: &Value) -> Execution {
         start: time(row, "StartDate"),
         end: time(row, "EndDate"),
         updated: time(row, "UpdateDate"),
-        parameters: object(row, "Parameters"),
+        parameters: Map::new(),
         counters: object(row, "Counters"),
         current_actions: rows(row, &["CurrentTasks"])
             .iter()
             .filter_map(|task| some_text(task, "TaskAction"))
             .collect(),
-        tags,
+        tags: BTreeMap::new(),
     }
 }
 

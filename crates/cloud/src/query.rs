@@ -72,6 +72,11 @@ pub enum Query {
         /// The scaling configuration id.
         configuration: String,
     },
+    /// The same of many ids (sorted and without repeats), by fewer calls. Answer: [`Answer::ScalingConfigurations`].
+    ScalingConfigurations {
+        /// The scaling configuration ids.
+        configurations: Vec<String>,
+    },
     /// ESS DescribeEciScalingConfigurations of one id.
     EciScalingConfiguration {
         /// The scaling configuration id.
@@ -161,9 +166,9 @@ impl Query {
             Self::InstanceRefreshes { .. } => "ESS DescribeInstanceRefreshes",
             Self::LifecycleActions { .. } => "ESS DescribeLifecycleActions",
             Self::Diagnosis { .. } => "ESS DescribeScalingGroupDiagnoseDetails",
-            Self::ScalingConfiguration { .. } | Self::ScalingConfigurationInGroup { .. } => {
-                "ESS DescribeScalingConfigurations"
-            }
+            Self::ScalingConfiguration { .. }
+            | Self::ScalingConfigurations { .. }
+            | Self::ScalingConfigurationInGroup { .. } => "ESS DescribeScalingConfigurations",
             Self::EciScalingConfiguration { .. } | Self::EciScalingConfigurationInGroup { .. } => {
                 "ESS DescribeEciScalingConfigurations"
             }
@@ -203,6 +208,13 @@ pub enum ExecutionFilter {
         /// Only those started at or after this time of the cloud's clock.
         started_after: Option<Timestamp>,
     },
+    /// The same, without their parameters and tags, which are most of them: how far they are.
+    TaggedProgress {
+        /// Tag keys and values, sorted by key.
+        tags: Vec<(String, String)>,
+        /// Only those started at or after this time of the cloud's clock.
+        started_after: Option<Timestamp>,
+    },
     /// Roots that are not final and whose template name contains this text (the API matches
     /// substrings): what other people run on a group carries no tag of ours.
     ActiveByTemplate(String),
@@ -230,6 +242,8 @@ pub enum Answer {
     Diagnosis(Vec<Diagnosis>),
     /// `None`: no such configuration.
     ScalingConfiguration(Option<ScalingConfiguration>),
+    /// Ids that do not exist in this region are absent.
+    ScalingConfigurations(Vec<ScalingConfiguration>),
     /// `None`: no such configuration.
     EciScalingConfiguration(Option<EciScalingConfiguration>),
     /// Sorted by id; ids that do not exist are absent.

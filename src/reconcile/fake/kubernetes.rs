@@ -256,8 +256,8 @@ impl Kubernetes for FakeKubernetes {
             let mut task = task.clone();
             task.status = serde_json::from_value(status).expect("a status");
             task.metadata.resource_version = state.next_version();
-            state.task = Some(task.clone());
-            Ok(task.into())
+            state.task = Some((*task).clone());
+            Ok(Object::Task(task))
         })))
     }
 

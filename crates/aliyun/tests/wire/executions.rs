@@ -52,6 +52,29 @@ async fn tagged_roots_are_read_page_by_page() {
 }
 
 #[tokio::test]
+async fn how_far_tagged_roots_are_comes_without_what_they_were_started_with() {
+    let rows = json!([
+        run("exec-2", "Waiting", "2024-05-06T07:08:11Z"),
+        run("exec-0", "Success", "2024-05-06T07:08:09Z")
+    ]);
+    let fake = Fake::start([ok(json!({"NextToken": "", "Executions": rows}))]).await;
+    let filter = ExecutionFilter::TaggedProgress {
+        tags: vec![("run".into(), "1".into())],
+        started_after: Some("2024-05-06T07:08:10.5Z".parse().unwrap()),
+    };
+    let Answer::Executions(found) = ask(&fake, Query::Executions(filter)).await else {
+        panic!("another answer");
+    };
+    let [found] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(found.id, "exec-2");
+    assert_eq!(found.current_actions, ["ACS::ESS::RunCommand"]);
+    assert!(found.parameters.is_empty() && found.tags.is_empty());
+    assert_eq!(fake.forms()[0]["Tags"], r#"{"run":"1"}"#);
+}
+
+#[tokio::test]
 async fn an_unknown_execution_is_an_empty_answer() {
     let fake = Fake::start([ok(
         json!({"Executions": [], "NextToken": "", "TotalCount": 0}),

@@ -326,6 +326,30 @@ async fn a_configuration_and_an_image_are_read() {
 }
 
 #[tokio::test]
+async fn configurations_are_asked_for_by_the_ten() {
+    let ids: Vec<String> = (10..22).map(|n| format!("asc-{n}")).collect();
+    let rows = |ids: &[String]| {
+        let rows = ids
+            .iter()
+            .map(|id| json!({"ScalingConfigurationId": id, "ScalingGroupId": "asg-1"}));
+        ok(json!({"ScalingConfigurations": rows.collect::<Vec<_>>()}))
+    };
+    // Of the second ten one is not there.
+    let fake = Fake::start([rows(&ids[..10]), rows(&ids[10..11])]).await;
+    let query = Query::ScalingConfigurations {
+        configurations: ids.clone(),
+    };
+    let Answer::ScalingConfigurations(found) = ask(&fake, query).await else {
+        panic!("another answer");
+    };
+    let found: Vec<_> = found.into_iter().map(|one| one.id).collect();
+    assert_eq!(found, ids[..11]);
+    let forms = fake.forms();
+    assert_eq!(forms[0]["ScalingConfigurationIds.10"], "asc-19");
+    assert_eq!(forms[1]["ScalingConfigurationIds.2"], "asc-21");
+}
+
+#[tokio::test]
 async fn ecs_instances_are_asked_for_by_the_hundred() {
     let ids: Vec<String> = (0..150).map(|n| format!("i-{n:03}")).collect();
     let rows = |ids: &[String]| -> Vec<Value> {

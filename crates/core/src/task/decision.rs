@@ -106,6 +106,15 @@ impl<S> Decision<S> {
         }
     }
 
+    /// Whether it changes nothing but the status.
+    pub fn is_of_status_alone(&self) -> bool {
+        self.finalizer.is_none()
+            && self.execution_annotation.is_none()
+            && self.record.is_none()
+            && self.work.is_none()
+            && !self.delete
+    }
+
     /// The same decision, looked at again no later than after `left`, if that is given.
     pub(crate) fn within(mut self, left: Option<Duration>) -> Self {
         if let (Next::After(wait), Some(left)) = (self.next, left) {

@@ -9,6 +9,7 @@ use ess_rollout_api::v1alpha1::{Place, ScalingGroupRecordStatus};
 use ess_rollout_cloud::CloudError;
 
 use super::absence;
+use super::ask::Ask;
 use super::conditions::shorten;
 use super::decision::{Decision, Event, Next, Step};
 use super::deletion::{self, RECORD_NOT_WRITTEN};
@@ -94,7 +95,13 @@ pub(crate) fn step<'a, E: Engine<'a>>(
         }
         engine.first_visit(&mut status);
         note_unknown_annotations(engine, &mut status);
-        return decided(engine, read, &old, Decision::of_status(status, Next::Now));
+        return match first_wait(engine, &status) {
+            Ok(wait) => {
+                let first = wait.unwrap_or_else(|| Decision::of_status(status, Next::Now));
+                decided(engine, read, &old, first)
+            }
+            Err(asks) => Step::Read(asks),
+        };
     }
     let execution_annotation = engine.missing_annotation(&status);
     let record = match &execution_annotation {
@@ -118,6 +125,31 @@ pub(crate) fn step<'a, E: Engine<'a>>(
         Err(Missing::Failed(error)) => engine.not_read(status, &error),
     };
     decided(engine, read, &old, decision)
+}
+
+/// What the stage decides of an object that is first seen, where that is to wait, which goes on record together with the first
+/// visit: of a thousand objects that are created at once most wait for their turn, each with a write less. Anything
+/// else is decided when the visit is on record, and so is what has to be asked of the cloud. An error: facts of the cluster that
+/// are to be told first.
+fn first_wait<'a, E: Engine<'a>>(
+    engine: &E,
+    status: &Draft<E::Status>,
+) -> Result<Option<Drafted<'a, E>>, Vec<Ask>> {
+    let mut status = status.clone();
+    if engine.missing_annotation(&status).is_some() || engine.regained(&status).is_some() {
+        return Ok(None);
+    }
+    engine.prepare(&mut status);
+    match engine.stage(status) {
+        Ok(Ok(decision)) => {
+            let waits = decision.is_of_status_alone() && decision.next != Next::Now;
+            Ok(Some(decision).filter(|_| waits))
+        }
+        Ok(Err(Missing::Read(asks))) if !asks.iter().any(|ask| matches!(ask, Ask::Cloud(_))) => {
+            Err(asks)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Nothing is under way for an object that is being deleted: the group goes back before it does. The finalizer may be there

@@ -280,7 +280,9 @@ impl Cloud {
                 let wanted = |e: &&Execution| match filter {
                     ExecutionFilter::Id(id) => e.id == *id,
                     ExecutionFilter::ChildrenOf(id) => e.parent.as_ref() == Some(id),
-                    ExecutionFilter::NestedSince(_) => panic!("a question of the poller"),
+                    ExecutionFilter::NestedSince(_) | ExecutionFilter::TaggedProgress { .. } => {
+                        panic!("a question of the poller")
+                    }
                     ExecutionFilter::Tagged { tags, .. } => {
                         e.parent.is_none() && tags.iter().all(|(k, v)| e.tags.get(k) == Some(v))
                     }

@@ -211,6 +211,7 @@ pub fn query_name(query: &Query) -> &'static str {
     match query {
         Query::ScalingGroup { .. } => "ScalingGroup",
         Query::ScalingGroups { .. } => "ScalingGroups",
+        Query::ScalingConfigurations { .. } => "ScalingConfigurations",
         Query::ScalingGroupInList { .. } => "ScalingGroupInList",
         Query::ScalingInstancesById { .. } => "ScalingInstancesById",
         Query::ScalingConfigurationInGroup { .. } => "ScalingConfigurationInGroup",
@@ -229,7 +230,9 @@ pub fn query_name(query: &Query) -> &'static str {
         Query::Executions(ExecutionFilter::ActiveByTemplate(_)) => "ForeignExecutions",
         Query::Executions(ExecutionFilter::NewestByTemplate(_)) => "NewestExecutions",
         Query::Executions(ExecutionFilter::ChildrenOf(_)) => "Children",
-        Query::Executions(ExecutionFilter::Tagged { .. }) => "TaggedExecutions",
+        Query::Executions(
+            ExecutionFilter::Tagged { .. } | ExecutionFilter::TaggedProgress { .. },
+        ) => "TaggedExecutions",
         Query::Executions(ExecutionFilter::NestedSince(_)) => "NestedExecutions",
         Query::Executions(ExecutionFilter::Id(_)) => "Execution",
         Query::TaskExecutions { .. } => "TaskExecutions",
@@ -404,7 +407,9 @@ impl Cloud {
                 }
                 Answer::ScalingGroup(found)
             }
-            Query::ScalingGroups { .. } => panic!("a question of the reader"),
+            Query::ScalingGroups { .. } | Query::ScalingConfigurations { .. } => {
+                panic!("a question of the reader")
+            }
             Query::InstanceRefreshes { .. } => Answer::InstanceRefreshes(self.refreshes.clone()),
             Query::LifecycleActions { .. } => Answer::LifecycleActions(self.held.clone()),
             Query::Diagnosis { .. } => Answer::Diagnosis(self.diagnosis.clone()),
@@ -457,7 +462,10 @@ impl Cloud {
                     .filter(|e| match filter {
                         ExecutionFilter::Id(id) => e.id == *id,
                         ExecutionFilter::ChildrenOf(id) => e.parent.as_ref() == Some(id),
-                        ExecutionFilter::NestedSince(_) => panic!("a question of the poller"),
+                        ExecutionFilter::NestedSince(_)
+                        | ExecutionFilter::TaggedProgress { .. } => {
+                            panic!("a question of the poller")
+                        }
                         ExecutionFilter::Tagged { tags, .. } => {
                             e.parent.is_none() && tags.iter().all(|(k, v)| e.tags.get(k) == Some(v))
                         }

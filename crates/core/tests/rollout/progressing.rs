@@ -129,6 +129,7 @@ fn who_has_to_wait_for_its_turn_to_start_says_so_and_reads_nothing() {
     world.start_turn = Duration::from_secs(40);
     world.pass();
     assert_eq!(world.state(), "Pending");
+    assert_eq!((world.task_writes, world.record_writes), (1, 0));
     assert_eq!(world.next, Next::After(Duration::from_secs(40)));
     assert!(world.asked.borrow().is_empty(), "{:?}", world.asked);
     let conditions = &world.status().conditions;
