@@ -2,8 +2,8 @@
 //!
 //! Tasks that start together ask much the same: who else runs, which version a template has, how groups are. A question
 //! that is asked while an equal one is under way waits until that has come in, and then goes once for all who asked
-//! meanwhile; questions about single groups, or configurations, go together in the same way. So a rate that is spent costs each of them two
-//! reads at most, and the time that one of them takes, however many they are.
+//! meanwhile; questions about single groups, or configurations, go together in the same way. So a rate that is spent costs
+//! each of them two reads at most, and the time that one of them takes, however many they are.
 //!
 //! **An answer is given to nobody who asked after its first call was sent.** Whoever asks after a write of his is on record,
 //! or after a call of his has ended, gets what was read after that, as if he had asked alone: the guarantees about starts,

@@ -7,8 +7,8 @@
 //!
 //! Objects stand in lanes, by what they wait for: an account of the cloud in a region, whose rates they share. A lane whose
 //! rate is spent holds as many workers as a lane may and no more, so that no other stands still for it. In a lane whoever has
-//! waited for a turn that has come is first: there are no more of them than turns, and a turn that is missed is lost. Then whoever
-//! a person waits for, and then whoever has been due for longest.
+//! waited for a turn that has come is first, with half of the workers at most: a turn that is missed is lost. Then whoever a
+//! person waits for, and then whoever has been due for longest.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -63,6 +63,8 @@ struct Lane<K> {
     due: BTreeSet<(Instant, K)>,
     /// By when they were due.
     running: BTreeSet<(Instant, K)>,
+    /// How many of these had waited for a turn.
+    running_in_turn: usize,
 }
 
 /// What an object waits in, the first first.
@@ -75,6 +77,8 @@ enum Line {
 
 impl Line {
     const ALL: [Self; 3] = [Self::InTurn, Self::Asked, Self::Due];
+    /// While half of the workers are at those whose turn has come.
+    const ASKED_FIRST: [Self; 3] = [Self::Asked, Self::InTurn, Self::Due];
 
     fn of(urgency: Urgency) -> Self {
         match urgency {
@@ -132,6 +136,7 @@ impl<K> Default for Lane<K> {
             asked: BTreeSet::new(),
             due: BTreeSet::new(),
             running: BTreeSet::new(),
+            running_in_turn: 0,
         }
     }
 }
@@ -158,8 +163,12 @@ impl<K: Clone + Ord> Lane<K> {
     }
 
     /// Who is next: in which line, and since when.
-    fn next(&self, now: Instant) -> Option<(Line, Instant)> {
-        let mut first = Line::ALL.into_iter().filter_map(|line| {
+    fn next(&self, limit: usize, now: Instant) -> Option<(Line, Instant)> {
+        let order = match self.running_in_turn < limit.div_ceil(2) {
+            true => Line::ALL,
+            false => Line::ASKED_FIRST,
+        };
+        let mut first = order.into_iter().filter_map(|line| {
             let (at, _) = self.line(line).first()?;
             Some((line, *at))
         });
@@ -220,11 +229,12 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
     pub fn pop(&mut self, limit: usize, now: Instant) -> Option<(K, Urgency)> {
         let free = self.lanes.iter();
         let free = free.filter(|(_, lane)| lane.running.len() < limit);
-        let first = free.filter_map(|(number, lane)| Some((lane.next(now)?, *number)));
+        let first = free.filter_map(|(number, lane)| Some((lane.next(limit, now)?, *number)));
         let ((line, _), number) = first.min()?;
         let lane = self.lanes.get_mut(&number)?;
         let (at, key) = lane.line_mut(line).pop_first()?;
         lane.running.insert((at, key.clone()));
+        lane.running_in_turn += usize::from(line == Line::InTurn);
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.due = None;
             entry.running = Some(Slot {
@@ -282,6 +292,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
             && let Some(lane) = self.lanes.get_mut(&ran.lane)
         {
             lane.running.remove(&(ran.at, key.clone()));
+            lane.running_in_turn -= usize::from(ran.line == Line::InTurn);
             if lane.is_empty() {
                 self.lanes.remove(&ran.lane);
             }
@@ -446,6 +457,35 @@ mod tests {
         let then = now + turn;
         assert_eq!(queue.pop(9, then), Some(("late", Urgency::Asked)));
         assert_eq!(queue.pop(9, then), Some(("new", Urgency::Asked)));
+    }
+
+    #[test]
+    fn those_whose_turn_has_come_have_half_of_the_workers_before_whoever_else_asks() {
+        let mut queue = WorkQueue::default();
+        let now = Instant::now();
+        let names = |prefix: &str| (0..4).map(|n| format!("{prefix}-{n}")).collect::<Vec<_>>();
+        for key in names("turn") {
+            queue.changed(key.clone(), "1".into(), 0, Urgency::Asked, now);
+            queue.pop(9, now + DEBOUNCE).unwrap();
+            queue.done(key, Again::InTurn(DEBOUNCE), vec![], 0, now, 0.5);
+        }
+        for key in names("asks") {
+            queue.changed(key, "1".into(), 0, Urgency::Asked, now);
+        }
+        let then = now + DEBOUNCE;
+        let next = |queue: &mut WorkQueue<String>| queue.pop(4, then).map(|(key, _)| key).unwrap();
+        let four: Vec<_> = (0..4).map(|_| next(&mut queue)).collect();
+        assert_eq!(four, ["turn-0", "turn-1", "asks-0", "asks-1"]);
+        queue.done("turn-1".into(), Again::OnChange, vec![], 0, then, 0.5);
+        assert_eq!(next(&mut queue), "turn-2");
+        // Nobody else asks any more: then they may have all of them.
+        for key in ["asks-0", "asks-1"] {
+            queue.done(key.into(), Again::OnChange, vec![], 0, then, 0.5);
+        }
+        let rest: Vec<_> = (0..2).map(|_| next(&mut queue)).collect();
+        assert_eq!(rest, ["asks-2", "asks-3"]);
+        queue.done("asks-2".into(), Again::OnChange, vec![], 0, then, 0.5);
+        assert_eq!(next(&mut queue), "turn-3");
     }
 
     #[test]
