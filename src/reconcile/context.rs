@@ -77,7 +77,8 @@ pub struct Limits {
     pub late: Duration,
     /// How old what the poller has seen may be to show how far an update is.
     pub sighting_age: Duration,
-    /// How long a mutation may then wait for its turn under the account's rate limit.
+    /// How long a mutation may then wait for its turn under the account's rate limit: one answer sends off all who have
+    /// waited for it, some forty starts at eight a second, and who is held back begins anew.
     pub turn: Duration,
 }
 
@@ -110,7 +111,7 @@ impl Default for Limits {
             fresh: Duration::from_secs(1),
             late: Duration::from_secs(60),
             sighting_age: Duration::from_secs(30),
-            turn: Duration::from_secs(2),
+            turn: Duration::from_secs(6),
         }
     }
 }

@@ -467,12 +467,12 @@ mod tests {
         for key in names("turn") {
             queue.changed(key.clone(), "1".into(), 0, Urgency::Asked, now);
             queue.pop(9, now + DEBOUNCE).unwrap();
-            queue.done(key, Again::InTurn(DEBOUNCE), vec![], 0, now, 0.5);
+            queue.done(key, Again::InTurn(DEBOUNCE * 2), vec![], 0, now, 0.5);
         }
         for key in names("asks") {
             queue.changed(key, "1".into(), 0, Urgency::Asked, now);
         }
-        let then = now + DEBOUNCE;
+        let then = now + DEBOUNCE * 2;
         let next = |queue: &mut WorkQueue<String>| queue.pop(4, then).map(|(key, _)| key).unwrap();
         let four: Vec<_> = (0..4).map(|_| next(&mut queue)).collect();
         assert_eq!(four, ["turn-0", "turn-1", "asks-0", "asks-1"]);
