@@ -92,7 +92,8 @@ pub async fn objects<K>(
             match change {
                 Change::Present(key, version) => feed.triggers.changed(key, version, urgency),
                 Change::Runs(key, version) => {
-                    feed.triggers.changed_after(key, version, FIRST_LOOK);
+                    feed.triggers
+                        .changed_after(key, version, urgency, FIRST_LOOK);
                 }
                 Change::Concerns(key) => feed.triggers.trigger(key),
                 Change::Gone(key) => feed.triggers.forget(&key),
@@ -120,10 +121,12 @@ pub async fn records(
         let (region, group) = record.group();
         for Unfinished { key, only_runs } in feed.tasks.unfinished_of(region, group) {
             let version = record.version().to_owned();
-            match only_runs && !is_news {
-                true => feed.triggers.changed_after(key, version, FIRST_LOOK),
-                false => feed.triggers.changed(key, version, Urgency::Due),
-            }
+            let wait = match only_runs && !is_news {
+                true => FIRST_LOOK,
+                false => Duration::ZERO,
+            };
+            feed.triggers
+                .changed_after(key, version, Urgency::Due, wait);
         }
     };
     // Who needs it finds it unreadable, and says so.

@@ -64,17 +64,14 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
 
     /// See [`WorkQueue::changed`].
     pub fn changed(&self, key: K, version: String, urgency: Urgency) {
-        let lane = (self.lane_of)(&key);
-        self.queue()
-            .changed(key, version, lane, urgency, Instant::now());
-        self.wake.notify_one();
+        self.changed_after(key, version, urgency, Duration::ZERO);
     }
 
-    /// The same of what is no news for which anybody waits, this much later.
-    pub fn changed_after(&self, key: K, version: String, wait: Duration) {
+    /// The same, this much later.
+    pub fn changed_after(&self, key: K, version: String, urgency: Urgency, wait: Duration) {
         let lane = (self.lane_of)(&key);
         self.queue()
-            .changed(key, version, lane, Urgency::Due, Instant::now() + wait);
+            .changed(key, version, lane, urgency, Instant::now() + wait);
         self.wake.notify_one();
     }
 

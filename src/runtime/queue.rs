@@ -57,17 +57,15 @@ pub struct WorkQueue<K> {
 /// The objects that share the rates of one account and region.
 #[derive(Debug)]
 struct Lane<K> {
-    /// By when they are due, those first whose turn it is, and then those that a person waits for.
-    in_turn: BTreeSet<(Instant, K)>,
-    asked: BTreeSet<(Instant, K)>,
-    due: BTreeSet<(Instant, K)>,
+    /// Each [`Line`], by when they are due.
+    lines: [BTreeSet<(Instant, K)>; 3],
     /// By when they were due.
     running: BTreeSet<(Instant, K)>,
     /// How many of these had waited for a turn.
     running_in_turn: usize,
 }
 
-/// What an object waits in, the first first.
+/// What an object waits in: those first whose turn it is, and then those that a person waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Line {
     InTurn,
@@ -132,9 +130,7 @@ impl<K> Default for WorkQueue<K> {
 impl<K> Default for Lane<K> {
     fn default() -> Self {
         Self {
-            in_turn: BTreeSet::new(),
-            asked: BTreeSet::new(),
-            due: BTreeSet::new(),
+            lines: [const { BTreeSet::new() }; 3],
             running: BTreeSet::new(),
             running_in_turn: 0,
         }
@@ -142,24 +138,8 @@ impl<K> Default for Lane<K> {
 }
 
 impl<K: Clone + Ord> Lane<K> {
-    fn line(&self, line: Line) -> &BTreeSet<(Instant, K)> {
-        match line {
-            Line::InTurn => &self.in_turn,
-            Line::Asked => &self.asked,
-            Line::Due => &self.due,
-        }
-    }
-
-    fn line_mut(&mut self, line: Line) -> &mut BTreeSet<(Instant, K)> {
-        match line {
-            Line::InTurn => &mut self.in_turn,
-            Line::Asked => &mut self.asked,
-            Line::Due => &mut self.due,
-        }
-    }
-
-    fn lines(&self) -> impl Iterator<Item = &BTreeSet<(Instant, K)>> {
-        Line::ALL.into_iter().map(|line| self.line(line))
+    fn line(&mut self, line: Line) -> &mut BTreeSet<(Instant, K)> {
+        &mut self.lines[line as usize]
     }
 
     /// Who is next: in which line, and since when.
@@ -169,14 +149,14 @@ impl<K: Clone + Ord> Lane<K> {
             false => Line::ASKED_FIRST,
         };
         let mut first = order.into_iter().filter_map(|line| {
-            let (at, _) = self.line(line).first()?;
+            let (at, _) = self.lines[line as usize].first()?;
             Some((line, *at))
         });
         first.find(|(_, at)| *at <= now)
     }
 
     fn is_empty(&self) -> bool {
-        self.running.is_empty() && self.lines().all(BTreeSet::is_empty)
+        self.running.is_empty() && self.lines.iter().all(BTreeSet::is_empty)
     }
 }
 
@@ -232,7 +212,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         let first = free.filter_map(|(number, lane)| Some((lane.next(limit, now)?, *number)));
         let ((line, _), number) = first.min()?;
         let lane = self.lanes.get_mut(&number)?;
-        let (at, key) = lane.line_mut(line).pop_first()?;
+        let (at, key) = lane.line(line).pop_first()?;
         lane.running.insert((at, key.clone()));
         lane.running_in_turn += usize::from(line == Line::InTurn);
         if let Some(entry) = self.entries.get_mut(&key) {
@@ -250,7 +230,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
     pub fn next_due(&self, limit: usize) -> Option<Instant> {
         let free = self.lanes.values();
         let free = free.filter(|lane| lane.running.len() < limit);
-        let lines = free.flat_map(Lane::lines);
+        let lines = free.flat_map(|lane| &lane.lines);
         lines
             .filter_map(|line| line.first())
             .map(|(at, _)| *at)
@@ -259,7 +239,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
 
     /// How many objects are due now, and since when the first of them is.
     pub fn backlog(&self, now: Instant) -> (usize, Option<Instant>) {
-        let lines = self.lanes.values().flat_map(Lane::lines);
+        let lines = self.lanes.values().flat_map(|lane| &lane.lines);
         let due = lines.flat_map(|line| line.iter().take_while(|(at, _)| *at <= now));
         due.fold((0, None), |(count, oldest), (at, _)| {
             (count + 1, Some(oldest.map_or(*at, |o: Instant| o.min(*at))))
@@ -270,7 +250,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
     /// under way.
     pub fn late_since(&self, now: Instant) -> Option<Instant> {
         let lanes = self.lanes.values();
-        let lines = lanes.flat_map(|lane| lane.lines().chain([&lane.running]));
+        let lines = lanes.flat_map(|lane| lane.lines.iter().chain([&lane.running]));
         let first = lines.filter_map(|line| line.first()).map(|(at, _)| *at);
         first.min().filter(|at| *at <= now)
     }
@@ -367,14 +347,14 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         entry.due = Some(slot);
         self.leave_line(key, before);
         let lane = self.lanes.entry(slot.lane).or_default();
-        lane.line_mut(slot.line).insert((slot.at, key.clone()));
+        lane.line(slot.line).insert((slot.at, key.clone()));
     }
 
     fn leave_line(&mut self, key: &K, slot: Option<Slot>) {
         if let Some(slot) = slot
             && let Some(lane) = self.lanes.get_mut(&slot.lane)
         {
-            lane.line_mut(slot.line).remove(&(slot.at, key.clone()));
+            lane.line(slot.line).remove(&(slot.at, key.clone()));
             if lane.is_empty() {
                 self.lanes.remove(&slot.lane);
             }

@@ -312,12 +312,14 @@ impl<K: Viewed> ObjectView<K> {
         found.flat_map(|found| found.0.iter().cloned()).collect()
     }
 
-    /// Whether nothing is asked of it that it has not seen, or still to be written on it.
+    /// Whether nothing is asked of it that it has not seen, or still to be written on it. Of an image update task its schedule
+    /// may always ask.
     fn has_seen_all(&self, status: &Status) -> bool {
         let metadata = &self.metadata;
         let mut asked = ledger::new_requests(metadata, &status.handled_actions);
         let mut conditions = status.conditions.iter();
-        metadata.deletion_timestamp.is_none()
+        K::KIND != ObjectKind::ImageUpdateTask
+            && metadata.deletion_timestamp.is_none()
             && asked.next().is_none()
             && status.observed_generation == metadata.generation
             && conditions.all(|said| UNWRITTEN.iter().all(|reason| reason.word() != said.reason))
@@ -326,8 +328,7 @@ impl<K: Viewed> ObjectView<K> {
     /// Whether it has ended, and there is nothing to be done about it.
     fn is_at_rest(&self) -> bool {
         let mut finalizers = self.metadata.finalizers.iter().flatten();
-        K::KIND != ObjectKind::ImageUpdateTask
-            && finalizers.all(|name| name != FINALIZER)
+        finalizers.all(|name| name != FINALIZER)
             && self.spec.ttl_seconds_after_finished.is_none()
             && self.status.as_ref().is_some_and(|status| {
                 status.result.is_some()
@@ -337,10 +338,9 @@ impl<K: Viewed> ObjectView<K> {
     }
 
     fn only_runs(&self) -> bool {
-        K::KIND != ObjectKind::ImageUpdateTask
-            && self.status.as_ref().is_some_and(|status| {
-                status.execution.is_some() && status.result.is_none() && self.has_seen_all(status)
-            })
+        self.status.as_ref().is_some_and(|status| {
+            status.execution.is_some() && status.result.is_none() && self.has_seen_all(status)
+        })
     }
 
     pub(super) fn into_facts(self) -> Facts {

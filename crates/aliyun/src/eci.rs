@@ -13,7 +13,7 @@ use crate::{
     endpoints::Service,
     fields::{rows, text},
     limits::Lane,
-    paging::{Listing, absent_if_not_found, missing},
+    paging::{Listing, missing},
 };
 
 /// How many ids DescribeContainerGroups takes, and how many rows it returns.
@@ -79,23 +79,12 @@ impl Client {
     pub(crate) async fn eci_configuration(
         &self,
         region: &str,
-        configuration: &str,
+        configuration: &String,
     ) -> Result<Option<EciScalingConfiguration>, CloudError> {
-        let call = Call::new(
-            Service::Ess,
-            "DescribeEciScalingConfigurations",
-            Lane::Read,
-            region,
-        )
-        .with_list("ScalingConfigurationIds", [configuration])
-        .with("PageSize", "50");
-        let listing = Listing {
-            path: &["ScalingConfigurations"],
-            id: "ScalingConfigurationId",
-            filter: &format!("ScalingConfigurationIds.1={configuration}"),
-            matches: &|row| text(row, "ScalingConfigurationId") == configuration,
-        };
-        let found = absent_if_not_found(self.list_once(&call, &listing).await)?;
+        let action = "DescribeEciScalingConfigurations";
+        let call = Call::new(Service::Ess, action, Lane::Read, region);
+        let ids = std::slice::from_ref(configuration);
+        let found = self.configurations_by_id(call, ids).await?;
         Ok(found.first().map(scaling_configuration))
     }
 

@@ -170,16 +170,8 @@ impl Client {
     ) -> Result<Vec<ScalingConfiguration>, CloudError> {
         let mut found = Vec::new();
         for chunk in configurations.chunks(CONFIGURATIONS_PER_CALL) {
-            let call = read("DescribeScalingConfigurations", region)
-                .with_list("ScalingConfigurationIds", chunk.iter().map(String::as_str))
-                .with("PageSize", PAGE.to_string());
-            let listing = Listing {
-                path: &["ScalingConfigurations"],
-                id: "ScalingConfigurationId",
-                filter: &format!("ScalingConfigurationIds.1={}", chunk[0]),
-                matches: &|row| chunk.contains(&text(row, "ScalingConfigurationId")),
-            };
-            let rows = absent_if_not_found(self.list_once(&call, &listing).await)?;
+            let call = read("DescribeScalingConfigurations", region);
+            let rows = self.configurations_by_id(call, chunk).await?;
             found.extend(rows.iter().map(scaling_configuration));
         }
         Ok(found)
@@ -197,6 +189,24 @@ impl Client {
         let mut all = all.iter();
         let found = all.find(|row| text(row, "ScalingConfigurationId") == configuration);
         Ok(found.map(scaling_configuration))
+    }
+
+    /// The configurations with these ids, as many as one call takes, of the kind that `call` describes.
+    pub(crate) async fn configurations_by_id(
+        &self,
+        call: Call<'_>,
+        ids: &[String],
+    ) -> Result<Vec<Value>, CloudError> {
+        let call = call
+            .with_list("ScalingConfigurationIds", ids.iter().map(String::as_str))
+            .with("PageSize", PAGE.to_string());
+        let listing = Listing {
+            path: &["ScalingConfigurations"],
+            id: "ScalingConfigurationId",
+            filter: &format!("ScalingConfigurationIds.1={}", ids[0]),
+            matches: &|row| ids.contains(&text(row, "ScalingConfigurationId")),
+        };
+        absent_if_not_found(self.list_once(&call, &listing).await)
     }
 
     /// All configurations of a group, of the kind that `call` describes.
