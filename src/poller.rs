@@ -35,8 +35,8 @@ const APART: Duration = Duration::from_millis(500);
 /// Accounts and regions that are listed side by side: bounds memory. One that does not answer keeps
 /// its turn for [`LIST_TIMEOUT`], and must not be able to hold up the others with a few like it.
 const SIDE_BY_SIDE: usize = 16;
-/// How long one list may take, all its pages.
-const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long one list may take, all its pages, where every other call is throttled.
+const LIST_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long after the start the first poll is at most: watches have just listed what there is.
 const FIRST: Duration = Duration::from_secs(1);
 /// How far before the oldest active execution the list begins: dates have whole seconds.
@@ -74,7 +74,14 @@ struct Listed {
     place: Place,
     tasks: Vec<ActiveTask>,
     began: Instant,
-    list: Result<List, String>,
+    list: Result<List, Failed>,
+}
+
+/// Why a list has not come in.
+struct Failed {
+    message: String,
+    /// It has not had its turn under the rate of the account.
+    throttled: bool,
 }
 
 /// What a poll has brought in.
@@ -180,7 +187,12 @@ impl Poller {
                     wait += apart;
                 }
             }
-            Err(error) => listing.failed(&place, &error),
+            Err(error) => {
+                if !error.throttled {
+                    self.sightings.failed(&place);
+                }
+                listing.failed(&place, &error.message);
+            }
         }
         self.metrics.polls_fail(listing.failing.len());
     }
@@ -193,7 +205,7 @@ impl Poller {
     }
 
     /// Roots first: what is seen of the nested ones is then the newer.
-    async fn list(&self, place: &Place, tasks: &[ActiveTask]) -> Result<List, String> {
+    async fn list(&self, place: &Place, tasks: &[ActiveTask]) -> Result<List, Failed> {
         let (key, value) = identity::TAG_MANAGED_BY;
         let roots = ExecutionFilter::TaggedProgress {
             tags: vec![(key.to_owned(), value.to_owned())],
@@ -207,16 +219,26 @@ impl Poller {
             let nested = match window {
                 Some(since) => {
                     let nested = self.executions(place, ExecutionFilter::NestedSince(since));
-                    let nested = nested.await.inspect_err(|_| self.sightings.missed(place))?;
-                    Some((since, nested))
+                    let nested = nested.await.inspect_err(|error| {
+                        if error.class != ErrorClass::Throttled {
+                            self.sightings.missed(place);
+                        }
+                    });
+                    Some((since, nested?))
                 }
                 None => None,
             };
             Ok(List { roots, nested })
         };
         tokio::select! {
-            list = listed => list.map_err(|error: CloudError| error.to_string()),
-            () = self.clock.sleep(LIST_TIMEOUT) => Err(format!("no list within {LIST_TIMEOUT:?}")),
+            list = listed => list.map_err(|error: CloudError| Failed {
+                message: error.to_string(),
+                throttled: error.class == ErrorClass::Throttled,
+            }),
+            () = self.clock.sleep(LIST_TIMEOUT) => Err(Failed {
+                message: format!("no list within {LIST_TIMEOUT:?}"),
+                throttled: false,
+            }),
         }
     }
 

@@ -37,6 +37,8 @@ const FIRST_POLLS: Duration = Duration::from_secs(60);
 /// After so long a pass reads all nested executions again: what no window shows (a status that changes between start and
 /// end) is not to stay unseen for ever.
 const COMPLETE_FOR: Duration = Duration::from_secs(30 * 60);
+/// Whatever keeps polls from coming in, after so long passes read for themselves.
+const LATE_FOR: Duration = Duration::from_secs(15 * 60);
 /// The most nested executions that are remembered, of all accounts together: about 300 bytes each.
 const NESTED_MAX: usize = 100_000;
 /// So many nested executions that the windows left out tell that they do not show them.
@@ -68,6 +70,8 @@ pub struct Sightings {
 struct Seat {
     executions: HashMap<String, Sighting>,
     windows: Windows,
+    /// The last poll has failed, and not for want of a turn: nobody knows when one comes in again.
+    failing: bool,
 }
 
 /// The windows in which nested executions have been listed.
@@ -228,11 +232,19 @@ impl Sightings {
         }
     }
 
+    /// A poll has failed, and not because the account is throttled: passes read for themselves until one comes in.
+    pub fn failed(&self, place: &Place) {
+        if let Some(seat) = self.lock().get_mut(place) {
+            seat.failing = true;
+        }
+    }
+
     /// Takes in what a poll listed, and gives the executions that moved, or that it did not show.
     pub fn polled(&self, place: &Place, poll: &Poll<'_>) -> Vec<String> {
         let mut places = self.lock();
         let kept: usize = places.values().map(Seat::nested).sum();
         let seat = places.entry(place.clone()).or_default();
+        seat.failing = false;
         let window = poll.nested.map(|(begin, _)| begin);
         for id in poll.active {
             let entry = seat.executions.entry((*id).to_owned());
@@ -308,7 +320,7 @@ impl Sightings {
         let is_fresh = |at: Instant| at.elapsed() <= for_at_most;
         // The index fills while the first poll is made.
         let seat = places.get_mut(place);
-        let Some((windows, sighting)) = seat.and_then(|seat| seat.look_up(id)) else {
+        let Some((windows, sighting, failing)) = seat.and_then(|seat| seat.look_up(id)) else {
             return match self.began.elapsed() < FIRST_POLLS {
                 true => Sight::Unpolled,
                 false => Sight::ToCome,
@@ -317,8 +329,10 @@ impl Sightings {
         let Some((seen, root)) = sighting.root.clone() else {
             return Sight::ToCome;
         };
-        if !is_fresh(seen) {
-            return Sight::Unknown;
+        match seen.elapsed() {
+            age if age <= for_at_most => {}
+            age if age <= LATE_FOR && !failing => return Sight::Late(age),
+            _ => return Sight::Unknown,
         }
         let on_record = latest.map(|latest| latest.saturating_sub(self.lag).unwrap_or(latest));
         let is_known =
@@ -367,8 +381,8 @@ impl Seat {
         all.map(|sighting| sighting.nested.len()).sum()
     }
 
-    fn look_up(&mut self, id: &str) -> Option<(&Windows, &mut Sighting)> {
-        Some((&self.windows, self.executions.get_mut(id)?))
+    fn look_up(&mut self, id: &str) -> Option<(&Windows, &mut Sighting, bool)> {
+        Some((&self.windows, self.executions.get_mut(id)?, self.failing))
     }
 
     fn all_wait(&self, roots: &[Execution]) -> bool {

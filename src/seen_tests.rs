@@ -79,7 +79,7 @@ fn known(sightings: &Sightings) -> Option<Vec<(String, ExecutionStatus)>> {
             let nested = seen.nested?.into_iter();
             Some(nested.map(|one| (one.id, one.status)).collect())
         }
-        Sight::Unknown | Sight::Unpolled | Sight::ToCome => None,
+        Sight::Unknown | Sight::Unpolled | Sight::ToCome | Sight::Late(_) => None,
     }
 }
 
@@ -159,7 +159,7 @@ async fn nothing_is_known_any_more_without_polls() {
     advance(AGE + POLL).await;
     assert_eq!(
         sightings.of(&place(), ("exec-1", None), AGE),
-        Sight::Unknown
+        Sight::Late(AGE + POLL)
     );
     // And after a gap that no window closes, what happened in it is not known.
     advance(Duration::from_secs(3600)).await;
@@ -191,7 +191,7 @@ fn beside(sightings: &Sightings, on_record: i64) -> Option<Vec<String>> {
             let nested = seen.nested?.into_iter();
             Some(nested.map(|one| one.id).collect())
         }
-        Sight::Unknown | Sight::Unpolled | Sight::ToCome => None,
+        Sight::Unknown | Sight::Unpolled | Sight::ToCome | Sight::Late(_) => None,
     }
 }
 
@@ -271,4 +271,22 @@ async fn what_waits_for_people_needs_no_windows_and_what_is_over_is_forgotten() 
     assert_eq!(sightings.nested(), 0);
     advance(FIRST_POLLS).await;
     assert_eq!(sightings.of(&place(), ("exec-1", None), AGE), Sight::ToCome);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_polls_wait_for_their_turn_nobody_reads_for_himself_unless_they_fail_or_never_come() {
+    let sightings = sightings();
+    let of = || sightings.of(&place(), ("exec-1", None), AGE);
+    poll(&sightings, root(5), &[]);
+    advance(AGE).await;
+    assert!(matches!(of(), Sight::Seen(_)), "{:?}", of());
+    advance(POLL).await;
+    assert_eq!(of(), Sight::Late(AGE + POLL));
+    sightings.failed(&place());
+    assert_eq!(of(), Sight::Unknown);
+    poll(&sightings, root(5), &[]);
+    advance(LATE_FOR).await;
+    assert_eq!(of(), Sight::Late(LATE_FOR), "one that came in ends it");
+    advance(Duration::from_millis(1)).await;
+    assert_eq!(of(), Sight::Unknown);
 }

@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::ScalingGroupRecord;
 use ess_rollout_cloud::{
     Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query, Turn,
 };
-use ess_rollout_core::ask::{Ask, ConfigMap, LATE, ObjectRef, Reply, Target};
+use ess_rollout_core::ask::{Ask, ConfigMap, ObjectRef, Reply, Target, late};
 use ess_rollout_core::decision::{Decision, Step, WorkOutcome};
 use ess_rollout_core::observation::Observation;
 use ess_rollout_core::{identity, image_update, rollout};
@@ -272,10 +272,8 @@ async fn tell_late(
     versions: &mut Vec<String>,
 ) {
     let mut observation = observation.clone();
-    let late = context.limits.late;
-    let message = format!("has waited for its turn under the rate of the account for {late:?}");
     for query in asked {
-        let reply = Reply::Cloud(Err(unanswered(query, LATE, message.clone())));
+        let reply = Reply::Cloud(Err(late(query.call(), context.limits.late)));
         observation.insert(Ask::Cloud(query.clone()), reply);
     }
     let (step, _) = next_step(context, subject, known, context.clock.now(), &observation);
@@ -297,12 +295,12 @@ async fn tell_late(
 }
 
 /// What stands for an answer that there is none of.
-fn unanswered(query: &Query, code: &str, message: String) -> CloudError {
+fn unanswered(query: &Query, message: String) -> CloudError {
     CloudError {
         call: query.call().to_owned(),
         class: CloudClass::Retry,
         outcome: Outcome::NoEffect,
-        code: code.to_owned(),
+        code: "timeout".to_owned(),
         message,
         request_id: None,
         missing_action: None,
@@ -629,7 +627,7 @@ async fn ask(
             let reading = context.limits.reading;
             let message =
                 format!("not answered within the {reading:?} that reads may take for one decision");
-            Err(unanswered(query, "timeout", message))
+            Err(unanswered(query, message))
         }
     }
 }

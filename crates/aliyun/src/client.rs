@@ -13,6 +13,7 @@ use crate::{
     config::{ClientConfig, ConfigError},
     credentials::{Credentials, CredentialsProvider},
     endpoints::{Service, host_header},
+    errors::HELD_BACK,
     fields::text,
     limits::{Draw, Lane},
     observe::ObservedCall,
@@ -37,6 +38,9 @@ impl fmt::Debug for Client {
             .finish_non_exhaustive()
     }
 }
+
+/// How often a read that is throttled is sent again: with every other one refused, one list in five hundred is given up.
+const THROTTLED_AGAIN: usize = 8;
 
 /// Codes after which other credentials may be accepted. The request was refused before anything
 /// looked at what it asks for, so even a mutation may be sent again.
@@ -104,10 +108,32 @@ impl Client {
                 None => Err(error),
             };
         }
+        if error.class == ErrorClass::Throttled && call.lane == Lane::Read {
+            return self.in_turn(call, &credentials, error).await;
+        }
         // A read may go again with a new nonce. A mutation may not: ours was fresh, so something
         // on the way sent the request twice, and the first may have done its work.
         if error.code == "SignatureNonceUsed" && call.lane == Lane::Read {
             return self.attempt(call, &credentials).await;
+        }
+        Err(error)
+    }
+
+    /// Sends a read that was throttled again in its place. Sent away, its list or its pass would begin anew, and pay for all
+    /// that it has already; where every other call is refused, a list of a few pages would never come in.
+    async fn in_turn(
+        &self,
+        call: &Call<'_>,
+        credentials: &Credentials,
+        mut error: CloudError,
+    ) -> Result<Value, CloudError> {
+        for _ in 0..THROTTLED_AGAIN {
+            match self.attempt(call, credentials).await {
+                // The service wants to be left alone for longer than a read waits.
+                Err(again) if again.code == HELD_BACK => break,
+                Err(again) if again.class == ErrorClass::Throttled => error = again,
+                done => return done,
+            }
         }
         Err(error)
     }
@@ -469,3 +495,7 @@ impl Cloud for Client {
         Box::pin(self.change(region, mutation))
     }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

@@ -17,6 +17,9 @@ use crate::{
 /// How long a message may be, in bytes. Some services echo the request.
 const MAX_MESSAGE: usize = 1024;
 
+/// The code of a call that was not sent, as the account's rate has no room for it.
+pub(crate) const HELD_BACK: &str = "throttled";
+
 /// Words after which services echo what was signed.
 const ECHOES: [&str; 5] = [
     "server string to sign",
@@ -114,7 +117,7 @@ impl Failed {
         let mut error = self.error(
             ErrorClass::Throttled,
             Outcome::NoEffect,
-            "throttled",
+            HELD_BACK,
             "held back to stay within the account's rate limit",
         );
         error.retry_after = Some(wait);

@@ -134,6 +134,10 @@ impl Default for Limits {
 /// one second".
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
+/// For so long a halved rate is tried before it is halved again. Calls that were under way together are throttled together,
+/// and a service that refuses whatever the rate is (others use the account up) would else take it to its least within seconds.
+const ONE_SIGN: Duration = Duration::from_secs(5);
+
 /// The most that a service's wish to be left alone is honoured: its windows are one minute.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
@@ -373,10 +377,9 @@ impl Bucket {
 
     fn slow_down(&mut self, retry_after: Option<Duration>, now: Instant) {
         self.fill(now);
-        // Calls that were under way together are throttled together: that is one sign, not ten.
         let again = self
             .slowed
-            .is_some_and(|at| now.saturating_duration_since(at) < LEAST_PAUSE);
+            .is_some_and(|at| now.saturating_duration_since(at) < ONE_SIGN);
         if !again {
             self.rate = (self.rate / 2.0).max(self.normal.per_second * FLOOR);
             self.slowed = Some(now);

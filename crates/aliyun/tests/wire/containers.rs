@@ -171,7 +171,7 @@ async fn refusals_of_eci_have_a_class() {
             groups: vec!["eci-1".into()],
         };
         let error = fake
-            .client()
+            .impatient_client()
             .query(REGION, &query, Turn::default())
             .await
             .unwrap_err();

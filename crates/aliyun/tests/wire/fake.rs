@@ -15,7 +15,7 @@ use axum::{
     response::IntoResponse,
 };
 use ess_rollout_aliyun::{
-    Client, ClientConfig, CredentialsProvider, Endpoints, Limiter, Timeouts,
+    Client, ClientConfig, CredentialsProvider, Endpoints, Limiter, Limits, Timeouts,
     credentials::StaticCredentials,
 };
 use hmac::{Hmac, KeyInit, Mac};
@@ -103,6 +103,22 @@ impl Fake {
     pub fn client(&self) -> Client {
         client(
             self.config(),
+            Arc::new(StaticCredentials::new("ak", SECRET, None).unwrap()),
+        )
+    }
+
+    /// Whose reads wait for nothing: they are given up when they are throttled.
+    pub fn impatient_client(&self) -> Client {
+        let limits = Limits {
+            longest_wait_of_reads: Duration::ZERO,
+            ..Limits::default()
+        };
+        let config = ClientConfig {
+            limiter: Arc::new(Limiter::new(limits)),
+            ..self.config()
+        };
+        client(
+            config,
             Arc::new(StaticCredentials::new("ak", SECRET, None).unwrap()),
         )
     }

@@ -5,11 +5,26 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{Holder, RollbackRef, RollingUpdateTask, ScalingGroupRecord};
-use ess_rollout_cloud::{Answer, CloudError, Execution, Query};
+use ess_rollout_cloud::{Answer, CloudError, ErrorClass, Execution, Outcome, Query};
 use jiff::Timestamp;
 
 /// The code of a [`CloudError`] that stands for an answer which is still waited for.
-pub const LATE: &str = "late";
+pub(crate) const LATE: &str = "late";
+
+/// What stands for an answer that has been waited for so long, as others use up the rate of the account. `call`: the service
+/// and action.
+pub fn late(call: &str, waited: Duration) -> CloudError {
+    CloudError {
+        call: call.to_owned(),
+        class: ErrorClass::Retry,
+        outcome: Outcome::NoEffect,
+        code: LATE.to_owned(),
+        message: format!("has waited for its turn under the rate of the account for {waited:?}"),
+        request_id: None,
+        missing_action: None,
+        retry_after: None,
+    }
+}
 
 /// One thing that a decision needs to know. What is not of the cloud is told by the apiserver or by what watches have shown,
 /// and a failure to tell it is a failure of the pass: the core hears of none.
@@ -102,6 +117,9 @@ pub enum Sight {
     Unpolled,
     /// Nothing yet: it was not in a poll. One that has just started will be in the next.
     ToCome,
+    /// Nothing for so long, as the poll waits for its turn under the rate of the account: whoever read for himself would
+    /// stand in its way.
+    Late(Duration),
     /// This.
     Seen(Box<Seen>),
 }

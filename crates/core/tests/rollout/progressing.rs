@@ -149,3 +149,36 @@ fn what_a_person_has_to_mend_takes_no_turn_from_others() {
     world.run_for(120);
     assert_eq!(world.state(), "Blocked");
 }
+
+/// Reads of its own would stand in the poller's way.
+#[test]
+fn while_the_poll_waits_for_its_turn_nothing_is_read_and_after_a_minute_that_is_said() {
+    let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch", "batches": 4}));
+    world.glances = true;
+    world.run_to_state("BatchSuspended");
+    world.run_for(600);
+    let (before, writes) = (reads(&world), world.task_writes);
+    world.late = Some(Duration::from_secs(45));
+    world.pass();
+    assert_eq!(world.task_writes, writes);
+    assert_eq!(world.next, Next::After(world.settings.poll_interval));
+    for late in [60, 90] {
+        world.late = Some(Duration::from_secs(late));
+        world.pass();
+        assert_eq!(world.state(), "BatchSuspended");
+        let conditions = &world.status().conditions;
+        let ready = conditions.iter().find(|c| c.type_ == "Ready").unwrap();
+        assert_eq!(ready.reason, "LookLate");
+    }
+    assert_eq!(world.task_writes, writes + 1, "said once");
+    assert!(reads_since(&world, before).is_empty());
+    // A person is not to wait for it.
+    world.annotated("continue", "1");
+    world.run_until(60, "asked to go on", |w| {
+        w.cloud.count("NotifyExecution") > 0
+    });
+    world.late = None;
+    world.run_until(300, "it goes on", |w| w.status().pause.is_none());
+    let conditions = &world.status().conditions;
+    assert!(conditions.iter().all(|c| c.reason != "LookLate"));
+}

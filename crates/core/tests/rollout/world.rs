@@ -80,6 +80,8 @@ pub struct World {
     pub start_turn: std::time::Duration,
     /// Whether the poller sees how far executions are.
     pub glances: bool,
+    /// For so long the poller has not had its turn.
+    pub late: Option<std::time::Duration>,
     pub ahead: Option<QueueEntry>,
     /// The ConfigMaps, by key.
     pub texts: BTreeMap<ConfigMapKeyRef, KeyText>,
@@ -135,6 +137,7 @@ impl World {
             asked: RefCell::default(),
             start_turn: std::time::Duration::ZERO,
             glances: false,
+            late: None,
             ahead: None,
             texts: BTreeMap::new(),
             gone: false,
@@ -249,6 +252,9 @@ impl World {
             Ask::Exists(_) => Reply::Exists(!self.holder_gone),
             Ask::Ahead { .. } => Reply::Ahead(self.ahead.clone()),
             Ask::StartTurn => Reply::StartTurn(self.start_turn),
+            Ask::Seen { .. } if self.late.is_some() => {
+                Reply::Seen(self.late.map_or(Sight::Unknown, Sight::Late))
+            }
             Ask::Seen { execution, .. } => {
                 let seen = self.glances.then(|| self.seen(execution));
                 Reply::Seen(

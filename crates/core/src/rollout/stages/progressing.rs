@@ -5,6 +5,7 @@
 //! not to have moved.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
     ActionState, ApproveAnswer, ExecutionRef, InstanceState, Pause, PauseKind,
@@ -23,9 +24,9 @@ use crate::rollout::progress::attempts::instance_of;
 use crate::rollout::progress::show_progress::show_progress;
 use crate::rollout::progress::{approval, instances};
 use crate::rollout::requests::{approve, ingest};
-use crate::task::ask::{Seen, Sight};
+use crate::task::ask::{self, Seen, Sight};
 use crate::task::ledger;
-use crate::task::observation::Known;
+use crate::task::observation::{Known, Missing};
 
 /// What moves is told by the poller; a look besides is for what is told by the time alone, so many times less often than one
 /// that reads.
@@ -37,6 +38,12 @@ const PAUSED: u32 = 36;
 const SURE_AFTER: SignedDuration = SignedDuration::from_secs(120);
 /// By then the poller has seen how an execution goes that has started; what it has done until then is not much.
 const NEW: SignedDuration = SignedDuration::from_secs(30);
+
+/// What the poller asks.
+const LISTED: &str = "OOS ListExecutions";
+
+/// From then on an update says that what it shows is not fresh.
+const SAID_LATE: Duration = Duration::from_secs(60);
 
 /// What is to be shown; `None`: it takes a look of its own.
 pub(super) fn look(
@@ -51,6 +58,10 @@ pub(super) fn look(
     let is_new = begun.is_some_and(|begun| ctx.now() < begun + NEW) && status.summary.is_none();
     let seen = match seen(ctx, status, execution)? {
         Sight::Unpolled => return Ok(Some(ctx.decide(status.clone(), ctx.waits().poll()))),
+        Sight::Late(late) if *late < SAID_LATE => {
+            return Ok(Some(ctx.decide(status.clone(), ctx.waits().poll())));
+        }
+        Sight::Late(_) => return Err(Missing::Failed(Box::new(ask::late(LISTED, SAID_LATE)))),
         Sight::Seen(seen) if seen.nested.is_some() || !is_new || !is_on_its_way(seen) => seen,
         Sight::Seen(_) | Sight::ToCome if is_new => {
             return Ok(Some(ctx.decide(status.clone(), ctx.waits().poll())));
