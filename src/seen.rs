@@ -70,6 +70,8 @@ pub struct Sightings {
 struct Seat {
     executions: HashMap<String, Sighting>,
     windows: Windows,
+    /// When the last poll that came in was asked for, and when it came in.
+    polled: Option<(Instant, Instant)>,
     /// The last poll has failed, and not for want of a turn: nobody knows when one comes in again.
     failing: bool,
 }
@@ -244,7 +246,7 @@ impl Sightings {
         let mut places = self.lock();
         let kept: usize = places.values().map(Seat::nested).sum();
         let seat = places.entry(place.clone()).or_default();
-        seat.failing = false;
+        (seat.failing, seat.polled) = (false, Some((poll.began, Instant::now())));
         let window = poll.nested.map(|(begin, _)| begin);
         for id in poll.active {
             let entry = seat.executions.entry((*id).to_owned());
@@ -308,7 +310,7 @@ impl Sightings {
         }
     }
 
-    /// An execution as last seen, where that is no older than `for_at_most`. `latest`: the latest time on record of a nested
+    /// An execution as last seen, where that is no older than `for_at_most`, or came in with the last poll no longer ago. `latest`: the latest time on record of a nested
     /// one.
     pub fn of(
         &self,
@@ -317,10 +319,20 @@ impl Sightings {
         for_at_most: Duration,
     ) -> Sight {
         let mut places = self.lock();
-        let is_fresh = |at: Instant| at.elapsed() <= for_at_most;
+        let mut seat = places.get_mut(place);
+        let (polled, failing) = match &seat {
+            Some(seat) => (seat.polled, seat.failing),
+            None => (None, false),
+        };
+        // A poll that waits for its turns is long under way: what it has shown is to be seen all the same.
+        let is_fresh = |at: Instant| {
+            let is_of_last = polled
+                .is_some_and(|(began, came_in)| at >= began && came_in.elapsed() <= for_at_most);
+            is_of_last || at.elapsed() <= for_at_most
+        };
         // The index fills while the first poll is made.
-        let seat = places.get_mut(place);
-        let Some((windows, sighting, failing)) = seat.and_then(|seat| seat.look_up(id)) else {
+        let seen = seat.as_mut().and_then(|seat| seat.look_up(id));
+        let Some((windows, sighting)) = seen else {
             return match self.began.elapsed() < FIRST_POLLS {
                 true => Sight::Unpolled,
                 false => Sight::ToCome,
@@ -330,7 +342,7 @@ impl Sightings {
             return Sight::ToCome;
         };
         match seen.elapsed() {
-            age if age <= for_at_most => {}
+            _ if is_fresh(seen) => {}
             age if age <= LATE_FOR && !failing => return Sight::Late(age),
             _ => return Sight::Unknown,
         }
@@ -381,8 +393,8 @@ impl Seat {
         all.map(|sighting| sighting.nested.len()).sum()
     }
 
-    fn look_up(&mut self, id: &str) -> Option<(&Windows, &mut Sighting, bool)> {
-        Some((&self.windows, self.executions.get_mut(id)?, self.failing))
+    fn look_up(&mut self, id: &str) -> Option<(&Windows, &mut Sighting)> {
+        Some((&self.windows, self.executions.get_mut(id)?))
     }
 
     fn all_wait(&self, roots: &[Execution]) -> bool {

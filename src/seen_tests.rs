@@ -290,3 +290,30 @@ async fn while_polls_wait_for_their_turn_nobody_reads_for_himself_unless_they_fa
     advance(Duration::from_millis(1)).await;
     assert_eq!(of(), Sight::Unknown);
 }
+
+/// Of a rate that is throttled it has few turns: by the time that it is in it is as old as what is not shown any more.
+#[tokio::test(start_paused = true)]
+async fn what_a_poll_shows_that_was_long_under_way_is_seen_for_as_long_as_that_of_any_other() {
+    let sightings = sightings();
+    let (place, active) = (place(), HashSet::from(["exec-1"]));
+    for round in 0..3 {
+        let (began, root, found) = (Instant::now(), root(5), [nested("a", 12, None)]);
+        let window = sightings.window(&place, std::slice::from_ref(&root), None, at(0));
+        advance(AGE + POLL).await;
+        sightings.polled(
+            &place,
+            &Poll {
+                active: &active,
+                began,
+                roots: &[root],
+                nested: window.map(|begin| (begin, &found[..])),
+            },
+        );
+        advance(AGE).await;
+        assert!(known(&sightings).is_some(), "{round}");
+        advance(Duration::from_millis(1)).await;
+        let late = AGE + POLL + AGE + Duration::from_millis(1);
+        let seen = sightings.of(&place, ("exec-1", None), AGE);
+        assert_eq!(seen, Sight::Late(late));
+    }
+}

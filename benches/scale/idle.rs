@@ -12,7 +12,7 @@ use crate::people::Answered;
 use crate::report::{Sheet, seconds};
 use crate::scene::{Scene, Waits};
 
-const SAMPLES: usize = 20;
+const SAMPLES: usize = 12;
 /// Between two samples, so that what is measured is one update and not a queue of them.
 const BREATH: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(180);
