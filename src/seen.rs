@@ -93,6 +93,8 @@ struct Windows {
 /// One execution.
 struct Sighting {
     root: Option<(Instant, Execution)>,
+    /// Since when its root is as it is.
+    unmoved: Instant,
     nested: BTreeMap<String, (Instant, Nested)>,
     /// From here on, by the cloud's clock, windows have been shown to it without a gap.
     from: Option<Timestamp>,
@@ -208,7 +210,7 @@ impl Sightings {
         let seat = places.entry(place.clone()).or_default();
         let gap = seat.windows.last.map(|last| last.elapsed());
         let lately = gap.is_some_and(|gap| gap < WAITING);
-        if seat.windows.misses >= MISSES || lately && seat.all_wait(roots) {
+        if seat.windows.misses >= MISSES || lately && seat.all_wait(roots, self.lag) {
             return None;
         }
         if gap.is_some_and(|gap| SignedDuration::try_from(gap).is_ok_and(|gap| gap > WINDOW_MAX)) {
@@ -397,13 +399,20 @@ impl Seat {
         Some((&self.windows, self.executions.get_mut(id)?))
     }
 
-    fn all_wait(&self, roots: &[Execution]) -> bool {
+    /// Whether all of them wait for a person, and did so as long as lists may lag before a window was last listed: one that
+    /// has only just begun to wait has nested ones that have only just ended, and none may have shown that.
+    fn all_wait(&self, roots: &[Execution], lag: SignedDuration) -> bool {
         let waiting = roots
             .iter()
             .filter(|root| root.status == ExecutionStatus::Waiting);
-        let waiting: HashSet<&str> = waiting.map(|root| root.id.as_str()).collect();
-        let mut active = self.executions.keys();
-        active.all(|id| waiting.contains(id.as_str()))
+        let waiting: HashMap<&str, &Execution> =
+            waiting.map(|root| (root.id.as_str(), root)).collect();
+        let mut active = self.executions.iter();
+        active.all(|(id, sighting)| {
+            let root = waiting.get(id.as_str());
+            let window = self.windows.last.zip(root);
+            window.is_some_and(|(window, root)| sighting.has_waited(root, window, lag))
+        })
     }
 
     /// Passes read for themselves then, until windows reach what is on record again.
@@ -435,6 +444,7 @@ impl Sighting {
     fn new(began: Instant) -> Self {
         Self {
             root: None,
+            unmoved: began,
             nested: BTreeMap::new(),
             from: None,
             complete: began,
@@ -452,7 +462,18 @@ impl Sighting {
         // A pass has read them as well. Scripts are long, and nobody looks for them here.
         (kept.parameters, kept.tags) = (Map::new(), BTreeMap::new());
         let before = self.root.replace((began, kept));
-        before.is_none_or(|(_, before)| fingerprint(&before) != fingerprint(root))
+        let moved = before.is_none_or(|(_, before)| fingerprint(&before) != fingerprint(root));
+        if moved {
+            self.unmoved = began;
+        }
+        moved
+    }
+
+    /// Whether it had been as it is now for so long when the window was listed.
+    fn has_waited(&self, root: &Execution, window: Instant, lag: SignedDuration) -> bool {
+        let known = self.root.as_ref();
+        let as_known = known.is_some_and(|(_, known)| fingerprint(known) == fingerprint(root));
+        as_known && window >= self.unmoved + lag.unsigned_abs()
     }
 
     /// Whether what is kept and what is on record are all of its nested ones. `on_record`: until then nothing is missing there.
