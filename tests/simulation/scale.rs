@@ -214,19 +214,45 @@ impl std::fmt::Display for Figure {
     }
 }
 
-fn run(kinds: &Arc<Kinds>, tasks: usize) -> Result<Vec<Figure>, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
-        .expect("a runtime without I/O");
+        .expect("a runtime without I/O")
+}
+
+/// One update and nobody else's: what others make the poller list is not there for it.
+fn alone(kinds: &Arc<Kinds>) -> Result<Figure, String> {
     fastrand::seed(1);
-    runtime.block_on(async {
+    runtime().block_on(async {
+        let scale = Scale::new(kinds.clone(), 1);
+        let _operator = Operator::with(&scale.world, operator::DEFAULT_WORKERS, LATENESS);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        scale.create(0);
+        scale.until("BatchSuspended", 1).await?;
+        let cloud = scale.world.cloud();
+        let done = cloud.world.journal.since(0);
+        let done = done.filter(|entry| entry.action == "ExitStandby").last();
+        let done = done.ok_or("no instance was put back")?.time;
+        Ok(Figure {
+            what: "one update alone: its batch is done -> its pause is shown (s)",
+            value: cloud.now().duration_since(done).as_secs_f64(),
+            // A poll, and what OOS itself takes from an instance to the next task.
+            budget: 15.0,
+            more: String::new(),
+        })
+    })
+}
+
+fn run(kinds: &Arc<Kinds>, tasks: usize) -> Result<Vec<Figure>, String> {
+    let mut figures = vec![alone(kinds)?];
+    fastrand::seed(1);
+    runtime().block_on(async {
         let scale = Scale::new(kinds.clone(), tasks);
         let operator = || Operator::with(&scale.world, operator::DEFAULT_WORKERS, LATENESS);
         let first = operator();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let mut figures = Vec::new();
         scale.starts(&mut figures).await?;
         scale.pauses(&mut figures).await?;
         scale.continues(&mut figures, PEOPLE.min(tasks)).await;
