@@ -81,6 +81,9 @@ fn copy(ended: &Value, number: usize) -> (Value, Value) {
     (manifest, ended["status"].clone())
 }
 
+/// Between two of them, or the next would wait for the tokens that the end of the last has taken.
+const BREATH: Duration = Duration::from_secs(2);
+
 /// Creates a task, waits until it has ended, and gives how long its start took. A call is known by its group.
 async fn start(scene: &mut Scene, number: usize, task: &Value) -> Result<Duration> {
     let mark = scene.mark().await?;
@@ -94,6 +97,7 @@ async fn start(scene: &mut Scene, number: usize, task: &Value) -> Result<Duratio
             usize::from(board.state(&made) == "Succeeded")
         })
         .await?;
+    tokio::time::sleep(BREATH).await;
     Ok(waits.last())
 }
 
