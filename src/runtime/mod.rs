@@ -5,6 +5,7 @@ pub mod clock;
 pub mod dispatcher;
 pub mod events;
 pub mod health;
+pub mod lease;
 pub mod metrics;
 pub mod pace;
 pub mod queue;
