@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::runtime::telemetry::LogFormat;
 
@@ -12,6 +12,8 @@ const POLL_INTERVAL: (f64, f64) = (0.05, 3600.0);
 const PROGRESS_INTERVAL: (f64, f64) = (0.0, 3600.0);
 /// Of one call: below, healthy calls are given up; above, a pass holds its worker for too long.
 const CALL_TIMEOUT: (f64, f64) = (0.5, 300.0);
+/// Of the times of the election, which are checked against each other besides.
+const ELECTION: (f64, f64) = (0.1, 3600.0);
 /// L: the upper bound is a mistyped unit.
 const SETTLE: (f64, f64) = (0.0, 3600.0);
 
@@ -172,6 +174,50 @@ pub struct RunArgs {
         value_parser = seconds(SETTLE)
     )]
     pub settle_seconds: Duration,
+
+    /// Take part in an election by a Lease, and act only while this process leads: for more than one of them. false: it is
+    /// alone.
+    #[arg(long, default_value_t = true, action = ArgAction::Set, value_name = "BOOL", env = "ESS_ROLLOUT_LEADER_ELECT")]
+    pub leader_elect: bool,
+
+    /// The name of the Lease, in the operator's own namespace.
+    #[arg(
+        long,
+        default_value = "ess-rollout",
+        value_name = "NAME",
+        env = "ESS_ROLLOUT_LEADER_ELECT_LEASE_NAME"
+    )]
+    pub leader_elect_lease_name: String,
+
+    /// Seconds after which others take the place of a leader that has not renewed its lease.
+    #[arg(
+        long,
+        default_value = "15",
+        value_name = "SECONDS",
+        env = "ESS_ROLLOUT_LEADER_ELECT_LEASE_DURATION_SECONDS",
+        value_parser = seconds(ELECTION)
+    )]
+    pub leader_elect_lease_duration_seconds: Duration,
+
+    /// Seconds after a renewal for which the leader acts.
+    #[arg(
+        long,
+        default_value = "10",
+        value_name = "SECONDS",
+        env = "ESS_ROLLOUT_LEADER_ELECT_RENEW_DEADLINE_SECONDS",
+        value_parser = seconds(ELECTION)
+    )]
+    pub leader_elect_renew_deadline_seconds: Duration,
+
+    /// Seconds between two renewals, and between two looks at a lease that another holds.
+    #[arg(
+        long,
+        default_value = "2",
+        value_name = "SECONDS",
+        env = "ESS_ROLLOUT_LEADER_ELECT_RETRY_PERIOD_SECONDS",
+        value_parser = seconds(ELECTION)
+    )]
+    pub leader_elect_retry_period_seconds: Duration,
 
     /// Where /livez, /readyz and /metrics are served. Port 0 takes any.
     #[arg(

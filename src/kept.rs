@@ -18,6 +18,7 @@ pub const EVERY: Duration = Duration::from_secs(3600);
 const UNUSED: Duration = Duration::from_secs(3600);
 
 /// Who does it.
+#[derive(Clone)]
 pub struct Sweeper {
     /// The Secrets.
     pub secrets: Arc<dyn KeptSecrets>,

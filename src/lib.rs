@@ -13,6 +13,7 @@
 //! - [`cli`], [`settings`]: what the program is told, checked once
 //! - [`run`]: wires everything, joins everything
 //! - [`watch`], [`tasks`]: the watches and the little that is kept of each task
+//! - [`leading`]: what only the process that leads does, one term of office after the other
 //! - [`kept`]: deletes Secrets in which nothing is kept any more
 //! - [`versions`]: whether the CRDs of the cluster are those of this version
 //! - [`poller`]: the one batched reader of executions per account and region
@@ -21,8 +22,8 @@
 //!   [`reconcile::act`] carries out its decisions
 //! - [`kubernetes`], [`clouds`]: the two ports that a pass is written against, and what is behind
 //!   them
-//! - [`runtime`]: machinery that knows no domain: clock, queue, backoff, events, health, metrics,
-//!   telemetry
+//! - [`runtime`]: machinery that knows no domain: clock, election, queue, backoff, events, health,
+//!   metrics, telemetry
 //!
 //! What must hold, whoever changes what:
 //!
@@ -43,6 +44,8 @@
 //! 9. No lock is held across an await.
 //! 10. Every task of the process is joined; when one ends by itself, the program ends, with an
 //!     error. A pass that panics is a failed pass of its object and no more.
+//! 11. Whatever changes something is sent by the process that leads, and only if it is over before the deadline: the fence
+//!     ([`runtime::lease::Fence`]) is in the client of the apiserver and in that of the cloud, where nothing gets past it.
 
 #![deny(missing_docs)]
 
@@ -50,6 +53,7 @@ pub mod cli;
 pub mod clouds;
 pub mod kept;
 pub mod kubernetes;
+pub mod leading;
 mod pass;
 pub mod poller;
 pub mod reconcile;

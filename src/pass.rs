@@ -21,6 +21,22 @@ use crate::{
     },
 };
 
+/// A pass under way, be it cut off.
+struct Active<'a>(&'a Metrics, &'static str);
+
+impl<'a> Active<'a> {
+    fn begin(metrics: &'a Metrics, kind: &'static str) -> Self {
+        metrics.pass_began(kind);
+        Self(metrics, kind)
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.pass_left(self.1);
+    }
+}
+
 /// One pass over an object. One that panics has failed, for this object alone: it is tried again
 /// after a growing delay. If it ended the process, the object would be the first to be looked at
 /// after each restart, and nobody else's update would go on.
@@ -42,7 +58,7 @@ pub async fn one_pass(
     );
     async {
         let began = Instant::now();
-        metrics.pass_began(kind);
+        let _active = Active::begin(&metrics, kind);
         // What passes share is behind locks that are taken whether or not their holder panicked.
         let passing = AssertUnwindSafe(reconcile_until(&context, &key, turn, shutdown));
         let (finished, result, class) = match passing.catch_unwind().await {

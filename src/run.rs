@@ -3,37 +3,40 @@
 use std::{collections::BTreeSet, fmt::Debug, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use ess_rollout_aliyun::{ClientConfig, Limiter, Limits as RateLimits, Timeouts};
+use ess_rollout_aliyun::{ClientConfig, Limiter, Limits as RateLimits, MutationGuard, Timeouts};
 use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
 use ess_rollout_core::rollout;
+use futures::FutureExt;
 use k8s_openapi::NamespaceResourceScope;
 use kube::Api;
 use tokio::{
     net::TcpListener,
-    task::{AbortHandle, JoinSet},
+    task::{AbortHandle, JoinHandle, JoinSet},
 };
 
 use crate::{
     clouds::{AliyunClouds, Clouds, Metered},
     kept::Sweeper,
     kubernetes::{
-        Bounded, Clients, Heard, Keeping, KeptSecrets, KubeApi, Kubernetes, ObjectKey, RECORDS,
-        Schemas,
+        Bounded, Clients, FenceLayer, Heard, Keeping, KeptSecrets, KubeApi, KubeLeases, Kubernetes,
+        ObjectKey, RECORDS, Schemas,
     },
+    leading::{EffectGuard, Leading, unexpected},
     pass::one_pass,
-    poller::{self, Poller},
+    poller,
     reconcile::{Context, Limits},
     runtime::{
         clock::{Clock, SystemClock},
-        dispatcher::{self, Triggers, Workers},
+        dispatcher::Triggers,
         events::{Counted, Publisher},
         health::{self, Readiness},
+        lease::{Elector, Fence},
         metrics::{Metrics, Scrape},
         pace::Pace,
         shutdown::{self, Shutdown},
     },
     seen::Sightings,
-    settings::Settings,
+    settings::{Election, Settings},
     tasks::{Leftovers, References, TaskIndex, Viewed},
     versions,
     watch::{self, Feed},
@@ -53,7 +56,18 @@ type Ended = (&'static str, anyhow::Result<()>);
 /// When it cannot begin, or a part of it ends by itself.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let heard = Arc::new(Heard::new(Arc::new(SystemClock)));
-    let clients = Clients::infer(heard).await?;
+    let fence = match &settings.election {
+        Some(_) => Fence::closed(),
+        None => Fence::open(),
+    };
+    let layer = FenceLayer {
+        fence: fence.clone(),
+        takes: settings
+            .election
+            .as_ref()
+            .map_or(Duration::MAX, Election::longest_effect),
+    };
+    let clients = Clients::infer(heard, layer).await?;
     let listener = TcpListener::bind(settings.health)
         .await
         .with_context(|| {
@@ -74,10 +88,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         "operator begins"
     );
 
-    let operator = Operator::new(&settings, &clients, &own_namespace);
+    let operator = Operator::new(&settings, &clients, &own_namespace, fence);
     let (stop, shutdown) = shutdown::channel();
     let mut parts: JoinSet<Ended> = JoinSet::new();
     let health_server = operator.spawn(&mut parts, listener, &clients, &settings, &shutdown);
+    let mut candidacy = Candidacy::begin(&settings, &clients, &operator);
 
     let ready = operator.readiness.clone();
     let ready_file = settings.ready_file.clone();
@@ -105,22 +120,73 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             Ok(())
         }
         Some(ended) = parts.join_next() => Err(unexpected(ended)),
+        error = candidacy.ended() => Err(error),
     };
     stop.stop();
     let patience = settings.call_timeout + DRAIN;
     let drained = tokio::time::timeout(patience, drain(&mut parts, &health_server)).await;
+    // Not where something may still go on: others wait until it cannot.
+    if let Ok(Ok(())) = drained {
+        candidacy.release().await;
+    }
     first?;
     drained.map_err(|_| {
         anyhow!("passes did not finish within {patience:?}; they resume at the next start")
     })?
 }
 
-/// A part that ends before the word to stop.
-fn unexpected(ended: Result<Ended, tokio::task::JoinError>) -> anyhow::Error {
-    match ended {
-        Ok((part, Ok(()))) => anyhow!("{part} ended by itself"),
-        Ok((part, Err(error))) => error.context(format!("{part} ended by itself")),
-        Err(error) => anyhow::Error::new(error).context("a part of the program panicked"),
+/// This process's part in the election; it has none where it is alone.
+struct Candidacy {
+    stop: shutdown::Stop,
+    electing: Option<JoinHandle<Elector<KubeLeases>>>,
+}
+
+impl Candidacy {
+    fn begin(settings: &Settings, clients: &Clients, operator: &Operator) -> Self {
+        let (stop, mut shutdown) = shutdown::channel();
+        let electing = settings.election.as_ref().map(|election| {
+            let (calls, watches) = (clients.election.clone(), clients.watches.clone());
+            let namespace = &operator.own_namespace;
+            let leases = KubeLeases::new(calls, watches, namespace, &election.lease_name);
+            // A process that was paused may come back: its name is its own.
+            let pod = settings.pod_name.as_deref().unwrap_or("ess-rollout");
+            let me = format!("{pod}_{:016x}", fastrand::u64(..));
+            let watching = leases.watch(shutdown.clone());
+            let times = election.times;
+            let mut elector = Elector::new(leases, me, times, operator.fence.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = elector.run(&mut shutdown) => {}
+                    () = watching => {}
+                }
+                elector
+            })
+        });
+        Self { stop, electing }
+    }
+
+    /// Ends when the election does so by itself, which it must not.
+    async fn ended(&mut self) -> anyhow::Error {
+        let Some(electing) = &mut self.electing else {
+            return std::future::pending().await;
+        };
+        let ended = electing.await;
+        self.electing = None;
+        match ended {
+            Ok(_) => anyhow!("leader election ended by itself"),
+            Err(error) => anyhow::Error::new(error).context("leader election panicked"),
+        }
+    }
+
+    /// Gives the place up. Nothing may go on any more that it lets do.
+    async fn release(self) {
+        self.stop.stop();
+        let Some(electing) = self.electing else {
+            return;
+        };
+        if let Ok(mut elector) = electing.await {
+            elector.release().await;
+        }
     }
 }
 
@@ -150,13 +216,14 @@ fn write_ready_file(path: &Path, health: std::net::SocketAddr) -> std::io::Resul
 
 /// What the parts share.
 struct Operator {
-    context: Arc<Context>,
+    context: Context,
     clouds: Arc<dyn Clouds>,
     tasks: Arc<TaskIndex>,
     sightings: Arc<Sightings>,
     leftovers: Arc<Leftovers>,
     kept: Arc<dyn KeptSecrets>,
     references: Arc<References>,
+    fence: Fence,
     triggers: Arc<Triggers<ObjectKey>>,
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
@@ -177,7 +244,7 @@ fn gate<K: Viewed>(namespace: Option<&str>) -> String {
 const RECORD_GATE: &str = "watch of scalinggrouprecords";
 
 impl Operator {
-    fn new(settings: &Settings, clients: &Clients, own_namespace: &str) -> Self {
+    fn new(settings: &Settings, clients: &Clients, own_namespace: &str, fence: Fence) -> Self {
         let metrics = Arc::new(Metrics::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let rates = settings.rates.for_passes(settings.workers.in_a_lane);
@@ -211,6 +278,13 @@ impl Operator {
                     ..Timeouts::default()
                 },
                 observer: Some(Arc::new(Metered(metrics.clone()))),
+                guard: settings.election.as_ref().map(|election| {
+                    let guard = EffectGuard {
+                        fence: fence.clone(),
+                        takes: election.longest_effect(),
+                    };
+                    Arc::new(guard) as Arc<dyn MutationGuard>
+                }),
                 ..ClientConfig::default()
             },
             kubernetes.clone(),
@@ -249,13 +323,18 @@ impl Operator {
             }),
             clock: clock.clone(),
             tasks: tasks.clone(),
-            pace: Pace::new(settings.rates.oos_starts.per_second),
+            pace: Arc::new(Pace::new(settings.rates.oos_starts.per_second)),
             sightings: sightings.clone(),
             settings: rollout::Settings {
                 default_region: settings.region.clone(),
                 own_credentials_namespaces,
                 own_credentials_ram_roles: settings.own_credentials_ram_roles.clone(),
-                call_lifetime: settings.call_lifetime + limits.call_time(settings.call_timeout),
+                call_lifetime: settings.call_lifetime + limits.call_time(settings.longest_effect()),
+                acts_since: None,
+                inherited: settings
+                    .election
+                    .as_ref()
+                    .map_or(Duration::ZERO, |election| election.times.lease),
                 list_lag: settings.call_lifetime,
                 // What moves is told by the poller; this is for what it cannot tell.
                 poll_interval: settings.poll_interval * poller::EVERY,
@@ -263,10 +342,11 @@ impl Operator {
             },
             limits,
             schemas: schemas.clone(),
-            step: Box::new(rollout::step),
+            step: Arc::new(rollout::step),
         };
         Self {
-            context: Arc::new(context),
+            context,
+            fence,
             clouds,
             tasks,
             sightings,
@@ -321,26 +401,6 @@ impl Operator {
             ("check of the CRDs", Ok(()))
         });
 
-        let poller = Poller {
-            tasks: self.tasks.clone(),
-            sightings: self.sightings.clone(),
-            clouds: self.clouds.clone(),
-            triggers: self.triggers.clone(),
-            metrics: self.metrics.clone(),
-            clock: self.clock.clone(),
-            interval: settings.poll_interval,
-        };
-        // Its first windows reach as far back as the records of those need that the index knows.
-        let (readiness, mut stopped) = (self.readiness.clone(), shutdown.clone());
-        let polling = poller.run(shutdown.clone());
-        parts.spawn(async move {
-            tokio::select! {
-                () = readiness.wait() => polling.await,
-                () = stopped.wait() => {}
-            }
-            ("poller", Ok(()))
-        });
-
         let (clock, tasks, leftovers, triggers, metrics) = (
             self.clock.clone(),
             self.tasks.clone(),
@@ -349,7 +409,9 @@ impl Operator {
             self.metrics.clone(),
         );
         let (heard, schemas) = (clients.heard.clone(), self.context.schemas.clone());
-        let (sightings, context) = (self.sightings.clone(), self.context.clone());
+        let (sightings, pace) = (self.sightings.clone(), self.context.pace.clone());
+        let (fence, election) = (self.fence.clone(), settings.election.as_ref());
+        let lease = election.map(|election| election.lease_name.clone());
         let serving = health::serve(
             listener,
             self.readiness.clone(),
@@ -361,21 +423,31 @@ impl Operator {
                     let seconds = now.duration_since(since).as_secs();
                     ((key.kind.name(), key.namespace, key.name), seconds)
                 });
-                metrics.render(Scrape {
-                    tasks: tasks.by_state(),
-                    leftovers: leftovers.by_kind(),
-                    frozen: frozen.collect(),
-                    backlog: triggers.backlog(),
-                    lateness: triggers.lateness(),
-                    starts: context.pace.waiting(),
-                    seen: (sightings.nested(), sightings.dropped()),
+                let leads = fence.leads();
+                let here = Scrape {
+                    election: lease.clone().map(|lease| (lease, leads)),
                     watches: heard.times(),
                     missing_fields: schemas.missing(),
+                    ..Scrape::default()
+                };
+                // What one process tells of all objects is not to be added up with what another does.
+                metrics.render(match leads {
+                    false => here,
+                    true => Scrape {
+                        tasks: tasks.by_state(),
+                        leftovers: leftovers.by_kind(),
+                        frozen: frozen.collect(),
+                        backlog: triggers.backlog(),
+                        lateness: triggers.lateness(),
+                        starts: pace.waiting(),
+                        seen: (sightings.nested(), sightings.dropped()),
+                        ..here
+                    },
                 })
             }),
         );
-        parts.spawn(self.passes(settings.workers, shutdown.clone()));
-        parts.spawn(self.sweeping(shutdown.clone()));
+        let leading = self.leading(settings).serve(shutdown.clone());
+        parts.spawn(async move { ("leading", leading.await) });
         parts.spawn(async move { ("health server", serving.await.map_err(Into::into)) })
     }
 
@@ -404,57 +476,38 @@ impl Operator {
         }
     }
 
-    /// Looks for Secrets that nothing refers to, once it is known what refers to them.
-    fn sweeping(&self, mut shutdown: Shutdown) -> impl Future<Output = Ended> + Send + 'static {
+    /// What is done while this process leads.
+    fn leading(&self, settings: &Settings) -> Leading {
         let known = self
             .watched
             .iter()
             .cloned()
             .collect::<Option<Vec<String>>>();
-        let sweeper = Sweeper {
-            secrets: self.kept.clone(),
-            references: self.references.clone(),
-            clock: self.clock.clone(),
-            namespaces: known.map(|mut all| {
-                all.push(RECORDS.to_owned());
-                all
+        Leading {
+            fence: self.fence.clone(),
+            longest_effect: settings.longest_effect(),
+            context: self.context.clone(),
+            triggers: self.triggers.clone(),
+            workers: settings.workers,
+            clouds: self.clouds.clone(),
+            poll_interval: settings.poll_interval,
+            sweeper: Some(Sweeper {
+                secrets: self.kept.clone(),
+                references: self.references.clone(),
+                clock: self.clock.clone(),
+                namespaces: known.map(|mut all| {
+                    all.push(RECORDS.to_owned());
+                    all
+                }),
             }),
-        };
-        let readiness = self.readiness.clone();
-        async move {
-            tokio::select! {
-                () = readiness.wait() => {}
-                () = shutdown.wait() => return ("sweeper", Ok(())),
-            }
-            sweeper.run(shutdown).await;
-            ("sweeper", Ok(()))
-        }
-    }
-
-    /// Serves the queue once the index is complete: before that, who is ahead in a group's queue
-    /// is not known.
-    fn passes(
-        &self,
-        workers: Workers,
-        mut shutdown: Shutdown,
-    ) -> impl Future<Output = Ended> + Send + 'static {
-        let (context, triggers, readiness, metrics) = (
-            self.context.clone(),
-            self.triggers.clone(),
-            self.readiness.clone(),
-            self.metrics.clone(),
-        );
-        async move {
-            tokio::select! {
-                () = readiness.wait() => {}
-                () = shutdown.wait() => return ("passes", Ok(())),
-            }
-            let served = dispatcher::run(&triggers, workers, shutdown.clone(), |key, turn| {
-                let (context, metrics) = (context.clone(), metrics.clone());
-                one_pass(context, metrics, (key, turn), shutdown.clone())
-            })
-            .await;
-            ("passes", served.map_err(Into::into))
+            readiness: self.readiness.clone(),
+            metrics: self.metrics.clone(),
+            pass: Arc::new({
+                let metrics = self.metrics.clone();
+                move |context, about, until| {
+                    one_pass(context, metrics.clone(), about, until).boxed()
+                }
+            }),
         }
     }
 }

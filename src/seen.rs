@@ -32,7 +32,7 @@ use crate::tasks::CredentialsScope;
 /// Whose executions: nobody is shown what his own credentials have not listed.
 pub type Place = (CredentialsScope, String);
 
-/// For so long after its start a process waits for its first polls rather than have every pass read for itself.
+/// For so long after it has begun to poll a process waits for its first polls rather than have every pass read for itself.
 const FIRST_POLLS: Duration = Duration::from_secs(60);
 /// After so long a pass reads all nested executions again: what no window shows (a status that changes between start and
 /// end) is not to stay unseen for ever.
@@ -62,7 +62,7 @@ pub struct Sightings {
     dropped: AtomicU64,
     /// How late lists may be: by so much the windows of two polls overlap.
     lag: SignedDuration,
-    began: Instant,
+    began: Mutex<Instant>,
 }
 
 /// An account and region.
@@ -176,13 +176,23 @@ impl Sightings {
             places: Mutex::default(),
             dropped: AtomicU64::default(),
             lag: SignedDuration::try_from(lag).unwrap_or(SignedDuration::MAX),
-            began: Instant::now(),
+            began: Mutex::new(Instant::now()),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Place, Seat>> {
         // It is a hint, whatever state a panic left it in.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Polls begin: those of an earlier term of office have shown what is long past.
+    pub fn begin_anew(&self) {
+        self.lock().clear();
+        *self.began() = Instant::now();
+    }
+
+    fn began(&self) -> MutexGuard<'_, Instant> {
+        self.began.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets executions that are not under way any more.
@@ -335,7 +345,7 @@ impl Sightings {
         // The index fills while the first poll is made.
         let seen = seat.as_mut().and_then(|seat| seat.look_up(id));
         let Some((windows, sighting)) = seen else {
-            return match self.began.elapsed() < FIRST_POLLS {
+            return match self.began().elapsed() < FIRST_POLLS {
                 true => Sight::Unpolled,
                 false => Sight::ToCome,
             };

@@ -6,8 +6,11 @@ use ess_rollout_aliyun::{EndpointError, Endpoints, Limits, Network, Rate, Servic
 
 use crate::{
     cli::{NetworkArg, RunArgs},
-    runtime::dispatcher::Workers,
+    runtime::{dispatcher::Workers, lease::Times},
 };
+
+/// No time is enough for a call that is shorter.
+const SHORTEST_EFFECT: Duration = Duration::from_millis(500);
 
 /// Settings of `run`.
 #[derive(Debug, Clone)]
@@ -36,6 +39,8 @@ pub struct Settings {
     pub call_timeout: Duration,
     /// L, the bound on lateness.
     pub call_lifetime: Duration,
+    /// `None`: the process is alone.
+    pub election: Option<Election>,
     /// Where health and metrics are served.
     pub health: SocketAddr,
     /// Written once the watches are synced.
@@ -44,6 +49,27 @@ pub struct Settings {
     pub rates: Limits,
     /// Objects that are looked at side by side.
     pub workers: Workers,
+}
+
+/// How leadership is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Election {
+    /// The name of the Lease.
+    pub lease_name: String,
+    /// Its times.
+    pub times: Times,
+}
+
+impl Election {
+    /// How long something may take that only a leader may do: it is over before the deadline although a renewal has failed.
+    pub fn longest_effect(&self) -> Duration {
+        let Times {
+            renew_deadline,
+            retry,
+            ..
+        } = self.times;
+        renew_deadline.saturating_sub(retry * 2)
+    }
 }
 
 /// A flag that cannot be used. The text names it and says what would do.
@@ -63,6 +89,14 @@ pub enum SettingsError {
     /// A region that is none.
     #[error("--region")]
     Region(#[source] EndpointError),
+    /// Times of the election that do not fit each other.
+    #[error("--leader-elect-…: {0}")]
+    Election(String),
+    /// A Lease's name that is none.
+    #[error(
+        "--leader-elect-lease-name {0:?} is not the name of a Lease: lower-case letters, digits, hyphens and dots, at most 253"
+    )]
+    LeaseName(String),
     /// A namespace that is none.
     #[error(
         "--{flag} {given:?} is not a namespace: lower-case letters, digits and hyphens, at most 63"
@@ -93,6 +127,11 @@ impl TryFrom<&RunArgs> for Settings {
             progress_interval_seconds,
             call_timeout_seconds,
             settle_seconds,
+            leader_elect,
+            leader_elect_lease_name,
+            leader_elect_lease_duration_seconds,
+            leader_elect_renew_deadline_seconds,
+            leader_elect_retry_period_seconds,
             health_addr,
             ready_file,
             log_format: _,
@@ -112,6 +151,15 @@ impl TryFrom<&RunArgs> for Settings {
                 .resolve(Network::Vpc, Service::Oos, region)
                 .map_err(SettingsError::Region)?;
         }
+        let election = Election {
+            lease_name: leader_elect_lease_name.clone(),
+            times: Times {
+                lease: *leader_elect_lease_duration_seconds,
+                renew_deadline: *leader_elect_renew_deadline_seconds,
+                retry: *leader_elect_retry_period_seconds,
+            },
+        };
+        let election = leader_elect.then(|| checked(election)).transpose()?;
         Ok(Self {
             namespace,
             pod_name: pod_name.clone().filter(|name| !name.is_empty()),
@@ -133,6 +181,7 @@ impl TryFrom<&RunArgs> for Settings {
             progress_interval: *progress_interval_seconds,
             call_timeout: *call_timeout_seconds,
             call_lifetime: *settle_seconds,
+            election,
             health: *health_addr,
             ready_file: ready_file.clone(),
             rates: Limits {
@@ -146,6 +195,38 @@ impl TryFrom<&RunArgs> for Settings {
                 in_all: 2 * usize::from(*workers),
             },
         })
+    }
+}
+
+fn checked(election: Election) -> Result<Election, SettingsError> {
+    let name = &election.lease_name;
+    let is_label = |label: &str| {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        !label.is_empty()
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if name.len() > 253 || !name.split('.').all(is_label) {
+        return Err(SettingsError::LeaseName(name.clone()));
+    }
+    let effect = election.longest_effect();
+    let checked = election.times.check(effect);
+    checked.map_err(SettingsError::Election)?;
+    if effect < SHORTEST_EFFECT {
+        return Err(SettingsError::Election(format!(
+            "the renew deadline, {:?}, has to be longer than two retry periods, {:?} each, by {SHORTEST_EFFECT:?} at least: what the leader does takes as long",
+            election.times.renew_deadline, election.times.retry
+        )));
+    }
+    Ok(election)
+}
+
+impl Settings {
+    /// How long one call that changes something may take, of the cloud or the apiserver.
+    pub fn longest_effect(&self) -> Duration {
+        let bound = self.election.as_ref().map(Election::longest_effect);
+        bound.map_or(self.call_timeout, |bound| bound.min(self.call_timeout))
     }
 }
 

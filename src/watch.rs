@@ -29,7 +29,7 @@ use crate::{
 const PAGE: u32 = 50;
 /// How long after a restart those are looked at that only run, where the poller has not told of them until then: it does so
 /// once it has seen how far they are, and a look before that shows nothing.
-const FIRST_LOOK: Duration = Duration::from_secs(30);
+pub const FIRST_LOOK: Duration = Duration::from_secs(30);
 
 /// For how many seconds a watch is asked for. The apiserver ends it then, and it is begun anew from where it was; what is
 /// not ended is dead, and is given up five seconds later (kube-runtime's margin). So a new object is seen within half a

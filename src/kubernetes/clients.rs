@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kube::{Client, Config, client::ClientBuilder, config::InferConfigError};
 
-use super::{Heard, HeardLayer};
+use super::{FenceLayer, Heard, HeardLayer};
 
 /// How long one call may take. A healthy apiserver answers in milliseconds; what takes longer is
 /// better asked again by the next pass.
@@ -20,8 +20,10 @@ const SILENCE: Duration = Duration::from_secs(25);
 /// minutes inside one pass, and nothing bounds the time of a read.
 #[derive(Clone)]
 pub struct Clients {
-    /// For single calls: no retries, bounded reads.
+    /// For single calls: no retries, bounded reads, and no write but while this process leads.
     pub calls: Client,
+    /// For the Lease: no retries, no fence, and connections that nothing else is on.
+    pub election: Client,
     /// For watches: no retries, reads may stay open for as long as a watch is asked for.
     pub watches: Client,
     /// When watches were last answered.
@@ -48,15 +50,16 @@ impl Clients {
     ///
     /// # Errors
     /// When there is neither, or it is unusable.
-    pub async fn infer(heard: Arc<Heard>) -> Result<Self, ClientsError> {
-        Self::of(Config::infer().await.map_err(ClientsError::Config)?, heard)
+    pub async fn infer(heard: Arc<Heard>, fence: FenceLayer) -> Result<Self, ClientsError> {
+        let config = Config::infer().await.map_err(ClientsError::Config)?;
+        Self::of(config, heard, fence)
     }
 
     /// From a configuration.
     ///
     /// # Errors
     /// When it is unusable.
-    pub fn of(config: Config, heard: Arc<Heard>) -> Result<Self, ClientsError> {
+    pub fn of(config: Config, heard: Arc<Heard>, fence: FenceLayer) -> Result<Self, ClientsError> {
         let default_namespace = config.default_namespace.clone();
         let mut calls = config.clone();
         calls.default_retry = false;
@@ -73,8 +76,11 @@ impl Clients {
             patience: CALL_TIMEOUT,
         };
         let watches = ClientBuilder::try_from(watches).map_err(ClientsError::Client)?;
+        let election = Client::try_from(calls.clone()).map_err(ClientsError::Client)?;
+        let calls = ClientBuilder::try_from(calls).map_err(ClientsError::Client)?;
         Ok(Self {
-            calls: Client::try_from(calls).map_err(ClientsError::Client)?,
+            calls: calls.with_layer(&fence).build(),
+            election,
             watches: watches.with_layer(&layer).build(),
             heard,
             default_namespace,

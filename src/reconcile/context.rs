@@ -14,9 +14,10 @@ use crate::{
 
 /// How a decision about a rolling update is made: [`ess_rollout_core::rollout::step`], or a script in
 /// tests.
-pub type StepFn = Box<dyn for<'a> Fn(Input<'a>) -> Step + Send + Sync>;
+pub type StepFn = Arc<dyn for<'a> Fn(Input<'a>) -> Step + Send + Sync>;
 
 /// What a pass works with.
+#[derive(Clone)]
 pub struct Context {
     /// The apiserver.
     pub kubernetes: Arc<dyn Kubernetes>,
@@ -29,7 +30,7 @@ pub struct Context {
     /// The queue of each group.
     pub tasks: Arc<TaskIndex>,
     /// The turns of those who start.
-    pub pace: Pace<Place, ObjectKey>,
+    pub pace: Arc<Pace<Place, ObjectKey>>,
     /// What the poller has seen.
     pub sightings: Arc<Sightings>,
     /// What the operator's configuration says about every task.

@@ -15,7 +15,9 @@ use std::{
 use ess_rollout_api::v1alpha1::{RollingUpdateTask, RollingUpdateTaskStatus, ScalingGroupRecord};
 use ess_rollout_cloud::{CloudError, ErrorClass as CloudClass, Mutation, Outcome, Turn};
 use ess_rollout_core::ask::Ask;
-use ess_rollout_core::rollout::{Decision, Event, EventKind, Next, Settings, Step, Subject, Work};
+use ess_rollout_core::rollout::{
+    Decision, Event, EventKind, Input, Next, Settings, Step, Subject, Work,
+};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -183,16 +185,19 @@ impl Clock for FakeClock {
 }
 
 /// Makes the decision once the record is known, as the core does: what it writes is of the version that it was told of.
-fn knowing_the_record(step: StepFn) -> StepFn {
+fn knowing_the_record(step: Script) -> StepFn {
     let record = Ask::Record {
         region: "cn-hangzhou".to_owned(),
         group: "asg-1".to_owned(),
     };
-    Box::new(move |input| match input.observation.holds(&record) {
+    Arc::new(move |input| match input.observation.holds(&record) {
         false => Step::Read(vec![record.clone()]),
         true => step(input),
     })
 }
+
+/// How decisions are made.
+pub type Script = Box<dyn for<'a> Fn(Input<'a>) -> Step + Send + Sync>;
 
 /// A pass with all its stand-ins.
 pub struct Bench {
@@ -208,14 +213,14 @@ pub struct Bench {
 
 impl Bench {
     /// Decisions are made by this.
-    pub fn new(step: StepFn) -> Self {
+    pub fn new(step: Script) -> Self {
         Self::with(task("ns", "a"), step, |_| {})
     }
 
     /// About this task, in this cloud.
     pub fn with(
         task: RollingUpdateTask,
-        step: StepFn,
+        step: Script,
         change: impl FnOnce(&mut FakeCloud),
     ) -> Self {
         let journal = Journal::default();
@@ -237,6 +242,8 @@ impl Bench {
             own_credentials_namespaces: BTreeSet::new(),
             own_credentials_ram_roles: BTreeSet::new(),
             call_lifetime: Duration::from_secs(60),
+            acts_since: None,
+            inherited: Duration::ZERO,
             list_lag: Duration::from_secs(60),
             poll_interval: Duration::from_secs(10),
             progress_interval: Duration::from_secs(10),
@@ -250,7 +257,7 @@ impl Bench {
                     turns: 0,
                 }),
                 clock: Arc::new(clock.clone()),
-                pace: Pace::new(1_000.0),
+                pace: Arc::new(Pace::new(1_000.0)),
                 sightings: Arc::new(Sightings::new(settings.list_lag)),
                 tasks: Arc::new(TaskIndex::new(settings.default_region.clone())),
                 settings,

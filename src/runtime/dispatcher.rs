@@ -92,6 +92,12 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
         self.queue().forget(key);
     }
 
+    /// See [`WorkQueue::begin_anew`]. No pass of the term before may be under way any more.
+    pub fn begin_anew(&self, wait: impl Fn(&K) -> Option<Duration>) {
+        self.queue().begin_anew(Instant::now(), wait);
+        self.wake.notify_one();
+    }
+
     /// See [`WorkQueue::pop`].
     pub fn pop(&self, limit: usize, now: Instant) -> Option<(K, Urgency)> {
         self.queue().pop(limit, now)

@@ -53,6 +53,8 @@ pub struct CloudCall<'a> {
 /// What is only counted when it is asked for.
 #[derive(Debug, Default)]
 pub struct Scrape {
+    /// The name of the Lease, and whether this process leads; `None`: it is alone.
+    pub election: Option<(String, bool)>,
     /// Objects, by kind, namespace and `status.state`.
     pub tasks: BTreeMap<(&'static str, String, String), i64>,
     /// What runs have left changed, by kind.
@@ -77,6 +79,7 @@ pub struct Scrape {
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
+    leads: Family<Labels, Gauge>,
     reconciles: Family<Labels, Counter>,
     reconcile_errors: Family<Labels, Counter>,
     reconcile_time: Seconds,
@@ -248,6 +251,12 @@ impl Metrics {
             "RollingUpdateTasks, Rollbacks and ImageUpdateTasks by kind, namespace and state",
             tasks.clone(),
         );
+        let leads = Family::<Labels, Gauge>::default();
+        registry.register(
+            "leader_election_master_status",
+            "Whether this process leads, by the name of the Lease: what it does not lead it tells nothing of",
+            leads.clone(),
+        );
         let watches = Family::<Labels, Gauge>::default();
         registry.register(
             "ess_rollout_watch_last_answer_timestamp_seconds",
@@ -300,6 +309,7 @@ impl Metrics {
             queue_depth,
             queue_age,
             look_lateness,
+            leads,
             starts_waiting,
             starts_wait,
             nested_executions,
@@ -345,6 +355,11 @@ impl Metrics {
         self.active_workers.get_or_create(&controller(kind)).inc();
     }
 
+    /// A pass over an object of this kind is not under way any more.
+    pub fn pass_left(&self, kind: &str) {
+        self.active_workers.get_or_create(&controller(kind)).dec();
+    }
+
     /// A pass over an object of this kind ended. `class` is that of its error.
     pub fn pass_ended(
         &self,
@@ -353,7 +368,6 @@ impl Metrics {
         class: Option<&str>,
         duration: Duration,
     ) {
-        self.active_workers.get_or_create(&controller(kind)).dec();
         let word = match result {
             PassResult::Success => "success",
             PassResult::Requeue => "requeue",
@@ -420,6 +434,7 @@ impl Metrics {
     /// The text of a scrape.
     pub fn render(&self, scrape: Scrape) -> String {
         let Scrape {
+            election,
             tasks,
             leftovers,
             frozen,
@@ -430,6 +445,9 @@ impl Metrics {
             watches,
             missing_fields,
         } = scrape;
+        let election = election.into_iter();
+        let election = election.map(|(name, leads)| (vec![("name", name)], i64::from(leads)));
+        set_all(&self.leads, election);
         let tasks = tasks.into_iter().map(|((kind, namespace, state), count)| {
             let labels = vec![
                 ("kind", kind.to_owned()),
@@ -500,6 +518,7 @@ mod tests {
     fn a_scrape_names_what_dashboards_ask_for() {
         let metrics = Metrics::new();
         metrics.pass_began("Rollback");
+        metrics.pass_left("Rollback");
         metrics.pass_ended(
             "Rollback",
             PassResult::Error,
@@ -518,6 +537,7 @@ mod tests {
         metrics.polls_fail(2);
         metrics.watch_failed("rollbacks");
         let text = metrics.render(Scrape {
+            election: Some(("ess-rollout".to_owned(), true)),
             tasks: BTreeMap::from([(("Rollback", "shop".to_owned(), "Running".to_owned()), 2)]),
             leftovers: BTreeMap::from([("Standby".to_owned(), 3)]),
             frozen: BTreeMap::from([(
@@ -538,6 +558,7 @@ mod tests {
             r#"ess_rollout_cloud_requests_total{service="OOS",action="ListExecutions",code="Throttled"} 1"#,
             r#"ess_rollout_cloud_reads_total{service="OOS",action="ListExecutions",reason="poll"} 1"#,
             r#"ess_rollout_cloud_throttled_total{service="OOS",action="ListExecutions"} 1"#,
+            r#"leader_election_master_status{name="ess-rollout"} 1"#,
             r#"ess_rollout_tasks{kind="Rollback",namespace="shop",state="Running"} 2"#,
             r#"ess_rollout_watch_last_answer_timestamp_seconds{resource="rollbacks",namespace=""} 1700000001"#,
             r#"ess_rollout_watch_failures_total{resource="rollbacks"} 1"#,

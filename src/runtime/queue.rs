@@ -331,6 +331,36 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         }
     }
 
+    /// A term of office begins, in which passes are made again: whoever waits is due this much later than now, or not at all.
+    /// What was due meanwhile was not late, and passes that were cut off have to be made.
+    pub fn begin_anew(&mut self, now: Instant, wait: impl Fn(&K) -> Option<Duration>) {
+        let before = std::mem::take(&mut self.lanes);
+        let ran = before.iter().flat_map(|(number, lane)| {
+            let ran = lane.running.iter();
+            ran.map(move |(_, key)| (key.clone(), *number))
+        });
+        let waits = before.iter().flat_map(|(number, lane)| {
+            let waits = lane.lines.iter().flatten();
+            waits.map(move |(_, key)| (key.clone(), *number))
+        });
+        for (key, lane) in ran.chain(waits) {
+            let Some(entry) = self.entries.get_mut(&key) else {
+                continue;
+            };
+            if entry.gone {
+                self.entries.remove(&key);
+                continue;
+            }
+            (entry.due, entry.running, entry.again) = (None, None, false);
+            (entry.failures, entry.failed_at) = (0, None);
+            entry.changes.clear();
+            if let Some(wait) = wait(&key) {
+                let (line, at) = (Line::Due, now + wait);
+                self.bring_forward(&key, Slot { lane, line, at });
+            }
+        }
+    }
+
     /// Not later and not less urgent than it was.
     fn bring_forward(&mut self, key: &K, mut slot: Slot) {
         let Some(entry) = self.entries.get_mut(key) else {
@@ -625,6 +655,42 @@ mod tests {
         let again = Again::After(LATER);
         queue.done("b", again, Vec::new(), LANE + 1, second(9), 0.5);
         assert_eq!(queue.late_since(second(9)), None, "not due yet");
+    }
+
+    #[test]
+    fn with_a_term_of_office_all_begin_anew_and_nobody_was_late() {
+        let (mut queue, now) = (WorkQueue::default(), Instant::now());
+        for key in ["ran", "waits", "rests", "gone", "failed"] {
+            queue.trigger(key, LANE, now);
+        }
+        let mut ran = Vec::new();
+        while let Some((key, _)) = queue.pop(9, now) {
+            ran.push(key);
+        }
+        assert_eq!(ran.len(), 5);
+        for key in ["waits", "rests"] {
+            queue.done(key, Again::OnChange, vec!["1".into()], LANE, now, 0.5);
+            queue.changed(key, "2".into(), LANE, Urgency::Asked, now);
+        }
+        queue.done("failed", Again::Failed, Vec::new(), LANE, now, 0.5);
+        queue.forget(&"gone");
+        let later = now + LATER;
+        let soon = Duration::from_secs(30);
+        queue.begin_anew(later, |key| match *key {
+            "rests" => None,
+            "waits" => Some(soon),
+            _ => Some(Duration::ZERO),
+        });
+        assert_eq!(queue.late_since(later), Some(later));
+        assert_eq!(queue.backlog(later), (2, Some(later)));
+        let next = |queue: &mut WorkQueue<_>, at| queue.pop(9, at).map(|(key, _)| key);
+        assert_eq!(next(&mut queue, later), Some("failed"));
+        assert_eq!(next(&mut queue, later), Some("ran"));
+        assert_eq!(next(&mut queue, later), None);
+        assert_eq!(next(&mut queue, later + soon), Some("waits"));
+        assert_eq!(next(&mut queue, later + soon + LATER), None);
+        queue.changed("rests", "3".into(), LANE, Urgency::Asked, later);
+        assert_eq!(next(&mut queue, later + LATER), Some("rests"));
     }
 
     #[test]

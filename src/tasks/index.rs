@@ -334,6 +334,19 @@ impl TaskIndex {
         unfinished.collect()
     }
 
+    /// When an object is to be looked at by whoever takes its updates over: not at all where nothing is to be done about it;
+    /// otherwise whether it only runs.
+    pub fn taken_over(&self, key: &ObjectKey) -> Option<Unfinished> {
+        let tasks = self.lock();
+        let facts = tasks.entries.get(key).map(|entry| &entry.facts);
+        let only_runs = facts.is_some_and(|facts| facts.only_runs);
+        let at_rest = facts.is_some_and(|facts| facts.at_rest);
+        (!at_rest).then(|| Unfinished {
+            key: key.clone(),
+            only_runs,
+        })
+    }
+
     /// Whether an object of this uid is there.
     pub fn has(&self, uid: &str) -> bool {
         self.lock().of_uid.contains_key(uid)

@@ -14,11 +14,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What goes wrong at a boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +50,16 @@ pub enum Fault {
     /// The request has its effect; then each question to the cloud is answered once as it was the last time, where that was
     /// within the bound on lateness.
     Older,
+    /// Another operator stands by. The request has its effect; the one that sent it stops.
+    TakenKilled,
+    /// The same; it stands still for longer than the lease, and goes on.
+    TakenFrozen,
+    /// The same; it does not reach the apiserver for longer than the lease.
+    TakenCutOff,
+    /// The same; it does not reach the cloud for as long, and keeps its place.
+    CloudCutOff,
+    /// The same; it is told to stop.
+    TakenTold,
 }
 
 impl Fault {
@@ -93,6 +107,20 @@ impl Fault {
     /// it is a run of its own for calls only.
     pub const OF_WRITES: [Self; 3] = [Self::StopAfter, Self::AnswerLost, Self::Conflict];
 
+    /// What befalls the one of two operators that leads.
+    pub const OF_LEADERS: [Self; 5] = [
+        Self::TakenKilled,
+        Self::TakenFrozen,
+        Self::TakenCutOff,
+        Self::CloudCutOff,
+        Self::TakenTold,
+    ];
+
+    /// Whether another operator stands by.
+    pub fn is_of_two(self) -> bool {
+        Self::OF_LEADERS.contains(&self)
+    }
+
     /// As in a replay.
     pub fn name(self) -> &'static str {
         match self {
@@ -107,19 +135,31 @@ impl Fault {
             Self::Conflict => "conflict",
             Self::Omitted => "omitted",
             Self::Older => "older",
+            Self::TakenKilled => "taken-killed",
+            Self::TakenFrozen => "taken-frozen",
+            Self::TakenCutOff => "taken-cut-off",
+            Self::CloudCutOff => "cloud-cut-off",
+            Self::TakenTold => "taken-told",
         }
     }
 
     pub fn parse(name: &str) -> Option<Self> {
         let of_sides = Self::OF_CALLS.into_iter().chain(Self::OF_WRITES);
-        let mut all = of_sides.chain([Self::Omitted, Self::Older]);
+        let of_leaders = Self::OF_LEADERS.into_iter();
+        let mut all = of_sides
+            .chain([Self::Omitted, Self::Older])
+            .chain(of_leaders);
         all.find(|fault| fault.name() == name)
     }
 
     pub fn stops(self) -> bool {
         matches!(
             self,
-            Self::StopBefore | Self::StopAfter | Self::StopLong | Self::StopLate
+            Self::StopBefore
+                | Self::StopAfter
+                | Self::StopLong
+                | Self::StopLate
+                | Self::TakenKilled
         )
     }
 }
@@ -162,8 +202,8 @@ pub struct Gate {
 struct State {
     plan: Plan,
     passed: Vec<Boundary>,
-    /// What stopped the operator last.
-    stopped_by: Option<Fault>,
+    /// What stopped an operator last, and which.
+    stopped_by: Option<(Fault, String)>,
     /// Since entries are left out: the actions that were answered without theirs.
     left_out: Option<BTreeSet<String>>,
     /// Since answers are older: the questions that were answered so.
@@ -223,16 +263,21 @@ impl Gate {
     /// Stops the operator: this future never ends, and is dropped with it.
     pub async fn stop(&self, life: &Life, fault: Fault) -> ! {
         life.end();
-        self.state().stopped_by = Some(fault);
-        self.stop.notify_one();
+        self.tell(life, fault);
         std::future::pending().await
     }
 
-    /// Ends when the operator is to be stopped; says by what.
-    pub async fn stopped(&self) -> Fault {
+    /// Asks for the end of an operator, which is told to stop.
+    pub fn tell(&self, life: &Life, fault: Fault) {
+        self.state().stopped_by = Some((fault, life.name.clone()));
+        self.stop.notify_one();
+    }
+
+    /// Ends when an operator is to be stopped; says by what, and which.
+    pub async fn stopped(&self) -> (Fault, String) {
         loop {
-            if let Some(fault) = self.state().stopped_by.take() {
-                return fault;
+            if let Some(stopped) = self.state().stopped_by.take() {
+                return stopped;
             }
             self.stop.notified().await;
         }
@@ -253,19 +298,110 @@ impl Gate {
     }
 }
 
-/// Whether one operator still runs. What it had begun does not go on after its end.
+/// How one operator lives. What it had begun does not go on after its end.
 #[derive(Debug, Default)]
-pub struct Life(AtomicBool);
+pub struct Life {
+    /// Empty: it is the only one.
+    pub name: String,
+    ended: AtomicBool,
+    state: Mutex<Hardships>,
+}
+
+/// Until when.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hardships {
+    stands_still: Option<Instant>,
+    cut_from_apiserver: Option<Instant>,
+    cut_from_cloud: Option<Instant>,
+}
+
+/// Longer than the lease.
+const HARD: Duration = Duration::from_secs(30);
 
 impl Life {
+    /// Of one of two.
+    pub fn of(name: String) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
+    }
+
     pub fn end(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    fn hardships(&self) -> MutexGuard<'_, Hardships> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What befalls it from now on, of a fault that it survives.
+    pub fn meets(&self, fault: Fault) {
+        let until = Some(Instant::now() + HARD);
+        let mut hardships = self.hardships();
+        match fault {
+            Fault::TakenFrozen => hardships.stands_still = until,
+            Fault::TakenCutOff => hardships.cut_from_apiserver = until,
+            Fault::CloudCutOff => hardships.cut_from_cloud = until,
+            _ => {}
+        }
     }
 
     /// Never goes on after the end.
     pub async fn goes_on(&self) {
-        if self.0.load(Ordering::Relaxed) {
+        if self.ended.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Until when it stands still.
+    fn stands_still(&self) -> Option<Instant> {
+        let until = self.hardships().stands_still;
+        until.filter(|until| *until > Instant::now())
+    }
+
+    pub fn is_cut_from_apiserver(&self) -> bool {
+        let until = self.hardships().cut_from_apiserver;
+        until.is_some_and(|until| until > Instant::now())
+    }
+
+    pub fn is_cut_from_cloud(&self) -> bool {
+        let until = self.hardships().cut_from_cloud;
+        until.is_some_and(|until| until > Instant::now())
+    }
+}
+
+/// What an operator does, which stands still as a whole while its process does: its timers, too, come too late then.
+pub struct Stopping<F> {
+    inner: Pin<Box<F>>,
+    life: Arc<Life>,
+    still: Option<Pin<Box<Sleep>>>,
+}
+
+impl<F> Stopping<F> {
+    pub fn new(life: &Arc<Life>, inner: F) -> Self {
+        Self {
+            inner: Box::pin(inner),
+            life: life.clone(),
+            still: None,
+        }
+    }
+}
+
+impl<F: Future> Future for Stopping<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        if let Some(until) = this.life.stands_still() {
+            let mut still = Box::pin(sleep_until(until));
+            let waits = still.as_mut().poll(context);
+            this.still = Some(still);
+            if waits.is_pending() {
+                return Poll::Pending;
+            }
+        }
+        this.still = None;
+        this.inner.as_mut().poll(context)
     }
 }

@@ -20,13 +20,14 @@
 //! | [`invariants`] | what must hold in each |
 //! | [`scale`] | what many updates at once cost |
 //! | [`canaries`] | what must be found nowhere |
-//! | [`operator`], [`wire`], [`lists`], [`person`], [`world`] | what a run is made of |
+//! | [`operator`], [`wire`], [`lease`], [`lists`], [`person`], [`world`] | what a run is made of |
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod canaries;
 mod gate;
 mod invariants;
+mod lease;
 mod lists;
 mod operator;
 mod person;

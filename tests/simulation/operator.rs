@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use ess_rollout::clouds::{AliyunClouds, Clouds};
 use ess_rollout::kubernetes::{Bounded, Keeping, KubeApi, ObjectKey};
-use ess_rollout::poller::{self, Poller};
+use ess_rollout::leading::{EffectGuard, Leading};
+use ess_rollout::poller;
 use ess_rollout::reconcile::{Context, Limits, reconcile};
-use ess_rollout::runtime::dispatcher::{self, Finished, Triggers, Workers};
+use ess_rollout::runtime::dispatcher::{Finished, Triggers, Workers};
 use ess_rollout::runtime::events::Publisher;
 use ess_rollout::runtime::health::Readiness;
+use ess_rollout::runtime::lease::{Elector, Fence, Times};
 use ess_rollout::runtime::metrics::Metrics;
 use ess_rollout::runtime::pace::Pace;
 use ess_rollout::runtime::queue::Again;
@@ -23,10 +25,12 @@ use ess_rollout_aliyun::{Client, ClientConfig, Limiter, Limits as RateLimits, Ti
 use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
 use ess_rollout_cloud::Turn;
 use ess_rollout_core::rollout::{self, Settings};
+use futures::FutureExt;
 use kube::Api;
 use tokio::task::JoinSet;
 
-use crate::gate::Life;
+use crate::gate::{Life, Stopping};
+use crate::lease::LeaseWire;
 use crate::wire::{ApiserverWire, CloudWire};
 use crate::world::{NAMESPACE, REGION, SETTLE, World};
 
@@ -47,8 +51,12 @@ const WORKERS: Workers = Workers {
 
 /// An operator that runs. Dropped without a word, as by `kill -9`.
 pub struct Operator {
-    _parts: JoinSet<()>,
-    _stop: Stop,
+    parts: JoinSet<()>,
+    stop: Stop,
+    /// Of one of two.
+    election: Option<(Stop, JoinSet<Elector<LeaseWire>>)>,
+    /// Empty: it is the only one.
+    pub name: String,
 }
 
 impl Operator {
@@ -57,14 +65,59 @@ impl Operator {
         Self::with(world, WORKERS, SETTLE)
     }
 
+    /// One of two, of this name.
+    pub fn candidate(world: &Arc<World>, name: String) -> Self {
+        Self::made(world, WORKERS, SETTLE, name)
+    }
+
+    /// Tells it to stop, waits until what it does is over, and has it give its place up.
+    pub async fn told_to_stop(mut self) {
+        self.stop.stop();
+        while self.parts.join_next().await.is_some() {}
+        if let Some((stop, mut electing)) = self.election {
+            stop.stop();
+            while let Some(Ok(mut elector)) = electing.join_next().await {
+                elector.release().await;
+            }
+        }
+    }
+
     /// The same, with so many passes side by side, and this bound on lateness.
     pub fn with(world: &Arc<World>, workers: Workers, settle: Duration) -> Self {
-        let life = Arc::new(Life::default());
+        Self::made(world, workers, settle, String::new())
+    }
+
+    fn made(world: &Arc<World>, workers: Workers, settle: Duration, name: String) -> Self {
+        let alone = name.is_empty();
+        let life = Arc::new(Life::of(name.clone()));
+        let (fence, times) = match alone {
+            true => (Fence::open(), Times::default()),
+            false => (Fence::closed(), Times::default()),
+        };
+        let takes = match alone {
+            true => CALL_TIMEOUT,
+            false => times.renew_deadline - times.retry * 2,
+        };
+        let election = (!alone).then(|| {
+            let wire = LeaseWire {
+                world: world.clone(),
+                life: life.clone(),
+            };
+            let mut elector = Elector::new(wire, name.clone(), times, fence.clone());
+            let (stop, mut until) = shutdown::channel();
+            let mut electing = JoinSet::new();
+            electing.spawn(Stopping::new(&life, async move {
+                elector.run(&mut until).await;
+                elector
+            }));
+            (stop, electing)
+        });
         let client = ApiserverWire {
             world: world.clone(),
             life: life.clone(),
+            fence: fence.clone(),
         }
-        .client(NAMESPACE);
+        .client(NAMESPACE, takes);
         let limits = Limits::for_calls(CALL_TIMEOUT);
         let (id, secret) = ACCESS_KEY;
         let credentials = StaticCredentials::new(id, secret, None).expect("a valid AccessKey");
@@ -78,11 +131,15 @@ impl Operator {
                 ..Timeouts::default()
             },
             clock: Arc::new(world.clock()),
+            guard: Some(Arc::new(EffectGuard {
+                fence: fence.clone(),
+                takes,
+            })),
             ..ClientConfig::default()
         };
         let wire = CloudWire {
             world: world.clone(),
-            life,
+            life: life.clone(),
         };
         let cloud = Client::with_transport(config.clone(), Arc::new(credentials), Arc::new(wire));
         let api = Arc::new(KubeApi::new(client.clone(), NAMESPACE));
@@ -101,7 +158,7 @@ impl Operator {
         let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new());
         let gates = ["tasks", "rollbacks", "imageupdates", "records"];
         let readiness = Arc::new(Readiness::new(gates.map(str::to_owned)));
-        let context = Arc::new(Context {
+        let context = Context {
             kubernetes: Arc::new(Bounded::new(Keeping::new(
                 api.clone(),
                 api,
@@ -114,21 +171,26 @@ impl Operator {
             ),
             clock: Arc::new(world.clock()),
             tasks: tasks.clone(),
-            pace: Pace::new(RateLimits::default().oos_starts.per_second),
+            pace: Arc::new(Pace::new(RateLimits::default().oos_starts.per_second)),
             sightings: sightings.clone(),
             settings: Settings {
                 default_region: Some(REGION.to_owned()),
                 own_credentials_namespaces: own_namespaces,
                 own_credentials_ram_roles: BTreeSet::new(),
-                call_lifetime: settle + limits.call_time(CALL_TIMEOUT),
+                call_lifetime: settle + limits.call_time(takes),
+                acts_since: None,
+                inherited: match alone {
+                    true => Duration::ZERO,
+                    false => times.lease,
+                },
                 list_lag: settle,
                 poll_interval: POLL * poller::EVERY,
                 progress_interval: Duration::from_secs(10),
             },
             limits,
             schemas: Arc::default(),
-            step: Box::new(rollout::step),
-        });
+            step: Arc::new(rollout::step),
+        };
 
         let (stop, shutdown) = shutdown::channel();
         let mut parts = JoinSet::new();
@@ -169,33 +231,35 @@ impl Operator {
             feed,
             shutdown.clone(),
         ));
-        let poller = Poller {
-            tasks,
-            sightings,
+        let leading = Leading {
+            fence,
+            longest_effect: takes,
+            context,
+            triggers,
+            workers,
             clouds,
-            triggers: triggers.clone(),
+            poll_interval: POLL,
+            sweeper: None,
+            readiness,
             metrics: Arc::new(Metrics::new()),
-            clock: Arc::new(world.clock()),
-            interval: POLL,
+            pass: Arc::new({
+                let (world, life) = (world.clone(), life.clone());
+                move |context, about, _| {
+                    Stopping::new(&life, pass(world.clone(), context, about)).boxed()
+                }
+            }),
         };
-        let (polls, complete) = (shutdown.clone(), readiness.clone());
-        parts.spawn(async move {
-            complete.wait().await;
-            poller.run(polls).await;
-        });
         let world = world.clone();
-        parts.spawn(async move {
-            readiness.wait().await;
-            let served = dispatcher::run(&triggers, workers, shutdown, |key, turn| {
-                pass(world.clone(), context.clone(), (key, turn))
-            });
-            if let Err(error) = served.await {
+        parts.spawn(Stopping::new(&life, async move {
+            if let Err(error) = leading.serve(shutdown).await {
                 world.violation(format!("{error:?}"));
             }
-        });
+        }));
         Self {
-            _parts: parts,
-            _stop: stop,
+            parts,
+            stop,
+            election,
+            name,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ess_rollout_test_support::apiserver::Kinds;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::canaries::Logged;
@@ -49,6 +50,62 @@ pub struct Outcome {
     pub trace: Vec<String>,
 }
 
+/// Those that run: one, or two of which one leads.
+struct Operators {
+    running: Vec<Operator>,
+    /// When others are started in place of those that have ended.
+    due: Vec<Instant>,
+    /// Those that are told to stop, until they have.
+    leaving: JoinSet<()>,
+    of_two: bool,
+    started: usize,
+}
+
+impl Operators {
+    fn start(world: &Arc<World>, of_two: bool) -> Self {
+        let mut operators = Self {
+            running: Vec::new(),
+            due: vec![Instant::now(); if of_two { 2 } else { 1 }],
+            leaving: JoinSet::new(),
+            of_two,
+            started: 0,
+        };
+        operators.start_those_due(world);
+        operators
+    }
+
+    fn start_those_due(&mut self, world: &Arc<World>) {
+        let now = Instant::now();
+        let due = self.due.iter().filter(|at| **at <= now).count();
+        self.due.retain(|at| *at > now);
+        for _ in 0..due {
+            self.started += 1;
+            if self.started > 1 {
+                world.trace(|| "operator starts".to_owned());
+            }
+            self.running.push(match self.of_two {
+                true => Operator::candidate(world, format!("operator-{}", self.started)),
+                false => Operator::start(world),
+            });
+        }
+    }
+
+    fn end(&mut self, fault: Fault, name: &str, away: Duration) {
+        let Some(at) = self.running.iter().position(|one| one.name == name) else {
+            return;
+        };
+        let operator = self.running.swap_remove(at);
+        if fault == Fault::TakenTold {
+            self.leaving.spawn(operator.told_to_stop());
+        }
+        self.due.push(Instant::now() + away);
+    }
+
+    fn any(&self) -> bool {
+        !self.running.is_empty()
+    }
+}
+
 impl Run {
     /// As `ONLY` takes it.
     pub fn name(&self) -> String {
@@ -92,24 +149,17 @@ impl Run {
         let found = invariants::Found::of(&world);
         let mut person = Person::new(scenario);
         let began = Instant::now();
-        let mut operator = Some(Operator::start(&world));
-        let mut starts_at = began;
+        let mut operators = Operators::start(&world, self.of_two());
         let mut ended_at = None;
         loop {
             tokio::select! {
                 biased;
-                fault = world.gate.stopped() => {
-                    operator = None;
-                    starts_at = Instant::now() + self.away(fault);
-                }
+                (fault, name) = world.gate.stopped() => operators.end(fault, &name, self.away(fault)),
                 () = tokio::time::sleep(if ended_at.is_some() { REST_LOOK } else { LOOK }) => {}
             }
-            if operator.is_none() && Instant::now() >= starts_at {
-                world.trace(|| "operator starts".to_owned());
-                operator = Some(Operator::start(&world));
-            }
+            operators.start_those_due(&world);
             person.look(&world);
-            let over = person.done() && operator.is_some() && self.ended(&world);
+            let over = person.done() && operators.any() && self.ended(&world);
             match ended_at {
                 None if over => ended_at = Some(Instant::now()),
                 Some(_) if !over => ended_at = None,
@@ -134,7 +184,7 @@ impl Run {
             self.rests(&world, at);
         }
         invariants::at_the_end(&world, scenario, &person.requests, &found);
-        drop(operator);
+        drop(operators);
         Outcome {
             violations: world.violations(),
             boundaries: world.gate.boundaries(),
@@ -143,6 +193,10 @@ impl Run {
             missed: world.gate.missed(),
             trace: world.take_trace(),
         }
+    }
+
+    fn of_two(&self) -> bool {
+        self.plan.values().any(|fault| fault.is_of_two())
     }
 
     fn away(&self, fault: Fault) -> Duration {

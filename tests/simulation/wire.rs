@@ -5,13 +5,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use ess_emulator::front;
 use ess_emulator::state::faults::{Effect, Fault as CallFault};
+use ess_rollout::kubernetes::FenceLayer;
+use ess_rollout::runtime::lease::Fence;
 use ess_rollout_aliyun::{Transport, TransportError, WireRequest, WireResponse};
 use ess_rollout_test_support::apiserver::Answer;
 use http::{Method, Request};
 use kube::client::Body;
+use tower::Layer;
 
 use crate::gate::{Fault, Life, Side};
 use crate::invariants;
@@ -19,12 +23,19 @@ use crate::world::{LATE_SECONDS, OPERATOR, World};
 
 /// One way of a call, in milliseconds.
 const CLOUD: u64 = 20;
-const APISERVER: u64 = 2;
+pub const APISERVER: u64 = 2;
 
 /// From the cloud client to the emulator's front.
 pub struct CloudWire {
     pub world: Arc<World>,
     pub life: Arc<Life>,
+}
+
+/// With two operators: whoever changes something holds the lease, and has renewed it lately.
+fn must_lead(world: &World, life: &Life, what: &str) {
+    if !life.name.is_empty() && !world.lease.lets_act(&life.name) {
+        world.violation(format!("{what} by {}, which does not lead", life.name));
+    }
 }
 
 impl Transport for CloudWire {
@@ -54,9 +65,13 @@ impl CloudWire {
         world.latency.pass(CLOUD).await;
         self.life.goes_on().await;
         let action = header(&request, "x-acs-action").to_owned();
+        if self.life.is_cut_from_cloud() {
+            return Err(TransportError::NotConnected("no connection".to_owned()));
+        }
         world.call_made(|| called(&action, &request.body));
         let mut fault = None;
         if !is_read(&action) {
+            must_lead(world, &self.life, &action);
             invariants::before_call(world, &action, &request.body);
             fault = world.gate.reach(Side::Cloud, &action);
         }
@@ -97,6 +112,7 @@ impl CloudWire {
             world.trace(|| story("sent, the operator stops"));
             world.gate.stop(&self.life, fault).await;
         }
+        befalls(world, &self.life, fault);
         let answer = match outcome {
             front::Outcome::Answer(answer) => Some(answer),
             front::Outcome::AnswerAt(at, answer) => {
@@ -223,15 +239,30 @@ fn summary(action: &str, body: &str, answer: &front::Response) -> String {
 pub struct ApiserverWire {
     pub world: Arc<World>,
     pub life: Arc<Life>,
+    pub fence: Fence,
+}
+
+/// What an operator goes through from now on, and survives.
+fn befalls(world: &World, life: &Life, fault: Option<Fault>) {
+    let Some(fault) = fault.filter(|fault| fault.is_of_two()) else {
+        return;
+    };
+    world.trace(|| format!("{}: {}", life.name, fault.name()));
+    life.meets(fault);
+    if fault == Fault::TakenTold {
+        world.gate.tell(life, fault);
+    }
 }
 
 impl ApiserverWire {
-    pub fn client(self, namespace: &str) -> kube::Client {
-        kube::Client::new(self, namespace)
+    /// `takes`: how long a write may take.
+    pub fn client(self, namespace: &str, takes: Duration) -> kube::Client {
+        let fence = self.fence.clone();
+        kube::Client::new(FenceLayer { fence, takes }.layer(self), namespace)
     }
 
     async fn exchange(self, request: Request<Body>) -> Answer {
-        let Self { world, life } = &self;
+        let Self { world, life, .. } = &self;
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await.unwrap_or_default().to_vec();
         let request = Request::from_parts(parts, body);
@@ -244,6 +275,9 @@ impl ApiserverWire {
         });
         world.latency.pass(APISERVER).await;
         life.goes_on().await;
+        if life.is_cut_from_apiserver() {
+            return failure(503, "ServiceUnavailable");
+        }
         let name = || {
             let segments: Vec<&str> = path.split('/').skip(4).collect();
             format!("{} {}", request.method(), segments.join("/"))
@@ -275,6 +309,7 @@ impl ApiserverWire {
             _ => {}
         }
         if writes {
+            must_lead(world, life, path);
             invariants::before_write(world, path, request.body());
         }
         let answer = world.apiserver.answer(OPERATOR, &request);
@@ -282,6 +317,7 @@ impl ApiserverWire {
             world.trace(|| story("sent, the operator stops"));
             world.gate.stop(life, fault).await;
         }
+        befalls(world, life, fault);
         world.latency.pass(APISERVER).await;
         life.goes_on().await;
         if fault == Some(Fault::AnswerLost) {

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::gate::{Gate, Plan};
+use crate::lease::KeptLease;
 use crate::lists::Lists;
 use crate::scale::Made;
 use crate::scenario::Scenario;
@@ -39,6 +40,8 @@ pub struct World {
     pub latency: Latency,
     /// What OOS has listed, for lists that are behind.
     pub lists: Lists,
+    /// Which of two operators leads.
+    pub lease: KeptLease,
 }
 
 #[derive(Default)]
@@ -160,6 +163,7 @@ impl World {
             }),
             latency,
             lists: Lists::new(scenario.lists_behind),
+            lease: KeptLease::default(),
         })
     }
 

@@ -1,12 +1,17 @@
 //! The client: one function that every call goes through, and the port on top of it.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ess_rollout_cloud::{
     Answer, Cloud, CloudError, CloudFuture, Done, ErrorClass, Mutation, Outcome, Query, Turn,
 };
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::{
     call::Call,
@@ -18,7 +23,7 @@ use crate::{
     limits::{Draw, Lane},
     observe::ObservedCall,
     sign::{FORM, Signed, Unsigned, form, sign},
-    transport::{HttpTransport, Transport, WireRequest},
+    transport::{HttpTransport, Transport, TransportError, WireRequest},
 };
 
 /// One account of Alibaba Cloud. Clones share connections, limiter and credentials.
@@ -160,8 +165,24 @@ impl Client {
             self.observe(call, None, Some(&error));
             return Err(error);
         }
+        let allowed = match (&self.config.guard, call.lane) {
+            (Some(guard), Lane::Mutation) => match guard.allows() {
+                Some(allowed) => allowed,
+                None => {
+                    let error = call.failed().must_not_be_sent();
+                    self.observe(call, None, Some(&error));
+                    return Err(error);
+                }
+            },
+            _ => Duration::MAX,
+        };
         let started = Instant::now();
-        let result = self.exchange(call, credentials).await;
+        let result = match timeout(allowed, self.exchange(call, credentials)).await {
+            Ok(result) => result,
+            Err(_) => Err(call.failed().transport(&TransportError::TimedOut(format!(
+                "no answer within {allowed:?}"
+            )))),
+        };
         let error = result.as_ref().err();
         if let Some(error) = error.filter(|error| error.class == ErrorClass::Throttled) {
             self.config.limiter.throttled(draw, error.retry_after);

@@ -27,6 +27,12 @@ impl Clock for SystemClock {
     }
 }
 
+/// Whether calls that change something may be sent: asked right before each of them, when it has its turn.
+pub trait MutationGuard: Send + Sync {
+    /// How long such a call may go on from now; what has not been answered by then is given up. `None`: it must not be sent.
+    fn allows(&self) -> Option<Duration>;
+}
+
 /// How long a call may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
@@ -65,6 +71,8 @@ pub struct ClientConfig {
     pub extra_root_certificates: Vec<Vec<u8>>,
     /// Told of every call, for metrics.
     pub observer: Option<Arc<dyn CallObserver>>,
+    /// Whether mutations may be sent; `None`: always.
+    pub guard: Option<Arc<dyn MutationGuard>>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -79,6 +87,7 @@ impl Default for ClientConfig {
             user_agent: concat!("ess-rollout/", env!("CARGO_PKG_VERSION")).to_owned(),
             extra_root_certificates: Vec::new(),
             observer: None,
+            guard: None,
             clock: Arc::new(SystemClock),
         }
     }

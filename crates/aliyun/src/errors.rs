@@ -124,6 +124,16 @@ impl Failed {
         error
     }
 
+    /// See [`crate::MutationGuard`].
+    pub(crate) fn must_not_be_sent(self) -> CloudError {
+        self.error(
+            ErrorClass::Retry,
+            Outcome::NoEffect,
+            "not-leading",
+            "not sent: this process does not lead, or not for as long as the call may take",
+        )
+    }
+
     pub(crate) fn credentials(self, error: CredentialsError) -> CloudError {
         CloudError {
             request_id: error.request_id,

@@ -52,7 +52,7 @@ mod sign;
 mod transport;
 
 pub use client::Client;
-pub use config::{ClientConfig, Clock, ConfigError, SystemClock, Timeouts};
+pub use config::{ClientConfig, Clock, ConfigError, MutationGuard, SystemClock, Timeouts};
 pub use credentials::{Credentials, CredentialsError, CredentialsProvider};
 pub use endpoints::{EndpointError, Endpoints, Network, Service};
 pub use limits::{Limiter, Limits, Rate};

@@ -81,9 +81,14 @@ impl Waits<'_> {
         self.is_recent(time, self.settle())
     }
 
-    /// When L has passed since `time`.
+    /// When L has passed since `time`; and the lease besides, of what another process put on record.
     pub(crate) fn settled_at(&self, time: &Time) -> Timestamp {
-        time.0 + self.settle()
+        let is_inherited = |since: Timestamp| time.0 < since;
+        let longer = match self.settings.acts_since.is_some_and(is_inherited) {
+            true => SignedDuration::try_from(self.settings.inherited).unwrap_or_default(),
+            false => SignedDuration::ZERO,
+        };
+        time.0 + self.settle() + longer
     }
 
     /// When lists show everything that had happened at `time`.
@@ -160,5 +165,34 @@ impl Waits<'_> {
     /// an update of others.
     pub(crate) fn recheck(&self) -> Next {
         Next::After(self.settings.poll_interval.min(RECHECK_PASSING))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_another_process_put_on_record_is_waited_out_for_the_lease_besides() {
+        let at = |second| Timestamp::from_second(1_800_000_000 + second).unwrap_or_default();
+        let settings = Settings {
+            default_region: None,
+            own_credentials_namespaces: BTreeSet::new(),
+            own_credentials_ram_roles: BTreeSet::new(),
+            call_lifetime: Duration::from_secs(60),
+            acts_since: Some(at(100)),
+            inherited: Duration::from_secs(15),
+            list_lag: Duration::from_secs(60),
+            poll_interval: Duration::from_secs(10),
+            progress_interval: Duration::from_secs(10),
+        };
+        let waits = Waits {
+            settings: &settings,
+            now: at(100),
+        };
+        assert_eq!(waits.settled_at(&Time(at(99))), at(99 + 61 + 15));
+        assert_eq!(waits.settled_at(&Time(at(100))), at(100 + 61));
     }
 }
