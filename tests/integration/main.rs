@@ -20,6 +20,7 @@ mod identity;
 mod image_updates;
 mod installed;
 mod instances;
+mod leading;
 mod manuals;
 mod others;
 mod packages;

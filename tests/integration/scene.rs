@@ -8,7 +8,7 @@ use ess_rollout_test_support as support;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use support::{ControlPlane, Emulator, Installation, Kubectl, Operator};
+use support::{ControlPlane, Emulator, Installation, Kubectl, Operator, Options};
 
 /// How long something may take before the test fails. Everything here takes a second or two; a machine that compiles at
 /// the same time needs many times that.
@@ -116,6 +116,8 @@ pub struct Scene {
     /// Where the tasks are.
     pub namespace: String,
     pub installation: Installation,
+    /// How the operator was started, for another one.
+    pub options: Options,
     client: Client,
     control_plane: &'static ControlPlane,
 }
@@ -181,6 +183,7 @@ impl Scene {
             kubectl: control_plane.kubectl(),
             namespace: installation.tasks.clone(),
             installation,
+            options,
             client: control_plane.client().await.unwrap(),
             control_plane,
         }

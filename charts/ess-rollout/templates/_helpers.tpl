@@ -62,6 +62,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and (has "oidc" $kinds) (not (and .Values.credentials.oidc.roleArn .Values.credentials.oidc.providerArn)) }}
 {{- fail "credentials.oidc: set both roleArn and providerArn" }}
 {{- end }}
+{{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) }}
+{{- fail "replicaCount: more than 1 needs leaderElection.enabled" }}
+{{- end }}
 {{- if .Values.watchNamespaces }}
 {{- range .Values.rbac.secretNamespaces }}
 {{- if not (has . $.Values.watchNamespaces) }}

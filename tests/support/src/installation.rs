@@ -50,6 +50,9 @@ impl Installation {
             "ownCredentials": {"namespaces": [tasks]},
             "endpoints": {"all": endpoint},
             "pollIntervalSeconds": 1,
+            // One process that is killed and started again is not to wait for its own lease.
+            "replicaCount": 1,
+            "leaderElection": {"enabled": false},
             "log": {"format": "text", "level": "info"},
         });
         merge(&mut values, more);

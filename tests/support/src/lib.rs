@@ -36,7 +36,7 @@ pub use control_plane::{ControlPlane, shared};
 pub use emulator::Emulator;
 pub use installation::Installation;
 pub use kubectl::Kubectl;
-pub use operator::Operator;
+pub use operator::{Operator, Options};
 pub use process::Process;
 
 use std::path::{Path, PathBuf};

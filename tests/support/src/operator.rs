@@ -67,6 +67,8 @@ impl Operator {
         .args(["--health-addr", "127.0.0.1:0", "--ready-file"])
         .arg(&ready_file)
         .env("KUBECONFIG", &options.kubeconfig)
+        // Flags win: one process that is started again is not to wait for its own lease.
+        .env("ESS_ROLLOUT_LEADER_ELECT", "false")
         // It waits for calls that are under way.
         .grace(Duration::from_secs(60));
         for (name, value) in &options.envs {
@@ -105,6 +107,19 @@ impl Operator {
         Ok(health
             .with_context(|| format!("the operator's ready file has no health: {ready}"))?
             .to_owned())
+    }
+
+    /// A line of `/metrics`, by its name and labels; `None`: there is none, or nobody answers.
+    pub async fn metric(&self, series: &str) -> Option<f64> {
+        let ready: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&self.ready_file).ok()?).ok()?;
+        let url = format!("http://{}/metrics", ready["health"].as_str()?);
+        let text = reqwest::get(url).await.ok()?.text().await.ok()?;
+        let line = text.lines().find(|line| {
+            line.rsplit_once(' ')
+                .is_some_and(|(name, _)| name == series)
+        })?;
+        line.rsplit_once(' ')?.1.parse().ok()
     }
 
     /// `kill -9`, then a start with the same flags, without waiting.

@@ -61,12 +61,18 @@ fn settings_become_flags() {
         "settleSeconds": 90,
         "cloudRates": {"oosReadsPerSecond": 40, "oosStartsPerSecond": 20, "oosRequestsPerSecond": 1000},
         "workers": 200,
+        "leaderElection": {"leaseDurationSeconds": 60, "renewDeadlineSeconds": 45, "retryPeriodSeconds": 8},
         "log": {"format": "text", "level": "debug"},
         "extraArgs": ["--more"],
     });
     let expected = [
         "run",
         "--health-addr=0.0.0.0:8080",
+        "--leader-elect=true",
+        "--leader-elect-lease-name=ess-rollout",
+        "--leader-elect-lease-duration-seconds=60",
+        "--leader-elect-renew-deadline-seconds=45",
+        "--leader-elect-retry-period-seconds=8",
         "--network=vpc",
         "--poll-interval-seconds=5",
         "--settle-seconds=90",
@@ -84,6 +90,45 @@ fn settings_become_flags() {
         "--more",
     ];
     assert_eq!(args(&render_chart(&values).unwrap()), expected);
+}
+
+#[test]
+fn two_replicas_take_turns_and_one_alone_is_possible_with_and_without_an_election() {
+    let two = render_chart(&json!({})).unwrap();
+    let deployment = of_kind(&two, "Deployment")[0]["spec"].clone();
+    assert_eq!(deployment["replicas"], 2);
+    let rolling =
+        json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+    assert_eq!(deployment["strategy"], rolling);
+    let spread = &deployment["template"]["spec"]["topologySpreadConstraints"];
+    assert_eq!(spread.as_array().unwrap().len(), 2);
+    let budget = &of_kind(&two, "PodDisruptionBudget")[0]["spec"];
+    assert_eq!(budget["unhealthyPodEvictionPolicy"], "AlwaysAllow");
+    assert_eq!(budget["selector"], deployment["selector"]);
+    for spread in spread.as_array().unwrap() {
+        assert_eq!(spread["labelSelector"], deployment["selector"]);
+    }
+
+    let one = render_chart(&json!({"replicaCount": 1})).unwrap();
+    assert!(of_kind(&one, "PodDisruptionBudget").is_empty());
+    assert_eq!(of_kind(&one, "Deployment")[0]["spec"]["strategy"], rolling);
+
+    let alone = json!({"replicaCount": 1, "leaderElection": {"enabled": false}});
+    let alone = render_chart(&alone).unwrap();
+    let strategy = &of_kind(&alone, "Deployment")[0]["spec"]["strategy"];
+    assert_eq!(*strategy, json!({"type": "Recreate"}));
+    assert!(args(&alone).contains(&"--leader-elect=false".to_owned()));
+    let rules = |documents: &[Value]| {
+        let roles = of_kind(documents, "Role").into_iter();
+        roles
+            .filter(|role| role["rules"].to_string().contains("leases"))
+            .count()
+    };
+    assert_eq!((rules(&alone), rules(&two)), (0, 1));
+
+    let error = render_chart(&json!({"leaderElection": {"enabled": false}})).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("needs leaderElection.enabled"), "{error}");
 }
 
 /// The defaults are the operator's, and are written in one place.
@@ -355,6 +400,8 @@ fn the_service_account_may_do_what_the_operator_does_and_no_more() {
     }
     assert!(!may("create", "scalinggrouprecords.ess-rollout.io", &other));
     assert!(!may("create", "pods", &own));
+    assert!(may("patch", "leases.coordination.k8s.io/ess-rollout", &own));
+    assert!(!may("patch", "leases.coordination.k8s.io/another", &own));
 }
 
 /// What the tests of the operator start from.
