@@ -154,7 +154,13 @@ impl Candidacy {
             let watching = leases.watch(shutdown.clone());
             let times = election.times;
             let mut elector = Elector::new(leases, me, times, operator.fence.clone());
+            let ready = operator.readiness.clone();
             tokio::spawn(async move {
+                // Whoever leads and cannot begin would keep the place from one that can.
+                tokio::select! {
+                    () = ready.wait() => {}
+                    () = shutdown.wait() => return elector,
+                }
                 tokio::select! {
                     () = elector.run(&mut shutdown) => {}
                     () = watching => {}
