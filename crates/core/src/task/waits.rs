@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_another_process_put_on_record_is_waited_out_for_the_lease_besides() {
-        let at = |second| Timestamp::from_second(1_800_000_000 + second).unwrap_or_default();
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap_or_default();
         let settings = Settings {
             default_region: None,
             own_credentials_namespaces: BTreeSet::new(),
