@@ -26,11 +26,11 @@ use crate::{
         metrics::Metrics,
         shutdown::{self, Shutdown},
     },
-    watch::FIRST_LOOK,
+    watch::first_look,
 };
 
-/// One part of a term, and what it ended with.
-type Ended = (&'static str, anyhow::Result<()>);
+/// One part of a process or of a term, and what it ended with.
+pub type Ended = (&'static str, anyhow::Result<()>);
 
 /// What a term works with.
 pub struct Leading {
@@ -110,14 +110,7 @@ impl Leading {
             Some(ended) = parts.join_next() => return Err(unexpected(ended)),
         };
         over.stop();
-        let drained = async {
-            while let Some(ended) = parts.join_next().await {
-                if !matches!(ended, Ok((_, Ok(())))) {
-                    return Err(unexpected(ended));
-                }
-            }
-            Ok(())
-        };
+        let drained = drain(&mut parts, || 0);
         if !lost {
             return drained.await;
         }
@@ -134,13 +127,8 @@ impl Leading {
         let context = Arc::new(context);
         context.sightings.begin_anew();
         let tasks = context.tasks.clone();
-        self.triggers.begin_anew(|key| {
-            let due = tasks.taken_over(key)?;
-            Some(match due.only_runs {
-                true => FIRST_LOOK,
-                false => Duration::ZERO,
-            })
-        });
+        self.triggers
+            .begin_anew(|key| tasks.taken_over(key).map(first_look));
         let poller = Poller {
             tasks: context.tasks.clone(),
             sightings: context.sightings.clone(),
@@ -178,6 +166,21 @@ impl Leading {
             ("passes", served.await.map_err(Into::into))
         }
     }
+}
+
+/// Waits until no more parts are left than stay: those that go on to the end.
+///
+/// # Errors
+/// When one of them failed.
+pub async fn drain(parts: &mut JoinSet<Ended>, stay: impl Fn() -> usize) -> anyhow::Result<()> {
+    while parts.len() > stay() {
+        match parts.join_next().await {
+            None => break,
+            Some(Ok((_, Ok(())))) => {}
+            Some(ended) => return Err(unexpected(ended)),
+        }
+    }
+    Ok(())
 }
 
 /// A part that ended before the word to stop, or that failed.

@@ -21,7 +21,7 @@ use crate::{
         Bounded, Clients, FenceLayer, Heard, Keeping, KeptSecrets, KubeApi, KubeLeases, Kubernetes,
         ObjectKey, RECORDS, Schemas,
     },
-    leading::{EffectGuard, Leading, unexpected},
+    leading::{EffectGuard, Ended, Leading, drain, unexpected},
     pass::one_pass,
     poller,
     reconcile::{Context, Limits},
@@ -36,7 +36,7 @@ use crate::{
         shutdown::{self, Shutdown},
     },
     seen::Sightings,
-    settings::{Election, Settings},
+    settings::Settings,
     tasks::{Leftovers, References, TaskIndex, Viewed},
     versions,
     watch::{self, Feed},
@@ -46,9 +46,6 @@ use crate::{
 /// may be under way: to send it, to write down its outcome, and to publish Events. The
 /// terminationGracePeriodSeconds of the Deployment, 60, must be longer than both.
 const DRAIN: Duration = Duration::from_secs(20);
-
-/// What one part of the process ended with.
-type Ended = (&'static str, anyhow::Result<()>);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -65,7 +62,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         takes: settings
             .election
             .as_ref()
-            .map_or(Duration::MAX, Election::longest_effect),
+            .map_or(Duration::MAX, |election| election.times.longest_effect()),
     };
     let clients = Clients::infer(heard, layer).await?;
     let listener = TcpListener::bind(settings.health)
@@ -124,7 +121,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     };
     stop.stop();
     let patience = settings.call_timeout + DRAIN;
-    let drained = tokio::time::timeout(patience, drain(&mut parts, &health_server)).await;
+    // The health server answers to the end.
+    let serves = || usize::from(!health_server.is_finished());
+    let drained = tokio::time::timeout(patience, drain(&mut parts, serves)).await;
     // Not where something may still go on: others wait until it cannot.
     if let Ok(Ok(())) = drained {
         candidacy.release().await;
@@ -194,18 +193,6 @@ impl Candidacy {
             elector.release().await;
         }
     }
-}
-
-/// Waits for all parts but the health server, which answers to the end.
-async fn drain(parts: &mut JoinSet<Ended>, health_server: &AbortHandle) -> anyhow::Result<()> {
-    while parts.len() > usize::from(!health_server.is_finished()) {
-        match parts.join_next().await {
-            None => break,
-            Some(Ok((_, Ok(())))) => {}
-            Some(ended) => return Err(unexpected(ended)),
-        }
-    }
-    Ok(())
 }
 
 /// A reader sees the whole file or none.
@@ -287,7 +274,7 @@ impl Operator {
                 guard: settings.election.as_ref().map(|election| {
                     let guard = EffectGuard {
                         fence: fence.clone(),
-                        takes: election.longest_effect(),
+                        takes: election.times.longest_effect(),
                     };
                     Arc::new(guard) as Arc<dyn MutationGuard>
                 }),

@@ -60,18 +60,6 @@ pub struct Election {
     pub times: Times,
 }
 
-impl Election {
-    /// How long something may take that only a leader may do: it is over before the deadline although a renewal has failed.
-    pub fn longest_effect(&self) -> Duration {
-        let Times {
-            renew_deadline,
-            retry,
-            ..
-        } = self.times;
-        renew_deadline.saturating_sub(retry * 2)
-    }
-}
-
 /// A flag that cannot be used. The text names it and says what would do.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SettingsError {
@@ -200,17 +188,10 @@ impl TryFrom<&RunArgs> for Settings {
 
 fn checked(election: Election) -> Result<Election, SettingsError> {
     let name = &election.lease_name;
-    let is_label = |label: &str| {
-        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        !label.is_empty()
-            && label.bytes().all(inner)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
     if name.len() > 253 || !name.split('.').all(is_label) {
         return Err(SettingsError::LeaseName(name.clone()));
     }
-    let effect = election.longest_effect();
+    let effect = election.times.longest_effect();
     let checked = election.times.check(effect);
     checked.map_err(SettingsError::Election)?;
     if effect < SHORTEST_EFFECT {
@@ -225,7 +206,8 @@ fn checked(election: Election) -> Result<Election, SettingsError> {
 impl Settings {
     /// How long one call that changes something may take, of the cloud or the apiserver.
     pub fn longest_effect(&self) -> Duration {
-        let bound = self.election.as_ref().map(Election::longest_effect);
+        let election = self.election.as_ref();
+        let bound = election.map(|election| election.times.longest_effect());
         bound.map_or(self.call_timeout, |bound| bound.min(self.call_timeout))
     }
 }
@@ -242,14 +224,17 @@ fn namespaces(flag: &'static str, given: &[String]) -> Result<BTreeSet<String>, 
     words(given).map(|word| a_namespace(flag, word)).collect()
 }
 
-fn a_namespace(flag: &'static str, given: &str) -> Result<String, SettingsError> {
-    let fits = given.len() <= 63
-        && given
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+/// Of whatever length.
+fn is_label(given: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !given.is_empty()
+        && given.bytes().all(inner)
         && !given.starts_with('-')
-        && !given.ends_with('-');
-    match fits {
+        && !given.ends_with('-')
+}
+
+fn a_namespace(flag: &'static str, given: &str) -> Result<String, SettingsError> {
+    match given.len() <= 63 && is_label(given) {
         true => Ok(given.to_owned()),
         false => Err(SettingsError::Namespace {
             flag,

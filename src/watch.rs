@@ -29,7 +29,15 @@ use crate::{
 const PAGE: u32 = 50;
 /// How long after a restart those are looked at that only run, where the poller has not told of them until then: it does so
 /// once it has seen how far they are, and a look before that shows nothing.
-pub const FIRST_LOOK: Duration = Duration::from_secs(30);
+const FIRST_LOOK: Duration = Duration::from_secs(30);
+
+/// How long the first look at an object waits after a restart, or after another process has looked after it.
+pub fn first_look(only_runs: bool) -> Duration {
+    match only_runs {
+        true => FIRST_LOOK,
+        false => Duration::ZERO,
+    }
+}
 
 /// For how many seconds a watch is asked for. The apiserver ends it then, and it is begun anew from where it was; what is
 /// not ended is dead, and is given up five seconds later (kube-runtime's margin). So a new object is seen within half a
@@ -121,10 +129,7 @@ pub async fn records(
         let (region, group) = record.group();
         for Unfinished { key, only_runs } in feed.tasks.unfinished_of(region, group) {
             let version = record.version().to_owned();
-            let wait = match only_runs && !is_news {
-                true => FIRST_LOOK,
-                false => Duration::ZERO,
-            };
+            let wait = first_look(only_runs && !is_news);
             feed.triggers
                 .changed_after(key, version, Urgency::Due, wait);
         }

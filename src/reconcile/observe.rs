@@ -6,7 +6,7 @@ use ess_rollout_api::v1alpha1::ScalingGroupRecord;
 use ess_rollout_cloud::{
     Answer, Cloud, CloudError, ErrorClass as CloudClass, Outcome, Query, Turn,
 };
-use ess_rollout_core::ask::{Ask, ConfigMap, ObjectRef, Reply, Target, late};
+use ess_rollout_core::ask::{Ask, ConfigMap, ObjectRef, Reply, Target, late, unanswered};
 use ess_rollout_core::decision::{Decision, Step, WorkOutcome};
 use ess_rollout_core::observation::Observation;
 use ess_rollout_core::{identity, image_update, rollout};
@@ -291,20 +291,6 @@ async fn tell_late(
     if let Ok(object) = written.await {
         versions.extend(object.version());
         subject.object = object;
-    }
-}
-
-/// What stands for an answer that there is none of.
-fn unanswered(query: &Query, message: String) -> CloudError {
-    CloudError {
-        call: query.call().to_owned(),
-        class: CloudClass::Retry,
-        outcome: Outcome::NoEffect,
-        code: "timeout".to_owned(),
-        message,
-        request_id: None,
-        missing_action: None,
-        retry_after: None,
     }
 }
 
@@ -627,7 +613,7 @@ async fn ask(
             let reading = context.limits.reading;
             let message =
                 format!("not answered within the {reading:?} that reads may take for one decision");
-            Err(unanswered(query, message))
+            Err(unanswered(query.call(), "timeout", message))
         }
     }
 }

@@ -334,17 +334,12 @@ impl TaskIndex {
         unfinished.collect()
     }
 
-    /// When an object is to be looked at by whoever takes its updates over: not at all where nothing is to be done about it;
-    /// otherwise whether it only runs.
-    pub fn taken_over(&self, key: &ObjectKey) -> Option<Unfinished> {
-        let tasks = self.lock();
-        let facts = tasks.entries.get(key).map(|entry| &entry.facts);
-        let only_runs = facts.is_some_and(|facts| facts.only_runs);
-        let at_rest = facts.is_some_and(|facts| facts.at_rest);
-        (!at_rest).then(|| Unfinished {
-            key: key.clone(),
-            only_runs,
-        })
+    /// Of an object that somebody else has looked after, whether it only runs; `None`: there is nothing to be done about it.
+    pub fn taken_over(&self, key: &ObjectKey) -> Option<bool> {
+        match self.lock().entries.get(key) {
+            Some(Entry { facts, .. }) => (!facts.at_rest).then_some(facts.only_runs),
+            None => Some(false),
+        }
     }
 
     /// Whether an object of this uid is there.

@@ -90,13 +90,10 @@ impl Operator {
     fn made(world: &Arc<World>, workers: Workers, settle: Duration, name: String) -> Self {
         let alone = name.is_empty();
         let life = Arc::new(Life::of(name.clone()));
-        let (fence, times) = match alone {
-            true => (Fence::open(), Times::default()),
-            false => (Fence::closed(), Times::default()),
-        };
-        let takes = match alone {
-            true => CALL_TIMEOUT,
-            false => times.renew_deadline - times.retry * 2,
+        let times = Times::default();
+        let (fence, takes) = match alone {
+            true => (Fence::open(), CALL_TIMEOUT),
+            false => (Fence::closed(), times.longest_effect()),
         };
         let election = (!alone).then(|| {
             let wire = LeaseWire {

@@ -46,6 +46,11 @@ impl Default for Times {
 const JITTER: f64 = 0.2;
 
 impl Times {
+    /// How long something may take that only a leader may do: it is over before the deadline although a renewal has failed.
+    pub fn longest_effect(&self) -> Duration {
+        self.renew_deadline.saturating_sub(self.retry * 2)
+    }
+
     /// `call`: the longest that one effect may take.
     ///
     /// # Errors

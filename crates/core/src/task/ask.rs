@@ -14,12 +14,18 @@ pub(crate) const LATE: &str = "late";
 /// What stands for an answer that has been waited for so long, as others use up the rate of the account. `call`: the service
 /// and action.
 pub fn late(call: &str, waited: Duration) -> CloudError {
+    let message = format!("has waited for its turn under the rate of the account for {waited:?}");
+    unanswered(call, LATE, message)
+}
+
+/// What stands for an answer that there is none of.
+pub fn unanswered(call: &str, code: &str, message: String) -> CloudError {
     CloudError {
         call: call.to_owned(),
         class: ErrorClass::Retry,
         outcome: Outcome::NoEffect,
-        code: LATE.to_owned(),
-        message: format!("has waited for its turn under the rate of the account for {waited:?}"),
+        code: code.to_owned(),
+        message,
         request_id: None,
         missing_action: None,
         retry_after: None,
