@@ -324,10 +324,6 @@ impl Operator {
                 own_credentials_ram_roles: settings.own_credentials_ram_roles.clone(),
                 call_lifetime: settings.call_lifetime + limits.call_time(settings.longest_effect()),
                 acts_since: None,
-                inherited: settings
-                    .election
-                    .as_ref()
-                    .map_or(Duration::ZERO, |election| election.times.lease),
                 list_lag: settings.call_lifetime,
                 // What moves is told by the poller; this is for what it cannot tell.
                 poll_interval: settings.poll_interval * poller::EVERY,

@@ -76,6 +76,7 @@ impl Demo {
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect(),
             envs: Vec::new(),
+            program: None,
         };
         let operator =
             Operator::start(&options.access_key("demo-access-key-id", "demo-access-key-secret"))?;

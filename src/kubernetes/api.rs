@@ -170,7 +170,7 @@ impl Kubernetes for KubeApi {
             let operation = format!("get ScalingGroupRecord {name}");
             let place = Request::new(&self.records_path);
             let text = self.text(&operation, &place, name).await?;
-            text.map(|text| decode::decoded(&operation, &text))
+            text.map(|text| decode::record(&operation, &text))
                 .transpose()
         })
     }
@@ -197,7 +197,7 @@ impl Kubernetes for KubeApi {
                 .map_err(|error| unbuilt(&operation, error))?;
             let (place, target) = (Request::new(&self.records_path), (Some("status"), &*name));
             let text = self.patch(&operation, &place, target, operations).await?;
-            decode::decoded(&operation, &text)
+            decode::record(&operation, &text)
         })
     }
 

@@ -1,6 +1,8 @@
-//! From what the apiserver answers to our types. What cannot be read is named, and never quoted.
+//! From what the apiserver answers to our types. What cannot be read is named, and never quoted; what has a newer layout than
+//! this version knows counts as that, whether it can be read or not.
 
-use serde::de::DeserializeOwned;
+use ess_rollout_api::{LAYOUT_VERSION, v1alpha1::ScalingGroupRecord};
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Cause, ErrorClass, KubeError, Object, ObjectKind};
 
@@ -10,14 +12,54 @@ use super::{Cause, ErrorClass, KubeError, Object, ObjectKind};
 /// Of class [`ErrorClass::NotUnderstood`] when it holds what this version does not know.
 pub(super) fn object(operation: &str, kind: ObjectKind, text: &str) -> Result<Object, KubeError> {
     Ok(match kind {
-        ObjectKind::RollingUpdateTask => Object::Task(decoded(operation, text)?),
-        ObjectKind::Rollback => Object::Rollback(decoded(operation, text)?),
-        ObjectKind::ImageUpdateTask => Object::ImageUpdate(decoded(operation, text)?),
+        ObjectKind::RollingUpdateTask => Object::Task(laid_out(operation, text)?),
+        ObjectKind::Rollback => Object::Rollback(laid_out(operation, text)?),
+        ObjectKind::ImageUpdateTask => Object::ImageUpdate(laid_out(operation, text)?),
         ObjectKind::ScalingGroupRecord => {
             let why = "records have calls of their own";
             return Err(KubeError::other(operation, ErrorClass::Invalid, why));
         }
     })
+}
+
+/// A record.
+///
+/// # Errors
+/// As [`object`].
+pub(super) fn record(operation: &str, text: &str) -> Result<ScalingGroupRecord, KubeError> {
+    laid_out(operation, text)
+}
+
+/// What is asked of an object before anything else.
+#[derive(Deserialize)]
+struct LaidOut {
+    #[serde(default)]
+    status: Option<Layout>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Layout {
+    #[serde(default)]
+    layout_version: Option<i64>,
+}
+
+/// Something of ours, which has a layout. That comes first: the rest of a newer one may mean something else, or be wrong in a
+/// way that says nothing.
+fn laid_out<T: DeserializeOwned>(operation: &str, text: &str) -> Result<T, KubeError> {
+    let laid_out: Option<LaidOut> = serde_json::from_str(text).ok();
+    let layout = laid_out.and_then(|object| object.status?.layout_version);
+    match layout {
+        Some(newer) if newer > i64::from(LAYOUT_VERSION) => Err(KubeError {
+            operation: operation.to_owned(),
+            class: ErrorClass::NotUnderstood,
+            source: Cause::NotUnderstood {
+                path: "status.layoutVersion".to_owned(),
+                why: format!("it is {newer}, and the newest layout known here is {LAYOUT_VERSION}"),
+            },
+        }),
+        _ => decoded(operation, text),
+    }
 }
 
 /// The same of any type.
@@ -89,6 +131,26 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_newer_layout_is_said_before_anything_else_that_cannot_be_read() {
+        let known = json!({"layoutVersion": LAYOUT_VERSION, "plan": {"batches": "hunter2"}});
+        assert!(refused(known).starts_with("cannot get x: status.plan.batches is not"));
+        let newer = LAYOUT_VERSION + 1;
+        let said = format!(
+            "cannot get x: status.layoutVersion is not understood: it is {newer}, and the newest layout known here is {LAYOUT_VERSION}"
+        );
+        let batches = json!({"layoutVersion": newer, "plan": {"batches": "hunter2"}});
+        assert_eq!(refused(batches), said);
+        assert_eq!(refused(json!({"layoutVersion": newer})), said);
+
+        let of_a_record = json!({
+            "apiVersion": "ess-rollout.io/v1alpha1", "kind": "ScalingGroupRecord", "metadata": {"name": "a"},
+            "spec": {"scalingGroupId": "asg-1", "regionId": "r"}, "status": {"layoutVersion": newer}
+        });
+        let error = record("get x", &of_a_record.to_string()).unwrap_err();
+        assert_eq!(chain(&error), said);
     }
 
     #[test]

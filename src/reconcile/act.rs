@@ -18,7 +18,7 @@ use super::{
     Context,
     observe::{self, Decided, Group, PassTarget},
     story::{self, Turn},
-    summary::summarized,
+    summary::laid_out,
 };
 use crate::kubernetes::{ErrorClass, KubeError, Object, Status, differs};
 
@@ -156,7 +156,7 @@ async fn effects<'a>(
         next,
     } = decision;
 
-    let record = record.map(summarized);
+    let record = record.map(laid_out);
     let lost = |stop| match stop {
         Stop::Error(Error::Write(error)) if lets_go_anyway && error.class.is_lasting() => {
             Stop::RecordLost(Error::Write(error))

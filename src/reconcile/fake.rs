@@ -243,7 +243,6 @@ impl Bench {
             own_credentials_ram_roles: BTreeSet::new(),
             call_lifetime: Duration::from_secs(60),
             acts_since: None,
-            inherited: Duration::ZERO,
             list_lag: Duration::from_secs(60),
             poll_interval: Duration::from_secs(10),
             progress_interval: Duration::from_secs(10),

@@ -9,7 +9,7 @@ use ess_rollout_core::rollout::{
     Event, Next, RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder,
 };
 
-use super::{Context, Error, Pass, act, observe, story, summary::summarized};
+use super::{Context, Error, Pass, act, observe, story, summary::laid_out};
 use crate::clouds::Outlives;
 use crate::kubernetes::{ErrorClass, ObjectKey, differs};
 use crate::tasks::CredentialsScope;
@@ -154,7 +154,7 @@ async fn write(
     status: ScalingGroupRecordStatus,
     pass: &mut Pass,
 ) -> Result<(), Error> {
-    let status = summarized(status);
+    let status = laid_out(status);
     if !differs(record.status.as_ref(), &status) {
         return Ok(());
     }

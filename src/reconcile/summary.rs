@@ -1,15 +1,17 @@
-//! What a record lists as left, in words: kubectl shows one value in a column, of a list the first item alone.
+//! What a record says of itself: its layout; and what it lists as left, in words: kubectl shows one value in a column, of a list
+//! the first item alone.
 
-use ess_rollout_api::v1alpha1::ScalingGroupRecordStatus;
+use ess_rollout_api::{LAYOUT_VERSION, v1alpha1::ScalingGroupRecordStatus};
 use ess_rollout_core::conditions;
 
 /// The most targets that are named.
 const NAMED: usize = 3;
 
-/// The status with the summary of its list.
-pub(super) fn summarized(mut status: ScalingGroupRecordStatus) -> ScalingGroupRecordStatus {
+/// The status as it is written: in the layout of this version, with the summary of its list.
+pub(super) fn laid_out(mut status: ScalingGroupRecordStatus) -> ScalingGroupRecordStatus {
     let targets = status.leftovers.iter().map(|left| left.target.as_str());
     let targets: Vec<&str> = targets.collect();
+    status.layout_version = Some(LAYOUT_VERSION);
     status.leftovers_summary = (!targets.is_empty()).then(|| conditions::named(&targets, NAMED));
     status
 }
@@ -30,7 +32,7 @@ mod tests {
             let all: Vec<_> = (1..=count).map(left).collect();
             let status = json!({"leftovers": all, "leftoversSummary": "of before"});
             let status = serde_json::from_value(status).unwrap_or_default();
-            summarized(status).leftovers_summary
+            laid_out(status).leftovers_summary
         };
         assert_eq!(summary(0), None);
         assert_eq!(summary(1).as_deref(), Some("i-1"));

@@ -35,4 +35,5 @@ mod secrets;
 mod suspension;
 mod throttling;
 mod unknowns;
+mod upgrades;
 mod writes;

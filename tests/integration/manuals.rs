@@ -1,26 +1,42 @@
 //! What the pages on installing, uninstalling and running by hand say is typed here, word by word, against a control plane
 //! of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use ess_rollout_test_support::chart::{helm, kind};
 use ess_rollout_test_support::operator::Options;
 use ess_rollout_test_support::process::find_program;
-use ess_rollout_test_support::{ControlPlane, Emulator, Kubectl, Operator, source_root};
+use ess_rollout_test_support::{ControlPlane, Earlier, Emulator, Kubectl, Operator, source_root};
 use serde_json::{Value, json};
 
 use crate::scene::{PATIENCE, fixture, script_task, task, with};
+use crate::upgrades::earlier;
 
-/// A shell in a copy of the source tree, with kubectl and helm of one control plane.
+/// A shell in a copy of a source tree, with kubectl and helm of one control plane.
 struct Terminal {
     directory: tempfile::TempDir,
     kubectl: Kubectl,
+    tree: PathBuf,
+    /// That of an earlier tree.
+    earlier: Option<Earlier>,
 }
 
 impl Terminal {
     fn new(control_plane: &ControlPlane) -> Self {
+        Self::of(source_root(), control_plane)
+    }
+
+    /// With an earlier tree and its operator.
+    fn of_earlier(earlier: Earlier, control_plane: &ControlPlane) -> Self {
+        Self {
+            earlier: Some(earlier.clone()),
+            ..Self::of(earlier.tree, control_plane)
+        }
+    }
+
+    fn of(tree: PathBuf, control_plane: &ControlPlane) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let programs = directory.path().join("bin");
         std::fs::create_dir(&programs).unwrap();
@@ -29,12 +45,17 @@ impl Terminal {
             std::os::unix::fs::symlink(program, programs.join(name)).unwrap();
         }
         for part in ["charts", "config", "crds"] {
-            let from = source_root().join(part);
+            let from = tree.join(part);
             let mut copying = Command::new("cp");
             copying.arg("-r").arg(from).arg(directory.path());
             assert!(copying.status().unwrap().success());
         }
-        Self { directory, kubectl }
+        Self {
+            directory,
+            kubectl,
+            tree,
+            earlier: None,
+        }
     }
 
     /// Types a block. What is not for a shell without a cluster's nodes is left out: there are no pods to wait for.
@@ -83,9 +104,14 @@ impl Terminal {
 
     /// Types everything below a heading of a page.
     fn follows(&self, page: &str, heading: &str) {
-        for block in blocks(page, heading) {
+        for block in blocks_of(&self.tree, page, heading) {
             self.types(&block);
         }
+    }
+
+    /// Types the first of these.
+    fn begins(&self, page: &str, heading: &str) {
+        self.types(&blocks_of(&self.tree, page, heading)[0]);
     }
 
     fn get(&self, args: &[&str]) -> Value {
@@ -119,6 +145,7 @@ impl Terminal {
             kubeconfig,
             flags: args.iter().filter(own).cloned().collect(),
             envs: vec![("POD_NAMESPACE".to_owned(), "ess-rollout".to_owned())],
+            program: None,
         };
         let options = options
             .flag(format!("--endpoint=all={}", emulator.endpoint()))
@@ -126,6 +153,8 @@ impl Terminal {
             .flag("--settle-seconds=0")
             .flag("--call-timeout-seconds=2")
             .access_key("operator-key", "operator-secret");
+        let earlier = self.earlier.as_ref();
+        let options = earlier.map_or(options.clone(), |earlier| earlier.operator(&options));
         Operator::start(&options).unwrap()
     }
 
@@ -145,7 +174,12 @@ impl Terminal {
 
 /// The fenced shell blocks below a heading.
 fn blocks(page: &str, heading: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(source_root().join("docs").join(page)).unwrap();
+    blocks_of(&source_root(), page, heading)
+}
+
+/// The same of a source tree.
+fn blocks_of(tree: &Path, page: &str, heading: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(tree.join("docs").join(page)).unwrap();
     let marked = format!("\n## {heading}\n");
     let (_, below) = text
         .split_once(&marked)
@@ -231,6 +265,89 @@ async fn an_installation_with_helm_goes_as_the_pages_say_and_its_memory_comes_ba
         ".status.conditions[?(@.type==\"Succeeded\")].reason",
         "AlreadyRun",
     );
+}
+
+/// The commands of the page, once from the earlier chart and once from this one. The operators are processes: there are no
+/// nodes here for the Deployment's pods.
+#[tokio::test]
+async fn helm_upgrades_from_the_chart_before_leader_election_with_updates_under_way() {
+    let Some(earlier) = earlier() else {
+        return;
+    };
+    let control_plane = ControlPlane::start().unwrap();
+    let before = Terminal::of_earlier(earlier, &control_plane);
+    let emulator = emulator(before.directory.path());
+    before.follows("install.md", "The namespace and the AccessKey");
+    before.begins("install.md", "With Helm");
+    before.kubectl.wait_for_crds().unwrap();
+    let mut old = before.operator(&control_plane, &emulator);
+    before.creates("done", with(script_task(), json!({"runKey": "r1"})));
+    before.waits("done", ".status.state", "Succeeded");
+    let each = json!({"suspensionPolicy": "SuspendEachBatch"});
+    before.creates("web", with(script_task(), each));
+    before.waits("web", ".status.state", "BatchSuspended");
+    let kept = |terminal: &Terminal| {
+        let kinds = ["crds", "rollingupdatetasks,scalinggrouprecords"];
+        let all = kinds.map(|kinds| terminal.get(&["--all-namespaces", kinds])["items"].clone());
+        let all = all
+            .into_iter()
+            .flat_map(|items| items.as_array().unwrap().clone());
+        let mut all: Vec<Value> = all
+            .map(|object| match kind(&object) {
+                // What they say changes.
+                "CustomResourceDefinition" => {
+                    json!([object["metadata"]["name"], object["metadata"]["uid"]])
+                }
+                _ => json!([
+                    object["metadata"]["name"],
+                    object["metadata"]["uid"],
+                    object["spec"],
+                    object["status"]
+                ]),
+            })
+            .collect();
+        all.sort_by_key(Value::to_string);
+        all
+    };
+    let as_it_was = kept(&before);
+
+    let terminal = Terminal::new(&control_plane);
+    terminal.follows("install.md", "With Helm");
+    terminal.follows("install.md", "Upgrades");
+    assert_eq!(kept(&terminal), as_it_was);
+    let deployment = terminal.get(&["-n", "ess-rollout", "deployment/ess-rollout"]);
+    assert_eq!(deployment["spec"]["replicas"], 2);
+    assert_eq!(deployment["spec"]["strategy"]["type"], "RollingUpdate");
+
+    // The old one runs on for a while beside the new ones, of which one leads.
+    let mut news = [(); 2].map(|()| terminal.operator(&control_plane, &emulator));
+    let leads = async |operator: &Operator| {
+        let lease = "leader_election_master_status{name=\"ess-rollout\"}";
+        operator.metric(lease).await.unwrap()
+    };
+    terminal
+        .types("kubectl -n ess-rollout annotate rollingupdatetask/web ess-rollout.io/continue=1");
+    terminal.waits("web", ".status.pause.id", "2");
+    let ended = old.process().stop().unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    assert_eq!(leads(&news[0]).await + leads(&news[1]).await, 1.0);
+    let leading = usize::from(leads(&news[1]).await == 1.0);
+    news[leading].process().kill().unwrap();
+    terminal.types("kubectl -n ess-rollout annotate rollingupdatetask/web --overwrite ess-rollout.io/continue=2");
+    terminal.waits("web", ".status.state", "Succeeded");
+
+    let calls = emulator.calls().await.unwrap();
+    let had_effect = |action: &str| {
+        let those = calls
+            .iter()
+            .filter(|call| call["action"] == action && call["code"] == "OK");
+        those.count()
+    };
+    assert_eq!(had_effect("StartExecution"), 2);
+    assert_eq!(had_effect("NotifyExecution"), 2);
+    let ran = terminal.get(&["-n", "ess-rollout", "scalinggrouprecords"]);
+    let keys = &ran["items"][0]["status"]["runKeys"];
+    assert_eq!(keys[0]["key"], "r1", "{ran}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::person::{Asked, PersonRequest, UNKNOWN, call};
 use crate::scenario::Scenario;
 use crate::world::{OPERATOR, World};
 
-pub use said::before_write;
+pub use said::{after_write, subject};
 
 /// The one annotation that the operator writes.
 const OWN_ANNOTATION: &str = ess_rollout_api::EXECUTION_ID_ANNOTATION;
@@ -100,6 +100,13 @@ fn roots(world: &World) -> Vec<Value> {
         .collect();
     roots.sort_by_key(|root| root["StartDate"].to_string());
     roots
+}
+
+/// The ids of those.
+pub fn executions(world: &World) -> Vec<String> {
+    let roots = roots(world);
+    let ids = roots.iter().filter_map(|root| root["ExecutionId"].as_str());
+    ids.map(str::to_owned).collect()
 }
 
 fn is_final(execution: &Value) -> bool {
@@ -537,7 +544,12 @@ fn images_rolled_out(changes: &[Change]) -> BTreeSet<String> {
     let images =
         succeeded.filter_map(|change| change.new["spec"]["update"]["image"]["imageId"].as_str());
     let tasks = changes.iter().filter(|c| c.resource == "imageupdatetasks");
-    let put = tasks.filter_map(|change| change.new["status"]["active"]["imageId"].as_str());
+    let put = tasks.flat_map(|change| {
+        let status = &change.new["status"];
+        let ended = status["history"].as_array().into_iter().flatten();
+        let runs = std::iter::once(&status["active"]).chain(ended);
+        runs.filter_map(|run| run["imageId"].as_str())
+    });
     images.chain(put).map(str::to_owned).collect()
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::gate::Life;
 use crate::wire::APISERVER;
-use crate::world::World;
+use crate::world::{VirtualClock, World};
 
 /// The Lease as the apiserver has it.
 pub struct KeptLease {
@@ -69,6 +69,7 @@ impl KeptLease {
 pub struct LeaseWire {
     pub world: Arc<World>,
     pub life: Arc<Life>,
+    pub clock: VirtualClock,
 }
 
 impl LeaseWire {
@@ -108,7 +109,7 @@ impl Leases for LeaseWire {
     }
 
     fn wall(&self) -> Timestamp {
-        self.world.now()
+        self.clock.now()
     }
 
     fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

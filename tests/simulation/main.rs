@@ -9,7 +9,7 @@
 //!
 //! and for each violation the command that replays it with its story. `ONLY='scenario'` sweeps one scenario,
 //! `ONLY='scenario:12:after'` does one run (more than one fault: `scenario:12:after:20:late`), `ONLY='scenario:seed=7'` one
-//! random schedule; `SCALE=n` measures what n updates at once cost (see [`scale`]) and no more; `SEEDS=n` says how many random schedules each scenario gets.
+//! random schedule; `ONLY=golden` takes what released versions have left on to its end; `SCALE=n` measures what n updates at once cost (see [`scale`]) and no more; `SEEDS=n` says how many random schedules each scenario gets.
 //!
 //! | module | what |
 //! |---|---|
@@ -18,6 +18,7 @@
 //! | [`run`] | one run |
 //! | [`sweep`] | which runs there are |
 //! | [`invariants`] | what must hold in each |
+//! | [`golden`] | what released versions have left, taken on to its end |
 //! | [`scale`] | what many updates at once cost |
 //! | [`canaries`] | what must be found nowhere |
 //! | [`operator`], [`wire`], [`lease`], [`lists`], [`person`], [`world`] | what a run is made of |
@@ -26,6 +27,7 @@
 
 mod canaries;
 mod gate;
+mod golden;
 mod invariants;
 mod lease;
 mod lists;
@@ -74,16 +76,22 @@ fn main() -> ExitCode {
     {
         return ended(scale::measure(&kinds, tasks));
     }
+    if std::env::var("GOLDEN").is_ok_and(|golden| golden == "write") {
+        return golden::write(&kinds);
+    }
+    let held = match only.as_deref().map(|only| only.strip_prefix("golden")) {
+        None => golden::hold(&kinds, None),
+        Some(Some(rest)) => return golden::hold(&kinds, rest.strip_prefix(':')),
+        Some(None) => ExitCode::SUCCESS,
+    };
     let scaled = match &only {
         None => ended(scale::hold(&kinds)),
         Some(_) => ExitCode::SUCCESS,
     };
     let swept = sweep::all(&kinds, only.as_deref(), seeds);
-    if scaled == ExitCode::SUCCESS {
-        swept
-    } else {
-        scaled
-    }
+    let all = [held, scaled, swept].into_iter();
+    let mut failed = all.filter(|part| *part != ExitCode::SUCCESS);
+    failed.next().unwrap_or(ExitCode::SUCCESS)
 }
 
 fn ended(scaled: Result<(), String>) -> ExitCode {

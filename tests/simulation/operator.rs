@@ -26,13 +26,14 @@ use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
 use ess_rollout_cloud::Turn;
 use ess_rollout_core::rollout::{self, Settings};
 use futures::FutureExt;
+use jiff::SignedDuration;
 use kube::Api;
 use tokio::task::JoinSet;
 
 use crate::gate::{Life, Stopping};
 use crate::lease::LeaseWire;
 use crate::wire::{ApiserverWire, CloudWire};
-use crate::world::{NAMESPACE, REGION, SETTLE, World};
+use crate::world::{NAMESPACE, REGION, SETTLE, VirtualClock, World};
 
 /// The operator's AccessKey in every fixture.
 pub const ACCESS_KEY: (&str, &str) = ("operator-key", "operator-secret");
@@ -59,15 +60,28 @@ pub struct Operator {
     pub name: String,
 }
 
+/// By how much the clock of a node is wrong where there are two.
+const CLOCK_OFF: SignedDuration = SignedDuration::from_secs(20);
+
 impl Operator {
     /// Starts one, with nothing in its memory.
     pub fn start(world: &Arc<World>) -> Self {
         Self::with(world, WORKERS, SETTLE)
     }
 
-    /// One of two, of this name.
-    pub fn candidate(world: &Arc<World>, name: String) -> Self {
-        Self::made(world, WORKERS, SETTLE, name)
+    /// One of two, the `number`th that is started: the clock of its node is behind, or ahead.
+    pub fn candidate(world: &Arc<World>, number: usize) -> Self {
+        let ahead = match number.is_multiple_of(2) {
+            true => CLOCK_OFF,
+            false => -CLOCK_OFF,
+        };
+        let clock = world.clock().ahead_by(ahead);
+        Self::made(
+            world,
+            clock,
+            (WORKERS, SETTLE),
+            format!("operator-{number}"),
+        )
     }
 
     /// Tells it to stop, waits until what it does is over, and has it give its place up.
@@ -84,10 +98,15 @@ impl Operator {
 
     /// The same, with so many passes side by side, and this bound on lateness.
     pub fn with(world: &Arc<World>, workers: Workers, settle: Duration) -> Self {
-        Self::made(world, workers, settle, String::new())
+        Self::made(world, world.clock(), (workers, settle), String::new())
     }
 
-    fn made(world: &Arc<World>, workers: Workers, settle: Duration, name: String) -> Self {
+    fn made(
+        world: &Arc<World>,
+        clock: VirtualClock,
+        (workers, settle): (Workers, Duration),
+        name: String,
+    ) -> Self {
         let alone = name.is_empty();
         let life = Arc::new(Life::of(name.clone()));
         let times = Times::default();
@@ -99,6 +118,7 @@ impl Operator {
             let wire = LeaseWire {
                 world: world.clone(),
                 life: life.clone(),
+                clock,
             };
             let mut elector = Elector::new(wire, name.clone(), times, fence.clone());
             let (stop, mut until) = shutdown::channel();
@@ -127,7 +147,7 @@ impl Operator {
                 request: CALL_TIMEOUT,
                 ..Timeouts::default()
             },
-            clock: Arc::new(world.clock()),
+            clock: Arc::new(clock),
             guard: Some(Arc::new(EffectGuard {
                 fence: fence.clone(),
                 takes,
@@ -159,14 +179,14 @@ impl Operator {
             kubernetes: Arc::new(Bounded::new(Keeping::new(
                 api.clone(),
                 api,
-                Arc::new(world.clock()),
+                Arc::new(clock),
             ))),
             clouds: clouds.clone(),
             events: Arc::new(
                 Publisher::new(client.clone(), None)
                     .beside_records(NAMESPACE, Some(REGION.to_owned())),
             ),
-            clock: Arc::new(world.clock()),
+            clock: Arc::new(clock),
             tasks: tasks.clone(),
             pace: Arc::new(Pace::new(RateLimits::default().oos_starts.per_second)),
             sightings: sightings.clone(),
@@ -176,10 +196,6 @@ impl Operator {
                 own_credentials_ram_roles: BTreeSet::new(),
                 call_lifetime: settle + limits.call_time(takes),
                 acts_since: None,
-                inherited: match alone {
-                    true => Duration::ZERO,
-                    false => times.lease,
-                },
                 list_lag: settle,
                 poll_interval: POLL * poller::EVERY,
                 progress_interval: Duration::from_secs(10),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ess_emulator::oos::Caller;
-use ess_emulator::params::nest;
+use ess_emulator::params::{Params, nest};
 use ess_emulator::state::call::{Call, EssVersion, Outcome, Service};
 use http::Request;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -16,14 +17,14 @@ use crate::scenario::{Act, Name, Scenario, When};
 use crate::world::{NAMESPACE, PERSON, REGION, World};
 
 /// Something that a person asked of a run, by the uid of its object.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PersonRequest {
     pub uid: String,
     pub time: Timestamp,
     pub what: Asked,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asked {
     /// Leave this pause.
     Pause(i64),
@@ -39,6 +40,8 @@ pub const UNKNOWN: &str = "an unknown instance";
 pub struct Person {
     scenario: Scenario,
     next: usize,
+    /// When each of those before was done.
+    done_at: Vec<Timestamp>,
     since: Instant,
     /// How often something was done again.
     again: usize,
@@ -92,6 +95,7 @@ impl Person {
         Self {
             scenario: scenario.clone(),
             next: 0,
+            done_at: Vec::new(),
             since: Instant::now(),
             again: 0,
             requests: Vec::new(),
@@ -103,6 +107,16 @@ impl Person {
         self.next >= self.scenario.steps.len()
     }
 
+    /// How many steps were done by then.
+    pub fn steps_by(&self, time: Timestamp) -> usize {
+        self.done_at.iter().filter(|done| **done <= time).count()
+    }
+
+    /// So many steps are done, and this was asked for.
+    pub fn goes_on_after(&mut self, steps: usize, asked: Vec<PersonRequest>) {
+        (self.next, self.requests, self.since) = (steps, asked, Instant::now());
+    }
+
     /// Looks once, and does what is to be done now.
     pub fn look(&mut self, world: &World) {
         while let Some(step) = self.scenario.steps.get(self.next).cloned() {
@@ -112,6 +126,7 @@ impl Person {
             world.trace(|| format!("person {:?}", step.act));
             self.act(world, &step.act);
             self.next += 1;
+            self.done_at.push(world.now());
             self.since = Instant::now();
         }
         for step in self.scenario.whenever.clone() {
@@ -282,8 +297,21 @@ pub fn call(
     action: &str,
     params: BTreeMap<String, Value>,
 ) -> Result<Value, String> {
+    let service = Service::parse(service).expect("a service");
+    let params = nest(&params.into_iter().collect());
+    called_by(PERSON, world, service, action, params)
+}
+
+/// The same by somebody, with parameters as the journal has them.
+pub fn called_by(
+    principal: &str,
+    world: &World,
+    service: Service,
+    action: &str,
+    params: Params,
+) -> Result<Value, String> {
     let mut cloud = world.cloud();
-    let principal = &cloud.world.ram.principals[PERSON];
+    let principal = &cloud.world.ram.principals[principal];
     let caller = Caller {
         principal: principal.name.clone(),
         account_id: principal.account_id.clone(),
@@ -291,10 +319,10 @@ pub fn call(
     let outcome = cloud.call(Call {
         caller,
         region: REGION.to_owned(),
-        service: Service::parse(service).expect("a service"),
+        service,
         action: action.to_owned(),
         version: EssVersion::V2022,
-        params: nest(&params.into_iter().collect()),
+        params,
         by_oos: false,
         wall_now: world.now(),
     });

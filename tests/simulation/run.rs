@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::canaries::Logged;
 use crate::gate::{Boundary, Fault, Plan};
+use crate::golden::Golden;
 use crate::invariants;
 use crate::operator::Operator;
 use crate::person::Person;
@@ -35,6 +36,10 @@ pub struct Run {
     pub plan: Plan,
     /// `Some`: times are drawn, and the operator's starts.
     pub seed: Option<u64>,
+    /// Where it begins, if not at the beginning, and the name of that.
+    pub from: Option<Arc<(String, Golden)>>,
+    /// Whether every moment is kept.
+    pub keeps_moments: bool,
 }
 
 /// What came of it.
@@ -48,6 +53,8 @@ pub struct Outcome {
     /// Faults whose boundary was not reached.
     pub missed: usize,
     pub trace: Vec<String>,
+    /// After each request of the operator, if they are kept.
+    pub moments: Vec<Golden>,
 }
 
 /// Those that run: one, or two of which one leads.
@@ -84,7 +91,7 @@ impl Operators {
                 world.trace(|| "operator starts".to_owned());
             }
             self.running.push(match self.of_two {
-                true => Operator::candidate(world, format!("operator-{}", self.started)),
+                true => Operator::candidate(world, self.started),
                 false => Operator::start(world),
             });
         }
@@ -107,8 +114,22 @@ impl Operators {
 }
 
 impl Run {
+    /// Without faults, from the beginning.
+    pub fn dry(scenario: &Arc<Scenario>) -> Self {
+        Self {
+            scenario: scenario.clone(),
+            plan: Plan::new(),
+            seed: None,
+            from: None,
+            keeps_moments: false,
+        }
+    }
+
     /// As `ONLY` takes it.
     pub fn name(&self) -> String {
+        if let Some(golden) = &self.from {
+            return format!("golden:{}", golden.0);
+        }
         let mut name = self.scenario.name.to_owned();
         if let Some(seed) = self.seed {
             return format!("{name}:seed={seed}");
@@ -148,6 +169,12 @@ impl Run {
         let world = World::new(kinds, scenario, self.plan.clone(), latency, traced);
         let found = invariants::Found::of(&world);
         let mut person = Person::new(scenario);
+        if self.keeps_moments {
+            world.keep_moments();
+        }
+        if let Some(golden) = &self.from {
+            golden.1.restore(&world, &mut person).await;
+        }
         let began = Instant::now();
         let mut operators = Operators::start(&world, self.of_two());
         let mut ended_at = None;
@@ -192,6 +219,7 @@ impl Run {
             seconds: began.elapsed().as_secs(),
             missed: world.gate.missed(),
             trace: world.take_trace(),
+            moments: Golden::all_of(&world, scenario, &person),
         }
     }
 

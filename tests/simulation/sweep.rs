@@ -27,15 +27,7 @@ const ENOUGH: usize = 8;
 const PASSES_A_FAULT: usize = 80;
 
 /// A run and what came of it.
-type Done = (Run, Outcome);
-
-fn dry(scenario: &Arc<Scenario>) -> Run {
-    Run {
-        scenario: scenario.clone(),
-        plan: Plan::new(),
-        seed: None,
-    }
-}
+pub type Done = (Run, Outcome);
 
 /// One run for each boundary and each fault that fits it.
 fn single_faults(scenario: &Arc<Scenario>, boundaries: &[Boundary]) -> Vec<Run> {
@@ -55,7 +47,7 @@ fn single_faults(scenario: &Arc<Scenario>, boundaries: &[Boundary]) -> Vec<Run> 
         {
             runs.push(Run {
                 plan: Plan::from([(index + 1, fault)]),
-                ..dry(scenario)
+                ..Run::dry(scenario)
             });
         }
     }
@@ -83,12 +75,12 @@ fn schedule(scenario: &Arc<Scenario>, boundaries: &[Boundary], seed: u64) -> Run
     Run {
         plan,
         seed: Some(seed),
-        ..dry(scenario)
+        ..Run::dry(scenario)
     }
 }
 
 /// Works off runs on all threads.
-fn work(kinds: &Arc<Kinds>, runs: Vec<Run>) -> Vec<Done> {
+pub fn work(kinds: &Arc<Kinds>, runs: Vec<Run>) -> Vec<Done> {
     let queue = Mutex::new(VecDeque::from(runs));
     let broken = AtomicUsize::new(0);
     let worker = || {
@@ -131,7 +123,7 @@ fn chosen(scenario: &Arc<Scenario>, boundaries: &[Boundary], rest: &str) -> Opti
     }
     Some(Run {
         plan,
-        ..dry(scenario)
+        ..Run::dry(scenario)
     })
 }
 
@@ -152,7 +144,7 @@ pub fn all(kinds: &Arc<Kinds>, only: Option<&str>, seeds: Option<u64>) -> ExitCo
         return replay(kinds, &all[0], rest);
     }
 
-    let mut done = work(kinds, all.iter().map(dry).collect());
+    let mut done = work(kinds, all.iter().map(Run::dry).collect());
     let mut runs = Vec::new();
     for (run, outcome) in done.iter().filter(|(_, o)| o.violations.is_empty()) {
         runs.extend(single_faults(&run.scenario, &outcome.boundaries));
@@ -184,6 +176,24 @@ pub fn all(kinds: &Arc<Kinds>, only: Option<&str>, seeds: Option<u64>) -> ExitCo
 }
 
 fn conclude(kinds: &Arc<Kinds>, all: &[Arc<Scenario>], done: &[Done], began: Instant) -> ExitCode {
+    let broken = tell_of_broken(kinds, done);
+    if std::env::var_os("SCENARIOS").is_some() {
+        table(all, done);
+    }
+    println!(
+        "sweep: scenarios={} runs={} violations={broken} {:.0} s",
+        all.len(),
+        done.len(),
+        began.elapsed().as_secs_f64()
+    );
+    match broken {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Says which runs broke rules, and tells the story of the first. How many there are.
+pub fn tell_of_broken(kinds: &Arc<Kinds>, done: &[Done]) -> usize {
     let broken: Vec<&Done> = done
         .iter()
         .filter(|(_, outcome)| !outcome.violations.is_empty())
@@ -205,20 +215,7 @@ fn conclude(kinds: &Arc<Kinds>, all: &[Arc<Scenario>], done: &[Done], began: Ins
             }
         }
     }
-    if std::env::var_os("SCENARIOS").is_some() {
-        table(all, done);
-    }
-    println!(
-        "sweep: scenarios={} runs={} violations={} {:.0} s",
-        all.len(),
-        done.len(),
-        broken.len(),
-        began.elapsed().as_secs_f64()
-    );
-    match broken.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+    broken.len()
 }
 
 /// One line for each scenario.
@@ -249,11 +246,11 @@ fn table(all: &[Arc<Scenario>], done: &[Done]) {
 /// One run, with its story.
 fn replay(kinds: &Arc<Kinds>, scenario: &Arc<Scenario>, rest: &str) -> ExitCode {
     let boundaries = match rest.starts_with("seed=") {
-        true => dry(scenario).run(kinds, false).boundaries,
+        true => Run::dry(scenario).run(kinds, false).boundaries,
         false => Vec::new(),
     };
     let run = if rest == "dry" {
-        Some(dry(scenario))
+        Some(Run::dry(scenario))
     } else {
         chosen(scenario, &boundaries, rest)
     };

@@ -108,6 +108,9 @@ impl CloudWire {
             _ => None,
         };
         let outcome = self.answer(&request, effect);
+        if !is_read(&action) {
+            world.effect(Side::Cloud);
+        }
         if let Some(fault) = fault.filter(|fault| fault.stops()) {
             world.trace(|| story("sent, the operator stops"));
             world.gate.stop(&self.life, fault).await;
@@ -310,9 +313,13 @@ impl ApiserverWire {
         }
         if writes {
             must_lead(world, life, path);
-            invariants::before_write(world, path, request.body());
         }
+        let before = invariants::subject(world, path).filter(|_| writes);
         let answer = world.apiserver.answer(OPERATOR, &request);
+        if writes && !event {
+            world.effect(Side::Apiserver);
+            invariants::after_write(world, path, before.as_deref());
+        }
         if let Some(fault) = fault.filter(|fault| fault.stops()) {
             world.trace(|| story("sent, the operator stops"));
             world.gate.stop(life, fault).await;

@@ -10,7 +10,8 @@ use ess_rollout_test_support::apiserver::Kinds;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::gate::{Gate, Plan};
+use crate::gate::{Gate, Plan, Side};
+use crate::golden::Moment;
 use crate::lease::KeptLease;
 use crate::lists::Lists;
 use crate::scale::Made;
@@ -51,6 +52,8 @@ struct Seen {
     trace: Option<Vec<String>>,
     passes: Vec<Instant>,
     count: usize,
+    /// `None`: nobody keeps them.
+    moments: Option<Vec<Moment>>,
     /// `None`: nobody counts calls, and few passes are expected.
     made: Option<Vec<Made>>,
 }
@@ -59,6 +62,8 @@ struct Seen {
 #[derive(Debug, Clone, Copy)]
 pub struct VirtualClock {
     began: Instant,
+    /// By how much it is wrong.
+    ahead: SignedDuration,
 }
 
 const BEGIN: i64 = 1_767_600_000;
@@ -67,16 +72,25 @@ impl VirtualClock {
     fn new() -> Self {
         Self {
             began: Instant::now(),
+            ahead: SignedDuration::ZERO,
         }
+    }
+
+    /// That of a node that is wrong by so much.
+    pub fn ahead_by(self, ahead: SignedDuration) -> Self {
+        Self { ahead, ..self }
     }
 
     pub fn now(&self) -> Timestamp {
         let elapsed = SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
-        begin().saturating_add(elapsed).unwrap_or(Timestamp::MAX)
+        begin()
+            .saturating_add(elapsed + self.ahead)
+            .unwrap_or(Timestamp::MAX)
     }
 }
 
-fn begin() -> Timestamp {
+/// The time at which every run begins.
+pub fn begin() -> Timestamp {
     Timestamp::from_second(BEGIN).unwrap_or_default()
 }
 
@@ -225,6 +239,26 @@ impl World {
             drop(seen);
             self.violation(format!("{PASSES_A_MINUTE} passes within a minute"));
         }
+    }
+
+    /// From now on moments are kept.
+    pub fn keep_moments(&self) {
+        self.seen().moments = Some(Vec::new());
+    }
+
+    /// A request of the operator has had its effect.
+    pub fn effect(&self, side: Side) {
+        if self.seen().moments.is_some() {
+            let moment = Moment::of(self, side);
+            self.seen()
+                .moments
+                .iter_mut()
+                .for_each(|moments| moments.push(moment.clone()));
+        }
+    }
+
+    pub fn take_moments(&self) -> Vec<Moment> {
+        self.seen().moments.take().unwrap_or_default()
     }
 
     /// From now on calls are counted, and passes are not.

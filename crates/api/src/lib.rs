@@ -37,3 +37,11 @@ pub const FINALIZER: &str = "ess-rollout.io/execution";
 pub const EXECUTION_ID_ANNOTATION: &str = "ess-rollout.io/execution-id";
 /// `"true"` lets a task go although its execution or its scaling group cannot be looked after.
 pub const FORCE_DELETE_ANNOTATION: &str = "ess-rollout.io/force-delete";
+/// The layout of what the operator writes: of the statuses, and of the records. It is on each of them as `status.layoutVersion`;
+/// one without it has layout 1.
+///
+/// Versions of the operator take turns over the same objects, during an upgrade and after one that is undone. Fields and words
+/// that an older one does not know survive its writes, so most changes need nothing. Raise this number where an older one would
+/// misjudge what it reads, or would ignore a field of a spec that must not be ignored: it leaves objects of a newer layout
+/// alone and says so on them.
+pub const LAYOUT_VERSION: i32 = 1;

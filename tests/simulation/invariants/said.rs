@@ -1,29 +1,34 @@
 //! What the operator says of the cloud when an object is completed, held against the cloud at that moment.
 
+use std::sync::Arc;
+
 use ess_emulator::state::model::{InstanceSource, InstanceStatus, LifecycleState, Resources};
 use serde_json::Value;
 
 use crate::world::{NAMESPACE, World};
 
-/// `Verified=True` and `Restored=True` of the write that completes an object.
-pub fn before_write(world: &World, path: &str, body: &[u8]) {
+/// The object that a write of a status is about, as it is now; `None`: the path is that of something else.
+pub fn subject(world: &World, path: &str) -> Option<Arc<Value>> {
     let mut segments = path.split('/').rev();
     let (Some("status"), Some(name), Some(plural)) =
         (segments.next(), segments.next(), segments.next())
     else {
+        return None;
+    };
+    let rollout = ["rollingupdatetasks", "rollbacks"].contains(&plural);
+    rollout.then(|| world.apiserver.get(plural, NAMESPACE, name))?
+}
+
+/// `Verified=True` and `Restored=True` of the write that completed an object, which was this one before.
+pub fn after_write(world: &World, path: &str, before: Option<&Value>) {
+    let Some(object) = subject(world, path) else {
         return;
     };
-    if !["rollingupdatetasks", "rollbacks"].contains(&plural) {
-        return;
-    }
-    let Ok(object) = serde_json::from_slice::<Value>(body) else {
-        return;
-    };
-    let before = world.apiserver.get(plural, NAMESPACE, name);
     let completed = |object: &Value| !object["status"]["completionTime"].is_null();
-    if !completed(&object) || before.is_some_and(|before| completed(&before)) {
+    if !completed(&object) || before.is_none_or(completed) {
         return;
     }
+    let name = &object["metadata"]["name"];
     let cloud = world.cloud();
     let resources = cloud.world.resources.clone();
     drop(cloud);

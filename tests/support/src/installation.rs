@@ -105,6 +105,7 @@ impl Installation {
             kubeconfig: self.kubeconfig(),
             flags: self.flags.clone(),
             envs: vec![("POD_NAMESPACE".to_owned(), self.namespace.clone())],
+            program: None,
         }
     }
 

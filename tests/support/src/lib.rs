@@ -8,6 +8,7 @@
 //! | [`kubectl`] | kubectl with a given kubeconfig; namespaces, CRDs, ServiceAccount tokens |
 //! | [`process`] | a child program: logs, ready file, kill -9, restart |
 //! | [`operator`], [`emulator`] | the two programs, and their flags, in one place each |
+//! | [`earlier`] | an earlier version of the operator, for turns with the present one |
 //! | [`chart`] | the Helm chart, rendered by the real helm and applied without its Deployment |
 //! | [`installation`] | the chart installed for one test, and the operator's flags and rights from it |
 //! | [`apiserver`] | a Kubernetes API without a process, for simulations |
@@ -23,6 +24,7 @@ pub mod audit;
 pub mod chart;
 pub mod conformity;
 pub mod control_plane;
+pub mod earlier;
 pub mod emulator;
 pub mod installation;
 pub mod kubectl;
@@ -33,6 +35,7 @@ pub mod watchdog;
 pub use apiserver::FakeApiserver;
 pub use audit::AuditLog;
 pub use control_plane::{ControlPlane, shared};
+pub use earlier::Earlier;
 pub use emulator::Emulator;
 pub use installation::Installation;
 pub use kubectl::Kubectl;

@@ -20,6 +20,8 @@ pub struct Options {
     pub flags: Vec<String>,
     /// Variables besides KUBECONFIG: POD_NAMESPACE, credentials.
     pub envs: Vec<(String, String)>,
+    /// Another version of it; else that of this workspace.
+    pub program: Option<PathBuf>,
 }
 
 impl Options {
@@ -59,7 +61,10 @@ impl Operator {
         let ready_file = directory.path().join("ready.json");
         let mut process = Process::new(
             "ess-rollout",
-            find_program("ess-rollout")?,
+            match &options.program {
+                Some(program) => program.clone(),
+                None => find_program("ess-rollout")?,
+            },
             directory.path().join("operator.log"),
         )
         .arg("run")

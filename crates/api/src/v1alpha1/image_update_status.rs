@@ -36,6 +36,10 @@ pub struct ImageUpdateTaskStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub layout: Option<String>,
+    /// Which layout this has: a version of the operator that knows only older ones leaves the object alone. Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub layout_version: Option<i32>,
     /// The reason for which the cloud last refused a call that a person has to mend something for, until one succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -71,6 +71,10 @@ pub struct ScalingGroupRecordSpec {
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
 pub struct ScalingGroupRecordStatus {
+    /// Which layout this has: a version of the operator that knows only older ones leaves the scaling group alone. Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub layout_version: Option<i32>,
     /// The one object that may run on the group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Holder>,

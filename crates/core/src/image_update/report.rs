@@ -90,6 +90,7 @@ impl Displayed for ImageUpdateTaskStatus {
             conditions: &mut self.conditions,
             call_refused: &mut self.call_refused,
             layout: &mut self.layout,
+            layout_version: &mut self.layout_version,
             observed_generation: &mut self.observed_generation,
             unknown_annotations: &mut self.unknown_annotations,
         }

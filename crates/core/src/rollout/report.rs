@@ -118,6 +118,7 @@ impl Displayed for RollingUpdateTaskStatus {
             conditions: &mut self.conditions,
             call_refused: &mut self.call_refused,
             layout: &mut self.layout,
+            layout_version: &mut self.layout_version,
             observed_generation: &mut self.observed_generation,
             unknown_annotations: &mut self.unknown_annotations,
         }

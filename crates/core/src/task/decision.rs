@@ -25,9 +25,6 @@ pub struct Settings {
     /// When this process began to act; `None`: nobody acted before. What went on record earlier is another's, whose clock may
     /// be another.
     pub acts_since: Option<Timestamp>,
-    /// So much longer than [`Settings::call_lifetime`] a call may take effect that was put on record by another process: the
-    /// lease of a leader.
-    pub inherited: Duration,
     /// How old what OOS lists may be: executions, nested ones and tasks show everything that
     /// happened this long ago. With [`Settings::call_lifetime`] the one assumption about time; the operator
     /// takes L for it, and says so where an answer of OOS proves a list to be older.

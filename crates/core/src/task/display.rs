@@ -7,7 +7,7 @@
 use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
 
-use ess_rollout_api::v1alpha1::condition;
+use ess_rollout_api::{LAYOUT_VERSION, v1alpha1::condition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -74,6 +74,7 @@ pub(crate) struct Fields<'s> {
     pub(crate) conditions: &'s mut Vec<Condition>,
     pub(crate) call_refused: &'s mut Option<String>,
     pub(crate) layout: &'s mut Option<String>,
+    pub(crate) layout_version: &'s mut Option<i32>,
     pub(crate) observed_generation: &'s mut Option<i64>,
     pub(crate) unknown_annotations: &'s mut Vec<String>,
 }
@@ -316,6 +317,7 @@ impl<S: Displayed> Draft<S> {
 /// A status that is about to be written has the layout of this version.
 pub(crate) fn lay_out<S: Displayed>(status: &mut S) {
     *status.fields().layout = Some(seal(status));
+    *status.fields().layout_version = Some(LAYOUT_VERSION);
 }
 
 fn seal<S: Displayed>(status: &S) -> String {

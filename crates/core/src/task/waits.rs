@@ -23,6 +23,9 @@ const SOON: Duration = Duration::from_secs(1);
 /// a preflight are few.
 const RECHECK_PASSING: Duration = Duration::from_secs(10);
 
+/// By how much the clock of another node may be behind: far more than where clocks are kept in step at all.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(1);
+
 /// The wait after so many failures in a row, of which the first is followed by `first`: twice as long each time.
 pub(crate) fn doubled(first: SignedDuration, failures: i32) -> SignedDuration {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0);
@@ -81,14 +84,26 @@ impl Waits<'_> {
         self.is_recent(time, self.settle())
     }
 
-    /// When L has passed since `time`; and the lease besides, of what another process put on record.
+    /// When L has passed since `time`, which is on record for a call that may be under way, or for a look.
     pub(crate) fn settled_at(&self, time: &Time) -> Timestamp {
-        let is_inherited = |since: Timestamp| time.0 < since;
-        let longer = match self.settings.acts_since.is_some_and(is_inherited) {
-            true => SignedDuration::try_from(self.settings.inherited).unwrap_or_default(),
-            false => SignedDuration::ZERO,
+        self.over_at(time, time.0 + self.settle())
+    }
+
+    /// When something is over that went on record at `time` and was to be over at `until`.
+    ///
+    /// What another process put on record says the time by the clock of that one's node, which may be behind this one's. But
+    /// that process sends nothing after this one has begun to act, so that all that it sent is over when as much time has
+    /// passed since then by one and the same clock. What was over long before is over.
+    pub(crate) fn over_at(&self, time: &Time, until: Timestamp) -> Timestamp {
+        let takes = until.duration_since(time.0);
+        let age = |since: Timestamp| since.duration_since(time.0);
+        let inherited = |since: &Timestamp| {
+            age(*since).is_positive() && age(*since) < takes.saturating_add(CLOCKS_DIFFER)
         };
-        time.0 + self.settle() + longer
+        match self.settings.acts_since.filter(inherited) {
+            Some(since) => until.max(since + takes),
+            None => until,
+        }
     }
 
     /// When lists show everything that had happened at `time`.
@@ -175,24 +190,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_another_process_put_on_record_is_waited_out_for_the_lease_besides() {
+    fn what_another_process_put_on_record_is_waited_out_from_when_this_one_began_to_act() {
         let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap_or_default();
         let settings = Settings {
             default_region: None,
             own_credentials_namespaces: BTreeSet::new(),
             own_credentials_ram_roles: BTreeSet::new(),
             call_lifetime: Duration::from_secs(60),
-            acts_since: Some(at(100)),
-            inherited: Duration::from_secs(15),
+            acts_since: Some(at(1000)),
             list_lag: Duration::from_secs(60),
             poll_interval: Duration::from_secs(10),
             progress_interval: Duration::from_secs(10),
         };
         let waits = Waits {
             settings: &settings,
-            now: at(100),
+            now: at(1000),
         };
-        assert_eq!(waits.settled_at(&Time(at(99))), at(99 + 61 + 15));
-        assert_eq!(waits.settled_at(&Time(at(100))), at(100 + 61));
+        let settled = |second: i64| waits.settled_at(&Time(at(second)));
+        // Whatever the clock of the other node said just now, behind or ahead, nothing is settled before this.
+        let first = at(1000 + 61);
+        for second in [1000 - 60 - 60, 1000 - 30, 999, 1000] {
+            assert_eq!(settled(second), first, "{second}");
+        }
+        assert_eq!(settled(1020), at(1020 + 61));
+        // What no clock can have taken for so long ago is not waited out again.
+        assert_eq!(settled(1000 - 122), at(1000 - 122 + 61));
+        // What is on record with its end.
+        let over = |time: i64, until: i64| waits.over_at(&Time(at(time)), at(until));
+        assert_eq!(over(980, 980 + 130), at(1000 + 130));
+        assert_eq!(over(1000, 1000 + 130), at(1000 + 130));
+        assert_eq!(over(800, 800 + 130), at(800 + 130));
     }
 }

@@ -115,7 +115,6 @@ impl World {
                 own_credentials_ram_roles: ["OOSServiceRole".to_owned()].into(),
                 call_lifetime: Duration::from_secs(60),
                 acts_since: None,
-                inherited: Duration::ZERO,
                 list_lag: Duration::from_secs(60),
                 poll_interval: Duration::from_secs(10),
                 progress_interval: Duration::from_secs(10),

@@ -16,7 +16,6 @@ pub fn settings() -> Settings {
         own_credentials_ram_roles: ["OOSServiceRole".to_owned()].into(),
         call_lifetime: std::time::Duration::from_secs(60),
         acts_since: None,
-        inherited: std::time::Duration::ZERO,
         list_lag: std::time::Duration::from_secs(60),
         poll_interval: std::time::Duration::from_secs(10),
         progress_interval: std::time::Duration::from_secs(10),

@@ -1,4 +1,5 @@
-//! Identifiers that look random and are not: the same seed and the same calls give the same ids.
+//! Identifiers that look random and are not: the same seed and the same calls give the same ids. What is only asked meanwhile
+//! makes no difference to the ids of what there is.
 
 /// Gives out ids. Every id of a run is different, because the mixing step is a bijection of a
 /// counter.
@@ -6,31 +7,42 @@
 pub struct Ids {
     seed: u64,
     count: u64,
+    requests: u64,
+}
+
+/// Keeps the numbers of requests apart from those of everything else.
+const REQUESTS: u64 = 1 << 63;
+
+/// A bijection.
+fn mixed(seed: u64, number: u64) -> u64 {
+    let mut x = seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
 }
 
 impl Ids {
     pub fn new(seed: u64) -> Self {
-        Self { seed, count: 0 }
-    }
-
-    fn next(&mut self) -> u64 {
-        self.count = self.count.wrapping_add(1);
-        let mut x = self
-            .seed
-            .wrapping_add(self.count.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        x ^ (x >> 31)
+        Self {
+            seed,
+            count: 0,
+            requests: REQUESTS,
+        }
     }
 
     /// `prefix` plus 16 hexadecimal digits.
     pub fn id(&mut self, prefix: &str) -> String {
-        format!("{prefix}{:016x}", self.next())
+        self.count = self.count.wrapping_add(1);
+        format!("{prefix}{:016x}", mixed(self.seed, self.count))
     }
 
     /// A request id: an upper-case UUID shape, as every service answers it.
     pub fn request_id(&mut self) -> String {
-        let (a, b) = (self.next(), self.next());
+        let mut next = || {
+            self.requests = self.requests.wrapping_add(1);
+            mixed(self.seed, self.requests)
+        };
+        let (a, b) = (next(), next());
         format!(
             "{:08X}-{:04X}-{:04X}-{:04X}-{:012X}",
             a >> 32,
@@ -53,6 +65,8 @@ mod tests {
         let ids: BTreeSet<_> = (0..1000).map(|_| a.id("i-")).collect();
         assert_eq!(ids.len(), 1000);
         assert!((0..1000).all(|_| ids.contains(&b.id("i-"))));
+        b.request_id();
+        assert_eq!(a.id("i-"), b.id("i-"));
         assert_ne!(Ids::new(8).id("i-"), Ids::new(7).id("i-"));
     }
 }

@@ -107,6 +107,29 @@ impl FakeApiserver {
         }
     }
 
+    /// Puts objects there as they are, as a restored etcd has them: uid, status and deletion included, under new versions.
+    /// Uids and names that are given later are others.
+    pub fn restore(&self, user: &str, objects: Vec<Value>) {
+        let mut store = self.store();
+        store.skip_given();
+        for object in objects {
+            let kind = object["kind"].as_str().unwrap_or_default();
+            let plural = format!("{}s", kind.to_lowercase());
+            let kind = self.shared.kinds.named(&plural);
+            let kind = kind.unwrap_or_else(|| panic!("there are no {plural}"));
+            let by = store::By {
+                user,
+                verb: "create",
+                subresource: "",
+                time: (self.shared.now)(),
+            };
+            store.write(kind, object, ChangeKind::Added, &by);
+        }
+        let newest = store.revision();
+        drop(store);
+        self.shared.newest.send_replace(newest);
+    }
+
     /// The newest resourceVersion.
     pub fn revision(&self) -> u64 {
         self.store().revision()

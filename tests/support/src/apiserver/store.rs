@@ -131,6 +131,11 @@ impl Store {
         self.given
     }
 
+    /// From now on numbers are given that no store has given so far.
+    pub fn skip_given(&mut self) {
+        self.given = self.given.max(1 << 20);
+    }
+
     /// Keeps the rest of a list for the next page.
     pub fn keep_page(&mut self, revision: u64, rest: Vec<Arc<Value>>) -> u64 {
         let token = self.fresh();

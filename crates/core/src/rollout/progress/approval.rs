@@ -1,6 +1,7 @@
 //! What is on record of the newest Approve, and what stands against another one.
 
 use ess_rollout_api::v1alpha1::{Action, ApproveAnswer, ApproveRecord, RollingUpdateTaskStatus};
+use jiff::Timestamp;
 
 use super::summary;
 use crate::rollout::context::Context;
@@ -41,6 +42,12 @@ pub(in crate::rollout) enum Obstacle<'s> {
     Alike,
 }
 
+/// From when on what is read shows what became of an Approve ([`ApproveRecord::until`]), whoever put it on record.
+pub(in crate::rollout) fn over_at(ctx: &Context<'_>, record: &ApproveRecord) -> Timestamp {
+    let counted_from = record.answer_time.as_ref().unwrap_or(&record.time);
+    ctx.waits().over_at(counted_from, record.until.0)
+}
+
 /// See [`Obstacle`]. `asked`: the request that asks for it now, if there is one.
 pub(in crate::rollout) fn obstacle<'s>(
     ctx: &Context<'_>,
@@ -55,7 +62,7 @@ pub(in crate::rollout) fn obstacle<'s>(
             let anew = asked.is_some_and(|a| Some(&a.time) >= record.answer_time.as_ref());
             (!anew).then_some(Obstacle::Refused(record))
         }
-        None if ctx.now() >= record.until.0 && summary::passed_over(status, pause + 1) => {
+        None if ctx.now() >= over_at(ctx, record) && summary::passed_over(status, pause + 1) => {
             Some(Obstacle::Alike)
         }
         _ => None,

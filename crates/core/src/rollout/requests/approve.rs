@@ -19,7 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::close;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next, Work};
-use crate::rollout::progress::approval::{Obstacle, REFUSALS_MAX, obstacle, of_pause};
+use crate::rollout::progress::approval::{Obstacle, REFUSALS_MAX, obstacle, of_pause, over_at};
 use crate::rollout::progress::show_progress::show_progress;
 use crate::rollout::progress::summary;
 use crate::rollout::report;
@@ -243,8 +243,9 @@ fn held_until(
     if let Some(record) = &mut status.approve
         && (record.pause == pause.id || record.answer.is_none())
     {
-        if now < record.until.0 {
-            return Some(record.until.clone());
+        let over = over_at(ctx, record);
+        if now < over {
+            return Some(Time(over));
         }
         // A second one that met the next pause would let a batch run that nobody approved. So the
         // execution must not have changed while it was waited for, whatever the other lists show.

@@ -50,6 +50,7 @@ pub(super) struct Look<'l, 'a> {
 /// for a reason that passes, whether it is too soon for another. Until when, then.
 pub(super) fn rests(ctx: &Context<'_>, call: &ActionCall) -> Option<Next> {
     let until = match &call.until {
+        Some(until) if call.unanswered => ctx.waits().over_at(&call.time, until.0),
         Some(until) => until.0,
         // On record by an earlier version.
         None if call.unanswered => ctx.waits().clear_at(&call.time),

@@ -103,7 +103,7 @@ fn batch(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, id: i32) -> String
             record.message,
             command(ctx, keys::CONTINUE, &format!("{id}@{NONCE}")),
         ),
-        Some(Obstacle::Taken(record)) if ctx.now() < record.until.0 => format!(
+        Some(Obstacle::Taken(record)) if ctx.now() < approval::over_at(ctx, record) => format!(
             "{ended}, and OOS goes on: it took the Approve at {}",
             record.time.0
         ),

@@ -130,7 +130,7 @@ fn may_show(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, id: i32, seen: 
     let Some(record) = status.approve.as_ref().filter(|r| r.pause >= id) else {
         return true;
     };
-    let newer = ctx.now() >= record.until.0;
+    let newer = ctx.now() >= approval::over_at(ctx, record);
     match record.answer {
         _ if record.pause > id => false,
         Some(ApproveAnswer::Refused | ApproveAnswer::Failed) => true,
@@ -144,7 +144,7 @@ fn may_show(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, id: i32, seen: 
 fn number(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> i32 {
     let mut id = summary::highest_ended_batch(status);
     let left = status.approve.as_ref().filter(|record| {
-        record.answer == Some(ApproveAnswer::Taken) && ctx.now() >= record.until.0
+        record.answer == Some(ApproveAnswer::Taken) && ctx.now() >= approval::over_at(ctx, record)
     });
     while left.is_some_and(|record| id <= record.pause) && passed_over(status, id + 1) {
         id += 1;
