@@ -191,6 +191,25 @@ fn the_pause_after_a_batch_that_was_passed_over_is_another_one() {
     }
 }
 
+/// Where the date of the execution stands still, or moves within one second, the poller sees what it has seen before.
+#[test]
+fn the_pause_that_comes_at_once_after_a_batch_that_was_passed_over_is_shown() {
+    for lag_of_parts in [0, 5] {
+        let mut world = paused_in(json!({}), |cloud| {
+            (cloud.update_date_moves, cloud.lag_of_parts) = (false, lag_of_parts);
+        });
+        world.glances = true;
+        world.annotated("skip", "batch-2@one");
+        world.run_for(600);
+        world.annotated("continue", "1");
+        world.run_until(200, "pause 2", |w| w.pause_id() == Some(2));
+        assert_eq!(world.cloud.approved, [1]);
+        world.annotated("continue", "2");
+        world.run_until(200, "pause 3", |w| w.pause_id() == Some(3));
+        assert_eq!(world.cloud.approved, [1, 2]);
+    }
+}
+
 #[test]
 fn where_it_cannot_be_told_which_pause_it_is_nothing_is_sent_and_it_is_said() {
     let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch", "batches": 4}));

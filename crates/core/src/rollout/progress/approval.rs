@@ -48,6 +48,18 @@ pub(in crate::rollout) fn over_at(ctx: &Context<'_>, record: &ApproveRecord) -> 
     ctx.waits().over_at(counted_from, record.until.0)
 }
 
+/// From when on what is read shows what has become of a pause, where OOS took an Approve of it: until then, and from then on,
+/// it may be listed in the same way as the next one, of which nobody tells.
+pub(in crate::rollout) fn left_is_shown_at(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    pause: i32,
+) -> Option<Timestamp> {
+    let record = of_pause(status, pause);
+    let taken = record.filter(|record| record.answer == Some(ApproveAnswer::Taken));
+    taken.map(|record| over_at(ctx, record))
+}
+
 /// See [`Obstacle`]. `asked`: the request that asks for it now, if there is one.
 pub(in crate::rollout) fn obstacle<'s>(
     ctx: &Context<'_>,

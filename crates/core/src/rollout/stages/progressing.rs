@@ -70,10 +70,13 @@ pub(super) fn look(
     };
     let mut status = status.clone();
     let pause = status.pause.clone();
+    let mut left_is_shown = None;
     let looks = match pause.filter(|pause| !has_been_left(&status, pause, seen)) {
         Some(pause) => {
+            left_is_shown = approval::left_is_shown_at(ctx, &status, pause.id);
             if !waits_as_before(&pause, &seen.root)
                 || !is_sure(ctx, &pause)
+                || left_is_shown.is_some_and(|shown| ctx.now() >= shown)
                 || approve::approved_by(ctx, &status, &pause).is_some()
             {
                 return Ok(None);
@@ -99,6 +102,7 @@ pub(super) fn look(
         (ContentKind::Containers, RUNNING) => poll,
         _ => poll * looks,
     };
+    let wait = left_is_shown.map_or(wait, |shown| wait.min(ctx.waits().left(shown)));
     Ok(Some(ctx.decide(status, Next::After(wait))))
 }
 

@@ -14,7 +14,7 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::progress::attempts::Attempts;
 use crate::rollout::progress::show_progress::show_progress;
-use crate::rollout::progress::{failure, instances, pause};
+use crate::rollout::progress::{approval, failure, instances, pause};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::act::{self, Act};
 use crate::rollout::requests::{approve, close, ingest};
@@ -223,10 +223,15 @@ fn go_on(
         return Ok(approve::approve(ctx, status, root, pause, &by));
     }
     show_progress(ctx, &mut status);
-    let next = match status.pause {
+    let next = match &status.pause {
         None => ctx.waits().poll(),
         // Leaving a pause shows in the execution's own row, which the poller reads.
-        Some(_) => Next::After(ctx.input.settings.poll_interval * WHILE_PAUSED),
+        Some(pause) => {
+            let wait = ctx.input.settings.poll_interval * WHILE_PAUSED;
+            let shown = approval::left_is_shown_at(ctx, &status, pause.id);
+            let shown = shown.filter(|shown| *shown > ctx.now());
+            Next::After(shown.map_or(wait, |shown| wait.min(ctx.waits().left(shown))))
+        }
     };
     Ok(ctx.decide(status, next))
 }
