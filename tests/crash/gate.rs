@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use axum::response::Response;
 use ess_rollout_test_support::Operator;
+use ess_rollout_test_support::proxy::{self, Forwarder, Request};
+use futures::future::BoxFuture;
 
 /// On which side of a request the operator dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +68,7 @@ impl fmt::Display for Event {
 }
 
 /// What becomes of one request.
-pub enum Verdict {
+enum Verdict {
     Pass,
     KillBefore(Duration),
     KillAfter(Duration),
@@ -159,7 +162,7 @@ impl Gate {
             .map_or_else(String::new, |operator| operator.process().log())
     }
 
-    pub fn arrive(&self, step: &str) -> Verdict {
+    fn arrive(&self, step: &str) -> Verdict {
         let mut state = locked(&self.state);
         let count = state.counts.entry(step.to_owned()).or_default();
         *count += 1;
@@ -198,7 +201,7 @@ impl Gate {
     }
 
     /// `kill -9`, and a start after `down`. Returns when the new process runs, not when it is ready.
-    pub async fn kill(&self, down: Duration) {
+    async fn kill(&self, down: Duration) {
         let done = async {
             self.with_operator(|operator| operator.process().kill())
                 .await?;
@@ -219,5 +222,45 @@ impl Gate {
             work(locked(&operator).as_mut().context("there is no operator")?)
         })
         .await?
+    }
+}
+
+impl proxy::Gate for Gate {
+    fn pass(
+        self: Arc<Self>,
+        request: Request,
+        server: Forwarder,
+    ) -> BoxFuture<'static, Option<Response>> {
+        Box::pin(async move {
+            let verdict = match &request.step {
+                Some(step) => self.arrive(step),
+                None => Verdict::Pass,
+            };
+            match verdict {
+                Verdict::Pass => server.forward(&request).await,
+                Verdict::KillBefore(restart) => {
+                    self.kill(restart).await;
+                    None
+                }
+                Verdict::KillAfter(restart) => {
+                    server.forward(&request).await;
+                    self.kill(restart).await;
+                    None
+                }
+                Verdict::KillThenForward(late, restart) => {
+                    tokio::spawn(async move {
+                        tokio::time::sleep(late).await;
+                        server.forward(&request).await;
+                    });
+                    self.kill(restart).await;
+                    None
+                }
+                Verdict::AnswerAfter(wait) => {
+                    let answer = server.forward(&request).await;
+                    tokio::time::sleep(wait).await;
+                    answer
+                }
+            }
+        })
     }
 }

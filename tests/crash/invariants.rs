@@ -1,27 +1,15 @@
 //! What must hold after a run, whatever happened in it. Read from the emulator and the apiserver, not from what the operator says
 //! it did.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use anyhow::{Context, Result};
 use ess_rollout_api::v1alpha1::{ActionState, RollingUpdateTask, Verb, condition};
 use ess_rollout_core::identity;
+use ess_rollout_test_support::{Evidence, evidence};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::scenario::{Scenario, Story};
-use super::site::{FOUND_SUSPENDED, NEW_IMAGE, OPERATOR, REGION, Site, group};
-
-/// The first number of the journal that belongs to a run.
-pub async fn journal_end(site: &Site) -> Result<u64> {
-    let journal = site
-        .emulator
-        .get(&format!("journal?since={}", u32::MAX))
-        .await?;
-    journal["next"]
-        .as_u64()
-        .context("the emulator's journal shows no next number")
-}
+use super::site::{FOUND_SUSPENDED, NEW_IMAGE, OPERATOR, PERSON, REGION, Site, group};
 
 /// What was found: the executions of the task, and every rule that was broken.
 #[derive(Debug, Default)]
@@ -51,13 +39,8 @@ pub async fn check(
         violations: story.trouble.iter().cloned().collect(),
     };
     let group = group(run);
-    let scene = site.emulator.get("state").await?;
-    let journal = site.emulator.get(&format!("journal?since={since}")).await?;
-    let journal = journal["entries"]
-        .as_array()
-        .context("the journal has no entries")?;
-
-    let roots = roots(site, &group).await?;
+    let evidence = Evidence::of(&site.emulator, since).await?;
+    let roots = evidence::roots(&site.emulator, PERSON, &group).await?;
     found.executions = roots.len();
     let wanted = match scenario {
         Scenario::DeletedAtOnce => 0..=1,
@@ -78,61 +61,31 @@ pub async fn check(
         found.check(*tag == story.uid.as_str(), || {
             format!("execution {} carries the uid {tag}", root["ExecutionId"])
         });
-        let active = !["Success", "Failed", "Cancelled"]
-            .iter()
-            .any(|end| root["Status"] == **end);
-        found.check(!active, || {
+        found.check(evidence::is_final(root), || {
             format!(
                 "execution {} is {} after the end",
                 root["ExecutionId"], root["Status"]
             )
         });
     }
-    approvals(&mut found, &roots, journal, scenario, story);
-    batches(&mut found, journal, &scene, &group, scenario, story)?;
-    afterwards(&mut found, &scene, &group, scenario);
+    approvals(&mut found, &roots, &evidence, scenario, story);
+    batches(&mut found, &evidence, &group, scenario, story)?;
+    afterwards(&mut found, &evidence, &group, scenario);
     record(&mut found, site, &group, scenario).await?;
     task(&mut found, scenario, story.task.as_ref());
     Ok(found)
-}
-
-/// The root executions that update a group.
-async fn roots(site: &Site, group: &str) -> Result<Vec<Value>> {
-    let tags = json!({identity::TAG_SCALING_GROUP: group}).to_string();
-    let list = site
-        .call(
-            "OOS",
-            "ListExecutions",
-            json!({"Tags": tags, "MaxResults": 100}),
-        )
-        .await?;
-    let all = list["Executions"].as_array().cloned().unwrap_or_default();
-    Ok(all
-        .into_iter()
-        .filter(|e| {
-            e["ParentExecutionId"]
-                .as_str()
-                .unwrap_or_default()
-                .is_empty()
-        })
-        .collect())
 }
 
 /// No more Approves had an effect than a person gave.
 fn approvals(
     found: &mut Findings,
     roots: &[Value],
-    journal: &[Value],
+    evidence: &Evidence,
     scenario: Scenario,
     story: &Story,
 ) {
-    let effective = journal
-        .iter()
-        .filter(|call| {
-            call["action"] == "NotifyExecution"
-                && call["principal"] == OPERATOR
-                && call["code"] == "OK"
-        })
+    let effective = evidence
+        .effects(OPERATOR, "NotifyExecution")
         .filter(|call| {
             roots
                 .iter()
@@ -156,8 +109,7 @@ fn approvals(
 /// No batch began before the pause ahead of it was approved, and no instance was updated twice.
 fn batches(
     found: &mut Findings,
-    journal: &[Value],
-    scene: &Value,
+    evidence: &Evidence,
     group: &str,
     scenario: Scenario,
     story: &Story,
@@ -167,30 +119,7 @@ fn batches(
     } else {
         "RunCommand"
     };
-    let mut begun: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
-    for call in journal
-        .iter()
-        .filter(|call| call["byOos"] == true && call["action"] == update && call["code"] == "OK")
-    {
-        let one = |value: &'_ Value| value.as_str().map(str::to_owned);
-        let params = &call["params"];
-        let instance = one(&params["InstanceId"])
-            .or_else(|| one(&params["InstanceId"][0]))
-            .or_else(|| one(&params["InstanceId.1"]));
-        let instance = instance.with_context(|| format!("{update} names no instance: {params}"))?;
-        let members = scene["scalingInstances"].as_array().into_iter().flatten();
-        let member = members
-            .filter(|m| m["scalingGroupId"] == group)
-            .find(|m| m["instanceId"] == instance.as_str());
-        if let Some(id) = member.and_then(|member| member["instanceId"].as_str()) {
-            begun.entry(id).or_default().push(
-                call["time"]
-                    .as_str()
-                    .context("a call without a time")?
-                    .parse()?,
-            );
-        }
-    }
+    let begun = evidence.updates(group, update)?;
     for (instance, times) in &begun {
         found.check(times.len() == 1, || {
             format!("{instance} was updated {} times", times.len())
@@ -215,22 +144,13 @@ fn batches(
 }
 
 /// The group is as it was found.
-fn afterwards(found: &mut Findings, scene: &Value, group: &str, scenario: Scenario) {
-    let rows = |name: &str| scene[name].as_array().cloned().unwrap_or_default();
-    let of_group = |row: &Value| row["scalingGroupId"] == group;
-    let suspended = rows("scalingGroups")
-        .into_iter()
-        .find(of_group)
-        .map(|g| g["suspendedProcesses"].clone());
-    found.check(suspended == Some(json!([FOUND_SUSPENDED])), || {
+fn afterwards(found: &mut Findings, evidence: &Evidence, group: &str, scenario: Scenario) {
+    let suspended = evidence.suspended(group);
+    found.check(suspended == Some(&json!([FOUND_SUSPENDED])), || {
         format!("suspended processes afterwards: {suspended:?}")
     });
-    let members: Vec<Value> = rows("scalingInstances")
-        .into_iter()
-        .filter(of_group)
-        .collect();
-    let parked = members
-        .iter()
+    let parked = evidence
+        .members(group)
         .filter(|m| m["lifecycleState"] != "InService")
         .count();
     // The instance that failed stays out of service, which is the task's failedInstancePolicy.
@@ -239,15 +159,8 @@ fn afterwards(found: &mut Findings, scene: &Value, group: &str, scenario: Scenar
         format!("{parked} instances are not in service")
     });
     if scenario == Scenario::Image {
-        let ids: BTreeSet<String> = members
-            .iter()
-            .map(|m| m["instanceId"].to_string())
-            .collect();
-        let old = rows("instances")
-            .into_iter()
-            .filter(|i| ids.contains(&i["instanceId"].to_string()))
-            .filter(|i| i["imageId"] != NEW_IMAGE);
-        let old = old.count();
+        let instances = evidence.instances(group);
+        let old = instances.filter(|i| i["imageId"] != NEW_IMAGE).count();
         found.check(old == 0, || {
             format!("{old} instances do not run the new image")
         });

@@ -13,7 +13,6 @@
 mod gate;
 mod invariants;
 mod plan;
-mod proxy;
 mod scenario;
 mod site;
 
@@ -156,7 +155,7 @@ async fn once(site: &Site, run: Run, number: usize) -> Outcome {
 }
 
 async fn attempt(site: &Site, run: &Run, number: usize) -> Result<Findings> {
-    let since = invariants::journal_end(site).await?;
+    let since = support::evidence::journal_end(&site.emulator).await?;
     site.emulator
         .put("switches", &serde_json::json!({"oos": run.switches}))
         .await?;

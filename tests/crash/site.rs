@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use ess_rollout_api::v1alpha1::{RollingUpdateTask, ScalingGroupRecord};
 use ess_rollout_core::identity;
+use ess_rollout_test_support::proxy::{Proxy, Upstream};
 use ess_rollout_test_support::{ControlPlane, Emulator, Installation, Operator};
 use kube::Api;
 use serde_json::{Value, json};
 
 use super::gate::Gate;
-use super::proxy::{Proxy, Upstream};
 
 pub const REGION: &str = "cn-hangzhou";
 /// The bound on lateness that the operator is told: a call has its effect within this time after it was given up.
@@ -32,7 +32,7 @@ pub const FAILS: &str = "fail-on-the-second";
 pub const INSTANCES: usize = 4;
 /// Whose calls are the operator's, and whose are the test's.
 pub const OPERATOR: &str = "operator";
-const PERSON: &str = "person";
+pub const PERSON: &str = "person";
 
 pub struct Site {
     pub gate: Arc<Gate>,
@@ -158,16 +158,5 @@ impl Site {
         Ok(record
             .and_then(|record| record.status)
             .is_some_and(|status| status.holder.is_some()))
-    }
-
-    /// A call by somebody who is not the operator.
-    pub async fn call(&self, service: &str, action: &str, params: Value) -> Result<Value> {
-        let call = json!({"as": PERSON, "service": service, "action": action, "params": params});
-        let answer = self.emulator.post("calls", &call).await?;
-        ensure!(
-            answer["status"] == 200,
-            "{service} {action} was answered {answer}"
-        );
-        Ok(answer["body"].clone())
     }
 }

@@ -9,8 +9,10 @@
 //! | [`process`] | a child program: logs, ready file, kill -9, restart |
 //! | [`operator`], [`emulator`] | the two programs, and their flags, in one place each |
 //! | [`earlier`] | an earlier version of the operator, for turns with the present one |
+//! | [`evidence`] | what the emulated cloud shows of what was done to it |
 //! | [`chart`] | the Helm chart, rendered by the real helm and applied without its Deployment |
 //! | [`installation`] | the chart installed for one test, and the operator's flags and rights from it |
+//! | [`proxy`] | stands between an operator and a server: what becomes of a request is the test's, and so is the network |
 //! | [`apiserver`] | a Kubernetes API without a process, for simulations |
 //! | [`conformity`] | what an apiserver does to our objects, held against the real one and against that one |
 //! | [`watchdog`] | ends every child and removes every directory when this process dies, however it dies |
@@ -26,10 +28,12 @@ pub mod conformity;
 pub mod control_plane;
 pub mod earlier;
 pub mod emulator;
+pub mod evidence;
 pub mod installation;
 pub mod kubectl;
 pub mod operator;
 pub mod process;
+pub mod proxy;
 pub mod watchdog;
 
 pub use apiserver::FakeApiserver;
@@ -37,6 +41,7 @@ pub use audit::AuditLog;
 pub use control_plane::{ControlPlane, shared};
 pub use earlier::Earlier;
 pub use emulator::Emulator;
+pub use evidence::Evidence;
 pub use installation::Installation;
 pub use kubectl::Kubectl;
 pub use operator::{Operator, Options};

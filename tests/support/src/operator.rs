@@ -10,6 +10,8 @@ use crate::process::{Process, find_program};
 use crate::watchdog;
 
 const READY_TIMEOUT: Duration = Duration::from_secs(120);
+/// A process that is stopped takes connections and answers nothing.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to run an operator. [`crate::Installation::operator`] makes one from the chart; change what the test is about.
 #[derive(Debug, Clone)]
@@ -116,15 +118,18 @@ impl Operator {
 
     /// A line of `/metrics`, by its name and labels; `None`: there is none, or nobody answers.
     pub async fn metric(&self, series: &str) -> Option<f64> {
-        let ready: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(&self.ready_file).ok()?).ok()?;
-        let url = format!("http://{}/metrics", ready["health"].as_str()?);
-        let text = reqwest::get(url).await.ok()?.text().await.ok()?;
-        let line = text.lines().find(|line| {
-            line.rsplit_once(' ')
-                .is_some_and(|(name, _)| name == series)
-        })?;
-        line.rsplit_once(' ')?.1.parse().ok()
+        self.health().ok()?.metric(series).await
+    }
+
+    /// For whoever asks while somebody else has the process.
+    pub fn health(&self) -> Result<Health> {
+        Ok(Health {
+            ready_file: self.ready_file.clone(),
+            client: reqwest::Client::builder()
+                .no_proxy()
+                .timeout(HEALTH_TIMEOUT)
+                .build()?,
+        })
     }
 
     /// `kill -9`, then a start with the same flags, without waiting.
@@ -139,5 +144,28 @@ impl Operator {
 
     pub fn ready_file(&self) -> &Path {
         &self.ready_file
+    }
+}
+
+/// What an operator says of itself, after whichever start.
+#[derive(Debug, Clone)]
+pub struct Health {
+    ready_file: PathBuf,
+    client: reqwest::Client,
+}
+
+impl Health {
+    /// A line of `/metrics`, by its name and labels; `None`: there is none, or nobody answers.
+    pub async fn metric(&self, series: &str) -> Option<f64> {
+        let ready: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&self.ready_file).ok()?).ok()?;
+        let url = format!("http://{}/metrics", ready["health"].as_str()?);
+        let answer = self.client.get(url).send().await.ok()?;
+        let text = answer.text().await.ok()?;
+        let line = text.lines().find(|line| {
+            line.rsplit_once(' ')
+                .is_some_and(|(name, _)| name == series)
+        })?;
+        line.rsplit_once(' ')?.1.parse().ok()
     }
 }

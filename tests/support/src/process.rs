@@ -142,15 +142,7 @@ impl Process {
         let Some(pid) = self.pid() else {
             return Ok(None);
         };
-        // The standard library sends only SIGKILL; `kill` is part of every shell.
-        Command::new("/bin/sh")
-            .args([
-                "-c",
-                "kill -s TERM \"$1\" 2>/dev/null",
-                "kill",
-                &pid.to_string(),
-            ])
-            .status()?;
+        self.signal(pid, "TERM")?;
         let end = Instant::now() + self.grace;
         while Instant::now() < end {
             if let Some(status) = self.exited()? {
@@ -165,6 +157,26 @@ impl Process {
         let status = child.wait()?;
         watchdog::forget_child(pid)?;
         Ok(Some(status))
+    }
+
+    /// SIGSTOP: it stands still until [`Process::thaw`].
+    pub fn freeze(&self) -> Result<()> {
+        self.pid().map_or(Ok(()), |pid| self.signal(pid, "STOP"))
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) -> Result<()> {
+        self.pid().map_or(Ok(()), |pid| self.signal(pid, "CONT"))
+    }
+
+    /// The standard library sends only SIGKILL; `kill` is part of every shell.
+    fn signal(&self, pid: u32, signal: &str) -> Result<()> {
+        let script = r#"kill -s "$1" "$2" 2>/dev/null"#;
+        Command::new("/bin/sh")
+            .args(["-c", script, "kill", signal, &pid.to_string()])
+            .status()
+            .with_context(|| format!("cannot send {signal} to {}", self.name))?;
+        Ok(())
     }
 
     /// `kill -9` and a new start with the same arguments.

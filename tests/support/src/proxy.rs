@@ -1,5 +1,5 @@
-//! A reverse proxy between the operator and one of its two servers. It names the requests that change something, and
-//! lets the [`Gate`] decide what becomes of each.
+//! A reverse proxy between an operator and one of its two servers. It names the requests that change something, lets a
+//! [`Gate`] decide what becomes of each request, and can be cut off from the operator as a network is.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -18,11 +18,23 @@ use axum::http::{HeaderMap, Method, Uri, header};
 use axum::response::Response;
 use axum::serve::{IncomingStream, Listener};
 use axum::{Router, http};
+use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::gate::{Gate, Verdict};
+/// Decides what becomes of each request.
+pub trait Gate: Send + Sync + 'static {
+    /// Sends a request on, or does not. `None`: its connection ends without an answer.
+    ///
+    /// Once this is called it goes on to its end: the death of whoever sent a request takes back nothing of it.
+    fn pass(
+        self: Arc<Self>,
+        request: Request,
+        server: Forwarder,
+    ) -> BoxFuture<'static, Option<Response>>;
+}
 
 /// Which server is behind it, and with that how its requests are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,19 +73,68 @@ impl Upstream {
     }
 }
 
+/// How a cut network looks from the operator's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Connections are reset, and so is every new one.
+    Refused,
+    /// Nothing comes back, whatever is sent: only time tells.
+    Silent,
+}
+
+/// The network between an operator and a proxy. Connections end with a cut, at its beginning or, where it is silent, at its
+/// end: what was sent meanwhile never arrives.
+#[derive(Debug, Clone)]
+pub struct Network(watch::Sender<Line>);
+
+/// A connection works in the epoch in which it began.
+#[derive(Debug, Clone, Copy, Default)]
+struct Line {
+    epoch: u64,
+    cut: Option<Cut>,
+}
+
+impl Network {
+    fn new() -> Self {
+        Self(watch::channel(Line::default()).0)
+    }
+
+    pub fn cut(&self, how: Cut) {
+        self.change(Some(how));
+    }
+
+    pub fn mend(&self) {
+        self.change(None);
+    }
+
+    fn change(&self, cut: Option<Cut>) {
+        self.0.send_modify(|line| {
+            line.epoch += 1;
+            line.cut = cut;
+        });
+    }
+}
+
 /// A proxy that runs until it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
+    network: Network,
     task: JoinHandle<()>,
 }
 
-#[derive(Clone)]
-struct Forwarder {
-    upstream: Upstream,
+/// The way to the server behind a proxy.
+#[derive(Debug, Clone)]
+pub struct Forwarder {
     base: String,
     client: reqwest::Client,
-    gate: Arc<Gate>,
+}
+
+#[derive(Clone)]
+struct Reception {
+    upstream: Upstream,
+    server: Forwarder,
+    gate: Arc<dyn Gate>,
 }
 
 impl Proxy {
@@ -82,7 +143,7 @@ impl Proxy {
         upstream: Upstream,
         base: &str,
         authority: Option<&Path>,
-        gate: Arc<Gate>,
+        gate: Arc<dyn Gate>,
     ) -> Result<Self> {
         let mut client = reqwest::Client::builder()
             .no_proxy()
@@ -91,28 +152,44 @@ impl Proxy {
             let authority = reqwest::Certificate::from_pem(&std::fs::read(pem)?)?;
             client = client.tls_certs_only([authority]);
         }
-        let forwarder = Forwarder {
-            upstream,
+        let server = Forwarder {
             base: base.trim_end_matches('/').to_owned(),
             client: client.build()?,
+        };
+        let reception = Reception {
+            upstream,
+            server,
             gate,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
+        let network = Network::new();
         let app = Router::new()
             .fallback(answer)
             .layer(DefaultBodyLimit::disable())
-            .with_state(forwarder)
+            .with_state(reception)
             .into_make_service_with_connect_info::<Connection>();
+        let sockets = Sockets {
+            listener,
+            network: network.clone(),
+        };
         let task = tokio::spawn(async move {
             // Only ends by the abort.
-            let _ = axum::serve(Sockets(listener), app).await;
+            let _ = axum::serve(sockets, app).await;
         });
-        Ok(Self { address, task })
+        Ok(Self {
+            address,
+            network,
+            task,
+        })
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 }
 
@@ -122,23 +199,27 @@ impl Drop for Proxy {
     }
 }
 
-struct Request {
-    method: Method,
-    path_and_query: String,
-    headers: HeaderMap,
-    body: Bytes,
+/// What an operator asks of a server.
+#[derive(Debug)]
+pub struct Request {
+    /// The name of one that changes something: `StartExecution`, `PATCH rollingupdatetasks/status`.
+    pub step: Option<String>,
+    pub method: Method,
+    pub path_and_query: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
 }
 
 async fn answer(
-    State(forwarder): State<Forwarder>,
+    State(reception): State<Reception>,
     ConnectInfo(connection): ConnectInfo<Connection>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let step = forwarder.upstream.step(&method, uri.path(), &headers);
     let request = Request {
+        step: reception.upstream.step(&method, uri.path(), &headers),
         method,
         path_and_query: uri.path_and_query().map_or("/", |p| p.as_str()).to_owned(),
         headers,
@@ -146,12 +227,7 @@ async fn answer(
     };
     // A task of its own: the death of the operator cancels this handler, and must cancel neither a request that
     // was received nor the operator's new start.
-    let answered = tokio::spawn(async move {
-        match step {
-            None => forwarder.forward(&request).await,
-            Some(step) => forwarder.take_step(&step, request).await,
-        }
-    });
+    let answered = tokio::spawn(reception.gate.pass(request, reception.server));
     match answered.await {
         Ok(Some(response)) => response,
         Ok(None) | Err(_) => {
@@ -162,38 +238,8 @@ async fn answer(
 }
 
 impl Forwarder {
-    /// What the gate says becomes of a request that changes something. `None`: the connection ends without an answer.
-    async fn take_step(self, step: &str, request: Request) -> Option<Response> {
-        match self.gate.arrive(step) {
-            Verdict::Pass => self.forward(&request).await,
-            Verdict::KillBefore(restart) => {
-                self.gate.kill(restart).await;
-                None
-            }
-            Verdict::KillAfter(restart) => {
-                self.forward(&request).await;
-                self.gate.kill(restart).await;
-                None
-            }
-            Verdict::KillThenForward(late, restart) => {
-                let forwarder = self.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(late).await;
-                    forwarder.forward(&request).await;
-                });
-                self.gate.kill(restart).await;
-                None
-            }
-            Verdict::AnswerAfter(wait) => {
-                let answer = self.forward(&request).await;
-                tokio::time::sleep(wait).await;
-                answer
-            }
-        }
-    }
-
     /// Sends a request on and gives the answer. `None`: there is none, the server cut the connection.
-    async fn forward(&self, request: &Request) -> Option<Response> {
+    pub async fn forward(&self, request: &Request) -> Option<Response> {
         let mut headers = request.headers.clone();
         for name in [
             header::CONNECTION,
@@ -247,7 +293,10 @@ impl Connection {
     }
 }
 
-struct Sockets(TcpListener);
+struct Sockets {
+    listener: TcpListener,
+    network: Network,
+}
 
 impl Listener for Sockets {
     type Io = Socket;
@@ -255,16 +304,10 @@ impl Listener for Sockets {
 
     async fn accept(&mut self) -> (Socket, SocketAddr) {
         loop {
-            match self.0.accept().await {
+            match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     stream.set_nodelay(true).ok();
-                    return (
-                        Socket {
-                            stream,
-                            connection: Connection::default(),
-                        },
-                        peer,
-                    );
+                    return (Socket::new(stream, &self.network), peer);
                 }
                 // Out of file descriptors, most likely.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -273,7 +316,7 @@ impl Listener for Sockets {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
@@ -283,18 +326,54 @@ impl Connected<IncomingStream<'_, Sockets>> for Connection {
     }
 }
 
-/// A connection on which nothing is written any more once it is cut.
+type Change = Pin<Box<dyn Future<Output = watch::Receiver<Line>> + Send>>;
+
+/// A connection on which nothing is written any more once it is cut, and nothing is read or written while the network is.
 struct Socket {
     stream: TcpStream,
     connection: Connection,
+    /// In which it began.
+    epoch: u64,
+    now: Line,
+    /// The next change of the network. Looked at before each read and write, so that a change wakes who waits for one.
+    change: Change,
+}
+
+fn next_change(mut line: watch::Receiver<Line>) -> Change {
+    Box::pin(async move {
+        // The sender outlives the listener, which outlives this.
+        line.changed().await.ok();
+        line
+    })
 }
 
 impl Socket {
-    fn check(&self) -> io::Result<()> {
-        if self.connection.0.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::ConnectionReset.into());
+    fn new(stream: TcpStream, network: &Network) -> Self {
+        let mut line = network.0.subscribe();
+        let now = *line.borrow_and_update();
+        Self {
+            stream,
+            connection: Connection::default(),
+            epoch: now.epoch,
+            now,
+            change: next_change(line),
         }
-        Ok(())
+    }
+
+    /// Whether anything gets through now.
+    fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Poll::Ready(mut line) = self.change.as_mut().poll(cx) {
+            self.now = *line.borrow_and_update();
+            self.change = next_change(line);
+        }
+        match self.now.cut {
+            _ if self.connection.0.load(Ordering::SeqCst) => {
+                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+            }
+            Some(Cut::Silent) => Poll::Pending,
+            None if self.now.epoch == self.epoch => Poll::Ready(Ok(())),
+            Some(Cut::Refused) | None => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+        }
     }
 }
 
@@ -304,6 +383,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_through(cx))?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
@@ -314,7 +394,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.check()?;
+        ready!(self.poll_through(cx))?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
