@@ -11,7 +11,7 @@ cargo := cargo --locked
 # then, tokio and kube among it, would be built twice.
 build := $(cargo) build --workspace --bins --example demo
 
-.PHONY: help demo test sweep lint bench crds control-plane image
+.PHONY: help demo test sweep chaos lint bench crds control-plane image
 
 help: ## list the targets
 	@echo "Targets:"
@@ -41,6 +41,15 @@ test: ## run all tests: Rust, the chart with the real helm, the official Python 
 sweep: ## stop the operator at every call and write of every scenario, in one process
 	@hack/need rust
 	@$(cargo) test --quiet --package ess-rollout --test simulation
+
+# CHAOS_SEED=… replays what was done in which round, CHAOS_ROUNDS=… makes it longer or shorter. `make test` has 12 rounds of it.
+chaos: ## two operators: kill, stop, freeze and cut off the one that leads, 200 times
+	@hack/need rust go
+	@{ hack/control-plane && hack/control-plane helm; } >/dev/null & tools=$$!; \
+	$(cargo) test --package ess-rollout --test chaos --no-run; \
+	$(build); \
+	wait $$tools
+	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} "$(target)/debug/with-control-plane" -- $(cargo) test --quiet --package ess-rollout --test chaos
 
 lint: ## formatting, clippy, generated CRDs, dependency rules, circles of files, shell scripts
 	@hack/need rust python
