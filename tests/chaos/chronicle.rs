@@ -225,3 +225,47 @@ fn holds(body: &[u8]) -> bool {
         .as_str()
         .is_some_and(|holder| !holder.is_empty())
 }
+
+/// The judge is no use if it finds nothing.
+#[test]
+fn who_acts_without_the_lease_is_found() {
+    let begin = Instant::now();
+    let at = |seconds: f64| begin + Duration::from_secs_f64(seconds);
+    let lease = |seconds, by, holds| {
+        let sent = at(seconds);
+        (sent, What::Lease { by, sent, holds })
+    };
+    let effect = |seconds, side| (at(seconds), What::Effect(side, "StartExecution".to_owned()));
+    let chronicle = Chronicle {
+        began: begin,
+        entries: Mutex::new(vec![
+            effect(0.5, Side::A),
+            lease(1.0, Side::A, true),
+            effect(2.0, Side::A),
+            effect(3.0, Side::B),
+            effect(10.9, Side::A),
+            effect(11.1, Side::A),
+            lease(16.0, Side::B, true),
+            effect(17.0, Side::B),
+            (at(30.0), What::Thawed(Side::A)),
+            effect(30.1, Side::A),
+            effect(30.3, Side::A),
+            lease(31.0, Side::B, false),
+            effect(31.1, Side::B),
+        ]),
+        effects: watch::channel([0; 2]).0,
+    };
+    let found = chronicle.without_lease(0);
+    assert_eq!(
+        found.sent,
+        [
+            "0.50 A sent StartExecution: nobody has the lease yet",
+            "3.00 B sent StartExecution: A has the lease",
+            "11.10 A sent StartExecution: its renewal was sent 10.1s before",
+            "30.30 A sent StartExecution: B has the lease",
+            "31.10 B sent StartExecution: it has given the lease up",
+        ]
+    );
+    let late = ["30.10 A sent StartExecution: B has the lease"];
+    assert_eq!(found.late, late);
+}

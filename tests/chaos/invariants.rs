@@ -10,7 +10,7 @@ use ess_rollout_test_support::{Evidence, evidence};
 use serde_json::{Value, json};
 
 use super::scenario::{Scenario, Story};
-use super::site::{FOUND_SUSPENDED, NEW_IMAGE, OLD_IMAGE, OPERATOR, PERSON, Site};
+use super::site::{FOUND_SUSPENDED, NEW_CONTAINER, NEW_IMAGE, OLD_IMAGE, OPERATOR, PERSON, Site};
 
 /// Which promise is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,7 +235,7 @@ fn group(found: &mut Findings, evidence: &Evidence, story: &Story) {
     });
     let image = match scenario {
         Scenario::Image => NEW_IMAGE,
-        Scenario::Containers => return,
+        Scenario::Containers => return containers(found, evidence, &group),
         _ => OLD_IMAGE,
     };
     let others = evidence.instances(&group).filter(|i| i["imageId"] != image);
@@ -251,6 +251,18 @@ fn group(found: &mut Findings, evidence: &Evidence, story: &Story) {
     };
     found.check(Rule::WrongEnd, right, || {
         format!("the scaling configuration carries {carries:?}")
+    });
+}
+
+fn containers(found: &mut Findings, evidence: &Evidence, group: &str) {
+    let others = evidence.container_groups(group).filter(|row| {
+        let containers = row["containers"].as_array().into_iter().flatten();
+        let mut images = containers.map(|container| &container["spec"]["Image"]);
+        images.any(|image| image != NEW_CONTAINER)
+    });
+    let others = others.count();
+    found.check(Rule::WrongEnd, others == 0, || {
+        format!("{others} container groups do not run {NEW_CONTAINER}")
     });
 }
 

@@ -7,7 +7,7 @@ use ess_rollout_core::identity;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::site::{INSTANCES, NEW_IMAGE, PACKAGE, REGION, Site};
+use super::site::{INSTANCES, NEW_CONTAINER, NEW_IMAGE, PACKAGE, REGION, Site};
 
 /// The longest that a run may take: another leader, the lease that it waits out before it repeats anything, and the run itself.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -129,7 +129,7 @@ impl Scenario {
             Self::Image | Self::RolledBack => (image, 2, "SuspendFirstBatch"),
             Self::Package => (json!({"package": {"name": PACKAGE}}), 2, "Automatic"),
             Self::Containers => {
-                let containers = json!([{"name": "app", "image": "registry/app:v2"}]);
+                let containers = json!([{"name": "app", "image": NEW_CONTAINER}]);
                 let update = json!({"containerGroup": {"containers": containers}});
                 (update, 2, "Automatic")
             }

@@ -34,6 +34,8 @@ const CLOCK_SCALES: [u32; 4] = [15, 30, 60, 120];
 pub const FOUND_SUSPENDED: &str = "ScheduledAction";
 pub const OLD_IMAGE: &str = "m-old";
 pub const NEW_IMAGE: &str = "m-new";
+const OLD_CONTAINER: &str = "registry/app:v1";
+pub const NEW_CONTAINER: &str = "registry/app:v2";
 pub const PACKAGE: &str = "my-agent";
 pub const INSTANCES: usize = 4;
 /// Whose calls are the operators', and whose are the test's.
@@ -138,7 +140,7 @@ fn fixture(number: usize, rounds: &[Round]) -> String {
             let members = match scenario {
                 Scenario::Containers => format!(
                     "groupType: ECI, eciConfigurations: [{{scalingConfigurationId: {}, containers: \
-                     [{{Name: app, Image: 'registry/app:v1', Cpu: 1}}]}}], containerGroups: {{count: {INSTANCES}}}",
+                     [{{Name: app, Image: '{OLD_CONTAINER}', Cpu: 1}}]}}], containerGroups: {{count: {INSTANCES}}}",
                     scenario.configuration(&round)
                 ),
                 _ => format!(
