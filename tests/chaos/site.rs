@@ -22,12 +22,12 @@ use super::scenario::Scenario;
 pub const REGION: &str = "cn-hangzhou";
 /// The bound on lateness that the operators are told: a call has its effect within this time after it was given up. More than the
 /// proxies take, on a machine that has much else to do.
-const SETTLE: Duration = Duration::from_millis(1500);
+const SETTLE: Duration = Duration::from_secs(2);
 /// How long one call to the cloud may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
-const POLL: Duration = Duration::from_millis(400);
+const CALL_TIMEOUT: Duration = Duration::from_secs(4);
+const POLL: Duration = Duration::from_millis(800);
 /// Between two writes of nothing but progress.
-const PROGRESS: Duration = Duration::from_secs(1);
+const PROGRESS: Duration = Duration::from_secs(2);
 /// Virtual seconds per real second, by site: at 15 instances are under way most of the time, at 120 runs wait for people most of it.
 const CLOCK_SCALES: [u32; 4] = [15, 30, 60, 120];
 /// Suspended by a person before the run.
@@ -42,8 +42,8 @@ pub const INSTANCES: usize = 4;
 pub const OPERATOR: &str = "operator";
 pub const PERSON: &str = "person";
 
-/// A moment when it is looked again who leads.
-const LOOK: Duration = Duration::from_millis(50);
+/// Between two looks at who leads.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// One of the two operators and its ways to its servers.
 pub struct Actor {
