@@ -20,9 +20,10 @@ mod plan;
 mod scenario;
 mod site;
 
+use std::collections::VecDeque;
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -37,9 +38,9 @@ use site::Site;
 
 /// Each kind of fault twice.
 const ROUNDS: usize = 12;
-/// Sites that work side by side. Most of a round is waiting, and what a round costs besides is eight seconds of a processor: with
+/// Sites that work side by side. Most of a round is waiting, and what a round costs besides is six seconds of a processor: with
 /// more of them, two processors are busy all the time, and what is measured is that.
-const SITES: usize = 6;
+const SITES: usize = 8;
 /// Between the first rounds of two sites, so that not all of them do the same at the same time.
 const APART: Duration = Duration::from_millis(800);
 /// After so many rounds that broke a rule, no more are begun.
@@ -81,43 +82,40 @@ async fn whatever_becomes_of_the_leader_nothing_happens_twice_and_nothing_is_los
     let began = Instant::now();
     let sites = setting("CHAOS_SITES").unwrap_or(SITES).min(rounds.len());
     let control_plane = tokio::task::spawn_blocking(support::shared).await.unwrap();
-    // Which site has which round is part of the plan.
-    let starts = (0..sites).map(|number| {
-        let rounds: Vec<Round> = rounds.iter().skip(number).step_by(sites).cloned().collect();
-        async move {
-            let site = Site::start(control_plane, number, &rounds).await?;
-            Ok((site, rounds))
-        }
-    });
+    // Rounds do not take the same time: a site has as many as it comes to.
+    let each = rounds.len().min(2 * rounds.len().div_ceil(sites));
+    let starts = (0..sites).map(|_| Site::start(control_plane, each));
     let started = futures::future::join_all(starts).await;
-    let sites: Result<Vec<(Site, Vec<Round>)>> = started.into_iter().collect();
+    let sites: Result<Vec<Site>> = started.into_iter().collect();
     let sites = sites.unwrap();
     say(&format!(
         "chaos: {} sites are up after {:.0} s",
         sites.len(),
         began.elapsed().as_secs_f64()
     ));
-    let outcomes = all(sites).await;
+    let outcomes = all(sites, rounds, each).await;
     conclude(&outcomes, began.elapsed());
 }
 
-/// Each site has its rounds one after the other.
-async fn all(sites: Vec<(Site, Vec<Round>)>) -> Vec<Outcome> {
+/// Distributes the rounds over the sites, of which none can have more than `each`.
+async fn all(sites: Vec<Site>, rounds: Vec<Round>, each: usize) -> Vec<Outcome> {
+    let queue = Arc::new(Mutex::new(VecDeque::from(rounds)));
     let broken = Arc::new(AtomicUsize::new(0));
-    let workers = sites.into_iter().zip(0..).map(|((site, rounds), number)| {
-        let broken = broken.clone();
+    let workers = sites.into_iter().zip(0..).map(|(site, number)| {
+        let (queue, broken) = (queue.clone(), broken.clone());
         tokio::spawn(async move {
             tokio::time::sleep(APART * number).await;
             let mut outcomes = Vec::new();
-            for round in rounds {
-                if broken.load(Ordering::Relaxed) >= ENOUGH {
+            for name in (0..each).map(site::round_name) {
+                let Some(round) = queue.lock().unwrap().pop_front() else {
                     break;
-                }
-                let outcome = once(&site, round).await;
-                if !outcome.findings.0.is_empty() {
-                    broken.fetch_add(1, Ordering::Relaxed);
-                }
+                };
+                let outcome = once(&site, round, &name).await;
+                let is_broken = !outcome.findings.0.is_empty();
                 outcomes.push(outcome);
+                if is_broken && broken.fetch_add(1, Ordering::Relaxed) + 1 >= ENOUGH {
+                    queue.lock().unwrap().clear();
+                }
             }
             // An operator takes its time to end, which is not to be this runtime's.
             tokio::task::spawn_blocking(move || drop(site))
@@ -130,10 +128,10 @@ async fn all(sites: Vec<(Site, Vec<Round>)>) -> Vec<Outcome> {
     outcomes.into_iter().flat_map(Result::unwrap).collect()
 }
 
-async fn once(site: &Site, round: Round) -> Outcome {
+async fn once(site: &Site, round: Round, name: &str) -> Outcome {
     let (began, mark) = (Instant::now(), site.chronicle.mark());
     site.chronicle.tell(round.to_string());
-    let mut outcome = match attempt(site, &round, mark).await {
+    let mut outcome = match attempt(site, &round, name, mark).await {
         Ok(outcome) => outcome,
         Err(error) => {
             let mut findings = Findings::default();
@@ -165,14 +163,14 @@ async fn once(site: &Site, round: Round) -> Outcome {
     outcome
 }
 
-async fn attempt(site: &Site, round: &Round, mark: usize) -> Result<Outcome> {
+async fn attempt(site: &Site, round: &Round, name: &str, mark: usize) -> Result<Outcome> {
+    let scale = f64::from(round.clock_scale);
+    site.emulator.scale_clock(scale).await?;
     let leader = site.leader().await?;
     let since = support::evidence::journal_end(&site.emulator).await?;
     let mut random = Rng::with_seed(round.seed);
-    let name = round.name();
     let lives = Scenario::ALL.map(|scenario| {
         let begins = Duration::from_millis(random.u64(..BEGIN));
-        let name = name.as_str();
         async move {
             tokio::time::sleep(begins).await;
             scenario.live(site, name).await

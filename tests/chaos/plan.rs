@@ -76,16 +76,14 @@ pub struct Round {
     pub after: usize,
     /// Of a cut: how long it goes on, of the apiserver after the other leads.
     pub lasts: Duration,
+    /// Virtual seconds per real second.
+    pub clock_scale: u32,
     /// Of its own things: when each of the runs begins.
     pub seed: u64,
 }
 
-impl Round {
-    /// For the names of what belongs to it.
-    pub fn name(&self) -> String {
-        format!("{:03}", self.number)
-    }
-}
+/// At 15 instances are under way most of the time, at 120 runs wait for people most of it.
+const CLOCK_SCALES: [u32; 4] = [15, 30, 60, 120];
 
 impl fmt::Display for Round {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,11 +92,12 @@ impl fmt::Display for Round {
             fault,
             after,
             lasts,
+            clock_scale,
             ..
         } = self;
         write!(
             f,
-            "round {number}, {fault} after {after} effects, {lasts:.1?}"
+            "round {number}, {fault} after {after} effects, {lasts:.1?}, clock {clock_scale}"
         )
     }
 }
@@ -121,6 +120,7 @@ pub fn rounds(seed: u64, count: usize) -> Vec<Round> {
             fault,
             after: random.usize(1..=90),
             lasts: Duration::from_millis(random.u64(2000..9000)),
+            clock_scale: CLOCK_SCALES[random.usize(..CLOCK_SCALES.len())],
             seed: random.u64(..),
         })
         .collect()

@@ -16,7 +16,6 @@ use tokio::task::JoinSet;
 
 use super::chronicle::{Chronicle, Recorder, Side};
 use super::objects::Objects;
-use super::plan::Round;
 use super::scenario::Scenario;
 
 pub const REGION: &str = "cn-hangzhou";
@@ -28,8 +27,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 const POLL: Duration = Duration::from_millis(800);
 /// Between two writes of nothing but progress.
 const PROGRESS: Duration = Duration::from_secs(2);
-/// Virtual seconds per real second, by site: at 15 instances are under way most of the time, at 120 runs wait for people most of it.
-const CLOCK_SCALES: [u32; 4] = [15, 30, 60, 120];
 /// Suspended by a person before the run.
 pub const FOUND_SUSPENDED: &str = "ScheduledAction";
 pub const OLD_IMAGE: &str = "m-old";
@@ -104,12 +101,15 @@ pub struct Site {
     _directory: tempfile::TempDir,
 }
 
-/// A scene with a scaling group for each run of these rounds.
-fn fixture(number: usize, rounds: &[Round]) -> String {
-    let scale = CLOCK_SCALES[number % CLOCK_SCALES.len()];
+/// The name of the round that a site has as its nth.
+pub fn round_name(nth: usize) -> String {
+    format!("{nth:03}")
+}
+
+/// A scene with a scaling group for each run of so many rounds.
+fn fixture(rounds: usize) -> String {
     let mut text = format!(
-        "clockScale: {scale}\n\
-         regions: [{REGION}]\n\
+        "regions: [{REGION}]\n\
          durations: {{command: 10, stopInstance: 5, startInstance: 5, replaceSystemDisk: 10, updateContainerGroup: 10, createImage: 60}}\n\
          principals:\n\
          - {{name: {OPERATOR}, accessKeyId: operator-id, accessKeySecret: operator-secret, allow: ['*']}}\n\
@@ -124,7 +124,7 @@ fn fixture(number: usize, rounds: &[Round]) -> String {
         skipped = Scenario::Skipped.member("*", 2),
         retried = Scenario::Package.member("*", 2),
     );
-    let rounds = || rounds.iter().map(Round::name);
+    let rounds = || (0..rounds).map(round_name);
     text.push_str("faults:\n");
     for round in rounds() {
         let _ = writeln!(
@@ -198,17 +198,13 @@ fn options(
 }
 
 impl Site {
-    /// Starts everything; one operator leads and the other stands by when this returns.
-    pub async fn start(
-        control_plane: &'static ControlPlane,
-        number: usize,
-        rounds: &[Round],
-    ) -> Result<Self> {
+    /// Starts everything, for so many rounds; one operator leads and the other stands by when this returns.
+    pub async fn start(control_plane: &'static ControlPlane, rounds: usize) -> Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("ess-rollout-chaos-")
             .tempdir()?;
         let scene = directory.path().join("fixture.yaml");
-        std::fs::write(&scene, fixture(number, rounds))?;
+        std::fs::write(&scene, fixture(rounds))?;
         let emulator = tokio::task::spawn_blocking(move || Emulator::start(&scene)).await??;
         let endpoint = emulator.endpoint().to_owned();
         let values = json!({"replicaCount": 2, "leaderElection": {"enabled": true}});
