@@ -79,6 +79,7 @@ async fn whatever_becomes_of_the_leader_nothing_happens_twice_and_nothing_is_los
     if let Ok(only) = std::env::var("CHAOS_ONLY") {
         rounds.retain(|round| round.fault.name() == only);
     }
+    assert!(!rounds.is_empty(), "no rounds are left");
     let began = Instant::now();
     let sites = setting("CHAOS_SITES").unwrap_or(SITES).min(rounds.len());
     let control_plane = tokio::task::spawn_blocking(support::shared).await.unwrap();
