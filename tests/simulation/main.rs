@@ -4,7 +4,8 @@
 //! scenario, faults and seed give the same run. `make sweep` needs nothing but cargo, and prints
 //!
 //! ```text
-//! sweep: scenarios=N runs=N violations=0 S s
+//! golden: layouts=N objects=N violations=0 S s
+//! sweep: scenarios=N runs=N of_two=N violations=0 S s
 //! ```
 //!
 //! and for each violation the command that replays it with its story. `ONLY='scenario'` sweeps one scenario,

@@ -223,7 +223,8 @@ impl Run {
         }
     }
 
-    fn of_two(&self) -> bool {
+    /// Whether another operator stands by.
+    pub fn of_two(&self) -> bool {
         self.plan.values().any(|fault| fault.is_of_two())
     }
 

@@ -18,8 +18,6 @@ const THREADS: usize = 2;
 const SEEDS: u64 = 3;
 /// People look once a second, and nothing in the cloud takes less: what follows within this time follows at once.
 const AT_ONCE: Duration = Duration::from_secs(1);
-/// Every so many boundaries a second operator takes over, in one way or another in turn: a stop alone is met at each.
-const TAKEN: usize = 4;
 /// After so many broken runs no more are begun.
 const ENOUGH: usize = 8;
 /// A run takes at most so many passes more for each fault: while an answer is missing, the operator looks once a second for
@@ -39,11 +37,11 @@ fn single_faults(scenario: &Arc<Scenario>, boundaries: &[Boundary]) -> Vec<Run> 
         let follows = before.is_some_and(|before| boundary.at - before < AT_ONCE);
         let stops = Fault::EVERYWHERE.into_iter();
         let stops = stops.filter(|stop| *stop != Fault::StopBefore || !follows);
-        let taken = number.is_multiple_of(TAKEN);
-        let taken = taken.then(|| Fault::OF_LEADERS[number / TAKEN % Fault::OF_LEADERS.len()]);
+        // Another operator takes over at each, in one way or another in turn.
+        let taken = Fault::OF_LEADERS[number % Fault::OF_LEADERS.len()];
         for fault in stops
             .chain(Fault::in_turn(boundary.side, number))
-            .chain(taken)
+            .chain([taken])
         {
             runs.push(Run {
                 plan: Plan::from([(index + 1, fault)]),
@@ -181,9 +179,10 @@ fn conclude(kinds: &Arc<Kinds>, all: &[Arc<Scenario>], done: &[Done], began: Ins
         table(all, done);
     }
     println!(
-        "sweep: scenarios={} runs={} violations={broken} {:.0} s",
+        "sweep: scenarios={} runs={} of_two={} violations={broken} {:.0} s",
         all.len(),
         done.len(),
+        done.iter().filter(|(run, _)| run.of_two()).count(),
         began.elapsed().as_secs_f64()
     );
     match broken {
