@@ -32,6 +32,7 @@ async fn main() -> Result<()> {
     let control_plane = ControlPlane::start()?;
     size(&binary)?;
     writes(&control_plane).await?;
+    standby(&control_plane).await?;
     latencies(&control_plane).await
 }
 
@@ -203,6 +204,64 @@ async fn writes(control_plane: &ControlPlane) -> Result<()> {
         "0",
     );
     Ok(())
+}
+
+/// Two replicas at rest: their memory, and what the one that does not lead asks the apiserver for.
+async fn standby(control_plane: &ControlPlane) -> Result<()> {
+    let emulator = Emulator::start_with(&fixture(1)?, &["--clock-scale", "1"])?;
+    let values = json!({"replicaCount": 2, "leaderElection": {"enabled": true}});
+    let endpoint = emulator.endpoint();
+    let installation = Installation::new(
+        control_plane,
+        "bench-standby",
+        "cn-hangzhou",
+        endpoint,
+        &values,
+    )?;
+    let options = installation
+        .operator()
+        .access_key("bench-id", "bench-secret");
+    let mut leader = Operator::start(&options)?;
+    let series = "leader_election_master_status{name=\"ess-rollout\"}";
+    let began = Instant::now();
+    while leader.metric(series).await != Some(1.0) {
+        ensure!(
+            began.elapsed() < PATIENCE,
+            "the first operator does not lead"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut standby = Operator::start(&options)?;
+    tokio::time::sleep(REST).await;
+    let before = leases(control_plane, &installation)?;
+    tokio::time::sleep(REST).await;
+    let asked = leases(control_plane, &installation)? - before;
+    ensure!(
+        standby.metric(series).await == Some(0.0),
+        "the second one leads"
+    );
+    let leaders = resident(&mut leader)?;
+    line(
+        "memory of a standby (RSS)",
+        &mebibytes(resident(&mut standby)?),
+        &format!("<={} (the leader, idle)", mebibytes(leaders)),
+    );
+    line(
+        "requests for the Lease by both, in a second",
+        &format!("{:.2}", asked as f64 / REST.as_secs_f64()),
+        "<=1: each once in two seconds",
+    );
+    Ok(())
+}
+
+/// What the operators of an installation have asked the apiserver for about Leases, watches aside.
+fn leases(control_plane: &ControlPlane, installation: &Installation) -> Result<usize> {
+    let user = installation.user();
+    let entries = control_plane.audit_log().entries()?;
+    let theirs = entries.iter().filter(|entry| {
+        entry.user.username == user && entry.resource() == "leases" && entry.verb != "watch"
+    });
+    Ok(theirs.count())
 }
 
 /// The number of writes once the record is released, which is the last of them.

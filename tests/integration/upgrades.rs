@@ -133,8 +133,7 @@ impl Fleet {
             !object["status"]["completionTime"].is_null()
                 && object["metadata"]["finalizers"].is_null()
         };
-        rollouts.iter().all(|object| ended(object))
-            && nightly["status"]["lastOutcome"] == "Succeeded"
+        rollouts.iter().all(ended) && nightly["status"]["lastOutcome"] == "Succeeded"
     }
 
     async fn until_all_has_ended(&mut self, until: Instant) -> bool {
