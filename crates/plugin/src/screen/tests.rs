@@ -1,0 +1,167 @@
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use ess_rollout_api::v1alpha1::RollingUpdateTask;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Ten minutes after the update began.
+fn now() -> Timestamp {
+    "2026-11-27T10:10:00Z".parse().unwrap()
+}
+
+fn at(minute: i64, second: i64) -> String {
+    format!("2026-11-27T10:{minute:02}:{second:02}Z")
+}
+
+fn instance(number: usize, batch: usize, state: &str) -> Value {
+    json!({"id": format!("i-web-{number:02}"), "batch": batch, "state": state, "attempt": 1, "startTime": at(1, 0)})
+}
+
+/// Twelve instances in four batches, of which one has failed in the second.
+fn failing() -> Value {
+    let mut instances: Vec<Value> = (1..=12)
+        .map(|number| match number {
+            1..=3 => instance(number, 1, "Succeeded"),
+            4 => instance(number, 2, "Succeeded"),
+            5 => instance(number, 2, "Failed"),
+            6 => instance(number, 2, "Updating"),
+            _ => json!({"id": format!("i-web-{number:02}"), "batch": (number - 1) / 3 + 1, "state": "Pending"}),
+        })
+        .collect();
+    instances[4]["endTime"] = at(2, 40).into();
+    instances[4]["attempt"] = 2.into();
+    instances[4]["exitCode"] = 7.into();
+    instances[4]["message"] = "RunCommand: exit code 7: disk full".into();
+    let batch = |index: i32, state: &str| json!({"index": index, "size": 3, "state": state});
+    let mut batches = vec![
+        batch(1, "Succeeded"),
+        batch(2, "Failed"),
+        batch(3, "Pending"),
+        batch(4, "Pending"),
+    ];
+    (batches[0]["startTime"], batches[0]["endTime"]) = (at(0, 10).into(), at(2, 0).into());
+    batches[1]["startTime"] = at(2, 10).into();
+    json!({
+        "apiVersion": "ess-rollout.io/v1alpha1", "kind": "RollingUpdateTask",
+        "metadata": {"name": "web-2026-11", "namespace": "shop", "creationTimestamp": at(0, 0)},
+        "spec": {"scalingGroupId": "asg-web", "update": {"script": {"run": {"inline": "true"}}}},
+        "status": {
+            "state": "FailureSuspended",
+            "conditions": [{
+                "type": "Stalled", "status": "True", "reason": "FailureSuspended", "lastTransitionTime": at(3, 0),
+                "message": "1 instance has failed (i-web-05: exit code 7), and the update waits for a person: retry it, skip it, or cancel the update",
+            }],
+            "summary": {
+                "total": 12, "pending": 6, "updating": 1, "succeeded": 4, "failed": 1, "cancelled": 0, "skipped": 0,
+                "percent": 41, "progress": "4/12", "batch": "2/4",
+            },
+            "execution": {"id": "exec-0123456789abcdef", "templateName": "t", "status": "Waiting"},
+            "pause": {"id": 1, "kind": "Failure", "since": at(3, 0)},
+            "freeze": {"processes": ["ScaleIn", "ScaleOut"], "since": at(0, 5)},
+            "batches": batches,
+            "instances": instances,
+            "actions": [
+                {"id": "a", "verb": "Retry", "state": "Applied", "targets": ["i-web-05"], "requestedBy": "alice", "time": at(2, 20)},
+                {"id": "b", "verb": "Continue", "state": "Rejected", "targets": ["1"], "message": "it is in another pause", "time": at(3, 30)},
+            ],
+        },
+    })
+}
+
+fn rollout(task: Value) -> Rollout {
+    serde_json::from_value::<RollingUpdateTask>(task)
+        .unwrap()
+        .into()
+}
+
+fn style(width: usize) -> Style {
+    Style {
+        width,
+        unicode: true,
+        colour: false,
+        verbose: false,
+    }
+}
+
+fn shown(task: Value, style: Style) -> String {
+    let lines = screen(&rollout(task), now(), style);
+    for line in &lines {
+        let fits = line.width() <= style.width || line.contains("kubectl") || style.colour;
+        assert!(fits, "{line}");
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn a_failing_update_at_three_widths_in_ascii_and_in_colour() {
+    for width in [80, 120, 200] {
+        insta::assert_snapshot!(format!("failing_{width}"), shown(failing(), style(width)));
+    }
+    let ascii = Style {
+        unicode: false,
+        ..style(100)
+    };
+    insta::assert_snapshot!("failing_ascii", shown(failing(), ascii));
+    let colour = Style {
+        colour: true,
+        ..style(100)
+    };
+    insta::assert_snapshot!("failing_colour", shown(failing(), colour));
+    let verbose = Style {
+        verbose: true,
+        ..style(100)
+    };
+    insta::assert_snapshot!("failing_verbose", shown(failing(), verbose));
+}
+
+#[test]
+fn twelve_failures_fit_a_screen() {
+    let mut task = failing();
+    for (number, instance) in task["status"]["instances"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .enumerate()
+    {
+        instance["state"] = "Failed".into();
+        instance["batch"] = (number / 3 + 1).into();
+    }
+    let lines = screen(&rollout(task), now(), style(80));
+    assert!(lines.len() <= LINES, "{lines:#?}");
+}
+
+#[test]
+fn words_of_others_are_cut_by_their_width_and_move_no_cursor() {
+    let mut task = failing();
+    task["status"]["instances"][4]["message"] =
+        "磁盘空间不足\u{1b}[2J磁盘空间不足磁盘空间不足磁盘空间不足磁盘空间不足".into();
+    let text = shown(task, style(80));
+    assert!(!text.contains('\u{1b}'));
+    assert!(text.contains("磁盘空间不足 [2J磁"), "{text}");
+}
+
+#[test]
+fn an_update_that_nobody_has_looked_at_is_shown() {
+    let mut task = failing();
+    task.as_object_mut().unwrap().remove("status");
+    insta::assert_snapshot!("new", shown(task, style(80)));
+}
+
+#[test]
+fn ages_have_two_units() {
+    let now: Timestamp = "2026-11-27T10:00:00Z".parse().unwrap();
+    let before = |seconds: i64| {
+        age(
+            now,
+            Timestamp::from_second(now.as_second() - seconds).unwrap(),
+        )
+    };
+    let ages = [0, 59, 60, 90, 600, 3600, 3660, 86_400, 90_000, -5].map(before);
+    assert_eq!(
+        ages,
+        [
+            "0s", "59s", "1m", "1m30s", "10m", "1h", "1h1m", "1d", "1d1h", "0s"
+        ]
+    );
+}

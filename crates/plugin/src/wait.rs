@@ -1,0 +1,59 @@
+//! `wait`: until an update has come to something.
+
+use anyhow::Result;
+use futures::StreamExt;
+
+use crate::cli::{For, WaitArgs};
+use crate::cluster::Cluster;
+use crate::exit::End;
+use crate::rollout::Rollout;
+use crate::screen::in_a_line;
+
+/// To what end the waiting comes with this; `None`: it goes on.
+fn verdict(rollout: &Rollout, wanted: For) -> Option<End> {
+    if let Some(end) = rollout.end() {
+        return Some(match wanted {
+            For::Finished => End::Wanted,
+            For::Succeeded => end,
+            // The end is no pause; one that is good is what people wait for in the end.
+            For::Paused => end,
+        });
+    }
+    match wanted {
+        For::Paused if rollout.is_paused() => Some(End::Wanted),
+        // Nobody comes to a pipeline: it is told at once.
+        For::Succeeded | For::Finished if rollout.is_paused() => Some(End::Paused),
+        For::Succeeded | For::Finished | For::Paused => None,
+    }
+}
+
+/// Waits.
+///
+/// # Errors
+/// When there is no such update, or it cannot be read.
+pub async fn run(cluster: &Cluster, args: &WaitArgs) -> Result<End> {
+    let found = cluster.named(&args.named)?;
+    let mut last = found.get().await?;
+    let waited = async {
+        let mut changes = found.follow();
+        loop {
+            if let Some(end) = verdict(&last, args.wanted) {
+                return Ok(end);
+            }
+            match changes.next().await {
+                Some(Some(rollout)) => last = rollout,
+                Some(None) => anyhow::bail!("{} is gone", last.argument()),
+                None => anyhow::bail!("the watch of {} has ended", last.argument()),
+            }
+        }
+    };
+    let end = match args.timeout.is_zero() {
+        true => waited.await?,
+        false => match tokio::time::timeout(args.timeout, waited).await {
+            Ok(end) => end?,
+            Err(_) => End::TimedOut,
+        },
+    };
+    println!("{}", in_a_line(&last));
+    Ok(end)
+}
