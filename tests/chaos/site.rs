@@ -11,7 +11,7 @@ use ess_rollout_test_support::proxy::{Proxy, Upstream};
 use ess_rollout_test_support::{ControlPlane, Emulator, Installation, Operator, Options};
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::chronicle::{Chronicle, Recorder, Side};
@@ -165,35 +165,20 @@ fn options(
     side: Side,
     (apiserver, cloud): (&Proxy, &Proxy),
 ) -> Result<Options> {
-    let mut config: Value = serde_json::from_slice(&std::fs::read(installation.kubeconfig())?)?;
-    config["clusters"][0]["cluster"] = json!({"server": apiserver.url()});
-    let kubeconfig = installation.directory().join(format!("kubeconfig-{side}"));
-    std::fs::write(&kubeconfig, config.to_string())?;
-    let mut options = installation
+    let file = format!("kubeconfig-{side}");
+    let kubeconfig = installation.kubeconfig_through(&apiserver.url(), &file)?;
+    let options = installation
         .operator()
+        .kubeconfig(kubeconfig)
         .access_key("operator-id", "operator-secret")
-        .env("POD_NAME", &format!("ess-rollout-{side}"));
-    options.kubeconfig = kubeconfig;
-    for (name, value) in [
-        ("--endpoint", format!("all={}", cloud.url())),
-        ("--poll-interval-seconds", POLL.as_secs_f64().to_string()),
+        .env("POD_NAME", &format!("ess-rollout-{side}"))
+        .setting("--endpoint", format!("all={}", cloud.url()))
+        .setting("--poll-interval-seconds", POLL.as_secs_f64())
         // Such polls alone would take most of what an account has.
-        ("--oos-reads-per-second", "200".to_owned()),
-        ("--settle-seconds", SETTLE.as_secs_f64().to_string()),
-        (
-            "--call-timeout-seconds",
-            CALL_TIMEOUT.as_secs_f64().to_string(),
-        ),
-        (
-            "--progress-interval-seconds",
-            PROGRESS.as_secs_f64().to_string(),
-        ),
-    ] {
-        options
-            .flags
-            .retain(|flag| flag.split('=').next() != Some(name));
-        options.flags.push(format!("{name}={value}"));
-    }
+        .setting("--oos-reads-per-second", 200)
+        .setting("--settle-seconds", SETTLE.as_secs_f64())
+        .setting("--call-timeout-seconds", CALL_TIMEOUT.as_secs_f64())
+        .setting("--progress-interval-seconds", PROGRESS.as_secs_f64());
     Ok(options)
 }
 

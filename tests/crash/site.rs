@@ -11,7 +11,7 @@ use ess_rollout_core::identity;
 use ess_rollout_test_support::proxy::{Proxy, Upstream};
 use ess_rollout_test_support::{ControlPlane, Emulator, Installation, Operator};
 use kube::Api;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::gate::Gate;
 
@@ -103,28 +103,18 @@ impl Site {
         })
         .await??;
         // The operator's way to the apiserver leads through the proxy; its token is its own.
-        let kubeconfig = installation.kubeconfig();
-        let mut config: Value = serde_json::from_slice(&std::fs::read(&kubeconfig)?)?;
-        config["clusters"][0]["cluster"] = json!({"server": apiserver.url()});
-        std::fs::write(&kubeconfig, config.to_string())?;
-
-        let mut options = installation
+        let kubeconfig = installation.kubeconfig_through(&apiserver.url(), "kubeconfig-proxy")?;
+        let options = installation
             .operator()
-            .access_key("operator-id", "operator-secret");
-        for (name, seconds) in [
-            ("--poll-interval-seconds", 0.2),
+            .kubeconfig(kubeconfig)
+            .access_key("operator-id", "operator-secret")
+            .setting("--poll-interval-seconds", 0.2)
             // Such polls alone would take most of what an account has.
-            ("--oos-reads-per-second", 200.0),
-            ("--settle-seconds", SETTLE.as_secs_f64()),
-            ("--call-timeout-seconds", CALL_TIMEOUT.as_secs_f64()),
+            .setting("--oos-reads-per-second", 200)
+            .setting("--settle-seconds", SETTLE.as_secs_f64())
+            .setting("--call-timeout-seconds", CALL_TIMEOUT.as_secs_f64())
             // Progress writes are held back, so that a run has the same writes each time.
-            ("--progress-interval-seconds", 600.0),
-        ] {
-            options
-                .flags
-                .retain(|flag| flag.split('=').next() != Some(name));
-            options.flags.push(format!("{name}={seconds}"));
-        }
+            .setting("--progress-interval-seconds", 600);
         let operator = tokio::task::spawn_blocking(move || Operator::start(&options)).await??;
         gate.guard(operator);
 

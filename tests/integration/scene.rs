@@ -162,14 +162,11 @@ impl Scene {
             &values,
         )
         .unwrap();
-        let mut options = installation.operator().access_key(OWN_KEY.0, OWN_KEY.1);
-        // Shorter than the chart lets anybody have against the real cloud.
-        options
-            .flags
-            .retain(|flag| !flag.starts_with("--poll-interval-seconds"));
+        let options = installation.operator().access_key(OWN_KEY.0, OWN_KEY.1);
         let options = options
             .flag("--call-timeout-seconds=2")
-            .flag(format!("--poll-interval-seconds={}", POLL.as_secs_f64()))
+            // Shorter than the chart lets anybody have against the real cloud.
+            .setting("--poll-interval-seconds", POLL.as_secs_f64())
             // Such polls alone would take most of what an account has.
             .flag("--oos-reads-per-second=200")
             .flag(format!(

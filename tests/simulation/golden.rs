@@ -183,9 +183,12 @@ fn made(world: &World) -> Vec<GoldenCall> {
 impl Golden {
     /// All that a world has kept, once its run is over.
     pub fn all_of(world: &World, scenario: &Scenario, person: &Person) -> Vec<Self> {
+        let moments = world.take_moments();
+        if moments.is_empty() {
+            return Vec::new();
+        }
         let calls = made(world);
-        let moments = world.take_moments().into_iter();
-        let golden = moments.map(|moment| Self {
+        let golden = moments.into_iter().map(|moment| Self {
             scenario: scenario.name.to_owned(),
             stages: moment.stages(),
             began: world::begin(),

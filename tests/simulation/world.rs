@@ -250,10 +250,7 @@ impl World {
     pub fn effect(&self, side: Side) {
         if self.seen().moments.is_some() {
             let moment = Moment::of(self, side);
-            self.seen()
-                .moments
-                .iter_mut()
-                .for_each(|moments| moments.push(moment.clone()));
+            self.seen().moments.get_or_insert_default().push(moment);
         }
     }
 

@@ -8,7 +8,6 @@ use ess_rollout_api::requests as keys;
 use ess_rollout_api::v1alpha1::{ActionState, InstanceState, PauseKind, Verb};
 use ess_rollout_core::requests;
 use ess_rollout_core::task::ledger;
-use futures::StreamExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -16,13 +15,7 @@ use crate::cli::{CancelArgs, ContinueArgs, InstancesArgs, RequestArgs};
 use crate::cluster::{Cluster, Found, is_conflict, said};
 use crate::exit::End;
 use crate::rollout::Rollout;
-
-/// Run again.
-pub const RETRY: Verb = Verb::Retry;
-/// Pass over.
-pub const SKIP: Verb = Verb::Skip;
-/// Give up.
-pub const CANCEL_INSTANCES: Verb = Verb::CancelInstances;
+use crate::terminal::print;
 
 /// How often somebody else may write between a read and the patch that follows it.
 const CONFLICTS: usize = 5;
@@ -144,7 +137,11 @@ async fn make(
         );
         match found.patch(&patch).await {
             Ok(_) if args.timeout.is_zero() => {
-                println!("{} of {} is asked for", word(verb), rollout.argument());
+                print(&[format!(
+                    "{} of {} is asked for",
+                    word(verb),
+                    rollout.argument()
+                )])?;
                 return Ok(End::Wanted);
             }
             Ok(_) => {
@@ -192,8 +189,8 @@ fn patch(
 async fn verdict(found: &Found<'_>, verb: Verb, value: &str) -> Result<End> {
     let id = requests::action_id(verb, value);
     let mut changes = found.follow();
-    while let Some(seen) = changes.next().await {
-        let rollout = seen.context("it is gone, and the request with it")?;
+    loop {
+        let rollout = changes.next().await?;
         let mut actions = rollout.status.actions.iter();
         let Some(action) = actions.find(|action| action.id == id) else {
             continue;
@@ -207,8 +204,7 @@ async fn verdict(found: &Found<'_>, verb: Verb, value: &str) -> Result<End> {
             ActionState::Applied => ("Applied", End::Wanted),
             ActionState::Rejected => ("Rejected", End::Rejected),
         };
-        println!("{} {targets}: {state}: {said}", word(verb));
+        print(&[format!("{} {targets}: {state}: {said}", word(verb))])?;
         return Ok(end);
     }
-    bail!("the watch has ended")
 }

@@ -1,5 +1,7 @@
 //! The client, and the objects that are looked at.
 
+use std::fmt::Debug;
+
 use anyhow::{Context, Result, bail};
 use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask};
 use futures::stream::{BoxStream, StreamExt};
@@ -7,7 +9,8 @@ use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Config};
+use kube::{Api, Client, Config, Resource};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cli::{Connection, Named};
@@ -132,21 +135,13 @@ impl Found<'_> {
         })
     }
 
-    /// The update as it is now and each time that it changes; `None`: it is gone. What fails on the way is tried again.
-    pub fn follow(&self) -> BoxStream<'static, Option<Rollout>> {
-        // Without the loss of a connection being told: what matters is seen when there is another one.
-        macro_rules! followed {
-            ($api:expr, $name:expr) => {
-                watcher::watch_object($api, $name)
-                    .default_backoff()
-                    .filter_map(|seen| async move { seen.ok() })
-                    .map(|seen| seen.map(Rollout::from))
-                    .boxed()
-            };
-        }
+    /// The update as it is now and each time that it changes.
+    pub fn follow(&self) -> Changes {
         match &self.target {
-            Target::Task(name) => followed!(self.tasks(), name),
-            Target::Rollback(name) => followed!(self.rollbacks(), name),
+            Target::Task(name) => Changes::of(self.tasks(), name, name.clone()),
+            Target::Rollback(name) => {
+                Changes::of(self.rollbacks(), name, format!("rollback/{name}"))
+            }
         }
     }
 
@@ -174,6 +169,36 @@ impl Found<'_> {
                 .await
                 .map(Rollout::from),
         }
+    }
+}
+
+/// How an update is, one after the other. What fails on the way is tried again.
+pub struct Changes {
+    seen: BoxStream<'static, Option<Rollout>>,
+    argument: String,
+}
+
+impl Changes {
+    fn of<K>(api: Api<K>, name: &str, argument: String) -> Self
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+        Rollout: From<K>,
+    {
+        let seen = watcher::watch_object(api, name).default_backoff();
+        let seen = seen.filter_map(|seen| async move { seen.ok() });
+        Self {
+            seen: seen.map(|seen| seen.map(Rollout::from)).boxed(),
+            argument,
+        }
+    }
+
+    /// The next.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub async fn next(&mut self) -> Result<Rollout> {
+        let next = self.seen.next().await.flatten();
+        next.with_context(|| format!("{} is gone", self.argument))
     }
 }
 

@@ -9,6 +9,7 @@
 //! - [`cluster`]: the client, and the objects that are looked at
 //! - [`rollout`]: an update as it is looked at: of a task or of a rollback
 //! - [`screen`]: how an update is shown: a pure function of it, the time and the terminal
+//! - [`terminal`]: what that goes to
 //! - [`status`], [`wait`]: what is watched
 //! - [`ask`]: requests by annotation, and their verdicts
 //! - [`exit`]: how a command ends: each end has a status of its own
@@ -22,4 +23,5 @@ pub mod exit;
 pub mod rollout;
 pub mod screen;
 pub mod status;
+pub mod terminal;
 pub mod wait;

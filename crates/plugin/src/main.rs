@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use ess_rollout_api::v1alpha1::Verb;
 use ess_rollout_plugin::{
     ask,
     cli::{Cli, Command},
@@ -55,10 +56,10 @@ async fn run(cli: &Cli) -> anyhow::Result<End> {
         Command::Status(args) => status::run(&cluster().await?, args).await,
         Command::Wait(args) => wait::run(&cluster().await?, args).await,
         Command::Continue(args) => ask::leave_pause(&cluster().await?, args).await,
-        Command::Retry(args) => ask::of_instances(&cluster().await?, ask::RETRY, args).await,
-        Command::Skip(args) => ask::of_instances(&cluster().await?, ask::SKIP, args).await,
+        Command::Retry(args) => ask::of_instances(&cluster().await?, Verb::Retry, args).await,
+        Command::Skip(args) => ask::of_instances(&cluster().await?, Verb::Skip, args).await,
         Command::CancelInstances(args) => {
-            ask::of_instances(&cluster().await?, ask::CANCEL_INSTANCES, args).await
+            ask::of_instances(&cluster().await?, Verb::CancelInstances, args).await
         }
         Command::Cancel(args) => ask::cancel(&cluster().await?, args).await,
     }

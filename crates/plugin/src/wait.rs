@@ -1,22 +1,21 @@
 //! `wait`: until an update has come to something.
 
 use anyhow::Result;
-use futures::StreamExt;
 
 use crate::cli::{For, WaitArgs};
 use crate::cluster::Cluster;
 use crate::exit::End;
 use crate::rollout::Rollout;
 use crate::screen::in_a_line;
+use crate::terminal::print;
 
 /// To what end the waiting comes with this; `None`: it goes on.
 fn verdict(rollout: &Rollout, wanted: For) -> Option<End> {
     if let Some(end) = rollout.end() {
         return Some(match wanted {
             For::Finished => End::Wanted,
-            For::Succeeded => end,
             // The end is no pause; one that is good is what people wait for in the end.
-            For::Paused => end,
+            For::Succeeded | For::Paused => end,
         });
     }
     match wanted {
@@ -38,13 +37,9 @@ pub async fn run(cluster: &Cluster, args: &WaitArgs) -> Result<End> {
         let mut changes = found.follow();
         loop {
             if let Some(end) = verdict(&last, args.wanted) {
-                return Ok(end);
+                return anyhow::Ok(end);
             }
-            match changes.next().await {
-                Some(Some(rollout)) => last = rollout,
-                Some(None) => anyhow::bail!("{} is gone", last.argument()),
-                None => anyhow::bail!("the watch of {} has ended", last.argument()),
-            }
+            last = changes.next().await?;
         }
     };
     let end = match args.timeout.is_zero() {
@@ -54,6 +49,6 @@ pub async fn run(cluster: &Cluster, args: &WaitArgs) -> Result<End> {
             Err(_) => End::TimedOut,
         },
     };
-    println!("{}", in_a_line(&last));
+    print(&[in_a_line(&last)])?;
     Ok(end)
 }

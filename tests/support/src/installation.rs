@@ -94,6 +94,18 @@ impl Installation {
         self.directory.path().join("kubeconfig")
     }
 
+    /// The same rights by another way: through a proxy in front of the apiserver, which speaks plain HTTP.
+    ///
+    /// # Errors
+    /// When the file of this name cannot be written.
+    pub fn kubeconfig_through(&self, server: &str, file: &str) -> Result<PathBuf> {
+        let mut config: Value = serde_json::from_slice(&std::fs::read(self.kubeconfig())?)?;
+        config["clusters"][0]["cluster"] = json!({"server": server});
+        let file = self.directory.path().join(file);
+        std::fs::write(&file, config.to_string())?;
+        Ok(file)
+    }
+
     /// The operator's user name in the audit log.
     pub fn user(&self) -> String {
         format!("system:serviceaccount:{}:{}", self.namespace, self.account)

@@ -32,6 +32,19 @@ impl Options {
         self
     }
 
+    /// Whose rights it has, and which way to the apiserver.
+    pub fn kubeconfig(mut self, file: PathBuf) -> Self {
+        self.kubeconfig = file;
+        self
+    }
+
+    /// The flag with this value, in place of what it had.
+    pub fn setting(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.flags
+            .retain(|flag| flag.split('=').next() != Some(name));
+        self.flag(format!("{name}={value}"))
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.envs.push((name.to_owned(), value.to_owned()));
         self
