@@ -34,6 +34,14 @@ fn people() -> [(CustomResourceDefinition, Immutability); 3] {
     ]
 }
 
+/// What to do instead of changing a field of the spec of an object that is there, by the names of the kind and of the field in
+/// JSON; `None`: it may be changed, or there is no such kind.
+pub fn immutable(kind: &str, field: &str) -> Option<&'static str> {
+    let people = people().into_iter();
+    let mut of_kind = people.filter(|(crd, _)| crd.spec.names.kind == kind);
+    of_kind.find_map(|(_, immutability)| immutability.cure_for(field))
+}
+
 /// One CRD as YAML.
 ///
 /// # Errors

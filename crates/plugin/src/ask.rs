@@ -1,33 +1,37 @@
-//! Requests by annotation, and their verdicts.
+//! Requests, and their verdicts.
 //!
 //! A request is one annotation, which the operator reads and answers in the ledger (`status.actions`). Another one of the same
 //! verb takes the place of one that has not been read yet, so none is made while one stands.
 
 use anyhow::{Context, Result, bail, ensure};
 use ess_rollout_api::requests as keys;
-use ess_rollout_api::v1alpha1::{ActionState, InstanceState, PauseKind, Verb};
+use ess_rollout_api::v1alpha1::{Action, ActionState, InstanceState, PauseKind, Verb};
 use ess_rollout_core::requests;
 use ess_rollout_core::task::ledger;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::cli::{CancelArgs, ContinueArgs, InstancesArgs, RequestArgs};
-use crate::cluster::{Cluster, Found, is_conflict, said};
+use crate::cli::{
+    ApproveArgs, CancelArgs, ContinueArgs, DryRun, InstancesArgs, Output, RequestArgs, RunNowArgs,
+};
+use crate::cluster::{Cluster, Found};
 use crate::exit::End;
+use crate::kind::Kind;
+use crate::object::Object;
+use crate::output;
 use crate::rollout::Rollout;
+use crate::screen::requests::word;
+use crate::selection::selected;
 use crate::terminal::print;
 
 /// How often somebody else may write between a read and the patch that follows it.
 const CONFLICTS: usize = 5;
+/// What updates are.
+const UPDATES: [Kind; 2] = [Kind::Task, Kind::Rollback];
 
 fn key(verb: Verb) -> &'static str {
     let found = requests::VERBS.iter().find(|(of, _)| *of == verb);
     found.map_or(keys::CONTINUE, |(_, key)| key)
-}
-
-/// The annotation without its prefix, as people type it.
-fn word(verb: Verb) -> &'static str {
-    key(verb).rsplit('/').next().unwrap_or_default()
 }
 
 /// What makes a value another one than that of an earlier request.
@@ -35,18 +39,31 @@ fn nonce() -> String {
     Timestamp::now().as_millisecond().to_string()
 }
 
+fn of_update(object: &Object) -> Result<&Rollout> {
+    object
+        .rollout()
+        .with_context(|| format!("{} is no update", object.argument()))
+}
+
+fn has_failed(rollout: &Rollout) -> bool {
+    let mut instances = rollout.status.instances.iter();
+    instances.any(|instance| instance.state == InstanceState::Failed)
+}
+
 /// `continue`.
 ///
 /// # Errors
 /// When it is in no pause that a request can leave, or it cannot be asked.
 pub async fn leave_pause(cluster: &Cluster, args: &ContinueArgs) -> Result<End> {
-    make(cluster, &args.request, Verb::Continue, |rollout| {
-        let pause = rollout
-            .status
-            .pause
-            .as_ref()
-            .filter(|_| rollout.is_paused());
-        let Some(pause) = pause else {
+    let fits = |object: &Object| {
+        let pause = object.rollout().and_then(|of| of.status.pause.as_ref());
+        object.is_paused() && pause.is_some_and(|pause| pause.kind == PauseKind::Batch)
+    };
+    let all = selected(cluster, &args.request, &UPDATES, "continue", fits).await?;
+    let value = |object: &Object| {
+        let rollout = of_update(object)?;
+        let pause = rollout.status.pause.as_ref();
+        let Some(pause) = pause.filter(|_| rollout.is_paused()) else {
             bail!(
                 "{} is in no pause: it is {}",
                 rollout.argument(),
@@ -61,8 +78,8 @@ pub async fn leave_pause(cluster: &Cluster, args: &ContinueArgs) -> Result<End> 
         );
         let id = args.pause.unwrap_or(pause.id);
         Ok(format!("{id}@{}", nonce()))
-    })
-    .await
+    };
+    make_all(cluster, &all, &args.request, Verb::Continue, value).await
 }
 
 /// `retry`, `skip` and `cancel-instances`.
@@ -70,27 +87,43 @@ pub async fn leave_pause(cluster: &Cluster, args: &ContinueArgs) -> Result<End> 
 /// # Errors
 /// When it names an instance that takes no part, or it cannot be asked.
 pub async fn of_instances(cluster: &Cluster, verb: Verb, args: &InstancesArgs) -> Result<End> {
-    make(cluster, &args.request, verb, |rollout| {
-        let all = &rollout.status.instances;
-        if args.instances.is_empty() {
-            let failed = all
-                .iter()
-                .any(|instance| instance.state == InstanceState::Failed);
-            ensure!(failed, "no instance of {} has failed", rollout.argument());
-            return Ok(format!("failed@{}", nonce()));
+    let fits = |object: &Object| {
+        let failed = object.rollout().is_some_and(has_failed);
+        object.end().is_none() && (failed || args.batch.is_some() || args.task.is_some())
+    };
+    let all = selected(cluster, &args.request, &UPDATES, word(verb), fits).await?;
+    let value = |object: &Object| {
+        Ok(format!(
+            "{}@{}",
+            targets(of_update(object)?, args)?,
+            nonce()
+        ))
+    };
+    make_all(cluster, &all, &args.request, verb, value).await
+}
+
+fn targets(rollout: &Rollout, args: &InstancesArgs) -> Result<String> {
+    if let Some(batch) = args.batch {
+        return Ok(format!("batch-{batch}"));
+    }
+    if let Some(task) = &args.task {
+        return Ok(format!("task:{task}"));
+    }
+    if args.instances.is_empty() {
+        let argument = rollout.argument();
+        ensure!(has_failed(rollout), "no instance of {argument} has failed");
+        return Ok("failed".to_owned());
+    }
+    let all = &rollout.status.instances;
+    let of = |named: &String| {
+        // With the attempt that is seen here: what has been retried meanwhile is not meant.
+        let known = all.iter().find(|instance| instance.id == *named);
+        match known.map(|instance| instance.attempt) {
+            Some(attempt) if attempt > 0 => format!("{named}/{attempt}"),
+            _ => named.clone(),
         }
-        let mut targets = Vec::new();
-        for named in &args.instances {
-            // With the attempt that is seen here: what has been retried meanwhile is not meant.
-            let known = all.iter().find(|instance| instance.id == *named);
-            targets.push(match known.map(|instance| instance.attempt) {
-                Some(attempt) if attempt > 0 => format!("{named}/{attempt}"),
-                _ => named.clone(),
-            });
-        }
-        Ok(format!("{}@{}", targets.join(","), nonce()))
-    })
-    .await
+    };
+    Ok(args.instances.iter().map(of).collect::<Vec<_>>().join(","))
 }
 
 /// `cancel`.
@@ -98,85 +131,219 @@ pub async fn of_instances(cluster: &Cluster, verb: Verb, args: &InstancesArgs) -
 /// # Errors
 /// When it has ended, or it cannot be asked.
 pub async fn cancel(cluster: &Cluster, args: &CancelArgs) -> Result<End> {
-    make(cluster, &args.request, Verb::Cancel, |rollout| {
+    let fits = |object: &Object| object.end().is_none();
+    let all = selected(cluster, &args.request, &Kind::ALL, "cancel", fits).await?;
+    let value = |object: &Object| {
+        let (argument, state) = (object.argument(), object.state());
         ensure!(
-            rollout.end().is_none(),
-            "{} has ended: it is {}",
-            rollout.argument(),
-            rollout.state()
+            object.end().is_none(),
+            "{argument} has ended: it is {state}"
         );
         Ok(nonce())
-    })
-    .await
+    };
+    make_all(cluster, &all, &args.request, Verb::Cancel, value).await
 }
 
-/// Makes a request, whose value follows from how the update is, and waits for its verdict.
-async fn make(
-    cluster: &Cluster,
-    args: &RequestArgs,
-    verb: Verb,
-    value: impl Fn(&Rollout) -> Result<String>,
-) -> Result<End> {
-    let found = cluster.named(&args.named)?;
-    let user = cluster.user().await;
+/// `run-now`.
+///
+/// # Errors
+/// When it cannot be asked.
+pub async fn run_now(cluster: &Cluster, args: &RunNowArgs) -> Result<End> {
+    let name = args.request.name.as_deref();
+    // It is for nothing else, so the name alone says it.
+    let name = name.map(|name| match name.contains('/') {
+        true => name.to_owned(),
+        false => format!("image/{name}"),
+    });
+    let request = RequestArgs {
+        name,
+        ..args.request.clone()
+    };
+    let all = selected(cluster, &request, &[Kind::ImageUpdate], "run-now", |_| true).await?;
+    make_all(cluster, &all, &request, Verb::RunNow, |_| Ok(nonce())).await
+}
+
+/// `approve`: raises `spec.approvedBatches`, which is no annotation, and has its verdict once the operator has seen it.
+///
+/// # Errors
+/// When it has ended, or it cannot be asked.
+pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<End> {
+    let level = args.up_to;
+    let fits = |object: &Object| {
+        let seen = object.rollout().map_or(0, approved);
+        object.end().is_none() && seen < level
+    };
+    let all = selected(cluster, &args.request, &UPDATES, "approve", fits).await?;
+    let mut ends = Vec::new();
+    for found in &all {
+        let done = raise(found, args).await;
+        ends.push(settle(done, all.len())?);
+    }
+    Ok(worst(ends))
+}
+
+fn approved(rollout: &Rollout) -> i32 {
+    let seen = rollout.status.latched.as_ref();
+    let seen = seen.map_or(0, |latched| latched.approved_batches);
+    seen.max(rollout.policy.approved_batches.unwrap_or(0))
+}
+
+async fn raise(found: &Found<'_>, args: &ApproveArgs) -> Result<End> {
+    let (level, request) = (args.up_to, &args.request);
     for _ in 0..CONFLICTS {
-        let rollout = found.get().await?;
-        let standing = ledger::new_requests(&rollout.metadata, &rollout.status.handled_actions);
-        let standing: Vec<&str> = standing.map(word).collect();
+        let object = found.get().await?;
+        let rollout = of_update(&object)?;
+        let (argument, before) = (rollout.argument(), approved(rollout));
+        let state = rollout.state();
         ensure!(
-            standing.is_empty(),
-            "the operator has not read the last request yet ({}): is it running?",
-            standing.join(", ")
+            rollout.end().is_none(),
+            "{argument} has ended: it is {state}"
         );
-        let value = value(&rollout)?;
-        let patch = patch(
-            &rollout,
-            (verb, &value),
-            user.as_deref(),
-            args.note.as_deref(),
+        ensure!(
+            before <= level,
+            "{argument} is approved up to batch {before} already, and that cannot be taken back"
         );
-        match found.patch(&patch).await {
-            Ok(_) if args.timeout.is_zero() => {
-                print(&[format!(
-                    "{} of {} is asked for",
-                    word(verb),
-                    rollout.argument()
-                )])?;
+        if request.dry_run == DryRun::Client {
+            print(&[format!("approve {argument} up to {level} (dry run)")])?;
+            return Ok(End::Wanted);
+        }
+        let patch = json!({
+            "metadata": {"resourceVersion": object.metadata().resource_version},
+            "spec": {"approvedBatches": level},
+        });
+        match found.patch(&patch, request.dry_run).await {
+            Ok(_) if request.dry_run == DryRun::Server => {
+                print(&[format!("approve {argument} up to {level} (server dry run)")])?;
                 return Ok(End::Wanted);
             }
             Ok(_) => {
-                let verdict = verdict(&found, verb, &value);
-                return match tokio::time::timeout(args.timeout, verdict).await {
-                    Ok(verdict) => verdict,
-                    Err(_) => {
-                        eprintln!(
-                            "no verdict within {} s: see kubectl ess-rollout status {}",
-                            args.timeout.as_secs(),
-                            rollout.argument()
-                        );
-                        Ok(End::TimedOut)
+                let seen = async {
+                    let mut changes = found.follow();
+                    loop {
+                        let object = changes.next_seen().await?;
+                        let latched = of_update(&object)?.status.latched.as_ref();
+                        if latched.is_some_and(|of| of.approved_batches >= level) {
+                            print(&[format!("approve {argument} up to {level}: Applied")])?;
+                            return Ok(End::Wanted);
+                        }
+                        if object.end().is_some() {
+                            let state = object.state();
+                            bail!("{argument} has ended: it is {state}");
+                        }
                     }
                 };
+                return within(request, &argument, seen).await;
             }
-            Err(error) if is_conflict(&error) => {}
-            Err(error) => {
-                let what = format!("cannot ask {} to {}", rollout.argument(), word(verb));
-                return Err(said(error)).context(what);
+            Err(failure) if failure.is_conflict() => {}
+            Err(failure) => {
+                return Err(failure).with_context(|| format!("cannot approve {argument}"));
             }
         }
     }
     bail!("somebody else wrote first, {CONFLICTS} times: try again")
 }
 
-/// What is written: only if nobody has written since it was read. Names of earlier requests go.
+/// Makes a request of each of these objects; each has a verdict of its own.
+async fn make_all(
+    cluster: &Cluster,
+    all: &[Found<'_>],
+    args: &RequestArgs,
+    verb: Verb,
+    value: impl Fn(&Object) -> Result<String>,
+) -> Result<End> {
+    let user = cluster.user().await;
+    let mut made = Vec::new();
+    let mut ends = Vec::new();
+    for found in all {
+        match make(found, args, verb, user.as_deref(), &value).await {
+            Ok(Some(request)) => made.push((found, request)),
+            Ok(None) => ends.push(End::Wanted),
+            Err(error) => ends.push(settle(Err(error), all.len())?),
+        }
+    }
+    // Not one after the other: each may take as long as `--timeout`.
+    let verdicts = made.iter().map(|(found, (argument, id))| {
+        within(args, argument, verdict(found, id, args.output.output))
+    });
+    for end in futures::future::join_all(verdicts).await {
+        ends.push(settle(end, all.len())?);
+    }
+    Ok(worst(ends))
+}
+
+/// Of one object among many an error does not end the others.
+fn settle(end: Result<End>, of: usize) -> Result<End> {
+    match end {
+        Err(error) if of > 1 && !crate::exit::pipe_is_closed(&error) => {
+            eprintln!("error: {error:#}");
+            Ok(End::Error)
+        }
+        end => end,
+    }
+}
+
+/// What a script has to know of many ends.
+fn worst(ends: Vec<End>) -> End {
+    let order = [End::Error, End::Rejected, End::TimedOut];
+    let found = order.into_iter().find(|end| ends.contains(end));
+    found.unwrap_or(End::Wanted)
+}
+
+/// Makes a request whose value follows from how the object is: what it is known by, and the id of its entry in the ledger, where
+/// that is waited for.
+async fn make(
+    found: &Found<'_>,
+    args: &RequestArgs,
+    verb: Verb,
+    user: Option<&str>,
+    value: impl Fn(&Object) -> Result<String>,
+) -> Result<Option<(String, String)>> {
+    for _ in 0..CONFLICTS {
+        let object = found.get().await?;
+        let argument = object.argument();
+        let standing = ledger::new_requests(object.metadata(), object.handled());
+        let standing: Vec<&str> = standing.map(word).collect();
+        ensure!(
+            standing.is_empty(),
+            "the operator has not read the last request of {argument} yet ({}): is it running?",
+            standing.join(", ")
+        );
+        let value = value(&object)?;
+        let what = format!("{} of {argument}", word(verb));
+        if args.dry_run == DryRun::Client {
+            print(&[format!("{what}: {}={value} (dry run)", key(verb))])?;
+            return Ok(None);
+        }
+        let patch = patch(&object, (verb, &value), user, args.note.as_deref());
+        match found.patch(&patch, args.dry_run).await {
+            Ok(_) if args.dry_run == DryRun::Server => {
+                print(&[format!("{what}: {}={value} (server dry run)", key(verb))])?;
+                return Ok(None);
+            }
+            Ok(_) if args.timeout.is_zero() => {
+                print(&[format!("{what} is asked for")])?;
+                return Ok(None);
+            }
+            Ok(_) => return Ok(Some((argument, requests::action_id(verb, &value)))),
+            Err(failure) if failure.is_conflict() => {}
+            Err(failure) => {
+                let what = format!("cannot ask {argument} to {}", word(verb));
+                return Err(failure).context(what);
+            }
+        }
+    }
+    bail!("somebody else wrote first, {CONFLICTS} times: try again")
+}
+
+/// What is written: only if nobody has written since it was read. Names and notes of earlier requests go.
 fn patch(
-    rollout: &Rollout,
+    object: &Object,
     (verb, value): (Verb, &str),
     user: Option<&str>,
     note: Option<&str>,
 ) -> Value {
     json!({"metadata": {
-        "resourceVersion": rollout.metadata.resource_version,
+        "resourceVersion": object.metadata().resource_version,
         "annotations": {
             key(verb): value,
             keys::REQUESTED_BY: user,
@@ -185,26 +352,56 @@ fn patch(
     }})
 }
 
+/// Waits as long as it may take, at most; 0: not at all.
+async fn within(
+    args: &RequestArgs,
+    argument: &str,
+    verdict: impl Future<Output = Result<End>>,
+) -> Result<End> {
+    if args.timeout.is_zero() {
+        return Ok(End::Wanted);
+    }
+    match tokio::time::timeout(args.timeout, verdict).await {
+        Ok(verdict) => verdict,
+        Err(_) => {
+            eprintln!(
+                "no verdict within {} s: see kubectl ess-rollout status {argument}",
+                args.timeout.as_secs()
+            );
+            Ok(End::TimedOut)
+        }
+    }
+}
+
 /// Waits until the operator has settled a request, and says how.
-async fn verdict(found: &Found<'_>, verb: Verb, value: &str) -> Result<End> {
-    let id = requests::action_id(verb, value);
+async fn verdict(found: &Found<'_>, id: &str, output: Option<Output>) -> Result<End> {
     let mut changes = found.follow();
     loop {
-        let rollout = changes.next().await?;
-        let mut actions = rollout.status.actions.iter();
+        let object = changes.next_seen().await?;
+        let mut actions = object.actions().iter();
         let Some(action) = actions.find(|action| action.id == id) else {
             continue;
         };
-        let targets = action.targets.join(", ");
-        let said = [action.reason.as_str(), action.message.as_str()];
-        let said = said.into_iter().filter(|text| !text.is_empty());
-        let said = said.collect::<Vec<_>>().join(": ");
-        let (state, end) = match action.state {
+        let end = match action.state {
             ActionState::Accepted => continue,
-            ActionState::Applied => ("Applied", End::Wanted),
-            ActionState::Rejected => ("Rejected", End::Rejected),
+            ActionState::Applied => End::Wanted,
+            ActionState::Rejected => End::Rejected,
         };
-        print(&[format!("{} {targets}: {state}: {said}", word(verb))])?;
+        match (output::is_document(output), output) {
+            (Some(form), _) => output::next_document(&json!(action), form)?,
+            (None, Some(Output::Name)) => print(&[object.target().qualified()])?,
+            (None, _) => print(&[said(&object, action)])?,
+        }
         return Ok(end);
     }
+}
+
+fn said(object: &Object, action: &Action) -> String {
+    let mut what = vec![word(action.verb)];
+    what.extend(action.targets.iter().map(String::as_str));
+    let said = [action.reason.as_str(), action.message.as_str()];
+    let said = said.into_iter().filter(|text| !text.is_empty());
+    let said = said.collect::<Vec<_>>().join(": ");
+    let (what, argument, state) = (what.join(" "), object.argument(), action.state);
+    format!("{argument}: {what}: {state:?}: {said}")
 }

@@ -1,57 +1,91 @@
-//! The client, and the objects that are looked at.
+//! The client, and the calls of the apiserver.
 
-use std::fmt::Debug;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use ess_rollout_api::v1alpha1::{Rollback, RollingUpdateTask};
-use futures::stream::{BoxStream, StreamExt};
+use anyhow::{Context, Result};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Config, Resource};
-use serde::de::DeserializeOwned;
+use kube::{Api, Client, Config};
 use serde_json::Value;
 
-use crate::cli::{Connection, Named};
-use crate::rollout::Rollout;
+use crate::cli::{Connection, DryRun};
+use crate::kind::{Kind, Target};
+use crate::object::Object;
 
-/// Named in managedFields.
-const FIELD_MANAGER: &str = "kubectl-ess_rollout";
+/// How many objects one answer of a list holds: one of a thousand instances is half a megabyte.
+const PAGE: u32 = 100;
+/// How long no answer is taken for an apiserver that is away, where the connection itself is not refused.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A cluster, and the namespace that is meant.
 pub struct Cluster {
     client: Client,
+    server: String,
     namespace: String,
+    request_timeout: Duration,
+    field_manager: String,
 }
 
-/// Which update.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Target {
-    Task(String),
-    Rollback(String),
+/// Why a call came to nothing.
+#[derive(Debug)]
+pub struct Failure {
+    code: Option<u16>,
+    message: String,
 }
 
-impl Target {
-    fn parse(text: &str) -> Result<Self> {
-        let Some((kind, name)) = text.split_once('/') else {
-            return Ok(Self::Task(text.to_owned()));
-        };
-        let kind = kind.to_lowercase();
-        let kind = kind.split('.').next().unwrap_or_default();
-        match kind {
-            "rollingupdatetask" | "rollingupdatetasks" | "rut" | "task" => {
-                Ok(Self::Task(name.to_owned()))
-            }
-            "rollback" | "rollbacks" => Ok(Self::Rollback(name.to_owned())),
-            _ => bail!("{text:?}: NAME is that of a RollingUpdateTask, or rollback/NAME"),
-        }
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
-/// One update in a cluster.
+impl std::error::Error for Failure {}
+
+impl Failure {
+    fn has(&self, code: u16) -> bool {
+        self.code == Some(code)
+    }
+
+    /// Somebody else wrote first.
+    pub fn is_conflict(&self) -> bool {
+        self.has(409)
+    }
+
+    /// There is no such object, or no such kind.
+    pub fn is_not_found(&self) -> bool {
+        self.has(404)
+    }
+
+    /// Who asks may not.
+    pub fn is_forbidden(&self) -> bool {
+        self.has(401) || self.has(403)
+    }
+
+    /// Asking again changes nothing.
+    fn is_final(&self) -> bool {
+        self.is_forbidden() || self.is_not_found()
+    }
+}
+
+/// Where objects are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// In one namespace.
+    Namespace(&'a str),
+    /// In all of them.
+    All,
+}
+
+/// One object in a cluster.
 pub struct Found<'c> {
     cluster: &'c Cluster,
+    namespace: String,
     target: Target,
 }
 
@@ -78,164 +112,312 @@ impl Cluster {
         if connection.as_user.is_some() {
             config.auth_info.impersonate.clone_from(&connection.as_user);
         }
+        if connection.as_uid.is_some() {
+            config
+                .auth_info
+                .impersonate_uid
+                .clone_from(&connection.as_uid);
+        }
         if !connection.as_groups.is_empty() {
             config.auth_info.impersonate_groups = Some(connection.as_groups.clone());
         }
+        // It sends writes again, fifteen times, before it says that the apiserver is busy.
+        config.default_retry = false;
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
         let namespace = connection.namespace.clone();
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        let server = config.cluster_url.to_string();
         let client = Client::try_from(config).context("the kubeconfig cannot be used")?;
-        Ok(Self { client, namespace })
+        Ok(Self {
+            client,
+            server: server.trim_end_matches('/').to_owned(),
+            namespace,
+            request_timeout: connection.request_timeout,
+            field_manager: connection.field_manager.clone(),
+        })
     }
 
-    /// The update of this name.
+    /// The namespace that is meant where none is named.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The client itself, for what is no object of ours.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// A call, in the words of the apiserver where it fails, and within `--request-timeout`.
+    ///
+    /// # Errors
+    /// When it fails or takes longer.
+    pub async fn call<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+        if self.request_timeout.is_zero() {
+            return call.await.map_err(|error| self.failure(&error));
+        }
+        match tokio::time::timeout(self.request_timeout, call).await {
+            Ok(answer) => answer.map_err(|error| self.failure(&error)),
+            Err(_) => Err(Failure {
+                code: None,
+                message: format!(
+                    "the apiserver {} has not answered within {} s (--request-timeout)",
+                    self.server,
+                    self.request_timeout.as_secs()
+                ),
+            }),
+        }
+    }
+
+    fn failure(&self, error: &kube::Error) -> Failure {
+        // The client's own text of an answer repeats the whole of it.
+        if let kube::Error::Api(status) = error {
+            let reason = [status.code.to_string(), status.reason.clone()].join(" ");
+            return Failure {
+                code: Some(status.code),
+                message: format!("{} ({})", status.message, reason.trim_end()),
+            };
+        }
+        let mut causes = Vec::new();
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
+        while let Some(of) = cause {
+            causes.push(of.to_string());
+            cause = of.source();
+        }
+        // Each says its own cause again; the last is the reason.
+        let reason = causes.pop().unwrap_or_default();
+        Failure {
+            code: None,
+            message: format!("no answer from the apiserver {}: {reason}", self.server),
+        }
+    }
+
+    /// All objects of a kind in a namespace, or in all.
+    pub fn api(&self, kind: Kind, scope: Scope<'_>) -> Api<DynamicObject> {
+        let (client, resource) = (self.client.clone(), kind.resource());
+        match scope {
+            Scope::Namespace(namespace) => Api::namespaced_with(client, namespace, &resource),
+            Scope::All => Api::all_with(client, &resource),
+        }
+    }
+
+    /// The object of this name, in the namespace that is meant.
     ///
     /// # Errors
     /// When the name is none.
-    pub fn named(&self, named: &Named) -> Result<Found<'_>> {
-        Ok(Found {
+    pub fn named(&self, name: &str) -> Result<Found<'_>> {
+        Ok(self.found(&self.namespace, Target::parse(name)?))
+    }
+
+    /// An object by its kind and name.
+    pub fn found(&self, namespace: &str, target: Target) -> Found<'_> {
+        Found {
             cluster: self,
-            target: Target::parse(&named.name)?,
-        })
+            namespace: namespace.to_owned(),
+            target,
+        }
+    }
+
+    /// Passes each object of a list on as it comes: all of them at once take too much room.
+    ///
+    /// # Errors
+    /// When they cannot be listed, or `each` fails.
+    pub async fn list(
+        &self,
+        api: &Api<DynamicObject>,
+        params: &ListParams,
+        mut each: impl FnMut(DynamicObject) -> Result<()>,
+    ) -> Result<(), ListError> {
+        let mut params = params.clone().limit(PAGE);
+        loop {
+            let page = self.call(api.list(&params)).await;
+            let page = page.map_err(ListError::Call)?;
+            for object in page.items {
+                each(object).map_err(ListError::Each)?;
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Who asks, as the apiserver sees it; `None`: it does not say.
     pub async fn user(&self) -> Option<String> {
         let api: Api<SelfSubjectReview> = Api::all(self.client.clone());
-        let review = api
-            .create(&PostParams::default(), &SelfSubjectReview::default())
-            .await;
+        let (params, review) = (PostParams::default(), SelfSubjectReview::default());
+        let review = self.call(api.create(&params, &review)).await;
         review.ok()?.status?.user_info?.username
+    }
+
+    /// Creates an object.
+    ///
+    /// # Errors
+    /// Of the apiserver.
+    pub async fn create(
+        &self,
+        namespace: &str,
+        object: &DynamicObject,
+        kind: Kind,
+        dry_run: DryRun,
+    ) -> Result<DynamicObject, Failure> {
+        let params = PostParams {
+            dry_run: dry_run == DryRun::Server,
+            field_manager: Some(self.field_manager.clone()),
+        };
+        let api = self.api(kind, Scope::Namespace(namespace));
+        self.call(api.create(&params, object)).await
+    }
+}
+
+/// Why a list came to nothing.
+#[derive(Debug)]
+pub enum ListError {
+    /// The apiserver did not give it.
+    Call(Failure),
+    /// What was to be done with an object failed.
+    Each(anyhow::Error),
+}
+
+impl From<ListError> for anyhow::Error {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Call(failure) => failure.into(),
+            ListError::Each(error) => error,
+        }
     }
 }
 
 impl Found<'_> {
-    fn tasks(&self) -> Api<RollingUpdateTask> {
-        Api::namespaced(self.cluster.client.clone(), &self.cluster.namespace)
+    /// Which.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
-    fn rollbacks(&self) -> Api<Rollback> {
-        Api::namespaced(self.cluster.client.clone(), &self.cluster.namespace)
+    /// Its namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
-    /// The update as it is now.
+    fn api(&self) -> Api<DynamicObject> {
+        let scope = Scope::Namespace(&self.namespace);
+        self.cluster.api(self.target.kind, scope)
+    }
+
+    /// The object as the apiserver has it.
+    ///
+    /// # Errors
+    /// Of the apiserver.
+    pub async fn raw(&self) -> Result<DynamicObject, Failure> {
+        self.cluster.call(self.api().get(&self.target.name)).await
+    }
+
+    /// The object as it is now.
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    pub async fn get(&self) -> Result<Rollout> {
-        let namespace = &self.cluster.namespace;
-        let found = match &self.target {
-            Target::Task(name) => self.tasks().get(name).await.map(Rollout::from),
-            Target::Rollback(name) => self.rollbacks().get(name).await.map(Rollout::from),
-        };
-        found.map_err(said).with_context(|| match &self.target {
-            Target::Task(name) => {
-                format!("cannot read the RollingUpdateTask {name} in {namespace}")
-            }
-            Target::Rollback(name) => format!("cannot read the Rollback {name} in {namespace}"),
-        })
+    pub async fn get(&self) -> Result<Object> {
+        let raw = self.raw().await;
+        let raw =
+            raw.with_context(|| format!("cannot read the {} in {}", self.target, self.namespace))?;
+        Object::read(self.target.kind, raw)
     }
 
-    /// The update as it is now and each time that it changes.
+    /// The object as it is now and each time that it changes.
     pub fn follow(&self) -> Changes {
-        match &self.target {
-            Target::Task(name) => Changes::of(self.tasks(), name, name.clone()),
-            Target::Rollback(name) => {
-                Changes::of(self.rollbacks(), name, format!("rollback/{name}"))
-            }
+        let seen = watcher::watch_object(self.api(), &self.target.name).default_backoff();
+        let server = self.cluster.server.clone();
+        let seen = seen.map(move |seen| match seen {
+            Ok(Some(object)) => Ok(object),
+            Ok(None) => Err(None),
+            Err(error) => Err(Some(watch_failure(&server, &error))),
+        });
+        Changes {
+            seen: seen.boxed(),
+            target: self.target.clone(),
         }
     }
 
     /// Merges this into it.
     ///
     /// # Errors
-    /// Of the apiserver: [`is_conflict`] says of one whether somebody else wrote first.
-    pub async fn patch(&self, patch: &Value) -> Result<Rollout, kube::Error> {
-        let (patch, params) = (
-            Patch::Merge(patch),
-            PatchParams {
-                field_manager: Some(FIELD_MANAGER.to_owned()),
-                ..PatchParams::default()
-            },
-        );
-        match &self.target {
-            Target::Task(name) => self
-                .tasks()
-                .patch(name, &params, &patch)
-                .await
-                .map(Rollout::from),
-            Target::Rollback(name) => self
-                .rollbacks()
-                .patch(name, &params, &patch)
-                .await
-                .map(Rollout::from),
-        }
+    /// Of the apiserver.
+    pub async fn patch(&self, patch: &Value, dry_run: DryRun) -> Result<DynamicObject, Failure> {
+        let params = PatchParams {
+            dry_run: dry_run == DryRun::Server,
+            field_manager: Some(self.cluster.field_manager.clone()),
+            ..PatchParams::default()
+        };
+        let (api, patch) = (self.api(), Patch::Merge(patch));
+        let call = api.patch(&self.target.name, &params, &patch);
+        self.cluster.call(call).await
     }
 }
 
-/// How an update is, one after the other. What fails on the way is tried again.
+fn watch_failure(server: &str, error: &watcher::Error) -> Failure {
+    let code = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status),
+        watcher::Error::WatchError(status) => Some(status),
+        _ => None,
+    };
+    match code {
+        Some(status) => Failure {
+            code: Some(status.code),
+            message: format!("{} ({} {})", status.message, status.code, status.reason),
+        },
+        None => Failure {
+            code: None,
+            message: format!("no answer from the apiserver {server}, which is asked again"),
+        },
+    }
+}
+
+/// How an object is, one after the other.
 pub struct Changes {
-    seen: BoxStream<'static, Option<Rollout>>,
-    argument: String,
+    seen: BoxStream<'static, Result<DynamicObject, Option<Failure>>>,
+    target: Target,
+}
+
+/// What a watch brings.
+#[derive(Debug)]
+pub enum Change {
+    /// The object.
+    Seen(Box<Object>),
+    /// It cannot be seen for now, and is looked for again.
+    Unseen(String),
 }
 
 impl Changes {
-    fn of<K>(api: Api<K>, name: &str, argument: String) -> Self
-    where
-        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-        Rollout: From<K>,
-    {
-        let seen = watcher::watch_object(api, name).default_backoff();
-        let seen = seen.filter_map(|seen| async move { seen.ok() });
-        Self {
-            seen: seen.map(|seen| seen.map(Rollout::from)).boxed(),
-            argument,
-        }
-    }
-
     /// The next.
     ///
     /// # Errors
-    /// When it is gone.
-    pub async fn next(&mut self) -> Result<Rollout> {
-        let next = self.seen.next().await.flatten();
-        next.with_context(|| format!("{} is gone", self.argument))
-    }
-}
-
-/// Whether somebody else wrote first.
-pub fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_conflict())
-}
-
-/// The apiserver's own words: the client's text of them repeats the whole answer.
-pub fn said(error: kube::Error) -> anyhow::Error {
-    match error {
-        kube::Error::Api(status) => {
-            anyhow::anyhow!("{} ({} {})", status.message, status.code, status.reason)
+    /// When it is gone, or may not be read.
+    pub async fn next(&mut self) -> Result<Change> {
+        match self.seen.next().await {
+            Some(Ok(raw)) => {
+                Object::read(self.target.kind, raw).map(|object| Change::Seen(Box::new(object)))
+            }
+            Some(Err(Some(failure))) if !failure.is_final() => {
+                Ok(Change::Unseen(failure.to_string()))
+            }
+            Some(Err(Some(failure))) => {
+                Err(failure).with_context(|| format!("cannot watch the {}", self.target))
+            }
+            Some(Err(None)) | None => anyhow::bail!("the {} is gone", self.target),
         }
-        other => other.into(),
     }
-}
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_may_say_its_kind() {
-        let task = Target::Task("web".to_owned());
-        for text in [
-            "web",
-            "task/web",
-            "rut/web",
-            "rollingupdatetask/web",
-            "RollingUpdateTask.ess-rollout.io/web",
-        ] {
-            assert_eq!(Target::parse(text).unwrap(), task, "{text}");
+    /// The next that is seen.
+    ///
+    /// # Errors
+    /// As [`Changes::next`].
+    pub async fn next_seen(&mut self) -> Result<Object> {
+        loop {
+            match self.next().await? {
+                Change::Seen(object) => return Ok(*object),
+                Change::Unseen(why) => eprintln!("{why}"),
+            }
         }
-        let rollback = Target::Rollback("back".to_owned());
-        assert_eq!(Target::parse("rollback/back").unwrap(), rollback);
-        assert!(Target::parse("deployment/web").is_err());
     }
 }

@@ -1,23 +1,29 @@
 //! An update as it is looked at: of a RollingUpdateTask or of a Rollback, which have one kind of status.
 
 use ess_rollout_api::v1alpha1::{
-    Outcome, PauseKind, Rollback, RollingUpdateTask, RollingUpdateTaskStatus, Update, condition,
+    ActionState, ApproveAnswer, InstanceState, InstanceStatus, Outcome, Pause, PauseKind, Rollback,
+    RollbackSpec, RollingUpdateTask, RollingUpdateTaskSpec, RollingUpdateTaskStatus, RunPolicy,
+    Update, Verb, condition,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::conditions::why;
 use crate::exit::End;
+use crate::kind::{Kind, Target};
 
 /// One update.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rollout {
     /// Its kind.
-    pub kind: &'static str,
+    pub kind: Kind,
     /// Its metadata.
     pub metadata: ObjectMeta,
     /// The scaling group; of a rollback once it is known.
     pub group: Option<String>,
     /// What it does: `image m-v2`.
     pub what: String,
+    /// How it is done.
+    pub policy: RunPolicy,
     /// What is known of it.
     pub status: RollingUpdateTaskStatus,
 }
@@ -27,7 +33,9 @@ fn what(update: &Update) -> String {
         return format!("image {}", image.image_id);
     }
     if let Some(package) = &update.package {
-        return format!("package {}", package.name);
+        let version = package.version.as_ref();
+        let version = version.map_or(String::new(), |version| format!(" {version}"));
+        return format!("package {}{version}", package.name);
     }
     match (&update.script, &update.container_group) {
         (Some(_), _) => "script".to_owned(),
@@ -38,34 +46,57 @@ fn what(update: &Update) -> String {
 
 impl From<RollingUpdateTask> for Rollout {
     fn from(task: RollingUpdateTask) -> Self {
-        Self {
-            kind: "RollingUpdateTask",
-            metadata: task.metadata,
-            group: Some(task.spec.scaling_group_id),
-            what: what(&task.spec.update),
-            status: task.status.unwrap_or_default(),
-        }
+        Self::of_task(task.metadata, &task.spec, task.status.unwrap_or_default())
     }
 }
 
 impl From<Rollback> for Rollout {
     fn from(rollback: Rollback) -> Self {
         let status = rollback.status.unwrap_or_default();
-        let source = status.source.as_ref();
-        let of = rollback.spec.task_ref.as_ref();
-        Self {
-            kind: "Rollback",
-            metadata: rollback.metadata,
-            group: source.map(|source| source.scaling_group_id.clone()),
-            what: of.map_or("rollback".to_owned(), |task| {
-                format!("rollback of {}", task.name)
-            }),
-            status,
-        }
+        Self::of_rollback(rollback.metadata, &rollback.spec, status)
     }
 }
 
 impl Rollout {
+    /// Of a task.
+    pub fn of_task(
+        metadata: ObjectMeta,
+        spec: &RollingUpdateTaskSpec,
+        status: RollingUpdateTaskStatus,
+    ) -> Self {
+        Self {
+            kind: Kind::Task,
+            metadata,
+            group: Some(spec.scaling_group_id.clone()),
+            what: what(&spec.update),
+            policy: spec.policy.clone(),
+            status,
+        }
+    }
+
+    /// Of a rollback.
+    pub fn of_rollback(
+        metadata: ObjectMeta,
+        spec: &RollbackSpec,
+        status: RollingUpdateTaskStatus,
+    ) -> Self {
+        let source = status.source.as_ref();
+        let group = source.map(|source| source.scaling_group_id.clone());
+        let of = match (&spec.task_ref, &spec.execution_id) {
+            (Some(task), _) => format!("rollback of {}", task.name),
+            (None, Some(execution)) => format!("rollback of {execution}"),
+            (None, None) => "rollback".to_owned(),
+        };
+        Self {
+            kind: Kind::Rollback,
+            metadata,
+            group: group.or_else(|| spec.scaling_group_id.clone()),
+            what: of,
+            policy: spec.policy.clone(),
+            status,
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
@@ -78,29 +109,13 @@ impl Rollout {
 
     /// As commands of the plugin name it.
     pub fn argument(&self) -> String {
-        match self.kind {
-            "Rollback" => format!("rollback/{}", self.name()),
-            _ => self.name().to_owned(),
-        }
+        let (kind, name) = (self.kind, self.name().to_owned());
+        Target { kind, name }.argument()
     }
 
     /// The state word; the operator has not looked at it yet: `Pending`.
     pub fn state(&self) -> &str {
         self.status.state.as_deref().unwrap_or("Pending")
-    }
-
-    /// One of its conditions.
-    pub fn condition(&self, kind: &str) -> Option<&Condition> {
-        self.status
-            .conditions
-            .iter()
-            .find(|found| found.type_ == kind)
-    }
-
-    /// Whether a condition is True.
-    pub fn is(&self, kind: &str) -> bool {
-        self.condition(kind)
-            .is_some_and(|found| found.status == "True")
     }
 
     /// Why it is in its state: what a person has to mend comes first.
@@ -111,14 +126,42 @@ impl Rollout {
             condition::SUCCEEDED,
             condition::PREFLIGHT,
         ];
-        let mut said = kinds.iter().filter_map(|kind| self.condition(kind));
-        said.find(|condition| !condition.message.is_empty())
-            .map_or("", |condition| condition.message.as_str())
+        why(&self.status.conditions, &kinds)
     }
 
-    /// Whether it waits for a person in a pause.
+    /// Whether it waits for a person in a pause. What was asked for may have ended the pause while it is still on show: the lists
+    /// of OOS lag.
     pub fn is_paused(&self) -> bool {
-        self.status.result.is_none() && self.status.pause.is_some()
+        let pause = self.status.pause.as_ref();
+        self.status.result.is_none() && pause.is_some_and(|pause| !self.is_answered(pause))
+    }
+
+    fn is_answered(&self, pause: &Pause) -> bool {
+        let status = &self.status;
+        match pause.kind {
+            PauseKind::Batch => status.approve.as_ref().is_some_and(|approve| {
+                approve.pause == pause.id && approve.answer == Some(ApproveAnswer::Taken)
+            }),
+            PauseKind::Failure => {
+                let failed = |of: &&InstanceStatus| of.state == InstanceState::Failed;
+                let mut failed = status.instances.iter().filter(failed).peekable();
+                if failed.peek().is_some() {
+                    return failed.all(|of| {
+                        let request = of.request.as_ref();
+                        request.is_some_and(|request| request.attempt == of.attempt)
+                    });
+                }
+                // A task of the execution itself, or what was retried runs again by now.
+                status.actions.iter().any(|action| {
+                    let goes_on = matches!(action.verb, Verb::Retry | Verb::Skip);
+                    let end = action.end_time.as_ref();
+                    goes_on
+                        && action.state == ActionState::Applied
+                        && end.is_some_and(|end| end.0 >= pause.since.0)
+                })
+            }
+            PauseKind::Approval | PauseKind::Unknown => false,
+        }
     }
 
     /// How it ended, once everything is finished.
@@ -132,19 +175,16 @@ impl Rollout {
         })
     }
 
-    /// The command that goes on, where it waits for a person.
-    pub fn next_command(&self) -> Option<String> {
-        let pause = self
-            .status
-            .pause
-            .as_ref()
-            .filter(|_| self.status.result.is_none())?;
-        let verb = match pause.kind {
-            PauseKind::Batch => "continue",
-            PauseKind::Failure => "retry",
-            PauseKind::Approval | PauseKind::Unknown => return None,
+    /// The commands that go on, where it waits for a person: any of them does.
+    pub fn next_commands(&self) -> Vec<String> {
+        let pause = self.status.pause.as_ref().filter(|_| self.is_paused());
+        let verbs: &[&str] = match pause.map(|pause| pause.kind) {
+            Some(PauseKind::Batch) => &["continue"],
+            Some(PauseKind::Failure) => &["retry", "skip"],
+            Some(PauseKind::Approval | PauseKind::Unknown) | None => &[],
         };
         let (name, namespace) = (self.argument(), self.namespace());
-        Some(format!("kubectl ess-rollout {verb} {name} -n {namespace}"))
+        let command = |verb: &&str| format!("kubectl ess-rollout {verb} {name} -n {namespace}");
+        verbs.iter().map(command).collect()
     }
 }

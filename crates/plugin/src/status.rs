@@ -1,11 +1,15 @@
-//! `status`: an update, once or until it has ended.
+//! `status`: an object, once or until it has ended.
+
+use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
 
-use crate::cli::StatusArgs;
-use crate::cluster::Cluster;
+use crate::cli::{Output, StatusArgs};
+use crate::cluster::{Change, Cluster, Found};
 use crate::exit::End;
+use crate::object::Object;
+use crate::output;
 use crate::screen::{in_a_line, screen};
 use crate::terminal::{is_rewritten, print, redraw, style};
 
@@ -14,32 +18,87 @@ use crate::terminal::{is_rewritten, print, redraw, style};
 /// # Errors
 /// When there is none, or it cannot be read, or nobody reads what is printed.
 pub async fn run(cluster: &Cluster, args: &StatusArgs) -> Result<End> {
-    let found = cluster.named(&args.named)?;
-    let style = style(args.verbose);
-    let mut shown = found.get().await?;
-    if !args.watch {
-        print(&screen(&shown, Timestamp::now(), style))?;
-        return Ok(End::Wanted);
+    let found = cluster.named(&args.named.name)?;
+    let form = args.output.output;
+    if args.watch {
+        return follow(&found, args.verbose, form).await;
     }
-    let rewrites = is_rewritten();
-    let mut before = Vec::new();
-    let mut line = String::new();
+    let object = found.get().await?;
+    match (output::is_document(form), form) {
+        (Some(form), _) => output::document(&object.document(), form)?,
+        (None, Some(Output::Name)) => print(&[object.target().qualified()])?,
+        (None, _) => print(&screen(&object, Timestamp::now(), style(args.verbose)))?,
+    }
+    Ok(End::Wanted)
+}
+
+/// Shows it each time that it changes, until it has ended. Its verdict is how this ends.
+///
+/// # Errors
+/// When it is gone, or may not be read, or nobody reads what is printed.
+pub async fn follow(found: &Found<'_>, verbose: bool, form: Option<Output>) -> Result<End> {
+    let mut shown = found.get().await?;
+    let mut screen = Screen::new(verbose, form);
     let mut changes = found.follow();
+    let mut unseen = None;
     // Ages go on between two changes.
-    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
-        if rewrites {
-            before = redraw(&before, screen(&shown, Timestamp::now(), style))?;
-        } else if in_a_line(&shown) != line {
-            line = in_a_line(&shown);
-            print(std::slice::from_ref(&line))?;
-        }
+        screen.show(&shown, unseen.as_deref())?;
         if let Some(end) = shown.end() {
             return Ok(end);
         }
         tokio::select! {
-            changed = changes.next() => shown = changed?,
-            _ = ticks.tick(), if rewrites => {}
+            change = changes.next() => match change? {
+                Change::Seen(object) => (shown, unseen) = (*object, None),
+                Change::Unseen(why) => unseen = Some(why),
+            },
+            _ = ticks.tick(), if screen.rewrites => {}
         }
+    }
+}
+
+/// What has been shown.
+struct Screen {
+    verbose: bool,
+    form: Option<Output>,
+    rewrites: bool,
+    lines: Vec<String>,
+    last: String,
+}
+
+impl Screen {
+    fn new(verbose: bool, form: Option<Output>) -> Self {
+        Self {
+            verbose,
+            form,
+            rewrites: is_rewritten() && form.is_none(),
+            lines: Vec::new(),
+            last: String::new(),
+        }
+    }
+
+    fn show(&mut self, object: &Object, unseen: Option<&str>) -> Result<()> {
+        if let Some(form) = output::is_document(self.form) {
+            let version = object.metadata().resource_version.clone();
+            let version = version.unwrap_or_default();
+            if self.last != version {
+                output::next_document(&object.document(), form)?;
+                self.last = version;
+            }
+            return Ok(());
+        }
+        if self.rewrites {
+            let mut lines = screen(object, Timestamp::now(), style(self.verbose));
+            lines.extend(unseen.map(|why| format!("  {why}")));
+            self.lines = redraw(&self.lines, lines)?;
+            return Ok(());
+        }
+        let line = unseen.map_or_else(|| in_a_line(object), str::to_owned);
+        if self.last != line {
+            print(std::slice::from_ref(&line))?;
+            self.last = line;
+        }
+        Ok(())
     }
 }

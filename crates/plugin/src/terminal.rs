@@ -4,10 +4,10 @@ use std::io::{IsTerminal, Write, stdout};
 
 use anyhow::Result;
 
-use crate::screen::Style;
+use crate::screen::page::Style;
 
-/// Where there is no terminal to ask.
-const WIDTH: usize = 120;
+/// Where there is no terminal nothing is cut: whoever reads it searches in it.
+const WIDTH: usize = 10_000;
 
 /// Whether lines can be written over, and coloured.
 pub fn is_rewritten() -> bool {
@@ -24,8 +24,9 @@ pub fn style(verbose: bool) -> Style {
         .unwrap_or_default();
     let terminal = is_rewritten();
     let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let columns = variable("COLUMNS").parse().ok().filter(|width| *width > 0);
     Style {
-        width: width.filter(|_| terminal).unwrap_or(WIDTH),
+        width: width.filter(|_| terminal).or(columns).unwrap_or(WIDTH),
         unicode: locale.to_uppercase().replace('-', "").ends_with("UTF8"),
         // NO_COLOR counts when it is there and not empty (no-color.org).
         colour: terminal && variable("NO_COLOR").is_empty(),

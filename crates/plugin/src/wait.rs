@@ -1,17 +1,17 @@
-//! `wait`: until an update has come to something.
+//! `wait`: until an object has come to something.
 
 use anyhow::Result;
 
 use crate::cli::{For, WaitArgs};
 use crate::cluster::Cluster;
 use crate::exit::End;
-use crate::rollout::Rollout;
+use crate::object::Object;
 use crate::screen::in_a_line;
 use crate::terminal::print;
 
 /// To what end the waiting comes with this; `None`: it goes on.
-fn verdict(rollout: &Rollout, wanted: For) -> Option<End> {
-    if let Some(end) = rollout.end() {
+fn verdict(object: &Object, wanted: For) -> Option<End> {
+    if let Some(end) = object.end() {
         return Some(match wanted {
             For::Finished => End::Wanted,
             // The end is no pause; one that is good is what people wait for in the end.
@@ -19,9 +19,9 @@ fn verdict(rollout: &Rollout, wanted: For) -> Option<End> {
         });
     }
     match wanted {
-        For::Paused if rollout.is_paused() => Some(End::Wanted),
+        For::Paused if object.is_paused() => Some(End::Wanted),
         // Nobody comes to a pipeline: it is told at once.
-        For::Succeeded | For::Finished if rollout.is_paused() => Some(End::Paused),
+        For::Succeeded | For::Finished if object.is_paused() => Some(End::Paused),
         For::Succeeded | For::Finished | For::Paused => None,
     }
 }
@@ -29,9 +29,9 @@ fn verdict(rollout: &Rollout, wanted: For) -> Option<End> {
 /// Waits.
 ///
 /// # Errors
-/// When there is no such update, or it cannot be read.
+/// When there is no such object, or it cannot be read.
 pub async fn run(cluster: &Cluster, args: &WaitArgs) -> Result<End> {
-    let found = cluster.named(&args.named)?;
+    let found = cluster.named(&args.named.name)?;
     let mut last = found.get().await?;
     let waited = async {
         let mut changes = found.follow();
@@ -39,7 +39,7 @@ pub async fn run(cluster: &Cluster, args: &WaitArgs) -> Result<End> {
             if let Some(end) = verdict(&last, args.wanted) {
                 return anyhow::Ok(end);
             }
-            last = changes.next().await?;
+            last = changes.next_seen().await?;
         }
     };
     let end = match args.timeout.is_zero() {

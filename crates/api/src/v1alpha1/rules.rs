@@ -17,6 +17,15 @@ pub(crate) struct Immutability {
 }
 
 impl Immutability {
+    /// What to do instead of changing a field; `None`: it may be changed.
+    pub(crate) fn cure_for(&self, field: &str) -> Option<&'static str> {
+        if self.mutable.contains(&field) {
+            return None;
+        }
+        let own = self.cures.iter().find(|(name, _)| *name == field);
+        Some(own.map_or(self.cure, |(_, cure)| cure))
+    }
+
     /// The rules of a spec with this schema, in the order of the fields' names.
     pub(crate) fn rules(&self, spec: &JSONSchemaProps) -> Vec<ValidationRule> {
         let fields = spec.properties.iter().flatten();
@@ -32,8 +41,7 @@ impl Immutability {
                     "has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || {same})"
                 ),
             };
-            let own = self.cures.iter().find(|(name, _)| name == field);
-            let cure = own.map_or(self.cure, |(_, cure)| cure);
+            let cure = self.cure_for(field).unwrap_or(self.cure);
             ValidationRule {
                 rule,
                 message: Some(format!("spec.{field} is immutable: {cure}")),

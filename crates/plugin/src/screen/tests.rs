@@ -2,7 +2,10 @@
 
 use ess_rollout_api::v1alpha1::RollingUpdateTask;
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
 
+use super::page::age;
+use super::rollout::screen;
 use super::*;
 
 /// Ten minutes after the update began.
@@ -164,4 +167,137 @@ fn ages_have_two_units() {
             "0s", "59s", "1m", "1m30s", "10m", "1h", "1h1m", "1d", "1d1h", "0s"
         ]
     );
+}
+
+/// The same, retried and done.
+fn ended() -> Value {
+    let mut task = failing();
+    let status = &mut task["status"];
+    status["state"] = "Succeeded".into();
+    status["completionTime"] = at(9, 0).into();
+    status["conditions"] = json!([
+        {"type": "Ready", "status": "True", "reason": "PartlyUpdated", "message": "11 of 12 instances are updated", "lastTransitionTime": at(9, 0)},
+        {"type": "Restored", "status": "False", "reason": "Left", "message": "i-web-05 is in Standby", "lastTransitionTime": at(9, 0)},
+    ]);
+    status["result"] =
+        json!({"outcome": "Succeeded", "reason": "PartlyUpdated", "message": "", "time": at(9, 0)});
+    status["execution"]["startTime"] = at(0, 10).into();
+    status["rolledBackBy"] = json!({"name": "web-undo", "uid": "u"});
+    status["restore"] = json!({"done": true, "items": [
+        {"kind": "Process", "target": "ScaleIn", "wanted": "Running", "state": "Restored"},
+        {"kind": "Standby", "target": "i-web-05", "wanted": "InService", "state": "Left", "kept": true, "message": "failedInstancePolicy is KeepInStandby"},
+    ]});
+    for instance in status["instances"].as_array_mut().unwrap() {
+        instance["state"] = "Succeeded".into();
+    }
+    status["instances"][4]["state"] = "Skipped".into();
+    for batch in status["batches"].as_array_mut().unwrap() {
+        batch["state"] = "Succeeded".into();
+    }
+    for gone in ["pause", "freeze"] {
+        status.as_object_mut().unwrap().remove(gone);
+    }
+    task
+}
+
+#[test]
+fn an_update_that_has_ended_says_what_is_left() {
+    insta::assert_snapshot!("ended", shown(ended(), style(100)));
+}
+
+fn planned() -> Value {
+    let mut task = failing();
+    let member = |number: usize| json!({"id": format!("i-web-{number:02}"), "batch": (number - 1) / 3 + 1, "imageId": "m-v1"});
+    task["spec"]["suspensionPolicy"] = "SuspendFirstBatch".into();
+    task["status"] = json!({
+        "state": "Planned",
+        "plan": {
+            "time": at(9, 0), "batches": 4, "scalingConfigurationId": "asc-web", "scalingConfigurationImageId": "m-v1",
+            "suspendedProcesses": ["AlarmNotification"], "sourceImageId": "m-v1",
+            "leftOut": [{"id": "i-web-13", "reason": "Standby"}, {"id": "i-web-14", "reason": "Standby"}],
+            "members": (1..=12).map(member).collect::<Vec<_>>(),
+        },
+    });
+    task
+}
+
+#[test]
+fn a_plan_names_who_is_in_which_batch() {
+    let lines = plan::screen(&rollout(planned()), now(), style(80));
+    insta::assert_snapshot!("plan", lines.join("\n"));
+}
+
+#[test]
+fn an_image_update_shows_its_runs() {
+    let task = json!({
+        "metadata": {"name": "web-nightly", "namespace": "shop", "creationTimestamp": at(0, 0)},
+        "spec": {
+            "scalingGroupId": "asg-web", "source": {"instanceId": "i-web-01"},
+            "schedule": {"cron": "0 2 * * *", "timeZone": "Asia/Shanghai"},
+        },
+        "status": {
+            "state": "Running",
+            "conditions": [{"type": "Ready", "status": "Unknown", "reason": "Running", "message": "OOS builds the image", "lastTransitionTime": at(8, 0)}],
+            "imageId": "m-v2", "missedRuns": 2, "nextScheduleTime": "2026-11-27T18:00:00Z",
+            "configurations": [{"id": "asc-web", "imageId": "m-v2", "updated": true}],
+            "active": {
+                "number": 3, "trigger": "RunNow", "time": at(8, 0), "hash": "h", "description": "", "configurations": [],
+                "execution": {"id": "exec-3", "templateName": "t", "status": "Running"},
+            },
+            "history": [
+                {"number": 2, "trigger": "Schedule", "startTime": at(4, 0), "endTime": at(6, 0), "outcome": "Failed", "reason": "R", "message": "no such instance"},
+                {"number": 1, "trigger": "Schedule", "startTime": at(1, 0), "endTime": at(3, 0), "outcome": "Succeeded", "imageId": "m-v2"},
+            ],
+            "actions": [{"id": "a", "verb": "RunNow", "state": "Applied", "requestedBy": "alice", "time": at(8, 0)}],
+        },
+    });
+    let update = crate::image_update::ImageUpdate {
+        metadata: serde_json::from_value(task["metadata"].clone()).unwrap(),
+        spec: serde_json::from_value(task["spec"].clone()).unwrap(),
+        status: serde_json::from_value(task["status"].clone()).unwrap(),
+    };
+    let lines = image_update::screen(&update, now(), style(80));
+    insta::assert_snapshot!("image_update", lines.join("\n"));
+}
+
+#[test]
+fn columns_are_as_wide_as_what_is_in_them() {
+    let row = |mood, cells: [&str; 3]| table::Row {
+        mood: Some(mood),
+        cells: cells.map(str::to_owned).to_vec(),
+    };
+    let rows = [
+        row(
+            page::Mood::Good,
+            [
+                "web",
+                "Succeeded",
+                "a text that is longer than what is left of the line",
+            ],
+        ),
+        row(page::Mood::Bad, ["磁盘空间不足", "Failed", "with\u{1b}[2J"]),
+    ];
+    let lines = table::table(&["NAME", "STATE", "WHY"], &rows, style(40));
+    insta::assert_snapshot!("table", lines.join("\n"));
+}
+
+#[test]
+fn a_pause_that_was_answered_is_none() {
+    let is_paused = |task: &Value| rollout(task.clone()).is_paused();
+    let mut task = failing();
+    assert!(is_paused(&task));
+    task["status"]["instances"][4]["request"] =
+        json!({"verb": "Retry", "attempt": 1, "time": at(3, 10)});
+    assert!(is_paused(&task), "of an attempt before");
+    task["status"]["instances"][4]["request"]["attempt"] = 2.into();
+    assert!(!is_paused(&task));
+
+    task["status"]["pause"]["kind"] = "Batch".into();
+    assert!(is_paused(&task));
+    task["status"]["approve"] = json!({"pause": 0, "time": at(3, 0), "attempt": 1, "by": "x", "until": at(4, 0), "answer": "Taken"});
+    assert!(is_paused(&task), "of the pause before");
+    task["status"]["approve"]["pause"] = 1.into();
+    assert!(!is_paused(&task));
+    task["status"]["approve"]["answer"] = "Refused".into();
+    assert!(is_paused(&task));
 }

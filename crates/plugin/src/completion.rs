@@ -1,0 +1,262 @@
+//! Completion: scripts for shells, and the program that kubectl asks for candidates of a plugin.
+//!
+//! kubectl runs `kubectl_complete-ess_rollout` with the words that were typed, of which the last may be empty, and reads a
+//! candidate from each line, a description behind a tab, and from the last line a directive of Cobra: `:4`, no names of files.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap_complete::Shell;
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
+use ess_rollout_api::v1alpha1::InstanceState;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::ListParams;
+use kube::config::Kubeconfig;
+
+use crate::cli::{Cli, CompletionArgs, CompletionOf, Connection};
+use crate::cluster::{Cluster, Scope};
+use crate::exit::End;
+use crate::kind::Kind;
+use crate::object::Object;
+use crate::screen::in_a_line;
+use crate::terminal::print;
+
+/// The program that kubectl asks.
+pub const PROGRAM: &str = "kubectl_complete-ess_rollout";
+/// How long somebody who has pressed Tab waits for the apiserver.
+const BUDGET: Duration = Duration::from_secs(2);
+/// The most objects that are asked for.
+const OBJECTS: u32 = 200;
+
+/// Prints a script, or links the program.
+///
+/// # Errors
+/// When it cannot be linked, or nobody reads what is printed.
+pub fn run(args: &CompletionArgs) -> Result<End> {
+    let shell = match &args.of {
+        CompletionOf::Install { dir } => {
+            install(dir.as_deref())?;
+            return Ok(End::Wanted);
+        }
+        CompletionOf::Bash => Shell::Bash,
+        CompletionOf::Zsh => Shell::Zsh,
+        CompletionOf::Fish => Shell::Fish,
+        CompletionOf::PowerShell => Shell::PowerShell,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(
+        shell,
+        &mut Cli::command(),
+        "kubectl-ess_rollout",
+        &mut script,
+    );
+    print(&[String::from_utf8(script)?])?;
+    Ok(End::Wanted)
+}
+
+fn install(dir: Option<&Path>) -> Result<()> {
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let own = program
+        .parent()
+        .context("cannot find the directory of this program")?;
+    let link = dir.unwrap_or(own).join(PROGRAM);
+    if let Ok(target) = std::fs::read_link(&link) {
+        if target == program {
+            return print(&[format!("{} is there already", link.display())]);
+        }
+        // A link to where this program was before.
+        std::fs::remove_file(&link)
+            .with_context(|| format!("cannot replace {}", link.display()))?;
+    } else if link.exists() {
+        bail!(
+            "{} is there, and is no link: it is left alone",
+            link.display()
+        );
+    }
+    #[cfg(unix)]
+    let linked = std::os::unix::fs::symlink(&program, &link);
+    #[cfg(not(unix))]
+    let linked = std::fs::copy(&program, &link).map(|_| ());
+    linked.with_context(|| format!("cannot write {}", link.display()))?;
+    print(&[format!("{} completes for kubectl", link.display())])
+}
+
+/// Whether this program was called by the name by which kubectl asks for candidates.
+pub fn is_asked(program: Option<&OsStr>) -> bool {
+    let name = program.map(Path::new).and_then(Path::file_stem);
+    name == Some(OsStr::new(PROGRAM))
+}
+
+/// The candidates for the last of these words. What goes wrong leaves none: nobody reads an error in the middle of a line.
+pub fn candidates(words: &[OsString]) -> Vec<String> {
+    let mut typed = vec![OsString::from("kubectl-ess_rollout")];
+    typed.extend(words.iter().cloned());
+    let seen = Typed::read(&typed);
+    let mut command = Cli::command();
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|of| of.get_name().to_owned())
+        .collect();
+    for name in names {
+        command = command.mut_subcommand(&name, |of| with_completers(of, &name, &seen));
+    }
+    let last = typed.len() - 1;
+    let found = complete(&mut command, typed, last, None).unwrap_or_default();
+    let line = |candidate: &CompletionCandidate| {
+        let value = candidate.get_value().to_string_lossy().into_owned();
+        match candidate.get_help() {
+            // The first line of it says what it is.
+            Some(help) => {
+                let help = help.to_string();
+                format!("{value}\t{}", help.lines().next().unwrap_or_default())
+            }
+            None => value,
+        }
+    };
+    let mut lines: Vec<String> = found.iter().map(line).collect();
+    lines.push(":4".to_owned());
+    lines
+}
+
+/// What of a line is there already.
+#[derive(Clone, Default)]
+struct Typed {
+    connection: Connection,
+    name: Option<String>,
+}
+
+impl Typed {
+    fn read(words: &[OsString]) -> Self {
+        let before = words.get(..words.len() - 1).unwrap_or_default();
+        let command = Cli::command().ignore_errors(true);
+        let Ok(matches) = command.try_get_matches_from(before) else {
+            return Self::default();
+        };
+        let of = matches.subcommand().map_or(&matches, |(_, of)| of);
+        Self {
+            connection: Connection::from_arg_matches(of).unwrap_or_default(),
+            name: string(of, "name"),
+        }
+    }
+}
+
+fn string(matches: &ArgMatches, id: &str) -> Option<String> {
+    matches.try_get_one::<String>(id).ok().flatten().cloned()
+}
+
+fn with_completers(mut command: clap::Command, name: &str, typed: &Typed) -> clap::Command {
+    let kinds: &'static [Kind] = match name {
+        "rollback" => &[Kind::Task],
+        "run-now" => &[Kind::ImageUpdate],
+        "continue" | "approve" | "retry" | "skip" | "cancel-instances" | "plan" | "run"
+        | "logs" => &[Kind::Task, Kind::Rollback],
+        _ => &Kind::ALL,
+    };
+    let ids: Vec<String> = command
+        .get_arguments()
+        .map(|arg| arg.get_id().to_string())
+        .collect();
+    for id in ids {
+        let typed = typed.clone();
+        let completer = match id.as_str() {
+            "name" => ArgValueCompleter::new(move |word: &OsStr| objects(&typed, kinds, word)),
+            "instances" => ArgValueCompleter::new(move |word: &OsStr| instances(&typed, word)),
+            "namespace" => ArgValueCompleter::new(move |word: &OsStr| namespaces(&typed, word)),
+            "context" => ArgValueCompleter::new(move |word: &OsStr| contexts(&typed, word)),
+            _ => continue,
+        };
+        command = command.mut_arg(id, |arg| arg.add(completer));
+    }
+    command
+}
+
+/// What the cluster says, if it does so in time.
+fn ask<T>(asked: impl Future<Output = Result<T>>) -> Option<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .ok()?;
+    let answer = runtime.block_on(async { tokio::time::timeout(BUDGET, asked).await });
+    answer.ok()?.ok()
+}
+
+fn objects(typed: &Typed, kinds: &[Kind], word: &OsStr) -> Vec<CompletionCandidate> {
+    let word = word.to_string_lossy().into_owned();
+    let only = matches!(kinds, [Kind::ImageUpdate]);
+    let asked = async {
+        let cluster = Cluster::connect(&typed.connection).await?;
+        let mut found = Vec::new();
+        for kind in kinds {
+            let api = cluster.api(*kind, Scope::Namespace(cluster.namespace()));
+            let params = ListParams::default().limit(OBJECTS);
+            for raw in cluster.call(api.list(&params)).await?.items {
+                let object = Object::read(*kind, raw)?;
+                // Where nothing else can be meant the kind is not typed.
+                let value = match only {
+                    true => object.target().name,
+                    false => object.argument(),
+                };
+                if value.starts_with(&word) {
+                    let help = in_a_line(&object);
+                    found.push(CompletionCandidate::new(value).help(Some(help.into())));
+                }
+            }
+        }
+        Ok(found)
+    };
+    ask(asked).unwrap_or_default()
+}
+
+fn instances(typed: &Typed, word: &OsStr) -> Vec<CompletionCandidate> {
+    let word = word.to_string_lossy().into_owned();
+    let asked = async {
+        let cluster = Cluster::connect(&typed.connection).await?;
+        let name = typed.name.as_deref().unwrap_or_default();
+        let object = cluster.named(name)?.get().await?;
+        let mut all = object
+            .rollout()
+            .map_or(Vec::new(), |of| of.status.instances.clone());
+        all.sort_by_key(|instance| (instance.state != InstanceState::Failed, instance.id.clone()));
+        let fitting = all
+            .into_iter()
+            .filter(|instance| instance.id.starts_with(&word));
+        let candidate = fitting.map(|instance| {
+            let help = format!("{:?} {}", instance.state, instance.message);
+            CompletionCandidate::new(instance.id).help(Some(help.into()))
+        });
+        Ok(candidate.collect())
+    };
+    ask(asked).unwrap_or_default()
+}
+
+fn namespaces(typed: &Typed, word: &OsStr) -> Vec<CompletionCandidate> {
+    let word = word.to_string_lossy().into_owned();
+    let asked = async {
+        let cluster = Cluster::connect(&typed.connection).await?;
+        let api: Api<Namespace> = Api::all(cluster.client().clone());
+        let params = ListParams::default().limit(OBJECTS);
+        let all = cluster.call(api.list_metadata(&params)).await?;
+        let names = all.items.into_iter().filter_map(|of| of.metadata.name);
+        let fitting = names.filter(|name| name.starts_with(&word));
+        Ok(fitting.map(CompletionCandidate::new).collect())
+    };
+    ask(asked).unwrap_or_default()
+}
+
+fn contexts(typed: &Typed, word: &OsStr) -> Vec<CompletionCandidate> {
+    let word = word.to_string_lossy().into_owned();
+    let kubeconfig = match &typed.connection.kubeconfig {
+        Some(file) => Kubeconfig::read_from(file),
+        None => Kubeconfig::read(),
+    };
+    let Ok(kubeconfig) = kubeconfig else {
+        return Vec::new();
+    };
+    let names = kubeconfig.contexts.into_iter().map(|context| context.name);
+    let fitting = names.filter(|name| name.starts_with(&word));
+    fitting.map(CompletionCandidate::new).collect()
+}
