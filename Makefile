@@ -11,7 +11,7 @@ cargo := cargo --locked
 # then, tokio and kube among it, would be built twice.
 build := $(cargo) build --workspace --bins --example demo
 
-.PHONY: help demo test sweep chaos lint bench crds control-plane image
+.PHONY: help demo test sweep chaos lint bench dist crds control-plane image
 
 help: ## list the targets
 	@echo "Targets:"
@@ -20,7 +20,7 @@ help: ## list the targets
 # The control plane takes minutes to build the first time: it builds while cargo builds. A cargo that fails ends the
 # recipe at once; what the background job has built by then is used by the next run.
 
-# KIND=script, image, package, containerGroup or imageUpdate shows that kind on its own.
+# KIND=script, image, package, containerGroup or imageUpdate shows that kind on its own, KIND=plugin the command line.
 demo: ## watch rolling updates run from kubectl to the emulated cloud and back
 	@hack/need rust go
 	@hack/control-plane >/dev/null & control_plane=$$!; \
@@ -67,8 +67,14 @@ bench: ## measure memory, size, writes and latencies of the release binary
 	@hack/need rust go
 	@hack/control-plane >/dev/null & control_plane=$$!; \
 	$(cargo) build --release --package ess-rollout --package ess-emulator --bins; \
+	$(cargo) build --release --package ess-rollout-plugin --bins; \
 	wait $$control_plane
-	@SCALE="$(SCALE)" $(cargo) bench --package ess-rollout --bench $(if $(SCALE),scale,operator)
+	@SCALE="$(SCALE)" $(cargo) bench --package ess-rollout $(if $(SCALE),--bench scale,--bench operator)
+
+# DIST_URL=https://… is where the archives of the release will be: the krew manifest names it.
+dist: ## static programs of operator, plugin and emulator, archives, krew manifest and checksums in target/dist, checked
+	@hack/need rust go musl
+	@hack/dist "$(target)/dist"
 
 crds: ## write crds/, the chart's copy and the list of the fields of the statuses from the types
 	@hack/need rust

@@ -3,8 +3,9 @@
 //! passed over, an update is undone, and all are watched to their end. What is printed is read from the objects and from
 //! the emulator's journal of calls.
 //!
-//! `KIND=script|image|package|containerGroup|imageUpdate` shows one kind of update on its own.
+//! `KIND=script|image|package|containerGroup|imageUpdate` shows one kind of update on its own, `KIND=plugin` the command line.
 
+mod plugin;
 mod show;
 mod stage;
 
@@ -35,6 +36,7 @@ async fn main() -> Result<()> {
         "package",
         "containerGroup",
         "imageUpdate",
+        "plugin",
     ];
     if !kinds.contains(&kind.as_str()) {
         bail!(
@@ -52,6 +54,10 @@ async fn main() -> Result<()> {
         "package" => package(&mut demo)?,
         "containerGroup" => containers(&mut demo).await?,
         "imageUpdate" => image_update(&mut demo).await?,
+        "plugin" => {
+            title("An image with failing instances, and back, with kubectl ess-rollout alone");
+            plugin::plugin(&mut demo, manifest!("web-v2")).await?;
+        }
         _ => {
             script(&mut demo)?;
             image(&mut demo).await?;

@@ -14,7 +14,7 @@ use crate::show::{condition, failed, images, progress, words};
 /// Where the operator's own objects are.
 pub const SYSTEM: &str = "ess-rollout";
 /// Where the tasks are; it may use the operator's credentials.
-const TEAM: &str = "team-web";
+pub const TEAM: &str = "team-web";
 /// Virtual seconds per second: an image takes minutes to roll out, and nobody waits for a demo.
 const CLOCK_SCALE: &str = "60";
 /// As the emulator's fixture has it: this one fails at first, another always.
@@ -87,6 +87,22 @@ impl Demo {
             _operator: operator,
             _control_plane: control_plane,
         })
+    }
+
+    /// kubectl, and the kubeconfig of somebody who may everything.
+    pub fn kubectl(&self) -> (PathBuf, PathBuf) {
+        let (program, kubeconfig) = (self.kubectl.program(), self.kubectl.kubeconfig());
+        (program.to_path_buf(), kubeconfig.to_path_buf())
+    }
+
+    /// Something goes wrong in the cloud.
+    pub async fn fault(&self, fault: &Value) -> Result<()> {
+        self.emulator.add_fault(fault).await.map(drop)
+    }
+
+    /// An object has ended, and counts at the end.
+    pub fn count(&mut self, kind: &'static str, name: &'static str) {
+        self.ended.push(Watched(kind, name));
     }
 
     pub fn apply(&mut self, what: &str, manifest: &str) -> Result<()> {

@@ -43,8 +43,10 @@ fn main() -> ExitCode {
     ended(match runtime {
         Ok(runtime) => runtime.block_on(async {
             tokio::select! {
-                done = run(&cli) => done,
+                // Listened for before anything is done: until then the signal ends the process as it ends any.
+                biased;
                 _ = tokio::signal::ctrl_c() => Ok(End::Interrupted),
+                done = run(&cli) => done,
             }
         }),
         Err(error) => Err(error.into()),

@@ -1,7 +1,9 @@
-//! `make bench`: the budgets of the operator, measured on the release binary as a process against
+//! `make bench`: the budgets of the operator and of the plugin, measured on the release binaries as processes against
 //! a real apiserver and the emulated cloud. One line for each, with the target.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod plugin;
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -33,7 +35,8 @@ async fn main() -> Result<()> {
     size(&binary)?;
     writes(&control_plane).await?;
     standby(&control_plane).await?;
-    latencies(&control_plane).await
+    latencies(&control_plane).await?;
+    plugin::measure(&control_plane)
 }
 
 fn line(what: &str, measured: &str, target: &str) {

@@ -1,0 +1,180 @@
+//! Many objects at once, documents, and what is created from the command line.
+
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, fixture, group, task};
+
+#[test]
+fn requests_of_many_are_confirmed_and_each_has_its_verdict() {
+    let mut fixture = fixture();
+    fixture["commands"] = json!([]);
+    let groups = fixture["scalingGroups"].as_array_mut().unwrap();
+    groups.push(group("api", 2));
+    let scene = Scene::start(&fixture);
+    scene.apply(&task("web", "asg-web"));
+    scene.apply(&task("api", "asg-api"));
+    for name in ["web", "api"] {
+        scene.says(&["wait", name, "--for=Paused", "--timeout=90s"], 0, &[]);
+    }
+    let nobody = "nobody can be asked whether these are meant";
+    scene.says(
+        &["continue", "-l", "app=shop"],
+        1,
+        &["continue of 2:", "web", "api", nobody],
+    );
+    scene.says(
+        &["continue", "-l", "app=other", "-y"],
+        1,
+        &["nothing that continue can be for"],
+    );
+    let all = ["continue", "-l", "app=shop", "-y", "-m", "night"];
+    scene.says(
+        &all,
+        0,
+        &["web: continue 1: Applied", "api: continue 1: Applied"],
+    );
+    for name in ["web", "api"] {
+        scene.says(&["wait", name, "--timeout=90s"], 0, &["Succeeded"]);
+    }
+    scene.says(&all, 1, &["nothing that continue can be for"]);
+}
+
+#[test]
+fn documents_are_those_of_the_apiserver() {
+    let scene = Scene::start(&fixture());
+    scene.apply(&task("web", "asg-web"));
+    scene.says(&["wait", "web", "--for=Paused", "--timeout=90s"], 0, &[]);
+    let json = |words: &[&str]| -> Value {
+        let said = scene.says(words, 0, &[]);
+        serde_json::from_str(&said.out).unwrap()
+    };
+    let live = scene.get("rollingupdatetask/web");
+    let shown = json(&["status", "web", "-o", "json"]);
+    assert_eq!(shown["spec"], live["spec"]);
+    assert_eq!(shown["kind"], "RollingUpdateTask");
+    let listed = json(&["get", "-o", "json"]);
+    assert_eq!(listed["items"][0]["metadata"]["name"], "web");
+    scene.says(
+        &["get", "-o", "name"],
+        0,
+        &["rollingupdatetask.ess-rollout.io/web\n"],
+    );
+    let yaml = scene.says(
+        &["get", "web", "-o", "yaml"],
+        0,
+        &["kind: RollingUpdateTask"],
+    );
+    assert!(!yaml.out.contains("managedFields"));
+    scene.says(
+        &["get", "tasks", "--group=asg-other"],
+        0,
+        &["nothing found"],
+    );
+
+    // One document on each line, of which the last has the end.
+    scene.says(&["retry", "web", "-o", "json"], 0, &["\"verb\":\"Retry\""]);
+    scene.says(
+        &["wait", "web", "--for=Paused", "--timeout=90s"],
+        0,
+        &["after batch 1"],
+    );
+    scene.says(
+        &["approve", "web", "--up-to=all"],
+        0,
+        &["approve web up to 101: Applied"],
+    );
+    scene.says(
+        &["approve", "web", "--up-to=1"],
+        1,
+        &["cannot be taken back", "web"],
+    );
+    let watched = scene.says(&["status", "web", "-w", "-o", "json"], 0, &[]);
+    let documents: Vec<Value> = watched
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(documents.last().unwrap()["status"]["state"], "Succeeded");
+}
+
+#[test]
+fn what_is_planned_is_run_and_undone() {
+    let mut fixture = fixture();
+    fixture["commands"] = json!([]);
+    let scene = Scene::start(&fixture);
+    let mut object = task("web", "asg-web");
+    object["spec"]["suspensionPolicy"] = "Automatic".into();
+    let file = scene.file("web.json", &object);
+    scene.says(
+        &["diff", "-f", &file],
+        0,
+        &["web is not there: it would be created"],
+    );
+    let plan = [
+        "plan: 4 instances in 2 batches, no pause",
+        "i-web-01 i-web-02",
+    ];
+    scene.says(&["plan", "-f", &file, "--rm"], 0, &plan);
+    scene.says(&["status", "web"], 1, &["not found"]);
+    scene.says(&["plan", "-f", &file], 0, &plan);
+    scene.says(&["plan", "-f", &file], 0, &["planned already"]);
+    scene.says(
+        &["run", "web"],
+        0,
+        &["web is started", "web Succeeded, 4/4 instances"],
+    );
+    scene.says(&["run", "web"], 1, &["web is not planned: it is Succeeded"]);
+    scene.says(
+        &["plan", "-f", &file],
+        1,
+        &["is there already, and it is Succeeded"],
+    );
+
+    object["spec"]["batches"] = 3.into();
+    object["spec"]["approvedBatches"] = 4.into();
+    let changed = scene.file("changed.json", &object);
+    let differences = [
+        "spec.approvedBatches: (none) -> 4\n",
+        "spec.batches: 2 -> 3   (cannot be changed: create a new task)",
+    ];
+    scene.says(&["diff", "-f", &changed], 0, &differences);
+    scene.says(&["diff", "-f", &changed, "--exit-code"], 1, &differences);
+    object["spec"]["batches"] = 0.into();
+    let wrong = scene.file("wrong.json", &object);
+    scene.says(&["diff", "-f", &wrong], 1, &["is refused", "spec.batches"]);
+
+    scene.says(
+        &["rollback", "web"],
+        0,
+        &[
+            "rollback/web-undo is created",
+            "rollback/web-undo Succeeded",
+        ],
+    );
+    scene.says(
+        &["rollback", "web"],
+        1,
+        &["rolled back already, by rollback/web-undo"],
+    );
+    let operator = format!("--operator-namespace={}", scene.installation.namespace);
+    scene.says(
+        &["history", "asg-web", &operator],
+        0,
+        &["rollback of web", "Succeeded"],
+    );
+    let files = std::fs::read_dir(scene.files.path()).unwrap().count();
+    scene.says(
+        &["report", "rollback/web-undo", &operator],
+        0,
+        &["is written"],
+    );
+    assert_eq!(
+        std::fs::read_dir(scene.files.path()).unwrap().count(),
+        files + 1
+    );
+
+    let mut refused = task("refused", "asg-nowhere");
+    refused["spec"]["desiredState"] = "Plan".into();
+    let file = scene.file("refused.json", &refused);
+    scene.says(&["plan", "-f", &file], 2, &["Blocked"]);
+}
