@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::cel::Rule;
-use super::failure::{Cause, Problem};
+use crate::cause::{Cause, Problem};
+use crate::cel::Rule;
 
 /// One node of a structural schema.
 #[derive(Debug, Default)]
-pub(super) struct Schema {
+pub struct Schema {
     kind: Option<Type>,
     int_or_string: bool,
     preserve_unknown: bool,
