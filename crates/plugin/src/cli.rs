@@ -66,6 +66,8 @@ pub enum Command {
     CancelInstances(InstancesArgs),
     /// Cancel an update; its scaling group is put back.
     Cancel(CancelArgs),
+    /// Check manifests, without a cluster: what the apiserver or the operator would refuse, and what is seldom meant.
+    Lint(LintArgs),
 }
 
 /// Names an update.
@@ -160,6 +162,30 @@ pub struct CancelArgs {
     /// As every request.
     #[command(flatten)]
     pub request: RequestArgs,
+}
+
+/// Of `lint`.
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// A file, a folder with all below it (*.yaml, *.yml, *.json), or - for standard input; may be given several times.
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
+    pub filenames: Vec<PathBuf>,
+    /// As -f.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How it is printed; default: a line for each fault.
+    #[arg(short, long, value_enum)]
+    pub output: Option<LintOutput>,
+    /// Fail upon warnings, too.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// How faults are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LintOutput {
+    /// An array of objects: file, line, kind, name, namespace, field, severity, message.
+    Json,
 }
 
 /// Seconds, or a number with a unit.

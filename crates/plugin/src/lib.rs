@@ -12,6 +12,7 @@
 //! - [`terminal`]: what that goes to
 //! - [`status`], [`wait`]: what is watched
 //! - [`ask`]: requests by annotation, and their verdicts
+//! - [`lint`]: manifests, checked without a cluster
 //! - [`exit`]: how a command ends: each end has a status of its own
 
 #![deny(missing_docs)]
@@ -20,6 +21,7 @@ pub mod ask;
 pub mod cli;
 pub mod cluster;
 pub mod exit;
+pub mod lint;
 pub mod rollout;
 pub mod screen;
 pub mod status;

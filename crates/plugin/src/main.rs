@@ -9,7 +9,7 @@ use ess_rollout_plugin::{
     cli::{Cli, Command},
     cluster::Cluster,
     exit::{self, End},
-    status, wait,
+    lint, status, wait,
 };
 
 fn main() -> ExitCode {
@@ -26,6 +26,10 @@ fn main() -> ExitCode {
             return end.into();
         }
     };
+    // Without any of what talks to a cluster. It may read standard input, which nothing but a signal ends.
+    if let Command::Lint(args) = &cli.command {
+        return ended(lint::run(args));
+    }
     // Before any client is built: with none installed the first TLS connection panics.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -40,6 +44,10 @@ fn main() -> ExitCode {
         }),
         Err(error) => Err(error.into()),
     };
+    ended(done)
+}
+
+fn ended(done: anyhow::Result<End>) -> ExitCode {
     match done {
         Ok(end) => end.into(),
         Err(error) if exit::pipe_is_closed(&error) => End::PipeClosed.into(),
@@ -62,5 +70,6 @@ async fn run(cli: &Cli) -> anyhow::Result<End> {
             ask::of_instances(&cluster().await?, Verb::CancelInstances, args).await
         }
         Command::Cancel(args) => ask::cancel(&cluster().await?, args).await,
+        Command::Lint(args) => lint::run(args),
     }
 }

@@ -1,5 +1,8 @@
 //! What is wrong with a field.
 
+use regex::Regex;
+use serde_json::Value;
+
 /// What is wrong with a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Problem {
@@ -19,6 +22,33 @@ pub enum Problem {
     Forbidden,
 }
 
+/// What is wanted of a field instead of what it is, for whoever says so in other words than an apiserver.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    /// A value of this type: `object`, `array`, `string`, `integer`, `number`, `boolean` or `integer or string`.
+    Type(&'static str),
+    /// One of these.
+    Words(Vec<Value>),
+    /// A text that matches this.
+    Pattern(Regex),
+    /// A time of RFC 3339.
+    DateTime,
+    /// A number that is no less.
+    AtLeast(f64),
+    /// A number that is no greater.
+    AtMost(f64),
+    /// A text with so many characters, or a list with so many items, or more.
+    NoShorter(u64),
+    /// A text with so many characters, or a list with so many items, or fewer.
+    NoLonger(u64),
+    /// Any value.
+    Present,
+    /// What no other item is.
+    Once,
+    /// What a CEL rule says, in the words of its message.
+    Rule(String),
+}
+
 /// One wrong field.
 #[derive(Debug, Clone)]
 pub struct Cause {
@@ -28,6 +58,8 @@ pub struct Cause {
     pub problem: Problem,
     /// After the words for the problem.
     pub message: String,
+    /// What a schema wants; `None`: it is not a schema that says so.
+    pub wanted: Option<Wanted>,
 }
 
 impl Cause {
@@ -37,6 +69,15 @@ impl Cause {
             field: field.trim_start_matches('.').to_owned(),
             problem,
             message: message.into(),
+            wanted: None,
+        }
+    }
+
+    /// The same, with what is wanted.
+    pub(crate) fn wanting(self, wanted: Wanted) -> Self {
+        Self {
+            wanted: Some(wanted),
+            ..self
         }
     }
 

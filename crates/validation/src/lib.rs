@@ -15,6 +15,6 @@ pub mod cel;
 pub mod kind;
 pub mod schema;
 
-pub use cause::{Cause, Problem};
+pub use cause::{Cause, Problem, Wanted};
 pub use kind::Kind;
 pub use schema::Schema;
