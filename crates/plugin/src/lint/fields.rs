@@ -10,7 +10,7 @@ const NAMED_MAX: usize = 8;
 
 /// A field of a path.
 pub fn join(path: &str, name: &str) -> String {
-    match (path, name.contains(['.', '[', '/'])) {
+    match (path, name.contains(['.', '[', '/', ' '])) {
         ("", _) => name.to_owned(),
         (path, true) => format!("{path}[{name}]"),
         (path, false) => format!("{path}.{name}"),

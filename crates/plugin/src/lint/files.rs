@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::yaml::Broken;
+
 /// The most bytes of a file. An apiserver takes 3 MiB of one object.
 const BYTES_MAX: u64 = 32 << 20;
 
@@ -12,7 +14,7 @@ pub struct Source {
     /// As it was named, below the folder that was named.
     pub name: String,
     /// What is in it, or why that is not known, and the cure.
-    pub text: Result<String, String>,
+    pub text: Result<String, Broken>,
 }
 
 /// What these arguments name: `-` is standard input, and of a folder all YAML and JSON files below it, in the order of their
@@ -79,23 +81,28 @@ fn bounded(from: impl Read) -> std::io::Result<Vec<u8>> {
 
 fn source(name: String, bytes: std::io::Result<Vec<u8>>) -> Source {
     let text = match bytes {
-        Err(error) => Err(format!("it cannot be read: {error}")),
+        Err(error) => Err(Broken {
+            line: 0,
+            message: format!("cannot be read: {error}"),
+        }),
         Ok(bytes) => text(bytes),
     };
     Source { name, text }
 }
 
-fn text(bytes: Vec<u8>) -> Result<String, String> {
+fn text(bytes: Vec<u8>) -> Result<String, Broken> {
     if bytes.len() as u64 > BYTES_MAX {
-        return Err(format!(
-            "it has more than {} MiB, which no apiserver takes: name the files that hold manifests",
+        let message = format!(
+            "has more than {} MiB, which no apiserver takes: name the files that hold manifests",
             BYTES_MAX >> 20
-        ));
+        );
+        return Err(Broken { line: 0, message });
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("it is not UTF-8 from line {line} on: save it as UTF-8")
+        let message = "is not UTF-8 from here on: save it as UTF-8".to_owned();
+        Broken { line, message }
     })?;
     // Editors of Windows put a byte order mark there.
     match text.strip_prefix('\u{feff}') {

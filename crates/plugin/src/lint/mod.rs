@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use self::files::Source;
 use self::finding::{Finding, Report, Severity};
 use self::object::Rules;
-use self::yaml::{Content, Node};
+use self::yaml::{Broken, Content, Node};
 use crate::cli::{LintArgs, LintOutput};
 use crate::exit::End;
 
@@ -74,7 +74,7 @@ pub fn look(sources: &[Source], now: Timestamp) -> Result<Report> {
     for source in sources {
         let mut found = Vec::new();
         match &source.text {
-            Err(why) => found.push(of_file(&source.name, 0, why)),
+            Err(broken) => found.push(of_file(&source.name, broken)),
             Ok(text) => {
                 for document in yaml::documents(text) {
                     match document {
@@ -82,7 +82,7 @@ pub fn look(sources: &[Source], now: Timestamp) -> Result<Report> {
                             look_at(&rules, &source.name, &document, 0, &mut report, &mut found);
                         }
                         Err(broken) => {
-                            found.push(of_file(&source.name, broken.line, &broken.message));
+                            found.push(of_file(&source.name, &broken));
                         }
                     }
                 }
@@ -121,15 +121,15 @@ fn look_at(
     }
 }
 
-fn of_file(file: &str, line: usize, message: &str) -> Finding {
+fn of_file(file: &str, broken: &Broken) -> Finding {
     Finding {
         file: file.to_owned(),
-        line,
+        line: broken.line,
         kind: String::new(),
         name: String::new(),
         namespace: String::new(),
         field: String::new(),
         severity: Severity::Fault,
-        message: message.to_owned(),
+        message: broken.message.clone(),
     }
 }

@@ -15,6 +15,15 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     (nearest.0 <= tolerated).then_some(nearest.1)
 }
 
+/// The only name that the given one is a part of.
+pub fn containing<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let bare = bare(given);
+    let contains = |name: &&str| bare.len() >= 5 && self::bare(name).contains(&bare);
+    let mut found = known.into_iter().filter(contains);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
 /// Without what people write in one way or another.
 fn bare(name: &str) -> String {
     let plain = name.chars().filter(|c| !"-_ ".contains(*c));
@@ -40,6 +49,14 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(nearest(given, known), meant, "{given}");
+        }
+        let words = ["LinuxShell", "WindowsBat", "WindowsPowerShell"];
+        for (given, meant) in [
+            ("powershell", Some("WindowsPowerShell")),
+            ("windows", None),
+            ("bat", None),
+        ] {
+            assert_eq!(containing(given, words), meant, "{given}");
         }
     }
 }

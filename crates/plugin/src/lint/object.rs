@@ -5,14 +5,14 @@ use ess_rollout_api::v1alpha1::{ImageUpdateTaskSpec, RollbackSpec, RollingUpdate
 use ess_rollout_api::{GROUP, crds};
 use ess_rollout_core::task::refusal::Refusal;
 use ess_rollout_core::{image_update, rollout};
-use ess_rollout_validation::{Kind, Schema};
+use ess_rollout_validation::{Cause, Kind, Schema, Wanted};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::fields::{Mending, join};
 use super::finding::{Finding, Severity};
-use super::names::nearest;
+use super::names::{containing, nearest};
 use super::yaml::{Content, Node};
 use super::{dangers, metadata, say};
 
@@ -77,7 +77,8 @@ impl Rules {
         };
         let ours = || self.kinds.iter().map(|kind| kind.kind.as_str());
         let named = |name: &str| self.kinds.iter().find(|kind| kind.kind == name);
-        let meant = kind.and_then(|kind| named(nearest(kind, ours())?));
+        let near = |kind| nearest(kind, ours()).or_else(|| containing(kind, ours()));
+        let meant = kind.and_then(|kind| named(near(kind)?));
         let mut wrong = Vec::new();
         if group != GROUP {
             let looks_ours = match (api, kind) {
@@ -152,6 +153,9 @@ impl Rules {
         schema.fill(&mut value);
         let causes = schema.check(&value, None);
         for cause in &causes {
+            if is_of_empty(cause, &causes) {
+                continue;
+            }
             let (_, node) = mended.at(&cause.field);
             let message = say::message(cause, node);
             about.said(&cause.field, &message);
@@ -227,16 +231,15 @@ impl Rules {
         let Value::Object(mut metadata) = given else {
             return None;
         };
-        if causes.is_empty() {
-            for (field, message) in metadata::faults(&metadata) {
+        let faults = metadata::faults(&metadata).into_iter();
+        for (field, message) in faults.chain(metadata::request_faults(&metadata)) {
+            // What is of another type was not looked at.
+            if !about.has_fault(&field) {
                 about.fault(&field, message);
             }
-            for (field, message) in metadata::request_faults(&metadata) {
-                about.fault(&field, message);
-            }
-            for (field, message) in metadata::unknown_annotations(&metadata) {
-                about.warning(&field, message);
-            }
+        }
+        for (field, message) in metadata::unknown_annotations(&metadata) {
+            about.warning(&field, message);
         }
         // The rule on the length of names takes it for granted.
         if !metadata.get("name").is_some_and(Value::is_string) {
@@ -277,6 +280,14 @@ impl Rules {
     }
 }
 
+/// A pattern says nothing of an empty text that its least length does not say.
+fn is_of_empty(cause: &Cause, causes: &[Cause]) -> bool {
+    let short = |other: &Cause| {
+        other.field == cause.field && matches!(other.wanted, Some(Wanted::NoShorter(_)))
+    };
+    matches!(cause.wanted, Some(Wanted::Pattern(_))) && causes.iter().any(short)
+}
+
 /// An object that is looked at.
 struct About<'a> {
     file: &'a str,
@@ -284,6 +295,8 @@ struct About<'a> {
     name: String,
     namespace: String,
     object: Node,
+    /// The number of its first finding.
+    first: usize,
     found: &'a mut Vec<Finding>,
 }
 
@@ -300,6 +313,7 @@ impl<'a> About<'a> {
             name: name.unwrap_or_else(|| "?".to_owned()),
             namespace: text("namespace").unwrap_or_default().to_owned(),
             object: object.clone(),
+            first: found.len(),
             found,
         }
     }
@@ -332,8 +346,19 @@ impl<'a> About<'a> {
 
     /// A fault whose message may name a field of its own.
     fn said(&mut self, field: &str, message: &str) {
-        let (field, message) = say::field_before(message).unwrap_or((field, message));
-        self.fault(field, message.to_owned());
+        if let Some((field, message)) = say::field_before(message) {
+            return self.fault(field, message.to_owned());
+        }
+        // What a person looks for is a field that is named and there.
+        let named = say::named(message).map(|named| self.object.at(named));
+        let lines = named.filter_map(|(line, node)| node.map(|_| line));
+        let line = lines.min().unwrap_or(self.object.at(field).0);
+        self.fault_at(line, field, message.to_owned());
+    }
+
+    fn has_fault(&self, field: &str) -> bool {
+        let mut own = self.found[self.first..].iter();
+        own.any(|found| found.field == field)
     }
 
     /// A spec that its schema has taken.

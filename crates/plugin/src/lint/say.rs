@@ -3,7 +3,7 @@
 use ess_rollout_validation::{Cause, Wanted};
 use serde_json::Value;
 
-use super::names::nearest;
+use super::names::{containing, nearest};
 use super::yaml::{Content, Node};
 
 /// The most characters of a value that are repeated.
@@ -27,7 +27,8 @@ pub fn message(cause: &Cause, found: Option<&Node>) -> String {
             let alike = [
                 text.trim().to_owned(),
                 text.to_lowercase(),
-                text.to_lowercase().replace(['_', ' '], "-"),
+                text.to_uppercase(),
+                text.to_lowercase().replace('_', "-"),
             ];
             let alike = alike.iter().find(|text| pattern.is_match(text));
             let cure = match alike {
@@ -37,7 +38,7 @@ pub fn message(cause: &Cause, found: Option<&Node>) -> String {
                 }
                 None => format!("it has to match {pattern}"),
             };
-            format!("{} cannot be that: {cure}", shown(text))
+            format!("{} is not taken here: {cure}", shown(text))
         }
         Wanted::DateTime => format!(
             "{} is no time: write it as 2026-12-31T02:00:00Z, or with another zone, 2026-12-31T10:00:00+08:00",
@@ -62,14 +63,15 @@ pub fn message(cause: &Cause, found: Option<&Node>) -> String {
 
 /// How many, and of what.
 fn size(value: &Value) -> (usize, &'static str) {
-    match value {
-        Value::Array(items) => (items.len(), "items"),
-        Value::Object(fields) => (fields.len(), "fields"),
+    let (size, one, many) = match value {
+        Value::Array(items) => (items.len(), "item", "items"),
+        Value::Object(fields) => (fields.len(), "field", "fields"),
         other => {
             let text = other.as_str().unwrap_or_default();
-            (text.chars().count(), "characters")
+            (text.chars().count(), "character", "characters")
         }
-    }
+    };
+    (size, if size == 1 { one } else { many })
 }
 
 /// What a value is.
@@ -112,7 +114,9 @@ fn of_type(wanted: &str, value: &Value) -> (&'static str, String) {
     };
     let cure = match (wanted, value) {
         ("string", Value::Number(_) | Value::Bool(_)) => "put it in quotes".to_owned(),
-        ("string", Value::Array(items)) if items.len() == 1 => "take the dash away".to_owned(),
+        ("string", Value::Array(items)) if items.len() == 1 => {
+            "write it alone, not as a list".to_owned()
+        }
         ("integer" | "number", Value::String(text)) if text.parse::<f64>().is_ok() => {
             "take the quotes away".to_owned()
         }
@@ -135,7 +139,8 @@ fn of_type(wanted: &str, value: &Value) -> (&'static str, String) {
 fn one_of(value: &Value, words: &[Value]) -> String {
     let texts: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
     let given = value.as_str().unwrap_or_default();
-    let cure = match nearest(given, texts.iter().copied()) {
+    let near = nearest(given, texts.iter().copied());
+    let cure = match near.or_else(|| containing(given, texts.iter().copied())) {
         Some(word) => format!("write {word}"),
         None => "use one of them".to_owned(),
     };
@@ -152,6 +157,15 @@ pub fn field_before(message: &str) -> Option<(&str, &str)> {
     let field = field.strip_suffix(':').unwrap_or(field);
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '.';
     (field.starts_with("spec.") && field.chars().all(plain)).then_some((field, rest))
+}
+
+/// The fields that a message names.
+pub fn named(message: &str) -> impl Iterator<Item = &str> {
+    let outside = |c: char| !c.is_ascii_alphanumeric() && c != '.';
+    let words = message
+        .split(outside)
+        .map(|word| word.trim_end_matches('.'));
+    words.filter(|word| word.starts_with("spec."))
 }
 
 /// Whether a value has fields.

@@ -170,19 +170,31 @@ fn explained(broken: Broken, text: &str) -> Broken {
     if let Some(number) = [broken.line, broken.line + 1].into_iter().find(has_tab) {
         return Broken {
             line: number,
-            message: "this is no YAML: the line is indented with a tab: use spaces".to_owned(),
+            message: "cannot be read: the line is indented with a tab: use spaces".to_owned(),
         };
     }
     let line = line(broken.line);
-    let cure = if line.contains("{{") {
+    let cure = if begins_value(line, ['*', '&']) {
+        "a value that begins with * or & has to be in quotes, unless it is an alias of what is named before it"
+    } else if broken.message.contains("flow") || broken.message.contains("bracket") {
+        "look at the commas and brackets of this line and of the one before it"
+    } else if line.matches(": ").count() > 1 {
+        "a text with a colon and a blank in it has to be in quotes"
+    } else if line.contains("{{") {
         "this looks like a template: render it first, or put the text in quotes"
     } else {
         "look at the indentation, the colons and the quotes of this line and of the one before it"
     };
     Broken {
-        message: format!("this is no YAML: {}: {cure}", broken.message),
+        message: format!("cannot be read: {}: {cure}", broken.message),
         ..broken
     }
+}
+
+/// Whether the value of a line begins so.
+fn begins_value(line: &str, with: [char; 2]) -> bool {
+    let value = line.split_once(": ").map_or(line, |(_, value)| value);
+    value.trim_start_matches(['-', ' ']).starts_with(with)
 }
 
 struct Reader<'p, 'text> {
@@ -228,6 +240,10 @@ impl<'text> Reader<'_, 'text> {
         let (content, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = scalar(&text, style, tag.as_deref());
+                let value = value.ok_or_else(|| Broken {
+                    line,
+                    message: format!("JSON has no number {text}"),
+                })?;
                 (Content::Scalar(value), anchor)
             }
             Event::SequenceStart(_, anchor, _) => {
@@ -348,9 +364,9 @@ fn unreadable(error: ScanError) -> Broken {
     }
 }
 
-/// What a scalar means.
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
-    let as_text = || Value::String(text.to_owned());
+/// What a scalar means; `None`: what no JSON can say.
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Option<Value> {
+    let as_text = || Some(Value::String(text.to_owned()));
     match tag.and_then(Tag::core_suffix) {
         Some("str") => as_text(),
         Some(_) => plain(text),
@@ -359,19 +375,24 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     }
 }
 
-fn plain(text: &str) -> Value {
+fn plain(text: &str) -> Option<Value> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "true" | "True" | "TRUE" => {
-            return Value::Bool(true);
+            return Some(Value::Bool(true));
         }
         "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "false" | "False" | "FALSE" => {
-            return Value::Bool(false);
+            return Some(Value::Bool(false));
         }
         _ => {}
     }
-    let number = number(text);
-    number.map_or_else(|| Value::String(text.to_owned()), Value::Number)
+    match text.trim_start_matches(['+', '-']) {
+        ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN" => None,
+        _ => Some(match number(text) {
+            Some(number) => Value::Number(number),
+            None => Value::String(text.to_owned()),
+        }),
+    }
 }
 
 fn number(text: &str) -> Option<Number> {
