@@ -70,6 +70,7 @@ async fn run(cli: &Cli) -> anyhow::Result<End> {
             ask::of_instances(&cluster().await?, Verb::CancelInstances, args).await
         }
         Command::Cancel(args) => ask::cancel(&cluster().await?, args).await,
+        // Done before; there is no cluster in it.
         Command::Lint(args) => lint::run(args),
     }
 }

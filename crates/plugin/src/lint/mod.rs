@@ -1,10 +1,10 @@
 //! `lint`: manifests, checked without a cluster and without a kubeconfig.
 //!
 //! - [`files`], [`yaml`]: what is read, and where everything in it stands
-//! - [`object`]: one object against its CRD, the operator's own checks, and what is seldom meant ([`dangers`])
-//! - [`fields`], [`names`]: fields that there are not, and what may be meant
-//! - [`metadata`]: what no CRD says
-//! - [`say`], [`finding`]: how it is said and printed
+//! - `object`: one object against its CRD, the operator's own checks, and what is seldom meant (`dangers`)
+//! - `fields`, `names`: fields that there are not, and what may be meant
+//! - `metadata`: what no CRD says
+//! - `say`, [`finding`]: how it is said and printed
 
 mod dangers;
 mod fields;
@@ -104,7 +104,7 @@ fn look_at(
     report: &mut Report,
     found: &mut Vec<Finding>,
 ) {
-    if !say::is_mapping(node) {
+    if !node.is_mapping() {
         report.others += usize::from(!node.is_null());
         return;
     }

@@ -4,7 +4,7 @@ use ess_rollout_validation::{Cause, Wanted};
 use serde_json::Value;
 
 use super::names::{containing, nearest};
-use super::yaml::{Content, Node};
+use super::yaml::Node;
 
 /// The most characters of a value that are repeated.
 const SHOWN_MAX: usize = 40;
@@ -166,9 +166,4 @@ pub fn named(message: &str) -> impl Iterator<Item = &str> {
         .split(outside)
         .map(|word| word.trim_end_matches('.'));
     words.filter(|word| word.starts_with("spec."))
-}
-
-/// Whether a value has fields.
-pub fn is_mapping(node: &Node) -> bool {
-    matches!(node.content, Content::Fields(_))
 }

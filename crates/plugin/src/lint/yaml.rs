@@ -74,6 +74,11 @@ impl Node {
         }
     }
 
+    /// Whether it has fields.
+    pub fn is_mapping(&self) -> bool {
+        matches!(self.content, Content::Fields(_))
+    }
+
     /// Whether nothing is there.
     pub fn is_null(&self) -> bool {
         self.content == Content::Scalar(Value::Null)
@@ -253,7 +258,7 @@ impl<'text> Reader<'_, 'text> {
                 }
                 (Content::List(items), anchor)
             }
-            Event::MappingStart(_, anchor, _) => (Content::Fields(self.mapping(line)?), anchor),
+            Event::MappingStart(_, anchor, _) => (Content::Fields(self.mapping()?), anchor),
             Event::Alias(anchor) => return self.alias(anchor, line),
             _ => {
                 let message = "a value is wanted here".to_owned();
@@ -282,7 +287,7 @@ impl<'text> Reader<'_, 'text> {
         Ok(node.clone())
     }
 
-    fn mapping(&mut self, line: usize) -> Result<Vec<Field>, Broken> {
+    fn mapping(&mut self) -> Result<Vec<Field>, Broken> {
         let (mut fields, mut merged) = (Vec::new(), Vec::new());
         while let Some((event, span)) = self.next()? {
             if event == Event::MappingEnd {
@@ -307,7 +312,6 @@ impl<'text> Reader<'_, 'text> {
                 });
             }
         }
-        let _ = line;
         let absent = |field: &Field| fields.iter().all(|other| other.name != field.name);
         let inherited: Vec<Field> = merged.into_iter().filter(absent).collect();
         Ok(inherited.into_iter().chain(fields).collect())
