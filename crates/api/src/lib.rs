@@ -12,6 +12,7 @@
 //! - [`v1alpha1::record`]: the operator's own memory of a scaling group
 //! - [`requests`]: the annotations by which people act on a running task
 //! - [`kept`]: references to what a status must not hold
+//! - [`warnings`]: what is said of manifests that are valid and seldom meant
 //! - [`crds`]: the CRDs as they are installed
 //! - [`status_fields`]: the fields of the statuses, to tell whether a cluster's CRDs have them
 
@@ -26,6 +27,7 @@ pub mod kept;
 pub mod requests;
 pub mod status_fields;
 pub mod v1alpha1;
+pub mod warnings;
 
 /// The API group.
 pub const GROUP: &str = "ess-rollout.io";

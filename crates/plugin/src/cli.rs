@@ -102,6 +102,8 @@ pub enum Command {
     Groups(GroupsArgs),
     /// What runs left changed about scaling groups.
     Leftovers(GroupsArgs),
+    /// Check manifests, without a cluster: what the apiserver or the operator would refuse, and what is seldom meant.
+    Lint(LintArgs),
     /// What applying a manifest would change, and whether it may.
     Diff(DiffArgs),
     /// Put what is known of an object into a file for those who help, without scripts, values and outputs.
@@ -321,9 +323,9 @@ pub struct PlanArgs {
     )]
     pub name: Option<String>,
     /// A manifest, - for stdin: it is created with desiredState Plan, which touches nothing.
-    #[arg(short, long)]
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// With --file: delete it again.
+    /// With --filename: delete it again.
     #[arg(long, requires = "file")]
     pub rm: bool,
     /// List every instance.
@@ -365,7 +367,7 @@ pub struct RunArgs {
     )]
     pub name: Option<String>,
     /// A manifest, - for stdin: it is created, and runs.
-    #[arg(short, long)]
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Once it runs.
     #[command(flatten)]
@@ -475,7 +477,7 @@ pub struct GroupsArgs {
 #[derive(Debug, Args)]
 pub struct DiffArgs {
     /// Manifests, - for stdin; may be given several times.
-    #[arg(short, long = "file", value_name = "FILE", required = true)]
+    #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// Differences are exit status 1.
     #[arg(long)]
@@ -548,6 +550,30 @@ fn up_to(text: &str) -> Result<i32, String> {
             .filter(|batch| (1..=100).contains(batch))
             .ok_or_else(|| format!("{text:?} is neither the number of a batch, 1 to 100, nor all")),
     }
+}
+
+/// Of `lint`.
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// A file, a folder with all below it (*.yaml, *.yml, *.json), or - for standard input; may be given several times.
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
+    pub filenames: Vec<PathBuf>,
+    /// As -f.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How it is printed; default: a line for each fault.
+    #[arg(short, long, value_enum)]
+    pub output: Option<LintOutput>,
+    /// Fail upon warnings, too.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// How faults are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LintOutput {
+    /// An array of objects: file, line, kind, name, namespace, field, severity, message.
+    Json,
 }
 
 /// Seconds, or a number with a unit.

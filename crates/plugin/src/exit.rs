@@ -7,7 +7,8 @@ use std::process::ExitCode;
 pub enum End {
     /// As it was asked for.
     Wanted,
-    /// It could not be done: a mistake in the arguments, no such object, no right, no apiserver.
+    /// It could not be done: a mistake in the arguments, no such object, no right, no apiserver; or `lint` has
+    /// found faults.
     Error,
     /// The update has failed.
     Failed,

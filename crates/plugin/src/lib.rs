@@ -15,6 +15,7 @@
 //! - [`screen`]: how things are shown: pure functions of an object, the time and the terminal
 //! - [`output`]: documents; [`terminal`]: what all that goes to
 //! - [`get`], [`status`], [`wait`], [`logs`], [`events`], [`records`], [`diff`], [`report`], [`version`]: what is looked at
+//! - [`lint`]: manifests, checked without a cluster
 //! - [`ask`]: requests, and their verdicts, of what was [`selection`]-ed
 //! - [`start`]: what is planned, created, started, undone
 //! - [`completion`]: for shells and kubectl
@@ -33,6 +34,7 @@ pub mod exit;
 pub mod get;
 pub mod image_update;
 pub mod kind;
+pub mod lint;
 pub mod logs;
 pub mod manifest;
 pub mod object;

@@ -11,7 +11,7 @@ use ess_rollout_plugin::{
     cluster::Cluster,
     completion, diff, events,
     exit::{self, End},
-    get, logs, records, report, start, status,
+    get, lint, logs, records, report, start, status,
     terminal::print,
     version, wait,
 };
@@ -37,6 +37,10 @@ fn main() -> ExitCode {
             return end.into();
         }
     };
+    // Without any of what talks to a cluster. It may read standard input, which nothing but a signal ends.
+    if let Command::Lint(args) = &cli.command {
+        return ended(lint::run(args));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -96,6 +100,6 @@ async fn run(cli: &Cli) -> anyhow::Result<End> {
         Command::Leftovers(args) => records::leftovers(cluster, args).await,
         Command::Diff(args) => diff::run(cluster, flag, args).await,
         Command::Report(args) => report::run(cluster, args).await,
-        Command::Version(_) | Command::Completion(_) => Ok(End::Wanted),
+        Command::Version(_) | Command::Completion(_) | Command::Lint(_) => Ok(End::Wanted),
     }
 }

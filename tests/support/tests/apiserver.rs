@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use ess_rollout_test_support::apiserver::cel::Rule;
 use ess_rollout_test_support::apiserver::{FakeApiserver, Kinds};
+use ess_rollout_validation::cel::Rule;
 use http::Request;
 use jiff::Timestamp;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, WatchEvent};

@@ -15,6 +15,10 @@ use crate::task::display::Value;
 use crate::task::observation::Known;
 use crate::task::reason::Reason;
 
+/// Of a cron expression that names a day that there is not.
+pub(super) const NEVER_DUE: &str =
+    "spec.schedule.cron: there is no such time in the next four years; write another";
+
 /// The longest wait for the next run: a machine that was suspended does not oversleep by more.
 const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(3600);
 
@@ -105,9 +109,7 @@ fn show_rest(ctx: &Context<'_>, status: &mut Draft, timetable: &Timetable, times
             status.show(Phase::Finished, Reason::AlreadyRun, message);
         }
         (None, None, Timetable::Scheduled(schedule)) if schedule.is_never_due(ctx.now()) => {
-            let message =
-                "spec.schedule.cron: there is no such time in the next four years; write another";
-            status.show(Phase::Blocked, Reason::NeverDue, message);
+            status.show(Phase::Blocked, Reason::NeverDue, NEVER_DUE);
         }
         (None, None, _) => {
             let message = "no run is due any more";

@@ -32,6 +32,7 @@ mod requests;
 mod running;
 pub mod schedule;
 mod set_image;
+mod spec_alone;
 mod stage;
 mod starting;
 mod step;
@@ -45,6 +46,7 @@ use super::task::observation::Observation;
 use super::task::reason::Reason;
 
 pub use context::target;
+pub use spec_alone::check_spec;
 pub use step::step;
 
 /// The answer of [`step`].

@@ -1,6 +1,6 @@
 //! Whether a run may begin: everything that can be known to go wrong before anything is touched.
 
-use ess_rollout_api::v1alpha1::{ConfigurationImage, ImageSource, Place};
+use ess_rollout_api::v1alpha1::{ConfigurationImage, ImageSource, ImageUpdateTaskSpec, Place};
 use ess_rollout_cloud::{EcsInstance, EcsStatus, GroupType, Image, Query, ScalingGroup};
 
 use super::context::Context;
@@ -38,7 +38,12 @@ pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
     let has_secret = ctx.spec.credentials_ref.is_some();
     let role = ctx.spec.ram_role.as_deref();
     let refused = problem::of_credentials(ctx.input.settings, &ctx.namespace, has_secret, role);
-    refused.or_else(|| match (&ctx.spec.image_id, &ctx.spec.source) {
+    refused.or_else(|| check_image(ctx.spec))
+}
+
+/// The same, without the operator's settings.
+pub(super) fn check_image(spec: &ImageUpdateTaskSpec) -> Option<Problem> {
+    match (&spec.image_id, &spec.source) {
         (Some(_), _) => None,
         (None, Some(source)) => check_name(source),
         // Refused by the apiserver.
@@ -46,7 +51,7 @@ pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
             Reason::NothingToDo,
             "set spec.source to build an image, or spec.imageId to use one that there is".into(),
         )),
-    })
+    }
 }
 
 /// What the image's name begins with.

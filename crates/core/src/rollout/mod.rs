@@ -56,6 +56,7 @@ mod wanted;
 pub use crate::task::deletion::RECORD_NOT_WRITTEN;
 pub use crate::task::ledger::{ACTION_APPLIED, ACTION_REJECTED};
 pub use crate::task::observation::Observation;
+pub use before::spec_alone::{check_rollback, check_task};
 pub use decision::{
     CallOutcome, Decision, Event, EventKind, Input, Next, Settings, Spec, Step, Subject, Work,
     WorkOutcome,

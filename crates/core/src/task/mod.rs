@@ -10,6 +10,7 @@
 //! | `turn` | whose turn a scaling group is |
 //! | [`requests`], `ledger` | what people ask for by annotation, and what became of it |
 //! | `deletion` | what a deletion waits for, and how that ends |
+//! | [`refusal`] | what is refused of a spec by itself |
 //! | `waits`, `problem`, `cloud_failure`, [`conditions`] | how long to wait for what, what stands against a start, what the cloud refuses, how it is said |
 
 pub(crate) mod absence;
@@ -26,6 +27,7 @@ pub mod observation;
 pub(crate) mod problem;
 pub(crate) mod quiet;
 pub mod reason;
+pub mod refusal;
 pub mod requests;
 pub(crate) mod start;
 pub(crate) mod step;

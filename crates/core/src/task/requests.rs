@@ -187,6 +187,22 @@ pub fn parse_run_now(value: &str) -> Result<(), String> {
     check_nonce(bounded(value)?)
 }
 
+/// Whether a value follows the grammar of its verb.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn check(verb: Verb, value: &str) -> Result<(), String> {
+    match verb {
+        Verb::Continue => parse_continue(value).map(|_| ()),
+        Verb::Retry | Verb::Skip | Verb::CancelInstances => match parse_targets(value) {
+            Ok(_) => Ok(()),
+            Err(InstancesError::Malformed(why) | InstancesError::TooManyTargets(why)) => Err(why),
+        },
+        Verb::Cancel => parse_cancel(value),
+        Verb::RunNow => parse_run_now(value),
+    }
+}
+
 /// The id of a request in the ledger: the same value is the same request.
 pub fn action_id(verb: Verb, value: &str) -> String {
     let verb = match verb {

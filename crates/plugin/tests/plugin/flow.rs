@@ -13,7 +13,7 @@ fn a_failing_update_is_taken_to_its_end_with_the_plugin_alone() {
     // A pipeline that waits for the end is told that nobody comes.
     scene.says(&["wait", "web"], 4, &["web FailureSuspended", "1 failed"]);
     scene.says(&["wait", "web", "--for=Paused", "--timeout=90s"], 0, &[]);
-    let next = format!("kubectl ess-rollout retry web -n {}", scene.namespace());
+    let next = format!("kubectl ess-rollout retry web -n {}", scene.tasks());
     scene.says(
         &["status", "web"],
         0,

@@ -101,12 +101,12 @@ impl Scene {
     }
 
     /// The namespace of the tasks.
-    pub fn namespace(&self) -> &str {
+    pub fn tasks(&self) -> &str {
         &self.installation.tasks
     }
 
     pub fn apply(&self, object: &Value) {
-        let namespace = self.namespace();
+        let namespace = self.tasks();
         self.kubectl.apply(namespace, &object.to_string()).unwrap();
     }
 
@@ -127,7 +127,7 @@ impl Scene {
         let mut command = Command::new(find_program("kubectl-ess_rollout").unwrap());
         command
             .args(words)
-            .args(["--namespace", self.namespace()])
+            .args(["--namespace", self.tasks()])
             .env("KUBECONFIG", kubeconfig)
             .current_dir(self.files.path())
             .stdin(Stdio::null());
@@ -164,7 +164,7 @@ impl Scene {
     }
 
     pub fn get(&self, object: &str) -> Value {
-        let args = [object, "-n", self.namespace()];
+        let args = [object, "-n", self.tasks()];
         self.kubectl.get(&args).unwrap()
     }
 }

@@ -1,8 +1,7 @@
 //! Refusals, as `meta.k8s.io/v1 Status` has them.
 
+use ess_rollout_validation::{Cause, Kind};
 use serde_json::{Value, json};
-
-use super::kinds::Kind;
 
 /// A refusal.
 #[derive(Debug, Clone)]
@@ -148,64 +147,5 @@ impl Failure {
             "details": self.details,
             "code": self.code,
         })
-    }
-}
-
-/// What is wrong with a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Problem {
-    Invalid,
-    Required,
-    Unsupported,
-    Duplicate,
-    TooLong,
-    TooMany,
-    Forbidden,
-}
-
-/// One wrong field.
-#[derive(Debug, Clone)]
-pub(super) struct Cause {
-    pub field: String,
-    pub problem: Problem,
-    /// After the words for the problem.
-    pub message: String,
-}
-
-impl Cause {
-    pub fn new(field: &str, problem: Problem, message: impl Into<String>) -> Self {
-        Self {
-            field: field.trim_start_matches('.').to_owned(),
-            problem,
-            message: message.into(),
-        }
-    }
-
-    fn words(&self) -> &'static str {
-        match self.problem {
-            Problem::Invalid => "Invalid value",
-            Problem::Required => "Required value",
-            Problem::Unsupported => "Unsupported value",
-            Problem::Duplicate => "Duplicate value",
-            Problem::TooLong => "Too long",
-            Problem::TooMany => "Too many",
-            Problem::Forbidden => "Forbidden",
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self.problem {
-            Problem::Invalid => "FieldValueInvalid",
-            Problem::Required => "FieldValueRequired",
-            Problem::Unsupported => "FieldValueNotSupported",
-            Problem::Duplicate => "FieldValueDuplicate",
-            Problem::TooLong => "FieldValueTooLong",
-            Problem::TooMany => "FieldValueTooMany",
-            Problem::Forbidden => "FieldValueForbidden",
-        }
-    }
-
-    fn text(&self) -> String {
-        format!("{}: {}: {}", self.field, self.words(), self.message)
     }
 }

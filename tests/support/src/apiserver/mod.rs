@@ -2,20 +2,18 @@
 //!
 //! It answers at the level of HTTP, so that an ordinary [`kube::Client`] works over it, and with the client everything
 //! that is written against a real apiserver. It takes its kinds from the CRDs' YAML ([`kinds`]) and does to objects what
-//! the real one does: defaults, pruning and validation from the schema ([`schema`]), CEL rules ([`cel`]), versions,
-//! generations, finalizers and preconditions ([`store`], [`write`]), the patches that clients send ([`patch`]), watches
+//! the real one does: defaults, pruning and validation from the schema and its CEL rules (the crate [`ess_rollout_validation`]),
+//! versions, generations, finalizers and preconditions ([`store`], [`write`]), the patches that clients send ([`patch`]), watches
 //! ([`watch`]). Errors have the real shape, and the real words where people read them ([`failure`]).
 //!
 //! [`crate::conformity`] holds it against a real apiserver. What is left out, because nothing here uses it: server-side
 //! apply and managedFields, strategic merge patches, other versions of a kind, protobuf, tables, admission webhooks,
 //! access control. Requests for those are refused, not answered wrongly.
 
-pub mod cel;
 mod failure;
 pub mod kinds;
 mod patch;
 mod request;
-mod schema;
 mod store;
 mod watch;
 mod write;

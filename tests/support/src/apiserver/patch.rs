@@ -4,7 +4,7 @@ use json_patch::{Patch, PatchErrorKind};
 use serde_json::Value;
 
 use super::failure::Failure;
-use super::kinds::Kind;
+use ess_rollout_validation::Kind;
 
 /// The object with a patch applied to it.
 pub(super) fn apply(

@@ -8,11 +8,11 @@ use http::{Method, Request, Response, header};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::kinds::Kind;
 use super::store::{By, Store};
 use super::watch::{self, Selector};
 use super::write::{self, Options};
 use super::{Answer, FakeApiserver, patch};
+use ess_rollout_validation::Kind;
 
 /// Where a request goes.
 struct Target<'a> {

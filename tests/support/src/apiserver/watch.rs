@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::FakeApiserver;
 use super::failure::Failure;
-use super::kinds::Kind;
 use super::request::Query;
 use super::store::{Change, ChangeKind};
+use ess_rollout_validation::Kind;
 
 /// How long a watch stays open that does not say.
 const LONGEST: Duration = Duration::from_secs(1800);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use ess_rollout_validation::{Cause, Kind, Problem};
 use serde_json::{Map, Value, json};
 
-use super::failure::{Cause, Failure, Problem};
-use super::kinds::Kind;
+use super::failure::Failure;
 use super::store::{By, ChangeKind, Store};
 
 /// What a client says about the write itself.

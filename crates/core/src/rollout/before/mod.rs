@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`preflight`], [`neighbours`] | everything that can be known to go wrong before anything is touched; what else is at work on the group |
+//! | [`spec_alone`] | what a spec says by itself, before it is applied |
 //! | [`turn`], [`run_keys`] | whose turn the group is, and whether the same was run before |
 //! | [`pinned`] | what is read later is what was planned |
 //! | [`refusal`], [`deadline`], [`denied`] | what stands against a start, for how long, and what OOS refuses |
@@ -15,4 +16,5 @@ pub(super) mod pinned;
 pub(in crate::rollout) mod preflight;
 pub(in crate::rollout) mod refusal;
 pub(in crate::rollout) mod run_keys;
+pub(in crate::rollout) mod spec_alone;
 pub(in crate::rollout) mod turn;

@@ -38,12 +38,17 @@ pub(super) fn of<'a>(
 
 /// The kind of an update for itself, whatever object asks for it.
 pub(super) fn of_update(update: &Update) -> Box<dyn UpdateKind + '_> {
+    of_update_by(update, Author::OfTask)
+}
+
+/// The same, of an object that this author wrote.
+pub(super) fn of_update_by(update: &Update, author: Author) -> Box<dyn UpdateKind + '_> {
     table::bound(&Asked {
         update,
         max_errors: 0,
         status: None,
         texts: Texts::new(),
-        author: Author::OfTask,
+        author,
     })
 }
 

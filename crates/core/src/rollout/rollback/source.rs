@@ -1,7 +1,7 @@
 //! Finds what a rollback undoes, and freezes it: the task may be deleted afterwards, its execution
 //! pruned, its ConfigMaps changed.
 
-use ess_rollout_api::v1alpha1::{RollbackSpec, RollingUpdateTask, Source};
+use ess_rollout_api::v1alpha1::{RollbackSpec, RollingUpdateTask, Source, Update};
 use ess_rollout_cloud::{ExecutionFilter, Query};
 
 use super::{checks, foreign};
@@ -41,17 +41,24 @@ pub(in crate::rollout) fn find(
     Ok(found.and_then(|source| tolerable(undo.spec, source)))
 }
 
-/// Of the public templates only that for images has a parameter `maxErrors`.
 fn tolerable(spec: &RollbackSpec, source: Source) -> Result<Source, Problem> {
-    match spec.policy.max_errors {
-        Some(tolerated) if tolerated > 0 && source.update.image.is_none() => Err(Problem::refused(
+    match intolerant(spec, &source.update) {
+        Some(problem) => Err(problem),
+        None => Ok(source),
+    }
+}
+
+/// Of the public templates only that for images has a parameter `maxErrors`. `way_back` is the update that the rollback is.
+pub(in crate::rollout) fn intolerant(spec: &RollbackSpec, way_back: &Update) -> Option<Problem> {
+    let tolerated = spec.policy.max_errors.filter(|tolerated| *tolerated > 0)?;
+    way_back.image.is_none().then(|| {
+        Problem::refused(
             Reason::InvalidSpec,
             format!(
                 "spec.maxErrors is {tolerated}, and only a rollback of an image update can tolerate failures: the public templates for the other kinds do not; leave it out in a new rollback"
             ),
-        )),
-        _ => Ok(source),
-    }
+        )
+    })
 }
 
 fn of_task(ctx: &Context<'_>, undo: Undo<'_>, task: &RollingUpdateTask) -> Checked<Source> {

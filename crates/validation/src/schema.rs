@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::cel::Rule;
-use super::failure::{Cause, Problem};
+use crate::cause::{Cause, Problem, Wanted};
+use crate::cel::Rule;
 
 /// One node of a structural schema.
 #[derive(Debug, Default)]
-pub(super) struct Schema {
+pub struct Schema {
     kind: Option<Type>,
     int_or_string: bool,
     preserve_unknown: bool,
@@ -74,6 +74,8 @@ enum ListType {
     Set,
     Map(Vec<String>),
 }
+
+const INT_OR_STRING: &str = "integer or string";
 
 /// Parts that change nothing about an object.
 const DESCRIPTIVE: [&str; 4] = ["description", "title", "example", "x-kubernetes-map-type"];
@@ -140,6 +142,28 @@ impl Schema {
             _ => ListType::Atomic,
         };
         Ok(schema)
+    }
+
+    /// The schema of a field. `None`: there is no such field.
+    pub fn field(&self, name: &str) -> Option<&Self> {
+        self.properties.get(name).or(self.additional.as_deref())
+    }
+
+    /// The fields that have names of their own.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Self)> {
+        self.properties
+            .iter()
+            .map(|(name, inner)| (name.as_str(), inner))
+    }
+
+    /// The schema of a list's items.
+    pub fn items(&self) -> Option<&Self> {
+        self.items.as_deref()
+    }
+
+    /// Whether fields that it does not know may be there.
+    pub fn keeps_unknown(&self) -> bool {
+        self.preserve_unknown
     }
 
     /// How many rules there are at this node and below.
@@ -250,20 +274,23 @@ impl Schema {
         if old == Some(value) || (value.is_null() && self.nullable) {
             return;
         }
-        let mut found = |problem, message: String| causes.push(Cause::new(path, problem, message));
+        let mut found = |problem, message: String, wanted| {
+            causes.push(Cause::new(path, problem, message).wanting(wanted));
+        };
         let fits = if self.int_or_string {
             value.is_i64() || value.is_u64() || value.is_string()
         } else {
             self.kind.is_none_or(|kind| kind.fits(value))
         };
         if !fits {
-            let wanted = self.kind.map_or("integer or string", Type::name);
+            let wanted = self.kind.map_or(INT_OR_STRING, Type::name);
             found(
                 Problem::Invalid,
                 format!(
                     "{value}: {} in body must be of type {wanted}",
                     path.trim_start_matches('.')
                 ),
+                Wanted::Type(wanted),
             );
             return;
         }
@@ -272,6 +299,7 @@ impl Schema {
             found(
                 Problem::Unsupported,
                 format!("{value}: supported values: {}", words.join(", ")),
+                Wanted::Words(self.words.clone()),
             );
         }
         match value {
@@ -289,7 +317,8 @@ impl Schema {
             Value::Object(fields) => {
                 self.count(path, fields.len(), "properties", &mut found);
                 for name in self.required.iter().filter(|n| !fields.contains_key(*n)) {
-                    causes.push(Cause::new(&format!("{path}.{name}"), Problem::Required, ""));
+                    let cause = Cause::new(&format!("{path}.{name}"), Problem::Required, "");
+                    causes.push(cause.wanting(Wanted::Present));
                 }
                 for (name, inner, value) in self.below(fields) {
                     let old = old.and_then(|old| old.get(name));
@@ -311,7 +340,7 @@ impl Schema {
         })
     }
 
-    fn text(&self, path: &str, text: &str, found: &mut impl FnMut(Problem, String)) {
+    fn text(&self, path: &str, text: &str, found: &mut impl FnMut(Problem, String, Wanted)) {
         let path = path.trim_start_matches('.');
         let length = text.chars().count() as u64;
         if self.most_length.is_some_and(|most| length > most) {
@@ -319,6 +348,7 @@ impl Schema {
             found(
                 Problem::TooLong,
                 format!("may not be more than {most} bytes"),
+                Wanted::NoLonger(most),
             );
         }
         if self.least_length.is_some_and(|least| length < least) {
@@ -326,50 +356,63 @@ impl Schema {
             found(
                 Problem::Invalid,
                 format!("{text:?}: {path} in body should be at least {least} chars long"),
+                Wanted::NoShorter(least),
             );
         }
         if let Some(pattern) = self.pattern.as_ref().filter(|p| !p.is_match(text)) {
             found(
                 Problem::Invalid,
                 format!("{text:?}: {path} in body should match '{pattern}'"),
+                Wanted::Pattern(pattern.clone()),
             );
         }
         if self.date_time && text.parse::<jiff::Timestamp>().is_err() {
             found(
                 Problem::Invalid,
                 format!("{text:?}: {path} in body must be of type date-time: {text:?}"),
+                Wanted::DateTime,
             );
         }
     }
 
-    fn number(&self, path: &str, number: f64, found: &mut impl FnMut(Problem, String)) {
+    fn number(&self, path: &str, number: f64, found: &mut impl FnMut(Problem, String, Wanted)) {
         let path = path.trim_start_matches('.');
         if let Some(least) = self.least.filter(|least| number < *least) {
             found(
                 Problem::Invalid,
                 format!("{number}: {path} in body should be greater than or equal to {least}"),
+                Wanted::AtLeast(least),
             );
         }
         if let Some(most) = self.most.filter(|most| number > *most) {
             found(
                 Problem::Invalid,
                 format!("{number}: {path} in body should be less than or equal to {most}"),
+                Wanted::AtMost(most),
             );
         }
     }
 
-    fn count(&self, path: &str, count: usize, of: &str, found: &mut impl FnMut(Problem, String)) {
+    fn count(
+        &self,
+        path: &str,
+        count: usize,
+        of: &str,
+        found: &mut impl FnMut(Problem, String, Wanted),
+    ) {
         let path = path.trim_start_matches('.');
         if let Some(most) = self.most_length.filter(|most| count as u64 > *most) {
             found(
                 Problem::TooMany,
                 format!("{count}: must have at most {most} {of}"),
+                Wanted::NoLonger(most),
             );
         }
         if let Some(least) = self.least_length.filter(|least| (count as u64) < *least) {
             found(
                 Problem::Invalid,
                 format!("{count}: {path} in body should have at least {least} {of}"),
+                Wanted::NoShorter(least),
             );
         }
     }
@@ -388,7 +431,8 @@ impl Schema {
         for (index, item) in items.iter().enumerate() {
             if identity(item).is_some_and(|identity| !seen.insert(identity)) {
                 let path = format!("{path}[{index}]");
-                causes.push(Cause::new(&path, Problem::Duplicate, item.to_string()));
+                let cause = Cause::new(&path, Problem::Duplicate, item.to_string());
+                causes.push(cause.wanting(Wanted::Once));
             }
         }
     }
@@ -400,8 +444,9 @@ impl Schema {
         for rule in &self.rules {
             if let Some(message) = rule.broken_by(value, old) {
                 let kind = self.kind.map_or("", Type::name);
+                let wanted = Wanted::Rule(message.clone());
                 let message = format!("{kind:?}: {message}");
-                causes.push(Cause::new(path, Problem::Invalid, message));
+                causes.push(Cause::new(path, Problem::Invalid, message).wanting(wanted));
             }
         }
         match value {
