@@ -11,7 +11,7 @@ use crate::exit::End;
 use crate::object::Object;
 use crate::output;
 use crate::screen::{in_a_line, screen};
-use crate::terminal::{is_rewritten, print, redraw, style};
+use crate::terminal::{Painter, is_rewritten, print, style};
 
 /// Shows it.
 ///
@@ -63,7 +63,7 @@ struct Screen {
     verbose: bool,
     form: Option<Output>,
     rewrites: bool,
-    lines: Vec<String>,
+    painter: Painter,
     last: String,
 }
 
@@ -73,7 +73,7 @@ impl Screen {
             verbose,
             form,
             rewrites: is_rewritten() && form.is_none(),
-            lines: Vec::new(),
+            painter: Painter::default(),
             last: String::new(),
         }
     }
@@ -91,8 +91,7 @@ impl Screen {
         if self.rewrites {
             let mut lines = screen(object, Timestamp::now(), style(self.verbose));
             lines.extend(unseen.map(|why| format!("  {why}")));
-            self.lines = redraw(&self.lines, lines)?;
-            return Ok(());
+            return self.painter.paint(lines);
         }
         let line = unseen.map_or_else(|| in_a_line(object), str::to_owned);
         if self.last != line {
