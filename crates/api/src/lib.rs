@@ -11,6 +11,8 @@
 //! - [`v1alpha1::action`]: what people ask for by annotation while it runs, and what became of it
 //! - [`v1alpha1::record`]: the operator's own memory of a scaling group
 //! - [`requests`]: the annotations by which people act on a running task
+//! - [`admission`]: the admission policies that see to who may make them, and under whose name
+//! - [`warnings`]: what is allowed and dangerous
 //! - [`kept`]: references to what a status must not hold
 //! - [`crds`]: the CRDs as they are installed
 //! - [`status_fields`]: the fields of the statuses, to tell whether a cluster's CRDs have them
@@ -21,11 +23,13 @@
     reason = "kube's derive takes one printcolumn for each column, and each has a type"
 )]
 
+pub mod admission;
 pub mod crds;
 pub mod kept;
 pub mod requests;
 pub mod status_fields;
 pub mod v1alpha1;
+pub mod warnings;
 
 /// The API group.
 pub const GROUP: &str = "ess-rollout.io";
