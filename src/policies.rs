@@ -14,8 +14,10 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(600);
 /// The same while it is not there: who installs it does not wait for long.
 const SOON: Duration = Duration::from_secs(60);
-/// The same where the apiserver has not answered: nobody acts before it is known.
+/// The same where the apiserver has not answered.
 const AT_ONCE: Duration = Duration::from_secs(2);
+/// After so many looks in vain, updates go on without waiting for one: with unverified names, rather than not at all.
+const TRIES: usize = 10;
 /// What is waited for before the first look has ended.
 pub const GATE: &str = "look for the admission policy";
 
@@ -28,9 +30,11 @@ pub async fn watch(
     readiness: Arc<Readiness>,
     mut shutdown: Shutdown,
 ) {
+    let mut unanswered = 0;
     loop {
         let wait = match vouching.read(&client, &name).await {
             Ok(changed) => {
+                unanswered = 0;
                 readiness.open(GATE);
                 let verified = vouching.verified();
                 if changed {
@@ -42,7 +46,16 @@ pub async fn watch(
                 }
             }
             Err(error) => {
+                unanswered += 1;
                 readiness.waiting(GATE, chain(&error));
+                if unanswered == TRIES {
+                    tracing::warn!(
+                        policy = name,
+                        error = chain(&error),
+                        "it cannot be told whether the admission policy is in force: what was known of it stays"
+                    );
+                    readiness.open(GATE);
+                }
                 AT_ONCE
             }
         };
@@ -170,6 +183,27 @@ mod tests {
             why.contains("give the operator's ServiceAccount this right"),
             "{why}"
         );
+        stop.stop();
+        looking.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_apiserver_that_never_answers_keeps_no_update_waiting() {
+        let answers = Arc::new(Mutex::new(Answer::Nothing));
+        let vouching = Arc::new(Vouching::default());
+        let readiness = Arc::new(Readiness::new([GATE.to_owned()]));
+        let (stop, shutdown) = shutdown::channel();
+        let looking = tokio::spawn(watch(
+            client(answers),
+            "ess-rollout-requests".to_owned(),
+            vouching.clone(),
+            readiness.clone(),
+            shutdown,
+        ));
+        tokio::time::timeout(Duration::from_secs(60), readiness.wait())
+            .await
+            .unwrap();
+        assert!(!vouching.covers("shop"));
         stop.stop();
         looking.await.unwrap();
     }

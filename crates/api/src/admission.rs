@@ -17,7 +17,7 @@ pub const REQUESTER: &str = include_str!("admission/requester.yaml");
 /// The label, on [`REQUESTS`] and on its binding, of [`REQUESTS_HASH`].
 pub const HASH_LABEL: &str = "ess-rollout.io/policy-hash";
 /// The first sixteen digits of the SHA-256 of [`REQUESTS`] from `spec:` on: of what the policy does.
-pub const REQUESTS_HASH: &str = "0f4a60041dbd122b";
+pub const REQUESTS_HASH: &str = "a0f84ad1969c527d";
 
 /// The label of a namespace in which nobody continues what he has created himself.
 pub const FOUR_EYES_LABEL: &str = "ess-rollout.io/four-eyes";
@@ -54,15 +54,14 @@ mod tests {
             }
         }
         let said = [
-            warnings::ONE_BATCH,
-            warnings::TTL_WITHOUT_RUN_KEY,
-            warnings::FROZEN_IN_PAUSES,
+            ("batches", warnings::ALL_AT_ONCE),
+            ("batchSize", warnings::ALL_AT_ONCE),
+            ("ttlSecondsAfterFinished", warnings::TTL_WITHOUT_RUN_KEY),
+            ("suspensionPolicy", warnings::FROZEN_IN_PAUSES),
         ];
-        for text in said {
-            assert!(
-                WARNINGS.contains(&format!("message: \"{text}\"\n")),
-                "{text}"
-            );
+        for (field, text) in said {
+            let message = format!("message: \"spec.{field}: {text}\"\n");
+            assert!(WARNINGS.contains(&message), "{message}");
         }
     }
 }

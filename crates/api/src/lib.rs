@@ -12,8 +12,8 @@
 //! - [`v1alpha1::record`]: the operator's own memory of a scaling group
 //! - [`requests`]: the annotations by which people act on a running task
 //! - [`admission`]: the admission policies that see to who may make them, and under whose name
-//! - [`warnings`]: what is allowed and dangerous
 //! - [`kept`]: references to what a status must not hold
+//! - [`warnings`]: what is said of manifests that are valid and seldom meant
 //! - [`crds`]: the CRDs as they are installed
 //! - [`status_fields`]: the fields of the statuses, to tell whether a cluster's CRDs have them
 
