@@ -219,6 +219,12 @@ pub struct RunArgs {
     )]
     pub leader_elect_retry_period_seconds: Duration,
 
+    /// The ValidatingAdmissionPolicy, and its binding of the same name, that sees to who may make which request and under whose
+    /// name. While it is in force as it comes with this version, status.actions[].requestedBy is who asked; otherwise, and
+    /// without this, unverified:NAME.
+    #[arg(long, value_name = "NAME", env = "ESS_ROLLOUT_ADMISSION_POLICY")]
+    pub admission_policy: Option<String>,
+
     /// Where /livez, /readyz and /metrics are served. Port 0 takes any.
     #[arg(
         long,

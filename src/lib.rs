@@ -16,6 +16,7 @@
 //! - [`leading`]: what only the process that leads does, one term of office after the other
 //! - [`kept`]: deletes Secrets in which nothing is kept any more
 //! - [`versions`]: whether the CRDs of the cluster are those of this version
+//! - [`policies`]: whether an admission policy makes sure of the names in requests
 //! - [`poller`]: the one batched reader of executions per account and region
 //! - `pass`: one pass, counted and logged, its panic contained
 //! - [`reconcile`]: one pass over one task; [`reconcile::observe`] answers what the core asks,
@@ -55,6 +56,7 @@ pub mod kept;
 pub mod kubernetes;
 pub mod leading;
 mod pass;
+pub mod policies;
 pub mod poller;
 pub mod reconcile;
 pub mod run;

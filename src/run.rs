@@ -23,7 +23,7 @@ use crate::{
     },
     leading::{EffectGuard, Ended, Leading, drain, unexpected},
     pass::one_pass,
-    poller,
+    policies, poller,
     reconcile::{Context, Limits},
     runtime::{
         clock::{Clock, SystemClock},
@@ -304,7 +304,13 @@ impl Operator {
                     gate::<ImageUpdateTask>(namespace),
                 ]
             })
-            .chain([RECORD_GATE.to_owned()]);
+            .chain([RECORD_GATE.to_owned()])
+            .chain(
+                settings
+                    .admission_policy
+                    .iter()
+                    .map(|_| policies::GATE.to_owned()),
+            );
         let schemas = Arc::new(Schemas::default());
         let context = Context {
             kubernetes,
@@ -331,6 +337,7 @@ impl Operator {
             },
             limits,
             schemas: schemas.clone(),
+            vouching: Arc::default(),
             step: Arc::new(rollout::step),
         };
         Self {
@@ -389,6 +396,24 @@ impl Operator {
             checking.await;
             ("check of the CRDs", Ok(()))
         });
+
+        if let Some(policy) = settings.admission_policy.clone() {
+            let looking = policies::watch(
+                clients.calls.clone(),
+                policy,
+                self.context.vouching.clone(),
+                self.readiness.clone(),
+                shutdown.clone(),
+            );
+            parts.spawn(async move {
+                looking.await;
+                ("look for the admission policy", Ok(()))
+            });
+        } else {
+            tracing::info!(
+                "names in requests are not verified: no --admission-policy (docs/approvals.md)"
+            );
+        }
 
         let (clock, tasks, leftovers, triggers, metrics) = (
             self.clock.clone(),

@@ -41,6 +41,8 @@ pub struct Settings {
     pub call_lifetime: Duration,
     /// `None`: the process is alone.
     pub election: Option<Election>,
+    /// The policy under which the names in requests are verified; `None`: there is none.
+    pub admission_policy: Option<String>,
     /// Where health and metrics are served.
     pub health: SocketAddr,
     /// Written once the watches are synced.
@@ -85,6 +87,11 @@ pub enum SettingsError {
         "--leader-elect-lease-name {0:?} is not the name of a Lease: lower-case letters, digits, hyphens and dots, at most 253"
     )]
     LeaseName(String),
+    /// A policy's name that is none.
+    #[error(
+        "--admission-policy {0:?} is not the name of a ValidatingAdmissionPolicy: lower-case letters, digits, hyphens and dots, at most 253"
+    )]
+    AdmissionPolicy(String),
     /// A namespace that is none.
     #[error(
         "--{flag} {given:?} is not a namespace: lower-case letters, digits and hyphens, at most 63"
@@ -120,6 +127,7 @@ impl TryFrom<&RunArgs> for Settings {
             leader_elect_lease_duration_seconds,
             leader_elect_renew_deadline_seconds,
             leader_elect_retry_period_seconds,
+            admission_policy,
             health_addr,
             ready_file,
             log_format: _,
@@ -170,6 +178,7 @@ impl TryFrom<&RunArgs> for Settings {
             call_timeout: *call_timeout_seconds,
             call_lifetime: *settle_seconds,
             election,
+            admission_policy: a_policy(admission_policy.as_deref())?,
             health: *health_addr,
             ready_file: ready_file.clone(),
             rates: Limits {
@@ -201,6 +210,16 @@ fn checked(election: Election) -> Result<Election, SettingsError> {
         )));
     }
     Ok(election)
+}
+
+fn a_policy(given: Option<&str>) -> Result<Option<String>, SettingsError> {
+    let Some(name) = given.filter(|given| !given.is_empty()) else {
+        return Ok(None);
+    };
+    match name.len() <= 253 && name.split('.').all(is_label) {
+        true => Ok(Some(name.to_owned())),
+        false => Err(SettingsError::AdmissionPolicy(name.to_owned())),
+    }
 }
 
 impl Settings {
@@ -339,6 +358,15 @@ mod tests {
                 .own_credentials_namespaces,
             Some(BTreeSet::from(["a".to_owned(), "b".to_owned()]))
         );
+    }
+
+    #[test]
+    fn the_admission_policy_is_a_name_or_none() {
+        let policy = |flag| settings(&[flag]).map(|settings| settings.admission_policy);
+        let named = policy("--admission-policy=ess-rollout.web.requests");
+        assert_eq!(named, Ok(Some("ess-rollout.web.requests".to_owned())));
+        assert_eq!(policy("--admission-policy="), Ok(None));
+        assert!(policy("--admission-policy=Requests/x").is_err());
     }
 
     #[test]

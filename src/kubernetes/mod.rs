@@ -18,6 +18,7 @@ mod leases;
 mod object;
 mod patches;
 mod schemas;
+mod vouching;
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin};
 
@@ -36,6 +37,7 @@ pub use leases::KubeLeases;
 pub use object::{Object, ObjectKey, ObjectKind, OtherKind, Status, differs};
 pub use patches::NOT_UNDERSTOOD;
 pub use schemas::{Schemas, cure};
+pub use vouching::{Verified, Vouching};
 
 /// What a call returns; boxed, so that the port can be an object.
 pub type KubeFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, KubeError>> + Send + 'a>>;

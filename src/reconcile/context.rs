@@ -6,7 +6,7 @@ use ess_rollout_core::rollout::{Input, Next, Settings, Step};
 
 use crate::{
     clouds::Clouds,
-    kubernetes::{Kubernetes, ObjectKey, Schemas},
+    kubernetes::{Kubernetes, ObjectKey, Schemas, Vouching},
     runtime::{clock::Clock, events::Events, pace::Pace, queue::Again},
     seen::{Place, Sightings},
     tasks::TaskIndex,
@@ -39,6 +39,8 @@ pub struct Context {
     pub limits: Limits,
     /// What is known of the CRDs.
     pub schemas: Arc<Schemas>,
+    /// Where the names in requests are verified.
+    pub vouching: Arc<Vouching>,
     /// The decision.
     pub step: StepFn,
 }

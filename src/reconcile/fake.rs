@@ -262,6 +262,7 @@ impl Bench {
                 settings,
                 limits: Limits::default(),
                 schemas: Arc::default(),
+                vouching: Arc::default(),
                 step: knowing_the_record(step),
             },
             journal,

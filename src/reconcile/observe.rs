@@ -463,11 +463,14 @@ fn next_step(
         ..
     } = known;
     let settings = &context.settings;
+    let namespace = subject.object.metadata().namespace.as_deref();
+    let names_verified = context.vouching.covers(namespace.unwrap_or_default());
     let of_rollout = |subject| {
         let input = rollout::Input {
             subject,
             record_lost,
             settings,
+            names_verified,
             now,
             observation,
             outcome,
@@ -484,6 +487,7 @@ fn next_step(
                 task,
                 record_lost,
                 settings,
+                names_verified,
                 now,
                 observation,
                 outcome,

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod admission;
+mod approvals;
 mod as_found;
 mod conformity;
 mod containers;

@@ -202,6 +202,7 @@ impl Operator {
             },
             limits,
             schemas: Arc::default(),
+            vouching: Arc::default(),
             step: Arc::new(rollout::step),
         };
 

@@ -20,6 +20,23 @@
 {{- printf "%s:%s" .Release.Namespace (include "ess-rollout.fullname" .) }}
 {{- end }}
 
+{{/* The same for admission policies, whose names have no colon. */}}
+{{- define "ess-rollout.policyName" -}}
+{{- printf "%s.%s" .Release.Namespace (include "ess-rollout.fullname" .) }}
+{{- end }}
+
+{{/* "true" where names are written by the apiserver. */}}
+{{- define "ess-rollout.stampsRequester" -}}
+{{- $there := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" }}
+{{- eq (toString .Values.admission.stampRequester) "Auto" | ternary $there (eq (toString .Values.admission.stampRequester) "true") }}
+{{- end }}
+
+{{/* "true" where requests are checked. Auto: where plain kubectl annotate goes on working, because names are written too. */}}
+{{- define "ess-rollout.checksRequests" -}}
+{{- $auto := eq (include "ess-rollout.stampsRequester" .) "true" }}
+{{- eq (toString .Values.admission.policies.enabled) "Auto" | ternary $auto (eq (toString .Values.admission.policies.enabled) "true") }}
+{{- end }}
+
 {{- define "ess-rollout.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- default (include "ess-rollout.fullname" .) .Values.serviceAccount.name }}
@@ -70,6 +87,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if not (has . $.Values.watchNamespaces) }}
 {{- fail (printf "rbac.secretNamespaces: %s is not among watchNamespaces" .) }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "ess-rollout.checkAdmission" -}}
+{{- if and (eq (include "ess-rollout.stampsRequester" .) "true") (ne (include "ess-rollout.checksRequests" .) "true") }}
+{{- if eq (toString .Values.admission.stampRequester) "true" }}
+{{- fail "admission.stampRequester: names are written for the policy that checks them: set admission.policies.enabled too" }}
 {{- end }}
 {{- end }}
 {{- end }}

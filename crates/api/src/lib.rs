@@ -11,6 +11,7 @@
 //! - [`v1alpha1::action`]: what people ask for by annotation while it runs, and what became of it
 //! - [`v1alpha1::record`]: the operator's own memory of a scaling group
 //! - [`requests`]: the annotations by which people act on a running task
+//! - [`admission`]: the admission policies that see to who may make them, and under whose name
 //! - [`kept`]: references to what a status must not hold
 //! - [`warnings`]: what is said of manifests that are valid and seldom meant
 //! - [`crds`]: the CRDs as they are installed
@@ -22,6 +23,7 @@
     reason = "kube's derive takes one printcolumn for each column, and each has a type"
 )]
 
+pub mod admission;
 pub mod crds;
 pub mod kept;
 pub mod requests;

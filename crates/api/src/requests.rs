@@ -13,14 +13,19 @@ pub const CANCEL_INSTANCES: &str = "ess-rollout.io/cancel-instances";
 pub const CANCEL: &str = "ess-rollout.io/cancel";
 /// `<nonce>`: of an ImageUpdateTask, make a run now, whatever its schedule says.
 pub const RUN_NOW: &str = "ess-rollout.io/run-now";
-/// Who asked: free text, never trusted.
+/// Who asked. Taken for the name of that person only where an admission policy sees to it: [`crate::admission`].
 pub const REQUESTED_BY: &str = "ess-rollout.io/requested-by";
 /// Why: free text, never trusted.
 pub const REQUEST_NOTE: &str = "ess-rollout.io/request-note";
+/// Until when it may be accepted, in RFC 3339. What is first seen later is rejected.
+pub const REQUEST_EXPIRES: &str = "ess-rollout.io/request-expires";
+/// Who created the object. As [`REQUESTED_BY`], it is somebody's name only where an admission policy sees to it. The operator
+/// does not read it: it is for the rule of four eyes of that policy.
+pub const CREATED_BY: &str = "ess-rollout.io/created-by";
 
 /// Every annotation under `ess-rollout.io/` that means something: the requests, and what the
 /// operator itself reads or writes.
-pub const KNOWN: [&str; 10] = [
+pub const KNOWN: [&str; 12] = [
     CONTINUE,
     RETRY,
     SKIP,
@@ -29,6 +34,8 @@ pub const KNOWN: [&str; 10] = [
     RUN_NOW,
     REQUESTED_BY,
     REQUEST_NOTE,
+    REQUEST_EXPIRES,
+    CREATED_BY,
     crate::EXECUTION_ID_ANNOTATION,
     crate::FORCE_DELETE_ANNOTATION,
 ];

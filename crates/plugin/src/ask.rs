@@ -348,6 +348,8 @@ fn patch(
             key(verb): value,
             keys::REQUESTED_BY: user,
             keys::REQUEST_NOTE: note,
+            // Of an earlier request: this one is meant now.
+            keys::REQUEST_EXPIRES: null,
         },
     }})
 }

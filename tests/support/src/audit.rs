@@ -1,6 +1,7 @@
 //! The audit log of the apiserver: every request, by whom, to what. For tests that count writes, and for "who was
 //! refused what".
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,9 @@ pub struct Entry {
     pub object_ref: Option<Object>,
     #[serde(default)]
     pub response_status: Option<Response>,
+    /// What authorization and admission policies have noted.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
     /// RFC 3339 with microseconds: when the request came in.
     pub request_received_timestamp: String,
     /// When it was answered.

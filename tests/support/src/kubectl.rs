@@ -50,6 +50,14 @@ impl Kubectl {
 
     /// Like [`Kubectl::run`], with something on standard input (`-f -`).
     pub fn run_with_input(&self, args: &[&str], input: Option<&str>) -> Result<String> {
+        self.output(args, input).map(|(stdout, _)| stdout)
+    }
+
+    /// Runs kubectl and gives what it printed, and what it said besides: its warnings.
+    ///
+    /// # Errors
+    /// As [`Kubectl::run`].
+    pub fn output(&self, args: &[&str], input: Option<&str>) -> Result<(String, String)> {
         let mut child = Command::new(&self.program)
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
@@ -72,8 +80,8 @@ impl Kubectl {
         }
         let output = child.wait_with_output()?;
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
-            let stderr = String::from_utf8_lossy(&output.stderr);
             bail!(
                 "kubectl {}: {}{}",
                 args.join(" "),
@@ -81,7 +89,7 @@ impl Kubectl {
                 stdout.trim()
             );
         }
-        Ok(stdout)
+        Ok((stdout, stderr))
     }
 
     /// Reads something as JSON: `get(&["rollingupdatetasks", "web", "-n", "shop"])`.

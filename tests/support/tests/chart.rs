@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use ess_rollout_api::admission;
 use ess_rollout_test_support::chart::{
     apply_chart, documents, kind, render_chart, render_chart_in, run_helm,
 };
@@ -304,18 +305,17 @@ fn whoever_may_edit_creates_nothing_and_changes_no_image_update() {
         granted
     };
     let (view, edit, admin) = (granted("view"), granted("edit"), granted("admin"));
-    let more: Vec<_> = edit.difference(&view).map(String::as_str).collect();
-    assert_eq!(
-        more,
-        [
-            "patch rollbacks",
-            "patch rollingupdatetasks",
-            "update rollbacks",
-            "update rollingupdatetasks"
-        ]
-    );
+    let more: BTreeSet<_> = edit.difference(&view).cloned().collect();
+    let mut expected = BTreeSet::new();
+    for resource in ["rollingupdatetasks", "rollbacks"] {
+        // Besides the verbs of requests, which mean something under the admission policies.
+        let asks = ["continue", "retry", "skip", "cancel-instances", "cancel"];
+        let verbs = ["patch", "update", "start"].into_iter().chain(asks);
+        expected.extend(verbs.map(|verb| format!("{verb} {resource}")));
+    }
+    assert_eq!(more, expected);
     let more: BTreeSet<_> = admin.difference(&edit).cloned().collect();
-    let mut expected: BTreeSet<_> = ["patch", "update"]
+    let mut expected: BTreeSet<_> = ["patch", "update", "cancel", "run-now"]
         .map(|verb| format!("{verb} imageupdatetasks"))
         .into();
     for resource in ["rollingupdatetasks", "rollbacks", "imageupdatetasks"] {
@@ -324,6 +324,198 @@ fn whoever_may_edit_creates_nothing_and_changes_no_image_update() {
         );
     }
     assert_eq!(more, expected);
+}
+
+const POLICIES: [&str; 2] = ["ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"];
+
+/// The specs of policies, and of bindings without the name of their policy, by kind and the last part of the name.
+fn admission_specs(documents: &[Value]) -> BTreeMap<(String, String), Value> {
+    let ours = documents.iter().filter(|document| {
+        POLICIES
+            .iter()
+            .any(|policy| kind(document).starts_with(policy))
+    });
+    let specs = ours.map(|document| {
+        let name = document["metadata"]["name"].as_str().unwrap();
+        let which = name.rsplit(['.', '-']).next().unwrap();
+        let mut spec = document["spec"].clone();
+        if let Some(policy) = spec.get_mut("policyName") {
+            assert_eq!(policy, name);
+            *policy = json!(which);
+        }
+        ((kind(document).to_owned(), which.to_owned()), spec)
+    });
+    specs.collect()
+}
+
+fn with_policies(more: Value) -> Vec<Value> {
+    let mut admission = json!({"policies": {"enabled": true}, "stampRequester": true});
+    for (name, value) in more.as_object().unwrap() {
+        admission[name] = value.clone();
+    }
+    render_chart(&json!({"admission": admission})).unwrap()
+}
+
+/// The policies are written once, in crates/api.
+#[test]
+fn chart_and_kustomize_install_the_policies_that_come_with_the_operator() {
+    let sources = [
+        admission::REQUESTS,
+        admission::REQUESTS_BINDING,
+        admission::WARNINGS,
+        admission::REQUESTER,
+    ];
+    let sources = sources.map(|text| documents(text).unwrap().remove(0));
+    let chart = with_policies(json!({}));
+    let from_chart = admission_specs(&chart);
+    assert_eq!(from_chart.len(), 6);
+    for (key, spec) in admission_specs(&sources) {
+        assert_eq!(from_chart[&key], spec, "{key:?}");
+    }
+
+    let config = source_root().join("config");
+    let overlay = tempfile::tempdir().unwrap();
+    // kustomize takes no absolute paths.
+    let up = overlay.path().canonicalize().unwrap();
+    let up = "../".repeat(up.components().count() - 1);
+    let config = format!("{up}{}", config.to_str().unwrap().trim_start_matches('/'));
+    let overlaid = format!(
+        "resources: [{config}/default]\ncomponents: [{config}/components/admission, {config}/components/requester]\n"
+    );
+    std::fs::write(overlay.path().join("kustomization.yaml"), overlaid).unwrap();
+    let kustomize = ["kustomize", overlay.path().to_str().unwrap()];
+    let kustomize = documents(&shared().kubectl().run(&kustomize).unwrap()).unwrap();
+    assert_eq!(admission_specs(&kustomize), from_chart);
+
+    // And each tells its operator which is its own, and lets it look at that one alone.
+    let flag = "--admission-policy=ess-rollout.ess-rollout.requests";
+    assert!(args(&chart).contains(&flag.to_owned()));
+    let pod = &of_kind(&kustomize, "Deployment")[0]["spec"]["template"]["spec"];
+    let variable = json!({"name": "ESS_ROLLOUT_ADMISSION_POLICY", "value": "ess-rollout-requests"});
+    let variables = pod["containers"][0]["env"].as_array().unwrap();
+    assert!(variables.contains(&variable), "{variables:?}");
+    for (documents, name) in [
+        (&chart, "ess-rollout.ess-rollout.requests"),
+        (&kustomize, "ess-rollout-requests"),
+    ] {
+        let looks = of_kind(documents, "ClusterRole")
+            .into_iter()
+            .filter(|role| {
+                role["metadata"]["name"]
+                    .as_str()
+                    .unwrap()
+                    .ends_with(":admission")
+            });
+        let rules: Vec<_> = looks.map(|role| role["rules"].clone()).collect();
+        let expected = json!([{
+            "apiGroups": ["admissionregistration.k8s.io"],
+            "resources": ["validatingadmissionpolicies", "validatingadmissionpolicybindings"],
+            "resourceNames": [name],
+            "verbs": ["get"],
+        }]);
+        assert_eq!(rules, [expected]);
+        let hash = |kind| &of_kind(documents, kind)[0]["metadata"]["labels"][admission::HASH_LABEL];
+        assert_eq!(hash("ValidatingAdmissionPolicy"), admission::REQUESTS_HASH);
+        assert_eq!(
+            hash("ValidatingAdmissionPolicyBinding"),
+            admission::REQUESTS_HASH
+        );
+    }
+}
+
+#[test]
+fn what_the_cluster_has_decides_what_auto_installs() {
+    let chart = source_root().join("charts/ess-rollout");
+    let rendered = |more: &[&str]| {
+        let chart = chart.to_str().unwrap();
+        let mut words = vec![
+            "template",
+            "ess-rollout",
+            chart,
+            "--namespace",
+            "ess-rollout",
+        ];
+        words.extend(more);
+        let all = documents(&run_helm(&words)?)?;
+        let names = POLICIES.map(|policy| of_kind(&all, policy).len());
+        anyhow::Ok((
+            names,
+            args(&all)
+                .iter()
+                .any(|arg| arg.starts_with("--admission-policy")),
+        ))
+    };
+    let mutating = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy";
+    let off = "--set=admission.stampRequester=false";
+    let on = "--set=admission.policies.enabled=true";
+    assert_eq!(rendered(&[]).unwrap(), ([0, 0], false));
+    assert_eq!(rendered(&[mutating]).unwrap(), ([2, 1], true));
+    assert_eq!(rendered(&[mutating, off]).unwrap(), ([0, 0], false));
+    assert_eq!(rendered(&[on]).unwrap(), ([2, 0], true));
+    assert_eq!(rendered(&[on, mutating, off]).unwrap(), ([2, 0], true));
+    let none = "--set=admission.policies.enabled=false";
+    assert_eq!(rendered(&[mutating, none]).unwrap(), ([0, 0], false));
+    let error = rendered(&[none, "--set=admission.stampRequester=true"]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("set admission.policies.enabled too"),
+        "{error}"
+    );
+    for wrong in [
+        "policies.enabled=yes",
+        "stampRequester=Always",
+        "namespaces={Shop}",
+        "policy.enabled=true",
+    ] {
+        assert!(
+            rendered(&[&format!("--set=admission.{wrong}")]).is_err(),
+            "{wrong}"
+        );
+    }
+}
+
+/// Policies are cluster-wide objects: those of two releases have different names, and each is for its own namespaces.
+#[test]
+fn the_policies_of_two_releases_are_apart() {
+    let release = |namespace: &str, watched: Value| {
+        let admission = json!({"policies": {"enabled": true}, "stampRequester": true});
+        let values = json!({"admission": admission, "watchNamespaces": watched});
+        let all = render_chart_in(namespace, &values).unwrap();
+        let cluster_wide = [
+            "ClusterRoleBinding",
+            "ValidatingAdmissionPolicy",
+            "MutatingAdmissionPolicy",
+        ];
+        let names: BTreeSet<String> = cluster_wide
+            .iter()
+            .flat_map(|kind| of_kind(&all, kind))
+            .map(|object| object["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect();
+        (names, admission_specs(&all))
+    };
+    let (one, of_one) = release("one", json!([]));
+    let (two, of_two) = release("two", json!(["shop"]));
+    assert_eq!(one.intersection(&two).count(), 0, "{one:?} {two:?}");
+    for ((kind, which), spec) in &of_two {
+        let selected = &spec["matchResources"]["namespaceSelector"]["matchExpressions"];
+        let expected =
+            json!([{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["shop"]}]);
+        assert_eq!(
+            *selected == expected,
+            kind.ends_with("Binding"),
+            "{kind} {which}"
+        );
+    }
+    assert!(of_one.values().all(|spec| spec["matchResources"].is_null()));
+
+    let named = with_policies(json!({"namespaces": ["web"]}));
+    let bindings = of_kind(&named, "ValidatingAdmissionPolicyBinding");
+    assert!(bindings.iter().all(|binding| {
+        binding["spec"]["matchResources"]
+            .to_string()
+            .contains("[\"web\"]")
+    }));
 }
 
 #[test]

@@ -35,10 +35,15 @@ pub struct Action {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
     pub message: String,
-    /// The value of the requested-by annotation at that time.
+    /// Who asked: the value of the annotation ess-rollout.io/requested-by at that time, behind `unverified:` where no admission
+    /// policy made sure of it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
     pub requested_by: String,
+    /// Why: the value of the annotation ess-rollout.io/request-note at that time.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 256))]
+    pub note: String,
     /// When the operator first saw it.
     pub time: Time,
     /// When it was settled.

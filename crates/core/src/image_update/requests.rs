@@ -19,12 +19,13 @@ pub(super) fn ingest(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus) {
         if !ledger::is_new(&status.handled_actions, verb, value) {
             continue;
         }
+        let in_time = ledger::in_time(ctx.metadata, ctx.now());
         let verdict = match verb {
-            Verb::Cancel => judge_cancel(status, value),
+            Verb::Cancel => in_time.and_then(|()| judge_cancel(status, value)),
             Verb::RunNow if cancelling => {
                 Err((Reason::Superseded, "the run is being cancelled".into()))
             }
-            Verb::RunNow => judge_run_now(ctx, status, value),
+            Verb::RunNow => in_time.and_then(|()| judge_run_now(ctx, status, value)),
             _ => Err((Reason::Unsupported, unsupported.into())),
         };
         cancelling |= verb == Verb::Cancel && verdict.is_ok();
@@ -48,7 +49,9 @@ pub(super) fn present_at_creation(ctx: &Context<'_>, status: &mut ImageUpdateTas
     for (verb, value) in asked(ctx) {
         let why = "the request was there before the task was first seen: set another value";
         let verdict = match verb {
-            Verb::Cancel => judge_cancel(status, value),
+            Verb::Cancel => {
+                ledger::in_time(ctx.metadata, ctx.now()).and_then(|()| judge_cancel(status, value))
+            }
             _ => Err((Reason::PresentAtCreation, why.into())),
         };
         add(ctx, status, verb, value, verdict);
@@ -90,7 +93,11 @@ fn add(
     verdict: Judged,
 ) {
     let now = ctx.now();
-    let mut action = ledger::entry(ctx.metadata, verb, value, now);
+    let origin = ledger::Origin {
+        metadata: ctx.metadata,
+        names_verified: ctx.input.names_verified,
+    };
+    let mut action = ledger::entry(origin, verb, value, now);
     if let Err((reason, message)) = verdict {
         let state = ActionState::Rejected;
         ledger::resolve(&mut action, state, reason, &message, now);

@@ -81,6 +81,8 @@ pub struct Input<'a> {
     pub record_lost: Option<&'a str>,
     /// The operator's configuration.
     pub settings: &'a Settings,
+    /// Whether an admission policy lets nobody write another name than his own into `ess-rollout.io/requested-by` of this object.
+    pub names_verified: bool,
     /// Whole seconds: what a status can hold.
     pub now: Timestamp,
     /// What was told since the last write or mutation.

@@ -24,6 +24,12 @@ const SETTLED_MAX: usize = 20;
 const UNKNOWN_ANNOTATIONS_MAX: usize = 16;
 /// The most bytes of an annotation's value that are recorded.
 const VALUE_MAX: usize = 2048;
+/// The most bytes of a name that are.
+const NAME_MAX: usize = 128;
+/// The most characters of a note that are.
+const NOTE_MAX: usize = 256;
+/// What stands before a name that anybody may have written.
+pub const UNVERIFIED: &str = "unverified:";
 
 pub(crate) fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
     let annotations = metadata.annotations.as_ref()?;
@@ -44,9 +50,64 @@ pub fn new_requests(metadata: &ObjectMeta, handled: &HandledActions) -> impl Ite
     new.map(|(verb, _)| verb)
 }
 
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// Of the object that has it.
+    pub(crate) metadata: &'a ObjectMeta,
+    /// Whether nobody can have written another name than his own.
+    pub(crate) names_verified: bool,
+}
+
+impl Origin<'_> {
+    fn requested_by(self) -> String {
+        let name = annotation(self.metadata, keys::REQUESTED_BY).unwrap_or_default();
+        match self.names_verified || name.is_empty() {
+            true => shorten(name, NAME_MAX),
+            false => shorten(&format!("{UNVERIFIED}{name}"), NAME_MAX),
+        }
+    }
+
+    /// One line: it is printed to terminals.
+    fn note(self) -> String {
+        let note = annotation(self.metadata, keys::REQUEST_NOTE).unwrap_or_default();
+        let line = |c: char| if c.is_control() { ' ' } else { c };
+        if note.chars().nth(NOTE_MAX).is_none() {
+            return note.chars().map(line).collect();
+        }
+        let kept: String = note.chars().take(NOTE_MAX - 3).map(line).collect();
+        format!("{kept}...")
+    }
+}
+
+/// Whether a request that is new is still meant, by [`keys::REQUEST_EXPIRES`]. Asked once, when it is accepted: what is on record
+/// does not expire.
+///
+/// # Errors
+/// Why it is rejected, in a word and a sentence for the user.
+pub(crate) fn in_time(metadata: &ObjectMeta, now: Timestamp) -> Result<(), (Reason, String)> {
+    let key = keys::REQUEST_EXPIRES;
+    let Some(value) = annotation(metadata, key) else {
+        return Ok(());
+    };
+    let Ok(expires) = value.parse::<Timestamp>() else {
+        let shown = shorten(value, 64);
+        let why = format!(
+            "{key} {shown:?} is no time: write it as 2026-11-27T18:00:00Z, or take it away, and set another value"
+        );
+        return Err((Reason::Malformed, why));
+    };
+    if now <= expires {
+        return Ok(());
+    }
+    let why = format!(
+        "it was meant until {expires} ({key}) and first seen at {now}: take that annotation away or set a later time, and set another value"
+    );
+    Err((Reason::Expired, why))
+}
+
 /// A request that is accepted now.
-pub(crate) fn entry(metadata: &ObjectMeta, verb: Verb, value: &str, now: Timestamp) -> Action {
-    let requested_by = annotation(metadata, keys::REQUESTED_BY).unwrap_or_default();
+pub(crate) fn entry(origin: Origin<'_>, verb: Verb, value: &str, now: Timestamp) -> Action {
     Action {
         id: requests::action_id(verb, value),
         verb,
@@ -55,7 +116,8 @@ pub(crate) fn entry(metadata: &ObjectMeta, verb: Verb, value: &str, now: Timesta
         state: ActionState::Accepted,
         reason: String::new(),
         message: String::new(),
-        requested_by: shorten(requested_by, 128),
+        requested_by: origin.requested_by(),
+        note: origin.note(),
         time: Time(now),
         end_time: None,
     }

@@ -35,7 +35,7 @@ reasons! {
     ContainerGroupNotRunning, ContainerNotFound, ContainersAmbiguous, ContainersTooLarge, Continued,
     CredentialsNotAllowed, CredentialsRejected, Deletion, DeletionWaits, Different, DuplicateExecution, Ending,
     ExecutionFailed, ExecutionGone, ExecutionIdMismatch, ExecutionInProgress, ExecutionNotFound,
-    ExecutionNotListed, Failed, FailurePause, FailurePaused, FailureSuspended, ForeignExecution, FoundUpdated,
+    ExecutionNotListed, Expired, Failed, FailurePause, FailurePaused, FailureSuspended, ForeignExecution, FoundUpdated,
     GroupFrozen, HolderVanished, ImageArchitectureMismatch, ImageCreationFailed, ImageNameReserved,
     ImageNameTooLong, ImageNotAvailable, ImageNotFound, ImageOSMismatch, ImageUpdated, InService,
     InstanceFailed, InstanceFinished, InstanceNotFailed, InstanceNotRunning, InstancesNotListed, Interrupted,

@@ -16,6 +16,7 @@ fn a_run_is_made_now_whatever_the_schedule_says() {
     world.run_to("2026-01-05T13:00:00Z");
     world.annotated("run-now", "2026-01-05T13:00:00Z");
     world.annotated("requested-by", "sam");
+    world.annotated("request-note", "before the holidays");
     world.run_to_rest();
     assert_eq!(
         (world.newest().number, world.newest().trigger),
@@ -25,7 +26,9 @@ fn a_run_is_made_now_whatever_the_schedule_says() {
         settled(&world, "RunNow"),
         (ActionState::Applied, "Started".into())
     );
-    assert_eq!(world.action("RunNow").requested_by, "sam");
+    let action = world.action("RunNow");
+    let kept = (action.requested_by.as_str(), action.note.as_str());
+    assert_eq!(kept, ("sam", "before the holidays"));
     assert_eq!(
         world.reasons(),
         ["ActionApplied", "RunStarted", "RunSucceeded"]
@@ -41,6 +44,31 @@ fn a_run_is_made_now_whatever_the_schedule_says() {
     assert_eq!(
         (world.cloud.runs.len(), world.status().missed_runs),
         (2, None)
+    );
+}
+
+#[test]
+fn a_run_that_was_asked_for_until_before_it_was_seen_is_not_made() {
+    let mut world = cron("0 2 * * *", json!({}));
+    world.names_verified = false;
+    world.run_to("2026-01-05T13:00:00Z");
+    world.annotated("requested-by", "sam");
+    world.annotated("request-expires", "2026-01-05T12:59:00Z");
+    world.annotated("run-now", "1");
+    world.run_to("2026-01-05T13:10:00Z");
+    assert_eq!(
+        settled(&world, "RunNow"),
+        (ActionState::Rejected, "Expired".into())
+    );
+    assert_eq!(world.action("RunNow").requested_by, "unverified:sam");
+    assert!(world.cloud.runs.is_empty());
+
+    world.annotated("request-expires", "2026-01-05T18:00:00+04:00");
+    world.annotated("run-now", "2");
+    world.run_to_rest();
+    assert_eq!(
+        settled(&world, "RunNow"),
+        (ActionState::Applied, "Started".into())
     );
 }
 

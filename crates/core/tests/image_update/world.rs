@@ -45,6 +45,8 @@ pub struct World {
     pub record: Option<ScalingGroupRecord>,
     pub cloud: Cloud,
     pub settings: Settings,
+    /// Whether an admission policy makes sure of the names in requests.
+    pub names_verified: bool,
     /// By how many seconds the operator's clock is ahead.
     pub skew: i64,
     /// An object that does not exist any more.
@@ -119,6 +121,7 @@ impl World {
                 poll_interval: Duration::from_secs(10),
                 progress_interval: Duration::from_secs(10),
             },
+            names_verified: true,
             skew: 0,
             vanished: None,
             ahead: None,
@@ -290,6 +293,7 @@ impl World {
             task,
             record_lost: None,
             settings: &self.settings,
+            names_verified: self.names_verified,
             now: self.clock(),
             observation,
             outcome,

@@ -16,6 +16,7 @@ mod world;
 mod actions;
 mod after_the_loop;
 mod approving;
+mod asking;
 mod cancelling;
 mod clocks;
 mod coming_later;

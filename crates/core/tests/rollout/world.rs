@@ -69,6 +69,8 @@ pub struct World {
     /// By how many seconds the operator's clock is ahead.
     pub skew: i64,
     pub settings: Settings,
+    /// Whether an admission policy makes sure of the names in requests.
+    pub names_verified: bool,
     pub holder_gone: bool,
     /// Nobody lets the operator write records.
     pub record_refused: bool,
@@ -129,6 +131,7 @@ impl World {
             rolling_back: None,
             record: None,
             cloud,
+            names_verified: true,
             skew: 0,
             settings: settings(),
             holder_gone: false,
@@ -330,6 +333,7 @@ impl World {
             },
             record_lost: None,
             settings: &self.settings,
+            names_verified: self.names_verified,
             now: self.cloud.time() + jiff::SignedDuration::from_secs(self.skew),
             observation,
             outcome,

@@ -57,7 +57,8 @@ fn ingest_verbs(
             let message = format!("{OPEN_MAX} requests are open: wait for their effect");
             refuse(Reason::TooManyRequests, message)
         } else {
-            accept(ctx, status, verb, value, pause)
+            ledger::in_time(ctx.metadata, ctx.now())
+                .and_then(|()| accept(ctx, status, verb, value, pause))
         };
         cancelling |= verb == Verb::Cancel && accepted.is_ok();
         add(ctx, status, verb, value, accepted);
@@ -73,7 +74,9 @@ pub(in crate::rollout) fn present_at_creation(
     for (verb, key) in VERBS {
         if let Some(value) = ctx.annotation(key) {
             let accepted = match (verb, requests::parse_cancel(value)) {
-                (Verb::Cancel, Ok(())) => Ok(Accepted::Targets(Vec::new())),
+                (Verb::Cancel, Ok(())) => {
+                    ledger::in_time(ctx.metadata, ctx.now()).map(|()| Accepted::Targets(Vec::new()))
+                }
                 _ => refuse(
                     Reason::PresentAtCreation,
                     "the request was there before the task was first seen: set another value",
@@ -150,7 +153,11 @@ fn add(
     value: &str,
     accepted: Result<Accepted, Refusal>,
 ) {
-    let mut action = ledger::entry(ctx.metadata, verb, value, ctx.now());
+    let origin = ledger::Origin {
+        metadata: ctx.metadata,
+        names_verified: ctx.input.names_verified,
+    };
+    let mut action = ledger::entry(origin, verb, value, ctx.now());
     match accepted {
         Ok(Accepted::Targets(targets)) => action.targets = targets,
         Ok(Accepted::Instances(set, instances)) => {
