@@ -8,14 +8,18 @@ use std::process::Command;
 use ess_rollout_test_support::process::find_program;
 
 /// What is another in each run: ids of executions, ages and how long something took, ids of requests.
-const VARIES: [(&str, &str); 4] = [
+const VARIES: [(&str, &str); 6] = [
     (r"exec-[0-9a-z]+", "exec-…"),
+    // How far the others of a batch are when one of them has failed.
+    (r"[0-9]/6( instances)?(, [0-9]+ %)?", "…/6"),
+    (r"[◌✖] batch ([12]) (Updating|Failed)", "batch $1 …"),
     (r"\b([0-9]+[smhd])+\b", "…"),
     (r"@[0-9]{13}", "@…"),
     (r"[0-9]+ s\b", "… s"),
 ];
-/// Lines that are there or not, as somebody happens to look: how far it is in between, and that it waits for a lock.
-const BETWEEN: &str = r"^(rollback/)?web-v2\S* (Pending|Running|Restoring|Cancelling|BatchSuspended, 6/6)\b|^control-plane:";
+/// Lines that are there or not, as somebody happens to look: how far it is in between.
+const BETWEEN: &str =
+    r"^(rollback/)?web-v2\S* (Pending|Running|Restoring)\b|^     [◌·✔] i-demo-web";
 
 #[test]
 fn the_demo_of_the_plugin_prints_what_it_should() {

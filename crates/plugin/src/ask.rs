@@ -314,7 +314,7 @@ async fn make(
             print(&[format!("{what}: {}={value} (dry run)", key(verb))])?;
             return Ok(None);
         }
-        let patch = patch(&object, (verb, &value), user, args.note.as_deref());
+        let patch = patch(&object, (verb, &value), user, args);
         match found.patch(&patch, args.dry_run).await {
             Ok(_) if args.dry_run == DryRun::Server => {
                 print(&[format!("{what}: {}={value} (server dry run)", key(verb))])?;
@@ -335,21 +335,26 @@ async fn make(
     bail!("somebody else wrote first, {CONFLICTS} times: try again")
 }
 
-/// What is written: only if nobody has written since it was read. Names and notes of earlier requests go.
+/// What is written: only if nobody has written since it was read. Name, note and time of an earlier request go.
 fn patch(
     object: &Object,
     (verb, value): (Verb, &str),
     user: Option<&str>,
-    note: Option<&str>,
+    args: &RequestArgs,
 ) -> Value {
+    let expires = args.expires.map(|time| {
+        let time = Timestamp::now().saturating_add(time);
+        time.unwrap_or(Timestamp::MAX)
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string()
+    });
     json!({"metadata": {
         "resourceVersion": object.metadata().resource_version,
         "annotations": {
             key(verb): value,
             keys::REQUESTED_BY: user,
-            keys::REQUEST_NOTE: note,
-            // Of an earlier request: this one is meant now.
-            keys::REQUEST_EXPIRES: null,
+            keys::REQUEST_NOTE: args.note,
+            keys::REQUEST_EXPIRES: expires,
         },
     }})
 }

@@ -245,6 +245,9 @@ pub struct RequestArgs {
     /// Why, for the ledger.
     #[arg(short = 'm', long = "message", value_name = "NOTE")]
     pub note: Option<String>,
+    /// For how long it is meant: what the operator sees later is rejected. Default: for ever.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub expires: Option<Duration>,
     /// For how long the verdict is waited for: 90s, 10m, 2h; 0: not at all.
     #[arg(long, value_parser = duration, default_value = "2m")]
     pub timeout: Duration,

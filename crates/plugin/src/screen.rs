@@ -65,7 +65,7 @@ fn progress(line: &mut String, rollout: &Rollout) {
     }
     let pause = rollout.status.pause.as_ref();
     if let Some(pause) = pause.filter(|_| rollout.is_paused()) {
-        let _ = write!(line, ", paused after batch {}", pause.id);
+        let _ = write!(line, ", paused {}", rollout::paused(pause));
     }
 }
 

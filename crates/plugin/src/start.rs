@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use ess_rollout_api::requests as keys;
 use ess_rollout_api::v1alpha1::{DesiredState, condition};
 use jiff::Timestamp;
 use kube::api::{DeleteParams, DynamicObject};
@@ -299,7 +300,12 @@ async fn create(
     manifest: Manifest,
     dry_run: DryRun,
 ) -> Result<DynamicObject> {
-    let Manifest { kind, object } = manifest;
+    let Manifest { kind, mut object } = manifest;
+    // For the rule of four eyes. A policy that is in force sees to it that nobody writes another name.
+    if let Some(user) = cluster.user().await {
+        let annotations = object.metadata.annotations.get_or_insert_default();
+        annotations.insert(keys::CREATED_BY.to_owned(), user);
+    }
     if dry_run == DryRun::Client {
         return Ok(object);
     }

@@ -40,8 +40,12 @@ pub fn requests(page: &mut Page, actions: &[Action]) {
             (ActionState::Applied, _) | (_, "") => String::new(),
             (_, message) => format!(": {message}"),
         };
+        let note = match action.note.as_str() {
+            "" => String::new(),
+            note => format!(" \"{note}\""),
+        };
         let head = format!("{} {:?}", what.join(" "), action.state);
-        let rest = format!("{by}, {} ago{why}", page.ago(&action.time));
+        let rest = format!("{by}{note}, {} ago{why}", page.ago(&action.time));
         page.marked("  ", mood, &head, &rest);
     }
 }

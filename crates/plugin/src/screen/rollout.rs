@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use ess_rollout_api::v1alpha1::{
-    BatchState, BatchStatus, InstanceState, InstanceStatus, RestoreState, condition,
+    BatchState, BatchStatus, InstanceState, InstanceStatus, Pause, PauseKind, RestoreState,
+    condition,
 };
 use jiff::Timestamp;
 
@@ -87,12 +88,12 @@ fn head(page: &mut Page, rollout: &Rollout) {
     );
     page.plain(&format!("  {}", facts.join(", ")));
     let width = page.style.width.saturating_sub(2);
-    for line in wrapped(rollout.why(), width, WHY_LINES) {
+    for line in wrapped(why(rollout), width, WHY_LINES) {
         page.plain(&format!("  {line}"));
     }
     if let Some(pause) = status.pause.as_ref().filter(|_| rollout.is_paused()) {
-        let since = page.ago(&pause.since);
-        page.plain(&format!("  paused for {since}, after batch {}", pause.id));
+        let (since, of) = (page.ago(&pause.since), paused(pause));
+        page.plain(&format!("  paused for {since}, {of}"));
     }
     if let Some(freeze) = &status.freeze {
         let since = page.ago(&freeze.since);
@@ -110,6 +111,27 @@ fn head(page: &mut Page, rollout: &Rollout) {
     ended(page, rollout);
 }
 
+/// Why it is in its state. The commands of a pause's message are kubectl's; those of this program come after it.
+fn why(rollout: &Rollout) -> &str {
+    let why = rollout.why();
+    match why.split_once("kubectl ") {
+        Some((before, _)) if !rollout.next_commands().is_empty() => before
+            .rsplit_once("; ")
+            .map_or(before, |(before, _)| before),
+        _ => why,
+    }
+}
+
+/// What a pause is.
+pub fn paused(pause: &Pause) -> String {
+    match pause.kind {
+        PauseKind::Batch => format!("after batch {}", pause.id),
+        PauseKind::Failure => "because something failed".to_owned(),
+        PauseKind::Approval => "until OOS has a confirmation".to_owned(),
+        PauseKind::Unknown => "by OOS, which does not say why".to_owned(),
+    }
+}
+
 /// Of one that has ended: how long it took, and what of the cloud is not as it should be.
 fn ended(page: &mut Page, rollout: &Rollout) {
     let status = &rollout.status;
@@ -121,11 +143,13 @@ fn ended(page: &mut Page, rollout: &Rollout) {
         }
         return;
     };
-    let started = status.execution.as_ref();
-    let started = started.and_then(|execution| execution.start_time.as_ref());
-    let took = started.map_or(String::new(), |start| {
-        format!(", took {}", age(done.0, start.0))
-    });
+    let execution = status.execution.as_ref();
+    let times = execution.map(|of| (of.start_time.as_ref(), of.end_time.as_ref()));
+    let took = match times {
+        // By one clock, that of the cloud.
+        Some((Some(start), Some(end))) => format!(", took {}", age(end.0, start.0)),
+        _ => String::new(),
+    };
     let ago = page.ago(done);
     page.plain(&format!("  ended {ago} ago{took}"));
     if let Some(undo) = &status.rolled_back_by {

@@ -15,15 +15,21 @@ pub struct Row {
     pub cells: Vec<String>,
 }
 
-/// A table with a header. Only its last column is cut where the terminal ends: names are there to be copied.
+/// A table with a header, without the columns in which nothing stands. What the terminal has no room for is cut at the end of
+/// the line: names, which are there to be copied, come first.
 pub fn table(header: &[&str], rows: &[Row], style: Style) -> Vec<String> {
     let signs = rows.iter().any(|row| row.mood.is_some());
-    let mut widths: Vec<usize> = header.iter().map(|name| name.width()).collect();
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(&row.cells) {
-            *width = (*width).max(cell.width());
-        }
-    }
+    let has_text = |column: &usize| {
+        let mut cells = rows.iter().filter_map(|row| row.cells.get(*column));
+        cells.any(|cell| !cell.is_empty())
+    };
+    let columns: Vec<usize> = (0..header.len()).filter(has_text).collect();
+    let widest = |column: &usize| {
+        let cells = rows.iter().filter_map(|row| row.cells.get(*column));
+        let widths = cells.map(|cell| cell.width());
+        widths.chain([header[*column].width()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = columns.iter().map(widest).collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
         let mut line = String::new();
         let last = widths.len().saturating_sub(1);
@@ -37,10 +43,12 @@ pub fn table(header: &[&str], rows: &[Row], style: Style) -> Vec<String> {
         line
     };
     let width = style.width.saturating_sub(if signs { 2 } else { 0 });
-    let head = cut(&line(&mut header.iter().copied()), width, style.unicode);
+    let names = &mut columns.iter().map(|column| header[*column]);
+    let head = cut(&line(names), width, style.unicode);
     let mut lines = vec![if signs { format!("  {head}") } else { head }];
     for row in rows {
-        let text = line(&mut row.cells.iter().map(String::as_str));
+        let cells = columns.iter().map(|column| row.cells.get(*column));
+        let text = line(&mut cells.map(|cell| cell.map_or("", String::as_str)));
         let text = cut(&text, width, style.unicode).trim_end().to_owned();
         lines.push(match row.mood {
             Some(mood) => {
