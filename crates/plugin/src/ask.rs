@@ -24,8 +24,6 @@ use crate::screen::requests::word;
 use crate::selection::selected;
 use crate::terminal::print;
 
-/// How often somebody else may write between a read and the patch that follows it.
-const CONFLICTS: usize = 5;
 /// What updates are.
 const UPDATES: [Kind; 2] = [Kind::Task, Kind::Rollback];
 
@@ -190,9 +188,8 @@ fn approved(rollout: &Rollout) -> i32 {
 
 async fn raise(found: &Found<'_>, args: &ApproveArgs) -> Result<End> {
     let (level, request) = (args.up_to, &args.request);
-    for _ in 0..CONFLICTS {
-        let object = found.get().await?;
-        let rollout = of_update(&object)?;
+    let patch = |object: &Object| {
+        let rollout = of_update(object)?;
         let (argument, before) = (rollout.argument(), approved(rollout));
         let state = rollout.state();
         ensure!(
@@ -203,44 +200,40 @@ async fn raise(found: &Found<'_>, args: &ApproveArgs) -> Result<End> {
             before <= level,
             "{argument} is approved up to batch {before} already, and that cannot be taken back"
         );
-        if request.dry_run == DryRun::Client {
-            print(&[format!("approve {argument} up to {level} (dry run)")])?;
-            return Ok(End::Wanted);
-        }
-        let patch = json!({
-            "metadata": {"resourceVersion": object.metadata().resource_version},
-            "spec": {"approvedBatches": level},
-        });
-        match found.patch(&patch, request.dry_run).await {
-            Ok(_) if request.dry_run == DryRun::Server => {
-                print(&[format!("approve {argument} up to {level} (server dry run)")])?;
+        Ok((json!({"spec": {"approvedBatches": level}}), argument))
+    };
+    let (argument, _) = found.change(request.dry_run, patch).await?;
+    let what = format!("approve {argument} up to {level}");
+    if request.dry_run != DryRun::None || request.timeout.is_zero() {
+        print(&[format!("{what}{}", begun(request))])?;
+        return Ok(End::Wanted);
+    }
+    let seen = async {
+        let mut changes = found.follow();
+        loop {
+            let object = changes.next_seen().await?;
+            let latched = of_update(&object)?.status.latched.as_ref();
+            if latched.is_some_and(|of| of.approved_batches >= level) {
+                print(&[format!("{what}: Applied")])?;
                 return Ok(End::Wanted);
             }
-            Ok(_) => {
-                let seen = async {
-                    let mut changes = found.follow();
-                    loop {
-                        let object = changes.next_seen().await?;
-                        let latched = of_update(&object)?.status.latched.as_ref();
-                        if latched.is_some_and(|of| of.approved_batches >= level) {
-                            print(&[format!("approve {argument} up to {level}: Applied")])?;
-                            return Ok(End::Wanted);
-                        }
-                        if object.end().is_some() {
-                            let state = object.state();
-                            bail!("{argument} has ended: it is {state}");
-                        }
-                    }
-                };
-                return within(request, &argument, seen).await;
-            }
-            Err(failure) if failure.is_conflict() => {}
-            Err(failure) => {
-                return Err(failure).with_context(|| format!("cannot approve {argument}"));
-            }
+            let state = object.state();
+            ensure!(
+                object.end().is_none(),
+                "{argument} has ended: it is {state}"
+            );
         }
+    };
+    within(request, &argument, seen).await
+}
+
+/// What is said of something that has been asked for, or would have been.
+fn begun(args: &RequestArgs) -> &'static str {
+    match args.dry_run {
+        DryRun::None => " is asked for",
+        DryRun::Client => " (dry run)",
+        DryRun::Server => " (server dry run)",
     }
-    bail!("somebody else wrote first, {CONFLICTS} times: try again")
 }
 
 /// Makes a request of each of these objects; each has a verdict of its own.
@@ -298,8 +291,7 @@ async fn make(
     user: Option<&str>,
     value: impl Fn(&Object) -> Result<String>,
 ) -> Result<Option<(String, String)>> {
-    for _ in 0..CONFLICTS {
-        let object = found.get().await?;
+    let change = |object: &Object| {
         let argument = object.argument();
         let standing = ledger::new_requests(object.metadata(), object.handled());
         let standing: Vec<&str> = standing.map(word).collect();
@@ -308,40 +300,23 @@ async fn make(
             "the operator has not read the last request of {argument} yet ({}): is it running?",
             standing.join(", ")
         );
-        let value = value(&object)?;
-        let what = format!("{} of {argument}", word(verb));
-        if args.dry_run == DryRun::Client {
-            print(&[format!("{what}: {}={value} (dry run)", key(verb))])?;
-            return Ok(None);
+        let value = value(object)?;
+        Ok((patch((verb, &value), user, args), (argument, value)))
+    };
+    let ((argument, value), _) = found.change(args.dry_run, change).await?;
+    let what = format!("{} of {argument}", word(verb));
+    match (args.dry_run, args.timeout.is_zero()) {
+        (DryRun::None, false) => {
+            return Ok(Some((argument, requests::action_id(verb, &value))));
         }
-        let patch = patch(&object, (verb, &value), user, args);
-        match found.patch(&patch, args.dry_run).await {
-            Ok(_) if args.dry_run == DryRun::Server => {
-                print(&[format!("{what}: {}={value} (server dry run)", key(verb))])?;
-                return Ok(None);
-            }
-            Ok(_) if args.timeout.is_zero() => {
-                print(&[format!("{what} is asked for")])?;
-                return Ok(None);
-            }
-            Ok(_) => return Ok(Some((argument, requests::action_id(verb, &value)))),
-            Err(failure) if failure.is_conflict() => {}
-            Err(failure) => {
-                let what = format!("cannot ask {argument} to {}", word(verb));
-                return Err(failure).context(what);
-            }
-        }
+        (DryRun::None, true) => print(&[format!("{what}{}", begun(args))])?,
+        _ => print(&[format!("{what}: {}={value}{}", key(verb), begun(args))])?,
     }
-    bail!("somebody else wrote first, {CONFLICTS} times: try again")
+    Ok(None)
 }
 
-/// What is written: only if nobody has written since it was read. Name, note and time of an earlier request go.
-fn patch(
-    object: &Object,
-    (verb, value): (Verb, &str),
-    user: Option<&str>,
-    args: &RequestArgs,
-) -> Value {
+/// What is written. Name, note and time of an earlier request go.
+fn patch((verb, value): (Verb, &str), user: Option<&str>, args: &RequestArgs) -> Value {
     let expires = args.expires.map(|time| {
         let time = Timestamp::now().saturating_add(time);
         time.unwrap_or(Timestamp::MAX)
@@ -349,7 +324,6 @@ fn patch(
             .to_string()
     });
     json!({"metadata": {
-        "resourceVersion": object.metadata().resource_version,
         "annotations": {
             key(verb): value,
             keys::REQUESTED_BY: user,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
@@ -12,7 +12,7 @@ use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Config};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::{Connection, DryRun};
 use crate::kind::{Kind, Target};
@@ -20,6 +20,8 @@ use crate::object::Object;
 
 /// How many objects one answer of a list holds: one of a thousand instances is half a megabyte.
 const PAGE: u32 = 100;
+/// How often somebody else may write between a read and the patch that follows it.
+const CONFLICTS: usize = 5;
 /// How long no answer is taken for an apiserver that is away, where the connection itself is not refused.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -337,19 +339,40 @@ impl Found<'_> {
         }
     }
 
-    /// Merges this into it.
+    /// Merges into it what follows from how it is, only if nobody has written meanwhile; else it is looked at again. With what
+    /// `patch` says besides, and the object as it is then: as it was, where nothing is sent.
     ///
     /// # Errors
-    /// Of the apiserver.
-    pub async fn patch(&self, patch: &Value, dry_run: DryRun) -> Result<DynamicObject, Failure> {
+    /// When it cannot be read, `patch` says that it cannot be asked, or the apiserver refuses it.
+    pub async fn change<T>(
+        &self,
+        dry_run: DryRun,
+        patch: impl Fn(&Object) -> Result<(Value, T)>,
+    ) -> Result<(T, DynamicObject)> {
         let params = PatchParams {
             dry_run: dry_run == DryRun::Server,
             field_manager: Some(self.cluster.field_manager.clone()),
             ..PatchParams::default()
         };
-        let (api, patch) = (self.api(), Patch::Merge(patch));
-        let call = api.patch(&self.target.name, &params, &patch);
-        self.cluster.call(call).await
+        let (api, name) = (self.api(), &self.target.name);
+        for _ in 0..CONFLICTS {
+            let object = self.get().await?;
+            let (mut change, said) = patch(&object)?;
+            if dry_run == DryRun::Client {
+                return Ok((said, object.raw));
+            }
+            change["metadata"]["resourceVersion"] = json!(object.metadata().resource_version);
+            let merge = Patch::Merge(&change);
+            match self.cluster.call(api.patch(name, &params, &merge)).await {
+                Ok(raw) => return Ok((said, raw)),
+                Err(failure) if failure.is_conflict() => {}
+                Err(failure) => {
+                    return Err(failure)
+                        .with_context(|| format!("cannot change the {}", self.target));
+                }
+            }
+        }
+        bail!("somebody else wrote first, {CONFLICTS} times: try again")
     }
 }
 
@@ -404,7 +427,7 @@ impl Changes {
             Some(Err(Some(failure))) => {
                 Err(failure).with_context(|| format!("cannot watch the {}", self.target))
             }
-            Some(Err(None)) | None => anyhow::bail!("the {} is gone", self.target),
+            Some(Err(None)) | None => bail!("the {} is gone", self.target),
         }
     }
 

@@ -22,9 +22,6 @@ use crate::screen::{plan, screen};
 use crate::status;
 use crate::terminal::{print, style};
 
-/// How often somebody else may write between a read and the patch that follows it.
-const CONFLICTS: usize = 5;
-
 /// `plan`.
 ///
 /// # Errors
@@ -172,9 +169,7 @@ pub async fn run(cluster: &Cluster, flag: Option<&str>, args: &RunArgs) -> Resul
 
 /// Starts what is planned.
 async fn release(found: &Found<'_>, args: &FollowArgs) -> Result<End> {
-    let target = found.target();
-    for _ in 0..CONFLICTS {
-        let object = found.get().await?;
+    let patch = |object: &Object| {
         let argument = object.argument();
         let Some(rollout) = object.rollout() else {
             bail!(
@@ -186,23 +181,10 @@ async fn release(found: &Found<'_>, args: &FollowArgs) -> Result<End> {
             "{argument} is not planned: it is {}",
             rollout.state()
         );
-        let patch = json!({
-            "metadata": {"resourceVersion": object.metadata().resource_version},
-            "spec": {"desiredState": DesiredState::Run},
-        });
-        if args.dry_run == DryRun::Client {
-            print(&[format!("{argument} is started (dry run)")])?;
-            return Ok(End::Wanted);
-        }
-        match found.patch(&patch, args.dry_run).await {
-            Ok(raw) => return begun(found, &raw, "started", args).await,
-            Err(failure) if failure.is_conflict() => {}
-            Err(failure) => {
-                return Err(failure).with_context(|| format!("cannot start the {target}"));
-            }
-        }
-    }
-    bail!("somebody else wrote first, {CONFLICTS} times: try again")
+        Ok((json!({"spec": {"desiredState": DesiredState::Run}}), ()))
+    };
+    let ((), raw) = found.change(args.dry_run, patch).await?;
+    begun(found, &raw, "started", args).await
 }
 
 /// `rollback`.
