@@ -8,10 +8,14 @@ use std::process::Command;
 use ess_rollout_test_support::process::find_program;
 
 /// What is another in each run: ids of executions, ages and how long something took, ids of requests.
-const VARIES: [(&str, &str); 6] = [
+const VARIES: [(&str, &str); 7] = [
     (r"exec-[0-9a-z]+", "exec-…"),
     // How far the others of a batch are when one of them has failed.
-    (r"[0-9]/6( instances)?(, [0-9]+ %)?", "…/6"),
+    (r"FailureSuspended, [0-9]/6", "FailureSuspended, …/6"),
+    (
+        r"asg-demo-web, [0-9]/6 instances, [0-9]+ %",
+        "asg-demo-web, …/6 instances, … %",
+    ),
     (r"[◌✖] batch ([12]) (Updating|Failed)", "batch $1 …"),
     (r"\b([0-9]+[smhd])+\b", "…"),
     (r"@[0-9]{13}", "@…"),

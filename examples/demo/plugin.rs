@@ -47,7 +47,8 @@ impl Shell {
             .current_dir(self.directory.path())
             .env("KUBECONFIG", &self.kubeconfig)
             .env("PATH", format!("{}:{path}", plugins.display()))
-            .env("COLUMNS", "120")
+            // Enough for every line that is not cut anyway.
+            .env("COLUMNS", "160")
             .status()?;
         let code = status.code();
         ensure!(code == Some(wanted), "{words}: {status}, and not {wanted}");
