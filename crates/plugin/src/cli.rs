@@ -315,19 +315,27 @@ pub struct RunNowArgs {
     pub request: RequestArgs,
 }
 
-/// Of `plan`.
-#[derive(Debug, Args)]
-pub struct PlanArgs {
-    /// NAME of a RollingUpdateTask or rollback/NAME that is there.
+/// Names an object that is planned, or a manifest of one that is not there yet.
+#[derive(Debug, Clone, Args)]
+pub struct PlannedArgs {
+    /// NAME of a RollingUpdateTask, or rollback/NAME, that is there.
     #[arg(
         value_name = "NAME",
         required_unless_present = "file",
         conflicts_with = "file"
     )]
     pub name: Option<String>,
-    /// A manifest, - for stdin: it is created with desiredState Plan, which touches nothing.
+    /// A manifest, - for stdin: it is created; to be planned, with desiredState Plan, which touches nothing.
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+/// Of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Which.
+    #[command(flatten)]
+    pub of: PlannedArgs,
     /// With --filename: delete it again.
     #[arg(long, requires = "file")]
     pub rm: bool,
@@ -362,16 +370,9 @@ pub struct FollowArgs {
 /// Of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// NAME of a RollingUpdateTask or rollback/NAME that is planned.
-    #[arg(
-        value_name = "NAME",
-        required_unless_present = "file",
-        conflicts_with = "file"
-    )]
-    pub name: Option<String>,
-    /// A manifest, - for stdin: it is created, and runs.
-    #[arg(short = 'f', long = "filename", value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    /// Which.
+    #[command(flatten)]
+    pub of: PlannedArgs,
     /// Once it runs.
     #[command(flatten)]
     pub follow: FollowArgs,

@@ -27,7 +27,7 @@ use crate::terminal::{print, style};
 /// # Errors
 /// When it cannot be created or read, or is not planned.
 pub async fn plan(cluster: &Cluster, flag: Option<&str>, args: &PlanArgs) -> Result<End> {
-    let (found, created) = match (&args.file, &args.name) {
+    let (found, created) = match (&args.of.file, &args.of.name) {
         (Some(file), _) => planned(cluster, flag, file).await?,
         (None, name) => (cluster.named(name.as_deref().unwrap_or_default())?, false),
     };
@@ -155,8 +155,8 @@ fn is_batch(line: &str) -> bool {
 /// # Errors
 /// When it cannot be created or started, or it cannot be followed.
 pub async fn run(cluster: &Cluster, flag: Option<&str>, args: &RunArgs) -> Result<End> {
-    let Some(file) = &args.file else {
-        let found = cluster.named(args.name.as_deref().unwrap_or_default())?;
+    let Some(file) = &args.of.file else {
+        let found = cluster.named(args.of.name.as_deref().unwrap_or_default())?;
         return release(&found, &args.follow).await;
     };
     let manifest = manifest::read_one(file)?;

@@ -178,3 +178,50 @@ fn what_is_planned_is_run_and_undone() {
     let file = scene.file("refused.json", &refused);
     scene.says(&["plan", "-f", &file], 2, &["Blocked"]);
 }
+
+#[test]
+fn under_the_policies_requests_have_the_name_of_who_makes_them() {
+    let mut fixture = fixture();
+    fixture["commands"] = json!([]);
+    let policies = json!({"policies": {"enabled": true}, "stampRequester": false});
+    let scene = Scene::start_with(&fixture, &json!({"admission": policies}));
+    let version = "rbac.authorization.k8s.io/v1";
+    let group = "rbac.authorization.k8s.io";
+    let verbs = ["get", "list", "watch", "create", "patch", "continue"];
+    scene.apply(&json!({
+        "apiVersion": version, "kind": "Role", "metadata": {"name": "continues"},
+        "rules": [{"apiGroups": ["ess-rollout.io"], "resources": ["rollingupdatetasks"], "verbs": verbs}],
+    }));
+    scene.apply(&json!({
+        "apiVersion": version, "kind": "RoleBinding", "metadata": {"name": "continues"},
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "continues"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "alice"}],
+    }));
+    let file = scene.file("web.json", &task("web", "asg-web"));
+    let alice = |words: &[&'static str]| [words, &["--as=alice"][..]].concat();
+    let run = [&["run", "--no-follow", "-f", &file][..], &["--as=alice"]].concat();
+    scene.says(&run, 0, &["web is created"]);
+    scene.says(
+        &alice(&["wait", "web", "--for=Paused", "--timeout=90s"]),
+        0,
+        &[],
+    );
+    // A policy is in force a moment after it is there.
+    let skip = alice(&["skip", "web", "--batch=2", "--dry-run=server"]);
+    scene.until(
+        &skip,
+        "alice lacks the verb skip on rollingupdatetasks.ess-rollout.io",
+    );
+    scene.says(&skip, 1, &["a Role has to grant it"]);
+    let go_on = alice(&["continue", "web", "-m", "looks well", "--expires=10m"]);
+    scene.says(&go_on, 0, &["web: continue 1: Applied"]);
+
+    let task = scene.get("rollingupdatetask/web");
+    assert_eq!(
+        task["metadata"]["annotations"]["ess-rollout.io/created-by"],
+        "alice"
+    );
+    let action = &task["status"]["actions"][0];
+    assert_eq!(action["requestedBy"], "alice", "{action}");
+    assert_eq!(action["note"], "looks well", "{action}");
+}

@@ -72,6 +72,11 @@ pub fn task(name: &str, group: &str) -> Value {
 
 impl Scene {
     pub fn start(fixture: &Value) -> Self {
+        Self::start_with(fixture, &json!({}))
+    }
+
+    /// With more values of the chart.
+    pub fn start_with(fixture: &Value, more: &Value) -> Self {
         support::install_crypto_provider();
         let control_plane = support::shared();
         let kubectl = control_plane.kubectl();
@@ -81,8 +86,11 @@ impl Scene {
         let file = files.path().join("fixture.yaml");
         std::fs::write(&file, fixture.to_string()).unwrap();
         let emulator = Emulator::start_with(&file, &["--clock-scale", "100"]).unwrap();
-        let values =
+        let mut values =
             json!({"crds": {"enabled": false}, "rbac": {"aggregate": false}, "settleSeconds": 0});
+        for (name, value) in more.as_object().into_iter().flatten() {
+            values[name] = value.clone();
+        }
         let endpoint = emulator.endpoint();
         let installation =
             Installation::new(control_plane, "plugin", "cn-hangzhou", endpoint, &values).unwrap();
@@ -149,12 +157,12 @@ impl Scene {
         said
     }
 
-    /// Repeats these words until what is printed has this in it.
+    /// Repeats these words until what is printed, or said of it, has this in it.
     pub fn until(&self, words: &[&str], part: &str) {
         let began = Instant::now();
         loop {
             let said = self.plugin(words);
-            if said.out.contains(part) {
+            if said.out.contains(part) || said.err.contains(part) {
                 return;
             }
             let last = format!("{words:?}: {}{}", said.out, said.err);
