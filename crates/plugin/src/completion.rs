@@ -4,7 +4,7 @@
 //! candidate from each line, a description behind a tab, and from the last line a directive of Cobra: `:4`, no names of files.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -58,27 +58,44 @@ pub fn run(args: &CompletionArgs) -> Result<End> {
     Ok(End::Wanted)
 }
 
+/// Where this program is by the name by which it was found on the `PATH`: what krew and others put there is a link, which outlasts
+/// a new version.
+fn program() -> Result<PathBuf> {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    match called.filter(|called| called.is_absolute() && called.exists()) {
+        Some(called) => Ok(called),
+        None => std::env::current_exe().context("cannot find this program"),
+    }
+}
+
 fn install(dir: Option<&Path>) -> Result<()> {
-    let program = std::env::current_exe().context("cannot find this program")?;
-    let own = program
-        .parent()
-        .context("cannot find the directory of this program")?;
-    let link = dir.unwrap_or(own).join(PROGRAM);
-    if let Ok(target) = std::fs::read_link(&link) {
-        if target == program {
+    let program = program()?;
+    let own = program.parent();
+    let own = own.context("cannot find the directory of this program")?;
+    let dir = dir.unwrap_or(own);
+    let link = dir.join(PROGRAM);
+    // Beside it, and so wherever both are.
+    let target = match (dir == own, program.file_name()) {
+        (true, Some(name)) => PathBuf::from(name),
+        _ => program.clone(),
+    };
+    match std::fs::read_link(&link) {
+        Ok(there) if there == target => {
             return print(&[format!("{} is there already", link.display())]);
         }
         // A link to where this program was before.
-        std::fs::remove_file(&link)
-            .with_context(|| format!("cannot replace {}", link.display()))?;
-    } else if link.exists() {
-        bail!(
+        Ok(_) => {
+            let removed = std::fs::remove_file(&link);
+            removed.with_context(|| format!("cannot replace {}", link.display()))?;
+        }
+        Err(_) if link.exists() => bail!(
             "{} is there, and is no link: it is left alone",
             link.display()
-        );
+        ),
+        Err(_) => {}
     }
     #[cfg(unix)]
-    let linked = std::os::unix::fs::symlink(&program, &link);
+    let linked = std::os::unix::fs::symlink(&target, &link);
     #[cfg(not(unix))]
     let linked = std::fs::copy(&program, &link).map(|_| ());
     linked.with_context(|| format!("cannot write {}", link.display()))?;
@@ -105,7 +122,15 @@ pub fn candidates(words: &[OsString]) -> Vec<String> {
         command = command.mut_subcommand(&name, |of| with_completers(of, &name, &seen));
     }
     let last = typed.len() - 1;
-    let found = complete(&mut command, typed, last, None).unwrap_or_default();
+    let asks_flags = words
+        .last()
+        .is_some_and(|word| word.to_string_lossy().starts_with('-'));
+    let mut found = complete(&mut command, typed, last, None).unwrap_or_default();
+    let is_flag = |of: &CompletionCandidate| of.get_value().to_string_lossy().starts_with('-');
+    // As for kubectl's own commands: flags are offered to who asks for one.
+    if !asks_flags && !found.iter().all(is_flag) {
+        found.retain(|candidate| !is_flag(candidate));
+    }
     let line = |candidate: &CompletionCandidate| {
         let value = candidate.get_value().to_string_lossy().into_owned();
         match candidate.get_help() {
