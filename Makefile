@@ -67,9 +67,9 @@ bench: ## measure memory, size, writes and latencies of the release binary
 	@hack/need rust go
 	@hack/control-plane >/dev/null & control_plane=$$!; \
 	$(cargo) build --release --package ess-rollout --package ess-emulator --bins; \
-	$(cargo) build --release --package ess-rollout-plugin --bins; \
+	$(cargo) build --profile plugin --package ess-rollout-plugin --bins; \
 	wait $$control_plane
-	@SCALE="$(SCALE)" $(cargo) bench --package ess-rollout $(if $(SCALE),--bench scale,--bench operator)
+	@SCALE="$(SCALE)" KUBECTL_ESS_ROLLOUT="$(abspath $(target))/plugin/kubectl-ess_rollout" $(cargo) bench --package ess-rollout $(if $(SCALE),--bench scale,--bench operator)
 
 # DIST_URL=https://… is where the archives of the release will be: the krew manifest names it.
 dist: ## static programs of operator, plugin and emulator, archives, krew manifest and checksums in target/dist, checked

@@ -21,25 +21,32 @@ pub fn all() -> Vec<CustomResourceDefinition> {
 
 /// Those of what people write, and which fields of the specs stay as they are.
 fn people() -> [(CustomResourceDefinition, Immutability); 3] {
+    let [task, rollback, image_update] = immutabilities().map(|(_, immutability)| immutability);
+    [
+        (RollingUpdateTask::crd(), task),
+        (Rollback::crd(), rollback),
+        (ImageUpdateTask::crd(), image_update),
+    ]
+}
+
+/// Which fields of the specs stay as they are, by the names of the kinds.
+fn immutabilities() -> [(&'static str, Immutability); 3] {
     [
         (
-            RollingUpdateTask::crd(),
+            "RollingUpdateTask",
             RunPolicy::immutability("create a new task"),
         ),
-        (
-            Rollback::crd(),
-            RunPolicy::immutability("create a new rollback"),
-        ),
-        (ImageUpdateTask::crd(), image_update::IMMUTABILITY),
+        ("Rollback", RunPolicy::immutability("create a new rollback")),
+        ("ImageUpdateTask", image_update::IMMUTABILITY),
     ]
 }
 
 /// What to do instead of changing a field of the spec of an object that is there, by the names of the kind and of the field in
 /// JSON; `None`: it may be changed, or there is no such kind.
 pub fn immutable(kind: &str, field: &str) -> Option<&'static str> {
-    let people = people().into_iter();
-    let mut of_kind = people.filter(|(crd, _)| crd.spec.names.kind == kind);
-    of_kind.find_map(|(_, immutability)| immutability.cure_for(field))
+    let mut known = immutabilities().into_iter();
+    let (_, immutability) = known.find(|(name, _)| *name == kind)?;
+    immutability.cure_for(field)
 }
 
 /// One CRD as YAML.

@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail, ensure};
 use ess_rollout_api::requests as keys;
 use ess_rollout_api::v1alpha1::{Action, ActionState, InstanceState, PauseKind, Verb};
 use ess_rollout_core::requests;
-use ess_rollout_core::task::ledger;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -20,17 +19,14 @@ use crate::kind::Kind;
 use crate::object::Object;
 use crate::output;
 use crate::rollout::Rollout;
-use crate::screen::requests::word;
+use crate::screen::requests::{key, named, word};
 use crate::selection::selected;
 use crate::terminal::print;
 
+/// The reason of a request that was carried out on some of the instances that it named.
+const PARTLY: &str = "PartlyApplied";
 /// What updates are.
 const UPDATES: [Kind; 2] = [Kind::Task, Kind::Rollback];
-
-fn key(verb: Verb) -> &'static str {
-    let found = requests::VERBS.iter().find(|(of, _)| *of == verb);
-    found.map_or(keys::CONTINUE, |(_, key)| key)
-}
 
 /// What makes a value another one than that of an earlier request.
 fn nonce() -> String {
@@ -68,11 +64,16 @@ pub async fn leave_pause(cluster: &Cluster, args: &ContinueArgs) -> Result<End> 
                 rollout.state()
             );
         };
+        let argument = rollout.argument();
+        let go_on = rollout.next_commands().join(", or ");
         ensure!(
             pause.kind == PauseKind::Batch,
-            "{} waits for something else than a word to continue: {}",
-            rollout.argument(),
-            pause.message
+            "{argument} waits for something else than a word to continue: {}",
+            if go_on.is_empty() {
+                &pause.message
+            } else {
+                &go_on
+            }
         );
         let id = args.pause.unwrap_or(pause.id);
         Ok(format!("{id}@{}", nonce()))
@@ -167,6 +168,11 @@ pub async fn run_now(cluster: &Cluster, args: &RunNowArgs) -> Result<End> {
 /// When it has ended, or it cannot be asked.
 pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<End> {
     let level = args.up_to;
+    let request = &args.request;
+    ensure!(
+        request.note.is_none() && request.expires.is_none() && !request.replace,
+        "approve changes a field of the spec, which keeps no note and does not expire: leave --message, --expires and --replace out, or use continue"
+    );
     let fits = |object: &Object| {
         let seen = object.rollout().map_or(0, approved);
         object.end().is_none() && seen < level
@@ -196,6 +202,7 @@ async fn raise(found: &Found<'_>, args: &ApproveArgs) -> Result<End> {
             rollout.end().is_none(),
             "{argument} has ended: it is {state}"
         );
+        refuse_if_standing(object)?;
         ensure!(
             before <= level,
             "{argument} is approved up to batch {before} already, and that cannot be taken back"
@@ -203,17 +210,23 @@ async fn raise(found: &Found<'_>, args: &ApproveArgs) -> Result<End> {
         Ok((json!({"spec": {"approvedBatches": level}}), argument))
     };
     let (argument, _) = found.change(request.dry_run, patch).await?;
-    let what = format!("approve {argument} up to {level}");
+    let up_to = match level {
+        101 => "the end".to_owned(),
+        batch => format!("batch {batch}"),
+    };
+    let what = format!("approve {argument} up to {up_to}");
     if request.dry_run != DryRun::None || request.timeout.is_zero() {
         print(&[format!("{what}{}", begun(request))])?;
         return Ok(End::Wanted);
     }
+    let mut standing = Standing::of(&what);
     let seen = async {
         let mut changes = found.follow();
         loop {
             let object = changes.next_seen().await?;
             let latched = of_update(&object)?.status.latched.as_ref();
             if latched.is_some_and(|of| of.approved_batches >= level) {
+                standing.is_settled();
                 print(&[format!("{what}: Applied")])?;
                 return Ok(End::Wanted);
             }
@@ -224,7 +237,7 @@ async fn raise(found: &Found<'_>, args: &ApproveArgs) -> Result<End> {
             );
         }
     };
-    within(request, &argument, seen).await
+    within(request, found, seen).await
 }
 
 /// What is said of something that has been asked for, or would have been.
@@ -256,7 +269,12 @@ async fn make_all(
     }
     // Not one after the other: each may take as long as `--timeout`.
     let verdicts = made.iter().map(|(found, (argument, id))| {
-        within(args, argument, verdict(found, id, args.output.output))
+        let what = format!("{} of {argument}", word(verb));
+        within(
+            args,
+            found,
+            verdict(found, (argument, id), what, args.output.output),
+        )
     });
     for end in futures::future::join_all(verdicts).await {
         ends.push(settle(end, all.len())?);
@@ -292,16 +310,20 @@ async fn make(
     value: impl Fn(&Object) -> Result<String>,
 ) -> Result<Option<(String, String)>> {
     let change = |object: &Object| {
-        let argument = object.argument();
-        let standing = ledger::new_requests(object.metadata(), object.handled());
-        let standing: Vec<&str> = standing.map(word).collect();
-        ensure!(
-            standing.is_empty(),
-            "the operator has not read the last request of {argument} yet ({}): is it running?",
-            standing.join(", ")
-        );
+        let taken_back = match args.replace || has_expired(object) {
+            true => object.standing(),
+            false => {
+                refuse_if_standing(object)?;
+                Vec::new()
+            }
+        };
         let value = value(object)?;
-        Ok((patch((verb, &value), user, args), (argument, value)))
+        let argument = match args.all_namespaces {
+            true => format!("{}/{}", object.namespace(), object.argument()),
+            false => object.argument(),
+        };
+        let patch = patch((verb, &value), &taken_back, user, args);
+        Ok((patch, (argument, value)))
     };
     let ((argument, value), _) = found.change(args.dry_run, change).await?;
     let what = format!("{} of {argument}", word(verb));
@@ -315,28 +337,79 @@ async fn make(
     Ok(None)
 }
 
+/// Another request would take the place of one that has not been read, or go under its name.
+fn refuse_if_standing(object: &Object) -> Result<()> {
+    let standing: Vec<&str> = object.standing().into_iter().map(word).collect();
+    let annotations = object.metadata().annotations.as_ref();
+    let by = annotations.and_then(|all| all.get(keys::REQUESTED_BY));
+    let by = by.map_or(String::new(), |by| format!(" by {by}"));
+    ensure!(
+        standing.is_empty(),
+        "the operator has not read what was last asked of {}{by} yet ({}): is it running? --replace takes that back",
+        object.argument(),
+        standing.join(", ")
+    );
+    Ok(())
+}
+
+/// Whether what stands can only be rejected.
+fn has_expired(object: &Object) -> bool {
+    let annotations = object.metadata().annotations.as_ref();
+    let expires = annotations.and_then(|all| all.get(keys::REQUEST_EXPIRES));
+    let expires = expires.and_then(|time| time.parse::<Timestamp>().ok());
+    expires.is_some_and(|expires| expires < Timestamp::now())
+}
+
+/// Says what stands when somebody does not wait for its verdict.
+struct Standing(Option<String>);
+
+impl Standing {
+    fn of(what: &str) -> Self {
+        Self(Some(what.to_owned()))
+    }
+
+    fn is_settled(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        if let Some(what) = &self.0 {
+            eprintln!("{what} is asked for, and stands");
+        }
+    }
+}
+
 /// What is written. Name, note and time of an earlier request go.
-fn patch((verb, value): (Verb, &str), user: Option<&str>, args: &RequestArgs) -> Value {
+fn patch(
+    (verb, value): (Verb, &str),
+    taken_back: &[Verb],
+    user: Option<&str>,
+    args: &RequestArgs,
+) -> Value {
     let expires = args.expires.map(|time| {
         let time = Timestamp::now().saturating_add(time);
         time.unwrap_or(Timestamp::MAX)
             .strftime("%Y-%m-%dT%H:%M:%SZ")
             .to_string()
     });
-    json!({"metadata": {
-        "annotations": {
-            key(verb): value,
-            keys::REQUESTED_BY: user,
-            keys::REQUEST_NOTE: args.note,
-            keys::REQUEST_EXPIRES: expires,
-        },
-    }})
+    let mut annotations = json!({
+        keys::REQUESTED_BY: user,
+        keys::REQUEST_NOTE: args.note,
+        keys::REQUEST_EXPIRES: expires,
+    });
+    for verb in taken_back {
+        annotations[key(*verb)] = Value::Null;
+    }
+    annotations[key(verb)] = json!(value);
+    json!({"metadata": {"annotations": annotations}})
 }
 
 /// Waits as long as it may take, at most; 0: not at all.
 async fn within(
     args: &RequestArgs,
-    argument: &str,
+    found: &Found<'_>,
     verdict: impl Future<Output = Result<End>>,
 ) -> Result<End> {
     if args.timeout.is_zero() {
@@ -346,8 +419,10 @@ async fn within(
         Ok(verdict) => verdict,
         Err(_) => {
             eprintln!(
-                "no verdict within {} s: see kubectl ess-rollout status {argument}",
-                args.timeout.as_secs()
+                "no verdict within {} s: see kubectl ess-rollout status {} -n {}",
+                args.timeout.as_secs(),
+                found.target().argument(),
+                found.namespace()
             );
             Ok(End::TimedOut)
         }
@@ -355,7 +430,13 @@ async fn within(
 }
 
 /// Waits until the operator has settled a request, and says how.
-async fn verdict(found: &Found<'_>, id: &str, output: Option<Output>) -> Result<End> {
+async fn verdict(
+    found: &Found<'_>,
+    (argument, id): (&str, &str),
+    what: String,
+    output: Option<Output>,
+) -> Result<End> {
+    let mut standing = Standing::of(&what);
     let mut changes = found.follow();
     loop {
         let object = changes.next_seen().await?;
@@ -365,24 +446,27 @@ async fn verdict(found: &Found<'_>, id: &str, output: Option<Output>) -> Result<
         };
         let end = match action.state {
             ActionState::Accepted => continue,
+            // What was asked for has not been done to all that were named.
+            ActionState::Applied if action.reason == PARTLY => End::Rejected,
             ActionState::Applied => End::Wanted,
             ActionState::Rejected => End::Rejected,
         };
+        standing.is_settled();
         match (output::is_document(output), output) {
             (Some(form), _) => output::next_document(&json!(action), form)?,
             (None, Some(Output::Name)) => print(&[object.target().qualified()])?,
-            (None, _) => print(&[said(&object, action)])?,
+            (None, _) => print(&[said(argument, action)])?,
         }
         return Ok(end);
     }
 }
 
-fn said(object: &Object, action: &Action) -> String {
+fn said(argument: &str, action: &Action) -> String {
     let mut what = vec![word(action.verb)];
-    what.extend(action.targets.iter().map(String::as_str));
+    what.extend(action.targets.iter().map(|target| named(target)));
     let said = [action.reason.as_str(), action.message.as_str()];
     let said = said.into_iter().filter(|text| !text.is_empty());
     let said = said.collect::<Vec<_>>().join(": ");
-    let (what, argument, state) = (what.join(" "), object.argument(), action.state);
+    let (what, state) = (what.join(" "), action.state);
     format!("{argument}: {what}: {state:?}: {said}")
 }

@@ -114,6 +114,24 @@ pub enum Command {
     Completion(CompletionArgs),
 }
 
+impl Command {
+    /// Within which time it is to be done, where it says so: no answer of the apiserver is waited for longer.
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Self::Wait(args) => args.timeout,
+            Self::Plan(args) => args.timeout,
+            Self::Continue(ContinueArgs { request, .. })
+            | Self::Approve(ApproveArgs { request, .. })
+            | Self::Retry(InstancesArgs { request, .. })
+            | Self::Skip(InstancesArgs { request, .. })
+            | Self::CancelInstances(InstancesArgs { request, .. })
+            | Self::Cancel(CancelArgs { request })
+            | Self::RunNow(RunNowArgs { request }) => request.timeout,
+            _ => Duration::ZERO,
+        }
+    }
+}
+
 /// In which form something is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -165,7 +183,7 @@ pub struct GetArgs {
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
     /// Those with these labels.
-    #[arg(short = 'l', long)]
+    #[arg(short = 'l', long, value_parser = selector)]
     pub selector: Option<String>,
     /// Those of this scaling group.
     #[arg(long, value_name = "SCALING-GROUP")]
@@ -226,7 +244,7 @@ pub struct WaitArgs {
 /// Of every request.
 #[derive(Debug, Clone, Args)]
 pub struct RequestArgs {
-    /// NAME of a RollingUpdateTask, rollback/NAME or image/NAME (an ImageUpdateTask).
+    /// NAME of a RollingUpdateTask, rollback/NAME or image/NAME (an ImageUpdateTask); or -l.
     #[arg(
         value_name = "NAME",
         required_unless_present = "selector",
@@ -234,7 +252,7 @@ pub struct RequestArgs {
     )]
     pub name: Option<String>,
     /// Of all with these labels that it can be for; they are listed first, and it is asked whether they are meant.
-    #[arg(short = 'l', long)]
+    #[arg(short = 'l', long, value_parser = selector)]
     pub selector: Option<String>,
     /// With --selector: of all namespaces.
     #[arg(short = 'A', long, requires = "selector")]
@@ -245,6 +263,9 @@ pub struct RequestArgs {
     /// Why, for the ledger.
     #[arg(short = 'm', long = "message", value_name = "NOTE")]
     pub note: Option<String>,
+    /// Take back requests that the operator has not read, and ask this instead.
+    #[arg(long)]
+    pub replace: bool,
     /// For how long it is meant: what the operator sees later is rejected. Default: for ever.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub expires: Option<Duration>,
@@ -390,6 +411,9 @@ pub struct RollbackArgs {
     /// The version of the package to go back to.
     #[arg(long, value_name = "VERSION", conflicts_with = "to_image")]
     pub to_version: Option<String>,
+    /// A file with the script that undoes it, where the task has none.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to_image", "to_version"])]
+    pub to_script: Option<PathBuf>,
     /// The name of the Rollback; default: that of the task with -undo.
     #[arg(long, value_name = "NAME")]
     pub rollback_name: Option<String>,
@@ -578,6 +602,14 @@ pub struct LintArgs {
 pub enum LintOutput {
     /// An array of objects: file, line, kind, name, namespace, field, severity, message.
     Json,
+}
+
+/// An empty one would mean everything, where a variable of a script is not set.
+fn selector(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is empty, which would mean everything".to_owned()),
+        labels => Ok(labels.to_owned()),
+    }
 }
 
 /// Seconds, or a number with a unit.

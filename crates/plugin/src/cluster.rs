@@ -139,6 +139,15 @@ impl Cluster {
         })
     }
 
+    /// With no answer taking longer than this, where that is not for ever: it is within another time.
+    pub fn within(mut self, timeout: Duration) -> Self {
+        if !timeout.is_zero() && (self.request_timeout.is_zero() || timeout < self.request_timeout)
+        {
+            self.request_timeout = timeout;
+        }
+        self
+    }
+
     /// The namespace that is meant where none is named.
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -162,7 +171,7 @@ impl Cluster {
             Err(_) => Err(Failure {
                 code: None,
                 message: format!(
-                    "the apiserver {} has not answered within {} s (--request-timeout)",
+                    "the apiserver {} has not answered within {} s",
                     self.server,
                     self.request_timeout.as_secs()
                 ),
@@ -186,7 +195,12 @@ impl Cluster {
             cause = of.source();
         }
         // Each says its own cause again; the last is the reason.
-        let reason = causes.pop().unwrap_or_default();
+        let reason = match causes.pop().unwrap_or_default().as_str() {
+            "deadline has elapsed" => {
+                format!("it is not there within {} s", CONNECT_TIMEOUT.as_secs())
+            }
+            reason => reason.to_owned(),
+        };
         Failure {
             code: None,
             message: format!("no answer from the apiserver {}: {reason}", self.server),
@@ -336,6 +350,7 @@ impl Found<'_> {
         Changes {
             seen: seen.boxed(),
             target: self.target.clone(),
+            unseen: None,
         }
     }
 
@@ -367,8 +382,9 @@ impl Found<'_> {
                 Ok(raw) => return Ok((said, raw)),
                 Err(failure) if failure.is_conflict() => {}
                 Err(failure) => {
-                    return Err(failure)
-                        .with_context(|| format!("cannot change the {}", self.target));
+                    let (target, namespace) = (&self.target, &self.namespace);
+                    let what = format!("cannot change the {target} in {namespace}");
+                    return Err(failure).context(what);
                 }
             }
         }
@@ -385,6 +401,11 @@ fn watch_failure(server: &str, error: &watcher::Error) -> Failure {
         _ => None,
     };
     match code {
+        // It has restarted, or forgotten what came before: the watch begins anew.
+        Some(status) if matches!(status.code, 410 | 429 | 500..) => Failure {
+            code: Some(status.code),
+            message: format!("the apiserver {server} has no answer for now, and is asked again"),
+        },
         Some(status) => Failure {
             code: Some(status.code),
             message: format!("{} ({} {})", status.message, status.code, status.reason),
@@ -400,6 +421,8 @@ fn watch_failure(server: &str, error: &watcher::Error) -> Failure {
 pub struct Changes {
     seen: BoxStream<'static, Result<DynamicObject, Option<Failure>>>,
     target: Target,
+    /// Why it was last not seen.
+    unseen: Option<String>,
 }
 
 /// What a watch brings.
@@ -438,8 +461,16 @@ impl Changes {
     pub async fn next_seen(&mut self) -> Result<Object> {
         loop {
             match self.next().await? {
-                Change::Seen(object) => return Ok(*object),
-                Change::Unseen(why) => eprintln!("{why}"),
+                Change::Seen(object) => {
+                    self.unseen = None;
+                    return Ok(*object);
+                }
+                // Once, not each time that it is tried.
+                Change::Unseen(why) if self.unseen.as_ref() == Some(&why) => {}
+                Change::Unseen(why) => {
+                    eprintln!("{why}");
+                    self.unseen = Some(why);
+                }
             }
         }
     }

@@ -1,8 +1,10 @@
 //! Completion: scripts for shells, and the program that kubectl asks for candidates of a plugin.
 //!
 //! kubectl runs `kubectl_complete-ess_rollout` with the words that were typed, of which the last may be empty, and reads a
-//! candidate from each line, a description behind a tab, and from the last line a directive of Cobra: `:4`, no names of files.
+//! candidate from each line, a description behind a tab, and from the last line a directive of Cobra: `:4`, no names of files
+//! but those that are given, and 2 more for no blank behind it.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -118,6 +120,8 @@ pub fn candidates(words: &[OsString]) -> Vec<String> {
         .get_subcommands()
         .map(|of| of.get_name().to_owned())
         .collect();
+    // The flags that all have are those of the program itself.
+    command = with_completers(command, "", &seen);
     for name in names {
         command = command.mut_subcommand(&name, |of| with_completers(of, &name, &seen));
     }
@@ -125,7 +129,8 @@ pub fn candidates(words: &[OsString]) -> Vec<String> {
     let asks_flags = words
         .last()
         .is_some_and(|word| word.to_string_lossy().starts_with('-'));
-    let mut found = complete(&mut command, typed, last, None).unwrap_or_default();
+    let here = std::env::current_dir().ok();
+    let mut found = complete(&mut command, typed, last, here.as_deref()).unwrap_or_default();
     let is_flag = |of: &CompletionCandidate| of.get_value().to_string_lossy().starts_with('-');
     // As for kubectl's own commands: flags are offered to who asks for one.
     if !asks_flags && !found.iter().all(is_flag) {
@@ -143,7 +148,13 @@ pub fn candidates(words: &[OsString]) -> Vec<String> {
         }
     };
     let mut lines: Vec<String> = found.iter().map(line).collect();
-    lines.push(":4".to_owned());
+    // After a directory no blank: what is in it comes next.
+    let is_directory = |line: &String| line.ends_with('/');
+    let directive = match !lines.is_empty() && lines.iter().all(is_directory) {
+        true => ":6",
+        false => ":4",
+    };
+    lines.push(directive.to_owned());
     lines
 }
 
@@ -173,7 +184,14 @@ fn string(matches: &ArgMatches, id: &str) -> Option<String> {
     matches.try_get_one::<String>(id).ok().flatten().cloned()
 }
 
-fn with_completers(mut command: clap::Command, name: &str, typed: &Typed) -> clap::Command {
+/// What a command is for.
+#[derive(Clone, Copy)]
+struct Of {
+    kinds: &'static [Kind],
+    fits: fn(&Object) -> bool,
+}
+
+fn of_command(name: &str) -> Of {
     let kinds: &'static [Kind] = match name {
         "rollback" => &[Kind::Task],
         "run-now" => &[Kind::ImageUpdate],
@@ -181,6 +199,19 @@ fn with_completers(mut command: clap::Command, name: &str, typed: &Typed) -> cla
         | "logs" => &[Kind::Task, Kind::Rollback],
         _ => &Kind::ALL,
     };
+    let fits: fn(&Object) -> bool = match name {
+        "continue" => Object::is_paused,
+        "approve" | "retry" | "skip" | "cancel-instances" | "cancel" => {
+            |object| object.end().is_none()
+        }
+        "run" => |object| object.state() == "Planned",
+        _ => |_| true,
+    };
+    Of { kinds, fits }
+}
+
+fn with_completers(mut command: clap::Command, name: &str, typed: &Typed) -> clap::Command {
+    let of = of_command(name);
     let ids: Vec<String> = command
         .get_arguments()
         .map(|arg| arg.get_id().to_string())
@@ -188,7 +219,9 @@ fn with_completers(mut command: clap::Command, name: &str, typed: &Typed) -> cla
     for id in ids {
         let typed = typed.clone();
         let completer = match id.as_str() {
-            "name" => ArgValueCompleter::new(move |word: &OsStr| objects(&typed, kinds, word)),
+            "name" => ArgValueCompleter::new(move |word: &OsStr| objects(&typed, of, word)),
+            "what" => ArgValueCompleter::new(move |word: &OsStr| objects(&typed, of, word)),
+            "group" | "groups" => ArgValueCompleter::new(move |word: &OsStr| groups(&typed, word)),
             "instances" => ArgValueCompleter::new(move |word: &OsStr| instances(&typed, word)),
             "namespace" => ArgValueCompleter::new(move |word: &OsStr| namespaces(&typed, word)),
             "context" => ArgValueCompleter::new(move |word: &OsStr| contexts(&typed, word)),
@@ -209,7 +242,7 @@ fn ask<T>(asked: impl Future<Output = Result<T>>) -> Option<T> {
     answer.ok()?.ok()
 }
 
-fn objects(typed: &Typed, kinds: &[Kind], word: &OsStr) -> Vec<CompletionCandidate> {
+fn objects(typed: &Typed, Of { kinds, fits }: Of, word: &OsStr) -> Vec<CompletionCandidate> {
     let word = word.to_string_lossy().into_owned();
     let only = matches!(kinds, [Kind::ImageUpdate]);
     let asked = async {
@@ -225,7 +258,7 @@ fn objects(typed: &Typed, kinds: &[Kind], word: &OsStr) -> Vec<CompletionCandida
                     true => object.target().name,
                     false => object.argument(),
                 };
-                if value.starts_with(&word) {
+                if value.starts_with(&word) && fits(&object) {
                     let help = in_a_line(&object);
                     found.push(CompletionCandidate::new(value).help(Some(help.into())));
                 }
@@ -254,6 +287,24 @@ fn instances(typed: &Typed, word: &OsStr) -> Vec<CompletionCandidate> {
             CompletionCandidate::new(instance.id).help(Some(help.into()))
         });
         Ok(candidate.collect())
+    };
+    ask(asked).unwrap_or_default()
+}
+
+/// Of tasks in the namespace: records are the operator's, which few may read.
+fn groups(typed: &Typed, word: &OsStr) -> Vec<CompletionCandidate> {
+    let word = word.to_string_lossy().into_owned();
+    let asked = async {
+        let cluster = Cluster::connect(&typed.connection).await?;
+        let api = cluster.api(Kind::Task, Scope::Namespace(cluster.namespace()));
+        let params = ListParams::default().limit(OBJECTS);
+        let mut found = BTreeSet::new();
+        for raw in cluster.call(api.list(&params)).await?.items {
+            let object = Object::read(Kind::Task, raw)?;
+            let group = object.rollout().and_then(|of| of.group.clone());
+            found.extend(group.filter(|group| group.starts_with(&word)));
+        }
+        Ok(found.into_iter().map(CompletionCandidate::new).collect())
     };
     ask(asked).unwrap_or_default()
 }

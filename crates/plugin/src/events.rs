@@ -13,7 +13,7 @@ use crate::cli::{EventsArgs, Output};
 use crate::cluster::{Cluster, Found};
 use crate::exit::End;
 use crate::output;
-use crate::screen::page::{Mood, age};
+use crate::screen::page::{Mood, age, printable};
 use crate::screen::table::{Row, table};
 use crate::terminal::{print, style};
 
@@ -125,8 +125,15 @@ async fn watch(cluster: &Cluster, found: &Found<'_>, form: Option<Output>) -> Re
             Some(form) => output::next_document(&json!(event), form)?,
             None => {
                 let row = row(&event, Timestamp::now());
-                let cells = row.cells.into_iter().filter(|cell| !cell.is_empty());
-                print(&[cells.collect::<Vec<_>>().join("  ")])?;
+                // It is read later: when, and not how long ago.
+                let when = time(&event).map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+                let cells = row
+                    .cells
+                    .into_iter()
+                    .skip(1)
+                    .filter(|cell| !cell.is_empty());
+                let cells: Vec<String> = when.into_iter().chain(cells).collect();
+                print(&[printable(&cells.join("  "))])?;
             }
         }
     }

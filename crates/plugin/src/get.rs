@@ -29,8 +29,10 @@ impl Asked {
     fn parse(words: &[String]) -> Result<Self> {
         let (mut kinds, mut targets) = (Vec::new(), Vec::new());
         for word in words.iter().flat_map(|words| words.split(',')) {
-            match Kind::of_word(word) {
+            let kind = Kind::of_word(word).filter(|_| !word.contains('/'));
+            match kind {
                 Some(kind) => kinds.push(kind),
+                None if word == "all" => kinds.extend(Kind::ALL),
                 None => targets.push(Target::parse(word)?),
             }
         }
@@ -59,6 +61,10 @@ impl Asked {
 /// When they cannot be listed, or nobody reads what is printed.
 pub async fn run(cluster: &Cluster, args: &GetArgs) -> Result<End> {
     let asked = Asked::parse(&args.what)?;
+    ensure!(
+        asked.targets.is_empty() || (args.selector.is_none() && !args.all_namespaces),
+        "an object is named: --selector and --all-namespaces go with kinds"
+    );
     let mut listing = Listing::new(args);
     for target in &asked.targets {
         let found = cluster.found(cluster.namespace(), target.clone());
@@ -276,5 +282,13 @@ mod tests {
         assert_eq!(asked(&["rollbacks", "back"]).unwrap(), (vec![], back));
         assert!(asked(&["tasks", "rollbacks", "web"]).is_err());
         assert!(asked(&["pods/web"]).is_err());
+        let typed = Kind::ALL.map(|kind| {
+            let name = "web".to_owned();
+            Target { kind, name }.qualified()
+        });
+        for word in &typed {
+            let (kinds, names) = asked(&[word]).unwrap();
+            assert!(kinds.is_empty() && names.len() == 1, "{word}");
+        }
     }
 }

@@ -46,7 +46,13 @@ impl Kind {
     /// Of what kubectl takes for it, and of what is shorter: `rollback`, `rollbacks.ess-rollout.io`, `iut`, `image`.
     pub fn of_word(word: &str) -> Option<Self> {
         let word = word.to_lowercase();
-        Some(match word.split('.').next().unwrap_or_default() {
+        let (word, group) = word
+            .split_once('.')
+            .unwrap_or((&word, ess_rollout_api::GROUP));
+        if !group.ends_with(ess_rollout_api::GROUP) {
+            return None;
+        }
+        Some(match word {
             "rollingupdatetask" | "rollingupdatetasks" | "rut" | "task" | "tasks" => Self::Task,
             "rollback" | "rollbacks" | "rutback" => Self::Rollback,
             "imageupdatetask" | "imageupdatetasks" | "iut" | "image" | "images" => {
@@ -155,6 +161,7 @@ mod tests {
         );
         for wrong in [
             "deployment/web",
+            "task.apps/web",
             "",
             "task/",
             "a/b/c",

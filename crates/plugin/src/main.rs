@@ -75,7 +75,8 @@ async fn run(cli: &Cli) -> anyhow::Result<End> {
         Command::Completion(args) => return completion::run(args),
         _ => {}
     }
-    let cluster = &Cluster::connect(&cli.connection).await?;
+    let cluster = Cluster::connect(&cli.connection).await?;
+    let cluster = &cluster.within(cli.command.timeout());
     let flag = cli.connection.namespace.as_deref();
     match &cli.command {
         Command::Get(args) => get::run(cluster, args).await,

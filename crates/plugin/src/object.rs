@@ -1,7 +1,8 @@
 //! An object as it is looked at, of whichever kind.
 
 use anyhow::{Context, Result};
-use ess_rollout_api::v1alpha1::{Action, HandledActions};
+use ess_rollout_api::v1alpha1::{Action, HandledActions, Verb};
+use ess_rollout_core::task::ledger;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use serde::de::DeserializeOwned;
@@ -134,6 +135,11 @@ impl Object {
             View::Rollout(rollout) => &rollout.status.handled_actions,
             View::ImageUpdate(update) => &update.status.handled_actions,
         }
+    }
+
+    /// What was asked for and is not in the ledger: the operator has not read it.
+    pub fn standing(&self) -> Vec<Verb> {
+        ledger::new_requests(self.metadata(), self.handled()).collect()
     }
 
     /// An update, or the way back of one; `None`: it is no such thing.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use ess_rollout_api::v1alpha1::{Outcome, ScalingGroupRecord};
+use ess_rollout_api::v1alpha1::{Outcome, RunTrigger, ScalingGroupRecord};
 use jiff::Timestamp;
 use kube::Api;
 use kube::api::ListParams;
@@ -324,7 +324,11 @@ fn of_object(object: &Object, group: &str, runs: &mut BTreeMap<String, Run>) {
                     ),
                     state: format!("{:?}", ended.outcome),
                     execution: named(ended.execution_id.as_ref()),
-                    people: people.clone(),
+                    // The others began by themselves.
+                    people: match ended.trigger {
+                        RunTrigger::RunNow => people.clone(),
+                        RunTrigger::Now | RunTrigger::Schedule => Vec::new(),
+                    },
                     ..Run::default()
                 };
                 runs.insert(format!("{uid}#{}", ended.number), run);
@@ -354,13 +358,18 @@ fn shown(runs: &[Run], args: &HistoryArgs) -> Result<End> {
             print(&runs.iter().map(|run| run.by.clone()).collect::<Vec<_>>())?;
         }
         Some(Output::Wide) | None if runs.is_empty() => {
-            eprintln!("nothing that was run on {} is known", args.group);
+            let hint = match args.all_namespaces {
+                true => "",
+                false => ": -A looks at objects of all namespaces",
+            };
+            eprintln!("nothing that was run on {} is known{hint}", args.group);
         }
         Some(Output::Wide) | None => {
             let row = |run: &Run| {
                 let mood = match run.state.as_str() {
                     "Succeeded" => Mood::Good,
                     "Failed" => Mood::Bad,
+                    "FailureSuspended" | "Blocked" => Mood::Bad,
                     "Cancelled" | "NeverRan" | "" => Mood::Waiting,
                     _ => Mood::Moving,
                 };

@@ -1,7 +1,7 @@
 //! `report`: what is known of an object, in one file for those who help.
 //!
-//! Everything in it has been through [`redacted`]: scripts, values of environment variables, outputs of instances and copies of
-//! manifests in annotations are not in it.
+//! Everything in it has been through [`redacted`]: scripts, values of environment variables, outputs of instances and annotations
+//! of others, copies of manifests among them, are not in it.
 
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
@@ -23,10 +23,29 @@ use crate::records::records;
 use crate::screen::page::Style;
 use crate::screen::{plan, screen};
 
-/// Annotations that hold a copy of a manifest.
-const COPIES: [&str; 1] = ["kubectl.kubernetes.io/last-applied-configuration"];
 /// Fields that hold text which runs on instances, comes from them, or may be a secret: by their names, wherever they are.
 const SECRET_FIELDS: [&str; 6] = ["inline", "outputTail", "value", "command", "arg", "scripts"];
+
+/// What stands before the last words of a script in messages.
+const LAST_WORDS: &str = ", and with: ";
+
+/// A text without what a script has said.
+fn without_output(text: &str) -> String {
+    match text.split_once(LAST_WORDS) {
+        Some((before, _)) => format!("{before}{LAST_WORDS}(left out)"),
+        None => text.to_owned(),
+    }
+}
+
+/// Annotations may hold anything; ours hold nothing that is secret.
+fn annotations(all: &serde_json::Map<String, Value>) -> Value {
+    let kept = all.iter().map(|(name, value)| {
+        let ours = name.starts_with(&format!("{}/", ess_rollout_api::GROUP));
+        let value = if ours { value.clone() } else { left_out(value) };
+        (name.clone(), value)
+    });
+    Value::Object(kept.collect())
+}
 
 /// What stands in the place of text that is left out.
 fn left_out(text: &Value) -> Value {
@@ -42,18 +61,19 @@ pub fn redacted(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let kept = fields.iter().map(|(name, value)| {
-                let is_copy = COPIES.contains(&name.as_str());
                 // Hashes of scripts are objects of strings, and tell two scripts apart without saying what they are.
                 let is_secret = SECRET_FIELDS.contains(&name.as_str()) && !is_hashes(value);
-                let value = match is_copy || is_secret {
-                    true => left_out(value),
-                    false => redacted(value),
+                let value = match (name.as_str(), value) {
+                    ("annotations", Value::Object(all)) => annotations(all),
+                    _ if is_secret => left_out(value),
+                    _ => redacted(value),
                 };
                 (name.clone(), value)
             });
             Value::Object(kept.collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(redacted).collect()),
+        Value::String(text) => Value::String(without_output(text)),
         other => other.clone(),
     }
 }
@@ -145,7 +165,10 @@ pub async fn run(cluster: &Cluster, args: &ReportArgs) -> Result<End> {
     let written = options
         .open(&file)
         .and_then(|mut file| file.write_all(&bytes));
-    written.with_context(|| format!("cannot write {}", file.display()))?;
+    written.with_context(|| {
+        let file = file.display();
+        format!("cannot write {file}, and nothing is written over: -f names another file")
+    })?;
     eprintln!(
         "{} is written, without scripts, values and outputs: look through it before it leaves your hands",
         file.display()
@@ -166,7 +189,6 @@ async fn about(
         colour: false,
         verbose: true,
     };
-    // The screen shows messages only, which the object has, too.
     let mut lines = screen(object, bundle.now, style);
     lines.extend(
         object
@@ -174,6 +196,7 @@ async fn about(
             .map(|of| plan::screen(of, bundle.now, style))
             .unwrap_or_default(),
     );
+    let lines: Vec<String> = lines.iter().map(|line| without_output(line)).collect();
     bundle.add("status.txt", &(lines.join("\n") + "\n"))?;
     bundle.document("object.yaml", &object.document())?;
     let events = events(cluster, found).await;
@@ -233,7 +256,7 @@ mod tests {
     fn nothing_that_may_be_a_secret_is_in_it() {
         const CANARY: &str = "hunter2";
         let object = json!({
-            "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": CANARY, "team": "web"}},
+            "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": CANARY, "example.com/token": CANARY, "ess-rollout.io/continue": "1"}},
             "spec": {"update": {
                 "script": {"run": {"inline": CANARY}, "rollback": {"inline": CANARY}},
                 "containerGroup": {"containers": [{
@@ -242,14 +265,21 @@ mod tests {
                 }]},
             }},
             "status": {
-                "instances": [{"id": "i-1", "outputTail": CANARY}],
+                "instances": [{"id": "i-1", "outputTail": CANARY, "message": format!("the script ended with exit code 7, and with: {CANARY}")}],
                 "start": {"scripts": {"run": CANARY}},
                 "plan": {"scripts": {"run": "a".repeat(64)}},
             },
         });
         let kept = redacted(&object).to_string();
         assert!(!kept.contains(CANARY), "{kept}");
-        for said in ["PASSWORD", "i-1", "team", &"a".repeat(64)] {
+        for said in [
+            "PASSWORD",
+            "i-1",
+            "example.com/token",
+            "exit code 7",
+            "ess-rollout.io/continue",
+            &"a".repeat(64),
+        ] {
             assert!(kept.contains(said), "{said} is not in {kept}");
         }
     }

@@ -5,6 +5,7 @@ use ess_rollout_api::v1alpha1::{
     RollbackSpec, RollingUpdateTask, RollingUpdateTaskSpec, RollingUpdateTaskStatus, RunPolicy,
     Update, Verb, condition,
 };
+use ess_rollout_core::task::ledger;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::conditions::why;
@@ -133,7 +134,9 @@ impl Rollout {
     /// of OOS lag.
     pub fn is_paused(&self) -> bool {
         let pause = self.status.pause.as_ref();
-        self.status.result.is_none() && pause.is_some_and(|pause| !self.is_answered(pause))
+        // One that is cancelled is taken out of its pause.
+        let goes_on = self.status.result.is_none() && self.status.cancellation.is_none();
+        goes_on && pause.is_some_and(|pause| !self.is_answered(pause))
     }
 
     fn is_answered(&self, pause: &Pause) -> bool {
@@ -178,6 +181,11 @@ impl Rollout {
     /// The commands that go on, where it waits for a person: any of them does.
     pub fn next_commands(&self) -> Vec<String> {
         let pause = self.status.pause.as_ref().filter(|_| self.is_paused());
+        let mut unread = ledger::new_requests(&self.metadata, &self.status.handled_actions);
+        if unread.next().is_some() {
+            // Another one would be refused before that is read.
+            return Vec::new();
+        }
         let verbs: &[&str] = match pause.map(|pause| pause.kind) {
             Some(PauseKind::Batch) => &["continue"],
             Some(PauseKind::Failure) => &["retry", "skip"],

@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use crate::exit::End;
 use crate::object::{Object, View};
 use crate::rollout::Rollout;
 use page::{Mood, Style};
@@ -51,6 +52,13 @@ pub fn in_a_line(object: &Object) -> String {
                 let _ = write!(line, ", image {image}");
             }
         }
+    }
+    let why = match &object.view {
+        View::Rollout(rollout) => rollout.why(),
+        View::ImageUpdate(update) => update.why(),
+    };
+    if object.end().is_some_and(|end| end != End::Wanted) && !why.is_empty() {
+        let _ = write!(line, ": {}", page::printable(why));
     }
     line
 }

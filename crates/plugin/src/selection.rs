@@ -20,18 +20,21 @@ pub async fn selected<'c>(
     fits: impl Fn(&Object) -> bool,
 ) -> Result<Vec<Found<'c>>> {
     let Some(selector) = &args.selector else {
+        ensure!(
+            !args.all_namespaces,
+            "an object is named: --all-namespaces goes with --selector"
+        );
         let name = args.name.as_deref().unwrap_or_default();
         let found = cluster.named(name)?;
         let kind = found.target().kind;
         ensure!(
             kinds.contains(&kind),
-            "{what} is not for a {}: it is for a {}",
-            kind.name(),
+            "{what} is for a {}, and {name} is of another kind",
             kinds
                 .iter()
                 .map(|kind| kind.name())
                 .collect::<Vec<_>>()
-                .join(" or a ")
+                .join(" or ")
         );
         return Ok(vec![found]);
     };

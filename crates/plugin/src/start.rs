@@ -31,16 +31,40 @@ pub async fn plan(cluster: &Cluster, flag: Option<&str>, args: &PlanArgs) -> Res
         (Some(file), _) => planned(cluster, flag, file).await?,
         (None, name) => (cluster.named(name.as_deref().unwrap_or_default())?, false),
     };
+    let is_left = (args.rm && created).then(|| Left::of(&found));
     let shown = show_plan(&found, args).await;
-    if args.rm && created {
+    if let Some(mut left) = is_left {
         let scope = Scope::Namespace(found.namespace());
         let target = found.target();
         let api = cluster.api(target.kind, scope);
         let params = DeleteParams::default();
         let deleted = cluster.call(api.delete(&target.name, &params)).await;
         deleted.with_context(|| format!("cannot delete the {target} again"))?;
+        left.is_gone();
     }
     shown
+}
+
+/// Says what is left when somebody does not wait for its end.
+struct Left(Option<String>);
+
+impl Left {
+    fn of(found: &Found<'_>) -> Self {
+        let (target, namespace) = (found.target(), found.namespace());
+        Self(Some(format!("the {target} in {namespace}")))
+    }
+
+    fn is_gone(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if let Some(what) = &self.0 {
+            eprintln!("{what} is left, planned");
+        }
+    }
 }
 
 /// Creates it, so that it is planned and nothing more; whether it was not there yet.
@@ -92,11 +116,12 @@ fn is_planned(rollout: &Rollout) -> bool {
     rollout.policy.desired_state == DesiredState::Plan && rollout.status.result.is_none()
 }
 
-/// Whether the operator has said what it thinks of it as it is now.
+/// Whether the operator has said what it thinks of it as it is now: it may start, or something stands against it, if only that
+/// somebody else has the group.
 fn is_judged(object: &Object, rollout: &Rollout) -> bool {
     let seen = rollout.status.observed_generation == object.metadata().generation;
-    let preflight = conditions::condition(&rollout.status.conditions, condition::PREFLIGHT);
-    seen && preflight.is_some_and(|preflight| preflight.status != "Unknown")
+    let ready = conditions::condition(&rollout.status.conditions, condition::READY);
+    seen && ready.is_some_and(|ready| ready.reason != "Accepted")
 }
 
 async fn show_plan(found: &Found<'_>, args: &PlanArgs) -> Result<End> {
@@ -135,12 +160,17 @@ async fn show_plan(found: &Found<'_>, args: &PlanArgs) -> Result<End> {
         }
         print(&lines)?;
     }
-    // What does not pass cannot start: a script has to know.
-    let preflight = object.rollout().map(|of| &of.status.conditions);
-    let preflight = preflight.and_then(|all| conditions::condition(all, condition::PREFLIGHT));
-    Ok(match preflight {
-        Some(preflight) if preflight.status == "False" => End::Failed,
-        _ => End::Wanted,
+    // What could not start is no plan: a script has to know.
+    let status = object.rollout().map(|of| &of.status);
+    let preflight = status.and_then(|status| {
+        let all = &status.conditions;
+        conditions::condition(all, condition::PREFLIGHT)
+    });
+    let fails = preflight.is_some_and(|preflight| preflight.status == "False");
+    let has_plan = status.is_some_and(|status| status.plan.is_some());
+    Ok(match has_plan && !fails {
+        true => End::Wanted,
+        false => End::Failed,
     })
 }
 
@@ -207,7 +237,10 @@ pub async fn rollback(cluster: &Cluster, args: &RollbackArgs) -> Result<End> {
             rollout.state()
         );
         if let Some(undo) = &rollout.status.rolled_back_by {
-            bail!("{task} is rolled back already, by rollback/{}", undo.name);
+            bail!(
+                "{task} is rolled back already, by rollback/{}: to go forward again apply a new update",
+                undo.name
+            );
         }
     }
     let name = args.rollback_name.clone();
@@ -219,6 +252,11 @@ pub async fn rollback(cluster: &Cluster, args: &RollbackArgs) -> Result<End> {
     }
     if let Some(version) = &args.to_version {
         spec.insert("to".to_owned(), json!({"packageVersion": version}));
+    }
+    if let Some(file) = &args.to_script {
+        let script = std::fs::read_to_string(file);
+        let script = script.with_context(|| format!("cannot read {}", file.display()))?;
+        spec.insert("to".to_owned(), json!({"script": {"inline": script}}));
     }
     if args.all_in_service {
         spec.insert("scope".to_owned(), json!("AllInService"));
@@ -292,9 +330,21 @@ async fn create(
         return Ok(object);
     }
     let created = cluster.create(namespace, &object, kind, dry_run).await;
+    let cure = match &created {
+        Err(failure) if failure.is_conflict() && kind == Kind::Rollback => {
+            " (--rollback-name gives it another name)"
+        }
+        Err(failure) if failure.is_conflict() => {
+            " (kubectl ess-rollout run NAME starts one that is planned)"
+        }
+        _ => "",
+    };
     created.with_context(|| {
         let name = object.metadata.name.as_deref().unwrap_or_default();
-        format!("cannot create the {} {name} in {namespace}", kind.name())
+        format!(
+            "cannot create the {} {name} in {namespace}{cure}",
+            kind.name()
+        )
     })
 }
 

@@ -89,7 +89,7 @@ async fn operators(cluster: &Cluster) -> String {
         .filter_map(|container| container.image)
         .collect();
     match images.is_empty() {
-        true => "is in no Deployment".to_owned(),
+        true => format!("is in no Deployment with the label {OPERATOR}"),
         false => images.into_iter().collect::<Vec<_>>().join(", "),
     }
 }

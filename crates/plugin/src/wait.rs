@@ -18,6 +18,10 @@ fn verdict(object: &Object, wanted: For) -> Option<End> {
             For::Succeeded | For::Paused => end,
         });
     }
+    if !object.standing().is_empty() {
+        // What was asked for may end the pause.
+        return None;
+    }
     match wanted {
         For::Paused if object.is_paused() => Some(End::Wanted),
         // Nobody comes to a pipeline: it is told at once.
@@ -32,14 +36,17 @@ fn verdict(object: &Object, wanted: For) -> Option<End> {
 /// When there is no such object, or it cannot be read.
 pub async fn run(cluster: &Cluster, args: &WaitArgs) -> Result<End> {
     let found = cluster.named(&args.named.name)?;
-    let mut last = found.get().await?;
+    let mut last = None;
     let waited = async {
+        let mut seen = found.get().await?;
         let mut changes = found.follow();
         loop {
-            if let Some(end) = verdict(&last, args.wanted) {
+            let end = verdict(&seen, args.wanted);
+            last = Some(in_a_line(&seen));
+            if let Some(end) = end {
                 return anyhow::Ok(end);
             }
-            last = changes.next_seen().await?;
+            seen = changes.next_seen().await?;
         }
     };
     let end = match args.timeout.is_zero() {
@@ -49,6 +56,6 @@ pub async fn run(cluster: &Cluster, args: &WaitArgs) -> Result<End> {
             Err(_) => End::TimedOut,
         },
     };
-    print(&[in_a_line(&last)])?;
+    print(&last.into_iter().collect::<Vec<_>>())?;
     Ok(end)
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::page::{Mood, Page, Style, age, wrapped};
-use super::requests::{WHY_LINES, requests};
+use super::requests::{WHY_LINES, requests, standing};
 use crate::image_update::ImageUpdate;
 
 /// Runs that are shown, the newest; with `-v` all that are kept.
@@ -38,6 +38,7 @@ pub fn screen(update: &ImageUpdate, now: Timestamp, style: Style) -> Vec<String>
     schedule(&mut page, update);
     runs(&mut page, update);
     requests(&mut page, &update.status.actions);
+    standing(&mut page, &update.metadata, &update.status.handled_actions);
     page.lines
 }
 

@@ -125,6 +125,16 @@ pub fn age(now: Timestamp, then: Timestamp) -> String {
     }
 }
 
+/// `1 instance`, `2 batches`.
+pub fn counted(count: usize, what: &str) -> String {
+    let ending = match (count, what.ends_with("ch")) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{count} {what}{ending}")
+}
+
 /// What others wrote must not move the cursor, nor change colours.
 pub fn printable(text: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };

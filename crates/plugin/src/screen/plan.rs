@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ess_rollout_api::v1alpha1::Plan;
 use jiff::Timestamp;
 
-use super::page::{Page, Style, wrapped};
+use super::page::{Page, Style, counted, wrapped};
 use crate::rollout::Rollout;
 
 /// Lines of instances of one batch; with `-v` all.
@@ -27,8 +27,10 @@ pub fn screen(rollout: &Rollout, now: Timestamp, style: Style) -> Vec<String> {
 }
 
 fn head(page: &mut Page, rollout: &Rollout, plan: &Plan) {
-    let (count, batches) = (plan.members.len(), plan.batches);
-    let mut facts = vec![format!("{count} instances in {batches} batches")];
+    let count = plan.members.len();
+    let batches = usize::try_from(plan.batches).unwrap_or_default();
+    let (instances, batches) = (counted(count, "instance"), counted(batches, "batch"));
+    let mut facts = vec![format!("{instances} in {batches}")];
     let pauses = match rollout.policy.suspension_policy {
         ess_rollout_api::v1alpha1::SuspensionPolicy::Automatic => "no pause",
         ess_rollout_api::v1alpha1::SuspensionPolicy::SuspendFirstBatch => "a pause after the first",
@@ -72,8 +74,8 @@ fn batches(page: &mut Page, plan: &Plan) {
         BATCHES
     };
     for (batch, members) in batches.iter().take(shown) {
-        let count = members.len();
-        page.plain(&format!("  batch {batch}, {count} instances:"));
+        let count = counted(members.len(), "instance");
+        page.plain(&format!("  batch {batch}, {count}:"));
         let lines = if page.style.verbose {
             usize::MAX
         } else {

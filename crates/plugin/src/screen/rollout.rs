@@ -8,8 +8,8 @@ use ess_rollout_api::v1alpha1::{
 };
 use jiff::Timestamp;
 
-use super::page::{Mood, Page, Style, age, wrapped};
-use super::requests::{WHY_LINES, requests};
+use super::page::{Mood, Page, Style, age, counted, wrapped};
+use super::requests::{WHY_LINES, requests, standing};
 use crate::conditions::condition as one_of;
 use crate::rollout::Rollout;
 
@@ -54,6 +54,11 @@ pub fn screen(rollout: &Rollout, now: Timestamp, style: Style) -> Vec<String> {
     head(&mut page, rollout);
     tree(&mut page, rollout);
     requests(&mut page, &rollout.status.actions);
+    standing(
+        &mut page,
+        &rollout.metadata,
+        &rollout.status.handled_actions,
+    );
     left(&mut page, rollout);
     page.lines
 }
@@ -185,18 +190,25 @@ fn rank(instance: &InstanceStatus) -> u8 {
 
 fn tree(page: &mut Page, rollout: &Rollout) {
     let status = &rollout.status;
-    let mut room = if page.style.verbose { usize::MAX } else { TREE };
+    let page_verbose = page.style.verbose;
+    let mut room = if page_verbose { usize::MAX } else { TREE };
     let mut batches = status.batches.as_slice();
     let mut left_out = 0;
+    // Where there is no room for all, failures have it.
+    let listed = |one: &&InstanceStatus| stands_out(one);
+    let many = status.instances.iter().filter(listed).count() > TREE / 2;
+    let shows = |one: &InstanceStatus| match page_verbose {
+        true => true,
+        false if many => one.state == InstanceState::Failed,
+        false => stands_out(one),
+    };
     while let Some(first) = batches.first() {
         let listed = |batch: &BatchStatus| -> Vec<&InstanceStatus> {
             let of_batch = status
                 .instances
                 .iter()
                 .filter(|one| one.batch == batch.index);
-            let mut of_batch: Vec<_> = of_batch
-                .filter(|one| page.style.verbose || stands_out(one))
-                .collect();
+            let mut of_batch: Vec<_> = of_batch.filter(|one| shows(one)).collect();
             of_batch.sort_by_key(|one| (rank(one), one.id.clone()));
             of_batch
         };
@@ -261,7 +273,8 @@ fn batch_line(page: &mut Page, batches: &[BatchStatus], last: bool) {
         (false, false) => "|-",
     };
     let word = format!("{name} {:?}", first.state);
-    let rest = format!(", {size} instances{took}");
+    let size = counted(usize::try_from(size).unwrap_or_default(), "instance");
+    let rest = format!(", {size}{took}");
     page.marked(branch, of_batch(first.state), &word, &rest);
 }
 

@@ -28,7 +28,7 @@ fn a_failing_update_is_taken_to_its_end_with_the_plugin_alone() {
     scene.says(
         &["retry", "web", "-m", "made room"],
         0,
-        &["web: retry failed: Applied"],
+        &["web: retry all that failed: Applied"],
     );
 
     // The pause that was answered is none, although it may be on show for a moment.

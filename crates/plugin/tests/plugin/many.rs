@@ -81,7 +81,7 @@ fn documents_are_those_of_the_apiserver() {
     scene.says(
         &["approve", "web", "--up-to=all"],
         0,
-        &["approve web up to 101: Applied"],
+        &["approve web up to the end: Applied"],
     );
     scene.says(
         &["approve", "web", "--up-to=1"],
@@ -224,4 +224,52 @@ fn under_the_policies_requests_have_the_name_of_who_makes_them() {
     let action = &task["status"]["actions"][0];
     assert_eq!(action["requestedBy"], "alice", "{action}");
     assert_eq!(action["note"], "looks well", "{action}");
+}
+
+#[test]
+fn a_request_that_nobody_reads_is_shown_and_can_be_taken_back() {
+    let mut scene = Scene::start(&fixture());
+    scene.apply(&task("web", "asg-web"));
+    scene.says(&["wait", "web", "--for=Paused", "--timeout=90s"], 0, &[]);
+    scene.operator.process().kill().unwrap();
+    let stands = [
+        "retry of web is asked for, and stands",
+        "no verdict within 1 s",
+    ];
+    scene.says(&["retry", "web", "--timeout=1s"], 124, &stands);
+    let shown = scene.says(
+        &["status", "web"],
+        0,
+        &["retry failed@", "asked for by", "has not read it"],
+    );
+    assert!(!shown.out.contains("to go on"), "{}", shown.out);
+    let refused = [
+        "the operator has not read",
+        "(retry)",
+        "--replace takes that back",
+    ];
+    scene.says(&["cancel", "web"], 1, &refused);
+    scene.says(&["approve", "web", "--up-to=2"], 1, &refused);
+    // It may end the pause.
+    scene.says(&["wait", "web", "--timeout=1s"], 124, &["FailureSuspended"]);
+    // What has expired can only be rejected.
+    scene.says(
+        &["skip", "web", "--replace", "--expires=1s", "--timeout=2s"],
+        124,
+        &[],
+    );
+    scene.says(
+        &["cancel", "web", "--timeout=0"],
+        0,
+        &["cancel of web is asked for"],
+    );
+    let annotations = scene.get("rollingupdatetask/web")["metadata"]["annotations"].clone();
+    for gone in ["retry", "skip", "request-expires"] {
+        assert!(
+            annotations[format!("ess-rollout.io/{gone}")].is_null(),
+            "{annotations}"
+        );
+    }
+    scene.operator.launch().unwrap();
+    scene.says(&["wait", "web", "--timeout=90s"], 3, &["web Cancelled"]);
 }

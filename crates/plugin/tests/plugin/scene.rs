@@ -35,7 +35,7 @@ pub struct Scene {
     pub installation: Installation,
     pub files: tempfile::TempDir,
     kubeconfig: PathBuf,
-    _operator: Operator,
+    pub operator: Operator,
     _emulator: Emulator,
 }
 
@@ -102,7 +102,7 @@ impl Scene {
             kubeconfig: control_plane.kubeconfig().to_path_buf(),
             kubectl,
             files,
-            _operator: Operator::start(&options).unwrap(),
+            operator: Operator::start(&options).unwrap(),
             installation,
             _emulator: emulator,
         }

@@ -60,7 +60,7 @@ const ROWS: [Row; 22] = [
     row(
         &["approve", "{}", "--up-to=2", "--dry-run=server"],
         "web",
-        "approve web up to 2",
+        "approve web up to batch 2",
     ),
     row(
         &["retry", "{}", "i-web-01", "--dry-run=server"],
@@ -82,7 +82,7 @@ const ROWS: [Row; 22] = [
         "web",
         "cancel of web",
     ),
-    row(&["plan", "{}"], "planned", "plan: 2 instances in 1 batches"),
+    row(&["plan", "{}"], "planned", "plan: 2 instances in 1 batch"),
     row(
         &["run", "{}", "--dry-run=server"],
         "planned",
@@ -329,7 +329,7 @@ fn pipe_is_closed(row: &Row, scene: &Scene) {
 #[test]
 fn what_cannot_be_asked_is_an_error_that_says_why() {
     let scene = Scene::start(&fixture());
-    let cases: [(&[&str], i32, &[&str]); 12] = [
+    let cases: [(&[&str], i32, &[&str]); 17] = [
         (
             &["status", "deployment/web"],
             1,
@@ -343,7 +343,7 @@ fn what_cannot_be_asked_is_an_error_that_says_why() {
         (
             &["continue", "image/nightly"],
             1,
-            &["continue is not for a ImageUpdateTask"],
+            &["continue is for a RollingUpdateTask or Rollback"],
         ),
         (
             &["wait", "web", "--timeout=soon"],
@@ -364,6 +364,23 @@ fn what_cannot_be_asked_is_an_error_that_says_why() {
             &["retry", "-l", "app=shop", "i-1"],
             1,
             &["cannot be used with"],
+        ),
+        (
+            &["cancel", "-l", " ", "-y"],
+            1,
+            &["it is empty, which would mean everything"],
+        ),
+        (&["cancel", "web", "-A"], 1, &["selector"]),
+        (&["get", "web", "-A"], 1, &["an object is named"]),
+        (
+            &["approve", "web", "--up-to=2", "-m", "why"],
+            1,
+            &["keeps no note"],
+        ),
+        (
+            &["get", "rollingupdatetask.ess-rollout.io/web"],
+            1,
+            &["cannot read the RollingUpdateTask web"],
         ),
         (&["status"], 1, &["NAME"]),
         (
