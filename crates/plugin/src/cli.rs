@@ -106,7 +106,7 @@ pub enum Command {
     Lint(LintArgs),
     /// What applying a manifest would change, and whether it may.
     Diff(DiffArgs),
-    /// Put what is known of an object into a file for those who help, without scripts, values and outputs.
+    /// Put what is known of an object into a file for those who help, without scripts, values, outputs and annotations of others.
     Report(ReportArgs),
     /// The versions of this program, the API and the operator.
     Version(VersionArgs),

@@ -170,7 +170,7 @@ pub async fn run(cluster: &Cluster, args: &ReportArgs) -> Result<End> {
         format!("cannot write {file}, and nothing is written over: -f names another file")
     })?;
     eprintln!(
-        "{} is written, without scripts, values and outputs: look through it before it leaves your hands",
+        "{} is written, without scripts, values, outputs and annotations of others: look through it before it leaves your hands",
         file.display()
     );
     Ok(End::Wanted)
