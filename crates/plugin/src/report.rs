@@ -47,13 +47,21 @@ fn annotations(all: &serde_json::Map<String, Value>) -> Value {
     Value::Object(kept.collect())
 }
 
-/// What stands in the place of text that is left out.
-fn left_out(text: &Value) -> Value {
-    let size = match text {
-        Value::String(text) => text.len(),
-        other => other.to_string().len(),
-    };
-    json!(format!("(left out: {size} bytes)"))
+/// What stands in the place of text that is left out. Everything keeps its type: what is left can be read as an object.
+fn left_out(value: &Value) -> Value {
+    match value {
+        Value::String(text) => json!(format!("(left out: {} bytes)", text.len())),
+        Value::Array(items) => Value::Array(items.iter().map(left_out).collect()),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            Value::Object(
+                fields
+                    .map(|(name, value)| (name.clone(), left_out(value)))
+                    .collect(),
+            )
+        }
+        other => other.clone(),
+    }
 }
 
 /// Without what may be a secret.
@@ -189,14 +197,15 @@ async fn about(
         colour: false,
         verbose: true,
     };
+    // Of what is left of it: a line is broken, and cut, anywhere.
+    let raw = serde_json::from_value(redacted(&object.document()))?;
+    let object = &Object::read(found.target().kind, raw)?;
     let mut lines = screen(object, bundle.now, style);
+    let plan = object.rollout();
     lines.extend(
-        object
-            .rollout()
-            .map(|of| plan::screen(of, bundle.now, style))
+        plan.map(|of| plan::screen(of, bundle.now, style))
             .unwrap_or_default(),
     );
-    let lines: Vec<String> = lines.iter().map(|line| without_output(line)).collect();
     bundle.add("status.txt", &(lines.join("\n") + "\n"))?;
     bundle.document("object.yaml", &object.document())?;
     let events = events(cluster, found).await;
@@ -249,8 +258,22 @@ fn group(object: &Object) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_is_still_an_object() {
+        let task = json!({
+            "apiVersion": "ess-rollout.io/v1alpha1", "kind": "RollingUpdateTask", "metadata": {"name": "web"},
+            "spec": {"scalingGroupId": "asg-web", "update": {"containerGroup": {"containers": [{
+                "name": "app", "command": ["sh", "-c"], "arg": ["x"], "environmentVar": [{"key": "A", "value": "b"}],
+            }]}}},
+            "status": {"instances": [{"id": "i-1", "batch": 1, "state": "Failed", "outputTail": "x"}]},
+        });
+        let raw = serde_json::from_value(redacted(&task)).unwrap();
+        Object::read(Kind::Task, raw).unwrap();
+    }
 
     #[test]
     fn nothing_that_may_be_a_secret_is_in_it() {

@@ -190,17 +190,16 @@ fn rank(instance: &InstanceStatus) -> u8 {
 
 fn tree(page: &mut Page, rollout: &Rollout) {
     let status = &rollout.status;
-    let page_verbose = page.style.verbose;
-    let mut room = if page_verbose { usize::MAX } else { TREE };
+    let verbose = page.style.verbose;
+    let mut room = if verbose { usize::MAX } else { TREE };
     let mut batches = status.batches.as_slice();
     let mut left_out = 0;
+    let outstanding = status.instances.iter().filter(|one| stands_out(one));
     // Where there is no room for all, failures have it.
-    let listed = |one: &&InstanceStatus| stands_out(one);
-    let many = status.instances.iter().filter(listed).count() > TREE / 2;
-    let shows = |one: &InstanceStatus| match page_verbose {
-        true => true,
-        false if many => one.state == InstanceState::Failed,
-        false => stands_out(one),
+    let many = outstanding.count() > TREE / 2;
+    let shows = |one: &InstanceStatus| {
+        let failed = one.state == InstanceState::Failed;
+        verbose || failed || (!many && stands_out(one))
     };
     while let Some(first) = batches.first() {
         let listed = |batch: &BatchStatus| -> Vec<&InstanceStatus> {

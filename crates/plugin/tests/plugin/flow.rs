@@ -1,6 +1,19 @@
 //! A failing update is taken to its end.
 
+use std::io::Read;
+use std::path::Path;
+
 use crate::scene::{Scene, fixture, task};
+
+/// All files of an archive, one after the other.
+fn unpacked(archive: &Path) -> String {
+    let file = std::fs::File::open(archive).unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file)
+        .read_to_string(&mut text)
+        .unwrap();
+    text
+}
 
 #[test]
 fn a_failing_update_is_taken_to_its_end_with_the_plugin_alone() {
@@ -19,6 +32,23 @@ fn a_failing_update_is_taken_to_its_end_with_the_plugin_alone() {
         0,
         &["FailureSuspended", "i-web-02 Failed", "exit code 7", &next],
     );
+    // What it said is in the logs, and not in what is given to others.
+    scene.says(&["logs", "web"], 0, &["[i-web-02] disk full"]);
+    scene.says(
+        &["report", "web", "-f", "report.tar.gz"],
+        0,
+        &["is written"],
+    );
+    let report = unpacked(&scene.files.path().join("report.tar.gz"));
+    for part in [
+        "i-web-02 Failed",
+        "exit code 7",
+        "scalingGroupId: asg-web",
+        "reason: InstanceFailed",
+    ] {
+        assert!(report.contains(part), "{part} is not in {report}");
+    }
+    assert!(!report.contains("disk full"), "{report}");
     scene.says(&["continue", "web"], 1, &["waits for something else"]);
     scene.says(
         &["skip", "web", "i-other"],
