@@ -22,6 +22,7 @@ use crate::rollout::Rollout;
 use crate::screen::requests::{key, named, word};
 use crate::selection::selected;
 use crate::terminal::print;
+use crate::unfinished::Unfinished;
 
 /// The reason of a request that was carried out on some of the instances that it named.
 const PARTLY: &str = "PartlyApplied";
@@ -219,14 +220,14 @@ async fn raise(found: &Found<'_>, args: &ApproveArgs) -> Result<End> {
         print(&[format!("{what}{}", begun(request))])?;
         return Ok(End::Wanted);
     }
-    let mut standing = Standing::of(&what);
+    let mut standing = stands(&what);
     let seen = async {
         let mut changes = found.follow();
         loop {
             let object = changes.next_seen().await?;
             let latched = of_update(&object)?.status.latched.as_ref();
             if latched.is_some_and(|of| of.approved_batches >= level) {
-                standing.is_settled();
+                standing.is_over();
                 print(&[format!("{what}: Applied")])?;
                 return Ok(End::Wanted);
             }
@@ -360,25 +361,9 @@ fn has_expired(object: &Object) -> bool {
     expires.is_some_and(|expires| expires < Timestamp::now())
 }
 
-/// Says what stands when somebody does not wait for its verdict.
-struct Standing(Option<String>);
-
-impl Standing {
-    fn of(what: &str) -> Self {
-        Self(Some(what.to_owned()))
-    }
-
-    fn is_settled(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Standing {
-    fn drop(&mut self) {
-        if let Some(what) = &self.0 {
-            eprintln!("{what} is asked for, and stands");
-        }
-    }
+/// What is said when somebody does not wait for the verdict.
+fn stands(what: &str) -> Unfinished {
+    Unfinished::new(format!("{what} is asked for, and stands"))
 }
 
 /// What is written. Name, note and time of an earlier request go.
@@ -436,7 +421,7 @@ async fn verdict(
     what: String,
     output: Option<Output>,
 ) -> Result<End> {
-    let mut standing = Standing::of(&what);
+    let mut standing = stands(&what);
     let mut changes = found.follow();
     loop {
         let object = changes.next_seen().await?;
@@ -451,7 +436,7 @@ async fn verdict(
             ActionState::Applied => End::Wanted,
             ActionState::Rejected => End::Rejected,
         };
-        standing.is_settled();
+        standing.is_over();
         match (output::is_document(output), output) {
             (Some(form), _) => output::next_document(&json!(action), form)?,
             (None, Some(Output::Name)) => print(&[object.target().qualified()])?,

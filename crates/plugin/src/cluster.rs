@@ -12,6 +12,7 @@ use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Config};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cli::{Connection, DryRun};
@@ -153,6 +154,14 @@ impl Cluster {
         &self.namespace
     }
 
+    /// That namespace, or all.
+    pub fn scope(&self, all_namespaces: bool) -> Scope<'_> {
+        match all_namespaces {
+            true => Scope::All,
+            false => Scope::Namespace(&self.namespace),
+        }
+    }
+
     /// The client itself, for what is no object of ours.
     pub fn client(&self) -> &Client {
         &self.client
@@ -237,18 +246,20 @@ impl Cluster {
     ///
     /// # Errors
     /// When they cannot be listed, or `each` fails.
-    pub async fn list(
+    pub async fn list<K>(
         &self,
-        api: &Api<DynamicObject>,
+        api: &Api<K>,
         params: &ListParams,
-        mut each: impl FnMut(DynamicObject) -> Result<()>,
-    ) -> Result<(), ListError> {
+        mut each: impl FnMut(K) -> Result<()>,
+    ) -> Result<()>
+    where
+        K: Clone + DeserializeOwned + fmt::Debug,
+    {
         let mut params = params.clone().limit(PAGE);
         loop {
-            let page = self.call(api.list(&params)).await;
-            let page = page.map_err(ListError::Call)?;
+            let page = self.call(api.list(&params)).await?;
             for object in page.items {
-                each(object).map_err(ListError::Each)?;
+                each(object)?;
             }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
@@ -282,24 +293,6 @@ impl Cluster {
         };
         let api = self.api(kind, Scope::Namespace(namespace));
         self.call(api.create(&params, object)).await
-    }
-}
-
-/// Why a list came to nothing.
-#[derive(Debug)]
-pub enum ListError {
-    /// The apiserver did not give it.
-    Call(Failure),
-    /// What was to be done with an object failed.
-    Each(anyhow::Error),
-}
-
-impl From<ListError> for anyhow::Error {
-    fn from(error: ListError) -> Self {
-        match error {
-            ListError::Call(failure) => failure.into(),
-            ListError::Each(error) => error,
-        }
     }
 }
 

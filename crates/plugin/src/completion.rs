@@ -219,8 +219,9 @@ fn with_completers(mut command: clap::Command, name: &str, typed: &Typed) -> cla
     for id in ids {
         let typed = typed.clone();
         let completer = match id.as_str() {
-            "name" => ArgValueCompleter::new(move |word: &OsStr| objects(&typed, of, word)),
-            "what" => ArgValueCompleter::new(move |word: &OsStr| objects(&typed, of, word)),
+            "name" | "what" => {
+                ArgValueCompleter::new(move |word: &OsStr| objects(&typed, of, word))
+            }
             "group" | "groups" => ArgValueCompleter::new(move |word: &OsStr| groups(&typed, word)),
             "instances" => ArgValueCompleter::new(move |word: &OsStr| instances(&typed, word)),
             "namespace" => ArgValueCompleter::new(move |word: &OsStr| namespaces(&typed, word)),
@@ -301,8 +302,8 @@ fn groups(typed: &Typed, word: &OsStr) -> Vec<CompletionCandidate> {
         let mut found = BTreeSet::new();
         for raw in cluster.call(api.list(&params)).await?.items {
             let object = Object::read(Kind::Task, raw)?;
-            let group = object.rollout().and_then(|of| of.group.clone());
-            found.extend(group.filter(|group| group.starts_with(&word)));
+            let group = object.group().filter(|group| group.starts_with(&word));
+            found.extend(group.map(str::to_owned));
         }
         Ok(found.into_iter().map(CompletionCandidate::new).collect())
     };

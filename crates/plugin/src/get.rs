@@ -73,16 +73,13 @@ pub async fn run(cluster: &Cluster, args: &GetArgs) -> Result<End> {
             raw.with_context(|| format!("cannot read the {target} in {}", found.namespace()))?;
         listing.add(target.kind, raw)?;
     }
-    let scope = match args.all_namespaces {
-        true => Scope::All,
-        false => Scope::Namespace(cluster.namespace()),
-    };
+    let scope = cluster.scope(args.all_namespaces);
     let mut params = ListParams::default();
     params.label_selector.clone_from(&args.selector);
     for kind in &asked.kinds {
         let api = cluster.api(*kind, scope);
         let listed = cluster.list(&api, &params, |raw| listing.add(*kind, raw));
-        let listed = listed.await.map_err(anyhow::Error::from);
+        let listed = listed.await;
         let place = match scope {
             Scope::Namespace(namespace) => format!("in {namespace}"),
             Scope::All => "in all namespaces".to_owned(),
@@ -121,7 +118,7 @@ impl<'a> Listing<'a> {
         if self.args.active && object.end().is_some() {
             return Ok(());
         }
-        let group = group(&object);
+        let group = object.group().unwrap_or_default();
         if self
             .args
             .group
@@ -224,13 +221,6 @@ impl<'a> Listing<'a> {
             }
         }
         Ok(End::Wanted)
-    }
-}
-
-fn group(object: &Object) -> &str {
-    match &object.view {
-        View::Rollout(rollout) => rollout.group.as_deref().unwrap_or_default(),
-        View::ImageUpdate(update) => &update.spec.scaling_group_id,
     }
 }
 

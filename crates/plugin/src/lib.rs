@@ -18,6 +18,7 @@
 //! - [`lint`]: manifests, checked without a cluster
 //! - [`ask`]: requests, and their verdicts, of what was [`selection`]-ed
 //! - [`start`]: what is planned, created, started, undone
+//! - [`unfinished`]: what somebody leaves behind who does not wait
 //! - [`completion`]: for shells and kubectl
 //! - [`exit`]: how a command ends: each end has a status of its own
 
@@ -47,5 +48,6 @@ pub mod selection;
 pub mod start;
 pub mod status;
 pub mod terminal;
+pub mod unfinished;
 pub mod version;
 pub mod wait;

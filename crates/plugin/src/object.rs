@@ -105,6 +105,14 @@ impl Object {
         }
     }
 
+    /// The scaling group; of a rollback once it is known.
+    pub fn group(&self) -> Option<&str> {
+        match &self.view {
+            View::Rollout(rollout) => rollout.group.as_deref(),
+            View::ImageUpdate(update) => Some(&update.spec.scaling_group_id),
+        }
+    }
+
     /// Whether it waits for a person in a pause.
     pub fn is_paused(&self) -> bool {
         match &self.view {

@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::cli::{GroupsArgs, HistoryArgs, Output, RecordsArgs};
-use crate::cluster::{Cluster, Failure, Scope};
+use crate::cluster::{Cluster, Failure};
 use crate::exit::End;
 use crate::kind::Kind;
 use crate::object::{Object, View};
@@ -18,9 +18,6 @@ use crate::output;
 use crate::screen::page::{Mood, age};
 use crate::screen::table::{Row, table};
 use crate::terminal::{print, style};
-
-/// How many records one answer holds.
-const PAGE: u32 = 100;
 
 /// The records of these groups, of all if none is named.
 ///
@@ -36,23 +33,20 @@ pub async fn records(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    let mut params = ListParams::default().limit(PAGE);
+    let mut params = ListParams::default();
     if let [group] = groups {
         params = params.fields(&format!("spec.scalingGroupId={group}"));
     }
     let mut records = Vec::new();
-    loop {
-        let page = cluster.call(api.list(&params)).await;
-        let page = page.with_context(|| unreadable(args))?;
-        let wanted = |record: &ScalingGroupRecord| {
-            groups.is_empty() || groups.contains(&record.spec.scaling_group_id)
-        };
-        records.extend(page.items.into_iter().filter(wanted));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(records),
+    let each = |record: ScalingGroupRecord| {
+        if groups.is_empty() || groups.contains(&record.spec.scaling_group_id) {
+            records.push(record);
         }
-    }
+        Ok(())
+    };
+    let listed = cluster.list(&api, &params, each).await;
+    listed.with_context(|| unreadable(args))?;
+    Ok(records)
 }
 
 fn unreadable(args: &RecordsArgs) -> String {
@@ -255,10 +249,7 @@ async fn of_objects(
     args: &HistoryArgs,
     runs: &mut BTreeMap<String, Run>,
 ) -> Result<()> {
-    let scope = match args.all_namespaces {
-        true => Scope::All,
-        false => Scope::Namespace(cluster.namespace()),
-    };
+    let scope = cluster.scope(args.all_namespaces);
     let of_group = ListParams::default().fields(&format!("spec.scalingGroupId={}", args.group));
     for kind in Kind::ALL {
         // A rollback has the group of the task that it undoes, in its status: nothing to select by.
@@ -273,7 +264,6 @@ async fn of_objects(
             Ok(())
         };
         let listed = cluster.list(&api, &params, each).await;
-        let listed = listed.map_err(anyhow::Error::from);
         listed.with_context(|| format!("cannot list {}s", kind.name()))?;
     }
     Ok(())

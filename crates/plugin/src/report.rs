@@ -17,7 +17,7 @@ use crate::cluster::{Cluster, Found};
 use crate::events::events;
 use crate::exit::End;
 use crate::kind::{Kind, Target};
-use crate::object::{Object, View};
+use crate::object::Object;
 use crate::output;
 use crate::records::records;
 use crate::screen::page::Style;
@@ -210,8 +210,8 @@ async fn about(
     bundle.document("object.yaml", &object.document())?;
     let events = events(cluster, found).await;
     bundle.unless_failed("events.yaml", events.map(|events| json!(events)))?;
-    if let Some(group) = group(object) {
-        let records = records(cluster, &args.records, &[group]).await;
+    if let Some(group) = object.group() {
+        let records = records(cluster, &args.records, &[group.to_owned()]).await;
         bundle.unless_failed("scaling-group-record.yaml", records.map(|all| json!(all)))?;
     }
     let server = cluster.call(cluster.client().apiserver_version()).await;
@@ -248,13 +248,6 @@ async fn related(
         bundle.unless_failed(&file, other)?;
     }
     Ok(())
-}
-
-fn group(object: &Object) -> Option<String> {
-    match &object.view {
-        View::Rollout(rollout) => rollout.group.clone(),
-        View::ImageUpdate(update) => Some(update.spec.scaling_group_id.clone()),
-    }
 }
 
 #[cfg(test)]

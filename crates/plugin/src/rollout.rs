@@ -1,9 +1,9 @@
 //! An update as it is looked at: of a RollingUpdateTask or of a Rollback, which have one kind of status.
 
 use ess_rollout_api::v1alpha1::{
-    ActionState, ApproveAnswer, InstanceState, InstanceStatus, Outcome, Pause, PauseKind, Rollback,
-    RollbackSpec, RollingUpdateTask, RollingUpdateTaskSpec, RollingUpdateTaskStatus, RunPolicy,
-    Update, Verb, condition,
+    ActionState, ApproveAnswer, InstanceState, InstanceStatus, Outcome, Pause, PauseKind,
+    RollbackSpec, RollingUpdateTaskSpec, RollingUpdateTaskStatus, RunPolicy, Update, Verb,
+    condition,
 };
 use ess_rollout_core::task::ledger;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -42,19 +42,6 @@ fn what(update: &Update) -> String {
         (Some(_), _) => "script".to_owned(),
         (None, Some(_)) => "containers".to_owned(),
         (None, None) => "nothing".to_owned(),
-    }
-}
-
-impl From<RollingUpdateTask> for Rollout {
-    fn from(task: RollingUpdateTask) -> Self {
-        Self::of_task(task.metadata, &task.spec, task.status.unwrap_or_default())
-    }
-}
-
-impl From<Rollback> for Rollout {
-    fn from(rollback: Rollback) -> Self {
-        let status = rollback.status.unwrap_or_default();
-        Self::of_rollback(rollback.metadata, &rollback.spec, status)
     }
 }
 

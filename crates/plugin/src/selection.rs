@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use kube::api::ListParams;
 
 use crate::cli::RequestArgs;
-use crate::cluster::{Cluster, Found, Scope};
+use crate::cluster::{Cluster, Found};
 use crate::kind::Kind;
 use crate::object::Object;
 use crate::screen::in_a_line;
@@ -38,10 +38,7 @@ pub async fn selected<'c>(
         );
         return Ok(vec![found]);
     };
-    let scope = match args.all_namespaces {
-        true => Scope::All,
-        false => Scope::Namespace(cluster.namespace()),
-    };
+    let scope = cluster.scope(args.all_namespaces);
     let params = ListParams::default().labels(selector);
     let (mut found, mut lines) = (Vec::new(), Vec::new());
     for kind in kinds {

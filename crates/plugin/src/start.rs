@@ -21,6 +21,7 @@ use crate::rollout::Rollout;
 use crate::screen::{plan, screen};
 use crate::status;
 use crate::terminal::{print, style};
+use crate::unfinished::Unfinished;
 
 /// `plan`.
 ///
@@ -31,7 +32,10 @@ pub async fn plan(cluster: &Cluster, flag: Option<&str>, args: &PlanArgs) -> Res
         (Some(file), _) => planned(cluster, flag, file).await?,
         (None, name) => (cluster.named(name.as_deref().unwrap_or_default())?, false),
     };
-    let is_left = (args.rm && created).then(|| Left::of(&found));
+    let is_left = (args.rm && created).then(|| {
+        let (target, namespace) = (found.target(), found.namespace());
+        Unfinished::new(format!("the {target} in {namespace} is left, planned"))
+    });
     let shown = show_plan(&found, args).await;
     if let Some(mut left) = is_left {
         let scope = Scope::Namespace(found.namespace());
@@ -40,31 +44,9 @@ pub async fn plan(cluster: &Cluster, flag: Option<&str>, args: &PlanArgs) -> Res
         let params = DeleteParams::default();
         let deleted = cluster.call(api.delete(&target.name, &params)).await;
         deleted.with_context(|| format!("cannot delete the {target} again"))?;
-        left.is_gone();
+        left.is_over();
     }
     shown
-}
-
-/// Says what is left when somebody does not wait for its end.
-struct Left(Option<String>);
-
-impl Left {
-    fn of(found: &Found<'_>) -> Self {
-        let (target, namespace) = (found.target(), found.namespace());
-        Self(Some(format!("the {target} in {namespace}")))
-    }
-
-    fn is_gone(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Left {
-    fn drop(&mut self) {
-        if let Some(what) = &self.0 {
-            eprintln!("{what} is left, planned");
-        }
-    }
 }
 
 /// Creates it, so that it is planned and nothing more; whether it was not there yet.

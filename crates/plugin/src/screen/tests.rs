@@ -73,9 +73,8 @@ fn failing() -> Value {
 }
 
 fn rollout(task: Value) -> Rollout {
-    serde_json::from_value::<RollingUpdateTask>(task)
-        .unwrap()
-        .into()
+    let task: RollingUpdateTask = serde_json::from_value(task).unwrap();
+    Rollout::of_task(task.metadata, &task.spec, task.status.unwrap_or_default())
 }
 
 fn style(width: usize) -> Style {
