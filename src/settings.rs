@@ -197,7 +197,7 @@ impl TryFrom<&RunArgs> for Settings {
 
 fn checked(election: Election) -> Result<Election, SettingsError> {
     let name = &election.lease_name;
-    if name.len() > 253 || !name.split('.').all(is_label) {
+    if !is_name(name) {
         return Err(SettingsError::LeaseName(name.clone()));
     }
     let effect = election.times.longest_effect();
@@ -216,7 +216,7 @@ fn a_policy(given: Option<&str>) -> Result<Option<String>, SettingsError> {
     let Some(name) = given.filter(|given| !given.is_empty()) else {
         return Ok(None);
     };
-    match name.len() <= 253 && name.split('.').all(is_label) {
+    match is_name(name) {
         true => Ok(Some(name.to_owned())),
         false => Err(SettingsError::AdmissionPolicy(name.to_owned())),
     }
@@ -241,6 +241,11 @@ fn words(given: &[String]) -> impl Iterator<Item = &str> {
 
 fn namespaces(flag: &'static str, given: &[String]) -> Result<BTreeSet<String>, SettingsError> {
     words(given).map(|word| a_namespace(flag, word)).collect()
+}
+
+/// Of a Lease or a policy: a DNS-1123 subdomain.
+fn is_name(given: &str) -> bool {
+    given.len() <= 253 && given.split('.').all(is_label)
 }
 
 /// Of whatever length.
