@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 /// Runs kubectl as one user of one control plane.
@@ -162,7 +162,10 @@ impl Kubectl {
         .map(drop)
     }
 
-    /// Waits until the apiserver serves the CRDs of this project.
+    /// Waits until the apiserver serves the CRDs of this project, and admits objects of their kinds.
+    ///
+    /// Both are needed: a MutatingAdmissionPolicy learns the schema of a new kind some seconds after the CRD is established, and
+    /// until then its failure policy answers each write with 503.
     pub fn wait_for_crds(&self) -> Result<()> {
         let crds = crate::source_root().join("crds");
         let crds = crds.to_str().context("the path of the CRDs is not UTF-8")?;
@@ -172,8 +175,31 @@ impl Kubectl {
             "--timeout=30s",
             "-f",
             crds,
-        ])
-        .map(drop)
+        ])?;
+        let until = Instant::now() + Duration::from_secs(60);
+        for kind in ["RollingUpdateTask", "Rollback", "ImageUpdateTask"] {
+            while let Some(message) = self.not_yet_admitted(kind) {
+                ensure!(Instant::now() < until, "{message}");
+                // Between two looks.
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the apiserver says when its admission does not know this kind yet. Any other answer, a refusal of so empty an object
+    /// too, shows that it does.
+    fn not_yet_admitted(&self, kind: &str) -> Option<String> {
+        let object = serde_json::json!({
+            "apiVersion": "ess-rollout.io/v1alpha1",
+            "kind": kind,
+            "metadata": {"name": "not-created"},
+            "spec": {},
+        });
+        let args = ["create", "--dry-run=server", "--validate=false", "-f", "-"];
+        let answer = self.run_with_input(&args, Some(&object.to_string()));
+        let message = format!("{:#}", answer.err()?);
+        message.contains("There can be a delay").then_some(message)
     }
 
     /// A token of a ServiceAccount (TokenRequest API), valid for one hour.
