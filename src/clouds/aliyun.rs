@@ -401,7 +401,8 @@ mod tests {
             ClientConfig::default(),
             kubernetes.clone(),
             namespaces,
-            |_| None,
+            // Where nothing is configured, the metadata service is asked.
+            |name| (name == "ALIBABA_CLOUD_ECS_METADATA_DISABLED").then(|| "true".to_owned()),
         );
         (clouds, kubernetes)
     }

@@ -73,8 +73,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.credentials.existingSecret }}{{ $kinds = append $kinds "existingSecret" }}{{ end }}
 {{- if .Values.credentials.rrsa.roleName }}{{ $kinds = append $kinds "rrsa" }}{{ end }}
 {{- if or .Values.credentials.oidc.roleArn .Values.credentials.oidc.providerArn }}{{ $kinds = append $kinds "oidc" }}{{ end }}
+{{- if .Values.credentials.ecsRamRole }}{{ $kinds = append $kinds "ecsRamRole" }}{{ end }}
 {{- if gt (len $kinds) 1 }}
-{{- fail (printf "credentials: set one of existingSecret, rrsa and oidc, not %s" (join " and " $kinds)) }}
+{{- fail (printf "credentials: set one of existingSecret, rrsa, oidc and ecsRamRole, not %s" (join " and " $kinds)) }}
 {{- end }}
 {{- if and (has "oidc" $kinds) (not (and .Values.credentials.oidc.roleArn .Values.credentials.oidc.providerArn)) }}
 {{- fail "credentials.oidc: set both roleArn and providerArn" }}

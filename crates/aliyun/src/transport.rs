@@ -175,7 +175,7 @@ fn build(
     }
 }
 
-fn builder(config: &ClientConfig) -> Result<reqwest::ClientBuilder, ConfigError> {
+pub(crate) fn builder(config: &ClientConfig) -> Result<reqwest::ClientBuilder, ConfigError> {
     let mut certificates = Vec::new();
     for pem in &config.extra_root_certificates {
         let bundle = Certificate::from_pem_bundle(pem).map_err(|error| {
@@ -203,7 +203,7 @@ fn builder(config: &ClientConfig) -> Result<reqwest::ClientBuilder, ConfigError>
     Ok(builder)
 }
 
-fn failure(host: &str, error: reqwest::Error) -> TransportError {
+pub(crate) fn failure(host: &str, error: reqwest::Error) -> TransportError {
     let (connect, timeout) = (error.is_connect(), error.is_timeout());
     // The URL adds nothing to the host, and STS requests have a query.
     let cause = chain(&error.without_url());
@@ -217,7 +217,7 @@ fn failure(host: &str, error: reqwest::Error) -> TransportError {
 }
 
 /// An error with its causes, each said once.
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

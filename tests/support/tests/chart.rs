@@ -43,7 +43,7 @@ fn values_that_contradict_each_other_are_refused() {
     let both = json!({"credentials": {"existingSecret": "key", "rrsa": {"roleName": "role"}}});
     let error = render_chart(&both).unwrap_err().to_string();
     assert!(
-        error.contains("set one of existingSecret, rrsa and oidc"),
+        error.contains("set one of existingSecret, rrsa, oidc and ecsRamRole"),
         "{error}"
     );
     let half = json!({"credentials": {"oidc": {"roleArn": "acs:ram::1:role/x"}}});
@@ -239,6 +239,37 @@ fn credentials_come_as_the_values_say() {
     let pod = &of_kind(&oidc, "Deployment")[0]["spec"]["template"]["spec"];
     let token = &pod["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"];
     assert_eq!(token["audience"], "sts.aliyuncs.com");
+}
+
+/// Tasks without a Secret of their own do not get the role of the node by chance.
+#[test]
+fn the_role_of_the_node_is_used_where_it_is_named_and_nowhere_else() {
+    let metadata = |credentials: Value| {
+        let rendered = render_chart(&json!({"credentials": credentials})).unwrap();
+        let container =
+            &of_kind(&rendered, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+        let env = container["env"].as_array().unwrap().iter();
+        let said = env.filter(|env| {
+            env["name"]
+                .as_str()
+                .unwrap()
+                .starts_with("ALIBABA_CLOUD_ECS")
+        });
+        said.map(|env| format!("{}={}", env["name"], env["value"]).replace('"', ""))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        metadata(json!({"ecsRamRole": "rollout"})),
+        ["ALIBABA_CLOUD_ECS_METADATA=rollout"]
+    );
+    assert_eq!(
+        metadata(json!({})),
+        ["ALIBABA_CLOUD_ECS_METADATA_DISABLED=true"]
+    );
+    assert_eq!(metadata(json!({"existingSecret": "key"})), [""; 0]);
+    assert!(render_chart(&json!({"credentials": {"ecsRamRole": "a/b"}})).is_err());
+    let both = json!({"credentials": {"existingSecret": "key", "ecsRamRole": "rollout"}});
+    assert!(render_chart(&both).is_err());
 }
 
 #[test]

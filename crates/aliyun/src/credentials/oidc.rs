@@ -1,76 +1,42 @@
 //! RAM role by OIDC token (RRSA): STS AssumeRoleWithOIDC.
-//!
-//! One refresh at a time; the old credentials are served while they are valid, whatever STS says.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc};
 
 use ess_rollout_cloud::ErrorClass;
-use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::{Credentials, CredentialsError, CredentialsFuture, CredentialsProvider, OidcRole};
+use super::{
+    Credentials, CredentialsError, CredentialsFuture, CredentialsProvider, OidcRole,
+    renewing::{Renewing, Session, Source},
+};
 use crate::{
-    config::{ClientConfig, ConfigError},
+    config::{ClientConfig, Clock, ConfigError},
     endpoints::{Network, Service},
     errors::Failed,
-    fields::{text, time},
     limits::Lane,
     sign::{FORM, form},
     transport::{HttpTransport, Transport, WireRequest},
 };
 
-/// Refreshing starts this long before the end, spread so that the replicas of a cluster do not ask
-/// at once: STS has a flow control of its own.
-const REFRESH_EARLY: std::ops::Range<i64> = 5 * 60..15 * 60;
-
-/// Credentials that end within this time are not handed out: a request signed with them may arrive
-/// after the end.
-const TOO_LATE: SignedDuration = SignedDuration::from_secs(30);
-
-/// After a failed refresh STS is left alone for this long.
-const PAUSE_AFTER_FAILURE: SignedDuration = SignedDuration::from_secs(10);
-
-/// After the service refused credentials, new ones are asked for no more often than this: the fault
-/// may lie with something that new credentials do not cure.
-const PAUSE_AFTER_REJECTION: SignedDuration = SignedDuration::from_secs(30);
-
 /// STS takes tokens of 4 to 20,000 characters.
 const LONGEST_TOKEN: u64 = 20_000;
 
 /// Credentials of a role, renewed before they end.
-pub struct OidcCredentials {
+#[derive(Debug)]
+pub struct OidcCredentials(Renewing<Sts>);
+
+/// STS, as one role asks it.
+struct Sts {
     role: OidcRole,
     url: reqwest::Url,
-    config: ClientConfig,
+    clock: Arc<dyn Clock>,
     transport: Arc<dyn Transport>,
-    state: Mutex<State>,
-    /// Held while STS is asked.
-    refreshing: tokio::sync::Mutex<()>,
 }
 
-#[derive(Default)]
-struct State {
-    session: Option<Session>,
-    /// The last failure, and until when it stands.
-    failure: Option<(CredentialsError, Timestamp)>,
-}
-
-#[derive(Clone)]
-struct Session {
-    credentials: Credentials,
-    obtained: Timestamp,
-    refresh: Timestamp,
-    end: Timestamp,
-}
-
-impl fmt::Debug for OidcCredentials {
+impl fmt::Debug for Sts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OidcCredentials")
+        f.debug_struct("Sts")
             .field("role_arn", &self.role.role_arn)
             .finish_non_exhaustive()
     }
@@ -106,89 +72,48 @@ impl OidcCredentials {
                 format!("STS: {error}"),
             ))
         })?;
-        Ok(Self {
+        let clock = config.clock.clone();
+        let sts = Sts {
             role,
             url,
-            config: config.clone(),
+            clock: clock.clone(),
             transport,
-            state: Mutex::default(),
-            refreshing: tokio::sync::Mutex::default(),
-        })
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        // Whole after each statement: nothing is lost if a holder panicked.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The session, if it is still good to sign with.
-    fn valid(&self, now: Timestamp) -> Option<Session> {
-        self.state()
-            .session
-            .clone()
-            .filter(|session| now + TOO_LATE < session.end)
-    }
-
-    /// A failure that is too recent to ask again.
-    fn recent_failure(&self, now: Timestamp) -> Option<CredentialsError> {
-        let state = self.state();
-        let (error, until) = state.failure.as_ref()?;
-        (now < *until).then(|| error.clone())
-    }
-
-    async fn session(&self) -> Result<Credentials, CredentialsError> {
-        let now = self.config.clock.now();
-        let _refreshing = match self.valid(now) {
-            Some(session) if now < session.refresh || self.recent_failure(now).is_some() => {
-                return Ok(session.credentials);
-            }
-            // Somebody else renews it: the old one does meanwhile.
-            Some(session) => match self.refreshing.try_lock() {
-                Ok(guard) => guard,
-                Err(_) => return Ok(session.credentials),
-            },
-            None => self.refreshing.lock().await,
         };
-        // Who waited for the lock finds the work done, well or badly.
-        let now = self.config.clock.now();
-        let valid = self.valid(now);
-        match &valid {
-            Some(session) if now < session.refresh => return Ok(session.credentials.clone()),
-            _ => {}
-        }
-        if let Some(error) = self.recent_failure(now) {
-            return valid.map(|session| session.credentials).ok_or(error);
-        }
-        match (self.renew().await, valid) {
-            (Ok(session), _) => Ok(session.credentials),
-            (Err(error), Some(session)) => {
-                tracing::warn!(%error, role = self.role.role_arn, "credentials not renewed; the old ones are still valid");
-                Ok(session.credentials)
-            }
-            (Err(error), None) => Err(error),
-        }
+        Ok(Self(Renewing::new(sts, clock)))
+    }
+}
+
+impl CredentialsProvider for OidcCredentials {
+    fn account(&self) -> &str {
+        self.0.account()
     }
 
-    /// Asks STS and keeps what it says.
-    async fn renew(&self) -> Result<Session, CredentialsError> {
-        let result = self.assume_role().await;
-        let mut state = self.state();
-        match &result {
-            Ok(session) => {
-                state.session = Some(session.clone());
-                state.failure = None;
-            }
-            Err(error) => {
-                state.failure =
-                    Some((error.clone(), self.config.clock.now() + PAUSE_AFTER_FAILURE));
-            }
-        }
-        result
+    fn current(&self) -> CredentialsFuture<'_, Credentials> {
+        self.0.current()
     }
 
+    fn refresh_after_rejection<'a>(
+        &'a self,
+        rejected: &'a Credentials,
+    ) -> CredentialsFuture<'a, Option<Credentials>> {
+        self.0.refresh_after_rejection(rejected)
+    }
+}
+
+impl Source for Sts {
+    fn account(&self) -> &str {
+        &self.role.role_arn
+    }
+
+    fn fetch(&self) -> CredentialsFuture<'_, Session> {
+        Box::pin(self.assume_role())
+    }
+}
+
+impl Sts {
     async fn assume_role(&self) -> Result<Session, CredentialsError> {
         let token = self.token().await?;
-        let now = self.config.clock.now();
+        let now = self.clock.now();
         let mut url = self.url.clone();
         // The call is not signed: the token is the proof.
         let date = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -225,12 +150,11 @@ impl OidcCredentials {
             return Err(described(error, &self.role));
         }
         let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
-        read_session(&answer, now).ok_or_else(|| {
-            described(
-                failed.unreadable("the answer has no credentials"),
-                &self.role,
-            )
-        })
+        let session = answer
+            .get("Credentials")
+            .ok_or_else(|| "the answer has no credentials".to_owned())
+            .and_then(|row| Session::read(row, now));
+        session.map_err(|why| described(failed.unreadable(why), &self.role))
     }
 
     async fn token(&self) -> Result<SecretString, CredentialsError> {
@@ -262,63 +186,6 @@ impl OidcCredentials {
         }
         Ok(SecretString::from(token.to_owned()))
     }
-
-    async fn after_rejection(
-        &self,
-        rejected: &Credentials,
-    ) -> Result<Option<Credentials>, CredentialsError> {
-        let _refreshing = self.refreshing.lock().await;
-        let now = self.config.clock.now();
-        if self.recent_failure(now).is_some() {
-            return Ok(None);
-        }
-        if let Some(session) = self.valid(now) {
-            if session.credentials.access_key_id != rejected.access_key_id {
-                return Ok(Some(session.credentials));
-            }
-            if now < session.obtained + PAUSE_AFTER_REJECTION {
-                return Ok(None);
-            }
-        }
-        self.renew().await.map(|session| Some(session.credentials))
-    }
-}
-
-impl CredentialsProvider for OidcCredentials {
-    fn account(&self) -> &str {
-        &self.role.role_arn
-    }
-
-    fn current(&self) -> CredentialsFuture<'_, Credentials> {
-        Box::pin(self.session())
-    }
-
-    fn refresh_after_rejection<'a>(
-        &'a self,
-        rejected: &'a Credentials,
-    ) -> CredentialsFuture<'a, Option<Credentials>> {
-        Box::pin(self.after_rejection(rejected))
-    }
-}
-
-fn read_session(answer: &Value, now: Timestamp) -> Option<Session> {
-    let row = answer.get("Credentials")?;
-    let part = |name| Some(text(row, name)).filter(|value| !value.is_empty());
-    let end = time(row, "Expiration")?;
-    let credentials = Credentials::new(
-        part("AccessKeyId")?,
-        part("AccessKeySecret")?,
-        Some(part("SecurityToken")?),
-    );
-    // The shortest session is 15 minutes; it is renewed half-way at the earliest.
-    let half = (end.as_second() - now.as_second()).max(0) / 2;
-    let early = fastrand::i64(REFRESH_EARLY).min(half);
-    Some(Session {
-        credentials,
-        obtained: now,
-        refresh: end - Duration::from_secs(early.unsigned_abs()),
-        end,
-    })
 }
 
 /// What STS refused, with the cure.

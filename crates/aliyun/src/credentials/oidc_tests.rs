@@ -3,9 +3,14 @@
 
 use std::{
     collections::VecDeque,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
+use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 use tokio::time::Instant;

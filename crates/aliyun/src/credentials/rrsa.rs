@@ -77,21 +77,35 @@ impl OidcRole {
         endpoints: &Endpoints,
         network: Network,
     ) -> Result<reqwest::Url, EndpointError> {
-        // A configured override goes before what the environment says: it is the more deliberate one.
-        if let Some(url) = endpoints.overridden(Service::Sts) {
-            return Ok(url);
-        }
-        let region = self.sts_region.as_deref();
-        match (&self.sts_endpoint, region) {
-            (Some(host), _) => Endpoints::standard()
-                .with(Service::Sts, &format!("https://{host}"))?
-                .resolve(network, Service::Sts, "cn-hangzhou"),
-            (None, Some(region)) => Endpoints::standard().resolve(network, Service::Sts, region),
-            // Serves every region, over the internet.
-            (None, None) => Endpoints::standard()
-                .with(Service::Sts, "https://sts.aliyuncs.com")?
-                .resolve(network, Service::Sts, "cn-hangzhou"),
-        }
+        sts_url(
+            endpoints,
+            network,
+            self.sts_endpoint.as_deref(),
+            self.sts_region.as_deref(),
+        )
+    }
+}
+
+/// Where STS is.
+pub(super) fn sts_url(
+    endpoints: &Endpoints,
+    network: Network,
+    host: Option<&str>,
+    region: Option<&str>,
+) -> Result<reqwest::Url, EndpointError> {
+    // A configured override goes before what the environment says: it is the more deliberate one.
+    if let Some(url) = endpoints.overridden(Service::Sts) {
+        return Ok(url);
+    }
+    match (host, region) {
+        (Some(host), _) => Endpoints::standard()
+            .with(Service::Sts, &format!("https://{host}"))?
+            .resolve(network, Service::Sts, "cn-hangzhou"),
+        (None, Some(region)) => Endpoints::standard().resolve(network, Service::Sts, region),
+        // Serves every region, over the internet.
+        (None, None) => Endpoints::standard()
+            .with(Service::Sts, "https://sts.aliyuncs.com")?
+            .resolve(network, Service::Sts, "cn-hangzhou"),
     }
 }
 
@@ -128,21 +142,5 @@ mod tests {
             "{error}"
         );
         assert!(OidcRole::find(&|_| None).unwrap().is_none());
-    }
-
-    #[test]
-    fn nothing_found_says_what_was_looked_for() {
-        let Err(error) =
-            crate::credentials::from_environment(&crate::ClientConfig::default(), |_| None)
-        else {
-            panic!("found something");
-        };
-        for name in [
-            "ALIBABA_CLOUD_ACCESS_KEY_ID",
-            "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
-            "Secret",
-        ] {
-            assert!(error.to_string().contains(name), "{error}");
-        }
     }
 }
