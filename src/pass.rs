@@ -8,6 +8,7 @@ use ess_rollout_core::task::reason::Reason;
 use futures::FutureExt;
 use tokio::time::Instant;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::{
     kubernetes::{ErrorClass, NOT_UNDERSTOOD, ObjectKey, ObjectKind},
@@ -52,6 +53,8 @@ pub async fn one_pass(
         controller = kind,
         namespace = key.namespace,
         name = key.name,
+        // Nothing is made for a span that is not logged.
+        reconcileID = %Uuid::new_v4(),
         uid = tracing::field::Empty,
         generation = tracing::field::Empty,
         executionId = tracing::field::Empty,
@@ -75,7 +78,7 @@ pub async fn one_pass(
         };
         let took = began.elapsed();
         metrics.pass_ended(kind, result, class, took);
-        tracing::debug!(?took, ?result, "pass ended");
+        tracing::debug!(duration = took.as_secs_f64(), ?result, "pass ended");
         finished
     }
     .instrument(span)

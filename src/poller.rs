@@ -80,6 +80,8 @@ struct Listed {
 /// Why a list has not come in.
 struct Failed {
     message: String,
+    /// Of the answer that said so.
+    request_id: Option<String>,
     /// It has not had its turn under the rate of the account.
     throttled: bool,
 }
@@ -191,7 +193,7 @@ impl Poller {
                 if !error.throttled {
                     self.sightings.failed(&place);
                 }
-                listing.failed(&place, &error.message);
+                listing.failed(&place, &error);
             }
         }
         self.metrics.polls_fail(listing.failing.len());
@@ -232,11 +234,13 @@ impl Poller {
         };
         tokio::select! {
             list = listed => list.map_err(|error: CloudError| Failed {
-                message: error.to_string(),
                 throttled: error.class == ErrorClass::Throttled,
+                message: error.to_string(),
+                request_id: error.request_id,
             }),
             () = self.clock.sleep(LIST_TIMEOUT) => Err(Failed {
                 message: format!("no list within {LIST_TIMEOUT:?}"),
+                request_id: None,
                 throttled: false,
             }),
         }
@@ -275,8 +279,9 @@ fn begin(tasks: &[ActiveTask]) -> Option<Timestamp> {
 }
 
 impl Listing {
-    fn failed(&mut self, place: &Place, error: &str) {
+    fn failed(&mut self, place: &Place, failed: &Failed) {
         let (scope, region) = place;
+        let error = failed.message.as_str();
         // Request ids differ each time: the word before them is what tells a new problem.
         let kind = error
             .split(" (request id")
@@ -289,6 +294,7 @@ impl Listing {
                 secret = scope.secret,
                 region,
                 error,
+                requestId = failed.request_id,
                 "executions cannot be listed, trying again"
             );
         }

@@ -393,7 +393,7 @@ async fn send(
     let age = age(context, decided_at);
     if age > context.limits.decision_age {
         tracing::warn!(
-            ?age,
+            age = age.as_secs_f64(),
             "it took too long to write down what was decided, so it is not sent: looking again"
         );
         return Err(Stop::Stale(Error::Late(age)));

@@ -37,7 +37,17 @@ pub(super) fn effect(group: &Group, mutation: &Mutation, result: &Result<Done, C
         }
         // Waits its turn, and is nobody's news.
         Err(error) if error.class == ErrorClass::Throttled => {
-            tracing::debug!(call, scalingGroupId = group, %error, "cloud call held back");
+            tracing::debug!(
+                call,
+                scalingGroupId = group,
+                region,
+                executionId = execution,
+                targets,
+                requestId = error.request_id,
+                code = error.code,
+                %error,
+                "cloud call held back"
+            );
         }
         Err(error) => tracing::warn!(
             call,

@@ -244,7 +244,7 @@ impl Publisher {
                 tracing::warn!(
                     object = %key,
                     reason,
-                    timeout = ?TIMEOUT,
+                    timeout = TIMEOUT.as_secs_f64(),
                     "Event not published: the apiserver did not answer in time"
                 );
             }

@@ -1,7 +1,8 @@
 //! Log lines: one JSON object each, or text for people.
 //!
 //! Keys of the JSON form: `ts`, `level`, `msg`, `target`, then the fields of the enclosing spans
-//! (`namespace`, `name`, `uid`, …) and of the event itself.
+//! (`reconcileID`, `namespace`, `name`, `uid`, …) and of the event itself. `docs/logs.md` has all of them; tests hold that it
+//! does, and that `msg` is a text of the source, with nothing put into it.
 
 use std::{fmt, io::IsTerminal};
 

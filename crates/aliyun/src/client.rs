@@ -19,7 +19,7 @@ use crate::{
     credentials::{Credentials, CredentialsProvider},
     endpoints::{Service, host_header},
     errors::HELD_BACK,
-    fields::text,
+    fields::{some_text, text},
     limits::{Draw, Lane},
     observe::ObservedCall,
     sign::{FORM, Signed, Unsigned, form, sign},
@@ -162,7 +162,7 @@ impl Client {
         };
         if let Err(wait) = self.config.limiter.take(draw).await {
             let error = call.failed().held_back(wait);
-            self.observe(call, None, Some(&error));
+            self.observe(call, None, Err(&error));
             return Err(error);
         }
         let allowed = match (&self.config.guard, call.lane) {
@@ -170,7 +170,7 @@ impl Client {
                 Some(allowed) => allowed,
                 None => {
                     let error = call.failed().must_not_be_sent();
-                    self.observe(call, None, Some(&error));
+                    self.observe(call, None, Err(&error));
                     return Err(error);
                 }
             },
@@ -183,11 +183,12 @@ impl Client {
                 "no answer within {allowed:?}"
             )))),
         };
-        let error = result.as_ref().err();
-        if let Some(error) = error.filter(|error| error.class == ErrorClass::Throttled) {
+        if let Err(error) = &result
+            && error.class == ErrorClass::Throttled
+        {
             self.config.limiter.throttled(draw, error.retry_after);
         }
-        self.observe(call, Some(started), error);
+        self.observe(call, Some(started), result.as_ref());
         result
     }
 
@@ -239,7 +240,7 @@ impl Client {
             let call = Call::new(Service::Sts, "GetCallerIdentity", Lane::Read, &region);
             let started = Instant::now();
             let result = client.exchange(&call, &credentials).await;
-            client.observe(&call, Some(started), result.as_ref().err());
+            client.observe(&call, Some(started), result.as_ref());
             if let Ok(answer) = result {
                 let caller = client.credentials.account();
                 let account = text(&answer, "AccountId");
@@ -248,15 +249,26 @@ impl Client {
         });
     }
 
-    fn observe(&self, call: &Call<'_>, started: Option<Instant>, error: Option<&CloudError>) {
+    fn observe(
+        &self,
+        call: &Call<'_>,
+        started: Option<Instant>,
+        result: Result<&Value, &CloudError>,
+    ) {
         let duration = started.map(|started| started.elapsed()).unwrap_or_default();
+        let error = result.err();
+        // What is behind the fields is only looked up when the line is written.
         tracing::debug!(
             service = call.service.name(),
             action = call.action,
             region = call.region,
             code = error.map(|error| error.code.as_str()),
-            request_id = error.and_then(|error| error.request_id.as_deref()),
-            ?duration,
+            error = error.map(|error| error.message.as_str()),
+            requestId = match result {
+                Ok(answer) => some_text(answer, "RequestId"),
+                Err(error) => error.request_id.clone(),
+            },
+            duration = duration.as_secs_f64(),
             "cloud call"
         );
         if let Some(observer) = &self.config.observer {
