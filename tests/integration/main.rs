@@ -22,6 +22,7 @@ mod image_updates;
 mod installed;
 mod instances;
 mod leading;
+mod logs;
 mod manuals;
 mod others;
 mod packages;
