@@ -102,6 +102,8 @@ pub enum Command {
     Groups(GroupsArgs),
     /// What runs left changed about scaling groups.
     Leftovers(GroupsArgs),
+    /// The filter by which CloudMonitor tells of a scaling group.
+    Alerts(AlertsArgs),
     /// Check manifests, without a cluster: what the apiserver or the operator would refuse, and what is seldom meant.
     Lint(LintArgs),
     /// What applying a manifest would change, and whether it may.
@@ -494,6 +496,20 @@ pub struct GroupsArgs {
     #[arg(value_name = "SCALING-GROUP")]
     pub groups: Vec<String>,
     /// Where their records are.
+    #[command(flatten)]
+    pub records: RecordsArgs,
+    /// In which form.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `alerts`.
+#[derive(Debug, Args)]
+pub struct AlertsArgs {
+    /// The scaling group.
+    #[arg(value_name = "SCALING-GROUP")]
+    pub group: String,
+    /// Where its record is.
     #[command(flatten)]
     pub records: RecordsArgs,
     /// In which form.

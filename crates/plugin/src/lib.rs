@@ -14,7 +14,7 @@
 //! - [`conditions`]: what conditions say
 //! - [`screen`]: how things are shown: pure functions of an object, the time and the terminal
 //! - [`output`]: documents; [`terminal`]: what all that goes to
-//! - [`get`], [`status`], [`wait`], [`logs`], [`events`], [`records`], [`diff`], [`report`], [`version`]: what is looked at
+//! - [`get`], [`status`], [`wait`], [`logs`], [`events`], [`records`], [`alerts`], [`diff`], [`report`], [`version`]: what is looked at
 //! - [`lint`]: manifests, checked without a cluster
 //! - [`ask`]: requests, and their verdicts, of what was [`selection`]-ed
 //! - [`start`]: what is planned, created, started, undone
@@ -24,6 +24,7 @@
 
 #![deny(missing_docs)]
 
+pub mod alerts;
 pub mod ask;
 pub mod cli;
 pub mod cluster;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use ess_rollout_api::v1alpha1::Verb;
 use ess_rollout_plugin::{
-    ask,
+    alerts, ask,
     cli::{Cli, Command},
     cluster::Cluster,
     completion, diff, events,
@@ -99,6 +99,7 @@ async fn run(cli: &Cli) -> anyhow::Result<End> {
         Command::History(args) => records::history(cluster, args).await,
         Command::Groups(args) => records::groups(cluster, args).await,
         Command::Leftovers(args) => records::leftovers(cluster, args).await,
+        Command::Alerts(args) => alerts::run(cluster, args).await,
         Command::Diff(args) => diff::run(cluster, flag, args).await,
         Command::Report(args) => report::run(cluster, args).await,
         Command::Version(_) | Command::Completion(_) | Command::Lint(_) => Ok(End::Wanted),

@@ -40,7 +40,7 @@ const fn row(words: &'static [&'static str], name: &'static str, says: &'static 
     }
 }
 
-const ROWS: [Row; 22] = [
+const ROWS: [Row; 23] = [
     row(&["get", "{}"], "web", "BatchSuspended"),
     row(
         &["status", "{}"],
@@ -114,6 +114,14 @@ const ROWS: [Row; 22] = [
             &["groups", "{}", "--operator-namespace={operator}"],
             "asg-web",
             "RollingUpdateTask",
+        )
+    },
+    Row {
+        missing: Some((1, "no scaling group nobody-knows is on record")),
+        ..row(
+            &["alerts", "{}", "--operator-namespace={operator}"],
+            "asg-web",
+            "--RuleName 'ess-rollout-asg-web'",
         )
     },
     Row {
