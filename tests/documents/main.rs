@@ -1,5 +1,9 @@
 //! What people copy: the manifests in the README and the samples are taken by a real apiserver,
-//! and what the README tells people to type exists.
+//! and what the README tells people to type exists. [`links`]: every link leads somewhere. [`blocks`]: every command and every
+//! manifest of every page is typed or applied.
+
+mod blocks;
+mod links;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,37 +11,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use ess_rollout_core::task::reason::Reason;
 use ess_rollout_test_support::chart::{documents, kind};
-use ess_rollout_test_support::{shared, source_root};
-
-/// The fenced blocks of a language in a Markdown text.
-fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
-    let opening = format!("```{language}\n");
-    text.split(&opening)
-        .skip(1)
-        .filter_map(|rest| rest.split("\n```").next())
-        .collect()
-}
-
-#[test]
-fn the_manifests_in_the_readme_are_accepted_by_the_apiserver() -> Result<()> {
-    let control_plane = shared();
-    let kubectl = control_plane.kubectl();
-    kubectl.apply_crds(&source_root().join("crds"))?;
-    let namespace = kubectl.namespace("readme")?;
-    let readme = fs::read_to_string(source_root().join("README.md"))?;
-    let manifests = blocks(&readme, "yaml");
-    ensure!(
-        manifests.len() >= 2,
-        "the README shows {} manifests",
-        manifests.len()
-    );
-    for manifest in manifests {
-        kubectl
-            .apply(&namespace, manifest)
-            .with_context(|| format!("from the README:\n{manifest}"))?;
-    }
-    Ok(())
-}
+use ess_rollout_test_support::{pages, shared, source_root};
 
 #[test]
 fn the_samples_are_accepted_by_the_apiserver() -> Result<()> {
@@ -152,5 +126,66 @@ fn the_page_of_states_has_each_reason_and_no_other() -> Result<()> {
         unknown.is_empty(),
         "docs/states.md has reasons that there are not: {unknown:?}"
     );
+    Ok(())
+}
+
+/// What each reason means is on the page of states; what to do about it, on that of troubleshooting.
+#[test]
+fn the_page_of_troubleshooting_has_a_cure_for_each_reason() -> Result<()> {
+    let page = fs::read_to_string(source_root().join("docs/troubleshooting.md"))?;
+    let (_, by_reason) = page
+        .split_once("\n## By reason\n")
+        .context("no heading By reason")?;
+    let mut cured = BTreeSet::new();
+    let rows = by_reason
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .filter_map(|row| row.trim_matches(['|', ' ']).split_once(" | "));
+    for (reasons, cure) in rows {
+        ensure!(cure.trim().len() >= 7, "{reasons} has no cure");
+        for word in reasons
+            .split(['`', ',', ' '])
+            .filter(|word| !word.is_empty())
+        {
+            ensure!(cured.insert(word), "{word} is there twice");
+        }
+    }
+    let all: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.word()).collect();
+    let missing: Vec<_> = all.difference(&cured).collect();
+    ensure!(missing.is_empty(), "no cure for {missing:?}");
+    let unknown: Vec<_> = cured.difference(&all).collect();
+    ensure!(unknown.is_empty(), "there are no reasons {unknown:?}");
+    Ok(())
+}
+
+/// In another language the words differ, and what is typed does not.
+#[test]
+fn the_pages_in_chinese_type_what_the_english_ones_do() -> Result<()> {
+    let root = source_root();
+    let typed = |page: &str| -> Result<Vec<(String, String)>> {
+        let blocks = pages::read(&root, page)?.blocks.into_iter();
+        let typed = blocks.filter(|block| ["sh", "yaml"].contains(&block.language.as_str()));
+        Ok(typed.map(|block| (block.language, block.text)).collect())
+    };
+    for (chinese, english, least) in [
+        ("docs/zh/install.md", "docs/install.md", 2),
+        ("docs/zh/first-update.md", "docs/start.md", 4),
+    ] {
+        let blocks = typed(chinese)?;
+        ensure!(
+            blocks.len() >= least,
+            "{chinese} has {} blocks",
+            blocks.len()
+        );
+        let mut original = typed(english)?.into_iter();
+        for block in blocks {
+            // In the same order, none left out that the page goes on without saying so.
+            ensure!(
+                original.any(|there| there == block),
+                "{chinese}: not in {english}, or not in this order:\n{}",
+                block.1
+            );
+        }
+    }
     Ok(())
 }
