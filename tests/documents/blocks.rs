@@ -18,7 +18,8 @@ const TYPISTS: &[&str] = &[
     "crates/plugin/tests",
 ];
 
-/// Blocks of commands that no test types: the page, how the block begins, why.
+/// Blocks of commands that no test types: the page, or a folder with `/` at its end, how the block begins, why. A shell has to
+/// understand them all the same.
 const NOT_TYPED: &[(&str, &str, &str)] = &[
     (
         "README.md",
@@ -63,6 +64,11 @@ const FRAGMENTS: &[(&str, &str, &str)] = &[
         "docs/gitops.md",
         "healthCheckExprs:",
         "a part of a Flux Kustomization",
+    ),
+    (
+        "docs/emulator.md",
+        "accountId:",
+        "a fixture: tests/integration/newcomer.rs starts the emulator with it",
     ),
     ("crates/emulator/README.md", "events:", "parts of a fixture"),
 ];
@@ -163,16 +169,23 @@ fn every_command_is_typed_by_a_test_or_listed_with_the_reason() -> Result<()> {
                 .all(|command| commands.contains(command)),
         };
         let listed = NOT_TYPED.iter().position(|(page, begins, _)| {
-            *page == block.page && block.text.trim_start_matches("$ ").starts_with(begins)
+            let there = *page == block.page || page.ends_with('/') && block.page.starts_with(page);
+            there && block.text.trim_start_matches("$ ").starts_with(begins)
         });
         match (known, listed) {
+            (true, Some(entry)) if NOT_TYPED[entry].0.ends_with('/') => {}
             (true, Some(entry)) => faults.push(format!(
                 "{}: is typed, and listed: {}",
                 block.place(),
                 NOT_TYPED[entry].1
             )),
             (true, None) => {}
-            (false, Some(entry)) => used[entry] = true,
+            (false, Some(entry)) => {
+                used[entry] = true;
+                if !is_shell(block)? {
+                    faults.push(format!("{}: no shell understands this", block.place()));
+                }
+            }
             (false, None) => {
                 faults.push(format!("{}: no test types\n{}", block.place(), block.text))
             }
@@ -190,6 +203,19 @@ fn every_command_is_typed_by_a_test_or_listed_with_the_reason() -> Result<()> {
     }
     ensure!(faults.is_empty(), "\n{}", faults.join("\n"));
     Ok(())
+}
+
+/// Whether a shell would begin with it.
+fn is_shell(block: &Block) -> Result<bool> {
+    let commands = match block.language.as_str() {
+        "console" => block.commands().join("\n"),
+        _ => block.text.clone(),
+    };
+    let checked = std::process::Command::new("bash")
+        .args(["-n", "-c", &commands])
+        .output()
+        .context("running bash")?;
+    Ok(checked.status.success())
 }
 
 /// Server-side, each on its own: the schemas, the rules and the defaults of a real apiserver.

@@ -132,6 +132,7 @@ async fn a_newcomer_comes_from_the_installation_to_its_end_by_typing_what_the_bo
     );
     terminal.follows("requests.md", "Cancel");
 
+    terminal.saves_what("rollback.md");
     let printed = terminal.follows("rollback.md", "Run");
     installed.says(&printed, &["Succeeded: ", "web-2026-11-undo"]);
     assert_eq!(installed.images("asg-bp1example").await, ["m-bp1before"]);
