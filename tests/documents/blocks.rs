@@ -191,6 +191,9 @@ fn every_command_is_typed_by_a_test_or_listed_with_the_reason() -> Result<()> {
             }
         }
     }
+    if typed.len() < 40 {
+        faults.push(format!("found {} blocks that are typed", typed.len()));
+    }
     for ((page, begins, reason), used) in NOT_TYPED.iter().zip(used) {
         if !used {
             faults.push(format!(
@@ -300,5 +303,40 @@ fn every_json_block_is_json() -> Result<()> {
     for block in of(&all()?, "json") {
         serde_json::from_str::<Value>(&block.text).with_context(|| block.place())?;
     }
+    Ok(())
+}
+
+#[test]
+fn blocks_are_found_where_they_are_and_are_told_apart() -> Result<()> {
+    let text = "# One\n\n1. Save it as `web.yaml`, beside `other.yaml` of before:\n\n   ```yaml\n   a: 1\n   ```\n\n## Two\n\nText.\n\n\
+                ```sh\n# why\nkubectl get pods \\\n  --watch\n```\n\n## Two\n\n```console\n$ kubectl version\nv1\n```\n";
+    let page = pages::parse("docs/page.md", text);
+    let [manifest, typed, shown] = page.blocks.as_slice() else {
+        bail!("{:?}", page.blocks);
+    };
+    ensure!(
+        manifest.text == "a: 1\n" && manifest.line == 5,
+        "{manifest:?}"
+    );
+    ensure!(
+        manifest.is_below("One") && !manifest.is_below("Two"),
+        "{manifest:?}"
+    );
+    ensure!(
+        manifest.saved_as.as_deref() == Some("web.yaml"),
+        "{manifest:?}"
+    );
+    ensure!(typed.is_below("One") && typed.is_below("Two"), "{typed:?}");
+    ensure!(typed.saved_as.is_none(), "{typed:?}");
+    ensure!(
+        typed.commands() == ["kubectl get pods --watch"],
+        "{typed:?}"
+    );
+    ensure!(shown.commands() == ["kubectl version"], "{shown:?}");
+    ensure!(
+        page.anchors == ["one", "two", "two-1"],
+        "{:?}",
+        page.anchors
+    );
     Ok(())
 }

@@ -114,7 +114,8 @@ pub fn blocks(root: &Path, name: &str, heading: &str, language: &str) -> Result<
     Ok(all)
 }
 
-fn parse(name: &str, text: &str) -> Page {
+/// Reads the text of a page.
+pub fn parse(name: &str, text: &str) -> Page {
     let mut page = Page {
         name: name.to_owned(),
         ..Page::default()
@@ -179,11 +180,11 @@ fn parse(name: &str, text: &str) -> Page {
     page
 }
 
-/// The last file named in a paragraph that tells to save something.
+/// The first file named in a paragraph that tells to save something.
 fn saved_as(paragraph: &str, codes: &[String]) -> Option<String> {
     let tells = paragraph.contains("Save ") || paragraph.contains("save ");
     let is_file = |code: &&String| code.ends_with(".yaml") && !code.contains([' ', '/']);
-    codes.iter().rev().find(is_file).filter(|_| tells).cloned()
+    codes.iter().find(is_file).filter(|_| tells).cloned()
 }
 
 /// By which a forge links a heading: small letters, blanks as hyphens, without other signs; one that is there already gets a
