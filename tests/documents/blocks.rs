@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use ess_rollout_test_support::chart::render_chart;
 use ess_rollout_test_support::pages::{self, Block};
 use ess_rollout_test_support::{shared, source_root};
 use regex::Regex;
@@ -53,7 +54,7 @@ const NOT_TYPED: &[(&str, &str, &str)] = &[
 /// Manifests of kinds that the control plane of the tests does not have: the kind, what checks them instead.
 const NOT_INSTALLED: &[(&str, &str)] = &[];
 
-/// Blocks of YAML that are no manifests: the page, how the block begins, what it is. They are read as YAML.
+/// Blocks of YAML that are neither manifests nor values of the chart: the page, how the block begins, what it is. They are read as YAML.
 const FRAGMENTS: &[(&str, &str, &str)] = &[
     (
         "docs/approvals.md",
@@ -161,13 +162,9 @@ fn every_command_is_typed_by_a_test_or_listed_with_the_reason() -> Result<()> {
         .iter()
         .filter(|block| ["sh", "console"].contains(&block.language.as_str()))
     {
-        let known = match block.language.as_str() {
-            "sh" => texts.contains(block.text.as_str()),
-            _ => block
-                .commands()
-                .iter()
-                .all(|command| commands.contains(command)),
-        };
+        let mut own = block.commands().into_iter().peekable();
+        let known = texts.contains(block.text.as_str())
+            || own.peek().is_some() && own.all(|command| commands.contains(&command));
         let listed = NOT_TYPED.iter().position(|(page, begins, _)| {
             let there = *page == block.page || page.ends_with('/') && block.page.starts_with(page);
             there && block.text.trim_start_matches("$ ").starts_with(begins)
@@ -228,6 +225,8 @@ fn every_manifest_is_taken_by_the_apiserver() -> Result<()> {
     kubectl.apply_crds(&source_root().join("crds"))?;
     let namespace = kubectl.namespace("pages")?;
     let all = all()?;
+    let chart = source_root().join("charts/ess-rollout/values.yaml");
+    let chart: Value = serde_saphyr::from_str(&fs::read_to_string(chart)?)?;
     let mut kinds = BTreeMap::new();
     let mut fragments = vec![false; FRAGMENTS.len()];
     for block in of(&all, "yaml") {
@@ -236,6 +235,16 @@ fn every_manifest_is_taken_by_the_apiserver() -> Result<()> {
         for mut document in documents {
             let kind = document["kind"].as_str().unwrap_or_default().to_owned();
             if kind.is_empty() || !document["apiVersion"].is_string() {
+                // Values of the chart: the real helm renders it with them.
+                let values = document.as_object().filter(|parts| {
+                    !parts.is_empty() && parts.keys().all(|key| chart.get(key).is_some())
+                });
+                if values.is_some() {
+                    render_chart(&document).with_context(|| {
+                        format!("{}: the chart does not take\n{}", block.place(), block.text)
+                    })?;
+                    continue;
+                }
                 let listed = FRAGMENTS.iter().position(|(page, begins, _)| {
                     *page == block.page && block.text.starts_with(begins)
                 });
