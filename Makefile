@@ -9,9 +9,9 @@ target := $(or $(CARGO_TARGET_DIR),target)
 cargo := cargo --locked
 # The programs, with the features of dependencies that the tests have too: built without them, what has other features
 # then, tokio and kube among it, would be built twice.
-build := $(cargo) build --workspace --bins --example demo
+build := $(cargo) build --workspace --bins --example demo --example api-reference
 
-.PHONY: help demo test sweep chaos lint bench dist crds control-plane image
+.PHONY: help demo test sweep chaos lint bench dist crds book control-plane image
 
 help: ## list the targets
 	@echo "Targets:"
@@ -51,7 +51,7 @@ chaos: ## two operators: kill, stop, freeze and cut off the one that leads, 200 
 	wait $$tools
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} "$(target)/debug/with-control-plane" -- $(cargo) test --quiet --package ess-rollout --test chaos
 
-lint: ## formatting, clippy, generated CRDs, dependency rules, circles of files, shell scripts
+lint: ## formatting, clippy, generated CRDs and API reference, dependency rules, circles of files, the book, shell scripts
 	@hack/need rust python
 	@echo "== formatting"; cargo fmt --all --check
 	@echo "== clippy"; $(cargo) clippy --workspace --all-targets -- -D warnings
@@ -59,6 +59,7 @@ lint: ## formatting, clippy, generated CRDs, dependency rules, circles of files,
 	@echo "== circles of files"; hack/module-circles
 	@echo "== the programs without the features of the tests"; $(cargo) check --package ess-rollout --package ess-emulator --bins
 	@echo "== generated CRDs"; $(build) --quiet; hack/crds check "$(target)/debug/ess-rollout"
+	@echo "== the book"; hack/book "$(target)/book"
 	@echo "== shell scripts"; if command -v shellcheck >/dev/null; then shellcheck $$(grep -lE '^#!.*bash' hack/* .ci/run); else echo "shellcheck is not installed: skipped"; fi
 
 # SCALE=1 measures many updates at once and writes docs/scale.md; SCALE='100 300' or SCALE='throttled finished' a part of that,
@@ -76,13 +77,17 @@ dist: ## static programs of operator, plugin and emulator, archives, krew manife
 	@hack/need rust go musl
 	@hack/dist "$(target)/dist"
 
-crds: ## write crds/, the chart's copy and the list of the fields of the statuses from the types
+crds: ## write crds/, the chart's copy, the API reference and the list of the fields of the statuses from the types
 	@hack/need rust
 	@fields=$$(mktemp); trap 'rm -f "$$fields"' EXIT; \
 	$(cargo) run --quiet --package ess-rollout-api --example status-fields >"$$fields"; \
 	cat "$$fields" >crates/api/src/status_fields.txt
 	@$(build)
 	@hack/crds write "$(target)/debug/ess-rollout"
+
+book: ## build the documentation as a book in target/book, and check its links
+	@hack/need rust python
+	@hack/book "$(target)/book"
 
 control-plane: ## print the directory with etcd, kube-apiserver, kube-controller-manager, kubectl
 	@hack/need go

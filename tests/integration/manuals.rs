@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ess_rollout_test_support::chart::{helm, kind};
 use ess_rollout_test_support::operator::Options;
+use ess_rollout_test_support::pages::{self, Block};
 use ess_rollout_test_support::process::find_program;
 use ess_rollout_test_support::{ControlPlane, Earlier, Emulator, Kubectl, Operator, source_root};
 use serde_json::{Value, json};
@@ -15,16 +16,16 @@ use crate::scene::{PATIENCE, fixture, script_task, task, with};
 use crate::upgrades::earlier;
 
 /// A shell in a copy of a source tree, with kubectl and helm of one control plane.
-struct Terminal {
-    directory: tempfile::TempDir,
-    kubectl: Kubectl,
+pub(crate) struct Terminal {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) kubectl: Kubectl,
     tree: PathBuf,
     /// That of an earlier tree.
     earlier: Option<Earlier>,
 }
 
 impl Terminal {
-    fn new(control_plane: &ControlPlane) -> Self {
+    pub(crate) fn new(control_plane: &ControlPlane) -> Self {
         Self::of(source_root(), control_plane)
     }
 
@@ -44,6 +45,13 @@ impl Terminal {
         for (name, program) in [("kubectl", kubectl.program()), ("helm", helm().unwrap())] {
             std::os::unix::fs::symlink(program, programs.join(name)).unwrap();
         }
+        for name in ["kubectl-ess_rollout", "ess-emulator"] {
+            std::os::unix::fs::symlink(find_program(name).unwrap(), programs.join(name)).unwrap();
+        }
+        // A copy: `kubectl config` writes into it.
+        let kubeconfig = directory.path().join("kubeconfig");
+        std::fs::copy(kubectl.kubeconfig(), &kubeconfig).unwrap();
+        let kubectl = kubectl.with_kubeconfig(kubeconfig);
         for part in ["charts", "config", "crds"] {
             let from = tree.join(part);
             let mut copying = Command::new("cp");
@@ -58,13 +66,16 @@ impl Terminal {
         }
     }
 
-    /// Types a block. What is not for a shell without a cluster's nodes is left out: there are no pods to wait for.
-    fn types(&self, block: &str) -> String {
+    /// Types a block. What is not for a shell without a cluster's nodes is left out: there are no pods to wait for. Minutes and
+    /// hours that a page waits are those of real instances: here they are what tests wait.
+    pub(crate) fn types(&self, block: &str) -> String {
         let typed: Vec<&str> = block
             .lines()
             .filter(|line| !line.contains("rollout status"))
             .collect();
-        let typed = typed.join("\n");
+        let waits = regex::Regex::new("--timeout=[0-9]+[mh]").unwrap();
+        let patience = format!("--timeout={}s", PATIENCE.as_secs());
+        let typed = waits.replace_all(&typed.join("\n"), &patience).into_owned();
         let path = std::env::var("PATH").unwrap_or_default();
         let programs = self.directory.path().join("bin");
         let output = Command::new("bash")
@@ -102,29 +113,56 @@ impl Terminal {
         std::os::unix::fs::symlink(fixtures, crates.join("fixtures")).unwrap();
     }
 
-    /// Types everything below a heading of a page.
-    fn follows(&self, page: &str, heading: &str) {
-        for block in blocks_of(&self.tree, page, heading) {
-            self.types(&block);
+    /// Saves what a page says to save below a heading, types everything below it, in that order, and gives what was printed.
+    pub(crate) fn follows(&self, page: &str, heading: &str) -> String {
+        let all = pages::read(&self.tree, &format!("docs/{page}")).unwrap();
+        let mut printed = String::new();
+        let mut typed = 0;
+        for block in all.blocks.iter().filter(|block| block.is_below(heading)) {
+            match (block.language.as_str(), &block.saved_as) {
+                ("sh", _) => {
+                    printed += &self.types(&here(block));
+                    typed += 1;
+                }
+                ("yaml", Some(file)) => self.saves(file, &block.text),
+                _ => {}
+            }
+        }
+        assert!(typed > 0, "{heading:?} of {page} has no commands");
+        printed
+    }
+
+    /// Saves a file.
+    pub(crate) fn saves(&self, file: &str, text: &str) {
+        std::fs::write(self.directory.path().join(file), text).unwrap();
+    }
+
+    /// Saves every manifest that a page says to save.
+    pub(crate) fn saves_what(&self, page: &str) {
+        let all = pages::read(&self.tree, &format!("docs/{page}")).unwrap();
+        for block in &all.blocks {
+            if let Some(file) = &block.saved_as {
+                self.saves(file, &block.text);
+            }
         }
     }
 
-    /// Types the first of these.
-    fn begins(&self, page: &str, heading: &str) {
+    /// Types the first of the blocks below a heading.
+    pub(crate) fn begins(&self, page: &str, heading: &str) {
         self.types(&blocks_of(&self.tree, page, heading)[0]);
     }
 
-    fn get(&self, args: &[&str]) -> Value {
+    pub(crate) fn get(&self, args: &[&str]) -> Value {
         self.kubectl.get(args).unwrap()
     }
 
-    fn absent(&self, args: &[&str]) -> bool {
+    pub(crate) fn absent(&self, args: &[&str]) -> bool {
         let all = [&["get", "--ignore-not-found", "-o", "name"], args].concat();
         self.kubectl.run(&all).unwrap().trim().is_empty()
     }
 
     /// The operator that this installation would run, with its rights and flags; the cloud is `emulator`.
-    fn operator(&self, control_plane: &ControlPlane, emulator: &Emulator) -> Operator {
+    pub(crate) fn operator(&self, control_plane: &ControlPlane, emulator: &Emulator) -> Operator {
         let deployment = self.get(&["-n", "ess-rollout", "deployment/ess-rollout"]);
         let pod = &deployment["spec"]["template"]["spec"];
         let account = pod["serviceAccountName"].as_str().unwrap();
@@ -158,12 +196,12 @@ impl Terminal {
         Operator::start(&options).unwrap()
     }
 
-    fn creates(&self, name: &str, spec: Value) {
+    pub(crate) fn creates(&self, name: &str, spec: Value) {
         let task = task(name, spec).to_string();
         self.kubectl.apply("ess-rollout", &task).unwrap();
     }
 
-    fn waits(&self, name: &str, field: &str, value: &str) {
+    pub(crate) fn waits(&self, name: &str, field: &str, value: &str) {
         let object = format!("rollingupdatetask/{name}");
         let until = format!("jsonpath={{{field}}}={value}");
         self.kubectl
@@ -173,31 +211,29 @@ impl Terminal {
 }
 
 /// The fenced shell blocks below a heading.
-fn blocks(page: &str, heading: &str) -> Vec<String> {
+pub(crate) fn blocks(page: &str, heading: &str) -> Vec<String> {
     blocks_of(&source_root(), page, heading)
+}
+
+/// What is typed of a block: a registry in the place of the reader's.
+fn here(block: &Block) -> String {
+    let text = &block.text;
+    text.replace("repository=REGISTRY/", "repository=registry.example.com/")
 }
 
 /// The same of a source tree.
 fn blocks_of(tree: &Path, page: &str, heading: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(tree.join("docs").join(page)).unwrap();
-    let marked = format!("\n## {heading}\n");
-    let (_, below) = text
-        .split_once(&marked)
-        .unwrap_or_else(|| panic!("{page} has no heading {heading:?}"));
-    let section = below.split("\n## ").next().unwrap_or(below);
-    let blocks: Vec<String> = section
-        .split("```sh\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("\n```").next())
-        .map(|block| block.replace("repository=REGISTRY/", "repository=registry.example.com/"))
-        .collect();
-    assert!(!blocks.is_empty(), "{heading:?} of {page} has no commands");
-    blocks
+    let all = pages::blocks(tree, &format!("docs/{page}"), heading, "sh").unwrap();
+    all.iter().map(here).collect()
 }
 
 fn emulator(directory: &Path) -> Emulator {
-    let file = directory.join("fixture.yaml");
-    std::fs::write(&file, fixture().to_string()).unwrap();
+    emulator_with(directory, &fixture())
+}
+
+pub(crate) fn emulator_with(directory: &Path, fixture: &Value) -> Emulator {
+    let file = directory.join("cloud.yaml");
+    std::fs::write(&file, fixture.to_string()).unwrap();
     Emulator::start_with(&file, &["--clock-scale", "100"]).unwrap()
 }
 
@@ -418,9 +454,13 @@ fn operator_and_emulator_run_by_hand_as_the_page_says() {
     let control_plane = ControlPlane::start().unwrap();
     let terminal = Terminal::new(&control_plane);
     terminal.has_built(&["ess-rollout", "ess-emulator"]);
-    let headings = ["The cloud", "The operator", "An update", "The end"];
-    let typed = headings.map(|heading| blocks("by-hand.md", heading).join("\n"));
-    let mut typed = typed.join("\n");
+    let typed = [
+        blocks("by-hand.md", "The cloud"),
+        blocks("by-hand.md", "The operator"),
+        blocks("by-hand.md", "An update"),
+        blocks("by-hand.md", "The end"),
+    ];
+    let mut typed = typed.concat().join("\n");
     // Ports that nobody has, held until just before; kubectl is there already.
     let ports = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     for (named, port) in ["127.0.0.1:8080", "127.0.0.1:8081"].iter().zip(&ports) {

@@ -10,6 +10,7 @@
 //! | [`operator`], [`emulator`] | the two programs, and their flags, in one place each |
 //! | [`earlier`] | an earlier version of the operator, for turns with the present one |
 //! | [`evidence`] | what the emulated cloud shows of what was done to it |
+//! | [`pages`] | the documentation as data: blocks, headings, links |
 //! | [`chart`] | the Helm chart, rendered by the real helm and applied without its Deployment |
 //! | [`installation`] | the chart installed for one test, and the operator's flags and rights from it |
 //! | [`proxy`] | stands between an operator and a server: what becomes of a request is the test's, and so is the network |
@@ -32,6 +33,7 @@ pub mod evidence;
 pub mod installation;
 pub mod kubectl;
 pub mod operator;
+pub mod pages;
 pub mod process;
 pub mod proxy;
 pub mod watchdog;
