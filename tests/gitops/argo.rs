@@ -377,6 +377,68 @@ fn the_component_adds_to_the_config_map() {
     assert_eq!(rendered["data"], expected);
 }
 
+/// What docs/gitops.md has people type, in another namespace than Argo CD's.
+#[test]
+fn the_commands_of_the_page_install_the_scripts() {
+    let kubectl = ess_rollout_test_support::shared().kubectl();
+    let namespace = kubectl.namespace("argocd").unwrap();
+    let literal = "--from-literal=url=https://argocd.example.com";
+    let words = [
+        "create",
+        "configmap",
+        "argocd-cm",
+        literal,
+        "-n",
+        &namespace,
+    ];
+    kubectl.run(&words).unwrap();
+    let page = std::fs::read_to_string(source_root().join("docs/gitops.md")).unwrap();
+    let blocks = page.split("```sh\n").skip(1);
+    let mut blocks = blocks.map(|block| block.split("```").next().unwrap());
+    let (patch, sed) = (blocks.next().unwrap(), blocks.next().unwrap());
+    assert!(
+        patch.starts_with("kubectl -n argocd patch ") && sed.starts_with("sed "),
+        "{patch}{sed}"
+    );
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(
+        source_root().join("config"),
+        elsewhere.path().join("config"),
+    )
+    .unwrap();
+    let run = |script: &str| {
+        let script = script.replace("-n argocd", &format!("-n {namespace}"));
+        let directory = kubectl.program().parent().unwrap();
+        let path = format!("{}:{}", directory.display(), std::env::var("PATH").unwrap());
+        let output = Command::new("bash")
+            .args(["-euc", &script])
+            .env("PATH", path)
+            .env("KUBECONFIG", kubectl.kubeconfig())
+            .current_dir(elsewhere.path())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{script}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    run(patch);
+    let installed = kubectl
+        .get(&["configmap", "argocd-cm", "-n", &namespace])
+        .unwrap();
+    let mut expected =
+        kept::read(&source_root().join("config/argocd/argocd-cm.yaml"))["data"].clone();
+    expected["url"] = json!("https://argocd.example.com");
+    assert_eq!(installed["data"], expected);
+
+    run(sed);
+    let text = std::fs::read_to_string(elsewhere.path().join("argocd-cm.yaml")).unwrap();
+    assert!(text.contains("local account = \"system:serviceaccount:kube-system:argocd-manager\""));
+    assert!(!text.contains("argocd:argocd-server"));
+}
+
 /// The two kinds have the same states, conditions and requests.
 #[test]
 fn rollbacks_have_the_scripts_of_tasks() {

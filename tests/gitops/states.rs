@@ -411,6 +411,8 @@ pub async fn at_rest() -> (Live, Vec<Case>) {
         ),
     )
     .await;
+    // Not before it cannot be read any more.
+    live.scene.stop_time(true).await;
     live.create(IMAGE, "verifying", building("i-verify")).await;
     live.until_state(IMAGE, "verifying", "Running").await;
     let unreadable = json!({
@@ -418,6 +420,7 @@ pub async fn at_rest() -> (Live, Vec<Case>) {
         "effect": {"kind": "error", "status": 503, "code": "ServiceUnavailable", "message": "Try later."},
     });
     live.scene.emulator.add_fault(&unreadable).await.unwrap();
+    live.scene.stop_time(false).await;
 
     live.until_state(TASK, "batch-suspended", "BatchSuspended")
         .await;
