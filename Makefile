@@ -31,7 +31,7 @@ demo: ## watch rolling updates run from kubectl to the emulated cloud and back
 # Most tests wait for programs most of the time, so more of them than there are cores run side by side.
 test: ## run all tests: Rust, the chart with the real helm, the official Python SDK
 	@hack/need rust go python
-	@{ hack/control-plane && hack/control-plane helm && hack/sdk-tests prepare && { hack/earlier || [ $$? = 3 ]; }; } >/dev/null & tools=$$!; \
+	@{ hack/control-plane && hack/control-plane helm && hack/control-plane kstatus && hack/sdk-tests prepare && { hack/earlier || [ $$? = 3 ]; }; } >/dev/null & tools=$$!; \
 	$(cargo) test --workspace --no-run; \
 	wait $$tools
 	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace

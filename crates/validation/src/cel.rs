@@ -113,3 +113,21 @@ fn of_json(value: &Value) -> cel::Value {
         }
     }
 }
+
+/// Evaluates an expression over the fields of an object, each a variable: `status.state == 'Running'`.
+///
+/// # Errors
+/// When it is no CEL, reads a field that is not there, or gives something else than true or false.
+pub fn holds(expression: &str, object: &Value) -> Result<bool> {
+    let program = Program::compile(expression)
+        .map_err(|error| anyhow!("{expression:?} does not compile: {error}"))?;
+    let mut context = Context::default();
+    for (name, value) in object.as_object().into_iter().flatten() {
+        context.add_variable_from_value(name.as_str(), of_json(value));
+    }
+    match program.execute(&context) {
+        Ok(cel::Value::Bool(holds)) => Ok(holds),
+        Ok(other) => Err(anyhow!("{expression:?} gives {other:?}")),
+        Err(error) => Err(anyhow!("{expression:?}: {error}")),
+    }
+}

@@ -46,6 +46,7 @@ use super::task::observation::Observation;
 use super::task::reason::Reason;
 
 pub use context::target;
+pub use report::states;
 pub use spec_alone::check_spec;
 pub use step::step;
 

@@ -81,6 +81,11 @@ impl display::Phase for Phase {
     }
 }
 
+/// Every word that `status.state` of an ImageUpdateTask can have.
+pub fn states() -> Vec<String> {
+    display::words::<Phase>()
+}
+
 impl Displayed for ImageUpdateTaskStatus {
     type Phase = Phase;
 

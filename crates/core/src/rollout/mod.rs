@@ -61,6 +61,7 @@ pub use decision::{
     CallOutcome, Decision, Event, EventKind, Input, Next, Settings, Spec, Step, Subject, Work,
     WorkOutcome,
 };
+pub use report::states;
 pub use restore::unattended::{
     RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder,
 };

@@ -109,6 +109,11 @@ impl display::Phase for Phase {
     }
 }
 
+/// Every word that `status.state` of a RollingUpdateTask or a Rollback can have.
+pub fn states() -> Vec<String> {
+    display::words::<Phase>()
+}
+
 impl Displayed for RollingUpdateTaskStatus {
     type Phase = Phase;
 

@@ -68,6 +68,11 @@ pub(crate) trait Phase: Copy + PartialEq + Debug + 'static {
     }
 }
 
+/// Every word of `status.state`.
+pub(crate) fn words<P: Phase>() -> Vec<String> {
+    P::ALL.iter().map(|phase| phase.word()).collect()
+}
+
 /// The fields that every status has.
 pub(crate) struct Fields<'s> {
     pub(crate) state: &'s mut Option<String>,

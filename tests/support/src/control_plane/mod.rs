@@ -322,6 +322,15 @@ pub fn assets() -> Result<PathBuf> {
     script(&[]).map(PathBuf::from)
 }
 
+/// The program that says what kstatus concludes about objects: JSON in, one a line, verdicts out. Built at the first call on a
+/// machine.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn kstatus() -> Result<PathBuf> {
+    script(&["kstatus"]).map(PathBuf::from)
+}
+
 /// The last line that `hack/control-plane` prints. Its progress goes to this process's standard error.
 pub(crate) fn script(args: &[&str]) -> Result<String> {
     let script = source_root().join("hack/control-plane");
