@@ -51,12 +51,14 @@ chaos: ## two operators: kill, stop, freeze and cut off the one that leads, 200 
 	wait $$tools
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} "$(target)/debug/with-control-plane" -- $(cargo) test --quiet --package ess-rollout --test chaos
 
-lint: ## formatting, clippy, generated CRDs and API reference, dependency rules, circles of files, the book, shell scripts
+lint: ## formatting, clippy, what is generated, dependency rules, circles of files, third-party code, the book, shell scripts
 	@hack/need rust python
 	@echo "== formatting"; cargo fmt --all --check
 	@echo "== clippy"; $(cargo) clippy --workspace --all-targets -- -D warnings
 	@echo "== dependency rules"; hack/dependency-rules
 	@echo "== circles of files"; hack/module-circles
+	@echo "== third-party code"; hack/third-party check
+	@echo "== annotations of the chart"; hack/chart-annotations check
 	@echo "== the programs without the features of the tests"; $(cargo) check --package ess-rollout --package ess-emulator --bins
 	@echo "== generated CRDs"; $(build) --quiet; hack/crds check "$(target)/debug/ess-rollout"
 	@echo "== the book"; hack/book "$(target)/book"
@@ -73,8 +75,8 @@ bench: ## measure memory, size, writes and latencies of the release binary
 	@SCALE="$(SCALE)" KUBECTL_ESS_ROLLOUT="$(abspath $(target))/plugin/kubectl-ess_rollout" $(cargo) bench --package ess-rollout $(if $(SCALE),--bench scale,--bench operator)
 
 # DIST_URL=https://… is where the archives of the release will be: the krew manifest names it.
-dist: ## static programs of operator, plugin and emulator, archives, krew manifest and checksums in target/dist, checked
-	@hack/need rust go musl
+dist: ## static programs of operator, plugin and emulator, archives, bills of materials, krew manifest and checksums in target/dist, checked
+	@hack/need rust go python musl
 	@hack/dist "$(target)/dist"
 
 crds: ## write crds/, the chart's copy, the API reference and the list of the fields of the statuses from the types

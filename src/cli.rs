@@ -48,8 +48,32 @@ pub struct Cli {
 pub enum Command {
     /// Run the operator.
     Run(Box<RunArgs>),
+    /// See whether `run` with the same flags and environment would work: credentials, endpoints, permissions, rights in the
+    /// cluster, CRDs. Changes nothing. Exit code 1 when something is missing.
+    Check(Box<CheckArgs>),
     /// Print the CustomResourceDefinitions as YAML.
     Crds(CrdsArgs),
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// How the result is printed.
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: OutputArg,
+
+    /// Those of `run`: the operator's own flags can be given as they are.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputArg {
+    /// A line for each check.
+    Text,
+    /// One JSON object.
+    Json,
 }
 
 /// Arguments of `crds`.

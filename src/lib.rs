@@ -12,6 +12,7 @@
 //!
 //! - [`cli`], [`settings`]: what the program is told, checked once
 //! - [`run`]: wires everything, joins everything
+//! - [`check`]: whether `run` would work, without running
 //! - [`watch`], [`tasks`]: the watches and the little that is kept of each task
 //! - [`leading`]: what only the process that leads does, one term of office after the other
 //! - [`kept`]: deletes Secrets in which nothing is kept any more
@@ -50,6 +51,7 @@
 
 #![deny(missing_docs)]
 
+pub mod check;
 pub mod cli;
 pub mod clouds;
 pub mod kept;

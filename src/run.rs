@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Debug, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use ess_rollout_aliyun::{ClientConfig, Limiter, Limits as RateLimits, MutationGuard, Timeouts};
+use ess_rollout_aliyun::{ClientConfig, Limiter, Limits as RateLimits, MutationGuard};
 use ess_rollout_api::v1alpha1::{ImageUpdateTask, Rollback, RollingUpdateTask};
 use ess_rollout_core::rollout;
 use futures::FutureExt;
@@ -260,16 +260,10 @@ impl Operator {
             .unwrap_or_else(|| BTreeSet::from([own_namespace.to_owned()]));
         let clouds = AliyunClouds::new(
             ClientConfig {
-                endpoints: settings.endpoints.clone(),
-                network: settings.network,
                 limiter: Arc::new(Limiter::new(RateLimits {
                     longest_wait_of_mutations: limits.turn,
                     ..rates
                 })),
-                timeouts: Timeouts {
-                    request: settings.call_timeout,
-                    ..Timeouts::default()
-                },
                 observer: Some(Arc::new(Metered(metrics.clone()))),
                 guard: settings.election.as_ref().map(|election| {
                     let guard = EffectGuard {
@@ -278,7 +272,7 @@ impl Operator {
                     };
                     Arc::new(guard) as Arc<dyn MutationGuard>
                 }),
-                ..ClientConfig::default()
+                ..settings.client_config()
             },
             kubernetes.clone(),
             own_credentials_namespaces.clone(),

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
-use ess_rollout_aliyun::{EndpointError, Endpoints, Limits, Network, Rate, Service};
+use ess_rollout_aliyun::{
+    ClientConfig, EndpointError, Endpoints, Limits, Network, Rate, Service, Timeouts,
+};
 
 use crate::{
     cli::{NetworkArg, RunArgs},
@@ -223,6 +225,19 @@ fn a_policy(given: Option<&str>) -> Result<Option<String>, SettingsError> {
 }
 
 impl Settings {
+    /// Where the cloud is, and how long it may take to answer.
+    pub fn client_config(&self) -> ClientConfig {
+        ClientConfig {
+            endpoints: self.endpoints.clone(),
+            network: self.network,
+            timeouts: Timeouts {
+                request: self.call_timeout,
+                ..Timeouts::default()
+            },
+            ..ClientConfig::default()
+        }
+    }
+
     /// How long one call that changes something may take, of the cloud or the apiserver.
     pub fn longest_effect(&self) -> Duration {
         let election = self.election.as_ref();
@@ -304,7 +319,7 @@ mod tests {
         let words = ["ess-rollout", "run"].iter().chain(flags);
         match Cli::try_parse_from(words).unwrap().command {
             Command::Run(args) => Settings::try_from(&*args),
-            Command::Crds(_) => unreachable!("run was asked for"),
+            Command::Check(_) | Command::Crds(_) => unreachable!("run was asked for"),
         }
     }
 

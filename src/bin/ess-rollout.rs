@@ -5,7 +5,8 @@ use std::{io::Write, path::Path, process::ExitCode};
 use anyhow::Context;
 use clap::Parser;
 use ess_rollout::{
-    cli::{Cli, Command, RunArgs},
+    check,
+    cli::{CheckArgs, Cli, Command, OutputArg, RunArgs},
     run,
     runtime::telemetry,
     settings::Settings,
@@ -18,11 +19,12 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run(args) => operator(&args),
-        Command::Crds(args) => print_crds(args.dir.as_deref()),
+        Command::Run(args) => operator(&args).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => checked(&args),
+        Command::Crds(args) => print_crds(args.dir.as_deref()).map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("ess-rollout: {error:#}");
             ExitCode::FAILURE
@@ -31,17 +33,36 @@ fn main() -> ExitCode {
 }
 
 fn operator(args: &RunArgs) -> anyhow::Result<()> {
-    // Before any client is built: with none installed the first TLS connection panics.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let settings = Settings::try_from(args)?;
     telemetry::start(args.log_format, &args.log_level)?;
+    runtime()?.block_on(run::run(settings))
+}
+
+/// Code 1 when something is missing.
+fn checked(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let settings = Settings::try_from(&args.run)?;
+    telemetry::filter(&args.run.log_level)?;
+    let report = runtime()?.block_on(check::check(&settings, |name| std::env::var(name).ok()));
+    let text = match args.output {
+        OutputArg::Text => report.to_string(),
+        OutputArg::Json => report.to_json() + "\n",
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(match report.passed() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    // Before any client is built: with none installed the first TLS connection panics.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     // Two threads: one slow decode must not hold up everything else; more only cost memory.
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .context("no async runtime")?
-        .block_on(run::run(settings))
+        .context("no async runtime")
 }
 
 fn print_crds(dir: Option<&Path>) -> anyhow::Result<()> {

@@ -140,7 +140,7 @@ pub(super) fn post() -> PostParams {
     }
 }
 
-pub(super) async fn call<T>(
+pub(crate) async fn call<T>(
     operation: &str,
     future: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, KubeError> {

@@ -26,6 +26,7 @@ use ess_rollout_api::v1alpha1::{ScalingGroupRecord, ScalingGroupRecordStatus};
 use jiff::Timestamp;
 
 pub use api::KubeApi;
+pub(crate) use api::call;
 pub use bounded::Bounded;
 pub use clients::{Clients, ClientsError};
 pub use decode::explain;

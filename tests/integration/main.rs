@@ -10,6 +10,8 @@
 mod admission;
 mod approvals;
 mod as_found;
+mod chart_versions;
+mod check;
 mod conformity;
 mod containers;
 mod credentials;

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use ess_rollout_test_support::chart::{helm, kind};
+use ess_rollout_test_support::chart::{documents, helm, is_hook, kind};
 use ess_rollout_test_support::operator::Options;
 use ess_rollout_test_support::pages::{self, Block};
 use ess_rollout_test_support::process::find_program;
 use ess_rollout_test_support::{ControlPlane, Earlier, Emulator, Kubectl, Operator, source_root};
 use serde_json::{Value, json};
 
+use crate::check;
 use crate::scene::{PATIENCE, fixture, script_task, task, with};
 use crate::upgrades::earlier;
 
@@ -71,7 +72,7 @@ impl Terminal {
     pub(crate) fn types(&self, block: &str) -> String {
         let typed: Vec<&str> = block
             .lines()
-            .filter(|line| !line.contains("rollout status"))
+            .filter(|line| !line.contains("rollout status") && !line.starts_with("helm test"))
             .collect();
         let waits = regex::Regex::new("--timeout=[0-9]+[mh]").unwrap();
         let patience = format!("--timeout={}s", PATIENCE.as_secs());
@@ -196,6 +197,26 @@ impl Terminal {
         Operator::start(&options).unwrap()
     }
 
+    /// What `helm test` runs in a pod, run as a process with the rights of the operator that was started last.
+    fn tests_the_release(&self, emulator: &Emulator) {
+        let hooks = self.types("helm --namespace ess-rollout get hooks ess-rollout");
+        let hooks = documents(&hooks).unwrap();
+        assert!(is_hook(&hooks[0]));
+        let (mut flags, mut envs) = check::of_pod(&hooks[0], "ess-rollout", &self.kubectl);
+        flags.push(format!("--endpoint=all={}", emulator.endpoint()));
+        for (name, typed, of_fixture) in [
+            ("ACCESS_KEY_ID", "ACCESS_KEY_ID", "operator-key"),
+            ("ACCESS_KEY_SECRET", "ACCESS_KEY_SECRET", "operator-secret"),
+        ] {
+            let name = format!("ALIBABA_CLOUD_{name}");
+            let found = envs.iter_mut().find(|(key, _)| *key == name).unwrap();
+            assert_eq!(found.1, typed);
+            found.1 = of_fixture.to_owned();
+        }
+        let kubeconfig = self.directory.path().join("operator.kubeconfig");
+        check::check(&flags, &envs, &kubeconfig).passes(&[]);
+    }
+
     pub(crate) fn creates(&self, name: &str, spec: Value) {
         let task = task(name, spec).to_string();
         self.kubectl.apply("ess-rollout", &task).unwrap();
@@ -249,6 +270,13 @@ async fn an_installation_with_helm_goes_as_the_pages_say_and_its_memory_comes_ba
     terminal.follows("install.md", "Upgrades");
     terminal.kubectl.wait_for_crds().unwrap();
     let operator = terminal.operator(&control_plane, &emulator);
+    terminal.follows("install.md", "Is everything there");
+    terminal.tests_the_release(&emulator);
+    terminal.follows("install.md", "Mirrors, proxies, networks");
+    let deployment = terminal.get(&["-n", "ess-rollout", "deployment/ess-rollout"]);
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let mirrored = "registry-vpc.cn-hangzhou.aliyuncs.com/mine/ess-rollout:0.1.0";
+    assert_eq!(container["image"], mirrored);
     terminal.creates("done", with(script_task(), json!({"runKey": "r1"})));
     terminal.waits("done", ".status.state", "Succeeded");
     let paused = json!({"suspensionPolicy": "SuspendFirstBatch"});

@@ -50,6 +50,19 @@ app.kubernetes.io/name: {{ include "ess-rollout.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "ess-rollout.checkName" -}}
+{{- printf "%s-check" (include "ess-rollout.name" . | trunc 57 | trimSuffix "-") }}
+{{- end }}
+
+{{/* Of the pod of `helm test`. */}}
+{{- define "ess-rollout.checkLabels" -}}
+app.kubernetes.io/name: {{ include "ess-rollout.checkName" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: check
+app.kubernetes.io/part-of: ess-rollout
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
 {{- define "ess-rollout.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
 {{ include "ess-rollout.selectorLabels" . }}
@@ -59,7 +72,9 @@ app.kubernetes.io/part-of: ess-rollout
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
+{{/* The registry of all charts goes before that of this one. */}}
 {{- define "ess-rollout.image" -}}
+{{- with default .Values.image.registry (.Values.global).imageRegistry }}{{ . | trimSuffix "/" }}/{{ end -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}

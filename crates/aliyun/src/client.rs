@@ -90,6 +90,20 @@ impl Client {
         }
     }
 
+    /// Whose the credentials are: the ARN of the user or role that STS GetCallerIdentity names, which needs no permission.
+    /// `None`: STS is not asked, as only other services' addresses were replaced.
+    ///
+    /// # Errors
+    /// When STS refuses the credentials, or cannot be reached.
+    pub async fn caller(&self, region: &str) -> Result<Option<String>, CloudError> {
+        if self.sts_is_elsewhere() {
+            return Ok(None);
+        }
+        let call = Call::new(Service::Sts, "GetCallerIdentity", Lane::Read, region);
+        let answer = self.send(&call).await?;
+        Ok(Some(text(&answer, "Arn")))
+    }
+
     /// Sends one call and returns its answer, which is a JSON object with a request id.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Value, CloudError> {
         let failed = call.failed();

@@ -80,6 +80,11 @@ pub fn kind(document: &Value) -> &str {
     document["kind"].as_str().unwrap_or_default()
 }
 
+/// Whether helm itself does something with it, as with the pod of `helm test`, rather than install it.
+pub fn is_hook(document: &Value) -> bool {
+    document["metadata"]["annotations"]["helm.sh/hook"].is_string()
+}
+
 /// Installs the chart into a namespace that exists, without its Deployment, and writes a kubeconfig with the token of
 /// its ServiceAccount to `kubeconfig`.
 ///
@@ -99,7 +104,7 @@ pub fn apply_chart(
         .to_owned();
     let items: Vec<Value> = documents
         .into_iter()
-        .filter(|document| kind(document) != "Deployment")
+        .filter(|document| kind(document) != "Deployment" && !is_hook(document))
         .collect();
     let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
     let kubectl = control_plane.kubectl();
