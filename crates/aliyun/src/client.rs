@@ -160,9 +160,12 @@ impl Client {
             lane: call.lane,
             turn: self.turn,
         };
-        if let Err(wait) = self.config.limiter.take(draw).await {
+        let arrived = Instant::now();
+        let turn = self.config.limiter.take(draw).await;
+        let waited = arrived.elapsed();
+        if let Err(wait) = turn {
             let error = call.failed().held_back(wait);
-            self.observe(call, None, Some(&error));
+            self.observe(call, waited, None, Some(&error));
             return Err(error);
         }
         let allowed = match (&self.config.guard, call.lane) {
@@ -170,7 +173,7 @@ impl Client {
                 Some(allowed) => allowed,
                 None => {
                     let error = call.failed().must_not_be_sent();
-                    self.observe(call, None, Some(&error));
+                    self.observe(call, waited, None, Some(&error));
                     return Err(error);
                 }
             },
@@ -187,7 +190,7 @@ impl Client {
         if let Some(error) = error.filter(|error| error.class == ErrorClass::Throttled) {
             self.config.limiter.throttled(draw, error.retry_after);
         }
-        self.observe(call, Some(started), error);
+        self.observe(call, waited, Some(started), error);
         result
     }
 
@@ -239,7 +242,7 @@ impl Client {
             let call = Call::new(Service::Sts, "GetCallerIdentity", Lane::Read, &region);
             let started = Instant::now();
             let result = client.exchange(&call, &credentials).await;
-            client.observe(&call, Some(started), result.as_ref().err());
+            client.observe(&call, Duration::ZERO, Some(started), result.as_ref().err());
             if let Ok(answer) = result {
                 let caller = client.credentials.account();
                 let account = text(&answer, "AccountId");
@@ -248,7 +251,13 @@ impl Client {
         });
     }
 
-    fn observe(&self, call: &Call<'_>, started: Option<Instant>, error: Option<&CloudError>) {
+    fn observe(
+        &self,
+        call: &Call<'_>,
+        waited: Duration,
+        started: Option<Instant>,
+        error: Option<&CloudError>,
+    ) {
         let duration = started.map(|started| started.elapsed()).unwrap_or_default();
         tracing::debug!(
             service = call.service.name(),
@@ -266,6 +275,7 @@ impl Client {
                 urgency: (call.lane == Lane::Read).then_some(self.turn.urgency),
                 class: error.map(|error| error.class),
                 code: error.map(|error| error.code.as_str()),
+                waited,
                 duration,
                 held_back: started.is_none(),
             });
