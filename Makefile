@@ -11,7 +11,7 @@ cargo := cargo --locked
 # then, tokio and kube among it, would be built twice.
 build := $(cargo) build --workspace --bins --example demo --example api-reference
 
-.PHONY: help demo test sweep chaos lint bench dist crds book control-plane image
+.PHONY: help demo test sweep chaos lint bench dist crds metrics book control-plane image
 
 help: ## list the targets
 	@echo "Targets:"
@@ -31,7 +31,7 @@ demo: ## watch rolling updates run from kubectl to the emulated cloud and back
 # Most tests wait for programs most of the time, so more of them than there are cores run side by side.
 test: ## run all tests: Rust, the chart with the real helm, the official Python SDK
 	@hack/need rust go python
-	@{ hack/control-plane && hack/control-plane helm && hack/control-plane kstatus && hack/sdk-tests prepare && { hack/earlier || [ $$? = 3 ]; }; } >/dev/null & tools=$$!; \
+	@{ hack/control-plane && hack/control-plane helm && hack/control-plane kstatus && hack/control-plane prometheus && hack/sdk-tests prepare && { hack/earlier || [ $$? = 3 ]; }; } >/dev/null & tools=$$!; \
 	$(cargo) test --workspace --no-run; \
 	wait $$tools
 	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace
@@ -86,6 +86,10 @@ crds: ## write crds/, the chart's copy, the API reference and the list of the fi
 	cat "$$fields" >crates/api/src/status_fields.txt
 	@$(build)
 	@hack/crds write "$(target)/debug/ess-rollout"
+
+metrics: ## write the list of metrics in docs/metrics.md from the code
+	@hack/need rust
+	@UPDATE_DOCS=1 $(cargo) test --quiet --package ess-rollout --lib the_documentation_has_the_list
 
 book: ## build the documentation as a book in target/book, and check its links
 	@hack/need rust python

@@ -20,6 +20,7 @@
 //! - [`policies`]: whether an admission policy makes sure of the names in requests
 //! - [`poller`]: the one batched reader of executions per account and region
 //! - `pass`: one pass, counted and logged, its panic contained
+//! - [`scrape`]: what a scrape of `/metrics` counts when it is asked for
 //! - [`reconcile`]: one pass over one task; [`reconcile::observe`] answers what the core asks,
 //!   [`reconcile::act`] carries out its decisions
 //! - [`kubernetes`], [`clouds`]: the two ports that a pass is written against, and what is behind
@@ -63,6 +64,7 @@ pub mod poller;
 pub mod reconcile;
 pub mod run;
 pub mod runtime;
+pub mod scrape;
 pub mod seen;
 pub mod settings;
 pub mod tasks;

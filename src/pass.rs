@@ -15,7 +15,7 @@ use crate::{
     reconcile::{Context, Pass, reconcile_until},
     runtime::{
         dispatcher::Finished,
-        metrics::{Metrics, PassResult},
+        metrics::{Metrics, passes::PassResult},
         queue::Again,
         shutdown::Shutdown,
         telemetry::chain,
@@ -27,14 +27,14 @@ struct Active<'a>(&'a Metrics, &'static str);
 
 impl<'a> Active<'a> {
     fn begin(metrics: &'a Metrics, kind: &'static str) -> Self {
-        metrics.pass_began(kind);
+        metrics.passes.began(kind);
         Self(metrics, kind)
     }
 }
 
 impl Drop for Active<'_> {
     fn drop(&mut self) {
-        self.0.pass_left(self.1);
+        self.0.passes.left(self.1);
     }
 }
 
@@ -77,7 +77,7 @@ pub async fn one_pass(
             }
         };
         let took = began.elapsed();
-        metrics.pass_ended(kind, result, class, took);
+        metrics.passes.ended(kind, result, class, took);
         tracing::debug!(duration = took.as_secs_f64(), ?result, "pass ended");
         finished
     }
@@ -175,7 +175,7 @@ mod tests {
         };
         let (served, ()) = tokio::join!(serving, stopping);
         assert!(served.is_ok());
-        let text = metrics.render(Scrape::default());
+        let text = metrics.render(&Scrape::default());
         for line in [
             // At 0, about 1 and about 3 seconds.
             r#"controller_runtime_reconcile_errors_total{controller="rollingupdatetask",class="Panic"} 3"#,

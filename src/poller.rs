@@ -136,9 +136,9 @@ impl Poller {
         listing
             .failing
             .retain(|place, _| places.contains_key(place));
-        self.metrics.polls_fail(listing.failing.len());
+        self.metrics.cloud.polls_fail(listing.failing.len());
         if places.is_empty() {
-            self.metrics.polled(self.clock.now().as_second());
+            self.metrics.cloud.polled(self.clock.now().as_second());
         }
         for (place, tasks) in places {
             if !listing.under_way.insert(place.clone()) {
@@ -167,7 +167,7 @@ impl Poller {
         match listed.list {
             Ok(list) => {
                 listing.failing.remove(&place);
-                self.metrics.polled(self.clock.now().as_second());
+                self.metrics.cloud.polled(self.clock.now().as_second());
                 let tasks = listed.tasks.iter();
                 let active: HashSet<&str> = tasks.map(|task| task.execution.as_str()).collect();
                 let moved = self.sightings.polled(
@@ -196,7 +196,7 @@ impl Poller {
                 listing.failed(&place, &error);
             }
         }
-        self.metrics.polls_fail(listing.failing.len());
+        self.metrics.cloud.polls_fail(listing.failing.len());
     }
 
     /// How far apart so many tasks are woken: before the next poll, and otherwise far enough that

@@ -249,7 +249,7 @@ async fn a_list_that_fails_wakes_nobody() {
 
 /// The value of a metric without labels.
 fn metric(metrics: &Metrics, name: &str) -> f64 {
-    let text = metrics.render(crate::runtime::metrics::Scrape::default());
+    let text = metrics.render(&crate::runtime::metrics::Scrape::default());
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
     lines.next().unwrap().trim().parse().unwrap()
 }

@@ -18,23 +18,24 @@ use crate::{
     clouds::{AliyunClouds, Clouds, Metered},
     kept::Sweeper,
     kubernetes::{
-        Bounded, Clients, FenceLayer, Heard, Keeping, KeptSecrets, KubeApi, KubeLeases, Kubernetes,
-        ObjectKey, RECORDS, Schemas,
+        Bounded, Clients, CountedLayer, FenceLayer, Heard, Keeping, KeptSecrets, KubeApi,
+        KubeLeases, Kubernetes, ObjectKey, RECORDS, Schemas,
     },
     leading::{EffectGuard, Ended, Leading, drain, unexpected},
     pass::one_pass,
     policies, poller,
-    reconcile::{Context, Limits},
+    reconcile::{Context, Counting, Limits},
     runtime::{
         clock::{Clock, SystemClock},
         dispatcher::Triggers,
         events::{Counted, Publisher},
         health::{self, Readiness},
         lease::{Elector, Fence},
-        metrics::{Metrics, Scrape},
+        metrics::Metrics,
         pace::Pace,
         shutdown::{self, Shutdown},
     },
+    scrape::Sources,
     seen::Sightings,
     settings::Settings,
     tasks::{Leftovers, References, TaskIndex, Viewed},
@@ -64,7 +65,12 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             .as_ref()
             .map_or(Duration::MAX, |election| election.times.longest_effect()),
     };
-    let clients = Clients::infer(heard, layer).await?;
+    let metrics = Arc::new(Metrics::new());
+    metrics.passes.bounded(settings.workers.in_all);
+    let counted = CountedLayer {
+        metrics: metrics.clone(),
+    };
+    let clients = Clients::infer(heard, layer, counted).await?;
     let listener = TcpListener::bind(settings.health)
         .await
         .with_context(|| {
@@ -85,7 +91,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         "operator begins"
     );
 
-    let operator = Operator::new(&settings, &clients, &own_namespace, fence);
+    let operator = Operator::new(&settings, &clients, &own_namespace, (fence, metrics));
     let (stop, shutdown) = shutdown::channel();
     let mut parts: JoinSet<Ended> = JoinSet::new();
     let health_server = operator.spawn(&mut parts, listener, &clients, &settings, &shutdown);
@@ -237,8 +243,12 @@ fn gate<K: Viewed>(namespace: Option<&str>) -> String {
 const RECORD_GATE: &str = "watch of scalinggrouprecords";
 
 impl Operator {
-    fn new(settings: &Settings, clients: &Clients, own_namespace: &str, fence: Fence) -> Self {
-        let metrics = Arc::new(Metrics::new());
+    fn new(
+        settings: &Settings,
+        clients: &Clients,
+        own_namespace: &str,
+        (fence, metrics): (Fence, Arc<Metrics>),
+    ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let rates = settings.rates.for_passes(settings.workers.in_a_lane);
         let limits = Limits {
@@ -332,6 +342,7 @@ impl Operator {
             limits,
             schemas: schemas.clone(),
             vouching: Arc::default(),
+            counting: Arc::new(Counting::new(metrics.clone())),
             step: Arc::new(rollout::step),
         };
         Self {
@@ -343,7 +354,9 @@ impl Operator {
             leftovers: Arc::default(),
             kept,
             references: Arc::default(),
-            triggers: Arc::new(Triggers::with_lanes(move |key| lanes.lane_of(key))),
+            triggers: Arc::new(
+                Triggers::with_lanes(move |key| lanes.lane_of(key)).counted(metrics.clone()),
+            ),
             readiness: Arc::new(Readiness::new(gates)),
             metrics,
             clock,
@@ -409,50 +422,24 @@ impl Operator {
             );
         }
 
-        let (clock, tasks, leftovers, triggers, metrics) = (
-            self.clock.clone(),
-            self.tasks.clone(),
-            self.leftovers.clone(),
-            self.triggers.clone(),
-            self.metrics.clone(),
-        );
-        let (heard, schemas) = (clients.heard.clone(), self.context.schemas.clone());
-        let (sightings, pace) = (self.sightings.clone(), self.context.pace.clone());
-        let (fence, election) = (self.fence.clone(), settings.election.as_ref());
-        let lease = election.map(|election| election.lease_name.clone());
+        let election = settings.election.as_ref();
+        let sources = Sources {
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            tasks: self.tasks.clone(),
+            leftovers: self.leftovers.clone(),
+            triggers: self.triggers.clone(),
+            sightings: self.sightings.clone(),
+            pace: self.context.pace.clone(),
+            schemas: self.context.schemas.clone(),
+            heard: clients.heard.clone(),
+            fence: self.fence.clone(),
+            lease: election.map(|election| election.lease_name.clone()),
+        };
         let serving = health::serve(
             listener,
             self.readiness.clone(),
-            Arc::new(move || {
-                let now = clock.now();
-                // Of an object and of a run of an earlier one of the same name, the latter is in the way.
-                let frozen = tasks.frozen().into_iter().chain(leftovers.frozen());
-                let frozen = frozen.map(|(key, since)| {
-                    let seconds = now.duration_since(since).as_secs();
-                    ((key.kind.name(), key.namespace, key.name), seconds)
-                });
-                let leads = fence.leads();
-                let here = Scrape {
-                    election: lease.clone().map(|lease| (lease, leads)),
-                    watches: heard.times(),
-                    missing_fields: schemas.missing(),
-                    ..Scrape::default()
-                };
-                // What one process tells of all objects is not to be added up with what another does.
-                metrics.render(match leads {
-                    false => here,
-                    true => Scrape {
-                        tasks: tasks.by_state(),
-                        leftovers: leftovers.by_kind(),
-                        frozen: frozen.collect(),
-                        backlog: triggers.backlog(),
-                        lateness: triggers.lateness(),
-                        starts: pace.waiting(),
-                        seen: (sightings.nested(), sightings.dropped()),
-                        ..here
-                    },
-                })
-            }),
+            Arc::new(move || sources.text()),
         );
         let leading = self.leading(settings).serve(shutdown.clone());
         parts.spawn(async move { ("leading", leading.await) });

@@ -189,7 +189,7 @@ async fn follow<K>(
             Some(Err(error)) => {
                 let reason = explain::<K>(&error);
                 tracing::warn!(gate, error = reason, "watch failed, trying again");
-                metrics.watch_failed(&K::plural(&()));
+                metrics.cluster.watch_failed(&K::plural(&()));
                 readiness.waiting(gate, reason);
             }
             Some(Ok(event)) => {

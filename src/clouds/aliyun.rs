@@ -19,7 +19,7 @@ use super::{Clouds, Outlives, reader::Reader};
 use crate::{
     kubernetes::{self, Kubernetes, SecretData},
     runtime::{
-        metrics::{CloudCall, Metrics},
+        metrics::{Metrics, cloud::CloudCall},
         telemetry::chain,
     },
     tasks::CredentialsScope,
@@ -353,11 +353,12 @@ pub struct Metered(pub Arc<Metrics>);
 
 impl CallObserver for Metered {
     fn observed(&self, call: ObservedCall<'_>) {
-        self.0.cloud_called(CloudCall {
+        self.0.cloud.called(CloudCall {
             service: call.service.name(),
             action: call.action,
             reason: call.urgency.map(reason),
             code: call.class.map_or("OK", word),
+            waited: call.waited,
             duration: (!call.held_back).then_some(call.duration),
             throttled: call.class == Some(ErrorClass::Throttled),
         });
@@ -431,6 +432,7 @@ mod tests {
             urgency: Some(Urgency::Shared),
             class: None,
             code: None,
+            waited: Duration::ZERO,
             duration: Duration::from_millis(30),
             held_back: false,
         };
@@ -443,7 +445,7 @@ mod tests {
             held_back: true,
             ..read
         });
-        let text = metrics.render(crate::runtime::metrics::Scrape::default());
+        let text = metrics.render(&crate::runtime::metrics::Scrape::default());
         for reason in ["poll", "asked", "due"] {
             let labels = format!(r#"service="OOS",action="ListExecutions",reason="{reason}""#);
             let line = format!("ess_rollout_cloud_reads_total{{{labels}}} 1");

@@ -223,7 +223,9 @@ impl Reader {
         // All of a line are answered by the same API.
         if let Some(query) = asked.keys().next() {
             let action = query.action();
-            self.metrics.questions_answered(action, questions, reads);
+            self.metrics
+                .cloud
+                .questions_answered(action, questions, reads);
         }
         Landed {
             answers: Arc::new(answers),

@@ -211,7 +211,7 @@ async fn so_do_questions_about_configurations() {
 
 /// The value of a counter of an API.
 fn counted(reader: &Reader, name: &str, action: &str) -> u64 {
-    let text = reader.metrics.render(Scrape::default());
+    let text = reader.metrics.render(&Scrape::default());
     let series = format!("{name}_total{{action=\"{action}\"}} ");
     let value = text.lines().find_map(|line| line.strip_prefix(&series));
     value.map_or(0, |value| value.parse().unwrap())

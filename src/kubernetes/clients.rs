@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kube::{Client, Config, client::ClientBuilder, config::InferConfigError};
 
-use super::{FenceLayer, Heard, HeardLayer};
+use super::{CountedLayer, FenceLayer, Heard, HeardLayer};
 
 /// How long one call may take. A healthy apiserver answers in milliseconds; what takes longer is
 /// better asked again by the next pass.
@@ -50,16 +50,25 @@ impl Clients {
     ///
     /// # Errors
     /// When there is neither, or it is unusable.
-    pub async fn infer(heard: Arc<Heard>, fence: FenceLayer) -> Result<Self, ClientsError> {
+    pub async fn infer(
+        heard: Arc<Heard>,
+        fence: FenceLayer,
+        counted: CountedLayer,
+    ) -> Result<Self, ClientsError> {
         let config = Config::infer().await.map_err(ClientsError::Config)?;
-        Self::of(config, heard, fence)
+        Self::of(config, heard, fence, counted)
     }
 
     /// From a configuration.
     ///
     /// # Errors
     /// When it is unusable.
-    pub fn of(config: Config, heard: Arc<Heard>, fence: FenceLayer) -> Result<Self, ClientsError> {
+    pub fn of(
+        config: Config,
+        heard: Arc<Heard>,
+        fence: FenceLayer,
+        counted: CountedLayer,
+    ) -> Result<Self, ClientsError> {
         let default_namespace = config.default_namespace.clone();
         let mut calls = config.clone();
         calls.default_retry = false;
@@ -76,12 +85,12 @@ impl Clients {
             patience: CALL_TIMEOUT,
         };
         let watches = ClientBuilder::try_from(watches).map_err(ClientsError::Client)?;
-        let election = Client::try_from(calls.clone()).map_err(ClientsError::Client)?;
+        let election = ClientBuilder::try_from(calls.clone()).map_err(ClientsError::Client)?;
         let calls = ClientBuilder::try_from(calls).map_err(ClientsError::Client)?;
         Ok(Self {
-            calls: calls.with_layer(&fence).build(),
-            election,
-            watches: watches.with_layer(&layer).build(),
+            calls: calls.with_layer(&counted).with_layer(&fence).build(),
+            election: election.with_layer(&counted).build(),
+            watches: watches.with_layer(&counted).with_layer(&layer).build(),
             heard,
             default_namespace,
         })

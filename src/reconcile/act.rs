@@ -15,7 +15,7 @@ use ess_rollout_core::decision::{CallOutcome, Decision, Event, Next, Work, WorkO
 use tokio::time::Instant;
 
 use super::{
-    Context,
+    Context, counting,
     observe::{self, Decided, Group, PassTarget},
     story::{self, Turn},
     summary::laid_out,
@@ -195,6 +195,9 @@ async fn effects<'a>(
         written.map_err(lost)?;
     }
     if released {
+        let now = context.clock.now();
+        let happened = counting::brings_at_the_end(&subject.object, &status, now);
+        context.counting.count(&subject.object, happened);
         // The apiserver has dropped the object: there is nothing left to write a status on, and
         // without one nothing may be sent.
         if work.is_some() {
@@ -356,6 +359,8 @@ async fn write_status(
     status: Status,
     versions: &mut Vec<String>,
 ) -> Result<(), Stop> {
+    let now = context.clock.now();
+    context.counting.seen(object, now);
     let differs = object
         .differs_from(&status)
         .map_err(|_| Stop::Error(Error::Contradiction("it has the status of another kind")))?;
@@ -363,11 +368,15 @@ async fn write_status(
         return Ok(());
     }
     let turn = Turn::of(object, &status);
-    *object = context
-        .kubernetes
-        .write_status(object, &status)
-        .await
-        .map_err(Stop::write)?;
+    let happened = counting::brings(object, &status, now);
+    let written = context.kubernetes.write_status(object, &status).await;
+    if let Err(error) = &written
+        && error.class == ErrorClass::Unavailable
+    {
+        context.counting.lost(object);
+    }
+    *object = written.map_err(Stop::write)?;
+    context.counting.count(object, happened);
     *as_of = Instant::now();
     versions.extend(object.version());
     if let Some(turn) = turn {

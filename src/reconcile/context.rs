@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ess_rollout_core::rollout::{Input, Next, Settings, Step};
 
+use super::counting::Counting;
 use crate::{
     clouds::Clouds,
     kubernetes::{Kubernetes, ObjectKey, Schemas, Vouching},
@@ -41,6 +42,8 @@ pub struct Context {
     pub schemas: Arc<Schemas>,
     /// Where the names in requests are verified.
     pub vouching: Arc<Vouching>,
+    /// Where what comes on record is counted.
+    pub counting: Arc<Counting>,
     /// The decision.
     pub step: StepFn,
 }

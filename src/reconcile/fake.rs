@@ -263,6 +263,7 @@ impl Bench {
                 limits: Limits::default(),
                 schemas: Arc::default(),
                 vouching: Arc::default(),
+                counting: Arc::default(),
                 step: knowing_the_record(step),
             },
             journal,

@@ -7,6 +7,7 @@
 
 pub mod act;
 mod context;
+mod counting;
 pub mod observe;
 mod outcome;
 mod record;
@@ -34,6 +35,7 @@ use crate::{
 };
 use act::{Acted, Publishing};
 pub use context::{Context, Limits, StepFn};
+pub use counting::Counting;
 pub use outcome::{Error, Pass};
 
 /// One pass over one task, or one record, whose reads are in this turn. The only errors are those of the apiserver, and contradictions in the

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     hash::Hash,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::{
+    metrics::Metrics,
     queue::{Again, WorkQueue},
     shutdown::Shutdown,
 };
@@ -34,6 +35,7 @@ pub struct Triggers<K> {
     queue: Mutex<WorkQueue<K>>,
     lane_of: Box<dyn Fn(&K) -> u64 + Send + Sync>,
     wake: Notify,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl<K: Clone + Eq + Hash + Ord> Default for Triggers<K> {
@@ -54,6 +56,15 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
             queue: Mutex::default(),
             lane_of: Box::new(lane_of),
             wake: Notify::new(),
+            metrics: None,
+        }
+    }
+
+    /// The same, counted here.
+    pub fn counted(self, metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
         }
     }
 
@@ -100,14 +111,33 @@ impl<K: Clone + Eq + Hash + Ord> Triggers<K> {
 
     /// See [`WorkQueue::pop`].
     pub fn pop(&self, limit: usize, now: Instant) -> Option<(K, Urgency)> {
-        self.queue().pop(limit, now)
+        let mut queue = self.queue();
+        let popped = queue.pop(limit, now);
+        if let (Some((key, _)), Some(metrics)) = (&popped, &self.metrics) {
+            metrics.queue.waited(queue.waited(key).unwrap_or_default());
+        }
+        popped
     }
 
     /// See [`WorkQueue::done`].
     pub fn done(&self, key: K, Finished { again, versions }: Finished) {
         let lane = (self.lane_of)(&key);
         let (now, noise) = (Instant::now(), fastrand::f64());
-        self.queue().done(key, again, versions, lane, now, noise);
+        let took = self.queue().done(key, again, versions, lane, now, noise);
+        if let (Some(took), Some(metrics)) = (took, &self.metrics) {
+            metrics.queue.worked(took);
+        }
+    }
+
+    /// For how long workers have been at what they are at: added up, and the longest. Counts what has gone through the queue
+    /// by then.
+    pub fn under_way(&self) -> (Duration, Duration) {
+        let mut queue = self.queue();
+        let flow = queue.flow();
+        if let Some(metrics) = &self.metrics {
+            metrics.queue.added(flow.added, flow.retried);
+        }
+        queue.under_way(Instant::now())
     }
 
     /// How many objects wait for a worker, and how long the first of them has.
@@ -199,10 +229,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::runtime::shutdown;
@@ -272,6 +299,39 @@ mod tests {
         assert_eq!(late, [(15, 5), (35, 25), (45, 0), (65, 0), (0, 0)]);
         stop.stop();
         assert!(serving.await.is_ok_and(|result| result.is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_through_the_queue_is_counted() {
+        let metrics = Arc::new(Metrics::new());
+        let triggers = Triggers::new().counted(metrics.clone());
+        let began = Instant::now();
+        let second = |number| began + Duration::from_secs(number);
+        triggers.trigger("a");
+        // Of what waits already nothing is added.
+        triggers.trigger("a");
+        triggers.trigger("b");
+        sleep_until(second(2)).await;
+        assert!(triggers.pop(9, second(2)).is_some());
+        sleep_until(second(3)).await;
+        assert!(triggers.pop(9, second(3)).is_some());
+        sleep_until(second(7)).await;
+        let (all, longest) = triggers.under_way();
+        assert_eq!((all.as_secs(), longest.as_secs()), (9, 5));
+        triggers.done("a", finished(Again::Failed));
+        triggers.done("b", finished(Again::OnChange));
+        assert_eq!(triggers.under_way(), (Duration::ZERO, Duration::ZERO));
+        let text = metrics.render(&Default::default());
+        for (name, value) in [
+            ("adds_total", "3"),
+            ("retries_total", "1"),
+            ("queue_duration_seconds_sum", "5.0"),
+            ("work_duration_seconds_sum", "9.0"),
+            ("work_duration_seconds_count", "2"),
+        ] {
+            let line = format!("workqueue_{name}{{name=\"ess-rollout\"}} {value}");
+            assert!(text.contains(&line), "{line} is missing in:\n{text}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ use ess_rollout_core::identity;
 use ess_rollout_core::rollout::{
     ACTION_APPLIED, ACTION_REJECTED, Event, EventKind, RECORD_NOT_WRITTEN,
 };
+use ess_rollout_core::task::reason::Reason;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1 as wire},
@@ -335,9 +336,16 @@ impl<E: Events> Events for Counted<E> {
         event: &'a Event,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         match event.reason {
-            ACTION_APPLIED => self.metrics.action_settled(&event.action, "Applied"),
-            ACTION_REJECTED => self.metrics.action_settled(&event.action, "Rejected"),
-            RECORD_NOT_WRITTEN => self.metrics.record_not_written(),
+            ACTION_APPLIED => self
+                .metrics
+                .updates
+                .action_settled(&event.action, "Applied"),
+            ACTION_REJECTED => self
+                .metrics
+                .updates
+                .action_settled(&event.action, "Rejected"),
+            RECORD_NOT_WRITTEN => self.metrics.updates.record_not_written(),
+            Reason::Adopted => self.metrics.updates.adopted(object.key().kind.name()),
             _ => {}
         }
         self.events.publish(object, event)
@@ -371,8 +379,6 @@ mod tests {
 
     use http::{Request, Response};
     use kube::client::Body;
-
-    use ess_rollout_core::task::reason::Reason;
 
     use super::*;
     use crate::reconcile::fake::task;

@@ -52,6 +52,7 @@ pub enum Again {
 pub struct WorkQueue<K> {
     entries: HashMap<K, Entry>,
     lanes: BTreeMap<u64, Lane<K>>,
+    flow: Flow,
 }
 
 /// The objects that share the rates of one account and region.
@@ -116,6 +117,17 @@ struct Entry {
     known: VecDeque<String>,
     failures: u32,
     failed_at: Option<Instant>,
+    /// When its pass began.
+    began: Option<Instant>,
+}
+
+/// What has gone through a queue since somebody last asked.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Flow {
+    /// How often something was put into it.
+    pub added: u64,
+    /// How often of these because a pass had stopped short.
+    pub retried: u64,
 }
 
 impl<K> Default for WorkQueue<K> {
@@ -123,6 +135,7 @@ impl<K> Default for WorkQueue<K> {
         Self {
             entries: HashMap::new(),
             lanes: BTreeMap::new(),
+            flow: Flow::default(),
         }
     }
 }
@@ -217,6 +230,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         lane.running_in_turn += usize::from(line == Line::InTurn);
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.due = None;
+            entry.began = Some(now);
             entry.running = Some(Slot {
                 lane: number,
                 line,
@@ -255,7 +269,28 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         first.min().filter(|at| *at <= now)
     }
 
-    /// A pass ended. `noise`, from 0 to 1, scatters the delay after a failure.
+    /// For how long an object that runs had waited when its pass began.
+    pub fn waited(&self, key: &K) -> Option<Duration> {
+        let entry = self.entries.get(key)?;
+        Some(entry.began? - entry.running?.at)
+    }
+
+    /// For how long workers have been at what they are at: added up, and the longest.
+    pub fn under_way(&self, now: Instant) -> (Duration, Duration) {
+        let running = self.lanes.values().flat_map(|lane| &lane.running);
+        let began = running.filter_map(|(_, key)| self.entries.get(key)?.began);
+        began.fold((Duration::ZERO, Duration::ZERO), |(all, longest), began| {
+            let time = now - began;
+            (all + time, longest.max(time))
+        })
+    }
+
+    /// What has gone through it since this was last asked.
+    pub fn flow(&mut self) -> Flow {
+        std::mem::take(&mut self.flow)
+    }
+
+    /// A pass ended; gives how long it took. `noise`, from 0 to 1, scatters the delay after a failure.
     pub fn done(
         &mut self,
         key: K,
@@ -264,10 +299,9 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         lane: u64,
         now: Instant,
         noise: f64,
-    ) {
-        let Some(entry) = self.entries.get_mut(&key) else {
-            return;
-        };
+    ) -> Option<Duration> {
+        let entry = self.entries.get_mut(&key)?;
+        let took = entry.began.take().map(|began| now - began);
         if let Some(ran) = entry.running.take()
             && let Some(lane) = self.lanes.get_mut(&ran.lane)
         {
@@ -296,7 +330,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         let absent = again == Again::Gone && !triggered;
         if (entry.gone || absent) && changed.is_none() {
             self.entries.remove(&key);
-            return;
+            return took;
         }
         let due = match again {
             Again::Failed => {
@@ -327,8 +361,10 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
                 (None, Again::InTurn(_)) if !triggered => Line::InTurn,
                 (changed, _) => Line::of(changed.unwrap_or_default()),
             };
+            self.flow.retried += u64::from(again == Again::Failed);
             self.bring_forward(&key, Slot { lane, line, at });
         }
+        took
     }
 
     /// A term of office begins, in which passes are made again: whoever waits is due this much later than now, or not at all.
@@ -352,6 +388,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
                 continue;
             }
             (entry.due, entry.running, entry.again) = (None, None, false);
+            entry.began = None;
             (entry.failures, entry.failed_at) = (0, None);
             entry.changes.clear();
             if let Some(wait) = wait(&key) {
@@ -375,6 +412,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
             slot.at = slot.at.min(before.at);
         }
         entry.due = Some(slot);
+        self.flow.added += u64::from(before.is_none());
         self.leave_line(key, before);
         let lane = self.lanes.entry(slot.lane).or_default();
         lane.line(slot.line).insert((slot.at, key.clone()));

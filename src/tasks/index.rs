@@ -13,8 +13,11 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
 
-use super::{CredentialsScope, ObjectView, Viewed, view::Facts};
-use crate::kubernetes::ObjectKey;
+use super::{
+    CredentialsScope, ObjectView, Viewed,
+    view::{Facts, Instances},
+};
+use crate::{kubernetes::ObjectKey, runtime::metrics::ActiveSeries};
 
 /// The most namespaces that objects are counted by.
 const NAMESPACES_MAX: usize = 200;
@@ -41,6 +44,10 @@ struct Tasks {
     undoing: HashMap<String, BTreeSet<ObjectKey>>,
     /// With an execution and no result.
     active: BTreeSet<ObjectKey>,
+    /// Those that something is done or waited for.
+    shown: BTreeSet<ObjectKey>,
+    /// How many there are, by kind, namespace and state.
+    counts: BTreeMap<(&'static str, String, String), i64>,
 }
 
 /// The region, if it is known, and the id.
@@ -64,6 +71,10 @@ impl Tasks {
         if facts.execution.is_some() && !facts.result {
             self.active.insert(key.clone());
         }
+        if facts.is_active() {
+            self.shown.insert(key.clone());
+        }
+        *self.counts.entry(counted(facts)).or_default() += 1;
         self.entries.insert(key, entry);
         old
     }
@@ -86,6 +97,14 @@ impl Tasks {
             take_out(&mut self.undoing, uid, key);
         }
         self.active.remove(key);
+        self.shown.remove(key);
+        let counted = counted(facts);
+        if let Some(count) = self.counts.get_mut(&counted) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&counted);
+            }
+        }
         Some(entry)
     }
 
@@ -101,6 +120,16 @@ impl Tasks {
     fn of_group(&self, place: &GroupPlace) -> impl Iterator<Item = &Facts> + use<'_> {
         self.facts_of(self.of_group.get(place))
     }
+}
+
+/// What it is counted by.
+fn counted(facts: &Facts) -> (&'static str, String, String) {
+    let state = match facts.state.as_str() {
+        "" => "Pending",
+        state => state,
+    };
+    let key = &facts.key;
+    (key.kind.name(), key.namespace.clone(), state.to_owned())
 }
 
 fn take_out<P: Eq + Hash>(sets: &mut HashMap<P, BTreeSet<ObjectKey>>, at: &P, key: &ObjectKey) {
@@ -369,35 +398,60 @@ impl TaskIndex {
     /// The tasks because of which a group stands still, and since when.
     pub fn frozen(&self) -> Vec<(ObjectKey, Timestamp)> {
         let tasks = self.lock();
-        let facts = tasks.entries.values().map(|entry| &entry.facts);
-        let frozen = facts.filter(|facts| facts.unfinished());
-        frozen
+        let facts = tasks.facts_of(Some(&tasks.shown));
+        facts
             .filter_map(|facts| Some((facts.key.clone(), facts.frozen_since?)))
             .collect()
+    }
+
+    /// Each object that something is done or waited for, as its series show it.
+    pub fn shown(&self) -> Vec<ActiveSeries> {
+        let tasks = self.lock();
+        let facts = tasks.facts_of(Some(&tasks.shown));
+        let shown = facts.map(|facts| {
+            let (kind, namespace, state) = counted(facts);
+            ActiveSeries {
+                kind,
+                namespace,
+                name: facts.key.name.clone(),
+                state,
+                group: facts.group.clone(),
+                moved: facts.moved.map(Timestamp::as_second),
+                paused: facts.paused_since.map(Timestamp::as_second),
+            }
+        });
+        shown.collect()
+    }
+
+    /// How many instances of these are in each state, by kind.
+    pub fn instances(&self) -> BTreeMap<(&'static str, &'static str), i64> {
+        let tasks = self.lock();
+        let mut counts = BTreeMap::new();
+        for facts in tasks.facts_of(Some(&tasks.shown)) {
+            let states = facts.instances.map(Instances::by_state);
+            for (state, count) in states.into_iter().flatten() {
+                *counts.entry((facts.key.kind.name(), state)).or_default() += i64::from(count);
+            }
+        }
+        counts
     }
 
     /// How many objects there are, by kind, namespace and the word in `status.state`. A cluster may have any number of
     /// namespaces: those that come after the first so many in the alphabet are counted together.
     pub fn by_state(&self) -> BTreeMap<(&'static str, String, String), i64> {
         let tasks = self.lock();
-        let namespaces: BTreeSet<&str> = tasks
-            .entries
-            .keys()
-            .map(|key| key.namespace.as_str())
-            .collect();
+        let places = tasks.counts.keys();
+        let namespaces: BTreeSet<&str> =
+            places.map(|(_, namespace, _)| namespace.as_str()).collect();
         let named: BTreeSet<&str> = namespaces.into_iter().take(NAMESPACES_MAX).collect();
         let mut counts = BTreeMap::new();
-        for (key, entry) in &tasks.entries {
-            let state = match entry.facts.state.as_str() {
-                "" => "Pending",
-                state => state,
-            };
-            let namespace = match named.contains(key.namespace.as_str()) {
-                true => key.namespace.as_str(),
+        for ((kind, namespace, state), count) in &tasks.counts {
+            let namespace = match named.contains(namespace.as_str()) {
+                true => namespace.as_str(),
                 false => OTHERS,
             };
-            let place = (key.kind.name(), namespace.to_owned(), state.to_owned());
-            *counts.entry(place).or_default() += 1;
+            let place = (*kind, namespace.to_owned(), state.clone());
+            *counts.entry(place).or_default() += count;
         }
         counts
     }
@@ -746,6 +800,70 @@ mod tests {
         assert_eq!(counts.len(), NAMESPACES_MAX + 1);
         let others = ("RollingUpdateTask", OTHERS.to_owned(), "Pending".to_owned());
         assert_eq!(counts[&others], 7);
+    }
+
+    #[test]
+    fn an_object_has_series_while_something_is_done_or_waited_for() {
+        let running = json!({
+            "state": "Running", "observedGeneration": 1,
+            "execution": {"id": "exec-1", "startTime": "2026-01-01T01:00:00Z"},
+            "latestInstanceTime": "2026-01-01T01:30:00Z",
+            "summary": {"total": 4, "pending": 1, "updating": 2, "succeeded": 1},
+        });
+        let with = |more: Value| {
+            let mut status = running.clone();
+            for (field, value) in more.as_object().unwrap() {
+                status[field] = value.clone();
+            }
+            object("web", 1, status)
+        };
+        let index = index([object("db", 2, json!({})), with(json!({}))]);
+        let seconds = |time: &str| time.parse().map(Timestamp::as_second).ok();
+        let shown = |index: &TaskIndex| {
+            let shown = index.shown().into_iter();
+            shown
+                .map(|one| (one.name, one.state, one.moved, one.paused))
+                .collect::<Vec<_>>()
+        };
+        let db = (
+            "db".to_owned(),
+            "Pending".to_owned(),
+            seconds("2026-01-01T00:00:02Z"),
+            None,
+        );
+        let web = |state: &str, moved: &str, paused: Option<&str>| {
+            let paused = paused.and_then(seconds);
+            ("web".to_owned(), state.to_owned(), seconds(moved), paused)
+        };
+        let running = web("Running", "2026-01-01T01:30:00Z", None);
+        assert_eq!(shown(&index), [db.clone(), running]);
+        let kind = "RollingUpdateTask";
+        assert_eq!(index.instances()[&(kind, "Updating")], 2);
+
+        let pause = json!({"state": "BatchSuspended", "pause": {"since": "2026-01-01T02:00:00Z"}});
+        index.apply(0, Event::Apply(with(pause)));
+        let since = "2026-01-01T02:00:00Z";
+        let paused = web("BatchSuspended", since, Some(since));
+        assert_eq!(shown(&index), [db.clone(), paused]);
+
+        // What is still to be put back is shown as well.
+        let result = json!({"state": "Restoring", "result": {}, "restore": {"done": false}});
+        index.apply(0, Event::Apply(with(result)));
+        assert_eq!(shown(&index).len(), 2);
+        let end = json!({"state": "Succeeded", "result": {}, "restore": {"done": true}});
+        index.apply(0, Event::Apply(with(end.clone())));
+        assert_eq!(shown(&index), [db]);
+        assert!(index.instances().is_empty());
+        let counts = |index: &TaskIndex| {
+            let counts = index.by_state().into_iter();
+            counts
+                .map(|((_, _, state), count)| (state, count))
+                .collect::<Vec<_>>()
+        };
+        let one = |state: &str| (state.to_owned(), 1);
+        assert_eq!(counts(&index), [one("Pending"), one("Succeeded")]);
+        index.apply(0, Event::Delete(with(end)));
+        assert_eq!(counts(&index), [one("Pending")]);
     }
 
     #[test]

@@ -117,6 +117,49 @@ struct Status {
     restore: Option<Restore>,
     #[serde(default)]
     freeze: Option<Freeze>,
+    #[serde(default)]
+    pause: Option<Pause>,
+    #[serde(default)]
+    resumed_time: Option<Timestamp>,
+    #[serde(default)]
+    summary: Option<Instances>,
+}
+
+/// The pause that it is in.
+#[derive(Debug, Clone, Deserialize)]
+struct Pause {
+    since: Timestamp,
+}
+
+/// How many instances of an update are in each state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub(super) struct Instances {
+    #[serde(default)]
+    pending: i32,
+    #[serde(default)]
+    updating: i32,
+    #[serde(default)]
+    succeeded: i32,
+    #[serde(default)]
+    failed: i32,
+    #[serde(default)]
+    cancelled: i32,
+    #[serde(default)]
+    skipped: i32,
+}
+
+impl Instances {
+    /// By the words of `status.instances`.
+    pub(super) fn by_state(self) -> [(&'static str, i32); 6] {
+        [
+            ("Pending", self.pending),
+            ("Updating", self.updating),
+            ("Succeeded", self.succeeded),
+            ("Failed", self.failed),
+            ("Cancelled", self.cancelled),
+            ("Skipped", self.skipped),
+        ]
+    }
 }
 
 /// A condition.
@@ -253,6 +296,13 @@ pub(super) struct Facts {
     pub restoring: bool,
     /// Since when its group has stood still because of it.
     pub frozen_since: Option<Timestamp>,
+    /// Since when it has waited for a person at a pause. This and the next two are for metrics.
+    pub paused_since: Option<Timestamp>,
+    /// When it last moved.
+    pub moved: Option<Timestamp>,
+    pub instances: Option<Instances>,
+    /// Of an image update task: whether a run is under way.
+    pub runs: bool,
     /// It has ended, and nothing is asked of it that it has not seen: that it is there is no news after a restart.
     pub at_rest: bool,
     /// Its execution is under way, and nothing is asked of it that it has not seen: after a restart it waits until the poller
@@ -283,6 +333,16 @@ impl Facts {
     /// Whether something was begun for it that is not known to be over.
     pub(super) fn began(&self) -> bool {
         (self.intent || self.execution.is_some()) && (!self.result || self.restoring)
+    }
+
+    /// Whether something is done or waited for. An image update task has no end: it is between its runs.
+    pub(super) fn is_active(&self) -> bool {
+        match self.key.kind {
+            ObjectKind::ImageUpdateTask => {
+                self.deleting || self.runs || self.queued || self.blocked
+            }
+            _ => self.unfinished(),
+        }
     }
 
     /// Whether more is going to happen.
@@ -349,15 +409,30 @@ impl<K: Viewed> ObjectView<K> {
         let status = self.status.unwrap_or_default();
         let (blocked, queued) = (status.is_blocked(), status.is_queued());
         let source = status.source.unwrap_or_default();
+        let runs = status.active.is_some();
         let (run_place, active) = status
             .active
             .map_or((None, None), |run| (run.place, run.execution));
         let place = status.place.or(run_place).map(|place| place.region_id);
         let secret = spec.credentials_ref.or(source.credentials_ref);
+        let created = self.metadata.creation_timestamp.map(|time| time.0);
+        let execution = status
+            .execution
+            .or(active)
+            .map(|execution| (execution.id, execution.start_time));
+        let paused_since = status.pause.map(|pause| pause.since);
+        let started = execution.as_ref().and_then(|(_, started)| *started);
+        let moved = [
+            created,
+            started,
+            status.latest_instance_time,
+            paused_since,
+            status.resumed_time,
+        ];
         Facts {
             uid: self.metadata.uid.unwrap_or_default(),
             version: self.metadata.resource_version.unwrap_or_default(),
-            created: self.metadata.creation_timestamp.map(|time| time.0),
+            created,
             deleting: self.metadata.deletion_timestamp.is_some(),
             guarded: self
                 .metadata
@@ -381,14 +456,15 @@ impl<K: Viewed> ObjectView<K> {
             reaches_group: status.group_seen_time.is_some()
                 || K::KIND == ObjectKind::ImageUpdateTask,
             intent: status.start.is_some(),
-            execution: status
-                .execution
-                .or(active)
-                .map(|execution| (execution.id, execution.start_time)),
+            execution,
             latest: status.latest_instance_time,
             result: status.result.is_some(),
             restoring: status.restore.is_some_and(|restore| !restore.done),
             frozen_since: status.freeze.map(|freeze| freeze.since),
+            paused_since,
+            moved: moved.into_iter().flatten().max(),
+            instances: status.summary,
+            runs,
             at_rest,
             only_runs,
             key,

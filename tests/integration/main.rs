@@ -38,6 +38,7 @@ mod rolling_back;
 mod scene;
 mod script;
 mod secrets;
+mod signals;
 mod suspension;
 mod throttling;
 mod unknowns;

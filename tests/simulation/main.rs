@@ -10,7 +10,7 @@
 //!
 //! and for each violation the command that replays it with its story. `ONLY='scenario'` sweeps one scenario,
 //! `ONLY='scenario:12:after'` does one run (more than one fault: `scenario:12:after:20:late`), `ONLY='scenario:seed=7'` one
-//! random schedule; `ONLY=golden` takes what released versions have left on to its end; `SCALE=n` measures what n updates at once cost (see [`scale`]) and no more; `SEEDS=n` says how many random schedules each scenario gets.
+//! random schedule; `ONLY=cardinality` has many updates come and go (see [`cardinality`]); `ONLY=golden` takes what released versions have left on to its end; `SCALE=n` measures what n updates at once cost (see [`scale`]) and no more; `SEEDS=n` says how many random schedules each scenario gets.
 //!
 //! | module | what |
 //! |---|---|
@@ -21,12 +21,14 @@
 //! | [`invariants`] | what must hold in each |
 //! | [`golden`] | what released versions have left, taken on to its end |
 //! | [`scale`] | what many updates at once cost |
+//! | [`cardinality`] | what `/metrics` is after many updates have come and gone |
 //! | [`canaries`] | what must be found nowhere |
 //! | [`operator`], [`wire`], [`lease`], [`lists`], [`person`], [`world`] | what a run is made of |
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod canaries;
+mod cardinality;
 mod gate;
 mod golden;
 mod invariants;
@@ -89,8 +91,15 @@ fn main() -> ExitCode {
         None => ended(scale::hold(&kinds)),
         Some(_) => ExitCode::SUCCESS,
     };
+    let bounded = match only.as_deref() {
+        None | Some("cardinality") => ended(cardinality::hold(&kinds)),
+        Some(_) => ExitCode::SUCCESS,
+    };
+    if only.as_deref() == Some("cardinality") {
+        return bounded;
+    }
     let swept = sweep::all(&kinds, only.as_deref(), seeds);
-    let all = [held, scaled, swept].into_iter();
+    let all = [held, scaled, bounded, swept].into_iter();
     let mut failed = all.filter(|part| *part != ExitCode::SUCCESS);
     failed.next().unwrap_or(ExitCode::SUCCESS)
 }
@@ -99,7 +108,7 @@ fn ended(scaled: Result<(), String>) -> ExitCode {
     match scaled {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            println!("scale: {error}");
+            println!("failed: {error}");
             ExitCode::FAILURE
         }
     }

@@ -4,19 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ess_rollout::clouds::{AliyunClouds, Clouds};
-use ess_rollout::kubernetes::{Bounded, Keeping, KubeApi, ObjectKey};
+use ess_rollout::clouds::{AliyunClouds, Clouds, Metered};
+use ess_rollout::kubernetes::{Bounded, Heard, Keeping, KubeApi, ObjectKey};
 use ess_rollout::leading::{EffectGuard, Leading};
 use ess_rollout::poller;
-use ess_rollout::reconcile::{Context, Limits, reconcile};
+use ess_rollout::reconcile::{Context, Counting, Limits, reconcile};
 use ess_rollout::runtime::dispatcher::{Finished, Triggers, Workers};
-use ess_rollout::runtime::events::Publisher;
+use ess_rollout::runtime::events::{Counted, Publisher};
 use ess_rollout::runtime::health::Readiness;
 use ess_rollout::runtime::lease::{Elector, Fence, Times};
 use ess_rollout::runtime::metrics::Metrics;
 use ess_rollout::runtime::pace::Pace;
 use ess_rollout::runtime::queue::Again;
 use ess_rollout::runtime::shutdown::{self, Stop};
+use ess_rollout::scrape::Sources;
 use ess_rollout::seen::Sightings;
 use ess_rollout::tasks::TaskIndex;
 use ess_rollout::watch::{self, Feed};
@@ -58,6 +59,7 @@ pub struct Operator {
     election: Option<(Stop, JoinSet<Elector<LeaseWire>>)>,
     /// Empty: it is the only one.
     pub name: String,
+    sources: Sources,
 }
 
 /// By how much the clock of a node is wrong where there are two.
@@ -82,6 +84,11 @@ impl Operator {
             (WORKERS, SETTLE),
             format!("operator-{number}"),
         )
+    }
+
+    /// What a scrape of its metrics gets.
+    pub fn metrics(&self) -> String {
+        self.sources.text()
     }
 
     /// Tells it to stop, waits until what it does is over, and has it give its place up.
@@ -138,7 +145,9 @@ impl Operator {
         let limits = Limits::for_calls(CALL_TIMEOUT);
         let (id, secret) = ACCESS_KEY;
         let credentials = StaticCredentials::new(id, secret, None).expect("a valid AccessKey");
+        let metrics = Arc::new(Metrics::new());
         let config = ClientConfig {
+            observer: Some(Arc::new(Metered(metrics.clone()))),
             limiter: Arc::new(Limiter::new(RateLimits {
                 longest_wait_of_mutations: limits.turn,
                 ..RateLimits::default()
@@ -169,10 +178,10 @@ impl Operator {
             };
             Some(value.to_owned())
         });
-        let clouds: Arc<dyn Clouds> = Arc::new(clouds.over(cloud));
+        let clouds: Arc<dyn Clouds> = Arc::new(clouds.over(cloud).counted(metrics.clone()));
         let tasks = Arc::new(TaskIndex::new(Some(REGION.to_owned())));
         let sightings = Arc::new(Sightings::new(settle));
-        let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new());
+        let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new().counted(metrics.clone()));
         let gates = ["tasks", "rollbacks", "imageupdates", "records"];
         let readiness = Arc::new(Readiness::new(gates.map(str::to_owned)));
         let context = Context {
@@ -182,10 +191,11 @@ impl Operator {
                 Arc::new(clock),
             ))),
             clouds: clouds.clone(),
-            events: Arc::new(
-                Publisher::new(client.clone(), None)
+            events: Arc::new(Counted {
+                events: Publisher::new(client.clone(), None)
                     .beside_records(NAMESPACE, Some(REGION.to_owned())),
-            ),
+                metrics: metrics.clone(),
+            }),
             clock: Arc::new(clock),
             tasks: tasks.clone(),
             pace: Arc::new(Pace::new(RateLimits::default().oos_starts.per_second)),
@@ -203,18 +213,32 @@ impl Operator {
             limits,
             schemas: Arc::default(),
             vouching: Arc::default(),
+            counting: Arc::new(Counting::new(metrics.clone())),
             step: Arc::new(rollout::step),
         };
 
         let (stop, shutdown) = shutdown::channel();
         let mut parts = JoinSet::new();
-        let feed = Feed {
+        let sources = Sources {
+            metrics: metrics.clone(),
+            clock: Arc::new(clock),
             tasks: tasks.clone(),
             leftovers: Arc::default(),
+            triggers: triggers.clone(),
+            sightings,
+            pace: context.pace.clone(),
+            schemas: context.schemas.clone(),
+            heard: Arc::new(Heard::new(Arc::new(clock))),
+            fence: fence.clone(),
+            lease: None,
+        };
+        let feed = Feed {
+            tasks: tasks.clone(),
+            leftovers: sources.leftovers.clone(),
             references: Arc::default(),
             triggers: triggers.clone(),
             readiness: readiness.clone(),
-            metrics: Arc::new(Metrics::new()),
+            metrics: metrics.clone(),
         };
         let [tasks_gate, rollbacks_gate, image_updates_gate, records_gate] =
             gates.map(str::to_owned);
@@ -255,7 +279,7 @@ impl Operator {
             poll_interval: POLL,
             sweeper: None,
             readiness,
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             pass: Arc::new({
                 let (world, life) = (world.clone(), life.clone());
                 move |context, about, _| {
@@ -274,6 +298,7 @@ impl Operator {
             stop,
             election,
             name,
+            sources,
         }
     }
 }

@@ -174,9 +174,12 @@ impl Client {
             lane: call.lane,
             turn: self.turn,
         };
-        if let Err(wait) = self.config.limiter.take(draw).await {
+        let arrived = Instant::now();
+        let turn = self.config.limiter.take(draw).await;
+        let waited = arrived.elapsed();
+        if let Err(wait) = turn {
             let error = call.failed().held_back(wait);
-            self.observe(call, None, Err(&error));
+            self.observe(call, waited, None, Err(&error));
             return Err(error);
         }
         let allowed = match (&self.config.guard, call.lane) {
@@ -184,7 +187,7 @@ impl Client {
                 Some(allowed) => allowed,
                 None => {
                     let error = call.failed().must_not_be_sent();
-                    self.observe(call, None, Err(&error));
+                    self.observe(call, waited, None, Err(&error));
                     return Err(error);
                 }
             },
@@ -202,7 +205,7 @@ impl Client {
         {
             self.config.limiter.throttled(draw, error.retry_after);
         }
-        self.observe(call, Some(started), result.as_ref());
+        self.observe(call, waited, Some(started), result.as_ref());
         result
     }
 
@@ -254,7 +257,7 @@ impl Client {
             let call = Call::new(Service::Sts, "GetCallerIdentity", Lane::Read, &region);
             let started = Instant::now();
             let result = client.exchange(&call, &credentials).await;
-            client.observe(&call, Some(started), result.as_ref());
+            client.observe(&call, Duration::ZERO, Some(started), result.as_ref());
             if let Ok(answer) = result {
                 let caller = client.credentials.account();
                 let account = text(&answer, "AccountId");
@@ -266,6 +269,7 @@ impl Client {
     fn observe(
         &self,
         call: &Call<'_>,
+        waited: Duration,
         started: Option<Instant>,
         result: Result<&Value, &CloudError>,
     ) {
@@ -292,6 +296,7 @@ impl Client {
                 urgency: (call.lane == Lane::Read).then_some(self.turn.urgency),
                 class: error.map(|error| error.class),
                 code: error.map(|error| error.code.as_str()),
+                waited,
                 duration,
                 held_back: started.is_none(),
             });

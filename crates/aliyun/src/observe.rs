@@ -19,6 +19,8 @@ pub struct ObservedCall<'a> {
     pub class: Option<ErrorClass>,
     /// The error code, of an open set: for logs, not for metric labels.
     pub code: Option<&'a str>,
+    /// How long it waited for its turn at the rate.
+    pub waited: Duration,
     /// From the first byte sent to the last one read; zero when it was not sent.
     pub duration: Duration,
     /// Whether it was the client's own limiter that refused it.

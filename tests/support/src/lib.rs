@@ -7,6 +7,7 @@
 //! | [`audit`] | what the apiserver was asked, by whom: counts of writes |
 //! | [`kubectl`] | kubectl with a given kubeconfig; namespaces, CRDs, ServiceAccount tokens |
 //! | [`process`] | a child program: logs, ready file, kill -9, restart |
+//! | [`prometheus`] | a real Prometheus that scrapes, and promtool |
 //! | [`operator`], [`emulator`] | the two programs, and their flags, in one place each |
 //! | [`earlier`] | an earlier version of the operator, for turns with the present one |
 //! | [`evidence`] | what the emulated cloud shows of what was done to it |
@@ -35,6 +36,7 @@ pub mod kubectl;
 pub mod operator;
 pub mod pages;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod watchdog;
 
@@ -48,6 +50,7 @@ pub use installation::Installation;
 pub use kubectl::Kubectl;
 pub use operator::{Operator, Options};
 pub use process::Process;
+pub use prometheus::Prometheus;
 
 use std::path::{Path, PathBuf};
 

@@ -137,6 +137,13 @@ impl Operator {
         self.health().ok()?.metric(series).await
     }
 
+    /// Where it serves its health and its metrics, `127.0.0.1:PORT`.
+    pub fn address(&self) -> Result<String> {
+        let ready: serde_json::Value = serde_json::from_slice(&std::fs::read(&self.ready_file)?)?;
+        let health = ready["health"].as_str();
+        Ok(health.context("the ready file has no health")?.to_owned())
+    }
+
     /// For whoever asks while somebody else has the process.
     pub fn health(&self) -> Result<Health> {
         Ok(Health {

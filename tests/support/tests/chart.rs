@@ -549,42 +549,6 @@ fn the_policies_of_two_releases_are_apart() {
     }));
 }
 
-#[test]
-fn alerts_are_about_metrics_that_there_are_and_lead_to_a_page() {
-    let rule = |values: Value| {
-        let documents = render_chart(&json!({"prometheusRule": values})).unwrap();
-        let rules = of_kind(&documents, "PrometheusRule");
-        rules.first().map(|rule| (*rule).clone())
-    };
-    assert_eq!(rule(json!({})), None, "its CRD may not be there");
-    let docs = "https://git.example.com/ess-rollout/docs/";
-    let values = json!({"enabled": true, "labels": {"release": "prometheus"}, "docsUrl": docs});
-    let with_page = rule(values).unwrap();
-    assert_eq!(with_page["metadata"]["labels"]["release"], "prometheus");
-    let alert = &with_page["spec"]["groups"][0]["rules"][0];
-    assert_eq!(alert["alert"], "EssRolloutLooksLate");
-    assert_eq!(alert["for"], "5m");
-    assert!(
-        alert["annotations"]["description"]
-            .as_str()
-            .unwrap()
-            .contains("{{ $value | humanizeDuration }}")
-    );
-    let page = std::fs::read_to_string(source_root().join("docs/metrics.md")).unwrap();
-    let expression = alert["expr"].as_str().unwrap();
-    let (metric, _) = expression.split_once(' ').unwrap();
-    assert!(page.contains(&format!("| `{metric}` |")), "{metric}");
-    assert!(page.contains(expression), "{expression}");
-    assert!(page.contains("EssRolloutLooksLate"));
-    let runbook = format!("{docs}metrics.md#looks-are-late");
-    assert_eq!(alert["annotations"]["runbook_url"], runbook);
-    assert!(page.contains("\n## Looks are late\n"));
-
-    let bare = rule(json!({"enabled": true})).unwrap();
-    let annotations = &bare["spec"]["groups"][0]["rules"][0]["annotations"];
-    assert!(annotations["runbook_url"].is_null() && annotations["summary"].is_string());
-}
-
 /// The token that `apply_chart` gives has the operator's rights and no more.
 #[test]
 fn the_service_account_may_do_what_the_operator_does_and_no_more() {
