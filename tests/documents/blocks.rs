@@ -260,9 +260,11 @@ fn every_manifest_is_taken_by_the_apiserver() -> Result<()> {
             }
             *kinds.entry(kind.clone()).or_insert(0) += 1;
             if NOT_INSTALLED.iter().any(|(listed, _)| *listed == kind) {
+                // What kustomize reads has no name, and says what it is made of.
+                let made_of = ["resources", "components"].map(|key| document[key].is_array());
                 ensure!(
-                    document["metadata"]["name"].is_string(),
-                    "{}: no name",
+                    document["metadata"]["name"].is_string() || made_of.contains(&true),
+                    "{}: neither a name nor what it is made of",
                     block.place()
                 );
                 continue;
