@@ -15,11 +15,13 @@ use kube::Client;
 
 use crate::{
     kubernetes::{
-        Clients, ErrorClass, FenceLayer, Heard, KubeLeases, Schemas, Verified, Vouching, call, cure,
+        Clients, CountedLayer, ErrorClass, FenceLayer, Heard, KubeLeases, Schemas, Verified,
+        Vouching, call, cure,
     },
     runtime::{
         clock::SystemClock,
         lease::{Fence, Leases},
+        metrics::Metrics,
         telemetry::chain,
     },
     settings::Settings,
@@ -52,7 +54,11 @@ async fn cluster(settings: &Settings) -> Vec<Finding> {
         takes: Duration::MAX,
     };
     let heard = Arc::new(Heard::new(Arc::new(SystemClock)));
-    let clients = match Clients::infer(heard, layer).await {
+    // Nobody reads what is counted.
+    let counted = CountedLayer {
+        metrics: Arc::new(Metrics::new()),
+    };
+    let clients = match Clients::infer(heard, layer, counted).await {
         Ok(clients) => clients,
         Err(error) => return vec![Finding::fail(name, chain(&error), "")],
     };

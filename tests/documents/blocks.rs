@@ -35,6 +35,36 @@ const NOT_TYPED: &[(&str, &str, &str)] = &[
         "what is typed below it has these programs and this shell",
     ),
     (
+        "docs/cloudmonitor.md",
+        "kubectl ess-rollout alerts",
+        "crates/plugin/tests has the command",
+    ),
+    (
+        "docs/gitops.md",
+        "kubectl -n argocd patch configmap",
+        "needs Argo CD: the tests of config/argocd run what the file holds",
+    ),
+    (
+        "docs/gitops.md",
+        "sed 's/system:serviceaccount:argocd",
+        "likewise, for another ServiceAccount",
+    ),
+    (
+        "docs/logs.md",
+        "kubectl -n ess-rollout logs",
+        "needs jq, and the log of a pod: there are no nodes in the tests",
+    ),
+    (
+        "docs/releases.md",
+        "cd target/dist && sha256sum",
+        "needs `make dist`, which checks the same sums",
+    ),
+    (
+        "docs/runbooks/",
+        "kubectl",
+        "reads pods and their logs: there are no nodes in the tests",
+    ),
+    (
         "docs/approvals.md",
         "jq -c 'select(.annotations)",
         "needs jq, and an audit log that the cluster writes",
@@ -52,7 +82,10 @@ const NOT_TYPED: &[(&str, &str, &str)] = &[
 ];
 
 /// Manifests of kinds that the control plane of the tests does not have: the kind, what checks them instead.
-const NOT_INSTALLED: &[(&str, &str)] = &[];
+const NOT_INSTALLED: &[(&str, &str)] = &[(
+    "Kustomization",
+    "kustomize reads it, and no apiserver: the tests of config/flux build it",
+)];
 
 /// Blocks of YAML that are neither manifests nor values of the chart: the page, how the block begins, what it is. They are read as YAML.
 const FRAGMENTS: &[(&str, &str, &str)] = &[
@@ -70,6 +103,11 @@ const FRAGMENTS: &[(&str, &str, &str)] = &[
         "docs/emulator.md",
         "accountId:",
         "a fixture: tests/integration/newcomer.rs starts the emulator with it",
+    ),
+    (
+        "docs/alerts.md",
+        "rule_files:",
+        "a part of the configuration of Prometheus",
     ),
     ("crates/emulator/README.md", "events:", "parts of a fixture"),
 ];
