@@ -89,6 +89,9 @@ fn check_objects(cases: &[Case]) {
             .collect()
     };
     assert_eq!(verdicts(&live), verdicts(&kept));
+    // By this the integration tests go.
+    let rule = live.iter().map(crate::scene::kstatus);
+    assert_eq!(verdicts(&live), rule.collect::<Vec<_>>());
 }
 
 /// The account that the scripts name, and that of Argo CD in another cluster than its own.
