@@ -680,3 +680,75 @@ fn the_samples_are_accepted_by_the_apiserver() {
         .run(&["apply", "-n", &namespace, "-k", samples.to_str().unwrap()])
         .unwrap();
 }
+
+#[test]
+fn images_come_from_the_registry_that_the_values_name() {
+    let image = |values: Value| {
+        let documents = render_chart(&values).unwrap();
+        let pod = &of_kind(&documents, "Deployment")[0]["spec"]["template"]["spec"];
+        let image = &pod["containers"][0]["image"];
+        assert_eq!(
+            of_kind(&documents, "Pod")[0]["spec"]["containers"][0]["image"],
+            *image
+        );
+        image.as_str().unwrap().to_owned()
+    };
+    let digest = format!("sha256:{}", "0".repeat(64));
+    for (values, expected) in [
+        (
+            json!({"image": {"registry": "registry.cn-hangzhou.aliyuncs.com"}}),
+            "registry.cn-hangzhou.aliyuncs.com/ess-rollout:0.1.0".to_owned(),
+        ),
+        (
+            json!({"image": {"registry": "a.example.com/b", "repository": "mine/op", "tag": "v2"}}),
+            "a.example.com/b/mine/op:v2".to_owned(),
+        ),
+        (
+            json!({"image": {"registry": "a.example.com", "tag": "v2", "digest": digest}, "global": {"imageRegistry": "b.example.com:5000/", "of": "others"}}),
+            format!("b.example.com:5000/ess-rollout@{digest}"),
+        ),
+    ] {
+        assert_eq!(image(values), expected);
+    }
+}
+
+#[test]
+fn chart_and_kustomize_let_the_pods_out_to_the_same() {
+    let documents = render_chart(&json!({"networkPolicy": {"enabled": true}})).unwrap();
+    let chart = of_kind(&documents, "NetworkPolicy")[0];
+    let file = source_root().join("config/components/network-policy/networkpolicy.yaml");
+    let kustomize = &self::documents(&std::fs::read_to_string(file).unwrap()).unwrap()[0];
+    for part in ["policyTypes", "ingress", "egress"] {
+        assert_eq!(chart["spec"][part], kustomize["spec"][part], "{part}");
+    }
+    let kubectl = shared().kubectl();
+    let namespace = kubectl.namespace("network").unwrap();
+    let mut policies = [chart.clone(), kustomize.clone()];
+    for policy in &mut policies {
+        policy["metadata"]["namespace"] = json!(namespace);
+        kubectl
+            .apply_server_side(&namespace, &policy.to_string())
+            .unwrap();
+    }
+    // Both pods are meant, and nobody else's.
+    let terms = chart["spec"]["podSelector"]["matchExpressions"]
+        .as_array()
+        .unwrap();
+    for pod in [
+        &of_kind(&documents, "Deployment")[0]["spec"]["template"],
+        of_kind(&documents, "Pod")[0],
+    ] {
+        for term in terms {
+            let label = &pod["metadata"]["labels"][term["key"].as_str().unwrap()];
+            assert!(term["values"].as_array().unwrap().contains(label), "{term}");
+        }
+    }
+    for wrong in [
+        json!({"networkPolicy": {"cloud": {"cidrs": ["anywhere"]}}}),
+        json!({"networkPolicy": {"cloud": {"ports": []}}}),
+        json!({"networkPolicy": {"enable": true}}),
+        json!({"proxy": {"httpsProxy": "proxy.example.com"}}),
+    ] {
+        assert!(render_chart(&wrong).is_err(), "{wrong}");
+    }
+}
