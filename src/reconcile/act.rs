@@ -156,6 +156,7 @@ async fn effects<'a>(
         next,
     } = decision;
 
+    context.counting.seen(&subject.object, context.clock.now());
     let record = record.map(laid_out);
     let lost = |stop| match stop {
         Stop::Error(Error::Write(error)) if lets_go_anyway && error.class.is_lasting() => {
@@ -359,8 +360,6 @@ async fn write_status(
     status: Status,
     versions: &mut Vec<String>,
 ) -> Result<(), Stop> {
-    let now = context.clock.now();
-    context.counting.seen(object, now);
     let differs = object
         .differs_from(&status)
         .map_err(|_| Stop::Error(Error::Contradiction("it has the status of another kind")))?;
@@ -368,7 +367,7 @@ async fn write_status(
         return Ok(());
     }
     let turn = Turn::of(object, &status);
-    let happened = counting::brings(object, &status, now);
+    let happened = counting::brings(object, &status, context.clock.now());
     let written = context.kubernetes.write_status(object, &status).await;
     if let Err(error) = &written
         && error.class == ErrorClass::Unavailable

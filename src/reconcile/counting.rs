@@ -317,10 +317,8 @@ mod tests {
             outcome: "Failed",
             took: None,
         };
-        assert_eq!(
-            happened(json!({}), json!({"result": result})),
-            [ended.clone()]
-        );
+        let never = happened(json!({}), json!({"result": result}));
+        assert_eq!(never, std::slice::from_ref(&ended));
         let refused = happened(
             json!({"start": start("a")}),
             json!({"start": start("a"), "result": result}),
@@ -386,7 +384,8 @@ mod tests {
         let active = json!({"active": run, "lastOutcome": "Succeeded"});
         let waiting = json!({"waiting": {"trigger": "Now", "due": NOW, "count": 1, "hash": "h"}, "lastOutcome": "Succeeded"});
         let no = Happened::Start(NOT_STARTED);
-        assert_eq!(happened(active.clone(), waiting), [no.clone()]);
+        let back = happened(active.clone(), waiting);
+        assert_eq!(back, std::slice::from_ref(&no));
         let ended = Happened::Ended {
             outcome: "Failed",
             took: Some(hours(2)),
