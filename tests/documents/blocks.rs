@@ -95,11 +95,6 @@ const FRAGMENTS: &[(&str, &str, &str)] = &[
         "lines of an overlay: config/site has them as comments, and tests/integration/installed.rs applies it",
     ),
     (
-        "docs/gitops.md",
-        "healthCheckExprs:",
-        "a part of a Flux Kustomization",
-    ),
-    (
         "docs/emulator.md",
         "accountId:",
         "a fixture: tests/integration/newcomer.rs starts the emulator with it",

@@ -68,13 +68,20 @@ fn cases() -> Vec<(&'static str, Value)> {
         },
         "metrics": {"service": {"annotations": {"g": "h"}}},
         "prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}, "docsUrl": "https://example.com/docs"},
+        "serviceMonitor": {
+            "enabled": true, "labels": {"release": "prometheus"}, "interval": "30s", "scrapeTimeout": "10s",
+        },
+        "dashboard": {"enabled": true, "annotations": {"grafana_folder": "Kubernetes"}},
     });
     let oidc = json!({
         "watchNamespaces": ["shop"],
         "credentials": {"oidc": {"roleArn": "acs:ram::1:role/r", "providerArn": "acs:ram::1:oidc-provider/p"}},
         "networkPolicy": {"enabled": true},
         "prometheusRule": {"enabled": true},
+        "serviceMonitor": {"enabled": true},
+        "dashboard": {"enabled": true},
     });
+    let ecs = json!({"credentials": {"ecsRamRole": "ess-rollout"}});
     let rrsa = json!({"credentials": {"rrsa": {"roleName": "ess-rollout"}}});
     vec![
         ("defaults", json!({})),
@@ -82,6 +89,7 @@ fn cases() -> Vec<(&'static str, Value)> {
         ("most", most),
         ("oidc", oidc),
         ("rrsa", rrsa),
+        ("ecs", ecs),
     ]
 }
 
@@ -102,6 +110,10 @@ fn render(chart: &Path, values: &Value) -> String {
     run_helm(&args).unwrap()
 }
 
+fn above(document: &str, line: &str) -> String {
+    document.split(line).next().unwrap_or(document).to_owned()
+}
+
 /// What is shipped as it stands in crds/ and beside the chart's templates has tests of its own, and would hide the rest.
 fn without_copies(text: &str) -> String {
     let documents = text.split("\n---\n").map(|document| {
@@ -114,6 +126,8 @@ fn without_copies(text: &str) -> String {
         let name = document.lines().find(|line| line.starts_with("  name: "));
         match copied.iter().find(of) {
             Some(kind) => format!("# {kind}{}", name.unwrap_or_default()),
+            None if document.contains("\nkind: PrometheusRule\n") => above(document, "\nspec:\n"),
+            None if document.contains("grafana_dashboard") => above(document, "\ndata:\n"),
             None => document.trim_end().to_owned(),
         }
     });
