@@ -32,7 +32,7 @@ type Records = HashMap<String, Told>;
 
 /// What is told of one record.
 struct Told {
-    kinds: Vec<String>,
+    kinds: Vec<(String, bool)>,
     frozen: Vec<(ObjectKey, Timestamp)>,
 }
 
@@ -75,10 +75,14 @@ impl Leftovers {
         }
     }
 
-    /// How many things of each kind are listed.
-    pub fn by_kind(&self) -> BTreeMap<String, i64> {
-        let mut counts: BTreeMap<String, i64> =
-            KINDS.map(|kind| (kind.to_owned(), 0)).into_iter().collect();
+    /// How many things of each kind are listed, apart from those that are left on purpose.
+    pub fn by_kind(&self) -> BTreeMap<(String, bool), i64> {
+        // What a policy of an update leaves is in Standby.
+        let always = KINDS.map(|kind| (kind, false)).into_iter();
+        let always = always.chain([("Standby", true)]);
+        let mut counts: BTreeMap<(String, bool), i64> = always
+            .map(|(kind, kept)| ((kind.to_owned(), kept), 0))
+            .collect();
         let lists = self.lock();
         for kind in lists.records.values().flat_map(|told| &told.kinds) {
             *counts.entry(kind.clone()).or_default() += 1;
@@ -114,7 +118,7 @@ mod tests {
     #[test]
     fn they_are_counted_over_all_records_as_these_change() {
         let all = Leftovers::default();
-        let count = |kind: &str| all.by_kind()[kind];
+        let count = |kind: &str| all.by_kind()[&(kind.to_owned(), false)];
         assert_eq!(count("Standby"), 0);
         all.apply(&Event::Apply(record(
             "a",
@@ -137,6 +141,16 @@ mod tests {
         all.apply(&Event::InitDone);
         assert_eq!((count("Standby"), count("Process")), (0, 0));
         assert_eq!(count("Protection"), 1);
+        // What an update leaves as it was told to alarms nobody.
+        let kept: RecordView = serde_json::from_value(json!({
+            "metadata": {"name": "e"},
+            "spec": {"scalingGroupId": "asg-1", "regionId": "cn-hangzhou"},
+            "status": {"leftovers": [{"kind": "Standby", "kept": true}]},
+        }))
+        .unwrap();
+        all.apply(&Event::Apply(kept));
+        assert_eq!(count("Standby"), 0);
+        assert_eq!(all.by_kind()[&("Standby".to_owned(), true)], 1);
     }
 
     #[test]

@@ -529,6 +529,8 @@ struct RunView {
 struct LeftoverView {
     kind: String,
     #[serde(default)]
+    kept: bool,
+    #[serde(default)]
     containers: Found,
 }
 
@@ -550,15 +552,15 @@ impl RecordView {
         self.metadata.name.as_deref().unwrap_or("")
     }
 
-    /// The kinds of what it lists as left to put back, and an `Execution` for each run that was let go
-    /// and whose end nobody has seen.
-    pub fn leftovers(&self) -> Vec<String> {
+    /// The kinds of what it lists as left to put back, and whether that is on purpose; and an `Execution` for each run that was
+    /// let go and whose end nobody has seen.
+    pub fn leftovers(&self) -> Vec<(String, bool)> {
         let status = self.status.iter();
         let all = status.clone().flat_map(|status| &status.leftovers);
         let runs = status.flat_map(|status| &status.runs);
         let runs = runs.filter(|run| run.let_go.is_some());
-        all.map(|leftover| leftover.kind.clone())
-            .chain(runs.map(|_| "Execution".to_owned()))
+        all.map(|leftover| (leftover.kind.clone(), leftover.kept))
+            .chain(runs.map(|_| ("Execution".to_owned(), false)))
             .collect()
     }
 
@@ -790,7 +792,7 @@ pub(super) mod tests {
         let_go["letGo"] = "Orphaned".into();
         let record = record(json!({"holder": {"uid": "a"}, "runs": [run("a"), let_go]}));
         assert!(record.needs_look(watched));
-        assert_eq!(record.leftovers(), ["Execution"]);
+        assert_eq!(record.leftovers(), [("Execution".to_owned(), false)]);
     }
 
     #[test]

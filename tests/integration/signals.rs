@@ -273,7 +273,7 @@ async fn every_query_of_the_dashboard_gives_data_and_every_alert_is_about_series
             r#"sum(ess_rollout_task_instances{kind="RollingUpdateTask"})"#,
             6.0,
         ),
-        (r#"ess_rollout_leftovers{kind="Standby"}"#, 1.0),
+        (r#"ess_rollout_leftovers{kind="Standby",kept="true"}"#, 1.0),
         (
             r#"ess_rollout_start_intents_total{kind="RollingUpdateTask",outcome="Started"}"#,
             4.0,

@@ -10,6 +10,8 @@
 //! | `scraped` | what is counted when a scrape asks for it |
 //! | [`process`] | the process |
 
+use std::sync::{Mutex, PoisonError};
+
 pub mod catalogue;
 pub mod cloud;
 pub mod cluster;
@@ -36,6 +38,8 @@ pub struct Metrics {
     /// What becomes of updates.
     pub updates: updates::Updates,
     process: process::Process,
+    /// Held by a scrape: what is counted for it is taken out and put in again, which another one must not see.
+    scraping: Mutex<()>,
 }
 
 impl Default for Metrics {
@@ -64,6 +68,7 @@ impl Metrics {
             cluster,
             updates,
             process,
+            scraping: Mutex::default(),
         }
     }
 
@@ -74,6 +79,7 @@ impl Metrics {
 
     /// The text of a scrape.
     pub fn render(&self, scrape: &Scrape) -> String {
+        let _scraping = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         self.queue.set(scrape);
         self.cloud.set(scrape);
         self.cluster.set(scrape);

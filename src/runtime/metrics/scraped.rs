@@ -20,8 +20,8 @@ pub struct Scrape {
     pub active: Vec<ActiveSeries>,
     /// The instances of these, by kind and state.
     pub instances: BTreeMap<(&'static str, &'static str), i64>,
-    /// What runs have left changed, by kind.
-    pub leftovers: BTreeMap<String, i64>,
+    /// What runs have left changed, by kind and whether on purpose.
+    pub leftovers: BTreeMap<(String, bool), i64>,
     /// For how many seconds updates have had their scaling group stand still, by kind, namespace and name: only of
     /// those under way, whether or not their objects are still there.
     pub frozen: BTreeMap<(&'static str, String, String), i64>,

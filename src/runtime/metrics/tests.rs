@@ -74,7 +74,7 @@ fn fed() -> (Metrics, Scrape) {
             active("db", "Running", None),
         ],
         instances: BTreeMap::from([(("RollingUpdateTask", "Updating"), 5)]),
-        leftovers: BTreeMap::from([("Standby".to_owned(), 3)]),
+        leftovers: BTreeMap::from([(("Standby".to_owned(), false), 3)]),
         frozen: BTreeMap::from([(
             ("RollingUpdateTask", "shop".to_owned(), "web".to_owned()),
             1800,
@@ -125,7 +125,7 @@ fn a_scrape_names_what_dashboards_ask_for() {
         r#"ess_rollout_watch_last_answer_timestamp_seconds{resource="rollbacks",namespace=""} 1700000001"#,
         r#"ess_rollout_watch_failures_total{resource="rollbacks"} 1"#,
         r#"ess_rollout_crd_missing_fields{kind="Rollback"} 4"#,
-        r#"ess_rollout_leftovers{kind="Standby"} 3"#,
+        r#"ess_rollout_leftovers{kind="Standby",kept="false"} 3"#,
         r#"ess_rollout_group_frozen_seconds{kind="RollingUpdateTask",namespace="shop",name="web"} 1800"#,
         r#"workqueue_depth{name="ess-rollout"} 1"#,
         r#"workqueue_adds_total{name="ess-rollout"} 3"#,
@@ -233,4 +233,26 @@ fn a_scrape_has_each_metric_of_the_list_with_its_type_and_no_other() {
         .filter(|entry| entry.lasts == Lasts::OnRecord);
     assert!(once.clone().count() > 5);
     assert!(once.clone().all(|entry| entry.kind != "gauge"));
+}
+
+/// Two replicas of Prometheus ask at the same time: neither may see what the other one takes out to put it in again.
+#[test]
+fn scrapes_at_the_same_time_are_whole() {
+    let metrics = Metrics::new();
+    let scrape = Scrape {
+        active: vec![active("web", "Running", Some(1_700_000_003))],
+        leftovers: BTreeMap::from([(("Standby".to_owned(), false), 3)]),
+        ..Scrape::default()
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    let text = metrics.render(&scrape);
+                    assert!(text.contains("\ness_rollout_task_info{"), "{text}");
+                    assert!(text.contains("\ness_rollout_leftovers{"), "{text}");
+                }
+            });
+        }
+    });
 }

@@ -61,7 +61,7 @@ pub struct Updates {
     paused: Gauges<3>,
     instances: Gauges<2>,
     frozen: Gauges<3>,
-    leftovers: Gauges<1>,
+    leftovers: Gauges<2>,
 }
 
 impl Updates {
@@ -206,10 +206,16 @@ impl Updates {
                     Lasts::AsItIs,
                     "What runs have left changed in scaling groups: `status.leftovers` of the ScalingGroupRecords",
                 ),
-                [(
-                    "kind",
-                    "`Process`, `ScalingConfigurationImage`, `ScalingConfigurationContainers`, `Standby`, `Protection`, `StoppedInstance`, and `Execution` for a run that was let go and whose end nobody has seen",
-                )],
+                [
+                    (
+                        "kind",
+                        "`Process`, `ScalingConfigurationImage`, `ScalingConfigurationContainers`, `Standby`, `Protection`, `StoppedInstance`, and `Execution` for a run that was let go and whose end nobody has seen",
+                    ),
+                    (
+                        "kept",
+                        "`true`: on purpose, as `failedInstancePolicy: KeepInStandby` has it; `false`",
+                    ),
+                ],
             ),
         };
         updates.begin();
@@ -227,6 +233,11 @@ impl Updates {
             }
             self.adoptions.with([kind], |_| ());
             self.took.with([kind], |_| ());
+        }
+        for verb in VERBS {
+            for result in ["Applied", "Rejected"] {
+                self.actions.with([verb, result], |_| ());
+            }
         }
         for kind in ROLLOUTS {
             self.batches.with([kind], |_| ());
@@ -318,7 +329,10 @@ impl Updates {
             .set_all(instances.map(|((kind, state), count)| ([*kind, *state], *count)));
         let leftovers = scrape.leftovers.iter();
         self.leftovers
-            .set_all(leftovers.map(|(kind, count)| ([kind.as_str()], *count)));
+            .set_all(leftovers.map(|((kind, kept), count)| {
+                let kept = if *kept { "true" } else { "false" };
+                ([kind.as_str(), kept], *count)
+            }));
         let frozen = scrape.frozen.iter();
         self.frozen
             .set_all(frozen.map(|((kind, namespace, name), seconds)| {
@@ -331,5 +345,14 @@ impl Updates {
 pub const STARTED: &str = "Started";
 /// It is known that nothing was started, and nothing is going to be.
 pub const NOT_STARTED: &str = "NotStarted";
+/// What people can ask for, as Events name it.
+const VERBS: [&str; 6] = [
+    "continue",
+    "retry",
+    "skip",
+    "cancel-instances",
+    "cancel",
+    "run-now",
+];
 /// What has batches and pauses.
 const ROLLOUTS: [&str; 2] = ["RollingUpdateTask", "Rollback"];

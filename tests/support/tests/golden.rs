@@ -51,7 +51,7 @@ fn cases() -> Vec<(&'static str, Value)> {
         "extraVolumes": [{"name": "more", "emptyDir": {}}],
         "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
         "extraObjects": [
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-object"}},
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ $labels.name }}-object"}},
             "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-text\n",
         ],
         "proxy": {
@@ -81,7 +81,8 @@ fn cases() -> Vec<(&'static str, Value)> {
         "serviceMonitor": {"enabled": true},
         "dashboard": {"enabled": true},
     });
-    let ecs = json!({"credentials": {"ecsRamRole": "ess-rollout"}});
+    let ecs =
+        json!({"credentials": {"ecsRamRole": "ess-rollout"}, "networkPolicy": {"enabled": true}});
     let rrsa = json!({"credentials": {"rrsa": {"roleName": "ess-rollout"}}});
     vec![
         ("defaults", json!({})),

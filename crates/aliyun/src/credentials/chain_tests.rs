@@ -298,6 +298,18 @@ fn what_a_file_cannot_give_is_refused_by_name_with_the_cure() {
     assert!(text.contains("no section [default], but other;"), "{text}");
 }
 
+/// What would never end, or have its reader wait for ever, is not read.
+#[test]
+fn a_device_is_no_credentials_file_and_a_byte_order_mark_is_nothing() {
+    for device in ["/dev/zero", "/dev/tty", "/tmp"] {
+        let text = refused(&[("ALIBABA_CLOUD_CONFIG_FILE", device)]);
+        assert!(text.contains("it is not a regular file"), "{text}");
+    }
+    let text = cli("default", json!([key_profile("default", "marked")]));
+    let home = home(".aliyun/config.json", &format!("\u{feff}{text}"));
+    assert!(found(&[("HOME", home.path().to_str().unwrap())]).is_ok());
+}
+
 #[test]
 fn a_file_that_is_named_must_be_there() {
     for name in [

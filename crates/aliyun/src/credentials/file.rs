@@ -4,8 +4,9 @@
 //! says nothing that can be used, what it said before goes on.
 
 use std::{
-    fmt, io,
-    path::PathBuf,
+    fmt,
+    io::{self, Read},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -53,6 +54,8 @@ impl Place {
             return Err(unusable(format!("has more than {LONGEST} bytes")));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| unusable("is not text".to_owned()))?;
+        // As some editors write it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let profile = self.profile.as_deref();
         match self.format {
             Format::Cli => profile::provider(text, profile, means),
@@ -71,6 +74,19 @@ fn unusable(place: &Place, why: &str) -> CredentialsError {
         "credentials-file",
         format!("the credentials file {}: {why}", place.path.display()),
     )
+}
+
+/// What is in a file, up to a byte more than may be. A pipe or a device would have its reader wait, or never end.
+fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let most = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_add(1);
+    std::fs::File::open(path)?
+        .take(most)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 struct Held {
@@ -111,7 +127,7 @@ impl FileCredentials {
         named: bool,
         means: Means,
     ) -> Result<Option<Self>, CredentialsError> {
-        let read = std::fs::read(&place.path);
+        let read = contents(&place.path);
         let absent = |error: &io::Error| match error.kind() {
             io::ErrorKind::NotFound => true,
             io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => !named,
@@ -149,7 +165,9 @@ impl FileCredentials {
 
     /// Looks at the file again. Whether it says something else.
     async fn read_again(&self) -> bool {
-        let read = tokio::fs::read(&self.place.path).await;
+        let path = self.place.path.clone();
+        let read = tokio::task::spawn_blocking(move || contents(&path)).await;
+        let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
         let now = self.means.config.clock.now();
         let before = self.held().digest;
         let found = self.place.read(read).and_then(|bytes| {
