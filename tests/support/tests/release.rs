@@ -320,6 +320,10 @@ fn the_bill_of_materials_lists_what_cargo_tree_does() {
     // Which scanners read without the sources.
     let licences = run("hack/third-party", &["licences", "ess-rollout", &triple]);
     let licences = String::from_utf8(licences.stdout).unwrap();
+    // What stands below the folder of a crate, and what is linked into each program.
+    for whose in ["Jason Evans", "Rich Felker", "The Rust Project"] {
+        assert!(licences.contains(whose), "{whose}");
+    }
     for package in ["ring ", "tokio ", "kube-client "] {
         assert!(
             licences.lines().any(|line| line.starts_with(package)),
