@@ -1,5 +1,6 @@
 //! Which rights in the cluster the operator has, by SelfSubjectAccessReviews: whoever has a token may ask for his own.
 
+use ess_rollout_api::GROUP;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
@@ -16,7 +17,6 @@ use crate::{
 /// Reviews under way at once.
 const AT_ONCE: usize = 8;
 
-const GROUP: &str = "ess-rollout.io";
 const EVENTS: Rule = rule("events.k8s.io", &["events"], None, &["create", "patch"]);
 
 /// What is done with some resources.

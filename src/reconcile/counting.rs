@@ -59,8 +59,10 @@ impl Counting {
             return;
         };
         if before.uid == object.metadata().uid {
-            let after = kept(object);
-            let happened = after.map(|after| between(before.status.as_ref(), &after, now));
+            let happened = told(object).map(|after| {
+                let before = before.status.as_ref().map(Told::from);
+                between(before, after, now)
+            });
             self.count(object, happened.unwrap_or_default());
         }
     }
@@ -88,7 +90,7 @@ impl Counting {
 
 /// What it is to the object, as it was read, to have this status.
 pub(super) fn brings(object: &Object, status: &Status, now: Timestamp) -> Vec<Happened> {
-    between(kept(object).as_ref(), status, now)
+    between(told(object), Told::from(status), now)
 }
 
 /// The same of one that goes with it: nothing of it waits or stands still any more.
@@ -100,37 +102,56 @@ pub(super) fn brings_at_the_end(object: &Object, status: &Status, now: Timestamp
     brings(object, &last, now)
 }
 
-/// The parts of its status that tell: little enough to be remembered.
-fn kept(object: &Object) -> Option<Status> {
-    match object {
-        Object::ImageUpdate(task) => task.status.as_ref().map(|status| {
-            Status::ImageUpdate(Box::new(ImageUpdateTaskStatus {
-                active: status.active.clone(),
-                waiting: status.waiting.clone(),
-                last_outcome: status.last_outcome,
-                ..Default::default()
-            }))
-        }),
-        Object::Task(_) | Object::Rollback(_) => object.rollout_status().map(|status| {
-            Status::Rollout(Box::new(RollingUpdateTaskStatus {
-                start: status.start.clone(),
-                execution: status.execution.clone(),
-                batches: status.batches.clone(),
-                pause: status.pause.clone(),
-                resumed_time: status.resumed_time.clone(),
-                freeze: status.freeze.clone(),
-                result: status.result.clone(),
-                ..Default::default()
-            }))
-        }),
+/// A status that tells.
+enum Told<'a> {
+    Rollout(&'a RollingUpdateTaskStatus),
+    ImageUpdate(&'a ImageUpdateTaskStatus),
+}
+
+impl<'a> From<&'a Status> for Told<'a> {
+    fn from(status: &'a Status) -> Self {
+        match status {
+            Status::Rollout(status) => Self::Rollout(status),
+            Status::ImageUpdate(status) => Self::ImageUpdate(status),
+        }
     }
 }
 
-fn between(old: Option<&Status>, new: &Status, now: Timestamp) -> Vec<Happened> {
+/// That of an object.
+fn told(object: &Object) -> Option<Told<'_>> {
+    match object {
+        Object::ImageUpdate(task) => task.status.as_ref().map(Told::ImageUpdate),
+        Object::Task(_) | Object::Rollback(_) => object.rollout_status().map(Told::Rollout),
+    }
+}
+
+/// The parts of it that tell: little enough to be remembered.
+fn kept(object: &Object) -> Option<Status> {
+    Some(match told(object)? {
+        Told::ImageUpdate(status) => Status::ImageUpdate(Box::new(ImageUpdateTaskStatus {
+            active: status.active.clone(),
+            waiting: status.waiting.clone(),
+            last_outcome: status.last_outcome,
+            ..Default::default()
+        })),
+        Told::Rollout(status) => Status::Rollout(Box::new(RollingUpdateTaskStatus {
+            start: status.start.clone(),
+            execution: status.execution.clone(),
+            batches: status.batches.clone(),
+            pause: status.pause.clone(),
+            resumed_time: status.resumed_time.clone(),
+            freeze: status.freeze.clone(),
+            result: status.result.clone(),
+            ..Default::default()
+        })),
+    })
+}
+
+fn between(old: Option<Told<'_>>, new: Told<'_>, now: Timestamp) -> Vec<Happened> {
     match (old, new) {
-        (Some(Status::Rollout(old)), Status::Rollout(new)) => of_rollout(old, new, now),
-        (None, Status::Rollout(new)) => of_rollout(&Default::default(), new, now),
-        (Some(Status::ImageUpdate(old)), Status::ImageUpdate(new)) => of_runs(old, new, now),
+        (Some(Told::Rollout(old)), Told::Rollout(new)) => of_rollout(old, new, now),
+        (None, Told::Rollout(new)) => of_rollout(&Default::default(), new, now),
+        (Some(Told::ImageUpdate(old)), Told::ImageUpdate(new)) => of_runs(old, new, now),
         // Nothing was under way, or it has the status of another kind.
         _ => Vec::new(),
     }

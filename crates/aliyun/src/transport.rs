@@ -123,30 +123,14 @@ impl HttpTransport {
             value.set_sensitive(matches!(*name, "authorization" | "x-acs-security-token"));
             headers.insert(HeaderName::from_static(name), value);
         }
-        let failed = |error: reqwest::Error| failure(&host, error);
-        let mut response = client
+        let response = client
             .post(request.url)
             .headers(headers)
             .body(request.body)
             .send()
             .await
-            .map_err(failed)?;
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(TransportError::Broken(format!(
-                    "the answer of {host} is longer than {MAX_BODY} bytes"
-                )));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(WireResponse {
-            status,
-            headers,
-            body,
-        })
+            .map_err(|error| failure(&host, error))?;
+        received(&host, response, MAX_BODY).await
     }
 }
 
@@ -154,6 +138,31 @@ impl Transport for HttpTransport {
     fn send(&self, request: WireRequest) -> WireFuture<'_> {
         Box::pin(self.exchange(request))
     }
+}
+
+/// All of an answer of this host, which may have so many bytes.
+pub(crate) async fn received(
+    host: &str,
+    mut response: reqwest::Response,
+    longest: usize,
+) -> Result<WireResponse, TransportError> {
+    let failed = |error| failure(host, error);
+    let status = response.status().as_u16();
+    let headers = std::mem::take(response.headers_mut());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > longest {
+            return Err(TransportError::Broken(format!(
+                "the answer of {host} is longer than {longest} bytes"
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(WireResponse {
+        status,
+        headers,
+        body,
+    })
 }
 
 fn build(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     catalogue::{Buckets, Catalogue, Counters, Gauges, Histograms, Lasts},
-    scraped::KINDS,
+    scraped::{KINDS, whole},
 };
 
 /// Upper bounds in seconds: a no-op pass takes milliseconds, one with slow cloud calls a minute.
@@ -128,7 +128,7 @@ impl Passes {
 
     /// So many may be under way together.
     pub fn bounded(&self, workers: usize) {
-        let workers = i64::try_from(workers).unwrap_or(i64::MAX);
+        let workers = whole(workers);
         for kind in KINDS {
             self.most
                 .with([&controller(kind)], |most| most.set(workers));

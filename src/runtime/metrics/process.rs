@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicU64;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 
 use super::catalogue::{Catalogue, Lasts};
+#[cfg(target_os = "linux")]
+use super::scraped::whole;
 
 /// What `/proc` tells of this process. Where there is none, all are zero.
 pub struct Process {
@@ -71,7 +73,6 @@ impl Process {
         let used = (stat.utime + stat.stime) as f64 / ticks;
         self.cpu.inc_by((used - self.cpu.get()).max(0.0));
         let pages = procfs::page_size();
-        let whole = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.resident.set(whole(stat.rss * pages));
         self.virtual_memory.set(whole(stat.vsize));
         self.threads.set(stat.num_threads);
@@ -82,8 +83,7 @@ impl Process {
         if let LimitValue::Value(most) = process.limits()?.max_open_files.soft_limit {
             self.most_files.set(whole(most));
         }
-        let open = process.fd_count()?;
-        self.open_files.set(i64::try_from(open).unwrap_or(i64::MAX));
+        self.open_files.set(whole(process.fd_count()?));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use reqwest::{
 
 use crate::{
     config::{ClientConfig, ConfigError},
-    transport::{TransportError, WireResponse, builder, chain, failure},
+    transport::{TransportError, WireResponse, builder, chain, failure, received},
 };
 
 /// Who answers is on the same machine or in the same network. Short, as a process without credentials finds out by this that
@@ -108,30 +108,14 @@ impl LocalHttp {
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static(name), value);
         }
-        let failed = |error: reqwest::Error| failure(&host, error);
-        let mut response = self
+        let response = self
             .0
             .request(ask.method, ask.url)
             .headers(headers)
             .send()
             .await
-            .map_err(failed)?;
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(TransportError::Broken(format!(
-                    "the answer of {host} is longer than {MAX_BODY} bytes"
-                )));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(WireResponse {
-            status,
-            headers,
-            body,
-        })
+            .map_err(|error| failure(&host, error))?;
+        received(&host, response, MAX_BODY).await
     }
 }
 
