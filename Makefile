@@ -28,13 +28,14 @@ demo: ## watch rolling updates run from kubectl to the emulated cloud and back
 	wait $$control_plane; \
 	KIND="$(KIND)" exec "$(target)/debug/examples/demo"
 
-# Most tests wait for programs most of the time, so more of them than there are cores run side by side.
+# Most tests wait for programs most of the time, so more of them than there are cores run side by side. All run, whatever fails:
+# a run of CI tells of every failure at once.
 test: ## run all tests: Rust, the chart with the real helm, the official Python SDK
 	@hack/need rust go python
 	@{ hack/control-plane && hack/control-plane helm && hack/control-plane kstatus && hack/control-plane prometheus && hack/sdk-tests prepare && { hack/earlier || [ $$? = 3 ]; }; } >/dev/null & tools=$$!; \
 	$(cargo) test --workspace --no-run; \
 	wait $$tools
-	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace
+	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace --no-fail-fast
 	@hack/sdk-tests run "$(target)/debug/ess-emulator"
 
 # ONLY='scenario' or ONLY='scenario:12:after' runs a part, SEEDS=100 more random schedules.

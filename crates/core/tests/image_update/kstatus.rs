@@ -16,7 +16,7 @@ fn follow(seen: &Seen, mut world: World, state: &str) -> World {
 
 #[test]
 fn each_state_is_read_as_the_documentation_says() {
-    let seen = Seen::against("## ImageUpdateTasks");
+    let seen = Seen::against("ImageUpdateTask");
     follow(&seen, building(json!({})), "Succeeded");
     follow(&seen, cron("0 2 * * *", json!({})), "Scheduled");
     let suspended = cron("0 2 * * *", json!({"suspend": true}));

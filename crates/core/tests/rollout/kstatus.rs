@@ -23,7 +23,7 @@ fn follow_on(seen: &Seen, mut world: World, state: &str) -> World {
 
 #[test]
 fn each_state_is_read_as_the_documentation_says() {
-    let seen = Seen::against("## RollingUpdateTasks and Rollbacks");
+    let seen = Seen::against("RollingUpdateTask");
     follow(&seen, script(json!({})), "Succeeded");
     follow(&seen, script(json!({"desiredState": "Plan"})), "Planned");
     let gone = task(json!({"image": {"imageId": "m-gone"}}), json!({}));

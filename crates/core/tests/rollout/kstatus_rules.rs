@@ -31,10 +31,14 @@ pub fn kstatus(object: &impl Serialize) -> &'static str {
     }
 }
 
-/// The rows of the table below a heading of docs/gitops.md: a state, and the conclusion beside it.
-pub fn documented(heading: &str) -> BTreeMap<String, String> {
+/// The rows of the table of a kind in docs/gitops.md: a state, and the conclusion of kstatus beside it. The table is written by
+/// the operator's `tests/gitops`.
+pub fn documented(kind: &str) -> BTreeMap<String, String> {
     let text = include_str!("../../../../docs/gitops.md");
-    let (_, below) = text.split_once(heading).unwrap();
+    let marker = format!("<!-- table {kind} -->");
+    let Some((_, below)) = text.split_once(&marker) else {
+        panic!("docs/gitops.md has no {marker}")
+    };
     let rows = below.lines().skip_while(|line| !line.starts_with('|'));
     let rows = rows.take_while(|line| line.starts_with('|'));
     let rows = rows.filter_map(|row| {
@@ -55,9 +59,9 @@ pub struct Seen(
 );
 
 impl Seen {
-    /// Held against the table below this heading.
-    pub fn against(heading: &str) -> Self {
-        Self(Default::default(), documented(heading))
+    /// Held against the table of this kind.
+    pub fn against(kind: &str) -> Self {
+        Self(Default::default(), documented(kind))
     }
 
     pub fn look(&self, object: &impl Serialize) {
