@@ -62,6 +62,11 @@ pub struct CheckArgs {
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: OutputArg,
 
+    /// A scaling group of the region to ask about. Without it one that does not exist is asked about, which RAM policies that
+    /// name groups refuse.
+    #[arg(long, value_name = "ID")]
+    pub scaling_group: Option<String>,
+
     /// Those of `run`: the operator's own flags can be given as they are.
     #[command(flatten)]
     pub run: RunArgs,

@@ -4,18 +4,20 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use ess_rollout_cloud::Turn;
 use ess_rollout_core::rollout::Next;
-use ess_rollout_core::task::reason::Reason;
 use futures::FutureExt;
 use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    kubernetes::{ErrorClass, NOT_UNDERSTOOD, ObjectKey, ObjectKind},
+    kubernetes::{ErrorClass, ObjectKey, ObjectKind},
     reconcile::{Context, Pass, reconcile_until},
     runtime::{
         dispatcher::Finished,
-        metrics::{Metrics, passes::PassResult},
+        metrics::{
+            Metrics,
+            passes::{PANIC, PassResult},
+        },
         queue::Again,
         shutdown::Shutdown,
         telemetry::chain,
@@ -73,7 +75,7 @@ pub async fn one_pass(
                     again: Again::Failed,
                     versions: Vec::new(),
                 };
-                (finished, PassResult::Error, Some("Panic"))
+                (finished, PassResult::Error, Some(PANIC))
             }
         };
         let took = began.elapsed();
@@ -102,7 +104,7 @@ fn finish(
         }
         Err(error) => {
             let kind = error.class();
-            let class = word(kind);
+            let class = kind.word();
             match kind {
                 // Said when the object was told, and on the object. A record is told nothing.
                 ErrorClass::Outdated | ErrorClass::NotUnderstood
@@ -122,18 +124,6 @@ fn finish(
     (finished, result, class)
 }
 
-fn word(class: ErrorClass) -> &'static str {
-    match class {
-        ErrorClass::Conflict => "Conflict",
-        ErrorClass::Gone => "Gone",
-        ErrorClass::Refused => "Refused",
-        ErrorClass::Invalid => "Invalid",
-        ErrorClass::Outdated => Reason::CRDOutdated.word(),
-        ErrorClass::NotUnderstood => NOT_UNDERSTOOD,
-        ErrorClass::Unavailable => "Unavailable",
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
@@ -151,6 +141,17 @@ mod tests {
     };
     use ess_rollout_core::rollout::Step;
     use serde_json::json;
+
+    /// A counter that appears with its first error shows no increase for it.
+    #[test]
+    fn every_class_of_errors_is_counted_from_zero() {
+        let text = Metrics::new().render(&Scrape::default());
+        for class in ErrorClass::ALL {
+            let class = class.word();
+            let line = format!(r#"{{controller="rollback",class="{class}"}} 0"#);
+            assert!(text.contains(&line), "{line} is missing in:\n{text}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_pass_that_panics_fails_alone_and_is_tried_again_ever_later() {

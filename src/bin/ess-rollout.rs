@@ -42,7 +42,11 @@ fn operator(args: &RunArgs) -> anyhow::Result<()> {
 fn checked(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::try_from(&args.run)?;
     telemetry::filter(&args.run.log_level)?;
-    let report = runtime()?.block_on(check::check(&settings, |name| std::env::var(name).ok()));
+    let report = runtime()?.block_on(check::check(
+        &settings,
+        args.scaling_group.as_deref(),
+        |name| std::env::var(name).ok(),
+    ));
     let text = match args.output {
         OutputArg::Text => report.to_string(),
         OutputArg::Json => report.to_json() + "\n",

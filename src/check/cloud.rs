@@ -1,13 +1,13 @@
-//! Credentials, endpoints and the permissions that reads show. Everything that is asked is about things that do not exist, and
-//! nothing is changed.
+//! Credentials, endpoints and the permissions that reads show. Everything that is asked is about things that do not exist, but for
+//! a scaling group that somebody names, and nothing is changed.
 
 use std::sync::Arc;
 
 use ess_rollout_aliyun::{
-    Client, ConfigError, CredentialsProvider, Network, Service,
+    Client, ConfigError, CredentialsError, CredentialsProvider, Network, Service,
     credentials::{StaticCredentials, from_environment},
 };
-use ess_rollout_cloud::{Cloud, CloudError, ErrorClass, ExecutionFilter, Query, Turn};
+use ess_rollout_cloud::{Answer, Cloud, CloudError, ErrorClass, ExecutionFilter, Query, Turn};
 use futures::future::join_all;
 
 use super::report::Finding;
@@ -51,9 +51,9 @@ impl Read {
 }
 
 /// All the reads of [ram-permissions.md](../../docs/ram-permissions.md).
-fn reads() -> Vec<Read> {
+fn reads(group: Option<&str>) -> Vec<Read> {
     let nothing = || "ess-rollout-check".to_owned();
-    let group = || format!("asg-{}", nothing());
+    let group = || group.map_or_else(|| format!("asg-{}", nothing()), str::to_owned);
     let read = |service, without, query| Read {
         service,
         query,
@@ -152,19 +152,23 @@ fn reads() -> Vec<Read> {
 }
 
 /// Looks for credentials with the same chain as `run`, and asks with them.
-pub async fn look(settings: &Settings, variable: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
+pub async fn look(
+    settings: &Settings,
+    group: Option<&str>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Vec<Finding> {
     let config = settings.client_config();
     let mut findings = Vec::new();
     let provider = match from_environment(&config, variable) {
         Ok(provider) => match provider.current().await {
             Ok(_) => Some(provider),
             Err(error) => {
-                findings.push(no_credentials(&error.message));
+                findings.push(no_credentials(error));
                 None
             }
         },
         Err(ConfigError::Credentials(error)) => {
-            findings.push(no_credentials(&error.message));
+            findings.push(no_credentials(error));
             None
         }
         Err(error) => {
@@ -174,7 +178,7 @@ pub async fn look(settings: &Settings, variable: impl Fn(&str) -> Option<String>
     };
     let Some(region) = settings.region.as_deref() else {
         if let Some(provider) = &provider {
-            let message = format!("those of {} were found", provider.account());
+            let message = format!("those of {} were found", shown(provider.account()));
             findings.push(Finding::ok(CREDENTIALS, message));
         }
         findings.push(Finding::warn(
@@ -195,7 +199,7 @@ pub async fn look(settings: &Settings, variable: impl Fn(&str) -> Option<String>
             }
         },
     };
-    let account = signer.account().to_owned();
+    let account = shown(signer.account());
     let client = match Client::new(config, signer) {
         Ok(client) => client,
         Err(error) => {
@@ -203,34 +207,54 @@ pub async fn look(settings: &Settings, variable: impl Fn(&str) -> Option<String>
             return findings;
         }
     };
-    let reads = reads();
+    let reads = reads(group);
     let asked = &client;
     let asking = reads.iter().map(|read| async move {
         let answer = asked.query(region, &read.query, Turn::default()).await;
-        (read, answer.err())
+        let nobody = matches!(&answer, Ok(Answer::ScalingGroup(None)));
+        ((read, answer.err()), nobody)
     });
     let (caller, answers) = tokio::join!(client.caller(region), join_all(asking));
+    let (answers, nobody): (Vec<_>, Vec<bool>) = answers.into_iter().unzip();
     if known {
         findings.push(credentials(&account, &caller, &answers));
     }
     findings.extend(endpoints(settings.network, &caller, &answers));
     if known {
-        findings.extend(permissions(&answers));
+        findings.extend(permissions(group, &answers));
+    }
+    if let Some(group) = group
+        && known
+        && nobody.contains(&true)
+    {
+        findings.push(Finding::fail(
+            format!("scaling group {group}"),
+            format!("is not among those of {region} that these credentials see"),
+            "name one of the region (--region) and of the account of the credentials",
+        ));
     }
     findings
 }
 
-fn no_credentials(message: &str) -> Finding {
-    // The last word of the chain, where nothing at all is configured.
-    match message.contains("no credentials found") {
+/// As much of who calls as tells keys apart: an AccessKey id whole is half of what a thief needs.
+fn shown(account: &str) -> String {
+    const SHOWN: usize = 8;
+    match account.contains(':') || account.chars().count() <= SHOWN {
+        true => account.to_owned(),
+        false => account.chars().take(SHOWN).chain(['…']).collect(),
+    }
+}
+
+fn no_credentials(error: CredentialsError) -> Finding {
+    match error.nothing_found() {
         true => Finding::warn(
             CREDENTIALS,
             "the operator has none of its own: every task must name a Secret in spec.credentialsRef",
-            message,
+            error.message,
         ),
         false => Finding::fail(
             CREDENTIALS,
-            message,
+            error.message,
             "docs/credentials.md has the ways to give them",
         ),
     }
@@ -310,7 +334,7 @@ fn endpoints(
     findings
 }
 
-fn permissions(answers: &[(&Read, Option<CloudError>)]) -> Vec<Finding> {
+fn permissions(group: Option<&str>, answers: &[(&Read, Option<CloudError>)]) -> Vec<Finding> {
     let class = |error: &Option<CloudError>| error.as_ref().map(|error| error.class);
     let refused = |class| matches!(class, Some(ErrorClass::Unauthenticated));
     if answers.iter().any(|(_, error)| refused(class(error))) {
@@ -344,7 +368,12 @@ fn permissions(answers: &[(&Read, Option<CloudError>)]) -> Vec<Finding> {
             }
             continue;
         }
-        let cure = format!("grant {action} in RAM (docs/ram-permissions.md)");
+        let mut cure = format!("grant {action} in RAM (docs/ram-permissions.md)");
+        if group.is_none() && read.service == Service::Ess {
+            cure.push_str(
+                ", or name a scaling group (--scaling-group) if it is granted for some alone",
+            );
+        }
         let message = error.to_string();
         findings.push(match read.without {
             Without::Ecs if containers_only => Finding::warn(
@@ -373,4 +402,33 @@ fn permissions(answers: &[(&Read, Option<CloudError>)]) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A refusal of what nobody needs is no alarm.
+    #[test]
+    fn the_alert_for_refused_calls_leaves_out_the_actions_that_are_optional() {
+        let rules = include_str!("../../config/prometheus/rules.yaml");
+        let optional = |read: &Read| matches!(read.without, Without::Less(_));
+        let mut actions: Vec<&str> = reads(None)
+            .iter()
+            .filter(|read| optional(read))
+            .map(|read| read.query.action())
+            .collect();
+        actions.sort_unstable();
+        let left_out = format!("action!~\"{}\"", actions.join("|"));
+        assert!(
+            rules.contains(&left_out),
+            "rules.yaml does not have {left_out}"
+        );
+    }
+
+    #[test]
+    fn an_access_key_is_named_by_its_first_characters() {
+        assert_eq!(shown("LTAI5tExample0123456789"), "LTAI5tEx…");
+        assert_eq!(shown("acs:ram::1:role/rollout"), "acs:ram::1:role/rollout");
+    }
 }

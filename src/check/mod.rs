@@ -10,7 +10,7 @@ pub mod rights;
 
 use std::{sync::Arc, time::Duration};
 
-use ess_rollout_api::GROUP;
+use ess_rollout_api::{GROUP, crds};
 use kube::Client;
 
 use crate::{
@@ -30,18 +30,16 @@ use report::{Finding, Report};
 
 /// The oldest minor version of Kubernetes 1 whose CRDs have selectable fields.
 const MINOR: u32 = 32;
-/// The resources of the CRDs.
-const RESOURCES: [&str; 4] = [
-    "rollingupdatetasks",
-    "rollbacks",
-    "imageupdatetasks",
-    "scalinggrouprecords",
-];
 
-/// Looks at everything that `run` needs. `variable` reads the environment. The process's rustls crypto provider must be
+/// Looks at everything that `run` needs, of scaling groups at `group` if one is given. `variable` reads the environment. The process's rustls crypto provider must be
 /// installed. Takes as long as the slowest answer, at most `--call-timeout-seconds` for the cloud.
-pub async fn check(settings: &Settings, variable: impl Fn(&str) -> Option<String>) -> Report {
-    let (mut findings, of_cloud) = tokio::join!(cluster(settings), cloud::look(settings, variable));
+pub async fn check(
+    settings: &Settings,
+    group: Option<&str>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Report {
+    let of_cloud = cloud::look(settings, group, variable);
+    let (mut findings, of_cloud) = tokio::join!(cluster(settings), of_cloud);
     findings.extend(of_cloud);
     Report { findings }
 }
@@ -97,7 +95,7 @@ async fn crds(client: &Client) -> Finding {
     let version = format!("{GROUP}/v1alpha1");
     let operation = format!("list the resources of {version}");
     let listed = call(&operation, client.list_api_group_resources(&version)).await;
-    let there = match listed {
+    let there: Vec<String> = match listed {
         Ok(list) => list
             .resources
             .into_iter()
@@ -106,10 +104,8 @@ async fn crds(client: &Client) -> Finding {
         Err(error) if error.class == ErrorClass::Gone => Vec::new(),
         Err(error) => return Finding::fail(name, chain(&error), ""),
     };
-    let missing = RESOURCES
-        .into_iter()
-        .filter(|wanted| !there.iter().any(|name| name == wanted));
-    let missing: Vec<&str> = missing.collect();
+    let wanted = crds::all().into_iter().map(|crd| crd.spec.names.plural);
+    let missing: Vec<String> = wanted.filter(|name| !there.contains(name)).collect();
     if !missing.is_empty() {
         let message = format!("{} are not served", missing.join(", "));
         return Finding::fail(name, message, format!("install or {}", cure()));

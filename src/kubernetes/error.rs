@@ -1,5 +1,6 @@
 //! What went wrong with a call to the apiserver, in the terms that a pass decides by.
 
+use ess_rollout_core::task::reason::Reason;
 use kube::core::Status;
 
 use crate::runtime::telemetry::chain;
@@ -25,6 +26,30 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Conflict,
+        Self::Gone,
+        Self::Refused,
+        Self::Invalid,
+        Self::Outdated,
+        Self::NotUnderstood,
+        Self::Unavailable,
+    ];
+
+    /// As logs and metrics name it: where an object says it too, by its reason there.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Conflict => "Conflict",
+            Self::Gone => "Gone",
+            Self::Refused => "Refused",
+            Self::Invalid => "Invalid",
+            Self::Outdated => Reason::CRDOutdated.word(),
+            Self::NotUnderstood => Reason::NotUnderstood.word(),
+            Self::Unavailable => "Unavailable",
+        }
+    }
+
     /// Whether the same write will fail again until somebody changes something.
     pub fn is_lasting(self) -> bool {
         matches!(

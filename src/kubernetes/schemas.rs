@@ -170,7 +170,7 @@ impl Schemas {
 /// What to do about CRDs that are too old.
 pub fn cure() -> String {
     format!(
-        "update them with `ess-rollout crds | kubectl apply --server-side --force-conflicts -f -` of version {}",
+        "update them with `ess-rollout crds | kubectl apply --server-side --force-conflicts -f -` of version {}, with `--field-manager=helm` too where Helm installed them",
         env!("CARGO_PKG_VERSION")
     )
 }

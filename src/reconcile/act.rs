@@ -372,7 +372,7 @@ async fn write_status(
     if let Err(error) = &written
         && error.class == ErrorClass::Unavailable
     {
-        context.counting.lost(object);
+        context.counting.lost(object, context.clock.now());
     }
     *object = written.map_err(Stop::write)?;
     context.counting.count(object, happened);

@@ -11,7 +11,7 @@ use ess_rollout_api::v1alpha1::{
     ActiveRun, BatchStatus, ImageUpdateTaskStatus, Outcome, PauseKind, RollingUpdateTaskStatus,
     RunOutcome,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
@@ -22,8 +22,11 @@ use crate::{
     },
 };
 
-/// The most objects that are remembered because the answer to a write of theirs was lost.
+/// The most objects that are remembered because the answer to a write of theirs was lost. Those
+/// that are gone, or that another process has in hand, are read no more, and make room.
 const UNSURE_MAX: usize = 1000;
+/// An object that is not read again for so long is another process's: what it shows then, that one has counted.
+const UNSURE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// Counts, and remembers what is not known to have been written.
 #[derive(Default)]
@@ -34,6 +37,7 @@ pub struct Counting {
 }
 
 struct Before {
+    since: Timestamp,
     uid: Option<String>,
     status: Option<Status>,
 }
@@ -58,7 +62,8 @@ impl Counting {
         let Some(before) = self.unsure().remove(&key) else {
             return;
         };
-        if before.uid == object.metadata().uid {
+        let recent = now.duration_since(before.since) < UNSURE_FOR;
+        if recent && before.uid == object.metadata().uid {
             let happened = told(object).map(|after| {
                 let before = before.status.as_ref().map(Told::from);
                 between(before, after, now)
@@ -68,10 +73,14 @@ impl Counting {
     }
 
     /// The answer to a write of this object, which is as it was before, was lost.
-    pub(super) fn lost(&self, object: &Object) {
+    pub(super) fn lost(&self, object: &Object, now: Timestamp) {
         let mut unsure = self.unsure();
+        if unsure.len() >= UNSURE_MAX {
+            unsure.retain(|_, before| now.duration_since(before.since) < UNSURE_FOR);
+        }
         if unsure.len() < UNSURE_MAX {
             let before = Before {
+                since: now,
                 uid: object.metadata().uid.clone(),
                 status: kept(object),
             };
@@ -441,16 +450,20 @@ mod tests {
             rest.lines().next().unwrap().parse::<u64>().unwrap()
         };
         // It had no effect.
-        counting.lost(&object("1", before.clone()));
+        counting.lost(&object("1", before.clone()), now);
         counting.seen(&object("1", before.clone()), now);
         assert_eq!(starts(), 0);
-        counting.lost(&object("1", before.clone()));
+        counting.lost(&object("1", before.clone()), now);
         counting.seen(&object("1", after.clone()), now);
         counting.seen(&object("1", after.clone()), now);
         assert_eq!(starts(), 1);
         // Another object has its name.
-        counting.lost(&object("1", before));
-        counting.seen(&object("2", after), now);
+        counting.lost(&object("1", before.clone()), now);
+        counting.seen(&object("2", after.clone()), now);
+        assert_eq!(starts(), 1);
+        // Another process led meanwhile.
+        counting.lost(&object("1", before), now);
+        counting.seen(&object("1", after), now + UNSURE_FOR);
         assert_eq!(starts(), 1);
     }
 }

@@ -204,6 +204,61 @@ fn the_health_tests_hold() {
     }
 }
 
+/// Argo CD looks for scripts by kind, so that they stand there twice.
+#[test]
+fn the_scripts_of_updates_and_of_rollbacks_are_the_same_but_for_the_action_that_rolls_back() {
+    let files = |kind: &str| {
+        let mut files: Vec<PathBuf> = glob_lua(&directory(kind));
+        files.sort();
+        files
+    };
+    let of_updates = files("RollingUpdateTask");
+    let below = |file: &Path| {
+        file.strip_prefix(directory("RollingUpdateTask"))
+            .unwrap()
+            .to_owned()
+    };
+    let only = Path::new("actions/rollback/action.lua");
+    let shared: Vec<PathBuf> = of_updates
+        .iter()
+        .map(|file| below(file))
+        .filter(|file| file != only)
+        .collect();
+    let of_rollbacks = files("Rollback").into_iter();
+    let of_rollbacks: Vec<PathBuf> = of_rollbacks
+        .map(|file| file.strip_prefix(directory("Rollback")).unwrap().to_owned())
+        .collect();
+    assert_eq!(shared, of_rollbacks);
+    for file in shared {
+        let text = |kind: &str| std::fs::read_to_string(directory(kind).join(&file)).unwrap();
+        let mut of_update = text("RollingUpdateTask");
+        if file.ends_with("discovery.lua") {
+            // The last action, and what it alone asks.
+            let (before, action) = of_update.split_once("actions[\"rollback\"] = {").unwrap();
+            let (_, after) = action.split_once("\n}\n").unwrap();
+            of_update = format!("{before}{after}");
+            of_update = of_update
+                .lines()
+                .filter(|line| !line.starts_with("local paused = "))
+                .fold(String::new(), |all, line| all + line + "\n");
+        }
+        assert_eq!(of_update, text("Rollback"), "{}", file.display());
+    }
+}
+
+fn glob_lua(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(glob_lua(&path));
+        } else if path.extension().is_some_and(|ending| ending == "lua") {
+            found.push(path);
+        }
+    }
+    found
+}
+
 #[test]
 fn the_action_tests_hold() {
     check_action_tests();

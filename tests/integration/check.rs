@@ -176,12 +176,26 @@ fn what_is_denied_is_named_with_what_does_not_work_for_it() {
 }
 
 #[test]
+fn a_group_that_is_named_is_the_one_that_is_asked_about() {
+    let place = Place::new();
+    place
+        .check(&["--scaling-group=asg-web"], Some(KEY))
+        .passes(&[]);
+    place
+        .check(&["--scaling-group=asg-nobody"], Some(KEY))
+        .fails(
+            "scaling group asg-nobody",
+            &["is not among those of cn-hangzhou"],
+        );
+}
+
+#[test]
 fn credentials_that_are_refused_half_or_missing_are_said() {
     let place = Place::new();
     let refused = place.check(&[], Some((KEY.0, "another-secret")));
     refused.fails(
         "credentials",
-        &["those of operator-key are refused", "SignatureDoesNotMatch"],
+        &["those of operator… are refused", "SignatureDoesNotMatch"],
     );
     assert!(!refused.text.contains("another-secret"), "{}", refused.text);
     let half = place.check_in(&[], None, &[("ALIBABA_CLOUD_ACCESS_KEY_ID", KEY.0)]);

@@ -1,5 +1,6 @@
 //! What happens to a run when its object is deleted.
 
+use ess_rollout_test_support::process::find_program;
 use serde_json::{Value, json};
 
 use crate::scene::{CONFIGURATION, GROUP, Scene, image_task, script_task, with};
@@ -12,8 +13,8 @@ async fn gone(scene: &Scene, name: &str) {
         .await;
 }
 
-/// The status of the one execution that was started.
-async fn execution(scene: &Scene) -> Value {
+/// The one execution that was started.
+async fn started(scene: &Scene) -> Value {
     let listed = scene
         .console("OOS", "ListExecutions", json!({"RegionId": "cn-hangzhou"}))
         .await;
@@ -25,7 +26,12 @@ async fn execution(scene: &Scene) -> Value {
     });
     let root = roots.next().unwrap().clone();
     assert!(roots.next().is_none(), "{listed}");
-    root["Status"].clone()
+    root
+}
+
+/// Its status.
+async fn execution(scene: &Scene) -> Value {
+    started(scene).await["Status"].clone()
 }
 
 #[tokio::test]
@@ -79,6 +85,27 @@ async fn an_orphaned_run_goes_on_without_its_task() {
     scene.delete("agent").await;
     gone(&scene, "agent").await;
     assert!(scene.record(GROUP).await["status"]["holder"].is_null());
+    // Nobody's object shows it any more.
+    let leftovers = std::process::Command::new(find_program("kubectl-ess_rollout").unwrap())
+        .args(["leftovers", GROUP, "--kubeconfig"])
+        .arg(scene.installation.kubeconfig())
+        .arg(format!(
+            "--operator-namespace={}",
+            scene.installation.namespace
+        ))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(leftovers.stdout).unwrap();
+    let id = started(&scene).await["ExecutionId"].clone();
+    let shown = said
+        .lines()
+        .find(|line| line.contains("Execution"))
+        .unwrap_or_default();
+    assert!(
+        shown.contains(id.as_str().unwrap()) && shown.contains("/agent"),
+        "{said}{}",
+        String::from_utf8_lossy(&leftovers.stderr)
+    );
     scene.stop_time(false).await;
     scene
         .eventually("the execution ends", async || {

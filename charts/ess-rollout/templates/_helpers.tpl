@@ -47,7 +47,7 @@
 
 {{- define "ess-rollout.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "ess-rollout.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "ess-rollout.checkName" -}}
@@ -57,7 +57,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{/* Of the pod of `helm test`. */}}
 {{- define "ess-rollout.checkLabels" -}}
 app.kubernetes.io/name: {{ include "ess-rollout.checkName" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: check
 app.kubernetes.io/part-of: ess-rollout
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -148,5 +148,5 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "ess-rollout.subjects" -}}
 - kind: ServiceAccount
   name: {{ include "ess-rollout.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end }}

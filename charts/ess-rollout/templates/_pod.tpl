@@ -37,6 +37,11 @@ containers:
     imagePullPolicy: {{ .Values.image.pullPolicy }}
     args:
       - {{ $command }}
+      {{- if not $runs }}
+      {{- with .Values.check.scalingGroup }}
+      - --scaling-group={{ . }}
+      {{- end }}
+      {{- end }}
       - --health-addr=0.0.0.0:8080
       {{- with .Values.leaderElection }}
       {{- if .enabled }}
@@ -130,17 +135,22 @@ containers:
       - name: ALIBABA_CLOUD_ECS_METADATA_DISABLED
         value: "true"
       {{- end }}
-      {{- with .Values.proxy.httpsProxy }}
+      {{- /* A name that is there twice would have the apiserver refuse a later change of one of them: extraEnv wins. */}}
+      {{- $extra := list }}
+      {{- range .Values.extraEnv }}
+      {{- $extra = append $extra .name }}
+      {{- end }}
+      {{- if and .Values.proxy.httpsProxy (not (has "HTTPS_PROXY" $extra)) }}
       - name: HTTPS_PROXY
-        value: {{ . | quote }}
+        value: {{ .Values.proxy.httpsProxy | quote }}
       {{- end }}
-      {{- with .Values.proxy.httpProxy }}
+      {{- if and .Values.proxy.httpProxy (not (has "HTTP_PROXY" $extra)) }}
       - name: HTTP_PROXY
-        value: {{ . | quote }}
+        value: {{ .Values.proxy.httpProxy | quote }}
       {{- end }}
-      {{- with .Values.proxy.noProxy }}
+      {{- if and .Values.proxy.noProxy (not (has "NO_PROXY" $extra)) }}
       - name: NO_PROXY
-        value: {{ join "," . | quote }}
+        value: {{ join "," .Values.proxy.noProxy | quote }}
       {{- end }}
       {{- if .Values.caBundle.configMap }}
       # Besides the public authorities, which are in the image.

@@ -142,11 +142,37 @@ pub async fn leftovers(cluster: &Cluster, args: &GroupsArgs) -> Result<End> {
     for record in &records {
         let group = &record.spec.scaling_group_id;
         let status = record.status.clone().unwrap_or_default();
-        for left in &status.leftovers {
-            let mut document = json!(left);
+        let of_group = |mut document: Value| {
             document["scalingGroupId"] = json!(group);
             document["regionId"] = json!(record.spec.region_id);
-            documents.push(document);
+            document
+        };
+        let let_go = status.runs.iter().filter(|run| run.let_go.is_some());
+        for run in let_go {
+            names.extend(run.execution_id.clone());
+            // Looked for by its tag until its id is known.
+            let execution = run.execution_id.as_deref().unwrap_or("not known yet");
+            let by = format!("{}/{}", run.namespace, run.name);
+            documents.push(of_group(json!({
+                "kind": "Execution", "target": execution, "wanted": "ended", "letGo": run.let_go,
+                "since": run.since, "by": by, "message": run.message,
+            })));
+            rows.push(Row {
+                mood: Some(Mood::Bad),
+                cells: vec![
+                    group.clone(),
+                    "Execution".to_owned(),
+                    execution.to_owned(),
+                    "ended".to_owned(),
+                    String::new(),
+                    age(now, run.since.0),
+                    by,
+                    run.message.clone(),
+                ],
+            });
+        }
+        for left in &status.leftovers {
+            documents.push(of_group(json!(left)));
             names.push(left.target.clone());
             let on_purpose = if left.kept { "yes" } else { "" };
             rows.push(Row {

@@ -16,8 +16,8 @@ pub(super) const SHORT: Buckets = Buckets(&[
 const CONTROLLER: (&str, &str) = ("controller", "the kind, lower case");
 
 /// The class of a pass that panicked.
-const PANIC: &str = "Panic";
-/// The classes of errors, those of [`crate::kubernetes::ErrorClass`] and that one.
+pub const PANIC: &str = "Panic";
+/// The classes of errors, those of [`crate::kubernetes::ErrorClass`], by a test of passes, and that one.
 const CLASSES: [&str; 8] = [
     "Conflict",
     "Gone",

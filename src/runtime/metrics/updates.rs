@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ess_rollout_api::v1alpha1::Verb;
 use prometheus_client::metrics::counter::Counter;
 
 use super::{
@@ -234,9 +235,9 @@ impl Updates {
             self.adoptions.with([kind], |_| ());
             self.took.with([kind], |_| ());
         }
-        for verb in VERBS {
+        for verb in Verb::ALL {
             for result in ["Applied", "Rejected"] {
-                self.actions.with([verb, result], |_| ());
+                self.actions.with([verb.word(), result], |_| ());
             }
         }
         for kind in ROLLOUTS {
@@ -345,14 +346,5 @@ impl Updates {
 pub const STARTED: &str = "Started";
 /// It is known that nothing was started, and nothing is going to be.
 pub const NOT_STARTED: &str = "NotStarted";
-/// What people can ask for, as Events name it.
-const VERBS: [&str; 6] = [
-    "continue",
-    "retry",
-    "skip",
-    "cancel-instances",
-    "cancel",
-    "run-now",
-];
 /// What has batches and pauses.
 const ROLLOUTS: [&str; 2] = ["RollingUpdateTask", "Rollback"];

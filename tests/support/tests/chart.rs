@@ -241,6 +241,73 @@ fn credentials_come_as_the_values_say() {
     assert_eq!(token["audience"], "sts.aliyuncs.com");
 }
 
+/// YAML takes `123` for a number, and the apiserver refuses it as a name.
+#[test]
+fn a_release_and_a_namespace_may_be_numbers() {
+    let chart = source_root().join("charts/ess-rollout");
+    let everything = [
+        "serviceMonitor.enabled=true",
+        "prometheusRule.enabled=true",
+        "networkPolicy.enabled=true",
+        "dashboard.enabled=true",
+        "admission.policies.enabled=true",
+    ];
+    let chart = chart.to_string_lossy();
+    let set = everything.join(",");
+    let text = run_helm(&[
+        "template",
+        "123",
+        &chart,
+        "--namespace",
+        "456",
+        "--set",
+        &set,
+    ])
+    .unwrap();
+    fn numbers(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Number(number) if ["123", "456"].contains(&number.to_string().as_str()) => {
+                found.push(path.to_owned());
+            }
+            Value::Array(items) => {
+                items.iter().for_each(|item| numbers(item, path, found));
+            }
+            Value::Object(members) => {
+                for (name, value) in members {
+                    numbers(value, &format!("{path}.{name}"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for document in documents(&text).unwrap() {
+        numbers(&document, kind(&document), &mut found);
+    }
+    assert_eq!(found, Vec::<String>::new());
+    assert!(text.contains("\"456\""), "the namespace is nowhere");
+}
+
+#[test]
+fn a_variable_of_the_proxy_that_is_in_the_extra_ones_is_there_once() {
+    let values = json!({
+        "proxy": {"httpsProxy": "http://a:1", "noProxy": [".b"]},
+        "extraEnv": [{"name": "HTTPS_PROXY", "valueFrom": {"secretKeyRef": {"name": "proxy", "key": "url"}}}],
+    });
+    let rendered = render_chart(&values).unwrap();
+    let container =
+        &of_kind(&rendered, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+    let envs = container["env"].as_array().unwrap();
+    let of = |name: &str| {
+        envs.iter()
+            .filter(|env| env["name"] == name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("HTTPS_PROXY").len(), 1);
+    assert!(of("HTTPS_PROXY")[0]["valueFrom"].is_object());
+    assert_eq!(of("NO_PROXY")[0]["value"], ".b");
+}
+
 /// Tasks without a Secret of their own do not get the role of the node by chance.
 #[test]
 fn the_role_of_the_node_is_used_where_it_is_named_and_nowhere_else() {

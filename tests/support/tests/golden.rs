@@ -60,6 +60,7 @@ fn cases() -> Vec<(&'static str, Value)> {
             "noProxy": [".internal.example.com", "10.0.0.0/8"],
         },
         "caBundle": {"configMap": "authorities"},
+        "check": {"scalingGroup": "asg-web"},
         "networkPolicy": {
             "enabled": true,
             "apiserver": {"cidrs": ["10.0.0.1/32"]},

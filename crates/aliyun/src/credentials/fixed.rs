@@ -46,6 +46,10 @@ impl StaticCredentials {
             token,
         )))
     }
+
+    pub(super) fn into_inner(self) -> Credentials {
+        self.0
+    }
 }
 
 impl fmt::Debug for StaticCredentials {

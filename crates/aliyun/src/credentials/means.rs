@@ -66,7 +66,7 @@ impl Means {
     ) -> Result<Arc<dyn CredentialsProvider>, String> {
         StaticCredentials::new(id, secret, token)
             .map(|key| Arc::new(key) as Arc<dyn CredentialsProvider>)
-            .map_err(|error| error.message)
+            .map_err(|error| format!("cannot be used: {}", error.message))
     }
 
     /// The role of this ECS instance. `nothing_else`: said when there is none, by a process that found nothing else.
@@ -85,7 +85,7 @@ impl Means {
         if let Some(role) = role.as_deref().filter(|role| !is_role_name(role)) {
             let shown: String = role.chars().take(80).collect();
             return Err(format!(
-                "{shown:?} is no name of a RAM role: 1 to 64 letters, digits, dots, hyphens and underscores"
+                "names the RAM role {shown:?}, and such a name has 1 to 64 letters, digits, dots, hyphens and underscores"
             ));
         }
         let clock = self.config.clock.clone();
@@ -107,14 +107,14 @@ impl Means {
     ) -> Result<Arc<dyn CredentialsProvider>, String> {
         let clock = self.config.clock.clone();
         let source = CredentialsUri::new(given, set_by, self.http.clone(), clock.clone())
-            .map_err(|error| error.message)?;
+            .map_err(|error| format!("cannot be used: {}", error.message))?;
         Ok(Arc::new(Renewing::new(source, clock)))
     }
 
     pub(super) fn oidc(&self, role: OidcRole) -> Result<Arc<dyn CredentialsProvider>, String> {
         OidcCredentials::with_transport(role, &self.config, self.transport.clone())
             .map(|found| Arc::new(found) as Arc<dyn CredentialsProvider>)
-            .map_err(|error| error.to_string())
+            .map_err(|error| format!("cannot be used: {error}"))
     }
 
     /// A role that `base` assumes.
@@ -136,7 +136,7 @@ impl Means {
             self.sts_endpoint.as_deref(),
             region,
         )
-        .map_err(|error| format!("STS: {error}"))?;
+        .map_err(|error| format!("names an STS that cannot be asked: {error}"))?;
         let clock = self.config.clock.clone();
         let source = AssumeRole {
             role,

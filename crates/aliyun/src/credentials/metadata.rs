@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     CredentialsError, CredentialsFuture,
     local::{Ask, Fetch, fetch},
+    provider::NOTHING_FOUND,
     renewing::{Session, Source},
 };
 use crate::{
@@ -79,7 +80,7 @@ impl EcsRole {
     fn unreachable(&self, error: &TransportError) -> CredentialsError {
         match &self.nothing_else {
             Some(nothing_else) => CredentialsError::unauthenticated(
-                "no-credentials",
+                NOTHING_FOUND,
                 format!(
                     "{nothing_else}; the ECS metadata service, which is asked last, gives none: {error}"
                 ),
@@ -159,7 +160,7 @@ impl EcsRole {
     fn no_role(&self, why: &str) -> CredentialsError {
         match &self.nothing_else {
             Some(nothing_else) => CredentialsError::unauthenticated(
-                "no-credentials",
+                NOTHING_FOUND,
                 format!("{nothing_else}; the ECS metadata service, which is asked last: {why}"),
             ),
             None => self.failed(ErrorClass::Unauthenticated, "metadata", why),

@@ -43,6 +43,7 @@ pub use rrsa::OidcRole;
 
 use file::{FileCredentials, Format, Place};
 use means::Means;
+use provider::NOTHING_FOUND;
 
 /// The provider that a process's environment describes. `variable` is asked instead of the process
 /// itself, so that tests and other configuration sources need no real environment; an empty value
@@ -86,12 +87,14 @@ fn rest(
     }
     const URI: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
     if let Some(uri) = variable(URI) {
-        return means.uri(&uri, URI).map_err(unusable);
+        return means
+            .uri(&uri, URI)
+            .map_err(|why| unusable(format!("the credentials URI {why}")));
     }
     let nothing = nothing_found(variable);
     // Behind addresses that are all on this machine is no Alibaba Cloud, and the metadata service knows nobody there.
     if means.metadata_disabled || means.config.endpoints.all_loopback() {
-        return Err(CredentialsError::unauthenticated("no-credentials", nothing));
+        return Err(CredentialsError::unauthenticated(NOTHING_FOUND, nothing));
     }
     means.ecs_role(None, Some(nothing)).map_err(unusable)
 }

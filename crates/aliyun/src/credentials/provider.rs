@@ -52,7 +52,15 @@ pub struct CredentialsError {
     pub request_id: Option<String>,
 }
 
+/// The code of an error that says that nothing at all is configured, and where it was looked for.
+pub(super) const NOTHING_FOUND: &str = "no-credentials-found";
+
 impl CredentialsError {
+    /// Whether no source of credentials is configured at all: a process may be meant to have none.
+    pub fn nothing_found(&self) -> bool {
+        self.code == NOTHING_FOUND
+    }
+
     pub(crate) fn unauthenticated(code: &str, message: impl Into<String>) -> Self {
         Self {
             class: ErrorClass::Unauthenticated,

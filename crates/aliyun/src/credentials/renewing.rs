@@ -8,10 +8,12 @@ use std::{
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use serde_json::Value;
 
-use super::{Credentials, CredentialsError, CredentialsFuture, CredentialsProvider};
+use super::{
+    Credentials, CredentialsError, CredentialsFuture, CredentialsProvider, StaticCredentials,
+};
 use crate::{
     config::Clock,
     fields::{text, time},
@@ -59,18 +61,22 @@ impl Session {
                 .filter(|value| !value.is_empty())
                 .ok_or_else(|| format!("the answer has no {name}"))
         };
-        let end = time(row, "Expiration")
+        let end = expiration(row)
             .ok_or("the answer has no Expiration that is a time such as 2024-05-06T08:08:09Z")?;
         if end <= now + TOO_LATE {
             return Err(format!(
                 "the credentials end at {end}, and it is {now}: check the clocks of both sides"
             ));
         }
-        let credentials = Credentials::new(
+        let (id, secret, token) = (
             part("AccessKeyId")?,
             part("AccessKeySecret")?,
-            Some(part("SecurityToken")?),
+            part("SecurityToken")?,
         );
+        // What no header can carry would fail each call, and say so in other words each time.
+        let credentials = StaticCredentials::new(&id, &secret, Some(&token))
+            .map_err(|error| format!("in the answer, {}", error.message))?
+            .into_inner();
         // The shortest session is 15 minutes; it is renewed half-way at the earliest.
         let half = (end.as_second() - now.as_second()).max(0) / 2;
         let early = fastrand::i64(REFRESH_EARLY).min(half);
@@ -81,6 +87,15 @@ impl Session {
             end,
         })
     }
+}
+
+/// When credentials end. A program that serves some without an end may say the last day of the calendar, which is past what a
+/// timestamp holds.
+fn expiration(row: &Value) -> Option<Timestamp> {
+    time(row, "Expiration").or_else(|| {
+        let date: DateTime = text(row, "Expiration").strip_suffix('Z')?.parse().ok()?;
+        (date.year() == 9999).then_some(Timestamp::MAX)
+    })
 }
 
 #[derive(Default)]

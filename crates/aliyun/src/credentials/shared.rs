@@ -59,6 +59,9 @@ fn described(section: &Section<'_>, means: &Means) -> Result<Arc<dyn Credentials
     let some = |key: &str| section.get(key).copied().filter(|value| !value.is_empty());
     let needed = |key: &str| some(key).ok_or_else(|| format!("has no {key}; add it"));
     let owned = |key: &str| some(key).map(str::to_owned);
+    if some("enable").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
+        return Err("is switched off (enable = false); set it to true, or name another section by ALIBABA_CLOUD_PROFILE".to_owned());
+    }
     let session_name = || owned("role_session_name").unwrap_or_else(|| SESSION_NAME.to_owned());
     match needed("type")? {
         "access_key" => means.key(needed("access_key_id")?, needed("access_key_secret")?, None),

@@ -161,6 +161,30 @@ pub enum Verb {
     RunNow,
 }
 
+impl Verb {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Continue,
+        Self::Retry,
+        Self::Skip,
+        Self::CancelInstances,
+        Self::Cancel,
+        Self::RunNow,
+    ];
+
+    /// As annotations, Events and the plugin spell it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Retry => "retry",
+            Self::Skip => "skip",
+            Self::CancelInstances => "cancel-instances",
+            Self::Cancel => "cancel",
+            Self::RunNow => "run-now",
+        }
+    }
+}
+
 /// How far a request is.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 pub enum ActionState {

@@ -205,15 +205,7 @@ pub fn check(verb: Verb, value: &str) -> Result<(), String> {
 
 /// The id of a request in the ledger: the same value is the same request.
 pub fn action_id(verb: Verb, value: &str) -> String {
-    let verb = match verb {
-        Verb::Continue => "continue",
-        Verb::Retry => "retry",
-        Verb::Skip => "skip",
-        Verb::CancelInstances => "cancel-instances",
-        Verb::Cancel => "cancel",
-        Verb::RunNow => "run-now",
-    };
-    format!("{verb}-{}", &hash_text(value)[..16])
+    format!("{}-{}", verb.word(), &hash_text(value)[..16])
 }
 
 fn bounded(value: &str) -> Result<&str, String> {
