@@ -11,7 +11,7 @@ cargo := cargo --locked
 # then, tokio and kube among it, would be built twice.
 build := $(cargo) build --workspace --bins --example demo --example api-reference
 
-.PHONY: help demo test sweep chaos lint bench dist crds metrics book control-plane image
+.PHONY: help demo test sweep chaos probe-selftest lint bench dist crds metrics book control-plane image
 
 help: ## list the targets
 	@echo "Targets:"
@@ -52,6 +52,11 @@ chaos: ## two operators: kill, stop, freeze and cut off the one that leads, 200 
 	wait $$tools
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} "$(target)/debug/with-control-plane" -- $(cargo) test --quiet --package ess-rollout --test chaos
 
+# PROBE_SEED=… begins with another one.
+probe-selftest: ## clouds with 50 random profiles, each found out by the probe
+	@hack/need rust
+	@$(cargo) test --quiet --package ess-emulator-probe --test selftest -- --nocapture
+
 lint: ## formatting, clippy, what is generated, dependency rules, circles of files, third-party code, the book, shell scripts
 	@hack/need rust python
 	@echo "== formatting"; cargo fmt --all --check
@@ -60,7 +65,7 @@ lint: ## formatting, clippy, what is generated, dependency rules, circles of fil
 	@echo "== circles of files"; hack/module-circles
 	@echo "== third-party code"; hack/third-party check
 	@echo "== annotations of the chart"; hack/chart-annotations check
-	@echo "== the programs without the features of the tests"; $(cargo) check --package ess-rollout --package ess-emulator --bins
+	@echo "== the programs without the features of the tests"; $(cargo) check --package ess-rollout --package ess-emulator-cli --bins
 	@echo "== generated CRDs"; $(build) --quiet; hack/crds check "$(target)/debug/ess-rollout"
 	@echo "== the book"; hack/book "$(target)/book"
 	@echo "== shell scripts"; if command -v shellcheck >/dev/null; then shellcheck $$(grep -lE '^#!.*bash' hack/* .ci/run); else echo "shellcheck is not installed: skipped"; fi
@@ -70,7 +75,7 @@ lint: ## formatting, clippy, what is generated, dependency rules, circles of fil
 bench: ## measure memory, size, writes and latencies of the release binary
 	@hack/need rust go
 	@hack/control-plane >/dev/null & control_plane=$$!; \
-	$(cargo) build --release --package ess-rollout --package ess-emulator --bins; \
+	$(cargo) build --release --package ess-rollout --package ess-emulator-cli --bins; \
 	$(cargo) build --profile plugin --package ess-rollout-plugin --bins; \
 	wait $$control_plane
 	@SCALE="$(SCALE)" KUBECTL_ESS_ROLLOUT="$(abspath $(target))/plugin/kubectl-ess_rollout" $(cargo) bench --package ess-rollout $(if $(SCALE),--bench scale,--bench operator)

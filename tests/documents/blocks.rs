@@ -71,7 +71,7 @@ const NOT_TYPED: &[(&str, &str, &str)] = &[
     ),
     (
         "crates/emulator/README.md",
-        "cargo run -p ess-emulator",
+        "cargo run -p ess-emulator-cli",
         "builds; the program is started so by crates/emulator/tests",
     ),
     (

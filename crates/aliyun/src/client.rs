@@ -104,6 +104,29 @@ impl Client {
         Ok(Some(text(&answer, "Arn")))
     }
 
+    /// Makes a call that the port has no word for, with its parameters as they travel. What is named `Describe…`, `List…` or `Get…`
+    /// is sent again when it was throttled; everything else once.
+    ///
+    /// # Errors
+    /// As for all calls: the class says how to treat it.
+    pub async fn call(
+        &self,
+        region: &str,
+        service: Service,
+        action: &'static str,
+        parameters: &[(String, String)],
+    ) -> Result<Value, CloudError> {
+        let reads = ["Describe", "List", "Get"]
+            .iter()
+            .any(|verb| action.starts_with(verb));
+        let lane = if reads { Lane::Read } else { Lane::Mutation };
+        let mut call = Call::new(service, action, lane, region);
+        for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+            call.set(name, value.as_str());
+        }
+        self.send(&call).await
+    }
+
     /// Sends one call and returns its answer, which is a JSON object with a request id.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Value, CloudError> {
         let failed = call.failed();

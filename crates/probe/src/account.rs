@@ -50,7 +50,7 @@ pub trait Account {
     fn call(
         &mut self,
         service: Service,
-        action: &str,
+        action: &'static str,
         parameters: &Value,
     ) -> Result<Value, CallError>;
 
@@ -92,7 +92,7 @@ impl Account for Emulated {
     fn call(
         &mut self,
         service: Service,
-        action: &str,
+        action: &'static str,
         parameters: &Value,
     ) -> Result<Value, CallError> {
         let mut parameters = parameters.as_object().cloned().unwrap_or_default();

@@ -42,7 +42,12 @@ pub(crate) fn find(account: &mut dyn Account, groups: &[String], findings: &mut 
 struct Ess<'a>(&'a mut dyn Account);
 
 impl Ess<'_> {
-    fn rows(&mut self, action: &str, rows: &str, ask: &Value) -> Result<Vec<Value>, ProbeError> {
+    fn rows(
+        &mut self,
+        action: &'static str,
+        rows: &str,
+        ask: &Value,
+    ) -> Result<Vec<Value>, ProbeError> {
         let answer = self.0.call(Service::Ess, action, ask)?;
         Ok(answer[rows].as_array().cloned().unwrap_or_default())
     }

@@ -45,7 +45,11 @@ impl<'a> Oos<'a> {
         }
     }
 
-    pub(crate) fn ask(&mut self, action: &str, parameters: Value) -> Result<Value, CallError> {
+    pub(crate) fn ask(
+        &mut self,
+        action: &'static str,
+        parameters: Value,
+    ) -> Result<Value, CallError> {
         self.account.call(Service::Oos, action, &parameters)
     }
 

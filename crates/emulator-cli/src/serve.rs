@@ -1,24 +1,26 @@
-//! `ess-emulator`: the emulated cloud as a program.
+//! Serving the emulated cloud.
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::Args;
 use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
 use ess_emulator::server::{Server, TlsFiles};
+use ess_emulator_probe::profile::Profile;
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
 
-/// A local Alibaba Cloud for rolling updates: ESS, OOS, ECS and STS over HTTP and HTTPS.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Options {
+/// What is served, and where.
+#[derive(Debug, Args)]
+pub struct Serving {
     /// YAML file that describes the scene
     #[arg(long)]
     fixture: PathBuf,
+    /// How an account behaves, as `ess-emulator probe` found it, in place of the fixture's switches
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Address for HTTP; port 0 takes a free one. Without --http and --https: 127.0.0.1:0
     #[arg(long)]
     http: Option<SocketAddr>,
@@ -36,26 +38,20 @@ struct Options {
     ready_file: Option<PathBuf>,
 }
 
-fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
-        .with_writer(std::io::stderr)
-        .init();
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?
-        .block_on(run(options))
-}
-
-async fn run(options: Options) -> anyhow::Result<()> {
+/// Serves until it is told to end.
+///
+/// # Errors
+/// When the fixture or the profile cannot be read, or an address cannot be listened at.
+pub async fn serve(options: Serving) -> anyhow::Result<()> {
     let path = options.fixture.display();
     let yaml = std::fs::read_to_string(&options.fixture)
         .with_context(|| format!("cannot read the fixture {path}"))?;
     let mut fixture = Fixture::parse(&yaml).with_context(|| path.to_string())?;
     if let Some(scale) = options.clock_scale {
         fixture.clock_scale = scale;
+    }
+    if let Some(file) = &options.profile {
+        fixture.switches = profile(file)?.switches;
     }
     fixture.start_time.get_or_insert_with(jiff::Timestamp::now);
     let cloud = Cloud::new(&fixture).with_context(|| path.to_string())?;
@@ -92,4 +88,10 @@ async fn run(options: Options) -> anyhow::Result<()> {
         result = tokio::signal::ctrl_c() => result.context("cannot wait for a signal"),
         () = server.ended() => anyhow::bail!("a listener ended unexpectedly"),
     }
+}
+
+fn profile(file: &Path) -> anyhow::Result<Profile> {
+    let read = || format!("cannot read the profile {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(read)?;
+    serde_saphyr::from_str(&text).with_context(read)
 }

@@ -1,0 +1,109 @@
+//! A real account: calls are signed, and time passes by itself.
+
+use std::time::{Duration, Instant};
+
+use ess_emulator::state::call::Service as Asked;
+use ess_emulator_probe::account::{Account, CallError};
+use ess_rollout_aliyun::{Client, Service};
+use ess_rollout_cloud::ErrorClass;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+/// How often a call is made while there is no answer, or the rate limit is reached.
+const ATTEMPTS: u32 = 5;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// A real account in one region.
+pub struct Real {
+    runtime: Handle,
+    client: Client,
+    region: String,
+    /// Seconds of the account that pass in one: 1, but for an emulator.
+    scale: f64,
+    began: (Instant, Timestamp),
+}
+
+impl Real {
+    /// Asks by this client.
+    pub fn new(runtime: Handle, client: Client, region: &str, scale: f64) -> Self {
+        Self {
+            runtime,
+            client,
+            region: region.to_owned(),
+            scale,
+            began: (Instant::now(), Timestamp::now()),
+        }
+    }
+}
+
+fn service(asked: Asked) -> Service {
+    match asked {
+        Asked::Ess => Service::Ess,
+        Asked::Ecs => Service::Ecs,
+        Asked::Eci => Service::Eci,
+        Asked::Oos => Service::Oos,
+        Asked::Sts => Service::Sts,
+    }
+}
+
+impl Account for Real {
+    fn call(
+        &mut self,
+        asked: Asked,
+        action: &'static str,
+        parameters: &Value,
+    ) -> Result<Value, CallError> {
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
+        let parameters: Vec<(String, String)> = parameters
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect();
+        let mut attempt = 1;
+        loop {
+            let made = self
+                .client
+                .call(&self.region, service(asked), action, &parameters);
+            let error = match self.runtime.block_on(made) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let passes = matches!(error.class, ErrorClass::Retry | ErrorClass::Throttled);
+            if passes && attempt < ATTEMPTS {
+                attempt += 1;
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            // Without a request id there was no answer.
+            return Err(match error.request_id {
+                Some(request_id) => CallError::Refused {
+                    action: action.to_owned(),
+                    code: error.code,
+                    message: error.message,
+                    request_id,
+                },
+                None => CallError::Failed {
+                    action: action.to_owned(),
+                    why: error.message,
+                },
+            });
+        }
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        std::thread::sleep(time.div_f64(self.scale));
+    }
+
+    fn now(&mut self) -> Timestamp {
+        let (instant, time) = self.began;
+        let passed = instant.elapsed().mul_f64(self.scale);
+        time.saturating_add(passed).unwrap_or(Timestamp::MAX)
+    }
+}
