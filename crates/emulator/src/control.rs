@@ -230,7 +230,7 @@ fn journal(cloud: &Cloud, request: &Request) -> Response {
 /// Everything that the services hold, for people and for tests.
 fn state(cloud: &Cloud) -> Response {
     let r = &cloud.world.resources;
-    answer(&json!({
+    let mut state = json!({
         "now": cloud.now(),
         "scalingGroups": r.groups.values().collect::<Vec<_>>(),
         "scalingConfigurations": r.configurations.values().collect::<Vec<_>>(),
@@ -244,7 +244,9 @@ fn state(cloud: &Cloud) -> Response {
         "lifecycleActions": r.lifecycle_actions.values().collect::<Vec<_>>(),
         "snapshots": r.snapshots.values().collect::<Vec<_>>(),
         "invocations": r.invocations.values().collect::<Vec<_>>(),
-    }))
+    });
+    cloud.world.journal.hide(&mut state);
+    answer(&state)
 }
 
 fn activity(result: Result<String, ApiError>, cloud: &mut Cloud) -> Response {

@@ -75,6 +75,10 @@ impl Host for World {
         &self.switches.oos
     }
 
+    fn keep_secret(&mut self, value: &str) {
+        self.journal.keep_secret(value);
+    }
+
     fn regions(&self) -> Vec<String> {
         let with_oos = |region: &&String| !self.regions_without_oos.contains(*region);
         self.regions.iter().filter(with_oos).cloned().collect()

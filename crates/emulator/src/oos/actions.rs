@@ -122,7 +122,7 @@ impl Engine {
             "ACS::ExecuteAPI" | "ACS::ExecuteApi" => self.execute_api(host, id, task, &properties),
             "ACS::WaitFor" => self.wait_for(host, id, task, spec, &properties),
             "ACS::CheckFor" => self.check_for(host, id, &properties),
-            "ACS::Choice" => self.choose(host, id, &properties),
+            "ACS::Choice" => self.choose(host, id, task, &properties),
             "ACS::Template" => self.start_template(host, id, task, &properties),
             "ACS::SelectTargets" => self.select_targets(host, id, &properties),
             "ACS::Approve" | "ACS::Pause" => {
@@ -140,11 +140,11 @@ impl Engine {
     }
 
     /// The first choice whose `When` holds decides where to go on.
-    fn choose(&mut self, host: &dyn Host, id: &str, properties: &Value) -> Outcome {
+    fn choose(&mut self, host: &dyn Host, id: &str, task: usize, properties: &Value) -> Outcome {
         let choices = properties.get("Choices").and_then(Value::as_array);
         for choice in choices.into_iter().flatten() {
             let when = choice.get("When").unwrap_or(&Value::Null);
-            match self.holds(host, id, when) {
+            match self.holds(host, id, Some(task), when) {
                 Ok(true) => {
                     return match choice.get("NextTask").and_then(Value::as_str) {
                         Some(target) => Outcome::GoTo(target.to_owned()),

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::execution::Execution;
 use super::public;
+use super::store::Store;
 use super::template::Version;
 
 /// Something to do at its time.
@@ -52,6 +53,8 @@ pub struct Engine {
     pub(super) families: BTreeMap<String, Family>,
     /// The family of the execution whose call to OOS is being answered.
     pub(super) calling_family: Option<String>,
+    /// The parameter store.
+    pub(super) store: Store,
 }
 
 impl Engine {

@@ -52,6 +52,8 @@ pub trait Host {
     /// The role assumed when a template names one; `Err` when it does not exist or does not trust OOS.
     fn assume_role(&self, caller: &Caller, role: &str) -> Result<Caller, ApiError>;
     fn switches(&self) -> &OosSwitches;
+    /// A value that must not show in the journal.
+    fn keep_secret(&mut self, _value: &str) {}
     /// The regions that have OOS.
     fn regions(&self) -> Vec<String> {
         Vec::new()

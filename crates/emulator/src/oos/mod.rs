@@ -24,10 +24,12 @@ mod request;
 mod run;
 mod start;
 mod status;
+mod store;
 mod switches;
 mod template;
 mod templates;
 mod view;
+mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +43,7 @@ pub(crate) use engine::Engine;
 pub use host::Caller;
 pub(crate) use host::Host;
 pub(crate) use package::{Installed, Package, PackageVersion};
+pub(crate) use store::hide;
 pub use switches::{
     BatchSplit, ChildInFailurePause, FailurePauseAt, FailurePauseShows, OosSwitches,
     OthersInFailurePause, PausedStatus, RejectedStatus, SafetyCheckDefault, SkippedItemStatus,
@@ -71,6 +74,25 @@ impl Engine {
 
     /// One call, without doing what is due: a running template may be the one that calls.
     fn answer(
+        &mut self,
+        host: &mut dyn Host,
+        caller: &Caller,
+        region: &str,
+        action: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        if store::is_store_action(action) {
+            return self.store_action(host, caller, region, action, params);
+        }
+        let mut answer = self.answer_of_executions(host, caller, region, action, params)?;
+        // Values of encrypted parameters went into properties and outputs; nobody may read them there.
+        if action.to_ascii_lowercase().contains("execution") {
+            self.store.hide(&mut answer);
+        }
+        Ok(answer)
+    }
+
+    fn answer_of_executions(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,

@@ -205,7 +205,7 @@ impl Engine {
     ) -> Result<String, ApiError> {
         let now = host.now();
         let parameters = self.bind(host, region, &template, given, &new)?;
-        let scope = start_scope(host, region, &parameters, &new);
+        let scope = start_scope(host, region, &parameters, &new, &self.store);
         let ram_role = match &template.parsed.ram_role {
             None => String::new(),
             Some(role) => {

@@ -16,3 +16,4 @@ mod reads;
 mod rolling;
 mod update;
 mod world;
+mod yaml;

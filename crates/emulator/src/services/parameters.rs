@@ -119,6 +119,7 @@ fn own(service: Service, action: &str) -> Option<&'static [&'static str]> {
             "ImageVersion",
             "Description",
             "ResourceGroupId",
+            "DetectionStrategy",
             "Tag.N",
         ],
         (Service::Ecs, "DescribeSnapshots") => &["SnapshotIds"],

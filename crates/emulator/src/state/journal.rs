@@ -1,11 +1,14 @@
 //! Every call that was received, in order, for tests to count and for people to read.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::call::{Call, Service};
 use crate::error::ApiError;
+use crate::oos;
 use crate::params::Params;
 
 /// One call. `code` is empty while a call is still on its way (a late effect).
@@ -84,6 +87,8 @@ impl Entry {
 pub struct Journal {
     entries: Vec<Entry>,
     dropped: usize,
+    /// Values of encrypted parameters: no call shows them.
+    secrets: BTreeSet<String>,
 }
 
 impl Journal {
@@ -93,10 +98,14 @@ impl Journal {
             .params
             .iter()
             .map(|(name, value)| {
-                let value = if SECRET.contains(&name.as_str()) {
+                // The value of an encrypted parameter before anybody knows that it is one.
+                let is_secret = name == "Value" && call.action.contains("SecretParameter");
+                let value = if is_secret || SECRET.contains(&name.as_str()) {
                     Value::String("***".into())
                 } else {
-                    value.clone()
+                    let mut value = value.clone();
+                    oos::hide(&self.secrets, &mut value);
+                    value
                 };
                 (name.clone(), value)
             })
@@ -128,6 +137,16 @@ impl Journal {
             ..Entry::empty(now, request_id)
         });
         self.outcome(seq, &Err(error));
+    }
+
+    /// Notes a value that no later call may show.
+    pub(crate) fn keep_secret(&mut self, value: &str) {
+        self.secrets.insert(value.to_owned());
+    }
+
+    /// Takes every value that must not show out of something else that is shown.
+    pub(crate) fn hide(&self, value: &mut Value) {
+        oos::hide(&self.secrets, value);
     }
 
     fn push(&mut self, entry: Entry) -> usize {
