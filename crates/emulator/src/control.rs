@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::front::{Request, Response};
-use crate::oos::Caller;
+use crate::oos::{Caller, TriggerKind};
 use crate::params::{self, Params};
 use crate::state::activities::Trigger;
 use crate::state::behaviour::Switches;
@@ -182,6 +182,16 @@ fn route(
         }
         ("POST", ["instances", id, "stop"]) => {
             done(crate::services::ecs::stop(&mut cloud.world, id), cloud)
+        }
+        ("POST", ["events"]) => {
+            let event: Value = read(request)?;
+            let started = cloud.event(TriggerKind::Event, &event);
+            answer(&json!({ "started": started }))
+        }
+        ("POST", ["alarms"]) => {
+            let alarm: Value = read(request)?;
+            let started = cloud.event(TriggerKind::Alarm, &alarm);
+            answer(&json!({ "started": started }))
         }
         ("POST", ["calls"]) => call_as(cloud, read(request)?, wall_now)?,
         _ => refuse(404, "no such path in the control API"),

@@ -2,6 +2,7 @@
 
 mod api;
 mod child;
+mod message;
 mod targets;
 mod waits;
 
@@ -14,6 +15,7 @@ use super::execution::Pause;
 use super::execution::Status;
 use super::host::Host;
 use super::template::TaskSpec;
+use super::trigger::TriggerKind;
 
 /// Actions that the interpreter carries out itself. Others are nested templates of that name.
 const BUILT_IN: &[&str] = &[
@@ -27,6 +29,7 @@ const BUILT_IN: &[&str] = &[
     "ACS::Approve",
     "ACS::Pause",
     "ACS::Sleep",
+    "ACS::Notify",
 ];
 
 pub(super) fn is_built_in(action: &str) -> bool {
@@ -135,7 +138,11 @@ impl Engine {
                 }
             }
             "ACS::Sleep" => self.sleep(host, id, task, &properties),
-            action => self.start_nested(host, id, task, action, properties),
+            "ACS::Notify" => self.notify(host, id, &properties),
+            action => match TriggerKind::of(action) {
+                Some(kind) => self.await_trigger(host, id, task, kind, &properties),
+                None => self.start_nested(host, id, task, action, properties),
+            },
         }
     }
 

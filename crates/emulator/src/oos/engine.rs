@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::execution::Execution;
+use super::library::Library;
 use super::public;
 use super::store::Store;
 use super::template::Version;
@@ -24,6 +25,8 @@ pub(super) enum Due {
     },
     /// The child of a task changed its status.
     ChildChanged { execution: String, task: usize },
+    /// A timer trigger is due, or at its end.
+    Trigger { execution: String },
     /// Make a cancellation that was asked for earlier take effect.
     Cancel { execution: String },
 }
@@ -64,5 +67,12 @@ impl Engine {
             public: public::templates(),
             ..Self::default()
         }
+    }
+
+    /// An engine that knows the public templates and those of a library.
+    pub fn with(library: &Library) -> Self {
+        let mut engine = Self::new();
+        engine.public.extend(library.templates().clone());
+        engine
     }
 }

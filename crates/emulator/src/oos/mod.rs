@@ -13,7 +13,9 @@ mod expr;
 mod functions;
 mod host;
 mod jq;
+mod library;
 mod loops;
+mod missing;
 mod notify;
 mod package;
 mod packages;
@@ -28,6 +30,7 @@ mod store;
 mod switches;
 mod template;
 mod templates;
+mod trigger;
 mod view;
 mod yaml;
 
@@ -42,6 +45,7 @@ use crate::params::Params;
 pub(crate) use engine::Engine;
 pub use host::Caller;
 pub(crate) use host::Host;
+pub use library::Library;
 pub(crate) use package::{Installed, Package, PackageVersion};
 pub(crate) use store::hide;
 pub use switches::{
@@ -49,6 +53,36 @@ pub use switches::{
     OthersInFailurePause, PausedStatus, RejectedStatus, SafetyCheckDefault, SkippedItemStatus,
     Taken,
 };
+pub use trigger::TriggerKind;
+
+/// Actions of executions and templates; those of the parameter store are known by their names.
+const ACTIONS_OF_EXECUTIONS: &[&str] = &[
+    "StartExecution",
+    "NotifyExecution",
+    "CancelExecution",
+    "UpdateExecution",
+    "DeleteExecutions",
+    "TriggerExecution",
+    "ListExecutions",
+    "ListTaskExecutions",
+    "ListExecutionLogs",
+    "ListTaskExecutionInvocations",
+    "GetExecutionTemplate",
+    "GetTemplate",
+    "ListTemplates",
+    "ListInstancePackageStates",
+    "CreateTemplate",
+    "UpdateTemplate",
+    "DeleteTemplate",
+    "ValidateTemplateContent",
+    "DescribeRegions",
+];
+
+/// Whether the engine answers an action.
+pub(crate) fn answers(action: &str) -> bool {
+    let is = |known: &&str| known.eq_ignore_ascii_case(action);
+    store::is_store_action(action) || ACTIONS_OF_EXECUTIONS.iter().any(|known| is(&known))
+}
 
 impl Engine {
     /// Answers one call of the OOS API (version 2019-06-01). The answer has every documented
@@ -106,7 +140,7 @@ impl Engine {
             "cancelexecution" => self.cancel_execution(host, region, params),
             "updateexecution" => self.update_execution(host, region, params),
             "deleteexecutions" => self.delete_executions(region, params),
-            "triggerexecution" => self.trigger_execution(region, params),
+            "triggerexecution" => self.trigger_execution(host, region, params),
             "listexecutions" => self.list_executions(host, region, params),
             "listtaskexecutions" => self.list_task_executions(region, params),
             "listexecutionlogs" => self.list_execution_logs(region, params),
@@ -118,9 +152,9 @@ impl Engine {
                 Self::list_instance_package_states(host, caller, region, params)
             }
             "createtemplate" => self.create_template(host, region, params),
-            "updatetemplate" => self.update_template(region, params),
+            "updatetemplate" => self.update_template(host, region, params),
             "deletetemplate" => self.delete_template(region, params),
-            "validatetemplatecontent" => self.validate_template_content(params),
+            "validatetemplatecontent" => self.validate_template_content(host, region, params),
             "describeregions" => Ok(reads::regions(&host.regions())),
             _ => Err(ApiError::new(
                 404,

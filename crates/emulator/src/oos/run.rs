@@ -26,6 +26,10 @@ impl Engine {
         let at = now
             .checked_add(SignedDuration::from_secs(delay_seconds))
             .unwrap_or(now);
+        self.schedule_at(host, at, due);
+    }
+
+    pub(super) fn schedule_at(&mut self, host: &mut dyn Host, at: Timestamp, due: Due) {
         self.sequence += 1;
         self.agenda.insert((at, self.sequence), due);
         host.wake_at(at);
@@ -57,6 +61,7 @@ impl Engine {
                 Due::ChildChanged { execution, task } => {
                     self.child_changed(host, &execution, task);
                 }
+                Due::Trigger { execution } => self.timer_due(host, &execution),
                 Due::Cancel { execution } => self.cancel_now(host, &execution, "Cancelled."),
             }
         }

@@ -88,13 +88,13 @@ impl Engine {
             Some(Pause::Batch) => &switches.waiting_status_batch_pause,
             Some(Pause::Failure) => &switches.waiting_status_failure_pause,
             Some(Pause::Approval | Pause::HighRisk) => &switches.waiting_status_approval,
-            Some(Pause::Child) | None => "",
+            Some(Pause::Child | Pause::Trigger) | None => "",
         };
         let more = json!({
             "Parameters": execution.parameters,
             "Counters": self.counters(execution),
             "AccountId": execution.starter.account_id,
-            "Category": "Other",
+            "Category": category(execution),
             "StatusReason": "",
             "WaitingStatus": waiting,
             "ResourceStatus": "",
@@ -109,6 +109,7 @@ impl Engine {
         if let Value::Object(more) = more {
             map.extend(more);
         }
+        map.extend(execution.trigger.iter().flat_map(|trigger| trigger.show()));
         Value::Object(map)
     }
 
@@ -135,6 +136,13 @@ impl Engine {
         counts.insert("Total", total);
         json!(counts)
     }
+}
+
+/// What a root waits for, or `Other`. The children that a trigger starts are like any others.
+pub(super) fn category(execution: &Execution) -> &'static str {
+    let trigger = execution.template.parsed.trigger();
+    let kind = trigger.filter(|_| execution.link.is_none());
+    kind.map_or("Other", |kind| kind.category())
 }
 
 /// An item of `ListTaskExecutions`.
@@ -215,7 +223,7 @@ pub(super) fn template(version: &Version) -> Value {
         "UpdatedBy": if version.public { "ACS" } else { "" },
         "Description": version.parsed.description,
         "Hash": version.hash,
-        "HasTrigger": false,
+        "HasTrigger": version.parsed.trigger().is_some(),
         "Tags": {},
     })
 }

@@ -34,6 +34,9 @@ pub struct Entry {
     /// Names that a template gave and that the action does not have, so that they changed nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
+    /// Actions and APIs that the template of the call asks for and that are not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// Of the HTTP answer; 0 until there is one.
     pub status: u16,
     /// `OK` or the error code that the call ended with (also when the answer was then lost).
@@ -72,6 +75,7 @@ impl Entry {
             by_oos: false,
             params: Params::new(),
             ignored: Vec::new(),
+            missing: Vec::new(),
             status: 0,
             code: String::new(),
             message: String::new(),
@@ -137,6 +141,39 @@ impl Journal {
             ..Entry::empty(now, request_id)
         });
         self.outcome(seq, &Err(error));
+    }
+
+    /// Notes with the latest call what its template will not find.
+    pub(crate) fn missing(&mut self, what: &[String]) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.missing = what.to_vec();
+        }
+    }
+
+    /// Notes a message that a template would have sent: `ACS::Notify`, with its properties.
+    pub(crate) fn notified(
+        &mut self,
+        now: Timestamp,
+        caller: &oos::Caller,
+        region: &str,
+        message: &Params,
+        request_id: &str,
+    ) {
+        let mut params = Value::Object(message.clone());
+        self.hide(&mut params);
+        let Value::Object(params) = params else {
+            return;
+        };
+        let seq = self.push(Entry {
+            service: Some(Service::Oos),
+            action: "ACS::Notify".to_owned(),
+            region: region.to_owned(),
+            principal: caller.principal.clone(),
+            by_oos: true,
+            params,
+            ..Entry::empty(now, request_id)
+        });
+        self.outcome(seq, &Ok(Value::Null));
     }
 
     /// Notes a value that no later call may show.
