@@ -15,7 +15,7 @@ use super::execution::Pause;
 use super::execution::Status;
 use super::host::Host;
 use super::template::TaskSpec;
-use super::trigger::TriggerKind;
+use super::trigger_state::TriggerKind;
 
 /// Actions that the interpreter carries out itself. Others are nested templates of that name.
 const BUILT_IN: &[&str] = &[

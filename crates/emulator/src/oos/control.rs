@@ -8,7 +8,7 @@ use super::host::Host;
 use super::request::json_parameter;
 use super::request::{bad_parameter, optional_text, required_text};
 use super::template::{MAX_DEPTH, depth};
-use super::trigger::TriggerKind;
+use super::trigger_state::TriggerKind;
 use crate::error::ApiError;
 use crate::params::Params;
 

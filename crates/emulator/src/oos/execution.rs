@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::host::Caller;
 use super::template::Version;
-use super::trigger::Trigger;
+use super::trigger_state::Trigger;
 
 /// Status of an execution or task execution, as OOS spells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

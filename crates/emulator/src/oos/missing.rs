@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::host::Host;
 use super::switches::Taken;
 use super::template::Template;
-use super::trigger::TriggerKind;
+use super::trigger_state::TriggerKind;
 use crate::error::ApiError;
 
 /// Documented actions that are not here. A name that is none of OOS's is a mistake.

@@ -31,6 +31,7 @@ mod switches;
 mod template;
 mod templates;
 mod trigger;
+mod trigger_state;
 mod view;
 mod yaml;
 
@@ -53,7 +54,7 @@ pub use switches::{
     OthersInFailurePause, PausedStatus, RejectedStatus, SafetyCheckDefault, SkippedItemStatus,
     Taken,
 };
-pub use trigger::TriggerKind;
+pub use trigger_state::TriggerKind;
 
 /// Actions of executions and templates; those of the parameter store are known by their names.
 const ACTIONS_OF_EXECUTIONS: &[&str] = &[

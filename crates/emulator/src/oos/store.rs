@@ -2,6 +2,7 @@
 //! (`{{ oos-secret:name }}`), with the fields of the OOS API as its SDK (3.7.0) has them.
 
 mod api;
+mod reads;
 
 pub(in crate::oos) use api::is_store_action;
 

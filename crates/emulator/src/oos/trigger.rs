@@ -5,7 +5,6 @@
 mod cron;
 mod timer;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::actions::Outcome;
@@ -13,90 +12,12 @@ use super::engine::{Due, Engine};
 use super::execution::{NewExecution, ParentLink, Pause, Status, time_text};
 use super::host::Host;
 use super::template::{MAX_DEPTH, TaskSpec, Template, depth};
+use super::trigger_state::{Trigger, TriggerKind};
 use crate::error::ApiError;
 use timer::Timer;
 
 /// Finished children that a trigger keeps. A schedule of minutes makes half a million in a year.
 const KEPT_CHILDREN: usize = 200;
-
-/// What makes a trigger start a child.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TriggerKind {
-    /// `ACS::TimerTrigger`.
-    Timer,
-    /// `ACS::EventTrigger`.
-    Event,
-    /// `ACS::AlarmTrigger`.
-    Alarm,
-}
-
-impl TriggerKind {
-    /// The kind that an action is.
-    pub(super) fn of(action: &str) -> Option<Self> {
-        Some(match action {
-            "ACS::TimerTrigger" => Self::Timer,
-            "ACS::EventTrigger" => Self::Event,
-            "ACS::AlarmTrigger" => Self::Alarm,
-            _ => return None,
-        })
-    }
-
-    /// As `Category` of executions spells it.
-    pub(super) fn category(self) -> &'static str {
-        match self {
-            Self::Timer => "TimerTrigger",
-            Self::Event => "EventTrigger",
-            Self::Alarm => "AlarmTrigger",
-        }
-    }
-
-    /// From the `Type` of `TriggerExecution`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "Timer" => Self::Timer,
-            "Event" => Self::Event,
-            "Alarm" => Self::Alarm,
-            _ => return None,
-        })
-    }
-}
-
-/// The state of an execution that waits for its trigger.
-#[derive(Debug, Clone)]
-pub(super) struct Trigger {
-    pub(super) kind: TriggerKind,
-    task: usize,
-    next: Option<Timestamp>,
-    last: Option<Timestamp>,
-    last_success: Option<Timestamp>,
-    last_status: String,
-    last_message: String,
-    last_outputs: String,
-    /// The child that runs.
-    child: Option<String>,
-    fired: usize,
-}
-
-impl Trigger {
-    /// The fields of `ListExecutions` that tell of it.
-    pub(super) fn show(&self) -> Map<String, Value> {
-        let date = |at: Option<Timestamp>| json!(at.map(time_text).unwrap_or_default());
-        Map::from_iter([
-            ("LastTriggerTime".to_owned(), date(self.last)),
-            (
-                "LastSuccessfulTriggerTime".to_owned(),
-                date(self.last_success),
-            ),
-            ("LastTriggerStatus".to_owned(), json!(self.last_status)),
-            (
-                "LastTriggerStatusMessage".to_owned(),
-                json!(self.last_message),
-            ),
-            ("LastTriggerOutputs".to_owned(), json!(self.last_outputs)),
-            ("NextScheduleTime".to_owned(), date(self.next)),
-        ])
-    }
-}
 
 impl Template {
     /// The trigger that the template begins with.
@@ -396,6 +317,22 @@ impl Engine {
             }
         }
     }
+}
+
+/// The first times of a schedule; none if it is none.
+#[cfg(test)]
+pub(super) fn times(
+    properties: &Value,
+    start: jiff::Timestamp,
+    count: usize,
+) -> Vec<jiff::Timestamp> {
+    let Ok(timer) = Timer::read(properties) else {
+        return Vec::new();
+    };
+    let step = |after: &jiff::Timestamp| timer.next(start, *after);
+    std::iter::successors(timer.next(start, start), step)
+        .take(count)
+        .collect()
 }
 
 /// Whether an event is one that the properties of a trigger ask for. What they do not name fits.

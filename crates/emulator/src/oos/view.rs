@@ -9,6 +9,7 @@ use super::engine::Engine;
 use super::execution::{Execution, Pause, Task, time_text};
 use super::switches::OosSwitches;
 use super::template::Version;
+use super::trigger_state::Trigger;
 
 fn date(at: Option<Timestamp>) -> String {
     at.map(time_text).unwrap_or_default()
@@ -109,7 +110,12 @@ impl Engine {
         if let Value::Object(more) = more {
             map.extend(more);
         }
-        map.extend(execution.trigger.iter().flat_map(|trigger| trigger.show()));
+        map.extend(
+            execution
+                .trigger
+                .iter()
+                .flat_map(|trigger| of_trigger(trigger)),
+        );
         Value::Object(map)
     }
 
@@ -136,6 +142,19 @@ impl Engine {
         counts.insert("Total", total);
         json!(counts)
     }
+}
+
+/// The fields that tell of a trigger.
+fn of_trigger(trigger: &Trigger) -> [(String, Value); 6] {
+    [
+        ("LastTriggerTime", date(trigger.last)),
+        ("LastSuccessfulTriggerTime", date(trigger.last_success)),
+        ("LastTriggerStatus", trigger.last_status.clone()),
+        ("LastTriggerStatusMessage", trigger.last_message.clone()),
+        ("LastTriggerOutputs", trigger.last_outputs.clone()),
+        ("NextScheduleTime", date(trigger.next)),
+    ]
+    .map(|(name, text)| (name.to_owned(), json!(text)))
 }
 
 /// What a root waits for, or `Other`. The children that a trigger starts are like any others.

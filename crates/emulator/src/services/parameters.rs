@@ -100,9 +100,11 @@ fn own(service: Service, action: &str) -> Option<&'static [&'static str]> {
             "ImageId",
             "SystemDisk.Size",
             "KeyPairName",
+            "Password",
             "PasswordInherit",
             "SecurityEnhancementStrategy",
         ],
+        (Service::Ecs, "RebootInstance") => &["InstanceId", "ForceStop"],
         (Service::Ecs, "DescribeDisks") => &["DiskIds", "InstanceId"],
         (Service::Ecs, "ModifyInstanceAttribute") => &["InstanceId", "UserData"],
         (Service::Ecs, "DescribeImages") => &[

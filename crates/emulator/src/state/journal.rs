@@ -143,9 +143,12 @@ impl Journal {
         self.outcome(seq, &Err(error));
     }
 
-    /// Notes with the latest call what its template will not find.
+    /// Notes what a template will not find: with the call that is being answered, or else with the
+    /// latest one, which a template made.
     pub(crate) fn missing(&mut self, what: &[String]) {
-        if let Some(entry) = self.entries.last_mut() {
+        let open = self.entries.iter().rposition(|entry| entry.status == 0);
+        let last = self.entries.len().checked_sub(1);
+        if let Some(entry) = open.or(last).and_then(|i| self.entries.get_mut(i)) {
             entry.missing = what.to_vec();
         }
     }
@@ -225,6 +228,11 @@ impl Journal {
     }
 
     pub(crate) fn outcome(&mut self, seq: usize, result: &Result<Value, ApiError>) {
+        let message = result.as_ref().err().map(|error| {
+            let mut message = Value::String(error.message.clone());
+            self.hide(&mut message);
+            message.as_str().unwrap_or_default().to_owned()
+        });
         if let Some(entry) = self.entry(seq) {
             match result {
                 Ok(_) => {
@@ -234,7 +242,7 @@ impl Journal {
                 Err(error) => {
                     entry.status = error.status;
                     entry.code = error.code.clone();
-                    entry.message = error.message.clone();
+                    entry.message = message.unwrap_or_default();
                 }
             }
         }
