@@ -81,8 +81,8 @@ const ACTIONS_OF_EXECUTIONS: &[&str] = &[
 
 /// Whether the engine answers an action.
 pub(crate) fn answers(action: &str) -> bool {
-    let is = |known: &&str| known.eq_ignore_ascii_case(action);
-    store::is_store_action(action) || ACTIONS_OF_EXECUTIONS.iter().any(|known| is(&known))
+    let is = |known: &str| known.eq_ignore_ascii_case(action);
+    store::is_store_action(action) || ACTIONS_OF_EXECUTIONS.iter().any(|known| is(known))
 }
 
 impl Engine {
