@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
+use ess_emulator::oos::Taken;
 use ess_emulator::server::{Server, TlsFiles};
 use ess_emulator_probe::profile::Profile;
 use serde_json::json;
@@ -33,9 +34,57 @@ pub struct Serving {
     /// Virtual seconds per real second, instead of the fixture's
     #[arg(long)]
     clock_scale: Option<f64>,
+    /// Folder of templates and actions that every account has, by the names of the files:
+    /// `ACS::ECS::MyAction.yml`. Folders below it count
+    #[arg(long)]
+    actions: Vec<PathBuf>,
+    /// Refuse templates that ask for actions or APIs which are not there, instead of telling
+    #[arg(long)]
+    strict: bool,
     /// Where to write the addresses once everything is ready
     #[arg(long)]
     ready_file: Option<PathBuf>,
+}
+
+/// Templates of a folder and the folders below it, in the order of their paths.
+fn templates_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    const MAX_FILES: usize = 20_000;
+    let mut open = vec![folder.to_owned()];
+    let mut found = Vec::new();
+    while let Some(folder) = open.pop() {
+        let entries = std::fs::read_dir(&folder)
+            .with_context(|| format!("cannot read the folder {}", folder.display()))?;
+        for entry in entries {
+            let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?;
+            let path = entry.path();
+            let is_template = path
+                .extension()
+                .is_some_and(|end| ["yml", "yaml", "json"].iter().any(|known| end == *known));
+            // Links are left alone: they may lead in circles.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                open.push(path);
+            } else if is_template {
+                found.push(path);
+            }
+            anyhow::ensure!(found.len() <= MAX_FILES, "more than {MAX_FILES} templates");
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Adds one file. One that is no template is told of and left out.
+fn add_template(cloud: &mut Cloud, file: &Path) {
+    let name = file
+        .file_stem()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let added = std::fs::read_to_string(file)
+        .map_err(|error| error.to_string())
+        .and_then(|text| cloud.world.library.add(name, &text));
+    if let Err(why) = added {
+        tracing::warn!(file = %file.display(), why, "this is left out");
+    }
 }
 
 /// Serves until it is told to end.
@@ -54,7 +103,16 @@ pub async fn serve(options: Serving) -> anyhow::Result<()> {
         fixture.switches = profile(file)?.switches;
     }
     fixture.start_time.get_or_insert_with(jiff::Timestamp::now);
-    let cloud = Cloud::new(&fixture).with_context(|| path.to_string())?;
+    let mut cloud = Cloud::new(&fixture).with_context(|| path.to_string())?;
+    for folder in &options.actions {
+        let found = templates_in(folder)?;
+        for file in found {
+            add_template(&mut cloud, &file);
+        }
+    }
+    if options.strict {
+        cloud.world.switches.oos.missing_actions = Taken::Refused;
+    }
 
     let tls = TlsFiles::make()?;
     if let Some(out) = &options.tls_cert_out {

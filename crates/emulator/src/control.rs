@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::front::{Request, Response};
-use crate::oos::Caller;
+use crate::oos::{Caller, TriggerKind};
 use crate::params::{self, Params};
 use crate::state::activities::Trigger;
 use crate::state::behaviour::Switches;
@@ -183,6 +183,16 @@ fn route(
         ("POST", ["instances", id, "stop"]) => {
             done(crate::services::ecs::stop(&mut cloud.world, id), cloud)
         }
+        ("POST", ["events"]) => {
+            let event: Value = read(request)?;
+            let started = cloud.event(TriggerKind::Event, &event);
+            answer(&json!({ "started": started }))
+        }
+        ("POST", ["alarms"]) => {
+            let alarm: Value = read(request)?;
+            let started = cloud.event(TriggerKind::Alarm, &alarm);
+            answer(&json!({ "started": started }))
+        }
         ("POST", ["calls"]) => call_as(cloud, read(request)?, wall_now)?,
         _ => refuse(404, "no such path in the control API"),
     })
@@ -230,7 +240,7 @@ fn journal(cloud: &Cloud, request: &Request) -> Response {
 /// Everything that the services hold, for people and for tests.
 fn state(cloud: &Cloud) -> Response {
     let r = &cloud.world.resources;
-    answer(&json!({
+    let mut state = json!({
         "now": cloud.now(),
         "scalingGroups": r.groups.values().collect::<Vec<_>>(),
         "scalingConfigurations": r.configurations.values().collect::<Vec<_>>(),
@@ -244,7 +254,9 @@ fn state(cloud: &Cloud) -> Response {
         "lifecycleActions": r.lifecycle_actions.values().collect::<Vec<_>>(),
         "snapshots": r.snapshots.values().collect::<Vec<_>>(),
         "invocations": r.invocations.values().collect::<Vec<_>>(),
-    }))
+    });
+    cloud.world.journal.hide(&mut state);
+    answer(&state)
 }
 
 fn activity(result: Result<String, ApiError>, cloud: &mut Cloud) -> Response {

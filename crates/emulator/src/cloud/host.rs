@@ -75,6 +75,28 @@ impl Host for World {
         &self.switches.oos
     }
 
+    fn answers(&self, service: &str, action: &str) -> bool {
+        Service::parse(service).is_some_and(|service| {
+            let known = services::actions(service);
+            known.iter().any(|known| known.eq_ignore_ascii_case(action))
+        })
+    }
+
+    fn missing(&mut self, what: &[String]) {
+        tracing::warn!(missing = ?what, "a template asks for what this emulator does not have");
+        self.journal.missing(what);
+    }
+
+    fn notified(&mut self, caller: &Caller, region: &str, message: &Params) {
+        let request_id = self.ids.request_id();
+        self.journal
+            .notified(self.now, caller, region, message, &request_id);
+    }
+
+    fn keep_secret(&mut self, value: &str) {
+        self.journal.keep_secret(value);
+    }
+
     fn regions(&self) -> Vec<String> {
         let with_oos = |region: &&String| !self.regions_without_oos.contains(*region);
         self.regions.iter().filter(with_oos).cloned().collect()

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::fixture::{Action, Fixture, FixtureError};
-use crate::oos::{Caller, Engine};
+use crate::oos::{Caller, Engine, TriggerKind};
 use crate::params::Params;
 use crate::services;
 use crate::state::call::{Call, EssVersion, Outcome, Service};
@@ -120,7 +120,10 @@ impl Cloud {
             Event::WakeEngine { account } => {
                 let Self { world, engines, .. } = self;
                 world.engine_account.clone_from(&account);
-                engines.entry(account).or_insert_with(engine).wake(world);
+                engines
+                    .entry(account)
+                    .or_insert_with(|| Engine::with(&world.library))
+                    .wake(world);
             }
             Event::LateCall {
                 call,
@@ -138,6 +141,19 @@ impl Cloud {
             } => self.perform(index, execution_id.as_deref()),
             other => services::happen(&mut self.world, other),
         }
+    }
+
+    /// An event or alarm of CloudMonitor: every execution whose trigger it fits starts a child.
+    /// Gives how many did.
+    pub fn event(&mut self, kind: TriggerKind, event: &Value) -> usize {
+        let Self { world, engines, .. } = self;
+        let mut started = 0;
+        for (account, engine) in engines {
+            world.engine_account.clone_from(account);
+            started += engine.happened(world, kind, event);
+        }
+        self.settle();
+        started
     }
 
     /// Makes the events due whose condition this call completes.
@@ -262,6 +278,14 @@ impl Cloud {
             Action::Stop { instance_id } => {
                 services::ecs::stop(&mut self.world, &instance_id).map_err(|e| e.message)
             }
+            Action::Event(event) => {
+                self.event(TriggerKind::Event, &event);
+                Ok(())
+            }
+            Action::Alarm(alarm) => {
+                self.event(TriggerKind::Alarm, &alarm);
+                Ok(())
+            }
             Action::Fault(fault) => {
                 let now = self.world.now;
                 self.world.faults.add(*fault, now);
@@ -297,7 +321,9 @@ fn run(
     }
     let account = call.caller.account_id.clone();
     world.engine_account.clone_from(&account);
-    let engine = engines.entry(account).or_insert_with(engine);
+    let engine = engines
+        .entry(account)
+        .or_insert_with(|| Engine::with(&world.library));
     engine.handle(
         world,
         &call.caller,
@@ -305,12 +331,6 @@ fn run(
         &call.action,
         &call.params,
     )
-}
-
-/// An engine for an account that has none yet. `Engine::default` would not know the public
-/// templates.
-fn engine() -> Engine {
-    Engine::new()
 }
 
 /// The parameters with `$executionId` replaced.

@@ -2,6 +2,7 @@
 
 mod api;
 mod child;
+mod message;
 mod targets;
 mod waits;
 
@@ -14,6 +15,7 @@ use super::execution::Pause;
 use super::execution::Status;
 use super::host::Host;
 use super::template::TaskSpec;
+use super::trigger_state::TriggerKind;
 
 /// Actions that the interpreter carries out itself. Others are nested templates of that name.
 const BUILT_IN: &[&str] = &[
@@ -27,6 +29,7 @@ const BUILT_IN: &[&str] = &[
     "ACS::Approve",
     "ACS::Pause",
     "ACS::Sleep",
+    "ACS::Notify",
 ];
 
 pub(super) fn is_built_in(action: &str) -> bool {
@@ -122,7 +125,7 @@ impl Engine {
             "ACS::ExecuteAPI" | "ACS::ExecuteApi" => self.execute_api(host, id, task, &properties),
             "ACS::WaitFor" => self.wait_for(host, id, task, spec, &properties),
             "ACS::CheckFor" => self.check_for(host, id, &properties),
-            "ACS::Choice" => self.choose(host, id, &properties),
+            "ACS::Choice" => self.choose(host, id, task, &properties),
             "ACS::Template" => self.start_template(host, id, task, &properties),
             "ACS::SelectTargets" => self.select_targets(host, id, &properties),
             "ACS::Approve" | "ACS::Pause" => {
@@ -135,16 +138,20 @@ impl Engine {
                 }
             }
             "ACS::Sleep" => self.sleep(host, id, task, &properties),
-            action => self.start_nested(host, id, task, action, properties),
+            "ACS::Notify" => self.notify(host, id, &properties),
+            action => match TriggerKind::of(action) {
+                Some(kind) => self.await_trigger(host, id, task, kind, &properties),
+                None => self.start_nested(host, id, task, action, properties),
+            },
         }
     }
 
     /// The first choice whose `When` holds decides where to go on.
-    fn choose(&mut self, host: &dyn Host, id: &str, properties: &Value) -> Outcome {
+    fn choose(&mut self, host: &dyn Host, id: &str, task: usize, properties: &Value) -> Outcome {
         let choices = properties.get("Choices").and_then(Value::as_array);
         for choice in choices.into_iter().flatten() {
             let when = choice.get("When").unwrap_or(&Value::Null);
-            match self.holds(host, id, when) {
+            match self.holds(host, id, Some(task), when) {
                 Ok(true) => {
                     return match choice.get("NextTask").and_then(Value::as_str) {
                         Some(target) => Outcome::GoTo(target.to_owned()),

@@ -10,6 +10,8 @@ use super::execution::NewExecution;
 use super::expr::{Resolver, Scope};
 use super::host::Host;
 use super::request::bad_parameter;
+use super::run::OOS_UTIL_VERSION;
+use super::store::Store;
 use super::switches::Taken;
 use super::template::{MAX_DEPTH, Version, depth};
 use crate::error::ApiError;
@@ -28,6 +30,7 @@ impl Engine {
         if given.values().any(|value| depth(value) > MAX_DEPTH) {
             return Err(bad_parameter("Parameters", "nest too deeply"));
         }
+        let given = as_declared(given, template);
         if host.switches().unknown_template_parameters == Taken::Refused
             && let Some(name) = given.keys().find(|name| !declared.contains_key(*name))
         {
@@ -58,7 +61,7 @@ impl Engine {
             bound.insert(name.clone(), value);
         }
         for name in defaults {
-            let scope = start_scope(host, region, &bound, new);
+            let scope = start_scope(host, region, &bound, new, &self.store);
             let resolved = Resolver::new(&scope).resolve(&bound[&name]);
             // What only exists once the execution runs is resolved where it is used.
             if let Ok(value) = resolved {
@@ -74,12 +77,30 @@ impl Engine {
     }
 }
 
+/// The given parameters under their declared names. Templates spell a parameter of an action in
+/// another case than it is declared in (`InstanceId` for `instanceId`).
+fn as_declared(given: Map<String, Value>, template: &Version) -> Map<String, Value> {
+    let declared = &template.parsed.parameters;
+    let (mut named, others): (Map<_, _>, Map<_, _>) = given
+        .into_iter()
+        .partition(|(name, _)| declared.contains_key(name));
+    for (name, value) in others {
+        let own = declared.keys().find(|own| own.eq_ignore_ascii_case(&name));
+        match own {
+            Some(own) if !named.contains_key(own) => named.insert(own.clone(), value),
+            _ => named.insert(name, value),
+        };
+    }
+    named
+}
+
 /// What expressions see before the execution exists.
 pub(super) fn start_scope<'a>(
     host: &dyn Host,
-    region: &str,
+    region: &'a str,
     parameters: &'a Map<String, Value>,
     new: &NewExecution,
+    store: &'a Store,
 ) -> Scope<'a> {
     static NO_CONDITIONS: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
     static NO_TASKS: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
@@ -89,10 +110,14 @@ pub(super) fn start_scope<'a>(
         declared: &[],
         conditions: &NO_CONDITIONS,
         item: None,
+        store,
+        region,
         pseudo: BTreeMap::from([
             ("RegionId", json!(region)),
             ("AccountId", json!(new.starter.account_id)),
             ("UserId", json!(new.starter.account_id)),
+            ("ExecuteUser", json!(new.starter.principal)),
+            ("OOSUtilVersion", json!(OOS_UTIL_VERSION)),
         ]),
         now: host.now(),
         split: host.switches().batch_split,

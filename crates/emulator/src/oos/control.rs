@@ -8,6 +8,7 @@ use super::host::Host;
 use super::request::json_parameter;
 use super::request::{bad_parameter, optional_text, required_text};
 use super::template::{MAX_DEPTH, depth};
+use super::trigger_state::TriggerKind;
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -166,22 +167,29 @@ impl Engine {
         Ok(json!({}))
     }
 
-    /// `TriggerExecution` is for executions that wait for a trigger; there are none here.
+    /// `TriggerExecution`: an execution that waits for its trigger starts a child now. `Content` is
+    /// the event, as JSON.
     pub(super) fn trigger_execution(
         &mut self,
+        host: &mut dyn Host,
         region: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
         let id = required_text(params, "ExecutionId")?;
-        match required_text(params, "Type")?.as_str() {
-            "Event" | "Alarm" | "Timer" => {}
-            _ => return Err(bad_parameter("Type", "must be Event, Alarm or Timer")),
+        let kind = TriggerKind::parse(&required_text(params, "Type")?)
+            .ok_or_else(|| bad_parameter("Type", "must be Event, Alarm or Timer"))?;
+        let content = json_parameter(params, "Content")?.unwrap_or_else(|| json!({}));
+        if depth(&content) > MAX_DEPTH {
+            return Err(bad_parameter("Content", "nests too deeply"));
         }
-        let execution = self.existing(region, &id)?;
+        let status = self.existing(region, &id)?.status;
+        if self.trigger_now(host, &id, kind, content)? {
+            return Ok(json!({}));
+        }
         Err(wrong_status(
             &id,
-            execution.status,
-            "it does not wait for a trigger",
+            status,
+            "it does not wait for such a trigger",
         ))
     }
 }

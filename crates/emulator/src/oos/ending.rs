@@ -175,7 +175,9 @@ impl Engine {
     ) {
         let now = host.now();
         let (mut status, mut message) = (status, message);
-        if status == Status::Success {
+        let is_schedule = self.executions.get(id).is_some_and(|e| e.trigger.is_some());
+        // What tasks put out is in the children that a trigger started.
+        if status == Status::Success && !is_schedule {
             let declared = match self.executions.get(id) {
                 Some(execution) => execution.template.parsed.outputs.clone(),
                 None => return,
@@ -220,7 +222,7 @@ impl Engine {
         }
     }
 
-    fn select_outputs(
+    pub(super) fn select_outputs(
         &mut self,
         host: &dyn Host,
         id: &str,

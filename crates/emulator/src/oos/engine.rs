@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::execution::Execution;
+use super::library::Library;
 use super::public;
+use super::store::Store;
 use super::template::Version;
 
 /// Something to do at its time.
@@ -23,6 +25,8 @@ pub(super) enum Due {
     },
     /// The child of a task changed its status.
     ChildChanged { execution: String, task: usize },
+    /// A timer trigger is due, or at its end.
+    Trigger { execution: String },
     /// Make a cancellation that was asked for earlier take effect.
     Cancel { execution: String },
 }
@@ -52,6 +56,8 @@ pub struct Engine {
     pub(super) families: BTreeMap<String, Family>,
     /// The family of the execution whose call to OOS is being answered.
     pub(super) calling_family: Option<String>,
+    /// The parameter store.
+    pub(super) store: Store,
 }
 
 impl Engine {
@@ -61,5 +67,12 @@ impl Engine {
             public: public::templates(),
             ..Self::default()
         }
+    }
+
+    /// An engine that knows the public templates and those of a library.
+    pub fn with(library: &Library) -> Self {
+        let mut engine = Self::new();
+        engine.public.extend(library.templates().clone());
+        engine
     }
 }

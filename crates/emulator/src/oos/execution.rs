@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::host::Caller;
 use super::template::Version;
+use super::trigger_state::Trigger;
 
 /// Status of an execution or task execution, as OOS spells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +90,8 @@ pub(super) enum Pause {
     Batch,
     /// The child execution of this task waits.
     Child,
+    /// A trigger that waits for its time or event.
+    Trigger,
 }
 
 /// The state of a loop parent task.
@@ -220,6 +223,8 @@ pub(super) struct Execution {
     pub(super) kept: usize,
     pub(super) logs: Vec<Log>,
     pub(super) cancelling: bool,
+    /// Once the template's trigger waits.
+    pub(super) trigger: Option<Box<Trigger>>,
 }
 
 impl Execution {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::functions;
 use super::jq::weight;
+use super::store::Store;
 use super::switches::BatchSplit;
 use super::template::{MAX_DEPTH, TaskSpec, call_in};
 
@@ -29,6 +30,9 @@ pub(super) struct Scope<'a> {
     /// The `Conditions` of the template.
     pub(super) conditions: &'a Map<String, Value>,
     pub(super) item: Option<&'a Value>,
+    /// The parameter store, and the region whose parameters it gives.
+    pub(super) store: &'a Store,
+    pub(super) region: &'a str,
     /// Values of pseudo parameters other than `ACS::TaskLoopItem`, without the `ACS::`.
     pub(super) pseudo: BTreeMap<&'static str, Value>,
     pub(super) now: Timestamp,
@@ -203,6 +207,9 @@ impl<'a> Resolver<'a> {
 
     fn find(&self, name: &str) -> Result<Value, String> {
         let unknown = || format!("the reference {{{{ {name} }}}} is not defined");
+        if let Some(stored) = self.scope.store.look_up(self.scope.region, name) {
+            return stored;
+        }
         if let Some(pseudo) = after(name, "ACS::") {
             if let Some(rest) = after(pseudo, "TaskLoopItem") {
                 let item = self.scope.item.ok_or_else(unknown)?;
@@ -219,7 +226,8 @@ impl<'a> Resolver<'a> {
             return Ok(value.clone());
         }
         let (head, rest) = name.split_once('.').unwrap_or((name, ""));
-        let task = self.scope.declared.iter().find(|task| task.name == head);
+        let task = self.task(head);
+        let head = task.map_or(head, |task| task.name.as_str());
         if let Some(outputs) = self.scope.tasks.get(head) {
             if rest.is_empty() {
                 return Ok(Value::Object(outputs.clone()));
@@ -242,11 +250,35 @@ impl<'a> Resolver<'a> {
         if task.is_some() {
             return Ok(Value::Null);
         }
+        // Public templates spell parameters in another case than they declared them in, and work.
+        if let Some(value) = self.parameter(name) {
+            return Ok(value.clone());
+        }
         // OOS drops dots from parameter names inside templates.
-        if let Some(value) = self.scope.parameters.get(head) {
+        if let Some(value) = self.parameter(head) {
             return walk(value, rest).ok_or_else(unknown);
         }
         Err(unknown())
+    }
+
+    fn task(&self, name: &str) -> Option<&'a TaskSpec> {
+        let tasks = self.scope.declared;
+        tasks.iter().find(|task| task.name == name).or_else(|| {
+            let is_parameter = self.scope.parameters.contains_key(name);
+            tasks
+                .iter()
+                .find(|task| !is_parameter && task.name.eq_ignore_ascii_case(name))
+        })
+    }
+
+    fn parameter(&self, name: &str) -> Option<&Value> {
+        let parameters = self.scope.parameters;
+        parameters.get(name).or_else(|| {
+            parameters
+                .iter()
+                .find(|(own, _)| own.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value)
+        })
     }
 }
 

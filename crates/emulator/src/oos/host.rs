@@ -52,6 +52,16 @@ pub trait Host {
     /// The role assumed when a template names one; `Err` when it does not exist or does not trust OOS.
     fn assume_role(&self, caller: &Caller, role: &str) -> Result<Caller, ApiError>;
     fn switches(&self) -> &OosSwitches;
+    /// Whether a service other than OOS answers an action.
+    fn answers(&self, _service: &str, _action: &str) -> bool {
+        true
+    }
+    /// Notes with the call that is being answered what its template will not find.
+    fn missing(&mut self, _what: &[String]) {}
+    /// Notes a message that a template would send, without secrets.
+    fn notified(&mut self, _caller: &Caller, _region: &str, _message: &Params) {}
+    /// A value that must not show in the journal.
+    fn keep_secret(&mut self, _value: &str) {}
     /// The regions that have OOS.
     fn regions(&self) -> Vec<String> {
         Vec::new()

@@ -4,6 +4,7 @@
 //! their own, none of the unbounded generators, nothing that reads the process or its clock.
 
 mod cost;
+mod regex;
 
 pub(super) use cost::weight;
 
@@ -78,6 +79,7 @@ pub(super) fn run(program: &str, input: &Value) -> Result<Vec<Value>, String> {
         .map_err(|e| format!("jq {text:?}: input: {e}"))?;
     let ctx = Ctx::<JustLut<Val>>::new(&filter.lut, Vars::new([]));
     let mut outputs = Vec::new();
+    regex::begin();
     for output in filter.id.run((ctx, input)).map(unwrap_valr) {
         let output = output.map_err(|e| format!("jq {text:?}: {e}"))?;
         if outputs.len() == MAX_OUTPUTS {
@@ -151,7 +153,8 @@ fn compile(text: &str) -> Result<Filter, String> {
         .chain(jaq_std::defs())
         .chain(jaq_json::defs());
     let funs = jaq_core::funs()
-        .chain(jaq_std::funs())
+        .chain(jaq_std::funs().filter(|(name, ..)| !regex::NAMES.contains(name)))
+        .chain(regex::functions())
         .chain(jaq_json::funs());
     let arena = Arena::default();
     let modules = Loader::new(defs)

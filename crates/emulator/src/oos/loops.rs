@@ -182,6 +182,8 @@ impl Engine {
         let now = host.now();
         let spec = self.executions[id].tasks[parent].spec;
         let child = self.new_task(id, spec, now);
+        let template = &self.executions[id].template.parsed;
+        let is_judged = template.is_judged_by_item(&template.tasks[spec]);
         let Some(run) = self.loop_mut(id, parent) else {
             return;
         };
@@ -198,7 +200,7 @@ impl Engine {
             return;
         };
         t.parent = Some(parent);
-        t.begun = true;
+        t.begun = !is_judged;
         t.item = Some(item);
         t.item_index = index;
         t.batch_number = Some(batch);
@@ -235,7 +237,8 @@ impl Engine {
         let Some(parent) = self.parent_loop(id, child) else {
             return;
         };
-        let failed = self.executions[id].tasks[child].status != Status::Success;
+        let status = self.executions[id].tasks[child].status;
+        let failed = !matches!(status, Status::Success | Status::Skipped);
         if let Some(run) = self.loop_mut(id, parent) {
             run.active = run.active.saturating_sub(1);
             if failed {

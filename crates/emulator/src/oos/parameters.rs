@@ -49,11 +49,14 @@ impl Kind {
                 let number: serde_json::Number = text.trim().parse().ok()?;
                 Value::Number(number)
             }
-            (Self::Boolean, Value::String(text)) => match text.as_str() {
-                "true" | "True" => json!(true),
-                "false" | "False" => json!(false),
-                _ => return None,
-            },
+            (Self::Boolean, Value::String(text)) => {
+                let text = text.trim();
+                let is = |word: &str| text.eq_ignore_ascii_case(word);
+                if !is("true") && !is("false") {
+                    return None;
+                }
+                json!(is("true"))
+            }
             (Self::List, Value::String(text)) => match serde_json::from_str(&text) {
                 Ok(v @ Value::Array(_)) => v,
                 _ => return None,
@@ -93,10 +96,13 @@ impl Declaration {
         let Value::Object(raw) = spec else {
             return Err(format!("parameter {name} is not an object"));
         };
-        let kind = match raw.get("Type").and_then(Value::as_str) {
-            Some(text) => Kind::parse(text)
-                .ok_or_else(|| format!("parameter {name} has the unknown type {text:?}"))?,
-            None => return Err(format!("parameter {name} has no Type")),
+        let kind = match raw.get("Type").filter(|kind| !kind.is_null()) {
+            Some(kind) => kind
+                .as_str()
+                .and_then(Kind::parse)
+                .ok_or_else(|| format!("parameter {name} has the unknown type {kind}"))?,
+            // The documented default.
+            None => Kind::String,
         };
         Ok(Self {
             kind,

@@ -51,6 +51,62 @@ const SOURCES: &[(&str, &str)] = &[
         "ACS::ECS::RunCommand",
         include_str!("../../templates/ecs-run-command.yaml"),
     ),
+    (
+        "ACS::ECS::StartInstance",
+        include_str!("../../templates/ecs-start-instance.yaml"),
+    ),
+    (
+        "ACS::ECS::StopInstance",
+        include_str!("../../templates/ecs-stop-instance.yaml"),
+    ),
+    (
+        "ACS::ECS::ReplaceSystemDisk",
+        include_str!("../../templates/ecs-replace-system-disk.yaml"),
+    ),
+    (
+        "ACS::ECS::ConfigureOOSPackage",
+        include_str!("../../templates/ecs-configure-oos-package.yaml"),
+    ),
+    (
+        "ACS::ECS::DescribeInstancesByTag",
+        include_str!("../../templates/ecs-describe-instances-by-tag.yaml"),
+    ),
+    (
+        "ACS::ESS::ModifyScalingGroupImageConfiguration",
+        include_str!("../../templates/ess-modify-image-configuration.yaml"),
+    ),
+    (
+        "ACS::ECS::RebootInstance",
+        include_str!("../../templates/ecs-reboot-instance.yaml"),
+    ),
+    (
+        "ACS-ECS-BulkyStartInstances",
+        include_str!("../../templates/bulky-start-instances.yaml"),
+    ),
+    (
+        "ACS-ECS-BulkyStopInstances",
+        include_str!("../../templates/bulky-stop-instances.yaml"),
+    ),
+    (
+        "ACS-ECS-BulkyRebootInstances",
+        include_str!("../../templates/bulky-reboot-instances.yaml"),
+    ),
+    (
+        "ACS-ECS-BulkyReplaceSystemDisk",
+        include_str!("../../templates/bulky-replace-system-disk.yaml"),
+    ),
+    (
+        "ACS-ECS-BulkyConfigureOOSPackage",
+        include_str!("../../templates/bulky-configure-oos-package.yaml"),
+    ),
+    (
+        "ACS-ECS-BulkyRunCommand",
+        include_str!("../../templates/bulky-run-command.yaml"),
+    ),
+    (
+        "ACS-ECS-ScheduleToExecuteTemplate",
+        include_str!("../../templates/schedule-to-execute-template.yaml"),
+    ),
 ];
 
 /// Read once for all engines of the process.

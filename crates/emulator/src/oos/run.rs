@@ -10,6 +10,7 @@ use super::engine::{Due, Engine};
 use super::execution::{Execution, Log, Pause, Status, Task, time_text};
 use super::expr::{Resolver, Scope};
 use super::host::Host;
+use super::store::Store;
 
 /// Task runs that one execution may make, loop items included. Templates that run in circles end
 /// here instead of running for ever.
@@ -25,6 +26,10 @@ impl Engine {
         let at = now
             .checked_add(SignedDuration::from_secs(delay_seconds))
             .unwrap_or(now);
+        self.schedule_at(host, at, due);
+    }
+
+    pub(super) fn schedule_at(&mut self, host: &mut dyn Host, at: Timestamp, due: Due) {
         self.sequence += 1;
         self.agenda.insert((at, self.sequence), due);
         host.wake_at(at);
@@ -56,6 +61,7 @@ impl Engine {
                 Due::ChildChanged { execution, task } => {
                     self.child_changed(host, &execution, task);
                 }
+                Due::Trigger { execution } => self.timer_due(host, &execution),
                 Due::Cancel { execution } => self.cancel_now(host, &execution, "Cancelled."),
             }
         }
@@ -128,13 +134,21 @@ impl Engine {
             return;
         };
         let spec = &execution.template.parsed.tasks[execution.tasks[task].spec];
-        let (when, looped) = (spec.when.clone(), spec.looped.clone());
+        let is_item = execution.tasks[task].parent.is_some();
+        let looped = spec.looped.clone().filter(|_| !is_item);
+        // A condition on the item is looked at for each item, any other one before the loop.
+        let of_items = execution.template.parsed.is_judged_by_item(spec);
+        let when = spec.when.clone().filter(|_| of_items == is_item);
         if let Some(when) = when {
-            match self.holds(host, id, &when) {
+            match self.holds(host, id, Some(task), &when) {
                 Ok(true) => {}
                 Ok(false) => {
                     self.set_task(host, id, task, Status::Skipped, String::new());
-                    self.go_to(host, id, "ACS::NEXT", true);
+                    if is_item {
+                        self.item_ended(host, id, task);
+                    } else {
+                        self.go_to(host, id, "ACS::NEXT", true);
+                    }
                     return;
                 }
                 Err(e) => {
@@ -220,7 +234,7 @@ impl Engine {
         value: &Value,
     ) -> Result<Value, String> {
         let execution = self.executions.get(id).ok_or("the execution is gone")?;
-        let scope = scope_of(execution, task, host);
+        let scope = scope_of(execution, task, host, &self.store);
         Resolver::new(&scope).resolve(value)
     }
 
@@ -229,10 +243,11 @@ impl Engine {
         &mut self,
         host: &dyn Host,
         id: &str,
+        task: Option<usize>,
         when: &Value,
     ) -> Result<bool, String> {
         let execution = self.executions.get(id).ok_or("the execution is gone")?;
-        let scope = scope_of(execution, None, host);
+        let scope = scope_of(execution, task, host, &self.store);
         Resolver::new(&scope).holds(when)
     }
 
@@ -258,11 +273,16 @@ impl Engine {
     }
 }
 
+/// `ACS::OOSUtilVersion`: the version of the tool that installs packages where Cloud Assistant has
+/// no plug-in for it. Any will do here, where it is never downloaded.
+pub(super) const OOS_UTIL_VERSION: &str = "1.0.0";
+
 /// What expressions of an execution see.
 pub(super) fn scope_of<'a>(
     execution: &'a Execution,
     task: Option<usize>,
     host: &dyn Host,
+    store: &'a Store,
 ) -> Scope<'a> {
     let now = host.now();
     let mut pseudo = BTreeMap::new();
@@ -274,6 +294,8 @@ pub(super) fn scope_of<'a>(
     pseudo.insert("TemplateId", json!(execution.template.id));
     pseudo.insert("TemplateName", json!(execution.template.name));
     pseudo.insert("TemplateVersion", json!(execution.template.version));
+    pseudo.insert("ExecuteUser", json!(execution.starter.principal));
+    pseudo.insert("OOSUtilVersion", json!(OOS_UTIL_VERSION));
     pseudo.insert("CurrentDate", json!(now.strftime("%Y-%m-%d").to_string()));
     pseudo.insert("CurrentUTCTime", json!(time_text(now)));
     Scope {
@@ -284,6 +306,8 @@ pub(super) fn scope_of<'a>(
         item: task
             .and_then(|t| execution.tasks.get(t))
             .and_then(|t| t.item.as_ref()),
+        store,
+        region: &execution.region,
         pseudo,
         now,
         split: host.switches().batch_split,

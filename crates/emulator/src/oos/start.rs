@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::actions::is_built_in;
 use super::binding::start_scope;
 use super::engine::{Due, Engine};
 use super::execution::{Execution, Mode, NewExecution, PauseOption, Status};
@@ -13,7 +12,7 @@ use super::expr::Resolver;
 use super::host::{Caller, Host};
 use super::request::{bad_parameter, json_parameter, optional_text};
 use super::switches::{SafetyCheckDefault, Taken};
-use super::template::{Template, Version};
+use super::template::Version;
 use super::view;
 use crate::error::ApiError;
 use crate::params::Params;
@@ -77,8 +76,10 @@ impl Engine {
             let id = host.fresh_id("t-");
             let template = Version::new(&id, &id, "v1", &content, false)
                 .map_err(|e| ApiError::new(400, "InvalidTemplate", format!("{e}.")))?;
-            self.check_actions(&template.parsed)
+            let missing = self
+                .check_actions(host, region, &template.parsed)
                 .map_err(|e| ApiError::new(400, "InvalidTemplate", e))?;
+            Self::tell_missing(host, &missing)?;
             return Ok(template);
         }
         if params.contains_key("TemplateURL") {
@@ -96,7 +97,12 @@ impl Engine {
             )
         })?;
         let version = optional_text(params, "TemplateVersion")?;
-        self.find_template(region, &name, version.as_deref())
+        let template = self.find_template(region, &name, version.as_deref())?;
+        let missing = self
+            .check_actions(host, region, &template.parsed)
+            .map_err(|e| ApiError::new(400, "InvalidTemplate", e))?;
+        Self::tell_missing(host, &missing)?;
+        Ok(template)
     }
 
     fn settings(
@@ -173,27 +179,6 @@ impl Engine {
         })
     }
 
-    /// Whether this interpreter can carry out every action of a template.
-    pub(super) fn check_actions(&self, template: &Template) -> Result<(), String> {
-        for (i, task) in template.tasks.iter().enumerate() {
-            if task.action.ends_with("Trigger") {
-                return Err(format!(
-                    "Task {}: {} is not supported by this emulator.",
-                    task.name, task.action
-                ));
-            }
-            if !is_built_in(&task.action) && !self.public.contains_key(&task.action) {
-                return Err(format!(
-                    "Task {} (number {}): there is no action {}.",
-                    task.name,
-                    i + 1,
-                    task.action
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// Makes an execution and schedules its first task.
     pub(super) fn create(
         &mut self,
@@ -203,9 +188,21 @@ impl Engine {
         given: Map<String, Value>,
         new: NewExecution,
     ) -> Result<String, ApiError> {
-        let now = host.now();
         let parameters = self.bind(host, region, &template, given, &new)?;
-        let scope = start_scope(host, region, &parameters, &new);
+        self.make(host, region, template, parameters, new)
+    }
+
+    /// Makes an execution of parameters that are bound.
+    pub(super) fn make(
+        &mut self,
+        host: &mut dyn Host,
+        region: &str,
+        template: Arc<Version>,
+        parameters: Map<String, Value>,
+        new: NewExecution,
+    ) -> Result<String, ApiError> {
+        let now = host.now();
+        let scope = start_scope(host, region, &parameters, &new, &self.store);
         let ram_role = match &template.parsed.ram_role {
             None => String::new(),
             Some(role) => {
@@ -264,6 +261,7 @@ impl Engine {
             kept: 0,
             logs: Vec::new(),
             cancelling: false,
+            trigger: None,
             id: id.clone(),
         };
         self.executions.insert(id.clone(), execution);

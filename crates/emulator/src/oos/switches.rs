@@ -148,6 +148,8 @@ pub struct OosSwitches {
     pub safety_check_default: SafetyCheckDefault,
     /// Template parameters that the template does not declare.
     pub unknown_template_parameters: Taken,
+    /// Templates that ask for actions or APIs which this emulator does not have.
+    pub missing_actions: Taken,
     /// `UpdateDate` of an execution moves when something changes in its children.
     pub update_date_moves_with_children: bool,
     /// Virtual seconds before a new execution shows in `ListExecutions`.
@@ -190,6 +192,7 @@ impl Default for OosSwitches {
             skip_with_failure_pause: Taken::Accepted,
             safety_check_default: SafetyCheckDefault::Skip,
             unknown_template_parameters: Taken::Refused,
+            missing_actions: Taken::Accepted,
             update_date_moves_with_children: true,
             list_lag_seconds: 0,
             tag_lag_seconds: 0,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::parameters::Declaration;
+use super::yaml;
 
 /// Longest template text, in bytes (64 KB, as in the OOS limits).
 const MAX_CONTENT: usize = 64 * 1024;
@@ -115,10 +116,10 @@ impl Template {
         }
         let value: Value = if content.trim_start().starts_with('{') {
             serde_json::from_str(content)
-                .or_else(|json| serde_saphyr::from_str(content).map_err(|_| json))
+                .or_else(|json| yaml::read(content, MAX_DEPTH).map_err(|_| json))
                 .map_err(|e| format!("the template is not valid JSON: {e}"))?
         } else {
-            serde_saphyr::from_str(content)
+            yaml::read(content, MAX_DEPTH)
                 .map_err(|e| format!("the template is not valid YAML: {e}"))?
         };
         if depth(&value) > MAX_DEPTH {
@@ -165,6 +166,19 @@ impl Template {
             outputs: object(root.get("Outputs"), "Outputs")?,
             conditions,
         })
+    }
+
+    /// Whether the `When` of a looped task is about its items, by itself or through a condition.
+    pub(super) fn is_judged_by_item(&self, task: &TaskSpec) -> bool {
+        let names_item = |value: &Value| {
+            let text = value.to_string().to_ascii_lowercase();
+            text.contains("acs::taskloopitem")
+        };
+        let Some(when) = task.when.as_ref().filter(|_| task.looped.is_some()) else {
+            return false;
+        };
+        let named = when.as_str().and_then(|name| self.conditions.get(name));
+        names_item(when) || named.is_some_and(names_item)
     }
 
     pub(super) fn task_index(&self, name: &str) -> Option<usize> {

@@ -14,5 +14,7 @@ mod notify;
 mod pauses;
 mod reads;
 mod rolling;
+mod triggers;
 mod update;
 mod world;
+mod yaml;

@@ -9,6 +9,7 @@ use super::engine::Engine;
 use super::execution::{Execution, Pause, Task, time_text};
 use super::switches::OosSwitches;
 use super::template::Version;
+use super::trigger_state::Trigger;
 
 fn date(at: Option<Timestamp>) -> String {
     at.map(time_text).unwrap_or_default()
@@ -88,13 +89,13 @@ impl Engine {
             Some(Pause::Batch) => &switches.waiting_status_batch_pause,
             Some(Pause::Failure) => &switches.waiting_status_failure_pause,
             Some(Pause::Approval | Pause::HighRisk) => &switches.waiting_status_approval,
-            Some(Pause::Child) | None => "",
+            Some(Pause::Child | Pause::Trigger) | None => "",
         };
         let more = json!({
             "Parameters": execution.parameters,
             "Counters": self.counters(execution),
             "AccountId": execution.starter.account_id,
-            "Category": "Other",
+            "Category": category(execution),
             "StatusReason": "",
             "WaitingStatus": waiting,
             "ResourceStatus": "",
@@ -109,6 +110,12 @@ impl Engine {
         if let Value::Object(more) = more {
             map.extend(more);
         }
+        map.extend(
+            execution
+                .trigger
+                .iter()
+                .flat_map(|trigger| of_trigger(trigger)),
+        );
         Value::Object(map)
     }
 
@@ -135,6 +142,26 @@ impl Engine {
         counts.insert("Total", total);
         json!(counts)
     }
+}
+
+/// The fields that tell of a trigger.
+fn of_trigger(trigger: &Trigger) -> [(String, Value); 6] {
+    [
+        ("LastTriggerTime", date(trigger.last)),
+        ("LastSuccessfulTriggerTime", date(trigger.last_success)),
+        ("LastTriggerStatus", trigger.last_status.clone()),
+        ("LastTriggerStatusMessage", trigger.last_message.clone()),
+        ("LastTriggerOutputs", trigger.last_outputs.clone()),
+        ("NextScheduleTime", date(trigger.next)),
+    ]
+    .map(|(name, text)| (name.to_owned(), json!(text)))
+}
+
+/// What a root waits for, or `Other`. The children that a trigger starts are like any others.
+pub(super) fn category(execution: &Execution) -> &'static str {
+    let trigger = execution.template.parsed.trigger();
+    let kind = trigger.filter(|_| execution.link.is_none());
+    kind.map_or("Other", |kind| kind.category())
 }
 
 /// An item of `ListTaskExecutions`.
@@ -215,7 +242,7 @@ pub(super) fn template(version: &Version) -> Value {
         "UpdatedBy": if version.public { "ACS" } else { "" },
         "Description": version.parsed.description,
         "Hash": version.hash,
-        "HasTrigger": false,
+        "HasTrigger": version.parsed.trigger().is_some(),
         "Tags": {},
     })
 }

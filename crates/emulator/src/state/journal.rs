@@ -1,11 +1,14 @@
 //! Every call that was received, in order, for tests to count and for people to read.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::call::{Call, Service};
 use crate::error::ApiError;
+use crate::oos;
 use crate::params::Params;
 
 /// One call. `code` is empty while a call is still on its way (a late effect).
@@ -31,6 +34,9 @@ pub struct Entry {
     /// Names that a template gave and that the action does not have, so that they changed nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
+    /// Actions and APIs that the template of the call asks for and that are not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// Of the HTTP answer; 0 until there is one.
     pub status: u16,
     /// `OK` or the error code that the call ended with (also when the answer was then lost).
@@ -69,6 +75,7 @@ impl Entry {
             by_oos: false,
             params: Params::new(),
             ignored: Vec::new(),
+            missing: Vec::new(),
             status: 0,
             code: String::new(),
             message: String::new(),
@@ -84,6 +91,8 @@ impl Entry {
 pub struct Journal {
     entries: Vec<Entry>,
     dropped: usize,
+    /// Values of encrypted parameters: no call shows them.
+    secrets: BTreeSet<String>,
 }
 
 impl Journal {
@@ -93,10 +102,14 @@ impl Journal {
             .params
             .iter()
             .map(|(name, value)| {
-                let value = if SECRET.contains(&name.as_str()) {
+                // The value of an encrypted parameter before anybody knows that it is one.
+                let is_secret = name == "Value" && call.action.contains("SecretParameter");
+                let value = if is_secret || SECRET.contains(&name.as_str()) {
                     Value::String("***".into())
                 } else {
-                    value.clone()
+                    let mut value = value.clone();
+                    oos::hide(&self.secrets, &mut value);
+                    value
                 };
                 (name.clone(), value)
             })
@@ -128,6 +141,52 @@ impl Journal {
             ..Entry::empty(now, request_id)
         });
         self.outcome(seq, &Err(error));
+    }
+
+    /// Notes what a template will not find: with the call that is being answered, or else with the
+    /// latest one, which a template made.
+    pub(crate) fn missing(&mut self, what: &[String]) {
+        let open = self.entries.iter().rposition(|entry| entry.status == 0);
+        let last = self.entries.len().checked_sub(1);
+        if let Some(entry) = open.or(last).and_then(|i| self.entries.get_mut(i)) {
+            entry.missing = what.to_vec();
+        }
+    }
+
+    /// Notes a message that a template would have sent: `ACS::Notify`, with its properties.
+    pub(crate) fn notified(
+        &mut self,
+        now: Timestamp,
+        caller: &oos::Caller,
+        region: &str,
+        message: &Params,
+        request_id: &str,
+    ) {
+        let mut params = Value::Object(message.clone());
+        self.hide(&mut params);
+        let Value::Object(params) = params else {
+            return;
+        };
+        let seq = self.push(Entry {
+            service: Some(Service::Oos),
+            action: "ACS::Notify".to_owned(),
+            region: region.to_owned(),
+            principal: caller.principal.clone(),
+            by_oos: true,
+            params,
+            ..Entry::empty(now, request_id)
+        });
+        self.outcome(seq, &Ok(Value::Null));
+    }
+
+    /// Notes a value that no later call may show.
+    pub(crate) fn keep_secret(&mut self, value: &str) {
+        self.secrets.insert(value.to_owned());
+    }
+
+    /// Takes every value that must not show out of something else that is shown.
+    pub(crate) fn hide(&self, value: &mut Value) {
+        oos::hide(&self.secrets, value);
     }
 
     fn push(&mut self, entry: Entry) -> usize {
@@ -169,6 +228,11 @@ impl Journal {
     }
 
     pub(crate) fn outcome(&mut self, seq: usize, result: &Result<Value, ApiError>) {
+        let message = result.as_ref().err().map(|error| {
+            let mut message = Value::String(error.message.clone());
+            self.hide(&mut message);
+            message.as_str().unwrap_or_default().to_owned()
+        });
         if let Some(entry) = self.entry(seq) {
             match result {
                 Ok(_) => {
@@ -178,7 +242,7 @@ impl Journal {
                 Err(error) => {
                     entry.status = error.status;
                     entry.code = error.code.clone();
-                    entry.message = error.message.clone();
+                    entry.message = message.unwrap_or_default();
                 }
             }
         }

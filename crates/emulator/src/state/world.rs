@@ -14,7 +14,7 @@ use super::outcomes::{CommandOutcome, ContainerUpdateOutcome, ImageOutcome};
 use super::queue::{Event, Queue};
 use super::ram::Ram;
 use super::time::{later, seconds};
-use crate::oos::Package;
+use crate::oos::{Library, Package};
 use crate::params::Params;
 
 /// How real time drives the virtual clock. Only kept here; whoever owns real time obeys.
@@ -44,6 +44,8 @@ pub struct World {
     pub resources: Resources,
     /// What was called so far.
     pub journal: Journal,
+    /// Templates and actions from outside that every account has.
+    pub library: Library,
     /// What goes wrong on demand.
     pub faults: Faults,
     /// What the documentation leaves open.
@@ -80,6 +82,7 @@ impl World {
             regions_without_oos: BTreeSet::new(),
             resources: Resources::default(),
             journal: Journal::default(),
+            library: Library::default(),
             faults: Faults::default(),
             switches: Switches::default(),
             durations: Durations::default(),

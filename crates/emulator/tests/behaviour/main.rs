@@ -11,6 +11,7 @@ mod ecs;
 mod ess;
 mod fixtures;
 mod images;
+mod language;
 mod meanwhile;
 mod packages;
 mod robustness;

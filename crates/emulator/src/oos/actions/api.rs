@@ -33,7 +33,12 @@ impl Call {
         };
         let params = match properties.get("Parameters") {
             None | Some(Value::Null) => Map::new(),
-            Some(Value::Object(map)) => map.clone(),
+            // What an expression left null is not given.
+            Some(Value::Object(map)) => map
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
             Some(_) => return Err("Parameters is not an object".to_owned()),
         };
         Ok(Self {

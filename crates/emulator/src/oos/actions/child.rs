@@ -106,6 +106,11 @@ impl Engine {
         };
         let template = match self.find_template(&region, name, version) {
             Ok(template) => template,
+            Err(_) if name.contains("::") => {
+                return Outcome::Failed(format!(
+                    "there is no action {name}; register it with CreateTemplate or --actions"
+                ));
+            }
             Err(e) => return Outcome::Failed(e.to_string()),
         };
         match self.create(host, &region, template, parameters, new) {
@@ -123,6 +128,9 @@ impl Engine {
 
     /// Takes a change of the child execution's status into its task.
     pub(in crate::oos) fn child_changed(&mut self, host: &mut dyn Host, id: &str, task: usize) {
+        if self.trigger_child_changed(host, id, task) {
+            return;
+        }
         let Some(execution) = self.executions.get(id) else {
             return;
         };

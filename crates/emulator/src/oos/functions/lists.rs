@@ -14,7 +14,7 @@ pub(super) fn apply(name: &str, argument: &Value) -> Result<Value, String> {
         "First" => Ok(as_list(argument)?.first().cloned().unwrap_or(Value::Null)),
         "Last" => Ok(as_list(argument)?.last().cloned().unwrap_or(Value::Null)),
         "Min" | "Max" => extreme(name == "Max", argument),
-        "ListJoin" => list_join(argument),
+        "ListJoin" | "MergeList" => list_join(argument),
         "Intersection" | "Union" | "Difference" => sets(name, argument),
         "MergeMap" => merge_map(argument),
         "MergeMapToList" => merge_map_to_list(argument),

@@ -42,10 +42,11 @@ const ONE: &str = "select from_entries length not first last nth unique unique_b
     ltrimstr rtrimstr trim ltrim rtrim ascii_downcase ascii_upcase test floor ceil round \
     sqrt abs index rindex indices flatten values nulls strings numbers booleans arrays \
     objects iterables scalars isvalid del fromdate fromdateiso8601 todate todateiso8601 \
-    getpath explode map map_values pick capture";
+    getpath explode map map_values pick capture mktime gmtime transpose toarray \
+    utf8bytelength trimstr isempty";
 /// Functions that yield one value, up to a few times as large.
 const LARGER: &str = "tostring tojson to_entries with_entries join split sub gsub ascii implode match scan \
-    paths @base64 @base64d @json @text @csv @tsv @sh @uri @html strftime strptime";
+    splits paths @base64 @base64d @json @text @csv @tsv @sh @uri @html strftime strptime";
 
 /// A stream: how many values it can hold, how large they can be together, and whether each input
 /// gives at most one.
@@ -168,8 +169,8 @@ impl Cost {
                     ..right
                 }
             }
-            Term::BinOp(left, op, right) => {
-                let (left, right) = (self.of(left, input)?, self.of(right, input)?);
+            Term::BinOp(left_term, op, right_term) => {
+                let (left, right) = (self.of(left_term, input)?, self.of(right_term, input)?);
                 match op {
                     BinaryOp::Comma => Stream {
                         count: left.count + right.count,
@@ -185,9 +186,14 @@ impl Cost {
                         size: both(left, right).count,
                         ..both(left, right)
                     },
-                    // Multiplying a text repeats it.
+                    // Multiplying a text repeats it: by how much has to be known.
                     BinaryOp::Math(jaq_core::ops::Math::Mul) => {
-                        return Err("multiplication is not supported".to_owned());
+                        let times = literal(left_term)
+                            .or_else(|| literal(right_term))
+                            .ok_or("multiplication is only supported by a number of the program")?;
+                        let mut out = both(left, right);
+                        out.size *= times.max(1.0);
+                        out
                     }
                     BinaryOp::Math(_) => both(left, right),
                     _ => return Err("assignments are not supported".to_owned()),
@@ -268,6 +274,23 @@ impl Cost {
         arguments: &[Term<&str>],
         input: Stream,
     ) -> Result<Stream, String> {
+        match (name, arguments) {
+            // As many as its bounds, which the program must name itself.
+            ("range", arguments) if !arguments.is_empty() && arguments.len() < 3 => {
+                let last = arguments.iter().filter_map(literal).fold(0.0, f64::max);
+                if arguments.iter().any(|bound| literal(bound).is_none()) {
+                    return Err("range is only supported with numbers of the program".to_owned());
+                }
+                return Ok(Stream {
+                    count: input.count * (last + 1.0),
+                    size: input.count * (last + 1.0),
+                    single: false,
+                });
+            }
+            // No more than the stream that it cuts short.
+            ("limit", [_, stream]) => return self.of(stream, input),
+            _ => {}
+        }
         let growth = if ONE.split(' ').any(|known| known == name) {
             1.0
         } else if LARGER.split(' ').any(|known| known == name) {
@@ -285,7 +308,7 @@ impl Cost {
         let mut out = Stream {
             count: input.count,
             size: input.size * growth,
-            single: !matches!(name, "scan" | "match" | "capture" | "paths"),
+            single: !matches!(name, "scan" | "match" | "capture" | "paths" | "splits"),
         };
         if !out.single {
             out.count += input.size;
@@ -310,6 +333,14 @@ impl Cost {
             }
         }
         Ok(out)
+    }
+}
+
+/// The number that a term spells, if it is one between 0 and ten thousand.
+fn literal(term: &Term<&str>) -> Option<f64> {
+    match term {
+        Term::Num(text) => text.parse().ok().filter(|n| (0.0..=1e4).contains(n)),
+        _ => None,
     }
 }
 

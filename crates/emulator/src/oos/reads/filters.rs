@@ -9,6 +9,7 @@ use crate::oos::execution::{Execution, Task, time_text};
 use crate::oos::parameters::same;
 use crate::oos::request::{bad_parameter, json_parameter, optional_text};
 use crate::oos::switches::OosSwitches;
+use crate::oos::view::category;
 use crate::params::Params;
 
 /// Inclusive bounds on start and end, as texts that sort like times.
@@ -167,7 +168,7 @@ impl Filters {
                     continue;
                 }
                 "Category" | "Categories" => {
-                    if !wanted.contains("Other") {
+                    if !wanted.contains(category(execution)) {
                         return false;
                     }
                     continue;

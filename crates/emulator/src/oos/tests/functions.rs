@@ -169,3 +169,47 @@ fn a_bad_function_call_fails_the_execution_with_its_name() {
         assert!(message.as_str().unwrap().contains(name), "{message}");
     }
 }
+
+#[test]
+fn jq_has_look_around_and_bounds_it() {
+    let jq = |program: &str, input: Value| evaluate(json!({"Fn::Jq": ["All", program, input]}));
+    assert_eq!(
+        jq(
+            r#".[] | select(test("^(?!acs).*"))"#,
+            json!(["acs-x", "web", "acs", "x-acs"])
+        ),
+        json!(["web", "x-acs"])
+    );
+    assert_eq!(
+        jq(r#"capture("(?<a>[a-z]+)-(?<n>\\d+)")"#, json!("äb xyz-12")),
+        json!([{"a": "xyz", "n": "12"}])
+    );
+    assert_eq!(
+        jq(
+            r#"match("ö(?<n>\\d)"; "g") | [.offset, .length, .string]"#,
+            json!("äö1 ö2")
+        ),
+        json!([[1, 2, "ö1"], [4, 2, "ö2"]])
+    );
+    assert_eq!(jq(r#"sub("(?<=a)b"; "c")"#, json!("bab")), json!(["bac"]));
+    assert_eq!(
+        jq(r#"[splits(", *")]"#, json!("a,  b,c")),
+        json!([["a", "b", "c"]])
+    );
+    assert_eq!(jq(r#"test("A.c"; "is")"#, json!("a\nC")), json!([true]));
+    assert_eq!(jq("[limit(2; .[])]", json!([1, 2, 3])), json!([[1, 2]]));
+    assert_eq!(
+        jq("[range(3)] | map(. * 2)", json!(null)),
+        json!([[0, 2, 4]])
+    );
+    // Endless going back is refused, not waited for.
+    let slow = jq(
+        r#"test("^((a+)(?!b))+c")"#,
+        json!(format!("{}zc", "a".repeat(4000))),
+    );
+    let told = slow.as_str().unwrap_or_default().to_lowercase();
+    assert!(told.contains("backtrack"), "{slow}");
+    for program in [".[] as $x | $x * $x", r#""ab" * 100000"#, "range(.)"] {
+        assert!(jq(program, json!(["x"])).is_string(), "{program}");
+    }
+}

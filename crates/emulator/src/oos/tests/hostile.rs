@@ -39,6 +39,15 @@ fn program() -> impl Strategy<Value = String> {
         "error",
         "@base64",
         "paths",
+        "test(\"^(?!a)(.+)+$\")",
+        "match(\"(?=x)*\"; \"g\")",
+        "sub(\"(?<n>.)\"; .n + .n; \"g\")",
+        "splits(\"\")",
+        "capture(.)",
+        ". * 3",
+        "limit(2; ..)",
+        "range(5)",
+        "mktime",
     ])
     .prop_map(str::to_owned);
     leaf.prop_recursive(6, 40, 3, |inner| {
@@ -89,6 +98,11 @@ fn anything() -> impl Strategy<Value = Value> {
             "All",
             "Tags",
             "isSo",
+            "{{ oos:a }}",
+            "{{ oos-secret:p:1 }}",
+            "{{ P }}",
+            "{{ ACS::ExecuteUser }}",
+            "WebHook",
         ])
         .prop_map(Value::from),
     ];
@@ -127,7 +141,12 @@ fn anything() -> impl Strategy<Value = Value> {
             "MinRequiredApprovals",
             "Fn::MapJoin",
             "Fn::MergeMapToList",
+            "Fn::MergeList",
             "Fn::Not",
+            "NotifyType",
+            "WebHook",
+            "URI",
+            "Content",
         ]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
@@ -148,6 +167,9 @@ fn task(name: &'static str) -> impl Strategy<Value = Value> {
         "ACS::Approve",
         "ACS::Sleep",
         "ACS::ECS::RunCommand",
+        "ACS::Notify",
+        "ACS::RDS::NotThere",
+        "ACS::EventTrigger",
     ]);
     let target = prop::option::of(prop::sample::select(vec![
         "ACS::END",
@@ -218,7 +240,13 @@ proptest! {
                 "TemplateContent": template.to_string(), "Mode": mode,
                 "Parameters": json!({"p": parameter}).to_string(),
             });
-            let Ok(answer) = cloud.ask("StartExecution", request) else { continue };
+            let answer = match cloud.ask("StartExecution", request) {
+                Ok(answer) => answer,
+                Err(refused) => {
+                    prop_assert!(refused.status < 500, "{refused:?}");
+                    continue;
+                }
+            };
             cloud.settle();
             let id = answer["Execution"]["ExecutionId"].as_str().unwrap();
             for verb in ["Approve", "RetryTask", "SkipTask", "CancelTask", "Reject"] {
@@ -231,6 +259,62 @@ proptest! {
             let status = cloud.status(id);
             let rests = ["Success", "Failed", "Waiting", "Cancelled"].contains(&status.as_str());
             prop_assert!(rests, "{status}");
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_as_yaml_or_refused(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "a", ": ", ":", "- ", "\n", "\n  ", "\n\t", "'", "\"", "[", "]", "{", "}", ",", "&x ",
+            "*x", "<<: ", "!!int ", "!t ", "|", ">", "%", "@", "---\n", "...", "? ", "#", "0x", "1_0",
+            ":30", ".5e+9", "~", "\u{feff}", "\u{0}", "é", "\\", "\\u12",
+        ]), 0..60),
+    ) {
+        let _ = crate::oos::yaml::read(&parts.concat(), 48);
+    }
+
+    #[test]
+    fn any_schedule_is_refused_or_has_times_in_order(
+        kind in prop::sample::select(vec!["cron", "rate", "at", "x"]),
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "0", "*", "?", "1-5", "30/7", "L", "LW", "15W", "6L", "2#5", "MON", "FRI-MON", "JAN", "99",
+            "2030", "1 hour", "-", "/", ",", "0/0", "31",
+        ]), 0..8),
+        end in prop::sample::select(vec!["2030-01-01", "2024-05-07T00:00:00Z", "", "x"]),
+        zone in prop::sample::select(vec!["", "Asia/Shanghai", "America/New_York", "x"]),
+    ) {
+        let properties = json!({
+            "Type": kind, "Expression": parts.join(" "), "EndDate": end, "TimeZone": zone,
+        });
+        let start = "2024-05-06T07:00:00Z".parse().unwrap();
+        let mut last = start;
+        for next in crate::oos::trigger::times(&properties, start, 20) {
+            prop_assert!(next > last, "{properties}");
+            last = next;
+        }
+    }
+
+    #[test]
+    fn any_call_to_the_parameter_store_is_answered_or_refused(
+        calls in prop::collection::vec((
+            prop::sample::select(vec!["Create", "Get", "Update", "Delete", "List"]),
+            prop::sample::select(vec!["Parameter", "Parameters", "SecretParameter",
+                "ParametersByPath", "ParameterVersions", "SecretParameters"]),
+            prop::collection::btree_map(prop::sample::select(vec!["Name", "Names", "Value", "Type",
+                "Constraints", "Tags", "Path", "MaxResults", "NextToken", "WithDecryption",
+                "ParameterVersion"]), prop_oneof![
+                    anything(),
+                    prop::sample::select(vec!["p", "/a/b", "String", "Secret", "true", "1", "[\"p\"]",
+                        "{\"AllowedPattern\": \"(\"}", "99999999999999999999"]).prop_map(Value::from),
+                ], 0..6),
+        ), 1..8),
+    ) {
+        let mut cloud = Cloud::new(&[]);
+        for (verb, noun, params) in calls {
+            let params = params.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+            if let Err(refused) = cloud.ask(&format!("{verb}{noun}"), Value::Object(params)) {
+                prop_assert!(refused.status < 500, "{refused:?}");
+            }
         }
     }
 

@@ -333,3 +333,75 @@ fn a_role_makes_the_calls_and_permissions_are_those_of_whoever_calls() {
         .insert("ess:DescribeScalingGroups".into());
     assert_eq!(cloud.run(&template(""), json!({}))["Status"], "Failed");
 }
+
+#[test]
+fn a_parameter_without_a_type_is_a_text_and_a_single_default_of_a_list_is_its_only_member() {
+    let template = r#"
+FormatVersion: OOS-2019-06-01
+Parameters:
+  bare: {Default: 7}
+  state: {Type: List, Default: InService}
+  number: {Type: Number, Default: '5'}
+  truth: {Type: Boolean, Default: 'True'}
+  json: {Type: Json, Default: '{"a": [1]}'}
+  Tasks: {Type: List, Default: [a, b]}
+Tasks: [{Name: nap, Action: ACS::Sleep, Properties: {Duration: PT1S}}]
+Outputs:
+  all:
+    Type: Json
+    Value: ['{{ bare }}', '{{ STATE }}', '{{ Number }}', '{{ truth }}', '{{ json.a }}', '{{ tasks }}']
+"#;
+    let mut cloud = Cloud::new(&[]);
+    let execution = cloud.run(template, json!({}));
+    assert_eq!(
+        execution["Outputs"], r#"{"all":["7",["InService"],5,true,[1],["a","b"]]}"#,
+        "{execution}"
+    );
+    // A caller may spell a parameter in another case, too, but not leave its type.
+    let execution = cloud.run(template, json!({"BARE": "x", "number": "6.5"}));
+    assert_eq!(
+        execution["Outputs"], r#"{"all":["x",["InService"],6.5,true,[1],["a","b"]]}"#,
+        "{execution}"
+    );
+}
+
+#[test]
+fn a_condition_on_the_item_is_judged_for_each_item() {
+    let template = r"
+FormatVersion: OOS-2019-06-01
+Parameters: {items: {Type: List, Default: [a, b, c]}, wanted: {Default: b}}
+Conditions:
+  isWanted: {'Fn::Equals': ['{{ ACS::TaskLoopItem }}', '{{ wanted }}']}
+Tasks:
+  - Name: direct
+    Action: ACS::ExecuteAPI
+    When: {'Fn::Not': {'Fn::Equals': ['{{ ACS::TaskLoopItem }}', '{{ wanted }}']}}
+    Properties: {Service: TEST, API: GetThing, Parameters: {Item: '{{ ACS::TaskLoopItem }}'}}
+    Loop: {Items: '{{ items }}', Outputs: {got: {AggregateType: Fn::ListJoin, AggregateField: id}}}
+    Outputs: {id: {Type: String, ValueSelector: .Id}}
+  - Name: named
+    Action: ACS::ExecuteAPI
+    When: isWanted
+    Properties: {Service: TEST, API: GetThing, Parameters: {Item: '{{ ACS::TaskLoopItem }}'}}
+    Loop: {Items: '{{ items }}'}
+  - Name: whole
+    Action: ACS::ExecuteAPI
+    When: {'Fn::Equals': ['{{ wanted }}', z]}
+    Properties: {Service: TEST, API: GetThing}
+    Loop: {Items: '{{ items }}'}
+Outputs: {got: {Type: List, Value: '{{ direct.got }}'}}
+";
+    let mut cloud = Cloud::new(&[]);
+    let answers = [json!({"Id": "x"})].into();
+    cloud.world.answers.insert("GetThing".into(), answers);
+    let execution = cloud.run(template, json!({}));
+    assert_eq!(execution["Status"], "Success", "{execution}");
+    assert_eq!(execution["Outputs"], r#"{"got":["x","x"]}"#);
+    let items: Vec<Value> = cloud
+        .world
+        .calls
+        .iter()
+        .filter_map(|call| call.params.get("Item").cloned())
+        .collect();
+    assert_eq!(items, [json!("a"), json!("c"), json!("b")]);
+}

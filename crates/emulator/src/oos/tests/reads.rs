@@ -377,6 +377,10 @@ fn a_rollback_takes_every_child_of_its_source_and_that_ones_processes() {
     let root = cloud.start(run(back));
     cloud.settle();
     assert_eq!(cloud.status(&root), "Success", "{}", cloud.execution(&root));
+    assert_eq!(
+        cloud.execution(&root)["Outputs"],
+        r#"{"commandOutputs":["ok\n","ok\n"]}"#
+    );
     let commands: Vec<_> = cloud
         .world
         .calls

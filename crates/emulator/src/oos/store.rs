@@ -1,0 +1,186 @@
+//! The parameter store: common parameters (`{{ oos:name }}`) and encrypted ones
+//! (`{{ oos-secret:name }}`), with the fields of the OOS API as its SDK (3.7.0) has them.
+
+mod api;
+mod reads;
+
+pub(in crate::oos) use api::is_store_action;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::execution::time_text;
+
+/// What stands in place of an encrypted value.
+pub(super) const HIDDEN: &str = "******";
+
+/// One value that a parameter had.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    value: String,
+    updated: Timestamp,
+    updated_by: String,
+}
+
+/// A parameter with all its versions, oldest first and counted from 1.
+#[derive(Debug, Clone)]
+pub(super) struct Parameter {
+    id: String,
+    secret: bool,
+    kind: String,
+    description: String,
+    constraints: String,
+    key_id: String,
+    resource_group: String,
+    tags: Map<String, Value>,
+    created: Timestamp,
+    created_by: String,
+    versions: Vec<Stored>,
+}
+
+/// The parameters of an account, by region, kind and name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Store {
+    parameters: BTreeMap<(String, bool, String), Parameter>,
+    /// Every encrypted value there ever was: none of them may show.
+    secrets: BTreeSet<String>,
+}
+
+impl Store {
+    /// The value that a reference stands for: `oos:name` or `oos-secret:name`, each with `:version`
+    /// or without. `None` for a reference of another kind.
+    pub(super) fn look_up(&self, region: &str, reference: &str) -> Option<Result<Value, String>> {
+        let (kind, rest) = reference.split_once(':')?;
+        let secret = match kind.trim().to_ascii_lowercase().as_str() {
+            "oos" => false,
+            "oos-secret" => true,
+            _ => return None,
+        };
+        let (name, version) = match rest.split_once(':') {
+            Some((name, version)) => (name.trim(), Some(version.trim())),
+            None => (rest.trim(), None),
+        };
+        Some(self.value(region, secret, name, version))
+    }
+
+    fn value(
+        &self,
+        region: &str,
+        secret: bool,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Value, String> {
+        let what = if secret {
+            "secret parameter"
+        } else {
+            "parameter"
+        };
+        let key = (region.to_owned(), secret, name.to_owned());
+        let parameter = self.parameters.get(&key).ok_or_else(|| {
+            format!("there is no {what} {name} in the parameter store of {region}")
+        })?;
+        let stored = match version {
+            None => parameter.versions.last(),
+            Some(version) => version
+                .parse::<usize>()
+                .ok()
+                .and_then(|n| parameter.versions.get(n.checked_sub(1)?)),
+        };
+        stored
+            .map(|stored| json!(stored.value))
+            .ok_or_else(|| format!("the {what} {name} has no version {}", version.unwrap_or("")))
+    }
+
+    /// Takes every encrypted value out of what an answer shows.
+    pub(super) fn hide(&self, value: &mut Value) {
+        hide(&self.secrets, value);
+    }
+}
+
+/// Replaces whatever of `secrets` is in the texts of a value. A short secret is replaced where it is
+/// a whole text, also inside of JSON: anywhere else it would take words apart that are none.
+pub(crate) fn hide(secrets: &BTreeSet<String>, value: &mut Value) {
+    if secrets.is_empty() {
+        return;
+    }
+    match value {
+        Value::String(text) => {
+            for secret in secrets {
+                hide_one(secret, text);
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| hide(secrets, value)),
+        Value::Object(map) => {
+            let named = map
+                .keys()
+                .any(|key| secrets.iter().any(|s| key.contains(s.as_str())));
+            if named {
+                *map = std::mem::take(map)
+                    .into_iter()
+                    .map(|(mut key, value)| {
+                        secrets.iter().for_each(|secret| hide_one(secret, &mut key));
+                        (key, value)
+                    })
+                    .collect();
+            }
+            map.values_mut().for_each(|value| hide(secrets, value));
+        }
+        _ => {}
+    }
+}
+
+const SHORT: usize = 4;
+
+fn hide_one(secret: &str, text: &mut String) {
+    if text == secret {
+        HIDDEN.clone_into(text);
+        return;
+    }
+    // As JSON spells it, once and in a text of JSON inside of another.
+    let quoted = json!(secret).to_string();
+    let twice = json!(quoted).to_string();
+    let twice = &twice[1..twice.len() - 1];
+    let hidden_twice = json!(json!(HIDDEN).to_string()).to_string();
+    for (from, to) in [
+        (twice, &hidden_twice[1..hidden_twice.len() - 1]),
+        (quoted.as_str(), json!(HIDDEN).to_string().as_str()),
+    ] {
+        if text.contains(from) {
+            *text = text.replace(from, to);
+        }
+    }
+    if secret.len() >= SHORT {
+        for form in [
+            twice.trim_matches(['\\', '"']),
+            quoted.trim_matches('"'),
+            secret,
+        ] {
+            if !form.is_empty() && text.contains(form) {
+                *text = text.replace(form, HIDDEN);
+            }
+        }
+    }
+}
+
+impl Parameter {
+    fn show(&self, name: &str, with_value: Option<bool>, version: Option<usize>) -> Option<Value> {
+        let number = version.unwrap_or(self.versions.len());
+        let stored = self.versions.get(number.checked_sub(1)?)?;
+        let mut shown = json!({
+            "Id": self.id, "Name": name, "Type": self.kind, "Description": self.description,
+            "Constraints": self.constraints, "ParameterVersion": number,
+            "ResourceGroupId": self.resource_group, "ShareType": "Private", "Tags": self.tags,
+            "CreatedBy": self.created_by, "CreatedDate": time_text(self.created),
+            "UpdatedBy": stored.updated_by, "UpdatedDate": time_text(stored.updated),
+        });
+        if self.secret {
+            shown["KeyId"] = json!(self.key_id);
+        }
+        if let Some(clear) = with_value {
+            shown["Value"] = json!(if clear { &stored.value } else { HIDDEN });
+        }
+        Some(shown)
+    }
+}
