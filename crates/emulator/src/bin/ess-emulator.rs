@@ -9,6 +9,7 @@ use clap::Parser;
 use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
 use ess_emulator::server::{Server, TlsFiles};
+use ess_emulator::state::behaviour::UnsupportedParameters;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
@@ -31,9 +32,21 @@ struct Options {
     /// Virtual seconds per real second, instead of the fixture's
     #[arg(long)]
     clock_scale: Option<f64>,
+    /// What becomes of a parameter that an action has and the emulator does not, instead of the fixture's switch
+    #[arg(long)]
+    unsupported_parameters: Option<Unsupported>,
     /// Where to write the addresses once everything is ready
     #[arg(long)]
     ready_file: Option<PathBuf>,
+}
+
+/// As the switch `unsupportedParameters`.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Unsupported {
+    /// The call is refused with `UnsupportedParameter`
+    Refuse,
+    /// It is carried out without the parameter; log and journal say so
+    Ignore,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -56,6 +69,12 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let mut fixture = Fixture::parse(&yaml).with_context(|| path.to_string())?;
     if let Some(scale) = options.clock_scale {
         fixture.clock_scale = scale;
+    }
+    if let Some(choice) = options.unsupported_parameters {
+        fixture.switches.unsupported_parameters = match choice {
+            Unsupported::Refuse => UnsupportedParameters::Refuse,
+            Unsupported::Ignore => UnsupportedParameters::Ignore,
+        };
     }
     fixture.start_time.get_or_insert_with(jiff::Timestamp::now);
     let cloud = Cloud::new(&fixture).with_context(|| path.to_string())?;

@@ -16,7 +16,7 @@ use super::host::Host;
 use super::template::TaskSpec;
 
 /// Actions that the interpreter carries out itself. Others are nested templates of that name.
-const BUILT_IN: &[&str] = &[
+pub(super) const BUILT_IN: &[&str] = &[
     "ACS::ExecuteAPI",
     "ACS::ExecuteApi",
     "ACS::WaitFor",

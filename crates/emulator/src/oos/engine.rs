@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::execution::Execution;
 use super::public;
+use super::records::Record;
 use super::template::Version;
 
 /// Something to do at its time.
@@ -43,6 +44,8 @@ pub struct Engine {
     pub(super) executions: BTreeMap<String, Execution>,
     /// Own templates by (region, name), oldest version first.
     pub(super) private: BTreeMap<(String, String), Vec<Arc<Version>>>,
+    /// What is kept of an own template beside its versions.
+    pub(super) records: BTreeMap<(String, String), Record>,
     pub(super) public: BTreeMap<String, Arc<Version>>,
     /// What is due, by time and then in the order in which it was asked for.
     pub(super) agenda: BTreeMap<(Timestamp, u64), Due>,

@@ -5,6 +5,7 @@
 mod actions;
 mod approval;
 mod binding;
+mod catalogue;
 mod control;
 mod ending;
 mod engine;
@@ -20,11 +21,15 @@ mod packages;
 mod parameters;
 mod public;
 mod reads;
+mod records;
 mod request;
 mod run;
+mod shown;
 mod start;
 mod status;
 mod switches;
+mod table;
+mod tags;
 mod template;
 mod templates;
 mod view;
@@ -34,6 +39,7 @@ mod tests;
 
 use serde_json::Value;
 
+use crate::api::Api;
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -41,11 +47,13 @@ pub(crate) use engine::Engine;
 pub use host::Caller;
 pub(crate) use host::Host;
 pub(crate) use package::{Installed, Package, PackageVersion};
+pub(crate) use reads::region_name;
 pub use switches::{
     BatchSplit, ChildInFailurePause, FailurePauseAt, FailurePauseShows, OosSwitches,
     OthersInFailurePause, PausedStatus, RejectedStatus, SafetyCheckDefault, SkippedItemStatus,
     Taken,
 };
+pub(crate) use table::ACTIONS;
 
 impl Engine {
     /// Answers one call of the OOS API (version 2019-06-01). The answer has every documented
@@ -95,16 +103,33 @@ impl Engine {
             "listinstancepackagestates" => {
                 Self::list_instance_package_states(host, caller, region, params)
             }
-            "createtemplate" => self.create_template(host, region, params),
-            "updatetemplate" => self.update_template(region, params),
+            "createtemplate" => self.create_template(host, caller, region, params),
+            "updatetemplate" => self.update_template(host, caller, region, params),
             "deletetemplate" => self.delete_template(region, params),
+            "deletetemplates" => self.delete_templates(region, params),
+            "listtemplateversions" => self.list_template_versions(region, params),
+            "listactions" => self.list_actions(params),
+            "generateexecutionpolicy" => self.generate_execution_policy(region, params),
+            "tagresources" => self.tag_resources(region, params),
+            "untagresources" => self.untag_resources(region, params),
+            "listtagresources" => self.list_tag_resources(region, params),
+            "listtagkeys" => self.list_tag_keys(region, params),
+            "listtagvalues" => self.list_tag_values(region, params),
             "validatetemplatecontent" => self.validate_template_content(params),
-            "describeregions" => Ok(reads::regions(&host.regions())),
-            _ => Err(ApiError::new(
-                404,
-                "InvalidAction.NotFound",
-                format!("Specified api is not found: {action}."),
-            )),
+            "describeregions" => reads::regions(&host.regions(), params),
+            _ => {
+                let why = match Api::Oos.parameters(action) {
+                    Some(_) => " OOS has it, the emulator does not.",
+                    None => "",
+                };
+                Err(ApiError::new(
+                    404,
+                    "InvalidAction.NotFound",
+                    format!(
+                        "Specified api is not found, please check your url and method: {action}.{why}"
+                    ),
+                ))
+            }
         }
     }
 }

@@ -1,186 +1,213 @@
-//! Which parameters each action has, and what becomes of the names that templates give.
+//! What becomes of the parameters of a call. Those that the published metadata of an action has are
+//! honoured or refused; other names change nothing, in the cloud as here, so a filter that is
+//! misspelt selects everything. That is why the journal keeps such names.
 //!
 //! Templates do not spell parameters as the wire does: the dots are left out (`SystemDiskSize`,
 //! `InstanceId1`), and lists go by their plural (`ResourceIds`, `Tags`). Both spellings are taken.
-//! A name that an action does not have changes nothing, in the cloud as here, so a filter that is
-//! misspelt selects everything. That is why the journal keeps such names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use super::args::plural;
+use super::table::honours;
+use crate::api::{Api, covers};
 use crate::params::Params;
-use crate::state::call::Service;
+use crate::state::call::{Call, EssVersion, Service};
 
-/// Parameters of every action, and the paging that ACS::ExecuteAPI adds by itself.
-const COMMON: &[&str] = &[
-    "RegionId",
-    "ClientToken",
-    "PageNumber",
-    "PageSize",
-    "MaxResults",
-    "NextToken",
-    "OwnerId",
-    "OwnerAccount",
-    "ResourceOwnerId",
-    "ResourceOwnerAccount",
-];
+/// Parameters that every action takes. A region is looked at before the action is; an owner must
+/// be the account of the caller, in which all that a call reaches is.
+const COMMON: &[&str] = &["RegionId", "OwnerId", "ResourceOwnerId"];
 
-/// The parameters of an action as the API references spell them, in the 2014 version of ESS: those
-/// that are read here, and those that make no difference here. `.N` marks a list. `None` for an
-/// action whose parameters are not known.
-fn own(service: Service, action: &str) -> Option<&'static [&'static str]> {
-    Some(match (service, action) {
-        (Service::Ess, "DescribeScalingGroups") => &[
-            "ScalingGroupId.N",
-            "ScalingGroupName.N",
-            "ScalingGroupName",
-            "GroupType",
-        ],
-        (Service::Ess, "DescribeScalingInstances") => &[
-            "ScalingGroupId",
-            "InstanceId.N",
-            "LifecycleState",
-            "LifecycleStates.N",
-            "CreationType",
-            "CreationTypes.N",
-            "HealthStatus",
-            "ScalingConfigurationId",
-            "ScalingActivityId",
-        ],
-        (Service::Ess, "DescribeScalingActivities") => {
-            &["ScalingGroupId", "ScalingActivityId.N", "StatusCode"]
-        }
-        (Service::Ess, "DescribeScalingConfigurations" | "DescribeEciScalingConfigurations") => &[
-            "ScalingGroupId",
-            "ScalingConfigurationId.N",
-            "ScalingConfigurationName.N",
-        ],
-        (Service::Ess, "ModifyScalingConfiguration") => &[
-            "ScalingConfigurationId",
-            "ScalingConfigurationName",
-            "ImageId",
-            "UserData",
-            "KeyPairName",
-            "InstanceType",
-        ],
-        (Service::Ess, "ModifyEciScalingConfiguration") => &[
-            "ScalingConfigurationId",
-            "ScalingConfigurationName",
-            "Container.N",
-            "ContainersUpdateType",
-            "ContainerGroupName",
-            "RestartPolicy",
-        ],
-        (Service::Ess, "SuspendProcesses" | "ResumeProcesses") => &["ScalingGroupId", "Process.N"],
-        (Service::Ess, "EnterStandby" | "ExitStandby") => {
-            &["ScalingGroupId", "InstanceId.N", "Async"]
-        }
-        (Service::Ess, "SetInstancesProtection") => {
-            &["ScalingGroupId", "InstanceId.N", "ProtectedFromScaleIn"]
-        }
-        (Service::Ess, "ModifyScalingGroup") => &[
-            "ScalingGroupId",
-            "ScalingGroupName",
-            "MinSize",
-            "MaxSize",
-            "DesiredCapacity",
-            "ActiveScalingConfigurationId",
-            "LaunchTemplateId",
-            "LaunchTemplateVersion",
-        ],
-        (Service::Ess, "EnableScalingGroup" | "DisableScalingGroup") => &["ScalingGroupId"],
-        (Service::Ess, "RemoveInstances") => &["ScalingGroupId", "InstanceId.N"],
-        (Service::Ess, "ListTagResources") => &["ResourceType", "ResourceId.N"],
-        (Service::Ecs, "DescribeInstances") => &["InstanceIds", "Status", "ImageId", "Tag.N"],
-        (Service::Ecs, "StopInstance") => {
-            &["InstanceId", "ForceStop", "ConfirmStop", "StoppedMode"]
-        }
-        (Service::Ecs, "StartInstance") => &["InstanceId"],
-        (Service::Ecs, "ReplaceSystemDisk") => &[
-            "InstanceId",
-            "ImageId",
-            "SystemDisk.Size",
-            "KeyPairName",
-            "PasswordInherit",
-            "SecurityEnhancementStrategy",
-        ],
-        (Service::Ecs, "DescribeDisks") => &["DiskIds", "InstanceId"],
-        (Service::Ecs, "ModifyInstanceAttribute") => &["InstanceId", "UserData"],
-        (Service::Ecs, "DescribeImages") => &[
-            "ImageId",
-            "ImageName",
-            "ImageFamily",
-            "ImageOwnerAlias",
-            "Status",
-        ],
-        (Service::Ecs, "CreateImage") => &[
-            "InstanceId",
-            "ImageName",
-            "ImageFamily",
-            "ImageVersion",
-            "Description",
-            "ResourceGroupId",
-            "Tag.N",
-        ],
-        (Service::Ecs, "DescribeSnapshots") => &["SnapshotIds"],
-        (Service::Ecs, "RunCommand") => &[
-            "Type",
-            "CommandContent",
-            "ContentEncoding",
-            "InstanceId.N",
-            "Timeout",
-            "Name",
-            "Description",
-            "WorkingDir",
-            "Username",
-            "WindowsPasswordName",
-            "EnableParameter",
-            "Parameters",
-            "KeepCommand",
-        ],
-        (Service::Ecs, "DescribeInvocations") => &[
-            "InvokeId",
-            "InstanceId",
-            "CommandName",
-            "InvokeStatus",
-            "IncludeOutput",
-            "ContentEncoding",
-        ],
-        (Service::Ecs, "DescribeInvocationResults") => {
-            &["InvokeId", "InstanceId", "ContentEncoding"]
-        }
-        (Service::Ecs, "TagResources") => &["ResourceType", "ResourceId.N", "Tag.N"],
-        (Service::Ecs, "DescribeLaunchTemplates") => {
-            &["LaunchTemplateId.N", "LaunchTemplateName.N"]
-        }
-        (Service::Ecs, "DescribeLaunchTemplateVersions") => &[
-            "LaunchTemplateId",
-            "LaunchTemplateName",
-            "LaunchTemplateVersion.N",
-            "DefaultVersion",
-            "DetailFlag",
-        ],
-        (Service::Eci, "DescribeContainerGroups") => &[
-            "ContainerGroupIds",
-            "ContainerGroupName",
-            "Status",
-            "Tag.N",
-            "Limit",
-            "WithEvent",
-        ],
-        (Service::Eci, "UpdateContainerGroup") => &[
-            "ContainerGroupId",
-            "Container.N",
-            "UpdateType",
-            "RestartPolicy",
-        ],
-        _ => return None,
-    })
+/// Of those, the ones that name an account.
+const OWNERS: &[&str] = &["OwnerId", "ResourceOwnerId"];
+
+/// What lists of templates add to a call by themselves, whether its action has it or not.
+const PAGING: &[&str] = &["PageNumber", "PageSize", "MaxResults", "NextToken"];
+
+/// A parameter that an action has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter {
+    /// As it travels; see [`crate::api`].
+    pub path: &'static str,
+    /// Refused otherwise.
+    pub honoured: bool,
 }
 
-/// The name of a list in the plural, as templates and the 2022 version of ESS have it.
-pub fn plural(singular: &str) -> String {
-    let ending = if singular.ends_with("ss") { "es" } else { "s" };
-    format!("{singular}{ending}")
+type Vocabulary = BTreeMap<Api, BTreeMap<&'static str, Vec<Parameter>>>;
+
+static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
+    let mut all = Vocabulary::new();
+    for service in Service::ALL {
+        for (action, honours) in honours(service) {
+            for api in apis(service) {
+                let own = all.entry(*api).or_default();
+                own.insert(action, parameters(*api, action, honours));
+            }
+        }
+    }
+    all
+});
+
+/// The versions in which a service answers, the current one first.
+pub fn apis(service: Service) -> &'static [Api] {
+    match service {
+        Service::Ess => &[Api::Ess2022, Api::Ess2014],
+        Service::Ecs => &[Api::Ecs],
+        Service::Oos => &[Api::Oos],
+        Service::Eci => &[Api::Eci],
+        Service::Sts => &[Api::Sts],
+    }
+}
+
+/// The API that a call is made to.
+fn api(service: Service, version: EssVersion) -> Api {
+    match (service, version) {
+        (Service::Ess, EssVersion::V2014) => Api::Ess2014,
+        _ => apis(service)[0],
+    }
+}
+
+/// What an action has in one version, by the metadata and by what is honoured here, which is in the
+/// spelling of ESS 2014.
+fn parameters(api: Api, action: &str, honours: &'static [&'static str]) -> Vec<Parameter> {
+    let own = api.parameters(action);
+    let published = own.or_else(|| {
+        // Templates call ESS 2014 for actions that only the newer version publishes.
+        (api == Api::Ess2014).then(|| Api::Ess2022.parameters(action))?
+    });
+    let published = published.unwrap_or_default();
+    let is_honoured = |path: &str| {
+        COMMON.contains(&path)
+            || api == Api::Ecs && path == "DryRun"
+            || honours.iter().any(|name| same(name, path))
+    };
+    let mut found: Vec<Parameter> = published
+        .iter()
+        .map(|path| Parameter {
+            path,
+            honoured: is_honoured(path),
+        })
+        .filter(|parameter| own.is_some() || !parameter.honoured)
+        .collect();
+    // Those that the metadata of this version leaves out.
+    let of_another = |name: &str| {
+        api == Api::Ess2022
+            && Api::Ess2014
+                .parameters(action)
+                .is_some_and(|old| old.iter().any(|path| same(name, path)))
+    };
+    for name in honours {
+        let known = own.is_some() && published.iter().any(|path| same(name, path));
+        if !known && !of_another(name) {
+            found.push(Parameter {
+                path: name,
+                honoured: true,
+            });
+        }
+    }
+    found
+}
+
+/// Whether a published parameter is the one that is honoured by this name, or lies in it. The 2022
+/// version of ESS has lists in the plural.
+pub fn same(name: &str, path: &str) -> bool {
+    let mut names = name.split('.').peekable();
+    let mut parts = path.split('.');
+    while let Some(name) = names.next() {
+        let Some(part) = parts.next() else {
+            return false;
+        };
+        let is_list = names.peek() == Some(&"N");
+        if part != name && !(is_list && part == plural(name)) {
+            return false;
+        }
+    }
+    true
+}
+
+/// The parameters of an action; `None` for one that is not there.
+pub fn of_action(api: Api, action: &str) -> Option<&'static [Parameter]> {
+    let found = VOCABULARY.get(&api)?.get(action)?;
+    Some(found.as_slice())
+}
+
+/// What a call gives that has no effect.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Idle {
+    /// The action has it, the emulator does not.
+    pub unsupported: Vec<String>,
+    /// The action does not have it.
+    pub unknown: Vec<String>,
+}
+
+/// Looks at the parameters of a call. One without a value counts as absent.
+pub fn idle(call: &Call) -> Idle {
+    let mut idle = Idle::default();
+    let api = api(call.service, call.version);
+    let Some(known) = of_action(api, &call.action) else {
+        return idle;
+    };
+    let mut given = BTreeSet::new();
+    for (name, value) in &call.params {
+        paths(name, value, &mut given);
+    }
+    for path in given {
+        let found = known.iter().find(|own| covers(own.path, &path));
+        match found {
+            _ if COMMON.contains(&path.as_str()) => {
+                if OWNERS.contains(&path.as_str()) && !names_caller(call, &path) {
+                    idle.unsupported.push(path);
+                }
+            }
+            Some(own) if own.honoured => {}
+            Some(_) => idle.unsupported.push(path),
+            None if PAGING.contains(&path.as_str()) && call.by_oos => {}
+            None => idle.unknown.push(path),
+        }
+    }
+    idle
+}
+
+fn names_caller(call: &Call, name: &str) -> bool {
+    match call.params.get(name) {
+        Some(Value::String(text)) => *text == call.caller.account_id,
+        // A template may give a number.
+        Some(Value::Number(number)) => number.to_string() == call.caller.account_id,
+        Some(_) => false,
+        None => true,
+    }
+}
+
+/// The paths of all values in a parameter: `Tag.N.Key`.
+fn paths(path: &str, value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Null => {}
+        Value::String(text) if text.is_empty() => {}
+        Value::Array(items) => {
+            let path = format!("{path}.N");
+            for item in items {
+                paths(&path, item, into);
+            }
+        }
+        Value::Object(members) => {
+            for (name, value) in members {
+                // Older clients send `Tag.1.key`.
+                let in_list = path.ends_with(".N");
+                let name = match name.strip_prefix(|c: char| c.is_ascii_lowercase()) {
+                    Some(rest) if in_list => format!("{}{rest}", name[..1].to_ascii_uppercase()),
+                    _ => name.clone(),
+                };
+                paths(&format!("{path}.{name}"), value, into);
+            }
+        }
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => {
+            if !into.contains(path) {
+                into.insert(path.to_owned());
+            }
+        }
+    }
 }
 
 /// The parameters that a template gives to an action, under the action's own names, and the names
@@ -189,6 +216,7 @@ pub fn of_template(service: Service, action: &str, given: &Params) -> (Params, V
     let Some(own) = own(service, action) else {
         return (given.clone(), Vec::new());
     };
+    let own = own.as_slice();
     let mut named = Params::new();
     let mut ignored = Vec::new();
     // The action's own spelling goes first when both are given.
@@ -210,20 +238,37 @@ pub fn of_template(service: Service, action: &str, given: &Params) -> (Params, V
     (named, ignored)
 }
 
+/// The parameters of an action as templates may name them, in the 2014 spelling of ESS.
+fn own(service: Service, action: &str) -> Option<Vec<&'static str>> {
+    let known = of_action(api(service, EssVersion::V2014), action)?;
+    let mut own: Vec<&str> = known
+        .iter()
+        .filter(|p| p.honoured)
+        .map(|p| p.path)
+        .collect();
+    own.extend(known.iter().filter(|p| !p.honoured).map(|p| p.path));
+    Some(own)
+}
+
 fn head(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
 fn is_own(own: &[&str], name: &str) -> bool {
-    COMMON.contains(&name) || own.iter().any(|known| head(known) == head(name))
+    COMMON.contains(&name)
+        || PAGING.contains(&name)
+        || own.iter().any(|known| head(known) == head(name))
 }
 
 /// Whether the action has `name` as a list and as nothing else.
 fn is_list(own: &[&str], name: &str) -> bool {
-    !own.contains(&name)
-        && own
-            .iter()
-            .any(|known| known.strip_suffix(".N") == Some(name))
+    !own.contains(&name) && own.iter().any(|known| covers(&format!("{name}.N"), known))
+}
+
+/// The list that a parameter is or lies in.
+fn list(path: &str) -> Option<&str> {
+    let of_structures = path.split_once(".N.").map(|(list, _)| list);
+    of_structures.or_else(|| path.strip_suffix(".N"))
 }
 
 fn is_scalar(value: &Value) -> bool {
@@ -232,7 +277,7 @@ fn is_scalar(value: &Value) -> bool {
 
 /// What `name` is called on the wire.
 fn own_name(own: &[&str], name: &str) -> Option<String> {
-    own.iter().find_map(|known| match known.strip_suffix(".N") {
+    own.iter().find_map(|known| match list(known) {
         None => {
             (known.contains('.') && known.replace('.', "") == name).then(|| (*known).to_owned())
         }

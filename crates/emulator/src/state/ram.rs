@@ -131,6 +131,8 @@ pub struct Ram {
     pub(crate) keys: BTreeMap<String, AccessKey>,
     /// Users by name.
     pub principals: BTreeMap<String, Principal>,
+    /// What sessions are narrowed to that were asked for with a policy.
+    pub(crate) sessions: BTreeMap<Caller, Policy>,
     /// By account and name.
     pub(crate) roles: BTreeMap<(String, String), Role>,
     /// By account and name.
@@ -166,7 +168,9 @@ impl Ram {
             .get(&caller.principal)
             .map(|p| &p.policy)
             .or_else(|| self.role_of(caller).map(|r| &r.policy));
-        if policy.is_some_and(|p| p.allows(action)) {
+        let session = self.sessions.get(caller);
+        let in_session = session.is_none_or(|narrowed| narrowed.allows(action));
+        if in_session && policy.is_some_and(|p| p.allows(action)) {
             return Ok(());
         }
         Err(self.denial(caller, action))

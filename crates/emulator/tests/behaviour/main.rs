@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acting;
+mod catalogue;
 mod commands;
 mod container_updates;
 mod containers;
@@ -13,6 +14,7 @@ mod fixtures;
 mod images;
 mod meanwhile;
 mod packages;
+mod parameters;
 mod robustness;
 mod second_actor;
 mod sockets;
