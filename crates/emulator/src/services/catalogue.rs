@@ -93,7 +93,7 @@ fn names(known: &[Parameter], honoured: bool) -> String {
             shown.push(name);
         }
     }
-    shown.sort_unstable();
+    shown.sort_unstable_by(|a, b| a.trim_matches('`').cmp(b.trim_matches('`')));
     shown.join(", ")
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod parameters;
 mod regions;
 pub(crate) mod sts;
 mod table;
+pub(crate) mod template_names;
 
 use serde_json::Value;
 
@@ -56,6 +57,14 @@ const REGIONAL: &[&str] = &[
     "DescribeInvocations",
     "DescribeInvocationResults",
     "TagResources",
+    "UntagResources",
+    "DescribeTags",
+    "DescribeInstanceStatus",
+    "DescribeCloudAssistantStatus",
+    "StopInstances",
+    "StartInstances",
+    "RebootInstances",
+    "DeleteInstances",
     "DescribeLaunchTemplates",
     "DescribeLaunchTemplateVersions",
 ];
@@ -113,7 +122,8 @@ pub(crate) fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     if REGIONAL.contains(&action.name) && !call.by_oos {
         args.required("RegionId")?;
     }
-    if call.service == Service::Ecs && args.flag("DryRun")?.unwrap_or(false) {
+    let has_dry_run = || parameters::has(call.service, action.name, "DryRun");
+    if has_dry_run() && args.flag("DryRun")?.unwrap_or(false) {
         return dry_run(world, call, action);
     }
     let token = action
@@ -149,7 +159,7 @@ pub(crate) fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     Ok(answer)
 }
 
-/// ECS with `DryRun`: all is checked and nothing is done. The answer to a request that would go
+/// A call with `DryRun`: all is checked and nothing is done. The answer to a request that would go
 /// through is an error, too.
 fn dry_run(world: &mut World, call: &Call, action: &Action) -> Result<Value, ApiError> {
     let args = args::Args::new(&call.params, call.version);

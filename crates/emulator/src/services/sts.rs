@@ -17,6 +17,7 @@ pub const ACTIONS: &[Action] = &[
         name: "AssumeRole",
         honours: &[
             "DurationSeconds",
+            "ExternalId",
             "Policy",
             "RoleArn",
             "RoleSessionName",
@@ -172,9 +173,11 @@ fn assume_role(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, 
     let session = session_name(args)?;
     let policy = policy(args)?;
     let identity = args.text("SourceIdentity");
+    let external = args.text("ExternalId");
     let role = role(world, args)?.clone();
     let seconds = duration(args, &role)?;
-    if !role.trusts_accounts.contains(&call.caller.account_id) {
+    let is_stranger = role.external_id.is_some() && role.external_id != external;
+    if is_stranger || !role.trusts_accounts.contains(&call.caller.account_id) {
         return Err(ApiError::new(
             403,
             "NoPermission",

@@ -65,6 +65,8 @@ pub(crate) struct Role {
     pub(crate) trusts_accounts: Vec<String>,
     /// OIDC providers, by name, whose tokens may assume it.
     pub(crate) trusts_oidc: Vec<String>,
+    /// The condition `sts:ExternalId` of the trust policy.
+    pub(crate) external_id: Option<String>,
     pub(crate) max_session_seconds: i64,
     pub(crate) policy: Policy,
 }

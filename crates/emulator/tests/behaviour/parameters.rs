@@ -271,6 +271,10 @@ fn a_dry_run_checks_and_does_nothing() {
         code(ecs(&mut cloud, "StopInstance", ask("i-none"))),
         "InvalidInstanceId.NotFound"
     );
+    // RunCommand does not have it: a name that changes nothing.
+    let run = json!({"Type": "RunShellScript", "CommandContent": "true", "InstanceId.1": "i-none", "DryRun": "true"});
+    let run = ecs(&mut cloud, "RunCommand", run);
+    assert_eq!(code(run), "InvalidInstanceId.NotFound");
     let listed = ecs(&mut cloud, "DescribeInstances", json!({"DryRun": "true"}));
     assert_eq!(code(listed), "DryRunOperation");
     pass(&mut cloud, 100);
@@ -651,4 +655,12 @@ fn a_policy_narrows_a_session() {
         .unwrap();
     let denied = session.call(&mut cloud, Service::Ecs, "DescribeInstances", json!({}));
     assert_eq!(code(denied), "Forbidden.RAM");
+
+    let strict = yaml.replace("name: r,", "name: r, externalId: e-1,");
+    let mut cloud = crate::support::cloud(&strict);
+    for (id, works) in [("e-1", true), ("e-2", false), ("", false)] {
+        let ask = json!({"RoleArn": format!("acs:ram::{ACCOUNT}:role/r"), "RoleSessionName": "me", "ExternalId": id});
+        let answer = Ask::default().call(&mut cloud, Service::Sts, "AssumeRole", ask);
+        assert_eq!(answer.is_ok(), works, "{id}");
+    }
 }

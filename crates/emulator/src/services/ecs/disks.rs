@@ -18,6 +18,7 @@ use crate::state::world::World;
 pub const REPLACE: Action = Action {
     name: "ReplaceSystemDisk",
     honours: &[
+        "ClientToken",
         "ImageId",
         "InstanceId",
         "KeyPairName",

@@ -6,6 +6,7 @@ mod commands;
 mod disks;
 mod images;
 mod instances;
+mod invocations;
 mod launch_templates;
 mod packages;
 mod power;
@@ -40,8 +41,8 @@ pub const ACTIONS: &[Action] = &[
     images::CREATE,
     images::SNAPSHOTS,
     commands::RUN,
-    commands::INVOCATIONS,
-    commands::RESULTS,
+    invocations::DESCRIBE,
+    invocations::RESULTS,
     tags::TAG,
     tags::UNTAG,
     tags::LIST,
