@@ -144,6 +144,7 @@ impl Scene {
             "InstanceId" if action == "ReplaceSystemDisk" => &["i-off"],
             "ActiveScalingConfigurationId" if action == "EnableScalingGroup" => &["asc-off"],
             "Cpu" | "Memory" => &["2"],
+            "Size" => &["100"],
             "Server" | "UserName" | "Password" => &["x"],
             "InstanceId" if path == "InstanceIds" => &["[\"i-1\"]"],
             "InstanceId" => &["i-1"],
