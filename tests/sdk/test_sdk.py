@@ -37,14 +37,14 @@ IMAGE_TEMPLATE = "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup"
 class Emulator:
     """The emulator as a process, and its control API."""
 
-    def __init__(self):
+    def __init__(self, fixture=FIXTURE):
         self.directory = tempfile.TemporaryDirectory()
         ready = Path(self.directory.name) / "ready.json"
         self.certificate = str(Path(self.directory.name) / "ca.pem")
         self.process = subprocess.Popen(
             [
                 os.environ["ESS_EMULATOR"],
-                "--fixture", str(FIXTURE),
+                "--fixture", str(fixture),
                 "--http", "127.0.0.1:0",
                 "--https", "127.0.0.1:0",
                 "--tls-cert-out", self.certificate,

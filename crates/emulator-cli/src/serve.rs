@@ -10,6 +10,7 @@ use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
 use ess_emulator::oos::Taken;
 use ess_emulator::server::{Server, TlsFiles};
+use ess_emulator::state::behaviour::UnsupportedParameters;
 use ess_emulator_probe::profile::Profile;
 use serde_json::json;
 
@@ -41,9 +42,21 @@ pub struct Serving {
     /// Refuse templates that ask for actions or APIs which are not there, instead of telling
     #[arg(long)]
     strict: bool,
+    /// What becomes of a parameter that an action has and the emulator does not, instead of the fixture's switch
+    #[arg(long)]
+    unsupported_parameters: Option<Unsupported>,
     /// Where to write the addresses once everything is ready
     #[arg(long)]
     ready_file: Option<PathBuf>,
+}
+
+/// As the switch `unsupportedParameters`.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Unsupported {
+    /// The call is refused with `UnsupportedParameter`
+    Refuse,
+    /// It is carried out without the parameter; log and journal say so
+    Ignore,
 }
 
 /// Templates of a folder and the folders below it, in the order of their paths.
@@ -101,6 +114,12 @@ pub async fn serve(options: Serving) -> anyhow::Result<()> {
     }
     if let Some(file) = &options.profile {
         fixture.switches = profile(file)?.switches;
+    }
+    if let Some(choice) = options.unsupported_parameters {
+        fixture.switches.unsupported_parameters = match choice {
+            Unsupported::Refuse => UnsupportedParameters::Refuse,
+            Unsupported::Ignore => UnsupportedParameters::Ignore,
+        };
     }
     fixture.start_time.get_or_insert_with(jiff::Timestamp::now);
     let mut cloud = Cloud::new(&fixture).with_context(|| path.to_string())?;

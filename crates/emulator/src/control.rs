@@ -134,6 +134,7 @@ fn route(
             Ok(id) if cloud.world.faults.remove(id) => answer(&json!({})),
             _ => refuse(404, "no such fault"),
         },
+        ("GET", ["actions"]) => answer(&json!({ "actions": crate::services::listed() })),
         ("GET", ["switches"]) => answer(&json!(cloud.world.switches)),
         ("PUT", ["switches"]) => {
             let switches: Switches = read(request)?;

@@ -14,6 +14,7 @@
 //! state       what they hold: the world, its clock and queue, the journal, faults
 //! oos         the interpreter of templates, which knows no service
 //! params      parameters of a call
+//! api         which actions and parameters the published metadata has
 //! error       how a call is refused
 //! ```
 //!
@@ -22,6 +23,7 @@
 
 #![deny(missing_docs)]
 
+pub mod api;
 pub mod cloud;
 pub mod control;
 pub mod error;

@@ -96,6 +96,36 @@ fn lists(value: Value) -> Value {
     }
 }
 
+/// Which parameters are read: a test compares them with those that actions say they honour.
+#[cfg(test)]
+pub(crate) mod reads {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static READ: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    /// Those read since the last call of this.
+    pub(crate) fn take() -> BTreeSet<String> {
+        READ.take()
+    }
+
+    pub(super) fn note(name: String) {
+        READ.with_borrow_mut(|read| read.insert(name));
+    }
+}
+
+/// Says that a parameter is looked at: `.N` marks a list, as in [`api`](crate::api).
+#[cfg(test)]
+pub(crate) fn read(name: std::fmt::Arguments<'_>) {
+    reads::note(name.to_string());
+}
+
+/// Says that a parameter is looked at, for tests.
+#[cfg(not(test))]
+pub(crate) fn read(_name: std::fmt::Arguments<'_>) {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -207,17 +207,14 @@ impl<'a> Oos<'a> {
     /// Ends what still runs and deletes what was created. What could not be is named.
     pub(crate) fn clean_up(&mut self) -> Vec<String> {
         let mut left = Vec::new();
-        for id in std::mem::take(&mut self.executions) {
-            let ended = self
-                .listed(&id)
-                .ok()
-                .flatten()
-                .is_some_and(|execution| !text(&execution, "EndDate").is_empty());
+        let executions = std::mem::take(&mut self.executions);
+        for id in &executions {
             // One that has ended meanwhile cannot be cancelled, which is as well.
-            if !ended
-                && let Err(CallError::Failed { .. }) =
-                    self.ask("CancelExecution", json!({"ExecutionId": id}))
-            {
+            let _ = self.ask("CancelExecution", json!({"ExecutionId": id}));
+        }
+        // A template goes with its executions, once they have ended.
+        for id in executions {
+            if self.end(&id).is_err() {
                 left.push(format!("execution {id}"));
             }
         }

@@ -94,7 +94,10 @@ fn random(seed: u64) -> Switches {
             start_delay_seconds: random.u32(0..8),
             task_delay_seconds: random.u32(0..8),
             cancel_delay_seconds: random.u32(0..12),
+            // What the emulator does not have, which is nothing of an account.
+            ..OosSwitches::default()
         },
+        ..Switches::default()
     }
 }
 

@@ -46,6 +46,11 @@ impl World {
         if let Err(error) = self.permit(call) {
             return Outcome::Answered(self.settle(call, seq, &request_id, Err(error)));
         }
+        let run = |world: &mut Self, call: &Call| {
+            let idle = services::check_parameters(world, call)?;
+            world.journal.ignored(seq, idle);
+            run(world, call)
+        };
         let effect = self.faults.strike(call, self.now);
         if let Some(effect) = &effect {
             self.journal.fault(seq, effect.name());

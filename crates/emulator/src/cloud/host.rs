@@ -139,7 +139,7 @@ impl World {
             )
         })?;
         let action = services::spelling(service, action);
-        let (params, ignored) = services::parameters::of_template(service, &action, params);
+        let (params, ignored) = services::template_names::of_template(service, &action, params);
         let call = Call {
             caller: caller.clone(),
             region: region.to_owned(),

@@ -8,6 +8,9 @@ mod host;
 mod omit;
 mod script;
 
+#[cfg(test)]
+mod parameters_tests;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

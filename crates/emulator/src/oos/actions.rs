@@ -18,7 +18,7 @@ use super::template::TaskSpec;
 use super::trigger_state::TriggerKind;
 
 /// Actions that the interpreter carries out itself. Others are nested templates of that name.
-const BUILT_IN: &[&str] = &[
+pub(super) const BUILT_IN: &[&str] = &[
     "ACS::ExecuteAPI",
     "ACS::ExecuteApi",
     "ACS::WaitFor",

@@ -97,6 +97,8 @@ impl Engine {
         if !matches!(execution.status, Status::Running | Status::Waiting) {
             return Err(wrong_status(&id, execution.status, "it cannot be updated"));
         }
+        // The same update twice is one.
+        optional_text(params, "ClientToken")?;
         let tags = object(params, "Tags")?;
         let parameters = object(params, "Parameters")?;
         let description = optional_text(params, "Description")?;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::execution::Execution;
 use super::library::Library;
 use super::public;
+use super::records::Record;
 use super::store::Store;
 use super::template::Version;
 
@@ -47,6 +48,8 @@ pub struct Engine {
     pub(super) executions: BTreeMap<String, Execution>,
     /// Own templates by (region, name), oldest version first.
     pub(super) private: BTreeMap<(String, String), Vec<Arc<Version>>>,
+    /// What is kept of an own template beside its versions.
+    pub(super) records: BTreeMap<(String, String), Record>,
     pub(super) public: BTreeMap<String, Arc<Version>>,
     /// What is due, by time and then in the order in which it was asked for.
     pub(super) agenda: BTreeMap<(Timestamp, u64), Due>,

@@ -5,6 +5,7 @@
 mod actions;
 mod approval;
 mod binding;
+mod catalogue;
 mod control;
 mod ending;
 mod engine;
@@ -22,12 +23,16 @@ mod packages;
 mod parameters;
 mod public;
 mod reads;
+mod records;
 mod request;
 mod run;
+mod shown;
 mod start;
 mod status;
 mod store;
 mod switches;
+mod table;
+mod tags;
 mod template;
 mod templates;
 mod trigger;
@@ -40,6 +45,7 @@ mod tests;
 
 use serde_json::Value;
 
+use crate::api::Api;
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -48,41 +54,21 @@ pub use host::Caller;
 pub(crate) use host::Host;
 pub use library::Library;
 pub(crate) use package::{Installed, Package, PackageVersion};
+pub(crate) use reads::region_name;
 pub(crate) use store::hide;
 pub use switches::{
     BatchSplit, ChildInFailurePause, FailurePauseAt, FailurePauseShows, OosSwitches,
     OthersInFailurePause, PausedStatus, RejectedStatus, SafetyCheckDefault, SkippedItemStatus,
     Taken,
 };
+pub(crate) use table::ACTIONS;
 pub use trigger_state::TriggerKind;
-
-/// Actions of executions and templates; those of the parameter store are known by their names.
-const ACTIONS_OF_EXECUTIONS: &[&str] = &[
-    "StartExecution",
-    "NotifyExecution",
-    "CancelExecution",
-    "UpdateExecution",
-    "DeleteExecutions",
-    "TriggerExecution",
-    "ListExecutions",
-    "ListTaskExecutions",
-    "ListExecutionLogs",
-    "ListTaskExecutionInvocations",
-    "GetExecutionTemplate",
-    "GetTemplate",
-    "ListTemplates",
-    "ListInstancePackageStates",
-    "CreateTemplate",
-    "UpdateTemplate",
-    "DeleteTemplate",
-    "ValidateTemplateContent",
-    "DescribeRegions",
-];
 
 /// Whether the engine answers an action.
 pub(crate) fn answers(action: &str) -> bool {
-    let is = |known: &str| known.eq_ignore_ascii_case(action);
-    store::is_store_action(action) || ACTIONS_OF_EXECUTIONS.iter().any(|known| is(known))
+    ACTIONS
+        .iter()
+        .any(|(known, _)| known.eq_ignore_ascii_case(action))
 }
 
 impl Engine {
@@ -152,16 +138,33 @@ impl Engine {
             "listinstancepackagestates" => {
                 Self::list_instance_package_states(host, caller, region, params)
             }
-            "createtemplate" => self.create_template(host, region, params),
-            "updatetemplate" => self.update_template(host, region, params),
+            "createtemplate" => self.create_template(host, caller, region, params),
+            "updatetemplate" => self.update_template(host, caller, region, params),
             "deletetemplate" => self.delete_template(region, params),
+            "deletetemplates" => self.delete_templates(region, params),
+            "listtemplateversions" => self.list_template_versions(region, params),
+            "listactions" => self.list_actions(params),
+            "generateexecutionpolicy" => self.generate_execution_policy(region, params),
+            "tagresources" => self.tag_resources(region, params),
+            "untagresources" => self.untag_resources(region, params),
+            "listtagresources" => self.list_tag_resources(region, params),
+            "listtagkeys" => self.list_tag_keys(region, params),
+            "listtagvalues" => self.list_tag_values(region, params),
             "validatetemplatecontent" => self.validate_template_content(host, region, params),
-            "describeregions" => Ok(reads::regions(&host.regions())),
-            _ => Err(ApiError::new(
-                404,
-                "InvalidAction.NotFound",
-                format!("Specified api is not found: {action}."),
-            )),
+            "describeregions" => reads::regions(&host.regions(), params),
+            _ => {
+                let why = match Api::Oos.parameters(action) {
+                    Some(_) => " OOS has it, the emulator does not.",
+                    None => "",
+                };
+                Err(ApiError::new(
+                    404,
+                    "InvalidAction.NotFound",
+                    format!(
+                        "Specified api is not found, please check your url and method: {action}.{why}"
+                    ),
+                ))
+            }
         }
     }
 }

@@ -31,6 +31,10 @@ pub(super) fn template(package: &Package, version: &PackageVersion) -> Value {
         "Description": package.description,
         "Hash": hash,
         "HasTrigger": false,
+        "Category": "Other",
+        "CreatedDate": "",
+        "UpdatedDate": "",
+        "ResourceGroupId": "",
         "Tags": {},
     })
 }

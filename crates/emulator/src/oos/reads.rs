@@ -83,7 +83,7 @@ impl Engine {
         region: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
-        let page = Page::parse(params, 1, 100)?;
+        let page = Page::unsorted(params, 1, 100)?;
         let id = required_text(params, "ExecutionId")?;
         let task = optional_text(params, "TaskExecutionId")?;
         let execution = self.existing(region, &id)?;
@@ -165,7 +165,7 @@ impl Engine {
         let execution = self.existing(region, &required_text(params, "ExecutionId")?)?;
         Ok(json!({
             "Content": execution.template.content,
-            "Template": view::template(&execution.template),
+            "Template": self.shown(region, &execution.template),
         }))
     }
 
@@ -183,32 +183,41 @@ impl Engine {
     }
 }
 
-/// `DescribeRegions`: the regions of the scene. A region without a name of its own goes by its id.
-pub(super) fn regions(ids: &[String]) -> Value {
-    const NAMES: &[(&str, &str)] = &[
-        ("cn-hangzhou", "China (Hangzhou)"),
-        ("cn-shanghai", "China (Shanghai)"),
-        ("cn-beijing", "China (Beijing)"),
-        ("cn-shenzhen", "China (Shenzhen)"),
-        ("cn-qingdao", "China (Qingdao)"),
-        ("cn-zhangjiakou", "China (Zhangjiakou)"),
-        ("cn-hongkong", "China (Hong Kong)"),
-        ("ap-southeast-1", "Singapore"),
-        ("ap-northeast-1", "Japan (Tokyo)"),
-        ("eu-central-1", "Germany (Frankfurt)"),
-        ("us-east-1", "US (Virginia)"),
-        ("us-west-1", "US (Silicon Valley)"),
-    ];
+/// `DescribeRegions`: the regions of the scene.
+pub(super) fn regions(ids: &[String], params: &Params) -> Result<Value, ApiError> {
+    let language = optional_text(params, "AcceptLanguage")?;
+    let language = language.as_deref().unwrap_or("en-US");
     let regions: Vec<Value> = ids
         .iter()
         .map(|id| {
-            let known = NAMES.iter().find(|(known, _)| known == id);
-            let name = known.map_or(id.as_str(), |(_, name)| name);
             json!({
-                "RegionId": id, "LocalName": name,
+                "RegionId": id, "LocalName": region_name(id, language),
                 "RegionEndpoint": format!("oos.{id}.aliyuncs.com"),
             })
         })
         .collect();
-    json!({ "Regions": regions })
+    Ok(json!({ "Regions": regions }))
+}
+
+/// What a region is called in a language. One without a name of its own goes by its id.
+pub(crate) fn region_name<'a>(id: &'a str, language: &str) -> &'a str {
+    const NAMES: &[(&str, &str, &str)] = &[
+        ("cn-hangzhou", "China (Hangzhou)", "华东1（杭州）"),
+        ("cn-shanghai", "China (Shanghai)", "华东2（上海）"),
+        ("cn-beijing", "China (Beijing)", "华北2（北京）"),
+        ("cn-shenzhen", "China (Shenzhen)", "华南1（深圳）"),
+        ("cn-qingdao", "China (Qingdao)", "华北1（青岛）"),
+        ("cn-zhangjiakou", "China (Zhangjiakou)", "华北3（张家口）"),
+        ("cn-hongkong", "China (Hong Kong)", "中国香港"),
+        ("ap-southeast-1", "Singapore", "新加坡"),
+        ("ap-northeast-1", "Japan (Tokyo)", "日本（东京）"),
+        ("eu-central-1", "Germany (Frankfurt)", "德国（法兰克福）"),
+        ("us-east-1", "US (Virginia)", "美国（弗吉尼亚）"),
+        ("us-west-1", "US (Silicon Valley)", "美国（硅谷）"),
+    ];
+    match NAMES.iter().find(|(known, _, _)| *known == id) {
+        Some((_, _, chinese)) if language.starts_with("zh") => chinese,
+        Some((_, english, _)) => english,
+        None => id,
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::ops::RangeInclusive;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::params::Params;
+use crate::params::{self, Params};
 
 /// A refusal of one request parameter.
 pub(super) fn bad_parameter(name: &str, reason: &str) -> ApiError {
@@ -18,6 +19,7 @@ pub(super) fn bad_parameter(name: &str, reason: &str) -> ApiError {
 
 /// A request parameter as text; numbers and booleans are spelled out, the empty text is none.
 pub(super) fn optional_text(params: &Params, name: &str) -> Result<Option<String>, ApiError> {
+    params::read(format_args!("{name}"));
     match params.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
@@ -27,18 +29,41 @@ pub(super) fn optional_text(params: &Params, name: &str) -> Result<Option<String
     }
 }
 
+pub(super) fn missing(name: &str) -> ApiError {
+    ApiError::new(
+        400,
+        "MissingParameter",
+        format!("{name} is mandatory for this action."),
+    )
+}
+
 pub(super) fn required_text(params: &Params, name: &str) -> Result<String, ApiError> {
-    optional_text(params, name)?.ok_or_else(|| {
-        ApiError::new(
-            400,
-            "MissingParameter",
-            format!("{name} is mandatory for this action."),
-        )
-    })
+    optional_text(params, name)?.ok_or_else(|| missing(name))
+}
+
+/// A parameter that says yes or no.
+pub(super) fn flag(params: &Params, name: &str) -> Result<Option<bool>, ApiError> {
+    match optional_text(params, name)?.as_deref() {
+        None => Ok(None),
+        Some("true" | "True") => Ok(Some(true)),
+        Some("false" | "False") => Ok(Some(false)),
+        Some(_) => Err(bad_parameter(name, "must be true or false")),
+    }
+}
+
+/// A point in time.
+pub(super) fn time(params: &Params, name: &str) -> Result<Option<Timestamp>, ApiError> {
+    let Some(text) = optional_text(params, name)? else {
+        return Ok(None);
+    };
+    let time = text.parse();
+    let bad = || bad_parameter(name, "must be like 2024-05-06T07:08:10Z");
+    time.map(Some).map_err(|_| bad())
 }
 
 /// A parameter that holds JSON text, or already the value it spells.
 pub(super) fn json_parameter(params: &Params, name: &str) -> Result<Option<Value>, ApiError> {
+    params::read(format_args!("{name}"));
     match params.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.trim().is_empty() => Ok(None),

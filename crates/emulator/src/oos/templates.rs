@@ -1,16 +1,24 @@
 //! The API of templates: the public ones, and those that callers save.
 
+mod filters;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::control::wrong_status;
 use super::engine::Engine;
 use super::host::{Caller, Host};
-use super::request::{Page, bad_parameter, optional_text, required_text};
+use super::packages;
+use super::records::{Given, category};
+use super::request::{
+    Page, bad_parameter, flag, json_parameter, missing, optional_text, required_text,
+};
 use super::template::{Template, Version};
-use super::{packages, view};
 use crate::error::ApiError;
 use crate::params::Params;
+use filters::TemplateFilters;
 
 impl Engine {
     /// A template by name: the caller's own first, then the public ones.
@@ -57,7 +65,7 @@ impl Engine {
             return Ok(package);
         }
         let found = self.find_template(region, &name, version.as_deref())?;
-        Ok(json!({ "Content": found.content, "Template": view::template(&found) }))
+        Ok(json!({ "Content": found.content, "Template": self.shown(region, &found) }))
     }
 
     pub(super) fn list_templates(
@@ -67,45 +75,89 @@ impl Engine {
         region: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
-        let name = optional_text(params, "TemplateName")?;
-        let share = optional_text(params, "ShareType")?;
-        let by = optional_text(params, "CreatedBy")?;
-        let kind = optional_text(params, "TemplateType")?;
+        let filters = TemplateFilters::parse(params)?;
         let page = Page::of(params, 10..=100)?;
         let own = self
             .private
             .iter()
             .filter(|((r, _), _)| r == region)
             .filter_map(|(_, versions)| versions.last());
-        let rows: Vec<Value> = own
+        let mut executions: BTreeMap<&str, usize> = BTreeMap::new();
+        for execution in self.executions.values().filter(|e| e.is_root()) {
+            *executions.entry(&execution.template.id).or_default() += 1;
+        }
+        let mut rows: Vec<Value> = own
             .chain(self.public.values())
-            .map(|v| view::template(v))
-            .chain(packages::listed(host, caller, region))
-            .filter(|v| {
-                name.as_ref().is_none_or(|part| {
-                    v["TemplateName"]
-                        .as_str()
-                        .is_some_and(|name| name.contains(part.as_str()))
-                })
+            .map(|v| {
+                let mut shown = self.shown(region, v);
+                shown["Category"] = json!(category(v));
+                shown
             })
-            .filter(|v| share.as_ref().is_none_or(|s| v["ShareType"] == **s))
-            .filter(|v| by.as_ref().is_none_or(|b| v["CreatedBy"] == **b))
-            .filter(|v| kind.as_ref().is_none_or(|k| v["TemplateType"] == **k))
+            .chain(packages::listed(host, caller, region))
+            .map(|mut row| {
+                let id = row["TemplateId"].as_str().unwrap_or_default();
+                row["TotalExecutionCount"] = json!(executions.get(id).copied().unwrap_or(0));
+                row["Popularity"] = json!(0);
+                row["IsFavorite"] = json!(false);
+                row
+            })
+            .filter(|row| filters.admit(row))
             .collect();
+        filters.sort(&mut rows);
         let (shown, next) = page.cut(&rows);
         Ok(json!({
             "Templates": shown, "MaxResults": page.size, "NextToken": next, "TotalCount": rows.len(),
         }))
     }
 
+    /// `ListTemplateVersions`, the newest first.
+    pub(super) fn list_template_versions(
+        &self,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let name = required_text(params, "TemplateName")?;
+        let share = optional_text(params, "ShareType")?;
+        let page = Page::of(params, 10..=100)?;
+        let found = self.find_template(region, &name, None)?;
+        let versions = match self.private.get(&(region.to_owned(), name)) {
+            Some(versions) => versions.clone(),
+            None => vec![found],
+        };
+        let rows: Vec<Value> = versions
+            .iter()
+            .rev()
+            .map(|version| self.shown(region, version))
+            .filter(|shown| share.as_ref().is_none_or(|s| shown["ShareType"] == **s))
+            .map(|shown| {
+                let mut row = Map::new();
+                for name in [
+                    "Description",
+                    "TemplateFormat",
+                    "TemplateVersion",
+                    "UpdatedBy",
+                    "UpdatedDate",
+                    "VersionName",
+                ] {
+                    row.insert(name.to_owned(), shown[name].clone());
+                }
+                Value::Object(row)
+            })
+            .collect();
+        let (shown, next) = page.cut(&rows);
+        Ok(json!({ "TemplateVersions": shown, "MaxResults": page.size, "NextToken": next }))
+    }
+
     pub(super) fn create_template(
         &mut self,
         host: &mut dyn Host,
+        caller: &Caller,
         region: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
         let name = required_text(params, "TemplateName")?;
         let content = required_text(params, "Content")?;
+        let given = Given::of(params)?;
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         // OOS knows no such names: this is how an action is registered here, one of its own too.
         let is_action = name.contains("::");
@@ -117,13 +169,13 @@ impl Engine {
             return Err(bad_parameter("TemplateName", form));
         }
         if !is_action
-            && ["acs", "aliyun", "alibaba"]
+            && ["acs", "aliyun", "alibaba", "alicloud"]
                 .iter()
                 .any(|head| name.to_ascii_lowercase().starts_with(head))
         {
             return Err(bad_parameter(
                 "TemplateName",
-                "must not begin with ACS or ALIYUN",
+                "must not begin with ALIYUN, ACS, ALIBABA or ALICLOUD",
             ));
         }
         let key = (region.to_owned(), name.clone());
@@ -136,19 +188,22 @@ impl Engine {
         }
         let id = host.fresh_id("t-");
         let version = self.readable(host, region, &id, &name, "v1", &content)?;
-        let answer = json!({ "TemplateType": "Automation", "Template": view::template(&version) });
-        self.private.insert(key, vec![version]);
-        Ok(answer)
+        let record = given.record(host.now(), &caller.principal);
+        self.records.insert(key.clone(), record);
+        self.private.insert(key, vec![version.clone()]);
+        Ok(json!({ "TemplateType": "Automation", "Template": self.shown(region, &version) }))
     }
 
     pub(super) fn update_template(
         &mut self,
         host: &mut dyn Host,
+        caller: &Caller,
         region: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
         let name = required_text(params, "TemplateName")?;
         let content = required_text(params, "Content")?;
+        let given = Given::of(params)?;
         let key = (region.to_owned(), name.clone());
         let Some(versions) = self.private.get(&key) else {
             return Err(no_own_template(&name));
@@ -156,11 +211,13 @@ impl Engine {
         let id = versions[0].id.clone();
         let next = format!("v{}", versions.len() + 1);
         let version = self.readable(host, region, &id, &name, &next, &content)?;
-        let answer = json!({ "Template": view::template(&version) });
         if let Some(versions) = self.private.get_mut(&key) {
-            versions.push(version);
+            versions.push(version.clone());
         }
-        Ok(answer)
+        if let Some(record) = self.records.get_mut(&key) {
+            given.update(record, host.now(), &caller.principal);
+        }
+        Ok(json!({ "Template": self.shown(region, &version) }))
     }
 
     pub(super) fn delete_template(
@@ -169,10 +226,64 @@ impl Engine {
         params: &Params,
     ) -> Result<Value, ApiError> {
         let name = required_text(params, "TemplateName")?;
-        match self.private.remove(&(region.to_owned(), name.clone())) {
-            Some(_) => Ok(json!({})),
-            None => Err(no_own_template(&name)),
+        self.delete_all(region, &[name], params)
+    }
+
+    pub(super) fn delete_templates(
+        &mut self,
+        region: &str,
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let form = "must be a JSON array of texts";
+        let names = match json_parameter(params, "TemplateNames")? {
+            None => return Err(missing("TemplateNames")),
+            Some(Value::Array(items)) => items,
+            Some(_) => return Err(bad_parameter("TemplateNames", form)),
+        };
+        let names: Option<Vec<String>> = names
+            .iter()
+            .map(|name| name.as_str().map(str::to_owned))
+            .collect();
+        let names = names.ok_or_else(|| bad_parameter("TemplateNames", form))?;
+        self.delete_all(region, &names, params)
+    }
+
+    /// Deletes own templates, all or none, and with `AutoDeleteExecutions` their executions. One
+    /// that is not over stands in the way of that.
+    fn delete_all(
+        &mut self,
+        region: &str,
+        names: &[String],
+        params: &Params,
+    ) -> Result<Value, ApiError> {
+        let with_executions = flag(params, "AutoDeleteExecutions")?.unwrap_or(false);
+        let mut gone = Vec::new();
+        for name in names {
+            let key = (region.to_owned(), name.clone());
+            let Some(versions) = self.private.get(&key) else {
+                return Err(no_own_template(name));
+            };
+            let id = &versions[0].id;
+            let of_template = self.executions.values().filter(|e| e.template.id == *id);
+            for execution in of_template.filter(|_| with_executions) {
+                if !execution.status.is_final() {
+                    let what = "it cannot be deleted with its template";
+                    return Err(wrong_status(&execution.id, execution.status, what));
+                }
+                gone.push(execution.id.clone());
+            }
         }
+        for name in names {
+            let key = (region.to_owned(), name.clone());
+            self.private.remove(&key);
+            self.records.remove(&key);
+        }
+        while let Some(id) = gone.pop() {
+            if let Some(execution) = self.executions.remove(&id) {
+                gone.extend(execution.children);
+            }
+        }
+        Ok(json!({}))
     }
 
     /// What of a template is not there comes as `Missing`, which the cloud's answer does not have.

@@ -1,9 +1,11 @@
 //! Reading the parameters of a call, with the errors that the services give for bad ones.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::params::Params;
+use crate::params::{self, Params};
 use crate::state::call::EssVersion;
 
 /// The parameters of one call. Names are case-sensitive, and names that no one asks for are
@@ -32,13 +34,14 @@ pub fn invalid(name: &str, why: &str) -> ApiError {
     )
 }
 
-/// The error of every service for an action that it does not have.
-pub fn unknown_action(action: &str) -> ApiError {
-    ApiError::new(
-        404,
-        "InvalidAction.NotFound",
-        format!("Specified api is not found, please check your url and method: {action}."),
-    )
+/// The name of a list in the plural, as templates and the 2022 version of ESS have it.
+pub fn plural(singular: &str) -> String {
+    let of_key = |stem: &&str| !stem.ends_with(['a', 'e', 'i', 'o', 'u']);
+    if let Some(stem) = singular.strip_suffix('y').filter(of_key) {
+        return format!("{stem}ies");
+    }
+    let ending = if singular.ends_with("ss") { "es" } else { "s" };
+    format!("{singular}{ending}")
 }
 
 fn scalar(value: &Value) -> Option<String> {
@@ -51,6 +54,24 @@ fn scalar(value: &Value) -> Option<String> {
     .filter(|text| !text.is_empty())
 }
 
+/// Whether something has all of these tags. A tag without a value asks for the key alone.
+pub fn has_tags(own: &BTreeMap<String, String>, wanted: &[(String, Option<String>)]) -> bool {
+    wanted.iter().all(|(key, value)| {
+        let own = own.get(key);
+        own.is_some_and(|own| value.as_ref().is_none_or(|value| value == own))
+    })
+}
+
+/// A member of a structure: by its own name first, then whatever its case.
+fn member<'v>(item: &'v Value, name: &str) -> Option<&'v Value> {
+    let members = item.as_object()?;
+    members.get(name).or_else(|| {
+        let mut all = members.iter();
+        all.find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    })
+}
+
 impl<'a> Args<'a> {
     pub fn new(params: &'a Params, version: EssVersion) -> Self {
         Self { params, version }
@@ -58,6 +79,7 @@ impl<'a> Args<'a> {
 
     /// The value of `Name` or, for members of a structure, `Name.Member`.
     fn get(&self, name: &str) -> Option<&'a Value> {
+        params::read(format_args!("{name}"));
         let mut path = name.split('.');
         let first = self.params.get(path.next()?)?;
         path.try_fold(first, |value, member| value.get(member))
@@ -93,8 +115,21 @@ impl<'a> Args<'a> {
             .ok_or_else(|| invalid(name, &format!("it must be a number from {low} to {high}")))
     }
 
+    /// A number that is not negative.
+    pub fn decimal(&self, name: &str) -> Result<Option<f64>, ApiError> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        text.parse::<f64>()
+            .ok()
+            .filter(|n| n.is_finite() && *n >= 0.0)
+            .map(Some)
+            .ok_or_else(|| invalid(name, "it must be a number that is not negative"))
+    }
+
     /// `Name.1`, `Name.2`, ...: `None` when absent or empty.
     pub fn list(&self, name: &str) -> Option<Vec<String>> {
+        params::read(format_args!("{name}.N"));
         let items = self.params.get(name)?.as_array()?;
         let texts: Vec<String> = items.iter().filter_map(scalar).collect();
         (!texts.is_empty()).then_some(texts)
@@ -114,7 +149,7 @@ impl<'a> Args<'a> {
     pub fn ess_list_name(&self, singular: &str) -> String {
         match self.version {
             EssVersion::V2014 => singular.to_owned(),
-            EssVersion::V2022 => super::parameters::plural(singular),
+            EssVersion::V2022 => plural(singular),
         }
     }
 
@@ -132,6 +167,7 @@ impl<'a> Args<'a> {
     /// A list that travels as a JSON array in one text (`InstanceIds` of ECS). Templates give it
     /// as an array.
     pub fn json_list(&self, name: &str, most: usize) -> Result<Option<Vec<String>>, ApiError> {
+        params::read(format_args!("{name}"));
         let parsed: Vec<String> = match self.params.get(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::Array(items)) => items.iter().filter_map(scalar).collect(),
@@ -146,26 +182,48 @@ impl<'a> Args<'a> {
         Ok(Some(parsed))
     }
 
+    /// What travels as JSON in one text; templates give the value that it spells.
+    pub fn json(&self, name: &str) -> Result<Option<Value>, ApiError> {
+        params::read(format_args!("{name}"));
+        match self.params.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+            Some(Value::String(text)) => serde_json::from_str(text)
+                .map(Some)
+                .map_err(|_| invalid(name, "it must be JSON")),
+            Some(other) => Ok(Some(other.clone())),
+        }
+    }
+
     /// `Name.N.Member`: a list of structures; empty when absent.
     pub fn structures(&self, name: &str) -> &'a [Value] {
+        params::read(format_args!("{name}.N"));
         self.params
             .get(name)
             .and_then(Value::as_array)
             .map_or(&[], Vec::as_slice)
     }
 
-    /// `Tag.N.Key` and `Tag.N.Value`; 2022 spells `Tags.N`.
+    /// `Tag.N.Key` and `Tag.N.Value`. The members are found in either case, because older clients
+    /// send `Tag.1.key`.
     pub fn pairs(&self, name: &str, key: &str, value: &str) -> Vec<(String, Option<String>)> {
+        params::read(format_args!("{name}.N.{key}"));
+        params::read(format_args!("{name}.N.{value}"));
         let Some(items) = self.params.get(name).and_then(Value::as_array) else {
             return Vec::new();
         };
         items
             .iter()
             .filter_map(|item| {
-                let key = item.get(key).and_then(scalar)?;
-                Some((key, item.get(value).and_then(scalar)))
+                let key = member(item, key).and_then(scalar)?;
+                Some((key, member(item, value).and_then(scalar)))
             })
             .collect()
+    }
+
+    /// The tags of an ESS call: `Tag.N` in 2014, `Tags.N` in 2022.
+    pub fn ess_tags(&self) -> Vec<(String, Option<String>)> {
+        self.pairs(&self.ess_list_name("Tag"), "Key", "Value")
     }
 
     /// `PageNumber` and `PageSize` with the API's own maximum and default.

@@ -1,63 +1,40 @@
 //! The services besides OOS: what each action answers and does.
 
+pub(crate) mod action;
 pub(crate) mod args;
+mod catalogue;
 pub(crate) mod eci;
 pub(crate) mod ecs;
 pub(crate) mod ess;
 pub(crate) mod parameters;
+mod regions;
 pub(crate) mod sts;
+mod table;
+pub(crate) mod template_names;
 
 use serde_json::Value;
 
+use self::action::{Action, Run};
+pub use self::catalogue::catalogue;
+pub(crate) use self::catalogue::listed;
+pub use self::table::actions;
+use self::table::find;
+pub(crate) use self::table::{honours, spelling};
 use crate::error::ApiError;
+use crate::state::behaviour::UnsupportedParameters;
 use crate::state::call::{Call, Service};
 use crate::state::queue::Event;
 use crate::state::world::World;
-
-/// The actions that a service answers, as the API reference spells them.
-pub fn actions(service: Service) -> &'static [&'static str] {
-    match service {
-        Service::Ess => ess::ACTIONS,
-        Service::Ecs => ecs::ACTIONS,
-        Service::Sts => sts::ACTIONS,
-        Service::Eci => eci::ACTIONS,
-        // The engine knows its own.
-        Service::Oos => &[],
-    }
-}
-
-/// `action` in its documented spelling. Callers are matched whatever their case, because templates
-/// spell `ExitStandBy`.
-pub(crate) fn spelling(service: Service, action: &str) -> String {
-    actions(service)
-        .iter()
-        .find(|known| known.eq_ignore_ascii_case(action))
-        .map_or_else(|| action.to_owned(), |known| (*known).to_owned())
-}
 
 /// Actions that need no permission.
 pub(crate) fn open_to_all(service: Service, action: &str) -> bool {
     match service {
         // The first is not signed; the role's trust decides. The second is allowed to everybody.
         Service::Sts => ["AssumeRoleWithOIDC", "GetCallerIdentity"].contains(&action),
-        // An action that does not exist is not found rather than denied. The engine knows the
-        // actions of OOS.
-        Service::Oos => false,
-        other => !actions(other).contains(&action),
+        // An action that does not exist is not found rather than denied.
+        other => honours(other).all(|(known, _)| known != action),
     }
 }
-
-/// Actions that take a client token (API reference); the same token gives the same answer.
-const IDEMPOTENT: &[&str] = &[
-    "SuspendProcesses",
-    "ResumeProcesses",
-    "EnterStandby",
-    "ExitStandby",
-    "RunCommand",
-    "CreateImage",
-    "ReplaceSystemDisk",
-    "UpdateContainerGroup",
-];
 
 /// Actions whose `RegionId` is mandatory (API reference). The others take the region of the
 /// endpoint, or the default region of the emulator.
@@ -80,6 +57,14 @@ const REGIONAL: &[&str] = &[
     "DescribeInvocations",
     "DescribeInvocationResults",
     "TagResources",
+    "UntagResources",
+    "DescribeTags",
+    "DescribeInstanceStatus",
+    "DescribeCloudAssistantStatus",
+    "StopInstances",
+    "StartInstances",
+    "RebootInstances",
+    "DeleteInstances",
     "DescribeLaunchTemplates",
     "DescribeLaunchTemplateVersions",
 ];
@@ -96,26 +81,60 @@ pub(crate) fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
     ))
 }
 
+/// `Err` for a parameter that the action has and the emulator does not, unless the switch says that
+/// such ones are ignored. Gives the names that make no difference.
+pub(crate) fn check_parameters(world: &World, call: &Call) -> Result<Vec<String>, ApiError> {
+    let parameters::Idle {
+        unsupported,
+        unknown,
+    } = parameters::idle(call);
+    if unsupported.is_empty() {
+        return Ok(unknown);
+    }
+    let names = unsupported.join(", ");
+    if world.switches.unsupported_parameters == UnsupportedParameters::Refuse {
+        return Err(ApiError::new(
+            400,
+            "UnsupportedParameter",
+            format!(
+                "The emulator does not support {names} of {}. Leave it out, or let the emulator \
+                 ignore such parameters with --unsupported-parameters ignore.",
+                call.action
+            ),
+        ));
+    }
+    tracing::warn!(
+        service = call.service.name(),
+        action = call.action,
+        parameters = names,
+        "parameters are ignored that the emulator does not support"
+    );
+    Ok(unsupported.into_iter().chain(unknown).collect())
+}
+
 /// Carries out a call to ESS, ECS, ECI or STS.
 pub(crate) fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
-    if !actions(call.service).contains(&call.action.as_str()) {
-        return Err(args::unknown_action(&call.action));
-    }
+    let Some(action) = find(call.service, &call.action) else {
+        return Err(unknown_action(call.service, &call.action));
+    };
+    let args = args::Args::new(&call.params, call.version);
     // Templates run in a region, which need not be among the parameters.
-    if REGIONAL.contains(&call.action.as_str()) && !call.by_oos {
-        args::Args::new(&call.params, call.version).required("RegionId")?;
+    if REGIONAL.contains(&action.name) && !call.by_oos {
+        args.required("RegionId")?;
     }
-    let token = call
-        .params
-        .get("ClientToken")
-        .and_then(Value::as_str)
-        .filter(|token| !token.is_empty() && IDEMPOTENT.contains(&call.action.as_str()))
+    let has_dry_run = || parameters::has(call.service, action.name, "DryRun");
+    if has_dry_run() && args.flag("DryRun")?.unwrap_or(false) {
+        return dry_run(world, call, action);
+    }
+    let token = action
+        .honours
+        .contains(&"ClientToken")
+        .then(|| args.text("ClientToken"))
+        .flatten()
         .map(|token| {
             let account = &call.caller.account_id;
-            (
-                format!("{account}/{}/{}", call.region, call.action),
-                token.to_owned(),
-            )
+            let key = format!("{account}/{}/{}", call.region, call.action);
+            (key, token)
         });
     if let Some(known) = token.as_ref().and_then(|key| world.client_tokens.get(key)) {
         return if known.0 == call.params {
@@ -128,12 +147,9 @@ pub(crate) fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
             ))
         };
     }
-    let answer = match call.service {
-        Service::Ess => ess::run(world, call),
-        Service::Ecs => ecs::run(world, call),
-        Service::Sts => sts::run(world, call),
-        Service::Eci => eci::run(world, call),
-        Service::Oos => Err(args::unknown_action(&call.action)),
+    let answer = match action.run {
+        Run::Read(read) => read(world, call, args),
+        Run::Write(write) => write(world, call, args),
     }?;
     if let Some(key) = token {
         world
@@ -141,6 +157,38 @@ pub(crate) fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
             .insert(key, (call.params.clone(), answer.clone()));
     }
     Ok(answer)
+}
+
+/// A call with `DryRun`: all is checked and nothing is done. The answer to a request that would go
+/// through is an error, too.
+fn dry_run(world: &mut World, call: &Call, action: &Action) -> Result<Value, ApiError> {
+    let args = args::Args::new(&call.params, call.version);
+    match action.run {
+        Run::Read(read) => read(world, call, args),
+        Run::Write(write) => world.rehearse(|world| write(world, call, args)),
+    }?;
+    Err(ApiError::new(
+        400,
+        "DryRunOperation",
+        "Request validation has been passed with DryRun flag set.",
+    ))
+}
+
+/// The error of every service for an action that it does not have. The message says whether the
+/// cloud has it.
+pub(crate) fn unknown_action(service: Service, action: &str) -> ApiError {
+    let published = parameters::apis(service)
+        .iter()
+        .any(|api| api.parameters(action).is_some());
+    let why = match published {
+        true => format!(" {} has it, the emulator does not.", service.name()),
+        false => String::new(),
+    };
+    ApiError::new(
+        404,
+        "InvalidAction.NotFound",
+        format!("Specified api is not found, please check your url and method: {action}.{why}"),
+    )
 }
 
 /// An ECS instance or container group is released behind the back of ESS.

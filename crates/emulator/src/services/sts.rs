@@ -3,25 +3,46 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::args::{Args, missing, unknown_action};
+use super::action::{Action, Run};
+use super::args::{Args, missing};
 use crate::error::ApiError;
 use crate::oos::Caller;
 use crate::state::call::Call;
-use crate::state::ram::{AccessKey, Role};
+use crate::state::ram::{AccessKey, Policy, Role};
 use crate::state::time::later;
 use crate::state::world::World;
 
-pub const ACTIONS: &[&str] = &["AssumeRole", "AssumeRoleWithOIDC", "GetCallerIdentity"];
-
-pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
-    let args = Args::new(&call.params, call.version);
-    match call.action.as_str() {
-        "AssumeRole" => assume_role(world, call, args),
-        "AssumeRoleWithOIDC" => assume_role_with_oidc(world, call, args),
-        "GetCallerIdentity" => Ok(caller_identity(world, call)),
-        other => Err(unknown_action(other)),
-    }
-}
+pub const ACTIONS: &[Action] = &[
+    Action {
+        name: "AssumeRole",
+        honours: &[
+            "DurationSeconds",
+            "ExternalId",
+            "Policy",
+            "RoleArn",
+            "RoleSessionName",
+            "SourceIdentity",
+        ],
+        run: Run::Write(assume_role),
+    },
+    Action {
+        name: "AssumeRoleWithOIDC",
+        honours: &[
+            "DurationSeconds",
+            "OIDCProviderArn",
+            "OIDCToken",
+            "Policy",
+            "RoleArn",
+            "RoleSessionName",
+        ],
+        run: Run::Write(assume_role_with_oidc),
+    },
+    Action {
+        name: "GetCallerIdentity",
+        honours: &[],
+        run: Run::Read(|world, call, _| Ok(caller_identity(world, call))),
+    },
+];
 
 fn refused(field: &str) -> ApiError {
     ApiError::new(
@@ -74,15 +95,34 @@ fn duration(args: Args<'_>, role: &Role) -> Result<i64, ApiError> {
     }
 }
 
-/// `Policy` would narrow the session; its size and grammar are checked, its rules are not applied.
-fn policy(args: Args<'_>) -> Result<(), ApiError> {
-    match args.text("Policy") {
-        Some(text) if text.len() > 2048 => Err(refused("PolicySize")),
-        Some(text) if serde_json::from_str::<Value>(&text).is_err() => {
-            Err(refused("PolicyGrammar"))
-        }
-        _ => Ok(()),
+/// `Policy` narrows the session to the actions that it allows, too. As for every policy here, its
+/// resources and conditions are not looked at.
+fn policy(args: Args<'_>) -> Result<Option<Policy>, ApiError> {
+    let Some(text) = args.text("Policy") else {
+        return Ok(None);
+    };
+    if text.len() > 2048 {
+        return Err(refused("PolicySize"));
     }
+    let document: Value = serde_json::from_str(&text).map_err(|_| refused("PolicyGrammar"))?;
+    let several = |value: &Value| -> Vec<Value> {
+        match value {
+            Value::Array(items) => items.clone(),
+            Value::Null => Vec::new(),
+            one => vec![one.clone()],
+        }
+    };
+    let mut policy = Policy::default();
+    for statement in several(&document["Statement"]) {
+        let actions = several(&statement["Action"]);
+        let actions = actions.iter().filter_map(Value::as_str).map(str::to_owned);
+        match statement["Effect"].as_str() {
+            Some("Allow") => policy.allow.extend(actions),
+            Some("Deny") => policy.deny.extend(actions),
+            _ => return Err(refused("PolicyGrammar")),
+        }
+    }
+    Ok(Some(policy))
 }
 
 /// A new session: its credentials, as answered.
@@ -91,6 +131,7 @@ fn issue(
     role: &Role,
     session: &str,
     seconds: i64,
+    policy: Option<Policy>,
     wall_now: Timestamp,
 ) -> Value {
     let expires = later(wall_now, SignedDuration::from_secs(seconds));
@@ -100,6 +141,11 @@ fn issue(
     let caller = Caller {
         principal: format!("assumed-role/{}/{session}", role.name),
         account_id: role.account_id.clone(),
+    };
+    match policy {
+        Some(policy) => world.ram.sessions.insert(caller.clone(), policy),
+        // Sessions of one name are one caller.
+        None => world.ram.sessions.remove(&caller),
     };
     let key = AccessKey {
         secret: secret.clone(),
@@ -125,17 +171,24 @@ fn issue(
 
 fn assume_role(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let session = session_name(args)?;
-    policy(args)?;
+    let policy = policy(args)?;
+    let identity = args.text("SourceIdentity");
+    let external = args.text("ExternalId");
     let role = role(world, args)?.clone();
     let seconds = duration(args, &role)?;
-    if !role.trusts_accounts.contains(&call.caller.account_id) {
+    let is_stranger = role.external_id.is_some() && role.external_id != external;
+    if is_stranger || !role.trusts_accounts.contains(&call.caller.account_id) {
         return Err(ApiError::new(
             403,
             "NoPermission",
             "You are not authorized to do this action. You should be authorized by RAM.",
         ));
     }
-    Ok(issue(world, &role, &session, seconds, call.wall_now))
+    let mut answer = issue(world, &role, &session, seconds, policy, call.wall_now);
+    if let Some(identity) = identity {
+        answer["SourceIdentity"] = json!(identity);
+    }
+    Ok(answer)
 }
 
 fn assume_role_with_oidc(
@@ -144,7 +197,7 @@ fn assume_role_with_oidc(
     args: Args<'_>,
 ) -> Result<Value, ApiError> {
     let session = session_name(args)?;
-    policy(args)?;
+    let policy = policy(args)?;
     let provider_arn = args.required("OIDCProviderArn")?;
     let token = args.text("OIDCToken").ok_or_else(|| missing("OIDCToken"))?;
     if !(4..=20_000).contains(&token.len()) {
@@ -202,7 +255,7 @@ fn assume_role_with_oidc(
         "IssuanceTime": call.wall_now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         "VerificationInfo": "Success",
     });
-    let mut answer = issue(world, &role, &session, seconds, call.wall_now);
+    let mut answer = issue(world, &role, &session, seconds, policy, call.wall_now);
     answer["OIDCTokenInfo"] = info;
     Ok(answer)
 }

@@ -45,6 +45,18 @@ impl Default for Durations {
     }
 }
 
+/// What becomes of a parameter that an action has by its published metadata and that the emulator
+/// does not honour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UnsupportedParameters {
+    /// The call is refused with `UnsupportedParameter`.
+    #[default]
+    Refuse,
+    /// It is carried out without it; log and journal say so.
+    Ignore,
+}
+
 /// Behaviour that the documentation leaves open, or that is wanted in some tests only.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -57,6 +69,8 @@ pub struct Switches {
     /// EnterStandby and SetInstancesProtection(true) on an instance that is not InService, and
     /// ExitStandby on one that is not Standby, do nothing instead of failing.
     pub repeated_state_changes_accepted: bool,
+    /// What becomes of parameters that the emulator does not honour.
+    pub unsupported_parameters: UnsupportedParameters,
     /// What is undocumented about OOS.
     pub oos: OosSwitches,
 }

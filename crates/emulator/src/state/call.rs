@@ -25,6 +25,9 @@ pub enum Service {
 }
 
 impl Service {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Ess, Self::Ecs, Self::Oos, Self::Sts, Self::Eci];
+
     /// The name as templates and the journal write it.
     pub fn name(self) -> &'static str {
         match self {
@@ -38,7 +41,7 @@ impl Service {
 
     /// By product code, whatever its case.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Ess, Self::Ecs, Self::Oos, Self::Sts, Self::Eci]
+        Self::ALL
             .into_iter()
             .find(|s| s.name().eq_ignore_ascii_case(name))
     }

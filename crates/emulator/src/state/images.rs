@@ -21,6 +21,10 @@ pub struct Image {
     pub(crate) size: u64,
     pub(crate) owner_alias: String,
     pub(crate) family: Option<String>,
+    pub(crate) version: String,
+    pub(crate) description: String,
+    /// Empty when nobody gave one.
+    pub(crate) resource_group_id: String,
     pub(crate) tags: BTreeMap<String, String>,
     /// Of the system disk; only images made here have one.
     pub(crate) snapshot_id: Option<String>,

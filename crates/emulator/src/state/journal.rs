@@ -31,7 +31,8 @@ pub struct Entry {
     pub by_oos: bool,
     /// Without the values of those that are secret.
     pub params: Params,
-    /// Names that a template gave and that the action does not have, so that they changed nothing.
+    /// Names of parameters that the action does not have, or that the emulator was told to ignore:
+    /// they changed nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
     /// Actions and APIs that the template of the call asks for and that are not there.
@@ -58,6 +59,8 @@ const SECRET: &[&str] = &[
     "SecurityToken",
     "AccessKeySecret",
     "ImageRegistryCredential",
+    "ImageRegistryCredentials",
+    "RemoteConnectionOptions",
 ];
 
 /// The journal keeps this many calls; a test that makes more reads as it goes.
@@ -207,7 +210,9 @@ impl Journal {
 
     pub(crate) fn ignored(&mut self, seq: usize, names: Vec<String>) {
         if let Some(entry) = self.entry(seq) {
-            entry.ignored = names;
+            entry.ignored.extend(names);
+            entry.ignored.sort();
+            entry.ignored.dedup();
         }
     }
 

@@ -83,6 +83,14 @@ pub struct Group {
     pub source: InstanceSource,
     pub(crate) load_balancer_ids: Vec<String>,
     pub(crate) tags: BTreeMap<String, String>,
+    /// Keys of those that new instances get, too.
+    pub(crate) propagated_tags: BTreeSet<String>,
+    /// Empty when the fixture gives none.
+    pub(crate) resource_group_id: String,
+    /// Seconds. Only shown: there are no scaling rules.
+    pub(crate) default_cooldown: i64,
+    /// Only shown: groups cannot be deleted.
+    pub(crate) deletion_protection: bool,
     pub(crate) created: Timestamp,
     pub(crate) lifecycle_hooks: Vec<LifecycleHook>,
     /// What the latest diagnosis found.
@@ -283,12 +291,57 @@ pub struct Instance {
     pub(crate) key_pair_name: Option<String>,
     /// Whether the Cloud Assistant client answers.
     pub(crate) cloud_assistant: bool,
+    pub(crate) attributes: Attributes,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) created: Timestamp,
     /// How many commands were sent to it.
     pub(crate) commands_sent: u32,
     /// OOS packages that are installed, by name.
     pub(crate) packages: BTreeMap<String, Installed>,
+}
+
+impl Instance {
+    /// What it is called: by its id unless somebody gave it a name.
+    pub(crate) fn name(&self) -> &str {
+        let name = self.attributes.instance_name.as_ref();
+        name.unwrap_or(&self.instance_id)
+    }
+}
+
+/// What an instance has that rolling updates do not touch.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Attributes {
+    pub(crate) instance_name: Option<String>,
+    pub(crate) host_name: Option<String>,
+    pub(crate) description: String,
+    /// DeleteInstance refuses.
+    pub(crate) deletion_protection: bool,
+    /// What becomes of the bill while it is stopped.
+    pub(crate) stopped_mode: &'static str,
+    pub(crate) vpc_id: String,
+    pub(crate) v_switch_id: String,
+    pub(crate) security_group_ids: Vec<String>,
+    pub(crate) public_ip_address: Option<String>,
+    /// Empty when the fixture gives none.
+    pub(crate) resource_group_id: String,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self {
+            instance_name: None,
+            host_name: None,
+            description: String::new(),
+            deletion_protection: false,
+            stopped_mode: "Not-applicable",
+            vpc_id: "vpc-emulator".into(),
+            v_switch_id: "vsw-emulator".into(),
+            security_group_ids: vec!["sg-emulator".into()],
+            public_ip_address: None,
+            resource_group_id: String::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -302,6 +355,13 @@ pub(crate) struct Invocation {
     pub(crate) command_type: String,
     pub(crate) command_content: String,
     pub(crate) timeout_seconds: i64,
+    pub(crate) description: String,
+    pub(crate) working_dir: String,
+    pub(crate) username: String,
+    /// Of the placeholders in the content.
+    pub(crate) parameters: serde_json::Map<String, serde_json::Value>,
+    pub(crate) resource_group_id: String,
+    pub(crate) tags: BTreeMap<String, String>,
     pub(crate) created: Timestamp,
     pub(crate) runs: BTreeMap<String, CommandRun>,
 }

@@ -12,6 +12,9 @@ pub struct InstanceRefresh {
     pub scaling_group_id: String,
     /// `InProgress`, `Paused`, `Successful`, `Cancelled`, ...
     pub status: String,
+    /// What it was asked to keep to. Only shown.
+    #[serde(skip)]
+    pub limits: RefreshLimits,
     pub started: Timestamp,
     pub ended: Option<Timestamp>,
     /// When it ends by itself, while it is InProgress.
@@ -20,6 +23,26 @@ pub struct InstanceRefresh {
     /// How long it would still have taken when it was paused.
     #[serde(skip)]
     pub left: SignedDuration,
+}
+
+/// What an instance refresh is to keep to (StartInstanceRefresh).
+#[derive(Debug, Clone, Copy)]
+pub struct RefreshLimits {
+    /// Of the instances of the group, in percent.
+    pub min_healthy: i64,
+    pub max_healthy: i64,
+    /// Whether instances that fit already are left alone.
+    pub skip_matching: bool,
+}
+
+impl Default for RefreshLimits {
+    fn default() -> Self {
+        Self {
+            min_healthy: 80,
+            max_healthy: 120,
+            skip_matching: true,
+        }
+    }
 }
 
 impl InstanceRefresh {

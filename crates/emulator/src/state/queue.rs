@@ -51,7 +51,7 @@ pub enum Event {
     },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Queue {
     events: BTreeMap<(Timestamp, u64), Event>,
     asked: u64,

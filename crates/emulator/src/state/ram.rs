@@ -65,6 +65,8 @@ pub(crate) struct Role {
     pub(crate) trusts_accounts: Vec<String>,
     /// OIDC providers, by name, whose tokens may assume it.
     pub(crate) trusts_oidc: Vec<String>,
+    /// The condition `sts:ExternalId` of the trust policy.
+    pub(crate) external_id: Option<String>,
     pub(crate) max_session_seconds: i64,
     pub(crate) policy: Policy,
 }
@@ -131,6 +133,8 @@ pub struct Ram {
     pub(crate) keys: BTreeMap<String, AccessKey>,
     /// Users by name.
     pub principals: BTreeMap<String, Principal>,
+    /// What sessions are narrowed to that were asked for with a policy.
+    pub(crate) sessions: BTreeMap<Caller, Policy>,
     /// By account and name.
     pub(crate) roles: BTreeMap<(String, String), Role>,
     /// By account and name.
@@ -166,7 +170,9 @@ impl Ram {
             .get(&caller.principal)
             .map(|p| &p.policy)
             .or_else(|| self.role_of(caller).map(|r| &r.policy));
-        if policy.is_some_and(|p| p.allows(action)) {
+        let session = self.sessions.get(caller);
+        let in_session = session.is_none_or(|narrowed| narrowed.allows(action));
+        if in_session && policy.is_some_and(|p| p.allows(action)) {
             return Ok(());
         }
         Err(self.denial(caller, action))

@@ -106,6 +106,26 @@ impl World {
         at
     }
 
+    /// Does something to see whether it can be done, and leaves everything as it was.
+    pub(crate) fn rehearse<T>(&mut self, what: impl FnOnce(&mut Self) -> T) -> T {
+        let before = (
+            self.resources.clone(),
+            self.queue.clone(),
+            self.ids.clone(),
+            self.images_asked.clone(),
+            self.addresses_given,
+        );
+        let outcome = what(self);
+        (
+            self.resources,
+            self.queue,
+            self.ids,
+            self.images_asked,
+            self.addresses_given,
+        ) = before;
+        outcome
+    }
+
     /// A private address that no other instance has.
     pub(crate) fn fresh_address(&mut self) -> String {
         self.addresses_given += 1;

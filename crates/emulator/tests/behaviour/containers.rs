@@ -348,7 +348,7 @@ fn a_denied_update_is_denied_by_name() {
 fn registry_passwords_stay_out_of_the_journal() {
     let mut cloud = cloud(ECI);
     let ask = json!({
-        "ImageRegistryCredential.1.UserName": "u", "ImageRegistryCredential.1.Password": "pw-1",
+        "ImageRegistryCredential.1.Server": "registry", "ImageRegistryCredential.1.UserName": "u", "ImageRegistryCredential.1.Password": "pw-1",
         "Container.1.Name": "app", "Container.1.Image": "registry/app:v2",
     });
     update(&mut cloud, "eci-eci-01", ask).unwrap();

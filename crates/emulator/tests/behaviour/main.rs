@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acting;
+mod catalogue;
 mod commands;
 mod container_updates;
 mod containers;
@@ -14,6 +15,7 @@ mod images;
 mod language;
 mod meanwhile;
 mod packages;
+mod parameters;
 mod robustness;
 mod second_actor;
 mod sockets;

@@ -1,7 +1,9 @@
 //! Bad input of every kind gets an answer of the 4xx kind, and never a panic.
 
+use ess_emulator::api::Api;
 use ess_emulator::cloud::Cloud;
 use ess_emulator::front::{Outcome, Request, handle};
+use ess_emulator::state::behaviour::UnsupportedParameters;
 use ess_emulator::state::call::{EssVersion, Service};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -124,28 +126,33 @@ fn scene() -> Cloud {
 }
 
 fn actions() -> Vec<(Service, &'static str)> {
-    let oos = [
-        "StartExecution",
-        "ListExecutions",
-        "ListTaskExecutions",
-        "NotifyExecution",
-        "CancelExecution",
-        "CreateTemplate",
-        "GetTemplate",
-        "ListTemplates",
-        "ListExecutionLogs",
-        "GetExecutionTemplate",
-        "ListInstancePackageStates",
-    ];
-    [Service::Ess, Service::Ecs, Service::Eci, Service::Sts]
+    Service::ALL
         .into_iter()
         .flat_map(|service| {
-            ess_emulator::services::actions(service)
-                .iter()
-                .map(move |action| (service, *action))
+            let names = ess_emulator::services::actions(service);
+            names.into_iter().map(move |action| (service, action))
         })
-        .chain(oos.map(|action| (Service::Oos, action)))
         .collect()
+}
+
+fn published(service: Service, action: &str, old: bool) -> Vec<&'static str> {
+    let api = match service {
+        Service::Ess if old => Api::Ess2014,
+        Service::Ess => Api::Ess2022,
+        Service::Ecs => Api::Ecs,
+        Service::Oos => Api::Oos,
+        Service::Eci => Api::Eci,
+        Service::Sts => Api::Sts,
+    };
+    api.parameters(action).unwrap_or_default().to_vec()
+}
+
+/// `Tag.1.Key` of `Tag.N.Key`.
+fn first(path: &str) -> String {
+    let parts = path
+        .split('.')
+        .map(|part| if part == "N" { "1" } else { part });
+    parts.collect::<Vec<_>>().join(".")
 }
 
 fn params() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
@@ -174,6 +181,38 @@ proptest! {
                 params.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
             let shown = format!("{action} {params:?}");
             let result = Ask { version, ..Ask::default() }.call(&mut cloud, service, action, Value::Object(params));
+            if let Err(error) = result {
+                prop_assert!((400..500).contains(&error.status), "{shown}: {error:?}");
+            }
+            pass(&mut cloud, 100);
+        }
+    }
+
+    /// Whatever the published parameters of an action are given.
+    #[test]
+    fn no_published_parameter_leads_to_a_server_error(
+        calls in prop::collection::vec(
+            (
+                prop::sample::select(actions()),
+                prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(VALUES)), 0..9),
+                any::<bool>(),
+            ),
+            1..6,
+        )
+    ) {
+        let mut cloud = scene();
+        cloud.world.switches.unsupported_parameters = UnsupportedParameters::Ignore;
+        for ((service, action), given, old) in calls {
+            let version = if old { EssVersion::V2014 } else { EssVersion::V2022 };
+            let known = published(service, action, old);
+            let params: serde_json::Map<_, _> = given
+                .into_iter()
+                .filter(|_| !known.is_empty())
+                .map(|(at, value)| (first(at.get::<&str>(&known)), json!(value)))
+                .collect();
+            let shown = format!("{action} {params:?}");
+            let ask = Ask { version, ..Ask::default() };
+            let result = ask.call(&mut cloud, service, action, Value::Object(params));
             if let Err(error) = result {
                 prop_assert!((400..500).contains(&error.status), "{shown}: {error:?}");
             }

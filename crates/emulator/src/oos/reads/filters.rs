@@ -7,7 +7,7 @@ use crate::error::ApiError;
 use crate::oos::engine::Engine;
 use crate::oos::execution::{Execution, Task, time_text};
 use crate::oos::parameters::same;
-use crate::oos::request::{bad_parameter, json_parameter, optional_text};
+use crate::oos::request::{bad_parameter, json_parameter, optional_text, time};
 use crate::oos::switches::OosSwitches;
 use crate::oos::view::category;
 use crate::params::Params;
@@ -23,13 +23,7 @@ struct Dates {
 impl Dates {
     fn parse(params: &Params) -> Result<Self, ApiError> {
         let bound = |name: &str| -> Result<Option<String>, ApiError> {
-            let Some(text) = optional_text(params, name)? else {
-                return Ok(None);
-            };
-            let time: Timestamp = text
-                .parse()
-                .map_err(|_| bad_parameter(name, "must be like 2024-05-06T07:08:10Z"))?;
-            Ok(Some(time_text(time)))
+            Ok(time(params, name)?.map(time_text))
         };
         Ok(Self {
             start_before: bound("StartDateBefore")?,

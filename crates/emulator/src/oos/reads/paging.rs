@@ -26,15 +26,8 @@ enum SortField {
 }
 
 impl Page {
+    /// A page in the order that the request asks for.
     pub(super) fn parse(params: &Params, min: usize, max: usize) -> Result<Self, ApiError> {
-        let size = match optional_text(params, "MaxResults")? {
-            None => 50,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|size| (min..=max).contains(size))
-                .ok_or_else(|| bad_parameter("MaxResults", &format!("must be {min} to {max}")))?,
-        };
         let field = match optional_text(params, "SortField")?.as_deref() {
             None | Some("StartDate") => SortField::StartDate,
             Some("EndDate") => SortField::EndDate,
@@ -55,10 +48,27 @@ impl Page {
             }
         };
         Ok(Self {
-            size,
-            token: optional_text(params, "NextToken")?,
             field,
             descending,
+            ..Self::unsorted(params, min, max)?
+        })
+    }
+
+    /// A page of rows whose order nobody chooses.
+    pub(super) fn unsorted(params: &Params, min: usize, max: usize) -> Result<Self, ApiError> {
+        let size = match optional_text(params, "MaxResults")? {
+            None => 50,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|size| (min..=max).contains(size))
+                .ok_or_else(|| bad_parameter("MaxResults", &format!("must be {min} to {max}")))?,
+        };
+        Ok(Self {
+            size,
+            token: optional_text(params, "NextToken")?,
+            field: SortField::StartDate,
+            descending: false,
         })
     }
 

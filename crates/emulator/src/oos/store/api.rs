@@ -117,7 +117,10 @@ impl Engine {
             kind: kind.to_owned(),
             description: description(params)?.unwrap_or_default(),
             constraints,
-            key_id: optional_text(params, "KeyId")?.unwrap_or_default(),
+            key_id: match secret {
+                true => optional_text(params, "KeyId")?.unwrap_or_default(),
+                false => String::new(),
+            },
             resource_group: optional_text(params, "ResourceGroupId")?.unwrap_or_default(),
             tags: tags(params)?.unwrap_or_default(),
             created: now,

@@ -95,9 +95,14 @@ impl Engine {
         params: &Params,
     ) -> Result<Value, ApiError> {
         let part = optional_text(params, "Name")?;
-        let kind = optional_text(params, "Type")?;
+        // Encrypted ones are all of one type, and nobody shares them.
+        let of_open = |name: &str| match secret {
+            true => Ok(None),
+            false => optional_text(params, name),
+        };
+        let kind = of_open("Type")?;
         let group = optional_text(params, "ResourceGroupId")?;
-        let share = optional_text(params, "ShareType")?;
+        let share = of_open("ShareType")?;
         let path = optional_text(params, "Path")?;
         let recursive = flag(params, "Recursive")?;
         let tags = tags(params)?;

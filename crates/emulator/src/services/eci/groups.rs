@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
-use crate::services::args::{Args, invalid};
+use crate::services::action::{Action, Run};
+use crate::services::args::{Args, has_tags, invalid};
 use crate::services::ess::check_soon;
 use crate::state::call::Call;
 use crate::state::container_groups::{ContainerGroup, ContainerState, RunningContainer};
@@ -14,9 +15,32 @@ use crate::state::world::World;
 /// The most container groups that one answer holds.
 const LIMIT: i64 = 20;
 
+/// Where every container group is.
+const V_SWITCH: &str = "vsw-emulator";
+const SECURITY_GROUP: &str = "sg-emulator";
+
 fn seconds(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
+
+pub const DESCRIBE: Action = Action {
+    name: "DescribeContainerGroups",
+    honours: &[
+        "ContainerGroupIds",
+        "ResourceGroupId",
+        "SecurityGroupId",
+        "VSwitchId",
+        "ZoneId",
+        "ContainerGroupName",
+        "Limit",
+        "NextToken",
+        "Status",
+        "Tag.N.Key",
+        "Tag.N.Value",
+        "WithEvent",
+    ],
+    run: Run::Read(describe),
+};
 
 /// Ids that do not exist are left out. Pages by `Limit` and `NextToken`.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -24,6 +48,14 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     let status = args.text("Status");
     let name = args.text("ContainerGroupName");
     let tags = args.pairs("Tag", "Key", "Value");
+    let place = [
+        ("ZoneId", None),
+        ("VSwitchId", Some(V_SWITCH)),
+        ("SecurityGroupId", Some(SECURITY_GROUP)),
+        // None is in a resource group.
+        ("ResourceGroupId", Some("")),
+    ]
+    .map(|(name, own)| (args.text(name), own));
     let with_events = args.flag("WithEvent")?.unwrap_or(false);
     let size = args.number("Limit", 1, LIMIT)?.unwrap_or(LIMIT);
     let size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -45,12 +77,12 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         .filter(|g| status.as_ref().is_none_or(|s| s == g.status.name()))
         .filter(|g| name.as_ref().is_none_or(|n| *n == g.name))
         .filter(|g| {
-            tags.iter().all(|(key, value)| {
-                g.tags
-                    .get(key)
-                    .is_some_and(|have| value.as_ref().is_none_or(|v| v == have))
+            place.iter().all(|(wanted, own)| {
+                let own = own.unwrap_or(&g.zone_id);
+                wanted.as_ref().is_none_or(|wanted| wanted == own)
             })
         })
+        .filter(|g| has_tags(&g.tags, &tags))
         .collect();
     let total = found.len();
     let rows: Vec<Value> = found
@@ -89,6 +121,8 @@ fn row(group: &ContainerGroup, with_events: bool) -> Value {
         "ContainerGroupName": group.name,
         "RegionId": group.region,
         "ZoneId": group.zone_id,
+        "VSwitchId": V_SWITCH,
+        "SecurityGroupId": SECURITY_GROUP,
         "Status": group.status.name(),
         "RestartPolicy": group.restart_policy,
         "Cpu": group.cpu,

@@ -6,20 +6,6 @@ mod update;
 pub use groups::vanish;
 pub use update::settle;
 
-use serde_json::Value;
+use super::action::Action;
 
-use super::args::{Args, unknown_action};
-use crate::error::ApiError;
-use crate::state::call::Call;
-use crate::state::world::World;
-
-pub const ACTIONS: &[&str] = &["DescribeContainerGroups", "UpdateContainerGroup"];
-
-pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
-    let args = Args::new(&call.params, call.version);
-    match call.action.as_str() {
-        "DescribeContainerGroups" => groups::describe(world, call, args),
-        "UpdateContainerGroup" => update::update(world, call, args),
-        other => Err(unknown_action(other)),
-    }
-}
+pub const ACTIONS: &[Action] = &[groups::DESCRIBE, update::UPDATE];

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::groups::{group, notice};
 use crate::error::ApiError;
+use crate::services::action::{Action, Run};
 use crate::services::args::{Args, invalid, missing};
 use crate::state::call::Call;
 use crate::state::container_groups::{
@@ -14,6 +15,41 @@ use crate::state::outcomes::ContainerUpdateOutcome;
 use crate::state::queue::Event;
 use crate::state::ram::wildcard;
 use crate::state::world::World;
+
+pub const UPDATE: Action = Action {
+    name: "UpdateContainerGroup",
+    honours: &[
+        "AcrRegistryInfo.N",
+        "ClientToken",
+        "Cpu",
+        "ImageRegistryCredential.N",
+        "Memory",
+        "Tag.N.Key",
+        "Tag.N.Value",
+        "Container.N.Arg.N",
+        "Container.N.Command.N",
+        "Container.N.Cpu",
+        "Container.N.EnvironmentVar.N",
+        "Container.N.Gpu",
+        "Container.N.Image",
+        "Container.N.ImagePullPolicy",
+        "Container.N.LivenessProbe",
+        "Container.N.Memory",
+        "Container.N.Name",
+        "Container.N.Port.N",
+        "Container.N.ReadinessProbe",
+        "Container.N.SecurityContext",
+        "Container.N.Stdin",
+        "Container.N.StdinOnce",
+        "Container.N.Tty",
+        "Container.N.VolumeMount.N",
+        "Container.N.WorkingDir",
+        "ContainerGroupId",
+        "RestartPolicy",
+        "UpdateType",
+    ],
+    run: Run::Write(update),
+};
 
 /// Only a group that is Pending or Running can be updated. It is Updating until the virtual clock
 /// has moved on, and then what the fixture says.
@@ -33,6 +69,10 @@ pub fn update(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     if given.is_empty() && update_type == UpdateType::Renew {
         return Err(missing("Container"));
     }
+    let cpu = args.decimal("Cpu")?;
+    let memory = args.decimal("Memory")?;
+    let tags = args.pairs("Tag", "Key", "Value");
+    registries(args)?;
     let found = group(&world.resources, call, &id)?;
     let updatable = matches!(
         found.status,
@@ -58,6 +98,12 @@ pub fn update(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     };
     group.updates += 1;
     group.status = ContainerGroupStatus::Updating;
+    group.cpu = cpu.unwrap_or(group.cpu);
+    group.memory = memory.unwrap_or(group.memory);
+    if !tags.is_empty() {
+        let tags = tags.into_iter();
+        group.tags = tags.map(|(k, v)| (k, v.unwrap_or_default())).collect();
+    }
     group.restart_policy = restart_policy.unwrap_or_else(|| group.restart_policy.clone());
     let old = std::mem::take(&mut group.containers);
     group.containers = containers
@@ -91,6 +137,23 @@ pub fn update(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
         );
     }
     Ok(json!({}))
+}
+
+/// Where images come from: every image is there for everybody here, so only the form is looked at.
+fn registries(args: Args<'_>) -> Result<(), ApiError> {
+    for credential in args.structures("ImageRegistryCredential") {
+        for name in ["Server", "UserName", "Password"] {
+            if credential[name].as_str().is_none_or(str::is_empty) {
+                return Err(missing(&format!("ImageRegistryCredential.N.{name}")));
+            }
+        }
+    }
+    for registry in args.structures("AcrRegistryInfo") {
+        if registry["InstanceId"].as_str().is_none_or(str::is_empty) {
+            return Err(missing("AcrRegistryInfo.N.InstanceId"));
+        }
+    }
+    Ok(())
 }
 
 /// The rule of the fixture for the update that the group is in.

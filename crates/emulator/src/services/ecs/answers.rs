@@ -30,3 +30,8 @@ pub(super) fn instance<'a>(
         .filter(|i| i.account_id == call.caller.account_id && i.region == call.region)
         .ok_or_else(no_instance)
 }
+
+/// Whether a filter, if there is one, is what something has.
+pub(super) fn wanted(filter: &Option<String>, own: &str) -> bool {
+    filter.as_ref().is_none_or(|filter| filter == own)
+}

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::answers::{instance, seconds};
+use super::answers::instance;
 use super::packages;
-use super::window::Window;
 use crate::error::ApiError;
-use crate::services::args::{Args, invalid, missing};
+use crate::services::action::{Action, Run};
+use crate::services::args::{Args, has_tags, invalid, missing};
 use crate::state::call::Call;
 use crate::state::model::{CommandRun, InstanceStatus, Invocation};
 use crate::state::queue::Event;
@@ -18,18 +18,54 @@ use crate::state::ram::wildcard;
 use crate::state::time;
 use crate::state::world::World;
 
-/// Outputs are cut here; `Dropped` says how many bytes were lost.
-const OUTPUT_BYTES: usize = 24 * 1024;
 /// The most that a command may have once it is Base64.
 const CONTENT_BYTES: usize = 24 * 1024;
 
+pub const RUN: Action = Action {
+    name: "RunCommand",
+    honours: &[
+        "ClientToken",
+        "CommandContent",
+        "ContentEncoding",
+        "Description",
+        "EnableParameter",
+        "InstanceId.N",
+        "KeepCommand",
+        "Name",
+        "Parameters",
+        "RepeatMode",
+        "ResourceGroupId",
+        "ResourceTag.N.Key",
+        "ResourceTag.N.Value",
+        "Tag.N.Key",
+        "Tag.N.Value",
+        "TerminationMode",
+        "Timed",
+        "Timeout",
+        "Type",
+        "Username",
+        "WindowsPasswordName",
+        "WorkingDir",
+    ],
+    run: Run::Write(run),
+};
+
+/// The kinds of commands. The first three run in what the operating system brings along.
+const TYPES: [&str; 5] = [
+    "RunShellScript",
+    "RunBatScript",
+    "RunPowerShellScript",
+    "RunPythonScript",
+    "RunPerlScript",
+];
+
 /// RunCommand: one run per instance, each with its own end.
-pub fn run(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+fn run(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let kind = args.required("Type")?;
-    if !["RunShellScript", "RunBatScript", "RunPowerShellScript"].contains(&kind.as_str()) {
+    if !TYPES.contains(&kind.as_str()) {
         return Err(invalid(
             "Type",
-            "it must be RunShellScript, RunBatScript or RunPowerShellScript",
+            &format!("it must be one of {}", TYPES.join(", ")),
         ));
     }
     let content = args.required("CommandContent")?;
@@ -53,9 +89,10 @@ pub fn run(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
             "The length of the command content exceeds the limit of 24 KB after Base64 encoding.",
         ));
     }
-    let ids = args
-        .list_up_to("InstanceId", 100)?
-        .ok_or_else(|| missing("InstanceId"))?;
+    how(args)?;
+    let parameters = parameters(args)?;
+    let filled = fill(&content, &parameters);
+    let ids = targets(world, call, args)?;
     let timeout = args.number("Timeout", 1, 86_400)?.unwrap_or(60);
     for id in &ids {
         instance(&world.resources, call, id)?;
@@ -64,7 +101,7 @@ pub fn run(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
     let command_id = world.ids.id("c-");
     let mut runs = BTreeMap::new();
     for id in ids {
-        let run = start(world, &id, &kind, &content, timeout);
+        let run = start(world, &id, &kind, &filled, timeout);
         if let Some(verdict) = &run.verdict {
             let at = verdict.finished.unwrap_or(world.now);
             let event = Event::CommandEnds {
@@ -84,6 +121,16 @@ pub fn run(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
         command_type: kind,
         command_content: content,
         timeout_seconds: timeout,
+        description: args.text("Description").unwrap_or_default(),
+        working_dir: args.text("WorkingDir").unwrap_or_default(),
+        username: args.text("Username").unwrap_or_default(),
+        parameters,
+        resource_group_id: args.text("ResourceGroupId").unwrap_or_default(),
+        tags: args
+            .pairs("Tag", "Key", "Value")
+            .into_iter()
+            .map(|(key, value)| (key, value.unwrap_or_default()))
+            .collect(),
         created: world.now,
         runs,
     };
@@ -92,6 +139,92 @@ pub fn run(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
         .invocations
         .insert(invoke_id.clone(), invocation);
     Ok(json!({ "CommandId": command_id, "InvokeId": invoke_id }))
+}
+
+/// How a command is to run: once, and at once. What is kept of it, and how it is ended at its time-out,
+/// cannot be seen here.
+fn how(args: Args<'_>) -> Result<(), ApiError> {
+    args.flag("KeepCommand")?;
+    // The name of a secret, never the secret itself.
+    args.text("WindowsPasswordName");
+    let one_of = |name: &str, known: &[&str]| match args.text(name) {
+        Some(value) if !known.contains(&value.as_str()) => Err(invalid(
+            name,
+            &format!("it must be one of {}", known.join(", ")),
+        )),
+        _ => Ok(()),
+    };
+    one_of("TerminationMode", &["Process", "ProcessTree"])?;
+    let repeats = args.text("RepeatMode").is_some_and(|mode| mode != "Once");
+    if repeats || args.flag("Timed")?.unwrap_or(false) {
+        return Err(ApiError::new(
+            400,
+            "UnsupportedParameter",
+            "The emulator runs commands once: it does not support other values of RepeatMode than \
+             Once, and Timed=true.",
+        ));
+    }
+    Ok(())
+}
+
+/// The values of the placeholders in the content, if the command has any.
+fn parameters(args: Args<'_>) -> Result<Map<String, Value>, ApiError> {
+    let enabled = args.flag("EnableParameter")?.unwrap_or(false);
+    let given = match args.json("Parameters")? {
+        None => Map::new(),
+        Some(Value::Object(map)) => map,
+        Some(_) => return Err(invalid("Parameters", "it must be a JSON object")),
+    };
+    Ok(if enabled { given } else { Map::new() })
+}
+
+/// The content with its placeholders `{{name}}` filled in.
+fn fill(content: &str, parameters: &Map<String, Value>) -> String {
+    let mut filled = String::with_capacity(content.len());
+    let mut rest = content;
+    while let Some((before, after)) = rest.split_once("{{") {
+        filled.push_str(before);
+        let found = after.split_once("}}").and_then(|(name, after)| {
+            let value = parameters.get(name.trim())?;
+            Some((value, after))
+        });
+        match found {
+            Some((Value::String(text), after)) => {
+                filled.push_str(text);
+                rest = after;
+            }
+            Some((value, after)) => {
+                filled.push_str(&value.to_string());
+                rest = after;
+            }
+            None => {
+                filled.push_str("{{");
+                rest = after;
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// The instances that a command is for: those that are named, else those with the tags.
+fn targets(world: &World, call: &Call, args: Args<'_>) -> Result<Vec<String>, ApiError> {
+    let tags = args.pairs("ResourceTag", "Key", "Value");
+    if let Some(ids) = args.list_up_to("InstanceId", 100)? {
+        return Ok(ids);
+    }
+    let found: Vec<String> = world
+        .resources
+        .instances
+        .values()
+        .filter(|i| i.account_id == call.caller.account_id && i.region == call.region)
+        .filter(|i| !tags.is_empty() && has_tags(&i.tags, &tags))
+        .map(|i| i.instance_id.clone())
+        .collect();
+    match found.is_empty() {
+        true => Err(missing("InstanceId")),
+        false => Ok(found),
+    }
 }
 
 fn start(world: &mut World, id: &str, kind: &str, content: &str, timeout: i64) -> CommandRun {
@@ -118,7 +251,12 @@ fn start(world: &mut World, id: &str, kind: &str, content: &str, timeout: i64) -
     if !instance.cloud_assistant {
         return failed(run, "Aborted", "ClientNotRunning");
     }
-    if windows == (kind == "RunShellScript") {
+    let fits = match kind {
+        "RunShellScript" => !windows,
+        "RunBatScript" | "RunPowerShellScript" => windows,
+        _ => true,
+    };
+    if !fits {
         return failed(run, "Invalid", "CommandNotApplicable");
     }
     let rule = world.command_outcomes.iter().find(|rule| {
@@ -205,169 +343,4 @@ pub fn interrupt(world: &mut World, instance_id: &str) {
             run.finished = Some(now);
         }
     }
-}
-
-/// The older status per instance and for the whole: a command that ran to its end is Finished,
-/// whatever its exit code.
-fn record_status(run: &CommandRun) -> &'static str {
-    match run.status.as_str() {
-        "Running" => "Running",
-        _ if run.exit_code.is_some() => "Finished",
-        _ => "Failed",
-    }
-}
-
-fn overall(invocation: &Invocation) -> (&'static str, &'static str) {
-    let has = |status: &str| invocation.runs.values().any(|r| r.status == status);
-    let records: Vec<_> = invocation.runs.values().map(record_status).collect();
-    let all = |status: &str| records.iter().all(|r| *r == status);
-    if records.contains(&"Running") {
-        ("Running", "Running")
-    } else if all("Finished") {
-        (
-            "Finished",
-            if has("Failed") && has("Success") {
-                "PartialFailed"
-            } else if has("Failed") {
-                "Failed"
-            } else {
-                "Success"
-            },
-        )
-    } else if all("Failed") {
-        ("Failed", "Failed")
-    } else {
-        ("PartialFailed", "PartialFailed")
-    }
-}
-
-fn of_call<'a>(world: &'a World, call: &'a Call) -> impl Iterator<Item = &'a Invocation> {
-    world
-        .resources
-        .invocations
-        .values()
-        .filter(|i| i.account_id == call.caller.account_id && i.region == call.region)
-}
-
-/// The output as the API shows it: (text, bytes lost).
-fn output(run: &CommandRun, plain: bool) -> (String, usize) {
-    let bytes = run.output.as_bytes();
-    let kept = &bytes[..bytes.len().min(OUTPUT_BYTES)];
-    let text = if plain {
-        String::from_utf8_lossy(kept).into_owned()
-    } else {
-        STANDARD.encode(kept)
-    };
-    (text, bytes.len() - kept.len())
-}
-
-fn plain(args: Args<'_>) -> Result<bool, ApiError> {
-    match args.text("ContentEncoding").as_deref() {
-        None | Some("Base64") => Ok(false),
-        Some("PlainText") => Ok(true),
-        Some(_) => Err(invalid("ContentEncoding", "it must be PlainText or Base64")),
-    }
-}
-
-fn run_row(
-    invocation: &Invocation,
-    id: &str,
-    run: &CommandRun,
-    plain: bool,
-    with_output: bool,
-) -> Value {
-    let (text, dropped) = output(run, plain);
-    let mut row = json!({
-        "InstanceId": id,
-        "InvokeId": invocation.invoke_id,
-        "CommandId": invocation.command_id,
-        "InvocationStatus": run.status,
-        "InvokeRecordStatus": record_status(run),
-        "InstanceInvokeStatus": record_status(run),
-        "ErrorCode": run.error_code,
-        "ErrorInfo": run.error_info,
-        "Dropped": dropped,
-        "Repeats": 1,
-        "StartTime": seconds(run.started),
-        "FinishedTime": run.finished.map_or(String::new(), seconds),
-        "FinishTime": run.finished.map_or(String::new(), seconds),
-        "StopTime": "",
-    });
-    if let Some(code) = run.exit_code {
-        row["ExitCode"] = json!(code);
-    }
-    if with_output {
-        row["Output"] = json!(text);
-    }
-    row
-}
-
-/// DescribeInvocations.
-pub fn invocations(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let invoke_id = args.text("InvokeId");
-    let instance_id = args.text("InstanceId");
-    let name = args.text("CommandName");
-    let status = args.text("InvokeStatus");
-    let with_output = args.flag("IncludeOutput")?.unwrap_or(false);
-    let plain = plain(args)?;
-    let window = Window::of(args, 10, 50)?;
-    let found: Vec<&Invocation> = of_call(world, call)
-        .filter(|i| invoke_id.as_ref().is_none_or(|id| *id == i.invoke_id))
-        .filter(|i| {
-            instance_id
-                .as_ref()
-                .is_none_or(|id| i.runs.contains_key(id))
-        })
-        .filter(|i| name.as_ref().is_none_or(|n| *n == i.name))
-        .filter(|i| status.as_ref().is_none_or(|s| s == overall(i).0))
-        .collect();
-    let (rows, mut answer) = window.cut(found);
-    let rows: Vec<Value> = rows
-        .into_iter()
-        .map(|i| {
-            let (invoke_status, invocation_status) = overall(i);
-            json!({
-                "InvokeId": i.invoke_id,
-                "CommandId": i.command_id,
-                "CommandName": i.name,
-                "CommandType": i.command_type,
-                "CommandContent": if plain { i.command_content.clone() } else { STANDARD.encode(&i.command_content) },
-                "InvokeStatus": invoke_status,
-                "InvocationStatus": invocation_status,
-                "Timeout": i.timeout_seconds,
-                "RepeatMode": "Once",
-                "CreationTime": seconds(i.created),
-                "InvokeInstances": {
-                    "InvokeInstance": i
-                        .runs
-                        .iter()
-                        .map(|(id, run)| run_row(i, id, run, plain, with_output))
-                        .collect::<Vec<_>>(),
-                },
-            })
-        })
-        .collect();
-    answer.insert("Invocations".into(), json!({ "Invocation": rows }));
-    Ok(answer.into())
-}
-
-/// DescribeInvocationResults: one row per instance; the output is Base64 unless asked otherwise.
-pub fn results(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let invoke_id = args.text("InvokeId");
-    let instance_id = args.text("InstanceId");
-    let plain = plain(args)?;
-    let window = Window::of(args, 10, 50)?;
-    let found: Vec<(&Invocation, &String, &CommandRun)> = of_call(world, call)
-        .filter(|i| invoke_id.as_ref().is_none_or(|id| *id == i.invoke_id))
-        .flat_map(|i| i.runs.iter().map(move |(id, run)| (i, id, run)))
-        .filter(|(_, id, _)| instance_id.as_ref().is_none_or(|wanted| wanted == *id))
-        .collect();
-    let (rows, mut invocation) = window.cut(found);
-    let rows: Vec<Value> = rows
-        .into_iter()
-        .map(|(i, id, run)| run_row(i, id, run, plain, true))
-        .collect();
-    let rows = json!({ "InvocationResult": rows });
-    invocation.insert("InvocationResults".into(), rows);
-    Ok(json!({ "Invocation": invocation }))
 }

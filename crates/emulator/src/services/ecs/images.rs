@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::answers::{instance, seconds};
+use super::answers::{instance, seconds, wanted};
+use super::window::Window;
 use crate::error::ApiError;
-use crate::services::args::{Args, invalid};
+use crate::services::action::{Action, Run};
+use crate::services::args::{Args, has_tags, invalid};
 use crate::state::call::Call;
 use crate::state::images::{Image, Snapshot};
 use crate::state::model::InstanceStatus;
@@ -14,6 +16,31 @@ use crate::state::outcomes::ImageEnd;
 use crate::state::queue::Event;
 use crate::state::ram::wildcard;
 use crate::state::world::World;
+
+pub const DESCRIBE: Action = Action {
+    name: "DescribeImages",
+    honours: &[
+        "ActionType",
+        "Architecture",
+        "ImageFamily",
+        "ImageId",
+        "ImageName",
+        "ImageOwnerAlias",
+        "ImageOwnerId",
+        "IsPublic",
+        "IsSupportIoOptimized",
+        "OSType",
+        "PageNumber",
+        "PageSize",
+        "ResourceGroupId",
+        "SnapshotId",
+        "Status",
+        "Tag.N.Key",
+        "Tag.N.Value",
+        "Usage",
+    ],
+    run: Run::Read(describe),
+};
 
 /// DescribeImages: only Available ones unless `Status` asks for others.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -23,6 +50,31 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     };
     let ids = words("ImageId");
     let statuses = words("Status").unwrap_or_else(|| vec!["Available".into()]);
+    let all = statuses.iter().any(|status| status == "ALL");
+    let os = args.text("OSType");
+    let architecture = args.text("Architecture");
+    let group = args.text("ResourceGroupId");
+    let account = args.text("ImageOwnerId");
+    let snapshot = args.text("SnapshotId");
+    let tags = args.pairs("Tag", "Key", "Value");
+    // Images of others that are neither of Alibaba Cloud nor shared with the account are not here.
+    let public = args.flag("IsPublic")?;
+    let io_optimized = args.flag("IsSupportIoOptimized")?;
+    if let Some(purpose) = args.text("ActionType")
+        && !["CreateEcs", "ChangeOS"].contains(&purpose.as_str())
+    {
+        return Err(invalid("ActionType", "it must be CreateEcs or ChangeOS"));
+    }
+    let used = match args.text("Usage").as_deref() {
+        None => None,
+        Some("instance") => Some(true),
+        Some("none") => Some(false),
+        Some(_) => return Err(invalid("Usage", "it must be instance or none")),
+    };
+    let is_used = |image: &Image| {
+        let mut instances = world.seen().instances.values();
+        instances.any(|i| i.image_id == image.image_id)
+    };
     let name = args
         .text("ImageName")
         .map(|n| format!("*{}*", n.trim_matches('*')));
@@ -36,7 +88,18 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         .filter(|i| i.region == call.region)
         .filter(|i| i.account_id == call.caller.account_id || i.owner_alias != "self")
         .filter(|i| ids.as_ref().is_none_or(|ids| ids.contains(&i.image_id)))
-        .filter(|i| statuses.contains(&i.status))
+        .filter(|i| all || statuses.contains(&i.status))
+        .filter(|i| {
+            os.as_ref()
+                .is_none_or(|os| os.eq_ignore_ascii_case(i.os_type.name()))
+        })
+        .filter(|i| wanted(&architecture, &i.architecture) && wanted(&group, &i.resource_group_id))
+        .filter(|i| wanted(&account, &i.account_id))
+        .filter(|i| snapshot.is_none() || snapshot == i.snapshot_id)
+        .filter(|i| has_tags(&i.tags, &tags))
+        .filter(|i| public.is_none_or(|public| public == (i.owner_alias != "self")))
+        .filter(|_| io_optimized != Some(false))
+        .filter(|i| used.is_none_or(|used| used == is_used(i)))
         .filter(|i| name.as_ref().is_none_or(|name| wildcard(name, &i.name)))
         .filter(|i| family.is_none() || family == i.family)
         .filter(|i| owner.as_ref().is_none_or(|o| *o == i.owner_alias))
@@ -57,6 +120,9 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
                 "Size": i.size,
                 "CreationTime": seconds(i.created),
                 "ImageFamily": i.family.as_deref().unwrap_or_default(),
+                "ImageVersion": i.version,
+                "Description": i.description,
+                "ResourceGroupId": i.resource_group_id,
                 "ImageOwnerAlias": i.owner_alias,
                 "Usage": "instance",
                 "DiskDeviceMappings": { "DiskDeviceMapping": disks(i) },
@@ -90,6 +156,23 @@ fn disks(image: &Image) -> Vec<Value> {
     image.snapshot_id.iter().map(system).collect()
 }
 
+pub const CREATE: Action = Action {
+    name: "CreateImage",
+    honours: &[
+        "ClientToken",
+        "Description",
+        "DetectionStrategy",
+        "ImageFamily",
+        "ImageName",
+        "ImageVersion",
+        "InstanceId",
+        "ResourceGroupId",
+        "Tag.N.Key",
+        "Tag.N.Value",
+    ],
+    run: Run::Write(create),
+};
+
 /// CreateImage, from an instance that is Running or Stopped. A snapshot of its system disk comes
 /// with the image.
 pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -104,6 +187,12 @@ pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
             "IncorrectInstanceStatus",
             "The current status of the resource does not support this operation.",
         ));
+    }
+    // A detection finds nothing here that anybody could ask for.
+    if let Some(strategy) = args.text("DetectionStrategy")
+        && strategy != "Standard"
+    {
+        return Err(invalid("DetectionStrategy", "it must be Standard"));
     }
     let image_id = world.ids.id("m-");
     let name = args.text("ImageName").unwrap_or_else(|| image_id.clone());
@@ -157,6 +246,9 @@ pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
         size: source.disk_size,
         owner_alias: "self".into(),
         family: args.text("ImageFamily"),
+        version: args.text("ImageVersion").unwrap_or_default(),
+        description: args.text("Description").unwrap_or_default(),
+        resource_group_id: args.text("ResourceGroupId").unwrap_or_default(),
         tags,
         snapshot_id: Some(snapshot_id),
         created: world.now,
@@ -224,20 +316,60 @@ pub fn image_settles(world: &mut World, image_id: &str, status: &str) {
     }
 }
 
+pub const SNAPSHOTS: Action = Action {
+    name: "DescribeSnapshots",
+    honours: &[
+        "DiskId",
+        "Encrypted",
+        "InstanceId",
+        "MaxResults",
+        "NextToken",
+        "PageNumber",
+        "PageSize",
+        "SnapshotIds",
+        "SnapshotType",
+        "SourceDiskType",
+        "Status",
+        "Tag.N.Key",
+        "Tag.N.Value",
+        "Usage",
+    ],
+    run: Run::Read(snapshots),
+};
+
 /// DescribeSnapshots: those that came with images.
 pub fn snapshots(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let ids = args.json_list("SnapshotIds", 100)?;
-    let page = args.page(10, 100)?;
-    let found: Vec<&Snapshot> = world
-        .seen()
+    let disk = args.text("DiskId");
+    let of = args.text("InstanceId");
+    let text = |name: &str, all: &str| args.text(name).filter(|text| text != all);
+    let (status, kind) = (text("Status", "all"), text("SnapshotType", "all"));
+    let (source, usage) = (args.text("SourceDiskType"), args.text("Usage"));
+    let encrypted = args.flag("Encrypted")?;
+    let tags = args.pairs("Tag", "Key", "Value");
+    let window = Window::of(args, 10, 10..=100)?;
+    let seen = world.seen();
+    let disk_of = of
+        .as_ref()
+        .map(|id| seen.instances.get(id).map(|i| i.disk_id.as_str()));
+    let found: Vec<&Snapshot> = seen
         .snapshots
         .values()
         .filter(|s| s.account_id == call.caller.account_id && s.region == call.region)
         .filter(|s| ids.as_ref().is_none_or(|ids| ids.contains(&s.snapshot_id)))
+        .filter(|s| wanted(&disk, &s.source_disk_id) && wanted(&status, &s.status))
+        .filter(|s| disk_of.is_none_or(|disk| disk == Some(s.source_disk_id.as_str())))
+        .filter(|_| wanted(&kind, "user") && encrypted != Some(true))
+        // Each is of a system disk, has no tags, and belongs to an image.
+        .filter(|_| {
+            source
+                .as_ref()
+                .is_none_or(|s| s.eq_ignore_ascii_case("system"))
+        })
+        .filter(|_| wanted(&usage, "image") && tags.is_empty())
         .collect();
-    let total = found.len();
-    let rows: Vec<Value> = page
-        .cut(found)
+    let (rows, mut answer) = window.cut(found);
+    let rows: Vec<Value> = rows
         .into_iter()
         .map(|s| {
             json!({
@@ -251,10 +383,6 @@ pub fn snapshots(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Ap
             })
         })
         .collect();
-    Ok(json!({
-        "TotalCount": total,
-        "PageNumber": page.number,
-        "PageSize": page.size,
-        "Snapshots": { "Snapshot": rows },
-    }))
+    answer.insert("Snapshots".into(), json!({ "Snapshot": rows }));
+    Ok(answer.into())
 }

@@ -1,39 +1,167 @@
-//! Instances and their system disks.
+//! Instances: what is told of them.
 
 use serde_json::{Value, json};
 
-use super::answers::{instance, no_instance, seconds};
+use super::answers::{seconds, wanted};
 use super::window::Window;
 use crate::error::ApiError;
-use crate::services::args::{Args, missing};
-use crate::services::ess::check_soon;
+use crate::services::action::{Action, Run};
+use crate::services::args::{Args, has_tags, invalid};
 use crate::state::call::Call;
-use crate::state::model::{Instance, InstanceStatus};
-use crate::state::queue::Event;
+use crate::state::model::Instance;
+use crate::state::ram::wildcard;
 use crate::state::world::World;
 
-/// DescribeInstances: ids that do not exist are left out.
-pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let ids = args.json_list("InstanceIds", 100)?;
-    let status = args.text("Status");
-    let image = args.text("ImageId");
-    let tags = args.pairs("Tag", "Key", "Value");
-    let window = Window::of(args, 10, 100)?;
-    let seen = world.seen();
-    let found: Vec<&Instance> = seen
+pub const DESCRIBE: Action = Action {
+    name: "DescribeInstances",
+    honours: &[
+        "DeviceAvailable",
+        "EipAddresses",
+        "HpcClusterId",
+        "ImageId",
+        "InnerIpAddresses",
+        "InstanceChargeType",
+        "InstanceIds",
+        "InstanceName",
+        "InstanceNetworkType",
+        "InstanceType",
+        "InstanceTypeFamily",
+        "InternetChargeType",
+        "IoOptimized",
+        "Ipv6Address.N",
+        "KeyPairName",
+        "LockReason",
+        "MaxResults",
+        "NextToken",
+        "PageNumber",
+        "PageSize",
+        "PrivateIpAddresses",
+        "PublicIpAddresses",
+        "RdmaIpAddresses",
+        "ResourceGroupId",
+        "SecurityGroupId",
+        "Status",
+        "Tag.N.Key",
+        "Tag.N.Value",
+        "VSwitchId",
+        "VpcId",
+        "ZoneId",
+    ],
+    run: Run::Read(describe),
+};
+
+/// What an instance has.
+type Own = fn(&Instance) -> &str;
+
+/// Filters of DescribeInstances.
+struct Filters {
+    ids: Option<Vec<String>>,
+    /// What is compared as it is: the filter and what an instance has.
+    equal: Vec<(String, Own)>,
+    name: Option<String>,
+    family: Option<String>,
+    security_group: Option<String>,
+    private: Option<Vec<String>>,
+    public: Option<Vec<String>>,
+    tags: Vec<(String, Option<String>)>,
+    /// A filter for what no instance here has: an address of IPv6, a lock.
+    none: bool,
+}
+
+/// Filters that are compared as they are. Every instance is in a VPC, paid for as it is used, and
+/// not short of I/O.
+const EQUAL: &[(&str, Own)] = &[
+    ("Status", |i| i.status.name()),
+    ("ImageId", |i| &i.image_id),
+    ("ZoneId", |i| &i.zone_id),
+    ("InstanceType", |i| &i.instance_type),
+    ("VpcId", |i| &i.attributes.vpc_id),
+    ("VSwitchId", |i| &i.attributes.v_switch_id),
+    ("ResourceGroupId", |i| &i.attributes.resource_group_id),
+    ("KeyPairName", |i| {
+        i.key_pair_name.as_deref().unwrap_or_default()
+    }),
+    ("InstanceNetworkType", |_| "vpc"),
+    ("InstanceChargeType", |_| "PostPaid"),
+    ("InternetChargeType", |_| "PayByTraffic"),
+];
+
+impl Filters {
+    fn of(args: Args<'_>) -> Result<Self, ApiError> {
+        let mut equal = Vec::new();
+        for (name, own) in EQUAL {
+            if let Some(value) = args.text(name) {
+                equal.push((value, *own));
+            }
+        }
+        let none = [
+            args.text("HpcClusterId").is_some(),
+            args.text("LockReason").is_some(),
+            args.list_up_to("Ipv6Address", 100)?.is_some(),
+            args.json_list("EipAddresses", 100)?.is_some(),
+            args.json_list("InnerIpAddresses", 100)?.is_some(),
+            args.json_list("RdmaIpAddresses", 100)?.is_some(),
+            args.flag("DeviceAvailable")? == Some(false),
+            match args.text("IoOptimized").as_deref() {
+                None | Some("true" | "optimized") => false,
+                Some("false" | "none") => true,
+                Some(_) => return Err(invalid("IoOptimized", "it must be true or false")),
+            },
+        ];
+        Ok(Self {
+            ids: args.json_list("InstanceIds", 100)?,
+            equal,
+            name: args.text("InstanceName"),
+            family: args.text("InstanceTypeFamily"),
+            security_group: args.text("SecurityGroupId"),
+            private: args.json_list("PrivateIpAddresses", 100)?,
+            public: args.json_list("PublicIpAddresses", 100)?,
+            tags: args.pairs("Tag", "Key", "Value"),
+            none: none.contains(&true),
+        })
+    }
+
+    fn admit(&self, i: &Instance) -> bool {
+        let among = |list: &Option<Vec<String>>, own: Option<&String>| {
+            list.as_ref()
+                .is_none_or(|list| own.is_some_and(|own| list.contains(own)))
+        };
+        let own = &i.attributes;
+        !self.none
+            && among(&self.ids, Some(&i.instance_id))
+            && self.equal.iter().all(|(value, of)| value == of(i))
+            && self
+                .name
+                .as_ref()
+                .is_none_or(|name| wildcard(name, i.name()))
+            && wanted(&self.family, family(&i.instance_type))
+            && self
+                .security_group
+                .as_ref()
+                .is_none_or(|id| own.security_group_ids.contains(id))
+            && among(&self.private, Some(&i.private_ip))
+            && among(&self.public, own.public_ip_address.as_ref())
+            && has_tags(&i.tags, &self.tags)
+    }
+}
+
+/// `ecs.g7` of `ecs.g7.large`.
+fn family(instance_type: &str) -> &str {
+    instance_type
+        .rsplit_once('.')
+        .map_or(instance_type, |(family, _)| family)
+}
+
+/// DescribeInstances: ids that do not exist are left out. `InstanceName` may have `*`.
+fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let filters = Filters::of(args)?;
+    let window = Window::of(args, 10, 10..=100)?;
+    let found: Vec<&Instance> = world
+        .seen()
         .instances
         .values()
         .filter(|i| i.account_id == call.caller.account_id && i.region == call.region)
-        .filter(|i| ids.as_ref().is_none_or(|ids| ids.contains(&i.instance_id)))
-        .filter(|i| status.as_ref().is_none_or(|s| s == i.status.name()))
-        .filter(|i| image.as_ref().is_none_or(|image| *image == i.image_id))
-        .filter(|i| {
-            tags.iter().all(|(key, value)| {
-                i.tags
-                    .get(key)
-                    .is_some_and(|have| value.as_ref().is_none_or(|v| v == have))
-            })
-        })
+        .filter(|i| filters.admit(i))
         .collect();
     let (rows, mut answer) = window.cut(found);
     let rows: Vec<Value> = rows.into_iter().map(row).collect();
@@ -42,10 +170,14 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
 }
 
 fn row(i: &Instance) -> Value {
+    let own = &i.attributes;
     json!({
         "InstanceId": i.instance_id,
-        "InstanceName": i.instance_id,
-        "HostName": i.instance_id,
+        "InstanceName": i.name(),
+        "HostName": own.host_name.as_deref().unwrap_or(&i.instance_id),
+        "Description": own.description,
+        "DeletionProtection": own.deletion_protection,
+        "StoppedMode": own.stopped_mode,
         "Status": i.status.name(),
         "RegionId": i.region,
         "ZoneId": i.zone_id,
@@ -53,272 +185,107 @@ fn row(i: &Instance) -> Value {
         "OSType": i.os_type.name(),
         "OSName": if i.os_type.name() == "linux" { "Alibaba Cloud Linux 3" } else { "Windows Server 2022" },
         "InstanceType": i.instance_type,
+        "InstanceTypeFamily": family(&i.instance_type),
         "CreationTime": seconds(i.created),
         "KeyPairName": i.key_pair_name.as_deref().unwrap_or_default(),
-        "ResourceGroupId": "",
+        "ResourceGroupId": own.resource_group_id,
         "InstanceChargeType": "PostPaid",
+        "InstanceNetworkType": "vpc",
+        "InternetChargeType": "PayByTraffic",
+        "SecurityGroupIds": { "SecurityGroupId": own.security_group_ids },
+        "PublicIpAddress": { "IpAddress": own.public_ip_address.iter().collect::<Vec<_>>() },
         "Tags": {
             "Tag": i.tags.iter().map(|(k, v)| json!({"TagKey": k, "TagValue": v})).collect::<Vec<_>>(),
         },
         "VpcAttributes": {
-            "VpcId": "vpc-emulator",
-            "VSwitchId": "vsw-emulator",
+            "VpcId": own.vpc_id,
+            "VSwitchId": own.v_switch_id,
             "PrivateIpAddress": { "IpAddress": [i.private_ip] },
         },
     })
 }
 
-fn wrong_status() -> ApiError {
-    ApiError::new(
-        403,
-        "IncorrectInstanceStatus",
-        "The current status of the resource does not support this operation.",
-    )
-}
+pub const STATUS: Action = Action {
+    name: "DescribeInstanceStatus",
+    honours: &["InstanceId.N", "PageNumber", "PageSize", "ZoneId"],
+    run: Run::Read(status),
+};
 
-/// StopInstance: only a Running instance can be stopped.
-pub fn stop_call(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let id = args.required("InstanceId")?;
-    instance(&world.resources, call, &id)?;
-    stop(world, &id)?;
-    Ok(json!({}))
-}
-
-/// Stops an instance, whoever asks.
-pub fn stop(world: &mut World, id: &str) -> Result<(), ApiError> {
-    change(
-        world,
-        id,
-        InstanceStatus::Running,
-        InstanceStatus::Stopping,
-        world.durations.stop_instance,
-    )
-}
-
-/// StartInstance: only a Stopped instance whose disk is in use can be started.
-pub fn start_call(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let id = args.required("InstanceId")?;
-    if !instance(&world.resources, call, &id)?.disk_ready {
-        return Err(ApiError::new(
-            403,
-            "IncorrectDiskStatus",
-            "The current disk status does not support this operation.",
-        ));
-    }
-    change(
-        world,
-        &id,
-        InstanceStatus::Stopped,
-        InstanceStatus::Starting,
-        world.durations.start_instance,
-    )?;
-    Ok(json!({}))
-}
-
-fn change(
-    world: &mut World,
-    id: &str,
-    from: InstanceStatus,
-    to: InstanceStatus,
-    duration: f64,
-) -> Result<(), ApiError> {
-    let instance = world
-        .resources
-        .instances
-        .get_mut(id)
-        .ok_or_else(no_instance)?;
-    if instance.status != from {
-        return Err(wrong_status());
-    }
-    instance.status = to;
-    super::commands::interrupt(world, id);
-    let at = world.after(
-        duration,
-        Event::InstanceSettles {
-            instance_id: id.to_owned(),
-        },
-    );
-    if let Some(instance) = world.resources.instances.get_mut(id) {
-        instance.settles_at = Some(at);
-    }
-    notice(world, id);
-    Ok(())
-}
-
-/// A Starting or Stopping instance gets there.
-pub fn settle(world: &mut World, id: &str) {
-    let now = world.now;
-    let Some(instance) = world.resources.instances.get_mut(id) else {
-        return;
-    };
-    if instance.settles_at.is_none_or(|at| at > now) {
-        return;
-    }
-    instance.settles_at = None;
-    instance.status = match instance.status {
-        InstanceStatus::Stopping => InstanceStatus::Stopped,
-        InstanceStatus::Starting => InstanceStatus::Running,
-        settled => settled,
-    };
-    notice(world, id);
-}
-
-/// The instance is released behind the back of ESS.
-pub fn vanish(world: &mut World, id: &str) -> Result<(), ApiError> {
-    super::commands::interrupt(world, id);
-    world
-        .resources
-        .instances
-        .remove(id)
-        .ok_or_else(no_instance)?;
-    notice(world, id);
-    Ok(())
-}
-
-/// Lets ESS look at the group of an instance whose health may have changed.
-fn notice(world: &mut World, id: &str) {
-    if let Some(group) = world
-        .resources
-        .members
-        .get(id)
-        .map(|m| m.scaling_group_id.clone())
-    {
-        check_soon(world, &group);
-    }
-}
-
-/// ReplaceSystemDisk: a Stopped instance gets a new disk with the image; size grows only if the
-/// image needs it.
-pub fn replace_system_disk(
-    world: &mut World,
-    call: &Call,
-    args: Args<'_>,
-) -> Result<Value, ApiError> {
-    let id = args.required("InstanceId")?;
-    let image_id = args.required("ImageId")?;
-    let found = instance(&world.resources, call, &id)?;
-    let image = world
-        .resources
-        .images
-        .get(&image_id)
-        .filter(|i| {
-            i.region == call.region
-                && (i.account_id == call.caller.account_id || i.owner_alias != "self")
-        })
-        .cloned()
-        .ok_or_else(|| {
-            ApiError::new(
-                404,
-                "InvalidImageId.NotFound",
-                "The specified ImageId does not exist.",
-            )
-        })?;
-    // A Deprecated one can be neither shared nor copied, but used.
-    if !image.is_usable() {
-        return Err(ApiError::new(
-            403,
-            "IncorrectImageStatus",
-            "The specified image is not available.",
-        ));
-    }
-    if image.architecture != found.architecture {
-        return Err(ApiError::new(
-            403,
-            "ImageNotSupportInstanceType",
-            "The specified image does not support the specified instance type.",
-        ));
-    }
-    if let Some(size) = args.number("SystemDisk.Size", 1, 32_768)?
-        && u64::try_from(size).unwrap_or(0) < image.size
-    {
-        return Err(ApiError::new(
-            403,
-            "InvalidSystemDiskSize.LessThanImageSize",
-            "The specified size is smaller than that of the image.",
-        ));
-    }
-    if found.status != InstanceStatus::Stopped || !found.disk_ready {
-        return Err(wrong_status());
-    }
-    let disk_id = world.ids.id("d-");
-    let key_pair = args.text("KeyPairName");
-    if let Some(instance) = world.resources.instances.get_mut(&id) {
-        instance.image_id = image_id;
-        instance.os_type = image.os_type;
-        instance.disk_id.clone_from(&disk_id);
-        instance.disk_size = instance.disk_size.max(image.size);
-        instance.disk_ready = false;
-        instance.key_pair_name = key_pair.or_else(|| instance.key_pair_name.clone());
-    }
-    world.after(
-        world.durations.replace_system_disk,
-        Event::DiskReady {
-            instance_id: id,
-            disk_id: disk_id.clone(),
-        },
-    );
-    Ok(json!({ "DiskId": disk_id }))
-}
-
-/// A replaced disk is in use.
-pub fn disk_ready(world: &mut World, id: &str, disk_id: &str) {
-    if let Some(instance) = world.resources.instances.get_mut(id)
-        && instance.disk_id == disk_id
-    {
-        instance.disk_ready = true;
-    }
-}
-
-/// DescribeDisks: the system disks.
-pub fn describe_disks(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let ids = args.json_list("DiskIds", 100)?;
-    let of = args.text("InstanceId");
-    let page = args.page(10, 100)?;
+/// DescribeInstanceStatus.
+fn status(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let ids = args.list_up_to("InstanceId", 100)?;
+    let zone = args.text("ZoneId");
+    let page = args.page(10, 50)?;
     let found: Vec<&Instance> = world
         .seen()
         .instances
         .values()
         .filter(|i| i.account_id == call.caller.account_id && i.region == call.region)
-        .filter(|i| ids.as_ref().is_none_or(|ids| ids.contains(&i.disk_id)))
-        .filter(|i| of.as_ref().is_none_or(|of| *of == i.instance_id))
+        .filter(|i| ids.as_ref().is_none_or(|ids| ids.contains(&i.instance_id)))
+        .filter(|i| wanted(&zone, &i.zone_id))
         .collect();
     let total = found.len();
     let rows: Vec<Value> = page
         .cut(found)
         .into_iter()
-        .map(|i| {
-            json!({
-                "DiskId": i.disk_id,
-                "InstanceId": i.instance_id,
-                "RegionId": i.region,
-                "ZoneId": i.zone_id,
-                "Status": if i.disk_ready { "In_use" } else { "ReIniting" },
-                "Type": "system",
-                "Category": "cloud_essd",
-                "Size": i.disk_size,
-                "ImageId": i.image_id,
-                "Portable": false,
-            })
-        })
+        .map(|i| json!({ "InstanceId": i.instance_id, "Status": i.status.name() }))
         .collect();
     Ok(json!({
         "TotalCount": total,
         "PageNumber": page.number,
         "PageSize": page.size,
-        "Disks": { "Disk": rows },
+        "InstanceStatuses": { "InstanceStatus": rows },
     }))
 }
 
-/// ModifyInstanceAttribute: user data.
-pub fn modify_attribute(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let id = args
-        .text("InstanceId")
-        .ok_or_else(|| missing("InstanceId"))?;
-    instance(&world.resources, call, &id)?;
-    if let Some(instance) = world.resources.instances.get_mut(&id)
-        && let Some(data) = args.text("UserData")
-    {
-        instance.user_data = Some(data);
-    }
-    Ok(json!({}))
+pub const ASSISTANT: Action = Action {
+    name: "DescribeCloudAssistantStatus",
+    honours: &[
+        "InstanceId.N",
+        "MaxResults",
+        "NextToken",
+        "OSType",
+        "PageNumber",
+        "PageSize",
+    ],
+    run: Run::Read(assistant),
+};
+
+/// DescribeCloudAssistantStatus: whether the client on each instance answers, which it does while
+/// the instance runs.
+fn assistant(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let ids = args.list_up_to("InstanceId", 100)?;
+    let os = args.text("OSType");
+    let window = Window::of(args, 10, 1..=50)?;
+    let found: Vec<&Instance> = world
+        .seen()
+        .instances
+        .values()
+        .filter(|i| i.account_id == call.caller.account_id && i.region == call.region)
+        .filter(|i| ids.as_ref().is_none_or(|ids| ids.contains(&i.instance_id)))
+        .filter(|i| {
+            os.as_ref()
+                .is_none_or(|os| os.eq_ignore_ascii_case(i.os_type.name()))
+        })
+        .collect();
+    let (rows, mut answer) = window.cut(found);
+    let rows: Vec<Value> = rows
+        .into_iter()
+        .map(|i| {
+            let answers = i.cloud_assistant && i.status.name() == "Running";
+            json!({
+                "InstanceId": i.instance_id,
+                "CloudAssistantStatus": answers.to_string(),
+                "CloudAssistantVersion": if i.cloud_assistant { "2.2.4.0" } else { "" },
+                "OSType": if i.os_type.name() == "linux" { "Linux" } else { "Windows" },
+                "ActiveTaskCount": 0,
+                "InvocationCount": i.commands_sent,
+                "LastInvokedTime": "",
+                "SupportSessionManager": false,
+            })
+        })
+        .collect();
+    let rows = json!({ "InstanceCloudAssistantStatus": rows });
+    answer.insert("InstanceCloudAssistantStatusSet".into(), rows);
+    Ok(answer.into())
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::answers::seconds;
 use crate::error::ApiError;
+use crate::services::action::{Action, Run};
 use crate::services::args::{Args, missing};
 use crate::state::call::Call;
 use crate::state::model::LaunchTemplate;
@@ -16,6 +17,17 @@ fn of_call<'a>(world: &'a World, call: &'a Call) -> impl Iterator<Item = &'a Lau
         .values()
         .filter(|t| t.account_id == call.caller.account_id && t.region == call.region)
 }
+
+pub const DESCRIBE: Action = Action {
+    name: "DescribeLaunchTemplates",
+    honours: &[
+        "LaunchTemplateId.N",
+        "LaunchTemplateName.N",
+        "PageNumber",
+        "PageSize",
+    ],
+    run: Run::Read(describe),
+};
 
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let ids = args.list_up_to("LaunchTemplateId", 50)?;
@@ -50,6 +62,22 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     }))
 }
 
+pub const VERSIONS: Action = Action {
+    name: "DescribeLaunchTemplateVersions",
+    honours: &[
+        "DefaultVersion",
+        "DetailFlag",
+        "LaunchTemplateId",
+        "LaunchTemplateName",
+        "LaunchTemplateVersion.N",
+        "MaxVersion",
+        "MinVersion",
+        "PageNumber",
+        "PageSize",
+    ],
+    run: Run::Read(versions),
+};
+
 pub fn versions(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let id = args.text("LaunchTemplateId");
     let name = args.text("LaunchTemplateName");
@@ -58,6 +86,10 @@ pub fn versions(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     }
     let wanted = args.list_up_to("LaunchTemplateVersion", 50)?;
     let default = args.flag("DefaultVersion")?.unwrap_or(false);
+    // Details are there anyway.
+    args.flag("DetailFlag")?;
+    let least = args.number("MinVersion", 0, i64::MAX)?.unwrap_or(0);
+    let most = args.number("MaxVersion", 0, i64::MAX)?.unwrap_or(i64::MAX);
     let page = args.page(10, 50)?;
     let template = of_call(world, call)
         .find(|t| {
@@ -79,6 +111,7 @@ pub fn versions(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
                 .as_ref()
                 .is_none_or(|w| w.contains(&v.version.to_string()))
         })
+        .filter(|v| i64::try_from(v.version).is_ok_and(|v| (least..=most).contains(&v)))
         .filter(|v| !default || v.version == template.default_version)
         .collect();
     let total = found.len();

@@ -1,61 +1,52 @@
 //! Elastic Compute Service, API version 2014-05-26: what rolling updates touch.
 
 mod answers;
+mod attributes;
 mod commands;
+mod disks;
 mod images;
 mod instances;
+mod invocations;
 mod launch_templates;
 mod packages;
+mod power;
+mod regions;
 mod tags;
 mod window;
 
 pub use commands::command_ends;
+pub use disks::disk_ready;
 pub use images::image_settles;
-pub use instances::{disk_ready, settle, stop, vanish};
+pub use power::{settle, stop, vanish};
 
-use serde_json::Value;
+use super::action::Action;
 
-use super::args::{Args, unknown_action};
-use crate::error::ApiError;
-use crate::state::call::Call;
-use crate::state::world::World;
-
-pub const ACTIONS: &[&str] = &[
-    "DescribeInstances",
-    "StopInstance",
-    "StartInstance",
-    "ReplaceSystemDisk",
-    "DescribeDisks",
-    "ModifyInstanceAttribute",
-    "DescribeImages",
-    "CreateImage",
-    "DescribeSnapshots",
-    "RunCommand",
-    "DescribeInvocations",
-    "DescribeInvocationResults",
-    "TagResources",
-    "DescribeLaunchTemplates",
-    "DescribeLaunchTemplateVersions",
+pub const ACTIONS: &[Action] = &[
+    regions::DESCRIBE,
+    instances::DESCRIBE,
+    instances::STATUS,
+    instances::ASSISTANT,
+    attributes::MODIFY,
+    power::STOP,
+    power::START,
+    power::REBOOT,
+    power::DELETE,
+    power::STOP_ALL,
+    power::START_ALL,
+    power::REBOOT_ALL,
+    power::DELETE_ALL,
+    disks::REPLACE,
+    disks::DESCRIBE,
+    images::DESCRIBE,
+    images::CREATE,
+    images::SNAPSHOTS,
+    commands::RUN,
+    invocations::DESCRIBE,
+    invocations::RESULTS,
+    tags::TAG,
+    tags::UNTAG,
+    tags::LIST,
+    tags::DESCRIBE,
+    launch_templates::DESCRIBE,
+    launch_templates::VERSIONS,
 ];
-
-pub fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
-    let args = Args::new(&call.params, call.version);
-    match call.action.as_str() {
-        "DescribeInstances" => instances::describe(world, call, args),
-        "StopInstance" => instances::stop_call(world, call, args),
-        "StartInstance" => instances::start_call(world, call, args),
-        "ReplaceSystemDisk" => instances::replace_system_disk(world, call, args),
-        "DescribeDisks" => instances::describe_disks(world, call, args),
-        "ModifyInstanceAttribute" => instances::modify_attribute(world, call, args),
-        "DescribeImages" => images::describe(world, call, args),
-        "CreateImage" => images::create(world, call, args),
-        "DescribeSnapshots" => images::snapshots(world, call, args),
-        "RunCommand" => commands::run(world, call, args),
-        "DescribeInvocations" => commands::invocations(world, call, args),
-        "DescribeInvocationResults" => commands::results(world, call, args),
-        "TagResources" => tags::tag(world, call, args),
-        "DescribeLaunchTemplates" => launch_templates::describe(world, call, args),
-        "DescribeLaunchTemplateVersions" => launch_templates::versions(world, call, args),
-        other => Err(unknown_action(other)),
-    }
-}

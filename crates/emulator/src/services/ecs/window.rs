@@ -1,5 +1,7 @@
 //! The part of a listing that is asked for.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
@@ -14,8 +16,15 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// With the API's own default and maximum, which are the same for both ways.
-    pub(super) fn of(args: Args<'_>, default: usize, most: usize) -> Result<Self, ApiError> {
+    /// With the API's own default and bounds. `MaxResults` outside of them counts as the nearest
+    /// (SDK models: DescribeInstances, DescribeDisks); `PageSize` has the same maximum, which is
+    /// kept.
+    pub(super) fn of(
+        args: Args<'_>,
+        default: usize,
+        bounds: RangeInclusive<usize>,
+    ) -> Result<Self, ApiError> {
+        let most = *bounds.end();
         let given = |names: [&str; 2]| names.iter().any(|name| args.text(name).is_some());
         let by_number = given(["PageNumber", "PageSize"]) && !given(["MaxResults", "NextToken"]);
         if by_number {
@@ -26,7 +35,7 @@ impl Window {
                 by_number,
             });
         }
-        let size = args.number("MaxResults", 1, i64::try_from(most).unwrap_or(i64::MAX))?;
+        let size = args.number("MaxResults", i64::MIN, i64::MAX)?;
         // The token is the number of rows seen so far.
         let start = args
             .text("NextToken")
@@ -37,8 +46,8 @@ impl Window {
             page: Page {
                 number: 1,
                 size: size
-                    .and_then(|size| usize::try_from(size).ok())
-                    .unwrap_or(default),
+                    .map(|size| usize::try_from(size).unwrap_or(0))
+                    .map_or(default, |size| size.clamp(*bounds.start(), most)),
             },
             start: start.unwrap_or(0),
             by_number,

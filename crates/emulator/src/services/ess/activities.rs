@@ -6,6 +6,7 @@ use super::answers::{list, minutes, no_group};
 use super::health::check_soon;
 use super::{hooks, members};
 use crate::error::ApiError;
+use crate::services::action::{Action, Run};
 use crate::services::args::{Args, missing};
 use crate::state::activities::{Activity, ActivityStatus, Trigger};
 use crate::state::call::Call;
@@ -22,6 +23,19 @@ pub fn in_progress<'a>(resources: &'a Resources, group_id: &str) -> Option<&'a A
         .find(|a| a.scaling_group_id == group_id && a.status == ActivityStatus::InProgress)
 }
 
+pub const DESCRIBE: Action = Action {
+    name: "DescribeScalingActivities",
+    honours: &[
+        "InstanceRefreshTaskId",
+        "PageNumber",
+        "PageSize",
+        "ScalingActivityId.N",
+        "ScalingGroupId",
+        "StatusCode",
+    ],
+    run: Run::Read(describe),
+};
+
 /// DescribeScalingActivities, newest first.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let group_id = args.text("ScalingGroupId");
@@ -30,6 +44,8 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         return Err(missing("ScalingGroupId"));
     }
     let status = args.text("StatusCode");
+    // Instance refreshes replace nothing here, so no activity is of one.
+    let refresh = args.text("InstanceRefreshTaskId");
     let page = args.page(10, 50)?;
     let seen = world.seen();
     let mut found: Vec<&Activity> = seen
@@ -46,6 +62,7 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
                 .is_none_or(|ids| ids.contains(&a.scaling_activity_id))
         })
         .filter(|a| status.as_ref().is_none_or(|s| s == a.status.name()))
+        .filter(|_| refresh.is_none())
         .collect();
     found.sort_by(|a, b| {
         (b.started, &b.scaling_activity_id).cmp(&(a.started, &a.scaling_activity_id))
@@ -88,6 +105,40 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         "PageSize": page.size,
         "ScalingActivities": list(call.version, "ScalingActivity", rows),
     }))
+}
+
+pub const DETAIL: Action = Action {
+    name: "DescribeScalingActivityDetail",
+    honours: &["ScalingActivityId"],
+    run: Run::Read(detail),
+};
+
+/// DescribeScalingActivityDetail: what happened to which instances, in words.
+fn detail(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let id = args.required("ScalingActivityId")?;
+    let seen = world.seen();
+    let found = seen.activities.get(&id).filter(|a| {
+        let group = seen.groups.get(&a.scaling_group_id);
+        group.is_some_and(|g| g.account_id == call.caller.account_id && g.region == call.region)
+    });
+    let Some(activity) = found else {
+        return Err(ApiError::new(
+            404,
+            "InvalidScalingActivityId.NotFound",
+            format!("The specified scaling activity {id} does not exist."),
+        ));
+    };
+    let named = |what: &str, ids: &[String]| match ids {
+        [] => String::new(),
+        ids => format!("{what} ECS instances \"{}\". ", ids.join(", ")),
+    };
+    let detail = [
+        named("Created", &activity.created_instances),
+        named("Released", &activity.destroyed_instances),
+        activity.error_message.clone(),
+    ]
+    .concat();
+    Ok(json!({ "ScalingActivityId": id, "Detail": detail.trim_end() }))
 }
 
 /// Adds instances, made as the active configuration or launch template says now. The activity is

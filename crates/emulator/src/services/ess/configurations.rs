@@ -4,10 +4,24 @@ use serde_json::{Value, json};
 
 use super::answers::{list, minutes};
 use crate::error::ApiError;
-use crate::services::args::Args;
+use crate::services::action::{Action, Run};
+use crate::services::args::{Args, invalid};
 use crate::state::call::Call;
+use crate::state::images::Image;
 use crate::state::model::{Configuration, InstanceSource};
 use crate::state::world::World;
+
+pub const DESCRIBE: Action = Action {
+    name: "DescribeScalingConfigurations",
+    honours: &[
+        "PageNumber",
+        "PageSize",
+        "ScalingConfigurationId.N",
+        "ScalingConfigurationName.N",
+        "ScalingGroupId",
+    ],
+    run: Run::Read(describe),
+};
 
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let group_id = args.text("ScalingGroupId");
@@ -67,6 +81,21 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     }))
 }
 
+pub const MODIFY: Action = Action {
+    name: "ModifyScalingConfiguration",
+    honours: &[
+        "ImageFamily",
+        "ImageId",
+        "ImageName",
+        "InstanceTypes.N",
+        "KeyPairName",
+        "ScalingConfigurationId",
+        "ScalingConfigurationName",
+        "UserData",
+    ],
+    run: Run::Write(modify),
+};
+
 /// Parameters that are left out stay as they are; instances that exist are not touched.
 pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let id = args.required("ScalingConfigurationId")?;
@@ -85,19 +114,11 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     // An empty id is no image, rather than no wish: a template that lost its image fails here.
     let is_empty = call.params.get("ImageId").and_then(Value::as_str) == Some("");
     let image_id = args.text("ImageId").or(is_empty.then(String::new));
-    if let Some(image) = &image_id {
-        let usable = world.resources.images.get(image).is_some_and(|i| {
-            i.region == call.region
-                && (i.account_id == call.caller.account_id || i.owner_alias != "self")
-        });
-        if !usable {
-            return Err(ApiError::new(
-                404,
-                "InvalidImageId.NotFound",
-                format!("The specified image {image} does not exist."),
-            ));
-        }
-    }
+    let image_id = image(world, call, args, image_id)?;
+    // The first is tried first.
+    let instance_type = args
+        .list_up_to("InstanceTypes", 10)?
+        .and_then(|types| types.into_iter().next());
     if let Some(configuration) = world.resources.configurations.get_mut(&id) {
         if let Some(image) = image_id {
             configuration.image_id = image;
@@ -111,9 +132,47 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
         if let Some(name) = args.text("KeyPairName") {
             configuration.key_pair_name = Some(name);
         }
-        if let Some(kind) = args.text("InstanceType") {
+        if let Some(kind) = instance_type {
             configuration.instance_type = kind;
         }
     }
     Ok(json!({}))
+}
+
+/// The image that the call names by its id, else by its name, or the newest that is usable of a
+/// family.
+fn image(
+    world: &World,
+    call: &Call,
+    args: Args<'_>,
+    id: Option<String>,
+) -> Result<Option<String>, ApiError> {
+    let name = args.text("ImageName");
+    let family = args.text("ImageFamily");
+    if id.is_some() && family.is_some() {
+        return Err(invalid("ImageFamily", "it cannot be combined with ImageId"));
+    }
+    let Some(wanted) = id.clone().or(name.clone()).or(family.clone()) else {
+        return Ok(None);
+    };
+    let is_wanted = |image: &&Image| match (&id, &name) {
+        (Some(id), _) => image.image_id == *id,
+        (None, Some(name)) => image.name == *name,
+        (None, None) => image.family == family && image.is_usable(),
+    };
+    let found = world
+        .resources
+        .images
+        .values()
+        .filter(|i| i.region == call.region)
+        .filter(|i| i.account_id == call.caller.account_id || i.owner_alias != "self")
+        .filter(is_wanted)
+        .max_by_key(|i| i.created);
+    found.map(|i| Some(i.image_id.clone())).ok_or_else(|| {
+        ApiError::new(
+            404,
+            "InvalidImageId.NotFound",
+            format!("The specified image {wanted} does not exist."),
+        )
+    })
 }

@@ -4,12 +4,25 @@ use serde_json::{Value, json};
 
 use super::answers::minutes;
 use crate::error::ApiError;
+use crate::services::action::{Action, Run};
 use crate::services::args::{Args, invalid};
 use crate::state::call::{Call, EssVersion};
 use crate::state::container_groups::EciConfiguration;
 use crate::state::containers::{Container, UpdateType};
 use crate::state::model::InstanceSource;
 use crate::state::world::World;
+
+pub const DESCRIBE: Action = Action {
+    name: "DescribeEciScalingConfigurations",
+    honours: &[
+        "PageNumber",
+        "PageSize",
+        "ScalingConfigurationId.N",
+        "ScalingConfigurationName.N",
+        "ScalingGroupId",
+    ],
+    run: Run::Read(describe),
+};
 
 /// DescribeEciScalingConfigurations. Its lists are plain in both versions of the API, and the
 /// containers have their lists in the plural (`EnvironmentVars`), unlike in requests.
@@ -68,6 +81,38 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     }))
 }
 
+pub const MODIFY: Action = Action {
+    name: "ModifyEciScalingConfiguration",
+    honours: &[
+        "Container.N.Arg.N",
+        "Container.N.Command.N",
+        "Container.N.Cpu",
+        "Container.N.EnvironmentVar.N",
+        "Container.N.Gpu",
+        "Container.N.Image",
+        "Container.N.ImagePullPolicy",
+        "Container.N.LivenessProbe",
+        "Container.N.Memory",
+        "Container.N.Name",
+        "Container.N.Port.N",
+        "Container.N.ReadinessProbe",
+        "Container.N.SecurityContext",
+        "Container.N.Stdin",
+        "Container.N.StdinOnce",
+        "Container.N.Tty",
+        "Container.N.VolumeMount.N",
+        "Container.N.WorkingDir",
+        "ContainerGroupName",
+        "ContainersUpdateType",
+        "Cpu",
+        "Memory",
+        "RestartPolicy",
+        "ScalingConfigurationId",
+        "ScalingConfigurationName",
+    ],
+    run: Run::Write(modify),
+};
+
 /// ModifyEciScalingConfiguration: `Container.N.EnvironmentVar.N` in 2014,
 /// `Containers.N.EnvironmentVars.N` in 2022. Container groups that exist are not touched.
 pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -112,7 +157,11 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
             .map_err(|problem| invalid(name, &problem))?;
         Some(new)
     };
+    let cpu = args.decimal("Cpu")?;
+    let memory = args.decimal("Memory")?;
     if let Some(configuration) = world.resources.eci_configurations.get_mut(&id) {
+        configuration.cpu = cpu.unwrap_or(configuration.cpu);
+        configuration.memory = memory.unwrap_or(configuration.memory);
         if let Some(containers) = containers {
             configuration.containers = containers;
         }

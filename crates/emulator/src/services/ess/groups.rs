@@ -5,10 +5,27 @@ use serde_json::{Value, json};
 use super::answers::{group, list, list_or_null, minutes};
 use super::health::check_soon;
 use crate::error::ApiError;
-use crate::services::args::{Args, invalid};
+use crate::services::action::{Action, Run};
+use crate::services::args::{Args, has_tags, invalid};
 use crate::state::call::{Call, EssVersion};
 use crate::state::model::{Group, GroupType, InstanceSource, LifecycleState, Resources};
 use crate::state::world::World;
+
+pub const DESCRIBE: Action = Action {
+    name: "DescribeScalingGroups",
+    honours: &[
+        "GroupType",
+        "PageNumber",
+        "PageSize",
+        "ResourceGroupId",
+        "ScalingGroupId.N",
+        "ScalingGroupName",
+        "ScalingGroupName.N",
+        "Tag.N.Key",
+        "Tag.N.Value",
+    ],
+    run: Run::Read(describe),
+};
 
 /// DescribeScalingGroups. Ids that do not exist are left out.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -16,6 +33,8 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     let names = args.ess_list("ScalingGroupName", 20)?;
     let name = args.text("ScalingGroupName");
     let group_type = args.text("GroupType");
+    let resource_group = args.text("ResourceGroupId");
+    let tags = args.ess_tags();
     let only_ecs = call.version == EssVersion::V2014 || world.switches.group_type_defaults_to_ecs;
     let wanted_type = group_type.or_else(|| only_ecs.then(|| "ECS".to_owned()));
     let page = args.page(10, 50)?;
@@ -35,6 +54,12 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         })
         .filter(|g| names.as_ref().is_none_or(|names| names.contains(&g.name)))
         .filter(|g| name.as_ref().is_none_or(|name| *name == g.name))
+        .filter(|g| {
+            resource_group
+                .as_ref()
+                .is_none_or(|id| *id == g.resource_group_id)
+        })
+        .filter(|g| has_tags(&g.tags, &tags))
         .collect();
     let total = found.len();
     let rows = page
@@ -78,7 +103,7 @@ fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
         "MaxSize": group.max_size,
         "DesiredCapacity": group.desired_capacity,
         "EnableDesiredCapacity": true,
-        "DefaultCooldown": 300,
+        "DefaultCooldown": group.default_cooldown,
         "TotalCapacity": total,
         "TotalInstanceCount": total,
         "ActiveCapacity": count(LifecycleState::InService),
@@ -108,7 +133,7 @@ fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
         "VServerGroups": list(version, "VServerGroup", vec![]),
         "AlbServerGroups": list(version, "AlbServerGroup", vec![]),
         "DBInstanceIds": list(version, "DBInstanceId", vec![]),
-        "GroupDeletionProtection": false,
+        "GroupDeletionProtection": group.deletion_protection,
         "MaxInstanceLifetime": 0,
         "Tags": list(
             version,
@@ -116,12 +141,15 @@ fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
             group
                 .tags
                 .iter()
-                .map(|(k, v)| json!({"TagKey": k, "TagValue": v, "Propagate": false}))
+                .map(|(k, v)| json!({"TagKey": k, "TagValue": v, "Propagate": group.propagated_tags.contains(k)}))
                 .collect(),
         ),
         "CreationTime": minutes(group.created),
         "ModificationTime": minutes(group.created),
     });
+    if !group.resource_group_id.is_empty() {
+        row["ResourceGroupId"] = json!(group.resource_group_id);
+    }
     match &group.source {
         InstanceSource::Configuration(id) => row["ActiveScalingConfigurationId"] = json!(id),
         InstanceSource::LaunchTemplate { id, version } => {
@@ -132,7 +160,25 @@ fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
     row
 }
 
-/// ModifyScalingGroup: another active configuration, a launch template instead, the size, the name.
+pub const MODIFY: Action = Action {
+    name: "ModifyScalingGroup",
+    honours: &[
+        "ActiveScalingConfigurationId",
+        "DefaultCooldown",
+        "DesiredCapacity",
+        "GroupDeletionProtection",
+        "LaunchTemplateId",
+        "LaunchTemplateVersion",
+        "MaxSize",
+        "MinSize",
+        "ScalingGroupId",
+        "ScalingGroupName",
+    ],
+    run: Run::Write(modify),
+};
+
+/// ModifyScalingGroup: another active configuration, a launch template instead, the size, the name,
+/// and what is only shown here: the cooldown and the protection from deletion.
 /// Parameters that are left out stay as they are. Instances that exist are not touched: the next
 /// scale-out goes by what is said here.
 pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -154,6 +200,12 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     if let Some(name) = args.text("ScalingGroupName") {
         changed.name = name;
     }
+    if let Some(seconds) = args.number("DefaultCooldown", 0, 86_400)? {
+        changed.default_cooldown = seconds;
+    }
+    if let Some(protected) = args.flag("GroupDeletionProtection")? {
+        changed.deletion_protection = protected;
+    }
     world.resources.groups.insert(id.clone(), changed);
     check_soon(world, &id);
     Ok(json!({}))
@@ -165,6 +217,7 @@ fn source(
     of: &Group,
     args: Args<'_>,
 ) -> Result<Option<InstanceSource>, ApiError> {
+    let version = args.text("LaunchTemplateVersion");
     if let Some(id) = args.text("ActiveScalingConfigurationId") {
         let group = match of.group_type {
             GroupType::Ecs => resources
@@ -188,9 +241,7 @@ fn source(
     let Some(id) = args.text("LaunchTemplateId") else {
         return Ok(None);
     };
-    let version = args
-        .text("LaunchTemplateVersion")
-        .unwrap_or_else(|| "Default".to_owned());
+    let version = version.unwrap_or_else(|| "Default".to_owned());
     let template = resources.launch_templates.get(&id);
     let template = template.filter(|t| t.account_id == of.account_id && t.region == of.region);
     if template.and_then(|t| t.version(&version)).is_none() {
@@ -203,7 +254,24 @@ fn source(
     Ok(Some(InstanceSource::LaunchTemplate { id, version }))
 }
 
-/// EnableScalingGroup and DisableScalingGroup.
+pub const ENABLE: Action = Action {
+    name: "EnableScalingGroup",
+    honours: &[
+        "ActiveScalingConfigurationId",
+        "LaunchTemplateId",
+        "LaunchTemplateVersion",
+        "ScalingGroupId",
+    ],
+    run: Run::Write(|world, call, args| enable(world, call, args, true)),
+};
+
+pub const DISABLE: Action = Action {
+    name: "DisableScalingGroup",
+    honours: &["ScalingGroupId"],
+    run: Run::Write(|world, call, args| enable(world, call, args, false)),
+};
+
+/// EnableScalingGroup, which may also say where new instances come from, and DisableScalingGroup.
 pub fn enable(
     world: &mut World,
     call: &Call,
@@ -211,42 +279,22 @@ pub fn enable(
     enabled: bool,
 ) -> Result<Value, ApiError> {
     let id = args.required("ScalingGroupId")?;
-    if group(&world.resources, call, &id)?.enabled == enabled {
+    let found = group(&world.resources, call, &id)?;
+    if found.enabled == enabled {
         return Err(ApiError::new(
             400,
             "IncorrectScalingGroupStatus",
             format!("The current status of scaling group {id} does not support this action."),
         ));
     }
+    let source = match enabled {
+        true => source(&world.resources, found, args)?,
+        false => None,
+    };
     if let Some(group) = world.resources.groups.get_mut(&id) {
         group.enabled = enabled;
+        group.source = source.unwrap_or_else(|| group.source.clone());
     }
     check_soon(world, &id);
     Ok(json!({}))
-}
-
-/// ListTagResources, for scaling groups.
-pub fn tags(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let kind = args.required("ResourceType")?;
-    if !kind.eq_ignore_ascii_case("scalinggroup") {
-        return Err(invalid("ResourceType", "only scalinggroup is known"));
-    }
-    let ids = args.ess_list("ResourceId", 50)?;
-    let rows = world
-        .seen()
-        .groups
-        .values()
-        .filter(|g| g.account_id == call.caller.account_id && g.region == call.region)
-        .filter(|g| {
-            ids.as_ref()
-                .is_none_or(|ids| ids.contains(&g.scaling_group_id))
-        })
-        .flat_map(|g| {
-            g.tags.iter().map(|(key, value)| {
-                json!({"ResourceId": g.scaling_group_id, "ResourceType": "scalinggroup",
-                       "TagKey": key, "TagValue": value, "Propagate": false})
-            })
-        })
-        .collect();
-    Ok(json!({"TagResources": list(call.version, "TagResource", rows), "NextToken": ""}))
 }

@@ -4,10 +4,29 @@ use serde_json::{Value, json};
 
 use super::answers::{list, minutes, seconds};
 use crate::error::ApiError;
+use crate::services::action::{Action, Run};
 use crate::services::args::{Args, invalid};
 use crate::state::call::Call;
 use crate::state::model::{InstanceStatus, Member, Resources};
 use crate::state::world::World;
+
+pub const DESCRIBE: Action = Action {
+    name: "DescribeScalingInstances",
+    honours: &[
+        "CreationType",
+        "CreationTypes.N",
+        "HealthStatus",
+        "InstanceId.N",
+        "LifecycleState",
+        "LifecycleStates.N",
+        "PageNumber",
+        "PageSize",
+        "ScalingActivityId",
+        "ScalingConfigurationId",
+        "ScalingGroupId",
+    ],
+    run: Run::Read(describe),
+};
 
 /// Page sizes up to 100 (current metadata; older documentation says 50).
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {

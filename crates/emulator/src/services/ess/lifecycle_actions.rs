@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::activities::activity_ends;
 use super::answers::{group, index, list, next};
 use crate::error::ApiError;
+use crate::services::action::{Action, Run};
 use crate::services::args::{Args, invalid};
 use crate::state::call::Call;
 use crate::state::neighbours::{ActionResult, LifecycleAction};
@@ -27,6 +28,17 @@ fn end(world: &mut World, token: &str, status: &str, result: Option<ActionResult
     let activity = action.scaling_activity_id.clone();
     activity_ends(world, &activity);
 }
+
+pub const DESCRIBE: Action = Action {
+    name: "DescribeLifecycleActions",
+    honours: &[
+        "LifecycleActionStatus",
+        "MaxResults",
+        "NextToken",
+        "ScalingActivityId",
+    ],
+    run: Run::Read(describe),
+};
 
 /// DescribeLifecycleActions.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -68,6 +80,17 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         "LifecycleActions": list(call.version, "LifecycleAction", rows),
     }))
 }
+
+pub const COMPLETE: Action = Action {
+    name: "CompleteLifecycleAction",
+    honours: &[
+        "ClientToken",
+        "LifecycleActionResult",
+        "LifecycleActionToken",
+        "LifecycleHookId",
+    ],
+    run: Run::Write(complete),
+};
 
 /// CompleteLifecycleAction.
 pub fn complete(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::state::container_groups::{ContainerGroupStatus, EciConfiguration, NewContainerGroup};
 use crate::state::images::OsType;
 use crate::state::model::{
-    Blueprint, CreationType, Group, GroupType, Instance, InstanceSource, InstanceStatus,
-    LifecycleState, Member,
+    Attributes, Blueprint, CreationType, Group, GroupType, Instance, InstanceSource,
+    InstanceStatus, LifecycleState, Member,
 };
 use crate::state::world::World;
 
@@ -108,13 +108,21 @@ fn instance(world: &mut World, group: &Group, blueprint: &Blueprint, zone_id: St
         user_data: blueprint.user_data.clone(),
         key_pair_name: blueprint.key_pair_name.clone(),
         cloud_assistant: true,
-        tags: BTreeMap::new(),
+        attributes: Attributes::default(),
+        tags: propagated(group),
         created: world.now,
         commands_sent: 0,
         packages: BTreeMap::new(),
     };
     world.resources.instances.insert(id.clone(), instance);
     id
+}
+
+/// The tags of the group that its new instances get.
+fn propagated(group: &Group) -> BTreeMap<String, String> {
+    let mut tags = group.tags.clone();
+    tags.retain(|key, _| group.propagated_tags.contains(key));
+    tags
 }
 
 /// The new member serves.

@@ -5,10 +5,23 @@ use serde_json::{Value, json};
 use super::answers::group;
 use super::health::check_soon;
 use crate::error::ApiError;
+use crate::services::action::{Action, Run};
 use crate::services::args::{Args, invalid};
 use crate::state::call::Call;
 use crate::state::model::PROCESSES;
 use crate::state::world::World;
+
+pub const SUSPEND: Action = Action {
+    name: "SuspendProcesses",
+    honours: &["ClientToken", "Process.N", "ScalingGroupId"],
+    run: Run::Write(suspend),
+};
+
+pub const RESUME: Action = Action {
+    name: "ResumeProcesses",
+    honours: &["ClientToken", "Process.N", "ScalingGroupId"],
+    run: Run::Write(resume),
+};
 
 pub fn suspend(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let (id, processes) = target(world, call, args)?;

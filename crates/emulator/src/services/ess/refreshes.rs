@@ -5,12 +5,25 @@ use serde_json::{Value, json};
 
 use super::answers::{group, index, list, next, seconds};
 use crate::error::ApiError;
+use crate::services::action::{Action, Run};
 use crate::services::args::{Args, missing};
 use crate::state::call::Call;
-use crate::state::neighbours::InstanceRefresh;
+use crate::state::neighbours::{InstanceRefresh, RefreshLimits};
 use crate::state::queue::Event;
 use crate::state::time::{later, seconds as duration};
 use crate::state::world::World;
+
+pub const START: Action = Action {
+    name: "StartInstanceRefresh",
+    honours: &[
+        "ClientToken",
+        "MaxHealthyPercentage",
+        "MinHealthyPercentage",
+        "ScalingGroupId",
+        "SkipMatching",
+    ],
+    run: Run::Write(start),
+};
 
 /// StartInstanceRefresh. One at a time in a group.
 pub fn start(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -28,9 +41,22 @@ pub fn start(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, Ap
             ),
         ));
     }
+    let usual = RefreshLimits::default();
+    let limits = RefreshLimits {
+        min_healthy: args
+            .number("MinHealthyPercentage", 0, 100)?
+            .unwrap_or(usual.min_healthy),
+        max_healthy: args
+            .number("MaxHealthyPercentage", 100, 200)?
+            .unwrap_or(usual.max_healthy),
+        skip_matching: args.flag("SkipMatching")?.unwrap_or(usual.skip_matching),
+    };
     let id = world.ids.id("ir-");
     let left = duration(world.durations.instance_refresh);
     begin(world, &id, &group_id, "InProgress", left);
+    if let Some(refresh) = world.resources.instance_refreshes.get_mut(&id) {
+        refresh.limits = limits;
+    }
     Ok(json!({ "InstanceRefreshTaskId": id }))
 }
 
@@ -40,6 +66,7 @@ pub fn begin(world: &mut World, id: &str, group: &str, status: &str, left: Signe
         instance_refresh_task_id: id.to_owned(),
         scaling_group_id: group.to_owned(),
         status: status.to_owned(),
+        limits: RefreshLimits::default(),
         started: world.now,
         ended: None,
         ends_at: None,
@@ -79,6 +106,24 @@ pub fn ends(world: &mut World, id: &str) {
     }
 }
 
+pub const SUSPEND: Action = Action {
+    name: "SuspendInstanceRefresh",
+    honours: &["InstanceRefreshTaskId", "ScalingGroupId"],
+    run: Run::Write(|world, call, args| change(world, call, args, "Paused")),
+};
+
+pub const RESUME: Action = Action {
+    name: "ResumeInstanceRefresh",
+    honours: &["InstanceRefreshTaskId", "ScalingGroupId"],
+    run: Run::Write(|world, call, args| change(world, call, args, "InProgress")),
+};
+
+pub const CANCEL: Action = Action {
+    name: "CancelInstanceRefresh",
+    honours: &["InstanceRefreshTaskId", "ScalingGroupId"],
+    run: Run::Write(|world, call, args| change(world, call, args, "Cancelled")),
+};
+
 /// SuspendInstanceRefresh, ResumeInstanceRefresh and CancelInstanceRefresh: to this status.
 pub fn change(world: &mut World, call: &Call, args: Args<'_>, to: &str) -> Result<Value, ApiError> {
     let group_id = args.required("ScalingGroupId")?;
@@ -115,6 +160,17 @@ pub fn change(world: &mut World, call: &Call, args: Args<'_>, to: &str) -> Resul
     go_on(world, &id);
     Ok(json!({}))
 }
+
+pub const DESCRIBE: Action = Action {
+    name: "DescribeInstanceRefreshes",
+    honours: &[
+        "InstanceRefreshTaskId.N",
+        "MaxResults",
+        "NextToken",
+        "ScalingGroupId",
+    ],
+    run: Run::Read(describe),
+};
 
 /// DescribeInstanceRefreshes, newest first.
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -154,9 +210,9 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
                 "Detail": "",
                 "StartTime": seconds(r.started),
                 "EndTime": r.ended.map_or(String::new(), seconds),
-                "MinHealthyPercentage": 80,
-                "MaxHealthyPercentage": 120,
-                "SkipMatching": true,
+                "MinHealthyPercentage": r.limits.min_healthy,
+                "MaxHealthyPercentage": r.limits.max_healthy,
+                "SkipMatching": r.limits.skip_matching,
             })
         })
         .collect();
@@ -165,6 +221,12 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         "InstanceRefreshTasks": list(call.version, "InstanceRefreshTask", rows),
     }))
 }
+
+pub const DIAGNOSIS: Action = Action {
+    name: "DescribeScalingGroupDiagnoseDetails",
+    honours: &["ScalingGroupId"],
+    run: Run::Read(diagnosis),
+};
 
 /// DescribeScalingGroupDiagnoseDetails: as the fixture has it. Nothing when nothing is wrong.
 pub fn diagnosis(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {

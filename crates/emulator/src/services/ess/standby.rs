@@ -6,11 +6,18 @@ use super::activities::{in_progress, remove_instances};
 use super::answers::{group, no_instance};
 use super::health::check_soon;
 use crate::error::ApiError;
+use crate::services::action::{Action, Run};
 use crate::services::args::{Args, missing};
 use crate::state::call::Call;
 use crate::state::model::LifecycleState;
 use crate::state::time::{later, seconds};
 use crate::state::world::World;
+
+pub const ENTER: Action = Action {
+    name: "EnterStandby",
+    honours: &["Async", "ClientToken", "InstanceId.N", "ScalingGroupId"],
+    run: Run::Write(enter),
+};
 
 /// EnterStandby: from InService; the load-balancer weight becomes 0.
 pub fn enter(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -30,6 +37,12 @@ pub fn enter(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, Ap
     }
     asynchronous(world, args)
 }
+
+pub const EXIT: Action = Action {
+    name: "ExitStandby",
+    honours: &["Async", "ClientToken", "InstanceId.N", "ScalingGroupId"],
+    run: Run::Write(exit),
+};
 
 /// ExitStandby: to InService, the weight as before; neither health nor ECS status is looked at.
 pub fn exit(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -51,6 +64,12 @@ pub fn exit(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, Api
     asynchronous(world, args)
 }
 
+pub const PROTECT: Action = Action {
+    name: "SetInstancesProtection",
+    honours: &["InstanceId.N", "ProtectedFromScaleIn", "ScalingGroupId"],
+    run: Run::Write(protect),
+};
+
 /// SetInstancesProtection: InService to Protected and back.
 pub fn protect(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let (group_id, ids) = target(world, call, args)?;
@@ -70,6 +89,12 @@ pub fn protect(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, 
     check_soon(world, &group_id);
     Ok(json!({}))
 }
+
+pub const REMOVE: Action = Action {
+    name: "RemoveInstances",
+    honours: &["ClientToken", "InstanceId.N", "ScalingGroupId"],
+    run: Run::Write(remove),
+};
 
 /// RemoveInstances: an activity that takes the instances out of the group and releases them.
 pub fn remove(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {

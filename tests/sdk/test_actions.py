@@ -1,0 +1,367 @@
+"""Every action that the emulator has, called at least once through the official SDK and decoded by its models."""
+
+import json
+import re
+import time
+import unittest
+from pathlib import Path
+
+from aliyunsdkcore.client import AcsClient
+from aliyunsdkecs.request.v20140526.DescribeInstancesRequest import DescribeInstancesRequest as OldInstances
+from aliyunsdkeci.request.v20180808.DescribeContainerGroupsRequest import (
+    DescribeContainerGroupsRequest as OldContainerGroups,
+)
+from aliyunsdkess.request.v20140828.DescribeScalingGroupsRequest import DescribeScalingGroupsRequest as OldGroups
+from aliyunsdkess.request.v20140828.DescribeScalingInstancesRequest import (
+    DescribeScalingInstancesRequest as OldMembers,
+)
+from aliyunsdkoos.request.v20190601.ListTemplatesRequest import ListTemplatesRequest as OldTemplates
+from aliyunsdksts.request.v20150401.GetCallerIdentityRequest import GetCallerIdentityRequest as OldIdentity
+
+from alibabacloud_eci20180808 import client as eci, models as eci_models
+from alibabacloud_ecs20140526 import client as ecs, models as ecs_models
+from alibabacloud_ess20220222 import client as ess, models as ess_models
+from alibabacloud_oos20190601 import client as oos, models as oos_models
+from alibabacloud_sts20150401 import client as sts, models as sts_models
+
+from test_sdk import REGION, Emulator
+
+FIXTURE = Path(__file__).resolve().parent / "actions.yaml"
+GROUP, ECI_GROUP = "asg-1", "asg-eci"
+PAUSE = json.dumps(
+    {"FormatVersion": "OOS-2019-06-01", "Tasks": [{"Name": "wait", "Action": "ACS::Pause", "Properties": {}}]}
+)
+
+
+# Fields of answers that the models do not have. Clients pass over them; other readers of the answers may want them.
+SURPLUS = {
+    "ECS DescribeInvocationResults.Invocation.InvocationResults.InvocationResult.FinishTime",
+    "ECS DescribeInvocationResults.Invocation.InvocationResults.InvocationResult.InstanceInvokeStatus",
+    "ECS DescribeInvocations.Invocations.Invocation.InvokeInstances.InvokeInstance.CommandId",
+    "ECS DescribeInvocations.Invocations.Invocation.InvokeInstances.InvokeInstance.FinishedTime",
+    "ECS DescribeInvocations.Invocations.Invocation.InvokeInstances.InvokeInstance.InvokeId",
+    "ECS DescribeInvocations.Invocations.Invocation.InvokeInstances.InvokeInstance.InvokeRecordStatus",
+    "OOS CreateTemplate.Template.TemplateType",
+    "OOS CreateTemplate.Template.VersionName",
+    "OOS GetExecutionTemplate.Template.HasTrigger",
+    "OOS GetExecutionTemplate.Template.TemplateType",
+    "OOS GetExecutionTemplate.Template.VersionName",
+    "OOS ListExecutions.Executions.LoopMode",
+    "OOS ListTaskExecutionInvocations.MaxResults",
+    "OOS ListTaskExecutionInvocations.NextToken",
+    "OOS ListTaskExecutions.TotalCount",
+    "OOS ListTemplates.TotalCount",
+    "OOS UpdateTemplate.Template.TemplateType",
+    "OOS UpdateTemplate.Template.VersionName",
+}
+
+
+def snake(name):
+    """The name that the SDK gives to a method or an attribute."""
+    name = name.replace("OIDC", "Oidc").replace("OOSA", "Oosa")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def lost(raw, decoded, path=""):
+    """The fields of an answer that its model does not have."""
+    if isinstance(raw, dict) and isinstance(decoded, dict):
+        for name, value in raw.items():
+            if name in decoded:
+                yield from lost(value, decoded[name], f"{path}.{name}")
+            elif value is not None:
+                yield f"{path}.{name}"
+    elif isinstance(raw, list) and isinstance(decoded, list):
+        for ours, theirs in zip(raw, decoded):
+            yield from lost(ours, theirs, path)
+
+
+class ActionsTest(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.emulator = Emulator(FIXTURE)
+        self.addCleanup(self.emulator.stop)
+        self.lost = set()
+        config = self.emulator.config()
+        self.sides = {
+            "ESS": (ess.Client(config), ess_models),
+            "ECS": (ecs.Client(config), ecs_models),
+            "OOS": (oos.Client(config), oos_models),
+            "ECI": (eci.Client(config), eci_models),
+            "STS": (sts.Client(config), sts_models),
+        }
+
+    def call(self, service, action, **params):
+        """One call; its answer as the SDK decodes it."""
+        client, models = self.sides[service]
+        call_api, answers = type(client).call_api, []
+
+        def kept(*args):
+            answers.append(call_api(client, *args))
+            return answers[-1]
+
+        client.call_api = kept
+        kind = getattr(models, f"{action}Request", None)
+        method = getattr(client, snake(action))
+        if kind is None:
+            body = method().body
+        else:
+            request = kind()
+            if hasattr(request, "region_id"):
+                request.region_id = REGION
+            for name, value in params.items():
+                self.assertTrue(hasattr(request, name), f"{action} has no {name}")
+                setattr(request, name, value)
+            body = method(request).body
+        self.assertTrue(body.request_id, action)
+        # What is not signed goes another way through the SDK.
+        for answer in answers:
+            self.lost |= {f"{service} {action}{path}" for path in lost(answer["body"], body.to_map())}
+        return body
+
+    def wait(self, what):
+        """The first true value of a function."""
+        deadline = time.monotonic() + 20
+        while not (found := what()):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        return found
+
+    def test_every_action_is_called_and_its_answer_decoded(self):
+        self.auto_scaling()
+        self.lifecycle_hooks_and_refreshes()
+        self.instances()
+        self.commands_and_images()
+        self.templates()
+        self.executions()
+        self.stored_parameters("", {"type": "String"}, {})
+        self.stored_parameters("Secret", {}, {"with_decryption": True})
+        self.containers_and_sessions()
+        calls = self.emulator.control("GET", "journal")["entries"]
+        called = {(c["service"], c["action"]) for c in calls if c["code"] == "OK" and not c["byOos"]}
+        listed = self.emulator.control("GET", "actions")["actions"]
+        there = {(a["service"], a["action"]) for a in listed}
+        # None of these executions waits for a trigger.
+        called |= {(c["service"], c["action"]) for c in calls if c["action"] == "TriggerExecution"}
+        self.assertEqual(there - called, set())
+        self.assertEqual(sorted(self.lost - SURPLUS), [])
+
+    def auto_scaling(self):
+        call = lambda action, **params: self.call("ESS", action, **params)
+        self.assertEqual(call("DescribeRegions").regions[0].region_id, REGION)
+        tag = ess_models.TagResourcesRequestTags(key="team", value="web", propagate=True)
+        call("TagResources", resource_type="scalinggroup", resource_ids=[GROUP], tags=[tag])
+        wanted = ess_models.DescribeScalingGroupsRequestTags(key="team", value="web")
+        groups = call("DescribeScalingGroups", tags=[wanted]).scaling_groups
+        self.assertEqual([g.scaling_group_id for g in groups], [GROUP])
+        self.assertEqual(groups[0].tags[0].tag_value, "web")
+        tagged = call("ListTagResources", resource_type="scalinggroup").tag_resources
+        self.assertEqual([t.tag_key for t in tagged], ["team"])
+        call("UntagResources", resource_type="scalinggroup", resource_ids=[GROUP], tag_keys=["team"])
+        call("DisableScalingGroup", scaling_group_id=GROUP)
+        call("EnableScalingGroup", scaling_group_id=GROUP)
+        call("ModifyScalingGroup", scaling_group_id=GROUP, default_cooldown=60)
+        self.assertEqual(call("DescribeScalingGroups", scaling_group_ids=[GROUP]).scaling_groups[0].default_cooldown, 60)
+        call("ModifyScalingConfiguration", scaling_configuration_id="asc-1", image_id="m-2")
+        found = call("DescribeScalingConfigurations", scaling_configuration_ids=["asc-1"]).scaling_configurations
+        self.assertEqual(found[0].image_id, "m-2")
+        container = ess_models.ModifyEciScalingConfigurationRequestContainers(name="app", image="y")
+        call("ModifyEciScalingConfiguration", scaling_configuration_id="asc-eci", containers=[container])
+        found = call("DescribeEciScalingConfigurations", scaling_configuration_ids=["asc-eci"]).scaling_configurations
+        self.assertEqual(found[0].containers[0].image, "y")
+        call("SuspendProcesses", scaling_group_id=GROUP, processes=["HealthCheck"])
+        call("ResumeProcesses", scaling_group_id=GROUP, processes=["HealthCheck"])
+        members = call("DescribeScalingInstances", scaling_group_id=GROUP).scaling_instances
+        self.assertEqual(len(members), 4)
+        one = [members[0].instance_id]
+        call("EnterStandby", scaling_group_id=GROUP, instance_ids=one)
+        call("ExitStandby", scaling_group_id=GROUP, instance_ids=one)
+        call("SetInstancesProtection", scaling_group_id=GROUP, instance_ids=one, protected_from_scale_in=True)
+        call("SetInstancesProtection", scaling_group_id=GROUP, instance_ids=one, protected_from_scale_in=False)
+        call("DescribeScalingGroupDiagnoseDetails", scaling_group_id=GROUP)
+
+    def lifecycle_hooks_and_refreshes(self):
+        call = lambda action, **params: self.call("ESS", action, **params)
+        task = call("StartInstanceRefresh", scaling_group_id=GROUP, min_healthy_percentage=70).instance_refresh_task_id
+        of_task = {"scaling_group_id": GROUP, "instance_refresh_task_id": task}
+        call("SuspendInstanceRefresh", **of_task)
+        call("ResumeInstanceRefresh", **of_task)
+        call("CancelInstanceRefresh", **of_task)
+        refreshes = call("DescribeInstanceRefreshes", scaling_group_id=GROUP).instance_refresh_tasks
+        self.assertEqual((refreshes[0].status, refreshes[0].min_healthy_percentage), ("Cancelled", 70))
+        self.emulator.control("POST", f"groups/{GROUP}/scaleOut", {"count": 1})
+        activity = call("DescribeScalingActivities", scaling_group_id=GROUP).scaling_activities[0].scaling_activity_id
+        detail = call("DescribeScalingActivityDetail", scaling_activity_id=activity)
+        self.assertIn("Created", detail.detail)
+        actions = self.wait(lambda: call("DescribeLifecycleActions", scaling_activity_id=activity).lifecycle_actions)
+        call(
+            "CompleteLifecycleAction",
+            lifecycle_hook_id="lh-1",
+            lifecycle_action_token=actions[0].lifecycle_action_token,
+            lifecycle_action_result="CONTINUE",
+        )
+        members = call("DescribeScalingInstances", scaling_group_id=GROUP).scaling_instances
+        call("RemoveInstances", scaling_group_id=GROUP, instance_ids=[members[0].instance_id])
+
+    def instances(self):
+        call = lambda action, **params: self.call("ECS", action, **params)
+        self.assertEqual(call("DescribeRegions", accept_language="en-US").regions.region[0].local_name, "China (Hangzhou)")
+        call("ModifyInstanceAttribute", instance_id="i-own", instance_name="mine", description="for tests")
+        found = call("DescribeInstances", instance_name="mi*").instances.instance
+        self.assertEqual([(i.instance_id, i.description) for i in found], [("i-own", "for tests")])
+        status = lambda: call("DescribeInstanceStatus", instance_id=["i-own"]).instance_statuses.instance_status[0].status
+        call("RebootInstance", instance_id="i-own")
+        self.wait(lambda: status() == "Running")
+        call("RebootInstances", instance_id=["i-own"])
+        self.wait(lambda: status() == "Running")
+        call("StopInstance", instance_id="i-own")
+        self.wait(lambda: status() == "Stopped")
+        disk = call("ReplaceSystemDisk", instance_id="i-own", image_id="m-2").disk_id
+        found = call("DescribeDisks", disk_ids=json.dumps([disk]), disk_type="system").disks.disk
+        self.assertEqual([d.instance_id for d in found], ["i-own"])
+        self.wait(lambda: call("DescribeDisks", instance_id="i-own", status="In_use").disks.disk)
+        call("StartInstance", instance_id="i-own")
+        self.wait(lambda: status() == "Running")
+        rows = call("StopInstances", instance_id=["i-own"]).instance_responses.instance_response
+        self.assertEqual(rows[0].current_status, "Stopping")
+        self.wait(lambda: status() == "Stopped")
+        call("StartInstances", instance_id=["i-own"])
+        self.wait(lambda: status() == "Running")
+        call("DeleteInstance", instance_id="i-other", force=True)
+        call("DescribeLaunchTemplates", launch_template_id=["lt-1"])
+        versions = call("DescribeLaunchTemplateVersions", launch_template_id="lt-1").launch_template_version_sets
+        self.assertEqual(versions.launch_template_version_set[0].launch_template_data.image_id, "m-1")
+        tag = ecs_models.TagResourcesRequestTag(key="role", value="db")
+        call("TagResources", resource_type="instance", resource_id=["i-own"], tag=[tag])
+        tags = call("DescribeTags", resource_type="instance").tags.tag
+        self.assertEqual([(t.tag_key, t.resource_type_count.instance) for t in tags if t.tag_key == "role"], [("role", 1)])
+        rows = call("ListTagResources", resource_type="instance", resource_id=["i-own"]).tag_resources.tag_resource
+        self.assertEqual([r.tag_value for r in rows], ["db"])
+        call("UntagResources", resource_type="instance", resource_id=["i-own"], tag_key=["role"])
+
+    def commands_and_images(self):
+        call = lambda action, **params: self.call("ECS", action, **params)
+        status = call("DescribeCloudAssistantStatus", instance_id=["i-own"]).instance_cloud_assistant_status_set
+        self.assertEqual(status.instance_cloud_assistant_status[0].cloud_assistant_status, "true")
+        started = call("RunCommand", type="RunShellScript", command_content="true", instance_id=["i-own"], timeout=60)
+        rows = call("DescribeInvocations", invoke_id=started.invoke_id).invocations.invocation
+        self.assertEqual(len(rows), 1)
+        results = call("DescribeInvocationResults", invoke_id=started.invoke_id).invocation.invocation_results
+        self.assertEqual(results.invocation_result[0].instance_id, "i-own")
+        image = call("CreateImage", instance_id="i-own", image_name="made", description="here").image_id
+        found = call("DescribeImages", image_id=image, status="Creating,Available", ostype="linux").images.image
+        self.assertEqual([i.description for i in found], ["here"])
+        self.assertEqual(len(call("DescribeSnapshots").snapshots.snapshot), 1)
+        call("DeleteInstances", instance_id=["i-own"], force=True)
+
+    def templates(self):
+        call = lambda action, **params: self.call("OOS", action, **params)
+        self.assertEqual(call("DescribeRegions").regions[0].region_id, REGION)
+        self.assertTrue(call("ListActions").actions)
+        call("ValidateTemplateContent", content=PAUSE)
+        made = call("CreateTemplate", template_name="mine", content=PAUSE, tags={"team": "web"}, version_name="first")
+        self.assertEqual((made.template.tags, made.template.created_by), ({"team": "web"}, "demo"))
+        call("UpdateTemplate", template_name="mine", content=PAUSE, version_name="second")
+        read = call("GetTemplate", template_name="mine").template
+        self.assertEqual((read.version_name, read.template_version), ("second", "v2"))
+        self.assertEqual(read.tags, {"team": "web"})
+        self.assertEqual(len(call("ListTemplateVersions", template_name="mine").template_versions), 2)
+        found = call("ListTemplates", tags={"team": "web"}, has_trigger=False).templates
+        self.assertEqual([t.template_name for t in found], ["mine"])
+        policy = call("GenerateExecutionPolicy", template_name="ACS-ESS-RollingUpdateByRunCommandInScalingGroup").policy
+        self.assertIn("ecs:RunCommand", json.loads(policy)["Statement"][0]["Action"])
+        call("TagResources", resource_type="template", resource_ids=["mine"], tags={"more": "1"})
+        self.assertEqual(sorted(call("ListTagKeys", resource_type="template").keys), ["more", "team"])
+        self.assertEqual(call("ListTagValues", resource_type="template", key="more").values, ["1"])
+        rows = call("ListTagResources", resource_type="template", resource_ids=["mine"]).tag_resources.tag_resource
+        self.assertEqual(sorted(r.tag_key for r in rows), ["more", "team"])
+        call("UntagResources", resource_type="template", resource_ids=["mine"], tag_keys=["more"])
+        instance = self.call("ESS", "DescribeScalingInstances", scaling_group_id=GROUP).scaling_instances[-1].instance_id
+        states = call("ListInstancePackageStates", instance_id=instance)
+        self.assertIsNotNone(states.package_states)
+
+    def executions(self):
+        call = lambda action, **params: self.call("OOS", action, **params)
+        start = lambda: call("StartExecution", template_name="mine", mode="FailurePause").execution.execution_id
+        status = lambda: call("ListExecutions", execution_id=execution).executions[0].status
+        execution = start()
+        self.wait(lambda: status() == "Waiting")
+        call("UpdateExecution", execution_id=execution, description="changed")
+        tasks = call("ListTaskExecutions", execution_id=execution).task_executions
+        self.assertEqual([t.task_name for t in tasks], ["wait"])
+        call("ListExecutionLogs", execution_id=execution)
+        call("ListTaskExecutionInvocations", task_execution_id=tasks[0].task_execution_id)
+        self.assertEqual(call("GetExecutionTemplate", execution_id=execution).template.template_name, "mine")
+        with self.assertRaises(Exception) as refused:
+            call("TriggerExecution", execution_id=execution, type="Timer", content="{}")
+        self.assertEqual(refused.exception.statusCode, 400)
+        call("NotifyExecution", execution_id=execution, notify_type="Approve")
+        self.wait(lambda: status() == "Success")
+        call("DeleteExecutions", execution_ids=json.dumps([execution]))
+        execution = start()
+        call("CancelExecution", execution_id=execution)
+        self.wait(lambda: status() == "Cancelled")
+        call("DeleteTemplate", template_name="mine", auto_delete_executions=True)
+        call("CreateTemplate", template_name="mine", content=PAUSE)
+        call("DeleteTemplates", template_names=["mine"])
+
+    def stored_parameters(self, kind, at_first, clear):
+        call = lambda action, **params: self.call("OOS", action, **params)
+        call(f"Create{kind}Parameter", name="web/port", value="8080", **at_first)
+        call(f"Update{kind}Parameter", name="web/port", value="8081")
+        self.assertEqual(call(f"Get{kind}Parameter", name="web/port", **clear).parameter.value, "8081")
+        call(f"Get{kind}Parameters", names=json.dumps(["web/port"]), **clear)
+        call(f"List{kind}Parameters", name="web")
+        versions = call(f"List{kind}ParameterVersions", name="web/port", **clear).parameter_versions
+        self.assertEqual(len(versions), 2)
+        call(f"Get{kind}ParametersByPath", path="web", **clear)
+        call(f"Delete{kind}Parameter", name="web/port")
+
+    def containers_and_sessions(self):
+        groups = self.call("ECI", "DescribeContainerGroups", container_group_ids=json.dumps(["eci-1"])).container_groups
+        self.assertEqual([g.container_group_id for g in groups], ["eci-1"])
+        container = eci_models.UpdateContainerGroupRequestContainer(name="app", image="z")
+        self.call("ECI", "UpdateContainerGroup", container_group_id="eci-1", container=[container])
+        role = "acs:ram::1000000000000001:role/operator"
+        session = self.call("STS", "AssumeRole", role_arn=role, role_session_name="me", duration_seconds=900)
+        self.assertTrue(session.credentials.security_token)
+        session = self.call(
+            "STS", "AssumeRoleWithOIDC", role_arn=role, role_session_name="me", oidctoken="token",
+            oidcprovider_arn="acs:ram::1000000000000001:oidc-provider/provider",
+        )
+        self.assertTrue(session.credentials.access_key_id)
+        self.assertEqual(self.call("STS", "GetCallerIdentity").account_id, "1000000000000001")
+
+    def test_a_parameter_that_is_not_honoured_is_refused(self):
+        with self.assertRaises(Exception) as refused:
+            self.call("ECS", "DescribeInstances", http_tokens="required")
+        self.assertEqual(refused.exception.code, "UnsupportedParameter")
+        self.assertIn("HttpTokens", refused.exception.message)
+
+    def test_the_old_generation_reads_every_service(self):
+        client = AcsClient("demo-access-key-id", "demo-access-key-secret", REGION)
+        host = self.emulator.http.split("://")[1]
+
+        def ask(request, **params):
+            for name, value in params.items():
+                getattr(request, f"set_{name}")(value)
+            request.set_endpoint(host)
+            request.set_protocol_type("http")
+            request.set_accept_format("json")
+            return json.loads(client.do_action_with_exception(request))
+
+        groups = ask(OldGroups(), ScalingGroupIds=[GROUP])["ScalingGroups"]["ScalingGroup"]
+        self.assertEqual([g["ScalingGroupId"] for g in groups], [GROUP])
+        members = ask(OldMembers(), ScalingGroupId=GROUP)["ScalingInstances"]["ScalingInstance"]
+        self.assertEqual(len(members), 4)
+        ids = json.dumps(["i-own"])
+        instances = ask(OldInstances(), InstanceIds=ids, InstanceName="i-o*")["Instances"]["Instance"]
+        self.assertEqual([i["InstanceId"] for i in instances], ["i-own"])
+        self.assertEqual(ask(OldContainerGroups(), ContainerGroupIds=json.dumps(["eci-1"]))["TotalCount"], 1)
+        packages = ask(OldTemplates(), TemplateType="Package")["Templates"]
+        self.assertEqual([t["TemplateName"] for t in packages], ["nginx"])
+        self.assertEqual(ask(OldIdentity())["AccountId"], "1000000000000001")
+
+
+if __name__ == "__main__":
+    unittest.main()
