@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::account::Account;
+use crate::findings::{Findings, ProbeError};
 use crate::oos::text;
-use crate::probe::{Findings, ProbeError};
 
 const PROCESS: &str = "AlarmNotification";
 const PATIENCE: Duration = Duration::from_secs(15 * 60);

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use crate::findings::{Findings, ProbeError};
 use crate::oos::{Oos, between, date, text};
-use crate::probe::{Findings, ProbeError};
 
 /// Two tasks that sleep, each for as long as a parameter says; or fail, where that is no duration.
 pub(crate) const SLEEPS: &str = "sleeps";

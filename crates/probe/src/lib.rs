@@ -7,6 +7,7 @@
 //!   pauses      what pauses and failures show, and who may be retried
 //!   requests    what is taken and what is refused
 //!   groups      ESS, on scaling groups that somebody named
+//!     findings  what they find, and why they find nothing
 //!     oos       executions and templates, as experiments handle them
 //!       account who is asked: an emulated cloud, or a real one
 //! profile       what was found
@@ -18,6 +19,7 @@
 #![deny(missing_docs)]
 
 pub mod account;
+mod findings;
 mod groups;
 mod lags;
 mod oos;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::account::{Account, CallError};
-use crate::probe::ProbeError;
+use crate::findings::ProbeError;
 
 /// How often something is looked at.
 const EVERY: Duration = Duration::from_secs(1);

@@ -5,9 +5,9 @@ use ess_emulator::oos::{
 };
 use serde_json::{Value, json};
 
+use crate::findings::{Findings, ProbeError};
 use crate::lags::LOOP;
 use crate::oos::{Item, Oos, text};
-use crate::probe::{Findings, ProbeError};
 use crate::profile::shows;
 
 /// Seconds until everything that follows from something by itself has followed.

@@ -4,9 +4,9 @@ use ess_emulator::oos::{BatchSplit, RejectedStatus, SafetyCheckDefault, Taken};
 use serde_json::{Value, json};
 
 use crate::account::CallError;
+use crate::findings::{Findings, ProbeError};
 use crate::lags::SLEEPS;
 use crate::oos::{Oos, text};
-use crate::probe::{Findings, ProbeError};
 
 const SPLIT: &str = "split";
 const APPROVAL: &str = "approval";
