@@ -40,7 +40,8 @@ pub fn as_seen(mut switches: Switches) -> Switches {
     // Nobody can skip or give up an item that nobody can name; and to skip a task in a child that waits is not to skip the item.
     let by_item = oos.notify_by_task_execution_id || oos.notify_by_loop_item;
     let child_failed = oos.child_in_failure_pause == ChildInFailurePause::Failed;
-    if !by_item && !(oos.notify_by_child_execution && child_failed) {
+    let can_skip = by_item || (oos.notify_by_child_execution && child_failed);
+    if !can_skip {
         oos.skipped_item_status = unseen.skipped_item_status;
     }
     if !by_item && !oos.notify_by_child_execution {
