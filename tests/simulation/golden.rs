@@ -7,6 +7,9 @@
 //!
 //! `GOLDEN=write` writes those of the present layout, where there are none yet. Files of a layout that was released stay as they
 //! are: to be mended is what does not get on with them.
+//!
+//! What the emulated cloud itself numbers and dates is in them: an object that names task executions which its templates do not make
+//! any more asks for something that never was. Such a moment is written again, by the layout that it has.
 
 use std::collections::BTreeSet;
 use std::fs;
