@@ -163,10 +163,11 @@ impl Engine {
         params: &Params,
     ) -> Result<Value, ApiError> {
         let execution = self.existing(region, &required_text(params, "ExecutionId")?)?;
-        Ok(json!({
-            "Content": execution.template.content,
-            "Template": self.shown(region, &execution.template),
-        }))
+        let mut template = self.shown(region, &execution.template);
+        if let Some(members) = template.as_object_mut() {
+            members.remove("ResourceGroupId");
+        }
+        Ok(json!({"Content": execution.template.content, "Template": template}))
     }
 
     pub(super) fn existing(&self, region: &str, id: &str) -> Result<&Execution, ApiError> {

@@ -153,12 +153,17 @@ impl Engine {
         let rows: Vec<Value> = found
             .iter()
             .filter_map(|(name, parameter)| parameter.show(name, None, None))
+            .map(|row| without(row, &["Constraints"]))
             .collect();
         let (shown, next) = page.cut(&rows);
-        Ok(json!({
+        let mut answer = json!({
             "Parameters": shown, "MaxResults": page.size, "NextToken": next,
-            "TotalCount": rows.len(),
-        }))
+        });
+        // The SDK's models have it for those that are not encrypted alone.
+        if !secret {
+            answer["TotalCount"] = json!(rows.len());
+        }
+        Ok(answer)
     }
 
     pub(super) fn list_versions(
@@ -207,6 +212,10 @@ impl Engine {
             .of_region(region, secret)
             .filter(|(name, _)| is_below(name, &path, recursive))
             .filter_map(|(name, parameter)| parameter.show(name, Some(clear), None))
+            .map(|row| match secret {
+                true => without(row, &["ResourceGroupId", "Tags"]),
+                false => without(row, &["ResourceGroupId"]),
+            })
             .collect();
         let (shown, next) = page.cut(&rows);
         Ok(json!({
@@ -214,6 +223,14 @@ impl Engine {
             "TotalCount": rows.len(),
         }))
     }
+}
+
+/// A row as lists have it: less than an answer about one parameter alone (SDK models).
+fn without(mut row: Value, names: &[&str]) -> Value {
+    if let Some(members) = row.as_object_mut() {
+        members.retain(|name, _| !names.contains(&name.as_str()));
+    }
+    row
 }
 
 /// Whether a name is in a folder: `/a/b` is in `/a`, and `/a/b/c` is below it.
