@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use ess_emulator::state::call::Service as Asked;
 use ess_emulator_probe::account::{Account, CallError};
 use ess_rollout_aliyun::{Client, Service};
-use ess_rollout_cloud::ErrorClass;
+use ess_rollout_cloud::{ErrorClass, Outcome};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::runtime::Handle;
 
-/// How often a call is made while there is no answer, or the rate limit is reached.
+/// How often a call is made while it does not get there, or the rate limit is reached.
 const ATTEMPTS: u32 = 5;
 /// Between two of them.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -76,7 +76,8 @@ impl Account for Real {
                 Err(error) => error,
             };
             let passes = matches!(error.class, ErrorClass::Retry | ErrorClass::Throttled);
-            if passes && attempt < ATTEMPTS {
+            // One that may have had its effect would have it twice.
+            if passes && error.outcome == Outcome::NoEffect && attempt < ATTEMPTS {
                 attempt += 1;
                 std::thread::sleep(PAUSE);
                 continue;

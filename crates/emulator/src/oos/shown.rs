@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::engine::Engine;
 use super::execution::time_text;
-use super::records::category;
 use super::template::Version;
 use super::view;
 
@@ -15,7 +14,6 @@ impl Engine {
     /// The `Template` of answers, in the shape of GetTemplate and ListTemplates.
     pub(super) fn shown(&self, region: &str, version: &Version) -> Value {
         let mut shown = view::template(version);
-        shown["HasTrigger"] = json!(category(version) != "Other");
         if version.public {
             shown["CreatedDate"] = json!(PUBLIC_SINCE);
             shown["UpdatedDate"] = json!(PUBLIC_SINCE);

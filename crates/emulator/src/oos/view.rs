@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::engine::Engine;
 use super::execution::{Execution, Pause, Task, time_text};
+use super::records;
 use super::switches::OosSwitches;
 use super::template::Version;
 use super::trigger_state::Trigger;
@@ -159,9 +160,10 @@ fn of_trigger(trigger: &Trigger) -> [(String, Value); 6] {
 
 /// What a root waits for, or `Other`. The children that a trigger starts are like any others.
 pub(super) fn category(execution: &Execution) -> &'static str {
-    let trigger = execution.template.parsed.trigger();
-    let kind = trigger.filter(|_| execution.link.is_none());
-    kind.map_or("Other", |kind| kind.category())
+    match execution.link {
+        None => records::category(&execution.template),
+        Some(_) => "Other",
+    }
 }
 
 /// An item of `ListTaskExecutions`.

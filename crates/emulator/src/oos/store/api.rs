@@ -7,7 +7,8 @@ use crate::error::ApiError;
 use crate::oos::engine::Engine;
 use crate::oos::host::{Caller, Host};
 use crate::oos::parameters::Declaration;
-use crate::oos::request::{bad_parameter, json_parameter, optional_text, required_text};
+use crate::oos::records::tags;
+use crate::oos::request::{bad_parameter, optional_text, required_text};
 use crate::params::Params;
 
 /// Longest value, in characters, and longest name and description (API reference).
@@ -122,7 +123,7 @@ impl Engine {
                 false => String::new(),
             },
             resource_group: optional_text(params, "ResourceGroupId")?.unwrap_or_default(),
-            tags: tags(params)?.unwrap_or_default(),
+            tags: tags(params, "Tags")?.unwrap_or_default(),
             created: now,
             created_by: caller.principal.clone(),
             versions: vec![Stored {
@@ -167,7 +168,7 @@ impl Engine {
             let reason = format!("the parameter has {MAX_VERSIONS} versions; delete it first");
             return Err(bad_parameter("Value", &reason));
         }
-        let (description, tags) = (description(params)?, tags(params)?);
+        let (description, tags) = (description(params)?, tags(params, "Tags")?);
         let group = optional_text(params, "ResourceGroupId")?;
         if let Some(description) = description {
             parameter.description = description;
@@ -244,17 +245,6 @@ fn description(params: &Params) -> Result<Option<String>, ApiError> {
         ));
     }
     Ok(text)
-}
-
-pub(super) fn tags(params: &Params) -> Result<Option<Map<String, Value>>, ApiError> {
-    match json_parameter(params, "Tags")? {
-        None => Ok(None),
-        Some(Value::Object(map)) if map.len() <= 20 => Ok(Some(map)),
-        Some(_) => Err(bad_parameter(
-            "Tags",
-            "must be a JSON object of at most 20 pairs",
-        )),
-    }
 }
 
 pub(super) fn flag(params: &Params, name: &str) -> Result<bool, ApiError> {

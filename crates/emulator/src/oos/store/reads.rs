@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::api::{flag, missing, not_there, tags};
+use super::api::{flag, missing, not_there};
 use super::{HIDDEN, Parameter};
 use crate::error::ApiError;
 use crate::oos::engine::Engine;
 use crate::oos::execution::time_text;
+use crate::oos::records::tags;
 use crate::oos::request::{Page, bad_parameter, json_parameter, optional_text, required_text};
 use crate::params::Params;
 
@@ -105,7 +106,7 @@ impl Engine {
         let share = of_open("ShareType")?;
         let path = optional_text(params, "Path")?;
         let recursive = flag(params, "Recursive")?;
-        let tags = tags(params)?;
+        let tags = tags(params, "Tags")?;
         let by_name = match optional_text(params, "SortField")?.as_deref() {
             None | Some("CreatedDate") => false,
             Some("Name") => true,

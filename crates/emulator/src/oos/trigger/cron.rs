@@ -24,6 +24,8 @@ enum Special {
     LastWorking,
     /// `15W`: the working day nearest to the 15th.
     Nearest(i8),
+    /// `L` among weekdays: this day of each week.
+    Day(u32),
     /// `6L`: the last Friday.
     LastOf(u32),
     /// `6#3`: the third Friday.
@@ -66,8 +68,8 @@ impl Cron {
         let set = |i: usize, low: u32, high: u32, names: &[&str]| {
             numbers(fields[i], low, high, names).map_err(|e| wrong(&e))
         };
-        let days = days(fields[3], 1, 31, &[]).map_err(|e| wrong(&e))?;
-        let weekdays = days_of_week(fields[5]).map_err(|e| wrong(&e))?;
+        let days = read_days(fields[3], (1, 31, &[]), of_month).map_err(|e| wrong(&e))?;
+        let weekdays = read_days(fields[5], (1, 7, DAYS), of_week).map_err(|e| wrong(&e))?;
         if !days.any && !weekdays.any {
             return Err(wrong("names both days and weekdays; one of them must be ?"));
         }
@@ -167,6 +169,7 @@ impl Special {
                     .find(|day| day.month() == wanted.month() && works(*day))
                     == Some(date)
             }
+            Self::Day(day) => weekday(date) == *day,
             Self::LastOf(day) => weekday(date) == *day && date.day() + 7 > last.day(),
             Self::Nth(day, nth) => {
                 weekday(date) == *day && (u32::from(date.day().unsigned_abs()) - 1) / 7 + 1 == *nth
@@ -175,7 +178,12 @@ impl Special {
     }
 }
 
-fn days(field: &str, low: u32, high: u32, names: &[&str]) -> Result<Days, String> {
+/// Reads a field of days. `special` takes a part of it that is more than numbers.
+fn read_days(
+    field: &str,
+    (low, high, names): (u32, u32, &[&str]),
+    special: impl Fn(&str) -> Option<Special>,
+) -> Result<Days, String> {
     let mut out = Days {
         any: matches!(field, "*" | "?"),
         set: BTreeSet::new(),
@@ -185,18 +193,7 @@ fn days(field: &str, low: u32, high: u32, names: &[&str]) -> Result<Days, String
         return Ok(out);
     }
     for part in field.split(',') {
-        let upper = part.to_ascii_uppercase();
-        let number = |text: &str| text.parse::<i8>().ok().filter(|n| (1..=31).contains(n));
-        let special = match upper.as_str() {
-            "L" => Some(Special::Last(0)),
-            "LW" => Some(Special::LastWorking),
-            other => match (other.strip_prefix("L-"), other.strip_suffix('W')) {
-                (Some(before), _) => number(before).map(|n| Special::Last(i64::from(n))),
-                (_, Some(day)) => number(day).map(Special::Nearest),
-                _ => None,
-            },
-        };
-        match special {
+        match special(&part.to_ascii_uppercase()) {
             Some(special) => out.special.push(special),
             None => out.set.extend(numbers(part, low, high, names)?),
         }
@@ -204,36 +201,31 @@ fn days(field: &str, low: u32, high: u32, names: &[&str]) -> Result<Days, String
     Ok(out)
 }
 
-fn days_of_week(field: &str) -> Result<Days, String> {
-    let mut out = Days {
-        any: matches!(field, "*" | "?"),
-        set: BTreeSet::new(),
-        special: Vec::new(),
-    };
-    if out.any {
-        return Ok(out);
+fn of_month(part: &str) -> Option<Special> {
+    let number = |text: &str| text.parse::<i8>().ok().filter(|n| (1..=31).contains(n));
+    match part {
+        "L" => Some(Special::Last(0)),
+        "LW" => Some(Special::LastWorking),
+        other => match (other.strip_prefix("L-"), other.strip_suffix('W')) {
+            (Some(before), _) => number(before).map(|n| Special::Last(i64::from(n))),
+            (_, Some(day)) => number(day).map(Special::Nearest),
+            _ => None,
+        },
     }
-    for part in field.split(',') {
-        let upper = part.to_ascii_uppercase();
-        let special = if upper == "L" {
-            out.set.insert(7);
-            continue;
-        } else if let Some(day) = upper.strip_suffix('L') {
-            one(day, 1, 7, DAYS).map(Special::LastOf)
-        } else if let Some((day, nth)) = upper.split_once('#') {
-            let nth = nth.parse().ok().filter(|n| (1..=5).contains(n));
-            one(day, 1, 7, DAYS)
-                .zip(nth)
-                .map(|(day, nth)| Special::Nth(day, nth))
-        } else {
-            None
-        };
-        match special {
-            Some(special) => out.special.push(special),
-            None => out.set.extend(numbers(part, 1, 7, DAYS)?),
-        }
+}
+
+fn of_week(part: &str) -> Option<Special> {
+    if let Some((day, nth)) = part.split_once('#') {
+        let nth = nth.parse().ok().filter(|n| (1..=5).contains(n));
+        return one(day, 1, 7, DAYS)
+            .zip(nth)
+            .map(|(day, nth)| Special::Nth(day, nth));
     }
-    Ok(out)
+    match part.strip_suffix('L')? {
+        // The last day of the week is Saturday.
+        "" => Some(Special::Day(7)),
+        day => one(day, 1, 7, DAYS).map(Special::LastOf),
+    }
 }
 
 fn one(text: &str, low: u32, high: u32, names: &[&str]) -> Option<u32> {
