@@ -1,7 +1,7 @@
 //! After the result: the group put back, read back, let go.
 
-use ess_rollout_api::v1alpha1::{RestoreKind, condition};
-use ess_rollout_cloud::{EcsStatus, LifecycleState, Process};
+use ess_rollout_api::v1alpha1::{InstanceState, RestoreKind, condition};
+use ess_rollout_cloud::{EcsStatus, Execution, LifecycleState, Process};
 use serde_json::{Value, json};
 
 use crate::builders::image;
@@ -63,6 +63,31 @@ fn a_failed_run_names_the_instance_and_is_put_back() {
     );
     assert_eq!(world.cloud.configuration_image, OLD_IMAGE);
     assert!(world.cloud.suspended().is_empty());
+}
+
+#[test]
+fn what_oos_lists_after_the_end_counts() {
+    let mut world = image(json!({"onFailure": "Fail"}));
+    world.cloud.failing.insert("i-0003".into(), 9);
+    world.run_to_state("Running");
+    world.cloud.advance(600);
+    let of_it = |e: &Execution| e.parameters.get("instanceId") == Some(&json!("i-0003"));
+    let (late, listed) = std::mem::take(&mut world.cloud.executions)
+        .into_iter()
+        .partition(of_it);
+    world.cloud.executions = listed;
+    world.run_to_state("Restoring");
+    let state = |world: &World| {
+        let instances = &world.status().instances;
+        instances.iter().find(|i| i.id == "i-0003").unwrap().state
+    };
+    assert_eq!(state(&world), InstanceState::Pending);
+    world.cloud.executions.extend::<Vec<_>>(late);
+    world.run_to_rest();
+    assert_eq!(world.said(condition::SUCCEEDED), "False ExecutionFailed");
+    assert_eq!(state(&world), InstanceState::Failed);
+    let message = &world.condition(condition::SUCCEEDED).unwrap().message;
+    assert!(message.contains("i-0003"), "{message}");
 }
 
 #[test]

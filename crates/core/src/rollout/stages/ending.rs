@@ -13,6 +13,7 @@ use super::release;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::others;
+use crate::rollout::progress::attempts::instances_of;
 use crate::rollout::quiet::rest;
 use crate::rollout::report::Phase;
 use crate::rollout::requests::ingest;
@@ -89,6 +90,12 @@ fn wait_until_quiet(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Draft
         &mut mark.fingerprint,
     )?;
     let next = match found {
+        _ if is_listed_late(ctx, status, &execution)? => {
+            status.result = None;
+            let message = "OOS lists only now what else the execution did";
+            status.show(Phase::Running, Reason::Ending, message);
+            Next::Now
+        }
         Rest::Quiet => return Ok(None),
         Rest::Settling(wait) => Next::After(wait),
         Rest::Moving => {
@@ -98,6 +105,24 @@ fn wait_until_quiet(ctx: &Context<'_>, status: &mut Draft) -> Known<Option<Draft
         }
     };
     Ok(Some(ctx.decide(status.clone(), next)))
+}
+
+/// Whether there are nested executions for instances of which none was on record when the run ended: lists lag, and who
+/// was updated and how it is told are to be one.
+fn is_listed_late(ctx: &Context<'_>, status: &Draft, execution: &str) -> Known<bool> {
+    // The end itself has not been seen: nothing more is to be found out.
+    if status
+        .result
+        .as_ref()
+        .is_some_and(|result| result.end_unseen)
+    {
+        return Ok(false);
+    }
+    let children = ExecutionFilter::ChildrenOf(execution.to_owned());
+    let children = ctx.input.observation.executions(&children)?;
+    let listed = instances_of(children);
+    let mut unknown = status.instances.iter().filter(|i| i.execution_id.is_none());
+    Ok(unknown.any(|instance| listed.contains(&instance.id)))
 }
 
 /// Everything is put back, or listed: read the outcome back and publish it.
