@@ -150,7 +150,7 @@ pub fn hold(kinds: &Arc<Kinds>) -> Result<(), String> {
             ..Scenario::new("cardinality", json!({}))
         };
         let latency = Latency { random: false };
-        let world = World::new(kinds.clone(), &scenario, Plan::new(), latency, false);
+        let world = World::new(kinds.clone(), &scenario, Plan::new(), latency, None, false);
         let operator = Operator::with(&world, operator::DEFAULT_WORKERS, LATENESS);
         let many = Many { world, operator };
         tokio::time::sleep(Duration::from_secs(1)).await;

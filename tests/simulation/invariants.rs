@@ -5,6 +5,7 @@ mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ess_emulator::oos::BatchSplit;
 use ess_emulator::state::journal::Entry;
 use ess_emulator::state::model::{InstanceStatus, LifecycleState, Resources};
 use ess_rollout_core::identity;
@@ -315,7 +316,7 @@ fn requests_hit_what_they_name(
             };
             let verb = match parameter(entry, "NotifyType") {
                 "Approve" => {
-                    let pause = pause_at(root, &entries, &members, at);
+                    let pause = pause_at(world, root, &entries, &members, at);
                     let wanted = asked(at).any(|what| match what {
                         Asked::Pause(id) => Some(*id) == pause,
                         Asked::Batches(batches) => pause.is_some_and(|pause| pause < *batches),
@@ -366,7 +367,7 @@ fn has_begun(entries: &[Entry], root: &Value, instance: &str, at: Timestamp) -> 
     let id = format!("{instance:?}");
     let of_run = entries
         .iter()
-        .filter(|e| e.by_oos && e.time <= at && started.is_some_and(|started| e.time >= started));
+        .filter(|e| e.by_oos && e.time < at && started.is_some_and(|started| e.time >= started));
     of_run
         .map(|entry| serde_json::to_string(&entry.params).unwrap_or_default())
         .any(|params| params.contains(&id))
@@ -392,27 +393,67 @@ fn parameters(execution: &Value) -> Value {
     }
 }
 
-/// The nested executions of a root, and the instance that each is about.
-fn children(world: &World, root: &str) -> BTreeMap<String, String> {
+/// The executions right below one.
+fn nested_executions(world: &World, root: &str) -> Vec<Value> {
     let params = json!({"MaxResults": 100, "ParentExecutionId": root});
     let params = serde_json::from_value(params).unwrap_or_default();
     let list = call(world, "OOS", "ListExecutions", params).unwrap_or_default();
-    let all = list["Executions"].as_array().into_iter().flatten();
-    all.filter_map(|child| {
-        let instance = parameters(child)["instanceId"].as_str()?.to_owned();
-        Some((child["ExecutionId"].as_str()?.to_owned(), instance))
-    })
-    .collect()
+    list["Executions"].as_array().cloned().unwrap_or_default()
+}
+
+/// The ids of those that are not over.
+pub fn nested(world: &World, root: &str) -> Vec<String> {
+    let open = nested_executions(world, root)
+        .into_iter()
+        .filter(|child| !is_final(child));
+    open.filter_map(|child| child["ExecutionId"].as_str().map(str::to_owned))
+        .collect()
+}
+
+/// The instances whose nested executions have failed, or wait for somebody.
+pub fn failed(world: &World, root: &str) -> Vec<String> {
+    let failed = |child: &&Value| {
+        ["Failed", "Waiting"]
+            .iter()
+            .any(|status| child["Status"] == **status)
+    };
+    let nested = nested_executions(world, root);
+    let failed = nested.iter().filter(failed);
+    let ids = failed.map(|child| {
+        parameters(child)["instanceId"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    });
+    ids.collect()
+}
+
+/// The nested executions of a root, and the instance that each is about.
+fn children(world: &World, root: &str) -> BTreeMap<String, String> {
+    let all = nested_executions(world, root);
+    all.iter()
+        .filter_map(|child| {
+            let instance = parameters(child)["instanceId"].as_str()?.to_owned();
+            Some((child["ExecutionId"].as_str()?.to_owned(), instance))
+        })
+        .collect()
 }
 
 /// The pause that a run was in: how many batches had begun, if all instances of them had.
-fn pause_at(root: &Value, entries: &[Entry], members: &[String], at: Timestamp) -> Option<i64> {
+fn pause_at(
+    world: &World,
+    root: &Value,
+    entries: &[Entry],
+    members: &[String],
+    at: Timestamp,
+) -> Option<i64> {
     let started: Timestamp = root["StartDate"].as_str()?.parse().ok()?;
     let mut begun: BTreeSet<&str> = BTreeSet::new();
     for entry in entries.iter().filter(|e| e.by_oos) {
         let update = ["RunCommand", "ReplaceSystemDisk", "UpdateContainerGroup"]
             .contains(&entry.action.as_str());
-        if !update || entry.time > at || entry.time < started {
+        // What an Approve lets go on may begin at that moment.
+        if !update || entry.time >= at || entry.time < started {
             continue;
         }
         let text = serde_json::to_string(&entry.params).unwrap_or_default();
@@ -422,11 +463,17 @@ fn pause_at(root: &Value, entries: &[Entry], members: &[String], at: Timestamp) 
         begun.extend(hit.map(String::as_str));
     }
     let batches = usize::try_from(parameters(root)["batchNumber"].as_i64()?).ok()?;
-    // The default of the emulator: the remainder goes one by one to the first batches.
     let batches = batches.min(members.len()).max(1);
+    let (least, more) = (members.len() / batches, members.len() % batches);
+    let split = world.cloud().world.switches.oos.batch_split;
     let mut so_far = 0;
     for batch in 0..batches {
-        so_far += members.len() / batches + usize::from(batch < members.len() % batches);
+        so_far += match split {
+            BatchSplit::Even => least + usize::from(batch < more),
+            BatchSplit::RemainderLast if batch + 1 == batches => least + more,
+            BatchSplit::RemainderLast => least,
+            BatchSplit::CeilingFirst => members.len().div_ceil(batches).min(members.len() - so_far),
+        };
         if so_far == begun.len() {
             return i64::try_from(batch + 1).ok();
         }

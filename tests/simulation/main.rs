@@ -5,12 +5,13 @@
 //!
 //! ```text
 //! golden: layouts=N objects=N violations=0 S s
-//! sweep: scenarios=N runs=N of_two=N violations=0 S s
+//! sweep: scenarios=N runs=N of_two=N profiles=N violations=0 S s
 //! ```
 //!
 //! and for each violation the command that replays it with its story. `ONLY='scenario'` sweeps one scenario,
 //! `ONLY='scenario:12:after'` does one run (more than one fault: `scenario:12:after:20:late`), `ONLY='scenario:seed=7'` one
-//! random schedule; `ONLY=cardinality` has many updates come and go (see [`cardinality`]); `ONLY=golden` takes what released versions have left on to its end; `SCALE=n` measures what n updates at once cost (see [`scale`]) and no more; `SEEDS=n` says how many random schedules each scenario gets.
+//! random schedule; `ONLY=cardinality` has many updates come and go (see [`cardinality`]); `ONLY=golden` takes what released versions have left on to its end; `SCALE=n` measures what n updates at once cost (see [`scale`]) and no more; `SEEDS=n` says how many random schedules each scenario gets, `PROFILES=n` on how many clouds it runs that behave otherwise
+//! (`ONLY=profiles` for those alone, `ONLY='scenario:profile=7'`, `ONLY='scenario:profile=7:seed=7'`).
 //!
 //! | module | what |
 //! |---|---|
@@ -23,10 +24,11 @@
 //! | [`scale`] | what many updates at once cost |
 //! | [`cardinality`] | what `/metrics` is after many updates have come and gone |
 //! | [`canaries`] | what must be found nowhere |
-//! | [`operator`], [`wire`], [`lease`], [`lists`], [`person`], [`world`] | what a run is made of |
+//! | [`operator`], [`wire`], [`lease`], [`lists`], [`person`], [`attendant`], [`world`] | what a run is made of |
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod attendant;
 mod canaries;
 mod cardinality;
 mod gate;
@@ -67,8 +69,6 @@ fn main() -> ExitCode {
     }
     let only = std::env::var("ONLY").ok();
     let only = only.filter(|only| !only.is_empty());
-    let seeds = std::env::var("SEEDS").ok();
-    let seeds = seeds.and_then(|seeds| seeds.parse().ok());
     let kinds = Arc::new(Kinds::of_this_tree().unwrap());
     if only.is_none() && !apiserver_conforms(&kinds) {
         return ExitCode::FAILURE;
@@ -101,7 +101,7 @@ fn main() -> ExitCode {
         Some(Ok(status)) if status.success() => ExitCode::SUCCESS,
         Some(other) => ended(Err(format!("ONLY=cardinality: {other:?}"))),
     };
-    let swept = sweep::all(&kinds, only.as_deref(), seeds);
+    let swept = sweep::all(&kinds, only.as_deref());
     let all = [held, scaled, bounded, swept].into_iter();
     let mut failed = all.filter(|part| *part != ExitCode::SUCCESS);
     failed.next().unwrap_or(ExitCode::SUCCESS)

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::invariants;
 use crate::scenario::{Act, Name, Scenario, When};
 use crate::world::{NAMESPACE, PERSON, REGION, World};
 
@@ -45,11 +46,13 @@ pub struct Person {
     since: Instant,
     /// How often something was done again.
     again: usize,
+    /// Whether they find out that a moment has passed which they waited for.
+    pub can_be_late: bool,
     pub requests: Vec<PersonRequest>,
 }
 
 /// The instances that a request names: one by one, or as the set that the person sees.
-fn named(object: &Value, list: &str) -> Vec<String> {
+fn named(world: &World, object: &Value, list: &str) -> Vec<String> {
     let all = object
         .pointer("/status/instances")
         .and_then(Value::as_array);
@@ -61,7 +64,13 @@ fn named(object: &Value, list: &str) -> Vec<String> {
             .collect()
     };
     if list == "failed" {
-        return ids(&|instance| instance["state"] == "Failed");
+        let mut targets = ids(&|instance| instance["state"] == "Failed");
+        // The set is that of when the operator accepts it; those in it have failed by now.
+        let execution = object
+            .pointer("/status/execution/id")
+            .and_then(Value::as_str);
+        targets.extend(invariants::failed(world, execution.unwrap_or_default()));
+        return targets;
     }
     if let Some(batch) = list.strip_prefix("batch-") {
         let batch: i64 = batch.parse().unwrap_or_default();
@@ -80,12 +89,26 @@ fn named(object: &Value, list: &str) -> Vec<String> {
 /// Before a person does something again.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// After that nobody waits any more for what has ended meanwhile.
+const LATE: Duration = Duration::from_secs(600);
+
+/// States of an object that has ended, in one way or another.
+const FINAL: [&str; 4] = ["Succeeded", "Failed", "Cancelled", "Gone"];
+
+/// Whether an object has ended, in one way or another.
+pub fn has_ended(world: &World, name: &str) -> bool {
+    find(world, name).is_none_or(|object| {
+        let state = object["status"]["state"].as_str();
+        state.is_some_and(|state| FINAL.contains(&state))
+    })
+}
+
 /// `plural/name` in parts.
-pub fn parts(name: Name) -> (&'static str, &'static str) {
+pub fn parts(name: &str) -> (&str, &str) {
     name.split_once('/').unwrap_or(("rollingupdatetasks", name))
 }
 
-pub fn find(world: &World, name: Name) -> Option<Arc<Value>> {
+pub fn find(world: &World, name: &str) -> Option<Arc<Value>> {
     let (plural, name) = parts(name);
     world.apiserver.get(plural, NAMESPACE, name)
 }
@@ -98,6 +121,7 @@ impl Person {
             done_at: Vec::new(),
             since: Instant::now(),
             again: 0,
+            can_be_late: false,
             requests: Vec::new(),
         }
     }
@@ -120,7 +144,7 @@ impl Person {
     /// Looks once, and does what is to be done now.
     pub fn look(&mut self, world: &World) {
         while let Some(step) = self.scenario.steps.get(self.next).cloned() {
-            if !self.holds(world, &step.when) {
+            if !self.holds(world, &step.when) && !self.is_too_late(world, &step.when) {
                 return;
             }
             world.trace(|| format!("person {:?}", step.act));
@@ -137,6 +161,14 @@ impl Person {
                 self.since = Instant::now();
             }
         }
+    }
+
+    /// Whether the object has ended in another state.
+    fn is_too_late(&self, world: &World, when: &When) -> bool {
+        let When::State(name, _) = when else {
+            return false;
+        };
+        self.can_be_late && self.since.elapsed() >= LATE && has_ended(world, name)
     }
 
     fn holds(&self, world: &World, when: &When) -> bool {
@@ -174,14 +206,8 @@ impl Person {
                 self.asked_by_spec(world, &uid["metadata"]["uid"], &object["spec"]);
             }
             Act::Annotate(name, verb, value) => {
-                let Some(object) = find(world, name) else {
-                    return;
-                };
-                let value = &value.replace("$n", &self.again.to_string());
-                self.asked_by_annotation(world, &object, verb, value);
-                let key = format!("ess-rollout.io/{verb}");
-                let patch = json!({"metadata": {"annotations": {key: value}}});
-                self.patch(world, name, &patch);
+                let value = value.replace("$n", &self.again.to_string());
+                self.annotate(world, name, verb, &value);
             }
             Act::Edit(name, spec) => {
                 let Some(object) = find(world, name) else {
@@ -218,6 +244,17 @@ impl Person {
         }
     }
 
+    /// Asks for something by an annotation.
+    pub fn annotate(&mut self, world: &World, name: &str, verb: &str, value: &str) {
+        let Some(object) = find(world, name) else {
+            return;
+        };
+        self.asked_by_annotation(world, &object, verb, value);
+        let key = format!("ess-rollout.io/{verb}");
+        let patch = json!({"metadata": {"annotations": {key: value}}});
+        self.patch(world, name, &patch);
+    }
+
     fn asked(&mut self, world: &World, uid: &Value, what: Asked) {
         self.requests.push(PersonRequest {
             uid: uid.as_str().unwrap_or_default().to_owned(),
@@ -248,7 +285,7 @@ impl Person {
                 let list = value.split('@').next().unwrap_or_default();
                 Some(Asked::Instances {
                     verb: verb.to_owned(),
-                    targets: named(object, list),
+                    targets: named(world, object, list),
                 })
             }
             _ => None,
@@ -258,7 +295,7 @@ impl Person {
         }
     }
 
-    fn patch(&self, world: &World, name: Name, patch: &Value) {
+    fn patch(&self, world: &World, name: &str, patch: &Value) {
         let (plural, name) = parts(name);
         self.send(world, "PATCH", plural, name, patch);
     }

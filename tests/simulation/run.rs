@@ -7,12 +7,13 @@ use ess_rollout_test_support::apiserver::Kinds;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::attendant::Attendant;
 use crate::canaries::Logged;
 use crate::gate::{Boundary, Fault, Plan};
 use crate::golden::Golden;
 use crate::invariants;
 use crate::operator::Operator;
-use crate::person::Person;
+use crate::person::{self, Person};
 use crate::scenario::{Ending, Scenario};
 use crate::world::{Latency, OPERATOR, SETTLE, World};
 
@@ -36,6 +37,9 @@ pub struct Run {
     pub plan: Plan,
     /// `Some`: times are drawn, and the operator's starts.
     pub seed: Option<u64>,
+    /// `Some`: the cloud behaves in this one of the ways that the documentation leaves open, where the scenario does not say
+    /// how.
+    pub profile: Option<u64>,
     /// Where it begins, if not at the beginning, and the name of that.
     pub from: Option<Arc<(String, Golden)>>,
     /// Whether every moment is kept.
@@ -120,6 +124,7 @@ impl Run {
             scenario: scenario.clone(),
             plan: Plan::new(),
             seed: None,
+            profile: None,
             from: None,
             keeps_moments: false,
         }
@@ -131,6 +136,9 @@ impl Run {
             return format!("golden:{}", golden.0);
         }
         let mut name = self.scenario.name.to_owned();
+        if let Some(profile) = self.profile {
+            name.push_str(&format!(":profile={profile}"));
+        }
         if let Some(seed) = self.seed {
             return format!("{name}:seed={seed}");
         }
@@ -166,9 +174,17 @@ impl Run {
             random: self.seed.is_some(),
         };
         let scenario = &self.scenario;
-        let world = World::new(kinds, scenario, self.plan.clone(), latency, traced);
+        let world = World::new(
+            kinds,
+            scenario,
+            self.plan.clone(),
+            latency,
+            self.profile,
+            traced,
+        );
         let found = invariants::Found::of(&world);
         let mut person = Person::new(scenario);
+        person.can_be_late = self.profile.is_some();
         if self.keeps_moments {
             world.keep_moments();
         }
@@ -178,6 +194,9 @@ impl Run {
         let began = Instant::now();
         let mut operators = Operators::start(&world, self.of_two());
         let mut ended_at = None;
+        let mut attendant = Attendant::default();
+        // Who attends to it waits long before giving up.
+        let bound = scenario.bound * if self.profile.is_some() { 3 } else { 1 };
         loop {
             tokio::select! {
                 biased;
@@ -186,7 +205,11 @@ impl Run {
             }
             operators.start_those_due(&world);
             person.look(&world);
-            let over = person.done() && operators.any() && self.ended(&world);
+            if self.profile.is_some() {
+                attendant.look(&world, &mut person);
+            }
+            let people_done = person.done() || attendant.gave_up;
+            let over = people_done && operators.any() && self.ended(&world, &attendant);
             match ended_at {
                 None if over => ended_at = Some(Instant::now()),
                 Some(_) if !over => ended_at = None,
@@ -195,10 +218,9 @@ impl Run {
             if ended_at.is_some_and(|at| at.elapsed() >= QUIET + REST) {
                 break;
             }
-            if began.elapsed() > scenario.bound {
+            if began.elapsed() > bound {
                 world.violation(format!(
-                    "not ended within {:?}: {}",
-                    scenario.bound,
+                    "not ended within {bound:?}: {}",
                     self.missing(&world, &person)
                 ));
                 break;
@@ -236,8 +258,12 @@ impl Run {
         }
     }
 
-    fn ended(&self, world: &World) -> bool {
-        let objects = self.scenario.endings.iter().all(|e| has_ended(world, e));
+    fn ended(&self, world: &World, attendant: &Attendant) -> bool {
+        let mut endings = self.scenario.endings.iter();
+        let objects = match attendant.gave_up {
+            true => endings.all(|e| person::has_ended(world, e.object)),
+            false => endings.all(|e| has_ended(world, e)),
+        };
         objects && invariants::nothing_runs(world)
     }
 

@@ -284,7 +284,7 @@ impl Scale {
             ..Scenario::new("scale", json!({}))
         };
         let latency = Latency { random: false };
-        let world = World::new(kinds, &scenario, Plan::new(), latency, false);
+        let world = World::new(kinds, &scenario, Plan::new(), latency, None, false);
         world.count_calls();
         Self { world, tasks }
     }

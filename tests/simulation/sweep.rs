@@ -1,6 +1,6 @@
 //! Which runs there are, made from what the dry runs did; two threads work them off.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,10 @@ use crate::scenarios;
 const THREADS: usize = 2;
 /// Random schedules for each scenario, unless told otherwise.
 const SEEDS: u64 = 3;
+/// Ways in which the cloud could behave, drawn from what its documentation leaves open, unless told otherwise.
+const PROFILES: u64 = 20;
+/// Of so many of them one has a random schedule for a scenario, too.
+const PROFILES_A_SCHEDULE: u64 = 4;
 /// People look once a second, and nothing in the cloud takes less: what follows within this time follows at once.
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// After so many broken runs no more are begun.
@@ -77,6 +81,20 @@ fn schedule(scenario: &Arc<Scenario>, boundaries: &[Boundary], seed: u64) -> Run
     }
 }
 
+/// The same scenario on a cloud that behaves in another way: as it is, and on some of those with faults.
+fn under_profile(scenario: &Arc<Scenario>, boundaries: &[Boundary], profile: u64) -> Vec<Run> {
+    let mut runs = vec![Run::dry(scenario)];
+    let turn = profile + scenario.name.len() as u64;
+    if turn.is_multiple_of(PROFILES_A_SCHEDULE) {
+        runs.push(schedule(scenario, boundaries, profile));
+    }
+    let on_it = |run| Run {
+        profile: Some(profile),
+        ..run
+    };
+    runs.into_iter().map(on_it).collect()
+}
+
 /// Works off runs on all threads.
 pub fn work(kinds: &Arc<Kinds>, runs: Vec<Run>) -> Vec<Done> {
     let queue = Mutex::new(VecDeque::from(runs));
@@ -110,6 +128,17 @@ pub fn work(kinds: &Arc<Kinds>, runs: Vec<Run>) -> Vec<Done> {
 
 /// The run of `ONLY`, once its scenario is known: faults or a seed.
 fn chosen(scenario: &Arc<Scenario>, boundaries: &[Boundary], rest: &str) -> Option<Run> {
+    if let Some(profile) = rest.strip_prefix("profile=") {
+        let (profile, seed) = match profile.split_once(":seed=") {
+            Some((profile, seed)) => (profile, Some(seed.parse().ok()?)),
+            None => (profile, None),
+        };
+        let run = seed.map(|seed| schedule(scenario, boundaries, seed));
+        return Some(Run {
+            profile: Some(profile.parse().ok()?),
+            ..run.unwrap_or(Run::dry(scenario))
+        });
+    }
     if let Some(seed) = rest.strip_prefix("seed=") {
         return Some(schedule(scenario, boundaries, seed.parse().ok()?));
     }
@@ -125,14 +154,21 @@ fn chosen(scenario: &Arc<Scenario>, boundaries: &[Boundary], rest: &str) -> Opti
     })
 }
 
+/// A number in the environment.
+fn set(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
 /// All runs, or those of `only`.
-pub fn all(kinds: &Arc<Kinds>, only: Option<&str>, seeds: Option<u64>) -> ExitCode {
+pub fn all(kinds: &Arc<Kinds>, only: Option<&str>) -> ExitCode {
     let began = Instant::now();
     let mut all: Vec<Arc<Scenario>> = scenarios::all().into_iter().map(Arc::new).collect();
     let (name, rest) = match only.map(|only| only.split_once(':').unwrap_or((only, ""))) {
         Some((name, rest)) => (Some(name), rest),
         None => (None, ""),
     };
+    let only_profiles = name == Some("profiles");
+    let name = name.filter(|_| !only_profiles);
     all.retain(|scenario| name.is_none_or(|name| scenario.name == name));
     if all.is_empty() {
         println!("sweep: there is no scenario {:?}", name.unwrap_or_default());
@@ -143,11 +179,17 @@ pub fn all(kinds: &Arc<Kinds>, only: Option<&str>, seeds: Option<u64>) -> ExitCo
     }
 
     let mut done = work(kinds, all.iter().map(Run::dry).collect());
+    let profiles = set("PROFILES").unwrap_or(PROFILES);
+    let seeds = set("SEEDS").unwrap_or(SEEDS);
     let mut runs = Vec::new();
     for (run, outcome) in done.iter().filter(|(_, o)| o.violations.is_empty()) {
+        let profiles = 1..=profiles;
+        runs.extend(profiles.flat_map(|n| under_profile(&run.scenario, &outcome.boundaries, n)));
+        if only_profiles {
+            continue;
+        }
         runs.extend(single_faults(&run.scenario, &outcome.boundaries));
-        let schedules = (1..=seeds.unwrap_or(SEEDS))
-            .map(|seed| schedule(&run.scenario, &outcome.boundaries, seed));
+        let schedules = (1..=seeds).map(|seed| schedule(&run.scenario, &outcome.boundaries, seed));
         runs.extend(schedules);
     }
     let passes = |scenario: &Scenario| {
@@ -164,7 +206,8 @@ pub fn all(kinds: &Arc<Kinds>, only: Option<&str>, seeds: Option<u64>) -> ExitCo
     for (run, outcome) in &mut done {
         let usual = usual.iter().find(|(name, _)| *name == run.scenario.name);
         let usual = usual.map_or(0, |(_, passes)| *passes);
-        let bound = usual * 3 + run.plan.len() * PASSES_A_FAULT;
+        let faults = run.plan.len() + usize::from(run.profile.is_some());
+        let bound = usual * 3 + faults * PASSES_A_FAULT;
         if outcome.passes > bound.max(1) {
             let text = format!("{} passes, and {bound} would be many", outcome.passes);
             outcome.violations.push(text);
@@ -174,15 +217,17 @@ pub fn all(kinds: &Arc<Kinds>, only: Option<&str>, seeds: Option<u64>) -> ExitCo
 }
 
 fn conclude(kinds: &Arc<Kinds>, all: &[Arc<Scenario>], done: &[Done], began: Instant) -> ExitCode {
+    let profiles: BTreeSet<u64> = done.iter().filter_map(|(run, _)| run.profile).collect();
     let broken = tell_of_broken(kinds, done);
     if std::env::var_os("SCENARIOS").is_some() {
         table(all, done);
     }
     println!(
-        "sweep: scenarios={} runs={} of_two={} violations={broken} {:.0} s",
+        "sweep: scenarios={} runs={} of_two={} profiles={} violations={broken} {:.0} s",
         all.len(),
         done.len(),
         done.iter().filter(|(run, _)| run.of_two()).count(),
+        profiles.len(),
         began.elapsed().as_secs_f64()
     );
     match broken {
@@ -244,7 +289,7 @@ fn table(all: &[Arc<Scenario>], done: &[Done]) {
 
 /// One run, with its story.
 fn replay(kinds: &Arc<Kinds>, scenario: &Arc<Scenario>, rest: &str) -> ExitCode {
-    let boundaries = match rest.starts_with("seed=") {
+    let boundaries = match rest.contains("seed=") {
         true => Run::dry(scenario).run(kinds, false).boundaries,
         false => Vec::new(),
     };

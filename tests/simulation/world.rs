@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
+use ess_emulator::state::behaviour::Switches;
+use ess_emulator_probe::random;
 use ess_rollout_test_support::FakeApiserver;
 use ess_rollout_test_support::apiserver::Kinds;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::gate::{Gate, Plan, Side};
@@ -15,7 +18,7 @@ use crate::golden::Moment;
 use crate::lease::KeptLease;
 use crate::lists::Lists;
 use crate::scale::Made;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, with};
 
 /// The namespace of the tasks, and of the operator with its records.
 pub const NAMESPACE: &str = "shop";
@@ -128,6 +131,20 @@ impl Latency {
     }
 }
 
+/// An account whose lists are further behind needs an operator that is told of a longer bound.
+fn within_the_bound(mut switches: Switches) -> Switches {
+    let bound = SETTLE.as_secs() as u32;
+    let oos = &mut switches.oos;
+    for seconds in [
+        &mut oos.list_lag_seconds,
+        &mut oos.tag_lag_seconds,
+        &mut oos.update_date_lag_seconds,
+    ] {
+        *seconds %= bound;
+    }
+    switches
+}
+
 /// In a random schedule what is read may be behind what is.
 fn lag(fixture: &mut Fixture) {
     let switches = &mut fixture.switches;
@@ -154,15 +171,20 @@ impl World {
         scenario: &Scenario,
         plan: Plan,
         latency: Latency,
+        profile: Option<u64>,
         traced: bool,
     ) -> Arc<Self> {
-        let mut fixture: Fixture = serde_json::from_value(scenario.fixture.clone())
+        let drawn = match profile {
+            Some(seed) => json!({ "switches": within_the_bound(random::switches(seed)) }),
+            None => json!({}),
+        };
+        let mut fixture: Fixture = serde_json::from_value(with(drawn, scenario.fixture.clone()))
             .expect("a scenario's fixture is valid");
-        if latency.random {
+        if latency.random && profile.is_none() {
             lag(&mut fixture);
-            if scenario.fresh_reads {
-                fixture.switches.read_lag_seconds = 0.0;
-            }
+        }
+        if scenario.fresh_reads {
+            fixture.switches.read_lag_seconds = 0.0;
         }
         fixture.start_time = Some(begin());
         let clock = VirtualClock::new();

@@ -120,11 +120,23 @@ impl Client {
             .iter()
             .any(|verb| action.starts_with(verb));
         let lane = if reads { Lane::Read } else { Lane::Mutation };
-        let mut call = Call::new(service, action, lane, region);
-        for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
-            call.set(name, value.as_str());
-        }
-        self.send(&call).await
+        self.send(&given(service, action, lane, region, parameters))
+            .await
+    }
+
+    /// The same, sent once whatever it is named: for who wants to know when calls are throttled.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub async fn call_once(
+        &self,
+        region: &str,
+        service: Service,
+        action: &'static str,
+        parameters: &[(String, String)],
+    ) -> Result<Value, CloudError> {
+        self.send(&given(service, action, Lane::Mutation, region, parameters))
+            .await
     }
 
     /// Sends one call and returns its answer, which is a JSON object with a request id.
@@ -574,3 +586,18 @@ impl Cloud for Client {
 #[cfg(test)]
 #[path = "client_tests.rs"]
 mod tests;
+
+/// A call with parameters as they travel; one without a value is none.
+fn given<'a>(
+    service: Service,
+    action: &'static str,
+    lane: Lane,
+    region: &'a str,
+    parameters: &[(String, String)],
+) -> Call<'a> {
+    let mut call = Call::new(service, action, lane, region);
+    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+        call.set(name, value.as_str());
+    }
+    call
+}

@@ -2,12 +2,15 @@
 
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use ess_emulator_probe::probe::{Options, probe};
 use ess_rollout_aliyun::credentials::from_environment;
-use ess_rollout_aliyun::{Client, ClientConfig, Endpoints, Network, Service};
+use ess_rollout_aliyun::{
+    Client, ClientConfig, Endpoints, Limiter, Limits, Network, Rate, Service,
+};
 use tokio::runtime::Runtime;
 
 use crate::real::Real;
@@ -22,6 +25,9 @@ pub struct Probing {
     /// moment. Without groups nothing of ESS is found out
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     groups: Vec<String>,
+    /// Also find out how many calls a minute the account may make: whoever else uses it is refused, too, meanwhile
+    #[arg(long)]
+    rates: bool,
     /// Where the profile is written; without it to the standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -68,6 +74,7 @@ pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
     };
     let credentials = from_environment(&config, |name| std::env::var(name).ok())?;
     let account = credentials.account().to_owned();
+    let unlimited = Client::new(without_limits(config.clone()), credentials.clone())?;
     let client = Client::new(config, credentials)?;
     let whose = runtime.block_on(client.caller(&options.region));
     let whose = whose
@@ -78,6 +85,7 @@ pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
     let what = Options {
         run: started.to_string(),
         groups: options.groups.clone(),
+        rates: options.rates,
     };
     eprintln!("As {whose}, in {}, this probe will:", options.region);
     for line in what.touches() {
@@ -91,6 +99,7 @@ pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
     let mut account = Real::new(
         runtime.handle().clone(),
         client,
+        unlimited,
         &region,
         options.clock_scale,
     );
@@ -110,6 +119,21 @@ pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
         None => std::io::stdout()
             .write_all(text.as_bytes())
             .context("cannot write to the standard output"),
+    }
+}
+
+/// What the client allows itself is not what the account allows.
+fn without_limits(config: ClientConfig) -> ClientConfig {
+    let rate = Rate::per_second(1_000_000);
+    let limits = Limits {
+        oos_reads: rate,
+        ess_instances: rate,
+        ess: rate,
+        ..Limits::default()
+    };
+    ClientConfig {
+        limiter: Arc::new(Limiter::new(limits)),
+        ..config
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ess_emulator::state::call::Service as Asked;
 use ess_emulator_probe::account::{Account, CallError};
 use ess_rollout_aliyun::{Client, Service};
-use ess_rollout_cloud::{ErrorClass, Outcome};
+use ess_rollout_cloud::{CloudError, ErrorClass, Outcome};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -19,6 +19,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub struct Real {
     runtime: Handle,
     client: Client,
+    /// Without limits of its own.
+    unlimited: Client,
     region: String,
     /// Seconds of the account that pass in one: 1, but for an emulator.
     scale: f64,
@@ -26,11 +28,18 @@ pub struct Real {
 }
 
 impl Real {
-    /// Asks by this client.
-    pub fn new(runtime: Handle, client: Client, region: &str, scale: f64) -> Self {
+    /// Asks by this client, and by one that sets itself no limits where the account's are to be found.
+    pub fn new(
+        runtime: Handle,
+        client: Client,
+        unlimited: Client,
+        region: &str,
+        scale: f64,
+    ) -> Self {
         Self {
             runtime,
             client,
+            unlimited,
             region: region.to_owned(),
             scale,
             began: (Instant::now(), Timestamp::now()),
@@ -48,6 +57,37 @@ fn service(asked: Asked) -> Service {
     }
 }
 
+/// Parameters as they travel.
+fn travelling(parameters: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    parameters
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect()
+}
+
+fn failed(action: &str, error: CloudError) -> CallError {
+    // Without a request id there was no answer.
+    match error.request_id {
+        Some(request_id) => CallError::Refused {
+            action: action.to_owned(),
+            code: error.code,
+            message: error.message,
+            request_id,
+        },
+        None => CallError::Failed {
+            action: action.to_owned(),
+            why: error.message,
+        },
+    }
+}
+
 impl Account for Real {
     fn call(
         &mut self,
@@ -55,17 +95,7 @@ impl Account for Real {
         action: &'static str,
         parameters: &Value,
     ) -> Result<Value, CallError> {
-        let text = |value: &Value| {
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned)
-        };
-        let parameters: Vec<(String, String)> = parameters
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.clone(), text(value)))
-            .collect();
+        let parameters = travelling(parameters);
         let mut attempt = 1;
         loop {
             let made = self
@@ -82,20 +112,22 @@ impl Account for Real {
                 std::thread::sleep(PAUSE);
                 continue;
             }
-            // Without a request id there was no answer.
-            return Err(match error.request_id {
-                Some(request_id) => CallError::Refused {
-                    action: action.to_owned(),
-                    code: error.code,
-                    message: error.message,
-                    request_id,
-                },
-                None => CallError::Failed {
-                    action: action.to_owned(),
-                    why: error.message,
-                },
-            });
+            return Err(failed(action, error));
         }
+    }
+
+    fn call_once(
+        &mut self,
+        asked: Asked,
+        action: &'static str,
+        parameters: &Value,
+    ) -> Result<Value, CallError> {
+        let parameters = travelling(parameters);
+        let made = self
+            .unlimited
+            .call_once(&self.region, service(asked), action, &parameters);
+        let made = self.runtime.block_on(made);
+        made.map_err(|error| failed(action, error))
     }
 
     fn sleep(&mut self, time: Duration) {

@@ -16,6 +16,7 @@ fn switches() -> Value {
     json!({
         "groupTypeDefaultsToEcs": true,
         "repeatedStateChangesAccepted": true,
+        "rates": {"ESS DescribeScalingGroups": 60, "ESS DescribeScalingInstances": 80},
         "oos": {
             "waitingStatusFailurePause": "PendingFailure",
             "batchSplit": "remainderLast",
@@ -106,13 +107,23 @@ async fn nothing_is_done_before_somebody_agreed_and_what_is_found_can_be_served(
     assert_eq!(changes(&emulator).await, Vec::<String>::new());
 
     let file = directory.path().join("profile.json");
-    let done = probe(&emulator, &["--yes", "--output", file.to_str().unwrap()]);
+    let done = probe(
+        &emulator,
+        &["--yes", "--rates", "--output", file.to_str().unwrap()],
+    );
     let said = String::from_utf8(done.stderr).unwrap();
     assert!(done.status.success(), "{said}");
     assert!(!said.contains("probe-secret"), "{said}");
     let text = std::fs::read_to_string(&file).unwrap();
     let profile: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(profile["notFound"], Value::Null, "{said}");
+    let unknown = profile["notFound"].as_object().unwrap();
+    // It has no limit.
+    assert_eq!(unknown.len(), 1, "{said}");
+    let why = unknown["rates.OOS ListExecutions"].as_str().unwrap();
+    assert!(
+        why.ends_with("calls in a minute were all answered"),
+        "{why}"
+    );
     contains(&profile["switches"], &switches());
     let changes = changes(&emulator).await;
     let count = |action: &str| changes.iter().filter(|made| *made == action).count();

@@ -35,6 +35,11 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Whether the account has reached its rate limit.
+    pub fn is_throttled(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code.starts_with("Throttling"))
+    }
+
     /// Whether the service refused the call, other than by its rate limit.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if !code.starts_with("Throttling"))
@@ -53,6 +58,19 @@ pub trait Account {
         action: &'static str,
         parameters: &Value,
     ) -> Result<Value, CallError>;
+
+    /// The same, made at once and once, whatever becomes of it: for who wants to know how often.
+    ///
+    /// # Errors
+    /// As of [`Self::call`], and where the rate limit is reached.
+    fn call_once(
+        &mut self,
+        service: Service,
+        action: &'static str,
+        parameters: &Value,
+    ) -> Result<Value, CallError> {
+        self.call(service, action, parameters)
+    }
 
     /// Lets time pass.
     fn sleep(&mut self, time: Duration);

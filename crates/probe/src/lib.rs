@@ -6,11 +6,13 @@
 //!   lags        how far lists and dates are behind, and how long things take
 //!   pauses      what pauses and failures show, and who may be retried
 //!   requests    what is taken and what is refused
+//!   rates       how often the account may ask
 //!   groups      ESS, on scaling groups that somebody named
 //!     findings  what they find, and why they find nothing
 //!     oos       executions and templates, as experiments handle them
 //!       account who is asked: an emulated cloud, or a real one
 //! profile       what was found
+//! random        accounts as they could be
 //! ```
 //!
 //! An experiment uses nothing but the public API, and no more of it than templates that sleep: it starts no instance, runs no
@@ -26,4 +28,6 @@ mod oos;
 mod pauses;
 pub mod probe;
 pub mod profile;
+pub mod random;
+pub mod rates;
 mod requests;

@@ -10,7 +10,8 @@ use crate::account::Account;
 use crate::findings::Findings;
 use crate::oos::Oos;
 use crate::profile::Profile;
-use crate::{groups, lags, pauses, requests};
+use crate::rates::{ASKED, MOST};
+use crate::{groups, lags, pauses, rates, requests};
 
 /// What a probe may touch besides what it creates.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,8 @@ pub struct Options {
     /// Scaling groups of the region. On the first with an instance in service a process is suspended and resumed, and an
     /// instance protected for a moment.
     pub groups: Vec<String>,
+    /// Whether to find out how many calls a minute the account may make. Meanwhile others who use it are refused, too.
+    pub rates: bool,
 }
 
 impl Options {
@@ -37,6 +40,12 @@ impl Options {
             lines.push(format!(
                 "on one of {}: suspend the process AlarmNotification and resume it, unless it is suspended; protect one instance in service from scale-in, twice, and take that back",
                 self.groups.join(", ")
+            ));
+        }
+        if self.rates {
+            lines.push(format!(
+                "call {} as often as the account may in a minute, {MOST} times at most: whoever else uses the account is refused as well then, for up to a minute each",
+                ASKED.map(|(service, action)| format!("{} {action}", service.name())).join(", ")
             ));
         }
         lines
@@ -68,6 +77,13 @@ pub fn probe(account: &mut dyn Account, options: &Options, mut tell: impl FnMut(
     let left = oos.clean_up().into_iter().collect();
     tell("scaling groups");
     groups::find(account, &options.groups, &mut findings);
+    match options.rates {
+        true => {
+            tell("rates");
+            rates::find(account, &mut findings);
+        }
+        false => findings.without(&["rates"], "not asked for: --rates"),
+    }
     Profile {
         switches: findings.switches,
         not_found: findings.not_found,

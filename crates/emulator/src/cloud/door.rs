@@ -11,6 +11,7 @@ use crate::state::call::{Call, Outcome, Service};
 use crate::state::faults::Effect;
 use crate::state::queue::Event;
 use crate::state::ram::wildcard;
+use crate::state::rates::throttled;
 use crate::state::time::{later, seconds};
 use crate::state::world::World;
 
@@ -46,6 +47,10 @@ impl World {
         if let Err(error) = self.permit(call) {
             return Outcome::Answered(self.settle(call, seq, &request_id, Err(error)));
         }
+        let counted = self.counted.count(call, self.now, &self.switches.rates);
+        if let Err(error) = counted {
+            return Outcome::Answered(self.settle(call, seq, &request_id, Err(error)));
+        }
         let run = |world: &mut Self, call: &Call| {
             let idle = services::check_parameters(world, call)?;
             world.journal.ignored(seq, idle);
@@ -65,11 +70,7 @@ impl World {
                 Outcome::Answered(self.settle(call, seq, &request_id, error))
             }
             Some(Effect::Throttle { retry_after_millis }) => {
-                let mut error = ApiError::new(
-                    400,
-                    "Throttling.User",
-                    "Request was denied due to user flow control.",
-                );
+                let mut error = throttled();
                 error.retry_after_millis = retry_after_millis;
                 Outcome::Answered(self.settle(call, seq, &request_id, Err(error)))
             }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rates::Rates;
 use crate::oos::OosSwitches;
 
 /// How long things take, in virtual seconds.
@@ -69,6 +70,9 @@ pub struct Switches {
     /// EnterStandby and SetInstancesProtection(true) on an instance that is not InService, and
     /// ExitStandby on one that is not Standby, do nothing instead of failing.
     pub repeated_state_changes_accepted: bool,
+    /// Calls a minute that the account may make; what is not named may be called as often as anybody likes.
+    #[serde(skip_serializing_if = "Rates::is_empty")]
+    pub rates: Rates,
     /// What becomes of parameters that the emulator does not honour.
     pub unsupported_parameters: UnsupportedParameters,
     /// What is undocumented about OOS.

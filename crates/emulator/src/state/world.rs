@@ -13,6 +13,7 @@ use super::model::Resources;
 use super::outcomes::{CommandOutcome, ContainerUpdateOutcome, ImageOutcome};
 use super::queue::{Event, Queue};
 use super::ram::Ram;
+use super::rates::Counted;
 use super::time::{later, seconds};
 use crate::oos::{Library, Package};
 use crate::params::Params;
@@ -50,6 +51,8 @@ pub struct World {
     pub faults: Faults,
     /// What the documentation leaves open.
     pub switches: Switches,
+    /// Of calls that have a rate limit.
+    pub(crate) counted: Counted,
     pub(crate) durations: Durations,
     pub(crate) command_outcomes: Vec<CommandOutcome>,
     pub(crate) container_update_outcomes: Vec<ContainerUpdateOutcome>,
@@ -85,6 +88,7 @@ impl World {
             library: Library::default(),
             faults: Faults::default(),
             switches: Switches::default(),
+            counted: Counted::default(),
             durations: Durations::default(),
             command_outcomes: Vec::new(),
             container_update_outcomes: Vec::new(),
