@@ -11,7 +11,7 @@ cargo := cargo --locked
 # then, tokio and kube among it, would be built twice.
 build := $(cargo) build --workspace --bins --example demo --example api-reference
 
-.PHONY: help demo test sweep chaos probe-selftest lint bench dist crds metrics emulator-api book control-plane image
+.PHONY: help demo test sweep chaos probe-selftest lint bench dist crds metrics emulator-api book control-plane image emulator-image
 
 help: ## list the targets
 	@echo "Targets:"
@@ -78,6 +78,7 @@ bench: ## measure memory, size, writes and latencies of the release binary
 	$(cargo) build --release --package ess-rollout --package ess-emulator-cli --bins; \
 	$(cargo) build --profile plugin --package ess-rollout-plugin --bins; \
 	wait $$control_plane
+	@[ -n "$(SCALE)" ] || $(cargo) bench --package ess-emulator-cli --bench emulator
 	@SCALE="$(SCALE)" KUBECTL_ESS_ROLLOUT="$(abspath $(target))/plugin/kubectl-ess_rollout" $(cargo) bench --package ess-rollout $(if $(SCALE),--bench scale,--bench operator)
 
 # DIST_URL=https://… is where the archives of the release will be: the krew manifest names it.
@@ -112,3 +113,7 @@ control-plane: ## print the directory with etcd, kube-apiserver, kube-controller
 image: ## build the container image with docker (or DOCKER=podman)
 	@command -v $(or $(DOCKER),docker) >/dev/null || { echo "missing: $(or $(DOCKER),docker): https://docs.docker.com/engine/install/, or DOCKER=podman" >&2; exit 1; }
 	$(or $(DOCKER),docker) build --tag ess-rollout:0.1.0 .
+
+emulator-image: ## build the container image of the emulated cloud, the same way
+	@command -v $(or $(DOCKER),docker) >/dev/null || { echo "missing: $(or $(DOCKER),docker): https://docs.docker.com/engine/install/, or DOCKER=podman" >&2; exit 1; }
+	$(or $(DOCKER),docker) build --target ess-emulator --tag ess-emulator:0.1.0 .

@@ -97,8 +97,23 @@ fn the_image_is_built_with_the_tools_and_for_the_platforms_that_the_packages_are
     assert!(dockerfile.contains("THIRD-PARTY-LICENCES"));
     let release = yaml(&read(".github/workflows/release.yaml"));
     let steps = release["jobs"]["image"]["steps"].as_array().unwrap();
-    let push = steps.iter().find(|step| step["id"] == "push").unwrap();
-    assert_eq!(push["with"]["platforms"], "linux/amd64,linux/arm64");
+    for (id, target) in [("push", "ess-rollout"), ("push-emulator", "ess-emulator")] {
+        let push = &steps.iter().find(|step| step["id"] == id).unwrap()["with"];
+        assert_eq!(push["platforms"], "linux/amd64,linux/arm64");
+        let asked = push["target"].as_str();
+        let stages = dockerfile
+            .lines()
+            .filter_map(|line| line.split_once("FROM scratch AS "));
+        // The last stage is what is built when none is asked for.
+        let (_, built) = match asked {
+            Some(_) => stages
+                .clone()
+                .find(|(_, stage)| Some(*stage) == asked)
+                .unwrap(),
+            None => stages.clone().next_back().unwrap(),
+        };
+        assert_eq!(built, target);
+    }
 }
 
 #[test]
