@@ -1,0 +1,15 @@
+//! CloudMonitor, API version 2019-01-01: alert rules, and the application groups of scaling groups.
+
+mod answers;
+mod groups;
+mod rules;
+
+use super::action::Action;
+
+pub const ACTIONS: &[Action] = &[
+    rules::LIST,
+    rules::ENABLE,
+    rules::DISABLE,
+    groups::LIST,
+    groups::INSTANCES,
+];
