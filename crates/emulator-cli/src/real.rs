@@ -38,14 +38,16 @@ impl Real {
     }
 }
 
-fn service(asked: Asked) -> Service {
-    match asked {
+/// `None` for a service that the client does not know.
+fn service(asked: Asked) -> Option<Service> {
+    Some(match asked {
         Asked::Ess => Service::Ess,
         Asked::Ecs => Service::Ecs,
         Asked::Eci => Service::Eci,
         Asked::Oos => Service::Oos,
         Asked::Sts => Service::Sts,
-    }
+        Asked::Slb | Asked::Alb | Asked::Nlb | Asked::Cms => return None,
+    })
 }
 
 impl Account for Real {
@@ -66,11 +68,15 @@ impl Account for Real {
             .flatten()
             .map(|(name, value)| (name.clone(), text(value)))
             .collect();
+        let Some(service) = service(asked) else {
+            return Err(CallError::Failed {
+                action: action.to_owned(),
+                why: format!("real accounts are not asked for {}", asked.name()),
+            });
+        };
         let mut attempt = 1;
         loop {
-            let made = self
-                .client
-                .call(&self.region, service(asked), action, &parameters);
+            let made = self.client.call(&self.region, service, action, &parameters);
             let error = match self.runtime.block_on(made) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,

@@ -164,6 +164,9 @@ impl Scene {
                 &["OK"]
             }
             "AlarmTaskId" => &["asg-alarm-1"],
+            "EventType" => &["TRIGGERED"],
+            "StartTime" if action == "DescribeAlertLogList" => &["1767600000000"],
+            "EndTime" if action == "DescribeAlertLogList" => &["1767600060000"],
             "Name" if path == "Names" => &["[\"kept\"]"],
             "Name" if stored && action.starts_with("Create") => &["fresh"],
             "Name" if stored => &["kept"],

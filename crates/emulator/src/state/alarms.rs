@@ -1,7 +1,7 @@
 //! Alarms: rules of CloudMonitor, and the event-triggered tasks of ESS. Nothing is measured here: a
 //! state is what the fixture says, until an event or the control API says otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,20 @@ pub struct Alarm {
     pub(crate) created: Timestamp,
     /// When it changed its state last.
     pub(crate) updated: Timestamp,
+    /// What it told when it went off and when that was over, the oldest first.
+    #[serde(skip)]
+    pub(crate) history: VecDeque<Notification>,
 }
+
+/// That an alarm went off, or is over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Notification {
+    pub(crate) at: Timestamp,
+    pub(crate) triggered: bool,
+}
+
+/// So much of its history a rule keeps: a rule that flutters must not fill the memory.
+const HISTORY: usize = 1000;
 
 impl Alarm {
     /// What `ACS::AlarmTrigger` gets when it goes off.
@@ -145,9 +158,22 @@ impl Alarms {
         if alarm.state == state {
             return Ok(None);
         }
+        let is_over = alarm.state == AlarmState::Alarm && state == AlarmState::Ok;
+        let goes_off = state == AlarmState::Alarm;
         alarm.state = state;
         alarm.updated = now;
-        let goes_off = state == AlarmState::Alarm && alarm.enabled;
+        if !alarm.enabled {
+            return Ok(None);
+        }
+        if goes_off || is_over {
+            if alarm.history.len() == HISTORY {
+                alarm.history.pop_front();
+            }
+            alarm.history.push_back(Notification {
+                at: now,
+                triggered: goes_off,
+            });
+        }
         Ok(goes_off.then(|| alarm.notice()))
     }
 }

@@ -79,6 +79,61 @@ fn rules_are_found_by_id_group_and_state() {
 }
 
 #[test]
+fn an_alarm_that_came_and_went_is_in_the_history() {
+    let mut cloud = scene("");
+    let start = cloud.now();
+    pass(&mut cloud, 130);
+    let log = |cloud: &mut Cloud, more: Value| -> Vec<(String, String, i64)> {
+        let mut ask = json!({"GroupId": "7301"});
+        ask.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let answer = cms(cloud, "DescribeAlertLogList", ask).unwrap();
+        let rows = answer["AlertLogList"].as_array().unwrap();
+        let text = |v: &Value| v.as_str().unwrap().to_owned();
+        let after = |v: &Value| {
+            let at: i64 = v.as_str().unwrap().parse().unwrap();
+            (at - start.as_millisecond()) / 1000
+        };
+        rows.iter()
+            .map(|r| {
+                (
+                    text(&r["RuleId"]),
+                    text(&r["LevelChange"]),
+                    after(&r["AlertTime"]),
+                )
+            })
+            .collect()
+    };
+    let off = ("rule-cpu".to_owned(), "OK->P2".to_owned(), 60);
+    let over = ("rule-cpu".to_owned(), "P2->OK".to_owned(), 120);
+    assert_eq!(log(&mut cloud, json!({})), [over.clone(), off.clone()]);
+    assert_eq!(
+        log(&mut cloud, json!({"EventType": "TRIGGERED"})),
+        [off.clone()]
+    );
+    assert_eq!(
+        log(&mut cloud, json!({"PageSize": 1, "PageNumber": 2})),
+        [off]
+    );
+    let since = (start.as_millisecond() + 61_000).to_string();
+    assert_eq!(log(&mut cloud, json!({"StartTime": since})), [over]);
+    // By itself a call sees a quarter of an hour.
+    pass(&mut cloud, 1000);
+    assert_eq!(log(&mut cloud, json!({})), []);
+    for bad in [
+        json!({"StartTime": "0"}),
+        json!({"StartTime": "99999999999999999"}),
+        json!({"EndTime": "1"}),
+        json!({"EventType": "GONE"}),
+    ] {
+        let refused = cms(&mut cloud, "DescribeAlertLogList", bad.clone());
+        let acceptable = bad.get("EndTime").is_some();
+        assert_eq!(refused.is_ok(), acceptable, "{bad}");
+    }
+}
+
+#[test]
 fn a_scaling_group_has_its_application_group() {
     let mut cloud = scene("");
     let groups = ess(&mut cloud, "DescribeScalingGroups", json!({})).unwrap();

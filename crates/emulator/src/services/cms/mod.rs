@@ -2,6 +2,7 @@
 
 mod answers;
 mod groups;
+mod history;
 mod rules;
 
 use super::action::Action;
@@ -10,6 +11,7 @@ pub const ACTIONS: &[Action] = &[
     rules::LIST,
     rules::ENABLE,
     rules::DISABLE,
+    history::LIST,
     groups::LIST,
     groups::INSTANCES,
 ];

@@ -28,7 +28,10 @@ pub const LIST: Action = Action {
 };
 
 /// Rules of an account. CloudMonitor has one list for all regions.
-fn rules<'a>(resources: &'a Resources, call: &'a Call) -> impl Iterator<Item = &'a Alarm> {
+pub(super) fn rules<'a>(
+    resources: &'a Resources,
+    call: &'a Call,
+) -> impl Iterator<Item = &'a Alarm> {
     let all = resources.alarms.rules.values();
     all.filter(|rule| rule.account_id == call.caller.account_id)
 }
