@@ -243,6 +243,8 @@ class ActionsTest(unittest.TestCase):
         rules = call("DescribeMetricRuleList", rule_ids="rule-1,rule-2", group_id="7301", page=1, page_size=20)
         self.assertEqual([(r.rule_id, r.alert_state) for r in rules.alarms.alarm], [("rule-1", "ALARM")])
         self.assertEqual(rules.total, "1")
+        alerting = call("DescribeAlertingMetricRuleResources", rule_id="rule-1").resources.resource
+        self.assertEqual([(r.rule_id, r.level) for r in alerting], [("rule-1", 2)] * 4)
         call("DisableMetricRules", rule_id=["rule-1"])
         self.assertFalse(call("DescribeMetricRuleList", rule_ids="rule-1").alarms.alarm[0].enable_state)
         call("EnableMetricRules", rule_id=["rule-1"])

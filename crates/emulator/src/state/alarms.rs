@@ -81,6 +81,9 @@ pub struct Alarm {
     pub(crate) enabled: bool,
     /// How it stands now.
     pub state: AlarmState,
+    /// The instances that are to blame while it is in ALARM.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) instances: Vec<String>,
     /// `Critical`, `Warn` or `Info`.
     pub(crate) level: String,
     #[serde(flatten)]

@@ -14,6 +14,7 @@ metricRules:
   - {ruleId: rule-cpu, ruleName: web cpu, groupId: "7301", state: OK, states: [{afterSeconds: 60, state: ALARM}, {afterSeconds: 120, state: OK}]}
   - {ruleId: rule-errors, ruleName: web errors, namespace: acs_slb_dashboard, metricName: UpstreamCode5xx, state: INSUFFICIENT_DATA}
   - {ruleId: rule-off, ruleName: old, enabled: false, groupId: "7301"}
+  - {ruleId: rule-one, ruleName: one, instances: [i-small-02]}
   - {ruleId: rule-far, accountId: "2"}
 alarms:
   - {alarmTaskId: asg-alarm-1, name: busy, scalingGroupId: asg-small, condition: {threshold: 90}}
@@ -64,11 +65,11 @@ fn rules_are_found_by_id_group_and_state() {
     assert_eq!(states(&mut cloud, none), [pair("rule-cpu", "ALARM")]);
     pass(&mut cloud, 60);
     let all = cms(&mut cloud, "DescribeMetricRuleList", json!({"PageSize": 2})).unwrap();
-    assert_eq!(all["Total"], "3");
+    assert_eq!(all["Total"], "4");
     assert_eq!(all["Alarms"]["Alarm"].as_array().unwrap().len(), 2);
     assert_eq!(all["Alarms"]["Alarm"][0]["AlertState"], "OK");
     let second = json!({"PageSize": 2, "Page": 2});
-    assert_eq!(states(&mut cloud, second).len(), 1);
+    assert_eq!(states(&mut cloud, second).len(), 2);
     let ids: Vec<String> = (0..21).map(|n| format!("rule-{n}")).collect();
     let many = json!({"RuleIds": ids.join(",")});
     let refused = cms(&mut cloud, "DescribeMetricRuleList", many);
@@ -110,7 +111,7 @@ fn an_alarm_that_came_and_went_is_in_the_history() {
     assert_eq!(log(&mut cloud, json!({})), [over.clone(), off.clone()]);
     assert_eq!(
         log(&mut cloud, json!({"EventType": "TRIGGERED"})),
-        [off.clone()]
+        std::slice::from_ref(&off)
     );
     assert_eq!(
         log(&mut cloud, json!({"PageSize": 1, "PageNumber": 2})),
@@ -131,6 +132,38 @@ fn an_alarm_that_came_and_went_is_in_the_history() {
         let acceptable = bad.get("EndTime").is_some();
         assert_eq!(refused.is_ok(), acceptable, "{bad}");
     }
+}
+
+#[test]
+fn what_is_in_alarm_is_shown_resource_by_resource() {
+    let mut cloud = scene("");
+    let alerting = |cloud: &mut Cloud, ask: Value| -> Vec<String> {
+        let answer = cms(cloud, "DescribeAlertingMetricRuleResources", ask).unwrap();
+        let rows = answer["Resources"]["Resource"].as_array().unwrap();
+        let resource = |r: &Value| r["Resource"].as_str().unwrap().to_owned();
+        rows.iter().map(resource).collect()
+    };
+    assert_eq!(alerting(&mut cloud, json!({})), Vec::<String>::new());
+    pass(&mut cloud, 60);
+    let of_group = alerting(&mut cloud, json!({"GroupId": "7301", "PageSize": 2}));
+    let member = |n: u32| format!("userId=1000000000000001,instanceId=i-small-0{n}");
+    assert_eq!(of_group, [member(1), member(2)]);
+    for id in ["rule-errors", "rule-one"] {
+        control(
+            &mut cloud,
+            "PUT",
+            &format!("alarms/{id}"),
+            json!({"state": "ALARM"}),
+        );
+    }
+    let of_account = alerting(&mut cloud, json!({"RuleId": "rule-errors"}));
+    assert_eq!(of_account, ["userId=1000000000000001"]);
+    assert_eq!(
+        alerting(&mut cloud, json!({"RuleId": "rule-one"})),
+        [member(2)]
+    );
+    let all = alerting(&mut cloud, json!({}));
+    assert_eq!(all.len(), 5);
 }
 
 #[test]

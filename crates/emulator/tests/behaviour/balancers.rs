@@ -613,6 +613,28 @@ fn mistakes_in_load_balancers_are_named() {
 }
 
 #[test]
+fn the_example_of_the_page_is_a_fixture() {
+    let page = include_str!("../../README.md");
+    let (_, block) = page.split_once("```yaml\ndurations:").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let mut cloud = crate::support::cloud(&format!(
+        "principals: [{{name: admin, accessKeyId: k, accessKeySecret: s, allow: ['*']}}]\ndurations:{block}"
+    ));
+    let ask = json!({"ListenerId": "lsn-alb-shop-443", "IncludeRule": true});
+    let of_rule = |cloud: &mut Cloud| {
+        let answer = alb(cloud, "GetListenerHealthStatus", ask.clone()).unwrap();
+        rows(&answer["RuleHealthStatus"][0]["ServerGroupInfos"][0])
+    };
+    assert_eq!(of_rule(&mut cloud), []);
+    let standby = json!({"ScalingGroupId": "asg-web", "InstanceIds.1": "i-web-03"});
+    ess(&mut cloud, "EnterStandby", standby.clone()).unwrap();
+    ess(&mut cloud, "ExitStandby", standby).unwrap();
+    assert_eq!(of_rule(&mut cloud)[0].1, "Unhealthy");
+    pass(&mut cloud, 90);
+    assert_eq!(of_rule(&mut cloud), []);
+}
+
+#[test]
 fn many_groups_load_and_answer_without_a_look_at_all_instances() {
     use std::fmt::Write as _;
     let mut yaml = String::from(

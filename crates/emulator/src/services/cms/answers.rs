@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::services::args::{Args, Page, invalid};
+use crate::state::alarms::Alarm;
 
 /// Every answer says in the body, too, that it is one.
 pub(super) fn success(mut answer: Value) -> Value {
@@ -21,6 +22,15 @@ pub(super) fn page(args: Args<'_>, number: &str, default: usize) -> Result<Page,
         number: index(number).unwrap_or(1),
         size: index(size).unwrap_or(default),
     })
+}
+
+/// The number of a level: of `P2`, `P3`, `P4`.
+pub(super) fn level(rule: &Alarm) -> i64 {
+    match rule.level.as_str() {
+        "Critical" => 2,
+        "Warn" => 3,
+        _ => 4,
+    }
 }
 
 /// Ids that are separated by commas.

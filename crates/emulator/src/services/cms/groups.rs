@@ -17,7 +17,7 @@ pub const LIST: Action = Action {
 };
 
 /// The scaling groups of an account that have an application group, each with its id.
-fn monitored<'a>(
+pub(super) fn monitored<'a>(
     resources: &'a Resources,
     call: &'a Call,
 ) -> impl Iterator<Item = (&'a str, &'a Group)> {

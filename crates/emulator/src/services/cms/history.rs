@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::answers::{page, success};
+use super::answers::{level, page, success};
 use super::rules::rules;
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
@@ -98,13 +98,9 @@ fn time(args: Args<'_>, name: &str) -> Result<Option<Timestamp>, ApiError> {
 }
 
 fn row(rule: &Alarm, told: Notification) -> Value {
-    let level = match rule.level.as_str() {
-        "Critical" => "P2",
-        "Warn" => "P3",
-        _ => "P4",
-    };
+    let level = format!("P{}", level(rule));
     let (now, change) = match told.triggered {
-        true => (level, format!("OK->{level}")),
+        true => (level.as_str(), format!("OK->{level}")),
         false => ("OK", format!("{level}->OK")),
     };
     let mut row = json!({

@@ -1,5 +1,6 @@
 //! CloudMonitor, API version 2019-01-01: alert rules, and the application groups of scaling groups.
 
+mod alerting;
 mod answers;
 mod groups;
 mod history;
@@ -12,6 +13,7 @@ pub const ACTIONS: &[Action] = &[
     rules::ENABLE,
     rules::DISABLE,
     history::LIST,
+    alerting::LIST,
     groups::LIST,
     groups::INSTANCES,
 ];
