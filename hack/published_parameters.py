@@ -21,6 +21,10 @@ APIS = [
     ("oos-2019-06-01", "alibabacloud-oos20190601", None),
     ("eci-2018-08-08", "alibabacloud-eci20180808", None),
     ("sts-2015-04-01", "alibabacloud-sts20150401", None),
+    ("slb-2014-05-15", "alibabacloud-slb20140515", None),
+    ("alb-2020-06-16", "alibabacloud-alb20200616", None),
+    ("nlb-2022-04-30", "alibabacloud-nlb20220430", None),
+    ("cms-2019-01-01", "alibabacloud-cms20190101", None),
 ]
 
 

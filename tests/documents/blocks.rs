@@ -105,6 +105,11 @@ const FRAGMENTS: &[(&str, &str, &str)] = &[
         "a part of the configuration of Prometheus",
     ),
     ("crates/emulator/README.md", "events:", "parts of a fixture"),
+    (
+        "crates/emulator/README.md",
+        "durations:",
+        "most of a fixture: crates/emulator/tests/behaviour/balancers.rs adds the rest",
+    ),
 ];
 
 fn all() -> Result<Vec<Block>> {

@@ -18,10 +18,14 @@ from aliyunsdkess.request.v20140828.DescribeScalingInstancesRequest import (
 from aliyunsdkoos.request.v20190601.ListTemplatesRequest import ListTemplatesRequest as OldTemplates
 from aliyunsdksts.request.v20150401.GetCallerIdentityRequest import GetCallerIdentityRequest as OldIdentity
 
+from alibabacloud_alb20200616 import client as alb, models as alb_models
+from alibabacloud_cms20190101 import client as cms, models as cms_models
 from alibabacloud_eci20180808 import client as eci, models as eci_models
 from alibabacloud_ecs20140526 import client as ecs, models as ecs_models
 from alibabacloud_ess20220222 import client as ess, models as ess_models
+from alibabacloud_nlb20220430 import client as nlb, models as nlb_models
 from alibabacloud_oos20190601 import client as oos, models as oos_models
+from alibabacloud_slb20140515 import client as slb, models as slb_models
 from alibabacloud_sts20150401 import client as sts, models as sts_models
 
 from test_sdk import REGION, Emulator
@@ -89,6 +93,10 @@ class ActionsTest(unittest.TestCase):
             "OOS": (oos.Client(config), oos_models),
             "ECI": (eci.Client(config), eci_models),
             "STS": (sts.Client(config), sts_models),
+            "SLB": (slb.Client(config), slb_models),
+            "ALB": (alb.Client(config), alb_models),
+            "NLB": (nlb.Client(config), nlb_models),
+            "CMS": (cms.Client(config), cms_models),
         }
 
     def call(self, service, action, **params):
@@ -128,6 +136,9 @@ class ActionsTest(unittest.TestCase):
         return found
 
     def test_every_action_is_called_and_its_answer_decoded(self):
+        self.classic_load_balancers()
+        self.server_groups()
+        self.alarms()
         self.auto_scaling()
         self.lifecycle_hooks_and_refreshes()
         self.instances()
@@ -179,6 +190,74 @@ class ActionsTest(unittest.TestCase):
         call("SetInstancesProtection", scaling_group_id=GROUP, instance_ids=one, protected_from_scale_in=True)
         call("SetInstancesProtection", scaling_group_id=GROUP, instance_ids=one, protected_from_scale_in=False)
         call("DescribeScalingGroupDiagnoseDetails", scaling_group_id=GROUP)
+
+    def classic_load_balancers(self):
+        call = lambda action, **params: self.call("SLB", action, **params)
+        found = call("DescribeLoadBalancers", load_balancer_id="lb-1", page_number=1, page_size=10)
+        self.assertEqual([b.load_balancer_id for b in found.load_balancers.load_balancer], ["lb-1"])
+        weights = lambda: {
+            s.server_id: s.weight
+            for s in call("DescribeLoadBalancerAttribute", load_balancer_id="lb-1").backend_servers.backend_server
+        }
+        self.assertEqual(weights(), {f"i-1-0{n}": 50 for n in range(1, 5)})
+        health = call("DescribeHealthStatus", load_balancer_id="lb-1", listener_port=80).backend_servers.backend_server
+        self.assertEqual([h.server_id for h in health if h.server_health_status == "abnormal"], ["i-1-04"])
+        server = lambda server, **more: json.dumps([{"ServerId": server, **more}])
+        call("SetBackendServers", load_balancer_id="lb-1", backend_servers=server("i-1-01", Weight="0"))
+        call("AddBackendServers", load_balancer_id="lb-1", backend_servers=server("i-own", Weight="7"))
+        self.assertEqual((weights()["i-1-01"], weights()["i-own"]), (0, 7))
+        call("RemoveBackendServers", load_balancer_id="lb-1", backend_servers=server("i-own"))
+        self.assertNotIn("i-own", weights())
+        groups = call("DescribeVServerGroups", load_balancer_id="lb-1", include_listener=True).vserver_groups
+        self.assertEqual([g.vserver_group_id for g in groups.vserver_group], ["rsp-1"])
+        call("SetVServerGroupAttribute", vserver_group_id="rsp-1", backend_servers=server("i-1-02", Port=8080, Weight=9))
+        servers = call("DescribeVServerGroupAttribute", vserver_group_id="rsp-1").backend_servers.backend_server
+        self.assertEqual([(s.port, s.weight) for s in servers if s.server_id == "i-1-02"], [(8080, 9)])
+
+    def server_groups(self):
+        for service, models, group, listener, reason in [
+            ("ALB", alb_models, "sgp-a", "lsn-alb-a", "RESPONSE_MISMATCH"),
+            ("NLB", nlb_models, "sgp-n", "lsn-nlb-n", "CONNECT_FAILED"),
+        ]:
+            call = lambda action, **params: self.call(service, action, **params)
+            balancers = call("ListLoadBalancers", max_results=10).load_balancers
+            found = call("ListServerGroups", server_group_ids=[group]).server_groups
+            self.assertEqual(found[0].related_load_balancer_ids, [b.load_balancer_id for b in balancers])
+            listeners = call("ListListeners", load_balancer_ids=found[0].related_load_balancer_ids).listeners
+            self.assertEqual([l.listener_id for l in listeners], [listener])
+            more = {"include_rule": True, "max_results": 30} if service == "ALB" else {}
+            info = call("GetListenerHealthStatus", listener_id=listener, **more).listener_health_status[0].server_group_infos[0]
+            ill = [(s.server_id, s.status, s.reason.reason_code) for s in info.non_normal_servers]
+            self.assertEqual(ill, [("i-1-04", "Unhealthy", reason)])
+            rows = call("ListServerGroupServers", server_group_id=group, server_ids=["i-1-01"]).servers
+            self.assertEqual([(s.status, s.weight) for s in rows], [("Available", 50)])
+            server = models.UpdateServerGroupServersAttributeRequestServers(
+                server_id="i-1-01", server_type="Ecs", port=rows[0].port, weight=3
+            )
+            call("UpdateServerGroupServersAttribute", server_group_id=group, servers=[server])
+            rows = call("ListServerGroupServers", server_group_id=group, server_ids=["i-1-01"]).servers
+            self.assertEqual(rows[0].weight, 3)
+
+    def alarms(self):
+        call = lambda action, **params: self.call("CMS", action, **params)
+        rules = call("DescribeMetricRuleList", rule_ids="rule-1,rule-2", group_id="7301", page=1, page_size=20)
+        self.assertEqual([(r.rule_id, r.alert_state) for r in rules.alarms.alarm], [("rule-1", "ALARM")])
+        self.assertEqual(rules.total, "1")
+        alerting = call("DescribeAlertingMetricRuleResources", rule_id="rule-1").resources.resource
+        self.assertEqual([(r.rule_id, r.level) for r in alerting], [("rule-1", 2)] * 4)
+        call("DisableMetricRules", rule_id=["rule-1"])
+        self.assertFalse(call("DescribeMetricRuleList", rule_ids="rule-1").alarms.alarm[0].enable_state)
+        call("EnableMetricRules", rule_id=["rule-1"])
+        self.assertIsNotNone(call("DescribeAlertLogList", rule_id="rule-1", event_type="TRIGGERED").alert_log_list)
+        groups = call("DescribeMonitorGroups", group_id="7301").resources.resource
+        self.assertEqual([g.group_id for g in groups], [7301])
+        members = call("DescribeMonitorGroupInstances", group_id=7301).resources.resource
+        self.assertEqual(len(members), 4)
+        call = lambda action, **params: self.call("ESS", action, **params)
+        alarms = call("DescribeAlarms", scaling_group_id=GROUP, state="INSUFFICIENT_DATA").alarm_list
+        self.assertEqual([a.alarm_task_id for a in alarms], ["asg-alarm-1"])
+        call("DisableAlarm", alarm_task_id="asg-alarm-1")
+        call("EnableAlarm", alarm_task_id="asg-alarm-1")
 
     def lifecycle_hooks_and_refreshes(self):
         call = lambda action, **params: self.call("ESS", action, **params)

@@ -47,14 +47,24 @@ impl Real {
     }
 }
 
-fn service(asked: Asked) -> Service {
-    match asked {
+/// `None` for a service that the client does not know.
+fn service(asked: Asked) -> Option<Service> {
+    Some(match asked {
         Asked::Ess => Service::Ess,
         Asked::Ecs => Service::Ecs,
         Asked::Eci => Service::Eci,
         Asked::Oos => Service::Oos,
         Asked::Sts => Service::Sts,
-    }
+        Asked::Slb | Asked::Alb | Asked::Nlb | Asked::Cms => return None,
+    })
+}
+
+/// The same, or why it cannot be asked.
+fn served(asked: Asked, action: &str) -> Result<Service, CallError> {
+    service(asked).ok_or_else(|| CallError::Failed {
+        action: action.to_owned(),
+        why: format!("real accounts are not asked for {}", asked.name()),
+    })
 }
 
 /// Parameters as they travel.
@@ -96,11 +106,10 @@ impl Account for Real {
         parameters: &Value,
     ) -> Result<Value, CallError> {
         let parameters = travelling(parameters);
+        let service = served(asked, action)?;
         let mut attempt = 1;
         loop {
-            let made = self
-                .client
-                .call(&self.region, service(asked), action, &parameters);
+            let made = self.client.call(&self.region, service, action, &parameters);
             let error = match self.runtime.block_on(made) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
@@ -123,9 +132,10 @@ impl Account for Real {
         parameters: &Value,
     ) -> Result<Value, CallError> {
         let parameters = travelling(parameters);
+        let service = served(asked, action)?;
         let made = self
             .unlimited
-            .call_once(&self.region, service(asked), action, &parameters);
+            .call_once(&self.region, service, action, &parameters);
         let made = self.runtime.block_on(made);
         made.map_err(|error| failed(action, error))
     }

@@ -12,6 +12,8 @@ use crate::front::{Request, Response};
 use crate::oos::{Caller, TriggerKind};
 use crate::params::{self, Params};
 use crate::state::activities::Trigger;
+use crate::state::alarms::AlarmState;
+use crate::state::backend_health::BackendHealthRule;
 use crate::state::behaviour::Switches;
 use crate::state::call::{Call, EssVersion, Outcome, Service};
 use crate::state::faults::Fault;
@@ -56,6 +58,12 @@ struct CallAs {
     version: Option<String>,
     #[serde(default)]
     params: Params,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AlarmChange {
+    state: AlarmState,
 }
 
 fn answer(body: &Value) -> Response {
@@ -194,6 +202,29 @@ fn route(
             let started = cloud.event(TriggerKind::Alarm, &alarm);
             answer(&json!({ "started": started }))
         }
+        ("PUT", ["alarms", id]) => {
+            let AlarmChange { state } = read(request)?;
+            match cloud.alarm_changes(id, state) {
+                Ok(started) => answer(&json!({ "started": started })),
+                Err(why) => refuse(404, why),
+            }
+        }
+        ("GET", ["backendHealth"]) => {
+            answer(&json!({ "rules": cloud.world.backend_health.list() }))
+        }
+        ("POST", ["backendHealth"]) => {
+            let rule: BackendHealthRule = read(request)?;
+            if let Some(problem) = rule.problem() {
+                return Err(refuse(400, problem));
+            }
+            let now = cloud.now();
+            cloud.world.backend_health.give(rule, now);
+            Response::json(201, &json!({}))
+        }
+        ("DELETE", ["backendHealth"]) => {
+            cloud.world.backend_health.clear();
+            answer(&json!({}))
+        }
         ("POST", ["calls"]) => call_as(cloud, read(request)?, wall_now)?,
         _ => refuse(404, "no such path in the control API"),
     })
@@ -253,6 +284,10 @@ fn state(cloud: &Cloud) -> Response {
         "images": r.images.values().collect::<Vec<_>>(),
         "instanceRefreshes": r.instance_refreshes.values().collect::<Vec<_>>(),
         "lifecycleActions": r.lifecycle_actions.values().collect::<Vec<_>>(),
+        "loadBalancers": r.balancing.balancers.values().collect::<Vec<_>>(),
+        "serverGroups": r.balancing.server_groups.values().collect::<Vec<_>>(),
+        "metricRules": r.alarms.rules.values().collect::<Vec<_>>(),
+        "alarms": r.alarms.tasks.values().collect::<Vec<_>>(),
         "snapshots": r.snapshots.values().collect::<Vec<_>>(),
         "invocations": r.invocations.values().collect::<Vec<_>>(),
     });

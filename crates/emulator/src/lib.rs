@@ -1,6 +1,6 @@
 //! A local Alibaba Cloud for whoever runs rolling updates: Auto Scaling (ESS), CloudOps
-//! Orchestration Service (OOS), the parts of ECS and Elastic Container Instance (ECI) that they
-//! touch, and STS, over HTTP and HTTPS.
+//! Orchestration Service (OOS), the parts of ECS, Elastic Container Instance (ECI), load balancers
+//! and CloudMonitor that they touch, and STS, over HTTP and HTTPS.
 //!
 //! Each module stands on those below it:
 //!
@@ -10,7 +10,7 @@
 //! front       signatures and the decoding of requests
 //! cloud       the whole: one door for every call, what is due, the second actor
 //! fixture     from a YAML file to a world
-//! services    what ESS, ECS, ECI and STS answer and do
+//! services    what the services but OOS answer and do
 //! state       what they hold: the world, its clock and queue, the journal, faults
 //! oos         the interpreter of templates, which knows no service
 //! params      parameters of a call

@@ -19,6 +19,14 @@ pub enum Api {
     Eci,
     /// Security Token Service, 2015-04-01.
     Sts,
+    /// Classic Load Balancer, 2014-05-15.
+    Slb,
+    /// Application Load Balancer, 2020-06-16.
+    Alb,
+    /// Network Load Balancer, 2022-04-30.
+    Nlb,
+    /// CloudMonitor, 2019-01-01.
+    Cms,
 }
 
 /// Parameters by action.
@@ -44,13 +52,17 @@ fn read(text: &'static str) -> Actions {
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Ess2022,
         Self::Ess2014,
         Self::Ecs,
         Self::Oos,
         Self::Eci,
         Self::Sts,
+        Self::Slb,
+        Self::Alb,
+        Self::Nlb,
+        Self::Cms,
     ];
 
     /// The product code and the version.
@@ -62,6 +74,10 @@ impl Api {
             Self::Oos => "OOS 2019-06-01",
             Self::Eci => "ECI 2018-08-08",
             Self::Sts => "STS 2015-04-01",
+            Self::Slb => "SLB 2014-05-15",
+            Self::Alb => "ALB 2020-06-16",
+            Self::Nlb => "NLB 2022-04-30",
+            Self::Cms => "CMS 2019-01-01",
         }
     }
 
@@ -73,6 +89,10 @@ impl Api {
             Self::Oos => include_str!("published/oos-2019-06-01.txt"),
             Self::Eci => include_str!("published/eci-2018-08-08.txt"),
             Self::Sts => include_str!("published/sts-2015-04-01.txt"),
+            Self::Slb => include_str!("published/slb-2014-05-15.txt"),
+            Self::Alb => include_str!("published/alb-2020-06-16.txt"),
+            Self::Nlb => include_str!("published/nlb-2022-04-30.txt"),
+            Self::Cms => include_str!("published/cms-2019-01-01.txt"),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::fixture::{Action, Fixture, FixtureError};
 use crate::oos::{Caller, Engine, TriggerKind};
 use crate::params::Params;
 use crate::services;
+use crate::state::alarms::AlarmState;
 use crate::state::call::{Call, EssVersion, Outcome, Service};
 use crate::state::nonces::Nonces;
 use crate::state::queue::Event;
@@ -142,6 +143,11 @@ impl Cloud {
                 index,
                 execution_id,
             } => self.perform(index, execution_id.as_deref()),
+            Event::AlarmChanges { id, state } => {
+                if let Err(why) = self.change_alarm(&id, state) {
+                    tracing::warn!(why, "a state of an alarm could not be reached");
+                }
+            }
             other => services::happen(&mut self.world, other),
         }
     }
@@ -149,14 +155,41 @@ impl Cloud {
     /// An event or alarm of CloudMonitor: every execution whose trigger it fits starts a child.
     /// Gives how many did.
     pub fn event(&mut self, kind: TriggerKind, event: &Value) -> usize {
+        let started = self.tell(kind, event, None);
+        self.settle();
+        started
+    }
+
+    /// Tells the engines of all accounts, or that of one, of an event.
+    fn tell(&mut self, kind: TriggerKind, event: &Value, only: Option<&str>) -> usize {
         let Self { world, engines, .. } = self;
         let mut started = 0;
         for (account, engine) in engines {
-            world.engine_account.clone_from(account);
-            started += engine.happened(world, kind, event);
+            if only.is_none_or(|only| only == account) {
+                world.engine_account.clone_from(account);
+                started += engine.happened(world, kind, event);
+            }
         }
-        self.settle();
         started
+    }
+
+    /// A rule of CloudMonitor or an alarm of ESS gets to a state. When it goes off, executions whose
+    /// trigger it fits start a child; gives how many did. `Err` for a rule that does not exist.
+    pub fn alarm_changes(&mut self, id: &str, state: AlarmState) -> Result<usize, String> {
+        let started = self.change_alarm(id, state)?;
+        self.settle();
+        Ok(started)
+    }
+
+    /// As `alarm_changes`, for what is done while events are being carried out.
+    fn change_alarm(&mut self, id: &str, state: AlarmState) -> Result<usize, String> {
+        let now = self.world.now;
+        let alarms = &mut self.world.resources.alarms;
+        let Some(notice) = alarms.set(id, state, now)? else {
+            return Ok(0);
+        };
+        let account = alarms.get(id).map(|alarm| alarm.account_id.clone());
+        Ok(self.tell(TriggerKind::Alarm, &notice, account.as_deref()))
     }
 
     /// Makes the events due whose condition this call completes.
@@ -287,6 +320,12 @@ impl Cloud {
             }
             Action::Alarm(alarm) => {
                 self.event(TriggerKind::Alarm, &alarm);
+                Ok(())
+            }
+            Action::AlarmState { id, state } => self.change_alarm(&id, state).map(drop),
+            Action::BackendHealth(rule) => {
+                let now = self.world.now;
+                self.world.backend_health.give(*rule, now);
                 Ok(())
             }
             Action::Fault(fault) => {

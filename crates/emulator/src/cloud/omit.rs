@@ -17,6 +17,10 @@ const IDENTITIES: &[(&str, &str)] = &[
     ("PackageStates", "TemplateName"),
     ("Templates", "TemplateName"),
     ("Regions", "RegionId"),
+    ("BackendServers", "ServerId"),
+    ("Servers", "ServerId"),
+    ("Alarms", "RuleId"),
+    ("AlarmList", "AlarmTaskId"),
 ];
 
 /// What tells an entry of this list from the others.

@@ -37,6 +37,11 @@ scalingGroups:
     lifecycleHooks: [{lifecycleHookId: lh-1, lifecycleTransition: SCALE_OUT}]
     instanceRefreshes: [{instanceRefreshTaskId: ir-1}]
     instances: {instanceId: i-1, tags: {k: v}, packages: {nginx: v1}}
+    loadBalancerIds: [lb-1]
+    vServerGroups: [{loadBalancerId: lb-1, vServerGroupAttributes: [{vServerGroupId: rsp-1, port: 80}]}]
+    albServerGroups: [{albServerGroupId: sgp-1, port: 80}]
+    serverGroups: [{serverGroupId: sgp-2, type: NLB, port: 80}]
+    monitorGroupId: "1"
   - scalingGroupId: asg-off
     enabled: false
     configurations: [{scalingConfigurationId: asc-off, imageId: m-1}]
@@ -49,6 +54,8 @@ scalingGroups:
     containerGroups: {containerGroupId: eci-1}
 instances:
   - {instanceId: i-off, imageId: m-1, status: Stopped}
+metricRules: [{ruleId: rule-1}]
+alarms: [{alarmTaskId: asg-alarm-1, scalingGroupId: asg-1}]
 "#;
 
 /// A template without a call: what it reads would count as read by the action that runs it.
@@ -140,6 +147,26 @@ impl Scene {
         let eci = action.contains("Eci") || action.contains("Container");
         let stored = action.contains("Parameter");
         let choices: &[&str] = match name.trim_end_matches('s') {
+            "BackendServer" => &[r#"[{"ServerId": "i-1", "Port": 80}]"#],
+            "LoadBalancerId" => &["lb-1"],
+            "LoadBalancerStatu" => &["active", "Active"],
+            "VServerGroupId" => &["rsp-1"],
+            "ServerGroupId" => &["sgp-1", "sgp-2"],
+            "ListenerId" => &["lsn-alb-1", "lsn-nlb-2"],
+            "ListenerPort" | "Port" if action.contains("Server") || action.contains("Health") => {
+                &["80"]
+            }
+            "ServerId" => &["i-1"],
+            "ServerType" => &["Ecs"],
+            "Weight" => &["1"],
+            "RuleId" => &["rule-1"],
+            "AlertState" | "State" if action.contains("Rule") || action.contains("Alarm") => {
+                &["OK"]
+            }
+            "AlarmTaskId" => &["asg-alarm-1"],
+            "EventType" => &["TRIGGERED"],
+            "StartTime" if action == "DescribeAlertLogList" => &["1767600000000"],
+            "EndTime" if action == "DescribeAlertLogList" => &["1767600060000"],
             "Name" if path == "Names" => &["[\"kept\"]"],
             "Name" if stored && action.starts_with("Create") => &["fresh"],
             "Name" if stored => &["kept"],

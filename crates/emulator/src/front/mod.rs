@@ -183,6 +183,10 @@ fn decode(
         "2014-05-26" => (Service::Ecs, EssVersion::V2022),
         "2015-04-01" => (Service::Sts, EssVersion::V2022),
         "2018-08-08" => (Service::Eci, EssVersion::V2022),
+        "2014-05-15" => (Service::Slb, EssVersion::V2022),
+        "2020-06-16" => (Service::Alb, EssVersion::V2022),
+        "2022-04-30" => (Service::Nlb, EssVersion::V2022),
+        "2019-01-01" => (Service::Cms, EssVersion::V2022),
         _ => {
             return Err(ApiError::new(
                 400,
@@ -244,8 +248,13 @@ fn endpoint(host: &str) -> (Option<Service>, Option<String>) {
         // `ecs-cn-hangzhou.aliyuncs.com`
         Some((product, region)) => (product, Some(region.to_owned())),
     };
-    let Some(service) = Service::parse(product) else {
-        return (None, None);
+    let service = match product {
+        // The endpoints of CloudMonitor do not have its product code.
+        "metrics" => Service::Cms,
+        code => match Service::parse(code) {
+            Some(service) => service,
+            None => return (None, None),
+        },
     };
     let second = labels
         .next()
@@ -303,6 +312,22 @@ mod tests {
                 Some("cn-hangzhou"),
             ),
             ("sts.aliyuncs.com", Some(Service::Sts), None),
+            ("slb.aliyuncs.com", Some(Service::Slb), None),
+            (
+                "alb.cn-hangzhou.aliyuncs.com",
+                Some(Service::Alb),
+                Some("cn-hangzhou"),
+            ),
+            (
+                "nlb-vpc.cn-beijing.aliyuncs.com",
+                Some(Service::Nlb),
+                Some("cn-beijing"),
+            ),
+            (
+                "metrics.cn-hangzhou.aliyuncs.com",
+                Some(Service::Cms),
+                Some("cn-hangzhou"),
+            ),
             ("127.0.0.1:18080", None, None),
             ("localhost:1", None, None),
             ("ess", None, None),

@@ -2,12 +2,16 @@
 
 pub(crate) mod action;
 pub(crate) mod args;
+mod balancers;
 mod catalogue;
+pub(crate) mod cms;
 pub(crate) mod eci;
 pub(crate) mod ecs;
 pub(crate) mod ess;
 pub(crate) mod parameters;
 mod regions;
+pub(crate) mod server_groups;
+pub(crate) mod slb;
 pub(crate) mod sts;
 mod table;
 pub(crate) mod template_names;
@@ -67,6 +71,13 @@ const REGIONAL: &[&str] = &[
     "DeleteInstances",
     "DescribeLaunchTemplates",
     "DescribeLaunchTemplateVersions",
+    "DescribeLoadBalancers",
+    "DescribeVServerGroups",
+    "DescribeVServerGroupAttribute",
+    "SetVServerGroupAttribute",
+    "DescribeAlarms",
+    "EnableAlarm",
+    "DisableAlarm",
 ];
 
 /// `Err` for a region that the scene does not have.
@@ -112,7 +123,7 @@ pub(crate) fn check_parameters(world: &World, call: &Call) -> Result<Vec<String>
     Ok(unsupported.into_iter().chain(unknown).collect())
 }
 
-/// Carries out a call to ESS, ECS, ECI or STS.
+/// Carries out a call to any service but OOS.
 pub(crate) fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     let Some(action) = find(call.service, &call.action) else {
         return Err(unknown_action(call.service, &call.action));
@@ -223,6 +234,9 @@ pub(crate) fn happen(world: &mut World, event: Event) {
         Event::InstanceRefreshEnds { id } => ess::instance_refresh_ends(world, &id),
         Event::GroupCheck { group_id } => ess::check_group(world, &group_id),
         // `cloud` keeps these to itself.
-        Event::WakeEngine { .. } | Event::LateCall { .. } | Event::Scripted { .. } => {}
+        Event::WakeEngine { .. }
+        | Event::LateCall { .. }
+        | Event::Scripted { .. }
+        | Event::AlarmChanges { .. } => {}
     }
 }

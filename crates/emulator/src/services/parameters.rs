@@ -54,6 +54,10 @@ pub fn apis(service: Service) -> &'static [Api] {
         Service::Oos => &[Api::Oos],
         Service::Eci => &[Api::Eci],
         Service::Sts => &[Api::Sts],
+        Service::Slb => &[Api::Slb],
+        Service::Alb => &[Api::Alb],
+        Service::Nlb => &[Api::Nlb],
+        Service::Cms => &[Api::Cms],
     }
 }
 

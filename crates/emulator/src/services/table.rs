@@ -1,7 +1,7 @@
 //! All actions by service.
 
 use super::action::Action;
-use super::{eci, ecs, ess, sts};
+use super::{cms, eci, ecs, ess, server_groups, slb, sts};
 use crate::oos;
 use crate::state::call::Service;
 
@@ -11,6 +11,10 @@ fn table(service: Service) -> &'static [Action] {
         Service::Ecs => ecs::ACTIONS,
         Service::Sts => sts::ACTIONS,
         Service::Eci => eci::ACTIONS,
+        Service::Slb => slb::ACTIONS,
+        Service::Alb => server_groups::ALB_ACTIONS,
+        Service::Nlb => server_groups::NLB_ACTIONS,
+        Service::Cms => cms::ACTIONS,
         // The engine knows its own.
         Service::Oos => &[],
     }

@@ -24,6 +24,9 @@ pub(crate) struct Durations {
     /// After a change of load-balancer weights, further changes of the same group are refused with
     /// `BackendServer.configuring` for so long. 0: never.
     pub load_balancer: f64,
+    /// How long after it came into service, or its instance to Running, the health checks of load
+    /// balancers have passed for a server. Until then nothing is known of it.
+    pub backend_health_check: f64,
     /// An instance refresh that is started, or for which the fixture gives no time.
     pub instance_refresh: f64,
 }
@@ -41,6 +44,7 @@ impl Default for Durations {
             create_image: 120.0,
             update_container_group: 20.0,
             load_balancer: 0.0,
+            backend_health_check: 10.0,
             instance_refresh: 600.0,
         }
     }
@@ -62,7 +66,8 @@ pub enum UnsupportedParameters {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Switches {
-    /// Describe calls of ESS, ECS and ECI show the state of so many virtual seconds ago.
+    /// Reads of ESS, ECS, ECI, load balancers and CloudMonitor show the state of so many virtual
+    /// seconds ago.
     pub read_lag_seconds: f64,
     /// DescribeScalingGroups (2022-02-22) without `GroupType` lists groups of type ECS only, as the
     /// metadata of 2014-08-28 says. That version always does.

@@ -22,11 +22,29 @@ pub enum Service {
     Sts,
     /// Elastic Container Instance.
     Eci,
+    /// Classic Load Balancer, CLB.
+    Slb,
+    /// Application Load Balancer.
+    Alb,
+    /// Network Load Balancer.
+    Nlb,
+    /// CloudMonitor.
+    Cms,
 }
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Ess, Self::Ecs, Self::Oos, Self::Sts, Self::Eci];
+    pub const ALL: [Self; 9] = [
+        Self::Ess,
+        Self::Ecs,
+        Self::Oos,
+        Self::Sts,
+        Self::Eci,
+        Self::Slb,
+        Self::Alb,
+        Self::Nlb,
+        Self::Cms,
+    ];
 
     /// The name as templates and the journal write it.
     pub fn name(self) -> &'static str {
@@ -36,6 +54,10 @@ impl Service {
             Self::Oos => "OOS",
             Self::Sts => "STS",
             Self::Eci => "ECI",
+            Self::Slb => "SLB",
+            Self::Alb => "ALB",
+            Self::Nlb => "NLB",
+            Self::Cms => "CMS",
         }
     }
 

@@ -2,6 +2,11 @@
 //! journal, and how it is to behave.
 
 pub(crate) mod activities;
+pub mod alarms;
+pub(crate) mod attachments;
+pub mod backend_health;
+pub(crate) mod backends;
+pub(crate) mod balancing;
 pub mod behaviour;
 pub mod call;
 pub mod container_groups;
@@ -10,6 +15,7 @@ pub mod faults;
 pub(crate) mod ids;
 pub mod images;
 pub mod journal;
+pub mod members;
 pub mod model;
 pub(crate) mod neighbours;
 pub(crate) mod nonces;

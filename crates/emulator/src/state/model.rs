@@ -6,8 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::activities::Activity;
+use super::alarms::Alarms;
+use super::attachments::Attachments;
+use super::balancing::Balancing;
 use super::container_groups::{ContainerGroup, EciConfiguration};
 use super::images::{Image, OsType, Snapshot};
+use super::members::{InGroup, Members};
 use super::neighbours::{Finding, InstanceRefresh, LifecycleAction, LifecycleHook};
 use crate::oos::Installed;
 
@@ -31,7 +35,7 @@ pub struct Resources {
     pub eci_configurations: BTreeMap<String, EciConfiguration>,
     pub(crate) launch_templates: BTreeMap<String, LaunchTemplate>,
     /// Members of scaling groups, by the id of the ECS instance or container group.
-    pub members: BTreeMap<String, Member>,
+    pub members: Members<Member>,
     /// ECS instances by id, members of a group or not.
     pub instances: BTreeMap<String, Instance>,
     pub(crate) container_groups: BTreeMap<String, ContainerGroup>,
@@ -41,6 +45,9 @@ pub struct Resources {
     pub(crate) activities: BTreeMap<String, Activity>,
     pub(crate) invocations: BTreeMap<String, Invocation>,
     pub(crate) instance_refreshes: BTreeMap<String, InstanceRefresh>,
+    pub(crate) balancing: Balancing,
+    /// Rules of CloudMonitor and alarms of ESS.
+    pub alarms: Alarms,
     /// By token.
     pub(crate) lifecycle_actions: BTreeMap<String, LifecycleAction>,
 }
@@ -82,6 +89,12 @@ pub struct Group {
     /// What an instance is made from that is added now.
     pub source: InstanceSource,
     pub(crate) load_balancer_ids: Vec<String>,
+    /// Server groups that its members are in.
+    #[serde(flatten)]
+    pub(crate) attachments: Attachments,
+    /// The application group of CloudMonitor that has its members.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) monitor_group_id: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
     /// Keys of those that new instances get, too.
     pub(crate) propagated_tags: BTreeSet<String>,
@@ -98,6 +111,15 @@ pub struct Group {
     /// Until when changes of load-balancer weights are refused with `BackendServer.configuring`.
     #[serde(skip)]
     pub(crate) backend_busy_until: Option<Timestamp>,
+}
+
+impl Group {
+    pub(crate) fn has_load_balancers(&self) -> bool {
+        !self.load_balancer_ids.is_empty()
+            || !self.attachments.v_server_groups.is_empty()
+            || !self.attachments.alb_server_groups.is_empty()
+            || !self.attachments.server_groups.is_empty()
+    }
 }
 
 /// Where new instances of a group come from.
@@ -239,6 +261,26 @@ pub struct Member {
     pub(crate) normal_weight: u32,
     pub(crate) activity_id: Option<String>,
     pub(crate) created: Timestamp,
+    #[serde(skip)]
+    pub(crate) traffic: Traffic,
+}
+
+impl InGroup for Member {
+    fn group_id(&self) -> &str {
+        &self.scaling_group_id
+    }
+}
+
+/// What ESS did with a member in the load balancers of its group.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    /// How often ESS set its weight. What calls did to the load balancer before does not count any
+    /// more.
+    pub(crate) placements: u32,
+    /// How often it came out of Standby.
+    pub(crate) returns: u32,
+    /// When it came into service last; `None` for those that are there from the start.
+    pub(crate) since: Option<Timestamp>,
 }
 
 /// The statuses of an ECS instance that occur here.
@@ -277,6 +319,9 @@ pub struct Instance {
     /// When a Starting or Stopping instance gets there.
     #[serde(skip)]
     pub settles_at: Option<Timestamp>,
+    /// Since when it has been Running; `None` for the start of the scene.
+    #[serde(skip)]
+    pub(crate) running_since: Option<Timestamp>,
     /// What its system disk was last made from.
     pub image_id: String,
     pub(crate) os_type: OsType,
@@ -416,8 +461,6 @@ impl Resources {
 
     /// The members of a group, by instance id.
     pub fn members_of<'a>(&'a self, group_id: &'a str) -> impl Iterator<Item = &'a Member> {
-        self.members
-            .values()
-            .filter(move |m| m.scaling_group_id == group_id)
+        self.members.of_group(group_id)
     }
 }

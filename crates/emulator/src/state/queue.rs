@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::alarms::AlarmState;
 use super::call::Call;
 
 /// Something that happens by itself when its time comes.
@@ -31,6 +32,8 @@ pub enum Event {
     InstanceRefreshEnds { id: String },
     /// ESS looks at a group: unhealthy instances, missing capacity.
     GroupCheck { group_id: String },
+    /// A rule of CloudMonitor or an alarm of ESS gets to another state.
+    AlarmChanges { id: String, state: AlarmState },
     /// An image that is being created gets to this status.
     ImageSettles { image_id: String, status: String },
     /// An update of a container group ends, by the number of the update.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::backend_health::BackendHealth;
 use super::behaviour::{Durations, Switches};
 use super::faults::Faults;
 use super::ids::Ids;
@@ -57,6 +58,8 @@ pub struct World {
     pub(crate) command_outcomes: Vec<CommandOutcome>,
     pub(crate) container_update_outcomes: Vec<ContainerUpdateOutcome>,
     pub(crate) image_outcomes: Vec<ImageOutcome>,
+    /// What health checks of load balancers find.
+    pub backend_health: BackendHealth,
     /// How many images were asked for, by instance.
     pub(crate) images_asked: BTreeMap<String, u32>,
     pub(crate) packages: Vec<Package>,
@@ -93,6 +96,7 @@ impl World {
             command_outcomes: Vec::new(),
             container_update_outcomes: Vec::new(),
             image_outcomes: Vec::new(),
+            backend_health: BackendHealth::default(),
             images_asked: BTreeMap::new(),
             packages: Vec::new(),
             client_tokens: BTreeMap::new(),
@@ -159,7 +163,7 @@ impl World {
         }
     }
 
-    /// What ESS, ECS and ECI reads show: the present, or the past when a lag is switched on.
+    /// What reads of all services but OOS and STS show: the present, or the past when a lag is switched on.
     pub(crate) fn seen(&self) -> &Resources {
         let lag = self.switches.read_lag_seconds;
         if lag <= 0.0 {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acting;
+mod alarms;
+mod balancers;
 mod catalogue;
 mod commands;
 mod container_updates;

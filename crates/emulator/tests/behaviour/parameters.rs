@@ -205,6 +205,10 @@ fn no_published_parameter_is_passed_over() {
         (Service::Oos, Api::Oos),
         (Service::Eci, Api::Eci),
         (Service::Sts, Api::Sts),
+        (Service::Slb, Api::Slb),
+        (Service::Alb, Api::Alb),
+        (Service::Nlb, Api::Nlb),
+        (Service::Cms, Api::Cms),
     ];
     let mut honoured = 0;
     for (service, api) in apis {

@@ -72,6 +72,22 @@ const NAMES: &[&str] = &[
     "TemplateNames",
     "SnapshotIds",
     "Limit",
+    "LoadBalancerId",
+    "VServerGroupId",
+    "ServerGroupId",
+    "ServerGroupIds.1",
+    "ListenerId",
+    "ListenerPort",
+    "IncludeRule",
+    "BackendServers",
+    "Servers.1",
+    "Servers.1.ServerId",
+    "Servers.1.Port",
+    "Servers.1.Weight",
+    "RuleIds",
+    "RuleId.1",
+    "Page",
+    "GroupId",
 ];
 
 const VALUES: &[&str] = &[
@@ -111,13 +127,25 @@ const VALUES: &[&str] = &[
     "RenewUpdate",
     "app",
     "configure_package,install,nginx",
+    "lb-1",
+    "rsp-1",
+    "sgp-a",
+    "lsn-alb-a",
+    "rule-1",
+    "[{\"ServerId\":\"i-small-01\",\"Port\":80,\"Weight\":0}]",
+    "80",
 ];
 
-/// The small scene with a group of type ECI and a package.
+/// The small scene with a group of type ECI, a package, load balancers and a rule.
 fn scene() -> Cloud {
     cloud(&format!(
-        "{}\npackages: [{{name: nginx}}]",
+        "{}\npackages: [{{name: nginx}}]\nmetricRules: [{{ruleId: rule-1}}]",
         SMALL.replace(
+            "    instances: {count: 3}",
+            "    instances: {count: 3}\n    loadBalancerIds: [lb-1]\n    \
+             albServerGroups: [{albServerGroupId: sgp-a, port: 80}]\n    \
+             vServerGroups: [{loadBalancerId: lb-1, vServerGroupAttributes: [{vServerGroupId: rsp-1, port: 80}]}]"
+        ).replace(
             "scalingGroups:\n",
             "scalingGroups:\n  - {scalingGroupId: asg-eci, groupType: ECI, containerGroups: {containerGroupId: eci-1}, \
              eciConfigurations: [{scalingConfigurationId: asc-eci, containers: [{Name: app, Image: x}]}]}\n"
@@ -143,6 +171,10 @@ fn published(service: Service, action: &str, old: bool) -> Vec<&'static str> {
         Service::Oos => Api::Oos,
         Service::Eci => Api::Eci,
         Service::Sts => Api::Sts,
+        Service::Slb => Api::Slb,
+        Service::Alb => Api::Alb,
+        Service::Nlb => Api::Nlb,
+        Service::Cms => Api::Cms,
     };
     api.parameters(action).unwrap_or_default().to_vec()
 }

@@ -304,6 +304,7 @@ pub fn settle(world: &mut World, id: &str) {
         InstanceStatus::Starting => InstanceStatus::Running,
         settled => settled,
     };
+    instance.running_since = Some(now);
     notice(world, id);
 }
 

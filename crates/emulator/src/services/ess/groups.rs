@@ -130,8 +130,8 @@ fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
             "LoadBalancerId",
             texts(&mut group.load_balancer_ids.iter()),
         ),
-        "VServerGroups": list(version, "VServerGroup", vec![]),
-        "AlbServerGroups": list(version, "AlbServerGroup", vec![]),
+        "VServerGroups": v_server_groups(group, version),
+        "AlbServerGroups": list(version, "AlbServerGroup", alb_server_groups(group)),
         "DBInstanceIds": list(version, "DBInstanceId", vec![]),
         "GroupDeletionProtection": group.deletion_protection,
         "MaxInstanceLifetime": 0,
@@ -147,6 +147,21 @@ fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
         "CreationTime": minutes(group.created),
         "ModificationTime": minutes(group.created),
     });
+    let others = &group.attachments.server_groups;
+    if !others.is_empty() {
+        let rows = others.iter().map(|g| {
+            json!({
+                "ServerGroupId": g.server_group_id,
+                "Type": g.product.name(),
+                "Port": g.port,
+                "Weight": g.weight.unwrap_or(WEIGHT),
+            })
+        });
+        row["ServerGroups"] = list(version, "ServerGroup", rows.collect());
+    }
+    if let Some(id) = &group.monitor_group_id {
+        row["MonitorGroupId"] = json!(id);
+    }
     if !group.resource_group_id.is_empty() {
         row["ResourceGroupId"] = json!(group.resource_group_id);
     }
@@ -158,6 +173,38 @@ fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
         }
     }
     row
+}
+
+/// What a server group gives a member unless it is attached with a weight (API reference).
+const WEIGHT: u32 = 50;
+
+fn v_server_groups(group: &Group, version: EssVersion) -> Value {
+    let of_balancers = group.attachments.v_server_groups.iter().map(|of| {
+        let attributes = of.v_server_group_attributes.iter().map(|g| {
+            json!({
+                "VServerGroupId": g.v_server_group_id,
+                "Port": g.port,
+                "Weight": g.weight.unwrap_or(WEIGHT),
+            })
+        });
+        json!({
+            "LoadBalancerId": of.load_balancer_id,
+            "VServerGroupAttributes":
+                list(version, "VServerGroupAttribute", attributes.collect()),
+        })
+    });
+    list(version, "VServerGroup", of_balancers.collect())
+}
+
+fn alb_server_groups(group: &Group) -> Vec<Value> {
+    let rows = group.attachments.alb_server_groups.iter().map(|g| {
+        json!({
+            "AlbServerGroupId": g.alb_server_group_id,
+            "Port": g.port,
+            "Weight": g.weight.unwrap_or(WEIGHT),
+        })
+    });
+    rows.collect()
 }
 
 pub const MODIFY: Action = Action {

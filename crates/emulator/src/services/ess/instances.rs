@@ -47,15 +47,17 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     let activity = args.text("ScalingActivityId");
     let page = args.page(10, 100)?;
     let seen = world.seen();
-    let mut found: Vec<&Member> = seen
-        .members
-        .values()
+    // The members of all other groups are not looked at for one.
+    let members: Box<dyn Iterator<Item = &Member>> = match &group_id {
+        Some(id) => Box::new(seen.members.of_group(id)),
+        None => Box::new(seen.members.values()),
+    };
+    let mut found: Vec<&Member> = members
         .filter(|m| {
             seen.groups
                 .get(&m.scaling_group_id)
                 .is_some_and(|g| g.account_id == call.caller.account_id && g.region == call.region)
         })
-        .filter(|m| group_id.as_ref().is_none_or(|id| *id == m.scaling_group_id))
         .filter(|m| ids.as_ref().is_none_or(|ids| ids.contains(&m.instance_id)))
         .filter(|m| states.is_empty() || states.iter().any(|s| s == m.lifecycle_state.name()))
         .filter(|m| types.is_empty() || types.iter().any(|t| t == m.creation_type.name()))

@@ -6,7 +6,7 @@ use crate::state::container_groups::{ContainerGroupStatus, EciConfiguration, New
 use crate::state::images::OsType;
 use crate::state::model::{
     Attributes, Blueprint, CreationType, Group, GroupType, Instance, InstanceSource,
-    InstanceStatus, LifecycleState, Member,
+    InstanceStatus, LifecycleState, Member, Traffic,
 };
 use crate::state::world::World;
 
@@ -80,6 +80,7 @@ pub fn make(
             normal_weight: 50,
             activity_id: Some(activity.to_owned()),
             created: world.now,
+            traffic: Traffic::default(),
         },
     );
     id
@@ -94,6 +95,7 @@ fn instance(world: &mut World, group: &Group, blueprint: &Blueprint, zone_id: St
         region: group.region.clone(),
         status: InstanceStatus::Starting,
         settles_at: None,
+        running_since: None,
         image_id: blueprint.image_id.clone(),
         os_type: image.as_ref().map_or(OsType::Linux, |i| i.os_type),
         architecture: image
@@ -130,6 +132,7 @@ pub fn serve(world: &mut World, id: &str) {
     let now = world.now;
     if let Some(instance) = world.resources.instances.get_mut(id) {
         instance.status = InstanceStatus::Running;
+        instance.running_since = Some(now);
     }
     if let Some(group) = world.resources.container_groups.get_mut(id) {
         group.come_up(now);
@@ -137,6 +140,8 @@ pub fn serve(world: &mut World, id: &str) {
     if let Some(member) = world.resources.members.get_mut(id) {
         member.lifecycle_state = LifecycleState::InService;
         member.load_balancer_weight = member.normal_weight;
+        member.traffic.placements += 1;
+        member.traffic.since = Some(now);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Auto Scaling, API versions 2014-08-28 and 2022-02-22.
 
 mod activities;
+mod alarms;
 mod answers;
 mod configurations;
 mod eci_configurations;
@@ -48,6 +49,9 @@ pub const ACTIONS: &[Action] = &[
     tags::UNTAG,
     lifecycle_actions::DESCRIBE,
     lifecycle_actions::COMPLETE,
+    alarms::DESCRIBE,
+    alarms::ENABLE,
+    alarms::DISABLE,
     refreshes::START,
     refreshes::SUSPEND,
     refreshes::RESUME,

@@ -33,6 +33,7 @@ pub fn enter(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, Ap
         if let Some(member) = world.resources.members.get_mut(&id) {
             member.lifecycle_state = LifecycleState::Standby;
             member.load_balancer_weight = 0;
+            member.traffic.placements += 1;
         }
     }
     asynchronous(world, args)
@@ -54,10 +55,14 @@ pub fn exit(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, Api
         LifecycleState::InService,
     )?;
     quiet(world, call, &group_id)?;
+    let now = world.now;
     for id in ids {
         if let Some(member) = world.resources.members.get_mut(&id) {
             member.lifecycle_state = LifecycleState::InService;
             member.load_balancer_weight = member.normal_weight;
+            member.traffic.placements += 1;
+            member.traffic.returns += 1;
+            member.traffic.since = Some(now);
         }
     }
     check_soon(world, &group_id);
@@ -169,7 +174,7 @@ fn quiet(world: &mut World, call: &Call, group_id: &str) -> Result<(), ApiError>
         ));
     }
     let busy = world.durations.load_balancer;
-    if busy > 0.0 && !found.load_balancer_ids.is_empty() {
+    if busy > 0.0 && found.has_load_balancers() {
         if found.backend_busy_until.is_some_and(|until| until > now) {
             return Err(ApiError::new(
                 400,
