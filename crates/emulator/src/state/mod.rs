@@ -16,5 +16,6 @@ pub(crate) mod nonces;
 pub(crate) mod outcomes;
 pub(crate) mod queue;
 pub mod ram;
+pub mod recorder;
 pub(crate) mod time;
 pub mod world;
