@@ -2,9 +2,11 @@
 //!
 //! - [`serve`]: without a subcommand
 //! - [`probe`]: `ess-emulator probe`
+//! - [`import`]: `ess-emulator import`
 //! - [`verify`]: `ess-emulator verify`
 //! - [`real`]: the real account
 
+mod import;
 mod probe;
 mod real;
 mod serve;
@@ -34,6 +36,8 @@ enum Command {
     /// Find out how a real account behaves where the documentation leaves it open, and write a profile for --profile. Says what it
     /// will touch, and asks.
     Probe(probe::Probing),
+    /// Make a fixture of what a real account has. Reads alone; names, ids and addresses are replaced
+    Import(import::Importing),
     /// Make the calls of a recording again and compare what comes of them, or hold those of another run against them. Ends with 0
     /// when nothing is otherwise, 1 when something is, 2 when it cannot be said
     Verify(verify::Verifying),
@@ -54,6 +58,7 @@ fn main() -> anyhow::Result<ExitCode> {
         .build()?;
     match (cli.command, cli.serving) {
         (Some(Command::Probe(options)), _) => probe::run(&runtime, &options)?,
+        (Some(Command::Import(options)), _) => import::run(&runtime, &options)?,
         (None, Some(options)) => runtime.block_on(serve::serve(options))?,
         // Done above, as it needs no runtime.
         (Some(Command::Verify(_)), _) => {}

@@ -1,19 +1,108 @@
 //! A real account: calls are signed, and time passes by itself.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
 use ess_emulator::state::call::Service as Asked;
 use ess_emulator_probe::account::{Account, CallError};
-use ess_rollout_aliyun::{Client, Service};
+use ess_rollout_aliyun::credentials::from_environment;
+use ess_rollout_aliyun::{Client, ClientConfig, Endpoints, Limiter, Network, Service};
 use ess_rollout_cloud::{ErrorClass, Outcome};
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 
 /// How often a call is made while it does not get there, or the rate limit is reached.
 const ATTEMPTS: u32 = 5;
 /// Between two of them.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// Which account is asked, and where.
+#[derive(Debug, Args)]
+pub struct Asking {
+    /// Region of the account
+    #[arg(long, value_name = "REGION")]
+    region: String,
+    /// Which of the services' own addresses to use
+    #[arg(long, value_enum, default_value = "public")]
+    network: NetworkArg,
+    /// Address of a service in place of its own, `all=URL` for all: ess, ecs, eci, oos, sts
+    #[arg(long, value_name = "SERVICE=URL")]
+    endpoint: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum NetworkArg {
+    /// Reachable from the internet
+    Public,
+    /// Reachable inside a VPC of the region
+    Vpc,
+}
+
+impl Asking {
+    /// Where.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// A client with the credentials of the environment, and whose they are.
+    ///
+    /// # Errors
+    /// Without credentials, when they are refused, and for addresses that are none.
+    pub fn client(
+        &self,
+        runtime: &Runtime,
+        limiter: Arc<Limiter>,
+    ) -> anyhow::Result<(Client, String)> {
+        // With none installed the first TLS connection panics.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let _runtime = runtime.enter();
+        let config = ClientConfig {
+            endpoints: endpoints(&self.endpoint)?,
+            network: match self.network {
+                NetworkArg::Public => Network::Public,
+                NetworkArg::Vpc => Network::Vpc,
+            },
+            limiter,
+            ..ClientConfig::default()
+        };
+        let credentials = from_environment(&config, |name| std::env::var(name).ok())?;
+        let account = credentials.account().to_owned();
+        let client = Client::new(config, credentials)?;
+        let whose = runtime.block_on(client.caller(&self.region));
+        let whose = whose
+            .context("the credentials cannot be used")?
+            .unwrap_or(account);
+        Ok((client, whose))
+    }
+}
+
+fn endpoints(given: &[String]) -> anyhow::Result<Endpoints> {
+    let mut endpoints = Endpoints::standard();
+    for pair in given {
+        let (service, url) = pair
+            .split_once('=')
+            .with_context(|| format!("--endpoint {pair} is not SERVICE=URL"))?;
+        let service = match service {
+            "all" => {
+                endpoints = endpoints.with_all(url)?;
+                continue;
+            }
+            "ess" => Service::Ess,
+            "ecs" => Service::Ecs,
+            "eci" => Service::Eci,
+            "oos" => Service::Oos,
+            "sts" => Service::Sts,
+            other => bail!(
+                "--endpoint {pair}: there is no service {other}; all, ess, ecs, eci, oos and sts are asked"
+            ),
+        };
+        endpoints = endpoints.with(service, url)?;
+    }
+    Ok(endpoints)
+}
 
 /// A real account in one region.
 pub struct Real {

@@ -43,6 +43,7 @@ const REGIONAL: &[&str] = &[
     "DescribeScalingInstances",
     "DescribeScalingActivities",
     "DescribeInstanceRefreshes",
+    "DescribeLifecycleHooks",
     "DescribeScalingGroupDiagnoseDetails",
     "DescribeScalingConfigurations",
     "DescribeEciScalingConfigurations",
