@@ -14,6 +14,24 @@ const GROUPS: List = List {
     action: "DescribeScalingGroups",
     path: &["ScalingGroups"],
     id: "ScalingGroupId",
+    keep: &[
+        "ScalingGroupName",
+        "GroupType",
+        "LifecycleState",
+        "MinSize",
+        "MaxSize",
+        "DesiredCapacity",
+        "EnableDesiredCapacity",
+        "SuspendedProcesses",
+        "ActiveScalingConfigurationId",
+        "LaunchTemplateId",
+        "LaunchTemplateVersion",
+        "ResourceGroupId",
+        "LoadBalancerIds",
+        "Tags",
+        "TotalInstanceCount",
+        "TotalCapacity",
+    ],
     paging: Paging::Number(50),
 };
 
@@ -22,11 +40,28 @@ const CONFIGURATIONS: List = List {
     action: "DescribeScalingConfigurations",
     path: &["ScalingConfigurations"],
     id: "ScalingConfigurationId",
+    keep: &[
+        "ScalingConfigurationName",
+        "ScalingGroupId",
+        "ImageId",
+        "InstanceType",
+        "InstanceTypes",
+        "KeyPairName",
+    ],
     paging: Paging::Number(50),
 };
 
 const ECI_CONFIGURATIONS: List = List {
     action: "DescribeEciScalingConfigurations",
+    keep: &[
+        "ScalingConfigurationName",
+        "ScalingGroupId",
+        "ContainerGroupName",
+        "RestartPolicy",
+        "Cpu",
+        "Memory",
+        "Containers",
+    ],
     ..CONFIGURATIONS
 };
 
@@ -35,6 +70,12 @@ const MEMBERS: List = List {
     action: "DescribeScalingInstances",
     path: &["ScalingInstances"],
     id: "InstanceId",
+    keep: &[
+        "ScalingGroupId",
+        "LifecycleState",
+        "CreationType",
+        "LoadBalancerWeight",
+    ],
     paging: Paging::Number(50),
 };
 
@@ -43,6 +84,12 @@ const HOOKS: List = List {
     action: "DescribeLifecycleHooks",
     path: &["LifecycleHooks"],
     id: "LifecycleHookId",
+    keep: &[
+        "ScalingGroupId",
+        "LifecycleTransition",
+        "HeartbeatTimeout",
+        "DefaultResult",
+    ],
     paging: Paging::Number(50),
 };
 
@@ -51,6 +98,7 @@ const REFRESHES: List = List {
     action: "DescribeInstanceRefreshes",
     path: &["InstanceRefreshTasks"],
     id: "InstanceRefreshTaskId",
+    keep: &["ScalingGroupId", "Status"],
     paging: Paging::Token("MaxResults", 50),
 };
 
@@ -59,6 +107,21 @@ const INSTANCES: List = List {
     action: "DescribeInstances",
     path: &["Instances", "Instance"],
     id: "InstanceId",
+    keep: &[
+        "ImageId",
+        "OSType",
+        "Status",
+        "InstanceName",
+        "HostName",
+        "InstanceType",
+        "ZoneId",
+        "VpcAttributes",
+        "SecurityGroupIds",
+        "PublicIpAddress",
+        "ResourceGroupId",
+        "DeletionProtection",
+        "Tags",
+    ],
     paging: Paging::Token("MaxResults", 100),
 };
 
@@ -67,6 +130,7 @@ const CONTAINER_GROUPS: List = List {
     action: "DescribeContainerGroups",
     path: &["ContainerGroups"],
     id: "ContainerGroupId",
+    keep: &["Status", "ZoneId", "Containers", "Tags"],
     paging: Paging::Token("Limit", 20),
 };
 
@@ -75,6 +139,7 @@ const LAUNCH_TEMPLATES: List = List {
     action: "DescribeLaunchTemplates",
     path: &["LaunchTemplateSets", "LaunchTemplateSet"],
     id: "LaunchTemplateId",
+    keep: &["LaunchTemplateName", "DefaultVersionNumber"],
     paging: Paging::Number(50),
 };
 
@@ -83,6 +148,7 @@ const VERSIONS: List = List {
     action: "DescribeLaunchTemplateVersions",
     path: &["LaunchTemplateVersionSets", "LaunchTemplateVersionSet"],
     id: "VersionNumber",
+    keep: &["LaunchTemplateData"],
     paging: Paging::Number(50),
 };
 
@@ -91,6 +157,17 @@ const IMAGES: List = List {
     action: "DescribeImages",
     path: &["Images", "Image"],
     id: "ImageId",
+    keep: &[
+        "ImageName",
+        "ImageFamily",
+        "ImageOwnerAlias",
+        "Status",
+        "OSType",
+        "Architecture",
+        "Size",
+        "ResourceGroupId",
+        "Tags",
+    ],
     paging: Paging::Number(100),
 };
 

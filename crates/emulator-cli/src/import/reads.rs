@@ -20,6 +20,8 @@ pub struct List {
     pub path: &'static [&'static str],
     /// What a row is known by.
     pub id: &'static str,
+    /// Members of a row that are kept. What is not to be written is not even held.
+    pub keep: &'static [&'static str],
     /// How its pages go.
     pub paging: Paging,
 }
@@ -89,7 +91,7 @@ impl<'a> Reads<'a> {
             let found = rows_at(&answer, list.path);
             for row in found {
                 if seen.insert(text(row, list.id)) {
-                    rows.push(row.clone());
+                    rows.push(kept(row, list));
                 }
             }
             if rows.len() > MOST_ROWS {
@@ -158,6 +160,15 @@ impl<'a> Reads<'a> {
         self.unread
             .push(format!("{what}: {service}:{action} was refused, {code}"));
     }
+}
+
+/// A row with its id and what is kept of it.
+fn kept(row: &Value, list: &List) -> Value {
+    let members = row.as_object().into_iter().flatten();
+    members
+        .filter(|(name, _)| *name == list.id || list.keep.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// The rows under a path. Older versions wrap lists once more; missing ones are empty.
