@@ -17,6 +17,7 @@ const TYPISTS: &[&str] = &[
     "tests/integration",
     "tests/documents",
     "crates/plugin/tests",
+    "crates/emulator-cli/tests",
 ];
 
 /// Blocks of commands that no test types: the page, or a folder with `/` at its end, how the block begins, why. A shell has to

@@ -261,6 +261,8 @@ class ActionsTest(unittest.TestCase):
 
     def lifecycle_hooks_and_refreshes(self):
         call = lambda action, **params: self.call("ESS", action, **params)
+        hooks = call("DescribeLifecycleHooks", scaling_group_id=GROUP).lifecycle_hooks
+        self.assertEqual([hook.lifecycle_hook_id for hook in hooks], ["lh-1"])
         task = call("StartInstanceRefresh", scaling_group_id=GROUP, min_healthy_percentage=70).instance_refresh_task_id
         of_task = {"scaling_group_id": GROUP, "instance_refresh_task_id": task}
         call("SuspendInstanceRefresh", **of_task)

@@ -5,22 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ess_emulator_probe::probe::{Options, probe};
-use ess_rollout_aliyun::credentials::from_environment;
-use ess_rollout_aliyun::{
-    Client, ClientConfig, Endpoints, Limiter, Limits, Network, Rate, Service,
-};
+use ess_rollout_aliyun::{Limiter, Limits, Rate};
 use tokio::runtime::Runtime;
 
-use crate::real::Real;
+use crate::real::{Asking, Real};
 
 /// Which account is asked, and for what.
 #[derive(Debug, Args)]
 pub struct Probing {
-    /// Region of the account
-    #[arg(long, value_name = "REGION")]
-    region: String,
+    #[command(flatten)]
+    asking: Asking,
     /// Scaling groups to try ESS on, by commas. On one of them a process is suspended and resumed, and an instance protected for a
     /// moment. Without groups nothing of ESS is found out
     #[arg(long, value_delimiter = ',', value_name = "ID")]
@@ -34,23 +30,9 @@ pub struct Probing {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    /// Which of the services' own addresses to use
-    #[arg(long, value_enum, default_value = "public")]
-    network: NetworkArg,
-    /// Address of a service in place of its own, `all=URL` for all: oos, ess, sts
-    #[arg(long, value_name = "SERVICE=URL")]
-    endpoint: Vec<String>,
     /// That of the emulator that is asked: how many of its seconds pass in one
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
     clock_scale: f64,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum NetworkArg {
-    /// Reachable from the internet
-    Public,
-    /// Reachable inside a VPC of the region
-    Vpc,
 }
 
 /// Asks for consent, then the account, and writes what was found.
@@ -58,28 +40,11 @@ enum NetworkArg {
 /// # Errors
 /// Without consent or credentials, and when the profile cannot be written.
 pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
-    // With none installed the first TLS connection panics.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     if !options.clock_scale.is_finite() || options.clock_scale <= 0.0 {
         bail!("--clock-scale must be above 0");
     }
-    let _runtime = runtime.enter();
-    let config = ClientConfig {
-        endpoints: endpoints(&options.endpoint)?,
-        network: match options.network {
-            NetworkArg::Public => Network::Public,
-            NetworkArg::Vpc => Network::Vpc,
-        },
-        ..ClientConfig::default()
-    };
-    let credentials = from_environment(&config, |name| std::env::var(name).ok())?;
-    let account = credentials.account().to_owned();
-    let unlimited = Client::new(without_limits(config.clone()), credentials.clone())?;
-    let client = Client::new(config, credentials)?;
-    let whose = runtime.block_on(client.caller(&options.region));
-    let whose = whose
-        .context("the credentials cannot be used")?
-        .unwrap_or(account);
+    let (client, whose) = options.asking.client(runtime, Arc::default())?;
+    let region = options.asking.region();
 
     let started = jiff::Timestamp::now().as_second();
     let what = Options {
@@ -87,7 +52,7 @@ pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
         groups: options.groups.clone(),
         rates: options.rates,
     };
-    eprintln!("As {whose}, in {}, this probe will:", options.region);
+    eprintln!("As {whose}, in {region}, this probe will:");
     for line in what.touches() {
         eprintln!("- {line}");
     }
@@ -95,14 +60,16 @@ pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
     if !options.yes && !consent()? {
         bail!("nothing was done");
     }
-    let region = options.region.clone();
     let mut account = Real::new(
         runtime.handle().clone(),
         client,
-        unlimited,
-        &region,
+        region,
         options.clock_scale,
     );
+    if options.rates {
+        let (unlimited, _) = options.asking.client(runtime, without_limits())?;
+        account = account.with_unlimited(unlimited);
+    }
     let profile = probe(&mut account, &what, |experiment| {
         eprintln!("probing: {experiment}");
     });
@@ -123,18 +90,14 @@ pub fn run(runtime: &Runtime, options: &Probing) -> anyhow::Result<()> {
 }
 
 /// What the client allows itself is not what the account allows.
-fn without_limits(config: ClientConfig) -> ClientConfig {
+fn without_limits() -> Arc<Limiter> {
     let rate = Rate::per_second(1_000_000);
-    let limits = Limits {
+    Arc::new(Limiter::new(Limits {
         oos_reads: rate,
         ess_instances: rate,
         ess: rate,
         ..Limits::default()
-    };
-    ClientConfig {
-        limiter: Arc::new(Limiter::new(limits)),
-        ..config
-    }
+    }))
 }
 
 fn consent() -> anyhow::Result<bool> {
@@ -146,23 +109,4 @@ fn consent() -> anyhow::Result<bool> {
         .context("cannot read an answer; --yes needs none")?;
     let answer = answer.trim().to_ascii_lowercase();
     Ok(answer == "y" || answer == "yes")
-}
-
-fn endpoints(given: &[String]) -> anyhow::Result<Endpoints> {
-    let mut endpoints = Endpoints::standard();
-    for pair in given {
-        let (service, url) = pair
-            .split_once('=')
-            .with_context(|| format!("--endpoint {pair} is not SERVICE=URL"))?;
-        endpoints = match service {
-            "all" => endpoints.with_all(url)?,
-            "oos" => endpoints.with(Service::Oos, url)?,
-            "ess" => endpoints.with(Service::Ess, url)?,
-            "sts" => endpoints.with(Service::Sts, url)?,
-            other => bail!(
-                "--endpoint {pair}: there is no service {other}; all, oos, ess and sts are asked"
-            ),
-        };
-    }
-    Ok(endpoints)
 }

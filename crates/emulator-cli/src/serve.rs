@@ -9,6 +9,7 @@ use clap::Args;
 use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
 use ess_emulator::oos::Taken;
+use ess_emulator::recording::{self, Scene, Template};
 use ess_emulator::server::{Server, TlsFiles};
 use ess_emulator::state::behaviour::UnsupportedParameters;
 use ess_emulator_probe::profile::Profile;
@@ -48,6 +49,9 @@ pub struct Serving {
     /// Where to write the addresses once everything is ready
     #[arg(long)]
     ready_file: Option<PathBuf>,
+    /// Where to write what was called and what came of it, at the end, for `ess-emulator verify`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 /// As the switch `unsupportedParameters`.
@@ -86,17 +90,24 @@ fn templates_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Adds one file. One that is no template is told of and left out.
-fn add_template(cloud: &mut Cloud, file: &Path) {
+/// Adds one file and gives it. One that is no template is told of and left out.
+fn add_template(cloud: &mut Cloud, file: &Path) -> Option<Template> {
     let name = file
         .file_stem()
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     let added = std::fs::read_to_string(file)
         .map_err(|error| error.to_string())
-        .and_then(|text| cloud.world.library.add(name, &text));
-    if let Err(why) = added {
-        tracing::warn!(file = %file.display(), why, "this is left out");
+        .and_then(|text| cloud.world.library.add(name, &text).map(|_| text));
+    match added {
+        Ok(content) => Some(Template {
+            name: name.to_owned(),
+            content,
+        }),
+        Err(why) => {
+            tracing::warn!(file = %file.display(), why, "this is left out");
+            None
+        }
     }
 }
 
@@ -121,17 +132,35 @@ pub async fn serve(options: Serving) -> anyhow::Result<()> {
             Unsupported::Ignore => UnsupportedParameters::Ignore,
         };
     }
-    fixture.start_time.get_or_insert_with(jiff::Timestamp::now);
+    if options.strict {
+        fixture.switches.oos.missing_actions = Taken::Refused;
+    }
+    let start = *fixture.start_time.get_or_insert_with(jiff::Timestamp::now);
     let mut cloud = Cloud::new(&fixture).with_context(|| path.to_string())?;
+    let mut templates = Vec::new();
     for folder in &options.actions {
-        let found = templates_in(folder)?;
-        for file in found {
-            add_template(&mut cloud, &file);
+        for file in templates_in(folder)? {
+            templates.extend(add_template(&mut cloud, &file));
         }
     }
-    if options.strict {
-        cloud.world.switches.oos.missing_actions = Taken::Refused;
-    }
+    let scene = match &options.record {
+        Some(file) => {
+            // Said now rather than at the end of a long run.
+            let folder = file
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            anyhow::ensure!(
+                folder.is_none_or(Path::is_dir) && !file.is_dir(),
+                "--record {}: there is no such folder, or it is one",
+                file.display()
+            );
+            recording::begin(&mut cloud);
+            let mut scene = Scene::new(&yaml, &fixture, start)?;
+            scene.templates = templates;
+            Some(scene)
+        }
+        None => None,
+    };
 
     let tls = TlsFiles::make()?;
     if let Some(out) = &options.tls_cert_out {
@@ -161,10 +190,17 @@ pub async fn serve(options: Serving) -> anyhow::Result<()> {
 
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        result = tokio::signal::ctrl_c() => result.context("cannot wait for a signal"),
+        _ = terminate.recv() => {}
+        result = tokio::signal::ctrl_c() => result.context("cannot wait for a signal")?,
         () = server.ended() => anyhow::bail!("a listener ended unexpectedly"),
     }
+    if let (Some(file), Some(scene)) = (&options.record, scene) {
+        let taken = server.shared.with(|cloud| recording::take(cloud, &scene));
+        let recording = taken.context("nothing was recorded")?;
+        recording.write(file).context("nothing was recorded")?;
+        tracing::info!(file = %file.display(), calls = recording.calls.len(), "recorded");
+    }
+    Ok(())
 }
 
 fn profile(file: &Path) -> anyhow::Result<Profile> {

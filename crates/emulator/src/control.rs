@@ -88,7 +88,27 @@ fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Response> {
 pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Response {
     let path = request.path.strip_prefix(PREFIX).unwrap_or_default();
     let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    note(cloud, request, &parts);
     route(cloud, request, &parts, wall_now).unwrap_or_else(|refused| refused)
+}
+
+/// Tells a recording of what changes something. Calls are in the journal by themselves, and how far
+/// the clock was set is in the times of what comes next.
+fn note(cloud: &mut Cloud, request: &Request, parts: &[&str]) {
+    if request.method == "GET" || parts == ["calls"] {
+        return;
+    }
+    let mut body = serde_json::from_slice(&request.body).unwrap_or_default();
+    if parts == ["clock"]
+        && let Some(change) = Value::as_object_mut(&mut body)
+    {
+        change.remove("advanceSeconds");
+    }
+    let now = cloud.now();
+    cloud
+        .world
+        .journal
+        .controlled(now, &request.method, &request.path, body);
 }
 
 fn route(
@@ -171,7 +191,7 @@ fn route(
             }
             found.ok_or_else(|| refuse(404, format!("no role {name}")))?
         }
-        ("GET", ["state"]) => state(cloud),
+        ("GET", ["state"]) => answer(&state(cloud)),
         ("POST", ["groups", id, "scaleOut"]) => {
             let Scale { count, trigger } = read(request)?;
             activity(
@@ -270,7 +290,7 @@ fn journal(cloud: &Cloud, request: &Request) -> Response {
 }
 
 /// Everything that the services hold, for people and for tests.
-fn state(cloud: &Cloud) -> Response {
+pub(crate) fn state(cloud: &Cloud) -> Value {
     let r = &cloud.world.resources;
     let mut state = json!({
         "now": cloud.now(),
@@ -292,7 +312,7 @@ fn state(cloud: &Cloud) -> Response {
         "invocations": r.invocations.values().collect::<Vec<_>>(),
     });
     cloud.world.journal.hide(&mut state);
-    answer(&state)
+    state
 }
 
 fn activity(result: Result<String, ApiError>, cloud: &mut Cloud) -> Response {

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! server      sockets, and real time that drives the virtual clock
+//! recording   what was called, kept and replayed
 //! control     the control API
 //! front       signatures and the decoding of requests
 //! cloud       the whole: one door for every call, what is due, the second actor
@@ -31,6 +32,7 @@ pub mod fixture;
 pub mod front;
 pub mod oos;
 pub mod params;
+pub mod recording;
 pub mod server;
 pub mod services;
 pub mod state;

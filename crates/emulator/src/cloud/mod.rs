@@ -224,7 +224,7 @@ impl Cloud {
     }
 
     /// All root executions, read without leaving a trace in the journal.
-    fn root_executions(&mut self) -> Vec<Value> {
+    pub(crate) fn root_executions(&mut self) -> Vec<Value> {
         let accounts: Vec<String> = self.engines.keys().cloned().collect();
         let regions = self.world.regions.clone();
         let mut found = Vec::new();
@@ -279,6 +279,7 @@ impl Cloud {
                         let region = region
                             .or_else(|| self.world.regions.first().cloned())
                             .unwrap_or_default();
+                        self.world.journal.scripted(true);
                         self.call(Call {
                             caller,
                             region,
@@ -289,6 +290,7 @@ impl Cloud {
                             by_oos: false,
                             wall_now: self.world.now,
                         });
+                        self.world.journal.scripted(false);
                         Ok(())
                     }
                     _ => Err(format!("no principal {principal} or no service {service}")),

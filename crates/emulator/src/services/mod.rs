@@ -47,6 +47,7 @@ const REGIONAL: &[&str] = &[
     "DescribeScalingInstances",
     "DescribeScalingActivities",
     "DescribeInstanceRefreshes",
+    "DescribeLifecycleHooks",
     "DescribeScalingGroupDiagnoseDetails",
     "DescribeScalingConfigurations",
     "DescribeEciScalingConfigurations",

@@ -71,11 +71,13 @@ impl Service {
 
 /// The two versions of the ESS API. They differ in the names of list parameters and in how
 /// answers wrap lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EssVersion {
     /// 2014-08-28: `InstanceId.1`, `ScalingGroups.ScalingGroup[]`.
+    #[serde(rename = "2014-08-28")]
     V2014,
     /// 2022-02-22: `InstanceIds.1`, `ScalingGroups[]`.
+    #[serde(rename = "2022-02-22")]
     V2022,
 }
 

@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::call::{Call, Service};
+use super::call::{Call, EssVersion, Service};
+use super::recorder::Recorder;
 use crate::error::ApiError;
 use crate::oos;
 use crate::params::Params;
 
 /// One call. `code` is empty while a call is still on its way (a late effect).
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// Counts from 1.
@@ -21,22 +22,31 @@ pub struct Entry {
     pub time: Timestamp,
     /// `None` for a request that was refused before its service was known.
     pub service: Option<Service>,
+    /// Of the API, for ESS, which has two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<EssVersion>,
     /// As the API reference spells it, once the service is known to have it.
     pub action: String,
     /// Where it was to be carried out.
     pub region: String,
     /// Empty when the signature was refused.
     pub principal: String,
+    /// That of the principal; empty when the signature was refused, and for a call that needs none.
+    #[serde(default)]
+    pub account_id: String,
     /// Made by an execution rather than by a client.
     pub by_oos: bool,
+    /// Made by an event of the fixture rather than by a client.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_script: bool,
     /// Without the values of those that are secret.
     pub params: Params,
     /// Names of parameters that the action does not have, or that the emulator was told to ignore:
     /// they changed nothing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
     /// Actions and APIs that the template of the call asks for and that are not there.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// Of the HTTP answer; 0 until there is one.
     pub status: u16,
@@ -63,6 +73,9 @@ const SECRET: &[&str] = &[
     "RemoteConnectionOptions",
 ];
 
+/// What stands for the value of a secret parameter.
+pub(crate) const MASKED: &str = "***";
+
 /// The journal keeps this many calls; a test that makes more reads as it goes.
 const KEPT: usize = 200_000;
 
@@ -72,10 +85,13 @@ impl Entry {
             seq: 0,
             time,
             service: None,
+            version: None,
             action: String::new(),
             region: String::new(),
             principal: String::new(),
+            account_id: String::new(),
             by_oos: false,
+            by_script: false,
             params: Params::new(),
             ignored: Vec::new(),
             missing: Vec::new(),
@@ -96,9 +112,35 @@ pub struct Journal {
     dropped: usize,
     /// Values of encrypted parameters: no call shows them.
     secrets: BTreeSet<String>,
+    /// Whether an event of the fixture is calling.
+    scripted: bool,
+    /// What a recording needs besides; `None`: nobody records.
+    recorder: Option<Recorder>,
 }
 
 impl Journal {
+    /// From now on keeps what a recording needs besides the calls: see [`Recorder`].
+    pub(crate) fn record(&mut self) {
+        self.recorder = Some(Recorder::default());
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_ref()
+    }
+
+    /// Notes that the control API changed something.
+    pub(crate) fn controlled(&mut self, now: Timestamp, method: &str, path: &str, body: Value) {
+        let after = self.len();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.control(after, now, method, path, body);
+        }
+    }
+
+    /// Whether calls are from now on those of an event of the fixture.
+    pub(crate) fn scripted(&mut self, is_script: bool) {
+        self.scripted = is_script;
+    }
+
     /// Notes the arrival of a call; gives its number.
     pub(crate) fn arrive(&mut self, now: Timestamp, call: &Call, request_id: &str) -> usize {
         let params = call
@@ -108,7 +150,7 @@ impl Journal {
                 // The value of an encrypted parameter before anybody knows that it is one.
                 let is_secret = name == "Value" && call.action.contains("SecretParameter");
                 let value = if is_secret || SECRET.contains(&name.as_str()) {
-                    Value::String("***".into())
+                    Value::String(MASKED.into())
                 } else {
                     let mut value = value.clone();
                     oos::hide(&self.secrets, &mut value);
@@ -119,10 +161,13 @@ impl Journal {
             .collect();
         self.push(Entry {
             service: Some(call.service),
+            version: (call.service == Service::Ess).then_some(call.version),
             action: call.action.clone(),
             region: call.region.clone(),
             principal: call.caller.principal.clone(),
+            account_id: call.caller.account_id.clone(),
             by_oos: call.by_oos,
+            by_script: self.scripted && !call.by_oos,
             params,
             ..Entry::empty(now, request_id)
         })
@@ -238,6 +283,7 @@ impl Journal {
             self.hide(&mut message);
             message.as_str().unwrap_or_default().to_owned()
         });
+        self.keep_answer(seq, result);
         if let Some(entry) = self.entry(seq) {
             match result {
                 Ok(_) => {
@@ -251,6 +297,23 @@ impl Journal {
                 }
             }
         }
+    }
+
+    fn keep_answer(&mut self, seq: usize, result: &Result<Value, ApiError>) {
+        let Some(mut recorder) = self.recorder.take() else {
+            return;
+        };
+        // What executions are answered follows from the rest, and answers of STS are credentials.
+        let is_kept =
+            |call: &Entry| !call.by_oos && !call.by_script && call.service != Some(Service::Sts);
+        if let (Ok(answer), Some(entry)) = (result, self.entry(seq))
+            && is_kept(entry)
+        {
+            let mut answer = answer.clone();
+            self.hide(&mut answer);
+            recorder.answer(seq, answer);
+        }
+        self.recorder = Some(recorder);
     }
 
     /// Calls from number `since` on, oldest first.

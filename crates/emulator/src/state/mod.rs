@@ -23,5 +23,6 @@ pub(crate) mod outcomes;
 pub(crate) mod queue;
 pub mod ram;
 pub mod rates;
+pub mod recorder;
 pub(crate) mod time;
 pub mod world;

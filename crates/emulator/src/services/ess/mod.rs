@@ -7,6 +7,7 @@ mod configurations;
 mod eci_configurations;
 mod groups;
 mod health;
+mod hook_views;
 mod hooks;
 mod instances;
 mod lifecycle_actions;
@@ -47,6 +48,7 @@ pub const ACTIONS: &[Action] = &[
     tags::LIST,
     tags::TAG,
     tags::UNTAG,
+    hook_views::DESCRIBE,
     lifecycle_actions::DESCRIBE,
     lifecycle_actions::COMPLETE,
     alarms::DESCRIBE,

@@ -1,0 +1,92 @@
+//! What a recording starts from: the fixture without its secrets, and templates from outside.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::fixture::{Fixture, FixtureError};
+use crate::state::recorder;
+
+/// What stands for every secret of the fixture, and is given for every secret parameter of a call
+/// when it is replayed: what belonged together still does.
+pub(crate) const STAND_IN: &str = "secret-of-the-recording";
+
+/// A template or action that every account has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Template {
+    /// `ACS::ECS::MyAction`.
+    pub name: String,
+    /// As it was read.
+    pub content: String,
+}
+
+/// Where a recording starts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scene {
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub fixture_digest: String,
+    /// The fixture with what was given at the start in its place, without secrets.
+    pub fixture: Value,
+    /// Those of `--actions`.
+    #[serde(default)]
+    pub templates: Vec<Template>,
+}
+
+impl Scene {
+    /// The scene of a fixture's text. `fixture` is what was made of it: its start, clock and switches
+    /// count.
+    ///
+    /// # Errors
+    /// When the text is no fixture.
+    pub fn new(text: &str, fixture: &Fixture, start: Timestamp) -> Result<Self, FixtureError> {
+        let mut own: Value =
+            serde_saphyr::from_str(text).map_err(|error| FixtureError::Yaml(error.to_string()))?;
+        hide(&mut own);
+        own["startTime"] = json!(start);
+        own["clockScale"] = json!(fixture.clock_scale);
+        own["switches"] = json!(fixture.switches);
+        Ok(Self {
+            fixture_digest: digest(text),
+            fixture: own,
+            templates: Vec::new(),
+        })
+    }
+}
+
+/// By which a fixture is told from another.
+pub(crate) fn digest(text: &str) -> String {
+    recorder::digest(text.as_bytes())
+}
+
+/// Takes secrets out of a fixture: of AccessKeys, of temporary credentials and of OIDC providers,
+/// with the wall-clock end of the latter, which a replay is past.
+fn hide(fixture: &mut Value) {
+    for principal in list(fixture, "principals") {
+        for name in ["accessKeySecret", "securityToken"] {
+            replace(principal, name);
+        }
+    }
+    for provider in list(fixture, "oidcProviders") {
+        for token in list(provider, "tokens") {
+            replace(token, "token");
+            if let Some(members) = token.as_object_mut() {
+                members.remove("expiresAt");
+            }
+        }
+    }
+}
+
+fn list<'a>(of: &'a mut Value, name: &str) -> impl Iterator<Item = &'a mut Value> {
+    of.get_mut(name)
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+}
+
+fn replace(of: &mut Value, name: &str) {
+    if let Some(value) = of.get_mut(name) {
+        *value = json!(STAND_IN);
+    }
+}

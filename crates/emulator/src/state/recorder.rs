@@ -1,0 +1,92 @@
+//! What a recording has besides the journal: answers, and what the control API did.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Answers above this many bytes are known by their digest alone.
+const LARGEST_WHOLE: usize = 64 * 1024;
+
+/// So many bytes of answers are kept whole; of later ones the digest is.
+const ALL_WHOLE: usize = 64 * 1024 * 1024;
+
+/// An answer without its request id and without secrets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// SHA-256 of its JSON with the members in the order of their names, in hexadecimal digits.
+    pub answer_digest: String,
+    /// `None` when it is large.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Value>,
+}
+
+/// A change through the control API.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Control {
+    /// How many calls had come before.
+    pub after: usize,
+    /// Virtual time.
+    pub time: Timestamp,
+    /// `POST`, `PUT`, `DELETE`.
+    pub method: String,
+    /// `/_emulator/faults`.
+    pub path: String,
+    /// `null` when there was none.
+    #[serde(default)]
+    pub body: Value,
+}
+
+/// Answers and changes so far.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder {
+    pub(crate) answers: BTreeMap<usize, Answer>,
+    pub(crate) controls: Vec<Control>,
+    whole: usize,
+}
+
+impl Recorder {
+    pub(crate) fn answer(&mut self, seq: usize, mut answer: Value) {
+        if let Some(members) = answer.as_object_mut() {
+            members.remove("RequestId");
+        }
+        answer.sort_all_objects();
+        let text = answer.to_string();
+        let fits = text.len() <= LARGEST_WHOLE && self.whole + text.len() <= ALL_WHOLE;
+        if fits {
+            self.whole += text.len();
+        }
+        let kept = Answer {
+            answer_digest: digest(text.as_bytes()),
+            answer: fits.then_some(answer),
+        };
+        self.answers.insert(seq, kept);
+    }
+
+    pub(crate) fn control(
+        &mut self,
+        after: usize,
+        time: Timestamp,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) {
+        self.controls.push(Control {
+            after,
+            time,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            body,
+        });
+    }
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
