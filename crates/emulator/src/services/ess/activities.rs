@@ -155,6 +155,7 @@ pub fn scale_out(
     let total = world.resources.members_of(group_id).count();
     let room = group.max_size.saturating_sub(total).min(count);
     if let Some(why) = held_back(world, group_id, "ScaleOut", trigger)
+        .or_else(|| (count == 0).then(|| "The capacity would not change.".to_owned()))
         .or_else(|| (room == 0).then(|| "The group is at its maximum size.".to_owned()))
     {
         return Ok(rejected(world, group_id, "Add instances", &why));

@@ -306,8 +306,11 @@ fn delete(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
     if active_in(&world.resources, found).is_some() {
         return Err(wrong_state());
     }
-    let mut members = world.resources.members_of(&found.scaling_group_id);
-    if members.any(|member| member.scaling_configuration_id.as_ref() == Some(&id)) {
+    let is_in_use = world
+        .resources
+        .members_of(&found.scaling_group_id)
+        .any(|member| member.scaling_configuration_id.as_ref() == Some(&id));
+    if is_in_use {
         return Err(ApiError::new(
             400,
             "InstanceInUse",
@@ -315,7 +318,6 @@ fn delete(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
              instance associated with it.",
         ));
     }
-    drop(members);
     world.resources.configurations.remove(&id);
     Ok(json!({}))
 }
