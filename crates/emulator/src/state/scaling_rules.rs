@@ -6,34 +6,33 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum AdjustmentType {
     /// So many.
-    QuantityChangeInCapacity,
+    #[serde(rename = "QuantityChangeInCapacity")]
+    Quantity,
     /// So many percent of those that there are.
-    PercentChangeInCapacity,
+    #[serde(rename = "PercentChangeInCapacity")]
+    Percent,
     /// Until there are so many.
-    TotalCapacity,
+    #[serde(rename = "TotalCapacity")]
+    Total,
 }
 
 impl AdjustmentType {
-    pub(crate) const ALL: [Self; 3] = [
-        Self::QuantityChangeInCapacity,
-        Self::PercentChangeInCapacity,
-        Self::TotalCapacity,
-    ];
+    pub(crate) const ALL: [Self; 3] = [Self::Quantity, Self::Percent, Self::Total];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::QuantityChangeInCapacity => "QuantityChangeInCapacity",
-            Self::PercentChangeInCapacity => "PercentChangeInCapacity",
-            Self::TotalCapacity => "TotalCapacity",
+            Self::Quantity => "QuantityChangeInCapacity",
+            Self::Percent => "PercentChangeInCapacity",
+            Self::Total => "TotalCapacity",
         }
     }
 
     /// The bounds of AdjustmentValue (API reference: CreateScalingRule).
     pub(crate) fn bounds(self) -> (i64, i64) {
         match self {
-            Self::QuantityChangeInCapacity => (-1000, 1000),
-            Self::PercentChangeInCapacity => (-100, 10_000),
-            Self::TotalCapacity => (0, 2000),
+            Self::Quantity => (-1000, 1000),
+            Self::Percent => (-100, 10_000),
+            Self::Total => (0, 2000),
         }
     }
 
@@ -41,9 +40,9 @@ impl AdjustmentType {
     pub(crate) fn change(self, value: i64, least: i64, total: usize) -> i64 {
         let total = i64::try_from(total).unwrap_or(i64::MAX);
         match self {
-            Self::QuantityChangeInCapacity => value,
-            Self::TotalCapacity => value.saturating_sub(total),
-            Self::PercentChangeInCapacity => {
+            Self::Quantity => value,
+            Self::Total => value.saturating_sub(total),
+            Self::Percent => {
                 let part = total.saturating_mul(value);
                 let rounded = part.saturating_add(50 * part.signum()) / 100;
                 match rounded.abs() < least {
@@ -78,14 +77,14 @@ pub(crate) struct ScalingRule {
 
 #[cfg(test)]
 mod tests {
-    use super::AdjustmentType::{PercentChangeInCapacity, QuantityChangeInCapacity, TotalCapacity};
+    use super::AdjustmentType::{Percent, Quantity, Total};
 
     #[test]
     fn a_rule_adds_or_removes_what_its_kind_says() {
-        assert_eq!(QuantityChangeInCapacity.change(-2, 0, 5), -2);
-        assert_eq!(TotalCapacity.change(3, 0, 5), -2);
-        assert_eq!(PercentChangeInCapacity.change(50, 0, 5), 3);
-        assert_eq!(PercentChangeInCapacity.change(-10, 0, 4), 0);
-        assert_eq!(PercentChangeInCapacity.change(-10, 2, 4), -2);
+        assert_eq!(Quantity.change(-2, 0, 5), -2);
+        assert_eq!(Total.change(3, 0, 5), -2);
+        assert_eq!(Percent.change(50, 0, 5), 3);
+        assert_eq!(Percent.change(-10, 0, 4), 0);
+        assert_eq!(Percent.change(-10, 2, 4), -2);
     }
 }
