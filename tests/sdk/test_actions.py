@@ -141,7 +141,13 @@ class ActionsTest(unittest.TestCase):
         self.alarms()
         self.auto_scaling()
         self.lifecycle_hooks_and_refreshes()
+        self.groups_and_configurations()
+        self.rules_and_hooks()
+        self.new_instances()
+        self.disks_and_snapshots()
         self.instances()
+        self.kept_commands_and_files()
+        self.image_life()
         self.commands_and_images()
         self.templates()
         self.executions()
@@ -268,6 +274,9 @@ class ActionsTest(unittest.TestCase):
         call("SuspendInstanceRefresh", **of_task)
         call("ResumeInstanceRefresh", **of_task)
         call("CancelInstanceRefresh", **of_task)
+        wanted = ess_models.StartInstanceRefreshRequestDesiredConfiguration(image_id="m-2")
+        other = call("StartInstanceRefresh", scaling_group_id="asg-2", desired_configuration=wanted).instance_refresh_task_id
+        call("RollbackInstanceRefresh", scaling_group_id="asg-2", instance_refresh_task_id=other)
         refreshes = call("DescribeInstanceRefreshes", scaling_group_id=GROUP).instance_refresh_tasks
         self.assertEqual((refreshes[0].status, refreshes[0].min_healthy_percentage), ("Cancelled", 70))
         self.emulator.control("POST", f"groups/{GROUP}/scaleOut", {"count": 1})
@@ -283,6 +292,143 @@ class ActionsTest(unittest.TestCase):
         )
         members = call("DescribeScalingInstances", scaling_group_id=GROUP).scaling_instances
         call("RemoveInstances", scaling_group_id=GROUP, instance_ids=[members[0].instance_id])
+
+    def groups_and_configurations(self):
+        call = lambda action, **params: self.call("ESS", action, **params)
+        group = call("CreateScalingGroup", scaling_group_name="new", min_size=0, max_size=2).scaling_group_id
+        call("SetGroupDeletionProtection", scaling_group_id=group, group_deletion_protection=True)
+        call("SetGroupDeletionProtection", scaling_group_id=group, group_deletion_protection=False)
+        disk = ess_models.CreateScalingConfigurationRequestSystemDisk(size=60, category="cloud_essd")
+        data = ess_models.CreateScalingConfigurationRequestDataDisks(size=100, category="cloud_essd")
+        made = call(
+            "CreateScalingConfiguration", scaling_group_id=group, image_id="m-1", instance_types=["ecs.c7.large"],
+            system_disk=disk, data_disks=[data], instance_name="web", security_group_ids=["sg-1"], ram_role_name="r",
+        ).scaling_configuration_id
+        found = call("DescribeScalingConfigurations", scaling_configuration_ids=[made]).scaling_configurations[0]
+        self.assertEqual((found.system_disk_size, found.data_disks[0].size, found.instance_name), (60, 100, "web"))
+        call("EnableScalingGroup", scaling_group_id=group, active_scaling_configuration_id=made)
+        call("DisableScalingGroup", scaling_group_id=group)
+        call("DeactivateScalingConfiguration", scaling_configuration_id=made)
+        call("DeleteScalingConfiguration", scaling_configuration_id=made)
+        call("ModifyScalingGroup", scaling_group_id=group, removal_policies=["NewestInstance"], multi_azpolicy="BALANCE")
+        found = call("DescribeScalingGroups", scaling_group_ids=[group]).scaling_groups[0]
+        self.assertEqual(found.removal_policies, ["NewestInstance"])
+        call("DeleteScalingGroup", scaling_group_id=group, force_delete=True)
+        tag = ess_models.TagResourcesRequestTags(key="tier", value="front")
+        call("TagResources", resource_type="scalinggroup", resource_ids=["asg-2"], tags=[tag])
+        self.assertEqual(call("ListTagKeys", resource_type="scalinggroup").keys, ["tier"])
+        self.assertEqual(call("ListTagValues", resource_type="scalinggroup", key="tier").values, ["front"])
+
+    def rules_and_hooks(self):
+        call = lambda action, **params: self.call("ESS", action, **params)
+        of_group = {"scaling_group_id": "asg-2"}
+        state = lambda one: call("DescribeScalingInstances", instance_ids=[one]).scaling_instances
+        call("AttachInstances", instance_ids=["i-free"], load_balancer_weights=[20], **of_group)
+        self.wait(lambda: state("i-free")[0].lifecycle_state == "InService")
+        call("SetInstanceHealth", instance_id="i-free", health_status="Healthy")
+        call("DetachInstances", instance_ids=["i-free"], **of_group)
+        self.wait(lambda: not state("i-free"))
+        rule = call(
+            "CreateScalingRule", adjustment_type="QuantityChangeInCapacity", adjustment_value=5, **of_group
+        )
+        call("ModifyScalingRule", scaling_rule_id=rule.scaling_rule_id, adjustment_value=1)
+        found = call("DescribeScalingRules", scaling_rule_aris=[rule.scaling_rule_ari]).scaling_rules
+        self.assertEqual([r.adjustment_value for r in found], [1])
+        hook = call(
+            "CreateLifecycleHook", lifecycle_hook_name="wait", lifecycle_transition="SCALE_OUT", **of_group
+        ).lifecycle_hook_id
+        call("ModifyLifecycleHook", lifecycle_hook_id=hook, heartbeat_timeout=3600)
+        hooks = call("DescribeLifecycleHooks", **of_group).lifecycle_hooks
+        self.assertEqual([h.heartbeat_timeout for h in hooks], [3600])
+        activity = call("ExecuteScalingRule", scaling_rule_ari=rule.scaling_rule_ari).scaling_activity_id
+        actions = self.wait(lambda: call("DescribeLifecycleActions", scaling_activity_id=activity).lifecycle_actions)
+        token = {"lifecycle_hook_id": hook, "lifecycle_action_token": actions[0].lifecycle_action_token}
+        call("RecordLifecycleActionHeartbeat", heartbeat_timeout=3600, **token)
+        call("CompleteLifecycleAction", **token)
+        call("DeleteLifecycleHook", lifecycle_hook_id=hook)
+        done = lambda: call("DescribeScalingActivities", scaling_activity_ids=[activity]).scaling_activities[0].status_code
+        self.wait(lambda: done() == "Successful")
+        call("DeleteScalingRule", scaling_rule_id=rule.scaling_rule_id)
+        by = {"adjustment_type": "TotalCapacity", "adjustment_value": 3}
+        self.assertTrue(call("ScaleWithAdjustment", **by, **of_group).scaling_activity_id)
+
+    def new_instances(self):
+        call = lambda action, **params: self.call("ECS", action, **params)
+        asked = {"image_id": "m-1", "instance_type": "ecs.g7.large"}
+        status = lambda one: call("DescribeInstanceAttribute", instance_id=one).status
+        one = call("RunInstances", amount=1, instance_name="made", **asked).instance_id_sets.instance_id_set[0]
+        self.wait(lambda: status(one) == "Running")
+        self.assertTrue(call("AllocatePublicIpAddress", instance_id=one).ip_address)
+        self.assertEqual(call("DescribeUserData", instance_id=one).instance_id, one)
+        call("DeleteInstance", instance_id=one, force=True)
+        one = call("CreateInstance", **asked).instance_id
+        self.wait(lambda: status(one) == "Stopped")
+        call("ModifyInstanceSpec", instance_id=one, instance_type="ecs.c7.large")
+        self.assertEqual(call("DescribeInstanceAttribute", instance_id=one).instance_type, "ecs.c7.large")
+
+    def disks_and_snapshots(self):
+        call = lambda action, **params: self.call("ECS", action, **params)
+        find = lambda one: call("DescribeDisks", disk_ids=json.dumps([one])).disks.disk[0]
+        of = {"instance_id": "i-own"}
+        disk = call("CreateDisk", zone_id=f"{REGION}-h", size=40, disk_name="data").disk_id
+        self.wait(lambda: find(disk).status == "Available")
+        call("AttachDisk", disk_id=disk, delete_with_instance=True, **of)
+        self.wait(lambda: find(disk).status == "In_use")
+        self.assertEqual(find(disk).attachments.attachment[0].instance_id, "i-own")
+        call("ModifyDiskAttribute", disk_id=disk, description="for tests")
+        call("ResizeDisk", disk_id=disk, new_size=50)
+        self.assertEqual((find(disk).size, find(disk).description), (50, "for tests"))
+        snapshot = call("CreateSnapshot", disk_id=disk, snapshot_name="before").snapshot_id
+        shown = lambda: call("DescribeSnapshots", snapshot_ids=json.dumps([snapshot])).snapshots.snapshot[0]
+        self.wait(lambda: shown().progress == "100%")
+        call("ModifySnapshotAttribute", snapshot_id=snapshot, description="kept", retention_days=7)
+        self.assertEqual((shown().description, shown().retention_days), ("kept", 7))
+        call("StopInstance", **of)
+        self.wait(lambda: call("DescribeInstanceAttribute", **of).status == "Stopped")
+        call("ResetDisk", disk_id=disk, snapshot_id=snapshot)
+        self.wait(lambda: find(disk).status == "In_use")
+        call("ReInitDisk", disk_id=disk)
+        self.wait(lambda: find(disk).status == "In_use")
+        call("DetachDisk", disk_id=disk, **of)
+        self.wait(lambda: find(disk).status == "Available")
+        call("DeleteDisk", disk_id=disk)
+        tag = ecs_models.AddTagsRequestTag(key="a", value="b")
+        call("AddTags", resource_type="snapshot", resource_id=snapshot, tag=[tag])
+        self.assertEqual(shown().tags.tag[0].tag_key, "a")
+        call("RemoveTags", resource_type="snapshot", resource_id=snapshot)
+        call("DeleteSnapshot", snapshot_id=snapshot)
+        call("StartInstance", **of)
+        self.wait(lambda: call("DescribeInstanceAttribute", **of).status == "Running")
+
+    def kept_commands_and_files(self):
+        call = lambda action, **params: self.call("ECS", action, **params)
+        command = call(
+            "CreateCommand", name="greet", type="RunShellScript", command_content="ZWNobyB7e25hbWV9fQ==",
+            enable_parameter=True,
+        ).command_id
+        call("ModifyCommand", command_id=command, description="says something")
+        found = call("DescribeCommands", command_id=command).commands.command[0]
+        self.assertEqual((found.description, found.parameter_names.parameter_name), ("says something", ["name"]))
+        asked = {"instance_id": ["i-own"], "parameters": {"name": "me"}}
+        invocation = call("InvokeCommand", command_id=command, **asked).invoke_id
+        call("StopInvocation", invoke_id=invocation)
+        call("DeleteCommand", command_id=command)
+        sent = call("SendFile", name="a.conf", target_dir="/etc", content="x", instance_id=["i-own"]).invoke_id
+        result = lambda: call("DescribeSendFileResults", invoke_id=sent).invocations.invocation[0]
+        self.wait(lambda: result().invocation_status == "Success")
+
+    def image_life(self):
+        call = lambda action, **params: self.call("ECS", action, **params)
+        self.assertEqual(call("DescribeImageFromFamily", image_family="base").image.image_id, "m-3")
+        call("ModifyImageSharePermission", image_id="m-3", add_account=["1000000000000009"])
+        shared = call("DescribeImageSharePermission", image_id="m-3").accounts.account
+        self.assertEqual([a.aliyun_id for a in shared], ["1000000000000009"])
+        call("ModifyImageSharePermission", image_id="m-3", remove_account=["1000000000000009"])
+        call("ModifyImageAttribute", image_id="m-3", image_name="base-3")
+        copy = call("CopyImage", image_id="m-3", destination_region_id=REGION, destination_image_name="copy").image_id
+        call("CancelCopyImage", image_id=copy)
+        call("DeleteImage", image_id="m-3")
+        self.assertFalse(call("DescribeImages", image_id="m-3").images.image)
 
     def instances(self):
         call = lambda action, **params: self.call("ECS", action, **params)

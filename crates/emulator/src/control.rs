@@ -300,6 +300,7 @@ pub(crate) fn state(cloud: &Cloud) -> Value {
         "scalingInstances": r.members.values().collect::<Vec<_>>(),
         "scalingActivities": r.activities.values().collect::<Vec<_>>(),
         "instances": r.instances.values().collect::<Vec<_>>(),
+        "disks": r.disks.values().collect::<Vec<_>>(),
         "containerGroups": r.container_groups.values().collect::<Vec<_>>(),
         "images": r.images.values().collect::<Vec<_>>(),
         "instanceRefreshes": r.instance_refreshes.values().collect::<Vec<_>>(),

@@ -36,6 +36,7 @@ scalingGroups:
     configurations: [{scalingConfigurationId: asc-1, imageId: m-1}]
     lifecycleHooks: [{lifecycleHookId: lh-1, lifecycleTransition: SCALE_OUT}]
     instanceRefreshes: [{instanceRefreshTaskId: ir-1}]
+    scalingRules: [{scalingRuleId: asr-1, adjustmentType: TotalCapacity, adjustmentValue: 1}]
     instances: {instanceId: i-1, tags: {k: v}, packages: {nginx: v1}}
     loadBalancerIds: [lb-1]
     vServerGroups: [{loadBalancerId: lb-1, vServerGroupAttributes: [{vServerGroupId: rsp-1, port: 80}]}]
@@ -54,8 +55,16 @@ scalingGroups:
     containerGroups: {containerGroupId: eci-1}
 instances:
   - {instanceId: i-off, imageId: m-1, status: Stopped}
+  - {instanceId: i-free, imageId: m-1}
 metricRules: [{ruleId: rule-1}]
 alarms: [{alarmTaskId: asg-alarm-1, scalingGroupId: asg-1}]
+disks:
+  - {diskId: d-free}
+  - {diskId: d-data, instanceId: i-1}
+  - {diskId: d-off, instanceId: i-off}
+snapshots:
+  - {snapshotId: s-free, diskId: d-free}
+  - {snapshotId: s-system, instanceId: i-1}
 "#;
 
 /// A template without a call: what it reads would count as read by the action that runs it.
@@ -82,6 +91,8 @@ struct Scene {
     cloud: Cloud,
     /// An execution that waits, one that failed, and the task that did.
     ids: [String; 3],
+    /// A command that is kept.
+    command: String,
 }
 
 impl Scene {
@@ -89,7 +100,14 @@ impl Scene {
         let mut scene = Self {
             cloud: Cloud::new(&Fixture::parse(SCENE).unwrap()).unwrap(),
             ids: Default::default(),
+            command: String::new(),
         };
+        let made = json!({"Name": "c", "Type": "RunShellScript", "CommandContent": "dHJ1ZQ=="});
+        let made = scene.call(Api::Ecs, "CreateCommand", made).unwrap();
+        made["CommandId"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut scene.command);
         let saved = json!({"TemplateName": "mine", "Content": TEMPLATE, "Tags": "{\"k\":\"v\"}"});
         scene.call(Api::Oos, "CreateTemplate", saved).unwrap();
         let kept = json!({"Name": "kept", "Type": "String", "Value": "v"});
@@ -148,6 +166,7 @@ impl Scene {
         let stored = action.contains("Parameter");
         let choices: &[&str] = match name.trim_end_matches('s') {
             "BackendServer" => &[r#"[{"ServerId": "i-1", "Port": 80}]"#],
+            "LoadBalancerId" if path == "LoadBalancerIds" => &["[\"lb-1\"]"],
             "LoadBalancerId" => &["lb-1"],
             "LoadBalancerStatu" => &["active", "Active"],
             "VServerGroupId" => &["rsp-1"],
@@ -182,8 +201,65 @@ impl Scene {
             "InstanceId" if action == "ExitStandby" => &["i-2"],
             "InstanceId" if action == "ReplaceSystemDisk" => &["i-off"],
             "ActiveScalingConfigurationId" if action == "EnableScalingGroup" => &["asc-off"],
+            "ScalingRuleId" => &["asr-1"],
+            "ScalingRuleAri" => &["ari:acs:ess:cn-hangzhou:1000000000000001:scalingrule/asr-1"],
+            "AzBalance" | "CompensateWithOnDemand" | "SpotAutoReplaceOnDemand" => &["true"],
+            "SpotInstanceRemedy" | "DeletionProtection" | "GroupDeletionProtection" => &["true"],
+            "PasswordInherit" | "UniqueSuffix" | "Entrusted" | "LifecycleHook" => &["true"],
+            "IgnoreInvalidInstance" | "DecreaseDesiredCapacity" | "ShowAlarmRule" => &["true"],
+            "InternetMaxBandwidthIn" | "InternetMaxBandwidthOut" | "SpotDuration" => &["1"],
+            "MaxInstanceLifetime" | "OnDemandBaseCapacity" | "SpotInstancePool" => &["1"],
+            "OnDemandPercentageAboveBaseCapacity" | "MinSize" | "MinAmount" => &["1"],
+            "AdjustmentValue" | "MinAdjustmentMagnitude" | "RetentionDay" => &["1"],
+            "MaxSize" | "DesiredCapacity" | "Amount" => &["2"],
+            "StopInstanceTimeout" | "DefaultCooldown" | "Cooldown" => &["60"],
+            "HeartbeatTimeout" | "heartbeatTimeout" | "LoadBalancerWeight" => &["60"],
+            "HealthCheckType" => &["ECS"],
+            "HealthStatu" => &["Unhealthy"],
+            "MultiAZPolicy" => &["PRIORITY"],
+            "ScalingPolicy" => &["recycle"],
+            "AdjustmentType" => &["QuantityChangeInCapacity"],
+            "ScalingRuleType" => &["SimpleScalingRule"],
+            "LifecycleTransition" => &["SCALE_IN"],
+            "DefaultResult" => &["CONTINUE"],
+            "LifecycleHookStatu" => &["Active"],
+            "lifecycleHookId" => &["lh-1"],
+            "CreditSpecification" => &["Standard"],
+            "SpotStrategy" => &["NoSpot"],
+            "IoOptimized" => &["optimized"],
+            "InternetChargeType" => &["PayByTraffic"],
+            "GroupType" => &["ECS"],
+            "InstanceId" if ["AttachInstances", "EnableScalingGroup"].contains(&action) => {
+                &["i-free"]
+            }
+            "InstanceId" if action == "ModifyInstanceSpec" => &["i-off"],
+            "LaunchTemplateName" => &["lt-1"],
+            "DiskName" | "SnapshotName" => &["name"],
             "Cpu" | "Memory" => &["2"],
-            "Size" => &["100"],
+            "Size" | "NewSize" => &["100"],
+            "DiskId" if path == "DiskIds" => &["[\"d-free\"]"],
+            "DiskId" if action == "DetachDisk" => &["d-data"],
+            "DiskId" if action == "ReInitDisk" => &["d-off"],
+            "DiskId" => &["d-free"],
+            "SnapshotId" if path == "SnapshotIds" => &["[\"s-free\"]"],
+            "SnapshotId" if action == "CreateImage" => &["s-system"],
+            "SnapshotId" => &["s-free"],
+            "Encrypted" | "Portable" | "DeleteWithInstance" => &["true"],
+            "DeleteAutoSnapshot" | "EnableAutoSnapshot" => &["true"],
+            "DiskCategory" => &["cloud_essd"],
+            "Category" if action == "CreateSnapshot" => &["standard"],
+            "Category" => &["cloud_essd"],
+            "PerformanceLevel" => &["PL1"],
+            "DestinationRegionId" => &["cn-hangzhou"],
+            "DestinationImageName" => &["image-2"],
+            "Statu" if action == "ModifyImageAttribute" => &["Deprecated"],
+            "CommandId" => return self.command.clone(),
+            "CommandContent" if action == "ModifyCommand" => &["dHJ1ZQ=="],
+            "Content" if action == "SendFile" => &["text"],
+            "ContentType" => &["PlainText"],
+            "FileMode" => &["0644"],
+            "Timeout" => &["60"],
+            "Type" if action == "ResizeDisk" => &["online"],
             "Server" | "UserName" | "Password" => &["x"],
             "InstanceId" if path == "InstanceIds" => &["[\"i-1\"]"],
             "InstanceId" => &["i-1"],
@@ -237,9 +313,7 @@ impl Scene {
             "MaxResult" | "PageSize" | "Limit" => &["20"],
             "MinHealthyPercentage" => &["80"],
             "MaxHealthyPercentage" => &["120"],
-            _ if path.ends_with("Addresses") || path == "DiskIds" || path == "SnapshotIds" => {
-                &["[\"a\"]"]
-            }
+            _ if path.ends_with("Addresses") => &["[\"a\"]"],
             _ if name.contains("Date") => &["2026-01-05T08:00:00Z"],
             "StoppedMode" => &["KeepCharging"],
             "SecurityEnhancementStrategy" => &["Active"],
@@ -311,7 +385,7 @@ fn actions_read_the_parameters_that_they_honour_and_no_other() {
         for action in services::actions(service) {
             for api in parameters::apis(service) {
                 let known = parameters::of_action(*api, action).unwrap();
-                let own = |path: &&str| !["RegionId", "OwnerId", "ResourceOwnerId"].contains(path);
+                let own = |path: &&str| *path != "RegionId" && !path.contains("Owner");
                 let honoured: Vec<&str> = known
                     .iter()
                     .filter(|p| p.honoured)

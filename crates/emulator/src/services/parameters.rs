@@ -14,10 +14,21 @@ use crate::state::call::{Call, EssVersion, Service};
 
 /// Parameters that every action takes. A region is looked at before the action is; an owner must
 /// be the account of the caller, in which all that a call reaches is.
-pub(super) const COMMON: &[&str] = &["RegionId", "OwnerId", "ResourceOwnerId"];
+pub(super) const COMMON: &[&str] = &[
+    "RegionId",
+    "OwnerId",
+    "OwnerAccount",
+    "ResourceOwnerId",
+    "ResourceOwnerAccount",
+];
 
-/// Of those, the ones that name an account.
-const OWNERS: &[&str] = &["OwnerId", "ResourceOwnerId"];
+/// Of those, the ones that name an account. The only name that an account has here is its id.
+const OWNERS: &[&str] = &[
+    "OwnerId",
+    "OwnerAccount",
+    "ResourceOwnerId",
+    "ResourceOwnerAccount",
+];
 
 /// What lists of templates add to a call by themselves, whether its action has it or not.
 pub(super) const PAGING: &[&str] = &["PageNumber", "PageSize", "MaxResults", "NextToken"];
@@ -168,12 +179,75 @@ pub fn idle(call: &Call) -> Idle {
                 }
             }
             Some(own) if own.honoured => {}
+            Some(_) if gives_default(call, &path) => {}
             Some(_) => idle.unsupported.push(path),
             None if PAGING.contains(&path.as_str()) && call.by_oos => {}
             None => idle.unknown.push(path),
         }
     }
     idle
+}
+
+/// Flags that are refused, with the defaults that the SDK models document. Giving the default changes
+/// nothing. Filters are not among them: they have none.
+const DEFAULTS: &[(&str, bool)] = &[
+    ("AllowMigrateAcrossZone", false),
+    ("Async", false),
+    ("AutoMatchImageCache", false),
+    ("AutoPay", true),
+    ("AutoRebalance", false),
+    ("AutoRenew", false),
+    ("Bootable", false),
+    ("CostOptimization", false),
+    ("DataCacheBurstingEnabled", false),
+    ("DecreaseDesiredCapacity", true),
+    ("DisableScaleIn", false),
+    ("EnableInstanceIdDnsAAAARecord", false),
+    ("EnableInstanceIdDnsARecord", false),
+    ("EnableIpDnsARecord", false),
+    ("EnableIpDnsPtrRecord", false),
+    ("EnableJumboFrame", true),
+    ("Encrypted", false),
+    ("Force", false),
+    ("IgnoreInvalidInstance", false),
+    ("InitLocalDisk", false),
+    ("IsPublic", false),
+    ("LoginAsNonRoot", false),
+    ("Stdin", false),
+    ("SyncActivity", false),
+    ("TerminateSubscription", false),
+    ("Tty", false),
+];
+
+/// Whether what is given to a refused flag is its default.
+fn gives_default(call: &Call, path: &str) -> bool {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let default = DEFAULTS.iter().find(|(known, _)| *known == name);
+    let Some((_, default)) = default else {
+        return false;
+    };
+    let mut parts = path.split('.');
+    let first = parts.next().and_then(|first| call.params.get(first));
+    first.is_some_and(|value| {
+        all(value, &parts.collect::<Vec<_>>(), &|leaf| match leaf {
+            Value::Bool(flag) => flag == default,
+            Value::String(text) => text.eq_ignore_ascii_case(&default.to_string()),
+            Value::Null => true,
+            Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+        })
+    })
+}
+
+/// Whether all values at a path pass a test.
+fn all(value: &Value, path: &[&str], test: &dyn Fn(&Value) -> bool) -> bool {
+    match (path, value) {
+        ([], leaf) => test(leaf),
+        (["N", rest @ ..], Value::Array(items)) => items.iter().all(|item| all(item, rest, test)),
+        ([name, rest @ ..], Value::Object(members)) => members
+            .get(*name)
+            .is_none_or(|member| all(member, rest, test)),
+        _ => false,
+    }
 }
 
 fn names_caller(call: &Call, name: &str) -> bool {

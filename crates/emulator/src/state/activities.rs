@@ -31,6 +31,12 @@ pub struct Activity {
     pub(crate) ends_at: Timestamp,
     pub(crate) ended: Option<Timestamp>,
     pub(crate) total_capacity: usize,
+    /// Whether the instances that leave go on outside of the group (DetachInstances).
+    #[serde(skip)]
+    pub(crate) detaches: bool,
+    /// Whether no lifecycle hook holds it (AttachInstances and DetachInstances, unless asked for).
+    #[serde(skip)]
+    pub(crate) skips_hooks: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -19,6 +19,19 @@ pub(crate) struct Durations {
     /// How long after it became true ESS notices an unhealthy instance or a missing one.
     pub health_check: f64,
     pub create_image: f64,
+    /// A copy of an image in another region.
+    pub copy_image: f64,
+    /// A snapshot for which no rule gives a duration.
+    pub create_snapshot: f64,
+    pub create_disk: f64,
+    pub attach_disk: f64,
+    pub detach_disk: f64,
+    /// ResetDisk and ReInitDisk.
+    pub reset_disk: f64,
+    /// How long a new instance is Pending.
+    pub create_instance: f64,
+    /// A file for which no rule gives a duration.
+    pub send_file: f64,
     /// An update of a container group for which no rule gives a duration.
     pub update_container_group: f64,
     /// After a change of load-balancer weights, further changes of the same group are refused with
@@ -42,6 +55,14 @@ impl Default for Durations {
             scale_in: 30.0,
             health_check: 30.0,
             create_image: 120.0,
+            copy_image: 300.0,
+            create_snapshot: 60.0,
+            create_disk: 5.0,
+            attach_disk: 5.0,
+            detach_disk: 5.0,
+            reset_disk: 20.0,
+            create_instance: 10.0,
+            send_file: 5.0,
             update_container_group: 20.0,
             load_balancer: 0.0,
             backend_health_check: 10.0,

@@ -9,10 +9,15 @@ use super::activities::Activity;
 use super::alarms::Alarms;
 use super::attachments::Attachments;
 use super::balancing::Balancing;
+use super::commands::SavedCommand;
 use super::container_groups::{ContainerGroup, EciConfiguration};
+use super::disks::{Disk, DiskAttributes};
+use super::file_sends::FileSend;
 use super::images::{Image, OsType, Snapshot};
 use super::members::{InGroup, Members};
 use super::neighbours::{Finding, InstanceRefresh, LifecycleAction, LifecycleHook};
+use super::scaling_rules::ScalingRule;
+use super::settings::Settings;
 use crate::oos::Installed;
 
 /// The five processes of a scaling group that can be suspended here.
@@ -38,16 +43,26 @@ pub struct Resources {
     pub members: Members<Member>,
     /// ECS instances by id, members of a group or not.
     pub instances: BTreeMap<String, Instance>,
+    /// The instance that each system disk belongs to.
+    pub(crate) system_disks: BTreeMap<String, String>,
+    /// All other disks, by id.
+    pub(crate) disks: BTreeMap<String, Disk>,
     pub(crate) container_groups: BTreeMap<String, ContainerGroup>,
     /// Images by id, public and own.
     pub images: BTreeMap<String, Image>,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
     pub(crate) activities: BTreeMap<String, Activity>,
     pub(crate) invocations: BTreeMap<String, Invocation>,
+    /// Commands that were created or kept, by id.
+    pub(crate) commands: BTreeMap<String, SavedCommand>,
+    /// Files that were sent, by the id of the invocation.
+    pub(crate) file_sends: BTreeMap<String, FileSend>,
     pub(crate) instance_refreshes: BTreeMap<String, InstanceRefresh>,
     pub(crate) balancing: Balancing,
     /// Rules of CloudMonitor and alarms of ESS.
     pub alarms: Alarms,
+    /// By id.
+    pub(crate) scaling_rules: BTreeMap<String, ScalingRule>,
     /// By token.
     pub(crate) lifecycle_actions: BTreeMap<String, LifecycleAction>,
 }
@@ -108,6 +123,9 @@ pub struct Group {
     pub(crate) lifecycle_hooks: Vec<LifecycleHook>,
     /// What the latest diagnosis found.
     pub(crate) diagnosis: Vec<Finding>,
+    /// What was given besides.
+    #[serde(skip)]
+    pub(crate) settings: Settings,
     /// Until when changes of load-balancer weights are refused with `BackendServer.configuring`.
     #[serde(skip)]
     pub(crate) backend_busy_until: Option<Timestamp>,
@@ -153,6 +171,9 @@ pub struct Configuration {
     pub(crate) instance_type: String,
     pub(crate) user_data: Option<String>,
     pub(crate) key_pair_name: Option<String>,
+    /// What was given besides.
+    #[serde(skip)]
+    pub(crate) settings: Settings,
     pub(crate) created: Timestamp,
 }
 
@@ -176,6 +197,8 @@ pub(crate) struct LaunchTemplate {
     pub(crate) region: String,
     pub(crate) default_version: u64,
     pub(crate) versions: Vec<LaunchTemplateVersion>,
+    #[serde(skip)]
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 impl LaunchTemplate {
@@ -260,6 +283,12 @@ pub struct Member {
     /// The weight outside Standby.
     pub(crate) normal_weight: u32,
     pub(crate) activity_id: Option<String>,
+    /// Whether the instance goes with it. Those that were attached stay, unless they were entrusted.
+    #[serde(skip)]
+    pub(crate) entrusted: bool,
+    /// Whether somebody said that it is unhealthy (SetInstanceHealth).
+    #[serde(skip)]
+    pub(crate) said_unhealthy: bool,
     pub(crate) created: Timestamp,
     #[serde(skip)]
     pub(crate) traffic: Traffic,
@@ -286,6 +315,8 @@ pub(crate) struct Traffic {
 /// The statuses of an ECS instance that occur here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InstanceStatus {
+    /// It is being made (RunInstances, CreateInstance).
+    Pending,
     /// It can run commands.
     Running,
     /// On its way to Running, for as long as the fixture says.
@@ -299,6 +330,7 @@ pub enum InstanceStatus {
 impl InstanceStatus {
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Pending => "Pending",
             Self::Running => "Running",
             Self::Starting => "Starting",
             Self::Stopping => "Stopping",
@@ -332,6 +364,9 @@ pub struct Instance {
     pub(crate) disk_id: String,
     pub(crate) disk_size: u64,
     pub(crate) disk_ready: bool,
+    /// What somebody gave to its system disk.
+    #[serde(skip)]
+    pub(crate) system_disk: Option<Box<DiskAttributes>>,
     pub(crate) user_data: Option<String>,
     pub(crate) key_pair_name: Option<String>,
     /// Whether the Cloud Assistant client answers.
@@ -435,6 +470,7 @@ pub(crate) struct Blueprint {
     pub(crate) instance_type: String,
     pub(crate) user_data: Option<String>,
     pub(crate) key_pair_name: Option<String>,
+    pub(crate) settings: Settings,
 }
 
 impl Resources {
@@ -446,6 +482,7 @@ impl Resources {
                 instance_type: c.instance_type.clone(),
                 user_data: c.user_data.clone(),
                 key_pair_name: c.key_pair_name.clone(),
+                settings: c.settings.clone(),
             }),
             InstanceSource::LaunchTemplate { id, version } => {
                 let version = self.launch_templates.get(id)?.version(version)?;
@@ -454,6 +491,7 @@ impl Resources {
                     instance_type: "ecs.g7.large".into(),
                     user_data: version.user_data.clone(),
                     key_pair_name: version.key_pair_name.clone(),
+                    settings: Settings::default(),
                 })
             }
         }

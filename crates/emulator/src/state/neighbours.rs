@@ -12,6 +12,9 @@ pub struct InstanceRefresh {
     pub scaling_group_id: String,
     /// `InProgress`, `Paused`, `Successful`, `Cancelled`, ...
     pub status: String,
+    /// What the group goes by once it is Successful.
+    #[serde(skip)]
+    pub desired: Desired,
     /// What it was asked to keep to. Only shown.
     #[serde(skip)]
     pub limits: RefreshLimits,
@@ -33,6 +36,18 @@ pub struct RefreshLimits {
     pub max_healthy: i64,
     /// Whether instances that fit already are left alone.
     pub skip_matching: bool,
+}
+
+/// What instances are to be after a refresh (DesiredConfiguration). Nothing for the configuration that
+/// is active anyway.
+#[derive(Debug, Clone, Default)]
+pub enum Desired {
+    #[default]
+    Active,
+    /// An image, which the active configuration gets.
+    Image(String),
+    /// A configuration of the group, which becomes the active one.
+    Configuration(String),
 }
 
 impl Default for RefreshLimits {
@@ -86,6 +101,33 @@ pub struct LifecycleHook {
     pub heartbeat_timeout: f64,
     #[serde(default)]
     pub default_result: ActionResult,
+    /// Its id when absent.
+    #[serde(default)]
+    pub lifecycle_hook_name: Option<String>,
+    /// Whom it tells. Only shown.
+    #[serde(default)]
+    pub notification_arn: String,
+    #[serde(default)]
+    pub notification_metadata: String,
+    /// Whether it holds nothing for the time being.
+    #[serde(default)]
+    pub inactive: bool,
+}
+
+impl Transition {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ScaleOut => "SCALE_OUT",
+            Self::ScaleIn => "SCALE_IN",
+        }
+    }
+}
+
+impl LifecycleHook {
+    pub fn name(&self) -> &str {
+        let name = self.lifecycle_hook_name.as_deref();
+        name.unwrap_or(&self.lifecycle_hook_id)
+    }
 }
 
 fn heartbeat() -> f64 {
@@ -104,6 +146,9 @@ pub struct LifecycleAction {
     /// `Pending`, `Timeout`, `Completed`.
     pub status: String,
     pub result: ActionResult,
+    /// How long it is waited for.
+    #[serde(skip)]
+    pub until: Timestamp,
 }
 
 /// An item of the latest diagnosis of a group.

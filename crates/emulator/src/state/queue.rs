@@ -19,6 +19,19 @@ pub enum Event {
         instance_id: String,
         disk_id: String,
     },
+    /// A disk that is not the system disk of an instance gets on.
+    DiskSettles { disk_id: String },
+    /// A snapshot that was asked for by itself is done.
+    SnapshotSettles { snapshot_id: String, status: String },
+    /// The time is over that a snapshot is kept.
+    SnapshotExpires { snapshot_id: String },
+    /// An instance is started that waited for its disk.
+    InstanceStarts { instance_id: String },
+    /// A file is on an instance, or is not.
+    FileArrives {
+        invoke_id: String,
+        instance_id: String,
+    },
     /// A command ends on one instance.
     CommandEnds {
         invoke_id: String,

@@ -11,7 +11,9 @@ use super::faults::Faults;
 use super::ids::Ids;
 use super::journal::Journal;
 use super::model::Resources;
-use super::outcomes::{CommandOutcome, ContainerUpdateOutcome, ImageOutcome};
+use super::outcomes::{
+    CommandOutcome, ContainerUpdateOutcome, FileOutcome, ImageOutcome, SnapshotOutcome,
+};
 use super::queue::{Event, Queue};
 use super::ram::Ram;
 use super::rates::Counted;
@@ -60,7 +62,9 @@ pub struct World {
     pub(crate) image_outcomes: Vec<ImageOutcome>,
     /// What health checks of load balancers find.
     pub backend_health: BackendHealth,
-    /// How many images were asked for, by instance.
+    pub(crate) snapshot_outcomes: Vec<SnapshotOutcome>,
+    pub(crate) file_outcomes: Vec<FileOutcome>,
+    /// How many images, snapshots or files were asked for, by what they are made from or go to.
     pub(crate) images_asked: BTreeMap<String, u32>,
     pub(crate) packages: Vec<Package>,
     /// Client tokens of calls that took effect: what was asked, what was answered.
@@ -97,6 +101,8 @@ impl World {
             container_update_outcomes: Vec::new(),
             image_outcomes: Vec::new(),
             backend_health: BackendHealth::default(),
+            snapshot_outcomes: Vec::new(),
+            file_outcomes: Vec::new(),
             images_asked: BTreeMap::new(),
             packages: Vec::new(),
             client_tokens: BTreeMap::new(),
@@ -139,6 +145,19 @@ impl World {
         self.addresses_given += 1;
         let n = self.addresses_given;
         format!("10.{}.{}.{}", (n >> 16) & 0xFF, (n >> 8) & 0xFF, n & 0xFF)
+    }
+
+    /// A public address that no other instance has, of a range that is never used on the internet
+    /// (RFC 2544).
+    pub(crate) fn fresh_public_address(&mut self) -> String {
+        self.addresses_given += 1;
+        let n = self.addresses_given;
+        format!(
+            "198.{}.{}.{}",
+            18 + ((n >> 16) & 1),
+            (n >> 8) & 0xFF,
+            n & 0xFF
+        )
     }
 
     /// Keeps what lists may still show while reads lag.

@@ -3,19 +3,25 @@
 
 mod acting;
 mod alarms;
+mod assistant;
 mod balancers;
 mod catalogue;
 mod commands;
 mod container_updates;
 mod containers;
 mod control;
+mod disks;
 mod door;
 mod ecs;
+mod ecs_templates;
 mod ess;
 mod fixtures;
+mod groups;
+mod image_life;
 mod images;
 mod language;
 mod meanwhile;
+mod new_instances;
 mod packages;
 mod parameters;
 mod robustness;

@@ -1,25 +1,14 @@
-//! Cloud Assistant: commands, whose ends the fixture chooses per instance and attempt.
+//! Cloud Assistant: commands are run, end, and are stopped.
 
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
-
-use super::answers::instance;
-use super::packages;
+use super::scripts::{Script, content, kind, launch};
+use super::{packages, saved_commands};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, has_tags, invalid, missing};
+use crate::services::args::Args;
 use crate::state::call::Call;
-use crate::state::model::{CommandRun, InstanceStatus, Invocation};
-use crate::state::queue::Event;
-use crate::state::ram::wildcard;
-use crate::state::time;
 use crate::state::world::World;
-
-/// The most that a command may have once it is Base64.
-const CONTENT_BYTES: usize = 24 * 1024;
 
 pub const RUN: Action = Action {
     name: "RunCommand",
@@ -50,268 +39,28 @@ pub const RUN: Action = Action {
     run: Run::Write(run),
 };
 
-/// The kinds of commands. The first three run in what the operating system brings along.
-const TYPES: [&str; 5] = [
-    "RunShellScript",
-    "RunBatScript",
-    "RunPowerShellScript",
-    "RunPythonScript",
-    "RunPerlScript",
-];
-
-/// RunCommand: one run per instance, each with its own end.
+/// RunCommand: one run per instance, each with its own end. With `KeepCommand` the command can be
+/// invoked again.
 fn run(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let kind = args.required("Type")?;
-    if !TYPES.contains(&kind.as_str()) {
-        return Err(invalid(
-            "Type",
-            &format!("it must be one of {}", TYPES.join(", ")),
-        ));
-    }
-    let content = args.required("CommandContent")?;
-    let (content, encoded) = match args.text("ContentEncoding").as_deref() {
-        None | Some("PlainText") => {
-            let encoded = STANDARD.encode(&content).len();
-            (content, encoded)
-        }
-        Some("Base64") => {
-            let bytes = STANDARD
-                .decode(&content)
-                .map_err(|_| invalid("CommandContent", "it is not Base64"))?;
-            (String::from_utf8_lossy(&bytes).into_owned(), content.len())
-        }
-        Some(_) => return Err(invalid("ContentEncoding", "it must be PlainText or Base64")),
-    };
-    if encoded > CONTENT_BYTES {
-        return Err(ApiError::new(
-            400,
-            "CommandContent.ExceedLimit",
-            "The length of the command content exceeds the limit of 24 KB after Base64 encoding.",
-        ));
-    }
-    how(args)?;
-    let parameters = parameters(args)?;
-    let filled = fill(&content, &parameters);
-    let ids = targets(world, call, args)?;
-    let timeout = args.number("Timeout", 1, 86_400)?.unwrap_or(60);
-    for id in &ids {
-        instance(&world.resources, call, id)?;
-    }
-    let invoke_id = world.ids.id("t-");
-    let command_id = world.ids.id("c-");
-    let mut runs = BTreeMap::new();
-    for id in ids {
-        let run = start(world, &id, &kind, &filled, timeout);
-        if let Some(verdict) = &run.verdict {
-            let at = verdict.finished.unwrap_or(world.now);
-            let event = Event::CommandEnds {
-                invoke_id: invoke_id.clone(),
-                instance_id: id.clone(),
-            };
-            world.queue.push(at, event);
-        }
-        runs.insert(id, run);
-    }
-    let invocation = Invocation {
-        invoke_id: invoke_id.clone(),
-        command_id: command_id.clone(),
-        account_id: call.caller.account_id.clone(),
-        region: call.region.clone(),
+    let kind = kind(args)?;
+    let content = content(args, true)?;
+    let keeps = args.flag("KeepCommand")?.unwrap_or(false);
+    let script = Script {
+        command_id: String::new(),
         name: args.text("Name").unwrap_or_default(),
-        command_type: kind,
-        command_content: content,
-        timeout_seconds: timeout,
         description: args.text("Description").unwrap_or_default(),
+        kind,
+        content,
         working_dir: args.text("WorkingDir").unwrap_or_default(),
-        username: args.text("Username").unwrap_or_default(),
-        parameters,
-        resource_group_id: args.text("ResourceGroupId").unwrap_or_default(),
-        tags: args
-            .pairs("Tag", "Key", "Value")
-            .into_iter()
-            .map(|(key, value)| (key, value.unwrap_or_default()))
-            .collect(),
-        created: world.now,
-        runs,
+        timeout: 60,
+        enable_parameter: args.flag("EnableParameter")?.unwrap_or(false),
     };
-    world
-        .resources
-        .invocations
-        .insert(invoke_id.clone(), invocation);
+    let (invoke_id, script) = launch(world, call, args, script)?;
+    let command_id = script.command_id.clone();
+    if keeps {
+        saved_commands::keep(world, call, args, script);
+    }
     Ok(json!({ "CommandId": command_id, "InvokeId": invoke_id }))
-}
-
-/// How a command is to run: once, and at once. What is kept of it, and how it is ended at its time-out,
-/// cannot be seen here.
-fn how(args: Args<'_>) -> Result<(), ApiError> {
-    args.flag("KeepCommand")?;
-    // The name of a secret, never the secret itself.
-    args.text("WindowsPasswordName");
-    let one_of = |name: &str, known: &[&str]| match args.text(name) {
-        Some(value) if !known.contains(&value.as_str()) => Err(invalid(
-            name,
-            &format!("it must be one of {}", known.join(", ")),
-        )),
-        _ => Ok(()),
-    };
-    one_of("TerminationMode", &["Process", "ProcessTree"])?;
-    let repeats = args.text("RepeatMode").is_some_and(|mode| mode != "Once");
-    if repeats || args.flag("Timed")?.unwrap_or(false) {
-        return Err(ApiError::new(
-            400,
-            "UnsupportedParameter",
-            "The emulator runs commands once: it does not support other values of RepeatMode than \
-             Once, and Timed=true.",
-        ));
-    }
-    Ok(())
-}
-
-/// The values of the placeholders in the content, if the command has any.
-fn parameters(args: Args<'_>) -> Result<Map<String, Value>, ApiError> {
-    let enabled = args.flag("EnableParameter")?.unwrap_or(false);
-    let given = match args.json("Parameters")? {
-        None => Map::new(),
-        Some(Value::Object(map)) => map,
-        Some(_) => return Err(invalid("Parameters", "it must be a JSON object")),
-    };
-    Ok(if enabled { given } else { Map::new() })
-}
-
-/// The content with its placeholders `{{name}}` filled in.
-fn fill(content: &str, parameters: &Map<String, Value>) -> String {
-    let mut filled = String::with_capacity(content.len());
-    let mut rest = content;
-    while let Some((before, after)) = rest.split_once("{{") {
-        filled.push_str(before);
-        let found = after.split_once("}}").and_then(|(name, after)| {
-            let value = parameters.get(name.trim())?;
-            Some((value, after))
-        });
-        match found {
-            Some((Value::String(text), after)) => {
-                filled.push_str(text);
-                rest = after;
-            }
-            Some((value, after)) => {
-                filled.push_str(&value.to_string());
-                rest = after;
-            }
-            None => {
-                filled.push_str("{{");
-                rest = after;
-            }
-        }
-    }
-    filled.push_str(rest);
-    filled
-}
-
-/// The instances that a command is for: those that are named, else those with the tags.
-fn targets(world: &World, call: &Call, args: Args<'_>) -> Result<Vec<String>, ApiError> {
-    let tags = args.pairs("ResourceTag", "Key", "Value");
-    if let Some(ids) = args.list_up_to("InstanceId", 100)? {
-        return Ok(ids);
-    }
-    let found: Vec<String> = world
-        .resources
-        .instances
-        .values()
-        .filter(|i| i.account_id == call.caller.account_id && i.region == call.region)
-        .filter(|i| !tags.is_empty() && has_tags(&i.tags, &tags))
-        .map(|i| i.instance_id.clone())
-        .collect();
-    match found.is_empty() {
-        true => Err(missing("InstanceId")),
-        false => Ok(found),
-    }
-}
-
-fn start(world: &mut World, id: &str, kind: &str, content: &str, timeout: i64) -> CommandRun {
-    let now = world.now;
-    let mut run = CommandRun {
-        status: "Running".into(),
-        exit_code: None,
-        error_code: String::new(),
-        error_info: String::new(),
-        output: String::new(),
-        started: now,
-        finished: None,
-        verdict: None,
-    };
-    let Some(instance) = world.resources.instances.get_mut(id) else {
-        return failed(run, "Aborted", "InstanceNotExists");
-    };
-    instance.commands_sent += 1;
-    let attempt = instance.commands_sent;
-    let windows = instance.os_type.name() == "windows";
-    if instance.status != InstanceStatus::Running {
-        return failed(run, "Aborted", "InstanceNotRunning");
-    }
-    if !instance.cloud_assistant {
-        return failed(run, "Aborted", "ClientNotRunning");
-    }
-    let fits = match kind {
-        "RunShellScript" => !windows,
-        "RunBatScript" | "RunPowerShellScript" => windows,
-        _ => true,
-    };
-    if !fits {
-        return failed(run, "Invalid", "CommandNotApplicable");
-    }
-    let rule = world.command_outcomes.iter().find(|rule| {
-        rule.instance
-            .as_ref()
-            .is_none_or(|pattern| wildcard(pattern, id))
-            && rule.attempt.is_none_or(|n| n == attempt)
-            && rule
-                .content_contains
-                .as_ref()
-                .is_none_or(|part| content.contains(part.as_str()))
-    });
-    let duration = rule
-        .and_then(|r| r.duration_seconds)
-        .unwrap_or(world.durations.command);
-    let mut verdict = run.clone();
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "a timeout is at most a day of seconds"
-    )]
-    let limit = timeout as f64;
-    if let Some(code) = rule.and_then(|r| r.error_code.as_deref()) {
-        verdict = failed(verdict, "Failed", code);
-        verdict.error_info = rule
-            .and_then(|r| r.error_info.clone())
-            .unwrap_or_else(|| code.to_owned());
-        verdict.finished = Some(time::later(now, time::seconds(duration)));
-    } else if duration > limit {
-        verdict = failed(verdict, "Timeout", "ExecutionTimeout");
-        verdict.finished = Some(time::later(now, time::seconds(limit)));
-    } else {
-        let mut exit_code = rule.map_or(0, |r| r.exit_code);
-        verdict.output = rule.map_or(String::new(), |r| r.output.repeat(r.output_times));
-        if let Some(why) = packages::refusal(world, id, content).filter(|_| exit_code == 0) {
-            exit_code = 1;
-            verdict.output = why;
-        }
-        verdict.exit_code = Some(exit_code);
-        verdict.status = if exit_code == 0 { "Success" } else { "Failed" }.into();
-        if exit_code != 0 {
-            verdict.error_code = "ExitCodeNonzero".into();
-            verdict.error_info = format!("The exit code of the command is {exit_code}.");
-        }
-        verdict.finished = Some(time::later(now, time::seconds(duration)));
-    }
-    run.verdict = Some(Box::new(verdict));
-    run
-}
-
-fn failed(mut run: CommandRun, status: &str, error_code: &str) -> CommandRun {
-    run.status = status.into();
-    run.error_code = error_code.into();
-    run.error_info = format!("The command could not be carried out: {error_code}.");
-    run.finished = Some(run.started);
-    run
 }
 
 /// A command ends on one instance.
@@ -343,4 +92,37 @@ pub fn interrupt(world: &mut World, instance_id: &str) {
             run.finished = Some(now);
         }
     }
+}
+
+pub const STOP: Action = Action {
+    name: "StopInvocation",
+    honours: &["InstanceId.N", "InvokeId"],
+    run: Run::Write(stop),
+};
+
+/// StopInvocation: on the named instances, or on all of them, what still runs is Terminated. What
+/// has ended stays as it is.
+fn stop(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let id = args.required("InvokeId")?;
+    let only = args.list_up_to("InstanceId", 100)?;
+    let now = world.now;
+    let found =
+        world.resources.invocations.get_mut(&id).filter(|found| {
+            found.account_id == call.caller.account_id && found.region == call.region
+        });
+    let invocation = found.ok_or_else(|| {
+        ApiError::new(
+            404,
+            "InvalidInvokeId.NotFound",
+            "The specified invoke ID does not exist.",
+        )
+    })?;
+    let is_meant = |id: &String| only.as_ref().is_none_or(|only| only.contains(id));
+    for (_, run) in invocation.runs.iter_mut().filter(|(id, _)| is_meant(id)) {
+        if run.verdict.take().is_some() {
+            run.status = "Terminated".into();
+            run.finished = Some(now);
+        }
+    }
+    Ok(json!({}))
 }

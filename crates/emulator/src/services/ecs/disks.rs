@@ -1,17 +1,14 @@
 //! System disks.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
-use super::answers::{instance, wanted};
+use super::answers::instance;
 use super::power::wrong_status;
-use super::window::Window;
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, has_tags, invalid};
+use crate::services::args::{Args, invalid};
 use crate::state::call::Call;
-use crate::state::model::{Instance, InstanceStatus};
+use crate::state::model::InstanceStatus;
 use crate::state::queue::Event;
 use crate::state::world::World;
 
@@ -49,10 +46,7 @@ fn replace(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
         .resources
         .images
         .get(&image_id)
-        .filter(|i| {
-            i.region == call.region
-                && (i.account_id == call.caller.account_id || i.owner_alias != "self")
-        })
+        .filter(|i| i.region == call.region && i.is_seen_by(&call.caller.account_id))
         .cloned()
         .ok_or_else(|| {
             ApiError::new(
@@ -90,10 +84,11 @@ fn replace(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
     }
     let disk_id = world.ids.id("d-");
     let key_pair = args.text("KeyPairName");
+    world.resources.change_system_disk(&id, &disk_id);
     if let Some(instance) = world.resources.instances.get_mut(&id) {
         instance.image_id = image_id;
         instance.os_type = image.os_type;
-        instance.disk_id.clone_from(&disk_id);
+        instance.system_disk = None;
         instance.disk_size = instance.disk_size.max(image.size);
         instance.disk_ready = false;
         instance.key_pair_name = key_pair.or_else(|| instance.key_pair_name.clone());
@@ -115,89 +110,4 @@ pub fn disk_ready(world: &mut World, id: &str, disk_id: &str) {
     {
         instance.disk_ready = true;
     }
-}
-
-pub const DESCRIBE: Action = Action {
-    name: "DescribeDisks",
-    honours: &[
-        "Category",
-        "DeleteWithInstance",
-        "DiskChargeType",
-        "DiskIds",
-        "DiskName",
-        "DiskType",
-        "Encrypted",
-        "InstanceId",
-        "MaxResults",
-        "NextToken",
-        "PageNumber",
-        "PageSize",
-        "Portable",
-        "ResourceGroupId",
-        "Status",
-        "Tag.N.Key",
-        "Tag.N.Value",
-        "ZoneId",
-    ],
-    run: Run::Read(describe),
-};
-
-/// What every system disk here is.
-const CATEGORY: &str = "cloud_essd";
-
-fn status(of: &Instance) -> &'static str {
-    match of.disk_ready {
-        true => "In_use",
-        false => "ReIniting",
-    }
-}
-
-/// DescribeDisks: the system disks. They have no tags, no name but their id, and go with their
-/// instance.
-fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let ids = args.json_list("DiskIds", 100)?;
-    let of = args.text("InstanceId");
-    let text = |name: &str, all: &str| args.text(name).filter(|text| text != all);
-    let (kind, category) = (text("DiskType", "all"), text("Category", "all"));
-    let (wanted_status, name) = (text("Status", "All"), args.text("DiskName"));
-    let (charge, group) = (args.text("DiskChargeType"), args.text("ResourceGroupId"));
-    let zone = args.text("ZoneId");
-    let encrypted = args.flag("Encrypted")?;
-    let portable = args.flag("Portable")?;
-    let goes_along = args.flag("DeleteWithInstance")?;
-    let tags = args.pairs("Tag", "Key", "Value");
-    let window = Window::of(args, 10, 10..=500)?;
-    let found: Vec<&Instance> = world
-        .seen()
-        .instances
-        .values()
-        .filter(|i| i.account_id == call.caller.account_id && i.region == call.region)
-        .filter(|i| ids.as_ref().is_none_or(|ids| ids.contains(&i.disk_id)))
-        .filter(|i| wanted(&of, &i.instance_id) && wanted(&zone, &i.zone_id))
-        .filter(|_| wanted(&kind, "system") && wanted(&category, CATEGORY))
-        .filter(|i| wanted(&wanted_status, status(i)) && wanted(&name, &i.disk_id))
-        .filter(|i| wanted(&charge, "PostPaid") && wanted(&group, &i.attributes.resource_group_id))
-        .filter(|_| encrypted != Some(true) && portable != Some(true) && goes_along != Some(false))
-        .filter(|_| has_tags(&BTreeMap::new(), &tags))
-        .collect();
-    let (rows, mut answer) = window.cut(found);
-    let rows: Vec<Value> = rows
-        .into_iter()
-        .map(|i| {
-            json!({
-                "DiskId": i.disk_id,
-                "InstanceId": i.instance_id,
-                "RegionId": i.region,
-                "ZoneId": i.zone_id,
-                "Status": status(i),
-                "Type": "system",
-                "Category": CATEGORY,
-                "Size": i.disk_size,
-                "ImageId": i.image_id,
-                "Portable": false,
-            })
-        })
-        .collect();
-    answer.insert("Disks".into(), json!({ "Disk": rows }));
-    Ok(answer.into())
 }

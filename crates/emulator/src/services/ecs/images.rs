@@ -1,160 +1,23 @@
-//! Custom images.
+//! Custom images are made.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::answers::{instance, seconds, wanted};
-use super::window::Window;
+use super::answers::instance;
+use super::snapshots::usable;
+use super::tags::new_tags;
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, has_tags, invalid};
+use crate::services::args::{Args, invalid, missing};
 use crate::state::call::Call;
-use crate::state::images::{Image, Snapshot};
+use crate::state::disks::DiskStatus;
+use crate::state::images::{Image, ImageDisk, OsType, Snapshot, SnapshotDetails, SystemOf};
 use crate::state::model::InstanceStatus;
 use crate::state::outcomes::ImageEnd;
 use crate::state::queue::Event;
 use crate::state::ram::wildcard;
 use crate::state::world::World;
-
-pub const DESCRIBE: Action = Action {
-    name: "DescribeImages",
-    honours: &[
-        "ActionType",
-        "Architecture",
-        "ImageFamily",
-        "ImageId",
-        "ImageName",
-        "ImageOwnerAlias",
-        "ImageOwnerId",
-        "IsPublic",
-        "IsSupportIoOptimized",
-        "OSType",
-        "PageNumber",
-        "PageSize",
-        "ResourceGroupId",
-        "SnapshotId",
-        "Status",
-        "Tag.N.Key",
-        "Tag.N.Value",
-        "Usage",
-    ],
-    run: Run::Read(describe),
-};
-
-/// DescribeImages: only Available ones unless `Status` asks for others.
-pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let words = |name: &str| -> Option<Vec<String>> {
-        args.text(name)
-            .map(|t| t.split(',').map(|w| w.trim().to_owned()).collect())
-    };
-    let ids = words("ImageId");
-    let statuses = words("Status").unwrap_or_else(|| vec!["Available".into()]);
-    let all = statuses.iter().any(|status| status == "ALL");
-    let os = args.text("OSType");
-    let architecture = args.text("Architecture");
-    let group = args.text("ResourceGroupId");
-    let account = args.text("ImageOwnerId");
-    let snapshot = args.text("SnapshotId");
-    let tags = args.pairs("Tag", "Key", "Value");
-    // Images of others that are neither of Alibaba Cloud nor shared with the account are not here.
-    let public = args.flag("IsPublic")?;
-    let io_optimized = args.flag("IsSupportIoOptimized")?;
-    if let Some(purpose) = args.text("ActionType")
-        && !["CreateEcs", "ChangeOS"].contains(&purpose.as_str())
-    {
-        return Err(invalid("ActionType", "it must be CreateEcs or ChangeOS"));
-    }
-    let used = match args.text("Usage").as_deref() {
-        None => None,
-        Some("instance") => Some(true),
-        Some("none") => Some(false),
-        Some(_) => return Err(invalid("Usage", "it must be instance or none")),
-    };
-    let is_used = |image: &Image| {
-        let mut instances = world.seen().instances.values();
-        instances.any(|i| i.image_id == image.image_id)
-    };
-    let name = args
-        .text("ImageName")
-        .map(|n| format!("*{}*", n.trim_matches('*')));
-    let family = args.text("ImageFamily");
-    let owner = args.text("ImageOwnerAlias");
-    let page = args.page(10, 100)?;
-    let found: Vec<&Image> = world
-        .seen()
-        .images
-        .values()
-        .filter(|i| i.region == call.region)
-        .filter(|i| i.account_id == call.caller.account_id || i.owner_alias != "self")
-        .filter(|i| ids.as_ref().is_none_or(|ids| ids.contains(&i.image_id)))
-        .filter(|i| all || statuses.contains(&i.status))
-        .filter(|i| {
-            os.as_ref()
-                .is_none_or(|os| os.eq_ignore_ascii_case(i.os_type.name()))
-        })
-        .filter(|i| wanted(&architecture, &i.architecture) && wanted(&group, &i.resource_group_id))
-        .filter(|i| wanted(&account, &i.account_id))
-        .filter(|i| snapshot.is_none() || snapshot == i.snapshot_id)
-        .filter(|i| has_tags(&i.tags, &tags))
-        .filter(|i| public.is_none_or(|public| public == (i.owner_alias != "self")))
-        .filter(|_| io_optimized != Some(false))
-        .filter(|i| used.is_none_or(|used| used == is_used(i)))
-        .filter(|i| name.as_ref().is_none_or(|name| wildcard(name, &i.name)))
-        .filter(|i| family.is_none() || family == i.family)
-        .filter(|i| owner.as_ref().is_none_or(|o| *o == i.owner_alias))
-        .collect();
-    let total = found.len();
-    let rows: Vec<Value> = page
-        .cut(found)
-        .into_iter()
-        .map(|i| {
-            json!({
-                "ImageId": i.image_id,
-                "ImageName": i.name,
-                "Status": i.status,
-                "Progress": progress(&i.status),
-                "Architecture": i.architecture,
-                "OSType": i.os_type.name(),
-                "Platform": if i.os_type.name() == "linux" { "Aliyun" } else { "Windows Server 2022" },
-                "Size": i.size,
-                "CreationTime": seconds(i.created),
-                "ImageFamily": i.family.as_deref().unwrap_or_default(),
-                "ImageVersion": i.version,
-                "Description": i.description,
-                "ResourceGroupId": i.resource_group_id,
-                "ImageOwnerAlias": i.owner_alias,
-                "Usage": "instance",
-                "DiskDeviceMappings": { "DiskDeviceMapping": disks(i) },
-                "Tags": { "Tag": i.tags.iter().map(|(k, v)| json!({"TagKey": k, "TagValue": v})).collect::<Vec<_>>() },
-            })
-        })
-        .collect();
-    Ok(json!({
-        "TotalCount": total,
-        "PageNumber": page.number,
-        "PageSize": page.size,
-        "RegionId": call.region,
-        "Images": { "Image": rows },
-    }))
-}
-
-fn progress(status: &str) -> &'static str {
-    match status {
-        "Creating" | "Waiting" | "CreateFailed" => "45%",
-        _ => "100%",
-    }
-}
-
-fn disks(image: &Image) -> Vec<Value> {
-    let system = |id| {
-        json!({
-            "Type": "system", "Device": "/dev/xvda", "SnapshotId": id,
-            "Size": image.size.to_string(),
-        })
-    };
-    image.snapshot_id.iter().map(system).collect()
-}
 
 pub const CREATE: Action = Action {
     name: "CreateImage",
@@ -167,27 +30,30 @@ pub const CREATE: Action = Action {
         "ImageVersion",
         "InstanceId",
         "ResourceGroupId",
+        "SnapshotId",
         "Tag.N.Key",
         "Tag.N.Value",
     ],
     run: Run::Write(create),
 };
 
-/// CreateImage, from an instance that is Running or Stopped. A snapshot of its system disk comes
-/// with the image.
+/// What an image is made from.
+struct Source {
+    id: String,
+    os_type: OsType,
+    architecture: String,
+    size: u64,
+    /// Disks of which snapshots are made with the image, with their sizes: the system disk first,
+    /// then data disks with their devices.
+    system_disk: Option<String>,
+    data_disks: Vec<(String, String, u64)>,
+    snapshot_id: Option<String>,
+}
+
+/// CreateImage, from an instance that is Running or Stopped, or from a snapshot of a system disk.
+/// Snapshots of the instance's disks come with the image.
 pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let source = args.required("InstanceId")?;
-    let source = instance(&world.resources, call, &source)?.clone();
-    if !matches!(
-        source.status,
-        InstanceStatus::Running | InstanceStatus::Stopped
-    ) {
-        return Err(ApiError::new(
-            403,
-            "IncorrectInstanceStatus",
-            "The current status of the resource does not support this operation.",
-        ));
-    }
+    let source = source(world, call, args)?;
     // A detection finds nothing here that anybody could ask for.
     if let Some(strategy) = args.text("DetectionStrategy")
         && strategy != "Standard"
@@ -196,45 +62,27 @@ pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     }
     let image_id = world.ids.id("m-");
     let name = args.text("ImageName").unwrap_or_else(|| image_id.clone());
-    check_name(world, call, &name)?;
-    let tags: BTreeMap<String, String> = args
-        .pairs("Tag", "Key", "Value")
-        .into_iter()
-        .map(|(key, value)| (key, value.unwrap_or_default()))
-        .collect();
-    let attempt = world
-        .images_asked
-        .entry(source.instance_id.clone())
-        .or_default();
-    *attempt += 1;
-    let attempt = *attempt;
-    let rule = world.image_outcomes.iter().find(|rule| {
-        rule.instance
-            .as_ref()
-            .is_none_or(|pattern| wildcard(pattern, &source.instance_id))
-            && rule.attempt.is_none_or(|n| n == attempt)
-            && rule
-                .name_contains
-                .as_ref()
-                .is_none_or(|part| name.contains(part.as_str()))
+    check_name(world, call, &call.region, &name, "ImageName")?;
+    let tags = new_tags(args)?;
+    let from_instance = source.system_disk.is_some();
+    let usual = world.durations.create_image;
+    let (status, duration) = outcome(world, &source.id, from_instance, &name, usual);
+    let system = Some(SystemOf {
+        os_type: source.os_type,
+        architecture: source.architecture.clone(),
     });
-    let status = rule.map_or(ImageEnd::Available, |r| r.status);
-    let duration = rule
-        .and_then(|r| r.duration_seconds)
-        .unwrap_or(world.durations.create_image);
-    let snapshot_id = world.ids.id("s-");
-    world.resources.snapshots.insert(
-        snapshot_id.clone(),
-        Snapshot {
-            snapshot_id: snapshot_id.clone(),
-            account_id: call.caller.account_id.clone(),
-            region: call.region.clone(),
-            source_disk_id: source.disk_id,
-            size: source.disk_size,
-            status: "progressing".into(),
-            created: world.now,
-        },
-    );
+    let snapshot_id = match (source.system_disk, source.snapshot_id) {
+        (Some(disk), _) => Some(snapshot(world, call, disk, source.size, system)),
+        (None, given) => given,
+    };
+    let mut data_disks = Vec::new();
+    for (disk, device, size) in source.data_disks {
+        data_disks.push(ImageDisk {
+            snapshot_id: snapshot(world, call, disk, size, None),
+            device,
+            size,
+        });
+    }
     let image = Image {
         image_id: image_id.clone(),
         name,
@@ -243,14 +91,17 @@ pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
         status: "Creating".into(),
         os_type: source.os_type,
         architecture: source.architecture,
-        size: source.disk_size,
+        size: source.size,
         owner_alias: "self".into(),
         family: args.text("ImageFamily"),
         version: args.text("ImageVersion").unwrap_or_default(),
         description: args.text("Description").unwrap_or_default(),
         resource_group_id: args.text("ResourceGroupId").unwrap_or_default(),
         tags,
-        snapshot_id: Some(snapshot_id),
+        snapshot_id,
+        data_disks,
+        copy_of: None,
+        shared_with: BTreeMap::new(),
         created: world.now,
     };
     world.resources.images.insert(image_id.clone(), image);
@@ -264,9 +115,124 @@ pub fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     Ok(json!({ "ImageId": image_id }))
 }
 
+fn source(world: &World, call: &Call, args: Args<'_>) -> Result<Source, ApiError> {
+    let snapshot = args.text("SnapshotId");
+    let Some(id) = args.text("InstanceId") else {
+        let id = snapshot.ok_or_else(|| missing("InstanceId"))?;
+        let found = usable(&world.resources, call, &id)?;
+        let Some(system) = &found.details.system else {
+            return Err(ApiError::new(
+                403,
+                "OperationDenied",
+                "The specified snapshot is not of a system disk.",
+            ));
+        };
+        return Ok(Source {
+            os_type: system.os_type,
+            architecture: system.architecture.clone(),
+            size: found.size,
+            system_disk: None,
+            data_disks: Vec::new(),
+            snapshot_id: Some(id.clone()),
+            id,
+        });
+    };
+    if snapshot.is_some() {
+        return Err(invalid(
+            "SnapshotId",
+            "it cannot be combined with InstanceId",
+        ));
+    }
+    let found = instance(&world.resources, call, &id)?;
+    if !matches!(
+        found.status,
+        InstanceStatus::Running | InstanceStatus::Stopped
+    ) {
+        return Err(ApiError::new(
+            403,
+            "IncorrectInstanceStatus",
+            "The current status of the resource does not support this operation.",
+        ));
+    }
+    let data = world.resources.disks.values();
+    let data = data
+        .filter(|disk| disk.instance_id.as_ref() == Some(&id) && disk.status == DiskStatus::InUse);
+    Ok(Source {
+        os_type: found.os_type,
+        architecture: found.architecture.clone(),
+        size: found.disk_size,
+        system_disk: Some(found.disk_id.clone()),
+        data_disks: data
+            .map(|disk| (disk.disk_id.clone(), disk.device.clone(), disk.size))
+            .collect(),
+        snapshot_id: None,
+        id,
+    })
+}
+
+/// What the fixture says of the next image of this source.
+pub(super) fn outcome(
+    world: &mut World,
+    source: &str,
+    is_instance: bool,
+    name: &str,
+    usual: f64,
+) -> (ImageEnd, f64) {
+    let attempt = world.images_asked.entry(source.to_owned()).or_default();
+    *attempt += 1;
+    let attempt = *attempt;
+    let rule = world.image_outcomes.iter().find(|rule| {
+        let instance = rule.instance.as_ref();
+        let part = rule.name_contains.as_deref().unwrap_or_default();
+        instance.is_none_or(|pattern| is_instance && wildcard(pattern, source))
+            && rule
+                .source
+                .as_ref()
+                .is_none_or(|pattern| wildcard(pattern, source))
+            && rule.attempt.is_none_or(|n| n == attempt)
+            && name.contains(part)
+    });
+    rule.map_or((ImageEnd::Available, usual), |rule| {
+        (rule.status, rule.duration_seconds.unwrap_or(usual))
+    })
+}
+
+/// A snapshot that comes with an image.
+fn snapshot(
+    world: &mut World,
+    call: &Call,
+    disk: String,
+    size: u64,
+    system: Option<SystemOf>,
+) -> String {
+    let id = world.ids.id("s-");
+    let snapshot = Snapshot {
+        snapshot_id: id.clone(),
+        account_id: call.caller.account_id.clone(),
+        region: call.region.clone(),
+        source_disk_id: disk,
+        size,
+        status: "progressing".into(),
+        created: world.now,
+        details: SnapshotDetails {
+            category: "standard".into(),
+            system,
+            ..SnapshotDetails::default()
+        },
+    };
+    world.resources.snapshots.insert(id.clone(), snapshot);
+    id
+}
+
 /// 2 to 128 characters of the kinds that the API reference allows, and no other image of the
 /// account in the region has it.
-fn check_name(world: &World, call: &Call, name: &str) -> Result<(), ApiError> {
+pub(super) fn check_name(
+    world: &World,
+    call: &Call,
+    region: &str,
+    name: &str,
+    parameter: &str,
+) -> Result<(), ApiError> {
     let length = name.chars().count();
     let legal = name.chars().next().is_some_and(char::is_alphabetic)
         && name
@@ -278,14 +244,15 @@ fn check_name(world: &World, call: &Call, name: &str) -> Result<(), ApiError> {
         .any(|head| lower.starts_with(head));
     if !(2..=128).contains(&length) || !legal || reserved {
         return Err(invalid(
-            "ImageName",
+            parameter,
             "it must have 2 to 128 letters, digits, colons, underscores or hyphens, a letter first, \
              and must not begin with acs: or aliyun",
         ));
     }
-    let taken = world.resources.images.values().any(|i| {
-        i.name == name && i.region == call.region && i.account_id == call.caller.account_id
-    });
+    let taken =
+        world.resources.images.values().any(|i| {
+            i.name == name && i.region == region && i.account_id == call.caller.account_id
+        });
     if taken {
         return Err(ApiError::new(
             400,
@@ -305,84 +272,21 @@ pub fn image_settles(world: &mut World, image_id: &str, status: &str) {
         return;
     }
     image.status = status.to_owned();
-    let snapshot = image.snapshot_id.as_ref();
-    if let Some(snapshot) = snapshot.and_then(|id| world.resources.snapshots.get_mut(id)) {
-        snapshot.status = if status == "CreateFailed" {
-            "failed"
-        } else {
-            "accomplished"
-        }
-        .to_owned();
+    if image.copy_of.is_some() {
+        return;
     }
-}
-
-pub const SNAPSHOTS: Action = Action {
-    name: "DescribeSnapshots",
-    honours: &[
-        "DiskId",
-        "Encrypted",
-        "InstanceId",
-        "MaxResults",
-        "NextToken",
-        "PageNumber",
-        "PageSize",
-        "SnapshotIds",
-        "SnapshotType",
-        "SourceDiskType",
-        "Status",
-        "Tag.N.Key",
-        "Tag.N.Value",
-        "Usage",
-    ],
-    run: Run::Read(snapshots),
-};
-
-/// DescribeSnapshots: those that came with images.
-pub fn snapshots(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let ids = args.json_list("SnapshotIds", 100)?;
-    let disk = args.text("DiskId");
-    let of = args.text("InstanceId");
-    let text = |name: &str, all: &str| args.text(name).filter(|text| text != all);
-    let (status, kind) = (text("Status", "all"), text("SnapshotType", "all"));
-    let (source, usage) = (args.text("SourceDiskType"), args.text("Usage"));
-    let encrypted = args.flag("Encrypted")?;
-    let tags = args.pairs("Tag", "Key", "Value");
-    let window = Window::of(args, 10, 10..=100)?;
-    let seen = world.seen();
-    let disk_of = of
-        .as_ref()
-        .map(|id| seen.instances.get(id).map(|i| i.disk_id.as_str()));
-    let found: Vec<&Snapshot> = seen
-        .snapshots
-        .values()
-        .filter(|s| s.account_id == call.caller.account_id && s.region == call.region)
-        .filter(|s| ids.as_ref().is_none_or(|ids| ids.contains(&s.snapshot_id)))
-        .filter(|s| wanted(&disk, &s.source_disk_id) && wanted(&status, &s.status))
-        .filter(|s| disk_of.is_none_or(|disk| disk == Some(s.source_disk_id.as_str())))
-        .filter(|_| wanted(&kind, "user") && encrypted != Some(true))
-        // Each is of a system disk, has no tags, and belongs to an image.
-        .filter(|_| {
-            source
-                .as_ref()
-                .is_none_or(|s| s.eq_ignore_ascii_case("system"))
-        })
-        .filter(|_| wanted(&usage, "image") && tags.is_empty())
-        .collect();
-    let (rows, mut answer) = window.cut(found);
-    let rows: Vec<Value> = rows
-        .into_iter()
-        .map(|s| {
-            json!({
-                "SnapshotId": s.snapshot_id,
-                "SourceDiskId": s.source_disk_id,
-                "SourceDiskSize": s.size.to_string(),
-                "SourceDiskType": "system",
-                "Status": s.status,
-                "Progress": if s.status == "accomplished" { "100%" } else { "45%" },
-                "CreationTime": seconds(s.created),
-            })
-        })
-        .collect();
-    answer.insert("Snapshots".into(), json!({ "Snapshot": rows }));
-    Ok(answer.into())
+    let data = image.data_disks.iter().map(|disk| disk.snapshot_id.clone());
+    let ids: Vec<String> = image.snapshot_id.iter().cloned().chain(data).collect();
+    for id in ids {
+        if let Some(snapshot) = world.resources.snapshots.get_mut(&id)
+            && snapshot.status == "progressing"
+        {
+            snapshot.status = if status == "CreateFailed" {
+                "failed"
+            } else {
+                "accomplished"
+            }
+            .to_owned();
+        }
+    }
 }

@@ -20,6 +20,7 @@ const OUTPUT_BYTES: usize = 24 * 1024;
 fn record_status(run: &CommandRun) -> &'static str {
     match run.status.as_str() {
         "Running" => "Running",
+        "Terminated" => "Stopped",
         _ if run.exit_code.is_some() => "Finished",
         _ => "Failed",
     }
@@ -44,6 +45,8 @@ fn overall(invocation: &Invocation) -> (&'static str, &'static str) {
         )
     } else if all("Failed") {
         ("Failed", "Failed")
+    } else if records.contains(&"Stopped") {
+        ("Stopped", "Terminated")
     } else {
         ("PartialFailed", "PartialFailed")
     }
@@ -85,6 +88,8 @@ fn run_row(
     with_output: bool,
 ) -> Value {
     let (text, dropped) = output(run, plain);
+    let stopped = run.finished.filter(|_| run.status == "Terminated");
+    let stopped = stopped.map_or(String::new(), seconds);
     let mut row = json!({
         "InstanceId": id,
         "InvokeId": invocation.invoke_id,
@@ -99,7 +104,7 @@ fn run_row(
         "StartTime": seconds(run.started),
         "FinishedTime": run.finished.map_or(String::new(), seconds),
         "FinishTime": run.finished.map_or(String::new(), seconds),
-        "StopTime": "",
+        "StopTime": stopped,
     });
     if let Some(code) = run.exit_code {
         row["ExitCode"] = json!(code);

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::answers::seconds;
+use super::answers::{seconds, tag_rows};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, missing};
+use crate::services::args::{Args, has_tags, missing};
 use crate::state::call::Call;
 use crate::state::model::LaunchTemplate;
 use crate::state::world::World;
@@ -25,6 +25,8 @@ pub const DESCRIBE: Action = Action {
         "LaunchTemplateName.N",
         "PageNumber",
         "PageSize",
+        "TemplateTag.N.Key",
+        "TemplateTag.N.Value",
     ],
     run: Run::Read(describe),
 };
@@ -32,6 +34,7 @@ pub const DESCRIBE: Action = Action {
 pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let ids = args.list_up_to("LaunchTemplateId", 50)?;
     let names = args.list_up_to("LaunchTemplateName", 50)?;
+    let tags = args.pairs("TemplateTag", "Key", "Value");
     let page = args.page(10, 50)?;
     let found: Vec<&LaunchTemplate> = of_call(world, call)
         .filter(|t| {
@@ -39,6 +42,7 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
                 .is_none_or(|ids| ids.contains(&t.launch_template_id))
         })
         .filter(|t| names.as_ref().is_none_or(|names| names.contains(&t.name)))
+        .filter(|t| has_tags(&t.tags, &tags))
         .collect();
     let total = found.len();
     let rows: Vec<Value> = page
@@ -51,6 +55,7 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
                 "DefaultVersionNumber": t.default_version,
                 "LatestVersionNumber": t.versions.iter().map(|v| v.version).max(),
                 "CreateTime": seconds(world.now),
+                "Tags": tag_rows(&t.tags),
             })
         })
         .collect();

@@ -77,13 +77,15 @@ pub const START: Action = Action {
 
 fn start_call(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let id = args.required("InstanceId")?;
-    start(world, call, &id)?;
+    instance(&world.resources, call, &id)?;
+    start(world, &id)?;
     Ok(json!({}))
 }
 
-/// StartInstance: only a Stopped instance whose disk is in use can be started.
-fn start(world: &mut World, call: &Call, id: &str) -> Result<(), ApiError> {
-    if !instance(&world.resources, call, id)?.disk_ready {
+/// StartInstance, whoever asks: only a Stopped instance whose disk is in use can be started.
+pub fn start(world: &mut World, id: &str) -> Result<(), ApiError> {
+    let found = world.resources.instances.get(id).ok_or_else(no_instance)?;
+    if !found.disk_ready {
         return Err(ApiError::new(
             403,
             "IncorrectDiskStatus",
@@ -176,7 +178,8 @@ pub const START_ALL: Action = Action {
     honours: &["BatchOptimization", "InstanceId.N"],
     run: Run::Write(|world, call, args| {
         batch(world, call, args, |world, call, id| {
-            start(world, call, id).map(|()| ("Stopped", "Starting"))
+            instance(&world.resources, call, id)?;
+            start(world, id).map(|()| ("Stopped", "Starting"))
         })
     }),
 };
@@ -289,7 +292,7 @@ fn change(
     Ok(())
 }
 
-/// A Starting or Stopping instance gets there.
+/// A Starting or Stopping instance gets there. A Pending one is made, and Stopped.
 pub fn settle(world: &mut World, id: &str) {
     let now = world.now;
     let Some(instance) = world.resources.instances.get_mut(id) else {
@@ -300,7 +303,7 @@ pub fn settle(world: &mut World, id: &str) {
     }
     instance.settles_at = None;
     instance.status = match instance.status {
-        InstanceStatus::Stopping => InstanceStatus::Stopped,
+        InstanceStatus::Stopping | InstanceStatus::Pending => InstanceStatus::Stopped,
         InstanceStatus::Starting => InstanceStatus::Running,
         settled => settled,
     };
@@ -311,10 +314,10 @@ pub fn settle(world: &mut World, id: &str) {
 /// The instance is released behind the back of ESS.
 pub fn vanish(world: &mut World, id: &str) -> Result<(), ApiError> {
     super::commands::interrupt(world, id);
+    let now = world.now;
     world
         .resources
-        .instances
-        .remove(id)
+        .drop_instance(id, now)
         .ok_or_else(no_instance)?;
     notice(world, id);
     Ok(())

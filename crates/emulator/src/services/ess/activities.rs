@@ -155,6 +155,7 @@ pub fn scale_out(
     let total = world.resources.members_of(group_id).count();
     let room = group.max_size.saturating_sub(total).min(count);
     if let Some(why) = held_back(world, group_id, "ScaleOut", trigger)
+        .or_else(|| (count == 0).then(|| "The capacity would not change.".to_owned()))
         .or_else(|| (room == 0).then(|| "The group is at its maximum size.".to_owned()))
     {
         return Ok(rejected(world, group_id, "Add instances", &why));
@@ -182,7 +183,8 @@ pub fn scale_out(
     Ok(id)
 }
 
-/// Removes the oldest instances that are InService, down to the minimum.
+/// Removes instances that are InService, down to the minimum: the oldest unless the first removal
+/// policy of the group says otherwise.
 pub fn scale_in(
     world: &mut World,
     group_id: &str,
@@ -201,6 +203,13 @@ pub fn scale_in(
         .map(|m| (m.created, m.instance_id.clone()))
         .collect();
     oldest.sort();
+    let policies = group.settings.list("RemovalPolicies");
+    if policies
+        .first()
+        .is_some_and(|first| first == "NewestInstance")
+    {
+        oldest.reverse();
+    }
     let chosen: Vec<String> = oldest.into_iter().take(room).map(|(_, id)| id).collect();
     if let Some(why) = held_back(world, group_id, "ScaleIn", trigger).or_else(|| {
         chosen
@@ -288,6 +297,23 @@ pub(super) fn held_back(
     }
 }
 
+/// Starts an activity that puts instances into the group which exist already.
+pub(super) fn start_attachment(
+    world: &mut World,
+    group_id: &str,
+    ids: Vec<String>,
+    skips_hooks: bool,
+) -> String {
+    let description = format!("Attach \"{}\" ECS instance", ids.len());
+    let id = started(world, group_id, &description, world.durations.scale_out);
+    if let Some(activity) = world.resources.activities.get_mut(&id) {
+        activity.created_instances = ids;
+        activity.cause = "A user requests to attach instances.".to_owned();
+        activity.skips_hooks = skips_hooks;
+    }
+    id
+}
+
 fn started(world: &mut World, group_id: &str, description: &str, duration: f64) -> String {
     let id = world.ids.id("asa-");
     let ends_at = later(world.now, seconds(duration));
@@ -305,6 +331,8 @@ fn started(world: &mut World, group_id: &str, description: &str, duration: f64) 
         ends_at,
         ended: None,
         total_capacity: world.resources.members_of(group_id).count(),
+        detaches: false,
+        skips_hooks: false,
     };
     world.resources.activities.insert(id.clone(), activity);
     world.queue.push(
@@ -332,6 +360,8 @@ fn rejected(world: &mut World, group_id: &str, description: &str, why: &str) -> 
         ends_at: world.now,
         ended: Some(world.now),
         total_capacity: world.resources.members_of(group_id).count(),
+        detaches: false,
+        skips_hooks: false,
     };
     world.resources.activities.insert(id.clone(), activity);
     id
@@ -353,7 +383,10 @@ pub fn activity_ends(world: &mut World, activity_id: &str) {
         }
     }
     for id in &activity.destroyed_instances {
-        members::release(world, id);
+        match activity.detaches {
+            true => members::let_go(world, id),
+            false => members::release(world, id),
+        }
     }
     let total = world
         .resources

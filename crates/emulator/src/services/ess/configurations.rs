@@ -1,14 +1,15 @@
-//! Scaling configurations.
+//! Scaling configurations: shown, and the image that a call names.
 
 use serde_json::{Value, json};
 
 use super::answers::{list, minutes};
+use super::stored::{CONFIGURATION, show};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
 use crate::services::args::{Args, invalid};
 use crate::state::call::Call;
 use crate::state::images::Image;
-use crate::state::model::{Configuration, InstanceSource};
+use crate::state::model::{Configuration, InstanceSource, Resources};
 use crate::state::world::World;
 
 pub const DESCRIBE: Action = Action {
@@ -57,13 +58,19 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
                 "ImageName": seen.images.get(&c.image_id).map_or("", |i| i.name.as_str()),
                 "ImageOwnerAlias": seen.images.get(&c.image_id).map_or("", |i| i.owner_alias.as_str()),
                 "InstanceType": c.instance_type,
-                "InstanceTypes": list(call.version, "InstanceType", vec![json!(c.instance_type)]),
+                "InstanceTypes": list(call.version, "InstanceType", types(c)),
                 "SystemDiskCategory": "cloud_essd",
                 "SystemDiskSize": 40,
-                "DataDisks": list(call.version, "DataDisk", vec![]),
+                "DataDisks": list(call.version, "DataDisk", c.settings.list("DataDisks").to_vec()),
+                "SpotPriceLimits": list(
+                    call.version,
+                    "SpotPriceModel",
+                    c.settings.list("SpotPriceLimits").to_vec(),
+                ),
                 "CreationTime": minutes(c.created),
-                "Tags": list(call.version, "Tag", vec![]),
+                "Tags": list(call.version, "Tag", c.settings.list("Tags").to_vec()),
             });
+            show(&mut row, CONFIGURATION, &c.settings, call.version);
             if let Some(text) = &c.user_data {
                 row["UserData"] = json!(text);
             }
@@ -81,67 +88,37 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
     }))
 }
 
-pub const MODIFY: Action = Action {
-    name: "ModifyScalingConfiguration",
-    honours: &[
-        "ImageFamily",
-        "ImageId",
-        "ImageName",
-        "InstanceTypes.N",
-        "KeyPairName",
-        "ScalingConfigurationId",
-        "ScalingConfigurationName",
-        "UserData",
-    ],
-    run: Run::Write(modify),
-};
+/// The instance types of a configuration, the first one first.
+fn types(of: &Configuration) -> Vec<Value> {
+    let mut types = of.settings.list("InstanceTypes").to_vec();
+    if types.is_empty() {
+        types.push(json!(of.instance_type));
+    }
+    types
+}
 
-/// Parameters that are left out stay as they are; instances that exist are not touched.
-pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
-    let id = args.required("ScalingConfigurationId")?;
-    let known = world
-        .resources
+/// The configuration of the caller that a call names.
+pub(super) fn own<'a>(
+    resources: &'a Resources,
+    call: &Call,
+    id: &str,
+) -> Result<&'a Configuration, ApiError> {
+    resources
         .configurations
-        .get(&id)
-        .is_some_and(|c| c.account_id == call.caller.account_id && c.region == call.region);
-    if !known {
-        return Err(ApiError::new(
-            404,
-            "InvalidScalingConfigurationId.NotFound",
-            format!("The specified scaling configuration {id} does not exist."),
-        ));
-    }
-    // An empty id is no image, rather than no wish: a template that lost its image fails here.
-    let is_empty = call.params.get("ImageId").and_then(Value::as_str) == Some("");
-    let image_id = args.text("ImageId").or(is_empty.then(String::new));
-    let image_id = image(world, call, args, image_id)?;
-    // The first is tried first.
-    let instance_type = args
-        .list_up_to("InstanceTypes", 10)?
-        .and_then(|types| types.into_iter().next());
-    if let Some(configuration) = world.resources.configurations.get_mut(&id) {
-        if let Some(image) = image_id {
-            configuration.image_id = image;
-        }
-        if let Some(name) = args.text("ScalingConfigurationName") {
-            configuration.name = name;
-        }
-        if let Some(data) = args.text("UserData") {
-            configuration.user_data = Some(data);
-        }
-        if let Some(name) = args.text("KeyPairName") {
-            configuration.key_pair_name = Some(name);
-        }
-        if let Some(kind) = instance_type {
-            configuration.instance_type = kind;
-        }
-    }
-    Ok(json!({}))
+        .get(id)
+        .filter(|c| c.account_id == call.caller.account_id && c.region == call.region)
+        .ok_or_else(|| {
+            ApiError::new(
+                404,
+                "InvalidScalingConfigurationId.NotFound",
+                format!("The specified scaling configuration {id} does not exist."),
+            )
+        })
 }
 
 /// The image that the call names by its id, else by its name, or the newest that is usable of a
 /// family.
-fn image(
+pub(super) fn image(
     world: &World,
     call: &Call,
     args: Args<'_>,
@@ -164,8 +141,7 @@ fn image(
         .resources
         .images
         .values()
-        .filter(|i| i.region == call.region)
-        .filter(|i| i.account_id == call.caller.account_id || i.owner_alias != "self")
+        .filter(|i| i.region == call.region && i.is_seen_by(&call.caller.account_id))
         .filter(is_wanted)
         .max_by_key(|i| i.created);
     found.map(|i| Some(i.image_id.clone())).ok_or_else(|| {

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::answers::{group, list, list_or_null, minutes};
+use super::attach::{How, attach, check as check_instance, weights};
 use super::health::check_soon;
+use super::stored::{GROUP, read, show};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
 use crate::services::args::{Args, has_tags, invalid};
@@ -162,10 +164,16 @@ fn row(resources: &Resources, group: &Group, version: EssVersion) -> Value {
     if let Some(id) = &group.monitor_group_id {
         row["MonitorGroupId"] = json!(id);
     }
+    show(&mut row, GROUP, &group.settings, version);
+    if let Some(first) = group.settings.list("VSwitchIds").first() {
+        row["VSwitchId"] = first.clone();
+    }
     if !group.resource_group_id.is_empty() {
         row["ResourceGroupId"] = json!(group.resource_group_id);
     }
     match &group.source {
+        // A new group has none.
+        InstanceSource::Configuration(id) if id.is_empty() => {}
         InstanceSource::Configuration(id) => row["ActiveScalingConfigurationId"] = json!(id),
         InstanceSource::LaunchTemplate { id, version } => {
             row["LaunchTemplateId"] = json!(id);
@@ -211,21 +219,44 @@ pub const MODIFY: Action = Action {
     name: "ModifyScalingGroup",
     honours: &[
         "ActiveScalingConfigurationId",
+        "AllocationStrategy",
+        "AzBalance",
+        "CapacityOptions.CompensateWithOnDemand",
+        "CapacityOptions.OnDemandBaseCapacity",
+        "CapacityOptions.OnDemandPercentageAboveBaseCapacity",
+        "CapacityOptions.PriceComparisonMode",
+        "CapacityOptions.SpotAutoReplaceOnDemand",
+        "CompensateWithOnDemand",
+        "CustomPolicyARN",
         "DefaultCooldown",
         "DesiredCapacity",
         "GroupDeletionProtection",
+        "HealthCheckType",
+        "HealthCheckTypes.N",
         "LaunchTemplateId",
         "LaunchTemplateVersion",
+        "MaxInstanceLifetime",
         "MaxSize",
         "MinSize",
+        "MultiAZPolicy",
+        "OnDemandBaseCapacity",
+        "OnDemandPercentageAboveBaseCapacity",
+        "RemovalPolicy.N",
         "ScalingGroupId",
         "ScalingGroupName",
+        "ScalingPolicy",
+        "SpotAllocationStrategy",
+        "SpotInstancePools",
+        "SpotInstanceRemedy",
+        "StopInstanceTimeout",
+        "VSwitchIds.N",
     ],
     run: Run::Write(modify),
 };
 
 /// ModifyScalingGroup: another active configuration, a launch template instead, the size, the name,
-/// and what is only shown here: the cooldown and the protection from deletion.
+/// the protection from deletion, whether health is checked, which instances a scale-in takes first,
+/// and what is only shown here: the cooldown and the rest.
 /// Parameters that are left out stay as they are. Instances that exist are not touched: the next
 /// scale-out goes by what is said here.
 pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
@@ -244,6 +275,7 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     if changed.min_size > changed.max_size {
         return Err(invalid("MinSize", "it must not be above MaxSize"));
     }
+    take(args, &mut changed)?;
     if let Some(name) = args.text("ScalingGroupName") {
         changed.name = name;
     }
@@ -258,13 +290,30 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     Ok(json!({}))
 }
 
+/// Takes over what a group is besides its size and its source.
+pub(super) fn take(args: Args<'_>, group: &mut Group) -> Result<(), ApiError> {
+    read(args, GROUP, &mut group.settings)?;
+    // The one says the same as the other.
+    let (one, several) = (
+        args.text("HealthCheckType"),
+        args.list_up_to("HealthCheckTypes", 5)?,
+    );
+    if let (Some(kind), None) = (&one, &several) {
+        group.settings.put("HealthCheckTypes", json!([kind]));
+    }
+    if let (None, Some(first)) = (one, several.and_then(|kinds| kinds.into_iter().next())) {
+        group.settings.put("HealthCheckType", first.into());
+    }
+    Ok(())
+}
+
 /// Where new instances are to come from, if the call says.
 fn source(
     resources: &Resources,
     of: &Group,
     args: Args<'_>,
 ) -> Result<Option<InstanceSource>, ApiError> {
-    let version = args.text("LaunchTemplateVersion");
+    let template = launch_template(resources, of, args);
     if let Some(id) = args.text("ActiveScalingConfigurationId") {
         let group = match of.group_type {
             GroupType::Ecs => resources
@@ -285,6 +334,16 @@ fn source(
         }
         return Ok(Some(InstanceSource::Configuration(id)));
     }
+    template
+}
+
+/// The launch template that new instances are to come from, if the call says.
+pub(super) fn launch_template(
+    resources: &Resources,
+    of: &Group,
+    args: Args<'_>,
+) -> Result<Option<InstanceSource>, ApiError> {
+    let version = args.text("LaunchTemplateVersion");
     let Some(id) = args.text("LaunchTemplateId") else {
         return Ok(None);
     };
@@ -305,11 +364,13 @@ pub const ENABLE: Action = Action {
     name: "EnableScalingGroup",
     honours: &[
         "ActiveScalingConfigurationId",
+        "InstanceId.N",
         "LaunchTemplateId",
         "LaunchTemplateVersion",
+        "LoadBalancerWeight.N",
         "ScalingGroupId",
     ],
-    run: Run::Write(|world, call, args| enable(world, call, args, true)),
+    run: Run::Write(enable_call),
 };
 
 pub const DISABLE: Action = Action {
@@ -317,6 +378,26 @@ pub const DISABLE: Action = Action {
     honours: &["ScalingGroupId"],
     run: Run::Write(|world, call, args| enable(world, call, args, false)),
 };
+
+/// EnableScalingGroup: with instances, which are attached then.
+fn enable_call(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let id = args.required("ScalingGroupId")?;
+    let ids = args.ess_list("InstanceId", 20)?;
+    let how = How {
+        entrusted: false,
+        with_hooks: false,
+        passes_over: false,
+        weights: weights(args)?,
+    };
+    for instance in ids.iter().flatten() {
+        check_instance(&world.resources, call, instance)?;
+    }
+    let answer = enable(world, call, args, true)?;
+    if let Some(ids) = ids {
+        attach(world, call, &id, ids, &how)?;
+    }
+    Ok(answer)
+}
 
 /// EnableScalingGroup, which may also say where new instances come from, and DisableScalingGroup.
 pub fn enable(
@@ -338,6 +419,14 @@ pub fn enable(
         true => source(&world.resources, found, args)?,
         false => None,
     };
+    let has_none = matches!(&found.source, InstanceSource::Configuration(id) if id.is_empty());
+    if enabled && source.is_none() && has_none {
+        return Err(ApiError::new(
+            400,
+            "MissingActiveScalingConfiguration",
+            "An active scaling configuration is missing in the specified scaling group.",
+        ));
+    }
     if let Some(group) = world.resources.groups.get_mut(&id) {
         group.enabled = enabled;
         group.source = source.unwrap_or_else(|| group.source.clone());

@@ -36,8 +36,12 @@ pub fn check_all_groups(world: &mut World) {
 }
 
 /// Members that an unsuspended HealthCheck replaces: InService and not Running. Standby and
-/// Protected ones are not looked at.
+/// Protected ones are not looked at, and none where the group's HealthCheckType is NONE.
 pub(super) fn unhealthy(resources: &Resources, group_id: &str) -> Vec<String> {
+    let group = resources.groups.get(group_id);
+    if group.is_some_and(|group| group.settings.texts("HealthCheckTypes") == ["NONE"]) {
+        return Vec::new();
+    }
     resources
         .members_of(group_id)
         .filter(|m| m.lifecycle_state == LifecycleState::InService)

@@ -4,6 +4,7 @@ use crate::state::activities::Activity;
 use crate::state::model::LifecycleState;
 use crate::state::neighbours::{ActionResult, LifecycleAction, LifecycleHook, Transition};
 use crate::state::queue::Event;
+use crate::state::time::{later, seconds};
 use crate::state::world::World;
 
 /// Whether hooks hold an activity that would end now. The first time they begin to.
@@ -34,7 +35,8 @@ pub(super) fn hold(world: &mut World, activity: &Activity) -> bool {
     let hooks: Vec<LifecycleHook> = group
         .into_iter()
         .flat_map(|group| &group.lifecycle_hooks)
-        .filter(|hook| hook.lifecycle_transition == transition && !instances.is_empty())
+        .filter(|hook| hook.lifecycle_transition == transition && !hook.inactive)
+        .filter(|_| !instances.is_empty() && !activity.skips_hooks)
         .cloned()
         .collect();
     for instance in instances.iter().filter(|_| !hooks.is_empty()) {
@@ -52,6 +54,7 @@ pub(super) fn hold(world: &mut World, activity: &Activity) -> bool {
             instance_ids: instances.clone(),
             status: "Pending".to_owned(),
             result: hook.default_result,
+            until: later(world.now, seconds(hook.heartbeat_timeout)),
         };
         world
             .resources

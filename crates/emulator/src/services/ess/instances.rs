@@ -94,8 +94,9 @@ pub fn health_of(resources: &Resources, member: &Member) -> &'static str {
     let id = &member.instance_id;
     let instance = resources.instances.get(id);
     let container_group = resources.container_groups.get(id);
-    let healthy = instance.is_some_and(|i| i.status == InstanceStatus::Running)
-        || container_group.is_some_and(|g| g.status.is_healthy());
+    let healthy = !member.said_unhealthy
+        && (instance.is_some_and(|i| i.status == InstanceStatus::Running)
+            || container_group.is_some_and(|g| g.status.is_healthy()));
     if healthy { "Healthy" } else { "Unhealthy" }
 }
 
@@ -126,7 +127,7 @@ fn row(resources: &Resources, member: &Member) -> Value {
         "WeightedCapacity": 1,
         "ZoneId": zone_id,
         "PrivateIpAddress": private_ip,
-        "Entrusted": true,
+        "Entrusted": member.entrusted,
         "SpotStrategy": "NoSpot",
     });
     if let Some(id) = &member.scaling_configuration_id {

@@ -1,5 +1,6 @@
 //! Lifecycle actions: a hook waits for each until it is completed or its time is over.
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::activities::activity_ends;
@@ -9,10 +10,17 @@ use crate::services::action::{Action, Run};
 use crate::services::args::{Args, invalid};
 use crate::state::call::Call;
 use crate::state::neighbours::{ActionResult, LifecycleAction};
+use crate::state::queue::Event;
+use crate::state::time::later;
 use crate::state::world::World;
 
 /// A hook waits no longer.
 pub fn times_out(world: &mut World, token: &str) {
+    let action = world.resources.lifecycle_actions.get(token);
+    if action.is_some_and(|action| action.until > world.now) {
+        // Somebody asked for more time.
+        return;
+    }
     end(world, token, "Timeout", None);
 }
 
@@ -107,19 +115,50 @@ pub fn complete(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value,
             ));
         }
     };
+    check(world, call, &hook, &token)?;
+    end(world, &token, "Completed", result);
+    Ok(json!({}))
+}
+
+/// An error unless the lifecycle action is waited for.
+fn check(world: &World, call: &Call, hook: &str, token: &str) -> Result<(), ApiError> {
     let resources = &world.resources;
-    let own = resources.lifecycle_actions.get(&token).is_some_and(|a| {
+    let own = resources.lifecycle_actions.get(token).is_some_and(|a| {
         a.lifecycle_hook_id == hook
             && a.status == "Pending"
             && group(resources, call, &a.scaling_group_id).is_ok()
     });
-    if !own {
-        return Err(ApiError::new(
+    match own {
+        true => Ok(()),
+        false => Err(ApiError::new(
             404,
             "InvalidLifecycleActionToken.NotFound",
             format!("The lifecycle action {token} of hook {hook} does not exist or has ended."),
-        ));
+        )),
     }
-    end(world, &token, "Completed", result);
+}
+
+pub const HEARTBEAT: Action = Action {
+    name: "RecordLifecycleActionHeartbeat",
+    // The API reference spells them so.
+    honours: &[
+        "heartbeatTimeout",
+        "lifecycleActionToken",
+        "lifecycleHookId",
+    ],
+    run: Run::Write(heartbeat),
+};
+
+/// RecordLifecycleActionHeartbeat: the hook waits for so many seconds from now on.
+fn heartbeat(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
+    let hook = args.required("lifecycleHookId")?;
+    let token = args.required("lifecycleActionToken")?;
+    let more = args.number("heartbeatTimeout", 30, 21_600)?.unwrap_or(600);
+    check(world, call, &hook, &token)?;
+    let until = later(world.now, SignedDuration::from_secs(more));
+    if let Some(action) = world.resources.lifecycle_actions.get_mut(&token) {
+        action.until = until;
+    }
+    world.queue.push(until, Event::LifecycleTimeout { token });
     Ok(json!({}))
 }

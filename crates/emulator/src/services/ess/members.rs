@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::state::container_groups::{ContainerGroupStatus, EciConfiguration, NewContainerGroup};
+use crate::state::disks::{DiskAttributes, NewDisk};
 use crate::state::images::OsType;
 use crate::state::model::{
     Attributes, Blueprint, CreationType, Group, GroupType, Instance, InstanceSource,
     InstanceStatus, LifecycleState, Member, Traffic,
 };
+use crate::state::settings::Settings;
 use crate::state::world::World;
 
 /// What new members are made from.
@@ -45,6 +49,10 @@ pub fn make(
     activity: &str,
 ) -> String {
     let zone_id = format!("{}-h", group.region);
+    let weight = match blueprint {
+        MemberBlueprint::Instance(blueprint) => blueprint.settings.number("LoadBalancerWeight"),
+        MemberBlueprint::ContainerGroup(_) => None,
+    };
     let id = match blueprint {
         MemberBlueprint::Instance(blueprint) => instance(world, group, blueprint, zone_id),
         MemberBlueprint::ContainerGroup(configuration) => {
@@ -77,8 +85,10 @@ pub fn make(
             scaling_configuration_id,
             launch_template,
             load_balancer_weight: 0,
-            normal_weight: 50,
+            normal_weight: weight.and_then(|n| u32::try_from(n).ok()).unwrap_or(50),
             activity_id: Some(activity.to_owned()),
+            entrusted: true,
+            said_unhealthy: false,
             created: world.now,
             traffic: Traffic::default(),
         },
@@ -89,6 +99,7 @@ pub fn make(
 fn instance(world: &mut World, group: &Group, blueprint: &Blueprint, zone_id: String) -> String {
     let id = world.ids.id("i-");
     let image = world.resources.images.get(&blueprint.image_id).cloned();
+    let given = &blueprint.settings;
     let instance = Instance {
         instance_id: id.clone(),
         account_id: group.account_id.clone(),
@@ -105,25 +116,79 @@ fn instance(world: &mut World, group: &Group, blueprint: &Blueprint, zone_id: St
         instance_type: blueprint.instance_type.clone(),
         private_ip: world.fresh_address(),
         disk_id: world.ids.id("d-"),
-        disk_size: image.as_ref().map_or(40, |i| i.size),
+        disk_size: given
+            .number("SystemDiskSize")
+            .unwrap_or_default()
+            .max(image.as_ref().map_or(40, |i| i.size)),
         disk_ready: true,
+        system_disk: None,
         user_data: blueprint.user_data.clone(),
         key_pair_name: blueprint.key_pair_name.clone(),
         cloud_assistant: true,
-        attributes: Attributes::default(),
-        tags: propagated(group),
+        attributes: attributes(given),
+        tags: tags(group, given),
         created: world.now,
         commands_sent: 0,
         packages: BTreeMap::new(),
     };
-    world.resources.instances.insert(id.clone(), instance);
+    let disks: Vec<NewDisk> = given.list("DataDisks").iter().map(data_disk).collect();
+    for disk in disks {
+        let id = world.ids.id("d-");
+        world.resources.add_data_disk(&instance, id, disk);
+    }
+    world.resources.add_instance(instance);
     id
 }
 
-/// The tags of the group that its new instances get.
-fn propagated(group: &Group) -> BTreeMap<String, String> {
+/// What the configuration says of a new instance.
+fn attributes(given: &Settings) -> Attributes {
+    let usual = Attributes::default();
+    let groups = match given.texts("SecurityGroupIds") {
+        ids if ids.is_empty() => given.text("SecurityGroupId").into_iter().collect(),
+        ids => ids,
+    };
+    Attributes {
+        instance_name: given.text("InstanceName"),
+        host_name: given.text("HostName"),
+        description: given.text("InstanceDescription").unwrap_or_default(),
+        deletion_protection: given.flag("DeletionProtection"),
+        security_group_ids: match groups.is_empty() {
+            true => usual.security_group_ids.clone(),
+            false => groups,
+        },
+        resource_group_id: given.text("ResourceGroupId").unwrap_or_default(),
+        ..usual
+    }
+}
+
+fn data_disk(given: &Value) -> NewDisk {
+    let text = |name: &str| given[name].as_str().map(str::to_owned);
+    let is = |name: &str| given[name].as_bool();
+    NewDisk {
+        size: given["Size"].as_u64().unwrap_or(40),
+        snapshot_id: text("SnapshotId"),
+        device: text("Device"),
+        attributes: DiskAttributes {
+            name: text("DiskName"),
+            description: text("Description").unwrap_or_default(),
+            delete_with_instance: is("DeleteWithInstance").unwrap_or(true),
+            performance_level: text("PerformanceLevel"),
+            category: text("Category"),
+            encrypted: is("Encrypted").unwrap_or(false),
+            ..DiskAttributes::default()
+        },
+    }
+}
+
+/// The tags of the group and of the configuration that new instances get.
+fn tags(group: &Group, given: &Settings) -> BTreeMap<String, String> {
     let mut tags = group.tags.clone();
     tags.retain(|key, _| group.propagated_tags.contains(key));
+    for tag in given.list("Tags") {
+        if let (Some(key), Some(value)) = (tag["Key"].as_str(), tag["Value"].as_str()) {
+            tags.insert(key.to_owned(), value.to_owned());
+        }
+    }
     tags
 }
 
@@ -145,9 +210,18 @@ pub fn serve(world: &mut World, id: &str) {
     }
 }
 
-/// The member is released.
+/// The member leaves, and its instance is released unless it was attached and not entrusted.
 pub fn release(world: &mut World, id: &str) {
-    world.resources.members.remove(id);
-    world.resources.instances.remove(id);
+    let member = world.resources.members.remove(id);
+    if member.is_some_and(|member| !member.entrusted) {
+        return;
+    }
+    let now = world.now;
+    world.resources.drop_instance(id, now);
     world.resources.container_groups.remove(id);
+}
+
+/// The member leaves, and its instance goes on.
+pub fn let_go(world: &mut World, id: &str) {
+    world.resources.members.remove(id);
 }

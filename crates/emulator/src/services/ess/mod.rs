@@ -3,11 +3,14 @@
 mod activities;
 mod alarms;
 mod answers;
+mod attach;
+mod configuration_changes;
 mod configurations;
 mod eci_configurations;
+mod group_life;
 mod groups;
 mod health;
-mod hook_views;
+mod hook_actions;
 mod hooks;
 mod instances;
 mod lifecycle_actions;
@@ -16,7 +19,9 @@ mod processes;
 mod refreshes;
 mod regions;
 mod replacement;
+mod rules;
 mod standby;
+mod stored;
 mod tags;
 
 pub use activities::{activity_ends, scale_in, scale_out};
@@ -30,13 +35,19 @@ use super::action::Action;
 pub const ACTIONS: &[Action] = &[
     groups::DESCRIBE,
     groups::MODIFY,
+    group_life::CREATE,
+    group_life::DELETE,
+    group_life::PROTECT,
     groups::ENABLE,
     groups::DISABLE,
     instances::DESCRIBE,
     activities::DESCRIBE,
     activities::DETAIL,
     configurations::DESCRIBE,
-    configurations::MODIFY,
+    configuration_changes::CREATE,
+    configuration_changes::MODIFY,
+    configuration_changes::DELETE,
+    configuration_changes::DEACTIVATE,
     eci_configurations::DESCRIBE,
     eci_configurations::MODIFY,
     processes::SUSPEND,
@@ -45,19 +56,35 @@ pub const ACTIONS: &[Action] = &[
     standby::EXIT,
     standby::PROTECT,
     standby::REMOVE,
+    attach::ATTACH,
+    attach::DETACH,
+    attach::HEALTH,
+    rules::CREATE,
+    rules::MODIFY,
+    rules::DELETE,
+    rules::DESCRIBE,
+    rules::EXECUTE,
+    rules::ADJUST,
+    hook_actions::CREATE,
+    hook_actions::MODIFY,
+    hook_actions::DELETE,
+    hook_actions::DESCRIBE,
+    tags::KEYS,
+    tags::VALUES,
     tags::LIST,
     tags::TAG,
     tags::UNTAG,
-    hook_views::DESCRIBE,
     lifecycle_actions::DESCRIBE,
     lifecycle_actions::COMPLETE,
     alarms::DESCRIBE,
     alarms::ENABLE,
     alarms::DISABLE,
+    lifecycle_actions::HEARTBEAT,
     refreshes::START,
     refreshes::SUSPEND,
     refreshes::RESUME,
     refreshes::CANCEL,
+    refreshes::ROLL_BACK,
     refreshes::DESCRIBE,
     refreshes::DIAGNOSIS,
     regions::DESCRIBE,

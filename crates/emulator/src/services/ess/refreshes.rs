@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use super::answers::{group, index, list, next, seconds};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
-use crate::services::args::{Args, missing};
+use crate::services::args::{Args, invalid, missing};
 use crate::state::call::Call;
-use crate::state::neighbours::{InstanceRefresh, RefreshLimits};
+use crate::state::model::InstanceSource;
+use crate::state::neighbours::{Desired, InstanceRefresh, RefreshLimits};
 use crate::state::queue::Event;
 use crate::state::time::{later, seconds as duration};
 use crate::state::world::World;
@@ -17,6 +18,8 @@ pub const START: Action = Action {
     name: "StartInstanceRefresh",
     honours: &[
         "ClientToken",
+        "DesiredConfiguration.ImageId",
+        "DesiredConfiguration.ScalingConfigurationId",
         "MaxHealthyPercentage",
         "MinHealthyPercentage",
         "ScalingGroupId",
@@ -41,6 +44,7 @@ pub fn start(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, Ap
             ),
         ));
     }
+    let desired = desired(world, call, args, &group_id)?;
     let usual = RefreshLimits::default();
     let limits = RefreshLimits {
         min_healthy: args
@@ -56,8 +60,46 @@ pub fn start(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, Ap
     begin(world, &id, &group_id, "InProgress", left);
     if let Some(refresh) = world.resources.instance_refreshes.get_mut(&id) {
         refresh.limits = limits;
+        refresh.desired = desired;
     }
     Ok(json!({ "InstanceRefreshTaskId": id }))
+}
+
+/// `DesiredConfiguration`: an image or a configuration of the group.
+fn desired(world: &World, call: &Call, args: Args<'_>, of: &str) -> Result<Desired, ApiError> {
+    let image = args.text("DesiredConfiguration.ImageId");
+    let configuration = args.text("DesiredConfiguration.ScalingConfigurationId");
+    let resources = &world.resources;
+    match (image, configuration) {
+        (None, None) => Ok(Desired::Active),
+        (Some(_), Some(_)) => Err(invalid(
+            "DesiredConfiguration",
+            "ImageId and ScalingConfigurationId exclude each other",
+        )),
+        (Some(image), None) => {
+            let found = resources.images.get(&image);
+            let own = found.filter(|i| i.region == call.region);
+            match own.is_some_and(|i| i.is_seen_by(&call.caller.account_id)) {
+                true => Ok(Desired::Image(image)),
+                false => Err(ApiError::new(
+                    404,
+                    "InvalidImageId.NotFound",
+                    format!("The specified image {image} does not exist."),
+                )),
+            }
+        }
+        (None, Some(id)) => {
+            let found = resources.configurations.get(&id);
+            match found.is_some_and(|c| c.scaling_group_id == of) {
+                true => Ok(Desired::Configuration(id)),
+                false => Err(ApiError::new(
+                    404,
+                    "InvalidScalingConfigurationId.NotFound",
+                    format!("The specified scaling configuration {id} does not exist."),
+                )),
+            }
+        }
+    }
 }
 
 /// A refresh in this status, with so much left to do.
@@ -66,6 +108,7 @@ pub fn begin(world: &mut World, id: &str, group: &str, status: &str, left: Signe
         instance_refresh_task_id: id.to_owned(),
         scaling_group_id: group.to_owned(),
         status: status.to_owned(),
+        desired: Desired::Active,
         limits: RefreshLimits::default(),
         started: world.now,
         ended: None,
@@ -84,7 +127,7 @@ fn go_on(world: &mut World, id: &str) {
     let Some(refresh) = world.resources.instance_refreshes.get_mut(id) else {
         return;
     };
-    if refresh.status != "InProgress" {
+    if !["InProgress", "RollbackInProgress"].contains(&refresh.status.as_str()) {
         return;
     }
     let at = later(world.now, refresh.left);
@@ -94,15 +137,35 @@ fn go_on(world: &mut World, id: &str) {
         .push(at, Event::InstanceRefreshEnds { id: id.to_owned() });
 }
 
-/// The end, unless it was paused or cancelled meanwhile.
+/// The end, unless it was paused or cancelled meanwhile. The group goes by what was desired.
 pub fn ends(world: &mut World, id: &str) {
     let now = world.now;
-    if let Some(refresh) = world.resources.instance_refreshes.get_mut(id)
-        && refresh.ends_at.is_some_and(|at| at <= now)
-    {
-        refresh.status = "Successful".to_owned();
-        refresh.ended = Some(now);
-        refresh.ends_at = None;
+    let Some(refresh) = world.resources.instance_refreshes.get_mut(id) else {
+        return;
+    };
+    if refresh.ends_at.is_none_or(|at| at > now) {
+        return;
+    }
+    refresh.ended = Some(now);
+    refresh.ends_at = None;
+    if refresh.status == "RollbackInProgress" {
+        refresh.status = "RollbackSuccessful".to_owned();
+        return;
+    }
+    refresh.status = "Successful".to_owned();
+    let (desired, of) = (refresh.desired.clone(), refresh.scaling_group_id.clone());
+    let resources = &mut world.resources;
+    let Some(group) = resources.groups.get_mut(&of) else {
+        return;
+    };
+    match (desired, &group.source) {
+        (Desired::Configuration(id), _) => group.source = InstanceSource::Configuration(id),
+        (Desired::Image(image), InstanceSource::Configuration(active)) => {
+            if let Some(configuration) = resources.configurations.get_mut(active) {
+                configuration.image_id = image;
+            }
+        }
+        _ => {}
     }
 }
 
@@ -124,7 +187,14 @@ pub const CANCEL: Action = Action {
     run: Run::Write(|world, call, args| change(world, call, args, "Cancelled")),
 };
 
-/// SuspendInstanceRefresh, ResumeInstanceRefresh and CancelInstanceRefresh: to this status.
+pub const ROLL_BACK: Action = Action {
+    name: "RollbackInstanceRefresh",
+    honours: &["InstanceRefreshTaskId", "ScalingGroupId"],
+    run: Run::Write(|world, call, args| change(world, call, args, "RollbackInProgress")),
+};
+
+/// SuspendInstanceRefresh, ResumeInstanceRefresh, CancelInstanceRefresh and RollbackInstanceRefresh:
+/// to this status.
 pub fn change(world: &mut World, call: &Call, args: Args<'_>, to: &str) -> Result<Value, ApiError> {
     let group_id = args.required("ScalingGroupId")?;
     let id = args.required("InstanceRefreshTaskId")?;
@@ -141,6 +211,9 @@ pub fn change(world: &mut World, call: &Call, args: Args<'_>, to: &str) -> Resul
     let fits = match to {
         "Paused" => refresh.status == "InProgress",
         "InProgress" => ["Paused", "CheckpointPause"].contains(&refresh.status.as_str()),
+        "RollbackInProgress" => {
+            ["InProgress", "Paused", "CheckpointPause"].contains(&refresh.status.as_str())
+        }
         _ => !refresh.is_final(),
     };
     if !fits {
@@ -152,6 +225,10 @@ pub fn change(world: &mut World, call: &Call, args: Args<'_>, to: &str) -> Resul
     }
     if let Some(at) = refresh.ends_at.take() {
         refresh.left = at.duration_since(now);
+    }
+    if to == "RollbackInProgress" {
+        // The way back is as long as the way that it has gone.
+        refresh.left = now.duration_since(refresh.started);
     }
     refresh.status = to.to_owned();
     if refresh.is_final() {
@@ -202,7 +279,7 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
         .skip(skip)
         .take(take)
         .map(|r| {
-            json!({
+            let mut row = json!({
                 "InstanceRefreshTaskId": r.instance_refresh_task_id,
                 "ScalingGroupId": r.scaling_group_id,
                 "RegionId": call.region,
@@ -213,7 +290,15 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
                 "MinHealthyPercentage": r.limits.min_healthy,
                 "MaxHealthyPercentage": r.limits.max_healthy,
                 "SkipMatching": r.limits.skip_matching,
-            })
+            });
+            match &r.desired {
+                Desired::Active => {}
+                Desired::Image(id) => row["DesiredConfiguration"] = json!({ "ImageId": id }),
+                Desired::Configuration(id) => {
+                    row["DesiredConfiguration"] = json!({ "ScalingConfigurationId": id });
+                }
+            }
+            row
         })
         .collect();
     Ok(json!({

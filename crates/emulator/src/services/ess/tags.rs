@@ -1,12 +1,15 @@
 //! Tags of scaling groups.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::answers::{group, list, next};
+use super::answers::{group, index, list, next};
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
 use crate::services::args::{Args, has_tags, invalid, missing};
 use crate::state::call::Call;
+use crate::state::model::Group;
 use crate::state::world::World;
 
 /// The most tags that a group carries, and rows that one page of them has (API reference).
@@ -86,16 +89,7 @@ fn tag(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError
     if tags.len() > TAGS {
         return Err(invalid(&name, "at most 20 tags are allowed"));
     }
-    let propagated: Vec<String> = args
-        .pairs(&name, "Key", "Propagate")
-        .into_iter()
-        .filter(|(_, value)| {
-            value
-                .as_deref()
-                .is_some_and(|v| v.eq_ignore_ascii_case("true"))
-        })
-        .map(|(key, _)| key)
-        .collect();
+    let propagated = propagated(args, &name);
     for id in &ids {
         let Some(group) = world.resources.groups.get(id) else {
             continue;
@@ -124,6 +118,64 @@ fn tag(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError
         }
     }
     Ok(json!({}))
+}
+
+/// The keys of the tags that new instances get, too.
+pub(super) fn propagated(args: Args<'_>, name: &str) -> Vec<String> {
+    args.pairs(name, "Key", "Propagate")
+        .into_iter()
+        .filter(|(_, value)| {
+            value
+                .as_deref()
+                .is_some_and(|v| v.eq_ignore_ascii_case("true"))
+        })
+        .map(|(key, _)| key)
+        .collect()
+}
+
+pub const KEYS: Action = Action {
+    name: "ListTagKeys",
+    honours: &["NextToken", "PageSize", "ResourceType"],
+    run: Run::Read(|world, call, args| {
+        let keys = own(world, call).flat_map(|g| g.tags.keys());
+        names(call, args, "Key", keys.collect())
+    }),
+};
+
+pub const VALUES: Action = Action {
+    name: "ListTagValues",
+    honours: &["Key", "NextToken", "PageSize", "ResourceType"],
+    run: Run::Read(|world, call, args| {
+        let key = args.required("Key")?;
+        let values = own(world, call).filter_map(|g| g.tags.get(&key));
+        names(call, args, "Value", values.collect())
+    }),
+};
+
+fn own<'a>(world: &'a World, call: &'a Call) -> impl Iterator<Item = &'a Group> {
+    let groups = world.seen().groups.values();
+    groups.filter(|g| g.account_id == call.caller.account_id && g.region == call.region)
+}
+
+/// A page of ListTagKeys or ListTagValues.
+fn names(
+    call: &Call,
+    args: Args<'_>,
+    what: &str,
+    found: BTreeSet<&String>,
+) -> Result<Value, ApiError> {
+    check_type(args)?;
+    let start = args.number("NextToken", 0, i64::MAX)?.unwrap_or(0);
+    let size = args.number("PageSize", 1, 50)?.unwrap_or(50);
+    let (start, size) = (index(start), index(size));
+    let token = next(start, size, found.len());
+    let rows = found.into_iter().skip(start).take(size);
+    let rows = rows.map(|name| json!(name)).collect();
+    Ok(json!({
+        format!("{what}s"): list(call.version, what, rows),
+        "NextToken": token,
+        "PageSize": size,
+    }))
 }
 
 pub const UNTAG: Action = Action {
