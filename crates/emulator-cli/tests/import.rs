@@ -309,7 +309,10 @@ async fn what_is_imported_answers_as_the_account_did() {
         }
         // Whose account it is stays out of the file.
         let of_account = |answer: &Value, id: &str| -> Value {
-            serde_json::from_str(&answer.to_string().replace(id, "ACCOUNT")).unwrap()
+            let text = answer
+                .to_string()
+                .replace(&format!("\"{id}\""), "\"ACCOUNT\"");
+            serde_json::from_str(&text).unwrap()
         };
         let old = of_account(&old, "1234567890123456");
         assert_eq!(old, of_account(&new, "1000000000000001"), "{call}");
