@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, FixtureError};
+use crate::fixture::{self, Fixture, FixtureError};
 use crate::state::recorder;
 
 /// What stands for every secret of the fixture, and is given for every secret parameter of a call
@@ -35,18 +35,18 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// The scene of a fixture's text. `fixture` is what was made of it: its start, clock and switches
+    /// The scene of a fixture's text. `made` is what was made of it: its start, clock and switches
     /// count.
     ///
     /// # Errors
     /// When the text is no fixture.
-    pub fn new(text: &str, fixture: &Fixture, start: Timestamp) -> Result<Self, FixtureError> {
+    pub fn new(text: &str, made: &Fixture, start: Timestamp) -> Result<Self, FixtureError> {
         let mut own: Value =
             serde_saphyr::from_str(text).map_err(|error| FixtureError::Yaml(error.to_string()))?;
         hide(&mut own);
         own["startTime"] = json!(start);
-        own["clockScale"] = json!(fixture.clock_scale);
-        own["switches"] = json!(fixture.switches);
+        own["clockScale"] = json!(made.clock_scale);
+        own["switches"] = json!(made.switches);
         Ok(Self {
             fixture_digest: digest(text),
             fixture: own,
