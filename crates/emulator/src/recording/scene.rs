@@ -41,8 +41,7 @@ impl Scene {
     /// # Errors
     /// When the text is no fixture.
     pub fn new(text: &str, made: &Fixture, start: Timestamp) -> Result<Self, FixtureError> {
-        let mut own: Value =
-            serde_saphyr::from_str(text).map_err(|error| FixtureError::Yaml(error.to_string()))?;
+        let mut own: Value = fixture::read(text)?;
         hide(&mut own);
         own["startTime"] = json!(start);
         own["clockScale"] = json!(made.clock_scale);

@@ -121,3 +121,19 @@ fn the_demo_s_key_may_run_every_kind_of_update() {
         assert_eq!(root["Status"], "Success", "{kind}: {root}");
     }
 }
+
+/// The parser takes a quarter of a million values by itself.
+#[test]
+fn a_fixture_may_describe_tens_of_thousands_of_instances_one_by_one() {
+    let instance = |number: usize| {
+        json!({
+            "instanceId": format!("i-{number:05}"), "imageId": "m-1", "name": "n", "zone": "z",
+            "instanceType": "t", "status": "Running", "vpcId": "v",
+        })
+    };
+    let instances: Vec<Value> = (0..18_000).map(instance).collect();
+    let text = json!({"images": [{"imageId": "m-1"}], "scalingGroups": [], "instances": instances});
+    let fixture = Fixture::parse(&text.to_string()).unwrap();
+    let cloud = Cloud::new(&fixture).unwrap();
+    assert_eq!(cloud.world.resources.instances.len(), 18_000);
+}
