@@ -113,6 +113,13 @@ open_enum! {
     }
 }
 
+impl LifecycleState {
+    /// Whether it may be in Standby. An unknown word may be another one for it: what is taken for serving is not put back.
+    pub fn may_be_standby(&self) -> bool {
+        matches!(self, Self::Standby | Self::Unknown(_))
+    }
+}
+
 open_enum! {
     /// ECS `Status` of an instance.
     EcsStatus {

@@ -357,3 +357,35 @@ fn an_outcome_that_shows_late_is_read_again() {
         assert_eq!(world.said(condition::VERIFIED), said);
     }
 }
+
+/// It may be in Standby by another word: what is taken for serving is neither put back nor listed.
+#[test]
+fn a_lifecycle_state_in_a_word_that_nobody_knows_is_not_taken_for_serving() {
+    let unknown = || LifecycleState::from("Hibernating");
+    for comes_back in [false, true] {
+        let (mut world, _) = update(json!({
+            "onFailure": "Fail", "failedInstancePolicy": "ReturnToService",
+        }));
+        world.cloud.failing.insert("i-0001".into(), 9);
+        world.run_to_state("Running");
+        while !world.cloud.root().status.is_final() {
+            world.cloud.advance(1);
+        }
+        world.cloud.set_state("i-0001", unknown());
+        world.run_to_state("Restoring");
+        if comes_back {
+            world.cloud.set_state("i-0001", LifecycleState::Standby);
+        }
+        world.run_to_rest();
+        let left = world.record_status().leftovers;
+        if comes_back {
+            assert_eq!(world.said(condition::RESTORED), "True Restored");
+            assert!(left.is_empty(), "{left:#?}");
+            continue;
+        }
+        assert_eq!(world.said(condition::RESTORED), "False LeftBehind");
+        assert_eq!(left.len(), 1, "{left:#?}");
+        assert_eq!(left[0].target, "i-0001");
+        assert!(left[0].message.contains("\"Hibernating\""), "{left:#?}");
+    }
+}

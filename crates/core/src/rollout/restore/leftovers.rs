@@ -106,6 +106,8 @@ pub(super) fn needs(
             RestoreKind::ScalingConfigurationImage
             | RestoreKind::ScalingConfigurationContainers => content(ctx, leftover)?,
             _ if state.is_none() => Some(standby::left_group(of(leftover))),
+            // Nobody knows what it is in: it stays on the list.
+            _ if matches!(state, Some(LifecycleState::Unknown(_))) => None,
             RestoreKind::Standby if in_standby => {
                 Some(standby::back_to_service(ctx, target, false, computes))
             }
@@ -188,7 +190,7 @@ pub(in crate::rollout) fn update(
         // One that the list leaves out stays: see `needs`.
         leftovers.retain(|line| {
             let mut of_line = instances.iter().filter(|i| i.id == line.target);
-            line.kind != RestoreKind::Standby || of_line.all(|i| i.state == LifecycleState::Standby)
+            line.kind != RestoreKind::Standby || of_line.all(|i| i.state.may_be_standby())
         });
     }
     let left = items.into_iter().filter(|i| i.state == RestoreState::Left);

@@ -100,7 +100,7 @@ impl Found<'_> {
             let Some(member) = member.filter(|_| reached) else {
                 continue;
             };
-            let standby = instance.state == LifecycleState::Standby;
+            let standby = instance.state.may_be_standby();
             if standby {
                 lines.push(Leftover {
                     kept: run.keeps_standby,

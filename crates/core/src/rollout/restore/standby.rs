@@ -76,6 +76,13 @@ pub(super) fn needs(
         };
         if instance.state == LifecycleState::Standby {
             needs.push(in_standby(ctx, member, computes));
+        } else if let LifecycleState::Unknown(state) = &instance.state {
+            // It may be in Standby by another word.
+            let message = format!(
+                "its lifecycle state is {state:?}, which this version does not know: see whether it serves, or take it out of Standby"
+            );
+            let unknown = Need::pending(RestoreKind::Standby, &member.id);
+            needs.push(unknown.in_no_answer(RestoreState::Left, &message));
         } else if member.protected && instance.state == LifecycleState::InService {
             needs.push(protect(ctx, &member.id));
         }
