@@ -135,6 +135,10 @@ pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Know
     let counted = partly.map(|counts| in_words(&update.what(Some(&plan)), counts, &found));
     let said = [counted, active.note, others].into_iter().flatten();
     let unread = back.unread.as_deref();
+    let may_lag = !differ.is_empty() || found.iter().any(|found| is_hidden(ctx, found));
+    if !well && counts.as_ref().is_some_and(|c| c.updated == c.total) {
+        differ.extend(not_serving(ctx, &found));
+    }
     let mut verdict = if !well {
         ended_early(counts.as_ref(), reason, &differ, unread)
     } else if !differ.is_empty() {
@@ -142,7 +146,7 @@ pub(in crate::rollout) fn outcome(ctx: &Context<'_>, status: &mut Draft) -> Know
     } else {
         not_updated(&found).unwrap_or_else(|| as_wanted(unread, active.read))
     };
-    verdict.may_lag = !differ.is_empty() || found.iter().any(|found| is_hidden(ctx, found));
+    verdict.may_lag = may_lag;
     verdict.found = said.collect::<Vec<String>>().join("; ");
     if !verdict.found.is_empty() {
         verdict.message = format!("{}; {}", verdict.message, verdict.found);
@@ -271,6 +275,22 @@ fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
         }
     }
     differ
+}
+
+/// Who runs the new, though OOS did not finish it, and stands where it was left.
+fn not_serving(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
+    let idle = found.iter().filter(|found| {
+        let is_there = found.member.is_some();
+        is_there && found.state != InstanceState::Succeeded && !found.serves()
+    });
+    let said = idle.map(|found| match (found.lifecycle_state(), &found.idle) {
+        (Some(LifecycleState::InService | LifecycleState::Protected) | None, how) => {
+            let how = how.as_deref().unwrap_or("not Running");
+            format!("the {} of {} is {how}", ctx.update.noun(), found.id)
+        }
+        (Some(state), _) => format!("{} is {state}", found.id),
+    });
+    said.collect()
 }
 
 /// What of the group itself is not put back.

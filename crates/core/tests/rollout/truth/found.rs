@@ -155,6 +155,27 @@ fn the_configuration_keeps_the_image_that_all_instances_run() {
     assert!(world.status().restore.as_ref().unwrap().all_updated);
 }
 
+/// Cancelled between the image and the start: all run the new one, and who was left in Standby serves nobody.
+#[test]
+fn whoever_runs_the_new_image_in_standby_is_not_as_wanted() {
+    let mut world = image(json!({"batches": 2}));
+    world.run_to_state("Running");
+    world.cloud.advance(5);
+    world.annotated("cancel", "n1");
+    world.run_to_state("Restoring");
+    for ecs in &mut world.cloud.ecs {
+        ecs.image = NEW_IMAGE.to_owned();
+    }
+    world.run_to_rest();
+    assert_eq!(world.said(condition::VERIFIED), "False Different");
+    let said = message(&world, condition::VERIFIED);
+    assert!(said.contains("i-0001 is Standby"), "{said}");
+    assert!(
+        said.contains("4 of 4 instances run m-new, 2 of them in service"),
+        "{said}"
+    );
+}
+
 /// A failure after the last instance: OOS says that it failed, and all run the new image.
 #[test]
 fn a_run_that_failed_after_its_last_instance_keeps_what_all_run() {
