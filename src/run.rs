@@ -26,7 +26,7 @@ use crate::{
     policies, poller,
     reconcile::{Context, Counting, Limits},
     runtime::{
-        clock::{Clock, SystemClock},
+        clock::{Clock, SteadyClock, SystemClock},
         dispatcher::Triggers,
         events::{Counted, Publisher},
         health::{self, Readiness},
@@ -249,7 +249,7 @@ impl Operator {
         own_namespace: &str,
         (fence, metrics): (Fence, Arc<Metrics>),
     ) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::new(SystemClock));
         let rates = settings.rates.for_passes(settings.workers.in_a_lane);
         let limits = Limits {
             sighting_age: settings.poll_interval * 3,
