@@ -1,10 +1,14 @@
 //! The CEL rules of a schema (`x-kubernetes-validations`).
 
 use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use anyhow::{Result, anyhow};
-use cel::{Context, Program};
+use cel::{Context, Env, Program};
 use serde_json::Value;
+
+/// CEL's own functions: made once, as making them takes longer than most rules do.
+static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// A compiled rule.
 pub struct Rule {
@@ -47,7 +51,7 @@ impl Rule {
         if self.transition && old.is_none() {
             return None;
         }
-        let mut context = Context::default();
+        let mut context = Context::with_env(STANDARD.clone());
         context.add_variable_from_value("self", self.seen(value));
         if let Some(old) = old {
             context.add_variable_from_value("oldSelf", self.seen(old));
@@ -121,7 +125,7 @@ fn of_json(value: &Value) -> cel::Value {
 pub fn holds(expression: &str, object: &Value) -> Result<bool> {
     let program = Program::compile(expression)
         .map_err(|error| anyhow!("{expression:?} does not compile: {error}"))?;
-    let mut context = Context::default();
+    let mut context = Context::with_env(STANDARD.clone());
     for (name, value) in object.as_object().into_iter().flatten() {
         context.add_variable_from_value(name.as_str(), of_json(value));
     }
