@@ -11,7 +11,7 @@ cargo := cargo --locked
 # then, tokio and kube among it, would be built twice.
 build := $(cargo) build --workspace --bins --example demo --example api-reference
 
-.PHONY: help demo test sweep chaos probe-selftest lint bench dist crds metrics emulator-api book control-plane image emulator-image
+.PHONY: help demo test sweep soak mutants chaos probe-selftest lint bench dist crds metrics emulator-api book control-plane image emulator-image
 
 help: ## list the targets
 	@echo "Targets:"
@@ -38,10 +38,21 @@ test: ## run all tests: Rust, the chart with the real helm, the official Python 
 	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} "$(target)/debug/with-control-plane" -- $(cargo) test --workspace --no-fail-fast
 	@hack/sdk-tests run "$(target)/debug/ess-emulator"
 
-# ONLY='scenario' or ONLY='scenario:12:after' runs a part, SEEDS=100 more random schedules.
-sweep: ## stop the operator at every call and write of every scenario, in one process
+# ONLY='scenario' or ONLY='scenario:12:after' runs a part; FAULTS='reads-null,hour-ahead' tries these at every boundary, and no others,
+# FAULTS=all each there is, in half an hour.
+sweep: ## each fault at every call and write of every scenario, and 500 random schedules of up to 20
 	@hack/need rust
 	@$(cargo) test --quiet --package ess-rollout --test simulation
+
+# SEEDS=100000 has more.
+soak: ## 10,000 random schedules of up to 20 faults
+	@hack/need rust
+	@ONLY=soak $(cargo) test --quiet --package ess-rollout --test simulation
+
+# ONLY='approve-for-any-pause' plants that alone; tests/mutants/list.toml has all.
+mutants: ## plant faults in the operator, one at a time, and see which tests notice; takes hours
+	@hack/need rust python
+	@hack/mutants "$(target)" $(ONLY)
 
 # CHAOS_SEED=… replays what was done in which round, CHAOS_ROUNDS=… makes it longer or shorter. `make test` has 12 rounds of it.
 chaos: ## two operators: kill, stop, freeze and cut off the one that leads, 200 times

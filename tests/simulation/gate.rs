@@ -13,7 +13,6 @@
 //! before it, with an Event more or less.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,145 +23,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What goes wrong at a boundary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
-    /// The operator stops; the request is not sent.
-    StopBefore,
-    /// The request has its effect; the operator stops before it sees the answer.
-    StopAfter,
-    /// As [`Self::StopAfter`], and nobody runs for so long that the next pause comes.
-    StopLong,
-    /// The operator stops, and the request has its effect nearly the bound on lateness later.
-    StopLate,
-    /// The request has its effect; the connection ends without an answer.
-    AnswerLost,
-    /// The connection ends; the request has its effect nearly the bound on lateness later.
-    EffectLate,
-    /// The connection ends; the request never has an effect.
-    Lost,
-    /// Refused: too many requests.
-    Throttled,
-    /// Refused: somebody else wrote first. Nobody did.
-    Conflict,
-    /// The request has its effect; then each list of the cloud is answered once without any of its entries.
-    Omitted,
-    /// The request has its effect; then each question to the cloud is answered once as it was the last time, where that was
-    /// within the bound on lateness.
-    Older,
-    /// Another operator stands by. The request has its effect; the one that sent it stops.
-    TakenKilled,
-    /// The same; it stands still for longer than the lease, and goes on.
-    TakenFrozen,
-    /// The same; it does not reach the apiserver for longer than the lease.
-    TakenCutOff,
-    /// The same; it does not reach the cloud for as long, and keeps its place.
-    CloudCutOff,
-    /// The same; it is told to stop.
-    TakenTold,
-}
+use crate::branches;
+use crate::fault::Fault;
 
-impl Fault {
-    /// A stop on either side of every boundary.
-    pub const EVERYWHERE: [Self; 2] = [Self::StopBefore, Self::StopAfter];
-    /// What else befalls a mutation of the cloud.
-    const AT_CALLS: [Self; 8] = [
-        Self::EffectLate,
-        Self::StopLong,
-        Self::AnswerLost,
-        Self::StopLate,
-        Self::Lost,
-        Self::Throttled,
-        Self::Omitted,
-        Self::Older,
-    ];
-    /// What else befalls a write to the apiserver.
-    const AT_WRITES: [Self; 4] = [Self::AnswerLost, Self::Conflict, Self::Omitted, Self::Older];
-
-    /// What else happens at the boundary of this number: one of eight at a call, one of four at every other write, in turn, so
-    /// that each kind of request meets each of them in one scenario or another and all of it takes no longer than people
-    /// wait.
-    pub fn in_turn(side: Side, number: usize) -> Option<Self> {
-        match side {
-            Side::Cloud => Some(Self::AT_CALLS[number % Self::AT_CALLS.len()]),
-            Side::Apiserver if number.is_multiple_of(2) => {
-                Some(Self::AT_WRITES[number / 2 % Self::AT_WRITES.len()])
-            }
-            Side::Apiserver => None,
-        }
-    }
-
-    /// Those of a mutation of the cloud.
-    pub const OF_CALLS: [Self; 8] = [
-        Self::StopBefore,
-        Self::StopAfter,
-        Self::StopLong,
-        Self::StopLate,
-        Self::AnswerLost,
-        Self::EffectLate,
-        Self::Lost,
-        Self::Throttled,
-    ];
-    /// Those of a write to the apiserver. A stop before one is the stop after the change before it, some time later, so
-    /// it is a run of its own for calls only.
-    pub const OF_WRITES: [Self; 3] = [Self::StopAfter, Self::AnswerLost, Self::Conflict];
-
-    /// What befalls the one of two operators that leads.
-    pub const OF_LEADERS: [Self; 5] = [
-        Self::TakenKilled,
-        Self::TakenFrozen,
-        Self::TakenCutOff,
-        Self::CloudCutOff,
-        Self::TakenTold,
-    ];
-
-    /// Whether another operator stands by.
-    pub fn is_of_two(self) -> bool {
-        Self::OF_LEADERS.contains(&self)
-    }
-
-    /// As in a replay.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::StopBefore => "before",
-            Self::StopAfter => "after",
-            Self::StopLong => "away",
-            Self::StopLate => "stop-late",
-            Self::AnswerLost => "answer-lost",
-            Self::EffectLate => "late",
-            Self::Lost => "lost",
-            Self::Throttled => "throttled",
-            Self::Conflict => "conflict",
-            Self::Omitted => "omitted",
-            Self::Older => "older",
-            Self::TakenKilled => "taken-killed",
-            Self::TakenFrozen => "taken-frozen",
-            Self::TakenCutOff => "taken-cut-off",
-            Self::CloudCutOff => "cloud-cut-off",
-            Self::TakenTold => "taken-told",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        let of_sides = Self::OF_CALLS.into_iter().chain(Self::OF_WRITES);
-        let of_leaders = Self::OF_LEADERS.into_iter();
-        let mut all = of_sides
-            .chain([Self::Omitted, Self::Older])
-            .chain(of_leaders);
-        all.find(|fault| fault.name() == name)
-    }
-
-    pub fn stops(self) -> bool {
-        matches!(
-            self,
-            Self::StopBefore
-                | Self::StopAfter
-                | Self::StopLong
-                | Self::StopLate
-                | Self::TakenKilled
-        )
-    }
-}
+/// People look once a second, and nothing in the cloud takes less: what follows within this time follows at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Whom a request goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,53 +36,99 @@ pub enum Side {
     Apiserver,
 }
 
-/// One request that changes something.
-#[derive(Debug, Clone)]
-pub struct Boundary {
-    pub side: Side,
-    /// As a trace shows it.
-    pub name: String,
-    /// When it was reached.
-    pub at: Instant,
-}
-
-impl fmt::Display for Boundary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
-    }
-}
-
 /// Faults by the number of their boundary.
 pub type Plan = BTreeMap<usize, Fault>;
 
+/// What decides which faults a run meets.
+#[derive(Debug)]
+pub enum Faults {
+    /// These.
+    Planned(Plan),
+    /// Drawn while it goes on.
+    Drawn(Draw),
+    /// None; at each boundary each fault that fits it is tried in a child of the process: see [`crate::branches`].
+    Branching,
+}
+
+impl Faults {
+    /// Nothing goes wrong.
+    pub fn none(&self) -> bool {
+        matches!(self, Self::Planned(plan) if plan.is_empty())
+    }
+}
+
+/// Draws faults: the same seed draws the same, as long as the same requests come.
+#[derive(Debug)]
+pub struct Draw {
+    random: fastrand::Rng,
+    /// How many there may still be.
+    left: usize,
+    /// One boundary of so many has one.
+    one_in: usize,
+}
+
+/// A run meets at most so many faults.
+pub const MOST_FAULTS: usize = 20;
+
+impl Draw {
+    pub fn seeded(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        Self {
+            left: random.usize(1..=MOST_FAULTS),
+            one_in: random.usize(2..=16),
+            random,
+        }
+    }
+
+    fn next(&mut self, side: Side, of_two: bool) -> Option<Fault> {
+        if self.left == 0 || self.random.usize(..self.one_in) > 0 {
+            return None;
+        }
+        self.left -= 1;
+        let all = Fault::at(side, of_two);
+        let number = self.random.usize(..all.clone().count());
+        all.clone().nth(number)
+    }
+}
+
 /// Counts boundaries, says what goes wrong, and asks for stops.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gate {
     state: Mutex<State>,
     /// Rings when the operator is to stop.
     stop: Notify,
+    of_two: bool,
+    /// Scenarios do the same at first: each begins elsewhere with what is tried in turn.
+    turn: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    plan: Plan,
-    passed: Vec<Boundary>,
+    faults: Faults,
+    passed: usize,
+    last: Option<Instant>,
+    /// What has gone wrong.
+    met: Plan,
     /// What stopped an operator last, and which.
     stopped_by: Option<(Fault, String)>,
-    /// Since entries are left out: the actions that were answered without theirs.
-    left_out: Option<BTreeSet<String>>,
-    /// Since answers are older: the questions that were answered so.
-    older: Option<BTreeSet<String>>,
+    /// What befalls reads since then, and which questions were answered so.
+    reads: Vec<(Fault, BTreeSet<String>)>,
 }
 
 impl Gate {
-    pub fn new(plan: Plan) -> Self {
+    pub fn new(faults: Faults, of_two: bool, turn: usize) -> Self {
         Self {
             state: Mutex::new(State {
-                plan,
-                ..State::default()
+                faults,
+                passed: 0,
+                last: None,
+                met: Plan::new(),
+                stopped_by: None,
+                reads: Vec::new(),
             }),
             stop: Notify::new(),
+            of_two,
+            turn,
         }
     }
 
@@ -226,38 +137,63 @@ impl Gate {
     }
 
     /// A request comes to its boundary.
-    pub fn reach(&self, side: Side, name: impl Into<String>) -> Option<Fault> {
+    pub fn reach(&self, side: Side) -> Option<Fault> {
         let mut state = self.state();
-        let (name, at) = (name.into(), Instant::now());
-        state.passed.push(Boundary { side, name, at });
-        let number = state.passed.len();
-        let fault = state.plan.remove(&number);
-        match fault {
-            Some(Fault::Omitted) => state.left_out = Some(BTreeSet::new()),
-            Some(Fault::Older) => state.older = Some(BTreeSet::new()),
-            _ => {}
+        let now = Instant::now();
+        let follows = state.last.is_some_and(|last| now - last < AT_ONCE);
+        state.last = Some(now);
+        state.passed += 1;
+        let number = state.passed;
+        let fault = match &mut state.faults {
+            Faults::Planned(plan) => plan.remove(&number),
+            Faults::Drawn(draw) => draw.next(side, self.of_two),
+            Faults::Branching => {
+                let all = Fault::alone_at(side, self.of_two, number + self.turn).into_iter();
+                let all = all.filter(|fault| *fault != Fault::StopBefore || !follows);
+                let fault = branches::take(all);
+                if fault.is_some() {
+                    state.faults = Faults::Planned(Plan::new());
+                }
+                fault
+            }
+        };
+        if let Some(fault) = fault {
+            state.met.insert(number, fault);
+            if fault.is_of_reads() {
+                state.reads.push((fault, BTreeSet::new()));
+            }
         }
         fault
     }
 
-    /// Whether this read is the first of its action since entries are left out.
-    pub fn leaves_out(&self, action: &str) -> bool {
+    /// What befalls this question, if anything does: each fault befalls each question once, or each action.
+    pub fn befalls_read(&self, action: &str, question: &str) -> Option<Fault> {
         let mut state = self.state();
-        let left_out = state.left_out.as_mut();
-        left_out.is_some_and(|actions| actions.insert(action.to_owned()))
-    }
-
-    /// Whether this question is to be answered as it was the last time: once each, since answers are older.
-    pub fn is_older(&self, question: &str) -> bool {
-        let mut state = self.state();
-        let older = state.older.as_mut();
-        older.is_some_and(|questions| questions.insert(question.to_owned()))
+        let mut reads = state.reads.iter_mut();
+        reads.find_map(|(fault, answered)| {
+            let about = match fault {
+                Fault::Omitted | Fault::ReadsElsewhere => action,
+                _ => question,
+            };
+            answered.insert(about.to_owned()).then_some(*fault)
+        })
     }
 
     /// Whether what is answered now may be answered again.
     pub fn remembers(&self) -> bool {
         let state = self.state();
-        state.older.is_some() || state.plan.values().any(|fault| *fault == Fault::Older)
+        match &state.faults {
+            Faults::Planned(plan) => plan
+                .values()
+                .chain(state.met.values())
+                .any(|fault| *fault == Fault::Older),
+            Faults::Drawn(_) | Faults::Branching => true,
+        }
+    }
+
+    /// What has gone wrong.
+    pub fn met(&self) -> Plan {
+        self.state().met.clone()
     }
 
     /// Stops the operator: this future never ends, and is dropped with it.
@@ -283,18 +219,17 @@ impl Gate {
         }
     }
 
-    pub fn boundaries(&self) -> Vec<Boundary> {
-        self.state().passed.clone()
-    }
-
     /// How many boundaries were passed so far.
     pub fn passed(&self) -> usize {
-        self.state().passed.len()
+        self.state().passed
     }
 
     /// Faults whose boundary was not reached.
     pub fn missed(&self) -> usize {
-        self.state().plan.len()
+        match &self.state().faults {
+            Faults::Planned(plan) => plan.len(),
+            Faults::Drawn(_) | Faults::Branching => 0,
+        }
     }
 }
 
@@ -340,7 +275,7 @@ impl Life {
         let until = Some(Instant::now() + HARD);
         let mut hardships = self.hardships();
         match fault {
-            Fault::TakenFrozen => hardships.stands_still = until,
+            Fault::TakenFrozen | Fault::Frozen => hardships.stands_still = until,
             Fault::TakenCutOff => hardships.cut_from_apiserver = until,
             Fault::CloudCutOff => hardships.cut_from_cloud = until,
             _ => {}
@@ -352,6 +287,12 @@ impl Life {
         if self.ended.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Whether it has stood still at any time since then.
+    pub fn stood_still_since(&self, began: Instant) -> bool {
+        let until = self.hardships().stands_still;
+        until.is_some_and(|until| until > began && until - HARD >= began)
     }
 
     /// Until when it stands still.

@@ -34,6 +34,7 @@ use crate::scenario::{Act, Scenario, When};
 use crate::scenarios;
 use crate::sweep;
 use crate::wire::is_read;
+use crate::workers::{self, Job};
 use crate::world::{self, OPERATOR, PERSON, World};
 
 /// What is kept of an apiserver, in the order in which it is put back.
@@ -262,8 +263,8 @@ fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/simulation/golden")
 }
 
-/// All of them, with the names of their files.
-fn all() -> Vec<(String, Golden)> {
+/// The names of all of them.
+fn names() -> Vec<String> {
     let mut files: Vec<PathBuf> = Vec::new();
     for layout in fs::read_dir(directory()).unwrap() {
         let layout = layout.unwrap().path();
@@ -274,46 +275,47 @@ fn all() -> Vec<(String, Golden)> {
         );
     }
     files.sort();
-    let read = |file: &PathBuf| {
-        let golden = serde_json::from_str(&fs::read_to_string(file).unwrap());
+    let name = |file: &PathBuf| {
         let name = file.strip_prefix(directory()).unwrap().with_extension("");
-        (
-            name.display().to_string(),
-            golden.unwrap_or_else(|error| panic!("{}: {error}", file.display())),
-        )
+        name.display().to_string()
     };
-    files.iter().map(read).collect()
+    files.iter().map(name).collect()
+}
+
+/// The run that takes the one of this name on to its end; `None`: there is none.
+pub fn run(name: &str) -> Option<Run> {
+    let file = directory().join(format!("{name}.json"));
+    let golden: Golden = serde_json::from_str(&fs::read_to_string(&file).ok()?)
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let scenario = scenarios::shared()
+        .iter()
+        .find(|scenario| scenario.name == golden.scenario)
+        .unwrap_or_else(|| panic!("{name}: there is no scenario {}", golden.scenario));
+    Some(Run {
+        from: Some(Arc::new((name.to_owned(), golden))),
+        ..Run::dry(scenario)
+    })
 }
 
 /// Takes each on to its end.
 pub fn hold(kinds: &Arc<Kinds>, only: Option<&str>) -> ExitCode {
     let began = Instant::now();
-    let scenarios: Vec<Arc<Scenario>> = scenarios::all().into_iter().map(Arc::new).collect();
-    let all = all().into_iter();
-    let runs: Vec<Run> = all
-        .filter(|(name, _)| only.is_none_or(|only| only == name))
-        .map(|(name, golden)| {
-            let scenario = scenarios
-                .iter()
-                .find(|scenario| scenario.name == golden.scenario);
-            let scenario = scenario
-                .unwrap_or_else(|| panic!("{name}: there is no scenario {}", golden.scenario));
-            Run {
-                from: Some(Arc::new((name, golden))),
-                ..Run::dry(scenario)
-            }
-        })
+    let names = names().into_iter();
+    let names: Vec<String> = names
+        .filter(|name| only.is_none_or(|only| only == name))
         .collect();
-    let layouts: BTreeSet<&str> = runs
+    let layouts: BTreeSet<&str> = names
         .iter()
-        .filter_map(|run| Some(run.from.as_ref()?.0.split_once('/')?.0))
+        .filter_map(|name| Some(name.split_once('/')?.0))
         .collect();
-    let (layouts, count) = (layouts.len(), runs.len());
-    assert!(count > 0, "there are no golden objects");
-    let done = sweep::work(kinds, runs);
+    assert!(!names.is_empty(), "there are no golden objects");
+    let jobs = names.iter().map(|name| Job::One(format!("golden:{name}")));
+    let done = workers::work(jobs.collect());
     let broken = sweep::tell_of_broken(kinds, &done);
     println!(
-        "golden: layouts={layouts} objects={count} violations={broken} {:.0} s",
+        "golden: layouts={} objects={} violations={broken} {:.0} s",
+        layouts.len(),
+        names.len(),
         began.elapsed().as_secs_f64()
     );
     match broken {

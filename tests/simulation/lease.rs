@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ess_rollout::runtime::lease::{Lease, LeaseError, LeaseFuture, Leases, Times};
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::gate::Life;
@@ -14,9 +14,11 @@ use crate::wire::APISERVER;
 use crate::world::{VirtualClock, World};
 
 /// The Lease as the apiserver has it.
+#[derive(Default)]
 pub struct KeptLease {
     kept: Mutex<Option<Kept>>,
-    changed: watch::Sender<()>,
+    /// Waiters are woken in their order.
+    changed: Arc<Notify>,
 }
 
 #[derive(Clone)]
@@ -24,15 +26,6 @@ struct Kept {
     lease: Lease,
     version: u64,
     at: Instant,
-}
-
-impl Default for KeptLease {
-    fn default() -> Self {
-        Self {
-            kept: Mutex::default(),
-            changed: watch::channel(()).0,
-        }
-    }
 }
 
 impl KeptLease {
@@ -60,7 +53,7 @@ impl KeptLease {
             version,
             at: Instant::now(),
         });
-        self.changed.send_replace(());
+        self.changed.notify_waiters();
         Ok(version.to_string())
     }
 }
@@ -113,9 +106,9 @@ impl Leases for LeaseWire {
     }
 
     fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        let mut changes = self.world.lease.changed.subscribe();
+        let changed = self.world.lease.changed.clone();
         Box::pin(async move {
-            drop(changes.changed().await);
+            changed.notified().await;
             self.life.goes_on().await;
             if self.life.is_cut_from_apiserver() {
                 std::future::pending::<()>().await;

@@ -9,6 +9,7 @@ use ess_rollout::kubernetes::{Bounded, Heard, Keeping, KubeApi, ObjectKey};
 use ess_rollout::leading::{EffectGuard, Leading};
 use ess_rollout::poller;
 use ess_rollout::reconcile::{Context, Counting, Limits, reconcile};
+use ess_rollout::runtime::clock::{Clock, SteadyClock};
 use ess_rollout::runtime::dispatcher::{Finished, Triggers, Workers};
 use ess_rollout::runtime::events::{Counted, Publisher};
 use ess_rollout::runtime::health::Readiness;
@@ -34,7 +35,7 @@ use tokio::task::JoinSet;
 use crate::gate::{Life, Stopping};
 use crate::lease::LeaseWire;
 use crate::wire::{ApiserverWire, CloudWire};
-use crate::world::{NAMESPACE, REGION, SETTLE, VirtualClock, World};
+use crate::world::{NAMESPACE, REGION, VirtualClock, World};
 
 /// The operator's AccessKey in every fixture.
 pub const ACCESS_KEY: (&str, &str) = ("operator-key", "operator-secret");
@@ -66,13 +67,13 @@ pub struct Operator {
 const CLOCK_OFF: SignedDuration = SignedDuration::from_secs(20);
 
 impl Operator {
-    /// Starts one, with nothing in its memory.
-    pub fn start(world: &Arc<World>) -> Self {
-        Self::with(world, WORKERS, SETTLE)
+    /// Starts one, with nothing in its memory, that is told of this bound on lateness.
+    pub fn start(world: &Arc<World>, settle: Duration) -> Self {
+        Self::with(world, WORKERS, settle)
     }
 
     /// One of two, the `number`th that is started: the clock of its node is behind, or ahead.
-    pub fn candidate(world: &Arc<World>, number: usize) -> Self {
+    pub fn candidate(world: &Arc<World>, number: usize, settle: Duration) -> Self {
         let ahead = match number.is_multiple_of(2) {
             true => CLOCK_OFF,
             false => -CLOCK_OFF,
@@ -81,7 +82,7 @@ impl Operator {
         Self::made(
             world,
             clock,
-            (WORKERS, SETTLE),
+            (WORKERS, settle),
             format!("operator-{number}"),
         )
     }
@@ -125,7 +126,7 @@ impl Operator {
             let wire = LeaseWire {
                 world: world.clone(),
                 life: life.clone(),
-                clock,
+                clock: clock.clone(),
             };
             let mut elector = Elector::new(wire, name.clone(), times, fence.clone());
             let (stop, mut until) = shutdown::channel();
@@ -156,7 +157,7 @@ impl Operator {
                 request: CALL_TIMEOUT,
                 ..Timeouts::default()
             },
-            clock: Arc::new(clock),
+            clock: Arc::new(clock.clone()),
             guard: Some(Arc::new(EffectGuard {
                 fence: fence.clone(),
                 takes,
@@ -179,24 +180,21 @@ impl Operator {
             Some(value.to_owned())
         });
         let clouds: Arc<dyn Clouds> = Arc::new(clouds.over(cloud).counted(metrics.clone()));
+        let steady: Arc<dyn Clock> = Arc::new(SteadyClock::new(clock));
         let tasks = Arc::new(TaskIndex::new(Some(REGION.to_owned())));
         let sightings = Arc::new(Sightings::new(settle));
         let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new().counted(metrics.clone()));
         let gates = ["tasks", "rollbacks", "imageupdates", "records"];
         let readiness = Arc::new(Readiness::new(gates.map(str::to_owned)));
         let context = Context {
-            kubernetes: Arc::new(Bounded::new(Keeping::new(
-                api.clone(),
-                api,
-                Arc::new(clock),
-            ))),
+            kubernetes: Arc::new(Bounded::new(Keeping::new(api.clone(), api, steady.clone()))),
             clouds: clouds.clone(),
             events: Arc::new(Counted {
                 events: Publisher::new(client.clone(), None)
                     .beside_records(NAMESPACE, Some(REGION.to_owned())),
                 metrics: metrics.clone(),
             }),
-            clock: Arc::new(clock),
+            clock: steady.clone(),
             tasks: tasks.clone(),
             pace: Arc::new(Pace::new(RateLimits::default().oos_starts.per_second)),
             sightings: sightings.clone(),
@@ -221,14 +219,14 @@ impl Operator {
         let mut parts = JoinSet::new();
         let sources = Sources {
             metrics: metrics.clone(),
-            clock: Arc::new(clock),
+            clock: steady.clone(),
             tasks: tasks.clone(),
             leftovers: Arc::default(),
             triggers: triggers.clone(),
             sightings,
             pace: context.pace.clone(),
             schemas: context.schemas.clone(),
-            heard: Arc::new(Heard::new(Arc::new(clock))),
+            heard: Arc::new(Heard::new(steady.clone())),
             fence: fence.clone(),
             lease: None,
         };

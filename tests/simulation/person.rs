@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::invariants;
 use crate::scenario::{Act, Name, Scenario, When};
+use crate::story;
 use crate::world::{NAMESPACE, PERSON, REGION, World};
 
 /// Something that a person asked of a run, by the uid of its object.
@@ -48,6 +49,8 @@ pub struct Person {
     again: usize,
     /// Whether they find out that a moment has passed which they waited for.
     pub can_be_late: bool,
+    /// They did: what they did later was not what the scenario is about.
+    pub was_late: bool,
     pub requests: Vec<PersonRequest>,
 }
 
@@ -122,6 +125,7 @@ impl Person {
             since: Instant::now(),
             again: 0,
             can_be_late: false,
+            was_late: false,
             requests: Vec::new(),
         }
     }
@@ -144,10 +148,13 @@ impl Person {
     /// Looks once, and does what is to be done now.
     pub fn look(&mut self, world: &World) {
         while let Some(step) = self.scenario.steps.get(self.next).cloned() {
-            if !self.holds(world, &step.when) && !self.is_too_late(world, &step.when) {
-                return;
+            if !self.holds(world, &step.when) {
+                if !self.is_too_late(world, &step.when) {
+                    return;
+                }
+                self.was_late = true;
             }
-            world.trace(|| format!("person {:?}", step.act));
+            world.trace(|| format!("person {}", story::act(&step.act)));
             self.act(world, &step.act);
             self.next += 1;
             self.done_at.push(world.now());
@@ -155,7 +162,7 @@ impl Person {
         }
         for step in self.scenario.whenever.clone() {
             if self.since.elapsed() >= PATIENCE && self.holds(world, &step.when) {
-                world.trace(|| format!("person again {:?}", step.act));
+                world.trace(|| format!("person again {}", story::act(&step.act)));
                 self.again += 1;
                 self.act(world, &step.act);
                 self.since = Instant::now();

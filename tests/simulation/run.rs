@@ -1,20 +1,26 @@
 //! One run: a scenario, a seed, faults. The same three give the same run.
+//!
+//! Its name is what `ONLY` takes: `scenario`, then what is peculiar to it, `:profile=N`, `:seed=N`, `:NUMBER:FAULT` for each
+//! fault. With a seed and no fault, the faults are drawn.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ess_rollout_test_support::apiserver::Kinds;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::attendant::Attendant;
 use crate::canaries::Logged;
-use crate::gate::{Boundary, Fault, Plan};
-use crate::golden::Golden;
+use crate::fault::Fault;
+use crate::gate::{Draw, Faults, Gate, Plan};
+use crate::golden::{self, Golden};
 use crate::invariants;
 use crate::operator::Operator;
 use crate::person::{self, Person};
 use crate::scenario::{Ending, Scenario};
+use crate::scenarios;
 use crate::world::{Latency, OPERATOR, SETTLE, World};
 
 /// Between two looks of the people.
@@ -30,13 +36,18 @@ const QUIET: Duration = Duration::from_secs(SETTLE.as_secs() * 3);
 /// For how long it has to rest.
 const REST: Duration = Duration::from_secs(90);
 
+/// By so much a run may take longer for each fault that it meets, of virtual time: people have patience, and calls a bound.
+const A_FAULT_TAKES: Duration = Duration::from_secs(600);
+
 /// What to run.
 #[derive(Debug, Clone)]
 pub struct Run {
     pub scenario: Arc<Scenario>,
     pub plan: Plan,
-    /// `Some`: times are drawn, and the operator's starts.
+    /// `Some`: times are drawn, and the operator's starts; and the faults, if none are planned.
     pub seed: Option<u64>,
+    /// Whether another operator stands by, though nothing befalls the one that leads.
+    pub two: bool,
     /// `Some`: the cloud behaves in this one of the ways that the documentation leaves open, where the scenario does not say
     /// how.
     pub profile: Option<u64>,
@@ -47,17 +58,25 @@ pub struct Run {
 }
 
 /// What came of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
     pub violations: Vec<String>,
-    pub boundaries: Vec<Boundary>,
+    /// How many boundaries were passed.
+    pub boundaries: usize,
     pub passes: usize,
     /// Virtual.
     pub seconds: u64,
     /// Faults whose boundary was not reached.
     pub missed: usize,
+    /// What went wrong, and where.
+    #[serde(with = "crate::fault::as_pairs")]
+    pub met: Plan,
+    /// Of every request of the operator and every answer, with their times.
+    pub hash: u64,
+    #[serde(skip)]
     pub trace: Vec<String>,
     /// After each request of the operator, if they are kept.
+    #[serde(skip)]
     pub moments: Vec<Golden>,
 }
 
@@ -70,6 +89,8 @@ struct Operators {
     leaving: JoinSet<()>,
     of_two: bool,
     started: usize,
+    /// The bound on lateness that those are told of which are started.
+    settle: Duration,
 }
 
 impl Operators {
@@ -80,6 +101,7 @@ impl Operators {
             leaving: JoinSet::new(),
             of_two,
             started: 0,
+            settle: SETTLE,
         };
         operators.start_those_due(world);
         operators
@@ -95,8 +117,8 @@ impl Operators {
                 world.trace(|| "operator starts".to_owned());
             }
             self.running.push(match self.of_two {
-                true => Operator::candidate(world, self.started),
-                false => Operator::start(world),
+                true => Operator::candidate(world, self.started, self.settle),
+                false => Operator::start(world, self.settle),
             });
         }
     }
@@ -106,7 +128,12 @@ impl Operators {
             return;
         };
         let operator = self.running.swap_remove(at);
-        if fault == Fault::TakenTold {
+        match fault {
+            Fault::StopToShorter => self.settle = SETTLE / 2,
+            Fault::StopToLonger => self.settle = SETTLE * 2,
+            _ => {}
+        }
+        if matches!(fault, Fault::Told | Fault::TakenTold) {
             self.leaving.spawn(operator.told_to_stop());
         }
         self.due.push(Instant::now() + away);
@@ -124,6 +151,7 @@ impl Run {
             scenario: scenario.clone(),
             plan: Plan::new(),
             seed: None,
+            two: false,
             profile: None,
             from: None,
             keeps_moments: false,
@@ -140,7 +168,10 @@ impl Run {
             name.push_str(&format!(":profile={profile}"));
         }
         if let Some(seed) = self.seed {
-            return format!("{name}:seed={seed}");
+            name.push_str(&format!(":seed={seed}"));
+        }
+        if self.two && !self.has_faults_of_two() {
+            name.push_str(":two");
         }
         for (number, fault) in &self.plan {
             name.push_str(&format!(":{number}:{}", fault.name()));
@@ -148,8 +179,52 @@ impl Run {
         name
     }
 
-    /// Runs it, on a thread of its own as far as tokio is concerned.
+    /// The run of this name; `None`: there is none.
+    pub fn named(name: &str) -> Option<Self> {
+        if let Some(golden) = name.strip_prefix("golden:") {
+            return golden::run(golden);
+        }
+        let mut words = name.split(':');
+        let scenario = words.next()?;
+        let mut run = Self::dry(scenarios::shared().iter().find(|s| s.name == scenario)?);
+        while let Some(word) = words.next() {
+            if word == "two" {
+                run.two = true;
+            } else if let Some(profile) = word.strip_prefix("profile=") {
+                run.profile = Some(profile.parse().ok()?);
+            } else if let Some(seed) = word.strip_prefix("seed=") {
+                run.seed = Some(seed.parse().ok()?);
+            } else if word != "dry" {
+                run.plan
+                    .insert(word.parse().ok()?, Fault::parse(words.next()?)?);
+            }
+        }
+        Some(run)
+    }
+
+    fn has_faults_of_two(&self) -> bool {
+        self.plan.values().any(|fault| fault.is_of_two())
+    }
+
+    fn faults(&self) -> Faults {
+        match self.seed {
+            Some(seed) if self.plan.is_empty() => Faults::Drawn(Draw::seeded(seed)),
+            _ => Faults::Planned(self.plan.clone()),
+        }
+    }
+
+    /// Runs it.
     pub fn run(&self, kinds: &Arc<Kinds>, traced: bool) -> Outcome {
+        self.meeting(self.faults(), kinds, traced)
+    }
+
+    /// Runs it without a fault, and in children of this process with each: what is given back in a child has met one.
+    pub fn branching(&self, kinds: &Arc<Kinds>) -> Outcome {
+        self.meeting(Faults::Branching, kinds, false)
+    }
+
+    /// On a thread of its own as far as tokio is concerned.
+    fn meeting(&self, faults: Faults, kinds: &Arc<Kinds>, traced: bool) -> Outcome {
         // The operator scatters some delays; the same seed scatters them in the same way.
         fastrand::seed(self.seed.unwrap_or(1));
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -158,33 +233,34 @@ impl Run {
             .build()
             .expect("a runtime without I/O");
         // Without faults; what is logged with them is no different.
-        if !self.plan.is_empty() || self.seed.is_some() {
-            return runtime.block_on(self.live(kinds.clone(), traced));
+        if !faults.none() {
+            return runtime.block_on(self.live(faults, kinds.clone(), traced));
         }
         let logged = Logged::default();
         let mut outcome = tracing::subscriber::with_default(logged.subscriber(), || {
-            runtime.block_on(self.live(kinds.clone(), traced))
+            runtime.block_on(self.live(faults, kinds.clone(), traced))
         });
         outcome.violations.extend(logged.violations());
         outcome
     }
 
-    async fn live(&self, kinds: Arc<Kinds>, traced: bool) -> Outcome {
+    async fn live(&self, faults: Faults, kinds: Arc<Kinds>, traced: bool) -> Outcome {
         let latency = Latency {
             random: self.seed.is_some(),
         };
         let scenario = &self.scenario;
+        let is_dry = faults.none();
         let world = World::new(
             kinds,
             scenario,
-            self.plan.clone(),
+            Gate::new(faults, self.of_two(), scenario.name.len()),
             latency,
             self.profile,
             traced,
         );
         let found = invariants::Found::of(&world);
         let mut person = Person::new(scenario);
-        person.can_be_late = self.profile.is_some();
+        person.can_be_late = self.profile.is_some() || !is_dry;
         if self.keeps_moments {
             world.keep_moments();
         }
@@ -195,8 +271,6 @@ impl Run {
         let mut operators = Operators::start(&world, self.of_two());
         let mut ended_at = None;
         let mut attendant = Attendant::default();
-        // Who attends to it waits long before giving up.
-        let bound = scenario.bound * if self.profile.is_some() { 3 } else { 1 };
         loop {
             tokio::select! {
                 biased;
@@ -205,11 +279,15 @@ impl Run {
             }
             operators.start_those_due(&world);
             person.look(&world);
-            if self.profile.is_some() {
+            let met = world.gate.met();
+            let may_end_otherwise = met.values().any(|fault| fault.may_end_otherwise());
+            let attended = self.profile.is_some() || self.seed.is_some() || may_end_otherwise;
+            if attended {
                 attendant.look(&world, &mut person);
             }
             let people_done = person.done() || attendant.gave_up;
-            let over = people_done && operators.any() && self.ended(&world, &attendant);
+            let otherwise = attendant.gave_up || person.was_late || may_end_otherwise;
+            let over = people_done && operators.any() && self.ended(&world, otherwise);
             match ended_at {
                 None if over => ended_at = Some(Instant::now()),
                 Some(_) if !over => ended_at = None,
@@ -218,6 +296,9 @@ impl Run {
             if ended_at.is_some_and(|at| at.elapsed() >= QUIET + REST) {
                 break;
             }
+            // Who attends to it waits long before giving up.
+            let bound = scenario.bound * if attended { 3 } else { 1 }
+                + A_FAULT_TAKES * u32::try_from(met.len()).unwrap_or(u32::MAX);
             if began.elapsed() > bound {
                 world.violation(format!(
                     "not ended within {bound:?}: {}",
@@ -232,14 +313,19 @@ impl Run {
         if let Some(at) = ended_at {
             self.rests(&world, at);
         }
-        invariants::at_the_end(&world, scenario, &person.requests, &found);
+        // What is left by a run that was broken off says nothing.
+        if world.violations().is_empty() {
+            invariants::at_the_end(&world, scenario, &person.requests, &found);
+        }
         drop(operators);
         Outcome {
             violations: world.violations(),
-            boundaries: world.gate.boundaries(),
+            boundaries: world.gate.passed(),
             passes: world.passes(),
             seconds: began.elapsed().as_secs(),
             missed: world.gate.missed(),
+            met: world.gate.met(),
+            hash: world.hash(),
             trace: world.take_trace(),
             moments: Golden::all_of(&world, scenario, &person),
         }
@@ -247,7 +333,7 @@ impl Run {
 
     /// Whether another operator stands by.
     pub fn of_two(&self) -> bool {
-        self.plan.values().any(|fault| fault.is_of_two())
+        self.two || self.has_faults_of_two()
     }
 
     fn away(&self, fault: Fault) -> Duration {
@@ -258,9 +344,10 @@ impl Run {
         }
     }
 
-    fn ended(&self, world: &World, attendant: &Attendant) -> bool {
+    /// `otherwise`: not as the scenario says.
+    fn ended(&self, world: &World, otherwise: bool) -> bool {
         let mut endings = self.scenario.endings.iter();
-        let objects = match attendant.gave_up {
+        let objects = match otherwise {
             true => endings.all(|e| person::has_ended(world, e.object)),
             false => endings.all(|e| has_ended(world, e)),
         };
@@ -329,5 +416,8 @@ fn state_of(world: &World, ending: &Ending) -> (String, String) {
 
 fn has_ended(world: &World, ending: &Ending) -> bool {
     let (state, reason) = state_of(world, ending);
-    ending.states.contains(&state.as_str()) && ending.reason.is_none_or(|wanted| wanted == reason)
+    let misled = || world.gate.met().values().any(|fault| fault.is_of_reads());
+    let as_wanted = ending.states.contains(&state.as_str())
+        && ending.reason.is_none_or(|wanted| wanted == reason);
+    as_wanted || (ending.misled.contains(&state.as_str()) && misled())
 }

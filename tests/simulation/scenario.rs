@@ -27,6 +27,8 @@ pub struct Scenario {
     pub bound: Duration,
     /// Random schedules do not let ESS and ECS show an older state.
     pub fresh_reads: bool,
+    /// It meets one fault at a time: several would make of it what it is not about.
+    pub one_fault: bool,
     /// By so many seconds, and no more, what OOS lists is behind.
     pub lists_behind: u64,
     /// Processes, instances and configurations that somebody else changes: not held against the operator.
@@ -94,6 +96,8 @@ pub struct Ending {
     pub object: Name,
     /// `Gone`, or a value of `status.state`: any of these.
     pub states: Vec<&'static str>,
+    /// The same where an answer of the cloud was wrong.
+    pub misled: Vec<&'static str>,
     /// The reason of `Succeeded`, if it matters.
     pub reason: Option<&'static str>,
 }
@@ -221,6 +225,7 @@ impl Scenario {
             endings: Vec::new(),
             bound: Duration::from_secs(3600),
             fresh_reads: false,
+            one_fault: false,
             lists_behind: 0,
             changed_by_others: Vec::new(),
         }
@@ -271,8 +276,18 @@ impl Scenario {
         self.endings.push(Ending {
             object,
             states: states.to_vec(),
+            misled: Vec::new(),
             reason: None,
         });
+        self
+    }
+
+    /// The last ending may be one of these instead, where an answer was wrong about something for which there is no second way
+    /// to ask.
+    pub fn or_misled(mut self, states: &[&'static str]) -> Self {
+        if let Some(ending) = self.endings.last_mut() {
+            ending.misled = states.to_vec();
+        }
         self
     }
 
@@ -287,6 +302,12 @@ impl Scenario {
     /// What ESS and ECS show is what there is, in random schedules, too.
     pub fn fresh_reads(mut self) -> Self {
         self.fresh_reads = true;
+        self
+    }
+
+    /// Several faults would make of it what it is not about.
+    pub fn one_fault(mut self) -> Self {
+        self.one_fault = true;
         self
     }
 

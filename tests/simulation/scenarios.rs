@@ -10,6 +10,8 @@ mod shell;
 mod starts;
 mod truth;
 
+use std::sync::{Arc, LazyLock};
+
 use serde_json::{Value, json};
 
 use crate::canaries;
@@ -96,6 +98,13 @@ fn console(of: &'static str, action: &'static str, params: Value) -> Act {
         action,
         params,
     }
+}
+
+/// All of them, made once.
+pub fn shared() -> &'static [Arc<Scenario>] {
+    static ALL: LazyLock<Vec<Arc<Scenario>>> =
+        LazyLock::new(|| all().into_iter().map(Arc::new).collect());
+    &ALL
 }
 
 /// All of them.
@@ -560,7 +569,9 @@ fn packages() -> Vec<Scenario> {
                 back(at_once()),
             )
             .ends("web", &["Succeeded"])
-            .ends("rollbacks/back", &["Succeeded"]),
+            // Of which version was installed before.
+            .ends("rollbacks/back", &["Succeeded"])
+            .or_misled(&["Failed"]),
     ]
 }
 
@@ -573,6 +584,8 @@ fn config_maps() -> Vec<Scenario> {
             "script-from-config-map",
             script_from_config_map("web", json!({"batches": 1})),
         )
+        // Whatever holds the start up has it meet the change.
+        .one_fault()
         .cloud(json!({"scalingGroups": [group(GROUP, 2)]}))
         .then(
             Later(5),

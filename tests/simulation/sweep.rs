@@ -1,156 +1,50 @@
-//! Which runs there are, made from what the dry runs did; two threads work them off.
+//! Which runs there are.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use ess_rollout_test_support::apiserver::Kinds;
 
-use crate::gate::{Boundary, Fault, Plan, Side};
 use crate::run::{Outcome, Run};
 use crate::scenario::Scenario;
 use crate::scenarios;
+use crate::story;
+use crate::workers::{self, Done, Job};
 
-const THREADS: usize = 2;
-/// Random schedules for each scenario, unless told otherwise.
-const SEEDS: u64 = 3;
+/// Random schedules, unless told otherwise.
+const SEEDS: u64 = 500;
+/// Those of `make soak`, unless told otherwise.
+const SOAKING: u64 = 10_000;
 /// Ways in which the cloud could behave, drawn from what its documentation leaves open, unless told otherwise.
 const PROFILES: u64 = 20;
 /// Of so many of them one has a random schedule for a scenario, too.
 const PROFILES_A_SCHEDULE: u64 = 4;
-/// People look once a second, and nothing in the cloud takes less: what follows within this time follows at once.
-const AT_ONCE: Duration = Duration::from_secs(1);
-/// After so many broken runs no more are begun.
-const ENOUGH: usize = 8;
+/// One run of so many is run again, from its beginning and in another process.
+const AGAIN: usize = 97;
+/// Of so many broken runs it is found out how few faults they take.
+const SHORTENED: usize = 3;
 /// A run takes at most so many passes more for each fault: while an answer is missing, the operator looks once a second for
 /// as long as the bound on lateness.
 const PASSES_A_FAULT: usize = 80;
 
-/// A run and what came of it.
-pub type Done = (Run, Outcome);
-
-/// One run for each boundary and each fault that fits it.
-fn single_faults(scenario: &Arc<Scenario>, boundaries: &[Boundary]) -> Vec<Run> {
-    let mut runs = Vec::new();
-    for (index, boundary) in boundaries.iter().enumerate() {
-        // Scenarios do the same at first: each begins the turn elsewhere.
-        let number = index + scenario.name.len();
-        let before = index.checked_sub(1).map(|before| boundaries[before].at);
-        let follows = before.is_some_and(|before| boundary.at - before < AT_ONCE);
-        let stops = Fault::EVERYWHERE.into_iter();
-        let stops = stops.filter(|stop| *stop != Fault::StopBefore || !follows);
-        // Another operator takes over at each, in one way or another in turn.
-        let taken = Fault::OF_LEADERS[number % Fault::OF_LEADERS.len()];
-        for fault in stops
-            .chain(Fault::in_turn(boundary.side, number))
-            .chain([taken])
-        {
-            runs.push(Run {
-                plan: Plan::from([(index + 1, fault)]),
-                ..Run::dry(scenario)
-            });
-        }
-    }
-    runs
-}
-
-/// A schedule with one to four faults, all drawn.
-fn schedule(scenario: &Arc<Scenario>, boundaries: &[Boundary], seed: u64) -> Run {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut plan = Plan::new();
-    for _ in 0..random.usize(1..=4) {
-        // Faults make runs longer: some fall behind the end of the dry run.
-        let at = random.usize(1..=boundaries.len() * 5 / 4 + 1);
-        let side = boundaries.get(at - 1).map(|boundary| boundary.side);
-        let mut faults = match side {
-            Some(Side::Apiserver) => Fault::OF_WRITES.to_vec(),
-            _ => Fault::OF_CALLS.to_vec(),
-        };
-        // Every other one: what was found with an even seed before there were left-out entries stays what it is.
-        if !seed.is_multiple_of(2) {
-            faults.push(Fault::Omitted);
-        }
-        plan.insert(at, faults[random.usize(..faults.len())]);
-    }
-    Run {
-        plan,
-        seed: Some(seed),
-        ..Run::dry(scenario)
-    }
-}
-
-/// The same scenario on a cloud that behaves in another way: as it is, and on some of those with faults.
-fn under_profile(scenario: &Arc<Scenario>, boundaries: &[Boundary], profile: u64) -> Vec<Run> {
-    let mut runs = vec![Run::dry(scenario)];
+/// The same scenario on a cloud that behaves in another way: as it is, and on some of those with random faults.
+fn under_profile(scenario: &Scenario, profile: u64) -> Vec<Job> {
+    let run = format!("{}:profile={profile}", scenario.name);
     let turn = profile + scenario.name.len() as u64;
-    if turn.is_multiple_of(PROFILES_A_SCHEDULE) {
-        runs.push(schedule(scenario, boundaries, profile));
-    }
-    let on_it = |run| Run {
-        profile: Some(profile),
-        ..run
-    };
-    runs.into_iter().map(on_it).collect()
+    let schedule = !scenario.one_fault && turn.is_multiple_of(PROFILES_A_SCHEDULE);
+    let schedule = schedule.then(|| Job::One(format!("{run}:seed={profile}")));
+    std::iter::once(Job::One(run)).chain(schedule).collect()
 }
 
-/// Works off runs on all threads.
-pub fn work(kinds: &Arc<Kinds>, runs: Vec<Run>) -> Vec<Done> {
-    let queue = Mutex::new(VecDeque::from(runs));
-    let broken = AtomicUsize::new(0);
-    let worker = || {
-        let mut done = Vec::new();
-        loop {
-            let next = queue.lock().unwrap().pop_front();
-            let Some(run) = next.filter(|_| broken.load(Ordering::Relaxed) < ENOUGH) else {
-                return done;
-            };
-            let began = Instant::now();
-            let outcome = run.run(kinds, false);
-            if std::env::var_os("VERBOSE").is_some() {
-                eprintln!("{:.3} s  {}", began.elapsed().as_secs_f64(), run.name());
-            }
-            if !outcome.violations.is_empty() {
-                broken.fetch_add(1, Ordering::Relaxed);
-            }
-            done.push((run, outcome));
-        }
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(worker)).collect();
-        let all = workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap());
-        all.collect()
-    })
-}
-
-/// The run of `ONLY`, once its scenario is known: faults or a seed.
-fn chosen(scenario: &Arc<Scenario>, boundaries: &[Boundary], rest: &str) -> Option<Run> {
-    if let Some(profile) = rest.strip_prefix("profile=") {
-        let (profile, seed) = match profile.split_once(":seed=") {
-            Some((profile, seed)) => (profile, Some(seed.parse().ok()?)),
-            None => (profile, None),
-        };
-        let run = seed.map(|seed| schedule(scenario, boundaries, seed));
-        return Some(Run {
-            profile: Some(profile.parse().ok()?),
-            ..run.unwrap_or(Run::dry(scenario))
-        });
-    }
-    if let Some(seed) = rest.strip_prefix("seed=") {
-        return Some(schedule(scenario, boundaries, seed.parse().ok()?));
-    }
-    let words: Vec<&str> = rest.split(':').collect();
-    let mut plan = Plan::new();
-    for pair in words.chunks(2) {
-        let [number, fault] = pair else { return None };
-        plan.insert(number.parse().ok()?, Fault::parse(fault)?);
-    }
-    Some(Run {
-        plan,
-        ..Run::dry(scenario)
+/// Random schedules, each of another scenario in turn.
+fn schedules(scenarios: &[Arc<Scenario>], seeds: u64) -> impl Iterator<Item = Job> {
+    let several = scenarios.iter().filter(|scenario| !scenario.one_fault);
+    several.cycle().zip(1..=seeds).map(|(scenario, seed)| {
+        // Of every third, another operator stands by.
+        let two = if seed.is_multiple_of(3) { ":two" } else { "" };
+        Job::One(format!("{}:seed={seed}{two}", scenario.name))
     })
 }
 
@@ -162,125 +56,205 @@ fn set(variable: &str) -> Option<u64> {
 /// All runs, or those of `only`.
 pub fn all(kinds: &Arc<Kinds>, only: Option<&str>) -> ExitCode {
     let began = Instant::now();
-    let mut all: Vec<Arc<Scenario>> = scenarios::all().into_iter().map(Arc::new).collect();
     let (name, rest) = match only.map(|only| only.split_once(':').unwrap_or((only, ""))) {
         Some((name, rest)) => (Some(name), rest),
         None => (None, ""),
     };
-    let only_profiles = name == Some("profiles");
-    let name = name.filter(|_| !only_profiles);
-    all.retain(|scenario| name.is_none_or(|name| scenario.name == name));
-    if all.is_empty() {
+    let part = name.filter(|name| ["all", "profiles", "soak"].contains(name));
+    let name = name.filter(|_| part.is_none());
+    let mut scenarios = scenarios::shared().to_vec();
+    scenarios.retain(|scenario| name.is_none_or(|name| scenario.name == name));
+    if scenarios.is_empty() {
         println!("sweep: there is no scenario {:?}", name.unwrap_or_default());
         return ExitCode::FAILURE;
     }
     if !rest.is_empty() {
-        return replay(kinds, &all[0], rest);
+        return replay(kinds, only.unwrap_or_default());
     }
 
-    let mut done = work(kinds, all.iter().map(Run::dry).collect());
-    let profiles = set("PROFILES").unwrap_or(PROFILES);
-    let seeds = set("SEEDS").unwrap_or(SEEDS);
-    let mut runs = Vec::new();
-    for (run, outcome) in done.iter().filter(|(_, o)| o.violations.is_empty()) {
-        let profiles = 1..=profiles;
-        runs.extend(profiles.flat_map(|n| under_profile(&run.scenario, &outcome.boundaries, n)));
-        if only_profiles {
-            continue;
-        }
-        runs.extend(single_faults(&run.scenario, &outcome.boundaries));
-        let schedules = (1..=seeds).map(|seed| schedule(&run.scenario, &outcome.boundaries, seed));
-        runs.extend(schedules);
+    let mut jobs = Vec::new();
+    // Without faults, and with all that is logged looked at.
+    jobs.extend(scenarios.iter().map(|s| Job::One(s.name.to_owned())));
+    if part.is_none_or(|part| part == "all") {
+        jobs.extend(scenarios.iter().flat_map(|scenario| {
+            let alone = scenario.name.to_owned();
+            let of_two = format!("{alone}:two");
+            [Job::Tree(alone), Job::Tree(of_two)]
+        }));
     }
-    let passes = |scenario: &Scenario| {
-        let dry = done
-            .iter()
-            .find(|(run, _)| run.scenario.name == scenario.name);
-        dry.map_or(0, |(_, outcome)| outcome.passes)
-    };
-    let usual: Vec<(&str, usize)> = all
+    if part != Some("soak") {
+        let profiles = 1..=set("PROFILES").unwrap_or(PROFILES);
+        jobs.extend(profiles.flat_map(|n| scenarios.iter().flat_map(move |s| under_profile(s, n))));
+    }
+    if part != Some("profiles") {
+        let seeds = match part {
+            Some("soak") => SOAKING,
+            _ if name.is_some() => SEEDS / scenarios::shared().len() as u64,
+            _ => SEEDS,
+        };
+        jobs.extend(schedules(&scenarios, set("SEEDS").unwrap_or(seeds)));
+    }
+    let mut done = workers::work(jobs);
+    too_many_passes(&mut done);
+    let again = the_same_again(&mut done);
+    let broken = tell_of_broken(kinds, &done);
+    if std::env::var_os("SCENARIOS").is_some() {
+        table(&scenarios, &done);
+    }
+    conclude(
+        part == Some("soak"),
+        &scenarios,
+        &done,
+        (again, broken),
+        began,
+    )
+}
+
+/// How often the operator looks without a fault bounds how often it looks with some.
+fn too_many_passes(done: &mut [Done]) {
+    let usual: BTreeMap<String, usize> = done
         .iter()
-        .map(|scenario| (scenario.name, passes(scenario)))
+        .filter(|done| !done.name.contains(':'))
+        .map(|done| (done.name.clone(), done.outcome.passes))
         .collect();
-    done.extend(work(kinds, runs));
-    for (run, outcome) in &mut done {
-        let usual = usual.iter().find(|(name, _)| *name == run.scenario.name);
-        let usual = usual.map_or(0, |(_, passes)| *passes);
-        let faults = run.plan.len() + usize::from(run.profile.is_some());
-        let bound = usual * 3 + faults * PASSES_A_FAULT;
-        if outcome.passes > bound.max(1) {
+    for Done { name, outcome } in done {
+        let usual = name.split(':').next().and_then(|name| usual.get(name));
+        let drawn = [":profile=", ":seed="].iter();
+        let drawn = drawn.filter(|drawn| name.contains(**drawn)).count();
+        let faults = outcome.met.len() + drawn;
+        let bound = usual.map_or(0, |usual| usual * 3) + faults * PASSES_A_FAULT;
+        if usual.is_some() && outcome.passes > bound.max(1) {
             let text = format!("{} passes, and {bound} would be many", outcome.passes);
             outcome.violations.push(text);
         }
     }
-    conclude(kinds, &all, &done, began)
 }
 
-fn conclude(kinds: &Arc<Kinds>, all: &[Arc<Scenario>], done: &[Done], began: Instant) -> ExitCode {
-    let profiles: BTreeSet<u64> = done.iter().filter_map(|(run, _)| run.profile).collect();
-    let broken = tell_of_broken(kinds, done);
-    if std::env::var_os("SCENARIOS").is_some() {
-        table(all, done);
+/// Some of the runs once more, from their beginning and in another process: they are what they were. How many.
+fn the_same_again(done: &mut [Done]) -> usize {
+    let held = done
+        .iter()
+        .filter(|done| done.outcome.violations.is_empty());
+    let some = held.step_by(AGAIN);
+    let jobs: Vec<Job> = some.map(|done| Job::One(done.name.clone())).collect();
+    let count = jobs.len();
+    let again = workers::work(jobs);
+    let again: BTreeMap<&str, &Outcome> = again
+        .iter()
+        .map(|done| (done.name.as_str(), &done.outcome))
+        .collect();
+    for Done { name, outcome } in done {
+        if let Some(again) = again.get(name.as_str())
+            && again.hash != outcome.hash
+        {
+            let text = format!(
+                "run again it is another: {:x}, {:x}",
+                outcome.hash, again.hash
+            );
+            outcome.violations.push(text);
+        }
     }
+    count
+}
+
+fn conclude(
+    soaked: bool,
+    scenarios: &[Arc<Scenario>],
+    done: &[Done],
+    (again, broken): (usize, usize),
+    began: Instant,
+) -> ExitCode {
+    let count = |those: &dyn Fn(&Done) -> bool| done.iter().filter(|done| those(done)).count();
+    let drawn = count(&|done| done.name.contains(":seed="));
+    let of_profiles = count(&|done| done.name.contains(":profile="));
+    let single = count(&|done| !done.name.contains('=') && !done.outcome.met.is_empty());
+    let of_two = count(&|done| done.run().of_two());
     println!(
-        "sweep: scenarios={} runs={} of_two={} profiles={} violations={broken} {:.0} s",
-        all.len(),
-        done.len(),
-        done.iter().filter(|(run, _)| run.of_two()).count(),
-        profiles.len(),
-        began.elapsed().as_secs_f64()
+        "sweep: of these runs {single} have one fault, {drawn} random ones; {of_two} are of two operators, {of_profiles} on \
+         clouds that behave otherwise; {again} were run again"
     );
+    let seconds = began.elapsed().as_secs_f64();
+    if soaked {
+        println!("soak: seeds={drawn} violations={broken} {seconds:.0} s");
+    } else {
+        let faults: usize = done.iter().map(|done| done.outcome.met.len()).sum();
+        println!(
+            "sweep: scenarios={} runs={} faults={faults} violations={broken} {seconds:.0} s",
+            scenarios.len(),
+            done.len(),
+        );
+    }
     match broken {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
 }
 
-/// Says which runs broke rules, and tells the story of the first. How many there are.
+/// Says which runs broke rules, and tells the story of the first, with no more faults than it takes. How many there are.
 pub fn tell_of_broken(kinds: &Arc<Kinds>, done: &[Done]) -> usize {
-    let broken: Vec<&Done> = done
+    let broken = done
         .iter()
-        .filter(|(_, outcome)| !outcome.violations.is_empty())
-        .collect();
-    for (index, (run, outcome)) in broken.iter().enumerate() {
-        println!(
-            "\nsweep: {} broke {} rules",
-            run.name(),
-            outcome.violations.len()
-        );
-        for violation in &outcome.violations {
-            println!("  {violation}");
-        }
-        println!("  replay: make sweep ONLY='{}'", run.name());
-        if index == 0 {
-            // The same run again, with its story.
-            for line in run.run(kinds, true).trace {
-                println!("    {line}");
-            }
+        .filter(|done| !done.outcome.violations.is_empty());
+    let mut count = 0;
+    for (index, done) in broken.enumerate() {
+        count += 1;
+        let shortest = match index {
+            ..SHORTENED => shortest(done),
+            _ => done.run(),
+        };
+        // The same run again, with its story.
+        let trace = match index {
+            0 => shortest.run(kinds, true).trace,
+            _ => Vec::new(),
+        };
+        let violations = &done.outcome.violations;
+        let told = story::of(&done.name, &shortest.name(), violations, &trace);
+        println!("\n{told}");
+    }
+    count
+}
+
+/// The same run with as few faults as it takes to break a rule.
+fn shortest(done: &Done) -> Run {
+    let run = done.run();
+    let breaks = |run: &Run| {
+        let outcome = workers::work(vec![Job::One(run.name())]);
+        outcome
+            .iter()
+            .any(|done| !done.outcome.violations.is_empty())
+    };
+    let mut shortest = Run {
+        plan: done.outcome.met.clone(),
+        two: run.of_two(),
+        ..run.clone()
+    };
+    if done.outcome.met.len() < 2 || !breaks(&shortest) {
+        return run;
+    }
+    for number in done.outcome.met.keys() {
+        let mut shorter = shortest.clone();
+        shorter.plan.remove(number);
+        if !shorter.plan.is_empty() && breaks(&shorter) {
+            shortest = shorter;
         }
     }
-    broken.len()
+    shortest
 }
 
 /// One line for each scenario.
-fn table(all: &[Arc<Scenario>], done: &[Done]) {
-    for scenario in all {
-        let runs = done
-            .iter()
-            .filter(|(run, _)| run.scenario.name == scenario.name);
-        let runs: Vec<&Done> = runs.collect();
-        let Some((_, dry)) = runs.first() else {
+fn table(scenarios: &[Arc<Scenario>], done: &[Done]) {
+    for scenario in scenarios {
+        let prefix = format!("{}:", scenario.name);
+        let runs = done.iter().filter(|done| done.name.starts_with(&prefix));
+        let Some(Done { outcome: dry, .. }) = done.iter().find(|done| done.name == scenario.name)
+        else {
             continue;
         };
-        let missed: usize = runs
-            .iter()
-            .filter(|(r, o)| r.seed.is_none() && o.missed > 0)
-            .count();
         println!(
-            "{:28} boundaries={:3} runs={:4} missed={missed} passes={:3} virtual={} s",
+            "{:28} boundaries={:3} runs={:4} passes={:3} virtual={} s",
             scenario.name,
-            dry.boundaries.len(),
-            runs.len(),
+            dry.boundaries,
+            runs.count(),
             dry.passes,
             dry.seconds
         );
@@ -288,18 +262,11 @@ fn table(all: &[Arc<Scenario>], done: &[Done]) {
 }
 
 /// One run, with its story.
-fn replay(kinds: &Arc<Kinds>, scenario: &Arc<Scenario>, rest: &str) -> ExitCode {
-    let boundaries = match rest.contains("seed=") {
-        true => Run::dry(scenario).run(kinds, false).boundaries,
-        false => Vec::new(),
-    };
-    let run = if rest == "dry" {
-        Some(Run::dry(scenario))
-    } else {
-        chosen(scenario, &boundaries, rest)
-    };
-    let Some(run) = run else {
-        println!("sweep: {rest:?} is not boundary:fault, nor seed=n, nor dry");
+fn replay(kinds: &Arc<Kinds>, name: &str) -> ExitCode {
+    let Some(run) = Run::named(name) else {
+        println!(
+            "sweep: {name:?} is not scenario:boundary:fault, nor scenario:seed=n, nor scenario:dry"
+        );
         return ExitCode::FAILURE;
     };
     let outcome = run.run(kinds, true);
@@ -307,11 +274,12 @@ fn replay(kinds: &Arc<Kinds>, scenario: &Arc<Scenario>, rest: &str) -> ExitCode 
         println!("{line}");
     }
     println!(
-        "sweep: {}: {} boundaries, {} passes, {} virtual seconds, violations: {:#?}",
+        "sweep: {}: {} boundaries, {} passes, {} virtual seconds, trace {:x}, violations: {:#?}",
         run.name(),
-        outcome.boundaries.len(),
+        outcome.boundaries,
         outcome.passes,
         outcome.seconds,
+        outcome.hash,
         outcome.violations
     );
     match outcome.violations.is_empty() {

@@ -1,7 +1,7 @@
 //! The operator's ways to the apiserver and to the cloud, in this thread, with a gate across each.
 
-use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,18 +12,29 @@ use ess_emulator::state::faults::{Effect, Fault as CallFault};
 use ess_rollout::kubernetes::FenceLayer;
 use ess_rollout::runtime::lease::Fence;
 use ess_rollout_aliyun::{Transport, TransportError, WireRequest, WireResponse};
-use ess_rollout_test_support::apiserver::Answer;
+use ess_rollout_test_support::apiserver::{Answer, Disturbance};
 use http::{Method, Request};
+use jiff::SignedDuration;
 use kube::client::Body;
+use tokio::time::Instant;
 use tower::Layer;
 
-use crate::gate::{Fault, Life, Side};
+use crate::fault::Fault;
+use crate::gate::{Life, Side};
 use crate::invariants;
 use crate::world::{LATE_SECONDS, OPERATOR, World};
+use crate::{others, spoil};
 
 /// One way of a call, in milliseconds.
 const CLOUD: u64 = 20;
 pub const APISERVER: u64 = 2;
+
+/// What a refusal says of how long to wait.
+const HINT_MILLIS: u64 = 5000;
+/// An account that has nothing.
+const OTHER_ACCOUNT: &str = "1999999999999999";
+/// For how long watches are disturbed, and for how long what comes late is late.
+const DISTURBED: Duration = Duration::from_secs(30);
 
 /// From the cloud client to the emulator's front.
 pub struct CloudWire {
@@ -62,18 +73,29 @@ pub fn is_read(action: &str) -> bool {
 impl CloudWire {
     async fn exchange(&self, request: WireRequest) -> Result<WireResponse, TransportError> {
         let world = &self.world;
+        let sent = Instant::now();
         world.latency.pass(CLOUD).await;
         self.life.goes_on().await;
+        // What was on its way when the process came to stand still has been given up meanwhile.
+        if self.life.stood_still_since(sent) {
+            return Err(TransportError::Broken("the connection is gone".to_owned()));
+        }
         let action = header(&request, "x-acs-action").to_owned();
         if self.life.is_cut_from_cloud() {
             return Err(TransportError::NotConnected("no connection".to_owned()));
         }
         world.call_made(|| called(&action, &request.body));
+        world.exchanged(action.as_bytes());
+        world.exchanged(request.body.as_bytes());
         let mut fault = None;
-        if !is_read(&action) {
+        let mut befallen = None;
+        if is_read(&action) {
+            let question = format!("{action}?{}", request.body);
+            befallen = world.gate.befalls_read(&action, &question);
+        } else {
             must_lead(world, &self.life, &action);
             invariants::before_call(world, &action, &request.body);
-            fault = world.gate.reach(Side::Cloud, &action);
+            fault = world.gate.reach(Side::Cloud);
         }
         let number = world.gate.passed();
         let story = |became: &str| {
@@ -99,12 +121,28 @@ impl CloudWire {
             Some(Fault::Throttled) => Some(Effect::Throttle {
                 retry_after_millis: None,
             }),
-            None if is_read(&action) && world.gate.leaves_out(&action) => {
-                world.trace(|| format!("cloud {action}: answered without its entries"));
-                Some(Effect::Omit {
-                    entries: vec!["*".to_owned()],
+            Some(Fault::ThrottledWithHint) => Some(Effect::Throttle {
+                retry_after_millis: Some(HINT_MILLIS),
+            }),
+            Some(Fault::Unavailable) => Some(Effect::Error {
+                status: 503,
+                code: "ServiceUnavailable".to_owned(),
+                message: "The request has failed due to a temporary failure of the server."
+                    .to_owned(),
+            }),
+            // Whose credentials they are is asked once for each.
+            None if befallen == Some(Fault::ReadsElsewhere) && action != "GetCallerIdentity" => {
+                Some(Effect::Elsewhere {
+                    account_id: Some(OTHER_ACCOUNT.to_owned()),
+                    region: None,
                 })
             }
+            None if befallen == Some(Fault::ReadsThrottled) => Some(Effect::Throttle {
+                retry_after_millis: None,
+            }),
+            None if befallen == Some(Fault::Omitted) => Some(Effect::Omit {
+                entries: vec!["*".to_owned()],
+            }),
             _ => None,
         };
         let outcome = self.answer(&request, effect);
@@ -115,7 +153,11 @@ impl CloudWire {
             world.trace(|| story("sent, the operator stops"));
             world.gate.stop(&self.life, fault).await;
         }
+        if let Some(befallen) = befallen {
+            world.trace(|| format!("cloud {action}: {}", befallen.name()));
+        }
         befalls(world, &self.life, fault);
+        let spoilt = fault.or(befallen);
         let answer = match outcome {
             front::Outcome::Answer(answer) => Some(answer),
             front::Outcome::AnswerAt(at, answer) => {
@@ -127,13 +169,15 @@ impl CloudWire {
         };
         world.latency.pass(CLOUD).await;
         self.life.goes_on().await;
-        let answer = answer.map(|answer| self.shown(&action, &request.body, answer));
+        let answer = answer.map(|answer| self.shown(&action, &request.body, answer, befallen));
+        let answer = answer.map(|answer| spoil::answer(spoilt, answer));
         let Some(answer) = answer else {
             world.trace(|| story("no answer"));
             return Err(TransportError::Broken(
                 "the exchange with the emulator broke off".to_owned(),
             ));
         };
+        world.exchanged(&answer.body);
         world.trace(|| story(&summary(&action, &request.body, &answer)));
         let headers = answer.headers.iter().filter_map(|(name, value)| {
             let name = http::HeaderName::try_from(name.as_str()).ok()?;
@@ -147,18 +191,24 @@ impl CloudWire {
     }
 
     /// What is shown of an answer that is true now.
-    fn shown(&self, action: &str, body: &str, answer: front::Response) -> front::Response {
+    fn shown(
+        &self,
+        action: &str,
+        body: &str,
+        answer: front::Response,
+        befallen: Option<Fault>,
+    ) -> front::Response {
         let world = &self.world;
         let answer = world.lists.shown(action, body, world.now(), answer);
-        if !is_read(action) || answer.status != 200 || !world.gate.remembers() {
+        // What left something out is not what was true then.
+        let is_true = answer.status == 200
+            && ![Some(Fault::Omitted), Some(Fault::ReadsElsewhere)].contains(&befallen);
+        if !is_read(action) || !is_true || !world.gate.remembers() {
             return answer;
         }
         let question = format!("{action}?{body}");
         match world.lists.before(&question, world.now(), &answer) {
-            Some(before) if world.gate.is_older(&question) => {
-                world.trace(|| format!("cloud {action}: answered as the last time"));
-                before
-            }
+            Some(before) if befallen == Some(Fault::Older) => before,
             _ => answer,
         }
     }
@@ -245,15 +295,29 @@ pub struct ApiserverWire {
     pub fence: Fence,
 }
 
-/// What an operator goes through from now on, and survives.
+/// What happens from now on, and does not end the operator.
 fn befalls(world: &World, life: &Life, fault: Option<Fault>) {
-    let Some(fault) = fault.filter(|fault| fault.is_of_two()) else {
+    let Some(fault) = fault.filter(|fault| !fault.stops()) else {
         return;
     };
-    world.trace(|| format!("{}: {}", life.name, fault.name()));
-    life.meets(fault);
-    if fault == Fault::TakenTold {
-        world.gate.tell(life, fault);
+    world.trace(|| format!("{} {}", life.name, fault.name()));
+    let until = Instant::now() + DISTURBED;
+    let hour = SignedDuration::from_hours(1);
+    let year = SignedDuration::from_hours(365 * 24);
+    let jump = |by| world.clock().jumps(by);
+    match fault {
+        Fault::WatchClosed => world.apiserver.disturb(Disturbance::Closed),
+        Fault::WatchLate => world.apiserver.disturb(Disturbance::Late(until)),
+        Fault::WatchLost => world.apiserver.disturb(Disturbance::Lost(until)),
+        Fault::WatchTwice => world.apiserver.disturb(Disturbance::Twice(until)),
+        Fault::Labelled => others::label(world),
+        Fault::StatusWiped => others::wipe_statuses(world),
+        Fault::HourAhead => jump(hour),
+        Fault::HourBehind => jump(-hour),
+        Fault::YearAhead => jump(year),
+        Fault::YearBehind => jump(-year),
+        Fault::Told | Fault::TakenTold => world.gate.tell(life, fault),
+        _ => life.meets(fault),
     }
 }
 
@@ -264,7 +328,7 @@ impl ApiserverWire {
         kube::Client::new(FenceLayer { fence, takes }.layer(self), namespace)
     }
 
-    async fn exchange(self, request: Request<Body>) -> Answer {
+    async fn exchange(self, request: Request<Body>) -> io::Result<Answer> {
         let Self { world, life, .. } = &self;
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await.unwrap_or_default().to_vec();
@@ -272,21 +336,30 @@ impl ApiserverWire {
         let path = request.uri().path();
         let writes = request.method() != Method::GET;
         let event = path.contains("/events.k8s.io/");
+        // An Event has the time of the machine in its name.
+        if writes && !event {
+            world.exchanged(path.as_bytes());
+            world.exchanged(request.body());
+        }
         world.call_made(|| {
             let resource = path.split('/').nth(6).unwrap_or_default();
             format!("{} {resource}", request.method())
         });
+        let sent = Instant::now();
         world.latency.pass(APISERVER).await;
         life.goes_on().await;
+        if life.stood_still_since(sent) {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
         if life.is_cut_from_apiserver() {
-            return failure(503, "ServiceUnavailable");
+            return Ok(failure(503, "ServiceUnavailable"));
         }
         let name = || {
             let segments: Vec<&str> = path.split('/').skip(4).collect();
             format!("{} {}", request.method(), segments.join("/"))
         };
         let fault = if writes && !event {
-            world.gate.reach(Side::Apiserver, name())
+            world.gate.reach(Side::Apiserver)
         } else {
             None
         };
@@ -307,7 +380,22 @@ impl ApiserverWire {
             }
             Some(Fault::Conflict) => {
                 world.trace(|| story("409"));
-                return failure(409, "Conflict");
+                return Ok(failure(409, "Conflict"));
+            }
+            Some(Fault::Throttled) => {
+                world.trace(|| story("429"));
+                let mut answer = failure(429, "TooManyRequests");
+                let wait = http::HeaderValue::from_static("1");
+                answer.headers_mut().insert("retry-after", wait);
+                return Ok(answer);
+            }
+            Some(Fault::Unavailable) => {
+                world.trace(|| story("500"));
+                return Ok(failure(500, "InternalError"));
+            }
+            Some(Fault::Lost) => {
+                world.trace(|| story("lost on the way"));
+                return Err(io::ErrorKind::ConnectionReset.into());
             }
             _ => {}
         }
@@ -328,13 +416,17 @@ impl ApiserverWire {
         world.latency.pass(APISERVER).await;
         life.goes_on().await;
         if fault == Some(Fault::AnswerLost) {
+            world.trace(|| story("done, the connection ended"));
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        if fault == Some(Fault::TimedOut) {
             world.trace(|| story("done, answered 504"));
-            return failure(504, "Timeout");
+            return Ok(failure(504, "Timeout"));
         }
         if writes {
             world.trace(|| story(&format!("{} {}", answer.status().as_u16(), said(&request))));
         }
-        answer
+        Ok(answer)
     }
 }
 
@@ -374,15 +466,15 @@ fn failure(code: u16, reason: &str) -> Answer {
 
 impl tower::Service<Request<Body>> for ApiserverWire {
     type Response = Answer;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Answer>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let wire = self.clone();
-        Box::pin(async move { Ok(wire.exchange(request).await) })
+        Box::pin(wire.exchange(request))
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that one run shares: the virtual time, the emulated cloud, the fake apiserver, and what was seen.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,12 +14,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::gate::{Gate, Plan, Side};
+use crate::gate::{Gate, Side};
 use crate::golden::Moment;
 use crate::lease::KeptLease;
 use crate::lists::Lists;
 use crate::scale::Made;
 use crate::scenario::{Scenario, with};
+use crate::story;
 
 /// The namespace of the tasks, and of the operator with its records.
 pub const NAMESPACE: &str = "shop";
@@ -31,6 +33,8 @@ pub const REGION: &str = "cn-hangzhou";
 pub const SETTLE: Duration = Duration::from_secs(20);
 /// How late a late effect comes after its connection ended.
 pub const LATE_SECONDS: f64 = 18.0;
+/// How long what is wrong for a while is wrong: longer than the bound on lateness.
+pub const FOR_A_WHILE: Duration = Duration::from_secs(60);
 /// More passes than this within a minute of virtual time make no progress.
 const PASSES_A_MINUTE: usize = 150;
 
@@ -38,7 +42,10 @@ pub struct World {
     pub apiserver: FakeApiserver,
     pub gate: Gate,
     cloud: Mutex<Cloud>,
+    /// It is always right.
     clock: VirtualClock,
+    /// That of the nodes of operators.
+    node: VirtualClock,
     seen: Mutex<Seen>,
     /// Where calls take how long.
     pub latency: Latency,
@@ -51,6 +58,8 @@ pub struct World {
 #[derive(Default)]
 struct Seen {
     violations: Vec<String>,
+    /// Of every request and answer.
+    exchanged: DefaultHasher,
     /// `None`: nobody reads it.
     trace: Option<Vec<String>>,
     passes: Vec<Instant>,
@@ -62,11 +71,13 @@ struct Seen {
 }
 
 /// Virtual time: tokio's paused clock, from a fixed date on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct VirtualClock {
     began: Instant,
     /// By how much it is wrong.
     ahead: SignedDuration,
+    /// By how much it is wrong for a while, and until when.
+    jump: Arc<Mutex<Option<(SignedDuration, Instant)>>>,
 }
 
 const BEGIN: i64 = 1_767_600_000;
@@ -76,7 +87,12 @@ impl VirtualClock {
         Self {
             began: Instant::now(),
             ahead: SignedDuration::ZERO,
+            jump: Arc::default(),
         }
+    }
+
+    fn jump(&self) -> MutexGuard<'_, Option<(SignedDuration, Instant)>> {
+        self.jump.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// That of a node that is wrong by so much.
@@ -84,10 +100,17 @@ impl VirtualClock {
         Self { ahead, ..self }
     }
 
+    /// For a while it is wrong by so much.
+    pub fn jumps(&self, by: SignedDuration) {
+        *self.jump() = Some((by, Instant::now() + FOR_A_WHILE));
+    }
+
     pub fn now(&self) -> Timestamp {
         let elapsed = SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
+        let jump = self.jump().filter(|(_, until)| *until > Instant::now());
+        let jump = jump.map_or(SignedDuration::ZERO, |(by, _)| by);
         begin()
-            .saturating_add(elapsed + self.ahead)
+            .saturating_add(elapsed + self.ahead + jump)
             .unwrap_or(Timestamp::MAX)
     }
 }
@@ -154,7 +177,8 @@ fn lag(fixture: &mut Fixture) {
         &mut switches.oos.update_date_lag_seconds,
     ] {
         if fastrand::u8(..4) == 0 {
-            *seconds = fastrand::u32(1..40);
+            // No further than the bound on lateness that the operator is told: what it promises holds until there.
+            *seconds = fastrand::u32(1..SETTLE.as_secs() as u32);
         }
     }
     if fastrand::u8(..4) == 0 {
@@ -169,7 +193,7 @@ impl World {
     pub fn new(
         kinds: Arc<Kinds>,
         scenario: &Scenario,
-        plan: Plan,
+        gate: Gate,
         latency: Latency,
         profile: Option<u64>,
         traced: bool,
@@ -188,10 +212,15 @@ impl World {
         }
         fixture.start_time = Some(begin());
         let clock = VirtualClock::new();
+        let of_apiserver = clock.clone();
         Arc::new(Self {
-            apiserver: FakeApiserver::new(kinds, Arc::new(move || clock.now())),
-            gate: Gate::new(plan),
+            apiserver: FakeApiserver::new(kinds, Arc::new(move || of_apiserver.now())),
+            gate,
             cloud: Mutex::new(Cloud::new(&fixture).expect("a scenario's fixture is valid")),
+            node: VirtualClock {
+                jump: Arc::default(),
+                ..clock.clone()
+            },
             clock,
             seen: Mutex::new(Seen {
                 trace: traced.then(Vec::new),
@@ -203,8 +232,9 @@ impl World {
         })
     }
 
+    /// That of a node.
     pub fn clock(&self) -> VirtualClock {
-        self.clock
+        self.node.clone()
     }
 
     pub fn now(&self) -> Timestamp {
@@ -226,11 +256,34 @@ impl World {
     pub fn violation(&self, what: impl Into<String>) {
         let what = what.into();
         self.trace(|| format!("VIOLATION {what}"));
+        if self.seen().trace.is_some() {
+            let believed = story::believed(self)
+                .into_iter()
+                .map(|line| ("believed", line));
+            let truth = story::truth(self)
+                .into_iter()
+                .map(|line| ("true    ", line));
+            for (whose, line) in believed.chain(truth) {
+                self.trace(|| format!("  {whose}  {line}"));
+            }
+        }
         self.seen().violations.push(what);
     }
 
     pub fn violations(&self) -> Vec<String> {
         self.seen().violations.clone()
+    }
+
+    /// Something that the operator sent, or was answered.
+    pub fn exchanged(&self, what: &[u8]) {
+        let mut seen = self.seen();
+        self.clock.now().as_nanosecond().hash(&mut seen.exchanged);
+        what.hash(&mut seen.exchanged);
+    }
+
+    /// Of all of that so far.
+    pub fn hash(&self) -> u64 {
+        self.seen().exchanged.finish()
     }
 
     /// A line of the story, if anybody reads it.

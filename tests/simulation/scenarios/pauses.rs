@@ -70,6 +70,8 @@ pub fn all() -> Vec<Scenario> {
         // Lateness and lag: one word leaves one pause.
         Scenario::new("lists-behind", script("web", each(json!({"batches": 4}))))
             .lists_behind(45)
+            // Further than the bound: that is more than is promised as soon as something else goes wrong.
+            .one_fault()
             .then(Paused("web", 1), Annotate("web", "continue", "1"))
             .then(Paused("web", 2), Annotate("web", "continue", "current@two"))
             .then(Paused("web", 3), Annotate("web", "continue", "3"))

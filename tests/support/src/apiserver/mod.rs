@@ -29,11 +29,14 @@ use http::{Request, Response};
 use jiff::Timestamp;
 use kube::client::Body;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 pub use kinds::Kinds;
 pub use store::{Change, ChangeKind};
 
 use store::Store;
+pub use watch::Disturbance;
+use watch::Disturbed;
 
 /// What is answered.
 pub type Answer = Response<AnswerBody>;
@@ -50,8 +53,18 @@ struct Shared {
     kinds: Arc<Kinds>,
     now: Now,
     store: Mutex<Store>,
-    /// The newest resourceVersion, for watches to wait on.
-    newest: tokio::sync::watch::Sender<u64>,
+    /// Something has changed, for watches to wait on. Not a channel with receivers: those are woken in a random order.
+    changed: Arc<Notify>,
+    /// What befalls all watches.
+    disturbed: Mutex<Disturbed>,
+}
+
+impl Shared {
+    fn disturbed(&self) -> MutexGuard<'_, Disturbed> {
+        self.disturbed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl FakeApiserver {
@@ -62,7 +75,8 @@ impl FakeApiserver {
                 kinds,
                 now,
                 store: Mutex::default(),
-                newest: tokio::sync::watch::channel(0).0,
+                changed: Arc::default(),
+                disturbed: Mutex::default(),
             }),
         }
     }
@@ -123,9 +137,8 @@ impl FakeApiserver {
             };
             store.write(kind, object, ChangeKind::Added, &by);
         }
-        let newest = store.revision();
         drop(store);
-        self.shared.newest.send_replace(newest);
+        self.shared.changed.notify_waiters();
     }
 
     /// The newest resourceVersion.
@@ -142,6 +155,19 @@ impl FakeApiserver {
     /// Every change since a resourceVersion, oldest first: what a simulation holds against its rules.
     pub fn changes_since(&self, revision: u64) -> Vec<Change> {
         self.store().changes_since(revision).cloned().collect()
+    }
+
+    /// From now on this befalls all watches, those that are open and those that are begun.
+    pub fn disturb(&self, disturbance: Disturbance) {
+        let mut disturbed = self.shared.disturbed();
+        match disturbance {
+            Disturbance::Closed => disturbed.closed += 1,
+            Disturbance::Late(until) => disturbed.late = Some(until),
+            Disturbance::Lost(until) => disturbed.lost = Some(until),
+            Disturbance::Twice(until) => disturbed.twice = Some(until),
+        }
+        drop(disturbed);
+        self.shared.changed.notify_waiters();
     }
 
     /// Forgets changes up to now, as etcd's compaction does: a watch from an older version is answered 410 Expired.

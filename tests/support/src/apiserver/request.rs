@@ -137,9 +137,8 @@ fn route(
             return Err(Failure::method_not_allowed());
         }
         let created = write::create(store, kind, namespace, parse()?, options, &by("create"))?;
-        let newest = store.revision();
         drop(guard);
-        apiserver.shared.newest.send_replace(newest);
+        apiserver.shared.changed.notify_waiters();
         return Ok(Reply::Object(201, created));
     };
     let old = store
@@ -170,9 +169,8 @@ fn route(
         }
         _ => return Err(Failure::method_not_allowed()),
     };
-    let newest = store.revision();
     drop(guard);
-    apiserver.shared.newest.send_replace(newest);
+    apiserver.shared.changed.notify_waiters();
     Ok(reply)
 }
 

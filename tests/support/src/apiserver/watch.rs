@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Body;
 use futures::stream;
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 
 use super::FakeApiserver;
 use super::failure::Failure;
@@ -108,15 +110,40 @@ fn event(kind: &Kind, selector: &Selector, change: &Change) -> Option<String> {
     Some(line(seen.name(), &change.new))
 }
 
+/// Something that befalls watches, of a kind that they survive by what they are for: whoever watches lists again.
+#[derive(Debug, Clone, Copy)]
+pub enum Disturbance {
+    /// Those that are open end.
+    Closed,
+    /// Until then nothing is told; what happened is told after that.
+    Late(Instant),
+    /// What happens until then is told nobody. Those that were open then end as those do whose version is too old.
+    Lost(Instant),
+    /// Until then each event is told twice.
+    Twice(Instant),
+}
+
+/// What befalls them.
+#[derive(Debug, Default)]
+pub(super) struct Disturbed {
+    /// How often all were ended.
+    pub(super) closed: u64,
+    pub(super) late: Option<Instant>,
+    pub(super) lost: Option<Instant>,
+    pub(super) twice: Option<Instant>,
+}
+
 struct Watch {
     apiserver: FakeApiserver,
+    /// How often all had been ended when it began.
+    closed: u64,
     kind: String,
     selector: Selector,
     /// The last version that was looked at.
     seen: u64,
-    newest: tokio::sync::watch::Receiver<u64>,
     ready: VecDeque<String>,
-    ends: tokio::time::Instant,
+    began: Instant,
+    ends: Instant,
     bookmarks: bool,
     ended: bool,
 }
@@ -132,12 +159,13 @@ pub(super) fn begin(
     let patience = seconds.map_or(LONGEST, Duration::from_secs);
     let mut watch = Watch {
         apiserver: apiserver.clone(),
+        closed: apiserver.shared.disturbed().closed,
         kind: kind.plural.clone(),
         selector,
         seen: 0,
-        newest: apiserver.shared.newest.subscribe(),
         ready: VecDeque::new(),
-        ends: tokio::time::Instant::now() + patience,
+        began: Instant::now(),
+        ends: Instant::now() + patience,
         bookmarks: query
             .get("allowWatchBookmarks")
             .is_some_and(|b| b == "true"),
@@ -181,21 +209,32 @@ pub(super) fn begin(
 
 impl Watch {
     async fn next(&mut self) -> Option<String> {
+        let changed = self.apiserver.shared.changed.clone();
         loop {
+            // Whatever comes from now on wakes it.
+            let mut again = pin!(changed.notified());
+            again.as_mut().enable();
+            if self.is_closed() {
+                return None;
+            }
+            if let Some(until) = self.is_held_up() {
+                drop(timeout_at(until.min(self.ends), again).await);
+                if Instant::now() >= self.ends {
+                    return None;
+                }
+                continue;
+            }
             if let Some(line) = self.ready.pop_front() {
                 return Some(line);
             }
             if self.ended {
                 return None;
             }
-            self.newest.borrow_and_update();
             self.take_changes();
-            if !self.ready.is_empty() {
+            if !self.ready.is_empty() || self.ended {
                 continue;
             }
-            let waited = tokio::time::timeout_at(self.ends, self.newest.changed()).await;
-            // Either its time is up, or the apiserver is gone.
-            if !matches!(waited, Ok(Ok(()))) {
+            if timeout_at(self.ends, again).await.is_err() {
                 self.ended = true;
                 if self.bookmarks {
                     return Some(self.bookmark());
@@ -204,14 +243,38 @@ impl Watch {
         }
     }
 
+    fn is_closed(&self) -> bool {
+        self.apiserver.shared.disturbed().closed > self.closed
+    }
+
+    /// Until when nothing is told.
+    fn is_held_up(&self) -> Option<Instant> {
+        let disturbed = self.apiserver.shared.disturbed();
+        let until = disturbed.late.max(disturbed.lost);
+        until.filter(|until| *until > Instant::now())
+    }
+
     fn take_changes(&mut self) {
         let Some(kind) = self.apiserver.shared.kinds.named(&self.kind) else {
             return;
         };
+        let now = Instant::now();
+        let disturbed = self.apiserver.shared.disturbed();
+        let lost = disturbed.lost.is_some_and(|until| self.began < until);
+        let twice = disturbed.twice.is_some_and(|until| until > now);
+        drop(disturbed);
         let store = self.apiserver.store();
+        if lost && self.seen < store.revision() {
+            let expired = Failure::expired(self.seen, store.revision());
+            self.ready.push_back(line("ERROR", &expired.status()));
+            self.ended = true;
+            return;
+        }
         for change in store.changes_since(self.seen) {
             self.seen = change.revision;
-            self.ready.extend(event(kind, &self.selector, change));
+            let event = event(kind, &self.selector, change);
+            let again = event.clone().filter(|_| twice);
+            self.ready.extend(event.into_iter().chain(again));
         }
     }
 

@@ -1,0 +1,175 @@
+//! Runs in processes of one thread each, as many as there is work for: they are forked (see [`crate::branches`]), and one that
+//! dies takes no other with it.
+//!
+//! A worker is this program again. It is handed jobs, a line each, and answers with a line for each run and an empty one
+//! when a job is done.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use ess_rollout_test_support::apiserver::Kinds;
+use serde::{Deserialize, Serialize};
+
+use crate::run::{Outcome, Run};
+
+/// Set for a worker.
+pub const WORKER: &str = "SWEEP_WORKER";
+/// One for each core of the smallest machine that this is for.
+const WORKERS: usize = 2;
+/// After so many broken runs no more are begun, unless told otherwise.
+const ENOUGH: usize = 8;
+
+/// What a worker is asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Job {
+    /// The run of this name.
+    One(String),
+    /// The run of this name, and all that branch off it: one for each fault at each boundary.
+    Tree(String),
+}
+
+/// A run and what came of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Done {
+    pub name: String,
+    pub outcome: Outcome,
+}
+
+impl Done {
+    /// The run itself.
+    pub fn run(&self) -> Run {
+        Run::named(&self.name).expect("a run that was asked for")
+    }
+}
+
+/// Works off jobs; at the end whatever is asked for.
+pub fn serve() -> ExitCode {
+    let kinds = Arc::new(Kinds::of_this_tree().expect("the CRDs of this tree"));
+    for line in std::io::stdin().lines() {
+        let Ok(job) = serde_json::from_str(&line.unwrap_or_default()) else {
+            return ExitCode::FAILURE;
+        };
+        match job {
+            Job::One(name) => {
+                let run = Run::named(&name).expect("a run that was asked for");
+                let outcome = run.run(&kinds, false);
+                answer(&Done { name, outcome });
+            }
+            Job::Tree(name) => {
+                let dry = Run::named(&name).expect("a run that was asked for");
+                let outcome = dry.branching(&kinds);
+                let branched = !outcome.met.is_empty();
+                let name = Run {
+                    plan: outcome.met.clone(),
+                    ..dry
+                }
+                .name();
+                answer(&Done { name, outcome });
+                if branched {
+                    // A child of the process that has the jobs.
+                    return ExitCode::SUCCESS;
+                }
+            }
+        }
+        write("\n");
+    }
+    ExitCode::SUCCESS
+}
+
+fn answer(done: &Done) {
+    write(&(serde_json::to_string(done).expect("an outcome is JSON") + "\n"));
+}
+
+/// At once: what was in a buffer would be written by each child, too.
+fn write(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.expect("whoever asks listens");
+}
+
+/// Has jobs worked off, in their order.
+pub fn work(jobs: Vec<Job>) -> Vec<Done> {
+    let queue = Mutex::new(VecDeque::from(jobs));
+    let broken = AtomicUsize::new(0);
+    let enough = std::env::var("ENOUGH")
+        .ok()
+        .and_then(|enough| enough.parse().ok());
+    let enough = enough.unwrap_or(ENOUGH);
+    let next = || {
+        let next = queue.lock().expect("no panic").pop_front();
+        next.filter(|_| broken.load(Ordering::Relaxed) < enough)
+    };
+    let seen = |done: &Done| {
+        if !done.outcome.violations.is_empty() {
+            broken.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|_| scope.spawn(|| attend(next, seen)))
+            .collect();
+        let all = workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("no panic"));
+        all.collect()
+    })
+}
+
+/// Starts a worker, and hands jobs to it as long as there are some.
+fn attend(next: impl Fn() -> Option<Job>, seen: impl Fn(&Done)) -> Vec<Done> {
+    let mut all = Vec::new();
+    let mut worker = None;
+    while let Some(job) = next() {
+        let (child, answers) = worker.get_or_insert_with(start);
+        let line = serde_json::to_string(&job).expect("a job is JSON") + "\n";
+        let input = child.stdin.as_mut().expect("a pipe");
+        let sent = input.write_all(line.as_bytes());
+        let mut complete = false;
+        for line in answers.by_ref() {
+            let line = line.expect("text");
+            complete = line.is_empty();
+            if sent.is_err() || complete {
+                break;
+            }
+            let done: Done = serde_json::from_str(&line).expect("an outcome");
+            seen(&done);
+            all.push(done);
+        }
+        if !complete {
+            let (Job::One(name) | Job::Tree(name)) = job;
+            let status = child.wait();
+            let what =
+                format!("the process of this run, or of one that branches off, ended: {status:?}");
+            let outcome = Outcome {
+                violations: vec![what],
+                ..Outcome::default()
+            };
+            let done = Done { name, outcome };
+            seen(&done);
+            all.push(done);
+            worker = None;
+        }
+    }
+    if let Some((mut child, _)) = worker {
+        drop(child.stdin.take());
+        child.wait().expect("a worker ends when nothing comes");
+    }
+    all
+}
+
+type Answers = std::io::Lines<BufReader<std::process::ChildStdout>>;
+
+fn start() -> (Child, Answers) {
+    let program = std::env::current_exe().expect("this program");
+    let mut child = Command::new(program)
+        .env(WORKER, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this program starts");
+    let answers = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    (child, answers)
+}
