@@ -8,6 +8,8 @@ pub(in crate::oos) use api::is_store_action;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -110,6 +112,7 @@ pub(crate) fn hide(secrets: &BTreeSet<String>, value: &mut Value) {
             for secret in secrets {
                 hide_one(secret, text);
             }
+            hide_encoded(secrets, text);
         }
         Value::Array(list) => list.iter_mut().for_each(|value| hide(secrets, value)),
         Value::Object(map) => {
@@ -162,6 +165,31 @@ fn hide_one(secret: &str, text: &mut String) {
             }
         }
     }
+}
+
+/// The same in whatever of a text is base64 of another, as commands, files and user data travel.
+fn hide_encoded(secrets: &BTreeSet<String>, text: &mut String) {
+    let is_of_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+    let words: BTreeSet<&str> = text
+        .split(|c| !is_of_base64(c))
+        .filter(|word| word.len() >= SHORT && word.len().is_multiple_of(4))
+        .collect();
+    let hidden: Vec<(String, String)> = words
+        .into_iter()
+        .filter_map(|word| Some((word.to_owned(), hide_in_word(secrets, word)?)))
+        .collect();
+    for (word, hidden) in hidden {
+        *text = text.replace(&word, &hidden);
+    }
+}
+
+fn hide_in_word(secrets: &BTreeSet<String>, word: &str) -> Option<String> {
+    let mut decoded = String::from_utf8(STANDARD.decode(word).ok()?).ok()?;
+    let before = decoded.clone();
+    for secret in secrets {
+        hide_one(secret, &mut decoded);
+    }
+    (decoded != before).then(|| STANDARD.encode(decoded))
 }
 
 impl Parameter {

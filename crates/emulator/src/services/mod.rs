@@ -148,11 +148,33 @@ pub(crate) fn check_parameters(world: &World, call: &Call) -> Result<Vec<String>
     Ok(unsupported.into_iter().chain(unknown).collect())
 }
 
+/// Lists of tags and of filters by tag: a value without a key would select whatever there is.
+const TAG_LISTS: [&str; 3] = ["Tag", "Tags", "ResourceTag"];
+
+fn check_tags(call: &Call) -> Result<(), ApiError> {
+    for name in TAG_LISTS {
+        let items = call.params.get(name).and_then(Value::as_array);
+        for (number, item) in items.into_iter().flatten().enumerate() {
+            let has = |member: &str| {
+                let mut members = item.as_object().into_iter().flatten();
+                members.any(|(name, value)| {
+                    name.eq_ignore_ascii_case(member) && !value.is_null() && value != ""
+                })
+            };
+            if item.is_object() && has("Value") && !has("Key") {
+                return Err(args::missing(&format!("{name}.{}.Key", number + 1)));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Carries out a call to any service but OOS.
 pub(crate) fn run(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     let Some(action) = find(call.service, &call.action) else {
         return Err(unknown_action(call.service, &call.action));
     };
+    check_tags(call)?;
     let args = args::Args::new(&call.params, call.version);
     // Templates run in a region, which need not be among the parameters.
     if REGIONAL.contains(&action.name) && !call.by_oos {

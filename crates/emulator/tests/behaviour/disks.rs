@@ -51,6 +51,49 @@ fn stop(cloud: &mut Cloud, id: &str) {
 }
 
 #[test]
+fn a_replaced_system_disk_is_as_large_as_asked_for() {
+    // Before the group finds it unhealthy.
+    let mut cloud = small("durations: {replaceSystemDisk: 5, healthCheck: 600}");
+    stop(&mut cloud, "i-small-01");
+    let size = |cloud: &mut Cloud| {
+        let ask = json!({"InstanceId": "i-small-01", "DiskType": "system"});
+        let read = ecs(cloud, "DescribeDisks", ask).unwrap();
+        read["Disks"]["Disk"][0]["Size"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{read}"))
+    };
+    let before = size(&mut cloud);
+    for (asked, came) in [
+        (None, before),
+        (Some(before + 60), before + 60),
+        (None, before + 60),
+    ] {
+        let mut ask = json!({"InstanceId": "i-small-01", "ImageId": "m-2"});
+        if let Some(asked) = asked {
+            ask["SystemDisk.Size"] = json!(asked);
+        }
+        ecs(&mut cloud, "ReplaceSystemDisk", ask).unwrap();
+        pass(&mut cloud, 30);
+        assert_eq!(size(&mut cloud), came, "{asked:?}");
+    }
+}
+
+#[test]
+fn a_tag_s_value_without_its_key_selects_nothing() {
+    let mut cloud = small("");
+    for (action, list) in [
+        ("DescribeInstances", "Tag"),
+        ("DescribeDisks", "Tag"),
+        ("DescribeImages", "Tag"),
+    ] {
+        let ask = json!({format!("{list}.1.Value"): "nope"});
+        let refused = ecs(&mut cloud, action, ask).unwrap_err();
+        assert_eq!(refused.code, "MissingParameter", "{action}");
+        assert!(refused.message.contains("Tag.1.Key"), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_data_disk_goes_through_its_statuses() {
     let mut cloud = small("durations: {createDisk: 5, attachDisk: 5, detachDisk: 5}");
     let name = json!({"DiskName": "data", "Tag.1.Key": "team", "Tag.1.Value": "web"});

@@ -310,6 +310,27 @@ Outputs: {got: {Value: 'it is {{ get.got }}'}}
             .to_string();
         assert!(!shown.contains("s3cr3t"), "{shown}");
     }
+    // Encoded it is no better hidden.
+    let encodes = r"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - Name: get
+    Action: ACS::ExecuteAPI
+    Properties: {Service: TEST, API: GetThing}
+    Outputs: {got: {ValueSelector: .Got}}
+Outputs:
+  value: {Value: {'Fn::Base64Encode': '{{ get.got }}'}}
+  among: {Value: {'Fn::Base64Encode': 'echo {{ get.got }} | sh'}}
+";
+    cloud
+        .world
+        .answers
+        .insert("GetThing".into(), [json!({"Got": "s3cr3t-value"})].into());
+    let execution = cloud.run(encodes, json!({}));
+    assert_eq!(execution["Status"], "Success", "{execution}");
+    let outputs: Value = serde_json::from_str(execution["Outputs"].as_str().unwrap()).unwrap();
+    assert_eq!(outputs["value"], "KioqKioq");
+    assert_eq!(outputs["among"], "ZWNobyAqKioqKiogfCBzaA==");
     let get = |decrypt: bool| json!({"Name": "pass", "WithDecryption": decrypt});
     let hidden = cloud.ask("GetSecretParameter", get(false)).unwrap();
     assert_eq!(hidden["Parameter"]["Value"], "******");

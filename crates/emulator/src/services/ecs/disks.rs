@@ -26,8 +26,8 @@ pub const REPLACE: Action = Action {
     run: Run::Write(replace),
 };
 
-/// ReplaceSystemDisk: a Stopped instance gets a new disk with the image; size grows only if the
-/// image needs it.
+/// ReplaceSystemDisk: a Stopped instance gets a new disk with the image, of the size that is asked for,
+/// else that of the old one, or as large as the image needs.
 fn replace(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let id = args.required("InstanceId")?;
     let image_id = args.required("ImageId")?;
@@ -70,9 +70,9 @@ fn replace(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
             "The specified image does not support the specified instance type.",
         ));
     }
-    if let Some(size) = args.number("SystemDisk.Size", 1, 32_768)?
-        && u64::try_from(size).unwrap_or(0) < image.size
-    {
+    let size = args.number("SystemDisk.Size", 1, 32_768)?;
+    let size = size.and_then(|size| u64::try_from(size).ok());
+    if size.is_some_and(|size| size < image.size) {
         return Err(ApiError::new(
             403,
             "InvalidSystemDiskSize.LessThanImageSize",
@@ -89,7 +89,7 @@ fn replace(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiE
         instance.image_id = image_id;
         instance.os_type = image.os_type;
         instance.system_disk = None;
-        instance.disk_size = instance.disk_size.max(image.size);
+        instance.disk_size = size.unwrap_or(instance.disk_size.max(image.size));
         instance.disk_ready = false;
         instance.key_pair_name = key_pair.or_else(|| instance.key_pair_name.clone());
     }
