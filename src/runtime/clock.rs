@@ -99,7 +99,7 @@ impl<C: Clock> Clock for SteadyClock<C> {
         let (since, _) = before.unwrap_or((at, off));
         if at - since >= BELIEVED_AFTER {
             tracing::warn!(
-                seconds = off.as_secs(),
+                ahead = off.as_secs(),
                 "the clock was set, and has said the same since: believed"
             );
             *seen = Some(believed);
@@ -107,7 +107,7 @@ impl<C: Clock> Clock for SteadyClock<C> {
         }
         if before.is_none() {
             tracing::warn!(
-                seconds = off.as_secs(),
+                ahead = off.as_secs(),
                 "the clock jumped: not believed until it has said the same for a while"
             );
         }
