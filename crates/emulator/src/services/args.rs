@@ -44,7 +44,7 @@ pub fn plural(singular: &str) -> String {
     format!("{singular}{ending}")
 }
 
-fn scalar(value: &Value) -> Option<String> {
+pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -63,7 +63,7 @@ pub fn has_tags(own: &BTreeMap<String, String>, wanted: &[(String, Option<String
 }
 
 /// A member of a structure: by its own name first, then whatever its case.
-fn member<'v>(item: &'v Value, name: &str) -> Option<&'v Value> {
+pub(super) fn member<'v>(item: &'v Value, name: &str) -> Option<&'v Value> {
     let members = item.as_object()?;
     members.get(name).or_else(|| {
         let mut all = members.iter();

@@ -155,13 +155,8 @@ fn check_tags(call: &Call) -> Result<(), ApiError> {
     for name in TAG_LISTS {
         let items = call.params.get(name).and_then(Value::as_array);
         for (number, item) in items.into_iter().flatten().enumerate() {
-            let has = |member: &str| {
-                let mut members = item.as_object().into_iter().flatten();
-                members.any(|(name, value)| {
-                    name.eq_ignore_ascii_case(member) && !value.is_null() && value != ""
-                })
-            };
-            if item.is_object() && has("Value") && !has("Key") {
+            let given = |name| args::member(item, name).and_then(args::scalar);
+            if given("Value").is_some() && given("Key").is_none() {
                 return Err(args::missing(&format!("{name}.{}.Key", number + 1)));
             }
         }

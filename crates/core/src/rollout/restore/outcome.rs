@@ -79,6 +79,21 @@ impl Found<'_> {
         state.is_some_and(|state| serving.contains(state)) && self.idle.is_none()
     }
 
+    /// Where it is, if that is not in service.
+    fn elsewhere(&self) -> Option<String> {
+        match self.lifecycle_state() {
+            Some(LifecycleState::InService | LifecycleState::Protected) => None,
+            Some(state) => Some(format!("{} is {state}", self.id)),
+            None => Some(format!("{} has left the group", self.id)),
+        }
+    }
+
+    /// What keeps what stands behind it from serving, if anything does.
+    fn idle_as(&self, ctx: &Context<'_>) -> Option<String> {
+        let how = self.idle.as_ref()?;
+        Some(format!("the {} of {} is {how}", ctx.update.noun(), self.id))
+    }
+
     /// How it was found to differ, if it was.
     fn difference(&self) -> Option<&String> {
         self.differs.as_ref()?.as_ref()
@@ -256,11 +271,7 @@ fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
     let updated = |found: &&Found<'_>| found.state == InstanceState::Succeeded;
     for instance in found.iter().filter(updated) {
         let id = &instance.id;
-        match instance.lifecycle_state() {
-            Some(LifecycleState::InService | LifecycleState::Protected) => {}
-            Some(state) => differ.push(format!("{id} is {state}")),
-            None => differ.push(format!("{id} has left the group")),
-        }
+        differ.extend(instance.elsewhere());
         let weight = instance.member.and_then(|m| m.load_balancer_weight);
         if weight == Some(0) {
             differ.push(format!("{id} has load-balancer weight 0"));
@@ -268,28 +279,18 @@ fn differences(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
         if is_hidden(ctx, instance) {
             differ.push(format!("no answer shows the {} of {id}", ctx.update.noun()));
         }
-        match (instance.difference(), &instance.idle) {
-            (Some(how), _) => differ.push(how.clone()),
-            (None, Some(how)) => differ.push(format!("the {} of {id} is {how}", ctx.update.noun())),
-            (None, None) => {}
-        }
+        let difference = instance.difference().cloned();
+        differ.extend(difference.or_else(|| instance.idle_as(ctx)));
     }
     differ
 }
 
 /// Who runs the new, though OOS did not finish it, and stands where it was left.
 fn not_serving(ctx: &Context<'_>, found: &[Found<'_>]) -> Vec<String> {
-    let idle = found.iter().filter(|found| {
-        let is_there = found.member.is_some();
-        is_there && found.state != InstanceState::Succeeded && !found.serves()
-    });
-    let said = idle.map(|found| match (found.lifecycle_state(), &found.idle) {
-        (Some(LifecycleState::InService | LifecycleState::Protected) | None, how) => {
-            let how = how.as_deref().unwrap_or("not Running");
-            format!("the {} of {} is {how}", ctx.update.noun(), found.id)
-        }
-        (Some(state), _) => format!("{} is {state}", found.id),
-    });
+    let unfinished = found
+        .iter()
+        .filter(|found| found.member.is_some() && found.state != InstanceState::Succeeded);
+    let said = unfinished.filter_map(|found| found.elsewhere().or_else(|| found.idle_as(ctx)));
     said.collect()
 }
 
