@@ -11,7 +11,7 @@ use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::operator::ACCESS_KEY;
-use crate::world::{OPERATOR, World};
+use crate::world::{KINDS, OPERATOR, World};
 
 /// Of an environment variable of the container groups and their scaling configuration.
 pub const ENVIRONMENT: &str = "hunter2-of-the-environment";
@@ -38,8 +38,7 @@ fn in_value(value: &Value) -> Option<&'static str> {
 pub fn in_no_write(world: &World, changes: &[Change]) {
     let writes = changes.iter().filter(|c| &*c.user == OPERATOR);
     for change in writes.filter(|change| change.resource != "secrets") {
-        let people_s = ["rollingupdatetasks", "rollbacks", "imageupdatetasks"];
-        let written = match people_s.contains(&change.resource.as_str()) {
+        let written = match KINDS.contains(&change.resource.as_str()) {
             // The spec is theirs.
             true => &change.new["status"],
             false => &*change.new,

@@ -8,7 +8,7 @@ use http::Request;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::gate::{Faults, Gate, Plan};
+use crate::gate::Gate;
 use crate::operator::{self, Operator};
 use crate::scale::runtime;
 use crate::scenario::{Scenario, fixture, group, object};
@@ -150,7 +150,7 @@ pub fn hold(kinds: &Arc<Kinds>) -> Result<(), String> {
             ..Scenario::new("cardinality", json!({}))
         };
         let latency = Latency { random: false };
-        let gate = Gate::new(Faults::Planned(Plan::new()), false, 0);
+        let gate = Gate::open();
         let world = World::new(kinds.clone(), &scenario, gate, latency, None, false);
         let operator = Operator::with(&world, operator::DEFAULT_WORKERS, LATENESS);
         let many = Many { world, operator };

@@ -116,6 +116,11 @@ struct State {
 }
 
 impl Gate {
+    /// One at which nothing goes wrong.
+    pub fn open() -> Self {
+        Self::new(Faults::Planned(Plan::new()), false, 0)
+    }
+
     pub fn new(faults: Faults, of_two: bool, turn: usize) -> Self {
         Self {
             state: Mutex::new(State {
@@ -167,15 +172,15 @@ impl Gate {
     }
 
     /// What befalls this question, if anything does: each fault befalls each question once, or each action.
-    pub fn befalls_read(&self, action: &str, question: &str) -> Option<Fault> {
+    pub fn befalls_read(&self, action: &str, body: &str) -> Option<Fault> {
         let mut state = self.state();
         let mut reads = state.reads.iter_mut();
         reads.find_map(|(fault, answered)| {
             let about = match fault {
-                Fault::Omitted | Fault::ReadsElsewhere => action,
-                _ => question,
+                Fault::Omitted | Fault::ReadsElsewhere => action.to_owned(),
+                _ => format!("{action}?{body}"),
             };
-            answered.insert(about.to_owned()).then_some(*fault)
+            answered.insert(about).then_some(*fault)
         })
     }
 
@@ -194,6 +199,16 @@ impl Gate {
     /// What has gone wrong.
     pub fn met(&self) -> Plan {
         self.state().met.clone()
+    }
+
+    /// How many faults have been met.
+    pub fn faults(&self) -> usize {
+        self.state().met.len()
+    }
+
+    /// Whether one of this kind has.
+    pub fn has_met(&self, is: impl Fn(Fault) -> bool) -> bool {
+        self.state().met.values().any(|fault| is(*fault))
     }
 
     /// Stops the operator: this future never ends, and is dropped with it.

@@ -18,7 +18,7 @@ use crate::fault::Fault;
 use crate::others;
 use crate::person::{Asked, PersonRequest, UNKNOWN, call};
 use crate::scenario::Scenario;
-use crate::world::{OPERATOR, World};
+use crate::world::{KINDS, OPERATOR, World};
 
 pub use said::{after_write, subject};
 
@@ -45,8 +45,7 @@ fn form_value(body: &str, name: &str) -> Option<String> {
 /// Intent before effect: what a call that may happen once says is on record when it is sent.
 pub fn before_call(world: &World, action: &str, body: &str) {
     let objects = || {
-        let kinds = ["rollingupdatetasks", "rollbacks", "imageupdatetasks"];
-        kinds
+        KINDS
             .into_iter()
             .flat_map(|plural| world.apiserver.list(plural))
     };
@@ -59,7 +58,7 @@ pub fn before_call(world: &World, action: &str, body: &str) {
             };
             let is_it = |start: &Value| start["clientToken"] == *token;
             let mut intent = objects().flat_map(|o| starts(&o)).find(is_it);
-            if intent.is_none() && world.gate.met().values().any(|f| *f == Fault::StatusWiped) {
+            if intent.is_none() && world.gate.has_met(|fault| fault == Fault::StatusWiped) {
                 // Somebody else took it off the record, which is not seen before the call.
                 let changes = world.apiserver.changes_since(0);
                 let mut written = changes.iter().flat_map(|change| starts(&change.new));
@@ -192,7 +191,7 @@ fn one_run_for_each_time(world: &World) {
         times.dedup();
         let missed = task["status"]["missedRuns"].as_i64().unwrap_or(0);
         // One that is held up goes on when the next is due.
-        let held_up = world.gate.met().len() > 1;
+        let held_up = world.gate.faults() > 1;
         if times.len() != ran || (missed != 0 && !held_up) {
             world.violation(format!(
                 "{ran} runs for {} times, and {missed} missed",

@@ -1,11 +1,9 @@
 //! What others do to our objects.
 
-use http::Request;
 use serde_json::{Value, json};
 
-use crate::world::{NAMESPACE, World};
+use crate::world::{KINDS, NAMESPACE, World};
 
-const KINDS: [&str; 3] = ["rollingupdatetasks", "rollbacks", "imageupdatetasks"];
 /// Whoever applies what is in Git.
 const GITOPS: &str = "gitops";
 /// Whoever puts back what is in a backup.
@@ -41,13 +39,8 @@ pub fn wipe_statuses(world: &World) {
 fn change(world: &World, user: &str, kind: &str, object: &Value, of: &str, patch: &Value) {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let api = "/apis/ess-rollout.io/v1alpha1";
-    let request = Request::builder()
-        .method("PATCH")
-        .uri(format!("{api}/namespaces/{NAMESPACE}/{kind}/{name}{of}"))
-        .header("content-type", "application/merge-patch+json")
-        .body(patch.to_string().into_bytes())
-        .expect("a valid request");
-    let status = world.apiserver.answer(user, &request).status();
+    let path = format!("{api}/namespaces/{NAMESPACE}/{kind}/{name}{of}");
+    let status = world.request(user, "PATCH", &path, patch);
     if !status.is_success() {
         world.violation(format!("{user} was answered {status} for {kind} {name}"));
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use ess_emulator::oos::Caller;
 use ess_emulator::params::{Params, nest};
 use ess_emulator::state::call::{Call, EssVersion, Outcome, Service};
-use http::Request;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -312,18 +311,11 @@ impl Person {
             "configmaps" | "secrets" => "/api/v1",
             _ => "/apis/ess-rollout.io/v1alpha1",
         };
-        let uri = format!("{api}/namespaces/{NAMESPACE}/{plural}/{name}");
-        let request = Request::builder()
-            .method(method)
-            .uri(uri.trim_end_matches('/'))
-            .header("content-type", "application/merge-patch+json")
-            .body(body.to_string().into_bytes())
-            .expect("a valid request");
-        let answer = world.apiserver.answer(PERSON, &request);
-        if !answer.status().is_success() {
+        let path = format!("{api}/namespaces/{NAMESPACE}/{plural}/{name}");
+        let status = world.request(PERSON, method, path.trim_end_matches('/'), body);
+        if !status.is_success() {
             world.violation(format!(
-                "a person's {method} of {plural} {name} was answered {}: the scenario is wrong",
-                answer.status()
+                "a person's {method} of {plural} {name} was answered {status}: the scenario is wrong"
             ));
         }
         let created = body["metadata"]["name"].as_str().unwrap_or(name);

@@ -279,8 +279,7 @@ impl Run {
             }
             operators.start_those_due(&world);
             person.look(&world);
-            let met = world.gate.met();
-            let may_end_otherwise = met.values().any(|fault| fault.may_end_otherwise());
+            let may_end_otherwise = world.gate.has_met(Fault::may_end_otherwise);
             let attended = self.profile.is_some() || self.seed.is_some() || may_end_otherwise;
             if attended {
                 attendant.look(&world, &mut person);
@@ -298,7 +297,7 @@ impl Run {
             }
             // Who attends to it waits long before giving up.
             let bound = scenario.bound * if attended { 3 } else { 1 }
-                + A_FAULT_TAKES * u32::try_from(met.len()).unwrap_or(u32::MAX);
+                + A_FAULT_TAKES * u32::try_from(world.gate.faults()).unwrap_or(u32::MAX);
             if began.elapsed() > bound {
                 world.violation(format!(
                     "not ended within {bound:?}: {}",
@@ -416,7 +415,7 @@ fn state_of(world: &World, ending: &Ending) -> (String, String) {
 
 fn has_ended(world: &World, ending: &Ending) -> bool {
     let (state, reason) = state_of(world, ending);
-    let misled = || world.gate.met().values().any(|fault| fault.is_of_reads());
+    let misled = || world.gate.has_met(Fault::is_of_reads);
     let as_wanted = ending.states.contains(&state.as_str())
         && ending.reason.is_none_or(|wanted| wanted == reason);
     as_wanted || (ending.misled.contains(&state.as_str()) && misled())

@@ -13,7 +13,7 @@ use http::Request;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::gate::{Faults, Gate, Plan};
+use crate::gate::Gate;
 use crate::operator::{self, Operator};
 use crate::scenario::{Scenario, fixture, group, object, with};
 use crate::world::{Latency, NAMESPACE, PERSON, World};
@@ -284,7 +284,7 @@ impl Scale {
             ..Scenario::new("scale", json!({}))
         };
         let latency = Latency { random: false };
-        let gate = Gate::new(Faults::Planned(Plan::new()), false, 0);
+        let gate = Gate::open();
         let world = World::new(kinds, &scenario, gate, latency, None, false);
         world.count_calls();
         Self { world, tasks }

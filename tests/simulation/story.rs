@@ -13,9 +13,7 @@ use crate::gate::Plan;
 use crate::invariants;
 use crate::run::Run;
 use crate::scenario::{Act, Scenario, When, image};
-use crate::world::World;
-
-const KINDS: [&str; 3] = ["rollingupdatetasks", "rollbacks", "imageupdatetasks"];
+use crate::world::{KINDS, World};
 
 /// What a person does, as a person says it.
 pub fn act(act: &Act) -> String {

@@ -11,7 +11,7 @@ use crate::run::{Outcome, Run};
 use crate::scenario::Scenario;
 use crate::scenarios;
 use crate::story;
-use crate::workers::{self, Done, Job};
+use crate::workers::{self, Done, Job, set};
 
 /// Random schedules, unless told otherwise.
 const SEEDS: u64 = 500;
@@ -46,11 +46,6 @@ fn schedules(scenarios: &[Arc<Scenario>], seeds: u64) -> impl Iterator<Item = Jo
         let two = if seed.is_multiple_of(3) { ":two" } else { "" };
         Job::One(format!("{}:seed={seed}{two}", scenario.name))
     })
-}
-
-/// A number in the environment.
-fn set(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
 }
 
 /// All runs, or those of `only`.

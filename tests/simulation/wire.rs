@@ -90,8 +90,7 @@ impl CloudWire {
         let mut fault = None;
         let mut befallen = None;
         if is_read(&action) {
-            let question = format!("{action}?{}", request.body);
-            befallen = world.gate.befalls_read(&action, &question);
+            befallen = world.gate.befalls_read(&action, &request.body);
         } else {
             must_lead(world, &self.life, &action);
             invariants::before_call(world, &action, &request.body);

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ess_rollout_test_support::apiserver::Kinds;
@@ -20,7 +20,7 @@ pub const WORKER: &str = "SWEEP_WORKER";
 /// One for each core of the smallest machine that this is for.
 const WORKERS: usize = 2;
 /// After so many broken runs no more are begun, unless told otherwise.
-const ENOUGH: usize = 8;
+const ENOUGH: u64 = 8;
 
 /// What a worker is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -90,14 +90,16 @@ fn write(text: &str) {
     written.expect("whoever asks listens");
 }
 
+/// A number in the environment.
+pub fn set(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
 /// Has jobs worked off, in their order.
 pub fn work(jobs: Vec<Job>) -> Vec<Done> {
     let queue = Mutex::new(VecDeque::from(jobs));
-    let broken = AtomicUsize::new(0);
-    let enough = std::env::var("ENOUGH")
-        .ok()
-        .and_then(|enough| enough.parse().ok());
-    let enough = enough.unwrap_or(ENOUGH);
+    let broken = AtomicU64::new(0);
+    let enough = set("ENOUGH").unwrap_or(ENOUGH);
     let next = || {
         let next = queue.lock().expect("no panic").pop_front();
         next.filter(|_| broken.load(Ordering::Relaxed) < enough)

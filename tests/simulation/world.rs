@@ -10,8 +10,9 @@ use ess_emulator::state::behaviour::Switches;
 use ess_emulator_probe::random;
 use ess_rollout_test_support::FakeApiserver;
 use ess_rollout_test_support::apiserver::Kinds;
+use http::{Request, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::gate::{Gate, Side};
@@ -24,6 +25,8 @@ use crate::story;
 
 /// The namespace of the tasks, and of the operator with its records.
 pub const NAMESPACE: &str = "shop";
+/// The kinds that people have objects of.
+pub const KINDS: [&str; 3] = ["rollingupdatetasks", "rollbacks", "imageupdatetasks"];
 /// Who acts at the apiserver, and in the cloud.
 pub const OPERATOR: &str = "operator";
 pub const PERSON: &str = "person";
@@ -246,6 +249,17 @@ impl World {
         let mut cloud = self.cloud.lock().unwrap_or_else(PoisonError::into_inner);
         cloud.advance_to(self.clock.now());
         cloud
+    }
+
+    /// A request of somebody else than the operator to the apiserver; a patch is a merge patch.
+    pub fn request(&self, user: &str, method: &str, path: &str, body: &Value) -> StatusCode {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/merge-patch+json")
+            .body(body.to_string().into_bytes())
+            .expect("a valid request");
+        self.apiserver.answer(user, &request).status()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
