@@ -196,6 +196,10 @@ impl Person {
                 conditions.any(|c| c["type"] == "Stalled" && c["reason"] == *reason)
             }),
             When::Gone(name) => find(world, name).is_none(),
+            When::Named(name) => {
+                field(name, "/status/runs/0").is_none()
+                    || field(name, "/status/runs/0/executionId").is_some()
+            }
             When::Boundary(number) => world.gate.passed() >= *number,
         }
     }

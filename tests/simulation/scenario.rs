@@ -62,6 +62,8 @@ pub enum When {
     Stalled(Name, &'static str),
     /// The object is gone.
     Gone(Name),
+    /// This record names the execution of its first run, or has no run any more.
+    Named(Name),
     /// The operator has passed so many boundaries.
     Boundary(usize),
 }

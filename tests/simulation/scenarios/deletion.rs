@@ -5,8 +5,8 @@ use serde_json::json;
 
 use crate::scenario::{
     Act::{Annotate, Change, Console, Crd, Create, Delete, Wait},
-    Name, Scenario, Step,
-    When::{Field, Gone, Later, Now, Paused, State},
+    Name, Scenario,
+    When::{Field, Gone, Later, Named, Now, Paused, State},
     image, script,
 };
 use crate::scenarios::failing;
@@ -16,17 +16,14 @@ const RECORD: Name = "scalinggrouprecords/cn-hangzhou.asg-web";
 
 /// A person ends the execution that nobody looks after, a while after it was let go.
 fn ended_by_hand(scenario: Scenario) -> Scenario {
-    let mut scenario = scenario;
-    scenario.steps.push(Step {
-        when: Later(700),
-        act: Console {
-            of: RECORD,
-            service: "OOS",
-            action: "CancelExecution",
-            params: json!({"RegionId": REGION, "ExecutionId": "$execution"}),
-        },
-    });
-    scenario
+    let cancel = Console {
+        of: RECORD,
+        service: "OOS",
+        action: "CancelExecution",
+        params: json!({"RegionId": REGION, "ExecutionId": "$execution"}),
+    };
+    // There is nothing to end before a look went well, and one that did not is made again after ten minutes.
+    scenario.then(Later(700), Wait).then(Named(RECORD), cancel)
 }
 
 pub fn all() -> Vec<Scenario> {

@@ -81,7 +81,7 @@ pub(super) fn follow(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, firs
 }
 
 /// After which time runs are due.
-fn counted_from(status: &ImageUpdateTaskStatus) -> Option<Timestamp> {
+pub(super) fn counted_from(status: &ImageUpdateTaskStatus) -> Option<Timestamp> {
     let since = status.followed_schedule.as_ref()?.since.0;
     let last = status.last_schedule_time.as_ref().map(|time| time.0);
     Some(last.map_or(since, |last| last.max(since)))
@@ -234,8 +234,14 @@ pub(super) fn pass_over(ctx: &Context<'_>, status: &mut ImageUpdateTaskStatus, w
 
 /// How a run is told from others: by its number, by when it was due, and by what it does.
 pub(super) fn run_hash(run: &ActiveRun) -> String {
-    let due = run.schedule_time.as_ref().map(|time| time.0.as_second());
-    hash_value(&json!({"run": run.number, "due": due, "does": run.hash}))
+    let due = run.schedule_time.as_ref().map(|time| time.0);
+    hash_of(run.number, due, &run.hash)
+}
+
+/// The same of a run that is on no record.
+pub(super) fn hash_of(number: i64, due: Option<Timestamp>, does: &str) -> String {
+    let due = due.map(Timestamp::as_second);
+    hash_value(&json!({"run": number, "due": due, "does": does}))
 }
 
 /// The run that the cloud has refused to let begin, if there is one. Its times are settled, so the

@@ -13,7 +13,7 @@ use super::due::{self, Wanted};
 use super::preflight::{self, Ready};
 use super::report::{self, Phase};
 use super::requests::{self, RUN_NOW_REJECTED};
-use super::{Draft, Drafted, ahead, idle, starting, waiting};
+use super::{Draft, Drafted, ahead, idle, lost_status, starting, waiting};
 use crate::identity;
 use crate::task::absence::IMAGE_UPDATE_TEMPLATE;
 use crate::task::decision::{Next, Work};
@@ -28,6 +28,9 @@ use crate::task::{ledger, step, turn};
 const RECHECK: Duration = Duration::from_secs(60);
 
 pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
+    if let Some(forgotten) = lost_status::of_holder(ctx, &status)? {
+        return Ok(forgotten);
+    }
     if ctx.deleting.is_some() {
         return Ok(step::let_go(ctx, status));
     }
@@ -78,7 +81,10 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
         return Ok(ctx.decide(status, Next::Now));
     }
     match preflight::check_cloud(ctx) {
-        Ok(ready) => Ok(begin(ctx, status, wanted, ready)),
+        Ok(ready) => match lost_status::before_first(ctx, &status)? {
+            Some(forgotten) => Ok(forgotten),
+            None => Ok(begin(ctx, status, wanted, ready)),
+        },
         Err(Stop::Problem(problem)) => {
             ahead::note_news(ctx, &mut status, &problem);
             Ok(blocked(ctx, status, &problem))

@@ -7,7 +7,7 @@
 //!
 //! | on record | stage |
 //! |---|---|
-//! | no run | `due_run`: what is [`due`](schedule), queue, preflight, the group taken, the run put on record; `waiting`: what keeps it; `idle`: nothing is due, `ahead`: what will keep the next one |
+//! | no run | `due_run`: what is [`due`](schedule), queue, preflight, the group taken, the run put on record; `waiting`: what keeps it; `idle`: nothing is due, `ahead`: what will keep the next one; `lost_status`: a run that OOS knows all the same |
 //! | an intent to start, no execution | `starting`: look up, send again, adopt |
 //! | an execution | `running`: the image that it builds; `cancel` |
 //! | neither: the image is given | `set_image`: the operator puts it into the configurations itself |
@@ -26,6 +26,7 @@ mod due_run;
 mod ending;
 mod events;
 mod idle;
+mod lost_status;
 mod preflight;
 mod report;
 mod requests;

@@ -186,7 +186,7 @@ fn refused(ctx: &Context<'_>, status: Draft, message: &str) -> Drafted {
 }
 
 /// The execution is known.
-fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Drafted {
+pub(super) fn adopt(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> Drafted {
     if let Some(run) = &mut status.active {
         run.execution = Some(ExecutionRef {
             id: shorten(&execution.id, 128),

@@ -29,6 +29,11 @@ impl<'a> Engine<'a> for Context<'a> {
         self.input.record_lost
     }
 
+    /// A run may hold the group that its status does not know any more.
+    fn is_restored(&self) -> bool {
+        self.holds()
+    }
+
     fn bound(&self, status: &mut ImageUpdateTaskStatus) {
         clock::bound(self, status);
     }

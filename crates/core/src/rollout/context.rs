@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
     Place, RollbackRef, RollingUpdateTaskSpec, RollingUpdateTaskStatus,
 };
@@ -48,6 +49,20 @@ impl<'a> Deref for Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// What the annotation that names the execution is bound to besides namespace and name.
+    pub(super) fn annotation_hash(&self) -> String {
+        match &self.undo {
+            Some(undo) => identity::rollback_hash(undo.spec),
+            None => self.written_hash.clone(),
+        }
+    }
+
+    /// The execution that the annotation names, if that was written for this object. Its status may not know of it.
+    pub(super) fn annotated_execution(&self) -> Option<&'a str> {
+        let value = self.annotation(EXECUTION_ID_ANNOTATION)?;
+        identity::annotated_execution(value, &self.namespace, &self.name, &self.annotation_hash())
+    }
+
     /// Asks for the texts of its scripts, and for what every object asks for.
     pub(super) fn new(input: Input<'a>, wanted: &'a Wanted<'a>) -> Fact<Self> {
         let (subject, spec, status) = (input.subject, &*wanted.spec, input.subject.status);

@@ -53,7 +53,7 @@ impl<'a> Engine<'a> for Context<'a> {
     }
 
     fn is_restored(&self) -> bool {
-        adoption::names_execution(self)
+        self.annotated_execution().is_some()
     }
 
     fn bound(&self, status: &mut RollingUpdateTaskStatus) {

@@ -21,6 +21,7 @@ mod group;
 mod kstatus;
 #[path = "../rollout/kstatus_rules.rs"]
 mod kstatus_rules;
+mod lost_status;
 mod properties;
 mod refusing;
 mod requests;

@@ -529,6 +529,24 @@ fn what_the_template_cannot_undo_is_undone_by_a_fresh_update() {
     }
 }
 
+/// One incomplete answer neither widens a rollback nor ends it.
+#[test]
+fn a_container_group_that_no_answer_shows_is_waited_for_before_a_rollback() {
+    let mut update = incremental(json!({}));
+    update.run_to_rest();
+    let mut back = rollback(&mut update, json!({}));
+    back.hide(&["ContainerGroups"], "i-0002");
+    back.run_for(60);
+    let said = back.condition(condition::PREFLIGHT).unwrap();
+    assert_eq!(said.reason, "ContainerGroupNotFound");
+    assert!(said.message.contains("i-0002"), "{}", said.message);
+    back.cloud.hidden.clear();
+    back.run_to_rest();
+    let source = back.status().source.clone().unwrap();
+    assert_eq!(source.method, RollbackMethod::Template);
+    assert_eq!(back.said(condition::SUCCEEDED), "True Updated");
+}
+
 #[test]
 fn a_run_of_the_console_is_undone() {
     let mut update = incremental(json!({}));

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::builders::{image, script, script_task};
 use crate::cloud::{Fate, NEW_IMAGE, OLD_IMAGE};
 use crate::deleting::broken;
+use crate::rolling_back::{finished_image, rollback};
 use crate::world::World;
 
 /// Looks at the record as the operator does when no object of the group exists. Gives when to look
@@ -397,4 +398,30 @@ fn what_a_deletion_cannot_put_back_is_listed_at_once_and_no_longer_than_that_is_
     assert_eq!(world.record_status().leftovers, []);
     assert_eq!(world.record_status().runs, []);
     assert!(world.cloud.suspended().is_empty());
+}
+
+/// What a rollback undoes is not known any more once its status is lost; that its run holds the group is.
+#[test]
+fn the_run_of_a_rollback_whose_status_was_wiped_is_seen_to_its_end() {
+    for deleted in [false, true] {
+        let mut update = finished_image();
+        let mut back = rollback(&mut update, json!({}));
+        back.run_to_state("Running");
+        back.pass();
+        back.task.status = Some(serde_json::from_value(json!({"observedGeneration": -1})).unwrap());
+        if deleted {
+            back.deleted();
+        }
+        back.run_for(30);
+        let run = &back.record_status().runs[0];
+        assert_eq!(run.let_go, Some(LetGo::StatusLost));
+        assert_eq!(back.record_status().holder, None);
+        let root = run.execution_id.clone().unwrap();
+        back.cloud.end(&root, ExecutionStatus::Cancelled);
+        look_to_the_end(&mut back);
+        let left = back.record_status().leftovers;
+        let processes = left.iter().filter(|l| l.kind == RestoreKind::Process);
+        assert_eq!(processes.count(), back.cloud.suspended().len());
+        assert_eq!(back.cloud.count("StartExecution"), 2);
+    }
 }

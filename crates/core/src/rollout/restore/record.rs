@@ -67,6 +67,9 @@ pub(in crate::rollout) fn as_found(plan: &Plan, time: Time) -> Baseline {
 
 /// The record as it was before this task took the group and started nothing: its run key is free.
 pub(in crate::rollout) fn given_back(ctx: &Context<'_>) -> ScalingGroupRecordStatus {
+    if let Some(record) = status_lost(ctx) {
+        return record;
+    }
     let mut record = ctx.record.clone();
     record.holder = None;
     record.run_keys.retain(|key| key.uid != ctx.uid);
@@ -98,6 +101,28 @@ pub(in crate::rollout) fn let_go(
         key.execution_id = status.execution.as_ref().map(|e| e.id.clone());
     }
     record
+}
+
+/// The record without this object as holder, where its status was lost, which says so no more than that a run of it is on record:
+/// the run stays until somebody has seen its end. `None`: nothing of it is on record, or its status knows of it.
+pub(in crate::rollout) fn status_lost(ctx: &Context<'_>) -> Option<ScalingGroupRecordStatus> {
+    let id = ctx.annotated_execution().filter(|_| ctx.holds())?;
+    let status = ctx.input.subject.status;
+    if status.is_some_and(|status| status.start.is_some() || status.execution.is_some()) {
+        return None;
+    }
+    let mut record = ctx.record.clone();
+    let holder = record.holder.take()?;
+    let mut runs = record.runs.iter_mut();
+    let own = runs.find(|run| run.uid == holder.uid)?;
+    own.let_go = Some(LetGo::StatusLost);
+    own.execution_id.get_or_insert(id.to_owned());
+    let from = holder.taken_over_from;
+    let mut runs = record.runs.iter_mut();
+    if let Some(source) = runs.find(|run| Some(&run.uid) == from.as_ref()) {
+        source.let_go = Some(LetGo::StatusLost);
+    }
+    Some(record)
 }
 
 /// The most run keys that a record keeps.

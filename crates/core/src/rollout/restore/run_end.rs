@@ -48,6 +48,7 @@ fn whose(run: &GroupRun) -> String {
     let why = match run.let_go {
         Some(LetGo::Orphaned) => "deleted with deletionPolicy Orphan",
         Some(LetGo::Abandoned) => "its deletion did not wait",
+        Some(LetGo::StatusLost) => "whose status was lost",
         Some(LetGo::HolderVanished) | None => "which has vanished",
     };
     format!("{} {} ({why})", run.kind, path(run))

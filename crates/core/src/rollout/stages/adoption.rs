@@ -28,14 +28,6 @@ use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 use crate::{batches, identity};
 
-/// What the annotation is bound to besides namespace and name.
-fn hash(ctx: &Context<'_>) -> String {
-    match &ctx.undo {
-        Some(undo) => identity::rollback_hash(undo.spec),
-        None => ctx.written_hash.clone(),
-    }
-}
-
 /// The value that the annotation must have and has not: metadata survives a restore, a status does
 /// not.
 pub(in crate::rollout) fn missing_annotation(
@@ -47,25 +39,19 @@ pub(in crate::rollout) fn missing_annotation(
     }
     let execution = status.execution.as_ref()?;
     let (namespace, name) = (&ctx.namespace, &ctx.name);
-    let value = identity::execution_annotation(namespace, name, &hash(ctx), &execution.id);
+    let value =
+        identity::execution_annotation(namespace, name, &ctx.annotation_hash(), &execution.id);
     (ctx.annotation(EXECUTION_ID_ANNOTATION) != Some(value.as_str())).then_some(value)
-}
-
-/// Whether the annotation names an execution of this object, which its status may not know of.
-pub(in crate::rollout) fn names_execution(ctx: &Context<'_>) -> bool {
-    named(ctx).is_some()
-}
-
-fn named<'a>(ctx: &Context<'a>) -> Option<&'a str> {
-    let value = ctx.annotation(EXECUTION_ID_ANNOTATION)?;
-    identity::annotated_execution(value, &ctx.namespace, &ctx.name, &hash(ctx))
 }
 
 /// An object without a status whose annotation names its execution: that is followed, whatever it
 /// has come to, and no other is started. `None`: there is no such annotation, or it was written for
 /// another object.
 pub(super) fn restored(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafted>> {
-    let Some(id) = named(ctx).filter(|_| !ctx.deletion_overdue()) else {
+    let Some(id) = ctx
+        .annotated_execution()
+        .filter(|_| !ctx.deletion_overdue())
+    else {
         return Ok(None);
     };
     // Of a rollback it is not known yet what it undoes, and so not whether that is supported.
@@ -90,7 +76,12 @@ pub(super) fn restored(ctx: &Context<'_>, status: &Draft) -> Known<Option<Drafte
     match ctx.undo {
         // Its execution is left to itself: what it undoes, and so what it would leave, is not known.
         Some(_) if ctx.deleting.is_some() => Ok(None),
-        Some(_) => Ok(Some(of_rollback(ctx, status.clone(), execution))),
+        Some(_) => {
+            let mut decision = of_rollback(ctx, status.clone(), execution);
+            // Whoever holds the group next lists what it leaves.
+            decision.record = record::status_lost(ctx).or(decision.record);
+            Ok(Some(decision))
+        }
         None => adopt(ctx, status.clone(), execution).map(Some),
     }
 }

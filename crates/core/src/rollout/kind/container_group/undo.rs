@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ess_rollout_api::v1alpha1::{
     self as api, ContainerGroupUpdate, ContainerUpdateType, RollbackPayload, Update,
 };
-use ess_rollout_cloud::{Container, Execution, ScalingInstance};
+use ess_rollout_cloud::{Container, ContainerGroup, Execution, ScalingInstance};
 use serde_json::Value;
 
 use super::update::{CONTAINERS_MAX, ContainerGroups, power, specs};
@@ -77,12 +77,12 @@ pub(super) fn template_cannot(
     if ids.is_empty() {
         return Ok(None);
     }
+    // One that no answer shows is waited for before anything starts: that it is broken has to be seen, or one incomplete
+    // answer would end a rollback.
     let found = observation.container_groups(&ids)?;
-    let broken = ids.iter().find(|id| {
-        let group = found.iter().find(|group| group.id == **id);
-        group.is_none_or(|group| matches!(power(group), Power::Broken(_)))
-    });
-    Ok(broken.map(|id| {
+    let is_broken = |group: &&ContainerGroup| matches!(power(group), Power::Broken(_));
+    Ok(found.iter().find(is_broken).map(|group| {
+        let id = &group.id;
         format!("container group {id} can be updated no more, and the public template's rollback would fail at it")
     }))
 }
