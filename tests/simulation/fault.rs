@@ -161,7 +161,7 @@ impl Fault {
         Self::Older,
     ];
     /// What befalls the operator after any of them.
-    const AFTER_ANY: [Self; 19] = [
+    const AFTER_ANY: [Self; 20] = [
         Self::Omitted,
         Self::ReadsGarbled,
         Self::ReadsTruncated,
@@ -176,6 +176,7 @@ impl Fault {
         Self::WatchLost,
         Self::WatchTwice,
         Self::Labelled,
+        Self::StatusWiped,
         Self::HourAhead,
         Self::HourBehind,
         Self::Frozen,
@@ -185,9 +186,6 @@ impl Fault {
     /// The same, where nothing else goes wrong: a call that is later than the shorter bound would break what is promised, and
     /// a process that starts while its clock is wrong believes it, so that a deadline of a day is over.
     const ALONE: [Self; 3] = [Self::StopToShorter, Self::YearAhead, Self::YearBehind];
-    /// What is tried by `FAULTS` alone: an image update task does not find the run again that it had begun.
-    const NOT_HELD: [Self; 1] = [Self::StatusWiped];
-
     /// What befalls the one of two operators that leads.
     const OF_LEADERS: [Self; 5] = [
         Self::TakenKilled,
@@ -303,7 +301,7 @@ impl Fault {
     pub fn parse(name: &str) -> Option<Self> {
         let calls = Self::at(Side::Cloud, true);
         let writes = Self::at(Side::Apiserver, false);
-        let mut all = calls.chain(writes).chain(Self::ALONE).chain(Self::NOT_HELD);
+        let mut all = calls.chain(writes).chain(Self::ALONE);
         all.find(|fault| fault.name() == name)
     }
 

@@ -3,6 +3,8 @@
 //!
 //! It never starts a second execution, and touches none that is somebody else's.
 
+use std::time::Duration;
+
 use ess_rollout_api::EXECUTION_ID_ANNOTATION;
 use ess_rollout_api::v1alpha1::{
     ExecutionRef, Member, Outcome, Place, Plan, RollingUpdateTaskStatus, ScalingGroupRecordStatus,
@@ -27,6 +29,9 @@ use crate::task::observation::Known;
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 use crate::{batches, identity};
+
+/// How often a rollback looks whether an execution that it does not follow has ended.
+const LOOK_FOR_THE_END: Duration = Duration::from_secs(300);
 
 /// The value that the annotation must have and has not: metadata survives a restore, a status does
 /// not.
@@ -165,7 +170,7 @@ fn of_rollback(ctx: &Context<'_>, mut status: Draft, execution: &Execution) -> D
                 "execution {id} was started for this object before it was restored: waiting for its end; to end it sooner cancel it in the OOS console, or delete this object, which leaves it to itself"
             );
             let problem = Problem::wait(Reason::ExecutionInProgress, message);
-            refusal::refuse(ctx, status, &problem)
+            refusal::refuse_until(ctx, status, &problem, Next::After(LOOK_FOR_THE_END))
         }
     }
 }

@@ -42,10 +42,16 @@ fn record_after(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
 ) -> Known<ScalingGroupRecordStatus> {
-    let unseen = status.result.as_ref().is_some_and(|r| r.end_unseen);
-    let mut record = match unseen {
-        true => record::let_go(ctx, status, LetGo::Abandoned),
-        false => ctx.record.clone(),
+    // A run that was adopted without its plan, because no answer showed the group: the record knows what it changed.
+    let lost = status.execution.is_some() && status.plan.is_none();
+    let let_go = match status.result.as_ref().is_some_and(|r| r.end_unseen) {
+        true => Some(LetGo::Abandoned),
+        false => lost.then_some(LetGo::StatusLost),
+    };
+    let unseen = let_go.is_some();
+    let mut record = match let_go {
+        Some(why) => record::let_go(ctx, status, why),
+        None => ctx.record.clone(),
     };
     leftovers::update(ctx, status, &mut record)?;
     if !unseen {
