@@ -53,7 +53,8 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// # Errors
 /// When it cannot begin, or a part of it ends by itself.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
-    let heard = Arc::new(Heard::new(Arc::new(SystemClock)));
+    let clock: Arc<dyn Clock> = Arc::new(SteadyClock::new(SystemClock));
+    let heard = Arc::new(Heard::new(clock.clone()));
     let fence = match &settings.election {
         Some(_) => Fence::closed(),
         None => Fence::open(),
@@ -91,7 +92,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         "operator begins"
     );
 
-    let operator = Operator::new(&settings, &clients, &own_namespace, (fence, metrics));
+    let own = (fence, metrics, clock);
+    let operator = Operator::new(&settings, &clients, &own_namespace, own);
     let (stop, shutdown) = shutdown::channel();
     let mut parts: JoinSet<Ended> = JoinSet::new();
     let health_server = operator.spawn(&mut parts, listener, &clients, &settings, &shutdown);
@@ -247,9 +249,8 @@ impl Operator {
         settings: &Settings,
         clients: &Clients,
         own_namespace: &str,
-        (fence, metrics): (Fence, Arc<Metrics>),
+        (fence, metrics, clock): (Fence, Arc<Metrics>, Arc<dyn Clock>),
     ) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::new(SystemClock));
         let rates = settings.rates.for_passes(settings.workers.in_a_lane);
         let limits = Limits {
             sighting_age: settings.poll_interval * 3,

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, header::DATE};
+use jiff::fmt::rfc2822;
 use tower::{BoxError, Layer, Service};
 
 use crate::runtime::clock::Clock;
@@ -40,6 +41,14 @@ impl Heard {
     /// In Unix seconds.
     pub fn times(&self) -> BTreeMap<Asked, i64> {
         self.lock().clone()
+    }
+
+    /// The clock is held against what the answer says.
+    fn dated(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+        if let Some(date) = date.and_then(|date| rfc2822::parse(date).ok()) {
+            self.clock.held_against(date.timestamp());
+        }
     }
 
     fn note(&self, asked: Asked) {
@@ -112,6 +121,7 @@ where
                     return Err(format!("the apiserver did not answer within {patience:?}").into());
                 }
             };
+            heard.dated(answer.headers());
             if answer.status().is_success() {
                 heard.note(asked);
             }
@@ -136,6 +146,40 @@ mod tests {
             ),
         ] {
             assert_eq!(asked(&path), (resource.to_owned(), namespace.to_owned()));
+        }
+    }
+
+    /// The time that an answer tells, in seconds; 0: none.
+    #[derive(Default)]
+    struct Told(std::sync::atomic::AtomicI64);
+
+    impl Clock for Told {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+
+        fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(std::future::ready(()))
+        }
+
+        fn held_against(&self, apiserver: jiff::Timestamp) {
+            let told = apiserver.as_second();
+            self.0.store(told, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn the_clock_is_held_against_the_date_of_an_answer() {
+        for (date, told) in [
+            ("Thu, 01 Jan 1970 00:01:40 GMT", 100),
+            ("yesterday", 0),
+            ("", 0),
+        ] {
+            let clock = Arc::new(Told::default());
+            let mut headers = HeaderMap::new();
+            headers.extend(date.parse().ok().map(|date| (DATE, date)));
+            Heard::new(clock.clone()).dated(&headers);
+            assert_eq!(clock.0.load(std::sync::atomic::Ordering::SeqCst), told);
         }
     }
 }

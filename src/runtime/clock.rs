@@ -18,6 +18,9 @@ pub trait Clock: Send + Sync {
 
     /// Ends after this long.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// The apiserver has said what time it is now.
+    fn held_against(&self, _apiserver: Timestamp) {}
 }
 
 /// The machine's clock.
@@ -40,15 +43,28 @@ impl Clock for SystemClock {
 pub const BELIEVED_AFTER: Duration = Duration::from_secs(300);
 /// What a time service slews a clock by, and what reading it in whole seconds costs.
 const DRIFT: SignedDuration = SignedDuration::from_secs(5);
+/// By so much the clocks of two machines may differ without either being taken for wrong; and so long an answer may be on its way.
+const APART: SignedDuration = SignedDuration::from_mins(1);
 
 /// A clock whose jumps are not believed at once. A deadline that is a day long is over, and a wait that is a minute long
 /// lasts a year, by a clock that is wrong for a minute; and what it wrote meanwhile stays on record. Between two looks the
 /// time goes on as the process's own monotonic clock does, which nobody sets.
 ///
+/// A process may start just then, and has nothing to compare with: what its clock says at first is held against the first answer of
+/// the apiserver that tells the time. Where they are apart, the time of that answer is gone by until the clock has said the same
+/// for as long as after any other jump.
+///
 /// Not for signatures of cloud calls: those are held against the time of the cloud, and are refused while the clock is wrong.
 pub struct SteadyClock<C> {
     clock: C,
-    seen: Mutex<Option<Seen>>,
+    seen: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    last: Option<Seen>,
+    /// Whether it was held against the apiserver's.
+    is_held: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +76,7 @@ struct Seen {
 }
 
 impl<C: Clock> SteadyClock<C> {
-    /// What it says at first is believed.
+    /// What it says at first is believed until the apiserver has said what time it is.
     pub fn new(clock: C) -> Self {
         Self {
             clock,
@@ -68,7 +84,7 @@ impl<C: Clock> SteadyClock<C> {
         }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Option<Seen>> {
+    fn seen(&self) -> MutexGuard<'_, Known> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -82,15 +98,15 @@ impl<C: Clock> Clock for SteadyClock<C> {
             time: told,
             elsewhere: None,
         };
-        let Some(last) = *seen else {
-            *seen = Some(believed);
+        let Some(last) = seen.last else {
+            seen.last = Some(believed);
             return told;
         };
         let passed = SignedDuration::try_from(at - last.at).unwrap_or(SignedDuration::MAX);
         let expected = last.time.saturating_add(passed).unwrap_or(told);
         let off = told.duration_since(expected);
         if off.abs() <= DRIFT {
-            *seen = Some(believed);
+            seen.last = Some(believed);
             return told;
         }
         let before = last
@@ -102,7 +118,7 @@ impl<C: Clock> Clock for SteadyClock<C> {
                 ahead = off.as_secs(),
                 "the clock was set, and has said the same since: believed"
             );
-            *seen = Some(believed);
+            seen.last = Some(believed);
             return told;
         }
         if before.is_none() {
@@ -111,7 +127,7 @@ impl<C: Clock> Clock for SteadyClock<C> {
                 "the clock jumped: not believed until it has said the same for a while"
             );
         }
-        *seen = Some(Seen {
+        seen.last = Some(Seen {
             elsewhere: before.or(Some((at, off))),
             ..last
         });
@@ -120,6 +136,26 @@ impl<C: Clock> Clock for SteadyClock<C> {
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         self.clock.sleep(duration)
+    }
+
+    fn held_against(&self, apiserver: Timestamp) {
+        let (at, told) = (Instant::now(), self.clock.now());
+        let mut seen = self.seen();
+        if std::mem::replace(&mut seen.is_held, true) {
+            return;
+        }
+        let off = told.duration_since(apiserver);
+        if off.abs() > APART {
+            tracing::warn!(
+                ahead = off.as_secs(),
+                "the clock is not that of the apiserver: not believed until it has said the same for a while"
+            );
+            seen.last = Some(Seen {
+                at,
+                time: apiserver,
+                elsewhere: Some((at, off)),
+            });
+        }
     }
 }
 
@@ -219,5 +255,38 @@ mod tests {
             assert_eq!(said(&steady), by * 4 + by * 10);
             after(10).await;
         }
+    }
+
+    /// As a node's that comes up before its clock was set.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_process_is_told_at_first_is_held_against_the_apiserver() {
+        for (wrong_by, believed) in [(YEAR, 0), (-YEAR, 0), (-3600, 0), (20, 20)] {
+            let wrong = Wrong(Arc::default(), Instant::now());
+            let steady = SteadyClock::new(wrong.clone());
+            let right = Timestamp::from_second(1_000_000_000).unwrap_or_default();
+            wrong.set(wrong_by);
+            assert_eq!(said(&steady), wrong_by);
+            steady.held_against(right);
+            after(60).await;
+            assert_eq!(said(&steady), 60 + believed, "{wrong_by}");
+            // Once: an answer that is kept back by something on the way tells another time.
+            steady.held_against(right);
+            assert_eq!(said(&steady), 60 + believed, "{wrong_by}");
+            wrong.set(0);
+            after(1).await;
+            wrong.set(0);
+            assert_eq!(said(&steady) - believed, 61, "{wrong_by}");
+        }
+    }
+
+    /// Nobody sets it: the apiserver's may be the one that is wrong.
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_stays_where_it_is_is_believed() {
+        let wrong = Wrong(Arc::default(), Instant::now());
+        let steady = SteadyClock::new(wrong.clone());
+        wrong.set(-3600);
+        steady.held_against(Timestamp::from_second(1_000_000_000).unwrap_or_default());
+        after(BELIEVED_AFTER.as_secs()).await;
+        assert_eq!(said(&steady), 300 - 3600);
     }
 }

@@ -161,7 +161,7 @@ impl Fault {
         Self::Older,
     ];
     /// What befalls the operator after any of them.
-    const AFTER_ANY: [Self; 20] = [
+    const AFTER_ANY: [Self; 19] = [
         Self::Omitted,
         Self::ReadsGarbled,
         Self::ReadsTruncated,
@@ -176,7 +176,6 @@ impl Fault {
         Self::WatchLost,
         Self::WatchTwice,
         Self::Labelled,
-        Self::StatusWiped,
         Self::HourAhead,
         Self::HourBehind,
         Self::Frozen,
@@ -184,8 +183,14 @@ impl Fault {
         Self::StopToLonger,
     ];
     /// The same, where nothing else goes wrong: a call that is later than the shorter bound would break what is promised, and
-    /// a process that starts while its clock is wrong believes it, so that a deadline of a day is over.
-    const ALONE: [Self; 3] = [Self::StopToShorter, Self::YearAhead, Self::YearBehind];
+    /// a process that starts while its clock is wrong believes it, so that a deadline of a day is over. A wiped status takes what
+    /// was asked with it, so that little can be said of what other faults lead to then.
+    const ALONE: [Self; 4] = [
+        Self::StopToShorter,
+        Self::YearAhead,
+        Self::YearBehind,
+        Self::StatusWiped,
+    ];
     /// What befalls the one of two operators that leads.
     const OF_LEADERS: [Self; 5] = [
         Self::TakenKilled,

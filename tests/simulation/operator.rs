@@ -137,12 +137,14 @@ impl Operator {
             }));
             (stop, electing)
         });
+        let steady: Arc<dyn Clock> = Arc::new(SteadyClock::new(clock.clone()));
+        let heard = Arc::new(Heard::new(steady.clone()));
         let client = ApiserverWire {
             world: world.clone(),
             life: life.clone(),
             fence: fence.clone(),
         }
-        .client(NAMESPACE, takes);
+        .client(NAMESPACE, takes, heard.clone());
         let limits = Limits::for_calls(CALL_TIMEOUT);
         let (id, secret) = ACCESS_KEY;
         let credentials = StaticCredentials::new(id, secret, None).expect("a valid AccessKey");
@@ -180,7 +182,6 @@ impl Operator {
             Some(value.to_owned())
         });
         let clouds: Arc<dyn Clouds> = Arc::new(clouds.over(cloud).counted(metrics.clone()));
-        let steady: Arc<dyn Clock> = Arc::new(SteadyClock::new(clock));
         let tasks = Arc::new(TaskIndex::new(Some(REGION.to_owned())));
         let sightings = Arc::new(Sightings::new(settle));
         let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new().counted(metrics.clone()));
@@ -226,7 +227,7 @@ impl Operator {
             sightings,
             pace: context.pace.clone(),
             schemas: context.schemas.clone(),
-            heard: Arc::new(Heard::new(steady.clone())),
+            heard,
             fence: fence.clone(),
             lease: None,
         };

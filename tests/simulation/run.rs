@@ -3,6 +3,7 @@
 //! Its name is what `ONLY` takes: `scenario`, then what is peculiar to it, `:profile=N`, `:seed=N`, `:NUMBER:FAULT` for each
 //! fault. With a seed and no fault, the faults are drawn.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,10 @@ const REST_LOOK: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_secs(SETTLE.as_secs() * 3);
 /// For how long it has to rest.
 const REST: Duration = Duration::from_secs(90);
+/// And, where nothing went wrong, for so much longer: what has ended costs nothing.
+const SILENCE: Duration = Duration::from_secs(24 * 3600);
+/// A schedule has its task look at the clock once an hour.
+const LOOKS_A_DAY: usize = 50;
 
 /// By so much a run may take longer for each fault that it meets, of virtual time: people have patience, and calls a bound.
 const A_FAULT_TAKES: Duration = Duration::from_secs(600);
@@ -316,12 +321,19 @@ impl Run {
         if let Some(at) = ended_at {
             self.rests(&world, at);
         }
+        let passes = world.passes();
+        if is_dry && self.profile.is_none() && world.violations().is_empty() {
+            silence(&world).await;
+        }
         // What is left by a run that was broken off says nothing.
         if world.violations().is_empty() {
             invariants::at_the_end(&world, scenario, &person.requests, &found);
         }
         drop(operators);
-        self.outcome(&world, scenario, &person, began)
+        Outcome {
+            passes,
+            ..self.outcome(&world, scenario, &person, began)
+        }
     }
 
     fn outcome(
@@ -406,6 +418,33 @@ impl Run {
                 ended_at.elapsed()
             ));
         }
+    }
+}
+
+/// Long after the end nothing is written, said or asked of the cloud any more, and nobody looks.
+async fn silence(world: &World) {
+    let before = world.apiserver.changes_since(0).len();
+    let passes = world.passes();
+    world.count_calls();
+    tokio::time::sleep(SILENCE).await;
+    let changes = world.apiserver.changes_since(0);
+    let written = changes.iter().skip(before).filter(|c| &*c.user == OPERATOR);
+    let mut heard: BTreeMap<String, usize> = BTreeMap::new();
+    for change in written {
+        let what = format!("{} {} {}", change.verb, change.resource, change.name);
+        *heard.entry(what).or_default() += 1;
+    }
+    for made in world.made() {
+        // A watch ends and begins again all the time.
+        if !made.what.starts_with("GET ") {
+            *heard.entry(made.what).or_default() += 1;
+        }
+    }
+    let looks = world.passes() - passes;
+    if !heard.is_empty() || looks > LOOKS_A_DAY {
+        world.violation(format!(
+            "within {SILENCE:?} after the end: {looks} passes, {heard:?}"
+        ));
     }
 }
 

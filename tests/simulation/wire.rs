@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use ess_emulator::front;
 use ess_emulator::state::faults::{Effect, Fault as CallFault};
-use ess_rollout::kubernetes::FenceLayer;
+use ess_rollout::kubernetes::{FenceLayer, Heard, HeardLayer};
 use ess_rollout::runtime::lease::Fence;
 use ess_rollout_aliyun::{Transport, TransportError, WireRequest, WireResponse};
 use ess_rollout_test_support::apiserver::{Answer, Disturbance};
+use http::header::{DATE, HeaderValue};
 use http::{Method, Request};
 use jiff::SignedDuration;
 use kube::client::Body;
@@ -320,11 +321,16 @@ fn befalls(world: &World, life: &Life, fault: Option<Fault>) {
     }
 }
 
+/// As of HTTP's header Date.
+const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
+
 impl ApiserverWire {
     /// `takes`: how long a write may take.
-    pub fn client(self, namespace: &str, takes: Duration) -> kube::Client {
+    pub fn client(self, namespace: &str, takes: Duration, heard: Arc<Heard>) -> kube::Client {
         let fence = self.fence.clone();
-        kube::Client::new(FenceLayer { fence, takes }.layer(self), namespace)
+        let patience = Duration::MAX;
+        let heard = HeardLayer { heard, patience }.layer(self);
+        kube::Client::new(FenceLayer { fence, takes }.layer(heard), namespace)
     }
 
     async fn exchange(self, request: Request<Body>) -> io::Result<Answer> {
@@ -402,7 +408,10 @@ impl ApiserverWire {
             must_lead(world, life, path);
         }
         let before = invariants::subject(world, path).filter(|_| writes);
-        let answer = world.apiserver.answer(OPERATOR, &request);
+        let mut answer = world.apiserver.answer(OPERATOR, &request);
+        if let Ok(date) = HeaderValue::from_str(&world.now().strftime(HTTP_DATE).to_string()) {
+            answer.headers_mut().insert(DATE, date);
+        }
         if writes && !event {
             world.effect(Side::Apiserver);
             invariants::after_write(world, path, before.as_deref());
