@@ -173,6 +173,14 @@ fn follows(item: &RestoreItem) -> bool {
     item.state == RestoreState::Left && item.attempts == 0 && item.message == BEFORE_PROTECTION
 }
 
+/// What is wanted has changed since the last call about it, and is what is found: as it would be if that call does not show yet.
+fn may_not_show(ctx: &Context<'_>, before: &RestoreItem, item: &RestoreItem) -> bool {
+    let other = before.wanted != item.wanted && item.state == RestoreState::Restored;
+    let called = before.last_attempt_time.as_ref();
+    let called = called.filter(|_| before.attempts > 0);
+    other && called.is_some_and(|since| !ctx.waits().settled_since(since))
+}
+
 fn item(ctx: &Context<'_>, old: &[RestoreItem], need: &Need) -> RestoreItem {
     let mut item = need.item.clone();
     let before = find(old, &item);
@@ -196,6 +204,13 @@ fn item(ctx: &Context<'_>, old: &[RestoreItem], need: &Need) -> RestoreItem {
         }
         item.missing_since = Some(since);
         return item;
+    }
+    if let Some(before) = before.filter(|before| may_not_show(ctx, before, &item)) {
+        return RestoreItem {
+            state: RestoreState::Pending,
+            message: "waiting until what was last asked for has shown".to_owned(),
+            ..before.clone()
+        };
     }
     if !is_pending(&item) {
         return item;
