@@ -151,6 +151,7 @@ SpotDuration | 1 | /i/SpotDuration | 1
 SpotInterruptionBehavior | Stop | /i/SpotInterruptionBehavior | "Stop"
 SpotPriceLimits.N.PriceLimit | 1.5 | /i/SpotPriceLimit | 1.5
 SpotStrategy | SpotAsPriceGo | /i/SpotStrategy | "SpotAsPriceGo"
+SpotStrategy | SpotAsPriceGo | /member/SpotStrategy | "SpotAsPriceGo"
 SystemDisk.Category | cloud_ssd | /system/Category | "cloud_ssd"
 SystemDisk.Description | system | /system/Description | "system"
 SystemDisk.DiskName | root | /system/DiskName | "root"
