@@ -1,5 +1,6 @@
 //! Serving the emulated cloud.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -138,9 +139,21 @@ pub async fn serve(options: Serving) -> anyhow::Result<()> {
     let start = *fixture.start_time.get_or_insert_with(jiff::Timestamp::now);
     let mut cloud = Cloud::new(&fixture).with_context(|| path.to_string())?;
     let mut templates = Vec::new();
+    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
     for folder in &options.actions {
         for file in templates_in(folder)? {
-            templates.extend(add_template(&mut cloud, &file));
+            let Some(template) = add_template(&mut cloud, &file) else {
+                continue;
+            };
+            if let Some(before) = files.insert(template.name.clone(), file.clone()) {
+                tracing::warn!(
+                    name = template.name,
+                    file = %file.display(),
+                    before = %before.display(),
+                    "two files have the same name: this one takes the place of the one before"
+                );
+            }
+            templates.push(template);
         }
     }
     let scene = match &options.record {

@@ -48,6 +48,9 @@ const PRIVATE: &[&str] = &[
     "asc-acme",
     "registry.acme.example",
     "eci-acme",
+    "rsp-acme",
+    "sgp-acme",
+    "7301",
 ];
 
 fn fixture(allow: &[&str]) -> Value {
@@ -82,7 +85,11 @@ fn fixture(allow: &[&str]) -> Value {
         ]}],
         "scalingGroups": [
             {"scalingGroupId": "asg-acme-web", "name": "web-of-acme", "minSize": 1, "maxSize": 200, "desiredCapacity": 121,
-                "suspendedProcesses": ["HealthCheck", "ScaleIn"], "loadBalancerIds": ["lb-acme"], "resourceGroupId": "rg-acme",
+                "suspendedProcesses": ["HealthCheck", "ScaleIn"], "loadBalancerIds": ["lb-acme"],
+                "vServerGroups": [{"loadBalancerId": "lb-acme", "vServerGroupAttributes": [{"vServerGroupId": "rsp-acme", "port": 8080, "weight": 70}]}],
+                "albServerGroups": [{"albServerGroupId": "sgp-acme-web", "port": 8080}],
+                "serverGroups": [{"serverGroupId": "sgp-acme-tcp", "type": "NLB", "port": 9000, "weight": 20}],
+                "monitorGroupId": "7301", "resourceGroupId": "rg-acme",
                 "tags": {"team": "acme-corp", "owner-1234567890123456": "x"},
                 "configurations": [
                     {"scalingConfigurationId": "asc-acme-1", "imageId": "m-acme-old", "userData": "c2VjcmV0"},
@@ -270,6 +277,7 @@ async fn what_is_imported_answers_as_the_account_did() {
         "this reads and changes nothing",
         "- ecs:DescribeImages",
         "3 groups with 147 members",
+        "not imported: scaling rules",
     ] {
         assert!(said.contains(part), "{part} is not in {said}");
     }
@@ -294,6 +302,15 @@ async fn what_is_imported_answers_as_the_account_did() {
         "asg-of-others",
     ] {
         assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+    for part in [
+        "# Not imported: scaling rules",
+        "rsp-acme",
+        "sgp-acme-web",
+        "sgp-acme-tcp",
+        "7301",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
     }
     let imported = Emulator::start(&file).unwrap();
     let old = described(&account, "all", "asg-acme-web", "lt-acme").await;

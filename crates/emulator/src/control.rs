@@ -11,6 +11,7 @@ use crate::error::ApiError;
 use crate::front::{Request, Response};
 use crate::oos::{Caller, TriggerKind};
 use crate::params::{self, Params};
+use crate::services::planned::fault_problem;
 use crate::state::activities::Trigger;
 use crate::state::alarms::AlarmState;
 use crate::state::backend_health::BackendHealthRule;
@@ -18,7 +19,7 @@ use crate::state::behaviour::Switches;
 use crate::state::call::{Call, EssVersion, Outcome, Service};
 use crate::state::faults::Fault;
 use crate::state::ram::Policy;
-use crate::state::time::{later, seconds};
+use crate::state::time::{advance_problem, later, scale_problem, seconds};
 
 /// Every path of the control API begins so.
 pub const PREFIX: &str = "/_emulator/";
@@ -88,13 +89,23 @@ fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Response> {
 pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Response {
     let path = request.path.strip_prefix(PREFIX).unwrap_or_default();
     let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    note(cloud, request, &parts);
-    route(cloud, request, &parts, wall_now).unwrap_or_else(|refused| refused)
+    let before = (cloud.world.journal.len(), cloud.now());
+    let response = route(cloud, request, &parts, wall_now).unwrap_or_else(|refused| refused);
+    if response.status < 400 {
+        note(cloud, request, &parts, before);
+    }
+    response
 }
 
-/// Tells a recording of what changes something. Calls are in the journal by themselves, and how far
-/// the clock was set is in the times of what comes next.
-fn note(cloud: &mut Cloud, request: &Request, parts: &[&str]) {
+/// The answer to a request whose body is above `limit` bytes.
+pub(crate) fn too_large(limit: usize) -> Response {
+    refuse(413, format!("the body is larger than {limit} bytes"))
+}
+
+/// Tells a recording of what changed something, with the number of calls and the time before that.
+/// Calls are in the journal by themselves, and how far the clock was set is in the times of what
+/// comes next.
+fn note(cloud: &mut Cloud, request: &Request, parts: &[&str], before: (usize, Timestamp)) {
     if request.method == "GET" || parts == ["calls"] {
         return;
     }
@@ -104,11 +115,11 @@ fn note(cloud: &mut Cloud, request: &Request, parts: &[&str]) {
     {
         change.remove("advanceSeconds");
     }
-    let now = cloud.now();
+    let (after, time) = before;
     cloud
         .world
         .journal
-        .controlled(now, &request.method, &request.path, body);
+        .controlled(after, time, &request.method, &request.path, body);
 }
 
 fn route(
@@ -122,22 +133,20 @@ fn route(
         ("GET", ["clock"]) => clock(cloud),
         ("POST", ["clock"]) => {
             let change: ClockChange = read(request)?;
-            if let Some(scale) = change.scale {
-                if !(scale.is_finite() && scale >= 0.0) {
-                    return Err(refuse(400, "scale must be a number that is not negative"));
-                }
-                cloud.world.clock.scale = scale;
-            }
-            if let Some(paused) = change.paused {
-                cloud.world.clock.paused = paused;
+            // Before anything is changed: what is refused changes nothing.
+            if let Some(problem) = change.scale.and_then(scale_problem) {
+                return Err(refuse(400, format!("scale {problem}")));
             }
             if let Some(by) = change.advance_seconds {
-                if !(by.is_finite() && by >= 0.0) {
-                    return Err(refuse(
-                        400,
-                        "advanceSeconds must be a number that is not negative",
-                    ));
+                let problem = advance_problem(cloud.now(), cloud.world.started, by);
+                if let Some(problem) = problem {
+                    return Err(refuse(400, format!("advanceSeconds {problem}")));
                 }
+            }
+            let settings = &mut cloud.world.clock;
+            settings.scale = change.scale.unwrap_or(settings.scale);
+            settings.paused = change.paused.unwrap_or(settings.paused);
+            if let Some(by) = change.advance_seconds {
                 let to = later(cloud.now(), seconds(by));
                 cloud.advance_to(to);
             }
@@ -147,7 +156,7 @@ fn route(
         ("GET", ["faults"]) => answer(&json!({ "faults": cloud.world.faults.list() })),
         ("POST", ["faults"]) => {
             let fault: Fault = read(request)?;
-            if let Some(problem) = fault.problem() {
+            if let Some(problem) = fault_problem(&cloud.world.ram, &fault) {
                 return Err(refuse(400, problem));
             }
             let now = cloud.now();

@@ -123,6 +123,14 @@ pub struct Group {
     #[serde(skip_serializing_if = "is_usual")]
     pub load_balancer_ids: Vec<String>,
     #[serde(skip_serializing_if = "is_usual")]
+    pub v_server_groups: Vec<VServerGroups>,
+    #[serde(skip_serializing_if = "is_usual")]
+    pub alb_server_groups: Vec<AlbServerGroup>,
+    #[serde(skip_serializing_if = "is_usual")]
+    pub server_groups: Vec<ServerGroup>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor_group_id: Option<String>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub tags: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "is_usual")]
     pub lifecycle_hooks: Vec<Hook>,
@@ -132,6 +140,50 @@ pub struct Group {
     pub instances: Vec<Instance>,
     #[serde(skip_serializing_if = "is_usual")]
     pub container_groups: Vec<ContainerGroup>,
+}
+
+/// vServer groups of one CLB instance.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VServerGroups {
+    pub load_balancer_id: String,
+    pub v_server_group_attributes: Vec<VServerGroup>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VServerGroup {
+    pub v_server_group_id: String,
+    #[serde(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlbServerGroup {
+    pub alb_server_group_id: String,
+    #[serde(flatten)]
+    pub place: Place,
+}
+
+/// A server group of ALB, NLB or GWLB.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerGroup {
+    pub server_group_id: String,
+    #[serde(rename = "type")]
+    pub product: String,
+    #[serde(flatten)]
+    pub place: Place,
+}
+
+/// How members are in a server group.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    pub port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<usize>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::found::Found;
 use super::reads::{number, rows_at, some, text};
 use super::scene::{
-    Configuration, ContainerGroup, EciConfiguration, Group, Hook, Image, Instance, LaunchTemplate,
-    Principal, Refresh, Role, Scene, Version,
+    AlbServerGroup, Configuration, ContainerGroup, EciConfiguration, Group, Hook, Image, Instance,
+    LaunchTemplate, Place, Principal, Refresh, Role, Scene, ServerGroup, VServerGroup,
+    VServerGroups, Version,
 };
 use super::stand_ins::StandIns;
 
@@ -52,6 +53,14 @@ const CONTAINER_STATUSES: &[&str] = &[
 /// Fields of a container that are taken over. Commands, arguments and variables are not, nor what
 /// may have them in it: probes and volumes.
 const CONTAINER_FIELDS: &[&str] = &["ImagePullPolicy", "Cpu", "Memory", "Gpu"];
+
+/// Where the members of a group get traffic from.
+#[derive(Debug, Default)]
+struct Attached {
+    v_server_groups: Vec<VServerGroups>,
+    alb_server_groups: Vec<AlbServerGroup>,
+    server_groups: Vec<ServerGroup>,
+}
 
 /// Makes the fixture.
 pub struct Writer<'a> {
@@ -348,6 +357,7 @@ impl Writer<'_> {
             version == "Latest" || template.is_some_and(known)
         });
         let own_active = active.filter(|_| template.is_none());
+        let attached = self.attached(row);
         Some(Group {
             scaling_group_id: self.names.id(&text(row, "ScalingGroupId")),
             group_type: of_eci.then_some(group_type),
@@ -380,9 +390,72 @@ impl Writer<'_> {
                 .iter()
                 .map(|id| self.names.id(id))
                 .collect(),
+            v_server_groups: attached.v_server_groups,
+            alb_server_groups: attached.alb_server_groups,
+            server_groups: attached.server_groups,
+            monitor_group_id: self.some_id(row, "MonitorGroupId"),
             tags: self.tags(rows_at(row, &["Tags"]), "TagKey", "TagValue"),
             ..Group::default()
         })
+    }
+
+    /// The server groups that the members of a group are in.
+    fn attached(&mut self, row: &Value) -> Attached {
+        let mut attached = Attached::default();
+        for of in rows_at(row, &["VServerGroups"]) {
+            let mut own = Vec::new();
+            for group in rows_at(of, &["VServerGroupAttributes"]) {
+                let place = self.place(group, "VServerGroupId");
+                own.extend(place.map(|(v_server_group_id, place)| VServerGroup {
+                    v_server_group_id,
+                    place,
+                }));
+            }
+            let balancer = self.some_id(of, "LoadBalancerId");
+            if let Some(load_balancer_id) = balancer.filter(|_| !own.is_empty()) {
+                attached.v_server_groups.push(VServerGroups {
+                    load_balancer_id,
+                    v_server_group_attributes: own,
+                });
+            }
+        }
+        for group in rows_at(row, &["AlbServerGroups"]) {
+            let place = self.place(group, "AlbServerGroupId");
+            let own = place.map(|(alb_server_group_id, place)| AlbServerGroup {
+                alb_server_group_id,
+                place,
+            });
+            attached.alb_server_groups.extend(own);
+        }
+        for group in rows_at(row, &["ServerGroups"]) {
+            let product = text(group, "Type");
+            if !["ALB", "NLB", "GWLB"].contains(&product.as_str()) {
+                self.gap("server groups of a type that a fixture does not know, left out");
+                continue;
+            }
+            let place = self.place(group, "ServerGroupId");
+            let own = place.map(|(server_group_id, place)| ServerGroup {
+                server_group_id,
+                product,
+                place,
+            });
+            attached.server_groups.extend(own);
+        }
+        for _ in rows_at(row, &["DBInstanceIds"]) {
+            self.gap("databases that groups are attached to, left out");
+        }
+        attached
+    }
+
+    /// The id of a server group, and the port and weight of members in it.
+    fn place(&mut self, row: &Value, id: &str) -> Option<(String, Place)> {
+        let port = number(row, "Port").and_then(|port| u16::try_from(port).ok());
+        let (Some(id), Some(port)) = (self.some_id(row, id), port) else {
+            self.gap("server groups without an id or a port, left out");
+            return None;
+        };
+        let weight = number(row, "Weight");
+        Some((id, Place { port, weight }))
     }
 
     fn configuration(&mut self, row: &Value) -> Option<Configuration> {

@@ -52,7 +52,7 @@ pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outc
     match authenticate(cloud, request, &call, wall_now) {
         Ok(caller) => call.caller = caller,
         Err(error) => {
-            let id = cloud.world.ids.request_id();
+            let id = cloud.world.ids.refused_request_id();
             let seq = cloud.world.journal.arrive(cloud.world.now, &call, &id);
             cloud.world.journal.outcome(seq, &Err(error.clone()));
             return Outcome::Answer(response(&host, Err(error), &id));
@@ -65,10 +65,23 @@ pub fn handle(cloud: &mut Cloud, request: &Request, wall_now: Timestamp) -> Outc
     }
 }
 
+/// The answer to a request whose body is above `limit` bytes. The rest of it is not looked at: the
+/// journal has its service by the name of the endpoint, and the action when the URL or a header
+/// says it.
+pub fn too_large(cloud: &mut Cloud, request: &Request, limit: usize) -> Response {
+    let host = request.header("host").unwrap_or("localhost").to_owned();
+    let error = ApiError::new(
+        413,
+        "RequestEntityTooLarge",
+        format!("The request body is larger than {limit} bytes, which is the most that is read."),
+    );
+    early(cloud, request, &host, error)
+}
+
 /// The answer to a request that is not even a call. It is in the journal as far as it can be told:
 /// the service by the name of the endpoint, the action as it was sent.
 fn early(cloud: &mut Cloud, request: &Request, host: &str, error: ApiError) -> Response {
-    let id = cloud.world.ids.request_id();
+    let id = cloud.world.ids.refused_request_id();
     let pairs = all_pairs(request);
     let (action, _) = action_and_version(request, &pairs);
     let action: String = action.unwrap_or_default().chars().take(128).collect();

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::compare::Difference;
+use super::compare::{Difference, is_hex, is_uuid};
 use super::format::{self, RecordingError};
 use crate::state::call::Service;
 use crate::state::journal::Entry;
@@ -278,20 +278,6 @@ fn normal(text: &str) -> String {
         rest = &tail[sign..];
     }
     normal
-}
-
-fn is_hex(text: &str, length: usize) -> bool {
-    text.len() == length && text.chars().all(|c| c.is_ascii_hexdigit())
-}
-
-fn is_uuid(word: &str) -> bool {
-    let lengths = [8, 4, 4, 4, 12];
-    let parts: Vec<&str> = word.split('-').collect();
-    parts.len() == lengths.len()
-        && parts
-            .iter()
-            .zip(lengths)
-            .all(|(part, length)| is_hex(part, length))
 }
 
 #[cfg(test)]

@@ -4,23 +4,21 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::scene::Scene;
 use crate::fixture::FixtureError;
 use crate::state::journal::Entry;
-use crate::state::recorder::{Answer, Control};
+use crate::state::recorder::{Answer, Aside, Control};
+use crate::state::time::LONGEST_SCENE;
 
 /// Of the format that is written. Older ones are read.
 pub(super) const VERSION: u32 = 1;
 
 /// No file above this is read.
 const LARGEST: u64 = 512 * 1024 * 1024;
-
-/// A recording of more virtual time is not replayed: schedules would run for too long.
-const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// A call and its answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +29,13 @@ pub struct Recorded {
     /// Of a call by a client that succeeded.
     #[serde(flatten)]
     pub answer: Option<Answer>,
+    /// What the journal does not have.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub aside: Aside,
+}
+
+fn is_nothing(aside: &Aside) -> bool {
+    *aside == Aside::default()
 }
 
 /// What was called, from which scene, and what came of it.
@@ -183,7 +188,10 @@ impl Recording {
         for (seq, time) in calls.chain([(last, self.end)]) {
             let why = match time {
                 _ if time < before => "before what came before it",
-                _ if time.duration_since(start) > LONGEST => "more than a year after the start",
+                // Schedules would run for too long.
+                _ if time.duration_since(start) > LONGEST_SCENE => {
+                    "more than a year after the start"
+                }
                 _ => {
                     before = time;
                     continue;

@@ -8,17 +8,25 @@ mod format;
 mod rebuild;
 pub mod replay;
 mod scene;
+mod stand_in;
 
 pub use compare::Difference;
 pub use format::{Recorded, Recording, RecordingError, read};
 pub use scene::{Scene, Template};
 
+use serde_json::Value;
+
 use crate::cloud::Cloud;
+use crate::state::journal::Entry;
+use crate::state::recorder::Answer;
 use format::VERSION;
 
 /// Begins to record: from now on the journal keeps what [`take`] needs.
 pub fn begin(cloud: &mut Cloud) {
-    cloud.world.journal.record();
+    let providers = cloud.world.ram.oidc_providers.values();
+    let tokens = providers.flat_map(|provider| &provider.tokens);
+    let tokens = tokens.map(|token| token.token.clone()).collect();
+    cloud.world.journal.record(tokens);
 }
 
 /// What was recorded since [`begin`], which must have come before the first call.
@@ -32,11 +40,30 @@ pub fn take(cloud: &mut Cloud, scene: &Scene) -> Result<Recording, RecordingErro
     let journal = &cloud.world.journal;
     let nothing = Default::default();
     let recorder = journal.recorder().unwrap_or(&nothing);
+    // A call may have had in clear what a later one made a secret.
+    let hidden = |mut value: Value| {
+        journal.hide(&mut value);
+        value
+    };
+    let hidden_call = |call: &Entry| {
+        let mut call = call.clone();
+        if let Value::Object(params) = hidden(Value::Object(std::mem::take(&mut call.params))) {
+            call.params = params;
+        }
+        if let Value::String(message) = hidden(Value::String(std::mem::take(&mut call.message))) {
+            call.message = message;
+        }
+        call
+    };
     let calls: Vec<Recorded> = journal
         .since(0)
         .map(|call| Recorded {
-            call: call.clone(),
-            answer: recorder.answers.get(&call.seq).cloned(),
+            call: hidden_call(call),
+            answer: recorder.answers.get(&call.seq).map(|answer| {
+                let whole = answer.answer.clone();
+                whole.map_or_else(|| answer.clone(), |whole| Answer::whole(hidden(whole)))
+            }),
+            aside: recorder.asides.get(&call.seq).cloned().unwrap_or_default(),
         })
         .collect();
     if calls.len() < journal.len() {

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use super::compare::{Difference, first, shown};
 use super::format::{Recorded, Recording, RecordingError};
 use super::rebuild;
-use super::scene::{STAND_IN, digest};
+use super::scene::digest;
+use super::stand_in::StandIns;
 use super::take;
 use crate::cloud::Cloud;
 use crate::control;
 use crate::front::Request;
 use crate::oos::Caller;
 use crate::state::call::{Call, EssVersion};
-use crate::state::journal::{Entry, MASKED};
+use crate::state::journal::Entry;
 use serde_json::Value;
 
 /// What a replay has found.
@@ -60,7 +61,9 @@ pub fn replay(recording: &Recording) -> Result<Verdict, RecordingError> {
     let mut controls = recording.controls.iter().peekable();
     // By the number of the recorded call: that of the replayed one.
     let mut pairs = BTreeMap::new();
-    for Recorded { call, .. } in &recording.calls {
+    let mut stand_ins = StandIns::default();
+    for recorded in &recording.calls {
+        let call = &recorded.call;
         while let Some(control) = controls.next_if(|control| control.after < call.seq) {
             cloud.advance_to(control.time.min(call.time));
             apply(&mut cloud, control);
@@ -68,16 +71,16 @@ pub fn replay(recording: &Recording) -> Result<Verdict, RecordingError> {
         if call.by_oos || call.by_script {
             continue;
         }
-        let Some(again) = call_of(call) else {
+        let Some((again, is_masked)) = call_of(recorded, &mut stand_ins) else {
             verdict.refused += 1;
             continue;
         };
-        if again.1 {
+        if is_masked {
             verdict.masked.push(call.seq);
         }
         cloud.advance_to(call.time);
         pairs.insert(call.seq, cloud.world.journal.next_seq());
-        cloud.call(again.0);
+        cloud.call(again);
     }
     for control in controls {
         cloud.advance_to(control.time.min(recording.end));
@@ -113,16 +116,12 @@ fn apply(cloud: &mut Cloud, control: &crate::state::recorder::Control) {
 
 /// A recorded call as it is made again, and whether a secret is missing in it. `None` for one that
 /// was refused before it was known who called what.
-fn call_of(entry: &Entry) -> Option<(Call, bool)> {
+fn call_of(recorded: &Recorded, stand_ins: &mut StandIns) -> Option<(Call, bool)> {
+    let entry = &recorded.call;
     if entry.principal.is_empty() {
         return None;
     }
-    let mut masked = false;
-    let mut params = Value::Object(entry.params.clone());
-    unmask(&mut params, &mut masked);
-    let Value::Object(params) = params else {
-        return None;
-    };
+    let (params, masked) = stand_ins.give(recorded);
     let call = Call {
         caller: Caller {
             principal: entry.principal.clone(),
@@ -134,24 +133,9 @@ fn call_of(entry: &Entry) -> Option<(Call, bool)> {
         version: entry.version.unwrap_or(EssVersion::V2022),
         params,
         by_oos: false,
-        wall_now: entry.time,
+        wall_now: recorded.aside.wall_time.unwrap_or(entry.time),
     };
     Some((call, masked))
-}
-
-/// Puts the stand-in in the place of secrets, and tells of those that cannot be told from the text
-/// around them.
-fn unmask(value: &mut Value, masked: &mut bool) {
-    match value {
-        Value::String(text) if text == MASKED => {
-            *text = STAND_IN.to_owned();
-            *masked = true;
-        }
-        Value::String(text) => *masked |= text.contains("******"),
-        Value::Array(items) => items.iter_mut().for_each(|item| unmask(item, masked)),
-        Value::Object(members) => members.values_mut().for_each(|v| unmask(v, masked)),
-        _ => {}
-    }
 }
 
 /// The name of a call in a difference.

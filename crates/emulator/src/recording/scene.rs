@@ -1,5 +1,7 @@
 //! What a recording starts from: the fixture without its secrets, and templates from outside.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -7,9 +9,13 @@ use serde_json::{Value, json};
 use crate::fixture::{self, Fixture, FixtureError};
 use crate::state::recorder;
 
-/// What stands for every secret of the fixture, and is given for every secret parameter of a call
-/// when it is replayed: what belonged together still does.
-pub(crate) const STAND_IN: &str = "secret-of-the-recording";
+/// What stands for secrets that no call has as a parameter.
+pub(super) const STAND_IN: &str = "secret-of-the-recording";
+
+/// What is given for the secret of this number: another for each.
+pub(super) fn stand_in(number: usize) -> String {
+    format!("{STAND_IN}-{number}")
+}
 
 /// A template or action that every account has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,9 +65,14 @@ pub(crate) fn digest(text: &str) -> String {
     recorder::digest(text.as_bytes())
 }
 
-/// Takes secrets out of a fixture: of AccessKeys, of temporary credentials and of OIDC providers,
-/// with the wall-clock end of the latter, which a replay is past.
+/// Takes secrets out of a fixture: of AccessKeys, of temporary credentials and of OIDC providers.
+/// Tokens of the latter are numbered in their order, as the recorder does.
 fn hide(fixture: &mut Value) {
+    let mut tokens = BTreeSet::new();
+    for provider in list(fixture, "oidcProviders") {
+        let own = list(provider, "tokens");
+        tokens.extend(own.filter_map(|token| token["token"].as_str().map(str::to_owned)));
+    }
     for principal in list(fixture, "principals") {
         for name in ["accessKeySecret", "securityToken"] {
             replace(principal, name);
@@ -69,9 +80,9 @@ fn hide(fixture: &mut Value) {
     }
     for provider in list(fixture, "oidcProviders") {
         for token in list(provider, "tokens") {
-            replace(token, "token");
-            if let Some(members) = token.as_object_mut() {
-                members.remove("expiresAt");
+            let nth = tokens.iter().position(|known| token["token"] == **known);
+            if let Some(nth) = nth {
+                token["token"] = json!(stand_in(nth + 1));
             }
         }
     }

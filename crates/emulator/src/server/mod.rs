@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
@@ -199,8 +200,12 @@ async fn answer(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
+    let (body, is_whole) = match body {
+        Ok(body) => (body, true),
+        Err(_) => (Bytes::new(), false),
+    };
     let request = front::Request {
         method: method.as_str().to_owned(),
         path: uri.path().to_owned(),
@@ -218,7 +223,14 @@ async fn answer(
     };
     // Signatures and STS credentials go by the clock of the client's world.
     let wall_now = jiff::Timestamp::now();
-    if request.path.starts_with(control::PREFIX) {
+    let is_control = request.path.starts_with(control::PREFIX);
+    if !is_whole {
+        return to_http(match is_control {
+            true => control::too_large(BODY_LIMIT),
+            false => shared.with(|cloud| front::too_large(cloud, &request, BODY_LIMIT)),
+        });
+    }
+    if is_control {
         return to_http(shared.with(|cloud| control::handle(cloud, &request, wall_now)));
     }
     match shared.with(|cloud| front::handle(cloud, &request, wall_now)) {

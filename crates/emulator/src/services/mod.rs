@@ -9,6 +9,7 @@ pub(crate) mod eci;
 pub(crate) mod ecs;
 pub(crate) mod ess;
 pub(crate) mod parameters;
+pub(crate) mod planned;
 mod regions;
 pub(crate) mod server_groups;
 pub(crate) mod slb;

@@ -52,6 +52,9 @@ pub(crate) struct DiskAttributes {
     pub(crate) performance_level: Option<String>,
     pub(crate) category: Option<String>,
     pub(crate) encrypted: bool,
+    /// Of the key that it is encrypted with. Only shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kms_key_id: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
 }
 

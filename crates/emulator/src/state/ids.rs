@@ -8,10 +8,15 @@ pub struct Ids {
     seed: u64,
     count: u64,
     requests: u64,
+    refused: u64,
 }
 
 /// Keeps the numbers of requests apart from those of everything else.
 const REQUESTS: u64 = 1 << 63;
+
+/// Keeps the numbers of requests that never became calls apart from both: a replay of a recording
+/// does not have them, and its other requests have the same ids all the same.
+const REFUSED: u64 = 1 << 62;
 
 /// A bijection.
 fn mixed(seed: u64, number: u64) -> u64 {
@@ -27,6 +32,7 @@ impl Ids {
             seed,
             count: 0,
             requests: REQUESTS,
+            refused: REFUSED,
         }
     }
 
@@ -38,20 +44,29 @@ impl Ids {
 
     /// A request id: an upper-case UUID shape, as every service answers it.
     pub fn request_id(&mut self) -> String {
-        let mut next = || {
-            self.requests = self.requests.wrapping_add(1);
-            mixed(self.seed, self.requests)
-        };
-        let (a, b) = (next(), next());
-        format!(
-            "{:08X}-{:04X}-{:04X}-{:04X}-{:012X}",
-            a >> 32,
-            (a >> 16) & 0xFFFF,
-            a & 0xFFFF,
-            b >> 48,
-            b & 0xFFFF_FFFF_FFFF
-        )
+        uuid(self.seed, &mut self.requests)
     }
+
+    /// The id of a request that is refused before it is a call: a bad signature, no action.
+    pub fn refused_request_id(&mut self) -> String {
+        uuid(self.seed, &mut self.refused)
+    }
+}
+
+fn uuid(seed: u64, counter: &mut u64) -> String {
+    let mut next = || {
+        *counter = counter.wrapping_add(1);
+        mixed(seed, *counter)
+    };
+    let (a, b) = (next(), next());
+    format!(
+        "{:08X}-{:04X}-{:04X}-{:04X}-{:012X}",
+        a >> 32,
+        (a >> 16) & 0xFFFF,
+        a & 0xFFFF,
+        b >> 48,
+        b & 0xFFFF_FFFF_FFFF
+    )
 }
 
 #[cfg(test)]
@@ -67,6 +82,11 @@ mod tests {
         assert!((0..1000).all(|_| ids.contains(&b.id("i-"))));
         b.request_id();
         assert_eq!(a.id("i-"), b.id("i-"));
+        let refused = b.refused_request_id();
+        a.request_id();
+        let (next, same) = (a.request_id(), b.request_id());
+        assert_eq!(next, same, "a refused request takes no id of the others");
+        assert_ne!(refused, same);
         assert_ne!(Ids::new(8).id("i-"), Ids::new(7).id("i-"));
     }
 }

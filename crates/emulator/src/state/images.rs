@@ -125,6 +125,10 @@ pub(crate) struct SnapshotDetails {
     /// What the system disk has; `None` for a data disk.
     pub(crate) system: Option<SystemOf>,
     pub(crate) encrypted: bool,
+    /// Whether it was asked to be of use at once, and for how many days. Only shown: snapshots are
+    /// when they are done.
+    pub(crate) instant_access: Option<bool>,
+    pub(crate) instant_access_days: Option<i64>,
     /// When it is done, for one that was asked for by itself.
     pub(crate) ends_at: Option<Timestamp>,
     pub(crate) modified: Option<Timestamp>,

@@ -76,6 +76,24 @@ const SECRET: &[&str] = &[
 /// What stands for the value of a secret parameter.
 pub(crate) const MASKED: &str = "***";
 
+/// Whether a parameter of an action is never kept: the value of an encrypted parameter is secret
+/// before anybody knows that it is one.
+pub(crate) fn is_secret(action: &str, name: &str) -> bool {
+    let is_value = name == "Value" && action.contains("SecretParameter");
+    is_value || SECRET.contains(&name)
+}
+
+/// Takes all out of a secret but its form, by which a call without it is refused alike.
+fn mask(value: &mut Value) {
+    match value {
+        Value::Null => {}
+        Value::String(text) if text.is_empty() => {}
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Object(members) => members.values_mut().for_each(mask),
+        secret => *secret = Value::String(MASKED.into()),
+    }
+}
+
 /// The journal keeps this many calls; a test that makes more reads as it goes.
 const KEPT: usize = 200_000;
 
@@ -119,18 +137,25 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// From now on keeps what a recording needs besides the calls: see [`Recorder`].
-    pub(crate) fn record(&mut self) {
-        self.recorder = Some(Recorder::default());
+    /// From now on keeps what a recording needs besides the calls: see [`Recorder`]. `tokens` are
+    /// secrets of the fixture that calls may have as parameters.
+    pub(crate) fn record(&mut self, tokens: BTreeSet<String>) {
+        self.recorder = Some(Recorder::knowing(tokens));
     }
 
     pub(crate) fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
     }
 
-    /// Notes that the control API changed something.
-    pub(crate) fn controlled(&mut self, now: Timestamp, method: &str, path: &str, body: Value) {
-        let after = self.len();
+    /// Notes that the control API changed something, after so many calls.
+    pub(crate) fn controlled(
+        &mut self,
+        after: usize,
+        now: Timestamp,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) {
         if let Some(recorder) = &mut self.recorder {
             recorder.control(after, now, method, path, body);
         }
@@ -147,18 +172,24 @@ impl Journal {
             .params
             .iter()
             .map(|(name, value)| {
-                // The value of an encrypted parameter before anybody knows that it is one.
-                let is_secret = name == "Value" && call.action.contains("SecretParameter");
-                let value = if is_secret || SECRET.contains(&name.as_str()) {
-                    Value::String(MASKED.into())
-                } else {
-                    let mut value = value.clone();
-                    oos::hide(&self.secrets, &mut value);
-                    value
-                };
+                let mut value = value.clone();
+                match is_secret(&call.action, name) {
+                    true => mask(&mut value),
+                    false => oos::hide(&self.secrets, &mut value),
+                }
                 (name.clone(), value)
             })
             .collect();
+        let seq = self.next_seq();
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| !call.by_oos) {
+            let given = call.params.iter();
+            let secrets: Vec<(&str, &str)> = given
+                .filter(|(name, _)| is_secret(&call.action, name))
+                .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+                .filter(|(_, value)| !value.is_empty())
+                .collect();
+            recorder.aside(seq, call, &secrets);
+        }
         self.push(Entry {
             service: Some(call.service),
             version: (call.service == Service::Ess).then_some(call.version),

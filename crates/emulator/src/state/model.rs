@@ -126,12 +126,24 @@ pub struct Group {
     /// What was given besides.
     #[serde(skip)]
     pub(crate) settings: Settings,
+    /// Whether its size was changed to less than it has: members are removed until it fits. What
+    /// came in otherwise (a fixture, AttachInstances) is left as it is.
+    #[serde(skip)]
+    pub(crate) is_too_large: bool,
     /// Until when changes of load-balancer weights are refused with `BackendServer.configuring`.
     #[serde(skip)]
     pub(crate) backend_busy_until: Option<Timestamp>,
 }
 
 impl Group {
+    /// How many members it is to have at most now, of so many that it has.
+    pub(crate) fn kept_of(&self, total: usize) -> usize {
+        match self.is_too_large {
+            true => total.min(self.desired_capacity.min(self.max_size)),
+            false => total,
+        }
+    }
+
     pub(crate) fn has_load_balancers(&self) -> bool {
         !self.load_balancer_ids.is_empty()
             || !self.attachments.v_server_groups.is_empty()
@@ -405,6 +417,24 @@ pub(crate) struct Attributes {
     pub(crate) public_ip_address: Option<String>,
     /// Empty when the fixture gives none.
     pub(crate) resource_group_id: String,
+    /// What was given besides and is only shown, by the names of DescribeInstances.
+    #[serde(skip)]
+    pub(crate) told: Settings,
+}
+
+impl Attributes {
+    /// How traffic to the internet is paid for.
+    pub(crate) fn internet_charge_type(&self) -> &str {
+        let given = self.told.get("InternetChargeType");
+        given
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or("PayByTraffic")
+    }
+
+    /// Whether it is not short of I/O, as every instance is that nobody wanted otherwise.
+    pub(crate) fn is_io_optimized(&self) -> bool {
+        self.told.get("IoOptimized") != Some(&serde_json::Value::Bool(false))
+    }
 }
 
 impl Default for Attributes {
@@ -420,6 +450,7 @@ impl Default for Attributes {
             security_group_ids: vec!["sg-emulator".into()],
             public_ip_address: None,
             resource_group_id: String::new(),
+            told: Settings::default(),
         }
     }
 }
@@ -438,6 +469,9 @@ pub(crate) struct Invocation {
     pub(crate) description: String,
     pub(crate) working_dir: String,
     pub(crate) username: String,
+    /// `Process` or `ProcessTree`, when it was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) termination_mode: Option<String>,
     /// Of the placeholders in the content.
     pub(crate) parameters: serde_json::Map<String, serde_json::Value>,
     pub(crate) resource_group_id: String,

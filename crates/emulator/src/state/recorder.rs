@@ -1,11 +1,13 @@
 //! What a recording has besides the journal: answers, and what the control API did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use super::call::{Call, Service};
 
 /// Answers above this many bytes are known by their digest alone.
 const LARGEST_WHOLE: usize = 64 * 1024;
@@ -22,6 +24,29 @@ pub struct Answer {
     /// `None` when it is large.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Value>,
+}
+
+impl Answer {
+    /// One that is kept whole.
+    pub(crate) fn whole(mut answer: Value) -> Self {
+        answer.sort_all_objects();
+        Self {
+            answer_digest: digest(answer.to_string().as_bytes()),
+            answer: Some(answer),
+        }
+    }
+}
+
+/// What a replay has to know of a call and the journal does not tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Aside {
+    /// By the name of a secret parameter the number of its value: the same for the same value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, usize>,
+    /// The clock that tokens and sessions expire by, for calls to STS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_time: Option<Timestamp>,
 }
 
 /// A change through the control API.
@@ -46,10 +71,42 @@ pub struct Control {
 pub(crate) struct Recorder {
     pub(crate) answers: BTreeMap<usize, Answer>,
     pub(crate) controls: Vec<Control>,
+    pub(crate) asides: BTreeMap<usize, Aside>,
+    /// Values of secret parameters and of the fixture's tokens, with their numbers.
+    secrets: BTreeMap<String, usize>,
     whole: usize,
 }
 
 impl Recorder {
+    /// A recorder that knows the fixture's tokens: they have the first numbers, in this order.
+    pub(crate) fn knowing(tokens: BTreeSet<String>) -> Self {
+        let mut new = Self::default();
+        for token in tokens {
+            new.number(&token);
+        }
+        new
+    }
+
+    /// The number of a secret value, from 1.
+    fn number(&mut self, secret: &str) -> usize {
+        let next = self.secrets.len() + 1;
+        *self.secrets.entry(secret.to_owned()).or_insert(next)
+    }
+
+    pub(crate) fn aside(&mut self, seq: usize, call: &Call, secrets: &[(&str, &str)]) {
+        let mut aside = Aside {
+            wall_time: (call.service == Service::Sts).then_some(call.wall_now),
+            ..Aside::default()
+        };
+        for (name, value) in secrets {
+            let number = self.number(value);
+            aside.secrets.insert((*name).to_owned(), number);
+        }
+        if aside != Aside::default() {
+            self.asides.insert(seq, aside);
+        }
+    }
+
     pub(crate) fn answer(&mut self, seq: usize, mut answer: Value) {
         if let Some(members) = answer.as_object_mut() {
             members.remove("RequestId");

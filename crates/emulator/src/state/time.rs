@@ -13,3 +13,30 @@ pub fn seconds(value: f64) -> SignedDuration {
 pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
+
+/// Virtual seconds per real second at most: a year goes by in half a minute.
+const FASTEST: f64 = 1_000_000.0;
+
+/// A scene lasts so long at most; no recording of a longer one is replayed.
+pub const LONGEST_SCENE: SignedDuration = SignedDuration::from_hours(366 * 24);
+
+/// What is wrong with a scale of the clock, if anything is.
+pub fn scale_problem(scale: f64) -> Option<String> {
+    let is_fine = (0.0..=FASTEST).contains(&scale);
+    (!is_fine).then(|| format!("must be a number from 0 to {FASTEST}"))
+}
+
+/// What is wrong with letting so many seconds pass at once, if anything is.
+pub fn advance_problem(now: Timestamp, start: Timestamp, by: f64) -> Option<String> {
+    if !(by.is_finite() && by >= 0.0) {
+        return Some("must be a number that is not negative".to_owned());
+    }
+    let end = later(start, LONGEST_SCENE);
+    let most = end.duration_since(now).as_secs_f64().max(0.0);
+    (by > most).then(|| {
+        format!(
+            "must be at most {most}: the clock goes to {end}, 366 days after the start, and no \
+             further"
+        )
+    })
+}

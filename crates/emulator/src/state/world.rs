@@ -36,6 +36,8 @@ pub struct ClockSettings {
 pub struct World {
     /// The virtual time.
     pub now: Timestamp,
+    /// The virtual time at which it began.
+    pub(crate) started: Timestamp,
     /// How fast it goes by.
     pub clock: ClockSettings,
     pub(crate) queue: Queue,
@@ -81,6 +83,7 @@ impl World {
     pub(crate) fn new(start: Timestamp, seed: u64) -> Self {
         Self {
             now: start,
+            started: start,
             clock: ClockSettings {
                 scale: 1.0,
                 paused: false,

@@ -191,3 +191,36 @@ fn a_file_arrives_or_does_not_on_each_instance() {
     });
     assert_eq!(code(ecs(&mut cloud, "SendFile", ask)), "InvalidParameter");
 }
+
+#[test]
+fn a_command_that_is_run_at_once_is_held_to_its_placeholders_and_instances() {
+    let mut cloud = small("");
+    let ask = |parameters: Value, instances: &[&str]| {
+        let mut ask = json!({"Type": "RunShellScript", "ContentEncoding": "PlainText", "EnableParameter": true,
+            "CommandContent": "echo {{name}} {{ACS::InstanceId}}", "Parameters": parameters.to_string()});
+        for (n, id) in instances.iter().enumerate() {
+            ask[format!("InstanceId.{}", n + 1)] = json!(id);
+        }
+        ask
+    };
+    for wrong in [
+        json!({}),
+        json!({"nam": "web"}),
+        json!({"name": "web", "more": "1"}),
+    ] {
+        let refused = ecs(&mut cloud, "RunCommand", ask(wrong, &["i-small-01"]));
+        assert_eq!(code(refused), "InvalidParameters.KeyNotMatch");
+    }
+    let right = json!({"name": "web"});
+    let twice = ask(right.clone(), &["i-small-01", "i-small-01"]);
+    assert_eq!(
+        code(ecs(&mut cloud, "RunCommand", twice)),
+        "InvalidParameter"
+    );
+    let both = ask(right, &["i-small-01", "i-small-02"]);
+    ecs(&mut cloud, "RunCommand", both).unwrap();
+    // Without parameters the braces are text.
+    let plain = json!({"Type": "RunShellScript", "ContentEncoding": "PlainText", "CommandContent": "echo {{name}}",
+        "InstanceId.1": "i-small-01"});
+    ecs(&mut cloud, "RunCommand", plain).unwrap();
+}

@@ -1,8 +1,10 @@
 //! The control API.
 
+use ess_emulator::cloud::Cloud;
+use ess_emulator::fixture::Fixture;
 use serde_json::{Value, json};
 
-use crate::support::{control, ess, pass, small, status};
+use crate::support::{SMALL, control, ess, pass, small, status};
 
 #[test]
 fn the_clock_is_set_and_moved() {
@@ -90,6 +92,139 @@ fn faults_come_and_go() {
     ] {
         assert_eq!(control(&mut cloud, "POST", "faults", bad).0, 400);
     }
+}
+
+#[test]
+fn a_fault_that_can_never_hit_is_refused_with_what_is_wrong() {
+    let mut cloud = small("");
+    let lost = json!({"kind": "answerLost"});
+    for (fault, part) in [
+        (
+            json!({"service": "FOO", "action": "X", "effect": lost}),
+            "FOO",
+        ),
+        (
+            json!({"action": "DescribeInstancez", "effect": lost}),
+            "DescribeInstancez",
+        ),
+        (
+            json!({"service": "ESS", "action": "RunInstances", "effect": lost}),
+            "RunInstances",
+        ),
+        (json!({"principal": "nobody", "effect": lost}), "nobody"),
+        (
+            json!({"effect": {"kind": "error", "status": 7, "code": "X"}}),
+            "status 7",
+        ),
+        (
+            json!({"effect": {"kind": "partial", "instances": ["i-1"], "status": 600, "code": "X"}}),
+            "status 600",
+        ),
+    ] {
+        let (status, answer) = control(&mut cloud, "POST", "faults", fault.clone());
+        assert_eq!(status, 400, "{fault}");
+        let why = answer["error"].as_str().unwrap();
+        assert!(why.contains(part), "{part} is not in {why}");
+        let file = format!("{SMALL}\nfaults: [{fault}]\n");
+        let refused = Cloud::new(&Fixture::parse(&file).unwrap())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains(part) && refused.contains("faults[0]"),
+            "{refused}"
+        );
+    }
+    for fault in [
+        json!({"service": "e*", "action": "Describe*", "effect": lost}),
+        // Not emulated, and called all the same.
+        json!({"service": "ess", "action": "CreateScheduledTask", "effect": lost}),
+        json!({"principal": "assumed-role/OOSServiceRole/*", "effect": lost}),
+        json!({"principal": "assumed*", "caller": "any", "effect": lost}),
+        json!({"principal": "ADMIN", "effect": lost}),
+    ] {
+        let (status, answer) = control(&mut cloud, "POST", "faults", fault.clone());
+        assert_eq!(status, 201, "{fault} {answer}");
+    }
+}
+
+#[test]
+fn an_event_that_can_never_come_is_refused_with_what_is_wrong() {
+    let call = |service: &str, action: &str, by: &str| json!({"atSeconds": 1, "do": {"call": {"service": service, "action": action, "as": by}}});
+    for (event, part) in [
+        (call("ESS", "DisableScalingGroup", "nobody"), "nobody"),
+        (call("FOO", "DisableScalingGroup", "admin"), "FOO"),
+        (
+            call("ESS", "DisableScalingGroups", "admin"),
+            "DisableScalingGroups",
+        ),
+        (
+            json!({"when": {"call": {"service": "ESS", "action": "Nothing"}}, "do": {"stop": {"instanceId": "i-1"}}}),
+            "Nothing",
+        ),
+        (
+            json!({"when": {"execution": {"status": "Suceeded"}}, "do": {"stop": {"instanceId": "i-1"}}}),
+            "Suceeded",
+        ),
+        (
+            json!({"atSeconds": 1, "do": {"stop": {"instanceId": "i-no"}}}),
+            "i-no",
+        ),
+        (
+            json!({"atSeconds": 1, "do": {"scaleOut": {"scalingGroupId": "asg-no"}}}),
+            "asg-no",
+        ),
+        (
+            json!({"atSeconds": 1, "do": {"fault": {"action": "Nothing", "effect": {"kind": "deny"}}}}),
+            "Nothing",
+        ),
+    ] {
+        let file = format!("{SMALL}\nevents: [{event}]\n");
+        let refused = Cloud::new(&Fixture::parse(&file).unwrap())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains(part) && refused.contains("events[0]"),
+            "{refused}"
+        );
+    }
+    small(&format!(
+        "events: [{}]",
+        call("ess", "disableScalingGroup", "admin")
+    ));
+}
+
+#[test]
+fn a_clock_that_no_scene_can_have_is_refused_and_nothing_is_changed() {
+    let mut cloud = small("");
+    let before = control(&mut cloud, "GET", "clock", Value::Null).1;
+    for change in [
+        json!({"scale": 1e308}),
+        json!({"scale": -1.0, "paused": true}),
+        json!({"advanceSeconds": 1e18}),
+        json!({"advanceSeconds": -1.0, "scale": 5.0}),
+        json!({"advanceSeconds": 367.0 * 86_400.0, "paused": true}),
+    ] {
+        let (status, answer) = control(&mut cloud, "POST", "clock", change.clone());
+        assert_eq!(status, 400, "{change}");
+        assert!(
+            answer["error"].as_str().unwrap().contains("must be"),
+            "{answer}"
+        );
+        assert_eq!(control(&mut cloud, "GET", "clock", Value::Null).1, before);
+    }
+    for days in [300.0, 66.0] {
+        let change = json!({"advanceSeconds": days * 86_400.0});
+        assert_eq!(control(&mut cloud, "POST", "clock", change).0, 200);
+    }
+    let (status, _) = control(&mut cloud, "POST", "clock", json!({"advanceSeconds": 1.0}));
+    assert_eq!(status, 400, "a year is over");
+    let refused = Fixture::parse("clockScale: 1.0e+300").unwrap();
+    assert!(
+        Cloud::new(&refused)
+            .unwrap_err()
+            .to_string()
+            .contains("clockScale")
+    );
 }
 
 #[test]

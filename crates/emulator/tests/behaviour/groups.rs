@@ -546,3 +546,48 @@ fn a_refresh_leaves_the_group_with_what_was_desired_or_is_rolled_back() {
         "InvalidImageId.NotFound"
     );
 }
+
+#[test]
+fn a_group_is_scaled_to_a_size_that_is_changed() {
+    let mut cloud = small(APART);
+    let modify = |cloud: &mut Cloud, name: &str, size: u64| {
+        let ask = json!({"ScalingGroupId": "asg-small", name: size});
+        ess(cloud, "ModifyScalingGroup", ask)
+    };
+    let size = |cloud: &mut Cloud| {
+        let shown = group(cloud);
+        let count = |name: &str| shown[name].as_u64().unwrap();
+        (count("TotalCapacity"), count("DesiredCapacity"))
+    };
+    modify(&mut cloud, "MinSize", 5).unwrap();
+    assert_eq!(size(&mut cloud), (3, 5));
+    pass(&mut cloud, 200);
+    assert_eq!(size(&mut cloud), (5, 5));
+    modify(&mut cloud, "MinSize", 1).unwrap();
+    modify(&mut cloud, "MaxSize", 4).unwrap();
+    pass(&mut cloud, 200);
+    assert_eq!(size(&mut cloud), (4, 4));
+    modify(&mut cloud, "DesiredCapacity", 2).unwrap();
+    pass(&mut cloud, 200);
+    assert_eq!(size(&mut cloud), (2, 2));
+    // By activities, which a suspended process holds back until it is resumed.
+    let suspended = json!({"ScalingGroupId": "asg-small", "Processes.1": "ScaleIn"});
+    ess(&mut cloud, "SuspendProcesses", suspended.clone()).unwrap();
+    modify(&mut cloud, "DesiredCapacity", 1).unwrap();
+    pass(&mut cloud, 200);
+    assert_eq!(size(&mut cloud), (2, 1));
+    ess(&mut cloud, "ResumeProcesses", suspended).unwrap();
+    pass(&mut cloud, 200);
+    assert_eq!(size(&mut cloud), (1, 1));
+    let ask = json!({"ScalingGroupId": "asg-small"});
+    let read = ess(&mut cloud, "DescribeScalingActivities", ask).unwrap();
+    assert_eq!(read["TotalCount"], 4, "{read}");
+    for (name, wrong) in [
+        ("DesiredCapacity", 5),
+        ("DesiredCapacity", 0),
+        ("MinSize", 5),
+    ] {
+        let refused = modify(&mut cloud, name, wrong);
+        assert_eq!(code(refused), "InvalidParameter", "{name} {wrong}");
+    }
+}

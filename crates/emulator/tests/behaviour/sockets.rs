@@ -130,6 +130,41 @@ impl Client {
 }
 
 #[tokio::test]
+async fn a_body_that_is_too_large_is_refused_as_the_services_refuse() {
+    let client = serve("", false).await;
+    for size in [1024 * 1024 + 1, 3 * 1024 * 1024] {
+        let request = client
+            .http
+            .post(&client.base)
+            .header("host", "ess.aliyuncs.com");
+        let answer = request.body("x".repeat(size)).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 413);
+        let id = answer.headers()["x-acs-request-id"].clone();
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(answer["Code"], "RequestEntityTooLarge");
+        assert_eq!(answer["RequestId"], id.to_str().unwrap());
+        let message = answer["Message"].as_str().unwrap();
+        assert!(message.contains("1048576"), "{message}");
+        let url = format!("{}/_emulator/faults", client.base);
+        let answer = client
+            .http
+            .post(url)
+            .body("x".repeat(size))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status().as_u16(), 413);
+        let answer: Value = answer.json().await.unwrap();
+        assert!(
+            answer["error"].as_str().unwrap().contains("larger"),
+            "{answer}"
+        );
+    }
+    let fits = client.http.post(&client.base).body("x".repeat(1024 * 1024));
+    assert_eq!(fits.send().await.unwrap().status().as_u16(), 400);
+}
+
+#[tokio::test]
 async fn signed_calls_are_answered_over_http_and_https() {
     for secure in [false, true] {
         let client = serve("", secure).await;

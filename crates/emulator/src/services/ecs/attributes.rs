@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::answers::{instance, seconds, text_of};
+use super::instances::tell;
 use super::power::wrong_status;
 use crate::error::ApiError;
 use crate::services::action::{Action, Run};
@@ -65,7 +66,7 @@ fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
     let id = args.required("InstanceId")?;
     let i = instance(world.seen(), call, &id)?;
     let own = &i.attributes;
-    Ok(json!({
+    let mut row = json!({
         "InstanceId": i.instance_id,
         "InstanceName": i.name(),
         "HostName": own.host_name.as_deref().unwrap_or(&i.instance_id),
@@ -78,8 +79,8 @@ fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
         "InstanceType": i.instance_type,
         "InstanceChargeType": "PostPaid",
         "InstanceNetworkType": "vpc",
-        "InternetChargeType": "PayByTraffic",
-        "IoOptimized": "optimized",
+        "InternetChargeType": own.internet_charge_type(),
+        "IoOptimized": if own.is_io_optimized() { "optimized" } else { "none" },
         "CreationTime": seconds(i.created),
         "SecurityGroupIds": { "SecurityGroupId": own.security_group_ids },
         "PublicIpAddress": { "IpAddress": own.public_ip_address.iter().collect::<Vec<_>>() },
@@ -88,7 +89,14 @@ fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
             "VSwitchId": own.v_switch_id,
             "PrivateIpAddress": { "IpAddress": [i.private_ip] },
         },
-    }))
+    });
+    let told = [
+        "CreditSpecification",
+        "InternetMaxBandwidthIn",
+        "InternetMaxBandwidthOut",
+    ];
+    tell(&mut row, i, &told);
+    Ok(row)
 }
 
 pub const USER_DATA: Action = Action {

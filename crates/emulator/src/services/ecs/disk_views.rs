@@ -269,6 +269,9 @@ fn row(d: &View<'_>) -> Value {
         "DetachedTime": time(d.detached),
         "Tags": tag_rows(&d.attributes.tags),
     });
+    if let Some(key) = &d.attributes.kms_key_id {
+        row["KMSKeyId"] = json!(key);
+    }
     if let Some(id) = d.instance_id {
         row["Attachments"] = json!({"Attachment": [{
             "InstanceId": id, "Device": d.device, "AttachedTime": time(d.attached),

@@ -15,6 +15,7 @@ use crate::state::call::Call;
 use crate::state::disks::{DiskAttributes, NewDisk};
 use crate::state::images::Image;
 use crate::state::model::{Attributes, LaunchTemplateVersion};
+use crate::state::settings::Settings;
 use crate::state::world::World;
 
 /// What the instances are to be.
@@ -56,7 +57,7 @@ impl Plan {
             ));
         }
         let bandwidth = args.number("InternetMaxBandwidthOut", 0, 1024)?;
-        args.number("InternetMaxBandwidthIn", 1, 1024)?;
+        let told = told(args, bandwidth)?;
         let usual = Attributes::default();
         groups.extend(args.text("SecurityGroupId"));
         let description = text_of(args, "Description", 2, 256)?;
@@ -96,6 +97,7 @@ impl Plan {
                 vpc_id: usual.vpc_id,
                 stopped_mode: usual.stopped_mode,
                 public_ip_address: None,
+                told,
             },
             tags: new_tags(args)?,
             image,
@@ -103,16 +105,37 @@ impl Plan {
     }
 }
 
+/// What is only shown.
+fn told(args: Args<'_>, bandwidth: Option<i64>) -> Result<Settings, ApiError> {
+    let mut told = Settings::default();
+    let incoming = args.number("InternetMaxBandwidthIn", 1, 1024)?;
+    let charge = one_of(
+        args,
+        "InternetChargeType",
+        &["PayByTraffic", "PayByBandwidth"],
+    )?;
+    for (name, value) in [
+        ("InternetMaxBandwidthIn", incoming.map(Value::from)),
+        ("InternetMaxBandwidthOut", bandwidth.map(Value::from)),
+        ("InternetChargeType", charge.map(Value::from)),
+        ("SpotStrategy", args.text("SpotStrategy").map(Value::from)),
+        (
+            "IoOptimized",
+            args.text("IoOptimized").map(|_| Value::Bool(true)),
+        ),
+    ] {
+        if let Some(value) = value {
+            told.put(name, value);
+        }
+    }
+    Ok(told)
+}
+
 /// What cannot be seen from outside has to be as it is for every instance here: paid for as it is
 /// used, never a spot instance, not short of I/O.
 fn paid_as_it_is_used(args: Args<'_>) -> Result<(), ApiError> {
     args.flag("PasswordInherit")?;
     one_of(args, "SecurityEnhancementStrategy", &["Active", "Deactive"])?;
-    one_of(
-        args,
-        "InternetChargeType",
-        &["PayByTraffic", "PayByBandwidth"],
-    )?;
     for (name, only) in [
         ("InstanceChargeType", "PostPaid"),
         ("SpotStrategy", "NoSpot"),

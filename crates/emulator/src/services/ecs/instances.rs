@@ -64,12 +64,12 @@ struct Filters {
     private: Option<Vec<String>>,
     public: Option<Vec<String>>,
     tags: Vec<(String, Option<String>)>,
+    io_optimized: Option<bool>,
     /// A filter for what no instance here has: an address of IPv6, a lock.
     none: bool,
 }
 
-/// Filters that are compared as they are. Every instance is in a VPC, paid for as it is used, and
-/// not short of I/O.
+/// Filters that are compared as they are. Every instance is in a VPC and paid for as it is used.
 const EQUAL: &[(&str, Own)] = &[
     ("Status", |i| i.status.name()),
     ("ImageId", |i| &i.image_id),
@@ -83,7 +83,9 @@ const EQUAL: &[(&str, Own)] = &[
     }),
     ("InstanceNetworkType", |_| "vpc"),
     ("InstanceChargeType", |_| "PostPaid"),
-    ("InternetChargeType", |_| "PayByTraffic"),
+    ("InternetChargeType", |i| {
+        i.attributes.internet_charge_type()
+    }),
 ];
 
 impl Filters {
@@ -102,12 +104,13 @@ impl Filters {
             args.json_list("InnerIpAddresses", 100)?.is_some(),
             args.json_list("RdmaIpAddresses", 100)?.is_some(),
             args.flag("DeviceAvailable")? == Some(false),
-            match args.text("IoOptimized").as_deref() {
-                None | Some("true" | "optimized") => false,
-                Some("false" | "none") => true,
-                Some(_) => return Err(invalid("IoOptimized", "it must be true or false")),
-            },
         ];
+        let io_optimized = match args.text("IoOptimized").as_deref() {
+            None => None,
+            Some("true" | "optimized") => Some(true),
+            Some("false" | "none") => Some(false),
+            Some(_) => return Err(invalid("IoOptimized", "it must be true or false")),
+        };
         Ok(Self {
             ids: args.json_list("InstanceIds", 100)?,
             equal,
@@ -117,6 +120,7 @@ impl Filters {
             private: args.json_list("PrivateIpAddresses", 100)?,
             public: args.json_list("PublicIpAddresses", 100)?,
             tags: args.pairs("Tag", "Key", "Value"),
+            io_optimized,
             none: none.contains(&true),
         })
     }
@@ -141,6 +145,9 @@ impl Filters {
                 .is_none_or(|id| own.security_group_ids.contains(id))
             && among(&self.private, Some(&i.private_ip))
             && among(&self.public, own.public_ip_address.as_ref())
+            && self
+                .io_optimized
+                .is_none_or(|wanted| wanted == own.is_io_optimized())
             && has_tags(&i.tags, &self.tags)
     }
 }
@@ -169,9 +176,76 @@ fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
     Ok(answer.into())
 }
 
+/// What DescribeInstances shows of an instance when it was given.
+const TOLD: &[&str] = &[
+    "CreditSpecification",
+    "DedicatedInstanceAttribute.Tenancy",
+    "DeploymentSetId",
+    "InternetMaxBandwidthIn",
+    "InternetMaxBandwidthOut",
+    "IoOptimized",
+    "MetadataOptions.HttpEndpoint",
+    "MetadataOptions.HttpTokens",
+    "SpotDuration",
+    "SpotInterruptionBehavior",
+    "SpotPriceLimit",
+    "SpotStrategy",
+];
+
+/// Puts those of `names` into a row that were given, and the size of the instance type: vCPUs and
+/// MiB.
+pub(super) fn tell(row: &mut Value, i: &Instance, names: &[&str]) {
+    if let Some((cpus, memory)) = size_of(&i.instance_type) {
+        row["Cpu"] = json!(cpus);
+        row["Memory"] = json!(memory);
+    }
+    for name in names {
+        let Some(value) = i.attributes.told.get(name) else {
+            continue;
+        };
+        match name.split_once('.') {
+            Some((whole, member)) => row[whole][member] = value.clone(),
+            None => row[*name] = value.clone(),
+        }
+    }
+}
+
+/// vCPUs and MiB of an instance type, where its name tells (ECS, overview of instance families): the
+/// size counts vCPUs, the family how much memory each has: `c` 2 GiB, `g` 4, `r` 8, or `-c1m2`.
+fn size_of(instance_type: &str) -> Option<(u64, u64)> {
+    let mut parts = instance_type.strip_prefix("ecs.")?.split('.');
+    let (family, size) = (parts.next()?, parts.next()?);
+    let cpus = match size {
+        "small" => 1,
+        "large" => 2,
+        "xlarge" => 4,
+        more => {
+            more.strip_suffix("xlarge")?
+                .parse::<u64>()
+                .ok()
+                .filter(|n| (2..=1000).contains(n))?
+                * 4
+        }
+    };
+    let letters: String = family
+        .chars()
+        .take_while(char::is_ascii_alphabetic)
+        .collect();
+    let gib = match family.split_once("-c1m") {
+        Some((_, gib)) => gib.parse::<u64>().ok().filter(|n| (1..=64).contains(n))?,
+        None => match letters.as_str() {
+            "c" => 2,
+            "g" => 4,
+            "r" => 8,
+            _ => return None,
+        },
+    };
+    Some((cpus, cpus * gib * 1024))
+}
+
 fn row(i: &Instance) -> Value {
     let own = &i.attributes;
-    json!({
+    let mut row = json!({
         "InstanceId": i.instance_id,
         "InstanceName": i.name(),
         "HostName": own.host_name.as_deref().unwrap_or(&i.instance_id),
@@ -191,7 +265,7 @@ fn row(i: &Instance) -> Value {
         "ResourceGroupId": own.resource_group_id,
         "InstanceChargeType": "PostPaid",
         "InstanceNetworkType": "vpc",
-        "InternetChargeType": "PayByTraffic",
+        "InternetChargeType": own.internet_charge_type(),
         "SecurityGroupIds": { "SecurityGroupId": own.security_group_ids },
         "PublicIpAddress": { "IpAddress": own.public_ip_address.iter().collect::<Vec<_>>() },
         "Tags": {
@@ -202,7 +276,9 @@ fn row(i: &Instance) -> Value {
             "VSwitchId": own.v_switch_id,
             "PrivateIpAddress": { "IpAddress": [i.private_ip] },
         },
-    })
+    });
+    tell(&mut row, i, TOLD);
+    row
 }
 
 pub const STATUS: Action = Action {

@@ -170,7 +170,7 @@ fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
         .into_iter()
         .map(|i| {
             let (invoke_status, invocation_status) = overall(i);
-            json!({
+            let mut row = json!({
                 "InvokeId": i.invoke_id,
                 "CommandId": i.command_id,
                 "CommandName": i.name,
@@ -196,7 +196,11 @@ fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, ApiErro
                         .map(|(id, run)| run_row(i, id, run, plain, with_output))
                         .collect::<Vec<_>>(),
                 },
-            })
+            });
+            if let Some(mode) = &i.termination_mode {
+                row["TerminationMode"] = json!(mode);
+            }
+            row
         })
         .collect();
     answer.insert("Invocations".into(), json!({ "Invocation": rows }));

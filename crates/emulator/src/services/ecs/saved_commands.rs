@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::answers::{put, seconds, tag_rows, wanted};
-use super::scripts::{Script, checked, content, kind, launch};
+use super::scripts::{Script, checked, content, kind, launch, placeholders};
 use super::tags::new_tags;
 use super::window::Window;
 use crate::error::ApiError;
@@ -129,33 +129,10 @@ pub const INVOKE: Action = Action {
     run: Run::Write(invoke),
 };
 
-/// InvokeCommand. Each parameter that is given must be a placeholder of the command, and each
-/// placeholder must have a value.
+/// InvokeCommand.
 fn invoke(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let id = args.required("CommandId")?;
     let command = saved(world, call, &id)?;
-    if command.enable_parameter {
-        let names = placeholders(&command.content);
-        let given = args.json("Parameters")?;
-        let given: Vec<&String> = given
-            .as_ref()
-            .and_then(Value::as_object)
-            .map(|map| map.keys().collect())
-            .unwrap_or_default();
-        let fits = given.iter().all(|key| names.contains(key))
-            && names.iter().all(|name| given.contains(&name));
-        if !fits {
-            return Err(ApiError::new(
-                400,
-                "InvalidParameters.KeyNotMatch",
-                format!(
-                    "The keys in the parameter Parameters do not match those defined when creating \
-                     the command: {}.",
-                    names.join(", ")
-                ),
-            ));
-        }
-    }
     let script = Script {
         command_id: id.clone(),
         name: command.name.clone(),
@@ -171,25 +148,6 @@ fn invoke(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
         command.invoke_times += 1;
     }
     Ok(json!({ "InvokeId": invoke_id }))
-}
-
-/// The names in `{{name}}`, without those that Cloud Assistant fills in by itself, each once.
-fn placeholders(content: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    for part in content.split("{{").skip(1) {
-        let Some((name, _)) = part.split_once("}}") else {
-            continue;
-        };
-        let name = name.trim();
-        let is_name = !name.is_empty()
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-        if is_name && !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    }
-    names
 }
 
 pub const DELETE: Action = Action {

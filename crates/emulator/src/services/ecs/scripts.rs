@@ -1,6 +1,6 @@
 //! Commands on instances, whose ends the fixture chooses per instance and attempt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -90,8 +90,11 @@ pub(super) fn launch(
     args: Args<'_>,
     mut script: Script,
 ) -> Result<(String, Script), ApiError> {
-    how(args)?;
+    let termination_mode = how(args)?;
     let parameters = parameters(args, script.enable_parameter)?;
+    if script.enable_parameter {
+        check_keys(&script.content, &parameters)?;
+    }
     let filled = fill(&script.content, &parameters);
     let ids = targets(world, call, args)?;
     let timeout = args.number("Timeout", 1, 86_400)?;
@@ -129,6 +132,7 @@ pub(super) fn launch(
         description: script.description.clone(),
         working_dir: working_dir.unwrap_or_else(|| script.working_dir.clone()),
         username: args.text("Username").unwrap_or_default(),
+        termination_mode,
         parameters,
         resource_group_id: args.text("ResourceGroupId").unwrap_or_default(),
         tags: new_tags(args)?,
@@ -142,11 +146,11 @@ pub(super) fn launch(
     Ok((invoke_id, script))
 }
 
-/// How a command is to run: once, and at once. How it is ended at its time-out cannot be seen here.
-fn how(args: Args<'_>) -> Result<(), ApiError> {
+/// How a command is to run: once, and at once. How it is ended at its time-out is only shown.
+fn how(args: Args<'_>) -> Result<Option<String>, ApiError> {
     // The name of a secret, never the secret itself.
     args.text("WindowsPasswordName");
-    one_of(args, "TerminationMode", &["Process", "ProcessTree"])?;
+    let mode = one_of(args, "TerminationMode", &["Process", "ProcessTree"])?;
     let repeats = args.text("RepeatMode").is_some_and(|mode| mode != "Once");
     if repeats || args.flag("Timed")?.unwrap_or(false) {
         return Err(ApiError::new(
@@ -156,7 +160,46 @@ fn how(args: Args<'_>) -> Result<(), ApiError> {
              Once, and Timed=true.",
         ));
     }
-    Ok(())
+    Ok(mode)
+}
+
+/// Each parameter that is given must be a placeholder of the command, and each placeholder must have
+/// a value.
+fn check_keys(content: &str, given: &Map<String, Value>) -> Result<(), ApiError> {
+    let names = placeholders(content);
+    let fits = given.keys().all(|key| names.contains(key))
+        && names.iter().all(|name| given.contains_key(name));
+    if fits {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        400,
+        "InvalidParameters.KeyNotMatch",
+        format!(
+            "The keys in the parameter Parameters do not match those defined when creating the \
+             command: {}.",
+            names.join(", ")
+        ),
+    ))
+}
+
+/// The names in `{{name}}`, without those that Cloud Assistant fills in by itself, each once.
+pub(super) fn placeholders(content: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for part in content.split("{{").skip(1) {
+        let Some((name, _)) = part.split_once("}}") else {
+            continue;
+        };
+        let name = name.trim();
+        let is_name = !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        if is_name && !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 /// The values of the placeholders in the content, if the command has any: ten at most, with names
@@ -225,6 +268,7 @@ fn fill(content: &str, parameters: &Map<String, Value>) -> String {
 fn targets(world: &World, call: &Call, args: Args<'_>) -> Result<Vec<String>, ApiError> {
     let tags = args.pairs("ResourceTag", "Key", "Value");
     if let Some(ids) = args.list_up_to("InstanceId", 100)? {
+        check_once(&ids)?;
         return Ok(ids);
     }
     let found: Vec<String> = world
@@ -238,6 +282,15 @@ fn targets(world: &World, call: &Call, args: Args<'_>) -> Result<Vec<String>, Ap
     match found.is_empty() {
         true => Err(missing("InstanceId")),
         false => Ok(found),
+    }
+}
+
+/// An instance is named once: there is one run for each. The code of the refusal is not documented.
+fn check_once(ids: &[String]) -> Result<(), ApiError> {
+    let mut seen = BTreeSet::new();
+    match ids.iter().find(|id| !seen.insert(*id)) {
+        Some(id) => Err(invalid("InstanceId", &format!("{id} is named twice"))),
+        None => Ok(()),
     }
 }
 

@@ -146,5 +146,11 @@ fn row(s: &Snapshot, usage: &str, now: Timestamp) -> Value {
     if let Some(days) = own.retention_days {
         row["RetentionDays"] = json!(days);
     }
+    if let Some(flag) = own.instant_access {
+        row["InstantAccess"] = json!(flag);
+    }
+    if let Some(days) = own.instant_access_days {
+        row["InstantAccessRetentionDays"] = json!(days);
+    }
     row
 }

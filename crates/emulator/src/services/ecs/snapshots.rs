@@ -87,9 +87,8 @@ pub const CREATE: Action = Action {
 /// use once. One at a time.
 fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let id = args.required("DiskId")?;
-    // Snapshots of this kind of disks can be used at once anyway.
-    args.flag("InstantAccess")?;
-    args.number("InstantAccessRetentionDays", 1, DAYS)?;
+    let instant_access = args.flag("InstantAccess")?;
+    let instant_access_days = args.number("InstantAccessRetentionDays", 1, DAYS)?;
     let found = disk(&world.resources, call, &id)?;
     let of = found
         .instance_id
@@ -128,6 +127,8 @@ fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
             architecture: of.architecture.clone(),
         }),
         encrypted: found.attributes.encrypted,
+        instant_access,
+        instant_access_days,
         ends_at: None,
         modified: None,
         name,
@@ -278,13 +279,17 @@ fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
     let name = text_of(args, "SnapshotName", 2, 128)?;
     let description = text_of(args, "Description", 2, 256)?;
     let days = args.number("RetentionDays", 1, DAYS)?;
-    args.flag("DisableInstantAccess")?;
+    let is_disabled = args.flag("DisableInstantAccess")?.unwrap_or(false);
     own(&world.resources, call, &id).ok_or_else(no_snapshot)?;
     let now = world.now;
     if let Some(snapshot) = world.resources.snapshots.get_mut(&id) {
         put(&mut snapshot.details.name, name);
         put(&mut snapshot.details.description, description);
         snapshot.details.retention_days = days.or(snapshot.details.retention_days);
+        if is_disabled {
+            snapshot.details.instant_access = Some(false);
+            snapshot.details.instant_access_days = None;
+        }
         snapshot.details.modified = Some(now);
     }
     if days.is_some() {

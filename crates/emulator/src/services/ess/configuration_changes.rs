@@ -83,16 +83,16 @@ fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
     }
     let image_id = image(world, call, args, args.text("ImageId"))?;
     let image_id = image_id.ok_or_else(|| missing("ImageId"))?;
-    // Nothing of it can be seen from outside.
-    if let Some(strategy) = args.text("SecurityEnhancementStrategy")
-        && !["Active", "Deactive"].contains(&strategy.as_str())
-    {
-        return Err(invalid(
-            "SecurityEnhancementStrategy",
-            "it must be Active or Deactive",
-        ));
-    }
     let mut settings = Settings::default();
+    if let Some(strategy) = args.text("SecurityEnhancementStrategy") {
+        if !["Active", "Deactive"].contains(&strategy.as_str()) {
+            return Err(invalid(
+                "SecurityEnhancementStrategy",
+                "it must be Active or Deactive",
+            ));
+        }
+        settings.put("SecurityEnhancementStrategy", strategy.into());
+    }
     let first = take(args, &mut settings)?;
     let instance_type = args.text("InstanceType").or(first);
     let instance_type = instance_type.ok_or_else(|| missing("InstanceType"))?;

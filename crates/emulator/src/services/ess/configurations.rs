@@ -71,6 +71,10 @@ pub fn describe(world: &World, call: &Call, args: Args<'_>) -> Result<Value, Api
                 "Tags": list(call.version, "Tag", c.settings.list("Tags").to_vec()),
             });
             show(&mut row, CONFIGURATION, &c.settings, call.version);
+            // Only CreateScalingConfiguration has it, so it is not among those.
+            if let Some(strategy) = c.settings.get("SecurityEnhancementStrategy") {
+                row["SecurityEnhancementStrategy"] = strategy.clone();
+            }
             if let Some(text) = &c.user_data {
                 row["UserData"] = json!(text);
             }

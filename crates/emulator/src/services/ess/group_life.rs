@@ -126,6 +126,7 @@ fn create(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiEr
         lifecycle_hooks: Vec::new(),
         diagnosis: Vec::new(),
         settings: Settings::default(),
+        is_too_large: false,
         backend_busy_until: None,
         attachments: Attachments::default(),
         monitor_group_id: None,

@@ -257,8 +257,9 @@ pub const MODIFY: Action = Action {
 /// ModifyScalingGroup: another active configuration, a launch template instead, the size, the name,
 /// the protection from deletion, whether health is checked, which instances a scale-in takes first,
 /// and what is only shown here: the cooldown and the rest.
-/// Parameters that are left out stay as they are. Instances that exist are not touched: the next
-/// scale-out goes by what is said here.
+/// Parameters that are left out stay as they are. A group that is too small or too large then is
+/// scaled to its size, as far as ScaleOut and ScaleIn are not suspended (API reference); otherwise
+/// instances that exist are not touched: the next scale-out goes by what is said here.
 pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, ApiError> {
     let id = args.required("ScalingGroupId")?;
     let mut changed = group(&world.resources, call, &id)?.clone();
@@ -271,9 +272,28 @@ pub fn modify(world: &mut World, call: &Call, args: Args<'_>) -> Result<Value, A
     };
     changed.min_size = size("MinSize", changed.min_size)?;
     changed.max_size = size("MaxSize", changed.max_size)?;
-    changed.desired_capacity = size("DesiredCapacity", changed.desired_capacity)?;
     if changed.min_size > changed.max_size {
         return Err(invalid("MinSize", "it must not be above MaxSize"));
+    }
+    let (least, most) = (changed.min_size, changed.max_size);
+    // What is wanted follows the bounds, unless the call says something else.
+    let wanted = size(
+        "DesiredCapacity",
+        changed.desired_capacity.clamp(least, most),
+    )?;
+    if !(least..=most).contains(&wanted) {
+        return Err(invalid(
+            "DesiredCapacity",
+            "it must be from MinSize to MaxSize",
+        ));
+    }
+    let is_sized = ["MinSize", "MaxSize", "DesiredCapacity"]
+        .iter()
+        .any(|name| args.text(name).is_some());
+    if is_sized {
+        changed.desired_capacity = wanted;
+        let total = world.resources.members_of(&id).count();
+        changed.is_too_large = total > wanted;
     }
     take(args, &mut changed)?;
     if let Some(name) = args.text("ScalingGroupName") {

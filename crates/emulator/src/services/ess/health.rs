@@ -11,7 +11,8 @@ pub fn check_soon(world: &mut World, group_id: &str) {
         return;
     };
     let total = world.resources.members_of(group_id).count();
-    if unhealthy(&world.resources, group_id).is_empty() && total >= group.desired_capacity {
+    let has_its_size = total >= group.desired_capacity && surplus(world, group_id) == 0;
+    if unhealthy(&world.resources, group_id).is_empty() && has_its_size {
         return;
     }
     let waiting = world
@@ -25,6 +26,19 @@ pub fn check_soon(world: &mut World, group_id: &str) {
             },
         );
     }
+}
+
+/// How many members are to be removed, and can be, because the size of the group was changed.
+pub(super) fn surplus(world: &World, group_id: &str) -> usize {
+    let Some(group) = world.resources.groups.get(group_id) else {
+        return 0;
+    };
+    let total = world.resources.members_of(group_id).count();
+    let members = world.resources.members_of(group_id);
+    let removable = members
+        .filter(|m| m.lifecycle_state == LifecycleState::InService)
+        .count();
+    (total - group.kept_of(total)).min(removable)
 }
 
 /// `check_soon` for every group.

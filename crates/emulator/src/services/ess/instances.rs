@@ -113,6 +113,7 @@ fn row(resources: &Resources, member: &Member) -> Value {
         .map(|i| (i.zone_id.as_str(), i.private_ip.as_str()))
         .or(container_group.map(|g| (g.zone_id.as_str(), g.private_ip.as_str())))
         .unwrap_or_default();
+    let spot = instance.and_then(|i| i.attributes.told.text("SpotStrategy"));
     let mut row = json!({
         "InstanceId": member.instance_id,
         "ScalingGroupId": member.scaling_group_id,
@@ -128,7 +129,7 @@ fn row(resources: &Resources, member: &Member) -> Value {
         "ZoneId": zone_id,
         "PrivateIpAddress": private_ip,
         "Entrusted": member.entrusted,
-        "SpotStrategy": "NoSpot",
+        "SpotStrategy": spot.as_deref().unwrap_or("NoSpot"),
     });
     if let Some(id) = &member.scaling_configuration_id {
         row["ScalingConfigurationId"] = json!(id);

@@ -48,7 +48,11 @@ pub fn make(
     blueprint: &MemberBlueprint,
     activity: &str,
 ) -> String {
-    let zone_id = format!("{}-h", group.region);
+    let zone_id = match blueprint {
+        MemberBlueprint::Instance(blueprint) => blueprint.settings.text("ZoneId"),
+        MemberBlueprint::ContainerGroup(_) => None,
+    };
+    let zone_id = zone_id.unwrap_or_else(|| format!("{}-h", group.region));
     let weight = match blueprint {
         MemberBlueprint::Instance(blueprint) => blueprint.settings.number("LoadBalancerWeight"),
         MemberBlueprint::ContainerGroup(_) => None,
@@ -100,6 +104,13 @@ fn instance(world: &mut World, group: &Group, blueprint: &Blueprint, zone_id: St
     let id = world.ids.id("i-");
     let image = world.resources.images.get(&blueprint.image_id).cloned();
     let given = &blueprint.settings;
+    let mut attributes = attributes(given, &blueprint.instance_type);
+    if let Some(switch) = v_switch(world, group) {
+        attributes.v_switch_id = switch;
+    }
+    if given.number("InternetMaxBandwidthOut").unwrap_or(0) > 0 {
+        attributes.public_ip_address = Some(world.fresh_public_address());
+    }
     let instance = Instance {
         instance_id: id.clone(),
         account_id: group.account_id.clone(),
@@ -121,11 +132,11 @@ fn instance(world: &mut World, group: &Group, blueprint: &Blueprint, zone_id: St
             .unwrap_or_default()
             .max(image.as_ref().map_or(40, |i| i.size)),
         disk_ready: true,
-        system_disk: None,
+        system_disk: system_disk(given).map(Box::new),
         user_data: blueprint.user_data.clone(),
         key_pair_name: blueprint.key_pair_name.clone(),
         cloud_assistant: true,
-        attributes: attributes(given),
+        attributes,
         tags: tags(group, given),
         created: world.now,
         commands_sent: 0,
@@ -140,8 +151,85 @@ fn instance(world: &mut World, group: &Group, blueprint: &Blueprint, zone_id: St
     id
 }
 
+/// The vSwitch of a new instance: with MultiAZPolicy PRIORITY, which is the default, the first of
+/// the group, as none is ever short of instances here; with any other the one that has the fewest
+/// members, the first of several. In which zone a vSwitch is, nobody knows here.
+fn v_switch(world: &World, group: &Group) -> Option<String> {
+    let switches = group.settings.texts("VSwitchIds");
+    let policy = group.settings.text("MultiAZPolicy");
+    if policy.is_none_or(|policy| policy == "PRIORITY") {
+        return switches.into_iter().next();
+    }
+    let members = |switch: &String| {
+        let members = world.resources.members_of(&group.scaling_group_id);
+        members
+            .filter_map(|member| world.resources.instances.get(&member.instance_id))
+            .filter(|instance| instance.attributes.v_switch_id == *switch)
+            .count()
+    };
+    switches.into_iter().min_by_key(members)
+}
+
+/// What the configuration says of the system disk besides its size.
+fn system_disk(given: &Settings) -> Option<DiskAttributes> {
+    const NAMES: &[&str] = &[
+        "SystemDiskName",
+        "SystemDiskDescription",
+        "SystemDiskPerformanceLevel",
+        "SystemDiskCategory",
+        "SystemDiskCategories",
+        "SystemDiskEncrypted",
+        "SystemDiskKMSKeyId",
+    ];
+    NAMES.iter().find_map(|name| given.get(name))?;
+    // Of several categories the first is tried first.
+    let first = given.texts("SystemDiskCategories").into_iter().next();
+    Some(DiskAttributes {
+        name: given.text("SystemDiskName"),
+        description: given.text("SystemDiskDescription").unwrap_or_default(),
+        performance_level: given.text("SystemDiskPerformanceLevel"),
+        category: given.text("SystemDiskCategory").or(first),
+        encrypted: given.flag("SystemDiskEncrypted"),
+        kms_key_id: given.text("SystemDiskKMSKeyId"),
+        ..DiskAttributes::of_system()
+    })
+}
+
+/// What DescribeInstances shows by another name than the configuration, or by the same.
+const TOLD: &[(&str, &str)] = &[
+    ("CreditSpecification", "CreditSpecification"),
+    ("DeploymentSetId", "DeploymentSetId"),
+    ("HttpEndpoint", "MetadataOptions.HttpEndpoint"),
+    ("HttpTokens", "MetadataOptions.HttpTokens"),
+    ("InternetChargeType", "InternetChargeType"),
+    ("InternetMaxBandwidthIn", "InternetMaxBandwidthIn"),
+    ("InternetMaxBandwidthOut", "InternetMaxBandwidthOut"),
+    ("SpotDuration", "SpotDuration"),
+    ("SpotInterruptionBehavior", "SpotInterruptionBehavior"),
+    ("SpotStrategy", "SpotStrategy"),
+    ("Tenancy", "DedicatedInstanceAttribute.Tenancy"),
+];
+
+/// What a new instance shows and nothing goes by.
+fn told(given: &Settings, instance_type: &str) -> Settings {
+    let mut told = Settings::default();
+    for (from, to) in TOLD {
+        if let Some(value) = given.get(from) {
+            told.put(to, value.clone());
+        }
+    }
+    if let Some(kind) = given.text("IoOptimized") {
+        told.put("IoOptimized", Value::Bool(kind != "none"));
+    }
+    let mut limits = given.list("SpotPriceLimits").iter();
+    if let Some(limit) = limits.find(|limit| limit["InstanceType"] == instance_type) {
+        told.put("SpotPriceLimit", limit["PriceLimit"].clone());
+    }
+    told
+}
+
 /// What the configuration says of a new instance.
-fn attributes(given: &Settings) -> Attributes {
+fn attributes(given: &Settings, instance_type: &str) -> Attributes {
     let usual = Attributes::default();
     let groups = match given.texts("SecurityGroupIds") {
         ids if ids.is_empty() => given.text("SecurityGroupId").into_iter().collect(),
@@ -157,6 +245,7 @@ fn attributes(given: &Settings) -> Attributes {
             false => groups,
         },
         resource_group_id: given.text("ResourceGroupId").unwrap_or_default(),
+        told: told(given, instance_type),
         ..usual
     }
 }

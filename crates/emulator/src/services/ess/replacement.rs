@@ -1,7 +1,8 @@
-//! ESS looks after its groups: unhealthy members are replaced, missing ones are made.
+//! ESS looks after its groups: unhealthy members are replaced, missing ones are made, and those that
+//! a changed size leaves no place for are removed.
 
-use super::activities::{held_back, in_progress, scale_out, start_removal};
-use super::health::unhealthy;
+use super::activities::{held_back, in_progress, scale_in, scale_out, start_removal};
+use super::health::{surplus, unhealthy};
 use crate::state::activities::Trigger;
 use crate::state::world::World;
 
@@ -22,6 +23,11 @@ pub fn check_group(world: &mut World, group_id: &str) {
         .groups
         .get(group_id)
         .map_or(0, |g| g.desired_capacity);
+    let surplus = surplus(world, group_id);
+    if surplus > 0 && held_back(world, group_id, "ScaleIn", Trigger::Manual).is_none() {
+        scale_in(world, group_id, surplus, Trigger::Manual).ok();
+        return;
+    }
     if total < wanted && held_back(world, group_id, "ScaleOut", Trigger::Manual).is_none() {
         // The outcome is in the activity.
         scale_out(world, group_id, wanted - total, Trigger::Manual).ok();
