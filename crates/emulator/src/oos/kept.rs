@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::execution::{Execution, Log, Task};
 
 /// Bytes that a root and all executions below it may keep. An update of 1,000 instances by a script
-/// of 16 KB, the longest that Cloud Assistant is sure to take, keeps two thirds of it.
+/// of 16 KB, the longest that Cloud Assistant is sure to take, keeps half of it.
 const MAX_FAMILY_BYTES: usize = 160 * MIB;
 /// Bytes that all executions may keep before ended ones are let go of. 1,000 updates of 50
 /// instances leave their roots, and a hundred of them all below these.

@@ -96,6 +96,11 @@ impl Engine {
             match self.find_template(region, nested, None) {
                 Ok(found) if seen.len() < MAX_TEMPLATES => {
                     if seen.insert(nested.to_owned()) {
+                        // One that was read from a folder has not been looked at yet.
+                        let checked = keys::check(&found.parsed, missing);
+                        if let Err(e) = checked.and_then(|()| names::check(&found.parsed)) {
+                            missing.insert(format!("{nested}, in which {e}"));
+                        }
                         self.look_into(host, region, &found.parsed, missing, seen);
                     }
                 }

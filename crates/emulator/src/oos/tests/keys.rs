@@ -165,6 +165,21 @@ fn what_oos_has_and_the_interpreter_does_not_is_told_of() {
 }
 
 #[test]
+fn a_nested_template_that_nobody_has_looked_at_is_told_of() {
+    let mut cloud = Cloud::new(&[]);
+    let content = one("Action: 'ACS::Sleep', Properties: {Duration: PT1S}, Wen: x");
+    let nested = crate::oos::template::Version::new("t-1", "nested", "v1", &content, true).unwrap();
+    cloud.engine.public.insert("nested".to_owned(), nested);
+    let content = one("Action: 'ACS::Template', Properties: {TemplateName: nested}");
+    let answer = cloud.ask("ValidateTemplateContent", json!({"Content": content}));
+    let missing = answer.unwrap()["Missing"].to_string();
+    assert!(
+        missing.contains("nested") && missing.contains("Wen"),
+        "{missing}"
+    );
+}
+
+#[test]
 fn what_a_reference_gives_for_the_repetition_counts() {
     let content = r"
 FormatVersion: OOS-2019-06-01
