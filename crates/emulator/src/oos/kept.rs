@@ -9,8 +9,8 @@ use super::execution::{Execution, Log, Task};
 /// Bytes that a root and all executions below it may keep. An update of 1,000 instances by a script
 /// of 16 KB, the longest that Cloud Assistant is sure to take, keeps half of it.
 const MAX_FAMILY_BYTES: usize = 160 * MIB;
-/// Bytes that all executions may keep before ended ones are let go of. 1,000 updates of 50
-/// instances leave their roots, and a hundred of them all below these.
+/// Bytes that all executions may keep before ended ones are let go of: 160 updates of 50 instances
+/// with all below them, or 1,000 of which the last 25 have it.
 const MAX_BYTES: usize = 256 * MIB;
 /// Bytes beyond which executions that still run are ended.
 const MAX_RUNNING_BYTES: usize = 512 * MIB;

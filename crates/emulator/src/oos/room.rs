@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::engine::Engine;
 use super::execution::Status;
 use super::kept::{of_execution, too_much};
@@ -129,7 +131,8 @@ impl Engine {
         true
     }
 
-    /// Lets go of all below an execution; what its counters show of them stays.
+    /// Lets go of all below an execution, and of the properties of its items, which repeat the
+    /// parameters of what is below. What its counters show stays.
     fn strip(&mut self, id: &str) {
         let Some(execution) = self.executions.get_mut(id) else {
             return;
@@ -144,6 +147,8 @@ impl Engine {
         self.forget(children);
         if let Some(execution) = self.executions.get_mut(id) {
             execution.gone = gone;
+            let items = execution.tasks.iter_mut().filter(|t| t.parent.is_some());
+            items.for_each(|task| task.properties = Value::Null);
         }
         self.weigh(id);
     }
