@@ -14,6 +14,7 @@ use super::engine::Engine;
 use super::execution::Pause;
 use super::execution::Status;
 use super::host::Host;
+use super::kept;
 use super::template::TaskSpec;
 use super::trigger_state::TriggerKind;
 
@@ -78,6 +79,7 @@ impl Engine {
         if execution.tasks[task].properties.is_null() {
             match self.resolve(host, id, Some(task), &spec.properties) {
                 Ok(properties) => {
+                    self.charge(id, kept::of_value(&properties));
                     if let Some(t) = self.task_mut(id, task) {
                         t.properties = match properties {
                             Value::Null => json!({}),
@@ -96,6 +98,7 @@ impl Engine {
                 }
             }
         }
+        self.tell_derived(host);
         match self.act(host, id, task, &spec) {
             Outcome::Done(answer) => {
                 self.task_ended(host, id, task, Ending::Success { answer, next: None });

@@ -62,14 +62,17 @@ impl Engine {
         }
         for name in defaults {
             let scope = start_scope(host, region, &bound, new, &self.store);
-            let resolved = Resolver::new(&scope).resolve(&bound[&name]);
+            let mut resolver = Resolver::new(&scope);
+            let resolved = resolver.resolve(&bound[&name]);
+            let derived = std::mem::take(&mut resolver.derived);
+            self.store
+                .add_derived(derived)
+                .map_err(|e| bad_parameter(&name, &e))?;
             // What only exists once the execution runs is resolved where it is used.
             if let Ok(value) = resolved {
-                let kind = declared[&name].kind;
-                let value = kind
-                    .coerce(value.clone())
-                    .or_else(|| kind.one(&value))
-                    .unwrap_or(value);
+                let value = declared[&name]
+                    .check_default(&name, value)
+                    .map_err(|e| ApiError::new(400, "InvalidParameter", e))?;
                 bound.insert(name, value);
             }
         }

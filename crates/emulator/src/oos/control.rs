@@ -129,6 +129,7 @@ impl Engine {
                 execution.resource_group = group;
             }
         }
+        self.weigh(&id);
         self.changed(host, &id);
         Ok(json!({}))
     }
@@ -161,11 +162,7 @@ impl Engine {
             }
             gone.push(id.to_owned());
         }
-        while let Some(id) = gone.pop() {
-            if let Some(execution) = self.executions.remove(&id) {
-                gone.extend(execution.children);
-            }
-        }
+        self.forget(gone);
         Ok(json!({}))
     }
 

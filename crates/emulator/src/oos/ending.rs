@@ -6,7 +6,9 @@ use super::engine::{Due, Engine};
 use super::execution::{Mode, Pause, Status};
 use super::host::Host;
 use super::jq;
+use super::kept;
 use super::parameters::Kind;
+use super::store::derived;
 use super::template::{MAX_DEPTH, depth};
 
 /// Weight of all outputs that an execution may keep.
@@ -60,7 +62,12 @@ impl Engine {
     }
 
     /// Stores a task's outputs, within bounds on their nesting and on all outputs together.
-    fn keep(&mut self, id: &str, task: usize, outputs: Map<String, Value>) -> Result<(), String> {
+    pub(super) fn keep(
+        &mut self,
+        id: &str,
+        task: usize,
+        outputs: Map<String, Value>,
+    ) -> Result<(), String> {
         let Some(execution) = self.executions.get_mut(id) else {
             return Ok(());
         };
@@ -72,9 +79,12 @@ impl Engine {
         if execution.kept > MAX_KEPT {
             return Err("the outputs of the execution are too large".to_owned());
         }
+        // In the task, and where references look for them.
+        let bytes = 2 * kept::of_value(&outputs);
         if let Value::Object(outputs) = outputs {
             execution.tasks[task].outputs = outputs;
         }
+        self.charge(id, bytes);
         Ok(())
     }
 
@@ -208,6 +218,7 @@ impl Engine {
         execution.status = status;
         execution.message = message;
         execution.ended = Some(now);
+        self.settle_kept(id);
         self.changed(host, id);
         self.tell_parent(host, id);
     }
@@ -256,7 +267,11 @@ impl Engine {
                     Value::String(text) => text,
                     other => other.to_string(),
                 };
-                collect(kind, jq::run(&selector, answer)?)
+                let value = collect(kind, jq::run(&selector, answer)?);
+                if self.store.is_in(answer) {
+                    self.store.add_derived(derived(answer, &value))?;
+                }
+                value
             };
             outputs.insert(name.clone(), value);
         }

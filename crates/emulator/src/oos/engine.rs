@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::execution::Execution;
+use super::kept::Kept;
 use super::library::Library;
 use super::public;
 use super::records::Record;
@@ -33,13 +34,19 @@ pub(super) enum Due {
 }
 
 /// Stored answers to `StartExecution` by (account, region, token): fingerprint and answer.
-pub(super) type Tokens = BTreeMap<(String, String, String), (String, Value)>;
+pub(super) type Tokens = BTreeMap<(String, String, String), ([u8; 32], Value)>;
 
 /// What a root and the executions below it have used up, and those that their templates started.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Family {
     pub(super) children: usize,
     pub(super) runs: usize,
+    /// Executions of it that are there; the last one takes the entry with it.
+    pub(super) members: usize,
+    /// What they keep, by estimate.
+    pub(super) bytes: usize,
+    /// Why none of them may go on, once there was too much of something.
+    pub(super) over: Option<String>,
 }
 
 /// All executions and templates, in all regions.
@@ -59,6 +66,8 @@ pub struct Engine {
     pub(super) families: BTreeMap<String, Family>,
     /// The family of the execution whose call to OOS is being answered.
     pub(super) calling_family: Option<String>,
+    /// What executions keep in memory.
+    pub(super) kept: Kept,
     /// The parameter store.
     pub(super) store: Store,
 }

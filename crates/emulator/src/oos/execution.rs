@@ -221,6 +221,10 @@ pub(super) struct Execution {
     pub(super) runs: u32,
     /// Weight of all task outputs so far.
     pub(super) kept: usize,
+    /// Bytes that it keeps, by estimate.
+    pub(super) bytes: usize,
+    /// Children that were let go of, by status.
+    pub(super) gone: BTreeMap<Status, usize>,
     pub(super) logs: Vec<Log>,
     pub(super) cancelling: bool,
     /// Once the template's trigger waits.

@@ -1,13 +1,13 @@
 //! Expressions: `{{ references }}`, pseudo parameters and `Fn::` calls inside template values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::functions;
 use super::jq::weight;
-use super::store::Store;
+use super::store::{Store, derived};
 use super::switches::BatchSplit;
 use super::template::{MAX_DEPTH, TaskSpec, call_in};
 
@@ -46,6 +46,8 @@ pub(super) struct Resolver<'a> {
     budget: usize,
     /// Conditions looked at so far; `None` while one is being looked at, which finds circles.
     known: BTreeMap<&'a str, Option<bool>>,
+    /// What functions made of encrypted parameters.
+    pub(super) derived: BTreeSet<String>,
 }
 
 impl<'a> Resolver<'a> {
@@ -54,6 +56,7 @@ impl<'a> Resolver<'a> {
             scope,
             budget: MAX_WEIGHT,
             known: BTreeMap::new(),
+            derived: BTreeSet::new(),
         }
     }
 
@@ -140,7 +143,11 @@ impl<'a> Resolver<'a> {
             Value::Object(map) => {
                 if let Some((name, argument)) = call_in(map) {
                     let argument = self.argument(name, argument, depth + 1)?;
+                    let secret = self.scope.store.is_in(&argument).then(|| argument.clone());
                     let value = functions::apply(name, argument, self.scope.now, self.scope.split)?;
+                    if let Some(argument) = secret {
+                        self.derived.extend(derived(&argument, &value));
+                    }
                     self.spend(&value)
                         .map_err(|()| format!("the value is too large at Fn::{name}"))?;
                     return Ok(value);
@@ -304,6 +311,17 @@ fn walk(value: &Value, path: &str) -> Option<Value> {
 enum Part<'a> {
     Text(&'a str),
     Reference(&'a str),
+}
+
+/// What the references in a text name. None of a text whose braces do not match, which fails when it
+/// is looked at.
+pub(super) fn references(text: &str) -> Vec<&str> {
+    let parts = split_references(text).unwrap_or_default();
+    let names = parts.into_iter().filter_map(|part| match part {
+        Part::Reference(name) => Some(name),
+        Part::Text(_) => None,
+    });
+    names.collect()
 }
 
 fn split_references(text: &str) -> Result<Vec<Part<'_>>, String> {

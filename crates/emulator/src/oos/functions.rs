@@ -15,6 +15,44 @@ use super::parameters::{same, shorten};
 use super::switches::BatchSplit;
 use arguments::{as_list, as_text, positional};
 
+/// All functions, without `Fn::`.
+pub(super) const NAMES: &[&str] = &[
+    "AddHour",
+    "And",
+    "Base64Decode",
+    "Base64Encode",
+    "CalculateBatch",
+    "CalculateTimeByOpsWindow",
+    "ConvertMapToList",
+    "Difference",
+    "DurationBetween",
+    "Equals",
+    "Escape",
+    "Eval",
+    "First",
+    "FormatUTCTime",
+    "If",
+    "Intersection",
+    "IsIpInCIDR",
+    "Join",
+    "Jq",
+    "Last",
+    "ListJoin",
+    "MapJoin",
+    "Max",
+    "MergeList",
+    "MergeMap",
+    "MergeMapToList",
+    "Min",
+    "Not",
+    "Or",
+    "Replace",
+    "Select",
+    "Split",
+    "Sub",
+    "Union",
+];
+
 /// Applies function `name` (without `Fn::`) to its resolved argument.
 pub(super) fn apply(
     name: &str,

@@ -5,8 +5,11 @@
 
 mod cost;
 mod regex;
+mod words;
 
 pub(super) use cost::weight;
+#[cfg(test)]
+pub(super) use words::all as builtins;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,38 +26,6 @@ const MAX_PROGRAM: usize = 4096;
 const MAX_OUTPUTS: usize = 10_000;
 /// Compiled programs kept. A template holds few; the bound is for callers that send many.
 const MAX_CACHED: usize = 512;
-
-/// jq words that take no argument, so that a lone one of them is a call and not a field name.
-const BARE_CALLS: &[&str] = &[
-    "length",
-    "keys",
-    "values",
-    "not",
-    "add",
-    "first",
-    "last",
-    "unique",
-    "sort",
-    "min",
-    "max",
-    "tostring",
-    "tonumber",
-    "type",
-    "reverse",
-    "flatten",
-    "any",
-    "all",
-    "empty",
-    "null",
-    "true",
-    "false",
-    "fromjson",
-    "tojson",
-    "to_entries",
-    "from_entries",
-    "ascii_downcase",
-    "ascii_upcase",
-];
 
 type Filter = jaq_core::Filter<JustLut<Val>>;
 
@@ -142,7 +113,7 @@ fn with_leading_dot(program: &str, input: &Value) -> String {
         return program.to_owned();
     }
     let names_a_field = input.get(word).is_some();
-    if BARE_CALLS.contains(&word) && !names_a_field {
+    if words::is_builtin(word) && !names_a_field {
         return program.to_owned();
     }
     format!(".{program}")
@@ -151,7 +122,8 @@ fn with_leading_dot(program: &str, input: &Value) -> String {
 fn compile(text: &str) -> Result<Filter, String> {
     let defs = jaq_core::defs()
         .chain(jaq_std::defs())
-        .chain(jaq_json::defs());
+        .chain(jaq_json::defs())
+        .chain(words::definitions());
     let funs = jaq_core::funs()
         .chain(jaq_std::funs().filter(|(name, ..)| !regex::NAMES.contains(name)))
         .chain(regex::functions())
@@ -169,7 +141,7 @@ fn compile(text: &str) -> Result<Filter, String> {
     Compiler::default()
         .with_funs(funs)
         .compile(modules)
-        .map_err(|_| format!("jq {text:?} calls something that is not defined"))
+        .map_err(|_| format!("jq {text:?} calls something that is not supported"))
 }
 
 /// Nesting of brackets, and tokens on one level: the parser recurses on both.

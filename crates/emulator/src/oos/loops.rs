@@ -2,12 +2,15 @@
 
 mod plan;
 
+pub(super) use plan::check;
+
 use serde_json::{Map, Value};
 
 use super::ending::Ending;
 use super::engine::{Due, Engine};
 use super::execution::{LoopRun, Mode, Pause, PauseOption, Status};
 use super::host::Host;
+use super::kept;
 use super::switches::{
     ChildInFailurePause, FailurePauseAt, OosSwitches, OthersInFailurePause, PausedStatus,
     SkippedItemStatus,
@@ -65,6 +68,9 @@ impl Engine {
             .and_then(|settings| plan::read(&settings, loop_mode));
         match planned {
             Ok(run) => {
+                // In the loop and, one by one, in the tasks of the items.
+                let bytes: usize = run.items.iter().map(kept::of_value).sum();
+                self.charge(id, 2 * bytes);
                 if let Some(t) = self.task_mut(id, task) {
                     t.looped = Some(Box::new(run));
                     t.begun = true;
@@ -95,8 +101,14 @@ impl Engine {
                 continue;
             }
             let stops = !pauses && run.errors(&switches) > run.max_errors;
-            if stops {
+            let over = self.is_over(id);
+            if stops || over.is_some() {
                 if run.active == 0 {
+                    if let Some(message) = over {
+                        self.set_task(host, id, task, Status::Failed, message.clone());
+                        self.finish(host, id, Status::Failed, message);
+                        return;
+                    }
                     self.end_loop(host, id, task, &switches);
                 }
                 break;
@@ -282,8 +294,9 @@ impl Engine {
             }
         }
         let target = spec.on_success.clone();
-        if let Some(t) = self.task_mut(id, task) {
-            t.outputs = outputs;
+        if let Err(message) = self.keep(id, task, outputs) {
+            self.task_ended(host, id, task, Ending::Failure(message));
+            return;
         }
         self.set_task(host, id, task, Status::Success, String::new());
         self.publish_outputs(id, task);

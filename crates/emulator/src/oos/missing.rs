@@ -1,4 +1,4 @@
-//! What a template asks for that is not there: actions and APIs. The template is taken all the
+//! What a template asks for that is not there: actions, APIs and keys. The template is taken all the
 //! same, so that the rest of it can be tried, and whoever gave it is told.
 
 use std::collections::BTreeSet;
@@ -8,6 +8,8 @@ use serde_json::Value;
 use super::actions::is_built_in;
 use super::engine::Engine;
 use super::host::Host;
+use super::keys;
+use super::names;
 use super::switches::Taken;
 use super::template::Template;
 use super::trigger_state::TriggerKind;
@@ -28,7 +30,8 @@ const MAX_TEMPLATES: usize = 200;
 
 impl Engine {
     /// Refuses actions that OOS does not have and triggers where none may stand. Gives the names of
-    /// what a template, and what it calls, will not find: `ACS::RDS::Reboot`, `RDS DescribeInstances`.
+    /// what a template, and what it calls, will not find: `ACS::RDS::Reboot`, `RDS DescribeInstances`,
+    /// `OnCancel of task stop`.
     pub(super) fn check_actions(
         &self,
         host: &dyn Host,
@@ -51,6 +54,9 @@ impl Engine {
             }
         }
         let mut missing = BTreeSet::new();
+        keys::check(template, &mut missing)
+            .and_then(|()| names::check(template))
+            .map_err(|e| format!("The template cannot run: {e}."))?;
         let mut seen = BTreeSet::new();
         self.look_into(host, region, template, &mut missing, &mut seen);
         Ok(missing.into_iter().collect())
@@ -90,6 +96,11 @@ impl Engine {
             match self.find_template(region, nested, None) {
                 Ok(found) if seen.len() < MAX_TEMPLATES => {
                     if seen.insert(nested.to_owned()) {
+                        // One that was read from a folder has not been looked at yet.
+                        let checked = keys::check(&found.parsed, missing);
+                        if let Err(e) = checked.and_then(|()| names::check(&found.parsed)) {
+                            missing.insert(format!("{nested}, in which {e}"));
+                        }
                         self.look_into(host, region, &found.parsed, missing, seen);
                     }
                 }

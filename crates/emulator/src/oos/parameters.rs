@@ -104,11 +104,32 @@ impl Declaration {
             // The documented default.
             None => Kind::String,
         };
-        Ok(Self {
+        let declaration = Self {
             kind,
             default: raw.get("Default").filter(|v| !v.is_null()).cloned(),
             raw: raw.clone(),
-        })
+        };
+        if let Some(default) = &declaration.default
+            && !is_resolved_later(default)
+        {
+            declaration
+                .check_default(name, default.clone())
+                .map_err(|e| format!("the default does not fit: {}", e.trim_end_matches('.')))?;
+        }
+        Ok(declaration)
+    }
+
+    /// A default in the declared type, held against what a given value is held against. An empty
+    /// text stands for none in public templates, whatever the type.
+    pub(super) fn check_default(&self, name: &str, default: Value) -> Result<Value, String> {
+        if default == json!("") {
+            return Ok(self.kind.coerce(default.clone()).unwrap_or(default));
+        }
+        let value = self.kind.one(&default).filter(|_| {
+            // A text may spell the whole list, too.
+            self.kind.coerce(default.clone()).is_none()
+        });
+        self.check(name, value.unwrap_or(default))
     }
 
     /// Checks a value and gives it in the declared type.
@@ -195,6 +216,25 @@ impl Declaration {
             shorten(&value.to_string())
         ))
     }
+}
+
+/// Whether a default holds references or functions.
+fn is_resolved_later(default: &Value) -> bool {
+    let mut open = vec![default];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::String(text) if text.contains("{{") => return true,
+            Value::Array(list) => open.extend(list),
+            Value::Object(map) => {
+                if map.keys().any(|key| key.starts_with("Fn::")) {
+                    return true;
+                }
+                open.extend(map.values());
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Equal as JSON, or spelled alike: template authors write `0` and `"0"` for the same thing.

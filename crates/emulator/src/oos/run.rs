@@ -10,6 +10,7 @@ use super::engine::{Due, Engine};
 use super::execution::{Execution, Log, Pause, Status, Task, time_text};
 use super::expr::{Resolver, Scope};
 use super::host::Host;
+use super::kept;
 use super::store::Store;
 
 /// Task runs that one execution may make, loop items included. Templates that run in circles end
@@ -64,7 +65,11 @@ impl Engine {
                 Due::Trigger { execution } => self.timer_due(host, &execution),
                 Due::Cancel { execution } => self.cancel_now(host, &execution, "Cancelled."),
             }
+            // Here nothing is under way that could still name an ended execution.
+            self.make_room();
+            self.tell_derived(host);
         }
+        self.tell_derived(host);
         if let Some(((at, _), _)) = self.agenda.first_key_value() {
             host.wake_at(*at);
         }
@@ -89,22 +94,23 @@ impl Engine {
             return;
         };
         let position = execution.position;
-        let Some(spec) = execution.template.parsed.tasks.get(position) else {
+        if position >= execution.template.parsed.tasks.len() {
             self.finish(host, id, Status::Success, String::new());
             return;
-        };
+        }
         if execution.runs >= MAX_RUNS {
             let message = format!("The execution ran more than {MAX_RUNS} tasks.");
             self.finish(host, id, Status::Failed, message);
             return;
         }
-        let family = self.families.entry(execution.family.clone()).or_default();
-        family.runs += 1;
-        if family.runs > MAX_FAMILY_RUNS {
-            let message = format!("All executions together ran more than {MAX_FAMILY_RUNS} tasks.");
+        if let Some(message) = self.is_over(id) {
             self.finish(host, id, Status::Failed, message);
             return;
         }
+        let Some(execution) = self.executions.get(id) else {
+            return;
+        };
+        let spec = &execution.template.parsed.tasks[position];
         let name = spec.name.clone();
         let task = self.new_task(id, position, now);
         self.log(id, task, now, format!("Task {name} started."));
@@ -222,6 +228,16 @@ impl Engine {
             approved: false,
             looped: None,
         });
+        let bytes = kept::of_new_task(&execution.tasks[number]);
+        if let Some(family) = self.families.get_mut(&execution.family) {
+            family.runs += 1;
+            if family.runs > MAX_FAMILY_RUNS {
+                family.over.get_or_insert_with(|| {
+                    format!("All executions together ran more than {MAX_FAMILY_RUNS} tasks.")
+                });
+            }
+        }
+        self.charge(id, bytes);
         number
     }
 
@@ -235,7 +251,18 @@ impl Engine {
     ) -> Result<Value, String> {
         let execution = self.executions.get(id).ok_or("the execution is gone")?;
         let scope = scope_of(execution, task, host, &self.store);
-        Resolver::new(&scope).resolve(value)
+        let mut resolver = Resolver::new(&scope);
+        let value = resolver.resolve(value)?;
+        let derived = std::mem::take(&mut resolver.derived);
+        self.store.add_derived(derived)?;
+        Ok(value)
+    }
+
+    /// Lets the journal know what was made of encrypted parameters.
+    pub(super) fn tell_derived(&mut self, host: &mut dyn Host) {
+        for text in self.store.take_untold() {
+            host.keep_secret(&text);
+        }
     }
 
     /// Whether a `When` holds: a condition of the template by its name, or an expression.
@@ -264,11 +291,14 @@ impl Engine {
             && execution.logs.len() < MAX_LOGS
         {
             let task = execution.tasks.get(task).map(|t| t.id.clone());
-            execution.logs.push(Log {
+            let log = Log {
                 at,
                 task: task.unwrap_or_default(),
                 message,
-            });
+            };
+            let bytes = kept::of_log(&log);
+            execution.logs.push(log);
+            self.charge(id, bytes);
         }
     }
 }

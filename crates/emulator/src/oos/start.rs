@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::binding::start_scope;
 use super::engine::{Due, Engine};
@@ -259,12 +260,17 @@ impl Engine {
             paused: BTreeSet::new(),
             runs: 0,
             kept: 0,
+            bytes: 0,
+            gone: BTreeMap::new(),
             logs: Vec::new(),
             cancelling: false,
             trigger: None,
             id: id.clone(),
         };
+        let family = self.families.entry(execution.family.clone()).or_default();
+        family.members += 1;
         self.executions.insert(id.clone(), execution);
+        self.weigh(&id);
         let delay = i64::from(host.switches().start_delay_seconds);
         let due = Due::Advance {
             execution: id.clone(),
@@ -276,7 +282,7 @@ impl Engine {
 
 /// All parameters that must agree when a client token is used again. Protocol parameters change
 /// with every request and do not count.
-fn fingerprint(params: &Params) -> String {
+fn fingerprint(params: &Params) -> [u8; 32] {
     const PROTOCOL: &[&str] = &[
         "Action",
         "Version",
@@ -295,5 +301,5 @@ fn fingerprint(params: &Params) -> String {
         .filter(|(name, _)| !PROTOCOL.contains(&name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    Value::Object(kept).to_string()
+    Sha256::digest(Value::Object(kept).to_string()).into()
 }

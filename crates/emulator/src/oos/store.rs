@@ -6,6 +6,7 @@ mod reads;
 
 pub(in crate::oos) use api::is_store_action;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
@@ -46,9 +47,16 @@ pub(super) struct Parameter {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Store {
     parameters: BTreeMap<(String, bool, String), Parameter>,
-    /// Every encrypted value there ever was: none of them may show.
+    /// Every encrypted value there ever was, and what functions made of one: none may show.
     secrets: BTreeSet<String>,
+    /// How many of them functions made.
+    derived: usize,
+    /// Those that the journal does not know of yet.
+    untold: Vec<String>,
 }
+
+/// Most texts that functions may make of encrypted values: each is looked for in whatever is shown.
+const MAX_DERIVED: usize = 1_000;
 
 impl Store {
     /// The value that a reference stands for: `oos:name` or `oos-secret:name`, each with `:version`
@@ -95,10 +103,84 @@ impl Store {
             .ok_or_else(|| format!("the {what} {name} has no version {}", version.unwrap_or("")))
     }
 
+    /// Whether an encrypted value, or what was made of one, is in a value.
+    pub(super) fn is_in(&self, value: &Value) -> bool {
+        if self.secrets.is_empty() {
+            return false;
+        }
+        let holds = |text: &str| {
+            let is_part = |secret: &String| {
+                text == secret || (secret.len() >= SHORT && text.contains(secret.as_str()))
+            };
+            self.secrets.iter().any(is_part)
+        };
+        texts(value).iter().any(|text| holds(text))
+    }
+
+    /// Notes what was made of an encrypted value, so that it shows nowhere either.
+    pub(super) fn add_derived(&mut self, texts: BTreeSet<String>) -> Result<(), String> {
+        for text in texts {
+            let mut shown = json!(text);
+            self.hide(&mut shown);
+            // What holds the whole value, or its base64, is taken apart when it is shown.
+            if shown != json!(text) {
+                continue;
+            }
+            if self.derived >= MAX_DERIVED {
+                return Err(format!(
+                    "more than {MAX_DERIVED} texts were made of encrypted parameters"
+                ));
+            }
+            self.derived += 1;
+            self.untold.push(text.clone());
+            self.secrets.insert(text);
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_untold(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.untold)
+    }
+
     /// Takes every encrypted value out of what an answer shows.
     pub(super) fn hide(&self, value: &mut Value) {
         hide(&self.secrets, value);
     }
+}
+
+/// All texts in a value, long numbers and names of members included.
+fn texts(value: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::String(text) => {
+                found.insert(text.clone());
+            }
+            // A short number says too little, and would hide counters.
+            Value::Number(number) if number.to_string().len() >= SHORT => {
+                found.insert(number.to_string());
+            }
+            Value::Array(list) => open.extend(list),
+            Value::Object(map) => {
+                found.extend(map.keys().cloned());
+                open.extend(map.values());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The texts of `made` that were computed from `given`: those that it did not hold already. What says
+/// no more than yes or no is not counted.
+pub(super) fn derived(given: &Value, made: &Value) -> BTreeSet<String> {
+    let known = texts(given);
+    let says_nothing = |text: &str| matches!(text, "" | "true" | "false" | "null");
+    texts(made)
+        .into_iter()
+        .filter(|text| !known.contains(text) && !says_nothing(text))
+        .collect()
 }
 
 /// Replaces whatever of `secrets` is in the texts of a value. A short secret is replaced where it is
@@ -107,6 +189,13 @@ pub(crate) fn hide(secrets: &BTreeSet<String>, value: &mut Value) {
     if secrets.is_empty() {
         return;
     }
+    // A part of a value may be among them: it must not take the value apart before the value is found.
+    let mut ordered: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    ordered.sort_by_key(|secret| Reverse(secret.len()));
+    hide_all(&ordered, value);
+}
+
+fn hide_all(secrets: &[&str], value: &mut Value) {
     match value {
         Value::String(text) => {
             for secret in secrets {
@@ -114,11 +203,17 @@ pub(crate) fn hide(secrets: &BTreeSet<String>, value: &mut Value) {
             }
             hide_encoded(secrets, text);
         }
-        Value::Array(list) => list.iter_mut().for_each(|value| hide(secrets, value)),
+        Value::Number(number) => {
+            let text = number.to_string();
+            if text.len() >= SHORT && secrets.contains(&text.as_str()) {
+                *value = json!(HIDDEN);
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| hide_all(secrets, value)),
         Value::Object(map) => {
             let named = map
                 .keys()
-                .any(|key| secrets.iter().any(|s| key.contains(s.as_str())));
+                .any(|key| secrets.iter().any(|secret| key.contains(secret)));
             if named {
                 *map = std::mem::take(map)
                     .into_iter()
@@ -128,7 +223,7 @@ pub(crate) fn hide(secrets: &BTreeSet<String>, value: &mut Value) {
                     })
                     .collect();
             }
-            map.values_mut().for_each(|value| hide(secrets, value));
+            map.values_mut().for_each(|value| hide_all(secrets, value));
         }
         _ => {}
     }
@@ -168,7 +263,7 @@ fn hide_one(secret: &str, text: &mut String) {
 }
 
 /// The same in whatever of a text is base64 of another, as commands, files and user data travel.
-fn hide_encoded(secrets: &BTreeSet<String>, text: &mut String) {
+fn hide_encoded(secrets: &[&str], text: &mut String) {
     let is_of_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
     let words: BTreeSet<&str> = text
         .split(|c| !is_of_base64(c))
@@ -183,7 +278,7 @@ fn hide_encoded(secrets: &BTreeSet<String>, text: &mut String) {
     }
 }
 
-fn hide_in_word(secrets: &BTreeSet<String>, word: &str) -> Option<String> {
+fn hide_in_word(secrets: &[&str], word: &str) -> Option<String> {
     let mut decoded = String::from_utf8(STANDARD.decode(word).ok()?).ok()?;
     let before = decoded.clone();
     for secret in secrets {

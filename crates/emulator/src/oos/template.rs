@@ -106,6 +106,12 @@ impl TaskSpec {
             )
             .any(|name| name.eq_ignore_ascii_case(output))
     }
+
+    /// Whether the task declares what a path behind its name begins with. Names may hold dots.
+    pub(super) fn declares_path(&self, path: &str) -> bool {
+        let first = path.split('.').next().unwrap_or_default();
+        self.declares(path) || self.declares(first)
+    }
 }
 
 impl Template {
@@ -326,4 +332,17 @@ pub(super) fn call_in(map: &Map<String, Value>) -> Option<(&str, &Value)> {
     }
     let (key, argument) = map.iter().next()?;
     Some((key.strip_prefix("Fn::")?, argument))
+}
+
+/// Whether a key is among the names known.
+pub(super) fn is_in(known: &[&[&str]], key: &str) -> bool {
+    known.iter().any(|some| some.contains(&key))
+}
+
+/// Refuses a key that is none of those known.
+pub(super) fn only(map: &Map<String, Value>, known: &[&[&str]], place: &str) -> Result<(), String> {
+    match map.keys().find(|key| !is_in(known, key)) {
+        None => Ok(()),
+        Some(key) => Err(format!("{place} has the unknown key {key:?}")),
+    }
 }

@@ -278,11 +278,7 @@ impl Engine {
             self.private.remove(&key);
             self.records.remove(&key);
         }
-        while let Some(id) = gone.pop() {
-            if let Some(execution) = self.executions.remove(&id) {
-                gone.extend(execution.children);
-            }
-        }
+        self.forget(gone);
         Ok(json!({}))
     }
 

@@ -8,6 +8,9 @@
 mod functions;
 mod guards;
 mod hostile;
+mod jq;
+mod kept;
+mod keys;
 mod language;
 mod limits;
 mod notify;

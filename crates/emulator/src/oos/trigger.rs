@@ -212,12 +212,12 @@ impl Engine {
         }
         let (status, message) = (child.status, child.message.clone());
         let outputs = Value::Object(child.outputs.clone()).to_string();
-        let family = child.family.clone();
+        let child = child.id.clone();
         let timer = Timer::read(&execution.tasks[task].properties).ok();
         let is_over = trigger.kind == TriggerKind::Timer
             && trigger.next.is_none()
             && timer.is_none_or(|timer| timer.end.is_none_or(|end| end <= host.now()));
-        self.families.remove(&family);
+        self.note_ended(&child);
         if let Some(execution) = self.executions.get_mut(id)
             && let Some(trigger) = &mut execution.trigger
         {
@@ -310,12 +310,8 @@ impl Engine {
             return;
         };
         let surplus = execution.children.len().saturating_sub(KEPT_CHILDREN);
-        let mut gone: Vec<String> = execution.children.drain(..surplus).collect();
-        while let Some(id) = gone.pop() {
-            if let Some(execution) = self.executions.remove(&id) {
-                gone.extend(execution.children);
-            }
-        }
+        let gone: Vec<String> = execution.children.drain(..surplus).collect();
+        self.forget(gone);
     }
 }
 

@@ -39,7 +39,7 @@ fn common(execution: &Execution) -> Map<String, Value> {
         "ExecutedBy": execution.starter.principal,
         "RamRole": execution.ram_role,
         "ParentExecutionId": execution.parent_id,
-        "IsParent": !execution.children.is_empty(),
+        "IsParent": !execution.children.is_empty() || !execution.gone.is_empty(),
         "Status": execution.status.name(),
         "StatusMessage": execution.message,
         "StartDate": time_text(execution.created),
@@ -127,12 +127,16 @@ impl Engine {
         for name in ["Success", "Failed", "Running"] {
             counts.insert(name, 0);
         }
-        if execution.children.is_empty() {
+        if execution.children.is_empty() && execution.gone.is_empty() {
             for task in execution.tasks.iter().filter(|t| t.parent.is_none()) {
                 *counts.entry(task.status.name()).or_insert(0) += 1;
                 total += 1;
             }
         } else {
+            for (status, count) in &execution.gone {
+                *counts.entry(status.name()).or_insert(0) += count;
+                total += count;
+            }
             for child in &execution.children {
                 if let Some(child) = self.executions.get(child) {
                     *counts.entry(child.status.name()).or_insert(0) += 1;

@@ -96,6 +96,32 @@ fn mask(value: &mut Value) {
 
 /// The journal keeps this many calls; a test that makes more reads as it goes.
 const KEPT: usize = 200_000;
+/// Bytes that the parameters of all calls may take, by estimate, unless somebody records: the call of
+/// a template may carry megabytes.
+const KEPT_BYTES: usize = 128 * 1024 * 1024;
+
+/// What a value takes, by estimate.
+fn bytes_of(value: &Value) -> usize {
+    let mut bytes = 0;
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        bytes += size_of::<Value>();
+        match value {
+            Value::String(text) => bytes += text.len(),
+            Value::Array(list) => open.extend(list),
+            Value::Object(map) => {
+                bytes += map.keys().map(|key| key.len() + 64).sum::<usize>();
+                open.extend(map.values());
+            }
+            _ => {}
+        }
+    }
+    bytes
+}
+
+fn params_of(entry: &Entry) -> usize {
+    entry.params.values().map(bytes_of).sum()
+}
 
 impl Entry {
     fn empty(time: Timestamp, request_id: &str) -> Self {
@@ -128,6 +154,8 @@ impl Entry {
 pub struct Journal {
     entries: Vec<Entry>,
     dropped: usize,
+    /// What the parameters of the calls take.
+    bytes: usize,
     /// Values of encrypted parameters: no call shows them.
     secrets: BTreeSet<String>,
     /// Whether an event of the fixture is calling.
@@ -269,9 +297,14 @@ impl Journal {
     }
 
     fn push(&mut self, entry: Entry) -> usize {
-        if self.entries.len() >= KEPT {
-            let half = KEPT / 2;
-            self.entries.drain(..half);
+        self.bytes += params_of(&entry);
+        while self.entries.len() >= KEPT
+            || (self.bytes > KEPT_BYTES && self.recorder.is_none() && !self.entries.is_empty())
+        {
+            let half = self.entries.len().div_ceil(2);
+            let gone = self.entries.drain(..half);
+            let bytes: usize = gone.map(|entry| params_of(&entry)).sum();
+            self.bytes = self.bytes.saturating_sub(bytes);
             self.dropped += half;
         }
         let seq = self.next_seq();
@@ -355,5 +388,34 @@ impl Journal {
     /// How many calls were ever received.
     pub(crate) fn len(&self) -> usize {
         self.dropped + self.entries.len()
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected has failed, and says where"
+)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn calls_with_long_parameters_push_out_older_ones_and_keep_their_numbers() {
+        let mut journal = Journal::default();
+        let now: Timestamp = "2024-05-06T07:00:00Z".parse().unwrap();
+        for _ in 0..300 {
+            let params = Params::from_iter([("Text".to_owned(), json!("x".repeat(1024 * 1024)))]);
+            journal.push(Entry {
+                params,
+                ..Entry::empty(now, "r")
+            });
+        }
+        let kept: Vec<usize> = journal.since(0).map(|entry| entry.seq).collect();
+        assert!((40..=128).contains(&kept.len()), "{}", kept.len());
+        assert_eq!(kept.last(), Some(&300));
+        assert_eq!(journal.next_seq(), 301);
+        assert!(journal.bytes <= KEPT_BYTES);
     }
 }

@@ -201,3 +201,120 @@ Tasks:
     assert_eq!(listed.unwrap()["Template"]["ShareType"], "Public");
     assert!(cloud.world.library.add("bad", "Tasks: []").is_err());
 }
+
+#[test]
+fn what_functions_make_of_an_encrypted_value_shows_nowhere_either() {
+    let mut cloud = small("");
+    let secret = json!({"Name": "token", "Type": "Secret", "Value": "correcthorsebattery"});
+    oos(&mut cloud, "CreateSecretParameter", secret).unwrap();
+    let template = r#"
+FormatVersion: OOS-2019-06-01
+Tasks:
+  - Name: look
+    Action: ACS::ExecuteAPI
+    Properties:
+      Service: ECS
+      API: DescribeInstances
+      Parameters:
+        InstanceName: {'Fn::Jq': [First, '.[3:9]', '{{ oos-secret:token }}']}
+        InstanceIds: '["i-small-01"]'
+    Outputs:
+      part: {Value: {'Fn::Replace': [{horse: dog}, '{{ oos-secret:token }}']}}
+Outputs:
+  capitals: {Value: {'Fn::Jq': [First, 'ascii_upcase', '{{ oos-secret:token }}']}}
+  pieces: {Type: List, Value: {'Fn::Split': [horse, '{{ oos-secret:token }}']}}
+  again: {Value: {'Fn::Jq': [First, '.[0:8]', '{{ look.part }}']}}
+  joined: {Value: {'Fn::Join': ['-', [user, '{{ oos-secret:token }}']]}}
+  chosen: {Value: {'Fn::If': [true, open, '{{ oos-secret:token }}']}}
+"#;
+    let ask = json!({"TemplateContent": template});
+    let answer = oos(&mut cloud, "StartExecution", ask).unwrap();
+    pass(&mut cloud, 60);
+    let id = answer["Execution"]["ExecutionId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let done = execution(&mut cloud, &id);
+    assert_eq!(done["Status"], "Success", "{done}");
+    let outputs: Value = serde_json::from_str(done["Outputs"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        outputs,
+        json!({
+            "capitals": "******", "pieces": ["******", "******"], "again": "******",
+            "joined": "user-******", "chosen": "open",
+        })
+    );
+    let tasks = oos(&mut cloud, "ListTaskExecutions", json!({"ExecutionId": id})).unwrap();
+    let (_, journal) = control(&mut cloud, "GET", "journal", Value::Null);
+    for shown in [tasks.to_string(), journal.to_string()] {
+        for part in ["rectho", "dogbattery", "correctdog"] {
+            assert!(!shown.contains(part), "{part}: {shown}");
+        }
+    }
+}
+
+/// What is refused is refused by each call that takes a template, and nothing is done.
+#[test]
+fn a_template_with_an_unknown_key_or_name_is_refused_by_all_calls() {
+    let good = "FormatVersion: OOS-2019-06-01\nTasks:\n  - Name: stop\n    Action: ACS::ExecuteAPI\n    \
+                Properties: {Service: ECS, API: StopInstance, Parameters: {InstanceId: i-small-01}}\n";
+    for (bad, what) in [
+        (format!("{good}    Wen: x\n"), "Wen"),
+        (good.replace("Parameters", "Paramters"), "Paramters"),
+        (
+            format!("{good}Outputs: {{o: {{Value: '{{{{ nobody }}}}'}}}}\n"),
+            "nobody",
+        ),
+        (
+            format!("{good}Outputs: {{o: {{Value: {{'Fn::Bogus': 1}}}}}}\n"),
+            "Bogus",
+        ),
+        (
+            format!("{good}Parameters: {{n: {{Type: Number, Default: abc}}}}\n"),
+            "abc",
+        ),
+    ] {
+        let mut cloud = small("");
+        for (action, ask) in [
+            ("ValidateTemplateContent", json!({"Content": bad})),
+            (
+                "CreateTemplate",
+                json!({"TemplateName": "own", "Content": bad}),
+            ),
+            ("StartExecution", json!({"TemplateContent": bad})),
+        ] {
+            let refused = oos(&mut cloud, action, ask).unwrap_err();
+            assert_eq!(refused.code, "InvalidTemplate", "{action} {what}");
+            assert!(
+                refused.message.contains(what),
+                "{action}: {}",
+                refused.message
+            );
+        }
+        pass(&mut cloud, 600);
+        assert_eq!(status(&mut cloud, "i-small-01"), "Running");
+    }
+}
+
+#[test]
+fn what_a_template_says_and_the_emulator_does_not_do_is_in_the_journal_and_refused_by_strict() {
+    let template = "FormatVersion: OOS-2019-06-01\nTasks:\n  - Name: nap\n    Action: ACS::Sleep\n    \
+                    OnCancel: ACS::END\n    Properties: {Duration: PT1S}\n";
+    let ask = || json!({"TemplateContent": template});
+    let mut cloud = small("");
+    oos(&mut cloud, "StartExecution", ask()).unwrap();
+    let told = cloud
+        .world
+        .journal
+        .since(0)
+        .flat_map(|entry| entry.missing.clone())
+        .collect::<Vec<_>>();
+    assert_eq!(told, ["OnCancel of task nap"]);
+    let mut cloud = small("switches: {oos: {missingActions: refused}}");
+    let refused = oos(&mut cloud, "StartExecution", ask()).unwrap_err();
+    assert!(
+        refused.message.contains("OnCancel of task nap"),
+        "{}",
+        refused.message
+    );
+}

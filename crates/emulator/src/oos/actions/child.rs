@@ -77,6 +77,10 @@ impl Engine {
         }
         let family = parent.family.clone();
         if let Err(e) = self.join_family(&family) {
+            // Loops would make one failed task after the other.
+            if let Some(family) = self.families.get_mut(&family) {
+                family.over.get_or_insert_with(|| format!("{e}."));
+            }
             return Outcome::Failed(e);
         }
         let parent = &self.executions[id];

@@ -1,13 +1,14 @@
 //! `ACS::WaitFor`, `ACS::CheckFor`, `ACS::Sleep`, and the repetition of failing tasks.
 
 use jiff::{Span, SpanTotal, Timestamp, Unit};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Outcome;
 use super::api::{Call, describe};
 use crate::oos::engine::Engine;
 use crate::oos::host::Host;
 use crate::oos::jq;
+use crate::oos::kept;
 use crate::oos::parameters::{same, shorten};
 use crate::oos::template::TaskSpec;
 
@@ -21,28 +22,42 @@ struct Repetition {
 }
 
 impl Repetition {
-    /// Reads the settings from the task or, where a template puts them there, its properties.
-    fn of(spec: &TaskSpec, properties: &Value, default_retries: u32) -> Self {
-        let get = |key: &str| {
-            let value = spec.raw.get(key).or_else(|| properties.get(key))?;
-            match value {
-                Value::String(text) => text.parse().ok(),
+    /// Reads the settings from the task or, where a template puts them there, its properties. All
+    /// are resolved.
+    fn of(
+        given: &Map<String, Value>,
+        properties: &Value,
+        default_retries: u32,
+    ) -> Result<Self, String> {
+        let find = |key: &str| {
+            let value = given.get(key).or_else(|| properties.get(key));
+            value.filter(|value| !value.is_null())
+        };
+        let get = |key: &str| match find(key) {
+            None => Ok(None),
+            Some(value) => match value {
+                Value::String(text) => text.trim().parse().ok(),
                 other => other.as_f64(),
             }
+            .map(Some)
+            .ok_or_else(|| format!("{key} is {value}, which is no number")),
         };
-        let kind = spec
-            .raw
-            .get("DelayType")
-            .or_else(|| properties.get("DelayType"))
-            .and_then(Value::as_str)
-            .unwrap_or("Exponential");
-        Self {
-            retries: get("Retries").map_or(default_retries, |x: f64| x.clamp(0.0, 300.0) as u32),
+        let kind = match find("DelayType") {
+            None => "Exponential",
+            Some(kind) => match kind.as_str() {
+                Some(kind @ ("Exponential" | "Constant" | "Linear")) => kind,
+                _ => return Err(format!("DelayType cannot be {kind}")),
+            },
+        };
+        Ok(Self {
+            retries: get("Retries")?.map_or(default_retries, |x: f64| x.clamp(0.0, 300.0) as u32),
             kind: kind.to_owned(),
-            delay: get("Delay").unwrap_or(2.0).clamp(1.0, 3600.0),
-            back_off: get("BackOff").unwrap_or(2.0).clamp(0.0, 3600.0),
-            max_interval: get("MaxRetryInterval").unwrap_or(1800.0).clamp(1.0, 3600.0),
-        }
+            delay: get("Delay")?.unwrap_or(2.0).clamp(1.0, 3600.0),
+            back_off: get("BackOff")?.unwrap_or(2.0).clamp(0.0, 3600.0),
+            max_interval: get("MaxRetryInterval")?
+                .unwrap_or(1800.0)
+                .clamp(1.0, 3600.0),
+        })
     }
 
     /// Seconds before repetition `n`, counted from 1.
@@ -71,7 +86,18 @@ impl Engine {
         if is_wait || !t.begun || t.looped.is_some() {
             return false;
         }
-        let repetition = Repetition::of(spec, &Value::Null, 0);
+        let repetition = match self.repetition(host, id, task, spec, &Value::Null, 0) {
+            Ok(repetition) => repetition,
+            Err(e) => {
+                self.log(
+                    id,
+                    task,
+                    host.now(),
+                    format!("The task is not repeated: {e}."),
+                );
+                return false;
+            }
+        };
         let Some(t) = self.task_mut(id, task) else {
             return false;
         };
@@ -80,10 +106,40 @@ impl Engine {
         }
         t.attempt += 1;
         t.child = None;
-        t.properties = Value::Null;
+        let properties = std::mem::take(&mut t.properties);
+        self.uncharge(id, kept::of_value(&properties));
+        let Some(t) = self.task_mut(id, task) else {
+            return false;
+        };
         let seconds = repetition.seconds(t.attempt);
         self.schedule_step(host, id, task, seconds);
         true
+    }
+
+    fn repetition(
+        &mut self,
+        host: &dyn Host,
+        id: &str,
+        task: usize,
+        spec: &TaskSpec,
+        properties: &Value,
+        default_retries: u32,
+    ) -> Result<Repetition, String> {
+        const KEYS: &[&str] = &[
+            "Retries",
+            "DelayType",
+            "Delay",
+            "BackOff",
+            "MaxRetryInterval",
+        ];
+        let given: Map<String, Value> = KEYS
+            .iter()
+            .filter_map(|key| Some(((*key).to_owned(), spec.raw.get(*key)?.clone())))
+            .collect();
+        match self.resolve(host, id, Some(task), &Value::Object(given))? {
+            Value::Object(given) => Repetition::of(&given, properties, default_retries),
+            _ => Err("what repeats it is not an object".to_owned()),
+        }
     }
 
     pub(super) fn wait_for(
@@ -108,7 +164,10 @@ impl Engine {
         if poll.is_as_wanted(properties) {
             return Outcome::Done(poll.answer);
         }
-        let repetition = Repetition::of(spec, properties, 10);
+        let repetition = match self.repetition(host, id, task, spec, properties, 10) {
+            Ok(repetition) => repetition,
+            Err(e) => return Outcome::Failed(e),
+        };
         let Some(t) = self.task_mut(id, task) else {
             return Outcome::Stays(None);
         };

@@ -40,13 +40,15 @@ const ONE: &str = "select from_entries length not first last nth unique unique_b
     min max min_by max_by reverse keys keys_unsorted has in inside contains add any all \
     type tonumber toboolean fromjson null true false empty error startswith endswith \
     ltrimstr rtrimstr trim ltrim rtrim ascii_downcase ascii_upcase test floor ceil round \
-    sqrt abs index rindex indices flatten values nulls strings numbers booleans arrays \
-    objects iterables scalars isvalid del fromdate fromdateiso8601 todate todateiso8601 \
-    getpath explode map map_values pick capture mktime gmtime transpose toarray \
-    utf8bytelength trimstr isempty";
+    sqrt pow log log2 log10 exp exp2 exp10 trunc fabs abs bsearch index rindex flatten values nulls strings numbers booleans arrays \
+    objects iterables scalars finites normals isnan isinfinite isnormal del fromdate \
+    fromdateiso8601 todate todateiso8601 date getpath map map_values pick mktime gmtime \
+    utf8bytelength isempty";
 /// Functions that yield one value, up to a few times as large.
-const LARGER: &str = "tostring tojson to_entries with_entries join split sub gsub ascii implode match scan \
-    splits paths @base64 @base64d @json @text @csv @tsv @sh @uri @html strftime strptime";
+const LARGER: &str = "tostring tojson to_entries with_entries join split sub gsub implode match scan \
+    capture splits paths leaf_paths @base64 @base64d @json @text @sh @uri @html strftime strptime";
+/// Functions that yield one value of a character each.
+const OF_CHARACTERS: &str = "explode indices";
 
 /// A stream: how many values it can hold, how large they can be together, and whether each input
 /// gives at most one.
@@ -287,6 +289,15 @@ impl Cost {
                     single: false,
                 });
             }
+            ("recurse", []) => return self.inner(&Term::Recurse, input),
+            // Each row becomes as long as the longest.
+            ("transpose", []) => {
+                return Ok(Stream {
+                    count: input.count,
+                    size: input.size * (input.size / 4.0 + 1.0),
+                    single: true,
+                });
+            }
             // No more than the stream that it cuts short.
             ("limit", [_, stream]) => return self.of(stream, input),
             _ => {}
@@ -295,6 +306,8 @@ impl Cost {
             1.0
         } else if LARGER.split(' ').any(|known| known == name) {
             6.0
+        } else if OF_CHARACTERS.split(' ').any(|known| known == name) {
+            BYTES_PER_VALUE + 1.0
         } else {
             return Err(format!("the function {name} is not supported"));
         };
@@ -308,7 +321,10 @@ impl Cost {
         let mut out = Stream {
             count: input.count,
             size: input.size * growth,
-            single: !matches!(name, "scan" | "match" | "capture" | "paths" | "splits"),
+            single: !matches!(
+                name,
+                "scan" | "match" | "capture" | "paths" | "leaf_paths" | "splits"
+            ),
         };
         if !out.single {
             out.count += input.size;

@@ -3,14 +3,122 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::oos::execution::{LoopRun, PauseOption};
+use crate::oos::template::{call_in, only};
 
 /// Most items of one loop (OOS limit).
 const MAX_ITEMS: usize = 1000;
 /// `ConcurrencyInBatches` when a template names none (OOS default).
 const IN_BATCH: usize = 20;
+
+const CONTROL: &[&str] = &[
+    "Mode",
+    "MaxErrors",
+    "Batch",
+    "ConcurrencyInBatches",
+    "Concurrency",
+    "BatchPauseOption",
+];
+
+/// Refuses keys of a `Loop` section that are none, and values that can only be wrong, as far as they
+/// are known before it is resolved. Gives what OOS has and is not here.
+pub(in crate::oos) fn check(settings: &Value) -> Result<Vec<String>, String> {
+    let Value::Object(settings) = settings else {
+        return Err("Loop is not an object".to_owned());
+    };
+    let known = ["Items", "RateControl", "Outputs"];
+    only(settings, &[&known, CONTROL], "Loop")?;
+    if !settings.contains_key("Items") {
+        return Err("Loop.Items is missing".to_owned());
+    }
+    control(settings)?;
+    match settings.get("RateControl") {
+        Some(Value::Object(map)) if call_in(map).is_none() => {
+            only(map, &[CONTROL], "Loop.RateControl")?;
+            control(map)?;
+        }
+        None | Some(Value::Null | Value::Object(_)) => {}
+        Some(Value::String(text)) if text.contains("{{") => {}
+        Some(_) => return Err("Loop.RateControl is not an object".to_owned()),
+    }
+    let mut absent = Vec::new();
+    match settings.get("Outputs") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(outputs)) => {
+            for (name, output) in outputs {
+                let place = format!("Loop.Outputs.{name}");
+                let Value::Object(output) = output else {
+                    return Err(format!("{place} is not an object"));
+                };
+                let known = ["AggregateType", "AggregateField", "Type", "Description"];
+                only(output, &[&known], &place)?;
+                match output.get("AggregateType").and_then(Value::as_str) {
+                    None | Some("Fn::ListJoin") => {}
+                    Some(other) => absent.push(format!("AggregateType {other} in {place}")),
+                }
+            }
+        }
+        Some(_) => return Err("Loop.Outputs is not an object".to_owned()),
+    }
+    Ok(absent)
+}
+
+/// The settings that stand in `RateControl` or, as the rolling-update templates have them, beside
+/// it. What has to be resolved first is looked at then.
+fn control(map: &Map<String, Value>) -> Result<(), String> {
+    let given = |key: &str| {
+        map.get(key).filter(|value| match value {
+            Value::Null | Value::Object(_) => false,
+            Value::String(text) => !text.contains("{{"),
+            Value::Array(list) => !list.iter().any(|v| v.is_object() || is_reference(v)),
+            _ => true,
+        })
+    };
+    if let Some(mode) = given("Mode") {
+        mode_of(mode)?;
+    }
+    for key in ["Concurrency", "Batch", "ConcurrencyInBatches"] {
+        let Some(value) = given(key) else { continue };
+        let list = match value {
+            Value::Array(list) => list.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        for value in list {
+            count(value, 1, true).map_err(|e| format!("Loop.{key} {e}"))?;
+        }
+    }
+    if let Some(value) = given("MaxErrors") {
+        count(value, 1, false).map_err(|e| format!("Loop.MaxErrors {e}"))?;
+    }
+    if let Some(value) = given("BatchPauseOption") {
+        pause_option(value)?;
+    }
+    Ok(())
+}
+
+fn is_reference(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains("{{"))
+}
+
+/// Whether items run in batches.
+fn mode_of(mode: &Value) -> Result<bool, String> {
+    match mode.as_str() {
+        Some("Batch") => Ok(true),
+        Some("Concurrency") => Ok(false),
+        _ => Err(format!(
+            "Loop.RateControl.Mode must be Batch or Concurrency, not {mode}"
+        )),
+    }
+}
+
+fn pause_option(value: &Value) -> Result<PauseOption, String> {
+    value
+        .as_str()
+        .and_then(PauseOption::parse)
+        .ok_or_else(|| format!("Loop.BatchPauseOption cannot be {value}"))
+}
 
 /// What the `Loop` section of a task says, resolved.
 pub(super) fn read(settings: &Value, loop_mode: PauseOption) -> Result<LoopRun, String> {
@@ -30,6 +138,11 @@ pub(super) fn read(settings: &Value, loop_mode: PauseOption) -> Result<LoopRun, 
         ));
     }
     let control = settings.get("RateControl").filter(|v| !v.is_null());
+    match control {
+        Some(Value::Object(map)) => only(map, &[CONTROL], "Loop.RateControl")?,
+        None => {}
+        Some(_) => return Err("Loop.RateControl is not an object".to_owned()),
+    }
     let get = |key: &str| {
         control
             .and_then(|c| c.get(key))
@@ -42,14 +155,12 @@ pub(super) fn read(settings: &Value, loop_mode: PauseOption) -> Result<LoopRun, 
     };
     let own = match get("BatchPauseOption") {
         None => None,
-        Some(value) => Some(
-            value
-                .as_str()
-                .and_then(PauseOption::parse)
-                .ok_or_else(|| format!("Loop.BatchPauseOption cannot be {value}"))?,
-        ),
+        Some(value) => Some(pause_option(value)?),
     };
-    let is_batch = control.and_then(|c| c.get("Mode")) == Some(&json!("Batch"));
+    let is_batch = match get("Mode") {
+        Some(mode) => mode_of(mode)?,
+        None => false,
+    };
     let (batches, at_a_time) = if is_batch {
         let batches = match get("Batch") {
             Some(Value::Array(list)) => sizes(list, n, "Batch")?,
@@ -100,6 +211,8 @@ pub(super) fn read(settings: &Value, loop_mode: PauseOption) -> Result<LoopRun, 
 /// A count or a percentage of `n`.
 fn count(value: &Value, n: usize, at_least_one: bool) -> Result<usize, String> {
     let bad = || format!("cannot be {value}");
+    // A small part of a few is one; none at all would never end.
+    let at_least = |number: usize| (number > 0 || !at_least_one).then_some(number);
     let result = match value {
         Value::String(text) if text.trim().ends_with('%') => {
             let percent: f64 = text
@@ -112,10 +225,13 @@ fn count(value: &Value, n: usize, at_least_one: bool) -> Result<usize, String> {
             }
             (n as f64 * percent / 100.0) as usize
         }
-        Value::String(text) => text.trim().parse().map_err(|_| bad())?,
+        Value::String(text) => {
+            let number: usize = text.trim().parse().map_err(|_| bad())?;
+            at_least(number).ok_or_else(bad)?
+        }
         other => {
             let x = other.as_f64().filter(|x| *x >= 0.0 && x.fract() == 0.0);
-            x.ok_or_else(bad)? as usize
+            at_least(x.ok_or_else(bad)? as usize).ok_or_else(bad)?
         }
     };
     Ok(if at_least_one { result.max(1) } else { result })

@@ -17,7 +17,13 @@ pub(super) fn evaluate(expression: Value) -> Value {
         "Tasks": [{"Name": "nap", "Action": "ACS::Sleep", "Properties": {"Duration": "PT1S"}}],
         "Outputs": {"out": {"Type": "Json", "Value": expression}},
     });
-    let execution = cloud.run(&template.to_string(), json!({}));
+    let asked = json!({"TemplateContent": template.to_string()});
+    let id = match cloud.ask("StartExecution", asked) {
+        Ok(answer) => answer["Execution"]["ExecutionId"].clone(),
+        Err(refused) => return json!(refused.message),
+    };
+    cloud.settle();
+    let execution = cloud.execution(id.as_str().unwrap());
     if execution["Status"] != "Success" {
         return execution["StatusMessage"].clone();
     }

@@ -144,10 +144,10 @@ fn declared_outputs_of_a_failed_or_skipped_task_are_null() {
     };
     let execution = cloud().run(&template("found"), json!({}));
     assert_eq!(execution["Outputs"], r#"{"out":[null]}"#);
-    assert_eq!(
-        cloud().run(&template("lost"), json!({}))["Status"],
-        "Failed"
-    );
+    // One that the task does not declare is refused before it runs.
+    let lost = json!({"TemplateContent": template("lost")});
+    let refused = cloud().ask("StartExecution", lost).unwrap_err();
+    assert_eq!(refused.code, "InvalidTemplate");
 
     let content = template("found").replace(r#""OnError":"ACS::NEXT","#, "");
     let mut cloud = cloud();

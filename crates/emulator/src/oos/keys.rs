@@ -1,0 +1,262 @@
+//! What a template may say where: the keys of tasks, loops, parameters and of the properties of the
+//! actions that the interpreter carries out itself. A key that is none is refused, so that a
+//! misspelled one is not passed over; one that OOS has and the interpreter does not is told of.
+//!
+//! The names are those of the OOS help on tasks, loops, parameters and the actions.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::loops;
+use super::template::{TaskSpec, Template, call_in, is_in, only};
+
+const TASK: &[&str] = &[
+    "Name",
+    "Action",
+    "Description",
+    "Properties",
+    "Outputs",
+    "When",
+    "Loop",
+    "OnError",
+    "OnSuccess",
+    "Retries",
+    "DelayType",
+    "Delay",
+    "BackOff",
+    "MaxRetryInterval",
+];
+/// What follows from a cancellation, and whether a failure is one of the whole.
+const TASK_ABSENT: &[&str] = &["OnCancel", "IsCritical"];
+
+const OUTPUT: &[&str] = &["Type", "ValueSelector", "Value", "Description", "Label"];
+
+/// The last ones are what consoles show and ask for; they change nothing about an execution.
+const PARAMETER: &[&str] = &[
+    "Type",
+    "Default",
+    "AllowedValues",
+    "AllowedPattern",
+    "MinLength",
+    "MaxLength",
+    "MinValue",
+    "MaxValue",
+    "Description",
+    "Label",
+    "NoEcho",
+    "Required",
+    "ConstraintDescription",
+    "AssociationProperty",
+    "AssociationPropertyMetadata",
+    "Confirm",
+    "TextArea",
+    "Placeholder",
+];
+
+const RETRIES: &[&str] = &[
+    "Retries",
+    "DelayType",
+    "Delay",
+    "BackOff",
+    "MaxRetryInterval",
+];
+
+/// Keys of the properties of an action: those that count, and those that OOS has besides. `None` for
+/// an action whose properties are the parameters of a template.
+type Known = (&'static [&'static [&'static str]], &'static [&'static str]);
+
+fn properties_of(action: &str) -> Option<Known> {
+    const CALL: &[&str] = &["Service", "API", "Api", "Parameters", "AutoPaging"];
+    const WANTED: &[&str] = &["PropertySelector", "DesiredValues", "NotDesiredValues"];
+    /// Of APIs in the style of ROA.
+    const ROA: &[&str] = &["Method", "URI", "Headers", "Body"];
+    Some(match action {
+        "ACS::ExecuteAPI" | "ACS::ExecuteApi" => (&[CALL], ROA),
+        "ACS::WaitFor" => (&[CALL, WANTED, RETRIES, &["StopRetryValues"]], ROA),
+        "ACS::CheckFor" => (
+            &[CALL, WANTED],
+            &["StopRetryValues", "Method", "URI", "Headers", "Body"],
+        ),
+        "ACS::Choice" => (&[&["Choices", "DefaultTask"]], &[]),
+        "ACS::Template" => (
+            &[&["TemplateName", "TemplateVersion", "Parameters"]],
+            &["TemplateURL"],
+        ),
+        "ACS::SelectTargets" => (
+            &[&[
+                "ResourceType",
+                "RegionId",
+                "Filters",
+                "Type",
+                "ResourceIds",
+                "Tags",
+                "Parameters",
+            ]],
+            &["ResourceGroupId"],
+        ),
+        "ACS::Approve" | "ACS::Pause" => (
+            &[&[
+                "Approvers",
+                "MinRequiredApprovals",
+                "NotifyType",
+                "WebHook",
+                "Mail",
+                "SMS",
+                "AppendExecutionLink",
+                "Message",
+                "Description",
+            ]],
+            &["ApproveRamRole"],
+        ),
+        "ACS::Sleep" => (&[&["Duration", "EndDate"]], &[]),
+        "ACS::Notify" => (
+            &[&[
+                "NotifyType",
+                "WebHook",
+                "Mail",
+                "SMS",
+                "AppendExecutionLink",
+            ]],
+            &[],
+        ),
+        "ACS::TimerTrigger" => (
+            &[&["Type", "Expression", "TimeZone", "EndDate"]],
+            &["StartDate"],
+        ),
+        "ACS::EventTrigger" => (&[&["Product", "Name", "Level", "Content"]], &[]),
+        "ACS::AlarmTrigger" => (&[&["Namespace", "MetricName"]], &[]),
+        _ => return None,
+    })
+}
+
+/// Refuses keys that are none, and notes those that OOS has and the interpreter does not:
+/// `OnCancel of task stop`.
+pub(super) fn check(template: &Template, absent: &mut BTreeSet<String>) -> Result<(), String> {
+    for (name, declaration) in &template.parameters {
+        only(&declaration.raw, &[PARAMETER], &format!("parameter {name}"))?;
+    }
+    for (name, output) in &template.outputs {
+        output_keys(output, &format!("output {name}"))?;
+    }
+    for task in &template.tasks {
+        check_task(task, absent)?;
+    }
+    Ok(())
+}
+
+fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), String> {
+    let place = format!("task {}", task.name);
+    only(&task.raw, &[TASK, TASK_ABSENT], &place)?;
+    note(&task.raw, TASK_ABSENT, &place, absent);
+    for (name, output) in &task.outputs {
+        output_keys(output, &format!("output {name} of {place}"))?;
+    }
+    retries(&task.raw, &place)?;
+    if let Some(looped) = &task.looped {
+        loops::check(looped)
+            .map_err(|e| format!("{place}: {e}"))?
+            .into_iter()
+            .for_each(|what| {
+                absent.insert(format!("{what} of {place}"));
+            });
+    }
+    let Value::Object(properties) = &task.properties else {
+        return Ok(());
+    };
+    if call_in(properties).is_some() {
+        return Ok(());
+    }
+    let Some((known, more)) = properties_of(&task.action) else {
+        return Ok(());
+    };
+    let place = format!("Properties of {place} ({})", task.action);
+    // What events and alarms can be told apart by is not known for sure.
+    if matches!(
+        task.action.as_str(),
+        "ACS::EventTrigger" | "ACS::AlarmTrigger"
+    ) {
+        let others = properties.keys().filter(|key| !is_in(known, key));
+        absent.extend(others.map(|key| format!("{key} in {place}")));
+        return Ok(());
+    }
+    let all: Vec<&[&str]> = known.iter().copied().chain([more]).collect();
+    only(properties, &all, &place)?;
+    for key in properties.keys().filter(|key| more.contains(&key.as_str())) {
+        absent.insert(format!("{key} in {place}"));
+    }
+    if is_in(known, "Retries") {
+        retries(properties, &place)?;
+    }
+    if task.action == "ACS::Choice" {
+        choices(properties, &place)?;
+    }
+    Ok(())
+}
+
+fn choices(properties: &Map<String, Value>, place: &str) -> Result<(), String> {
+    let choices = properties.get("Choices").and_then(Value::as_array);
+    for choice in choices.into_iter().flatten() {
+        match choice {
+            Value::Object(choice) => {
+                only(
+                    choice,
+                    &[&["When", "NextTask"]],
+                    &format!("Choices in {place}"),
+                )?;
+            }
+            _ => return Err(format!("Choices in {place} must be a list of objects")),
+        }
+    }
+    Ok(())
+}
+
+/// How a task repeats itself. What a reference stands for is looked at when it runs.
+fn retries(map: &Map<String, Value>, place: &str) -> Result<(), String> {
+    for (key, range) in [
+        ("Retries", 0.0..=300.0),
+        ("Delay", 1.0..=3600.0),
+        ("BackOff", 0.0..=3600.0),
+        ("MaxRetryInterval", 1.0..=3600.0),
+    ] {
+        let number = match map.get(key) {
+            None | Some(Value::Null | Value::Object(_)) => continue,
+            Some(Value::String(text)) if text.contains("{{") => continue,
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(other) => other.as_f64(),
+        };
+        if !number.is_some_and(|x| range.contains(&x)) {
+            return Err(format!(
+                "{key} of {place} must be a number from {} to {}, not {}",
+                range.start(),
+                range.end(),
+                map[key]
+            ));
+        }
+    }
+    match map.get("DelayType") {
+        None | Some(Value::Null | Value::Object(_)) => Ok(()),
+        Some(Value::String(text))
+            if text.contains("{{")
+                || matches!(text.as_str(), "Exponential" | "Constant" | "Linear") =>
+        {
+            Ok(())
+        }
+        Some(other) => Err(format!(
+            "DelayType of {place} must be Exponential, Constant or Linear, not {other}"
+        )),
+    }
+}
+
+fn output_keys(output: &Value, place: &str) -> Result<(), String> {
+    match output {
+        Value::Object(map) => only(map, &[OUTPUT], place),
+        _ => Err(format!("{place} is not an object")),
+    }
+}
+
+fn note(map: &Map<String, Value>, known: &[&str], place: &str, absent: &mut BTreeSet<String>) {
+    for key in map.keys().filter(|key| known.contains(&key.as_str())) {
+        absent.insert(format!("{key} of {place}"));
+    }
+}

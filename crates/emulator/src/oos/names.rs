@@ -1,0 +1,108 @@
+//! Functions and references that cannot be anything, found before a template has done something. In
+//! doubt a reference is left for when it is looked up: parameters may hold further references, and a
+//! nested template has outputs of its own.
+
+use serde_json::Value;
+
+use super::expr::references;
+use super::functions;
+use super::template::{TaskSpec, Template, call_in};
+
+/// Refuses what names a function, a parameter, a task or an output that there is not.
+pub(super) fn check(template: &Template) -> Result<(), String> {
+    for task in &template.tasks {
+        let place = format!("task {}", task.name);
+        values(template, &task.properties, &place)?;
+        for value in task.when.iter().chain(&task.looped) {
+            values(template, value, &place)?;
+        }
+        for (name, output) in &task.outputs {
+            values(template, output, &format!("output {name} of {place}"))?;
+        }
+    }
+    for (name, condition) in &template.conditions {
+        values(template, condition, &format!("condition {name}"))?;
+    }
+    for (name, output) in &template.outputs {
+        values(template, output, &format!("output {name}"))?;
+    }
+    for (name, declaration) in &template.parameters {
+        if let Some(default) = &declaration.default {
+            known_functions(default, &format!("parameter {name}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn values(template: &Template, value: &Value, place: &str) -> Result<(), String> {
+    known_functions(value, place)?;
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::String(text) => {
+                for name in references(text) {
+                    known_name(template, name).map_err(|e| format!("{place}: {e}"))?;
+                }
+            }
+            Value::Array(list) => open.extend(list),
+            Value::Object(map) => open.extend(map.values()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn known_functions(value: &Value, place: &str) -> Result<(), String> {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(list) => open.extend(list),
+            Value::Object(map) => {
+                if let Some((name, _)) = call_in(map)
+                    && !functions::NAMES.contains(&name)
+                {
+                    return Err(format!("{place}: there is no function Fn::{name}"));
+                }
+                open.extend(map.values());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn known_name(template: &Template, name: &str) -> Result<(), String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(is_plain) {
+        // Of the parameter store, a pseudo parameter, or none of OOS's at all.
+        return Ok(());
+    }
+    let same = |own: &str, other: &str| own.eq_ignore_ascii_case(other);
+    let (head, rest) = name.split_once('.').unwrap_or((name, ""));
+    let is_parameter = |name: &str| template.parameters.keys().any(|own| same(own, name));
+    if is_parameter(name) || is_parameter(head) {
+        return Ok(());
+    }
+    let Some(task) = template.tasks.iter().find(|task| same(&task.name, head)) else {
+        return Err(format!(
+            "{{{{ {name} }}}} refers to {head}, which is neither a parameter nor a task"
+        ));
+    };
+    let output = rest.split('.').next().unwrap_or_default();
+    if !rest.is_empty() && puts_out_only_what_it_declares(task) && !task.declares_path(rest) {
+        return Err(format!(
+            "{{{{ {name} }}}} refers to the output {output} of task {}, which declares none of \
+             that name",
+            task.name
+        ));
+    }
+    Ok(())
+}
+
+/// Calls put out nothing by themselves.
+fn puts_out_only_what_it_declares(task: &TaskSpec) -> bool {
+    matches!(
+        task.action.as_str(),
+        "ACS::ExecuteAPI" | "ACS::ExecuteApi" | "ACS::WaitFor" | "ACS::CheckFor"
+    )
+}
