@@ -138,13 +138,14 @@ impl Operator {
             (stop, electing)
         });
         let steady: Arc<dyn Clock> = Arc::new(SteadyClock::new(clock.clone()));
+        // All requests go one way here, not watches alone, which metrics tell of.
         let heard = Arc::new(Heard::new(steady.clone()));
         let client = ApiserverWire {
             world: world.clone(),
             life: life.clone(),
             fence: fence.clone(),
         }
-        .client(NAMESPACE, takes, heard.clone());
+        .client(NAMESPACE, takes, heard);
         let limits = Limits::for_calls(CALL_TIMEOUT);
         let (id, secret) = ACCESS_KEY;
         let credentials = StaticCredentials::new(id, secret, None).expect("a valid AccessKey");
@@ -227,7 +228,7 @@ impl Operator {
             sightings,
             pace: context.pace.clone(),
             schemas: context.schemas.clone(),
-            heard,
+            heard: Arc::new(Heard::new(steady.clone())),
             fence: fence.clone(),
             lease: None,
         };

@@ -322,7 +322,8 @@ impl Run {
             self.rests(&world, at);
         }
         let passes = world.passes();
-        if is_dry && self.profile.is_none() && world.violations().is_empty() {
+        if is_dry && self.profile.is_none() && self.from.is_none() && world.violations().is_empty()
+        {
             silence(&world).await;
         }
         // What is left by a run that was broken off says nothing.

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::execution::time_text;
+use crate::error::ApiError;
 
 /// What stands in place of an encrypted value.
 pub(super) const HIDDEN: &str = "******";
@@ -59,6 +60,35 @@ pub(super) struct Store {
 const MAX_DERIVED: usize = 1_000;
 
 impl Store {
+    /// The tags of the ordinary or the encrypted parameters of a region, by name.
+    pub(super) fn tagged(&self, region: &str, secret: bool) -> Vec<(&str, &Map<String, Value>)> {
+        let of = |key: &(String, bool, String)| key.0 == region && key.1 == secret;
+        let all = self.parameters.iter().filter(|(key, _)| of(key));
+        all.map(|((_, _, name), p)| (name.as_str(), &p.tags))
+            .collect()
+    }
+
+    /// The name of a parameter that is named by it, or by its id.
+    pub(super) fn named(&self, region: &str, secret: bool, id: &str) -> Result<String, ApiError> {
+        let is_it = |key: &(String, bool, String), parameter: &Parameter| {
+            key.0 == region && key.1 == secret && (key.2 == id || parameter.id == id)
+        };
+        let mut all = self.parameters.iter();
+        let found = all.find(|(key, parameter)| is_it(key, parameter));
+        let name = found.map(|((_, _, name), _)| name.clone());
+        name.ok_or_else(|| api::not_there(id))
+    }
+
+    pub(super) fn tags_mut(
+        &mut self,
+        region: &str,
+        secret: bool,
+        name: &str,
+    ) -> Option<&mut Map<String, Value>> {
+        let key = (region.to_owned(), secret, name.to_owned());
+        Some(&mut self.parameters.get_mut(&key)?.tags)
+    }
+
     /// The value that a reference stands for: `oos:name` or `oos-secret:name`, each with `:version`
     /// or without. `None` for a reference of another kind.
     pub(super) fn look_up(&self, region: &str, reference: &str) -> Option<Result<Value, String>> {

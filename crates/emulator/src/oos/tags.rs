@@ -1,4 +1,4 @@
-//! Tags of templates and executions.
+//! Tags of templates, executions and parameters.
 
 use std::collections::BTreeSet;
 
@@ -21,29 +21,33 @@ const ROWS: usize = 50;
 enum Kind {
     Template,
     Execution,
+    Parameter,
+    SecretParameter,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Template, Self::Execution];
+    const ALL: [Self; 4] = [
+        Self::Template,
+        Self::Execution,
+        Self::Parameter,
+        Self::SecretParameter,
+    ];
 
     fn of(params: &Params) -> Result<Self, ApiError> {
-        match required_text(params, "ResourceType")?
-            .to_ascii_lowercase()
-            .as_str()
-        {
-            "template" => Ok(Self::Template),
-            "execution" => Ok(Self::Execution),
-            _ => Err(bad_parameter(
-                "ResourceType",
-                "must be template or execution",
-            )),
-        }
+        let given = required_text(params, "ResourceType")?.to_ascii_lowercase();
+        let named = Self::ALL.into_iter().find(|kind| kind.name() == given);
+        named.ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            bad_parameter("ResourceType", &format!("must be one of {known}"))
+        })
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Template => "template",
             Self::Execution => "execution",
+            Self::Parameter => "parameter",
+            Self::SecretParameter => "secretparameter",
         }
     }
 }
@@ -84,14 +88,19 @@ impl Engine {
                 .filter(|e| e.region == region)
                 .map(|e| (e.id.as_str(), &e.tags))
                 .collect(),
+            Kind::Parameter => self.store.tagged(region, false),
+            Kind::SecretParameter => self.store.tagged(region, true),
         }
     }
 
-    /// The name of the template, or the id of the execution, that is named: a template may go by
-    /// its id as well.
+    /// The name of the template or the parameter, or the id of the execution, that is named: a template and a parameter may go
+    /// by their id as well.
     fn resource(&self, region: &str, kind: Kind, id: &str) -> Result<String, ApiError> {
         if kind == Kind::Execution {
             return self.existing(region, id).map(|e| e.id.clone());
+        }
+        if matches!(kind, Kind::Parameter | Kind::SecretParameter) {
+            return self.store.named(region, kind == Kind::SecretParameter, id);
         }
         let own = self.private.iter().find(|((r, name), versions)| {
             r == region && (name == id || versions.iter().any(|v| v.id == id))
@@ -112,6 +121,8 @@ impl Engine {
                 self.records.get_mut(&key).map(|record| &mut record.tags)
             }
             Kind::Execution => self.executions.get_mut(id).map(|e| &mut e.tags),
+            Kind::Parameter => self.store.tags_mut(region, false, id),
+            Kind::SecretParameter => self.store.tags_mut(region, true, id),
         }
     }
 

@@ -673,3 +673,42 @@ fn a_policy_narrows_a_session() {
         assert_eq!(answer.is_ok(), works, "{id}");
     }
 }
+
+/// Of both kinds, and each apart from the other.
+#[test]
+fn parameters_of_the_store_are_tagged_as_templates_are() {
+    let mut cloud = small("");
+    for (create, kind) in [
+        ("CreateParameter", "parameter"),
+        ("CreateSecretParameter", "secretparameter"),
+    ] {
+        let own =
+            json!({"Name": "db", "Type": "String", "Value": "one", "Tags": "{\"first\": \"1\"}"});
+        oos(&mut cloud, create, own).unwrap();
+        let tags = format!("{{\"{kind}\": \"2\"}}");
+        let named = json!({"ResourceType": kind, "ResourceIds": "[\"db\"]", "Tags": tags});
+        oos(&mut cloud, "TagResources", named).unwrap();
+        let read = oos(
+            &mut cloud,
+            "ListTagResources",
+            json!({"ResourceType": kind}),
+        )
+        .unwrap();
+        let keys = ids(&read, "TagResources", "TagResource", "TagKey");
+        assert_eq!(keys, ["first", kind]);
+    }
+    let untag =
+        json!({"ResourceType": "parameter", "ResourceIds": "[\"db\"]", "TagKeys": "[\"first\"]"});
+    oos(&mut cloud, "UntagResources", untag).unwrap();
+    let keys = oos(
+        &mut cloud,
+        "ListTagKeys",
+        json!({"ResourceType": "parameter"}),
+    )
+    .unwrap();
+    assert_eq!(keys["Keys"], json!(["parameter"]));
+    let nobody =
+        json!({"ResourceType": "parameter", "ResourceIds": "[\"none\"]", "Tags": "{\"a\": \"b\"}"});
+    let refused = oos(&mut cloud, "TagResources", nobody);
+    assert_eq!(code(refused), "EntityNotExists.Parameter");
+}
