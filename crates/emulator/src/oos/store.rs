@@ -15,7 +15,6 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::execution::time_text;
-use crate::error::ApiError;
 
 /// What stands in place of an encrypted value.
 pub(super) const HIDDEN: &str = "******";
@@ -69,14 +68,13 @@ impl Store {
     }
 
     /// The name of a parameter that is named by it, or by its id.
-    pub(super) fn named(&self, region: &str, secret: bool, id: &str) -> Result<String, ApiError> {
+    pub(super) fn named(&self, region: &str, secret: bool, id: &str) -> Option<String> {
         let is_it = |key: &(String, bool, String), parameter: &Parameter| {
             key.0 == region && key.1 == secret && (key.2 == id || parameter.id == id)
         };
         let mut all = self.parameters.iter();
         let found = all.find(|(key, parameter)| is_it(key, parameter));
-        let name = found.map(|((_, _, name), _)| name.clone());
-        name.ok_or_else(|| api::not_there(id))
+        found.map(|((_, _, name), _)| name.clone())
     }
 
     pub(super) fn tags_mut(

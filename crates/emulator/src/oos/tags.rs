@@ -99,17 +99,25 @@ impl Engine {
         if kind == Kind::Execution {
             return self.existing(region, id).map(|e| e.id.clone());
         }
-        if matches!(kind, Kind::Parameter | Kind::SecretParameter) {
-            return self.store.named(region, kind == Kind::SecretParameter, id);
-        }
-        let own = self.private.iter().find(|((r, name), versions)| {
-            r == region && (name == id || versions.iter().any(|v| v.id == id))
-        });
-        own.map(|((_, name), _)| name.clone()).ok_or_else(|| {
+        let found = match kind {
+            Kind::Parameter => self.store.named(region, false, id),
+            Kind::SecretParameter => self.store.named(region, true, id),
+            Kind::Template | Kind::Execution => {
+                let own = self.private.iter().find(|((r, name), versions)| {
+                    r == region && (name == id || versions.iter().any(|v| v.id == id))
+                });
+                own.map(|((_, name), _)| name.clone())
+            }
+        };
+        let (code, what) = match kind {
+            Kind::Template | Kind::Execution => ("EntityNotExists.Template", "template"),
+            Kind::Parameter | Kind::SecretParameter => ("EntityNotExists.Parameter", "parameter"),
+        };
+        found.ok_or_else(|| {
             ApiError::new(
                 404,
-                "EntityNotExists.Template",
-                format!("The specified template {id} does not exist."),
+                code,
+                format!("The specified {what} {id} does not exist."),
             )
         })
     }
