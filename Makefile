@@ -11,7 +11,7 @@ cargo := cargo --locked
 # then, tokio and kube among it, would be built twice.
 build := $(cargo) build --workspace --bins --example demo --example api-reference
 
-.PHONY: help demo test sweep soak mutants chaos probe-selftest lint bench dist crds metrics emulator-api book control-plane image emulator-image
+.PHONY: help demo test sweep soak mutants fuzz chaos probe-selftest lint bench dist crds metrics emulator-api book control-plane image emulator-image
 
 help: ## list the targets
 	@echo "Targets:"
@@ -53,6 +53,13 @@ soak: ## 10,000 random schedules of up to 20 faults
 mutants: ## plant faults in the operator, one at a time, and see which tests notice; takes hours
 	@hack/need rust python
 	@hack/mutants "$(target)" $(ONLY)
+
+# ONLY=wire for one target, SECONDS_EACH=… for longer. cargo-fuzz wants a nightly toolchain, and a target directory of its own.
+fuzz: ## libFuzzer on what strangers and services send in, ten minutes each
+	@hack/need rust
+	@for one in $${ONLY:-$$(ls fuzz/corpus)}; do \
+		CARGO_TARGET_DIR="$(target)/fuzz" cargo +nightly fuzz run "$$one" -- -max_total_time="$${SECONDS_EACH:-600}" -timeout=10 -rss_limit_mb=2048 || exit 1; \
+	done
 
 # CHAOS_SEED=… replays what was done in which round, CHAOS_ROUNDS=… makes it longer or shorter. `make test` has 12 rounds of it.
 chaos: ## two operators: kill, stop, freeze and cut off the one that leads, 200 times

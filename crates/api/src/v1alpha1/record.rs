@@ -276,8 +276,6 @@ pub enum LetGo {
     Abandoned,
     /// Its object vanished: the finalizer was taken away by hand.
     HolderVanished,
-    /// The status of its object was lost, and with it what the run undoes.
-    StatusLost,
 }
 
 /// What a run makes of a scaling configuration.

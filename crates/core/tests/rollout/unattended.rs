@@ -414,7 +414,7 @@ fn the_run_of_a_rollback_whose_status_was_wiped_is_seen_to_its_end() {
         }
         back.run_for(30);
         let run = &back.record_status().runs[0];
-        assert_eq!(run.let_go, Some(LetGo::StatusLost));
+        assert_eq!(run.let_go, Some(LetGo::HolderVanished));
         assert_eq!(back.record_status().holder, None);
         let root = run.execution_id.clone().unwrap();
         back.cloud.end(&root, ExecutionStatus::Cancelled);

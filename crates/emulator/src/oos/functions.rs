@@ -23,12 +23,14 @@ pub(super) const NAMES: &[&str] = &[
     "Base64Encode",
     "CalculateBatch",
     "CalculateTimeByOpsWindow",
+    "ContainsSubString",
     "ConvertMapToList",
     "Difference",
     "DurationBetween",
     "Equals",
     "Escape",
     "Eval",
+    "FindMatchedPackage",
     "First",
     "FormatUTCTime",
     "If",
@@ -46,12 +48,16 @@ pub(super) const NAMES: &[&str] = &[
     "Min",
     "Not",
     "Or",
+    "RangeSelect",
     "Replace",
     "Select",
     "Split",
     "Sub",
     "Union",
 ];
+
+/// Those that OOS has and that are not carried out: what they do exactly is not documented.
+pub(super) const UNSUPPORTED: &[&str] = &["CalculateTimeByOpsWindow", "FindMatchedPackage"];
 
 /// Applies function `name` (without `Fn::`) to its resolved argument.
 pub(super) fn apply(
@@ -67,8 +73,9 @@ pub(super) fn apply(
         "AddHour" | "FormatUTCTime" | "DurationBetween" | "CalculateTimeByOpsWindow" => {
             times::apply(name, &argument, now)
         }
-        "Join" | "Split" | "Replace" | "Sub" | "Base64Encode" | "Base64Decode" | "Escape"
-        | "IsIpInCIDR" | "Eval" => text::apply(name, &argument),
+        "FindMatchedPackage" => Err("is not supported".to_owned()),
+        "ContainsSubString" | "Join" | "Split" | "Replace" | "Sub" | "Base64Encode"
+        | "Base64Decode" | "Escape" | "IsIpInCIDR" | "Eval" => text::apply(name, &argument),
         _ => lists::apply(name, &argument),
     };
     result.map_err(|e| format!("Fn::{name}: {e}"))

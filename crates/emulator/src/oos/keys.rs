@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::functions;
 use super::loops;
 use super::template::{TaskSpec, Template, call_in, is_in, only};
 
@@ -67,7 +68,7 @@ const RETRIES: &[&str] = &[
 type Known = (&'static [&'static [&'static str]], &'static [&'static str]);
 
 fn properties_of(action: &str) -> Option<Known> {
-    const CALL: &[&str] = &["Service", "API", "Api", "Parameters", "AutoPaging"];
+    const CALL: &[&str] = &["Service", "API", "Api", "Parameters", "AutoPaging", "Risk"];
     const WANTED: &[&str] = &["PropertySelector", "DesiredValues", "NotDesiredValues"];
     /// Of APIs in the style of ROA.
     const ROA: &[&str] = &["Method", "URI", "Headers", "Body"];
@@ -141,8 +142,32 @@ pub(super) fn check(template: &Template, absent: &mut BTreeSet<String>) -> Resul
     }
     for task in &template.tasks {
         check_task(task, absent)?;
+        note_functions(task.raw.values(), &format!("task {}", task.name), absent);
     }
+    note_functions(template.outputs.values(), "Outputs", absent);
     Ok(())
+}
+
+/// Notes functions that OOS has and that are not carried out.
+fn note_functions<'v>(
+    values: impl Iterator<Item = &'v Value>,
+    place: &str,
+    absent: &mut BTreeSet<String>,
+) {
+    let mut open: Vec<&Value> = values.collect();
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(list) => open.extend(list),
+            Value::Object(map) => {
+                let called = call_in(map).map(|(name, _)| name);
+                if let Some(name) = called.filter(|name| functions::UNSUPPORTED.contains(name)) {
+                    absent.insert(format!("Fn::{name} in {place}"));
+                }
+                open.extend(map.values());
+            }
+            _ => {}
+        }
+    }
 }
 
 fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), String> {
@@ -185,6 +210,11 @@ fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), Stri
     for key in properties.keys().filter(|key| more.contains(&key.as_str())) {
         absent.insert(format!("{key} in {place}"));
     }
+    if is_in(known, "Risk")
+        && let Some(risk) = properties.get("Risk")
+    {
+        is_risk(risk).map_err(|e| format!("{place}: {e}"))?;
+    }
     if is_in(known, "Retries") {
         retries(properties, &place)?;
     }
@@ -192,6 +222,24 @@ fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), Stri
         choices(properties, &place)?;
     }
     Ok(())
+}
+
+/// A reference is not known before the task runs.
+fn is_risk(value: &Value) -> Result<(), String> {
+    let refers = value.as_str().is_none_or(|text| text.contains("{{"));
+    match refers && !value.is_number() && !value.is_boolean() {
+        true => Ok(()),
+        false => risk_of(value).map(|_| ()),
+    }
+}
+
+/// Whether a call is of high risk by its own word (`Risk: High` or `Normal`, by the OOS help on ACS::ExecuteAPI).
+pub(super) fn risk_of(value: &Value) -> Result<bool, String> {
+    match value.as_str() {
+        Some(word) if word.eq_ignore_ascii_case("high") => Ok(true),
+        Some(word) if word.eq_ignore_ascii_case("normal") => Ok(false),
+        _ => Err(format!("Risk must be High or Normal, not {value}")),
+    }
 }
 
 fn choices(properties: &Map<String, Value>, place: &str) -> Result<(), String> {

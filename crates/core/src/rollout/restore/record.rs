@@ -115,12 +115,12 @@ pub(in crate::rollout) fn status_lost(ctx: &Context<'_>) -> Option<ScalingGroupR
     let holder = record.holder.take()?;
     let mut runs = record.runs.iter_mut();
     let own = runs.find(|run| run.uid == holder.uid)?;
-    own.let_go = Some(LetGo::StatusLost);
+    own.let_go = Some(LetGo::HolderVanished);
     own.execution_id.get_or_insert(id.to_owned());
     let from = holder.taken_over_from;
     let mut runs = record.runs.iter_mut();
     if let Some(source) = runs.find(|run| Some(&run.uid) == from.as_ref()) {
-        source.let_go = Some(LetGo::StatusLost);
+        source.let_go = Some(LetGo::HolderVanished);
     }
     Some(record)
 }

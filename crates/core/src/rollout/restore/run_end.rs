@@ -48,8 +48,8 @@ fn whose(run: &GroupRun) -> String {
     let why = match run.let_go {
         Some(LetGo::Orphaned) => "deleted with deletionPolicy Orphan",
         Some(LetGo::Abandoned) => "its deletion did not wait",
-        Some(LetGo::StatusLost) => "whose status was lost",
-        Some(LetGo::HolderVanished) | None => "which has vanished",
+        // Or its status has, and nobody knows what it was to put back.
+        Some(LetGo::HolderVanished) | None => "which looks after it no more",
     };
     format!("{} {} ({why})", run.kind, path(run))
 }

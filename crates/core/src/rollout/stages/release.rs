@@ -46,7 +46,7 @@ fn record_after(
     let lost = status.execution.is_some() && status.plan.is_none();
     let let_go = match status.result.as_ref().is_some_and(|r| r.end_unseen) {
         true => Some(LetGo::Abandoned),
-        false => lost.then_some(LetGo::StatusLost),
+        false => lost.then_some(LetGo::HolderVanished),
     };
     let unseen = let_go.is_some();
     let mut record = match let_go {

@@ -7,6 +7,7 @@ use crate::error::ApiError;
 use crate::oos::engine::Engine;
 use crate::oos::execution::Pause;
 use crate::oos::host::Host;
+use crate::oos::keys::risk_of;
 use crate::oos::parameters::{same, shorten};
 use crate::params::Params;
 
@@ -22,6 +23,8 @@ pub(super) struct Call {
     pub(super) api: String,
     pub(super) params: Params,
     pub(super) auto_paging: bool,
+    /// Whether it is of high risk by its own word, which counts before the name of the API.
+    pub(super) risk: Option<bool>,
 }
 
 impl Call {
@@ -47,6 +50,10 @@ impl Call {
                 .to_uppercase(),
             api: text(&["API", "Api"]).ok_or("API is missing")?,
             params,
+            risk: match properties.get("Risk") {
+                None | Some(Value::Null) => None,
+                Some(risk) => Some(risk_of(risk)?),
+            },
             auto_paging: properties
                 .get("AutoPaging")
                 .is_none_or(|value| !same(value, &json!(false))),
@@ -82,7 +89,10 @@ impl Engine {
             Err(e) => return Outcome::Failed(e),
         };
         let execution = &self.executions[id];
-        let needs_approval = execution.confirm_high_risk && is_high_risk(&call.api);
+        let needs_approval = {
+            let high = call.risk.unwrap_or_else(|| is_high_risk(&call.api));
+            execution.confirm_high_risk && high
+        };
         if needs_approval && !execution.tasks[task].approved {
             return Outcome::Stays(Some(Pause::HighRisk));
         }

@@ -38,6 +38,7 @@ impl Engine {
                 api: "DescribeInstances".to_owned(),
                 params,
                 auto_paging: true,
+                risk: None,
             };
             match self.call_all_pages(host, id, &call) {
                 Ok(page) => {

@@ -11,6 +11,7 @@ use crate::oos::switches::BatchSplit;
 pub(super) fn apply(name: &str, argument: &Value) -> Result<Value, String> {
     match name {
         "Select" => select(argument),
+        "RangeSelect" => range_select(argument),
         "First" => Ok(as_list(argument)?.first().cloned().unwrap_or(Value::Null)),
         "Last" => Ok(as_list(argument)?.last().cloned().unwrap_or(Value::Null)),
         "Min" | "Max" => extreme(name == "Max", argument),
@@ -43,6 +44,23 @@ fn select(argument: &Value) -> Result<Value, String> {
                 .ok_or_else(|| format!("there is no index {index} in {} items", list.len()))
         }
     }
+}
+
+/// `[first, end, list]`: from the first up to the end, which is not in it; below zero they count from the end of the list.
+fn range_select(argument: &Value) -> Result<Value, String> {
+    let [first, end, list] = positional(argument)?;
+    let list = as_list(list)?;
+    let place = |of: &Value| {
+        let i = as_number(of)?;
+        if i.fract() != 0.0 {
+            return Err(format!("{of} is no place in a list"));
+        }
+        let len = list.len() as f64;
+        let from_start = if i < 0.0 { len + i } else { i };
+        Ok(from_start.clamp(0.0, len) as usize)
+    };
+    let (first, end) = (place(first)?, place(end)?);
+    Ok(list.get(first..end).unwrap_or_default().to_vec().into())
 }
 
 fn extreme(max: bool, argument: &Value) -> Result<Value, String> {

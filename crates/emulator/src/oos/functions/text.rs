@@ -28,6 +28,10 @@ pub(super) fn apply(name: &str, argument: &Value) -> Result<Value, String> {
             fits(own.saturating_add(times(parts.len().saturating_sub(1), separator.len())))?;
             Ok(json!(parts.join(&separator)))
         }
+        "ContainsSubString" => {
+            let [text, part] = positional(argument)?;
+            Ok(json!(as_text(text)?.contains(&as_text(part)?)))
+        }
         "Split" => {
             let [separator, text] = positional(argument)?;
             let (separator, text) = (as_text(separator)?, as_text(text)?);

@@ -155,6 +155,26 @@ fn functions_give_what_the_documentation_says() {
 }
 
 #[test]
+fn parts_of_texts_and_lists() {
+    for (expression, expected) in [
+        (json!({"Fn::ContainsSubString": ["a/b", "/"]}), json!(true)),
+        (json!({"Fn::ContainsSubString": ["a", "b"]}), json!(false)),
+        (
+            json!({"Fn::RangeSelect": [0, -1, [1, 2, 3]]}),
+            json!([1, 2]),
+        ),
+        (
+            json!({"Fn::RangeSelect": [-2, 9, [1, 2, 3]]}),
+            json!([2, 3]),
+        ),
+        (json!({"Fn::RangeSelect": [2, 1, [1, 2, 3]]}), json!([])),
+    ] {
+        let shown = expression.to_string();
+        assert_eq!(evaluate(expression), expected, "{shown}");
+    }
+}
+
+#[test]
 fn a_bad_function_call_fails_the_execution_with_its_name() {
     for (expression, name) in [
         (json!({"Fn::Select": [9, "{{ list }}"]}), "Fn::Select"),
@@ -166,6 +186,8 @@ fn a_bad_function_call_fails_the_execution_with_its_name() {
             json!({"Fn::MergeMapToList": [[{"a": 1}]]}),
             "Fn::MergeMapToList",
         ),
+        (json!({"Fn::FindMatchedPackage": ["", {}]}), "not supported"),
+        (json!({"Fn::RangeSelect": [0.5, 1, []]}), "Fn::RangeSelect"),
         (
             json!({"Fn::CalculateTimeByOpsWindow": ["00:00", "01:00"]}),
             "not supported",

@@ -42,6 +42,10 @@ fn a_key_that_is_none_is_refused_with_its_place() {
             "Paramters",
         ),
         (
+            with("ExecuteAPI", "Service: TEST, API: Do, Risk: Hihg"),
+            "Risk must be High or Normal",
+        ),
+        (
             with(
                 "WaitFor",
                 "Service: TEST, API: Do, DesiredValues: [1], Desired: [2]",
@@ -140,6 +144,10 @@ fn what_oos_has_and_the_interpreter_does_not_is_told_of() {
         (
             format!("{sleep}, IsCritical: false"),
             "IsCritical of task one",
+        ),
+        (
+            format!("{call}, Parameters: {{a: {{'Fn::FindMatchedPackage': [x, y]}}}}}}"),
+            "Fn::FindMatchedPackage in task one",
         ),
         (
             format!("{call}, Method: POST}}"),

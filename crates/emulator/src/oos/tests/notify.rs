@@ -195,6 +195,25 @@ fn high_risk_calls_wait_for_approval_and_rejection_fails() {
     assert_eq!(cloud.world.count("StopInstance"), 0);
 }
 
+/// The word of a template counts before the name of the API.
+#[test]
+fn a_call_is_of_high_risk_where_its_template_says_so() {
+    for (api, risk, waits) in [
+        ("DescribeInstances", "High", true),
+        ("StopInstance", "Normal", false),
+        ("StopInstance", "'{{ risk }}'", false),
+    ] {
+        let mut cloud = Cloud::new(&["i-1"]);
+        cloud.world.switches.safety_check_default = SafetyCheckDefault::ConfirmEveryHighRiskAction;
+        let content = format!(
+            "{{FormatVersion: OOS-2019-06-01, Parameters: {{risk: {{Type: String, Default: Normal}}}}, Tasks: [{{Name: one, Action: 'ACS::ExecuteAPI', Properties: {{Service: ECS, API: {api}, Risk: {risk}, Parameters: {{InstanceId: i-1}}}}}}]}}"
+        );
+        let root = cloud.start(json!({"TemplateContent": content}));
+        cloud.settle();
+        assert_eq!(cloud.status(&root) == "Waiting", waits, "{api} {risk}");
+    }
+}
+
 #[test]
 fn approval_tasks_wait_and_a_failed_task_outside_loops_can_be_retried_or_skipped() {
     let template = r"
