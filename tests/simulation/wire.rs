@@ -11,7 +11,7 @@ use ess_emulator::front;
 use ess_emulator::state::faults::{Effect, Fault as CallFault};
 use ess_rollout::kubernetes::{FenceLayer, Heard, HeardLayer};
 use ess_rollout::runtime::lease::Fence;
-use ess_rollout_aliyun::{Transport, TransportError, WireRequest, WireResponse};
+use ess_rollout_aliyun::{Transport, TransportError, WireFuture, WireRequest, WireResponse};
 use ess_rollout_test_support::apiserver::{Answer, Disturbance};
 use http::header::{DATE, HeaderValue};
 use http::{Method, Request};
@@ -51,10 +51,7 @@ fn must_lead(world: &World, life: &Life, what: &str) {
 }
 
 impl Transport for CloudWire {
-    fn send(
-        &self,
-        request: WireRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<WireResponse, TransportError>> + Send + '_>> {
+    fn send(&self, request: WireRequest) -> WireFuture<'_> {
         Box::pin(self.exchange(request))
     }
 }

@@ -57,4 +57,6 @@ pub use credentials::{Credentials, CredentialsError, CredentialsProvider};
 pub use endpoints::{EndpointError, Endpoints, Network, Service};
 pub use limits::{Limiter, Limits, Rate};
 pub use observe::{CallObserver, ObservedCall};
-pub use transport::{HttpTransport, Transport, TransportError, WireRequest, WireResponse};
+pub use transport::{
+    HttpTransport, Transport, TransportError, WireFuture, WireRequest, WireResponse,
+};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ess_rollout_aliyun::credentials::StaticCredentials;
-use ess_rollout_aliyun::{Client, ClientConfig, Transport, WireRequest, WireResponse};
+use ess_rollout_aliyun::{Client, ClientConfig, Transport, WireFuture, WireRequest, WireResponse};
 use ess_rollout_cloud::{Cloud, ExecutionFilter, Query, Turn};
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -17,16 +17,7 @@ struct Same {
 }
 
 impl Transport for Same {
-    fn send(
-        &self,
-        _: WireRequest,
-    ) -> std::pin::Pin<
-        Box<
-            dyn Future<Output = Result<WireResponse, ess_rollout_aliyun::TransportError>>
-                + Send
-                + '_,
-        >,
-    > {
+    fn send(&self, _: WireRequest) -> WireFuture<'_> {
         let (status, body) = (self.status, self.body.clone());
         Box::pin(async move {
             Ok(WireResponse {

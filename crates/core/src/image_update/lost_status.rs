@@ -2,9 +2,9 @@
 //! and one that goes on, or holds the group, is taken up again: nothing is built twice at once, and each run is seen to its end.
 
 use ess_rollout_api::v1alpha1::{
-    ActiveRun, ConfigurationImage, ImageSource, ImageUpdateTaskStatus, Place, RunTrigger,
+    ActiveRun, ConfigurationImage, ImageSource, ImageUpdateTaskStatus, RunTrigger,
 };
-use ess_rollout_cloud::{Execution, ExecutionFilter, ExecutionStatus};
+use ess_rollout_cloud::{Execution, ExecutionStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
@@ -13,7 +13,6 @@ use super::context::Context;
 use super::due::{self, Timetable};
 use super::{Draft, Drafted, starting};
 use crate::identity;
-use crate::task::absence;
 use crate::task::conditions::shorten;
 use crate::task::decision::Next;
 use crate::task::observation::Known;
@@ -72,11 +71,7 @@ fn newest<'a>(ctx: &Context<'a>) -> Known<Option<Found<'a>>> {
         (identity::TAG_UID.to_owned(), ctx.uid.clone()),
         (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone()),
     ];
-    let filter = ExecutionFilter::Tagged {
-        tags: tags.clone(),
-        started_after: None,
-    };
-    let found = start::with_tags(ctx.input.observation.executions(&filter)?, &tags);
+    let found = start::tagged(ctx.input.observation, tags)?;
     let number = |root: &Execution| root.tags.get(identity::TAG_RUN)?.parse().ok();
     let numbered = found.into_iter().filter_map(|root| {
         let number = number(root)?;
@@ -87,7 +82,7 @@ fn newest<'a>(ctx: &Context<'a>) -> Known<Option<Found<'a>>> {
 
 /// The run goes on record again, as far as its execution tells what it was.
 fn take_up(ctx: &Context<'_>, mut status: Draft, found: &Found<'_>) -> Known<Drafted> {
-    let account = absence::account(ctx.input.observation)?;
+    let place = ctx.place(ctx.input.observation)?;
     let does_it = found.settle(ctx, &mut status);
     let root = found.root;
     if does_it.is_some() {
@@ -136,10 +131,7 @@ fn take_up(ctx: &Context<'_>, mut status: Draft, found: &Found<'_>) -> Known<Dra
         end: None,
         image_missing_since: None,
         configuration_missing_since: None,
-        place: Some(Place {
-            region_id: ctx.region.clone(),
-            account_id: account.map(|id| shorten(&id, 64)),
-        }),
+        place: Some(place),
         source: Some(source),
     });
     status.completion_time = None;

@@ -5,7 +5,6 @@ use ess_rollout_cloud::{EcsInstance, EcsStatus, GroupType, Image, Query, Scaling
 
 use super::context::Context;
 use crate::task::absence::{self, IMAGE_UPDATE_TEMPLATE};
-use crate::task::conditions::shorten;
 use crate::task::observation::Known;
 use crate::task::problem::{self, Checked, Problem};
 use crate::task::reason::Reason;
@@ -128,10 +127,7 @@ pub(super) fn check_cloud(ctx: &Context<'_>) -> Checked<Ready> {
     Ok(Ready {
         configurations,
         template_version,
-        place: Place {
-            region_id: ctx.region.clone(),
-            account_id: absence::account(observation)?.map(|id| shorten(&id, 64)),
-        },
+        place: ctx.place(observation)?,
     })
 }
 

@@ -2,9 +2,7 @@
 //! the rules of [`crate::task::start`].
 
 use ess_rollout_api::v1alpha1::{ActiveRun, ExecutionRef, RunOutcome, StartIntent};
-use ess_rollout_cloud::{
-    Execution, ExecutionFilter, ExecutionMode, Mutation, SafetyCheck, StartExecution,
-};
+use ess_rollout_cloud::{Execution, ExecutionMode, Mutation, SafetyCheck, StartExecution};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value, json};
 
@@ -102,11 +100,7 @@ pub(super) fn decide(
         (identity::TAG_UID.to_owned(), ctx.uid.clone()),
         (identity::TAG_SCALING_GROUP.to_owned(), ctx.group.clone()),
     ];
-    let filter = ExecutionFilter::Tagged {
-        tags: tags.clone(),
-        started_after: None,
-    };
-    let found = start::with_tags(ctx.input.observation.executions(&filter)?, &tags);
+    let found = start::tagged(ctx.input.observation, tags)?;
     Ok(match found.first() {
         Some(first) => {
             let mut decision = adopt(ctx, status, first);

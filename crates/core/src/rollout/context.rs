@@ -16,7 +16,6 @@ use super::wanted::Wanted;
 use crate::identity;
 use crate::task::absence;
 use crate::task::ask::Target;
-use crate::task::conditions::shorten;
 use crate::task::decision::Settings;
 use crate::task::object::Object;
 use crate::task::observation::{Fact, Known, both};
@@ -118,10 +117,7 @@ impl<'a> Context<'a> {
 
     /// Where a run that begins now takes place. Asks for the account.
     pub(super) fn place(&self) -> Known<Place> {
-        Ok(Place {
-            region_id: self.region.clone(),
-            account_id: absence::account(self.input.observation)?.map(|id| shorten(&id, 64)),
-        })
+        self.object.place(self.input.observation)
     }
 
     /// The group, if any way of asking shows it.

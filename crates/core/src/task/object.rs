@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{Holder, ScalingGroupRecordStatus};
+use ess_rollout_api::v1alpha1::{Holder, Place, ScalingGroupRecordStatus};
 use ess_rollout_api::{FINALIZER, FORCE_DELETE_ANNOTATION};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use super::absence;
 use super::ask::{QueueEntry, Target};
+use super::conditions::shorten;
 use super::ledger;
-use super::observation::{Fact, Observation, both};
+use super::observation::{Fact, Known, Observation, both};
 use super::waits::Waits;
 
 /// The kind of image update tasks, as records name it.
@@ -84,6 +86,14 @@ impl<'a> Object<'a> {
             ahead,
             deletion_patience,
             waits,
+        })
+    }
+
+    /// Where a run that begins now takes place. Asks for the account.
+    pub(crate) fn place(&self, observation: &Observation) -> Known<Place> {
+        Ok(Place {
+            region_id: self.region.clone(),
+            account_id: absence::account(observation)?.map(|id| shorten(&id, 64)),
         })
     }
 

@@ -7,12 +7,15 @@
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::StartIntent;
-use ess_rollout_cloud::{CloudError, Done, ErrorClass, Execution, Mutation, Outcome as Effect};
+use ess_rollout_cloud::{
+    CloudError, Done, ErrorClass, Execution, ExecutionFilter, Mutation, Outcome as Effect,
+};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::conditions::shorten;
 use super::decision::{Next, WorkOutcome};
+use super::observation::{Known, Observation};
 use super::waits::Waits;
 
 /// How long a start is sent again with the same token: OOS keeps tokens for an undocumented time,
@@ -82,6 +85,18 @@ pub(crate) fn answer<'a>(outcome: Option<&'a WorkOutcome>, intent: &StartIntent)
             ErrorClass::Retry | ErrorClass::Throttled => Answer::Failed(error),
         },
     }
+}
+
+/// The roots with these tags, sorted by their keys, oldest first.
+pub(crate) fn tagged(
+    observation: &Observation,
+    tags: Vec<(String, String)>,
+) -> Known<Vec<&Execution>> {
+    let filter = ExecutionFilter::Tagged {
+        tags: tags.clone(),
+        started_after: None,
+    };
+    Ok(with_tags(observation.executions(&filter)?, &tags))
 }
 
 /// Of the listed executions the roots with these tags, oldest first. An ignored filter returns

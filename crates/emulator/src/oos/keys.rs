@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::functions;
 use super::loops;
 use super::template::{TaskSpec, Template, call_in, is_in, only};
 
@@ -142,32 +141,8 @@ pub(super) fn check(template: &Template, absent: &mut BTreeSet<String>) -> Resul
     }
     for task in &template.tasks {
         check_task(task, absent)?;
-        note_functions(task.raw.values(), &format!("task {}", task.name), absent);
     }
-    note_functions(template.outputs.values(), "Outputs", absent);
     Ok(())
-}
-
-/// Notes functions that OOS has and that are not carried out.
-fn note_functions<'v>(
-    values: impl Iterator<Item = &'v Value>,
-    place: &str,
-    absent: &mut BTreeSet<String>,
-) {
-    let mut open: Vec<&Value> = values.collect();
-    while let Some(value) = open.pop() {
-        match value {
-            Value::Array(list) => open.extend(list),
-            Value::Object(map) => {
-                let called = call_in(map).map(|(name, _)| name);
-                if let Some(name) = called.filter(|name| functions::UNSUPPORTED.contains(name)) {
-                    absent.insert(format!("Fn::{name} in {place}"));
-                }
-                open.extend(map.values());
-            }
-            _ => {}
-        }
-    }
 }
 
 fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), String> {

@@ -55,7 +55,7 @@ impl Engine {
         }
         let mut missing = BTreeSet::new();
         keys::check(template, &mut missing)
-            .and_then(|()| names::check(template))
+            .and_then(|()| names::check(template, &mut missing))
             .map_err(|e| format!("The template cannot run: {e}."))?;
         let mut seen = BTreeSet::new();
         self.look_into(host, region, template, &mut missing, &mut seen);
@@ -98,7 +98,8 @@ impl Engine {
                     if seen.insert(nested.to_owned()) {
                         // One that was read from a folder has not been looked at yet.
                         let checked = keys::check(&found.parsed, missing);
-                        if let Err(e) = checked.and_then(|()| names::check(&found.parsed)) {
+                        if let Err(e) = checked.and_then(|()| names::check(&found.parsed, missing))
+                        {
                             missing.insert(format!("{nested}, in which {e}"));
                         }
                         self.look_into(host, region, &found.parsed, missing, seen);

@@ -2,40 +2,53 @@
 //! doubt a reference is left for when it is looked up: parameters may hold further references, and a
 //! nested template has outputs of its own.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::expr::references;
 use super::functions;
 use super::template::{TaskSpec, Template, call_in};
 
-/// Refuses what names a function, a parameter, a task or an output that there is not.
-pub(super) fn check(template: &Template) -> Result<(), String> {
+/// Refuses what names a function, a parameter, a task or an output that there is not, and notes functions that OOS has and the
+/// interpreter does not: `Fn::FindMatchedPackage in task install`.
+pub(super) fn check(template: &Template, absent: &mut BTreeSet<String>) -> Result<(), String> {
     for task in &template.tasks {
         let place = format!("task {}", task.name);
-        values(template, &task.properties, &place)?;
+        values(template, &task.properties, &place, absent)?;
         for value in task.when.iter().chain(&task.looped) {
-            values(template, value, &place)?;
+            values(template, value, &place, absent)?;
         }
         for (name, output) in &task.outputs {
-            values(template, output, &format!("output {name} of {place}"))?;
+            values(
+                template,
+                output,
+                &format!("output {name} of {place}"),
+                absent,
+            )?;
         }
     }
     for (name, condition) in &template.conditions {
-        values(template, condition, &format!("condition {name}"))?;
+        values(template, condition, &format!("condition {name}"), absent)?;
     }
     for (name, output) in &template.outputs {
-        values(template, output, &format!("output {name}"))?;
+        values(template, output, &format!("output {name}"), absent)?;
     }
     for (name, declaration) in &template.parameters {
         if let Some(default) = &declaration.default {
-            known_functions(default, &format!("parameter {name}"))?;
+            known_functions(default, &format!("parameter {name}"), absent)?;
         }
     }
     Ok(())
 }
 
-fn values(template: &Template, value: &Value, place: &str) -> Result<(), String> {
-    known_functions(value, place)?;
+fn values(
+    template: &Template,
+    value: &Value,
+    place: &str,
+    absent: &mut BTreeSet<String>,
+) -> Result<(), String> {
+    known_functions(value, place, absent)?;
     let mut open = vec![value];
     while let Some(value) = open.pop() {
         match value {
@@ -52,16 +65,23 @@ fn values(template: &Template, value: &Value, place: &str) -> Result<(), String>
     Ok(())
 }
 
-fn known_functions(value: &Value, place: &str) -> Result<(), String> {
+fn known_functions(
+    value: &Value,
+    place: &str,
+    absent: &mut BTreeSet<String>,
+) -> Result<(), String> {
     let mut open = vec![value];
     while let Some(value) = open.pop() {
         match value {
             Value::Array(list) => open.extend(list),
             Value::Object(map) => {
-                if let Some((name, _)) = call_in(map)
-                    && !functions::NAMES.contains(&name)
-                {
-                    return Err(format!("{place}: there is no function Fn::{name}"));
+                if let Some((name, _)) = call_in(map) {
+                    if !functions::NAMES.contains(&name) {
+                        return Err(format!("{place}: there is no function Fn::{name}"));
+                    }
+                    if functions::UNSUPPORTED.contains(&name) {
+                        absent.insert(format!("Fn::{name} in {place}"));
+                    }
                 }
                 open.extend(map.values());
             }
