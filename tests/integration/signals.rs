@@ -185,7 +185,7 @@ async fn every_query_of_the_dashboard_gives_data_and_every_alert_is_about_series
     })
     .await;
     let address = scene.operator.address().unwrap();
-    let prometheus = Prometheus::start(&[address], &rules()).unwrap();
+    let prometheus = Prometheus::start(&[address], &rules()).await.unwrap();
     let number = async |expression: &str| {
         let found = prometheus.query(expression).await.unwrap();
         found

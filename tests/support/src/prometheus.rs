@@ -55,7 +55,10 @@ pub struct Prometheus {
 
 impl Prometheus {
     /// Scrapes these addresses twice a second, and evaluates these rules each second.
-    pub fn start(targets: &[String], rules: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When it does not begin within a minute; the message is what it said.
+    pub async fn start(targets: &[String], rules: &Path) -> Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("ess-rollout-prometheus-")
             .tempdir()?;
@@ -80,8 +83,12 @@ impl Prometheus {
             .arg("--web.listen-address=127.0.0.1:0");
         process.start()?;
         let began = Instant::now();
+        let client = reqwest::Client::builder().no_proxy().build()?;
         let address = loop {
-            if let Some(address) = listens_on(&std::fs::read_to_string(&log)?) {
+            // It listens some time before its store is open, and refuses every query until then.
+            if let Some(address) = listens_on(&std::fs::read_to_string(&log)?)
+                && is_ready(&client, &address).await
+            {
                 break address;
             }
             if !process.running() || began.elapsed() > READY_TIMEOUT {
@@ -90,11 +97,11 @@ impl Prometheus {
                     std::fs::read_to_string(&log)?
                 );
             }
-            std::thread::sleep(LOOK);
+            tokio::time::sleep(LOOK).await;
         };
         Ok(Self {
             _process: process,
-            client: reqwest::Client::builder().no_proxy().build()?,
+            client,
             address,
             _directory: directory,
         })
@@ -132,6 +139,11 @@ impl Prometheus {
         collect(&tree, &mut found);
         Ok(found)
     }
+}
+
+async fn is_ready(client: &reqwest::Client, address: &str) -> bool {
+    let answer = client.get(format!("http://{address}/-/ready")).send().await;
+    answer.is_ok_and(|answer| answer.status().is_success())
 }
 
 /// Its log says so.
