@@ -121,7 +121,8 @@ pub async fn records(
     shutdown: Shutdown,
 ) {
     let touched = |record: RecordView, is_news: bool| {
-        if record.needs_look(|uid| feed.tasks.has(uid)) || record.summary_is_off() {
+        let (region, _) = record.group();
+        if record.needs_look(|uid| feed.tasks.is_in(uid, region)) || record.summary_is_off() {
             let key = ObjectKey::record(record.name());
             feed.triggers
                 .changed(key, record.version().to_owned(), Urgency::Due);

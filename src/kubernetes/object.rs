@@ -171,6 +171,20 @@ impl Object {
         execution.map(|execution| execution.id.as_str())
     }
 
+    /// The region that it names, or that the run has which it undoes.
+    pub fn own_region(&self) -> Option<&str> {
+        let region = match self {
+            Self::Task(task) => &task.spec.region_id,
+            Self::Rollback(rollback) => {
+                let source = rollback.status.as_ref().and_then(|s| s.source.as_ref());
+                let found = source.and_then(|source| source.region_id.as_deref());
+                return rollback.spec.region_id.as_deref().or(found);
+            }
+            Self::ImageUpdate(task) => &task.spec.region_id,
+        };
+        region.as_deref()
+    }
+
     /// Where its run takes place, once that is on record.
     pub fn place(&self) -> Option<&Place> {
         match self {

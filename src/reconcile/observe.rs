@@ -422,8 +422,14 @@ fn scope_of(subject: &PassTarget, target: &Target) -> CredentialsScope {
 
 /// Whether an object does not exist any more. What cannot be read exists.
 pub(super) async fn is_gone(context: &Context, object: &ObjectRef) -> bool {
+    region_of(context, object).await.is_none()
+}
+
+/// The region that an object looks in now, as far as it is known; `None`: the object does not exist any more. What cannot be read
+/// exists.
+pub(super) async fn region_of(context: &Context, object: &ObjectRef) -> Option<Option<String>> {
     let Some(kind) = ObjectKind::from_name(&object.kind) else {
-        return false;
+        return Some(None);
     };
     let key = ObjectKey {
         namespace: object.namespace.clone(),
@@ -431,11 +437,14 @@ pub(super) async fn is_gone(context: &Context, object: &ObjectRef) -> bool {
         kind,
     };
     match context.kubernetes.get(&key).await {
-        Ok(None) => true,
-        Ok(Some(found)) => found.metadata().uid.as_ref() != Some(&object.uid),
+        Ok(Some(found)) if found.metadata().uid.as_ref() == Some(&object.uid) => {
+            let region = context.settings.region(found.place(), found.own_region());
+            Some(region.map(str::to_owned))
+        }
+        Ok(_) => None,
         Err(error) => {
             tracing::debug!(%error, holder = %key, "holder of the group cannot be read");
-            false
+            Some(None)
         }
     }
 }

@@ -6,7 +6,7 @@ use ess_rollout_cloud::Turn;
 use ess_rollout_core::decision::{Decision, Step};
 use ess_rollout_core::observation::Observation;
 use ess_rollout_core::rollout::{
-    Event, Next, RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder,
+    Absence, Event, Next, RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder,
 };
 
 use super::{Context, Error, Pass, act, observe, story, summary::laid_out};
@@ -57,8 +57,9 @@ async fn look(
     (record, turn): (&mut ScalingGroupRecord, Turn),
     pass: &mut Pass,
 ) -> Result<Next, Error> {
-    if holder_vanished(context, record).await
-        && let Some((status, event)) = record.status.as_ref().and_then(without_holder)
+    if let Some(absence) = holder_absence(context, record).await
+        && let Some(status) = record.status.as_ref()
+        && let Some((status, event)) = without_holder(status, &absence)
     {
         write(context, record, status, pass).await?;
         say(context, record, &event).await;
@@ -95,14 +96,16 @@ fn sooner(one: Next, other: Next) -> Next {
     }
 }
 
-async fn holder_vanished(context: &Context, record: &ScalingGroupRecord) -> bool {
-    let holder = record.status.as_ref().and_then(|s| s.holder.as_ref());
-    match holder {
-        // Who is watched is there: nothing has to be read.
-        Some(holder) => {
-            !context.tasks.has(&holder.uid) && observe::is_gone(context, &holder.into()).await
-        }
-        None => false,
+async fn holder_absence(context: &Context, record: &ScalingGroupRecord) -> Option<Absence> {
+    let holder = record.status.as_ref()?.holder.as_ref()?;
+    // Who is watched here is there: nothing has to be read.
+    if context.tasks.is_in(&holder.uid, &record.spec.region_id) {
+        return None;
+    }
+    match observe::region_of(context, &holder.into()).await {
+        None => Some(Absence::Gone),
+        Some(Some(region)) if region != record.spec.region_id => Some(Absence::Elsewhere(region)),
+        Some(_) => None,
     }
 }
 

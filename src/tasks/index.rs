@@ -295,11 +295,14 @@ impl TaskIndex {
             place: place.clone(),
             waited_for_since,
         };
-        if let Some(old) = tasks.insert(place, entry)
-            && old.facts.waits()
-            && !waits
-        {
-            changes.extend(unblocked(tasks, &old));
+        let uid = entry.facts.uid.clone();
+        if let Some(old) = tasks.insert(place.clone(), entry) {
+            if old.facts.waits() && !waits {
+                changes.extend(unblocked(tasks, &old));
+            }
+            if old.facts.uid != uid || old.place != place {
+                changes.extend(left_behind(&old));
+            }
         }
         changes
     }
@@ -374,6 +377,14 @@ impl TaskIndex {
     /// Whether an object of this uid is there.
     pub fn has(&self, uid: &str) -> bool {
         self.lock().of_uid.contains_key(uid)
+    }
+
+    /// Whether an object of this uid is watched whose group is in this region.
+    pub fn is_in(&self, uid: &str, region: &str) -> bool {
+        let tasks = self.lock();
+        let key = tasks.of_uid.get(uid);
+        let entry = key.and_then(|key| tasks.entries.get(key));
+        entry.is_some_and(|entry| entry.place.0.as_deref() == Some(region))
     }
 
     /// The tasks that have an execution and no result.
@@ -462,16 +473,19 @@ fn drop_all(tasks: &mut Tasks, gone: Vec<ObjectKey>) -> Vec<Change> {
     let mut changes: Vec<_> = gone.into_iter().map(Change::Gone).collect();
     for entry in dropped {
         changes.extend(unblocked(tasks, &entry));
-        // It may still be on its group's record, as the one that holds the group: its finalizer was taken by
-        // hand, or that record could not be written.
-        if (entry.facts.began() || entry.facts.guarded)
-            && let (Some(region), group) = &entry.place
-        {
-            let name = identity::record_name(region, group);
-            changes.push(Change::Concerns(ObjectKey::record(name)));
-        }
+        changes.extend(left_behind(&entry));
     }
     changes
+}
+
+/// The record of the group that an object is not about any more. It may still be there as the one that holds the group: its
+/// finalizer was taken by hand, that record could not be written, or the default region is another since a restart.
+fn left_behind(old: &Entry) -> Option<Change> {
+    let (region, group) = &old.place;
+    let held = old.facts.began() || old.facts.guarded;
+    let region = region.as_ref().filter(|_| held)?;
+    let name = identity::record_name(region, group);
+    Some(Change::Concerns(ObjectKey::record(name)))
 }
 
 /// The first that waits in the group that another task left the queue of.
@@ -748,6 +762,29 @@ mod tests {
             json!({"status": {"execution": null, "start": {"attempt": 1}}}),
         ] {
             assert!(!only_runs(change.clone()), "{change}");
+        }
+    }
+
+    #[test]
+    fn what_holds_a_group_that_it_is_not_about_any_more_concerns_the_record_of_that() {
+        let holding = |uid: &str, region: Option<&str>| {
+            let place = region.map(|region| json!({"regionId": region}));
+            view(json!({
+                "metadata": {"namespace": "ns", "name": "a", "uid": uid, "resourceVersion": "1",
+                    "finalizers": [FINALIZER]},
+                "spec": {"scalingGroupId": "asg-1"}, "status": {"place": place}
+            }))
+        };
+        let record = Change::Concerns(ObjectKey::record("cn-hangzhou.asg-1"));
+        let index = index([holding("u-1", None)]);
+        assert!(index.is_in("u-1", "cn-hangzhou"));
+        assert!(!index.is_in("u-1", "cn-beijing"));
+        assert!(!index.is_in("u-2", "cn-hangzhou"));
+        let same = index.apply(0, Event::Apply(holding("u-1", None)));
+        assert!(!same.contains(&record));
+        // Created again while nobody watched, and in another region.
+        for next in [holding("u-2", None), holding("u-2", Some("cn-beijing"))] {
+            assert!(index.apply(0, Event::Apply(next)).contains(&record));
         }
     }
 

@@ -2,7 +2,7 @@
 //! high-risk action, pauses after the last batch, too, or waits where nobody can retry. What the scenario is about is left to its
 //! people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::invariants;
 use crate::person::{self, Person};
-use crate::world::World;
+use crate::world::{KINDS, World};
 
 /// For how long a pause is left to the people of the scenario.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -25,6 +25,8 @@ pub struct Attendant {
     /// Since when an object is in a state.
     since: BTreeMap<String, (String, Instant)>,
     number: usize,
+    /// Since when something runs that no object names.
+    alone_since: Option<Instant>,
     /// A run was given up: then it ends otherwise than the scenario says.
     pub gave_up: bool,
 }
@@ -39,6 +41,7 @@ impl Attendant {
                 self.attend(world, person, &format!("{plural}/{name}"), state);
             }
         }
+        self.end_what_nobody_looks_after(world);
     }
 
     fn attend(&mut self, world: &World, person: &mut Person, name: &str, state: &str) {
@@ -50,13 +53,43 @@ impl Attendant {
         let waited = since.1.elapsed();
         match state {
             "ApprovalSuspended" | "Suspended" => approve_all(world),
-            "BatchSuspended" if waited >= PATIENCE && person.done() => {
+            "BatchSuspended" if waited >= PATIENCE && (person.done() || waited >= ENOUGH) => {
                 let pause = format!("current@late-{}", self.next());
                 self.act(world, person, name, "continue", pause);
             }
             "FailureSuspended" if waited >= ENOUGH => self.give_up(world, person, name),
-            "Running" if waited >= TOO_LONG => self.give_up(world, person, name),
+            "Running" | "Pending" if waited >= TOO_LONG => self.give_up(world, person, name),
             _ => {}
+        }
+    }
+
+    /// An execution that no object looks after waits for whoever ends it in the console.
+    fn end_what_nobody_looks_after(&mut self, world: &World) {
+        let objects = KINDS.iter().flat_map(|plural| world.apiserver.list(plural));
+        let attended: BTreeSet<String> = objects
+            .filter_map(|object| {
+                let own = ["/status/execution/id", "/status/active/execution/id"];
+                let id = own.iter().find_map(|at| object.pointer(at))?;
+                id.as_str().map(str::to_owned)
+            })
+            .collect();
+        let mut alone = invariants::running(world);
+        alone.retain(|root| !attended.contains(root));
+        let since = match alone.is_empty() {
+            true => None,
+            false => self.alone_since.or(Some(Instant::now())),
+        };
+        self.alone_since = since;
+        if since.is_none_or(|since| since.elapsed() < ENOUGH) {
+            return;
+        }
+        self.alone_since = None;
+        for root in alone {
+            let params = [("ExecutionId", json!(root))];
+            let params = params.map(|(name, value)| (name.to_owned(), value));
+            if person::call(world, "OOS", "CancelExecution", params.into()).is_ok() {
+                world.trace(|| format!("somebody cancels {root} in the console"));
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::gate::Gate;
-use crate::operator::{self, Operator};
+use crate::operator::{self, Operator, Told};
 use crate::scale::runtime;
 use crate::scenario::{Scenario, fixture, group, object};
 use crate::world::{Latency, NAMESPACE, PERSON, World};
@@ -152,7 +152,14 @@ pub fn hold(kinds: &Arc<Kinds>) -> Result<(), String> {
         let latency = Latency { random: false };
         let gate = Gate::open();
         let world = World::new(kinds.clone(), &scenario, gate, latency, None, false);
-        let operator = Operator::with(&world, operator::DEFAULT_WORKERS, LATENESS);
+        let operator = Operator::start(
+            &world,
+            Told {
+                workers: operator::DEFAULT_WORKERS,
+                settle: LATENESS,
+                ..Told::default()
+            },
+        );
         let many = Many { world, operator };
         tokio::time::sleep(Duration::from_secs(1)).await;
         // Each of the closed sets of labels has been met by then.

@@ -58,6 +58,12 @@ pub enum Fault {
     ReadsThrottled,
     /// The same; what is told is of another account.
     ReadsElsewhere,
+    /// The same; each list comes in pages of two, which overlap.
+    PagesOverlap,
+    /// The same; the second page begins one too late.
+    PagesMiss,
+    /// The same; what asks for the second page is not known any more.
+    TokenExpired,
     /// The request has its effect; then all watches of the operator end.
     WatchClosed,
     /// The same; what they tell comes half a minute late.
@@ -70,6 +76,12 @@ pub enum Fault {
     Labelled,
     /// The request has its effect; then somebody puts all our objects back from a copy without their status.
     StatusWiped,
+    /// The request has its effect; then somebody deletes all our objects and creates them again once they are gone.
+    Recreated,
+    /// The request has its effect; then somebody deletes the namespace.
+    NamespaceDeleted,
+    /// The request has its effect; then somebody puts a third image into the scaling configurations.
+    Reconfigured,
     /// The request has its effect; then for a minute the operator's clock is an hour ahead.
     HourAhead,
     /// The same; behind.
@@ -86,6 +98,8 @@ pub enum Fault {
     StopToShorter,
     /// The same; of a longer one.
     StopToLonger,
+    /// The same; of another default region.
+    StopToElsewhere,
     /// Another operator stands by. The request has its effect; the one that sent it stops.
     TakenKilled,
     /// The same; it stands still for longer than the lease, and goes on.
@@ -161,7 +175,7 @@ impl Fault {
         Self::Older,
     ];
     /// What befalls the operator after any of them.
-    const AFTER_ANY: [Self; 19] = [
+    const AFTER_ANY: [Self; 22] = [
         Self::Omitted,
         Self::ReadsGarbled,
         Self::ReadsTruncated,
@@ -171,6 +185,9 @@ impl Fault {
         Self::ReadsTwice,
         Self::ReadsThrottled,
         Self::ReadsElsewhere,
+        Self::PagesOverlap,
+        Self::PagesMiss,
+        Self::TokenExpired,
         Self::WatchClosed,
         Self::WatchLate,
         Self::WatchLost,
@@ -185,11 +202,15 @@ impl Fault {
     /// The same, where nothing else goes wrong: a call that is later than the shorter bound would break what is promised, and
     /// a process that starts while its clock is wrong believes it, so that a deadline of a day is over. A wiped status takes what
     /// was asked with it, so that little can be said of what other faults lead to then.
-    const ALONE: [Self; 4] = [
+    const ALONE: [Self; 8] = [
         Self::StopToShorter,
+        Self::StopToElsewhere,
         Self::YearAhead,
         Self::YearBehind,
         Self::StatusWiped,
+        Self::Recreated,
+        Self::NamespaceDeleted,
+        Self::Reconfigured,
     ];
     /// What befalls the one of two operators that leads.
     const OF_LEADERS: [Self; 5] = [
@@ -281,12 +302,18 @@ impl Fault {
             Self::ReadsTwice => "reads-twice",
             Self::ReadsThrottled => "reads-throttled",
             Self::ReadsElsewhere => "reads-elsewhere",
+            Self::PagesOverlap => "pages-overlap",
+            Self::PagesMiss => "pages-miss",
+            Self::TokenExpired => "token-expired",
             Self::WatchClosed => "watch-closed",
             Self::WatchLate => "watch-late",
             Self::WatchLost => "watch-lost",
             Self::WatchTwice => "watch-twice",
             Self::Labelled => "labelled",
             Self::StatusWiped => "status-wiped",
+            Self::Recreated => "recreated",
+            Self::NamespaceDeleted => "namespace-deleted",
+            Self::Reconfigured => "reconfigured",
             Self::HourAhead => "hour-ahead",
             Self::HourBehind => "hour-behind",
             Self::YearAhead => "year-ahead",
@@ -295,6 +322,7 @@ impl Fault {
             Self::Told => "told",
             Self::StopToShorter => "to-shorter",
             Self::StopToLonger => "to-longer",
+            Self::StopToElsewhere => "to-elsewhere",
             Self::TakenKilled => "taken-killed",
             Self::TakenFrozen => "taken-frozen",
             Self::TakenCutOff => "taken-cut-off",
@@ -315,7 +343,13 @@ impl Fault {
     pub fn may_end_otherwise(self) -> bool {
         matches!(
             self,
-            Self::StatusWiped | Self::ReadsUnknown | Self::ReadsElsewhere
+            Self::StatusWiped
+                | Self::Recreated
+                | Self::NamespaceDeleted
+                | Self::Reconfigured
+                | Self::StopToElsewhere
+                | Self::ReadsUnknown
+                | Self::ReadsElsewhere
         )
     }
 
@@ -333,6 +367,25 @@ impl Fault {
                 | Self::ReadsTwice
                 | Self::ReadsThrottled
                 | Self::ReadsElsewhere
+                | Self::PagesOverlap
+                | Self::PagesMiss
+                | Self::TokenExpired
+        )
+    }
+
+    /// Whether others do something to objects or groups.
+    pub fn is_by_others(self) -> bool {
+        matches!(
+            self,
+            Self::StatusWiped | Self::Recreated | Self::NamespaceDeleted | Self::Reconfigured
+        )
+    }
+
+    /// Whether it is about how lists come in pages.
+    pub fn is_of_pages(self) -> bool {
+        matches!(
+            self,
+            Self::PagesOverlap | Self::PagesMiss | Self::TokenExpired
         )
     }
 
@@ -345,6 +398,7 @@ impl Fault {
                 | Self::StopLate
                 | Self::StopToShorter
                 | Self::StopToLonger
+                | Self::StopToElsewhere
                 | Self::TakenKilled
         )
     }

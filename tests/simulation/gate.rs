@@ -25,6 +25,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::branches;
 use crate::fault::Fault;
+use crate::scenario::Scenario;
 
 /// People look once a second, and nothing in the cloud takes less: what follows within this time follows at once.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -100,6 +101,8 @@ pub struct Gate {
     of_two: bool,
     /// Scenarios do the same at first: each begins elsewhere with what is tried in turn.
     turn: usize,
+    /// The cloud leaves something out for longer than it may.
+    leaves_out: bool,
 }
 
 #[derive(Debug)]
@@ -118,10 +121,18 @@ struct State {
 impl Gate {
     /// One at which nothing goes wrong.
     pub fn open() -> Self {
-        Self::new(Faults::Planned(Plan::new()), false, 0)
+        Self::with(Faults::Planned(Plan::new()), false)
     }
 
-    pub fn new(faults: Faults, of_two: bool, turn: usize) -> Self {
+    pub fn new(faults: Faults, of_two: bool, scenario: &Scenario) -> Self {
+        Self {
+            turn: scenario.name.len(),
+            leaves_out: scenario.leaves_out,
+            ..Self::with(faults, of_two)
+        }
+    }
+
+    fn with(faults: Faults, of_two: bool) -> Self {
         Self {
             state: Mutex::new(State {
                 faults,
@@ -133,7 +144,8 @@ impl Gate {
             }),
             stop: Notify::new(),
             of_two,
-            turn,
+            turn: 0,
+            leaves_out: false,
         }
     }
 
@@ -155,6 +167,7 @@ impl Gate {
             Faults::Branching => {
                 let all = Fault::alone_at(side, self.of_two, number + self.turn).into_iter();
                 let all = all.filter(|fault| *fault != Fault::StopBefore || !follows);
+                let all = all.filter(|fault| !self.leaves_out || !fault.is_by_others());
                 let fault = branches::take(all);
                 if fault.is_some() {
                     state.faults = Faults::Planned(Plan::new());

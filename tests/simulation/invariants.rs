@@ -17,7 +17,7 @@ use crate::canaries;
 use crate::fault::Fault;
 use crate::others;
 use crate::person::{Asked, PersonRequest, UNKNOWN, call};
-use crate::scenario::Scenario;
+use crate::scenario::{OLD_IMAGE, Scenario};
 use crate::world::{KINDS, OPERATOR, World};
 
 pub use said::{after_write, subject};
@@ -121,6 +121,14 @@ pub fn executions(world: &World) -> Vec<String> {
     ids.map(str::to_owned).collect()
 }
 
+/// The ids of those that are not over.
+pub fn running(world: &World) -> Vec<String> {
+    let roots = roots(world).into_iter().filter(|root| !is_final(root));
+    roots
+        .filter_map(|root| root["ExecutionId"].as_str().map(str::to_owned))
+        .collect()
+}
+
 fn is_final(execution: &Value) -> bool {
     ["Success", "Failed", "Cancelled"]
         .iter()
@@ -158,6 +166,7 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     nothing_but_status(world, &changes);
     results_are_final(world, &changes);
     requests_hit_what_they_name(world, &roots, requests, &changes);
+    what_others_wrote_stays(world);
     what_is_left_is_listed(world, scenario, &changes, found);
     canaries::in_no_write(world, &changes);
 }
@@ -498,6 +507,42 @@ fn pause_at(
     None
 }
 
+/// What somebody else put into a scaling configuration is not put back to what was there before: nobody had seen it.
+fn what_others_wrote_stays(world: &World) {
+    let entries: Vec<Entry> = world.cloud().world.journal.since(0).cloned().collect();
+    let writes = entries
+        .iter()
+        .filter(|entry| entry.action == "ModifyScalingConfiguration");
+    let mut theirs: BTreeMap<String, Timestamp> = BTreeMap::new();
+    for entry in writes {
+        let id = parameter(entry, "ScalingConfigurationId").to_owned();
+        let Some(at) = effect(entry) else { continue };
+        if parameter(entry, "ImageId") == others::THIRD_IMAGE {
+            theirs.insert(id, at);
+        } else if entry.by_oos || entry.principal != OPERATOR {
+            theirs.remove(&id);
+        } else if parameter(entry, "ImageId") == OLD_IMAGE
+            && !is_given(world, OLD_IMAGE)
+            && let Some(then) = theirs.remove(&id)
+            && at.duration_since(then) > AT_THE_SAME_TIME
+        {
+            world.violation(format!(
+                "{id} is put back over what somebody else had put there"
+            ));
+        }
+    }
+}
+
+/// Whether an image update task was to put this image into configurations.
+fn is_given(world: &World, image: &str) -> bool {
+    let changes = world.apiserver.changes_since(0);
+    let mut tasks = changes.iter().filter(|c| c.resource == "imageupdatetasks");
+    tasks.any(|change| change.new["spec"]["imageId"] == *image)
+}
+
+/// Whoever reads and writes does not see what somebody else writes in between.
+const AT_THE_SAME_TIME: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
+
 /// One thing about a group that differs from how it was found.
 type Difference = (&'static str, String);
 
@@ -530,9 +575,12 @@ fn what_is_left_is_listed(world: &World, scenario: &Scenario, changes: &[Change]
     for (kind, target) in left {
         let by_others = scenario.changed_by_others.contains(&target.as_str());
         let rolled_out = match kind {
+            "image" if carries(&world.cloud().world.resources, &target, others::THIRD_IMAGE) => {
+                true
+            }
             "image" => image_is_rolled_out(&world.cloud().world.resources, &target, &wanted),
             // Each of them rolls the same out.
-            "containers" => containers_rolled_out(changes),
+            "containers" => containers_rolled_out(world, changes),
             _ => false,
         };
         if !listed.contains(&target) && !by_others && !rolled_out {
@@ -586,13 +634,23 @@ fn differences(found: &Resources, now: &Resources, group: &str) -> Vec<Differenc
     left
 }
 
+/// Whether a configuration carries this image.
+fn carries(now: &Resources, configuration: &str, image: &str) -> bool {
+    let configuration = now.configurations.get(configuration);
+    configuration.is_some_and(|configuration| configuration.image_id == image)
+}
+
 /// Whether the image that a configuration carries now is one of these, or what every instance of its group runs: a run
 /// that was given up after its last instance has rolled it out as well.
 fn image_is_rolled_out(now: &Resources, configuration: &str, wanted: &BTreeSet<String>) -> bool {
     let Some(configuration) = now.configurations.get(configuration) else {
         return false;
     };
-    let mut members = now.members_of(&configuration.scaling_group_id).peekable();
+    let members = now.members_of(&configuration.scaling_group_id);
+    // What an earlier run has left in Standby is listed by itself.
+    let mut members = members
+        .filter(|member| member.lifecycle_state == LifecycleState::InService)
+        .peekable();
     let some = members.peek().is_some();
     let runs = |id: &String| now.instances.get(id).map(|instance| &instance.image_id);
     let all = members.all(|member| runs(&member.instance_id) == Some(&configuration.image_id));
@@ -618,12 +676,17 @@ fn images_rolled_out(changes: &[Change]) -> BTreeSet<String> {
 }
 
 /// Whether the last container update that all instances run, of all objects that there were, is no rollback.
-fn containers_rolled_out(changes: &[Change]) -> bool {
+fn containers_rolled_out(world: &World, changes: &[Change]) -> bool {
     // One that failed after its last instance has rolled them out as well.
     let rolled_out = |change: &&Change| {
         let status = &change.new["status"];
         status["result"]["outcome"] == "Succeeded" || status["restore"]["allUpdated"] == true
     };
+    // What rolls back the second of two that are alike brings the first.
+    if world.gate.has_met(|fault| fault == Fault::Recreated) {
+        let mut all = changes.iter().filter(rolled_out);
+        return all.any(|change| change.new["spec"]["update"]["containerGroup"].is_object());
+    }
     let last = changes.iter().rev().find(rolled_out);
     last.is_some_and(|change| change.new["spec"]["update"]["containerGroup"].is_object())
 }

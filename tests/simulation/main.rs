@@ -35,7 +35,7 @@
 //! | [`scale`] | what many updates at once cost |
 //! | [`cardinality`] | what `/metrics` is after many updates have come and gone |
 //! | [`canaries`] | what must be found nowhere |
-//! | [`operator`], [`wire`], [`spoil`], [`lease`], [`lists`], [`person`], [`attendant`], [`others`], [`world`] | what a run is made of |
+//! | [`operator`], [`wire`], [`spoil`], [`lease`], [`lists`], [`pages`], [`person`], [`attendant`], [`others`], [`world`] | what a run is made of |
 //!
 //! What a run costs: about 250 million instructions, half of them in calls of the cloud, from the operator's client through the
 //! emulator and back, a fifth in writes and what an apiserver makes of them, a tenth in watches. All of it is encoding, decoding and
@@ -55,6 +55,7 @@ mod lease;
 mod lists;
 mod operator;
 mod others;
+mod pages;
 mod person;
 mod run;
 mod scale;

@@ -35,10 +35,12 @@ use tokio::task::JoinSet;
 use crate::gate::{Life, Stopping};
 use crate::lease::LeaseWire;
 use crate::wire::{ApiserverWire, CloudWire};
-use crate::world::{NAMESPACE, REGION, VirtualClock, World};
+use crate::world::{NAMESPACE, REGION, SETTLE, VirtualClock, World};
 
 /// The operator's AccessKey in every fixture.
 pub const ACCESS_KEY: (&str, &str) = ("operator-key", "operator-secret");
+/// Between two tries of what failed, at most: [`ess_rollout::runtime::backoff`].
+const LONGEST_WAIT: Duration = Duration::from_secs(144);
 /// Between two polls.
 const POLL: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,28 +65,44 @@ pub struct Operator {
     sources: Sources,
 }
 
+/// What an operator is told when it starts.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    /// Passes side by side.
+    pub workers: Workers,
+    /// The bound on lateness.
+    pub settle: Duration,
+    /// The default region.
+    pub region: &'static str,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            workers: WORKERS,
+            settle: SETTLE,
+            region: REGION,
+        }
+    }
+}
+
 /// By how much the clock of a node is wrong where there are two.
 const CLOCK_OFF: SignedDuration = SignedDuration::from_secs(20);
 
 impl Operator {
-    /// Starts one, with nothing in its memory, that is told of this bound on lateness.
-    pub fn start(world: &Arc<World>, settle: Duration) -> Self {
-        Self::with(world, WORKERS, settle)
+    /// Starts one, with nothing in its memory.
+    pub fn start(world: &Arc<World>, told: Told) -> Self {
+        Self::made(world, world.clock(), told, String::new())
     }
 
     /// One of two, the `number`th that is started: the clock of its node is behind, or ahead.
-    pub fn candidate(world: &Arc<World>, number: usize, settle: Duration) -> Self {
+    pub fn candidate(world: &Arc<World>, number: usize, told: Told) -> Self {
         let ahead = match number.is_multiple_of(2) {
             true => CLOCK_OFF,
             false => -CLOCK_OFF,
         };
         let clock = world.clock().ahead_by(ahead);
-        Self::made(
-            world,
-            clock,
-            (WORKERS, settle),
-            format!("operator-{number}"),
-        )
+        Self::made(world, clock, told, format!("operator-{number}"))
     }
 
     /// What a scrape of its metrics gets.
@@ -104,17 +122,12 @@ impl Operator {
         }
     }
 
-    /// The same, with so many passes side by side, and this bound on lateness.
-    pub fn with(world: &Arc<World>, workers: Workers, settle: Duration) -> Self {
-        Self::made(world, world.clock(), (workers, settle), String::new())
-    }
-
-    fn made(
-        world: &Arc<World>,
-        clock: VirtualClock,
-        (workers, settle): (Workers, Duration),
-        name: String,
-    ) -> Self {
+    fn made(world: &Arc<World>, clock: VirtualClock, told: Told, name: String) -> Self {
+        let Told {
+            workers,
+            settle,
+            region,
+        } = told;
         let alone = name.is_empty();
         let life = Arc::new(Life::of(name.clone()));
         let times = Times::default();
@@ -183,7 +196,7 @@ impl Operator {
             Some(value.to_owned())
         });
         let clouds: Arc<dyn Clouds> = Arc::new(clouds.over(cloud).counted(metrics.clone()));
-        let tasks = Arc::new(TaskIndex::new(Some(REGION.to_owned())));
+        let tasks = Arc::new(TaskIndex::new(Some(region.to_owned())));
         let sightings = Arc::new(Sightings::new(settle));
         let triggers: Arc<Triggers<ObjectKey>> = Arc::new(Triggers::new().counted(metrics.clone()));
         let gates = ["tasks", "rollbacks", "imageupdates", "records"];
@@ -193,7 +206,7 @@ impl Operator {
             clouds: clouds.clone(),
             events: Arc::new(Counted {
                 events: Publisher::new(client.clone(), None)
-                    .beside_records(NAMESPACE, Some(REGION.to_owned())),
+                    .beside_records(NAMESPACE, Some(region.to_owned())),
                 metrics: metrics.clone(),
             }),
             clock: steady.clone(),
@@ -201,7 +214,7 @@ impl Operator {
             pace: Arc::new(Pace::new(RateLimits::default().oos_starts.per_second)),
             sightings: sightings.clone(),
             settings: Settings {
-                default_region: Some(REGION.to_owned()),
+                default_region: Some(region.to_owned()),
                 own_credentials_namespaces: own_namespaces,
                 own_credentials_ram_roles: BTreeSet::new(),
                 call_lifetime: settle + limits.call_time(takes),
@@ -308,7 +321,7 @@ async fn pass(
     context: Arc<Context>,
     (key, turn): (ObjectKey, Turn),
 ) -> Finished {
-    world.pass_begins();
+    world.pass_begins(&key);
     let pass = reconcile(&context, &key, turn).await;
     let again = match &pass.outcome {
         Ok(next) => context.again(&key, *next),
@@ -317,6 +330,12 @@ async fn pass(
             Again::Failed
         }
     };
+    match again {
+        Again::Now => world.look_is_due(key, Duration::ZERO),
+        Again::After(wait) | Again::InTurn(wait) => world.look_is_due(key, wait),
+        Again::Failed => world.look_is_due(key, LONGEST_WAIT),
+        Again::OnChange | Again::Gone => {}
+    }
     Finished {
         again,
         versions: pass.versions,

@@ -18,11 +18,11 @@ use crate::fault::Fault;
 use crate::gate::{Draw, Faults, Gate, Plan};
 use crate::golden::{self, Golden};
 use crate::invariants;
-use crate::operator::Operator;
+use crate::operator::{Operator, Told};
 use crate::person::{self, Person};
 use crate::scenario::{Ending, Scenario};
 use crate::scenarios;
-use crate::world::{Latency, OPERATOR, SETTLE, World};
+use crate::world::{ELSEWHERE, Latency, OPERATOR, SETTLE, World};
 
 /// Between two looks of the people.
 const LOOK: Duration = Duration::from_secs(1);
@@ -38,6 +38,10 @@ const QUIET: Duration = Duration::from_secs(SETTLE.as_secs() * 3);
 const REST: Duration = Duration::from_secs(90);
 /// And, where nothing went wrong, for so much longer: what has ended costs nothing.
 const SILENCE: Duration = Duration::from_secs(24 * 3600);
+/// A look may be so late: whoever looks has other things to do.
+const LATE_LOOK: Duration = Duration::from_secs(30);
+/// And so much later where the process stood still, or another takes over.
+const HARDSHIP: Duration = Duration::from_secs(90);
 /// A schedule has its task look at the clock once an hour.
 const LOOKS_A_DAY: usize = 50;
 
@@ -94,8 +98,8 @@ struct Operators {
     leaving: JoinSet<()>,
     of_two: bool,
     started: usize,
-    /// The bound on lateness that those are told of which are started.
-    settle: Duration,
+    /// What those are told which are started.
+    told: Told,
 }
 
 impl Operators {
@@ -106,7 +110,7 @@ impl Operators {
             leaving: JoinSet::new(),
             of_two,
             started: 0,
-            settle: SETTLE,
+            told: Told::default(),
         };
         operators.start_those_due(world);
         operators
@@ -122,20 +126,22 @@ impl Operators {
                 world.trace(|| "operator starts".to_owned());
             }
             self.running.push(match self.of_two {
-                true => Operator::candidate(world, self.started, self.settle),
-                false => Operator::start(world, self.settle),
+                true => Operator::candidate(world, self.started, self.told),
+                false => Operator::start(world, self.told),
             });
         }
     }
 
-    fn end(&mut self, fault: Fault, name: &str, away: Duration) {
+    fn end(&mut self, world: &World, fault: Fault, name: &str, away: Duration) {
         let Some(at) = self.running.iter().position(|one| one.name == name) else {
             return;
         };
         let operator = self.running.swap_remove(at);
+        world.nobody_looks();
         match fault {
-            Fault::StopToShorter => self.settle = SETTLE / 2,
-            Fault::StopToLonger => self.settle = SETTLE * 2,
+            Fault::StopToShorter => self.told.settle = SETTLE / 2,
+            Fault::StopToLonger => self.told.settle = SETTLE * 2,
+            Fault::StopToElsewhere => self.told.region = ELSEWHERE,
             _ => {}
         }
         if matches!(fault, Fault::Told | Fault::TakenTold) {
@@ -258,7 +264,7 @@ impl Run {
         let world = World::new(
             kinds,
             scenario,
-            Gate::new(faults, self.of_two(), scenario.name.len()),
+            Gate::new(faults, self.of_two(), scenario),
             latency,
             self.profile,
             traced,
@@ -275,28 +281,38 @@ impl Run {
         let began = Instant::now();
         let mut operators = Operators::start(&world, self.of_two());
         let mut ended_at = None;
+        let mut rests_blocked = false;
         let mut attendant = Attendant::default();
         loop {
             tokio::select! {
                 biased;
-                (fault, name) = world.gate.stopped() => operators.end(fault, &name, self.away(fault)),
+                (fault, name) = world.gate.stopped() => operators.end(&world, fault, &name, self.away(fault)),
                 () = tokio::time::sleep(if ended_at.is_some() { REST_LOOK } else { LOOK }) => {}
             }
             operators.start_those_due(&world);
             person.look(&world);
+            world.others.look(&world, &mut person);
+            world.looks_are_in_time(LATE_LOOK + HARDSHIP * u32::from(world.gate.faults() > 0));
             let may_end_otherwise = world.gate.has_met(Fault::may_end_otherwise);
             let attended = self.profile.is_some() || self.seed.is_some() || may_end_otherwise;
             if attended {
                 attendant.look(&world, &mut person);
             }
-            let people_done = person.done() || attendant.gave_up;
+            if may_end_otherwise && self.objects_ended(&world) {
+                person.give_up(&world);
+            }
+            let people_done = (person.done() || attendant.gave_up || world.others.terminating())
+                && !world.others.busy();
             let otherwise = attendant.gave_up || person.was_late || may_end_otherwise;
             let over = people_done && operators.any() && self.ended(&world, otherwise);
+            let blocked = self.any_is_blocked(&world);
             match ended_at {
+                Some(_) if blocked != rests_blocked => ended_at = None,
                 None if over => ended_at = Some(Instant::now()),
                 Some(_) if !over => ended_at = None,
                 _ => {}
             }
+            rests_blocked = blocked;
             if ended_at.is_some_and(|at| at.elapsed() >= QUIET + REST) {
                 break;
             }
@@ -374,10 +390,27 @@ impl Run {
     fn ended(&self, world: &World, otherwise: bool) -> bool {
         let mut endings = self.scenario.endings.iter();
         let objects = match otherwise {
-            true => endings.all(|e| person::has_ended(world, e.object)),
+            true => self.objects_ended(world),
             false => endings.all(|e| has_ended(world, e)),
         };
         objects && invariants::nothing_runs(world)
+    }
+
+    /// In one way or another.
+    fn objects_ended(&self, world: &World) -> bool {
+        let mut endings = self.scenario.endings.iter();
+        endings.all(|e| person::has_ended(world, e.object) || Self::is_blocked(world, e))
+    }
+
+    fn any_is_blocked(&self, world: &World) -> bool {
+        let mut endings = self.scenario.endings.iter();
+        endings.any(|ending| Self::is_blocked(world, ending))
+    }
+
+    /// Whether an object waits for somebody to mend what others did to its group or to what it refers to.
+    fn is_blocked(world: &World, ending: &Ending) -> bool {
+        let others = |fault| fault == Fault::StopToElsewhere || fault == Fault::Recreated;
+        world.gate.has_met(others) && state_of(world, ending).0 == "Blocked"
     }
 
     fn missing(&self, world: &World, person: &Person) -> String {
@@ -406,6 +439,10 @@ impl Run {
 
     /// At rest nothing is written.
     fn rests(&self, world: &World, ended_at: Instant) {
+        // Whatever is blocked is tried again, and says so.
+        if self.any_is_blocked(world) {
+            return;
+        }
         let rest_began = world.now() - jiff::SignedDuration::try_from(REST).unwrap_or_default();
         let changes = world.apiserver.changes_since(0);
         let late: Vec<_> = changes

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::gate::Gate;
-use crate::operator::{self, Operator};
+use crate::operator::{self, Operator, Told};
 use crate::scenario::{Scenario, fixture, group, object, with};
 use crate::world::{Latency, NAMESPACE, PERSON, World};
 
@@ -227,7 +227,14 @@ fn alone(kinds: &Arc<Kinds>) -> Result<Figure, String> {
     fastrand::seed(1);
     runtime().block_on(async {
         let scale = Scale::new(kinds.clone(), 1);
-        let _operator = Operator::with(&scale.world, operator::DEFAULT_WORKERS, LATENESS);
+        let _operator = Operator::start(
+            &scale.world,
+            Told {
+                workers: operator::DEFAULT_WORKERS,
+                settle: LATENESS,
+                ..Told::default()
+            },
+        );
         tokio::time::sleep(Duration::from_secs(1)).await;
         scale.create(0);
         scale.until("BatchSuspended", 1).await?;
@@ -250,7 +257,16 @@ fn run(kinds: &Arc<Kinds>, tasks: usize) -> Result<Vec<Figure>, String> {
     fastrand::seed(1);
     runtime().block_on(async {
         let scale = Scale::new(kinds.clone(), tasks);
-        let operator = || Operator::with(&scale.world, operator::DEFAULT_WORKERS, LATENESS);
+        let operator = || {
+            Operator::start(
+                &scale.world,
+                Told {
+                    workers: operator::DEFAULT_WORKERS,
+                    settle: LATENESS,
+                    ..Told::default()
+                },
+            )
+        };
         let first = operator();
         tokio::time::sleep(Duration::from_secs(1)).await;
         scale.starts(&mut figures).await?;

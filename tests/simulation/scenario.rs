@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::canaries::ENVIRONMENT;
 use crate::operator::ACCESS_KEY;
-use crate::world::{NAMESPACE, OPERATOR, PERSON, REGION};
+use crate::others::THIRD_IMAGE;
+use crate::world::{ELSEWHERE, NAMESPACE, OPERATOR, PERSON, REGION};
 
 /// The group of [`Scenario::new`]: four instances `i-web-01` to `i-web-04`, `ScheduledAction` suspended by a person.
 pub const GROUP: &str = "asg-web";
@@ -31,6 +32,8 @@ pub struct Scenario {
     pub one_fault: bool,
     /// By so many seconds, and no more, what OOS lists is behind.
     pub lists_behind: u64,
+    /// The cloud leaves something out for longer than it may: what others do meanwhile is decided by that.
+    pub leaves_out: bool,
     /// Processes, instances and configurations that somebody else changes: not held against the operator.
     pub changed_by_others: Vec<&'static str>,
 }
@@ -113,14 +116,14 @@ pub fn with(mut value: Value, more: Value) -> Value {
 /// A cloud with these groups.
 pub fn fixture(groups: Vec<Value>) -> Value {
     json!({
-        "regions": [REGION],
+        "regions": [REGION, ELSEWHERE],
         "durations": {"command": 8, "stopInstance": 5, "startInstance": 5, "replaceSystemDisk": 5, "healthCheck": 600},
         "principals": [
             {"name": OPERATOR, "accessKeyId": ACCESS_KEY.0, "accessKeySecret": ACCESS_KEY.1, "allow": ["*"]},
             {"name": PERSON, "accessKeyId": "person-key", "accessKeySecret": "person-secret", "allow": ["*"]},
         ],
         "roles": [{"name": "OOSServiceRole", "trustsOos": true, "allow": ["*"]}],
-        "images": [{"imageId": OLD_IMAGE}, {"imageId": NEW_IMAGE}],
+        "images": [{"imageId": OLD_IMAGE}, {"imageId": NEW_IMAGE}, {"imageId": THIRD_IMAGE}],
         "scalingGroups": groups,
     })
 }
@@ -229,6 +232,7 @@ impl Scenario {
             fresh_reads: false,
             one_fault: false,
             lists_behind: 0,
+            leaves_out: false,
             changed_by_others: Vec::new(),
         }
     }
@@ -310,6 +314,12 @@ impl Scenario {
     /// Several faults would make of it what it is not about.
     pub fn one_fault(mut self) -> Self {
         self.one_fault = true;
+        self
+    }
+
+    /// The cloud leaves something out for longer than it may.
+    pub fn leaves_out(mut self) -> Self {
+        self.leaves_out = true;
         self
     }
 

@@ -29,8 +29,14 @@ const SHORTENED: usize = 3;
 /// as long as the bound on lateness.
 const PASSES_A_FAULT: usize = 80;
 
-/// Two faults that broke a rule together, where neither does alone.
-const FOUND: [&str; 2] = [
+/// Runs that broke a rule once, and that would not be among those of one fault, or only in turn.
+const FOUND: [&str; 6] = [
+    // Groups that were held for good by objects which look elsewhere since the default region is another: taken, and nothing
+    // begun; let go after a run; taken again.
+    "script:4:to-elsewhere",
+    "image-built:12:to-elsewhere",
+    "image-given-denied:13:to-elsewhere",
+    "image-given-denied:28:to-elsewhere",
     // The process that takes over starts while the clock is an hour behind: a time about which was decided was due once more.
     "images-on-a-schedule:20:hour-behind:21:before",
     "images-on-a-schedule:24:hour-behind:25:before",
@@ -123,6 +129,10 @@ fn too_many_passes(done: &mut [Done]) {
         .map(|done| (done.name.clone(), done.outcome.passes))
         .collect();
     for Done { name, outcome } in done {
+        // What ends otherwise may have been waited for.
+        if outcome.met.values().any(|fault| fault.may_end_otherwise()) {
+            continue;
+        }
         let usual = name.split(':').next().and_then(|name| usual.get(name));
         let drawn = [":profile=", ":seed="].iter();
         let drawn = drawn.filter(|drawn| name.contains(**drawn)).count();

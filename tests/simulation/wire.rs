@@ -142,7 +142,11 @@ impl CloudWire {
             }),
             _ => None,
         };
-        let outcome = self.answer(&request, effect);
+        let later = world.pages.later(&request.body);
+        let outcome = match later {
+            Some(page) => front::Outcome::Answer(page),
+            None => self.answer(&request, effect),
+        };
         if !is_read(&action) {
             world.effect(Side::Cloud);
         }
@@ -168,6 +172,12 @@ impl CloudWire {
         self.life.goes_on().await;
         let answer = answer.map(|answer| self.shown(&action, &request.body, answer, befallen));
         let answer = answer.map(|answer| spoil::answer(spoilt, answer));
+        let answer = answer.map(
+            |answer| match befallen.filter(|fault| fault.is_of_pages()) {
+                Some(fault) => world.pages.cut(fault, &request.body, answer),
+                None => answer,
+            },
+        );
         let Some(answer) = answer else {
             world.trace(|| story("no answer"));
             return Err(TransportError::Broken(
@@ -309,6 +319,9 @@ fn befalls(world: &World, life: &Life, fault: Option<Fault>) {
         Fault::WatchTwice => world.apiserver.disturb(Disturbance::Twice(until)),
         Fault::Labelled => others::label(world),
         Fault::StatusWiped => others::wipe_statuses(world),
+        Fault::Recreated => others::recreate(world),
+        Fault::NamespaceDeleted => others::delete_namespace(world),
+        Fault::Reconfigured => others::reconfigure(world),
         Fault::HourAhead => jump(hour),
         Fault::HourBehind => jump(-hour),
         Fault::YearAhead => jump(year),
@@ -403,6 +416,13 @@ impl ApiserverWire {
         }
         if writes {
             must_lead(world, life, path);
+        } else if may_be_of_any_age(&request) {
+            world.violation(format!("{} asks for a state of any age", name()));
+        }
+        let new = request.method() == Method::POST && !path.contains("/scalinggrouprecords");
+        if new && world.others.terminating() {
+            world.trace(|| story("403, the namespace is being deleted"));
+            return Ok(failure(403, "Forbidden"));
         }
         let before = invariants::subject(world, path).filter(|_| writes);
         let mut answer = world.apiserver.answer(OPERATOR, &request);
@@ -433,6 +453,18 @@ impl ApiserverWire {
         }
         Ok(answer)
     }
+}
+
+/// A list that an apiserver may answer from its cache, which may be behind by any time where it has lost its store. A watch from
+/// there on tells the rest, and a list that names no version is of this moment.
+fn may_be_of_any_age(request: &Request<Vec<u8>>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    let pairs = ess_emulator::params::pairs(query);
+    let has = |name: &str, value: Option<&str>| {
+        let mut found = pairs.iter().filter(|(n, _)| n == name);
+        found.any(|(_, v)| value.is_none_or(|value| value == v))
+    };
+    has("resourceVersion", None) && !has("watch", None) && !has("continue", None)
 }
 
 /// What a trace shows of a write: the state that it gives, or the reason of an Event.

@@ -1,5 +1,6 @@
 //! Everything that one run shares: the virtual time, the emulated cloud, the fake apiserver, and what was seen.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use ess_emulator::cloud::Cloud;
 use ess_emulator::fixture::Fixture;
 use ess_emulator::state::behaviour::Switches;
 use ess_emulator_probe::random;
+use ess_rollout::kubernetes::ObjectKey;
 use ess_rollout_test_support::FakeApiserver;
 use ess_rollout_test_support::apiserver::Kinds;
 use http::{Request, StatusCode};
@@ -19,6 +21,8 @@ use crate::gate::{Gate, Side};
 use crate::golden::Moment;
 use crate::lease::KeptLease;
 use crate::lists::Lists;
+use crate::others::Others;
+use crate::pages::Pages;
 use crate::scale::Made;
 use crate::scenario::{Scenario, with};
 use crate::story;
@@ -31,6 +35,8 @@ pub const KINDS: [&str; 3] = ["rollingupdatetasks", "rollbacks", "imageupdatetas
 pub const OPERATOR: &str = "operator";
 pub const PERSON: &str = "person";
 pub const REGION: &str = "cn-hangzhou";
+/// Where there is nothing.
+pub const ELSEWHERE: &str = "cn-beijing";
 /// The bound on lateness that the operator is told. A batch takes less than that, so that a late call can meet the next
 /// pause; and the shorter it is, the fewer looks a run takes while an answer is missing.
 pub const SETTLE: Duration = Duration::from_secs(20);
@@ -54,6 +60,10 @@ pub struct World {
     pub latency: Latency,
     /// What OOS has listed, for lists that are behind.
     pub lists: Lists,
+    /// Lists that come in pages.
+    pub pages: Pages,
+    /// What others are about.
+    pub others: Others,
     /// Which of two operators leads.
     pub lease: KeptLease,
 }
@@ -67,6 +77,8 @@ struct Seen {
     trace: Option<Vec<String>>,
     passes: Vec<Instant>,
     count: usize,
+    /// When each object is to be looked at again.
+    due: BTreeMap<ObjectKey, Instant>,
     /// `None`: nobody keeps them.
     moments: Option<Vec<Moment>>,
     /// `None`: nobody counts calls, and few passes are expected.
@@ -231,6 +243,8 @@ impl World {
             }),
             latency,
             lists: Lists::new(scenario.lists_behind),
+            pages: Pages::default(),
+            others: Others::default(),
             lease: KeptLease::default(),
         })
     }
@@ -313,11 +327,12 @@ impl World {
         self.seen().trace.take().unwrap_or_default()
     }
 
-    /// A pass begins.
-    pub fn pass_begins(&self) {
+    /// A pass over an object begins.
+    pub fn pass_begins(&self, about: &ObjectKey) {
         let now = Instant::now();
         let mut seen = self.seen();
         seen.count += 1;
+        seen.due.remove(about);
         if seen.made.is_some() {
             return;
         }
@@ -328,6 +343,48 @@ impl World {
             drop(seen);
             self.violation(format!("{PASSES_A_MINUTE} passes within a minute"));
         }
+    }
+
+    /// Whoever looked at an object wants to look again after this time.
+    pub fn look_is_due(&self, about: ObjectKey, after: Duration) {
+        // What is due in a year is due at the end of time.
+        if let Some(at) = Instant::now().checked_add(after) {
+            self.seen().due.insert(about, at);
+        }
+    }
+
+    /// Nobody looks any more who wanted to: whoever comes looks at everything.
+    pub fn nobody_looks(&self) {
+        self.seen().due.clear();
+    }
+
+    /// No look is later than this.
+    pub fn looks_are_in_time(&self, bound: Duration) {
+        let now = Instant::now();
+        let mut seen = self.seen();
+        let late = seen.due.iter().find(|(_, at)| now > **at + bound);
+        let Some((about, at)) = late.map(|(about, at)| (about.clone(), *at)) else {
+            return;
+        };
+        seen.due.remove(&about);
+        drop(seen);
+        let plural = format!("{}s", about.kind.name().to_lowercase());
+        let namespace = match about.namespace.as_str() {
+            "" => NAMESPACE,
+            namespace => namespace,
+        };
+        // Of what is gone nothing is due.
+        if self
+            .apiserver
+            .get(&plural, namespace, &about.name)
+            .is_none()
+        {
+            return;
+        }
+        let late = now - at;
+        self.violation(format!(
+            "nobody looks at {about}, which was due {late:?} ago"
+        ));
     }
 
     /// From now on moments are kept.

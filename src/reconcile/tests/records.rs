@@ -43,6 +43,38 @@ async fn a_record_that_does_not_say_in_words_what_is_left_is_written_once() {
     assert_eq!(bench.journal(), writes);
 }
 
+/// The default region is another since a restart, and the object that had taken the group had begun nothing. One whose run is on
+/// record stays where that is.
+#[tokio::test]
+async fn a_group_is_freed_that_its_holder_does_not_look_for_any_more() {
+    for (names, runs_in, is_held) in [
+        (None, None, false),
+        (Some("cn-hangzhou"), None, true),
+        (None, Some("cn-hangzhou"), true),
+    ] {
+        let mut own = task("ns", "a");
+        own.metadata.uid = Some("u-1".into());
+        own.spec.region_id = names.map(str::to_owned);
+        let place = runs_in.map(|region| json!({"regionId": region, "accountId": "1"}));
+        own.status = Some(serde_json::from_value(json!({"place": place})).unwrap());
+        let mut bench = Bench::with(own, everything_once(), |_| {});
+        bench.context.settings.default_region = Some("cn-beijing".to_owned());
+        let holder = json!({"kind": "RollingUpdateTask", "namespace": "ns", "name": "a", "uid": "u-1",
+            "since": "2026-01-01T00:00:00Z"});
+        let name = "cn-hangzhou.asg-1";
+        let record = json!({"apiVersion": "ess-rollout.io/v1alpha1", "kind": "ScalingGroupRecord",
+            "metadata": {"name": name}, "spec": {"scalingGroupId": "asg-1", "regionId": "cn-hangzhou"},
+            "status": {"holder": holder}});
+        let kubernetes = &bench.kubernetes;
+        kubernetes.put_record(serde_json::from_value(record).unwrap());
+        let key = ObjectKey::record(name);
+        let _pass = reconcile(&bench.context, &key, Turn::default()).await;
+        let record = kubernetes.get_record(name).await.unwrap();
+        let holder = record.unwrap().status.unwrap().holder;
+        assert_eq!(holder.is_some(), is_held, "{names:?} {runs_in:?}");
+    }
+}
+
 /// Nobody is looked for who holds nothing, or whom the record does not name.
 #[test]
 fn a_decision_reads_the_object_then_its_record_then_its_holder_if_that_is_another_and_each_once() {

@@ -33,6 +33,6 @@ pub fn object(data: &[u8]) {
         && let Some(status) = &record.status
     {
         rollout::unattended_runs(&record);
-        rollout::without_holder(status);
+        rollout::without_holder(status, &rollout::Absence::Gone);
     }
 }

@@ -46,6 +46,7 @@ pub fn all() -> Vec<Scenario> {
             600,
             omit("DescribeScalingInstances", &["*"]),
         ))
+        .leaves_out()
         .ends("web", &["Succeeded"]),
         continued(
             "may-not-notify-for-a-while",

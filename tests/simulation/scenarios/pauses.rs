@@ -36,11 +36,20 @@ pub fn all() -> Vec<Scenario> {
         )
         .cloud(untagged(4))
         .then(failed(), Annotate("web", "retry", "task:tagInstance@one"))
+        // What was not shown is not meant.
+        .whenever(
+            failed(),
+            Annotate("web", "retry", "task:tagInstance@again-$n"),
+        )
         .ends("web", &["Succeeded"]),
         Scenario::new("untagged-and-skipped", image("web", json!({})))
             .cloud(untagged(0))
             .then(failed(), Annotate("web", "continue", "2"))
             .then(Later(5), Annotate("web", "skip", "task:tagInstance@one"))
+            .whenever(
+                failed(),
+                Annotate("web", "skip", "task:tagInstance@again-$n"),
+            )
             .ends("web", &["Succeeded"]),
         // Before any instance is touched.
         Scenario::new("not-suspended-and-retried", image("web", json!({})))

@@ -61,7 +61,8 @@ pub fn all() -> Vec<Scenario> {
         cancelled("the-group-is-never-listed-again", json!({})).cloud(from_the_cancellation(
             None,
             omit("DescribeScalingGroups", &[GROUP]),
-        )),
+        ))
+        .leaves_out(),
         cancelled("an-instance-is-not-listed-for-a-while", returns()).cloud(from_the_cancellation(
             Some(60),
             omit("DescribeScalingInstances", &["i-web-03"]),

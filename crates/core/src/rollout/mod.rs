@@ -63,6 +63,6 @@ pub use decision::{
 };
 pub use report::states;
 pub use restore::unattended::{
-    RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder,
+    Absence, RunInput, UnattendedRun, look_at_run, unattended_runs, without_holder,
 };
 pub use step::{step, target};

@@ -6,7 +6,7 @@ use ess_rollout_cloud::{ErrorClass, ExecutionStatus, LifecycleState, Process};
 use ess_rollout_core::ask::{Ask, Reply};
 use ess_rollout_core::decision::Step;
 use ess_rollout_core::rollout::{
-    Next, Observation, RunInput, look_at_run, unattended_runs, without_holder,
+    Absence, Next, Observation, RunInput, look_at_run, unattended_runs, without_holder,
 };
 use serde_json::json;
 
@@ -237,7 +237,7 @@ fn the_run_of_a_holder_that_vanished_is_seen_to_its_end() {
         world.cloud.advance(3);
         world.pass();
         // Its finalizer is taken by hand, and it is deleted.
-        let (without, _) = without_holder(&world.record_status()).unwrap();
+        let (without, _) = without_holder(&world.record_status(), &Absence::Gone).unwrap();
         world.write_record(without);
         world.gone = true;
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Records that hold a run which no object looks after: looked at by themselves, rarely, until the end
 //! of each is seen.
 
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
@@ -69,10 +70,32 @@ pub fn unattended_runs(record: &ScalingGroupRecord) -> Vec<UnattendedRun> {
     .collect()
 }
 
-/// The record once its holder was looked for and does not exist any more: the group is nobody's, and
+/// Why nobody looks after a group that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Absence {
+    /// The object that holds it does not exist any more.
+    Gone,
+    /// The object names no region, has begun nothing, and the operator's default region is this one now.
+    Elsewhere(String),
+}
+
+impl Display for Absence {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("has vanished, its finalizer taken by hand"),
+            Self::Elsewhere(region) => write!(
+                f,
+                "names no region, and the operator's default region is {region} now (spec.regionId keeps a task where it is)"
+            ),
+        }
+    }
+}
+
+/// The record once its holder was looked for and is not there any more: the group is nobody's, and
 /// the run is one that nobody looks after.
 pub fn without_holder(
     record: &ScalingGroupRecordStatus,
+    absence: &Absence,
 ) -> Option<(ScalingGroupRecordStatus, Event)> {
     let mut record = record.clone();
     let holder = record.holder.take()?;
@@ -84,7 +107,7 @@ pub fn without_holder(
         run.let_go.get_or_insert(LetGo::HolderVanished);
     }
     let note = format!(
-        "{} {}/{} held the scaling group and has vanished, its finalizer taken by hand: its run is looked at until it has ended, and what it leaves is listed here",
+        "{} {}/{} held the scaling group and {absence}: its run is looked at until it has ended, and what it leaves is listed here",
         holder.kind, holder.namespace, holder.name
     );
     Some((record, Event::warning(Reason::HolderVanished, "Look", note)))
