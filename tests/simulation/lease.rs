@@ -95,6 +95,7 @@ impl Leases for LeaseWire {
             if led_to.is_ok() && holder != lease.holder {
                 self.world
                     .trace(|| format!("lease: {holder:?} -> {:?}", lease.holder));
+                self.world.nobody_looks();
             }
             self.gets_through().await?;
             led_to

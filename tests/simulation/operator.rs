@@ -296,7 +296,8 @@ impl Operator {
             pass: Arc::new({
                 let (world, life) = (world.clone(), life.clone());
                 move |context, about, _| {
-                    Stopping::new(&life, pass(world.clone(), context, about)).boxed()
+                    let pass = pass(world.clone(), life.clone(), context, about);
+                    Stopping::new(&life, pass).boxed()
                 }
             }),
         };
@@ -318,6 +319,7 @@ impl Operator {
 
 async fn pass(
     world: Arc<World>,
+    life: Arc<Life>,
     context: Arc<Context>,
     (key, turn): (ObjectKey, Turn),
 ) -> Finished {
@@ -331,6 +333,8 @@ async fn pass(
         }
     };
     match again {
+        // Another looks.
+        _ if !life.name.is_empty() && !world.lease.lets_act(&life.name) => {}
         Again::Now => world.look_is_due(key, Duration::ZERO),
         Again::After(wait) | Again::InTurn(wait) => world.look_is_due(key, wait),
         Again::Failed => world.look_is_due(key, LONGEST_WAIT),
