@@ -112,10 +112,16 @@ pub enum Fault {
     TakenTold,
 }
 
+/// After a call that went wrong, the requests that may go wrong as well.
+const FOLLOWING: usize = 2;
 /// Of what befalls the one that leads.
 const LEADERS_A_BOUNDARY: usize = 1;
 /// Of what can follow any request.
 const OTHERS_A_BOUNDARY: usize = 1;
+
+/// `PAIRS=all`.
+static ALL_PAIRS: LazyLock<bool> =
+    LazyLock::new(|| std::env::var("PAIRS").is_ok_and(|pairs| pairs == "all"));
 
 /// What `FAULTS` says.
 enum Chosen {
@@ -220,6 +226,54 @@ impl Fault {
         Self::CloudCutOff,
         Self::TakenTold,
     ];
+
+    /// What leaves open whether a call has had its effect: what comes next matters.
+    const OPEN: [Self; 4] = [
+        Self::EffectLate,
+        Self::AnswerLost,
+        Self::StopLate,
+        Self::StopAfter,
+    ];
+    /// What comes next, where it is a call.
+    const NEXT_CALLS: [Self; 4] = [
+        Self::EffectLate,
+        Self::StopLate,
+        Self::Older,
+        Self::Throttled,
+    ];
+    /// What comes next, where it is a write.
+    const NEXT_WRITES: [Self; 6] = [
+        Self::Older,
+        Self::Omitted,
+        Self::StopAfter,
+        Self::AnswerLost,
+        Self::Conflict,
+        Self::Frozen,
+    ];
+
+    /// At how many boundaries after this one a second fault is tried: where it was left open whether a call has had its effect.
+    /// One of those that leave it open in turn, and the next boundary; with `PAIRS=all` each of them, and two.
+    pub fn followed_after(side: Side, fault: Self, of_two: bool, number: usize) -> usize {
+        let open = Self::OPEN.iter().position(|open| *open == fault);
+        match open {
+            Some(_) if side != Side::Cloud || of_two || chosen().is_some() => 0,
+            Some(_) if *ALL_PAIRS => FOLLOWING,
+            Some(turn) if number % Self::OPEN.len() == turn => 1,
+            _ => 0,
+        }
+    }
+
+    /// What is tried there: one of them in turn, or each.
+    pub fn following(side: Side, number: usize) -> Vec<Self> {
+        let all: &[Self] = match side {
+            Side::Cloud => &Self::NEXT_CALLS,
+            Side::Apiserver => &Self::NEXT_WRITES,
+        };
+        match *ALL_PAIRS {
+            true => all.to_vec(),
+            false => vec![all[number / Self::OPEN.len() % all.len()]],
+        }
+    }
 
     /// Whether another operator stands by.
     pub fn is_of_two(self) -> bool {

@@ -49,6 +49,8 @@ pub enum Faults {
     Drawn(Draw),
     /// None; at each boundary each fault that fits it is tried in a child of the process: see [`crate::branches`].
     Branching,
+    /// The same at the next so many boundaries: a call has gone wrong, and what follows it may, too.
+    Following(usize),
 }
 
 impl Faults {
@@ -169,7 +171,20 @@ impl Gate {
                 let all = all.filter(|fault| *fault != Fault::StopBefore || !follows);
                 let all = all.filter(|fault| !self.leaves_out || !fault.is_by_others());
                 let fault = branches::take(all);
-                if fault.is_some() {
+                if let Some(fault) = fault {
+                    let turn = number + self.turn;
+                    state.faults = match Fault::followed_after(side, fault, self.of_two, turn) {
+                        0 => Faults::Planned(Plan::new()),
+                        next => Faults::Following(next),
+                    };
+                }
+                fault
+            }
+            Faults::Following(next) => {
+                *next -= 1;
+                let last = *next == 0;
+                let fault = branches::take(Fault::following(side, number + self.turn).into_iter());
+                if last || fault.is_some() {
                     state.faults = Faults::Planned(Plan::new());
                 }
                 fault
@@ -205,7 +220,7 @@ impl Gate {
                 .values()
                 .chain(state.met.values())
                 .any(|fault| *fault == Fault::Older),
-            Faults::Drawn(_) | Faults::Branching => true,
+            Faults::Drawn(_) | Faults::Branching | Faults::Following(_) => true,
         }
     }
 
@@ -256,7 +271,7 @@ impl Gate {
     pub fn missed(&self) -> usize {
         match &self.state().faults {
             Faults::Planned(plan) => plan.len(),
-            Faults::Drawn(_) | Faults::Branching => 0,
+            Faults::Drawn(_) | Faults::Branching | Faults::Following(_) => 0,
         }
     }
 }

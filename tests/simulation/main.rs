@@ -19,6 +19,7 @@
 //! | `ONLY='scenario:seed=7'`, `:two`, `:profile=7` | one with faults that are drawn; where another operator stands by; on a cloud that behaves otherwise |
 //! | `ONLY=all`, `soak`, `profiles`, `golden`, `cardinality`, `story` | that part |
 //! | `FAULTS='late,reads-null'`, `FAULTS=all` | these faults at every boundary, and no others; all of them |
+//! | `PAIRS=all` | after each call of which it is open whether it had its effect, each second fault at the next two requests |
 //! | `SEEDS=n`, `PROFILES=n` | how many schedules are drawn, and clouds |
 //! | `ENOUGH=n` | no more is begun after so many broken runs |
 //! | `SCALE=n` | what n updates at once cost (see [`scale`]) and no more |

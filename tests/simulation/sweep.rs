@@ -182,10 +182,12 @@ fn conclude(
     let count = |those: &dyn Fn(&Done) -> bool| done.iter().filter(|done| those(done)).count();
     let drawn = count(&|done| done.name.contains(":seed="));
     let of_profiles = count(&|done| done.name.contains(":profile="));
-    let single = count(&|done| !done.name.contains('=') && !done.outcome.met.is_empty());
+    let one_of = |done: &Done| !done.name.contains('=');
+    let single = count(&|done| one_of(done) && done.outcome.met.len() == 1);
+    let pairs = count(&|done| one_of(done) && done.outcome.met.len() > 1);
     let of_two = count(&|done| done.run().of_two());
     println!(
-        "sweep: of these runs {single} have one fault, {drawn} random ones; {of_two} are of two operators, {of_profiles} on \
+        "sweep: of these runs {single} have one fault, {pairs} two, {drawn} random ones; {of_two} are of two operators, {of_profiles} on \
          clouds that behave otherwise; {again} were run again"
     );
     let seconds = began.elapsed().as_secs_f64();
