@@ -358,6 +358,34 @@ fn an_outcome_that_shows_late_is_read_again() {
     }
 }
 
+/// The old image was put back, and then all instances are seen to carry the new one, so that this is wanted. An answer that is
+/// older than the call shows it there, and it is not.
+#[test]
+fn what_is_wanted_since_the_last_call_is_not_taken_for_put_back_by_an_older_answer() {
+    use crate::world::Crash;
+    let mut restoring = cut_off(json!({}));
+    restoring.run_to_state("Restoring");
+    restoring.cloud.advance(61);
+    let up_to = |number| {
+        let mut world = restoring.clone();
+        world.pass_with(Some((number, Crash::Mutation)));
+        world
+    };
+    let put_back = |w: &World| w.cloud.count("ModifyScalingConfiguration") == 1;
+    let mut world = (0..12).map(up_to).find(put_back).unwrap();
+    assert_eq!(world.cloud.configuration_image, OLD_IMAGE);
+    for ecs in &mut world.cloud.ecs {
+        ecs.image = NEW_IMAGE.into();
+    }
+    world.cloud.configuration_image = NEW_IMAGE.into();
+    world.run_for(15);
+    assert!(!world.at_rest());
+    world.cloud.configuration_image = OLD_IMAGE.into();
+    world.run_to_rest();
+    assert_eq!(world.cloud.configuration_image, NEW_IMAGE);
+    assert_eq!(world.cloud.count("ModifyScalingConfiguration"), 2);
+}
+
 /// It may be in Standby by another word: what is taken for serving is neither put back nor listed.
 #[test]
 fn a_lifecycle_state_in_a_word_that_nobody_knows_is_not_taken_for_serving() {
