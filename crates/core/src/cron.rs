@@ -12,6 +12,7 @@ use cronexpr::{Crontab, FallbackTimezoneOption, ParseOptions};
 use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, ToSpan};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::task::reason::Reason;
 
@@ -260,6 +261,13 @@ pub(crate) fn placed(zone: &TimeZone, shown: DateTime) -> Option<Timestamp> {
     // In the gap: both offsets give times beside it, the earlier one before the change.
     let before = ambiguous.earlier().ok()?;
     zone.following(before).next().map(|gap| gap.timestamp())
+}
+
+/// A time of a manifest as a status can hold it. A manifest may have a fraction of a second, and a status
+/// loses it: the time on record would be before the one asked for, which would be due for ever.
+pub(crate) fn whole_seconds(time: &Time) -> Timestamp {
+    let second = time.0.as_second() - i64::from(time.0.subsec_nanosecond() < 0);
+    Timestamp::from_second(second).unwrap_or(time.0)
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 use ess_rollout_api::v1alpha1::Schedule as Spec;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::cron::{self, Cron};
+use crate::cron::{self, Cron, whole_seconds};
 
 pub use crate::cron::Invalid;
 
@@ -123,11 +122,4 @@ impl Schedule {
         let mut newest = starts.into_iter().chain([known]).filter_map(newest);
         newest.next().unwrap_or(known)
     }
-}
-
-/// `schedule.at` as a status can hold it. A manifest may have a fraction of a second, and a status
-/// loses it: the time on record would be before the one asked for, which would be due for ever.
-pub(super) fn whole_seconds(time: &Time) -> Timestamp {
-    let second = time.0.as_second() - i64::from(time.0.subsec_nanosecond() < 0);
-    Timestamp::from_second(second).unwrap_or(time.0)
 }

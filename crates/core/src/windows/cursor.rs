@@ -10,30 +10,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
+use super::occurrences::{Block, blocks};
 use super::window::{Recurring, Times, Window};
 use crate::cron;
 
 const DAY: i64 = 24 * 60 * 60;
-
-/// Occurrences that overlap or follow each other without a gap, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) start: i64,
-    pub(super) end: i64,
-}
-
-/// Puts together what is one. `starts` in order.
-pub(super) fn blocks(starts: impl Iterator<Item = i64>, duration: i64) -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
-    for start in starts {
-        let end = start.saturating_add(duration);
-        match blocks.last_mut() {
-            Some(last) if start <= last.end => last.end = end,
-            _ => blocks.push(Block { start, end }),
-        }
-    }
-    blocks
-}
 
 /// Where in its occurrences a window is.
 pub(super) struct Cursor<'a> {

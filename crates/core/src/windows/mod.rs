@@ -18,20 +18,23 @@
 mod cursor;
 mod dates;
 mod finish_by;
+mod occurrences;
 mod selection;
 mod sweep;
 mod window;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use crate::cron::Invalid;
 pub use finish_by::{Begin, Hold, batches_that_fit, may_begin};
+pub use occurrences::HORIZON_DAYS;
 pub use selection::{Subject, selects};
-pub use window::Window;
+pub use window::{Named, Window};
 
+use cursor::Cursor;
+use occurrences::horizon;
 use sweep::{Moment, Sweep};
-
-/// How far ahead a change is looked for, in days: four years.
-pub const HORIZON_DAYS: i64 = 4 * 365 + 1;
+use window::Times;
 
 /// What the windows of a task say at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,15 +78,6 @@ pub enum Cause {
     Freeze(Named),
     /// There are windows that are Allow, and none of them is active.
     OutsideAllow,
-}
-
-/// A window, as people are told of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
-    /// Its name.
-    pub window: String,
-    /// Its reason; empty: it says none.
-    pub reason: String,
 }
 
 impl Evaluation {
@@ -141,6 +135,21 @@ pub fn next_fit<'a>(
         }
         stretch.next?;
         begins = end;
+    }
+}
+
+/// Whether a window has no occurrence that begins in the four years after this time: there is no 30
+/// February; or its one span is over. People should know: an Allow of this kind keeps its tasks closed,
+/// and a Freeze does nothing.
+pub fn is_never_due(window: &Window, time: Timestamp) -> bool {
+    let at = time.as_second();
+    match window.times() {
+        Times::Once(block) => block.end <= at,
+        Times::Recurring(_) => {
+            let mut cursor = Cursor::new(window, at, horizon(at));
+            cursor.go_to(at);
+            cursor.next_start().is_none()
+        }
     }
 }
 

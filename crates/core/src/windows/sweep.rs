@@ -2,8 +2,8 @@
 
 use ess_rollout_api::v1alpha1::WindowKind;
 
-use super::HORIZON_DAYS;
 use super::cursor::Cursor;
+use super::occurrences;
 use super::window::Window;
 
 /// How much is looked at in one evaluation: occurrences that are passed, and windows that are looked at
@@ -53,7 +53,7 @@ impl Moment<'_> {
 
 impl<'a> Sweep<'a> {
     pub(super) fn new(windows: impl IntoIterator<Item = &'a Window>, at: i64) -> Self {
-        let horizon = at.saturating_add(HORIZON_DAYS * 24 * 60 * 60);
+        let horizon = occurrences::horizon(at);
         let cursors = windows.into_iter();
         Self {
             cursors: cursors

@@ -1,14 +1,11 @@
 //! One window, read.
 
 use ess_rollout_api::v1alpha1::{Window as Spec, WindowKind};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::cursor::{Block, blocks};
 use super::dates::Dates;
-use super::{HORIZON_DAYS, Named};
-use crate::cron::{self, Cron, Invalid};
+use super::occurrences::{Block, blocks};
+use crate::cron::{self, Cron, Invalid, whole_seconds};
 use crate::task::reason::Reason;
 
 /// The shortest and the longest occurrence, in minutes: those of the CRD.
@@ -22,6 +19,15 @@ pub struct Window {
     reason: String,
     kind: WindowKind,
     times: Times,
+}
+
+/// A window, as people are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its name.
+    pub window: String,
+    /// Its reason; empty: it says none.
+    pub reason: String,
 }
 
 #[derive(Debug, Clone)]
@@ -60,7 +66,10 @@ impl Window {
         let times = match (&spec.schedule, &spec.start, &spec.end) {
             (Some(text), None, None) => Times::Recurring(Box::new(recurring(at, text, spec)?)),
             (None, Some(start), Some(end)) => {
-                let (start, end) = (whole_second(start), whole_second(end));
+                let (start, end) = (
+                    whole_seconds(start).as_second(),
+                    whole_seconds(end).as_second(),
+                );
                 if start >= end {
                     return Err(invalid(format!(
                         "{at}.end is not after start; set a later one"
@@ -95,22 +104,6 @@ impl Window {
     /// What it does while it is active.
     pub fn kind(&self) -> WindowKind {
         self.kind
-    }
-
-    /// Whether it has no occurrence that begins in the four years after this time: there is no 30
-    /// February, or its one span is over. People should know: an Allow of this kind keeps its tasks
-    /// closed, and a Freeze does nothing.
-    pub fn is_never_due(&self, time: Timestamp) -> bool {
-        let at = time.as_second();
-        match &self.times {
-            Times::Once(block) => block.end <= at,
-            Times::Recurring(_) => {
-                let horizon = at.saturating_add(HORIZON_DAYS * 24 * 60 * 60);
-                let mut cursor = super::cursor::Cursor::new(self, at, horizon);
-                cursor.go_to(at);
-                cursor.next_start().is_none()
-            }
-        }
     }
 
     pub(super) fn times(&self) -> &Times {
@@ -153,9 +146,4 @@ fn recurring(at: &str, schedule: &str, spec: &Spec) -> Result<Recurring, Invalid
         minutes,
         cron,
     })
-}
-
-/// A fraction of a second is left off, as the status of an object does.
-fn whole_second(time: &Time) -> i64 {
-    time.0.as_second() - i64::from(time.0.subsec_nanosecond() < 0)
 }
