@@ -24,7 +24,7 @@ pub struct DurationHistogram {
     Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema,
 )]
 pub enum Confidence {
-    /// Nothing but the waits that are in the template, or fewer than 5 batches.
+    /// Fewer than 5 batches, or none.
     Low,
     /// 5 batches or more.
     Medium,

@@ -10,7 +10,7 @@
 //! which it ends. So windows that follow each other without a gap are one, and whoever looks again at
 //! the time that he was told finds the other state, never the same one for a moment.
 //!
-//! - [`Window`]: one window, read
+//! - [`Window`]: one window, read; [`is_never_due`]: whether it ever does anything
 //! - [`evaluate`], [`next_fit`]: what a set of them says
 //! - [`may_begin`]: whether a batch begins that has to be over in time
 //! - [`selects`]: which tasks a window is for

@@ -122,6 +122,27 @@ fn allows_add_up_and_a_freeze_always_wins() {
     assert_eq!(why, frozen);
 }
 
+#[test]
+fn of_several_the_one_is_named_that_ends_last() {
+    let more = |kind: &str| json!({"kind": kind, "reason": "r"});
+    let set = |kind: &str| {
+        ["short", "long", "shorter"].map(|name| {
+            let minutes = i32::try_from(name.len()).unwrap() * 10;
+            let minutes = if name == "long" { 240 } else { minutes };
+            schedule(name, "0 0 * * *", "UTC", minutes, more(kind))
+        })
+    };
+    let now = at("2026-11-28T00:10:00Z");
+    let State::Open { by, .. } = evaluate(&set("Allow"), now).state else {
+        panic!("it is closed");
+    };
+    assert_eq!(by, Some(named("long", "r")));
+    let State::Closed { why, .. } = evaluate(&set("Freeze"), now).state else {
+        panic!("it is open");
+    };
+    assert_eq!(why, Cause::Freeze(named("long", "r")));
+}
+
 /// Where there is only a Freeze, it is open whenever that is not active.
 #[test]
 fn a_freeze_alone_closes_nothing_else() {
