@@ -18,6 +18,7 @@
 //! - [`rollout`]: the stages of a rolling update, from the first visit to the released group
 //! - [`image_update`]: the runs of an image update task, and its schedule
 //! - [`task`]: what both share: [`ask`], [`observation`], [`decision`], start, requests, waits
+//! - [`windows`]: when updates may begin and go on; [`eta`]: how long a batch takes
 //! - [`batches`], [`identity`]: the vocabulary
 
 #![deny(missing_docs)]
@@ -25,6 +26,8 @@
 #![warn(clippy::too_many_lines)]
 
 pub mod batches;
+pub(crate) mod cron;
+pub mod eta;
 pub mod identity;
 pub mod image_update;
 pub mod rollout;
@@ -32,5 +35,6 @@ pub mod rollout;
 #[path = "../tests/rollout/seeded.rs"]
 mod seeded;
 pub mod task;
+pub mod windows;
 
 pub use task::{ask, conditions, decision, observation, requests};

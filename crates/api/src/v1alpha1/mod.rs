@@ -1,9 +1,11 @@
 //! Version v1alpha1.
 
 pub mod action;
+pub mod durations;
 pub mod image_source;
 pub mod image_update;
 pub mod image_update_status;
+pub mod maintenance_window;
 pub mod place;
 pub mod plan;
 pub mod progress;
@@ -17,11 +19,14 @@ pub mod source;
 pub mod status;
 pub mod task;
 pub mod update;
+pub mod window;
 
 pub use action::*;
+pub use durations::*;
 pub use image_source::*;
 pub use image_update::*;
 pub use image_update_status::*;
+pub use maintenance_window::*;
 pub use place::*;
 pub use plan::*;
 pub use progress::*;
@@ -34,6 +39,7 @@ pub use source::*;
 pub use status::*;
 pub use task::*;
 pub use update::*;
+pub use window::*;
 
 fn is_false(value: &bool) -> bool {
     !*value

@@ -9,7 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::context::Context;
-use super::schedule::{Due, Invalid, Schedule, whole_seconds};
+use super::schedule::{Due, Invalid, Schedule};
+use crate::cron::whole_seconds;
 use crate::identity::hash_value;
 use crate::task::ledger;
 
