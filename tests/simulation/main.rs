@@ -48,6 +48,7 @@ mod branches;
 mod canaries;
 mod cardinality;
 mod fault;
+mod fields;
 mod gate;
 mod golden;
 mod invariants;
@@ -109,6 +110,9 @@ fn main() -> ExitCode {
     if std::env::var("GOLDEN").is_ok_and(|golden| golden == "write") {
         return golden::write(&kinds);
     }
+    if let Some(rest) = only.as_deref().and_then(|only| only.strip_prefix("fields")) {
+        return ended(fields::hold(&kinds, Some(rest)));
+    }
     if only.as_deref() == Some("cardinality") {
         return ended(cardinality::hold(&kinds));
     }
@@ -134,8 +138,12 @@ fn main() -> ExitCode {
         Some(Ok(status)) if status.success() => ExitCode::SUCCESS,
         Some(other) => ended(Err(format!("ONLY=cardinality: {other:?}"))),
     };
+    let tried = match &only {
+        None => ended(fields::hold(&kinds, None)),
+        Some(_) => ExitCode::SUCCESS,
+    };
     let swept = sweep::all(&kinds, only.as_deref());
-    let all = [held, scaled, bounded, swept].into_iter();
+    let all = [held, scaled, bounded, tried, swept].into_iter();
     let mut failed = all.filter(|part| *part != ExitCode::SUCCESS);
     failed.next().unwrap_or(ExitCode::SUCCESS)
 }

@@ -122,7 +122,7 @@ fn too_many_passes(done: &mut [Done]) {
         .filter(|done| !done.name.contains(':'))
         .map(|done| (done.name.clone(), done.outcome.passes))
         .collect();
-    for Done { name, outcome } in done {
+    for Done { name, outcome, .. } in done {
         let usual = name.split(':').next().and_then(|name| usual.get(name));
         let drawn = [":profile=", ":seed="].iter();
         let drawn = drawn.filter(|drawn| name.contains(**drawn)).count();
@@ -148,7 +148,7 @@ fn the_same_again(done: &mut [Done]) -> usize {
         .iter()
         .map(|done| (done.name.as_str(), &done.outcome))
         .collect();
-    for Done { name, outcome } in done {
+    for Done { name, outcome, .. } in done {
         if let Some(again) = again.get(name.as_str())
             && again.hash != outcome.hash
         {
