@@ -72,6 +72,12 @@ pub fn hold(kinds: &Arc<Kinds>, rest: Option<&str>) -> Result<(), String> {
     for plural in KINDS {
         names.extend(of_kind(kinds, plural, &mut sums));
     }
+    if std::env::var_os("TIMES").is_some() {
+        println!(
+            "fields: listed after {:.1} s",
+            began.elapsed().as_secs_f64()
+        );
+    }
     let jobs = names.into_iter().map(Job::Field).collect();
     let done = workers::work(jobs);
     conclude(&done, &mut sums);
@@ -89,7 +95,10 @@ pub fn hold(kinds: &Arc<Kinds>, rest: Option<&str>) -> Result<(), String> {
         sums.violations.len(),
         began.elapsed().as_secs_f64(),
     );
-    println!("fields: of these {} were set right again; runs={}", sums.mended, sums.runs);
+    println!(
+        "fields: of these {} were set right again; runs={}",
+        sums.mended, sums.runs
+    );
     match sums.violations.len() {
         0 => Ok(()),
         count => Err(format!("{count} violations")),
@@ -98,7 +107,9 @@ pub fn hold(kinds: &Arc<Kinds>, rest: Option<&str>) -> Result<(), String> {
 
 /// Those of a kind, the most telling first.
 fn bases_of(plural: &str) -> impl Iterator<Item = &'static Base> {
-    bases::all().iter().filter(move |base| base.plural == plural)
+    bases::all()
+        .iter()
+        .filter(move |base| base.plural == plural)
 }
 
 /// Those that have this field in their specs.
@@ -116,7 +127,7 @@ fn of_kind(kinds: &Arc<Kinds>, plural: &str, sums: &mut Sums) -> Vec<String> {
         let mut taken = BTreeSet::new();
         for base in covering(plural, field) {
             any = true;
-            for tried in runs::at_creation(kinds, base, field) {
+            for tried in runs::at_creation(kinds, base, field, None) {
                 match tried {
                     Tried::Refused => {
                         sums.refused += 1;
@@ -136,7 +147,22 @@ fn of_kind(kinds: &Arc<Kinds>, plural: &str, sums: &mut Sums) -> Vec<String> {
                 field.path
             ));
         }
-        names.extend(taken.iter().map(|label| format!("create|{plural}|{}|{label}", field.path)));
+        names.extend(
+            taken
+                .iter()
+                .map(|label| format!("create|{plural}|{}|{label}", field.path)),
+        );
+    }
+    let mut edits: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for base in bases_of(plural).filter(|base| base.states().next().is_some()) {
+        for field in &fields {
+            let tried = runs::as_edits(kinds, base, field, None).into_iter();
+            let taken = tried.filter_map(|tried| match tried {
+                Tried::Taken(label, _) => Some(label),
+                _ => None,
+            });
+            edits.insert((base.name, &field.path), taken.collect());
+        }
     }
     let states: BTreeSet<&str> = bases_of(plural).flat_map(Base::states).collect();
     for state in states {
@@ -145,14 +171,15 @@ fn of_kind(kinds: &Arc<Kinds>, plural: &str, sums: &mut Sums) -> Vec<String> {
         }
         for field in &fields {
             let bases = bases_of(plural).filter(|base| base.states().any(|one| one == state));
-            let labels: BTreeSet<String> = bases
-                .flat_map(|base| runs::as_edits(kinds, base, field))
-                .filter_map(|tried| match tried {
-                    Tried::Taken(label, _) => Some(label),
-                    _ => None,
-                })
+            let labels: BTreeSet<&String> = bases
+                .filter_map(|base| edits.get(&(base.name, field.path.as_str())))
+                .flatten()
                 .collect();
-            names.extend(labels.iter().map(|label| format!("edit|{plural}|{state}|{}|{label}", field.path)));
+            names.extend(
+                labels
+                    .iter()
+                    .map(|label| format!("edit|{plural}|{state}|{}|{label}", field.path)),
+            );
         }
     }
     names
@@ -162,9 +189,15 @@ fn of_kind(kinds: &Arc<Kinds>, plural: &str, sums: &mut Sums) -> Vec<String> {
 fn conclude(done: &[Done], sums: &mut Sums) {
     let mut used = BTreeSet::new();
     let mut words: BTreeMap<String, Vec<(String, &BTreeMap<String, u64>)>> = BTreeMap::new();
-    for Done { name, outcome, found } in done {
+    for Done {
+        name,
+        outcome,
+        found,
+    } in done
+    {
         let violations = outcome.violations.iter();
-        sums.violations.extend(violations.map(|violation| format!("{name}: {violation}")));
+        sums.violations
+            .extend(violations.map(|violation| format!("{name}: {violation}")));
         let Some(found) = found else { continue };
         sums.runs += found.runs;
         sums.mended += found.mended;
@@ -180,7 +213,10 @@ fn conclude(done: &[Done], sums: &mut Sums) {
         }
         let (of, label) = name.rsplit_once('|').unwrap_or((name, ""));
         if name.starts_with("create|") && label.starts_with('=') {
-            words.entry(of.to_owned()).or_default().push((label.to_owned(), &found.numbers));
+            words
+                .entry(of.to_owned())
+                .or_default()
+                .push((label.to_owned(), &found.numbers));
         }
     }
     for (field, all) in words {
@@ -190,14 +226,18 @@ fn conclude(done: &[Done], sums: &mut Sums) {
                 let both = numbers.keys().filter(|base| others.contains_key(*base));
                 let (mut both, known) = (both.peekable(), inert::knows_alike(&field, word, other));
                 if both.peek().is_some() && both.all(|base| alike(&base)) && !known {
-                    sums.violations.push(format!("{field}: {word} and {other} have the same runs"));
+                    sums.violations
+                        .push(format!("{field}: {word} and {other} have the same runs"));
                 }
             }
         }
     }
     let stale = (0..inert::ALL.len()).filter(|entry| !used.contains(entry));
     sums.violations.extend(stale.map(|entry| {
-        format!("the list of what is inert has what is not: {:?}", inert::ALL[entry])
+        format!(
+            "the list of what is inert has what is not: {:?}",
+            inert::ALL[entry]
+        )
     }));
 }
 

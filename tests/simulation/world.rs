@@ -224,7 +224,9 @@ pub fn send(
     let answer = apiserver.answer(user, &request(method, path, body));
     let status = answer.status().as_u16();
     let read = answer.into_body().collect().now_or_never();
-    let bytes = read.and_then(Result::ok).map(http_body_util::Collected::to_bytes);
+    let bytes = read
+        .and_then(Result::ok)
+        .map(http_body_util::Collected::to_bytes);
     Answer {
         status,
         body: serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default(),

@@ -29,6 +29,8 @@ pub struct Base {
     moments: Vec<(&'static str, usize, When)>,
     bound: Duration,
     rest: Duration,
+    /// `status.state` at the end, as it is; empty: it is gone; `None`: it goes on.
+    pub ends: Option<&'static str>,
 }
 
 impl Base {
@@ -44,6 +46,7 @@ impl Base {
             moments: Vec::new(),
             bound: Duration::from_secs(1200),
             rest: Duration::from_secs(150),
+            ends: Some("Succeeded"),
         }
     }
 
@@ -69,16 +72,20 @@ impl Base {
         self
     }
 
-    /// So many seconds of virtual time, or more, are of interest.
-    fn lasts(mut self, seconds: u64) -> Self {
-        self.bound = Duration::from_secs(seconds);
+    /// It is looked at for so many seconds once people have done all that they do.
+    fn rests(mut self, seconds: u64) -> Self {
+        self.rest = Duration::from_secs(seconds);
+        self.bound += self.rest;
         self
     }
 
-    /// So many seconds once people have done all that they do.
-    pub fn rests(mut self, seconds: u64) -> Self {
-        self.rest = Duration::from_secs(seconds);
-        self.bound = self.bound.max(self.rest * 2);
+    fn ends(mut self, state: &'static str) -> Self {
+        self.ends = Some(state);
+        self
+    }
+
+    fn goes_on(mut self) -> Self {
+        self.ends = None;
         self
     }
 
@@ -196,15 +203,32 @@ fn full_container(version: &str) -> Value {
     })
 }
 
-/// What both kinds of runs have in common. `base` makes an object whose spec runs an update in two batches, with this in it, too;
-/// `faulty` is a cloud in which an instance fails in it.
-fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, faulty: &Value) -> Vec<Base> {
+/// What an update does, by what its script has in it, that of nothing else.
+pub struct Way {
+    /// The text of the script.
+    pub script: &'static str,
+    /// A cloud that has this fault once the update may start.
+    pub fault: fn(Value) -> Value,
+}
+
+/// What both kinds of runs have in common. `base` makes an object whose spec runs a script in two batches, with this in it, too.
+fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, way: &Way) -> Vec<Base> {
     let web = base("", json!({})).about;
     let ended = || When::Field(web, "/status/restore/done", true.into());
-    let each = || json!({"suspensionPolicy": "SuspendEachBatch"});
-    let no_cancel = json!({"faults": [{
-        "service": "OOS", "action": "CancelExecution", "principal": "operator", "count": 0, "effect": {"kind": "deny"},
-    }]});
+    let each = |more: Value| with(json!({"suspensionPolicy": "SuspendEachBatch"}), more);
+    let command = |more: Value| {
+        let command = with(json!({"contentContains": way.script}), more);
+        json!({"commands": [command]})
+    };
+    let faulty = || command(json!({"instance": "i-web-02", "exitCode": 7, "output": "disk full"}));
+    let denied = |action: &str, seconds: u64| {
+        (way.fault)(json!({
+            "service": "OOS", "action": action, "principal": "operator", "count": 0, "forSeconds": seconds,
+            "effect": {"kind": "deny"},
+        }))
+    };
+    let ever = 1_000_000;
+    let slow_to_cancel = || json!({"switches": {"oos": {"cancelDelaySeconds": 2000}}});
     vec![
         base(
             "running",
@@ -223,62 +247,90 @@ fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, faulty: &Value) -> Vec<
                 "onFailure": "Fail", "failedInstancePolicy": "KeepInStandby", "restorePolicy": "Restore",
             }),
         )
-        .cloud(faulty.clone())
+        .cloud(faulty())
         .then(ended(), Act::Wait)
-        .moment("Ended", When::Later(30)),
-        base("failing-in-a-pause", json!({"onFailure": "Suspend"}))
-            .cloud(faulty.clone())
-            .moment("FailureSuspended", When::State(web, "FailureSuspended"))
+        .moment("Ended", When::Later(30))
+        .ends("Failed"),
+        // The pause after the failure, and the one after the batch.
+        base("failing-in-a-pause", each(json!({"onFailure": "Suspend"})))
+            .cloud(faulty())
+            .moment("Running", When::State(web, "Running"))
             .then(When::State(web, "FailureSuspended"), Act::Wait)
-            .then(When::Later(60), Act::Annotate(web, "cancel", "enough"))
-            .then(ended(), Act::Wait),
-        base("pausing", with(each(), json!({"batches": 4, "approvedBatches": 1})))
+            .moment("FailureSuspended", When::Now)
+            .then(When::Later(60), Act::Annotate(web, "skip", "i-web-02@one"))
+            .ends("BatchSuspended"),
+        base("pausing", each(json!({"batches": 4, "approvedBatches": 2})))
             .moment("Pending", When::Now)
             .moment("Running", When::State(web, "Running"))
-            .then(When::Paused(web, 1), Act::Wait)
+            .then(When::Paused(web, 2), Act::Wait)
             .moment("BatchSuspended", When::Now)
-            .rests(400),
-        base("queued", json!({"approvedBatches": 1}))
+            .ends("BatchSuspended"),
+        base("queued", each(json!({})))
             .first(
                 When::Now,
-                Act::Create(crate::scenario::script(
+                Act::Create(object(
+                    "ImageUpdateTask",
                     "first",
-                    json!({"suspensionPolicy": "SuspendFirstBatch"}),
+                    json!({"scalingGroupId": crate::scenario::GROUP, "source": {"instanceId": "i-web-01"}}),
                 )),
             )
-            .first(When::Paused("first", 1), Act::Wait)
-            .moment("Pending", When::Later(30))
-            .then(When::Later(40), Act::Annotate("first", "continue", "1"))
-            .then(ended(), Act::Wait),
-        base("blocked", json!({"startingDeadlineSeconds": 600}))
-            .cloud(json!({"faults": [{
-                "service": "OOS", "action": "StartExecution", "principal": "operator", "count": 0, "effect": {"kind": "deny"},
-            }]}))
+            .moment("Pending", When::State(web, "Pending"))
+            .then(When::Paused(web, 1), Act::Wait)
+            .ends("BatchSuspended"),
+        base("blocked-for-too-long", json!({"startingDeadlineSeconds": 150}))
+            .cloud(denied("StartExecution", ever))
+            .moment("Pending", When::Now)
             .moment("Blocked", When::State(web, "Blocked"))
-            .lasts(900),
-        base("planned", json!({"desiredState": "Plan"}))
+            .rests(400)
+            .ends("Failed"),
+        base("blocked", each(json!({})))
+            .cloud(with(denied("StartExecution", 200), slow_to_cancel()))
+            .moment("Pending", When::Now)
+            .moment("Blocked", When::State(web, "Blocked"))
+            .then(When::Paused(web, 1), Act::Wait)
+            .then(When::Later(30), Act::Delete(web))
+            .rests(600)
+            .ends("Cancelling"),
+        base("planned-and-blocked", json!({"desiredState": "Plan"}))
+            .cloud(denied("StartExecution", 300))
             .moment("Planned", When::State(web, "Planned"))
-            .then(When::Later(120), Act::Edit(web, json!({"desiredState": "Run"})))
+            .then(When::Later(20), Act::Edit(web, json!({"desiredState": "Run"})))
             .then(ended(), Act::Wait),
+        base("planned", each(json!({"desiredState": "Plan"})))
+            .moment("Planned", When::State(web, "Planned"))
+            .cloud(slow_to_cancel())
+            .then(When::Later(120), Act::Edit(web, json!({"desiredState": "Run"})))
+            .then(When::Paused(web, 1), Act::Wait)
+            .then(When::Later(30), Act::Delete(web))
+            .rests(600)
+            .ends("Cancelling"),
         base("kept-for-a-while", json!({"ttlSecondsAfterFinished": 300, "runKey": "release-8"}))
             .then(ended(), Act::Wait)
             .moment("Ended", When::Later(30))
-            .rests(600),
-        base(
-            "deleted",
-            with(each(), json!({"deletionPolicy": "Cancel", "deletionTimeoutSeconds": 400})),
-        )
-        .cloud(no_cancel)
-        .moment("BatchSuspended", When::Paused(web, 1))
-        .then(When::Paused(web, 1), Act::Wait)
-        .then(When::Later(30), Act::Delete(web))
-        .moment("Deleting", When::Later(30))
-        .then(When::Later(60), Act::Wait)
-        .rests(600),
+            .rests(600)
+            .ends(""),
+        base("deleted", each(json!({"deletionPolicy": "Cancel", "deletionTimeoutSeconds": 400})))
+            .cloud(slow_to_cancel())
+            .moment("Running", When::State(web, "Running"))
+            .then(When::Paused(web, 1), Act::Wait)
+            .moment("BatchSuspended", When::Now)
+            .then(When::Later(30), Act::Delete(web))
+            .moment("Deleting", When::Later(30))
+            .then(When::Later(60), Act::Wait)
+            .rests(600)
+            .ends(""),
+        base("failing-and-deleted", json!({"deletionTimeoutSeconds": 400}))
+            .cloud(with(faulty(), slow_to_cancel()))
+            .then(When::State(web, "FailureSuspended"), Act::Wait)
+            .moment("FailureSuspended", When::Now)
+            .then(When::Later(30), Act::Delete(web))
+            .rests(600)
+            .ends(""),
         base("stuck", json!({"progressDeadlineSeconds": 120}))
-            .cloud(json!({"durations": {"command": 900, "replaceSystemDisk": 900}}))
+            .cloud(command(json!({"durationSeconds": 900})))
             .then(When::State(web, "Running"), Act::Wait)
-            .rests(500),
+            .rests(500)
+            .ends("Running"),
         base("with-credentials", json!({"credentialsRef": {"name": "cloud"}, "ramRole": "OOSServiceRole"}))
             .first(When::Now, Act::Create(credentials()))
             .then(ended(), Act::Wait),

@@ -19,6 +19,14 @@ pub const ALL: &[Inert] = &[];
 /// Two words for the same, and why.
 const ALIKE: &[(&str, &str, &str)] = &[];
 
+/// What cannot be taken back in the same object, and says so itself.
+const FINAL: &[(&str, &str)] = &[("desiredState", r#"="Cancelled""#)];
+
+/// Whether a value is for good, and another object has to be created.
+pub fn is_final(path: &str, label: &str) -> bool {
+    FINAL.contains(&(path, label))
+}
+
 /// The entry of the list for this.
 pub fn entry(plural: &str, state: &str, path: &str, label: &str) -> Option<usize> {
     ALL.iter().position(|inert| {

@@ -62,7 +62,11 @@ impl Record {
         match first {
             Some((mine, other)) => Some(format!("{mine:?} <> {other:?}")),
             None if self.decided.len() != other.decided.len() => {
-                let longer = if self.decided.len() > other.decided.len() { self } else { other };
+                let longer = if self.decided.len() > other.decided.len() {
+                    self
+                } else {
+                    other
+                };
                 let at = self.decided.len().min(other.decided.len());
                 Some(format!("only one has {:?}", longer.decided[at]))
             }
@@ -132,6 +136,10 @@ async fn live(
     };
     calls(&world, &mut record);
     writes(&world, about, &mut record);
+    let left = person::find(&world, about).map(|object| timeless(told(object["status"].clone())));
+    record
+        .decided
+        .push((left.unwrap_or_default().to_string(), 0));
     record
 }
 
@@ -141,7 +149,10 @@ fn ended(world: &World, about: &str) -> String {
     };
     let state = object["status"]["state"].as_str().unwrap_or_default();
     let outcome = object.pointer("/status/result/reason");
-    format!("{state} {}", outcome.and_then(Value::as_str).unwrap_or_default())
+    format!(
+        "{state} {}",
+        outcome.and_then(Value::as_str).unwrap_or_default()
+    )
 }
 
 fn since_begin(time: Timestamp) -> i64 {
@@ -160,7 +171,9 @@ fn calls(world: &World, record: &mut Record) {
             "{} {} {} {params} -> {}",
             entry.principal, entry.region, entry.action, entry.code
         );
-        record.all.push(format!("{} {call}", entry.time.as_second()));
+        record
+            .all
+            .push(format!("{} {call}", entry.time.as_second()));
         record.decided.push((call, since_begin(entry.time)));
     }
 }
@@ -176,7 +189,12 @@ fn writes(world: &World, about: &str, record: &mut Record) {
         let resource = change.resource.as_str();
         if resource == "events" {
             let of = change.new["regarding"]["name"].as_str().unwrap_or_default();
-            let said = told(json!([of, change.new["type"], change.new["reason"], change.new["note"]]));
+            let said = told(json!([
+                of,
+                change.new["type"],
+                change.new["reason"],
+                change.new["note"]
+            ]));
             record.all.push(format!("{at} {said}"));
             record.decided.push((said.to_string(), at));
             continue;
@@ -191,11 +209,14 @@ fn writes(world: &World, about: &str, record: &mut Record) {
             "secrets" => change.new["data"].clone(),
             _ => change.new["status"].clone(),
         });
-        let before = last_of_others.insert((resource.to_owned(), change.name.clone()), written.clone());
+        let before =
+            last_of_others.insert((resource.to_owned(), change.name.clone()), written.clone());
         if before.as_ref() == Some(&written) {
             continue;
         }
-        record.all.push(format!("{at} {resource} {} {written}", change.name));
+        record
+            .all
+            .push(format!("{at} {resource} {} {written}", change.name));
         if *change.name == *name {
             let now = decisions(change);
             if now != last {
@@ -222,13 +243,28 @@ fn told(mut value: Value) -> Value {
     value
 }
 
-const NAMES: [&str; 6] = [
+/// Without times, which an edit moves a little.
+fn timeless(mut value: Value) -> Value {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(fields) => fields.values_mut().for_each(strip),
+            Value::Array(items) => items.iter_mut().for_each(strip),
+            Value::String(text) if text.parse::<Timestamp>().is_ok() => *text = "a time".to_owned(),
+            _ => {}
+        }
+    }
+    strip(&mut value);
+    value
+}
+
+const NAMES: [&str; 7] = [
     "observedGeneration",
     "specHash",
     "clientToken",
     "ClientToken",
     "ess-rollout/spec-hash",
     "lastTransitionTime",
+    "latched",
 ];
 
 fn strip(value: &mut Value) {

@@ -58,16 +58,35 @@ fn empty(kinds: &Arc<Kinds>) -> FakeApiserver {
 }
 
 fn collection(base: &Base) -> String {
-    format!("/apis/ess-rollout.io/v1alpha1/namespaces/{NAMESPACE}/{}", base.plural)
+    format!(
+        "/apis/ess-rollout.io/v1alpha1/namespaces/{NAMESPACE}/{}",
+        base.plural
+    )
 }
 
-/// An apiserver with the object of a base, and its spec as it is stored.
+/// An apiserver with the object of a base, and its spec as it is stored; made once, and not to be written to.
 fn stored(kinds: &Arc<Kinds>, base: &Base) -> (FakeApiserver, Value) {
-    let apiserver = empty(kinds);
-    let answer = send(&apiserver, PERSON, "POST", &collection(base), &base.object(&base.spec));
-    assert!(answer.status == 201, "{} is refused: {}", base.name, answer.body);
-    let spec = answer.body["spec"].clone();
-    (apiserver, spec)
+    let key = (base.plural, base.name);
+    STORED.with_borrow_mut(|known| {
+        let made = || {
+            let apiserver = empty(kinds);
+            let object = base.object(&base.spec);
+            let answer = send(&apiserver, PERSON, "POST", &collection(base), &object);
+            assert!(
+                answer.status == 201,
+                "{} is refused: {}",
+                base.name,
+                answer.body
+            );
+            let spec = answer.body["spec"].clone();
+            (apiserver, spec)
+        };
+        known.entry(key).or_insert_with(made).clone()
+    })
+}
+
+thread_local! {
+    static STORED: RefCell<BTreeMap<(&'static str, &'static str), (FakeApiserver, Value)>> = RefCell::default();
 }
 
 /// Whether a refusal names the field.
@@ -80,12 +99,14 @@ fn names(answer: &Answer, field: &Field) -> bool {
         let is_of_word = |c: char| c.is_alphanumeric();
         let mut found = message.match_indices(word);
         found.any(|(at, _)| {
-            !message[..at].ends_with(is_of_word) && !message[at + word.len()..].starts_with(is_of_word)
+            !message[..at].ends_with(is_of_word)
+                && !message[at + word.len()..].starts_with(is_of_word)
         })
     };
     causes.into_iter().flatten().any(|cause| {
         // In the first item of each list, or in one that was added to it.
-        let at = regex::Regex::new(r"\[\d+\]").map(|index| index.replace_all(&text(&cause["field"]), "[]").into_owned());
+        let at = regex::Regex::new(r"\[\d+\]")
+            .map(|index| index.replace_all(&text(&cause["field"]), "[]").into_owned());
         let at = at.unwrap_or_default();
         let inside = at.strip_prefix(path.as_str());
         let inside = inside.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
@@ -103,7 +124,10 @@ fn first_taken<'a>(
     mutation: &'a Mutation,
     ask: impl Fn(Option<&Value>) -> Answer,
 ) -> (Option<&'a Value>, Answer) {
-    let answers = mutation.values.iter().map(|value| (value.as_ref(), ask(value.as_ref())));
+    let answers = mutation
+        .values
+        .iter()
+        .map(|value| (value.as_ref(), ask(value.as_ref())));
     let mut first = None;
     for (value, answer) in answers {
         if answer.status < 300 {
@@ -115,7 +139,13 @@ fn first_taken<'a>(
 }
 
 /// What an answer is worth. `before`: the spec without the mutation.
-fn judged(about: &str, field: &Field, mutation: &Mutation, before: &Value, answer: &Answer) -> Tried {
+fn judged(
+    about: &str,
+    field: &Field,
+    mutation: &Mutation,
+    before: &Value,
+    answer: &Answer,
+) -> Tried {
     let wrong = |why: &str| Tried::Wrong(format!("{about}: {why}: {}", answer.body));
     if answer.status >= 300 {
         return if answer.versions.0 != answer.versions.1 {
@@ -136,17 +166,30 @@ fn judged(about: &str, field: &Field, mutation: &Mutation, before: &Value, answe
 }
 
 /// What becomes of each thing that a field of a base could be when it is created.
-pub fn at_creation(kinds: &Arc<Kinds>, base: &Base, field: &Field) -> Vec<Tried> {
+pub fn at_creation(
+    kinds: &Arc<Kinds>,
+    base: &Base,
+    field: &Field,
+    label: Option<&str>,
+) -> Vec<Tried> {
     let Some(value) = base.spec.pointer(&field.pointer) else {
         return Vec::new();
     };
     let (_, before) = stored(kinds, base);
     let create = |value: Option<&Value>, query: &str| {
         let object = base.object(&schema::with_field(&base.spec, field, value));
-        send(&empty(kinds), PERSON, "POST", &format!("{}{query}", collection(base)), &object)
+        send(
+            &empty(kinds),
+            PERSON,
+            "POST",
+            &format!("{}{query}", collection(base)),
+            &object,
+        )
     };
     let mutations = schema::mutations(field, value, 1);
-    let tried = mutations.iter().map(|mutation| {
+    let tried = mutations.iter();
+    let tried = tried.filter(|mutation| label.is_none_or(|label| mutation.label == label));
+    let tried = tried.map(|mutation| {
         let about = format!("{} with spec.{} {}", base.name, field.path, mutation.label);
         let (value, answer) = first_taken(mutation, |value| create(value, ""));
         let strictly = || create(value, "?fieldValidation=Strict");
@@ -164,16 +207,18 @@ pub fn at_creation(kinds: &Arc<Kinds>, base: &Base, field: &Field) -> Vec<Tried>
 }
 
 /// What becomes of each thing that a field of a base could be edited to.
-pub fn as_edits(kinds: &Arc<Kinds>, base: &Base, field: &Field) -> Vec<Tried> {
-    let (_, before) = stored(kinds, base);
-    let tried = edits(base, field, &before).into_iter().map(|mutation| {
+pub fn as_edits(kinds: &Arc<Kinds>, base: &Base, field: &Field, label: Option<&str>) -> Vec<Tried> {
+    let (apiserver, before) = stored(kinds, base);
+    let mutations = edits(base, field, &before).into_iter();
+    let tried = mutations.filter(|mutation| label.is_none_or(|label| mutation.label == label));
+    let tried = tried.map(|mutation| {
         let about = format!("{} with spec.{} {}", base.name, field.path, mutation.label);
         let (_, answer) = first_taken(&mutation, |value| {
-            let (apiserver, _) = stored(kinds, base);
             let after = schema::with_field(&before, field, value);
             let patch = json!({"spec": schema::merge_patch(&before, &after)});
             let (_, name) = parts(base.about);
-            send(&apiserver, PERSON, "PATCH", &format!("{}/{name}", collection(base)), &patch)
+            let path = format!("{}/{name}?dryRun=All", collection(base));
+            send(&apiserver, PERSON, "PATCH", &path, &patch)
         });
         judged(&about, field, &mutation, &before, &answer)
     });
@@ -190,7 +235,8 @@ fn edits(base: &Base, field: &Field, before: &Value) -> Vec<Mutation> {
     if !before.pointer(parent).is_some_and(Value::is_object) {
         return Vec::new();
     }
-    let mut elsewhere = covering(base.plural, field).filter_map(|base| base.spec.pointer(&field.pointer));
+    let mut elsewhere =
+        covering(base.plural, field).filter_map(|base| base.spec.pointer(&field.pointer));
     let added = elsewhere.next().map(|value| Mutation {
         label: "added".to_owned(),
         values: vec![Some(value.clone())],
@@ -231,7 +277,13 @@ impl Shared<'_> {
         let known = KNOWN.with_borrow(|known| known.get(&key).cloned());
         known.unwrap_or_else(|| {
             let edit = (state != AT_CREATION).then_some((state, Act::Wait));
-            let record = Rc::new(self.run(base, &base.scenario(&base.spec, edit)));
+            let mut record = self.run(base, &base.scenario(&base.spec, edit));
+            let state = record.ended.split(' ').next().unwrap_or_default();
+            if base.ends.is_some_and(|ends| ends != state) {
+                let why = format!("{} ends as {:?}", base.name, record.ended);
+                record.violations.push(why);
+            }
+            let record = Rc::new(record);
             KNOWN.with_borrow_mut(|known| known.insert(key, record.clone()));
             record
         })
@@ -270,9 +322,8 @@ fn work(kinds: &Arc<Kinds>, name: &str, traced: bool) -> (Outcome, Found) {
             let label = label.join("|");
             field(plural, path).map(|field| create(&mut shared, plural, &field, &label, &mut found))
         }
-        ["edit", plural, state, path, label] => {
-            field(plural, path).map(|field| edit(&mut shared, plural, state, (&field, label), &mut found))
-        }
+        ["edit", plural, state, path, label] => field(plural, path)
+            .map(|field| edit(&mut shared, plural, state, (&field, label), &mut found)),
         ["refused", plural, state, of] => {
             let base = bases_of(plural).find(|base| base.name == *of);
             base.map(|base| refused(&mut shared, base, state, &mut found))
@@ -294,10 +345,16 @@ fn field(plural: &str, path: &str) -> Option<Field> {
 }
 
 /// One of the values that a field can be created with.
-fn create(shared: &mut Shared<'_>, plural: &str, field: &Field, label: &str, found: &mut Found) -> Vec<String> {
+fn create(
+    shared: &mut Shared<'_>,
+    plural: &str,
+    field: &Field,
+    label: &str,
+    found: &mut Found,
+) -> Vec<String> {
     let mut violations = Vec::new();
     for base in covering(plural, field) {
-        let tried = at_creation(shared.kinds, base, field).into_iter();
+        let tried = at_creation(shared.kinds, base, field, Some(label)).into_iter();
         let spec = tried.into_iter().find_map(|tried| match tried {
             Tried::Taken(one, spec) if one == label => Some(spec),
             _ => None,
@@ -305,8 +362,13 @@ fn create(shared: &mut Shared<'_>, plural: &str, field: &Field, label: &str, fou
         let Some(spec) = spec else { continue };
         let usual = shared.base(base, AT_CREATION);
         let record = shared.run(base, &base.scenario(&spec, None));
-        violations.extend(record.violations.iter().map(|v| format!("{}: {v}", base.name)));
-        violations.extend(usual.violations.iter().map(|v| format!("{} as it is: {v}", base.name)));
+        violations.extend(
+            record
+                .violations
+                .iter()
+                .map(|v| format!("{}: {v}", base.name)),
+        );
+        violations.extend(usual.violations.iter().cloned());
         found.numbers.insert(base.name.to_owned(), record.number());
         let difference = record.difference(&usual);
         if shared.traced {
@@ -326,7 +388,13 @@ fn create(shared: &mut Shared<'_>, plural: &str, field: &Field, label: &str, fou
 }
 
 /// What is wrong where nothing has come of something.
-fn without_effect(plural: &str, state: &str, field: &Field, label: &str, found: &mut Found) -> Option<String> {
+fn without_effect(
+    plural: &str,
+    state: &str,
+    field: &Field,
+    label: &str,
+    found: &mut Found,
+) -> Option<String> {
     if found.changed {
         return None;
     }
@@ -343,18 +411,18 @@ fn mended(
     (wrong, label): (&Value, &str),
     usual: &Record,
 ) -> Option<String> {
-    let (apiserver, right) = stored(shared.kinds, base);
+    let (_, right) = stored(shared.kinds, base);
     // From what is wrong to what is right.
     let patch = schema::merge_patch(wrong, &right);
     let by_edit = {
-        let apiserver_of_wrong = empty(shared.kinds);
-        drop(apiserver);
+        let apiserver = empty(shared.kinds);
         let path = collection(base);
-        send(&apiserver_of_wrong, PERSON, "POST", &path, &base.object(wrong));
+        send(&apiserver, PERSON, "POST", &path, &base.object(wrong));
         let (_, name) = parts(base.about);
         let path = format!("{path}/{name}");
-        let answer = send(&apiserver_of_wrong, PERSON, "PATCH", &path, &json!({"spec": patch}));
-        (answer.status < 300).then(|| patch.clone())
+        let answer = send(&apiserver, PERSON, "PATCH", &path, &json!({"spec": patch}));
+        let may_be = answer.status < 300 && !inert::is_final(&field.path, label);
+        may_be.then(|| patch.clone())
     };
     let scenario = base.mended(wrong, by_edit, NOTICED);
     let record = shared.run(base, &scenario);
@@ -379,7 +447,7 @@ fn edit(
     let mut violations = Vec::new();
     for base in bases_of(plural).filter(|base| base.states().any(|one| one == state)) {
         let (_, before) = stored(shared.kinds, base);
-        let tried = as_edits(shared.kinds, base, field).into_iter();
+        let tried = as_edits(shared.kinds, base, field, Some(label)).into_iter();
         let spec = tried.into_iter().find_map(|tried| match tried {
             Tried::Taken(one, spec) if one == label => Some(spec),
             _ => None,
@@ -389,7 +457,13 @@ fn edit(
         let patch = schema::merge_patch(&before, &spec);
         let act = Act::Edit(base.about, patch);
         let record = shared.run(base, &base.scenario(&base.spec, Some((state, act))));
-        violations.extend(record.violations.iter().map(|v| format!("{}: {v}", base.name)));
+        violations.extend(
+            record
+                .violations
+                .iter()
+                .map(|v| format!("{}: {v}", base.name)),
+        );
+        violations.extend(usual.violations.iter().cloned());
         let difference = record.otherwise_decided(&usual);
         if shared.traced {
             println!("{}: {difference:?}", base.name);
@@ -409,7 +483,7 @@ fn refused(shared: &mut Shared<'_>, base: &Base, state: &str, found: &mut Found)
     let mut violations = Vec::new();
     let mut tries = Vec::new();
     for field in schema::fields(&schema::of_spec(base.plural)) {
-        let tried = as_edits(shared.kinds, base, &field);
+        let tried = as_edits(shared.kinds, base, &field, None);
         let mutations = edits(base, &field, &before);
         for (mutation, tried) in mutations.into_iter().zip(tried) {
             match tried {
@@ -429,7 +503,10 @@ fn refused(shared: &mut Shared<'_>, base: &Base, state: &str, found: &mut Found)
     let record = shared.run(base, &base.scenario(&base.spec, Some((state, act))));
     violations.extend(record.violations.iter().cloned());
     if record.answers.len() != tries.len() {
-        violations.push(format!("the object was not in the state: {} answers", record.answers.len()));
+        violations.push(format!(
+            "the object was not in the state: {} answers",
+            record.answers.len()
+        ));
     }
     for ((field, mutation), answer) in tries.iter().zip(&record.answers) {
         let before = json!(null);
@@ -442,7 +519,9 @@ fn refused(shared: &mut Shared<'_>, base: &Base, state: &str, found: &mut Found)
     }
     if record.hash != usual.hash {
         let where_ = record.difference(&usual);
-        violations.push(format!("the run is another after edits that were refused: {where_:?}"));
+        violations.push(format!(
+            "the run is another after edits that were refused: {where_:?}"
+        ));
     }
     violations
 }

@@ -81,7 +81,7 @@ pub const UNKNOWN: &str = "unknownField";
 
 /// Whether a field is a span of time, by its name, as the conventions of Kubernetes have it.
 pub fn is_in_seconds(field: &Field) -> bool {
-    field.leaf().ends_with("Seconds")
+    field.leaf().contains("Seconds")
 }
 
 /// What else a field could be that has this value. `step`: by how much a whole number is moved.
@@ -98,11 +98,11 @@ pub fn mutations(field: &Field, value: &Value, step: i64) -> Vec<Mutation> {
     let number = |name: &str| schema[name].as_f64().map(|number| number as i64);
     if schema["x-kubernetes-int-or-string"] == true {
         // Its bounds are in a rule; the schema has none.
-        for other in [json!(1), json!(2), json!("25%"), json!("100%")] {
-            add(&format!("={other}"), vec![Some(other)], false);
+        for other in [json!(1), json!(4), json!("25%"), json!("100%")] {
+            add(&format!("as {other}"), vec![Some(other)], false);
         }
         for wrong in [json!(0), json!(-1), json!("0%"), json!("101%"), json!("x")] {
-            add(&format!("={wrong}"), vec![Some(wrong)], true);
+            add(&format!("as {wrong}"), vec![Some(wrong)], true);
         }
     } else if let Some(words) = schema["enum"].as_array() {
         for word in words {
@@ -212,7 +212,11 @@ fn lists(field: &Field, items: &[Value], add: &mut impl FnMut(&str, Vec<Option<V
         let all: Vec<Value> = items.iter().cloned().chain(more).collect();
         Some(json!(all))
     };
-    let bound = |name: &str| field.schema[name].as_u64().and_then(|b| usize::try_from(b).ok());
+    let bound = |name: &str| {
+        field.schema[name]
+            .as_u64()
+            .and_then(|b| usize::try_from(b).ok())
+    };
     let most = bound("maxItems").unwrap_or(usize::MAX);
     add("one more", vec![with(items.len() + 1)], items.len() >= most);
     if let Some((_, fewer)) = items.split_last() {
@@ -255,7 +259,9 @@ pub fn merge_patch(old: &Value, new: &Value) -> Value {
     };
     let gone = before.keys().filter(|name| !after.contains_key(*name));
     let gone = gone.map(|name| (name.clone(), Value::Null));
-    let changed = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
+    let changed = after
+        .iter()
+        .filter(|(name, value)| before.get(*name) != Some(value));
     let changed = changed.map(|(name, value)| {
         let before = before.get(name).unwrap_or(&Value::Null);
         (name.clone(), merge_patch(before, value))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Base, full_container, of_policy};
+use super::{Base, Way, full_container, of_policy};
 use crate::scenario::{
     Act::{Console, Create, Wait},
     GROUP, OLD_IMAGE,
@@ -38,7 +38,7 @@ pub fn all() -> Vec<Base> {
     let mut all = vec![
         to_its_end(of(
             image("web", json!({})),
-            base("image", json!({"to": {"imageId": OLD_IMAGE}, "maxErrors": 0})),
+            base("image", json!({"to": {"imageId": OLD_IMAGE}, "maxErrors": 1})),
         )),
         // Of four instances two were touched.
         to_its_end(
@@ -84,8 +84,7 @@ pub fn all() -> Vec<Base> {
                     params: json!({
                         "TemplateName": "ACS-ESS-RollingUpdateByReplaceSystemDiskInScalingGroup",
                         "Parameters": json!({
-                            "invokeType": "invoke", "scalingGroupId": GROUP, "batchNumber": 2, "sourceImageId": "m-v1",
-                            "targetImageId": "m-v2", "OOSAssumeRole": "", "enterprise": "",
+                            "invokeType": "invoke", "scalingGroupId": GROUP, "batchNumber": 2, "imageId": "m-v2", "OOSAssumeRole": "",
                         }).to_string(),
                         "Tags": json!({"scaling_group": GROUP}).to_string(),
                     }),
@@ -95,16 +94,14 @@ pub fn all() -> Vec<Base> {
         ),
     ];
     let of_script = |name, more| {
-        let way_back = json!({"update": {"script": {"rollback": {"inline": "systemctl restart old"}}}});
+        let way_back =
+            json!({"update": {"script": {"rollback": {"inline": "systemctl restart old"}}}});
         of(script("web", way_back), base(name, more))
     };
-    let faulty = json!({"events": [{
-        "when": {"execution": {"status": "Success"}},
-        "do": {"fault": {
-            "service": "ECS", "action": "RunCommand", "params": {"InstanceId.1": "i-web-02"}, "caller": "oos", "count": 0,
-            "effect": {"kind": "error", "status": 403, "code": "Forbidden.RAM"},
-        }},
-    }]});
-    all.extend(of_policy(&of_script, &faulty));
+    let way = Way {
+        script: "restart old",
+        fault: |fault| json!({"events": [{"when": {"execution": {"status": "Success"}}, "do": {"fault": fault}}]}),
+    };
+    all.extend(of_policy(&of_script, &way));
     all
 }

@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Base, full_container, of_policy};
+use super::{Base, Way, full_container, of_policy};
 use crate::scenario::{
     Act::{Create, Wait},
     GROUP, NEW_IMAGE, OLD_IMAGE,
     When::{Field, Later, Now},
     config_map, eci_group, group, object, with,
 };
-use crate::scenarios::failing;
 
 const WEB: &str = "web";
 
@@ -23,7 +22,10 @@ fn and_back(base: Base) -> Base {
     let back = json!({"taskRef": {"name": WEB}, "batches": 2});
     base.then(Field(WEB, "/status/restore/done", true.into()), Wait)
         .then(Later(10), Create(object("Rollback", "back", back)))
-        .then(Field("rollbacks/back", "/status/restore/done", true.into()), Wait)
+        .then(
+            Field("rollbacks/back", "/status/restore/done", true.into()),
+            Wait,
+        )
 }
 
 pub fn all() -> Vec<Base> {
@@ -33,15 +35,17 @@ pub fn all() -> Vec<Base> {
     let mut two = group(GROUP, 2);
     two["instances"]["packages"] = json!({"agent": "v1"});
     let mut protected = group(GROUP, 3);
-    protected["instances"] = json!([{"count": 3}, {"count": 1, "lifecycleState": "Protected", "idPrefix": "i-kept"}]);
+    protected["instances"] =
+        json!([{"count": 3}, {"count": 1, "lifecycleState": "Protected", "idPrefix": "i-kept"}]);
     let mut all = vec![
         and_back(base(
             "image",
             json!({"image": {
-                "imageId": NEW_IMAGE, "rollbackImageId": OLD_IMAGE, "updateScalingConfiguration": true,
+                "imageId": NEW_IMAGE, "rollbackImageId": "m-v0", "updateScalingConfiguration": true,
             }}),
-            json!({"regionId": "cn-hangzhou", "maxErrors": 0}),
-        )),
+            json!({"regionId": "cn-hangzhou", "maxErrors": 1}),
+        ))
+        .cloud(json!({"images": [{"imageId": "m-v0"}, {"imageId": OLD_IMAGE}, {"imageId": NEW_IMAGE}]})),
         base("protected", image(), json!({"lifecycleStates": ["InService"]}))
             .cloud(json!({"scalingGroups": [protected]}))
             .then(Field(WEB, "/status/restore/done", true.into()), Wait),
@@ -59,10 +63,10 @@ pub fn all() -> Vec<Base> {
         and_back(
             base(
                 "package",
-                json!({"package": {"name": "agent", "version": "v2", "action": "Install", "rollbackVersion": "v1"}}),
+                json!({"package": {"name": "agent", "version": "v3", "action": "Install", "rollbackVersion": "v2"}}),
                 json!({}),
             )
-            .cloud(json!({"packages": [{"name": "agent", "versions": 2}], "scalingGroups": [two]})),
+            .cloud(json!({"packages": [{"name": "agent", "versions": 3}], "scalingGroups": [two]})),
         ),
         and_back(
             base(
@@ -75,6 +79,10 @@ pub fn all() -> Vec<Base> {
             .cloud(json!({"scalingGroups": [eci_group(GROUP, 2)]})),
         ),
     ];
-    all.extend(of_policy(&|name, more| base(name, script(), more), &failing()));
+    let way = Way {
+        script: "restart agent",
+        fault: |fault| json!({"faults": [fault]}),
+    };
+    all.extend(of_policy(&|name, more| base(name, script(), more), &way));
     all
 }
