@@ -236,13 +236,16 @@ fn conclude(done: &[Done], sums: &mut Sums) {
     sums.violations.extend(stale.map(|entry| {
         format!(
             "the list of what is inert has what is not: {:?}",
-            inert::ALL[entry]
+            inert::ALL[entry].why
         )
     }));
 }
 
 /// Which objects cover which field.
 fn table() {
+    for inert in inert::ALL {
+        println!("inert: {inert}");
+    }
     for plural in KINDS {
         for field in schema::fields(&schema::of_spec(plural)).iter().skip(1) {
             let names: Vec<&str> = covering(plural, field).map(|base| base.name).collect();

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! golden: layouts=N objects=N violations=0 S s
+//! fields: kinds=3 fields=N mutations=N refused=N changed=N inert=N violations=0 S s
 //! sweep: scenarios=N runs=N faults=N violations=0 S s
 //! ```
 //!
@@ -17,7 +18,7 @@
 //! | `ONLY='scenario'` | one scenario |
 //! | `ONLY='scenario:12:after:20:late'` | one run with these faults at these boundaries |
 //! | `ONLY='scenario:seed=7'`, `:two`, `:profile=7` | one with faults that are drawn; where another operator stands by; on a cloud that behaves otherwise |
-//! | `ONLY=all`, `soak`, `profiles`, `golden`, `cardinality`, `story` | that part |
+//! | `ONLY=all`, `soak`, `profiles`, `golden`, `cardinality`, `fields`, `story` | that part |
 //! | `FAULTS='late,reads-null'`, `FAULTS=all` | these faults at every boundary, and no others; all of them |
 //! | `SEEDS=n`, `PROFILES=n` | how many schedules are drawn, and clouds |
 //! | `ENOUGH=n` | no more is begun after so many broken runs |
@@ -34,6 +35,7 @@
 //! | [`golden`] | what released versions have left, taken on to its end |
 //! | [`scale`] | what many updates at once cost |
 //! | [`cardinality`] | what `/metrics` is after many updates have come and gone |
+//! | [`fields`] | that every field of every spec makes a difference, or is refused by its name |
 //! | [`canaries`] | what must be found nowhere |
 //! | [`operator`], [`wire`], [`spoil`], [`lease`], [`lists`], [`person`], [`attendant`], [`others`], [`world`] | what a run is made of |
 //!

@@ -10,11 +10,77 @@ pub struct Inert {
     path: &'static str,
     /// Labels of mutations; empty: all.
     labels: &'static [&'static str],
-    #[expect(dead_code, reason = "for people, and printed where it is out of date")]
-    why: &'static str,
+    pub why: &'static str,
 }
 
-pub const ALL: &[Inert] = &[];
+impl std::fmt::Display for Inert {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (kinds, states) = (self.kinds.join(", "), self.states.join(", "));
+        write!(f, "spec.{} of {kinds} ({states}): {}", self.path, self.why)
+    }
+}
+
+const RUNS: &[&str] = &["rollingupdatetasks", "rollbacks"];
+const IMAGES: &[&str] = &["imageupdatetasks"];
+
+pub const ALL: &[Inert] = &[
+    Inert {
+        kinds: &["rollingupdatetasks", "imageupdatetasks"],
+        states: &["creation"],
+        path: "regionId",
+        labels: &["absent"],
+        why: "the default is the operator's region, and the object names the same",
+    },
+    Inert {
+        kinds: RUNS,
+        states: &[
+            "Running",
+            "BatchSuspended",
+            "FailureSuspended",
+            "Ended",
+            "Deleting",
+        ],
+        path: "startingDeadlineSeconds",
+        labels: &["added"],
+        why: "FINDING: it may be changed until the start, as its description says, but nobody says so to whoever changes it later: \
+              no status keeps what it was",
+    },
+    Inert {
+        kinds: RUNS,
+        states: &["Ended"],
+        path: "deletionTimeoutSeconds",
+        labels: &[],
+        why: "nothing runs and the group is put back: a deletion waits for nothing",
+    },
+    Inert {
+        kinds: RUNS,
+        states: &["Deleting"],
+        path: "approvedBatches",
+        labels: &["added"],
+        why: "the deletion cancels the update: no pause is left any more",
+    },
+    Inert {
+        kinds: RUNS,
+        states: &["Deleting"],
+        path: "desiredState",
+        labels: &[r#"="Cancelled""#],
+        why: "the deletion cancels the update already",
+    },
+    Inert {
+        kinds: RUNS,
+        states: &["Deleting"],
+        path: "ttlSecondsAfterFinished",
+        labels: &["added"],
+        why: "the object is being deleted already",
+    },
+    Inert {
+        kinds: IMAGES,
+        states: &["Running", "Ended"],
+        path: "schedule.notBefore",
+        labels: &["absent"],
+        why: "that time has passed: no run is due before it any more",
+    },
+];
 
 /// Two words for the same, and why.
 const ALIKE: &[(&str, &str, &str)] = &[];

@@ -47,8 +47,8 @@ fn failing(name: &'static str, more: Value) -> Base {
 
 fn suspended(base: Base) -> Base {
     base.moment("Suspended", State(NIGHTLY, "Suspended"))
-        .then(Later(300), Edit(NIGHTLY, json!({"suspend": false})))
-        .rests(700)
+        .then(Later(150), Edit(NIGHTLY, json!({"suspend": false})))
+        .rests(620)
 }
 
 fn queued(base: Base) -> Base {
@@ -62,17 +62,17 @@ fn queued(base: Base) -> Base {
     .first(Paused("first", 1), Wait)
     .then(State(NIGHTLY, "Waiting"), Wait)
     .moment("Waiting", Later(30))
-    .then(Later(300), Annotate("first", "continue", "1"))
-    .rests(700)
+    .then(Later(150), Annotate("first", "continue", "1"))
+    .rests(620)
 }
 
 fn blocked(base: Base) -> Base {
     base.moment("Blocked", State(NIGHTLY, "Blocked"))
         .then(
-            Later(300),
+            Later(150),
             Edit(NIGHTLY, json!({"source": {"instanceId": "i-web-01"}})),
         )
-        .rests(700)
+        .rests(620)
 }
 
 fn going_on(base: Base) -> Base {
@@ -80,7 +80,7 @@ fn going_on(base: Base) -> Base {
         .moment("Running", State(NIGHTLY, "Running"))
         .moment("Ended", Field(NIGHTLY, "/status/lastRun", 1.into()))
         .then(Field(NIGHTLY, "/status/lastRun", 1.into()), Wait)
-        .rests(700)
+        .rests(420)
 }
 
 pub fn all() -> Vec<Base> {
@@ -108,27 +108,37 @@ pub fn all() -> Vec<Base> {
         .then(succeeded(), Wait),
         base("given", json!({"imageId": "m-v2"})).then(succeeded(), Wait),
         // And held up when it is due.
-        building("at", json!({"schedule": {"at": "2026-01-05T08:05:00Z"}}))
+        building("at", json!({"schedule": {"at": "2026-01-05T08:03:00Z"}}))
             .first(Now, Create(script("first", json!({"suspensionPolicy": "SuspendFirstBatch"}))))
             .first(Paused("first", 1), Wait)
             .moment("Scheduled", State(NIGHTLY, "Scheduled"))
-            .then(Later(540), Annotate("first", "continue", "1"))
+            .then(Later(300), Annotate("first", "continue", "1"))
             .then(succeeded(), Wait),
+        // And held up when it may begin again.
         building("suspended-once", json!({"suspend": true}))
+            .first(
+                Now,
+                Create(script(
+                    "first",
+                    json!({"suspensionPolicy": "SuspendFirstBatch"}),
+                )),
+            )
+            .first(Paused("first", 1), Wait)
             .moment("Suspended", State(NIGHTLY, "Suspended"))
-            .then(Later(300), Edit(NIGHTLY, json!({"suspend": false})))
+            .then(Later(60), Edit(NIGHTLY, json!({"suspend": false})))
+            .then(Later(200), Annotate("first", "continue", "1"))
             .then(succeeded(), Wait),
         building("blocked-once", from_none())
             .moment("Blocked", State(NIGHTLY, "Blocked"))
-            .then(Later(300), Edit(NIGHTLY, json!({"source": {"instanceId": "i-web-01"}})))
+            .then(Later(150), Edit(NIGHTLY, json!({"source": {"instanceId": "i-web-01"}})))
             .then(succeeded(), Wait),
         going_on(
             building(
                 "on-a-schedule",
                 keyed(json!({
                     "schedule": {
-                        "cron": "*/3 16 * * *", "timeZone": "Asia/Shanghai",
-                        "notBefore": "2026-01-05T08:04:00Z", "notAfter": "2026-01-05T08:10:00Z",
+                        "cron": "*/2 16 * * *", "timeZone": "Asia/Shanghai",
+                        "notBefore": "2026-01-05T08:03:00Z", "notAfter": "2026-01-05T08:08:00Z",
                     },
                     "description": "nightly", "ramRole": "OOSServiceRole", "credentialsRef": {"name": "cloud"},
                     "scalingConfigurationIds": ["asc-other"],
@@ -145,19 +155,19 @@ pub fn all() -> Vec<Base> {
         going_on(failing("failing", json!({"failedRunsHistoryLimit": 2}))),
         suspended(repeated("suspended", json!({"suspend": true, "successfulRunsHistoryLimit": 1}))),
         suspended(failing("suspended-and-failing", json!({"suspend": true}))),
-        queued(repeated("queued", json!({}))),
+        queued(repeated("queued", json!({"successfulRunsHistoryLimit": 1}))),
         queued(failing("queued-and-failing", json!({}))),
-        building("queued-for-too-long", json!({"startingDeadlineSeconds": 200}))
+        building("queued-for-too-long", json!({"startingDeadlineSeconds": 100}))
             .first(Now, Create(script("first", json!({"suspensionPolicy": "SuspendFirstBatch"}))))
             .first(Paused("first", 1), Wait)
             .moment("Waiting", Later(30))
-            .rests(600)
+            .rests(250)
             .ends("Failed"),
         blocked(repeated("blocked", with(from_none(), json!({"successfulRunsHistoryLimit": 1})))),
         blocked(failing("blocked-and-failing", from_none())),
-        building("blocked-for-too-long", with(from_none(), json!({"startingDeadlineSeconds": 200})))
+        building("blocked-for-too-long", with(from_none(), json!({"startingDeadlineSeconds": 100})))
             .moment("Blocked", State(NIGHTLY, "Blocked"))
-            .rests(600)
+            .rests(250)
             .ends("Failed"),
     ]
 }
