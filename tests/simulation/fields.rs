@@ -72,12 +72,6 @@ pub fn hold(kinds: &Arc<Kinds>, rest: Option<&str>) -> Result<(), String> {
     for plural in KINDS {
         names.extend(of_kind(kinds, plural, &mut sums));
     }
-    if std::env::var_os("TIMES").is_some() {
-        println!(
-            "fields: listed after {:.1} s",
-            began.elapsed().as_secs_f64()
-        );
-    }
     let jobs = names.into_iter().map(Job::Field).collect();
     let done = workers::work(jobs);
     conclude(&done, &mut sums);
@@ -185,10 +179,13 @@ fn of_kind(kinds: &Arc<Kinds>, plural: &str, sums: &mut Sums) -> Vec<String> {
     names
 }
 
+/// A word of a field, and what its runs were, by their bases.
+type OfWord<'a> = (String, &'a BTreeMap<String, u64>);
+
 /// Adds up what was found, and holds words against each other: each is to have a run of its own.
 fn conclude(done: &[Done], sums: &mut Sums) {
     let mut used = BTreeSet::new();
-    let mut words: BTreeMap<String, Vec<(String, &BTreeMap<String, u64>)>> = BTreeMap::new();
+    let mut words: BTreeMap<String, Vec<OfWord<'_>>> = BTreeMap::new();
     for Done {
         name,
         outcome,

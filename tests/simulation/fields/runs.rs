@@ -85,8 +85,11 @@ fn stored(kinds: &Arc<Kinds>, base: &Base) -> (FakeApiserver, Value) {
     })
 }
 
+/// By the plural names of their kinds, and their own.
+type Stored = BTreeMap<(&'static str, &'static str), (FakeApiserver, Value)>;
+
 thread_local! {
-    static STORED: RefCell<BTreeMap<(&'static str, &'static str), (FakeApiserver, Value)>> = RefCell::default();
+    static STORED: RefCell<Stored> = RefCell::default();
 }
 
 /// Whether a refusal names the field.
@@ -120,10 +123,10 @@ fn names(answer: &Answer, field: &Field) -> bool {
 }
 
 /// The value of a mutation that is taken, or the first.
-fn first_taken<'a>(
-    mutation: &'a Mutation,
+fn first_taken(
+    mutation: &Mutation,
     ask: impl Fn(Option<&Value>) -> Answer,
-) -> (Option<&'a Value>, Answer) {
+) -> (Option<&Value>, Answer) {
     let answers = mutation
         .values
         .iter()
