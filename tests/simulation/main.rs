@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! golden: layouts=N objects=N violations=0 S s
+//! fields: kinds=3 fields=N mutations=N refused=N changed=N inert=N violations=0 S s
 //! sweep: scenarios=N runs=N faults=N violations=0 S s
 //! ```
 //!
@@ -17,7 +18,7 @@
 //! | `ONLY='scenario'` | one scenario |
 //! | `ONLY='scenario:12:after:20:late'` | one run with these faults at these boundaries |
 //! | `ONLY='scenario:seed=7'`, `:two`, `:profile=7` | one with faults that are drawn; where another operator stands by; on a cloud that behaves otherwise |
-//! | `ONLY=all`, `soak`, `profiles`, `golden`, `cardinality`, `story` | that part |
+//! | `ONLY=all`, `soak`, `profiles`, `golden`, `cardinality`, `fields`, `story` | that part |
 //! | `FAULTS='late,reads-null'`, `FAULTS=all` | these faults at every boundary, and no others; all of them |
 //! | `PAIRS=all` | after each call of which it is open whether it had its effect, each second fault at the next two requests |
 //! | `SEEDS=n`, `PROFILES=n` | how many schedules are drawn, and clouds |
@@ -35,6 +36,7 @@
 //! | [`golden`] | what released versions have left, taken on to its end |
 //! | [`scale`] | what many updates at once cost |
 //! | [`cardinality`] | what `/metrics` is after many updates have come and gone |
+//! | [`fields`] | that every field of every spec makes a difference, or is refused by its name |
 //! | [`canaries`] | what must be found nowhere |
 //! | [`operator`], [`wire`], [`spoil`], [`lease`], [`lists`], [`pages`], [`person`], [`attendant`], [`others`], [`world`] | what a run is made of |
 //!
@@ -49,6 +51,7 @@ mod branches;
 mod canaries;
 mod cardinality;
 mod fault;
+mod fields;
 mod gate;
 mod golden;
 mod invariants;
@@ -111,6 +114,9 @@ fn main() -> ExitCode {
     if std::env::var("GOLDEN").is_ok_and(|golden| golden == "write") {
         return golden::write(&kinds);
     }
+    if let Some(rest) = only.as_deref().and_then(|only| only.strip_prefix("fields")) {
+        return ended(fields::hold(&kinds, Some(rest)));
+    }
     if only.as_deref() == Some("cardinality") {
         return ended(cardinality::hold(&kinds));
     }
@@ -136,8 +142,12 @@ fn main() -> ExitCode {
         Some(Ok(status)) if status.success() => ExitCode::SUCCESS,
         Some(other) => ended(Err(format!("ONLY=cardinality: {other:?}"))),
     };
+    let tried = match &only {
+        None => ended(fields::hold(&kinds, None)),
+        Some(_) => ExitCode::SUCCESS,
+    };
     let swept = sweep::all(&kinds, only.as_deref());
-    let all = [held, scaled, bounded, swept].into_iter();
+    let all = [held, scaled, bounded, tried, swept].into_iter();
     let mut failed = all.filter(|part| *part != ExitCode::SUCCESS);
     failed.next().unwrap_or(ExitCode::SUCCESS)
 }

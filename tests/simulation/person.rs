@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::invariants;
 use crate::scenario::{Act, Name, Scenario, When};
 use crate::story;
-use crate::world::{KINDS, NAMESPACE, PERSON, REGION, World};
+use crate::world::{self, Answer, KINDS, NAMESPACE, PERSON, REGION, World};
 
 /// Something that a person asked of a run, by the uid of its object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub struct Person {
     /// They did: what they did later was not what the scenario is about.
     pub was_late: bool,
     pub requests: Vec<PersonRequest>,
+    /// To what was tried.
+    pub answers: Vec<Answer>,
 }
 
 /// The instances that a request names: one by one, or as the set that the person sees.
@@ -126,6 +128,7 @@ impl Person {
             can_be_late: false,
             was_late: false,
             requests: Vec::new(),
+            answers: Vec::new(),
         }
     }
 
@@ -239,6 +242,7 @@ impl Person {
                 self.asked_by_spec(world, &object["metadata"]["uid"], spec);
                 self.patch(world, name, &json!({"spec": spec}));
             }
+            Act::Try(name, specs) => self.tries(world, name, specs),
             Act::Crd(plural, fields) => world.apiserver.hide(plural, fields),
             Act::Change(name, patch) => self.patch(world, name, patch),
             Act::Delete(name) => {
@@ -319,17 +323,23 @@ impl Person {
         }
     }
 
+    fn tries(&mut self, world: &World, name: &str, specs: &[Value]) {
+        let (plural, name) = parts(name);
+        let path = path_of(plural, name);
+        let answers = specs.iter().map(|spec| {
+            let patch = json!({ "spec": spec });
+            world::send(&world.apiserver, PERSON, "PATCH", &path, &patch)
+        });
+        self.answers.extend(answers);
+    }
+
     fn patch(&self, world: &World, name: &str, patch: &Value) {
         let (plural, name) = parts(name);
         self.send(world, "PATCH", plural, name, patch);
     }
 
     fn send(&self, world: &World, method: &str, plural: &str, name: &str, body: &Value) -> Value {
-        let api = match plural {
-            "configmaps" | "secrets" => "/api/v1",
-            _ => "/apis/ess-rollout.io/v1alpha1",
-        };
-        let path = format!("{api}/namespaces/{NAMESPACE}/{plural}/{name}");
+        let path = path_of(plural, name);
         let status = world.request(PERSON, method, path.trim_end_matches('/'), body);
         // In a namespace that is being deleted people find less and less.
         if !status.is_success() && !world.others.terminating() {
@@ -343,6 +353,14 @@ impl Person {
             .map(|object| Value::clone(&object))
             .unwrap_or_default()
     }
+}
+
+fn path_of(plural: &str, name: &str) -> String {
+    let api = match plural {
+        "configmaps" | "secrets" => "/api/v1",
+        _ => "/apis/ess-rollout.io/v1alpha1",
+    };
+    format!("{api}/namespaces/{NAMESPACE}/{plural}/{name}")
 }
 
 /// A call in the cloud by a person.

@@ -81,6 +81,8 @@ pub enum Act {
     Annotate(Name, &'static str, &'static str),
     /// Merges into the spec.
     Edit(Name, Value),
+    /// Tries to merge each of these into the spec, one after the other, and keeps the answers.
+    Try(Name, Vec<Value>),
     /// Merges into the object.
     Change(Name, Value),
     Delete(Name),

@@ -30,6 +30,7 @@ pub fn act(act: &Act) -> String {
         ),
         Act::Annotate(name, verb, value) => format!("annotates {name} {verb}={value}"),
         Act::Edit(name, spec) => format!("edits the spec of {name}: {spec}"),
+        Act::Try(name, specs) => format!("tries {} edits of the spec of {name}", specs.len()),
         Act::Change(name, patch) => format!("changes {name}: {patch}"),
         Act::Delete(name) => format!("deletes {name}"),
         Act::Crd(plural, fields) => format!("installs a CRD of {plural} without {fields:?}"),

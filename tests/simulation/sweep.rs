@@ -128,7 +128,7 @@ fn too_many_passes(done: &mut [Done]) {
         .filter(|done| !done.name.contains(':'))
         .map(|done| (done.name.clone(), done.outcome.passes))
         .collect();
-    for Done { name, outcome } in done {
+    for Done { name, outcome, .. } in done {
         // What ends otherwise may have been waited for.
         if outcome.met.values().any(|fault| fault.may_end_otherwise()) {
             continue;
@@ -158,7 +158,7 @@ fn the_same_again(done: &mut [Done]) -> usize {
         .iter()
         .map(|done| (done.name.as_str(), &done.outcome))
         .collect();
-    for Done { name, outcome } in done {
+    for Done { name, outcome, .. } in done {
         if let Some(again) = again.get(name.as_str())
             && again.hash != outcome.hash
         {

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use ess_rollout_test_support::apiserver::Kinds;
 use serde::{Deserialize, Serialize};
 
+use crate::fields::{self, Found};
 use crate::run::{Outcome, Run};
 
 /// Set for a worker.
@@ -29,6 +30,8 @@ pub enum Job {
     One(String),
     /// The run of this name, and all that branch off it: one for each fault at each boundary.
     Tree(String),
+    /// What [`crate::fields`] calls so.
+    Field(String),
 }
 
 /// A run and what came of it.
@@ -36,6 +39,8 @@ pub enum Job {
 pub struct Done {
     pub name: String,
     pub outcome: Outcome,
+    /// Of a field.
+    pub found: Option<Found>,
 }
 
 impl Done {
@@ -56,7 +61,21 @@ pub fn serve() -> ExitCode {
             Job::One(name) => {
                 let run = Run::named(&name).expect("a run that was asked for");
                 let outcome = run.run(&kinds, false);
-                answer(&Done { name, outcome });
+                let found = None;
+                answer(&Done {
+                    name,
+                    outcome,
+                    found,
+                });
+            }
+            Job::Field(name) => {
+                let (outcome, found) = fields::found(&kinds, &name);
+                let found = Some(found);
+                answer(&Done {
+                    name,
+                    outcome,
+                    found,
+                });
             }
             Job::Tree(name) => {
                 let dry = Run::named(&name).expect("a run that was asked for");
@@ -67,7 +86,12 @@ pub fn serve() -> ExitCode {
                     ..dry
                 }
                 .name();
-                answer(&Done { name, outcome });
+                let found = None;
+                answer(&Done {
+                    name,
+                    outcome,
+                    found,
+                });
                 if branched {
                     // A child of the process that has the jobs.
                     return ExitCode::SUCCESS;
@@ -141,7 +165,7 @@ fn attend(next: impl Fn() -> Option<Job>, seen: impl Fn(&Done)) -> Vec<Done> {
             all.push(done);
         }
         if !complete {
-            let (Job::One(name) | Job::Tree(name)) = job;
+            let (Job::One(name) | Job::Tree(name) | Job::Field(name)) = job;
             let status = child.wait();
             let what =
                 format!("the process of this run, or of one that branches off, ended: {status:?}");
@@ -149,7 +173,12 @@ fn attend(next: impl Fn() -> Option<Job>, seen: impl Fn(&Done)) -> Vec<Done> {
                 violations: vec![what],
                 ..Outcome::default()
             };
-            let done = Done { name, outcome };
+            let found = None;
+            let done = Done {
+                name,
+                outcome,
+                found,
+            };
             seen(&done);
             all.push(done);
             worker = None;

@@ -12,7 +12,9 @@ use ess_emulator_probe::random;
 use ess_rollout::kubernetes::ObjectKey;
 use ess_rollout_test_support::FakeApiserver;
 use ess_rollout_test_support::apiserver::Kinds;
+use futures::FutureExt;
 use http::{Request, StatusCode};
+use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -204,6 +206,46 @@ fn lag(fixture: &mut Fixture) {
     switches.oos.cancel_delay_seconds = fastrand::u32(1..30);
 }
 
+fn request(method: &str, path: &str, body: &Value) -> Request<Vec<u8>> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", "application/merge-patch+json")
+        .body(body.to_string().into_bytes())
+        .expect("a valid request")
+}
+
+/// What an apiserver says to a write.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+    /// Its newest version before the write and after.
+    pub versions: (u64, u64),
+}
+
+/// A write by somebody, and the answer; a patch is a merge patch.
+pub fn send(
+    apiserver: &FakeApiserver,
+    user: &str,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Answer {
+    let before = apiserver.revision();
+    let answer = apiserver.answer(user, &request(method, path, body));
+    let status = answer.status().as_u16();
+    let read = answer.into_body().collect().now_or_never();
+    let bytes = read
+        .and_then(Result::ok)
+        .map(http_body_util::Collected::to_bytes);
+    Answer {
+        status,
+        body: serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default(),
+        versions: (before, apiserver.revision()),
+    }
+}
+
 impl World {
     pub fn new(
         kinds: Arc<Kinds>,
@@ -267,12 +309,7 @@ impl World {
 
     /// A request of somebody else than the operator to the apiserver; a patch is a merge patch.
     pub fn request(&self, user: &str, method: &str, path: &str, body: &Value) -> StatusCode {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", "application/merge-patch+json")
-            .body(body.to_string().into_bytes())
-            .expect("a valid request");
+        let request = request(method, path, body);
         self.apiserver.answer(user, &request).status()
     }
 

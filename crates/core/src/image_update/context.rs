@@ -105,10 +105,18 @@ impl<'a> Context<'a> {
         record
     }
 
-    /// The wait, but no longer than until the next run is due.
+    /// The wait, but no longer than until the next run is due, or the one that waits may no longer begin.
     pub(super) fn within(&self, status: &ImageUpdateTaskStatus, wait: Duration) -> Next {
-        let next = status.next_schedule_time.as_ref();
-        let left = next.map(|next| self.waits().left(next.0));
+        let next = status.next_schedule_time.as_ref().map(|next| next.0);
+        let deadline = self.spec.starting_deadline_seconds;
+        let waiting = status.waiting.as_ref().zip(deadline);
+        // It may begin until that second is over.
+        let too_late = waiting.map(|(waiting, deadline)| {
+            waiting.due.0 + SignedDuration::from_secs(i64::from(deadline) + 1)
+        });
+        let too_late = too_late.filter(|late| *late > self.now());
+        let times = next.into_iter().chain(too_late);
+        let left = times.map(|time| self.waits().left(time)).min();
         Next::After(left.map_or(wait, |left| wait.min(left)))
     }
 

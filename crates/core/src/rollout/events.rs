@@ -32,6 +32,7 @@ pub(super) fn events(
     events.extend(started(ctx, old, new));
     if old.observed_generation != new.observed_generation {
         events.extend(of_spec(ctx, new));
+        events.extend(of_spec_after_the_end(old, new));
     }
     events.extend(of_state(old, new));
     events.extend(of_pause(old, new));
@@ -90,6 +91,36 @@ fn of_spec(ctx: &Context<'_>, new: &RollingUpdateTaskStatus) -> Vec<Event> {
         warn(Reason::CancellationIsFinal, note);
     }
     events
+}
+
+/// What was asked of an update that had ended, and that nothing comes of. What had been asked before was no use either, but
+/// was not asked for in vain then.
+fn of_spec_after_the_end(
+    old: &RollingUpdateTaskStatus,
+    new: &RollingUpdateTaskStatus,
+) -> Vec<Event> {
+    if old.result.is_none() {
+        return Vec::new();
+    }
+    let latched = |status: &RollingUpdateTaskStatus| {
+        let latched = status.latched.as_ref();
+        latched.map_or((false, 0), |l| (l.cancelled, l.approved_batches))
+    };
+    let (before, now) = (latched(old), latched(new));
+    let mut notes = Vec::new();
+    if now.0 && !before.0 {
+        notes.push("spec.desiredState is Cancelled, and the update has ended: there is nothing to cancel any more".to_owned());
+    }
+    if now.1 > before.1 {
+        notes.push(format!(
+            "spec.approvedBatches is {}, and the update has ended: there is no pause to leave any more",
+            now.1
+        ));
+    }
+    let events = notes.into_iter();
+    events
+        .map(|note| Event::warning(Reason::LoweringIgnored, "Update", note))
+        .collect()
 }
 
 fn of_state(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> Option<Event> {

@@ -205,6 +205,21 @@ fn a_wait_for_the_group_has_no_end_by_default_and_has_one_that_is_asked_for() {
     assert!(own.cloud.sent.is_empty(), "fires later");
 }
 
+/// What blocks it is looked at ever less often; when it may no longer begin is said when that is so.
+#[test]
+fn a_blocked_run_that_may_no_longer_begin_is_given_up_in_time() {
+    let mut world =
+        building(json!({"startingDeadlineSeconds": 250, "scalingConfigurationIds": ["asc-none"]}));
+    world.run_to("2026-01-05T12:04:00Z");
+    assert_eq!(world.state(), "Blocked");
+    world.run_to("2026-01-05T12:04:20Z");
+    assert_eq!(world.state(), "Failed");
+    assert_eq!(
+        world.condition("Succeeded"),
+        "False/StartingDeadlineExceeded"
+    );
+}
+
 #[test]
 fn a_run_that_waits_is_not_forgotten_when_the_schedule_is_edited() {
     let edits: [fn(&mut World); 3] = [

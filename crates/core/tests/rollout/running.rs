@@ -2,6 +2,7 @@
 
 use ess_rollout_api::v1alpha1::{BatchState, DesiredState, InstanceState, condition};
 use ess_rollout_cloud::{ErrorClass, ExecutionStatus};
+use ess_rollout_core::rollout::Next;
 use serde_json::json;
 
 use crate::builders::{image, script};
@@ -247,6 +248,62 @@ fn a_run_that_stands_still_is_reported_until_it_moves_again() {
     world.cloud.frozen = false;
     world.run_to_rest();
     assert_eq!(world.state(), "Succeeded");
+}
+
+#[test]
+fn it_is_looked_at_when_it_has_stood_still_for_too_long_however_seldom_otherwise() {
+    for glances in [false, true] {
+        let mut world = script(json!({"progressDeadlineSeconds": 60}));
+        world.glances = glances;
+        world.settings.poll_interval = std::time::Duration::from_secs(300);
+        world.run_until(60, "batch 1 begun", |w| w.cloud.runs[0].batch == 1);
+        world.cloud.frozen = true;
+        world.pass();
+        let moved = world.status().progress_time.clone().unwrap().0;
+        let Next::After(wait) = world.next else {
+            panic!("{:?}", world.next)
+        };
+        let looked = world.cloud.now + i64::try_from(wait.as_secs()).unwrap();
+        assert!(looked <= moved.as_second() + 61, "{wait:?}");
+        world.run_until(70, "stalled", |w| {
+            w.said(condition::STALLED) == "True ProgressDeadlineExceeded"
+        });
+    }
+}
+
+#[test]
+fn what_is_asked_of_an_update_that_has_ended_is_told_to_be_in_vain() {
+    let mut world = script(json!({}));
+    world.run_to_rest();
+    world.edited(|task| task.spec.policy.approved_batches = Some(3));
+    world.run_for(30);
+    world.edited(|task| task.spec.policy.desired_state = DesiredState::Cancelled);
+    world.run_for(30);
+    world.edited(|task| task.spec.policy.deletion_timeout_seconds = 60);
+    world.run_for(30);
+    assert_eq!(world.state(), "Succeeded");
+    let told = world.events.iter();
+    let told = told.filter(|event| event.reason == "LoweringIgnored");
+    let told: Vec<&str> = told.map(|event| event.note.as_str()).collect();
+    assert!(
+        matches!(told[..], [batches, cancelled] if batches.contains("spec.approvedBatches is 3") && cancelled.contains("spec.desiredState is Cancelled")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn an_update_that_was_cancelled_is_not_told_that_there_is_nothing_to_cancel() {
+    let mut world = script(json!({}));
+    world.run_to_state("Running");
+    world.edited(|task| task.spec.policy.desired_state = DesiredState::Cancelled);
+    world.run_to_rest();
+    assert_eq!(world.state(), "Cancelled");
+    assert!(
+        world
+            .events
+            .iter()
+            .all(|event| event.reason != "LoweringIgnored")
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What is shown of an execution that is in progress.
 
+use std::time::Duration;
+
 use ess_rollout_api::v1alpha1::{InstanceState, PauseKind, RollingUpdateTaskStatus};
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,6 +15,26 @@ use crate::task::reason::Reason;
 /// Since when nothing has moved, if that is longer than `spec.progressDeadlineSeconds` and it is
 /// not a person who is waited for.
 fn stands_still(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Timestamp> {
+    let (since, until) = progress_deadline(ctx, status)?;
+    (ctx.now() >= until).then_some(since)
+}
+
+/// How long until it has stood still for too long, if it goes on like this. It is looked at then: where nothing moves,
+/// nothing else tells of it.
+pub(in crate::rollout) fn until_it_stands_still(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<Duration> {
+    let (_, until) = progress_deadline(ctx, status)?;
+    (ctx.now() < until).then(|| ctx.waits().left(until))
+}
+
+/// Since when nothing has moved, and until when that is not reported; `None` where nothing is to be reported, or a person is
+/// waited for.
+fn progress_deadline(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<(Timestamp, Timestamp)> {
     let deadline = SignedDuration::from_secs(ctx.spec.policy.progress_deadline_seconds?.into());
     if status.pause.is_some() {
         return None;
@@ -23,7 +45,7 @@ fn stands_still(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<T
         status.resumed_time.as_ref().map(|time| time.0),
     ];
     let since = moved.into_iter().flatten().max()?;
-    (ctx.now() >= since + deadline).then_some(since)
+    Some((since, since + deadline))
 }
 
 pub(in crate::rollout) fn show_progress(ctx: &Context<'_>, status: &mut Draft) {

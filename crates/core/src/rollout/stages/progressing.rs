@@ -21,7 +21,7 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::kind::content::ContentKind;
 use crate::rollout::progress::attempts::instance_of;
-use crate::rollout::progress::show_progress::show_progress;
+use crate::rollout::progress::show_progress::{show_progress, until_it_stands_still};
 use crate::rollout::progress::{approval, instances};
 use crate::rollout::requests::{approve, ingest};
 use crate::task::ask::{self, Seen, Sight};
@@ -103,7 +103,8 @@ pub(super) fn look(
         _ => poll * looks,
     };
     let wait = left_is_shown.map_or(wait, |shown| wait.min(ctx.waits().left(shown)));
-    Ok(Some(ctx.decide(status, Next::After(wait))))
+    let left = until_it_stands_still(ctx, &status);
+    Ok(Some(ctx.decide(status, Next::After(wait)).within(left)))
 }
 
 /// A request to leave the pause that is on record, and that the execution has not left, goes on record as it is: what is

@@ -13,7 +13,7 @@ use super::{cancel, progressing};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::progress::attempts::Attempts;
-use crate::rollout::progress::show_progress::show_progress;
+use crate::rollout::progress::show_progress::{show_progress, until_it_stands_still};
 use crate::rollout::progress::{approval, failure, instances, pause};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::act::{self, Act};
@@ -233,7 +233,8 @@ fn go_on(
             Next::After(shown.map_or(wait, |shown| wait.min(ctx.waits().left(shown))))
         }
     };
-    Ok(ctx.decide(status, next))
+    let left = until_it_stands_still(ctx, &status);
+    Ok(ctx.decide(status, next).within(left))
 }
 
 /// How far each instance is: what tells that something moved.
