@@ -383,7 +383,7 @@ async fn fact(
             versions.extend(version.and_then(|metadata| metadata.resource_version.clone()));
             Reply::Record(record.map(Box::new))
         }
-        Ask::Exists(object) => Reply::Exists(!is_gone(context, object).await),
+        Ask::Exists(object) => Reply::Exists(region_of(context, object).await.is_some()),
         Ask::Ahead { region, group } => {
             let created = subject.object.metadata().creation_timestamp.as_ref();
             Reply::Ahead(context.tasks.ahead(
@@ -418,11 +418,6 @@ fn scope_of(subject: &PassTarget, target: &Target) -> CredentialsScope {
         namespace: subject.key.namespace.clone(),
         secret: target.secret.clone(),
     }
-}
-
-/// Whether an object does not exist any more. What cannot be read exists.
-pub(super) async fn is_gone(context: &Context, object: &ObjectRef) -> bool {
-    region_of(context, object).await.is_none()
 }
 
 /// The region that an object looks in now, as far as it is known; `None`: the object does not exist any more. What cannot be read

@@ -374,11 +374,6 @@ impl TaskIndex {
         }
     }
 
-    /// Whether an object of this uid is there.
-    pub fn has(&self, uid: &str) -> bool {
-        self.lock().of_uid.contains_key(uid)
-    }
-
     /// Whether an object of this uid is watched whose group is in this region.
     pub fn is_in(&self, uid: &str, region: &str) -> bool {
         let tasks = self.lock();

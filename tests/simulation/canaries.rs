@@ -70,9 +70,11 @@ impl Logged {
     pub fn subscriber(&self) -> impl Subscriber + Send + Sync + use<> {
         let lines = self.clone();
         let filtered = telemetry::filtered("trace").expect("a level");
-        tracing_subscriber::registry()
-            .with(filtered)
-            .with(tracing_subscriber::fmt::layer().with_writer(move || lines.clone()))
+        tracing_subscriber::registry().with(filtered).with(
+            tracing_subscriber::fmt::layer()
+                .with_ansi(false)
+                .with_writer(move || lines.clone()),
+        )
     }
 
     pub fn violations(&self) -> Vec<String> {

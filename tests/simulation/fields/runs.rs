@@ -347,6 +347,21 @@ fn field(plural: &str, path: &str) -> Option<Field> {
     fields?.into_iter().find(|field| field.path == path)
 }
 
+/// The spec of what was tried, if it is taken.
+fn taken(tried: Vec<Tried>, label: &str) -> Option<Value> {
+    tried.into_iter().find_map(|tried| match tried {
+        Tried::Taken(one, spec) if one == label => Some(spec),
+        _ => None,
+    })
+}
+
+/// What is wrong with a run, or with that which it is held against.
+fn broken(base: &Base, record: &Record, usual: &Record) -> Vec<String> {
+    let of_run = record.violations.iter();
+    let of_run = of_run.map(|violation| format!("{}: {violation}", base.name));
+    of_run.chain(usual.violations.iter().cloned()).collect()
+}
+
 /// One of the values that a field can be created with.
 fn create(
     shared: &mut Shared<'_>,
@@ -357,21 +372,13 @@ fn create(
 ) -> Vec<String> {
     let mut violations = Vec::new();
     for base in covering(plural, field) {
-        let tried = at_creation(shared.kinds, base, field, Some(label)).into_iter();
-        let spec = tried.into_iter().find_map(|tried| match tried {
-            Tried::Taken(one, spec) if one == label => Some(spec),
-            _ => None,
-        });
-        let Some(spec) = spec else { continue };
+        let tried = at_creation(shared.kinds, base, field, Some(label));
+        let Some(spec) = taken(tried, label) else {
+            continue;
+        };
         let usual = shared.base(base, AT_CREATION);
         let record = shared.run(base, &base.scenario(&spec, None));
-        violations.extend(
-            record
-                .violations
-                .iter()
-                .map(|v| format!("{}: {v}", base.name)),
-        );
-        violations.extend(usual.violations.iter().cloned());
+        violations.extend(broken(base, &record, &usual));
         found.numbers.insert(base.name.to_owned(), record.number());
         let difference = record.difference(&usual);
         if shared.traced {
@@ -450,23 +457,15 @@ fn edit(
     let mut violations = Vec::new();
     for base in bases_of(plural).filter(|base| base.states().any(|one| one == state)) {
         let (_, before) = stored(shared.kinds, base);
-        let tried = as_edits(shared.kinds, base, field, Some(label)).into_iter();
-        let spec = tried.into_iter().find_map(|tried| match tried {
-            Tried::Taken(one, spec) if one == label => Some(spec),
-            _ => None,
-        });
-        let Some(spec) = spec else { continue };
+        let tried = as_edits(shared.kinds, base, field, Some(label));
+        let Some(spec) = taken(tried, label) else {
+            continue;
+        };
         let usual = shared.base(base, state);
         let patch = schema::merge_patch(&before, &spec);
         let act = Act::Edit(base.about, patch);
         let record = shared.run(base, &base.scenario(&base.spec, Some((state, act))));
-        violations.extend(
-            record
-                .violations
-                .iter()
-                .map(|v| format!("{}: {v}", base.name)),
-        );
-        violations.extend(usual.violations.iter().cloned());
+        violations.extend(broken(base, &record, &usual));
         let difference = record.otherwise_decided(&usual);
         if shared.traced {
             println!("{}: {difference:?}", base.name);
