@@ -322,7 +322,10 @@ impl TaskIndex {
         let place = (region.map(str::to_owned), group.to_owned());
         let mut tasks = self.lock();
         let waits = tasks.of_group(&place);
-        let before = waits.filter(|facts| facts.waits() && order(facts) < own);
+        let open = |facts: &&Facts| facts.held_until.is_none_or(|until| until <= now);
+        let before = waits
+            .filter(|facts| facts.waits() && order(facts) < own)
+            .filter(open);
         let mut before: Vec<_> = before
             .map(|facts| (facts.created, facts.key.clone()))
             .collect();

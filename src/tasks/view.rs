@@ -189,6 +189,7 @@ struct ActiveRun {
 struct StartBlocked {
     #[serde(default)]
     needs_person: bool,
+    held_until: Option<Timestamp>,
 }
 
 /// The run of an image update task that is due.
@@ -283,6 +284,8 @@ pub(super) struct Facts {
     pub state: String,
     /// Whether a person has to mend something for it before it can start.
     pub blocked: bool,
+    /// Until when its own windows do not let it begin.
+    pub held_until: Option<Timestamp>,
     /// Of an image update task: whether a run is due that waits for its group.
     pub queued: bool,
     /// Whether its credentials have been seen to reach the group.
@@ -408,6 +411,7 @@ impl<K: Viewed> ObjectView<K> {
         let (key, spec) = (self.key(), self.spec);
         let status = self.status.unwrap_or_default();
         let (blocked, queued) = (status.is_blocked(), status.is_queued());
+        let held_until = status.start_blocked.held_until;
         let source = status.source.unwrap_or_default();
         let runs = status.active.is_some();
         let (run_place, active) = status
@@ -451,6 +455,7 @@ impl<K: Viewed> ObjectView<K> {
             desired_state: spec.desired_state.unwrap_or_else(|| "Run".to_owned()),
             state: status.state.unwrap_or_default(),
             blocked,
+            held_until,
             queued,
             // Of an image update task only a run waits, and that has been through its preflight.
             reaches_group: status.group_seen_time.is_some()

@@ -218,7 +218,7 @@ fn a_task_without_windows_says_nothing_of_them() {
     assert_eq!(serde_json::to_value(&none).unwrap(), json!({}));
     let read: WindowPolicy = serde_json::from_value(json!({})).unwrap();
     assert_eq!(read.finish_by, FinishBy::Required);
-    let some = json!({"windowRefs": ["patches"], "finishBy": "BestEffort", "window": weekly(json!({"selector": null}))});
+    let some = json!({"finishBy": "BestEffort", "window": weekly(json!({"selector": null}))});
     let read: WindowPolicy = serde_json::from_value(some.clone()).unwrap();
     assert_eq!(serde_json::to_value(&read).unwrap(), some);
 }

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod durations;
+pub mod gates;
 pub mod image_source;
 pub mod image_update;
 pub mod image_update_status;
@@ -23,6 +24,7 @@ pub mod window;
 
 pub use action::*;
 pub use durations::*;
+pub use gates::*;
 pub use image_source::*;
 pub use image_update::*;
 pub use image_update_status::*;

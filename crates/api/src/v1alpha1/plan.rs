@@ -165,6 +165,10 @@ pub struct StartBlocked {
     /// When it refused the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_denied_time: Option<Time>,
+    /// Until when its own windows do not let it begin. Until then it has no place in its group's queue: others need not wait
+    /// for Saturday night.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Time>,
 }
 
 fn is_zero_seconds(seconds: &i64) -> bool {

@@ -4,7 +4,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::gates::Gates;
 use super::rules::Immutability;
+use super::window::WindowPolicy;
 
 /// How a run is made. Its fields stand in the spec itself, beside those that say what is run.
 ///
@@ -114,9 +116,32 @@ pub struct RunPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60, max = 31536000))]
     pub starting_deadline_seconds: Option<i32>,
+
+    /// What has to be so after a batch before the next one begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gates: Option<Gates>,
+
+    /// When it may begin and go on.
+    #[serde(flatten)]
+    pub windows: WindowPolicy,
 }
 
 impl RunPolicy {
+    /// Whether anything but a person may hold a batch: OOS is told to pause after each one then, whatever the suspension
+    /// policy says, and the operator lets it go on.
+    pub fn holds_batches(&self) -> bool {
+        self.gates.is_some() || self.windows.window.is_some()
+    }
+
+    /// Whether a person is asked after this batch (from 1).
+    pub fn asks_person_after(&self, batch: i32) -> bool {
+        match self.suspension_policy {
+            SuspensionPolicy::Automatic => false,
+            SuspensionPolicy::SuspendFirstBatch => batch == 1,
+            SuspensionPolicy::SuspendEachBatch => batch >= 1,
+        }
+    }
+
     /// The fields that may change once their object is there, by their names in JSON, and the only ones of a
     /// `RollingUpdateTask` or a `Rollback`: the apiserver refuses a change of any other. The hash of a spec is made without
     /// them, so a field that objects already carry in theirs changes it when it is added here.

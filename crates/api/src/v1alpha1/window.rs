@@ -123,7 +123,7 @@ pub struct WindowGroups {
     pub tags: BTreeMap<String, String>,
 }
 
-/// The windows of a task. Its fields stand in the spec itself, and its rules go there with them.
+/// When a run may begin and go on. Its fields stand in the spec itself, and its rules go there with them.
 ///
 /// None of them is serialized at its default: the hash of a spec would change for objects that exist.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
@@ -131,16 +131,12 @@ pub struct WindowGroups {
     crates(kube_core = "::kube_core"),
     validation = Rule::new("!has(self.notBefore) || !has(self.notAfter) || timestamp(self.notBefore) <= timestamp(self.notAfter)")
         .message("spec.notAfter is before notBefore"),
+    validation = Rule::new("!has(self.notBefore) || timestamp(self.notBefore) < timestamp('9000-01-01T00:00:00Z')")
+        .message("spec.notBefore must be before the year 9000"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct WindowPolicy {
-    /// Windows by name, in this namespace or in the operator's, that are for this task whatever their
-    /// selectors say. Those whose selectors fit it are for it in any case.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 5), inner(length(min = 1, max = 200)), extend("x-kubernetes-list-type" = "set"))]
-    pub window_refs: Vec<String>,
-
-    /// A window of this task alone.
+    /// When it may begin, and when its batches may: outside of it the update waits, and what is under way ends as it would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
 
@@ -152,7 +148,7 @@ pub struct WindowPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Time>,
 
-    /// A task that has not begun at this time fails, with the reason WindowMissed.
+    /// What has not begun at this time fails, with the reason WindowMissed (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Time>,
 }

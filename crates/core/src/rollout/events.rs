@@ -141,7 +141,14 @@ fn of_pause(old: &RollingUpdateTaskStatus, new: &RollingUpdateTaskStatus) -> Vec
     {
         let message = pause.message.clone();
         events.push(match pause.kind {
-            PauseKind::Batch => Event::normal(Reason::BatchSuspended, "Pause", message),
+            PauseKind::Batch => {
+                let state = new.state.as_deref().and_then(Phase::from_word);
+                let reason = match state {
+                    Some(Phase::BatchHeld) => Reason::BatchHeld,
+                    _ => Reason::BatchSuspended,
+                };
+                Event::normal(reason, "Pause", message)
+            }
             PauseKind::Failure => Event::warning(Reason::FailureSuspended, "Pause", message),
             PauseKind::Approval => Event::warning(Reason::ApprovalNeeded, "Pause", message),
             PauseKind::Unknown => Event::warning(Reason::Suspended, "Pause", message),

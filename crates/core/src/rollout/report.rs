@@ -36,6 +36,8 @@ pub(crate) enum Phase {
     StandingStill,
     /// Waits for a person after a batch.
     BatchSuspended,
+    /// Waits after a batch for what comes by itself: the end of a soak, a window.
+    BatchHeld,
     /// Waits for a person because an instance failed.
     FailureSuspended,
     /// Waits for confirmation of a high-risk action.
@@ -61,6 +63,7 @@ impl display::Phase for Phase {
         Self::Planned,
         Self::Running,
         Self::BatchSuspended,
+        Self::BatchHeld,
         Self::FailureSuspended,
         Self::ApprovalSuspended,
         Self::Suspended,
@@ -102,6 +105,7 @@ impl display::Phase for Phase {
         Some(matches!(
             self,
             Self::BatchSuspended
+                | Self::BatchHeld
                 | Self::FailureSuspended
                 | Self::ApprovalSuspended
                 | Self::Suspended

@@ -29,7 +29,7 @@ macro_rules! reasons {
 reasons! {
     Abandoned, Accepted, AccessDenied, AccountArrearage, AccountChanged, ActionApplied, ActionRejected,
     ActiveConfigurationDiffers, Adopted, AlreadyEffective, AlreadyRolledBack, AlreadyRun, ApprovalNeeded,
-    ApproveRefused, AsFound, AsReported, AsWanted, BatchEnded, BatchSuspended, CRDOutdated, CancellationIsFinal,
+    ApproveRefused, AsFound, AsReported, AsWanted, BatchEnded, BatchHeld, BatchSuspended, CRDOutdated, CancellationIsFinal,
     Cancelled, CancelledBeforeStart, CancelledElsewhere, Cancelling, CancellingSource, ClockWrong,
     CloudUnavailable, ConfigMapAccessDenied, ConfigMapKeyNotFound, ConfigMapNotFound, ContainerGroupNotFound,
     ContainerGroupNotRunning, ContainerNotFound, ContainersAmbiguous, ContainersTooLarge, Continued,
@@ -52,14 +52,14 @@ reasons! {
     RunKeyInProgress, RunKeysExhausted, RunMissed, RunStarted, RunSucceeded, RunWaiting, Running,
     ScalingActivityInProgress, ScalingConfigurationNotFound, ScalingGroupLost, ScalingGroupNotActive,
     ScalingGroupNotFound, ScalingGroupTypeMismatch, Scheduled, ScopeTooNarrow, ScriptAmbiguous, ScriptEmpty,
-    ScriptTooLarge, ScriptTypeMismatch, SecretMissing, Skipped, SourceCancelling, SourceExecutionGone,
+    ScriptTooLarge, ScriptTypeMismatch, SecretMissing, Skipped, Soaking, SourceCancelling, SourceExecutionGone,
     SourceExecutionNotListed, SourceInstanceNotFound, SourceInstanceNotReady, SourceIsNewer, SourceNotFound,
     SourceRestoring, SourceRunning, SourceStarting, StaleAttempt, StalePause, Standby, StartPaced, StartRefused, Started,
     Starting, StartingDeadlineExceeded, StatusRefused, Succeeded, Superseded, Suspended, TakenOver,
     TaskFinished, TaskNotFailed, TasksNotListed, TemplateNotFound, TooManyBatches, TooManyInstances,
     TooManyRequests, TooManyTargets, UnattendedRun, UnknownAnnotation, UnknownBatch, UnknownInstance,
     UnknownTask, Unsupported, UnsupportedOS, UpdateRemovesFields, Updated, Updating, UseTaskRef, Verifying,
-    WaitingForScalingGroup,
+    WaitingForScalingGroup, WindowClosed, WindowMissed, WindowTooShort,
     StatusContradiction, Other,
 }
 

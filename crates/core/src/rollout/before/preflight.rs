@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::refusal::unless;
-use super::{neighbours, run_keys};
+use super::{calendar, neighbours, run_keys};
 use crate::batches;
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
@@ -60,6 +60,7 @@ pub(in crate::rollout) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
     );
     refused
         .or_else(|| not_kept(ctx))
+        .or_else(|| calendar::check_spec(ctx))
         .or_else(|| ctx.update.check_spec())
 }
 
@@ -131,6 +132,7 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Checked<Ready> {
     let policy = &ctx.spec.policy;
     let batches = batches::count(policy.batches, policy.batch_size.as_ref(), ids.len())
         .map_err(|message| Problem::blocked(Reason::TooManyBatches, message))?;
+    notes.extend(calendar::notes(ctx, batches));
     let member = |(instance, batch): (&&ScalingInstance, i32)| {
         let compute = compute::of(&computes, &instance.id);
         Member {

@@ -1,6 +1,7 @@
 //! `update.image`: the system disk replaced by one made from an image.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{ImageUpdate, Plan, RollbackPayload, Update};
 use ess_rollout_cloud::{EcsInstance, Execution, Query};
@@ -10,6 +11,7 @@ use super::content::ConfigurationContent;
 use super::update_kind::{
     Author, Before, Eligible, KindRow, UpdateKind, blocked, if_read, missing, parameters,
 };
+use crate::eta;
 use crate::rollout::compute::Compute;
 use crate::rollout::parameters::text;
 use crate::task::observation::{Known, Observation};
@@ -76,6 +78,10 @@ fn query(image: &str) -> Query {
 impl UpdateKind for Image<'_> {
     fn row(&self) -> &'static KindRow {
         &ROW
+    }
+
+    fn batch_minimum(&self) -> Duration {
+        eta::IMAGE_MINIMUM
     }
 
     fn reads(&self) -> Vec<Query> {

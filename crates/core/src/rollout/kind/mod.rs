@@ -59,7 +59,7 @@ pub(super) fn invoke_parameters(
     plan: &Plan,
     exit_processes: &[String],
 ) -> Map<String, Value> {
-    let pause = batch_pause_option(spec.policy.suspension_policy);
+    let pause = batch_pause_option(&spec.policy);
     let role = spec.policy.ram_role.as_deref();
     let mut parameters = kind.parameters(plan);
     for (name, value) in [

@@ -1,9 +1,10 @@
 //! What a kind of update is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
-    Plan, RollbackPayload, RollingUpdateTaskStatus, SuspensionPolicy, Update,
+    Plan, RollbackPayload, RollingUpdateTaskStatus, RunPolicy, SuspensionPolicy, Update,
 };
 use ess_rollout_cloud::{
     EcsInstance, EcsStatus, Execution, GroupType, Process, Query, ScalingGroup, ScalingInstance,
@@ -11,6 +12,7 @@ use ess_rollout_cloud::{
 use serde_json::{Map, Value};
 
 use super::content::{ConfigurationContent, ContentKind};
+use crate::eta;
 use crate::rollout::compute::Compute;
 use crate::rollout::scripts::{Scripts, Texts};
 use crate::task::observation::{Known, Missing, Observation};
@@ -158,6 +160,11 @@ pub(in crate::rollout) trait UpdateKind {
         Ok(None)
     }
 
+    /// What a batch is taken to need at least, before any has ended.
+    fn batch_minimum(&self) -> Duration {
+        eta::SCRIPT_MINIMUM
+    }
+
     /// What of the active scaling configuration is looked at.
     fn content_kind(&self) -> ContentKind {
         ContentKind::Image
@@ -267,9 +274,10 @@ pub(in crate::rollout) fn processes_but<T: AsRef<str>>(excluded: &[T]) -> Vec<St
     others.map(str::to_owned).collect()
 }
 
-/// Template parameter `batchPauseOption`.
-pub(in crate::rollout) fn batch_pause_option(policy: SuspensionPolicy) -> &'static str {
-    match policy {
+/// Template parameter `batchPauseOption`: what may hold a batch besides a person can do so only in a pause.
+pub(in crate::rollout) fn batch_pause_option(policy: &RunPolicy) -> &'static str {
+    match policy.suspension_policy {
+        _ if policy.holds_batches() => "EveryBatchPause",
         SuspensionPolicy::Automatic => "Automatic",
         SuspensionPolicy::SuspendFirstBatch => "FirstBatchPause",
         SuspensionPolicy::SuspendEachBatch => "EveryBatchPause",

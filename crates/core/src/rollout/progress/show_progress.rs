@@ -5,7 +5,7 @@ use std::time::Duration;
 use ess_rollout_api::v1alpha1::{InstanceState, PauseKind, RollingUpdateTaskStatus};
 use jiff::{SignedDuration, Timestamp};
 
-use super::approval;
+use super::{approval, holds};
 use crate::rollout::context::Context;
 use crate::rollout::decision::Draft;
 use crate::rollout::report::Phase;
@@ -62,7 +62,10 @@ pub(in crate::rollout) fn show_progress(ctx: &Context<'_>, status: &mut Draft) {
         },
         Some(pause) => {
             let (phase, reason) = match pause.kind {
-                PauseKind::Batch => (Phase::BatchSuspended, Reason::BatchSuspended),
+                PauseKind::Batch => match holds::by_itself(ctx, status) {
+                    Some(why) => (Phase::BatchHeld, why),
+                    None => (Phase::BatchSuspended, Reason::BatchSuspended),
+                },
                 PauseKind::Failure => (Phase::FailureSuspended, Reason::FailurePaused),
                 PauseKind::Approval => (Phase::ApprovalSuspended, Reason::ApprovalNeeded),
                 PauseKind::Unknown => (Phase::Suspended, Reason::Suspended),

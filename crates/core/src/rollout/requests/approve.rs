@@ -9,6 +9,8 @@
 //! - one that OOS refused is repeated once, after a look that is newer than the refusal; then it is
 //!   said, and a person has to ask again
 
+use std::time::Duration;
+
 use ess_rollout_api::v1alpha1::{
     Action, ActionState, Approval, ApproveAnswer, ApproveRecord, Pause, PauseKind,
     RollingUpdateTaskStatus, Verb,
@@ -20,6 +22,7 @@ use super::close;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next, Work};
 use crate::rollout::progress::approval::{Obstacle, REFUSALS_MAX, obstacle, of_pause, over_at};
+use crate::rollout::progress::holds;
 use crate::rollout::progress::show_progress::show_progress;
 use crate::rollout::progress::summary;
 use crate::rollout::report;
@@ -210,7 +213,7 @@ fn left(status: &RollingUpdateTaskStatus, id: i32, pause: Option<&Pause>) -> boo
     pause.is_some_and(|pause| pause.id > id) || later.any(|i| i.execution_id.is_some())
 }
 
-/// Who lets the update leave this pause: a request, or the level in the spec.
+/// Who lets the update leave this pause: a request, the level in the spec, or that nothing holds the next batch any more.
 pub(in crate::rollout) fn approved_by(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
@@ -221,15 +224,40 @@ pub(in crate::rollout) fn approved_by(
     if obstacle(ctx, status, pause.id, asked).is_some() {
         return None;
     }
+    if !holds::of_pause(ctx, status, (pause.id, pause.since.0), asked).is_empty() {
+        return None;
+    }
     if let Some(action) = asked {
         return Some(action.id.clone());
     }
+    let policy = &ctx.spec.policy;
+    let asks_person = policy.asks_person_after(pause.id) || !policy.holds_batches();
     let latched = status.latched.as_ref();
-    if latched.is_some_and(|latched| latched.approved_batches > pause.id) {
+    if asks_person && latched.is_some_and(|latched| latched.approved_batches > pause.id) {
         return Some("spec.approvedBatches".to_owned());
     }
     // What is on record stays wanted until the pause is left.
-    of_pause(status, pause.id).map(|record| record.by.clone())
+    let record = of_pause(status, pause.id).map(|record| record.by.clone());
+    let by = match policy.gates {
+        Some(_) => "spec.gates",
+        None => "spec.window",
+    };
+    record.or_else(|| Some(by.to_owned()))
+}
+
+/// How long until the pause on show may be left by itself, if something holds it that lets go.
+pub(in crate::rollout) fn until_let_go(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<Duration> {
+    let pause = status
+        .pause
+        .as_ref()
+        .filter(|pause| pause.kind == PauseKind::Batch)?;
+    let asked = ledger::open(&status.actions, Verb::Continue);
+    let asked = asked.filter(|action| is_for(action, pause.id));
+    let holds = holds::of_pause(ctx, status, (pause.id, pause.since.0), asked);
+    holds::until_next(ctx, &holds)
 }
 
 /// Until when no Approve may be sent, by what was sent before. `root`: the execution as just read.

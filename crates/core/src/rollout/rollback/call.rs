@@ -27,7 +27,7 @@ pub(in crate::rollout) fn parameters(
                 ("sourceExecutionId", json!(source.execution_id)),
                 (
                     "batchPauseOption",
-                    json!(kind::batch_pause_option(spec.policy.suspension_policy)),
+                    json!(kind::batch_pause_option(&spec.policy)),
                 ),
                 ("batchNumber", json!(plan.batches)),
                 (

@@ -6,7 +6,7 @@ use super::{adoption, cancel, starting};
 use crate::identity;
 use crate::rollout::before::preflight::{self, Ready};
 use crate::rollout::before::refusal::{RECHECK, put_off, refuse, refuse_until, unless};
-use crate::rollout::before::{deadline, denied, pace, pinned, run_keys, turn};
+use crate::rollout::before::{calendar, deadline, denied, pace, pinned, run_keys, turn};
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next, Undo};
 use crate::rollout::progress::instances;
@@ -48,6 +48,9 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     if let Some(decision) = deadline::exceeded(ctx, &status) {
         return Ok(decision);
     }
+    if let Some(decision) = calendar::missed(ctx, &status) {
+        return Ok(decision);
+    }
     let found = match ctx.undo.filter(|_| status.source.is_none()) {
         Some(undo) => find_source(ctx, &mut status, undo),
         None => check_object(ctx, &mut status),
@@ -87,8 +90,11 @@ fn check_object(ctx: &Context<'_>, status: &mut Draft) -> Checked<Drafted> {
     }
 }
 
-/// Whose turn it is, and then whether anything stands against the start.
+/// Whether it is time, whose turn it is, and then whether anything stands against the start.
 fn check_turn(ctx: &Context<'_>, status: &mut Draft) -> Checked<Drafted> {
+    if let Some(decision) = calendar::wait(ctx, status) {
+        return Ok(decision);
+    }
     if let Some(wait) = denied::left(ctx, status) {
         let left = deadline::left(ctx, status).map(|left| left.unsigned_abs());
         return Ok(ctx.decide(status.clone(), Next::After(wait)).within(left));

@@ -104,7 +104,9 @@ pub(super) fn look(
     };
     let wait = left_is_shown.map_or(wait, |shown| wait.min(ctx.waits().left(shown)));
     let left = until_it_stands_still(ctx, &status);
-    Ok(Some(ctx.decide(status, Next::After(wait)).within(left)))
+    let held = approve::until_let_go(ctx, &status);
+    let decision = ctx.decide(status, Next::After(wait));
+    Ok(Some(decision.within(left).within(held)))
 }
 
 /// A request to leave the pause that is on record, and that the execution has not left, goes on record as it is: what is

@@ -234,7 +234,8 @@ fn go_on(
         }
     };
     let left = until_it_stands_still(ctx, &status);
-    Ok(ctx.decide(status, next).within(left))
+    let held = approve::until_let_go(ctx, &status);
+    Ok(ctx.decide(status, next).within(left).within(held))
 }
 
 /// How far each instance is: what tells that something moved.

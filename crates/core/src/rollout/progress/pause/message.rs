@@ -4,11 +4,13 @@
 use ess_rollout_api::requests as keys;
 use ess_rollout_api::v1alpha1::{InstanceStatus, PauseKind, RollingUpdateTaskStatus};
 use ess_rollout_cloud::Execution;
+use jiff::Timestamp;
 
 use super::tasks::FailedTask;
 use crate::rollout::context::Context;
 use crate::rollout::progress::approval::{self, Obstacle};
 use crate::rollout::progress::freeze;
+use crate::rollout::progress::holds::{self, Hold};
 use crate::task::conditions::{self, shorten};
 
 /// How many instances, or tasks, are named in a message.
@@ -53,10 +55,10 @@ pub(super) fn message(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     root: &Execution,
-    what: &WaitsFor<'_>,
+    (what, since): (&WaitsFor<'_>, Timestamp),
 ) -> String {
     let text = match what {
-        WaitsFor::Batch(id) => batch(ctx, status, *id),
+        WaitsFor::Batch(id) => batch(ctx, status, (*id, since)),
         WaitsFor::Instances { failed, tolerated } => instances(ctx, failed, *tolerated),
         WaitsFor::Tasks(failed) => tasks(ctx, failed),
         WaitsFor::Approval => "OOS waits for confirmation of a high-risk action: confirm or refuse it in the OOS console".to_owned(),
@@ -75,7 +77,11 @@ fn command(ctx: &Context<'_>, key: &str, value: &str) -> String {
     )
 }
 
-fn batch(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, id: i32) -> String {
+fn batch(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    (id, since): (i32, Timestamp),
+) -> String {
     let of = status.batches.len();
     let ended = format!("batch {id} of {of} has ended");
     // Typed when the plain value is what the annotation already holds, it would ask for nothing.
@@ -92,11 +98,20 @@ fn batch(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, id: i32) -> String
             let refused = again.map_or_else(String::new, |record| {
                 format!("; OOS refused to go on once ({}), and is asked again once its lists are newer than that", record.message)
             });
-            format!(
-                "{ended}{refused}; to go on: {}, or raise spec.approvedBatches to {}",
-                command(ctx, keys::CONTINUE, &value),
-                id + 1
-            )
+            let holds = holds::of_pause(ctx, status, (id, since), None);
+            let held = holds::said(&holds);
+            let command = command(ctx, keys::CONTINUE, &value);
+            match holds.iter().find(|hold| !matches!(hold, Hold::Window(_))) {
+                Some(Hold::Person) => format!(
+                    "{ended}{refused}{held}; to go on: {command}, or raise spec.approvedBatches to {}",
+                    id + 1
+                ),
+                Some(_) => {
+                    format!("{ended}{refused}{held}; to go on without waiting for that: {command}")
+                }
+                None if holds.is_empty() => format!("{ended}{refused}; the update goes on"),
+                None => format!("{ended}{refused}{held}; then the update goes on by itself"),
+            }
         }
         Some(Obstacle::Refused(record)) => format!(
             "{ended}, and OOS refused to go on ({}): look at the execution in the OOS console; to ask again: {}",

@@ -5,7 +5,6 @@ pub(in crate::rollout) mod tasks;
 
 use ess_rollout_api::v1alpha1::{
     Approval, ApproveAnswer, InstanceState, OnFailure, Pause, PauseKind, RollingUpdateTaskStatus,
-    SuspensionPolicy,
 };
 use ess_rollout_cloud::{Execution, ExecutionStatus, TaskExecution};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -32,9 +31,13 @@ pub(in crate::rollout) fn classify(
 ) -> Option<Pause> {
     let id = number(ctx, status);
     let what = waits_for(ctx, status, root, tasks, quiet, id)?;
-    let (kind, message) = (what.kind(), message::message(ctx, status, root, &what));
+    let kind = what.kind();
     let before = status.pause.as_ref();
     let before = before.filter(|pause| pause.id == id && pause.kind == kind);
+    let now = ctx.now();
+    // A clock that was ahead must not make anything wait for it.
+    let since = before.map_or(now, |before| before.since.0.min(now));
+    let message = message::message(ctx, status, root, (&what, since));
     let record = approval::of_pause(status, id);
     if kind == PauseKind::Batch && !may_show(ctx, status, id, before.is_some()) {
         return None;
@@ -48,12 +51,10 @@ pub(in crate::rollout) fn classify(
             by: r.by.clone(),
         }),
     };
-    let now = ctx.now();
     Some(Pause {
         id,
         kind,
-        // A clock that was ahead must not make anything wait for it.
-        since: Time(before.map_or(now, |before| before.since.0.min(now))),
+        since: Time(since),
         message,
         execution_update_time: match before {
             Some(before) => before.execution_update_time.clone(),
@@ -95,11 +96,8 @@ fn waits_for<'w>(
     if root.status != ExecutionStatus::Waiting && !(runs && (held_up || held_by_task)) {
         return None;
     }
-    let due = match ctx.spec.policy.suspension_policy {
-        SuspensionPolicy::Automatic => false,
-        SuspensionPolicy::SuspendFirstBatch => id == 1,
-        SuspensionPolicy::SuspendEachBatch => id >= 1,
-    };
+    let policy = &ctx.spec.policy;
+    let due = policy.asks_person_after(id) || (policy.holds_batches() && id >= 1);
     // Whether OOS pauses at each failure or only beyond maxErrors is not documented, and at the end
     // of a batch the two pauses look alike: an Approve that it refuses tells.
     let coincides = approval::is_refused(status, id) && suspends && !failed.is_empty();

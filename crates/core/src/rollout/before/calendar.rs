@@ -1,0 +1,109 @@
+//! When it may begin: `spec.notBefore`, `spec.window`, `spec.notAfter`.
+//!
+//! Before its window opens nothing is taken: no place in the group's queue, no group, no start of OOS, which would suspend the
+//! group's processes for as long as it waits.
+
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{DesiredState, Outcome, RollingUpdateTaskStatus, StartBlocked};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::deadline;
+use super::refusal::refuse_until;
+use crate::rollout::context::Context;
+use crate::rollout::decision::{Draft, Drafted, Next};
+use crate::rollout::progress::window;
+use crate::rollout::result;
+use crate::task::problem::Problem;
+use crate::task::reason::Reason;
+
+/// A clock may jump: the time is looked at this often, which costs no call of the cloud.
+const LOOK: Duration = Duration::from_secs(600);
+
+/// What is wrong with the window as it is written.
+pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
+    let invalid = window::read(ctx).err()?;
+    let message = format!("{} in a new object", invalid.message);
+    Some(Problem::blocked(invalid.reason, message))
+}
+
+/// The end of what has not begun in time.
+pub(in crate::rollout) fn missed(ctx: &Context<'_>, status: &Draft) -> Option<Drafted> {
+    let limit = limit(ctx)?;
+    if ctx.now() < limit {
+        return None;
+    }
+    let mut status = status.clone();
+    note(&mut status, None);
+    let last = status.start_blocked.clone().unwrap_or_default().message;
+    deadline::note(ctx, &mut status, None);
+    let why = match last.is_empty() {
+        true => String::new(),
+        false => format!(" ({last})"),
+    };
+    let message = format!(
+        "it had not begun at {limit} (spec.notAfter){why}: nothing was started, and nothing will be; to have it after all create it anew with a later one"
+    );
+    let (outcome, reason) = (Outcome::Failed, Reason::WindowMissed);
+    Some(result::nothing_ran(ctx, status, outcome, reason, &message))
+}
+
+/// What is said of the time, of an update into so many batches.
+pub(super) fn notes(ctx: &Context<'_>, batches: i32) -> impl Iterator<Item = String> {
+    let windows = &ctx.spec.policy.windows;
+    let not_before = windows.not_before.as_ref();
+    let not_before = not_before.filter(|time| ctx.now() < time.0);
+    let begins = not_before.map(|time| format!("it begins at {} at the earliest", time.0));
+    begins.into_iter().chain(window::note(ctx, batches))
+}
+
+/// How long until it has not begun in time.
+pub(in crate::rollout) fn left(ctx: &Context<'_>) -> Option<Duration> {
+    limit(ctx).map(|limit| ctx.waits().left(limit))
+}
+
+/// What is only planned misses nothing.
+fn limit(ctx: &Context<'_>) -> Option<Timestamp> {
+    let policy = &ctx.spec.policy;
+    let limit = policy.windows.not_after.as_ref()?;
+    (policy.desired_state == DesiredState::Run).then_some(limit.0)
+}
+
+/// The wait for the time at which it may begin, if that is not now.
+pub(in crate::rollout) fn wait(ctx: &Context<'_>, status: &mut Draft) -> Option<Drafted> {
+    let held = held(ctx);
+    note(status, held.as_ref().and_then(|held| held.until));
+    let held = held?;
+    let message = format!("{}; nothing is taken until then", held.message);
+    let (problem, next) = match held.until {
+        Some(until) => (
+            Problem::wait(held.reason, message),
+            Next::After(ctx.waits().left(until).min(LOOK)),
+        ),
+        None => (
+            Problem::blocked(held.reason, held.message),
+            Next::After(LOOK),
+        ),
+    };
+    Some(refuse_until(ctx, status.clone(), &problem, next))
+}
+
+fn held(ctx: &Context<'_>) -> Option<window::Held> {
+    let not_before = ctx.spec.policy.windows.not_before.as_ref();
+    match not_before.filter(|time| ctx.now() < time.0) {
+        Some(time) => Some(window::Held {
+            reason: Reason::WindowClosed,
+            message: format!("it begins at {} at the earliest (spec.notBefore)", time.0),
+            until: Some(time.0),
+        }),
+        None => window::held(ctx, &[]),
+    }
+}
+
+/// Puts on record until when it has no place in the queue of its group.
+fn note(status: &mut RollingUpdateTaskStatus, until: Option<Timestamp>) {
+    let mut blocked = status.start_blocked.take().unwrap_or_default();
+    blocked.held_until = until.map(Time);
+    status.start_blocked = (blocked != StartBlocked::default()).then_some(blocked);
+}

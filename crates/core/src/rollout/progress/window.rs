@@ -1,0 +1,169 @@
+//! Whether a batch may begin by the window of its object: at the start, and in each pause after a batch. What is under way goes
+//! on to its end whatever the window says.
+
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{BatchStatus, FinishBy, WindowKind};
+use jiff::Timestamp;
+
+use crate::eta::Durations;
+use crate::rollout::context::Context;
+use crate::task::reason::Reason;
+use crate::windows::{self, Begin, Hold, Invalid, State, Window};
+
+/// The path of the window.
+const FIELD: &str = "spec.window";
+
+/// Why a batch may not begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::rollout) struct Held {
+    pub(in crate::rollout) reason: Reason,
+    /// A sentence without its end.
+    pub(in crate::rollout) message: String,
+    /// When to look again; `None`: the window, as it is written, never lets it begin.
+    pub(in crate::rollout) until: Option<Timestamp>,
+}
+
+/// The window of the object, if it has one.
+///
+/// # Errors
+///
+/// The field, what is wrong with it, and the cure.
+pub(in crate::rollout) fn read(ctx: &Context<'_>) -> Result<Option<Window>, Invalid> {
+    let written = ctx.spec.policy.windows.window.as_ref();
+    written
+        .map(|written| Window::parse(FIELD, FIELD, written))
+        .transpose()
+}
+
+/// Why the next batch may not begin now; `None`: it may. `batches`: how far those before it are.
+pub(in crate::rollout) fn held(ctx: &Context<'_>, batches: &[BatchStatus]) -> Option<Held> {
+    let window = match read(ctx) {
+        Ok(window) => window?,
+        Err(invalid) => {
+            return Some(Held {
+                reason: invalid.reason,
+                message: invalid.message,
+                until: None,
+            });
+        }
+    };
+    let (now, takes) = (ctx.now(), takes(ctx, batches));
+    let found = windows::evaluate([&window], now);
+    let policy = ctx.spec.policy.windows.finish_by;
+    let Begin::No(hold) = windows::may_begin(&found, now, Some(takes), policy) else {
+        return None;
+    };
+    let named = named(&window);
+    Some(match hold {
+        Hold::Closed { opens } => closed(&window, &named, opens),
+        // The time that was asked about is the present.
+        Hold::Over => Held {
+            reason: Reason::WindowClosed,
+            message: format!("{named} has just changed"),
+            until: Some(found.look_again.max(now)),
+        },
+        Hold::TooShort { until, .. } | Hold::DurationUnknown { until } => {
+            too_short(&window, &named, takes, until)
+        }
+    })
+}
+
+fn closed(window: &Window, named: &str, opens: Option<Timestamp>) -> Held {
+    let (reason, message) = match (opens, window.kind()) {
+        (Some(opens), WindowKind::Allow) => (
+            Reason::WindowClosed,
+            format!("{named} is closed until {opens}"),
+        ),
+        (Some(opens), WindowKind::Freeze) => (
+            Reason::WindowClosed,
+            format!("{named} lets nothing begin until {opens}"),
+        ),
+        (None, _) => (
+            Reason::NeverDue,
+            format!("{named} never opens any more: write another one in a new object"),
+        ),
+    };
+    Held {
+        reason,
+        message,
+        until: opens,
+    }
+}
+
+fn too_short(window: &Window, named: &str, takes: Duration, until: Timestamp) -> Held {
+    let minutes = takes.as_secs().div_ceil(60);
+    let fits = windows::next_fit([window], until, takes.try_into().unwrap_or_default());
+    let then = match fits {
+        Some(fits) => format!("the next one that is long enough begins at {fits}"),
+        None => "no later one is longer: make it longer, or set spec.finishBy to BestEffort, in a new object".to_owned(),
+    };
+    Held {
+        reason: Reason::WindowTooShort,
+        message: format!(
+            "{named} ends at {until}, and a batch may take {minutes} min with what comes after it; {then}"
+        ),
+        until: fits,
+    }
+}
+
+/// What is said of the window besides what it keeps from beginning: how much of the update fits into it, and what becomes of a
+/// batch that may run past its end.
+pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String> {
+    let window = read(ctx).ok()??;
+    let (now, takes) = (ctx.now(), takes(ctx, &[]));
+    let found = windows::evaluate([&window], now);
+    let named = named(&window);
+    let until = match found.state {
+        State::Open { until, .. } => until?,
+        State::Closed { opens, .. } => {
+            return Some(match opens {
+                Some(opens) => format!("{named} opens at {opens}"),
+                None => format!("{named} never opens any more"),
+            });
+        }
+    };
+    let minutes = takes.as_secs().div_ceil(60);
+    let all = u32::try_from(batches).unwrap_or_default();
+    let fit = windows::batches_that_fit(&found, now, takes, all);
+    let rest = match (ctx.spec.policy.windows.finish_by, all.saturating_sub(fit)) {
+        (_, 0) => String::new(),
+        (FinishBy::Required, 1) => "; the last one waits for the next time that it opens, and the suspended processes stay so until then".to_owned(),
+        (FinishBy::Required, more) => format!(
+            "; the other {more} wait for the next time that it opens, and the suspended processes stay so until then"
+        ),
+        (FinishBy::BestEffort | FinishBy::Off, _) => {
+            "; a batch that has begun then runs past its end".to_owned()
+        }
+    };
+    Some(format!(
+        "{named} is open until {until}, and {fit} of {all} batches, of about {minutes} min each, may be over by then{rest}"
+    ))
+}
+
+/// How long a batch may take, with all that comes before the next: nine of ten do not take longer.
+fn takes(ctx: &Context<'_>, batches: &[BatchStatus]) -> Duration {
+    let mut durations = Durations::default();
+    for batch in batches {
+        if let (Some(start), Some(end)) = (&batch.start_time, &batch.end_time) {
+            let took = end.0.duration_since(start.0);
+            durations.record(Duration::try_from(took).unwrap_or_default());
+        }
+    }
+    let soak = ctx
+        .spec
+        .policy
+        .gates
+        .as_ref()
+        .and_then(|gates| gates.soak_seconds);
+    let soak = Duration::from_secs(soak.unwrap_or_default().unsigned_abs().into());
+    durations.estimate(ctx.update.batch_minimum()).p90 + soak
+}
+
+/// The window and why it is there.
+fn named(window: &Window) -> String {
+    match window.reason() {
+        "" => FIELD.to_owned(),
+        reason => format!("{FIELD} ({reason})"),
+    }
+}
