@@ -276,6 +276,7 @@ async fn create_with_a_pause_of_others(
 pub async fn at_rest() -> (Live, Vec<Case>) {
     let groups = [
         "pause",
+        "soak",
         "blocked",
         "planned",
         "fail-a",
@@ -289,6 +290,7 @@ pub async fn at_rest() -> (Live, Vec<Case>) {
         "b-blocked",
         "b-planned",
         "b-pause",
+        "b-soak",
         "fail-d",
         "fail-e",
         "fail-f",
@@ -324,7 +326,9 @@ pub async fn at_rest() -> (Live, Vec<Case>) {
     let live = Live::start(&groups, fixture, checked).await;
 
     // What is rolled back.
-    let sources = ["planned", "pause", "unknown", "done", "broken", "stopped"];
+    let sources = [
+        "planned", "pause", "soak", "unknown", "done", "broken", "stopped",
+    ];
     for name in sources {
         live.create(TASK, &format!("of-{name}"), script(&format!("b-{name}")))
             .await;
@@ -338,6 +342,9 @@ pub async fn at_rest() -> (Live, Vec<Case>) {
     }
 
     live.create(TASK, "batch-suspended", with(script("pause"), pausing()))
+        .await;
+    let soaking = json!({"batches": 2, "gates": {"soakSeconds": 172_800}});
+    live.create(TASK, "batch-held", with(script("soak"), soaking.clone()))
         .await;
     live.create(
         TASK,
@@ -474,6 +481,8 @@ pub async fn at_rest() -> (Live, Vec<Case>) {
     .await;
     live.create(BACK, "batch-suspended", with(of("of-pause"), pausing()))
         .await;
+    live.create(BACK, "batch-held", with(of("of-soak"), soaking))
+        .await;
     for name in ["fail-d", "fail-e", "fail-f"] {
         live.create(BACK, name, of(&format!("of-{name}"))).await;
     }
@@ -503,6 +512,7 @@ pub async fn at_rest() -> (Live, Vec<Case>) {
         (TASK, "blocked", "blocked", "Blocked"),
         (TASK, "planned", "planned", "Planned"),
         (TASK, "batch-suspended", "batch-suspended", "BatchSuspended"),
+        (TASK, "batch-held", "batch-held", "BatchHeld"),
         (TASK, "failure-suspended", "fail-a", "FailureSuspended"),
         (
             TASK,
@@ -523,6 +533,7 @@ pub async fn at_rest() -> (Live, Vec<Case>) {
         (BACK, "blocked", "blocked", "Blocked"),
         (BACK, "planned", "planned", "Planned"),
         (BACK, "batch-suspended", "batch-suspended", "BatchSuspended"),
+        (BACK, "batch-held", "batch-held", "BatchHeld"),
         (BACK, "failure-suspended", "fail-d", "FailureSuspended"),
         (
             BACK,

@@ -1,6 +1,7 @@
 //! What must hold in every run, whatever goes wrong in it. Read from the emulator and from the apiserver's changes, never
 //! from what the operator says it did.
 
+mod holds;
 mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use crate::person::{Asked, PersonRequest, UNKNOWN, call};
 use crate::scenario::{OLD_IMAGE, Scenario};
 use crate::world::{KINDS, OPERATOR, World};
 
+use holds::Asks;
 pub use said::{after_write, subject};
 
 /// The one annotation that the operator writes.
@@ -166,6 +168,7 @@ pub fn at_the_end(world: &World, scenario: &Scenario, requests: &[PersonRequest]
     nothing_but_status(world, &changes);
     results_are_final(world, &changes);
     requests_hit_what_they_name(world, &roots, requests, &changes);
+    runs_begin_in_their_windows(world, &roots, &changes);
     what_others_wrote_stays(world);
     what_is_left_is_listed(world, scenario, &changes, found);
     canaries::in_no_write(world, &changes);
@@ -343,15 +346,23 @@ fn requests_hit_what_they_name(
             let verb = match parameter(entry, "NotifyType") {
                 "Approve" => {
                     let pause = pause_at(world, root, &entries, &members, at);
-                    let wanted = asked(at).any(|what| match what {
-                        Asked::Pause(id) => Some(*id) == pause,
+                    let named = asked(at).any(|what| *what == pause.map_or(UNASKED, Asked::Pause));
+                    let ahead = asked(at).any(|what| match what {
                         Asked::Batches(batches) => pause.is_some_and(|pause| pause < *batches),
-                        Asked::Instances { .. } => false,
+                        Asked::Pause(_) | Asked::Instances { .. } => false,
                     });
-                    if !wanted {
+                    let asks = spec_of(changes, uid).and_then(Asks::of);
+                    let alone = asks.as_ref().zip(pause);
+                    let alone = alone.is_some_and(|(asks, pause)| asks.need_nobody(pause));
+                    if !named && !ahead && !alone {
                         world.violation(format!(
                             "an Approve left the pause {pause:?} of {id}, which nobody had asked for"
                         ));
+                    }
+                    // Where batches are no larger than they would be if all had as many, that is the last one.
+                    let is_last = pause == parameters(root)["batchNumber"].as_i64();
+                    if let Some(asks) = asks.filter(|_| !is_last) {
+                        held(world, &asks, (id, pause), (entry.time, at), named);
                     }
                     continue;
                 }
@@ -383,6 +394,52 @@ fn requests_hit_what_they_name(
                     "{count} times {verb} of {instance}, which was asked for {asked} times"
                 ));
             }
+        }
+    }
+}
+
+/// What nobody asks for.
+const UNASKED: Asked = Asked::Pause(-1);
+
+/// The spec that an object was created with; fields that hold a batch do not change.
+fn spec_of<'a>(changes: &'a [Change], uid: &str) -> Option<&'a Value> {
+    let mut of_object = changes.iter().filter(|c| c.new["metadata"]["uid"] == *uid);
+    of_object.next().map(|change| &change.new["spec"])
+}
+
+/// An Approve that came at `sent` and took effect at `at`. `named`: a person has said continue for that pause.
+fn held(
+    world: &World,
+    asks: &Asks,
+    (root, pause): (&str, Option<i64>),
+    (sent, at): (Timestamp, Timestamp),
+    named: bool,
+) {
+    if !asks.is_open(at) {
+        world.violation(format!(
+            "an Approve at {at} left the pause {pause:?} of {root} outside its window"
+        ));
+    }
+    let short = asks.short_of(world, root, sent).filter(|_| !named);
+    if let Some(short) = short {
+        world.violation(format!(
+            "an Approve at {sent} left the pause {pause:?} of {root} {short} s before its soak was over"
+        ));
+    }
+}
+
+/// No run begins outside the window of its object.
+fn runs_begin_in_their_windows(world: &World, roots: &[Value], changes: &[Change]) {
+    for root in roots {
+        let tags = tags(root);
+        let uid = tags[identity::TAG_UID].as_str();
+        let asks = uid.and_then(|uid| Asks::of(spec_of(changes, uid)?));
+        let started = root["StartDate"].as_str().and_then(|s| s.parse().ok());
+        if let (Some(asks), Some(started)) = (asks, started)
+            && !asks.is_open(started)
+        {
+            let id = &root["ExecutionId"];
+            world.violation(format!("{id} started at {started}, outside its window"));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod deletion;
 mod found;
+mod holds;
 mod images;
 mod neighbours;
 mod pauses;
@@ -116,6 +117,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(going_back());
     all.extend(images::all());
     all.extend(pauses::all());
+    all.extend(holds::all());
     all.extend(shell::all());
     all.extend(truth::all());
     all.extend(neighbours::all());

@@ -51,14 +51,17 @@ fn has_failed(rollout: &Rollout) -> bool {
 /// When it is in no pause that a request can leave, or it cannot be asked.
 pub async fn leave_pause(cluster: &Cluster, args: &ContinueArgs) -> Result<End> {
     let fits = |object: &Object| {
-        let pause = object.rollout().and_then(|of| of.status.pause.as_ref());
-        object.is_paused() && pause.is_some_and(|pause| pause.kind == PauseKind::Batch)
+        object.rollout().is_some_and(|of| {
+            let pause = of.status.pause.as_ref();
+            let is_of_batch = pause.is_some_and(|pause| pause.kind == PauseKind::Batch);
+            is_of_batch && (of.is_paused() || of.is_held())
+        })
     };
     let all = selected(cluster, &args.request, &UPDATES, "continue", fits).await?;
     let value = |object: &Object| {
         let rollout = of_update(object)?;
         let pause = rollout.status.pause.as_ref();
-        let Some(pause) = pause.filter(|_| rollout.is_paused()) else {
+        let Some(pause) = pause.filter(|_| rollout.is_paused() || rollout.is_held()) else {
             bail!(
                 "{} is in no pause: it is {}",
                 rollout.argument(),

@@ -123,7 +123,12 @@ impl Rollout {
         let pause = self.status.pause.as_ref();
         // One that is cancelled is taken out of its pause.
         let goes_on = self.status.result.is_none() && self.status.cancellation.is_none();
-        goes_on && pause.is_some_and(|pause| !self.is_answered(pause))
+        goes_on && !self.is_held() && pause.is_some_and(|pause| !self.is_answered(pause))
+    }
+
+    /// Whether it waits after a batch for what comes by itself. A person may go on all the same.
+    pub fn is_held(&self) -> bool {
+        self.status.state.as_deref() == Some("BatchHeld")
     }
 
     fn is_answered(&self, pause: &Pause) -> bool {

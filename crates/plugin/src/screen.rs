@@ -74,6 +74,8 @@ fn progress(line: &mut String, rollout: &Rollout) {
     let pause = rollout.status.pause.as_ref();
     if let Some(pause) = pause.filter(|_| rollout.is_paused()) {
         let _ = write!(line, ", paused {}", rollout::paused(pause));
+    } else if let Some(pause) = pause.filter(|_| rollout.is_held()) {
+        let _ = write!(line, ", held {}", rollout::paused(pause));
     }
 }
 

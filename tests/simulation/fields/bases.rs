@@ -331,6 +331,44 @@ fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, way: &Way) -> Vec<Base>
             .then(When::State(web, "Running"), Act::Wait)
             .rests(250)
             .ends("Running"),
+        base("soaking", json!({"gates": {"soakSeconds": 60}}))
+            .then(ended(), Act::Wait),
+        // Its soak ends when the window does; runs begin at 08:00.
+        base(
+            "in-its-window",
+            json!({
+                "gates": {"soakSeconds": 340}, "finishBy": "BestEffort",
+                "window": {
+                    "kind": "Allow", "reason": "each morning", "schedule": "0 8 * * *", "durationMinutes": 6, "timeZone": "UTC",
+                },
+            }),
+        )
+        .then(When::Paused(web, 1), Act::Wait)
+        .rests(600)
+        .ends("BatchHeld"),
+        base(
+            "on-a-holiday",
+            json!({"window": {
+                "schedule": "0 16 * * *", "durationMinutes": 60, "timeZone": "Asia/Shanghai", "except": ["2026-01-05"],
+            }}),
+        )
+        .then(When::Later(150), Act::Wait)
+        .ends("Pending"),
+        base(
+            "once",
+            json!({
+                "window": {"start": "2026-01-05T08:01:00Z", "end": "2026-01-05T08:30:00Z"}, "notBefore": "2026-01-05T08:02:00Z",
+            }),
+        )
+        .then(ended(), Act::Wait),
+        base(
+            "missed",
+            json!({
+                "window": {"start": "2026-01-05T09:00:00Z", "end": "2026-01-05T10:00:00Z"}, "notAfter": "2026-01-05T08:02:00Z",
+            }),
+        )
+        .then(ended(), Act::Wait)
+        .ends("Failed"),
         base("with-credentials", json!({"credentialsRef": {"name": "cloud"}, "ramRole": "OOSServiceRole"}))
             .first(When::Now, Act::Create(credentials()))
             .then(ended(), Act::Wait),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ess_rollout_api::v1alpha1::Plan;
+use ess_rollout_api::v1alpha1::{Plan, SuspensionPolicy};
 use jiff::Timestamp;
 
 use super::page::{Page, Style, counted, wrapped};
@@ -31,12 +31,18 @@ fn head(page: &mut Page, rollout: &Rollout, plan: &Plan) {
     let batches = usize::try_from(plan.batches).unwrap_or_default();
     let (instances, batches) = (counted(count, "instance"), counted(batches, "batch"));
     let mut facts = vec![format!("{instances} in {batches}")];
-    let pauses = match rollout.policy.suspension_policy {
-        ess_rollout_api::v1alpha1::SuspensionPolicy::Automatic => "no pause",
-        ess_rollout_api::v1alpha1::SuspensionPolicy::SuspendFirstBatch => "a pause after the first",
-        ess_rollout_api::v1alpha1::SuspensionPolicy::SuspendEachBatch => "a pause after each",
+    let policy = &rollout.policy;
+    let pauses = match policy.suspension_policy {
+        SuspensionPolicy::Automatic => "no pause",
+        SuspensionPolicy::SuspendFirstBatch => "a pause after the first",
+        SuspensionPolicy::SuspendEachBatch => "a pause after each",
     };
     facts.push(pauses.to_owned());
+    let soak = policy.gates.as_ref().and_then(|gates| gates.soak_seconds);
+    facts.extend(soak.map(|seconds| format!("{seconds} s in service before the next")));
+    if policy.windows.window.is_some() {
+        facts.push("in its window".to_owned());
+    }
     let time = plan.time.as_ref();
     facts.extend(time.map(|time| format!("as read {} ago", page.ago(time))));
     page.plain(&format!("  plan: {}", facts.join(", ")));

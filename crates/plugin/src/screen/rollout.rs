@@ -99,6 +99,9 @@ fn head(page: &mut Page, rollout: &Rollout) {
     if let Some(pause) = status.pause.as_ref().filter(|_| rollout.is_paused()) {
         let (since, of) = (page.ago(&pause.since), paused(pause));
         page.plain(&format!("  paused for {since}, {of}"));
+    } else if let Some(pause) = status.pause.as_ref().filter(|_| rollout.is_held()) {
+        let (since, of) = (page.ago(&pause.since), paused(pause));
+        page.plain(&format!("  held for {since}, {of}"));
     }
     if let Some(freeze) = &status.freeze {
         let since = page.ago(&freeze.since);

@@ -31,7 +31,8 @@ if is_true("Stalled") then
   return {status = "Degraded", message = says("Stalled")}
 end
 
-if is_true("Paused") then
+-- After a batch it may wait for what comes by itself, a soak or a window: nobody has to do anything.
+if is_true("Paused") and status.state ~= "BatchHeld" then
   return {status = "Suspended", message = says("Paused")}
 end
 

@@ -127,14 +127,14 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String
     let all = u32::try_from(batches).unwrap_or_default();
     let fit = windows::batches_that_fit(&found, now, takes, all);
     let rest = match (ctx.spec.policy.windows.finish_by, all.saturating_sub(fit)) {
+        // Whoever wants it so does not ask.
+        (FinishBy::Off, _) => return None,
         (_, 0) => String::new(),
         (FinishBy::Required, 1) => "; the last one waits for the next time that it opens, and the suspended processes stay so until then".to_owned(),
         (FinishBy::Required, more) => format!(
             "; the other {more} wait for the next time that it opens, and the suspended processes stay so until then"
         ),
-        (FinishBy::BestEffort | FinishBy::Off, _) => {
-            "; a batch that has begun then runs past its end".to_owned()
-        }
+        (FinishBy::BestEffort, _) => "; a batch that has begun then runs past its end".to_owned(),
     };
     Some(format!(
         "{named} is open until {until}, and {fit} of {all} batches, of about {minutes} min each, may be over by then{rest}"

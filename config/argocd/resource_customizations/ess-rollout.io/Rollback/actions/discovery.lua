@@ -25,7 +25,7 @@ local actions = {}
 actions["continue"] = {
   displayName = "Continue after the batch",
   iconClass = "fa fa-fw fa-play",
-  disabled = not (open and state == "BatchSuspended")
+  disabled = not (open and (state == "BatchSuspended" or state == "BatchHeld"))
 }
 actions["retry"] = {
   displayName = "Run instances again",

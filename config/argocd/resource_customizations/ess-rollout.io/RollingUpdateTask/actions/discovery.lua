@@ -1,7 +1,7 @@
 -- Which actions there are, and which of them apply now. The operator judges each again when it is asked.
 local status = obj.status or {}
 local state = status.state
-local paused = {BatchSuspended = true, FailureSuspended = true, ApprovalSuspended = true, Suspended = true}
+local paused = {BatchSuspended = true, BatchHeld = true, FailureSuspended = true, ApprovalSuspended = true, Suspended = true}
 local ended = {Succeeded = true, Failed = true, Cancelled = true}
 local deleting = obj.metadata.deletionTimestamp ~= nil
 local seen = status.observedGeneration ~= nil and status.observedGeneration ~= -1
@@ -26,7 +26,7 @@ local actions = {}
 actions["continue"] = {
   displayName = "Continue after the batch",
   iconClass = "fa fa-fw fa-play",
-  disabled = not (open and state == "BatchSuspended")
+  disabled = not (open and (state == "BatchSuspended" or state == "BatchHeld"))
 }
 actions["retry"] = {
   displayName = "Run instances again",

@@ -1,0 +1,61 @@
+//! What holds a batch has let it go when the operator does: by the clock of the world, and by what the cloud did, not by what is
+//! on record.
+
+use std::collections::BTreeSet;
+
+use ess_rollout_api::v1alpha1::{RunPolicy, Window as Written};
+use ess_rollout_core::windows::{Window, evaluate};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::nested_executions;
+use crate::world::World;
+
+/// What is decided in time may be called so much later: within it a call takes effect or never.
+const LATENESS: SignedDuration = SignedDuration::from_secs(180);
+
+/// What the spec of an object asks of its batches.
+pub struct Asks {
+    policy: RunPolicy,
+    window: Option<Window>,
+}
+
+impl Asks {
+    /// `None`: a person alone.
+    pub fn of(spec: &Value) -> Option<Self> {
+        let policy: RunPolicy = serde_json::from_value(spec.clone()).ok()?;
+        if !policy.holds_batches() {
+            return None;
+        }
+        let read = |written: &Written| Window::parse("spec.window", "spec.window", written).ok();
+        let window = policy.windows.window.as_ref().and_then(read);
+        Some(Self { policy, window })
+    }
+
+    /// Whether a batch is let go on without a person after this pause.
+    pub fn need_nobody(&self, pause: i64) -> bool {
+        i32::try_from(pause).is_ok_and(|pause| !self.policy.asks_person_after(pause))
+    }
+
+    /// Whether something may begin that was decided at some time before this one.
+    pub fn is_open(&self, at: Timestamp) -> bool {
+        let Some(window) = &self.window else {
+            return true;
+        };
+        let from = at - LATENESS;
+        let then = evaluate([window], from);
+        then.is_open() || then.look_again <= at
+    }
+
+    /// By how many seconds a batch had not been in service for long enough.
+    pub fn short_of(&self, world: &World, root: &str, at: Timestamp) -> Option<i64> {
+        let soak = self.policy.gates.as_ref()?.soak_seconds?;
+        let ended = |child: &Value| child["EndDate"].as_str()?.parse::<Timestamp>().ok();
+        let nested = nested_executions(world, root);
+        let ends: BTreeSet<Timestamp> = nested.iter().filter_map(ended).collect();
+        let last = ends.range(..at).next_back()?;
+        let short = i64::from(soak) - at.duration_since(*last).as_secs();
+        // The clocks of the cloud count whole seconds.
+        (short > 1).then_some(short)
+    }
+}

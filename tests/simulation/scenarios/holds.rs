@@ -1,0 +1,112 @@
+//! What holds a batch besides a person: soaks and windows.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::scenario::{
+    Act::{Annotate, Create, Edit, Wait},
+    Scenario,
+    When::{Paused, State},
+    image, object, script, with,
+};
+use crate::world::begin;
+
+/// Of one instance each: however a cloud divides them, there is none that is empty.
+fn soaking(more: Value) -> Value {
+    with(json!({"batches": 4, "gates": {"soakSeconds": 90}}), more)
+}
+
+/// Open from so many seconds after the beginning, and for so many.
+fn open(from: i64, seconds: i64) -> Value {
+    span("Allow", from, seconds)
+}
+
+fn span(kind: &str, from: i64, seconds: i64) -> Value {
+    let at = |second| (begin() + SignedDuration::from_secs(second)).to_string();
+    json!({"kind": kind, "reason": "patches", "start": at(from), "end": at(from + seconds)})
+}
+
+pub fn all() -> Vec<Scenario> {
+    let each = || json!({"suspensionPolicy": "SuspendEachBatch"});
+    vec![
+        Scenario::new("soaking", script("web", soaking(json!({})))).ends("web", &["Succeeded"]),
+        Scenario::new("soaking-and-a-person", image("web", soaking(each())))
+            .then(Paused("web", 1), Edit("web", json!({"approvedBatches": 3})))
+            .then(Paused("web", 3), Annotate("web", "continue", "3"))
+            .ends("web", &["Succeeded"]),
+        // Whoever looks at it does not wait for the soak.
+        Scenario::new(
+            "soak-cut-short",
+            script("web", with(soaking(json!({})), json!({"gates": {"soakSeconds": 600}}))),
+        )
+        .then(State("web", "BatchHeld"), Annotate("web", "continue", "1"))
+        .then(Paused("web", 3), Annotate("web", "continue", "3"))
+        .ends("web", &["Succeeded"]),
+        Scenario::new("soaking-and-cancelled", script("web", soaking(json!({}))))
+            .then(State("web", "BatchHeld"), Annotate("web", "cancel", "enough"))
+            .ends("web", &["Cancelled"]),
+        Scenario::new("soaking-on-the-way-back", image("web", json!({"batches": 1})))
+            .then(
+                State("web", "Succeeded"),
+                Create(object(
+                    "Rollback",
+                    "back",
+                    soaking(json!({"taskRef": {"name": "web"}, "batches": 4})),
+                )),
+            )
+            .ends("web", &["Succeeded"])
+            .ends("rollbacks/back", &["Succeeded"]),
+        Scenario::new(
+            "before-its-window",
+            script("web", json!({"batches": 2, "window": open(300, 3600)})),
+        )
+        .ends("web", &["Succeeded"]),
+        // Five minutes of each ten; what does not fit goes on in the next, and others go first meanwhile.
+        Scenario::new(
+            "in-its-windows",
+            script(
+                "web",
+                soaking(json!({
+                    "window": {"schedule": "2,12,22,32,42,52 * * * *", "durationMinutes": 5, "timeZone": "UTC"}, "finishBy": "BestEffort",
+                    "gates": {"soakSeconds": 200},
+                })),
+            ),
+        )
+        .then(
+            State("web", "Pending"),
+            Create(script("next", json!({"batches": 1}))),
+        )
+        .ends("web", &["Succeeded"])
+        .ends("next", &["Succeeded"]),
+        Scenario::new(
+            "frozen-meanwhile",
+            image(
+                "web",
+                json!({"batches": 2, "window": span("Freeze", 20, 900), "finishBy": "Off"}),
+            ),
+        )
+        .ends("web", &["Succeeded"]),
+        // A request is kept until it opens.
+        Scenario::new(
+            "asked-while-it-is-closed",
+            script(
+                "web",
+                with(
+                    each(),
+                    json!({"batches": 2, "window": span("Freeze", 20, 900), "finishBy": "Off", "approvedBatches": 3}),
+                ),
+            ),
+        )
+        .then(State("web", "BatchHeld"), Annotate("web", "continue", "1"))
+        .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "missed-its-window",
+            script(
+                "web",
+                json!({"window": open(1800, 3600), "notAfter": "2026-01-05T08:10:00Z"}),
+            ),
+        )
+        .then(State("web", "Failed"), Wait)
+        .ends("web", &["Failed"]),
+    ]
+}
