@@ -589,6 +589,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn one_that_waits_for_its_window_is_not_ahead_until_that_opens() {
+        let held = json!({
+            "layout": "of this version", "state": "Pending",
+            "startBlocked": {"heldUntil": "2026-01-01T06:00:00Z"},
+        });
+        let index = index([object("a", 1, held), object("b", 2, json!({}))]);
+        let at = |time: &str| {
+            let (key, now) = (ObjectKey::task("ns", "b"), time.parse().unwrap());
+            let created = "2026-01-01T00:00:02Z".parse().unwrap();
+            let ahead = index.ahead(Some("cn-hangzhou"), "asg-1", &key, Some(created), now);
+            ahead.map(|entry| entry.name)
+        };
+        assert_eq!(at("2026-01-01T05:59:59Z"), None);
+        assert_eq!(at("2026-01-01T06:00:00Z").as_deref(), Some("a"));
+    }
+
     /// A task of another namespace that names a group which its credentials do not reach.
     #[test]
     fn one_that_has_not_been_seen_to_reach_the_group_is_waited_for_a_minute() {

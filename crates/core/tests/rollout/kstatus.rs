@@ -47,6 +47,9 @@ fn each_state_is_read_as_the_documentation_says() {
         w.state() == "Cancelled"
     });
 
+    let soaking = script(json!({"gates": {"soakSeconds": 300}}));
+    follow(&seen, soaking, "BatchHeld");
+
     for (on_failure, state) in [("Suspend", "FailureSuspended"), ("Fail", "Failed")] {
         let mut world = script(json!({"onFailure": on_failure}));
         world.cloud.failing.insert("i-0001".into(), 9);
