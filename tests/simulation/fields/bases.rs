@@ -337,7 +337,7 @@ fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, way: &Way) -> Vec<Base>
         base(
             "in-its-window",
             json!({
-                "gates": {"soakSeconds": 340}, "finishBy": "BestEffort",
+                "gates": {"soakSeconds": 340}, "finishBy": "BestEffort", "maxFrozenSeconds": 100_000,
                 "window": {
                     "kind": "Allow", "reason": "each morning", "schedule": "0 8 * * *", "durationMinutes": 6, "timeZone": "UTC",
                 },
@@ -346,6 +346,9 @@ fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, way: &Way) -> Vec<Base>
         .then(When::Paused(web, 1), Act::Wait)
         .rests(600)
         .ends("BatchHeld"),
+        base("frozen", each(json!({"maxFrozenSeconds": 120, "onFrozenTooLong": "Cancel"})))
+            .then(ended(), Act::Wait)
+            .ends("Cancelled"),
         base(
             "on-a-holiday",
             json!({"window": {

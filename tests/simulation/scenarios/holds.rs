@@ -86,6 +86,16 @@ pub fn all() -> Vec<Scenario> {
             ),
         )
         .ends("web", &["Succeeded"]),
+        // Nobody comes, and the group has to scale again.
+        Scenario::new(
+            "frozen-for-too-long",
+            image(
+                "web",
+                with(each(), json!({"maxFrozenSeconds": 300, "onFrozenTooLong": "Cancel"})),
+            ),
+        )
+        .then(State("web", "Cancelled"), Wait)
+        .ends("web", &["Cancelled"]),
         // A request is kept until it opens.
         Scenario::new(
             "asked-while-it-is-closed",

@@ -273,4 +273,7 @@ pub struct Freeze {
     /// four, and so on.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reminders: i32,
+    /// Whether `spec.maxFrozenSeconds` were over in a pause: a Warning Event `FrozenTooLong` was published of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub too_long: bool,
 }

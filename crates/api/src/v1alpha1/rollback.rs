@@ -67,6 +67,8 @@ use super::update::{Container, ScriptSource};
 )]
 #[x_kube(
     crates(kube_core = "::kube_core"),
+    validation = Rule::new("!has(self.onFrozenTooLong) || has(self.maxFrozenSeconds)")
+        .message("spec.onFrozenTooLong goes with spec.maxFrozenSeconds"),
     validation = Rule::new("has(self.taskRef) != has(self.executionId)")
         .message("name what to roll back by spec.taskRef or by spec.executionId, not both"),
     validation = Rule::new("has(self.executionId) == has(self.scalingGroupId)")

@@ -124,6 +124,17 @@ pub struct RunPolicy {
     /// When it may begin and go on.
     #[serde(flatten)]
     pub windows: WindowPolicy,
+
+    /// How long the processes of the group may stay suspended because of it. Where that is over in a pause,
+    /// `onFrozenTooLong` says what is done; a batch that is under way ends first. An update that does not fit into its
+    /// window begins only where the next time that it opens comes within this; of this the default is 3600, an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 31536000))]
+    pub max_frozen_seconds: Option<i32>,
+
+    /// What is done in a pause once `maxFrozenSeconds` are over. Default: Hold, it goes on waiting.
+    #[serde(default, skip_serializing_if = "FrozenPolicy::is_default")]
+    pub on_frozen_too_long: FrozenPolicy,
 }
 
 impl RunPolicy {
@@ -219,6 +230,26 @@ pub enum DesiredState {
     Run,
     /// End for good.
     Cancelled,
+}
+
+/// What is done in a pause in which the group has stood still for too long.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum FrozenPolicy {
+    /// It goes on waiting, and a Warning Event says so.
+    #[default]
+    Hold,
+    /// It is cancelled, and the group is put back.
+    Cancel,
+}
+
+impl FrozenPolicy {
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde calls it with a reference"
+    )]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Whether changes that a run left are put back.

@@ -72,6 +72,8 @@ use super::update::Update;
 )]
 #[x_kube(
     crates(kube_core = "::kube_core"),
+    validation = Rule::new("!has(self.onFrozenTooLong) || has(self.maxFrozenSeconds)")
+        .message("spec.onFrozenTooLong goes with spec.maxFrozenSeconds"),
     validation = Rule::new("!(has(self.batches) && has(self.batchSize))")
         .message("set spec.batches or spec.batchSize, not both"),
     validation = Rule::new("!has(self.maxErrors) || self.maxErrors == 0 || has(self.update.image)")

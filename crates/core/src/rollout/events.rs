@@ -43,6 +43,7 @@ pub(super) fn events(
         events.extend(of_ending(new));
     }
     events.extend(freeze::event(old, new));
+    events.extend(freeze::too_long_event(ctx, old, new));
     events
 }
 

@@ -54,6 +54,65 @@ fn a_group_whose_processes_people_had_suspended_is_not_said_to_be_frozen_by_the_
     assert_eq!(reminders(&world), 0);
 }
 
+/// In the pause after the first batch, with a bound on how long the group may stand still.
+fn bounded(policy: &str) -> World {
+    let mut world = script(json!({
+        "suspensionPolicy": "SuspendFirstBatch", "batches": 2, "maxFrozenSeconds": 3600, "onFrozenTooLong": policy,
+    }));
+    world.run_to_state("BatchSuspended");
+    world
+}
+
+fn too_long(world: &World) -> usize {
+    let all = world.events.iter();
+    all.filter(|e| e.reason == "FrozenTooLong").count()
+}
+
+#[test]
+fn a_group_that_has_stood_still_for_too_long_is_told_of_once_and_the_update_waits_on() {
+    let mut world = bounded("Hold");
+    world.run_for(3400);
+    assert_eq!(too_long(&world), 0);
+    world.run_for(300);
+    assert_eq!(too_long(&world), 1);
+    world.run_for(7200);
+    assert_eq!(too_long(&world), 1);
+    assert_eq!(world.state(), "BatchSuspended");
+    world.annotated("continue", "1");
+    world.run_to_rest();
+    assert_eq!(world.state(), "Succeeded");
+}
+
+#[test]
+fn a_group_that_has_stood_still_for_too_long_is_put_back_where_that_is_wanted() {
+    let mut world = bounded("Cancel");
+    let since = world.status().freeze.clone().unwrap().since.0;
+    world.run_for(3400);
+    assert_eq!(world.state(), "BatchSuspended");
+    world.run_until(600, "the end", World::at_rest);
+    assert_eq!(world.state(), "Cancelled");
+    assert_eq!(too_long(&world), 1);
+    let cancelled = world.status().cancellation.clone().unwrap();
+    assert_eq!(cancelled.reason, "FrozenTooLong");
+    // In time, though nothing but the time tells of it.
+    let after = cancelled.time.0.duration_since(since).as_secs();
+    assert!((3600..3605).contains(&after), "after {after} s");
+    assert!(world.cloud.suspended().is_empty());
+}
+
+/// It would leave instances in Standby.
+#[test]
+fn a_batch_that_is_under_way_is_not_cut_off() {
+    let mut world = bounded("Cancel");
+    for id in ["i-0003", "i-0004"] {
+        world.cloud.slow.insert(id.into(), 7200);
+    }
+    world.annotated("continue", "1");
+    world.run_until(3 * 3600, "the end", World::at_rest);
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(too_long(&world), 0);
+}
+
 #[test]
 fn what_is_frozen_stays_said_until_it_is_read_back_as_running() {
     let mut world = paused(&[]);

@@ -251,6 +251,38 @@ fn a_window_that_is_too_short_for_a_batch_starts_nothing_and_says_so() {
 }
 
 #[test]
+fn an_update_that_would_leave_its_group_frozen_until_next_week_does_not_begin() {
+    // Of twenty minutes each day four batches of four minutes fit, and five do not.
+    let daily = json!({"schedule": "13 22 * * *", "durationMinutes": 20, "timeZone": "UTC"});
+    let world = |batches: i32, more: Value| {
+        let world = written(
+            script(json!({})),
+            &json!({"window": daily, "batches": batches}),
+        );
+        let mut world = written(world, &more);
+        world.cloud.instances.clear();
+        world.cloud.ecs.clear();
+        let many = crate::cloud::Cloud::with_instances(6);
+        (world.cloud.instances, world.cloud.ecs) = (many.instances, many.ecs);
+        world
+    };
+    let mut too_long = world(6, json!({}));
+    too_long.run_until(600, "Blocked", |w| w.state() == "Blocked");
+    assert_eq!(too_long.said(condition::STALLED), "True WindowTooShort");
+    let said = &too_long.condition(condition::READY).unwrap().message;
+    assert!(said.contains("spec.maxFrozenSeconds"), "{said}");
+    assert!(too_long.cloud.sent.is_empty());
+    for (batches, more) in [
+        (4, json!({})),
+        (6, json!({"maxFrozenSeconds": 100_000})),
+        (6, json!({"finishBy": "Off"})),
+    ] {
+        let mut fits = world(batches, more);
+        fits.run_until(600, "Running", |w| w.cloud.count("StartExecution") == 1);
+    }
+}
+
+#[test]
 fn what_has_not_begun_in_time_ends() {
     let world = script(json!({}));
     let after = world.cloud.time() + SignedDuration::from_secs(HOUR);

@@ -281,6 +281,19 @@ fn columns_are_as_wide_as_what_is_in_them() {
 }
 
 #[test]
+fn one_that_goes_on_by_itself_waits_for_nobody() {
+    let mut task = failing();
+    task["status"]["state"] = "BatchHeld".into();
+    task["status"]["pause"] = json!({"id": 1, "kind": "Batch", "since": at(3, 0)});
+    let held = rollout(task);
+    assert!(held.is_held() && !held.is_paused());
+    assert_eq!(held.next_commands(), [] as [String; 0]);
+    let shown = super::rollout::screen(&held, now(), style(100)).join("\n");
+    assert!(shown.contains("held for"), "{shown}");
+    assert!(!shown.contains("paused for"), "{shown}");
+}
+
+#[test]
 fn a_pause_that_was_answered_is_none() {
     let is_paused = |task: &Value| rollout(task.clone()).is_paused();
     let mut task = failing();

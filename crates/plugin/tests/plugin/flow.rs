@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::scene::{Scene, fixture, task};
 
 /// All files of an archive, one after the other.
@@ -102,5 +104,30 @@ fn a_failing_update_is_taken_to_its_end_with_the_plugin_alone() {
     assert!(
         annotations["ess-rollout.io/request-note"].is_null(),
         "of the retry, and no other: {annotations}"
+    );
+}
+
+#[test]
+fn what_soaks_goes_on_by_itself_and_at_once_when_somebody_has_looked() {
+    let mut fixture = fixture();
+    fixture["commands"] = json!([]);
+    let scene = Scene::start(&fixture);
+    let mut soaking = task("web", "asg-web");
+    soaking["spec"]["suspensionPolicy"] = "Automatic".into();
+    soaking["spec"]["gates"] = json!({"soakSeconds": 7200});
+    scene.apply(&soaking);
+    scene.until(&["status", "web"], "BatchHeld");
+    // It is no pause: a pipeline waits on.
+    scene.says(
+        &["wait", "web", "--timeout=1s"],
+        124,
+        &["web BatchHeld, 2/4 instances, batch 1/2, held after batch 1"],
+    );
+    scene.says(&["status", "web"], 0, &["spec.gates.soakSeconds"]);
+    scene.says(&["continue", "web"], 0, &["web: continue 1: Applied"]);
+    scene.says(
+        &["wait", "web", "--timeout=90s"],
+        0,
+        &["web Succeeded, 4/4 instances"],
     );
 }

@@ -58,6 +58,12 @@ pub(super) fn notes(ctx: &Context<'_>, batches: i32) -> impl Iterator<Item = Str
     begins.into_iter().chain(window::note(ctx, batches))
 }
 
+/// An update that would leave its group standing still between two times at which its window opens, for longer than it may.
+pub(super) fn too_long_between(ctx: &Context<'_>, batches: i32) -> Option<Problem> {
+    let message = window::too_long_between(ctx, batches)?;
+    Some(Problem::blocked(Reason::WindowTooShort, message))
+}
+
 /// How long until it has not begun in time.
 pub(in crate::rollout) fn left(ctx: &Context<'_>) -> Option<Duration> {
     limit(ctx).map(|limit| ctx.waits().left(limit))

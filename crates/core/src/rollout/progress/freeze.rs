@@ -3,8 +3,10 @@
 //! In a pause nothing of the run moves, and yet the group neither scales nor replaces what is unhealthy. Whoever
 //! leaves a run in a pause has to know that.
 
-use ess_rollout_api::v1alpha1::{Freeze, RollingUpdateTaskStatus};
-use jiff::SignedDuration;
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{Freeze, FrozenPolicy, RollingUpdateTaskStatus};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::rollout::context::Context;
@@ -37,6 +39,35 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, status: &mut RollingUpdateTask
         }
     }
     remind(ctx, status);
+    let over = over_at(ctx, status).is_some_and(|over| ctx.now() >= over);
+    if let Some(freeze) = &mut status.freeze {
+        freeze.too_long |= over;
+    }
+}
+
+/// When it has lasted for longer than `spec.maxFrozenSeconds`; `None`: there is no such time, or a batch is under way.
+fn over_at(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Option<Timestamp> {
+    let most = ctx.spec.policy.max_frozen_seconds?;
+    let freeze = status
+        .freeze
+        .as_ref()
+        .filter(|_| status.pause.is_some() && status.result.is_none())?;
+    Some(freeze.since.0 + SignedDuration::from_secs(most.into()))
+}
+
+/// Whether it is to be cancelled because of that.
+pub(in crate::rollout) fn cancels(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
+    ctx.spec.policy.on_frozen_too_long == FrozenPolicy::Cancel
+        && over_at(ctx, status).is_some_and(|over| ctx.now() >= over)
+}
+
+/// How long until it has lasted for too long, if that is to come.
+pub(in crate::rollout) fn until_too_long(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<Duration> {
+    let over = over_at(ctx, status)?;
+    (ctx.now() < over).then(|| ctx.waits().left(over))
 }
 
 /// The template suspends the processes before it does anything else.
@@ -61,6 +92,7 @@ fn begin(ctx: &Context<'_>, status: &mut RollingUpdateTaskStatus) {
         since: Time(since.0.min(ctx.now())),
         pause_since: None,
         reminders: 0,
+        too_long: false,
     });
 }
 
@@ -100,6 +132,29 @@ fn said(freeze: &Freeze) -> String {
         freeze.since.0,
         freeze.processes.join(", ")
     )
+}
+
+/// That it has lasted for too long.
+pub(in crate::rollout) fn too_long_event(
+    ctx: &Context<'_>,
+    old: &RollingUpdateTaskStatus,
+    new: &RollingUpdateTaskStatus,
+) -> Option<Event> {
+    let is_too_long = |freeze: &&Freeze| freeze.too_long;
+    let freeze = new.freeze.as_ref().filter(is_too_long)?;
+    if old.freeze.as_ref().is_some_and(|freeze| freeze.too_long) {
+        return None;
+    }
+    let then = match ctx.spec.policy.on_frozen_too_long {
+        FrozenPolicy::Hold => "continue it, or cancel it to put the group back",
+        FrozenPolicy::Cancel => "it is cancelled (spec.onFrozenTooLong)",
+    };
+    let most = ctx.spec.policy.max_frozen_seconds.unwrap_or_default();
+    let note = format!(
+        "{}; that is longer than the {most} s of spec.maxFrozenSeconds: {then}",
+        said(freeze)
+    );
+    Some(Event::warning(Reason::FrozenTooLong, "Pause", note))
 }
 
 /// The reminder that has come due.

@@ -14,6 +14,9 @@ use crate::windows::{self, Begin, Hold, Invalid, State, Window};
 /// The path of the window.
 const FIELD: &str = "spec.window";
 
+/// How long a group may stand still between two times at which a window opens, in seconds, unless the spec says.
+const FROZEN_BETWEEN: i32 = 3600;
+
 /// Why a batch may not begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rollout) struct Held {
@@ -138,6 +141,51 @@ pub(in crate::rollout) fn note(ctx: &Context<'_>, batches: i32) -> Option<String
     };
     Some(format!(
         "{named} is open until {until}, and {fit} of {all} batches, of about {minutes} min each, may be over by then{rest}"
+    ))
+}
+
+/// Why it does not begin although its window is open: it does not fit into it, and until the next time that it opens the group
+/// would stand still for longer than it may.
+pub(in crate::rollout) fn too_long_between(ctx: &Context<'_>, batches: i32) -> Option<String> {
+    let window = read(ctx).ok()??;
+    let policy = &ctx.spec.policy;
+    if policy.windows.finish_by == FinishBy::Off {
+        return None;
+    }
+    let (now, takes) = (ctx.now(), takes(ctx, &[]));
+    let found = windows::evaluate([&window], now);
+    let State::Open {
+        until: Some(until), ..
+    } = found.state
+    else {
+        return None;
+    };
+    let all = u32::try_from(batches).unwrap_or_default();
+    let fit = windows::batches_that_fit(&found, now, takes, all);
+    // One more begins before the end where it may run past it.
+    let begin = fit + u32::from(policy.windows.finish_by == FinishBy::BestEffort);
+    if begin >= all {
+        return None;
+    }
+    let most = policy.max_frozen_seconds.unwrap_or(FROZEN_BETWEEN);
+    let opens = match windows::evaluate([&window], until).state {
+        State::Closed { opens, .. } => opens,
+        State::Open { .. } => return None,
+    };
+    let gap = opens.map(|opens| opens.duration_since(until).as_secs());
+    if gap.is_some_and(|gap| gap <= i64::from(most)) {
+        return None;
+    }
+    let named = named(&window);
+    let minutes = takes.as_secs().div_ceil(60);
+    let then = match (opens, gap) {
+        (Some(opens), Some(gap)) => format!(
+            "the next time that it opens is {opens}, and until then the group would not scale, which may last {most} s (spec.maxFrozenSeconds): make the window longer, the batches fewer, or set spec.maxFrozenSeconds to {gap} or more"
+        ),
+        _ => "it does not open again: make it longer, or the batches fewer".to_owned(),
+    };
+    Some(format!(
+        "{named} ends at {until}, and {fit} of {all} batches of about {minutes} min each fit into it; {then}, in a new object"
     ))
 }
 

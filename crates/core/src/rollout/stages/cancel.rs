@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
+use crate::rollout::progress::freeze;
 use crate::rollout::report::{self, Phase};
 use crate::rollout::result;
 use crate::task::cancel::{self, Calls};
@@ -24,6 +25,8 @@ pub(super) fn reason(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Opt
         "Request"
     } else if ctx.deleting.is_some() {
         "Deletion"
+    } else if freeze::cancels(ctx, status) {
+        "FrozenTooLong"
     } else {
         return None;
     };

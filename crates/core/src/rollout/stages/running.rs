@@ -14,7 +14,7 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::progress::attempts::Attempts;
 use crate::rollout::progress::show_progress::{show_progress, until_it_stands_still};
-use crate::rollout::progress::{approval, failure, instances, pause};
+use crate::rollout::progress::{approval, failure, freeze, instances, pause};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::act::{self, Act};
 use crate::rollout::requests::{approve, close, ingest};
@@ -235,7 +235,12 @@ fn go_on(
     };
     let left = until_it_stands_still(ctx, &status);
     let held = approve::until_let_go(ctx, &status);
-    Ok(ctx.decide(status, next).within(left).within(held))
+    let frozen = freeze::until_too_long(ctx, &status);
+    Ok(ctx
+        .decide(status, next)
+        .within(left)
+        .within(held)
+        .within(frozen))
 }
 
 /// How far each instance is: what tells that something moved.
