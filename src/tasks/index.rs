@@ -897,6 +897,10 @@ mod tests {
         let since = "2026-01-01T02:00:00Z";
         let paused = web("BatchSuspended", since, Some(since));
         assert_eq!(shown(&index), [db.clone(), paused]);
+        // Nobody is waited for.
+        let held = json!({"state": "BatchHeld", "pause": {"since": "2026-01-01T02:00:00Z"}});
+        index.apply(0, Event::Apply(with(held)));
+        assert_eq!(shown(&index), [db.clone(), web("BatchHeld", since, None)]);
 
         // What is still to be put back is shown as well.
         let result = json!({"state": "Restoring", "result": {}, "restore": {"done": false}});

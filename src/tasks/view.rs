@@ -250,6 +250,8 @@ struct Execution {
 
 /// `status.state` of a task that a person has to mend something for before it can start, in the older layout.
 const BLOCKED: &str = "Blocked";
+/// `status.state` in a pause that ends by itself.
+const BATCH_HELD: &str = "BatchHeld";
 /// `status.state` of an image update task whose run is due and waits for its group, in the older layout.
 const WAITING: &str = "Waiting";
 
@@ -424,13 +426,15 @@ impl<K: Viewed> ObjectView<K> {
             .execution
             .or(active)
             .map(|execution| (execution.id, execution.start_time));
-        let paused_since = status.pause.map(|pause| pause.since);
+        let pause_since = status.pause.map(|pause| pause.since);
+        let waits_for_nobody = status.state.as_deref() == Some(BATCH_HELD);
+        let paused_since = pause_since.filter(|_| !waits_for_nobody);
         let started = execution.as_ref().and_then(|(_, started)| *started);
         let moved = [
             created,
             started,
             status.latest_instance_time,
-            paused_since,
+            pause_since,
             status.resumed_time,
         ];
         Facts {

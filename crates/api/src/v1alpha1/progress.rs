@@ -180,7 +180,7 @@ pub struct Pause {
 /// What a pause waits for.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 pub enum PauseKind {
-    /// A person, after a batch, because the suspension policy says so.
+    /// A person, after a batch, because the suspension policy says so; or what else holds the next one.
     Batch,
     /// A person, because an instance failed.
     Failure,
@@ -198,7 +198,8 @@ pub struct Approval {
     pub time: Time,
     /// How many times it was put on record.
     pub attempt: i32,
-    /// The request that asked for it, or `spec.approvedBatches`.
+    /// The request that asked for it; `spec.approvedBatches`; or `spec.gates` or `spec.window`, where nothing held the next
+    /// batch any more.
     #[schemars(length(max = 128))]
     pub by: String,
 }
@@ -217,7 +218,8 @@ pub struct ApproveRecord {
     pub time: Time,
     /// How many times one was put on record for that pause.
     pub attempt: i32,
-    /// The request that asked for it, or `spec.approvedBatches`.
+    /// The request that asked for it; `spec.approvedBatches`; or `spec.gates` or `spec.window`, where nothing held the next
+    /// batch any more.
     #[schemars(length(max = 128))]
     pub by: String,
     /// The execution's `UpdateDate` as it was shown then, or later: while it stays, the pause is the

@@ -62,8 +62,8 @@ pub struct RunPolicy {
     pub desired_state: DesiredState,
 
     /// How many batches may run without a person: the pause after batch k is left when this is
-    /// greater than k, so 101 leaves the one after the last of 100 too. Only raising it has an
-    /// effect.
+    /// greater than k, so 101 leaves the one after the last of 100 too. What else holds a batch, gates or a window, it does
+    /// not stand for. Only raising it has an effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 101))]
     pub approved_batches: Option<i32>,
