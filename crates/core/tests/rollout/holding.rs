@@ -202,6 +202,7 @@ fn a_person_cannot_open_a_window() {
     assert_eq!(world.said(condition::PAUSED), "True BatchSuspended");
     let said = world.pause_message().to_owned();
     assert!(said.contains("never opens any more"), "{said}");
+    assert!(said.contains("ess-rollout.io/cancel="), "{said}");
     world.annotated("continue", "1");
     world.run_for(HOUR);
     assert_eq!(world.cloud.approved, [] as [i32; 0]);

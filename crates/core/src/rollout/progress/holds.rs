@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{Action, ApproveAnswer, PauseKind, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{ApproveAnswer, PauseKind, RollingUpdateTaskStatus};
 use jiff::{SignedDuration, Timestamp};
 
 use super::approval::{self, Obstacle};
@@ -47,6 +47,11 @@ impl Hold {
         }
     }
 
+    /// Whether it never lets go.
+    pub(in crate::rollout) fn is_for_good(&self) -> bool {
+        matches!(self, Self::Window(held) if held.until.is_none())
+    }
+
     /// What it waits for, as a part of a sentence; `None`: that is what the commands are said for.
     fn said(&self) -> Option<String> {
         match self {
@@ -59,16 +64,15 @@ impl Hold {
     }
 }
 
-/// What holds the batch after a pause that began at `since`. `asked`: the request of a person to go on.
+/// What holds the batch after a pause that began at `since`. `decided`: whatever a person, or the time, could still say has been
+/// said.
 pub(in crate::rollout) fn of_pause(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
     (pause, since): (i32, Timestamp),
-    asked: Option<&Action>,
+    decided: bool,
 ) -> Vec<Hold> {
     let mut holds = Vec::new();
-    // An Approve that is on record stays wanted; what the window says holds for another one, too.
-    let decided = asked.is_some() || approval::of_pause(status, pause).is_some();
     if !decided {
         holds.extend(person(ctx, status, pause));
         holds.extend(soak(ctx, status, (pause, since)));
@@ -131,7 +135,7 @@ pub(in crate::rollout) fn by_itself(
     };
     let record = approval::of_pause(status, pause.id);
     let refused = record.is_some_and(|record| record.answer == Some(ApproveAnswer::Refused));
-    let holds = of_pause(ctx, status, (pause.id, pause.since.0), None);
+    let holds = of_pause(ctx, status, (pause.id, pause.since.0), false);
     // What never lets go waits for a person, too.
     let needs_person = |hold: &Hold| hold.until().is_none();
     if stuck || refused || holds.iter().any(needs_person) {

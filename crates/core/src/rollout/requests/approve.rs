@@ -22,7 +22,7 @@ use super::close;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next, Work};
 use crate::rollout::progress::approval::{Obstacle, REFUSALS_MAX, obstacle, of_pause, over_at};
-use crate::rollout::progress::holds;
+use crate::rollout::progress::holds::{self, Hold};
 use crate::rollout::progress::show_progress::show_progress;
 use crate::rollout::progress::summary;
 use crate::rollout::report;
@@ -224,7 +224,7 @@ pub(in crate::rollout) fn approved_by(
     if obstacle(ctx, status, pause.id, asked).is_some() {
         return None;
     }
-    if !holds::of_pause(ctx, status, (pause.id, pause.since.0), asked).is_empty() {
+    if !holds_of(ctx, status, pause, asked).is_empty() {
         return None;
     }
     if let Some(action) = asked {
@@ -256,8 +256,19 @@ pub(in crate::rollout) fn until_let_go(
         .filter(|pause| pause.kind == PauseKind::Batch)?;
     let asked = ledger::open(&status.actions, Verb::Continue);
     let asked = asked.filter(|action| is_for(action, pause.id));
-    let holds = holds::of_pause(ctx, status, (pause.id, pause.since.0), asked);
-    holds::until_next(ctx, &holds)
+    holds::until_next(ctx, &holds_of(ctx, status, pause, asked))
+}
+
+/// What holds the next batch, if this request asks for it. An Approve that is on record stays wanted; what the window says holds
+/// for another one, too.
+fn holds_of(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    pause: &Pause,
+    asked: Option<&Action>,
+) -> Vec<Hold> {
+    let decided = asked.is_some() || of_pause(status, pause.id).is_some();
+    holds::of_pause(ctx, status, (pause.id, pause.since.0), decided)
 }
 
 /// Until when no Approve may be sent, by what was sent before. `root`: the execution as just read.

@@ -98,10 +98,14 @@ fn batch(
             let refused = again.map_or_else(String::new, |record| {
                 format!("; OOS refused to go on once ({}), and is asked again once its lists are newer than that", record.message)
             });
-            let holds = holds::of_pause(ctx, status, (id, since), None);
+            let holds = holds::of_pause(ctx, status, (id, since), false);
             let held = holds::said(&holds);
             let command = command(ctx, keys::CONTINUE, &value);
             match holds.iter().find(|hold| !matches!(hold, Hold::Window(_))) {
+                _ if holds.iter().any(Hold::is_for_good) => format!(
+                    "{ended}{refused}{held}; this update cannot go on; to end it and put the group back: {}",
+                    self::command(ctx, keys::CANCEL, NONCE)
+                ),
                 Some(Hold::Person) => format!(
                     "{ended}{refused}{held}; to go on: {command}, or raise spec.approvedBatches to {}",
                     id + 1
