@@ -1,20 +1,18 @@
-//! When it may begin: `spec.notBefore`, `spec.window`, `spec.notAfter`.
+//! When it may begin: `spec.notBefore`, `spec.window`.
 //!
 //! Before its window opens nothing is taken: no place in the group's queue, no group, no start of OOS, which would suspend the
 //! group's processes for as long as it waits.
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{DesiredState, Outcome, RollingUpdateTaskStatus, StartBlocked};
+use ess_rollout_api::v1alpha1::{RollingUpdateTaskStatus, StartBlocked};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::deadline;
 use super::refusal::refuse_until;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::progress::window;
-use crate::rollout::result;
 use crate::task::problem::Problem;
 use crate::task::reason::Reason;
 
@@ -26,27 +24,6 @@ pub(super) fn check_spec(ctx: &Context<'_>) -> Option<Problem> {
     let invalid = window::read(ctx).err()?;
     let message = format!("{} in a new object", invalid.message);
     Some(Problem::blocked(invalid.reason, message))
-}
-
-/// The end of what has not begun in time.
-pub(in crate::rollout) fn missed(ctx: &Context<'_>, status: &Draft) -> Option<Drafted> {
-    let limit = limit(ctx)?;
-    if ctx.now() < limit {
-        return None;
-    }
-    let mut status = status.clone();
-    note(&mut status, None);
-    let last = status.start_blocked.clone().unwrap_or_default().message;
-    deadline::note(ctx, &mut status, None);
-    let why = match last.is_empty() {
-        true => String::new(),
-        false => format!(" ({last})"),
-    };
-    let message = format!(
-        "it had not begun at {limit} (spec.notAfter){why}: nothing was started, and nothing will be; to have it after all create it anew with a later one"
-    );
-    let (outcome, reason) = (Outcome::Failed, Reason::WindowMissed);
-    Some(result::nothing_ran(ctx, status, outcome, reason, &message))
 }
 
 /// What is said of the time, of an update into so many batches.
@@ -62,18 +39,6 @@ pub(super) fn notes(ctx: &Context<'_>, batches: i32) -> impl Iterator<Item = Str
 pub(super) fn too_long_between(ctx: &Context<'_>, batches: i32) -> Option<Problem> {
     let message = window::too_long_between(ctx, batches)?;
     Some(Problem::blocked(Reason::WindowTooShort, message))
-}
-
-/// How long until it has not begun in time.
-pub(in crate::rollout) fn left(ctx: &Context<'_>) -> Option<Duration> {
-    limit(ctx).map(|limit| ctx.waits().left(limit))
-}
-
-/// What is only planned misses nothing.
-fn limit(ctx: &Context<'_>) -> Option<Timestamp> {
-    let policy = &ctx.spec.policy;
-    let limit = policy.windows.not_after.as_ref()?;
-    (policy.desired_state == DesiredState::Run).then_some(limit.0)
 }
 
 /// The wait for the time at which it may begin, if that is not now.

@@ -3,10 +3,12 @@
 //! What was asked for is about now: an update that starts by itself, because a Secret or an image came into
 //! being a week later, surprises whoever is there then. So the time for which an object is Blocked is counted,
 //! and when there is more of it than `spec.startingDeadlineSeconds` it ends. What passes by itself is waited
-//! for: the group's turn, the updates of others.
+//! for: the group's turn, the updates of others. `spec.notAfter` bounds that, too.
+
+use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{DesiredState, Outcome, RollingUpdateTaskStatus, StartBlocked};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::rollout::context::Context;
@@ -81,4 +83,35 @@ pub(in crate::rollout) fn exceeded(ctx: &Context<'_>, status: &Draft) -> Option<
     );
     let (outcome, reason) = (Outcome::Failed, Reason::StartingDeadlineExceeded);
     Some(result::nothing_ran(ctx, status, outcome, reason, &message))
+}
+
+/// The end of what has not begun in time.
+pub(in crate::rollout) fn missed(ctx: &Context<'_>, status: &Draft) -> Option<Drafted> {
+    let limit = limit(ctx)?;
+    if ctx.now() < limit {
+        return None;
+    }
+    let mut status = status.clone();
+    let last = status.start_blocked.take().unwrap_or_default().message;
+    let why = match last.is_empty() {
+        true => String::new(),
+        false => format!(" ({last})"),
+    };
+    let message = format!(
+        "it had not begun at {limit} (spec.notAfter){why}: nothing was started, and nothing will be; to have it after all create it anew with a later one"
+    );
+    let (outcome, reason) = (Outcome::Failed, Reason::WindowMissed);
+    Some(result::nothing_ran(ctx, status, outcome, reason, &message))
+}
+
+/// How long until it has not begun in time.
+pub(in crate::rollout) fn until_missed(ctx: &Context<'_>) -> Option<Duration> {
+    limit(ctx).map(|limit| ctx.waits().left(limit))
+}
+
+/// What is only planned misses nothing.
+fn limit(ctx: &Context<'_>) -> Option<Timestamp> {
+    let policy = &ctx.spec.policy;
+    let limit = policy.windows.not_after.as_ref()?;
+    (policy.desired_state == DesiredState::Run).then_some(limit.0)
 }

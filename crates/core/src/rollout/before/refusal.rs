@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{Outcome, RollingUpdateTaskStatus, condition};
 
-use super::{calendar, deadline};
+use super::deadline;
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::report::Phase;
@@ -56,7 +56,7 @@ pub(in crate::rollout) fn refuse_until(
 /// A start that is looked at again no later than its deadline. The group is not kept until then.
 pub(in crate::rollout) fn put_off(ctx: &Context<'_>, status: Draft, next: Next) -> Drafted {
     let left = deadline::left(ctx, &status).map(|left| left.unsigned_abs());
-    let left = left.into_iter().chain(calendar::left(ctx)).min();
+    let left = left.into_iter().chain(deadline::until_missed(ctx)).min();
     let next = match (next, left) {
         (Next::OnChange, Some(left)) => Next::After(left),
         (next, _) => next,

@@ -48,7 +48,7 @@ pub(super) fn decide(ctx: &Context<'_>, mut status: Draft) -> Known<Drafted> {
     if let Some(decision) = deadline::exceeded(ctx, &status) {
         return Ok(decision);
     }
-    if let Some(decision) = calendar::missed(ctx, &status) {
+    if let Some(decision) = deadline::missed(ctx, &status) {
         return Ok(decision);
     }
     let found = match ctx.undo.filter(|_| status.source.is_none()) {
