@@ -18,6 +18,7 @@
 //! | `ONLY='scenario'` | one scenario |
 //! | `ONLY='scenario:12:after:20:late'` | one run with these faults at these boundaries |
 //! | `ONLY='scenario:seed=7'`, `:two`, `:profile=7` | one with faults that are drawn; where another operator stands by; on a cloud that behaves otherwise |
+//! | `ONLY=names` | no run: the names of the scenarios |
 //! | `ONLY=all`, `soak`, `profiles`, `golden`, `cardinality`, `fields`, `story` | that part |
 //! | `FAULTS='late,reads-null'`, `FAULTS=all` | these faults at every boundary, and no others; all of them |
 //! | `PAIRS=all` | after each call of which it is open whether it had its effect, each second fault at the next two requests |
@@ -101,6 +102,12 @@ fn main() -> ExitCode {
     }
     let only = std::env::var("ONLY").ok();
     let only = only.filter(|only| !only.is_empty());
+    if only.as_deref() == Some("names") {
+        for scenario in scenarios::shared() {
+            println!("{}", scenario.name);
+        }
+        return ExitCode::SUCCESS;
+    }
     let kinds = Arc::new(Kinds::of_this_tree().unwrap());
     if only.is_none() && !apiserver_conforms(&kinds) {
         return ExitCode::FAILURE;
