@@ -176,6 +176,8 @@ pub struct Cloud {
     pub lag_of_parts: i64,
     /// Whether OOS may not tag the instances after the last batch, as the template wants it.
     pub tagging_denied: bool,
+    /// Whether a list that is asked for by tags has everything.
+    pub tags_ignored: bool,
     /// Whether one that is passed over before its turn is listed at once.
     pub passed_over_at_once: bool,
     /// What becomes of the next mutations, first to last; then all are answered.
@@ -335,6 +337,7 @@ impl Cloud {
             lag: 0,
             lag_of_parts: 0,
             tagging_denied: false,
+            tags_ignored: false,
             passed_over_at_once: false,
             fates: Vec::new(),
             broken: BTreeMap::new(),
@@ -467,7 +470,8 @@ impl Cloud {
                             panic!("a question of the poller")
                         }
                         ExecutionFilter::Tagged { tags, .. } => {
-                            e.parent.is_none() && tags.iter().all(|(k, v)| e.tags.get(k) == Some(v))
+                            let fits = || tags.iter().all(|(k, v)| e.tags.get(k) == Some(v));
+                            e.parent.is_none() && (self.tags_ignored || fits())
                         }
                         ExecutionFilter::NewestByTemplate(text) => {
                             e.parent.is_none() && e.template_name.contains(text.as_str())

@@ -38,6 +38,24 @@ fn whatever_becomes_of_the_call_one_execution_comes_of_it() {
     }
 }
 
+/// A service that does not know a filter leaves it aside.
+#[test]
+fn what_is_listed_without_its_tags_is_nobodys_own() {
+    for fate in [Fate::AnswerLost, Fate::Lost] {
+        let mut world = started(&[fate]);
+        world.cloud.tags_ignored = true;
+        let template = "ACS-ESS-RollingUpdateByRunCommandInScalingGroup";
+        let mut strangers = execution("exec-strangers", None, template, world.cloud.time());
+        strangers.status = ExecutionStatus::Success;
+        world.cloud.executions.push(strangers);
+        world.run_to_rest();
+        assert_eq!(world.state(), "Succeeded");
+        let own = world.status().execution.clone().unwrap().id;
+        assert_ne!(own, "exec-strangers");
+        assert_eq!(world.cloud.runs.len(), 1);
+    }
+}
+
 #[test]
 fn a_status_that_cannot_be_is_named_and_nothing_is_sent() {
     let mut world = started(&[Fate::Lost]);
