@@ -380,6 +380,14 @@ fn what_is_wanted_since_the_last_call_is_not_taken_for_put_back_by_an_older_answ
     world.cloud.configuration_image = NEW_IMAGE.into();
     world.run_for(15);
     assert!(!world.at_rest());
+    let items = world.status().restore.clone().unwrap().items;
+    let mut of_configuration = items
+        .iter()
+        .filter(|item| item.kind == RestoreKind::ScalingConfigurationImage);
+    assert!(
+        of_configuration.all(|item| item.state != RestoreState::Restored),
+        "{items:#?}"
+    );
     world.cloud.configuration_image = OLD_IMAGE.into();
     world.run_to_rest();
     assert_eq!(world.cloud.configuration_image, NEW_IMAGE);
