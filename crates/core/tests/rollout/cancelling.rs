@@ -175,3 +175,17 @@ fn a_cancellation_that_is_denied_is_tried_ever_more_rarely_and_soon_after_it_is_
     world.run_to_rest();
     assert_eq!(world.said(condition::SUCCEEDED), "False Cancelled");
 }
+
+#[test]
+fn one_that_cannot_be_cancelled_is_not_looked_at_each_second() {
+    let mut world = script(json!({"suspensionPolicy": "SuspendEachBatch"}));
+    world.run_to_state("BatchSuspended");
+    let broken = &mut world.cloud.broken;
+    broken.insert("CancelExecution", ErrorClass::Retry);
+    world.annotated("cancel", "n1");
+    world.run_for(120);
+    world.asked.borrow_mut().clear();
+    world.run_for(300);
+    let reads = world.asked.borrow().len();
+    assert!(reads <= 300, "{reads} reads in five minutes");
+}

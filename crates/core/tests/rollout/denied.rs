@@ -35,7 +35,11 @@ fn a_denied_start_gives_the_group_and_the_key_back_and_another_task_runs() {
         "{message}"
     );
     assert!(!world.holds() && world.status().start.is_none());
-    assert!(world.record_status().run_keys.is_empty());
+    let record = world.record_status();
+    assert!(
+        record.run_keys.is_empty() && record.runs.is_empty(),
+        "{record:#?}"
+    );
 
     let mut task = script_task(json!({"runKey": "v1"}));
     task.metadata.uid = Some("uid-2".into());

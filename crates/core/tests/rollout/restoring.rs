@@ -8,7 +8,7 @@ use ess_rollout_cloud::{EcsStatus, ErrorClass, LifecycleState, Process};
 use serde_json::{Value, json};
 
 use crate::builders::{image, image_task, script_task};
-use crate::cloud::{Cloud, Fate, NEW_IMAGE, OLD_IMAGE};
+use crate::cloud::{Cloud, Fate, NEW_IMAGE, OLD_IMAGE, mutation_name};
 use crate::ending::cut_off;
 use crate::world::World;
 
@@ -356,6 +356,20 @@ fn an_outcome_that_shows_late_is_read_again() {
         };
         assert_eq!(world.said(condition::VERIFIED), said);
     }
+}
+
+/// An instance that is added meanwhile has the right image, and one that is put back is not removed meanwhile.
+#[test]
+fn the_configuration_is_put_back_first_and_processes_last() {
+    let mut world = cut_off(json!({"failedInstancePolicy": "ReturnToService"}));
+    world.run_to_rest();
+    let sent: Vec<&str> = world.cloud.sent.iter().map(mutation_name).collect();
+    let at = |name: &str| sent.iter().position(|sent| *sent == name).unwrap();
+    assert!(
+        at("ModifyScalingConfiguration") < at("ExitStandby"),
+        "{sent:?}"
+    );
+    assert!(at("ExitStandby") < at("ResumeProcesses"), "{sent:?}");
 }
 
 /// The old image was put back, and then all instances are seen to carry the new one, so that this is wanted. An answer that is
