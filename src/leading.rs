@@ -191,3 +191,16 @@ pub fn unexpected(ended: Result<Ended, tokio::task::JoinError>) -> anyhow::Error
         Err(error) => anyhow::Error::new(error).context("a part of the program panicked"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_lead_changes_nothing_in_the_cloud() {
+        let takes = Duration::from_secs(10);
+        let allows = |fence| EffectGuard { fence, takes }.allows();
+        assert_eq!(allows(Fence::open()), Some(takes));
+        assert_eq!(allows(Fence::closed()), None);
+    }
+}

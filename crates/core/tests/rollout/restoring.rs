@@ -336,6 +336,26 @@ fn the_group_is_not_let_go_while_a_lost_call_may_take_effect() {
     assert!(world.cloud.now - done < 10);
 }
 
+/// Nobody has its answer.
+#[test]
+fn the_group_is_not_let_go_while_a_call_over_which_the_operator_died_may_take_effect() {
+    use crate::world::Crash;
+    let mut restoring = cut_off(json!({}));
+    restoring.run_to_state("Restoring");
+    restoring.cloud.advance(61);
+    let up_to = |number| {
+        let mut world = restoring.clone();
+        world.pass_with(Some((number, Crash::Mutation)));
+        world
+    };
+    let resumed = |w: &World| w.cloud.count("ResumeProcesses") == 1;
+    let mut world = (0..12).map(up_to).find(resumed).unwrap();
+    assert!(!world.at_rest());
+    let died = world.cloud.now;
+    world.run_to_rest();
+    assert!(world.cloud.now - died > 60);
+}
+
 #[test]
 fn an_outcome_that_shows_late_is_read_again() {
     for comes in [true, false] {
