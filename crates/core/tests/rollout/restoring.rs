@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::builders::{image, image_task, script_task};
 use crate::cloud::{Cloud, Fate, NEW_IMAGE, OLD_IMAGE, mutation_name};
 use crate::ending::cut_off;
-use crate::world::World;
+use crate::world::{Crash, World};
 
 /// What acceptance compares: suspended processes, the configuration's image, and of each instance
 /// its lifecycle state, load-balancer weight and the state of its ECS instance.
@@ -135,7 +135,6 @@ fn what_the_policy_keeps_is_all_that_differs_and_it_is_listed() {
 
 #[test]
 fn the_operator_may_die_between_any_two_effects_of_putting_back() {
-    use crate::world::Crash;
     for number in 0..12 {
         for crash in [Crash::Record, Crash::Status, Crash::Mutation] {
             let (mut world, before) = update(json!({"failedInstancePolicy": "ReturnToService"}));
@@ -336,10 +335,8 @@ fn the_group_is_not_let_go_while_a_lost_call_may_take_effect() {
     assert!(world.cloud.now - done < 10);
 }
 
-/// Nobody has its answer.
-#[test]
-fn the_group_is_not_let_go_while_a_call_over_which_the_operator_died_may_take_effect() {
-    use crate::world::Crash;
+/// An update that was cut off is being put back, and the operator has died right after this call.
+fn died_over(call: &str) -> World {
     let mut restoring = cut_off(json!({}));
     restoring.run_to_state("Restoring");
     restoring.cloud.advance(61);
@@ -348,8 +345,14 @@ fn the_group_is_not_let_go_while_a_call_over_which_the_operator_died_may_take_ef
         world.pass_with(Some((number, Crash::Mutation)));
         world
     };
-    let resumed = |w: &World| w.cloud.count("ResumeProcesses") == 1;
-    let mut world = (0..12).map(up_to).find(resumed).unwrap();
+    let called = |world: &World| world.cloud.count(call) == 1;
+    (0..12).map(up_to).find(called).unwrap()
+}
+
+/// Nobody has its answer.
+#[test]
+fn the_group_is_not_let_go_while_a_call_over_which_the_operator_died_may_take_effect() {
+    let mut world = died_over("ResumeProcesses");
     assert!(!world.at_rest());
     let died = world.cloud.now;
     world.run_to_rest();
@@ -396,17 +399,7 @@ fn the_configuration_is_put_back_first_and_processes_last() {
 /// older than the call shows it there, and it is not.
 #[test]
 fn what_is_wanted_since_the_last_call_is_not_taken_for_put_back_by_an_older_answer() {
-    use crate::world::Crash;
-    let mut restoring = cut_off(json!({}));
-    restoring.run_to_state("Restoring");
-    restoring.cloud.advance(61);
-    let up_to = |number| {
-        let mut world = restoring.clone();
-        world.pass_with(Some((number, Crash::Mutation)));
-        world
-    };
-    let put_back = |w: &World| w.cloud.count("ModifyScalingConfiguration") == 1;
-    let mut world = (0..12).map(up_to).find(put_back).unwrap();
+    let mut world = died_over("ModifyScalingConfiguration");
     assert_eq!(world.cloud.configuration_image, OLD_IMAGE);
     for ecs in &mut world.cloud.ecs {
         ecs.image = NEW_IMAGE.into();

@@ -84,12 +84,15 @@ pub(in crate::rollout) fn of_pause(
 }
 
 fn person(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, pause: i32) -> Option<Hold> {
-    let policy = &ctx.spec.policy;
-    // Without anything else that may hold, OOS pauses only where a person is asked.
-    let asks = policy.asks_person_after(pause) || !policy.holds_batches();
     let latched = status.latched.as_ref();
     let level = latched.map_or(0, |latched| latched.approved_batches);
-    (asks && level <= pause).then_some(Hold::Person)
+    (asks_person(ctx, pause) && level <= pause).then_some(Hold::Person)
+}
+
+/// Whether a person is asked in this pause. Without anything else that may hold, OOS pauses nowhere else.
+pub(in crate::rollout) fn asks_person(ctx: &Context<'_>, pause: i32) -> bool {
+    let policy = &ctx.spec.policy;
+    policy.asks_person_after(pause) || !policy.holds_batches()
 }
 
 fn soak(

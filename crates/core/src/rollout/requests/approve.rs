@@ -230,15 +230,15 @@ pub(in crate::rollout) fn approved_by(
     if let Some(action) = asked {
         return Some(action.id.clone());
     }
-    let policy = &ctx.spec.policy;
-    let asks_person = policy.asks_person_after(pause.id) || !policy.holds_batches();
     let latched = status.latched.as_ref();
-    if asks_person && latched.is_some_and(|latched| latched.approved_batches > pause.id) {
+    if holds::asks_person(ctx, pause.id)
+        && latched.is_some_and(|latched| latched.approved_batches > pause.id)
+    {
         return Some("spec.approvedBatches".to_owned());
     }
     // What is on record stays wanted until the pause is left.
     let record = of_pause(status, pause.id).map(|record| record.by.clone());
-    let by = match policy.gates {
+    let by = match ctx.spec.policy.gates {
         Some(_) => "spec.gates",
         None => "spec.window",
     };
