@@ -42,7 +42,7 @@ test: ## run all tests: Rust, the chart with the real helm, the official Python 
 # FAULTS=all each there is, in half an hour.
 sweep: ## each fault at every call and write of every scenario, and 500 random schedules of up to 20
 	@hack/need rust
-	@$(cargo) test --quiet --package ess-rollout --test simulation
+	@EVERY="$${EVERY:-1}" $(cargo) test --quiet --package ess-rollout --test simulation
 
 # SEEDS=100000 has more.
 soak: ## 10,000 random schedules of up to 20 faults
@@ -61,7 +61,7 @@ fuzz: ## libFuzzer on what strangers and services send in, ten minutes each
 		CARGO_TARGET_DIR="$(target)/fuzz" cargo +nightly fuzz run "$$one" -- -max_total_time="$${SECONDS_EACH:-600}" -timeout=10 -rss_limit_mb=2048 || exit 1; \
 	done
 
-# CHAOS_SEED=… replays what was done in which round, CHAOS_ROUNDS=… makes it longer or shorter. `make test` has 12 rounds of it.
+# CHAOS_SEED=… replays what was done in which round, CHAOS_ROUNDS=… makes it longer or shorter. `make test` has 6 rounds of it.
 chaos: ## two operators: kill, stop, freeze and cut off the one that leads, 200 times
 	@hack/need rust go
 	@{ hack/control-plane && hack/control-plane helm; } >/dev/null & tools=$$!; \

@@ -44,7 +44,7 @@
 //! 7. A failing Event, metric or log line never fails a pass.
 //! 8. No secret is in a log line, an error or a `Debug` output; none of a container's variables and no script is in a
 //!    status: they are in Secrets of the operator's namespace ([`kubernetes::Keeping`]).
-//! 9. No lock is held across an await.
+//! 9. No lock is held across an await, but that of a question which is asked once for all who have it ([`recent`]).
 //! 10. Every task of the process is joined; when one ends by itself, the program ends, with an
 //!     error. A pass that panics is a failed pass of its object and no more.
 //! 11. Whatever changes something is sent by the process that leads, and only if it is over before the deadline: the fence
@@ -61,6 +61,7 @@ pub mod leading;
 mod pass;
 pub mod policies;
 pub mod poller;
+pub mod recent;
 pub mod reconcile;
 pub mod run;
 pub mod runtime;

@@ -329,6 +329,7 @@ impl Operator {
             tasks: tasks.clone(),
             pace: Arc::new(Pace::new(settings.rates.oos_starts.per_second)),
             sightings: sightings.clone(),
+            recent: Arc::default(),
             settings: rollout::Settings {
                 default_region: settings.region.clone(),
                 own_credentials_namespaces,

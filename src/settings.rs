@@ -69,7 +69,7 @@ pub struct Election {
 pub enum SettingsError {
     /// The form of an endpoint.
     #[error(
-        "--endpoint {given:?} must be SERVICE=URL with SERVICE one of oos, ess, ecs, eci, sts, all; for instance oos=https://oos.example.com"
+        "--endpoint {given:?} must be SERVICE=URL with SERVICE one of oos, ess, ecs, eci, cms, sts, all; for instance oos=https://oos.example.com"
     )]
     EndpointForm {
         /// As given.
@@ -295,6 +295,7 @@ fn endpoints(given: &[String]) -> Result<Endpoints, SettingsError> {
             "ess" => Some(Service::Ess),
             "ecs" => Some(Service::Ecs),
             "eci" => Some(Service::Eci),
+            "cms" => Some(Service::Cms),
             "sts" => Some(Service::Sts),
             _ => return Err(form()),
         };

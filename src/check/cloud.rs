@@ -59,7 +59,7 @@ fn reads(group: Option<&str>) -> Vec<Read> {
         query,
         without,
     };
-    use Service::{Eci, Ecs, Ess, Oos};
+    use Service::{Cms, Eci, Ecs, Ess, Oos};
     use Without::{Any, Containers, Less};
     vec![
         read(
@@ -118,6 +118,18 @@ fn reads(group: Option<&str>) -> Vec<Read> {
             Ess,
             Less("what ESS's own diagnosis of a group found is not said"),
             Query::Diagnosis { group: group() },
+        ),
+        read(
+            Ess,
+            Less("an update with spec.gates.alarms.fromScalingGroup does not begin"),
+            Query::Alarms { group: group() },
+        ),
+        read(
+            Cms,
+            Less("an update with spec.gates.alarms does not begin"),
+            Query::MetricRules {
+                rules: vec![nothing()],
+            },
         ),
         read(
             Ecs,
@@ -300,25 +312,29 @@ fn endpoints(
             "see that the pod gets there: --network public (the chart's network) outside of a VPC, --endpoint, HTTPS_PROXY, a NetworkPolicy"
         }
     };
-    for service in [Service::Oos, Service::Ess, Service::Ecs, Service::Eci] {
+    // Of some services nothing is asked but for what few specs have.
+    for (service, only_for) in [
+        (Service::Oos, None),
+        (Service::Ess, None),
+        (Service::Ecs, None),
+        (Service::Eci, Some("update.containerGroup")),
+        (Service::Cms, Some("spec.gates.alarms")),
+    ] {
         let check = format!("endpoint of {service}");
         let mut asked = answers.iter().filter(|(read, _)| read.service == service);
         let failures = asked.clone().filter_map(|(_, error)| error.as_ref());
         let mut failures = failures.filter(|error| unreached(error));
         let answered = asked.any(|(_, error)| error.as_ref().is_none_or(|error| !unreached(error)));
-        findings.push(match (answered, failures.next()) {
-            (true, None) => Finding::ok(check, "answers"),
-            (true, Some(error)) => {
+        findings.push(match (answered, failures.next(), only_for) {
+            (true, None, _) => Finding::ok(check, "answers"),
+            (true, Some(error), _) => {
                 Finding::warn(check, format!("answers not always: {error}"), cure)
             }
-            // Of the containers' service nothing is asked for updates of instances.
-            (false, Some(error)) if service == Service::Eci => Finding::warn(
-                check,
-                error.to_string(),
-                format!("update.containerGroup needs it: {cure}"),
-            ),
-            (false, Some(error)) => Finding::fail(check, error.to_string(), cure),
-            (false, None) => Finding::fail(check, "was not asked", ""),
+            (false, Some(error), Some(what)) => {
+                Finding::warn(check, error.to_string(), format!("{what} needs it: {cure}"))
+            }
+            (false, Some(error), None) => Finding::fail(check, error.to_string(), cure),
+            (false, None, _) => Finding::fail(check, "was not asked", ""),
         });
     }
     let check = format!("endpoint of {}", Service::Sts);

@@ -48,6 +48,7 @@ fn group(id: &str) -> ScalingGroup {
         total_instances: 0,
         instances_in_motion: 0,
         instances_held: 0,
+        monitor_group: None,
     }
 }
 

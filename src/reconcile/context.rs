@@ -8,6 +8,7 @@ use super::counting::Counting;
 use crate::{
     clouds::Clouds,
     kubernetes::{Kubernetes, ObjectKey, Schemas, Vouching},
+    recent::Recent,
     runtime::{clock::Clock, events::Events, pace::Pace, queue::Again},
     seen::{Place, Sightings},
     tasks::TaskIndex,
@@ -34,6 +35,8 @@ pub struct Context {
     pub pace: Arc<Pace<Place, ObjectKey>>,
     /// What the poller has seen.
     pub sightings: Arc<Sightings>,
+    /// What all who ask for the same share.
+    pub recent: Arc<Recent>,
     /// What the operator's configuration says about every task.
     pub settings: Settings,
     /// What bounds a pass.

@@ -258,6 +258,7 @@ impl Bench {
                 clock: Arc::new(clock.clone()),
                 pace: Arc::new(Pace::new(1_000.0)),
                 sightings: Arc::new(Sightings::new(settings.list_lag)),
+                recent: Arc::default(),
                 tasks: Arc::new(TaskIndex::new(settings.default_region.clone())),
                 settings,
                 limits: Limits::default(),

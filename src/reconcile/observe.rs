@@ -231,14 +231,13 @@ pub async fn decide(
                 }));
             }
             Step::Read(asks) => {
-                let queries = queries(asks);
-                asked.clone_from(&queries);
+                asked.clone_from(&asks);
                 let deadline =
                     *deadline.get_or_insert_with(|| context.clock.now() + context.limits.reading);
                 let access = Access::of(subject, &scope);
                 let region = target.region.as_deref();
                 let began = Instant::now();
-                let answering = answer(context, access, region, queries, deadline);
+                let answering = answer(context, access, region, asks, deadline);
                 let late = context.clock.sleep(context.limits.late);
                 let answers = match select(pin!(answering), late).await {
                     Either::Left((answers, _)) => answers,
@@ -268,13 +267,14 @@ async fn tell_late(
     context: &Context,
     subject: &mut PassTarget,
     (known, observation): (Known<'_>, &Observation),
-    asked: &[Query],
+    asked: &[Ask],
     versions: &mut Vec<String>,
 ) {
     let mut observation = observation.clone();
-    for query in asked {
+    for ask in asked {
+        let Some(query) = ask.query() else { continue };
         let reply = Reply::Cloud(Err(late(query.call(), context.limits.late)));
-        observation.insert(Ask::Cloud(query.clone()), reply);
+        observation.insert(ask.clone(), reply);
     }
     let (step, _) = next_step(context, subject, known, context.clock.now(), &observation);
     let Step::Decided(decision) = step else {
@@ -328,7 +328,7 @@ async fn step_on_facts(
         let at = context.clock.now();
         let (step, target) = next_step(context, subject, known, at, observation);
         let asks = match step {
-            Step::Read(asks) if !asks.iter().all(|ask| matches!(ask, Ask::Cloud(_))) => asks,
+            Step::Read(asks) if asks.iter().any(|ask| ask.query().is_none()) => asks,
             step => return Ok((step, target, at)),
         };
         for ask in &asks {
@@ -403,7 +403,7 @@ async fn fact(
             let asked = (execution.as_str(), *latest);
             Reply::Seen(context.sightings.of(&place, asked, age))
         }
-        Ask::Cloud(_) => return Ok(None),
+        Ask::Cloud(_) | Ask::Recent { .. } => return Ok(None),
     }))
 }
 
@@ -524,58 +524,59 @@ impl<'a> Access<'a> {
     }
 }
 
-/// What is asked of the cloud.
-pub(super) fn queries(asks: Vec<Ask>) -> Vec<Query> {
-    let queries = asks.into_iter().filter_map(|ask| match ask {
-        Ask::Cloud(query) => Some(query),
-        _ => None,
-    });
-    queries.collect()
-}
-
-/// Answers queries, under these credentials.
+/// Answers what is asked of the cloud, under these credentials.
 pub(super) async fn answer(
     context: &Context,
     access: Access<'_>,
     region: Option<&str>,
-    queries: Vec<Query>,
+    asks: Vec<Ask>,
     deadline: Timestamp,
 ) -> Vec<(Ask, Reply)> {
     let cloud = open(context, access, region).await;
     let (region, cloud) = match cloud {
         Ok(opened) => opened,
         Err(error) => {
-            return queries
+            return asks
                 .into_iter()
-                .map(|query| (Ask::Cloud(query), Reply::Cloud(Err(error.clone()))))
+                .map(|ask| (ask, Reply::Cloud(Err(error.clone()))))
                 .collect();
         }
     };
     let cloud = &cloud;
     let place = (access.scope.clone(), region.to_owned());
     let place = &place;
-    let answers: Vec<_> = stream::iter(queries)
-        .map(|query| async move {
-            let began = Instant::now();
-            let answer = ask(
-                context,
-                cloud.as_ref(),
-                (region, &query, access.turn),
-                deadline,
-            )
-            .await;
-            if let Ok(answer) = &answer {
-                context.sightings.read(place, began, &query, answer);
-            }
-            (query, answer)
+    let read = async |query: &Query| {
+        let began = Instant::now();
+        let asking = (region, query, access.turn);
+        let answer = ask(context, cloud.as_ref(), asking, deadline).await;
+        if let Ok(answer) = &answer {
+            context.sightings.read(place, began, query, answer);
+        }
+        answer
+    };
+    let read = &read;
+    let answers = stream::iter(asks)
+        .map(|ask| async move {
+            let answer = match &ask {
+                Ask::Cloud(query) => read(query).await,
+                Ask::Recent { query, since } => {
+                    let age = context.clock.now().duration_since(*since);
+                    let age = Duration::try_from(age).unwrap_or_default();
+                    let recent = &context.recent;
+                    recent.of(place, query, age, || read(query)).await
+                }
+                // A fact of the cluster, which was told before.
+                _ => return None,
+            };
+            Some((ask, answer))
         })
         .buffer_unordered(SIDE_BY_SIDE)
-        .collect()
-        .await;
+        .collect::<Vec<_>>();
+    let answers: Vec<_> = answers.await.into_iter().flatten().collect();
     if answers.iter().any(|(_, answer)| rejected(answer)) {
         context.clouds.rejected(access.scope);
     }
-    let told = |(query, answer)| (Ask::Cloud(query), Reply::Cloud(answer));
+    let told = |(ask, answer)| (ask, Reply::Cloud(answer));
     answers.into_iter().map(told).collect()
 }
 

@@ -140,8 +140,7 @@ async fn decide(
             Step::Decided(decision) => return Ok(*decision),
             Step::Read(asks) => {
                 asked.clone_from(&asks);
-                let queries = observe::queries(asks);
-                let answers = observe::answer(context, access, Some(region), queries, deadline);
+                let answers = observe::answer(context, access, Some(region), asks, deadline);
                 for (ask, reply) in answers.await {
                     observation.insert(ask, reply);
                 }

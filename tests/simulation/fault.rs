@@ -123,6 +123,20 @@ const OTHERS_A_BOUNDARY: usize = 1;
 static ALL_PAIRS: LazyLock<bool> =
     LazyLock::new(|| std::env::var("PAIRS").is_ok_and(|pairs| pairs == "all"));
 
+/// Of so much that is tried at a boundary one fault is: `EVERY`. Without it, and where no part is asked for, as in `make test`, one in
+/// three: all of it takes minutes.
+pub static EVERY: LazyLock<usize> = LazyLock::new(|| {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (
+        set("EVERY").and_then(|every| every.parse().ok()),
+        set("ONLY"),
+    ) {
+        (Some(every), _) => usize::max(every, 1),
+        (None, Some(_)) => 1,
+        (None, None) => 3,
+    }
+});
+
 /// What `FAULTS` says.
 enum Chosen {
     All,
@@ -299,8 +313,8 @@ impl Fault {
 
     /// What is tried alone at the boundary of this number: where one operator is alone what befalls its own request, and in
     /// turn the same in other words and what can follow any request, so that each kind of request meets each in one scenario
-    /// or another; where one of two leads what befalls it, in turn. `FAULTS` tries these at every boundary instead, and
-    /// `FAULTS=all` all of them.
+    /// or another; where one of two leads what befalls it, in turn. Of these one in [`EVERY`], others at the next boundary.
+    /// `FAULTS` tries its own at every boundary instead, and `FAULTS=all` all of them.
     pub fn alone_at(side: Side, of_two: bool, number: usize) -> Vec<Self> {
         let (few, others) = Self::of(side);
         let after: Vec<Self> = Self::AFTER_ANY.into_iter().chain(Self::ALONE).collect();
@@ -313,11 +327,13 @@ impl Fault {
                 return these.copied().collect();
             }
         }
+        // By how many boundaries try something in turn: with `number` itself, a third of the boundaries would never come to
+        // two thirds of what a multiple of three stand in line for.
         let in_turn = |all: &[Self], count: usize| -> Vec<Self> {
-            let from = number * count;
+            let from = number / *EVERY * count;
             (from..from + count).map(|n| all[n % all.len()]).collect()
         };
-        match of_two {
+        let all = match of_two {
             true => in_turn(&Self::OF_LEADERS, LEADERS_A_BOUNDARY),
             false => [
                 few.to_vec(),
@@ -325,7 +341,11 @@ impl Fault {
                 in_turn(&after, OTHERS_A_BOUNDARY),
             ]
             .concat(),
-        }
+        };
+        let place = |position: usize| (position + number).is_multiple_of(*EVERY);
+        let kept = all.into_iter().enumerate();
+        let kept = kept.filter(|(position, _)| place(*position));
+        kept.map(|(_, fault)| fault).collect()
     }
 
     /// As in a replay.

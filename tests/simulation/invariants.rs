@@ -420,6 +420,12 @@ fn held(
             "an Approve at {at} left the pause {pause:?} of {root} outside its window"
         ));
     }
+    let alarmed = asks.alarmed(world, sent).filter(|_| !named);
+    if let Some((id, since)) = alarmed {
+        world.violation(format!(
+            "an Approve at {sent} left the pause {pause:?} of {root} although {id} had been unwell since {since}"
+        ));
+    }
     let short = asks.short_of(world, root, sent).filter(|_| !named);
     if let Some(short) = short {
         world.violation(format!(

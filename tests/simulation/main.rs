@@ -21,6 +21,7 @@
 //! | `ONLY=names` | no run: the names of the scenarios |
 //! | `ONLY=all`, `soak`, `profiles`, `golden`, `cardinality`, `fields`, `story` | that part |
 //! | `FAULTS='late,reads-null'`, `FAULTS=all` | these faults at every boundary, and no others; all of them |
+//! | `EVERY=1` | all that is tried at a boundary, as `make sweep` and every part asked for with `ONLY` do: without, a third of it |
 //! | `PAIRS=all` | after each call of which it is open whether it had its effect, each second fault at the next two requests |
 //! | `SEEDS=n`, `PROFILES=n` | how many schedules are drawn, and clouds |
 //! | `ENOUGH=n` | no more is begun after so many broken runs |

@@ -213,6 +213,7 @@ impl Operator {
             tasks: tasks.clone(),
             pace: Arc::new(Pace::new(RateLimits::default().oos_starts.per_second)),
             sightings: sightings.clone(),
+            recent: Arc::default(),
             settings: Settings {
                 default_region: Some(region.to_owned()),
                 own_credentials_namespaces: own_namespaces,

@@ -162,6 +162,14 @@ pub fn eci_group(id: &str, container_groups: usize) -> Value {
     })
 }
 
+/// A rule of CloudMonitor that gets to this state in the first pause of an execution.
+pub fn rule_that_becomes(state: &str) -> Value {
+    json!({
+        "metricRules": [{"ruleId": "rule-web", "ruleName": "web errors", "state": "OK"}],
+        "events": [{"when": {"execution": {"status": "Waiting"}}, "do": {"alarmState": {"id": "rule-web", "state": state}}}],
+    })
+}
+
 /// A ConfigMap `scripts` with the keys `run` and `rollback`.
 pub fn config_map(run: &str, rollback: &str) -> Value {
     json!({

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use ess_rollout_test_support::apiserver::Kinds;
 
+use crate::fault::EVERY;
 use crate::run::{Outcome, Run};
 use crate::scenario::Scenario;
 use crate::scenarios;
@@ -17,8 +18,10 @@ use crate::workers::{self, Done, Job, set};
 const SEEDS: u64 = 500;
 /// Those of `make soak`, unless told otherwise.
 const SOAKING: u64 = 10_000;
-/// Ways in which the cloud could behave, drawn from what its documentation leaves open, unless told otherwise.
+/// Ways in which the cloud could behave, drawn from what its documentation leaves open, unless told otherwise; and where not all
+/// is tried.
 const PROFILES: u64 = 20;
+const FEW_PROFILES: u64 = 6;
 /// Of so many of them one has a random schedule for a scenario, too.
 const PROFILES_A_SCHEDULE: u64 = 4;
 /// One run of so many is run again, from its beginning and in another process.
@@ -94,7 +97,8 @@ pub fn all(kinds: &Arc<Kinds>, only: Option<&str>) -> ExitCode {
         }));
     }
     if part != Some("soak") {
-        let profiles = 1..=set("PROFILES").unwrap_or(PROFILES);
+        let unless_told = if *EVERY == 1 { PROFILES } else { FEW_PROFILES };
+        let profiles = 1..=set("PROFILES").unwrap_or(unless_told);
         jobs.extend(profiles.flat_map(|n| scenarios.iter().flat_map(move |s| under_profile(s, n))));
     }
     if part != Some("profiles") {
@@ -190,6 +194,12 @@ fn conclude(
         "sweep: of these runs {single} have one fault, {pairs} two, {drawn} random ones; {of_two} are of two operators, {of_profiles} on \
          clouds that behave otherwise; {again} were run again"
     );
+    if *EVERY > 1 {
+        println!(
+            "sweep: one in {} of what is tried at a boundary; EVERY=1 tries all",
+            *EVERY
+        );
+    }
     let seconds = began.elapsed().as_secs_f64();
     if soaked {
         println!("soak: seeds={drawn} violations={broken} {seconds:.0} s");

@@ -459,6 +459,14 @@ impl Client {
             Query::Diagnosis { group } => {
                 self.diagnosis(region, group).await.map(Answer::Diagnosis)
             }
+            Query::MetricRules { rules } => {
+                self.metric_rules(region, rules).await.map(Answer::Alarms)
+            }
+            Query::MetricRulesOfGroup { monitor_group } => self
+                .metric_rules_of_group(region, monitor_group)
+                .await
+                .map(Answer::Alarms),
+            Query::Alarms { group } => self.alarms(region, group).await.map(Answer::Alarms),
             Query::ScalingConfiguration { configuration } => self
                 .scaling_configurations(region, std::slice::from_ref(configuration))
                 .await

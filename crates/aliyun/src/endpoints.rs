@@ -15,6 +15,8 @@ pub enum Service {
     Eci,
     /// CloudOps Orchestration Service, API version 2019-06-01.
     Oos,
+    /// CloudMonitor, API version 2019-01-01.
+    Cms,
     /// Security Token Service, API version 2015-04-01.
     Sts,
 }
@@ -27,6 +29,7 @@ impl Service {
             Self::Ecs => "ECS",
             Self::Eci => "ECI",
             Self::Oos => "OOS",
+            Self::Cms => "CMS",
             Self::Sts => "STS",
         }
     }
@@ -37,6 +40,7 @@ impl Service {
             Self::Ecs => "2014-05-26",
             Self::Eci => "2018-08-08",
             Self::Oos => "2019-06-01",
+            Self::Cms => "2019-01-01",
             Self::Sts => "2015-04-01",
         }
     }
@@ -47,6 +51,8 @@ impl Service {
             Self::Ecs => "ecs",
             Self::Eci => "eci",
             Self::Oos => "oos",
+            // Its public addresses have another name.
+            Self::Cms => "cms",
             Self::Sts => "sts",
         }
     }
@@ -173,6 +179,7 @@ impl Endpoints {
         let product = service.product();
         let host = match (network, service) {
             (Network::Vpc, _) => format!("{product}-vpc.{region}.aliyuncs.com"),
+            (Network::Public, Service::Cms) => format!("metrics.{region}.aliyuncs.com"),
             (Network::Public, Service::Ess) if ESS_CENTRAL.contains(&region) => {
                 "ess.aliyuncs.com".to_owned()
             }

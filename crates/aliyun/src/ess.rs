@@ -352,6 +352,7 @@ fn scaling_group(row: &Value) -> ScalingGroup {
             + count("RemovingCapacity")
             + count("RemovingWaitCapacity"),
         instances_held: count("PendingWaitCapacity") + count("RemovingWaitCapacity"),
+        monitor_group: some_text(row, "MonitorGroupId"),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Client for the Alibaba Cloud APIs that a rolling update uses.
 //!
 //! [`Client`] implements [`ess_rollout_cloud::Cloud`] for one account: ESS 2022-02-22, ECS
-//! 2014-05-26, ECI 2018-08-08 and OOS 2019-06-01. It knows nothing of Kubernetes and reads no environment except in
+//! 2014-05-26, ECI 2018-08-08, OOS 2019-06-01 and CloudMonitor 2019-01-01. It knows nothing of Kubernetes and reads no environment except in
 //! [`credentials::from_environment`].
 //!
 //! How a call travels:
 //!
 //! ```text
-//! ess, ecs, eci, oos   what is asked, page by page; what came back is checked against it
+//! ess, ecs, eci, …     what is asked, page by page; what came back is checked against it
 //!   client             credentials -> limiter -> signature -> transport -> error table
 //!     limits           one token bucket per account, region and API
 //!     accounts         which account a role or access key belongs to
@@ -33,6 +33,7 @@
 )]
 
 mod accounts;
+mod alarms;
 mod call;
 mod client;
 mod config;

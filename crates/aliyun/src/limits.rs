@@ -82,6 +82,8 @@ pub struct Limits {
     pub ecs: Rate,
     /// Each ECI API. No figures are published for the one that is called here.
     pub eci: Rate,
+    /// Each CloudMonitor API. What is asked of it is asked seldom.
+    pub cms: Rate,
     /// How long a read may wait for a token before it is told to come back; see [`Self::for_passes`].
     pub longest_wait_of_reads: Duration,
     /// The same for mutations.
@@ -99,6 +101,7 @@ impl Limits {
             self.ess,
             self.ecs,
             self.eci,
+            self.cms,
         ];
         let slowest = rates.map(|rate| rate.sane().per_second);
         let slowest = slowest.into_iter().fold(f64::MAX, f64::min) * FLOOR;
@@ -124,6 +127,7 @@ impl Default for Limits {
             ess: Rate::per_second(10),
             ecs: Rate::per_second(10),
             eci: Rate::per_second(10),
+            cms: Rate::per_second(10),
             longest_wait_of_reads: Duration::from_secs(300),
             longest_wait_of_mutations: Duration::from_secs(2),
         }
@@ -276,6 +280,7 @@ impl Limiter {
             (Service::Ess, _) => self.limits.ess,
             (Service::Ecs, _) => self.limits.ecs,
             (Service::Eci, _) => self.limits.eci,
+            (Service::Cms, _) => self.limits.cms,
         };
         buckets
             .entry(key(draw))
@@ -293,7 +298,7 @@ fn key(draw: &Draw<'_>) -> Key {
             (Service::Oos, "NotifyExecution" | "CancelExecution") => "OOS requests",
             (Service::Oos, _) => "OOS reads",
             (Service::Sts, _) => "STS",
-            (Service::Ess | Service::Ecs | Service::Eci, action) => action,
+            (Service::Ess | Service::Ecs | Service::Eci | Service::Cms, action) => action,
         },
     }
 }

@@ -63,7 +63,7 @@ impl Listing<'_> {
 
     /// The rows that were asked for. `first` marks the page that decides whether the filter was
     /// applied at all.
-    fn keep<'v>(
+    pub(crate) fn keep<'v>(
         &self,
         call: &Call<'_>,
         page: &'v [Value],

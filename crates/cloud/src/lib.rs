@@ -8,6 +8,7 @@
 
 #![deny(missing_docs)]
 
+mod alarms;
 mod container;
 mod error;
 mod model;
@@ -17,6 +18,7 @@ mod port;
 mod private;
 mod query;
 
+pub use alarms::{Alarm, AlarmState};
 pub use container::{Container, ContainerGroup, EciScalingConfiguration, GroupContainer};
 pub use error::{CloudError, ErrorClass, Outcome};
 pub use model::{

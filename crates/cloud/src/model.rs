@@ -237,6 +237,8 @@ pub struct ScalingGroup {
     /// Those of them that a lifecycle hook holds: the sum of the PendingWait and RemovingWait
     /// capacities.
     pub instances_held: i64,
+    /// `MonitorGroupId`: its application group in CloudMonitor, if it has one.
+    pub monitor_group: Option<String>,
 }
 
 /// A member of a scaling group (ESS DescribeScalingInstances).

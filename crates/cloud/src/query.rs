@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::alarms::Alarm;
 use crate::container::{ContainerGroup, EciScalingConfiguration};
 use crate::model::{
     EcsInstance, Execution, Image, Invocation, Package, ScalingActivity, ScalingConfiguration,
@@ -64,6 +65,21 @@ pub enum Query {
     /// ESS DescribeScalingGroupDiagnoseDetails: what its latest diagnosis found wrong, however old that
     /// is.
     Diagnosis {
+        /// The scaling group id.
+        group: String,
+    },
+    /// CloudMonitor DescribeMetricRuleList of these ids (at most 20; sorted and without repeats). Answer: [`Answer::Alarms`].
+    MetricRules {
+        /// The rule ids.
+        rules: Vec<String>,
+    },
+    /// CloudMonitor DescribeMetricRuleList of an application group. Answer: [`Answer::Alarms`].
+    MetricRulesOfGroup {
+        /// The id of the application group.
+        monitor_group: String,
+    },
+    /// ESS DescribeAlarms: the event-triggered tasks of a scaling group. Answer: [`Answer::Alarms`].
+    Alarms {
         /// The scaling group id.
         group: String,
     },
@@ -166,6 +182,10 @@ impl Query {
             Self::InstanceRefreshes { .. } => "ESS DescribeInstanceRefreshes",
             Self::LifecycleActions { .. } => "ESS DescribeLifecycleActions",
             Self::Diagnosis { .. } => "ESS DescribeScalingGroupDiagnoseDetails",
+            Self::MetricRules { .. } | Self::MetricRulesOfGroup { .. } => {
+                "CMS DescribeMetricRuleList"
+            }
+            Self::Alarms { .. } => "ESS DescribeAlarms",
             Self::ScalingConfiguration { .. }
             | Self::ScalingConfigurations { .. }
             | Self::ScalingConfigurationInGroup { .. } => "ESS DescribeScalingConfigurations",
@@ -240,6 +260,8 @@ pub enum Answer {
     LifecycleActions(Vec<LifecycleAction>),
     /// In the order of the API; empty when nothing is wrong.
     Diagnosis(Vec<Diagnosis>),
+    /// Sorted by id; rules that do not exist are absent.
+    Alarms(Vec<Alarm>),
     /// `None`: no such configuration.
     ScalingConfiguration(Option<ScalingConfiguration>),
     /// Ids that do not exist in this region are absent.

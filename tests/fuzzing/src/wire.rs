@@ -64,6 +64,13 @@ fn queries() -> Vec<Query> {
             activity: "asa-1".into(),
         },
         Query::Diagnosis { group: id() },
+        Query::Alarms { group: id() },
+        Query::MetricRules {
+            rules: vec!["rule-1".into()],
+        },
+        Query::MetricRulesOfGroup {
+            monitor_group: "7301".into(),
+        },
         Query::ScalingConfiguration {
             configuration: "asc-1".into(),
         },

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::operator::ACCESS_KEY;
-use crate::scenario::{Act, Name, Scenario, Step, When, object, with};
+use crate::scenario::{Act, Name, Scenario, Step, When, object, rule_that_becomes, with};
 use crate::world::NAMESPACE;
 
 /// An object, what surrounds it, and what people do until and after a field of it is something else.
@@ -333,6 +333,37 @@ fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, way: &Way) -> Vec<Base>
             .ends("Running"),
         base("soaking", json!({"gates": {"soakSeconds": 60}}))
             .then(ended(), Act::Wait),
+        base(
+            "gated",
+            json!({"gates": {"alarms": {"ruleIds": ["rule-web"]}, "intervalSeconds": 40, "consecutivePasses": 3}}),
+        )
+        .cloud(rule_that_becomes("OK"))
+        .then(ended(), Act::Wait),
+        base(
+            "gated-by-the-group",
+            json!({"gates": {"alarms": {"fromScalingGroup": true}, "onFailed": "Cancel"}}),
+        )
+        .cloud(with(
+            rule_that_becomes("ALARM"),
+            json!({"alarms": [{"alarmTaskId": "rule-web", "scalingGroupId": crate::scenario::GROUP}], "metricRules": null}),
+        ))
+        .then(ended(), Act::Wait)
+        .ends("Cancelled"),
+        base(
+            "gated-without-data",
+            json!({"gates": {"alarms": {"ruleIds": ["rule-web"], "insufficientData": "Pass"}}}),
+        )
+        .cloud(rule_that_becomes("INSUFFICIENT_DATA"))
+        .then(ended(), Act::Wait),
+        base(
+            "gated-in-doubt",
+            json!({"gates": {
+                "alarms": {"ruleIds": ["rule-web"]}, "timeoutSeconds": 100, "onInconclusive": "Fail", "onFailed": "Cancel",
+            }}),
+        )
+        .cloud(rule_that_becomes("INSUFFICIENT_DATA"))
+        .then(ended(), Act::Wait)
+        .ends("Cancelled"),
         // Its soak ends when the window does; runs begin at 08:00.
         base(
             "in-its-window",

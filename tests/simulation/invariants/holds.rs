@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use ess_emulator::state::alarms::AlarmState;
 use ess_rollout_api::v1alpha1::{RunPolicy, Window as Written};
 use ess_rollout_core::windows::{Window, evaluate};
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +14,9 @@ use crate::world::World;
 
 /// What is decided in time may be called so much later: within it a call takes effect or never.
 const LATENESS: SignedDuration = SignedDuration::from_secs(180);
+
+/// Between two looks at the checks, where a scenario does not say otherwise.
+const INTERVAL: SignedDuration = SignedDuration::from_secs(30);
 
 /// What the spec of an object asks of its batches.
 pub struct Asks {
@@ -45,6 +49,21 @@ impl Asks {
         let from = at - LATENESS;
         let then = evaluate([window], from);
         then.is_open() || then.look_again <= at
+    }
+
+    /// An alarm that had not been well for longer than any look of then is late: its id, and since when.
+    pub fn alarmed(&self, world: &World, at: Timestamp) -> Option<(String, Timestamp)> {
+        let alarms = self.policy.gates.as_ref()?.alarms.as_ref()?;
+        let cloud = world.cloud();
+        let known = &cloud.world.resources.alarms;
+        let named = |id: &String| alarms.rule_ids.contains(id);
+        let rules = known.rules.iter();
+        let rules = rules.filter(|(id, _)| named(id) || alarms.from_scaling_group);
+        let tasks = known.tasks.iter().filter(|_| alarms.from_scaling_group);
+        let unwell = rules.chain(tasks).find(|(_, alarm)| {
+            alarm.state != AlarmState::Ok && alarm.updated + INTERVAL * 2 + LATENESS < at
+        });
+        unwell.map(|(id, alarm)| (id.clone(), alarm.updated))
     }
 
     /// By how many seconds a batch had not been in service for long enough.

@@ -1,4 +1,4 @@
-//! What holds a batch besides a person: soaks and windows.
+//! What holds a batch besides a person: soaks, checks and windows.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::scenario::{
     Act::{Annotate, Create, Edit, Wait},
     Scenario,
     When::{Paused, State},
-    image, object, script, with,
+    image, object, rule_that_becomes, script, with,
 };
 use crate::world::begin;
 
@@ -26,7 +26,71 @@ fn span(kind: &str, from: i64, seconds: i64) -> Value {
     json!({"kind": kind, "reason": "patches", "start": at(from), "end": at(from + seconds)})
 }
 
+fn gates(more: Value) -> Value {
+    json!({"batches": 4, "gates": with(json!({"soakSeconds": 60, "alarms": {"ruleIds": ["rule-web"]}}), more)})
+}
+
+/// Checks of alarms.
+fn gated() -> Vec<Scenario> {
+    let doubtful = json!({"metricRules": [{"ruleId": "rule-web", "state": "OK", "states": [
+        {"afterSeconds": 60, "state": "INSUFFICIENT_DATA"}, {"afterSeconds": 400, "state": "OK"},
+    ]}]});
+    let mut group_of_rules = crate::scenario::group(crate::scenario::GROUP, 4);
+    group_of_rules["monitorGroupId"] = json!("7301");
+    vec![
+        Scenario::new("gated", script("web", gates(json!({}))))
+            .cloud(rule_that_becomes("OK"))
+            .ends("web", &["Succeeded"]),
+        // A person looks at it, and says go on, in each pause.
+        Scenario::new("gated-and-alarmed", image("web", gates(json!({}))))
+            .cloud(rule_that_becomes("ALARM"))
+            .whenever(State("web", "BatchSuspended"), Annotate("web", "continue", "current@$n"))
+            .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "gated-and-alarmed-and-cancelled",
+            image("web", gates(json!({"onFailed": "Cancel"}))),
+        )
+        .cloud(rule_that_becomes("ALARM"))
+        .ends("web", &["Cancelled"]),
+        Scenario::new("gated-without-data", script("web", gates(json!({}))))
+            .cloud(doubtful)
+            .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "gated-by-the-group",
+            script(
+                "web",
+                gates(json!({"alarms": {"ruleIds": null, "fromScalingGroup": true}, "onInconclusive": "Fail", "timeoutSeconds": 60, "onFailed": "Cancel"})),
+            ),
+        )
+        .cloud(rule_that_becomes("INSUFFICIENT_DATA"))
+        .cloud(json!({
+            "scalingGroups": [group_of_rules],
+            "metricRules": [{"ruleId": "rule-web", "groupId": "7301"}],
+            "alarms": [{"alarmTaskId": "asg-alarm-1", "scalingGroupId": crate::scenario::GROUP}],
+        }))
+        .ends("web", &["Cancelled"]),
+        Scenario::new("gated-on-the-way-back", image("web", json!({"batches": 1})))
+            .cloud(rule_that_becomes("OK"))
+            .then(
+                State("web", "Succeeded"),
+                Create(object(
+                    "Rollback",
+                    "back",
+                    with(gates(json!({})), json!({"taskRef": {"name": "web"}})),
+                )),
+            )
+            .ends("web", &["Succeeded"])
+            .ends("rollbacks/back", &["Succeeded"]),
+    ]
+}
+
 pub fn all() -> Vec<Scenario> {
+    let mut all = held();
+    all.extend(gated());
+    all
+}
+
+fn held() -> Vec<Scenario> {
     let each = || json!({"suspensionPolicy": "SuspendEachBatch"});
     vec![
         Scenario::new("soaking", script("web", soaking(json!({})))).ends("web", &["Succeeded"]),

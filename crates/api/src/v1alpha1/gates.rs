@@ -1,11 +1,22 @@
 //! What has to be so before an update goes on to its next batch, whoever wants it to.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube_derive::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{is_default, is_false, is_zero};
+
 /// What has to be so after a batch before the next one begins. It is asked besides what the suspension
 /// policy asks of a person, and needs no person itself.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+///
+/// Its rules go with its fields where they stand in another spec, so their messages name no path.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("has(self.alarms) || !(has(self.intervalSeconds) || has(self.consecutivePasses) || has(self.timeoutSeconds) || has(self.onFailed) || has(self.onInconclusive))")
+        .message("intervalSeconds, consecutivePasses, timeoutSeconds, onFailed and onInconclusive are about checks: set alarms"),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct Gates {
     /// How long a batch is in service before the next one begins, in seconds, up to two days: counted from when
@@ -13,4 +24,166 @@ pub struct Gates {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 172800))]
     pub soak_seconds: Option<i32>,
+
+    /// Alarms that must not be in ALARM: when the update begins, while a batch is under way, while it soaks, and then until
+    /// the next one begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarms: Option<AlarmGate>,
+
+    /// How often the checks are made, in seconds. Default: 30.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 15, max = 600))]
+    pub interval_seconds: Option<i32>,
+
+    /// How many times in a row all checks have to pass after the soak before the next batch begins. Default: 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10))]
+    pub consecutive_passes: Option<i32>,
+
+    /// How long after the soak the checks may neither pass nor fail, in seconds, before `onInconclusive` says what is done.
+    /// Default: 1800, half an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 30, max = 172800))]
+    pub timeout_seconds: Option<i32>,
+
+    /// What is done once a check has failed. Default: Hold, the update waits for a person in the pause after the batch.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_failed: GateFailurePolicy,
+
+    /// What is done once the checks have neither passed nor failed for `timeoutSeconds`. Default: Hold, the update waits for a
+    /// person.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_inconclusive: InconclusivePolicy,
+}
+
+impl Gates {
+    /// The default of `intervalSeconds`.
+    pub const INTERVAL: i32 = 30;
+    /// The default of `consecutivePasses`.
+    pub const PASSES: i32 = 2;
+    /// The default of `timeoutSeconds`.
+    pub const TIMEOUT: i32 = 1800;
+}
+
+/// Alarms, by their ids or because they are the scaling group's.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = Rule::new("(has(self.ruleIds) && size(self.ruleIds) > 0) || (has(self.fromScalingGroup) && self.fromScalingGroup)")
+        .message("name alarms in ruleIds, or set fromScalingGroup"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct AlarmGate {
+    /// Alert rules of CloudMonitor, by their ids. One that does not exist, or is disabled, keeps the update from beginning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 20),
+        inner(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9._-]+$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub rule_ids: Vec<String>,
+
+    /// All enabled alarms of the scaling group: its event-triggered tasks in ESS, and the alert rules of its application group in
+    /// CloudMonitor. There has to be one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub from_scaling_group: bool,
+
+    /// What an alarm comes to that has too little data. Default: Inconclusive.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub insufficient_data: InsufficientData,
+}
+
+/// What is done once a check has failed.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum GateFailurePolicy {
+    /// The update waits for a person in the pause after the batch.
+    #[default]
+    Hold,
+    /// It is cancelled at once, in the middle of a batch too, and the group is put back.
+    Cancel,
+}
+
+/// What is done once the checks have neither passed nor failed for too long.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum InconclusivePolicy {
+    /// The update waits for a person.
+    #[default]
+    Hold,
+    /// As if a check had failed: see `onFailed`.
+    Fail,
+}
+
+/// What an alarm comes to that has too little data.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum InsufficientData {
+    /// Neither passed nor failed.
+    #[default]
+    Inconclusive,
+    /// Passed: of what measures errors, no data may be none.
+    Pass,
+}
+
+/// What the checks came to after a batch, or while it is under way.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GateStatus {
+    /// The number of the pause that it is about: that after the batch which is under way, or has ended.
+    pub pause_id: i32,
+    /// Since when, after the soak, the checks have been made; absent before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// How many times in a row all of them have passed since.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passes: i32,
+    /// When they last did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_pass_time: Option<Time>,
+    /// What a person is to decide about; absent as long as nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<GateVerdict>,
+    /// The checks, as they last were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub checks: Vec<CheckStatus>,
+}
+
+/// That checks failed, or came to nothing in time.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GateVerdict {
+    /// Fail or Inconclusive.
+    pub verdict: Verdict,
+    /// When it was found.
+    pub time: Time,
+    /// Which check, and what of it.
+    #[schemars(length(max = 512))]
+    pub message: String,
+}
+
+/// What a check comes to.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum Verdict {
+    /// All is well.
+    Pass,
+    /// It is not.
+    Fail,
+    /// Neither is known.
+    Inconclusive,
+}
+
+/// A check, as it last was.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckStatus {
+    /// Which: `alarms.ruleIds`, `alarms.fromScalingGroup`.
+    #[schemars(length(max = 64))]
+    pub name: String,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// Since when it has come to that.
+    pub since: Time,
+    /// Why; empty: it passed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 256))]
+    pub message: String,
 }

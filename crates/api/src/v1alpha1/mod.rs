@@ -43,6 +43,11 @@ pub use task::*;
 pub use update::*;
 pub use window::*;
 
+/// Whether a field is left out when it is written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 fn is_false(value: &bool) -> bool {
     !*value
 }

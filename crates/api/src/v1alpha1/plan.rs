@@ -20,6 +20,10 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub scaling_configuration_id: Option<String>,
+    /// The group's application group in CloudMonitor, where `spec.gates` asks for the alarms of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub monitor_group_id: Option<String>,
     /// The image in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]

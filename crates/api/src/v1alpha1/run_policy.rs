@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gates::Gates;
+use super::is_default;
 use super::rules::Immutability;
 use super::window::WindowPolicy;
 
@@ -133,7 +134,7 @@ pub struct RunPolicy {
     pub max_frozen_seconds: Option<i32>,
 
     /// What is done in a pause once `maxFrozenSeconds` are over. Default: Hold, it goes on waiting.
-    #[serde(default, skip_serializing_if = "FrozenPolicy::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub on_frozen_too_long: FrozenPolicy,
 }
 
@@ -240,16 +241,6 @@ pub enum FrozenPolicy {
     Hold,
     /// It is cancelled, and the group is put back.
     Cancel,
-}
-
-impl FrozenPolicy {
-    #[allow(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde calls it with a reference"
-    )]
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// Whether changes that a run left are put back.

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, HandledActions};
+use super::gates::GateStatus;
 use super::place::Place;
 use super::plan::{PinnedInputs, Plan, StartBlocked, StartIntent};
 use super::progress::{ApproveRecord, BatchStatus, Freeze, InstanceStatus, Pause, Summary};
@@ -131,6 +132,9 @@ pub struct RollingUpdateTaskStatus {
     /// group does not scale, and replaces no unhealthy instance, in a pause too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<Freeze>,
+    /// What the checks of `spec.gates` came to in the batch that is under way, or has ended last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateStatus>,
     /// The pause that the update is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,

@@ -7,6 +7,8 @@ use kube_derive::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::is_default;
+
 /// Times at which updates may begin and go on, or may not: occurrences of a schedule, or one span.
 ///
 /// Its rules go with its fields where they stand in another spec, so their messages name no path.
@@ -141,7 +143,7 @@ pub struct WindowPolicy {
     pub window: Option<Window>,
 
     /// Whether a batch begins that may not be over before its window is. Default: Required, it does not.
-    #[serde(default, skip_serializing_if = "FinishBy::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub finish_by: FinishBy,
 
     /// Nothing begins before this time (RFC 3339).
@@ -163,16 +165,6 @@ pub enum FinishBy {
     BestEffort,
     /// It does, and nothing is said.
     Off,
-}
-
-impl FinishBy {
-    #[allow(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde calls it with a reference"
-    )]
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 fn tags_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

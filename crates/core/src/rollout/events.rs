@@ -9,7 +9,7 @@ use ess_rollout_api::v1alpha1::{
 
 use super::context::Context;
 use super::decision::Event;
-use super::progress::freeze;
+use super::progress::{freeze, gate};
 use super::report::Phase;
 use crate::task::display::Phase as _;
 use crate::task::reason::Reason;
@@ -44,6 +44,7 @@ pub(super) fn events(
     }
     events.extend(freeze::event(old, new));
     events.extend(freeze::too_long_event(ctx, old, new));
+    events.extend(gate::event(ctx, old, new));
     events
 }
 

@@ -83,6 +83,24 @@ pub enum Ask {
     },
     /// Something in the cloud, under the credentials of the object, as it is after this is asked. Reply: [`Reply::Cloud`].
     Cloud(Query),
+    /// The same as it was at this time or later, by the operator's clock: one answer for all who ask for it. Nothing that a call
+    /// of one's own may have changed is asked for in this way. Reply: [`Reply::Cloud`].
+    Recent {
+        /// What.
+        query: Query,
+        /// The answer may be as old as this.
+        since: Timestamp,
+    },
+}
+
+impl Ask {
+    /// What of the cloud is asked for, if it is that.
+    pub fn query(&self) -> Option<&Query> {
+        match self {
+            Self::Cloud(query) | Self::Recent { query, .. } => Some(query),
+            _ => None,
+        }
+    }
 }
 
 impl From<Query> for Ask {

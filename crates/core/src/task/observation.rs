@@ -123,8 +123,8 @@ impl Observation {
 
     /// The first refusal that only a person can mend, if there was one.
     pub(crate) fn refused(&self) -> Option<&CloudError> {
-        let mut errors = self.replies.values().filter_map(|reply| match reply {
-            Reply::Cloud(answer) => answer.as_ref().err(),
+        let mut errors = self.replies.iter().filter_map(|told| match told {
+            (Ask::Cloud(_), Reply::Cloud(answer)) => answer.as_ref().err(),
             _ => None,
         });
         errors.find(|error| error.needs_person())
@@ -138,6 +138,19 @@ impl Observation {
         match missing.is_empty() {
             true => Ok(()),
             false => Err(Missing::Read(missing.into_iter().collect())),
+        }
+    }
+
+    /// Something in the cloud as it was then, or later.
+    pub(crate) fn recent(&self, query: &Query, since: Timestamp) -> Known<&Answer> {
+        let ask = Ask::Recent {
+            query: query.clone(),
+            since,
+        };
+        match self.replies.get(&ask) {
+            Some(Reply::Cloud(Ok(answer))) => Ok(answer),
+            Some(Reply::Cloud(Err(error))) => Err(Missing::Failed(Box::new(error.clone()))),
+            _ => Err(Missing::Read(vec![ask])),
         }
     }
 

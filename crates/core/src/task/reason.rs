@@ -36,7 +36,7 @@ reasons! {
     CredentialsNotAllowed, CredentialsRejected, Deletion, DeletionWaits, Different, DuplicateExecution, Ending,
     ExecutionFailed, ExecutionGone, ExecutionIdMismatch, ExecutionInProgress, ExecutionNotFound,
     ExecutionNotListed, Expired, Failed, FailurePause, FailurePaused, FailureSuspended, ForeignExecution, FoundUpdated,
-    FrozenTooLong, GroupFrozen, HolderVanished, ImageArchitectureMismatch, ImageCreationFailed, ImageNameReserved,
+    FrozenTooLong, GateEvaluating, GateFailed, GateFailing, GateInconclusive, GateUnusable, GroupFrozen, HolderVanished, ImageArchitectureMismatch, ImageCreationFailed, ImageNameReserved,
     ImageNameTooLong, ImageNotAvailable, ImageNotFound, ImageOSMismatch, ImageUpdated, InService,
     InstanceFailed, InstanceFinished, InstanceNotFailed, InstanceNotRunning, InstancesNotListed, Interrupted,
     InvalidSchedule, InvalidSpec, InvalidTimeZone, LaunchTemplateGroup, LeftBehind, LeftGroup, LeftInStandby,

@@ -149,6 +149,7 @@ impl Cloud {
                 total_instances: 2,
                 instances_in_motion: 0,
                 instances_held: 0,
+                monitor_group: None,
             }),
             configurations: [configured("asc-1"), configured("asc-2")].into(),
             images: [(OLD_IMAGE.to_owned(), old)].into(),

@@ -253,7 +253,7 @@ impl World {
             for ask in &asks {
                 assert!(!observation.holds(ask), "asks again for {ask:?}");
             }
-            let is_fact = |ask: &Ask| !matches!(ask, Ask::Cloud(_));
+            let is_fact = |ask: &Ask| ask.query().is_none();
             if !asks.iter().any(is_fact) {
                 return Step::Read(asks);
             }
@@ -272,7 +272,7 @@ impl World {
                 Reply::Exists(self.vanished.is_none() || self.holder().as_deref() != self.vanished)
             }
             Ask::Ahead { .. } => Reply::Ahead(self.ahead.clone()),
-            Ask::Cloud(query) => Reply::Cloud(self.cloud.answer(query)),
+            Ask::Cloud(query) | Ask::Recent { query, .. } => Reply::Cloud(self.cloud.answer(query)),
             Ask::Task { .. }
             | Ask::ConfigMap { .. }
             | Ask::RolledBackBy

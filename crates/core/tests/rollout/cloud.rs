@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ess_rollout_cloud::{
-    Answer, CloudError, Container, ContainerGroup, Diagnosis, Done, EcsInstance, EcsStatus,
+    Alarm, Answer, CloudError, Container, ContainerGroup, Diagnosis, Done, EcsInstance, EcsStatus,
     ErrorClass, Execution, ExecutionFilter, ExecutionMode, ExecutionStatus, GroupState, GroupType,
     Image, ImageStatus, InstanceRefresh, Invocation, LifecycleAction, LifecycleState, Mutation,
     NotifyType, Outcome, Package, Process, Query, ScalingActivity, ScalingConfiguration,
@@ -148,6 +148,10 @@ pub struct Cloud {
     pub refreshes: Vec<InstanceRefresh>,
     pub held: Vec<LifecycleAction>,
     pub diagnosis: Vec<Diagnosis>,
+    /// Alert rules of CloudMonitor, by their ids, and those of the group; event-triggered tasks of the group.
+    pub metric_rules: Vec<Alarm>,
+    pub rules_of_group: Vec<Alarm>,
+    pub alarms: Vec<Alarm>,
     pub invocations: BTreeMap<(String, String), Invocation>,
     pub executions: Vec<Execution>,
     pub tasks: BTreeMap<String, Vec<TaskExecution>>,
@@ -224,6 +228,9 @@ pub fn query_name(query: &Query) -> &'static str {
         Query::InstanceRefreshes { .. } => "InstanceRefreshes",
         Query::LifecycleActions { .. } => "LifecycleActions",
         Query::Diagnosis { .. } => "Diagnosis",
+        Query::MetricRules { .. } => "MetricRules",
+        Query::MetricRulesOfGroup { .. } => "MetricRulesOfGroup",
+        Query::Alarms { .. } => "Alarms",
         Query::ScalingConfiguration { .. } => "ScalingConfiguration",
         Query::EciScalingConfiguration { .. } => "EciScalingConfiguration",
         Query::ContainerGroups { .. } => "ContainerGroups",
@@ -282,6 +289,7 @@ impl Cloud {
                 total_instances: 0,
                 instances_in_motion: 0,
                 instances_held: 0,
+                monitor_group: None,
             }),
             instances: ids
                 .iter()
@@ -321,6 +329,9 @@ impl Cloud {
             refreshes: Vec::new(),
             held: Vec::new(),
             diagnosis: Vec::new(),
+            metric_rules: Vec::new(),
+            rules_of_group: Vec::new(),
+            alarms: Vec::new(),
             invocations: BTreeMap::new(),
             executions: Vec::new(),
             tasks: BTreeMap::new(),
@@ -416,6 +427,16 @@ impl Cloud {
             Query::InstanceRefreshes { .. } => Answer::InstanceRefreshes(self.refreshes.clone()),
             Query::LifecycleActions { .. } => Answer::LifecycleActions(self.held.clone()),
             Query::Diagnosis { .. } => Answer::Diagnosis(self.diagnosis.clone()),
+            Query::MetricRules { rules } => {
+                let all = self.metric_rules.iter();
+                Answer::Alarms(
+                    all.filter(|rule| rules.contains(&rule.id))
+                        .cloned()
+                        .collect(),
+                )
+            }
+            Query::MetricRulesOfGroup { .. } => Answer::Alarms(self.rules_of_group.clone()),
+            Query::Alarms { .. } => Answer::Alarms(self.alarms.clone()),
             Query::ScalingInstances { .. } => {
                 let shown = self.instances.iter().filter(|i| shows(&i.id));
                 Answer::ScalingInstances(shown.cloned().collect())

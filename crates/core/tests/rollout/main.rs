@@ -28,6 +28,7 @@ mod ending;
 mod failing;
 mod finished;
 mod freezing;
+mod gating;
 mod holding;
 mod identity;
 mod instance_calls;

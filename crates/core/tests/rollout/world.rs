@@ -227,7 +227,7 @@ impl World {
             for ask in &asks {
                 assert!(!observation.holds(ask), "asks again for {ask:?}");
             }
-            let is_fact = |ask: &Ask| !matches!(ask, Ask::Cloud(_));
+            let is_fact = |ask: &Ask| ask.query().is_none();
             if !asks.iter().any(is_fact) {
                 return Step::Read(asks);
             }
@@ -265,7 +265,7 @@ impl World {
                         .map_or(Sight::Unknown, |seen| Sight::Seen(Box::new(seen))),
                 )
             }
-            Ask::Cloud(query) => {
+            Ask::Cloud(query) | Ask::Recent { query, .. } => {
                 self.asked.borrow_mut().push(query_name(query));
                 Reply::Cloud(match self.is_home() {
                     true => self.cloud.answer(query),

@@ -90,7 +90,7 @@ pub struct Alarm {
     pub(crate) condition: Condition,
     pub(crate) created: Timestamp,
     /// When it changed its state last.
-    pub(crate) updated: Timestamp,
+    pub updated: Timestamp,
     /// What it told when it went off and when that was over, the oldest first.
     #[serde(skip)]
     pub(crate) history: VecDeque<Notification>,
@@ -132,9 +132,9 @@ impl Alarm {
 #[derive(Debug, Clone, Default)]
 pub struct Alarms {
     /// Those of CloudMonitor.
-    pub(crate) rules: BTreeMap<String, Alarm>,
+    pub rules: BTreeMap<String, Alarm>,
     /// Those of ESS.
-    pub(crate) tasks: BTreeMap<String, Alarm>,
+    pub tasks: BTreeMap<String, Alarm>,
 }
 
 impl Alarms {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ess_rollout_api::v1alpha1::{
     BatchState, BatchStatus, InstanceState, InstanceStatus, Pause, PauseKind, RestoreState,
-    condition,
+    Verdict, condition,
 };
 use jiff::Timestamp;
 
@@ -110,6 +110,7 @@ fn head(page: &mut Page, rollout: &Rollout) {
             "  the group stands still for {since}: {processes}"
         ));
     }
+    checks(page, rollout);
     let mut said = "to go on:";
     for next in rollout.next_commands() {
         // Not cut: it is there to be copied.
@@ -117,6 +118,25 @@ fn head(page: &mut Page, rollout: &Rollout) {
         said = "      or:";
     }
     ended(page, rollout);
+}
+
+/// What the checks of its gates came to, as long as it goes on.
+fn checks(page: &mut Page, rollout: &Rollout) {
+    let status = &rollout.status;
+    let gate = status.gate.as_ref().filter(|_| status.result.is_none());
+    for check in gate.iter().flat_map(|gate| &gate.checks) {
+        let (name, since) = (&check.name, page.ago(&check.since));
+        let verdict = match check.verdict {
+            Verdict::Pass => "passes",
+            Verdict::Fail => "failed",
+            Verdict::Inconclusive => "inconclusive",
+        };
+        let why = match check.message.as_str() {
+            "" => String::new(),
+            why => format!(": {why}"),
+        };
+        page.plain(&format!("  check {name} {verdict} for {since}{why}"));
+    }
 }
 
 /// Why it is in its state. The commands of a pause's message are kubectl's; those of this program come after it.

@@ -4,12 +4,13 @@
 //! |---|---|
 //! | [`preflight`], [`neighbours`] | everything that can be known to go wrong before anything is touched; what else is at work on the group |
 //! | [`spec_alone`] | what a spec says by itself, before it is applied |
-//! | [`calendar`] | when it may begin |
+//! | [`calendar`], [`checks`] | when it may begin, and what its gates say now |
 //! | [`turn`], [`run_keys`] | whose turn the group is, and whether the same was run before |
 //! | [`pinned`] | what is read later is what was planned |
 //! | [`refusal`], [`deadline`], [`denied`] | what stands against a start, for how long, and what OOS refuses |
 
 pub(in crate::rollout) mod calendar;
+mod checks;
 pub(in crate::rollout) mod deadline;
 pub(in crate::rollout) mod denied;
 mod neighbours;

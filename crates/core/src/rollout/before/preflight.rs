@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::refusal::unless;
-use super::{calendar, neighbours, run_keys};
+use super::{calendar, checks, neighbours, run_keys};
 use crate::batches;
 use crate::rollout::compute::{self, Compute, Power};
 use crate::rollout::context::Context;
@@ -134,6 +134,7 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Checked<Ready> {
         .map_err(|message| Problem::blocked(Reason::TooManyBatches, message))?;
     unless(calendar::too_long_between(ctx, batches))?;
     notes.extend(calendar::notes(ctx, batches));
+    notes.extend(checks::look(ctx, group)?);
     let member = |(instance, batch): (&&ScalingInstance, i32)| {
         let compute = compute::of(&computes, &instance.id);
         Member {
@@ -151,6 +152,7 @@ pub(in crate::rollout) fn check_cloud(ctx: &Context<'_>) -> Checked<Ready> {
         time: Some(Time(ctx.input.now)),
         batches,
         scaling_configuration_id: configuration.map(str::to_owned),
+        monitor_group_id: checks::monitor_group(ctx, group),
         suspended_processes: suspended,
         source_image_id: image.filter(|image| {
             let mut all = members.iter().map(|member| member.image_id.as_ref());

@@ -1,4 +1,4 @@
-//! What holds the next batch in the pause after one: a person who is to say so, a soak, a window. One list; the pause is left
+//! What holds the next batch in the pause after one: a person who is to say so, a soak, checks, a window. One list; the pause is left
 //! when nothing is on it any more.
 //!
 //! A person's `continue` is a verdict for that pause: it stands for everything but the window, which is not that person's to
@@ -6,12 +6,13 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{ApproveAnswer, PauseKind, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{ApproveAnswer, Pause, RollingUpdateTaskStatus};
 use jiff::{SignedDuration, Timestamp};
 
 use super::approval::{self, Obstacle};
-use super::{summary, window};
+use super::{gate, summary, window};
 use crate::rollout::context::Context;
+use crate::task::observation::Known;
 use crate::task::reason::Reason;
 
 /// What holds the next batch.
@@ -24,6 +25,8 @@ pub(in crate::rollout) enum Hold {
         /// When it has.
         until: Timestamp,
     },
+    /// Checks have not passed.
+    Checks(gate::Held),
     /// The window does not let it begin.
     Window(window::Held),
 }
@@ -34,6 +37,8 @@ impl Hold {
         match self {
             Self::Person => Reason::BatchSuspended,
             Self::Soak { .. } => Reason::Soaking,
+            Self::Checks(gate::Held::Evaluating { .. }) => Reason::GateEvaluating,
+            Self::Checks(gate::Held::Verdict(reason, _)) => *reason,
             Self::Window(held) => held.reason,
         }
     }
@@ -41,8 +46,10 @@ impl Hold {
     /// When it may let go by itself.
     fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::Person => None,
-            Self::Soak { until } => Some(*until),
+            Self::Person | Self::Checks(gate::Held::Verdict(..)) => None,
+            Self::Soak { until } | Self::Checks(gate::Held::Evaluating { until, .. }) => {
+                Some(*until)
+            }
             Self::Window(held) => held.until,
         }
     }
@@ -59,6 +66,13 @@ impl Hold {
             Self::Soak { until } => Some(format!(
                 "the next one begins at {until} at the earliest (spec.gates.soakSeconds)"
             )),
+            Self::Checks(gate::Held::Evaluating {
+                passes: (passes, wanted),
+                ..
+            }) => Some(format!(
+                "the checks of spec.gates have to pass {wanted} times in a row, and have {passes} times (status.gate)"
+            )),
+            Self::Checks(gate::Held::Verdict(_, message)) => Some(message.clone()),
             Self::Window(held) => Some(held.message.clone()),
         }
     }
@@ -72,15 +86,39 @@ pub(in crate::rollout) fn of_pause(
     (pause, since): (i32, Timestamp),
     decided: bool,
 ) -> Vec<Hold> {
-    let mut holds = Vec::new();
-    if !decided {
-        holds.extend(person(ctx, status, pause));
-        holds.extend(soak(ctx, status, (pause, since)));
-    }
-    if !summary::is_last(status, pause) {
-        holds.extend(window::held(ctx, &status.batches).map(Hold::Window));
+    let mut holds = match decided {
+        true => window(ctx, status, pause).into_iter().collect(),
+        false => besides_checks(ctx, status, (pause, since)),
+    };
+    if !decided && !summary::is_last(status, pause) {
+        // They count once the rest lets go by itself: until then they are not what is waited for.
+        let is_early = holds.iter().any(|hold| hold.until().is_some());
+        let checks = gate::held(ctx, status, pause);
+        let checks = checks.filter(|held| !is_early || matches!(held, gate::Held::Verdict(..)));
+        holds.extend(checks.map(Hold::Checks));
     }
     holds
+}
+
+/// What holds it but for checks, where nothing has been said yet.
+fn besides_checks(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    (pause, since): (i32, Timestamp),
+) -> Vec<Hold> {
+    let mut holds = Vec::new();
+    holds.extend(person(ctx, status, pause));
+    holds.extend(soak(ctx, status, (pause, since)));
+    holds.extend(window(ctx, status, pause));
+    holds
+}
+
+fn window(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, pause: i32) -> Option<Hold> {
+    // After the last batch there is none that could be held.
+    if summary::is_last(status, pause) {
+        return None;
+    }
+    window::held(ctx, &status.batches).map(Hold::Window)
 }
 
 fn person(ctx: &Context<'_>, status: &RollingUpdateTaskStatus, pause: i32) -> Option<Hold> {
@@ -109,6 +147,45 @@ fn soak(
     (ctx.now() < until).then_some(Hold::Soak { until })
 }
 
+/// Makes the checks of the gates, if that is due, and puts on record what they come to.
+pub(in crate::rollout) fn look_at_checks(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+) -> Known<()> {
+    let besides = besides(ctx, status);
+    gate::look(ctx, status, besides)
+}
+
+/// How long until they are to be made again, in a batch as well.
+pub(in crate::rollout) fn until_checks(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+) -> Option<Duration> {
+    gate::until_next(ctx, status, besides(ctx, status))
+}
+
+fn besides(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> gate::Besides {
+    let mut besides = gate::Besides::default();
+    let checks = ctx
+        .spec
+        .policy
+        .gates
+        .as_ref()
+        .and_then(|gates| gates.alarms.as_ref());
+    let Some(pause) = status.pause.as_ref().filter(|_| checks.is_some()) else {
+        return besides;
+    };
+    for hold in besides_checks(ctx, status, (pause.id, pause.since.0)) {
+        match hold {
+            Hold::Person => besides.person = true,
+            Hold::Soak { .. } => besides.soak = true,
+            Hold::Window(_) => besides.window = true,
+            Hold::Checks(_) => {}
+        }
+    }
+    besides
+}
+
 /// How long until one of them may let go by itself.
 pub(in crate::rollout) fn until_next(ctx: &Context<'_>, holds: &[Hold]) -> Option<Duration> {
     let next = holds.iter().filter_map(Hold::until).min()?;
@@ -121,15 +198,24 @@ pub(in crate::rollout) fn said(holds: &[Hold]) -> String {
     said.map(|said| format!("; {said}")).collect()
 }
 
-/// Why the batch after the pause on show is held, where no person has to do anything about it; `None`: one has, or it is no
-/// pause after a batch.
-pub(in crate::rollout) fn by_itself(
+/// Who is waited for in a pause after a batch, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rollout) enum WaitsFor {
+    /// Nobody: it goes on by itself.
+    Nobody(Reason),
+    /// A person.
+    Person(Reason),
+}
+
+/// Who is waited for in this pause after a batch.
+pub(in crate::rollout) fn waits_for(
     ctx: &Context<'_>,
     status: &RollingUpdateTaskStatus,
-) -> Option<Reason> {
-    let pause = status.pause.as_ref()?;
-    if pause.kind != PauseKind::Batch || !ctx.spec.policy.holds_batches() {
-        return None;
+    pause: &Pause,
+) -> WaitsFor {
+    const PERSON: WaitsFor = WaitsFor::Person(Reason::BatchSuspended);
+    if !ctx.spec.policy.holds_batches() {
+        return PERSON;
     }
     let stuck = match approval::obstacle(ctx, status, pause.id, None) {
         None => false,
@@ -139,10 +225,19 @@ pub(in crate::rollout) fn by_itself(
     let record = approval::of_pause(status, pause.id);
     let refused = record.is_some_and(|record| record.answer == Some(ApproveAnswer::Refused));
     let holds = of_pause(ctx, status, (pause.id, pause.since.0), false);
-    // What never lets go waits for a person, too.
-    let needs_person = |hold: &Hold| hold.until().is_none();
-    if stuck || refused || holds.iter().any(needs_person) {
-        return None;
+    if stuck || refused {
+        return PERSON;
     }
-    Some(holds.first().map_or(Reason::BatchHeld, Hold::reason))
+    let verdict = holds.iter().find_map(|hold| match hold {
+        Hold::Checks(gate::Held::Verdict(reason, _)) => Some(*reason),
+        _ => None,
+    });
+    if let Some(reason) = verdict {
+        return WaitsFor::Person(reason);
+    }
+    // What never lets go waits for a person, too.
+    if holds.iter().any(|hold| hold.until().is_none()) {
+        return PERSON;
+    }
+    WaitsFor::Nobody(holds.first().map_or(Reason::BatchHeld, Hold::reason))
 }

@@ -5,7 +5,7 @@
 //! | [`attempts`], [`instances`], [`summary`] | the newest attempt on each instance, and how far that is, by batch and over all |
 //! | [`details`], [`failure`], [`unready`] | why something failed, or does not come up |
 //! | [`pause`], [`tolerance`], [`approval`] | what the execution waits for, read off its parts |
-//! | [`holds`], [`window`] | what holds the next batch besides a person |
+//! | [`holds`], [`gate`], [`window`] | what holds the next batch besides a person |
 //! | [`freeze`], [`show_progress`] | what is said of it |
 
 pub(in crate::rollout) mod approval;
@@ -13,6 +13,7 @@ pub(in crate::rollout) mod attempts;
 pub(in crate::rollout) mod details;
 pub(in crate::rollout) mod failure;
 pub(in crate::rollout) mod freeze;
+pub(in crate::rollout) mod gate;
 pub(in crate::rollout) mod holds;
 pub(in crate::rollout) mod instances;
 pub(in crate::rollout) mod pause;

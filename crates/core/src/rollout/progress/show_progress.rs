@@ -5,7 +5,8 @@ use std::time::Duration;
 use ess_rollout_api::v1alpha1::{InstanceState, PauseKind, RollingUpdateTaskStatus};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{approval, holds};
+use super::approval;
+use super::holds::{self, WaitsFor};
 use crate::rollout::context::Context;
 use crate::rollout::decision::Draft;
 use crate::rollout::report::Phase;
@@ -62,9 +63,9 @@ pub(in crate::rollout) fn show_progress(ctx: &Context<'_>, status: &mut Draft) {
         },
         Some(pause) => {
             let (phase, reason) = match pause.kind {
-                PauseKind::Batch => match holds::by_itself(ctx, status) {
-                    Some(why) => (Phase::BatchHeld, why),
-                    None => (Phase::BatchSuspended, Reason::BatchSuspended),
+                PauseKind::Batch => match holds::waits_for(ctx, status, pause) {
+                    WaitsFor::Nobody(why) => (Phase::BatchHeld, why),
+                    WaitsFor::Person(why) => (Phase::BatchSuspended, why),
                 },
                 PauseKind::Failure => (Phase::FailureSuspended, Reason::FailurePaused),
                 PauseKind::Approval => (Phase::ApprovalSuspended, Reason::ApprovalNeeded),

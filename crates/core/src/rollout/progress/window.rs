@@ -6,6 +6,7 @@ use std::time::Duration;
 use ess_rollout_api::v1alpha1::{BatchStatus, FinishBy, WindowKind};
 use jiff::Timestamp;
 
+use super::gate;
 use crate::eta::Durations;
 use crate::rollout::context::Context;
 use crate::task::reason::Reason;
@@ -198,14 +199,8 @@ fn takes(ctx: &Context<'_>, batches: &[BatchStatus]) -> Duration {
             durations.record(Duration::try_from(took).unwrap_or_default());
         }
     }
-    let soak = ctx
-        .spec
-        .policy
-        .gates
-        .as_ref()
-        .and_then(|gates| gates.soak_seconds);
-    let soak = Duration::from_secs(soak.unwrap_or_default().unsigned_abs().into());
-    durations.estimate(ctx.update.batch_minimum()).p90 + soak
+    let gates = ctx.spec.policy.gates.as_ref();
+    durations.estimate(ctx.update.batch_minimum()).p90 + gates.map_or(Duration::ZERO, gate::takes)
 }
 
 /// The window and why it is there.

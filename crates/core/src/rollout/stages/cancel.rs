@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
-use crate::rollout::progress::freeze;
+use crate::rollout::progress::{freeze, gate};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::result;
 use crate::task::cancel::{self, Calls};
@@ -27,6 +27,8 @@ pub(super) fn reason(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> Opt
         "Deletion"
     } else if freeze::cancels(ctx, status) {
         "FrozenTooLong"
+    } else if gate::cancels(ctx, status) {
+        "GateFailed"
     } else {
         return None;
     };

@@ -22,7 +22,7 @@ use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::kind::content::ContentKind;
 use crate::rollout::progress::attempts::instance_of;
 use crate::rollout::progress::show_progress::{show_progress, until_it_stands_still};
-use crate::rollout::progress::{approval, freeze, instances};
+use crate::rollout::progress::{approval, freeze, holds, instances};
 use crate::rollout::requests::{approve, ingest};
 use crate::task::ask::{self, Seen, Sight};
 use crate::task::ledger;
@@ -105,9 +105,11 @@ pub(super) fn look(
     let wait = left_is_shown.map_or(wait, |shown| wait.min(ctx.waits().left(shown)));
     let left = until_it_stands_still(ctx, &status);
     let held = approve::until_let_go(ctx, &status);
+    let checks = holds::until_checks(ctx, &status);
     let frozen = freeze::until_too_long(ctx, &status);
     let decision = ctx.decide(status, Next::After(wait));
-    Ok(Some(decision.within(left).within(held).within(frozen)))
+    let decision = decision.within(left).within(held);
+    Ok(Some(decision.within(checks).within(frozen)))
 }
 
 /// A request to leave the pause that is on record, and that the execution has not left, goes on record as it is: what is

@@ -14,7 +14,7 @@ use crate::rollout::context::Context;
 use crate::rollout::decision::{Draft, Drafted, Next};
 use crate::rollout::progress::attempts::Attempts;
 use crate::rollout::progress::show_progress::{show_progress, until_it_stands_still};
-use crate::rollout::progress::{approval, failure, freeze, instances, pause};
+use crate::rollout::progress::{approval, failure, freeze, holds, instances, pause};
 use crate::rollout::report::{self, Phase};
 use crate::rollout::requests::act::{self, Act};
 use crate::rollout::requests::{approve, close, ingest};
@@ -37,6 +37,8 @@ pub(super) fn decide(ctx: &Context<'_>, status: Draft, execution: &ExecutionRef)
     if ctx.deletion_overdue() {
         return Ok(abandon(ctx, status));
     }
+    let mut status = status;
+    holds::look_at_checks(ctx, &mut status)?;
     if let Some(decision) = progressing::look(ctx, &status, execution)? {
         return Ok(decision);
     }
@@ -235,11 +237,13 @@ fn go_on(
     };
     let left = until_it_stands_still(ctx, &status);
     let held = approve::until_let_go(ctx, &status);
+    let checks = holds::until_checks(ctx, &status);
     let frozen = freeze::until_too_long(ctx, &status);
     Ok(ctx
         .decide(status, next)
         .within(left)
         .within(held)
+        .within(checks)
         .within(frozen))
 }
 
