@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ess_rollout_api::v1alpha1::{
     AlarmGate, BatchState, CheckStatus, GateFailurePolicy, GateStatus, GateVerdict, Gates,
-    InconclusivePolicy, InsufficientData, PauseKind, RollingUpdateTaskStatus, Verdict,
+    InconclusivePolicy, InsufficientData, Pause, PauseKind, RollingUpdateTaskStatus, Verdict,
 };
 use ess_rollout_cloud::{Alarm, AlarmState, Answer, CloudError, Query};
 use jiff::{SignedDuration, Timestamp};
@@ -159,8 +159,11 @@ fn is_due(
     (status, besides): (&RollingUpdateTaskStatus, Besides),
     gate: &mut GateStatus,
 ) -> bool {
-    if status.pause.is_none() {
+    let Some(pause) = &status.pause else {
         return true;
+    };
+    if is_new(ctx, pause) {
+        return false;
     }
     if besides.window {
         (gate.passes, gate.last_pass_time, gate.since) = (0, None, None);
@@ -177,6 +180,11 @@ fn is_due(
     }
     gate.since.get_or_insert_with(|| Time(ctx.now()));
     true
+}
+
+/// Whether the pause was found just now: it has been said what it waits for, and the first look at that comes next.
+fn is_new(ctx: &Context<'_>, pause: &Pause) -> bool {
+    ctx.now() <= pause.since.0
 }
 
 fn has_passed(gates: &Gates, gate: &GateStatus) -> bool {
@@ -231,9 +239,7 @@ fn take(ctx: &Context<'_>, gates: &Gates, gate: &mut GateStatus, found: &[Found]
     };
     if let Some(unclear) = worst(Verdict::Inconclusive) {
         (gate.passes, gate.last_pass_time) = (0, None);
-        let timeout =
-            SignedDuration::from_secs(gates.timeout_seconds.unwrap_or(Gates::TIMEOUT).into());
-        if ctx.now() >= since.0 + timeout {
+        if ctx.now() >= since.0 + timeout(gates) {
             gate.verdict = Some(match gates.on_inconclusive {
                 InconclusivePolicy::Hold => verdict(Verdict::Inconclusive, unclear),
                 InconclusivePolicy::Fail => verdict(Verdict::Fail, unclear),
@@ -241,9 +247,10 @@ fn take(ctx: &Context<'_>, gates: &Gates, gate: &mut GateStatus, found: &[Found]
         }
         return;
     }
-    // Once for each interval.
+    // An interval apart: the first falls anywhere into one, and times on record have whole seconds.
+    let apart = interval(gates) - SignedDuration::from_secs(1);
     let counted = gate.last_pass_time.as_ref();
-    if counted.is_none_or(|last| last.0 < slot(ctx, gates)) {
+    if counted.is_none_or(|last| ctx.waits().since(last) >= apart) {
         gate.passes += 1;
         gate.last_pass_time = Some(now);
     }
@@ -294,7 +301,22 @@ pub(super) fn until_next(
     if status.pause.is_some() && (besides.window || besides.person && has_passed) {
         return None;
     }
-    Some(ctx.waits().left(slot(ctx, gates) + interval(gates)))
+    let is_new = status
+        .pause
+        .as_ref()
+        .is_some_and(|pause| is_new(ctx, pause));
+    let next = match is_new {
+        true => ctx.now(),
+        false => slot(ctx, gates) + interval(gates),
+    };
+    // What they have come to by then is decided at that time, not a part of an interval later.
+    let over = gate.and_then(|gate| gate.since.as_ref().map(|since| since.0 + timeout(gates)));
+    let over = over.filter(|over| *over > ctx.now());
+    Some(ctx.waits().left(over.map_or(next, |over| over.min(next))))
+}
+
+fn timeout(gates: &Gates) -> SignedDuration {
+    SignedDuration::from_secs(gates.timeout_seconds.unwrap_or(Gates::TIMEOUT).into())
 }
 
 /// Whether the update is to be cancelled because of them.
