@@ -44,7 +44,9 @@ fn gated() -> Vec<Scenario> {
         // A person looks at it, and says go on, in each pause.
         Scenario::new("gated-and-alarmed", image("web", gates(json!({}))))
             .cloud(rule_that_becomes("ALARM"))
-            .whenever(State("web", "BatchSuspended"), Annotate("web", "continue", "current@$n"))
+            .then(Paused("web", 1), Annotate("web", "continue", "1"))
+            .then(Paused("web", 2), Annotate("web", "continue", "2"))
+            .then(Paused("web", 3), Annotate("web", "continue", "3"))
             .ends("web", &["Succeeded"]),
         Scenario::new(
             "gated-and-alarmed-and-cancelled",

@@ -130,11 +130,19 @@ pub(super) fn look(
     let mut gate = before.unwrap_or_else(|| new(id));
     if gate.verdict.is_none() && is_due(ctx, gates, (status, besides), &mut gate) {
         let since = status.pause.as_ref().map(|pause| pause.since.0);
-        let found = check(ctx, gates, alarms, own(ctx, status), since);
-        match found {
-            Ok(found) => take(ctx, gates, &mut gate, &found),
+        let found = match own(ctx, gates, status) {
+            Ok(own) => check(ctx, gates, alarms, own, since)?,
+            Err(Missing::Failed(error)) => {
+                let (verdict, message) = unanswered(&error);
+                vec![Found {
+                    name: OF_GROUP,
+                    verdict,
+                    message,
+                }]
+            }
             Err(missing) => return Err(missing),
-        }
+        };
+        take(ctx, gates, &mut gate, &found);
     }
     status.gate = (gate != new(id)).then_some(gate);
     Ok(())
@@ -197,11 +205,37 @@ fn is_fresh(ctx: &Context<'_>, gates: &Gates, gate: &GateStatus) -> bool {
     last.is_some_and(|last| ctx.waits().since(last) <= interval(gates) * 2)
 }
 
-fn own<'a>(ctx: &'a Context<'_>, status: &'a RollingUpdateTaskStatus) -> Own<'a> {
+/// The group as it was planned with, or, where that says nothing of its application group, as it is.
+fn own<'a>(
+    ctx: &'a Context<'_>,
+    gates: &Gates,
+    status: &'a RollingUpdateTaskStatus,
+) -> Known<Own<'a>> {
     let plan = status.plan.as_ref();
-    Own {
+    let planned = plan.and_then(|plan| plan.monitor_group_id.as_deref());
+    let asks = gates
+        .alarms
+        .as_ref()
+        .is_some_and(|alarms| alarms.from_scaling_group);
+    let monitor_group = match planned {
+        None if asks => monitor_group_now(ctx, gates)?,
+        planned => planned,
+    };
+    Ok(Own {
         group: &ctx.group,
-        monitor_group: plan.and_then(|plan| plan.monitor_group_id.as_deref()),
+        monitor_group,
+    })
+}
+
+/// An update that was found running has no plan.
+fn monitor_group_now<'a>(ctx: &'a Context<'_>, gates: &Gates) -> Known<Option<&'a str>> {
+    let query = Query::ScalingGroup {
+        group: ctx.group.clone(),
+    };
+    match ctx.input.observation.recent(&query, slot(ctx, gates)) {
+        Ok(Answer::ScalingGroup(Some(group))) => Ok(group.monitor_group.as_deref()),
+        Ok(_) => Ok(None),
+        Err(missing) => Err(missing),
     }
 }
 
