@@ -29,6 +29,8 @@ enum Without {
     Ecs,
     /// `update.containerGroup`.
     Containers,
+    /// `spec.gates.alarms`.
+    Alarms,
     /// Nothing; what is less for it.
     Less(&'static str),
 }
@@ -60,7 +62,7 @@ fn reads(group: Option<&str>) -> Vec<Read> {
         without,
     };
     use Service::{Cms, Eci, Ecs, Ess, Oos};
-    use Without::{Any, Containers, Less};
+    use Without::{Alarms, Any, Containers, Less};
     vec![
         read(
             Oos,
@@ -119,14 +121,10 @@ fn reads(group: Option<&str>) -> Vec<Read> {
             Less("what ESS's own diagnosis of a group found is not said"),
             Query::Diagnosis { group: group() },
         ),
-        read(
-            Ess,
-            Less("an update with spec.gates.alarms.fromScalingGroup does not begin"),
-            Query::Alarms { group: group() },
-        ),
+        read(Ess, Alarms, Query::Alarms { group: group() }),
         read(
             Cms,
-            Less("an update with spec.gates.alarms does not begin"),
+            Alarms,
             Query::MetricRules {
                 rules: vec![nothing()],
             },
@@ -402,6 +400,11 @@ fn permissions(group: Option<&str>, answers: &[(&Read, Option<CloudError>)]) -> 
                 check,
                 message,
                 format!("update.containerGroup needs it: {cure}"),
+            ),
+            Without::Alarms => Finding::warn(
+                check,
+                message,
+                format!("spec.gates.alarms needs it: {cure}"),
             ),
             Without::Less(less) => {
                 Finding::warn(check, message, format!("without it {less}: {cure}"))

@@ -169,8 +169,9 @@ fn what_is_denied_is_named_with_what_does_not_work_for_it() {
     let words = ["Forbidden.RAM", "grant ess:DescribeScalingInstances in RAM"];
     denied(json!(["ess:DescribeScalingInstances"]))
         .fails("permission ess:DescribeScalingInstances", &words);
-    denied(json!(["ess:DescribeLifecycleActions", "eci:*"])).passes(&[
+    denied(json!(["ess:DescribeLifecycleActions", "eci:*", "cms:*"])).passes(&[
         "permission ess:DescribeLifecycleActions",
+        "spec.gates.alarms needs it: grant cms:DescribeMetricRuleList",
         "update.containerGroup needs it: grant eci:DescribeContainerGroups",
     ]);
 }

@@ -315,6 +315,10 @@ mod tests {
             host(Public, Service::Oos, "cn-hangzhou"),
             "oos.cn-hangzhou.aliyuncs.com"
         );
+        assert_eq!(
+            host(Public, Service::Cms, "cn-hangzhou"),
+            "metrics.cn-hangzhou.aliyuncs.com"
+        );
     }
 
     #[test]
@@ -324,6 +328,7 @@ mod tests {
             (Service::Ecs, "ecs"),
             (Service::Eci, "eci"),
             (Service::Oos, "oos"),
+            (Service::Cms, "cms"),
             (Service::Sts, "sts"),
         ] {
             assert_eq!(

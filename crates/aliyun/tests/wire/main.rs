@@ -1,6 +1,7 @@
 //! The client over real sockets against canned answers in the services' shapes.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod alarms;
 mod connections;
 mod containers;
 mod executions;
