@@ -253,13 +253,18 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// Marks where a text was cut off. An encrypted value is hidden up to it, too.
+pub(super) const CUT: char = '…';
+
+/// Characters of a text that is cut off.
+pub(super) const KEPT: usize = 120;
+
 /// The beginning of a long text, for messages.
 pub(super) fn shorten(text: &str) -> String {
-    const KEEP: usize = 120;
-    if text.chars().count() <= KEEP {
+    if text.chars().count() <= KEPT {
         text.to_owned()
     } else {
-        let head: String = text.chars().take(KEEP).collect();
-        format!("{head}…")
+        let head: String = text.chars().take(KEPT).collect();
+        format!("{head}{CUT}")
     }
 }

@@ -27,6 +27,7 @@ mod parameters;
 mod recordings;
 mod robustness;
 mod second_actor;
+mod secrets;
 mod shown;
 mod sockets;
 mod sts;
