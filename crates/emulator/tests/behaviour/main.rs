@@ -25,6 +25,7 @@ mod new_instances;
 mod packages;
 mod parameters;
 mod recordings;
+mod refusals;
 mod robustness;
 mod second_actor;
 mod secrets;
