@@ -104,6 +104,16 @@ pub(crate) mod reads {
 
     thread_local! {
         static READ: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+        static AS_JSON: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    /// Those read as JSON in one text since the last call of this.
+    pub(crate) fn take_json() -> BTreeSet<String> {
+        AS_JSON.take()
+    }
+
+    pub(super) fn note_json(name: &str) {
+        AS_JSON.with_borrow_mut(|read| read.insert(name.to_owned()));
     }
 
     /// Those read since the last call of this.
@@ -125,6 +135,13 @@ pub(crate) fn read(name: std::fmt::Arguments<'_>) {
 /// Says that a parameter is looked at, for tests.
 #[cfg(not(test))]
 pub(crate) fn read(_name: std::fmt::Arguments<'_>) {}
+
+/// Says that a parameter is looked at which travels as JSON in one text.
+pub(crate) fn read_json(name: &str) {
+    read(format_args!("{name}"));
+    #[cfg(test)]
+    reads::note_json(name);
+}
 
 #[cfg(test)]
 mod tests {

@@ -374,6 +374,15 @@ fn read_by(api: Api, action: &str, honoured: &[&str]) -> (BTreeSet<String>, Stri
             last = error;
         }
         read.extend(reads::take());
+        // Another shape than a text would be refused before these are read.
+        for name in reads::take_json() {
+            let service = service_of(api);
+            let known = service == Service::Oos || services::is_json(service, &name);
+            assert!(
+                known,
+                "{action} reads {name} as JSON, which shapes.rs does not say"
+            );
+        }
     }
     (read, last)
 }

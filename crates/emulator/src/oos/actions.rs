@@ -151,8 +151,10 @@ impl Engine {
 
     /// The first choice whose `When` holds decides where to go on.
     fn choose(&mut self, host: &dyn Host, id: &str, task: usize, properties: &Value) -> Outcome {
-        let choices = properties.get("Choices").and_then(Value::as_array);
-        for choice in choices.into_iter().flatten() {
+        let Some(Value::Array(choices)) = properties.get("Choices") else {
+            return Outcome::Failed("Choices is not a list".to_owned());
+        };
+        for choice in choices {
             let when = choice.get("When").unwrap_or(&Value::Null);
             match self.holds(host, id, Some(task), when) {
                 Ok(true) => {
@@ -165,9 +167,10 @@ impl Engine {
                 Err(e) => return Outcome::Failed(format!("Choices: {e}")),
             }
         }
-        match properties.get("DefaultTask").and_then(Value::as_str) {
-            Some(target) => Outcome::GoTo(target.to_owned()),
-            None => Outcome::GoTo("ACS::NEXT".to_owned()),
+        match properties.get("DefaultTask") {
+            Some(Value::String(target)) => Outcome::GoTo(target.clone()),
+            None | Some(Value::Null) => Outcome::GoTo("ACS::NEXT".to_owned()),
+            Some(_) => Outcome::Failed("DefaultTask is not the name of a task".to_owned()),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::engine::{Due, Engine};
 use super::execution::{Mode, Pause, Status};
+use super::expr::UNSHOWN;
 use super::host::Host;
 use super::jq;
 use super::kept;
@@ -259,16 +260,21 @@ impl Engine {
             let value = if let Some(value) = spec.get("Value") {
                 self.resolve(host, id, Some(task), value)?
             } else {
-                let selector = spec
-                    .get("ValueSelector")
-                    .and_then(Value::as_str)
-                    .unwrap_or(".");
+                let selector = match spec.get("ValueSelector") {
+                    None | Some(Value::Null) => ".",
+                    Some(Value::String(text)) => text,
+                    Some(_) => return Err(format!("ValueSelector of output {name} is not a text")),
+                };
                 let selector = match self.resolve(host, id, Some(task), &json!(selector))? {
                     Value::String(text) => text,
                     other => other.to_string(),
                 };
-                let value = collect(kind, jq::run(&selector, answer)?);
-                if self.store.is_in(answer) {
+                let secret = self.store.is_in(answer) || self.store.is_in(&json!(selector));
+                // An error of jq shows the value that it is at odds with.
+                let found = jq::run(&selector, answer)
+                    .map_err(|e| if secret { UNSHOWN.to_owned() } else { e })?;
+                let value = collect(kind, found);
+                if secret {
                     self.store.add_derived(derived(answer, &value))?;
                 }
                 value

@@ -19,6 +19,9 @@ pub(super) const MAX_WEIGHT: usize = 1_000_000;
 /// How often text that came out of a parameter is looked through for further references.
 /// OOS does so, which is why a script that holds `{{` is not safe to pass.
 const MAX_PASSES: usize = 3;
+/// In place of an error that would show a part of an encrypted value.
+pub(super) const UNSHOWN: &str =
+    "it fails on a value that an encrypted parameter is in, which is not shown";
 
 /// What expressions can see.
 pub(super) struct Scope<'a> {
@@ -144,7 +147,12 @@ impl<'a> Resolver<'a> {
                 if let Some((name, argument)) = call_in(map) {
                     let argument = self.argument(name, argument, depth + 1)?;
                     let secret = self.scope.store.is_in(&argument).then(|| argument.clone());
-                    let value = functions::apply(name, argument, self.scope.now, self.scope.split)?;
+                    let made = functions::apply(name, argument, self.scope.now, self.scope.split);
+                    // An error shows the part of its argument that is at fault.
+                    let value = made.map_err(|e| match secret {
+                        Some(_) => format!("Fn::{name}: {UNSHOWN}"),
+                        None => e,
+                    })?;
                     if let Some(argument) = secret {
                         self.derived.extend(derived(&argument, &value));
                     }
@@ -175,7 +183,10 @@ impl<'a> Resolver<'a> {
             let value = self.look_up(name)?;
             return match value {
                 Value::String(inner) if inner.contains("{{") && pass < MAX_PASSES => {
-                    self.text(&inner, pass + 1)
+                    let secret = self.scope.store.is_in(&json!(inner));
+                    let found = self.text(&inner, pass + 1);
+                    // An error names the reference, which is a part of the value.
+                    found.map_err(|e| if secret { UNSHOWN.to_owned() } else { e })
                 }
                 other => Ok(other),
             };
@@ -195,7 +206,9 @@ impl<'a> Resolver<'a> {
             }
         }
         if out.contains("{{") && pass < MAX_PASSES && out != text {
-            return self.text(&out, pass + 1);
+            let secret = self.scope.store.is_in(&json!(out));
+            let found = self.text(&out, pass + 1);
+            return found.map_err(|e| if secret { UNSHOWN.to_owned() } else { e });
         }
         Ok(json!(out))
     }

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::functions::truth;
 use super::loops;
+use super::parameters::Kind;
 use super::template::{TaskSpec, Template, call_in, is_in, only};
 
 const TASK: &[&str] = &[
@@ -53,6 +55,9 @@ const PARAMETER: &[&str] = &[
     "TextArea",
     "Placeholder",
 ];
+
+/// What targets can be selected by besides.
+const FILTER_ABSENT: &[&str] = &["ResourceGroupId", "Status"];
 
 const RETRIES: &[&str] = &[
     "Retries",
@@ -185,6 +190,9 @@ fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), Stri
     for key in properties.keys().filter(|key| more.contains(&key.as_str())) {
         absent.insert(format!("{key} in {place}"));
     }
+    if is_in(known, "AutoPaging") {
+        call(properties, &place)?;
+    }
     if is_in(known, "Risk")
         && let Some(risk) = properties.get("Risk")
     {
@@ -193,8 +201,43 @@ fn check_task(task: &TaskSpec, absent: &mut BTreeSet<String>) -> Result<(), Stri
     if is_in(known, "Retries") {
         retries(properties, &place)?;
     }
-    if task.action == "ACS::Choice" {
-        choices(properties, &place)?;
+    match task.action.as_str() {
+        "ACS::Choice" => choices(properties, &place)?,
+        "ACS::SelectTargets" => filters(properties, &place, absent)?,
+        "ACS::Approve" | "ACS::Pause" | "ACS::Notify" => message(properties, &place, absent)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Filters as far as they are written out. What a reference stands for is looked at when it runs.
+fn filters(
+    properties: &Map<String, Value>,
+    place: &str,
+    absent: &mut BTreeSet<String>,
+) -> Result<(), String> {
+    const FILTER: &[&str] = &[
+        "Type",
+        "RegionId",
+        "ResourceType",
+        "ResourceIds",
+        "Tags",
+        "Parameters",
+    ];
+    let list = properties.get("Filters").and_then(Value::as_array);
+    let written = list.into_iter().flatten().filter_map(Value::as_object);
+    for filter in written.filter(|filter| call_in(filter).is_none()) {
+        only(
+            filter,
+            &[FILTER, FILTER_ABSENT],
+            &format!("Filters in {place}"),
+        )?;
+        note(
+            filter,
+            FILTER_ABSENT,
+            &format!("Filters in {place}"),
+            absent,
+        );
     }
     Ok(())
 }
@@ -218,19 +261,78 @@ pub(super) fn risk_of(value: &Value) -> Result<bool, String> {
 }
 
 fn choices(properties: &Map<String, Value>, place: &str) -> Result<(), String> {
-    let choices = properties.get("Choices").and_then(Value::as_array);
-    for choice in choices.into_iter().flatten() {
-        match choice {
-            Value::Object(choice) => {
-                only(
-                    choice,
-                    &[&["When", "NextTask"]],
-                    &format!("Choices in {place}"),
-                )?;
-            }
-            _ => return Err(format!("Choices in {place} must be a list of objects")),
+    if properties
+        .get("DefaultTask")
+        .is_some_and(|v| !v.is_null() && !v.is_string())
+    {
+        return Err(format!("DefaultTask in {place} must be the name of a task"));
+    }
+    let form = || format!("Choices in {place} must be a list of objects with When and NextTask");
+    let choices = match properties.get("Choices") {
+        Some(Value::Array(choices)) if !choices.is_empty() => choices,
+        Some(Value::Object(call)) if call_in(call).is_some() => return Ok(()),
+        Some(Value::String(text)) if text.contains("{{") => return Ok(()),
+        _ => return Err(form()),
+    };
+    for choice in choices {
+        let choice = choice.as_object().ok_or_else(form)?;
+        only(
+            choice,
+            &[&["When", "NextTask"]],
+            &format!("Choices in {place}"),
+        )?;
+        let is_whole = choice.get("When").is_some_and(|when| !when.is_null())
+            && choice.get("NextTask").is_some_and(Value::is_string);
+        if !is_whole {
+            return Err(form());
         }
     }
+    Ok(())
+}
+
+/// The call of an action that makes one. What a reference stands for is looked at when it runs.
+fn call(properties: &Map<String, Value>, place: &str) -> Result<(), String> {
+    if properties.contains_key("API") && properties.contains_key("Api") {
+        return Err(format!("API and Api in {place} exclude each other"));
+    }
+    match properties.get("AutoPaging") {
+        None | Some(Value::Null | Value::Object(_)) => Ok(()),
+        Some(Value::String(text)) if text.contains("{{") => Ok(()),
+        Some(value) => truth(value)
+            .map(drop)
+            .map_err(|_| format!("AutoPaging in {place} must be true or false")),
+    }
+}
+
+/// What a message is sent with. Names are taken in any case, as they are when it is sent.
+fn message(
+    properties: &Map<String, Value>,
+    place: &str,
+    absent: &mut BTreeSet<String>,
+) -> Result<(), String> {
+    const WEB_HOOK: &[&str] = &["URI", "Headers", "Content"];
+    const MAIL: &[&str] = &[
+        "Host",
+        "Port",
+        "UserName",
+        "Password",
+        "Receivers",
+        "Subject",
+        "Content",
+    ];
+    let others = |section: &str, known: &'static [&'static str]| {
+        let written = properties.get(section).and_then(Value::as_object);
+        let written = written.filter(|section| call_in(section).is_none());
+        let keys = written.into_iter().flat_map(Map::keys);
+        let is_other = |key: &&String| !known.iter().any(|known| known.eq_ignore_ascii_case(key));
+        keys.filter(is_other).cloned().collect::<Vec<String>>()
+    };
+    if let Some(key) = others("WebHook", WEB_HOOK).first() {
+        return Err(format!("WebHook in {place} has the unknown key {key:?}"));
+    }
+    // What else a mail may have is not known for sure.
+    let mail = others("Mail", MAIL).into_iter();
+    absent.extend(mail.map(|key| format!("{key} of Mail in {place}")));
     Ok(())
 }
 
@@ -273,7 +375,20 @@ fn retries(map: &Map<String, Value>, place: &str) -> Result<(), String> {
 
 fn output_keys(output: &Value, place: &str) -> Result<(), String> {
     match output {
-        Value::Object(map) => only(map, &[OUTPUT], place),
+        Value::Object(map) => {
+            only(map, &[OUTPUT], place)?;
+            for key in ["Type", "ValueSelector"] {
+                if map.get(key).is_some_and(|v| !v.is_null() && !v.is_string()) {
+                    return Err(format!("{key} of {place} must be a text"));
+                }
+            }
+            match map.get("Type").and_then(Value::as_str) {
+                Some(kind) if Kind::parse(kind).is_none() => {
+                    Err(format!("{place} has the unknown type {kind:?}"))
+                }
+                _ => Ok(()),
+            }
+        }
         _ => Err(format!("{place} is not an object")),
     }
 }

@@ -106,10 +106,23 @@ impl Engine {
         action: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
+        let answer = match store::is_store_action(action) {
+            true => self.store_action(host, caller, region, action, params),
+            false => self.answer_of_executions(host, caller, region, action, params),
+        };
+        let mut answer = answer.map_err(|mut error| {
+            // An error shows the value that it refuses.
+            let mut message = Value::String(std::mem::take(&mut error.message));
+            self.store.hide(&mut message);
+            message
+                .as_str()
+                .unwrap_or_default()
+                .clone_into(&mut error.message);
+            error
+        })?;
         if store::is_store_action(action) {
-            return self.store_action(host, caller, region, action, params);
+            return Ok(answer);
         }
-        let mut answer = self.answer_of_executions(host, caller, region, action, params)?;
         // Values of encrypted parameters went into properties and outputs; nobody may read them there.
         if action.to_ascii_lowercase().contains("execution") {
             self.store.hide(&mut answer);

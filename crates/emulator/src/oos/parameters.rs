@@ -104,6 +104,7 @@ impl Declaration {
             // The documented default.
             None => Kind::String,
         };
+        check_kinds(raw).map_err(|e| format!("parameter {name}: {e}"))?;
         let declaration = Self {
             kind,
             default: raw.get("Default").filter(|v| !v.is_null()).cloned(),
@@ -178,10 +179,9 @@ impl Declaration {
             self.raw.get("AllowedPattern").and_then(Value::as_str),
             &value,
         ) {
-            let input = json!([text, format!("^(?:{pattern})$")]);
-            let matches = jq::run(". as [$text, $pattern] | $text | test($pattern)", &input)
+            let matches = matches(text, pattern)
                 .map_err(|_| format!("The AllowedPattern of parameter {name} is invalid."))?;
-            if matches != [json!(true)] {
+            if !matches {
                 return Err(format!(
                     "The parameter {name} does not match its AllowedPattern {pattern}."
                 ));
@@ -192,7 +192,7 @@ impl Declaration {
 
     fn limit(&self, key: &str) -> Option<f64> {
         match self.raw.get(key)? {
-            Value::String(text) => text.parse().ok(),
+            Value::String(text) => text.trim().parse().ok(),
             other => other.as_f64(),
         }
     }
@@ -216,6 +216,57 @@ impl Declaration {
             shorten(&value.to_string())
         ))
     }
+}
+
+/// Refuses bounds of a wrong kind: taken as absent they would let everything through.
+fn check_kinds(raw: &Map<String, Value>) -> Result<(), String> {
+    let given = |key: &str| raw.get(key).filter(|value| !value.is_null());
+    if given("AllowedValues").is_some_and(|values| !values.is_array()) {
+        return Err("AllowedValues must be a list".to_owned());
+    }
+    match given("AllowedPattern") {
+        None => {}
+        Some(Value::String(pattern)) => {
+            // Whether it is one is the same for each text.
+            matches("", pattern)?;
+        }
+        Some(_) => return Err("AllowedPattern must be a text".to_owned()),
+    }
+    let number = |value: &Value| match value {
+        Value::String(text) => text.trim().parse::<f64>().ok(),
+        other => other.as_f64(),
+    };
+    for key in ["MinLength", "MaxLength", "MinValue", "MaxValue"] {
+        let is_length = key.ends_with("Length");
+        let fits = |n: f64| n.is_finite() && !(is_length && (n < 0.0 || n.fract() != 0.0));
+        if let Some(value) = given(key)
+            && !number(value).is_some_and(fits)
+        {
+            let what = if is_length {
+                "whole number that is not negative"
+            } else {
+                "number"
+            };
+            return Err(format!(
+                "{key} must be a {what}, not {}",
+                shorten(&value.to_string())
+            ));
+        }
+    }
+    for key in ["NoEcho", "Required"] {
+        if given(key).is_some_and(|value| Kind::Boolean.coerce(value.clone()).is_none()) {
+            return Err(format!("{key} must be true or false"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a whole text matches a pattern.
+fn matches(text: &str, pattern: &str) -> Result<bool, String> {
+    let input = json!([text, format!("^(?:{pattern})$")]);
+    let found = jq::run(". as [$text, $pattern] | $text | test($pattern)", &input)
+        .map_err(|_| "the AllowedPattern is no regular expression".to_owned())?;
+    Ok(found == [json!(true)])
 }
 
 /// Whether a default holds references or functions.
@@ -253,13 +304,18 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// Marks where a text was cut off. An encrypted value is hidden up to it, too.
+pub(super) const CUT: char = '…';
+
+/// Characters of a text that is cut off.
+pub(super) const KEPT: usize = 120;
+
 /// The beginning of a long text, for messages.
 pub(super) fn shorten(text: &str) -> String {
-    const KEEP: usize = 120;
-    if text.chars().count() <= KEEP {
+    if text.chars().count() <= KEPT {
         text.to_owned()
     } else {
-        let head: String = text.chars().take(KEEP).collect();
-        format!("{head}…")
+        let head: String = text.chars().take(KEPT).collect();
+        format!("{head}{CUT}")
     }
 }

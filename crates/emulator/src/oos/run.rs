@@ -252,10 +252,11 @@ impl Engine {
         let execution = self.executions.get(id).ok_or("the execution is gone")?;
         let scope = scope_of(execution, task, host, &self.store);
         let mut resolver = Resolver::new(&scope);
-        let value = resolver.resolve(value)?;
+        let value = resolver.resolve(value);
+        // Before the error is told, which may show them.
         let derived = std::mem::take(&mut resolver.derived);
         self.store.add_derived(derived)?;
-        Ok(value)
+        value
     }
 
     /// Lets the journal know what was made of encrypted parameters.
@@ -275,7 +276,11 @@ impl Engine {
     ) -> Result<bool, String> {
         let execution = self.executions.get(id).ok_or("the execution is gone")?;
         let scope = scope_of(execution, task, host, &self.store);
-        Resolver::new(&scope).holds(when)
+        let mut resolver = Resolver::new(&scope);
+        let holds = resolver.holds(when);
+        let derived = std::mem::take(&mut resolver.derived);
+        self.store.add_derived(derived)?;
+        holds
     }
 
     pub(super) fn task_mut(&mut self, id: &str, task: usize) -> Option<&mut Task> {

@@ -207,8 +207,17 @@ impl Engine {
         let ram_role = match &template.parsed.ram_role {
             None => String::new(),
             Some(role) => {
-                let role = Resolver::new(&scope).resolve(role);
+                let mut resolver = Resolver::new(&scope);
+                let role = resolver.resolve(role);
+                let is_secret = !resolver.derived.is_empty()
+                    || role.as_ref().is_ok_and(|role| self.store.is_in(role));
                 match role {
+                    // Whoever reads the calls of the execution reads its role.
+                    _ if is_secret => {
+                        let reason = "must not hold an encrypted parameter: the name of a role \
+                            shows wherever it is used";
+                        return Err(bad_parameter("RamRole", reason));
+                    }
                     Ok(Value::String(role)) => role,
                     Ok(Value::Null) => String::new(),
                     Ok(_) => return Err(bad_parameter("RamRole", "must be a text")),

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::execution::time_text;
+use super::parameters::{CUT, KEPT};
 
 /// What stands in place of an encrypted value.
 pub(super) const HIDDEN: &str = "******";
@@ -229,6 +230,11 @@ fn hide_all(secrets: &[&str], value: &mut Value) {
             for secret in secrets {
                 hide_one(secret, text);
             }
+            if text.contains(CUT) {
+                for secret in secrets {
+                    hide_beginning(secret, text);
+                }
+            }
             hide_encoded(secrets, text);
         }
         Value::Number(number) => {
@@ -259,6 +265,9 @@ fn hide_all(secrets: &[&str], value: &mut Value) {
 
 const SHORT: usize = 4;
 
+/// Messages are cut off once or twice; whoever writes many marks gets no more work done for them.
+const MARKS: usize = 16;
+
 fn hide_one(secret: &str, text: &mut String) {
     if text == secret {
         HIDDEN.clone_into(text);
@@ -286,6 +295,40 @@ fn hide_one(secret: &str, text: &mut String) {
             if !form.is_empty() && text.contains(form) {
                 *text = text.replace(form, HIDDEN);
             }
+        }
+    }
+}
+
+/// The same where a text was cut off within the secret: its beginning stands before the mark.
+fn hide_beginning(secret: &str, text: &mut String) {
+    let quoted = json!(secret).to_string();
+    let twice = json!(quoted).to_string();
+    let forms = [
+        secret,
+        quoted[1..quoted.len() - 1].trim_end_matches('"'),
+        twice[1..twice.len() - 1].trim_matches(['\\', '"']),
+    ];
+    // From the end, so that what is replaced moves no mark that is still to come.
+    let marks: Vec<usize> = text
+        .rmatch_indices(CUT)
+        .take(MARKS)
+        .map(|(at, _)| at)
+        .collect();
+    for at in marks {
+        let head = &text[..at];
+        let beginnings = forms.iter().flat_map(|form| {
+            let ends = form
+                .char_indices()
+                .take(KEPT)
+                .map(|(i, c)| i + c.len_utf8());
+            ends.map(move |end| &form[..end])
+        });
+        let shown = beginnings
+            .filter(|beginning| beginning.len() >= SHORT && head.ends_with(beginning))
+            .map(str::len)
+            .max();
+        if let Some(shown) = shown {
+            text.replace_range(at - shown..at, HIDDEN);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::parameters::Declaration;
+use super::parameters::{Declaration, shorten};
 use super::yaml;
 
 /// Longest template text, in bytes (64 KB, as in the OOS limits).
@@ -204,9 +204,16 @@ fn parse_tasks(value: Option<&Value>) -> Result<Vec<TaskSpec>, String> {
         let Value::Object(raw) = task else {
             return Err(format!("task {} is not an object", i + 1));
         };
-        let text = |key: &str| raw.get(key).and_then(Value::as_str).map(str::to_owned);
-        let name = text("Name").ok_or_else(|| format!("task {} has no Name", i + 1))?;
-        let action = text("Action").ok_or_else(|| format!("task {name} has no Action"))?;
+        let text = |key: &str, place: &str| match raw.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(format!("{key} of {place} must be a text")),
+        };
+        let place = format!("task {}", i + 1);
+        let name = text("Name", &place)?.ok_or_else(|| format!("{place} has no Name"))?;
+        check_name(&name).map_err(|e| format!("{place}: {e}"))?;
+        let place = format!("task {name}");
+        let action = text("Action", &place)?.ok_or_else(|| format!("{place} has no Action"))?;
         if tasks.iter().any(|other| other.name == name) {
             return Err(format!("two tasks are called {name}"));
         }
@@ -215,8 +222,8 @@ fn parse_tasks(value: Option<&Value>) -> Result<Vec<TaskSpec>, String> {
             when: raw.get("When").cloned(),
             looped: raw.get("Loop").filter(|v| !v.is_null()).cloned(),
             outputs: object(raw.get("Outputs"), "Outputs")?,
-            on_error: text("OnError"),
-            on_success: text("OnSuccess"),
+            on_error: text("OnError", &place)?,
+            on_success: text("OnSuccess", &place)?,
             raw: raw.clone(),
             name,
             action,
@@ -225,6 +232,19 @@ fn parse_tasks(value: Option<&Value>) -> Result<Vec<TaskSpec>, String> {
     check_targets(&tasks)?;
     check_waits(&tasks)?;
     Ok(tasks)
+}
+
+/// References and answers name tasks by it.
+fn check_name(name: &str) -> Result<(), String> {
+    const MAX: usize = 200;
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    if name.is_empty() || name.len() > MAX || !name.chars().all(is_word) {
+        return Err(format!(
+            "the Name {} must be 1 to {MAX} letters, digits, hyphens and underscores",
+            shorten(&format!("{name:?}"))
+        ));
+    }
+    Ok(())
 }
 
 /// A wait or check says what it wants to see: one of the two lists is required (OOS help on

@@ -5,6 +5,7 @@
 pub mod calls;
 mod compare;
 mod format;
+mod plain;
 mod rebuild;
 pub mod replay;
 mod scene;

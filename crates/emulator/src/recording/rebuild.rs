@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::format::RecordingError;
+use super::plain;
 use super::scene::Scene;
 use crate::cloud::Cloud;
 use crate::control;
@@ -24,7 +25,7 @@ const KEYS: &[(&str, &str)] = &[
 
 /// The cloud of a scene, before the first call.
 pub(super) fn cloud(scene: &Scene) -> Result<Cloud, RecordingError> {
-    let fixture = Fixture::parse(&scene.fixture.to_string())?;
+    let fixture = Fixture::parse(&plain::spell(&scene.fixture, &scene.plain))?;
     let mut cloud = Cloud::new(&fixture)?;
     for template in &scene.templates {
         let added = cloud.world.library.add(&template.name, &template.content);

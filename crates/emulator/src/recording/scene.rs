@@ -1,11 +1,12 @@
 //! What a recording starts from: the fixture without its secrets, and templates from outside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::plain;
 use crate::fixture::{self, Fixture, FixtureError};
 use crate::state::recorder;
 
@@ -35,6 +36,10 @@ pub struct Scene {
     pub fixture_digest: String,
     /// The fixture with what was given at the start in its place, without secrets.
     pub fixture: Value,
+    /// How scalars of it were spelled, by their places, where a field may read another text in the
+    /// value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub plain: BTreeMap<String, String>,
     /// Those of `--actions`.
     #[serde(default)]
     pub templates: Vec<Template>,
@@ -48,13 +53,18 @@ impl Scene {
     /// When the text is no fixture.
     pub fn new(text: &str, made: &Fixture, start: Timestamp) -> Result<Self, FixtureError> {
         let mut own: Value = fixture::read(text)?;
+        let given = own.clone();
+        let mut plain = plain::of(text, &given);
         hide(&mut own);
         own["startTime"] = json!(start);
         own["clockScale"] = json!(made.clock_scale);
         own["switches"] = json!(made.switches);
+        // Of a secret, and of what was given at the start, nothing is kept.
+        plain.retain(|place, _| own.pointer(place) == given.pointer(place));
         Ok(Self {
             fixture_digest: digest(text),
             fixture: own,
+            plain,
             templates: Vec::new(),
         })
     }

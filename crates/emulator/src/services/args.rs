@@ -167,10 +167,19 @@ impl<'a> Args<'a> {
     /// A list that travels as a JSON array in one text (`InstanceIds` of ECS). Templates give it
     /// as an array.
     pub fn json_list(&self, name: &str, most: usize) -> Result<Option<Vec<String>>, ApiError> {
-        params::read(format_args!("{name}"));
+        params::read_json(name);
         let parsed: Vec<String> = match self.params.get(name) {
             None | Some(Value::Null) => return Ok(None),
-            Some(Value::Array(items)) => items.iter().filter_map(scalar).collect(),
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| match item {
+                    Value::Null | Value::Array(_) | Value::Object(_) => {
+                        Err(invalid(name, "it must be a JSON array of texts"))
+                    }
+                    item => Ok(scalar(item)),
+                })
+                .filter_map(Result::transpose)
+                .collect::<Result<_, _>>()?,
             Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
             Some(Value::String(text)) => serde_json::from_str(text)
                 .map_err(|_| invalid(name, "it must be a JSON array of texts"))?,
@@ -184,7 +193,7 @@ impl<'a> Args<'a> {
 
     /// What travels as JSON in one text; templates give the value that it spells.
     pub fn json(&self, name: &str) -> Result<Option<Value>, ApiError> {
-        params::read(format_args!("{name}"));
+        params::read_json(name);
         match self.params.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.trim().is_empty() => Ok(None),

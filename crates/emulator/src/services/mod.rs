@@ -12,6 +12,7 @@ pub(crate) mod parameters;
 pub(crate) mod planned;
 mod regions;
 pub(crate) mod server_groups;
+mod shapes;
 pub(crate) mod slb;
 pub(crate) mod sts;
 mod table;
@@ -22,6 +23,8 @@ use serde_json::Value;
 use self::action::{Action, Run};
 pub use self::catalogue::catalogue;
 pub(crate) use self::catalogue::listed;
+#[cfg(test)]
+pub(crate) use self::shapes::is_json;
 pub use self::table::actions;
 use self::table::find;
 pub(crate) use self::table::{honours, spelling};
@@ -119,13 +122,15 @@ pub(crate) fn check_region(world: &World, call: &Call) -> Result<(), ApiError> {
 }
 
 /// `Err` for a parameter that the action has and the emulator does not, unless the switch says that
-/// such ones are ignored. Gives the names that make no difference.
+/// such ones are ignored, and for one that is given in another shape than the action has it in.
+/// Gives the names that make no difference.
 pub(crate) fn check_parameters(world: &World, call: &Call) -> Result<Vec<String>, ApiError> {
     let parameters::Idle {
         unsupported,
         unknown,
     } = parameters::idle(call);
     if unsupported.is_empty() {
+        shapes::check(call)?;
         return Ok(unknown);
     }
     let names = unsupported.join(", ");
@@ -146,6 +151,7 @@ pub(crate) fn check_parameters(world: &World, call: &Call) -> Result<Vec<String>
         parameters = names,
         "parameters are ignored that the emulator does not support"
     );
+    shapes::check(call)?;
     Ok(unsupported.into_iter().chain(unknown).collect())
 }
 

@@ -260,6 +260,16 @@ fn names_caller(call: &Call, name: &str) -> bool {
     }
 }
 
+/// The member of a structure as the metadata spells it: older clients send `Tag.1.key`.
+pub(super) fn member_name(path: &str, name: &str) -> String {
+    match name.strip_prefix(|c: char| c.is_ascii_lowercase()) {
+        Some(rest) if path.ends_with(".N") => {
+            format!("{}{rest}", name[..1].to_ascii_uppercase())
+        }
+        _ => name.to_owned(),
+    }
+}
+
 /// The paths of all values in a parameter: `Tag.N.Key`.
 fn paths(path: &str, value: &Value, into: &mut BTreeSet<String>) {
     match value {
@@ -273,13 +283,7 @@ fn paths(path: &str, value: &Value, into: &mut BTreeSet<String>) {
         }
         Value::Object(members) => {
             for (name, value) in members {
-                // Older clients send `Tag.1.key`.
-                let in_list = path.ends_with(".N");
-                let name = match name.strip_prefix(|c: char| c.is_ascii_lowercase()) {
-                    Some(rest) if in_list => format!("{}{rest}", name[..1].to_ascii_uppercase()),
-                    _ => name.clone(),
-                };
-                paths(&format!("{path}.{name}"), value, into);
+                paths(&format!("{path}.{}", member_name(path, name)), value, into);
             }
         }
         Value::String(_) | Value::Number(_) | Value::Bool(_) => {

@@ -288,3 +288,30 @@ fn sessions_of_many_kinds_of_requests_verify() {
         verified(steps);
     }
 }
+
+/// A text of the fixture is the same text again, however YAML would read it by itself.
+#[test]
+fn plain_scalars_of_a_fixture_verify_and_secrets_among_them_do_not_show() {
+    let text = SMALL
+        .replace(
+            "instances: {count: 3}",
+            "tags: {a: 1.10, b: y, c: no, d: on, e: 007, f: 0x1F, g: 1e3, h: '1.10', y: x}\n    \
+             instances: {count: 3, tags: {v: 1.10, w: yes}}",
+        )
+        .replace("admin-secret", "00712345");
+    let fixture = Fixture::parse(&text).unwrap();
+    let mut cloud = Cloud::new(&fixture).unwrap();
+    let scene = Scene::new(&text, &fixture, cloud.now()).unwrap();
+    recording::begin(&mut cloud);
+    for (service, action) in [
+        (Service::Ess, "DescribeScalingGroups"),
+        (Service::Ecs, "DescribeInstances"),
+    ] {
+        call(&mut cloud, "admin", service, action, &json!({}));
+    }
+    let taken = recording::take(&mut cloud, &scene).unwrap();
+    let file = serde_json::to_string(&taken).unwrap();
+    assert!(!file.contains("00712345"), "{file}");
+    let read: Recording = serde_json::from_str(&file).unwrap();
+    assert_eq!(replay::replay(&read).unwrap().differences, []);
+}

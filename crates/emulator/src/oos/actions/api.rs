@@ -6,9 +6,10 @@ use super::{Outcome, is_high_risk};
 use crate::error::ApiError;
 use crate::oos::engine::Engine;
 use crate::oos::execution::Pause;
+use crate::oos::functions::truth;
 use crate::oos::host::Host;
 use crate::oos::keys::risk_of;
-use crate::oos::parameters::{same, shorten};
+use crate::oos::parameters::shorten;
 use crate::params::Params;
 
 /// Most pages that automatic paging follows.
@@ -48,15 +49,19 @@ impl Call {
             service: text(&["Service"])
                 .ok_or("Service is missing")?
                 .to_uppercase(),
-            api: text(&["API", "Api"]).ok_or("API is missing")?,
+            api: match (properties.get("API"), properties.get("Api")) {
+                (Some(_), Some(_)) => return Err("API and Api exclude each other".to_owned()),
+                _ => text(&["API", "Api"]).ok_or("API is missing or not a text")?,
+            },
             params,
             risk: match properties.get("Risk") {
                 None | Some(Value::Null) => None,
                 Some(risk) => Some(risk_of(risk)?),
             },
-            auto_paging: properties
-                .get("AutoPaging")
-                .is_none_or(|value| !same(value, &json!(false))),
+            auto_paging: match properties.get("AutoPaging") {
+                None | Some(Value::Null) => true,
+                Some(value) => truth(value).map_err(|_| "AutoPaging must be true or false")?,
+            },
         })
     }
 }

@@ -19,13 +19,6 @@ impl Engine {
         id: &str,
         properties: &Value,
     ) -> Outcome {
-        let kind = properties
-            .get("ResourceType")
-            .and_then(Value::as_str)
-            .unwrap_or("ALIYUN::ECS::Instance");
-        if !kind.eq_ignore_ascii_case("ALIYUN::ECS::Instance") {
-            return Outcome::Failed(format!("ResourceType {kind} is not supported"));
-        }
         let region = json!(self.executions[id].region);
         let queries = match queries(properties, &region) {
             Ok(queries) => queries,
@@ -66,29 +59,58 @@ fn once_each(answer: &mut Value) {
 /// The parameters of the calls that find the targets. Filters stand in `Filters`, or the one
 /// filter there is beside `ResourceType`.
 fn queries(properties: &Value, region: &Value) -> Result<Vec<Params>, String> {
+    only_instances(properties)?;
     let mut found = Vec::new();
     let mut ids: Vec<(Value, Vec<Value>)> = Vec::new();
     let filters: Vec<&Value> = match properties.get("Filters") {
-        Some(Value::Array(list)) => list.iter().collect(),
+        Some(Value::Array(list)) => {
+            looks_at(
+                properties,
+                &["ResourceType", "RegionId", "Filters"],
+                "beside Filters",
+            )?;
+            list.iter().collect()
+        }
         None | Some(Value::Null) => vec![properties],
         Some(_) => return Err("Filters is not a list".to_owned()),
     };
     for filter in filters {
+        only_instances(filter)?;
         let get = |key: &str| {
             let inner = filter.get("Parameters").and_then(|inner| inner.get(key));
             filter.get(key).or(inner).filter(|value| !value.is_null())
         };
-        let region = [filter, properties]
-            .iter()
-            .find_map(|from| from.get("RegionId").filter(|v| v.is_string()))
-            .unwrap_or(region)
-            .clone();
+        let region = match get("RegionId").or(properties.get("RegionId")) {
+            None | Some(Value::Null) => region.clone(),
+            Some(Value::String(text)) if text.is_empty() => region.clone(),
+            Some(own @ Value::String(_)) => own.clone(),
+            Some(_) => return Err("RegionId is not a text".to_owned()),
+        };
         let kind = match get("Type") {
             Some(kind) => kind.as_str().unwrap_or_default(),
             None if get("ResourceIds").is_some() => "ResourceIds",
             None if get("Tags").is_some() => "Tags",
             None => "",
         };
+        let selects: &[&str] = match kind {
+            "ResourceIds" => &["ResourceIds"],
+            "Tags" => &["Tags"],
+            "All" => &[],
+            _ => {
+                return Err(
+                    "only targets of Type ResourceIds, Tags and All are supported".to_owned(),
+                );
+            }
+        };
+        let place = format!("of targets of Type {kind}");
+        let known = ["Type", "RegionId", "ResourceType", "Parameters"];
+        looks_at(filter, &[&known, selects].concat(), &place)?;
+        if let Some(inner) = filter.get("Parameters").filter(|inner| !inner.is_null()) {
+            if !inner.is_object() {
+                return Err("Parameters of targets is not an object".to_owned());
+            }
+            looks_at(inner, &[&["Type", "RegionId"], selects].concat(), &place)?;
+        }
         match kind {
             "ResourceIds" => {
                 let list = get("ResourceIds").and_then(Value::as_array);
@@ -103,12 +125,7 @@ fn queries(properties: &Value, region: &Value) -> Result<Vec<Params>, String> {
                 }
             }
             "Tags" => found.push(by_tags(get("Tags"), region)?),
-            "All" => found.push(Map::from_iter([("RegionId".to_owned(), region)])),
-            _ => {
-                return Err(
-                    "only targets of Type ResourceIds, Tags and All are supported".to_owned(),
-                );
-            }
+            _ => found.push(Map::from_iter([("RegionId".to_owned(), region)])),
         }
     }
     for (region, ids) in ids {
@@ -120,6 +137,30 @@ fn queries(properties: &Value, region: &Value) -> Result<Vec<Params>, String> {
         }
     }
     Ok(found)
+}
+
+fn only_instances(of: &Value) -> Result<(), String> {
+    const KIND: &str = "ALIYUN::ECS::Instance";
+    match of.get("ResourceType") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(kind)) if kind.eq_ignore_ascii_case(KIND) => Ok(()),
+        Some(kind) => Err(format!(
+            "ResourceType {kind} is not supported: it must be {KIND}"
+        )),
+    }
+}
+
+/// Refuses what narrows the selection and is not looked at: more would be selected than is meant.
+fn looks_at(filter: &Value, known: &[&str], place: &str) -> Result<(), String> {
+    let given = filter.as_object().into_iter().flatten();
+    let mut others =
+        given.filter(|(key, value)| !value.is_null() && !known.contains(&key.as_str()));
+    match others.next() {
+        None => Ok(()),
+        Some((key, _)) => Err(format!(
+            "{key} is not supported {place}: leave it out, or put ResourceIds or Tags into a filter"
+        )),
+    }
 }
 
 /// `Tags` is a list of keys with values; an instance must have all of them.

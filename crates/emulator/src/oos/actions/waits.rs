@@ -6,10 +6,12 @@ use serde_json::{Map, Value, json};
 use super::Outcome;
 use super::api::{Call, describe};
 use crate::oos::engine::Engine;
+use crate::oos::expr::UNSHOWN;
 use crate::oos::host::Host;
 use crate::oos::jq;
 use crate::oos::kept;
 use crate::oos::parameters::{same, shorten};
+use crate::oos::store::derived;
 use crate::oos::template::TaskSpec;
 
 /// How a task repeats itself (`Retries`, `DelayType`, ...).
@@ -223,7 +225,14 @@ impl Engine {
                 (body, Some(text))
             }
         };
-        let values = match (jq::run(&selector, &answer), &error) {
+        let secret = self.store.is_in(&answer) || self.store.is_in(&json!(selector));
+        let found =
+            jq::run(&selector, &answer).map_err(|e| if secret { UNSHOWN.to_owned() } else { e });
+        // What is found shows in messages about what was waited for.
+        if let (true, Ok(values)) = (secret, &found) {
+            self.store.add_derived(derived(&answer, &json!(values)))?;
+        }
+        let values = match (found, &error) {
             (Ok(values), None) => values,
             (Ok(values), Some(text)) => {
                 if values.iter().all(Value::is_null) || !selector.contains("Code") {

@@ -9,6 +9,7 @@ use crate::oos::host::{Caller, Host};
 use crate::oos::parameters::Declaration;
 use crate::oos::records::tags;
 use crate::oos::request::{bad_parameter, optional_text, required_text};
+use crate::oos::template::only;
 use crate::params::Params;
 
 /// Longest value, in characters, and longest name and description (API reference).
@@ -18,6 +19,9 @@ const MAX_NAME: usize = 200;
 const MAX_PARAMETERS: usize = 10_000;
 /// Most versions of one parameter, for the same reason.
 const MAX_VERSIONS: usize = 1_000;
+
+/// What a value can be held against (API reference of CreateParameter).
+const CONSTRAINTS: &[&str] = &["AllowedValues", "AllowedPattern", "MinLength", "MaxLength"];
 
 /// Whether an action is one of the parameter store's.
 pub(in crate::oos) fn is_store_action(action: &str) -> bool {
@@ -226,9 +230,11 @@ fn value_of(params: &Params, constraints: &str) -> Result<String, ApiError> {
         return Ok(value);
     }
     let refused = |_| bad_parameter("Value", "does not keep to the Constraints");
-    let wrong = || bad_parameter("Constraints", "must be a JSON object");
-    let rules: Map<String, Value> = serde_json::from_str(constraints).map_err(|_| wrong())?;
-    let declaration = Declaration::parse("Value", &Value::Object(rules)).map_err(|_| wrong())?;
+    let wrong = |e: String| bad_parameter("Constraints", &e);
+    let rules: Map<String, Value> =
+        serde_json::from_str(constraints).map_err(|_| wrong("must be a JSON object".to_owned()))?;
+    only(&rules, &[CONSTRAINTS], "the object").map_err(wrong)?;
+    let declaration = Declaration::parse("Value", &Value::Object(rules)).map_err(wrong)?;
     declaration.check("Value", json!(value)).map_err(refused)?;
     Ok(value)
 }

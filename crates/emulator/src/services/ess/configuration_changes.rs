@@ -186,8 +186,9 @@ fn tags(args: Args<'_>) -> Result<Option<Value>, ApiError> {
         Some(Value::Object(map)) => map.into_iter().collect(),
         Some(Value::Array(items)) => items
             .into_iter()
-            .filter_map(|tag| Some((tag["Key"].as_str()?.to_owned(), tag["Value"].clone())))
-            .collect(),
+            .map(|tag| Some((tag["Key"].as_str()?.to_owned(), tag["Value"].clone())))
+            .collect::<Option<_>>()
+            .ok_or_else(|| invalid("Tags", "each tag must be a structure with Key and Value"))?,
         Some(_) => return Err(invalid("Tags", "it must be a JSON object")),
     };
     if pairs.len() > 20 {

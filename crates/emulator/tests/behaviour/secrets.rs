@@ -1,0 +1,95 @@
+//! Encrypted parameters show nowhere: not in messages that are cut off, and not in errors.
+
+use ess_emulator::cloud::Cloud;
+use serde_json::{Value, json};
+
+use crate::support::{control, oos, pass, small};
+
+/// Longer than a message is.
+fn secret() -> String {
+    (0..40).map(|n| format!("part{n:02}-")).collect()
+}
+
+fn cloud(value: &str) -> Cloud {
+    let mut cloud = small("");
+    let secret = json!({"Name": "n", "Type": "Secret", "Value": value});
+    oos(&mut cloud, "CreateSecretParameter", secret).unwrap();
+    cloud
+}
+
+/// All that can be read after a template was started: the answer, or whatever the execution shows.
+fn all(cloud: &mut Cloud, template: &Value) -> String {
+    let ask = json!({"TemplateContent": template.to_string()});
+    let mut shown = match oos(cloud, "StartExecution", ask) {
+        Err(error) => error.to_string(),
+        Ok(answer) => {
+            let id = answer["Execution"]["ExecutionId"].as_str().unwrap();
+            let named = json!({"ExecutionId": id});
+            pass(cloud, 600);
+            ["ListExecutions", "ListTaskExecutions", "ListExecutionLogs"]
+                .map(|action| oos(cloud, action, named.clone()).unwrap().to_string())
+                .concat()
+        }
+    };
+    let (_, journal) = control(cloud, "GET", "journal", Value::Null);
+    shown.push_str(&journal.to_string());
+    shown
+}
+
+fn task(more: Value) -> Value {
+    let mut task = json!({"Name": "read", "Action": "ACS::ExecuteAPI", "Properties":
+        {"Service": "ECS", "API": "DescribeInstances", "Parameters": {}}});
+    for (key, value) in more.as_object().unwrap() {
+        task[key] = value.clone();
+    }
+    json!({"FormatVersion": "OOS-2019-06-01", "Tasks": [task]})
+}
+
+#[test]
+fn a_message_that_is_cut_off_shows_no_part_of_an_encrypted_parameter() {
+    let mut cloud = cloud(&secret());
+    let call = |parameters: Value| json!({"Service": "ECS", "API": "DescribeInstances", "Parameters": parameters});
+    for template in [
+        task(json!({"When": "{{ oos-secret:n }}"})),
+        task(json!({"When": {"Fn::Join": ["+", ["{{ oos-secret:n }}", "x"]]}})),
+        task(json!({"When": {"Fn::Jq": ["First", "ascii_upcase", "{{ oos-secret:n }}"]}})),
+        task(json!({"Properties": call(json!({"InstanceIds": "{{ oos-secret:n }}"}))})),
+        task(json!({"Properties": call(json!({"Status": "{{ oos-secret:n }}"}))})),
+    ] {
+        let shown = all(&mut cloud, &template);
+        for part in ["part00", "part01", "PART00"] {
+            assert!(!shown.contains(part), "{template}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn an_error_shows_no_encrypted_parameter() {
+    let mut cloud = cloud("12+abcXYZ");
+    let eval = json!({"Fn::Eval": "{{ oos-secret:n }}"});
+    let mut of_role = task(json!({}));
+    of_role["RamRole"] = json!("{{ oos-secret:n }}");
+    let default = |more: Value| {
+        let mut template = task(json!({}));
+        template["Parameters"] = json!({"p": {"Default": "{{ oos-secret:n }}"}});
+        for (key, value) in more.as_object().unwrap() {
+            template["Parameters"]["p"][key] = value.clone();
+        }
+        template
+    };
+    for template in [
+        task(json!({"When": eval})),
+        task(json!({"When": {"Fn::Select": ["a", {"b": "{{ oos-secret:n }}"}]}})),
+        task(json!({"When": {"Fn::Max": ["{{ oos-secret:n }}", 1]}})),
+        default(json!({"AllowedValues": ["a"]})),
+        default(json!({"Type": "Number"})),
+        default(json!({"Type": "List", "AllowedValues": ["a"]})),
+        of_role,
+    ] {
+        let shown = all(&mut cloud, &template);
+        assert!(!shown.contains("abcXYZ"), "{template}: {shown}");
+    }
+    // Who reads why it failed is told by name.
+    let shown = all(&mut cloud, &task(json!({"When": eval})));
+    assert!(shown.contains("Fn::Eval"), "{shown}");
+}
