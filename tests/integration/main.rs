@@ -19,6 +19,7 @@ mod deletion;
 mod exclusion;
 mod failures;
 mod from_oos;
+mod gates;
 mod identity;
 mod image_updates;
 mod installed;
