@@ -375,6 +375,22 @@ fn a_service_that_does_not_answer_holds_nobody_for_longer_than_it_is_silent() {
     assert_eq!(world.state(), "Succeeded");
 }
 
+/// An answer is shared for an interval, and one from before the batch ended says nothing of it.
+#[test]
+fn no_answer_from_before_the_pause_counts_after_it() {
+    let mut world = gated(json!({"intervalSeconds": 600}), json!({}));
+    world.run_to_state("BatchHeld");
+    world.shared_since.borrow_mut().clear();
+    world.run_for(MINUTE);
+    let since = world.status().pause.as_ref().unwrap().since.0;
+    let shared = world.shared_since.borrow();
+    assert!(!shared.is_empty());
+    assert!(
+        shared.iter().all(|asked| *asked >= since),
+        "{shared:?}, {since}"
+    );
+}
+
 /// Checks say nothing after the last batch: nothing is left that they could hold.
 #[test]
 fn after_the_last_batch_nothing_is_asked() {
