@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::builders::script;
+use crate::holding::{begun, over};
 use crate::seeded;
 use crate::world::World;
 
@@ -40,26 +41,9 @@ fn rule(world: &mut World, state: AlarmState) {
     world.cloud.metric_rules[0].state = state;
 }
 
-/// When each batch began, in the world's seconds.
-fn begun(world: &World) -> Vec<i64> {
-    let batches = &world.status().batches;
-    let times = batches.iter().filter_map(|b| b.start_time.as_ref());
-    times.map(|time| time.0.as_second()).collect()
-}
-
-fn over(world: &World) -> Vec<i64> {
-    let batches = &world.status().batches;
-    let times = batches.iter().filter_map(|b| b.end_time.as_ref());
-    times.map(|time| time.0.as_second()).collect()
-}
-
 fn asked(world: &World, name: &str) -> usize {
     let asked = world.asked.borrow();
     asked.iter().filter(|asked| **asked == name).count()
-}
-
-fn said_of(world: &World) -> String {
-    world.pause_message().to_owned()
 }
 
 #[test]
@@ -89,9 +73,9 @@ fn checks_begin_to_count_after_the_soak() {
     assert_eq!(world.said(condition::READY), "Unknown GateEvaluating");
     assert_eq!(world.said(condition::STALLED), "-");
     assert!(
-        said_of(&world).contains("status.gate"),
+        world.pause_message().contains("status.gate"),
         "{}",
-        said_of(&world)
+        world.pause_message()
     );
     assert_eq!(world.cloud.approved, [] as [i32; 0]);
     world.run_for(MINUTE);
@@ -110,7 +94,7 @@ fn an_alarm_while_it_soaks_holds_the_next_batch_until_a_person_says_go_on() {
     assert_eq!(world.cloud.approved, [] as [i32; 0]);
     assert_eq!(world.state(), "BatchSuspended");
     assert_eq!(world.said(condition::PAUSED), "True GateFailed");
-    let said = said_of(&world);
+    let said = world.pause_message();
     assert!(said.contains("name of rule-1 (rule-1) in ALARM"), "{said}");
     assert!(said.contains("ess-rollout.io/continue=1"), "{said}");
     let events = world.events.iter().filter(|e| e.reason == "GateFailed");
@@ -170,9 +154,9 @@ fn doubt_is_no_guilt() {
     assert_eq!(world.state(), "BatchSuspended");
     assert_eq!(world.said(condition::PAUSED), "True GateInconclusive");
     assert!(
-        said_of(&world).contains("too little data"),
+        world.pause_message().contains("too little data"),
         "{}",
-        said_of(&world)
+        world.pause_message()
     );
     // A person is asked by now, and decides.
     rule(&mut world, AlarmState::Ok);

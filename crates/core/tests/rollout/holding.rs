@@ -36,14 +36,14 @@ fn written(mut world: World, spec: &Value) -> World {
 }
 
 /// When each batch began, in the world's seconds.
-fn begun(world: &World) -> Vec<i64> {
+pub fn begun(world: &World) -> Vec<i64> {
     let batches = &world.status().batches;
     let times = batches.iter().filter_map(|b| b.start_time.as_ref());
     times.map(|time| time.0.as_second()).collect()
 }
 
 /// When each batch was over.
-fn over(world: &World) -> Vec<i64> {
+pub fn over(world: &World) -> Vec<i64> {
     let batches = &world.status().batches;
     let times = batches.iter().filter_map(|b| b.end_time.as_ref());
     times.map(|time| time.0.as_second()).collect()
