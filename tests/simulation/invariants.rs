@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::others;
 use crate::person::{Asked, PersonRequest, UNKNOWN, call};
 use crate::scenario::{OLD_IMAGE, Scenario};
-use crate::world::{KINDS, OPERATOR, World};
+use crate::world::{KINDS, OPERATOR, PERSON, World};
 
 use holds::Asks;
 pub use said::{after_write, subject};
@@ -223,7 +223,7 @@ fn one_run_on_each_group(world: &World, roots: &[Value]) {
     let group = |root: &Value| tags(root)[identity::TAG_SCALING_GROUP].clone();
     let time = |root: &Value, field: &str| root[field].as_str()?.parse::<Timestamp>().ok();
     for (index, later) in roots.iter().enumerate() {
-        if tags(later)[identity::TAG_UID].is_null() {
+        if tags(later)[identity::TAG_UID].is_null() || later["ExecutedBy"] == PERSON {
             continue;
         }
         for earlier in &roots[..index] {
@@ -538,7 +538,9 @@ fn pause_at(
 ) -> Option<i64> {
     let started: Timestamp = root["StartDate"].as_str()?.parse().ok()?;
     let mut begun: BTreeSet<&str> = BTreeSet::new();
-    for entry in entries.iter().filter(|e| e.by_oos) {
+    // What somebody else runs beside it has instances of its own.
+    let ours = |entry: &&Entry| entry.by_oos && entry.principal != PERSON;
+    for entry in entries.iter().filter(ours) {
         let update = ["RunCommand", "ReplaceSystemDisk", "UpdateContainerGroup"]
             .contains(&entry.action.as_str());
         // What an Approve lets go on may begin at that moment.

@@ -42,8 +42,8 @@ pub const ALL: &[Inert] = &[
         ],
         path: "startingDeadlineSeconds",
         labels: &["added"],
-        why: "FINDING: it may be changed until the start, as its description says, but nobody says so to whoever changes it later: \
-              no status keeps what it was",
+        why: "it is about what comes before the start, as its description says; a refusal would keep whoever sets it for all of \
+              their tasks in Git from doing so",
     },
     Inert {
         kinds: RUNS,
