@@ -123,7 +123,7 @@ pub struct RunArgs {
     #[arg(long, env = "ESS_ROLLOUT_REGION", value_name = "REGION")]
     pub region: Option<String>,
 
-    /// Call a service at this base URL: oos, ess, ecs, eci, cms, sts or all. Repeatable.
+    /// Call a service at this base URL: oos, ess, ecs, eci, cms, slb, alb, nlb, sts or all. Repeatable.
     #[arg(
         long,
         value_name = "SERVICE=URL",

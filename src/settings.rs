@@ -69,7 +69,7 @@ pub struct Election {
 pub enum SettingsError {
     /// The form of an endpoint.
     #[error(
-        "--endpoint {given:?} must be SERVICE=URL with SERVICE one of oos, ess, ecs, eci, cms, sts, all; for instance oos=https://oos.example.com"
+        "--endpoint {given:?} must be SERVICE=URL with SERVICE one of oos, ess, ecs, eci, cms, slb, alb, nlb, sts, all; for instance oos=https://oos.example.com"
     )]
     EndpointForm {
         /// As given.
@@ -296,6 +296,9 @@ fn endpoints(given: &[String]) -> Result<Endpoints, SettingsError> {
             "ecs" => Some(Service::Ecs),
             "eci" => Some(Service::Eci),
             "cms" => Some(Service::Cms),
+            "slb" => Some(Service::Slb),
+            "alb" => Some(Service::Alb),
+            "nlb" => Some(Service::Nlb),
             "sts" => Some(Service::Sts),
             _ => return Err(form()),
         };

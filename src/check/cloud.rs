@@ -7,7 +7,10 @@ use ess_rollout_aliyun::{
     Client, ConfigError, CredentialsError, CredentialsProvider, Network, Service,
     credentials::{StaticCredentials, from_environment},
 };
-use ess_rollout_cloud::{Answer, Cloud, CloudError, ErrorClass, ExecutionFilter, Query, Turn};
+use ess_rollout_cloud::{
+    Answer, BalancerProduct, Cloud, CloudError, ErrorClass, ExecutionFilter, Query, ServerGroup,
+    Turn,
+};
 use futures::future::join_all;
 
 use super::report::Finding;
@@ -31,6 +34,8 @@ enum Without {
     Containers,
     /// `spec.gates.alarms`.
     Alarms,
+    /// `spec.gates.loadBalancer`.
+    Balancers,
     /// Nothing; what is less for it.
     Less(&'static str),
 }
@@ -63,7 +68,7 @@ fn reads(group: Option<&str>) -> Vec<Read> {
     };
     use Service::{Cms, Eci, Ecs, Ess, Oos};
     use Without::{Alarms, Any, Containers, Less};
-    vec![
+    let mut reads = vec![
         read(
             Oos,
             Any,
@@ -158,7 +163,51 @@ fn reads(group: Option<&str>) -> Vec<Read> {
                 groups: vec![format!("eci-{}", nothing())],
             },
         ),
-    ]
+    ];
+    reads.extend(reads_of_balancers());
+    reads
+}
+
+fn reads_of_balancers() -> Vec<Read> {
+    let group = || "sgp-ess-rollout-check".to_owned();
+    let load_balancer = || "lb-ess-rollout-check".to_owned();
+    let read = |service, query| Read {
+        service,
+        query,
+        without: Without::Balancers,
+    };
+    let servers = |service, of| read(service, Query::BackendServers { of });
+    let mut reads = vec![
+        servers(
+            Service::Slb,
+            ServerGroup::Default {
+                load_balancer: load_balancer(),
+            },
+        ),
+        servers(
+            Service::Slb,
+            ServerGroup::VServerGroup {
+                load_balancer: load_balancer(),
+                group: "rsp-ess-rollout-check".to_owned(),
+            },
+        ),
+        read(
+            Service::Slb,
+            Query::HealthOfServers {
+                load_balancer: load_balancer(),
+            },
+        ),
+        servers(Service::Alb, ServerGroup::Alb { group: group() }),
+        servers(Service::Nlb, ServerGroup::Nlb { group: group() }),
+    ];
+    for (service, product) in [
+        (Service::Alb, BalancerProduct::Alb),
+        (Service::Nlb, BalancerProduct::Nlb),
+    ] {
+        let listener = "lsn-ess-rollout-check".to_owned();
+        reads.push(read(service, Query::HealthOfGroups { product, listener }));
+    }
+    reads
 }
 
 /// Looks for credentials with the same chain as `run`, and asks with them.
@@ -317,6 +366,9 @@ fn endpoints(
         (Service::Ecs, None),
         (Service::Eci, Some("update.containerGroup")),
         (Service::Cms, Some("spec.gates.alarms")),
+        (Service::Slb, Some("spec.gates.loadBalancer")),
+        (Service::Alb, Some("spec.gates.loadBalancer")),
+        (Service::Nlb, Some("spec.gates.loadBalancer")),
     ] {
         let check = format!("endpoint of {service}");
         let mut asked = answers.iter().filter(|(read, _)| read.service == service);
@@ -405,6 +457,11 @@ fn permissions(group: Option<&str>, answers: &[(&Read, Option<CloudError>)]) -> 
                 check,
                 message,
                 format!("spec.gates.alarms needs it: {cure}"),
+            ),
+            Without::Balancers => Finding::warn(
+                check,
+                message,
+                format!("spec.gates.loadBalancer needs it where a group is attached to such a load balancer: {cure}"),
             ),
             Without::Less(less) => {
                 Finding::warn(check, message, format!("without it {less}: {cure}"))

@@ -49,6 +49,7 @@ fn group(id: &str) -> ScalingGroup {
         instances_in_motion: 0,
         instances_held: 0,
         monitor_group: None,
+        server_groups: Vec::new(),
     }
 }
 

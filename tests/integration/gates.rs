@@ -1,4 +1,4 @@
-//! Alarms between batches, on the wire of CloudMonitor and of ESS.
+//! Checks between batches, on the wire of CloudMonitor, of ESS and of the load balancers.
 
 use serde_json::{Value, json};
 
@@ -97,4 +97,97 @@ async fn a_permission_that_is_missing_is_said_before_anything_begins() {
     let said = &preflight.unwrap()["message"];
     assert_says(said, &["cms:DescribeMetricRuleList"]);
     assert_eq!(scene.starts().await, 0);
+}
+
+/// The group is attached to load balancers of each product, to one of ALB by a forwarding rule, and these health checks are decided.
+fn attached(health: Value) -> Value {
+    let mut cloud = with(
+        fixture(),
+        json!({
+            "durations": {"backendHealthCheck": 5},
+            "loadBalancers": [{"loadBalancerId": "alb-shop", "type": "ALB", "listeners": [{
+                "port": 443, "protocol": "HTTPS", "serverGroupId": "sgp-home",
+                "rules": [{"ruleId": "rule-api", "serverGroupId": "sgp-web"}],
+            }]}],
+            "backendHealth": health,
+        }),
+    );
+    let group = &mut cloud["scalingGroups"][0];
+    group["loadBalancerIds"] = json!(["lb-web"]);
+    group["vServerGroups"] = json!([{
+        "loadBalancerId": "lb-other", "vServerGroupAttributes": [{"vServerGroupId": "rsp-web", "port": 8080, "weight": 70}],
+    }]);
+    group["albServerGroups"] = json!([{"albServerGroupId": "sgp-web", "port": 8080}]);
+    group["serverGroups"] = json!([{"serverGroupId": "sgp-tcp", "type": "NLB", "port": 9000}]);
+    cloud
+}
+
+fn balanced(gate: Value) -> Value {
+    let gates = json!({"loadBalancer": gate, "intervalSeconds": 15, "consecutivePasses": 1});
+    with(image_task(), json!({ "gates": gates }))
+}
+
+#[tokio::test]
+async fn an_update_whose_instances_are_found_healthy_goes_on_unattended() {
+    let scene = Scene::with_fixture(attached(json!([]))).await;
+    scene
+        .create("web-v2", balanced(json!({"scope": "Group"})))
+        .await;
+    let task = scene.until_state("web-v2", "Succeeded").await;
+    assert_eq!(scene.notifications("Approve").await, 2);
+    assert_eq!(task["status"]["approve"]["by"], "spec.gates");
+}
+
+#[tokio::test]
+async fn an_instance_that_any_of_the_load_balancers_finds_unhealthy_holds_the_next_batch() {
+    for (at, said) in [
+        (
+            json!({"loadBalancer": "lb-web"}),
+            "is unhealthy in CLB lb-web",
+        ),
+        (
+            json!({"serverGroup": "rsp-web"}),
+            "is unhealthy in vServer group rsp-web of CLB lb-other",
+        ),
+        (
+            json!({"serverGroup": "sgp-web", "reason": "RESPONSE_MISMATCH"}),
+            "is unhealthy in ALB server group sgp-web (RESPONSE_MISMATCH)",
+        ),
+        (
+            json!({"serverGroup": "sgp-tcp"}),
+            "is unhealthy in NLB server group sgp-tcp (CONNECT_FAILED)",
+        ),
+    ] {
+        let health = with(json!({"attempt": 1, "status": "abnormal"}), at);
+        let scene = Scene::with_fixture(attached(json!([health]))).await;
+        let gate = json!({"gracePeriodSeconds": 0});
+        scene.create("web-v2", balanced(gate)).await;
+        let task = scene.until_state("web-v2", "BatchSuspended").await;
+        assert_condition(&task, "Paused", "True", "GateFailed");
+        let verdict = &task["status"]["gate"]["verdict"];
+        assert_says(&verdict["message"], &["loadBalancer: ", said]);
+        assert_eq!(scene.notifications("Approve").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn load_balancers_that_may_not_be_read_are_said_before_anything_begins() {
+    for (service, action) in [
+        ("slb", "DescribeHealthStatus"),
+        ("slb", "DescribeVServerGroupAttribute"),
+        ("alb", "ListServerGroupServers"),
+        ("nlb", "GetListenerHealthStatus"),
+    ] {
+        let mut cloud = attached(json!([]));
+        let action = format!("{service}:{action}");
+        cloud["principals"][0]["deny"] = json!([action]);
+        let scene = Scene::with_fixture(cloud).await;
+        scene.create("web-v2", balanced(json!({}))).await;
+        let task = scene.until_state("web-v2", "Blocked").await;
+        assert_condition(&task, "Preflight", "False", "GateUnusable");
+        let conditions = task["status"]["conditions"].as_array().unwrap();
+        let preflight = conditions.iter().find(|c| c["type"] == "Preflight");
+        assert_says(&preflight.unwrap()["message"], &[&action]);
+        assert_eq!(scene.starts().await, 0);
+    }
 }

@@ -363,6 +363,13 @@ fn requests_hit_what_they_name(
                     let is_last = pause == parameters(root)["batchNumber"].as_i64();
                     if let Some(asks) = asks.filter(|_| !is_last) {
                         held(world, &asks, (id, pause), (entry.time, at), named);
+                        let begun = begun_before(root, &entries, &members, at);
+                        let last = begun.last().filter(|_| !named);
+                        if let Some(last) = last.filter(|last| asks.finds_unhealthy(world, last)) {
+                            world.violation(format!(
+                                "an Approve at {at} left the pause {pause:?} of {id} although {last} is unhealthy ever since"
+                            ));
+                        }
                     }
                     continue;
                 }
@@ -536,23 +543,7 @@ fn pause_at(
     members: &[String],
     at: Timestamp,
 ) -> Option<i64> {
-    let started: Timestamp = root["StartDate"].as_str()?.parse().ok()?;
-    let mut begun: BTreeSet<&str> = BTreeSet::new();
-    // What somebody else runs beside it has instances of its own.
-    let ours = |entry: &&Entry| entry.by_oos && entry.principal != PERSON;
-    for entry in entries.iter().filter(ours) {
-        let update = ["RunCommand", "ReplaceSystemDisk", "UpdateContainerGroup"]
-            .contains(&entry.action.as_str());
-        // What an Approve lets go on may begin at that moment.
-        if !update || entry.time >= at || entry.time < started {
-            continue;
-        }
-        let text = serde_json::to_string(&entry.params).unwrap_or_default();
-        let hit = members
-            .iter()
-            .filter(|id| text.contains(&format!("{id:?}")));
-        begun.extend(hit.map(String::as_str));
-    }
+    let begun = begun_before(root, entries, members, at);
     let batches = usize::try_from(parameters(root)["batchNumber"].as_i64()?).ok()?;
     let batches = batches.min(members.len()).max(1);
     let (least, more) = (members.len() / batches, members.len() % batches);
@@ -570,6 +561,40 @@ fn pause_at(
         }
     }
     None
+}
+
+/// The instances that a run had begun to update by then, in their order.
+fn begun_before<'a>(
+    root: &Value,
+    entries: &[Entry],
+    members: &'a [String],
+    at: Timestamp,
+) -> Vec<&'a str> {
+    let started = root["StartDate"].as_str().and_then(|at| at.parse().ok());
+    let Some(started): Option<Timestamp> = started else {
+        return Vec::new();
+    };
+    let mut begun: Vec<&str> = Vec::new();
+    // What somebody else runs beside it has instances of its own.
+    let ours = |entry: &&Entry| entry.by_oos && entry.principal != PERSON;
+    for entry in entries.iter().filter(ours) {
+        let update = ["RunCommand", "ReplaceSystemDisk", "UpdateContainerGroup"]
+            .contains(&entry.action.as_str());
+        // What an Approve lets go on may begin at that moment.
+        if !update || entry.time >= at || entry.time < started {
+            continue;
+        }
+        let text = serde_json::to_string(&entry.params).unwrap_or_default();
+        let hit = members
+            .iter()
+            .filter(|id| text.contains(&format!("{id:?}")));
+        for id in hit.map(String::as_str) {
+            if !begun.contains(&id) {
+                begun.push(id);
+            }
+        }
+    }
+    begun
 }
 
 /// What somebody else put into a scaling configuration is not put back to what was there before: nobody had seen it.

@@ -127,7 +127,11 @@ impl Operators {
             }
             self.running.push(match self.of_two {
                 true => Operator::candidate(world, self.started, self.told),
-                false => Operator::start(world, self.told),
+                false => {
+                    // One that was told to stop ended what it was about, and wanted to look again.
+                    world.nobody_looks();
+                    Operator::start(world, self.told)
+                }
             });
         }
     }

@@ -170,6 +170,15 @@ pub fn rule_that_becomes(state: &str) -> Value {
     })
 }
 
+/// A group that is attached to load balancers of each product, and what health checks find.
+pub fn attached(rules: Value) -> Value {
+    let mut group = group(GROUP, 4);
+    group["loadBalancerIds"] = json!(["lb-web"]);
+    group["albServerGroups"] = json!([{"albServerGroupId": "sgp-web", "port": 8080}]);
+    group["serverGroups"] = json!([{"serverGroupId": "sgp-tcp", "type": "NLB", "port": 9000}]);
+    json!({"scalingGroups": [group], "durations": {"backendHealthCheck": 20}, "backendHealth": rules})
+}
+
 /// A ConfigMap `scripts` with the keys `run` and `rollback`.
 pub fn config_map(run: &str, rollback: &str) -> Value {
     json!({

@@ -467,6 +467,22 @@ impl Client {
                 .await
                 .map(Answer::Alarms),
             Query::Alarms { group } => self.alarms(region, group).await.map(Answer::Alarms),
+            Query::BackendServers { of } => self
+                .backend_servers(region, of)
+                .await
+                .map(Answer::BackendServers),
+            Query::HealthOfServers { load_balancer } => self
+                .health_of_servers(region, load_balancer)
+                .await
+                .map(Answer::HealthOfServers),
+            Query::Listeners { product, group } => self
+                .listeners(region, *product, group)
+                .await
+                .map(Answer::Listeners),
+            Query::HealthOfGroups { product, listener } => self
+                .health_of_groups(region, *product, listener)
+                .await
+                .map(Answer::HealthOfGroups),
             Query::ScalingConfiguration { configuration } => self
                 .scaling_configurations(region, std::slice::from_ref(configuration))
                 .await

@@ -17,6 +17,12 @@ pub enum Service {
     Oos,
     /// CloudMonitor, API version 2019-01-01.
     Cms,
+    /// Classic Load Balancer, API version 2014-05-15.
+    Slb,
+    /// Application Load Balancer, API version 2020-06-16.
+    Alb,
+    /// Network Load Balancer, API version 2022-04-30.
+    Nlb,
     /// Security Token Service, API version 2015-04-01.
     Sts,
 }
@@ -30,6 +36,9 @@ impl Service {
             Self::Eci => "ECI",
             Self::Oos => "OOS",
             Self::Cms => "CMS",
+            Self::Slb => "SLB",
+            Self::Alb => "ALB",
+            Self::Nlb => "NLB",
             Self::Sts => "STS",
         }
     }
@@ -41,6 +50,9 @@ impl Service {
             Self::Eci => "2018-08-08",
             Self::Oos => "2019-06-01",
             Self::Cms => "2019-01-01",
+            Self::Slb => "2014-05-15",
+            Self::Alb => "2020-06-16",
+            Self::Nlb => "2022-04-30",
             Self::Sts => "2015-04-01",
         }
     }
@@ -53,6 +65,9 @@ impl Service {
             Self::Oos => "oos",
             // Its public addresses have another name.
             Self::Cms => "cms",
+            Self::Slb => "slb",
+            Self::Alb => "alb",
+            Self::Nlb => "nlb",
             Self::Sts => "sts",
         }
     }
@@ -82,6 +97,24 @@ const ESS_CENTRAL: [&str; 15] = [
     "cn-shanghai",
     "cn-shenzhen",
     "cn-nanjing",
+    "cn-hongkong",
+    "ap-southeast-1",
+    "us-east-1",
+    "us-west-1",
+    "cn-hangzhou-finance",
+    "cn-shanghai-finance-1",
+    "cn-shenzhen-finance-1",
+    "cn-beijing-finance-1",
+    "cn-north-2-gov-1",
+];
+
+/// Regions that `slb.aliyuncs.com` serves; the others have a public endpoint of their own.
+const SLB_CENTRAL: [&str; 14] = [
+    "cn-qingdao",
+    "cn-beijing",
+    "cn-hangzhou",
+    "cn-shanghai",
+    "cn-shenzhen",
     "cn-hongkong",
     "ap-southeast-1",
     "us-east-1",
@@ -182,6 +215,9 @@ impl Endpoints {
             (Network::Public, Service::Cms) => format!("metrics.{region}.aliyuncs.com"),
             (Network::Public, Service::Ess) if ESS_CENTRAL.contains(&region) => {
                 "ess.aliyuncs.com".to_owned()
+            }
+            (Network::Public, Service::Slb) if SLB_CENTRAL.contains(&region) => {
+                "slb.aliyuncs.com".to_owned()
             }
             (Network::Public, service) => ecs_without_region(region)
                 .filter(|_| service == Service::Ecs)
@@ -319,6 +355,14 @@ mod tests {
             host(Public, Service::Cms, "cn-hangzhou"),
             "metrics.cn-hangzhou.aliyuncs.com"
         );
+        for (service, region, expected) in [
+            (Service::Slb, "cn-hangzhou", "slb.aliyuncs.com"),
+            (Service::Slb, "cn-chengdu", "slb.cn-chengdu.aliyuncs.com"),
+            (Service::Alb, "cn-hangzhou", "alb.cn-hangzhou.aliyuncs.com"),
+            (Service::Nlb, "cn-hangzhou", "nlb.cn-hangzhou.aliyuncs.com"),
+        ] {
+            assert_eq!(host(Public, service, region), expected);
+        }
     }
 
     #[test]
@@ -329,6 +373,9 @@ mod tests {
             (Service::Eci, "eci"),
             (Service::Oos, "oos"),
             (Service::Cms, "cms"),
+            (Service::Slb, "slb"),
+            (Service::Alb, "alb"),
+            (Service::Nlb, "nlb"),
             (Service::Sts, "sts"),
         ] {
             assert_eq!(

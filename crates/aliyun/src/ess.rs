@@ -2,7 +2,7 @@
 
 use ess_rollout_cloud::{
     CloudError, ErrorClass, GroupState, GroupType, LifecycleState, Outcome, Process,
-    ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance,
+    ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, ServerGroup,
 };
 use serde_json::Value;
 
@@ -353,7 +353,49 @@ fn scaling_group(row: &Value) -> ScalingGroup {
             + count("RemovingWaitCapacity"),
         instances_held: count("PendingWaitCapacity") + count("RemovingWaitCapacity"),
         monitor_group: some_text(row, "MonitorGroupId"),
+        server_groups: server_groups(row),
     }
+}
+
+/// Where the instances of a group are backend servers: four lists, of which the newest names what one of the others may name too.
+fn server_groups(row: &Value) -> Vec<ServerGroup> {
+    let both = |name, singular| {
+        let plain = rows(row, &[name]).iter();
+        plain.chain(rows(row, &[name, singular]))
+    };
+    let mut found = Vec::new();
+    let balancers = both("LoadBalancerIds", "LoadBalancerId").filter_map(Value::as_str);
+    found.extend(balancers.map(|id| ServerGroup::Default {
+        load_balancer: id.to_owned(),
+    }));
+    for of_balancer in both("VServerGroups", "VServerGroup") {
+        let plain = rows(of_balancer, &["VServerGroupAttributes"]).iter();
+        let wrapped = ["VServerGroupAttributes", "VServerGroupAttribute"];
+        for group in plain.chain(rows(of_balancer, &wrapped)) {
+            found.push(ServerGroup::VServerGroup {
+                load_balancer: text(of_balancer, "LoadBalancerId"),
+                group: text(group, "VServerGroupId"),
+            });
+        }
+    }
+    let of_alb = both("AlbServerGroups", "AlbServerGroup");
+    found.extend(of_alb.map(|group| ServerGroup::Alb {
+        group: text(group, "AlbServerGroupId"),
+    }));
+    for server_group in both("ServerGroups", "ServerGroup") {
+        let (product, group) = (
+            text(server_group, "Type"),
+            text(server_group, "ServerGroupId"),
+        );
+        found.push(match product.as_str() {
+            "ALB" => ServerGroup::Alb { group },
+            "NLB" => ServerGroup::Nlb { group },
+            _ => ServerGroup::Other { product, group },
+        });
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 fn scaling_configuration(row: &Value) -> ScalingConfiguration {

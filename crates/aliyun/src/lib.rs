@@ -1,7 +1,7 @@
 //! Client for the Alibaba Cloud APIs that a rolling update uses.
 //!
 //! [`Client`] implements [`ess_rollout_cloud::Cloud`] for one account: ESS 2022-02-22, ECS
-//! 2014-05-26, ECI 2018-08-08, OOS 2019-06-01 and CloudMonitor 2019-01-01. It knows nothing of Kubernetes and reads no environment except in
+//! 2014-05-26, ECI 2018-08-08, OOS 2019-06-01, CloudMonitor 2019-01-01, SLB 2014-05-15, ALB 2020-06-16 and NLB 2022-04-30. It knows nothing of Kubernetes and reads no environment except in
 //! [`credentials::from_environment`].
 //!
 //! How a call travels:
@@ -34,6 +34,7 @@
 
 mod accounts;
 mod alarms;
+mod balancing;
 mod call;
 mod client;
 mod config;

@@ -84,6 +84,8 @@ pub struct Limits {
     pub eci: Rate,
     /// Each CloudMonitor API. What is asked of it is asked seldom.
     pub cms: Rate,
+    /// Each API of SLB, of ALB and of NLB. No figures are published; what is asked is shared by all who ask the same.
+    pub balancers: Rate,
     /// How long a read may wait for a token before it is told to come back; see [`Self::for_passes`].
     pub longest_wait_of_reads: Duration,
     /// The same for mutations.
@@ -102,6 +104,7 @@ impl Limits {
             self.ecs,
             self.eci,
             self.cms,
+            self.balancers,
         ];
         let slowest = rates.map(|rate| rate.sane().per_second);
         let slowest = slowest.into_iter().fold(f64::MAX, f64::min) * FLOOR;
@@ -128,6 +131,7 @@ impl Default for Limits {
             ecs: Rate::per_second(10),
             eci: Rate::per_second(10),
             cms: Rate::per_second(10),
+            balancers: Rate::per_second(10),
             longest_wait_of_reads: Duration::from_secs(300),
             longest_wait_of_mutations: Duration::from_secs(2),
         }
@@ -164,6 +168,8 @@ const MANY: usize = 4096;
 struct Key {
     account: String,
     region: String,
+    /// ALB and NLB have APIs of one name.
+    service: Service,
     api: &'static str,
 }
 
@@ -281,6 +287,7 @@ impl Limiter {
             (Service::Ecs, _) => self.limits.ecs,
             (Service::Eci, _) => self.limits.eci,
             (Service::Cms, _) => self.limits.cms,
+            (Service::Slb | Service::Alb | Service::Nlb, _) => self.limits.balancers,
         };
         buckets
             .entry(key(draw))
@@ -292,13 +299,14 @@ fn key(draw: &Draw<'_>) -> Key {
     Key {
         account: draw.account.to_owned(),
         region: draw.region.to_owned(),
+        service: draw.service,
         // OOS has three buckets for all its APIs, the other services one for each.
         api: match (draw.service, draw.action) {
             (Service::Oos, "StartExecution") => "OOS starts",
             (Service::Oos, "NotifyExecution" | "CancelExecution") => "OOS requests",
             (Service::Oos, _) => "OOS reads",
             (Service::Sts, _) => "STS",
-            (Service::Ess | Service::Ecs | Service::Eci | Service::Cms, action) => action,
+            (_, action) => action,
         },
     }
 }

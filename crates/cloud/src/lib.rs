@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 mod alarms;
+mod balancing;
 mod container;
 mod error;
 mod model;
@@ -19,6 +20,9 @@ mod private;
 mod query;
 
 pub use alarms::{Alarm, AlarmState};
+pub use balancing::{
+    BackendServer, BalancerProduct, HealthOfGroup, HealthOfServer, ServerGroup, ServerHealth,
+};
 pub use container::{Container, ContainerGroup, EciScalingConfiguration, GroupContainer};
 pub use error::{CloudError, ErrorClass, Outcome};
 pub use model::{

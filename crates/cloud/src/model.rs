@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::balancing::ServerGroup;
+
 /// Declares an enum of the cloud's words that keeps the ones it does not know.
 macro_rules! open_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -239,6 +241,9 @@ pub struct ScalingGroup {
     pub instances_held: i64,
     /// `MonitorGroupId`: its application group in CloudMonitor, if it has one.
     pub monitor_group: Option<String>,
+    /// `LoadBalancerIds`, `VServerGroups`, `AlbServerGroups`, `ServerGroups`: where its instances are backend servers. Sorted, each
+    /// once.
+    pub server_groups: Vec<ServerGroup>,
 }
 
 /// A member of a scaling group (ESS DescribeScalingInstances).

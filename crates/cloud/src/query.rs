@@ -5,6 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::alarms::Alarm;
+use crate::balancing::{
+    BackendServer, BalancerProduct, HealthOfGroup, HealthOfServer, ServerGroup,
+};
 use crate::container::{ContainerGroup, EciScalingConfiguration};
 use crate::model::{
     EcsInstance, Execution, Image, Invocation, Package, ScalingActivity, ScalingConfiguration,
@@ -82,6 +85,32 @@ pub enum Query {
     Alarms {
         /// The scaling group id.
         group: String,
+    },
+    /// The servers of a server group and their weights: SLB DescribeLoadBalancerAttribute or DescribeVServerGroupAttribute, ALB or NLB
+    /// ListServerGroupServers. Answer: [`Answer::BackendServers`].
+    BackendServers {
+        /// Which; of one that [`ServerGroup::Other`] is there is no answer.
+        of: ServerGroup,
+    },
+    /// SLB DescribeHealthStatus of a CLB instance, of all its listeners. Answer: [`Answer::HealthOfServers`].
+    HealthOfServers {
+        /// The CLB instance.
+        load_balancer: String,
+    },
+    /// The listeners of the load balancers that a server group belongs to: ALB or NLB ListServerGroups and ListListeners. Answer:
+    /// [`Answer::Listeners`].
+    Listeners {
+        /// Of which product it is.
+        product: BalancerProduct,
+        /// The server group id.
+        group: String,
+    },
+    /// ALB or NLB GetListenerHealthStatus, with forwarding rules. Answer: [`Answer::HealthOfGroups`].
+    HealthOfGroups {
+        /// Of which product it is.
+        product: BalancerProduct,
+        /// The listener id.
+        listener: String,
     },
     /// ESS DescribeScalingConfigurations of one id.
     ScalingConfiguration {
@@ -186,6 +215,21 @@ impl Query {
                 "CMS DescribeMetricRuleList"
             }
             Self::Alarms { .. } => "ESS DescribeAlarms",
+            Self::BackendServers { of } => match of {
+                ServerGroup::Default { .. } => "SLB DescribeLoadBalancerAttribute",
+                ServerGroup::VServerGroup { .. } => "SLB DescribeVServerGroupAttribute",
+                ServerGroup::Alb { .. } => "ALB ListServerGroupServers",
+                ServerGroup::Nlb { .. } | ServerGroup::Other { .. } => "NLB ListServerGroupServers",
+            },
+            Self::HealthOfServers { .. } => "SLB DescribeHealthStatus",
+            Self::Listeners { product, .. } => match product {
+                BalancerProduct::Alb => "ALB ListListeners",
+                BalancerProduct::Nlb => "NLB ListListeners",
+            },
+            Self::HealthOfGroups { product, .. } => match product {
+                BalancerProduct::Alb => "ALB GetListenerHealthStatus",
+                BalancerProduct::Nlb => "NLB GetListenerHealthStatus",
+            },
             Self::ScalingConfiguration { .. }
             | Self::ScalingConfigurations { .. }
             | Self::ScalingConfigurationInGroup { .. } => "ESS DescribeScalingConfigurations",
@@ -262,6 +306,14 @@ pub enum Answer {
     Diagnosis(Vec<Diagnosis>),
     /// Sorted by id; rules that do not exist are absent.
     Alarms(Vec<Alarm>),
+    /// In the order of the API.
+    BackendServers(Vec<BackendServer>),
+    /// In the order of the API.
+    HealthOfServers(Vec<HealthOfServer>),
+    /// Listener ids, sorted, each once.
+    Listeners(Vec<String>),
+    /// In the order of the API.
+    HealthOfGroups(Vec<HealthOfGroup>),
     /// `None`: no such configuration.
     ScalingConfiguration(Option<ScalingConfiguration>),
     /// Ids that do not exist in this region are absent.

@@ -11,8 +11,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::operator::ACCESS_KEY;
-use crate::scenario::{Act, Name, Scenario, Step, When, object, rule_that_becomes, with};
+use crate::scenario::{Act, Name, Scenario, Step, When, attached, object, rule_that_becomes, with};
 use crate::world::NAMESPACE;
+
+/// In the first pause of an execution load balancers begin to find this instance unhealthy.
+fn becomes_unhealthy(instance: &str) -> Value {
+    let rule = json!({"instance": instance, "status": "abnormal"});
+    json!({"events": [{"when": {"execution": {"status": "Waiting"}}, "do": {"backendHealth": rule}}]})
+}
 
 /// An object, what surrounds it, and what people do until and after a field of it is something else.
 #[derive(Debug, Clone)]
@@ -362,6 +368,22 @@ fn of_policy(base: &dyn Fn(&'static str, Value) -> Base, way: &Way) -> Vec<Base>
             }}),
         )
         .cloud(rule_that_becomes("INSUFFICIENT_DATA"))
+        .then(ended(), Act::Wait)
+        .ends("Cancelled"),
+        base(
+            "balanced",
+            json!({"gates": {"loadBalancer": {"gracePeriodSeconds": 90}, "intervalSeconds": 40, "onFailed": "Cancel"}}),
+        )
+        .cloud(attached(json!([])))
+        .cloud(becomes_unhealthy("i-web-01"))
+        .then(ended(), Act::Wait)
+        .ends("Cancelled"),
+        base(
+            "balanced-by-all",
+            json!({"gates": {"loadBalancer": {"scope": "Group"}, "onFailed": "Cancel"}}),
+        )
+        .cloud(attached(json!([])))
+        .cloud(becomes_unhealthy("i-web-04"))
         .then(ended(), Act::Wait)
         .ends("Cancelled"),
         // Its soak ends when the window does; runs begin at 08:00.

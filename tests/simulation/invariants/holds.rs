@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use ess_emulator::state::alarms::AlarmState;
+use ess_emulator::state::backend_health::BackendStatus;
 use ess_rollout_api::v1alpha1::{RunPolicy, Window as Written};
 use ess_rollout_core::windows::{Window, evaluate};
 use jiff::{SignedDuration, Timestamp};
@@ -64,6 +65,21 @@ impl Asks {
             alarm.state != AlarmState::Ok && alarm.updated + INTERVAL * 2 + LATENESS < at
         });
         unwell.map(|(id, alarm)| (id.clone(), alarm.updated))
+    }
+
+    /// Whether the load balancers are asked, and find this instance, the last to be updated, unhealthy from its update on.
+    pub fn finds_unhealthy(&self, world: &World, instance: &str) -> bool {
+        let gates = self.policy.gates.as_ref();
+        let asks = gates.is_some_and(|gates| gates.load_balancer.is_some());
+        let cloud = world.cloud();
+        let rules = cloud.world.backend_health.list();
+        let mut rules = rules.into_iter();
+        asks && rules.any(|rule| {
+            rule.instance.as_deref() == Some(instance)
+                && rule.attempt == Some(1)
+                && rule.for_seconds.is_none()
+                && rule.status == BackendStatus::Abnormal
+        })
     }
 
     /// By how many seconds a batch had not been in service for long enough.

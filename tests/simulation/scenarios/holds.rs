@@ -7,7 +7,7 @@ use crate::scenario::{
     Act::{Annotate, Create, Edit, Wait},
     Scenario,
     When::{Paused, State},
-    image, object, rule_that_becomes, script, with,
+    attached, image, object, rule_that_becomes, script, with,
 };
 use crate::world::begin;
 
@@ -86,9 +86,45 @@ fn gated() -> Vec<Scenario> {
     ]
 }
 
+/// Checks of load balancers.
+fn balanced() -> Vec<Scenario> {
+    let gates =
+        |gates: Value| json!({"batches": 4, "gates": with(json!({"loadBalancer": {}}), gates)});
+    let unhealthy = json!({"instance": "i-web-02", "attempt": 1, "status": "abnormal", "loadBalancer": "alb-*"});
+    let for_a_minute = with(
+        unhealthy.clone(),
+        json!({"forSeconds": 60, "loadBalancer": "lb-web"}),
+    );
+    vec![
+        Scenario::new("balanced", script("web", gates(json!({}))))
+            .cloud(attached(json!([for_a_minute])))
+            .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "balanced-and-unhealthy",
+            image(
+                "web",
+                gates(json!({"loadBalancer": {"gracePeriodSeconds": 60}})),
+            ),
+        )
+        .cloud(attached(json!([unhealthy])))
+        .then(Paused("web", 2), Annotate("web", "continue", "2"))
+        .ends("web", &["Succeeded"]),
+        Scenario::new(
+            "balanced-and-unhealthy-and-cancelled",
+            script(
+                "web",
+                gates(json!({"onFailed": "Cancel", "loadBalancer": {"scope": "Group"}})),
+            ),
+        )
+        .cloud(attached(json!([unhealthy])))
+        .ends("web", &["Cancelled"]),
+    ]
+}
+
 pub fn all() -> Vec<Scenario> {
     let mut all = held();
     all.extend(gated());
+    all.extend(balanced());
     all
 }
 

@@ -14,8 +14,8 @@ use super::{is_default, is_false, is_zero};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(
     crates(kube_core = "::kube_core"),
-    validation = Rule::new("has(self.alarms) || !(has(self.intervalSeconds) || has(self.consecutivePasses) || has(self.timeoutSeconds) || has(self.onFailed) || has(self.onInconclusive))")
-        .message("intervalSeconds, consecutivePasses, timeoutSeconds, onFailed and onInconclusive are about checks: set alarms"),
+    validation = Rule::new("has(self.alarms) || has(self.loadBalancer) || !(has(self.intervalSeconds) || has(self.consecutivePasses) || has(self.timeoutSeconds) || has(self.onFailed) || has(self.onInconclusive))")
+        .message("intervalSeconds, consecutivePasses, timeoutSeconds, onFailed and onInconclusive are about checks: set alarms or loadBalancer"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Gates {
@@ -29,6 +29,10 @@ pub struct Gates {
     /// the next one begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarms: Option<AlarmGate>,
+
+    /// The health of instances as the load balancers of the scaling group find it, after the batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_balancer: Option<LoadBalancerGate>,
 
     /// How often the checks are made, in seconds. Default: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +67,11 @@ impl Gates {
     pub const PASSES: i32 = 2;
     /// The default of `timeoutSeconds`.
     pub const TIMEOUT: i32 = 1800;
+
+    /// Whether anything is checked, a soak alone being no check.
+    pub fn has_checks(&self) -> bool {
+        self.alarms.is_some() || self.load_balancer.is_some()
+    }
 }
 
 /// Alarms, by their ids or because they are the scaling group's.
@@ -91,6 +100,37 @@ pub struct AlarmGate {
     /// What an alarm comes to that has too little data. Default: Inconclusive.
     #[serde(default, skip_serializing_if = "is_default")]
     pub insufficient_data: InsufficientData,
+}
+
+/// The health of backend servers, in every server group of CLB, ALB and NLB that the scaling group puts its instances into. An
+/// instance is healthy where it is in the server group, with a weight, and every listener that forwards to it finds it so.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadBalancerGate {
+    /// Which instances are looked at. Default: Batch, those that the batch has updated.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub scope: BalancedInstances,
+
+    /// For how long after the end of a batch an instance may be found unhealthy before that is a failure, in seconds: it has
+    /// just begun to serve again. Until then the update waits. Default: 120.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 7200))]
+    pub grace_period_seconds: Option<i32>,
+}
+
+impl LoadBalancerGate {
+    /// The default of `gracePeriodSeconds`.
+    pub const GRACE_PERIOD: i32 = 120;
+}
+
+/// Which instances the load balancers are asked about.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum BalancedInstances {
+    /// Those that the batch has updated.
+    #[default]
+    Batch,
+    /// All that are in service. An update does not begin while one of them is unhealthy.
+    Group,
 }
 
 /// What is done once a check has failed.
@@ -175,7 +215,7 @@ pub enum Verdict {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckStatus {
-    /// Which: `alarms.ruleIds`, `alarms.fromScalingGroup`.
+    /// Which: `alarms.ruleIds`, `alarms.fromScalingGroup`, `loadBalancer`.
     #[schemars(length(max = 64))]
     pub name: String,
     /// What it came to.

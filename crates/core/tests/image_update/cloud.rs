@@ -150,6 +150,7 @@ impl Cloud {
                 instances_in_motion: 0,
                 instances_held: 0,
                 monitor_group: None,
+                server_groups: Vec::new(),
             }),
             configurations: [configured("asc-1"), configured("asc-2")].into(),
             images: [(OLD_IMAGE.to_owned(), old)].into(),

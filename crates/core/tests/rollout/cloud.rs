@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ess_rollout_cloud::{
-    Alarm, Answer, CloudError, Container, ContainerGroup, Diagnosis, Done, EcsInstance, EcsStatus,
-    ErrorClass, Execution, ExecutionFilter, ExecutionMode, ExecutionStatus, GroupState, GroupType,
-    Image, ImageStatus, InstanceRefresh, Invocation, LifecycleAction, LifecycleState, Mutation,
-    NotifyType, Outcome, Package, Process, Query, ScalingActivity, ScalingConfiguration,
-    ScalingGroup, ScalingInstance, StartExecution, TaskExecution, Template,
+    Alarm, Answer, BackendServer, CloudError, Container, ContainerGroup, Diagnosis, Done,
+    EcsInstance, EcsStatus, ErrorClass, Execution, ExecutionFilter, ExecutionMode, ExecutionStatus,
+    GroupState, GroupType, HealthOfGroup, HealthOfServer, Image, ImageStatus, InstanceRefresh,
+    Invocation, LifecycleAction, LifecycleState, Mutation, NotifyType, Outcome, Package, Process,
+    Query, ScalingActivity, ScalingConfiguration, ScalingGroup, ScalingInstance, ServerHealth,
+    StartExecution, TaskExecution, Template,
 };
 use ess_rollout_core::batches;
 use jiff::Timestamp;
@@ -151,6 +152,15 @@ pub struct Cloud {
     /// Alert rules of CloudMonitor, by their ids, and those of the group; event-triggered tasks of the group.
     pub metric_rules: Vec<Alarm>,
     pub rules_of_group: Vec<Alarm>,
+    /// Instances that load balancers do not find healthy, and why.
+    pub not_normal: BTreeMap<String, (ServerHealth, String)>,
+    /// Weights in server groups that are not those of their lifecycle states.
+    pub weights: BTreeMap<String, i64>,
+    /// Instances that are in no server group.
+    pub not_attached: BTreeSet<String>,
+    /// Of ALB and NLB: whether a listener forwards to the server groups, and whether these have health checks.
+    pub forwarded: bool,
+    pub checked: bool,
     pub alarms: Vec<Alarm>,
     pub invocations: BTreeMap<(String, String), Invocation>,
     pub executions: Vec<Execution>,
@@ -231,6 +241,10 @@ pub fn query_name(query: &Query) -> &'static str {
         Query::MetricRules { .. } => "MetricRules",
         Query::MetricRulesOfGroup { .. } => "MetricRulesOfGroup",
         Query::Alarms { .. } => "Alarms",
+        Query::BackendServers { .. } => "BackendServers",
+        Query::HealthOfServers { .. } => "HealthOfServers",
+        Query::Listeners { .. } => "Listeners",
+        Query::HealthOfGroups { .. } => "HealthOfGroups",
         Query::ScalingConfiguration { .. } => "ScalingConfiguration",
         Query::EciScalingConfiguration { .. } => "EciScalingConfiguration",
         Query::ContainerGroups { .. } => "ContainerGroups",
@@ -290,6 +304,7 @@ impl Cloud {
                 instances_in_motion: 0,
                 instances_held: 0,
                 monitor_group: None,
+                server_groups: Vec::new(),
             }),
             instances: ids
                 .iter()
@@ -331,6 +346,11 @@ impl Cloud {
             diagnosis: Vec::new(),
             metric_rules: Vec::new(),
             rules_of_group: Vec::new(),
+            not_normal: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            not_attached: BTreeSet::new(),
+            forwarded: true,
+            checked: true,
             alarms: Vec::new(),
             invocations: BTreeMap::new(),
             executions: Vec::new(),
@@ -401,6 +421,44 @@ impl Cloud {
 
     // ---- reads
 
+    fn backend_servers(&self) -> Vec<BackendServer> {
+        let attached = self.instances.iter();
+        let attached = attached.filter(|member| !self.not_attached.contains(&member.id));
+        let server = |member: &ScalingInstance| {
+            let serves = member.state != LifecycleState::Standby;
+            let usual = if serves { 50 } else { 0 };
+            BackendServer {
+                server: member.id.clone(),
+                port: 80,
+                weight: self.weights.get(&member.id).copied().unwrap_or(usual),
+                available: true,
+            }
+        };
+        attached.map(server).collect()
+    }
+
+    fn health(&self, id: &str) -> HealthOfServer {
+        let normal = (ServerHealth::Normal, String::new());
+        let (health, reason) = self.not_normal.get(id).cloned().unwrap_or(normal);
+        HealthOfServer {
+            server: id.to_owned(),
+            port: 80,
+            health,
+            reason,
+        }
+    }
+
+    fn health_of_groups(&self) -> Vec<HealthOfGroup> {
+        let of_group = |group: &str| HealthOfGroup {
+            group: group.to_owned(),
+            checked: self.checked,
+            not_normal: self.not_normal.keys().map(|id| self.health(id)).collect(),
+        };
+        let groups = ["sgp-other", "sgp-1"].into_iter();
+        let groups = groups.filter(|group| self.forwarded || *group != "sgp-1");
+        groups.map(of_group).collect()
+    }
+
     pub fn answer(&self, query: &Query) -> Result<Answer, CloudError> {
         let name = query_name(query);
         if let Some(class) = self.broken.get(name) {
@@ -437,6 +495,13 @@ impl Cloud {
             }
             Query::MetricRulesOfGroup { .. } => Answer::Alarms(self.rules_of_group.clone()),
             Query::Alarms { .. } => Answer::Alarms(self.alarms.clone()),
+            Query::BackendServers { .. } => Answer::BackendServers(self.backend_servers()),
+            Query::HealthOfServers { .. } => {
+                let servers = self.backend_servers().into_iter();
+                Answer::HealthOfServers(servers.map(|s| self.health(&s.server)).collect())
+            }
+            Query::Listeners { .. } => Answer::Listeners(vec!["lsn-1".into()]),
+            Query::HealthOfGroups { .. } => Answer::HealthOfGroups(self.health_of_groups()),
             Query::ScalingInstances { .. } => {
                 let shown = self.instances.iter().filter(|i| shows(&i.id));
                 Answer::ScalingInstances(shown.cloned().collect())

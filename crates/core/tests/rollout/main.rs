@@ -17,6 +17,7 @@ mod actions;
 mod after_the_loop;
 mod approving;
 mod asking;
+mod balanced;
 mod cancelling;
 mod clocks;
 mod coming_later;

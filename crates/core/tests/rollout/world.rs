@@ -78,8 +78,8 @@ pub struct World {
     pub older: bool,
     /// The queries that were ever asked, by name.
     pub asked: RefCell<Vec<&'static str>>,
-    /// How old the answers might have been that all who ask share: since when they had to be true.
-    pub shared_since: RefCell<Vec<Timestamp>>,
+    /// How old the answers might have been that all who ask share: which query it was, and since when they had to be true.
+    pub shared: RefCell<Vec<(&'static str, Timestamp)>>,
     /// How long until its turn to start.
     pub start_turn: std::time::Duration,
     /// Whether the poller sees how far executions are.
@@ -140,7 +140,7 @@ impl World {
             record_refused: false,
             older: false,
             asked: RefCell::default(),
-            shared_since: RefCell::default(),
+            shared: RefCell::default(),
             start_turn: std::time::Duration::ZERO,
             glances: false,
             late: None,
@@ -271,7 +271,7 @@ impl World {
             Ask::Cloud(query) | Ask::Recent { query, .. } => {
                 self.asked.borrow_mut().push(query_name(query));
                 if let Ask::Recent { since, .. } = ask {
-                    self.shared_since.borrow_mut().push(*since);
+                    self.shared.borrow_mut().push((query_name(query), *since));
                 }
                 Reply::Cloud(match self.is_home() {
                     true => self.cloud.answer(query),

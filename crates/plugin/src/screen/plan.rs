@@ -40,12 +40,12 @@ fn head(page: &mut Page, rollout: &Rollout, plan: &Plan) {
     facts.push(pauses.to_owned());
     let soak = policy.gates.as_ref().and_then(|gates| gates.soak_seconds);
     facts.extend(soak.map(|seconds| format!("{seconds} s in service before the next")));
-    if policy
-        .gates
-        .as_ref()
-        .is_some_and(|gates| gates.alarms.is_some())
-    {
+    let gates = policy.gates.as_ref();
+    if gates.is_some_and(|gates| gates.alarms.is_some()) {
         facts.push("alarms are watched".to_owned());
+    }
+    if gates.is_some_and(|gates| gates.load_balancer.is_some()) {
+        facts.push("load balancers are asked".to_owned());
     }
     if policy.windows.window.is_some() {
         facts.push("in its window".to_owned());

@@ -11,7 +11,7 @@ use crate::task::reason::Reason;
 
 /// What stands against the start, or else what is to be said.
 pub(super) fn look(ctx: &Context<'_>, group: &ScalingGroup) -> Checked<Option<String>> {
-    let found = match gate::at_start(ctx, group.monitor_group.as_deref()) {
+    let found = match gate::at_start(ctx, group) {
         Ok(found) => found,
         Err(missing @ Missing::Read(_)) => return Err(missing.into()),
         Err(Missing::Failed(_)) => return Ok(None),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use ess_rollout_api::v1alpha1::{ApproveAnswer, Pause, RollingUpdateTaskStatus};
+use ess_rollout_api::v1alpha1::{ApproveAnswer, Gates, Pause, RollingUpdateTaskStatus};
 use jiff::{SignedDuration, Timestamp};
 
 use super::approval::{self, Obstacle};
@@ -166,13 +166,9 @@ pub(in crate::rollout) fn until_checks(
 
 fn besides(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> gate::Besides {
     let mut besides = gate::Besides::default();
-    let checks = ctx
-        .spec
-        .policy
-        .gates
-        .as_ref()
-        .and_then(|gates| gates.alarms.as_ref());
-    let Some(pause) = status.pause.as_ref().filter(|_| checks.is_some()) else {
+    let gates = ctx.spec.policy.gates.as_ref();
+    let are_made = gates.is_some_and(Gates::has_checks);
+    let Some(pause) = status.pause.as_ref().filter(|_| are_made) else {
         return besides;
     };
     for hold in besides_checks(ctx, status, (pause.id, pause.since.0)) {

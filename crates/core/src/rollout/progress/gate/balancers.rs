@@ -1,0 +1,393 @@
+//! The health of backend servers, in every server group that the scaling group puts its instances into.
+//!
+//! Where a group is attached, and which listeners forward to its server groups, is asked seldom. CLB tells of every server; ALB and NLB
+//! tell of those that are not normal, so that who is not told of is healthy where the server group has it with a weight, and only
+//! there.
+
+use std::collections::BTreeSet;
+
+use ess_rollout_api::v1alpha1::{
+    BalancedInstances, Gates, InstanceState, LoadBalancerGate, Pause, RollingUpdateTaskStatus,
+    Verdict,
+};
+use ess_rollout_cloud::{
+    Answer, BackendServer, BalancerProduct, CloudError, HealthOfGroup, HealthOfServer,
+    LifecycleState, Query, ScalingGroup, ServerGroup, ServerHealth,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::check::{Answers, Found, NAMED, Unusable, seldom, slot, unanswered};
+use crate::rollout::context::Context;
+use crate::task::conditions::named;
+use crate::task::observation::Known;
+
+const NAME: &str = "loadBalancer";
+
+/// What they say in this interval, of a pause: while a batch is under way its instances are meant to be out of service.
+pub(super) fn check(
+    ctx: &Context<'_>,
+    gates: &Gates,
+    status: &RollingUpdateTaskStatus,
+) -> Known<Vec<Found>> {
+    let Some((gate, pause)) = gates.load_balancer.as_ref().zip(status.pause.as_ref()) else {
+        return Ok(Vec::new());
+    };
+    let mut answers = Answers::default();
+    let group = Query::ScalingGroup {
+        group: ctx.group.clone(),
+    };
+    answers.ask(ctx, [group.clone()], seldom(ctx))?;
+    let server_groups = match answers.told(&group) {
+        Some(Ok(Answer::ScalingGroup(Some(group)))) => group.server_groups.as_slice(),
+        Some(Err(error)) => return Ok(found(unanswered(error))),
+        _ => &[],
+    };
+    let since = slot(ctx, gates).max(pause.since.0);
+    ask(ctx, &mut answers, server_groups, since)?;
+    let instances = match gate.scope {
+        BalancedInstances::Batch => updated(status, pause.id),
+        BalancedInstances::Group => match in_service(ctx, &mut answers, since)? {
+            Ok(instances) => instances,
+            Err(error) => return Ok(found(unanswered(&error))),
+        },
+    };
+    let over = grace_is_over_at(gates, pause).is_some_and(|over| ctx.now() >= over);
+    Ok(found(judge(server_groups, &instances, &answers, over)))
+}
+
+/// Until when an instance may be unhealthy in a pause.
+pub(super) fn grace_is_over_at(gates: &Gates, pause: &Pause) -> Option<Timestamp> {
+    let grace = gates.load_balancer.as_ref()?.grace_period_seconds;
+    let grace = grace.unwrap_or(LoadBalancerGate::GRACE_PERIOD);
+    Some(pause.since.0 + SignedDuration::from_secs(grace.into()))
+}
+
+/// What they say of the group as it is.
+pub(super) fn at_start(
+    ctx: &Context<'_>,
+    gates: &Gates,
+    group: &ScalingGroup,
+) -> Known<Result<Vec<Found>, Unusable>> {
+    let Some(gate) = &gates.load_balancer else {
+        return Ok(Ok(Vec::new()));
+    };
+    if group.server_groups.is_empty() {
+        let why = "the scaling group is attached to no load balancer: attach it to one, or leave spec.gates.loadBalancer out of a new object";
+        return Ok(Err(Unusable(why.to_owned())));
+    }
+    let mut answers = Answers::default();
+    let since = slot(ctx, gates);
+    ask(ctx, &mut answers, &group.server_groups, since)?;
+    let instances = match gate.scope {
+        // None is updated yet.
+        BalancedInstances::Batch => Ok(BTreeSet::new()),
+        BalancedInstances::Group => in_service(ctx, &mut answers, since)?,
+    };
+    let unusable = answers.refused();
+    if let Some(why) = unusable.or_else(|| unusable_of(&group.server_groups, &answers)) {
+        return Ok(Err(why));
+    }
+    Ok(Ok(found(match instances {
+        Ok(instances) => judge(&group.server_groups, &instances, &answers, true),
+        Err(error) => unanswered(&error),
+    })))
+}
+
+fn found((verdict, message): (Verdict, String)) -> Vec<Found> {
+    vec![Found {
+        name: NAME,
+        verdict,
+        message,
+    }]
+}
+
+/// The instances that this batch has updated.
+fn updated(status: &RollingUpdateTaskStatus, batch: i32) -> BTreeSet<String> {
+    let of_batch = status
+        .instances
+        .iter()
+        .filter(|instance| instance.batch == batch && instance.state == InstanceState::Succeeded);
+    of_batch.map(|instance| instance.id.clone()).collect()
+}
+
+/// The instances of the group that serve.
+fn in_service<'a>(
+    ctx: &Context<'a>,
+    answers: &mut Answers<'a>,
+    since: Timestamp,
+) -> Known<Result<BTreeSet<String>, CloudError>> {
+    let query = Query::ScalingInstances {
+        group: ctx.group.clone(),
+    };
+    answers.ask(ctx, [query.clone()], since)?;
+    let serves = |state: &LifecycleState| {
+        [LifecycleState::InService, LifecycleState::Protected].contains(state)
+    };
+    Ok(match answers.told(&query) {
+        Some(Ok(Answer::ScalingInstances(members))) => {
+            let serving = members.iter().filter(|member| serves(&member.state));
+            Ok(serving.map(|member| member.id.clone()).collect())
+        }
+        Some(Err(error)) => Err(error.clone()),
+        _ => Ok(BTreeSet::new()),
+    })
+}
+
+// ---- what is asked
+
+/// A product whose listeners tell of the servers that are not normal.
+fn of_listeners(of: &ServerGroup) -> Option<(BalancerProduct, &str)> {
+    match of {
+        ServerGroup::Alb { group } => Some((BalancerProduct::Alb, group)),
+        ServerGroup::Nlb { group } => Some((BalancerProduct::Nlb, group)),
+        ServerGroup::Default { .. }
+        | ServerGroup::VServerGroup { .. }
+        | ServerGroup::Other { .. } => None,
+    }
+}
+
+fn listeners_of(of: &ServerGroup) -> Option<Query> {
+    let (product, group) = of_listeners(of)?;
+    let group = group.to_owned();
+    Some(Query::Listeners { product, group })
+}
+
+fn clb(of: &ServerGroup) -> Option<&str> {
+    match of {
+        ServerGroup::Default { load_balancer }
+        | ServerGroup::VServerGroup { load_balancer, .. } => Some(load_balancer),
+        ServerGroup::Alb { .. } | ServerGroup::Nlb { .. } | ServerGroup::Other { .. } => None,
+    }
+}
+
+fn health_of_clb(of: &ServerGroup) -> Option<Query> {
+    clb(of).map(|load_balancer| Query::HealthOfServers {
+        load_balancer: load_balancer.to_owned(),
+    })
+}
+
+fn servers_of(of: &ServerGroup) -> Option<Query> {
+    let has_api = !matches!(of, ServerGroup::Other { .. });
+    has_api.then(|| Query::BackendServers { of: of.clone() })
+}
+
+/// The questions about the health of a server group of ALB or NLB, one for each listener.
+fn health_by_listeners(of: &ServerGroup, answers: &Answers<'_>) -> Vec<Query> {
+    let Some((product, _)) = of_listeners(of) else {
+        return Vec::new();
+    };
+    let listeners = listeners_of(of).and_then(|query| answers.told(&query));
+    let Some(Ok(Answer::Listeners(listeners))) = listeners else {
+        return Vec::new();
+    };
+    let ask = |listener: &String| Query::HealthOfGroups {
+        product,
+        listener: listener.clone(),
+    };
+    listeners.iter().map(ask).collect()
+}
+
+fn ask<'a>(
+    ctx: &Context<'a>,
+    answers: &mut Answers<'a>,
+    server_groups: &[ServerGroup],
+    since: Timestamp,
+) -> Known<()> {
+    let listeners = server_groups.iter().filter_map(listeners_of);
+    answers.ask(ctx, listeners, seldom(ctx))?;
+    let of_clb = server_groups.iter().filter_map(health_of_clb);
+    let servers = server_groups.iter().filter_map(servers_of);
+    let by_listeners: Vec<Query> = server_groups
+        .iter()
+        .flat_map(|of| health_by_listeners(of, answers))
+        .collect();
+    let all: BTreeSet<Query> = of_clb.chain(servers).chain(by_listeners).collect();
+    answers.ask(ctx, all, since)
+}
+
+// ---- what comes of it
+
+/// Server groups that say nothing of health, whoever is in them.
+fn unusable_of(server_groups: &[ServerGroup], answers: &Answers<'_>) -> Option<Unusable> {
+    let leave_out = "or leave spec.gates.loadBalancer out of a new object";
+    server_groups.iter().find_map(|of| {
+        if let ServerGroup::Other { .. } = of {
+            let why = format!(
+                "{of} has no API that tells how healthy its servers are: detach it from the scaling group, {leave_out}"
+            );
+            return Some(Unusable(why));
+        }
+        let (_, group) = of_listeners(of)?;
+        let told = told_of(of, answers).ok()?;
+        let ours: Vec<&HealthOfGroup> = told.into_iter().filter(|told| told.group == group).collect();
+        if ours.is_empty() {
+            let why = format!(
+                "no listener forwards requests to {of}, so that nothing checks its servers: have one do so, {leave_out}"
+            );
+            return Some(Unusable(why));
+        }
+        let unchecked = ours.iter().any(|told| !told.checked);
+        unchecked.then(|| {
+            Unusable(format!(
+                "{of} has no health check: enable it, {leave_out}"
+            ))
+        })
+    })
+}
+
+/// What the listeners tell of all their server groups.
+fn told_of<'a>(
+    of: &ServerGroup,
+    answers: &Answers<'a>,
+) -> Result<Vec<&'a HealthOfGroup>, CloudError> {
+    if let Some(Err(error)) = listeners_of(of).and_then(|query| answers.told(&query)) {
+        return Err(error.clone());
+    }
+    let mut found = Vec::new();
+    for query in health_by_listeners(of, answers) {
+        match answers.told(&query) {
+            Some(Ok(Answer::HealthOfGroups(groups))) => found.extend(groups),
+            Some(Err(error)) => return Err(error.clone()),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// How an instance is found in a server group, in words; `None`: healthy.
+enum Doubt {
+    Unhealthy(String),
+    Unclear(String),
+}
+
+fn judge(
+    server_groups: &[ServerGroup],
+    instances: &BTreeSet<String>,
+    answers: &Answers<'_>,
+    grace_is_over: bool,
+) -> (Verdict, String) {
+    let (mut unhealthy, mut unclear) = (Vec::new(), Vec::new());
+    let mut unanswered_by = None;
+    if server_groups.is_empty() {
+        let message = "the scaling group is attached to no load balancer any more";
+        return (Verdict::Inconclusive, message.to_owned());
+    }
+    for of in server_groups {
+        match doubts(of, instances, answers) {
+            Err(error) => unanswered_by = unanswered_by.or(Some(unanswered(&error))),
+            Ok(doubts) => {
+                for doubt in doubts {
+                    match doubt {
+                        Doubt::Unhealthy(what) => unhealthy.push(what),
+                        Doubt::Unclear(what) => unclear.push(what),
+                    }
+                }
+            }
+        }
+    }
+    match (unhealthy.is_empty(), unanswered_by) {
+        (false, _) if grace_is_over => (Verdict::Fail, named(&unhealthy, NAMED)),
+        (false, _) => {
+            let message = format!(
+                "{}, not for long yet (gracePeriodSeconds)",
+                named(&unhealthy, NAMED)
+            );
+            (Verdict::Inconclusive, message)
+        }
+        (true, Some(unanswered)) => unanswered,
+        (true, None) if unclear.is_empty() => (Verdict::Pass, String::new()),
+        (true, None) => (Verdict::Inconclusive, named(&unclear, NAMED)),
+    }
+}
+
+/// Who of them is not found healthy in this server group.
+fn doubts(
+    of: &ServerGroup,
+    instances: &BTreeSet<String>,
+    answers: &Answers<'_>,
+) -> Result<Vec<Doubt>, CloudError> {
+    let servers: &[BackendServer] = match servers_of(of).and_then(|query| answers.told(&query)) {
+        Some(Ok(Answer::BackendServers(servers))) => servers,
+        Some(Err(error)) => return Err(error.clone()),
+        _ => &[],
+    };
+    let rows: Vec<&HealthOfServer> = match health_of_clb(of) {
+        Some(query) => match answers.told(&query) {
+            Some(Ok(Answer::HealthOfServers(rows))) => rows.iter().collect(),
+            Some(Err(error)) => return Err(error.clone()),
+            _ => Vec::new(),
+        },
+        None => {
+            let group = of_listeners(of).map(|(_, group)| group);
+            let told = told_of(of, answers)?;
+            let ours = told
+                .into_iter()
+                .filter(|told| Some(told.group.as_str()) == group);
+            let ours: Vec<&HealthOfGroup> = ours.collect();
+            if ours.is_empty() || ours.iter().any(|told| !told.checked) {
+                let why = format!("nothing checks the servers of {of}");
+                return Ok(match instances.is_empty() {
+                    true => Vec::new(),
+                    false => vec![Doubt::Unclear(why)],
+                });
+            }
+            ours.into_iter().flat_map(|told| &told.not_normal).collect()
+        }
+    };
+    let doubt = |id: &String| doubt(of, id, servers, &rows);
+    Ok(instances.iter().filter_map(doubt).collect())
+}
+
+fn doubt(
+    of: &ServerGroup,
+    id: &str,
+    servers: &[BackendServer],
+    rows: &[&HealthOfServer],
+) -> Option<Doubt> {
+    let unclear = |what: &str| Some(Doubt::Unclear(format!("{id} {what} {of}")));
+    let mut rows = rows.iter().filter(|row| row.server == id).peekable();
+    let is_told_of = rows.peek().is_some();
+    let mut not_checked = None;
+    for row in rows {
+        match &row.health {
+            ServerHealth::Normal => {}
+            ServerHealth::Abnormal | ServerHealth::Unhealthy => {
+                let reason = match row.reason.as_str() {
+                    "" => String::new(),
+                    reason => format!(" ({reason})"),
+                };
+                return Some(Doubt::Unhealthy(format!(
+                    "{id} is unhealthy in {of}{reason}"
+                )));
+            }
+            ServerHealth::NotChecked | ServerHealth::Initial | ServerHealth::Unavailable => {
+                not_checked = Some("is not checked yet in".to_owned());
+            }
+            ServerHealth::Unused => not_checked = Some("gets no requests in".to_owned()),
+            ServerHealth::Unknown(word) => {
+                not_checked = Some(format!("is in a state that is not known ({word}) in"));
+            }
+        }
+    }
+    let own: Vec<&BackendServer> = servers
+        .iter()
+        .filter(|server| server.server == id)
+        .collect();
+    if own.is_empty() {
+        return unclear("is not in");
+    }
+    if own.iter().any(|server| server.weight == 0) {
+        return unclear("has the weight 0 in");
+    }
+    if own.iter().any(|server| !server.available) {
+        return unclear("is being added to, or removed from,");
+    }
+    if let Some(what) = not_checked {
+        return unclear(&what);
+    }
+    // CLB tells of every server that a listener checks.
+    match clb(of).is_some() && !is_told_of {
+        true => unclear("is checked by no listener in"),
+        false => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! What the kinds of checks have in common: answers that all who ask the same share, and what a check comes to.
+
+use std::collections::BTreeMap;
+
+use ess_rollout_api::v1alpha1::{Gates, Verdict};
+use ess_rollout_cloud::{Answer, CloudError, Query};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::rollout::context::Context;
+use crate::task::observation::{Known, Missing};
+
+/// How many alarms or instances are named.
+pub(super) const NAMED: usize = 3;
+
+/// How old an answer may be about what seldom changes: where a group is attached, which listeners forward to it.
+const SELDOM: SignedDuration = SignedDuration::from_mins(10);
+
+/// Why a check could never pass, and how to mend that.
+pub(super) struct Unusable(pub(super) String);
+
+/// What a check comes to, and why, if it has not passed.
+pub(super) struct Found {
+    pub(super) name: &'static str,
+    pub(super) verdict: Verdict,
+    pub(super) message: String,
+}
+
+/// How often the checks are made.
+pub(super) fn interval(gates: &Gates) -> SignedDuration {
+    SignedDuration::from_secs(gates.interval_seconds.unwrap_or(Gates::INTERVAL).into())
+}
+
+/// When the interval began that it is in.
+pub(super) fn slot(ctx: &Context<'_>, gates: &Gates) -> Timestamp {
+    began(ctx, interval(gates))
+}
+
+/// The same of what seldom changes.
+pub(super) fn seldom(ctx: &Context<'_>) -> Timestamp {
+    began(ctx, SELDOM)
+}
+
+fn began(ctx: &Context<'_>, length: SignedDuration) -> Timestamp {
+    let (now, length) = (ctx.now().as_second(), length.as_secs());
+    Timestamp::from_second(now - now.rem_euclid(length)).unwrap_or(ctx.now())
+}
+
+/// What was answered to each question, or why nothing was.
+#[derive(Default)]
+pub(super) struct Answers<'a>(BTreeMap<Query, Result<&'a Answer, CloudError>>);
+
+impl<'a> Answers<'a> {
+    /// Asks for what was so at that time or later.
+    pub(super) fn ask(
+        &mut self,
+        ctx: &Context<'a>,
+        queries: impl IntoIterator<Item = Query>,
+        since: Timestamp,
+    ) -> Known<()> {
+        let mut missing = Vec::new();
+        for query in queries {
+            let told = match ctx.input.observation.recent(&query, since) {
+                Ok(answer) => Ok(answer),
+                Err(Missing::Failed(error)) => Err(*error),
+                Err(Missing::Read(asks)) => {
+                    missing.extend(asks);
+                    continue;
+                }
+            };
+            self.0.insert(query, told);
+        }
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Missing::Read(missing)),
+        }
+    }
+
+    /// What was answered to a question that was asked.
+    pub(super) fn told(&self, query: &Query) -> Option<Result<&'a Answer, &CloudError>> {
+        self.0.get(query).map(|told| told.as_ref().copied())
+    }
+
+    /// The first refusal that only a person can mend.
+    pub(super) fn refused(&self) -> Option<Unusable> {
+        let mut errors = self.0.values().filter_map(|told| told.as_ref().err());
+        let error = errors.find(|error| error.needs_person())?;
+        Some(Unusable(unanswered(error).1))
+    }
+}
+
+/// Without the request id, which changes at each try.
+pub(super) fn unanswered(error: &CloudError) -> (Verdict, String) {
+    let grant = error.missing_action.as_ref();
+    let grant = grant.map_or_else(String::new, |action| format!("; grant {action}"));
+    let message = format!("{} gave no answer: {}{grant}", error.call, error.code);
+    (Verdict::Inconclusive, message)
+}

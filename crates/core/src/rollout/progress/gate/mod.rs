@@ -1,0 +1,387 @@
+//! The checks of `spec.gates`: made while a batch is under way, while it soaks, and then until they have passed as often as they
+//! have to. Doubt is no guilt: what is not known makes the update wait, and nothing else.
+//!
+//! A check asks the cloud once for each interval, by intervals that begin for everybody at the same time, so that all who ask
+//! the same share one answer. What is on record is what a later look decides by: how often all passed, and a verdict that a person
+//! has to do something about. What the checks last said is for people.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`alarms`], [`balancers`] | a kind of check each: what it asks, and what that comes to |
+//! | [`check`] | what they have in common, answers that all who ask the same share among it |
+
+use std::time::Duration;
+
+use ess_rollout_api::v1alpha1::{
+    BatchState, CheckStatus, GateFailurePolicy, GateStatus, GateVerdict, Gates, InconclusivePolicy,
+    Pause, PauseKind, RollingUpdateTaskStatus, Verdict,
+};
+use ess_rollout_cloud::ScalingGroup;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{approval, summary};
+use crate::rollout::context::Context;
+use crate::rollout::decision::Event;
+use crate::task::conditions::shorten;
+use crate::task::observation::{Known, Missing};
+use crate::task::reason::Reason;
+use check::{Found, Unusable, interval, slot};
+
+mod alarms;
+mod balancers;
+mod check;
+
+/// The most bytes of what a check says (CRD: `status.gate.checks.message`).
+const MESSAGE_MAX: usize = 256;
+
+/// Why the checks hold the next batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::rollout) enum Held {
+    /// They have not passed as often as they have to.
+    Evaluating {
+        /// How often they have, of how often they have to.
+        passes: (i32, i32),
+        /// When they are made again.
+        until: Timestamp,
+    },
+    /// A person has to say what becomes of it.
+    Verdict(Reason, String),
+}
+
+/// What besides the checks holds the next batch, in a pause after one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Besides {
+    pub(super) person: bool,
+    pub(super) soak: bool,
+    pub(super) window: bool,
+}
+
+fn checks<'a>(ctx: &Context<'a>) -> Option<&'a Gates> {
+    let gates = ctx.spec.policy.gates.as_ref();
+    gates.filter(|gates| gates.has_checks())
+}
+
+/// How long the gates hold a batch at the least: its soak, and as many checks as have to pass.
+pub(super) fn takes(gates: &Gates) -> Duration {
+    let soak = gates.soak_seconds.unwrap_or_default();
+    let passes = gates.consecutive_passes.unwrap_or(Gates::PASSES);
+    let passes = passes * gates.interval_seconds.unwrap_or(Gates::INTERVAL);
+    let checks = if gates.has_checks() { passes } else { 0 };
+    Duration::from_secs((soak + checks).unsigned_abs().into())
+}
+
+// ---- while it runs
+
+/// The pause that is next, or that it is in, if anything is asked for its sake.
+fn about(ctx: &Context<'_>, gates: &Gates, status: &RollingUpdateTaskStatus) -> Option<i32> {
+    if status.result.is_some() || status.cancellation.is_some() {
+        return None;
+    }
+    let id = match &status.pause {
+        Some(pause) if pause.kind != PauseKind::Batch => return None,
+        Some(pause) if approval::of_pause(status, pause.id).is_some() => return None,
+        Some(pause) => pause.id,
+        None => {
+            let ended = |state| matches!(state, BatchState::Succeeded | BatchState::Failed);
+            let mut batches = status.batches.iter();
+            let under_way = batches.find(|batch| !ended(batch.state));
+            under_way.map(|batch| batch.index)?
+        }
+    };
+    let holds_nothing = summary::is_last(status, id)
+        && (gates.on_failed == GateFailurePolicy::Hold || status.pause.is_some());
+    (!holds_nothing && ctx.deleting.is_none()).then_some(id)
+}
+
+/// Makes the checks, if that is due, and puts on record what they come to.
+pub(super) fn look(
+    ctx: &Context<'_>,
+    status: &mut RollingUpdateTaskStatus,
+    besides: Besides,
+) -> Known<()> {
+    let Some(gates) = checks(ctx) else {
+        return Ok(());
+    };
+    let Some(id) = about(ctx, gates, status) else {
+        return Ok(());
+    };
+    let before = status.gate.take().filter(|gate| gate.pause_id == id);
+    let mut gate = before.unwrap_or_else(|| new(id));
+    if gate.verdict.is_none() && is_due(ctx, gates, (status, besides), &mut gate) {
+        let found = both(
+            alarms::check(ctx, gates, status),
+            balancers::check(ctx, gates, status),
+        )?;
+        take(ctx, gates, &mut gate, &found);
+    }
+    status.gate = (gate != new(id)).then_some(gate);
+    Ok(())
+}
+
+fn new(pause_id: i32) -> GateStatus {
+    GateStatus {
+        pause_id,
+        since: None,
+        passes: 0,
+        last_pass_time: None,
+        verdict: None,
+        checks: Vec::new(),
+    }
+}
+
+/// Whether the checks are made now. What the time has made of what they came to goes on record, too: after the soak they begin
+/// to count, while a window is closed nothing is asked, and what had passed before it closed has to pass again.
+fn is_due(
+    ctx: &Context<'_>,
+    gates: &Gates,
+    (status, besides): (&RollingUpdateTaskStatus, Besides),
+    gate: &mut GateStatus,
+) -> bool {
+    let Some(pause) = &status.pause else {
+        return true;
+    };
+    if is_new(ctx, pause) {
+        return false;
+    }
+    if besides.window {
+        (gate.passes, gate.last_pass_time, gate.since) = (0, None, None);
+        return false;
+    }
+    if besides.soak {
+        return true;
+    }
+    if has_passed(gates, gate) {
+        if is_fresh(ctx, gates, gate) || besides.person {
+            return false;
+        }
+        (gate.passes, gate.last_pass_time, gate.since) = (0, None, None);
+    }
+    gate.since.get_or_insert_with(|| Time(ctx.now()));
+    true
+}
+
+/// Whether the pause was found just now: it has been said what it waits for, and the first look at that comes next.
+fn is_new(ctx: &Context<'_>, pause: &Pause) -> bool {
+    ctx.now() <= pause.since.0
+}
+
+fn has_passed(gates: &Gates, gate: &GateStatus) -> bool {
+    gate.passes >= gates.consecutive_passes.unwrap_or(Gates::PASSES)
+}
+
+/// Whether it passed so lately that it counts.
+fn is_fresh(ctx: &Context<'_>, gates: &Gates, gate: &GateStatus) -> bool {
+    let last = gate.last_pass_time.as_ref();
+    last.is_some_and(|last| ctx.waits().since(last) <= interval(gates) * 2)
+}
+
+/// What checks of both kinds came to; what either of them has to read is read at once.
+fn both(alarms: Known<Vec<Found>>, balancers: Known<Vec<Found>>) -> Known<Vec<Found>> {
+    match (alarms, balancers) {
+        (Ok(mut found), Ok(more)) => {
+            found.extend(more);
+            Ok(found)
+        }
+        (Err(Missing::Read(mut asks)), Err(Missing::Read(more))) => {
+            asks.extend(more);
+            Err(Missing::Read(asks))
+        }
+        (Err(missing), _) | (_, Err(missing)) => Err(missing),
+    }
+}
+
+/// Puts on record what the checks came to.
+fn take(ctx: &Context<'_>, gates: &Gates, gate: &mut GateStatus, found: &[Found]) {
+    let now = Time(ctx.now());
+    let before = std::mem::take(&mut gate.checks);
+    let status = |found: &Found| {
+        let same = before
+            .iter()
+            .find(|check| check.name == found.name && check.verdict == found.verdict);
+        CheckStatus {
+            name: found.name.to_owned(),
+            verdict: found.verdict,
+            since: same.map_or_else(|| now.clone(), |same| same.since.clone()),
+            message: shorten(&found.message, MESSAGE_MAX),
+        }
+    };
+    gate.checks = found.iter().map(status).collect();
+    let worst = |verdict| found.iter().find(|found| found.verdict == verdict);
+    let verdict = |verdict, found: &Found| GateVerdict {
+        verdict,
+        time: now.clone(),
+        message: shorten(
+            &format!("{}: {}", found.name, found.message),
+            2 * MESSAGE_MAX,
+        ),
+    };
+    if let Some(failed) = worst(Verdict::Fail) {
+        gate.verdict = Some(verdict(Verdict::Fail, failed));
+        return;
+    }
+    let Some(since) = gate.since.clone() else {
+        return;
+    };
+    if let Some(unclear) = worst(Verdict::Inconclusive) {
+        (gate.passes, gate.last_pass_time) = (0, None);
+        if ctx.now() >= since.0 + timeout(gates) {
+            gate.verdict = Some(match gates.on_inconclusive {
+                InconclusivePolicy::Hold => verdict(Verdict::Inconclusive, unclear),
+                InconclusivePolicy::Fail => verdict(Verdict::Fail, unclear),
+            });
+        }
+        return;
+    }
+    // An interval apart: the first falls anywhere into one, and times on record have whole seconds.
+    let apart = interval(gates) - SignedDuration::from_secs(1);
+    let counted = gate.last_pass_time.as_ref();
+    if counted.is_none_or(|last| ctx.waits().since(last) >= apart) {
+        gate.passes += 1;
+        gate.last_pass_time = Some(now);
+    }
+}
+
+/// What of them holds the next batch in this pause.
+pub(super) fn held(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    pause: i32,
+) -> Option<Held> {
+    let gates = checks(ctx)?;
+    let gate = status.gate.as_ref().filter(|gate| gate.pause_id == pause);
+    if let Some(verdict) = gate.and_then(|gate| gate.verdict.as_ref()) {
+        return Some(Held::Verdict(reason(verdict), verdict.message.clone()));
+    }
+    if gate.is_some_and(|gate| has_passed(gates, gate) && is_fresh(ctx, gates, gate)) {
+        return None;
+    }
+    let wanted = gates.consecutive_passes.unwrap_or(Gates::PASSES);
+    let passes = gate.map_or(0, |gate| gate.passes.min(wanted));
+    Some(Held::Evaluating {
+        passes: (passes, wanted),
+        until: slot(ctx, gates) + interval(gates),
+    })
+}
+
+fn reason(verdict: &GateVerdict) -> Reason {
+    match verdict.verdict {
+        Verdict::Pass | Verdict::Fail => Reason::GateFailed,
+        Verdict::Inconclusive => Reason::GateInconclusive,
+    }
+}
+
+/// How long until the checks are to be made again.
+pub(super) fn until_next(
+    ctx: &Context<'_>,
+    status: &RollingUpdateTaskStatus,
+    besides: Besides,
+) -> Option<Duration> {
+    let gates = checks(ctx)?;
+    let id = about(ctx, gates, status)?;
+    let gate = status.gate.as_ref().filter(|gate| gate.pause_id == id);
+    if gate.is_some_and(|gate| gate.verdict.is_some()) {
+        return None;
+    }
+    let has_passed = gate.is_some_and(|gate| has_passed(gates, gate));
+    if status.pause.is_some() && (besides.window || besides.person && has_passed) {
+        return None;
+    }
+    let is_new = status
+        .pause
+        .as_ref()
+        .is_some_and(|pause| is_new(ctx, pause));
+    let next = match is_new {
+        true => ctx.now(),
+        false => slot(ctx, gates) + interval(gates),
+    };
+    // What they have come to by then is decided at that time, not a part of an interval later.
+    let over = gate.and_then(|gate| gate.since.as_ref().map(|since| since.0 + timeout(gates)));
+    let grace = status.pause.as_ref();
+    let grace = grace.and_then(|pause| balancers::grace_is_over_at(gates, pause));
+    let over = over.into_iter().chain(grace);
+    let over = over.filter(|over| *over > ctx.now()).min();
+    Some(ctx.waits().left(over.map_or(next, |over| over.min(next))))
+}
+
+fn timeout(gates: &Gates) -> SignedDuration {
+    SignedDuration::from_secs(gates.timeout_seconds.unwrap_or(Gates::TIMEOUT).into())
+}
+
+/// Whether the update is to be cancelled because of them.
+pub(in crate::rollout) fn cancels(ctx: &Context<'_>, status: &RollingUpdateTaskStatus) -> bool {
+    let gates = ctx.spec.policy.gates.as_ref();
+    let cancels = gates.is_some_and(|gates| gates.on_failed == GateFailurePolicy::Cancel);
+    let verdict = status.gate.as_ref().and_then(|gate| gate.verdict.as_ref());
+    cancels && verdict.is_some_and(|verdict| verdict.verdict == Verdict::Fail)
+}
+
+/// That a person has to decide something, or that it is cancelled.
+pub(in crate::rollout) fn event(
+    ctx: &Context<'_>,
+    old: &RollingUpdateTaskStatus,
+    new: &RollingUpdateTaskStatus,
+) -> Option<Event> {
+    let gate = new.gate.as_ref()?;
+    let verdict = gate.verdict.as_ref()?;
+    let before = old
+        .gate
+        .as_ref()
+        .filter(|old| old.pause_id == gate.pause_id);
+    if before.is_some_and(|before| before.verdict.as_ref() == Some(verdict)) {
+        return None;
+    }
+    let then = match cancels(ctx, new) {
+        true => "the update is cancelled (spec.gates.onFailed)".to_owned(),
+        false => format!("the pause after batch {} waits for a person", gate.pause_id),
+    };
+    let note = format!("{}; {then}", verdict.message);
+    Some(Event::warning(reason(verdict), "Check", note))
+}
+
+// ---- before it begins
+
+/// What the checks say before anything has begun.
+pub(in crate::rollout) enum AtStart {
+    /// Nothing is asked.
+    Nothing,
+    /// What is asked could never pass, and how to mend that.
+    Unusable(String),
+    /// One of them fails, or cannot be made.
+    Failing(String),
+    /// In words, for people.
+    Noted(String),
+}
+
+/// Looks at what the checks say of a group as it is.
+pub(in crate::rollout) fn at_start(ctx: &Context<'_>, group: &ScalingGroup) -> Known<AtStart> {
+    let Some(gates) = checks(ctx) else {
+        return Ok(AtStart::Nothing);
+    };
+    let alarms = alarms::at_start(ctx, gates, group);
+    let balancers = balancers::at_start(ctx, gates, group);
+    let (alarms, balancers) = match (alarms, balancers) {
+        (Ok(alarms), Ok(balancers)) => (alarms, balancers),
+        (Err(Missing::Read(mut asks)), Err(Missing::Read(more))) => {
+            asks.extend(more);
+            return Err(Missing::Read(asks));
+        }
+        (Err(missing), _) | (_, Err(missing)) => return Err(missing),
+    };
+    let mut found = Vec::new();
+    for of_kind in [alarms, balancers] {
+        match of_kind {
+            Ok(of_kind) => found.extend(of_kind),
+            Err(Unusable(why)) => return Ok(AtStart::Unusable(why)),
+        }
+    }
+    let first = |verdict| found.iter().find(|found| found.verdict == verdict);
+    Ok(match (first(Verdict::Fail), first(Verdict::Inconclusive)) {
+        (Some(failing), _) => AtStart::Failing(failing.message.clone()),
+        (None, Some(unclear)) => AtStart::Noted(format!(
+            "of the checks {}: after a batch it would wait for that",
+            unclear.message
+        )),
+        (None, None) => AtStart::Noted("all checks of spec.gates pass now".to_owned()),
+    })
+}

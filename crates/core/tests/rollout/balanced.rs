@@ -1,0 +1,288 @@
+//! Checks between batches: how healthy load balancers find the instances.
+
+use std::collections::BTreeSet;
+
+use ess_rollout_api::v1alpha1::{Verdict, condition};
+use ess_rollout_cloud::{ErrorClass, ServerGroup, ServerHealth};
+use serde_json::{Value, json};
+
+use crate::builders::script;
+use crate::world::World;
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+
+fn clb() -> ServerGroup {
+    ServerGroup::Default {
+        load_balancer: "lb-1".into(),
+    }
+}
+
+fn alb() -> ServerGroup {
+    ServerGroup::Alb {
+        group: "sgp-1".into(),
+    }
+}
+
+fn all() -> [ServerGroup; 4] {
+    let v_server_group = ServerGroup::VServerGroup {
+        load_balancer: "lb-1".into(),
+        group: "rsp-1".into(),
+    };
+    let nlb = ServerGroup::Nlb {
+        group: "sgp-1".into(),
+    };
+    [clb(), v_server_group, alb(), nlb]
+}
+
+/// A script in four batches, of one instance each, whose group is attached to this.
+fn balanced(of: ServerGroup, gate: Value, gates: Value) -> World {
+    let mut gates = gates;
+    gates["loadBalancer"] = gate;
+    let mut world = script(json!({"batches": 4, "gates": gates}));
+    world.cloud.group.as_mut().unwrap().server_groups = vec![of];
+    world
+}
+
+/// The instances of the first batch.
+fn first(world: &World) -> Vec<String> {
+    let status = world.status();
+    let of_batch = status.instances.iter().filter(|i| i.batch == 1);
+    of_batch.map(|i| i.id.clone()).collect()
+}
+
+fn is_found(world: &mut World, id: &str, health: ServerHealth) {
+    let why = (health, "CONNECT_TIMEOUT".to_owned());
+    world.cloud.not_normal.insert(id.to_owned(), why);
+}
+
+fn asked(world: &World, name: &str) -> usize {
+    let asked = world.asked.borrow();
+    asked.iter().filter(|asked| **asked == name).count()
+}
+
+/// Runs to the first pause, in which the one instance of the batch is found so.
+fn paused_with(of: ServerGroup, gates: Value, change: impl Fn(&mut World, &str)) -> World {
+    let mut world = balanced(of, json!({}), gates);
+    world.run_until(HOUR, "a batch", |world| !first(world).is_empty());
+    let id = first(&world)[0].clone();
+    change(&mut world, &id);
+    world.run_to_state("BatchHeld");
+    world
+}
+
+#[test]
+fn a_batch_that_every_load_balancer_finds_healthy_lets_the_next_one_begin() {
+    for of in all() {
+        let mut world = balanced(of.clone(), json!({}), json!({}));
+        world.run_until(3 * HOUR, "at rest", World::at_rest);
+        assert_eq!(world.state(), "Succeeded", "{of}");
+        assert_eq!(world.cloud.approved, [1, 2, 3], "{of}");
+        assert!(!world.states.contains(&"BatchSuspended".to_owned()));
+    }
+}
+
+#[test]
+fn an_instance_that_does_not_get_healthy_in_its_grace_period_holds_the_next_batch() {
+    for of in all() {
+        let unhealthy = match of {
+            ServerGroup::Default { .. } | ServerGroup::VServerGroup { .. } => {
+                ServerHealth::Abnormal
+            }
+            _ => ServerHealth::Unhealthy,
+        };
+        let mut world = paused_with(of.clone(), json!({}), |world, id| {
+            is_found(world, id, unhealthy.clone());
+        });
+        world.run_for(MINUTE);
+        let gate = world.status().gate.clone().unwrap();
+        assert_eq!(gate.checks[0].name, "loadBalancer");
+        assert_eq!(gate.checks[0].verdict, Verdict::Inconclusive, "{of}");
+        assert!(gate.checks[0].message.contains("gracePeriodSeconds"));
+        assert_eq!(world.said(condition::PAUSED), "True GateEvaluating");
+        world.run_for(2 * MINUTE);
+        assert_eq!(world.said(condition::PAUSED), "True GateFailed", "{of}");
+        let said = world.pause_message();
+        let id = &first(&world)[0];
+        let expected = format!("{id} is unhealthy in {of} (CONNECT_TIMEOUT)");
+        assert!(said.contains(&expected), "{said}");
+        // It is healthy again, and still a person looks at it first.
+        world.cloud.not_normal.clear();
+        world.run_for(HOUR);
+        assert_eq!(world.cloud.approved, [] as [i32; 0]);
+        world.annotated("continue", "1");
+        world.run_until(3 * HOUR, "at rest", World::at_rest);
+        assert_eq!(world.cloud.approved, [1, 2, 3]);
+    }
+}
+
+#[test]
+fn an_instance_that_gets_healthy_in_time_is_waited_for() {
+    let mut world = paused_with(clb(), json!({}), |world, id| {
+        is_found(world, id, ServerHealth::Abnormal);
+    });
+    world.run_for(MINUTE + 30);
+    world.cloud.not_normal.clear();
+    world.run_until(3 * HOUR, "at rest", World::at_rest);
+    assert_eq!(world.state(), "Succeeded");
+    assert_eq!(world.cloud.approved, [1, 2, 3]);
+}
+
+#[test]
+fn what_is_not_known_is_doubt_and_says_what_is_missing() {
+    let cases: [(ServerGroup, &dyn Fn(&mut World, &str), &str); 8] = [
+        (
+            clb(),
+            &|w, id| is_found(w, id, ServerHealth::NotChecked),
+            "is not checked yet in CLB lb-1",
+        ),
+        (
+            alb(),
+            &|w, id| is_found(w, id, ServerHealth::Initial),
+            "is not checked yet in ALB server group sgp-1",
+        ),
+        (
+            alb(),
+            &|w, id| is_found(w, id, ServerHealth::Unused),
+            "gets no requests in",
+        ),
+        (
+            alb(),
+            &|w, id| is_found(w, id, ServerHealth::Unknown("Odd".into())),
+            "not known (Odd)",
+        ),
+        (
+            alb(),
+            &|w, id| w.cloud.not_attached.extend([id.into()]),
+            "is not in ALB server group sgp-1",
+        ),
+        (
+            clb(),
+            &|w, id| w.cloud.weights.extend([(id.into(), 0)]),
+            "has the weight 0 in CLB lb-1",
+        ),
+        (
+            alb(),
+            &|w, _| w.cloud.checked = false,
+            "nothing checks the servers",
+        ),
+        (
+            alb(),
+            &|w, _| {
+                w.cloud
+                    .broken
+                    .extend([("HealthOfGroups", ErrorClass::Retry)])
+            },
+            "gave no answer",
+        ),
+    ];
+    for (of, change, expected) in cases {
+        let mut world = paused_with(of, json!({"timeoutSeconds": 600}), change);
+        world.run_for(5 * MINUTE);
+        assert_eq!(
+            world.said(condition::PAUSED),
+            "True GateEvaluating",
+            "{expected}"
+        );
+        let gate = world.status().gate.clone().unwrap();
+        let check = &gate.checks[0];
+        assert_eq!(check.verdict, Verdict::Inconclusive);
+        assert!(check.message.contains(expected), "{}", check.message);
+        world.run_for(10 * MINUTE);
+        assert_eq!(
+            world.said(condition::PAUSED),
+            "True GateInconclusive",
+            "{expected}"
+        );
+        assert_eq!(world.cloud.approved, [] as [i32; 0]);
+    }
+}
+
+#[test]
+fn only_the_instances_of_the_batch_count_unless_all_of_the_group_are_asked_for() {
+    for (scope, holds) in [("Batch", false), ("Group", true)] {
+        let mut world = balanced(clb(), json!({"scope": scope}), json!({}));
+        world.run_to_state("BatchHeld");
+        let members = world.cloud.instances.iter();
+        let other = members
+            .map(|m| m.id.clone())
+            .find(|id| !first(&world).contains(id));
+        is_found(&mut world, &other.unwrap(), ServerHealth::Abnormal);
+        world.run_for(10 * MINUTE);
+        let held = world.cloud.approved.is_empty();
+        assert_eq!(held, holds, "{scope}");
+    }
+}
+
+#[test]
+fn an_update_of_a_group_whose_instances_are_unhealthy_waits_only_if_all_of_them_count() {
+    for (scope, state) in [("Batch", "Running"), ("Group", "Pending")] {
+        let mut world = balanced(clb(), json!({"scope": scope}), json!({}));
+        let id = world.cloud.instances[0].id.clone();
+        is_found(&mut world, &id, ServerHealth::Abnormal);
+        world.run_for(10);
+        assert_eq!(world.state(), state, "{scope}");
+        if state == "Pending" {
+            assert_eq!(world.said(condition::PREFLIGHT), "Unknown GateFailing");
+            world.cloud.not_normal.clear();
+            world.run_until(3 * HOUR, "at rest", World::at_rest);
+            assert_eq!(world.state(), "Succeeded");
+        }
+    }
+}
+
+#[test]
+fn what_could_never_tell_is_said_before_anything_begins() {
+    let unusable = |of: Option<ServerGroup>, change: &dyn Fn(&mut World), expected: &str| {
+        let mut world = balanced(alb(), json!({}), json!({}));
+        world.cloud.group.as_mut().unwrap().server_groups = of.into_iter().collect();
+        change(&mut world);
+        world.run_for(2 * MINUTE);
+        assert_eq!(world.state(), "Blocked", "{expected}");
+        assert_eq!(world.said(condition::PREFLIGHT), "False GateUnusable");
+        let said = &world.condition(condition::PREFLIGHT).unwrap().message;
+        assert!(said.contains(expected), "{said}");
+        assert!(world.cloud.sent.is_empty());
+    };
+    unusable(None, &|_| {}, "attached to no load balancer");
+    let gwlb = ServerGroup::Other {
+        product: "GWLB".into(),
+        group: "sgp-9".into(),
+    };
+    unusable(Some(gwlb), &|_| {}, "GWLB server group sgp-9 has no API");
+    unusable(
+        Some(alb()),
+        &|w| w.cloud.forwarded = false,
+        "no listener forwards",
+    );
+    unusable(
+        Some(alb()),
+        &|w| w.cloud.checked = false,
+        "has no health check",
+    );
+    let denied = |w: &mut World| {
+        w.cloud.broken.insert("BackendServers", ErrorClass::Denied);
+    };
+    unusable(Some(alb()), &denied, "gave no answer");
+}
+
+#[test]
+fn a_batch_under_way_is_not_asked_about_and_a_pause_once_for_each_interval() {
+    let mut world = balanced(alb(), json!({}), json!({"soakSeconds": 1200}));
+    world.run_to_state("Running");
+    let begun = asked(&world, "HealthOfGroups");
+    world.run_to_state("BatchHeld");
+    let before = asked(&world, "HealthOfGroups");
+    assert_eq!(begun, before);
+    world.shared.borrow_mut().clear();
+    let writes = world.task_writes;
+    world.run_for(10 * MINUTE);
+    let looks = asked(&world, "HealthOfGroups");
+    assert!((19..=22).contains(&(looks - before)), "{}", looks - before);
+    // Which listeners forward to the group may be known for as long as ten minutes.
+    let shared = world.shared.borrow();
+    let listed = shared.iter().filter(|(query, _)| *query == "Listeners");
+    let listed: BTreeSet<_> = listed.collect();
+    assert!(listed.len() <= 2, "{listed:?}");
+    assert!(world.task_writes - writes <= 2);
+}
