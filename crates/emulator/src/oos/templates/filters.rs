@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 use crate::error::ApiError;
 use crate::oos::execution::time_text;
 use crate::oos::records::tags;
-use crate::oos::request::{bad_parameter, flag, optional_text, time};
+use crate::oos::request::{
+    CATEGORIES, SHARE_TYPES, bad_parameter, flag, one_of, optional_text, time,
+};
 use crate::params::Params;
 
 /// Which templates a request asks for, as rows of the answer show them.
@@ -45,7 +47,14 @@ impl TemplateFilters {
     pub(super) fn parse(params: &Params) -> Result<Self, ApiError> {
         let mut equal = Vec::new();
         for name in EQUAL {
-            if let Some(value) = optional_text(params, name)? {
+            let value = match *name {
+                "ShareType" => one_of(params, name, SHARE_TYPES)?,
+                "TemplateType" => one_of(params, name, &["Automation", "State", "Package"])?,
+                "TemplateFormat" => one_of(params, name, &["JSON", "YAML"])?,
+                "Category" => one_of(params, name, CATEGORIES)?,
+                _ => optional_text(params, name)?,
+            };
+            if let Some(value) = value {
                 equal.push((*name, value));
             }
         }
