@@ -76,8 +76,8 @@ impl Engine {
         region: &str,
         params: &Params,
     ) -> Result<Value, ApiError> {
-        let filters = TemplateFilters::parse(params)?;
         let page = Page::of(params, 10..=100)?;
+        let filters = TemplateFilters::parse(params)?;
         let own = self
             .private
             .iter()

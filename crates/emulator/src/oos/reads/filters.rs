@@ -80,14 +80,7 @@ impl Filters {
     pub(super) fn parse(params: &Params) -> Result<Self, ApiError> {
         let mut exact = Vec::new();
         for name in EXACT {
-            let value = match *name {
-                "Status" => one_of(params, name, STATUSES)?,
-                "Mode" => one_of(params, name, &["Automatic", "FailurePause", "Debug"])?,
-                "Category" => one_of(params, name, CATEGORIES)?,
-                "Categories" => categories(params)?,
-                _ => optional_text(params, name)?,
-            };
-            if let Some(value) = value {
+            if let Some(value) = optional_text(params, name)? {
                 exact.push((*name, value));
             }
         }
@@ -108,13 +101,18 @@ impl Filters {
                 ));
             }
         };
-        Ok(Self {
+        let found = Self {
             exact,
             template_name: optional_text(params, "TemplateName")?,
             tags: tag_filter(params)?,
             level,
             dates: Dates::parse(params)?,
-        })
+        };
+        one_of(params, "Status", STATUSES)?;
+        one_of(params, "Mode", &["Automatic", "FailurePause", "Debug"])?;
+        one_of(params, "Category", CATEGORIES)?;
+        check_categories(params)?;
+        Ok(found)
     }
 
     pub(super) fn matches(
@@ -261,17 +259,13 @@ impl TaskFilters {
 }
 
 /// `Categories`: more than one, as a list or as its text.
-fn categories(params: &Params) -> Result<Option<String>, ApiError> {
-    let Some(text) = optional_text(params, "Categories")? else {
-        return Ok(None);
-    };
+fn check_categories(params: &Params) -> Result<(), ApiError> {
+    let text = optional_text(params, "Categories")?.unwrap_or_default();
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    let mut names = text
-        .split(|c| !is_of_name(c))
-        .filter(|name| !name.is_empty());
-    match names.find(|name| !CATEGORIES.contains(name)) {
-        None => Ok(Some(text)),
-        Some(_) => {
+    let mut names = text.split(|c| !is_of_name(c));
+    match names.all(|name| name.is_empty() || CATEGORIES.contains(&name)) {
+        true => Ok(()),
+        false => {
             let reason = format!("must be some of {}", CATEGORIES.join(", "));
             Err(bad_parameter("Categories", &reason))
         }

@@ -47,14 +47,7 @@ impl TemplateFilters {
     pub(super) fn parse(params: &Params) -> Result<Self, ApiError> {
         let mut equal = Vec::new();
         for name in EQUAL {
-            let value = match *name {
-                "ShareType" => one_of(params, name, SHARE_TYPES)?,
-                "TemplateType" => one_of(params, name, &["Automation", "State", "Package"])?,
-                "TemplateFormat" => one_of(params, name, &["JSON", "YAML"])?,
-                "Category" => one_of(params, name, CATEGORIES)?,
-                _ => optional_text(params, name)?,
-            };
-            if let Some(value) = value {
+            if let Some(value) = optional_text(params, name)? {
                 equal.push((*name, value));
             }
         }
@@ -85,7 +78,7 @@ impl TemplateFilters {
                 downwards.unwrap_or(true),
             )),
         };
-        Ok(Self {
+        let found = Self {
             equal,
             name: optional_text(params, "TemplateName")?,
             has_trigger: flag(params, "HasTrigger")?,
@@ -95,7 +88,12 @@ impl TemplateFilters {
             after: time(params, "CreatedDateAfter")?.map(time_text),
             before: time(params, "CreatedDateBefore")?.map(time_text),
             order,
-        })
+        };
+        one_of(params, "ShareType", SHARE_TYPES)?;
+        one_of(params, "TemplateType", &["Automation", "State", "Package"])?;
+        one_of(params, "TemplateFormat", &["JSON", "YAML"])?;
+        one_of(params, "Category", CATEGORIES)?;
+        Ok(found)
     }
 
     pub(super) fn admit(&self, row: &Value) -> bool {
